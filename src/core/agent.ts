@@ -1,0 +1,67 @@
+import type { Rule } from './policy.ts';
+
+/** `agents/<name>/AGENT.md` at a commit. */
+export interface Agent {
+  name: string;
+  description: string;
+  /** A tier, or `provider/model`. */
+  model: string;
+  tools: readonly string[];
+  rules: readonly Rule[];
+  network: readonly string[] | null;
+  /** Role and instructions: the prose below the front matter, then SOUL.md, IDENTITY.md and USER.md if present. */
+  instructions: string;
+}
+
+/** Where something is wrong in a file, and what to do. */
+export interface Problem {
+  file: string;
+  /** From 1; null if the whole file is meant. */
+  line: number | null;
+  /** Dotted path of the key, '' for none. */
+  key: string;
+  message: string;
+  severity: 'error' | 'warning';
+}
+
+export interface ProviderSettings {
+  name: string;
+  type: 'openai-compatible' | 'demo';
+  baseUrl: string | null;
+  /** A reference such as `env:LOCAL_KEY`. */
+  apiKey: string | null;
+}
+
+/** `ruche.yaml`, with defaults filled in. */
+export interface Settings {
+  providers: readonly ProviderSettings[];
+  /** `provider/model` in order of preference. */
+  tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
+  rules: readonly Rule[];
+  /** Runs at once. */
+  concurrency: number;
+  limits: {
+    /** Model calls in one run. */
+    steps: number;
+    /** Milliseconds of one run, parked time not counted. */
+    runMs: number;
+    /** Characters of one tool result the model sees. */
+    toolOutput: number;
+    /** Milliseconds of one shell command. */
+    shellMs: number;
+    /** Bytes of memory of one shell command. */
+    shellMemory: number;
+    shellProcesses: number;
+  };
+  /** Attempts of a task before it is dead. */
+  maxAttempts: number;
+}
+
+/** What governs the network, all read from one commit. */
+export interface Governance {
+  commit: string;
+  settings: Settings;
+  agents: ReadonlyMap<string, Agent>;
+  /** Refused agents and warnings; the others work. */
+  problems: readonly Problem[];
+}

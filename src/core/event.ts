@@ -1,0 +1,154 @@
+import type { Label } from './labels.ts';
+import type { FinishReason, ModelErrorKind, Usage } from './model.ts';
+import type { Task, TaskStatus } from './task.ts';
+
+/** Names bytes in the blob store. `hash` is an HMAC under the subject's key, so that it says nothing once the key is gone. */
+export interface BlobRef {
+  hash: string;
+  size: number;
+  subject: string;
+}
+
+export type Verdict = 'allow' | 'ask' | 'deny';
+
+/** What a run waits for. */
+export interface Wait {
+  kind: 'approval' | 'question';
+  id: string;
+}
+
+/**
+ * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
+ * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `workspace`, `gateway`.
+ */
+export type Body =
+  // conversation
+  | {
+      type: 'message.received';
+      data: { agent: string; session: string; channel: string; from: string; content: BlobRef; task: string | null };
+    }
+  | { type: 'sender.denied'; data: { channel: string; sender: string } }
+  /** One turn's contribution to the conversation: the model messages of the run, in order. */
+  | { type: 'turn.ended'; data: { run: string; task: string; status: TaskStatus; messages: BlobRef[] } }
+  | {
+      type: 'conversation.compacted';
+      data: { run: string; upTo: number; summary: BlobRef; tokensBefore: number; tokensAfter: number };
+    }
+  | {
+      type: 'message.queued';
+      data: { agent: string; session: string; task: string; run: string; channel: string; to: string; content: BlobRef };
+    }
+  | { type: 'message.sent'; data: { message: string; channel: string; receipt: string | null; repeated: boolean } }
+  | { type: 'message.failed'; data: { message: string; channel: string; error: string; final: boolean } }
+  // task
+  | { type: 'task.queued'; data: { task: Task } }
+  | { type: 'task.retried'; data: { task: string; run: string; attempt: number; notBefore: number; error: string } }
+  | { type: 'task.finished'; data: { task: string; run: string | null; status: TaskStatus; result: BlobRef | null } }
+  // run
+  | {
+      type: 'run.started';
+      data: {
+        run: string;
+        task: string;
+        agent: string;
+        session: string;
+        attempt: number;
+        /** Commit the agent's definition and the policy were read from. */
+        config: string;
+        /** Commit the run's view of the workspace starts at. */
+        base: string;
+        message: string | null;
+      };
+    }
+  | { type: 'run.resumed'; data: { worker: string; step: number } }
+  /** Files of a person were committed first; the run goes on from there. */
+  | { type: 'base.moved'; data: { from: string; to: string } }
+  | { type: 'message.taken'; data: { message: string; task: string; content: BlobRef } }
+  | { type: 'model.called'; data: { step: number; provider: string; model: string; request: BlobRef } }
+  | {
+      type: 'model.answered';
+      data: {
+        step: number;
+        provider: string;
+        model: string;
+        answer: BlobRef;
+        finish: FinishReason;
+        usage: Usage;
+        costUsd: number;
+        ms: number;
+      };
+    }
+  | {
+      type: 'model.failed';
+      data: {
+        step: number;
+        provider: string;
+        model: string;
+        error: ModelErrorKind;
+        detail: BlobRef;
+        partial: BlobRef | null;
+        ms: number;
+      };
+    }
+  | { type: 'decision.made'; data: { call: string; tool: string; verdict: Verdict; rule: string; reason: string } }
+  | { type: 'approval.asked'; data: { approval: string; call: string; tool: string; shown: BlobRef } }
+  | { type: 'approval.answered'; data: { approval: string; verdict: 'approve' | 'deny'; by: string; reason: BlobRef | null } }
+  | { type: 'question.asked'; data: { question: string; call: string; text: BlobRef } }
+  | { type: 'question.answered'; data: { question: string; by: string; answer: BlobRef } }
+  | { type: 'run.parked'; data: { waits: Wait[] } }
+  | { type: 'tool.started'; data: { call: string; tool: string; key: string; effect: Effect; idempotent: boolean } }
+  | {
+      type: 'tool.returned';
+      data: { call: string; tool: string; ok: boolean; result: BlobRef; labels: Label[]; ms: number; reconciled: boolean };
+    }
+  | { type: 'landing.started'; data: { base: string; paths: number; message: BlobRef } }
+  | { type: 'landing.finished'; data: { commit: string | null; paths: number } }
+  | { type: 'landing.conflicted'; data: { onto: string; detail: BlobRef } }
+  | {
+      type: 'run.finished';
+      data: { run: string; status: TaskStatus; error: string | null; detail: BlobRef | null; usage: Usage; costUsd: number; steps: number };
+    }
+  // workspace
+  | { type: 'person.committed'; data: { commit: string; author: string; paths: number } }
+  | { type: 'config.applied'; data: { commit: string } }
+  | { type: 'config.refused'; data: { commit: string | null; problems: number; detail: BlobRef } }
+  | { type: 'config.held'; data: { commit: string; approval: string; shown: BlobRef } }
+  // gateway
+  | { type: 'gateway.started'; data: { version: string; recovered: number } }
+  | { type: 'gateway.stopped'; data: { reason: string } };
+
+export type Effect = 'read' | 'write' | 'send' | 'exec';
+export type EventType = Body['type'];
+
+/** An event as it is appended: the store adds seq, version, time and hash. */
+export type NewEvent = Body & {
+  stream: string;
+  /** `person:<id>`, `agent:<name>`, `runtime`. */
+  actor: string;
+  /** Event id, or the index of an earlier event of the same batch. */
+  cause: string | number | null;
+  labels: readonly Label[];
+  /** Unique over the whole journal: a second event with the same key is a Duplicate. */
+  key?: string;
+};
+
+/** An event as it stands in the journal. `hash` covers everything else and the previous event's hash. */
+export type Event = Body & {
+  seq: number;
+  id: string;
+  stream: string;
+  /** Position in its stream, from 1. */
+  version: number;
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: string;
+  cause: string | null;
+  labels: readonly Label[];
+  key: string | null;
+  /** Version of the body's form; older ones are upcast on read. */
+  schema: number;
+  hash: string;
+};
+
+export type EventOf<T extends EventType> = Extract<Event, { type: T }>;
+export type DataOf<T extends EventType> = Extract<Body, { type: T }>['data'];

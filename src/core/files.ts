@@ -1,0 +1,36 @@
+/** A file's mode in Git. Symlinks are kept as text and never followed. */
+export type FileMode = '100644' | '100755' | '120000';
+
+/** One path of a run's overlay: `oid` null means removed; `was` is the blob the run saw before, null if there was none. */
+export interface Change {
+  path: string;
+  mode: FileMode;
+  oid: string | null;
+  was: string | null;
+}
+
+export interface FileEntry {
+  path: string;
+  mode: FileMode;
+  oid: string;
+  /** Bytes. */
+  size: number;
+}
+
+/** What a run sees of the workspace: its base commit and, over it, its own changes. */
+export interface Files {
+  /** The commit below the overlay. */
+  readonly base: string;
+  /** The overlay so far, one entry a path. */
+  changes(): Change[];
+  stat(path: string): Promise<FileEntry | null>;
+  /** Bytes from `offset`, at most `limit`. Null if there is no such file. */
+  read(path: string): Promise<{ entry: FileEntry; bytes: Uint8Array } | null>;
+  /** Stores the bytes durably and puts them in the overlay. */
+  write(path: string, bytes: Uint8Array, mode?: FileMode): Promise<Change>;
+  remove(path: string): Promise<Change | null>;
+  /** All files below a folder ('' is the root), sorted by path. */
+  list(folder: string): Promise<FileEntry[]>;
+  /** Puts changes found elsewhere (a shell's checkout) in the overlay. */
+  apply(changes: readonly Change[]): void;
+}

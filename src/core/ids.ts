@@ -1,0 +1,28 @@
+/** The kinds of identifier the runtime makes. Events are not among them: an event is `evt_<seq>`. */
+export type IdKind = 'tsk' | 'run' | 'apr' | 'qst' | 'ses' | 'wrk' | 'call';
+
+/** The one source of randomness. `next('tsk')` gives `tsk_…`, matching `^[A-Za-z0-9_-]+$`. */
+export interface Ids {
+  next(kind: IdKind): string;
+}
+
+const SAFE = /^[A-Za-z0-9_-]{1,128}$/;
+
+/** True for names that may become part of a path, a ref or a stream name. */
+export const isSafeName = (name: string): boolean => SAFE.test(name);
+
+/** An agent's name is also its folder, its queue and its Git author. */
+export const isAgentName = (name: string): boolean => /^[a-z][a-z0-9-]{0,62}$/.test(name);
+
+export const eventId = (seq: number): string => `evt_${seq}`;
+
+/** The seq of `evt_<seq>`, or null for anything else. */
+export function eventSeq(id: string): number | null {
+  const match = /^evt_(\d{1,15})$/.exec(id);
+  return match ? Number(match[1]) : null;
+}
+
+/** A conversation is one agent's thread in one session. It names a lane, a stream and an encryption subject. */
+export const conversationId = (agent: string, session: string): string => `conv:${agent}/${session}`;
+export const runStream = (run: string): string => `run:${run}`;
+export const taskStream = (task: string): string => `task:${task}`;

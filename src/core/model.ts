@@ -1,0 +1,93 @@
+import type { Json } from './json.ts';
+
+/** `text` of a result is what the model reads; images are blobs in later issues. */
+export type Part =
+  | { type: 'text'; text: string }
+  /** `opaque` is what the provider needs to get back unchanged (signatures, ids). */
+  | { type: 'reasoning'; text: string; opaque?: Json }
+  /** `args` is the argument text exactly as the model wrote it; it may not parse. */
+  | { type: 'call'; id: string; tool: string; args: string; opaque?: Json }
+  | { type: 'result'; id: string; tool: string; text: string; isError: boolean };
+
+export interface ModelMessage {
+  role: 'user' | 'assistant' | 'tool';
+  parts: Part[];
+}
+
+export interface ToolSchema {
+  name: string;
+  description: string;
+  /** JSON Schema of the arguments. */
+  input: Json;
+}
+
+export interface ModelRequest {
+  /** The model's name at its provider, without the provider's. */
+  model: string;
+  system: string;
+  tools: ToolSchema[];
+  messages: ModelMessage[];
+  maxOutputTokens?: number;
+}
+
+export interface Usage {
+  /** All input tokens, cached ones included. */
+  input: number;
+  output: number;
+  cacheRead: number;
+  cacheWrite: number;
+}
+
+export const NO_USAGE: Usage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+
+/** `calls` means that the answer holds tool calls to be run, whatever the provider named it. */
+export type FinishReason = 'stop' | 'calls' | 'length' | 'refused';
+
+export type ModelErrorKind =
+  | 'rate'
+  | 'overloaded'
+  | 'auth'
+  | 'context'
+  | 'refused'
+  | 'aborted'
+  | 'network'
+  | 'timeout'
+  | 'invalid'
+  | 'unavailable';
+
+export interface ModelError {
+  kind: ModelErrorKind;
+  /** For people: what is wrong and what to do. Never holds a key. */
+  message: string;
+  /** True if the same request may succeed later. */
+  retryable: boolean;
+  /** Milliseconds the provider asked us to wait. */
+  retryAfter: number | null;
+}
+
+/** A stream ends with exactly one `finish` or `error`; what came before an `error` is the partial answer. */
+export type ModelEvent =
+  | { type: 'text'; delta: string }
+  | { type: 'reasoning'; delta: string; opaque?: Json }
+  | { type: 'call'; id: string; tool: string; args: string; opaque?: Json }
+  | { type: 'finish'; reason: FinishReason; usage: Usage }
+  | { type: 'error'; error: ModelError; usage: Usage };
+
+/** A provider's adapter. Never throws for network, auth, refusal or abort: it yields `error`. */
+export interface ModelPort {
+  stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelEvent>;
+}
+
+/** A model that a tier names: `provider/model`. */
+export interface ModelChoice {
+  provider: string;
+  model: string;
+  port: ModelPort;
+  /** Tokens the model can hold; compaction starts near it. */
+  window: number;
+  /** USD for a usage; 0 where no price is known. */
+  cost(usage: Usage): number;
+}
+
+export type Tier = 'light' | 'standard' | 'strong';
+export const TIERS: readonly Tier[] = ['light', 'standard', 'strong'];

@@ -1,0 +1,379 @@
+import type { Governance, Problem } from './agent.ts';
+import type { BlobRef, Event, NewEvent } from './event.ts';
+import type { Change, Files } from './files.ts';
+import type { Claim, Lease, Task, TaskStatus } from './task.ts';
+
+// ── store ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type QueueOp =
+  /** `causeOf`: index of the batch's event that becomes the task's cause. */
+  | { op: 'enqueue'; task: Task; causeOf?: number }
+  /** A queued task of the same lane joins a running one; it ends when that one is settled by its own `settle`. */
+  | { op: 'absorb'; task: string; into: string }
+  /** Running → waiting: the lease ends, the lane stays taken. */
+  | { op: 'park'; task: string }
+  /** Waiting → queued, at its old place in the lane. A task that is not waiting is left alone. */
+  | { op: 'wake'; task: string }
+  /** Running → queued again, with attempt + 1. */
+  | { op: 'retry'; task: string; notBefore: number }
+  /** Any status but an ended one → ended. */
+  | { op: 'settle'; task: string; status: Extract<TaskStatus, 'done' | 'failed' | 'dead' | 'cancelled'>; result: BlobRef | null };
+
+export interface Batch {
+  events: readonly NewEvent[];
+  queue?: readonly QueueOp[];
+  /** Stream → version it must have before this batch (0: no event yet). */
+  expect?: Readonly<Record<string, number>>;
+  /** The batch is refused unless this lease is the task's current one. */
+  fence?: Lease;
+  /** True: on disk, safe from a power cut, before the promise resolves. False: safe from a kill only. */
+  sync: boolean;
+}
+
+export type CommitResult =
+  | { ok: true; events: Event[] }
+  | { ok: false; why: 'conflict'; stream: string; version: number }
+  /** An event key, or a task key, stands already; `existing` is the event that holds it. */
+  | { ok: false; why: 'duplicate'; key: string; existing: Event | null }
+  | { ok: false; why: 'lease-lost' }
+  /** A queue operation did not fit the task's status. */
+  | { ok: false; why: 'state'; task: string; status: TaskStatus | null };
+
+export interface ReadFrom {
+  /** Only events with a greater seq. */
+  after?: number;
+  stream?: string;
+  types?: readonly Event['type'][];
+  limit?: number;
+  /** Newest first. */
+  reverse?: boolean;
+}
+
+/** Rejects with this when the disk is full, read-only or broken. Nothing of the batch has been written. */
+export class StoreUnavailable extends Error {
+  readonly code: 'full' | 'readonly' | 'io';
+  constructor(code: 'full' | 'readonly' | 'io', message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StoreUnavailable';
+    this.code = code;
+  }
+}
+
+export interface ClaimOptions {
+  worker: string;
+  now: number;
+  /** Milliseconds a lease lasts without renewal. */
+  leaseMs: number;
+  /** Queues that must not be claimed from now (paused, or at their concurrency). */
+  except?: readonly string[];
+}
+
+export interface TaskFilter {
+  statuses?: readonly TaskStatus[];
+  lane?: string;
+  queue?: string;
+  absorbedBy?: string;
+  limit?: number;
+}
+
+/** Events, queue and blobs, in one transaction. */
+export interface Store {
+  /** All or none. Blobs put before are on disk no later than the batch. */
+  commit(batch: Batch): Promise<CommitResult>;
+  read(from: ReadFrom): AsyncIterable<Event>;
+  /** Every event after `after`, then each new one as it is committed, without a gap, until the signal aborts. */
+  follow(after: number, signal: AbortSignal): AsyncIterable<Event>;
+  event(id: string): Promise<Event | null>;
+  /** The event that carries this unique key. */
+  byKey(key: string): Promise<Event | null>;
+  /** Seq of the last event, 0 if none. */
+  head(): Promise<number>;
+  version(stream: string): Promise<number>;
+
+  /** The next task whose time has come and whose lane is free: by priority, then by age. Expired leases count as free. */
+  claim(options: ClaimOptions): Promise<Claim | null>;
+  /** False if the lease has been lost. */
+  renew(lease: Lease, until: number): Promise<boolean>;
+  /** Ends every lease, so that a crashed process's tasks can be claimed at once. Only for the sole owner of the home. */
+  releaseAll(): Promise<number>;
+  /** When the next queued task becomes due, or a lease expires; null if nothing is coming. */
+  nextDue(now: number): Promise<number | null>;
+  task(id: string): Promise<Task | null>;
+  tasks(filter: TaskFilter): Promise<Task[]>;
+  /** Count by status. */
+  counts(): Promise<Record<TaskStatus, number>>;
+
+  /** Encrypts under the subject's key (made on first use). Equal bytes of one subject give an equal ref. */
+  putBlob(bytes: Uint8Array, subject: string): BlobRef;
+  /** Null if its key has been erased. Throws if the bytes do not fit the hash. */
+  getBlob(ref: Pick<BlobRef, 'hash'>): Promise<Uint8Array | null>;
+  /** Deletes the subject's key: its blobs can never be read again. The chain still verifies. */
+  erase(subject: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+// ── workspace ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Provenance {
+  run: string;
+  task: string;
+  agent: string;
+  /** `provider/model`. */
+  model: string;
+  costUsd: number;
+  labels: readonly string[];
+}
+
+export interface LandingRequest {
+  base: string;
+  changes: readonly Change[];
+  /** First line of the commit message. */
+  subject: string;
+  provenance: Provenance;
+  /** Milliseconds since the epoch, for author and committer. */
+  at: number;
+}
+
+export type LandingResult =
+  | { state: 'landed'; commit: string }
+  /** The changes are on `main` already. */
+  | { state: 'empty' }
+  /** `text` is for the model: each path with both sides. `onto` is the commit to go on from. */
+  | { state: 'conflict'; onto: string; paths: string[]; text: string }
+  /** `main` cannot move now (a person's merge is under way, an index lock is held): try again later. */
+  | { state: 'blocked'; why: string }
+  /** Never lands: an ignored path, a nested repository … */
+  | { state: 'refused'; why: string };
+
+export interface PersonCommit {
+  commit: string;
+  author: string;
+  paths: string[];
+}
+
+/** The Git repository people and agents share. */
+export interface Workspace {
+  /** The commit `main` points to. */
+  head(): Promise<string>;
+  /** What a run sees. */
+  files(base: string, changes: readonly Change[]): Files;
+  /**
+   * Commits what a person has changed, under the person's name, before a run reads or lands on it: tracked paths of
+   * `paths` (null: all tracked ones), and untracked ones that `paths` names. Null if there was nothing.
+   */
+  commitPerson(paths: readonly string[] | null): Promise<PersonCommit | null>;
+  /** Whether going from one commit to a later one changes none of these paths. */
+  untouched(from: string, to: string, paths: readonly string[]): Promise<boolean>;
+  land(request: LandingRequest): Promise<LandingResult>;
+  /** The commit on `main` whose trailer names this run, if it got there before a crash. */
+  findLanding(run: string, base: string): Promise<string | null>;
+  /** Keeps a failed run's work under `refs/ruche/unlanded/<run>`. */
+  keepUnlanded(request: LandingRequest): Promise<void>;
+  /** Changes between the base and the overlay as a unified diff, at most `limit` bytes. */
+  diff(base: string, changes: readonly Change[], limit: number): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface Checkout {
+  id: string;
+  /** The plain directory with the files. */
+  dir: string;
+  /** A throwaway repository to be bound over `<dir>/.git` in the sandbox. */
+  git: string;
+}
+
+export interface Collected {
+  changes: Change[];
+  /** Ignored files and nested repositories, which are dropped. */
+  dropped: string[];
+  /** Set if what is there cannot be taken (too big, a nested repository): no change is applied. */
+  refused: string | null;
+}
+
+/** A pool of directories for shell commands. */
+export interface Checkouts {
+  /** A directory that holds base + changes. `id` asks for one by name after a crash, unchanged. */
+  take(base: string, changes: readonly Change[], key: string): Promise<Checkout>;
+  /** The directory a call had before the crash, as the command left it; null if there is none. */
+  adopt(key: string): Promise<Checkout | null>;
+  /** What the command changed against what `take` put there. */
+  collect(checkout: Checkout): Promise<Collected>;
+  release(checkout: Checkout): Promise<void>;
+}
+
+/** Reads what governs the network (`ruche.yaml`, `agents/*/AGENT.md`) at a commit. */
+export interface GovernanceReader {
+  /** Never rejects for what stands in the files: broken agents are left out and named in `problems`. */
+  load(commit: string): Promise<{ ok: true; governance: Governance } | { ok: false; problems: Problem[] }>;
+  /** What going from one commit to another changes in `ruche.yaml` or protected keys of an AGENT.md, for a person to read; null if nothing. */
+  protectedDiff(from: string, to: string): Promise<string | null>;
+  /** The same for a run's changes over its base. */
+  protectedChanges(base: string, changes: readonly Change[]): Promise<string | null>;
+}
+
+/** One event of the readable journal: a JSON line in a segment file, and a commit by its actor. */
+export interface JournalLine {
+  seq: number;
+  /** Milliseconds since the epoch. */
+  at: number;
+  /** `agent:<name>`, `person:<id>`, `runtime`. */
+  actor: string;
+  /** Run the event belongs to, or its stream in a form that can be a folder name. */
+  group: string;
+  /** One line a person can read. */
+  subject: string;
+  /** JSON without newline. */
+  json: string;
+}
+
+/** `journal.git`. */
+export interface JournalRepository {
+  /** Seq of the last event in the tip, 0 for an empty repository. */
+  tip(): Promise<number>;
+  /** Appends lines with seq greater than the tip's; one commit a line, or one for all when there are many. */
+  append(lines: readonly JournalLine[]): Promise<void>;
+  /** All lines in order, for verification. */
+  lines(): AsyncIterable<{ seq: number; json: string; path: string }>;
+  /** Packs when enough has come together. */
+  maintain(): Promise<void>;
+}
+
+// ── sandbox ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Limits {
+  /** Milliseconds of wall time. */
+  timeMs: number;
+  /** Bytes. */
+  memory: number;
+  processes: number;
+  /** Bytes of output kept, stdout and stderr together. */
+  output: number;
+}
+
+export interface Job {
+  /** `^[A-Za-z0-9_-]+$`: names the command for ever, so that it can be found again after a crash. */
+  key: string;
+  argv: readonly string[];
+  checkout: Checkout;
+  limits: Limits;
+}
+
+export interface JobResult {
+  /** Exit code, or 128 + signal. */
+  exit: number;
+  /** stdout and stderr as they came, in one stream. */
+  output: Uint8Array;
+  /** Bytes there were in all. */
+  outputSize: number;
+  timedOut: boolean;
+}
+
+/** `doubt`: it started, has no exit and runs no more. */
+export type JobState = 'absent' | 'running' | 'finished' | 'doubt';
+
+/** Runs commands that outlive the runtime. */
+export interface Sandbox {
+  readonly name: string;
+  /** False: nothing confines the command, so the policy asks for each one. */
+  readonly confined: boolean;
+  exec(job: Job, onOutput: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<JobResult>;
+  find(key: string): Promise<JobState>;
+  /** Waits for a command that was started before a crash and gives its result. */
+  adopt(key: string, limits: Limits, onOutput: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<JobResult>;
+  /** Removes what is kept of a command. */
+  forget(key: string): Promise<void>;
+}
+
+// ── net ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** On whose behalf bytes leave. */
+export interface ForWhom {
+  /** `tool:fetch`, `model:<provider>`, `channel:<name>`. */
+  who: string;
+  /** `host` or `host:port` that may resolve to a private or loopback address; exact match. */
+  privateHosts: readonly string[];
+  /** If given, only these `host` or `host:port` may be contacted, at every hop. */
+  only: readonly string[] | null;
+}
+
+export interface NetRequest {
+  url: string;
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string | Uint8Array;
+  signal?: AbortSignal;
+  /** Bytes of body after which the response is cut with an error. */
+  maxBytes: number;
+  /** Milliseconds for the whole exchange; null for none (streams have `idleMs`). */
+  timeoutMs: number | null;
+  /** Milliseconds without a byte. */
+  idleMs: number;
+  /** Redirects followed; each hop is checked again, and credentials are dropped across origins. */
+  maxRedirects: number;
+  /** Called before each further hop; a reason refuses it. */
+  onRedirect?: (url: string) => string | null;
+}
+
+/** The guard refused, or the network failed. `code` says which. */
+export class NetError extends Error {
+  readonly code: 'blocked' | 'dns' | 'connect' | 'timeout' | 'too-large' | 'redirect' | 'protocol' | 'aborted';
+  constructor(code: NetError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'NetError';
+    this.code = code;
+  }
+}
+
+/** The only way out. */
+export interface Net {
+  request(request: NetRequest, forWhom: ForWhom): Promise<Response>;
+}
+
+// ── secrets, channels, log ───────────────────────────────────────────────────────────────────────────────────────
+
+/** `env:NAME`; further schemes later. */
+export interface Secrets {
+  /** Rejects with what is missing and where to set it, never with a value. */
+  resolve(ref: string, forWhom: string): Promise<string>;
+  /** Replaces every known secret (raw, base64, hex, URL-encoded) in a text. */
+  redact(text: string): string;
+}
+
+export interface OutboundMessage {
+  text: string;
+}
+
+/** What a platform says of a send. `unsure`: it may have arrived. */
+export type Receipt =
+  | { state: 'sent'; id: string | null }
+  | { state: 'failed'; error: string; retryAfter: number | null; final: boolean }
+  | { state: 'unsure'; error: string };
+
+export interface InboundMessage {
+  channel: string;
+  /** The platform's immutable id of the sender. */
+  sender: string;
+  agent: string;
+  session: string;
+  text: string;
+  /** Where the reply goes. */
+  replyTo: string;
+  /** The platform's id of the message: a redelivery is recognised by it. */
+  externalId: string;
+}
+
+export interface Channel {
+  readonly name: string;
+  /** True if the platform itself drops a second send with the same key. */
+  readonly dedupes: boolean;
+  start(deliver: (message: InboundMessage) => Promise<void>, signal: AbortSignal): Promise<void>;
+  /** `again`: the fate of an earlier try is unknown, and the text must say that it may be a repeat. */
+  send(to: string, message: OutboundMessage, key: string, again: boolean): Promise<Receipt>;
+}
+
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

@@ -1,0 +1,115 @@
+import type { InboundMessage } from './ports.ts';
+import type { TaskStatus } from './task.ts';
+import type { Usage } from './model.ts';
+import type { Problem } from './agent.ts';
+
+/** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */
+export type Delta =
+  | { kind: 'text'; task: string; run: string; text: string }
+  | { kind: 'reasoning'; task: string; run: string; text: string }
+  /** What was streamed of this step so far does not count: the call is tried again. */
+  | { kind: 'discard'; task: string; run: string }
+  | { kind: 'tool.started'; task: string; run: string; call: string; tool: string; args: string }
+  | { kind: 'tool.output'; task: string; run: string; call: string; text: string }
+  | { kind: 'tool.returned'; task: string; run: string; call: string; tool: string; ok: boolean; text: string }
+  | { kind: 'changed'; task: string };
+
+/** Something that waits for a person. */
+export interface Pending {
+  id: string;
+  kind: 'approval' | 'question';
+  run: string | null;
+  task: string | null;
+  agent: string | null;
+  session: string | null;
+  /** Tool of an approval, null for a question. */
+  tool: string | null;
+  /** The exact call, or the question: escaped so that nothing in it can hide. */
+  text: string;
+  /** Why a person is asked. */
+  reason: string;
+  at: number;
+}
+
+export interface TaskOutcome {
+  task: string;
+  run: string | null;
+  agent: string;
+  session: string;
+  status: TaskStatus;
+  /** The answer, the question, or what went wrong in plain words. */
+  text: string;
+  /** The run's commit on `main`, if it changed something. */
+  commit: string | null;
+  /** Event id of the queued reply, for `delivered`. */
+  message: string | null;
+  waits: Pending[];
+  usage: Usage;
+  costUsd: number;
+}
+
+export interface Delivered {
+  task: string;
+  /** True if the message was known already, or joined an equal one whose answer was not delivered. */
+  joined: boolean;
+}
+
+export type DeliverResult =
+  | { ok: true; delivered: Delivered }
+  | { ok: false; why: 'unknown-agent' | 'denied' | 'busy' | 'too-large' | 'stopping' | 'conflict'; message: string };
+
+export type AnswerResult =
+  | { ok: true; task: string | null }
+  | { ok: false; why: 'unknown' | 'answered' | 'wrong-kind'; message: string };
+
+export interface AgentState {
+  name: string;
+  description: string;
+  /** The models it would use now, in order: `provider/model`. */
+  models: string[];
+  queued: number;
+  running: number;
+  waiting: number;
+}
+
+export interface RuntimeStatus {
+  version: string;
+  ready: boolean;
+  /** Why it takes no turns, in plain words; null if it does. */
+  notReady: string | null;
+  startedAt: number;
+  model: string;
+  demo: boolean;
+  sandbox: string;
+  workspace: string;
+  home: string;
+  tasks: Record<TaskStatus, number>;
+  /** Seq of the last event, and the last one that has reached `journal.git`. */
+  journal: { head: number; exported: number };
+  pending: number;
+  problems: readonly Problem[];
+}
+
+/** What faces (HTTP, and through it the CLI) can ask of the running network. */
+export interface Runtime {
+  /**
+   * Accepts a message durably. `join`: an equal message of the session whose answer was not delivered is meant, if there
+   * is one. `history`: earlier messages given with a first message.
+   */
+  deliver(message: InboundMessage, options?: { join?: boolean; history?: { role: 'user' | 'assistant'; text: string }[] }): Promise<DeliverResult>;
+  task(id: string): Promise<TaskOutcome | null>;
+  /** Resolves when the task has ended or waits for a person; rejects when the signal aborts. */
+  settled(id: string, signal: AbortSignal): Promise<TaskOutcome>;
+  /** Calls `listener` with each delta of the task's run until the returned function is called. */
+  listen(task: string, listener: (delta: Delta) => void): () => void;
+  /** Records that the reply reached the client. */
+  delivered(message: string): Promise<void>;
+  pending(): Promise<Pending[]>;
+  approve(id: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;
+  answer(id: string, text: string, by: string): Promise<AnswerResult>;
+  cancel(task: string, by: string): Promise<boolean>;
+  agents(): Promise<AgentState[]>;
+  status(): Promise<RuntimeStatus>;
+  /** Prometheus text format. */
+  metrics(): Promise<string>;
+}

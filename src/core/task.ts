@@ -1,0 +1,57 @@
+import type { BlobRef } from './event.ts';
+import type { Label } from './labels.ts';
+
+export type TaskStatus = 'queued' | 'running' | 'waiting' | 'done' | 'failed' | 'dead' | 'cancelled';
+
+/** A task in one of these will not change any more. */
+export const isEnded = (status: TaskStatus): boolean =>
+  status === 'done' || status === 'failed' || status === 'dead' || status === 'cancelled';
+
+/**
+ * A unit of work addressed to a queue. What people said (title, input) is in the `content` blob, so that erasing a
+ * person's key erases it; a task made of a chat message has none and names the message instead.
+ */
+export interface Task {
+  id: string;
+  /** An agent's name, or a queue of `ruche.yaml`. */
+  queue: string;
+  /** Tasks of one lane run strictly first in, first out. */
+  lane: string;
+  /** The agent that runs it, and the session of the conversation it belongs to. */
+  agent: string;
+  session: string;
+  /** `person:<id>`, `agent:<name>`, `schedule:<name>` … */
+  from: string;
+  content: BlobRef | null;
+  /** The `message.received` event this task answers. */
+  message: string | null;
+  priority: number;
+  /** Milliseconds since the epoch; null means at once. */
+  notBefore: number | null;
+  deadline: number | null;
+  /** Makes the task idempotent: a second one with the same key is a Duplicate. */
+  key: string | null;
+  /** Starts at 1. */
+  attempt: number;
+  maxAttempts: number;
+  status: TaskStatus;
+  labels: Label[];
+  /** The event that made it. */
+  cause: string | null;
+  /** The task whose run took this one in; they end together. */
+  absorbedBy: string | null;
+  result: BlobRef | null;
+}
+
+/** A worker's right to run a task until `until`. The token grows with each claim: an older one is refused (fencing). */
+export interface Lease {
+  task: string;
+  token: number;
+  worker: string;
+  until: number;
+}
+
+export interface Claim {
+  task: Task;
+  lease: Lease;
+}

@@ -1,0 +1,57 @@
+import type { Boundary } from './boundary.ts';
+import type { Effect } from './event.ts';
+import type { Change, Files } from './files.ts';
+import type { Json } from './json.ts';
+import type { Label } from './labels.ts';
+import type { CallFacts } from './policy.ts';
+import type { Net } from './ports.ts';
+
+export type Parsed<T> = { ok: true; value: T } | { ok: false; error: string };
+
+/** What a tool is handed. Everything it can reach is here. */
+export interface ToolContext {
+  run: string;
+  agent: string;
+  /** The model's call id, unique in the run. */
+  call: string;
+  /** Names this effect for ever: equal after a crash and resume. Matches `^[A-Za-z0-9_-]+$`. */
+  key: string;
+  files: Files;
+  net: Net;
+  /** Blob oid by path, as the run last read it: `edit` and `write` refuse a file that changed since. */
+  seen: Map<string, string>;
+  signal: AbortSignal;
+  boundary: Boundary;
+  /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */
+  progress(text: string): void;
+}
+
+export interface ToolResult {
+  ok: boolean;
+  /** What the model reads. The loop shortens it if it is long and keeps the whole in a blob. */
+  text: string;
+  labels: Label[];
+  /** What the call changed in the overlay. */
+  changes: Change[];
+  /** Blobs by path this call has shown to the model (see `ToolContext.seen`). */
+  seen?: Record<string, string>;
+}
+
+/** What could be found out about a call that had started when the process died. */
+export type Reconciled = { state: 'done'; result: ToolResult } | { state: 'not-started' } | { state: 'doubt'; why: string };
+
+export interface Tool<Input = unknown> {
+  name: string;
+  /** For the model; short, since every turn pays for it. */
+  description: string;
+  effect: Effect;
+  /** True if running it twice is the same as once. */
+  idempotent: boolean;
+  /** JSON Schema of the arguments. */
+  schema: Json;
+  parse(args: unknown): Parsed<Input>;
+  facts(input: Input): CallFacts;
+  /** Failures are results with `ok: false`; a throw is a bug. */
+  run(input: Input, ctx: ToolContext): Promise<ToolResult>;
+  reconcile?(input: Input, ctx: ToolContext): Promise<Reconciled>;
+}
