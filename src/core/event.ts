@@ -36,7 +36,15 @@ export type Body =
     }
   | {
       type: 'message.queued';
-      data: { agent: string; session: string; task: string; run: string; channel: string; to: string; content: BlobRef };
+      data: {
+        agent: string;
+        session: string;
+        task: string;
+        run: string;
+        channel: string;
+        to: string;
+        content: BlobRef;
+      };
     }
   | { type: 'message.sent'; data: { message: string; channel: string; receipt: string | null; repeated: boolean } }
   | { type: 'message.failed'; data: { message: string; channel: string; error: string; final: boolean } }
@@ -92,21 +100,40 @@ export type Body =
     }
   | { type: 'decision.made'; data: { call: string; tool: string; verdict: Verdict; rule: string; reason: string } }
   | { type: 'approval.asked'; data: { approval: string; call: string; tool: string; shown: BlobRef } }
-  | { type: 'approval.answered'; data: { approval: string; verdict: 'approve' | 'deny'; by: string; reason: BlobRef | null } }
+  | {
+      type: 'approval.answered';
+      data: { approval: string; verdict: 'approve' | 'deny'; by: string; reason: BlobRef | null };
+    }
   | { type: 'question.asked'; data: { question: string; call: string; text: BlobRef } }
   | { type: 'question.answered'; data: { question: string; by: string; answer: BlobRef } }
   | { type: 'run.parked'; data: { waits: Wait[] } }
   | { type: 'tool.started'; data: { call: string; tool: string; key: string; effect: Effect; idempotent: boolean } }
   | {
       type: 'tool.returned';
-      data: { call: string; tool: string; ok: boolean; result: BlobRef; labels: Label[]; ms: number; reconciled: boolean };
+      data: {
+        call: string;
+        tool: string;
+        ok: boolean;
+        result: BlobRef;
+        labels: Label[];
+        ms: number;
+        reconciled: boolean;
+      };
     }
   | { type: 'landing.started'; data: { base: string; paths: number; message: BlobRef } }
   | { type: 'landing.finished'; data: { commit: string | null; paths: number } }
   | { type: 'landing.conflicted'; data: { onto: string; detail: BlobRef } }
   | {
       type: 'run.finished';
-      data: { run: string; status: TaskStatus; error: string | null; detail: BlobRef | null; usage: Usage; costUsd: number; steps: number };
+      data: {
+        run: string;
+        status: TaskStatus;
+        error: string | null;
+        detail: BlobRef | null;
+        usage: Usage;
+        costUsd: number;
+        steps: number;
+      };
     }
   // workspace
   | { type: 'person.committed'; data: { commit: string; author: string; paths: number } }

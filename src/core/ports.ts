@@ -17,7 +17,12 @@ export type QueueOp =
   /** Running → queued again, with attempt + 1. */
   | { op: 'retry'; task: string; notBefore: number }
   /** Any status but an ended one → ended. */
-  | { op: 'settle'; task: string; status: Extract<TaskStatus, 'done' | 'failed' | 'dead' | 'cancelled'>; result: BlobRef | null };
+  | {
+      op: 'settle';
+      task: string;
+      status: Extract<TaskStatus, 'done' | 'failed' | 'dead' | 'cancelled'>;
+      result: BlobRef | null;
+    };
 
 export interface Batch {
   events: readonly NewEvent[];
@@ -201,7 +206,7 @@ export interface Checkouts {
   release(checkout: Checkout): Promise<void>;
 }
 
-/** Reads what governs the network (`ruche.yaml`, `agents/*/AGENT.md`) at a commit. */
+/** Reads what governs the network (`ruche.yaml` and every AGENT.md) at a commit. */
 export interface GovernanceReader {
   /** Never rejects for what stands in the files: broken agents are left out and named in `problems`. */
   load(commit: string): Promise<{ ok: true; governance: Governance } | { ok: false; problems: Problem[] }>;

@@ -96,7 +96,10 @@ export interface Runtime {
    * Accepts a message durably. `join`: an equal message of the session whose answer was not delivered is meant, if there
    * is one. `history`: earlier messages given with a first message.
    */
-  deliver(message: InboundMessage, options?: { join?: boolean; history?: { role: 'user' | 'assistant'; text: string }[] }): Promise<DeliverResult>;
+  deliver(
+    message: InboundMessage,
+    options?: { join?: boolean; history?: { role: 'user' | 'assistant'; text: string }[] },
+  ): Promise<DeliverResult>;
   task(id: string): Promise<TaskOutcome | null>;
   /** Resolves when the task has ended or waits for a person; rejects when the signal aborts. */
   settled(id: string, signal: AbortSignal): Promise<TaskOutcome>;

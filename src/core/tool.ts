@@ -38,7 +38,10 @@ export interface ToolResult {
 }
 
 /** What could be found out about a call that had started when the process died. */
-export type Reconciled = { state: 'done'; result: ToolResult } | { state: 'not-started' } | { state: 'doubt'; why: string };
+export type Reconciled =
+  | { state: 'done'; result: ToolResult }
+  | { state: 'not-started' }
+  | { state: 'doubt'; why: string };
 
 export interface Tool<Input = unknown> {
   name: string;
