@@ -27,6 +27,8 @@ export type Body =
       type: 'message.received';
       data: { agent: string; session: string; channel: string; from: string; content: BlobRef; task: string | null };
     }
+  /** Earlier messages that a client handed over with its first one. */
+  | { type: 'history.given'; data: { messages: BlobRef[] } }
   | { type: 'sender.denied'; data: { channel: string; sender: string } }
   /** One turn's contribution to the conversation: the model messages of the run, in order. */
   | { type: 'turn.ended'; data: { run: string; task: string; status: TaskStatus; messages: BlobRef[] } }
@@ -46,6 +48,8 @@ export type Body =
         content: BlobRef;
       };
     }
+  /** Intent before a send: without a `message.sent` after it, the fate of the send is unknown. */
+  | { type: 'message.sending'; data: { message: string; channel: string; attempt: number } }
   | { type: 'message.sent'; data: { message: string; channel: string; receipt: string | null; repeated: boolean } }
   | { type: 'message.failed'; data: { message: string; channel: string; error: string; final: boolean } }
   // task
@@ -68,15 +72,19 @@ export type Body =
         message: string | null;
       };
     }
-  | { type: 'run.resumed'; data: { worker: string; step: number } }
+  | { type: 'run.resumed'; data: { worker: string; step: number; config: string } }
   /** Files of a person were committed first; the run goes on from there. */
   | { type: 'base.moved'; data: { from: string; to: string } }
   | { type: 'message.taken'; data: { message: string; task: string; content: BlobRef } }
-  | { type: 'model.called'; data: { step: number; provider: string; model: string; request: BlobRef } }
+  | {
+      type: 'model.called';
+      data: { step: number; purpose: 'turn' | 'compact'; provider: string; model: string; request: BlobRef };
+    }
   | {
       type: 'model.answered';
       data: {
         step: number;
+        purpose: 'turn' | 'compact';
         provider: string;
         model: string;
         answer: BlobRef;
@@ -90,6 +98,7 @@ export type Body =
       type: 'model.failed';
       data: {
         step: number;
+        purpose: 'turn' | 'compact';
         provider: string;
         model: string;
         error: ModelErrorKind;

@@ -71,6 +71,8 @@ export interface ClaimOptions {
   leaseMs: number;
   /** Queues that must not be claimed from now (paused, or at their concurrency). */
   except?: readonly string[];
+  /** If given, only these queues are claimed from. */
+  only?: readonly string[];
 }
 
 export interface TaskFilter {
@@ -143,8 +145,11 @@ export type LandingResult =
   | { state: 'landed'; commit: string }
   /** The changes are on `main` already. */
   | { state: 'empty' }
-  /** `text` is for the model: each path with both sides. `onto` is the commit to go on from. */
-  | { state: 'conflict'; onto: string; paths: string[]; text: string }
+  /**
+   * `text` is for the model: each path with both sides. `onto` is the commit to go on from, `changes` the run's overlay
+   * over it: what merged cleanly is merged, and the conflicting `paths` are left out, so that nothing of theirs is lost.
+   */
+  | { state: 'conflict'; onto: string; paths: string[]; changes: Change[]; text: string }
   /** `main` cannot move now (a person's merge is under way, an index lock is held): try again later. */
   | { state: 'blocked'; why: string }
   /** Never lands: an ignored path, a nested repository … */
