@@ -5,7 +5,8 @@ import type { Problem } from './agent.ts';
 
 /** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */
 export type Delta =
-  | { kind: 'text'; task: string; run: string; text: string }
+  /** `offset`: UTF-16 units of this step's text before this piece, so that a late listener notices what it has missed. */
+  | { kind: 'text'; task: string; run: string; step: number; offset: number; text: string }
   | { kind: 'reasoning'; task: string; run: string; text: string }
   /** What was streamed of this step so far does not count: the call is tried again. */
   | { kind: 'discard'; task: string; run: string }
@@ -60,7 +61,9 @@ export type DeliverResult =
 
 export type AnswerResult =
   | { ok: true; task: string | null }
-  | { ok: false; why: 'unknown' | 'answered' | 'wrong-kind'; message: string };
+  | { ok: false; why: 'unknown' | 'wrong-kind'; message: string }
+  /** It was answered before; the same verdict again (a re-sent request) means the same answer. Verdict null: a question. */
+  | { ok: false; why: 'answered'; message: string; task: string | null; verdict: 'approve' | 'deny' | null };
 
 export interface AgentState {
   name: string;
@@ -94,7 +97,7 @@ export interface RuntimeStatus {
 export interface Runtime {
   /**
    * Accepts a message durably. `join`: an equal message of the session whose answer was not delivered is meant, if there
-   * is one. `history`: earlier messages given with a first message.
+   * is one. `history`: earlier messages given with a first message; ignored once the conversation has any.
    */
   deliver(
     message: InboundMessage,
