@@ -1,4 +1,5 @@
 import type { Governance, Problem } from './agent.ts';
+import type { EventRow } from './chain.ts';
 import type { BlobRef, Event, NewEvent } from './event.ts';
 import type { Change, Files } from './files.ts';
 import type { Claim, Lease, Task, TaskStatus } from './task.ts';
@@ -8,7 +9,7 @@ import type { Claim, Lease, Task, TaskStatus } from './task.ts';
 export type QueueOp =
   /** `causeOf`: index of the batch's event that becomes the task's cause. */
   | { op: 'enqueue'; task: Task; causeOf?: number }
-  /** A queued task of the same lane joins a running one; it ends when that one is settled by its own `settle`. */
+  /** A queued task of the same lane joins a running one: it stays `queued`, and ends with that one, with its status and result. */
   | { op: 'absorb'; task: string; into: string }
   /** Running → waiting: the lease ends, the lane stays taken. */
   | { op: 'park'; task: string }
@@ -83,9 +84,18 @@ export interface TaskFilter {
   limit?: number;
 }
 
+export interface BlobCheck {
+  hash: string;
+  erased: boolean;
+  problem: string | null;
+}
+
 /** Events, queue and blobs, in one transaction. */
 export interface Store {
-  /** All or none. Blobs put before are on disk no later than the batch. */
+  /**
+   * All or none. Blobs put before are on disk no later than the batch. Checked in this order: fence, event and task keys,
+   * versions, queue operations. Rejects with StoreUnavailable if the disk does not take it.
+   */
   commit(batch: Batch): Promise<CommitResult>;
   read(from: ReadFrom): AsyncIterable<Event>;
   /** Every event after `after`, then each new one as it is committed, without a gap, until the signal aborts. */
@@ -101,21 +111,30 @@ export interface Store {
   claim(options: ClaimOptions): Promise<Claim | null>;
   /** False if the lease has been lost. */
   renew(lease: Lease, until: number): Promise<boolean>;
-  /** Ends every lease, so that a crashed process's tasks can be claimed at once. Only for the sole owner of the home. */
+  /**
+   * Ends every lease: running tasks are queued again at their old place, same attempt, and can be claimed at once. Gives
+   * their number. Only for the sole owner of the home.
+   */
   releaseAll(): Promise<number>;
-  /** When the next queued task becomes due, or a lease expires; null if nothing is coming. */
+  /** When, after `now`, the next queued task becomes due or a lease expires; null if nothing is coming. */
   nextDue(now: number): Promise<number | null>;
   task(id: string): Promise<Task | null>;
+  /** Oldest first. */
   tasks(filter: TaskFilter): Promise<Task[]>;
   /** Count by status. */
   counts(): Promise<Record<TaskStatus, number>>;
 
   /** Encrypts under the subject's key (made on first use). Equal bytes of one subject give an equal ref. */
   putBlob(bytes: Uint8Array, subject: string): BlobRef;
-  /** Null if its key has been erased. Throws if the bytes do not fit the hash. */
+  /** Null if its key has been erased. Rejects if there is no such blob or its bytes do not fit the hash. */
   getBlob(ref: Pick<BlobRef, 'hash'>): Promise<Uint8Array | null>;
   /** Deletes the subject's key: its blobs can never be read again. The chain still verifies. */
   erase(subject: string): Promise<void>;
+
+  /** Events exactly as stored, neither parsed nor upcast, in order: for verification. */
+  rows(after?: number): AsyncIterable<EventRow>;
+  /** Looks at every blob. `problem` says in plain words what does not fit; an erased blob is no problem. */
+  checkBlobs(): AsyncIterable<BlobCheck>;
   close(): Promise<void>;
 }
 
@@ -190,6 +209,8 @@ export interface Checkout {
   dir: string;
   /** A throwaway repository to be bound over `<dir>/.git` in the sandbox. */
   git: string;
+  /** The workspace's object directory: read-only in the sandbox, whose alternates are made to name it. */
+  objects: string;
 }
 
 export interface Collected {
@@ -263,7 +284,8 @@ export interface Limits {
 export interface Job {
   /** `^[A-Za-z0-9_-]+$`: names the command for ever, so that it can be found again after a crash. */
   key: string;
-  argv: readonly string[];
+  /** A shell command line; bash where there is one, else sh. */
+  command: string;
   checkout: Checkout;
   limits: Limits;
 }
@@ -275,7 +297,10 @@ export interface JobResult {
   output: Uint8Array;
   /** Bytes there were in all. */
   outputSize: number;
-  timedOut: boolean;
+  /** Where in `output` the middle was left out; null if nothing was. */
+  cutAt: number | null;
+  /** `memory`: a process of it was killed at the memory limit, whatever the command made of that. */
+  ended: 'itself' | 'timeout' | 'memory' | 'aborted';
 }
 
 /** `doubt`: it started, has no exit and runs no more. */
@@ -286,12 +311,29 @@ export interface Sandbox {
   readonly name: string;
   /** False: nothing confines the command, so the policy asks for each one. */
   readonly confined: boolean;
+  /**
+   * Starts the command, unless one of that key has started before: then it is adopted. Rejects with SandboxError if it
+   * could not start or its end is unknown.
+   */
   exec(job: Job, onOutput: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<JobResult>;
+  /** `absent` is final: a start that was under way when the process died is cancelled. */
   find(key: string): Promise<JobState>;
-  /** Waits for a command that was started before a crash and gives its result. */
+  /** Waits for a command that was started before a crash and gives its result. Rejects like `exec`. */
   adopt(key: string, limits: Limits, onOutput: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<JobResult>;
-  /** Removes what is kept of a command. */
+  /** Removes what is kept of a command, killing it if it runs. */
   forget(key: string): Promise<void>;
+  /** Keys of which something is kept. */
+  list(): Promise<string[]>;
+}
+
+/** `start`: the command never ran. `doubt`: it started, and nobody knows how it ended. */
+export class SandboxError extends Error {
+  readonly code: 'start' | 'doubt';
+  constructor(code: 'start' | 'doubt', message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SandboxError';
+    this.code = code;
+  }
 }
 
 // ── net ──────────────────────────────────────────────────────────────────────────────────────────────────────────

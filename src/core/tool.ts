@@ -48,6 +48,8 @@ export interface Tool<Input = unknown> {
   /** For the model; short, since every turn pays for it. */
   description: string;
   effect: Effect;
+  /** True if it looks at the whole workspace, so that all of a person's edits must be committed first. */
+  readsTree?: boolean;
   /** True if running it twice is the same as once. */
   idempotent: boolean;
   /** JSON Schema of the arguments. */
@@ -57,4 +59,8 @@ export interface Tool<Input = unknown> {
   /** Failures are results with `ok: false`; a throw is a bug. */
   run(input: Input, ctx: ToolContext): Promise<ToolResult>;
   reconcile?(input: Input, ctx: ToolContext): Promise<Reconciled>;
+  /** Called once the call's `tool.returned` is durable: what was kept to find the result again may go. Safe to repeat. */
+  settled?(key: string): Promise<void>;
+  /** Called at start: lets go of what is kept of calls that are not among these. */
+  sweep?(liveKeys: ReadonlySet<string>): Promise<void>;
 }
