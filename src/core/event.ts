@@ -25,7 +25,16 @@ export type Body =
   // conversation
   | {
       type: 'message.received';
-      data: { agent: string; session: string; channel: string; from: string; content: BlobRef; task: string | null };
+      /** `task` is the one that answers it; `replyTo` is the channel's own address for the reply. */
+      data: {
+        agent: string;
+        session: string;
+        channel: string;
+        from: string;
+        replyTo: string;
+        content: BlobRef;
+        task: string;
+      };
     }
   /** Earlier messages that a client handed over with its first one. */
   | { type: 'history.given'; data: { messages: BlobRef[] } }
@@ -51,6 +60,8 @@ export type Body =
   /** Intent before a send: without a `message.sent` after it, the fate of the send is unknown. */
   | { type: 'message.sending'; data: { message: string; channel: string; attempt: number } }
   | { type: 'message.sent'; data: { message: string; channel: string; receipt: string | null; repeated: boolean } }
+  /** The platform gave no clear answer: it may have arrived. */
+  | { type: 'message.unsure'; data: { message: string; channel: string; error: string } }
   | { type: 'message.failed'; data: { message: string; channel: string; error: string; final: boolean } }
   // task
   | { type: 'task.queued'; data: { task: Task } }
@@ -113,7 +124,8 @@ export type Body =
       type: 'approval.answered';
       data: { approval: string; verdict: 'approve' | 'deny'; by: string; reason: BlobRef | null };
     }
-  | { type: 'question.asked'; data: { question: string; call: string; text: BlobRef } }
+  /** `doubt`: the runtime itself asks, because it cannot tell whether the call took effect. */
+  | { type: 'question.asked'; data: { question: string; call: string; doubt: boolean; text: BlobRef } }
   | { type: 'question.answered'; data: { question: string; by: string; answer: BlobRef } }
   | { type: 'run.parked'; data: { waits: Wait[] } }
   | { type: 'tool.started'; data: { call: string; tool: string; key: string; effect: Effect; idempotent: boolean } }
@@ -131,7 +143,10 @@ export type Body =
     }
   | { type: 'landing.started'; data: { base: string; paths: number; message: BlobRef } }
   | { type: 'landing.finished'; data: { commit: string | null; paths: number } }
+  /** The run goes on from `onto` with the overlay in `detail`: a conflict, or a change a person refused. */
   | { type: 'landing.conflicted'; data: { onto: string; detail: BlobRef } }
+  /** The runtime tells the model something that nobody said. */
+  | { type: 'note.added'; data: { note: BlobRef } }
   | {
       type: 'run.finished';
       data: {
@@ -155,6 +170,9 @@ export type Body =
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';
 export type EventType = Body['type'];
+
+/** The form in which bodies are written today. Raise it when one changes, and say in journal/upcast.ts how to read the older. */
+export const EVENT_SCHEMA = 1;
 
 /** An event as it is appended: the store adds seq, version, time and hash. */
 export type NewEvent = Body & {

@@ -1,0 +1,101 @@
+import type { Agent } from '../core/agent.ts';
+import { decide } from '../policy/decide.ts';
+import { showCall } from './approval.ts';
+import type { AgentDeps, Stops } from './deps.ts';
+import { runCalls } from './effect.ts';
+import { ASK, policyFacts, readCall, type ReadyCall } from './ready.ts';
+import { askQuestion, giveResult, refuse } from './results.ts';
+import type { RunLog } from './run-log.ts';
+import type { CallState } from './state.ts';
+
+/**
+ * Works through the calls of an answer in their order. Neighbours that only read run side by side; everything behind a
+ * call that waits for a person waits too, because it may build on it. Returns true if the run has to park.
+ */
+export async function doCalls(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<boolean> {
+  for (const call of log.state.calls) if (call.phase === 'new') decideCall(deps, log, agent, call);
+  for (;;) {
+    const open = log.state.calls.filter((call) => call.phase !== 'returned');
+    const first = open[0];
+    if (!first) return false;
+    if (first.phase === 'waiting') return true;
+    if (first.phase === 'asking') askApproval(deps, log, open);
+    else if (first.phase === 'refused') refuse(log, first, refusalOf(deps, first));
+    else if (first.answer !== null) takeAnswer(log, first);
+    else await runNext(deps, log, agent, open, stops);
+  }
+}
+
+/** What cannot be read is explained to the model better than by the rule that denied it. */
+function refusalOf(deps: AgentDeps, call: CallState): string {
+  const ready = readCall(deps, call);
+  return 'error' in ready ? ready.error : (call.refusal ?? 'Denied.');
+}
+
+async function runNext(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  open: readonly CallState[],
+  stops: Stops,
+): Promise<void> {
+  const group: ReadyCall[] = [];
+  for (const call of open) {
+    if ((call.phase !== 'allowed' && call.phase !== 'started') || call.answer !== null) break;
+    const ready = readCall(deps, call);
+    // Decided on before an upgrade changed the tool: the model is told, nothing runs.
+    if ('error' in ready) {
+      if (group.length === 0) return refuse(log, call, ready.error);
+      break;
+    }
+    if (group.length > 0 && ready.tool.effect !== 'read') break;
+    group.push(ready);
+    if (ready.tool.effect !== 'read') break;
+  }
+  await runCalls(deps, log, agent, group, stops);
+}
+
+function decideCall(deps: AgentDeps, log: RunLog, agent: Agent, call: CallState): void {
+  const { id, tool } = call;
+  const ready = readCall(deps, call);
+  if ('error' in ready) {
+    const reason = 'the call cannot be read';
+    log.emit({ type: 'decision.made', data: { call: id, tool, verdict: 'deny', rule: 'builtin:unreadable', reason } });
+    return;
+  }
+  const decision = decide({ tool, effect: ready.tool.effect, ...ready.facts }, policyFacts(deps, agent, log));
+  log.emit({ type: 'decision.made', data: { call: id, tool, ...decision } });
+  if (decision.verdict === 'allow' && tool === ASK) {
+    const { question } = ready.input as { question: string };
+    askQuestion(deps, log, call, { text: question, reason: `${agent.name} asks.` }, false);
+  }
+}
+
+/**
+ * Asks for the first call, and at once for its neighbours that wait too, as long as they are not commands: what a
+ * command would do depends on the calls before it, so it is shown when they are done.
+ */
+function askApproval(deps: AgentDeps, log: RunLog, open: readonly CallState[]): void {
+  for (const [index, call] of open.entries()) {
+    const ready = readCall(deps, call);
+    if (call.phase !== 'asking' || 'error' in ready) break;
+    if (index > 0 && ready.tool.effect === 'exec') break;
+    const approval = deps.ids.next('apr');
+    const shown = log.put(showCall(log, ready));
+    const data = { approval, call: call.id, tool: call.tool, shown };
+    log.emit({ type: 'approval.asked', data }, null, { key: `asked:${approval}` });
+    if (ready.tool.effect === 'exec') break;
+  }
+}
+
+/** A person has answered: the agent's question, or the runtime's about a call whose fate is unknown. */
+function takeAnswer(log: RunLog, call: CallState): void {
+  const answer = call.answer ?? '';
+  if (!call.doubt) return giveResult(log, call, true, answer);
+  if (!/^\s*(retry|again|run|yes)\b/i.test(answer))
+    return giveResult(log, call, false, `It is unknown whether this call took effect. The owner says: ${answer}`);
+  // A new name for the effect, since the old one may have happened.
+  call.key += 'r';
+  call.answer = null;
+  call.phase = 'allowed';
+}

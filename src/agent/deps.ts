@@ -1,0 +1,53 @@
+import type { Agent, Governance } from '../core/agent.ts';
+import type { Boundary } from '../core/boundary.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Ids } from '../core/ids.ts';
+import type { ModelChoice, ModelError } from '../core/model.ts';
+import type { GovernanceReader, Log, Net, Store, Workspace } from '../core/ports.ts';
+import type { Delta } from '../core/runtime.ts';
+import type { Tool } from '../core/tool.ts';
+import type { ConversationCache } from './conversation.ts';
+
+/** All that a run can reach. */
+export interface AgentDeps {
+  store: Store;
+  workspace: Workspace;
+  reader: Pick<GovernanceReader, 'protectedChanges'>;
+  /** What is in force now. */
+  governance(): Governance;
+  /** A change of what governs the network has landed with a person's approval. */
+  governanceLanded(commit: string): Promise<void>;
+  /** Models of the agent in order of preference; empty if none is usable. */
+  models(agent: Agent): readonly ModelChoice[];
+  /** What to do about a failed call: wait (ms) and go on with a choice, or give up. `tries` counts failures of this choice. */
+  nextTry(
+    error: ModelError,
+    tries: number,
+    choices: readonly ModelChoice[],
+    index: number,
+    random: () => number,
+  ): { wait: number; index: number } | null;
+  tools: ReadonlyMap<string, Tool>;
+  net: Net;
+  /** Whether shell commands are confined. */
+  sandboxed: boolean;
+  /** True for channels the runtime sends to; others come and fetch their reply. */
+  pushes(channel: string): boolean;
+  redact(text: string): string;
+  emit(delta: Delta): void;
+  conversations: ConversationCache;
+  clock: Clock;
+  ids: Ids;
+  random(): number;
+  log: Log;
+  boundary: Boundary;
+  worker: string;
+}
+
+/** Why a run is being stopped. */
+export interface Stops {
+  /** A person cancelled the task: whatever runs is ended. */
+  cancel: AbortSignal;
+  /** The process is going down: leave every step so that it can be resumed. */
+  shutdown: AbortSignal;
+}

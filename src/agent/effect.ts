@@ -1,0 +1,187 @@
+import type { Agent } from '../core/agent.ts';
+import type { Net, NetRequest } from '../core/ports.ts';
+import type { Reconciled, ToolContext, ToolResult } from '../core/tool.ts';
+import { decide } from '../policy/decide.ts';
+import { netGrant } from '../policy/net-grant.ts';
+import { boundCall, type ShownCall } from './approval.ts';
+import type { AgentDeps, Stops } from './deps.ts';
+import { openOutput, shorten } from './output.ts';
+import { policyFacts, type ReadyCall } from './ready.ts';
+import { askQuestion, refuse } from './results.ts';
+import { loadJson, type RunLog } from './run-log.ts';
+import type { ToolRecord } from './state.ts';
+
+/**
+ * Runs calls that are allowed: intent, effect, receipt. A call that had started before a crash is reconciled first, and
+ * one whose fate nobody can tell is put before the person.
+ */
+export async function runCalls(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  group: readonly ReadyCall[],
+  stops: Stops,
+): Promise<void> {
+  await freshBase(deps, log, group);
+  const files = deps.workspace.files(log.state.base, [...log.state.changes.values()]);
+  const begun: { ready: ReadyCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
+  for (const ready of group) {
+    const context = toolContext(deps, log, agent, ready, files, stops);
+    const again = ready.call.phase === 'started' ? await reconcile(ready, context) : null;
+    if (again?.state === 'doubt') {
+      const text = `${ready.call.tool} had started when the process was stopped, and it is unknown whether it took effect: ${again.why}\nAnswer "retry" to run it again, or say what happened.`;
+      askQuestion(deps, log, ready.call, { text, reason: 'A step is in doubt after a crash.' }, true);
+      continue;
+    }
+    if (again?.state === 'done') {
+      const { result } = again;
+      begun.push({ ready, work: () => Promise.resolve({ result, reconciled: true }) });
+      continue;
+    }
+    if (!(await stillApproved(deps, log, ready))) continue;
+    const { call, tool } = ready;
+    const { effect, idempotent } = tool;
+    log.emit({ type: 'tool.started', data: { call: call.id, tool: tool.name, key: call.key, effect, idempotent } });
+    begun.push({ ready, work: async () => ({ result: await runTool(deps, log, ready, context), reconciled: false }) });
+  }
+  // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
+  await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
+  await Promise.all(begun.map(({ ready, work }) => finish(deps, log, ready, work)));
+  if (stops.shutdown.aborted) await log.flush(true);
+  stops.shutdown.throwIfAborted();
+  await settle(
+    log,
+    begun.map(({ ready }) => ready),
+  );
+}
+
+/** Runs one call and records its receipt, unless the process is going down: then the step is found again after the start. */
+async function finish(
+  deps: AgentDeps,
+  log: RunLog,
+  { call, tool }: ReadyCall,
+  work: () => Promise<{ result: ToolResult; reconciled: boolean }>,
+): Promise<void> {
+  const { run, task } = log.state;
+  deps.emit({ kind: 'tool.started', task, run, call: call.id, tool: tool.name, args: call.args });
+  const before = deps.clock.now();
+  const { result, reconciled } = await work();
+  const ms = deps.clock.now() - before;
+  const text = deps.redact(result.text);
+  const limit = deps.governance().settings.limits.toolOutput;
+  const record: ToolRecord = {
+    ok: result.ok,
+    ...shorten(text, limit, call.id),
+    changes: result.changes,
+    seen: result.seen ?? {},
+  };
+  const data = {
+    call: call.id,
+    tool: tool.name,
+    ok: result.ok,
+    result: log.put(record),
+    labels: result.labels,
+    ms,
+    reconciled,
+  };
+  log.emit({ type: 'tool.returned', data }, record);
+  deps.emit({ kind: 'tool.returned', task, run, call: call.id, tool: tool.name, ok: result.ok, text: record.text });
+}
+
+/** What a tool keeps for the case of a crash is given up only once the receipt is on disk. */
+async function settle(log: RunLog, group: readonly ReadyCall[]): Promise<void> {
+  const keeping = group.filter(({ tool, call }) => tool.settled !== undefined && call.phase === 'returned');
+  if (keeping.length === 0) return;
+  await log.flush(true);
+  for (const { tool, call } of keeping) await tool.settled?.(call.key);
+}
+
+async function runTool(deps: AgentDeps, log: RunLog, ready: ReadyCall, context: ToolContext): Promise<ToolResult> {
+  const output = await openOutput(deps.store, log.state, ready);
+  if (output !== null) return output;
+  return ready.tool.run(ready.input, context);
+}
+
+async function reconcile({ tool, input }: ReadyCall, context: ToolContext): Promise<Reconciled> {
+  if (tool.reconcile) return tool.reconcile(input, context);
+  if (tool.idempotent) return { state: 'not-started' };
+  return { state: 'doubt', why: 'this tool has no way to look.' };
+}
+
+/**
+ * Commits what people have changed before it is read, and lets the run go on from there, unless that would take changes
+ * of its own out from under it. Approved commands keep the view that was approved.
+ */
+async function freshBase(deps: AgentDeps, log: RunLog, group: readonly ReadyCall[]): Promise<void> {
+  const looking = group.filter(({ call, tool, facts }) => {
+    const approvedCommand = call.approval !== null && tool.effect === 'exec';
+    return call.phase === 'allowed' && !approvedCommand && (tool.readsTree === true || facts.paths !== undefined);
+  });
+  if (looking.length === 0) return;
+  const all = looking.some(({ tool }) => tool.readsTree === true);
+  const paths = all ? null : looking.flatMap(({ facts }) => facts.paths ?? []);
+  const person = await deps.workspace.commitPerson(paths);
+  if (person === null) return;
+  const { base, changes } = log.state;
+  log.emit(
+    {
+      type: 'person.committed',
+      data: { commit: person.commit, author: person.author, paths: person.paths.length },
+    },
+    null,
+    { stream: 'workspace' },
+  );
+  if (await deps.workspace.untouched(base, person.commit, [...changes.keys()]))
+    log.emit({ type: 'base.moved', data: { from: base, to: person.commit } });
+}
+
+/** An approval is for the exact call that was shown. */
+async function stillApproved(deps: AgentDeps, log: RunLog, ready: ReadyCall): Promise<boolean> {
+  const { approval } = ready.call;
+  if (approval === null) return true;
+  const asked = await deps.store.byKey(`asked:${approval}`);
+  if (asked?.type !== 'approval.asked') return true;
+  const shown = (await loadJson(deps.store, asked.data.shown)) as ShownCall;
+  if (shown.bound === deps.redact(boundCall(log, ready))) return true;
+  refuse(log, ready.call, 'The call is not the one that was approved: nothing was run.');
+  return false;
+}
+
+function toolContext(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  ready: ReadyCall,
+  files: ToolContext['files'],
+  stops: Stops,
+): ToolContext {
+  const { run, task, seen } = log.state;
+  const { call } = ready;
+  return {
+    run,
+    agent: agent.name,
+    call: call.id,
+    key: call.key,
+    files,
+    net: grantedNet(deps, log, agent, ready),
+    seen,
+    signal: stops.cancel,
+    boundary: deps.boundary,
+    progress: (text) => deps.emit({ kind: 'tool.output', task, run, call: call.id, text: deps.redact(text) }),
+  };
+}
+
+/** The network as this one call may use it: what was decided for its address holds at every hop. */
+function grantedNet(deps: AgentDeps, log: RunLog, agent: Agent, ready: ReadyCall): Net {
+  const facts = policyFacts(deps, agent, log);
+  const { tool } = ready;
+  const origin = ready.facts.url === undefined ? null : URL.parse(ready.facts.url)?.host;
+  const grant = { ...netGrant(facts), who: `tool:${tool.name}` };
+  const onRedirect = (url: string): string | null => {
+    // The host a person approved, or a rule allowed, stays the same; another one is decided on anew.
+    if (URL.parse(url)?.host === origin) return null;
+    const decision = decide({ tool: tool.name, effect: tool.effect, url }, facts);
+    return decision.verdict === 'allow' ? null : `${decision.rule}: ${decision.reason}`;
+  };
+  return { request: (request: NetRequest) => deps.net.request({ ...request, onRedirect }, grant) };
+}

@@ -1,0 +1,111 @@
+import type { Agent } from '../core/agent.ts';
+import type { ModelChoice, ModelError } from '../core/model.ts';
+import { collectAnswer, type Outcome } from './answer.ts';
+import { compact, mustCompact } from './compact.ts';
+import { note, type Prepared, prepare } from './context.ts';
+import type { AgentDeps, Stops } from './deps.ts';
+import type { RunLog } from './run-log.ts';
+
+/** Why a run cannot go on. */
+export interface Failure {
+  /** A word for programs: `model.rate`, `limit.steps`, `landing.conflict` … */
+  code: string;
+  /** For people. */
+  message: string;
+  /** True if a later attempt may succeed. */
+  retryable: boolean;
+}
+
+const CUT =
+  'Your answer was cut at the output limit before its tool calls were complete, so none of them ran. Go on in smaller steps.';
+
+/** One step of thought: asks the model until it answers, by way of retries and fallbacks. */
+export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<Failure | null> {
+  const choices = deps.models(agent);
+  const first = choices[0];
+  if (!first)
+    return {
+      code: 'model.none',
+      message: `No usable model for "${agent.model}": see \`ruche doctor\`.`,
+      retryable: false,
+    };
+  const signal = AbortSignal.any([stops.cancel, stops.shutdown]);
+  let conversation = await deps.conversations.load(deps.store, log.subject);
+  let prepared = await prepare(deps, log, agent, conversation);
+  let [index, tries, compacted] = [0, 0, false];
+  for (;;) {
+    const choice = choices[index] ?? first;
+    if (!compacted && mustCompact(prepared.tokens, choice.window, log.state.lastInput)) {
+      compacted = true;
+      ({ conversation, prepared } = await compact({ deps, log, agent, choice, conversation, prepared, signal }));
+    }
+    const error = await callModel(deps, log, choice, prepared, signal);
+    signal.throwIfAborted();
+    if (error === null) return null;
+    if (error.kind === 'context' && !compacted) {
+      compacted = true;
+      ({ conversation, prepared } = await compact({ deps, log, agent, choice, conversation, prepared, signal }));
+      continue;
+    }
+    tries += 1;
+    const next = deps.nextTry(error, tries, choices, index, deps.random);
+    if (next === null) return { code: `model.${error.kind}`, message: error.message, retryable: error.retryable };
+    if (next.index !== index) tries = 0;
+    index = next.index;
+    if (next.wait > 0) {
+      // What has happened is on record before the wait, which may be long.
+      await log.flush(false);
+      await deps.clock.sleep(next.wait, signal);
+    }
+  }
+}
+
+async function callModel(
+  deps: AgentDeps,
+  log: RunLog,
+  choice: ModelChoice,
+  prepared: Prepared,
+  signal: AbortSignal,
+): Promise<ModelError | null> {
+  const { provider, model } = choice;
+  const step = log.state.step + 1;
+  const manifest = { ...prepared.manifest, model };
+  const request = log.put(manifest);
+  log.emit({ type: 'model.called', data: { step, purpose: 'turn', provider, model, request } }, manifest);
+  await log.flush(false);
+  const { run, task } = log.state;
+  const before = deps.clock.now();
+  let offset = 0;
+  const outcome = await collectAnswer(choice, { ...prepared.request, model }, signal, (kind, text) => {
+    if (kind === 'reasoning') return deps.emit({ kind, task, run, text });
+    deps.emit({ kind, task, run, step, offset, text });
+    offset += text.length;
+  });
+  // A process that goes down records nothing: the step is asked again after the start.
+  if (signal.aborted) return outcome.error;
+  return record(log, outcome, { step, provider, model, ms: deps.clock.now() - before }, choice, () => {
+    if (offset > 0) deps.emit({ kind: 'discard', task, run });
+  });
+}
+
+function record(
+  log: RunLog,
+  outcome: Outcome,
+  about: { step: number; provider: string; model: string; ms: number },
+  choice: ModelChoice,
+  discard: () => void,
+): ModelError | null {
+  const { message, finish, usage, error } = outcome;
+  const common = { ...about, purpose: 'turn' as const };
+  if (error) {
+    const partial = message.parts.length > 0 ? log.put(message) : null;
+    log.emit({ type: 'model.failed', data: { ...common, error: error.kind, detail: log.put(error), partial } });
+    discard();
+    return error;
+  }
+  const answer = log.put(message);
+  const costUsd = choice.cost(usage);
+  log.emit({ type: 'model.answered', data: { ...common, answer, finish, usage, costUsd } }, message);
+  if (outcome.dropped) log.emit({ type: 'note.added', data: { note: log.put(note(CUT)) } });
+  return null;
+}

@@ -1,0 +1,179 @@
+import type { Agent } from '../core/agent.ts';
+import type { BlobRef } from '../core/event.ts';
+import { conversationId, runStream } from '../core/ids.ts';
+import { unionLabels } from '../core/labels.ts';
+import type { ModelMessage } from '../core/model.ts';
+import type { Claim, Task } from '../core/task.ts';
+import { doCalls } from './calls.ts';
+import type { AgentDeps, Stops } from './deps.ts';
+import { fail, succeed } from './finish.ts';
+import { land } from './land.ts';
+import { LeaseLost, loadContent, loadJson, RunLog } from './run-log.ts';
+import { evolve, nextStep, type RunState, startState } from './state.ts';
+import { think, type Failure } from './think.ts';
+
+/** Messages of the lane taken in at one step. */
+const MAX_TAKEN = 20;
+
+/** Thrown by the shutdown signal, so that the worker knows the run will be resumed. */
+export const isStopped = (error: unknown, stops: Stops): boolean =>
+  stops.shutdown.aborted && error === stops.shutdown.reason;
+
+/**
+ * Runs a claimed task to its end, or until it has to wait for a person. Starts a run or resumes the one a crash or a
+ * question has interrupted. Returns when the task is settled, parked or to be retried; rejects only for bugs, an
+ * unavailable store, or the shutdown signal's reason.
+ */
+export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Promise<void> {
+  const limit = new AbortController();
+  const done = new AbortController();
+  const stops: Stops = { cancel: AbortSignal.any([outer.cancel, limit.signal]), shutdown: outer.shutdown };
+  const { runMs } = deps.governance().settings.limits;
+  const timer = deps.clock.sleep(runMs, done.signal).then(
+    () => limit.abort(new Error('the run took too long')),
+    () => undefined,
+  );
+  let log: RunLog | null = null;
+  try {
+    log = await openRun(deps, claim);
+    await steps(deps, log, stops);
+  } catch (error) {
+    // Whoever took the lease, or cancelled the task, has written its end.
+    if (error instanceof LeaseLost || outer.cancel.aborted) return;
+    if (log === null || !limit.signal.aborted) throw error;
+    const message = `It took longer than ${Math.round(runMs / 60_000)} minutes (limits.runMs).`;
+    await fail(deps, log, { code: 'limit.time', message, retryable: false });
+  } finally {
+    done.abort();
+    await timer;
+  }
+}
+
+async function steps(deps: AgentDeps, log: RunLog, stops: Stops): Promise<void> {
+  for (;;) {
+    stops.shutdown.throwIfAborted();
+    stops.cancel.throwIfAborted();
+    const agent = deps.governance().agents.get(log.state.agent);
+    if (!agent) return fail(deps, log, missingAgent(log.state.agent));
+    const outcome = await step(deps, log, agent, stops);
+    if (outcome === 'end') return;
+    if (outcome !== 'on') return fail(deps, log, outcome);
+  }
+}
+
+async function step(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<'on' | 'end' | Failure> {
+  switch (nextStep(log.state)) {
+    case 'model': {
+      const { steps: most } = deps.governance().settings.limits;
+      if (log.state.step >= most)
+        return { code: 'limit.steps', message: `It took more than ${most} steps (limits.steps).`, retryable: false };
+      if (log.state.step > 0) await takeMessages(deps, log);
+      return (await think(deps, log, agent, stops)) ?? 'on';
+    }
+    case 'calls':
+      return (await doCalls(deps, log, agent, stops)) ? park(log) : 'on';
+    case 'land': {
+      const landed = await land(deps, log, stops);
+      if (landed === 'park') return park(log);
+      return landed === 'landed' || landed === 'think' ? 'on' : landed;
+    }
+    case 'finish':
+      await succeed(deps, log);
+      return 'end';
+  }
+}
+
+const missingAgent = (name: string): Failure => ({
+  code: 'agent.missing',
+  message: `There is no usable agent "${name}" on main: see \`ruche doctor\`.`,
+  retryable: false,
+});
+
+/** The run waits for a person and costs nothing meanwhile; its lane stays taken. */
+async function park(log: RunLog): Promise<'end'> {
+  const { state } = log;
+  const waits = state.calls
+    .filter((call) => call.phase === 'waiting')
+    .map((call) =>
+      call.question === null
+        ? { kind: 'approval' as const, id: call.approval ?? '' }
+        : { kind: 'question' as const, id: call.question },
+    );
+  if (state.landing === 'asked' && state.landingApproval !== null)
+    waits.push({ kind: 'approval', id: state.landingApproval });
+  log.emit({ type: 'run.parked', data: { waits } });
+  log.queue({ op: 'park', task: state.task });
+  await log.flush(true);
+  return 'end';
+}
+
+/** Messages that arrived in the lane while the run worked: the next model call sees them, and their tasks end with it. */
+async function takeMessages(deps: AgentDeps, log: RunLog): Promise<void> {
+  const { lane, id } = log.claim.task;
+  const waiting = await deps.store.tasks({ lane, statuses: ['queued'], limit: MAX_TAKEN });
+  for (const task of waiting) {
+    if (task.absorbedBy !== null || task.message === null) continue;
+    const message = await deps.store.event(task.message);
+    if (message?.type !== 'message.received') continue;
+    const { content } = message.data;
+    log.emit({ type: 'message.taken', data: { message: message.id, task: task.id, content } });
+    log.queue({ op: 'absorb', task: task.id, into: id });
+  }
+}
+
+async function openRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
+  const { task } = claim;
+  const started = await deps.store.byKey(`run:${task.id}:${task.attempt}`);
+  const { store, redact } = deps;
+  if (started?.type !== 'run.started') return startRun(deps, claim);
+  let state: RunState | null = null;
+  let last = started.id;
+  for await (const event of store.read({ stream: started.stream })) {
+    if (state === null) state = startState(started, await firstMessage(deps, task));
+    evolve(state, event, await loadContent(store, event));
+    last = event.id;
+  }
+  if (state === null) throw new Error(`run ${started.stream} has no events`);
+  const log = new RunLog({ store, redact, claim, state, last });
+  const data = { worker: deps.worker, step: state.step, config: deps.governance().commit };
+  log.emit({ type: 'run.resumed', data });
+  return log;
+}
+
+async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
+  const { task } = claim;
+  const { agent, session, attempt, message } = task;
+  const { commit: config } = deps.governance();
+  const conversation = await deps.conversations.load(deps.store, conversationId(agent, session));
+  const base = await deps.workspace.head();
+  const data = { run: deps.ids.next('run'), task: task.id, agent, session, attempt, config, base, message };
+  const labels = unionLabels(task.labels, conversation.labels);
+  const stream = runStream(data.run);
+  const event = { type: 'run.started' as const, data, stream, labels };
+  const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));
+  const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: task.cause });
+  log.emit({ type: 'run.started', data }, null, { key: `run:${task.id}:${attempt}` });
+  // Messages an earlier attempt had taken in belong to this one.
+  for (const taken of await deps.store.tasks({ absorbedBy: task.id })) {
+    const received = taken.message === null ? null : await deps.store.event(taken.message);
+    if (received?.type !== 'message.received') continue;
+    const { content } = received.data;
+    log.emit({ type: 'message.taken', data: { message: received.id, task: taken.id, content } });
+  }
+  return log;
+}
+
+/** What only the store knows of an event. */
+const NOT_YET = { seq: 0, id: '', version: 0, actor: '', cause: null, key: null, schema: 1, hash: '' };
+
+/** The message the run answers; a task that came otherwise is put in words. */
+async function firstMessage(deps: AgentDeps, task: Task): Promise<BlobRef> {
+  if (task.message !== null) {
+    const event = await deps.store.event(task.message);
+    if (event?.type === 'message.received') return event.data.content;
+  }
+  const content = task.content === null ? {} : ((await loadJson(deps.store, task.content)) as Record<string, unknown>);
+  const text = [content['title'], content['input'] === undefined ? '' : JSON.stringify(content['input'])];
+  const message: ModelMessage = { role: 'user', parts: [{ type: 'text', text: text.filter(Boolean).join('\n') }] };
+  return deps.store.putBlob(Buffer.from(JSON.stringify(message)), conversationId(task.agent, task.session));
+}

@@ -1,0 +1,197 @@
+import type { BlobRef, NewEvent } from '../core/event.ts';
+import { conversationId, runStream, taskStream } from '../core/ids.ts';
+import { canonicalJson } from '../core/json.ts';
+import type { ModelMessage } from '../core/model.ts';
+import type { Batch, InboundMessage } from '../core/ports.ts';
+import type { DeliverResult } from '../core/runtime.ts';
+import type { Task } from '../core/task.ts';
+import type { MailDeps } from './deps.ts';
+import { openWaits, runOf } from './waits.ts';
+
+/** Characters of one message. A longer one is refused before anything is stored. */
+export const MAX_TEXT = 1_000_000;
+/** Messages that may wait in one conversation, and tasks in all; beyond it the sender is told to come back. */
+const MAX_LANE = 100;
+const MAX_QUEUED = 10_000;
+/** Tries to commit beside others that write to the same conversation. */
+const MAX_TRIES = 8;
+
+export interface DeliverOptions {
+  /** An equal last message of the session, whose answer was not delivered, is meant. */
+  join?: boolean;
+  /** Earlier messages given with the first one of a conversation. */
+  history?: { role: 'user' | 'assistant'; text: string }[];
+}
+
+/**
+ * Accepts a message: what is reported as accepted is on disk with its task, and a redelivery gives the task it already
+ * has. A message in a conversation whose run waits for an answer is that answer.
+ */
+export async function deliver(
+  deps: MailDeps,
+  message: InboundMessage,
+  options: DeliverOptions,
+): Promise<DeliverResult> {
+  if (!deps.agents().includes(message.agent)) {
+    const known = deps.agents().join(', ') || 'none';
+    return { ok: false, why: 'unknown-agent', message: `There is no agent "${message.agent}". Agents: ${known}.` };
+  }
+  if (message.text.length > MAX_TEXT)
+    return {
+      ok: false,
+      why: 'too-large',
+      message: `A message may have ${MAX_TEXT} characters; put longer text in a file.`,
+    };
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const result = await tryDeliver(deps, message, options);
+    if (result !== 'again') return result;
+  }
+  return { ok: false, why: 'conflict', message: 'Too many messages in this conversation at once: send it again.' };
+}
+
+async function tryDeliver(
+  deps: MailDeps,
+  message: InboundMessage,
+  options: DeliverOptions,
+): Promise<DeliverResult | 'again'> {
+  const { store } = deps;
+  const key = `message:${message.channel}:${message.externalId}`;
+  const known = await store.byKey(key);
+  if (known?.type === 'message.received') return { ok: true, delivered: { task: known.data.task, joined: true } };
+  const stream = conversationId(message.agent, message.session);
+  const version = await store.version(stream);
+  const content = putMessage(deps, 'user', message.text, stream);
+  if (options.join) {
+    const task = await undelivered(deps, stream, content);
+    if (task !== null) return { ok: true, delivered: { task, joined: true } };
+  }
+  const busy = await backlog(deps, stream);
+  if (busy) return busy;
+  const question = await openQuestion(deps, stream);
+  const task = question ? null : newTask(deps, message, stream);
+  const batch = buildBatch(message, { stream, version, content, key, question, task });
+  if (version === 0 && options.history?.length) batch.events.unshift(history(deps, options.history, stream));
+  const first = version === 0 && options.history?.length ? 1 : 0;
+  const result = await store.commit({ ...batch, queue: batch.queue(first) });
+  if (result.ok) return { ok: true, delivered: { task: task?.id ?? question?.task ?? '', joined: false } };
+  if (result.why === 'duplicate' || result.why === 'conflict' || result.why === 'state') return 'again';
+  throw new Error(`a message was refused: ${JSON.stringify(result)}`);
+}
+
+const putMessage = (deps: MailDeps, role: 'user' | 'assistant', text: string, subject: string): BlobRef => {
+  const message: ModelMessage = { role, parts: [{ type: 'text', text: deps.redact(text) }] };
+  return deps.store.putBlob(Buffer.from(canonicalJson(message)), subject);
+};
+
+interface Parts {
+  stream: string;
+  version: number;
+  content: BlobRef;
+  key: string;
+  question: { id: string; run: string; task: string } | null;
+  task: Task | null;
+}
+
+type Building = Omit<Batch, 'events' | 'queue'> & { events: NewEvent[]; queue: (first: number) => Batch['queue'] };
+
+function buildBatch(message: InboundMessage, parts: Parts): Building {
+  const { stream, version, content, key, question, task } = parts;
+  const actor = message.sender;
+  const common = { actor, cause: null, labels: [] } as const;
+  const { agent, session, channel, replyTo, sender: from } = message;
+  const answering = task?.id ?? question?.task ?? '';
+  const events: NewEvent[] = [
+    {
+      ...common,
+      type: 'message.received',
+      stream,
+      key,
+      data: { agent, session, channel, from, replyTo, content, task: answering },
+    },
+  ];
+  if (task) events.push({ ...common, type: 'task.queued', stream: taskStream(task.id), data: { task } });
+  if (question)
+    events.push({
+      ...common,
+      type: 'question.answered',
+      stream: runStream(question.run),
+      key: `answered:${question.id}`,
+      data: { question: question.id, by: from, answer: content },
+    });
+  return {
+    events,
+    expect: { [stream]: version },
+    sync: true,
+    queue: (first) => {
+      if (task) return [{ op: 'enqueue', task, causeOf: first }];
+      return question ? [{ op: 'wake', task: question.task }] : [];
+    },
+  };
+}
+
+function newTask(deps: MailDeps, message: InboundMessage, lane: string): Task {
+  return {
+    id: deps.ids.next('tsk'),
+    queue: message.agent,
+    lane,
+    agent: message.agent,
+    session: message.session,
+    from: message.sender,
+    content: null,
+    message: null,
+    priority: 0,
+    notBefore: null,
+    deadline: null,
+    key: null,
+    attempt: 1,
+    maxAttempts: deps.maxAttempts(),
+    status: 'queued',
+    labels: [],
+    cause: null,
+    absorbedBy: null,
+    result: null,
+  };
+}
+
+function history(deps: MailDeps, given: { role: 'user' | 'assistant'; text: string }[], stream: string): NewEvent {
+  const messages = given.map(({ role, text }) => putMessage(deps, role, text, stream));
+  return { type: 'history.given', stream, actor: 'runtime', cause: null, labels: [], data: { messages } };
+}
+
+async function backlog(deps: MailDeps, lane: string): Promise<DeliverResult | null> {
+  const waiting = await deps.store.tasks({ lane, statuses: ['queued'], limit: MAX_LANE });
+  if (waiting.length >= MAX_LANE)
+    return { ok: false, why: 'busy', message: `${MAX_LANE} messages wait in this conversation: let it catch up.` };
+  const counts = await deps.store.counts();
+  if (counts.queued >= MAX_QUEUED)
+    return { ok: false, why: 'busy', message: `${MAX_QUEUED} tasks are queued: let the network catch up.` };
+  return null;
+}
+
+/** The question the conversation's run waits for, if it waits for one and for nothing else. */
+async function openQuestion(deps: MailDeps, lane: string): Promise<Parts['question']> {
+  const [waiting] = await deps.store.tasks({ lane, statuses: ['waiting'], limit: 1 });
+  if (!waiting) return null;
+  const run = await runOf(deps.store, waiting);
+  if (run === null) return null;
+  const open = await openWaits(deps.store, run);
+  const question = open.find((wait) => wait.type === 'question.asked');
+  if (question?.type !== 'question.asked') return null;
+  return { id: question.data.question, run, task: waiting.id };
+}
+
+/** The task of the last message of the conversation, if that message is equal and its answer has not reached anybody. */
+async function undelivered(deps: MailDeps, stream: string, content: BlobRef): Promise<string | null> {
+  const types = ['message.received', 'message.queued', 'message.sent'] as const;
+  const sent = new Set<string>();
+  const answered = new Map<string, string>();
+  for await (const event of deps.store.read({ stream, types, reverse: true })) {
+    if (event.type === 'message.sent') sent.add(event.data.message);
+    if (event.type === 'message.queued') answered.set(event.data.task, event.id);
+    if (event.type !== 'message.received') continue;
+    if (event.data.content.hash !== content.hash) return null;
+    const reply = answered.get(event.data.task);
+    return reply !== undefined && sent.has(reply) ? null : event.data.task;
+  }
+  return null;
+}

@@ -1,0 +1,99 @@
+import type { Boundary } from '../core/boundary.ts';
+import type { Clock } from '../core/clock.ts';
+import { conversationId } from '../core/ids.ts';
+import type { Channel, Log, QueueOp, Receipt, Store } from '../core/ports.ts';
+import type { NewEvent } from '../core/event.ts';
+import type { Claim } from '../core/task.ts';
+
+/** Queue of the tasks that send replies. */
+export const OUTBOX = 'outbox';
+/** Milliseconds before a failed send is tried again, and at most. */
+const RETRY_BASE = 1_000;
+const RETRY_MAX = 600_000;
+
+export interface OutboxDeps {
+  store: Store;
+  channels: ReadonlyMap<string, Channel>;
+  clock: Clock;
+  log: Log;
+  boundary: Boundary;
+  random(): number;
+}
+
+/**
+ * Sends one queued reply: intent, send, receipt. If an intent without a receipt is found, the fate of that send is
+ * unknown: it is sent again, marked, unless the platform itself drops a second one.
+ */
+export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
+  const { store } = deps;
+  const { task, lease } = claim;
+  const queued = task.cause === null ? null : await store.event(task.cause);
+  if (queued?.type !== 'message.queued') throw new Error(`task ${task.id} names no message`);
+  const { agent, session, to } = queued.data;
+  const stream = conversationId(agent, session);
+  const common = { stream, actor: 'runtime', cause: queued.id, labels: [] } as const;
+  const message = queued.id;
+  const commit = async (event: NewEvent, queue: QueueOp[]): Promise<boolean> => {
+    const result = await store.commit({ events: [event], queue, fence: lease, sync: true });
+    if (!result.ok && result.why !== 'lease-lost' && result.why !== 'state')
+      throw new Error(`a send was refused: ${JSON.stringify(result)}`);
+    return result.ok;
+  };
+  const channel = deps.channels.get(queued.data.channel);
+  const name = queued.data.channel;
+  const bytes = await store.getBlob(queued.data.content);
+  if (!channel || bytes === null) {
+    const error = channel ? 'the content was erased' : `the channel ${name} is not configured any more`;
+    const data = { message, channel: name, error, final: true };
+    await commit({ ...common, type: 'message.failed', data }, [settle(task.id, 'dead')]);
+    return;
+  }
+  const doubt = await inDoubt(store, stream, message);
+  const again = doubt && !channel.dedupes;
+  const attempt = task.attempt;
+  if (!(await commit({ ...common, type: 'message.sending', data: { message, channel: name, attempt } }, []))) return;
+  const { text } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { text: string };
+  deps.boundary('channel.send.before');
+  const receipt = await channel.send(to, { text }, message, again);
+  deps.boundary('channel.send.after');
+  await record(deps, claim, receipt, { common, message, name, again }, commit);
+}
+
+async function record(
+  deps: OutboxDeps,
+  { task }: Claim,
+  receipt: Receipt,
+  about: { common: Omit<NewEvent, 'type' | 'data'>; message: string; name: string; again: boolean },
+  commit: (event: NewEvent, queue: QueueOp[]) => Promise<boolean>,
+): Promise<void> {
+  const { common, message, name: channel, again: repeated } = about;
+  if (receipt.state === 'sent') {
+    const data = { message, channel, receipt: receipt.id, repeated };
+    await commit({ ...common, type: 'message.sent', data, key: `sent:${message}` }, [settle(task.id, 'done')]);
+    return;
+  }
+  const final = (receipt.state === 'failed' && receipt.final) || task.attempt >= task.maxAttempts;
+  const data = { message, channel, error: receipt.error, final };
+  const wait = Math.min(RETRY_MAX, RETRY_BASE * 2 ** (task.attempt - 1)) * (0.5 + deps.random() / 2);
+  const asked = receipt.state === 'failed' ? (receipt.retryAfter ?? 0) : 0;
+  const notBefore = deps.clock.now() + Math.max(wait, asked);
+  deps.log.warn({ channel, message, error: receipt.error, final }, 'a reply was not sent');
+  // What the platform refused did not arrive, so the next try is no repeat; of an unsure one the intent stays in doubt.
+  const body =
+    receipt.state === 'failed'
+      ? ({ type: 'message.failed', data } as const)
+      : ({ type: 'message.unsure', data: { message, channel, error: receipt.error } } as const);
+  await commit({ ...common, ...body }, [final ? settle(task.id, 'dead') : { op: 'retry', task: task.id, notBefore }]);
+}
+
+const settle = (task: string, status: 'done' | 'dead'): QueueOp => ({ op: 'settle', task, status, result: null });
+
+/** True if the last intent to send has no word of how it ended. */
+async function inDoubt(store: Store, stream: string, message: string): Promise<boolean> {
+  const types = ['message.sending', 'message.failed', 'message.unsure'] as const;
+  for await (const event of store.read({ stream, types, reverse: true })) {
+    if (!('message' in event.data) || event.data.message !== message) continue;
+    return event.type !== 'message.failed';
+  }
+  return false;
+}

@@ -1,0 +1,89 @@
+import { runStream } from '../core/ids.ts';
+import { NO_USAGE } from '../core/model.ts';
+import type { Store } from '../core/ports.ts';
+import type { Pending, TaskOutcome } from '../core/runtime.ts';
+import { isEnded, type Task } from '../core/task.ts';
+import type { Hub } from './hub.ts';
+import { pendingOf, runOf } from './waits.ts';
+
+/** How a task stands, from the journal. A task that another run has taken in stands as that one does. */
+export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome | null> {
+  const task = await store.task(id);
+  if (task === null) return null;
+  const working = task.absorbedBy === null ? task : ((await store.task(task.absorbedBy)) ?? task);
+  const run = await runOf(store, working);
+  const outcome: TaskOutcome = {
+    task: id,
+    run,
+    agent: task.agent,
+    session: task.session,
+    status: working.status,
+    text: '',
+    commit: null,
+    message: null,
+    waits: [],
+    usage: NO_USAGE,
+    costUsd: 0,
+  };
+  if (run !== null) await addRun(store, run, outcome);
+  if (isEnded(task.status)) await addReply(store, task, outcome);
+  if (working.status === 'waiting') {
+    outcome.waits = await pendingOf(store, working);
+    outcome.text = describeWaits(outcome.waits);
+  }
+  return outcome;
+}
+
+async function addRun(store: Store, run: string, outcome: TaskOutcome): Promise<void> {
+  const types = ['landing.finished', 'run.finished'] as const;
+  for await (const event of store.read({ stream: runStream(run), types })) {
+    if (event.type === 'landing.finished' && event.data.commit !== null) outcome.commit = event.data.commit;
+    if (event.type === 'run.finished') Object.assign(outcome, { usage: event.data.usage, costUsd: event.data.costUsd });
+  }
+}
+
+async function addReply(store: Store, task: Task, outcome: TaskOutcome): Promise<void> {
+  outcome.status = task.status;
+  const reply = await store.byKey(`reply:${task.id}`);
+  if (reply?.type === 'message.queued') outcome.message = reply.id;
+  const ref = reply?.type === 'message.queued' ? reply.data.content : task.result;
+  const bytes = ref === null ? null : await store.getBlob(ref);
+  if (bytes !== null) outcome.text = (JSON.parse(Buffer.from(bytes).toString('utf8')) as { text: string }).text;
+  else outcome.text = task.status === 'cancelled' ? 'The task was cancelled.' : '(erased)';
+}
+
+/** What a person reads when their message leads to a question or an approval. */
+export function describeWaits(waits: readonly Pending[]): string {
+  return waits
+    .map((wait) =>
+      wait.kind === 'question'
+        ? `${wait.text}\n(question ${wait.id}: answer with your next message, or \`ruche answer ${wait.id} TEXT\`)`
+        : `Approval ${wait.id} is needed:\n${wait.text}\nWhy: ${wait.reason}\n(\`ruche approve ${wait.id}\` or \`ruche deny ${wait.id}\`, or send that as a message: approve ${wait.id})`,
+    )
+    .join('\n\n');
+}
+
+/** Resolves once the task has ended or waits for a person; rejects with the signal's reason. */
+export async function settledOutcome(store: Store, hub: Hub, id: string, signal: AbortSignal): Promise<TaskOutcome> {
+  for (;;) {
+    signal.throwIfAborted();
+    let wake = (): void => {};
+    const changed = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    // Listening begins before looking, so that no change falls between.
+    const stops = [hub.listen(id, (delta) => delta.kind === 'changed' && wake())];
+    signal.addEventListener('abort', wake, { once: true });
+    try {
+      const task = await store.task(id);
+      if (task?.absorbedBy) stops.push(hub.listen(task.absorbedBy, (delta) => delta.kind === 'changed' && wake()));
+      const outcome = await outcomeOf(store, id);
+      if (outcome === null) throw new Error(`there is no task ${id}`);
+      if (isEnded(outcome.status) || outcome.status === 'waiting') return outcome;
+      await changed;
+    } finally {
+      for (const stop of stops) stop();
+      signal.removeEventListener('abort', wake);
+    }
+  }
+}

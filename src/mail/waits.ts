@@ -1,0 +1,159 @@
+import type { EventOf } from '../core/event.ts';
+import { runStream } from '../core/ids.ts';
+import { canonicalJson } from '../core/json.ts';
+import type { Store } from '../core/ports.ts';
+import type { AnswerResult, Pending } from '../core/runtime.ts';
+import type { Task } from '../core/task.ts';
+import type { MailDeps } from './deps.ts';
+
+export type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
+
+/** The run that works on the task's present attempt. */
+export async function runOf(store: Store, task: Pick<Task, 'id' | 'attempt'>): Promise<string | null> {
+  const started = await store.byKey(`run:${task.id}:${task.attempt}`);
+  return started?.type === 'run.started' ? started.data.run : null;
+}
+
+/** What a run has asked and nobody has answered, oldest first. */
+export async function openWaits(store: Store, run: string): Promise<Asked[]> {
+  const open = new Map<string, Asked>();
+  const types = ['approval.asked', 'approval.answered', 'question.asked', 'question.answered', 'run.finished'] as const;
+  for await (const event of store.read({ stream: runStream(run), types })) {
+    if (event.type === 'approval.asked') open.set(event.data.approval, event);
+    if (event.type === 'question.asked') open.set(event.data.question, event);
+    if (event.type === 'approval.answered') open.delete(event.data.approval);
+    if (event.type === 'question.answered') open.delete(event.data.question);
+    if (event.type === 'run.finished') open.clear();
+  }
+  return [...open.values()];
+}
+
+/** What waits for a person in one task. */
+export async function pendingOf(store: Store, task: Task): Promise<Pending[]> {
+  const run = await runOf(store, task);
+  if (run === null) return [];
+  const pending: Pending[] = [];
+  for (const event of await openWaits(store, run)) pending.push(await describe(store, task, run, event));
+  return pending;
+}
+
+async function describe(store: Store, task: Task, run: string, event: Asked): Promise<Pending> {
+  const approval = event.type === 'approval.asked';
+  const shown = await readShown(store, approval ? event.data.shown.hash : event.data.text.hash);
+  return {
+    id: approval ? event.data.approval : event.data.question,
+    kind: approval ? 'approval' : 'question',
+    run,
+    task: task.id,
+    agent: task.agent,
+    session: task.session,
+    tool: approval ? event.data.tool : null,
+    text: shown.text,
+    reason: shown.reason || (approval ? await reasonOf(store, run, event.data.call) : ''),
+    at: event.at,
+  };
+}
+
+async function readShown(store: Store, hash: string): Promise<{ text: string; reason: string }> {
+  const bytes = await store.getBlob({ hash });
+  if (bytes === null) return { text: '(erased)', reason: '' };
+  const { text, reason } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { text: string; reason?: string };
+  return { text, reason: reason ?? '' };
+}
+
+/** The rule that asked, in its own words. */
+async function reasonOf(store: Store, run: string, call: string): Promise<string> {
+  if (call === 'landing') return 'It changes what governs the network.';
+  for await (const event of store.read({ stream: runStream(run), types: ['decision.made'], reverse: true }))
+    if (event.type === 'decision.made' && event.data.call === call) return `${event.data.rule}: ${event.data.reason}`;
+  return '';
+}
+
+/** Everything that waits for a person, changes from outside to what governs the network included. */
+export async function allPending(store: Store): Promise<Pending[]> {
+  const pending: Pending[] = [];
+  for (const task of await store.tasks({ statuses: ['waiting'] })) pending.push(...(await pendingOf(store, task)));
+  const held = new Map<string, EventOf<'config.held'>>();
+  const types = ['config.held', 'approval.answered', 'config.applied'] as const;
+  for await (const event of store.read({ stream: 'workspace', types })) {
+    if (event.type === 'config.held') held.set(event.data.approval, event);
+    if (event.type === 'approval.answered') held.delete(event.data.approval);
+  }
+  for (const [id, event] of held) {
+    const { text } = await readShown(store, event.data.shown.hash);
+    const reason = 'It came from outside and changes what governs the network.';
+    const none = { run: null, task: null, agent: null, session: null, tool: null };
+    pending.push({ id, kind: 'approval', ...none, text, reason, at: event.at });
+  }
+  return pending.sort((a, b) => a.at - b.at);
+}
+
+const wrongKind = (message: string): AnswerResult => ({ ok: false, why: 'wrong-kind', message });
+
+/** Records a person's verdict once and lets the run go on. */
+export async function approve(
+  deps: MailDeps,
+  id: string,
+  verdict: 'approve' | 'deny',
+  by: string,
+): Promise<AnswerResult> {
+  const asked = await deps.store.byKey(`asked:${id}`);
+  if (asked?.type === 'config.held') return deps.answerHeld(id, verdict, by);
+  if (asked?.type === 'question.asked')
+    return wrongKind(`${id} is a question: answer it with \`ruche answer ${id} TEXT\`.`);
+  if (asked?.type !== 'approval.asked')
+    return { ok: false, why: 'unknown', message: `There is no approval ${id}. \`ruche approvals\` lists what waits.` };
+  const data = { approval: id, verdict, by, reason: null };
+  return settleWait(deps, asked, { type: 'approval.answered', data }, by, id);
+}
+
+export async function answer(deps: MailDeps, id: string, text: string, by: string): Promise<AnswerResult> {
+  const asked = await deps.store.byKey(`asked:${id}`);
+  if (asked?.type === 'approval.asked' || asked?.type === 'config.held')
+    return wrongKind(`${id} is an approval: use \`ruche approve ${id}\` or \`ruche deny ${id}\`.`);
+  if (asked?.type !== 'question.asked')
+    return { ok: false, why: 'unknown', message: `There is no question ${id}. \`ruche approvals\` lists what waits.` };
+  const message = { role: 'user', parts: [{ type: 'text', text: deps.redact(text) }] };
+  const content = deps.store.putBlob(Buffer.from(canonicalJson(message)), asked.data.text.subject);
+  return settleWait(deps, asked, { type: 'question.answered', data: { question: id, by, answer: content } }, by, id);
+}
+
+async function settleWait(
+  deps: MailDeps,
+  asked: Asked,
+  body:
+    | { type: 'approval.answered'; data: EventOf<'approval.answered'>['data'] }
+    | { type: 'question.answered'; data: EventOf<'question.answered'>['data'] },
+  by: string,
+  id: string,
+): Promise<AnswerResult> {
+  const { store } = deps;
+  const task = await taskOf(store, asked.stream);
+  const event = { ...body, stream: asked.stream, actor: by, cause: asked.id, labels: [], key: `answered:${id}` };
+  const current = task === null ? null : await store.task(task);
+  if (task === null || current?.status !== 'waiting') {
+    const before = await store.byKey(`answered:${id}`);
+    if (before) return answered(before, task, id);
+    return { ok: false, why: 'unknown', message: `The run that asked ${id} has ended; nothing waits for the answer.` };
+  }
+  // The run goes on once all that it asked is answered, so that it parks once and not after each answer.
+  const others = (await openWaits(store, asked.stream.slice('run:'.length))).filter((open) => open.id !== asked.id);
+  const wake = others.length === 0 ? [{ op: 'wake' as const, task }] : [];
+  const expect = { [asked.stream]: await store.version(asked.stream) };
+  const result = await store.commit({ events: [event], queue: wake, expect, sync: true });
+  if (result.ok) return { ok: true, task };
+  if (result.why === 'duplicate' && result.existing) return answered(result.existing, task, id);
+  // Another answer came in between: look again.
+  return settleWait(deps, asked, body, by, id);
+}
+
+function answered(event: { type: string; data: object }, task: string | null, id: string): AnswerResult {
+  const verdict = event.type === 'approval.answered' ? (event as EventOf<'approval.answered'>).data.verdict : null;
+  return { ok: false, why: 'answered', message: `${id} has been answered already.`, task, verdict };
+}
+
+async function taskOf(store: Store, stream: string): Promise<string | null> {
+  for await (const event of store.read({ stream, limit: 1 }))
+    return event.type === 'run.started' ? event.data.task : null;
+  return null;
+}
