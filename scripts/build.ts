@@ -1,0 +1,35 @@
+// Bundles src/cli/main.ts and what it needs into dist/, which starts in half the time of the source.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { rolldown } from 'rolldown';
+import { fingerprint, isCurrent, writeStamp } from '../bin/stamp.js';
+
+const root = join(import.meta.dirname, '..');
+if (process.argv.includes('--if-stale') && isCurrent(root)) process.exit(0);
+
+// Taken first: a file saved while the bundler works makes the result stale, not wrong.
+const stamp = fingerprint(root);
+const started = performance.now();
+const dist = join(root, 'dist');
+rmSync(dist, { recursive: true, force: true });
+
+const bundle = await rolldown({
+  input: { ruche: join(root, 'src/cli/main.ts') },
+  platform: 'node',
+  tsconfig: join(root, 'tsconfig.json'),
+  checks: { circularDependency: false, eval: false },
+});
+const { output } = await bundle.write({
+  dir: dist,
+  format: 'esm',
+  entryFileNames: '[name].js',
+  chunkFileNames: 'chunks/[name]-[hash].js',
+  minify: { mangle: false, compress: true, codegen: { removeWhitespace: true } },
+  sourcemap: false,
+});
+await bundle.close();
+writeStamp(root, stamp);
+
+const bytes = output.reduce((sum, file) => sum + ('code' in file ? file.code.length : file.source.length), 0);
+const ms = Math.round(performance.now() - started);
+console.log(`dist/ built: ${output.length} files, ${Math.round(bytes / 1024)} kB, ${ms} ms`);
