@@ -1,7 +1,8 @@
 import type { Agent } from '../core/agent.ts';
 import { decide } from '../policy/decide.ts';
 import { showCall } from './approval.ts';
-import type { AgentDeps, Stops } from './deps.ts';
+import type { Stops } from '../core/task.ts';
+import type { AgentDeps } from './deps.ts';
 import { runCalls } from './effect.ts';
 import { ASK, policyFacts, readCall, type ReadyCall } from './ready.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';

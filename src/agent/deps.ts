@@ -43,11 +43,3 @@ export interface AgentDeps {
   boundary: Boundary;
   worker: string;
 }
-
-/** Why a run is being stopped. */
-export interface Stops {
-  /** A person cancelled the task: whatever runs is ended. */
-  cancel: AbortSignal;
-  /** The process is going down: leave every step so that it can be resumed. */
-  shutdown: AbortSignal;
-}

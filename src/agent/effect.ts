@@ -1,10 +1,11 @@
 import type { Agent } from '../core/agent.ts';
+import type { PolicyCall, PolicyFacts } from '../core/policy.ts';
 import type { Net, NetRequest } from '../core/ports.ts';
 import type { Reconciled, ToolContext, ToolResult } from '../core/tool.ts';
-import { decide } from '../policy/decide.ts';
-import { netGrant } from '../policy/net-grant.ts';
+import { hiddenPath, netGrant, redirectPolicy } from '../policy/grant.ts';
 import { boundCall, type ShownCall } from './approval.ts';
-import type { AgentDeps, Stops } from './deps.ts';
+import type { Stops } from '../core/task.ts';
+import type { AgentDeps } from './deps.ts';
 import { openOutput, shorten } from './output.ts';
 import { policyFacts, type ReadyCall } from './ready.ts';
 import { askQuestion, refuse } from './results.ts';
@@ -156,7 +157,8 @@ function toolContext(
   stops: Stops,
 ): ToolContext {
   const { run, task, seen } = log.state;
-  const { call } = ready;
+  const { call, tool, facts: about } = ready;
+  const facts = policyFacts(deps, agent, log);
   return {
     run,
     agent: agent.name,
@@ -165,23 +167,30 @@ function toolContext(
     files,
     net: grantedNet(deps, log, agent, ready),
     seen,
+    mayRead: mayTouch('read', { tool: tool.name, effect: tool.effect, ...about }, facts),
+    mayWrite: mayTouch('write', { tool: tool.name, effect: tool.effect, ...about }, facts),
     signal: stops.cancel,
     boundary: deps.boundary,
     progress: (text) => deps.emit({ kind: 'tool.output', task, run, call: call.id, text: deps.redact(text) }),
   };
 }
 
+/**
+ * Whether a call that names a folder, or a command, may read or write a single path: what a rule keeps from the file
+ * tools it keeps from commands too.
+ */
+function mayTouch(effect: 'read' | 'write', call: PolicyCall, facts: PolicyFacts): (path: string) => boolean {
+  if (![...facts.rules, ...facts.agentRules].some((rule) => rule.verdict !== 'allow')) return () => true;
+  const anyTool = { ...facts, tools: [...facts.tools, effect] };
+  const own = hiddenPath({ ...call, effect }, facts);
+  const asFileTool = hiddenPath({ tool: effect, effect, paths: [] }, anyTool);
+  return (path) => !own(path) && !asFileTool(path);
+}
+
 /** The network as this one call may use it: what was decided for its address holds at every hop. */
-function grantedNet(deps: AgentDeps, log: RunLog, agent: Agent, ready: ReadyCall): Net {
+function grantedNet(deps: AgentDeps, log: RunLog, agent: Agent, { tool, facts: about }: ReadyCall): Net {
   const facts = policyFacts(deps, agent, log);
-  const { tool } = ready;
-  const origin = ready.facts.url === undefined ? null : URL.parse(ready.facts.url)?.host;
   const grant = { ...netGrant(facts), who: `tool:${tool.name}` };
-  const onRedirect = (url: string): string | null => {
-    // The host a person approved, or a rule allowed, stays the same; another one is decided on anew.
-    if (URL.parse(url)?.host === origin) return null;
-    const decision = decide({ tool: tool.name, effect: tool.effect, url }, facts);
-    return decision.verdict === 'allow' ? null : `${decision.rule}: ${decision.reason}`;
-  };
+  const onRedirect = redirectPolicy({ tool: tool.name, effect: tool.effect, ...about }, facts);
   return { request: (request: NetRequest) => deps.net.request({ ...request, onRedirect }, grant) };
 }

@@ -3,7 +3,8 @@ import type { ModelChoice, ModelError } from '../core/model.ts';
 import { collectAnswer, type Outcome } from './answer.ts';
 import { compact, mustCompact } from './compact.ts';
 import { note, type Prepared, prepare } from './context.ts';
-import type { AgentDeps, Stops } from './deps.ts';
+import type { Stops } from '../core/task.ts';
+import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';
 
 /** Why a run cannot go on. */

@@ -3,9 +3,10 @@ import type { BlobRef } from '../core/event.ts';
 import { conversationId, runStream } from '../core/ids.ts';
 import { unionLabels } from '../core/labels.ts';
 import type { ModelMessage } from '../core/model.ts';
-import type { Claim, Task } from '../core/task.ts';
+import { StoreUnavailable } from '../core/ports.ts';
+import type { Claim, Stops, Task } from '../core/task.ts';
 import { doCalls } from './calls.ts';
-import type { AgentDeps, Stops } from './deps.ts';
+import type { AgentDeps } from './deps.ts';
 import { fail, succeed } from './finish.ts';
 import { land } from './land.ts';
 import { LeaseLost, loadContent, loadJson, RunLog } from './run-log.ts';
@@ -14,10 +15,6 @@ import { think, type Failure } from './think.ts';
 
 /** Messages of the lane taken in at one step. */
 const MAX_TAKEN = 20;
-
-/** Thrown by the shutdown signal, so that the worker knows the run will be resumed. */
-export const isStopped = (error: unknown, stops: Stops): boolean =>
-  stops.shutdown.aborted && error === stops.shutdown.reason;
 
 /**
  * Runs a claimed task to its end, or until it has to wait for a person. Starts a run or resumes the one a crash or a
@@ -40,13 +37,29 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
   } catch (error) {
     // Whoever took the lease, or cancelled the task, has written its end.
     if (error instanceof LeaseLost || outer.cancel.aborted) return;
-    if (log === null || !limit.signal.aborted) throw error;
-    const message = `It took longer than ${Math.round(runMs / 60_000)} minutes (limits.runMs).`;
-    await fail(deps, log, { code: 'limit.time', message, retryable: false });
+    // Without a journal nothing can be said; and what a shutdown interrupts is resumed.
+    if (log === null || error instanceof StoreUnavailable || outer.shutdown.aborted) throw error;
+    await fail(deps, log, limit.signal.aborted ? tooLong(runMs) : broken(deps, log, error));
   } finally {
     done.abort();
     await timer;
   }
+}
+
+const tooLong = (ms: number): Failure => ({
+  code: 'limit.time',
+  message: `It took longer than ${Math.round(ms / 60_000)} minutes (limits.runMs).`,
+  retryable: false,
+});
+
+/** A bug of ours: the person hears of it, the log has the details. */
+function broken(deps: AgentDeps, log: RunLog, error: unknown): Failure {
+  const text = deps.redact(error instanceof Error ? error.message : String(error));
+  deps.log.error(
+    { run: log.state.run, error: text, stack: error instanceof Error ? error.stack : null },
+    'a run broke',
+  );
+  return { code: 'internal', message: `Something in Ruche went wrong: ${text}`, retryable: true };
 }
 
 async function steps(deps: AgentDeps, log: RunLog, stops: Stops): Promise<void> {

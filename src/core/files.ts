@@ -34,3 +34,13 @@ export interface Files {
   /** Puts changes found elsewhere (a shell's checkout) in the overlay. */
   apply(changes: readonly Change[]): void;
 }
+
+/** A file cannot be read or written as asked. The message is for the model and for people; anything else thrown is a bug. */
+export class FileRefused extends Error {
+  readonly code: 'path' | 'clash' | 'too-large' | 'full' | 'readonly';
+  constructor(code: FileRefused['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'FileRefused';
+    this.code = code;
+  }
+}

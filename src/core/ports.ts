@@ -1,4 +1,4 @@
-import type { Governance, Problem } from './agent.ts';
+import type { Governance, Problem, Settings } from './agent.ts';
 import type { EventRow } from './chain.ts';
 import type { BlobRef, Event, NewEvent } from './event.ts';
 import type { Change, Files } from './files.ts';
@@ -124,7 +124,10 @@ export interface Store {
   /** Count by status. */
   counts(): Promise<Record<TaskStatus, number>>;
 
-  /** Encrypts under the subject's key (made on first use). Equal bytes of one subject give an equal ref. */
+  /**
+   * Encrypts under the subject's key (made on first use). Equal bytes of one subject give an equal ref. At most 64 MB, else
+   * a RangeError.
+   */
   putBlob(bytes: Uint8Array, subject: string): BlobRef;
   /** Null if its key has been erased. Rejects if there is no such blob or its bytes do not fit the hash. */
   getBlob(ref: Pick<BlobRef, 'hash'>): Promise<Uint8Array | null>;
@@ -240,6 +243,36 @@ export interface GovernanceReader {
   protectedDiff(from: string, to: string): Promise<string | null>;
   /** The same for a run's changes over its base. */
   protectedChanges(base: string, changes: readonly Change[]): Promise<string | null>;
+  /** What would be wrong if this file, as a person saved it (null: removed), governed beside the given settings. */
+  check(path: string, bytes: Uint8Array | null, beside: Settings): Problem[];
+  exists(commit: string): Promise<boolean>;
+  /** Keeps the commit that governs from garbage collection, whatever becomes of `main`. */
+  keep(commit: string): Promise<void>;
+}
+
+/** A file that governs, as a person saved it in the work tree. `bytes` null: removed. `clean`: it is as on `main` again. */
+export interface SavedFile {
+  path: string;
+  bytes: Uint8Array | null;
+  clean: boolean;
+}
+
+/**
+ * One step of `main`. `person`: committed here, by `git commit` or by the runtime for a person; `landing`: a run's changes,
+ * which passed the gate; `foreign`: all else (pull, merge, reset …).
+ */
+export interface MainMove {
+  from: string;
+  to: string;
+  by: 'person' | 'landing' | 'foreign';
+}
+
+/** Sees what people do to the workspace by other means than the runtime. */
+export interface WorkspaceWatch {
+  /** Calls one handler at a time and awaits it; a `saved` that rejects is told again later. Stops when the signal aborts. */
+  run(on: { saved(files: SavedFile[]): Promise<void>; moved(): Promise<void> }, signal: AbortSignal): Promise<void>;
+  /** How `main` came from a commit to where it is now, oldest step first. A way that cannot be told is one foreign step. */
+  moves(since: string): Promise<MainMove[]>;
 }
 
 /** One event of the readable journal: a JSON line in a segment file, and a commit by its actor. */

@@ -55,3 +55,11 @@ export interface Claim {
   task: Task;
   lease: Lease;
 }
+
+/** Why work on a task is being stopped. */
+export interface Stops {
+  /** A person cancelled the task, or its lease is lost: whatever runs is ended. */
+  cancel: AbortSignal;
+  /** The process is going down: every step is left so that it can be resumed. */
+  shutdown: AbortSignal;
+}

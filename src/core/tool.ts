@@ -20,6 +20,12 @@ export interface ToolContext {
   net: Net;
   /** Blob oid by path, as the run last read it: `edit` and `write` refuse a file that changed since. */
   seen: Map<string, string>;
+  /**
+   * The policy for single paths. A call that names a folder, or a command, touches files it does not name: what may not be
+   * read is left out of what it sees (list, search, the shell's checkout), and a change it may not make is refused.
+   */
+  mayRead(path: string): boolean;
+  mayWrite(path: string): boolean;
   signal: AbortSignal;
   boundary: Boundary;
   /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */

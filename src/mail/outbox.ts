@@ -48,7 +48,7 @@ export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
     await commit({ ...common, type: 'message.failed', data }, [settle(task.id, 'dead')]);
     return;
   }
-  const doubt = await inDoubt(store, stream, message);
+  const doubt = await inDoubt(store, stream, queued);
   const again = doubt && !channel.dedupes;
   const attempt = task.attempt;
   if (!(await commit({ ...common, type: 'message.sending', data: { message, channel: name, attempt } }, []))) return;
@@ -89,10 +89,10 @@ async function record(
 const settle = (task: string, status: 'done' | 'dead'): QueueOp => ({ op: 'settle', task, status, result: null });
 
 /** True if the last intent to send has no word of how it ended. */
-async function inDoubt(store: Store, stream: string, message: string): Promise<boolean> {
+async function inDoubt(store: Store, stream: string, queued: { id: string; seq: number }): Promise<boolean> {
   const types = ['message.sending', 'message.failed', 'message.unsure'] as const;
-  for await (const event of store.read({ stream, types, reverse: true })) {
-    if (!('message' in event.data) || event.data.message !== message) continue;
+  for await (const event of store.read({ stream, types, after: queued.seq, reverse: true })) {
+    if (!('message' in event.data) || event.data.message !== queued.id) continue;
     return event.type !== 'message.failed';
   }
   return false;

@@ -1,0 +1,63 @@
+/** A longer pattern is not looked at; see `usablePattern`. */
+export const MAX_PATTERN = 1024;
+
+/**
+ * True if `items` fit `pattern`, where a pattern item for which `isStar` holds stands for any number of items. Going back
+ * to the last star only is enough, which keeps the work at |pattern| × |items| whatever the pattern is.
+ */
+export function matchSequence(
+  pattern: ArrayLike<string>,
+  items: ArrayLike<string>,
+  isStar: (item: string) => boolean,
+  fits: (pattern: string, item: string) => boolean,
+): boolean {
+  let p = 0;
+  let i = 0;
+  let star = -1;
+  let resume = 0;
+  while (i < items.length) {
+    const part = pattern[p];
+    if (part !== undefined && isStar(part)) {
+      star = p++;
+      resume = i;
+    } else if (part !== undefined && fits(part, items[i] as string)) {
+      p++;
+      i++;
+    } else if (star >= 0) {
+      p = star + 1;
+      i = ++resume;
+    } else return false;
+  }
+  while (p < pattern.length && isStar(pattern[p] as string)) p++;
+  return p === pattern.length;
+}
+
+/** `*` stands for any characters, `?` for one (UTF-16 unit); everything else means itself. Case-sensitive. */
+export function wildcardMatch(pattern: string, text: string): boolean {
+  return matchSequence(
+    pattern,
+    text,
+    (item) => item === '*',
+    (item, char) => item === '?' || item === char,
+  );
+}
+
+/** As `wildcardMatch` within a part between slashes; a part `**` stands for any number of parts, none included. */
+export function segmentsMatch(pattern: string, text: string): boolean {
+  return matchSequence(pattern.split('/'), text.split('/'), (part) => part === '**', wildcardMatch);
+}
+
+/** True for a path pattern that can be matched at all: not too long, and it stays in the workspace. */
+export const usablePathPattern = (pattern: string): boolean =>
+  pattern.length <= MAX_PATTERN && !pattern.split('/').includes('..');
+
+/**
+ * Matches a canonical workspace path. `notes/**` is the folder and all below it, and so is `notes/`; `*` stays within
+ * one name and matches dotfiles too. Both sides are compared composed (NFC), since people and file systems differ there.
+ */
+export function pathMatch(pattern: string, path: string): boolean {
+  if (!usablePathPattern(pattern)) return false;
+  const parts = pattern.split('/').filter((part) => part !== '' && part !== '.');
+  if (pattern.endsWith('/')) parts.push('**');
+  return segmentsMatch(parts.join('/').normalize('NFC'), path.normalize('NFC'));
+}

@@ -1,0 +1,82 @@
+import type { NewEvent } from '../core/event.ts';
+import { conversationId } from '../core/ids.ts';
+import type { AgentState, Runtime, RuntimeStatus } from '../core/runtime.ts';
+import { cancelTask } from './cancel.ts';
+import type { MailDeps } from './deps.ts';
+import type { Hub } from './hub.ts';
+import { deliver } from './inbox.ts';
+import { metricsText } from './metrics.ts';
+import { outcomeOf, settledOutcome } from './outcome.ts';
+import { allPending, answer, approve } from './waits.ts';
+
+export interface RuntimeDeps extends MailDeps {
+  hub: Hub;
+  /** False once the process is going down: nothing new is accepted. */
+  accepting(): boolean;
+  /** Stops the work on a task whose end has been recorded. */
+  stopTask(task: string): void;
+  describeAgents(): Omit<AgentState, 'queued' | 'running' | 'waiting'>[];
+  /** What does not come from the queue. */
+  situation(): Promise<Omit<RuntimeStatus, 'tasks' | 'pending'>>;
+}
+
+const STOPPING = {
+  ok: false,
+  why: 'stopping',
+  message: 'Ruche is shutting down: send it again after the start.',
+} as const;
+
+/** The running network, as faces see it. */
+export function createRuntime(deps: RuntimeDeps): Runtime {
+  const { store, hub } = deps;
+  return {
+    deliver: async (message, options = {}) => (deps.accepting() ? deliver(deps, message, options) : STOPPING),
+    task: (id) => outcomeOf(store, id),
+    settled: (id, signal) => settledOutcome(store, hub, id, signal),
+    listen: (task, listener) => hub.listen(task, listener),
+    delivered: (message) => recordDelivery(deps, message),
+    pending: () => allPending(store),
+    approve: (id, verdict, by) => approve(deps, id, verdict, by),
+    answer: (id, text, by) => answer(deps, id, text, by),
+    cancel: async (task, by) => {
+      const cancelled = await cancelTask(store, task, by);
+      if (cancelled) deps.stopTask(task);
+      return cancelled;
+    },
+    agents: () => agentStates(deps),
+    status: () => status(deps),
+    metrics: async () => metricsText(await status(deps)),
+  };
+}
+
+async function status(deps: RuntimeDeps): Promise<RuntimeStatus> {
+  const [tasks, waiting, situation] = [await deps.store.counts(), await allPending(deps.store), await deps.situation()];
+  return { ...situation, tasks, pending: waiting.length };
+}
+
+async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
+  const states = deps.describeAgents().map((agent) => ({ ...agent, queued: 0, running: 0, waiting: 0 }));
+  for (const task of await deps.store.tasks({ statuses: ['queued', 'running', 'waiting'] })) {
+    const state = states.find((each) => each.name === task.queue);
+    if (state && (task.status === 'queued' || task.status === 'running' || task.status === 'waiting'))
+      state[task.status] += 1;
+  }
+  return states;
+}
+
+/** The reply has reached whoever fetched it. Said twice, it is recorded once. */
+async function recordDelivery(deps: RuntimeDeps, message: string): Promise<void> {
+  const queued = await deps.store.event(message);
+  if (queued?.type !== 'message.queued') return;
+  const { agent, session, channel } = queued.data;
+  const event: NewEvent = {
+    type: 'message.sent',
+    stream: conversationId(agent, session),
+    actor: 'runtime',
+    cause: message,
+    labels: [],
+    key: `sent:${message}`,
+    data: { message, channel, receipt: null, repeated: false },
+  };
+  await deps.store.commit({ events: [event], sync: false });
+}

@@ -1,0 +1,181 @@
+import type { Clock } from '../core/clock.ts';
+import type { Body, NewEvent } from '../core/event.ts';
+import { taskStream } from '../core/ids.ts';
+import { type Log, type Store, StoreUnavailable } from '../core/ports.ts';
+import type { Claim, Lease, Stops } from '../core/task.ts';
+
+/** Milliseconds a lease lasts. A lost process's tasks are free after that; our own restart does not wait for it. */
+const LEASE_MS = 30_000;
+/** Milliseconds between looks at the queue when nothing announces itself. */
+const IDLE_MS = 5_000;
+/** Milliseconds between tries while the store takes nothing. */
+const UNAVAILABLE_MS = 1_000;
+
+export interface WorkerOptions {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  worker: string;
+  /** Tasks at once. */
+  concurrency(): number;
+  only?: readonly string[];
+  except?: readonly string[];
+  /** Does the task: settles, parks or retries it. Rejects with the shutdown reason, StoreUnavailable, or for a bug. */
+  handle(claim: Claim, stops: Stops): Promise<void>;
+  /** Calls back when there may be work; returns how to stop that. */
+  onWork(listener: () => void): () => void;
+}
+
+/** Claims tasks and has them done, as many at once as allowed. */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #running = new Map<string, { lease: Lease; cancel: AbortController; done: Promise<void> }>();
+  readonly #shutdown = new AbortController();
+  #wake: () => void = () => undefined;
+  #woken = false;
+  #loops: Promise<void>[] = [];
+  #stopListening: () => void = () => undefined;
+  #problem: string | null = null;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+  }
+
+  /** Why no task is taken, in plain words; null if tasks are taken. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  start(): void {
+    this.#stopListening = this.#options.onWork(() => this.#notify());
+    this.#loops = [this.#claimLoop(), this.#renewLoop()];
+  }
+
+  /** Stops claiming, and waits at most `graceMs` for steps to end; what is left is resumed after the next start. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopListening();
+    this.#shutdown.abort(new Error('the runtime is shutting down'));
+    this.#notify();
+    const { clock } = this.#options;
+    const grace = new AbortController();
+    const all = Promise.all([...this.#loops, ...[...this.#running.values()].map((run) => run.done)]);
+    await Promise.race([all, clock.sleep(graceMs, grace.signal).catch(() => undefined)]);
+    grace.abort();
+  }
+
+  /** Ends the work on a task whose end somebody else has recorded. */
+  cancel(task: string): void {
+    this.#running.get(task)?.cancel.abort(new Error('the task was cancelled'));
+  }
+
+  #notify(): void {
+    this.#woken = true;
+    this.#wake();
+  }
+
+  /** Resolves when notified or after `ms`. */
+  async #idle(ms: number): Promise<void> {
+    if (this.#woken) return;
+    const timer = new AbortController();
+    await Promise.race([
+      new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      }),
+      this.#options.clock.sleep(ms, timer.signal).catch(() => undefined),
+    ]);
+    timer.abort();
+  }
+
+  async #claimLoop(): Promise<void> {
+    const { store, clock, worker, only, except } = this.#options;
+    while (!this.#shutdown.signal.aborted) {
+      this.#woken = false;
+      try {
+        if (this.#running.size >= this.#options.concurrency()) {
+          await this.#idle(IDLE_MS);
+          continue;
+        }
+        const claim = await store.claim({ worker, now: clock.now(), leaseMs: LEASE_MS, only, except });
+        this.#problem = null;
+        if (claim) {
+          this.#begin(claim);
+          continue;
+        }
+        const due = await store.nextDue(clock.now());
+        await this.#idle(due === null ? IDLE_MS : Math.min(IDLE_MS, Math.max(1, due - clock.now())));
+      } catch (error) {
+        this.#report(error);
+        this.#woken = false;
+        await this.#idle(UNAVAILABLE_MS);
+      }
+    }
+  }
+
+  #begin(claim: Claim): void {
+    const cancel = new AbortController();
+    const stops = { cancel: cancel.signal, shutdown: this.#shutdown.signal };
+    const done = this.#work(claim, stops).finally(() => {
+      this.#running.delete(claim.task.id);
+      this.#notify();
+    });
+    this.#running.set(claim.task.id, { lease: claim.lease, cancel, done });
+  }
+
+  async #work(claim: Claim, stops: Stops): Promise<void> {
+    for (;;) {
+      try {
+        await this.#options.handle(claim, stops);
+        return;
+      } catch (error) {
+        if (stops.shutdown.aborted) return;
+        this.#report(error);
+        if (error instanceof StoreUnavailable) {
+          await this.#options.clock.sleep(UNAVAILABLE_MS, stops.shutdown).catch(() => undefined);
+          continue;
+        }
+        return this.#bury(claim, error);
+      }
+    }
+  }
+
+  /** The last resort for a task that breaks its handler: it ends as a dead letter and blocks its lane no longer. */
+  async #bury({ task, lease }: Claim, error: unknown): Promise<void> {
+    const id = task.id;
+    const body: Body = { type: 'task.finished', data: { task: id, run: null, status: 'dead', result: null } };
+    const event: NewEvent = { ...body, stream: taskStream(id), actor: 'runtime', cause: task.cause, labels: [] };
+    const op = { op: 'settle', task: id, status: 'dead', result: null } as const;
+    try {
+      await this.#options.store.commit({ events: [event], queue: [op], fence: lease, sync: true });
+    } catch (second) {
+      this.#report(second);
+    }
+    this.#options.log.error({ task: id, error: String(error) }, 'a task broke its handler and is dead');
+  }
+
+  #report(error: unknown): void {
+    if (error instanceof StoreUnavailable) this.#problem = error.message;
+    this.#options.log.error(
+      { error: error instanceof Error ? error.message : String(error) },
+      'the worker met an error',
+    );
+  }
+
+  async #renewLoop(): Promise<void> {
+    const { store, clock } = this.#options;
+    const { signal } = this.#shutdown;
+    while (!signal.aborted) {
+      await clock.sleep(LEASE_MS / 3, signal).catch(() => undefined);
+      for (const [task, run] of this.#running) {
+        try {
+          if (!(await store.renew(run.lease, clock.now() + LEASE_MS))) this.cancel(task);
+        } catch (error) {
+          this.#report(error);
+        }
+      }
+    }
+  }
+}
