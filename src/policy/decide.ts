@@ -1,0 +1,171 @@
+import type { AddressKind } from '../core/address.ts';
+import type { Verdict } from '../core/event.ts';
+import { hostKind, listedHost, parseTarget, type Target } from '../core/host.ts';
+import { workspacePath } from '../core/paths.ts';
+import type { Decision, PolicyCall, PolicyFacts, Rule } from '../core/policy.ts';
+import { notPlain } from './programs.ts';
+import { allows, ofVerdict, opensHost, type Part, restricts, type Seen, seeCommand, watchesCommands } from './rules.ts';
+
+const KIND_WORDS: Readonly<Record<AddressKind, string>> = {
+  public: 'public',
+  loopback: 'this machine itself',
+  private: 'the private network',
+  'link-local': 'link-local, where cloud machines keep their credentials',
+  special: 'a special-purpose range that no server should be at',
+};
+
+const STRICTNESS: Readonly<Record<Verdict, number>> = { allow: 0, ask: 1, deny: 2 };
+
+const builtin = (verdict: Verdict, name: string, reason: string): Decision => ({
+  verdict,
+  rule: `builtin:${name}`,
+  reason,
+});
+
+/** Text from a model in a reason that people read: short, and nothing in it that a terminal would obey. */
+const shown = (text: string): string =>
+  text.slice(0, 200).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`);
+
+function byRule(rule: Rule, whose: string): Decision {
+  const reason = rule.reason.trim() === '' ? `A rule of ${whose} says ${rule.verdict}.` : rule.reason;
+  return { verdict: rule.verdict, rule: rule.id, reason };
+}
+
+const strictest = (decisions: readonly Decision[]): Decision | null =>
+  decisions.reduce<Decision | null>(
+    (worst, each) => (worst === null || STRICTNESS[each.verdict] > STRICTNESS[worst.verdict] ? each : worst),
+    null,
+  );
+
+/** The call in canonical form, and what no rule can lift. */
+function look(call: PolicyCall, facts: PolicyFacts): { seen: Seen; limits: Decision[] } {
+  const limits: Decision[] = [];
+  const paths: string[] = [];
+  for (const raw of call.paths ?? []) {
+    const result = workspacePath(raw);
+    if (result.ok) paths.push(result.path);
+    else limits.push(builtin('deny', 'outside-workspace', `${shown(raw)}: ${result.reason}.`));
+  }
+  let target: Target | null = null;
+  if (call.url !== undefined) {
+    const parsed = parseTarget(call.url);
+    if (parsed.ok) target = parsed.target;
+    else limits.push(builtin('deny', 'url', `${parsed.reason[0]?.toUpperCase()}${parsed.reason.slice(1)}.`));
+  }
+  const command = call.command === undefined ? null : seeCommand(call.command);
+  const seen = { call, paths, command, target };
+  if (target !== null) limits.push(...networkLimits(seen, target, facts));
+  return { seen, limits };
+}
+
+function networkLimits(seen: Seen, target: Target, facts: PolicyFacts): Decision[] {
+  const limits: Decision[] = [];
+  if (facts.network !== null && !listedHost(facts.network, target))
+    limits.push(builtin('deny', 'agent-network', `${shown(target.host)} is not in the agent's network list.`));
+  const kind = hostKind(target.host);
+  if (kind !== 'public' && !facts.rules.some((rule) => opensHost(rule, seen, target)))
+    limits.push(
+      builtin(
+        'deny',
+        'private-address',
+        `${shown(target.host)} is ${KIND_WORDS[kind]}. A rule in ruche.yaml that names exactly this host, without a glob, can open it.`,
+      ),
+    );
+  return limits;
+}
+
+/** What a part of the call gets where no rule speaks of it. */
+function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
+  const { tool, effect } = seen.call;
+  if (part.kind === 'path')
+    return effect === 'read' || effect === 'write'
+      ? builtin('allow', 'workspace-files', 'Files in the workspace may be read and written.')
+      : builtin('ask', 'unknown', `No rule says what ${shown(tool)} may do with files.`);
+  if (part.kind === 'host') return builtin('ask', 'public-network', `${shown(part.target.host)} is outside.`);
+  if (part.kind === 'command')
+    return facts.sandboxed
+      ? builtin('allow', 'sandboxed-shell', 'The command runs confined, without network.')
+      : builtin('ask', 'unsandboxed-shell', 'Nothing confines this command: there is no sandbox on this machine.');
+  return tool === 'ask'
+    ? builtin('allow', 'question', 'Asking the person is always possible.')
+    : builtin('ask', 'unknown', `No rule speaks of ${shown(tool)}.`);
+}
+
+function judgePart(part: Part, seen: Seen, facts: PolicyFacts): Decision {
+  const unconfined = part.kind === 'command' && !facts.sandboxed;
+  const rule = facts.rules.find(
+    // Without a sandbox, only a rule that names commands may vouch for one.
+    (each) => allows(each, seen, part) && (!unconfined || each.match.command !== undefined),
+  );
+  return rule ? byRule(rule, 'ruche.yaml') : byDefault(part, seen, facts);
+}
+
+/** The commands of a line, each for itself; where a line is not plain and nothing confines it, a question. */
+function judgeCommand(seen: Seen, facts: PolicyFacts): Decision[] {
+  if (seen.command === null) return [];
+  const { line } = seen.command;
+  const ask = (why: string): Decision[] => [
+    builtin('ask', 'unsandboxed-shell', `Nothing confines this command, and no rule may vouch for it: ${shown(why)}.`),
+  ];
+  if (line.commands.length === 0 && !facts.sandboxed) return ask(line.unclear ?? 'it holds no command');
+  if (line.commands.length === 0) return [byDefault({ kind: 'command', words: [] }, seen, facts)];
+  const judged = line.commands.map((words) => judgePart({ kind: 'command', words }, seen, facts));
+  const why = line.unclear ?? line.commands.map(notPlain).find((reason) => reason !== null) ?? null;
+  const vouched = judged.every((each) => each.verdict === 'allow');
+  return !facts.sandboxed && vouched && why !== null ? ask(why) : judged;
+}
+
+function judgeParts(seen: Seen, facts: PolicyFacts): Decision[] {
+  const decisions = seen.paths.map((path) => judgePart({ kind: 'path', path }, seen, facts));
+  decisions.push(...judgeCommand(seen, facts));
+  if (seen.target !== null) decisions.push(judgePart({ kind: 'host', target: seen.target }, seen, facts));
+  if (decisions.length === 0 || seen.call.effect === 'send') decisions.push(judgePart({ kind: 'call' }, seen, facts));
+  return decisions;
+}
+
+/** Rules of both files that say deny or ask, and what they cannot see. */
+function restrictions(seen: Seen, facts: PolicyFacts): Decision[] {
+  const sources: [readonly Rule[], string][] = [
+    [facts.rules, 'ruche.yaml'],
+    [facts.agentRules, 'the agent'],
+  ];
+  return sources.flatMap(([rules, whose]) => {
+    const restricting = [...ofVerdict(rules, 'deny'), ...ofVerdict(rules, 'ask')];
+    const decisions = restricting.filter((rule) => restricts(rule, seen)).map((rule) => byRule(rule, whose));
+    const hidden = seen.command?.hidden ?? null;
+    const watcher = hidden === null ? undefined : restricting.find((rule) => watchesCommands(rule, seen));
+    if (watcher !== undefined)
+      decisions.push(
+        builtin('ask', 'hidden-command', `Rule ${watcher.id} looks at commands, and this line hides some: ${hidden}.`),
+      );
+    return decisions;
+  });
+}
+
+/** Data that came from outside and private data in one run: what is allowed to go out could carry the one to the other. */
+function flow(seen: Seen, facts: PolicyFacts): Decision[] {
+  const leaves = seen.target !== null || seen.call.effect === 'send';
+  if (!leaves || !facts.labels.includes('untrusted') || !facts.labels.includes('private')) return [];
+  return [
+    builtin(
+      'ask',
+      'untrusted-private-flow',
+      'The run has read private data and text from outside, so a person decides what leaves.',
+    ),
+  ];
+}
+
+/**
+ * May this call be made? Pure, total, closed by default. Deny beats ask beats allow; the order of rules plays no part in
+ * the verdict. See `docs/formats/policy.md`.
+ */
+export function decide(call: PolicyCall, facts: PolicyFacts): Decision {
+  // Tool names are what providers accept; anything else, such as config.patch, is no tool whatever a list says.
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(call.tool))
+    return builtin('deny', 'unknown-tool', `There is no tool ${shown(call.tool)}.`);
+  if (!facts.tools.includes(call.tool))
+    return builtin('deny', 'agent-tools', `${call.tool} is not among the agent's tools.`);
+  const { seen, limits } = look(call, facts);
+  const decisions = [...limits, ...restrictions(seen, facts), ...judgeParts(seen, facts), ...flow(seen, facts)];
+  return strictest(decisions) ?? builtin('deny', 'unknown', 'Nothing is known about this call.');
+}

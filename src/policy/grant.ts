@@ -1,0 +1,62 @@
+import { hostKind, parseTarget } from '../core/host.ts';
+import type { PolicyCall, PolicyFacts } from '../core/policy.ts';
+import { decide } from './decide.ts';
+import { literalHost } from './rules.ts';
+
+/** What the net guard may let through for a run, after resolution and at every hop. */
+export interface NetGrant {
+  /** `host` or `host:port` that may be, or lead to, a private address. */
+  privateHosts: string[];
+  /** The agent's network list, or null for no list. */
+  only: string[] | null;
+}
+
+/**
+ * Only hosts that are private on their face are granted. A rule for a public name does not let that name lead inside
+ * when its DNS answer changes; a name that is meant to needs its private address named in a rule of its own.
+ */
+export function netGrant(facts: PolicyFacts): NetGrant {
+  const privateHosts = facts.rules.flatMap((rule) => {
+    const named = literalHost(rule);
+    if (named === null || hostKind(named.host) === 'public') return [];
+    const host = named.host.includes(':') ? `[${named.host}]` : named.host;
+    return [named.port === null ? host : `${host}:${named.port}`];
+  });
+  return { privateHosts: [...new Set(privateHosts)], only: facts.network === null ? null : [...facts.network] };
+}
+
+/**
+ * For `NetRequest.onRedirect`: a hop is decided like a call of its own. The host that the call was allowed or approved
+ * for stays open unless something denies it; another host must be allowed without asking, since nobody was asked for it.
+ */
+export function redirectPolicy(call: PolicyCall, facts: PolicyFacts): (url: string) => string | null {
+  const from = parseTarget(call.url ?? '');
+  return (url) => {
+    const to = parseTarget(url);
+    if (!to.ok) return to.reason;
+    const decision = decide({ ...call, url }, facts);
+    if (decision.verdict === 'allow') return null;
+    const defaultPort = (at: { port: number }): boolean => at.port === 80 || at.port === 443;
+    const same =
+      from.ok &&
+      from.target.host === to.target.host &&
+      (from.target.port === to.target.port || (defaultPort(from.target) && defaultPort(to.target)));
+    if (decision.verdict === 'ask' && same) return null;
+    return decision.verdict === 'ask'
+      ? `${to.target.host} needs an approval of its own: call the tool with that URL (${decision.reason})`
+      : decision.reason;
+  };
+}
+
+/**
+ * True for paths that this call may not show although it names only a folder above them: tools that list or search ask
+ * it for each path, so that a rule against `secrets/**` also holds when the whole workspace is searched.
+ */
+export function hiddenPath(call: PolicyCall, facts: PolicyFacts): (path: string) => boolean {
+  const whole = decide(call, facts);
+  return (path) => {
+    const { verdict, rule } = decide({ tool: call.tool, effect: call.effect, paths: [path] }, facts);
+    // What the person was asked for the folder needs no second question for what is in it.
+    return verdict === 'deny' || (verdict === 'ask' && !(whole.verdict === 'ask' && whole.rule === rule));
+  };
+}

@@ -1,0 +1,145 @@
+import type { Verdict } from '../core/event.ts';
+import {
+  MAX_PATTERN,
+  matchSequence,
+  pathMatch,
+  segmentsMatch,
+  usablePathPattern,
+  wildcardMatch,
+} from '../core/glob.ts';
+import { type HostPattern, parseHostPattern, patternFits, type Target } from '../core/host.ts';
+import type { PolicyCall, Rule } from '../core/policy.ts';
+import { everyCommand } from './programs.ts';
+import { readShellLine, type ShellLine } from './shell-line.ts';
+
+/** A command line as rules look at it. */
+export interface SeenCommand {
+  raw: string;
+  line: ShellLine;
+  /** For rules that restrict: with everything found inside wrappers. */
+  every: string[];
+  everyWords: string[][];
+  hidden: string | null;
+}
+
+/** A call in canonical form. */
+export interface Seen {
+  call: PolicyCall;
+  paths: readonly string[];
+  command: SeenCommand | null;
+  target: Target | null;
+}
+
+export function seeCommand(raw: string): SeenCommand {
+  const line = readShellLine(raw);
+  const { commands, hidden } = everyCommand(line);
+  return { raw: raw.trim(), line, every: commands.map((words) => words.join(' ')), everyWords: commands, hidden };
+}
+
+const isStarWord = (word: string): boolean => word === '*' || word === '**';
+
+/** Word by word: a lone `*` is any number of words, a `*` inside a word does not cross `/`. */
+const commandFits = (pattern: string, words: readonly string[]): boolean =>
+  matchSequence(pattern.trim().split(/\s+/), words, isStarWord, segmentsMatch);
+
+const hostPattern = (rule: Rule): HostPattern | null =>
+  rule.match.host === undefined ? null : parseHostPattern(rule.match.host);
+
+/** What is wrong with a rule's patterns, for whoever loads it; null if nothing is. */
+export function ruleProblem(rule: Rule): string | null {
+  const { tool, path, command, host } = rule.match;
+  for (const [field, pattern] of Object.entries({ tool, path, command })) {
+    if (pattern === undefined) continue;
+    if (pattern.trim() === '') return `${field} is empty; leave it out to match any`;
+    if (pattern.length > MAX_PATTERN) return `${field} is longer than ${MAX_PATTERN} characters`;
+  }
+  if (path !== undefined && !usablePathPattern(path)) return 'path may not contain ..';
+  if (host !== undefined && hostPattern(rule) === null)
+    return 'host must be a name or address such as example.org, *.example.org:443 or [::1]:8080, without scheme or path';
+  return null;
+}
+
+/**
+ * True if the rule speaks of the call's tool, effect and everything else that is not `except`. A field that the call has
+ * nothing for does not match.
+ */
+function speaksOf(rule: Rule, seen: Seen, fits: { path: boolean; command: boolean; host: boolean }): boolean {
+  const { tool, effect, path, command, host } = rule.match;
+  return (
+    (tool === undefined || wildcardMatch(tool, seen.call.tool)) &&
+    (effect === undefined || effect === seen.call.effect) &&
+    (path === undefined || fits.path) &&
+    (command === undefined || fits.command) &&
+    (host === undefined || fits.host)
+  );
+}
+
+function commandRestricted(pattern: string, command: SeenCommand): boolean {
+  return (
+    wildcardMatch(pattern, command.raw) ||
+    command.every.some((text) => wildcardMatch(pattern, text)) ||
+    command.everyWords.some((words) => commandFits(pattern, words))
+  );
+}
+
+/**
+ * True if a deny or ask rule applies: one path, one command or the host is enough. A rule whose patterns cannot be used
+ * applies to everything it could have meant, since a typing error must not open a door.
+ */
+export function restricts(rule: Rule, seen: Seen): boolean {
+  const { path, command } = rule.match;
+  const broken = ruleProblem(rule) !== null;
+  const pattern = hostPattern(rule);
+  return speaksOf(rule, seen, {
+    path: path !== undefined && seen.paths.some((each) => broken || pathMatch(path, each)),
+    command: command !== undefined && seen.command !== null && (broken || commandRestricted(command, seen.command)),
+    host: seen.target !== null && (broken || (pattern !== null && patternFits(pattern, seen.target))),
+  });
+}
+
+/** True if the rule would look at this command, whatever its pattern: then a hidden one has to be asked for. */
+export const watchesCommands = (rule: Rule, seen: Seen): boolean =>
+  rule.match.command !== undefined &&
+  seen.command !== null &&
+  speaksOf(rule, seen, { path: seen.paths.length > 0, command: true, host: seen.target !== null });
+
+/** The part of a call that an allow rule may cover. It speaks only for what it names, or for all if it names nothing. */
+export type Part =
+  | { kind: 'path'; path: string }
+  | { kind: 'command'; words: readonly string[] }
+  | { kind: 'host'; target: Target }
+  | { kind: 'call' };
+
+export function allows(rule: Rule, seen: Seen, part: Part): boolean {
+  if (rule.verdict !== 'allow' || ruleProblem(rule) !== null) return false;
+  const { path, command, host } = rule.match;
+  const names = path !== undefined || command !== undefined || host !== undefined;
+  const named = { path: path !== undefined, command: command !== undefined, host: host !== undefined, call: false };
+  if (names && !named[part.kind]) return false;
+  const pattern = hostPattern(rule);
+  const { line } = seen.command ?? { line: null };
+  return speaksOf(rule, seen, {
+    path:
+      path !== undefined && (part.kind === 'path' ? [part.path] : seen.paths).every((each) => pathMatch(path, each)),
+    command:
+      command !== undefined &&
+      line !== null &&
+      (part.kind === 'command' ? [part.words] : line.commands).every((words) => commandFits(command, words)),
+    host: pattern !== null && seen.target !== null && patternFits(pattern, seen.target),
+  });
+}
+
+/** The host that a rule of `ruche.yaml` opens letter by letter; null if it names none, or by a glob. */
+export function literalHost(rule: Rule): HostPattern | null {
+  if (rule.verdict === 'deny' || ruleProblem(rule) !== null) return null;
+  const pattern = hostPattern(rule);
+  return pattern?.literal === true ? pattern : null;
+}
+
+/** True if the rule names the call's host exactly and speaks of the call. */
+export const opensHost = (rule: Rule, seen: Seen, target: Target): boolean =>
+  literalHost(rule) !== null &&
+  (rule.verdict === 'allow' ? allows(rule, seen, { kind: 'host', target }) : restricts(rule, seen));
+
+export const ofVerdict = (rules: readonly Rule[], verdict: Verdict): Rule[] =>
+  rules.filter((rule) => rule.verdict === verdict);
