@@ -69,7 +69,17 @@ test('A21 A22 policy is not a tool: an unknown name is denied, whatever lists an
 
 test('A30 no rule opens a path outside the workspace, or .git', () => {
   const open = facts({ rules: [allow({}), allow({ path: '**' }), allow({ path: '../**' })] });
-  const bad = ['../x', '/etc/passwd', '~/x', 'a/../../x', 'a\0', '%2e%2e/x', '.git/config', 'sub/.GIT/hooks/x', 'C:\\x'];
+  const bad = [
+    '../x',
+    '/etc/passwd',
+    '~/x',
+    'a/../../x',
+    'a\0',
+    '%2e%2e/x',
+    '.git/config',
+    'sub/.GIT/hooks/x',
+    'C:\\x',
+  ];
   assert.equal(bad.length, 9);
   for (const path of bad) {
     for (const call of [reading(path), writing('fine.md', path), mailing({ paths: [path] })]) {

@@ -73,7 +73,15 @@ test('A36 every spelling of a private address is denied, whatever a glob allows'
     const { verdict, rule } = decide(fetching(url), open);
     assert.deepEqual([verdict, rule], ['deny', 'builtin:private-address'], url);
   }
-  const edges = ['11.0.0.0', '9.255.255.255', '100.63.255.255', '100.128.0.0', '172.15.0.1', '172.32.0.0', '192.169.0.1'];
+  const edges = [
+    '11.0.0.0',
+    '9.255.255.255',
+    '100.63.255.255',
+    '100.128.0.0',
+    '172.15.0.1',
+    '172.32.0.0',
+    '192.169.0.1',
+  ];
   for (const host of [...edges, '198.17.0.1', '198.20.0.0', '223.255.255.255', '126.0.0.1', '[2606:4700::1111]'])
     assert.equal(decide(fetching(`http://${host}/`), open).verdict, 'allow', host);
 });
@@ -183,7 +191,18 @@ test('the ranges agree with a second list of them', () => {
     { numRuns: 3000 },
   );
   assert.ok(open > 300, `${open} public ones`);
-  for (const text of ['', '1.2.3', '1.2.3.4.5', '01.2.3.4', '256.1.1.1', '1.2.3.4x', '::g', '1::2::3', 'x.org', '[::1]'])
+  for (const text of [
+    '',
+    '1.2.3',
+    '1.2.3.4.5',
+    '01.2.3.4',
+    '256.1.1.1',
+    '1.2.3.4x',
+    '::g',
+    '1::2::3',
+    'x.org',
+    '[::1]',
+  ])
     assert.equal(addressKind(text), null, text);
   assert.equal(addressKind('fe80::1%eth0'), 'link-local');
 });
