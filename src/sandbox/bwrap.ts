@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import { lstat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Boundary } from '../core/boundary.ts';
+import type { Clock } from '../core/clock.ts';
+import { SandboxError, type Checkout, type Sandbox } from '../core/ports.ts';
+import { bwrapArgs } from './args.ts';
+import { cgroupsOf, makeCgroups, removeCgroups, type Cgroups } from './cgroup.ts';
+import { openJobs } from './jobs.ts';
+import type { Runner } from './runner.ts';
+import { seccompFilter } from './seccomp.ts';
+import { readSystem, type SystemMounts } from './system.ts';
+import { LAUNCH } from './wrapper.ts';
+
+/** What `probeSandbox` has found out about this machine. */
+export interface BwrapFeatures {
+  /** Path of the program. */
+  bwrap: string;
+  /** Whether it can bound a memory file system. */
+  size: boolean;
+  cgroups: Cgroups;
+}
+
+/** Facts about the process and its machine. */
+export interface Machine {
+  /** `process.arch`. */
+  arch: string;
+  /** `process.getuid()`. */
+  uid: number;
+}
+
+export interface BwrapOptions {
+  features: BwrapFeatures;
+  machine: Machine;
+  /** `<home>/shells`. */
+  dir: string;
+  boundary: Boundary;
+  clock: Clock;
+}
+
+/** Arguments: bwrap, the inner program, then its arguments. */
+const ENTER = `
+exec 2>&1
+bwrap=$1 inner=$2 filter=$3
+shift 3
+[ -z "$filter" ] || exec 4<"$filter"
+exec "$bwrap" --args 3 -- /bin/sh -c "$inner" ruche-command "$@" 3<args
+`;
+
+/** The places where bubblewrap will mount must be real folders: a link there would be followed, out of the checkout. */
+async function checkMountPoints(checkout: Checkout): Promise<void> {
+  const { dir, git } = checkout;
+  const paths = [dir, join(dir, '.git'), git, join(git, 'objects'), join(git, 'objects', 'info')];
+  await Promise.all(
+    paths.map(async (path) => {
+      const found = await lstat(path).catch(() => null);
+      if (found !== null && !found.isDirectory())
+        throw new SandboxError('start', `The sandbox is not started, because this is not a folder: ${path}`);
+    }),
+  );
+}
+
+export function bwrapRunner(options: {
+  features: BwrapFeatures;
+  /** Distinguishes this home's cgroups from another's. */
+  scope: string;
+  files: BwrapFiles;
+}): Runner {
+  const { features, scope, files } = options;
+  const groups = (key: string): Cgroups => cgroupsOf(features.cgroups, `${scope}-${key}`);
+  return {
+    name: 'bwrap',
+    confined: true,
+    sweep: '',
+
+    async prepare({ key, checkout, limits }, dir) {
+      const job = groups(key);
+      const args = bwrapArgs({
+        ...files,
+        checkout,
+        command: join(dir, 'command'),
+        tmp: features.size ? Math.floor(limits.memory / 4) : null,
+        filter: files.filter === null ? null : 4,
+      });
+      await Promise.all([
+        checkMountPoints(checkout),
+        makeCgroups(job, { memory: limits.memory, processes: limits.processes }),
+        writeFile(join(dir, 'args'), args.map((arg) => `${arg}\0`).join(''), { mode: 0o600 }),
+      ]);
+      const memory = job.memory ?? '';
+      const pids = job.pids === job.memory ? '' : (job.pids ?? '');
+      const data = job.memory === null ? String(Math.floor(limits.memory / 1024)) : '';
+      return {
+        script: ENTER,
+        args: [features.bwrap, LAUNCH, files.filter ?? '', String(limits.processes), data, '/run/command'],
+        env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+        memory,
+        pids,
+      };
+    },
+
+    async clear(key) {
+      // A killed sandbox may need a moment until its last process is gone; what stays is empty, and taken up next time.
+      await removeCgroups(groups(key));
+    },
+  };
+}
+
+export interface BwrapFiles extends SystemMounts {
+  /** The system call filter; null where we have none for the machine. */
+  filter: string | null;
+}
+
+/** Writes the files of the sandbox that do not differ between commands into `<dir>/.bwrap`: a key never begins with a dot. */
+export async function bwrapFiles(dir: string, machine: Machine): Promise<BwrapFiles> {
+  const folder = join(dir, '.bwrap');
+  const mounts = await readSystem(folder, machine.uid === 0);
+  const bytes = seccompFilter(machine.arch);
+  const filter = bytes === null ? null : join(folder, 'seccomp.bpf');
+  if (bytes !== null && filter !== null) await writeFile(filter, bytes, { mode: 0o600 });
+  return { ...mounts, filter };
+}
+
+/** Commands in bubblewrap: the checkout and nothing else of the machine can be written, and there is no network. */
+export async function openBwrap(options: BwrapOptions): Promise<Sandbox> {
+  const files = await bwrapFiles(options.dir, options.machine);
+  const scope = createHash('sha256').update(options.dir).digest('hex').slice(0, 8);
+  return openJobs({ ...options, runner: bwrapRunner({ features: options.features, scope, files }) });
+}

@@ -1,0 +1,64 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Boundary } from '../core/boundary.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Sandbox } from '../core/ports.ts';
+import { ENVIRONMENT } from './args.ts';
+import { openJobs } from './jobs.ts';
+import type { Runner } from './runner.ts';
+import { LAUNCH, SWEEP } from './wrapper.ts';
+
+export interface NoSandboxOptions {
+  /** `<home>/shells`. */
+  dir: string;
+  boundary: Boundary;
+  clock: Clock;
+}
+
+/** Arguments: key, checkout, the inner program, then its arguments. The key marks every process of the command. */
+const ENTER = `
+exec 2>&1
+cd "$2" || exit 125
+export RUCHE_JOB="$1"
+inner=$3
+shift 3
+exec /bin/sh -c "$inner" ruche-command "$@"
+`;
+
+const runner: Runner = {
+  name: 'none',
+  confined: false,
+  sweep: SWEEP,
+
+  async prepare({ key, checkout, limits }, dir) {
+    const home = join(dir, 'tmp');
+    await mkdir(home, { mode: 0o700 });
+    return {
+      script: ENTER,
+      args: [
+        key,
+        checkout.dir,
+        LAUNCH,
+        // Counted over all processes of the user, so it can only be a bound against a fork bomb.
+        String(Math.max(limits.processes, 4096)),
+        String(Math.floor(limits.memory / 1024)),
+        join(dir, 'command'),
+      ],
+      env: { ...ENVIRONMENT, HOME: home, TMPDIR: home, GIT_DIR: checkout.git, GIT_WORK_TREE: checkout.dir },
+      memory: '',
+      pids: '',
+    };
+  },
+
+  clear: async () => undefined,
+};
+
+/**
+ * Commands with nothing around them but limits: they can read and write whatever the runtime's user can. For machines
+ * without bubblewrap, where the policy asks a person about each command.
+ */
+export async function openUnconfined(options: NoSandboxOptions): Promise<Sandbox> {
+  await mkdir(options.dir, { recursive: true, mode: 0o700 });
+  return openJobs({ ...options, runner });
+}

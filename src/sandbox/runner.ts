@@ -1,0 +1,26 @@
+import type { Job } from '../core/ports.ts';
+
+/** How a command is run within its wrapper: the one thing in which the sandboxes differ. */
+export interface Runner {
+  name: string;
+  confined: boolean;
+  /**
+   * Puts what the command needs in its folder and gives the shell program that runs it there, with arguments. Its
+   * standard output and error become the command's output.
+   */
+  prepare(job: Job, dir: string): Promise<Prepared>;
+  /** Undoes what `prepare` has made outside the folder. */
+  clear(key: string): Promise<void>;
+  /** Text of a program that kills stray processes of `$key` at the end; '' if nothing can stray. */
+  sweep: string;
+}
+
+export interface Prepared {
+  script: string;
+  args: string[];
+  /** Environment of the wrapper. */
+  env: Record<string, string>;
+  /** Cgroups, '' for none. */
+  memory: string;
+  pids: string;
+}

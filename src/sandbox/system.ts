@@ -1,0 +1,105 @@
+import { copyFile, lstat, mkdir, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Something of the machine that a command sees, always read-only. */
+export type Mount = { kind: 'bind'; from: string; to: string } | { kind: 'link'; target: string; to: string };
+
+/** Programs and libraries. What is a link on the machine (a merged /usr) is the same link inside. */
+const FOLDERS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/nix/store'];
+
+/** What programs need of /etc to find libraries, types, times and names; nothing that could hold a key. Copied, as each mount costs. */
+const ETC_FILES = [
+  ...['debian_version', 'inputrc', 'ld.so.cache', 'ld.so.conf', 'locale.alias', 'localtime', 'lsb-release', 'magic'],
+  ...['magic.mime', 'mime.types', 'os-release', 'protocols', 'redhat-release', 'services', 'timezone'],
+  ...['pki/tls/openssl.cnf', 'ssl/openssl.cnf'],
+];
+const ETC_FOLDERS = ['alternatives', 'crypto-policies', 'fonts', 'pki/ca-trust', 'pki/tls/certs', 'ssl/certs'];
+const JAVA = /^java-[\w.-]+$/;
+
+/** Made up, because the machine's own would tell about its people and its network. */
+const ETC_MADE_UP: Readonly<Record<string, string>> = {
+  passwd: 'agent:x:1000:1000:Agent:/tmp/home:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n',
+  group: 'agent:x:1000:\nnogroup:x:65534:\n',
+  hosts: '127.0.0.1 localhost ruche\n::1 localhost ruche\n',
+  'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n',
+};
+
+/** Folders of /proc that hold settings. bubblewrap itself covers `bus` and `irq`. */
+const PROC_SETTINGS = ['acpi', 'asound', 'fs', 'scsi', 'sys'];
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+
+async function programs(): Promise<Mount[]> {
+  const mounts: Mount[] = [];
+  for (const path of FOLDERS) {
+    const found = await lstat(path).catch(() => null);
+    if (found?.isSymbolicLink()) mounts.push({ kind: 'link', target: await readlink(path), to: path });
+    else if (found?.isDirectory()) mounts.push({ kind: 'bind', from: path, to: path });
+  }
+  return mounts;
+}
+
+/** Builds the /etc of commands in `folder`: copies, made-up files, and empty places for the folders mounted in it. */
+async function writeEtc(folder: string): Promise<Mount[]> {
+  await rm(folder, { recursive: true, force: true });
+  for (const below of ['', 'pki/tls', 'ssl']) await mkdir(join(folder, below), { recursive: true, mode: 0o755 });
+  const mounts: Mount[] = [{ kind: 'bind', from: folder, to: '/etc' }];
+  const java = (await readdir('/etc').catch(() => [])).filter((name) => JAVA.test(name));
+  for (const name of [...ETC_FOLDERS, ...java]) {
+    const from = join('/etc', name);
+    if (!(await isFolder(from))) continue;
+    await mkdir(join(folder, name), { recursive: true });
+    mounts.push({ kind: 'bind', from, to: from });
+  }
+  await Promise.all([
+    // Most machines have only some of them.
+    ...ETC_FILES.map((name) => copyFile(join('/etc', name), join(folder, name)).catch(() => undefined)),
+    ...Object.entries(ETC_MADE_UP).map(([name, text]) => writeFile(join(folder, name), text, { mode: 0o644 })),
+  ]);
+  return mounts;
+}
+
+/**
+ * What would be open to a command in a fresh /proc if the runtime is root: inside, it is no longer root by name, but the
+ * kernel's settings take it for their owner. Settings become read-only; files that not everyone may read, or that their
+ * owner may write, become unreadable.
+ */
+async function coverProc(): Promise<Mount[]> {
+  const mounts: Mount[] = [];
+  for (const name of (await readdir('/proc')).sort()) {
+    if (/^\d+$/.test(name)) continue;
+    const path = join('/proc', name);
+    const found = await lstat(path).catch(() => null);
+    if (found === null) continue;
+    if (found.isDirectory() && PROC_SETTINGS.includes(name)) mounts.push({ kind: 'bind', from: path, to: path });
+    else if (found.isFile() && ((found.mode & 0o222) !== 0 || (found.mode & 0o004) === 0))
+      mounts.push({ kind: 'bind', from: '/dev/null', to: path });
+  }
+  return mounts;
+}
+
+export interface SystemMounts {
+  system: Mount[];
+  /** To be mounted after /proc. */
+  proc: Mount[];
+  /** To be mounted after the checkout. */
+  late: Mount[];
+}
+
+/**
+ * What of this machine commands see. Writes what differs from it into `folder`. `root`: whether the runtime is root.
+ */
+export async function readSystem(folder: string, root: boolean): Promise<SystemMounts> {
+  const alternates = join(folder, 'alternates');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await writeFile(alternates, '/run/objects\n', { mode: 0o644 });
+  return {
+    system: [...(await programs()), ...(await writeEtc(join(folder, 'etc')))],
+    proc: root ? await coverProc() : [],
+    late: [{ kind: 'bind', from: alternates, to: '/workspace/.git/objects/info/alternates' }],
+  };
+}
