@@ -233,6 +233,8 @@ export interface Checkouts {
   /** What the command changed against what `take` put there. */
   collect(checkout: Checkout): Promise<Collected>;
   release(checkout: Checkout): Promise<void>;
+  /** Keys whose directory has been taken and not released, also by an earlier process. */
+  held(): Promise<string[]>;
 }
 
 /** Reads what governs the network (`ruche.yaml` and every AGENT.md) at a commit. */
@@ -284,6 +286,8 @@ export interface JournalLine {
   actor: string;
   /** Run the event belongs to, or its stream in a form that can be a folder name. */
   group: string;
+  /** Deserves a commit; the others go with the next one that does. */
+  weighty: boolean;
   /** One line a person can read. */
   subject: string;
   /** JSON without newline. */
@@ -294,9 +298,12 @@ export interface JournalLine {
 export interface JournalRepository {
   /** Seq of the last event in the tip, 0 for an empty repository. */
   tip(): Promise<number>;
-  /** Appends lines with seq greater than the tip's; one commit a line, or one for all when there are many. */
+  /**
+   * Appends lines that follow the tip; those the tip has already are skipped. A commit for each weighty line, or one for
+   * many lines when there are many. Rejects and changes nothing if a seq is missing.
+   */
   append(lines: readonly JournalLine[]): Promise<void>;
-  /** All lines in order, for verification. */
+  /** All lines in order, for verification. Rejects, saying where, if the repository was not only appended to. */
   lines(): AsyncIterable<{ seq: number; json: string; path: string }>;
   /** Packs when enough has come together. */
   maintain(): Promise<void>;

@@ -11,8 +11,8 @@ export async function followUntil(options: {
   dir: string;
   over: Promise<unknown>;
   clock: Clock;
-  look(): Promise<void>;
-  enough(): boolean;
+  look: () => Promise<void>;
+  enough: () => boolean;
 }): Promise<void> {
   const { dir, clock, look, enough } = options;
   let wake = (): void => undefined;

@@ -9,9 +9,23 @@ const FOLDERS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32',
 
 /** What programs need of /etc to find libraries, types, times and names; nothing that could hold a key. Copied, as each mount costs. */
 const ETC_FILES = [
-  ...['debian_version', 'inputrc', 'ld.so.cache', 'ld.so.conf', 'locale.alias', 'localtime', 'lsb-release', 'magic'],
-  ...['magic.mime', 'mime.types', 'os-release', 'protocols', 'redhat-release', 'services', 'timezone'],
-  ...['pki/tls/openssl.cnf', 'ssl/openssl.cnf'],
+  'debian_version',
+  'inputrc',
+  'ld.so.cache',
+  'ld.so.conf',
+  'locale.alias',
+  'localtime',
+  'lsb-release',
+  'magic',
+  'magic.mime',
+  'mime.types',
+  'os-release',
+  'pki/tls/openssl.cnf',
+  'protocols',
+  'redhat-release',
+  'services',
+  'ssl/openssl.cnf',
+  'timezone',
 ];
 const ETC_FOLDERS = ['alternatives', 'crypto-policies', 'fonts', 'pki/ca-trust', 'pki/tls/certs', 'ssl/certs'];
 const JAVA = /^java-[\w.-]+$/;

@@ -1,0 +1,188 @@
+import type { Change } from '../core/files.ts';
+import {
+  SandboxError,
+  type Checkout,
+  type Checkouts,
+  type Collected,
+  type JobResult,
+  type Limits,
+  type Sandbox,
+} from '../core/ports.ts';
+import type { Parsed, Reconciled, Tool, ToolContext, ToolResult } from '../core/tool.ts';
+
+export interface ShellInput {
+  command: string;
+  /** Milliseconds; null for the limit. */
+  timeoutMs: number | null;
+}
+
+export interface ShellOptions {
+  sandbox: Sandbox;
+  checkouts: Checkouts;
+  /** Of each command; a call may ask for less time, never for more. */
+  limits: Limits;
+}
+
+/** Longer command lines belong in a file. */
+const MAX_COMMAND = 65_536;
+/** Names of one kind in a result. */
+const MAX_NAMES = 50;
+
+const SCHEMA = {
+  type: 'object',
+  properties: {
+    command: { type: 'string' },
+    timeout: { type: 'number', description: 'Seconds' },
+  },
+  required: ['command'],
+  additionalProperties: false,
+};
+
+function parse(args: unknown): Parsed<ShellInput> {
+  if (args === null || typeof args !== 'object' || Array.isArray(args))
+    return { ok: false, error: 'the arguments must be an object' };
+  const { command, timeout, ...rest } = args as Record<string, unknown>;
+  const unknown = Object.keys(rest)[0];
+  if (unknown !== undefined) return { ok: false, error: `unknown argument ${JSON.stringify(unknown)}` };
+  if (typeof command !== 'string' || command.trim() === '') return { ok: false, error: 'command must be a text' };
+  if (command.includes('\0')) return { ok: false, error: 'command contains a NUL character' };
+  if (command.length > MAX_COMMAND) return { ok: false, error: `command is longer than ${MAX_COMMAND} characters` };
+  if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout > 0)))
+    return { ok: false, error: 'timeout must be a number of seconds above 0' };
+  return { ok: true, value: { command, timeoutMs: timeout === undefined ? null : timeout * 1000 } };
+}
+
+const failed = (text: string): ToolResult => ({ ok: false, text, labels: [], changes: [] });
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Bytes as text a model and a terminal can take: what is no UTF-8 becomes U+FFFD, NUL goes. */
+const readable = (bytes: Uint8Array): string => new TextDecoder().decode(bytes).replaceAll('\0', '');
+
+/** JSON quotes where a name could be taken for something else. */
+const names = (paths: readonly string[]): string => {
+  const shown = paths.slice(0, MAX_NAMES).map((path) => (/^[\w./@+=:-]+$/.test(path) ? path : JSON.stringify(path)));
+  return paths.length > MAX_NAMES ? `${shown.join(', ')} and ${paths.length - MAX_NAMES} more` : shown.join(', ');
+};
+
+function outputText({ output, outputSize, cutAt }: JobResult): string {
+  if (outputSize === 0) return '';
+  if (cutAt === null) return readable(output).replace(/\n?$/, '\n');
+  const missing = `\n… ${outputSize - output.length} bytes left out …\n`;
+  return readable(output.subarray(0, cutAt)) + missing + readable(output.subarray(cutAt)).replace(/\n?$/, '\n');
+}
+
+function endText({ exit, ended }: JobResult, limits: Limits): string {
+  if (ended === 'aborted') return `exit ${exit}: aborted`;
+  if (ended === 'timeout') return `exit ${exit}: killed after ${limits.timeMs / 1000} s, the time limit`;
+  if (ended === 'memory')
+    return `exit ${exit}: a process was killed at the memory limit of ${Math.round(limits.memory / 1024 / 1024)} MB`;
+  return `exit ${exit}`;
+}
+
+function changeText({ changes, dropped, refused }: Collected): string[] {
+  if (refused !== null) return [`none of its changes were kept: ${refused}`];
+  const of = (keep: (change: Change) => boolean): string => names(changes.filter(keep).map((change) => change.path));
+  const lines: [string, string][] = [
+    ['changed', of((change) => change.oid !== null)],
+    ['removed', of((change) => change.oid === null)],
+    ['not kept (ignored by Git, or a repository)', names(dropped)],
+  ];
+  return lines.filter(([, list]) => list !== '').map(([title, list]) => `${title}: ${list}`);
+}
+
+/** Runs commands on the run's files. Each has a checkout of its own; what it changes joins the run's overlay. */
+export function shellTool({ sandbox, checkouts, limits }: ShellOptions): Tool<ShellInput> {
+  const limitsOf = (input: ShellInput): Limits => ({
+    ...limits,
+    timeMs: Math.min(limits.timeMs, input.timeoutMs ?? limits.timeMs),
+  });
+
+  const progressOf = (ctx: ToolContext): ((chunk: Uint8Array) => void) => {
+    const decoder = new TextDecoder();
+    return (chunk) => ctx.progress(decoder.decode(chunk, { stream: true }).replaceAll('\0', ''));
+  };
+
+  const finish = async (
+    result: JobResult,
+    checkout: Checkout,
+    input: ShellInput,
+    ctx: ToolContext,
+  ): Promise<ToolResult> => {
+    const end = `${outputText(result)}${endText(result, limitsOf(input))}`;
+    if (result.ended === 'aborted') return failed(`${end}\nnone of its changes were kept`);
+    let collected: Collected;
+    try {
+      collected = await checkouts.collect(checkout);
+    } catch (error) {
+      return failed(`${end}\nnone of its changes were kept: ${reason(error)}`);
+    }
+    if (collected.refused === null) ctx.files.apply(collected.changes);
+    return {
+      ok: result.exit === 0 && collected.refused === null,
+      text: [end, ...changeText(collected)].join('\n'),
+      labels: [],
+      changes: collected.refused === null ? collected.changes : [],
+    };
+  };
+
+  const letGo = async (key: string): Promise<void> => {
+    await sandbox.forget(key);
+    const checkout = await checkouts.adopt(key);
+    if (checkout !== null) await checkouts.release(checkout);
+  };
+
+  return {
+    name: 'shell',
+    description: 'Run a shell command in /workspace. No network. File changes are kept, except files ignored by Git.',
+    effect: 'exec',
+    readsTree: true,
+    idempotent: false,
+    schema: SCHEMA,
+    parse,
+    facts: ({ command }) => ({ command }),
+
+    async run(input, ctx) {
+      let checkout: Checkout;
+      try {
+        checkout = await checkouts.take(ctx.files.base, ctx.files.changes(), ctx.key);
+      } catch (error) {
+        return failed(`The command was not run, there is no checkout for it: ${reason(error)}`);
+      }
+      const job = { key: ctx.key, command: input.command, checkout, limits: limitsOf(input) };
+      try {
+        const result = await sandbox.exec(job, progressOf(ctx), ctx.signal);
+        return await finish(result, checkout, input, ctx);
+      } catch (error) {
+        const never = error instanceof SandboxError && error.code === 'start';
+        return failed(`${never ? 'The command was not run: ' : ''}${reason(error)}\nnone of its changes were kept`);
+      }
+    },
+
+    /** What was applied before a crash is collected again from the same checkout: it is held until `settled`. */
+    async reconcile(input, ctx): Promise<Reconciled> {
+      const state = await sandbox.find(ctx.key);
+      if (state === 'absent') {
+        await letGo(ctx.key);
+        return { state: 'not-started' };
+      }
+      const where = 'The command had started when Ruche was interrupted, and ';
+      if (state === 'doubt') return { state: 'doubt', why: `${where}how it ended is not known.` };
+      const checkout = await checkouts.adopt(ctx.key);
+      if (checkout === null) return { state: 'doubt', why: `${where}the folder it worked in is gone.` };
+      try {
+        const result = await sandbox.adopt(ctx.key, limitsOf(input), progressOf(ctx), ctx.signal);
+        return { state: 'done', result: await finish(result, checkout, input, ctx) };
+      } catch (error) {
+        return { state: 'doubt', why: `${where}its result cannot be read: ${reason(error)}` };
+      }
+    },
+
+    settled: letGo,
+
+    async sweep(liveKeys) {
+      const kept = new Set([...(await sandbox.list()), ...(await checkouts.held())]);
+      for (const key of kept) if (!liveKeys.has(key)) await letGo(key);
+    },
+  };
+}
