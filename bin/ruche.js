@@ -41,15 +41,26 @@ function broughtNode() {
     const own = module.createRequire(path.join(root, 'package.json'));
     const manifest = own.resolve((name || 'node-' + process.platform + '-' + process.arch) + '/package.json');
     return path.join(path.dirname(manifest), 'bin', 'node');
-  } catch (error) {
+  } catch {
     return null; // not installed: the caller says what to do
   }
 }
 
 function giveUp(why) {
   process.stderr.write(
-    'ruche needs Node ' + OLDEST + ' or newer; this is ' + process.version + ' (' + process.execPath + ').\n' + why + '\n' +
-      'Install Node ' + OLDEST + ' or newer from https://nodejs.org, or run "npm ci" in ' + root +
+    'ruche needs Node ' +
+      OLDEST +
+      ' or newer; this is ' +
+      process.version +
+      ' (' +
+      process.execPath +
+      ').\n' +
+      why +
+      '\n' +
+      'Install Node ' +
+      OLDEST +
+      ' or newer from https://nodejs.org, or run "npm ci" in ' +
+      root +
       ' without --omit=optional.\n',
   );
   process.exit(1);
@@ -58,7 +69,10 @@ function giveUp(why) {
 /** Runs the same command under the brought Node, and lives and dies with it. */
 function restart() {
   const node = broughtNode();
-  if (node === null) giveUp('The package brings its own Node, but none is installed here for ' + process.platform + '-' + process.arch + '.');
+  if (node === null)
+    giveUp(
+      'The package brings its own Node, but none is installed here for ' + process.platform + '-' + process.arch + '.',
+    );
   const child = childProcess.spawn(node, process.argv.slice(1), {
     // The fourth is the lifeline: nothing is ever written to it, and it closes when this process dies, even by SIGKILL.
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],

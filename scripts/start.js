@@ -7,7 +7,9 @@ import url from 'url';
 const root = path.dirname(path.dirname(url.fileURLToPath(import.meta.url)));
 if (Number(process.versions.node.split('.')[0]) >= 24) {
   // A process of its own, because the bundler would stay in memory for as long as the gateway runs.
-  const build = spawnSync(process.execPath, [path.join(root, 'scripts', 'build.ts'), '--if-stale'], { stdio: 'inherit' });
+  const build = spawnSync(process.execPath, [path.join(root, 'scripts', 'build.ts'), '--if-stale'], {
+    stdio: 'inherit',
+  });
   if (build.status !== 0) process.stderr.write('The build failed; starting from source instead.\n');
 }
 process.argv.splice(1, 1, path.join(root, 'bin', 'ruche.js'), 'up');

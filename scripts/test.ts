@@ -1,0 +1,115 @@
+// `npm test [-- paths] [--coverage]`: every room's tests in a process of its own, two at a time, with no network but loopback.
+import { spawnSync } from 'node:child_process';
+import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { coverageTable } from './testing/coverage.ts';
+import { runJob, type Job, type Outcome } from './testing/job.ts';
+import { LOOPBACK_ONLY, ownNetwork } from './testing/namespace.ts';
+
+const root = join(import.meta.dirname, '..');
+const strict = process.env.CI === 'true';
+const picked = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
+const coverage = process.argv.includes('--coverage');
+
+// Whole processes are started and killed there: each file goes by itself, and first.
+const HEAVY = ['test/crash', 'test/e2e'];
+/** A skip with such a reason is fine even where everything that can be installed has been. */
+const OPTIONAL = /^optional\b/;
+
+if (process.env[LOOPBACK_ONLY] === undefined) {
+  const network = ownNetwork();
+  if (network.ok) {
+    const [command = '', ...prefix] = network.prefix;
+    const env = { ...process.env, [LOOPBACK_ONLY]: '1' };
+    const again = spawnSync(
+      command,
+      [...prefix, process.execPath, '--disable-warning=ExperimentalWarning', ...process.argv.slice(1)],
+      {
+        stdio: 'inherit',
+        env,
+      },
+    );
+    process.exit(again.status ?? 1);
+  }
+  console.log(`The tests can reach the network here: ${network.why}.`);
+  if (strict) {
+    console.log('With CI=true that is an error.');
+    process.exit(1);
+  }
+}
+
+process.exitCode = await main();
+
+function findJobs(): Job[] {
+  const wanted = picked.map((path) => relative(root, resolve(path)));
+  for (const path of wanted) statSync(join(root, path)); // a mistyped path must not pass as "no tests"
+  const files = globSync('test/**/*.test.ts', { cwd: root })
+    .filter((file) => wanted.length === 0 || wanted.some((path) => file === path || file.startsWith(`${path}/`)))
+    .sort();
+  const jobs = new Map<string, string[]>();
+  for (const file of files) {
+    const heavy = HEAVY.some((folder) => file.startsWith(`${folder}/`));
+    const name = heavy ? file : dirname(file);
+    jobs.set(name, [...(jobs.get(name) ?? []), join(root, file)]);
+  }
+  const weight = (name: string): number => HEAVY.findIndex((folder) => name.startsWith(folder)) >>> 0;
+  return [...jobs].map(([name, list]) => ({ name, files: list })).sort((a, b) => weight(a.name) - weight(b.name));
+}
+
+async function main(): Promise<number> {
+  const jobs = findJobs();
+  const coverageDir = coverage ? mkdtempSync(join(tmpdir(), 'ruche-coverage-')) : null;
+  const env = { ...process.env, ...(coverageDir === null ? {} : { NODE_V8_COVERAGE: coverageDir }) };
+  const waiting = [...jobs];
+  const outcomes: Outcome[] = [];
+  const work = async (): Promise<void> => {
+    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+      const outcome = await runJob(job, env, HEAVY.some((folder) => job.name.startsWith(folder)) ? 300_000 : 60_000);
+      outcomes.push(outcome);
+      print(outcome);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(2, Math.min(4, availableParallelism())) }, work));
+  if (coverageDir !== null) {
+    console.log(coverageTable(coverageDir, root));
+    rmSync(coverageDir, { recursive: true, force: true });
+  }
+  return summarise(outcomes);
+}
+
+function print(outcome: Outcome): void {
+  const { job, passed, failures, skipped, notes, ms } = outcome;
+  const counts = [
+    `${passed} passed`,
+    failures.length && `${failures.length} failed`,
+    skipped.length && `${skipped.length} skipped`,
+  ];
+  console.log(
+    `${failures.length ? '✗' : '✓'} ${job.name}  ${counts.filter(Boolean).join(', ')}  ${(ms / 1000).toFixed(1)} s`,
+  );
+  for (const note of notes) console.log(`    ${note}`);
+  for (const { name, where, error } of failures)
+    console.log(`\n  ✗ ${name}\n    ${relative(root, where)}\n${error.replaceAll(/^/gm, '    ')}\n`);
+}
+
+function summarise(outcomes: readonly Outcome[]): number {
+  const skipped = outcomes.flatMap((outcome) => outcome.skipped);
+  const slow = outcomes.flatMap((outcome) => outcome.slow).filter(({ ms }) => ms > 2000);
+  if (slow.length > 0) console.log('\nSlow tests:');
+  for (const { name, ms } of slow.sort((a, b) => b.ms - a.ms).slice(0, 10))
+    console.log(`  ${(ms / 1000).toFixed(1)} s  ${name}`);
+  if (skipped.length > 0) console.log('\nSkipped:');
+  for (const { name, reason } of skipped) console.log(`  ${name}: ${reason}`);
+
+  const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
+  const failed = outcomes.reduce((sum, outcome) => sum + outcome.failures.length, 0);
+  const missing = strict ? skipped.filter(({ reason }) => !OPTIONAL.test(reason)) : [];
+  if (missing.length > 0)
+    console.log(`\nWith CI=true every peer is required, but ${missing.length} tests were skipped.`);
+  if (passed + failed === 0) console.log('\nNo test ran.');
+  for (const { job, failures } of outcomes)
+    for (const { name } of failures) console.log(`\nfailed: ${name} (${job.name})`);
+  console.log(`\n${passed} passed, ${failed} failed, ${skipped.length} skipped`);
+  return failed > 0 || missing.length > 0 || passed === 0 ? 1 : 0;
+}
