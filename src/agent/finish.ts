@@ -1,11 +1,11 @@
-import type { BlobRef, EventOf } from '../core/event.ts';
+import type { BlobRef } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
 import type { Task, TaskStatus } from '../core/task.ts';
 import { resultsMessage } from './context.ts';
 import type { AgentDeps } from './deps.ts';
 import { landingRequest } from './land.ts';
-import type { RunLog } from './run-log.ts';
+import { messageOf, type RunLog } from './run-log.ts';
 import type { RunState } from './state.ts';
 import type { Failure } from './think.ts';
 
@@ -90,10 +90,9 @@ async function endTask(deps: AgentDeps, log: RunLog, status: Ending, text: strin
 
 /** Queues the reply to whoever asked. Channels that are called, rather than asked, get a task of their own to send it. */
 async function reply(deps: AgentDeps, log: RunLog, state: RunState, task: Task, text: string): Promise<void> {
-  if (task.message === null) return;
-  const message = await deps.store.event(task.message);
-  if (message?.type !== 'message.received') return;
-  const { channel, replyTo: to } = (message as EventOf<'message.received'>).data;
+  const message = await messageOf(deps.store, task);
+  if (message === null) return;
+  const { channel, replyTo: to } = message.data;
   const content = log.put({ text });
   const { agent, session, run } = state;
   const causeOf = log.nextIndex;
@@ -112,7 +111,6 @@ async function reply(deps: AgentDeps, log: RunLog, state: RunState, task: Task, 
       lane: `outbox:${channel}:${to}`,
       from: `agent:${agent}`,
       content: null,
-      message: null,
       notBefore: null,
       deadline: null,
       key: null,

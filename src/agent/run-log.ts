@@ -1,9 +1,9 @@
-import type { BlobRef, Body, Event, NewEvent } from '../core/event.ts';
+import type { BlobRef, Body, Event, EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { Label } from '../core/labels.ts';
 import type { QueueOp, Store } from '../core/ports.ts';
-import type { Claim } from '../core/task.ts';
+import type { Claim, Task } from '../core/task.ts';
 import { contentOf, evolve, type RunState } from './state.ts';
 
 /** Another worker owns the task now, or a person ended it: this run must not write another word. */
@@ -123,4 +123,10 @@ export async function loadJson(store: Store, ref: Pick<BlobRef, 'hash'>): Promis
   const bytes = await store.getBlob(ref);
   if (bytes === null) throw new Error('the content of this conversation has been erased');
   return JSON.parse(Buffer.from(bytes).toString('utf8'));
+}
+
+/** The message a task answers; null for a task that came otherwise. */
+export async function messageOf(store: Store, task: Task): Promise<EventOf<'message.received'> | null> {
+  const cause = task.cause === null ? null : await store.event(task.cause);
+  return cause?.type === 'message.received' ? cause : null;
 }

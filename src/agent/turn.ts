@@ -9,7 +9,7 @@ import { doCalls } from './calls.ts';
 import type { AgentDeps } from './deps.ts';
 import { fail, succeed } from './finish.ts';
 import { land } from './land.ts';
-import { LeaseLost, loadContent, loadJson, RunLog } from './run-log.ts';
+import { LeaseLost, loadContent, loadJson, messageOf, RunLog } from './run-log.ts';
 import { evolve, nextStep, type RunState, startState } from './state.ts';
 import { think, type Failure } from './think.ts';
 
@@ -125,9 +125,8 @@ async function takeMessages(deps: AgentDeps, log: RunLog): Promise<void> {
   const { lane, id } = log.claim.task;
   const waiting = await deps.store.tasks({ lane, statuses: ['queued'], limit: MAX_TAKEN });
   for (const task of waiting) {
-    if (task.absorbedBy !== null || task.message === null) continue;
-    const message = await deps.store.event(task.message);
-    if (message?.type !== 'message.received') continue;
+    const message = task.absorbedBy === null ? await messageOf(deps.store, task) : null;
+    if (message === null) continue;
     const { content } = message.data;
     log.emit({ type: 'message.taken', data: { message: message.id, task: task.id, content } });
     log.queue({ op: 'absorb', task: task.id, into: id });
@@ -155,21 +154,21 @@ async function openRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
 
 async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
   const { task } = claim;
-  const { agent, session, attempt, message } = task;
+  const { agent, session, attempt, cause } = task;
   const { commit: config } = deps.governance();
   const conversation = await deps.conversations.load(deps.store, conversationId(agent, session));
   const base = await deps.workspace.head();
-  const data = { run: deps.ids.next('run'), task: task.id, agent, session, attempt, config, base, message };
+  const data = { run: deps.ids.next('run'), task: task.id, agent, session, attempt, config, base };
   const labels = unionLabels(task.labels, conversation.labels);
   const stream = runStream(data.run);
   const event = { type: 'run.started' as const, data, stream, labels };
   const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));
-  const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: task.cause });
+  const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: cause });
   log.emit({ type: 'run.started', data }, null, { key: `run:${task.id}:${attempt}` });
   // Messages an earlier attempt had taken in belong to this one.
   for (const taken of await deps.store.tasks({ absorbedBy: task.id })) {
-    const received = taken.message === null ? null : await deps.store.event(taken.message);
-    if (received?.type !== 'message.received') continue;
+    const received = await messageOf(deps.store, taken);
+    if (received === null) continue;
     const { content } = received.data;
     log.emit({ type: 'message.taken', data: { message: received.id, task: taken.id, content } });
   }
@@ -181,10 +180,8 @@ const NOT_YET = { seq: 0, id: '', version: 0, actor: '', cause: null, key: null,
 
 /** The message the run answers; a task that came otherwise is put in words. */
 async function firstMessage(deps: AgentDeps, task: Task): Promise<BlobRef> {
-  if (task.message !== null) {
-    const event = await deps.store.event(task.message);
-    if (event?.type === 'message.received') return event.data.content;
-  }
+  const received = await messageOf(deps.store, task);
+  if (received !== null) return received.data.content;
   const content = task.content === null ? {} : ((await loadJson(deps.store, task.content)) as Record<string, unknown>);
   const text = [content['title'], content['input'] === undefined ? '' : JSON.stringify(content['input'])];
   const message: ModelMessage = { role: 'user', parts: [{ type: 'text', text: text.filter(Boolean).join('\n') }] };

@@ -80,7 +80,6 @@ export type Body =
         config: string;
         /** Commit the run's view of the workspace starts at. */
         base: string;
-        message: string | null;
       };
     }
   | { type: 'run.resumed'; data: { worker: string; step: number; config: string } }

@@ -9,7 +9,7 @@ export const isEnded = (status: TaskStatus): boolean =>
 
 /**
  * A unit of work addressed to a queue. What people said (title, input) is in the `content` blob, so that erasing a
- * person's key erases it; a task made of a chat message has none and names the message instead.
+ * person's key erases it; a task made of a chat message has none: the message is its cause.
  */
 export interface Task {
   id: string;
@@ -23,8 +23,6 @@ export interface Task {
   /** `person:<id>`, `agent:<name>`, `schedule:<name>` … */
   from: string;
   content: BlobRef | null;
-  /** The `message.received` event this task answers. */
-  message: string | null;
   priority: number;
   /** Milliseconds since the epoch; null means at once. */
   notBefore: number | null;

@@ -17,7 +17,7 @@ export async function cancelTask(store: Store, id: string, by: string): Promise<
     const data = { run, status, error: 'cancelled', detail: null, usage: NO_USAGE, costUsd: 0, steps: 0 } as const;
     events.push({ ...common, type: 'run.finished', stream: runStream(run), key: `end:${run}`, data });
   }
-  const message = task.message === null ? null : await store.event(task.message);
+  const message = task.cause === null ? null : await store.event(task.cause);
   if (message?.type === 'message.received') {
     // The conversation goes on knowing what was asked, and that it was called off.
     const stream = conversationId(task.agent, task.session);

@@ -138,7 +138,6 @@ function newTask(deps: MailDeps, message: InboundMessage, lane: string): Task {
     session: message.session,
     from: message.sender,
     content: null,
-    message: null,
     priority: 0,
     notBefore: null,
     deadline: null,

@@ -62,8 +62,7 @@ export class Blobs {
     this.#sql = {
       key: db.prepare('SELECT id, secret FROM subject WHERE name = ? AND erased = 0'),
       addKey: db.prepare('INSERT INTO subject (name, secret) VALUES (?, ?) RETURNING id'),
-      // Overwritten in place by as many bytes: a deleted row would make SQLite move its neighbours' keys about and leave
-      // copies of them in unused parts of pages.
+      // Overwritten by as many bytes, and the row kept: it tells an erased blob from one whose key was lost.
       eraseKey: db.prepare(
         `UPDATE subject SET secret = zeroblob(${SECRET_BYTES}), erased = 1 WHERE name = ? AND erased = 0`,
       ),

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, statfsSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, fsyncSync, openSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
@@ -165,6 +165,7 @@ function unavailable(error: unknown, path: string): unknown {
       // Growing the shared memory of WAL on a full disk reports a plain I/O error.
       return diskIsFull(path) ? full() : make('io', 'the disk reports an error; see the kernel log');
     case CANTOPEN:
+      if (isReadOnly(path)) return make('readonly', 'the file or its folder is read-only');
       return diskIsFull(path)
         ? full()
         : make('io', 'it cannot be opened; see whether the folder exists and may be written');
@@ -190,5 +191,15 @@ function diskIsFull(path: string): boolean {
   } catch {
     // The folder cannot even be looked at: that is an I/O problem and not a full disk.
     return false;
+  }
+}
+
+function isReadOnly(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return false;
+  } catch (error) {
+    // A missing folder is no read-only one.
+    return error instanceof Error && 'code' in error && error.code !== 'ENOENT' && error.code !== 'ENOTDIR';
   }
 }

@@ -27,7 +27,7 @@ CREATE TRIGGER event_insert BEFORE INSERT ON event
 
 CREATE TABLE task (
   ord INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, queue TEXT NOT NULL, lane TEXT NOT NULL, agent TEXT NOT NULL,
-  session TEXT NOT NULL, sender TEXT NOT NULL, content TEXT, message TEXT, priority INTEGER NOT NULL,
+  session TEXT NOT NULL, sender TEXT NOT NULL, content TEXT, priority INTEGER NOT NULL,
   not_before INTEGER, deadline INTEGER, key TEXT, attempt INTEGER NOT NULL, max_attempts INTEGER NOT NULL,
   status TEXT NOT NULL, labels TEXT NOT NULL, cause TEXT, absorbed_by TEXT, result TEXT,
   token INTEGER NOT NULL DEFAULT 0, worker TEXT, due INTEGER
@@ -53,21 +53,24 @@ export const FORMAT = MIGRATIONS.length;
 export function inspectFile(path: string): void {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   const wal = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-  if (size === 0 && wal > 0)
-    throw new StoreUnavailable(
-      'io',
-      `${path}: the database is empty but its log is not: it was cut off; restore a backup`,
-    );
+  const damaged = (what: string): StoreUnavailable => new StoreUnavailable('io', `${path}: ${what}; restore a backup`);
+  if (size === 0 && wal > 0) throw damaged('the database is empty but its log is not: it was cut off');
   if (size === 0) return;
+  const head = readHead(path);
+  if (head.toString('latin1', 0, 16) !== 'SQLite format 3\0')
+    throw damaged('this is not an SQLite database, or its beginning is damaged');
+  // SQLite reads a last page that is cut off as if zeros followed. With a log the file may rightly be behind.
+  const pageSize = head.readUInt16BE(16);
+  if (wal === 0 && size % (pageSize === 1 ? 65_536 : pageSize) !== 0)
+    throw damaged('the database is damaged: its last page was cut off');
+}
+
+function readHead(path: string): Buffer {
+  const head = Buffer.alloc(100);
   const file = openSync(path, 'r');
   try {
-    const head = Buffer.alloc(16);
-    readSync(file, head, 0, 16, 0);
-    if (head.toString('latin1') !== 'SQLite format 3\0')
-      throw new StoreUnavailable(
-        'io',
-        `${path}: this is not an SQLite database, or its beginning is damaged; restore a backup`,
-      );
+    readSync(file, head, 0, head.length, 0);
+    return head;
   } finally {
     closeSync(file);
   }

@@ -10,7 +10,6 @@ export interface TaskRow {
   session: string;
   sender: string;
   content: string | null;
-  message: string | null;
   priority: number;
   not_before: number | null;
   deadline: number | null;
@@ -29,7 +28,7 @@ export interface TaskRow {
 
 /** The columns a new task is written to, in the order of `taskValues`. */
 export const TASK_COLUMNS =
-  'id, queue, lane, agent, session, sender, content, message, priority, not_before, deadline, key, attempt, max_attempts, status, labels, cause';
+  'id, queue, lane, agent, session, sender, content, priority, not_before, deadline, key, attempt, max_attempts, status, labels, cause';
 
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 
@@ -41,7 +40,6 @@ export const taskValues = (task: Task, cause: string | null): (string | number |
   task.session,
   task.from,
   json(task.content),
-  task.message,
   task.priority,
   task.notBefore,
   task.deadline,
@@ -61,7 +59,6 @@ export const taskOf = (row: TaskRow): Task => ({
   session: row.session,
   from: row.sender,
   content: row.content === null ? null : JSON.parse(row.content),
-  message: row.message,
   priority: row.priority,
   notBefore: row.not_before,
   deadline: row.deadline,

@@ -21,7 +21,6 @@ export function queueContract(withStore: WithStore): void {
     withStore(async (store, { time }) => {
       const task = newTask('t', {
         content: { hash: 'h', size: 1, subject: 's' },
-        message: 'evt_1',
         deadline: time + 5,
         key: 'k',
         labels: ['untrusted'],

@@ -50,7 +50,6 @@ export const newTask = (id: string, rest: Partial<Task> = {}): Task => ({
   session: 'main',
   from: 'person:owner',
   content: null,
-  message: null,
   priority: 0,
   notBefore: null,
   deadline: null,

@@ -1,0 +1,310 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Rule } from '../../src/core/policy.ts';
+import { openLoop, testTools, type Loop, type LoopOptions } from '../fakes/loop.ts';
+import { calls, fails, says, scriptedModel, type ScriptTurn } from '../fakes/scripted-model.ts';
+
+async function withLoop(
+  script: Parameters<typeof scriptedModel>[0],
+  options: Omit<LoopOptions, 'choices'>,
+  body: (loop: Loop, log: string[], model: ReturnType<typeof scriptedModel>) => Promise<void>,
+): Promise<void> {
+  const log: string[] = [];
+  const model = scriptedModel(script);
+  const tools = Object.values(testTools(log));
+  const loop = await openLoop({ tools, ...options, choices: [model.choice()] });
+  try {
+    await body(loop, log, model);
+  } finally {
+    await loop.close();
+  }
+}
+
+const types = async (loop: Loop, stream: string): Promise<string[]> =>
+  (await loop.events(stream)).map((event) => event.type);
+
+test('a message becomes a task, a run, an answer', () =>
+  withLoop([says('hi there')], {}, async (loop, _log, model) => {
+    const outcome = await loop.send('hello');
+    assert.equal(outcome.status, 'done');
+    assert.equal(outcome.text, 'hi there');
+    assert.equal(outcome.commit, null);
+    assert.deepEqual(await types(loop, `run:${outcome.run}`), [
+      'run.started',
+      'model.called',
+      'model.answered',
+      'run.finished',
+    ]);
+    assert.deepEqual(await types(loop, 'conv:assistant/one'), ['message.received', 'turn.ended', 'message.queued']);
+    assert.deepEqual(model.requests[0]?.messages, [{ role: 'user', parts: [{ type: 'text', text: 'hello' }] }]);
+  }));
+
+test('what a tool writes lands on main as one commit with its provenance', () =>
+  withLoop(
+    [calls(['write', { path: 'a.md', content: 'one' }]), calls(['read', { path: 'a.md' }]), says('done')],
+    {},
+    async (loop, log) => {
+      const outcome = await loop.send('write it');
+      assert.equal(outcome.status, 'done');
+      assert.deepEqual(log, ['write a.md', 'read a.md']);
+      assert.equal(outcome.commit, await loop.workspace.head());
+      const shown = await loop.workspace.git.run(['log', '-1', '--format=%an <%ae>%n%B', outcome.commit ?? '']);
+      const text = shown.stdout.toString();
+      assert.match(text, /^assistant <assistant@ruche\.invalid>\nassistant: add a\.md/);
+      for (const trailer of [`Ruche-Run: ${outcome.run}`, `Ruche-Task: ${outcome.task}`, 'Ruche-Model: scripted/model'])
+        assert.ok(text.includes(trailer), trailer);
+    },
+  ));
+
+test('the next turn knows what was said and which tools ran', () =>
+  withLoop([calls(['read', { path: 'README.md' }]), says('read'), says('again')], {}, async (loop, _log, model) => {
+    await loop.send('first');
+    await loop.send('second');
+    const roles = model.requests[2]?.messages.map((message) => message.role);
+    assert.deepEqual(roles, ['user', 'assistant', 'tool', 'assistant', 'user']);
+    await loop.send('elsewhere', 'two').catch(() => undefined);
+  }));
+
+test('parallel calls: neighbours that read run side by side, every one gets its result', () =>
+  withLoop(
+    [
+      calls(
+        ['read', { path: 'README.md' }, 'x'],
+        ['read', { path: 'nope' }, 'x'],
+        ['write', { path: 'b', content: '' }, 'y'],
+      ),
+      says('ok'),
+    ],
+    {},
+    async (loop, log, model) => {
+      await loop.send('go');
+      assert.deepEqual(log.toSorted(), ['read README.md', 'read nope', 'write b']);
+      assert.equal(log[2], 'write b');
+      const results = model.requests[1]?.messages.at(-1)?.parts;
+      assert.equal(results?.length, 3);
+      assert.deepEqual(
+        results?.map((part) => part.type === 'result' && [part.text, part.isError]),
+        [
+          ['hello\n', false],
+          ['no file nope', true],
+          ['wrote b', false],
+        ],
+      );
+    },
+  ));
+
+test('arguments that do not parse, and tools that do not exist, are told to the model and run nothing', () =>
+  withLoop([calls(['write', '{"path": "a'], ['config.patch', {}]), says('sorry')], {}, async (loop, log, model) => {
+    const outcome = await loop.send('go');
+    assert.equal(outcome.status, 'done');
+    assert.deepEqual(log, []);
+    const parts = model.requests[1]?.messages.at(-1)?.parts ?? [];
+    assert.match(JSON.stringify(parts[0]), /not valid JSON/);
+    assert.match(JSON.stringify(parts[1]), /no tool \\"config.patch/);
+  }));
+
+const askWrite: Rule = {
+  id: 'contracts',
+  verdict: 'ask',
+  match: { tool: 'write', path: 'contracts/**' },
+  reason: 'Contracts need a person.',
+};
+const contract: ScriptTurn = calls(['write', { path: 'contracts/a.md', content: 'x' }]);
+
+test('ask parks the run; an approval lets exactly that call run, once', () =>
+  withLoop([contract, says('signed')], { rules: [askWrite] }, async (loop, log) => {
+    const waiting = await loop.send('sign');
+    assert.equal(waiting.status, 'waiting');
+    assert.deepEqual(log, []);
+    const [wait] = await loop.runtime.pending();
+    assert.equal(wait?.tool, 'write');
+    assert.match(wait?.text ?? '', /path: contracts\/a\.md/);
+    assert.match(wait?.reason ?? '', /contracts: Contracts need a person/);
+    const id = wait?.id ?? '';
+    assert.equal((await loop.runtime.approve(id, 'approve', 'person:owner')).ok, true);
+    const again = await loop.runtime.approve(id, 'deny', 'person:owner');
+    assert.deepEqual([again.ok, !again.ok && again.why], [false, 'answered']);
+    const outcome = await loop.settled(waiting.task);
+    assert.equal(outcome.text, 'signed');
+    assert.deepEqual(log, ['write contracts/a.md']);
+    assert.deepEqual(await loop.runtime.pending(), []);
+  }));
+
+test('a denied call is told to the model', () =>
+  withLoop([contract, says('not signed')], { rules: [askWrite] }, async (loop, log, model) => {
+    const waiting = await loop.send('sign');
+    await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'deny', 'person:owner');
+    const outcome = await loop.settled(waiting.task);
+    assert.equal(outcome.text, 'not signed');
+    assert.deepEqual(log, []);
+    assert.match(JSON.stringify(model.requests[1]?.messages.at(-1)), /owner denied/);
+  }));
+
+test('a question parks the run, and the next message of the conversation is its answer', () =>
+  withLoop([calls(['ask', { question: 'Which colour?' }]), says('blue it is')], {}, async (loop, _log, model) => {
+    const waiting = await loop.send('paint');
+    assert.equal(waiting.status, 'waiting');
+    assert.match(waiting.text, /Which colour\?/);
+    const answered = await loop.send('blue');
+    assert.equal(answered.task, waiting.task);
+    assert.equal(answered.text, 'blue it is');
+    assert.match(JSON.stringify(model.requests[1]?.messages.at(-1)), /"text":"blue"/);
+  }));
+
+test('a message that arrives while the run works is seen at the next step, once; both tasks end with the run', async () => {
+  const gate = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  await withLoop(
+    [
+      async () => {
+        started.resolve();
+        await gate.promise;
+        return calls(['read', { path: 'README.md' }]);
+      },
+      says('did both'),
+    ],
+    {},
+    async (loop, _log, model) => {
+      const first = await loop.deliver('first');
+      await started.promise;
+      const second = await loop.deliver('and this');
+      gate.resolve();
+      const [a, b] = await Promise.all([loop.settled(first), loop.settled(second)]);
+      assert.deepEqual([a.text, b.text, a.run], ['did both', 'did both', b.run]);
+      assert.equal(model.requests.length, 2);
+      assert.match(JSON.stringify(model.requests[1]?.messages.at(-1)), /and this/);
+      const queued = (await loop.events()).filter((event) => event.type === 'message.queued');
+      assert.equal(queued.length, 2);
+    },
+  );
+});
+
+test('a failed call is tried again, what was streamed of it is discarded, and the record keeps the partial', () =>
+  withLoop([fails('overloaded', { after: 'half' }), says('whole')], {}, async (loop) => {
+    const outcome = await loop.send('go');
+    assert.equal(outcome.text, 'whole');
+    assert.ok(loop.deltas.some((delta) => delta.kind === 'discard'));
+    const failed = (await loop.events(`run:${outcome.run}`)).find((event) => event.type === 'model.failed');
+    assert.ok(failed?.type === 'model.failed' && failed.data.partial !== null && failed.data.error === 'overloaded');
+  }));
+
+test('when no model answers, the task is tried again and ends as a dead letter that says why', () =>
+  withLoop(
+    () => fails('network'),
+    { maxAttempts: 1, nextTry: () => null },
+    async (loop) => {
+      const outcome = await loop.send('go');
+      assert.equal(outcome.status, 'dead');
+      assert.match(outcome.text, /could not finish this: scripted: network/);
+    },
+  ));
+
+test('too many steps end the run with its work kept aside', () =>
+  withLoop(
+    (request) => calls(['write', { path: `f${request.messages.length}`, content: 'x' }]),
+    { limits: { steps: 3 } },
+    async (loop) => {
+      const outcome = await loop.send('go');
+      assert.equal(outcome.status, 'failed');
+      assert.match(outcome.text, /more than 3 steps/);
+      const kept = await loop.workspace.git.resolve(`refs/ruche/unlanded/${outcome.run}`);
+      assert.ok(kept);
+      assert.match(outcome.text, /refs\/ruche\/unlanded/);
+    },
+  ));
+
+test('a run that takes too long is ended', () =>
+  withLoop([[new Promise(() => {}), ...says('never')]], { limits: { runMs: 30 } }, async (loop) => {
+    const outcome = await loop.send('go');
+    assert.equal(outcome.status, 'failed');
+    assert.match(outcome.text, /took longer/);
+  }));
+
+test('cancel ends the task, frees its lane and is remembered by the conversation', async () => {
+  const started = Promise.withResolvers<void>();
+  await withLoop(
+    [
+      () => {
+        started.resolve();
+        return [new Promise(() => {}), ...says('never')];
+      },
+      says('next'),
+    ],
+    {},
+    async (loop, _log, model) => {
+      const first = await loop.deliver('first');
+      await started.promise;
+      assert.equal(await loop.runtime.cancel(first, 'person:owner'), true);
+      assert.equal((await loop.settled(first)).status, 'cancelled');
+      assert.equal(await loop.runtime.cancel(first, 'person:owner'), false);
+      const outcome = await loop.send('second');
+      assert.equal(outcome.text, 'next');
+      assert.match(JSON.stringify(model.requests[1]?.messages), /\[cancelled\]/);
+    },
+  );
+});
+
+test('the same message twice is one task; an equal one without a delivered answer is joined', () =>
+  withLoop([says('one'), says('two')], {}, async (loop) => {
+    const first = await loop.deliver('hello', 'one', { id: 'x1' });
+    assert.equal(await loop.deliver('hello', 'one', { id: 'x1' }), first);
+    const message = {
+      channel: 'http',
+      sender: 'person:owner',
+      agent: 'assistant',
+      session: 'one',
+      text: 'hello',
+      replyTo: '',
+    };
+    const joined = await loop.runtime.deliver({ ...message, externalId: 'x2' }, { join: true });
+    assert.ok(joined.ok && joined.delivered.joined && joined.delivered.task === first);
+    const outcome = await loop.settled(first);
+    await loop.runtime.delivered(outcome.message ?? '');
+    const fresh = await loop.runtime.deliver({ ...message, externalId: 'x3' }, { join: true });
+    assert.ok(fresh.ok && !fresh.delivered.joined && fresh.delivered.task !== first);
+    await loop.settled(fresh.delivered.task);
+  }));
+
+test('an answer cut at the output limit runs none of its calls and is told to the model', () =>
+  withLoop(
+    [
+      [
+        { type: 'call', id: 'a', tool: 'once', args: '{}' },
+        { type: 'finish', reason: 'length', usage: { input: 1, output: 1, cacheRead: 0, cacheWrite: 0 } },
+      ],
+      says('smaller'),
+    ],
+    {},
+    async (loop, log, model) => {
+      assert.equal((await loop.send('go')).text, 'smaller');
+      assert.deepEqual(log, []);
+      assert.match(JSON.stringify(model.requests[1]?.messages.at(-1)), /cut at the output limit/);
+    },
+  ));
+
+test('long output is shown by head and tail, and read on by its handle', () =>
+  withLoop(
+    [calls(['read', { path: 'big.txt' }]), calls(['read', { path: 'output:s1c1', offset: 500, limit: 2 }]), says('ok')],
+    { files: { 'big.txt': Array.from({ length: 1_000 }, (_, i) => `line ${i + 1}`).join('\n') } },
+    async (loop, _log, model) => {
+      await loop.send('go');
+      const shown = JSON.stringify(model.requests[1]?.messages.at(-1));
+      assert.match(shown, /line 1\\n/);
+      assert.match(shown, /line 1000/);
+      assert.match(shown, /output:s1c1/);
+      assert.ok(shown.length < 2_600);
+      assert.match(JSON.stringify(model.requests[2]?.messages.at(-1)), /line 500\\nline 501"/);
+    },
+  ));
+
+test('secrets that a tool shows are redacted before model, journal and listeners see them', () =>
+  withLoop(
+    [calls(['read', { path: 's.txt' }]), says('ok')],
+    { files: { 's.txt': 'the key is CANARY-123' }, redact: (text) => text.replaceAll('CANARY-123', '[redacted]') },
+    async (loop, _log, model) => {
+      await loop.send('go, CANARY-123');
+      assert.doesNotMatch(JSON.stringify(model.requests), /CANARY/);
+      assert.match(JSON.stringify(model.requests[1]?.messages), /\[redacted\]/);
+      assert.doesNotMatch(JSON.stringify(loop.deltas), /CANARY/);
+    },
+  ));

@@ -1,0 +1,266 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConversationCache } from '../../src/agent/conversation.ts';
+import type { AgentDeps } from '../../src/agent/deps.ts';
+import { runTask } from '../../src/agent/turn.ts';
+import type { Agent, Governance, Settings } from '../../src/core/agent.ts';
+import type { Event } from '../../src/core/event.ts';
+import type { ModelChoice } from '../../src/core/model.ts';
+import type { Channel, Log, Net } from '../../src/core/ports.ts';
+import type { Rule } from '../../src/core/policy.ts';
+import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
+import type { Tool } from '../../src/core/tool.ts';
+import { Hub, observed } from '../../src/mail/hub.ts';
+import { OUTBOX, sendReply } from '../../src/mail/outbox.ts';
+import { createRuntime } from '../../src/mail/runtime.ts';
+import { nextTry } from '../../src/models/call.ts';
+import { Worker } from '../../src/scheduler/worker.ts';
+import { openMemoryStore } from '../../src/store/memory.ts';
+import { systemClock, systemIds, systemRandom } from '../../src/system.ts';
+import { openGovernanceReader } from '../../src/workspace/governance.ts';
+import { initWorkspace } from '../../src/workspace/init.ts';
+import { openWorkspace } from '../../src/workspace/workspace.ts';
+
+export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export const SETTINGS: Settings = {
+  providers: [],
+  tiers: { light: [], standard: [], strong: [] },
+  rules: [],
+  concurrency: 50,
+  limits: {
+    steps: 20,
+    runMs: 60_000,
+    toolOutput: 2_000,
+    shellMs: 10_000,
+    shellMemory: 2 ** 30,
+    shellProcesses: 64,
+  },
+  maxAttempts: 3,
+};
+
+export interface LoopOptions {
+  choices: readonly ModelChoice[];
+  tools?: readonly Tool[];
+  rules?: readonly Rule[];
+  agent?: Partial<Agent>;
+  limits?: Partial<Settings['limits']>;
+  files?: Record<string, string>;
+  channels?: readonly Channel[];
+  redact?: (text: string) => string;
+  maxAttempts?: number;
+  nextTry?: AgentDeps['nextTry'];
+}
+
+const NO_NET: Net = { request: () => Promise.reject(new Error('no network in this test')) };
+
+/** The loop with everything real but the disk of the store, the model and the tools. */
+export async function openLoop(options: LoopOptions) {
+  const dir = await mkdtemp(join(tmpdir(), 'ruche-loop-'));
+  const env = { PATH: process.env.PATH, HOME: dir };
+  const clock = systemClock;
+  const boundary = (): void => undefined;
+  const base = { 'README.md': 'hello\n', ...options.files };
+  const files = new Map(Object.entries(base).map(([path, text]) => [path, Buffer.from(text)]));
+  await initWorkspace({ dir: join(dir, 'workspace'), files, env, clock });
+  const workspace = await openWorkspace({ dir: join(dir, 'workspace'), env, clock, boundary });
+  const tools = new Map((options.tools ?? []).map((tool) => [tool.name, tool]));
+  const reader = openGovernanceReader({
+    git: workspace.git,
+    tools: [...tools.keys()],
+    providers: ['scripted'],
+    ruleProblem: () => null,
+  });
+  const agent: Agent = {
+    name: 'assistant',
+    description: 'helps',
+    model: 'standard',
+    tools: [...tools.keys()],
+    rules: [],
+    network: null,
+    instructions: 'You help.',
+    ...options.agent,
+  };
+  const governance: Governance = {
+    commit: await workspace.head(),
+    settings: { ...SETTINGS, rules: options.rules ?? [], limits: { ...SETTINGS.limits, ...options.limits } },
+    agents: new Map([[agent.name, agent]]),
+    problems: [],
+  };
+  const hub = new Hub();
+  const raw = openMemoryStore({ clock, random: systemRandom.bytes });
+  const store = observed(raw, hub);
+  const channels = new Map((options.channels ?? []).map((channel) => [channel.name, channel]));
+  const deltas: Delta[] = [];
+  const deps: AgentDeps = {
+    store,
+    workspace,
+    reader,
+    governance: () => governance,
+    governanceLanded: async () => {},
+    models: () => options.choices,
+    nextTry:
+      options.nextTry ??
+      ((...args) => {
+        const next = nextTry(...args);
+        return next && { ...next, wait: 0 };
+      }),
+    tools,
+    net: NO_NET,
+    sandboxed: true,
+    pushes: (name) => channels.has(name),
+    redact: options.redact ?? ((text) => text),
+    emit: (delta) => {
+      deltas.push(delta);
+      hub.emit(delta);
+    },
+    conversations: new ConversationCache(),
+    clock,
+    ids: systemIds,
+    random: () => 0,
+    log: quiet,
+    boundary,
+    worker: 'wrk_test',
+  };
+  const common = {
+    store,
+    clock,
+    log: quiet,
+    worker: 'wrk_test',
+    onWork: (listener: () => void) => hub.onWork(listener),
+  };
+  let worker = new Worker({
+    ...common,
+    concurrency: () => 50,
+    except: [OUTBOX],
+    handle: (claim, stops) => runTask(deps, claim, stops),
+  });
+  const outbox = new Worker({
+    ...common,
+    concurrency: () => 10,
+    only: [OUTBOX],
+    handle: (claim) => sendReply({ store, channels, clock, log: quiet, boundary, random: () => 0 }, claim),
+  });
+  worker.start();
+  outbox.start();
+  const runtime: Runtime = createRuntime({
+    store,
+    clock,
+    ids: systemIds,
+    redact: deps.redact,
+    agents: () => [...governance.agents.keys()],
+    maxAttempts: () => options.maxAttempts ?? 3,
+    answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
+    hub,
+    accepting: () => true,
+    stopTask: (task) => worker.cancel(task),
+    describeAgents: () => [],
+    situation: () => Promise.reject(new Error('not in this test')),
+  });
+  let count = 0;
+  const deliver = async (
+    text: string,
+    session = 'one',
+    more: { channel?: string; id?: string } = {},
+  ): Promise<string> => {
+    const result = await runtime.deliver({
+      channel: more.channel ?? 'http',
+      sender: 'person:owner',
+      agent: 'assistant',
+      session,
+      text,
+      replyTo: 'owner',
+      externalId: more.id ?? `m${(count += 1)}`,
+    });
+    if (!result.ok) throw new Error(result.message);
+    return result.delivered.task;
+  };
+  const settled = (task: string): Promise<TaskOutcome> => runtime.settled(task, AbortSignal.timeout(10_000));
+  return {
+    dir,
+    deps,
+    store,
+    runtime,
+    workspace,
+    governance,
+    deltas,
+    deliver,
+    settled,
+    send: async (text: string, session?: string): Promise<TaskOutcome> => settled(await deliver(text, session)),
+    events: async (stream?: string): Promise<Event[]> =>
+      Array.fromAsync(store.read(stream === undefined ? {} : { stream })),
+    /** Stops the worker in the middle and starts another, as a new process would. */
+    async restart(): Promise<void> {
+      await worker.stop(50);
+      await store.releaseAll();
+      worker = new Worker({
+        ...common,
+        concurrency: () => 50,
+        except: [OUTBOX],
+        handle: (claim, stops) => runTask({ ...deps, conversations: new ConversationCache() }, claim, stops),
+      });
+      worker.start();
+    },
+    async close(): Promise<void> {
+      await Promise.all([worker.stop(1_000), outbox.stop(1_000)]);
+      await store.close();
+      await workspace.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Loop = Awaited<ReturnType<typeof openLoop>>;
+
+/** Tools small enough to see through. `log` counts what really happened. */
+export function testTools(log: string[]) {
+  const tool = (more: Partial<Tool> & Pick<Tool, 'name' | 'effect' | 'run'>): Tool => ({
+    description: more.name,
+    idempotent: false,
+    schema: { type: 'object' },
+    parse: (value) => ({ ok: true, value }),
+    facts: (input) => {
+      const { path } = input as { path?: string };
+      return path === undefined ? {} : { paths: [path] };
+    },
+    ...more,
+  });
+  const done = (text: string, changes: Awaited<ReturnType<Tool['run']>>['changes'] = []) => ({
+    ok: true,
+    text,
+    labels: [],
+    changes,
+  });
+  const read = tool({
+    name: 'read',
+    effect: 'read',
+    idempotent: true,
+    run: async (input, ctx) => {
+      const { path } = input as { path: string };
+      const found = await ctx.files.read(path);
+      log.push(`read ${path}`);
+      return found ? done(Buffer.from(found.bytes).toString()) : { ...done(`no file ${path}`), ok: false };
+    },
+  });
+  const write = tool({
+    name: 'write',
+    effect: 'write',
+    idempotent: true,
+    run: async (input, ctx) => {
+      const { path, content } = input as { path: string; content: string };
+      log.push(`write ${path}`);
+      return done(`wrote ${path}`, [await ctx.files.write(path, Buffer.from(content))]);
+    },
+  });
+  const once = tool({
+    name: 'once',
+    effect: 'write',
+    run: async (input) => {
+      log.push(`once ${JSON.stringify(input)}`);
+      return done('done once');
+    },
+  });
+  const ask = tool({ name: 'ask', effect: 'read', run: () => Promise.reject(new Error('never run')) });
+  return { read, write, once, ask };
+}
