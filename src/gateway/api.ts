@@ -1,0 +1,131 @@
+import { isSafeName } from '../core/ids.ts';
+import type { AnswerResult, TaskOutcome } from '../core/runtime.ts';
+import { optionalText, queryNumber, readObject, text } from './body.ts';
+import { badRequest, HttpError } from './errors.ts';
+import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type Face } from './faces.ts';
+import { clientSignal, head, sendJson, type Exchange } from './reply.ts';
+import { eventStream, heartbeat } from './sse.ts';
+
+/** Seconds a wait is held unless the request says otherwise, and at most. */
+const HOLD = { usual: 25, most: 55 };
+
+const safe = (value: string, name: string): string => {
+  if (isSafeName(value)) return value;
+  throw badRequest(`"${name}" may hold letters, digits, "-" and "_", up to 128 of them.`, name);
+};
+
+/** `POST /api/messages` `{agent, text, session?, id?}`: 202 as soon as the message is durable. */
+export async function postMessage(face: Face, exchange: Exchange): Promise<void> {
+  const fields = await readObject(exchange.incoming, face.limits);
+  const agent = text(fields, 'agent');
+  const said = text(fields, 'text');
+  const session = optionalText(fields, 'session');
+  const id = optionalText(fields, 'id');
+  const conversation = session === null ? face.ids.next('ses') : safe(session, 'session');
+  const delivered = accepted(
+    await face.runtime.deliver({
+      channel: HTTP_CHANNEL,
+      sender: OWNER,
+      agent,
+      session: conversation,
+      text: said,
+      replyTo: conversation,
+      externalId: id === null ? face.ids.next('msg') : safe(id, 'id'),
+    }),
+    id !== null,
+  );
+  await sendJson(exchange, 202, { task: delivered.task, session: conversation, joined: delivered.joined });
+}
+
+/** `GET /api/tasks/:id`: how it stands now. Looking does not count as delivery. */
+export async function getTask(face: Face, exchange: Exchange, id: string): Promise<void> {
+  await sendJson(exchange, 200, await known(face, id));
+}
+
+async function known(face: Face, id: string): Promise<TaskOutcome> {
+  const outcome = await face.runtime.task(id);
+  if (outcome) return outcome;
+  throw new HttpError(404, 'unknown_task', 'There is no task of this id.');
+}
+
+/** `GET /api/tasks/:id/wait?seconds=N`: the outcome, or 204 to ask again. `peek=1` does not count as delivery. */
+export async function waitForTask(face: Face, exchange: Exchange, id: string, query: URLSearchParams): Promise<void> {
+  const seconds = queryNumber(query.get('seconds') ?? undefined, 'seconds', 0, HOLD.most, HOLD.usual);
+  await known(face, id);
+  const signal = clientSignal(exchange, face.closing);
+  const outcome = await settledWithin(face, id, seconds * 1000, signal);
+  if (outcome) {
+    if ((await sendJson(exchange, 200, outcome)) && !query.has('peek')) await markDelivered(face, outcome);
+  } else if (!exchange.outgoing.destroyed) {
+    head(exchange.outgoing, 204, {});
+    exchange.outgoing.end();
+  }
+}
+
+async function settledWithin(face: Face, id: string, ms: number, signal: AbortSignal): Promise<TaskOutcome | null> {
+  const late = new AbortController();
+  const until = AbortSignal.any([signal, late.signal]);
+  const done = new AbortController();
+  // Not awaited: it only ends the wait below, and is ended by it.
+  face.clock.sleep(ms, AbortSignal.any([signal, done.signal])).then(
+    () => late.abort(),
+    () => undefined,
+  );
+  try {
+    return await face.runtime.settled(id, until);
+  } catch (error) {
+    if (until.aborted) return null;
+    throw error;
+  } finally {
+    done.abort();
+  }
+}
+
+/** `GET /api/tasks/:id/stream`: deltas as they come (`event: delta`), then `event: outcome`, then the end. */
+export async function streamTask(face: Face, exchange: Exchange, id: string, query: URLSearchParams): Promise<void> {
+  await known(face, id);
+  const stream = eventStream(exchange, face.limits.backlogBytes);
+  const signal = clientSignal(exchange, face.closing);
+  stream.open();
+  const unlisten = face.runtime.listen(id, (delta) => stream.send(JSON.stringify(delta), { event: 'delta' }));
+  const beat = heartbeat(face.clock, face.limits.heartbeatMs, stream, signal);
+  try {
+    const outcome = await face.runtime.settled(id, signal);
+    stream.send(JSON.stringify(outcome), { event: 'outcome' });
+    if ((await stream.end()) && !query.has('peek')) await markDelivered(face, outcome);
+  } catch (error) {
+    if (!signal.aborted) face.log.error({ err: error, task: id }, 'a task stream failed');
+    await stream.end(); // without an outcome: the client asks again
+  } finally {
+    unlisten();
+    beat.abort();
+  }
+}
+
+/** `POST /api/tasks/:id/cancel` `{}`. False: it had ended. */
+export async function cancelTask(face: Face, exchange: Exchange, id: string): Promise<void> {
+  await readObject(exchange.incoming, face.limits);
+  await known(face, id);
+  await sendJson(exchange, 200, { cancelled: await face.runtime.cancel(id, OWNER) });
+}
+
+/** `POST /api/approvals/:id` `{verdict: "approve" | "deny"}`. */
+export async function answerApproval(face: Face, exchange: Exchange, id: string): Promise<void> {
+  const { verdict } = await readObject(exchange.incoming, face.limits);
+  if (verdict !== 'approve' && verdict !== 'deny')
+    throw badRequest('"verdict" must be "approve" or "deny".', 'verdict');
+  await sendAnswer(exchange, await face.runtime.approve(id, verdict, OWNER), verdict);
+}
+
+/** `POST /api/questions/:id` `{text}`. */
+export async function answerQuestion(face: Face, exchange: Exchange, id: string): Promise<void> {
+  const answer = text(await readObject(exchange.incoming, face.limits), 'text');
+  await sendAnswer(exchange, await face.runtime.answer(id, answer, OWNER), null);
+}
+
+async function sendAnswer(exchange: Exchange, result: AnswerResult, verdict: 'approve' | 'deny' | null): Promise<void> {
+  // A verdict that was sent again after a lost connection is the same verdict; another text for a question is not.
+  const repeated = !result.ok && result.why === 'answered' && verdict !== null && result.verdict === verdict;
+  if (result.ok || repeated) await sendJson(exchange, 200, { task: result.task });
+  else throw new HttpError(result.why === 'unknown' ? 404 : 409, result.why, result.message);
+}

@@ -1,0 +1,42 @@
+/** Every bound of the gateway. What happens at each is said beside it. */
+export interface GatewayLimits {
+  /** Bytes of a request body; above: 413. */
+  bodyBytes: number;
+  /** Nested arrays and objects in a body; above: 400. */
+  jsonDepth: number;
+  /** Bytes of all request headers; above: 431. */
+  headerBytes: number;
+  /** Milliseconds until the headers are there; then the connection is closed. */
+  headersMs: number;
+  /** Milliseconds until the whole request is there; then 408. */
+  requestMs: number;
+  /** Milliseconds an idle connection is kept. */
+  keepAliveMs: number;
+  /** Open connections; above: a new one is closed at once. */
+  connections: number;
+  /** Requests under way; above: 503. */
+  requests: number;
+  /** Bytes waiting for a client that does not read; above: it is cut off (its run goes on). */
+  backlogBytes: number;
+  /** Milliseconds between keep-alives of a stream. */
+  heartbeatMs: number;
+  /** Wrong tokens at once from one address, and those forgiven each second; above: 429. */
+  failures: { burst: number; perSecond: number };
+  /** Milliseconds that open answers have to go out when the gateway closes. */
+  closeMs: number;
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  bodyBytes: 8 * 1024 * 1024,
+  jsonDepth: 64,
+  headerBytes: 16 * 1024,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  keepAliveMs: 30_000,
+  connections: 1_024,
+  requests: 512,
+  backlogBytes: 4 * 1024 * 1024,
+  heartbeatMs: 15_000,
+  failures: { burst: 20, perSecond: 5 },
+  closeMs: 1_500,
+};

@@ -1,0 +1,82 @@
+import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { Hono } from 'hono';
+import { answerApproval, answerQuestion, cancelTask, getTask, postMessage, streamTask, waitForTask } from './api.ts';
+import { chatCompletions } from './chat.ts';
+import { HttpError } from './errors.ts';
+import type { Face } from './faces.ts';
+import { streamEvents } from './journal-stream.ts';
+import { listModels, oneModel } from './models.ts';
+import { sendError, sendJson, sendText, type Exchange } from './reply.ts';
+
+/** Paths that answer without a token: what supervisors poll. */
+export const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+
+type Route = (exchange: Exchange, id: string, query: URLSearchParams) => Promise<unknown>;
+
+/** Every endpoint, on one screen. Answers are written to Node's response, so that their delivery can be observed. */
+export function routes(face: Face): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  const on = (method: 'GET' | 'POST', path: string, route: Route): void => {
+    app.on(method, path, async (c) => {
+      await route(c.env, c.req.param('id') ?? '', new URL(c.req.url).searchParams);
+      return RESPONSE_ALREADY_SENT;
+    });
+  };
+
+  on('GET', '/healthz', (exchange) => sendText(exchange, 200, 'ok\n'));
+  on('GET', '/readyz', (exchange) => ready(face, exchange));
+  on('GET', '/metrics', (exchange) => metrics(face, exchange));
+
+  on('GET', '/api/status', async (exchange) => sendJson(exchange, 200, await face.runtime.status()));
+  on('GET', '/api/agents', async (exchange) => sendJson(exchange, 200, { agents: await face.runtime.agents() }));
+  on('GET', '/api/events', (exchange, _id, query) => streamEvents(face, exchange, query));
+  on('POST', '/api/messages', (exchange) => postMessage(face, exchange));
+  on('GET', '/api/tasks/:id', (exchange, id) => getTask(face, exchange, id));
+  on('GET', '/api/tasks/:id/wait', (exchange, id, query) => waitForTask(face, exchange, id, query));
+  on('GET', '/api/tasks/:id/stream', (exchange, id, query) => streamTask(face, exchange, id, query));
+  on('POST', '/api/tasks/:id/cancel', (exchange, id) => cancelTask(face, exchange, id));
+  on('GET', '/api/pending', async (exchange) => sendJson(exchange, 200, { pending: await face.runtime.pending() }));
+  on('POST', '/api/approvals/:id', (exchange, id) => answerApproval(face, exchange, id));
+  on('POST', '/api/questions/:id', (exchange, id) => answerQuestion(face, exchange, id));
+
+  on('GET', '/v1/models', (exchange) => listModels(face, exchange));
+  on('GET', '/v1/models/:id', (exchange, id) => oneModel(face, exchange, id));
+  on('POST', '/v1/chat/completions', (exchange) => chatCompletions(face, exchange));
+
+  app.notFound(async (c) => {
+    await sendError(c.env, new HttpError(404, 'not_found', 'There is nothing at this path with this method.'));
+    return RESPONSE_ALREADY_SENT;
+  });
+  app.onError(async (error, c) => {
+    await fail(face, c.env, error);
+    return RESPONSE_ALREADY_SENT;
+  });
+  return app;
+}
+
+/** Tells what was refused; of a bug it tells nothing but the fact, and the log gets the rest. */
+async function fail(face: Face, exchange: Exchange, error: unknown): Promise<void> {
+  if (exchange.outgoing.destroyed || exchange.incoming.errored) return; // the client is gone
+  if (!(error instanceof HttpError)) face.log.error({ err: error, path: exchange.incoming.url }, 'a request failed');
+  if (exchange.outgoing.headersSent) {
+    exchange.outgoing.destroy();
+    return;
+  }
+  await sendError(
+    exchange,
+    error instanceof HttpError
+      ? error
+      : new HttpError(500, 'internal', 'Something went wrong here; the log of "ruche up" says what.'),
+  );
+}
+
+async function ready(face: Face, exchange: Exchange): Promise<void> {
+  const { ready: takesTurns, notReady } = await face.runtime.status();
+  const reason = notReady ?? 'not ready yet';
+  if (takesTurns) await sendJson(exchange, 200, { ready: true });
+  else await sendJson(exchange, 503, { ready: false, reason }, { 'retry-after': '1' });
+}
+
+const metrics = async (face: Face, exchange: Exchange): Promise<boolean> =>
+  sendText(exchange, 200, await face.runtime.metrics(), { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });

@@ -1,0 +1,198 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { getRequestListener } from '@hono/node-server';
+import type { Clock } from '../core/clock.ts';
+import type { Ids } from '../core/ids.ts';
+import type { Log, Store } from '../core/ports.ts';
+import type { Runtime } from '../core/runtime.ts';
+import { refuseStranger } from './doors.ts';
+import { errorBody, HttpError } from './errors.ts';
+import { failureLimit } from './failures.ts';
+import { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts';
+import { sendError } from './reply.ts';
+import { OPEN_PATHS, routes } from './routes.ts';
+import { refuseToListen, tokenCheck } from './token.ts';
+
+export interface GatewayOptions {
+  runtime: Runtime;
+  /** Where `/api/events` reads. */
+  store: Pick<Store, 'follow' | 'head'>;
+  token: string;
+  host: string;
+  /** 0 takes any free one. */
+  port: number;
+  /** Further names (`host` or `host:port`, as in the Host header) the gateway answers to, for a proxy before it. */
+  hosts?: readonly string[];
+  clock: Clock;
+  ids: Ids;
+  log: Log;
+  limits?: Partial<GatewayLimits>;
+}
+
+export interface Gateway {
+  /** `http://127.0.0.1:4747`. */
+  url: string;
+  port: number;
+  /** Ends streams and waits, lets answers go out, and closes every connection; resolves within `limits.closeMs`. */
+  close(): Promise<void>;
+}
+
+/** The gateway did not start, for a reason a person can mend. */
+export class GatewayRefused extends Error {
+  readonly code: 'token' | 'port-taken' | 'address';
+  constructor(code: GatewayRefused['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'GatewayRefused';
+    this.code = code;
+  }
+}
+
+/** Resolves once it listens; rejects with `GatewayRefused`. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const refusal = refuseToListen(options.host, options.token);
+  if (refusal !== null) throw new GatewayRefused('token', refusal);
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const closing = new AbortController();
+  const app = routes({
+    runtime: options.runtime,
+    events: options.store,
+    clock: options.clock,
+    ids: options.ids,
+    log: options.log,
+    limits,
+    closing: closing.signal,
+  });
+  const respond = getRequestListener(app.fetch, { hostname: options.host, overrideGlobalObjects: false });
+  const admit = admission(options, limits);
+  let underWay = 0;
+
+  const server = createServer(
+    {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      keepAliveTimeout: limits.keepAliveMs,
+      connectionsCheckingInterval: Math.min(1_000, limits.headersMs),
+    },
+    (incoming: IncomingMessage, outgoing: ServerResponse) => {
+      underWay += 1;
+      outgoing.once('close', () => {
+        underWay -= 1;
+        // Its connection is kept for a next request, which will not come any more.
+        if (closing.signal.aborted) setImmediate(() => server.closeIdleConnections());
+      });
+      const refused =
+        underWay > limits.requests
+          ? new HttpError(503, 'overloaded', 'Too many requests are under way.', {
+              headers: { 'retry-after': '1', 'x-should-retry': 'true' },
+            })
+          : admit(incoming);
+      if (refused) void sendError({ incoming, outgoing }, refused);
+      else void respond(incoming, outgoing);
+    },
+  );
+  server.maxConnections = limits.connections;
+  server.on('upgrade', (incoming: IncomingMessage, socket: Duplex) => {
+    const refused = admit(incoming) ?? new HttpError(426, 'no_upgrade', 'Nothing here speaks another protocol.');
+    endRaw(socket, refused);
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => endRaw(socket, protocolError(error)));
+
+  await listen(server, options);
+  const { port } = server.address() as AddressInfo;
+  const name = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return {
+    url: `http://${name}:${port}`,
+    port,
+    close: () => close(server, closing, limits.closeMs, options.clock),
+  };
+}
+
+/** The gate before every endpoint: where the request was sent, from which page, and by whom. Null admits it. */
+function admission(options: GatewayOptions, limits: GatewayLimits): (incoming: IncomingMessage) => HttpError | null {
+  const names = (options.hosts ?? []).map((name) => name.toLowerCase());
+  const isToken = tokenCheck(options.token);
+  const failures = failureLimit(limits.failures);
+  return (incoming) => {
+    const stranger = refuseStranger(incoming, names);
+    if (stranger) return stranger;
+    const path = (incoming.url ?? '').split('?')[0] ?? '';
+    if (OPEN_PATHS.has(path) && (incoming.method === 'GET' || incoming.method === 'HEAD')) return null;
+    const guess = /^Bearer +(\S+)$/i.exec(incoming.headers.authorization ?? '')?.[1];
+    if (guess === undefined) return unauthorised('Send the token as "Authorization: Bearer TOKEN".');
+    // The peer is what the socket says: forwarding headers can be written by anyone.
+    const peer = incoming.socket.remoteAddress ?? '';
+    const wait = failures.pay(peer, options.clock.now());
+    if (wait > 0)
+      return new HttpError(429, 'too_many_failures', 'Too many wrong tokens from this address.', {
+        headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
+      });
+    if (!isToken(guess)) return unauthorised('The token is wrong. It is in the file "token" of the home.');
+    failures.refund(peer);
+    return null;
+  };
+}
+
+const unauthorised = (message: string): HttpError =>
+  new HttpError(401, 'unauthorised', message, { headers: { 'www-authenticate': 'Bearer' } });
+
+function protocolError(error: NodeJS.ErrnoException): HttpError {
+  if (error.code === 'HPE_HEADER_OVERFLOW')
+    return new HttpError(431, 'headers_too_large', 'The headers are too large.');
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new HttpError(408, 'timeout', 'The request took too long.');
+  return new HttpError(400, 'bad_request', 'This is not HTTP.');
+}
+
+/** Answers on a socket that has no response object, and closes it. */
+function endRaw(socket: Duplex, error: HttpError): void {
+  socket.on('error', () => socket.destroy()); // the peer may be gone already
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify(errorBody(error));
+  socket.end(
+    `HTTP/1.1 ${error.status} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
+}
+
+async function listen(server: Server, options: GatewayOptions): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(options.port, options.host, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EADDRINUSE')
+      throw new GatewayRefused(
+        'port-taken',
+        `Port ${options.port} on ${options.host} is taken by another program. Stop it, or choose another port with --port (0 takes any free one).`,
+        { cause: error },
+      );
+    throw new GatewayRefused(
+      'address',
+      `Cannot listen on ${options.host}:${options.port} (${code ?? String(error)}). Choose another --host or --port.`,
+      { cause: error },
+    );
+  }
+}
+
+async function close(server: Server, closing: AbortController, graceMs: number, clock: Clock): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  closing.abort();
+  server.closeIdleConnections();
+  const done = new AbortController();
+  const late = clock.sleep(graceMs, done.signal).then(
+    () => server.closeAllConnections(),
+    () => undefined,
+  );
+  await Promise.race([closed, late]);
+  done.abort();
+  await closed;
+}

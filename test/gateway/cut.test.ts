@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { createServer, connect, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { clientOf, user } from './client.ts';
+import { gate, until, withGateway } from './help.ts';
+
+test('A client that hangs up does not end the run; the same request joins it and gets the answer once', async () => {
+  for (const stream of [false, true]) {
+    const held = gate();
+    let runs = 0;
+    await withGateway(
+      async (run) => {
+        runs += 1;
+        run.say('begun ');
+        await held.opened;
+        return 'begun and ended';
+      },
+      async ({ gateway, runtime }) => {
+        const client = clientOf(gateway.url, { maxRetries: 0 });
+        const ask = (signal?: AbortSignal) =>
+          client.chat.completions.create(
+            { model: 'assistant', user: 'u', stream, messages: [user('work')] },
+            { signal },
+          );
+        const hangUp = new AbortController();
+        const cut = Promise.resolve(ask(hangUp.signal)).then(async (answer) => {
+          if (stream) for await (const _ of answer as AsyncIterable<unknown>) hangUp.abort();
+        });
+        await until(() => runtime.deliveries.length === 1);
+        if (!stream) hangUp.abort();
+        await cut.catch(() => undefined);
+        await until(() => runtime.state.listeners() === 0);
+        const again = ask();
+        held.open();
+        const answer = await again;
+        let text = '';
+        if (Symbol.asyncIterator in answer)
+          for await (const part of answer) text += part.choices[0]?.delta.content ?? '';
+        else text = answer.choices[0]?.message.content ?? '';
+        assert.equal(text, 'begun and ended');
+        await until(() => runtime.deliveredMessages.length > 0);
+        assert.equal(new Set(runtime.deliveredMessages).size, 1);
+        assert.equal(runs, 1);
+        assert.equal(runtime.deliveries.length, 1);
+        await ask();
+        assert.equal(runs, 2, 'once delivered, the same words are a new message');
+      },
+    );
+  }
+});
+
+/** A TCP proxy that cuts each connection when told to. */
+async function cuttingProxy(port: number): Promise<{ url: string; cut(): void; connections(): number; close(): void }> {
+  const open = new Set<Socket>();
+  let connections = 0;
+  const server = createServer((down) => {
+    connections += 1;
+    const up = connect(port, '127.0.0.1');
+    for (const socket of [down, up]) {
+      open.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        open.delete(socket);
+        down.destroy();
+        up.destroy();
+      });
+    }
+    down.pipe(up);
+    up.pipe(down);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const own = typeof address === 'object' && address ? address.port : 0;
+  const cut = (): void => {
+    for (const socket of open) socket.destroy();
+  };
+  return { url: `http://127.0.0.1:${own}`, cut, connections: () => connections, close: () => (cut(), server.close()) };
+}
+
+test('The automatic re-send of the openai client after a cut joins the run', async () => {
+  const held = gate();
+  let runs = 0;
+  await withGateway(
+    async () => {
+      runs += 1;
+      await held.opened;
+      return 'done once';
+    },
+    async ({ gateway, runtime }) => {
+      const proxy = await cuttingProxy(gateway.port);
+      const client = clientOf(proxy.url);
+      try {
+        const answer = client.chat.completions.create({ model: 'assistant', user: 'u', messages: [user('work')] });
+        await until(() => runtime.deliveries.length === 1);
+        proxy.cut();
+        await until(() => proxy.connections() === 2);
+        held.open();
+        assert.equal((await answer).choices[0]?.message.content, 'done once');
+        assert.equal(runs, 1);
+        await until(() => runtime.deliveredMessages.length === 1);
+      } finally {
+        proxy.close();
+      }
+    },
+  );
+});
