@@ -1,0 +1,123 @@
+import type { BlobRef, DataOf, Event, EventType } from '../core/event.ts';
+
+// What happened, in plain words: the subject of a commit in journal.git, and a line of `ruche log`.
+
+/** Content by blob hash; null if its key has been erased. */
+export type Contents = ReadonlyMap<string, Uint8Array | null>;
+
+/** Text of a blob as far as it may be shown, in quotes and with a space before; '' if it may not. */
+type Say = (ref: BlobRef | null | undefined) => string;
+type Words = { readonly [T in EventType]: (data: DataOf<T>, say: Say) => string };
+
+const short = (commit: string | null): string => (commit === null ? 'nothing' : commit.slice(0, 10));
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
+const seconds = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+
+const WORDS: Words = {
+  'message.received': (data, say) => `wrote to ${data.agent} by ${data.channel}${say(data.content)}`,
+  'history.given': (data) => `brought ${count(data.messages.length, 'earlier message')}`,
+  'sender.denied': (data) => `turned away ${data.sender} on ${data.channel}`,
+  'turn.ended': (data) => `ended the turn: ${data.status}`,
+  'conversation.compacted': (data) => `summed up the conversation, ${data.tokensBefore} to ${data.tokensAfter} tokens`,
+  'message.queued': (data, say) => `answers${say(data.content)}`,
+  'message.sending': (data) => `is sending the reply by ${data.channel}, attempt ${data.attempt}`,
+  'message.sent': (data) => `sent the reply by ${data.channel}${data.repeated ? ', marked as a possible repeat' : ''}`,
+  'message.unsure': (data) => `does not know whether the reply arrived by ${data.channel}: ${data.error}`,
+  'message.failed': (data) =>
+    `could not send the reply by ${data.channel}: ${data.error}${data.final ? ' (given up)' : ''}`,
+  'task.queued': (data) => `queued ${data.task.id} for ${data.task.agent}`,
+  'task.retried': (data) => `tries ${data.task} again, attempt ${data.attempt}: ${data.error}`,
+  'task.finished': (data, say) => `finished ${data.task}: ${data.status}${say(data.result)}`,
+  'run.started': (data) => `started ${data.run} for ${data.task} at ${short(data.base)}`,
+  'run.resumed': (data) => `resumed at step ${data.step}`,
+  'base.moved': (data) => `goes on from ${short(data.to)}, with what a person changed`,
+  'message.taken': (data, say) => `took in a further message${say(data.content)}`,
+  'model.called': (data) => `asked ${data.provider}/${data.model}${data.purpose === 'compact' ? ' for a summary' : ''}`,
+  'model.answered': (data, say) =>
+    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${data.usage.input} + ${data.usage.output} tokens)${say(data.answer)}`,
+  'model.failed': (data, say) =>
+    `${data.provider}/${data.model} failed after ${seconds(data.ms)}: ${data.error}${say(data.detail)}`,
+  'decision.made': (data) => `${data.tool}: ${data.verdict} by ${data.rule}: ${data.reason}`,
+  'approval.asked': (data, say) => `asks leave for ${data.tool} (${data.approval})${say(data.shown)}`,
+  'approval.answered': (data) => `${data.by} said ${data.verdict} to ${data.approval}`,
+  'question.asked': (data, say) =>
+    `${data.doubt ? 'cannot tell what happened and asks' : 'asks'} (${data.question})${say(data.text)}`,
+  'question.answered': (data, say) => `${data.by} answered ${data.question}${say(data.answer)}`,
+  'run.parked': (data) => `waits for ${data.waits.map((wait) => wait.id).join(', ')}`,
+  'tool.started': (data) => `starts ${data.tool}`,
+  'tool.returned': (data, say) =>
+    `${data.tool} ${data.ok ? 'did it' : 'failed'} in ${seconds(data.ms)}${data.reconciled ? ' (found after a restart)' : ''}${say(data.result)}`,
+  'landing.started': (data, say) => `is landing ${count(data.paths, 'path')}${say(data.message)}`,
+  'landing.finished': (data) =>
+    data.commit === null ? 'had nothing to land' : `landed ${count(data.paths, 'path')} as ${short(data.commit)}`,
+  'landing.conflicted': (data) => `could not land onto ${short(data.onto)} and goes on from there`,
+  'note.added': (data, say) => `was told${say(data.note)}`,
+  'run.finished': (data) =>
+    `ended ${data.run}: ${data.status} after ${count(data.steps, 'step')}${data.error === null ? '' : ` (${data.error})`}`,
+  'person.committed': (data) => `committed ${count(data.paths, 'file')} of ${data.author} as ${short(data.commit)}`,
+  'config.applied': (data) => `the settings at ${short(data.commit)} apply`,
+  'config.refused': (data, say) =>
+    `refused new settings, ${count(data.problems, 'problem')}; the old ones stay${say(data.detail)}`,
+  'config.held': (data) => `settings from outside at ${short(data.commit)} wait for approval ${data.approval}`,
+  'gateway.started': (data) =>
+    `started, version ${data.version}${data.recovered > 0 ? `, ${count(data.recovered, 'task')} taken up again` : ''}`,
+  'gateway.stopped': (data) => `stopped: ${data.reason}`,
+};
+
+/** What happened; content that is not given is left out. */
+export function describe(event: Event, contents: Contents): string {
+  const say: Say = (ref) => {
+    const bytes = ref ? contents.get(ref.hash) : undefined;
+    if (bytes === null) return ' (erased)';
+    const text = bytes === undefined ? '' : textOf(bytes);
+    return text === '' ? '' : `: "${text}"`;
+  };
+  const words = WORDS[event.type] as ((data: object, say: Say) => string) | undefined;
+  return words ? words(event.data, say) : event.type;
+}
+
+const SHOWN = 300;
+
+/** The words in a blob: a message's text, what was shown, or the bytes as text. */
+function textOf(bytes: Uint8Array): string {
+  const raw = new TextDecoder().decode(bytes.subarray(0, 64 * 1024));
+  return wordsIn(parsed(raw) ?? raw).slice(0, SHOWN);
+}
+
+function parsed(raw: string): unknown {
+  try {
+    return JSON.parse(raw);
+  } catch {
+    // Not JSON, or cut: shown as it is.
+    return null;
+  }
+}
+
+function wordsIn(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value)) return value.map(wordsIn).filter(Boolean).join(' ');
+  if (value === null || typeof value !== 'object') return '';
+  const { text, message, parts, tool, args } = value as Record<string, unknown>;
+  if (typeof tool === 'string' && typeof args === 'string') return `${tool} ${args}`;
+  return [text, message, parts].map(wordsIn).find(Boolean) ?? '';
+}
+
+const LIGHT: ReadonlySet<EventType> = new Set([
+  'task.queued',
+  'turn.ended',
+  'message.sending',
+  'run.started',
+  'base.moved',
+  'model.called',
+  'model.answered',
+  'decision.made',
+  'run.parked',
+  'tool.started',
+  'landing.started',
+  'note.added',
+  'run.finished',
+  'message.queued',
+]);
+
+/** Whether an event deserves a commit of its own; the light ones go with the next that does. */
+export const isWeighty = (event: Event): boolean => !LIGHT.has(event.type);

@@ -1,0 +1,298 @@
+import type { Agent, Governance, Problem, Settings } from '../core/agent.ts';
+import type { Change } from '../core/files.ts';
+import { isAgentName } from '../core/ids.ts';
+import type { GovernanceReader } from '../core/ports.ts';
+import { nameProblem, parseAgent } from './agents.ts';
+import type { Git } from './git.ts';
+import { describeProtected, placeOf } from './protected.ts';
+import type { Side, Touched } from './protected.ts';
+import { parseSettings } from './settings.ts';
+import type { Known } from './settings.ts';
+import { MAX_FILE, decodeText, problem } from './yaml-source.ts';
+
+export const SETTINGS_FILE = 'ruche.yaml';
+/** Files beside AGENT.md whose text belongs to the agent's instructions, in this order. */
+export const EXTRA_FILES = ['SOUL.md', 'IDENTITY.md', 'USER.md'] as const;
+
+const KEEP_REF = 'refs/ruche/governance';
+/** Paths handed to one command. */
+const PATHS_AT_ONCE = 1000;
+
+interface Entry {
+  mode: string;
+  type: string;
+  oid: string;
+  size: number;
+  path: string;
+}
+
+export interface GovernanceOptions extends Known {
+  git: Git;
+}
+
+type Loaded = { ok: true; governance: Governance } | { ok: false; problems: Problem[] };
+
+/** Reads `ruche.yaml` and every AGENT.md at a commit, through Git objects only: nothing of the work tree counts. */
+export function openGovernanceReader(options: GovernanceOptions): GovernanceReader {
+  const { git } = options;
+  let last: { key: string; loaded: Loaded } | null = null;
+
+  const load = async (commit: string): Promise<Loaded> => {
+    if (!(await exists(git, commit)))
+      return {
+        ok: false,
+        problems: [problem(SETTINGS_FILE, null, '', `the commit ${commit} is not in the repository`)],
+      };
+    const settings = await git.resolve(`${commit}:${SETTINGS_FILE}`);
+    const agents = await git.resolve(`${commit}:agents`);
+    const key = `${settings ?? ''} ${agents ?? ''}`;
+    if (last?.key !== key) last = { key, loaded: await read(options, commit) };
+    const { loaded } = last;
+    return loaded.ok ? { ok: true, governance: { ...loaded.governance, commit } } : loaded;
+  };
+
+  return {
+    load,
+    exists: (commit) => exists(git, commit),
+    async protectedDiff(from, to) {
+      if (from === to) return null;
+      const changes = parseDiff(
+        await git.run(['diff-tree', '-r', '-z', '--no-renames', '--no-abbrev', oid(from), oid(to)]),
+      );
+      return describe(git, changes);
+    },
+    async protectedChanges(base, changes) {
+      const named = changes.filter((change) => placeOf(change.path, [change.mode, '120000']) !== null);
+      if (named.length === 0) return null;
+      const before = await entriesAt(
+        git,
+        `${oid(base)}^{tree}`,
+        named.map((change) => change.path),
+      );
+      return describe(
+        git,
+        named.map((change) => overlayChange(change, before)),
+      );
+    },
+    check: (path, bytes, beside) => checkSaved(options, path, bytes, beside),
+    async keep(commit) {
+      await git.run(['update-ref', KEEP_REF, oid(commit)]);
+    },
+  };
+}
+
+/** An object id and nothing that Git could take for an option or a revision. */
+function oid(commit: string): string {
+  if (!/^[0-9a-f]{40,64}$/.test(commit)) throw new Error(`"${commit}" is not the id of a commit`);
+  return commit;
+}
+
+const exists = async (git: Git, commit: string): Promise<boolean> =>
+  (await git.info(`${oid(commit)}^{commit}`)) !== null;
+
+async function read(options: GovernanceOptions, commit: string): Promise<Loaded> {
+  const { git } = options;
+  const root = await listTree(git, commit);
+  const odd = root
+    .filter(
+      (entry) => entry.path !== SETTINGS_FILE && entry.path !== 'agents' && placeOf(entry.path, [entry.mode]) === 'odd',
+    )
+    .map((entry) => problem(entry.path, null, '', `is named like ruche.yaml or agents, but not the same: rename it`));
+  const file = root.find((entry) => entry.path === SETTINGS_FILE);
+  const text = await textOf(git, file, SETTINGS_FILE);
+  if (!text.ok) return { ok: false, problems: [text.problem, ...odd] };
+  const { settings, problems } = parseSettings(text.bytes, SETTINGS_FILE, options);
+  if (!settings) return { ok: false, problems: [...problems, ...odd] };
+  const found = await readAgents(
+    options,
+    root.find((entry) => entry.path === 'agents'),
+    settings,
+  );
+  return {
+    ok: true,
+    governance: { commit, settings, agents: found.agents, problems: [...problems, ...odd, ...found.problems] },
+  };
+}
+
+async function readAgents(
+  options: GovernanceOptions,
+  folder: Entry | undefined,
+  settings: Settings,
+): Promise<{ agents: Map<string, Agent>; problems: Problem[] }> {
+  const agents = new Map<string, Agent>();
+  if (!folder) return { agents, problems: [] };
+  if (folder.type !== 'tree')
+    return { agents, problems: [problem('agents', null, '', 'is not a folder, so there are no agents')] };
+  const names = (await listTree(options.git, folder.oid)).filter((entry) => entry.type === 'tree').map((e) => e.path);
+  const wanted = names.flatMap((name) => ['AGENT.md', ...EXTRA_FILES].map((file) => `${name}/${file}`));
+  const files = await entriesAt(options.git, folder.oid, wanted);
+  const problems: Problem[] = [];
+  for (const name of names) {
+    if (!files.has(`${name}/AGENT.md`)) continue;
+    const twin = names.find((other) => other !== name && other.toLowerCase() === name.toLowerCase());
+    if (!isAgentName(name)) {
+      problems.push(nameProblem(`agents/${name}/AGENT.md`, name));
+      if (twin !== undefined)
+        problems.push(
+          problem(`agents/${name}`, null, '', `differs from agents/${twin} only in case: rename or remove one`),
+        );
+      continue;
+    }
+    const parsed = await readAgent(options, name, files, settings);
+    problems.push(...parsed.problems);
+    if (parsed.agent) agents.set(name, parsed.agent);
+  }
+  return { agents, problems };
+}
+
+async function readAgent(
+  options: GovernanceOptions,
+  name: string,
+  files: ReadonlyMap<string, Entry>,
+  settings: Settings,
+): Promise<{ agent: Agent | null; problems: Problem[] }> {
+  const file = `agents/${name}/AGENT.md`;
+  const main = await textOf(options.git, files.get(`${name}/AGENT.md`), file);
+  if (!main.ok) return { agent: null, problems: [main.problem] };
+  const { agent, problems } = parseAgent(main.bytes, file, name, known(options, settings));
+  if (!agent) return { agent, problems };
+  const prose = [agent.instructions];
+  for (const extra of EXTRA_FILES) {
+    const entry = files.get(`${name}/${extra}`);
+    if (!entry) continue;
+    const path = `agents/${name}/${extra}`;
+    const found = await textOf(options.git, entry, path);
+    const decoded = found.ok ? decodeText(found.bytes, path) : found;
+    if (!decoded.ok) return { agent: null, problems: [...problems, decoded.problem] };
+    prose.push(decoded.text.trim());
+  }
+  const instructions = prose.filter((part) => part !== '').join('\n\n');
+  return { agent: { ...agent, instructions }, problems };
+}
+
+const known = (options: GovernanceOptions, settings: Settings): Known => ({
+  providers: [...settings.providers.map((provider) => provider.name), ...options.providers],
+  tools: options.tools,
+  ruleProblem: options.ruleProblem,
+});
+
+/** Bytes of a file, which must be a plain one: a link is never followed. */
+async function textOf(
+  git: Git,
+  entry: Entry | undefined,
+  file: string,
+): Promise<{ ok: true; bytes: Uint8Array } | { ok: false; problem: Problem }> {
+  const refuse = (message: string): { ok: false; problem: Problem } => ({
+    ok: false,
+    problem: problem(file, null, '', message),
+  });
+  if (!entry) return refuse('is missing; write one, an empty file means the defaults');
+  if (entry.mode !== '100644' && entry.mode !== '100755') return refuse('must be a plain file, not a link or a folder');
+  if (entry.size > MAX_FILE) return refuse(`the file has ${entry.size} bytes; ${MAX_FILE} are allowed`);
+  const object = await git.object(entry.oid);
+  return object
+    ? { ok: true, bytes: object.bytes }
+    : refuse('its content is missing from the repository; run: git fsck');
+}
+
+function checkSaved(options: GovernanceOptions, path: string, bytes: Uint8Array | null, beside: Settings): Problem[] {
+  if (path === SETTINGS_FILE) {
+    if (bytes === null) return [problem(path, null, '', 'is missing; write one, an empty file means the defaults')];
+    return parseSettings(bytes, path, options).problems;
+  }
+  const parts = path.split('/');
+  const name = parts[1] ?? '';
+  if (bytes === null) return [];
+  if (parts[2] === 'AGENT.md') return parseAgent(bytes, path, name, known(options, beside)).problems;
+  const decoded = decodeText(bytes, path);
+  return decoded.ok ? [] : [decoded.problem];
+}
+
+// ── Git's output ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+const items = (output: Buffer): string[] =>
+  output
+    .toString('utf8')
+    .split('\0')
+    .filter((item) => item !== '');
+
+function parseEntry(item: string): Entry | null {
+  const match = /^(\d{6}) (\w+) ([0-9a-f]+) +(\d+|-)\t([^]+)$/.exec(item);
+  if (!match) return null;
+  const [, mode = '', type = '', id = '', size = '', path = ''] = match;
+  return { mode, type, oid: id, size: Number(size) || 0, path };
+}
+
+const listTree = async (git: Git, tree: string, paths: readonly string[] = []): Promise<Entry[]> =>
+  items(
+    (await git.run(['ls-tree', '-z', '-l', '--full-tree', tree, ...(paths.length > 0 ? ['--', ...paths] : [])])).stdout,
+  )
+    .map(parseEntry)
+    .filter((entry) => entry !== null);
+
+/** Entries at these paths, by path. */
+async function entriesAt(git: Git, tree: string, paths: readonly string[]): Promise<Map<string, Entry>> {
+  const found = new Map<string, Entry>();
+  for (let at = 0; at < paths.length; at += PATHS_AT_ONCE)
+    for (const entry of await listTree(git, tree, paths.slice(at, at + PATHS_AT_ONCE))) found.set(entry.path, entry);
+  return found;
+}
+
+interface RawChange {
+  path: string;
+  was: { mode: string; oid: string } | null;
+  now: { mode: string; oid: string } | null;
+}
+
+function parseDiff(result: { stdout: Buffer }): RawChange[] {
+  const parts = items(result.stdout);
+  const changes: RawChange[] = [];
+  for (let at = 0; at + 1 < parts.length; at += 2) {
+    const [oldMode = '', newMode = '', oldId = '', newId = ''] = (parts[at] ?? '').slice(1).split(' ');
+    const side = (mode: string, id: string): RawChange['was'] => (/^0+$/.test(mode) ? null : { mode, oid: id });
+    changes.push({ path: parts[at + 1] ?? '', was: side(oldMode, oldId), now: side(newMode, newId) });
+  }
+  return changes;
+}
+
+/** A run's change over what its base holds: `was` of the change itself is only what the run had seen. */
+function overlayChange(change: Change, before: ReadonlyMap<string, Entry>): RawChange {
+  const entry = before.get(change.path);
+  const was = entry && entry.type !== 'tree' ? { mode: entry.mode, oid: entry.oid } : null;
+  return { path: change.path, was, now: change.oid === null ? null : { mode: change.mode, oid: change.oid } };
+}
+
+async function describe(git: Git, changes: readonly RawChange[]): Promise<string | null> {
+  const touched: Touched[] = [];
+  for (const { path, was, now } of changes) {
+    const modes = [was?.mode, now?.mode].filter((mode) => mode !== undefined);
+    if (placeOf(path, modes) === null) continue;
+    touched.push({ path, was: await sideOf(git, was), now: await sideOf(git, now) });
+  }
+  return touched.length === 0 ? null : describeProtected(touched, (was, now) => lineDiff(git, was, now));
+}
+
+async function sideOf(git: Git, side: RawChange['was']): Promise<Side | null> {
+  if (!side) return null;
+  // A sub-module's commit is in another repository.
+  const info = side.mode === '160000' ? null : await git.info(side.oid);
+  const fits = info !== null && info.size <= MAX_FILE;
+  const bytes = fits ? (await git.object(side.oid))?.bytes : undefined;
+  return { ...side, bytes: bytes ?? Buffer.from(`(${info?.size ?? 0} bytes, object ${side.oid})`) };
+}
+
+async function lineDiff(git: Git, was: Side | null, now: Side | null): Promise<string> {
+  if (!was || !now) {
+    const sign = now ? '+' : '-';
+    const text = Buffer.from((now ?? was)?.bytes ?? []).toString('utf8');
+    return text
+      .replace(/\n$/, '')
+      .split('\n')
+      .map((line) => `${sign}${line}`)
+      .join('\n');
+  }
+  const flags = ['--no-color', '--no-ext-diff', '--no-textconv', '--text', '--src-prefix=', '--dst-prefix='];
+  const output = await git.text(['diff', ...flags, was.oid, now.oid]);
+  const start = output.indexOf('\n@@');
+  return start < 0 ? output : output.slice(start + 1);
+}

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import { isAgentName } from '../core/ids.ts';
+import { canonicalJson } from '../core/json.ts';
+import { visible } from '../core/visible.ts';
+import { frontMatter } from './agents.ts';
+import { withoutNulls } from './validate.ts';
+
+// What a person must approve before it governs, and how the difference is shown. Everything but an agent's description
+// and prose counts: a key that a later version knows must not slip through an earlier one's list.
+
+const FREE_KEYS = ['description'];
+/** Characters of one value, and of the whole text. */
+const MAX_VALUE = 8000;
+const MAX_TEXT = 64 * 1024;
+
+/** A file as it stands on one side of a change. */
+export interface Side {
+  mode: string;
+  oid: string;
+  bytes: Uint8Array;
+}
+
+export interface Touched {
+  path: string;
+  was: Side | null;
+  now: Side | null;
+}
+
+export type Place = 'settings' | 'agent' | 'odd' | null;
+
+/** A name as a file system that folds case, Unicode forms and trailing dots would find it. */
+const folded = (path: string): string =>
+  path
+    .normalize('NFKC')
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
+    .toLowerCase()
+    .split('/')
+    .map((part) => part.replace(/[. ]+$/, ''))
+    .join('/');
+
+const isFile = (mode: string): boolean => mode === '100644' || mode === '100755';
+
+/**
+ * What a path means for the network. `odd`: it is not what the reader reads, but a file system or a link could make it so.
+ */
+export function placeOf(path: string, modes: readonly string[]): Place {
+  const plain = modes.every(isFile);
+  if (path === 'ruche.yaml') return plain ? 'settings' : 'odd';
+  const agent = /^agents\/([^/]+)\/AGENT\.md$/.exec(path);
+  if (agent && isAgentName(agent[1] ?? '')) return plain ? 'agent' : 'odd';
+  const fold = folded(path);
+  if (fold === 'ruche.yaml' || fold === 'agents' || /^agents\/[^/]+\/agent\.md$/.test(fold)) return 'odd';
+  // A link or sub-module in place of an agent's folder.
+  return /^agents\/[^/]+$/.test(fold) && !plain ? 'odd' : null;
+}
+
+/** Protected keys of an AGENT.md with their values; what cannot be read counts as a whole. */
+function protectedView(side: Side | null): Map<string, string> {
+  if (!side) return new Map();
+  const front = frontMatter(side.bytes);
+  if (!front) return new Map([['(front matter that cannot be read)', textOf(side.bytes)]]);
+  const keys = withoutNulls(front) as Record<string, unknown>;
+  return new Map(
+    Object.keys(keys)
+      .filter((key) => !FREE_KEYS.includes(key))
+      .sort()
+      .map((key) => [key, canonicalJson(keys[key])]),
+  );
+}
+
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+function shortened(value: string, limit: number): string {
+  if (value.length <= limit) return value;
+  // The hash keeps two long texts that differ only further down from looking the same.
+  const hash = createHash('sha256').update(value).digest('hex');
+  return `${value.slice(0, limit)}\n… ${value.length - limit} more characters; SHA-256 of the whole ${hash}`;
+}
+
+const marked = (sign: '-' | '+', text: string): string =>
+  shortened(visible(text), MAX_VALUE)
+    .split('\n')
+    .map((line) => `${sign} ${line}`)
+    .join('\n');
+
+function agentDifference(path: string, was: Side | null, now: Side | null): string | null {
+  const before = protectedView(was);
+  const after = protectedView(now);
+  const keys = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
+  if (keys.length === 0) return null;
+  const what = was ? (now ? '' : ' (the agent is removed)') : ' (a new agent)';
+  const lines = keys.flatMap((key) => {
+    const old = before.get(key);
+    const value = after.get(key);
+    return [
+      ...(old === undefined ? [] : [marked('-', `${key}: ${old}`)]),
+      ...(value === undefined ? [] : [marked('+', `${key}: ${value}`)]),
+    ];
+  });
+  return [`${path}${what}`, ...lines].join('\n');
+}
+
+const KINDS: Record<string, string> = { '120000': 'a symbolic link', '160000': 'a sub-module' };
+
+function oddDifference({ path, was, now }: Touched): string {
+  const side = (sign: '-' | '+', given: Side | null): string[] =>
+    given ? [`${sign} ${KINDS[given.mode] ?? 'a file'}:`, marked(sign, textOf(given.bytes))] : [];
+  return [
+    `${visible(path)} (stands where a file that governs is, or is named like one)`,
+    ...side('-', was),
+    ...side('+', now),
+  ].join('\n');
+}
+
+/** Lines between two texts of `ruche.yaml`, given by Git. */
+export type LineDiff = (was: Side | null, now: Side | null) => Promise<string>;
+
+/** The protected part of a change for a person to read; null if there is none. */
+export async function describeProtected(touched: readonly Touched[], lineDiff: LineDiff): Promise<string | null> {
+  const parts: string[] = [];
+  for (const file of [...touched].sort((a, b) => (a.path < b.path ? -1 : 1))) {
+    const { path, was, now } = file;
+    if (was?.oid === now?.oid && was?.mode === now?.mode) continue;
+    const place = placeOf(
+      path,
+      [was?.mode, now?.mode].filter((mode) => mode !== undefined),
+    );
+    if (place === 'odd') parts.push(oddDifference(file));
+    if (place === 'settings' && was?.oid !== now?.oid) parts.push(`ruche.yaml\n${visible(await lineDiff(was, now))}`);
+    const difference = place === 'agent' ? agentDifference(path, was, now) : null;
+    if (difference !== null) parts.push(difference);
+  }
+  return parts.length === 0 ? null : shortened(parts.join('\n\n'), MAX_TEXT);
+}

@@ -1,0 +1,176 @@
+import { z } from 'zod';
+import { parseHostPattern } from '../core/host.ts';
+
+// The shape of `ruche.yaml` and of the front matter of an AGENT.md. Editors get JSON Schemas made of the same objects.
+
+/** What a tier name or `provider/model` may look like. A model's own name may hold slashes and colons. */
+const MODEL_REF = /^[A-Za-z][A-Za-z0-9_-]*\/\S+$/;
+
+const text = z.string().min(1).max(2000);
+const verdictNames = ['allow', 'ask', 'deny'] as const;
+
+const match = z
+  .strictObject({
+    tool: text.describe('Name of the tool; globs allowed.').optional(),
+    effect: z.enum(['read', 'write', 'send', 'exec']).describe('What kind of effect the call has.').optional(),
+    path: text.describe('Path in the workspace; globs allowed, e.g. contracts/**.').optional(),
+    command: text.describe('The shell command line; globs allowed.').optional(),
+    host: text.describe('host or host:port that is contacted; globs allowed.').optional(),
+  })
+  .refine((fields) => Object.keys(fields).length > 0, {
+    error: 'says nothing to match; to match every call write { tool: "*" }',
+  });
+
+const ruleBase = {
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, {
+      error: 'must be a name of letters, digits, "-" and "_", at most 64 long',
+    })
+    .describe('Name of the rule; decisions are recorded with it.'),
+  reason: text.describe('Why the rule is there; shown to the agent and to the person who is asked.'),
+};
+
+const oneVerdict = (rule: object): boolean => verdictNames.filter((name) => name in rule).length === 1;
+
+const rule = z
+  .strictObject({ ...ruleBase, allow: match.optional(), ask: match.optional(), deny: match.optional() })
+  .refine(oneVerdict, { error: 'must have exactly one of allow, ask and deny' });
+
+const narrowingRule = z
+  .strictObject({ ...ruleBase, ask: match.optional(), deny: match.optional() })
+  .refine(oneVerdict, { error: 'must have exactly one of ask and deny' });
+
+const provider = z
+  .strictObject({
+    type: z.enum(['openai-compatible', 'demo']).describe('How the provider is spoken to.'),
+    baseUrl: z
+      .string()
+      .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, {
+        error: 'must be an http or https URL without user name, query and fragment',
+      })
+      .describe('Where its API is, e.g. http://127.0.0.1:11434/v1.')
+      .optional(),
+    apiKey: z
+      .string()
+      .regex(/^env:[A-Za-z_][A-Za-z0-9_]*$/, {
+        error: 'must name where the key is, e.g. env:OPENAI_API_KEY; the key itself never stands in a file',
+      })
+      .describe('A reference such as env:LOCAL_KEY, never the key itself.')
+      .optional(),
+  })
+  .refine((given) => given.type === 'demo' || given.baseUrl !== undefined, {
+    error: 'needs a baseUrl',
+    path: ['baseUrl'],
+  });
+
+const modelRef = z.string().regex(MODEL_REF, { error: 'must be provider/model, e.g. local/qwen3' });
+const tier = z.array(modelRef).min(1).max(20);
+
+/** A whole number within bounds. */
+const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
+
+/** Keys that DESIGN names for later. They are accepted with a warning, so that a file can be written ahead. */
+export const SETTINGS_LATER = [
+  'bindings',
+  'budget',
+  'budgets',
+  'calendar',
+  'channels',
+  'escalation',
+  'mail',
+  'mcp',
+  'memory',
+  'owners',
+  'queues',
+  'schedules',
+  'secrets',
+  'skills',
+  'store',
+  'triggers',
+] as const;
+export const AGENT_LATER = ['budget', 'escalation', 'schedules', 'skills', 'triggers'] as const;
+export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory', 'task'] as const;
+
+const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
+  Object.fromEntries(
+    names.map((name) => [name, z.unknown().optional().describe('Known, but not built yet: it has no effect.')]),
+  ) as Record<Name, z.ZodOptional<z.ZodUnknown>>;
+
+export const settingsSchema = z.strictObject({
+  models: z
+    .strictObject({
+      providers: z
+        .record(
+          z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/, {
+            error: 'a provider is named with letters, digits, "-" and "_", beginning with a letter',
+          }),
+          provider,
+        )
+        .describe('Where models are had, by a name of your choice.')
+        .optional(),
+      light: tier.describe('Models for small work, in order of preference: provider/model.').optional(),
+      standard: tier.describe('Models for everyday work, in order of preference.').optional(),
+      strong: tier.describe('Models for hard work, in order of preference.').optional(),
+    })
+    .describe('Without models the built-in demo model answers.')
+    .optional(),
+  concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
+  maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),
+  limits: z
+    .strictObject({
+      steps: whole(1, 10_000).describe('Model calls in one run; 50 unless given.').optional(),
+      runMs: whole(1000, 7 * 86_400_000)
+        .describe('Milliseconds of one run, waiting for a person not counted; 30 minutes unless given.')
+        .optional(),
+      toolOutput: whole(1000, 1_000_000)
+        .describe('Characters of one tool result the model sees; 16000 unless given.')
+        .optional(),
+      shellMs: whole(100, 7 * 86_400_000)
+        .describe('Milliseconds of one shell command; 120000 unless given.')
+        .optional(),
+      shellMemory: whole(16 * 1024 ** 2, 1024 ** 4)
+        .describe('Bytes of memory of one shell command; 2 GiB unless given.')
+        .optional(),
+      shellProcesses: whole(1, 32_768).describe('Processes of one shell command; 256 unless given.').optional(),
+    })
+    .optional(),
+  policy: z
+    .strictObject({ rules: z.array(rule).max(1000).describe('deny beats ask beats allow.').optional() })
+    .describe('What agents may do; the built-in defaults apply where no rule matches.')
+    .optional(),
+  ...later(SETTINGS_LATER),
+});
+
+export const agentSchema = z.strictObject({
+  description: z.string().max(2000).describe('What the agent is for, in a sentence or two.').optional(),
+  model: z
+    .string()
+    .regex(/^(light|standard|strong|[A-Za-z][A-Za-z0-9_-]*\/\S+)$/, {
+      error: 'must be light, standard, strong or provider/model',
+    })
+    .describe('A tier (light, standard, strong) or provider/model; standard unless given.')
+    .optional(),
+  tools: z.array(z.string().min(1).max(64)).max(100).describe('Tools the agent may use; others are denied.').optional(),
+  rules: z.array(narrowingRule).max(1000).describe('May only narrow the rules of ruche.yaml.').optional(),
+  network: z
+    .array(
+      z.string().refine((host) => parseHostPattern(host) !== null, { error: 'must be host or host:port, not a URL' }),
+    )
+    .max(1000)
+    .describe('The only hosts the agent may reach, as host or host:port.')
+    .optional(),
+  ...later(AGENT_LATER),
+});
+
+/** JSON Schemas for editors, by file name. */
+export function editorSchemas(): Record<string, unknown> {
+  const make = (schema: z.ZodType, title: string): unknown => ({
+    ...z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }),
+    title,
+  });
+  return {
+    'ruche.schema.json': make(settingsSchema, 'ruche.yaml'),
+    'agent.schema.json': make(agentSchema, 'Front matter of an AGENT.md'),
+  };
+}

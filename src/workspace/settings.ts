@@ -1,0 +1,149 @@
+import type { Problem, ProviderSettings, Settings } from '../core/agent.ts';
+import type { Rule, RuleMatch } from '../core/policy.ts';
+import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
+import { listed, didYouMean, validate } from './validate.ts';
+import { decodeText, parseYaml, problem } from './yaml-source.ts';
+import type { Path, YamlSource } from './yaml-source.ts';
+
+/** The provider that is always there. */
+const DEMO: ProviderSettings = { name: 'demo', type: 'demo', baseUrl: null, apiKey: null };
+const DEMO_MODEL = 'demo/demo';
+
+export const DEFAULT_LIMITS: Settings['limits'] = {
+  steps: 50,
+  runMs: 30 * 60_000,
+  toolOutput: 16_000,
+  shellMs: 120_000,
+  shellMemory: 2 * 1024 ** 3,
+  shellProcesses: 256,
+};
+
+/** What the files may name, and what the gate says of a rule. */
+export interface Known {
+  /** Providers beside those of `ruche.yaml`: ones that the environment configures. */
+  providers: readonly string[];
+  tools: readonly string[];
+  /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
+  ruleProblem(rule: Rule): string | null;
+}
+
+export const DEFAULT_TOOLS = ['read', 'write', 'edit', 'list', 'search', 'shell', 'fetch', 'ask'] as const;
+const KNOWN: Known = { providers: [], tools: DEFAULT_TOOLS, ruleProblem: () => null };
+
+interface RuleSource {
+  id: string;
+  reason: string;
+  allow?: RuleMatch;
+  ask?: RuleMatch;
+  deny?: RuleMatch;
+}
+
+export function toRule(source: RuleSource): Rule {
+  const { id, reason } = source;
+  if (source.allow) return { id, verdict: 'allow', match: source.allow, reason };
+  if (source.ask) return { id, verdict: 'ask', match: source.ask, reason };
+  return { id, verdict: 'deny', match: source.deny ?? {}, reason };
+}
+
+/** What is wrong with rules beyond their shape: a name used twice (decisions are recorded by it), a pattern that cannot match. */
+export function checkRules(
+  rules: readonly RuleSource[],
+  source: YamlSource,
+  file: string,
+  at: string[],
+  known: Known,
+): Problem[] {
+  const seen = new Set<string>();
+  return rules.flatMap((rule, index) => {
+    const found: Problem[] = [];
+    const add = (path: Path, said: string, severity?: 'warning'): void => {
+      found.push(problem(file, source.lineOf(path), path.join('.'), said, severity));
+    };
+    if (seen.has(rule.id)) add([...at, index, 'id'], `"${rule.id}" names an earlier rule already`);
+    seen.add(rule.id);
+    const { verdict, match } = toRule(rule);
+    const wrong = known.ruleProblem(toRule(rule));
+    if (wrong !== null) add([...at, index, verdict], `cannot match: ${wrong}`);
+    const { tool } = match;
+    if (tool !== undefined && !/[*?]/.test(tool) && !known.tools.includes(tool))
+      add(
+        [...at, index, verdict, 'tool'],
+        `matches nothing: there is no tool "${tool}".${didYouMean(tool, known.tools)}`,
+        'warning',
+      );
+    return found;
+  });
+}
+
+/** Warnings for keys that have no effect yet. */
+export function laterKeys(source: YamlSource, file: string, names: readonly string[]): Problem[] {
+  const given = Object.keys(source.value ?? {});
+  return names
+    .filter((name) => given.includes(name))
+    .map((name) =>
+      problem(file, source.lineOf([name]), name, 'is known, but not built yet: it has no effect', 'warning'),
+    );
+}
+
+/** An unset tier takes what the nearest set one has; with nothing set, the demo model. */
+function tiersOf(models: { light?: string[]; standard?: string[]; strong?: string[] }): Settings['tiers'] {
+  const { light, standard, strong } = models;
+  const nothing = [DEMO_MODEL];
+  return {
+    light: light ?? standard ?? strong ?? nothing,
+    standard: standard ?? strong ?? light ?? nothing,
+    strong: strong ?? standard ?? light ?? nothing,
+  };
+}
+
+/**
+ * Reads `ruche.yaml`. `settings` is null if there is an error; every problem names file, line and key. An empty file
+ * means the defaults.
+ */
+export function parseSettings(
+  input: string | Uint8Array,
+  file: string,
+  options: Partial<Known> = {},
+): { settings: Settings | null; problems: Problem[] } {
+  const known = { ...KNOWN, ...options };
+  const decoded = decodeText(input, file);
+  if (!decoded.ok) return { settings: null, problems: [decoded.problem] };
+  const source = parseYaml(decoded.text, file);
+  if (source.problems.length > 0) return { settings: null, problems: source.problems };
+  const { value, problems } = validate(settingsSchema, source, file);
+  const warnings = laterKeys(source, file, SETTINGS_LATER);
+  if (!value) return { settings: null, problems: [...problems, ...warnings] };
+
+  const providers = Object.entries(value.models?.providers ?? {}).map(([name, given]): ProviderSettings => ({
+    name,
+    type: given.type,
+    baseUrl: given.baseUrl ?? null,
+    apiKey: given.apiKey ?? null,
+  }));
+  if (!providers.some((provider) => provider.name === DEMO.name)) providers.push(DEMO);
+  const named = new Set([...providers.map((provider) => provider.name), ...known.providers]);
+  const tiers = { light: value.models?.light, standard: value.models?.standard, strong: value.models?.strong };
+  for (const [tier, refs] of Object.entries(tiers))
+    for (const [index, ref] of (refs ?? []).entries()) {
+      const name = ref.slice(0, ref.indexOf('/'));
+      if (named.has(name)) continue;
+      const path = ['models', tier, index];
+      const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
+      problems.push(problem(file, source.lineOf(path), path.join('.'), said));
+    }
+  const rules = value.policy?.rules ?? [];
+  for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
+    (found.severity === 'warning' ? warnings : problems).push(found);
+  if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
+  return {
+    settings: {
+      providers,
+      tiers: tiersOf(tiers),
+      rules: rules.map(toRule),
+      concurrency: value.concurrency ?? 50,
+      limits: { ...DEFAULT_LIMITS, ...value.limits },
+      maxAttempts: value.maxAttempts ?? 3,
+    },
+    problems: warnings,
+  };
+}
