@@ -1,0 +1,82 @@
+import type { Json } from '../core/json.ts';
+
+/** A tool call the demo model wants made. */
+export interface ToolUse {
+  tool: string;
+  args: { [name: string]: Json };
+}
+
+/** What came of it. */
+export interface Outcome {
+  text: string;
+  isError: boolean;
+}
+
+/** One thing to do: it yields calls, is resumed with their outcomes, and returns what to tell the person. */
+export interface Step {
+  /** What was asked, for the person. */
+  label: string;
+  run(): Generator<ToolUse, string, Outcome>;
+  /** The file it changes, and whether it may simply be done again when someone else has changed it too. */
+  changes?: { path: string; again: boolean };
+}
+
+const told = (label: string, { text, isError }: Outcome): string => {
+  const head = isError ? `${label} was not done` : label;
+  if (text.trim() === '') return isError ? `${head}.` : `${head}: done.`;
+  return text.includes('\n') ? `${head}:\n${text}` : `${head}: ${text}`;
+};
+
+/** A step of a single call. */
+export const oneCall = (label: string, use: ToolUse): Step => ({
+  label,
+  *run() {
+    return told(label, yield use);
+  },
+});
+
+/** A step that calls nothing. */
+export const saying = (label: string, text: string): Step => ({
+  label,
+  // oxlint-disable-next-line require-yield -- some sentences need no tool
+  *run() {
+    return text;
+  },
+});
+
+export const writing = (path: string, content: string): Step => ({
+  ...oneCall(`write ${path}`, { tool: 'write', args: { path, content } }),
+  changes: { path, again: false },
+});
+
+export const editing = (path: string, old: string, text: string): Step => ({
+  ...oneCall(`edit ${path}`, { tool: 'edit', args: { path, old, new: text } }),
+  changes: { path, again: true },
+});
+
+const MISSING = /no such file|not found|does not exist|there is no|no file/i;
+/** Longer results may have been shortened on their way here: only the end of the file is taken from them. */
+const WHOLE = 4_000;
+const ENDS = [400, 2_000];
+
+/** Reads, then writes the old text with the new one behind it; of a long file only the end is replaced. */
+export function appending(path: string, text: string): Step {
+  const label = `append ${path}`;
+  return {
+    label,
+    changes: { path, again: true },
+    *run(): Generator<ToolUse, string, Outcome> {
+      const before = yield { tool: 'read', args: { path } };
+      if (before.isError && !MISSING.test(before.text)) return told(label, before);
+      const old = before.isError ? '' : before.text;
+      if (old.length <= WHOLE) return told(label, yield { tool: 'write', args: { path, content: old + text } });
+      let outcome: Outcome = { text: 'the end of the file could not be found', isError: true };
+      for (const length of ENDS) {
+        const end = old.slice(-length);
+        outcome = yield { tool: 'edit', args: { path, old: end, new: end + text } };
+        if (!outcome.isError) break;
+      }
+      return told(label, outcome);
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { ModelErrorKind } from '../../src/core/model.ts';
+import { nextTry } from '../../src/models/call.ts';
+
+const error = (kind: ModelErrorKind, retryable = true, retryAfter: number | null = null) => ({
+  kind,
+  retryable,
+  retryAfter,
+});
+const one = ['a'];
+const two = ['a', 'b'];
+const half = (): number => 0.5;
+
+test('what another try cannot mend is given up at once', () => {
+  for (const kind of ['aborted', 'context', 'refused'] as const)
+    assert.equal(nextTry(error(kind, true), 1, two, 0, half), null);
+});
+
+test('what lasts goes to the next choice at once, and ends with the last', () => {
+  for (const kind of ['auth', 'invalid', 'rate', 'unavailable'] as const) {
+    assert.deepEqual(nextTry(error(kind, false), 1, two, 0, half), { wait: 0, index: 1 });
+    assert.equal(nextTry(error(kind, false), 1, two, 1, half), null);
+  }
+});
+
+test('what may pass is tried again, longer apart each time, then by the next choice', () => {
+  assert.deepEqual(nextTry(error('overloaded'), 1, two, 0, half), { wait: 750, index: 0 });
+  assert.deepEqual(nextTry(error('overloaded'), 2, two, 0, half), { wait: 0, index: 1 });
+  const waits = [1, 2, 3, 4].map((tries) => nextTry(error('network'), tries, one, 0, half)?.wait);
+  assert.deepEqual(waits, [750, 1_500, 3_000, 6_000]);
+  assert.equal(nextTry(error('network'), 5, one, 0, half), null);
+  assert.equal(nextTry(error('timeout'), 2, one, 0, half), null, 'a stall has cost minutes already');
+});
+
+test('the wait a provider asks for is kept, but not for ever', () => {
+  assert.deepEqual(nextTry(error('rate', true, 20_000), 1, two, 0, half), { wait: 20_750, index: 0 });
+  assert.deepEqual(nextTry(error('rate', true, 61_000), 1, two, 0, half), { wait: 0, index: 1 });
+  assert.deepEqual(nextTry(error('rate', true, 61_000), 1, one, 0, half), { wait: 61_750, index: 0 });
+  assert.deepEqual(nextTry(error('rate', true, 3_600_000), 1, one, 0, half), { wait: 300_000, index: 0 });
+});
+
+test('whatever happens, it ends: every choice is tried, none too often, no wait is unbounded', () => {
+  const kinds = fc.constantFrom<ModelErrorKind>(
+    'rate',
+    'overloaded',
+    'auth',
+    'network',
+    'timeout',
+    'invalid',
+    'unavailable',
+  );
+  const failure = fc.record({ kind: kinds, retryable: fc.boolean(), retryAfter: fc.option(fc.nat(10_000_000)) });
+  let ended = 0;
+  fc.assert(
+    fc.property(
+      fc.array(failure, { minLength: 40, maxLength: 40 }),
+      fc.integer({ min: 1, max: 4 }),
+      (failures, count) => {
+        const choices = Array.from({ length: count }, (_, n) => n);
+        let index = 0;
+        let tries = 1;
+        for (const each of failures) {
+          const next = nextTry(each, tries, choices, index, Math.random);
+          if (next === null) {
+            assert.equal(index, count - 1, 'only after the last choice');
+            ended += 1;
+            return;
+          }
+          assert.ok(next.wait >= 0 && next.wait <= 300_000);
+          assert.ok(next.index === index || next.index === index + 1);
+          tries = next.index === index ? tries + 1 : 1;
+          index = next.index;
+        }
+        assert.fail('it went on for ever');
+      },
+    ),
+    { numRuns: 500 },
+  );
+  assert.equal(ended, 500);
+});
