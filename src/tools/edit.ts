@@ -1,0 +1,82 @@
+import type { Parsed, Tool } from '../core/tool.ts';
+import { argsSchema, readArgs, type ArgsOf } from './args.ts';
+import { failed, readText, refusable, shownPath } from './text.ts';
+
+const ARGS = { path: 'text', old: 'text', new: 'text', all: ['flag?', 'Every occurrence'] } as const;
+export type EditInput = ArgsOf<typeof ARGS>;
+
+const MAX_PLACES = 10;
+
+function parse(args: unknown): Parsed<EditInput> {
+  const parsed = readArgs(ARGS, args);
+  if (!parsed.ok) return parsed;
+  const { old, new: text } = parsed.value;
+  if (old === '') return { ok: false, error: '"old" is empty; to make a file use write' };
+  if (old === text) return { ok: false, error: '"old" and "new" are equal' };
+  return parsed;
+}
+
+/** Where a text occurs, without overlaps. */
+function occurrences(text: string, part: string): number[] {
+  const places: number[] = [];
+  for (let at = text.indexOf(part); at !== -1; at = text.indexOf(part, at + part.length)) places.push(at);
+  return places;
+}
+
+/** Line numbers from 1, worked out in one pass. */
+function linesOf(text: string, places: readonly number[]): string {
+  let [line, at] = [1, 0];
+  const numbers = places.slice(0, MAX_PLACES).map((place) => {
+    for (; at < place; at += 1) if (text.charCodeAt(at) === 10) line += 1;
+    return line;
+  });
+  const more = places.length > MAX_PLACES ? ` and ${places.length - MAX_PLACES} more` : '';
+  return `${numbers.length === 1 ? 'line' : 'lines'} ${numbers.join(', ')}${more}`;
+}
+
+/** The usual reasons for a text that is not found, so that the model need not guess. */
+function missingHint(text: string, old: string): string {
+  if (text.includes('\r\n') && occurrences(text.replaceAll('\r\n', '\n'), old).length > 0)
+    return ' The file ends its lines with \\r\\n.';
+  const squeeze = (part: string): string => part.replaceAll(/\s+/g, ' ').trim();
+  if (squeeze(text).includes(squeeze(old))) return ' It is there with other white space.';
+  return text.normalize('NFC').includes(old.normalize('NFC')) ? ' It is there in another Unicode form.' : '';
+}
+
+/** Replaces an exact text in a file the run has seen as it is now. */
+export const editTool: Tool<EditInput> = {
+  name: 'edit',
+  description: 'Replace an exact text, which must occur once, in a file you have read.',
+  effect: 'write',
+  // After a crash the overlay is what the receipts say: an edit without one has left no trace, and can be made again.
+  idempotent: true,
+  schema: argsSchema(ARGS),
+  parse,
+  facts: ({ path }) => ({ paths: [path] }),
+  run: ({ path: raw, old, new: replacement, all }, { files, seen }) =>
+    refusable(async () => {
+      const file = await readText(files, raw);
+      if (!file.ok) return failed(`${file.why} Nothing was changed.`);
+      const { path, entry, text } = file;
+      const name = shownPath(path);
+      const known = seen.get(path);
+      if (known === undefined) return failed(`You have not read ${name} yet: read it first. Nothing was changed.`);
+      if (known !== entry.oid)
+        return failed(`${name} has changed since you read it: read it again, then edit. Nothing was changed.`);
+      const places = occurrences(text, old);
+      if (places.length === 0)
+        return failed(`"old" does not occur in ${name}.${missingHint(text, old)} Nothing was changed.`);
+      if (places.length > 1 && !all)
+        return failed(
+          `"old" occurs ${places.length} times in ${name} (${linesOf(text, places)}): give more of the text around it, or set "all". Nothing was changed.`,
+        );
+      const change = await files.write(path, new TextEncoder().encode(text.split(old).join(replacement)));
+      return {
+        ok: true,
+        text: `Changed ${name}, ${linesOf(text, places)}.`,
+        labels: [],
+        changes: [change],
+        ...(change.oid === null ? {} : { seen: { [path]: change.oid } }),
+      };
+    }),
+};

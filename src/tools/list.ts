@@ -1,0 +1,60 @@
+import { workspacePath } from '../core/paths.ts';
+import type { FileEntry } from '../core/files.ts';
+import type { Tool } from '../core/tool.ts';
+import { argsSchema, readArgs, type ArgsOf } from './args.ts';
+import { absent, failed, refusable, shownPath, shownSize } from './text.ts';
+
+const ARGS = { path: 'text?' } as const;
+export type ListInput = ArgsOf<typeof ARGS>;
+
+const MAX_ENTRIES = 300;
+
+const shownFile = ({ size, mode }: FileEntry, name: string): string =>
+  `${shownPath(name)}  ${mode === '120000' ? 'symbolic link' : shownSize(size)}`;
+
+/** One level: folders with the number of files below them, then files with their sizes. */
+function overview(entries: readonly FileEntry[], prefix: string): string[] {
+  const folders = new Map<string, number>();
+  const own: string[] = [];
+  for (const entry of entries) {
+    const name = entry.path.slice(prefix.length);
+    const slash = name.indexOf('/');
+    if (slash === -1) own.push(shownFile(entry, name));
+    else folders.set(name.slice(0, slash), (folders.get(name.slice(0, slash)) ?? 0) + 1);
+  }
+  const counted = [...folders].map(
+    ([name, count]) => `${shownPath(`${name}/`)}  ${count} ${count === 1 ? 'file' : 'files'}`,
+  );
+  return [...counted, ...own];
+}
+
+/** Shows what is in a folder. */
+export const listTool: Tool<ListInput> = {
+  name: 'list',
+  description: 'List a folder.',
+  effect: 'read',
+  readsTree: true,
+  idempotent: true,
+  schema: argsSchema(ARGS),
+  parse: (args) => readArgs(ARGS, args),
+  facts: ({ path }) => ({ paths: [path ?? '.'] }),
+  run: ({ path: raw }, { files, mayRead }) =>
+    refusable(async () => {
+      const checked = workspacePath(raw ?? '.');
+      if (!checked.ok) return failed(`${shownPath(raw ?? '.')}: ${checked.reason}.`);
+      const { path } = checked;
+      const entries = (await files.list(path)).filter((entry) => mayRead(entry.path));
+      if (entries.length === 0) {
+        const file = path === '' ? null : await files.stat(path);
+        if (file !== null) return { ok: true, text: shownFile(file, path), labels: [], changes: [] };
+        return path === ''
+          ? { ok: true, text: '[The workspace is empty.]', labels: [], changes: [] }
+          : failed(await absent(files, path));
+      }
+      const lines = overview(entries, path === '' ? '' : `${path}/`);
+      const shown = lines.slice(0, MAX_ENTRIES);
+      if (lines.length > shown.length)
+        shown.push(`[${lines.length - shown.length} more: use search, or list a folder below]`);
+      return { ok: true, text: shown.join('\n'), labels: [], changes: [] };
+    }),
+};

@@ -1,0 +1,52 @@
+import type { Tool } from '../core/tool.ts';
+import { argsSchema, readArgs, type ArgsOf } from './args.ts';
+import { failed, readText, refusable } from './text.ts';
+
+const ARGS = { path: 'text', offset: ['count?', 'First line'], limit: ['count?', 'Lines'] } as const;
+export type ReadInput = ArgsOf<typeof ARGS>;
+
+const DEFAULT_LINES = 2000;
+/** Characters of one answer. */
+const MAX_CHARS = 100_000;
+
+/** Some lines of a text, with how to read on if there are more. A short text comes back exactly as it is. */
+function excerpt(text: string, offset: number, limit: number): string {
+  const lines = text.split('\n');
+  // The end of the last line is not a line of its own.
+  const count = text.endsWith('\n') ? lines.length - 1 : lines.length;
+  if (offset === 1 && count <= limit && text.length <= MAX_CHARS) return text;
+  if (offset > count) return `[There are only ${count} lines.]`;
+  const shown: string[] = [];
+  let chars = 0;
+  for (const line of lines.slice(offset - 1, Math.min(count, offset - 1 + limit))) {
+    if (chars + line.length > MAX_CHARS && shown.length > 0) break;
+    shown.push(
+      line.length > MAX_CHARS
+        ? `${line.slice(0, MAX_CHARS)} [${line.length - MAX_CHARS} more characters in this line]`
+        : line,
+    );
+    chars += line.length + 1;
+  }
+  const last = offset - 1 + shown.length;
+  const more = last < count ? `; go on with offset ${last + 1}` : '';
+  return `[Lines ${offset} to ${last} of ${count}${more}]\n${shown.join('\n')}`;
+}
+
+/** Shows a text file, or some lines of it. */
+export const readTool: Tool<ReadInput> = {
+  name: 'read',
+  description: 'Read a text file.',
+  effect: 'read',
+  idempotent: true,
+  schema: argsSchema(ARGS),
+  parse: (args) => readArgs(ARGS, args),
+  facts: ({ path }) => ({ paths: [path] }),
+  run: ({ path: raw, offset, limit }, { files }) =>
+    refusable(async () => {
+      const file = await readText(files, raw);
+      if (!file.ok) return failed(file.why);
+      const { path, entry, text } = file;
+      const shown = text === '' ? '[The file is empty.]' : excerpt(text, offset ?? 1, limit ?? DEFAULT_LINES);
+      return { ok: true, text: shown, labels: [], changes: [], seen: { [path]: entry.oid } };
+    }),
+};

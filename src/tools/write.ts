@@ -1,0 +1,42 @@
+import { workspacePath } from '../core/paths.ts';
+import type { Tool } from '../core/tool.ts';
+import { argsSchema, readArgs, type ArgsOf } from './args.ts';
+import { aboutLink, failed, refusable, shownPath, shownSize } from './text.ts';
+
+const ARGS = { path: 'text', content: 'text' } as const;
+export type WriteInput = ArgsOf<typeof ARGS>;
+
+/** Creates a file or replaces it as a whole. The content is stored exactly as given. */
+export const writeTool: Tool<WriteInput> = {
+  name: 'write',
+  description: 'Create or replace a file.',
+  effect: 'write',
+  // After a crash the overlay is what the receipts say, so a write without one simply happens again.
+  idempotent: true,
+  schema: argsSchema(ARGS),
+  parse: (args) => readArgs(ARGS, args),
+  facts: ({ path }) => ({ paths: [path] }),
+  run: ({ path: raw, content }, { files, seen }) =>
+    refusable(async () => {
+      const checked = workspacePath(raw);
+      if (!checked.ok) return failed(`${shownPath(raw)}: ${checked.reason}.`);
+      const { path } = checked;
+      if (path === '' || raw.endsWith('/')) return failed(`${shownPath(raw)} names a folder; a file needs a name.`);
+      const old = await files.stat(path);
+      if (old?.mode === '120000') return failed(`${await aboutLink(files, path)} Nothing was written.`);
+      const known = seen.get(path);
+      if (known !== undefined && known !== (old?.oid ?? null))
+        return failed(
+          `${shownPath(path)} has changed since you read it: read it again, then write. Nothing was written.`,
+        );
+      const bytes = new TextEncoder().encode(content);
+      const change = await files.write(path, bytes);
+      return {
+        ok: true,
+        text: `${old === null ? 'Created' : 'Replaced'} ${shownPath(path)} (${shownSize(bytes.length)}).`,
+        labels: [],
+        changes: [change],
+        ...(change.oid === null ? {} : { seen: { [path]: change.oid } }),
+      };
+    }),
+};
