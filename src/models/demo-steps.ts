@@ -49,15 +49,27 @@ export const writing = (path: string, content: string): Step => ({
   changes: { path, again: false },
 });
 
-export const editing = (path: string, old: string, text: string): Step => ({
-  ...oneCall(`edit ${path}`, { tool: 'edit', args: { path, old, new: text } }),
-  changes: { path, again: true },
-});
+/** Reads first: a file the run has not seen is not edited. */
+export function editing(path: string, old: string, text: string): Step {
+  const label = `edit ${path}`;
+  return {
+    label,
+    changes: { path, again: true },
+    *run(): Generator<ToolUse, string, Outcome> {
+      const before = yield { tool: 'read', args: { path } };
+      if (before.isError) return told(label, before);
+      return told(label, yield { tool: 'edit', args: { path, old, new: text } });
+    },
+  };
+}
 
-const MISSING = /no such file|not found|does not exist|there is no|no file/i;
+const MISSING = /no such file|not found|does not exist|there is no file/i;
+const EMPTY = '[The file is empty.]';
 /** Longer results may have been shortened on their way here: only the end of the file is taken from them. */
 const WHOLE = 4_000;
 const ENDS = [400, 2_000];
+/** What shows a file's beginning only. */
+const EXCERPT = /^\[Lines \d+ to \d+ of \d+/;
 
 /** Reads, then writes the old text with the new one behind it; of a long file only the end is replaced. */
 export function appending(path: string, text: string): Step {
@@ -68,9 +80,10 @@ export function appending(path: string, text: string): Step {
     *run(): Generator<ToolUse, string, Outcome> {
       const before = yield { tool: 'read', args: { path } };
       if (before.isError && !MISSING.test(before.text)) return told(label, before);
-      const old = before.isError ? '' : before.text;
+      const old = before.isError || before.text === EMPTY ? '' : before.text;
       if (old.length <= WHOLE) return told(label, yield { tool: 'write', args: { path, content: old + text } });
-      let outcome: Outcome = { text: 'the end of the file could not be found', isError: true };
+      if (EXCERPT.test(old)) return told(label, { text: 'the file is too long for the demo model', isError: true });
+      let outcome: Outcome = { text: 'the end of the file was not found', isError: true };
       for (const length of ENDS) {
         const end = old.slice(-length);
         outcome = yield { tool: 'edit', args: { path, old: end, new: end + text } };

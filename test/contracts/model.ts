@@ -121,7 +121,7 @@ export function modelContract(name: string, open: () => Promise<ModelHarness>): 
     const events = await collect(port.stream(request, NEVER));
     const calls = callsOf(events);
     assert.deepEqual(
-      calls.map((call) => JSON.parse(call.args)),
+      calls.map((call): unknown => JSON.parse(call.args)),
       [{ path: 'a.md' }, { path: 'b.md' }],
     );
     assert.equal(new Set(calls.map((call) => call.id)).size, 2);

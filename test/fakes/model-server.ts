@@ -47,7 +47,8 @@ export async function modelServer(): Promise<ModelServer> {
       if (!response.writableEnded) hungUp.resolve();
     });
     void text(request).then((body) => {
-      const raw: RawRequest = { path: request.url ?? '', headers: request.headers, body: JSON.parse(body || '{}') };
+      const parsed = JSON.parse(body || '{}') as RawRequest['body'];
+      const raw: RawRequest = { path: request.url ?? '', headers: request.headers, body: parsed };
       requests.push(raw);
       const answer = answers.shift() ?? { status: 500, pieces: ['no answer was scripted'] };
       return send(response, typeof answer === 'function' ? answer(raw) : answer);

@@ -59,7 +59,9 @@ class Desk {
     const text = this.files.get(path);
     switch (tool) {
       case 'read':
-        return text ?? { error: `There is no file ${path}.` };
+        if (text === undefined) return { error: `There is no file ${path}.` };
+        if (text.length > 100_000) return `[Lines 1 to 2000 of 3000; go on with offset 2001]\n${text.slice(0, 50_000)}`;
+        return text === '' ? '[The file is empty.]' : text;
       case 'write':
         this.files.set(path, content);
         return `Wrote ${path}.`;
@@ -131,7 +133,8 @@ test('every sentence calls its tool, and the answer holds the result', async () 
     assert.match(await desk.say(sentence), answer);
     assert.deepEqual(desk.used.at(-1), [tool, args], sentence);
   }
-  assert.equal(desk.used.length, sentences.length);
+  // An edit reads first.
+  assert.equal(desk.used.length, sentences.length + 1);
   assert.equal(desk.files.get('a b.md'), 'contents of b: c');
 });
 
@@ -195,6 +198,12 @@ test('append adds to what is there, makes what is not, and replaces only the end
   await desk.say('append long.md: !');
   assert.equal(desk.files.get('long.md'), `${long}!`);
   assert.equal(desk.used.at(-1)?.[0], 'edit');
+  desk.files.set('huge.md', 'x'.repeat(200_000));
+  assert.match(await desk.say('append huge.md: !'), /append huge\.md was not done: the file is too long/);
+  assert.equal(desk.files.get('huge.md')?.length, 200_000);
+  desk.files.set('empty.md', '');
+  await desk.say('append empty.md: x');
+  assert.equal(desk.files.get('empty.md'), 'x');
   await desk.say('append twice.md: x, then append twice.md: x');
   assert.equal(desk.files.get('twice.md'), 'xx');
 });

@@ -443,9 +443,9 @@ test('silence is a timeout, and keeps what had come', async () => {
 
 test('slow bytes are no silence', async () => {
   const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 40));
-  const bytes = [...chunk({ content: 'Hello' }, 'stop')];
+  const bytes = chunk({ content: 'Hello' }, 'stop');
   const third = Math.ceil(bytes.length / 3);
-  const piece = (n: number): string => bytes.slice(n * third, (n + 1) * third).join('');
+  const piece = (n: number): string => bytes.slice(n * third, (n + 1) * third);
   const gate = pause();
   server.next({ pieces: [piece(0), gate, piece(1), gate.then(pause), piece(2), DONE] });
   const events = await collect(model({ idleMs: 400 }).stream(ask('hi'), NEVER));
