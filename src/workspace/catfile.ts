@@ -96,95 +96,104 @@ export interface CatFileOptions {
 
 /** Starts the process with the first request, and again when it dies; a request is tried twice at most. */
 export function openCatFile(options: CatFileOptions): CatFile {
-  const maxPending = options.maxPending ?? 10_000;
-  const timeoutMs = options.timeoutMs ?? 60_000;
-  let child: ChildProcessWithoutNullStreams | null = null;
-  let replies = new Replies();
-  let pending: Request[] = [];
-  let timer: NodeJS.Timeout | null = null;
-  let closed = false;
+  return new Batch(options);
+}
 
-  const watch = (): void => {
-    if (timer) clearTimeout(timer);
-    timer = null;
-    // While something is awaited the process keeps the event loop alive; idle it does not.
-    for (const part of [child, child?.stdout, child?.stdin, child?.stderr] as ({
-      ref?(): void;
-      unref?(): void;
-    } | null)[])
-      if (pending.length > 0) part?.ref?.();
-      else part?.unref?.();
-    if (pending.length > 0) timer = setTimeout(() => child && endProcess(child), timeoutMs);
-  };
+class Batch implements CatFile {
+  readonly #options: CatFileOptions;
+  #child: ChildProcessWithoutNullStreams | null = null;
+  #pending: Request[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #closed = false;
 
-  const died = (dead: ChildProcessWithoutNullStreams, why: string): void => {
-    if (child !== dead) return;
-    child = null;
-    const waiting = pending;
-    pending = [];
-    watch();
-    for (const request of waiting) {
-      if (request.retried || closed) request.reject(new GitError('exit', `git cat-file ended: ${why}`, null, why));
-      else send({ ...request, retried: true });
-    }
-  };
+  constructor(options: CatFileOptions) {
+    this.#options = options;
+  }
 
-  const start = (): ChildProcessWithoutNullStreams => {
-    const born = spawn(options.argv[0] ?? 'git', options.argv.slice(1), {
-      cwd: options.cwd,
-      env: options.env,
-      stdio: 'pipe',
-      detached: true,
-    });
-    let stderr = '';
-    replies = new Replies();
-    const mine = replies;
-    born.stderr.on('data', (chunk: Buffer) => {
-      stderr = (stderr + chunk.toString('utf8')).slice(-2000);
-    });
-    born.stdin.on('error', () => undefined);
-    born.on('error', (error) => died(born, error.message));
-    born.on('close', () => died(born, stderr.trim()));
-    born.stdout.on('data', (chunk: Buffer) => {
-      mine.push(chunk);
-      for (let first = pending[0]; first && child === born; first = pending[0]) {
-        const reply = mine.next(first.kind);
-        if (reply === undefined) break;
-        pending.shift();
-        first.resolve(reply);
-      }
-      watch();
-    });
-    return born;
-  };
+  info(name: string): Promise<ObjectInfo | null> {
+    return this.#ask('info', name);
+  }
 
-  const send = (request: Request): void => {
-    child ??= start();
-    pending.push(request);
-    child.stdin.write(`${request.kind} ${request.name}\n`);
-    if (pending.length === 1) watch();
-  };
+  contents(name: string): Promise<GitObject | null> {
+    return this.#ask('contents', name);
+  }
 
-  const ask = (kind: Request['kind'], name: string): Promise<(ObjectInfo & { bytes: Buffer }) | null> =>
-    new Promise((resolve, reject) => {
-      if (closed) reject(new GitError('aborted', 'the repository is closed', null, ''));
+  close(): void {
+    this.#closed = true;
+    const last = this.#child;
+    if (!last) return;
+    this.#died(last, 'closed');
+    last.stdin.end();
+    endProcess(last);
+  }
+
+  #ask(kind: Request['kind'], name: string): Promise<(ObjectInfo & { bytes: Buffer }) | null> {
+    const { maxPending = 10_000 } = this.#options;
+    return new Promise((resolve, reject) => {
+      if (this.#closed) reject(new GitError('aborted', 'the repository is closed', null, ''));
       else if (name === '' || /[\n\0]/.test(name))
         reject(new Error('an object name may not be empty or hold a newline'));
-      else if (pending.length >= maxPending)
+      else if (this.#pending.length >= maxPending)
         reject(new GitError('output', `more than ${maxPending} reads wait for git cat-file`, null, ''));
-      else send({ kind, name, retried: false, resolve, reject });
+      else this.#send({ kind, name, retried: false, resolve, reject });
     });
+  }
 
-  return {
-    info: (name) => ask('info', name),
-    contents: (name) => ask('contents', name),
-    close() {
-      closed = true;
-      if (timer) clearTimeout(timer);
-      const last = child;
-      if (last) died(last, 'closed');
-      last?.stdin.end();
-      if (last) endProcess(last);
-    },
-  };
+  #send(request: Request): void {
+    this.#child ??= this.#start();
+    this.#pending.push(request);
+    this.#child.stdin.write(`${request.kind} ${request.name}\n`);
+    if (this.#pending.length === 1) this.#watch();
+  }
+
+  /** While something is awaited the process keeps the event loop alive; idle it does not. */
+  #watch(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    const child = this.#child;
+    if (!child) return;
+    const busy = this.#pending.length > 0;
+    for (const part of [child, child.stdout, child.stdin, child.stderr] as { ref?(): void; unref?(): void }[])
+      if (busy) part.ref?.();
+      else part.unref?.();
+    if (busy) this.#timer = setTimeout(() => endProcess(child), this.#options.timeoutMs ?? 60_000);
+  }
+
+  #died(dead: ChildProcessWithoutNullStreams, why: string): void {
+    if (this.#child !== dead) return;
+    const waiting = this.#pending;
+    this.#pending = [];
+    this.#watch();
+    this.#child = null;
+    for (const request of waiting) {
+      if (request.retried || this.#closed)
+        request.reject(new GitError('exit', `git cat-file ended: ${why}`, null, why));
+      else this.#send({ ...request, retried: true });
+    }
+  }
+
+  #start(): ChildProcessWithoutNullStreams {
+    const { argv, env, cwd } = this.#options;
+    const child = spawn(argv[0] ?? 'git', argv.slice(1), { cwd, env, stdio: 'pipe', detached: true });
+    const replies = new Replies();
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr = (stderr + chunk.toString('utf8')).slice(-2000);
+    });
+    // A write to a process that died is seen as its end.
+    child.stdin.on('error', () => undefined);
+    child.on('error', (error) => this.#died(child, error.message));
+    child.on('close', () => this.#died(child, stderr.trim()));
+    child.stdout.on('data', (chunk: Buffer) => {
+      replies.push(chunk);
+      for (let first = this.#pending[0]; first && this.#child === child; first = this.#pending[0]) {
+        const reply = replies.next(first.kind);
+        if (reply === undefined) break;
+        this.#pending.shift();
+        first.resolve(reply);
+      }
+      this.#watch();
+    });
+    return child;
+  }
 }

@@ -56,6 +56,9 @@ export function gitEnv(env: Env, more: Record<string, string> = {}): Record<stri
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_ATTR_NOSYSTEM: '1',
+    // For reflogs: without it Git asks the network for this host's name.
+    GIT_COMMITTER_NAME: 'ruche',
+    GIT_COMMITTER_EMAIL: 'ruche@ruche.invalid',
     GIT_TERMINAL_PROMPT: '0',
     GIT_ASKPASS: 'false',
     GIT_EDITOR: 'false',
@@ -127,9 +130,10 @@ export async function openGit(options: GitOptions): Promise<Git> {
     GIT_DIR: neutral.dir,
     GIT_OBJECT_DIRECTORY: neutral.objects,
     GIT_INDEX_FILE: neutral.index,
+    GIT_LITERAL_PATHSPECS: '1',
     ...(workTree === null ? {} : { GIT_WORK_TREE: workTree }),
   });
-  const argv = ['git', '--literal-pathspecs', '--no-pager'];
+  const argv = ['git', '--no-pager'];
   const limited = limiter(options.maxProcesses ?? 6);
   const catFile = openCatFile({ argv: [...argv, 'cat-file', '--batch-command'], env: base, cwd });
 

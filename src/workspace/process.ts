@@ -11,6 +11,8 @@ export interface RunOptions {
   accept?: readonly number[];
   /** Bytes of stdout after which the command is ended with an error. */
   maxOutput?: number;
+  /** `cut`: what came before the bound is the result, and not an error. */
+  overflow?: 'cut';
   /** Milliseconds. */
   timeoutMs?: number;
   signal?: AbortSignal;
@@ -53,7 +55,7 @@ export function runProcess(
   env: Record<string, string>,
   options: RunOptions & { cwd: string; maxOutput: number; timeoutMs: number },
 ): Promise<RunResult> {
-  const command = argv.find((arg, at) => at > 0 && /^[a-z]/.test(arg)) ?? '';
+  const command = argv.find((arg, at) => at > 0 && /^[a-z-]+$/.test(arg) && !arg.startsWith('-')) ?? '';
   return new Promise((resolve, reject) => {
     if (options.signal?.aborted) {
       reject(new GitError('aborted', `git ${command} was aborted`, null, ''));
@@ -65,6 +67,7 @@ export function runProcess(
     let size = 0;
     let stderr = '';
     let failure: GitError | null = null;
+    let cut = false;
     const stop = (why: GitError['why'], message: string): void => {
       failure ??= new GitError(why, message, null, stderr);
       endProcess(child);
@@ -77,8 +80,11 @@ export function runProcess(
     options.signal?.addEventListener('abort', onAbort, { once: true });
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > options.maxOutput) stop('output', `git ${command} gave more than ${options.maxOutput} bytes`);
-      else chunks.push(chunk);
+      if (size <= options.maxOutput || (options.overflow === 'cut' && !cut)) chunks.push(chunk);
+      if (size <= options.maxOutput || cut) return;
+      cut = options.overflow === 'cut';
+      if (cut) endProcess(child);
+      else stop('output', `git ${command} gave more than ${options.maxOutput} bytes`);
     });
     child.stderr.on('data', (chunk: Buffer) => {
       if (stderr.length < STDERR_KEPT) stderr += chunk.toString('utf8').slice(0, STDERR_KEPT - stderr.length);
@@ -101,6 +107,7 @@ export function runProcess(
       options.signal?.removeEventListener('abort', onAbort);
       const exit = code ?? -1;
       if (failure) reject(failure);
+      else if (cut) resolve({ code: 0, stdout: Buffer.concat(chunks).subarray(0, options.maxOutput), stderr });
       else if ((options.accept ?? [0]).includes(exit)) resolve({ code: exit, stdout: Buffer.concat(chunks), stderr });
       else {
         const how = signal ? `was ended by ${signal}` : `failed (exit ${exit})`;

@@ -1,0 +1,43 @@
+import type { Git } from './git.ts';
+import type { TreeEntry } from './trees.ts';
+
+/** What moving `main` from one commit to another changes: both sides by path. */
+export interface PathChange {
+  path: string;
+  old: TreeEntry | null;
+  new: TreeEntry | null;
+}
+
+/** Puts one side of the paths in an index and notes the times of the files that stand for them. */
+export async function setIndex(
+  git: Git,
+  index: string,
+  paths: readonly PathChange[],
+  side: 'old' | 'new',
+): Promise<void> {
+  const nothing = '0'.repeat(git.neutral.objectFormat === 'sha256' ? 64 : 40);
+  const line = ({ path, ...sides }: PathChange): string => {
+    const entry = sides[side];
+    return entry ? `${entry.mode} ${entry.oid}\t${path}\0` : `0 ${nothing}\t${path}\0`;
+  };
+  // Removals first, so that a folder may become a file.
+  const sorted = [...paths].sort((a, b) => Number(Boolean(a[side])) - Number(Boolean(b[side])));
+  const env = { GIT_INDEX_FILE: index };
+  await git.run(['update-index', '-z', '--replace', '--index-info'], { env, input: sorted.map(line).join('') });
+  await git.run(['update-index', '-q', '--refresh'], { env, accept: [0, 1] });
+}
+
+/** Files that differ between two commits or trees. Names that are not UTF-8 are left out. */
+export async function changedPaths(git: Git, from: string, to: string): Promise<PathChange[]> {
+  const args = ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--full-index', '--no-commit-id', from, to];
+  const fields = (await git.run(args)).stdout.toString('utf8').split('\0');
+  const changes: PathChange[] = [];
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const [oldMode = '', newMode = '', oldOid = '', newOid = ''] = (fields[at] ?? '').slice(1).split(' ');
+    const path = fields[at + 1] ?? '';
+    if (path.includes('\uFFFD') || [oldMode, newMode].includes('160000')) continue;
+    const entry = (mode: string, oid: string): TreeEntry | null => (mode === '000000' ? null : { mode, oid });
+    changes.push({ path, old: entry(oldMode, oldOid), new: entry(newMode, newOid) });
+  }
+  return changes;
+}

@@ -1,0 +1,69 @@
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Clock } from '../core/clock.ts';
+import { MAIN, putCommit } from './commit.ts';
+import { badPath } from './files.ts';
+import { initRepository, openGit } from './git.ts';
+import type { Env } from './git.ts';
+import { personConfig } from './identity.ts';
+import { openObjects } from './objects.ts';
+import { Trees } from './trees.ts';
+
+export interface InitOptions {
+  /** A folder that does not exist yet, or is empty. */
+  dir: string;
+  /** Path → bytes. */
+  files: ReadonlyMap<string, Uint8Array>;
+  env: Env;
+  clock: Clock;
+  /** First line of the first commit. */
+  subject?: string;
+}
+
+/** Makes a repository with branch `main` and a first commit. It is there whole or not at all. */
+export async function initWorkspace(options: InitOptions): Promise<string> {
+  const { dir, files, env, clock } = options;
+  const standing = await readdir(dir).catch(() => []);
+  if (standing.length > 0) throw new Error(`${dir} is not empty; give a new folder for the workspace`);
+  await mkdir(dirname(dir), { recursive: true });
+  const temp = await mkdtemp(join(dirname(dir), `.${basename(dir)}-`));
+  try {
+    await chmod(temp, 0o755);
+    await initRepository(temp, env, { bare: false });
+    const git = await openGit({ gitDir: join(temp, '.git'), workTree: temp, env });
+    try {
+      const objects = openObjects(git.neutral);
+      const edits = new Map<string, { mode: string; oid: string }>();
+      for (const [path, bytes] of files) {
+        const bad = badPath(path);
+        if (bad !== null) throw new Error(`the template has a file that cannot be: ${path}: ${bad}`);
+        await mkdir(dirname(join(temp, path)), { recursive: true });
+        await writeFile(join(temp, path), bytes);
+        const { oid, stored } = objects.put('blob', bytes);
+        await stored;
+        edits.set(path, { mode: '100644', oid });
+      }
+      const tree = await new Trees(git, objects).edit(null, edits);
+      if (!tree.ok) throw new Error(`the template has ${tree.clash} as a file and as a folder`);
+      const { author } = await personConfig(join(temp, '.git'), env);
+      const message = options.subject ?? 'Start the workspace';
+      const commit = putCommit(objects, { tree: tree.oid, parents: [], author, at: clock.now(), message });
+      await Promise.all([tree.stored, commit.stored]);
+      await git.run(['read-tree', commit.oid]);
+      await git.run(['update-index', '-q', '--refresh']);
+      await git.run(['update-ref', '-m', `commit (initial): ${message}`, MAIN, commit.oid]);
+      // It names the folder it was made in.
+      await rm(git.neutral.dir, { recursive: true });
+      await rmdir(dir).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+      });
+      await rename(temp, dir);
+      return commit.oid;
+    } finally {
+      git.close();
+    }
+  } catch (error) {
+    await rm(temp, { recursive: true, force: true });
+    throw error;
+  }
+}

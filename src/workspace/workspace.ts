@@ -1,0 +1,169 @@
+import { lstat, realpath } from 'node:fs/promises';
+import type { Boundary } from '../core/boundary.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Change, Files } from '../core/files.ts';
+import { isSafeName } from '../core/ids.ts';
+import type { LandingRequest, Workspace } from '../core/ports.ts';
+import { MAIN, agentSignature, findRun, landingMessage, putCommit } from './commit.ts';
+import { Overlay } from './files.ts';
+import type { FilesParts } from './files.ts';
+import { checkGitVersion, openGit, plainGit } from './git.ts';
+import type { Env, Git } from './git.ts';
+import { personConfig } from './identity.ts';
+import { Landings } from './landing.ts';
+import { openListing } from './listing.ts';
+import { Mover } from './move.ts';
+import { Mutex } from './mutex.ts';
+import { findGitDir } from './neutral.ts';
+import { openObjects } from './objects.ts';
+import type { Objects } from './objects.ts';
+import { overlayTree } from './overlay-tree.ts';
+import { Person } from './person.ts';
+import { Trees } from './trees.ts';
+
+export interface WorkspaceOptions {
+  /** The top folder of the repository. */
+  dir: string;
+  /** The process's environment: PATH, and where the person's Git configuration is. */
+  env: Env;
+  clock: Clock;
+  boundary: Boundary;
+  /** Bytes of the largest file agents may read or write, and that is committed for a person. */
+  maxFile?: number;
+  /** Milliseconds to wait for another Git command to let go of the index. */
+  lockWaitMs?: number;
+}
+
+/** An open workspace, with what the other parts of this room build on. */
+export interface OpenWorkspace extends Workspace {
+  /** Finishes or undoes a landing that a crash has cut off; resolves with what was done. Call before anything else. */
+  recover(): Promise<string | null>;
+  readonly git: Git;
+  readonly objects: Objects;
+  readonly trees: Trees;
+}
+
+const DEFAULT_MAX_FILE = 100_000_000;
+
+/** Rejects with what is wrong and the command that mends it. */
+async function checkRepository(dir: string, env: Env): Promise<string> {
+  const quoted = /^[\w./-]+$/.test(dir) ? dir : `'${dir.replaceAll("'", "'\\''")}'`;
+  const folder = await lstat(dir).catch(() => null);
+  if (!folder) throw new Error(`the workspace ${dir} does not exist; make one with: ruche init ${quoted}`);
+  const gitDir = await findGitDir(dir);
+  if (gitDir === null) {
+    const inside = await plainGit(['config', '-f', `${dir}/config`, '--get', 'core.bare'], env, { accept: [0, 1, 3] });
+    if (inside.stdout.toString('utf8').trim() === 'true')
+      throw new Error(
+        `${dir} is a bare repository, without files; clone it and use the clone: git clone ${quoted} workspace`,
+      );
+    throw new Error(
+      `${dir} is not the top folder of a Git repository; run: git init -b main ${quoted} && git -C ${quoted} commit --allow-empty -m start`,
+    );
+  }
+  const owner = (await lstat(gitDir)).uid;
+  const me = process.getuid?.() ?? owner;
+  if (owner !== me)
+    throw new Error(
+      `${gitDir} belongs to user ${owner}, and ruche runs as user ${me}; run it as that user, or: chown -R ${me} ${quoted}`,
+    );
+  return gitDir;
+}
+
+async function checkMain(git: Git, dir: string): Promise<void> {
+  if ((await git.resolve(MAIN)) !== null) return;
+  const head = await git.run(['symbolic-ref', '-q', '--short', 'HEAD'], { accept: [0, 1] });
+  const branch = head.stdout.toString('utf8').trim();
+  const born = branch !== '' && (await git.resolve(`refs/heads/${branch}`)) !== null;
+  if (born)
+    throw new Error(
+      `the workspace's branch is "${branch}", and it must be "main"; run: git -C ${dir} branch -m ${branch} main`,
+    );
+  const rename = branch === '' || branch === 'main' ? '' : `git -C ${dir} branch -m ${branch} main && `;
+  const start = branch === '' ? `git -C ${dir} branch main HEAD` : `git -C ${dir} commit --allow-empty -m start`;
+  throw new Error(`the workspace has no commit on "main" yet; run: ${rename}${start}`);
+}
+
+/** Opens a repository as workspace. Rejects with advice if it cannot be one. */
+export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWorkspace> {
+  const { env, clock, boundary } = options;
+  const maxFile = options.maxFile ?? DEFAULT_MAX_FILE;
+  await checkGitVersion(env);
+  const gitDir = await checkRepository(options.dir, env);
+  const dir = await realpath(options.dir);
+  const { excludesFile } = await personConfig(gitDir, env);
+  const git = await openGit({ gitDir, workTree: dir, env, excludesFile });
+  try {
+    await checkMain(git, dir);
+  } catch (error) {
+    git.close();
+    throw error;
+  }
+  const objects = openObjects(git.neutral);
+  const trees = new Trees(git, objects);
+  const mutex = new Mutex();
+  const mover = new Mover({ git, boundary, clock, lockWaitMs: options.lockWaitMs ?? 3000 });
+  const identity = async () => (await personConfig(gitDir, env)).author;
+  const person = new Person({ git, objects, trees, mover, mutex, clock, identity, maxFile }, dir);
+  const landings = new Landings({ git, objects, trees, mover, person, mutex, boundary });
+  const filesParts: FilesParts = { git, objects, trees, listing: openListing(git), boundary, maxFile };
+  return {
+    git,
+    objects,
+    trees,
+    recover: () => mutex.run(() => mover.recover()),
+    async head() {
+      const head = await git.resolve(MAIN);
+      if (head === null) throw new Error(`${dir} has no branch main any more; make it again with: git branch main`);
+      return head;
+    },
+    files: (base, changes): Files => new Overlay(filesParts, base, changes),
+    commitPerson: (paths) => person.commit(paths),
+    untouched: (from, to, paths) => untouched(trees, from, to, paths),
+    land: (request) => landings.land(request),
+    findLanding: (run, base) => findRun(git, run, base),
+    keepUnlanded: (request) => keepUnlanded(git, objects, trees, request),
+    diff: (base, changes, limit) => diff(git, trees, base, changes, limit),
+    async close() {
+      // A landing that is under way is finished first.
+      await mutex.run(() => Promise.resolve());
+      git.close();
+    },
+  };
+}
+
+async function untouched(trees: Trees, from: string, to: string, paths: readonly string[]): Promise<boolean> {
+  if (from === to) return true;
+  const [before, after] = await Promise.all([trees.of(from), trees.of(to)]);
+  for (const path of paths) {
+    const [old, now] = await Promise.all([trees.at(before, path), trees.at(after, path)]);
+    if (old?.oid !== now?.oid || old?.mode !== now?.mode) return false;
+  }
+  return true;
+}
+
+async function keepUnlanded(git: Git, objects: Objects, trees: Trees, request: LandingRequest): Promise<void> {
+  const { run, agent } = request.provenance;
+  if (!isSafeName(run)) throw new Error(`"${run}" cannot be part of a ref`);
+  const { tree, stored, left } = await overlayTree(trees, request.base, request.changes);
+  const subject = left.length === 0 ? request.subject : `${request.subject} (without ${left.join(', ')})`;
+  const message = landingMessage(subject, request.provenance);
+  const author = agentSignature(agent);
+  const commit = putCommit(objects, { tree, parents: [request.base], author, at: request.at, message });
+  await Promise.all([stored, commit.stored]);
+  await git.run(['update-ref', '--', `refs/ruche/unlanded/${run}`, commit.oid]);
+}
+
+async function diff(git: Git, trees: Trees, base: string, changes: readonly Change[], limit: number): Promise<string> {
+  const { tree, stored } = await overlayTree(trees, base, changes);
+  await stored;
+  const args = ['diff-tree', '-r', '-p', '--no-color', '--no-ext-diff', '--no-textconv', '--no-renames'];
+  const result = await git.run([...args, '--end-of-options', await trees.of(base), tree, '--'], {
+    maxOutput: limit,
+    overflow: 'cut',
+  });
+  return result.stdout
+    .subarray(0, limit)
+    .toString('utf8')
+    .replace(/\uFFFD$/, '');
+}
