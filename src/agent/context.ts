@@ -63,7 +63,7 @@ export async function prepare(
   conversation: Conversation,
 ): Promise<Prepared> {
   const system = systemPrompt(agent, log.state.startedAt);
-  const tools = toolSchemas(agent, deps.tools);
+  const tools = toolSchemas(agent, deps.tools());
   const earlier = conversation.messages.map((message) => message.ref);
   const before = conversation.summary ? [conversation.summary, ...earlier] : earlier;
   const refs = [...before, ...turnMessages(log, log.state)];

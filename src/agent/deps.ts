@@ -27,7 +27,8 @@ export interface AgentDeps {
     index: number,
     random: () => number,
   ): { wait: number; index: number } | null;
-  tools: ReadonlyMap<string, Tool>;
+  /** By name, in the order models see them. */
+  tools(): ReadonlyMap<string, Tool>;
   net: Net;
   /** Whether shell commands are confined. */
   sandboxed: boolean;

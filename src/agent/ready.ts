@@ -29,8 +29,8 @@ export interface ReadyCall {
 
 /** Finds the tool and parses the arguments, or says what the model should be told. */
 export function readCall(deps: AgentDeps, call: CallState): ReadyCall | { error: string } {
-  const tool = deps.tools.get(call.tool);
-  if (!tool) return { error: `There is no tool "${call.tool}". Tools: ${[...deps.tools.keys()].join(', ')}.` };
+  const tool = deps.tools().get(call.tool);
+  if (!tool) return { error: `There is no tool "${call.tool}". Tools: ${[...deps.tools().keys()].join(', ')}.` };
   let args: unknown;
   try {
     args = JSON.parse(call.args === '' ? '{}' : call.args);

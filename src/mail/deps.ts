@@ -2,14 +2,15 @@ import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
 import type { AnswerResult } from '../core/runtime.ts';
+import type { AgentAbout } from './describe.ts';
 
 export interface MailDeps {
   store: Store;
   clock: Clock;
   ids: Ids;
   redact(text: string): string;
-  /** Names of the agents that can be addressed. */
-  agents(): readonly string[];
+  /** The agents that can be addressed. */
+  agents(): readonly AgentAbout[];
   maxAttempts(): number;
   /** Answers an approval that no run asked for: a change of what governs the network that came from outside. */
   answerHeld(approval: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;

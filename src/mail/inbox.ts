@@ -32,8 +32,9 @@ export async function deliver(
   message: InboundMessage,
   options: DeliverOptions,
 ): Promise<DeliverResult> {
-  if (!deps.agents().includes(message.agent)) {
-    const known = deps.agents().join(', ') || 'none';
+  const names = deps.agents().map((agent) => agent.name);
+  if (!names.includes(message.agent)) {
+    const known = names.join(', ') || 'none';
     return { ok: false, why: 'unknown-agent', message: `There is no agent "${message.agent}". Agents: ${known}.` };
   }
   if (message.text.length > MAX_TEXT)

@@ -15,9 +15,8 @@ export interface RuntimeDeps extends MailDeps {
   accepting(): boolean;
   /** Stops the work on a task whose end has been recorded. */
   stopTask(task: string): void;
-  describeAgents(): Omit<AgentState, 'queued' | 'running' | 'waiting'>[];
   /** What does not come from the queue. */
-  situation(): Promise<Omit<RuntimeStatus, 'tasks' | 'pending'>>;
+  situation(): Promise<Omit<RuntimeStatus, 'tasks' | 'pending' | 'ready'>>;
 }
 
 const STOPPING = {
@@ -51,11 +50,11 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
 
 async function status(deps: RuntimeDeps): Promise<RuntimeStatus> {
   const [tasks, waiting, situation] = [await deps.store.counts(), await allPending(deps.store), await deps.situation()];
-  return { ...situation, tasks, pending: waiting.length };
+  return { ...situation, ready: situation.notReady === null, tasks, pending: waiting.length };
 }
 
 async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
-  const states = deps.describeAgents().map((agent) => ({ ...agent, queued: 0, running: 0, waiting: 0 }));
+  const states = deps.agents().map((agent) => ({ ...agent, queued: 0, running: 0, waiting: 0 }));
   for (const task of await deps.store.tasks({ statuses: ['queued', 'running', 'waiting'] })) {
     const state = states.find((each) => each.name === task.queue);
     if (state && (task.status === 'queued' || task.status === 'running' || task.status === 'waiting'))

@@ -37,6 +37,8 @@ export interface Models {
 }
 
 export const DEMO_MODEL = 'demo/demo';
+/** Providers that need no entry in ruche.yaml. */
+export const PROVIDERS = ['demo', 'openai'] as const;
 const OPENAI_URL = 'https://api.openai.com/v1';
 
 /** The provider that `OPENAI_API_KEY` (and `OPENAI_BASE_URL`) stand for; null without a key. */

@@ -26,6 +26,14 @@ export interface WorkerOptions {
   onWork(listener: () => void): () => void;
 }
 
+/** Puts a turn of the process's own life on record. */
+export async function record(store: Store, body: Extract<Body, { type: `gateway.${string}` }>): Promise<void> {
+  await store.commit({
+    events: [{ ...body, stream: 'gateway', actor: 'runtime', cause: null, labels: [] }],
+    sync: true,
+  });
+}
+
 /** Claims tasks and has them done, as many at once as allowed. */
 export class Worker {
   readonly #options: WorkerOptions;

@@ -106,7 +106,7 @@ export async function openLoop(options: LoopOptions) {
         const next = nextTry(...args);
         return next && { ...next, wait: 0 };
       }),
-    tools,
+    tools: () => tools,
     net: NO_NET,
     sandboxed: true,
     pushes: (name) => channels.has(name),
@@ -149,13 +149,12 @@ export async function openLoop(options: LoopOptions) {
     clock,
     ids: systemIds,
     redact: deps.redact,
-    agents: () => [...governance.agents.keys()],
+    agents: () => [{ name: 'assistant', description: '', models: [] }],
     maxAttempts: () => options.maxAttempts ?? 3,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
     hub,
     accepting: () => true,
     stopTask: (task) => worker.cancel(task),
-    describeAgents: () => [],
     situation: () => Promise.reject(new Error('not in this test')),
   });
   let count = 0;

@@ -1,0 +1,32 @@
+import type { Boundary } from './core/boundary.ts';
+import type { Channel, Log, Net, Secrets } from './core/ports.ts';
+import type { Runtime } from './core/runtime.ts';
+import type { Gateway } from './gateway/server.ts';
+
+export interface AppOptions {
+  version: string;
+  home: string;
+  workspace: string;
+  /** Folder of the template for a workspace that does not exist yet. */
+  template: string;
+  host: string;
+  port: number;
+  token: string;
+  /** The process's environment. Only references such as `env:NAME`, Git's identity and PATH are looked up in it. */
+  env: Readonly<Record<string, string | undefined>>;
+  platform: string;
+  machine: { arch: string; uid: number };
+  log: Log;
+  /** Channels beside HTTP. */
+  channels?: (parts: { net: Net; secrets: Secrets; log: Log }) => readonly Channel[];
+  boundary?: Boundary;
+}
+
+export interface App {
+  gateway: Gateway;
+  runtime: Runtime;
+  /** True if the workspace was made just now. */
+  made: boolean;
+  /** Stops claiming, lets steps end for a few seconds and closes everything; what is left is resumed after the next start. */
+  close(reason: string): Promise<void>;
+}

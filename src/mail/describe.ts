@@ -1,0 +1,30 @@
+import type { Agent, Governance, Problem } from '../core/agent.ts';
+import type { ModelChoice } from '../core/model.ts';
+import type { AgentState, RuntimeStatus } from '../core/runtime.ts';
+
+/** What the models' room knows, as far as people are told of it. */
+interface Models {
+  choices(modelOrTier: string): readonly Pick<ModelChoice, 'provider' | 'model'>[];
+  describe(): { model: string; demo: boolean };
+  problems(): readonly Problem[];
+}
+
+export type AgentAbout = Omit<AgentState, 'queued' | 'running' | 'waiting'>;
+
+export function describeAgents({ agents }: Governance, models: Models): AgentAbout[] {
+  const names = (agent: Agent): string[] => models.choices(agent.model).map((each) => `${each.provider}/${each.model}`);
+  return [...agents.values()].map((agent) => ({
+    name: agent.name,
+    description: agent.description,
+    models: names(agent),
+  }));
+}
+
+export function describeNetwork(
+  { version, workspace, home }: { version: string; workspace: string; home: string },
+  governance: Governance,
+  models: Models,
+): Pick<RuntimeStatus, 'version' | 'workspace' | 'home' | 'model' | 'demo' | 'problems'> {
+  const { model, demo } = models.describe();
+  return { version, workspace, home, model, demo, problems: [...governance.problems, ...models.problems()] };
+}
