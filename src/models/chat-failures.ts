@@ -50,12 +50,12 @@ function causes(error: unknown): string {
   return said.length > 0 ? said.join(': ') : String(error);
 }
 
-/** What broke between us and the server. */
-export function netFailure(error: unknown, context: ErrorContext, signal: AbortSignal): ModelError {
+/** What broke between us and the server; `begun`: after its answer had started. */
+export function netFailure(error: unknown, context: ErrorContext, signal: AbortSignal, begun: boolean): ModelError {
   if (signal.aborted) return failure('aborted', false, 'The model call was stopped.');
   const { provider, baseUrl } = context;
   const detail = plain(causes(error), context.redact);
-  const code = error instanceof NetError ? error.code : 'protocol';
+  const code = !(error instanceof NetError) || (begun && error.code === 'connect') ? 'protocol' : error.code;
   const check = `check ${setting(provider, 'baseUrl')}`;
   switch (code) {
     case 'blocked':

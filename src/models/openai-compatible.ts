@@ -105,7 +105,7 @@ async function open(
     const told = readErrorBody(response.status, await head(response));
     return { ok: false, error: toldError(told, retryAfter(response.headers, clock.now()), context) };
   } catch (error) {
-    return { ok: false, error: netFailure(error, context, signal) };
+    return { ok: false, error: netFailure(error, context, signal, false) };
   }
 }
 
@@ -153,11 +153,15 @@ async function* read(
       const next = reader.read().then(({ value }) => value ?? null);
       const chunk = await (tailEnd ? Promise.race([next, tailEnd]) : next);
       signal.throwIfAborted();
-      for (const data of feed.bytes(chunk)) yield* answer.feed(data);
+      for (const data of feed.bytes(chunk)) {
+        // Half an event at the end is an early end, not a lie.
+        if (chunk === null && data.trim() !== '[DONE]' && parseJson(data) === null) continue;
+        yield* answer.feed(data);
+      }
       if (chunk === null) break;
     }
   } catch (error) {
-    return netFailure(error, context, signal);
+    return netFailure(error, context, signal, true);
   } finally {
     tail.abort();
     release(reader);
@@ -185,7 +189,9 @@ function* wholeAnswer(
     return null;
   }
   const type = response.headers.get('content-type') ?? 'no content type';
-  return notAStream(text.trim() === '' ? 'nothing' : `"${type.slice(0, 60)}"`, context);
+  // The right kind of answer, or nothing at all: it ended early.
+  if (type.startsWith('text/event-stream') || text.trim() === '') return null;
+  return notAStream(`"${type.slice(0, 60)}"`, context);
 }
 
 function parseJson(text: string): unknown {

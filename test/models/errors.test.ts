@@ -213,8 +213,12 @@ test('what is no answer at all says so', async () => {
   });
   assert.deepEqual([page.kind, page.retryable], ['invalid', false]);
   assert.match(page.message, /text\/html.*baseUrl of models\.providers\.local.*\/v1/);
-  for (const pieces of [[''], [' \n'], ['OK'], ['{"status":"ok"}'], [': only a comment\n\n']])
-    assert.equal((await answered({ pieces })).kind, 'invalid', JSON.stringify(pieces));
+  for (const body of ['OK', '{"status":"ok"}', '[]', '<p>'])
+    assert.equal((await answered(json(200, body))).kind, 'invalid', body);
+  for (const pieces of [[], [' \n'], [': only a comment\n\n'], ['data: {"choi']]) {
+    const early = await answered({ pieces });
+    assert.deepEqual([early.kind, early.retryable], ['network', true], JSON.stringify(pieces));
+  }
   const moved = await answered({ status: 301, headers: { location: 'https://elsewhere.example/v1' }, pieces: [] });
   assert.deepEqual([moved.kind, moved.retryable], ['invalid', false]);
 });
