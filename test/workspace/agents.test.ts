@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Problem } from '../../src/core/agent.ts';
+import { ruleProblem } from '../../src/policy/rules.ts';
+import { parseAgent } from '../../src/workspace/agents.ts';
+import { DEFAULT_TOOLS } from '../../src/workspace/settings.ts';
+
+const FILE = 'agents/email/AGENT.md';
+const known = { providers: ['demo', 'local'], tools: DEFAULT_TOOLS, ruleProblem };
+const parse = (text: string | Uint8Array, name = 'email') => parseAgent(text, FILE, name, known);
+const lines = (problems: readonly Problem[]): string[] =>
+  problems.map((p) => `${p.severity} ${p.line} ${p.key} ${p.message}`);
+
+function refused(text: string | Uint8Array, ...expected: RegExp[]): void {
+  const { agent, problems } = parse(text);
+  assert.equal(agent, null);
+  const said = lines(problems.filter((p) => p.severity === 'error'));
+  assert.equal(said.length, expected.length, said.join('\n'));
+  expected.forEach((pattern, at) => assert.match(said[at] ?? '', pattern));
+}
+
+test('front matter and prose become an agent, with defaults for what is not said', () => {
+  const { agent, problems } = parse('---\n---\n\nYou are the mail agent.\n\n---\nStill prose.\n');
+  assert.deepEqual(problems, []);
+  assert.deepEqual(agent, {
+    name: 'email',
+    description: '',
+    model: 'standard',
+    tools: ['read', 'write', 'edit', 'list', 'search', 'shell', 'fetch', 'ask'],
+    rules: [],
+    network: null,
+    instructions: 'You are the mail agent.\n\n---\nStill prose.',
+  });
+});
+
+test('the example of the design reads, with a warning for each key that comes later', () => {
+  const { agent, problems } = parse(`---
+description: Reads incoming mail, sorts it, writes the digest.
+model: light                         # a tier
+tools: [read, write, edit, list, search, memory, task, ask]
+skills: [triage]
+rules:                               # may only narrow
+  - { id: no-delete, deny: { effect: send, path: "archive/**" }, reason: "The archive is read-only." }
+network: [mail.example.org:993]
+budget: { usd: { day: 2, month: 30 }, onExceed: light }
+schedules:
+  - { name: digest, cron: "15 8 * * 1-5", timezone: Europe/Paris, missed: once, task: "Write today's digest." }
+triggers:
+  - { name: deadline, on: file.landed, path: "shared/deadlines/*.md", task: "Prepare the mail for {{path}}." }
+escalation: owner
+---
+You are the mail agent of this company.
+`);
+  assert.deepEqual(agent?.tools, ['read', 'write', 'edit', 'list', 'search', 'ask']);
+  assert.deepEqual(agent?.network, ['mail.example.org:993']);
+  assert.deepEqual(agent?.rules[0]?.match, { effect: 'send', path: 'archive/**' });
+  assert.equal(problems.filter((p) => p.severity === 'warning').length, problems.length);
+  assert.deepEqual(problems.map((p) => p.key).sort(), [
+    'budget',
+    'escalation',
+    'schedules',
+    'skills',
+    'tools.5',
+    'tools.6',
+    'triggers',
+  ]);
+});
+
+test('byte order mark, carriage returns and blanks behind the fence are no problem', () => {
+  const { agent, problems } = parse('\ufeff---  \r\nmodel: local/qwen3\r\n---\t\r\nOne\r\nTwo\r\n');
+  assert.deepEqual(problems, []);
+  assert.deepEqual([agent?.model, agent?.instructions], ['local/qwen3', 'One\nTwo']);
+});
+
+test('what is wrong names line, key and remedy', () => {
+  refused('You help.\n', /1 {2}must begin with a line `---`/);
+  refused('---\nmodel: light\nYou help.\n', /1 {2}the front matter that begins here has no closing line/);
+  refused('---\nmodel: light\nmodel: strong\n---\n', /3 model the key "model" stands here a second time/);
+  refused('---\nmodel: lite\n---\n', /2 model must be light, standard, strong or provider\/model/);
+  refused(
+    '---\n\nmodel: locl/x\n---\n',
+    /3 model names the provider "locl".*Known: demo, local, and the tiers.*Did you mean "local"/,
+  );
+  refused('---\ntools: [read, shel]\n---\n', /2 tools.1 there is no tool "shel". Did you mean "shell"/);
+  refused('---\ntool: [read]\n---\n', /2 tool is not a known key. Did you mean "tools"/);
+  refused('---\ntools: read\n---\n', /2 tools must be a list, not text/);
+  refused('---\nnetwork: ["https://x.org/"]\n---\n', /2 network.0 must be host or host:port, not a URL/);
+  refused('---\nrules:\n  - { id: a, ask: { path: "a/../b" }, reason: r }\n---\n', /3 rules.0.ask cannot match: path/);
+  refused('---\nmodel:\tlight\n\tx: 1\n---\n', /3 .*tab/);
+  refused(Buffer.from('---\n---\nok\n\xe9\n', 'latin1'), /4 {2}the file is not valid UTF-8/);
+  refused(`---\n${'# x\n'.repeat(20_000)}---\n`, /front matter has \d+ characters; 65536 are allowed/);
+  refused(`---\n---\n${'x'.repeat(1024 * 1024)}`, /bytes; 1048576 are allowed/);
+  refused('---\na: &a [x]\nb: [*a, *a]\n---\n', /2 .*anchor/, /3 .*alias/, /3 .*alias/);
+});
+
+test("an agent's rule that allows is an error that says why", () => {
+  refused(
+    '---\nrules:\n  - { id: a, deny: { tool: shell }, reason: r }\n  - { id: b, allow: { tool: shell }, deny: { tool: fetch }, reason: r }\n---\n',
+    /4 rules.1.allow is not possible here: the rules of an agent may only narrow \(ask, deny\); put what is allowed in ruche.yaml/,
+  );
+});
+
+test('a name that could not be a folder, queue and author is refused', () => {
+  for (const name of ['Email', '9mail', 'a_b', 'é', '', '..', 'a'.repeat(64)]) {
+    const { agent, problems } = parse('---\n---\n', name);
+    assert.equal(agent, null);
+    assert.match(problems[0]?.message ?? '', /cannot be the name of an agent/);
+  }
+});

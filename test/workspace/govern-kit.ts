@@ -1,0 +1,118 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Clock } from '../../src/core/clock.ts';
+import type { GovernanceReader, Log } from '../../src/core/ports.ts';
+import { openGovernanceReader } from '../../src/workspace/governance.ts';
+import { initWorkspace } from '../../src/workspace/init.ts';
+import { DEFAULT_TOOLS } from '../../src/workspace/settings.ts';
+import { openWorkspace } from '../../src/workspace/workspace.ts';
+import type { OpenWorkspace } from '../../src/workspace/workspace.ts';
+
+export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Time stands still until it is moved; whoever sleeps wakes when it is due. */
+export class StepClock implements Clock {
+  time = 1_790_000_000_000;
+  readonly #sleepers = new Set<{ due: number; wake: () => void }>();
+
+  now(): number {
+    return this.time;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stop = (): void => {
+        this.#sleepers.delete(sleeper);
+        reject(signal?.reason as Error);
+      };
+      const sleeper = {
+        due: this.time + ms,
+        wake: () => {
+          signal?.removeEventListener('abort', stop);
+          resolve();
+        },
+      };
+      if (signal?.aborted) return stop();
+      signal?.addEventListener('abort', stop, { once: true });
+      this.#sleepers.add(sleeper);
+    });
+  }
+
+  /** Moves on, wakes who is due, and waits until as many sleep again as before. */
+  async step(ms: number): Promise<void> {
+    const before = this.#sleepers.size;
+    this.time += ms;
+    for (const sleeper of this.#sleepers)
+      if (sleeper.due <= this.time && this.#sleepers.delete(sleeper)) sleeper.wake();
+    await this.sleeping(before);
+  }
+
+  async sleeping(count: number): Promise<void> {
+    const until = performance.now() + 20_000;
+    while (this.#sleepers.size < count) {
+      if (performance.now() > until) throw new Error(`${this.#sleepers.size} sleep, not ${count}`);
+      await new Promise((go) => setImmediate(go));
+    }
+  }
+}
+
+export const write = async (dir: string, path: string, text: string | Uint8Array): Promise<void> => {
+  await mkdir(dirname(join(dir, path)), { recursive: true });
+  await writeFile(join(dir, path), text);
+};
+
+export const AGENT = '---\nmodel: standard\n---\nYou help.\n';
+
+export interface TestWorkspace {
+  root: string;
+  dir: string;
+  workspace: OpenWorkspace;
+  reader: GovernanceReader;
+  clock: StepClock;
+  /** Runs Git as the person would. */
+  git(...args: string[]): Promise<string>;
+  /** The person writes files and commits them. */
+  commit(files: Record<string, string | Uint8Array | null>, message?: string): Promise<string>;
+  remove(): Promise<void>;
+}
+
+/** A workspace on disk with these files, its reader, and a person's Git. */
+export async function makeWorkspace(
+  files: Record<string, string | Uint8Array> = { 'ruche.yaml': '', 'agents/assistant/AGENT.md': AGENT },
+  ruleProblem: (rule: unknown) => string | null = () => null,
+): Promise<TestWorkspace> {
+  const root = await mkdtemp(join(tmpdir(), 'ruche-govern-'));
+  const dir = join(root, 'workspace');
+  const env = { PATH: process.env['PATH'], HOME: root };
+  const clock = new StepClock();
+  await writeFile(join(root, '.gitconfig'), '[user]\n\tname = Ada\n\temail = ada@example.org\n');
+  const bytes = Object.entries(files).map(([path, text]): [string, Uint8Array] => [path, Buffer.from(text)]);
+  await initWorkspace({ dir, files: new Map(bytes), env, clock });
+  const workspace = await openWorkspace({ dir, env, clock, boundary: () => {} });
+  const reader = openGovernanceReader({ git: workspace.git, tools: DEFAULT_TOOLS, providers: [], ruleProblem });
+  const git = async (...args: string[]): Promise<string> =>
+    (await promisify(execFile)('git', args, { cwd: dir, env })).stdout.trim();
+  return {
+    root,
+    dir,
+    workspace,
+    reader,
+    clock,
+    git,
+    async commit(changed, message = 'Change') {
+      for (const [path, text] of Object.entries(changed))
+        if (text === null) await rm(join(dir, path), { recursive: true });
+        else await write(dir, path, text);
+      await git('add', '-A', '-f', '--', ...Object.keys(changed));
+      await git('commit', '-q', '-m', message);
+      return git('rev-parse', 'HEAD');
+    },
+    async remove() {
+      await workspace.close();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}

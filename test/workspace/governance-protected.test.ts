@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import fc from 'fast-check';
+import type { Change } from '../../src/core/files.ts';
+import { makeWorkspace } from './govern-kit.ts';
+import type { TestWorkspace } from './govern-kit.ts';
+
+const MAIL = `---
+description: Mail.
+model: light
+tools: [read, write]
+rules:
+  - { id: a, deny: { tool: shell }, reason: No. }
+---
+You sort mail.
+`;
+
+let kit: TestWorkspace;
+let base: string;
+before(async () => {
+  kit = await makeWorkspace({
+    'ruche.yaml': 'concurrency: 2\n# end\n',
+    'agents/mail/AGENT.md': MAIL,
+    'agents/plain/AGENT.md': '---\ndescription: Plain.\n---\nYou help.\n',
+    'notes.md': 'notes\n',
+  });
+  base = await kit.workspace.head();
+});
+after(() => kit.remove());
+
+type Edits = Record<string, string | null | { mode: Change['mode']; text: string }>;
+
+/** A run's changes over the base, with their blobs stored. */
+async function changesOf(edits: Edits): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (const [path, edit] of Object.entries(edits)) {
+    const { mode, text } = typeof edit === 'object' && edit !== null ? edit : { mode: '100644' as const, text: edit };
+    if (text === null) changes.push({ path, mode, oid: null, was: null });
+    else {
+      const { oid, stored } = kit.workspace.objects.put('blob', Buffer.from(text));
+      await stored;
+      changes.push({ path, mode, oid, was: null });
+    }
+  }
+  return changes;
+}
+
+const protectedIn = async (edits: Edits): Promise<string | null> =>
+  kit.reader.protectedChanges(base, await changesOf(edits));
+
+test('prose, description, order, comments and other files are free', async () => {
+  const free: Edits[] = [
+    { 'agents/mail/AGENT.md': MAIL.replace('You sort mail.', 'You sort all mail.') },
+    { 'agents/mail/AGENT.md': MAIL.replace('Mail.', 'All mail.') },
+    {
+      'agents/mail/AGENT.md': MAIL.replace(
+        'model: light\ntools: [read, write]',
+        'tools: # both\n  - read\n  - "write"\nmodel: "light"',
+      ),
+    },
+    { 'agents/mail/AGENT.md': MAIL.replaceAll('\n', '\r\n') },
+    { 'agents/mail/SOUL.md': 'Calm.\n', 'agents/mail/MEMORY.md': 'x\n', 'agents/README.md': 'x\n' },
+    { 'agents/plain/AGENT.md': null },
+    { 'agents/fresh/AGENT.md': '---\ndescription: New.\n---\nYou help.\n' },
+    { 'notes.md': 'ruche.yaml\n', 'docs/ruche.yaml': 'concurrency: 9\n', 'templates/agents/x/AGENT.md': MAIL },
+    { 'ruche.yaml': 'concurrency: 2\n# end\n' },
+  ];
+  for (const edits of free) assert.equal(await protectedIn(edits), null, JSON.stringify(edits));
+});
+
+test('ruche.yaml as a whole and the protected keys need approval, which shows the difference', async () => {
+  const settings = await protectedIn({ 'ruche.yaml': 'concurrency: 3\n# end\n' });
+  assert.match(settings ?? '', /^ruche.yaml\n@@[^]*\n-concurrency: 2\n\+concurrency: 3\n # end$/);
+  assert.match((await protectedIn({ 'ruche.yaml': 'concurrency: 2\n# end \n' })) ?? '', /^\+# end $/m);
+  assert.match((await protectedIn({ 'ruche.yaml': null })) ?? '', /^-concurrency: 2$/m);
+  const keys: [string, RegExp][] = [
+    [MAIL.replace('model: light', 'model: strong'), /^- model: "light"\n\+ model: "strong"$/m],
+    [MAIL.replace('tools: [read, write]\n', ''), /^- tools: \["read","write"\]$/m],
+    [MAIL.replace('[read, write]', '[read, write, shell]'), /^\+ tools: \["read","write","shell"\]$/m],
+    [MAIL.replace('tool: shell', 'tool: fetch'), /^\+ rules: .*fetch/m],
+    [MAIL.replace('---\nYou', 'network: [evil.org]\n---\nYou'), /^\+ network: \["evil.org"\]$/m],
+    [MAIL.replace('---\nYou', 'schedules: []\n---\nYou'), /^\+ schedules: \[\]$/m],
+    [MAIL.replace('---\nYou', 'somethingNew: 1\n---\nYou'), /^\+ somethingNew: 1$/m],
+    [MAIL.replace('model: light', 'model: light\nmodel: strong'), /cannot be read/],
+  ];
+  for (const [text, expected] of keys) {
+    const shown = await protectedIn({ 'agents/mail/AGENT.md': text });
+    assert.match(shown ?? 'null', /^agents\/mail\/AGENT.md\n/);
+    assert.match(shown ?? 'null', expected);
+  }
+});
+
+test('making, removing and renaming an agent that holds protected keys needs approval', async () => {
+  assert.match((await protectedIn({ 'agents/new/AGENT.md': MAIL })) ?? '', /^agents\/new\/AGENT.md \(a new agent\)$/m);
+  assert.match((await protectedIn({ 'agents/mail/AGENT.md': null })) ?? '', /\(the agent is removed\)/);
+  const renamed = await protectedIn({ 'agents/mail/AGENT.md': null, 'agents/post/AGENT.md': MAIL });
+  assert.match(renamed ?? '', /mail\/AGENT.md \(the agent is removed\)[^]*post\/AGENT.md \(a new agent\)/);
+});
+
+test('case, Unicode, dot and link tricks need approval, whatever they hold', async () => {
+  const free = '---\ndescription: x\n---\nHi\n';
+  const tricks = [
+    'Ruche.yaml',
+    'RUCHE.YAML',
+    'ruche.yaml.',
+    'ruche\u200b.yaml',
+    'ruche.y\uff41ml',
+    'Agents/mail/AGENT.md',
+    'agents/mail/agent.md',
+    'agents/Mail/AGENT.md',
+    'agents/mail /AGENT.md',
+    'agents/mail/AGENT.md.',
+    'agents',
+  ];
+  for (const path of tricks) assert.match((await protectedIn({ [path]: free })) ?? 'null', /named like one/, path);
+  const links: Edits[] = [
+    { 'ruche.yaml': { mode: '120000', text: '/etc/passwd' } },
+    { 'agents/mail': { mode: '120000', text: '../elsewhere' } },
+    { 'agents/mail/AGENT.md': { mode: '120000', text: '../plain/AGENT.md' } },
+  ];
+  for (const edits of links)
+    assert.match((await protectedIn(edits)) ?? 'null', /a symbolic link/, JSON.stringify(edits));
+});
+
+test('nothing in the difference can hide', async () => {
+  const shown = await protectedIn({ 'ruche.yaml': 'concurrency: 2 # \u202etset\u001b[2K\u200b\n' });
+  assert.match(shown ?? '', /\\u\{202e\}tset\\u\{1b\}\[2K\\u\{200b\}/);
+  const long = (end: string): string => `concurrency: 2\n# ${'x'.repeat(200_000)}${end}\n`;
+  const one = await protectedIn({ 'ruche.yaml': long('a') });
+  const other = await protectedIn({ 'ruche.yaml': long('b') });
+  assert.ok((one?.length ?? 0) < 70_000);
+  assert.notEqual(one, other, 'two texts that differ at the end do not look the same');
+});
+
+test('between commits the same is said, and nothing for a commit and itself', async () => {
+  const to = await kit.commit({ 'agents/mail/AGENT.md': MAIL.replace('light', 'strong'), 'notes.md': 'more\n' });
+  const expected = await protectedIn({ 'agents/mail/AGENT.md': MAIL.replace('light', 'strong'), 'notes.md': 'more\n' });
+  assert.equal(await kit.reader.protectedDiff(base, to), expected);
+  assert.match((await kit.reader.protectedDiff(to, base)) ?? '', /^\+ model: "light"$/m);
+  assert.equal(await kit.reader.protectedDiff(to, to), null);
+  const free = await kit.commit({
+    'agents/mail/AGENT.md': MAIL.replace('light', 'strong').replace('sort', 'read'),
+    'notes.md': null,
+  });
+  assert.equal(await kit.reader.protectedDiff(to, free), null);
+});
+
+test('what governs differs only where the difference says so', async () => {
+  const agent = fc.record(
+    {
+      description: fc.constantFrom('a', 'b'),
+      model: fc.constantFrom('light', 'strong'),
+      tools: fc.subarray(['read', 'write', 'shell']),
+      network: fc.constantFrom([], ['x.org']),
+    },
+    { requiredKeys: [] },
+  );
+  const prose = fc.constantFrom('One.\n', 'Two.\n');
+  const file = fc.tuple(agent, prose).map(([front, text]) => `---\n${JSON.stringify(front)}\n---\n${text}`);
+  const world = fc.record({
+    settings: fc.constantFrom('', 'concurrency: 3\n', 'concurrency: 4\n'),
+    one: fc.option(file),
+    two: fc.option(file),
+  });
+  const rules = async (commit: string): Promise<string> => {
+    const loaded = await kit.reader.load(commit);
+    assert.ok(loaded.ok);
+    const { settings, agents } = loaded.governance;
+    const bare = [...agents.values()].map(({ instructions: _, description: __, ...rest }) => rest);
+    return JSON.stringify({ settings, agents: bare.toSorted((a, b) => (a.name < b.name ? -1 : 1)) });
+  };
+  const commitOf = async (state: { settings: string; one: string | null; two: string | null }): Promise<string> => {
+    const { objects, trees } = kit.workspace;
+    const edits = new Map<string, { mode: string; oid: string } | null>();
+    const put = (path: string, text: string | null): void => {
+      edits.set(path, text === null ? null : { mode: '100644', oid: objects.put('blob', Buffer.from(text)).oid });
+    };
+    put('ruche.yaml', state.settings);
+    put('agents/one/AGENT.md', state.one);
+    put('agents/two/AGENT.md', state.two);
+    const tree = await trees.edit(null, edits);
+    assert.ok(tree.ok);
+    await tree.stored;
+    return kit.git('commit-tree', '-m', 'x', tree.oid);
+  };
+  let free = 0;
+  let guarded = 0;
+  await fc.assert(
+    fc.asyncProperty(world, world, fc.boolean(), async (from, other, harmless) => {
+      const reword = (text: string | null): string | null =>
+        text === null ? null : text.replace('"description":"a"', '"description":"c"').replace('One', 'Other');
+      const to = harmless ? { ...from, one: reword(from.one), two: reword(from.two) } : other;
+      const [a, b] = [await commitOf(from), await commitOf(to)];
+      const difference = await kit.reader.protectedDiff(a, b);
+      if (difference === null) free += 1;
+      else guarded += 1;
+      // An agent without a protected key may come and go; all else that governs is told of.
+      const held = (state: typeof from): unknown[] =>
+        [state.one, state.two].map((text) => {
+          const { description: _, ...keys } = (text === null ? {} : JSON.parse(text.split('\n')[1] ?? '{}')) as Record<
+            string,
+            unknown
+          >;
+          return keys;
+        });
+      const canonical = (state: typeof from): string =>
+        JSON.stringify([state.settings, ...held(state).map((keys) => Object.entries(keys as object).toSorted())]);
+      assert.equal(difference === null, canonical(from) === canonical(to));
+      const sameAgents = (from.one === null) === (to.one === null) && (from.two === null) === (to.two === null);
+      if (difference === null && sameAgents) assert.equal(await rules(a), await rules(b));
+    }),
+    { numRuns: 60 },
+  );
+  assert.ok(free > 10 && guarded > 10, `${free} free, ${guarded} guarded`);
+});

@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Problem } from '../../src/core/agent.ts';
+import { ruleProblem } from '../../src/policy/rules.ts';
+import { parseAgent } from '../../src/workspace/agents.ts';
+import { editorSchemas } from '../../src/workspace/schemas.ts';
+import { DEFAULT_LIMITS, parseSettings } from '../../src/workspace/settings.ts';
+import { readTemplate } from '../../src/workspace/template.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+const errors = (problems: readonly Problem[]): string[] =>
+  problems.filter((p) => p.severity === 'error').map((p) => `${p.file}:${p.line} ${p.key} ${p.message}`);
+
+function refused(text: string | Uint8Array, ...expected: RegExp[]): void {
+  const { settings, problems } = parseSettings(text, 'ruche.yaml', { ruleProblem });
+  assert.equal(settings, null, `accepted: ${String(text).slice(0, 200)}`);
+  const said = errors(problems);
+  assert.equal(said.length, expected.length, said.join('\n'));
+  expected.forEach((pattern, at) => assert.match(said[at] ?? '', pattern));
+}
+
+test('an empty file, one of comments and one of empty keys mean the defaults', () => {
+  for (const text of ['', '# nothing\n', 'models:\npolicy:\nlimits:\n', '\ufeff', '---\n']) {
+    const { settings, problems } = parseSettings(text, 'ruche.yaml');
+    assert.deepEqual(problems, []);
+    assert.deepEqual(settings, {
+      providers: [{ name: 'demo', type: 'demo', baseUrl: null, apiKey: null }],
+      tiers: { light: ['demo/demo'], standard: ['demo/demo'], strong: ['demo/demo'] },
+      rules: [],
+      concurrency: 50,
+      limits: DEFAULT_LIMITS,
+      maxAttempts: 3,
+    });
+  }
+});
+
+test('everything that can be set is read, and an unset tier takes the nearest', () => {
+  const text = `models:
+  providers:
+    local: { type: openai-compatible, baseUrl: http://127.0.0.1:11434/v1, apiKey: env:LOCAL_KEY }
+  light: [local/org/qwen3:8b]
+  standard: [local/qwen3, demo/demo]
+concurrency: 7
+maxAttempts: 5
+limits: { steps: 9, runMs: 60000, toolOutput: 5000, shellMs: 1000, shellMemory: 67108864, shellProcesses: 8 }
+policy:
+  rules:
+    - { id: a, allow: { host: "api.example.org:443" }, reason: Ours. }
+    - { id: b, ask: { tool: write, path: "contracts/**" }, reason: Careful. }
+    - { id: c, deny: { effect: exec, command: "rm *" }, reason: No. }
+`;
+  const { settings, problems } = parseSettings(text.replaceAll('\n', '\r\n'), 'ruche.yaml', { ruleProblem });
+  assert.deepEqual(problems, []);
+  assert.deepEqual(settings?.tiers, {
+    light: ['local/org/qwen3:8b'],
+    standard: ['local/qwen3', 'demo/demo'],
+    strong: ['local/qwen3', 'demo/demo'],
+  });
+  assert.deepEqual(settings?.providers[0], {
+    name: 'local',
+    type: 'openai-compatible',
+    baseUrl: 'http://127.0.0.1:11434/v1',
+    apiKey: 'env:LOCAL_KEY',
+  });
+  assert.deepEqual(
+    settings?.rules.map(({ id, verdict, match }) => ({ id, verdict, match })),
+    [
+      { id: 'a', verdict: 'allow', match: { host: 'api.example.org:443' } },
+      { id: 'b', verdict: 'ask', match: { tool: 'write', path: 'contracts/**' } },
+      { id: 'c', verdict: 'deny', match: { effect: 'exec', command: 'rm *' } },
+    ],
+  );
+  assert.deepEqual([settings?.concurrency, settings?.maxAttempts, settings?.limits.steps], [7, 5, 9]);
+});
+
+test('errors name file, line and key, and guess what was meant', () => {
+  refused(
+    'a: 1\nconcurency: 3\n',
+    /^ruche.yaml:1 a is not a known key/,
+    /^ruche.yaml:2 concurency is not a known key. Did you mean "concurrency"\?/,
+  );
+  refused('concurrency: many\n', /:1 concurrency must be a number, not text/);
+  refused('concurrency: 0.5\n', /must be a whole number/);
+  refused('concurrency: 100000\n', /must be at most 1000/);
+  refused(
+    '# x\nmodels:\n  light: []\n  strong: x\n',
+    /:3 models.light must not be empty/,
+    /:4 models.strong must be a list, not text/,
+  );
+  refused('models:\n  light: [locl/x]\n', /:2 models.light.0 names the provider "locl".*\(demo\)/);
+  refused(
+    'models:\n  providers:\n    p: { type: opnai-compatible }\n',
+    /:3 models.providers.p.type must be one of openai-compatible, demo. Did you mean "openai-compatible"/,
+  );
+  refused(
+    'models:\n  providers:\n    p: { type: openai-compatible }\n',
+    /:3 models.providers.p.baseUrl needs a baseUrl/,
+  );
+  refused('hello', /:1 {2}must be a map of keys, not text/);
+  refused('- a\n', /:1 {2}must be a map of keys, not a list/);
+  refused(
+    'policy:\n  rules:\n    - { id: a, deny: { tol: x }, reason: r }\n    - { id: b, reason: r }\n    - { id: c, ask: {}, reason: r }\n    - { id: d, ask: { tool: "*" } }\n',
+    /:3 policy.rules.0.deny.tol is not a known key. Did you mean "tool"/,
+    /:3 policy.rules.0.deny says nothing to match/,
+    /:4 policy.rules.1 must have exactly one of allow, ask and deny/,
+    /:5 policy.rules.2.ask says nothing to match/,
+    /:6 policy.rules.3.reason is missing; it must be text/,
+  );
+  refused(
+    'policy:\n  rules:\n    - { id: a, deny: { path: "../x" }, reason: r }\n    - { id: a, deny: { host: "http://x/" }, reason: r }\n',
+    /:3 policy.rules.0.deny cannot match: path may not contain/,
+    /:4 policy.rules.1.id "a" names an earlier rule already/,
+    /:4 policy.rules.1.deny cannot match: host must be a name/,
+  );
+});
+
+test('a key in the file is refused without being repeated', () => {
+  const text =
+    'models:\n  providers:\n    p: { type: openai-compatible, baseUrl: "https://me:sk-secret@x/v1", apiKey: sk-secret }\n';
+  const { settings, problems } = parseSettings(text, 'ruche.yaml');
+  assert.equal(settings, null);
+  assert.equal(problems.length, 2);
+  assert.match(problems[1]?.message ?? '', /env:OPENAI_API_KEY/);
+  assert.ok(!JSON.stringify(problems).includes('sk-secret'));
+});
+
+test('keys that come later warn, and the rest applies', () => {
+  const { settings, problems } = parseSettings(
+    'concurrency: 2\nchannels: { telegram: {} }\nbudgets: 3\n',
+    'ruche.yaml',
+  );
+  assert.equal(settings?.concurrency, 2);
+  assert.deepEqual(
+    problems.map((p) => [p.severity, p.line, p.key]),
+    [
+      ['warning', 3, 'budgets'],
+      ['warning', 2, 'channels'],
+    ],
+  );
+});
+
+test('a rule for a tool that does not exist warns, since it protects nothing', () => {
+  const text =
+    'policy:\n  rules:\n    - { id: a, deny: { tool: wrte }, reason: r }\n    - { id: b, deny: { tool: "w*" }, reason: r }\n';
+  const { settings, problems } = parseSettings(text, 'ruche.yaml');
+  assert.equal(settings?.rules.length, 2);
+  assert.deepEqual(
+    problems.map((p) => [p.severity, p.line, p.message]),
+    [['warning', 3, 'matches nothing: there is no tool "wrte". Did you mean "write"?']],
+  );
+});
+
+test('what is not plain YAML is refused with its line', () => {
+  refused('a:\n\tb: 1\n', /:2 {2}a tab is used as indentation/);
+  refused('concurrency: 1\nconcurrency: 2\n', /:2 concurrency the key "concurrency" stands here a second time/);
+  refused('concurrency: 1\n---\nconcurrency: 2\n', /:2 {2}a second document begins here/);
+  refused('%YAML 1.1\n---\nconcurrency: 1\n', /a %YAML line is not supported/);
+  refused('concurrency: !!js/function "x"\n', /:1 {2}the tag .* is not supported/);
+  refused('x: &a 1\ny: *a\n', /:1 {2}the anchor &a/, /:2 {2}the alias \*a/);
+  refused('a: &a [*a]\n', /anchor/, /alias/);
+  refused('__proto__: { x: 1 }\n', /"__proto__" is not allowed/);
+  refused('? [a]\n: 1\n', /a key must be a plain name/);
+  refused('a: [1\n', /:\d+ {2}not YAML/);
+  refused(Buffer.from('concurrency: 1\n# \xff\n', 'latin1'), /:2 {2}the file is not valid UTF-8/);
+  refused(Buffer.from('\ufeffa: 1', 'utf16le'), /UTF-16/);
+  refused('a: "\0"\n', /:1 {2}the file holds a NUL/);
+  refused('#'.repeat(1024 * 1024 + 1), /1048577 bytes; 1048576 are allowed/);
+});
+
+test('a file made to exhaust the parser is refused within seconds', () => {
+  const aliases = `a: &a [x,x]\n${Array.from({ length: 20_000 }, (_, i) => `k${i}: *a`).join('\n')}`;
+  const bombs = [
+    '['.repeat(1_000_000),
+    '- '.repeat(500_000),
+    Array.from({ length: 1400 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'),
+    // The parser's own check for repeated keys would take a minute for this one.
+    Array.from({ length: 60_000 }, (_, i) => `k${i}: v`).join('\n'),
+    aliases,
+  ];
+  for (const bomb of bombs) {
+    const start = performance.now();
+    const { settings, problems } = parseSettings(bomb, 'ruche.yaml');
+    assert.equal(settings, null);
+    assert.ok(problems.length > 0 && problems.length <= 20);
+    assert.ok(performance.now() - start < 8000, `${Math.round(performance.now() - start)} ms`);
+  }
+});
+
+test('any text gives settings or an error with a place, never an exception', () => {
+  let refusedOnes = 0;
+  const word = fc.constantFrom(
+    'models:',
+    'a: ',
+    '- ',
+    '  ',
+    '\n',
+    '{',
+    '}',
+    '[',
+    ']',
+    '&a',
+    '*a',
+    '"',
+    "'",
+    '|',
+    '#',
+    '!!x',
+    '?',
+    '\t',
+    'x',
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.array(word, { maxLength: 40 }).map((w) => w.join('')),
+      ),
+      (text) => {
+        const { settings, problems } = parseSettings(text, 'ruche.yaml');
+        assert.equal(settings === null, errors(problems).length > 0);
+        if (settings === null) refusedOnes += 1;
+      },
+    ),
+    { numRuns: 500 },
+  );
+  assert.ok(refusedOnes > 100);
+});
+
+test('the schemas for editors are those of the code, in schemas/ and in the template', async () => {
+  const made = JSON.parse(JSON.stringify(editorSchemas())) as Record<string, unknown>;
+  assert.deepEqual(Object.keys(made), ['ruche.schema.json', 'agent.schema.json']);
+  for (const folder of ['schemas', 'templates/solo/.ruche'])
+    for (const [name, schema] of Object.entries(made))
+      assert.deepEqual(
+        JSON.parse(await readFile(join(ROOT, folder, name), 'utf8')),
+        schema,
+        `${folder}/${name} is old: run node scripts/schemas.ts`,
+      );
+});
+
+test('the template is whole and without a problem', async () => {
+  const files = await readTemplate(join(ROOT, 'templates/solo'));
+  const text = (path: string): string => Buffer.from(files.get(path) ?? []).toString('utf8');
+  for (const path of ['ruche.yaml', 'agents/assistant/AGENT.md', 'shared/.gitkeep', '.gitignore', 'README.md'])
+    assert.ok(files.has(path), path);
+  const { settings, problems } = parseSettings(text('ruche.yaml'), 'ruche.yaml', { ruleProblem });
+  assert.deepEqual(problems, []);
+  assert.deepEqual(settings?.tiers.standard, ['demo/demo']);
+  assert.deepEqual(parseAgent(text('agents/assistant/AGENT.md'), 'AGENT.md', 'assistant').problems, []);
+  const schema = /^# yaml-language-server: \$schema=(\S+)$/m.exec(text('ruche.yaml'))?.[1] ?? '';
+  assert.ok(files.has(schema), `${schema} works offline`);
+  assert.match(text('.gitignore'), /^\/tasks\/$/m);
+  assert.match(text('.gitignore'), /^\.env$/m);
+  // The commented examples work once the marks are taken off.
+  const examples = text('ruche.yaml').matchAll(/(?:^#(?: .*)?\n)*?((?:^# (?:models:| {2,}.*)\n)+)/gm);
+  let tried = 0;
+  for (const [, example = ''] of examples) {
+    tried += 1;
+    assert.deepEqual(parseSettings(example.replaceAll(/^# /gm, ''), 'example').problems, []);
+  }
+  assert.equal(tried, 2);
+});
+
+test('A26 no module of this room loads code or settings by a path', async () => {
+  const sources = (await readdir(join(ROOT, 'src/workspace'))).filter((name) => name.endsWith('.ts'));
+  assert.ok(sources.length > 10);
+  for (const name of sources) {
+    const text = await readFile(join(ROOT, 'src/workspace', name), 'utf8');
+    assert.doesNotMatch(text, /\bimport\(|\brequire\(|process\.env|loadEnvFile|\beval\(|new Function/, name);
+  }
+});
