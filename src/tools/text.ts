@@ -13,7 +13,7 @@ export const shownPath = (path: string): string =>
 
 export const shownSize = (bytes: number): string =>
   bytes < 1000
-    ? `${bytes} bytes`
+    ? `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`
     : bytes < 1_000_000
       ? `${(bytes / 1000).toFixed(1)} kB`
       : `${(bytes / 1_000_000).toFixed(1)} MB`;

@@ -1,0 +1,27 @@
+import { after, before } from 'node:test';
+import type { Tool } from '../../src/core/tool.ts';
+import { askTool } from '../../src/tools/ask.ts';
+import { editTool } from '../../src/tools/edit.ts';
+import { listTool } from '../../src/tools/list.ts';
+import { readTool } from '../../src/tools/read.ts';
+import { searchTool } from '../../src/tools/search.ts';
+import { writeTool } from '../../src/tools/write.ts';
+import { toolContract } from '../contracts/tool.ts';
+import { contextOf, openBench, type Bench } from './workspace.ts';
+
+let bench: Bench;
+before(async () => {
+  bench = await openBench({ 'notes.md': 'one\ntwo\n' });
+});
+after(() => bench.close());
+
+const cases: [tool: Tool, good: Record<string, unknown>, facts: object][] = [
+  [readTool, { path: 'notes.md' }, { paths: ['notes.md'] }],
+  [writeTool, { path: 'a/b.md', content: 'x' }, { paths: ['a/b.md'] }],
+  [editTool, { path: 'notes.md', old: 'one', new: 'three' }, { paths: ['notes.md'] }],
+  [listTool, {}, { paths: ['.'] }],
+  [searchTool, { pattern: 'o.e', path: 'notes/**/*.md' }, { paths: ['notes'] }],
+  [askTool, { question: 'Which one?' }, {}],
+];
+for (const [tool, good, facts] of cases)
+  toolContract({ tool: tool, good, facts, context: async () => contextOf(await bench.files()) });

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import fc from 'fast-check';
+import type { ToolContext, ToolResult } from '../../src/core/tool.ts';
+import { editTool } from '../../src/tools/edit.ts';
+import { listTool } from '../../src/tools/list.ts';
+import { readTool } from '../../src/tools/read.ts';
+import { writeTool } from '../../src/tools/write.ts';
+import { call, contextOf, openBench, type Bench } from './workspace.ts';
+
+const BIG = Array.from({ length: 5000 }, (_, index) => `line ${index + 1}`).join('\n');
+
+let bench: Bench;
+let ctx: ToolContext;
+before(async () => {
+  bench = await openBench({
+    'notes.md': 'one\ntwo\nthree\n',
+    'empty.txt': '',
+    'big.txt': BIG,
+    'long.txt': 'x'.repeat(300_000),
+    'windows.txt': 'a\r\nb\r\nc\r\n',
+    'bom.txt': '\ufeffhead\n',
+    'src/deep/a.ts': 'a',
+    'src/deep/b.ts': 'b',
+    'src/c.ts': 'c',
+    'Ünï cödé.md': 'ü\n',
+    'image.png': Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex'),
+    'latin1.txt': Buffer.from('caf\u00e9', 'latin1'),
+    'binary.bin': new Uint8Array([1, 0, 2]),
+  });
+});
+after(() => bench.close());
+const fresh = async (): Promise<ToolContext> => (ctx = contextOf(await bench.files()));
+const textOf = async (path: string): Promise<string> => {
+  const file = await ctx.files.read(path);
+  assert.ok(file, `${path} is not there`);
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(file.bytes);
+};
+
+test('read gives a short file exactly, and says which blob it was', async () => {
+  await fresh();
+  const result = await call(readTool, { path: 'notes.md' }, ctx);
+  assert.deepEqual([result.ok, result.text], [true, 'one\ntwo\nthree\n']);
+  assert.equal(result.seen?.['notes.md'], (await ctx.files.stat('notes.md'))?.oid);
+  assert.equal((await call(readTool, { path: '/workspace/./notes.md' }, ctx)).text, 'one\ntwo\nthree\n');
+  assert.equal((await call(readTool, { path: 'bom.txt' }, ctx)).text, '\ufeffhead\n');
+  assert.equal((await call(readTool, { path: 'empty.txt' }, ctx)).text, '[The file is empty.]');
+});
+
+test('read gives a long file in parts that together are the whole', async () => {
+  await fresh();
+  const lines: string[] = [];
+  let offset: number | undefined = 1;
+  let parts = 0;
+  while (offset !== undefined) {
+    const { text }: ToolResult = await call(readTool, { path: 'big.txt', offset }, ctx);
+    const [note = '', ...shown] = text.split('\n');
+    lines.push(...shown);
+    parts += 1;
+    const next: string | undefined = /go on with offset (\d+)/.exec(note)?.[1];
+    offset = next === undefined ? undefined : Number(next);
+  }
+  assert.equal(lines.join('\n'), BIG);
+  assert.equal(parts, 3);
+  assert.equal(
+    (await call(readTool, { path: 'notes.md', offset: 2, limit: 1 }, ctx)).text,
+    '[Lines 2 to 2 of 3; go on with offset 3]\ntwo',
+  );
+  assert.equal((await call(readTool, { path: 'notes.md', offset: 9 }, ctx)).text, '[There are only 3 lines.]');
+  assert.ok((await call(readTool, { path: 'long.txt' }, ctx)).text.length < 101_000);
+});
+
+test('read says what a file is that is no text, and what is not there', async () => {
+  await fresh();
+  const expected: [path: string, text: RegExp][] = [
+    ['image.png', /is not text: PNG image, 16 bytes/],
+    ['latin1.txt', /no UTF-8/],
+    ['binary.bin', /binary data/],
+    ['missing.md', /There is no file missing\.md/],
+    ['src', /src is a folder/],
+    ['notes.md/x', /notes\.md is a file, so nothing is below it/],
+    ['.', /the workspace itself/],
+  ];
+  for (const [path, text] of expected) {
+    const result = await call(readTool, { path }, ctx);
+    assert.equal(result.ok, false, path);
+    assert.match(result.text, text);
+    assert.equal(result.seen, undefined);
+  }
+});
+
+test('write stores exactly what it is given, again and again', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: 'grapheme' }), async (content) => {
+      await fresh();
+      const first = await call(writeTool, { path: 'out/x.txt', content }, ctx);
+      assert.equal(await textOf('out/x.txt'), content);
+      const again = await call(writeTool, { path: 'out/x.txt', content }, ctx);
+      assert.deepEqual(again.changes, first.changes);
+      assert.equal(ctx.files.changes().length, 1);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('write refuses folders, names below files, and half characters', async () => {
+  await fresh();
+  for (const path of ['src', 'src/', '.', '/workspace', 'notes.md/x', 'new/'])
+    assert.equal((await call(writeTool, { path, content: 'x' }, ctx)).ok, false, path);
+  assert.equal(writeTool.parse({ path: 'a', content: '\ud800' }).ok, false);
+  assert.equal(ctx.files.changes().length, 0);
+});
+
+test('write refuses a file that has changed since it was read', async () => {
+  await fresh();
+  await call(readTool, { path: 'notes.md' }, ctx);
+  await ctx.files.write('notes.md', Buffer.from('by another hand'));
+  const result = await call(writeTool, { path: 'notes.md', content: 'mine' }, ctx);
+  assert.deepEqual([result.ok, /changed since you read it/.test(result.text)], [false, true]);
+  await call(readTool, { path: 'notes.md' }, ctx);
+  assert.equal((await call(writeTool, { path: 'notes.md', content: 'mine' }, ctx)).ok, true);
+  await ctx.files.remove('notes.md');
+  assert.equal((await call(writeTool, { path: 'notes.md', content: 'back' }, ctx)).ok, false);
+});
+
+test('edit replaces one exact text and leaves every other byte', async () => {
+  await fresh();
+  await call(readTool, { path: 'notes.md' }, ctx);
+  const result = await call(editTool, { path: 'notes.md', old: 'two', new: '$& $1 2' }, ctx);
+  assert.equal(result.text, 'Changed notes.md, line 2.');
+  assert.equal(await textOf('notes.md'), 'one\n$& $1 2\nthree\n');
+  // What it wrote counts as read.
+  assert.equal((await call(editTool, { path: 'notes.md', old: 'one\n', new: '' }, ctx)).ok, true);
+  await call(readTool, { path: 'bom.txt' }, ctx);
+  await call(editTool, { path: 'bom.txt', old: 'head', new: 'tail' }, ctx);
+  assert.equal(await textOf('bom.txt'), '\ufefftail\n');
+});
+
+test('edit refuses what is unread, changed, absent or ambiguous, and says why', async () => {
+  await fresh();
+  const edit = async (args: object): Promise<string> => {
+    const result = await call(editTool, args, ctx);
+    assert.equal(result.ok, false);
+    assert.match(result.text, /Nothing was changed\.$/);
+    return result.text;
+  };
+  assert.match(await edit({ path: 'notes.md', old: 'one', new: '1' }), /have not read notes\.md/);
+  await call(readTool, { path: 'notes.md' }, ctx);
+  assert.match(await edit({ path: 'notes.md', old: 'four', new: '4' }), /does not occur/);
+  assert.match(await edit({ path: 'notes.md', old: 'one  two', new: '4' }), /other white space/);
+  assert.match(await edit({ path: 'notes.md', old: 'e', new: 'E' }), /occurs 3 times in notes\.md \(lines 1, 3, 3\)/);
+  assert.match(await edit({ path: 'missing.md', old: 'e', new: 'E' }), /There is no file/);
+  assert.match(await edit({ path: 'image.png', old: 'e', new: 'E' }), /not text/);
+  await call(readTool, { path: 'windows.txt' }, ctx);
+  assert.match(await edit({ path: 'windows.txt', old: 'a\nb', new: 'x' }), /ends its lines with/);
+  await ctx.files.write('notes.md', Buffer.from('one more\n'));
+  assert.match(await edit({ path: 'notes.md', old: 'one', new: '1' }), /has changed since you read it/);
+  assert.equal(editTool.parse({ path: 'a', old: '', new: 'x' }).ok, false);
+  assert.equal(editTool.parse({ path: 'a', old: 'x', new: 'x' }).ok, false);
+});
+
+test('edit with "all" replaces every occurrence, without overlaps', async () => {
+  await fresh();
+  await call(writeTool, { path: 'a.txt', content: 'aaaa b aa' }, ctx);
+  await call(editTool, { path: 'a.txt', old: 'aa', new: 'a', all: true }, ctx);
+  assert.equal(await textOf('a.txt'), 'aa b a');
+});
+
+test('list shows one level, folders with their counts', async () => {
+  await fresh();
+  assert.equal((await call(listTool, { path: 'src' }, ctx)).text, 'deep/  2 files\nc.ts  1 byte');
+  const root = (await call(listTool, {}, ctx)).text.split('\n');
+  assert.equal(root[0], 'src/  3 files');
+  assert.ok(root.includes('"Ünï cödé.md"  3 bytes'));
+  assert.ok(root.includes(`big.txt  ${(BIG.length / 1000).toFixed(1)} kB`));
+  assert.equal((await call(listTool, { path: 'src/c.ts' }, ctx)).text, 'src/c.ts  1 byte');
+  assert.match((await call(listTool, { path: 'nowhere' }, ctx)).text, /There is no file nowhere/);
+  await call(writeTool, { path: 'src/new.ts', content: '' }, ctx);
+  assert.match((await call(listTool, { path: 'src/' }, ctx)).text, /new\.ts/);
+});
+
+test('list is bounded, and leaves out what may not be read', async () => {
+  await fresh();
+  for (let index = 0; index < 310; index += 1) await ctx.files.write(`many/${index}.txt`, Buffer.from('x'));
+  const lines = (await call(listTool, { path: 'many' }, ctx)).text.split('\n');
+  assert.deepEqual([lines.length, lines.at(-1)], [301, '[10 more: use search, or list a folder below]']);
+  const hidden = contextOf(ctx.files, { mayRead: (path) => !path.startsWith('src/deep/') });
+  assert.equal((await call(listTool, { path: 'src' }, hidden)).text, 'c.ts  1 byte');
+});
