@@ -1,5 +1,4 @@
 import type { Usage } from '../core/model.ts';
-import type { Pending, TaskOutcome } from '../core/runtime.ts';
 
 export interface AnswerHead {
   id: string;
@@ -54,19 +53,3 @@ export const usageChunk = (head: AnswerHead, usage: Usage): object => ({
   choices: [],
   usage: usageOf(usage),
 });
-
-/** What the assistant says for an outcome that is no failure: the answer, or what the run waits for and how to go on. */
-export const spoken = (outcome: TaskOutcome): string =>
-  outcome.waits.length === 0 ? outcome.text : outcome.waits.map(waitText).join('\n\n');
-
-function waitText(wait: Pending): string {
-  if (wait.kind === 'question')
-    return `${wait.text}\n\n(The run waits for your answer to ${wait.id}: send it as the next message of this session, or "answer ${wait.id} TEXT", or run: ruche answer ${wait.id} TEXT)`;
-  return [
-    `Waiting for approval ${wait.id}: ${wait.tool ?? 'a change of the configuration'}. ${wait.reason}`,
-    '',
-    wait.text,
-    '',
-    `Reply "approve ${wait.id}" or "deny ${wait.id}" (or run: ruche approve ${wait.id}).`,
-  ].join('\n');
-}

@@ -1,12 +1,12 @@
 import { NO_USAGE } from '../core/model.ts';
+import { spokenStream } from '../core/spoken.ts';
 import type { AnswerResult, TaskOutcome } from '../core/runtime.ts';
 import { readObject } from './body.ts';
 import { commandOf, readChat, type ChatInput, type Command } from './chat-input.ts';
-import { chunk, completion, spoken, usageChunk, type AnswerHead } from './chat-output.ts';
+import { chunk, completion, usageChunk, type AnswerHead } from './chat-output.ts';
 import { errorBody, HttpError, shuttingDown } from './errors.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type Face } from './faces.ts';
 import { clientSignal, sendError, sendJson, type Exchange } from './reply.ts';
-import { spokenStream } from './spoken-stream.ts';
 import { eventStream, heartbeat, type EventStream } from './sse.ts';
 
 /** What a request led to: a task to wait for, or something that can be said at once. */
@@ -92,7 +92,7 @@ async function whole(
   const failure = failureOf(outcome);
   const sent = failure
     ? sendError(exchange, failure)
-    : sendJson(exchange, 200, completion(answer, spoken(outcome), outcome.usage), named);
+    : sendJson(exchange, 200, completion(answer, outcome.text, outcome.usage), named);
   // A failure that was told is delivered too: otherwise the same words would be answered with it for ever.
   if (await sent) await markDelivered(face, outcome);
 }
@@ -158,7 +158,7 @@ async function streamed(
     // Before the first byte the status line can still tell; afterwards the stream itself must.
     const tell = (): Promise<boolean> => {
       if (failure) return stream.opened ? voice.fail(failure) : sendError(exchange, failure);
-      voice.say(parts.rest(spoken(outcome)));
+      voice.say(parts.rest(outcome.text));
       return voice.finish(outcome.usage);
     };
     if (await tell()) await markDelivered(face, outcome);

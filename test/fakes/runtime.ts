@@ -2,6 +2,7 @@ import type { Event } from '../../src/core/event.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
 import type { InboundMessage } from '../../src/core/ports.ts';
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
+import { describeWaits } from '../../src/mail/outcome.ts';
 import { isEnded } from '../../src/core/task.ts';
 
 /** What a script may do in the place of a model and its tools. */
@@ -109,12 +110,13 @@ export function fakeRuntime(script: Script): FakeRuntime {
         ...pending,
       };
       task.waits.set(wait.id, resolve);
-      change(task, { status: 'waiting', waits: [...task.outcome.waits, wait], message: `evt_${next}` });
+      const waits = [...task.outcome.waits, wait];
+      change(task, { status: 'waiting', waits, text: describeWaits(waits) });
     });
   const resume = (task: FakeTask, id: string, answer: string): void => {
     const resolve = task.waits.get(id);
     task.waits.delete(id);
-    change(task, { status: 'running', waits: task.outcome.waits.filter((wait) => wait.id !== id), message: null });
+    change(task, { status: 'running', waits: task.outcome.waits.filter((wait) => wait.id !== id), text: '' });
     resolve?.(answer);
   };
   const work = async (task: FakeTask): Promise<void> => {
@@ -179,7 +181,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       }
       const task = newTask(message);
       runtime.deliveries.push({ message, history: options.history ?? [], task: task.outcome.task });
-      if (parked) change(task, { waits: parked.outcome.waits });
+      if (parked) change(task, { waits: parked.outcome.waits, text: describeWaits(parked.outcome.waits) });
       const before = lanes.get(lane) ?? Promise.resolve();
       lanes.set(
         lane,
