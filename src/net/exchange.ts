@@ -1,0 +1,95 @@
+import http from 'node:http';
+import https from 'node:https';
+import type { Target } from '../core/host.ts';
+import { originOf } from '../core/host.ts';
+import { NetError } from '../core/ports.ts';
+import type { Watch } from './watch.ts';
+
+/** One request to one target, after all checks. */
+export interface Hop {
+  target: Target;
+  method: string;
+  /** Lower-case names. */
+  headers: Record<string, string>;
+  body: string | Uint8Array | null;
+}
+
+export interface Answer {
+  message: http.IncomingMessage;
+  /** Ends the connection, whatever state it is in. */
+  drop(): void;
+}
+
+const MAX_HEADER_BYTES = 32 * 1024;
+
+/** The code of a Node error, or of the first one in a list of tries. */
+function codeOf(error: unknown): string {
+  const inner = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
+  const code = inner instanceof Error && 'code' in inner ? inner.code : undefined;
+  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? code : 'unknown error';
+}
+
+/**
+ * What a failure is called outside. Only the code of the original error is kept: its message and properties can hold
+ * header values and bytes of the answer.
+ */
+export function netError(error: unknown, where: string): NetError {
+  if (error instanceof NetError) return error;
+  const code = codeOf(error);
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return new NetError('too-large', `${where} sent more than ${MAX_HEADER_BYTES} bytes of headers`);
+  if (/^(?:HPE_|ERR_HTTP|ERR_INVALID|ERR_UNESCAPED|Z_|ERR__ERROR|ERR_BROTLI|ERR_PADDING|ERR_BUFFER)/.test(code))
+    return new NetError('protocol', `${where} does not speak HTTP as it should (${code})`);
+  if (/CERT|ERR_TLS|ERR_SSL|SELF_SIGNED|ISSUER|EPROTO/.test(code))
+    return new NetError(
+      'connect',
+      `${where}: the encrypted connection was not made, or its certificate is not trusted (${code})`,
+    );
+  return new NetError('connect', `${where} cannot be reached, or closed the connection (${code})`);
+}
+
+function once(hop: Hop, agent: http.Agent, watch: Watch): Promise<Answer> {
+  const { target, method, headers, body } = hop;
+  const { host, port, secure } = target;
+  const url = new URL(target.url);
+  return new Promise((resolve, reject) => {
+    const request = (secure ? https : http).request({
+      agent,
+      host,
+      port,
+      method,
+      path: url.pathname + url.search,
+      headers: { ...headers, host: url.host },
+      maxHeaderSize: MAX_HEADER_BYTES,
+      insecureHTTPParser: false,
+    });
+    const cut = (): void => void request.destroy();
+    watch.signal.addEventListener('abort', cut, { once: true });
+    request.once('close', () => {
+      watch.signal.removeEventListener('abort', cut);
+      reject(netError(null, originOf(target)));
+    });
+    request.once('upgrade', (_message, socket) => {
+      socket.destroy();
+      reject(new NetError('protocol', `${originOf(target)} switched to another protocol`));
+    });
+    request.on('error', (error) => {
+      const stale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error));
+      reject(Object.assign(netError(error, originOf(target)), { stale }));
+    });
+    request.once('response', (message) => resolve({ message, drop: cut }));
+    request.end(body ?? undefined);
+  });
+}
+
+/** Sends one request. A kept connection that turns out to be dead is replaced once, where repeating cannot do harm. */
+export async function exchange(hop: Hop, agent: http.Agent, fresh: () => http.Agent, watch: Watch): Promise<Answer> {
+  try {
+    return await watch.race(once(hop, agent, watch));
+  } catch (error) {
+    const stale = error instanceof NetError && 'stale' in error && error.stale === true;
+    if (watch.signal.aborted) throw watch.signal.reason;
+    if (!stale || (hop.method !== 'GET' && hop.method !== 'HEAD')) throw netError(error, originOf(hop.target));
+    return watch.race(once(hop, fresh(), watch));
+  }
+}

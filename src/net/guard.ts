@@ -1,0 +1,200 @@
+import dns from 'node:dns/promises';
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../core/clock.ts';
+import { originOf, parseTarget, type Target } from '../core/host.ts';
+import { type ForWhom, type Log, type Net, NetError, type NetRequest } from '../core/ports.ts';
+import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
+import { type Answer, exchange, type Hop } from './exchange.ts';
+import { pin, type Resolve } from './pin.ts';
+import { type Connect, connectPinned, openPools, type Pools } from './pool.ts';
+import { type Watch, watch } from './watch.ts';
+
+export interface NetOptions {
+  clock: Clock;
+  log: Log;
+  /** All addresses of a name; the system's resolver by default. */
+  resolve?: Resolve;
+  /** Opens a TCP connection to one of the addresses that were checked. */
+  connect?: Connect;
+  /** Certificates (PEM) trusted besides the system's. */
+  ca?: readonly string[];
+}
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+/** The guard's own business, or a way to make two servers disagree about where a request ends. */
+const REFUSED_HEADERS =
+  /^(?:host|connection|content-length|transfer-encoding|te|trailer|upgrade|keep-alive|expect|http2-settings|proxy-.*)$/;
+/** What may follow a redirect to another origin; everything else could be a credential. */
+const SAFE_HEADERS = new Set(['accept', 'accept-encoding', 'accept-language', 'user-agent']);
+const BODY_HEADERS = /^content-/;
+const NULL_BODY = new Set([204, 205, 304]);
+
+const systemResolve: Resolve = async (host) => (await dns.lookup(host, { all: true })).map(({ address }) => address);
+
+function targetOf(url: string): Target {
+  const parsed = parseTarget(url);
+  if (!parsed.ok) throw new NetError('blocked', `the request was refused: ${parsed.reason}`);
+  return parsed.target;
+}
+
+function firstHop(request: NetRequest): Hop {
+  const method = (request.method ?? 'GET').toUpperCase();
+  if (!METHODS.has(method)) throw new NetError('protocol', 'this HTTP method is not possible');
+  const headers: Record<string, string> = { 'accept-encoding': ACCEPT_ENCODING, 'user-agent': 'ruche' };
+  for (const [name, value] of Object.entries(request.headers ?? {})) {
+    const lower = name.toLowerCase();
+    if (REFUSED_HEADERS.test(lower)) throw new NetError('protocol', `the header ${lower} cannot be set by a caller`);
+    headers[lower] = value;
+  }
+  const body = request.body ?? null;
+  if (body !== null) headers['content-length'] = String(Buffer.byteLength(body));
+  return { target: targetOf(request.url), method, headers, body };
+}
+
+const only = (headers: Record<string, string>, keep: (name: string) => boolean): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => keep(name)));
+
+/** The hop that an answer sends us to; null if it is a final one. */
+function nextHop(hop: Hop, message: IncomingMessage): Hop | null {
+  const status = message.statusCode ?? 0;
+  const { location } = message.headers;
+  if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return null;
+  const url = URL.parse(location, hop.target.url);
+  if (url === null) throw new NetError('redirect', `${originOf(hop.target)} redirects to something that is no URL`);
+  const target = targetOf(url.href);
+  if (hop.target.secure && !target.secure)
+    throw new NetError('redirect', `${originOf(hop.target)} redirects to plain http, which is refused`);
+  const toGet = status === 303 ? hop.method !== 'HEAD' : status < 303 && hop.method === 'POST';
+  const method = toGet ? 'GET' : hop.method;
+  const body = toGet ? null : hop.body;
+  let { headers } = hop;
+  if (toGet) headers = only(headers, (name) => !BODY_HEADERS.test(name));
+  if (originOf(target) !== originOf(hop.target)) {
+    // The body was meant for the first origin as much as the credentials were.
+    if (body !== null)
+      throw new NetError('redirect', `${originOf(hop.target)} redirects a request with a body to ${originOf(target)}`);
+    headers = only(headers, (name) => SAFE_HEADERS.has(name));
+  }
+  return { target, method, headers, body };
+}
+
+/** The answer without cookies, which nobody here keeps, and without what described the encoded body. */
+function headersOf(message: IncomingMessage, encoded: boolean): Headers {
+  const headers = new Headers();
+  for (let index = 0; index + 1 < message.rawHeaders.length; index += 2) {
+    const name = (message.rawHeaders[index] as string).toLowerCase();
+    if (name === 'set-cookie' || name === 'set-cookie2') continue;
+    if (encoded && (name === 'content-encoding' || name === 'content-length')) continue;
+    headers.append(name, message.rawHeaders[index + 1] as string);
+  }
+  return headers;
+}
+
+function respond(answer: Answer, hop: Hop, request: NetRequest, redirected: boolean, watching: Watch): Response {
+  const { message } = answer;
+  const status = message.statusCode ?? 0;
+  if (status < 200 || status > 599)
+    throw new NetError('protocol', `${originOf(hop.target)} answered with status ${status}`);
+  const bodiless = hop.method === 'HEAD' || NULL_BODY.has(status);
+  const encoding = bodiless ? '' : encodingOf(message);
+  const headers = headersOf(message, encoding !== '');
+  if (bodiless) {
+    message.resume();
+    watching.end();
+  }
+  const body = bodiless ? null : bodyStream(answer, encoding, request.maxBytes, originOf(hop.target), watching);
+  const response = new Response(body, { status, headers });
+  // A Response made by hand has no URL, and callers want to say where the text came from.
+  return Object.defineProperties(response, { url: { value: hop.target.url }, redirected: { value: redirected } });
+}
+
+/** Follows one request to its final answer. */
+class Journey {
+  private readonly pools: Pools;
+  private readonly resolve: Resolve;
+  private readonly log: Log;
+  private readonly watching: Watch;
+  private readonly request: NetRequest;
+  private readonly forWhom: ForWhom;
+
+  constructor(pools: Pools, resolve: Resolve, log: Log, watching: Watch, request: NetRequest, forWhom: ForWhom) {
+    this.pools = pools;
+    this.resolve = resolve;
+    this.log = log;
+    this.watching = watching;
+    this.request = request;
+    this.forWhom = forWhom;
+  }
+
+  async go(): Promise<Response> {
+    const { request, watching } = this;
+    let hop = firstHop(request);
+    for (let hops = 0; ; hops++) {
+      const answer = await this.send(hop);
+      try {
+        const next = nextHop(hop, answer.message);
+        if (next === null) return respond(answer, hop, request, hops > 0, watching);
+        if (hops >= request.maxRedirects)
+          throw new NetError(
+            'redirect',
+            `more than ${request.maxRedirects} redirects, the last to ${originOf(next.target)}`,
+          );
+        const refusal = request.onRedirect?.(next.target.url) ?? null;
+        if (refusal !== null)
+          throw new NetError('redirect', `a redirect to ${originOf(next.target)} was refused: ${refusal}`);
+        answer.drop();
+        hop = next;
+      } catch (error) {
+        answer.drop();
+        throw error;
+      }
+    }
+  }
+
+  private async send(hop: Hop): Promise<Answer> {
+    const { forWhom, log, pools, watching } = this;
+    const { target } = hop;
+    const fields = { who: forWhom.who, origin: originOf(target), method: hop.method };
+    try {
+      const addresses = await watching.race(pin(target, forWhom, this.lookup));
+      const agent = pools.agent(target, addresses, forWhom);
+      const answer = await exchange(hop, agent, () => pools.fresh(target, addresses), watching);
+      watching.heard();
+      log.debug({ ...fields, status: answer.message.statusCode }, 'request');
+      return answer;
+    } catch (error) {
+      if (error instanceof NetError) log.info({ ...fields, code: error.code }, 'request failed');
+      throw error;
+    }
+  }
+
+  private readonly lookup: Resolve = async (host) => {
+    try {
+      return await this.resolve(host);
+    } catch {
+      // What the resolver says beyond "no" differs from system to system and helps nobody.
+      throw new NetError('dns', `${host} cannot be resolved: check the name and the machine's network`);
+    }
+  };
+}
+
+/**
+ * The only way out for any byte. Each hop is checked by name and, after one resolution, by every address; the connection
+ * goes to a checked address. No proxy of the environment is used and no cookie kept. `close` ends all connections.
+ */
+export function openNet(options: NetOptions): Net & { close(): void } {
+  const { clock, log, resolve = systemResolve, connect = connectPinned, ca = [] } = options;
+  const pools = openPools(connect, ca);
+  return {
+    request: async (request, forWhom) => {
+      const watching = watch(clock, request);
+      try {
+        return await new Journey(pools, resolve, log, watching, request, forWhom).go();
+      } catch (error) {
+        watching.end();
+        throw error;
+      }
+    },
+    close: () => pools.close(),
+  };
+}

@@ -1,0 +1,99 @@
+import http from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import tls from 'node:tls';
+import type { Target } from '../core/host.ts';
+import type { ForWhom } from '../core/ports.ts';
+
+/** Opens a TCP connection to one of the addresses. */
+export type Connect = (addresses: readonly string[], port: number) => net.Socket;
+
+const MAX_POOLS = 64;
+/** Connections of one pool; further requests wait for one, within their own time limits. */
+const MAX_SOCKETS = 64;
+const MAX_IDLE_SOCKETS = 8;
+/** Milliseconds an unused connection is kept. */
+const IDLE_SOCKET_MS = 15_000;
+
+/** The resolver's part is played by what was checked, so that Node looks up nothing by itself. */
+export const connectPinned: Connect = (addresses, port) => {
+  const list = addresses.map((address) => ({ address, family: net.isIP(address) }));
+  const lookup: net.LookupFunction = (_host, options, callback) => {
+    if (options.all) callback(null, list);
+    else callback(null, (list[0] as { address: string }).address, net.isIP(addresses[0] as string));
+  };
+  return net.connect({ host: 'pinned.invalid', port, lookup, autoSelectFamily: true, noDelay: true });
+};
+
+export interface Pools {
+  /** The agent for a target at these addresses on someone's behalf; connections are shared only where all three are equal. */
+  agent(target: Target, addresses: readonly string[], forWhom: ForWhom): http.Agent;
+  /** One that keeps nothing, for a second try after a kept connection turned out to be dead. */
+  fresh(target: Target, addresses: readonly string[]): http.Agent;
+  close(): void;
+}
+
+function makeAgent(
+  target: Target,
+  addresses: readonly string[],
+  keepAlive: boolean,
+  connect: Connect,
+  ca: readonly string[],
+): http.Agent {
+  const kept = { keepAlive, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_IDLE_SOCKETS, timeout: IDLE_SOCKET_MS };
+  const agent = target.secure ? new https.Agent(kept) : new http.Agent(kept);
+  agent.createConnection = () => {
+    const socket = connect(addresses, target.port);
+    if (!target.secure) return socket;
+    return tls.connect({
+      socket,
+      host: target.host,
+      // An address is no name to ask for; the certificate is still checked against it.
+      servername: net.isIP(target.host) ? '' : target.host,
+      ALPNProtocols: ['http/1.1'],
+      // Said outright, since an environment variable could turn it off.
+      rejectUnauthorized: true,
+      ...(ca.length > 0 && { ca: [...tls.getCACertificates('default'), ...ca] }),
+    });
+  };
+  return agent;
+}
+
+/** Lets running requests end and keeps no connection of it any longer. */
+function retire(agent: http.Agent): void {
+  agent.maxFreeSockets = 0;
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+}
+
+export function openPools(connect: Connect, ca: readonly string[]): Pools {
+  const agents = new Map<string, http.Agent>();
+  return {
+    agent: (target, addresses, forWhom) => {
+      const { who, privateHosts, only } = forWhom;
+      const key = JSON.stringify([
+        target.secure,
+        target.host,
+        target.port,
+        addresses.toSorted(),
+        who,
+        privateHosts,
+        only,
+      ]);
+      const agent = agents.get(key) ?? makeAgent(target, addresses, true, connect, ca);
+      // Taken out and put back: the map keeps the order of use.
+      agents.delete(key);
+      agents.set(key, agent);
+      const [oldest] = agents;
+      if (agents.size > MAX_POOLS && oldest !== undefined) {
+        agents.delete(oldest[0]);
+        retire(oldest[1]);
+      }
+      return agent;
+    },
+    fresh: (target, addresses) => makeAgent(target, addresses, false, connect, ca),
+    close: () => {
+      for (const agent of agents.values()) agent.destroy();
+      agents.clear();
+    },
+  };
+}
