@@ -155,6 +155,7 @@ function unavailable(error: unknown, path: string): unknown {
   if (fs === 'ENOSPC' || fs === 'EDQUOT') return full();
   if (fs === 'EROFS' || fs === 'EACCES' || fs === 'EPERM')
     return make('readonly', 'the file or its folder is read-only');
+  if (fs === 'ERR_INVALID_STATE') return make('io', 'the store is closed');
   if (fs === 'ENOENT') return make('io', 'there is no such folder or file');
   switch (primaryCode(error)) {
     case FULL:

@@ -19,18 +19,20 @@ export interface Pages {
 
 /** Events held in memory at a time for one reader, however slow it is. */
 const PAGE = 256;
+/** Events of the first page: many readers look for the latest of something and stop at once. */
+const FIRST = 16;
 
 /**
- * Reads what was there when the reading began. Between pages the event loop gets its turn, so that a reader of a million
- * events does not stop the runtime.
+ * Reads what was there when the reading began. After each full page the event loop gets its turn, so that a reader of a
+ * million events does not stop the runtime.
  */
 export async function* readPages(source: Pages, from: ReadFrom): AsyncGenerator<Event, void, undefined> {
   const { stream, types, reverse = false } = from;
   let after = from.after ?? 0;
   let before = source.head() + 1;
   let left = from.limit ?? Infinity;
-  while (left > 0) {
-    const limit = Math.min(PAGE, left);
+  for (let size = FIRST; left > 0; size = Math.min(size * 4, PAGE)) {
+    const limit = Math.min(size, left);
     const events = source.page({ after, before, limit, reverse, stream, types });
     yield* events;
     const last = events.at(-1);
@@ -38,7 +40,7 @@ export async function* readPages(source: Pages, from: ReadFrom): AsyncGenerator<
     left -= events.length;
     if (reverse) before = last.seq;
     else after = last.seq;
-    await turn();
+    if (size === PAGE) await turn();
   }
 }
 

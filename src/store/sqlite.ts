@@ -32,8 +32,10 @@ export interface SqliteOptions {
   upcast?: Upcast;
 }
 
-/** Milliseconds to wait for another process. There is one writer a home, so only its readers can be in the way. */
-const TIMEOUT = 1000;
+/** Milliseconds to wait for another process when opening: a reader that came first may be recovering a long log. */
+const TIMEOUT = 5000;
+/** The same later on, where waiting would stop the event loop. There is one writer a home, so nobody should be in the way. */
+const SHORT_TIMEOUT = 50;
 /** Milliseconds between two looks for what another process has written. */
 const POLL = 200;
 /** Tries to get the log out of the way of an erasure while another process reads. */
@@ -52,6 +54,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<SqliteSto
   try {
     if (!readOnly) prepare(db);
     migrate(db, path, clock.now(), readOnly);
+    if (!readOnly) db.exec(`PRAGMA busy_timeout = ${SHORT_TIMEOUT}`);
     return new SqliteStore(db, options);
   } catch (error) {
     db.close();
@@ -65,7 +68,7 @@ function prepare(db: Db): void {
     PRAGMA synchronous = FULL;
     PRAGMA secure_delete = ON;
     PRAGMA temp_store = MEMORY;
-    PRAGMA cache_size = -16384;
+    PRAGMA cache_size = -8192;
     PRAGMA journal_size_limit = 67108864;
   `);
   // A disk that cannot be written is found out now and not at the first message.

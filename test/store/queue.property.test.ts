@@ -170,6 +170,10 @@ class Walk {
     const expected = this.model.tasks.map(({ id, status, attempt, absorbedBy }) => [id, status, attempt, absorbedBy]);
     assert.deepEqual(found, expected);
     assert.equal(await this.store.nextDue(this.#now), this.model.nextDue(this.#now));
+    const counts = await this.store.counts();
+    const counted = Object.fromEntries(Object.keys(counts).map((status) => [status, 0]));
+    for (const { status } of this.model.tasks) counted[status] = (counted[status] ?? 0) + 1;
+    assert.deepEqual(counts, counted);
     const held = this.model.tasks.filter((task) => task.status === 'running').map((task) => task.lane);
     assert.equal(new Set(held).size, held.length, 'one running task a lane');
   }

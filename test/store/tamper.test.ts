@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { NewEvent } from '../../src/core/event.ts';
@@ -161,6 +161,29 @@ describe('erasure', () => {
       }
       assert.deepEqual([found, gone.size], [1500 - 115, 115]);
       for (const [name, ref] of refs) assert.equal((await store.getBlob(ref)) === null, gone.has(name));
+      await store.close();
+    }));
+
+  test('waits for another process that reads, and says so if it never ends', () =>
+    inTemp(async (path) => {
+      const store = await openAt(path);
+      const ref = store.putBlob(Buffer.from('x'), 'person:ann');
+      await commit(store, [note('a', 'x')]);
+      const reader = openDb(path, { timeout: 0 });
+      reader.exec('BEGIN; SELECT count(*) FROM event');
+      const erased = store.erase('person:ann');
+      await new Promise((resolve) => setTimeout(resolve, 120));
+      assert.equal(await store.getBlob(ref), null, 'gone for everyone at once');
+      reader.exec('COMMIT');
+      await erased;
+      assert.equal((await stat(`${path}-wal`)).size, 0);
+      store.putBlob(Buffer.from('x'), 'person:bob');
+      await commit(store, [note('a', 'x')]);
+      reader.exec('BEGIN; SELECT count(*) FROM event');
+      await assert.rejects(store.erase('person:bob'), /person:bob is deleted, but another process keeps reading/);
+      reader.close();
+      await store.erase('person:bob');
+      assert.equal((await stat(`${path}-wal`)).size, 0);
       await store.close();
     }));
 });
