@@ -1,5 +1,5 @@
 import type { Agent } from '../core/agent.ts';
-import type { BlobRef } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
 import type { ModelMessage, ModelRequest, Part, ToolSchema } from '../core/model.ts';
 import type { Tool } from '../core/tool.ts';
 import type { Conversation } from './conversation.ts';

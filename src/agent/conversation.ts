@@ -1,4 +1,5 @@
-import type { BlobRef, Event } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
+import type { Event } from '../core/event.ts';
 import { type Label, unionLabels } from '../core/labels.ts';
 import type { ModelMessage } from '../core/model.ts';
 import type { Store } from '../core/ports.ts';

@@ -1,4 +1,4 @@
-import type { BlobRef } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
 import { taskStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
 import type { Task, TaskStatus } from '../core/task.ts';

@@ -1,4 +1,5 @@
-import type { BlobRef, Body, Event, EventOf, NewEvent } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
+import type { Body, Event, EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { Label } from '../core/labels.ts';

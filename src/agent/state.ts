@@ -2,7 +2,7 @@ import type { Effect, Event } from '../core/event.ts';
 import type { Change } from '../core/files.ts';
 import { type Label, unionLabels } from '../core/labels.ts';
 import { type ModelErrorKind, type ModelMessage, NO_USAGE, type Usage } from '../core/model.ts';
-import type { BlobRef } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
 
 /** The blob of `tool.returned`. */
 export interface ToolRecord {

@@ -1,5 +1,5 @@
 import type { Agent } from '../core/agent.ts';
-import type { BlobRef } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
 import { conversationId, runStream } from '../core/ids.ts';
 import { unionLabels } from '../core/labels.ts';
 import type { ModelMessage } from '../core/model.ts';

@@ -1,13 +1,7 @@
+import type { BlobRef } from './blob.ts';
 import type { Label } from './labels.ts';
 import type { FinishReason, ModelErrorKind, Usage } from './model.ts';
 import type { Task, TaskStatus } from './task.ts';
-
-/** Names bytes in the blob store. `hash` is an HMAC under the subject's key, so that it says nothing once the key is gone. */
-export interface BlobRef {
-  hash: string;
-  size: number;
-  subject: string;
-}
 
 export type Verdict = 'allow' | 'ask' | 'deny';
 

@@ -1,6 +1,7 @@
 import type { Governance, Problem, Settings } from './agent.ts';
 import type { EventRow } from './chain.ts';
-import type { BlobRef, Event, NewEvent } from './event.ts';
+import type { BlobRef } from './blob.ts';
+import type { Event, NewEvent } from './event.ts';
 import type { Change, Files } from './files.ts';
 import type { Claim, Lease, Task, TaskStatus } from './task.ts';
 

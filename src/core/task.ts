@@ -1,4 +1,4 @@
-import type { BlobRef } from './event.ts';
+import type { BlobRef } from './blob.ts';
 import type { Label } from './labels.ts';
 
 export type TaskStatus = 'queued' | 'running' | 'waiting' | 'done' | 'failed' | 'dead' | 'cancelled';

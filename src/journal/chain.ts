@@ -1,6 +1,6 @@
 import { chainHash, GENESIS } from '../core/chain.ts';
 import type { EventRow } from '../core/chain.ts';
-import type { BlobRef } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
 import { eventId } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { EventRow } from '../core/chain.ts';
-import type { BlobRef, Event } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
+import type { Event } from '../core/event.ts';
 import { eventId } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { JournalLine, Store } from '../core/ports.ts';

@@ -1,4 +1,5 @@
-import type { BlobRef, DataOf, Event, EventType } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
+import type { DataOf, Event, EventType } from '../core/event.ts';
 
 // What happened, in plain words: the subject of a commit in journal.git, and a line of `ruche log`.
 

@@ -1,4 +1,5 @@
-import type { BlobRef, NewEvent } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
+import type { NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { ModelMessage } from '../core/model.ts';

@@ -1,6 +1,7 @@
 import { GENESIS, chainHash } from '../core/chain.ts';
 import type { EventRow } from '../core/chain.ts';
-import type { BlobRef, Event } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
+import type { Event } from '../core/event.ts';
 import { eventId } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { JournalRepository, Store } from '../core/ports.ts';

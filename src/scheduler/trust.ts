@@ -1,6 +1,7 @@
 import type { Governance, Problem } from '../core/agent.ts';
 import type { Clock } from '../core/clock.ts';
-import type { BlobRef, Body, NewEvent } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
+import type { Body, NewEvent } from '../core/event.ts';
 import type { Ids } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { GovernanceReader, Log, SavedFile, Store, Workspace, WorkspaceWatch } from '../core/ports.ts';

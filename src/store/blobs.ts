@@ -1,4 +1,4 @@
-import type { BlobRef } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
 import type { BlobCheck } from '../core/ports.ts';
 import { BlobDamaged, MAX_BLOB, nameBlob, seal, SECRET_BYTES, subjectKey, unseal } from './cipher.ts';
 import type { SubjectKey } from './cipher.ts';
