@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
+import { canonicalJson } from '../../src/core/json.ts';
 import type { Change } from '../../src/core/files.ts';
 import { makeWorkspace } from './govern-kit.ts';
 import type { TestWorkspace } from './govern-kit.ts';
@@ -166,7 +167,7 @@ test('what governs differs only where the difference says so', async () => {
     const loaded = await kit.reader.load(commit);
     assert.ok(loaded.ok);
     const { settings, agents } = loaded.governance;
-    const bare = [...agents.values()].map(({ instructions: _, description: __, ...rest }) => rest);
+    const bare = [...agents.values()].map(({ name, model, tools, rules: own, network }) => ({ name, model, tools, own, network }));
     return JSON.stringify({ settings, agents: bare.toSorted((a, b) => (a.name < b.name ? -1 : 1)) });
   };
   const commitOf = async (state: { settings: string; one: string | null; two: string | null }): Promise<string> => {
@@ -204,7 +205,7 @@ test('what governs differs only where the difference says so', async () => {
           return keys;
         });
       const canonical = (state: typeof from): string =>
-        JSON.stringify([state.settings, ...held(state).map((keys) => Object.entries(keys as object).toSorted())]);
+        JSON.stringify([state.settings, ...held(state).map((keys) => canonicalJson(keys))]);
       assert.equal(difference === null, canonical(from) === canonical(to));
       const sameAgents = (from.one === null) === (to.one === null) && (from.two === null) === (to.two === null);
       if (difference === null && sameAgents) assert.equal(await rules(a), await rules(b));
