@@ -53,6 +53,16 @@ export async function openJournalRepository(options: JournalRepositoryOptions): 
   return repository;
 }
 
+/** The same to be read only, beside a process that writes it. Null if there is none. */
+export async function readJournalRepository(options: {
+  dir: string;
+  env: Env;
+}): Promise<(Pick<JournalRepository, 'lines' | 'tip'> & { close(): void }) | null> {
+  if (!(await exists(join(options.dir, 'HEAD')))) return null;
+  const git = await openGit({ gitDir: options.dir, env: options.env });
+  return { tip: async () => (await readTip(git)).seq, lines: () => readLines(git), close: () => git.close() };
+}
+
 async function makeBare({ dir, env }: JournalRepositoryOptions): Promise<void> {
   const whole = await Promise.all(['HEAD', 'config', 'objects', 'refs'].map((name) => exists(join(dir, name))));
   if (!whole.every(Boolean)) await initRepository(dir, env, { bare: true });

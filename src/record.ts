@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import type { Store } from './core/ports.ts';
+import { verify, type Verification, type VerifyOptions } from './replay/verify.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import { systemClock as clock, systemRandom } from './system.ts';
+import { openGit, type Env } from './workspace/git.ts';
+import { readJournalRepository } from './workspace/journal-repository.ts';
+import { openLandedHistory } from './workspace/landed-history.ts';
+
+/** The record of a home, to be read: nothing here writes, so a gateway may hold the home meanwhile. */
+export interface OpenRecord {
+  store: Store;
+  verify(onProgress?: VerifyOptions['onProgress']): Promise<Verification>;
+  close(): Promise<void>;
+}
+
+/** Second composition root, for the commands that only look. Rejects if there is no home, or its database cannot be read. */
+export async function openRecord(options: { home: string; workspace: string; env: Env }): Promise<OpenRecord> {
+  const { home, workspace, env } = options;
+  const path = join(home, 'ruche.sqlite');
+  const boundary = (): void => undefined;
+  const store = await openSqliteStore({ path, clock, random: systemRandom.bytes, boundary, readOnly: true });
+  return {
+    store,
+    async verify(onProgress) {
+      const git = await openGit({ gitDir: join(workspace, '.git'), workTree: workspace, env });
+      const journal = await readJournalRepository({ dir: join(home, 'journal.git'), env });
+      try {
+        return await verify({ store, journal, history: openLandedHistory(git), onProgress });
+      } finally {
+        git.close();
+        journal?.close();
+      }
+    },
+    close: () => store.close(),
+  };
+}

@@ -1,0 +1,215 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Pending, TaskOutcome } from '../../src/core/runtime.ts';
+import { type Platform, startPlatform } from '../fakes/platform.ts';
+import type { Order } from './child.ts';
+
+const TOKEN = 'crash-suite-token-0123456789abcdef';
+/** Milliseconds for anything the product owes us; a run that takes longer has lost something. */
+const PATIENCE = 30_000;
+
+export const CRASH_FILES = (platform: string): Record<string, string> => ({
+  'ruche.yaml': `models:
+  standard: [demo/demo]
+policy:
+  rules:
+    - { id: contracts, ask: { tool: write, path: "contracts/**" }, reason: "Contracts need a person." }
+    - { id: local, allow: { tool: fetch, host: "${new URL(platform).host}" }, reason: "The test's own server." }
+`,
+  'agents/assistant/AGENT.md': '---\ndescription: helps\nmodel: standard\n---\nYou help.\n',
+  'README.md': 'start\n',
+  'shared.md': 'start;',
+});
+
+/** One process after another on one home, and the world around it. */
+export class Crashes {
+  readonly dir = mkdtempSync(join(tmpdir(), 'ruche-crash-'));
+  readonly platform: Platform;
+  readonly workspace = join(this.dir, 'workspace');
+  readonly home = join(this.dir, 'home');
+  kills = 0;
+  cycles = 0;
+  /** Chat → texts the person said and that need a reply. */
+  readonly said: { chat: string; text: string }[] = [];
+  #child: ChildProcess | null = null;
+  #url = '';
+  #log = '';
+
+  constructor(platform: Platform) {
+    this.platform = platform;
+  }
+
+  static async open(): Promise<Crashes> {
+    const crashes = new Crashes(await startPlatform());
+    for (const [path, text] of Object.entries(CRASH_FILES(crashes.platform.url))) {
+      mkdirSync(join(crashes.dir, 'template', path, '..'), { recursive: true });
+      writeFileSync(join(crashes.dir, 'template', path), text);
+    }
+    return crashes;
+  }
+
+  /** Starts the process and waits until it takes turns, or dies by order. */
+  async start(order?: Order): Promise<boolean> {
+    const env = {
+      PATH: process.env.PATH,
+      HOME_DIR: this.home,
+      WORKSPACE: this.workspace,
+      TEMPLATE: join(this.dir, 'template'),
+      PLATFORM: this.platform.url,
+      TOKEN,
+      NODE_COMPILE_CACHE: join(tmpdir(), 'ruche-crash-cache'),
+      ...(order ? { ORDER: JSON.stringify(order) } : {}),
+    };
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'child.ts')], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => (this.#log = (this.#log + chunk.toString()).slice(-20_000)));
+    const message = await this.#message<{ ready: string }>(child);
+    if (message) this.#url = message.ready;
+    return message !== null;
+  }
+
+  /** The next message of the child; null if it ends first. */
+  #message<T>(child: ChildProcess): Promise<T | null> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`the process says nothing:\n${this.#log}`)), PATIENCE);
+      const end = (value: T | null): void => {
+        clearTimeout(timer);
+        child.off('exit', ended);
+        child.off('message', told);
+        resolve(value);
+      };
+      const ended = (): void => end(null);
+      const told = (value: unknown): void => end(value as T);
+      child.once('exit', ended);
+      child.once('message', told);
+    });
+  }
+
+  async order(order: Order): Promise<void> {
+    const child = this.#running();
+    const told = this.#message(child);
+    child.send(order);
+    await told;
+  }
+
+  async counts(): Promise<Record<string, number>> {
+    const child = this.#running();
+    const told = this.#message<{ counts: Record<string, number> }>(child);
+    child.send('counts');
+    return (await told)?.counts ?? {};
+  }
+
+  #running(): ChildProcess {
+    if (!this.#child) throw new Error('no process runs');
+    return this.#child;
+  }
+
+  get alive(): boolean {
+    return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Resolves when the process is dead; false if it is still alive after `ms`. */
+  async died(ms: number): Promise<boolean> {
+    const child = this.#running();
+    if (!this.alive) return true;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), ms);
+      child.once('exit', () => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+
+  async kill(): Promise<void> {
+    this.#running().kill('SIGKILL');
+    await this.died(PATIENCE);
+  }
+
+  async stop(): Promise<number | null> {
+    const child = this.#running();
+    child.kill('SIGTERM');
+    if (!(await this.died(PATIENCE))) throw new Error(`SIGTERM did not end it:\n${this.#log}`);
+    return child.exitCode;
+  }
+
+  async api<T>(path: string, body?: unknown): Promise<T> {
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
+    const init = body === undefined ? { headers } : { method: 'POST', headers, body: JSON.stringify(body) };
+    const response = await fetch(this.#url + path, init);
+    if (response.status === 204) return null as T;
+    const json = (await response.json()) as T;
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${JSON.stringify(json)}`);
+    return json;
+  }
+
+  /** One person's evening: every kind of step the product has, in conversations of their own. */
+  say(): void {
+    const n = (this.cycles += 1);
+    const say = (chat: string, text: string): void => {
+      this.said.push({ chat: `c${n}${chat}`, text });
+      this.platform.say(`c${n}${chat}`, text);
+    };
+    writeFileSync(join(this.workspace, 'README.md'), `edited by a person ${n}\n`);
+    say('a', `write out/c${n}.md: one, then run: wc -c out/c${n}.md`);
+    say('b', `append shared.md: c${n};`);
+    say('c', 'read README.md');
+    say('d', `fetch ${this.platform.url}/page`);
+    say('e', 'ask me: which colour?');
+    say('f', `write contracts/c${n}.md: signed`);
+    say('g', `run: echo ran >> ran-c${n}.txt; sleep 0.2; cat ran-c${n}.txt`);
+  }
+
+  /** Answers what is asked until every message has its reply. */
+  async finish(): Promise<void> {
+    const deadline = Date.now() + PATIENCE;
+    const answered = (): Set<string> => new Set(this.platform.sent.map((sent) => sent.to));
+    for (;;) {
+      const open = this.said.filter(({ chat }) => !answered().has(chat));
+      if (open.length === 0) return;
+      if (Date.now() > deadline) {
+        const tasks = await this.api('/api/status').catch(String);
+        throw new Error(`no reply to ${JSON.stringify(open)}\n${JSON.stringify(tasks)}\n${this.#log}`);
+      }
+      await this.answerPending();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+  }
+
+  /** Says yes to approvals, `blue` to questions, and `retry` to steps in doubt. */
+  async answerPending(): Promise<void> {
+    const { pending } = await this.api<{ pending: Pending[] }>('/api/pending');
+    for (const wait of pending) {
+      const doubt = wait.reason.includes('in doubt');
+      const [path, body] =
+        wait.kind === 'approval'
+          ? [`/api/approvals/${wait.id}`, { verdict: 'approve' }]
+          : [`/api/questions/${wait.id}`, { text: doubt ? 'retry' : 'blue' }];
+      await this.api(path, body).catch((error: unknown) => {
+        if (this.alive && !String(error).includes('409')) throw error;
+      });
+    }
+  }
+
+  outcome = (task: string): Promise<TaskOutcome> => this.api(`/api/tasks/${task}`);
+
+  git = (...args: string[]): string => execFileSync('git', ['-C', this.workspace, ...args], { encoding: 'utf8' });
+
+  read = (path: string): string => readFileSync(join(this.workspace, path), 'utf8');
+
+  get log(): string {
+    return this.#log;
+  }
+
+  async close(): Promise<void> {
+    if (this.alive) await this.kill();
+    await this.platform.close();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openRecord } from '../../src/record.ts';
+import { isEnded } from '../../src/core/task.ts';
+import type { Crashes } from './driver.ts';
+
+/** Lines of processes that still work for this home. */
+function leftoverProcesses(crashes: Crashes): string[] {
+  const list = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' });
+  return list.split('\n').filter((line) => line.includes(crashes.dir) && !line.includes('ps -eo'));
+}
+
+const count = (text: string, part: string): number => text.split(part).length - 1;
+
+/** What must hold once everything is answered and the process has been stopped. Returns how much was checked. */
+export async function checkAll(crashes: Crashes): Promise<{ messages: number; repeated: number; events: number }> {
+  const { sent } = crashes.platform;
+  const byChat = new Map<string, typeof sent>();
+  for (const each of sent) byChat.set(each.to, [...(byChat.get(each.to) ?? []), each]);
+  let repeated = 0;
+  for (const { chat, text } of crashes.said) {
+    const replies = byChat.get(chat) ?? [];
+    assert.ok(replies.length > 0, `no reply to ${text} (${chat})`);
+    assert.equal(
+      new Set(replies.map((reply) => reply.key)).size,
+      1,
+      `${text} was answered twice: ${JSON.stringify(replies)}`,
+    );
+    assert.equal(replies[0]?.again, false, `the first reply to ${text} is marked as a repeat`);
+    for (const again of replies.slice(1)) assert.ok(again.again, `a repeated reply to ${text} is not marked`);
+    repeated += replies.length - 1;
+    assert.doesNotMatch(replies[0]?.text ?? '', /could not finish/, `${text}: ${replies[0]?.text}`);
+  }
+  for (let n = 1; n <= crashes.cycles; n++) {
+    assert.equal(crashes.read(`out/c${n}.md`), 'one');
+    assert.equal(crashes.read(`contracts/c${n}.md`), 'signed');
+    assert.equal(crashes.read(`ran-c${n}.txt`), 'ran\n', 'a command ran once');
+    assert.equal(count(crashes.read('shared.md'), `c${n};`), 1, `append c${n} landed exactly once`);
+    assert.match(byChat.get(`c${n}e`)?.[0]?.text ?? '', /blue/);
+    assert.match(byChat.get(`c${n}g`)?.[0]?.text ?? '', /ran/);
+  }
+  checkWorkspace(crashes);
+  const events = await checkRecord(crashes);
+  return { messages: crashes.said.length, repeated, events };
+}
+
+function checkWorkspace(crashes: Crashes): void {
+  assert.equal(crashes.git('status', '--porcelain').trim(), '', 'the work tree is main');
+  crashes.git('fsck', '--strict', '--no-dangling');
+  assert.ok(!existsSync(join(crashes.workspace, '.git', 'index.lock')), 'no lock is left');
+  const runs = crashes.git('log', '--format=%(trailers:key=Ruche-Run,valueonly)').split('\n').filter(Boolean);
+  assert.equal(new Set(runs).size, runs.length, 'each run landed at most once');
+  const shells = readdirSync(join(crashes.home, 'shells')).filter((name) => name.startsWith('run_'));
+  assert.deepEqual(shells, [], 'no command is left');
+  assert.deepEqual(leftoverProcesses(crashes), [], 'no process is left');
+}
+
+async function checkRecord(crashes: Crashes): Promise<number> {
+  const env = { PATH: process.env.PATH, HOME: crashes.home };
+  const record = await openRecord({ home: crashes.home, workspace: crashes.workspace, env });
+  try {
+    const { findings, counts } = await record.verify();
+    assert.deepEqual(findings, [], 'verify is clean');
+    assert.ok(
+      counts.events > 0 && counts.lines === counts.events,
+      `journal.git has every event: ${JSON.stringify(counts)}`,
+    );
+    for (const task of await record.store.tasks({}))
+      assert.ok(isEnded(task.status), `task ${task.id} is ${task.status}`);
+    const started = new Map<string, number>();
+    for await (const event of record.store.read({ types: ['tool.started'] }))
+      if (event.type === 'tool.started' && !event.data.idempotent)
+        started.set(event.data.key, (started.get(event.data.key) ?? 0) + 1);
+    for (const [key, times] of started)
+      assert.ok(times === 1 || /r+$/.test(key) || times <= 2, `${key} began ${times} times`);
+    return counts.events;
+  } finally {
+    await record.close();
+  }
+}

@@ -1,0 +1,65 @@
+import { BOUNDARIES } from '../../src/core/boundary.ts';
+import type { Crashes } from './driver.ts';
+import type { Order } from './child.ts';
+
+/** Boundaries that every step passes: they are hit at several places of a turn. */
+const SPREAD = 4;
+
+/** A small generator with a printed seed (mulberry32). */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Where to kill: every boundary at its first time, and those that come often at some more. */
+export function killPlan(counts: Readonly<Record<string, number>>): Order[] {
+  return BOUNDARIES.flatMap((name) => {
+    const times = counts[name] ?? 0;
+    const more =
+      times > 10 ? Array.from({ length: SPREAD }, (_, i) => Math.floor((times * (i + 1)) / (SPREAD + 1))) : [];
+    return [1, ...more].map((index) => ({ name, index }));
+  });
+}
+
+/** One evening, interrupted: talk, die, start again, and let everything be answered. True if the order was reached. */
+export async function interrupted(crashes: Crashes, order: Order): Promise<boolean> {
+  await crashes.order(order);
+  crashes.say();
+  const answering = crashes.finish().then(
+    () => false,
+    (error: unknown) => {
+      if (crashes.alive) throw error;
+      return true;
+    },
+  );
+  const dead = await Promise.race([crashes.died(30_000), answering]);
+  const reached = !crashes.alive;
+  if (!reached && dead === false) await crashes.kill();
+  await answering.catch(() => undefined);
+  crashes.kills += 1;
+  if (!(await crashes.start())) throw new Error(`it does not start after a kill at ${order.name}:\n${crashes.log}`);
+  await crashes.finish();
+  return reached;
+}
+
+/** Milliseconds of an evening in which a random kill may fall. */
+const EVENING = 900;
+
+/** Talk, die at any moment (some while starting again), start, and let everything be answered. */
+export async function randomKill(crashes: Crashes, random: () => number): Promise<void> {
+  crashes.say();
+  const answering = crashes.finish().catch((error: unknown) => {
+    if (crashes.alive) throw error;
+  });
+  await new Promise((resolve) => setTimeout(resolve, random() * EVENING));
+  await crashes.kill();
+  await answering;
+  crashes.kills += 1;
+  if (!(await crashes.start())) throw new Error(`it does not start after a kill:\n${crashes.log}`);
+  await crashes.finish();
+}
