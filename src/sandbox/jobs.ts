@@ -234,9 +234,9 @@ export function openJobs({ dir: root, boundary, clock, runner }: JobsOptions): S
       if (await exists(dir)) {
         await kill(key, dir);
         await live.get(key)?.catch(() => undefined);
-        await rm(dir, { recursive: true, force: true });
       }
       await runner.clear(key);
+      await rm(dir, { recursive: true, force: true });
     },
 
     async list() {

@@ -48,12 +48,18 @@ pid=$!
 echo "$$ $boot" >started && sync started . .. || { rm -f started; end; exit 0; }
 
 collect() {
-  exec 9>&-
+  exec 8>&- 9>&-
   n=0 total=0 head=0 tail=0 read=512
   while [ "$read" -ge 512 ]; do
     LC_ALL=C dd bs=16384 count=512 of=out.$n 2>count || { rest=$(wc -c); total=$((total + rest)); break; }
-    { IFS='+ ' read -r full part _; read -r _; read -r size _; } <count
-    read=$((full + part)) total=$((total + size))
+    read=0 size=0
+    while read -r word rest; do
+      case $rest in
+        'records in') read=$((\${word%+*} + \${word#*+})) ;;
+        *copied*) size=$word ;;
+      esac
+    done <count
+    total=$((total + size))
     if [ "$head" -lt "$half" ]; then
       head=$((head + size))
     else
@@ -72,6 +78,8 @@ collect() {
 
 code=137 total=0
 if [ -z "$stop" ]; then
+  # Held open until the runner has ended: it may be killed before it opens the pipe, and the collector must not wait for it.
+  exec 8<>pipe
   collect <pipe &
   collector=$!
   wait "$pid"
@@ -79,6 +87,7 @@ if [ -z "$stop" ]; then
   [ -z "$stop" ] || code=137
   trap '' TERM
   ${sweep}
+  exec 8>&-
   wait "$collector"
   read -r total <size
 else
@@ -91,7 +100,12 @@ for file in "$memory/memory.oom_control" "$memory/memory.events"; do
     [ "$name" != oom_kill ] || killed=$count
   done <"$file"
 done
-[ -z "$memory$pids" ] || rmdir \${memory:+"$memory"} \${pids:+"$pids"} 2>/dev/null
+# Of a sandbox that was killed, the last process may still be on its way out.
+for pause in 0.01 0.05 0.2 1; do
+  [ -z "$memory$pids" ] || rmdir \${memory:+"$memory"} \${pids:+"$pids"} 2>/dev/null && break
+  [ -e "\${memory:-$pids}" ] || break
+  sleep "$pause"
+done
 why=itself
 [ "$killed" = 0 ] || why=memory
 [ ! -s timer ] || why=timeout
