@@ -1,0 +1,74 @@
+import type { Problem } from '../core/agent.ts';
+import type { Event } from '../core/event.ts';
+import type { Store } from '../core/ports.ts';
+import type { Verification } from '../replay/verify.ts';
+
+/** What commands need of the composition root; `src/commands.ts` provides it. Every rejection is a sentence for a person. */
+export interface AppPort {
+  /** Opens the home, makes what is missing, listens and takes turns. Resolves when `/readyz` would answer 200. */
+  startApp(options: StartOptions): Promise<RunningApp>;
+  /** Makes a workspace from a template. Rejects if the folder holds anything. */
+  initWorkspace(options: { workspace: string; template: string; env: Env }): Promise<{ commit: string }>;
+  /** Reads a home without disturbing the gateway that may hold it. */
+  openHomeReadOnly(options: { home: string; workspace: string; env: Env }): Promise<ReadOnlyHome>;
+  /** Looks at everything `doctor` reports that is not the process's own. Never rejects. */
+  diagnose(options: { home: string; workspace: string; env: Env }): Promise<Diagnosis>;
+}
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+export interface StartOptions {
+  home: string;
+  workspace: string;
+  /** Used only where there is no workspace yet. */
+  template: string;
+  host: string;
+  /** 0 takes any free one. */
+  port: number;
+  /** Null: the one in `<home>/token`, made if there is none. */
+  token: string | null;
+  env: Env;
+  version: string;
+}
+
+export interface RunningApp {
+  url: string;
+  /** Null if the token was given and is not kept. */
+  tokenFile: string | null;
+  /** The model that answers first: `provider/model`. */
+  model: string;
+  demo: boolean;
+  agents: readonly string[];
+  workspace: string;
+  /** True if the workspace was made just now. */
+  created: boolean;
+  problems: readonly Problem[];
+  /** Stops taking turns, finishes or parks what runs, closes everything; within 10 s. */
+  close(reason: string): Promise<void>;
+}
+
+export interface ReadOnlyHome {
+  store: Pick<Store, 'read' | 'head'>;
+  /** An event as one line for a terminal. */
+  line(event: Event, options: { timeZone: string; width: number }): Promise<string>;
+  /** An event with its contents as one line of JSON. */
+  json(event: Event): Promise<string>;
+  verify(onProgress: (events: number) => void): Promise<Verification>;
+  close(): Promise<void>;
+}
+
+export interface Diagnosis {
+  /** Null: Git is not installed. */
+  git: string | null;
+  sandbox: { ok: boolean; why: string; mend: string };
+  /** References to secrets in `ruche.yaml`, by name only. */
+  keys: readonly { provider: string; name: string; present: boolean }[];
+  /** Null if there is no workspace yet. */
+  config: { problems: readonly Problem[] } | null;
+  /** The workspace cannot be used: no repository, another branch. */
+  workspace: string | null;
+  /** Milliseconds since the epoch of the newest event, null if there is none. */
+  newestEvent: number | null;
+  /** The database cannot be read, or is of a newer version. */
+  database: string | null;
+}

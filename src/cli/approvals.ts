@@ -1,0 +1,33 @@
+import type { Pending } from '../core/runtime.ts';
+import { plain, type ExitCode, type Io } from './io.ts';
+import type { Options } from './options.ts';
+import { talk } from './talk.ts';
+
+/** `ruche approvals`: what waits for a person, and how to answer it. */
+export async function approvals(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
+  const { pending } = await talk(io, options, new AbortController().signal).call<{ pending: Pending[] }>(
+    '/api/pending',
+  );
+  if (flags.json) io.out(`${JSON.stringify(pending)}\n`);
+  else io.out(pending.length === 0 ? 'Nothing waits for you.\n' : `${pending.map(pendingText).join('\n\n')}\n`);
+  return 0;
+}
+
+/** One thing that waits, over several lines. */
+export function pendingText(wait: Pending): string {
+  const who = wait.agent === null ? '' : ` · ${wait.agent} · session ${wait.session}`;
+  const what = wait.kind === 'question' ? 'question' : `approval of ${wait.tool ?? 'a change of the configuration'}`;
+  const how =
+    wait.kind === 'question'
+      ? `ruche answer ${wait.id} "TEXT"`
+      : `ruche approve ${wait.id}   or   ruche deny ${wait.id}`;
+  const body = plain(wait.text)
+    .split('\n')
+    .map((line) => `    ${line}`);
+  return [
+    `${wait.id}  ${what}${who}`,
+    ...body,
+    ...(wait.reason === '' ? [] : [`  why: ${plain(wait.reason)}`]),
+    `  ${how}`,
+  ].join('\n');
+}

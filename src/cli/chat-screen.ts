@@ -1,0 +1,56 @@
+import type { Delta, Pending, TaskOutcome } from '../core/runtime.ts';
+import { spokenStream, type SpokenStream } from '../core/spoken.ts';
+import { pendingText } from './approvals.ts';
+import { oneLine, plain, type Io } from './io.ts';
+import { callOf } from './progress.ts';
+
+export interface ChatScreen {
+  begin(): void;
+  delta(delta: Delta): void;
+  end(outcome: TaskOutcome): void;
+  waits(waits: readonly Pending[]): void;
+  note(text: string): void;
+}
+
+/** Prints a run as it works: the text as it comes, tool calls and their results on lines of their own. */
+export function chatScreen(io: Pick<Io, 'out' | 'outIsTerminal' | 'env'>): ChatScreen {
+  const colours = io.outIsTerminal && !io.env['NO_COLOR'];
+  const dim = (text: string): string => (colours ? `\x1b[2m${text}\x1b[22m` : text);
+  let spoken: SpokenStream = spokenStream();
+  let midLine = false;
+  const say = (text: string): void => {
+    if (text === '') return;
+    io.out(plain(text));
+    midLine = !text.endsWith('\n');
+  };
+  const line = (text: string): void => {
+    io.out(`${midLine ? '\n' : ''}${text}\n`);
+    midLine = false;
+  };
+  const waits = (open: readonly Pending[]): void => {
+    for (const wait of open) line(pendingText(wait));
+    const [first] = open;
+    if (first) line(dim(first.kind === 'question' ? 'Your next line is the answer.' : 'Approve it? yes or no'));
+  };
+  return {
+    begin() {
+      spoken = spokenStream();
+    },
+    delta(delta) {
+      if (delta.kind === 'tool.started') line(dim(`  ⚙ ${callOf(delta.tool, delta.args)}`));
+      else if (delta.kind === 'tool.returned')
+        line(dim(`  ${delta.ok ? '✓' : '✗'} ${delta.tool}: ${oneLine(delta.text, 70)}`));
+      else say(spoken.push(delta));
+    },
+    end(outcome) {
+      if (outcome.waits.length > 0) waits(outcome.waits);
+      else if (outcome.status === 'done') {
+        say(spoken.rest(outcome.text));
+        line(outcome.commit === null ? '' : dim(`  committed ${outcome.commit.slice(0, 10)}`));
+      } else line(`${outcome.status}: ${plain(outcome.text)}`);
+      spoken = spokenStream();
+    },
+    waits,
+    note: (text) => line(plain(text)),
+  };
+}

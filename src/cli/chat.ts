@@ -1,0 +1,183 @@
+import { createInterface } from 'node:readline';
+import type { Pending, TaskOutcome } from '../core/runtime.ts';
+import { isSafeName } from '../core/ids.ts';
+import type { AgentState } from '../core/runtime.ts';
+import { chatScreen, type ChatScreen } from './chat-screen.ts';
+import { CliError, type ExitCode, type Io } from './io.ts';
+import type { Options } from './options.ts';
+import { status } from './status.ts';
+import { talk, type Talk } from './talk.ts';
+
+const HELP = `  /new      start a fresh conversation      /stop     end what runs now
+  /status   what the network does           /quit     leave (what runs goes on)
+  approve, deny (or y, n): answer an approval; a question is answered by your next line`;
+
+interface Chat {
+  io: Io;
+  options: Options;
+  gateway: Talk;
+  screen: ChatScreen;
+  agent: string;
+  session: string;
+  /** The task that is being watched, null if none runs. */
+  task: string | null;
+  waits: Pending[];
+  last: TaskOutcome | null;
+}
+
+/** `ruche chat [agent]`: a conversation in the terminal. Lines from a pipe are taken one after the other. */
+export async function chat(
+  io: Io,
+  options: Options,
+  agent: string | undefined,
+  flags: { session?: string },
+): Promise<ExitCode> {
+  if (flags.session !== undefined && !isSafeName(flags.session))
+    throw new CliError('--session may hold letters, digits, "-" and "_", up to 128 of them.');
+  const stop = new AbortController();
+  const gateway = talk(io, options, stop.signal);
+  const state: Chat = {
+    io,
+    options,
+    gateway,
+    screen: chatScreen(io),
+    agent: agent ?? (await firstAgent(gateway)),
+    session: flags.session ?? io.ids.next('ses'),
+    task: null,
+    waits: [],
+    last: null,
+  };
+  if (io.inIsTerminal) io.out(`Talking to ${state.agent}. /help lists the commands, /quit leaves.\n`);
+  const lines = createInterface({
+    input: io.stdin,
+    output: io.inIsTerminal && io.outIsTerminal ? process.stdout : undefined,
+    terminal: io.inIsTerminal && io.outIsTerminal,
+    prompt: '› ',
+  });
+  const quit = (): void => lines.close();
+  const unlisten = io.onSignal(quit);
+  lines.on('SIGINT', quit);
+  try {
+    await (io.inIsTerminal ? converse(state, lines) : read(state, lines));
+  } finally {
+    unlisten();
+    lines.close();
+    stop.abort();
+  }
+  if (state.waits.length > 0) return 3;
+  return state.last === null || state.last.status === 'done' ? 0 : 1;
+}
+
+async function firstAgent(gateway: Talk): Promise<string> {
+  const { agents } = await gateway.call<{ agents: AgentState[] }>('/api/agents');
+  const [first] = agents;
+  if (first) return first.name;
+  throw new CliError('There is no agent to talk to: "ruche doctor" says why.');
+}
+
+type Lines = ReturnType<typeof createInterface>;
+
+/** From a pipe: each line waits for the end of the one before. */
+async function read(state: Chat, lines: Lines): Promise<void> {
+  for await (const line of lines) if (await handle(state, line)) return;
+}
+
+/** At a terminal: a line typed while a run works reaches that run. */
+async function converse(state: Chat, lines: Lines): Promise<void> {
+  let failed: unknown = null;
+  let busy: Promise<void> = Promise.resolve();
+  lines.prompt();
+  const closed = new Promise<void>((resolve) => lines.once('close', resolve));
+  lines.on('line', (line) => {
+    const turn = handle(state, line).then(
+      (leave) => {
+        if (leave) lines.close();
+        else if (state.task === null) lines.prompt();
+      },
+      (error: unknown) => {
+        failed ??= error;
+        lines.close();
+      },
+    );
+    busy = Promise.all([busy, turn]).then(() => undefined);
+  });
+  await closed;
+  if (failed !== null) throw failed as Error;
+}
+
+/** One line of the person. True: leave. */
+async function handle(state: Chat, line: string): Promise<boolean> {
+  const text = line.trim();
+  const { io } = state;
+  if (text === '') return false;
+  if (text === '/quit' || text === '/exit') return true;
+  if (text === '/help') io.out(`${HELP}\n`);
+  else if (text === '/status') await status(io, state.options, {});
+  else if (text === '/new') {
+    Object.assign(state, { session: io.ids.next('ses'), waits: [], last: null });
+    io.out('A fresh conversation.\n');
+  } else if (text === '/stop') await stopTask(state);
+  else if (text.startsWith('/')) io.out(`There is no command ${text.split(' ')[0]}. /help lists them.\n`);
+  else await say(state, text);
+  return false;
+}
+
+async function stopTask(state: Chat): Promise<void> {
+  const task = state.task ?? state.waits[0]?.task ?? null;
+  if (task === null) {
+    state.io.out('Nothing runs in this conversation.\n');
+    return;
+  }
+  const { cancelled } = await state.gateway.call<{ cancelled: boolean }>(`/api/tasks/${task}/cancel`, {});
+  state.waits = [];
+  state.io.out(cancelled ? 'Stopped.\n' : 'It had ended already.\n');
+}
+
+async function say(state: Chat, text: string): Promise<void> {
+  const { io, gateway, agent, session } = state;
+  const [wait] = state.waits;
+  const verdict = verdictOf(text);
+  try {
+    if (wait?.kind === 'approval' && verdict) await answer(state, `/api/approvals/${wait.id}`, { verdict });
+    else if (wait?.kind === 'question') await answer(state, `/api/questions/${wait.id}`, { text });
+    else {
+      const { task } = await gateway.send({ agent, session, text, id: io.ids.next('msg') });
+      await watch(state, task);
+    }
+  } catch (error) {
+    // What one line did wrong does not end the conversation; a gateway that is gone does.
+    if (!(error instanceof CliError) || error.exitCode === 2) throw error;
+    state.screen.note(error.message);
+  }
+}
+
+const verdictOf = (text: string): 'approve' | 'deny' | null => {
+  if (/^(y|yes|approve)( apr_\S+)?$/i.test(text)) return 'approve';
+  return /^(n|no|deny)( apr_\S+)?$/i.test(text) ? 'deny' : null;
+};
+
+async function answer(state: Chat, path: string, body: object): Promise<void> {
+  const [, ...others] = state.waits;
+  const { task } = await state.gateway.call<{ task: string | null }>(path, body);
+  state.waits = others;
+  if (others.length > 0) state.screen.waits(others);
+  else if (task !== null) await watch(state, task);
+}
+
+/** Shows a task until it ends or waits. A message that a running run took in ends with that run, which shows its answer. */
+async function watch(state: Chat, task: string): Promise<void> {
+  const leading = state.task === null;
+  if (leading) {
+    state.task = task;
+    state.screen.begin();
+  }
+  try {
+    const outcome = await state.gateway.outcome(task, leading ? (delta) => state.screen.delta(delta) : null);
+    const shown = !leading && outcome.run !== null && outcome.run === (state.last?.run ?? null);
+    if (!shown) state.screen.end(outcome);
+    state.last = outcome;
+    state.waits = outcome.waits;
+  } finally {
+    if (leading) state.task = null;
+  }
+}

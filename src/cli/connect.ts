@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CliError } from './io.ts';
+import type { Options } from './options.ts';
+
+export interface Connection {
+  url: string;
+  token: string;
+}
+
+/** Where the running gateway of a home is, from `gateway.json` and `token` there. Exit code 2 if none is known. */
+export async function connect(options: Pick<Options, 'home' | 'token'>): Promise<Connection> {
+  const path = join(options.home, 'gateway.json');
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') throw noGateway(options.home);
+    throw new CliError(`Cannot read ${path} (${error.code ?? error.message}).`, 2);
+  });
+  const url = urlIn(text);
+  if (url === null)
+    throw new CliError(`${path} does not say where the gateway is. Start it again: ruche up --home ${options.home}`, 2);
+  return { url, token: options.token ?? (await tokenIn(options.home)) };
+}
+
+export const noGateway = (home: string): CliError =>
+  new CliError(`No gateway runs for ${home}. Start it with: ruche up --home ${home}`, 2);
+
+async function tokenIn(home: string): Promise<string> {
+  const path = join(home, 'token');
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new CliError(`Cannot read ${path} (${error.code ?? error.message}). Set RUCHE_TOKEN to the gateway's token.`);
+  });
+  return text.trim();
+}
+
+function urlIn(text: string): string | null {
+  try {
+    const { url } = JSON.parse(text) as { url?: unknown };
+    if (typeof url !== 'string') return null;
+    const parsed = new URL(url);
+    // Where it listens on every address, this machine reaches it on its loopback.
+    if (parsed.hostname === '0.0.0.0') parsed.hostname = '127.0.0.1';
+    if (parsed.hostname === '[::]') parsed.hostname = '[::1]';
+    return parsed.protocol === 'http:' ? parsed.origin : null;
+  } catch {
+    return null; // cut short, or not ours
+  }
+}

@@ -1,0 +1,100 @@
+import { constants } from 'node:fs';
+import { access, mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Diagnosis } from './app-port.ts';
+import { connect } from './connect.ts';
+import { findings, type Facts, type Finding } from './findings.ts';
+import { callApi, GatewayLost } from './http.ts';
+import { explain } from './explain.ts';
+import { CliError, plain, type ExitCode, type Io } from './io.ts';
+import type { Options } from './options.ts';
+
+/** `ruche doctor`: what is right and what is wrong, each with its mend. Works with and without a gateway. */
+export async function doctor(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
+  const { home, workspace } = options;
+  const app = await io.loadApp();
+  const diagnosis = await app.diagnose({ home, workspace, env: io.env });
+  const found = findings(await gather(io, options, diagnosis));
+  if (flags.json) io.out(`${JSON.stringify(found)}\n`);
+  else io.out(`${found.map(findingText).join('\n')}\n`);
+  return found.some((finding) => finding.level === 'broken') ? 1 : 0;
+}
+
+const SIGNS = { ok: '✓', warning: '!', broken: '✗' } as const;
+
+const findingText = (finding: Finding): string =>
+  plain(
+    `${SIGNS[finding.level]} ${finding.subject}: ${finding.text}${finding.mend === '' ? '' : `\n    ${finding.mend}`}`,
+  );
+
+async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<Facts> {
+  const folder = await nearestFolder(options.home);
+  return {
+    ...diagnosis,
+    node: process.versions.node,
+    home: options.home,
+    homeProblem: await writeProblem(folder),
+    token: await tokenMode(join(options.home, 'token')),
+    tokenGiven: options.token !== null,
+    diskFree: await freeBytes(folder),
+    now: io.clock.now(),
+    gateway: await gatewayState(io, options),
+  };
+}
+
+/** The home, or the folder it would be made in. */
+async function nearestFolder(path: string): Promise<string> {
+  const there = await stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
+  return there || dirname(path) === path ? path : nearestFolder(dirname(path));
+}
+
+/** Tried for real: permissions do not tell of a read-only mount or a full disk. */
+async function writeProblem(folder: string): Promise<string | null> {
+  const probe = join(folder, `.ruche-doctor-${process.pid}`);
+  try {
+    await access(folder, constants.W_OK);
+    await mkdir(probe);
+    await writeFile(join(probe, 'probe'), 'x'.repeat(8192), { flush: true });
+    return null;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error);
+  } finally {
+    await rm(probe, { recursive: true, force: true }).catch(() => undefined); // it could not be made either
+  }
+}
+
+const tokenMode = (path: string): Promise<number | null> =>
+  stat(path).then(
+    (info) => info.mode & 0o777,
+    () => null,
+  );
+
+const freeBytes = (folder: string): Promise<number | null> =>
+  statfs(folder).then(
+    (info) => info.bavail * info.bsize,
+    () => null,
+  );
+
+/** Milliseconds a healthy gateway needs at most to say how it is. */
+const PATIENCE = 3_000;
+
+async function gatewayState(io: Io, options: Options): Promise<Facts['gateway']> {
+  const late = new AbortController();
+  const done = new AbortController();
+  io.clock.sleep(PATIENCE, done.signal).then(
+    () => late.abort(new Error(`It listens but does not answer within ${PATIENCE / 1000} s.`)),
+    () => undefined,
+  );
+  try {
+    await callApi(await connect(options), '/api/status', { signal: late.signal });
+    return { state: 'running', detail: '' };
+  } catch (error) {
+    const away = error instanceof GatewayLost || (error instanceof CliError && error.exitCode === 2);
+    return away ? { state: 'stopped', detail: '' } : { state: 'odd', detail: explain(error) };
+  } finally {
+    done.abort();
+  }
+}

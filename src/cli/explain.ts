@@ -1,0 +1,18 @@
+import { plain } from './io.ts';
+
+const MENDS: Record<string, string> = {
+  ENOSPC: 'The disk is full. Free some space and try again.',
+  EDQUOT: 'The disk quota is used up. Free some space and try again.',
+  EROFS: 'It lies on a read-only disk. Remount it for writing, or choose another --home or --workspace.',
+  EACCES: 'This user may not do that there. Correct the permissions, or choose another --home or --workspace.',
+  EPERM: 'This user may not do that there. Correct the permissions, or choose another --home or --workspace.',
+  ENOTDIR: 'Part of the path is a file, not a folder.',
+};
+
+/** An error as a sentence for a person. The operating system's own errors get the path and what to do. */
+export function explain(error: unknown): string {
+  if (!(error instanceof Error)) return plain(String(error));
+  const { code, path } = error as NodeJS.ErrnoException;
+  const mend = code !== undefined && 'syscall' in error ? MENDS[code] : undefined;
+  return plain(mend === undefined ? error.message : `Cannot use ${path ?? 'a file'} (${code}). ${mend}`);
+}

@@ -1,0 +1,150 @@
+import type { Diagnosis } from './app-port.ts';
+import { problemText } from './status.ts';
+
+/** What doctor knows, gathered before anything is judged. */
+export interface Facts extends Diagnosis {
+  node: string;
+  home: string;
+  /** Error code of a write in the home, or where it would be made; null if it works. */
+  homeProblem: string | null;
+  /** Mode of `<home>/token`, null if there is none yet. */
+  token: number | null;
+  tokenGiven: boolean;
+  /** Bytes free where the home is, null if unknown. */
+  diskFree: number | null;
+  /** Milliseconds since the epoch. */
+  now: number;
+  gateway: { state: 'running' | 'stopped' | 'odd'; detail: string };
+}
+
+export interface Finding {
+  level: 'ok' | 'warning' | 'broken';
+  subject: string;
+  text: string;
+  /** What to do; '' where nothing is wrong. */
+  mend: string;
+}
+
+type Check = (facts: Facts) => Finding[];
+
+const ok = (subject: string, text: string): Finding => ({ level: 'ok', subject, text, mend: '' });
+const warning = (subject: string, text: string, mend: string): Finding => ({ level: 'warning', subject, text, mend });
+const broken = (subject: string, text: string, mend: string): Finding => ({ level: 'broken', subject, text, mend });
+
+/** Everything that was looked at, in a fixed order. */
+export const findings = (facts: Facts): Finding[] => CHECKS.flatMap((check) => check(facts));
+
+const checkNode: Check = ({ node }) =>
+  Number(node.split('.')[0]) >= 24
+    ? [ok('Node', node)]
+    : [broken('Node', `${node} is too old`, 'Install Node 24 or newer from https://nodejs.org.')];
+
+const checkGit: Check = ({ git }) => {
+  const mend = 'Install Git 2.38 or newer: `apt-get install git`, `dnf install git` or `brew install git`.';
+  if (git === null) return [broken('Git', 'it is not installed', mend)];
+  const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(git)?.slice(1) ?? []).map(Number);
+  return major > 2 || (major === 2 && minor >= 38) ? [ok('Git', git)] : [broken('Git', `${git} is too old`, mend)];
+};
+
+/** Not broken: without it every command is asked for. */
+const checkSandbox: Check = ({ sandbox }) => [
+  sandbox.ok
+    ? { ...ok('Sandbox', sandbox.why), mend: sandbox.mend }
+    : warning('Sandbox', `${sandbox.why} Each shell command is put before you.`, sandbox.mend),
+];
+
+const checkHome: Check = ({ home, homeProblem }) => {
+  if (homeProblem === null) return [ok('Home', home)];
+  const why: Record<string, [string, string]> = {
+    EROFS: ['lies on a read-only disk', 'Remount it for writing, or choose another --home.'],
+    ENOSPC: ['lies on a full disk', 'Free some space, or choose another --home.'],
+    EDQUOT: ['has no quota left', 'Free some space, or choose another --home.'],
+    EACCES: ['may not be written by this user', `Make it yours: sudo chown -R "$USER" ${home}`],
+    EPERM: ['may not be written by this user', `Make it yours: sudo chown -R "$USER" ${home}`],
+  };
+  const [text, mend] = why[homeProblem] ?? [`cannot be written (${homeProblem})`, 'Choose another --home.'];
+  return [broken('Home', `${home} ${text}`, mend)];
+};
+
+const MEGABYTE = 1024 * 1024;
+
+const checkDisk: Check = ({ diskFree }) => {
+  if (diskFree === null) return [warning('Disk', 'the free space is unknown', 'Look with: df -h')];
+  const free = `${Math.round(diskFree / MEGABYTE)} MB free`;
+  if (diskFree < 50 * MEGABYTE) return [broken('Disk', `only ${free}`, 'Free at least 500 MB where the home is.')];
+  if (diskFree < 500 * MEGABYTE) return [warning('Disk', `only ${free}`, 'Free at least 500 MB where the home is.')];
+  return [ok('Disk', free)];
+};
+
+/** Before this was written nothing can have run. */
+const EARLIEST = Date.UTC(2026, 0, 1);
+
+const checkClock: Check = ({ now, newestEvent }) => {
+  const time = new Date(now).toISOString();
+  const mend = 'Set the clock, best by NTP: `timedatectl set-ntp true`.';
+  if (now < EARLIEST) return [broken('Clock', `it says ${time}, which is past`, mend)];
+  if (newestEvent !== null && newestEvent > now + 60_000)
+    return [
+      warning('Clock', `it says ${time}, but the journal has an event of ${new Date(newestEvent).toISOString()}`, mend),
+    ];
+  return [ok('Clock', time)];
+};
+
+const checkToken: Check = ({ token, tokenGiven, home }) => {
+  if (tokenGiven) return [ok('Token', 'given in RUCHE_TOKEN')];
+  if (token === null) return [ok('Token', 'none yet; the first start makes one')];
+  if ((token & 0o077) === 0) return [ok('Token', `${home}/token`)];
+  const mode = token.toString(8);
+  return [
+    broken('Token', `${home}/token can be read by others (mode ${mode})`, 'Delete it; the next start makes a new one.'),
+  ];
+};
+
+const checkKeys: Check = ({ keys }) =>
+  keys.map(({ provider, name, present }) =>
+    present
+      ? ok('Key', `${name} for ${provider} is set`)
+      : broken(
+          'Key',
+          `${name} for ${provider} is not set`,
+          `Set the environment variable ${name} before \`ruche up\`.`,
+        ),
+  );
+
+const checkDatabase: Check = ({ database }) =>
+  database === null
+    ? []
+    : [broken('Database', database, 'Put back a copy, or use the version of Ruche that wrote it.')];
+
+const checkConfig: Check = ({ workspace, config }) => {
+  if (workspace !== null)
+    return [broken('Workspace', workspace, 'The message says what to do; then run doctor again.')];
+  if (config === null) return [ok('Workspace', 'none yet; the first start makes one from a template')];
+  if (config.problems.length === 0) return [ok('Configuration', 'ruche.yaml and every agent are in order')];
+  return config.problems.map((problem) => ({
+    level: problem.severity === 'error' ? ('broken' as const) : ('warning' as const),
+    subject: 'Configuration',
+    text: problemText(problem),
+    mend: 'Correct the file; a saved change applies within a second.',
+  }));
+};
+
+const checkGateway: Check = ({ gateway }) => {
+  if (gateway.state === 'running') return [ok('Gateway', 'running')];
+  if (gateway.state === 'stopped') return [ok('Gateway', 'not running; start it with: ruche up')];
+  return [warning('Gateway', gateway.detail, 'Start it again with: ruche up')];
+};
+
+const CHECKS: readonly Check[] = [
+  checkNode,
+  checkGit,
+  checkSandbox,
+  checkHome,
+  checkDisk,
+  checkClock,
+  checkToken,
+  checkDatabase,
+  checkConfig,
+  checkKeys,
+  checkGateway,
+];

@@ -1,0 +1,23 @@
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { ExitCode, Io } from './io.ts';
+import type { Options } from './options.ts';
+
+/** `ruche init [dir]`: a workspace from a template; in `dir`, beside an empty home, where commands find both by themselves. */
+export async function init(io: Io, options: Options, dir: string | undefined): Promise<ExitCode> {
+  const root = dir === undefined ? null : resolve(io.cwd, dir);
+  const home = root === null ? options.home : join(root, 'home');
+  const workspace = root === null ? options.workspace : join(root, 'workspace');
+  const app = await io.loadApp();
+  const { commit } = await app.initWorkspace({ workspace, template: options.template, env: io.env });
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  io.out(
+    [
+      `Made the workspace ${workspace} from the template "${options.template}" (commit ${commit.slice(0, 10)}).`,
+      'Edit ruche.yaml and agents/ there; a saved change applies within a second.',
+      root === null ? `Start it with: ruche up` : `Start it with: cd ${root} && ruche up`,
+      '',
+    ].join('\n'),
+  );
+  return 0;
+}

@@ -1,0 +1,49 @@
+import type { Clock } from '../core/clock.ts';
+import type { Ids } from '../core/ids.ts';
+import { visible } from '../core/visible.ts';
+import type { AppPort } from './app-port.ts';
+
+/** Everything a command can reach of the process it runs in. */
+export interface Io {
+  out(text: string): void;
+  err(text: string): void;
+  /** Whether a person watches. */
+  outIsTerminal: boolean;
+  errIsTerminal: boolean;
+  stdin: NodeJS.ReadableStream;
+  inIsTerminal: boolean;
+  env: Readonly<Record<string, string | undefined>>;
+  cwd: string;
+  userHome: string;
+  clock: Clock;
+  ids: Ids;
+  version: string;
+  /** Calls the handler at each SIGINT or SIGTERM until the returned function is called. */
+  onSignal(handler: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
+  /** Ends the process at once. */
+  exit(code: number): void;
+  /** The composition root, loaded when first needed: it is most of the program. */
+  loadApp(): Promise<AppPort>;
+}
+
+/** 0 done, 1 failed, 2 no gateway, 3 waits for a person. */
+export type ExitCode = 0 | 1 | 2 | 3;
+
+/** What a command says when it cannot go on: a sentence for a person, and the exit code. */
+export class CliError extends Error {
+  readonly exitCode: ExitCode;
+  constructor(message: string, exitCode: ExitCode = 1, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'CliError';
+    this.exitCode = exitCode;
+  }
+}
+
+/** Text of a model, a tool or a file for a terminal: nothing in it can move the cursor, set a title or hide. */
+export const plain = (text: string): string => visible(text.replaceAll('\r\n', '\n'));
+
+/** One line of at most `limit` characters. */
+export function oneLine(text: string, limit: number): string {
+  const line = plain(text).replace(/\s+/g, ' ').trim();
+  return line.length <= limit ? line : `${line.slice(0, limit - 1).toWellFormed()}…`;
+}

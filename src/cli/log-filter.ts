@@ -1,0 +1,74 @@
+import type { Event } from '../core/event.ts';
+import { CliError } from './io.ts';
+
+export interface LogFlags {
+  run?: string;
+  task?: string;
+  agent?: string;
+  /** Types, comma-separated; `run.` means all that begin so. */
+  type?: string;
+  since?: string;
+  limit?: string;
+  follow?: boolean;
+  json?: boolean;
+}
+
+export interface Filter {
+  /** True if every event fits. */
+  all: boolean;
+  /** To be called with the events in order: a run's start says to which task and agent its events belong. */
+  fits(event: Event): boolean;
+}
+
+const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `10m`, `2h`, `3d` before now, or a date and time as ISO 8601. Milliseconds since the epoch. */
+export function sinceOf(text: string, now: number): number {
+  const ago = /^(\d{1,9})([smhd])$/.exec(text);
+  if (ago) return now - Number(ago[1]) * (UNITS[ago[2] ?? ''] ?? 0);
+  const date = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(date)) return date;
+  throw new CliError(`--since is "${text}": give 30s, 10m, 2h or 3d, or a date such as 2026-11-23T08:15.`);
+}
+
+/** Events that every given flag lets through. */
+export function eventFilter(flags: LogFlags, since: number | null): Filter {
+  const types = flags.type?.split(',').map((type) => type.trim());
+  const { run, task, agent } = flags;
+  const runs = new Set<string>();
+  const belongs = (event: Event): boolean => {
+    const data = event.data as { run?: unknown; task?: unknown; agent?: unknown };
+    const ofRun = event.stream.startsWith('run:') ? event.stream.slice('run:'.length) : data.run;
+    const ofTask = idOf(data.task) ?? (event.stream.startsWith('task:') ? event.stream.slice('task:'.length) : null);
+    const ofAgent = data.agent ?? agentOf(data.task) ?? nameIn(event);
+    const ours =
+      (run === undefined || ofRun === run) &&
+      (task === undefined || ofTask === task || runs.has(String(ofRun))) &&
+      (agent === undefined || ofAgent === agent || runs.has(String(ofRun)));
+    // One set serves both, because a run belongs to one task and one agent.
+    if (ours && event.type === 'run.started') runs.add(event.data.run);
+    return ours;
+  };
+  return {
+    all: run === undefined && task === undefined && agent === undefined && types === undefined && since === null,
+    fits: (event) =>
+      belongs(event) &&
+      (since === null || event.at >= since) &&
+      (types === undefined ||
+        types.some((type) => event.type === type || (type.endsWith('.') && event.type.startsWith(type)))),
+  };
+}
+
+/** A task is named by its id, or stands whole in the event that queues it. */
+const idOf = (task: unknown): string | null => {
+  if (typeof task === 'string') return task;
+  return typeof task === 'object' && task !== null && 'id' in task ? String(task.id) : null;
+};
+
+const agentOf = (task: unknown): string | null =>
+  typeof task === 'object' && task !== null && 'agent' in task ? String(task.agent) : null;
+
+function nameIn(event: Event): string | null {
+  if (event.stream.startsWith('conv:')) return event.stream.slice('conv:'.length).split('/')[0] ?? null;
+  return event.actor.startsWith('agent:') ? event.actor.slice('agent:'.length) : null;
+}

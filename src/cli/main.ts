@@ -1,0 +1,36 @@
+import { homedir } from 'node:os';
+import manifest from '../../package.json' with { type: 'json' };
+import { systemClock, systemIds } from '../system.ts';
+import type { Io } from './io.ts';
+import { run } from './program.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+const io: Io = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  outIsTerminal: process.stdout.isTTY,
+  errIsTerminal: process.stderr.isTTY,
+  stdin: process.stdin,
+  inIsTerminal: process.stdin.isTTY,
+  env: process.env,
+  cwd: process.cwd(),
+  userHome: homedir(),
+  clock: systemClock,
+  ids: systemIds,
+  version: manifest.version,
+  onSignal(handler) {
+    for (const signal of SIGNALS) process.on(signal, handler);
+    return () => {
+      for (const signal of SIGNALS) process.off(signal, handler);
+    };
+  },
+  exit: (code) => process.exit(code),
+  loadApp: () => import('../commands.ts'),
+};
+
+// A reader that has seen enough (`ruche log | head`) closes the pipe: that is no error.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+process.exitCode = await run(process.argv.slice(2), io);

@@ -1,0 +1,127 @@
+import { statSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { CliError, type Io } from './io.ts';
+import { resolveOptions, type Flags as PlaceFlags, type Options } from './options.ts';
+import type { AskFlags } from './ask.ts';
+import type { LogFlags } from './log-filter.ts';
+import { explain } from './explain.ts';
+
+/** Runs one command line and gives its exit code. Each command's module is loaded only when it is used. */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  const result = { code: 0 };
+  const program = build(io, result);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return result.code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode; // it has said what is wrong
+    io.err(`ruche: ${explain(error)}\n`);
+    if (io.env['RUCHE_DEBUG'] && error instanceof Error) io.err(`${error.stack ?? ''}\n`);
+    return error instanceof CliError ? error.exitCode : 1;
+  }
+}
+
+/** Every option of every command, as commander hands them over. */
+type Flags = PlaceFlags & AskFlags & LogFlags;
+
+type Act = (options: Options) => Promise<number>;
+
+function build(io: Io, result: { code: number }): Command {
+  const program = new Command('ruche')
+    .description('A self-hosted runtime for a network of AI agents that share one Git workspace.')
+    .version(io.version, '-V, --version')
+    .showHelpAfterError('(--help says what there is)')
+    .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(text) })
+    .exitOverride();
+
+  const command = (usage: string, description: string): Command =>
+    program
+      .command(usage)
+      .description(description)
+      .option('--home <dir>', 'where Ruche keeps its data (RUCHE_HOME, else ~/.ruche)')
+      .option(
+        '--workspace <dir>',
+        'the Git repository agents and people share (RUCHE_WORKSPACE, else <home>/workspace)',
+      );
+  const act = async (flags: Flags, what: Act): Promise<void> => {
+    result.code = await what(resolveOptions(flags, { ...io, isFolder }));
+  };
+
+  serving(command, act, io);
+  talking(command, act, io);
+  looking(command, act, io);
+  return program;
+}
+
+type MakeCommand = (usage: string, description: string) => Command;
+type MakeAct = (flags: Flags, what: Act) => Promise<void>;
+
+function serving(command: MakeCommand, act: MakeAct, io: Io): void {
+  command('up', 'start the network and its gateway')
+    .option('--template <name>', 'what a new workspace is made from (solo)')
+    .option('--host <address>', 'where to listen (127.0.0.1)')
+    .option('--port <number>', 'and on which port (RUCHE_PORT, else 4747; 0 takes any free one)')
+    .action((flags: Flags) => act(flags, async (options) => (await import('./up.ts')).up(io, options)));
+  command('init [dir]', 'make a workspace from a template; with dir, dir/home and dir/workspace')
+    .option('--template <name>', 'the template (solo)')
+    .action((dir: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./init.ts')).init(io, options, dir)),
+    );
+}
+
+function talking(command: MakeCommand, act: MakeAct, io: Io): void {
+  const asking = (usage: string, description: string): Command =>
+    command(usage, description)
+      .option('--json', 'print {task, run, session, status, text, commit}')
+      .option('--timeout <seconds>', 'stop waiting after this time; the run goes on');
+  asking(
+    'ask <agent> <text>',
+    'send a message and print the answer (exit 0 answered, 1 failed, 2 no gateway, 3 waiting)',
+  )
+    .option('--session <id>', 'go on in this conversation')
+    .action((agent: string, text: string, flags: Flags) =>
+      act(flags, async (options) => (await import('./ask.ts')).ask(io, options, agent, text, flags)),
+    );
+  asking('answer <id> <text>', 'answer a question an agent has asked').action(
+    (id: string, text: string, flags: Flags) =>
+      act(flags, async (options) => (await import('./ask.ts')).answer(io, options, id, text, flags)),
+  );
+  for (const verdict of ['approve', 'deny'] as const)
+    asking(`${verdict} <id>`, `${verdict} what waits under this id`).action((id: string, flags: Flags) =>
+      act(flags, async (options) => (await import('./ask.ts')).decide(io, options, id, verdict, flags)),
+    );
+  command('chat [agent]', 'talk to an agent in the terminal')
+    .option('--session <id>', 'go on in this conversation')
+    .action((agent: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./chat.ts')).chat(io, options, agent, flags)),
+    );
+}
+
+function looking(command: MakeCommand, act: MakeAct, io: Io): void {
+  command('approvals', 'list what waits for you')
+    .option('--json', 'as JSON')
+    .action((flags: Flags) =>
+      act(flags, async (options) => (await import('./approvals.ts')).approvals(io, options, flags)),
+    );
+  command('status', 'show what the running network does')
+    .option('--json', 'as JSON')
+    .action((flags: Flags) => act(flags, async (options) => (await import('./status.ts')).status(io, options, flags)));
+  command('doctor', 'look for what is wrong, and say how to mend it')
+    .option('--json', 'as JSON')
+    .action((flags: Flags) => act(flags, async (options) => (await import('./doctor.ts')).doctor(io, options, flags)));
+  command('log', 'show the journal')
+    .option('-f, --follow', 'go on with each new event')
+    .option('--run <id>', 'only this run')
+    .option('--task <id>', 'only this task and its runs')
+    .option('--agent <name>', 'only this agent')
+    .option('--type <types>', 'only these types, comma-separated; "run." means all that begin so')
+    .option('--since <time>', '10m, 2h, 3d, or a date')
+    .option('--limit <number>', 'the newest so many (200; 0 means all)')
+    .option('--json', 'one JSON object a line, with contents')
+    .action((flags: Flags) => act(flags, async (options) => (await import('./log.ts')).log(io, options, flags)));
+  command('verify', 'check that journal, journal.git and workspace agree (exit 1 if not)')
+    .option('--json', 'as JSON')
+    .action((flags: Flags) => act(flags, async (options) => (await import('./verify.ts')).verify(io, options, flags)));
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

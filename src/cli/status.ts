@@ -1,0 +1,76 @@
+import type { Problem } from '../core/agent.ts';
+import type { AgentState, Pending, RuntimeStatus } from '../core/runtime.ts';
+import { pendingText } from './approvals.ts';
+import { connect } from './connect.ts';
+import { plain, type ExitCode, type Io } from './io.ts';
+import type { Options } from './options.ts';
+import { talk } from './talk.ts';
+
+/** `ruche status`: what runs, which model answers, what waits and what is wrong. */
+export async function status(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
+  const { url } = await connect(options);
+  const gateway = talk(io, options, new AbortController().signal);
+  const now = await gateway.call<RuntimeStatus>('/api/status');
+  const { agents } = await gateway.call<{ agents: AgentState[] }>('/api/agents');
+  const { pending } = await gateway.call<{ pending: Pending[] }>('/api/pending');
+  if (flags.json) io.out(`${JSON.stringify({ url, ...now, agents, pending })}\n`);
+  else io.out(`${statusText(url, now, agents, pending, io.clock.now())}\n`);
+  return 0;
+}
+
+export function statusText(
+  url: string,
+  now: RuntimeStatus,
+  agents: readonly AgentState[],
+  pending: readonly Pending[],
+  at: number,
+): string {
+  const { tasks, journal } = now;
+  const behind = journal.head - journal.exported;
+  const lines = [
+    `ruche ${now.version} at ${url}, ${now.ready ? 'ready' : `not ready: ${now.notReady ?? 'starting'}`}, for ${duration(at - now.startedAt)}`,
+    `  model      ${now.model}${now.demo ? '  (the built-in demo: it understands a dozen sentences)' : ''}`,
+    `  sandbox    ${now.sandbox}`,
+    `  workspace  ${now.workspace}`,
+    `  home       ${now.home}`,
+    `  tasks      ${tasks.running} running, ${tasks.queued} queued, ${tasks.waiting} waiting, ${tasks.done} done, ${tasks.failed + tasks.dead} failed`,
+    `  journal    ${journal.head} events${behind > 0 ? `, journal.git ${behind} behind` : ''}`,
+    '',
+    'Agents',
+    ...(agents.length === 0 ? ['  none: "ruche doctor" says why'] : agents.map(agentLine)),
+  ];
+  if (pending.length > 0) lines.push('', 'Waiting for you', ...pending.map(pendingText));
+  if (now.problems.length > 0)
+    lines.push('', 'Problems', ...now.problems.map((problem) => `  ${problemText(problem)}`));
+  return lines.join('\n');
+}
+
+const agentLine = (agent: AgentState): string =>
+  plain(
+    `  ${agent.name.padEnd(14)} ${agent.models[0] ?? 'no model'}, ${agent.running} running, ${agent.queued} queued, ${agent.waiting} waiting`,
+  );
+
+/** `agents/x/AGENT.md:3 (model): …`. */
+export function problemText(problem: Problem): string {
+  const place = `${problem.file}${problem.line === null ? '' : `:${problem.line}`}`;
+  const key = problem.key === '' ? '' : ` (${problem.key})`;
+  return plain(`${problem.severity}: ${place}${key}: ${problem.message}`);
+}
+
+/** Milliseconds as the two largest units that say something. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ] as const;
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first === -1) return '0 s';
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(' ');
+}

@@ -1,0 +1,23 @@
+import { plain, type ExitCode, type Io } from './io.ts';
+import type { Options } from './options.ts';
+
+/** `ruche verify`: whether the record, its readable form and the workspace agree. Exit 1 with the first thing that does not fit. */
+export async function verify(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
+  const home = await (await io.loadApp()).openHomeReadOnly({ ...options, env: io.env });
+  try {
+    const { findings, counts } = await home.verify((events) => {
+      if (io.errIsTerminal) io.err(`\r${events} events`);
+    });
+    if (io.errIsTerminal) io.err('\r\x1b[2K');
+    const looked = `${counts.events} events, ${counts.blobs} blobs (${counts.erased} erased), ${counts.lines} lines of journal.git, ${counts.commits} landed commits`;
+    if (flags.json) io.out(`${JSON.stringify({ findings, counts })}\n`);
+    else if (findings.length === 0) io.out(`Everything fits: ${looked}.\n`);
+    else {
+      const lines = findings.map(({ event, where, message }) => plain(`  ${event ?? '-'}  ${where}: ${message}`));
+      io.out(`${findings.length} that do not fit, the first one first (${looked}):\n${lines.join('\n')}\n`);
+    }
+    return findings.length === 0 ? 0 : 1;
+  } finally {
+    await home.close();
+  }
+}
