@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { NetError } from '../core/ports.ts';
+import type { Tool, ToolContext, ToolResult } from '../core/tool.ts';
+import { neutralise, wrapUntrusted } from '../core/untrusted.ts';
+import { argsSchema, readArgs, type ArgsOf } from './args.ts';
+import { decodeText, htmlText, type Kind, kindOf, looksBinary, prettyJson } from './page.ts';
+import { shownSize } from './text.ts';
+
+export interface FetchLimits {
+  /** Bytes of body, after decompression; what comes later is cut off. */
+  maxBytes: number;
+  /** Milliseconds for everything, redirects included. */
+  timeoutMs: number;
+  /** Milliseconds without a byte. */
+  idleMs: number;
+  maxRedirects: number;
+  /** Characters of text in the result. */
+  maxText: number;
+}
+
+const LIMITS: FetchLimits = {
+  maxBytes: 5_000_000,
+  timeoutMs: 30_000,
+  idleMs: 15_000,
+  maxRedirects: 5,
+  maxText: 200_000,
+};
+/** Characters of the body that comes with an error status. */
+const ERROR_TEXT = 2000;
+
+const ARGS = { url: 'text' } as const;
+export type FetchInput = ArgsOf<typeof ARGS>;
+
+/** Even a failure may carry words of the other side, such as the host name of a redirect. */
+const result = (ok: boolean, text: string): ToolResult => ({ ok, text, labels: ['untrusted'], changes: [] });
+
+const failure = (why: string): ToolResult => {
+  const { text } = neutralise(why);
+  return result(false, `Nothing was fetched: ${text.replace(/\s+/g, ' ')}.`);
+};
+
+async function readBody(response: Response): Promise<{ bytes: Uint8Array; cut: boolean }> {
+  const chunks: Uint8Array[] = [];
+  let cut = false;
+  try {
+    for await (const chunk of response.body ?? []) chunks.push(chunk as Uint8Array);
+  } catch (error) {
+    if (!(error instanceof NetError) || error.code !== 'too-large') throw error;
+    cut = true;
+  }
+  return { bytes: Buffer.concat(chunks), cut };
+}
+
+async function textOf(kind: Kind, raw: string, url: string): Promise<{ title: string; text: string }> {
+  const start = raw.slice(0, 512).trimStart().toLowerCase();
+  const html = kind === 'html' || (kind === 'unknown' && /^<(?:!doctype html|html|head|body)\b/.test(start));
+  if (html) return htmlText(raw, url);
+  const json = kind === 'json' || (kind === 'unknown' && /^[[{]/.test(start));
+  return { title: '', text: json ? prettyJson(raw) : raw };
+}
+
+async function shown(response: Response, url: string, limits: FetchLimits, ctx: ToolContext): Promise<ToolResult> {
+  const { status } = response;
+  const { kind, type, charset } = kindOf(response.headers.get('content-type') ?? '');
+  const said = type === '' ? 'no type' : neutralise(type).text.slice(0, 100);
+  const binary = (size: string): ToolResult =>
+    result(false, `HTTP ${status}, but it is not text: ${said}, ${size}. Only text can be shown.`);
+  if (kind === 'binary') {
+    await response.body?.cancel();
+    const length = Number(response.headers.get('content-length') ?? NaN);
+    return binary(Number.isSafeInteger(length) && length >= 0 ? shownSize(length) : 'size unknown');
+  }
+  const { bytes, cut } = await readBody(response);
+  const raw = decodeText(bytes, charset);
+  if (looksBinary(raw)) return binary(cut ? `more than ${shownSize(limits.maxBytes)}` : shownSize(bytes.length));
+  const final = response.url === '' ? url : response.url;
+  const { title, text } = await textOf(kind, raw, final);
+  const most = status >= 400 ? ERROR_TEXT : limits.maxText;
+  const about = [`HTTP ${status}, ${said}, ${shownSize(bytes.length)}.`];
+  if (cut) about.push(`The body was cut after ${shownSize(limits.maxBytes)}.`);
+  if (text.length > most) about.push(`Shown are the first ${most} of ${text.length} characters.`);
+  if (text.trim() === '') about.push('There is no text in it.');
+  const boundary = createHash('sha256').update(`untrusted ${ctx.key}`).digest('hex').slice(0, 16);
+  const body = (title === '' ? '' : `# ${title}\n\n`) + text.slice(0, most).toWellFormed();
+  return result(status < 400, `${about.join(' ')}\n${wrapUntrusted(body, final, boundary)}`);
+}
+
+/**
+ * Reads one URL. It sends no credentials and no headers of the model's; who may be contacted, and what redirects may
+ * lead to, is decided by the policy and enforced by the net guard.
+ */
+export function fetchTool(options: { limits?: Partial<FetchLimits> } = {}): Tool<FetchInput> {
+  const limits = { ...LIMITS, ...options.limits };
+  return {
+    name: 'fetch',
+    description: 'Read a web page or file by HTTP(S), as text.',
+    effect: 'read',
+    idempotent: true,
+    schema: argsSchema(ARGS),
+    parse: (args) => readArgs(ARGS, args),
+    facts: ({ url }) => ({ url }),
+    run: async ({ url }, ctx) => {
+      const headers = { accept: 'text/html, application/json;q=0.9, text/*;q=0.9, */*;q=0.5' };
+      const { maxBytes, timeoutMs, idleMs, maxRedirects } = limits;
+      try {
+        ctx.boundary('fetch.before');
+        // The loop's Net puts this run's grant in place of this one, which opens nothing.
+        const response = await ctx.net.request(
+          { url, headers, signal: ctx.signal, maxBytes, timeoutMs, idleMs, maxRedirects },
+          { who: 'tool:fetch', privateHosts: [], only: null },
+        );
+        const answer = await shown(response, url, limits, ctx);
+        ctx.boundary('fetch.after');
+        return answer;
+      } catch (error) {
+        if (error instanceof NetError) return failure(error.message);
+        throw error;
+      }
+    },
+  };
+}
