@@ -55,6 +55,15 @@ export class StepClock implements Clock {
     return [...this.#sleepers].filter((sleeper) => sleeper.short).length;
   }
 
+  /** Waits until anyone sleeps, however long. */
+  async asleep(): Promise<void> {
+    const until = performance.now() + 20_000;
+    while (this.#sleepers.size === 0) {
+      if (performance.now() > until) throw new Error('nobody sleeps');
+      await new Promise((go) => setImmediate(go));
+    }
+  }
+
   async sleeping(count: number): Promise<void> {
     const until = performance.now() + 20_000;
     while (this.#short() < count) {
