@@ -72,7 +72,9 @@ export interface HostPattern {
   literal: boolean;
 }
 
-const PATTERN = /^(?:\[([^\]]+)\]|([^:[\]/@\s\\#]+)|([^[\]/@\s\\#]*:[^[\]/@\s\\#]*:[^[\]/@\s\\#]*))(?::(\d{1,5}|\*))?$/;
+const PATTERN = /^(?:\[([^\]]+)\]|([^:[\]/@\s\\#]+))(?::(\d{1,5}|\*))?$/;
+/** An IPv6 address without brackets, which leaves no room for a port. */
+const BARE_V6 = /^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i;
 
 /** One label or name as the URL parser would write it; wildcards pass through, since the parser refuses them. */
 function canonicalName(name: string): string | null {
@@ -91,10 +93,10 @@ function canonicalName(name: string): string | null {
 /** Reads `host` or `host:port` of a rule or a list (IPv6 in brackets, or bare without port); null if it is neither. */
 export function parseHostPattern(raw: string): HostPattern | null {
   if (raw.length > MAX_PATTERN) return null;
-  const match = PATTERN.exec(raw.trim());
+  const text = raw.trim();
+  const match = BARE_V6.test(text) ? [text, text] : PATTERN.exec(text);
   if (match === null) return null;
-  const [, bracketed, name, bare, portText] = match;
-  const v6 = bracketed ?? bare;
+  const [, v6, name, portText] = match;
   const host =
     v6 === undefined ? canonicalName(name as string) : (URL.parse(`http://[${v6}]/`)?.hostname.slice(1, -1) ?? null);
   const port = portText === undefined || portText === '*' ? null : Number(portText);

@@ -13,9 +13,9 @@ const MARKS: readonly [RegExp, string][] = [
     /<(?=\/?(?:s|bos|eos|unk|pad|start_of_turn|end_of_turn|system|user|human|assistant|think|tools?|tool_\w+|function_\w+|invoke|antml:\w+)\b)/gi,
     '‹',
   ],
-  [/<(?=<\s*\/?\s*SYS\b)/gi, '‹'],
+  [/<(?=<\s{0,8}\/?\s{0,8}SYS\b)/gi, '‹'],
   [/\[(?=\/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS)\])/gi, '⟦'],
-  [/<<(?=\s*(?:end\s+)?untrusted)/gi, '‹‹'],
+  [/<<(?=\s{0,8}(?:end\s{1,8})?untrusted)/gi, '‹‹'],
 ];
 
 /** External text in which nothing hides and nothing poses as a mark of ours or of a model's template. */

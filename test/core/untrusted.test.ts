@@ -36,7 +36,7 @@ test('A62 marks of chat templates and of our own wrapper lose their meaning', ()
     assert.ok(!text.includes(mark), mark);
     assert.equal(text.length, mark.length + 4, 'nothing is lost');
     // Characters that show nothing do not keep a mark from being seen.
-    const hidden = [...mark].join('\u200b');
+    const hidden = Array.from(mark).join('\u200b');
     assert.equal(neutralise(`a ${hidden} b`).text, text, mark);
   }
   for (const text of ['a < b && c > d', '<p>Bees</p>', 'x |> y', '[1] [a]', '<summary>', 'f<Sum>(s)', '🐝 é ß 漢字'])
@@ -63,6 +63,14 @@ test('A62 the wrapper is closed once, by a boundary that the text cannot hold', 
     wrapUntrusted('a\u200bb', 'x', 'b'),
     /\n<<end untrusted b>>\n\[1 invisible characters were removed\.\]$/,
   );
+});
+
+test('a text built to make the search slow is done at once', () => {
+  const start = performance.now();
+  for (const unit of ['<', '<<', '< ', '[', '<<end ', '\u200b', '\r'])
+    wrapUntrusted(unit.repeat(100_000), unit.repeat(1000), 'b0b0');
+  wrapUntrusted(`<<${' '.repeat(300_000)}`, 'x', 'b0b0');
+  assert.ok(performance.now() - start < 1500, `${performance.now() - start} ms`);
 });
 
 test('whatever the text, it stays inside and holds nothing that hides', () => {

@@ -196,6 +196,8 @@ test('a pattern built to make matchers slow is answered at once', () => {
     decide(shell(path), facts({ rules: [deny({ command: nasty })] }));
   }
   decide(fetching(`http://${'a'.repeat(200)}.org`), facts({ rules: [deny({ host: `${'a*'.repeat(100)}b` })] }));
+  for (const unit of [':', '[', '.', '*', 'a:', '::1'])
+    for (const tail of ['', '/', ':']) decide(fetching('http://x.org'), facts({ network: [unit.repeat(300) + tail] }));
   assert.ok(performance.now() - start < 2000);
 });
 

@@ -32,12 +32,12 @@ const urls = mostly(
   ['http://127.0.0.1:80/', 'http://localhost', 'x', 'ftp://x.org', 'http://u@x.org'],
 );
 const hostPatterns = fc.constantFrom('*', 'x.org', '*.x.org', '127.0.0.1', 'localhost:80', 'x.org:443', 'https://bad');
-const effects = fc.constantFrom('read', 'write', 'send', 'exec') as fc.Arbitrary<PolicyCall['effect']>;
+const effects = fc.constantFrom<PolicyCall['effect']>('read', 'write', 'send', 'exec');
 const tools = mostly(TOOLS, ['nosuch', 'config.patch']);
 
 const rules: fc.Arbitrary<Rule> = fc.record({
   id: fc.string({ minLength: 1, maxLength: 4 }),
-  verdict: fc.constantFrom('allow', 'ask', 'deny') as fc.Arbitrary<Verdict>,
+  verdict: fc.constantFrom<Verdict>('allow', 'ask', 'deny'),
   reason: fc.constantFrom('', 'Because.'),
   match: fc.record(
     { tool: tools, effect: effects, path: pathPatterns, command: commandPatterns, host: hostPatterns },
@@ -148,7 +148,7 @@ test('any strings at all get a verdict with a rule and a reason, the same each t
       { requiredKeys: ['tool', 'effect'] },
     ),
     match: fc.record({ tool: text, path: text, command: text, host: text }, { requiredKeys: [] }),
-    verdict: fc.constantFrom('allow', 'ask', 'deny') as fc.Arbitrary<Verdict>,
+    verdict: fc.constantFrom<Verdict>('allow', 'ask', 'deny'),
     network: fc.option(fc.array(text, { maxLength: 2 })),
     sandboxed: fc.boolean(),
   });
