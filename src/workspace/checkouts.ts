@@ -181,22 +181,22 @@ class Pool implements CheckoutPool {
     await mkdir(slot.place.root, { recursive: true, mode: 0o700 });
     await writeState(slot.place, slot.state);
     const { keep = 4, workspace } = this.#options;
+    const enough = (): boolean => [...this.#slots.values()].filter((other) => !other.busy).length >= keep;
     const tidy = async (): Promise<void> => {
-      const idle = [...this.#slots.values()].filter((other) => !other.busy).length;
-      // What cannot be cleaned or removed now is put in order, or made anew, when it is taken.
-      if (
-        idle >= keep &&
+      if (!enough()) {
+        await mkdir(slot.place.files, { recursive: true });
+        // What cannot be cleaned now is put in order, or made anew, when it is taken.
+        await clean(workspace.git, slot.place).catch(() => undefined);
+      }
+      // Others may have become idle meanwhile. What cannot be removed stays in use.
+      const removed =
+        enough() &&
         (await removeTree(slot.place.root).then(
           () => true,
           () => false,
-        ))
-      )
-        this.#slots.delete(slot.place.id);
-      else {
-        await mkdir(slot.place.files, { recursive: true });
-        await clean(workspace.git, slot.place).catch(() => undefined);
-        slot.busy = false;
-      }
+        ));
+      if (removed) this.#slots.delete(slot.place.id);
+      slot.busy = false;
       this.#waiting.shift()?.();
     };
     const job: Promise<void> = tidy().finally(() => this.#background.delete(job));

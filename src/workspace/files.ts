@@ -29,7 +29,12 @@ export function badPath(path: string): string | null {
   const checked = workspacePath(path);
   if (!checked.ok) return checked.reason;
   if (path === '' || checked.path !== path) return `"${path}" is not a path relative to the workspace`;
-  return path.isWellFormed() ? null : 'the path is not valid Unicode';
+  if (!path.isWellFormed()) return 'the path is not valid Unicode';
+  // What file systems can hold, counted in bytes and with room for the workspace's own folder.
+  if (Buffer.byteLength(path) > 2048) return 'the path is longer than 2048 bytes';
+  return path.split('/').some((part) => Buffer.byteLength(part) > 255)
+    ? 'a name in the path is longer than 255 bytes'
+    : null;
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`;

@@ -130,7 +130,13 @@ export class Mover {
   async #take(move: Move): Promise<Moved> {
     const { clock, lockWaitMs } = this.#parts;
     // An earlier move that could be neither finished nor undone comes first.
-    if (await exists(this.#note)) await this.recover();
+    if (await exists(this.#note)) {
+      const failure = await this.recover().then(
+        () => null,
+        (error: Error) => error.message,
+      );
+      if (failure !== null) return { ok: false, why: 'blocked', message: failure };
+    }
     await this.#write(move);
     const until = clock.now() + lockWaitMs;
     for (;;) {

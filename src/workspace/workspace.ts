@@ -111,7 +111,13 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
     git,
     objects,
     trees,
-    recover: () => mutex.run(() => mover.recover()),
+    recover: () =>
+      mutex.run(async () => {
+        const done = await mover.recover();
+        // Files that were only copied or touched would each count as edited.
+        await git.run(['update-index', '-q', '--refresh'], { accept: [0, 1, 128] });
+        return done;
+      }),
     async head() {
       const head = await git.resolve(MAIN);
       if (head === null) throw new Error(`${dir} has no branch main any more; make it again with: git branch main`);

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Clock } from '../../src/core/clock.ts';
+import { makeLab, withLab } from './lab.ts';
+
+const wallClock: Clock = { now: () => Date.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) };
+
+test(
+  'a save that happened before the call is seen, whatever its time stamps say',
+  withLab(
+    async (lab) => {
+      let commits = 0;
+      for (let round = 0; round < 12; round += 1) {
+        // Equal length, and every third time the old time stamp put back.
+        await lab.put('notes.md', `round ${String(round).padStart(4, '0')}\n`);
+        if (round % 3 === 0) await utimes(join(lab.dir, 'notes.md'), 1_000_000, 1_000_000);
+        const person = await lab.ws.commitPerson(round % 2 === 0 ? ['notes.md'] : null);
+        assert.deepEqual(person?.paths, ['notes.md'], `round ${round}`);
+        assert.equal(person?.author, 'Ada <ada@example.org>');
+        assert.equal(await lab.ws.commitPerson(['notes.md']), null);
+        commits += 1;
+      }
+      assert.equal(commits, 12);
+      assert.equal(lab.git('log', '-1', '--format=%an <%ae> %s').trim(), 'Ada <ada@example.org> Edit notes.md');
+      assert.equal(lab.git('status', '--porcelain'), '');
+      lab.git('fsck', '--strict');
+    },
+    { clock: wallClock },
+  ),
+);
+
+test(
+  'only what is named, and untracked files only when they are; ignored ones never',
+  withLab(async (lab) => {
+    await lab.put('notes.md', 'edited\n');
+    await lab.put('docs/guide.md', 'edited\n');
+    await lab.put('fresh.txt', 'new\n');
+    await lab.put('unnamed.txt', 'new\n');
+    await lab.put('.env', 'SECRET\n');
+    await lab.put('build/x', 'x\n');
+    const named = await lab.ws.commitPerson([
+      'notes.md',
+      'fresh.txt',
+      '.env',
+      'build/x',
+      'none.txt',
+      '../x',
+      '.git/config',
+    ]);
+    assert.deepEqual(named?.paths.toSorted(), ['fresh.txt', 'notes.md']);
+    assert.equal(lab.git('status', '--porcelain'), ' M docs/guide.md\n?? unnamed.txt\n');
+    assert.deepEqual((await lab.ws.commitPerson(['docs']))?.paths, ['docs/guide.md']);
+    assert.equal(await lab.ws.commitPerson(null), null);
+    assert.equal(lab.git('status', '--porcelain'), '?? unnamed.txt\n');
+    assert.equal(lab.git('ls-files', '.env', 'build'), '');
+  }),
+);
+
+test(
+  'removals, renames, modes and links of a person are committed as they are',
+  withLab(async (lab) => {
+    await unlink(join(lab.dir, 'docs/guide.md'));
+    await rename(join(lab.dir, 'notes.md'), join(lab.dir, 'renamed.md'));
+    await chmod(join(lab.dir, 'run.sh'), 0o755);
+    await rm(join(lab.dir, 'docs/deep'), { recursive: true });
+    await symlink('/etc', join(lab.dir, 'docs/deep'));
+    const person = await lab.ws.commitPerson([
+      'notes.md',
+      'renamed.md',
+      'run.sh',
+      'docs/deep',
+      'docs/guide.md',
+      'docs/deep/er.txt',
+    ]);
+    assert.deepEqual(person?.paths.toSorted(), [
+      'docs/deep',
+      'docs/deep/er.txt',
+      'docs/guide.md',
+      'notes.md',
+      'renamed.md',
+      'run.sh',
+    ]);
+    assert.equal(lab.git('status', '--porcelain'), '');
+    assert.match(lab.git('ls-tree', '-r', 'HEAD'), /^100755 .*run\.sh$/m);
+    assert.match(lab.git('ls-tree', '-r', 'HEAD'), /^120000 .*docs\/deep$/m);
+    // Nothing is read through the link.
+    assert.equal(await lab.ws.commitPerson(['docs/deep/hostname']), null);
+  }),
+);
+
+test(
+  'what is staged elsewhere stays staged, and the staged path itself gets what is in the file',
+  withLab(async (lab) => {
+    await lab.put('docs/guide.md', 'staged\n');
+    await lab.put('notes.md', 'staged\n');
+    await lab.put('added.txt', 'added\n');
+    lab.git('add', 'docs/guide.md', 'notes.md', 'added.txt');
+    await lab.put('notes.md', 'in the file\n');
+    const person = await lab.ws.commitPerson(['notes.md']);
+    assert.deepEqual(person?.paths, ['notes.md']);
+    assert.equal(lab.git('show', 'HEAD:notes.md'), 'in the file\n');
+    assert.equal(lab.git('status', '--porcelain'), 'A  added.txt\nM  docs/guide.md\n');
+    assert.deepEqual((await lab.ws.commitPerson(null))?.paths.toSorted(), ['added.txt', 'docs/guide.md']);
+    assert.equal(lab.git('status', '--porcelain'), '');
+  }),
+);
+
+test(
+  'many callers at once share the look at the whole tree, and each sees what it saved before',
+  withLab(async (lab) => {
+    const first = lab.ws.commitPerson(null);
+    await lab.put('notes.md', 'saved\n');
+    const results = await Promise.all([first, ...Array.from({ length: 20 }, () => lab.ws.commitPerson(null))]);
+    assert.equal(results.length, 21);
+    assert.equal(lab.git('show', 'HEAD:notes.md'), 'saved\n');
+    assert.equal(new Set(results.map((one) => one?.commit).filter(Boolean)).size, 1);
+  }),
+);
+
+test('without an identity the person is called owner', async () => {
+  const lab = await makeLab({
+    prepare: (_dir, root) => writeFile(join(root, 'gitconfig'), '[user]\n\tname = Only A Name\n'),
+  });
+  try {
+    await lab.put('notes.md', 'edited\n');
+    assert.equal((await lab.ws.commitPerson(null))?.author, 'owner <owner@ruche.invalid>');
+    // The name is read anew for each commit.
+    lab.git('config', 'user.name', 'Grace <Hopper>\n');
+    lab.git('config', 'user.email', 'grace@example.org');
+    await lab.put('notes.md', 'again\n');
+    assert.match((await lab.ws.commitPerson(null))?.author ?? '', /^Grace/);
+    assert.equal(lab.git('log', '-1', '--format=%an|%ae').trim(), 'Grace Hopper|grace@example.org');
+    lab.git('fsck', '--strict');
+  } finally {
+    await lab.dispose();
+  }
+});
+
+test("a person's own ignore file counts", async () => {
+  const lab = await makeLab({
+    prepare: async (_dir, root) => {
+      await mkdir(join(root, '.config/git'), { recursive: true });
+      await writeFile(join(root, '.config/git/ignore'), '*.swp\n');
+    },
+  });
+  try {
+    await lab.put('notes.swp', 'x');
+    assert.equal(await lab.ws.commitPerson(['notes.swp']), null);
+    assert.equal((await lab.land('run_1', { 'other.swp': 'x' })).state, 'refused');
+  } finally {
+    await lab.dispose();
+  }
+});
+
+test(
+  'looking at a clean file costs a fraction of a millisecond',
+  withLab(
+    async (lab) => {
+      await new Promise((resolve) => setTimeout(resolve, 120));
+      await lab.ws.commitPerson(['notes.md']);
+      const times: number[] = [];
+      for (let round = 0; round < 50; round += 1) {
+        const start = performance.now();
+        assert.equal(await lab.ws.commitPerson(['notes.md', 'none/at/all.txt']), null);
+        times.push(performance.now() - start);
+      }
+      const median = times.sort((a, b) => a - b)[25] ?? 99;
+      assert.ok(median < 5, `${median} ms`);
+    },
+    { clock: wallClock },
+  ),
+);
