@@ -3,14 +3,18 @@ import type { RunningApp } from './app-port.ts';
 import type { Options } from './options.ts';
 import { problemText } from './status.ts';
 
+/** Milliseconds after which a signal counts as a second one. */
+const SECOND_SIGNAL_MS = 500;
+
 /** `ruche up`: runs the network until SIGINT or SIGTERM; a second signal ends it at once. */
 export async function up(io: Io, options: Options): Promise<ExitCode> {
   // Heard from the first moment, so that a signal while it starts is not lost.
   const stopped = Promise.withResolvers<string>();
-  let signals = 0;
+  let first: number | null = null;
   const unlisten = io.onSignal((signal) => {
-    signals += 1;
-    if (signals > 1) io.exit(130);
+    first ??= io.clock.now();
+    // Under npm one Ctrl-C arrives twice: from the terminal, and passed on by npm.
+    if (io.clock.now() - first > SECOND_SIGNAL_MS) io.exit(130);
     stopped.resolve(signal);
   });
   try {
