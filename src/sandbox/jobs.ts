@@ -19,8 +19,10 @@ export interface JobsOptions {
   runner: Runner;
 }
 
+/** Node adds this one by itself to any environment that does not name it. */
+const NO_COVERAGE = { NODE_V8_COVERAGE: undefined };
 /** Only for the programs of the wrapper itself. */
-const OWN_PATH = { PATH: '/usr/local/bin:/usr/bin:/bin' };
+const OWN_PATH = { PATH: '/usr/local/bin:/usr/bin:/bin', ...NO_COVERAGE };
 
 const STATES: readonly JobState[] = ['absent', 'running', 'finished', 'doubt'];
 const DOUBT =
@@ -153,7 +155,8 @@ export function openJobs({ dir: root, boundary, clock, runner }: JobsOptions): S
     const key = runner.sweep === '' ? '' : job.key;
     const fixed = [dir, seconds, half, prepared.memory, prepared.pids, key];
     const args = ['-c', script, 'ruche-shell', ...fixed, prepared.script, 'ruche-run', ...prepared.args];
-    const child = spawn('/bin/sh', args, { detached: true, stdio: 'ignore', env: prepared.env, cwd: '/' });
+    const env = { ...prepared.env, ...NO_COVERAGE };
+    const child = spawn('/bin/sh', args, { detached: true, stdio: 'ignore', env, cwd: '/' });
     // A signal before the wrapper has set its trap ends it before it has claimed the command: nothing ran.
     const abort = (): void => void child.kill('SIGTERM');
     signal.addEventListener('abort', abort, { once: true });

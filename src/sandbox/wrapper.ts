@@ -102,8 +102,8 @@ for file in "$memory/memory.oom_control" "$memory/memory.events"; do
 done
 # Of a sandbox that was killed, the last process may still be on its way out.
 for pause in 0.01 0.05 0.2 1; do
-  [ -z "$memory$pids" ] || rmdir \${memory:+"$memory"} \${pids:+"$pids"} 2>/dev/null && break
-  [ -e "\${memory:-$pids}" ] || break
+  [ -z "$memory$pids" ] || rmdir \${memory:+"$memory"} \${pids:+"$pids"} 2>/dev/null
+  [ ! -e "$memory" ] && [ ! -e "$pids" ] && break
   sleep "$pause"
 done
 why=itself

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,13 +21,17 @@ export interface SandboxSuite {
 }
 
 const SHELL_BOUNDARIES = BOUNDARIES.filter((name) => name.startsWith('shell.'));
+const POLICY = new URL('../sandbox/fixtures/host-env-policy.json', import.meta.url);
 const RUNTIME = fileURLToPath(new URL('../fakes/sandbox-runtime.ts', import.meta.url));
 const quiet = (): void => undefined;
 const never = (): AbortSignal => new AbortController().signal;
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 
 /** Runs a runtime of its own until it ends or is killed. */
-async function runtime(order: RuntimeOrder, onOutput: (text: string) => boolean): Promise<{ signal: string | null; text: string }> {
+async function runtime(
+  order: RuntimeOrder,
+  onOutput: (text: string) => boolean,
+): Promise<{ signal: string | null; text: string }> {
   const child = spawn(process.execPath, ['--no-warnings', RUNTIME, JSON.stringify(order)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -52,9 +57,20 @@ export function sandboxContract(suite: SandboxSuite): void {
       sandbox = await suite.open(home.shells, (name) => passed.push(name));
     });
     after(async () => {
+      const keys = await sandbox.list();
+      for (const key of keys) await sandbox.forget(key);
       const left = await processesWith(home.dir);
+      const scope = createHash('sha256').update(home.shells).digest('hex').slice(0, 8);
+      const parents = [suite.features?.cgroups.memory, suite.features?.cgroups.pids].filter((parent) => parent != null);
+      const groups = (await Promise.all(parents.map((parent) => readdir(parent)))).flat();
       await home.remove();
+      assert.ok(keys.length > 15, 'too few commands for this to mean anything');
       assert.deepEqual(left, [], 'processes are left over');
+      assert.deepEqual(
+        groups.filter((name) => name.includes(scope)),
+        [],
+        'cgroups are left over',
+      );
     });
 
     const job = async (command: string, own: Partial<Job['limits']> = {}): Promise<Job> => {
@@ -67,13 +83,16 @@ export function sandboxContract(suite: SandboxSuite): void {
     test('gives exit code, output and errors in one stream', async () => {
       passed.length = 0;
       const result = await run('echo one; echo two >&2; echo three; exit 3');
-      assert.deepEqual({ ...result, output: text(result.output) }, {
-        exit: 3,
-        output: 'one\ntwo\nthree\n',
-        outputSize: 14,
-        cutAt: null,
-        ended: 'itself',
-      });
+      assert.deepEqual(
+        { ...result, output: text(result.output) },
+        {
+          exit: 3,
+          output: 'one\ntwo\nthree\n',
+          outputSize: 14,
+          cutAt: null,
+          ended: 'itself',
+        },
+      );
       assert.deepEqual(passed, SHELL_BOUNDARIES);
     });
 
@@ -84,7 +103,10 @@ export function sandboxContract(suite: SandboxSuite): void {
     test('bytes that are no text come through, and no input is waited for', async () => {
       const bytes = Array.from({ length: 256 }, (_, byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
       const result = await run(`cat; printf '${bytes}'`);
-      assert.deepEqual([...result.output], Array.from({ length: 256 }, (_, byte) => byte));
+      assert.deepEqual(
+        [...result.output],
+        Array.from({ length: 256 }, (_, byte) => byte),
+      );
     });
 
     test('works in the checkout, and Git knows where it is', async () => {
@@ -116,7 +138,10 @@ export function sandboxContract(suite: SandboxSuite): void {
       const results = await Promise.all([1, 2, 3].map(() => sandbox.exec(order, quiet, never())));
       results.push(await sandbox.exec(order, quiet, never()));
       results.push(await sandbox.adopt(order.key, order.limits, quiet, never()));
-      assert.deepEqual(results.map((result) => text(result.output)), Array.from({ length: 5 }, () => 'x\n'));
+      assert.deepEqual(
+        results.map((result) => text(result.output)),
+        Array.from({ length: 5 }, () => 'x\n'),
+      );
     });
 
     test('A32 a key that could be a path is refused', async () => {
@@ -126,7 +151,10 @@ export function sandboxContract(suite: SandboxSuite): void {
     });
 
     test('the time limit kills the whole tree', async () => {
-      const result = await run('sleep 7781.1 & setsid sleep 7781.2 & trap "" TERM; echo here; sleep 7781.3; sleep 7781.4', { timeMs: 300 });
+      const result = await run(
+        'sleep 7781.1 & setsid sleep 7781.2 & trap "" TERM; echo here; sleep 7781.3; sleep 7781.4',
+        { timeMs: 300 },
+      );
       assert.equal(result.ended, 'timeout');
       assert.notEqual(result.exit, 0);
       assert.equal(text(result.output), 'here\n');
@@ -134,7 +162,9 @@ export function sandboxContract(suite: SandboxSuite): void {
     });
 
     test('what a command leaves in the background dies with it', async () => {
-      const result = await run('setsid sleep 7782.1 >/dev/null 2>&1 & (sleep 7782.2 &) ; (setsid nohup sleep 7782.3 &) ; echo done');
+      const result = await run(
+        'setsid sleep 7782.1 >/dev/null 2>&1 & (sleep 7782.2 &) ; (setsid nohup sleep 7782.3 &) ; echo done',
+      );
       assert.deepEqual([result.exit, text(result.output)], [0, 'done\n']);
       await until('no process of it', async () => (await processesWith('7782.')).length === 0);
     });
@@ -255,9 +285,11 @@ export function sandboxContract(suite: SandboxSuite): void {
     });
 
     test('its time limit holds while the runtime is dead', async () => {
-      const order = await job('echo up; sleep 7787', { timeMs: 600 });
+      const order = await job('echo up; sleep 7787', { timeMs: 300 });
       const { kind, features } = suite;
-      await runtime({ kind, shells: home.shells, features, job: order, killAt: null }, (printed) => printed.includes('up'));
+      await runtime({ kind, shells: home.shells, features, job: order, killAt: null }, (printed) =>
+        printed.includes('up'),
+      );
       await until('the end', async () => (await sandbox.find(order.key)) === 'finished');
       assert.equal((await sandbox.adopt(order.key, order.limits, quiet, never())).ended, 'timeout');
     });
@@ -265,14 +297,52 @@ export function sandboxContract(suite: SandboxSuite): void {
     test('an adopted command can be aborted', async () => {
       const order = await job('echo up; sleep 7788');
       const { kind, features } = suite;
-      await runtime({ kind, shells: home.shells, features, job: order, killAt: null }, (printed) => printed.includes('up'));
+      await runtime({ kind, shells: home.shells, features, job: order, killAt: null }, (printed) =>
+        printed.includes('up'),
+      );
       const abort = new AbortController();
       const result = await sandbox.adopt(order.key, order.limits, () => abort.abort(), abort.signal);
       assert.equal(result.ended, 'aborted');
       await until('no process of it', async () => (await processesWith('sleep\u00007788')).length === 0);
     });
 
-    for (const killAt of SHELL_BOUNDARIES)
+    test('A24 nothing of the runtime’s environment reaches a command or what watches over it', async () => {
+      const { keys, prefixes } = JSON.parse(await readFile(POLICY, 'utf8')) as { keys: string[]; prefixes: string[] };
+      assert.deepEqual([keys.length, prefixes.length], [251, 7]);
+      const canary = 'canary-in-the-environment';
+      const names = [
+        ...keys,
+        ...prefixes.map((prefix) => `${prefix}RUCHE_TEST`),
+        'OPENAI_API_KEY',
+        'RUCHE_TOKEN',
+        'SSH_AUTH_SOCK',
+      ];
+      const env = Object.fromEntries(names.map((name) => [name, canary]));
+      const order = await job('env; echo up; while [ ! -e go ]; do sleep 0.01; done; cat /proc/[0-9]*/environ');
+      const { kind, features } = suite;
+      let around = '';
+      const going = runtime({ kind, shells: home.shells, features, job: order, killAt: null, env }, () => false);
+      await until('start', async () =>
+        (await readFile(join(home.shells, order.key, 'out.0'), 'utf8').catch(() => '')).includes('up'),
+      );
+      // The programs the wrapper has started name its folder or the inner program's.
+      const watching = [...(await processesWith(join(home.shells, order.key))), ...(await processesWith('ruche-run'))];
+      for (const pid of watching) around += await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+      await writeFile(join(order.checkout.dir, 'go'), '');
+      const printed = (await going).text;
+      assert.ok(watching.length > 1 && around.includes('PATH=') && printed.includes('PATH='));
+      assert.ok(!around.includes(canary));
+      if (kind === 'bwrap') assert.ok(!printed.includes(canary));
+      const given = printed
+        .slice(0, printed.indexOf('\nup'))
+        .split('\n')
+        .map((line) => line.slice(0, line.indexOf('=')));
+      const own = kind === 'none' ? ['GIT_DIR', 'GIT_WORK_TREE', 'OLDPWD', 'RUCHE_JOB', 'TMPDIR'] : [];
+      const allowed = ['EMAIL', 'HOME', 'LANG', 'LOGNAME', 'PATH', 'PWD', 'SHLVL', 'TERM', 'USER', '_', ...own];
+      assert.deepEqual(given.sort(), allowed.sort());
+    });
+
+    for (const killAt of suite.kind === 'none' ? SHELL_BOUNDARIES.slice(1, 2) : SHELL_BOUNDARIES)
       test(`killed at ${killAt}, the command has run exactly once after the restart`, async () => {
         const order = await job('echo x >>count; sleep 0.05; echo end');
         const { kind, features } = suite;
@@ -289,7 +359,9 @@ export function sandboxContract(suite: SandboxSuite): void {
 /** Bytes of the files in a folder, the fifo left out. */
 async function size(dir: string): Promise<number> {
   const sizes = await Promise.all(
-    (await readdir(dir).catch(() => [])).map(async (name) => (await stat(join(dir, name)).catch(() => null))?.size ?? 0),
+    (await readdir(dir).catch(() => [])).map(
+      async (name) => (await stat(join(dir, name)).catch(() => null))?.size ?? 0,
+    ),
   );
   return sizes.reduce((sum, bytes) => sum + bytes, 0);
 }

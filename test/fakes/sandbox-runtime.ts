@@ -1,6 +1,6 @@
 /**
- * A runtime in a process of its own, to be killed. Arguments as JSON: { kind, shells, features, job, killAt }. Runs the
- * job as a resumed run would, prints its output and exit code, and dies at the named boundary.
+ * A runtime in a process of its own, to be killed. Its order comes as JSON in its argument. Runs the job as a resumed run
+ * would, prints its output and exit code, and dies at the named boundary.
  */
 import { openBwrap, type BwrapFeatures } from '../../src/sandbox/bwrap.ts';
 import { openUnconfined } from '../../src/sandbox/none.ts';
@@ -14,9 +14,12 @@ export interface RuntimeOrder {
   features: BwrapFeatures | null;
   job: Job;
   killAt: BoundaryName | null;
+  /** Set in this process's environment before anything else. */
+  env?: Record<string, string>;
 }
 
 const order = JSON.parse(process.argv[2] ?? '') as RuntimeOrder;
+Object.assign(process.env, order.env);
 const boundary = (name: BoundaryName): void => {
   if (name === order.killAt) process.kill(process.pid, 'SIGKILL');
 };
