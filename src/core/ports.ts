@@ -253,7 +253,7 @@ export interface GovernanceReader {
   keep(commit: string): Promise<void>;
 }
 
-/** A file that governs, as a person saved it in the work tree. `bytes` null: removed. `clean`: it is as on `main` again. */
+/** A file that governs, as a person saved it in the work tree. `bytes` null: removed. `clean`: as on `main`, and not read. */
 export interface SavedFile {
   path: string;
   bytes: Uint8Array | null;

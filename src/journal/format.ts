@@ -3,7 +3,6 @@ import type { EventRow } from '../core/chain.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { eventId } from '../core/ids.ts';
-import { canonicalJson } from '../core/json.ts';
 import type { JournalLine, Store } from '../core/ports.ts';
 import { visible } from '../core/visible.ts';
 import { blobRefs } from './chain.ts';
@@ -77,12 +76,14 @@ function withContents(value: unknown, contents: Contents): unknown {
 
 /** The event as one line of JSON: its columns, the time in words, and content where it may stand. */
 export async function eventJson(event: Event, blobs: Blobs): Promise<string> {
-  const contents = await contentsOf(inlined(event), blobs);
-  const { seq, id, at, type, stream, version, actor, cause, labels, key, schema, data, hash } = event;
+  return lineOf(event, await contentsOf(inlined(event), blobs));
+}
+
+function lineOf(event: Event, contents: Contents): string {
+  const { seq, id, at, type, stream, version, actor, cause, labels, key, schema, hash } = event;
   const time = new Date(at).toISOString();
-  const filled = JSON.parse(canonicalJson(withContents(data, contents))) as unknown;
-  const line = { seq, id, time, at, type, actor, stream, version, cause, labels, key, schema, data: filled, hash };
-  return JSON.stringify(line);
+  const data = contents.size === 0 ? event.data : withContents(event.data, contents);
+  return JSON.stringify({ seq, id, time, at, type, actor, stream, version, cause, labels, key, schema, data, hash });
 }
 
 /** The folder an event's line goes to: its run, else its stream in a form that fits a file name. */
@@ -100,19 +101,24 @@ function safe(name: string): string {
 
 const SUBJECT = 100;
 
+const NOTHING: Contents = new Map();
+
 /** An event for the journal repository. */
 export async function journalLine(row: EventRow, blobs: Blobs): Promise<JournalLine> {
   const stored = storedEvent(row);
   const event = upcast(stored);
-  const contents = await contentsOf(inlined(event), blobs);
+  const contents = await contentsOf(inlined(stored), blobs);
+  const weighty = isWeighty(event);
+  // A light event's subject is seldom seen, and words cost more than the line.
+  const words = describe(event, weighty ? contents : NOTHING);
   return {
     seq: row.seq,
     at: row.at,
     actor: row.actor,
     group: groupOf(stored),
-    weighty: isWeighty(event),
-    subject: clip(`${nameOf(event)}: ${describe(event, contents)}`, SUBJECT),
-    json: await eventJson(stored, blobs),
+    weighty,
+    subject: clip(`${nameOf(event)}: ${words}`, SUBJECT),
+    json: lineOf(stored, contents),
   };
 }
 

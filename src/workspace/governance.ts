@@ -30,12 +30,17 @@ export interface GovernanceOptions extends Known {
   git: Git;
 }
 
+type ParsedAgent = ReturnType<typeof parseAgent>;
+/** Agents of the last load, by all that they were made of: agents that write beside their AGENT.md cause many loads. */
+type ParsedAgents = Map<string, ParsedAgent>;
+
 type Loaded = { ok: true; governance: Governance } | { ok: false; problems: Problem[] };
 
 /** Reads `ruche.yaml` and every AGENT.md at a commit, through Git objects only: nothing of the work tree counts. */
 export function openGovernanceReader(options: GovernanceOptions): GovernanceReader {
   const { git } = options;
   let last: { key: string; loaded: Loaded } | null = null;
+  const parsed: ParsedAgents = new Map();
 
   const load = async (commit: string): Promise<Loaded> => {
     if (!(await exists(git, commit)))
@@ -46,7 +51,7 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
     const settings = await git.resolve(`${commit}:${SETTINGS_FILE}`);
     const agents = await git.resolve(`${commit}:agents`);
     const key = `${settings ?? ''} ${agents ?? ''}`;
-    if (last?.key !== key) last = { key, loaded: await read(options, commit) };
+    if (last?.key !== key) last = { key, loaded: await read(options, commit, parsed) };
     const { loaded } = last;
     return loaded.ok ? { ok: true, governance: { ...loaded.governance, commit } } : loaded;
   };
@@ -90,7 +95,7 @@ function oid(commit: string): string {
 const exists = async (git: Git, commit: string): Promise<boolean> =>
   (await git.info(`${oid(commit)}^{commit}`)) !== null;
 
-async function read(options: GovernanceOptions, commit: string): Promise<Loaded> {
+async function read(options: GovernanceOptions, commit: string, parsed: ParsedAgents): Promise<Loaded> {
   const { git } = options;
   const root = await listTree(git, commit);
   const odd = root
@@ -107,6 +112,7 @@ async function read(options: GovernanceOptions, commit: string): Promise<Loaded>
     options,
     root.find((entry) => entry.path === 'agents'),
     settings,
+    parsed,
   );
   return {
     ok: true,
@@ -118,6 +124,7 @@ async function readAgents(
   options: GovernanceOptions,
   folder: Entry | undefined,
   settings: Settings,
+  parsed: ParsedAgents,
 ): Promise<{ agents: Map<string, Agent>; problems: Problem[] }> {
   const agents = new Map<string, Agent>();
   if (!folder) return { agents, problems: [] };
@@ -127,6 +134,7 @@ async function readAgents(
   const wanted = names.flatMap((name) => ['AGENT.md', ...EXTRA_FILES].map((file) => `${name}/${file}`));
   const files = await entriesAt(options.git, folder.oid, wanted);
   const problems: Problem[] = [];
+  const used: ParsedAgents = new Map();
   for (const name of names) {
     if (!files.has(`${name}/AGENT.md`)) continue;
     const twin = names.find((other) => other !== name && other.toLowerCase() === name.toLowerCase());
@@ -138,10 +146,17 @@ async function readAgents(
         );
       continue;
     }
-    const parsed = await readAgent(options, name, files, settings);
-    problems.push(...parsed.problems);
-    if (parsed.agent) agents.set(name, parsed.agent);
+    const ids = ['AGENT.md', ...EXTRA_FILES]
+      .map((file) => files.get(`${name}/${file}`))
+      .map((e) => e && `${e.mode} ${e.oid}`);
+    const key = JSON.stringify([name, ids, known(options, settings).providers]);
+    const agent = parsed.get(key) ?? (await readAgent(options, name, files, settings));
+    used.set(key, agent);
+    problems.push(...agent.problems);
+    if (agent.agent) agents.set(name, agent.agent);
   }
+  parsed.clear();
+  for (const [key, agent] of used) parsed.set(key, agent);
   return { agents, problems };
 }
 
@@ -150,7 +165,7 @@ async function readAgent(
   name: string,
   files: ReadonlyMap<string, Entry>,
   settings: Settings,
-): Promise<{ agent: Agent | null; problems: Problem[] }> {
+): Promise<ParsedAgent> {
   const file = `agents/${name}/AGENT.md`;
   const main = await textOf(options.git, files.get(`${name}/AGENT.md`), file);
   if (!main.ok) return { agent: null, problems: [main.problem] };

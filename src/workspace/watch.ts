@@ -128,7 +128,7 @@ class Look {
       const state = states.get(path);
       // A pull writes files, then the index, then the ref: what is staged may not be the person's own.
       if (state === 'staged' && seen.still < STILL_STAGED) continue;
-      const file = await readSaved(this.#root, path, state === undefined);
+      const file = state ? await readSaved(this.#root, path) : { path, bytes: null, clean: true };
       if (file) files.push(file);
       told.push([seen, seen.now]);
     }
@@ -171,17 +171,17 @@ async function statesOf(git: Git, paths: readonly string[]): Promise<Map<string,
 }
 
 /** A saved file, or null for what is no plain file: a link is never followed, and never committed from here. */
-async function readSaved(root: string, path: string, clean: boolean): Promise<SavedFile | null> {
+async function readSaved(root: string, path: string): Promise<SavedFile | null> {
   const full = join(root, path);
   const found = await lstat(full).catch(() => null);
-  if (!found) return { path, bytes: null, clean };
+  if (!found) return { path, bytes: null, clean: false };
   if (!found.isFile()) return null;
   const handle = await open(full, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     // One byte more than allowed is enough for whoever checks it to see that it is too long.
     const bytes = Buffer.alloc(Math.min(found.size, MAX_FILE + 1));
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
-    return { path, bytes: bytes.subarray(0, bytesRead), clean };
+    return { path, bytes: bytes.subarray(0, bytesRead), clean: false };
   } finally {
     await handle.close();
   }

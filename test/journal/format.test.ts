@@ -36,7 +36,7 @@ test('a line holds the event and, once, what was said', async (t) => {
   assert.deepEqual(Object.keys(first).slice(0, 6), ['seq', 'id', 'time', 'at', 'type', 'actor']);
   assert.equal(first['time'], new Date(first['at'] as number).toISOString());
   assert.ok(!received.includes('\n'));
-  assert.match(received, /"content":\{"content":\{"parts":\[\{"text":"write notes.md"/);
+  assert.match(received, /"content":\{"role":"user","parts":\[\{"type":"text","text":"write notes.md"/);
   assert.match(answered, /Done: write notes.md/);
   assert.match(returned, /"text":"notes.md"/);
   // The whole request and the repeated result would make the journal grow with the square of the conversation.
