@@ -96,7 +96,7 @@ class Check {
     const lines = new Lines(this.#options.journal, (seq, message) => this.#find(seq, 'journal.git', message));
     let previous = GENESIS;
     let seq = 0;
-    const tip = (await this.#options.journal?.tip()) ?? 0;
+    const tip = await this.#tip();
     try {
       for await (const row of this.#options.store.rows()) {
         if (row.seq !== seq + 1)
@@ -115,6 +115,16 @@ class Check {
     await lines.end(seq);
     this.counts.lines = lines.read;
     this.#options.onProgress?.(this.counts);
+  }
+
+  /** Up to where lines can be expected. A tip that cannot be read is told of, and every line is looked for. */
+  async #tip(): Promise<number> {
+    try {
+      return (await this.#options.journal?.tip()) ?? 0;
+    } catch (error) {
+      this.#find(null, 'journal.git', said(error));
+      return Infinity;
+    }
   }
 
   async #content(row: EventRow, lines: Lines | null): Promise<void> {

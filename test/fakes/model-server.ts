@@ -37,8 +37,8 @@ export const chunk = (delta: object, finish: string | null = null, more: object 
   sse({ id: 'x', object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason: finish }], ...more });
 export const DONE = sse('[DONE]');
 
-/** A server that sends exactly the bytes it is told to, right or wrong. */
-export async function modelServer(): Promise<ModelServer> {
+/** A server that sends exactly the bytes it is told to, right or wrong; what is not scripted gets `otherwise`. */
+export async function modelServer(otherwise?: (request: RawRequest) => RawAnswer): Promise<ModelServer> {
   const answers: (RawAnswer | ((request: RawRequest) => RawAnswer))[] = [];
   const requests: RawRequest[] = [];
   const hungUp = Promise.withResolvers<void>();
@@ -50,7 +50,7 @@ export async function modelServer(): Promise<ModelServer> {
       const parsed = JSON.parse(body || '{}') as RawRequest['body'];
       const raw: RawRequest = { path: request.url ?? '', headers: request.headers, body: parsed };
       requests.push(raw);
-      const answer = answers.shift() ?? { status: 500, pieces: ['no answer was scripted'] };
+      const answer = answers.shift() ?? otherwise ?? { status: 500, pieces: ['no answer was scripted'] };
       return send(response, typeof answer === 'function' ? answer(raw) : answer);
     });
   });
