@@ -23,9 +23,13 @@ export function chatScreen(io: Pick<Io, 'out' | 'outIsTerminal' | 'env'>): ChatS
     io.out(plain(text));
     midLine = !text.endsWith('\n');
   };
-  const line = (text: string): void => {
-    io.out(`${midLine ? '\n' : ''}${text}\n`);
+  const endLine = (): void => {
+    if (midLine) io.out('\n');
     midLine = false;
+  };
+  const line = (text: string): void => {
+    endLine();
+    io.out(`${text}\n`);
   };
   const waits = (open: readonly Pending[]): void => {
     for (const wait of open) line(pendingText(wait));
@@ -46,7 +50,8 @@ export function chatScreen(io: Pick<Io, 'out' | 'outIsTerminal' | 'env'>): ChatS
       if (outcome.waits.length > 0) waits(outcome.waits);
       else if (outcome.status === 'done') {
         say(spoken.rest(outcome.text));
-        line(outcome.commit === null ? '' : dim(`  committed ${outcome.commit.slice(0, 10)}`));
+        endLine();
+        if (outcome.commit !== null) line(dim(`  committed ${outcome.commit.slice(0, 10)}`));
       } else line(`${outcome.status}: ${plain(outcome.text)}`);
       spoken = spokenStream();
     },

@@ -19,7 +19,8 @@ interface Chat {
   screen: ChatScreen;
   agent: string;
   session: string;
-  /** The task that is being watched, null if none runs. */
+  /** Whether a task is being watched, and which one as far as it is known. */
+  busy: boolean;
   task: string | null;
   waits: Pending[];
   last: TaskOutcome | null;
@@ -43,6 +44,7 @@ export async function chat(
     screen: chatScreen(io),
     agent: agent ?? (await firstAgent(gateway)),
     session: flags.session ?? io.ids.next('ses'),
+    busy: false,
     task: null,
     waits: [],
     last: null,
@@ -50,8 +52,8 @@ export async function chat(
   if (io.inIsTerminal) io.out(`Talking to ${state.agent}. /help lists the commands, /quit leaves.\n`);
   const lines = createInterface({
     input: io.stdin,
-    output: io.inIsTerminal && io.outIsTerminal ? process.stdout : undefined,
-    terminal: io.inIsTerminal && io.outIsTerminal,
+    output: io.editor ?? undefined,
+    terminal: io.editor !== null,
     prompt: '› ',
   });
   const quit = (): void => lines.close();
@@ -85,21 +87,19 @@ async function read(state: Chat, lines: Lines): Promise<void> {
 /** At a terminal: a line typed while a run works reaches that run. */
 async function converse(state: Chat, lines: Lines): Promise<void> {
   let failed: unknown = null;
-  let busy: Promise<void> = Promise.resolve();
   lines.prompt();
   const closed = new Promise<void>((resolve) => lines.once('close', resolve));
   lines.on('line', (line) => {
-    const turn = handle(state, line).then(
+    handle(state, line).then(
       (leave) => {
         if (leave) lines.close();
-        else if (state.task === null) lines.prompt();
+        else if (!state.busy) lines.prompt();
       },
       (error: unknown) => {
         failed ??= error;
         lines.close();
       },
     );
-    busy = Promise.all([busy, turn]).then(() => undefined);
   });
   await closed;
   if (failed !== null) throw failed as Error;
@@ -134,16 +134,13 @@ async function stopTask(state: Chat): Promise<void> {
 }
 
 async function say(state: Chat, text: string): Promise<void> {
-  const { io, gateway, agent, session } = state;
+  const { io, agent, session } = state;
   const [wait] = state.waits;
   const verdict = verdictOf(text);
   try {
     if (wait?.kind === 'approval' && verdict) await answer(state, `/api/approvals/${wait.id}`, { verdict });
     else if (wait?.kind === 'question') await answer(state, `/api/questions/${wait.id}`, { text });
-    else {
-      const { task } = await gateway.send({ agent, session, text, id: io.ids.next('msg') });
-      await watch(state, task);
-    }
+    else await watch(state, '/api/messages', { agent, session, text, id: io.ids.next('msg') });
   } catch (error) {
     // What one line did wrong does not end the conversation; a gateway that is gone does.
     if (!(error instanceof CliError) || error.exitCode === 2) throw error;
@@ -157,27 +154,37 @@ const verdictOf = (text: string): 'approve' | 'deny' | null => {
 };
 
 async function answer(state: Chat, path: string, body: object): Promise<void> {
-  const [, ...others] = state.waits;
-  const { task } = await state.gateway.call<{ task: string | null }>(path, body);
+  const before = state.waits;
+  const others = before.slice(1);
   state.waits = others;
+  try {
+    // The run goes on only when all it asked is answered.
+    if (others.length === 0) await watch(state, path, body);
+    else await state.gateway.call(path, body);
+  } catch (error) {
+    state.waits = before;
+    throw error;
+  }
   if (others.length > 0) state.screen.waits(others);
-  else if (task !== null) await watch(state, task);
 }
 
 /** Shows a task until it ends or waits. A message that a running run took in ends with that run, which shows its answer. */
-async function watch(state: Chat, task: string): Promise<void> {
-  const leading = state.task === null;
-  if (leading) {
-    state.task = task;
-    state.screen.begin();
-  }
+async function watch(state: Chat, path: string, body: object): Promise<void> {
+  const { screen } = state;
+  const leading = !state.busy;
+  if (leading) state.busy = true;
   try {
-    const outcome = await state.gateway.outcome(task, leading ? (delta) => state.screen.delta(delta) : null);
-    const shown = !leading && outcome.run !== null && outcome.run === (state.last?.run ?? null);
-    if (!shown) state.screen.end(outcome);
+    const outcome = await state.gateway.follow(path, body, {
+      onTask: (task) => leading && (state.task = task),
+      onDelta: leading ? (delta) => screen.delta(delta) : undefined,
+    });
+    if (outcome === null) return screen.note('Done.');
+    const { last } = state;
+    const shown = !leading && outcome.run !== null && outcome.run === last?.run && outcome.status === last.status;
+    if (!shown) screen.end(outcome);
     state.last = outcome;
     state.waits = outcome.waits;
   } finally {
-    if (leading) state.task = null;
+    if (leading) Object.assign(state, { busy: false, task: null });
   }
 }

@@ -108,14 +108,15 @@ export interface ServerEvent {
   data: string;
 }
 
-/** The events of a stream until it ends. Rejects with `GatewayLost` if it breaks off. */
-export async function* streamApi(
-  connection: Connection,
-  path: string,
-  signal: AbortSignal,
-): AsyncGenerator<ServerEvent> {
-  const answer = await open(connection, path, { signal });
-  if (answer.statusCode !== 200) throw refusal(answer.statusCode ?? 0, parse(await readAll(answer, signal)));
+/** The events of an answer until it ends; one that is no stream is a single event `json`. Rejects as `callApi` does. */
+export async function* streamApi(connection: Connection, path: string, call: Call): AsyncGenerator<ServerEvent> {
+  const answer = await open(connection, path, call);
+  if (!String(answer.headers['content-type']).startsWith('text/event-stream')) {
+    const text = await readAll(answer, call.signal);
+    if (answer.statusCode !== 200) throw refusal(answer.statusCode ?? 0, parse(text));
+    yield { event: 'json', data: text };
+    return;
+  }
   const { createParser } = await import('eventsource-parser');
   let ready: ServerEvent[] = [];
   const parser = createParser({ onEvent: ({ event, data }) => ready.push({ event: event ?? 'message', data }) });
@@ -128,7 +129,7 @@ export async function* streamApi(
       yield* now;
     }
   } catch (error) {
-    throw lost(error, signal);
+    throw lost(error, call.signal);
   } finally {
     answer.destroy();
   }

@@ -12,6 +12,8 @@ export interface Io {
   errIsTerminal: boolean;
   stdin: NodeJS.ReadableStream;
   inIsTerminal: boolean;
+  /** Where a line editor draws; null unless both ends are a terminal. */
+  editor: NodeJS.WritableStream | null;
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
   userHome: string;

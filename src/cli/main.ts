@@ -13,6 +13,7 @@ const io: Io = {
   errIsTerminal: process.stderr.isTTY,
   stdin: process.stdin,
   inIsTerminal: process.stdin.isTTY,
+  editor: process.stdin.isTTY && process.stdout.isTTY ? process.stdout : null,
   env: process.env,
   cwd: process.cwd(),
   userHome: homedir(),

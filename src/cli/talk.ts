@@ -8,19 +8,16 @@ import type { Options } from './options.ts';
 const AWAY = 60_000;
 const PAUSE = { first: 100, most: 2_000 };
 
-export interface Message {
-  agent: string;
-  text: string;
-  session: string;
-  /** Equal for every try, so that a message sent again after a lost connection is the same message. */
-  id: string;
+export interface Listeners {
+  /** The work is accepted; it goes on from here whatever becomes of this process. */
+  onTask?: (task: string) => void;
+  onDelta?: (delta: Delta) => void;
 }
 
 export interface Talk {
-  send(message: Message): Promise<{ task: string; session: string; joined: boolean }>;
-  /** The task's end, or what it waits for. `onDelta` is told of what happens meanwhile. */
-  outcome(task: string, onDelta: ((delta: Delta) => void) | null): Promise<TaskOutcome>;
   call<T>(path: string, body?: unknown): Promise<T>;
+  /** Posts what begins or continues a task, and gives its end or what it waits for; null if there is no task. */
+  follow(path: string, body: object, listeners: Listeners): Promise<TaskOutcome | null>;
 }
 
 /**
@@ -54,34 +51,28 @@ export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
   };
 
   return {
-    send: (message) => persist((connection) => callApi(connection, '/api/messages', { body: message, signal })),
     call: (path, body) => persist((connection) => callApi(connection, path, { body, signal })),
-    outcome: (task, onDelta) =>
-      persist(async (connection) => {
-        met = true;
-        for (;;) {
-          const outcome = onDelta
-            ? await streamed(connection, task, onDelta, signal)
-            : await callApi<TaskOutcome | null>(connection, `/api/tasks/${task}/wait?seconds=50`, { signal });
-          if (outcome) return outcome;
-          signal.throwIfAborted();
-          if (onDelta) throw new GatewayLost('The gateway ended the stream.');
+    follow(path, body, listeners) {
+      let task: string | null = null;
+      return persist(async (connection) => {
+        const events =
+          task === null
+            ? streamApi(connection, `${path}?stream`, { body, signal })
+            : streamApi(connection, `/api/tasks/${task}/stream`, { signal });
+        for await (const { event, data } of events) {
+          met = true;
+          const told = JSON.parse(data) as unknown;
+          if (event === 'outcome') return told as TaskOutcome;
+          if (event === 'delta') listeners.onDelta?.(told as Delta);
+          if (event === 'json') return null;
+          if (event !== 'accepted') continue;
+          ({ task } = told as { task: string });
+          listeners.onTask?.(task);
         }
-      }),
+        throw new GatewayLost('The gateway ended the stream.');
+      });
+    },
   };
-}
-
-async function streamed(
-  connection: Connection,
-  task: string,
-  onDelta: (delta: Delta) => void,
-  signal: AbortSignal,
-): Promise<TaskOutcome | null> {
-  for await (const { event, data } of streamApi(connection, `/api/tasks/${task}/stream`, signal)) {
-    if (event === 'outcome') return JSON.parse(data) as TaskOutcome;
-    if (event === 'delta') onDelta(JSON.parse(data) as Delta);
-  }
-  return null;
 }
 
 const isRefusedConnection = (error: unknown): boolean =>

@@ -14,8 +14,11 @@ const safe = (value: string, name: string): string => {
   throw badRequest(`"${name}" may hold letters, digits, "-" and "_", up to 128 of them.`, name);
 };
 
-/** `POST /api/messages` `{agent, text, session?, id?}`: 202 as soon as the message is durable. */
-export async function postMessage(face: Face, exchange: Exchange): Promise<void> {
+/**
+ * `POST /api/messages` `{agent, text, session?, id?}`: 202 as soon as the message is durable. With `?stream` the answer
+ * is the task's stream from its first moment, begun by `event: accepted`.
+ */
+export async function postMessage(face: Face, exchange: Exchange, query: URLSearchParams): Promise<void> {
   const fields = await readObject(exchange.incoming, face.limits);
   const agent = text(fields, 'agent');
   const said = text(fields, 'text');
@@ -34,7 +37,9 @@ export async function postMessage(face: Face, exchange: Exchange): Promise<void>
     }),
     id !== null,
   );
-  await sendJson(exchange, 202, { task: delivered.task, session: conversation, joined: delivered.joined });
+  const told = { task: delivered.task, session: conversation, joined: delivered.joined };
+  if (query.has('stream')) await streamFrom(face, exchange, told.task, query, told);
+  else await sendJson(exchange, 202, told);
 }
 
 /** `GET /api/tasks/:id`: how it stands now. Looking does not count as delivery. */
@@ -84,9 +89,20 @@ async function settledWithin(face: Face, id: string, ms: number, signal: AbortSi
 /** `GET /api/tasks/:id/stream`: deltas as they come (`event: delta`), then `event: outcome`, then the end. */
 export async function streamTask(face: Face, exchange: Exchange, id: string, query: URLSearchParams): Promise<void> {
   await known(face, id);
+  await streamFrom(face, exchange, id, query, null);
+}
+
+async function streamFrom(
+  face: Face,
+  exchange: Exchange,
+  id: string,
+  query: URLSearchParams,
+  told: object | null,
+): Promise<void> {
   const stream = eventStream(exchange, face.limits.backlogBytes);
   const signal = clientSignal(exchange, face.closing);
   stream.open();
+  if (told) stream.send(JSON.stringify(told), { event: 'accepted' });
   const unlisten = face.runtime.listen(id, (delta) => stream.send(JSON.stringify(delta), { event: 'delta' }));
   const beat = heartbeat(face.clock, face.limits.heartbeatMs, stream, signal);
   try {
@@ -109,23 +125,41 @@ export async function cancelTask(face: Face, exchange: Exchange, id: string): Pr
   await sendJson(exchange, 200, { cancelled: await face.runtime.cancel(id, OWNER) });
 }
 
-/** `POST /api/approvals/:id` `{verdict: "approve" | "deny"}`. */
-export async function answerApproval(face: Face, exchange: Exchange, id: string): Promise<void> {
+/** `POST /api/approvals/:id` `{verdict: "approve" | "deny"}`; with `?stream` as for messages. */
+export async function answerApproval(
+  face: Face,
+  exchange: Exchange,
+  id: string,
+  query: URLSearchParams,
+): Promise<void> {
   const { verdict } = await readObject(exchange.incoming, face.limits);
   if (verdict !== 'approve' && verdict !== 'deny')
     throw badRequest('"verdict" must be "approve" or "deny".', 'verdict');
-  await sendAnswer(exchange, await face.runtime.approve(id, verdict, OWNER), verdict);
+  await sendAnswer(face, exchange, await face.runtime.approve(id, verdict, OWNER), verdict, query);
 }
 
-/** `POST /api/questions/:id` `{text}`. */
-export async function answerQuestion(face: Face, exchange: Exchange, id: string): Promise<void> {
+/** `POST /api/questions/:id` `{text}`; with `?stream` as for messages. */
+export async function answerQuestion(
+  face: Face,
+  exchange: Exchange,
+  id: string,
+  query: URLSearchParams,
+): Promise<void> {
   const answer = text(await readObject(exchange.incoming, face.limits), 'text');
-  await sendAnswer(exchange, await face.runtime.answer(id, answer, OWNER), null);
+  await sendAnswer(face, exchange, await face.runtime.answer(id, answer, OWNER), null, query);
 }
 
-async function sendAnswer(exchange: Exchange, result: AnswerResult, verdict: 'approve' | 'deny' | null): Promise<void> {
+async function sendAnswer(
+  face: Face,
+  exchange: Exchange,
+  result: AnswerResult,
+  verdict: 'approve' | 'deny' | null,
+  query: URLSearchParams,
+): Promise<void> {
   // A verdict that was sent again after a lost connection is the same verdict; another text for a question is not.
   const repeated = !result.ok && result.why === 'answered' && verdict !== null && result.verdict === verdict;
-  if (result.ok || repeated) await sendJson(exchange, 200, { task: result.task });
-  else throw new HttpError(result.why === 'unknown' ? 404 : 409, result.why, result.message);
+  if (!result.ok && !repeated) throw new HttpError(result.why === 'unknown' ? 404 : 409, result.why, result.message);
+  const told = { task: 'task' in result ? result.task : null };
+  if (query.has('stream') && told.task !== null) await streamFrom(face, exchange, told.task, query, told);
+  else await sendJson(exchange, 200, told);
 }

@@ -31,14 +31,14 @@ export function routes(face: Face): Hono<{ Bindings: HttpBindings }> {
   on('GET', '/api/status', async (exchange) => sendJson(exchange, 200, await face.runtime.status()));
   on('GET', '/api/agents', async (exchange) => sendJson(exchange, 200, { agents: await face.runtime.agents() }));
   on('GET', '/api/events', (exchange, _id, query) => streamEvents(face, exchange, query));
-  on('POST', '/api/messages', (exchange) => postMessage(face, exchange));
+  on('POST', '/api/messages', (exchange, _id, query) => postMessage(face, exchange, query));
   on('GET', '/api/tasks/:id', (exchange, id) => getTask(face, exchange, id));
   on('GET', '/api/tasks/:id/wait', (exchange, id, query) => waitForTask(face, exchange, id, query));
   on('GET', '/api/tasks/:id/stream', (exchange, id, query) => streamTask(face, exchange, id, query));
   on('POST', '/api/tasks/:id/cancel', (exchange, id) => cancelTask(face, exchange, id));
   on('GET', '/api/pending', async (exchange) => sendJson(exchange, 200, { pending: await face.runtime.pending() }));
-  on('POST', '/api/approvals/:id', (exchange, id) => answerApproval(face, exchange, id));
-  on('POST', '/api/questions/:id', (exchange, id) => answerQuestion(face, exchange, id));
+  on('POST', '/api/approvals/:id', (exchange, id, query) => answerApproval(face, exchange, id, query));
+  on('POST', '/api/questions/:id', (exchange, id, query) => answerQuestion(face, exchange, id, query));
 
   on('GET', '/v1/models', (exchange) => listModels(face, exchange));
   on('GET', '/v1/models/:id', (exchange, id) => oneModel(face, exchange, id));

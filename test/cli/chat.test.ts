@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Script } from '../fakes/runtime.ts';
+import { echo, gate, until } from '../gateway/help.ts';
+import { withDesk, type Desk } from './help.ts';
+
+/** Feeds lines as a pipe does, and gives the exit code. */
+const piped = (desk: Desk, lines: string[], ...args: string[]): Promise<number> => {
+  desk.stdin.end(lines.map((line) => `${line}\n`).join(''));
+  return desk.ruche('chat', ...args);
+};
+
+test('A piped conversation: one session, one line after the other', async () => {
+  await withDesk(echo, async (desk) => {
+    assert.equal(await piped(desk, ['one', '', 'two', '/new', 'three'], 'email'), 0);
+    assert.equal(desk.out(), 'one\ntwo\nA fresh conversation.\nthree\n');
+    const sessions = desk.runtime.deliveries.map(({ message }) => message.session);
+    assert.equal(sessions.length, 3);
+    assert.equal(sessions[0], sessions[1]);
+    assert.notEqual(sessions[1], sessions[2]);
+    assert.ok(desk.runtime.deliveries.every(({ message }) => message.agent === 'email'));
+  });
+});
+
+test('The first agent answers where none is named, and /quit leaves the rest unread', async () => {
+  await withDesk(echo, async (desk) => {
+    assert.equal(
+      await piped(desk, ['/help', '/nonsense', '/stop', 'hello', '/status', '/quit', 'never'], '--session', 'mine'),
+      0,
+    );
+    assert.match(desk.out(), /\/new[^]*no command \/nonsense[^]*Nothing runs[^]*hello\n[^]*Agents/);
+    assert.deepEqual(
+      desk.runtime.deliveries.map(({ message }) => [message.agent, message.session, message.text]),
+      [['assistant', 'mine', 'hello']],
+    );
+  });
+});
+
+const working: Script = async (run) => {
+  if (run.text === 'fail') throw new Error('It broke.');
+  if (run.text === 'ask') return `So ${await run.question('Red or blue?')} it is.`;
+  run.say('I will write. ', 1);
+  run.emit({ kind: 'tool.started', call: 'c', tool: 'write', args: '{"path":"a.md","content":"x"}' });
+  const verdict = await run.approval('write', '{"path":"a.md"}');
+  run.emit({ kind: 'tool.returned', call: 'c', tool: 'write', ok: verdict === 'approve', text: verdict });
+  run.say('Done', 2);
+  run.say(' with it.', 2);
+  return 'Done with it.';
+};
+
+test('Tool calls and verdicts are shown, approvals and questions answered inline', async () => {
+  await withDesk(working, async (desk) => {
+    assert.equal(await piped(desk, ['go', 'yes', 'ask', 'blue', 'go', 'deny']), 0);
+    assert.match(desk.out(), /I will write\. \n {2}⚙ write a\.md\napr_\w+ {2}approval of write/);
+    assert.match(desk.out(), /Approve it\? yes or no/);
+    assert.match(desk.out(), / {2}✓ write: approve\n\n*Done with it\.\n/);
+    assert.match(desk.out(), /Red or blue\?[^]*Your next line is the answer\.\nSo blue it is\.\n/);
+    assert.match(desk.out(), / {2}✗ write: deny/);
+    assert.equal(desk.runtime.deliveries.length, 3);
+  });
+});
+
+test('A conversation that ends while something waits exits 3, one whose last run failed exits 1', async () => {
+  await withDesk(working, async (desk) => {
+    assert.equal(await piped(desk, ['go']), 3);
+    assert.match(desk.out(), /ruche approve apr_/);
+  });
+  await withDesk(working, async (desk) => {
+    assert.equal(await piped(desk, ['fail']), 1);
+    assert.match(desk.out(), /failed: It broke\.\n/);
+  });
+});
+
+test('At a terminal a line typed while a run works reaches it, and /stop ends it', async () => {
+  const held = gate();
+  await withDesk(
+    async (run) => {
+      if (run.text === 'quick') return 'quick answer';
+      await held.opened;
+      return 'slow answer';
+    },
+    async (desk) => {
+      const chat = desk.ruche('chat');
+      desk.stdin.write('slow\n');
+      await until(() => desk.runtime.deliveries.length === 1);
+      desk.stdin.write('quick\n');
+      await until(() => desk.runtime.deliveries.length === 2);
+      held.open();
+      await until(() => desk.out().includes('slow answer') && desk.out().includes('quick answer'));
+      desk.stdin.write('/quit\n');
+      assert.equal(await chat, 0);
+    },
+    { inIsTerminal: true },
+  );
+  await withDesk(
+    async () => new Promise(() => undefined),
+    async (desk) => {
+      const chat = desk.ruche('chat');
+      desk.stdin.write('for ever\n');
+      await until(() => desk.runtime.state.listeners() > 0);
+      desk.stdin.write('/stop\n');
+      await until(() => desk.out().includes('cancelled'));
+      desk.stdin.end();
+      assert.equal(await chat, 1);
+      assert.match(desk.out(), /Stopped\./);
+    },
+    { inIsTerminal: true },
+  );
+});
+
+test('A chat comes back after a restart of the gateway', async () => {
+  const held = gate();
+  await withDesk(
+    async () => {
+      await held.opened;
+      return 'still here';
+    },
+    async (desk) => {
+      const chat = piped(desk, ['work']);
+      await until(() => desk.runtime.state.listeners() > 0);
+      await desk.stop();
+      await desk.start();
+      held.open();
+      assert.equal(await chat, 0);
+      assert.match(desk.out(), /still here\n$/);
+      assert.equal(desk.runtime.deliveries.length, 1);
+    },
+  );
+});
+
+test('Control sequences from a model or a tool do not reach the terminal', async () => {
+  await withDesk(
+    async (run) => {
+      run.emit({ kind: 'tool.started', call: 'c', tool: 'sh\x1b[2J', args: '{"command":"a\\u001b[2Jb"}' });
+      run.emit({ kind: 'tool.returned', call: 'c', tool: 'sh', ok: true, text: '\x1b]52;c;ZXZpbA==\x07' });
+      run.say('x\x1b[8mhidden');
+      return 'x\x1b[8mhidden';
+    },
+    async (desk) => {
+      assert.equal(await piped(desk, ['go']), 0);
+      assert.match(desk.out(), /hidden/);
+      // oxlint-disable-next-line no-control-regex -- they are what must not be there
+      assert.doesNotMatch(desk.out(), /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
+    },
+  );
+});

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findings, type Facts, type Finding } from '../../src/cli/findings.ts';
+
+const well: Facts = {
+  node: '26.10.0',
+  git: '2.39.5',
+  sandbox: { ok: true, why: 'bubblewrap works.', mend: '' },
+  keys: [{ provider: 'local', name: 'LOCAL_KEY', present: true }],
+  config: { problems: [] },
+  workspace: null,
+  newestEvent: Date.UTC(2026, 10, 1),
+  database: null,
+  home: '/h',
+  homeProblem: null,
+  token: 0o600,
+  tokenGiven: false,
+  diskFree: 9e9,
+  now: Date.UTC(2026, 10, 22),
+  gateway: { state: 'running', detail: '' },
+};
+
+const of = (change: Partial<Facts>, subject: string): Finding => {
+  const found = findings({ ...well, ...change }).find((finding) => finding.subject === subject);
+  assert.ok(found, subject);
+  return found;
+};
+
+test('A machine that is well has nothing to mend', () => {
+  const found = findings(well);
+  assert.ok(found.length >= 10);
+  assert.ok(found.every((finding) => finding.level === 'ok' && finding.mend === ''));
+});
+
+test('A first start on a bare machine is not broken', () => {
+  const fresh = findings({
+    ...well,
+    token: null,
+    config: null,
+    newestEvent: null,
+    keys: [],
+    gateway: { state: 'stopped', detail: '' },
+  });
+  assert.ok(fresh.every((finding) => finding.level === 'ok'));
+});
+
+test('Each thing that is wrong is named with its mend', () => {
+  const problem = { file: 'ruche.yaml', line: 3, key: 'models', message: 'unknown key', severity: 'error' } as const;
+  const cases: [Partial<Facts>, string, Finding['level'], RegExp][] = [
+    [{ node: '22.1.0' }, 'Node', 'broken', /too old.*nodejs\.org/s],
+    [{ git: null }, 'Git', 'broken', /not installed.*2\.38/s],
+    [{ git: '2.37.9' }, 'Git', 'broken', /2\.37\.9 is too old/],
+    [{ git: '1.99.0' }, 'Git', 'broken', /too old/],
+    [
+      { sandbox: { ok: false, why: 'bubblewrap is missing.', mend: 'Install it.' } },
+      'Sandbox',
+      'warning',
+      /missing.*Install/s,
+    ],
+    [{ homeProblem: 'EROFS' }, 'Home', 'broken', /read-only.*Remount/s],
+    [{ homeProblem: 'ENOSPC' }, 'Home', 'broken', /full.*Free/s],
+    [{ homeProblem: 'EACCES' }, 'Home', 'broken', /may not be written.*chown/s],
+    [{ homeProblem: 'ESTRANGE' }, 'Home', 'broken', /ESTRANGE.*--home/s],
+    [{ diskFree: 1e6 }, 'Disk', 'broken', /1 MB.*Free/s],
+    [{ diskFree: 2e8 }, 'Disk', 'warning', /191 MB/],
+    [{ diskFree: null }, 'Disk', 'warning', /unknown/],
+    [{ now: 0 }, 'Clock', 'broken', /1970.*NTP/s],
+    [{ newestEvent: well.now + 3_600_000 }, 'Clock', 'warning', /journal has an event of 2026-11-22T01/],
+    [{ token: 0o644 }, 'Token', 'broken', /mode 644.*Delete/s],
+    [{ keys: [{ provider: 'p', name: 'P_KEY', present: false }] }, 'Key', 'broken', /P_KEY.*Set/s],
+    [{ database: 'It is of a newer version.' }, 'Database', 'broken', /newer/],
+    [{ workspace: 'the branch is "master"' }, 'Workspace', 'broken', /master/],
+    [{ config: { problems: [problem] } }, 'Configuration', 'broken', /ruche\.yaml:3 \(models\): unknown key/],
+    [{ config: { problems: [{ ...problem, severity: 'warning' }] } }, 'Configuration', 'warning', /unknown key/],
+    [{ gateway: { state: 'odd', detail: 'It is silent.' } }, 'Gateway', 'warning', /silent/],
+  ];
+  for (const [change, subject, level, text] of cases) {
+    const finding = of(change, subject);
+    assert.equal(finding.level, level, JSON.stringify(change));
+    assert.match(`${finding.text} ${finding.mend}`, text);
+    assert.notEqual(finding.mend, '', subject);
+  }
+  assert.equal(cases.length, 21);
+});
+
+test('Git 2.38 is new enough, whatever the vendor adds', () => {
+  for (const git of ['2.38.0', '2.39.5 (Apple Git-154)', '3.0.0', '2.100.1.windows.2'])
+    assert.equal(of({ git }, 'Git').level, 'ok', git);
+});

@@ -1,0 +1,98 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import type { AppPort } from '../../src/cli/app-port.ts';
+import type { Io } from '../../src/cli/io.ts';
+import { run } from '../../src/cli/program.ts';
+import { writePresence } from '../../src/gateway/presence.ts';
+import { startGateway, type Gateway } from '../../src/gateway/server.ts';
+import { fakeJournal, fakeRuntime, type FakeRuntime, type Script } from '../fakes/runtime.ts';
+import { countingIds, realClock, recordedLog, TOKEN } from '../gateway/help.ts';
+
+export interface Desk {
+  home: string;
+  runtime: FakeRuntime;
+  stdin: PassThrough;
+  /** What the commands printed so far. */
+  out(): string;
+  err(): string;
+  /** Runs a command on the home; prints are collected. */
+  ruche(...args: string[]): Promise<number>;
+  signal(name: 'SIGINT' | 'SIGTERM'): void;
+  /** The gateway goes away, and comes back on another port with what it had accepted. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  io: Io;
+}
+
+/** A gateway over the fake engine with its home, and a process around the commands. */
+export async function withDesk(
+  script: Script,
+  test: (desk: Desk) => Promise<void>,
+  changes: Partial<Io> = {},
+): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), 'ruche-cli-'));
+  const runtime = fakeRuntime(script);
+  let gateway: Gateway | null = null;
+  const printed = { out: '', err: '' };
+  const handlers = new Set<(signal: 'SIGINT' | 'SIGTERM') => void>();
+  const stdin = new PassThrough();
+  const io: Io = {
+    out: (text) => void (printed.out += text),
+    err: (text) => void (printed.err += text),
+    outIsTerminal: false,
+    errIsTerminal: false,
+    stdin,
+    inIsTerminal: false,
+    editor: null,
+    env: { RUCHE_HOME: home, RUCHE_TOKEN: TOKEN },
+    cwd: home,
+    userHome: home,
+    clock: realClock,
+    ids: countingIds(),
+    version: '1.2.3',
+    onSignal(handler) {
+      handlers.add(handler);
+      return () => handlers.delete(handler);
+    },
+    exit: () => undefined,
+    loadApp: () => Promise.reject<AppPort>(new Error('this test has no app')),
+    ...changes,
+  };
+  const desk: Desk = {
+    home,
+    runtime,
+    stdin,
+    io,
+    out: () => printed.out,
+    err: () => printed.err,
+    ruche: (...args) => run(args, io),
+    signal: (name) => handlers.forEach((handler) => handler(name)),
+    async stop() {
+      await gateway?.close();
+      gateway = null;
+    },
+    async start() {
+      gateway = await startGateway({
+        runtime,
+        store: fakeJournal(),
+        token: TOKEN,
+        host: '127.0.0.1',
+        port: 0,
+        clock: realClock,
+        ids: countingIds(),
+        log: recordedLog(),
+        limits: { closeMs: 200 },
+      });
+      await writePresence(home, { url: gateway.url, pid: 1 });
+    },
+  };
+  await desk.start();
+  try {
+    await test(desk);
+  } finally {
+    await desk.stop();
+    await rm(home, { recursive: true, force: true });
+  }
+}
