@@ -167,7 +167,13 @@ test('what governs differs only where the difference says so', async () => {
     const loaded = await kit.reader.load(commit);
     assert.ok(loaded.ok);
     const { settings, agents } = loaded.governance;
-    const bare = [...agents.values()].map(({ name, model, tools, rules: own, network }) => ({ name, model, tools, own, network }));
+    const bare = [...agents.values()].map(({ name, model, tools, rules: own, network }) => ({
+      name,
+      model,
+      tools,
+      own,
+      network,
+    }));
     return JSON.stringify({ settings, agents: bare.toSorted((a, b) => (a.name < b.name ? -1 : 1)) });
   };
   const commitOf = async (state: { settings: string; one: string | null; two: string | null }): Promise<string> => {
@@ -210,7 +216,7 @@ test('what governs differs only where the difference says so', async () => {
       const sameAgents = (from.one === null) === (to.one === null) && (from.two === null) === (to.two === null);
       if (difference === null && sameAgents) assert.equal(await rules(a), await rules(b));
     }),
-    { numRuns: 60 },
+    { numRuns: 36 },
   );
-  assert.ok(free > 10 && guarded > 10, `${free} free, ${guarded} guarded`);
+  assert.ok(free > 5 && guarded > 5, `${free} free, ${guarded} guarded`);
 });
