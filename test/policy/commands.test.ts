@@ -41,10 +41,16 @@ test('an allow rule with a command lets plain commands run without a sandbox', (
     ['sh scripts/build.sh', 'sh scripts/build.sh', 'allow'],
     ['[ -f a ]', '[ *', 'allow'],
     ['anything goes', '*', 'allow'],
+    ["'if' a", 'if *', 'allow'],
+    ['"if" a', 'if *', 'allow'],
+    ['\\if a', 'if *', 'allow'],
+    ['if a', 'if *', 'ask'],
+    ['X="1" a', '*', 'ask'],
+    ['echo "\\a" "\\$"', 'echo \\a $', 'allow'],
     ['# nothing', '*', 'ask'],
     ['', '*', 'ask'],
   ];
-  assert.equal(rows.length, 24);
+  assert.equal(rows.length, 30);
   for (const [line, pattern, verdict] of rows)
     assert.equal(bare(line, allow({ command: pattern })), verdict, `${line} by ${pattern}`);
 });
@@ -356,7 +362,8 @@ test('A23 what hides commands is asked for where a rule looks at commands', () =
     assert.deepEqual([decision.verdict, decision.rule], ['ask', 'builtin:hidden-command'], JSON.stringify(line));
     assert.equal(boxed(line), 'allow', 'no rule looks at commands');
     assert.equal(boxed(line, deny({ command: 'rm *', tool: 'other' })), 'allow', 'no rule looks at this tool');
-    assert.equal(boxed(line, deny({ command: 'rm *', path: 'x' })), 'allow', 'a rule that cannot match');
+    for (const more of [{ path: 'x' }, { host: 'x.org' }])
+      assert.equal(boxed(line, deny({ command: 'rm *', ...more })), 'allow', 'a rule that cannot match');
     assert.equal(boxed(line, deny({ path: 'x' }), allow({ command: 'rm *' })), 'allow', 'no rule restricts commands');
   }
   for (const line of ['ls *.md', 'echo a > b', 'a & b', 'X=1 ls', 'if a; then b; fi', 'python3 -c 1', 'sh x.sh'])

@@ -144,11 +144,45 @@ test('rules: every given field must match, and a field that cannot apply does no
         on(allow({ tool: 'mail', path: 'a', host: 'x.org' })),
         'ask',
       ],
+      [
+        'files written and sent in one call: a path says nothing of the host',
+        { ...mailing({ paths: ['a'], url: 'https://x.org' }), effect: 'write' },
+        on(allow({ path: 'a' })),
+        'ask',
+        'builtin:public-network',
+      ],
+      [
+        'a rule for one path to a host does not open the host for another path',
+        { ...mailing({ paths: ['a', 'b'], url: 'https://x.org' }), effect: 'write' },
+        on(allow({ path: 'a', host: 'x.org' })),
+        'ask',
+        'builtin:public-network',
+      ],
+      [
+        'nor a rule for one command',
+        { ...shell('ls; rm a'), url: 'https://x.org' },
+        on(allow({ command: 'ls', host: 'x.org' })),
+        'ask',
+        'builtin:public-network',
+      ],
+      [
+        'for all of them it does',
+        { ...shell('ls; ls'), url: 'https://x.org' },
+        on(allow({ command: 'ls', host: 'x.org' })),
+        'allow',
+      ],
+      ['a send is no host', mailing({ url: 'https://x.org' }), on(allow({ host: 'x.org' })), 'ask', 'builtin:unknown'],
+      [
+        'without a sandbox, what is no command',
+        fetching('https://x.org'),
+        { ...on(allow({ tool: 'fetch' })), sandboxed: false },
+        'allow',
+      ],
       ['several paths, one denied', writing('a', 'b'), on(deny({ path: 'b' }), ask({ path: 'a' })), 'deny'],
       ['several paths, one asked', writing('a', 'b'), on(ask({ path: 'b' }), allow({ path: 'a' })), 'ask'],
       ['several paths, all allowed', writing('a', 'b'), on(allow({ path: 'a' })), 'allow'],
     ],
-    28,
+    34,
   );
 });
 
@@ -214,6 +248,22 @@ test('a rule that cannot be read closes what it could have meant, and opens noth
     const before = decide(call, facts({ sandboxed: false }));
     assert.deepEqual(decide(call, facts({ sandboxed: false, rules: [allow(match)] })), before);
   });
+  const endless = facts({ sandboxed: false, rules: [allow({ command: '*'.repeat(2000) })] });
+  assert.equal(decide(shell('ls'), endless).verdict, 'ask');
+  for (const host of [
+    'x.org:0',
+    'x.org:65536',
+    'x.org:a',
+    '[::1',
+    '::1:x',
+    'a b',
+    '.',
+    `${'a'.repeat(2000)}.org`,
+    'a..b',
+  ])
+    assert.ok(ruleProblem(allow({ host })), host);
+  for (const host of ['x.org:1', 'x.org:65535', 'x.org.', '[::1]:*', '::', '1.2.3.4', '*'])
+    assert.equal(ruleProblem(allow({ host })), null, host);
   assert.ok(ruleProblem(allow({ tool: '' })));
   assert.equal(ruleProblem(allow({ tool: 'read', path: 'a/**', command: 'ls *', host: '*.x.org:443' })), null);
 });
