@@ -81,9 +81,11 @@ const exists = (path: string): Promise<boolean> =>
 async function removeLeftovers(dir: string): Promise<void> {
   const packs = join(dir, 'objects', 'pack');
   const half = (await readdir(packs).catch(() => [])).filter((name) => /^\.?tmp[_-]/.test(name));
-  const crashed = (await readdir(dir)).filter((name) => name.startsWith('fast_import_crash_'));
+  // Git's directory is the neutral one within.
+  const inner = join(dir, 'ruche');
+  const crashed = (await readdir(inner).catch(() => [])).filter((name) => name.startsWith('fast_import_crash_'));
   const locks = [join(dir, `${BRANCH}.lock`), join(dir, 'packed-refs.lock'), join(dir, 'HEAD.lock')];
-  for (const path of [...half.map((name) => join(packs, name)), ...crashed.map((name) => join(dir, name)), ...locks])
+  for (const path of [...half.map((name) => join(packs, name)), ...crashed.map((name) => join(inner, name)), ...locks])
     await rm(path, { force: true });
 }
 
@@ -96,13 +98,16 @@ async function moveAside({ dir, log }: JournalRepositoryOptions): Promise<void> 
 
 /** Rejects if there is a tip that cannot be read. */
 async function readTip(git: Git): Promise<Tip> {
-  const listed = await git.text(['for-each-ref', '--format=%(objectname)', BRANCH]);
-  if (listed === '') return { commit: null, seq: 0 };
-  const message = (await git.run(['cat-file', 'commit', listed])).stdout.toString('utf8');
+  const listed = await git.text(['for-each-ref', '--format=%(objectname)%00%(contents)', BRANCH]);
+  if (listed === '') {
+    // Git passes over a ref that a power cut has left empty.
+    if (await exists(join(git.neutral.commonDir, BRANCH))) throw new Error(`${BRANCH} is broken`);
+    return { commit: null, seq: 0 };
+  }
+  const [commit = '', message = ''] = listed.split('\0');
   const seq = TRAILER.exec(message)?.[1];
   if (seq === undefined) throw new Error(`the tip of ${BRANCH} has no Ruche-Seq trailer`);
-  await git.run(['cat-file', '-e', `${listed}^{tree}`]);
-  return { commit: listed, seq: Number(seq) };
+  return { commit, seq: Number(seq) };
 }
 
 class Repository implements OpenedJournalRepository {

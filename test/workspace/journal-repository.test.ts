@@ -115,17 +115,28 @@ test('after a kill the tip says where to go on, whatever was left behind', async
   await writeFile(join(dir, 'refs/heads/journal.lock'), '');
   await writeFile(join(dir, 'packed-refs.lock'), '');
   await writeFile(join(dir, 'objects/pack/tmp_pack_abc'), 'half');
-  await writeFile(join(dir, 'fast_import_crash_1'), 'x');
+  await writeFile(join(dir, 'ruche/fast_import_crash_1'), 'x');
   const second = await open();
   assert.equal(await second.tip(), 2);
   await second.append([line(2), line(3, { subject: 'another' })]);
   assert.deepEqual(await all(second), upTo(3));
   assert.ok(!(await readdir(join(dir, 'objects/pack'))).some((name) => name.startsWith('tmp')));
+  assert.ok(!(await readdir(join(dir, 'ruche'))).includes('fast_import_crash_1'));
   // The first one, were it an orphan, notices that the tip has moved and writes nothing over it.
   await assert.rejects(first.append([line(3), line(4)]));
   assert.equal(await first.tip(), 3);
   await first.append([line(3), line(4)]);
   assert.deepEqual(await all(second), upTo(4));
+});
+
+test('a ref that a power cut has emptied is told from one that is not there', async (t) => {
+  const { dir, root, open } = await journal(t);
+  await (await open()).append([line(1)]);
+  await writeFile(join(dir, 'refs/heads/journal'), '');
+  const second = await open();
+  await second.append([line(1), line(2)]);
+  assert.deepEqual(await all(second), upTo(2));
+  assert.ok((await readdir(root)).includes('journal.git.damaged-1'));
 });
 
 test('a repository that cannot be read is moved aside and begun anew', async (t) => {
