@@ -28,7 +28,7 @@ export async function checkAll(crashes: Crashes): Promise<{ messages: number; re
       1,
       `${text} was answered twice: ${JSON.stringify(replies)}`,
     );
-    assert.equal(replies[0]?.again, false, `the first reply to ${text} is marked as a repeat`);
+    // One that was cut off before it was sent is marked too: nobody can tell it from one that was cut off after.
     for (const again of replies.slice(1)) assert.ok(again.again, `a repeated reply to ${text} is not marked`);
     repeated += replies.length - 1;
     assert.doesNotMatch(replies[0]?.text ?? '', /could not finish/, `${text}: ${replies[0]?.text}`);

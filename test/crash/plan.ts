@@ -3,7 +3,7 @@ import type { Crashes } from './driver.ts';
 import type { Order } from './child.ts';
 
 /** Boundaries that every step passes: they are hit at several places of a turn. */
-const SPREAD = 4;
+const SPREAD = 2;
 
 /** A small generator with a printed seed (mulberry32). */
 export function randomFrom(seed: number): () => number {
@@ -26,40 +26,45 @@ export function killPlan(counts: Readonly<Record<string, number>>): Order[] {
   });
 }
 
+/** Answers until everything is answered, or the process dies: true if it died. */
+async function untilDeath(crashes: Crashes): Promise<boolean> {
+  try {
+    await crashes.finish();
+    return false;
+  } catch (error) {
+    // The cut connection is seen before the death is.
+    if (await crashes.died(1_000)) return true;
+    throw error;
+  }
+}
+
+async function startAgain(crashes: Crashes, where: string): Promise<void> {
+  crashes.kills += 1;
+  if (!(await crashes.start())) throw new Error(`it does not start after a kill ${where}:\n${crashes.log}`);
+  await crashes.finish();
+}
+
 /** One evening, interrupted: talk, die, start again, and let everything be answered. True if the order was reached. */
 export async function interrupted(crashes: Crashes, order: Order): Promise<boolean> {
   await crashes.order(order);
   crashes.say();
-  const answering = crashes.finish().then(
-    () => false,
-    (error: unknown) => {
-      if (crashes.alive) throw error;
-      return true;
-    },
-  );
-  const dead = await Promise.race([crashes.died(30_000), answering]);
-  const reached = !crashes.alive;
-  if (!reached && dead === false) await crashes.kill();
-  await answering.catch(() => undefined);
-  crashes.kills += 1;
-  if (!(await crashes.start())) throw new Error(`it does not start after a kill at ${order.name}:\n${crashes.log}`);
-  await crashes.finish();
+  const died = await untilDeath(crashes);
+  // Some boundaries come after the last reply.
+  const reached = died || (await crashes.died(1_500));
+  if (!reached) await crashes.kill();
+  await startAgain(crashes, `at ${order.name}:${order.index}`);
   return reached;
 }
 
 /** Milliseconds of an evening in which a random kill may fall. */
 const EVENING = 900;
 
-/** Talk, die at any moment (some while starting again), start, and let everything be answered. */
+/** Talk, die at any moment, start, and let everything be answered. */
 export async function randomKill(crashes: Crashes, random: () => number): Promise<void> {
   crashes.say();
-  const answering = crashes.finish().catch((error: unknown) => {
-    if (crashes.alive) throw error;
-  });
+  const answering = untilDeath(crashes);
   await new Promise((resolve) => setTimeout(resolve, random() * EVENING));
   await crashes.kill();
   await answering;
-  crashes.kills += 1;
-  if (!(await crashes.start())) throw new Error(`it does not start after a kill:\n${crashes.log}`);
-  await crashes.finish();
+  await startAgain(crashes, 'at a random moment');
 }
