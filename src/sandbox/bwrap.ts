@@ -7,7 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import { SandboxError, type Checkout, type Sandbox } from '../core/ports.ts';
 import { bwrapArgs } from './args.ts';
 import { cgroupsOf, makeCgroups, removeCgroups, type Cgroups } from './cgroup.ts';
-import { openJobs } from './jobs.ts';
+import { Jobs } from './jobs.ts';
 import type { Runner } from './runner.ts';
 import { seccompFilter } from './seccomp.ts';
 import { readSystem, type SystemMounts } from './system.ts';
@@ -126,5 +126,5 @@ export async function bwrapFiles(dir: string, machine: Machine): Promise<BwrapFi
 export async function openBwrap(options: BwrapOptions): Promise<Sandbox> {
   const files = await bwrapFiles(options.dir, options.machine);
   const scope = createHash('sha256').update(options.dir).digest('hex').slice(0, 8);
-  return openJobs({ ...options, runner: bwrapRunner({ features: options.features, scope, files }) });
+  return new Jobs({ ...options, runner: bwrapRunner({ features: options.features, scope, files }) });
 }

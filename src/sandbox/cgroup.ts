@@ -1,5 +1,5 @@
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** Folders under which a cgroup can be made for each command; null where the machine does not let us. */
 export interface Cgroups {
@@ -75,10 +75,10 @@ export function cgroupCandidates(root: string, self: string, controller: 'memory
   const lines = self.split('\n').map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
   const own = (name: string): string | undefined => lines.find((line) => line?.[1]?.split(',').includes(name))?.[2];
   const v1 = own(controller);
-  if (v1 !== undefined) return [...new Set([join(root, controller, v1), join(root, controller)])];
+  if (v1 !== undefined) return [...new Set([resolve(root, controller, `.${v1}`), join(root, controller)])];
   const v2 = own('');
   // A folder of version 2 that holds processes cannot give controllers to children, so a sibling comes first.
-  return v2 === undefined ? [] : [...new Set([join(root, dirname(v2)), join(root, v2)])];
+  return v2 === undefined ? [] : [...new Set([resolve(root, `.${dirname(v2)}`), resolve(root, `.${v2}`)])];
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Sandbox } from '../core/ports.ts';
 import { ENVIRONMENT } from './args.ts';
-import { openJobs } from './jobs.ts';
+import { Jobs } from './jobs.ts';
 import type { Runner } from './runner.ts';
 import { LAUNCH, SWEEP } from './wrapper.ts';
 
@@ -60,5 +60,5 @@ const runner: Runner = {
  */
 export async function openUnconfined(options: NoSandboxOptions): Promise<Sandbox> {
   await mkdir(options.dir, { recursive: true, mode: 0o700 });
-  return openJobs({ ...options, runner });
+  return new Jobs({ ...options, runner });
 }

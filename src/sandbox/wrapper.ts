@@ -23,30 +23,10 @@ exec timeout -v -k 1 "$seconds" /bin/sh -c "$@"
 `;
 
 /**
- * Arguments: folder, seconds, bytes to keep at either end of the output, cgroup for memory and for processes ('' for none),
- * key by which stray processes are found ('' for none), then the program of the runner and its arguments.
- *
- * Claim: only the holder of the lock may write `started`, and only once; a folder marked `void` is never started.
- * `dd` collects the output because it writes what it has read at once, so that it can be followed, and because its counts
- * bound the segments. `exit` is not synced: the files it vouches for are not either, so after a power cut the answer is "in doubt".
+ * Cuts the output into segments and drops those in the middle. `dd` reads it because it writes at once what it has read, so
+ * that it can be followed, and because its counts bound a segment.
  */
-export const wrapper = (sweep: string): string => `
-stop= pid=
-# The group exists once \`timeout\` runs.
-end() { kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null; }
-trap '' HUP INT QUIT
-trap 'stop=1; [ -z "$pid" ] || end' TERM
-cd "$1" || exit 0
-seconds=$2 half=$3 memory=$4 pids=$5 key=$6
-shift 6
-exec 9>>lock && flock 9 || exit 0
-[ ! -e void ] && [ ! -e started ] || exit 0
-boot=-; read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id
-mkfifo -m 600 pipe || exit 0
-setpriv --pdeathsig KILL /bin/sh -c '${RUN}' ruche-run "$$" "$seconds" "$memory" "$pids" "$@" 9>&- &
-pid=$!
-echo "$$ $boot" >started && sync started . .. || { rm -f started; end; exit 0; }
-
+const COLLECT = `
 collect() {
   exec 8>&- 9>&-
   n=0 total=0 head=0 tail=0 read=512
@@ -75,7 +55,33 @@ collect() {
   done
   echo "$total" >size
 }
+`;
 
+/**
+ * Arguments: folder, seconds, bytes to keep at either end of the output, cgroup for memory and for processes ('' for none),
+ * key by which stray processes are found ('' for none), then the program of the runner and its arguments.
+ *
+ * Claim: only the holder of the lock may write `started`, and only once; a folder marked `void` is never started.
+ * `exit` is not synced: the files it vouches for are not either, so after a power cut the answer is "in doubt".
+ */
+export const wrapper = (sweep: string): string => `
+stop= pid=
+# The group exists once \`timeout\` runs.
+end() { kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null; }
+trap '' HUP INT QUIT
+trap 'stop=1; [ -z "$pid" ] || end' TERM
+cd "$1" || exit 0
+seconds=$2 half=$3 memory=$4 pids=$5 key=$6
+shift 6
+exec 9>>lock && flock 9 || exit 0
+[ ! -e void ] && [ ! -e started ] || exit 0
+boot=-; read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id
+mkfifo -m 600 pipe || exit 0
+setpriv --pdeathsig KILL /bin/sh -c '${RUN}' ruche-run "$$" "$seconds" "$memory" "$pids" "$@" 9>&- &
+pid=$!
+echo "$$ $boot" >started && sync started . .. || { rm -f started; end; exit 0; }
+
+${COLLECT}
 code=137 total=0
 if [ -z "$stop" ]; then
   # Held open until the runner has ended: it may be killed before it opens the pipe, and the collector must not wait for it.

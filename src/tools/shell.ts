@@ -1,4 +1,5 @@
 import type { Change } from '../core/files.ts';
+import type { CallFacts } from '../core/policy.ts';
 import {
   SandboxError,
   type Checkout,
@@ -54,6 +55,12 @@ function parse(args: unknown): Parsed<ShellInput> {
 
 const failed = (text: string): ToolResult => ({ ok: false, text, labels: [], changes: [] });
 
+/** Pieces of output as text, as they come. */
+function progressOf(ctx: ToolContext): (chunk: Uint8Array) => void {
+  const decoder = new TextDecoder();
+  return (chunk) => ctx.progress(decoder.decode(chunk, { stream: true }).replaceAll('\0', ''));
+}
+
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Bytes as text a model and a terminal can take: what is no UTF-8 becomes U+FFFD, NUL goes. */
@@ -92,97 +99,97 @@ function changeText({ changes, dropped, refused }: Collected): string[] {
 }
 
 /** Runs commands on the run's files. Each has a checkout of its own; what it changes joins the run's overlay. */
-export function shellTool({ sandbox, checkouts, limits }: ShellOptions): Tool<ShellInput> {
-  const limitsOf = (input: ShellInput): Limits => ({
-    ...limits,
-    timeMs: Math.min(limits.timeMs, input.timeoutMs ?? limits.timeMs),
-  });
+class ShellTool implements Tool<ShellInput> {
+  readonly name = 'shell';
+  readonly description =
+    'Run a shell command in /workspace. No network. File changes are kept, except files ignored by Git.';
+  readonly effect = 'exec';
+  readonly readsTree = true;
+  readonly idempotent = false;
+  readonly schema = SCHEMA;
+  readonly parse = parse;
+  readonly #options: ShellOptions;
 
-  const progressOf = (ctx: ToolContext): ((chunk: Uint8Array) => void) => {
-    const decoder = new TextDecoder();
-    return (chunk) => ctx.progress(decoder.decode(chunk, { stream: true }).replaceAll('\0', ''));
-  };
+  constructor(options: ShellOptions) {
+    this.#options = options;
+  }
 
-  const finish = async (
-    result: JobResult,
-    checkout: Checkout,
-    input: ShellInput,
-    ctx: ToolContext,
-  ): Promise<ToolResult> => {
-    const end = `${outputText(result)}${endText(result, limitsOf(input))}`;
-    if (result.ended === 'aborted') return failed(`${end}\nnone of its changes were kept`);
-    let collected: Collected;
+  facts({ command }: ShellInput): CallFacts {
+    return { command };
+  }
+
+  async run(input: ShellInput, ctx: ToolContext): Promise<ToolResult> {
+    const { checkouts, sandbox } = this.#options;
+    let checkout: Checkout;
     try {
-      collected = await checkouts.collect(checkout);
+      checkout = await checkouts.take(ctx.files.base, ctx.files.changes(), ctx.key);
     } catch (error) {
-      return failed(`${end}\nnone of its changes were kept: ${reason(error)}`);
+      return failed(`The command was not run, there is no checkout for it: ${reason(error)}`);
     }
-    if (collected.refused === null) ctx.files.apply(collected.changes);
-    return {
-      ok: result.exit === 0 && collected.refused === null,
-      text: [end, ...changeText(collected)].join('\n'),
-      labels: [],
-      changes: collected.refused === null ? collected.changes : [],
-    };
-  };
+    const job = { key: ctx.key, command: input.command, checkout, limits: this.#limits(input) };
+    try {
+      const result = await sandbox.exec(job, progressOf(ctx), ctx.signal);
+      return await this.#finish(result, checkout, input, ctx);
+    } catch (error) {
+      const never = error instanceof SandboxError && error.code === 'start';
+      return failed(`${never ? 'The command was not run: ' : ''}${reason(error)}\nnone of its changes were kept`);
+    }
+  }
 
-  const letGo = async (key: string): Promise<void> => {
+  /** What was applied before a crash is collected again from the same checkout: it is held until `settled`. */
+  async reconcile(input: ShellInput, ctx: ToolContext): Promise<Reconciled> {
+    const { checkouts, sandbox } = this.#options;
+    const state = await sandbox.find(ctx.key);
+    if (state === 'absent') {
+      await this.settled(ctx.key);
+      return { state: 'not-started' };
+    }
+    const where = 'The command had started when Ruche was interrupted, and';
+    if (state === 'doubt') return { state: 'doubt', why: `${where} how it ended is not known.` };
+    const checkout = await checkouts.adopt(ctx.key);
+    if (checkout === null) return { state: 'doubt', why: `${where} the folder it worked in is gone.` };
+    try {
+      const result = await sandbox.adopt(ctx.key, this.#limits(input), progressOf(ctx), ctx.signal);
+      return { state: 'done', result: await this.#finish(result, checkout, input, ctx) };
+    } catch (error) {
+      return { state: 'doubt', why: `${where} its result cannot be read: ${reason(error)}` };
+    }
+  }
+
+  /** The command first: nothing may run in a checkout that goes back to the pool. */
+  async settled(key: string): Promise<void> {
+    const { checkouts, sandbox } = this.#options;
     await sandbox.forget(key);
     const checkout = await checkouts.adopt(key);
     if (checkout !== null) await checkouts.release(checkout);
-  };
+  }
 
-  return {
-    name: 'shell',
-    description: 'Run a shell command in /workspace. No network. File changes are kept, except files ignored by Git.',
-    effect: 'exec',
-    readsTree: true,
-    idempotent: false,
-    schema: SCHEMA,
-    parse,
-    facts: ({ command }) => ({ command }),
+  async sweep(liveKeys: ReadonlySet<string>): Promise<void> {
+    const { checkouts, sandbox } = this.#options;
+    const kept = new Set([...(await sandbox.list()), ...(await checkouts.held())]);
+    for (const key of kept) if (!liveKeys.has(key)) await this.settled(key);
+  }
 
-    async run(input, ctx) {
-      let checkout: Checkout;
-      try {
-        checkout = await checkouts.take(ctx.files.base, ctx.files.changes(), ctx.key);
-      } catch (error) {
-        return failed(`The command was not run, there is no checkout for it: ${reason(error)}`);
-      }
-      const job = { key: ctx.key, command: input.command, checkout, limits: limitsOf(input) };
-      try {
-        const result = await sandbox.exec(job, progressOf(ctx), ctx.signal);
-        return await finish(result, checkout, input, ctx);
-      } catch (error) {
-        const never = error instanceof SandboxError && error.code === 'start';
-        return failed(`${never ? 'The command was not run: ' : ''}${reason(error)}\nnone of its changes were kept`);
-      }
-    },
+  #limits(input: ShellInput): Limits {
+    const { limits } = this.#options;
+    return { ...limits, timeMs: Math.min(limits.timeMs, input.timeoutMs ?? limits.timeMs) };
+  }
 
-    /** What was applied before a crash is collected again from the same checkout: it is held until `settled`. */
-    async reconcile(input, ctx): Promise<Reconciled> {
-      const state = await sandbox.find(ctx.key);
-      if (state === 'absent') {
-        await letGo(ctx.key);
-        return { state: 'not-started' };
-      }
-      const where = 'The command had started when Ruche was interrupted, and ';
-      if (state === 'doubt') return { state: 'doubt', why: `${where}how it ended is not known.` };
-      const checkout = await checkouts.adopt(ctx.key);
-      if (checkout === null) return { state: 'doubt', why: `${where}the folder it worked in is gone.` };
-      try {
-        const result = await sandbox.adopt(ctx.key, limitsOf(input), progressOf(ctx), ctx.signal);
-        return { state: 'done', result: await finish(result, checkout, input, ctx) };
-      } catch (error) {
-        return { state: 'doubt', why: `${where}its result cannot be read: ${reason(error)}` };
-      }
-    },
-
-    settled: letGo,
-
-    async sweep(liveKeys) {
-      const kept = new Set([...(await sandbox.list()), ...(await checkouts.held())]);
-      for (const key of kept) if (!liveKeys.has(key)) await letGo(key);
-    },
-  };
+  async #finish(result: JobResult, checkout: Checkout, input: ShellInput, ctx: ToolContext): Promise<ToolResult> {
+    const end = `${outputText(result)}${endText(result, this.#limits(input))}`;
+    if (result.ended === 'aborted') return failed(`${end}\nnone of its changes were kept`);
+    let collected: Collected;
+    try {
+      collected = await this.#options.checkouts.collect(checkout);
+    } catch (error) {
+      return failed(`${end}\nnone of its changes were kept: ${reason(error)}`);
+    }
+    const { refused } = collected;
+    const changes = refused === null ? collected.changes : [];
+    if (changes.length > 0) ctx.files.apply(changes);
+    const ok = result.exit === 0 && refused === null;
+    return { ok, text: [end, ...changeText(collected)].join('\n'), labels: [], changes };
+  }
 }
+
+export const shellTool = (options: ShellOptions): Tool<ShellInput> => new ShellTool(options);

@@ -61,7 +61,9 @@ export function sandboxContract(suite: SandboxSuite): void {
       for (const key of keys) await sandbox.forget(key);
       const left = await processesWith(home.dir);
       const scope = createHash('sha256').update(home.shells).digest('hex').slice(0, 8);
-      const parents = [suite.features?.cgroups.memory, suite.features?.cgroups.pids].filter((parent) => parent != null);
+      const parents = [suite.features?.cgroups.memory, suite.features?.cgroups.pids].filter(
+        (parent) => typeof parent === 'string',
+      );
       const groups = (await Promise.all(parents.map((parent) => readdir(parent)))).flat();
       await home.remove();
       assert.ok(keys.length > 15, 'too few commands for this to mean anything');

@@ -18,6 +18,7 @@ import {
   processesWith,
   realClock,
   sandboxHome,
+  until,
   type SandboxHome,
 } from '../fakes/sandbox-home.ts';
 
@@ -77,39 +78,38 @@ describe('bubblewrap confines', { skip }, () => {
     const secret = join(home.dir, 'secret');
     await writeFile(secret, 'secret', { mode: 0o644 });
     const paths = [
-      ...[
-        '/root',
-        '/home',
-        '/etc/shadow',
-        '/etc/ssh',
-        '/etc/sudoers',
-        '/etc/gshadow',
-        '/sys',
-        '/boot',
-        '/var/log',
-        '/srv',
-        '/mnt',
-      ],
-      ...[
-        '/etc/machine-id',
-        '/etc/resolv.conf',
-        '/run/systemd',
-        '/run/docker.sock',
-        '/var/run/docker.sock',
-        '/opt',
-        '/media',
-      ],
-      ...[home.dir, home.shells, home.workspace, secret, join(home.workspace, '.git', 'config'), process.cwd()],
-      ...[
-        '/proc/1/root/root',
-        '/proc/1/cwd/../root',
-        '/proc/kcore',
-        '/dev/vda',
-        '/dev/sda',
-        '/dev/mem',
-        '/dev/kmsg',
-        '/proc/kmsg',
-      ],
+      '/root',
+      '/home',
+      '/etc/shadow',
+      '/etc/ssh',
+      '/etc/sudoers',
+      '/etc/gshadow',
+      '/sys',
+      '/boot',
+      '/var/log',
+      '/srv',
+      '/mnt',
+      '/etc/machine-id',
+      '/etc/resolv.conf',
+      '/run/systemd',
+      '/run/docker.sock',
+      '/var/run/docker.sock',
+      '/opt',
+      '/media',
+      home.dir,
+      home.shells,
+      home.workspace,
+      secret,
+      join(home.workspace, '.git', 'config'),
+      process.cwd(),
+      '/proc/1/root/root',
+      '/proc/1/cwd/../root',
+      '/proc/kcore',
+      '/dev/vda',
+      '/dev/sda',
+      '/dev/mem',
+      '/dev/kmsg',
+      '/proc/kmsg',
     ];
     assert.deepEqual(await succeeding(paths.map((each) => `ls -d '${each}' && cat '${each}' || ls '${each}/'`)), []);
     assert.match((await run('cat /etc/passwd')).text, /^agent:x:1000:1000:/);
@@ -117,33 +117,27 @@ describe('bubblewrap confines', { skip }, () => {
 
   test('what lies outside cannot be written', async () => {
     const places = [
-      ...[
-        '/x',
-        '/usr/x',
-        '/usr/bin/ls',
-        '/bin/x',
-        '/etc/x',
-        '/etc/passwd',
-        '/dev/x',
-        '/run/x',
-        '/run/objects/x',
-        '/run/command',
-      ],
-      ...[
-        '/var/x',
-        '/lib/x',
-        '/proc/sys/vm/swappiness',
-        '/proc/sys/kernel/core_pattern',
-        '/proc/sysrq-trigger',
-        '/proc/mtrr',
-      ],
-      ...[
-        '/workspace/.git/objects/info/alternates',
-        join(home.dir, 'x'),
-        '/root/x',
-        '/home/x',
-        '/proc/1/oom_score_adj/x',
-      ],
+      '/x',
+      '/usr/x',
+      '/usr/bin/ls',
+      '/bin/x',
+      '/etc/x',
+      '/etc/passwd',
+      '/dev/x',
+      '/run/x',
+      '/run/objects/x',
+      '/run/command',
+      '/var/x',
+      '/lib/x',
+      '/proc/sys/vm/swappiness',
+      '/proc/sys/kernel/core_pattern',
+      '/proc/sysrq-trigger',
+      '/proc/mtrr',
+      '/workspace/.git/objects/info/alternates',
+      join(home.dir, 'x'),
+      '/root/x',
+      '/home/x',
+      '/proc/1/oom_score_adj/x',
     ];
     assert.deepEqual(await succeeding(places.map((place) => `true >>'${place}'`)), []);
     const both = await run(
@@ -164,39 +158,31 @@ describe('bubblewrap confines', { skip }, () => {
       '1000\n1000\n5\nNoNewPrivs:\t1\n',
     );
     const attempts = [
-      ...[
-        'mount -t tmpfs none /tmp',
-        'mount --bind /usr /tmp',
-        'umount /workspace/.git',
-        'umount /proc',
-        'mount -o remount,rw /',
-      ],
-      ...[
-        'chroot / true',
-        'unshare -U true',
-        'unshare -r true',
-        'unshare -m true',
-        'unshare -n true',
-        'unshare -p true',
-        'bwrap --ro-bind / / true',
-      ],
-      ...[
-        'su -c true',
-        'chown 0:0 a.txt',
-        'mknod /tmp/null c 1 3',
-        'hostname other',
-        'setpriv --reuid 0 true',
-        'nsenter -t 1 -m true',
-      ],
-      ...[
-        'date -s 2020-01-01',
-        'sysctl -w vm.swappiness=1',
-        'dmesg',
-        'renice -n -5 $$',
-        'ulimit -Hn 100000',
-        'rmdir .git',
-        'mv .git other',
-      ],
+      'mount -t tmpfs none /tmp',
+      'mount --bind /usr /tmp',
+      'umount /workspace/.git',
+      'umount /proc',
+      'mount -o remount,rw /',
+      'chroot / true',
+      'unshare -U true',
+      'unshare -r true',
+      'unshare -m true',
+      'unshare -n true',
+      'unshare -p true',
+      'bwrap --ro-bind / / true',
+      'su -c true',
+      'chown 0:0 a.txt',
+      'mknod /tmp/null c 1 3',
+      'hostname other',
+      'setpriv --reuid 0 true',
+      'nsenter -t 1 -m true',
+      'date -s 2020-01-01',
+      'sysctl -w vm.swappiness=1',
+      'dmesg',
+      'renice -n -5 $$',
+      'ulimit -Hn 100000',
+      'rmdir .git',
+      'mv .git other',
     ];
     assert.deepEqual(await succeeding(attempts), []);
     assert.equal(await readFile('/proc/sys/vm/swappiness', 'utf8').catch(() => ''), before);
@@ -229,7 +215,7 @@ describe('bubblewrap confines', { skip }, () => {
     listeners[0].listen(0, '127.0.0.1');
     listeners[1].listen(named);
     listeners[2].listen(`\0${abstract}`);
-    await Promise.all(listeners.map((server) => (server.listening ? null : once(server, 'listening'))));
+    for (const server of listeners) if (!server.listening) await once(server, 'listening');
     const address = listeners[0].address();
     const port = typeof address === 'object' ? address?.port : 0;
     const unix = (name: string): string =>
@@ -237,15 +223,19 @@ describe('bubblewrap confines', { skip }, () => {
     const open = (family: number, type: number, protocol: number): string =>
       perl(`socket(S,${family},${type},${protocol}) or exit 1`);
     const attempts = [
-      ...[
-        `exec 3<>/dev/tcp/127.0.0.1/${port}`,
-        `exec 3<>/dev/tcp/localhost/${port}`,
-        'exec 3<>/dev/tcp/1.1.1.1/53',
-        'getent hosts example.org',
-      ],
-      ...[unix(`"${named}"`), unix(`"\\0${abstract}"`)],
+      `exec 3<>/dev/tcp/127.0.0.1/${port}`,
+      `exec 3<>/dev/tcp/localhost/${port}`,
+      'exec 3<>/dev/tcp/1.1.1.1/53',
+      'getent hosts example.org',
+      unix(`"${named}"`),
+      unix(`"\\0${abstract}"`),
       // raw IP, packet, vsock (to the host of a virtual machine), bluetooth, alg, xdp
-      ...[open(2, 3, 1), open(17, 3, 0), open(40, 1, 0), open(31, 1, 0), open(38, 5, 0), open(44, 3, 0)],
+      open(2, 3, 1),
+      open(17, 3, 0),
+      open(40, 1, 0),
+      open(31, 1, 0),
+      open(38, 5, 0),
+      open(44, 3, 0),
     ];
     try {
       assert.deepEqual(await succeeding(attempts), []);
@@ -347,14 +337,14 @@ git commit -aqm second; git log --format='%s %an <%ae>'; git branch other; git g
 
   test('outsiders do not see the command’s text among the processes', async () => {
     const marker = createHash('sha256').update(home.dir).digest('hex');
-    const job = {
-      key: 'hidden',
-      command: `: ${marker}\necho up; read -t 5 -r line <>/tmp/x; sleep 0.3`,
-      checkout,
-      limits,
-    };
-    let seen: Promise<number[]> | null = null;
-    await sandbox.exec(job, () => (seen ??= processesWith(marker)), new AbortController().signal);
-    assert.deepEqual(await seen, []);
+    const own = await home.checkout('hidden');
+    const command = `: ${marker}\necho up; while [ ! -e seen ]; do sleep 0.01; done`;
+    let up = false;
+    const job = { key: 'hidden', command, checkout: own, limits };
+    const going = sandbox.exec(job, () => (up = true), new AbortController().signal);
+    await until('start', () => up);
+    assert.deepEqual(await processesWith(marker), []);
+    await writeFile(join(own.dir, 'seen'), '');
+    assert.equal((await going).exit, 0);
   });
 });
