@@ -100,18 +100,36 @@ export class Mover {
   }
 
   /** Moves only the ref: the working tree shows another branch, or nothing. */
-  async moveRef(old: string, next: string, note: string): Promise<Moved> {
+  moveRef(old: string, next: string, note: string): Promise<Moved> {
+    return this.#refUpdate(old, next, note).go();
+  }
+
+  /** Git is started at once and waits for the word, so that it is ready when the files are. */
+  #refUpdate(old: string, next: string, note: string): { go(): Promise<Moved>; drop(): Promise<unknown> } {
     const { git, boundary } = this.#parts;
-    boundary('landing.ref.before');
-    try {
-      await git.run(['update-ref', '--create-reflog', '-m', note, MAIN, next, old]);
-    } catch (error) {
-      if (!(error instanceof GitError)) throw error;
-      const raced = (await git.resolve(MAIN)) !== old;
-      return { ok: false, why: raced ? 'raced' : 'blocked', message: error.message };
-    }
-    boundary('landing.ref.after');
-    return { ok: true };
+    const word = Promise.withResolvers<string>();
+    const args = ['update-ref', '--create-reflog', '-m', note, '--stdin'];
+    const done = git.run(args, { input: word.promise }).then(
+      () => null,
+      (error: Error) => error,
+    );
+    return {
+      go: async () => {
+        boundary('landing.ref.before');
+        word.resolve(`update ${MAIN} ${next} ${old}\n`);
+        const error = await done;
+        if (error !== null) {
+          const head = await git.resolve(MAIN);
+          if (head !== next) return { ok: false, why: head === old ? 'blocked' : 'raced', message: error.message };
+        }
+        boundary('landing.ref.after');
+        return { ok: true };
+      },
+      drop: () => {
+        word.resolve('');
+        return done;
+      },
+    };
   }
 
   async #write(move: Move): Promise<void> {
@@ -185,6 +203,7 @@ export class Mover {
     const move: Move = { ruche: 1, kind: 'landing', old, new: next };
     const taken = await this.#take(move);
     if (!taken.ok) return taken;
+    const ref = this.#refUpdate(old, next, options.note);
     let result: Moved;
     try {
       await this.#startIndex();
@@ -194,8 +213,9 @@ export class Mover {
       await git.run(['read-tree', '-m', '-u', old, next], { env });
       await this.#syncFiles(paths);
       boundary('landing.files.after');
-      result = await this.moveRef(old, next, options.note);
+      result = await ref.go();
     } catch (error) {
+      await ref.drop();
       if (error instanceof GitError && REFUSED.test(error.stderr)) {
         await this.#release();
         return { ok: false, why: 'dirty', message: error.message };
@@ -310,7 +330,10 @@ export class Mover {
 
   /** A power cut can leave the ref's lock, too. It is ours if it holds the very commit we were moving to. */
   async #dropRefLock(move: Move): Promise<void> {
-    const path = join(this.#parts.git.neutral.commonDir, `${MAIN}.lock`);
+    const { git, clock } = this.#parts;
+    const path = join(git.neutral.commonDir, `${MAIN}.lock`);
+    const until = clock.now() + 2000;
+    while ((await exists(path)) && clock.now() < until) await clock.sleep(RETRY_MS);
     const text = await readFile(path, 'utf8').catch(() => null);
     if (text?.trim() === move.new) await gone(path);
   }

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 
 export interface RunOptions {
-  /** Written to stdin, which is then closed. */
-  input?: Uint8Array | string;
+  /** Written to stdin, which is then closed. A promise lets the process start before it is known. */
+  input?: Uint8Array | string | Promise<string>;
   /** Added to the environment; the caller vouches for it (GIT_INDEX_FILE, author …). */
   env?: Record<string, string>;
   cwd?: string;
@@ -114,6 +114,9 @@ export function runProcess(
         reject(new GitError('exit', `git ${command} ${how}: ${stderr.trim().slice(0, 2000)}`, exit, stderr));
       }
     });
-    child.stdin.end(options.input ?? '');
+    const { input } = options;
+    if (input instanceof Promise)
+      input.then((text) => child.stdin.end(text)).catch(() => stop('aborted', 'no input came'));
+    else child.stdin.end(input ?? '');
   });
 }

@@ -117,7 +117,7 @@ test(
     await symlink('../../../../etc/passwd', at('bad'));
     await link(at('run.sh'), at('hard.sh'));
     await chmod(at('run.sh'), 0o755);
-    execFileSync('mkfifo', [at('pipe')]);
+    execFileSync('sh', ['-c', 'mkfifo "$0"', at('pipe')]);
     const { changes, dropped, refused } = await pool.collect(checkout);
     assert.equal(refused, null);
     assert.deepEqual(

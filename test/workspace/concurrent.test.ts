@@ -165,7 +165,7 @@ async function person(world: World, actor: Extract<Actor, { who: 'person' }>): P
       for (const line of had) if (!has.includes(line)) book.removed.add(`${path} ${line}`);
     }
     world.saves += 1;
-    if (actor.commit && existsSync(join(lab.dir, '.git', 'index.lock')) === false)
+    if (actor.commit && !existsSync(join(lab.dir, '.git', 'index.lock')))
       try {
         lab.git('commit', '-qam', 'by hand');
       } catch (error) {

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { openCheckouts } from '../../src/workspace/checkouts.ts';
 import { initRepository, openGit } from '../../src/workspace/git.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
-import { clock, makeLab, withLab } from './lab.ts';
+import { makeLab, runningClock, withLab } from './lab.ts';
 
 /** Fills a repository and a person's global configuration with everything that could start a program. */
 async function trap(dir: string, root: string): Promise<string> {
@@ -169,7 +169,7 @@ test(
     );
     assert.equal(many.filter((one) => one === null).length, 67);
     assert.equal(many.filter((one) => one?.type === 'blob').length, 133);
-    const mine = execFileSync('pgrep', ['-P', String(process.pid), '-f', 'cat-file'])
+    const mine = execFileSync('sh', ['-c', `pgrep -P ${process.pid} -f "cat-fil[e]"`])
       .toString()
       .trim()
       .split('\n');
@@ -297,7 +297,7 @@ test(
     const linked = await openWorkspace({
       dir: join(lab.root, 'linked'),
       env: lab.env,
-      clock,
+      clock: runningClock(),
       boundary: () => undefined,
     });
     try {

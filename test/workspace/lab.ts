@@ -12,10 +12,7 @@ import type { OpenWorkspace } from '../../src/workspace/workspace.ts';
 
 export const AT = Date.UTC(2026, 10, 22, 12);
 
-/** Time stands still, except that what sleeps goes on at the next turn of the event loop. */
-export const clock: Clock = { now: () => AT, sleep: () => new Promise((resolve) => setImmediate(resolve)) };
-
-/** Every lock that is waited for is given up soon: the clock moves with each sleep. */
+/** Time moves only with what sleeps, which goes on at the next turn of the event loop. */
 export function runningClock(): Clock {
   let now = AT;
   return {
@@ -77,7 +74,7 @@ async function seedRepository(): Promise<string> {
   process.once('exit', () => execFileSync('rm', ['-rf', root]));
   const dir = join(root, 'workspace');
   const files = new Map(Object.entries(FIRST_FILES).map(([path, text]) => [path, Buffer.from(text)]));
-  await initWorkspace({ dir, files, env: personEnv(root), clock });
+  await initWorkspace({ dir, files, env: personEnv(root), clock: runningClock() });
   return dir;
 }
 
@@ -97,7 +94,7 @@ async function fillLab(root: string, options: LabOptions): Promise<Lab> {
   await writeFile(join(root, 'gitconfig'), '[user]\n\tname = Ada\n\temail = ada@example.org\n');
   if (options.files) {
     const files = new Map(Object.entries(options.files).map(([path, text]) => [path, Buffer.from(text)]));
-    await initWorkspace({ dir, files, env, clock });
+    await initWorkspace({ dir, files, env, clock: runningClock() });
   } else {
     seed ??= seedRepository();
     await cp(await seed, dir, { recursive: true, preserveTimestamps: true });
@@ -107,7 +104,7 @@ async function fillLab(root: string, options: LabOptions): Promise<Lab> {
     openWorkspace({
       dir,
       env,
-      clock: options.clock ?? clock,
+      clock: options.clock ?? runningClock(),
       boundary: more.boundary ?? options.boundary ?? (() => undefined),
       ...(options.maxFile === undefined ? {} : { maxFile: options.maxFile }),
       lockWaitMs: options.lockWaitMs ?? 0,
