@@ -80,7 +80,8 @@ async function summarise(
 ): Promise<Conversation> {
   const { deps, log, choice, conversation, prepared } = options;
   const from = prepared.manifest.turnFrom;
-  const earlier = fitting(prepared.request.messages.slice(0, from), choice.window * FILL);
+  const all = prepared.request.messages.slice(0, from);
+  const earlier = fitting(all, choice.window * FILL);
   const request: ModelRequest = {
     model: choice.model,
     system: 'You summarise conversations exactly.',
@@ -114,7 +115,7 @@ async function summarise(
     log.emit({ type: 'model.answered', data: { ...common, answer, finish, usage, costUsd } });
   }
   // A failed summary must not stop the run: what has to survive word for word is found without a model.
-  const text = completeSummary(summary || 'Earlier turns could not be summarised.', textOf(earlier));
+  const text = completeSummary(summary || 'Earlier turns could not be summarised.', textOf(all));
   const ref = log.put(note(`What was said and done so far, summarised:\n\n${text}`));
   const upTo = conversation.messages.at(-1)?.seq ?? 0;
   log.emit(
@@ -124,7 +125,7 @@ async function summarise(
         run: log.state.run,
         upTo,
         summary: ref,
-        tokensBefore: estimateTokens(earlier),
+        tokensBefore: estimateTokens(all),
         tokensAfter: Math.ceil(ref.size / 4),
       },
     },
@@ -135,13 +136,17 @@ async function summarise(
   return deps.conversations.load(deps.store, log.subject);
 }
 
-/** The newest messages that fit. */
+/** The newest messages that fit; of a message that alone does not, the beginning. */
 function fitting(messages: readonly ModelMessage[], tokens: number): ModelMessage[] {
   const kept: ModelMessage[] = [];
   let left = tokens;
   for (const message of messages.toReversed()) {
-    left -= estimateTokens(message);
-    if (left < 0) break;
+    const tokens = estimateTokens(message);
+    if (tokens > left) {
+      if (kept.length === 0) kept.unshift(note(textOf([message]).slice(0, left * 3)));
+      break;
+    }
+    left -= tokens;
     kept.unshift(message);
   }
   // A result without its call is refused by providers.

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { completeSummary, identifiers, openLines } from '../../src/agent/compact.ts';
+import { openLoop, testTools } from '../fakes/loop.ts';
+import { calls, fails, says, scriptedModel, type ScriptTurn } from '../fakes/scripted-model.ts';
+
+test('what must survive word for word is found without a model', () => {
+  const text = 'See shared/plan.md and https://a.example/x?y=1, ask bob@example.org about INV-2031 and tsk_9aB3x.';
+  assert.deepEqual(identifiers(text), [
+    'shared/plan.md',
+    'https://a.example/x?y=1,',
+    'bob@example.org',
+    'INV-2031',
+    'tsk_9aB3x',
+  ]);
+  assert.deepEqual(openLines('- [ ] call Ann\nfine\nDecision: we host ourselves\n'), [
+    '- [ ] call Ann',
+    'Decision: we host ourselves',
+  ]);
+});
+
+test('no identifier is lost, whatever the model wrote', () => {
+  const word = fc.stringMatching(/^[a-z]{2,8}-\d{2,5}$/);
+  fc.assert(
+    fc.property(fc.array(word, { minLength: 1, maxLength: 50 }), fc.string(), (words, summary) => {
+      const complete = completeSummary(summary, words.join(' and '));
+      for (const each of words) assert.ok(complete.includes(each));
+    }),
+  );
+});
+
+const LONG = `The plan is in shared/plan.md, order INV-2031.\n- [ ] call Ann back\n${'filler words here '.repeat(150)}`;
+
+async function talk(script: ScriptTurn[], window: number, turns: string[]) {
+  const model = scriptedModel(script);
+  const loop = await openLoop({ tools: Object.values(testTools([])), choices: [model.choice({ window })] });
+  const outcomes = [];
+  try {
+    for (const text of turns) outcomes.push(await loop.send(text));
+    return { model, outcomes, events: await loop.events() };
+  } finally {
+    await loop.close();
+  }
+}
+
+test('near the window the conversation is compacted, as an event; nothing is deleted', async () => {
+  const { model, outcomes, events } = await talk(
+    [says('noted'), says('a summary'), says('second'), says('third')],
+    1_000,
+    [LONG, 'and now?', 'still there?'],
+  );
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.text),
+    ['noted', 'second', 'third'],
+  );
+  const compacted = events.filter((event) => event.type === 'conversation.compacted');
+  assert.equal(compacted.length, 1);
+  const purposes = events.flatMap((event) => (event.type === 'model.answered' ? [event.data.purpose] : []));
+  assert.deepEqual(purposes, ['turn', 'compact', 'turn', 'turn']);
+  const after = JSON.stringify(model.requests[2]?.messages);
+  for (const kept of ['a summary', 'shared/plan.md', 'INV-2031', '- [ ] call Ann back', 'and now?'])
+    assert.ok(after.includes(kept), kept);
+  assert.doesNotMatch(after, /filler words here filler/);
+  assert.match(JSON.stringify(model.requests[3]?.messages), /a summary.*and now\?.*second.*still there\?/);
+  assert.ok(events.some((event) => event.type === 'message.received'));
+});
+
+test('a summary that fails does not stop the run', async () => {
+  const { outcomes, model } = await talk([says('noted'), fails('network'), says('second')], 1_000, [LONG, 'and now?']);
+  assert.equal(outcomes[1]?.text, 'second');
+  assert.match(JSON.stringify(model.requests[2]?.messages), /INV-2031/);
+});
+
+test('a model that says the context is too long gets a compacted one, once', async () => {
+  const { outcomes, events } = await talk(
+    [says('noted'), fails('context'), says('a summary'), says('second')],
+    100_000,
+    [LONG, 'and now?'],
+  );
+  assert.equal(outcomes[1]?.text, 'second');
+  assert.equal(events.filter((event) => event.type === 'conversation.compacted').length, 1);
+});
+
+test('a turn that is too long by itself loses the middle of old results, not the run', async () => {
+  const big = 'x'.repeat(3_000);
+  const model = scriptedModel([
+    calls(['read', { path: 'big' }]),
+    calls(['read', { path: 'README.md' }]),
+    calls(['read', { path: 'README.md' }]),
+    says('done'),
+  ]);
+  const loop = await openLoop({
+    tools: Object.values(testTools([])),
+    choices: [model.choice({ window: 1_000 })],
+    files: { big },
+    limits: { toolOutput: 5_000 },
+  });
+  try {
+    const outcome = await loop.send('go');
+    assert.equal(outcome.text, 'done');
+    assert.match(JSON.stringify(model.requests[3]?.messages), /cut to save room/);
+  } finally {
+    await loop.close();
+  }
+});
