@@ -1,0 +1,95 @@
+// `npm run bench [-- --quick]`: Ruche beside a bare floor, in one run, in medians. It measures; it judges nothing but the aims.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { Lab } from './lab.ts';
+import * as sections from './sections.ts';
+import { tableText, type Row } from './table.ts';
+
+const root = join(import.meta.dirname, '..');
+
+const FULL: sections.Plan = {
+  starts: 9,
+  commands: 15,
+  turns: 300,
+  toolTurns: 60,
+  long: 100,
+  rounds: 3,
+  flights: [
+    { inFlight: 1, turns: 150 },
+    { inFlight: 8, turns: 400 },
+    { inFlight: 50, turns: 600 },
+  ],
+  waits: { rounds: 3, ms: 2000 },
+  memoryTurns: 600,
+  journal: 1_000_000,
+  settle: 3000,
+};
+
+const QUICK: sections.Plan = {
+  starts: 3,
+  commands: 5,
+  turns: 60,
+  toolTurns: 12,
+  long: 100,
+  rounds: 1,
+  flights: [
+    { inFlight: 1, turns: 50 },
+    { inFlight: 8, turns: 100 },
+    { inFlight: 50, turns: 200 },
+  ],
+  waits: { rounds: 1, ms: 2000 },
+  memoryTurns: 600,
+  journal: 50_000,
+  settle: 1500,
+};
+
+function conditions(): string {
+  const commit = execFileSync('git', ['-C', root, 'rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+  const git = execFileSync('git', ['--version'], { encoding: 'utf8' }).trim();
+  const cpu = cpus()[0]?.model ?? 'unknown';
+  const load = loadavg()[0]?.toFixed(2);
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  return `Ruche ${version} at ${commit}, Node ${process.versions.node}, ${git}, ${availableParallelism()} × ${cpu}; load before ${load}`;
+}
+
+async function measure(lab: Lab, plan: sections.Plan): Promise<Row[]> {
+  const rows: Row[] = [];
+  const add = async (name: string, work: () => Promise<Row[]> | Row[]): Promise<void> => {
+    process.stderr.write(`${name} … `);
+    const started = performance.now();
+    rows.push(...(await work()));
+    process.stderr.write(`${((performance.now() - started) / 1000).toFixed(1)} s\n`);
+  };
+  await add('start', () => sections.starting(lab, plan));
+  await add('memory and growth', () => sections.memory(lab, plan));
+  await add('growth by writing', () => sections.toolGrowth(lab, plan));
+  const pair = { floor: await lab.floor(), ruche: await lab.ruche(await lab.network('turns')) };
+  await pair.ruche.turn('hello');
+  const tokens = sections.request(lab);
+  await add('turns', () => sections.turns(plan, pair));
+  await add('throughput', () => sections.throughput(plan, pair));
+  for (const served of [pair.floor, pair.ruche]) await served.stop();
+  await add('landing', () => sections.landing(lab, 'turns'));
+  await add('a long journal', () => sections.longJournal(lab, plan));
+  rows.push(...tokens);
+  await add('commands', () => sections.commands(lab, plan));
+  await add('sizes and disk', () => [...sections.install(), ...sections.disk(lab)]);
+  return rows;
+}
+
+execFileSync(process.execPath, [join(root, 'scripts', 'build.ts'), '--if-stale'], { stdio: 'inherit' });
+const plan = process.argv.includes('--quick') ? QUICK : FULL;
+const before = conditions();
+const started = performance.now();
+const lab = await Lab.open();
+const stop = (): void => void lab.close().finally(() => process.exit(130));
+process.once('SIGINT', stop).once('SIGTERM', stop);
+try {
+  const rows = await measure(lab, plan);
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  console.log(`${before}; ${seconds} s\n\n${tableText(rows)}`);
+} finally {
+  await lab.close();
+}

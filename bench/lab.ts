@@ -1,0 +1,99 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { rolldown } from 'rolldown';
+import { timed } from './measure.ts';
+import { startModelServer, type ModelServer } from './model-server.ts';
+import { Served } from './served.ts';
+
+const root = join(import.meta.dirname, '..');
+const launcher = join(root, 'bin', 'ruche.js');
+const run = promisify(execFile);
+
+/** A temporary place with a model server, homes and workspaces for Ruche, and the floor. */
+export class Lab {
+  readonly dir: string;
+  readonly model: ModelServer;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #served = new Set<Served>();
+  #floors = 0;
+
+  private constructor(dir: string, model: ModelServer) {
+    this.dir = dir;
+    this.model = model;
+    // No Git configuration, keys or settings of whoever runs this.
+    this.#env = { PATH: process.env.PATH, HOME: dir };
+    // Copies, because memory shared with another Node of this machine would count for a part only.
+    for (const name of ['node-ruche', 'node-floor']) copyFileSync(process.execPath, join(dir, name));
+  }
+
+  static async open(): Promise<Lab> {
+    const lab = new Lab(mkdtempSync(join(tmpdir(), 'ruche-bench-')), await startModelServer());
+    const floor = await rolldown({ input: join(import.meta.dirname, 'floor.ts'), platform: 'node' });
+    await floor.write({ file: join(lab.dir, 'floor.mjs'), format: 'esm' });
+    await floor.close();
+    return lab;
+  }
+
+  home = (name: string): string => join(this.dir, name, 'home');
+  workspace = (name: string): string => join(this.dir, name, 'workspace');
+
+  /** A home and a workspace of the template, with the model server for a model. */
+  async network(name: string): Promise<string> {
+    await run(join(this.dir, 'node-ruche'), [launcher, 'init', join(this.dir, name)], { env: this.#env });
+    const provider = `{ type: openai-compatible, baseUrl: ${this.model.url} }`;
+    const settings = `models:\n  providers:\n    bench: ${provider}\n  standard: [bench/bench]\nconcurrency: 50\n`;
+    writeFileSync(join(this.workspace(name), 'ruche.yaml'), settings);
+    const who = ['-c', 'user.name=bench', '-c', 'user.email=bench@example.invalid'];
+    await run('git', ['-C', this.workspace(name), ...who, 'commit', '-qam', 'bench'], { env: this.#env });
+    return name;
+  }
+
+  copy(from: string, to: string): string {
+    cpSync(join(this.dir, from), join(this.dir, to), { recursive: true });
+    return to;
+  }
+
+  /** The real process, as `npm start` would start it. */
+  async ruche(name: string): Promise<Served> {
+    const token = (): string => readFileSync(join(this.home(name), 'token'), 'utf8').trim();
+    const places = ['--home', this.home(name), '--workspace', this.workspace(name)];
+    const argv = [join(this.dir, 'node-ruche'), launcher, 'up', ...places, '--port', '0'];
+    return this.#keep(await Served.start(argv, { env: this.#env, cwd: this.dir, token }));
+  }
+
+  async floor(): Promise<Served> {
+    const folder = join(this.dir, `floor-${(this.#floors += 1)}`);
+    mkdirSync(folder);
+    const argv = [join(this.dir, 'node-floor'), join(this.dir, 'floor.mjs'), this.model.url, folder];
+    return this.#keep(await Served.start(argv, { env: this.#env, cwd: this.dir, token: () => 'none' }));
+  }
+
+  /** Milliseconds of one command in the network's folder. */
+  command(name: string, args: readonly string[]): Promise<number> {
+    return timed(() => run(join(this.dir, 'node-ruche'), args, { env: this.#env, cwd: join(this.dir, name) }));
+  }
+
+  ruchesCommand = (name: string, ...args: string[]): Promise<number> => this.command(name, [launcher, ...args]);
+
+  /** Runs a file of this folder to its end. Its output is shown if it fails. */
+  script(file: string, ...args: string[]): void {
+    execFileSync(process.execPath, [join(import.meta.dirname, file), ...args], { env: this.#env, stdio: 'pipe' });
+  }
+
+  git = (dir: string, ...args: string[]): string =>
+    execFileSync('git', ['-C', dir, ...args], { env: this.#env, encoding: 'utf8' });
+
+  async close(): Promise<void> {
+    for (const served of this.#served) await served.stop();
+    await this.model.close();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  #keep(served: Served): Served {
+    this.#served.add(served);
+    return served;
+  }
+}
