@@ -6,6 +6,7 @@ import { isSafeName } from '../core/ids.ts';
 import type { JournalLine, JournalRepository, Log } from '../core/ports.ts';
 import { initRepository, openGit } from './git.ts';
 import type { Env, Git } from './git.ts';
+import { GitError } from './process.ts';
 
 const BRANCH = 'refs/heads/journal';
 const TRAILER = /\nRuche-Seq: (\d+)\n*$/;
@@ -41,7 +42,11 @@ export interface OpenedJournalRepository extends JournalRepository {
 export async function openJournalRepository(options: JournalRepositoryOptions): Promise<OpenedJournalRepository> {
   await makeBare(options);
   let git = await openGit({ gitDir: options.dir, env: options.env });
-  let tip = await readTip(git).catch(() => null);
+  let tip = await readTip(git).catch((error: unknown) => {
+    // That Git could not be run says nothing of the repository.
+    if (error instanceof GitError && error.why !== 'exit') throw error;
+    return null;
+  });
   if (tip === null) {
     git.close();
     await moveAside(options);
@@ -49,8 +54,7 @@ export async function openJournalRepository(options: JournalRepositoryOptions): 
     git = await openGit({ gitDir: options.dir, env: options.env });
     tip = await readTip(git);
   }
-  const repository = new Repository(git, tip, options.boundary);
-  return repository;
+  return new Repository(git, tip, options.boundary);
 }
 
 /** The same to be read only, beside a process that writes it. Null if there is none. */

@@ -83,8 +83,9 @@ class Look {
     const { commonDir, gitDir } = this.#git.neutral;
     const main = `${stamp(join(commonDir, MAIN))} ${stamp(join(commonDir, 'packed-refs'))}`;
     if (main !== this.#main) {
-      // Remembered only once it has been taken in, so that a failure is tried again.
-      if (!this.#first) await on.moved();
+      // Remembered only once it has been taken in, so that a failure is tried again. At the first look too: it may have
+      // moved since whoever listens looked for themselves.
+      await on.moved();
       this.#main = main;
     }
     this.#watchFiles();

@@ -212,6 +212,31 @@ test('lines that are missing, doubled, changed or too many are told of', async (
   ]);
 });
 
+test('a gateway at work meanwhile is no misfit, and a journal.git that cannot be read is one finding', async (t) => {
+  const s = await scene(t);
+  await s.run('run_a');
+  await s.export();
+  let runs = 0;
+  const busy: Pick<Store, 'rows' | 'getBlob'> = {
+    getBlob: (ref) => s.store.getBlob(ref),
+    async *rows() {
+      for await (const row of s.store.rows()) {
+        if ((runs += 1) <= 2) await s.run(`run_meanwhile${runs}`);
+        yield row;
+      }
+      await s.run('run_after');
+      await s.export();
+    },
+  };
+  assert.deepEqual(
+    said(await verify({ store: busy, journal: s.journal, history: openLandedHistory(s.workspace.git) })),
+    [],
+  );
+  const broken = { tip: () => Promise.reject(new Error('no tip')), lines: () => s.journal.lines() };
+  const result = await verify({ store: s.store, journal: broken, history: null });
+  assert.deepEqual(said(result), ['null journal.git: no tip']);
+});
+
 test('a landing that main lacks, and work on main that nobody knows, are told of', async (t) => {
   const s = await scene(t);
   const before = await s.workspace.head();
