@@ -227,8 +227,11 @@ export interface Collected {
 
 /** A pool of directories for shell commands. */
 export interface Checkouts {
-  /** A directory that holds base + changes. `id` asks for one by name after a crash, unchanged. */
-  take(base: string, changes: readonly Change[], key: string): Promise<Checkout>;
+  /**
+   * A directory that holds base + changes, without the `hidden` paths: where there are any, its throwaway repository is
+   * empty, because Git objects cannot be hidden one by one. `key` finds it again after a crash.
+   */
+  take(base: string, changes: readonly Change[], key: string, hidden?: readonly string[]): Promise<Checkout>;
   /** The directory a call had before the crash, as the command left it; null if there is none. */
   adopt(key: string): Promise<Checkout | null>;
   /** What the command changed against what `take` put there. */

@@ -122,7 +122,8 @@ class ShellTool implements Tool<ShellInput> {
     const { checkouts, sandbox } = this.#options;
     let checkout: Checkout;
     try {
-      checkout = await checkouts.take(ctx.files.base, ctx.files.changes(), ctx.key);
+      const hidden = (await ctx.files.list('')).map((entry) => entry.path).filter((path) => !ctx.mayRead(path));
+      checkout = await checkouts.take(ctx.files.base, ctx.files.changes(), ctx.key, hidden);
     } catch (error) {
       return failed(`The command was not run, there is no checkout for it: ${reason(error)}`);
     }
@@ -185,6 +186,11 @@ class ShellTool implements Tool<ShellInput> {
       return failed(`${end}\nnone of its changes were kept: ${reason(error)}`);
     }
     const { refused } = collected;
+    const touched = collected.changes.map((change) => change.path);
+    const barred = touched.filter((path) => !ctx.mayRead(path) || !ctx.mayWrite(path));
+    // A command must not do what the rules keep from the file tools, or put before a person.
+    if (barred.length > 0)
+      return failed(`${end}\nnone of its changes were kept: a rule does not let a command change ${names(barred)}`);
     const changes = refused === null ? collected.changes : [];
     if (changes.length > 0) ctx.files.apply(changes);
     const ok = result.exit === 0 && refused === null;

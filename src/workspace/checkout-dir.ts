@@ -18,6 +18,8 @@ export interface CheckoutState {
   ready: boolean;
   base: string;
   tree: string;
+  /** Some paths are hidden from the command. */
+  blind: boolean;
 }
 
 /** The places of one checkout: `files`, and outside of what a command can reach its index, state and throwaway repository. */
@@ -42,11 +44,12 @@ export const placeOf = (root: string, id: string): Place => {
   };
 };
 
-export const checkoutOf = (git: Git, place: Place): Checkout => ({
+/** `blind`: the command gets no objects, because among them are files that are hidden from it. */
+export const checkoutOf = (git: Git, place: Place, blind: boolean): Checkout => ({
   id: place.id,
   dir: place.files,
   git: place.git,
-  objects: git.neutral.objects,
+  objects: blind ? join(place.git, 'none') : git.neutral.objects,
 });
 
 export async function writeState(place: Place, state: CheckoutState): Promise<void> {
@@ -129,9 +132,9 @@ export async function fill(git: Git, place: Place, tree: string): Promise<void> 
 
 /**
  * The repository a command sees: HEAD at the base, the workspace's objects behind an alternate, its own configuration,
- * and an index copied from ours, so that `status` need not read every file. Made anew each time.
+ * and an index copied from ours, so that `status` need not read every file. Made anew each time. A blind one is empty.
  */
-export async function throwaway(git: Git, place: Place, base: string): Promise<void> {
+export async function throwaway(git: Git, place: Place, base: string, blind: boolean): Promise<void> {
   const { neutral } = git;
   await removeTree(place.git);
   await mkdir(join(place.git, 'refs', 'heads'), { recursive: true });
@@ -147,13 +150,16 @@ export async function throwaway(git: Git, place: Place, base: string): Promise<v
   const own = join(neutral.commonDir, 'info', 'exclude');
   await Promise.all([
     writeFile(join(place.git, 'HEAD'), 'ref: refs/heads/main\n'),
-    writeFile(join(place.git, 'refs', 'heads', 'main'), `${base}\n`),
     writeFile(join(place.git, 'config'), config),
     writeFile(join(place.git, 'objects', 'info', 'alternates'), `${neutral.objects}\n`),
     writeFile(join(place.git, 'info', 'attributes'), '* -text !eol -ident !filter !working-tree-encoding\n'),
     writeFile(join(place.git, 'info', 'exclude'), await readFile(own).catch(() => '')),
-    copyFile(place.index, join(place.git, 'index')),
   ]);
+  if (blind) await mkdir(join(place.git, 'none'));
+  else {
+    await writeFile(join(place.git, 'refs', 'heads', 'main'), `${base}\n`);
+    await copyFile(place.index, join(place.git, 'index'));
+  }
   // The mount point of the throwaway repository.
   await mkdir(join(place.files, '.git'), { recursive: true });
 }

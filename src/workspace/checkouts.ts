@@ -46,7 +46,7 @@ interface Slot {
   busy: boolean;
 }
 
-const FREE: CheckoutState = { key: null, ready: false, base: '', tree: '' };
+const FREE: CheckoutState = { key: null, ready: false, base: '', tree: '', blind: false };
 
 /** Opens the pool over a folder; what a crash left there is found again by key. */
 export async function openCheckouts(options: CheckoutOptions): Promise<CheckoutPool> {
@@ -55,6 +55,8 @@ export async function openCheckouts(options: CheckoutOptions): Promise<CheckoutP
   await pool.load();
   return pool;
 }
+
+const absent = (path: string): Change => ({ path, mode: '100644', oid: null, was: null });
 
 class Pool implements CheckoutPool {
   readonly #options: CheckoutOptions;
@@ -94,26 +96,27 @@ class Pool implements CheckoutPool {
     return released;
   }
 
-  async take(base: string, changes: readonly Change[], key: string): Promise<Checkout> {
+  async take(base: string, changes: readonly Change[], key: string, hidden: readonly string[] = []): Promise<Checkout> {
     if (!isSafeName(key)) throw new Error(`"${key}" cannot name a checkout`);
     const { git, trees } = this.#options.workspace;
     const again = [...this.#slots.values()].find((slot) => slot.state?.key === key);
     // A crash came between taking it and starting the command: begin anew.
     if (again) await this.#free(again);
-    const { tree, stored } = await overlayTree(trees, base, changes);
+    const { tree, stored } = await overlayTree(trees, base, [...changes, ...hidden.map(absent)]);
+    const blind = hidden.length > 0;
     await stored;
     const slot = await this.#slot(base, tree);
     try {
       this.#options.boundary('checkout.take.before');
-      slot.state = { key, ready: false, base, tree };
+      slot.state = { key, ready: false, base, tree, blind };
       await mkdir(slot.place.root, { recursive: true, mode: 0o700 });
       await writeState(slot.place, slot.state);
       await fill(git, slot.place, tree);
-      await throwaway(git, slot.place, base);
+      await throwaway(git, slot.place, base, blind);
       slot.state = { ...slot.state, ready: true };
       await writeState(slot.place, slot.state);
       this.#options.boundary('checkout.take.after');
-      return checkoutOf(git, slot.place);
+      return checkoutOf(git, slot.place, blind);
     } catch (error) {
       await this.#free(slot);
       throw error;
@@ -149,7 +152,9 @@ class Pool implements CheckoutPool {
 
   adopt(key: string): Promise<Checkout | null> {
     const slot = [...this.#slots.values()].find(({ state }) => state?.key === key && state.ready);
-    return Promise.resolve(slot ? checkoutOf(this.#options.workspace.git, slot.place) : null);
+    return Promise.resolve(
+      slot ? checkoutOf(this.#options.workspace.git, slot.place, slot.state?.blind === true) : null,
+    );
   }
 
   held(): Promise<string[]> {
