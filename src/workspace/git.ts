@@ -2,6 +2,7 @@ import { openCatFile } from './catfile.ts';
 import type { GitObject, ObjectInfo } from './catfile.ts';
 import { openNeutral } from './neutral.ts';
 import type { Neutral } from './neutral.ts';
+import { diskError } from './objects.ts';
 import { GitError, runProcess } from './process.ts';
 import type { RunOptions, RunResult } from './process.ts';
 
@@ -123,6 +124,8 @@ export async function openGit(options: GitOptions): Promise<Git> {
     bare: options.workTree === undefined,
     excludesFile: options.excludesFile ?? null,
     readConfig: async (file) => (await plainGit(['config', '-z', '--list', '-f', file], env)).stdout.toString('utf8'),
+  }).catch((error: unknown) => {
+    throw diskError(error, options.gitDir);
   });
   const workTree = options.workTree ?? null;
   const cwd = workTree ?? neutral.dir;

@@ -1,6 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../core/boundary.ts';
+import { FileRefused } from '../core/files.ts';
 import { isAgentName, isSafeName } from '../core/ids.ts';
 import type { LandingRequest, LandingResult } from '../core/ports.ts';
 import { MAIN, agentSignature, landingMessage, putCommit } from './commit.ts';
@@ -14,6 +15,7 @@ import type { Mover } from './move.ts';
 import type { Mutex } from './mutex.ts';
 import type { Objects } from './objects.ts';
 import type { Person } from './person.ts';
+import { GitError } from './process.ts';
 import type { Trees } from './trees.ts';
 
 export interface LandingParts {
@@ -75,7 +77,10 @@ export class Landings {
         const results = await this.#parts.mutex.run(() => this.#batch(batch.map((one) => one.request)));
         batch.forEach((one, at) => one.resolve(results[at] ?? refused('lost')));
       } catch (error) {
-        for (const one of batch) one.reject(error);
+        const why = diskTrouble(error);
+        for (const one of batch)
+          if (why === null) one.reject(error);
+          else one.resolve({ state: 'blocked', why });
       }
     }
     this.#working = false;
@@ -202,6 +207,17 @@ export class Landings {
     }
     return reasons;
   }
+}
+
+/** A full or read-only disk in words: the landing may succeed later. Null for anything else. */
+function diskTrouble(error: unknown): string | null {
+  if (error instanceof FileRefused) return error.message;
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (['ENOSPC', 'EDQUOT', 'EROFS'].includes(code)) return `the workspace's disk is full or read-only (${code})`;
+  const said = error instanceof GitError ? error.stderr : '';
+  return /No space left|Disk quota|Read-only file system/.test(said)
+    ? `the workspace's disk is full or read-only: ${said.trim().slice(0, 300)}`
+    : null;
 }
 
 function conflict(onto: string, { changes, conflicts }: Merged): LandingResult {

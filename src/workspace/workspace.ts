@@ -1,4 +1,5 @@
-import { lstat, realpath } from 'node:fs/promises';
+import { lstat, readdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Change, Files } from '../core/files.ts';
@@ -38,6 +39,8 @@ export interface WorkspaceOptions {
 export interface OpenWorkspace extends Workspace {
   /** Finishes or undoes a landing that a crash has cut off; resolves with what was done. Call before anything else. */
   recover(): Promise<string | null>;
+  /** Packs loose objects once there are many. Nothing is pruned: what runs hold is reachable from nowhere yet. */
+  maintain(): Promise<void>;
   readonly git: Git;
   readonly objects: Objects;
   readonly trees: Trees;
@@ -130,12 +133,22 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
     findLanding: (run, base) => findRun(git, run, base),
     keepUnlanded: (request) => keepUnlanded(git, objects, trees, request),
     diff: (base, changes, limit) => diff(git, trees, base, changes, limit),
+    maintain: () => maintain(git),
     async close() {
       // A landing that is under way is finished first.
       await mutex.run(() => Promise.resolve());
       git.close();
     },
   };
+}
+
+/** Loose objects at which they are packed. */
+const LOOSE_MAX = 4000;
+
+async function maintain(git: Git): Promise<void> {
+  // Ids are spread evenly, so one of the 256 folders tells about all.
+  const sample = await readdir(join(git.neutral.objects, '17')).catch(() => []);
+  if (sample.length * 256 > LOOSE_MAX) await git.run(['repack', '--geometric=2', '-d', '-l', '-q']);
 }
 
 async function untouched(trees: Trees, from: string, to: string, paths: readonly string[]): Promise<boolean> {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readFile, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { openWorkspace } from '../../src/workspace/workspace.ts';
 import { makeLab, runningClock, withLab } from './lab.ts';
 
 const ok = (state: string): void => assert.equal(state, 'landed');
@@ -363,3 +365,62 @@ case "$*" in *"read-tree -m -u"*) [ ! -e "$FAIL" ] || { echo disk on fire >&2; e
     await lab.dispose();
   }
 });
+
+test('a full disk blocks a landing in words, loses nothing, and lets it through once there is room', async (t) => {
+  const lab = await makeLab();
+  const disk = join(lab.root, 'disk');
+  await mkdir(disk);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', disk], { stdio: 'ignore' });
+  } catch {
+    await lab.dispose();
+    t.skip('a small file system cannot be mounted here');
+    return;
+  }
+  const dir = join(disk, 'workspace');
+  lab.git('clone', '-q', lab.dir, dir);
+  const ws = await openWorkspace({ dir, env: lab.env, clock: runningClock(), boundary: () => undefined });
+  try {
+    await ws.recover();
+    const base = await ws.head();
+    const files = ws.files(base, []);
+    await files.write('notes.md', Buffer.alloc(100_000, 'x'));
+    await files.write('docs/guide.md', Buffer.from('changed\n'));
+    await writeFile(join(disk, 'filler'), Buffer.alloc(4_000_000)).catch(() => undefined);
+    const result = await ws.land(lab.request('run_1', base, files.changes()));
+    assert.ok(result.state === 'blocked', JSON.stringify(result));
+    assert.match(result.why, /full/);
+    await assert.rejects(files.write('more.md', Buffer.alloc(50_000, 'y')), { name: 'FileRefused', code: 'full' });
+    assert.equal(await ws.head(), base);
+    await unlink(join(disk, 'filler'));
+    ok((await ws.land(lab.request('run_1', base, files.changes()))).state);
+    assert.equal((await readFile(join(dir, 'notes.md'))).length, 100_000);
+    assert.equal(execFileSync('git', ['-C', dir, 'status', '--porcelain'], { env: lab.env }).toString(), '');
+  } finally {
+    await ws.close();
+    execFileSync('umount', ['-l', disk]);
+    await lab.dispose();
+  }
+});
+
+test(
+  'many loose objects are packed, and what a run holds stays',
+  withLab(async (lab) => {
+    const files = lab.ws.files(await lab.ws.head(), []);
+    const held = await files.write('held.txt', Buffer.from('held by a run\n'));
+    const folder = join(lab.dir, '.git/objects/17');
+    await mkdir(folder, { recursive: true });
+    let blobs = 0;
+    for (let at = 0; blobs < 20; at += 1) {
+      const bytes = Buffer.from(`filler ${at}`);
+      if (!lab.ws.objects.oid('blob', bytes).startsWith('17')) continue;
+      await lab.ws.objects.put('blob', bytes).stored;
+      blobs += 1;
+    }
+    await lab.ws.maintain();
+    assert.match(lab.git('count-objects', '-v'), /^packs: 1$/m);
+    assert.equal(Buffer.from((await files.read('held.txt'))?.bytes ?? []).toString(), 'held by a run\n');
+    ok((await lab.ws.land(lab.request('run_1', files.base, [held]))).state);
+    lab.git('fsck', '--strict');
+  }),
+);
