@@ -1,4 +1,5 @@
 import { canonicalJson } from '../core/json.ts';
+import { visible } from '../core/visible.ts';
 import type { RunLog } from './run-log.ts';
 import type { ReadyCall } from './ready.ts';
 
@@ -8,17 +9,6 @@ export interface ShownCall {
   text: string;
   /** What the approval binds: tool, arguments, and the files the call would see. */
   bound: string;
-}
-
-/**
- * Makes every character of a text visible: control, bidirectional, zero-width and tag characters become `\u{…}`, so
- * that an approver sees what will run and nothing else.
- */
-export function visible(text: string): string {
-  return text.replace(/[^\P{C}\n\t]|[\u2028\u2029\u3164\u115f\u1160\uffa0]/gu, (char) => {
-    const code = char.codePointAt(0) ?? 0;
-    return `\\u{${code.toString(16)}}`;
-  });
 }
 
 /**

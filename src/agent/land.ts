@@ -1,6 +1,6 @@
 import type { Change } from '../core/files.ts';
 import type { LandingRequest } from '../core/ports.ts';
-import { visible } from './approval.ts';
+import { visible } from '../core/visible.ts';
 import { note } from './context.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
@@ -15,6 +15,8 @@ const BLOCKED_WAIT = 250;
 const BLOCKED_MAX = 60_000;
 
 export type Landed = 'landed' | 'park' | 'think' | Failure;
+
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** What the change does, in words a person can scan in `git log`. */
 export function subjectOf(agent: string, changes: readonly Change[]): string {
@@ -63,12 +65,12 @@ export async function land(deps: AgentDeps, log: RunLog, stops: Stops): Promise<
       case 'conflict':
         return conflict(log, result.onto, result.changes, result.text);
       case 'refused':
-        return refused(log, result.why);
+        return refused(log, sentence(result.why));
       case 'blocked':
         if (waited >= BLOCKED_MAX)
           return {
             code: 'landing.blocked',
-            message: `The changes could not land on main: ${result.why}`,
+            message: `The changes could not land on main: ${sentence(result.why)}`,
             retryable: true,
           };
         await deps.clock.sleep(BLOCKED_WAIT, stop);

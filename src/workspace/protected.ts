@@ -5,8 +5,8 @@ import { visible } from '../core/visible.ts';
 import { frontMatter } from './agents.ts';
 import { withoutNulls } from './validate.ts';
 
-// What a person must approve before it governs, and how the difference is shown. Everything but an agent's description
-// and prose counts: a key that a later version knows must not slip through an earlier one's list.
+// What a person must approve before it governs, and how the difference is shown. That an agent is there counts, and all of
+// it but description and prose: a key that a later version knows must not slip through an earlier one's list.
 
 const FREE_KEYS = ['description'];
 /** Characters of one value, and of the whole text. */
@@ -87,7 +87,8 @@ function agentDifference(path: string, was: Side | null, now: Side | null): stri
   const before = protectedView(was);
   const after = protectedView(now);
   const keys = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
-  if (keys.length === 0) return null;
+  // Without any of these keys an agent still has the default tools, so that one is there at all needs a person too.
+  if (keys.length === 0 && was && now) return null;
   const what = was ? (now ? '' : ' (the agent is removed)') : ' (a new agent)';
   const lines = keys.flatMap((key) => {
     const old = before.get(key);

@@ -61,8 +61,6 @@ test('prose, description, order, comments and other files are free', async () =>
     },
     { 'agents/mail/AGENT.md': MAIL.replaceAll('\n', '\r\n') },
     { 'agents/mail/SOUL.md': 'Calm.\n', 'agents/mail/MEMORY.md': 'x\n', 'agents/README.md': 'x\n' },
-    { 'agents/plain/AGENT.md': null },
-    { 'agents/fresh/AGENT.md': '---\ndescription: New.\n---\nYou help.\n' },
     { 'notes.md': 'ruche.yaml\n', 'docs/ruche.yaml': 'concurrency: 9\n', 'templates/agents/x/AGENT.md': MAIL },
     { 'ruche.yaml': 'concurrency: 2\n# end\n' },
   ];
@@ -91,7 +89,10 @@ test('ruche.yaml as a whole and the protected keys need approval, which shows th
   }
 });
 
-test('making, removing and renaming an agent that holds protected keys needs approval', async () => {
+test('making, removing and renaming an agent needs approval, whatever its keys: it has tools without any', async () => {
+  assert.match((await protectedIn({ 'agents/plain/AGENT.md': null })) ?? '', /\(the agent is removed\)/);
+  const fresh = await protectedIn({ 'agents/fresh/AGENT.md': '---\ndescription: New.\n---\nYou help.\n' });
+  assert.match(fresh ?? '', /^agents\/fresh\/AGENT.md \(a new agent\)$/m);
   assert.match((await protectedIn({ 'agents/new/AGENT.md': MAIL })) ?? '', /^agents\/new\/AGENT.md \(a new agent\)$/m);
   assert.match((await protectedIn({ 'agents/mail/AGENT.md': null })) ?? '', /\(the agent is removed\)/);
   const renamed = await protectedIn({ 'agents/mail/AGENT.md': null, 'agents/post/AGENT.md': MAIL });
