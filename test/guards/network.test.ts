@@ -5,9 +5,7 @@ import { test } from 'node:test';
 import { LOOPBACK_ONLY } from '../../scripts/testing/namespace.ts';
 
 const open = process.env[LOOPBACK_ONLY] === undefined;
-const skip = open
-  ? 'optional: the tests were not started by npm test, or this machine has no network namespaces'
-  : false;
+const skip = open ? 'the tests were not started by npm test, or this machine has no network namespaces' : false;
 
 async function attempt(host: string, port: number): Promise<string> {
   const socket = connect({ host, port, timeout: 2000 });

