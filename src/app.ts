@@ -115,7 +115,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     accepting: () => state === 'ready',
     stopTask: (task) => runs.cancel(task),
     situation: async () => ({
-      ...describeNetwork(options, trust.current(), current().models),
+      ...describeNetwork(options, trust.current(), current().models, trust.refused()),
       startedAt,
       sandbox: sandbox.name,
       notReady: state === 'ready' ? (runs.problem ?? sends.problem) : `It is ${state}.`,

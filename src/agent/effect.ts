@@ -10,7 +10,7 @@ import { openOutput, shorten } from './output.ts';
 import { policyFacts, type ReadyCall } from './ready.ts';
 import { askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from './run-log.ts';
-import type { ToolRecord } from './state.ts';
+import type { RunState, ToolRecord } from './state.ts';
 
 /**
  * Runs calls that are allowed: intent, effect, receipt. A call that had started before a crash is reconciled first, and
@@ -122,19 +122,20 @@ async function freshBase(deps: AgentDeps, log: RunLog, group: readonly ReadyCall
   const all = looking.some(({ tool }) => tool.readsTree === true);
   const paths = all ? null : looking.flatMap(({ facts }) => facts.paths ?? []);
   const person = await deps.workspace.commitPerson(paths);
-  if (person === null) return;
   const { base, changes } = log.state;
-  log.emit(
-    {
-      type: 'person.committed',
-      data: { commit: person.commit, author: person.author, paths: person.paths.length },
-    },
-    null,
-    { stream: 'workspace' },
-  );
-  if (await deps.workspace.untouched(base, person.commit, [...changes.keys()]))
-    log.emit({ type: 'base.moved', data: { from: base, to: person.commit } });
+  if (person !== null) {
+    const { commit, author, paths: committed } = person;
+    const data = { commit, author, paths: committed.length };
+    log.emit({ type: 'person.committed', data }, null, { stream: 'workspace' });
+  }
+  // Another run may have committed them a moment ago; nothing is pulled from under a run that has seen nothing yet.
+  const to = person?.commit ?? (isFirstLook(log.state) ? await deps.workspace.head() : base);
+  if (to !== base && (await deps.workspace.untouched(base, to, [...changes.keys()])))
+    log.emit({ type: 'base.moved', data: { from: base, to } });
 }
+
+const isFirstLook = ({ step, calls }: RunState): boolean =>
+  step <= 1 && calls.every((call) => call.phase !== 'returned' && call.phase !== 'started');
 
 /** An approval is for the exact call that was shown. */
 async function stillApproved(deps: AgentDeps, log: RunLog, ready: ReadyCall): Promise<boolean> {

@@ -77,7 +77,7 @@ export type Body =
       };
     }
   | { type: 'run.resumed'; data: { worker: string; step: number; config: string } }
-  /** Files of a person were committed first; the run goes on from there. */
+  /** What a person has changed, or what was landed before the run first looked: the run goes on from there. */
   | { type: 'base.moved'; data: { from: string; to: string } }
   | { type: 'message.taken'; data: { message: string; task: string; content: BlobRef } }
   | {

@@ -31,7 +31,7 @@ const WORDS: Words = {
   'task.finished': (data, say) => `finished ${data.task}: ${data.status}${say(data.result)}`,
   'run.started': (data) => `started ${data.run} for ${data.task} at ${short(data.base)}`,
   'run.resumed': (data) => `resumed at step ${data.step}`,
-  'base.moved': (data) => `goes on from ${short(data.to)}, with what a person changed`,
+  'base.moved': (data) => `goes on from ${short(data.to)}, with what has changed since`,
   'message.taken': (data, say) => `took in a further message${say(data.content)}`,
   'model.called': (data) => `asked ${data.provider}/${data.model}${data.purpose === 'compact' ? ' for a summary' : ''}`,
   'model.answered': (data, say) =>

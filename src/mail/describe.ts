@@ -24,7 +24,16 @@ export function describeNetwork(
   { version, workspace, home }: { version: string; workspace: string; home: string },
   governance: Governance,
   models: Models,
+  /** What is wrong with changes that therefore do not govern. */
+  refused: readonly Problem[],
 ): Pick<RuntimeStatus, 'version' | 'workspace' | 'home' | 'model' | 'demo' | 'problems'> {
   const { model, demo } = models.describe();
-  return { version, workspace, home, model, demo, problems: [...governance.problems, ...models.problems()] };
+  return {
+    version,
+    workspace,
+    home,
+    model,
+    demo,
+    problems: [...refused, ...governance.problems, ...models.problems()],
+  };
 }

@@ -12,6 +12,7 @@ import type { Past } from './trust-past.ts';
 /** Milliseconds a landing that changes what governs may wait for `applyLanded` before it is held like a stranger's. */
 const LANDING_GRACE = 2000;
 const SETTINGS_FILE = 'ruche.yaml';
+const MAIN = 'main';
 
 export interface TrustOptions {
   store: Store;
@@ -29,6 +30,8 @@ export interface TrustOptions {
 /** Keeps what governs the network, and lets only the local person, or an approval, change it. */
 export interface Trust {
   current(): Governance;
+  /** What is wrong with what was saved, or stands on `main`, and therefore does not govern. */
+  refused(): readonly Problem[];
   /** A person's verdict on a change that came from outside. */
   answerHeld(approval: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;
   /** A landing whose protected change was approved: it applies. */
@@ -67,6 +70,7 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
   );
   return {
     current: () => keeper.current(),
+    refused: () => keeper.refused(),
     answerHeld: (approval, verdict, by) => keeper.inTurn(() => keeper.answer(approval, verdict, by)),
     applyLanded: (commit) => keeper.inTurn(() => keeper.landed(commit)),
     settled: () => keeper.inTurn(() => Promise.resolve()),
@@ -87,6 +91,8 @@ class Keeper {
   readonly #grace = new Map<string, number>();
   /** Saved files that were refused, to be tried again when the settings beside them change. */
   readonly #waiting = new Map<string, SavedFile>();
+  /** What is wrong with them, by path; `main` for what was committed. */
+  readonly #problems = new Map<string, readonly Problem[]>();
   readonly #stop = new AbortController();
   #governance: Governance | null = null;
   /** Up to here every step of `main` has been accepted; the next ones are judged from here. */
@@ -101,6 +107,10 @@ class Keeper {
   current(): Governance {
     if (!this.#governance) throw new Error('nothing governs yet');
     return this.#governance;
+  }
+
+  refused(): readonly Problem[] {
+    return [...this.#problems.values()].flat();
   }
 
   inTurn<T>(job: () => Promise<T>): Promise<T> {
@@ -180,8 +190,9 @@ class Keeper {
   /** `head` may govern. What is not valid is refused, and the old stays. */
   async #adopt(head: string): Promise<void> {
     const loaded = await this.#options.reader.load(head);
-    if (!loaded.ok) return this.#refuse('main', head, loaded.problems);
+    if (!loaded.ok) return this.#refuse(MAIN, head, loaded.problems);
     this.#accepted = head;
+    this.#problems.delete(MAIN);
     if (sameRules(loaded.governance, this.current())) {
       if (this.#past.held) await this.#commit([this.#dropHeld()]);
       this.#past.held = null;
@@ -201,6 +212,7 @@ class Keeper {
     this.#past.refused.clear();
     this.#landed.clear();
     this.#grace.clear();
+    this.#problems.delete(MAIN);
     this.#governance = governance;
     this.#accepted = commit;
     log.info({ commit, agents: [...governance.agents.keys()] }, 'the settings of the workspace apply');
@@ -211,6 +223,7 @@ class Keeper {
 
   async #refuse(what: string, commit: string | null, problems: readonly Problem[]): Promise<void> {
     const errors = problems.filter((found) => found.severity === 'error');
+    this.#problems.set(what, errors);
     const detail = this.#put({ what, text: problems.map(problemLine).join('\n'), problems });
     if (this.#past.refused.get(what) === detail.hash) return;
     this.#past.refused.set(what, detail.hash);
@@ -225,7 +238,7 @@ class Keeper {
     const { held, denied } = this.#past;
     if (denied.has(shown.hash) || held?.shown === shown.hash) return;
     const loaded = await reader.load(head);
-    if (!loaded.ok) return this.#refuse('main', head, loaded.problems);
+    if (!loaded.ok) return this.#refuse(MAIN, head, loaded.problems);
     const approval = ids.next('apr');
     const dropped = held ? [this.#dropHeld()] : [];
     const event = this.#event({ type: 'config.held', data: { commit: head, approval, shown } }, `asked:${approval}`);
@@ -269,7 +282,7 @@ class Keeper {
     this.#past.held = null;
     if (!held) return;
     const loaded = await this.#options.reader.load(held.commit);
-    if (!loaded.ok) return this.#refuse('main', held.commit, loaded.problems);
+    if (!loaded.ok) return this.#refuse(MAIN, held.commit, loaded.problems);
     await this.#apply(loaded.governance);
     await this.look();
   }
@@ -294,6 +307,7 @@ class Keeper {
     const valid: string[] = [];
     for (const file of files) {
       this.#waiting.delete(file.path);
+      this.#problems.delete(file.path);
       if (file.clean) {
         this.#past.refused.delete(file.path);
         continue;
