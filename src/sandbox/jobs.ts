@@ -22,6 +22,10 @@ export interface JobsOptions {
 
 const NEVER_RAN: JobResult = { exit: 137, output: new Uint8Array(), outputSize: 0, cutAt: null, ended: 'aborted' };
 
+/** Of a wrapper that was killed, the collector may still write its last file. */
+const removeFolder = (dir: string): Promise<void> =>
+  rm(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+
 type Listener = (chunk: Uint8Array) => void;
 
 /** Commands as folders, and wrapper processes that outlive this one. docs/formats/shells.md describes them. */
@@ -66,11 +70,11 @@ export class Jobs implements Sandbox {
     if (await exists(dir)) {
       await stop(dir);
       await unlocked(dir);
-      await this.#sweep(key);
+      await this.#sweep(dir);
       await this.#live.get(key)?.catch(() => undefined);
     }
     await runner.clear(key);
-    await rm(dir, { recursive: true, force: true });
+    await removeFolder(dir);
   }
 
   async list(): Promise<string[]> {
@@ -83,14 +87,15 @@ export class Jobs implements Sandbox {
     return join(this.#options.dir, key);
   }
 
-  async #sweep(key: string): Promise<void> {
+  async #sweep(dir: string): Promise<void> {
     const { sweep } = this.#options.runner;
-    if (sweep !== '') await ask(`key=$1\n${sweep}`, key);
+    if (sweep !== '') await ask(`dir=$1\n${sweep}`, dir);
   }
 
   async #look(key: string): Promise<JobState> {
-    const state = await readState(this.#folder(key));
-    if (state === 'doubt') await this.#sweep(key);
+    const dir = this.#folder(key);
+    const state = await readState(dir);
+    if (state === 'doubt') await this.#sweep(dir);
     return state;
   }
 
@@ -99,7 +104,7 @@ export class Jobs implements Sandbox {
     if (await exists(dir)) {
       if ((await this.#look(job.key)) !== 'absent') return this.#rejoin(job.key, job.limits, onOutput, signal);
       await this.#options.runner.clear(job.key);
-      await rm(dir, { recursive: true, force: true });
+      await removeFolder(dir);
     }
     return signal.aborted ? NEVER_RAN : this.#start(job, dir, onOutput, signal);
   }
@@ -117,13 +122,13 @@ export class Jobs implements Sandbox {
   }
 
   async #start(job: Job, dir: string, onOutput: Listener, signal: AbortSignal): Promise<JobResult> {
-    const { boundary, runner } = this.#options;
+    const { boundary } = this.#options;
     const { limits } = job;
     boundary('shell.start.before');
     const { script, args, env, memory, pids } = await this.#prepare(job, dir);
     const seconds = Math.max(limits.timeMs / 1000, 0.001).toFixed(3);
     const half = String(Math.ceil(limits.output / 2));
-    const fixed = [dir, seconds, half, memory, pids, runner.sweep === '' ? '' : job.key];
+    const fixed = [dir, seconds, half, memory, pids];
     const child = spawn('/bin/sh', ['-c', this.#wrapper, 'ruche-shell', ...fixed, script, 'ruche-run', ...args], {
       detached: true,
       stdio: 'ignore',

@@ -16,7 +16,7 @@ export interface NoSandboxOptions {
   clock: Clock;
 }
 
-/** Arguments: key, checkout, the inner program, then its arguments. The key marks every process of the command. */
+/** Arguments: folder, checkout, the inner program, then its arguments. The folder marks every process of the command. */
 const ENTER = `
 exec 2>&1
 cd "$2" || exit 125
@@ -31,13 +31,13 @@ const runner: Runner = {
   confined: false,
   sweep: SWEEP,
 
-  async prepare({ key, checkout, limits }, dir) {
+  async prepare({ checkout, limits }, dir) {
     const home = join(dir, 'tmp');
     await mkdir(home, { mode: 0o700 });
     return {
       script: ENTER,
       args: [
-        key,
+        dir,
         checkout.dir,
         LAUNCH,
         // Counted over all processes of the user, so it can only be a bound against a fork bomb.

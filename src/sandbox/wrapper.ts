@@ -59,7 +59,7 @@ collect() {
 
 /**
  * Arguments: folder, seconds, bytes to keep at either end of the output, cgroup for memory and for processes ('' for none),
- * key by which stray processes are found ('' for none), then the program of the runner and its arguments.
+ * then the program of the runner and its arguments. `sweep` is a program that ends what may have strayed.
  *
  * Claim: only the holder of the lock may write `started`, and only once; a folder marked `void` is never started.
  * `exit` is not synced: the files it vouches for are not either, so after a power cut the answer is "in doubt".
@@ -71,8 +71,8 @@ end() { kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null; }
 trap '' HUP INT QUIT
 trap 'stop=1; [ -z "$pid" ] || end' TERM
 cd "$1" || exit 0
-seconds=$2 half=$3 memory=$4 pids=$5 key=$6
-shift 6
+dir=$1 seconds=$2 half=$3 memory=$4 pids=$5
+shift 5
 exec 9>>lock && flock 9 || exit 0
 [ ! -e void ] && [ ! -e started ] || exit 0
 boot=-; read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id
@@ -119,12 +119,12 @@ why=itself
 echo "$code $total $why ." >exit
 `;
 
-/** Kills whatever still carries the key in its environment: all that can be done where nothing confines a command. */
+/** Kills whatever still carries `$dir` in its environment: all that can be done where nothing confines a command. */
 export const SWEEP = `
 round=0
-while [ -n "$key" ] && [ "$round" -lt 20 ]; do
+while [ "$round" -lt 20 ]; do
   found=
-  for file in $(grep -lsz "^RUCHE_JOB=$key\\$" /proc/[0-9]*/environ); do
+  for file in $(grep -lsFxz "RUCHE_JOB=$dir" /proc/[0-9]*/environ); do
     stray=\${file#/proc/}
     kill -KILL "\${stray%/environ}" 2>/dev/null && found=1
   done

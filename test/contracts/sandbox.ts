@@ -23,6 +23,8 @@ export interface SandboxSuite {
 const SHELL_BOUNDARIES = BOUNDARIES.filter((name) => name.startsWith('shell.'));
 const POLICY = new URL('../sandbox/fixtures/host-env-policy.json', import.meta.url);
 const RUNTIME = fileURLToPath(new URL('../fakes/sandbox-runtime.ts', import.meta.url));
+/** A length of sleep nobody else uses, so that it can be found among the processes. */
+const nap = (name: number): string => `${name}.${process.pid}`;
 const quiet = (): void => undefined;
 const never = (): AbortSignal => new AbortController().signal;
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
@@ -154,40 +156,40 @@ export function sandboxContract(suite: SandboxSuite): void {
 
     test('the time limit kills the whole tree', async () => {
       const result = await run(
-        'sleep 7781.1 & setsid sleep 7781.2 & trap "" TERM; echo here; sleep 7781.3; sleep 7781.4',
+        `sleep ${nap(7781)}1 & setsid sleep ${nap(7781)}2 & trap "" TERM; echo here; sleep ${nap(7781)}3; sleep ${nap(7781)}4`,
         { timeMs: 300 },
       );
       assert.equal(result.ended, 'timeout');
       assert.notEqual(result.exit, 0);
       assert.equal(text(result.output), 'here\n');
-      await until('no process of it', async () => (await processesWith('7781.')).length === 0);
+      await until('no process of it', async () => (await processesWith(nap(7781))).length === 0);
     });
 
     test('what a command leaves in the background dies with it', async () => {
       const result = await run(
-        'setsid sleep 7782.1 >/dev/null 2>&1 & (sleep 7782.2 &) ; (setsid nohup sleep 7782.3 &) ; echo done',
+        `setsid sleep ${nap(7782)}1 >/dev/null 2>&1 & (sleep ${nap(7782)}2 &) ; (setsid nohup sleep ${nap(7782)}3 &) ; echo done`,
       );
       assert.deepEqual([result.exit, text(result.output)], [0, 'done\n']);
-      await until('no process of it', async () => (await processesWith('7782.')).length === 0);
+      await until('no process of it', async () => (await processesWith(nap(7782))).length === 0);
     });
 
     test('an abort kills the tree and is a result', async () => {
-      const order = await job('echo up; sleep 7783.1 & sleep 7783.2');
+      const order = await job(`echo up; sleep ${nap(7783)}1 & sleep ${nap(7783)}2`);
       const abort = new AbortController();
       const result = await sandbox.exec(order, () => abort.abort(), abort.signal);
       assert.deepEqual([result.exit, result.ended, text(result.output)], [137, 'aborted', 'up\n']);
-      await until('no process of it', async () => (await processesWith('7783.')).length === 0);
+      await until('no process of it', async () => (await processesWith(nap(7783))).length === 0);
       assert.equal(await sandbox.find(order.key), 'finished');
     });
 
     test('an abort at any moment of the start ends it', async () => {
       for (const ms of [0, 1, 3, 6, 10, 15]) {
         const abort = new AbortController();
-        const going = sandbox.exec(await job('sleep 7784'), quiet, abort.signal);
+        const going = sandbox.exec(await job(`sleep ${nap(7784)}`), quiet, abort.signal);
         setTimeout(() => abort.abort(), ms);
         assert.equal((await going).ended, 'aborted');
       }
-      await until('no process of it', async () => (await processesWith('sleep\u00007784')).length === 0);
+      await until('no process of it', async () => (await processesWith(nap(7784))).length === 0);
     });
 
     test('aborted before the start, it never runs', async () => {
@@ -231,7 +233,7 @@ export function sandboxContract(suite: SandboxSuite): void {
     });
 
     test('forgetting a running command kills it', async () => {
-      const order = await job('echo up; sleep 7785');
+      const order = await job(`echo up; sleep ${nap(7785)}`);
       let up = false;
       const going = sandbox.exec(order, () => (up = true), never());
       await until('start', () => up);
@@ -241,7 +243,7 @@ export function sandboxContract(suite: SandboxSuite): void {
     });
 
     test('when the wrapper itself is killed, the command is in doubt and runs no more', async () => {
-      const order = await job('echo up; sleep 7786');
+      const order = await job(`echo up; sleep ${nap(7786)}`);
       let up = false;
       const going = sandbox.exec(order, () => (up = true), never());
       await until('start', () => up);
@@ -249,7 +251,7 @@ export function sandboxContract(suite: SandboxSuite): void {
       process.kill(pid, 'SIGKILL');
       await assert.rejects(going, (error: unknown) => error instanceof SandboxError && error.code === 'doubt');
       assert.equal(await sandbox.find(order.key), 'doubt');
-      await until('no process of it', async () => (await processesWith('sleep\u00007786')).length === 0);
+      await until('no process of it', async () => (await processesWith(nap(7786))).length === 0);
       await assert.rejects(sandbox.exec(order, quiet, never()), SandboxError);
     });
 
@@ -287,7 +289,7 @@ export function sandboxContract(suite: SandboxSuite): void {
     });
 
     test('its time limit holds while the runtime is dead', async () => {
-      const order = await job('echo up; sleep 7787', { timeMs: 300 });
+      const order = await job(`echo up; sleep ${nap(7787)}`, { timeMs: 300 });
       const { kind, features } = suite;
       await runtime({ kind, shells: home.shells, features, job: order, killAt: null }, (printed) =>
         printed.includes('up'),
@@ -297,7 +299,7 @@ export function sandboxContract(suite: SandboxSuite): void {
     });
 
     test('an adopted command can be aborted', async () => {
-      const order = await job('echo up; sleep 7788');
+      const order = await job(`echo up; sleep ${nap(7788)}`);
       const { kind, features } = suite;
       await runtime({ kind, shells: home.shells, features, job: order, killAt: null }, (printed) =>
         printed.includes('up'),
@@ -305,7 +307,7 @@ export function sandboxContract(suite: SandboxSuite): void {
       const abort = new AbortController();
       const result = await sandbox.adopt(order.key, order.limits, () => abort.abort(), abort.signal);
       assert.equal(result.ended, 'aborted');
-      await until('no process of it', async () => (await processesWith('sleep\u00007788')).length === 0);
+      await until('no process of it', async () => (await processesWith(nap(7788))).length === 0);
     });
 
     test('A24 nothing of the runtime’s environment reaches a command or what watches over it', async () => {
