@@ -95,18 +95,17 @@ export async function findCgroups(options: {
   enter(folder: string): Promise<boolean>;
 }): Promise<Cgroups> {
   const self = await readFile(options.self, 'utf8').catch(() => '');
-  const found: Cgroups = { memory: null, pids: null };
-  for (const controller of ['memory', 'pids'] as const) {
+  const find = async (controller: 'memory' | 'pids'): Promise<string | null> => {
     for (const parent of cgroupCandidates(options.root, self, controller)) {
-      const folder = join(parent, `ruche-try-${options.name}`);
+      const folder = join(parent, `ruche-try-${controller}-${options.name}`);
       if (!(await tolerate(mkdir(folder)))) continue;
       const limited = controller === 'memory' ? await limitMemory(folder, 256 << 20) : await limitPids(folder, 64);
       const works = limited && (await options.enter(folder));
       await removeCgroups({ memory: folder, pids: null });
-      if (!works) continue;
-      found[controller] = parent;
-      break;
+      if (works) return parent;
     }
-  }
-  return found;
+    return null;
+  };
+  const [memory, pids] = await Promise.all([find('memory'), find('pids')]);
+  return { memory, pids };
 }

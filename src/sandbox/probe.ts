@@ -31,6 +31,8 @@ interface Ran {
 }
 
 const PROGRAMS = ['flock', 'setpriv', 'timeout', 'dd', 'mkfifo'];
+/** Where the wrapper looks for them. */
+const OWN_PATH = '/usr/local/bin:/usr/bin:/bin';
 const TRY_MS = 10_000;
 
 /** What the inner program must find: who it is, that nothing outside can be written, and that only a loopback is there. */
@@ -47,7 +49,7 @@ echo done
 async function run(program: string, args: readonly string[]): Promise<Ran> {
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
+    env: { PATH: OWN_PATH, LC_ALL: 'C', NODE_V8_COVERAGE: undefined },
     timeout: TRY_MS,
     killSignal: 'SIGKILL',
   });
@@ -153,7 +155,8 @@ export function judge(text: string): string | null {
   return networks.length === 0 ? null : `a command would see the network ${networks.join(', ')}`;
 }
 
-async function attempt(bwrap: string, size: boolean, scratch: string, machine: Machine): Promise<Ran> {
+/** Runs CHECK in the sandbox a command would get. An older bubblewrap cannot bound a memory file system: then without. */
+async function tryBwrap(bwrap: string, scratch: string, machine: Machine): Promise<{ ran: Ran; size: boolean }> {
   const checkout = { dir: join(scratch, 'checkout'), git: join(scratch, 'git'), objects: join(scratch, 'objects') };
   for (const folder of [join(checkout.dir, '.git'), join(checkout.git, 'objects', 'info'), checkout.objects])
     await mkdir(folder, { recursive: true });
@@ -161,15 +164,16 @@ async function attempt(bwrap: string, size: boolean, scratch: string, machine: M
   await writeFile(command, CHECK);
   const files = await bwrapFiles(scratch, machine);
   const filter = files.filter === null ? null : 4;
-  const plan = { ...files, checkout, command, tmp: size ? 1 << 20 : null, filter };
-  await writeFile(
-    join(scratch, 'args'),
-    bwrapArgs(plan)
-      .map((arg) => `${arg}\0`)
-      .join(''),
-  );
-  const shell = `cd "$1" && exec 3<args ${filter === null ? '' : '4<"$3"'} && exec "$2" --args 3 -- /bin/sh /run/command`;
-  return run('/bin/sh', ['-c', shell, 'ruche-probe', scratch, bwrap, files.filter ?? '']);
+  const open = filter === null ? '' : '4<"$3"';
+  const shell = `cd "$1" && exec 3<args ${open} && exec "$2" --args 3 -- /bin/sh /run/command`;
+  const attempt = async (size: boolean): Promise<Ran> => {
+    const args = bwrapArgs({ ...files, checkout, command, tmp: size ? 1 << 20 : null, filter });
+    await writeFile(join(scratch, 'args'), args.map((arg) => `${arg}\0`).join(''));
+    return run('/bin/sh', ['-c', shell, 'ruche-probe', scratch, bwrap, files.filter ?? '']);
+  };
+  const ran = await attempt(true);
+  const unbounded = ran.code !== 0 && ran.text.includes('Unknown option --size');
+  return unbounded ? { ran: await attempt(false), size: false } : { ran, size: true };
 }
 
 /** Tries bubblewrap for real: what `doctor` shows, and what decides at start which sandbox is used. */
@@ -180,27 +184,29 @@ export async function probeSandbox(options: ProbeOptions): Promise<SandboxProbe>
       why: 'There is no sandbox for this system: bubblewrap needs Linux.',
       mend: 'Run Ruche in a Linux machine or container. Until then each command is asked for.',
     };
-  for (const program of PROGRAMS)
-    if ((await which(program, '/usr/local/bin:/usr/bin:/bin')) === null)
-      return { ok: false, why: `The program ${program} is missing.`, mend: 'Install util-linux and coreutils.' };
+  const missing = await Promise.all(PROGRAMS.map(async (name) => (await which(name, OWN_PATH)) === null));
+  const program = PROGRAMS.find((_, index) => missing[index]);
+  if (program !== undefined)
+    return { ok: false, why: `The program ${program} is missing.`, mend: 'Install util-linux and coreutils.' };
   const bwrap = await which('bwrap', options.path);
   if (bwrap === null) return { ok: false, why: 'bubblewrap is not installed.', mend: INSTALL };
 
   await mkdir(options.dir, { recursive: true, mode: 0o700 });
   const scratch = await mkdtemp(join(options.dir, '.probe-'));
   try {
-    const size = (await run(bwrap, ['--help'])).text.includes('--size ');
-    const ran = await attempt(bwrap, size, scratch, options.machine);
+    const [{ ran, size }, cgroups] = await Promise.all([
+      tryBwrap(bwrap, scratch, options.machine),
+      findCgroups({
+        root: options.cgroupRoot ?? '/sys/fs/cgroup',
+        self: options.cgroupSelf ?? '/proc/self/cgroup',
+        name: scratch.slice(-6),
+        enter: async (folder) => (await run('/bin/sh', ['-c', 'echo 0 >"$1/cgroup.procs"', 'sh', folder])).code === 0,
+      }),
+    ]);
     if (ran.code !== 0) return { ok: false, ...diagnose(await symptoms(ran.text)) };
     const wrong = judge(ran.text);
     if (wrong !== null)
       return { ok: false, why: `The sandbox does not hold: ${wrong}.`, mend: 'Update bubblewrap and the kernel.' };
-    const cgroups = await findCgroups({
-      root: options.cgroupRoot ?? '/sys/fs/cgroup',
-      self: options.cgroupSelf ?? '/proc/self/cgroup',
-      name: scratch.slice(-6),
-      enter: async (folder) => (await run('/bin/sh', ['-c', 'echo 0 >"$1/cgroup.procs"', 'sh', folder])).code === 0,
-    });
     const weak = cgroups.memory === null || cgroups.pids === null;
     return {
       ok: true,
