@@ -54,5 +54,3 @@ export interface Decision {
   rule: string;
   reason: string;
 }
-
-export type Decide = (call: PolicyCall, facts: PolicyFacts) => Decision;

@@ -132,9 +132,3 @@ export function validate<T>(
   }
   return { value: null, problems };
 }
-
-/** `file:line: key message`, as editors and people know it. */
-export function problemText(found: Problem): string {
-  const where = found.line === null ? found.file : `${found.file}:${found.line}`;
-  return `${where}: ${found.key === '' ? '' : `${found.key} `}${found.message}`;
-}
