@@ -6,7 +6,9 @@ import { promisify } from 'node:util';
 
 import type { Clock } from '../../src/core/clock.ts';
 import type { Checkout, Limits } from '../../src/core/ports.ts';
-import type { Machine } from '../../src/sandbox/bwrap.ts';
+import type { BwrapFeatures, Machine } from '../../src/sandbox/bwrap.ts';
+import { probeSandbox } from '../../src/sandbox/probe.ts';
+import { requirePeer } from './require-peer.ts';
 
 const exec = promisify(execFile);
 
@@ -70,6 +72,16 @@ export async function sandboxHome(): Promise<SandboxHome> {
     },
     remove: () => rm(dir, { recursive: true, force: true }),
   };
+}
+
+/** What this machine's bubblewrap can do, and the reason to skip where there is none. A sandbox that leaks is no reason. */
+export async function bwrapHere(): Promise<{ features: BwrapFeatures | null; skip: string | false }> {
+  const dir = await mkdtemp(join(tmpdir(), 'ruche-probe-'));
+  const path = process.env['PATH'] ?? '';
+  const probe = await probeSandbox({ dir, path, platform: process.platform, machine });
+  await rm(dir, { recursive: true });
+  if (!probe.ok && probe.why.includes('does not hold')) throw new Error(probe.why);
+  return { features: probe.ok ? probe.features : null, skip: requirePeer(`bubblewrap (${probe.why})`, probe.ok) };
 }
 
 /** Process ids whose command line or working folder holds the text. */

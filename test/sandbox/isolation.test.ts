@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { access, chmod, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { SandboxError, type Checkout, type JobResult, type Limits, type Sandbox } from '../../src/core/ports.ts';
 import { openBwrap } from '../../src/sandbox/bwrap.ts';
-import { probeSandbox } from '../../src/sandbox/probe.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
 import {
+  bwrapHere,
   git,
   limits,
   machine,
@@ -22,18 +21,14 @@ import {
   type SandboxHome,
 } from '../fakes/sandbox-home.ts';
 
-const scratch = await mkdtemp(join(tmpdir(), 'ruche-probe-'));
-const path = process.env['PATH'] ?? '';
-const probe = await probeSandbox({ dir: scratch, path, platform: process.platform, machine });
-await rm(scratch, { recursive: true });
-const skip = requirePeer(`bubblewrap (${probe.why})`, probe.ok);
+const { features, skip } = await bwrapHere();
 const exists = (file: string): Promise<boolean> =>
   access(file).then(
     () => true,
     () => false,
   );
 const noPerl = requirePeer('perl', await exists('/usr/bin/perl'));
-const weak = probe.ok && probe.features.cgroups.memory === null ? 'no cgroup can be made here' : false;
+const weak = features?.cgroups.memory === null ? 'no cgroup can be made here' : false;
 
 describe('bubblewrap confines', { skip }, () => {
   let home: SandboxHome;
@@ -44,8 +39,7 @@ describe('bubblewrap confines', { skip }, () => {
   before(async () => {
     home = await sandboxHome();
     checkout = await home.checkout('shared');
-    assert.ok(probe.ok);
-    const { features } = probe;
+    assert.ok(features);
     sandbox = await openBwrap({ dir: home.shells, boundary: () => undefined, clock: realClock, features, machine });
   });
   after(async () => {
