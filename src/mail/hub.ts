@@ -66,7 +66,7 @@ export function observed(store: Store, hub: Hub): Store {
     get: (target, name) => {
       if (name === 'commit') return commit;
       const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
 }

@@ -46,8 +46,8 @@ export const eventOf = (row: EventRow, upcast: Upcast): Event =>
   upcast({
     ...row,
     id: eventId(row.seq),
-    labels: JSON.parse(row.labels),
-    data: JSON.parse(row.data),
+    labels: JSON.parse(row.labels) as unknown,
+    data: JSON.parse(row.data) as unknown,
   } as Event);
 
 /** The id an event's cause has once the batch is placed. Throws for an index that is not an earlier event's. */

@@ -85,7 +85,8 @@ function readHead(path: string): Buffer {
   }
 }
 
-const pragma = (db: Db, name: string): number => Object.values(db.prepare<object>(`PRAGMA ${name}`).get() ?? {})[0];
+const pragma = (db: Db, name: string): number =>
+  Object.values(db.prepare<Record<string, number>>(`PRAGMA ${name}`).get() ?? {})[0] ?? 0;
 
 /** Brings the database to this version's format in one transaction, or says why it must not be touched. */
 export function migrate(db: Db, path: string, now: number, readOnly: boolean): void {

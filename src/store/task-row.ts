@@ -1,3 +1,5 @@
+import type { BlobRef } from '../core/blob.ts';
+import type { Label } from '../core/labels.ts';
 import type { Task, TaskStatus } from '../core/task.ts';
 
 /** A row of the task table: the task's fields, and what the queue itself needs. */
@@ -58,7 +60,7 @@ export const taskOf = (row: TaskRow): Task => ({
   agent: row.agent,
   session: row.session,
   from: row.sender,
-  content: row.content === null ? null : JSON.parse(row.content),
+  content: row.content === null ? null : (JSON.parse(row.content) as BlobRef),
   priority: row.priority,
   notBefore: row.not_before,
   deadline: row.deadline,
@@ -66,10 +68,10 @@ export const taskOf = (row: TaskRow): Task => ({
   attempt: row.attempt,
   maxAttempts: row.max_attempts,
   status: row.status,
-  labels: JSON.parse(row.labels),
+  labels: JSON.parse(row.labels) as Label[],
   cause: row.cause,
   absorbedBy: row.absorbed_by,
-  result: row.result === null ? null : JSON.parse(row.result),
+  result: row.result === null ? null : (JSON.parse(row.result) as BlobRef),
 });
 
 /** A task enters the queue queued and on its own; anything else is a bug of the caller. */

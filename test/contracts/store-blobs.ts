@@ -86,12 +86,8 @@ export function blobContract(withStore: WithStore): void {
       const { misfit, ...counts } = await verifyJournal(store);
       assert.equal(misfit, null);
       assert.deepEqual([counts.events, counts.blobs, counts.erased], [3, 1, 1]);
-      assert.deepEqual((await collect(store.checkBlobs())).map((blob) => [blob.erased, blob.problem]).sort(), [
-        [false, null],
-        [false, null],
-        [true, null],
-        [true, null],
-      ]);
+      const checked = (await collect(store.checkBlobs())).map((blob) => `${blob.erased} ${blob.problem}`);
+      assert.deepEqual(checked.sort(), ['false null', 'false null', 'true null', 'true null']);
     }),
   );
 

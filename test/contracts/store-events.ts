@@ -198,7 +198,7 @@ export function eventContract(withStore: WithStore): void {
     withStore(async (store) => {
       const types = ['gateway.stopped', 'config.applied', 'person.committed'] as const;
       const batch: NewEvent[] = Array.from({ length: 700 }, (_, i) =>
-        note(`s${(i * 7) % 5}`, String(i), { type: types[(i * i) % 3] } as Partial<NewEvent>),
+        note(`s${(i * 7) % 5}`, String(i), { type: types[(i * i) % 3] }),
       );
       const all = events(await commit(store, batch));
       const query = fc.record(
@@ -387,10 +387,7 @@ export function eventContract(withStore: WithStore): void {
     withStore(
       async (store) => {
         const [made] = events(
-          await commit(store, [
-            note('a', 'old', { key: 'k' }),
-            note('b', 'x', { type: 'config.applied' } as Partial<NewEvent>),
-          ]),
+          await commit(store, [note('a', 'old', { key: 'k' }), note('b', 'x', { type: 'config.applied' })]),
         );
         const [read, other] = await collect(store.read({}));
         assert.deepEqual(read?.data, { reason: 'old, then told twice' });

@@ -69,7 +69,7 @@ export async function startPlatform(): Promise<Platform> {
     say(chat, text) {
       const id = next++;
       updates.push({ id, chat, text });
-      for (const wake of [...waiting]) wake();
+      for (const wake of Array.from(waiting)) wake();
       return id;
     },
     close: () =>

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
-import type { NewEvent } from '../../src/core/event.ts';
 import { verifyChain, verifyJournal } from '../../src/journal/chain.ts';
 import { openDb } from '../../src/store/db.ts';
 import { collect, commit, note, openAt, tempDir } from './kit.ts';
@@ -91,7 +90,7 @@ describe('tampering', () => {
       await commit(
         store,
         answers.map((answer) =>
-          note('a', 'x', { type: 'question.answered', data: { question: 'q', by: 'p', answer } } as Partial<NewEvent>),
+          note('a', 'x', { type: 'question.answered', data: { question: 'q', by: 'p', answer } }),
         ),
       );
       await store.close();
