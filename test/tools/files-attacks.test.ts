@@ -85,6 +85,23 @@ test('A30 paths out of the workspace are refused by every file tool', async () =
   assert.equal(paths.length, 23);
 });
 
+test('A29 what Git keeps for itself cannot be named, in any spelling', async () => {
+  const own = contextOf(await bench.files());
+  for (const path of [
+    '.git/config',
+    '.git/hooks/post-commit',
+    'dir/../.git/HEAD',
+    '.Git/config',
+    '.git./config',
+    '.git::$DATA/x',
+  ]) {
+    const result = await call(writeTool, { path, content: '[core]\n\tfsmonitor = touch pwned\n' }, own);
+    assert.match(result.text, /\.git belongs to the runtime/, path);
+  }
+  assert.deepEqual(own.files.changes(), []);
+  assert.doesNotMatch(await readFile(join(bench.dir, '.git', 'config'), 'utf8'), /fsmonitor/);
+});
+
 test('A31 links are not followed: to a file, in the middle of a path, to nothing', async () => {
   for (const path of ['link', 'up/outside.txt', 'up/new.txt', 'link/below', 'broken', 'broken/below']) {
     const [read = '', written = ''] = await all(path);

@@ -26,6 +26,7 @@ before(async () => {
     'Ünï cödé.md': 'ü\n',
     'image.png': Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex'),
     'latin1.txt': Buffer.from('caf\u00e9', 'latin1'),
+    'huge.log': Buffer.alloc(16_000_001, 'x'),
     'binary.bin': new Uint8Array([1, 0, 2]),
   });
 });
@@ -76,6 +77,7 @@ test('read says what a file is that is no text, and what is not there', async ()
     ['image.png', /is not text: PNG image, 16 bytes/],
     ['latin1.txt', /no UTF-8/],
     ['binary.bin', /binary data/],
+    ['huge.log', /has 16\.0 MB: look at parts of it with shell/],
     ['missing.md', /There is no file missing\.md/],
     ['src', /src is a folder/],
     ['notes.md/x', /notes\.md is a file, so nothing is below it/],
