@@ -1,0 +1,52 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AppOptions } from './app-types.ts';
+import { upcast } from './journal/upcast.ts';
+import { Hub, observed } from './mail/hub.ts';
+import { PROVIDERS } from './models/choose.ts';
+import { openNet } from './net/guard.ts';
+import { ruleProblem } from './policy/rules.ts';
+import { openSandbox } from './sandbox/open.ts';
+import { envSecrets } from './secrets/env.ts';
+import { lockHome } from './store/lock.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import { systemClock as clock, systemIds as ids, systemRandom as random } from './system.ts';
+import { TOOL_NAMES } from './tools/builtin.ts';
+import { openCheckouts } from './workspace/checkouts.ts';
+import { openGovernanceReader } from './workspace/governance.ts';
+import { openJournalRepository } from './workspace/journal-repository.ts';
+import { ensureWorkspace } from './workspace/template.ts';
+import { openWatch } from './workspace/watch.ts';
+import { openWorkspace } from './workspace/workspace.ts';
+
+export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
+
+/** Opens everything that touches the machine. What was opened is closed with `parts`, the last first. */
+export async function openAdapters(options: AppOptions, parts: AsyncDisposableStack) {
+  const { home, env, log, token, boundary = () => undefined } = options;
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  parts.adopt(lockHome(home), (lock) => lock.release());
+  const hub = new Hub();
+  const path = join(home, 'ruche.sqlite');
+  const store = observed(await openSqliteStore({ path, clock, random: random.bytes, boundary, upcast }), hub);
+  parts.defer(() => store.close());
+  // The probe starts processes of its own and need not wait for Git's.
+  const probing = openSandbox({ ...options, path: env.PATH ?? '', boundary, clock });
+  probing.catch(() => undefined);
+  const made = await ensureWorkspace({ ...options, clock });
+  const workspace = await openWorkspace({ dir: options.workspace, env, clock, boundary });
+  parts.defer(() => workspace.close());
+  await workspace.recover();
+  const repository = await openJournalRepository({ dir: join(home, 'journal.git'), env, boundary, log });
+  parts.defer(() => repository.close());
+  const secrets = envSecrets({ env, values: [token] });
+  const net = parts.adopt(openNet({ clock, log }), (each) => each.close());
+  const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
+  parts.defer(() => checkouts.close());
+  const reader = openGovernanceReader({ git: workspace.git, tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem });
+  const watch = openWatch({ git: workspace.git, clock, log });
+  const channels = new Map((options.channels?.({ net, secrets, log }) ?? []).map((each) => [each.name, each]));
+  const sandbox = await probing;
+  const common = { store, workspace, net, clock, ids, log, boundary, worker: ids.next('wrk') };
+  return { ...common, hub, random, made, repository, secrets, checkouts, reader, watch, channels, sandbox };
+}
