@@ -150,3 +150,42 @@ test('Status, agents and unknown paths', async () => {
     assert.equal((await rig.call('/api/messages')).status, 404, 'the wrong method');
   });
 });
+
+test('With ?stream a message, an approval and an answer are followed from their first moment', async () => {
+  const script: Script = async (run) => {
+    run.emit({ kind: 'tool.started', call: 'c1', tool: 'read', args: '{}' });
+    const verdict = run.text === 'pay' ? await run.approval('shell', 'rm x') : await run.question('Which?');
+    run.say(`It was ${verdict}.`, 2);
+    return `It was ${verdict}.`;
+  };
+  await withGateway(script, async (rig) => {
+    const follow = async (path: string, body: object): Promise<[string, Record<string, unknown>][]> => {
+      const events: [string, Record<string, unknown>][] = [];
+      for await (const { event, data } of sse(await rig.call(`${path}?stream`, { body })))
+        events.push([event, JSON.parse(data) as Record<string, unknown>]);
+      return events;
+    };
+    for (const [text, path, body, said] of [
+      ['pay', '/api/approvals', { verdict: 'deny' }, 'deny'],
+      ['ask', '/api/questions', { text: 'this one' }, 'this one'],
+    ] as const) {
+      const first = await follow('/api/messages', { agent: 'assistant', text, session: text });
+      assert.deepEqual(
+        first.map(([event, data]) => [event, data['kind'] ?? data['status'] ?? data['session']]),
+        [
+          ['accepted', text],
+          ['delta', 'tool.started'],
+          ['outcome', 'waiting'],
+        ],
+      );
+      const { waits, task } = (first[2] ?? assert.fail('no outcome'))[1] as unknown as TaskOutcome;
+      const then = await follow(`${path}/${waits[0]?.id}`, body);
+      assert.deepEqual(then[0], ['accepted', { task }]);
+      assert.deepEqual(then.at(-1)?.[1]['text'], `It was ${said}.`);
+    }
+    await until(() => rig.runtime.deliveredMessages.length === 2);
+    assert.equal(rig.runtime.state.listeners(), 0);
+    const refused = await rig.call('/api/messages?stream', { body: { agent: 'nobody', text: 'x' } });
+    assert.equal(refused.status, 404);
+  });
+});

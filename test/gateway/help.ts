@@ -117,13 +117,14 @@ export function gate(): Gate {
   return { open: resolve, opened: promise };
 }
 
-/** Waits until something becomes true, for at most 5 s. */
-export async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 1_000; i += 1) {
+/** Waits until something becomes true. */
+export async function until(what: () => boolean, seconds = 5): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end) {
     if (what()) return;
     await realClock.sleep(5);
   }
-  throw new Error('it did not become true within 5 s');
+  throw new Error(`it did not become true within ${seconds} s`);
 }
 
 /** The events of a server-sent stream, as they come. */

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AppPort, RunningApp } from '../../src/cli/app-port.ts';
+import { welcome } from '../../src/cli/up.ts';
+import { echo, realClock, until } from '../gateway/help.ts';
+import { withDesk } from './help.ts';
+
+const app = (change: Partial<RunningApp> = {}): RunningApp => ({
+  url: 'http://127.0.0.1:4747',
+  tokenFile: '/h/token',
+  model: 'demo/demo',
+  demo: true,
+  agents: ['assistant'],
+  workspace: '/h/workspace',
+  created: false,
+  problems: [],
+  close: async () => undefined,
+  ...change,
+});
+
+const port = (startApp: AppPort['startApp']): (() => Promise<AppPort>) => {
+  const unused = (): never => assert.fail('not for up');
+  return async () => ({ startApp, initWorkspace: unused, openHomeReadOnly: unused, diagnose: unused });
+};
+
+test('up closes the network at a signal, also at one that comes while it starts', async () => {
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    const closed: string[] = [];
+    const started = Promise.withResolvers<RunningApp>();
+    const starting = Promise.withResolvers<void>();
+    await withDesk(
+      echo,
+      async (desk) => {
+        const up = desk.ruche('up');
+        await starting.promise;
+        desk.signal(name);
+        started.resolve(app({ close: async (reason) => void closed.push(reason) }));
+        assert.equal(await up, 0);
+        assert.deepEqual(closed, [name]);
+      },
+      {
+        loadApp: port(() => {
+          starting.resolve();
+          return started.promise;
+        }),
+      },
+    );
+  }
+});
+
+test('A second signal ends up at once; one that npm passes on in the same moment is the first', async () => {
+  let now = 1_000;
+  const exits: number[] = [];
+  const closing = Promise.withResolvers<void>();
+  await withDesk(
+    echo,
+    async (desk) => {
+      const up = desk.ruche('up');
+      await until(() => desk.out() !== '');
+      desk.signal('SIGINT');
+      await until(() => desk.err().includes('Stopping'));
+      now += 100;
+      desk.signal('SIGINT');
+      assert.deepEqual(exits, []);
+      now += 1_000;
+      desk.signal('SIGINT');
+      assert.deepEqual(exits, [130]);
+      closing.resolve();
+      assert.equal(await up, 0);
+    },
+    {
+      loadApp: port(async () => app({ close: () => closing.promise })),
+      exit: (code) => void exits.push(code),
+      clock: { ...realClock, now: () => now },
+    },
+  );
+});
+
+test('The welcome says how to talk to it, which model answers, and what is wrong', () => {
+  const options = { home: "/h's", workspace: '/w', template: 'solo', host: '127.0.0.1', port: 0, token: null };
+  const demo = welcome(app(), options);
+  assert.match(demo, /the built-in demo, not a language model/);
+  assert.match(demo, /ruche ask assistant "list the files" --home '\/h'\\''s'/);
+  assert.match(demo, /\$\(cat \/h\/token\)/);
+  const problem = {
+    file: 'agents/x/AGENT.md',
+    line: 2,
+    key: 'model',
+    message: 'unknown\x1b[2J',
+    severity: 'error',
+  } as const;
+  const real = welcome(
+    app({ demo: false, model: 'local/qwen3', tokenFile: null, agents: [], problems: [problem] }),
+    options,
+  );
+  assert.doesNotMatch(real, /demo/);
+  assert.match(real, /local\/qwen3[^]*RUCHE_TOKEN[^]*none work[^]*agents\/x\/AGENT\.md:2 \(model\): unknown\\u\{1b\}/);
+});
