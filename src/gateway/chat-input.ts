@@ -99,21 +99,20 @@ function contentOf(message: Fields, at: string): string {
  */
 function split(messages: readonly Read[], inSession: boolean): { text: string; history: Said[] } {
   const lastAnswer = messages.findLastIndex((message) => message.role === 'assistant');
-  const text = messages
-    .slice(lastAnswer + 1)
-    .filter((message) => message.role === 'user')
-    .map((message) => message.text)
-    .join('\n\n');
+  const textOf = (some: readonly Read[]): string => some.map((message) => message.text).join('\n\n');
+  const text = textOf(messages.slice(lastAnswer + 1).filter((message) => message.role === 'user'));
   if (text.trim() === '')
     throw badRequest('After the last assistant message there must be a user message with text.', 'messages');
-  const earlier = inSession
-    ? messages.slice(lastAnswer + 1).filter((message) => message.role === 'context')
-    : messages.filter((message, index) => index <= lastAnswer || message.role === 'context');
-  const history = earlier.filter((message) => message.text.trim() !== '').map(said);
-  return { text, history };
+  const context = textOf(messages.filter((message) => message.role === 'context'));
+  const earlier = inSession ? [] : messages.slice(0, lastAnswer + 1);
+  const history = earlier.flatMap(({ role, text: said }) =>
+    role === 'context' || said.trim() === '' ? [] : [{ role, text: said }],
+  );
+  return { text, history: context.trim() === '' ? history : [...asHistory(context), ...history] };
 }
 
-const said = (message: Read): Said =>
-  message.role === 'context'
-    ? { role: 'user', text: `[Context given by the client program]\n${message.text}` }
-    : { role: message.role, text: message.text };
+/** Answered, because some models refuse two messages of the user in a row, and take the first for part of the request. */
+const asHistory = (context: string): Said[] => [
+  { role: 'user', text: `[Context given by the client program]\n${context}` },
+  { role: 'assistant', text: 'Noted.' },
+];
