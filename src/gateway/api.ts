@@ -35,7 +35,6 @@ export async function postMessage(face: Face, exchange: Exchange, query: URLSear
       replyTo: conversation,
       externalId: id === null ? face.ids.next('msg') : safe(id, 'id'),
     }),
-    id !== null,
   );
   const told = { task: delivered.task, session: conversation, joined: delivered.joined };
   if (query.has('stream')) await streamFrom(face, exchange, told.task, query, told);

@@ -56,7 +56,7 @@ async function start(face: Face, agent: string, input: ChatInput): Promise<Start
     { join: input.session !== null, history: input.history },
   );
   if (!result.ok && result.why === 'unknown-agent') throw await unknownAgent(face, agent);
-  return { task: accepted(result, input.session !== null).task, session, named: input.session !== null };
+  return { task: accepted(result).task, session, named: input.session !== null };
 }
 
 /** Answers what a run waits for. The same answer again, as a client sends it after a cut, means the same run. */

@@ -23,8 +23,8 @@ export const HTTP_CHANNEL = 'http';
 /** Whoever holds the token is the owner. */
 export const OWNER = 'owner';
 
-/** Throws for a refused message. `rejoins`: the same request may be sent again without doing anything twice. */
-export function accepted(result: DeliverResult, rejoins: boolean): { task: string; joined: boolean } {
+/** Throws for a refused message. Where nothing is wrong with it, the same request may come again: nothing was accepted. */
+export function accepted(result: DeliverResult): { task: string; joined: boolean } {
   if (result.ok) return result.delivered;
   switch (result.why) {
     case 'unknown-agent':
@@ -36,10 +36,9 @@ export function accepted(result: DeliverResult, rejoins: boolean): { task: strin
     case 'too-large':
       throw new HttpError(413, 'too_large', result.message);
     case 'busy':
-      // Nothing was accepted, so the same request may come again.
       throw new HttpError(429, 'busy', result.message, { headers: { 'retry-after': '1', 'x-should-retry': 'true' } });
     case 'stopping':
-      throw shuttingDown(result.message, rejoins);
+      throw shuttingDown(result.message, true);
   }
 }
 
