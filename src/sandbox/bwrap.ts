@@ -7,11 +7,12 @@ import type { Clock } from '../core/clock.ts';
 import { SandboxError, type Checkout, type Sandbox } from '../core/ports.ts';
 import { bwrapArgs } from './args.ts';
 import { cgroupsOf, makeCgroups, removeCgroups, type Cgroups } from './cgroup.ts';
+import { inheritedFiles } from './inherited.ts';
 import { Jobs } from './jobs.ts';
 import type { Runner } from './runner.ts';
 import { seccompFilter } from './seccomp.ts';
 import { readSystem, type SystemMounts } from './system.ts';
-import { LAUNCH } from './wrapper.ts';
+import { LAUNCH, SWEEP_SANDBOX } from './wrapper.ts';
 
 /** What `probeSandbox` has found out about this machine. */
 export interface BwrapFeatures {
@@ -45,7 +46,7 @@ exec 2>&1
 bwrap=$1 inner=$2 filter=$3
 shift 3
 [ -z "$filter" ] || exec 4<"$filter"
-exec "$bwrap" --args 3 -- /bin/sh -c "$inner" ruche-command "$@" 3<args
+exec "$bwrap" --args 3 --info-fd 5 -- /bin/sh -c "$inner" ruche-command "$@" 3<args 5>info
 `;
 
 /** The places where bubblewrap will mount must be real folders: a link there would be followed, out of the checkout. */
@@ -72,7 +73,7 @@ export function bwrapRunner(options: {
   return {
     name: 'bwrap',
     confined: true,
-    sweep: '',
+    sweep: SWEEP_SANDBOX,
 
     async prepare({ key, checkout, limits }, dir) {
       const job = groups(key);
@@ -126,5 +127,9 @@ export async function bwrapFiles(dir: string, machine: Machine): Promise<BwrapFi
 export async function openBwrap(options: BwrapOptions): Promise<Sandbox> {
   const files = await bwrapFiles(options.dir, options.machine);
   const scope = createHash('sha256').update(options.dir).digest('hex').slice(0, 8);
-  return new Jobs({ ...options, runner: bwrapRunner({ features: options.features, scope, files }) });
+  return new Jobs({
+    ...options,
+    inherited: await inheritedFiles(),
+    runner: bwrapRunner({ features: options.features, scope, files }),
+  });
 }

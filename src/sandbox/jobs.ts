@@ -8,6 +8,7 @@ import { isSafeName } from '../core/ids.ts';
 import { SandboxError, type Job, type JobResult, type JobState, type Limits, type Sandbox } from '../core/ports.ts';
 import { ask, DOUBT, ended, exists, NO_COVERAGE, readResult, readState, stop, unlocked } from './folder.ts';
 import { followUntil } from './follow.ts';
+import { withoutFiles } from './inherited.ts';
 import { followOutput } from './output.ts';
 import type { Prepared, Runner } from './runner.ts';
 import { wrapper } from './wrapper.ts';
@@ -18,6 +19,8 @@ export interface JobsOptions {
   boundary: Boundary;
   clock: Clock;
   runner: Runner;
+  /** From `inheritedFiles`: commands do not get them. */
+  inherited: readonly number[];
 }
 
 const NEVER_RAN: JobResult = { exit: 137, output: new Uint8Array(), outputSize: 0, cutAt: null, ended: 'aborted' };
@@ -25,6 +28,12 @@ const NEVER_RAN: JobResult = { exit: 137, output: new Uint8Array(), outputSize: 
 /** Of a wrapper that was killed, the collector may still write its last file. */
 const removeFolder = (dir: string): Promise<void> =>
   rm(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+
+/** A promise whose failure is looked at only later. */
+const settledLater = <T>(promise: Promise<T>): Promise<T> => {
+  promise.catch(() => undefined);
+  return promise;
+};
 
 type Listener = (chunk: Uint8Array) => void;
 
@@ -67,12 +76,13 @@ export class Jobs implements Sandbox {
   async forget(key: string): Promise<void> {
     const { runner } = this.#options;
     const dir = this.#folder(key);
-    if (await exists(dir)) {
+    // `exit` is the last thing the wrapper writes: then there is nothing left to end.
+    if ((await exists(dir)) && !(await exists(join(dir, 'exit')))) {
       await stop(dir);
       await unlocked(dir);
       await this.#sweep(dir);
-      await this.#live.get(key)?.catch(() => undefined);
     }
+    await this.#live.get(key)?.catch(() => undefined);
     await runner.clear(key);
     await removeFolder(dir);
   }
@@ -88,8 +98,7 @@ export class Jobs implements Sandbox {
   }
 
   async #sweep(dir: string): Promise<void> {
-    const { sweep } = this.#options.runner;
-    if (sweep !== '') await ask(`dir=$1\n${sweep}`, dir);
+    await ask(`dir=$1\ncd "$dir" || exit\n${this.#options.runner.sweep}`, dir);
   }
 
   async #look(key: string): Promise<JobState> {
@@ -122,25 +131,25 @@ export class Jobs implements Sandbox {
   }
 
   async #start(job: Job, dir: string, onOutput: Listener, signal: AbortSignal): Promise<JobResult> {
-    const { boundary } = this.#options;
+    const { boundary, inherited } = this.#options;
     const { limits } = job;
     boundary('shell.start.before');
     const { script, args, env, memory, pids } = await this.#prepare(job, dir);
     const seconds = Math.max(limits.timeMs / 1000, 0.001).toFixed(3);
     const half = String(Math.ceil(limits.output / 2));
     const fixed = [dir, seconds, half, memory, pids];
-    const child = spawn('/bin/sh', ['-c', this.#wrapper, 'ruche-shell', ...fixed, script, 'ruche-run', ...args], {
-      detached: true,
-      stdio: 'ignore',
-      env: { ...env, ...NO_COVERAGE },
-      cwd: '/',
+    const words = ['-c', this.#wrapper, 'ruche-shell', ...fixed, script, 'ruche-run', ...args];
+    const { child, over } = await withoutFiles(inherited, (stdio) => {
+      const own = { env: { ...env, ...NO_COVERAGE }, cwd: '/', stdio, detached: true };
+      const started = spawn('/bin/sh', words, own);
+      return { child: started, over: settledLater(ended(started)) };
     });
     // A signal before the wrapper has set its trap ends it before it has claimed the command: nothing ran.
     const abort = (): void => void child.kill('SIGTERM');
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
     try {
-      return await this.#attend(dir, limits, ended(child), onOutput, () => boundary('shell.start.after'));
+      return await this.#attend(dir, limits, over, onOutput, () => boundary('shell.start.after'));
     } catch (error) {
       if (signal.aborted && error instanceof SandboxError && error.code === 'start') return NEVER_RAN;
       throw error;

@@ -5,9 +5,10 @@ import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Sandbox } from '../core/ports.ts';
 import { ENVIRONMENT } from './args.ts';
+import { inheritedFiles } from './inherited.ts';
 import { Jobs } from './jobs.ts';
 import type { Runner } from './runner.ts';
-import { LAUNCH, SWEEP } from './wrapper.ts';
+import { LAUNCH, SWEEP_MARKED } from './wrapper.ts';
 
 export interface NoSandboxOptions {
   /** `<home>/shells`. */
@@ -29,7 +30,7 @@ exec /bin/sh -c "$inner" ruche-command "$@"
 const runner: Runner = {
   name: 'none',
   confined: false,
-  sweep: SWEEP,
+  sweep: SWEEP_MARKED,
 
   async prepare({ checkout, limits }, dir) {
     const home = join(dir, 'tmp');
@@ -60,5 +61,5 @@ const runner: Runner = {
  */
 export async function openUnconfined(options: NoSandboxOptions): Promise<Sandbox> {
   await mkdir(options.dir, { recursive: true, mode: 0o700 });
-  return new Jobs({ ...options, runner });
+  return new Jobs({ ...options, inherited: await inheritedFiles(), runner });
 }

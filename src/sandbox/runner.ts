@@ -11,7 +11,7 @@ export interface Runner {
   prepare(job: Job, dir: string): Promise<Prepared>;
   /** Undoes what `prepare` has made outside the folder. */
   clear(key: string): Promise<void>;
-  /** Text of a program that kills stray processes of the folder `$dir` at the end; '' if nothing can stray. */
+  /** Text of a program that ends what may have strayed from the command of the folder `$dir`, which is its working folder. */
   sweep: string;
 }
 

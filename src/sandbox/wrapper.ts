@@ -120,7 +120,7 @@ echo "$code $total $why ." >exit
 `;
 
 /** Kills whatever still carries `$dir` in its environment: all that can be done where nothing confines a command. */
-export const SWEEP = `
+export const SWEEP_MARKED = `
 round=0
 while [ "$round" -lt 20 ]; do
   found=
@@ -131,6 +131,23 @@ while [ "$round" -lt 20 ]; do
   [ -n "$found" ] || break
   round=$((round + 1))
 done
+`;
+
+/**
+ * Kills what is left of a sandbox whose outer process was killed while it still set up the inner one: the inner one asks to
+ * die with it only at the end. Its number counts only if it is in the very namespace bubblewrap has reported.
+ */
+export const SWEEP_SANDBOX = `
+child= space=
+[ ! -s info ] || while read -r name value; do
+  case $name in
+    '"child-pid":') child=\${value%,} ;;
+    '"pid-namespace":') space=\${value%,} ;;
+  esac
+done <info
+if [ -n "$child" ] && [ -e "/proc/$child" ] && [ "$(readlink "/proc/$child/ns/pid")" = "pid:[$space]" ]; then
+  kill -KILL "$child"
+fi
 `;
 
 /** Arguments: folder. Prints what is known of a command. A shared lock, so that two who look do not take each other for it. */

@@ -34,11 +34,11 @@ async function runtime(
   order: RuntimeOrder,
   onOutput: (text: string) => boolean,
 ): Promise<{ signal: string | null; text: string }> {
-  const child = spawn(process.execPath, ['--no-warnings', RUNTIME, JSON.stringify(order)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  // The last is a file it did not ask for, as a service manager or a terminal may leave one open.
+  const stdio = Array.from({ length: 41 }, (_, number) => (number === 1 || number === 40 ? 'pipe' : 'ignore'));
+  const child = spawn(process.execPath, ['--no-warnings', RUNTIME, JSON.stringify(order)], { stdio });
   let printed = '';
-  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (piece: string) => {
     printed += piece;
     if (onOutput(printed)) child.kill('SIGKILL');
   });
@@ -286,6 +286,15 @@ export function sandboxContract(suite: SandboxSuite): void {
       const result = await going;
       assert.deepEqual([result.exit, text(result.output), seen], [0, 'first\nlast\n', 'first\nlast\n']);
       assert.equal(await readFile(join(order.checkout.dir, 'count'), 'utf8'), 'x\n');
+    });
+
+    test('open files the runtime was started with are not handed on', async () => {
+      const order = await job('for file in /proc/self/fd/*; do readlink $file; done; echo end');
+      const { kind, features } = suite;
+      const plan = { kind, shells: home.shells, features, job: order, killAt: null };
+      const { text: printed } = await runtime(plan, () => false);
+      assert.match(printed, /^\/dev\/null\n(.*\n)*end\n/);
+      assert.doesNotMatch(printed, /socket:/);
     });
 
     test('its time limit holds while the runtime is dead', async () => {
