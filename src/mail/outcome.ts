@@ -27,11 +27,19 @@ export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome |
   };
   if (run !== null) await addRun(store, run, outcome);
   if (isEnded(task.status)) await addReply(store, task, outcome);
-  if (working.status === 'waiting') {
-    outcome.waits = await pendingOf(store, working);
+  const holder = await laneHolder(store, working);
+  if (holder.status === 'waiting') {
+    outcome.waits = await pendingOf(store, holder);
     outcome.text = describeWaits(outcome.waits);
   }
   return outcome;
+}
+
+/** The task a queued one waits for, since its lane goes in order; itself if there is none. */
+async function laneHolder(store: Store, task: Task): Promise<Task> {
+  if (task.status !== 'queued') return task;
+  const [first] = await store.tasks({ lane: task.lane, statuses: ['running', 'waiting', 'queued'], limit: 1 });
+  return first ?? task;
 }
 
 async function addRun(store: Store, run: string, outcome: TaskOutcome): Promise<void> {
@@ -63,7 +71,7 @@ export function describeWaits(waits: readonly Pending[]): string {
     .join('\n\n');
 }
 
-/** Resolves once the task has ended or waits for a person; rejects with the signal's reason. */
+/** Resolves once the task has ended, or a person must act before it can; rejects with the signal's reason. */
 export async function settledOutcome(store: Store, hub: Hub, id: string, signal: AbortSignal): Promise<TaskOutcome> {
   for (;;) {
     signal.throwIfAborted();
@@ -76,10 +84,13 @@ export async function settledOutcome(store: Store, hub: Hub, id: string, signal:
     signal.addEventListener('abort', wake, { once: true });
     try {
       const task = await store.task(id);
-      if (task?.absorbedBy) stops.push(hub.listen(task.absorbedBy, (delta) => delta.kind === 'changed' && wake()));
+      const others = task === null ? [] : [task.absorbedBy, (await laneHolder(store, task)).id];
+      for (const other of others)
+        if (other !== null && other !== id)
+          stops.push(hub.listen(other, (delta) => delta.kind === 'changed' && wake()));
       const outcome = await outcomeOf(store, id);
       if (outcome === null) throw new Error(`there is no task ${id}`);
-      if (isEnded(outcome.status) || outcome.status === 'waiting') return outcome;
+      if (isEnded(outcome.status) || outcome.waits.length > 0) return outcome;
       await changed;
     } finally {
       for (const stop of stops) stop();

@@ -151,6 +151,17 @@ test('a question parks the run, and the next message of the conversation is its 
     assert.match(JSON.stringify(model.requests[1]?.messages.at(-1)), /"text":"blue"/);
   }));
 
+test('a message behind a run that waits for an approval is told what everything waits for, and answered after it', () =>
+  withLoop([contract, says('signed, and noted')], { rules: [askWrite] }, async (loop, _log, model) => {
+    const first = await loop.send('sign');
+    const second = await loop.send('hurry');
+    assert.deepEqual([second.status, second.waits[0]?.id], ['queued', first.waits[0]?.id]);
+    await loop.runtime.approve(first.waits[0]?.id ?? '', 'approve', 'person:owner');
+    const [a, b] = await Promise.all([loop.settled(first.task), loop.settled(second.task)]);
+    assert.deepEqual([a.text, b.text], ['signed, and noted', 'signed, and noted']);
+    assert.match(JSON.stringify(model.requests[1]?.messages.at(-1)), /hurry/);
+  }));
+
 test('a message that arrives while the run works is seen at the next step, once; both tasks end with the run', async () => {
   const gate = Promise.withResolvers<void>();
   const started = Promise.withResolvers<void>();
