@@ -1,12 +1,12 @@
 import type { BlobRef } from '../core/blob.ts';
+import type { EventOf } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
-import type { Task, TaskStatus } from '../core/task.ts';
+import { isEnded, type Task, type TaskStatus } from '../core/task.ts';
 import { resultsMessage } from './context.ts';
 import type { AgentDeps } from './deps.ts';
 import { landingRequest } from './land.ts';
 import { messageOf, type RunLog } from './run-log.ts';
-import type { RunState } from './state.ts';
 import type { Failure } from './think.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
@@ -23,33 +23,47 @@ const textOf = (message: ModelMessage | null): string =>
 /** Ends the run and its task, with the reply, in one commit. */
 export async function succeed(deps: AgentDeps, log: RunLog): Promise<void> {
   const text = textOf(log.state.answer);
+  const ended = await tasksOf(deps, log);
   endRun(log, 'done', null);
-  await endTask(deps, log, 'done', text, log.state.messages);
+  endTask(deps, log, ended, { status: 'done', text, messages: log.state.messages });
   await log.flush(true);
 }
 
-/** Ends the run; its task is tried again later, or ends with the reason as reply. Its work is kept aside. */
+/**
+ * The run is tried again later and goes on where it is now, so that nothing it has done is done twice; or it ends with
+ * the reason as reply, and its work is kept aside.
+ */
 export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Promise<void> {
   const { state, claim } = log;
   const { task } = claim;
-  if (state.changes.size > 0 && state.landing !== 'done')
-    await deps.workspace.keepUnlanded(landingRequest(state, deps.clock.now()));
-  const again = failure.retryable && task.attempt < task.maxAttempts;
-  endRun(log, 'failed', failure);
-  if (again) {
+  if (failure.retryable && task.attempt < task.maxAttempts) {
     const notBefore = deps.clock.now() + retryDelay(task.attempt, deps.random());
     const data = { task: task.id, run: state.run, attempt: task.attempt + 1, notBefore, error: failure.code };
     log.emit({ type: 'task.retried', data }, null, { stream: taskStream(task.id) });
     log.queue({ op: 'retry', task: task.id, notBefore });
-  } else {
-    const kept =
-      state.changes.size > 0 && state.landing !== 'done'
-        ? ` Its changes are kept at refs/ruche/unlanded/${state.run}.`
-        : '';
-    const text = `I could not finish this: ${failure.message}${kept}`;
-    await endTask(deps, log, failure.retryable ? 'dead' : 'failed', text, wholeTurn(log, text));
+    return log.flush(true);
   }
+  const status = failure.retryable ? 'dead' : 'failed';
+  const text = `I could not finish this: ${failure.message}${await keepWork(deps, log)}`;
+  const ended = await tasksOf(deps, log);
+  endRun(log, status, failure);
+  endTask(deps, log, ended, { status, text, messages: wholeTurn(log, text) });
   await log.flush(true);
+}
+
+/** Keeps what the run has changed and not landed; says where, for the end of a sentence. */
+async function keepWork(deps: AgentDeps, log: RunLog): Promise<string> {
+  const { state } = log;
+  if (state.changes.size === 0 || state.landing === 'done') return '';
+  try {
+    await deps.workspace.keepUnlanded(landingRequest(state, deps.clock.now()));
+    return ` Its changes are kept at refs/ruche/unlanded/${state.run}.`;
+  } catch (error) {
+    // The person must hear that it failed even where the repository takes nothing more.
+    const why = deps.redact(String(error));
+    deps.log.error({ run: state.run, error: why }, 'the work of a failed run could not be kept');
+    return ' Its changes could not be kept.';
+  }
 }
 
 /** What the next turn of the conversation sees of a turn that broke off: valid for every provider, with its end told. */
@@ -69,31 +83,45 @@ function endRun(log: RunLog, status: TaskStatus, failure: Failure | null): void 
 
 type Ending = Extract<TaskStatus, 'done' | 'failed' | 'dead' | 'cancelled'>;
 
-async function endTask(deps: AgentDeps, log: RunLog, status: Ending, text: string, messages: BlobRef[]): Promise<void> {
+/** A task that ends with the run, and the message it answers. */
+interface Ended {
+  task: Task;
+  message: EventOf<'message.received'> | null;
+}
+
+/** The run's task and those it has taken in. Read before the end is emitted, which must be whole or not at all. */
+async function tasksOf({ store }: AgentDeps, { state, claim }: RunLog): Promise<Ended[]> {
+  const tasks = [claim.task];
+  for (const id of state.absorbed) {
+    const task = await store.task(id);
+    if (task && !isEnded(task.status)) tasks.push(task);
+  }
+  return Promise.all(tasks.map(async (task) => ({ task, message: await messageOf(store, task) })));
+}
+
+function endTask(
+  deps: AgentDeps,
+  log: RunLog,
+  ended: readonly Ended[],
+  { status, text, messages }: { status: Ending; text: string; messages: BlobRef[] },
+): void {
   const { state, claim } = log;
   const { run } = state;
   const result = log.put({ text });
   log.emit({ type: 'turn.ended', data: { run, task: claim.task.id, status, messages } }, null, { stream: log.subject });
-  const ended: Task[] = [claim.task];
-  for (const id of state.absorbed) {
-    const task = await deps.store.task(id);
-    if (task) ended.push(task);
-  }
-  for (const task of ended) {
+  for (const { task, message } of ended) {
     log.emit({ type: 'task.finished', data: { task: task.id, run, status, result } }, null, {
       stream: taskStream(task.id),
     });
-    await reply(deps, log, state, task, text);
+    if (message) reply(deps, log, task, message, result);
   }
   log.queue({ op: 'settle', task: claim.task.id, status, result });
 }
 
 /** Queues the reply to whoever asked. Channels that are called, rather than asked, get a task of their own to send it. */
-async function reply(deps: AgentDeps, log: RunLog, state: RunState, task: Task, text: string): Promise<void> {
-  const message = await messageOf(deps.store, task);
-  if (message === null) return;
+function reply(deps: AgentDeps, log: RunLog, task: Task, message: EventOf<'message.received'>, content: BlobRef): void {
   const { channel, replyTo: to } = message.data;
-  const content = log.put({ text });
+  const { state } = log;
   const { agent, session, run } = state;
   const causeOf = log.nextIndex;
   log.emit({ type: 'message.queued', data: { agent, session, task: task.id, run, channel, to, content } }, null, {
@@ -106,6 +134,7 @@ async function reply(deps: AgentDeps, log: RunLog, state: RunState, task: Task, 
     causeOf,
     task: {
       ...task,
+      labels: state.labels,
       id: deps.ids.next('tsk'),
       queue: 'outbox',
       lane: `outbox:${channel}:${to}`,

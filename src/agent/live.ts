@@ -1,11 +1,11 @@
-import { runStream } from '../core/ids.ts';
+import { runKey, runStream } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
 
 /** Keys of calls that may still be needed: begun, without receipt, of a task that has not ended. */
 export async function liveKeys(store: Store): Promise<Set<string>> {
   const live = new Set<string>();
   for (const task of await store.tasks({ statuses: ['queued', 'running', 'waiting'] })) {
-    const started = await store.byKey(`run:${task.id}:${task.attempt}`);
+    const started = await store.byKey(runKey(task.id));
     if (started?.type !== 'run.started') continue;
     const types = ['tool.started', 'tool.returned'] as const;
     const keys = new Map<string, string>();

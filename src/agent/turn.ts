@@ -1,6 +1,6 @@
 import type { Agent } from '../core/agent.ts';
 import type { BlobRef } from '../core/blob.ts';
-import { conversationId, runStream } from '../core/ids.ts';
+import { conversationId, runKey, runStream } from '../core/ids.ts';
 import { unionLabels } from '../core/labels.ts';
 import type { ModelMessage } from '../core/model.ts';
 import { StoreUnavailable } from '../core/ports.ts';
@@ -135,7 +135,7 @@ async function takeMessages(deps: AgentDeps, log: RunLog): Promise<void> {
 
 async function openRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
   const { task } = claim;
-  const started = await deps.store.byKey(`run:${task.id}:${task.attempt}`);
+  const started = await deps.store.byKey(runKey(task.id));
   const { store, redact } = deps;
   if (started?.type !== 'run.started') return startRun(deps, claim);
   let state: RunState | null = null;
@@ -164,14 +164,7 @@ async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
   const event = { type: 'run.started' as const, data, stream, labels };
   const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));
   const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: cause });
-  log.emit({ type: 'run.started', data }, null, { key: `run:${task.id}:${attempt}` });
-  // Messages an earlier attempt had taken in belong to this one.
-  for (const taken of await deps.store.tasks({ absorbedBy: task.id })) {
-    const received = await messageOf(deps.store, taken);
-    if (received === null) continue;
-    const { content } = received.data;
-    log.emit({ type: 'message.taken', data: { message: received.id, task: taken.id, content } });
-  }
+  log.emit({ type: 'run.started', data }, null, { key: runKey(task.id) });
   return log;
 }
 

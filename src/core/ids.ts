@@ -25,4 +25,6 @@ export function eventSeq(id: string): number | null {
 /** A conversation is one agent's thread in one session. It names a lane, a stream and an encryption subject. */
 export const conversationId = (agent: string, session: string): string => `conv:${agent}/${session}`;
 export const runStream = (run: string): string => `run:${run}`;
+/** Unique key of the `run.started` of a task: whatever attempts it takes, it has one run, which goes on. */
+export const runKey = (task: string): string => `run:${task}`;
 export const taskStream = (task: string): string => `task:${task}`;

@@ -1,5 +1,5 @@
 import type { EventOf } from '../core/event.ts';
-import { runStream } from '../core/ids.ts';
+import { runKey, runStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { Store } from '../core/ports.ts';
 import type { AnswerResult, Pending } from '../core/runtime.ts';
@@ -8,9 +8,9 @@ import type { MailDeps } from './deps.ts';
 
 export type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
 
-/** The run that works on the task's present attempt. */
-export async function runOf(store: Store, task: Pick<Task, 'id' | 'attempt'>): Promise<string | null> {
-  const started = await store.byKey(`run:${task.id}:${task.attempt}`);
+/** The run that works on the task; null before its first step. */
+export async function runOf(store: Store, task: Pick<Task, 'id'>): Promise<string | null> {
+  const started = await store.byKey(runKey(task.id));
   return started?.type === 'run.started' ? started.data.run : null;
 }
 
