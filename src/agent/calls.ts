@@ -3,7 +3,7 @@ import { decide } from '../policy/decide.ts';
 import { showCall } from './approval.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
-import { runCalls } from './effect.ts';
+import { freshBase, runCalls } from './effect.ts';
 import { ASK, policyFacts, readCall, type ReadyCall } from './ready.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { RunLog } from './run-log.ts';
@@ -20,7 +20,7 @@ export async function doCalls(deps: AgentDeps, log: RunLog, agent: Agent, stops:
     const first = open[0];
     if (!first) return false;
     if (first.phase === 'waiting') return true;
-    if (first.phase === 'asking') askApproval(deps, log, open);
+    if (first.phase === 'asking') await askApproval(deps, log, open);
     else if (first.phase === 'refused') refuse(log, first, refusalOf(deps, first));
     else if (first.answer !== null) takeAnswer(log, first);
     else await runNext(deps, log, agent, open, stops);
@@ -76,11 +76,13 @@ function decideCall(deps: AgentDeps, log: RunLog, agent: Agent, call: CallState)
  * Asks for the first call, and at once for its neighbours that wait too, as long as they are not commands: what a
  * command would do depends on the calls before it, so it is shown when they are done.
  */
-function askApproval(deps: AgentDeps, log: RunLog, open: readonly CallState[]): void {
+async function askApproval(deps: AgentDeps, log: RunLog, open: readonly CallState[]): Promise<void> {
   for (const [index, call] of open.entries()) {
     const ready = readCall(deps, call);
     if (call.phase !== 'asking' || 'error' in ready) break;
     if (index > 0 && ready.tool.effect === 'exec') break;
+    // What the person has saved is part of what the command will see.
+    if (ready.tool.effect === 'exec') await freshBase(deps, log, [ready]);
     const approval = deps.ids.next('apr');
     const shown = log.put(showCall(log, ready));
     const data = { approval, call: call.id, tool: call.tool, shown };

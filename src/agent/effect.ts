@@ -111,12 +111,13 @@ async function reconcile({ tool, input }: ReadyCall, context: ToolContext): Prom
 
 /**
  * Commits what people have changed before it is read, and lets the run go on from there, unless that would take changes
- * of its own out from under it. Approved commands keep the view that was approved.
+ * of its own out from under it. A command that a person is asked for gets its view then, and keeps it once approved.
  */
-async function freshBase(deps: AgentDeps, log: RunLog, group: readonly ReadyCall[]): Promise<void> {
+export async function freshBase(deps: AgentDeps, log: RunLog, group: readonly ReadyCall[]): Promise<void> {
   const looking = group.filter(({ call, tool, facts }) => {
     const approvedCommand = call.approval !== null && tool.effect === 'exec';
-    return call.phase === 'allowed' && !approvedCommand && (tool.readsTree === true || facts.paths !== undefined);
+    const begins = call.phase === 'asking' || (call.phase === 'allowed' && !approvedCommand);
+    return begins && (tool.readsTree === true || facts.paths !== undefined);
   });
   if (looking.length === 0) return;
   const all = looking.some(({ tool }) => tool.readsTree === true);

@@ -30,6 +30,7 @@ ${provider('first', first.baseUrl)}${provider('second', second.baseUrl)}${provid
 `;
   const agent = (model: string): string => `---\ndescription: helps\nmodel: ${model}\n---\nYou help.\n`;
   home = await Home.up({
+    beside: [first, second, { close: () => mock.stop() }],
     env: { WIRE_KEY: KEY },
     files: {
       'ruche.yaml': models,
@@ -39,10 +40,7 @@ ${provider('first', first.baseUrl)}${provider('second', second.baseUrl)}${provid
     },
   });
 });
-after(async () => {
-  await home.close();
-  await Promise.all([first?.close(), second?.close(), mock.stop()]);
-});
+after(() => home.close());
 
 test('a model over the wire works in the workspace, and its name, tokens and key are where they belong', async () => {
   const outcome = await home.ask(

@@ -16,14 +16,12 @@ let home: Home;
 before(async () => {
   server = await obedientModel();
   home = await Home.up({
+    beside: [server],
     env: { WIRE_KEY: 'a-key-0123456789' },
     files: { 'ruche.yaml': 'concurrency: 5\n', 'agents/assistant/AGENT.md': AGENT, 'agents/other/AGENT.md': AGENT },
   });
 });
-after(async () => {
-  await home.close();
-  await server.close();
-});
+after(() => home.close());
 
 /** Waits for what a saved file brings about, and notes how long it took. */
 async function soon<T>(look: () => Promise<T>, what: string): Promise<NonNullable<T>> {

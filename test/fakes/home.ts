@@ -23,6 +23,8 @@ export interface HomeOptions {
   files?: Record<string, string>;
   /** Environment of `up`, beside PATH and an empty HOME. */
   env?: Record<string, string>;
+  /** Servers of the test that end with it, also if it does not start. */
+  beside?: readonly { close(): Promise<void> }[];
 }
 
 /** A network as its owner has it: a home, a workspace, the real process, and the commands and HTTP that talk to it. */
@@ -37,6 +39,7 @@ export class Home {
   err = '';
   #child: ChildProcess | null = null;
   #port = 0;
+  readonly #beside: NonNullable<HomeOptions['beside']>;
 
   constructor(options: HomeOptions = {}) {
     const coverage = process.env['NODE_V8_COVERAGE'];
@@ -46,6 +49,7 @@ export class Home {
       ...(coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage }),
       ...options.env,
     };
+    this.#beside = options.beside ?? [];
     mkdirSync(join(this.dir, 'person'));
     if (options.files) this.#commitFiles(options.files);
   }
@@ -237,6 +241,7 @@ export class Home {
 
   async close(): Promise<void> {
     if (this.alive) await this.end('SIGKILL');
+    for (const server of this.#beside) await server.close();
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
