@@ -22,6 +22,8 @@ export interface WorkerOptions {
   except?: readonly string[];
   /** Does the task: settles, parks or retries it. Rejects with the shutdown reason, StoreUnavailable, or for a bug. */
   handle(claim: Claim, stops: Stops): Promise<void>;
+  /** The last resort for a task that breaks its handler: ends it, so that it blocks its lane no longer. */
+  bury?(claim: Claim, error: unknown): Promise<void>;
   /** Calls back when there may be work; returns how to stop that. */
   onWork(listener: () => void): () => void;
 }
@@ -34,16 +36,24 @@ export async function record(store: Store, body: Extract<Body, { type: `gateway.
   });
 }
 
+interface Running {
+  lease: Lease;
+  cancel: AbortController;
+  done: Promise<void>;
+}
+
 /** Claims tasks and has them done, as many at once as allowed. */
 export class Worker {
   readonly #options: WorkerOptions;
-  readonly #running = new Map<string, { lease: Lease; cancel: AbortController; done: Promise<void> }>();
+  readonly #running = new Map<string, Running>();
   readonly #shutdown = new AbortController();
   #wake: () => void = () => undefined;
   #woken = false;
   #loops: Promise<void>[] = [];
   #stopListening: () => void = () => undefined;
   #problem: string | null = null;
+  /** When all leases were renewed last. */
+  #renewed = 0;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -60,6 +70,7 @@ export class Worker {
 
   start(): void {
     this.#stopListening = this.#options.onWork(() => this.#notify());
+    this.#renewed = this.#options.clock.now();
     this.#loops = [this.#claimLoop(), this.#renewLoop()];
   }
 
@@ -107,10 +118,16 @@ export class Worker {
           await this.#idle(IDLE_MS);
           continue;
         }
+        // The machine has slept, or its clock has jumped: what runs here must not look abandoned.
+        if (Math.abs(clock.now() - this.#renewed) > LEASE_MS / 2 && !(await this.#renewAll())) {
+          await this.#idle(UNAVAILABLE_MS);
+          continue;
+        }
         const claim = await store.claim({ worker, now: clock.now(), leaseMs: LEASE_MS, only, except });
         this.#problem = null;
         if (claim) {
-          this.#begin(claim);
+          // One that came as the shutdown began is left for the next start.
+          if (!this.#shutdown.signal.aborted) this.#begin(claim);
           continue;
         }
         const due = await store.nextDue(clock.now());
@@ -126,11 +143,14 @@ export class Worker {
   #begin(claim: Claim): void {
     const cancel = new AbortController();
     const stops = { cancel: cancel.signal, shutdown: this.#shutdown.signal };
-    const done = this.#work(claim, stops).finally(() => {
-      this.#running.delete(claim.task.id);
+    const id = claim.task.id;
+    // A run that has just parked may not be out of the house yet when its task comes again.
+    const running: Running = { lease: claim.lease, cancel, done: Promise.resolve() };
+    this.#running.set(id, running);
+    running.done = this.#work(claim, stops).finally(() => {
+      if (this.#running.get(id) === running) this.#running.delete(id);
       this.#notify();
     });
-    this.#running.set(claim.task.id, { lease: claim.lease, cancel, done });
   }
 
   async #work(claim: Claim, stops: Stops): Promise<void> {
@@ -150,19 +170,22 @@ export class Worker {
     }
   }
 
-  /** The last resort for a task that breaks its handler: it ends as a dead letter and blocks its lane no longer. */
-  async #bury({ task, lease }: Claim, error: unknown): Promise<void> {
-    const id = task.id;
-    const body: Body = { type: 'task.finished', data: { task: id, run: null, status: 'dead', result: null } };
-    const event: NewEvent = { ...body, stream: taskStream(id), actor: 'runtime', cause: task.cause, labels: [] };
-    const op = { op: 'settle', task: id, status: 'dead', result: null } as const;
+  async #bury(claim: Claim, error: unknown): Promise<void> {
+    const { task } = claim;
     try {
-      await this.#options.store.commit({ events: [event], queue: [op], fence: lease, sync: true });
+      await (this.#options.bury ?? this.#end)(claim, error);
     } catch (second) {
       this.#report(second);
     }
-    this.#options.log.error({ task: id, error: String(error) }, 'a task broke its handler and is dead');
+    this.#options.log.error({ task: task.id, error: String(error) }, 'a task broke its handler and is dead');
   }
+
+  #end = async ({ task: { id, cause }, lease }: Claim): Promise<void> => {
+    const body: Body = { type: 'task.finished', data: { task: id, run: null, status: 'dead', result: null } };
+    const event: NewEvent = { ...body, stream: taskStream(id), actor: 'runtime', cause, labels: [] };
+    const op = { op: 'settle', task: id, status: 'dead', result: null } as const;
+    await this.#options.store.commit({ events: [event], queue: [op], fence: lease, sync: true });
+  };
 
   #report(error: unknown): void {
     if (error instanceof StoreUnavailable) this.#problem = error.message;
@@ -173,17 +196,27 @@ export class Worker {
   }
 
   async #renewLoop(): Promise<void> {
-    const { store, clock } = this.#options;
     const { signal } = this.#shutdown;
     while (!signal.aborted) {
-      await clock.sleep(LEASE_MS / 3, signal).catch(() => undefined);
-      for (const [task, run] of this.#running) {
-        try {
-          if (!(await store.renew(run.lease, clock.now() + LEASE_MS))) this.cancel(task);
-        } catch (error) {
-          this.#report(error);
-        }
+      await this.#options.clock.sleep(LEASE_MS / 3, signal).catch(() => undefined);
+      await this.#renewAll();
+    }
+  }
+
+  /** False if the store took not all of it. */
+  async #renewAll(): Promise<boolean> {
+    const { store, clock } = this.#options;
+    const now = clock.now();
+    let whole = true;
+    for (const { lease, cancel } of [...this.#running.values()]) {
+      try {
+        if (!(await store.renew(lease, now + LEASE_MS))) cancel.abort(new Error('the lease is lost'));
+      } catch (error) {
+        whole = false;
+        this.#report(error);
       }
     }
+    if (whole) this.#renewed = now;
+    return whole;
   }
 }
