@@ -2,6 +2,7 @@ import type { BlobRef } from '../core/blob.ts';
 import type { EventOf } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
+import { replyBody, replyKey, sendingOp } from '../core/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../core/task.ts';
 import { resultsMessage } from './context.ts';
 import type { AgentDeps } from './deps.ts';
@@ -120,34 +121,9 @@ function endTask(
 
 /** Queues the reply to whoever asked. Channels that are called, rather than asked, get a task of their own to send it. */
 function reply(deps: AgentDeps, log: RunLog, task: Task, message: EventOf<'message.received'>, content: BlobRef): void {
-  const { channel, replyTo: to } = message.data;
-  const { state } = log;
-  const { agent, session, run } = state;
+  const { run, labels } = log.state;
   const causeOf = log.nextIndex;
-  log.emit({ type: 'message.queued', data: { agent, session, task: task.id, run, channel, to, content } }, null, {
-    stream: log.subject,
-    key: `reply:${task.id}`,
-  });
-  if (!deps.pushes(channel)) return;
-  log.queue({
-    op: 'enqueue',
-    causeOf,
-    task: {
-      ...task,
-      labels: state.labels,
-      id: deps.ids.next('tsk'),
-      queue: 'outbox',
-      lane: `outbox:${channel}:${to}`,
-      from: `agent:${agent}`,
-      content: null,
-      notBefore: null,
-      deadline: null,
-      key: null,
-      attempt: 1,
-      maxAttempts: 20,
-      status: 'queued',
-      absorbedBy: null,
-      result: null,
-    },
-  });
+  log.emit(replyBody(task, message, run, content), null, { stream: log.subject, key: replyKey(task.id) });
+  if (deps.pushes(message.data.channel))
+    log.queue(sendingOp(task, message, { id: deps.ids.next('tsk'), causeOf, labels }));
 }

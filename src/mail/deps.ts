@@ -9,6 +9,8 @@ export interface MailDeps {
   clock: Clock;
   ids: Ids;
   redact(text: string): string;
+  /** True for channels the runtime sends to; others come and fetch their reply. */
+  pushes(channel: string): boolean;
   /** The agents that can be addressed. */
   agents(): readonly AgentAbout[];
   maxAttempts(): number;

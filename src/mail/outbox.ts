@@ -5,8 +5,6 @@ import type { Channel, Log, QueueOp, Receipt, Store } from '../core/ports.ts';
 import type { NewEvent } from '../core/event.ts';
 import type { Claim } from '../core/task.ts';
 
-/** Queue of the tasks that send replies. */
-export const OUTBOX = 'outbox';
 /** Milliseconds before a failed send is tried again, and at most. */
 const RETRY_BASE = 1_000;
 const RETRY_MAX = 600_000;

@@ -1,6 +1,7 @@
 import { runStream } from '../core/ids.ts';
 import { NO_USAGE } from '../core/model.ts';
 import type { Store } from '../core/ports.ts';
+import { replyKey } from '../core/reply.ts';
 import type { Pending, TaskOutcome } from '../core/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { Hub } from './hub.ts';
@@ -52,7 +53,7 @@ async function addRun(store: Store, run: string, outcome: TaskOutcome): Promise<
 
 async function addReply(store: Store, task: Task, outcome: TaskOutcome): Promise<void> {
   outcome.status = task.status;
-  const reply = await store.byKey(`reply:${task.id}`);
+  const reply = await store.byKey(replyKey(task.id));
   if (reply?.type === 'message.queued') outcome.message = reply.id;
   const ref = reply?.type === 'message.queued' ? reply.data.content : task.result;
   const bytes = ref === null ? null : await store.getBlob(ref);

@@ -1,8 +1,8 @@
 import type { NewEvent } from '../core/event.ts';
 import { conversationId } from '../core/ids.ts';
 import type { AgentState, Runtime, RuntimeStatus } from '../core/runtime.ts';
-import { cancelTask } from './cancel.ts';
 import type { MailDeps } from './deps.ts';
+import { cancelTask } from './end.ts';
 import type { Hub } from './hub.ts';
 import { deliver } from './inbox.ts';
 import { metricsText } from './metrics.ts';
@@ -38,7 +38,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     approve: (id, verdict, by) => approve(deps, id, verdict, by),
     answer: (id, text, by) => answer(deps, id, text, by),
     cancel: async (task, by) => {
-      const cancelled = await cancelTask(store, task, by);
+      const cancelled = await cancelTask(deps, task, by);
       if (cancelled) deps.stopTask(task);
       return cancelled;
     },
@@ -68,6 +68,8 @@ async function recordDelivery(deps: RuntimeDeps, message: string): Promise<void>
   const queued = await deps.store.event(message);
   if (queued?.type !== 'message.queued') return;
   const { agent, session, channel } = queued.data;
+  // What the outbox sends it tells of itself: somebody who watched has not received it there.
+  if (deps.pushes(channel)) return;
   const event: NewEvent = {
     type: 'message.sent',
     stream: conversationId(agent, session),

@@ -208,7 +208,7 @@ export class Worker {
     const { store, clock } = this.#options;
     const now = clock.now();
     let whole = true;
-    for (const { lease, cancel } of [...this.#running.values()]) {
+    for (const { lease, cancel } of this.#running.values()) {
       try {
         if (!(await store.renew(lease, now + LEASE_MS))) cancel.abort(new Error('the lease is lost'));
       } catch (error) {

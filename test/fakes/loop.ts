@@ -9,10 +9,12 @@ import type { Event } from '../../src/core/event.ts';
 import type { ModelChoice } from '../../src/core/model.ts';
 import type { Channel, Log, Net } from '../../src/core/ports.ts';
 import type { Rule } from '../../src/core/policy.ts';
+import { OUTBOX } from '../../src/core/reply.ts';
 import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
 import type { Tool } from '../../src/core/tool.ts';
 import { Hub, observed } from '../../src/mail/hub.ts';
-import { OUTBOX, sendReply } from '../../src/mail/outbox.ts';
+import { buryTask } from '../../src/mail/end.ts';
+import { sendReply } from '../../src/mail/outbox.ts';
 import { createRuntime } from '../../src/mail/runtime.ts';
 import { nextTry } from '../../src/models/call.ts';
 import { Worker } from '../../src/scheduler/worker.ts';
@@ -135,6 +137,7 @@ export async function openLoop(options: LoopOptions) {
     concurrency: () => 50,
     except: [OUTBOX],
     handle: (claim, stops) => runTask(deps, claim, stops),
+    bury: (claim, error) => buryTask(deps, claim, error),
   });
   const outbox = new Worker({
     ...common,
@@ -149,6 +152,7 @@ export async function openLoop(options: LoopOptions) {
     clock,
     ids: systemIds,
     redact: deps.redact,
+    pushes: deps.pushes,
     agents: () => [{ name: 'assistant', description: '', models: [] }],
     maxAttempts: () => options.maxAttempts ?? 3,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
@@ -180,6 +184,8 @@ export async function openLoop(options: LoopOptions) {
     dir,
     deps,
     store,
+    /** The store below the one that tells the hub. */
+    raw,
     runtime,
     workspace,
     governance,
@@ -198,6 +204,7 @@ export async function openLoop(options: LoopOptions) {
         concurrency: () => 50,
         except: [OUTBOX],
         handle: (claim, stops) => runTask({ ...deps, conversations: new ConversationCache() }, claim, stops),
+        bury: (claim, error) => buryTask(deps, claim, error),
       });
       worker.start();
     },

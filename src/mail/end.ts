@@ -1,0 +1,83 @@
+import type { NewEvent } from '../core/event.ts';
+import { conversationId, runStream, taskStream } from '../core/ids.ts';
+import { canonicalJson } from '../core/json.ts';
+import { NO_USAGE } from '../core/model.ts';
+import type { Batch, QueueOp } from '../core/ports.ts';
+import { replyBody, replyKey, sendingOp } from '../core/reply.ts';
+import { type Claim, isEnded, type Task } from '../core/task.ts';
+import type { MailDeps } from './deps.ts';
+import { runOf } from './waits.ts';
+
+type EndDeps = Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'>;
+
+interface End {
+  status: 'cancelled' | 'dead';
+  by: string;
+  /** What everybody who waits for the task is told. */
+  text: string;
+  /** What the conversation remembers. */
+  remembered: string;
+}
+
+/** Ends a task for good, whatever it was doing. False if it had ended already, or never was. */
+export async function cancelTask(deps: EndDeps, id: string, by: string): Promise<boolean> {
+  const end: End = { status: 'cancelled', by, text: 'The task was cancelled.', remembered: '[cancelled]' };
+  for (;;) {
+    const task = await deps.store.task(id);
+    if (task === null || isEnded(task.status) || task.absorbedBy !== null) return false;
+    const result = await deps.store.commit(await buildEnd(deps, task, end));
+    if (result.ok) return true;
+    // Its run has gone on meanwhile: look again.
+  }
+}
+
+/** Ends a task that breaks whoever works on it as a dead letter: the senders hear of it, and the lane goes on. */
+export async function buryTask(deps: EndDeps, { task, lease }: Claim, error: unknown): Promise<void> {
+  const why = deps.redact(error instanceof Error ? error.message : String(error));
+  const text = `I could not finish this. Something in Ruche went wrong: ${why}`;
+  for (;;) {
+    const batch = await buildEnd(deps, task, { status: 'dead', by: 'runtime', text, remembered: text });
+    const result = await deps.store.commit({ ...batch, fence: lease });
+    if (result.ok || result.why === 'lease-lost') return;
+    if (result.why === 'duplicate') throw new Error(`the end of ${task.id} was refused: ${result.key} stands already`);
+  }
+}
+
+/** The end of a task from outside its run: of the run, of the turn, of those it has taken in, and the replies. */
+async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
+  const { store } = deps;
+  const { status, by: actor } = end;
+  const stream = conversationId(task.agent, task.session);
+  const put = (value: unknown) => store.putBlob(Buffer.from(canonicalJson(value)), stream);
+  const common = { actor, cause: task.cause, labels: [] } as const;
+  const run = await runOf(store, task);
+  const result = put({ text: end.text });
+  const queue: QueueOp[] = [{ op: 'settle', task: task.id, status, result }];
+  const events: NewEvent[] = [];
+  // What the run does meanwhile, such as taking in a further message, must not be missed.
+  const expect: Record<string, number> = {};
+  if (run !== null) {
+    expect[runStream(run)] = await store.version(runStream(run));
+    const data = { run, status, error: status, detail: null, usage: NO_USAGE, costUsd: 0, steps: 0 } as const;
+    events.push({ ...common, type: 'run.finished', stream: runStream(run), key: `end:${run}`, data });
+  }
+  const messages = [];
+  for (const each of [task, ...(await store.tasks({ absorbedBy: task.id }))]) {
+    if (isEnded(each.status)) continue;
+    const finished = { task: each.id, run, status, result };
+    events.push({ ...common, type: 'task.finished', stream: taskStream(each.id), data: finished });
+    const message = each.cause === null ? null : await store.event(each.cause);
+    if (message?.type !== 'message.received') continue;
+    messages.push(message.data.content);
+    const causeOf = events.length;
+    events.push({ ...common, ...replyBody(each, message, run ?? '', result), stream, key: replyKey(each.id) });
+    if (deps.pushes(message.data.channel))
+      queue.push(sendingOp(each, message, { id: deps.ids.next('tsk'), causeOf, labels: [] }));
+  }
+  if (messages.length > 0) {
+    // The conversation goes on knowing what was asked, and how that ended.
+    messages.push(put({ role: 'assistant', parts: [{ type: 'text', text: end.remembered }] }));
+    events.push({ ...common, type: 'turn.ended', stream, data: { run: run ?? '', task: task.id, status, messages } });
+  }
+  return { events, queue, expect, sync: true };
+}

@@ -1,0 +1,24 @@
+import type { Channel, Receipt } from '../../src/core/ports.ts';
+
+export interface Sent {
+  to: string;
+  text: string;
+  again: boolean;
+}
+
+/** A channel that keeps what it is given. `answer` is what the platform says to the nth send, from 0. */
+export function recordingChannel(
+  answer: (n: number) => Receipt | Promise<Receipt> = () => ({ state: 'sent', id: null }),
+) {
+  const sent: Sent[] = [];
+  const channel: Channel = {
+    name: 'chat',
+    dedupes: false,
+    start: () => Promise.resolve(),
+    send: async (to, { text }, _key, again) => {
+      sent.push({ to, text, again });
+      return answer(sent.length - 1);
+    },
+  };
+  return { channel, sent };
+}
