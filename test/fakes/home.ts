@@ -33,6 +33,8 @@ export class Home {
   readonly home = join(this.dir, 'home');
   readonly workspace = join(this.dir, 'workspace');
   readonly env: Record<string, string>;
+  /** Where commands are given. */
+  cwd = this.dir;
   url = '';
   /** What `up` has printed so far. */
   out = '';
@@ -102,7 +104,7 @@ export class Home {
 
   #spawn(args: readonly string[], env = this.env): ChildProcess {
     const command = [join(ROOT, 'bin', 'ruche.js'), ...args, '--home', this.home, '--workspace', this.workspace];
-    return spawn(process.execPath, command, { cwd: this.dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    return spawn(process.execPath, command, { cwd: this.cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   get pid(): number {
@@ -211,7 +213,7 @@ export class Home {
   }
 
   git(...args: string[]): string {
-    const env = { ...this.env, GIT_CONFIG_NOSYSTEM: '1' };
+    const env = { PATH: this.env['PATH'], HOME: this.env['HOME'], GIT_CONFIG_NOSYSTEM: '1' };
     return execFileSync('git', ['-C', this.workspace, ...args], {
       encoding: 'utf8',
       env,
