@@ -1,6 +1,4 @@
-import type { HttpBindings } from '@hono/node-server';
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import { Hono } from 'hono';
+import type { IncomingMessage } from 'node:http';
 import { answerApproval, answerQuestion, cancelTask, getTask, postMessage, streamTask, waitForTask } from './api.ts';
 import { chatCompletions } from './chat.ts';
 import { HttpError } from './errors.ts';
@@ -14,14 +12,18 @@ export const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 
 type Route = (exchange: Exchange, id: string, query: URLSearchParams) => Promise<unknown>;
 
-/** Every endpoint, on one screen. Answers are written to Node's response, so that their delivery can be observed. */
-export function routes(face: Face): Hono<{ Bindings: HttpBindings }> {
-  const app = new Hono<{ Bindings: HttpBindings }>();
-  const on = (method: 'GET' | 'POST', path: string, route: Route): void => {
-    app.on(method, path, async (c) => {
-      await route(c.env, c.req.param('id') ?? '', new URL(c.req.url).searchParams);
-      return RESPONSE_ALREADY_SENT;
-    });
+interface Endpoint {
+  method: 'GET' | 'POST';
+  /** Path segments; `:id` stands for any one. */
+  segments: readonly string[];
+  route: Route;
+}
+
+/** Every endpoint, on one screen. Gives what answers a request, whatever happens to it. */
+export function routes(face: Face): (exchange: Exchange) => Promise<void> {
+  const endpoints: Endpoint[] = [];
+  const on = (method: Endpoint['method'], path: string, route: Route): void => {
+    endpoints.push({ method, segments: path.split('/'), route });
   };
 
   on('GET', '/healthz', (exchange) => sendText(exchange, 200, 'ok\n'));
@@ -44,15 +46,38 @@ export function routes(face: Face): Hono<{ Bindings: HttpBindings }> {
   on('GET', '/v1/models/:id', (exchange, id) => oneModel(face, exchange, id));
   on('POST', '/v1/chat/completions', (exchange) => chatCompletions(face, exchange));
 
-  app.notFound(async (c) => {
-    await sendError(c.env, new HttpError(404, 'not_found', 'There is nothing at this path with this method.'));
-    return RESPONSE_ALREADY_SENT;
-  });
-  app.onError(async (error, c) => {
-    await fail(face, c.env, error);
-    return RESPONSE_ALREADY_SENT;
-  });
-  return app;
+  return async (exchange) => {
+    try {
+      await find(endpoints, exchange.incoming)(exchange);
+    } catch (error) {
+      await fail(face, exchange, error);
+    }
+  };
+}
+
+function find(
+  endpoints: readonly Endpoint[],
+  { method, url = '' }: IncomingMessage,
+): (exchange: Exchange) => Promise<unknown> {
+  const [path = '', query = ''] = url.split(/\?(.*)/s, 2);
+  const segments = path.split('/');
+  const fits = (known: Endpoint): boolean =>
+    known.method === (method === 'HEAD' ? 'GET' : method) &&
+    known.segments.length === segments.length &&
+    known.segments.every((name, at) => (name === ':id' ? segments[at] !== '' : name === segments[at]));
+  const endpoint = endpoints.find(fits);
+  if (!endpoint) throw new HttpError(404, 'not_found', 'There is nothing at this path with this method.');
+  const id = decoded(segments[endpoint.segments.indexOf(':id')] ?? '');
+  return (exchange) => endpoint.route(exchange, id, new URLSearchParams(query));
+}
+
+/** What is not encoded properly is taken as it stands: no id looks like that. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }
 
 /** Tells what was refused; of a bug it tells nothing but the fact, and the log gets the rest. */

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { getRequestListener } from '@hono/node-server';
 import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
 import type { Log, Store } from '../core/ports.ts';
@@ -54,7 +53,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   if (refusal !== null) throw new GatewayRefused('token', refusal);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const closing = new AbortController();
-  const app = routes({
+  const respond = routes({
     runtime: options.runtime,
     events: options.store,
     clock: options.clock,
@@ -63,7 +62,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     limits,
     closing: closing.signal,
   });
-  const respond = getRequestListener(app.fetch, { hostname: options.host, overrideGlobalObjects: false });
   const admit = admission(options, limits);
   let underWay = 0;
 
@@ -89,7 +87,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
             })
           : admit(incoming);
       if (refused) void sendError({ incoming, outgoing }, refused);
-      else void respond(incoming, outgoing);
+      else void respond({ incoming, outgoing });
     },
   );
   server.maxConnections = limits.connections;
