@@ -27,7 +27,8 @@ const TAG_BYTES = 16;
 
 export function subjectKey(subject: string, secret: Uint8Array): SubjectKey {
   const naming = Buffer.from(hkdfSync('sha256', secret, '', 'ruche blob name 1', 32));
-  return { subject, secret: Buffer.from(secret), naming };
+  // Not of Node's pool: a kept key would keep 64 kB of other people's bytes.
+  return { subject, secret: Buffer.alloc(secret.length, secret), naming };
 }
 
 /** Names the bytes. Without the key nobody can tell whether some known bytes are meant. */
