@@ -46,7 +46,7 @@ exec 2>&1
 bwrap=$1 inner=$2 filter=$3
 shift 3
 [ -z "$filter" ] || exec 4<"$filter"
-exec "$bwrap" --args 3 --info-fd 5 -- /bin/sh -c "$inner" ruche-command "$@" 3<args 5>info
+exec "$bwrap" --args 3 -- /bin/sh -c "$inner" ruche-command "$@" 3<args
 `;
 
 /** The places where bubblewrap will mount must be real folders: a link there would be followed, out of the checkout. */
@@ -101,10 +101,7 @@ export function bwrapRunner(options: {
       };
     },
 
-    async clear(key) {
-      // A killed sandbox may need a moment until its last process is gone; what stays is empty, and taken up next time.
-      await removeCgroups(groups(key));
-    },
+    clear: (key) => removeCgroups(groups(key)),
   };
 }
 

@@ -74,7 +74,7 @@ export class Jobs implements Sandbox {
   }
 
   async forget(key: string): Promise<void> {
-    const { runner } = this.#options;
+    const { clock, runner } = this.#options;
     const dir = this.#folder(key);
     // `exit` is the last thing the wrapper writes: then there is nothing left to end.
     if ((await exists(dir)) && !(await exists(join(dir, 'exit')))) {
@@ -83,7 +83,8 @@ export class Jobs implements Sandbox {
       await this.#sweep(dir);
     }
     await this.#live.get(key)?.catch(() => undefined);
-    await runner.clear(key);
+    // A killed process may need a moment until it is gone. What is not cleared by then is empty, and taken up by the same key.
+    for (let round = 0; round < 40 && !(await runner.clear(key)); round += 1) await clock.sleep(25);
     await removeFolder(dir);
   }
 

@@ -52,7 +52,7 @@ const runner: Runner = {
     };
   },
 
-  clear: async () => undefined,
+  clear: async () => true,
 };
 
 /**

@@ -9,8 +9,8 @@ export interface Runner {
    * standard output and error become the command's output.
    */
   prepare(job: Job, dir: string): Promise<Prepared>;
-  /** Undoes what `prepare` has made outside the folder. */
-  clear(key: string): Promise<void>;
+  /** Undoes what `prepare` has made outside the folder; false if something of the command is still in it. */
+  clear(key: string): Promise<boolean>;
   /** Text of a program that ends what may have strayed from the command of the folder `$dir`, which is its working folder. */
   sweep: string;
 }

@@ -67,7 +67,7 @@ collect() {
 export const wrapper = (sweep: string): string => `
 stop= pid=
 # The group exists once \`timeout\` runs.
-end() { kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null; }
+end() { kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null; }
 trap '' HUP INT QUIT
 trap 'stop=1; [ -z "$pid" ] || end' TERM
 cd "$1" || exit 0
@@ -119,34 +119,33 @@ why=itself
 echo "$code $total $why ." >exit
 `;
 
-/** Kills whatever still carries `$dir` in its environment: all that can be done where nothing confines a command. */
-export const SWEEP_MARKED = `
+/** Kills the processes whose entries in /proc a program lists, until there are none. */
+const killAll = (list: string): string => `
 round=0
 while [ "$round" -lt 20 ]; do
   found=
-  for file in $(grep -lsFxz "RUCHE_JOB=$dir" /proc/[0-9]*/environ); do
+  for file in $(${list}); do
     stray=\${file#/proc/}
-    kill -KILL "\${stray%/environ}" 2>/dev/null && found=1
+    kill -KILL "\${stray%%/*}" 2>/dev/null && found=1
   done
   [ -n "$found" ] || break
   round=$((round + 1))
 done
 `;
 
+/** Where nothing confines a command: whatever still carries `$dir` in its environment. */
+export const SWEEP_MARKED = killAll('grep -lsFxz "RUCHE_JOB=$dir" /proc/[0-9]*/environ');
+
 /**
- * Kills what is left of a sandbox whose outer process was killed while it still set up the inner one: the inner one asks to
- * die with it only at the end. Its number counts only if it is in the very namespace bubblewrap has reported.
+ * A sandbox dies with its outer process, but only once it is set up. Where that one was killed, what writes to our pipe is
+ * killed too. An end below 124 is one that bubblewrap itself has reported.
  */
 export const SWEEP_SANDBOX = `
-child= space=
-[ ! -s info ] || while read -r name value; do
-  case $name in
-    '"child-pid":') child=\${value%,} ;;
-    '"pid-namespace":') space=\${value%,} ;;
-  esac
-done <info
-if [ -n "$child" ] && [ -e "/proc/$child" ] && [ "$(readlink "/proc/$child/ns/pid")" = "pid:[$space]" ]; then
-  kill -KILL "$child"
+if [ "\${code:-137}" -ge 124 ]; then
+  pipe=$(pwd -P)/pipe
+  ${killAll(`find /proc/[0-9]*/fd/1 -maxdepth 0 -printf '%p %l\\n' 2>/dev/null | while read -r link target; do
+    [ "$target" != "$pipe" ] || echo "$link"
+  done`)}
 fi
 `;
 

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { BOUNDARIES, type Boundary, type BoundaryName } from '../../src/core/boundary.ts';
 import { SandboxError, type Job, type JobResult, type Sandbox } from '../../src/core/ports.ts';
 import type { BwrapFeatures } from '../../src/sandbox/bwrap.ts';
-import { limits, processesWith, sandboxHome, until, type SandboxHome } from '../fakes/sandbox-home.ts';
+import { limits, processesWith, realClock, sandboxHome, until, type SandboxHome } from '../fakes/sandbox-home.ts';
 import type { RuntimeOrder } from '../fakes/sandbox-runtime.ts';
 
 export interface SandboxSuite {
@@ -253,6 +253,25 @@ export function sandboxContract(suite: SandboxSuite): void {
       assert.equal(await sandbox.find(order.key), 'doubt');
       await until('no process of it', async () => (await processesWith(nap(7786))).length === 0);
       await assert.rejects(sandbox.exec(order, quiet, never()), SandboxError);
+    });
+
+    test('killed at any moment of its start, the wrapper takes everything with it once somebody looks', async () => {
+      const nap7 = nap(7789);
+      for (const ms of [0, 2, 4, 6, 8, 10, 12, 14, 18, 24]) {
+        const order = await job(`sleep ${nap7}`);
+        const going = sandbox.exec(order, quiet, never()).catch((error: unknown) => error);
+        const started = join(home.shells, order.key, 'started');
+        await until('start', async () => (await readFile(started, 'utf8').catch(() => '')) !== '');
+        await realClock.sleep(ms);
+        process.kill(Number((await readFile(started, 'utf8')).split(' ')[0]), 'SIGKILL');
+        const error = await going;
+        assert.ok(error instanceof SandboxError && error.code === 'doubt');
+        // A program it had started may hold the lock for a moment longer.
+        await until('doubt', async () => (await sandbox.find(order.key)) === 'doubt');
+        await sandbox.forget(order.key);
+      }
+      await until('no process of it', async () => (await processesWith(nap7)).length === 0);
+      await until('no runner of it', async () => (await processesWith(home.dir)).length === 0);
     });
 
     test('after a restart of the machine a finished command is in doubt: its files were not synced', async () => {

@@ -197,7 +197,7 @@ describe('bubblewrap confines', { skip }, () => {
       [],
     );
     // Everything it can see, which is its own.
-    assert.equal((await run('sleep 60 & kill -KILL -1; wait; echo end')).text.slice(-4), 'end\n');
+    assert.equal((await run('sleep 60 & kill -KILL -1; wait; exec echo end')).text.slice(-4), 'end\n');
   });
 
   test('there is no network and no socket to the outside', { skip: noPerl }, async () => {
