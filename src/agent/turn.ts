@@ -26,7 +26,7 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
   const done = new AbortController();
   const stops: Stops = { cancel: AbortSignal.any([outer.cancel, limit.signal]), shutdown: outer.shutdown };
   const { runMs } = deps.governance().settings.limits;
-  const timer = deps.clock.sleep(runMs, done.signal).then(
+  const timer = deps.clock.sleep(runMs, AbortSignal.any([done.signal, outer.shutdown])).then(
     () => limit.abort(new Error('the run took too long')),
     () => undefined,
   );

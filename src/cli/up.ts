@@ -23,6 +23,8 @@ export async function up(io: Io, options: Options): Promise<ExitCode> {
     const end = await stopped.promise;
     io.err(`\nStopping (${end}); a second signal stops at once.\n`);
     await app.close(end);
+    // A step that is left for the next start, such as a command that outlives us, must not hold the process.
+    io.exit(0);
     return 0;
   } finally {
     unlisten();

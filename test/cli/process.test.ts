@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -103,11 +103,15 @@ test('init, up, ask, log, verify and a second up; SIGTERM ends it within 10 s wi
   for (const { out, err } of [{ out: up.out(), err: '' }, asked, log, verified, doctor, status, second])
     assert.ok(!`${out}${err}`.includes(token), 'the token was printed');
 
+  // A command that works on is adopted by the next start; it must not hold this one.
+  const working = start(['ask', 'assistant', 'run: sleep 12', ...place]);
+  await until(() => existsSync(join(home, 'shells')) && readdirSync(join(home, 'shells')).length > 0, 30);
   const from = performance.now();
   up.child.kill('SIGTERM');
   const end = await up.ended;
   assert.equal(end.code, 0, end.err);
   assert.ok(performance.now() - from < 10_000);
+  await working.ended;
   assert.ok(!existsSync(join(home, 'gateway.json')));
   const gone = await ruche('ask', 'assistant', 'x', ...place);
   assert.equal(gone.code, 2);

@@ -67,6 +67,7 @@ test('A second signal ends up at once; one that npm passes on in the same moment
       assert.deepEqual(exits, [130]);
       closing.resolve();
       assert.equal(await up, 0);
+      assert.deepEqual(exits, [130, 0]);
     },
     {
       loadApp: port(async () => app({ close: () => closing.promise })),
