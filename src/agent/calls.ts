@@ -16,6 +16,7 @@ import type { CallState } from './state.ts';
 export async function doCalls(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<boolean> {
   for (const call of log.state.calls) if (call.phase === 'new') decideCall(deps, log, agent, call);
   for (;;) {
+    stops.cancel.throwIfAborted();
     const open = log.state.calls.filter((call) => call.phase !== 'returned');
     const first = open[0];
     if (!first) return false;
@@ -78,8 +79,10 @@ function decideCall(deps: AgentDeps, log: RunLog, agent: Agent, call: CallState)
  */
 async function askApproval(deps: AgentDeps, log: RunLog, open: readonly CallState[]): Promise<void> {
   for (const [index, call] of open.entries()) {
+    if (call.phase !== 'asking') break;
     const ready = readCall(deps, call);
-    if (call.phase !== 'asking' || 'error' in ready) break;
+    // It could be read when it was decided on: an upgrade has changed the tool since.
+    if ('error' in ready) return index === 0 ? refuse(log, call, ready.error) : undefined;
     if (index > 0 && ready.tool.effect === 'exec') break;
     // What the person has saved is part of what the command will see.
     if (ready.tool.effect === 'exec') await freshBase(deps, log, [ready]);
@@ -95,7 +98,8 @@ async function askApproval(deps: AgentDeps, log: RunLog, open: readonly CallStat
 function takeAnswer(log: RunLog, call: CallState): void {
   const answer = call.answer ?? '';
   if (!call.doubt) return giveResult(log, call, true, answer);
-  if (!/^\s*(retry|again|run|yes)\b/i.test(answer))
+  // Nothing but the word itself: "yes, it arrived" must not make it happen once more.
+  if (!/^\W*(retry|again|(run|do|try) it again)\W*$/i.test(answer))
     return giveResult(log, call, false, `It is unknown whether this call took effect. The owner says: ${answer}`);
   // A new name for the effect, since the old one may have happened.
   call.key += 'r';

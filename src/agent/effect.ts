@@ -3,7 +3,8 @@ import type { PolicyCall, PolicyFacts } from '../core/policy.ts';
 import type { Net, NetRequest } from '../core/ports.ts';
 import type { Reconciled, ToolContext, ToolResult } from '../core/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../policy/grant.ts';
-import { boundCall, type ShownCall } from './approval.ts';
+import { decide } from '../policy/decide.ts';
+import { boundCall, showCall, type ShownCall } from './approval.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
 import { openOutput, shorten } from './output.ts';
@@ -30,7 +31,7 @@ export async function runCalls(
     const context = toolContext(deps, log, agent, ready, files, stops);
     const again = ready.call.phase === 'started' ? await reconcile(ready, context) : null;
     if (again?.state === 'doubt') {
-      const text = `${ready.call.tool} had started when the process was stopped, and it is unknown whether it took effect: ${again.why}\nAnswer "retry" to run it again, or say what happened.`;
+      const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${showCall(log, ready).text}\nAnswer "retry" to run it again, or say what happened.`;
       askQuestion(deps, log, ready.call, { text, reason: 'A step is in doubt after a crash.' }, true);
       continue;
     }
@@ -39,7 +40,7 @@ export async function runCalls(
       begun.push({ ready, work: () => Promise.resolve({ result, reconciled: true }) });
       continue;
     }
-    if (!(await stillApproved(deps, log, ready))) continue;
+    if (!stillAllowed(deps, log, agent, ready) || !(await stillApproved(deps, log, ready))) continue;
     const { call, tool } = ready;
     const { effect, idempotent } = tool;
     log.emit({ type: 'tool.started', data: { call: call.id, tool: tool.name, key: call.key, effect, idempotent } });
@@ -137,6 +138,14 @@ export async function freshBase(deps: AgentDeps, log: RunLog, group: readonly Re
 
 const isFirstLook = ({ step, calls }: RunState): boolean =>
   step <= 1 && calls.every((call) => call.phase !== 'returned' && call.phase !== 'started');
+
+/** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
+function stillAllowed(deps: AgentDeps, log: RunLog, agent: Agent, { call, tool, facts }: ReadyCall): boolean {
+  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(deps, agent, log));
+  if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
+  log.emit({ type: 'decision.made', data: { call: call.id, tool: tool.name, ...decision } });
+  return false;
+}
 
 /** An approval is for the exact call that was shown. */
 async function stillApproved(deps: AgentDeps, log: RunLog, ready: ReadyCall): Promise<boolean> {
