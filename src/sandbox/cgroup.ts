@@ -7,8 +7,6 @@ export interface Cgroups {
   pids: string | null;
 }
 
-export const NO_CGROUPS: Cgroups = { memory: null, pids: null };
-
 export interface CgroupLimits {
   /** Bytes. */
   memory: number;
