@@ -238,6 +238,8 @@ export async function collectFrom(
   state: CheckoutState,
   options: CollectOptions,
 ): Promise<Collected> {
+  // A kill in the middle of an earlier look leaves it; nobody else uses this index.
+  await rm(`${place.index}.lock`, { force: true });
   const found = await look(git, place, options);
   if (found.refused !== null) return refuse(found.refused);
   const stage = async (paths: string[], flags: string[]): Promise<void> => {
