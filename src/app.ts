@@ -42,7 +42,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const adapters = await openAdapters(options, parts);
   const { store, workspace, repository, hub, channels, clock, log } = adapters;
   const startedAt = clock.now();
-  const trust = await startTrust(adapters);
+  const trust = await startTrust({ ...adapters, redact: (text) => adapters.secrets.redact(text) });
   parts.defer(() => trust.close());
   const plugged = plugs(options, adapters, trust);
   const agents = agentDeps(adapters, trust, plugged);

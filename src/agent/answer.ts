@@ -51,6 +51,15 @@ export async function collectAnswer(
   return { message, finish: 'stop', usage: NO_USAGE, error, dropped: false };
 }
 
+/** The answer as the journal keeps it: what tools are given must be what is on record, also where a provider repeats its key. */
+export function withoutSecrets(outcome: Outcome, redact: (text: string) => string): Outcome {
+  const parts = outcome.message.parts.map((part): Part => {
+    if (part.type === 'call') return { ...part, tool: redact(part.tool), args: redact(part.args) };
+    return { ...part, text: redact(part.text) };
+  });
+  return { ...outcome, message: { ...outcome.message, parts } };
+}
+
 type TextEvent = { type: 'text' | 'reasoning'; delta: string; opaque?: Json };
 
 function addText(parts: Part[], event: TextEvent): void {

@@ -1,6 +1,6 @@
 import type { Agent } from '../core/agent.ts';
 import type { ModelChoice, ModelError } from '../core/model.ts';
-import { collectAnswer, type Outcome } from './answer.ts';
+import { collectAnswer, type Outcome, withoutSecrets } from './answer.ts';
 import { compact, mustCompact } from './compact.ts';
 import { note, type Prepared, prepare } from './context.ts';
 import type { Stops } from '../core/task.ts';
@@ -77,11 +77,13 @@ async function callModel(
   const { run, task } = log.state;
   const before = deps.clock.now();
   let offset = 0;
-  const outcome = await collectAnswer(choice, { ...prepared.request, model }, signal, (kind, text) => {
+  const answer = await collectAnswer(choice, { ...prepared.request, model }, signal, (kind, delta) => {
+    const text = deps.redact(delta);
     if (kind === 'reasoning') return deps.emit({ kind, task, run, text });
     deps.emit({ kind, task, run, step, offset, text });
     offset += text.length;
   });
+  const outcome = withoutSecrets(answer, deps.redact);
   // A process that goes down records nothing: the step is asked again after the start.
   if (signal.aborted) return outcome.error;
   return record(log, outcome, { step, provider, model, ms: deps.clock.now() - before }, choice, () => {

@@ -31,14 +31,6 @@ export async function chatCompletions(face: Face, exchange: Exchange): Promise<v
 const one = (header: string | string[] | undefined): string | undefined =>
   Array.isArray(header) ? header.join(',') : header;
 
-async function unknownAgent(face: Face, name: string): Promise<HttpError> {
-  const names = (await face.runtime.agents()).map((agent) => agent.name);
-  const known = names.join(', ') || 'none: "ruche doctor" says why';
-  return new HttpError(404, 'model_not_found', `There is no agent "${name}". The agents are: ${known}.`, {
-    param: 'model',
-  });
-}
-
 async function start(face: Face, agent: string, input: ChatInput): Promise<Started> {
   const session = input.session ?? face.ids.next('ses');
   const command = commandOf(input.text);
@@ -55,7 +47,8 @@ async function start(face: Face, agent: string, input: ChatInput): Promise<Start
     },
     { join: input.session !== null, history: input.history },
   );
-  if (!result.ok && result.why === 'unknown-agent') throw await unknownAgent(face, agent);
+  if (!result.ok && result.why === 'unknown-agent')
+    throw new HttpError(404, 'model_not_found', result.message, { param: 'model' });
   return { task: accepted(result).task, session, named: input.session !== null };
 }
 

@@ -36,7 +36,8 @@ export async function deliver(
   const names = deps.agents().map((agent) => agent.name);
   if (!names.includes(message.agent)) {
     const known = names.join(', ') || 'none';
-    return { ok: false, why: 'unknown-agent', message: `There is no agent "${message.agent}". Agents: ${known}.` };
+    const name = deps.redact(message.agent);
+    return { ok: false, why: 'unknown-agent', message: `There is no agent "${name}". Agents: ${known}.` };
   }
   if (message.text.length > MAX_TEXT)
     return {

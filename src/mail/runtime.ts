@@ -50,7 +50,13 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
 
 async function status(deps: RuntimeDeps): Promise<RuntimeStatus> {
   const [tasks, waiting, situation] = [await deps.store.counts(), await allPending(deps.store), await deps.situation()];
-  return { ...situation, ready: situation.notReady === null, tasks, pending: waiting.length };
+  const problems = situation.problems.map((problem) => ({
+    ...problem,
+    // Someone may have written the key itself where its name belongs.
+    key: deps.redact(problem.key),
+    message: deps.redact(problem.message),
+  }));
+  return { ...situation, problems, ready: situation.notReady === null, tasks, pending: waiting.length };
 }
 
 async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {

@@ -24,6 +24,8 @@ export interface TrustOptions {
   log: Log;
   /** Who edits the files on this machine: `person:owner` unless given. */
   person?: string;
+  /** Takes known secrets out of a text: people write them into files, and differences are shown and kept. */
+  redact: (text: string) => string;
   onChange?: (governance: Governance) => void;
 }
 
@@ -350,7 +352,8 @@ class Keeper {
   }
 
   #put(value: unknown): BlobRef {
-    return this.#options.store.putBlob(Buffer.from(canonicalJson(value)), STREAM);
+    const { store, redact } = this.#options;
+    return store.putBlob(Buffer.from(redact(canonicalJson(value))), STREAM);
   }
 
   async #commit(events: readonly NewEvent[]): Promise<void> {

@@ -100,19 +100,12 @@ test('A24 no variable of the runtime reaches a command, and a call brings none o
   assert.equal(outcome.status, 'done', outcome.text);
   assert.ok(!outcome.text.includes(CANARY), outcome.text);
   const given = new Set([...outcome.text.matchAll(/^([A-Za-z_]+)=/gm)].map(([, name]) => name));
-  assert.deepEqual([...given].sort(), [
-    'EMAIL',
-    'HOME',
-    'LANG',
-    'LOGNAME',
-    'OLDPWD',
-    'PATH',
-    'PWD',
-    'SHLVL',
-    'TERM',
-    'USER',
-    '_',
-  ]);
+  const allowed = 'EMAIL HOME LANG LOGNAME OLDPWD PATH PWD SHLVL TERM USER _'.split(' ');
+  assert.deepEqual(
+    [...given].filter((name) => !allowed.includes(name ?? '')),
+    [],
+  );
+  assert.ok(given.has('PATH'));
   for (const more of [
     { env: { NODE_OPTIONS: '--require ./x' } },
     { environment: {} },
@@ -150,26 +143,10 @@ test('A26 nothing of the workspace is loaded as code, wherever commands are give
   assert.ok(!existsSync(marker), existsSync(marker) ? readFileSync(marker, 'utf8') : '');
 });
 
-const HOOKS = [
-  ...[
-    'applypatch-msg',
-    'pre-commit',
-    'prepare-commit-msg',
-    'commit-msg',
-    'post-commit',
-    'pre-merge-commit',
-    'post-merge',
-  ],
-  ...[
-    'pre-rebase',
-    'post-checkout',
-    'post-rewrite',
-    'reference-transaction',
-    'post-index-change',
-    'pre-auto-gc',
-    'pre-push',
-  ],
-];
+const HOOKS =
+  'applypatch-msg pre-commit prepare-commit-msg commit-msg post-commit pre-merge-commit post-merge pre-rebase post-checkout post-rewrite reference-transaction post-index-change pre-auto-gc pre-push'.split(
+    ' ',
+  );
 
 test('A27 hooks, filters, drivers, monitors and programs of the repository and of the person never run', async () => {
   const script = join(home.dir, 'evil.sh');

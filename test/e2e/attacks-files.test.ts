@@ -117,22 +117,14 @@ test('A29 a link an agent commits is plain text wherever it is read, and .git is
 
 test('A30 paths out of the workspace are refused by every tool, however they are spelled', async () => {
   const spellings = [
-    ...[
-      '../outside/secret.md',
-      'dir/../../outside/secret.md',
-      './../outside/secret.md',
-      'dir/./.././../outside/secret.md',
-    ],
-    ...[join(outside, 'secret.md'), '//etc/passwd', '/etc/passwd', '/workspace/../etc/passwd', '~/x', '~'],
-    ...[
-      '..%2foutside%2fsecret.md',
-      '%2e%2e/outside/secret.md',
-      'in.md\0/../../x',
-      '..\\outside\\secret.md',
-      'C:\\x',
-      '\\\\host\\x',
-    ],
-    ...[join(home.home, 'token'), '../home/token', '/proc/self/environ', '/dev/stdin'],
+    ...'../outside/secret.md dir/../../outside/secret.md ./../outside/secret.md dir/./.././../outside/secret.md'.split(
+      ' ',
+    ),
+    ...'//etc/passwd /etc/passwd /workspace/../etc/passwd ~/x ~ /proc/self/environ /dev/stdin ../home/token'.split(' '),
+    ...'..%2foutside%2fsecret.md %2e%2e/outside/secret.md ..\\outside\\secret.md C:\\x \\\\host\\x'.split(' '),
+    'in.md\0/../../x',
+    join(outside, 'secret.md'),
+    join(home.home, 'token'),
   ];
   const calls = spellings.flatMap((path) => [
     order('read', { path }),

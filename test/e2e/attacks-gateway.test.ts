@@ -53,7 +53,7 @@ const chat = JSON.stringify({ model: 'assistant', messages: [{ role: 'user', con
 
 test('A02 a page of another origin, or a name rebound to this machine, gets 403 on every path, before any frame', async () => {
   const { host } = new URL(home.url);
-  const strangers = [
+  const strangers: Record<string, string>[] = [
     { host, origin: 'http://evil.example' },
     { host, origin: 'null' },
     { host: 'evil.example' },
@@ -108,11 +108,12 @@ test('A03 a mutation that a web page can send is refused, with the token and wit
 });
 
 test('A06 forwarding headers make nobody local or trusted', async () => {
-  for (const headers of [
+  const forwarded: Record<string, string>[] = [
     { 'x-forwarded-for': '127.0.0.1' },
     { forwarded: 'for=127.0.0.1;host=localhost;proto=http' },
     { 'x-real-ip': '127.0.0.1', 'x-forwarded-host': 'localhost', 'x-forwarded-user': 'owner' },
-  ])
+  ];
+  for (const headers of forwarded)
     for (const path of ['/api/status', '/v1/models', '/metrics'])
       assert.equal((await send({ path, headers })).status, 401, JSON.stringify(headers));
 });

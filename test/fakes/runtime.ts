@@ -158,8 +158,11 @@ export function fakeRuntime(script: Script): FakeRuntime {
     ...runtime,
     async deliver(message, options = {}) {
       if (runtime.state.stopping) return { ok: false, why: 'stopping', message: 'Ruche is stopping.' };
-      if (!runtime.state.agents.includes(message.agent))
-        return { ok: false, why: 'unknown-agent', message: `There is no agent "${message.agent}".` };
+      const { agents } = runtime.state;
+      if (!agents.includes(message.agent)) {
+        const said = `There is no agent "${message.agent}". Agents: ${agents.join(', ')}.`;
+        return { ok: false, why: 'unknown-agent', message: said };
+      }
       if (message.text.length > 2_000_000) return { ok: false, why: 'too-large', message: 'The message is too large.' };
       const lane = laneOf(message);
       const known = [...tasks.values()].find(

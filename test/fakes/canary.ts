@@ -1,0 +1,53 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Every spelling in which a secret could leave. Worked out here anew, so that the product's own list is not its own judge. */
+export function spellings(secret: string): string[] {
+  const bytes = Buffer.from(secret);
+  // Inside a longer text that is encoded as a whole, where it begins decides between three forms; the ends are shared.
+  const shifted = [0, 1, 2].map((shift) => {
+    const whole = Buffer.concat([Buffer.alloc(shift), bytes, Buffer.alloc(3)]).toString('base64');
+    return whole.slice(Math.ceil((shift * 4) / 3), Math.floor(((shift + bytes.length) * 4) / 3));
+  });
+  const hex = bytes.toString('hex');
+  const percent = [...bytes].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+  return [
+    secret,
+    ...shifted,
+    ...shifted.map((text) => text.replaceAll('+', '-').replaceAll('/', '_')),
+    hex,
+    hex.toUpperCase(),
+    encodeURIComponent(secret),
+    percent,
+    percent.toUpperCase(),
+    new URLSearchParams({ v: secret }).toString().slice(2),
+    JSON.stringify(secret).slice(1, -1),
+    JSON.stringify(secret).slice(1, -1).replaceAll('/', '\\/'),
+  ];
+}
+
+/** Where any of the secrets stands, in any spelling: `place: spelling`. */
+export function sightings(places: ReadonlyMap<string, string | Uint8Array>, secrets: readonly string[]): string[] {
+  const forms = secrets.flatMap((secret) =>
+    spellings(secret).map((form) => ({ secret, form, bytes: Buffer.from(form) })),
+  );
+  return [...places].flatMap(([place, content]) => {
+    const bytes = Buffer.from(content as Uint8Array);
+    return forms.filter((form) => bytes.includes(form.bytes)).map(({ form }) => `${place}: ${form}`);
+  });
+}
+
+/** Every file below a folder with its bytes. */
+export function filesBelow(folder: string): Map<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>();
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
+    if (entry.isFile()) files.set(join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name)));
+  return files;
+}
+
+/** Every object of a Git repository, unpacked. */
+export function gitObjects(dir: string): Uint8Array {
+  const args = ['-C', dir, 'cat-file', '--batch', '--batch-all-objects', '--unordered'];
+  return execFileSync('git', args, { maxBuffer: 256 * 1024 * 1024 });
+}
