@@ -46,7 +46,7 @@ export async function land(deps: AgentDeps, log: RunLog, stops: Stops): Promise<
   }
   if (state.landing === 'started') {
     const commit = await deps.workspace.findLanding(state.run, state.base);
-    if (commit !== null) return landed(deps, log, commit, protectedDiff !== null);
+    if (commit !== null) return landed(log, commit);
   }
   const request = landingRequest(state, deps.clock.now());
   const { base } = state;
@@ -56,12 +56,14 @@ export async function land(deps: AgentDeps, log: RunLog, stops: Stops): Promise<
   await log.flush(true);
   const stop = AbortSignal.any([stops.cancel, stops.shutdown]);
   for (let waited = 0; ; waited += BLOCKED_WAIT) {
+    // A run that was cancelled, or has lost its lease, must not land.
+    stop.throwIfAborted();
     const result = await deps.workspace.land(request);
     switch (result.state) {
       case 'landed':
-        return landed(deps, log, result.commit, protectedDiff !== null);
+        return landed(log, result.commit);
       case 'empty':
-        return landed(deps, log, null, false);
+        return landed(log, null);
       case 'conflict':
         return conflict(log, result.onto, result.changes, result.text);
       case 'refused':
@@ -78,12 +80,8 @@ export async function land(deps: AgentDeps, log: RunLog, stops: Stops): Promise<
   }
 }
 
-async function landed(deps: AgentDeps, log: RunLog, commit: string | null, governs: boolean): Promise<Landed> {
+function landed(log: RunLog, commit: string | null): Landed {
   log.emit({ type: 'landing.finished', data: { commit, paths: log.state.changes.size } });
-  if (commit !== null && governs) {
-    await log.flush(true);
-    await deps.governanceLanded(commit);
-  }
   return 'landed';
 }
 

@@ -15,6 +15,14 @@ export class LeaseLost extends Error {
   }
 }
 
+/** A task this commit was to take in has just ended: nothing of the commit holds, and the run goes on from its record. */
+export class Overtaken extends Error {
+  constructor() {
+    super('a task has ended while it was being taken in');
+    this.name = 'Overtaken';
+  }
+}
+
 /** An event whose id is known once it has been committed. */
 interface Pending {
   event: NewEvent;
@@ -104,7 +112,8 @@ export class RunLog {
     this.#queue = [];
     const result = await this.#store.commit({ events, queue, fence: this.claim.lease, sync });
     if (!result.ok) {
-      if (result.why === 'lease-lost' || result.why === 'state') throw new LeaseLost();
+      if (result.why === 'lease-lost') throw new LeaseLost();
+      if (result.why === 'state') throw new Overtaken();
       throw new Error(`the run's events were refused: ${JSON.stringify(result)}`);
     }
     result.events.forEach((event, index) => {

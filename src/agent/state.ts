@@ -279,6 +279,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.base = event.data.to;
       return;
     case 'message.taken':
+      state.labels = unionLabels(state.labels, event.labels);
       state.arrived.push(event.data.content);
       state.absorbed.push(event.data.task);
       return;

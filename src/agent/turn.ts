@@ -4,13 +4,13 @@ import { conversationId, runKey, runStream } from '../core/ids.ts';
 import { unionLabels } from '../core/labels.ts';
 import type { ModelMessage } from '../core/model.ts';
 import { StoreUnavailable } from '../core/ports.ts';
-import type { Claim, Stops, Task } from '../core/task.ts';
+import { type Claim, isEnded, type Stops, type Task } from '../core/task.ts';
 import { doCalls } from './calls.ts';
 import type { AgentDeps } from './deps.ts';
 import { fail, succeed } from './finish.ts';
 import { land } from './land.ts';
-import { LeaseLost, loadContent, loadJson, messageOf, RunLog } from './run-log.ts';
-import { evolve, nextStep, type RunState, startState } from './state.ts';
+import { LeaseLost, loadContent, loadJson, messageOf, Overtaken, RunLog } from './run-log.ts';
+import { evolve, nextStep, type RunState, startState, type Step } from './state.ts';
 import { think, type Failure } from './think.ts';
 
 /** Messages of the lane taken in at one step. */
@@ -32,18 +32,54 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
   );
   let log: RunLog | null = null;
   try {
-    log = await openRun(deps, claim);
-    await steps(deps, log, stops);
+    await openAndWork(deps, claim, stops, (opened) => (log = opened));
   } catch (error) {
-    // Whoever took the lease, or cancelled the task, has written its end.
-    if (error instanceof LeaseLost || outer.cancel.aborted) return;
-    // Without a journal nothing can be said; and what a shutdown interrupts is resumed.
-    if (log === null || error instanceof StoreUnavailable || outer.shutdown.aborted) throw error;
-    await fail(deps, log, limit.signal.aborted ? tooLong(runMs) : broken(deps, log, error));
+    await brokenOff(deps, log, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
   } finally {
     done.abort();
     await timer;
   }
+}
+
+async function openAndWork(deps: AgentDeps, claim: Claim, stops: Stops, opened: (log: RunLog) => void): Promise<void> {
+  for (;;) {
+    const log = await openRun(deps, claim);
+    opened(log);
+    try {
+      return await steps(deps, log, stops);
+    } catch (error) {
+      if (!(error instanceof Overtaken)) throw error;
+    }
+  }
+}
+
+/** Settles what a thrown step leaves behind; rejects with what the worker has to deal with. */
+async function brokenOff(
+  deps: AgentDeps,
+  log: RunLog | null,
+  error: unknown,
+  { outer, limit }: { outer: Stops; limit: Failure | null },
+): Promise<void> {
+  // Whoever took the lease, or cancelled the task, has written its end.
+  if (error instanceof LeaseLost || outer.cancel.aborted) return letGo(deps, log);
+  // Without a journal nothing can be said.
+  if (log === null || error instanceof StoreUnavailable) throw error;
+  try {
+    if (!outer.shutdown.aborted) return await fail(deps, log, limit ?? broken(deps, log, error));
+    // What the shutdown interrupts is resumed; receipts that are not on disk yet must not be lost with it.
+    if (error === outer.shutdown.reason) await log.flush(true);
+  } catch (late) {
+    if (!(late instanceof LeaseLost)) throw late;
+    return letGo(deps, log);
+  }
+  throw error;
+}
+
+/** What tools keep for the case of a crash is given up if the task has ended. Another worker that goes on needs it. */
+async function letGo(deps: AgentDeps, log: RunLog | null): Promise<void> {
+  const task = log && (await deps.store.task(log.state.task));
+  if (!log || !task || !isEnded(task.status)) return;
+  for (const { tool, key } of log.state.calls) await deps.tools().get(tool)?.settled?.(key);
 }
 
 const tooLong = (ms: number): Failure => ({
@@ -65,17 +101,26 @@ function broken(deps: AgentDeps, log: RunLog, error: unknown): Failure {
 async function steps(deps: AgentDeps, log: RunLog, stops: Stops): Promise<void> {
   for (;;) {
     stops.shutdown.throwIfAborted();
+    // What is done is told, whatever has become of the agent, and of the time it was given.
+    const next = nextStep(log.state);
+    if (next === 'finish') return finish(deps, log);
     stops.cancel.throwIfAborted();
     const agent = deps.governance().agents.get(log.state.agent);
     if (!agent) return fail(deps, log, missingAgent(log.state.agent));
-    const outcome = await step(deps, log, agent, stops);
+    const outcome = await step(deps, log, agent, stops, next);
     if (outcome === 'end') return;
     if (outcome !== 'on') return fail(deps, log, outcome);
   }
 }
 
-async function step(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<'on' | 'end' | Failure> {
-  switch (nextStep(log.state)) {
+async function step(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  stops: Stops,
+  next: Exclude<Step, 'finish'>,
+): Promise<'on' | 'end' | Failure> {
+  switch (next) {
     case 'model': {
       const { steps: most } = deps.governance().settings.limits;
       if (log.state.step >= most)
@@ -90,10 +135,16 @@ async function step(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): P
       if (landed === 'park') return park(log);
       return landed === 'landed' || landed === 'think' ? 'on' : landed;
     }
-    case 'finish':
-      await succeed(deps, log);
-      return 'end';
   }
+}
+
+async function finish(deps: AgentDeps, log: RunLog): Promise<void> {
+  const { commit, landingApproval } = log.state;
+  if (commit !== null && landingApproval !== null) {
+    await log.flush(true);
+    await deps.governanceLanded(commit);
+  }
+  await succeed(deps, log);
 }
 
 const missingAgent = (name: string): Failure => ({
@@ -123,14 +174,21 @@ async function park(log: RunLog): Promise<'end'> {
 /** Messages that arrived in the lane while the run worked: the next model call sees them, and their tasks end with it. */
 async function takeMessages(deps: AgentDeps, log: RunLog): Promise<void> {
   const { lane, id } = log.claim.task;
-  const waiting = await deps.store.tasks({ lane, statuses: ['queued'], limit: MAX_TAKEN });
-  for (const task of waiting) {
-    const message = task.absorbedBy === null ? await messageOf(deps.store, task) : null;
+  const limit = MAX_TAKEN + log.state.absorbed.length;
+  const waiting = await deps.store.tasks({ lane, statuses: ['queued'], limit });
+  const arrived = waiting.filter((task) => task.absorbedBy === null);
+  if (arrived.length === 0) return;
+  // In a commit of their own: one that is cancelled in this moment takes no receipt with it.
+  await log.flush(false);
+  for (const task of arrived) {
+    const message = await messageOf(deps.store, task);
     if (message === null) continue;
     const { content } = message.data;
-    log.emit({ type: 'message.taken', data: { message: message.id, task: task.id, content } });
+    const labels = unionLabels(log.state.labels, message.labels, task.labels);
+    log.emit({ type: 'message.taken', data: { message: message.id, task: task.id, content } }, null, { labels });
     log.queue({ op: 'absorb', task: task.id, into: id });
   }
+  await log.flush(false);
 }
 
 async function openRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {

@@ -74,8 +74,8 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
     if (deps.pushes(message.data.channel))
       queue.push(sendingOp(each, message, { id: deps.ids.next('tsk'), causeOf, labels: [] }));
   }
-  if (messages.length > 0) {
-    // The conversation goes on knowing what was asked, and how that ended.
+  // The conversation goes on knowing what was asked, and how that ended. What was withdrawn unread leaves no trace in it.
+  if (messages.length > 0 && (run !== null || status === 'dead')) {
     messages.push(put({ role: 'assistant', parts: [{ type: 'text', text: end.remembered }] }));
     events.push({ ...common, type: 'turn.ended', stream, data: { run: run ?? '', task: task.id, status, messages } });
   }
