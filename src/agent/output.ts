@@ -15,8 +15,9 @@ const HEAD_SHARE = 0.7;
  */
 export function shorten(text: string, limit: number, call: string): { text: string; full: string | null } {
   if (text.length <= limit) return { text, full: null };
-  const head = text.slice(0, Math.floor(limit * HEAD_SHARE));
-  const tail = text.slice(text.length - (limit - head.length));
+  // Providers refuse half a character, which a cut can leave.
+  const head = text.slice(0, Math.floor(limit * HEAD_SHARE)).toWellFormed();
+  const tail = text.slice(text.length - (limit - head.length)).toWellFormed();
   const left = text.length - head.length - tail.length;
   const note = `\n[… ${left} characters left out; \`read\` with path "output:${call}" and an offset in lines shows them …]\n`;
   return { text: head + note + tail, full: text };

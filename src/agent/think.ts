@@ -40,7 +40,7 @@ export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: S
       compacted = true;
       ({ conversation, prepared } = await compact({ deps, log, agent, choice, conversation, prepared, signal }));
     }
-    const error = await callModel(deps, log, choice, prepared, signal);
+    const error = await callModel(deps, log, choice, prepared, { signal, shutdown: stops.shutdown });
     signal.throwIfAborted();
     if (error === null) return null;
     if (error.kind === 'context' && !compacted) {
@@ -66,7 +66,7 @@ async function callModel(
   log: RunLog,
   choice: ModelChoice,
   prepared: Prepared,
-  signal: AbortSignal,
+  { signal, shutdown }: { signal: AbortSignal; shutdown: AbortSignal },
 ): Promise<ModelError | null> {
   const { provider, model } = choice;
   const step = log.state.step + 1;
@@ -84,8 +84,8 @@ async function callModel(
     offset += text.length;
   });
   const outcome = withoutSecrets(answer, deps.redact);
-  // A process that goes down records nothing: the step is asked again after the start.
-  if (signal.aborted) return outcome.error;
+  // What a process that goes down has cut off is no failure: the step is asked again after the start.
+  if (outcome.error && shutdown.aborted) return outcome.error;
   return record(log, outcome, { step, provider, model, ms: deps.clock.now() - before }, choice, () => {
     if (offset > 0) deps.emit({ kind: 'discard', task, run });
   });

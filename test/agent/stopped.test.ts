@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { shorten } from '../../src/agent/output.ts';
+import { loadJson } from '../../src/agent/run-log.ts';
+import { says } from '../fakes/scripted-model.ts';
+import { withLoop } from './with-loop.ts';
+
+test('what a model had said when its run was ended is on record', () =>
+  withLoop(
+    [[{ type: 'text', delta: 'half a tho' }, new Promise(() => {}), ...says('never')]],
+    { limits: { runMs: 50 } },
+    async (loop) => {
+      const outcome = await loop.send('go');
+      assert.match(outcome.text, /took longer/);
+      const failed = (await loop.events()).find((event) => event.type === 'model.failed');
+      assert.ok(failed?.type === 'model.failed' && failed.data.partial);
+      assert.equal(failed.data.error, 'aborted');
+      assert.match(JSON.stringify(await loadJson(loop.store, failed.data.partial)), /half a tho/);
+    },
+  ));
+
+test('a cut leaves no half of a character', () => {
+  for (let limit = 20; limit < 24; limit++) {
+    const { text, full } = shorten('🐝'.repeat(100), limit, 's1c1');
+    assert.ok(text.isWellFormed() && full !== null);
+  }
+});
