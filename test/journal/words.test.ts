@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { BlobRef } from '../../src/core/blob.ts';
+import type { DataOf, Event, EventType } from '../../src/core/event.ts';
+import type { Task } from '../../src/core/task.ts';
+import { describe, isWeighty } from '../../src/journal/words.ts';
+import { newTask } from '../store/kit.ts';
+
+const ref = (hash: string): BlobRef => ({ hash, size: 1, subject: 's' });
+const blob = ref('said');
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+const said = new Map([['said', bytes('"words"')]]);
+const usage = { input: 10, output: 5, cacheRead: 0, cacheWrite: 0 };
+const step = { step: 1, purpose: 'turn' as const, provider: 'p', model: 'm' };
+const commit = '0123456789abcdef';
+const task: Task = newTask('tsk_1');
+
+type Rows = { [T in EventType]: { weighty: boolean; rows: [words: string, data: DataOf<T>][] } };
+
+const received = { agent: 'a', session: 's', channel: 'http', from: 'o', replyTo: '', content: blob, task: 'tsk_1' };
+const queued = { agent: 'a', session: 's', task: 'tsk_1', run: 'run_1', channel: 'http', to: 'o', content: blob };
+const answered = { ...step, answer: blob, finish: 'stop' as const, usage, costUsd: 0, ms: 999.6 };
+const failed = { ...step, error: 'rate' as const, detail: blob, partial: null, ms: 1_000 };
+const returned = { call: 'c', tool: 'list', ok: true, result: blob, labels: [], ms: 3.4, reconciled: false };
+const finished = { run: 'run_1', status: 'done' as const, error: null, detail: null, usage, costUsd: 0, steps: 1 };
+const started = { run: 'run_1', task: 'tsk_1', agent: 'a', session: 's', attempt: 1, config: 'c', base: commit };
+
+const TABLE: Rows = {
+  'message.received': { weighty: true, rows: [['wrote to a by http: "words"', received]] },
+  'history.given': {
+    weighty: true,
+    rows: [
+      ['brought 1 earlier message', { messages: [blob] }],
+      ['brought 0 earlier messages', { messages: [] }],
+    ],
+  },
+  'sender.denied': { weighty: true, rows: [['turned away x on http', { channel: 'http', sender: 'x' }]] },
+  'turn.ended': {
+    weighty: false,
+    rows: [['ended the turn: failed', { run: 'r', task: 't', status: 'failed', messages: [] }]],
+  },
+  'conversation.compacted': {
+    weighty: true,
+    rows: [
+      [
+        'summed up the conversation, 900 to 90 tokens',
+        { run: 'r', upTo: 1, summary: blob, tokensBefore: 900, tokensAfter: 90 },
+      ],
+    ],
+  },
+  'message.queued': { weighty: false, rows: [['answers: "words"', queued]] },
+  'message.sending': {
+    weighty: false,
+    rows: [['is sending the reply by http, attempt 2', { message: 'm', channel: 'http', attempt: 2 }]],
+  },
+  'message.sent': {
+    weighty: true,
+    rows: [
+      ['sent the reply by http', { message: 'm', channel: 'http', receipt: null, repeated: false }],
+      [
+        'sent the reply by http, marked as a possible repeat',
+        { message: 'm', channel: 'http', receipt: null, repeated: true },
+      ],
+    ],
+  },
+  'message.unsure': {
+    weighty: true,
+    rows: [['does not know whether the reply arrived by http: cut', { message: 'm', channel: 'http', error: 'cut' }]],
+  },
+  'message.failed': {
+    weighty: true,
+    rows: [
+      ['could not send the reply by http: full', { message: 'm', channel: 'http', error: 'full', final: false }],
+      [
+        'could not send the reply by http: full (given up)',
+        { message: 'm', channel: 'http', error: 'full', final: true },
+      ],
+    ],
+  },
+  'task.queued': { weighty: false, rows: [['queued tsk_1 for assistant', { task }]] },
+  'task.retried': {
+    weighty: true,
+    rows: [['tries t again, attempt 2: rate', { task: 't', run: 'r', attempt: 2, notBefore: 0, error: 'rate' }]],
+  },
+  'task.finished': {
+    weighty: true,
+    rows: [
+      ['finished t: done: "words"', { task: 't', run: null, status: 'done', result: blob }],
+      ['finished t: dead', { task: 't', run: null, status: 'dead', result: null }],
+    ],
+  },
+  'run.started': {
+    weighty: false,
+    rows: [['started run_1 for tsk_1 at 0123456789', started]],
+  },
+  'run.resumed': { weighty: true, rows: [['resumed at step 4', { worker: 'w', step: 4, config: 'c' }]] },
+  'base.moved': {
+    weighty: false,
+    rows: [['goes on from 0123456789, with what has changed since', { from: 'x', to: commit }]],
+  },
+  'message.taken': {
+    weighty: true,
+    rows: [['took in a further message: "words"', { message: 'm', task: 't', content: blob }]],
+  },
+  'model.called': {
+    weighty: false,
+    rows: [
+      ['asked p/m', { ...step, request: blob }],
+      ['asked p/m for a summary', { ...step, purpose: 'compact', request: blob }],
+    ],
+  },
+  'model.answered': {
+    weighty: false,
+    rows: [
+      ['p/m answered in 1000 ms (stop, 10 + 5 tokens): "words"', answered],
+      ['p/m answered in 1.0 s (stop, 10 + 5 tokens): "words"', { ...answered, ms: 1_000 }],
+      ['p/m answered in 12.3 s (stop, 10 + 5 tokens): "words"', { ...answered, ms: 12_345 }],
+    ],
+  },
+  'model.failed': { weighty: true, rows: [['p/m failed after 1.0 s: rate: "words"', failed]] },
+  'decision.made': {
+    weighty: false,
+    rows: [
+      ['read: deny by r1: Because.', { call: 'c', tool: 'read', verdict: 'deny', rule: 'r1', reason: 'Because.' }],
+    ],
+  },
+  'approval.asked': {
+    weighty: true,
+    rows: [['asks leave for shell (apr_1): "words"', { approval: 'apr_1', call: 'c', tool: 'shell', shown: blob }]],
+  },
+  'approval.answered': {
+    weighty: true,
+    rows: [
+      ['person:owner said deny to apr_1', { approval: 'apr_1', verdict: 'deny', by: 'person:owner', reason: null }],
+    ],
+  },
+  'question.asked': {
+    weighty: true,
+    rows: [
+      ['asks (q1): "words"', { question: 'q1', call: 'c', doubt: false, text: blob }],
+      ['cannot tell what happened and asks (q1): "words"', { question: 'q1', call: 'c', doubt: true, text: blob }],
+    ],
+  },
+  'question.answered': {
+    weighty: true,
+    rows: [['person:owner answered q1: "words"', { question: 'q1', by: 'person:owner', answer: blob }]],
+  },
+  'run.parked': {
+    weighty: false,
+    rows: [
+      [
+        'waits for apr_1, qst_1',
+        {
+          waits: [
+            { kind: 'approval', id: 'apr_1' },
+            { kind: 'question', id: 'qst_1' },
+          ],
+        },
+      ],
+    ],
+  },
+  'tool.started': {
+    weighty: false,
+    rows: [['starts shell', { call: 'c', tool: 'shell', key: 'k', effect: 'exec', idempotent: false }]],
+  },
+  'tool.returned': {
+    weighty: true,
+    rows: [
+      ['list did it in 3 ms: "words"', returned],
+      ['list failed in 3 ms: "words"', { ...returned, ok: false }],
+      ['list did it in 3 ms (found after a restart): "words"', { ...returned, reconciled: true }],
+    ],
+  },
+  'landing.started': {
+    weighty: false,
+    rows: [
+      ['is landing 1 path: "words"', { base: 'b', paths: 1, message: blob }],
+      ['is landing 2 paths: "words"', { base: 'b', paths: 2, message: blob }],
+    ],
+  },
+  'landing.finished': {
+    weighty: true,
+    rows: [
+      ['landed 2 paths as 0123456789', { commit, paths: 2 }],
+      ['had nothing to land', { commit: null, paths: 0 }],
+    ],
+  },
+  'landing.conflicted': {
+    weighty: true,
+    rows: [['could not land onto 0123456789 and goes on from there', { onto: commit, detail: blob }]],
+  },
+  'note.added': { weighty: false, rows: [['was told: "words"', { note: blob }]] },
+  'run.finished': {
+    weighty: false,
+    rows: [
+      ['ended run_1: done after 1 step', finished],
+      ['ended run_1: failed after 3 steps (no model)', { ...finished, status: 'failed', steps: 3, error: 'no model' }],
+    ],
+  },
+  'person.committed': {
+    weighty: true,
+    rows: [['committed 2 files of Ada as 0123456789', { commit, author: 'Ada', paths: 2 }]],
+  },
+  'config.applied': { weighty: true, rows: [['the settings at 0123456789 apply', { commit }]] },
+  'config.refused': {
+    weighty: true,
+    rows: [
+      ['refused new settings, 1 problem; the old ones stay: "words"', { commit: null, problems: 1, detail: blob }],
+    ],
+  },
+  'config.held': {
+    weighty: true,
+    rows: [['settings from outside at 0123456789 wait for approval apr_1', { commit, approval: 'apr_1', shown: blob }]],
+  },
+  'gateway.started': {
+    weighty: true,
+    rows: [
+      ['started, version 1.2.3', { version: '1.2.3', recovered: 0 }],
+      ['started, version 1.2.3, 1 task taken up again', { version: '1.2.3', recovered: 1 }],
+    ],
+  },
+  'gateway.stopped': { weighty: true, rows: [['stopped: asked', { reason: 'asked' }]] },
+};
+
+const event = (type: string, data: object): Event => ({ type, data }) as unknown as Event;
+
+test('every event has its words, and is worth a commit of its own or not', () => {
+  let rows = 0;
+  for (const [type, expected] of Object.entries(TABLE)) {
+    assert.equal(isWeighty(event(type, {})), expected.weighty, type);
+    for (const [words, data] of expected.rows) {
+      assert.equal(describe(event(type, data), said), words);
+      rows += 1;
+    }
+  }
+  assert.ok(rows >= 53, `${rows} rows`);
+  assert.equal(describe(event('comet.seen', {}), said), 'comet.seen', 'an event of a later Ruche');
+});
+
+test('content is shown as the words in it, or not at all', () => {
+  const shown = (content: string | Uint8Array | null | undefined): string => {
+    const contents = new Map<string, Uint8Array | null>();
+    if (content !== undefined) contents.set('said', typeof content === 'string' ? bytes(content) : content);
+    return describe(event('note.added', { note: blob }), contents);
+  };
+  const rows: [content: string | Uint8Array | null | undefined, words: string][] = [
+    [undefined, ''],
+    [null, ' (erased)'],
+    ['', ''],
+    ['""', ''],
+    ['7', ''],
+    ['null', ': "null"'],
+    ['{"a":"b"}', ''],
+    ['plain text', ': "plain text"'],
+    ['{"text":"one","message":"two"}', ': "one"'],
+    ['{"text":"","message":"two"}', ': "two"'],
+    ['{"message":{"parts":[{"text":"a"},{"text":""},{"x":1},{"text":"b"}]}}', ': "a b"'],
+    ['{"tool":"read","args":"{}"}', ': "read {}"'],
+    ['{"tool":"read","args":7,"text":"t"}', ': "t"'],
+    ['{"tool":7,"args":"x","text":"t"}', ': "t"'],
+    [`"${'x'.repeat(400)}"`, `: "${'x'.repeat(300)}"`],
+    // Cut before it is read: not JSON any more, shown as it is.
+    [`{"text":"${'y'.repeat(70_000)}"}`, `: "{"text":"${'y'.repeat(291)}"`],
+  ];
+  for (const [content, words] of rows) assert.equal(shown(content), `was told${words}`);
+});
