@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { StoreUnavailable } from '../core/ports.ts';
 import { answerApproval, answerQuestion, cancelTask, getTask, postMessage, streamTask, waitForTask } from './api.ts';
 import { chatCompletions } from './chat.ts';
 import { HttpError } from './errors.ts';
@@ -88,12 +89,15 @@ async function fail(face: Face, exchange: Exchange, error: unknown): Promise<voi
     exchange.outgoing.destroy();
     return;
   }
-  await sendError(
-    exchange,
-    error instanceof HttpError
-      ? error
-      : new HttpError(500, 'internal', 'Something went wrong here; the log of "ruche up" says what.'),
-  );
+  await sendError(exchange, told(error));
+}
+
+/** A disk that takes nothing is no bug: the owner must hear of it to mend it. */
+function told(error: unknown): HttpError {
+  if (error instanceof HttpError) return error;
+  if (error instanceof StoreUnavailable)
+    return new HttpError(503, 'store_unavailable', `Nothing was done: ${error.message}.`);
+  return new HttpError(500, 'internal', 'Something went wrong here; the log of "ruche up" says what.');
 }
 
 async function ready(face: Face, exchange: Exchange): Promise<void> {

@@ -103,8 +103,13 @@ export class Home {
   }
 
   #spawn(args: readonly string[], env = this.env): ChildProcess {
-    const command = [join(ROOT, 'bin', 'ruche.js'), ...args, '--home', this.home, '--workspace', this.workspace];
-    return spawn(process.execPath, command, { cwd: this.cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [name = '', ...rest] = args;
+    const command = [name, '--home', this.home, '--workspace', this.workspace, ...rest];
+    return spawn(process.execPath, [join(ROOT, 'bin', 'ruche.js'), ...command], {
+      cwd: this.cwd,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   }
 
   get pid(): number {
