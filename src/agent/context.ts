@@ -68,7 +68,7 @@ export async function prepare(
   agent: Agent,
   conversation: Conversation,
 ): Promise<Prepared> {
-  const system = systemPrompt(agent, log.state.startedAt);
+  const system = deps.redact(systemPrompt(agent, log.state.startedAt));
   const tools = toolSchemas(agent, deps.tools());
   const earlier = conversation.messages.map((message) => message.ref);
   const before = conversation.summary ? [conversation.summary, ...earlier] : earlier;

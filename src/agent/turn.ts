@@ -91,10 +91,8 @@ const tooLong = (ms: number): Failure => ({
 /** A bug of ours: the person hears of it, the log has the details. */
 function broken(deps: AgentDeps, log: RunLog, error: unknown): Failure {
   const text = deps.redact(error instanceof Error ? error.message : String(error));
-  deps.log.error(
-    { run: log.state.run, error: text, stack: error instanceof Error ? error.stack : null },
-    'a run broke',
-  );
+  const stack = deps.redact((error instanceof Error && error.stack) || '');
+  deps.log.error({ run: log.state.run, error: text, stack }, 'a run broke');
   return { code: 'internal', message: `Something in Ruche went wrong: ${text}`, retryable: true };
 }
 

@@ -42,7 +42,7 @@ export interface TaskOutcome {
   text: string;
   /** The run's commit on `main`, if it changed something. */
   commit: string | null;
-  /** Event id of the queued reply, for `delivered`. */
+  /** Event id of the queued reply, or of the question that is put, for `delivered`. */
   message: string | null;
   waits: Pending[];
   usage: Usage;
@@ -108,7 +108,7 @@ export interface Runtime {
   settled(id: string, signal: AbortSignal): Promise<TaskOutcome>;
   /** Calls `listener` with each delta of the task's run until the returned function is called. */
   listen(task: string, listener: (delta: Delta) => void): () => void;
-  /** Records that the reply reached the client. */
+  /** Records that the reply, or the question, reached the client. */
   delivered(message: string): Promise<void>;
   pending(): Promise<Pending[]>;
   approve(id: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;

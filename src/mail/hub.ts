@@ -56,9 +56,9 @@ export function observed(store: Store, hub: Hub): Store {
     const result = await store.commit(batch);
     if (result.ok) {
       hub.committed(result.events, (batch.queue?.length ?? 0) > 0);
-      // A parked or woken task has no event of its own that names it.
+      // A task that is parked, woken or taken in has no event of its own that names it.
       for (const op of batch.queue ?? [])
-        if (op.op === 'park' || op.op === 'wake') hub.emit({ kind: 'changed', task: op.task });
+        if (op.op === 'park' || op.op === 'wake' || op.op === 'absorb') hub.emit({ kind: 'changed', task: op.task });
     }
     return result;
   };

@@ -1,5 +1,5 @@
 import type { BlobRef } from '../core/blob.ts';
-import type { NewEvent } from '../core/event.ts';
+import type { EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { ModelMessage } from '../core/model.ts';
@@ -58,12 +58,12 @@ async function tryDeliver(
   options: DeliverOptions,
 ): Promise<DeliverResult | 'again'> {
   const { store } = deps;
-  const key = `message:${message.channel}:${message.externalId}`;
-  const known = await store.byKey(key);
-  if (known?.type === 'message.received') return { ok: true, delivered: { task: known.data.task, joined: true } };
   const stream = conversationId(message.agent, message.session);
-  const version = await store.version(stream);
   const content = putMessage(deps, 'user', message.text, stream);
+  const key = `message:${message.channel}:${stream}:${message.externalId}`;
+  const known = await store.byKey(key);
+  if (known?.type === 'message.received') return redelivered(known, content);
+  const version = await store.version(stream);
   if (options.join) {
     const task = await undelivered(deps, stream, content);
     if (task !== null) return { ok: true, delivered: { task, joined: true } };
@@ -81,17 +81,36 @@ async function tryDeliver(
   throw new Error(`a message was refused: ${JSON.stringify(result)}`);
 }
 
+/** Taken for the same message although it says something else, it would be lost without a word. */
+function redelivered({ data }: EventOf<'message.received'>, content: BlobRef): DeliverResult {
+  if (data.content.hash === content.hash) return { ok: true, delivered: { task: data.task, joined: true } };
+  const message = 'Another message of this conversation had this id already: send it with an id of its own.';
+  return { ok: false, why: 'conflict', message };
+}
+
 const putMessage = (deps: MailDeps, role: 'user' | 'assistant', text: string, subject: string): BlobRef => {
-  const message: ModelMessage = { role, parts: [{ type: 'text', text: deps.redact(text) }] };
+  const message: ModelMessage = { role, parts: [{ type: 'text', text: deps.redact(text.toWellFormed()) }] };
   return deps.store.putBlob(Buffer.from(canonicalJson(message)), subject);
 };
+
+interface OpenQuestion {
+  id: string;
+  run: string;
+  task: string;
+  /** The event that asked. */
+  event: string;
+  /** True if the run waits for nothing else. */
+  last: boolean;
+  /** Of the run's stream when it was looked at. */
+  version: number;
+}
 
 interface Parts {
   stream: string;
   version: number;
   content: BlobRef;
   key: string;
-  question: { id: string; run: string; task: string } | null;
+  question: OpenQuestion | null;
   task: Task | null;
 }
 
@@ -123,11 +142,12 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
     });
   return {
     events,
-    expect: { [stream]: version },
+    // An approval that is given in the same moment must see this answer, or the run would be woken by neither.
+    expect: { [stream]: version, ...(question ? { [runStream(question.run)]: question.version } : {}) },
     sync: true,
     queue: (first) => {
       if (task) return [{ op: 'enqueue', task, causeOf: first }];
-      return question ? [{ op: 'wake', task: question.task }] : [];
+      return question?.last ? [{ op: 'wake', task: question.task }] : [];
     },
   };
 }
@@ -170,16 +190,17 @@ async function backlog(deps: MailDeps, lane: string): Promise<DeliverResult | nu
   return null;
 }
 
-/** The question the conversation's run waits for, if it waits for one and for nothing else. */
-async function openQuestion(deps: MailDeps, lane: string): Promise<Parts['question']> {
+/** The oldest question the conversation's run waits for. */
+async function openQuestion(deps: MailDeps, lane: string): Promise<OpenQuestion | null> {
   const [waiting] = await deps.store.tasks({ lane, statuses: ['waiting'], limit: 1 });
   if (!waiting) return null;
   const run = await runOf(deps.store, waiting);
   if (run === null) return null;
+  const version = await deps.store.version(runStream(run));
   const open = await openWaits(deps.store, run);
-  const question = open.find((wait) => wait.type === 'question.asked');
-  if (question?.type !== 'question.asked') return null;
-  return { id: question.data.question, run, task: waiting.id };
+  const asked = open.find((wait) => wait.type === 'question.asked');
+  if (asked?.type !== 'question.asked') return null;
+  return { id: asked.data.question, run, task: waiting.id, event: asked.id, last: open.length === 1, version };
 }
 
 /** The task of the last message of the conversation, if that message is equal and its answer has not reached anybody. */
@@ -191,9 +212,12 @@ async function undelivered(deps: MailDeps, stream: string, content: BlobRef): Pr
     if (event.type === 'message.sent') sent.add(event.data.message);
     if (event.type === 'message.queued') answered.set(event.data.task, event.id);
     if (event.type !== 'message.received') continue;
+    const { task } = event.data;
     if (event.data.content.hash !== content.hash) return null;
-    const reply = answered.get(event.data.task);
-    return reply !== undefined && sent.has(reply) ? null : event.data.task;
+    const question = await openQuestion(deps, stream);
+    // The same words may answer the next question, once that has been put.
+    const reply = answered.get(task) ?? (question?.task === task ? question.event : undefined);
+    return reply !== undefined && sent.has(reply) ? null : task;
   }
   return null;
 }

@@ -15,6 +15,7 @@ export interface OutboxDeps {
   clock: Clock;
   log: Log;
   boundary: Boundary;
+  redact(text: string): string;
   random(): number;
 }
 
@@ -52,9 +53,23 @@ export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
   if (!(await commit({ ...common, type: 'message.sending', data: { message, channel: name, attempt } }, []))) return;
   const { text } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { text: string };
   deps.boundary('channel.send.before');
-  const receipt = await channel.send(to, { text }, message, again);
+  const receipt = await sendOver(deps, channel, to, { text }, message, again);
   deps.boundary('channel.send.after');
   await record(deps, claim, receipt, { common, message, name, again }, commit);
+}
+
+/** What the platform says, without secrets. An adapter that breaks in the middle leaves the send in doubt. */
+async function sendOver(
+  { redact }: OutboxDeps,
+  channel: Channel,
+  ...args: Parameters<Channel['send']>
+): Promise<Receipt> {
+  try {
+    const receipt = await channel.send(...args);
+    return receipt.state === 'sent' ? receipt : { ...receipt, error: redact(receipt.error) };
+  } catch (error) {
+    return { state: 'unsure', error: redact(error instanceof Error ? error.message : String(error)) };
+  }
 }
 
 async function record(

@@ -5,7 +5,7 @@ import { replyKey } from '../core/reply.ts';
 import type { Pending, TaskOutcome } from '../core/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { Hub } from './hub.ts';
-import { pendingOf, runOf } from './waits.ts';
+import { askedQuestion, pendingOf, runOf } from './waits.ts';
 
 /** How a task stands, from the journal. A task that another run has taken in stands as that one does. */
 export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome | null> {
@@ -31,6 +31,7 @@ export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome |
   const holder = await laneHolder(store, working);
   if (holder.status === 'waiting') {
     outcome.waits = await pendingOf(store, holder);
+    if (holder.id === working.id) outcome.message = await askedQuestion(store, holder);
     outcome.text = describeWaits(outcome.waits);
   }
   return outcome;

@@ -1,5 +1,6 @@
 import type { NewEvent } from '../core/event.ts';
 import { conversationId } from '../core/ids.ts';
+import type { Store } from '../core/ports.ts';
 import type { AgentState, Runtime, RuntimeStatus } from '../core/runtime.ts';
 import type { MailDeps } from './deps.ts';
 import { cancelTask } from './end.ts';
@@ -7,7 +8,7 @@ import type { Hub } from './hub.ts';
 import { deliver } from './inbox.ts';
 import { metricsText } from './metrics.ts';
 import { outcomeOf, settledOutcome } from './outcome.ts';
-import { allPending, answer, approve } from './waits.ts';
+import { allPending, answer, approve, countPending, startOf } from './waits.ts';
 
 export interface RuntimeDeps extends MailDeps {
   hub: Hub;
@@ -49,14 +50,15 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
 }
 
 async function status(deps: RuntimeDeps): Promise<RuntimeStatus> {
-  const [tasks, waiting, situation] = [await deps.store.counts(), await allPending(deps.store), await deps.situation()];
+  const [tasks, pending] = [await deps.store.counts(), await countPending(deps.store)];
+  const situation = await deps.situation();
   const problems = situation.problems.map((problem) => ({
     ...problem,
     // Someone may have written the key itself where its name belongs.
     key: deps.redact(problem.key),
     message: deps.redact(problem.message),
   }));
-  return { ...situation, problems, ready: situation.notReady === null, tasks, pending: waiting.length };
+  return { ...situation, problems, ready: situation.notReady === null, tasks, pending };
 }
 
 async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
@@ -69,13 +71,14 @@ async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
   return states;
 }
 
-/** The reply has reached whoever fetched it. Said twice, it is recorded once. */
-async function recordDelivery(deps: RuntimeDeps, message: string): Promise<void> {
-  const queued = await deps.store.event(message);
-  if (queued?.type !== 'message.queued') return;
-  const { agent, session, channel } = queued.data;
+/** The reply, or the question, has reached whoever fetched it. Said twice, it is recorded once. */
+async function recordDelivery({ store, pushes }: RuntimeDeps, message: string): Promise<void> {
+  const told = await store.event(message);
+  if (told?.type !== 'message.queued' && told?.type !== 'question.asked') return;
+  const about = told.type === 'message.queued' ? told.data : await askerOf(store, told.stream);
   // What the outbox sends it tells of itself: somebody who watched has not received it there.
-  if (deps.pushes(channel)) return;
+  if (about === null || pushes(about.channel)) return;
+  const { agent, session, channel } = about;
   const event: NewEvent = {
     type: 'message.sent',
     stream: conversationId(agent, session),
@@ -85,5 +88,16 @@ async function recordDelivery(deps: RuntimeDeps, message: string): Promise<void>
     key: `sent:${message}`,
     data: { message, channel, receipt: null, repeated: false },
   };
-  await deps.store.commit({ events: [event], sync: false });
+  await store.commit({ events: [event], sync: false });
+}
+
+/** Whose message led to the run's question; null for a run that no message began. */
+async function askerOf(
+  store: Store,
+  stream: string,
+): Promise<{ agent: string; session: string; channel: string } | null> {
+  const started = await startOf(store, stream);
+  const task = started && (await store.task(started.data.task));
+  const message = task?.cause ? await store.event(task.cause) : null;
+  return message?.type === 'message.received' ? message.data : null;
 }

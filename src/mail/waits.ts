@@ -28,6 +28,13 @@ export async function openWaits(store: Store, run: string): Promise<Asked[]> {
   return [...open.values()];
 }
 
+/** The question the run waits for, if it does: what has to reach the person before an answer to it can be one. */
+export async function askedQuestion(store: Store, task: Task): Promise<string | null> {
+  const run = await runOf(store, task);
+  const open = run === null ? [] : await openWaits(store, run);
+  return open.find((wait) => wait.type === 'question.asked')?.id ?? null;
+}
+
 /** What waits for a person in one task. */
 export async function pendingOf(store: Store, task: Task): Promise<Pending[]> {
   const run = await runOf(store, task);
@@ -73,19 +80,33 @@ async function reasonOf(store: Store, run: string, call: string): Promise<string
 export async function allPending(store: Store): Promise<Pending[]> {
   const pending: Pending[] = [];
   for (const task of await store.tasks({ statuses: ['waiting'] })) pending.push(...(await pendingOf(store, task)));
-  const held = new Map<string, EventOf<'config.held'>>();
-  const types = ['config.held', 'approval.answered', 'config.applied'] as const;
-  for await (const event of store.read({ stream: 'workspace', types })) {
-    if (event.type === 'config.held') held.set(event.data.approval, event);
-    if (event.type === 'approval.answered') held.delete(event.data.approval);
-  }
-  for (const [id, event] of held) {
-    const { text } = await readShown(store, event.data.shown.hash);
+  for (const event of await openHeld(store)) {
+    const { approval: id, shown } = event.data;
+    const { text } = await readShown(store, shown.hash);
     const reason = 'It came from outside and changes what governs the network.';
     const none = { run: null, task: null, agent: null, session: null, tool: null };
     pending.push({ id, kind: 'approval', ...none, text, reason, at: event.at });
   }
   return pending.sort((a, b) => a.at - b.at);
+}
+
+/** How many those are: for those who look often, such as supervisors. */
+export async function countPending(store: Store): Promise<number> {
+  let count = (await openHeld(store)).length;
+  for (const task of await store.tasks({ statuses: ['waiting'] })) {
+    const run = await runOf(store, task);
+    if (run !== null) count += (await openWaits(store, run)).length;
+  }
+  return count;
+}
+
+/** Changes of what governs the network that nobody has answered. Few are ever held, of many approvals. */
+async function openHeld(store: Store): Promise<EventOf<'config.held'>[]> {
+  const held: EventOf<'config.held'>[] = [];
+  for await (const event of store.read({ types: ['config.held'] }))
+    if (event.type === 'config.held' && (await store.byKey(`answered:${event.data.approval}`)) === null)
+      held.push(event);
+  return held;
 }
 
 const wrongKind = (message: string): AnswerResult => ({ ok: false, why: 'wrong-kind', message });
@@ -136,10 +157,11 @@ async function settleWait(
     if (before) return answered(before, task, id);
     return { ok: false, why: 'unknown', message: `The run that asked ${id} has ended; nothing waits for the answer.` };
   }
+  // Read before what is open: an answer that comes in between makes the commit fail, and is seen on the next look.
+  const expect = { [asked.stream]: await store.version(asked.stream) };
   // The run goes on once all that it asked is answered, so that it parks once and not after each answer.
   const others = (await openWaits(store, asked.stream.slice('run:'.length))).filter((open) => open.id !== asked.id);
   const wake = others.length === 0 ? [{ op: 'wake' as const, task }] : [];
-  const expect = { [asked.stream]: await store.version(asked.stream) };
   const result = await store.commit({ events: [event], queue: wake, expect, sync: true });
   if (result.ok) return { ok: true, task };
   if (result.why === 'duplicate' && result.existing) return answered(result.existing, task, id);
@@ -152,8 +174,11 @@ function answered(event: { type: string; data: object }, task: string | null, id
   return { ok: false, why: 'answered', message: `${id} has been answered already.`, task, verdict };
 }
 
-async function taskOf(store: Store, stream: string): Promise<string | null> {
-  for await (const event of store.read({ stream, limit: 1 }))
-    return event.type === 'run.started' ? event.data.task : null;
+const taskOf = async (store: Store, stream: string): Promise<string | null> =>
+  (await startOf(store, stream))?.data.task ?? null;
+
+/** How the run began. */
+export async function startOf(store: Store, stream: string): Promise<EventOf<'run.started'> | null> {
+  for await (const event of store.read({ stream, limit: 1 })) return event.type === 'run.started' ? event : null;
   return null;
 }

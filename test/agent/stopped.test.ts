@@ -25,3 +25,16 @@ test('a cut leaves no half of a character', () => {
     assert.ok(text.isWellFormed() && full !== null);
   }
 });
+
+test('a secret in the instructions of an agent does not reach the model', () =>
+  withLoop(
+    [says('ok')],
+    {
+      agent: { instructions: 'The key is CANARY-123.' },
+      redact: (text) => text.replaceAll('CANARY-123', '[redacted]'),
+    },
+    async (loop, _log, model) => {
+      await loop.send('go');
+      assert.match(model.requests[0]?.system ?? '', /The key is \[redacted\]\./);
+    },
+  ));

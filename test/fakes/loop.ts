@@ -143,7 +143,8 @@ export async function openLoop(options: LoopOptions) {
     ...common,
     concurrency: () => 10,
     only: [OUTBOX],
-    handle: (claim) => sendReply({ store, channels, clock, log: quiet, boundary, random: () => 0 }, claim),
+    handle: (claim) =>
+      sendReply({ store, channels, clock, log: quiet, boundary, redact: deps.redact, random: () => 0 }, claim),
   });
   worker.start();
   outbox.start();
