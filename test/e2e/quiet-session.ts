@@ -1,5 +1,5 @@
 // A whole session, to be run in a network where every packet that leaves is counted; tells the counts on stdout.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import OpenAI from 'openai';
 import { AGENT, Home } from '../fakes/home.ts';
@@ -11,7 +11,7 @@ const OUT = 'out0';
 export interface Quiet {
   /** Packets that left the machine during the session, and during an attempt made on purpose. */
   packets: { session: number; control: number };
-  /** Where the process listened, as `ss` tells it. */
+  /** Who takes connections in this network: the model's server, which is the test's own, and Ruche. */
   listening: string[];
   events: number;
 }
@@ -22,6 +22,32 @@ function packetsOut(): number {
     .split('\n')
     .find((each) => each.trim().startsWith(`${OUT}:`));
   return Number(line?.split(':')[1]?.trim().split(/\s+/)[9] ?? Number.NaN);
+}
+
+/** `address:port` of everything that listens, as /proc has it. */
+function listeners(): string[] {
+  const rows = ['tcp', 'tcp6', 'udp', 'udp6'].flatMap((kind) =>
+    readFileSync(`/proc/self/net/${kind}`, 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((row) => row.trim().split(/\s+/)),
+  );
+  // 0A: listening; 07: a UDP socket that is bound.
+  return rows
+    .filter(([, , , state]) => state === '0A' || state === '07')
+    .map(([, local = '']) => {
+      const [address = '', port = ''] = local.split(':');
+      const parts =
+        address.length === 8
+          ? address
+              .match(/../g)
+              ?.reverse()
+              .map((byte) => parseInt(byte, 16))
+              .join('.')
+          : address;
+      return `${parts}:${parseInt(port, 16)}`;
+    });
 }
 
 async function session(home: Home): Promise<Pick<Quiet, 'listening' | 'events'>> {
@@ -49,10 +75,7 @@ async function session(home: Home): Promise<Pick<Quiet, 'listening' | 'events'>>
   const client = new OpenAI({ baseURL: `${home.url}/v1`, apiKey: home.token });
   await client.models.list();
   await client.chat.completions.create({ model: 'assistant', messages: [{ role: 'user', content: 'hello' }] });
-  const listening = execFileSync('ss', ['-Hltnup'], { encoding: 'utf8' })
-    .split('\n')
-    .filter((line) => line.includes(`pid=${home.pid},`))
-    .map((line) => line.split(/\s+/)[4] ?? '');
+  const listening = listeners();
   home.write('ruche.yaml', `${home.read('ruche.yaml')}concurrency: 7\n`);
   await home.end('SIGKILL');
   await home.start();
