@@ -48,6 +48,12 @@ test('and one through the public door of the running process', () => {
 
 test('what is skipped, commented or only spoken of is not taken for a test', () => {
   assert.deepEqual(idsIn("test('A19 A20 x', () => {});\n  test(`A21 ${name}`, f);"), ['A19', 'A20', 'A21']);
-  for (const none of ["// test('A19 x', f)", " * test('A19 x', f)", "test('like A19', f)", "test.skip('A19 x', f)", "describe('A19 x', f)"])
+  for (const none of [
+    "// test('A19 x', f)",
+    " * test('A19 x', f)",
+    "test('like A19', f)",
+    "test.skip('A19 x', f)",
+    "describe('A19 x', f)",
+  ])
     assert.deepEqual(idsIn(none), [], none);
 });
