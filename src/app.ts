@@ -95,7 +95,10 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
       state = 'stopping';
       listening.stop();
       await Promise.all([runs.stop(GRACE_MS), sends.stop(GRACE_MS)]);
-      await record(store, { type: 'gateway.stopped', data: { reason } });
+      // A disk that takes nothing more keeps nobody from stopping.
+      await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>
+        log.error({ error: String(error) }, 'the end could not be recorded'),
+      );
       await parts.disposeAsync();
     },
   };

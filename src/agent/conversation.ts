@@ -57,8 +57,9 @@ export class ConversationCache {
       return known.message;
     }
     const message = (await loadJson(store, ref)) as ModelMessage;
+    // Two runs may have looked for it at once: it counts once.
+    if (!this.#messages.has(ref.hash)) this.#bytes += ref.size;
     this.#messages.set(ref.hash, { message, size: ref.size });
-    this.#bytes += ref.size;
     for (const [hash, entry] of this.#messages) {
       if (this.#bytes <= this.#maxBytes) break;
       this.#messages.delete(hash);

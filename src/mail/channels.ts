@@ -12,9 +12,13 @@ export function startChannels(
     const result = await runtime.deliver(message);
     if (!result.ok) throw new Error(result.message);
   };
-  for (const channel of channels.values())
-    channel.start(deliver, stopping.signal).catch((error: unknown) => {
+  const open = async (channel: Channel): Promise<void> => {
+    try {
+      await channel.start(deliver, stopping.signal);
+    } catch (error) {
       if (!stopping.signal.aborted) log.error({ channel: channel.name, error: String(error) }, 'a channel has stopped');
-    });
+    }
+  };
+  for (const channel of channels.values()) void open(channel);
   return { stop: () => stopping.abort() };
 }
