@@ -91,7 +91,8 @@ export class Home {
     const heard = Promise.withResolvers<void>();
     child.stdout?.on('data', (chunk: Buffer) => {
       this.out += chunk.toString();
-      if (this.out.includes('Ctrl-C stops it')) heard.resolve();
+      // It is said in one piece.
+      if (/listens at \S+\n/.test(this.out)) heard.resolve();
     });
     child.stderr?.on('data', (chunk: Buffer) => (this.err += chunk.toString()));
     child.once('close', () => heard.resolve());
