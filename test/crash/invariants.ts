@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRecord } from '../../src/record.ts';
 import { isEnded } from '../../src/core/task.ts';
@@ -46,6 +46,12 @@ export async function checkAll(crashes: Crashes): Promise<{ messages: number; re
   return { messages: crashes.said.length, repeated, events };
 }
 
+/** A checkout that is just being made has none. */
+function stateOf(checkout: string): { key: string | null } | null {
+  const file = join(checkout, 'state.json');
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { key: string | null }) : null;
+}
+
 function checkWorkspace(crashes: Crashes): void {
   assert.equal(crashes.git('status', '--porcelain').trim(), '', 'the work tree is main');
   crashes.git('fsck', '--strict', '--no-dangling');
@@ -54,6 +60,10 @@ function checkWorkspace(crashes: Crashes): void {
   assert.equal(new Set(runs).size, runs.length, 'each run landed at most once');
   const shells = readdirSync(join(crashes.home, 'shells')).filter((name) => name.startsWith('run_'));
   assert.deepEqual(shells, [], 'no command is left');
+  const checkouts = readdirSync(join(crashes.home, 'checkouts')).filter((name) => /^c\d+$/.test(name));
+  assert.ok(checkouts.length > 0);
+  const held = checkouts.filter((name) => stateOf(join(crashes.home, 'checkouts', name))?.key);
+  assert.deepEqual(held, [], 'no checkout is held');
   assert.deepEqual(leftoverProcesses(crashes), [], 'no process is left');
 }
 
