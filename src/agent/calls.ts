@@ -23,7 +23,7 @@ export async function doCalls(deps: AgentDeps, log: RunLog, agent: Agent, stops:
     if (first.phase === 'waiting') return true;
     if (first.phase === 'asking') await askApproval(deps, log, open);
     else if (first.phase === 'refused') refuse(log, first, refusalOf(deps, first));
-    else if (first.answer !== null) takeAnswer(log, first);
+    else if (first.answer !== null) await takeAnswer(deps, log, first);
     else await runNext(deps, log, agent, open, stops);
   }
 }
@@ -95,9 +95,11 @@ async function askApproval(deps: AgentDeps, log: RunLog, open: readonly CallStat
 }
 
 /** A person has answered: the agent's question, or the runtime's about a call whose fate is unknown. */
-function takeAnswer(log: RunLog, call: CallState): void {
+async function takeAnswer(deps: AgentDeps, log: RunLog, call: CallState): Promise<void> {
   const answer = call.answer ?? '';
   if (!call.doubt) return giveResult(log, call, true, answer);
+  // Nobody will ask any more how it ended, and nothing of it may go on while the person decides otherwise.
+  await deps.tools().get(call.tool)?.settled?.(call.key);
   // Nothing but the word itself: "yes, it arrived" must not make it happen once more.
   if (!/^\W*(retry|again|(run|do|try) it again)\W*$/i.test(answer))
     return giveResult(log, call, false, `It is unknown whether this call took effect. The owner says: ${answer}`);

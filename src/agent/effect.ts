@@ -152,9 +152,8 @@ async function stillApproved(deps: AgentDeps, log: RunLog, ready: ReadyCall): Pr
   const { approval } = ready.call;
   if (approval === null) return true;
   const asked = await deps.store.byKey(`asked:${approval}`);
-  if (asked?.type !== 'approval.asked') return true;
-  const shown = (await loadJson(deps.store, asked.data.shown)) as ShownCall;
-  if (shown.bound === deps.redact(boundCall(log, ready))) return true;
+  const shown = asked?.type === 'approval.asked' ? ((await loadJson(deps.store, asked.data.shown)) as ShownCall) : null;
+  if (shown?.bound === deps.redact(boundCall(log, ready))) return true;
   refuse(log, ready.call, 'The call is not the one that was approved: nothing was run.');
   return false;
 }

@@ -1,16 +1,14 @@
 import type { Agent } from '../core/agent.ts';
-import type { BlobRef } from '../core/blob.ts';
-import { conversationId, runKey, runStream } from '../core/ids.ts';
 import { unionLabels } from '../core/labels.ts';
-import type { ModelMessage } from '../core/model.ts';
 import { StoreUnavailable } from '../core/ports.ts';
-import { type Claim, isEnded, type Stops, type Task } from '../core/task.ts';
+import { type Claim, isEnded, type Stops } from '../core/task.ts';
 import { doCalls } from './calls.ts';
 import type { AgentDeps } from './deps.ts';
 import { fail, succeed } from './finish.ts';
 import { land } from './land.ts';
-import { LeaseLost, loadContent, loadJson, messageOf, Overtaken, RunLog } from './run-log.ts';
-import { evolve, nextStep, type RunState, startState, type Step } from './state.ts';
+import { openRun } from './open.ts';
+import { LeaseLost, messageOf, Overtaken, type RunLog } from './run-log.ts';
+import { nextStep, type Step } from './state.ts';
 import { think, type Failure } from './think.ts';
 
 /** Messages of the lane taken in at one step. */
@@ -26,13 +24,17 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
   const done = new AbortController();
   const stops: Stops = { cancel: AbortSignal.any([outer.cancel, limit.signal]), shutdown: outer.shutdown };
   const { runMs } = deps.governance().settings.limits;
-  const timer = deps.clock.sleep(runMs, AbortSignal.any([done.signal, outer.shutdown])).then(
-    () => limit.abort(new Error('the run took too long')),
-    () => undefined,
-  );
+  const end = AbortSignal.any([done.signal, outer.shutdown]);
+  let timer: Promise<void> | null = null;
   let log: RunLog | null = null;
   try {
-    await openAndWork(deps, claim, stops, (opened) => (log = opened));
+    await openAndWork(deps, claim, stops, (opened, spentMs) => {
+      log = opened;
+      timer ??= deps.clock.sleep(Math.max(0, runMs - spentMs), end).then(
+        () => limit.abort(new Error('the run took too long')),
+        () => undefined,
+      );
+    });
   } catch (error) {
     await brokenOff(deps, log, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
   } finally {
@@ -41,10 +43,15 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
   }
 }
 
-async function openAndWork(deps: AgentDeps, claim: Claim, stops: Stops, opened: (log: RunLog) => void): Promise<void> {
+async function openAndWork(
+  deps: AgentDeps,
+  claim: Claim,
+  stops: Stops,
+  opened: (log: RunLog, spentMs: number) => void,
+): Promise<void> {
   for (;;) {
-    const log = await openRun(deps, claim);
-    opened(log);
+    const { log, spentMs } = await openRun(deps, claim);
+    opened(log, spentMs);
     try {
       return await steps(deps, log, stops);
     } catch (error) {
@@ -187,52 +194,4 @@ async function takeMessages(deps: AgentDeps, log: RunLog): Promise<void> {
     log.queue({ op: 'absorb', task: task.id, into: id });
   }
   await log.flush(false);
-}
-
-async function openRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
-  const { task } = claim;
-  const started = await deps.store.byKey(runKey(task.id));
-  const { store, redact } = deps;
-  if (started?.type !== 'run.started') return startRun(deps, claim);
-  let state: RunState | null = null;
-  let last = started.id;
-  for await (const event of store.read({ stream: started.stream })) {
-    if (state === null) state = startState(started, await firstMessage(deps, task));
-    evolve(state, event, await loadContent(store, event));
-    last = event.id;
-  }
-  if (state === null) throw new Error(`run ${started.stream} has no events`);
-  const log = new RunLog({ store, redact, claim, state, last });
-  const data = { worker: deps.worker, step: state.step, config: deps.governance().commit };
-  log.emit({ type: 'run.resumed', data });
-  return log;
-}
-
-async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
-  const { task } = claim;
-  const { agent, session, attempt, cause } = task;
-  const { commit: config } = deps.governance();
-  const conversation = await deps.conversations.load(deps.store, conversationId(agent, session));
-  const base = await deps.workspace.head();
-  const data = { run: deps.ids.next('run'), task: task.id, agent, session, attempt, config, base };
-  const labels = unionLabels(task.labels, conversation.labels);
-  const stream = runStream(data.run);
-  const event = { type: 'run.started' as const, data, stream, labels };
-  const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));
-  const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: cause });
-  log.emit({ type: 'run.started', data }, null, { key: runKey(task.id) });
-  return log;
-}
-
-/** What only the store knows of an event. */
-const NOT_YET = { seq: 0, id: '', version: 0, actor: '', cause: null, key: null, schema: 1, hash: '' };
-
-/** The message the run answers; a task that came otherwise is put in words. */
-async function firstMessage(deps: AgentDeps, task: Task): Promise<BlobRef> {
-  const received = await messageOf(deps.store, task);
-  if (received !== null) return received.data.content;
-  const content = task.content === null ? {} : ((await loadJson(deps.store, task.content)) as Record<string, unknown>);
-  const text = [content['title'], content['input'] === undefined ? '' : JSON.stringify(content['input'])];
-  const message: ModelMessage = { role: 'user', parts: [{ type: 'text', text: text.filter(Boolean).join('\n') }] };
-  return deps.store.putBlob(Buffer.from(JSON.stringify(message)), conversationId(task.agent, task.session));
 }

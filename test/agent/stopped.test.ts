@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { shorten } from '../../src/agent/output.ts';
 import { loadJson } from '../../src/agent/run-log.ts';
-import { says } from '../fakes/scripted-model.ts';
+import type { Clock } from '../../src/core/clock.ts';
+import { systemClock } from '../../src/system.ts';
+import { calls, says } from '../fakes/scripted-model.ts';
 import { withLoop } from './with-loop.ts';
 
 test('what a model had said when its run was ended is on record', () =>
@@ -38,3 +40,30 @@ test('a secret in the instructions of an agent does not reach the model', () =>
       assert.match(model.requests[0]?.system ?? '', /The key is \[redacted\]\./);
     },
   ));
+
+test('the time of a run goes on where it was; what it waits for a person does not count', async () => {
+  let ahead = 0;
+  const given: number[] = [];
+  const clock: Clock = {
+    now: () => Date.now() + ahead,
+    sleep: (ms, signal) => {
+      if (ms > 100_000) given.push(ms);
+      return systemClock.sleep(ms, signal);
+    },
+  };
+  const script = [
+    () => {
+      ahead += 50_000;
+      return calls(['ask', { question: 'go on?' }]);
+    },
+    says('done'),
+  ];
+  await withLoop(script, { clock, limits: { runMs: 600_000 } }, async (loop) => {
+    await loop.send('go');
+    ahead += 3_600_000;
+    assert.equal((await loop.send('yes')).text, 'done');
+    const [first, second = 0] = given;
+    assert.deepEqual([given.length, first], [2, 600_000]);
+    assert.ok(second <= 550_000 && second > 500_000, `${second}`);
+  });
+});

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ConversationCache } from '../../src/agent/conversation.ts';
 import type { AgentDeps } from '../../src/agent/deps.ts';
 import { runTask } from '../../src/agent/turn.ts';
+import type { Clock } from '../../src/core/clock.ts';
 import type { Agent, Governance, Settings } from '../../src/core/agent.ts';
 import type { Event } from '../../src/core/event.ts';
 import type { ModelChoice } from '../../src/core/model.ts';
@@ -53,6 +54,7 @@ export interface LoopOptions {
   redact?: (text: string) => string;
   maxAttempts?: number;
   nextTry?: AgentDeps['nextTry'];
+  clock?: Clock;
 }
 
 const NO_NET: Net = { request: () => Promise.reject(new Error('no network in this test')) };
@@ -61,7 +63,7 @@ const NO_NET: Net = { request: () => Promise.reject(new Error('no network in thi
 export async function openLoop(options: LoopOptions) {
   const dir = await mkdtemp(join(tmpdir(), 'ruche-loop-'));
   const env = { PATH: process.env.PATH, HOME: dir };
-  const clock = systemClock;
+  const clock = options.clock ?? systemClock;
   const boundary = (): void => undefined;
   const base = { 'README.md': 'hello\n', ...options.files };
   const files = new Map(Object.entries(base).map(([path, text]) => [path, Buffer.from(text)]));

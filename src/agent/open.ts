@@ -1,0 +1,67 @@
+import type { BlobRef } from '../core/blob.ts';
+import type { Event } from '../core/event.ts';
+import { conversationId, runKey, runStream } from '../core/ids.ts';
+import { unionLabels } from '../core/labels.ts';
+import type { ModelMessage } from '../core/model.ts';
+import type { Claim, Task } from '../core/task.ts';
+import type { AgentDeps } from './deps.ts';
+import { loadContent, loadJson, messageOf, RunLog } from './run-log.ts';
+import { evolve, type RunState, startState } from './state.ts';
+
+/**
+ * Starts the run of a task, or folds the one it has from its events. `spentMs`: what it has worked so far, without the
+ * time in which it waited or no process was there.
+ */
+export async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: RunLog; spentMs: number }> {
+  const { task } = claim;
+  const started = await deps.store.byKey(runKey(task.id));
+  const { store, redact } = deps;
+  if (started?.type !== 'run.started') return { log: await startRun(deps, claim), spentMs: 0 };
+  let state: RunState | null = null;
+  let last = started.id;
+  let [spentMs, seen] = [0, started.at];
+  for await (const event of store.read({ stream: started.stream })) {
+    if (state === null) state = startState(started, await firstMessage(deps, task));
+    evolve(state, event, await loadContent(store, event));
+    last = event.id;
+    if (!OUTSIDE.has(event.type)) spentMs += Math.max(0, event.at - seen);
+    seen = event.at;
+  }
+  if (state === null) throw new Error(`run ${started.stream} has no events`);
+  const log = new RunLog({ store, redact, claim, state, last });
+  const data = { worker: deps.worker, step: state.step, config: deps.governance().commit };
+  log.emit({ type: 'run.resumed', data });
+  return { log, spentMs };
+}
+
+/** Events before which the run did not work. */
+const OUTSIDE: ReadonlySet<Event['type']> = new Set(['run.resumed', 'approval.answered', 'question.answered']);
+
+async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
+  const { task } = claim;
+  const { agent, session, attempt, cause } = task;
+  const { commit: config } = deps.governance();
+  const conversation = await deps.conversations.load(deps.store, conversationId(agent, session));
+  const base = await deps.workspace.head();
+  const data = { run: deps.ids.next('run'), task: task.id, agent, session, attempt, config, base };
+  const labels = unionLabels(task.labels, conversation.labels);
+  const stream = runStream(data.run);
+  const event = { type: 'run.started' as const, data, stream, labels };
+  const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));
+  const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: cause });
+  log.emit({ type: 'run.started', data }, null, { key: runKey(task.id) });
+  return log;
+}
+
+/** What only the store knows of an event. */
+const NOT_YET = { seq: 0, id: '', version: 0, actor: '', cause: null, key: null, schema: 1, hash: '' };
+
+/** The message the run answers; a task that came otherwise is put in words. */
+async function firstMessage(deps: AgentDeps, task: Task): Promise<BlobRef> {
+  const received = await messageOf(deps.store, task);
+  if (received !== null) return received.data.content;
+  const content = task.content === null ? {} : ((await loadJson(deps.store, task.content)) as Record<string, unknown>);
+  const text = [content['title'], content['input'] === undefined ? '' : JSON.stringify(content['input'])];
+  const message: ModelMessage = { role: 'user', parts: [{ type: 'text', text: text.filter(Boolean).join('\n') }] };
+  return deps.store.putBlob(Buffer.from(JSON.stringify(message)), conversationId(task.agent, task.session));
+}
