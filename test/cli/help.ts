@@ -52,6 +52,7 @@ export async function withDesk(
     clock: realClock,
     ids: countingIds(),
     version: '1.2.3',
+    self: 'ruche',
     onSignal(handler) {
       handlers.add(handler);
       return () => handlers.delete(handler);
@@ -93,6 +94,6 @@ export async function withDesk(
     await test(desk);
   } finally {
     await desk.stop();
-    await rm(home, { recursive: true, force: true });
+    await rm(home, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -30,7 +30,7 @@ before(async () => {
 });
 after(async () => {
   for (const child of running) child.kill('SIGKILL');
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 /** The real program in a process of its own, in a folder of its own. */
@@ -182,6 +182,22 @@ test('A broken ruche.yaml is named with its file and line, by up and by doctor',
   assert.doesNotMatch(up.err, /\bat .*:\d+:\d+/);
   assert.equal(doctor.code, 1);
   assert.match(doctor.out, /✗ Configuration: error: ruche\.yaml:[34].*\n {4}\S/);
+});
+
+test('doctor sees what is saved and not committed: that is what the next start takes', async () => {
+  const root = join(folder, 'saved');
+  assert.equal((await ruche('init', root)).code, 0);
+  const place = ['--home', join(root, 'home'), '--workspace', join(root, 'workspace')];
+  await writeFile(join(root, 'workspace/ruche.yaml'), '\nconcurency: 5\n');
+  await mkdir(join(root, 'workspace/agents/new'));
+  await writeFile(join(root, 'workspace/agents/new/AGENT.md'), '---\nmodel: nowhere/x\n---\n');
+  const { code, out } = await ruche('doctor', ...place);
+  assert.equal(code, 1);
+  assert.match(out, /✗ Configuration: error: ruche\.yaml:2 \(concurency\).*Did you mean "concurrency"/);
+  assert.match(out, /✗ Configuration: error: agents\/new\/AGENT\.md:2 \(model\).*Known: demo, openai,/);
+  const verified = await ruche('verify', '--home', join(root, 'home'), '--workspace', join(root, 'nowhere'));
+  assert.equal(verified.code, 1);
+  isOneClearMessage(verified);
 });
 
 /** A small file system of its own, or the reason why there can be none here. */

@@ -210,6 +210,6 @@ export class Crashes {
   async close(): Promise<void> {
     if (this.alive) await this.kill();
     await this.platform.close();
-    rmSync(this.dir, { recursive: true, force: true });
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -250,7 +250,7 @@ export class Home {
   async close(): Promise<void> {
     if (this.alive) await this.end('SIGKILL');
     for (const server of this.#beside) await server.close();
-    rmSync(this.dir, { recursive: true, force: true });
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

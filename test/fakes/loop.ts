@@ -215,7 +215,7 @@ export async function openLoop(options: LoopOptions) {
       await Promise.all([worker.stop(1_000), outbox.stop(1_000)]);
       await store.close();
       await workspace.close();
-      await rm(dir, { recursive: true, force: true });
+      await rm(dir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

@@ -70,7 +70,7 @@ export async function sandboxHome(): Promise<SandboxHome> {
       await git(checkout.dir, ...there, 'reset', '-q', '--hard');
       return checkout;
     },
-    remove: () => rm(dir, { recursive: true, force: true }),
+    remove: () => rm(dir, { recursive: true, force: true, maxRetries: 5 }),
   };
 }
 

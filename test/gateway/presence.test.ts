@@ -10,7 +10,7 @@ async function withHome(run: (home: string) => Promise<void>): Promise<void> {
   try {
     await run(home);
   } finally {
-    await rm(home, { recursive: true, force: true });
+    await rm(home, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

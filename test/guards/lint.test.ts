@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { readSources, ROOT } from './source.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'ruche-lint-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
+after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
 
 const lines = (count: number): string =>
   Array.from({ length: count }, (_, index) => `  out.push(${index});`).join('\n');

@@ -105,7 +105,7 @@ export async function makeJournal(): Promise<Journal> {
     async remove() {
       for (const repository of opened) repository.close();
       await store.close();
-      await rm(root, { recursive: true, force: true });
+      await rm(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

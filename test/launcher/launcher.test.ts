@@ -57,7 +57,7 @@ before(async () => {
   await mkdir(join(top, 'node_modules'));
   if (existsSync(brought)) await symlink(brought, join(top, 'node_modules', PLATFORM));
 });
-after(() => rm(top, { recursive: true, force: true }));
+after(() => rm(top, { recursive: true, force: true, maxRetries: 5 }));
 
 interface Launch {
   child: ChildProcess;
@@ -137,7 +137,7 @@ test('what it started ends when it is killed', { skip }, async () => {
 test('without a brought Node it says what to install', async () => {
   // Elsewhere, or the one of `top` would be found.
   const bare = await mkdtemp(join(tmpdir(), 'ruche-launcher-'));
-  after(() => rm(bare, { recursive: true, force: true }));
+  after(() => rm(bare, { recursive: true, force: true, maxRetries: 5 }));
   await cp(join(app, 'bin'), join(bare, 'bin'), { recursive: true });
   await cp(join(app, 'package.json'), join(bare, 'package.json'));
   const { code, stdout, stderr } = await launch(['up'], { root: bare }).end();

@@ -123,6 +123,6 @@ export function certificate(names: string): { key: string; cert: string } | null
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
     throw error;
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }

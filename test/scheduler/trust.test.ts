@@ -190,7 +190,7 @@ test('a commit made here by hand applies; a broken one is refused, by its commit
 /** Somebody else's repository, whose commits the person fetches. */
 async function elsewhere(s: Scene, files: Record<string, string>): Promise<void> {
   const other = join(s.root, 'other');
-  await rm(other, { recursive: true, force: true });
+  await rm(other, { recursive: true, force: true, maxRetries: 5 });
   await s.git('clone', '-q', s.dir, other);
   for (const [path, text] of Object.entries(files)) await write(other, path, text);
   await s.git('-C', other, 'add', '-A');

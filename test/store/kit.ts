@@ -25,7 +25,7 @@ export const random = (n: number): Uint8Array => randomBytes(n);
 
 export async function tempDir(): Promise<{ dir: string; remove(): Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'ruche-store-'));
-  return { dir, remove: () => rm(dir, { recursive: true, force: true }) };
+  return { dir, remove: () => rm(dir, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
 export const openAt = (path: string, options: Partial<SqliteOptions> = {}): Promise<SqliteStore> =>

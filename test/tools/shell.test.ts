@@ -52,7 +52,7 @@ describe('shell', { skip }, () => {
     assert.deepEqual(await processesWith(root), []);
     await checkouts.close();
     await bench.close();
-    await rm(root, { recursive: true, force: true });
+    await rm(root, { recursive: true, force: true, maxRetries: 5 });
   });
 
   const context = (files: Files, more: Partial<ToolContext> = {}): ToolContext =>

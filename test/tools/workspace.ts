@@ -45,7 +45,7 @@ export async function openBench(content: Record<string, Content>): Promise<Bench
     files: async () => workspace.files(await workspace.head(), []),
     close: async () => {
       await workspace.close();
-      await rm(root, { recursive: true, force: true });
+      await rm(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

@@ -126,7 +126,7 @@ export async function makeWorkspace(
     },
     async remove() {
       await workspace.close();
-      await rm(root, { recursive: true, force: true });
+      await rm(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

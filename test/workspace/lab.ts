@@ -83,7 +83,7 @@ export async function makeLab(options: LabOptions = {}): Promise<Lab> {
   try {
     return await fillLab(root, options);
   } catch (error) {
-    await rm(root, { recursive: true, force: true });
+    await rm(root, { recursive: true, force: true, maxRetries: 5 });
     throw error;
   }
 }
@@ -142,7 +142,7 @@ async function fillLab(root: string, options: LabOptions): Promise<Lab> {
     },
     async dispose() {
       await lab.ws.close();
-      await rm(root, { recursive: true, force: true });
+      await rm(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
   await lab.ws.recover();
