@@ -25,21 +25,20 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
   const stops: Stops = { cancel: AbortSignal.any([outer.cancel, limit.signal]), shutdown: outer.shutdown };
   const { runMs } = deps.governance().settings.limits;
   const end = AbortSignal.any([done.signal, outer.shutdown]);
-  let timer: Promise<void> | null = null;
-  let log: RunLog | null = null;
+  const run: { log: RunLog | null; timer: Promise<void> | null } = { log: null, timer: null };
   try {
-    await openAndWork(deps, claim, stops, (opened, spentMs) => {
-      log = opened;
-      timer ??= deps.clock.sleep(Math.max(0, runMs - spentMs), end).then(
+    await openAndWork(deps, claim, stops, (log, spentMs) => {
+      run.log = log;
+      run.timer ??= deps.clock.sleep(Math.max(0, runMs - spentMs), end).then(
         () => limit.abort(new Error('the run took too long')),
         () => undefined,
       );
     });
   } catch (error) {
-    await brokenOff(deps, log, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
+    await brokenOff(deps, run.log, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
   } finally {
     done.abort();
-    await timer;
+    await run.timer;
   }
 }
 
