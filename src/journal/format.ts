@@ -70,7 +70,9 @@ function withContents(value: unknown, contents: Contents): unknown {
   if (Array.isArray(value)) return value.map((inner) => withContents(inner, contents));
   const inner = value as Record<string, unknown>;
   const [ref] = typeof inner.hash === 'string' ? blobRefs(inner) : [];
-  if (ref) return contents.has(ref.hash) ? { ...inner, ...contentFields(contents.get(ref.hash) ?? null) } : inner;
+  // Something with a hash of its own may only hold one.
+  if (ref && ref === value)
+    return contents.has(ref.hash) ? { ...inner, ...contentFields(contents.get(ref.hash) ?? null) } : inner;
   return Object.fromEntries(Object.entries(inner).map(([name, below]) => [name, withContents(below, contents)]));
 }
 
@@ -127,6 +129,10 @@ const clip = (text: string, limit: number): string => {
   return line.length <= limit ? line : `${line.slice(0, limit - 1).toWellFormed()}…`;
 };
 
+/** Where it happened, as a person would name it: the run, the task or the session. */
+const placeOf = ({ stream }: Event): string =>
+  stream.slice(stream.startsWith('conv:') ? stream.indexOf('/') + 1 : stream.indexOf(':') + 1);
+
 /** Whose doing it was, short: the agent, the person, or ruche. */
 function nameOf(event: Event): string {
   if (event.actor === 'runtime') return 'ruche';
@@ -146,5 +152,5 @@ export async function logLine(event: Event, blobs: Blobs, options: LogLineOption
   const zone = options.timeZone ?? 'UTC';
   const time = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium', timeZone: zone });
   const what = clip(describe(event, contents), options.width ?? 200);
-  return `${time.format(event.at)}  ${event.id.padEnd(9)} ${clip(groupOf(event), 40)}  ${clip(nameOf(event), 40)}: ${what}`;
+  return `${time.format(event.at)}  ${event.id.padEnd(9)} ${clip(placeOf(event), 20).padEnd(20)}  ${clip(nameOf(event), 40)}: ${what}`;
 }

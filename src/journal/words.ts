@@ -28,7 +28,7 @@ const WORDS: Words = {
     `could not send the reply by ${data.channel}: ${data.error}${data.final ? ' (given up)' : ''}`,
   'task.queued': (data) => `queued ${data.task.id} for ${data.task.agent}`,
   'task.retried': (data) => `tries ${data.task} again, attempt ${data.attempt}: ${data.error}`,
-  'task.finished': (data, say) => `finished ${data.task}: ${data.status}${say(data.result)}`,
+  'task.finished': (data) => `finished ${data.task}: ${data.status}`,
   'run.started': (data) => `started ${data.run} for ${data.task} at ${short(data.base)}`,
   'run.resumed': (data) => `resumed at step ${data.step}`,
   'base.moved': (data) => `goes on from ${short(data.to)}, with what has changed since`,
@@ -40,14 +40,14 @@ const WORDS: Words = {
     `${data.provider}/${data.model} failed after ${seconds(data.ms)}: ${data.error}${say(data.detail)}`,
   'decision.made': (data) => `${data.tool}: ${data.verdict} by ${data.rule}: ${data.reason}`,
   'approval.asked': (data, say) => `asks leave for ${data.tool} (${data.approval})${say(data.shown)}`,
-  'approval.answered': (data) => `${data.by} said ${data.verdict} to ${data.approval}`,
+  'approval.answered': (data) => `${data.verdict === 'approve' ? 'approved' : 'denied'} ${data.approval}`,
   'question.asked': (data, say) =>
     `${data.doubt ? 'cannot tell what happened and asks' : 'asks'} (${data.question})${say(data.text)}`,
-  'question.answered': (data, say) => `${data.by} answered ${data.question}${say(data.answer)}`,
+  'question.answered': (data, say) => `answered ${data.question}${say(data.answer)}`,
   'run.parked': (data) => `waits for ${data.waits.map((wait) => wait.id).join(', ')}`,
   'tool.started': (data) => `starts ${data.tool}`,
   'tool.returned': (data, say) =>
-    `${data.tool} ${data.ok ? 'did it' : 'failed'} in ${seconds(data.ms)}${data.reconciled ? ' (found after a restart)' : ''}${say(data.result)}`,
+    `${data.tool} ${data.ok ? 'done' : 'failed'} in ${seconds(data.ms)}${data.reconciled ? ' (found after a restart)' : ''}${say(data.result)}`,
   'landing.started': (data, say) => `is landing ${count(data.paths, 'path')}${say(data.message)}`,
   'landing.finished': (data) =>
     data.commit === null ? 'had nothing to land' : `landed ${count(data.paths, 'path')} as ${short(data.commit)}`,
@@ -64,6 +64,8 @@ const WORDS: Words = {
     `started, version ${data.version}${data.recovered > 0 ? `, ${count(data.recovered, 'task')} taken up again` : ''}`,
   'gateway.stopped': (data) => `stopped: ${data.reason}`,
 };
+
+export const EVENT_TYPES: readonly string[] = Object.keys(WORDS);
 
 /** What happened; content that is not given is left out. */
 export function describe(event: Event, contents: Contents): string {

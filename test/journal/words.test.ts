@@ -85,7 +85,7 @@ const TABLE: Rows = {
   'task.finished': {
     weighty: true,
     rows: [
-      ['finished t: done: "words"', { task: 't', run: null, status: 'done', result: blob }],
+      ['finished t: done', { task: 't', run: null, status: 'done', result: blob }],
       ['finished t: dead', { task: 't', run: null, status: 'dead', result: null }],
     ],
   },
@@ -131,7 +131,8 @@ const TABLE: Rows = {
   'approval.answered': {
     weighty: true,
     rows: [
-      ['person:owner said deny to apr_1', { approval: 'apr_1', verdict: 'deny', by: 'person:owner', reason: null }],
+      ['approved apr_1', { approval: 'apr_1', verdict: 'approve', by: 'person:owner', reason: null }],
+      ['denied apr_1', { approval: 'apr_1', verdict: 'deny', by: 'person:owner', reason: null }],
     ],
   },
   'question.asked': {
@@ -143,7 +144,7 @@ const TABLE: Rows = {
   },
   'question.answered': {
     weighty: true,
-    rows: [['person:owner answered q1: "words"', { question: 'q1', by: 'person:owner', answer: blob }]],
+    rows: [['answered q1: "words"', { question: 'q1', by: 'person:owner', answer: blob }]],
   },
   'run.parked': {
     weighty: false,
@@ -166,9 +167,9 @@ const TABLE: Rows = {
   'tool.returned': {
     weighty: true,
     rows: [
-      ['list did it in 3 ms: "words"', returned],
+      ['list done in 3 ms: "words"', returned],
       ['list failed in 3 ms: "words"', { ...returned, ok: false }],
-      ['list did it in 3 ms (found after a restart): "words"', { ...returned, reconciled: true }],
+      ['list done in 3 ms (found after a restart): "words"', { ...returned, reconciled: true }],
     ],
   },
   'landing.started': {
