@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { AppOptions } from './app-types.ts';
-import type { Problem } from './core/agent.ts';
+import type { Problem, Settings } from './core/agent.ts';
 import type { Event } from './core/event.ts';
 import type { LogLineOptions } from './journal/format.ts';
 import { systemClock as clock, systemRandom as random } from './system.ts';
@@ -44,6 +44,7 @@ export async function startApp(options: StartOptions) {
       tokenFile: options.token === null ? join(home, 'token') : null,
       model: status.model,
       demo: status.demo,
+      sandbox: status.sandbox,
       agents: agents.map((agent) => agent.name),
       workspace: options.workspace,
       created: running.made,
@@ -108,9 +109,11 @@ export async function openHomeReadOnly(options: { home: string; workspace: strin
     throw new Error(`There is no journal in ${options.home} yet. Start the network first, or give another --home.`);
   const { openRecord } = await import('./record.ts');
   const { eventJson, logLine } = await import('./journal/format.ts');
+  const { EVENT_TYPES } = await import('./journal/words.ts');
   const record = await openRecord(options);
   return {
     store: record.store,
+    types: EVENT_TYPES,
     line: (event: Event, form: LogLineOptions) => logLine(event, record.store, form),
     json: (event: Event) => eventJson(event, record.store),
     verify: (onProgress: (events: number) => void) => record.verify((counts) => onProgress(counts.events)),
@@ -161,6 +164,8 @@ interface Config {
   keys: { provider: string; name: string; present: boolean }[];
 }
 
+type OpenWorkspace = Awaited<ReturnType<typeof import('./workspace/workspace.ts').openWorkspace>>;
+
 async function readConfig({ workspace: dir, env }: { workspace: string; env: Env }): Promise<Config> {
   const none: Config = { workspace: null, config: null, keys: [] };
   const standing = await readdir(dir).catch(() => []);
@@ -178,22 +183,11 @@ async function readConfig({ workspace: dir, env }: { workspace: string; env: Env
   }
 }
 
-async function judgeConfig(
-  workspace: Awaited<ReturnType<typeof import('./workspace/workspace.ts').openWorkspace>>,
-  env: Env,
-): Promise<Pick<Config, 'config' | 'keys'>> {
-  const [{ openGovernanceReader }, { TOOL_NAMES }, { openModels, PROVIDERS, environmentProvider }, { ruleProblem }] =
-    await Promise.all([
-      import('./workspace/governance.ts'),
-      import('./tools/builtin.ts'),
-      import('./models/choose.ts'),
-      import('./policy/rules.ts'),
-    ]);
+async function judgeConfig(workspace: OpenWorkspace, env: Env): Promise<Pick<Config, 'config' | 'keys'>> {
+  const { openModels, PROVIDERS, environmentProvider } = await import('./models/choose.ts');
   const { envSecrets } = await import('./secrets/env.ts');
-  const reader = openGovernanceReader({ git: workspace.git, tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem });
-  const loaded = await reader.load(await workspace.head());
-  if (!loaded.ok) return { config: { problems: loaded.problems }, keys: [] };
-  const { settings, problems } = loaded.governance;
+  const { settings, problems } = await readGovernance(workspace, PROVIDERS);
+  if (settings === null) return { config: { problems: [...problems] }, keys: [] };
   const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
   const models = openModels({ settings, env, net, secrets: envSecrets({ env }), clock });
   const fromEnv = environmentProvider(env);
@@ -205,6 +199,33 @@ async function judgeConfig(
   // Keys that are missing are told once, with the key.
   const others = models.problems().filter((problem) => !problem.key.endsWith('.apiKey'));
   return { config: { problems: [...problems, ...others] }, keys };
+}
+
+/** What the next look of a gateway would find: `main`, and over it what a person has saved since. */
+async function readGovernance(
+  workspace: OpenWorkspace,
+  providers: readonly string[],
+): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
+  const [{ openGovernanceReader, SETTINGS_FILE }, { parseSettings }, { TOOL_NAMES }, { ruleProblem }] =
+    await Promise.all([
+      import('./workspace/governance.ts'),
+      import('./workspace/settings.ts'),
+      import('./tools/builtin.ts'),
+      import('./policy/rules.ts'),
+    ]);
+  const { standingFiles } = await import('./workspace/watch.ts');
+  const known = { tools: TOOL_NAMES, providers, ruleProblem };
+  const reader = openGovernanceReader({ git: workspace.git, ...known });
+  const loaded = await reader.load(await workspace.head());
+  const committed = loaded.ok ? loaded.governance : { settings: null, problems: loaded.problems };
+  const standing = await standingFiles(workspace.git);
+  const bytes = standing.find((file) => file.path === SETTINGS_FILE)?.bytes;
+  const saved = bytes ? parseSettings(bytes, SETTINGS_FILE, known) : null;
+  const settings = saved?.settings ?? committed.settings;
+  if (settings === null) return { settings, problems: saved?.problems ?? committed.problems };
+  const others = committed.problems.filter((problem) => !standing.some((file) => file.path === problem.file));
+  const found = standing.flatMap((file) => reader.check(file.path, file.bytes, settings));
+  return { settings, problems: [...found, ...others] };
 }
 
 async function readNewest(options: {

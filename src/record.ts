@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Store } from './core/ports.ts';
 import { verify, type Verification, type VerifyOptions } from './replay/verify.ts';
@@ -23,6 +24,10 @@ export async function openRecord(options: { home: string; workspace: string; env
   return {
     store,
     async verify(onProgress) {
+      if (!existsSync(join(workspace, '.git')))
+        throw new Error(
+          `There is no workspace in ${workspace}, so what landed cannot be checked. Name it with --workspace.`,
+        );
       const git = await openGit({ gitDir: join(workspace, '.git'), workTree: workspace, env });
       const journal = await readJournalRepository({ dir: join(home, 'journal.git'), env });
       try {

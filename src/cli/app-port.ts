@@ -38,6 +38,8 @@ export interface RunningApp {
   /** The model that answers first: `provider/model`. */
   model: string;
   demo: boolean;
+  /** `none` where nothing confines shell commands. */
+  sandbox: string;
   agents: readonly string[];
   workspace: string;
   /** True if the workspace was made just now. */
@@ -49,6 +51,8 @@ export interface RunningApp {
 
 export interface ReadOnlyHome {
   store: Pick<Store, 'read' | 'head'>;
+  /** Every type of event there is. */
+  types: readonly string[];
   /** An event as one line for a terminal. */
   line(event: Event, options: { timeZone: string; width: number }): Promise<string>;
   /** An event with its contents as one line of JSON. */

@@ -9,18 +9,26 @@ export async function approvals(io: Io, options: Options, flags: { json?: boolea
     '/api/pending',
   );
   if (flags.json) io.out(`${JSON.stringify(pending)}\n`);
-  else io.out(pending.length === 0 ? 'Nothing waits for you.\n' : `${pending.map(pendingText).join('\n\n')}\n`);
+  else
+    io.out(
+      pending.length === 0 ? 'Nothing waits for you.\n' : `${pending.map(pendingTexts(io, options)).join('\n\n')}\n`,
+    );
   return 0;
 }
 
-/** One thing that waits, over several lines. */
-export function pendingText(wait: Pending): string {
+/** Shows one thing that waits, over several lines, with the commands that answer it from here. */
+export const pendingTexts =
+  (io: Pick<Io, 'self'>, { again }: Pick<Options, 'again'>) =>
+  (wait: Pending): string =>
+    pendingText(wait, (words) => `${io.self} ${words}${again}`);
+
+function pendingText(wait: Pending, command: (words: string) => string): string {
   const who = wait.agent === null ? '' : ` · ${wait.agent} · session ${wait.session}`;
   const what = wait.kind === 'question' ? 'question' : `approval of ${wait.tool ?? 'a change of the configuration'}`;
   const how =
     wait.kind === 'question'
-      ? `ruche answer ${wait.id} "TEXT"`
-      : `ruche approve ${wait.id}   or   ruche deny ${wait.id}`;
+      ? command(`answer ${wait.id} "TEXT"`)
+      : `${command(`approve ${wait.id}`)}   or   ${command(`deny ${wait.id}`)}`;
   const body = plain(wait.text)
     .split('\n')
     .map((line) => `    ${line}`);

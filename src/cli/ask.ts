@@ -1,6 +1,6 @@
 import { isSafeName } from '../core/ids.ts';
 import type { TaskOutcome } from '../core/runtime.ts';
-import { pendingText } from './approvals.ts';
+import { pendingTexts } from './approvals.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { progressLine } from './progress.ts';
@@ -54,25 +54,32 @@ async function follow(io: Io, options: Options, path: string, body: object, flag
   let task: string | null = null;
   try {
     const onTask = (id: string): void => void (task = id);
-    const outcome = await talk(io, options, stop.signal).follow(path, body, { onTask, onDelta: progress?.show });
+    const onAway = (text: string): void => {
+      progress?.clear();
+      io.err(`${text}\n`);
+    };
+    const listeners = { onTask, onAway, onDelta: progress?.show };
+    const outcome = await talk(io, options, stop.signal).follow(path, body, listeners);
     progress?.clear();
-    return show(io, outcome, flags.json === true);
+    return show(io, options, outcome, flags.json === true);
   } catch (error) {
     progress?.clear();
     const why: unknown = stop.signal.reason;
     if (!(why instanceof CliError) || task === null) throw error;
-    throw new CliError(`${why.message} Task ${String(task)} goes on; "ruche status" shows it, and its answer is kept.`);
+    throw new CliError(
+      `${why.message} Task ${String(task)} goes on. What becomes of it: ${io.self} log --task ${String(task)}${options.again}`,
+    );
   } finally {
     unlisten();
     done.abort();
   }
 }
 
-function show(io: Io, outcome: TaskOutcome | null, json: boolean): ExitCode {
+function show(io: Io, options: Options, outcome: TaskOutcome | null, json: boolean): ExitCode {
   if (json) io.out(`${JSON.stringify(outcome === null ? { task: null, status: 'done' } : report(outcome))}\n`);
   else if (outcome === null) io.out('Done.\n');
   else if (outcome.status === 'done') io.out(`${plain(outcome.text)}\n`);
-  else if (outcome.waits.length > 0) io.out(`${outcome.waits.map(pendingText).join('\n\n')}\n`);
+  else if (outcome.waits.length > 0) io.out(`${outcome.waits.map(pendingTexts(io, options)).join('\n\n')}\n`);
   else io.err(`${plain(outcome.text)}\n`);
   return outcome === null ? 0 : exitCodeOf(outcome);
 }

@@ -1,7 +1,8 @@
 import type { Delta, Pending, TaskOutcome } from '../core/runtime.ts';
 import { spokenStream, type SpokenStream } from '../core/spoken.ts';
-import { pendingText } from './approvals.ts';
+import { pendingTexts } from './approvals.ts';
 import { oneLine, plain, type Io } from './io.ts';
+import type { Options } from './options.ts';
 import { callOf } from './progress.ts';
 
 export interface ChatScreen {
@@ -13,7 +14,11 @@ export interface ChatScreen {
 }
 
 /** Prints a run as it works: the text as it comes, tool calls and their results on lines of their own. */
-export function chatScreen(io: Pick<Io, 'out' | 'outIsTerminal' | 'env'>): ChatScreen {
+export function chatScreen(
+  io: Pick<Io, 'out' | 'outIsTerminal' | 'env' | 'self'>,
+  options: Pick<Options, 'again'>,
+): ChatScreen {
+  const pendingText = pendingTexts(io, options);
   const colours = io.outIsTerminal && !io.env['NO_COLOR'];
   const dim = (text: string): string => (colours ? `\x1b[2m${text}\x1b[22m` : text);
   let spoken: SpokenStream = spokenStream();

@@ -16,6 +16,8 @@ interface Chat {
   io: Io;
   options: Options;
   gateway: Talk;
+  /** Aborted when the conversation is left. */
+  stopped: AbortSignal;
   screen: ChatScreen;
   agent: string;
   session: string;
@@ -41,8 +43,9 @@ export async function chat(
     io,
     options,
     gateway,
-    screen: chatScreen(io),
-    agent: agent ?? (await firstAgent(gateway)),
+    stopped: stop.signal,
+    screen: chatScreen(io, options),
+    agent: await agentNamed(gateway, agent),
     session: flags.session ?? io.ids.next('ses'),
     busy: false,
     task: null,
@@ -56,7 +59,11 @@ export async function chat(
     terminal: io.editor !== null,
     prompt: '› ',
   });
-  const quit = (): void => lines.close();
+  const quit = (): void => {
+    lines.close();
+    // At a terminal what runs is left at once. From a pipe a line is being waited for.
+    if (!io.inIsTerminal) stop.abort(new CliError('Interrupted. What was begun goes on.'));
+  };
   const unlisten = io.onSignal(quit);
   lines.on('SIGINT', quit);
   try {
@@ -70,11 +77,14 @@ export async function chat(
   return state.last === null || state.last.status === 'done' ? 0 : 1;
 }
 
-async function firstAgent(gateway: Talk): Promise<string> {
+/** The one named, or the first: a wrong name is told before anything is typed. */
+async function agentNamed(gateway: Talk, wanted: string | undefined): Promise<string> {
   const { agents } = await gateway.call<{ agents: AgentState[] }>('/api/agents');
-  const [first] = agents;
-  if (first) return first.name;
-  throw new CliError('There is no agent to talk to: "ruche doctor" says why.');
+  const names = agents.map((agent) => agent.name);
+  const [name] = wanted === undefined ? names : names.filter((each) => each === wanted);
+  if (name !== undefined) return name;
+  if (names.length > 0) throw new CliError(`There is no agent "${wanted}". Agents: ${names.join(', ')}.`);
+  throw new CliError('There is no agent to talk to: "ruche doctor" says what is wrong, if anything is.');
 }
 
 type Lines = ReturnType<typeof createInterface>;
@@ -143,7 +153,7 @@ async function say(state: Chat, text: string): Promise<void> {
     else await watch(state, '/api/messages', { agent, session, text, id: io.ids.next('msg') });
   } catch (error) {
     // What one line did wrong does not end the conversation; a gateway that is gone does.
-    if (!(error instanceof CliError) || error.exitCode === 2) throw error;
+    if (state.stopped.aborted || !(error instanceof CliError) || error.exitCode === 2) throw error;
     state.screen.note(error.message);
   }
 }
@@ -177,6 +187,7 @@ async function watch(state: Chat, path: string, body: object): Promise<void> {
     const outcome = await state.gateway.follow(path, body, {
       onTask: (task) => leading && (state.task = task),
       onDelta: leading ? (delta) => screen.delta(delta) : undefined,
+      onAway: leading ? (said) => screen.note(said) : undefined,
     });
     if (outcome === null) return screen.note('Done.');
     const { last } = state;

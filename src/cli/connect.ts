@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CliError } from './io.ts';
+import { CliError, type Io } from './io.ts';
 import type { Options } from './options.ts';
 
 export interface Connection {
@@ -8,21 +8,23 @@ export interface Connection {
   token: string;
 }
 
+type Where = Pick<Options, 'home' | 'token' | 'again'>;
+
 /** Where the running gateway of a home is, from `gateway.json` and `token` there. Exit code 2 if none is known. */
-export async function connect(options: Pick<Options, 'home' | 'token'>): Promise<Connection> {
+export async function connect(io: Pick<Io, 'self'>, options: Where): Promise<Connection> {
   const path = join(options.home, 'gateway.json');
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') throw noGateway(options.home);
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+      throw new CliError(`No gateway runs for ${options.home}. ${startText(io, options)}`, 2);
     throw new CliError(`Cannot read ${path} (${error.code ?? error.message}).`, 2);
   });
   const url = urlIn(text);
-  if (url === null)
-    throw new CliError(`${path} does not say where the gateway is. Start it again: ruche up --home ${options.home}`, 2);
+  if (url === null) throw new CliError(`${path} does not say where the gateway is. ${startText(io, options)}`, 2);
   return { url, token: options.token ?? (await tokenIn(options.home)) };
 }
 
-export const noGateway = (home: string): CliError =>
-  new CliError(`No gateway runs for ${home}. Start it with: ruche up --home ${home}`, 2);
+export const startText = (io: Pick<Io, 'self'>, { again }: Pick<Options, 'again'>): string =>
+  `Start it with: ${io.self} up${again}`;
 
 async function tokenIn(home: string): Promise<string> {
   const path = join(home, 'token');

@@ -39,6 +39,7 @@ async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<F
     diskFree: await freeBytes(folder),
     now: io.clock.now(),
     gateway: await gatewayState(io, options),
+    start: `${io.self} up${options.again}`,
   };
 }
 
@@ -89,7 +90,7 @@ async function gatewayState(io: Io, options: Options): Promise<Facts['gateway']>
     () => undefined,
   );
   try {
-    await callApi(await connect(options), '/api/status', { signal: late.signal });
+    await callApi(await connect(io, options), '/api/status', { signal: late.signal });
     return { state: 'running', detail: '' };
   } catch (error) {
     const away = error instanceof GatewayLost || (error instanceof CliError && error.exitCode === 2);

@@ -15,6 +15,8 @@ export interface Facts extends Diagnosis {
   /** Milliseconds since the epoch. */
   now: number;
   gateway: { state: 'running' | 'stopped' | 'odd'; detail: string };
+  /** The command line that starts it. */
+  start: string;
 }
 
 export interface Finding {
@@ -129,10 +131,10 @@ const checkConfig: Check = ({ workspace, config }) => {
   }));
 };
 
-const checkGateway: Check = ({ gateway }) => {
+const checkGateway: Check = ({ gateway, start }) => {
   if (gateway.state === 'running') return [ok('Gateway', 'running')];
-  if (gateway.state === 'stopped') return [ok('Gateway', 'not running; start it with: ruche up')];
-  return [warning('Gateway', gateway.detail, 'Start it again with: ruche up')];
+  if (gateway.state === 'stopped') return [ok('Gateway', `not running; start it with: ${start}`)];
+  return [warning('Gateway', gateway.detail, `Start it again with: ${start}`)];
 };
 
 const CHECKS: readonly Check[] = [

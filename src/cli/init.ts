@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ExitCode, Io } from './io.ts';
-import type { Options } from './options.ts';
+import { quoted, type Options } from './options.ts';
 
 /** `ruche init [dir]`: a workspace from a template; in `dir`, beside an empty home, where commands find both by themselves. */
 export async function init(io: Io, options: Options, dir: string | undefined): Promise<ExitCode> {
@@ -15,9 +15,15 @@ export async function init(io: Io, options: Options, dir: string | undefined): P
     [
       `Made the workspace ${workspace} from the template "${options.template}" (commit ${commit.slice(0, 10)}).`,
       'Edit ruche.yaml and agents/ there; a saved change applies within a second.',
-      root === null ? `Start it with: ruche up` : `Start it with: cd ${root} && ruche up`,
+      `Start it with: ${root === null ? `${io.self} up${options.again}` : startIn(io.self, root)}`,
       '',
     ].join('\n'),
   );
   return 0;
 }
+
+/** `npx` finds this program only in the folder it is installed in. */
+const startIn = (self: string, root: string): string =>
+  self === 'ruche'
+    ? `cd ${quoted(root)} && ruche up`
+    : `${self} up --home ${quoted(join(root, 'home'))} --workspace ${quoted(join(root, 'workspace'))}`;

@@ -20,6 +20,8 @@ export interface Io {
   clock: Clock;
   ids: Ids;
   version: string;
+  /** How this program is called from here: `ruche`, or `npx ruche`. */
+  self: string;
   /** Calls the handler at each SIGINT or SIGTERM until the returned function is called. */
   onSignal(handler: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
   /** Ends the process at once. */

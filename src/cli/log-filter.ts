@@ -31,9 +31,15 @@ export function sinceOf(text: string, now: number): number {
   throw new CliError(`--since is "${text}": give 30s, 10m, 2h or 3d, or a date such as 2026-11-23T08:15.`);
 }
 
+export const typesOf = (flags: LogFlags): string[] | undefined => flags.type?.split(',').map((type) => type.trim());
+
+/** `run.` means all that begin so. */
+export const fitsType = (type: string, wanted: string): boolean =>
+  type === wanted || (wanted.endsWith('.') && type.startsWith(wanted));
+
 /** Events that every given flag lets through. */
 export function eventFilter(flags: LogFlags, since: number | null): Filter {
-  const types = flags.type?.split(',').map((type) => type.trim());
+  const types = typesOf(flags);
   const { run, task, agent } = flags;
   const runs = new Set<string>();
   const belongs = (event: Event): boolean => {
@@ -54,8 +60,7 @@ export function eventFilter(flags: LogFlags, since: number | null): Filter {
     fits: (event) =>
       belongs(event) &&
       (since === null || event.at >= since) &&
-      (types === undefined ||
-        types.some((type) => event.type === type || (type.endsWith('.') && event.type.startsWith(type)))),
+      (types === undefined || types.some((wanted) => fitsType(event.type, wanted))),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { ReadOnlyHome } from './app-port.ts';
 import type { Event } from '../core/event.ts';
 import { CliError, type ExitCode, type Io } from './io.ts';
-import { eventFilter, sinceOf, type Filter, type LogFlags } from './log-filter.ts';
+import { eventFilter, fitsType, sinceOf, typesOf, type Filter, type LogFlags } from './log-filter.ts';
 import type { Options } from './options.ts';
 
 /** Events shown unless a number or a time is given. */
@@ -19,8 +19,11 @@ export async function log(io: Io, options: Options, flags: LogFlags): Promise<Ex
   const stop = new AbortController();
   const unlisten = io.onSignal(() => stop.abort());
   try {
+    knownTypes(flags, home.types);
     const head = await home.store.head();
-    for (const event of await newest(home, filter, limit, head)) await print(event);
+    const shown = await newest(home, filter, limit, head);
+    for (const event of shown) await print(event);
+    if (shown.length === 0) io.err('Nothing in the journal fits.\n');
     if (flags.follow === true) await follow(io, home, filter, head, print, stop.signal);
     return 0;
   } finally {
@@ -33,6 +36,15 @@ function limitOf(flags: LogFlags): number {
   if (flags.limit === undefined) return flags.since === undefined ? USUAL : Infinity;
   if (!/^\d{1,9}$/.test(flags.limit)) throw new CliError(`--limit is "${flags.limit}": give a number; 0 means all.`);
   return Number(flags.limit) || Infinity;
+}
+
+/** A filter that nothing can pass would look like an empty journal. */
+function knownTypes(flags: LogFlags, types: readonly string[]): void {
+  for (const wanted of typesOf(flags) ?? [])
+    if (!types.some((type) => fitsType(type, wanted)))
+      throw new CliError(
+        `--type is "${wanted}", and there is no such event. The types, or with a dot at the end how they begin: ${types.join(', ')}.`,
+      );
 }
 
 type Print = (event: Event) => Promise<void>;

@@ -20,6 +20,8 @@ const io: Io = {
   clock: systemClock,
   ids: systemIds,
   version: manifest.version,
+  // What npm runs is seldom on the PATH.
+  self: process.env['npm_command'] === undefined ? 'ruche' : 'npx ruche',
   onSignal(handler) {
     for (const signal of SIGNALS) process.on(signal, handler);
     return () => {
@@ -31,7 +33,8 @@ const io: Io = {
 };
 
 // A reader that has seen enough (`ruche log | head`) closes the pipe: that is no error.
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+// Nobody left to complain to is no reason to end: a gateway whose terminal is gone still closes in good order.
+process.stderr.on('error', () => undefined);
 
 process.exitCode = await run(process.argv.slice(2), io);

@@ -24,6 +24,8 @@ export interface Options {
   port: number;
   /** From RUCHE_TOKEN; null means the file in the home. */
   token: string | null;
+  /** The flags that name another command the same places, as they were given here, with a space before; else ''. */
+  again: string;
 }
 
 export const DEFAULT_PORT = 4747;
@@ -51,8 +53,13 @@ export function resolveOptions(flags: Flags, place: Place): Options {
     host: flags.host ?? '127.0.0.1',
     port: portOf(flags.port, given('RUCHE_PORT')),
     token: given('RUCHE_TOKEN') ?? null,
+    again: [flags.home && ` --home ${quoted(home)}`, flags.workspace && ` --workspace ${quoted(workspace)}`].join(''),
   };
 }
+
+/** A path as a shell takes it. */
+export const quoted = (path: string): string =>
+  /^[\w./~-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 
 /** An empty variable is one that was not given. */
 const variables =

@@ -30,8 +30,11 @@ function build(io: Io, result: { code: number }): Command {
   const program = new Command('ruche')
     .description('A self-hosted runtime for a network of AI agents that share one Git workspace.')
     .version(io.version, '-V, --version')
-    .showHelpAfterError('(--help says what there is)')
-    .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(text) })
+    .showHelpAfterError(`(${io.self} --help says what there is)`)
+    .configureOutput({
+      writeOut: (text) => io.out(text),
+      writeErr: (text) => io.err(text.replace(/^error:/, 'ruche:')),
+    })
     .exitOverride();
 
   const command = (usage: string, description: string): Command =>

@@ -31,6 +31,7 @@ export function callOf(tool: string, args: string): string {
     const parsed = JSON.parse(args) as Record<string, unknown>;
     const telling = ['command', 'path', 'url', 'pattern', 'question'].find((name) => typeof parsed[name] === 'string');
     if (telling !== undefined) shown = String(parsed[telling]);
+    else if (Object.keys(parsed).length === 0) shown = '';
   } catch {
     // Arguments that do not parse are shown as the model wrote them.
   }

@@ -1,6 +1,6 @@
 import type { Problem } from '../core/agent.ts';
 import type { AgentState, Pending, RuntimeStatus } from '../core/runtime.ts';
-import { pendingText } from './approvals.ts';
+import { pendingTexts } from './approvals.ts';
 import { connect } from './connect.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
@@ -8,13 +8,13 @@ import { talk } from './talk.ts';
 
 /** `ruche status`: what runs, which model answers, what waits and what is wrong. */
 export async function status(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
-  const { url } = await connect(options);
+  const { url } = await connect(io, options);
   const gateway = talk(io, options, new AbortController().signal);
   const now = await gateway.call<RuntimeStatus>('/api/status');
   const { agents } = await gateway.call<{ agents: AgentState[] }>('/api/agents');
   const { pending } = await gateway.call<{ pending: Pending[] }>('/api/pending');
   if (flags.json) io.out(`${JSON.stringify({ url, ...now, agents, pending })}\n`);
-  else io.out(`${statusText(url, now, agents, pending, io.clock.now())}\n`);
+  else io.out(`${statusText(url, now, agents, pending.map(pendingTexts(io, options)), io.clock.now())}\n`);
   return 0;
 }
 
@@ -22,7 +22,7 @@ export function statusText(
   url: string,
   now: RuntimeStatus,
   agents: readonly AgentState[],
-  pending: readonly Pending[],
+  pending: readonly string[],
   at: number,
 ): string {
   const { tasks, journal } = now;
@@ -30,16 +30,16 @@ export function statusText(
   const lines = [
     `ruche ${now.version} at ${url}, ${now.ready ? 'ready' : `not ready: ${now.notReady ?? 'starting'}`}, for ${duration(at - now.startedAt)}`,
     `  model      ${now.model}${now.demo ? '  (the built-in demo: it understands a dozen sentences)' : ''}`,
-    `  sandbox    ${now.sandbox}`,
+    `  sandbox    ${now.sandbox}${now.sandbox === 'none' ? ': each shell command is put before you' : ''}`,
     `  workspace  ${now.workspace}`,
     `  home       ${now.home}`,
     `  tasks      ${tasks.running} running, ${tasks.queued} queued, ${tasks.waiting} waiting, ${tasks.done} done, ${tasks.failed + tasks.dead} failed`,
     `  journal    ${journal.head} events${behind > 0 ? `, journal.git ${behind} behind` : ''}`,
     '',
     'Agents',
-    ...(agents.length === 0 ? ['  none: "ruche doctor" says why'] : agents.map(agentLine)),
+    ...(agents.length === 0 ? ['  none works, or there is none'] : agents.map(agentLine)),
   ];
-  if (pending.length > 0) lines.push('', 'Waiting for you', ...pending.map(pendingText));
+  if (pending.length > 0) lines.push('', 'Waiting for you', pending.join('\n\n'));
   if (now.problems.length > 0)
     lines.push('', 'Problems', ...now.problems.map((problem) => `  ${problemText(problem)}`));
   return lines.join('\n');

@@ -1,5 +1,5 @@
 import type { Delta, TaskOutcome } from '../core/runtime.ts';
-import { connect, type Connection } from './connect.ts';
+import { connect, startText, type Connection } from './connect.ts';
 import { callApi, GatewayLost, streamApi } from './http.ts';
 import { CliError, type Io } from './io.ts';
 import type { Options } from './options.ts';
@@ -12,6 +12,8 @@ export interface Listeners {
   /** The work is accepted; it goes on from here whatever becomes of this process. */
   onTask?: (task: string) => void;
   onDelta?: (delta: Delta) => void;
+  /** The gateway went away; told once each time, in words for a person. */
+  onAway?: (text: string) => void;
 }
 
 export interface Talk {
@@ -27,23 +29,24 @@ export interface Talk {
 export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
   let met = false;
 
-  const persist = async <T>(what: (connection: Connection) => Promise<T>): Promise<T> => {
+  const persist = async <T>(what: (connection: Connection) => Promise<T>, onAway?: Listeners['onAway']): Promise<T> => {
     let pause = PAUSE.first;
     let lostAt: number | null = null;
     for (;;) {
       signal.throwIfAborted();
       try {
         // Read each time: after a restart it may listen elsewhere.
-        const result = await what(await connect(options));
+        const result = await what(await connect(io, options));
         met = true;
         return result;
       } catch (error) {
         const away = error instanceof GatewayLost || (met && error instanceof CliError && error.exitCode === 2);
         if (!away) throw error;
-        if (!met && isRefusedConnection(error)) throw gone(options, error);
+        if (!met && isRefusedConnection(error)) throw gone(io, options, error);
         met = true; // something answered there a moment ago
+        if (lostAt === null) onAway?.(`The gateway went away; waiting ${AWAY / 1000} s at most for it to come back.`);
         lostAt ??= io.clock.now();
-        if (io.clock.now() - lostAt > AWAY) throw gone(options, error);
+        if (io.clock.now() - lostAt > AWAY) throw gone(io, options, error);
       }
       await io.clock.sleep(pause, signal);
       pause = Math.min(pause * 2, PAUSE.most);
@@ -70,7 +73,7 @@ export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
           listeners.onTask?.(task);
         }
         throw new GatewayLost('The gateway ended the stream.');
-      });
+      }, listeners.onAway);
     },
   };
 }
@@ -78,10 +81,10 @@ export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
 const isRefusedConnection = (error: unknown): boolean =>
   error instanceof GatewayLost && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED';
 
-function gone(options: Options, cause: unknown): CliError {
+function gone(io: Io, options: Options, cause: unknown): CliError {
   const why = cause instanceof Error && !isRefusedConnection(cause) ? ` ${cause.message}` : '';
   return new CliError(
-    `The gateway of ${options.home} does not answer.${why} Start it with: ruche up --home ${options.home} (what it had accepted goes on then)`,
+    `The gateway of ${options.home} does not answer.${why} ${startText(io, options)} (what it had accepted goes on then)`,
     2,
     { cause },
   );

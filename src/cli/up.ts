@@ -1,6 +1,7 @@
-import { plain, type ExitCode, type Io } from './io.ts';
+import { join } from 'node:path';
 import type { RunningApp } from './app-port.ts';
-import type { Options } from './options.ts';
+import { plain, type ExitCode, type Io } from './io.ts';
+import { quoted, type Options } from './options.ts';
 import { problemText } from './status.ts';
 
 /** Milliseconds after which a signal counts as a second one. */
@@ -19,7 +20,7 @@ export async function up(io: Io, options: Options): Promise<ExitCode> {
   });
   try {
     const app = await (await io.loadApp()).startApp({ ...options, env: io.env, version: io.version });
-    io.out(welcome(app, options));
+    io.out(welcome(app, options, io));
     const end = await stopped.promise;
     io.err(`\nStopping (${end}); a second signal stops at once.\n`);
     await app.close(end);
@@ -31,25 +32,31 @@ export async function up(io: Io, options: Options): Promise<ExitCode> {
   }
 }
 
+const DEMO = `the built-in demo, not a language model; "help" lists the dozen sentences it follows.
+             For a real one set OPENAI_API_KEY and OPENAI_MODEL, or name one in ruche.yaml.`;
+const NO_SANDBOX = 'none: each shell command is put before you';
+
 /** How to talk to it, in plain words. The token is named by its file and never shown. */
-export function welcome(app: RunningApp, options: Options): string {
+export function welcome(app: RunningApp, options: Options, place: Pick<Io, 'self' | 'userHome'>): string {
+  const { self } = place;
   const [agent = 'AGENT'] = app.agents;
-  const home = options.home;
+  const none = app.problems.length > 0 ? 'none work: see below' : 'none: make agents/NAME/AGENT.md in the workspace';
+  // Another terminal has neither this one's folder nor its variables.
+  const where = options.home === join(place.userHome, '.ruche') ? '' : ` --home ${quoted(options.home)}`;
   const token = app.tokenFile === null ? '$RUCHE_TOKEN' : `$(cat ${quoted(app.tokenFile)})`;
   const lines = [
     `Ruche listens at ${app.url}`,
-    app.demo
-      ? `  Model      ${app.model}: the built-in demo, not a language model. It understands a dozen sentences ("help" lists them). To use a real one, set OPENAI_API_KEY and OPENAI_MODEL, or name one in ruche.yaml.`
-      : `  Model      ${app.model}`,
+    `  Model      ${app.model}${app.demo ? `: ${DEMO}` : ''}`,
+    `  Sandbox    ${app.sandbox === 'none' ? `${NO_SANDBOX} ("${self} doctor" says what to install)` : app.sandbox}`,
     `  Workspace  ${app.workspace}${app.created ? '  (made just now)' : ''}`,
-    `  Home       ${home}`,
-    app.tokenFile === null ? '  Token      the one in RUCHE_TOKEN' : `  Token      in the file ${app.tokenFile}`,
-    `  Agents     ${app.agents.join(', ') || 'none work: see below'}`,
+    `  Home       ${options.home}`,
+    `  Token      ${app.tokenFile === null ? 'the one in RUCHE_TOKEN' : `in the file ${app.tokenFile}`}`,
+    `  Agents     ${app.agents.join(', ') || none}`,
     '',
-    'Talk to it from another terminal:',
-    `  ruche chat --home ${quoted(home)}`,
-    `  ruche ask ${agent} "list the files" --home ${quoted(home)}`,
-    `or with any client for OpenAI (base URL ${app.url}/v1, the token as API key, the agent as model):`,
+    `Talk to it from another terminal${self === 'ruche' ? '' : ', in this folder'}:`,
+    `  ${self} chat${where}`,
+    `  ${self} ask ${agent} "list the files"${where}`,
+    `or with any client for OpenAI's API (base URL ${app.url}/v1, the token as API key, the agent as model):`,
     `  curl ${app.url}/v1/chat/completions -H "Authorization: Bearer ${token}" -H "Content-Type: application/json" \\`,
     `    -d '{"model":"${agent}","user":"me","messages":[{"role":"user","content":"list the files"}]}'`,
     'Ctrl-C stops it; what it has begun goes on at the next start.',
@@ -58,6 +65,3 @@ export function welcome(app: RunningApp, options: Options): string {
     lines.push('', 'Problems:', ...app.problems.map((problem) => `  ${problemText(problem)}`));
   return `${lines.map(plain).join('\n')}\n`;
 }
-
-/** A path as a shell takes it. */
-const quoted = (path: string): string => (/^[\w./~-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);

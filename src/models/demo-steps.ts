@@ -22,7 +22,8 @@ export interface Step {
 }
 
 const told = (label: string, { text, isError }: Outcome): string => {
-  const head = isError ? `${label} was not done` : label;
+  // A command that ran and failed was done all the same.
+  const head = isError ? `${label} ${/(^|\n)exit \d+/.test(text) ? 'failed' : 'was not done'}` : label;
   if (text.trim() === '') return isError ? `${head}.` : `${head}: done.`;
   return text.includes('\n') ? `${head}:\n${text}` : `${head}: ${text}`;
 };

@@ -186,7 +186,7 @@ async function readAgent(
 }
 
 const known = (options: GovernanceOptions, settings: Settings): Known => ({
-  providers: [...settings.providers.map((provider) => provider.name), ...options.providers],
+  providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
   tools: options.tools,
   ruleProblem: options.ruleProblem,
 });

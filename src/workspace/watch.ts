@@ -188,6 +188,17 @@ async function readSaved(root: string, path: string): Promise<SavedFile | null> 
   }
 }
 
+/** The files that govern as they stand in the folder, committed or not; none while another branch is there. */
+export async function standingFiles(git: Git): Promise<SavedFile[]> {
+  const root = git.workTree;
+  const head = await readFile(join(git.neutral.gitDir, 'HEAD'), 'utf8');
+  if (root === null || head.trim() !== `ref: ${MAIN}`) return [];
+  const names = foldersIn(join(root, 'agents'));
+  const agents = names.flatMap((name) => AGENT_FILES.map((file) => `agents/${name}/${file}`));
+  const files = await Promise.all([SETTINGS_FILE, ...agents].map((path) => readSaved(root, path)));
+  return files.filter((file) => file !== null).filter(({ path, bytes }) => bytes !== null || path === SETTINGS_FILE);
+}
+
 // ── how main moved ───────────────────────────────────────────────────────────────────────────────────────────────
 
 interface Logged {

@@ -47,7 +47,9 @@ test('ask exits 2 where no gateway runs, whether none ever did or it died withou
   await withDesk(echo, async (desk) => {
     await desk.stop();
     assert.equal(await desk.ruche('ask', 'assistant', 'x'), 2);
-    assert.match(desk.err(), /ruche up --home/);
+    assert.match(desk.err(), /Start it with: ruche up \(/);
+    assert.equal(await desk.ruche('ask', 'assistant', 'x', '--home', desk.home), 2);
+    assert.ok(desk.err().includes(`Start it with: ruche up --home ${desk.home} (`));
     await rm(join(desk.home, 'gateway.json'));
     const commands: string[][] = [['ask', 'assistant', 'x'], ['status'], ['approvals'], ['approve', 'apr_1'], ['chat']];
     for (const command of commands) assert.equal(await desk.ruche(...command), 2, command.join(' '));
@@ -136,6 +138,7 @@ test('ask outlives a restart of the gateway: one message, one answer', async () 
       await desk.start();
       assert.equal(await asked, 0);
       assert.equal(desk.out(), 'after the restart\n');
+      assert.equal(desk.err(), 'The gateway went away; waiting 60 s at most for it to come back.\n');
       assert.equal(runs, 1);
     },
   );
@@ -161,7 +164,10 @@ test('A timeout, or Ctrl-C, ends the waiting and names the task that goes on', a
     },
     async (desk) => {
       assert.equal(await desk.ruche('ask', 'assistant', 'x', '--timeout', '0.05'), 1);
-      assert.match(desk.err(), /No answer within 0\.05 s\. Task tsk_1 goes on/);
+      assert.match(
+        desk.err(),
+        /No answer within 0\.05 s\. Task tsk_1 goes on\. What becomes of it: ruche log --task tsk_1\n/,
+      );
       const asked = desk.ruche('ask', 'assistant', 'y');
       await until(() => desk.runtime.deliveries.length === 2);
       await new Promise((resolve) => setTimeout(resolve, 50));

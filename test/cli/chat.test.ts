@@ -108,6 +108,25 @@ test('At a terminal a line typed while a run works reaches it, and /stop ends it
   );
 });
 
+test('A name that no agent has is told at once; from a pipe a signal ends the waiting too', async () => {
+  await withDesk(echo, async (desk) => {
+    assert.equal(await piped(desk, ['hello'], 'nobody'), 1);
+    assert.match(desk.err(), /no agent "nobody"\. Agents: assistant, email/);
+    assert.equal(desk.runtime.deliveries.length, 0);
+  });
+  await withDesk(
+    async () => new Promise(() => undefined),
+    async (desk) => {
+      const chat = piped(desk, ['for ever', 'never']);
+      await until(() => desk.runtime.state.listeners() > 0);
+      desk.signal('SIGTERM');
+      assert.equal(await chat, 1);
+      assert.match(desk.err(), /Interrupted\. What was begun goes on\./);
+      assert.equal(desk.runtime.deliveries.length, 1);
+    },
+  );
+});
+
 test('A chat comes back after a restart of the gateway', async () => {
   const held = gate();
   await withDesk(

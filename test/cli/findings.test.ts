@@ -18,6 +18,7 @@ const well: Facts = {
   diskFree: 9e9,
   now: Date.UTC(2026, 10, 22),
   gateway: { state: 'running', detail: '' },
+  start: 'ruche up',
 };
 
 const of = (change: Partial<Facts>, subject: string): Finding => {

@@ -87,6 +87,7 @@ function home(events: Event[]): { app: AppPort; reads: ReadFrom[]; closed: () =>
         yield* fitting.slice(0, from.limit);
       },
     },
+    types: [...new Set(events.map((event) => event.type)), 'gateway.started'],
     line: async (event) => `${event.id} ${event.type}`,
     json: async (event) => JSON.stringify({ id: event.id }),
     verify: async () => ({
@@ -115,6 +116,10 @@ test('log shows the newest, reads no more than that, and needs no gateway', asyn
       assert.equal(await desk.ruche('log', '--task', 'tsk_1', '--limit', '1', '--json'), 0);
       assert.match(desk.out(), /\{"id":"evt_5"\}\n$/);
       assert.equal(await desk.ruche('log', '--limit', 'x'), 1);
+      assert.equal(await desk.ruche('log', '--type', 'run.,runs'), 1);
+      assert.match(desk.err(), /--type is "runs"[^]*run\.started/);
+      assert.equal(await desk.ruche('log', '--agent', 'nobody'), 0);
+      assert.match(desk.err(), /Nothing in the journal fits\.\n$/);
       assert.ok(closed());
     },
     { loadApp: async () => app },

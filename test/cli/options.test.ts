@@ -44,6 +44,15 @@ test('The rest: template, host, port and token', () => {
   assert.equal(resolveOptions({}, place({ RUCHE_TOKEN: '' })).token, null);
 });
 
+test('Hints repeat the places a command was given, and only those', () => {
+  assert.equal(resolveOptions({}, place({ RUCHE_HOME: '/h' })).again, '');
+  assert.equal(resolveOptions({ home: '/h' }, place()).again, ' --home /h');
+  assert.equal(
+    resolveOptions({ home: "h's", workspace: '/w' }, place()).again,
+    ` --home '/work/net/h'\\''s' --workspace /w`,
+  );
+});
+
 test('What cannot be is refused, with the name of what said it', () => {
   const wrong: [Flags, Place['env'], RegExp][] = [
     [{ port: '65536' }, {}, /--port is "65536"/],

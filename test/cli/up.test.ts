@@ -10,6 +10,7 @@ const app = (change: Partial<RunningApp> = {}): RunningApp => ({
   tokenFile: '/h/token',
   model: 'demo/demo',
   demo: true,
+  sandbox: 'bwrap',
   agents: ['assistant'],
   workspace: '/h/workspace',
   created: false,
@@ -78,10 +79,15 @@ test('A second signal ends up at once; one that npm passes on in the same moment
 });
 
 test('The welcome says how to talk to it, which model answers, and what is wrong', () => {
-  const options = { home: "/h's", workspace: '/w', template: 'solo', host: '127.0.0.1', port: 0, token: null };
-  const demo = welcome(app(), options);
+  const options = { home: "/h's", workspace: '/w', template: 'solo', host: '', port: 0, token: null, again: '' };
+  const here = { self: 'ruche', userHome: '/u' };
+  const demo = welcome(app(), options, here);
   assert.match(demo, /the built-in demo, not a language model/);
-  assert.match(demo, /ruche ask assistant "list the files" --home '\/h'\\''s'/);
+  assert.match(demo, /Sandbox {4}bwrap\n/);
+  assert.match(
+    demo,
+    /another terminal:\n {2}ruche chat --home[^]* ruche ask assistant "list the files" --home '\/h'\\''s'\n/,
+  );
   assert.match(demo, /\$\(cat \/h\/token\)/);
   const problem = {
     file: 'agents/x/AGENT.md',
@@ -93,7 +99,16 @@ test('The welcome says how to talk to it, which model answers, and what is wrong
   const real = welcome(
     app({ demo: false, model: 'local/qwen3', tokenFile: null, agents: [], problems: [problem] }),
     options,
+    here,
   );
   assert.doesNotMatch(real, /demo/);
   assert.match(real, /local\/qwen3[^]*RUCHE_TOKEN[^]*none work[^]*agents\/x\/AGENT\.md:2 \(model\): unknown\\u\{1b\}/);
+});
+
+test('Under npm the welcome gives commands that npm finds; the usual home needs no flag', () => {
+  const options = { home: '/u/.ruche', workspace: '/w', template: 'solo', host: '', port: 0, token: null, again: '' };
+  const said = welcome(app({ agents: [], sandbox: 'none' }), options, { self: 'npx ruche', userHome: '/u' });
+  assert.match(said, /in this folder:\n {2}npx ruche chat\n {2}npx ruche ask AGENT "list the files"\n/);
+  assert.match(said, /Sandbox {4}none: each shell command is put before you \("npx ruche doctor"/);
+  assert.match(said, /Agents {5}none: make agents\/NAME\/AGENT\.md/);
 });

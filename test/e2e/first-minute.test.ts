@@ -65,7 +65,7 @@ test('a fresh home: one sentence gives the file, the count, one commit with its 
     execFileSync('git', ['-C', join(home.home, 'journal.git'), ...args], { encoding: 'utf8' });
   const subjects = journal('log', '--reverse', '--format=%an: %s');
   assert.match(subjects, /^owner: owner: wrote to assistant/m);
-  assert.match(subjects, /^assistant: assistant: shell did it/m);
+  assert.match(subjects, /^assistant: assistant: shell done/m);
   assert.match(subjects, /^assistant: assistant: landed 1 path/m);
   assert.match(journal('grep', '-h', 'message.received', 'HEAD'), /write notes\.md: hello/);
 });
@@ -102,7 +102,7 @@ test('SIGTERM ends it with code 0, and without a gateway the commands say so wit
   assert.equal(await home.end('SIGTERM'), 0);
   const { code, err } = await home.cli('ask', 'assistant', 'hello');
   assert.equal(code, 2);
-  assert.match(err, /No gateway runs for .*ruche up --home/);
+  assert.match(err, /No gateway runs for .*Start it with: ruche up/);
   const { findings, counts } = await home.verify();
   assert.deepEqual(findings, []);
   assert.equal(counts.commits, 1);
