@@ -20,11 +20,14 @@ export async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: Run
   let state: RunState | null = null;
   let last = started.id;
   let [spentMs, seen] = [0, started.at];
+  const { limits } = deps.governance().settings;
   for await (const event of store.read({ stream: started.stream })) {
     if (state === null) state = startState(started, await firstMessage(deps, task));
     evolve(state, event, await loadContent(store, event));
     last = event.id;
-    if (!OUTSIDE.has(event.type)) spentMs += Math.max(0, event.at - seen);
+    const ms = event.at - seen;
+    // More than the whole time of a run cannot have gone by: the clock was set.
+    if (!OUTSIDE.has(event.type) && ms > 0 && ms <= limits.runMs) spentMs += ms;
     seen = event.at;
   }
   if (state === null) throw new Error(`run ${started.stream} has no events`);
