@@ -20,6 +20,11 @@ export function describeAgents({ agents }: Governance, models: Models): AgentAbo
   }));
 }
 
+/** A file that was refused when it was saved is refused again when it is committed. */
+const distinct = (problems: readonly Problem[]): Problem[] => [
+  ...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values(),
+];
+
 export function describeNetwork(
   { version, workspace, home }: { version: string; workspace: string; home: string },
   governance: Governance,
@@ -34,6 +39,6 @@ export function describeNetwork(
     home,
     model,
     demo,
-    problems: [...refused, ...governance.problems, ...models.problems()],
+    problems: distinct([...refused, ...governance.problems, ...models.problems()]),
   };
 }
