@@ -22,7 +22,9 @@ export function boundCall(log: RunLog, { call, tool, input }: ReadyCall): string
 }
 
 export function showCall(log: RunLog, ready: ReadyCall): ShownCall {
-  const lines = Object.entries(ready.input as Record<string, unknown>).map(
+  // Null stands for an argument that was not given.
+  const given = Object.entries(ready.input as Record<string, unknown>).filter(([, value]) => value !== null);
+  const lines = given.map(
     ([name, value]) => `${name}: ${visible(typeof value === 'string' ? value : canonicalJson(value))}`,
   );
   return { text: [ready.call.tool, ...lines].join('\n'), bound: boundCall(log, ready) };
