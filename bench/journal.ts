@@ -1,12 +1,13 @@
-// `node bench/journal.ts HOME EVENTS`: makes the journal of HOME that many events long, by writing the last turn it holds
-// over and over under new names, spread over the last hundred days, and brings journal.git up to date. The home must not
-// be in use. All goes through the store's and the repository's own doors, so that the home opens like any other.
+// `node bench/journal.ts HOME EVENTS SECONDS`: makes the journal of HOME that many events long, or as long as it gets in
+// the time, by writing the last turn it holds over and over under new names, spread over the last hundred days. All goes
+// through the store's and the repository's own doors, so that the home opens like any other. It must not be in use.
+// Prints the number of events.
 import { join } from 'node:path';
 import type { BlobRef } from '../src/core/blob.ts';
 import type { Event, NewEvent } from '../src/core/event.ts';
+import type { JournalLine } from '../src/core/ports.ts';
 import { conversationId, eventSeq, runStream, taskStream } from '../src/core/ids.ts';
 import type { Task } from '../src/core/task.ts';
-import { startExport } from '../src/journal/export.ts';
 import { openSqliteStore, type SqliteStore } from '../src/store/sqlite.ts';
 import { systemClock, systemIds as ids, systemRandom } from '../src/system.ts';
 import { openJournalRepository } from '../src/workspace/journal-repository.ts';
@@ -14,6 +15,8 @@ import { openJournalRepository } from '../src/workspace/journal-repository.ts';
 const DAYS = 100 * 86_400_000;
 /** Turns written at once: one transaction of the store. */
 const TOGETHER = 200;
+/** Lines of one import. */
+const LINES = 50_000;
 const quiet = (): void => undefined;
 
 /** A turn as it stands in the journal, with what its blobs hold. */
@@ -76,7 +79,7 @@ function copy(store: SqliteStore, { events, blobs, task }: Pattern): Parameters<
   return { events: written, queue, sync: false };
 }
 
-const [home = '', wanted = '0'] = process.argv.slice(2);
+const [home = '', wanted = '0', seconds = '60'] = process.argv.slice(2);
 const started = Date.now();
 let now = started - DAYS;
 const clock = { ...systemClock, now: () => now };
@@ -85,14 +88,15 @@ const store = await openSqliteStore({ path, clock, random: systemRandom.bytes, b
 const pattern = await lastTurn(store);
 const turns = Math.max(0, Math.ceil((Number(wanted) - (await store.head())) / pattern.events.length));
 for (let turn = 0; turn < turns; turn += TOGETHER) {
+  if (Date.now() - started > Number(seconds) * 1000) break;
   now = started - DAYS + Math.floor((DAYS * turn) / turns);
   const batches = Array.from({ length: Math.min(TOGETHER, turns - turn) }, () => copy(store, pattern));
   const results = await Promise.all(batches.map((batch) => store.commit(batch)));
   const refused = results.find((result) => !result.ok);
   if (refused) throw new Error(`a copied turn was refused: ${JSON.stringify(refused)}`);
 }
-console.log(`${await store.head()} events after ${Date.now() - started} ms`);
-
+// The lines of the copies are stubs: an import costs by what stands in today's folders, and the real lines of a million
+// events would take Git some minutes.
 const log = { debug: quiet, info: quiet, warn: console.error, error: console.error };
 const repository = await openJournalRepository({
   dir: join(home, 'journal.git'),
@@ -100,9 +104,24 @@ const repository = await openJournalRepository({
   boundary: quiet,
   log,
 });
-const exporter = await startExport({ store, repository, clock: systemClock, log });
-await exporter.reached(await store.head());
-await exporter.close();
+const head = await store.head();
+for (let tip = await repository.tip(); tip < head; tip = await repository.tip()) {
+  const lines = Array.from({ length: Math.min(LINES, head - tip) }, (_, at): JournalLine => {
+    const seq = tip + at + 1;
+    const day = Math.floor((100 * seq) / head);
+    const json = `{"seq":${seq},"stub":true}`;
+    return {
+      seq,
+      at: started - DAYS + day * 86_400_000,
+      actor: 'runtime',
+      group: `day-${day}`,
+      weighty: false,
+      subject: 'stubs',
+      json,
+    };
+  });
+  await repository.append(lines);
+}
 repository.close();
 await store.close();
-console.log(`journal.git after ${Date.now() - started} ms`);
+console.log(head);

@@ -78,10 +78,9 @@ export class Lab {
 
   ruchesCommand = (name: string, ...args: string[]): Promise<number> => this.command(name, [launcher, ...args]);
 
-  /** Runs a file of this folder to its end. Its output is shown if it fails. */
-  script(file: string, ...args: string[]): void {
-    execFileSync(process.execPath, [join(import.meta.dirname, file), ...args], { env: this.#env, stdio: 'pipe' });
-  }
+  /** Runs a file of this folder to its end and gives what it printed. */
+  script = async (file: string, ...args: string[]): Promise<string> =>
+    (await run(process.execPath, [join(import.meta.dirname, file), ...args], { env: this.#env })).stdout;
 
   git = (dir: string, ...args: string[]): string =>
     execFileSync('git', ['-C', dir, ...args], { env: this.#env, encoding: 'utf8' });

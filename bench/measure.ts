@@ -66,3 +66,12 @@ export function memoryOf(root: number): number {
   }
   return kB * 1024;
 }
+
+/** Milliseconds of CPU the process itself has used so far, all its threads together. */
+export function cpuOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  // User and system time, in ticks of a hundredth of a second.
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}

@@ -5,7 +5,7 @@ import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { measureDependencies } from '../scripts/deps.ts';
 import { openRecord } from '../src/record.ts';
 import type { Lab } from './lab.ts';
-import { bytesOf, median, oneFsync, timed } from './measure.ts';
+import { bytesOf, cpuOf, median, oneFsync, timed } from './measure.ts';
 import type { Served } from './served.ts';
 import type { Row } from './table.ts';
 
@@ -23,6 +23,8 @@ export interface Plan {
   waits: { rounds: number; ms: number };
   memoryTurns: number;
   journal: number;
+  /** After so many seconds it is as long as it is. */
+  journalSeconds: number;
   /** Milliseconds of quiet before memory is read. */
   settle: number;
 }
@@ -140,26 +142,24 @@ export async function turns(plan: Plan, pair: Pair): Promise<Row[]> {
 
 export async function throughput(plan: Plan, pair: Pair): Promise<Row[]> {
   const rows: Row[] = [];
+  const cpu = { value: 0, floor: 0 };
   for (const { inFlight, turns } of plan.flights) {
     const rates = { ruche: [] as number[], floor: [] as number[] };
+    const spent = { ruche: [] as number[], floor: [] as number[] };
     for (let round = 0; round < plan.rounds; round++)
       for (const who of ['floor', 'ruche'] as const) {
+        const before = cpuOf(pair[who].pid);
         const ms = await flight(pair[who], turns, inFlight, (at) => `hello ${inFlight}-${round}-${at}`);
         rates[who].push((turns / ms) * 1000);
+        spent[who].push((cpuOf(pair[who].pid) - before) / turns);
       }
+    const rate = { value: median(rates.ruche), floor: median(rates.floor), more: true };
     const aims = inFlight === 50 ? { aim: 200, openclaw: 2.7 } : {};
     const note = `median of ${plan.rounds} × ${turns} turns`;
-    const value = median(rates.ruche);
-    rows.push({
-      what: `${inFlight} in flight`,
-      unit: 'turns/s',
-      value,
-      floor: median(rates.floor),
-      more: true,
-      ...aims,
-      note,
-    });
+    rows.push({ what: `${inFlight} in flight`, unit: 'turns/s', ...rate, ...aims, note });
+    Object.assign(cpu, { value: median(spent.ruche), floor: median(spent.floor) });
   }
+  rows.push({ what: 'CPU of such a turn', unit: 'ms', ...cpu, note: 'the process alone, without its children' });
   const { rounds, ms } = plan.waits;
   const spans = { ruche: [] as number[], floor: [] as number[] };
   for (let round = 0; round < rounds; round++)
@@ -264,14 +264,17 @@ export async function longJournal(lab: Lab, plan: Plan): Promise<Row[]> {
   await first.turn('hello first');
   await first.stop();
   const large = lab.copy(small, 'large');
-  const ms = await timed(async () => lab.script('journal.ts', lab.home(large), String(plan.journal)));
+  let made = 0;
+  const ms = await timed(async () => {
+    made = Number(await lab.script('journal.ts', lab.home(large), String(plan.journal), String(plan.journalSeconds)));
+  });
   const pair = { floor: await lab.ruche(small), ruche: await lab.ruche(large) };
   for (let warm = 0; warm < 30; warm++)
     for (const served of [pair.floor, pair.ruche]) await served.turn(`hello warm-${warm}`);
   const taken = await beside(pair, plan.turns, (served, at) => words(served, `hello large-${at}`));
   const { readyMs } = pair.ruche;
   for (const served of [pair.floor, pair.ruche]) await served.stop();
-  const events = plan.journal.toLocaleString('en-GB');
+  const events = made.toLocaleString('en-GB');
   const note = `floor: Ruche with a new journal; aim: 10 % more; made in ${(ms / 1000).toFixed(0)} s`;
   return [
     { what: `a turn after ${events} events`, unit: 'ms', ...taken, aim: taken.floor * 1.1, note },
