@@ -87,7 +87,7 @@ export class Laboratory {
 
   close(): void {
     killGroup(this.#child);
-    rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 10 });
   }
 
   async #run(test: string, limitMs: number, env: NodeJS.ProcessEnv = {}): Promise<{ fate: Fate; ms: number }> {

@@ -37,6 +37,8 @@ export async function readPast(store: Store): Promise<Past> {
     if (event.type === 'config.held') {
       const { approval, commit, shown } = event.data;
       past.held = { approval, commit, shown: shown.hash };
+      // An approval of an earlier one says nothing about this one.
+      past.approved = false;
     }
     if (event.type === 'config.refused') await recall(store, event, past.refused);
     if (event.type === 'approval.answered' && event.data.approval === past.held?.approval) {

@@ -124,6 +124,67 @@ test('a no is remembered, over a restart too, until other settings apply', async
   await w.close();
 });
 
+for (const restart of [false, true])
+  test(`a no is forgotten once other settings have applied${restart ? ', over a restart too' : ''}`, async () => {
+    const w = await open();
+    await w.move('c2', 'foreign', 'r2');
+    await w.trust.answerHeld('apr_1', 'deny', 'person:ada');
+    await w.move('c3', 'foreign', 'r3');
+    await w.trust.answerHeld('apr_2', 'approve', 'person:ada');
+    await w.move('c4', 'person', 'r1');
+    assert.equal(w.trust.current().commit, 'c4');
+    if (restart) {
+      await w.close();
+      await w.start();
+    }
+    await w.move('c5', 'foreign', 'r2');
+    assert.equal((await w.types()).at(-1), 'config.held', 'the difference that was refused at first');
+    await w.close();
+  });
+
+test('an approval of something that could not apply is none of what is held next', async () => {
+  const w = await open();
+  await w.move('c2', 'foreign', 'r2');
+  w.head.problems = [problem('is gone')];
+  await w.trust.answerHeld('apr_1', 'approve', 'person:ada');
+  await w.move('c3', 'foreign', 'r3');
+  assert.equal((await w.types()).at(-1), 'config.held');
+  await w.close();
+  await w.start();
+  assert.equal(w.trust.current().commit, 'c1', 'nobody approved c3');
+  await w.close();
+});
+
+test('what the person did after what was approved applies with it', async () => {
+  const w = await open();
+  await w.move('c2', 'foreign', 'r2');
+  w.main.push({ commit: 'c3', by: 'person', rules: 'r3' });
+  await w.trust.answerHeld('apr_1', 'approve', 'person:ada');
+  assert.equal(w.trust.current().commit, 'c3');
+  await w.close();
+});
+
+test('a stranger’s step that touches nothing protected does not hold up the person’s next', async () => {
+  const w = await open();
+  w.main.push({ commit: 'c2', by: 'foreign', rules: 'r1' }, { commit: 'c3', by: 'person', rules: 'r2' });
+  await w.look();
+  assert.equal(w.trust.current().commit, 'c3');
+  await w.close();
+});
+
+test('an answer in the record to a question that is not there is passed over', async () => {
+  const w = await open();
+  await w.close();
+  const data = { approval: 'apr_0', verdict: 'approve' as const, by: 'person:ada', reason: null };
+  await w.store.commit({
+    events: [{ type: 'approval.answered', stream: 'workspace', actor: 'person:ada', cause: null, labels: [], data }],
+    sync: true,
+  });
+  await w.start();
+  assert.equal(w.trust.current().commit, 'c1');
+  await w.close();
+});
+
 test('answers that come twice, or to nothing, say so', async () => {
   const w = await open();
   await w.move('c2', 'foreign', 'r2');
@@ -251,6 +312,9 @@ test('a landing tells of itself, or is held like a stranger’s after two second
   assert.equal((await w.types()).at(-1), 'config.held');
   await w.trust.applyLanded('c3');
   assert.equal(w.trust.current().commit, 'c3', 'late, and yet approved');
+  assert.deepEqual((await w.types()).slice(2), ['config.held', 'approval.answered', 'config.applied']);
+  await w.move('c4', 'foreign', 'r4');
+  assert.deepEqual((await w.types()).slice(5), ['config.held'], 'the question has been ended once');
   assert.equal(w.clock.sleeping, 0);
   await w.close();
 });
@@ -364,7 +428,10 @@ test('what is committed and not valid is refused once, with its lines, and the o
   assert.equal(w.trust.current().commit, 'c4');
   assert.deepEqual(w.trust.refused(), []);
   await w.move('c5', 'person', 'r5', problems);
-  assert.equal((await w.types()).at(-1), 'config.refused', 'told again after other settings applied');
+  await w.move('c6', 'person', 'r6');
+  const before = (await w.types()).length;
+  await w.move('c7', 'person', 'r7', problems);
+  assert.deepEqual((await w.types()).slice(before), ['config.refused'], 'told again after other settings applied');
   await w.close();
 });
 

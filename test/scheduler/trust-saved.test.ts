@@ -93,6 +93,7 @@ test('an agent that was refused is tried again beside new settings', async () =>
   await w.move('c2', 'person', 'r2');
   assert.deepEqual(w.committed, [['agents/a/AGENT.md']]);
   assert.equal(w.trust.refused().length, 1);
+  assert.equal((await w.types()).filter((type) => type === 'config.refused').length, 3, 'none is told of again');
   await w.close();
 });
 
@@ -140,6 +141,13 @@ test('what governed cannot be read any more: the person’s mending counts, a st
       await w.close();
     }
   }
+});
+
+test('what governed cannot be read any more, and nobody has touched it: that is said', async () => {
+  const w = await open();
+  await w.close();
+  w.head.problems = [problem('is no longer known')];
+  await assert.rejects(w.start(), { name: 'NoGovernance', message: 'ruche.yaml:3: models is no longer known' });
 });
 
 test('without anything valid nothing starts, unless the person has saved what mends it', async () => {
