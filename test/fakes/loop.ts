@@ -8,7 +8,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import type { Agent, Governance, Settings } from '../../src/core/agent.ts';
 import type { Event } from '../../src/core/event.ts';
 import type { ModelChoice } from '../../src/core/model.ts';
-import type { Channel, Log, Net } from '../../src/core/ports.ts';
+import type { Channel, Log, Net, Store } from '../../src/core/ports.ts';
 import type { Rule } from '../../src/core/policy.ts';
 import { OUTBOX } from '../../src/core/reply.ts';
 import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
@@ -18,7 +18,7 @@ import { buryTask } from '../../src/mail/end.ts';
 import { sendReply } from '../../src/mail/outbox.ts';
 import { createRuntime } from '../../src/mail/runtime.ts';
 import { nextTry } from '../../src/models/call.ts';
-import { Worker } from '../../src/scheduler/worker.ts';
+import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';
 import { systemClock, systemIds, systemRandom } from '../../src/system.ts';
 import { openGovernanceReader } from '../../src/workspace/governance.ts';
@@ -55,6 +55,8 @@ export interface LoopOptions {
   maxAttempts?: number;
   nextTry?: AgentDeps['nextTry'];
   clock?: Clock;
+  /** Makes the store, in a folder of the test's own. Default: one in memory. */
+  store?: (dir: string) => Promise<Store>;
 }
 
 const NO_NET: Net = { request: () => Promise.reject(new Error('no network in this test')) };
@@ -93,7 +95,7 @@ export async function openLoop(options: LoopOptions) {
     problems: [],
   };
   const hub = new Hub();
-  const raw = openMemoryStore({ clock, random: systemRandom.bytes });
+  const raw: Store = (await options.store?.(dir)) ?? openMemoryStore({ clock, random: systemRandom.bytes });
   const store = observed(raw, hub);
   const channels = new Map((options.channels ?? []).map((channel) => [channel.name, channel]));
   const deltas: Delta[] = [];
@@ -134,22 +136,19 @@ export async function openLoop(options: LoopOptions) {
     worker: 'wrk_test',
     onWork: (listener: () => void) => hub.onWork(listener),
   };
-  let worker = new Worker({
-    ...common,
-    concurrency: () => 50,
-    except: [OUTBOX],
-    handle: (claim, stops) => runTask(deps, claim, stops),
-    bury: (claim, error) => buryTask(deps, claim, error),
-  });
-  const outbox = new Worker({
-    ...common,
-    concurrency: () => 10,
-    only: [OUTBOX],
-    handle: (claim) =>
-      sendReply({ store, channels, clock, log: quiet, boundary, redact: deps.redact, random: () => 0 }, claim),
-  });
-  worker.start();
-  outbox.start();
+  /** The two workers of a process. */
+  const begin = () => {
+    const handle: WorkerOptions['handle'] = (claim, stops) => runTask(deps, claim, stops);
+    const send: WorkerOptions['handle'] = (claim) =>
+      sendReply({ store, channels, clock, log: quiet, boundary, redact: deps.redact, random: () => 0 }, claim);
+    const bury: WorkerOptions['bury'] = (claim, error) => buryTask(deps, claim, error);
+    const runs = new Worker({ ...common, concurrency: () => 50, except: [OUTBOX], handle, bury });
+    const sends = new Worker({ ...common, concurrency: () => 10, only: [OUTBOX], handle: send });
+    runs.start();
+    sends.start();
+    return { runs, sends };
+  };
+  let workers = begin();
   const runtime: Runtime = createRuntime({
     store,
     clock,
@@ -161,7 +160,7 @@ export async function openLoop(options: LoopOptions) {
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
     hub,
     accepting: () => true,
-    stopTask: (task) => worker.cancel(task),
+    stopTask: (task) => workers.runs.cancel(task),
     situation: () => Promise.reject(new Error('not in this test')),
   });
   let count = 0;
@@ -198,21 +197,15 @@ export async function openLoop(options: LoopOptions) {
     send: async (text: string, session?: string): Promise<TaskOutcome> => settled(await deliver(text, session)),
     events: async (stream?: string): Promise<Event[]> =>
       Array.fromAsync(store.read(stream === undefined ? {} : { stream })),
-    /** Stops the worker in the middle and starts another, as a new process would. */
+    /** Stops the workers in the middle and starts others, as a new process would. */
     async restart(): Promise<void> {
-      await worker.stop(50);
+      await Promise.all([workers.runs.stop(50), workers.sends.stop(1_000)]);
       await store.releaseAll();
-      worker = new Worker({
-        ...common,
-        concurrency: () => 50,
-        except: [OUTBOX],
-        handle: (claim, stops) => runTask({ ...deps, conversations: new ConversationCache() }, claim, stops),
-        bury: (claim, error) => buryTask(deps, claim, error),
-      });
-      worker.start();
+      deps.conversations = new ConversationCache();
+      workers = begin();
     },
     async close(): Promise<void> {
-      await Promise.all([worker.stop(1_000), outbox.stop(1_000)]);
+      await Promise.all([workers.runs.stop(1_000), workers.sends.stop(1_000)]);
       await store.close();
       await workspace.close();
       await rm(dir, { recursive: true, force: true, maxRetries: 5 });
