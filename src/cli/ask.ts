@@ -66,14 +66,16 @@ async function follow(io: Io, options: Options, path: string, body: object, flag
     progress?.clear();
     const why: unknown = stop.signal.reason;
     if (!(why instanceof CliError) || task === null) throw error;
-    throw new CliError(
-      `${why.message} Task ${String(task)} goes on. What becomes of it: ${io.self} log --task ${String(task)}${options.again}`,
-    );
+    throw new CliError(`${why.message} ${goesOn(io, options, task)}`);
   } finally {
     unlisten();
     done.abort();
   }
 }
+
+/** For whoever leaves before the end. */
+export const goesOn = (io: Pick<Io, 'self'>, { again }: Options, task: string): string =>
+  `Task ${task} goes on. What becomes of it: ${io.self} log --task ${task}${again}`;
 
 function show(io: Io, options: Options, outcome: TaskOutcome | null, json: boolean): ExitCode {
   if (json) io.out(`${JSON.stringify(outcome === null ? { task: null, status: 'done' } : report(outcome))}\n`);

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import type { Pending, TaskOutcome } from '../core/runtime.ts';
 import { isSafeName } from '../core/ids.ts';
 import type { AgentState } from '../core/runtime.ts';
+import { goesOn } from './ask.ts';
 import { chatScreen, type ChatScreen } from './chat-screen.ts';
 import { CliError, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
@@ -53,6 +54,7 @@ export async function chat(
     last: null,
   };
   if (io.inIsTerminal) io.out(`Talking to ${state.agent}. /help lists the commands, /quit leaves.\n`);
+  if (flags.session !== undefined) await takeUp(state);
   const lines = createInterface({
     input: io.stdin,
     output: io.editor ?? undefined,
@@ -68,6 +70,7 @@ export async function chat(
   lines.on('SIGINT', quit);
   try {
     await (io.inIsTerminal ? converse(state, lines) : read(state, lines));
+    if (state.busy && state.task !== null) io.out(`\n${goesOn(io, options, state.task)}\n`);
   } finally {
     unlisten();
     lines.close();
@@ -85,6 +88,13 @@ async function agentNamed(gateway: Talk, wanted: string | undefined): Promise<st
   if (name !== undefined) return name;
   if (names.length > 0) throw new CliError(`There is no agent "${wanted}". Agents: ${names.join(', ')}.`);
   throw new CliError('There is no agent to talk to: "ruche doctor" says what is wrong, if anything is.');
+}
+
+/** What an earlier conversation of this name has left open is answered here. */
+async function takeUp(state: Chat): Promise<void> {
+  const { pending } = await state.gateway.call<{ pending: Pending[] }>('/api/pending');
+  state.waits = pending.filter((wait) => wait.agent === state.agent && wait.session === state.session);
+  state.screen.waits(state.waits);
 }
 
 type Lines = ReturnType<typeof createInterface>;

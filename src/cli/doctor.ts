@@ -1,6 +1,8 @@
 import { constants } from 'node:fs';
 import { access, mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Problem } from '../core/agent.ts';
+import type { RuntimeStatus } from '../core/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
 import { connect } from './connect.ts';
 import { findings, type Facts, type Finding } from './findings.ts';
@@ -29,16 +31,19 @@ const findingText = (finding: Finding): string =>
 
 async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<Facts> {
   const folder = await nearestFolder(options.home);
+  const { problems, ...gateway } = await gatewayState(io, options);
   return {
     ...diagnosis,
+    keys: problems === null ? diagnosis.keys : diagnosis.keys.map((key) => keyOf(key, problems)),
     node: process.versions.node,
     home: options.home,
+    homeMade: folder === options.home,
     homeProblem: await writeProblem(folder),
     token: await tokenMode(join(options.home, 'token')),
     tokenGiven: options.token !== null,
     diskFree: await freeBytes(folder),
     now: io.clock.now(),
-    gateway: await gatewayState(io, options),
+    gateway,
     start: `${io.self} up${options.again}`,
   };
 }
@@ -82,7 +87,15 @@ const freeBytes = (folder: string): Promise<number | null> =>
 /** Milliseconds a healthy gateway needs at most to say how it is. */
 const PATIENCE = 3_000;
 
-async function gatewayState(io: Io, options: Options): Promise<Facts['gateway']> {
+/** A running gateway has the environment that counts, which is seldom this terminal's. */
+const keyOf = (key: Facts['keys'][number], problems: readonly Problem[]): Facts['keys'][number] => ({
+  ...key,
+  present: !problems.some((problem) => problem.key === `models.providers.${key.provider}.apiKey`),
+});
+
+type GatewayState = Facts['gateway'] & { problems: readonly Problem[] | null };
+
+async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
   const late = new AbortController();
   const done = new AbortController();
   io.clock.sleep(PATIENCE, done.signal).then(
@@ -90,11 +103,16 @@ async function gatewayState(io: Io, options: Options): Promise<Facts['gateway']>
     () => undefined,
   );
   try {
-    await callApi(await connect(io, options), '/api/status', { signal: late.signal });
-    return { state: 'running', detail: '' };
+    const { problems } = await callApi<RuntimeStatus>(await connect(io, options), '/api/status', {
+      signal: late.signal,
+    });
+    return { state: 'running', detail: '', problems };
   } catch (error) {
     const away = error instanceof GatewayLost || (error instanceof CliError && error.exitCode === 2);
-    return away ? { state: 'stopped', detail: '' } : { state: 'odd', detail: explain(error) };
+    const seen = away
+      ? ({ state: 'stopped', detail: '' } as const)
+      : ({ state: 'odd', detail: explain(error) } as const);
+    return { ...seen, problems: null };
   } finally {
     done.abort();
   }

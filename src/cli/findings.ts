@@ -5,6 +5,8 @@ import { problemText } from './status.ts';
 export interface Facts extends Diagnosis {
   node: string;
   home: string;
+  /** Whether there is one yet. */
+  homeMade: boolean;
   /** Error code of a write in the home, or where it would be made; null if it works. */
   homeProblem: string | null;
   /** Mode of `<home>/token`, null if there is none yet. */
@@ -55,14 +57,17 @@ const checkSandbox: Check = ({ sandbox }) => [
     : warning('Sandbox', `${sandbox.why} Each shell command is put before you.`, sandbox.mend),
 ];
 
-const checkHome: Check = ({ home, homeProblem }) => {
+const checkHome: Check = ({ home, homeMade, homeProblem }) => {
   if (homeProblem === null) return [ok('Home', home)];
+  const theirs: [string, string] = homeMade
+    ? ['may not be written by this user', `Make it yours: sudo chown -R "$USER" ${home}`]
+    : ['cannot be made by this user', `Choose another --home, or make it: sudo install -d -o "$USER" ${home}`];
   const why: Record<string, [string, string]> = {
     EROFS: ['lies on a read-only disk', 'Remount it for writing, or choose another --home.'],
     ENOSPC: ['lies on a full disk', 'Free some space, or choose another --home.'],
     EDQUOT: ['has no quota left', 'Free some space, or choose another --home.'],
-    EACCES: ['may not be written by this user', `Make it yours: sudo chown -R "$USER" ${home}`],
-    EPERM: ['may not be written by this user', `Make it yours: sudo chown -R "$USER" ${home}`],
+    EACCES: theirs,
+    EPERM: theirs,
   };
   const [text, mend] = why[homeProblem] ?? [`cannot be written (${homeProblem})`, 'Choose another --home.'];
   return [broken('Home', `${home} ${text}`, mend)];

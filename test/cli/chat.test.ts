@@ -127,6 +127,28 @@ test('A name that no agent has is told at once; from a pipe a signal ends the wa
   );
 });
 
+test('A conversation taken up again shows what it waits for; one that is left says what goes on', async () => {
+  await withDesk(working, async (desk) => {
+    assert.equal(await desk.ruche('ask', 'assistant', 'go', '--session', 's1'), 3);
+    const asked = desk.out();
+    assert.equal(await piped(desk, ['yes'], '--session', 's1'), 0);
+    assert.match(desk.out().slice(asked.length), /^apr_\w+ {2}approval of write[^]*yes or no\n[^]*Done with it\.\n$/);
+    assert.equal(desk.runtime.deliveries.length, 1);
+  });
+  await withDesk(
+    async () => new Promise(() => undefined),
+    async (desk) => {
+      const chat = desk.ruche('chat');
+      desk.stdin.write('for ever\n');
+      await until(() => desk.runtime.state.listeners() > 0);
+      desk.signal('SIGINT');
+      assert.equal(await chat, 0);
+      assert.match(desk.out(), /Task tsk_1 goes on\. What becomes of it: ruche log --task tsk_1\n$/);
+    },
+    { inIsTerminal: true },
+  );
+});
+
 test('A chat comes back after a restart of the gateway', async () => {
   const held = gate();
   await withDesk(

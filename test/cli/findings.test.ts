@@ -12,6 +12,7 @@ const well: Facts = {
   newestEvent: Date.UTC(2026, 10, 1),
   database: null,
   home: '/h',
+  homeMade: true,
   homeProblem: null,
   token: 0o600,
   tokenGiven: false,
@@ -61,6 +62,7 @@ test('Each thing that is wrong is named with its mend', () => {
     [{ homeProblem: 'EROFS' }, 'Home', 'broken', /read-only.*Remount/s],
     [{ homeProblem: 'ENOSPC' }, 'Home', 'broken', /full.*Free/s],
     [{ homeProblem: 'EACCES' }, 'Home', 'broken', /may not be written.*chown/s],
+    [{ homeProblem: 'EACCES', homeMade: false }, 'Home', 'broken', /cannot be made.*--home.*install -d/s],
     [{ homeProblem: 'ESTRANGE' }, 'Home', 'broken', /ESTRANGE.*--home/s],
     [{ diskFree: 1e6 }, 'Disk', 'broken', /1 MB.*Free/s],
     [{ diskFree: 2e8 }, 'Disk', 'warning', /191 MB/],
@@ -81,7 +83,7 @@ test('Each thing that is wrong is named with its mend', () => {
     assert.match(`${finding.text} ${finding.mend}`, text);
     assert.notEqual(finding.mend, '', subject);
   }
-  assert.equal(cases.length, 21);
+  assert.equal(cases.length, 22);
 });
 
 test('Git 2.38 is new enough, whatever the vendor adds', () => {

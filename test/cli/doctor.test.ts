@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { AppPort, Diagnosis } from '../../src/cli/app-port.ts';
+import { echo } from '../gateway/help.ts';
+import { withDesk } from './help.ts';
+
+const diagnosis: Diagnosis = {
+  git: '2.39.5',
+  sandbox: { ok: true, why: 'bubblewrap works.', mend: '' },
+  keys: [{ provider: 'cloud', name: 'CLOUD_KEY', present: false }],
+  config: { problems: [] },
+  workspace: null,
+  newestEvent: null,
+  database: null,
+};
+const unused = (): never => assert.fail('not for doctor');
+const app: AppPort = {
+  diagnose: async () => diagnosis,
+  startApp: unused,
+  initWorkspace: unused,
+  openHomeReadOnly: unused,
+};
+
+test('Whether a key is set is asked of the running gateway: its environment counts, not this terminal’s', async () => {
+  await withDesk(
+    echo,
+    async (desk) => {
+      assert.equal(await desk.ruche('doctor'), 0, desk.out());
+      assert.match(desk.out(), /✓ Key: CLOUD_KEY for cloud is set\n[^]*✓ Gateway: running/);
+      await desk.stop();
+      await rm(join(desk.home, 'gateway.json'));
+      assert.equal(await desk.ruche('doctor'), 1);
+      assert.match(desk.out(), /✗ Key: CLOUD_KEY for cloud is not set\n[^]*not running; start it with: ruche up\n$/);
+    },
+    { loadApp: async () => app },
+  );
+});
