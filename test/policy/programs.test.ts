@@ -75,9 +75,10 @@ test('ordinary use of the same programs is vouched for', () => {
     "'' a",
     'node.exe a.js',
     'my.exec a',
+    'en.exev ls',
     'a.exe.d/b x',
   ];
-  assert.equal(lines.length, 24);
+  assert.equal(lines.length, 25);
   for (const line of lines) assert.equal(held(line), null, line);
   assert.equal(notPlain(['']), null);
 });

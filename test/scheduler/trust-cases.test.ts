@@ -134,8 +134,10 @@ for (const restart of [false, true])
     await w.move('c4', 'person', 'r1');
     assert.equal(w.trust.current().commit, 'c4');
     if (restart) {
+      const before = await w.types();
       await w.close();
       await w.start();
+      assert.deepEqual(await w.types(), before, 'what has applied does not apply again');
     }
     await w.move('c5', 'foreign', 'r2');
     assert.equal((await w.types()).at(-1), 'config.held', 'the difference that was refused at first');
