@@ -186,10 +186,18 @@ async function readConfig({ workspace: dir, env }: { workspace: string; env: Env
 async function judgeConfig(workspace: OpenWorkspace, env: Env): Promise<Pick<Config, 'config' | 'keys'>> {
   const { openModels, PROVIDERS, environmentProvider } = await import('./models/choose.ts');
   const { envSecrets } = await import('./secrets/env.ts');
+  const secrets = envSecrets({ env });
+  // What is wrong in a file may be a secret itself.
+  const plain = (found: readonly Problem[]): Problem[] =>
+    found.map((problem) => ({
+      ...problem,
+      message: secrets.redact(problem.message),
+      key: secrets.redact(problem.key),
+    }));
   const { settings, problems } = await readGovernance(workspace, PROVIDERS);
-  if (settings === null) return { config: { problems: [...problems] }, keys: [] };
+  if (settings === null) return { config: { problems: plain(problems) }, keys: [] };
   const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
-  const models = openModels({ settings, env, net, secrets: envSecrets({ env }), clock });
+  const models = openModels({ settings, env, net, secrets, clock });
   const fromEnv = environmentProvider(env);
   const providers = fromEnv === null ? settings.providers : [...settings.providers, fromEnv];
   const keys = providers.flatMap((provider) => {
@@ -198,7 +206,7 @@ async function judgeConfig(workspace: OpenWorkspace, env: Env): Promise<Pick<Con
   });
   // Keys that are missing are told once, with the key.
   const others = models.problems().filter((problem) => !problem.key.endsWith('.apiKey'));
-  return { config: { problems: [...problems, ...others] }, keys };
+  return { config: { problems: plain([...problems, ...others]) }, keys };
 }
 
 /** What the next look of a gateway would find: `main`, and over it what a person has saved since. */
