@@ -23,16 +23,14 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
   start();
 }
 
-/** Becomes the same process with HEAP (23 ms), since a Node that runs does not take it any more. */
+/**
+ * Becomes the same process with HEAP (23 ms), since a Node that runs does not take it any more. Whoever gives Node flags
+ * is left alone: a profiler, for one, sends signals that would end the new image.
+ */
 function becomeSmall() {
-  const given = process.execArgv.concat(process.env.NODE_OPTIONS || '').join(' ');
-  if (!process.execve || given.indexOf('--max-semi-space-size') !== -1) return;
+  if (!process.execve || process.execArgv.length > 0 || process.env.NODE_OPTIONS) return;
   try {
-    process.execve(
-      process.execPath,
-      [process.execPath, HEAP].concat(process.execArgv, process.argv.slice(1)),
-      process.env,
-    );
+    process.execve(process.execPath, [process.execPath, HEAP].concat(process.argv.slice(1)), process.env);
   } catch {
     // Not allowed here: then it needs more memory.
   }
