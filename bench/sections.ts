@@ -119,7 +119,8 @@ export async function turns(plan: Plan, pair: Pair): Promise<Row[]> {
   const fresh = await beside(pair, plan.turns, (served, at) => words(served, `hello fresh-${at}`));
   for (const served of [pair.floor, pair.ruche])
     for (let turn = 0; turn < plan.long; turn++) await served.turn(`hello long-${turn}`, 'long');
-  const long = await beside(pair, Math.ceil(plan.turns / 5), (served, at) => words(served, `hello on-${at}`, 'long'));
+  // Not many more: a model of unknown window has its conversation compacted at some hundred and fifty such turns.
+  const long = await beside(pair, 30, (served, at) => words(served, `hello on-${at}`, 'long'));
   const tools = await beside(pair, plan.toolTurns, (served, at) => words(served, `touch ${at}`));
   return [
     {
