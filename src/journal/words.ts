@@ -7,10 +7,10 @@ import type { DataOf, Event, EventType } from '../core/event.ts';
 export type Contents = ReadonlyMap<string, Uint8Array | null>;
 
 /** Text of a blob as far as it may be shown, in quotes and with a space before; '' if it may not. */
-type Say = (ref: BlobRef | null | undefined) => string;
+type Say = (ref: BlobRef) => string;
 type Words = { readonly [T in EventType]: (data: DataOf<T>, say: Say) => string };
 
-const short = (commit: string | null): string => (commit === null ? 'nothing' : commit.slice(0, 10));
+const short = (commit: string): string => commit.slice(0, 10);
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
 const seconds = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
@@ -70,7 +70,7 @@ export const EVENT_TYPES: readonly string[] = Object.keys(WORDS);
 /** What happened; content that is not given is left out. */
 export function describe(event: Event, contents: Contents): string {
   const say: Say = (ref) => {
-    const bytes = ref ? contents.get(ref.hash) : undefined;
+    const bytes = contents.get(ref.hash);
     if (bytes === null) return ' (erased)';
     const text = bytes === undefined ? '' : textOf(bytes);
     return text === '' ? '' : `: "${text}"`;

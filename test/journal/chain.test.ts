@@ -116,7 +116,12 @@ describe('upcast', () => {
   });
 
   test('goes through every schema between, and leaves types that did not change', () => {
-    const table = { 'gateway.stopped': { 2: (data: { reason: string }) => ({ reason: `${data.reason}!` }) } };
+    const table = {
+      'gateway.stopped': {
+        2: (data: { reason: string }) => ({ reason: `${data.reason}!` }),
+        4: () => assert.fail('that is for a later schema'),
+      },
+    };
     assert.deepEqual(upcast(event, table, 4), { ...event, data: { reason: 'x!' }, schema: 4 });
     assert.deepEqual(upcast(event, {}, 2), { ...event, schema: 2 });
     assert.deepEqual(event.data, { reason: 'x' });

@@ -153,21 +153,27 @@ test('subjects: who, what, in a hundred characters on one line', async () => {
     store,
     question('a\n\n b\u0007'),
     question('x'.repeat(300)),
-    question(`${'x'.repeat(77)}🐝${'x'.repeat(50)}`),
+    question(`${'x'.repeat(76)}🐝${'x'.repeat(50)}`),
     question('hi', { actor: 'person:eve:two' }),
     event('note.added', { note: put(store, '"light"') }),
+    event('gateway.stopped', { reason: `${'x'.repeat(80)} \n` }),
+    event('gateway.stopped', { reason: 'x'.repeat(80) }),
+    event('gateway.stopped', { reason: 'x'.repeat(81) }),
   );
-  const [plain, long, bee, person, light] = lines.map(({ subject }) => subject);
+  const [plain, long, bee, person, light, trimmed, exact, over] = lines.map(({ subject }) => subject);
   assert.equal(plain, 'assistant: asks (q): "a b\\u{7}"');
   assert.equal(long, `assistant: asks (q): "${'x'.repeat(77)}…`);
   assert.equal(long?.length, 100);
   assert.equal(bee?.length, 100);
   assert.ok(bee?.isWellFormed());
   assert.equal(person, 'eve:two: asks (q): "hi"');
+  assert.deepEqual([trimmed, exact], Array(2).fill(`assistant: stopped: ${'x'.repeat(80)}`));
+  assert.equal(exact?.length, 100);
+  assert.equal(over, `assistant: stopped: ${'x'.repeat(79)}…`);
   assert.equal(light, 'assistant: was told', 'words of a light event are not looked for');
   assert.deepEqual(
     lines.map(({ weighty }) => weighty),
-    [true, true, true, true, false],
+    [true, true, true, true, false, true, true, true],
   );
 });
 

@@ -255,6 +255,7 @@ test('content is shown as the words in it, or not at all', () => {
     ['plain text', ': "plain text"'],
     ['{"text":"one","message":"two"}', ': "one"'],
     ['{"text":"","message":"two"}', ': "two"'],
+    ['{"text":null,"message":"two"}', ': "two"'],
     ['{"message":{"parts":[{"text":"a"},{"text":""},{"x":1},{"text":"b"}]}}', ': "a b"'],
     ['{"tool":"read","args":"{}"}', ': "read {}"'],
     ['{"tool":"read","args":7,"text":"t"}', ': "t"'],
