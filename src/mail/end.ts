@@ -25,10 +25,26 @@ export async function cancelTask(deps: EndDeps, id: string, by: string): Promise
   for (;;) {
     const task = await deps.store.task(id);
     if (task === null || isEnded(task.status) || task.absorbedBy !== null) return false;
-    const result = await deps.store.commit(await buildEnd(deps, task, end));
-    if (result.ok) return true;
+    const batch = await buildEnd(deps, task, end);
+    const result = await deps.store.commit(batch);
+    if (result.ok) {
+      if (!batch.events.some((event) => event.type === 'run.finished')) await endLateRun(deps, task, end);
+      return true;
+    }
     // Its run has gone on meanwhile: look again.
   }
+}
+
+/** A run whose beginning was committed in the same moment as the end of its task, unseen by it, ends too. */
+async function endLateRun({ store }: EndDeps, task: Task, { status, by: actor }: End): Promise<void> {
+  const run = await runOf(store, task);
+  if (run === null) return;
+  await store.commit({ events: [runEnd(run, status, { actor, cause: task.cause, labels: [] })], sync: true });
+}
+
+function runEnd(run: string, status: End['status'], common: Pick<NewEvent, 'actor' | 'cause' | 'labels'>): NewEvent {
+  const data = { run, status, error: status, detail: null, usage: NO_USAGE, costUsd: 0, steps: 0 };
+  return { ...common, type: 'run.finished', stream: runStream(run), key: `end:${run}`, data };
 }
 
 /** Ends a task that breaks whoever works on it as a dead letter: the senders hear of it, and the lane goes on. */
@@ -58,8 +74,7 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
   const expect: Record<string, number> = {};
   if (run !== null) {
     expect[runStream(run)] = await store.version(runStream(run));
-    const data = { run, status, error: status, detail: null, usage: NO_USAGE, costUsd: 0, steps: 0 } as const;
-    events.push({ ...common, type: 'run.finished', stream: runStream(run), key: `end:${run}`, data });
+    events.push(runEnd(run, status, common));
   }
   const messages = [];
   for (const each of [task, ...(await store.tasks({ absorbedBy: task.id }))]) {

@@ -98,6 +98,36 @@ test('a cancellation that meets a step of the run still cancels', async () => {
   });
 });
 
+test('a run that begins in the moment its task is cancelled ends as well', () =>
+  withLoop([says('never')], {}, async (loop) => {
+    const begins = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const { commit, event } = loop.raw;
+    loop.raw.commit = async (batch) => {
+      const starts = batch.events.some((each) => each.type === 'run.started');
+      if (starts) {
+        begins.resolve();
+        await go.promise;
+      }
+      const result = await commit.call(loop.raw, batch);
+      if (starts) begun.resolve();
+      return result;
+    };
+    const task = await loop.deliver('hello');
+    await begins.promise;
+    // The cancellation has looked for a run, and found none.
+    loop.raw.event = async (id) => {
+      loop.raw.event = event;
+      go.resolve();
+      await begun.promise;
+      return event.call(loop.raw, id);
+    };
+    assert.equal(await loop.runtime.cancel(task, 'person:owner'), true);
+    const runs = (await loop.events()).filter((each) => each.stream.startsWith('run:')).map((each) => each.type);
+    assert.deepEqual([runs[0], runs.at(-1)], ['run.started', 'run.finished']);
+  }));
+
 test('a task whose run cannot even begin is answered with the reason', async () => {
   const { channel, sent } = recordingChannel();
   await withLoop([], { channels: [channel] }, async (loop) => {
