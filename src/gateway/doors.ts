@@ -22,7 +22,7 @@ export function refuseStranger(knock: Knock, names: readonly string[]): HttpErro
   if (!isOurs(host, knock, names))
     return forbidden(
       'wrong_host',
-      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", or add the name to the gateway's hosts.`,
+      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", or the machine's address in numbers.`,
     );
   const { origin } = knock.headers;
   if (origin !== undefined && origin !== `http://${host}` && !(names.includes(host) && origin === `https://${host}`))
