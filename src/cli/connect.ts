@@ -34,15 +34,18 @@ async function tokenIn(home: string): Promise<string> {
   return text.trim();
 }
 
+/** Where it listens on every address, this machine reaches it on its loopback. Null for what is no such URL. */
+export function fromHere(url: string): string | null {
+  const parsed = new URL(url);
+  if (parsed.hostname === '0.0.0.0') parsed.hostname = '127.0.0.1';
+  if (parsed.hostname === '[::]') parsed.hostname = '[::1]';
+  return parsed.protocol === 'http:' ? parsed.origin : null;
+}
+
 function urlIn(text: string): string | null {
   try {
     const { url } = JSON.parse(text) as { url?: unknown };
-    if (typeof url !== 'string') return null;
-    const parsed = new URL(url);
-    // Where it listens on every address, this machine reaches it on its loopback.
-    if (parsed.hostname === '0.0.0.0') parsed.hostname = '127.0.0.1';
-    if (parsed.hostname === '[::]') parsed.hostname = '[::1]';
-    return parsed.protocol === 'http:' ? parsed.origin : null;
+    return typeof url === 'string' ? fromHere(url) : null;
   } catch {
     return null; // cut short, or not ours
   }

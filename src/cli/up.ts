@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { RunningApp } from './app-port.ts';
+import { fromHere } from './connect.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import { quoted, type Options } from './options.ts';
 import { problemText } from './status.ts';
@@ -39,6 +40,7 @@ const NO_SANDBOX = 'none: each shell command is put before you';
 /** How to talk to it, in plain words. The token is named by its file and never shown. */
 export function welcome(app: RunningApp, options: Options, place: Pick<Io, 'self' | 'userHome'>): string {
   const { self } = place;
+  const url = fromHere(app.url) ?? app.url;
   const [agent = 'AGENT'] = app.agents;
   const none = app.problems.length > 0 ? 'none work: see below' : 'none: make agents/NAME/AGENT.md in the workspace';
   // Another terminal has neither this one's folder nor its variables.
@@ -56,8 +58,8 @@ export function welcome(app: RunningApp, options: Options, place: Pick<Io, 'self
     `Talk to it from another terminal${self === 'ruche' ? '' : ', in this folder'}:`,
     `  ${self} chat${where}`,
     `  ${self} ask ${agent} "list the files"${where}`,
-    `or with any client for OpenAI's API (base URL ${app.url}/v1, the token as API key, the agent as model):`,
-    `  curl ${app.url}/v1/chat/completions -H "Authorization: Bearer ${token}" -H "Content-Type: application/json" \\`,
+    `or with any client for OpenAI's API (base URL ${url}/v1, the token as API key, the agent as model):`,
+    `  curl ${url}/v1/chat/completions -H "Authorization: Bearer ${token}" -H "Content-Type: application/json" \\`,
     `    -d '{"model":"${agent}","user":"me","messages":[{"role":"user","content":"list the files"}]}'`,
     'Ctrl-C stops it; what it has begun goes on at the next start.',
   ];

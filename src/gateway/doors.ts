@@ -22,7 +22,7 @@ export function refuseStranger(knock: Knock, names: readonly string[]): HttpErro
   if (!isOurs(host, knock, names))
     return forbidden(
       'wrong_host',
-      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", or the machine's address in numbers.`,
+      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", or the machine's address in numbers, or start with --host and that name.`,
     );
   const { origin } = knock.headers;
   if (origin !== undefined && origin !== `http://${host}` && !(names.includes(host) && origin === `https://${host}`))
@@ -43,6 +43,6 @@ function isOurs(host: string, knock: Knock, names: readonly string[]): boolean {
   if (names.includes(host)) return true;
   // Any port will do: a forwarded one (ssh -L, a container) differs from ours, and only names can be rebound.
   const name = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d+)?$/.exec(host)?.[1]?.replace(/^\[|\]$/g, '') ?? '';
-  if (isLoopback(name)) return true;
+  if (isLoopback(name) || names.includes(name)) return true;
   return isIP(name) !== 0 && name === knock.socket.localAddress?.replace(/^::ffff:/, '');
 }

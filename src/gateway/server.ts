@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { isIP, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
@@ -109,7 +109,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** The gate before every endpoint: where the request was sent, from which page, and by whom. Null admits it. */
 function admission(options: GatewayOptions, limits: GatewayLimits): (incoming: IncomingMessage) => HttpError | null {
-  const names = (options.hosts ?? []).map((name) => name.toLowerCase());
+  // A name it was told to listen on is one it is called by.
+  const own = isIP(options.host) === 0 ? [options.host] : [];
+  const names = [...own, ...(options.hosts ?? [])].map((name) => name.toLowerCase());
   const isToken = tokenCheck(options.token);
   const failures = failureLimit(limits.failures);
   return (incoming) => {

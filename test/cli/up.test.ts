@@ -107,8 +107,13 @@ test('The welcome says how to talk to it, which model answers, and what is wrong
 
 test('Under npm the welcome gives commands that npm finds; the usual home needs no flag', () => {
   const options = { home: '/u/.ruche', workspace: '/w', template: 'solo', host: '', port: 0, token: null, again: '' };
-  const said = welcome(app({ agents: [], sandbox: 'none' }), options, { self: 'npx ruche', userHome: '/u' });
+  const everywhere = { url: 'http://0.0.0.0:99', agents: [], sandbox: 'none' };
+  const said = welcome(app(everywhere), options, { self: 'npx ruche', userHome: '/u' });
   assert.match(said, /in this folder:\n {2}npx ruche chat\n {2}npx ruche ask AGENT "list the files"\n/);
   assert.match(said, /Sandbox {4}none: each shell command is put before you \("npx ruche doctor"/);
+  assert.match(
+    said,
+    /listens at http:\/\/0\.0\.0\.0:99\n[^]*base URL http:\/\/127\.0\.0\.1:99\/v1[^]*curl http:\/\/127\.0\.0\.1:99\/v1/,
+  );
   assert.match(said, /Agents {5}none: make agents\/NAME\/AGENT\.md/);
 });

@@ -67,6 +67,7 @@ test('A configured name is ours, with http and https pages of it', async () => {
       const get = (host: string, origin: string): Promise<string> =>
         raw(port, `GET /healthz HTTP/1.1\r\nHost: ${host}\r\nOrigin: ${origin}\r\nConnection: close\r\n\r\n`);
       assert.match(line(await get('ruche.example', 'https://ruche.example')), / 200 /);
+      assert.match(line(await get('ruche.example:8443', 'http://ruche.example:8443')), / 200 /);
       assert.match(line(await get('ruche.example', 'https://other.example')), / 403 /);
       assert.match(line(await get(`127.0.0.1:${port}`, 'https://ruche.example')), / 403 /);
     },
