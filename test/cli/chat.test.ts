@@ -136,11 +136,15 @@ test('A conversation taken up again shows what it waits for; one that is left sa
     assert.equal(desk.runtime.deliveries.length, 1);
   });
   await withDesk(
-    async () => new Promise(() => undefined),
+    async (run) => {
+      run.emit({ kind: 'tool.started', call: 'c', tool: 'patience', args: '{}' });
+      return new Promise(() => undefined);
+    },
     async (desk) => {
       const chat = desk.ruche('chat');
       desk.stdin.write('for ever\n');
-      await until(() => desk.runtime.state.listeners() > 0);
+      // Only what it shows proves that the chat knows its task.
+      await until(() => desk.out().includes('patience'));
       desk.signal('SIGINT');
       assert.equal(await chat, 0);
       assert.match(desk.out(), /Task tsk_1 goes on\. What becomes of it: ruche log --task tsk_1\n$/);
