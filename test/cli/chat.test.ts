@@ -93,11 +93,14 @@ test('At a terminal a line typed while a run works reaches it, and /stop ends it
     { inIsTerminal: true },
   );
   await withDesk(
-    async () => new Promise(() => undefined),
+    async (run) => {
+      run.emit({ kind: 'tool.started', call: 'c', tool: 'patience', args: '{}' });
+      return new Promise(() => undefined);
+    },
     async (desk) => {
       const chat = desk.ruche('chat');
       desk.stdin.write('for ever\n');
-      await until(() => desk.runtime.state.listeners() > 0);
+      await until(() => desk.out().includes('patience'));
       desk.stdin.write('/stop\n');
       await until(() => desk.out().includes('cancelled'));
       desk.stdin.end();
