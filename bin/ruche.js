@@ -16,9 +16,11 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
   // Answered here, so that it costs no more than starting Node.
   process.stdout.write(JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version + '\n');
 } else if (Number(process.versions.node.split('.')[0]) < OLDEST) {
+  watchNpm();
   restart();
 } else {
   if (args[0] === 'up') becomeSmall();
+  watchNpm();
   holdLifeline();
   start();
 }
@@ -105,6 +107,18 @@ function restart() {
     process.kill(process.pid, signal);
     setTimeout(() => process.exit(1), 1000); // only reached if the signal does not end a process by itself
   });
+}
+
+/** npx hands signals to the shell it runs this in, and no further: when that is gone, this ends in good order too. */
+function watchNpm() {
+  if (!process.env.npm_command) return;
+  const parent = process.ppid;
+  const look = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(look);
+    process.kill(process.pid, 'SIGTERM');
+  }, 500);
+  look.unref();
 }
 
 /** Ends this process in good order when the one that started it is gone, so that it is never left behind. */

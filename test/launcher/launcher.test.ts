@@ -66,10 +66,14 @@ interface Launch {
   end(): Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>;
 }
 
-function launch(args: string[], { old = true, root = app } = {}): Launch {
+function launch(args: string[], { old = true, root = app, shell = false } = {}): Launch {
   const flags = old ? ['--import', `data:text/javascript,${encodeURIComponent(OLD)}`] : [];
-  const child = spawn(process.execPath, [...flags, join(root, 'bin', 'ruche.js'), ...args], {
+  const words = [process.execPath, ...flags, join(root, 'bin', 'ruche.js'), ...args];
+  // As npx does it: a shell that waits for it.
+  const [command = '', ...rest] = shell ? ['/bin/sh', '-c', '"$@"; exit', 'sh', ...words] : words;
+  const child = spawn(command, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, npm_command: shell ? 'exec' : '' },
   });
   let [stdout, stderr, read] = ['', '', 0];
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -132,6 +136,16 @@ test('what it started ends when it is killed', { skip }, async () => {
   const { signal, stdout } = await run.end();
   assert.equal(signal, 'SIGKILL');
   assert.match(stdout, /"SIGTERM"\n$/);
+});
+
+test('where npx runs it in a shell, it ends with that shell', { skip }, async () => {
+  for (const old of [true, false]) {
+    const run = launch(['wait'], { old, shell: true });
+    await hello(run);
+    run.child.kill('SIGTERM');
+    // As above: this comes only when no process holds the pipe any more.
+    assert.match((await run.end()).stdout, /\n"SIGTERM"\n$/);
+  }
 });
 
 test('without a brought Node it says what to install', async () => {
