@@ -131,6 +131,7 @@ function agentDeps(adapters: Adapters, trust: Trust, plugged: ReturnType<typeof 
     sandboxed: sandbox.confined,
     pushes: (channel) => channels.has(channel),
     redact: (text) => secrets.redact(text),
+    redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),
     conversations: new ConversationCache(),
     random: random.number,

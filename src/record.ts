@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Store } from './core/ports.ts';
 import { verify, type Verification, type VerifyOptions } from './replay/verify.ts';
@@ -7,6 +6,7 @@ import { systemClock as clock, systemRandom } from './system.ts';
 import { openGit, type Env } from './workspace/git.ts';
 import { readJournalRepository } from './workspace/journal-repository.ts';
 import { openLandedHistory } from './workspace/landed-history.ts';
+import { findGitDir } from './workspace/neutral.ts';
 
 /** The record of a home, to be read: nothing here writes, so a gateway may hold the home meanwhile. */
 export interface OpenRecord {
@@ -24,11 +24,12 @@ export async function openRecord(options: { home: string; workspace: string; env
   return {
     store,
     async verify(onProgress) {
-      if (!existsSync(join(workspace, '.git')))
+      const gitDir = await findGitDir(workspace);
+      if (gitDir === null)
         throw new Error(
           `There is no workspace in ${workspace}, so what landed cannot be checked. Name it with --workspace.`,
         );
-      const git = await openGit({ gitDir: join(workspace, '.git'), workTree: workspace, env });
+      const git = await openGit({ gitDir, workTree: workspace, env });
       const journal = await readJournalRepository({ dir: join(home, 'journal.git'), env });
       try {
         return await verify({ store, journal, history: openLandedHistory(git), onProgress });

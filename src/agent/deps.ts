@@ -3,7 +3,7 @@ import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
 import type { ModelChoice, ModelError } from '../core/model.ts';
-import type { GovernanceReader, Log, Net, Store, Workspace } from '../core/ports.ts';
+import type { GovernanceReader, Log, Net, PieceRedactor, Store, Workspace } from '../core/ports.ts';
 import type { Delta } from '../core/runtime.ts';
 import type { Tool } from '../core/tool.ts';
 import type { ConversationCache } from './conversation.ts';
@@ -35,6 +35,7 @@ export interface AgentDeps {
   /** True for channels the runtime sends to; others come and fetch their reply. */
   pushes(channel: string): boolean;
   redact(text: string): string;
+  redactPieces(): PieceRedactor;
   emit(delta: Delta): void;
   conversations: ConversationCache;
   clock: Clock;

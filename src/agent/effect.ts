@@ -169,6 +169,8 @@ function toolContext(
   const { run, task, seen } = log.state;
   const { call, tool, facts: about } = ready;
   const facts = policyFacts(deps, agent, log);
+  // What it holds back at the end comes with the result.
+  const shown = deps.redactPieces();
   return {
     run,
     agent: agent.name,
@@ -181,7 +183,7 @@ function toolContext(
     mayWrite: mayTouch('write', { tool: tool.name, effect: tool.effect, ...about }, facts),
     signal: stops.cancel,
     boundary: deps.boundary,
-    progress: (text) => deps.emit({ kind: 'tool.output', task, run, call: call.id, text: deps.redact(text) }),
+    progress: (text) => deps.emit({ kind: 'tool.output', task, run, call: call.id, text: shown.push(text) }),
   };
 }
 

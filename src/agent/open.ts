@@ -34,6 +34,8 @@ export async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: Run
   const log = new RunLog({ store, redact, claim, state, last });
   const data = { worker: deps.worker, step: state.step, config: deps.governance().commit };
   log.emit({ type: 'run.resumed', data });
+  // At once: the first step may be a command that has outlived the crash and goes on for long.
+  await log.flush(false);
   return { log, spentMs };
 }
 

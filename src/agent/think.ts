@@ -53,6 +53,10 @@ export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: S
     if (next === null) return { code: `model.${error.kind}`, message: error.message, retryable: error.retryable };
     if (next.index !== index) tries = 0;
     index = next.index;
+    const { task, run } = log.state;
+    const { provider, model } = choices[index] ?? first;
+    const when = next.wait > 0 ? `in ${Math.ceil(next.wait / 1000)} s` : 'now';
+    deps.emit({ kind: 'retrying', task, run, text: `${error.message} Asking ${provider}/${model} ${when}.` });
     if (next.wait > 0) {
       // What has happened is on record before the wait, which may be long.
       await log.flush(false);
@@ -77,12 +81,17 @@ async function callModel(
   const { run, task } = log.state;
   const before = deps.clock.now();
   let offset = 0;
-  const answer = await collectAnswer(choice, { ...prepared.request, model }, signal, (kind, delta) => {
-    const text = deps.redact(delta);
+  const show = (kind: 'text' | 'reasoning', text: string): void => {
+    if (text === '') return;
     if (kind === 'reasoning') return deps.emit({ kind, task, run, text });
     deps.emit({ kind, task, run, step, offset, text });
     offset += text.length;
-  });
+  };
+  const clean = { text: deps.redactPieces(), reasoning: deps.redactPieces() };
+  const answer = await collectAnswer(choice, { ...prepared.request, model }, signal, (kind, delta) =>
+    show(kind, clean[kind].push(delta)),
+  );
+  for (const kind of ['reasoning', 'text'] as const) show(kind, clean[kind].end());
   const outcome = withoutSecrets(answer, deps.redact);
   // What a process that goes down has cut off is no failure: the step is asked again after the start.
   if (outcome.error && shutdown.aborted) return outcome.error;

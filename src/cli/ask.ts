@@ -1,5 +1,5 @@
 import { isSafeName } from '../core/ids.ts';
-import type { TaskOutcome } from '../core/runtime.ts';
+import type { Delta, TaskOutcome } from '../core/runtime.ts';
 import { pendingTexts } from './approvals.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
@@ -58,7 +58,9 @@ async function follow(io: Io, options: Options, path: string, body: object, flag
       progress?.clear();
       io.err(`${text}\n`);
     };
-    const listeners = { onTask, onAway, onDelta: progress?.show };
+    const onDelta = (delta: Delta): void =>
+      delta.kind === 'retrying' ? onAway(plain(delta.text)) : progress?.show(delta);
+    const listeners = { onTask, onAway, onDelta };
     const outcome = await talk(io, options, stop.signal).follow(path, body, listeners);
     progress?.clear();
     return show(io, options, outcome, flags.json === true);

@@ -49,6 +49,7 @@ export function chatScreen(
       if (delta.kind === 'tool.started') line(dim(`  ⚙ ${callOf(delta.tool, delta.args)}`));
       else if (delta.kind === 'tool.returned')
         line(dim(`  ${delta.ok ? '✓' : '✗'} ${delta.tool}: ${oneLine(delta.text, 70)}`));
+      else if (delta.kind === 'retrying') line(dim(`  … ${oneLine(delta.text, 300)}`));
       else say(spoken.push(delta));
     },
     end(outcome) {

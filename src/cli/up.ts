@@ -21,10 +21,14 @@ export async function up(io: Io, options: Options): Promise<ExitCode> {
   });
   try {
     const app = await (await io.loadApp()).startApp({ ...options, env: io.env, version: io.version });
-    io.out(welcome(app, options, io));
-    const end = await stopped.promise;
-    io.err(`\nStopping (${end}); a second signal stops at once.\n`);
-    await app.close(end);
+    let end = 'it could not go on';
+    try {
+      io.out(welcome(app, options, io));
+      end = await stopped.promise;
+      io.err(`\nStopping (${end}); a second signal stops at once.\n`);
+    } finally {
+      await app.close(end);
+    }
     // A step that is left for the next start, such as a command that outlives us, must not hold the process.
     io.exit(0);
     return 0;

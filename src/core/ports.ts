@@ -433,6 +433,15 @@ export interface Secrets {
   resolve(ref: string, forWhom: string): Promise<string>;
   /** Replaces every known secret (raw, base64, hex, URL-encoded) in a text. */
   redact(text: string): string;
+  /** The same for one text that comes in pieces. */
+  redactPieces(): PieceRedactor;
+}
+
+export interface PieceRedactor {
+  /** What can be shown by now: the end of the text is held back while it may be the start of a secret. */
+  push(piece: string): string;
+  /** What was held back. */
+  end(): string;
 }
 
 export interface OutboundMessage {

@@ -10,6 +10,8 @@ export type Delta =
   | { kind: 'reasoning'; task: string; run: string; text: string }
   /** What was streamed of this step so far does not count: the call is tried again. */
   | { kind: 'discard'; task: string; run: string }
+  /** A model failed and is asked again after a wait: what is wrong, which one and when, in words. */
+  | { kind: 'retrying'; task: string; run: string; text: string }
   | { kind: 'tool.started'; task: string; run: string; call: string; tool: string; args: string }
   | { kind: 'tool.output'; task: string; run: string; call: string; text: string }
   | { kind: 'tool.returned'; task: string; run: string; call: string; tool: string; ok: boolean; text: string }

@@ -5,7 +5,7 @@ import { FileRefused } from '../core/files.ts';
 import { isAgentName, isSafeName } from '../core/ids.ts';
 import type { LandingRequest, LandingResult } from '../core/ports.ts';
 import { MAIN, agentSignature, landingMessage, putCommit } from './commit.ts';
-import { badPath, isFile } from './files.ts';
+import { badPath, isFile, tooLarge } from './files.ts';
 import type { PathChange } from './changed.ts';
 import type { Git } from './git.ts';
 import { ignoredPaths } from './ignored.ts';
@@ -26,6 +26,8 @@ export interface LandingParts {
   person: Person;
   mutex: Mutex;
   boundary: Boundary;
+  /** Bytes of a file that Git is given. */
+  maxFile: number;
 }
 
 interface Waiting {
@@ -190,7 +192,7 @@ export class Landings {
 
   /** New paths that are ignored, or where something lies that Git does not know: a landing would overwrite it unseen. */
   async #forbidden(requests: readonly LandingRequest[], head: string): Promise<Map<string, string>> {
-    const { git, trees } = this.#parts;
+    const { git, trees, maxFile } = this.#parts;
     const reasons = new Map<string, string>();
     const tree = await trees.of(head);
     const added: string[] = [];
@@ -201,6 +203,8 @@ export class Landings {
     for (const path of await ignoredPaths(git, added)) reasons.set(path, 'it is ignored by .gitignore');
     for (const path of added) {
       const found = git.workTree === null ? null : await lstat(join(git.workTree, path)).catch(() => null);
+      if (found && found.size > maxFile)
+        reasons.set(path, `a file that Git does not know lies there, and ${tooLarge(path, found.size, maxFile)}`);
       if (!found?.isDirectory()) continue;
       const others = await git.run(['ls-files', '-z', '--others', '--', `${path}/`]);
       if (others.stdout.length > 0) reasons.set(path, 'a folder of that name holds files that are not tracked');

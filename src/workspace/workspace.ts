@@ -108,7 +108,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
   const mover = new Mover({ git, boundary, clock, lockWaitMs: options.lockWaitMs ?? 3000 });
   const identity = async () => (await personConfig(gitDir, env)).author;
   const person = new Person({ git, objects, trees, mover, mutex, clock, identity, maxFile }, dir);
-  const landings = new Landings({ git, objects, trees, mover, person, mutex, boundary });
+  const landings = new Landings({ git, objects, trees, mover, person, mutex, boundary, maxFile });
   const filesParts: FilesParts = { git, objects, trees, listing: openListing(git), boundary, maxFile };
   return {
     git,

@@ -195,6 +195,8 @@ test('a failed call is tried again, what was streamed of it is discarded, and th
     const outcome = await loop.send('go');
     assert.equal(outcome.text, 'whole');
     assert.ok(loop.deltas.some((delta) => delta.kind === 'discard'));
+    const told = loop.deltas.find((delta) => delta.kind === 'retrying');
+    assert.match(told?.text ?? '', /Asking \S+\/\S+ now\.$/);
     const failed = (await loop.events(`run:${outcome.run}`)).find((event) => event.type === 'model.failed');
     assert.ok(failed?.type === 'model.failed' && failed.data.partial !== null && failed.data.error === 'overloaded');
   }));

@@ -198,6 +198,21 @@ test('At a terminal progress is shown on stderr and removed', async () => {
   );
 });
 
+test('A model that fails and is asked again is told on stderr, also without a terminal', async () => {
+  await withDesk(
+    async (run) => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      run.emit({ kind: 'retrying', text: 'The model is overloaded. Asking a/b in 2 s.' });
+      return 'the answer';
+    },
+    async (desk) => {
+      assert.equal(await desk.ruche('ask', 'assistant', 'x'), 0);
+      assert.equal(desk.out(), 'the answer\n');
+      assert.match(desk.err(), /^The model is overloaded\. Asking a\/b in 2 s\.$/m);
+    },
+  );
+});
+
 test('status shows what runs, in words and as JSON', async () => {
   await withDesk(echo, async (desk) => {
     assert.equal(await desk.ruche('status'), 0);

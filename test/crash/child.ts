@@ -50,5 +50,5 @@ const app = await startApp({
     process.kill(process.pid, 'SIGKILL');
   },
 });
-process.send?.({ ready: app.gateway.url });
 process.on('SIGTERM', () => void app.close('SIGTERM').then(() => process.exit(0)));
+process.send?.({ ready: app.gateway.url });

@@ -117,6 +117,7 @@ export async function openLoop(options: LoopOptions) {
     sandboxed: true,
     pushes: (name) => channels.has(name),
     redact: options.redact ?? ((text) => text),
+    redactPieces: () => ({ push: options.redact ?? ((text) => text), end: () => '' }),
     emit: (delta) => {
       deltas.push(delta);
       hub.emit(delta);

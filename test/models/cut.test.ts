@@ -49,7 +49,11 @@ test('wherever an answer is cut: what came is kept, it ends once, and half a cal
           baseUrl: 'http://127.0.0.1:1/v1',
           apiKey: null,
           net: netOf(STREAM.subarray(0, length), size, breaks),
-          secrets: { resolve: () => Promise.reject(new Error('not asked')), redact: (text) => text },
+          secrets: {
+            resolve: () => Promise.reject(new Error('not asked')),
+            redact: (text) => text,
+            redactPieces: () => ({ push: (text) => text, end: () => '' }),
+          },
           clock: { now: () => 0, sleep: () => new Promise(() => {}) },
         });
         const events = await collect(port.stream(ask('hi'), new AbortController().signal));

@@ -100,6 +100,38 @@ test('A64 a canary in any form, amid any text, survives no redaction', () => {
   assert.equal(checked.size, Object.keys(ENCODINGS).length);
 });
 
+test('A64 a text that comes in pieces is redacted like the whole, wherever it is cut', () => {
+  let held = 0;
+  // Values that begin and end alike overlap each other and themselves.
+  const secrets = envSecrets({ env: { A_KEY: 'abcabcabcabc', B_KEY: 'bcabcxyz!', C_KEY: CANARY } });
+  const word = fc.oneof(
+    fc.constantFrom('abc', 'a', 'bc', 'xyz!', 'abcabcabcabc', CANARY, 'e'),
+    fc.string({ maxLength: 4 }),
+  );
+  const pieces = fc.array(fc.tuple(word, fc.nat({ max: 20 })), { maxLength: 12 });
+  fc.assert(
+    fc.property(pieces, (given) => {
+      const whole = given.map(([text]) => text).join('');
+      const redactor = secrets.redactPieces();
+      let [shown, at] = ['', 0];
+      for (const [, length] of given) {
+        shown += redactor.push(whole.slice(at, at + length));
+        at += length;
+        if (shown.length < at) held += 1;
+      }
+      shown += redactor.push(whole.slice(at)) + redactor.end();
+      assert.equal(shown, secrets.redact(whole));
+    }),
+    { numRuns: 2_000 },
+  );
+  assert.ok(held > 100, `only ${held} pieces were held back`);
+});
+
+test('A64 an ordinary text in pieces is shown at once', () => {
+  const redactor = envSecrets({ env: { A_KEY: 'sk-0123456789' } }).redactPieces();
+  assert.deepEqual(['The ask', ' is', ' done'].map(redactor.push), ['The a', 'sk i', 's done']);
+});
+
 test('A64 a megabyte is redacted at once, with the keys of a whole environment known', () => {
   const env: Record<string, string> = {};
   for (let n = 0; n < 40; n += 1) env[`SERVICE_${n}_KEY`] = `sk-${n}-${'x'.repeat(20)}${n * 7919}`;

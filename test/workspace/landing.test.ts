@@ -304,6 +304,24 @@ test(
 );
 
 test(
+  'a new file where a file too large for Git lies is refused with the reason',
+  withLab(
+    async (lab) => {
+      const base = await lab.ws.head();
+      await lab.put('dump.bin', 'x'.repeat(5000));
+      const [stuck, free] = await Promise.all([
+        lab.land('run_1', { 'dump.bin': 'short\n' }, base),
+        lab.land('run_2', { 'other.txt': 'x\n' }, base),
+      ]);
+      assert.match(stuck?.state === 'refused' ? stuck.why : '', /dump\.bin.*does not know.*more than the limit/);
+      assert.equal(free?.state, 'landed');
+      assert.equal((await lab.read('dump.bin')).length, 5000);
+    },
+    { maxFile: 1000 },
+  ),
+);
+
+test(
   'main moved by somebody else between reading and moving is merged with',
   withLab(async (lab) => {
     const base = await lab.ws.head();
