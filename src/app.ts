@@ -85,7 +85,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   await record(store, { type: 'gateway.started', data: { version: options.version, recovered } });
   for (const each of [runs, sends]) each.start();
   state = 'ready';
-  const listening = startChannels(channels, runtime, log);
+  const listening = startChannels(channels, runtime, () => [...trust.current().agents.keys()][0] ?? '', log);
 
   return {
     gateway,

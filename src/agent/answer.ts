@@ -55,7 +55,7 @@ export async function collectAnswer(
 export function withoutSecrets(outcome: Outcome, redact: (text: string) => string): Outcome {
   const parts = outcome.message.parts.map((part): Part => {
     if (part.type === 'call') return { ...part, tool: redact(part.tool), args: redact(part.args) };
-    return { ...part, text: redact(part.text) };
+    return part.type === 'image' ? part : { ...part, text: redact(part.text) };
   });
   return { ...outcome, message: { ...outcome.message, parts } };
 }

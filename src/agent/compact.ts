@@ -1,5 +1,5 @@
 import type { Agent } from '../core/agent.ts';
-import type { ModelChoice, ModelMessage, ModelRequest } from '../core/model.ts';
+import { type ModelChoice, type ModelMessage, type ModelRequest, wordsOf } from '../core/model.ts';
 import { withoutUntrusted } from '../core/untrusted.ts';
 import { collectAnswer } from './answer.ts';
 import { estimateTokens, note, type Prepared, prepare } from './context.ts';
@@ -29,7 +29,7 @@ export function identifiers(text: string): string[] {
 }
 
 const textsOf = (messages: readonly ModelMessage[]): string[] =>
-  messages.flatMap((message) => message.parts).map((part) => (part.type === 'call' ? part.args : part.text));
+  messages.flatMap((message) => message.parts).map(wordsOf);
 
 const textOf = (messages: readonly ModelMessage[]): string => textsOf(messages).join('\n');
 

@@ -32,7 +32,13 @@ export type Body =
     }
   /** Earlier messages that a client handed over with its first one. */
   | { type: 'history.given'; data: { messages: BlobRef[] } }
-  | { type: 'sender.denied'; data: { channel: string; sender: string } }
+  /** Nobody who may write; told nothing. `chat` is where. */
+  | { type: 'sender.denied'; data: { channel: string; sender: string; chat: string } }
+  /** A code that makes its sender an owner of the channel; only its hash is kept. */
+  | { type: 'pairing.opened'; data: { channel: string; hash: string; until: number } }
+  | { type: 'owner.paired'; data: { channel: string; sender: string } }
+  /** Somebody began anew: what is written in the chat belongs to this session from now on. */
+  | { type: 'chat.session'; data: { channel: string; chat: string; agent: string; session: string } }
   /** One turn's contribution to the conversation: the model messages of the run, in order. */
   | { type: 'turn.ended'; data: { run: string; task: string; status: TaskStatus; messages: BlobRef[] } }
   | {
@@ -51,8 +57,15 @@ export type Body =
         content: BlobRef;
       };
     }
-  /** Intent before a send: without a `message.sent` after it, the fate of the send is unknown. */
-  | { type: 'message.sending'; data: { message: string; channel: string; attempt: number } }
+  /** What was written so far of the reply to a task is shown: the reply takes its place. */
+  | { type: 'message.drafted'; data: { task: string; channel: string; to: string; draft: string } }
+  /** Intent before a send of one part: without a word of its end after it, the fate of that part is unknown. */
+  | {
+      type: 'message.sending';
+      data: { message: string; channel: string; attempt: number; part: number; parts: number };
+    }
+  /** One part has arrived; the last one is told by `message.sent`. */
+  | { type: 'message.progressed'; data: { message: string; channel: string; part: number; receipt: string | null } }
   | { type: 'message.sent'; data: { message: string; channel: string; receipt: string | null; repeated: boolean } }
   /** The platform gave no clear answer: it may have arrived. */
   | { type: 'message.unsure'; data: { message: string; channel: string; error: string } }
@@ -165,7 +178,7 @@ export type Effect = 'read' | 'write' | 'send' | 'exec';
 export type EventType = Body['type'];
 
 /** The form in which bodies are written today. Raise it when one changes, and say in journal/upcast.ts how to read the older. */
-export const EVENT_SCHEMA = 1;
+export const EVENT_SCHEMA = 2;
 
 /** An event as it is appended: the store adds seq, version, time and hash. */
 export type NewEvent = Body & {

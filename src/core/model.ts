@@ -1,17 +1,30 @@
+import type { BlobRef } from './blob.ts';
 import type { Json } from './json.ts';
 
-/** `text` of a result is what the model reads; images are blobs in later issues. */
+/** `text` of a result is what the model reads. */
 export type Part =
   | { type: 'text'; text: string }
+  /** Of a user's message. `name` is the file's; the bytes are a blob of their own. */
+  | { type: 'image'; mediaType: ImageType; name: string; blob: BlobRef }
   /** `opaque` is what the provider needs to get back unchanged (signatures, ids). */
   | { type: 'reasoning'; text: string; opaque?: Json }
   /** `args` is the argument text exactly as the model wrote it; it may not parse. */
   | { type: 'call'; id: string; tool: string; args: string; opaque?: Json }
   | { type: 'result'; id: string; tool: string; text: string; isError: boolean };
 
+/** What every provider with eyes takes. */
+export const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const;
+export type ImageType = (typeof IMAGE_TYPES)[number];
+
 export interface ModelMessage {
   role: 'user' | 'assistant' | 'tool';
   parts: Part[];
+}
+
+/** What of a part is words: of a call its arguments, of an image its name. */
+export function wordsOf(part: Part): string {
+  if (part.type === 'call') return part.args;
+  return part.type === 'image' ? `[image ${part.name}]` : part.text;
 }
 
 export interface ToolSchema {
@@ -27,6 +40,8 @@ export interface ModelRequest {
   system: string;
   tools: ToolSchema[];
   messages: ModelMessage[];
+  /** Bytes of the images in `messages`, by the hash of their blob. One that is missing has been erased. */
+  images?: ReadonlyMap<string, Uint8Array>;
   maxOutputTokens?: number;
 }
 
@@ -85,6 +100,8 @@ export interface ModelChoice {
   port: ModelPort;
   /** Tokens the model can hold; compaction starts near it. */
   window: number;
+  /** False if it cannot see: images are then named in the text instead. */
+  images: boolean;
   /** USD for a usage; 0 where no price is known. */
   cost(usage: Usage): number;
 }

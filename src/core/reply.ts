@@ -1,7 +1,7 @@
 import type { BlobRef } from './blob.ts';
 import type { Body, EventOf } from './event.ts';
 import type { Label } from './labels.ts';
-import type { QueueOp } from './ports.ts';
+import type { Button, QueueOp } from './ports.ts';
 import type { Task } from './task.ts';
 
 /** Queue of the tasks that send replies. */
@@ -11,6 +11,16 @@ const SEND_ATTEMPTS = 20;
 
 /** Unique key of the reply to a task: there is one, whoever ends the task. */
 export const replyKey = (task: string): string => `reply:${task}`;
+
+/** Unique key of what shows the reply to a task while it is written. */
+export const draftKey = (task: string): string => `draft:${task}`;
+
+/** The blob of `message.queued`. */
+export interface ReplyContent {
+  text: string;
+  files?: { name: string; mediaType: string; blob: BlobRef }[];
+  buttons?: Button[];
+}
 
 /** The reply to the message that a task answers. */
 export function replyBody(

@@ -4,8 +4,11 @@ import type { Event } from '../core/event.ts';
 /** By event type and the schema it was written in: the same data one schema later. A type without an entry did not change. */
 export type Upcasters = Readonly<Record<string, Readonly<Record<number, (data: never) => unknown>>>>;
 
-/** Today's schema is 1, so there is nothing older yet. */
-const UPCASTERS: Upcasters = {};
+const UPCASTERS: Upcasters = {
+  // 2: replies go out in parts, and a chat can be named.
+  'message.sending': { 1: (data: object) => ({ ...data, part: 0, parts: 1 }) },
+  'sender.denied': { 1: (data: object) => ({ ...data, chat: '' }) },
+};
 
 /**
  * The event as today's code expects it; the row in the journal is never changed, and `hash` stays the row's.

@@ -18,10 +18,16 @@ const WORDS: Words = {
   'message.received': (data, say) => `wrote to ${data.agent} by ${data.channel}${say(data.content)}`,
   'history.given': (data) => `brought ${count(data.messages.length, 'earlier message')}`,
   'sender.denied': (data) => `turned away ${data.sender} on ${data.channel}`,
+  'pairing.opened': (data) => `made a code that pairs an owner with ${data.channel}`,
+  'owner.paired': (data) => `made ${data.sender} an owner on ${data.channel}`,
+  'chat.session': (data) => `began ${data.session} with ${data.agent} on ${data.channel}`,
   'turn.ended': (data) => `ended the turn: ${data.status}`,
   'conversation.compacted': (data) => `summed up the conversation, ${data.tokensBefore} to ${data.tokensAfter} tokens`,
   'message.queued': (data, say) => `answers${say(data.content)}`,
-  'message.sending': (data) => `is sending the reply by ${data.channel}, attempt ${data.attempt}`,
+  'message.drafted': (data) => `shows the reply by ${data.channel} while it is written`,
+  'message.sending': (data) =>
+    `is sending the reply by ${data.channel}, attempt ${data.attempt}${data.parts === 1 ? '' : `, part ${data.part + 1} of ${data.parts}`}`,
+  'message.progressed': (data) => `sent part ${data.part + 1} of the reply by ${data.channel}`,
   'message.sent': (data) => `sent the reply by ${data.channel}${data.repeated ? ', marked as a possible repeat' : ''}`,
   'message.unsure': (data) => `does not know whether the reply arrived by ${data.channel}: ${data.error}`,
   'message.failed': (data) =>
@@ -108,7 +114,9 @@ function wordsIn(value: unknown): string {
 const LIGHT: ReadonlySet<EventType> = new Set([
   'task.queued',
   'turn.ended',
+  'message.drafted',
   'message.sending',
+  'message.progressed',
   'run.started',
   'base.moved',
   'model.called',

@@ -1,8 +1,9 @@
 import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import { conversationId } from '../core/ids.ts';
-import type { Channel, Log, QueueOp, Receipt, Store } from '../core/ports.ts';
-import type { NewEvent } from '../core/event.ts';
+import type { EventOf, NewEvent } from '../core/event.ts';
+import type { Channel, Log, OutboundMessage, QueueOp, Receipt, Store } from '../core/ports.ts';
+import { draftKey, type ReplyContent } from '../core/reply.ts';
 import type { Claim } from '../core/task.ts';
 
 /** Milliseconds before a failed send is tried again, and at most. */
@@ -20,8 +21,8 @@ export interface OutboxDeps {
 }
 
 /**
- * Sends one queued reply: intent, send, receipt. If an intent without a receipt is found, the fate of that send is
- * unknown: it is sent again, marked, unless the platform itself drops a second one.
+ * Sends one queued reply, part by part: intent, send, receipt. If an intent without a receipt is found, the fate of that
+ * part is unknown: it is sent again, marked, unless the platform itself drops a second one.
  */
 export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
   const { store } = deps;
@@ -40,22 +41,48 @@ export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
   };
   const channel = deps.channels.get(queued.data.channel);
   const name = queued.data.channel;
-  const bytes = await store.getBlob(queued.data.content);
-  if (!channel || bytes === null) {
+  const content = await readContent(store, queued);
+  if (!channel || content === null) {
     const error = channel ? 'the content was erased' : `the channel ${name} is not configured any more`;
     const data = { message, channel: name, error, final: true };
     await commit({ ...common, type: 'message.failed', data }, [settle(task.id, 'dead')]);
     return;
   }
-  const doubt = await inDoubt(store, stream, queued);
-  const again = doubt && !channel.dedupes;
-  const attempt = task.attempt;
-  if (!(await commit({ ...common, type: 'message.sending', data: { message, channel: name, attempt } }, []))) return;
-  const { text } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { text: string };
-  deps.boundary('channel.send.before');
-  const receipt = await sendOver(deps, channel, to, { text }, message, again);
-  deps.boundary('channel.send.after');
-  await record(deps, claim, receipt, { common, message, name, again }, commit);
+  const parts = channel.split(content);
+  const { done, doubtful } = await sentBefore(store, stream, queued);
+  const drafted = await store.byKey(draftKey(queued.data.task));
+  let repeated = false;
+  for (const [part, body] of parts.entries()) {
+    if (done.has(part)) continue;
+    // The draft becomes the first part: to edit it twice does no harm.
+    const draft = part === 0 && drafted?.type === 'message.drafted' ? drafted.data.draft : null;
+    const again = doubtful === part && draft === null && !channel.dedupes;
+    repeated ||= again;
+    const sending = { message, channel: name, attempt: task.attempt, part, parts: parts.length };
+    if (!(await commit({ ...common, type: 'message.sending', data: sending }, []))) return;
+    deps.boundary('channel.send.before');
+    const receipt = await sendOver(deps, channel, to, body, { key: `${message}.${part}`, again, draft });
+    deps.boundary('channel.send.after');
+    const last = part === parts.length - 1;
+    if (receipt.state === 'sent' && !last) {
+      const data = { message, channel: name, part, receipt: receipt.id };
+      if (!(await commit({ ...common, type: 'message.progressed', data }, []))) return;
+    } else return record(deps, claim, receipt, { common, message, name, repeated }, commit);
+  }
+  // Only the word that it all arrived was missing.
+  await record(deps, claim, { state: 'sent', id: null }, { common, message, name, repeated }, commit);
+}
+
+/** A reply as it was queued, with the bytes of its files; null if it has been erased. */
+async function readContent(store: Store, queued: EventOf<'message.queued'>): Promise<OutboundMessage | null> {
+  const bytes = await store.getBlob(queued.data.content);
+  if (bytes === null) return null;
+  const { text, files = [], buttons = [] } = JSON.parse(Buffer.from(bytes).toString('utf8')) as ReplyContent;
+  const loaded = files.map(async ({ name, mediaType, blob }) => {
+    const content = await store.getBlob(blob);
+    return content === null ? [] : [{ name, mediaType, bytes: content }];
+  });
+  return { text, files: (await Promise.all(loaded)).flat(), buttons };
 }
 
 /** What the platform says, without secrets. An adapter that breaks in the middle leaves the send in doubt. */
@@ -76,10 +103,10 @@ async function record(
   deps: OutboxDeps,
   { task }: Claim,
   receipt: Receipt,
-  about: { common: Omit<NewEvent, 'type' | 'data'>; message: string; name: string; again: boolean },
+  about: { common: Omit<NewEvent, 'type' | 'data'>; message: string; name: string; repeated: boolean },
   commit: (event: NewEvent, queue: QueueOp[]) => Promise<boolean>,
 ): Promise<void> {
-  const { common, message, name: channel, again: repeated } = about;
+  const { common, message, name: channel, repeated } = about;
   if (receipt.state === 'sent') {
     const data = { message, channel, receipt: receipt.id, repeated };
     await commit({ ...common, type: 'message.sent', data, key: `sent:${message}` }, [settle(task.id, 'done')]);
@@ -101,12 +128,20 @@ async function record(
 
 const settle = (task: string, status: 'done' | 'dead'): QueueOp => ({ op: 'settle', task, status, result: null });
 
-/** True if the last intent to send has no word of how it ended. */
-async function inDoubt(store: Store, stream: string, queued: { id: string; seq: number }): Promise<boolean> {
-  const types = ['message.sending', 'message.failed', 'message.unsure'] as const;
-  for await (const event of store.read({ stream, types, after: queued.seq, reverse: true })) {
+/** Parts that have arrived, and the one whose last intent has no word of how it ended. */
+async function sentBefore(
+  store: Store,
+  stream: string,
+  queued: { id: string; seq: number },
+): Promise<{ done: Set<number>; doubtful: number | null }> {
+  const types = ['message.sending', 'message.progressed', 'message.failed', 'message.unsure'] as const;
+  const done = new Set<number>();
+  let doubtful: number | null = null;
+  for await (const event of store.read({ stream, types, after: queued.seq })) {
     if (!('message' in event.data) || event.data.message !== queued.id) continue;
-    return event.type !== 'message.failed';
+    if (event.type === 'message.sending') doubtful = event.data.part;
+    if (event.type === 'message.failed' || event.type === 'message.progressed') doubtful = null;
+    if (event.type === 'message.progressed') done.add(event.data.part);
   }
-  return false;
+  return { done, doubtful };
 }

@@ -116,7 +116,7 @@ function openChoice(
   const known = providers.get(provider);
   const broken = (kind: 'auth' | 'invalid', message: string): { choice: ModelChoice; works: boolean } => {
     const port = brokenModel(kind, message);
-    return { choice: { provider, model, port, window: CLOUD_WINDOW, cost: () => 0 }, works: false };
+    return { choice: { provider, model, port, window: CLOUD_WINDOW, images: false, cost: () => 0 }, works: false };
   };
   if (!known || model === '') return broken('invalid', unknownModel(ref, [...providers.keys()]));
   const flaw = flawOf(known, options.env);
@@ -125,13 +125,19 @@ function openChoice(
     return broken(flaw.key === 'apiKey' ? 'auth' : 'invalid', `${where}: ${flaw.message}.`);
   }
   if (known.type === 'demo') {
-    return { choice: { provider, model, port: demoModel(), window: CLOUD_WINDOW, cost: () => 0 }, works: true };
+    return {
+      choice: { provider, model, port: demoModel(), window: CLOUD_WINDOW, images: false, cost: () => 0 },
+      works: true,
+    };
   }
   const { net, secrets, clock, idleMs } = options;
   const { apiKey } = known;
   const baseUrl = known.baseUrl ?? '';
   const port = openAiCompatible({ provider, baseUrl, apiKey, net, secrets, clock, idleMs });
-  return { choice: { provider, model, port, window: windowOf(model, baseUrl), cost: costOf(model) }, works: true };
+  return {
+    choice: { provider, model, port, window: windowOf(model, baseUrl), images: false, cost: costOf(model) },
+    works: true,
+  };
 }
 
 function unknownModel(ref: string, providers: readonly string[]): string {

@@ -1,6 +1,6 @@
 import { canonicalJson } from '../core/json.ts';
 import type { ModelEvent, ModelMessage, ModelPort, ModelRequest, Usage } from '../core/model.ts';
-import { NO_USAGE } from '../core/model.ts';
+import { NO_USAGE, wordsOf } from '../core/model.ts';
 import { type Outcome, saying, type Step, type ToolUse } from './demo-steps.ts';
 import { stepsOf } from './demo-words.ts';
 
@@ -148,8 +148,7 @@ const move = (request: ModelRequest): Move =>
 /** About four characters a token. */
 function usageOf({ system, messages }: ModelRequest, output: number): Usage {
   let input = system.length;
-  for (const { parts } of messages)
-    for (const part of parts) input += part.type === 'call' ? part.args.length : part.text.length;
+  for (const { parts } of messages) for (const part of parts) input += wordsOf(part).length;
   return { ...NO_USAGE, input: Math.ceil(input / 4), output: Math.ceil(output / 4) };
 }
 

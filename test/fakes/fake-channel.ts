@@ -1,26 +1,18 @@
-import type { Channel, InboundMessage } from '../../src/core/ports.ts';
+import type { Channel } from '../../src/core/ports.ts';
 
 /** The adapter of `platform.ts`: polls with an offset, acknowledges only what has been accepted. */
 export function fakeChannel(url: string): Channel {
   return {
     name: 'fake',
     dedupes: false,
-    async start(deliver, signal) {
+    async start(host, signal) {
       let offset = 1;
       while (!signal.aborted) {
         try {
           const response = await fetch(`${url}/updates?offset=${offset}`, { signal });
           for (const update of (await response.json()) as { id: number; chat: string; text: string }[]) {
-            const message: InboundMessage = {
-              channel: 'fake',
-              sender: 'person:owner',
-              agent: 'assistant',
-              session: update.chat,
-              text: update.text,
-              replyTo: update.chat,
-              externalId: String(update.id),
-            };
-            await deliver(message);
+            const { chat, text } = update;
+            await host.deliver({ sender: '1', chat, text, files: [], replyTo: chat, externalId: String(update.id) });
             offset = update.id + 1;
           }
         } catch (error) {
@@ -30,8 +22,10 @@ export function fakeChannel(url: string): Channel {
         }
       }
     },
-    async send(to, message, key, again) {
-      const body = JSON.stringify({ to, text: message.text, key, again });
+    split: ({ text, buttons }) => [{ kind: 'text', text, buttons }],
+    async send(to, part, { key, again }) {
+      const text = part.kind === 'text' ? part.text : part.file.name;
+      const body = JSON.stringify({ to, text, key, again });
       const response = await fetch(`${url}/send`, { method: 'POST', body });
       const { id } = (await response.json()) as { id: string };
       return { state: 'sent', id };

@@ -15,8 +15,9 @@ export function recordingChannel(
     name: 'chat',
     dedupes: false,
     start: () => Promise.resolve(),
-    send: async (to, { text }, _key, again) => {
-      sent.push({ to, text, again });
+    split: ({ text, buttons }) => [{ kind: 'text', text, buttons }],
+    send: async (to, part, { again }) => {
+      sent.push({ to, text: part.kind === 'text' ? part.text : part.file.name, again });
       return answer(sent.length - 1);
     },
   };

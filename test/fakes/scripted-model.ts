@@ -93,6 +93,7 @@ export function scriptedModel(
       provider: 'scripted',
       model: 'model',
       window: 100_000,
+      images: true,
       ...names,
       port,
       cost: ({ input, output }) => (input + output) / 1_000_000,

@@ -34,7 +34,24 @@ const TABLE: Rows = {
       ['brought 0 earlier messages', { messages: [] }],
     ],
   },
-  'sender.denied': { weighty: true, rows: [['turned away x on http', { channel: 'http', sender: 'x' }]] },
+  'sender.denied': { weighty: true, rows: [['turned away x on http', { channel: 'http', sender: 'x', chat: '' }]] },
+  'pairing.opened': {
+    weighty: true,
+    rows: [['made a code that pairs an owner with chat', { channel: 'chat', hash: 'h', until: 1 }]],
+  },
+  'owner.paired': { weighty: true, rows: [['made x an owner on chat', { channel: 'chat', sender: 'x' }]] },
+  'chat.session': {
+    weighty: true,
+    rows: [['began s with a on chat', { channel: 'chat', chat: 'c', agent: 'a', session: 's' }]],
+  },
+  'message.drafted': {
+    weighty: false,
+    rows: [['shows the reply by chat while it is written', { task: 't', channel: 'chat', to: 'o', draft: 'd' }]],
+  },
+  'message.progressed': {
+    weighty: false,
+    rows: [['sent part 1 of the reply by chat', { message: 'm', channel: 'chat', part: 0, receipt: null }]],
+  },
   'turn.ended': {
     weighty: false,
     rows: [['ended the turn: failed', { run: 'r', task: 't', status: 'failed', messages: [] }]],
@@ -51,7 +68,13 @@ const TABLE: Rows = {
   'message.queued': { weighty: false, rows: [['answers: "words"', queued]] },
   'message.sending': {
     weighty: false,
-    rows: [['is sending the reply by http, attempt 2', { message: 'm', channel: 'http', attempt: 2 }]],
+    rows: [
+      ['is sending the reply by http, attempt 2', { message: 'm', channel: 'http', attempt: 2, part: 0, parts: 1 }],
+      [
+        'is sending the reply by http, attempt 1, part 2 of 3',
+        { message: 'm', channel: 'http', attempt: 1, part: 1, parts: 3 },
+      ],
+    ],
   },
   'message.sent': {
     weighty: true,
