@@ -1,16 +1,8 @@
 import { createParser } from 'eventsource-parser';
-
-export interface SseFeed {
-  /** The data of each event that the bytes complete. Null: the stream has ended, and its last event counts as complete. */
-  bytes(chunk: Uint8Array | null): string[];
-  /** Whether any event has come. */
-  readonly any: boolean;
-  /** The text before the first event, up to a bound: what the server said if it is no event stream at all. */
-  readonly head: string;
-}
+import type { Feed } from './feed.ts';
 
 /** Server-sent events out of bytes cut anywhere. A line longer than `maxLine` characters becomes one event that says so. */
-export function sseFeed(maxLine: number): SseFeed {
+export function sseFeed(maxLine: number): Feed {
   const decoder = new TextDecoder();
   let out: string[] = [];
   let any = false;

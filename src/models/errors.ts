@@ -1,10 +1,13 @@
 import type { ModelError, ModelErrorKind } from '../core/model.ts';
+import { isObject, parseJson } from './fields.ts';
 
 /** What an error message needs to say where to look. */
 export interface ErrorContext {
   provider: string;
   /** As configured, without credentials. */
   baseUrl: string;
+  /** How its baseUrl usually ends. */
+  urlEnd: string;
   model: string;
   redact(text: string): string;
 }
@@ -72,7 +75,7 @@ export function plain(text: string, redact: (text: string) => string): string {
   return line.length > MAX_TEXT ? `${line.slice(0, MAX_TEXT)}…` : line;
 }
 
-function explain(kind: ModelErrorKind, told: Told, { provider, baseUrl, model }: ErrorContext): string {
+function explain(kind: ModelErrorKind, told: Told, { provider, baseUrl, urlEnd, model }: ErrorContext): string {
   const where = `models.providers.${provider} in ruche.yaml`;
   const said = `${told.codes} ${told.text}`;
   switch (kind) {
@@ -94,7 +97,7 @@ function explain(kind: ModelErrorKind, told: Told, { provider, baseUrl, model }:
       if (UNKNOWN_MODEL.test(said))
         return `Provider "${provider}" does not know the model "${model}": check its name (with Ollama: ollama pull ${model}).`;
       if (told.status === 404)
-        return `Provider "${provider}" found nothing for the model "${model}" at ${baseUrl}: check the model's name, and baseUrl of ${where} (it usually ends in /v1).`;
+        return `Provider "${provider}" found nothing for the model "${model}" at ${baseUrl}: check the model's name, and baseUrl of ${where} (it usually ends in ${urlEnd}).`;
       return `Provider "${provider}" did not accept the request for the model "${model}".`;
     default:
       return `Provider "${provider}" failed.`;
@@ -118,9 +121,6 @@ export function toldError(told: Told, retryAfter: number | null, context: ErrorC
   };
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  value !== null && typeof value === 'object' && !Array.isArray(value);
-
 /** An error in any of the forms servers use, or null if the value holds none. */
 export function readError(value: unknown): Told | null {
   if (!isObject(value)) return null;
@@ -140,12 +140,7 @@ export function readError(value: unknown): Told | null {
 
 /** A body that is not an error object: its text, without the tags of a web page. */
 export function readErrorBody(status: number, body: string): Told {
-  let parsed: unknown = null;
-  try {
-    parsed = JSON.parse(body);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
+  const parsed = parseJson(body);
   const told = readError(Array.isArray(parsed) ? parsed[0] : parsed);
   if (told) return { ...told, status };
   if (isObject(parsed)) {

@@ -1,7 +1,7 @@
 import type { ModelError, ModelErrorKind } from '../core/model.ts';
 import { NetError } from '../core/ports.ts';
-import type { Flaw } from './chat-answer.ts';
-import { type ErrorContext, plain, toldError } from './chat-errors.ts';
+import type { Flaw } from './answer.ts';
+import { type ErrorContext, plain, toldError } from './errors.ts';
 
 export const failure = (kind: ModelErrorKind, retryable: boolean, message: string): ModelError => ({
   kind,
@@ -19,11 +19,11 @@ export const noKey = (error: unknown, { redact }: ErrorContext): ModelError =>
   failure('auth', false, plain(error instanceof Error ? error.message : String(error), redact));
 
 /** A 200 that holds no answer. `what`: a content type, or what was found instead. */
-export const notAStream = (what: string, { provider, baseUrl }: ErrorContext): ModelError =>
+export const notAStream = (what: string, { provider, baseUrl, urlEnd }: ErrorContext): ModelError =>
   failure(
     'invalid',
     false,
-    `Provider "${provider}" at ${baseUrl} gave ${what} instead of a model's answer: check ${setting(provider, 'baseUrl')} (it usually ends in /v1).`,
+    `Provider "${provider}" at ${baseUrl} gave ${what} instead of a model's answer: check ${setting(provider, 'baseUrl')} (it usually ends in ${urlEnd}).`,
   );
 
 export function explainFlaw(flaw: Flaw, context: ErrorContext): ModelError {

@@ -1,0 +1,24 @@
+/** An object out of somebody else's JSON: nothing in it is certain. */
+export type Fields = Record<string, unknown>;
+
+export const isObject = (value: unknown): value is Fields =>
+  value !== null && typeof value === 'object' && !Array.isArray(value);
+
+/** Null for what is no JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+/** The first positive number among the fields in which servers may give it; else 0. */
+export function count(...values: unknown[]): number {
+  const value = values.find((each) => typeof each === 'number' && each > 0);
+  return typeof value === 'number' ? value : 0;
+}
+
+/** The text of a field; '' if it is none. */
+export const wordsIn = (value: unknown): string => (typeof value === 'string' ? value : '');
