@@ -24,20 +24,43 @@ export interface Problem {
   severity: 'error' | 'warning';
 }
 
+/** How a provider is spoken to. */
+export type ProviderType = 'anthropic' | 'openai' | 'gemini' | 'ollama' | 'openai-compatible' | 'demo';
+
+/** Providers that need no entry in `ruche.yaml`; `server` is the URL that the web page was given. */
+export const BUILT_IN_PROVIDERS = ['anthropic', 'openai', 'gemini', 'ollama', 'server', 'demo'] as const;
+
 export interface ProviderSettings {
   name: string;
-  type: 'openai-compatible' | 'demo';
+  type: ProviderType;
+  /** Null: where its maker has it. */
   baseUrl: string | null;
-  /** A reference such as `env:LOCAL_KEY`. */
+  /** A reference such as `env:LOCAL_KEY` or `home:local`. */
   apiKey: string | null;
+  /** Whether its models can see, where nothing is known of them. */
+  images?: boolean;
+}
+
+export interface ChannelSettings {
+  name: string;
+  type: 'telegram';
+  /** A reference such as `env:TELEGRAM_BOT_TOKEN`. */
+  token: string;
+  /** The platform's immutable ids of those who may write. */
+  owners: readonly string[];
+  /** Who answers; null for the first agent. */
+  agent: string | null;
+  /** Where the platform's API is, if not at its maker's. */
+  apiRoot: string | null;
 }
 
 /** `ruche.yaml`, with defaults filled in. */
 export interface Settings {
   providers: readonly ProviderSettings[];
-  /** `provider/model` in order of preference. */
+  /** `provider/model` in order of preference; all empty where no models are named. */
   tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
   rules: readonly Rule[];
+  channels: readonly ChannelSettings[];
   /** Runs at once. */
   concurrency: number;
   limits: {

@@ -49,6 +49,8 @@ export type CommitResult =
 export interface ReadFrom {
   /** Only events with a greater seq. */
   after?: number;
+  /** Only events with a smaller seq. */
+  before?: number;
   stream?: string;
   types?: readonly Event['type'][];
   limit?: number;
@@ -184,6 +186,13 @@ export interface PersonCommit {
   paths: string[];
 }
 
+export interface CommitDiff {
+  /** `patch` is a unified diff with its header; '' for bytes, and for what was left out. */
+  files: { path: string; change: 'added' | 'changed' | 'removed'; binary: boolean; patch: string }[];
+  /** True if something was left out because it is too long. */
+  cut: boolean;
+}
+
 /** The Git repository people and agents share. */
 export interface Workspace {
   /** The commit `main` points to. */
@@ -204,6 +213,8 @@ export interface Workspace {
   keepUnlanded(request: LandingRequest): Promise<void>;
   /** Changes between the base and the overlay as a unified diff, at most `limit` bytes. */
   diff(base: string, changes: readonly Change[], limit: number): Promise<string>;
+  /** What a commit changed against its first parent, patches of at most `limit` bytes in all; null if there is no such commit. */
+  commitDiff(commit: string, limit: number): Promise<CommitDiff | null>;
   close(): Promise<void>;
 }
 
@@ -427,7 +438,7 @@ export interface Net {
 
 // ── secrets, channels, log ───────────────────────────────────────────────────────────────────────────────────────
 
-/** `env:NAME`; further schemes later. */
+/** `env:NAME` of the environment, `home:NAME` of what is kept in home. */
 export interface Secrets {
   /** Rejects with what is missing and where to set it, never with a value. */
   resolve(ref: string, forWhom: string): Promise<string>;
@@ -435,6 +446,25 @@ export interface Secrets {
   redact(text: string): string;
   /** The same for one text that comes in pieces. */
   redactPieces(): PieceRedactor;
+}
+
+/** Secrets that can be given while it runs. */
+export interface KeptSecrets extends Secrets {
+  /** Hides a value everywhere from now on, without keeping it. */
+  hide(value: string): void;
+  /** Whether there is something under this reference. */
+  has(ref: string): boolean;
+  /** Keeps a value in home under a name: on disk when it resolves, hidden from the call on. Gives its reference. */
+  keep(name: string, value: string): Promise<string>;
+}
+
+/** A small file of home that only its owner may read. */
+export interface PrivateFile {
+  readonly path: string;
+  /** Null if there is none. Rejects if others may read it. */
+  read(): Promise<string | null>;
+  /** Whole or not at all, and on disk when it resolves; mode 0600. */
+  write(text: string): Promise<void>;
 }
 
 export interface PieceRedactor {

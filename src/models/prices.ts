@@ -10,10 +10,15 @@ export const CLOUD_WINDOW = 128_000;
  */
 export const LOCAL_WINDOW = 8_192;
 
-/** A dated snapshot costs what its model costs; a router puts the maker's name before it. */
+const known = (name: string): ModelFacts | null => (Object.hasOwn(PRICES, name) ? (PRICES[name] ?? null) : null);
+
+/** A dated snapshot or a preview costs what its model costs; a router puts the maker's name before it, and dots in it. */
 export function modelFacts(model: string): ModelFacts | null {
-  const name = model.slice(model.lastIndexOf('/') + 1).replace(/-\d{4}-\d{2}-\d{2}$/, '');
-  return Object.hasOwn(PRICES, name) ? (PRICES[name] ?? null) : null;
+  const name = model
+    .slice(model.lastIndexOf('/') + 1)
+    .replace(/-(?:\d{4}-\d{2}-\d{2}|20\d{6}|latest|preview)$/, '')
+    .replace(/-preview$/, '');
+  return known(name) ?? known(name.replaceAll('.', '-'));
 }
 
 /** Tokens a model can hold. */
@@ -27,8 +32,11 @@ export function windowOf(model: string, baseUrl: string): number {
 export function costOf(model: string): (usage: Usage) => number {
   const facts = modelFacts(model);
   if (!facts) return () => 0;
-  return ({ input, output, cacheRead }) => {
-    const cached = Math.min(cacheRead, input);
-    return ((input - cached) * facts.input + cached * facts.cached + output * facts.output) / 1_000_000;
+  return ({ input, output, cacheRead, cacheWrite }) => {
+    const read = Math.min(cacheRead, input);
+    const written = Math.min(cacheWrite, input - read);
+    const fresh = input - read - written;
+    const paid = fresh * facts.input + read * facts.cached + written * facts.cacheWrite + output * facts.output;
+    return paid / 1_000_000;
   };
 }

@@ -41,25 +41,28 @@ const narrowingRule = z
   .strictObject({ ...ruleBase, ask: match.optional(), deny: match.optional() })
   .refine(oneVerdict, { error: 'must have exactly one of ask and deny' });
 
+export const PROVIDER_TYPES = ['anthropic', 'openai', 'gemini', 'ollama', 'openai-compatible', 'demo'] as const;
+
 const provider = z
   .strictObject({
-    type: z.enum(['openai-compatible', 'demo']).describe('How the provider is spoken to.'),
+    type: z.enum(PROVIDER_TYPES).describe('How the provider is spoken to.'),
     baseUrl: z
       .string()
       .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, {
         error: 'must be an http or https URL without user name, query and fragment',
       })
-      .describe('Where its API is, e.g. http://127.0.0.1:11434/v1.')
+      .describe('Where its API is, e.g. http://127.0.0.1:8080/v1; the maker knows its own.')
       .optional(),
     apiKey: z
       .string()
-      .regex(/^env:[A-Za-z_][A-Za-z0-9_]*$/, {
+      .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
         error: 'must name where the key is, e.g. env:OPENAI_API_KEY; the key itself never stands in a file',
       })
-      .describe('A reference such as env:LOCAL_KEY, never the key itself.')
+      .describe('A reference such as env:LOCAL_KEY or home:local, never the key itself.')
       .optional(),
+    images: z.boolean().describe('Whether its models can see; set it where that is not known of them.').optional(),
   })
-  .refine((given) => given.type === 'demo' || given.baseUrl !== undefined, {
+  .refine((given) => given.type !== 'openai-compatible' || given.baseUrl !== undefined, {
     error: 'needs a baseUrl',
     path: ['baseUrl'],
   });
@@ -113,7 +116,9 @@ export const settingsSchema = z.strictObject({
       standard: tier.describe('Models for everyday work, in order of preference.').optional(),
       strong: tier.describe('Models for hard work, in order of preference.').optional(),
     })
-    .describe('Without models the built-in demo model answers.')
+    .describe(
+      'Without models those that are found are used: a key in the environment or in home, or Ollama; else the demo.',
+    )
     .optional(),
   concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),

@@ -7,7 +7,6 @@ import type { Path, YamlSource } from './yaml-source.ts';
 
 /** The provider that is always there. */
 const DEMO: ProviderSettings = { name: 'demo', type: 'demo', baseUrl: null, apiKey: null };
-const DEMO_MODEL = 'demo/demo';
 
 export const DEFAULT_LIMITS: Settings['limits'] = {
   steps: 50,
@@ -20,7 +19,7 @@ export const DEFAULT_LIMITS: Settings['limits'] = {
 
 /** What the files may name, and what the gate says of a rule. */
 export interface Known {
-  /** Providers beside those of `ruche.yaml`: ones that the environment configures. */
+  /** Providers beside those of `ruche.yaml`: ones that need no entry. */
   providers: readonly string[];
   tools: readonly string[];
   /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
@@ -85,14 +84,13 @@ export function laterKeys(source: YamlSource, file: string, names: readonly stri
     );
 }
 
-/** An unset tier takes what the nearest set one has; with nothing set, the demo model. */
+/** An unset tier takes what the nearest set one has. */
 function tiersOf(models: { light?: string[]; standard?: string[]; strong?: string[] }): Settings['tiers'] {
   const { light, standard, strong } = models;
-  const nothing = [DEMO_MODEL];
   return {
-    light: light ?? standard ?? strong ?? nothing,
-    standard: standard ?? strong ?? light ?? nothing,
-    strong: strong ?? standard ?? light ?? nothing,
+    light: light ?? standard ?? strong ?? [],
+    standard: standard ?? strong ?? light ?? [],
+    strong: strong ?? standard ?? light ?? [],
   };
 }
 
@@ -119,6 +117,7 @@ export function parseSettings(
     type: given.type,
     baseUrl: given.baseUrl ?? null,
     apiKey: given.apiKey ?? null,
+    ...(given.images === undefined ? {} : { images: given.images }),
   }));
   if (!providers.some((provider) => provider.name === DEMO.name)) providers.push(DEMO);
   const named = new Set([...providers.map((provider) => provider.name), ...known.providers]);

@@ -84,7 +84,7 @@ test('A25 a .env in the workspace sets nothing', async () => {
   });
   const governance = await load(commit);
   assert.deepEqual({ ...process.env }, before);
-  assert.deepEqual(governance.settings.tiers.standard, ['demo/demo']);
+  assert.deepEqual(governance.settings.tiers.standard, []);
   assert.ok(!JSON.stringify([...governance.agents]).includes('evil'));
 });
 

@@ -3,7 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Problem } from '../../src/core/agent.ts';
+import { BUILT_IN_PROVIDERS, type Problem } from '../../src/core/agent.ts';
 import { ruleProblem } from '../../src/policy/rules.ts';
 import { parseAgent } from '../../src/workspace/agents.ts';
 import { editorSchemas } from '../../src/workspace/schemas.ts';
@@ -29,7 +29,7 @@ test('an empty file, one of comments and one of empty keys mean the defaults', (
     assert.deepEqual(problems, []);
     assert.deepEqual(settings, {
       providers: [{ name: 'demo', type: 'demo', baseUrl: null, apiKey: null }],
-      tiers: { light: ['demo/demo'], standard: ['demo/demo'], strong: ['demo/demo'] },
+      tiers: { light: [], standard: [], strong: [] },
       rules: [],
       concurrency: 50,
       limits: DEFAULT_LIMITS,
@@ -77,6 +77,27 @@ policy:
   assert.deepEqual([settings?.concurrency, settings?.maxAttempts, settings?.limits.steps], [7, 5, 9]);
 });
 
+test('a provider of a known maker needs no URL, keys may be kept in home, and eyes can be given', () => {
+  const text = `models:
+  providers:
+    work: { type: anthropic, apiKey: home:work }
+    gpu: { type: ollama, baseUrl: http://gpu.lan:11434 }
+    eyes: { type: openai-compatible, baseUrl: http://127.0.0.1:8080/v1, images: true }
+  standard: [work/claude, openai/gpt, gpu/qwen3]
+  strong: [demo/demo]
+`;
+  const { settings, problems } = parseSettings(text, 'ruche.yaml', { providers: ['openai'] });
+  assert.deepEqual(problems, []);
+  assert.deepEqual(settings?.providers, [
+    { name: 'work', type: 'anthropic', baseUrl: null, apiKey: 'home:work' },
+    { name: 'gpu', type: 'ollama', baseUrl: 'http://gpu.lan:11434', apiKey: null },
+    { name: 'eyes', type: 'openai-compatible', baseUrl: 'http://127.0.0.1:8080/v1', apiKey: null, images: true },
+    { name: 'demo', type: 'demo', baseUrl: null, apiKey: null },
+  ]);
+  assert.deepEqual(settings?.tiers.strong, ['demo/demo'], 'the demo can be meant');
+  refused('models:\n  providers:\n    p: { type: gemini, apiKey: "home:" }\n', /p.apiKey must name where the key is/);
+});
+
 test('errors name file, line and key, and guess what was meant', () => {
   refused(
     'a: 1\nconcurency: 3\n',
@@ -94,7 +115,7 @@ test('errors name file, line and key, and guess what was meant', () => {
   refused('models:\n  light: [locl/x]\n', /:2 models.light.0 names the provider "locl".*\(demo\)/);
   refused(
     'models:\n  providers:\n    p: { type: opnai-compatible }\n',
-    /:3 models.providers.p.type must be one of openai-compatible, demo. Did you mean "openai-compatible"/,
+    /:3 models.providers.p.type must be one of anthropic, openai, gemini, ollama, openai-compatible, demo. Did you mean "openai-compatible"/,
   );
   refused(
     'models:\n  providers:\n    p: { type: openai-compatible }\n',
@@ -249,7 +270,7 @@ test('the template is whole and without a problem', async () => {
     assert.ok(files.has(path), path);
   const { settings, problems } = parseSettings(text('ruche.yaml'), 'ruche.yaml', { ruleProblem });
   assert.deepEqual(problems, []);
-  assert.deepEqual(settings?.tiers.standard, ['demo/demo']);
+  assert.deepEqual(settings?.tiers.standard, []);
   assert.deepEqual(parseAgent(text('agents/assistant/AGENT.md'), 'AGENT.md', 'assistant').problems, []);
   const schema = /^# yaml-language-server: \$schema=(\S+)$/m.exec(text('ruche.yaml'))?.[1] ?? '';
   assert.ok(files.has(schema), `${schema} works offline`);
@@ -260,7 +281,8 @@ test('the template is whole and without a problem', async () => {
   let tried = 0;
   for (const [, example = ''] of examples) {
     tried += 1;
-    assert.deepEqual(parseSettings(example.replaceAll(/^# /gm, ''), 'example').problems, []);
+    const known = { providers: BUILT_IN_PROVIDERS };
+    assert.deepEqual(parseSettings(example.replaceAll(/^# /gm, ''), 'example', known).problems, []);
   }
   assert.equal(tried, 2);
 });
