@@ -5,7 +5,7 @@ import { readError, type Told } from './errors.ts';
 import { type Fields, isObject, parseJson } from './fields.ts';
 
 /** Why a stream that the server ended is no answer. */
-export type Flaw = 'cut' | 'malformed' | 'nameless' | 'too-long' | { told: Told };
+export type Flaw = 'cut' | 'malformed' | 'nameless' | 'too-long' | { told: Told } | { unusable: string };
 
 /** A tool call as far as it has arrived. Empty means that nothing has come of it. */
 export interface PartialCall {

@@ -60,7 +60,8 @@ export function chatReader(provider: string): (draft: Draft) => Read {
       const refused = wordsIn(delta.refusal);
       refusal ||= refused !== '';
       addText(refused);
-      if (Array.isArray(delta.tool_calls)) for (const raw of delta.tool_calls) draft.grow(addCallDelta(calls, raw));
+      if (Array.isArray(delta.tool_calls))
+        for (const raw of delta.tool_calls) draft.grow(addCallDelta(calls, raw, provider));
     };
     const addReason = (reason: string): void => {
       const failed = FAILED.get(reason);

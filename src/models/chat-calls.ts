@@ -8,7 +8,7 @@ export interface CallDelta extends PartialCall {
 }
 
 /** Servers differ in what they leave out; whatever is not there counts as empty. */
-function readDelta(raw: unknown): CallDelta | null {
+function readDelta(raw: unknown, provider: string): CallDelta | null {
   if (!isObject(raw)) return null;
   const fn = isObject(raw.function) ? raw.function : {};
   const args = isObject(fn.arguments) ? JSON.stringify(fn.arguments) : fn.arguments;
@@ -17,7 +17,7 @@ function readDelta(raw: unknown): CallDelta | null {
     id: wordsIn(raw.id),
     tool: wordsIn(fn.name),
     args: wordsIn(args),
-    ...(isObject(raw.extra_content) ? { opaque: raw.extra_content as Json } : {}),
+    ...(isObject(raw.extra_content) ? { opaque: { from: provider, extra: raw.extra_content as Json } } : {}),
   };
 }
 
@@ -43,8 +43,8 @@ function findCall(calls: readonly CallDelta[], delta: CallDelta): CallDelta | un
 }
 
 /** Puts one more piece of `delta.tool_calls` where it belongs. Gives the characters it added. */
-export function addCallDelta(calls: CallDelta[], raw: unknown): number {
-  const delta = readDelta(raw);
+export function addCallDelta(calls: CallDelta[], raw: unknown, provider: string): number {
+  const delta = readDelta(raw, provider);
   if (!delta) return 0;
   const known = findCall(calls, delta);
   if (!known) {

@@ -1,5 +1,5 @@
 import type { ModelError, ModelErrorKind } from '../core/model.ts';
-import { isObject, parseJson } from './fields.ts';
+import { type Fields, isObject, parseJson, wordsIn } from './fields.ts';
 
 /** What an error message needs to say where to look. */
 export interface ErrorContext {
@@ -15,22 +15,26 @@ export interface ErrorContext {
 /** An error as the server told it, from a body or from the middle of a stream. */
 export interface Told {
   status: number | null;
-  /** `error.code` and `error.type`, in lower case. */
+  /** What the error calls itself (`code`, `type`, `status`, quotas), in lower case. */
   codes: string;
   text: string;
+  /** Milliseconds the error itself asks us to wait. */
+  wait?: number;
 }
 
 const MAX_TEXT = 400;
 
 const CONTEXT =
-  /context[_ ](?:length|window|size)[_ ]?exceeded|exceed_context_size|maximum context length|exceeds? (?:the |its )?(?:model'?s )?(?:available )?(?:maximum )?context (?:length|window|size)|exceeds? (?:the )?(?:maximum )?(?:allowed )?(?:input|prompt) length|longer than the model'?s context|context length of only|context the overflows|greater than the context length|prompt (?:is )?too long|input is too long|input token count.{0,40}exceeds|input tokens exceed|maximum prompt length|longer than the maximum model length|reduce (?:the length|your prompt)|too large for model with|must (?:be|have) (?:<=|less than) \d+ tokens|max_new_tokens. must be <=|too many tokens|token limit exceeded|exceeded model token limit|context size has been exceeded|configured context size|request[_ ]too[_ ]large|request entity too large|payload too large/i;
+  /context[_ ](?:length|window|size)[_ ]?exceeded|exceed_context_size|maximum context length|exceeds? (?:the |its )?(?:model'?s )?(?:available )?(?:maximum )?context (?:length|window|size)|exceeds? (?:the )?(?:maximum )?(?:allowed )?(?:input|prompt) length|longer than the model'?s context|context length of only|context the overflows|greater than the context length|exceed context limit|prompt (?:is )?too long|input is too long|input token count.{0,40}exceeds|input tokens exceed|maximum prompt length|longer than the maximum model length|reduce (?:the length|your prompt)|too large for model with|must (?:be|have) (?:<=|less than) \d+ tokens|max_new_tokens. must be <=|too many tokens|token limit exceeded|exceeded model token limit|context size has been exceeded|configured context size|request[_ ]too[_ ]large|request entity too large|payload too large/i;
 const CREDIT =
-  /insufficient[_ ](?:quota|credits?|balance|funds)|billing[_ ]hard[_ ]limit|exceeded your current quota|payment required|requires more credits|out of credits/i;
+  /insufficient[_ ](?:quota|credits?|balance|funds)|billing[_ ]hard[_ ]limit|exceeded your current quota|payment required|credit balance is too low|requires more credits|out of credits/i;
+/** Google's name for a quota that comes back tomorrow, though it asks to wait for seconds. */
+const PER_DAY = /perday/;
 const RATE = /rate[_ -]?limit|too many requests|tokens per min|requests per min|resource[_ ]exhausted|throttl/i;
 const OVERLOADED =
   /overload|over capacity|at capacity|no (?:available|healthy) (?:capacity|upstream|server|slot)|server (?:is )?busy|loading model|model is (?:currently )?loading|insufficient_system_resource|engine.{0,20}busy/i;
 const AUTH =
-  /invalid[_ ]api[_ ]key|incorrect api key|authentication|unauthori[sz]ed|permission[_ ]denied|invalid token|no auth credentials|api key not valid/i;
+  /invalid[_ ]api[_ ]key|incorrect api key|authentication|unauthori[sz]ed|permission[_ ]denied|invalid token|no auth credentials|api key (?:not valid|not found|expired)/i;
 const REFUSED =
   /content[_ ](?:filter|policy|management)|responsible ?ai|safety system|flagged|moderation|prohibited[_ ]content/i;
 const UNKNOWN_MODEL =
@@ -67,6 +71,12 @@ function kindOf({ status, codes, text }: Told): ModelErrorKind {
   return known ?? (SERVER.test(said) ? 'unavailable' : 'invalid');
 }
 
+/** Waiting a minute does not help. Google says “exceeded your current quota” of minutes too, and then how long to wait. */
+function isSpent(told: Told): boolean {
+  const said = `${told.codes} ${told.text}`;
+  return told.status === 402 || PER_DAY.test(told.codes) || (told.wait === undefined && CREDIT.test(said));
+}
+
 /** One line that a person can read: no control characters, no secrets, bounded. */
 export function plain(text: string, redact: (text: string) => string): string {
   const line = redact(text)
@@ -80,9 +90,10 @@ function explain(kind: ModelErrorKind, told: Told, { provider, baseUrl, urlEnd, 
   const said = `${told.codes} ${told.text}`;
   switch (kind) {
     case 'rate':
-      return CREDIT.test(said) || told.status === 402
-        ? `Provider "${provider}" has no credit left for this key: top it up, or name another model.`
-        : `Provider "${provider}" limits how often it is asked.`;
+      if (!isSpent(told)) return `Provider "${provider}" limits how often it is asked.`;
+      return PER_DAY.test(told.codes)
+        ? `Provider "${provider}" has no quota left for this key today: raise it, or name another model.`
+        : `Provider "${provider}" has no credit left for this key: top it up, or name another model.`;
     case 'overloaded':
       return `Provider "${provider}" is overloaded.`;
     case 'auth':
@@ -112,12 +123,11 @@ export function toldError(told: Told, retryAfter: number | null, context: ErrorC
   const detail = plain(told.text, context.redact);
   const status = told.status === null ? '' : `HTTP ${told.status}`;
   const source = [status, detail].filter((part) => part !== '').join(': ');
-  const noCredit = kind === 'rate' && (told.status === 402 || CREDIT.test(`${told.codes} ${told.text}`));
   return {
     kind,
     message: `${explain(kind, told, context)}${source === '' ? '' : ` It said: ${source}`}`,
-    retryable: !LASTING.has(kind) && !noCredit,
-    retryAfter: retryAfter ?? waitIn(told.text),
+    retryable: !LASTING.has(kind) && !(kind === 'rate' && isSpent(told)),
+    retryAfter: retryAfter ?? told.wait ?? waitIn(told.text),
   };
 }
 
@@ -130,12 +140,26 @@ export function readError(value: unknown): Told | null {
   }
   const inner = isObject(value.error) ? value.error : value.object === 'error' ? value : null;
   if (!inner) return null;
-  const codes = [inner.code, inner.type].filter((code) => typeof code === 'string').join(' ');
+  const { codes, wait } = readDetails(inner);
   const number = [inner.code, inner.status, inner.http_code].find((code) => typeof code === 'number');
   const status = typeof number === 'number' && number >= 400 && number < 600 ? number : null;
   const metadata = isObject(inner.metadata) && typeof inner.metadata.raw === 'string' ? ` (${inner.metadata.raw})` : '';
   const message = typeof inner.message === 'string' ? inner.message : JSON.stringify(inner);
-  return { status, codes: codes.toLowerCase(), text: message + metadata };
+  return { status, codes, text: message + metadata, ...(wait === null ? {} : { wait }) };
+}
+
+/** What an error calls itself; Google adds details: how long to wait, and which quota is used up. */
+function readDetails(error: Fields): { codes: string; wait: number | null } {
+  const codes = [error.code, error.type, error.status].filter((code) => typeof code === 'string');
+  let wait: number | null = null;
+  for (const detail of Array.isArray(error.details) ? error.details : []) {
+    if (!isObject(detail)) continue;
+    const seconds = Number.parseFloat(wordsIn(detail.retryDelay));
+    if (seconds >= 0) wait = Math.ceil(seconds * 1000);
+    for (const violation of Array.isArray(detail.violations) ? detail.violations : [])
+      if (isObject(violation)) codes.push(wordsIn(violation.quotaId));
+  }
+  return { codes: codes.join(' ').toLowerCase(), wait };
 }
 
 /** A body that is not an error object: its text, without the tags of a web page. */

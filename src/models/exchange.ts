@@ -39,7 +39,7 @@ export interface Protocol {
   keyHeaders(key: string): Record<string, string>;
   headers?: Readonly<Record<string, string>>;
   body(request: ModelRequest, target: Target): Json;
-  reader(draft: Draft): Read;
+  reader(draft: Draft, request: ModelRequest): Read;
   /** A whole answer as JSON without a stream: the chunks it would have been streamed as; null if it is no answer. */
   whole(body: Fields): Fields[] | null;
   /** Server-sent events unless given. `maxLine`: characters of one event. */
@@ -81,7 +81,7 @@ async function* stream(
   }
   const { maxChars } = options;
   const bounds = { usedIds: callIds(request), idPrefix: `call_${request.messages.length}`, maxChars };
-  const answer = newAnswer(bounds, (draft) => protocol.reader(draft));
+  const answer = newAnswer(bounds, (draft) => protocol.reader(draft, request));
   const failed = yield* read(options, protocol, opened.response, answer, context, signal);
   yield* answer.end(failed, (flaw) => explainFlaw(flaw, context));
 }

@@ -28,7 +28,13 @@ export const notAStream = (what: string, { provider, baseUrl, urlEnd }: ErrorCon
 
 export function explainFlaw(flaw: Flaw, context: ErrorContext): ModelError {
   const { provider } = context;
-  if (typeof flaw === 'object') return toldError(flaw.told, null, context);
+  if (typeof flaw === 'object' && 'told' in flaw) return toldError(flaw.told, null, context);
+  if (typeof flaw === 'object')
+    return failure(
+      'invalid',
+      true,
+      `Provider "${provider}" gave no usable answer: ${plain(flaw.unusable, context.redact)}`,
+    );
   switch (flaw) {
     case 'cut':
       return failure('network', true, `The answer of provider "${provider}" ended early; what had arrived is kept.`);

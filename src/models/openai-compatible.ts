@@ -6,6 +6,10 @@ import { type HttpModelOptions, joinUrl, overHttp } from './exchange.ts';
 /** `baseUrl`: up to and without `/chat/completions`, usually ending in `/v1`. */
 export type OpenAiCompatibleOptions = HttpModelOptions;
 
+/** OpenAI refuses ids of more than forty characters. */
+const ANY = /^[\x21-\x7e]{1,40}$/;
+const NINE = /^[a-zA-Z0-9]{9}$/;
+
 /** A model behind any URL that speaks OpenAI's chat completions: OpenAI, Ollama, llama.cpp, vLLM, LM Studio, OpenRouter … */
 export function openAiCompatible(options: OpenAiCompatibleOptions): ModelPort {
   const { provider } = options;
@@ -15,7 +19,8 @@ export function openAiCompatible(options: OpenAiCompatibleOptions): ModelPort {
     keyHeaders: (key) => ({ authorization: `Bearer ${key}` }),
     body: (request, { host }) => {
       const maxTokensField = host === 'api.openai.com' ? 'max_completion_tokens' : 'max_tokens';
-      return chatRequest(request, { provider, maxTokensField });
+      const idForm = host === 'api.mistral.ai' ? NINE : ANY;
+      return chatRequest(request, { provider, maxTokensField, idForm });
     },
     reader: chatReader(provider),
     whole: (body) => ('choices' in body ? [body] : null),

@@ -369,7 +369,7 @@ test('a call without arguments has none, one that needs a signature carries it',
     id: 'x',
     tool: 'list',
     args: '{}',
-    opaque: { google: { thought_signature: 'sig' } },
+    opaque: { from: 'local', extra: { google: { thought_signature: 'sig' } } },
   });
   const request = ask('go');
   const part = { type: 'call' as const, id: 'x', tool: 'list', args: '{}', opaque: calls[0]?.opaque };
