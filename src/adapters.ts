@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppOptions } from './app-types.ts';
+import type { ChannelSettings } from './core/agent.ts';
+import type { Channel } from './core/ports.ts';
 import { upcast } from './journal/upcast.ts';
 import { Hub, observed } from './mail/hub.ts';
 import { PROVIDERS } from './models/choose.ts';
@@ -16,6 +18,7 @@ import { openCheckouts } from './workspace/checkouts.ts';
 import { openGovernanceReader } from './workspace/governance.ts';
 import { openJournalRepository } from './workspace/journal-repository.ts';
 import { ensureWorkspace } from './workspace/template.ts';
+import { addOwner } from './workspace/owner.ts';
 import { openWatch } from './workspace/watch.ts';
 import { openWorkspace } from './workspace/workspace.ts';
 
@@ -45,8 +48,29 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   parts.defer(() => checkouts.close());
   const reader = openGovernanceReader({ git: workspace.git, tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem });
   const watch = openWatch({ git: workspace.git, clock, log });
-  const channels = new Map((options.channels?.({ net, secrets, log }) ?? []).map((each) => [each.name, each]));
+  const fixed = options.channels?.({ net, secrets, log }) ?? [];
+  const openChannel = async ({ name, token, apiRoot }: ChannelSettings): Promise<Channel> => {
+    const resolved = await secrets.resolve(token, `the channel ${name}`);
+    throw new Error(`no adapter for ${name} at ${apiRoot} ${resolved.length}`);
+  };
+  const temp = workspace.git.neutral.dir;
+  const owner = (channel: string, sender: string): Promise<void> =>
+    addOwner({ root: options.workspace, temp, channel, sender });
   const sandbox = await probing;
   const common = { store, workspace, net, clock, ids, log, boundary, worker: ids.next('wrk') };
-  return { ...common, hub, random, made, repository, secrets, checkouts, reader, watch, channels, sandbox };
+  return {
+    ...common,
+    hub,
+    random,
+    made,
+    repository,
+    secrets,
+    checkouts,
+    reader,
+    watch,
+    fixed,
+    openChannel,
+    addOwner: owner,
+    sandbox,
+  };
 }

@@ -17,9 +17,16 @@ export interface AppOptions {
   platform: string;
   machine: { arch: string; uid: number };
   log: Log;
-  /** Channels beside HTTP. */
-  channels?: (parts: { net: Net; secrets: Secrets; log: Log }) => readonly Channel[];
+  /** Channels that `ruche.yaml` does not name. */
+  channels?: (parts: { net: Net; secrets: Secrets; log: Log }) => readonly FixedChannel[];
   boundary?: Boundary;
+}
+
+export interface FixedChannel {
+  channel: Channel;
+  owners: readonly string[];
+  /** Who answers; null for the first agent. */
+  agent: string | null;
 }
 
 export interface App {

@@ -4,21 +4,19 @@ import type { AgentDeps } from './agent/deps.ts';
 import { liveKeys } from './agent/live.ts';
 import { runTask } from './agent/turn.ts';
 import type { App, AppOptions } from './app-types.ts';
-import type { Settings } from './core/agent.ts';
 import { OUTBOX } from './core/reply.ts';
 import { startGateway } from './gateway/server.ts';
 import { startExport } from './journal/export.ts';
-import { startChannels } from './mail/channels.ts';
 import { describeAgents, describeNetwork } from './mail/describe.ts';
 import { buryTask } from './mail/end.ts';
 import { sendReply } from './mail/outbox.ts';
 import { createRuntime } from './mail/runtime.ts';
+import { type Messengers, openMessengers } from './messengers.ts';
 import { nextTry } from './models/call.ts';
-import { openModels } from './models/choose.ts';
 import { startHousekeeping } from './scheduler/housekeeping.ts';
 import { startTrust, type Trust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
-import { builtinTools } from './tools/builtin.ts';
+import { plugs, type Plugged } from './plugs.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
@@ -40,29 +38,32 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 async function compose(options: AppOptions, parts: AsyncDisposableStack): Promise<App> {
   const adapters = await openAdapters(options, parts);
-  const { store, workspace, repository, hub, channels, clock, log } = adapters;
+  const { store, workspace, repository, hub, clock, log } = adapters;
   const startedAt = clock.now();
-  const trust = await startTrust({ ...adapters, redact: (text) => adapters.secrets.redact(text) });
+  let state: 'starting' | 'ready' | 'stopping' = 'starting';
+  const redact = (text: string): string => adapters.secrets.redact(text);
+  const trust = await startTrust({ ...adapters, redact, onChange: () => void (state === 'ready' && channels.sync()) });
   parts.defer(() => trust.close());
   const plugged = plugs(options, adapters, trust);
-  const agents = agentDeps(adapters, trust, plugged);
+  const { channels, drafts, pair } = openMessengers(options, adapters, trust, () => runtime);
+  const agents = agentDeps(adapters, trust, plugged, channels);
 
   const pool = { ...adapters, onWork: (listener: () => void) => hub.onWork(listener) };
   const handle: WorkerOptions['handle'] = (claim, stops) => runTask(agents, claim, stops);
   const concurrency = (): number => trust.current().settings.concurrency;
   const bury: WorkerOptions['bury'] = (claim, error) => buryTask(agents, claim, error);
   const runs = new Worker({ ...pool, concurrency, except: [OUTBOX], handle, bury });
-  const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels }, claim);
+  const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
   const upkeep = startHousekeeping({ job: () => workspace.maintain(), everyMs: UPKEEP_MS, clock, log });
   parts.defer(() => upkeep.close());
 
-  let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const runtime = createRuntime({
     ...agents,
     hub,
+    pair,
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: (approval, verdict, by) => trust.answerHeld(approval, verdict, by),
     accepting: () => state === 'ready',
@@ -85,7 +86,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   await record(store, { type: 'gateway.started', data: { version: options.version, recovered } });
   for (const each of [runs, sends]) each.start();
   state = 'ready';
-  const listening = startChannels(channels, runtime, () => [...trust.current().agents.keys()][0] ?? '', log);
+  await drafts.resume();
+  channels.sync();
 
   return {
     gateway,
@@ -93,8 +95,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     made: adapters.made,
     async close(reason) {
       state = 'stopping';
-      listening.stop();
-      await Promise.all([runs.stop(GRACE_MS), sends.stop(GRACE_MS)]);
+      channels.stop();
+      await Promise.all([runs.stop(GRACE_MS), sends.stop(GRACE_MS), drafts.close()]);
       // A disk that takes nothing more keeps nobody from stopping.
       await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>
         log.error({ error: String(error) }, 'the end could not be recorded'),
@@ -104,23 +106,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   };
 }
 
-/** Tools and models follow the settings in force; they are made anew when those change. */
-function plugs(options: AppOptions, adapters: Adapters, trust: Trust) {
-  const make = (settings: Settings) => ({
-    settings,
-    tools: builtinTools(adapters, settings),
-    models: openModels({ ...adapters, settings, env: options.env }),
-  });
-  let made = make(trust.current().settings);
-  return (): typeof made => {
-    const { settings } = trust.current();
-    if (made.settings !== settings) made = make(settings);
-    return made;
-  };
-}
-
-function agentDeps(adapters: Adapters, trust: Trust, plugged: ReturnType<typeof plugs>): AgentDeps {
-  const { secrets, hub, channels, sandbox, random } = adapters;
+function agentDeps(adapters: Adapters, trust: Trust, plugged: Plugged, channels: Messengers['channels']): AgentDeps {
+  const { secrets, hub, sandbox, random } = adapters;
   return {
     ...adapters,
     governance: () => trust.current(),

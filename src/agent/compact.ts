@@ -2,7 +2,7 @@ import type { Agent } from '../core/agent.ts';
 import { type ModelChoice, type ModelMessage, type ModelRequest, wordsOf } from '../core/model.ts';
 import { withoutUntrusted } from '../core/untrusted.ts';
 import { collectAnswer } from './answer.ts';
-import { estimateTokens, note, type Prepared, prepare } from './context.ts';
+import { estimateTokens, fitted, note, prepare, type Prepared } from './context.ts';
 import type { Conversation } from './conversation.ts';
 import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';
@@ -120,7 +120,12 @@ async function askSummary(
     log.emit({ type: 'model.called', data: { ...common, request: log.put(manifest) } });
     await log.flush(false);
     const before = deps.clock.now();
-    const { message, error, finish, usage } = await collectAnswer(choice, request, signal, () => {});
+    const { message, error, finish, usage } = await collectAnswer(
+      choice,
+      { ...(await fitted(deps, request, choice)), model },
+      signal,
+      () => {},
+    );
     // What is being stopped is no failed summary: the conversation stays as it is.
     signal.throwIfAborted();
     const ms = deps.clock.now() - before;

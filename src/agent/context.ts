@@ -1,6 +1,6 @@
 import type { Agent } from '../core/agent.ts';
 import type { BlobRef } from '../core/blob.ts';
-import type { ModelMessage, ModelRequest, Part, ToolSchema } from '../core/model.ts';
+import type { ModelChoice, ModelMessage, ModelRequest, Part, ToolSchema } from '../core/model.ts';
 import type { Tool } from '../core/tool.ts';
 import type { Conversation } from './conversation.ts';
 import type { AgentDeps } from './deps.ts';
@@ -62,6 +62,34 @@ export function turnMessages(log: RunLog, state: RunState): BlobRef[] {
   return [...state.messages, ...results, ...state.arrived];
 }
 
+/** What an image costs at most providers, at its largest. */
+const IMAGE_TOKENS = 1_600;
+
+type Image = Extract<Part, { type: 'image' }>;
+const imagesIn = (messages: readonly ModelMessage[]): Image[] =>
+  messages.flatMap(({ parts }) => parts.filter((part) => part.type === 'image'));
+
+/** The request as this model can take it: with the bytes of its images, or with words in their place. */
+export async function fitted(
+  { store }: Pick<AgentDeps, 'store'>,
+  request: Prepared['request'],
+  choice: Pick<ModelChoice, 'images'>,
+): Promise<Prepared['request']> {
+  const found = imagesIn(request.messages);
+  if (found.length === 0) return request;
+  if (!choice.images) {
+    const words = (part: Part): Part =>
+      part.type === 'image' ? { type: 'text', text: `[image ${part.name}: this model cannot see images]` } : part;
+    return { ...request, messages: request.messages.map((each) => ({ ...each, parts: each.parts.map(words) })) };
+  }
+  const images = new Map<string, Uint8Array>();
+  for (const { blob } of found) {
+    const bytes = images.has(blob.hash) ? null : await store.getBlob(blob);
+    if (bytes !== null) images.set(blob.hash, bytes);
+  }
+  return { ...request, images };
+}
+
 export async function prepare(
   deps: AgentDeps,
   log: RunLog,
@@ -78,6 +106,6 @@ export async function prepare(
   return {
     request: { system, tools, messages },
     manifest: { system: log.put(system).hash, tools: log.put(tools).hash, messages: refs, turnFrom: before.length },
-    tokens: estimateTokens({ system, tools, messages }),
+    tokens: estimateTokens({ system, tools, messages }) + imagesIn(messages).length * IMAGE_TOKENS,
   };
 }

@@ -2,9 +2,10 @@ import type { BlobRef } from '../core/blob.ts';
 import type { EventOf } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
-import { replyBody, replyKey, sendingOp } from '../core/reply.ts';
+import { type ReplyContent, replyBody, replyKey, sendingOp } from '../core/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../core/task.ts';
 import { resultsMessage } from './context.ts';
+import { withFiles } from './outbox-files.ts';
 import type { AgentDeps } from './deps.ts';
 import { landingRequest } from './land.ts';
 import { messageOf, type RunLog } from './run-log.ts';
@@ -23,10 +24,10 @@ const textOf = (message: ModelMessage | null): string =>
 
 /** Ends the run and its task, with the reply, in one commit. */
 export async function succeed(deps: AgentDeps, log: RunLog): Promise<void> {
-  const text = textOf(log.state.answer);
+  const content = await withFiles(deps, log, textOf(log.state.answer));
   const ended = await tasksOf(deps, log);
   endRun(log, 'done', null);
-  endTask(deps, log, ended, { status: 'done', text, messages: log.state.messages });
+  endTask(deps, log, ended, { status: 'done', content, messages: log.state.messages });
   await log.flush(true);
 }
 
@@ -48,7 +49,7 @@ export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Prom
   const text = `I could not finish this: ${failure.message}${await keepWork(deps, log)}`;
   const ended = await tasksOf(deps, log);
   endRun(log, status, failure);
-  endTask(deps, log, ended, { status, text, messages: wholeTurn(log, text) });
+  endTask(deps, log, ended, { status, content: { text }, messages: wholeTurn(log, text) });
   await log.flush(true);
 }
 
@@ -104,17 +105,22 @@ function endTask(
   deps: AgentDeps,
   log: RunLog,
   ended: readonly Ended[],
-  { status, text, messages }: { status: Ending; text: string; messages: BlobRef[] },
+  { status, content, messages }: { status: Ending; content: ReplyContent; messages: BlobRef[] },
 ): void {
   const { state, claim } = log;
   const { run } = state;
-  const result = log.put({ text });
+  const result = log.put(content);
   log.emit({ type: 'turn.ended', data: { run, task: claim.task.id, status, messages } }, null, { stream: log.subject });
+  const told = new Set<string>();
   for (const { task, message } of ended) {
     log.emit({ type: 'task.finished', data: { task: task.id, run, status, result } }, null, {
       stream: taskStream(task.id),
     });
-    if (message) reply(deps, log, task, message, result);
+    // Where the runtime sends, two messages that one answer covers get it once.
+    const sent =
+      message && deps.pushes(message.data.channel) ? `${message.data.channel} ${message.data.replyTo}` : null;
+    if (message && (sent === null || !told.has(sent))) reply(deps, log, task, message, result);
+    if (sent !== null) told.add(sent);
   }
   log.queue({ op: 'settle', task: claim.task.id, status, result });
 }
@@ -124,6 +130,5 @@ function reply(deps: AgentDeps, log: RunLog, task: Task, message: EventOf<'messa
   const { run, labels } = log.state;
   const causeOf = log.nextIndex;
   log.emit(replyBody(task, message, run, content), null, { stream: log.subject, key: replyKey(task.id) });
-  if (deps.pushes(message.data.channel))
-    log.queue(sendingOp(task, message, { id: deps.ids.next('tsk'), causeOf, labels }));
+  if (deps.pushes(message.data.channel)) log.queue(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels }));
 }

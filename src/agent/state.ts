@@ -1,7 +1,14 @@
 import type { Effect, Event } from '../core/event.ts';
 import type { Change } from '../core/files.ts';
 import { type Label, unionLabels } from '../core/labels.ts';
-import { type ModelErrorKind, type ModelMessage, NO_USAGE, type Usage } from '../core/model.ts';
+import {
+  type FileRef,
+  type ModelErrorKind,
+  type ModelMessage,
+  NO_USAGE,
+  type Usage,
+  type UserMessage,
+} from '../core/model.ts';
 import type { BlobRef } from '../core/blob.ts';
 
 /** The blob of `tool.returned`. */
@@ -23,6 +30,11 @@ export interface Manifest {
   messages: BlobRef[];
   /** Where in `messages` this run's own ones begin. */
   turnFrom: number;
+}
+
+/** The blob of `files.placed`. */
+export interface Placed {
+  changes: Change[];
 }
 
 /** The blob of `landing.conflicted`. */
@@ -79,6 +91,9 @@ export interface RunState {
   /** The last answer, once there is one and it is to be acted on. */
   answer: ModelMessage | null;
   changes: Map<string, Change>;
+  /** Files that came with an answer, and the paths of those that are in the view already. */
+  answerFiles: FileRef[];
+  placed: Set<string>;
   seen: Map<string, string>;
   labels: Label[];
   /** Failed model calls since the last answer. */
@@ -114,6 +129,8 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     calls: [],
     answer: null,
     changes: new Map(),
+    answerFiles: [],
+    placed: new Set(),
     seen: new Map(),
     labels: [...event.labels],
     failures: [],
@@ -220,7 +237,9 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
       const call = state.calls.find((each) => each.question === event.data.question);
       if (!call) return;
       call.phase = 'allowed';
-      call.answer = (content as { parts: { text: string }[] }).parts.map((part) => part.text).join('');
+      const { parts, files = [] } = content as UserMessage;
+      call.answer = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+      state.answerFiles.push(...files);
       return;
     }
     case 'tool.started': {
@@ -283,6 +302,12 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.arrived.push(event.data.content);
       state.absorbed.push(event.data.task);
       return;
+    case 'files.placed':
+      for (const change of (content as Placed).changes) {
+        state.changes.set(change.path, change);
+        state.placed.add(change.path);
+      }
+      return;
     case 'note.added':
       state.arrived.push(event.data.note);
       return;
@@ -333,6 +358,7 @@ export function contentOf(event: Event): BlobRef | null {
     case 'question.answered':
       return event.data.answer;
     case 'landing.conflicted':
+    case 'files.placed':
       return event.data.detail;
     default:
       return null;

@@ -2,7 +2,7 @@ import type { Agent } from '../core/agent.ts';
 import type { ModelChoice, ModelError } from '../core/model.ts';
 import { collectAnswer, type Outcome, withoutSecrets } from './answer.ts';
 import { compact, mustCompact } from './compact.ts';
-import { note, type Prepared, prepare } from './context.ts';
+import { fitted, note, type Prepared, prepare } from './context.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';
@@ -75,8 +75,8 @@ async function callModel(
   const { provider, model } = choice;
   const step = log.state.step + 1;
   const manifest = { ...prepared.manifest, model };
-  const request = log.put(manifest);
-  log.emit({ type: 'model.called', data: { step, purpose: 'turn', provider, model, request } }, manifest);
+  const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest) };
+  log.emit({ type: 'model.called', data: called }, manifest);
   await log.flush(false);
   const { run, task } = log.state;
   const before = deps.clock.now();
@@ -87,10 +87,9 @@ async function callModel(
     deps.emit({ kind, task, run, step, offset, text });
     offset += text.length;
   };
+  const request = { ...(await fitted(deps, prepared.request, choice)), model };
   const clean = { text: deps.redactPieces(), reasoning: deps.redactPieces() };
-  const answer = await collectAnswer(choice, { ...prepared.request, model }, signal, (kind, delta) =>
-    show(kind, clean[kind].push(delta)),
-  );
+  const answer = await collectAnswer(choice, request, signal, (kind, delta) => show(kind, clean[kind].push(delta)));
   for (const kind of ['reasoning', 'text'] as const) show(kind, clean[kind].end());
   const outcome = withoutSecrets(answer, deps.redact);
   // What a process that goes down has cut off is no failure: the step is asked again after the start.

@@ -7,6 +7,8 @@ import type { AgentDeps } from './deps.ts';
 import { fail, succeed } from './finish.ts';
 import { land } from './land.ts';
 import { openRun } from './open.ts';
+import { park } from './park.ts';
+import { placeFiles } from './received.ts';
 import { LeaseLost, messageOf, Overtaken, type RunLog } from './run-log.ts';
 import { nextStep, type Step } from './state.ts';
 import { think, type Failure } from './think.ts';
@@ -130,13 +132,14 @@ async function step(
       if (log.state.step >= most)
         return { code: 'limit.steps', message: `It took more than ${most} steps (limits.steps).`, retryable: false };
       if (log.state.step > 0) await takeMessages(deps, log);
+      await placeFiles(deps, log);
       return (await think(deps, log, agent, stops)) ?? 'on';
     }
     case 'calls':
-      return (await doCalls(deps, log, agent, stops)) ? park(log) : 'on';
+      return (await doCalls(deps, log, agent, stops)) ? park(deps, log) : 'on';
     case 'land': {
       const landed = await land(deps, log, stops);
-      if (landed === 'park') return park(log);
+      if (landed === 'park') return park(deps, log);
       return landed === 'landed' || landed === 'think' ? 'on' : landed;
     }
   }
@@ -156,24 +159,6 @@ const missingAgent = (name: string): Failure => ({
   message: `There is no usable agent "${name}" on main: see \`ruche doctor\`.`,
   retryable: false,
 });
-
-/** The run waits for a person and costs nothing meanwhile; its lane stays taken. */
-async function park(log: RunLog): Promise<'end'> {
-  const { state } = log;
-  const waits = state.calls
-    .filter((call) => call.phase === 'waiting')
-    .map((call) =>
-      call.question === null
-        ? { kind: 'approval' as const, id: call.approval ?? '' }
-        : { kind: 'question' as const, id: call.question },
-    );
-  if (state.landing === 'asked' && state.landingApproval !== null)
-    waits.push({ kind: 'approval', id: state.landingApproval });
-  log.emit({ type: 'run.parked', data: { waits } });
-  log.queue({ op: 'park', task: state.task });
-  await log.flush(true);
-  return 'end';
-}
 
 /** Messages that arrived in the lane while the run worked: the next model call sees them, and their tasks end with it. */
 async function takeMessages(deps: AgentDeps, log: RunLog): Promise<void> {

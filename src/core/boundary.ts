@@ -32,6 +32,8 @@ export const BOUNDARIES = [
   'fetch.after',
   'channel.send.before',
   'channel.send.after',
+  'channel.draft.before',
+  'channel.draft.after',
   'journal.import.before',
   'journal.import.after',
 ] as const;

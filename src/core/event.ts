@@ -50,8 +50,9 @@ export type Body =
       data: {
         agent: string;
         session: string;
-        task: string;
-        run: string;
+        /** Null for what the runtime says by itself: the answer to a command. */
+        task: string | null;
+        run: string | null;
         channel: string;
         to: string;
         content: BlobRef;
@@ -93,6 +94,8 @@ export type Body =
   /** What a person has changed, or what was landed before the run first looked: the run goes on from there. */
   | { type: 'base.moved'; data: { from: string; to: string } }
   | { type: 'message.taken'; data: { message: string; task: string; content: BlobRef } }
+  /** Files that came with messages are in the run's view; `detail` holds the changes. */
+  | { type: 'files.placed'; data: { files: number; detail: BlobRef } }
   | {
       type: 'model.called';
       data: { step: number; purpose: 'turn' | 'compact'; provider: string; model: string; request: BlobRef };

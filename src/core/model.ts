@@ -21,6 +21,19 @@ export interface ModelMessage {
   parts: Part[];
 }
 
+/** A file that came with a message. `path` is where a run finds it in the workspace. */
+export interface FileRef {
+  name: string;
+  mediaType: string;
+  path: string;
+  blob: BlobRef;
+}
+
+/** The blob of `message.received`. */
+export interface UserMessage extends ModelMessage {
+  files?: FileRef[];
+}
+
 /** What of a part is words: of a call its arguments, of an image its name. */
 export function wordsOf(part: Part): string {
   if (part.type === 'call') return part.args;

@@ -424,10 +424,13 @@ export interface NetRequest {
 /** The guard refused, or the network failed. `code` says which. */
 export class NetError extends Error {
   readonly code: 'blocked' | 'dns' | 'connect' | 'timeout' | 'too-large' | 'redirect' | 'protocol' | 'aborted';
-  constructor(code: NetError['code'], message: string, options?: ErrorOptions) {
+  /** True: not a byte of the request has left, so it can be repeated whatever it was. */
+  readonly unsent: boolean;
+  constructor(code: NetError['code'], message: string, options?: ErrorOptions & { unsent?: boolean }) {
     super(message, options);
     this.name = 'NetError';
     this.code = code;
+    this.unsent = options?.unsent ?? false;
   }
 }
 
@@ -540,6 +543,8 @@ export interface ChannelMessage {
   chat: string;
   text: string;
   files: readonly MessageFile[];
+  /** True: it holds words that the sender did not write, such as a forwarded or quoted message of somebody else. */
+  foreign?: boolean;
   /** What `send` needs to answer there. */
   replyTo: string;
   externalId: string;
@@ -556,6 +561,8 @@ export interface ChannelPress {
 
 /** The runtime, as a channel sees it. */
 export interface ChannelHost {
+  /** False: what this sender writes there will be refused, so its files need not be fetched. Absent: everybody is expected. */
+  expects?(sender: string, chat: string): boolean;
   /** Resolves once the message is on disk, or is refused for good: only then the platform is told that it arrived. Rejects if it must come again. */
   deliver(message: ChannelMessage): Promise<void>;
   /** Resolves with what the presser is shown; `done`: the buttons have had their use and can go. Rejects like `deliver`. */

@@ -6,14 +6,17 @@ import type { Task } from './task.ts';
 
 /** Queue of the tasks that send replies. */
 export const OUTBOX = 'outbox';
-/** Tries to send a reply before it is given up. */
-const SEND_ATTEMPTS = 20;
+/** Tries to send a reply before it is given up: a week, at ten minutes between two. A platform that is down over a weekend costs nobody an answer. */
+const SEND_ATTEMPTS = 1_000;
 
 /** Unique key of the reply to a task: there is one, whoever ends the task. */
 export const replyKey = (task: string): string => `reply:${task}`;
 
 /** Unique key of what shows the reply to a task while it is written. */
 export const draftKey = (task: string): string => `draft:${task}`;
+
+/** Unique key of what puts a question or an approval before a person. */
+export const putKey = (wait: string): string => `put:${wait}`;
 
 /** The blob of `message.queued`. */
 export interface ReplyContent {
@@ -38,17 +41,30 @@ export function replyBody(
  * Replies to one address go out in their order.
  */
 export function sendingOp(
-  answered: Task,
   message: EventOf<'message.received'>,
   about: { id: string; causeOf: number; labels: readonly Label[] },
 ): QueueOp {
-  const { channel, replyTo } = message.data;
-  const task: Task = {
-    ...answered,
+  const { agent, session, channel } = message.data;
+  return { op: 'enqueue', task: sendingTask({ ...about, agent, session, channel }), causeOf: about.causeOf };
+}
+
+/** What is sent to one conversation goes out in its order. */
+export function sendingTask(about: {
+  id: string;
+  agent: string;
+  session: string;
+  channel: string;
+  labels: readonly Label[];
+}): Task {
+  const { agent, session, channel } = about;
+  return {
     id: about.id,
     queue: OUTBOX,
-    lane: `outbox:${channel}:${replyTo}`,
-    from: `agent:${answered.agent}`,
+    lane: `outbox:${channel}:${agent}/${session}`,
+    agent,
+    session,
+    from: `agent:${agent}`,
+    priority: 0,
     content: null,
     notBefore: null,
     deadline: null,
@@ -61,5 +77,4 @@ export function sendingOp(
     absorbedBy: null,
     result: null,
   };
-  return { op: 'enqueue', task, causeOf: about.causeOf };
 }

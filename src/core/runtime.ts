@@ -67,6 +67,11 @@ export type AnswerResult =
   /** It was answered before; the same verdict again (a re-sent request) means the same answer. Verdict null: a question. */
   | { ok: false; why: 'answered'; message: string; task: string | null; verdict: 'approve' | 'deny' | null };
 
+export type RetryResult =
+  /** `task`: the new one. */
+  | { ok: true; task: string; message: string }
+  | { ok: false; why: 'unknown' | 'not-ended' | 'answered' | 'refused'; message: string };
+
 export interface AgentState {
   name: string;
   description: string;
@@ -116,6 +121,12 @@ export interface Runtime {
   approve(id: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;
   answer(id: string, text: string, by: string): Promise<AnswerResult>;
   cancel(task: string, by: string): Promise<boolean>;
+  /** Delivers the message of a task that failed or was cancelled once more, as a task of its own; twice asked is once done. */
+  retry(task: string, by: string): Promise<RetryResult>;
+  /** Takes a failed task off the list of failures. False if there is no such one. */
+  dismiss(task: string, by: string): Promise<boolean>;
+  /** A one-time code that makes whoever sends it over this channel an owner, and how long it is good; null if there is no such channel. */
+  pair(channel: string): Promise<{ code: string; until: number } | null>;
   agents(): Promise<AgentState[]>;
   status(): Promise<RuntimeStatus>;
   /** Prometheus text format. */

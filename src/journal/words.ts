@@ -38,6 +38,7 @@ const WORDS: Words = {
   'run.started': (data) => `started ${data.run} for ${data.task} at ${short(data.base)}`,
   'run.resumed': (data) => `resumed at step ${data.step}`,
   'base.moved': (data) => `goes on from ${short(data.to)}, with what has changed since`,
+  'files.placed': (data) => `finds ${count(data.files, 'file')} of the message in its view`,
   'message.taken': (data, say) => `took in a further message${say(data.content)}`,
   'model.called': (data) => `asked ${data.provider}/${data.model}${data.purpose === 'compact' ? ' for a summary' : ''}`,
   'model.answered': (data, say) =>
@@ -119,6 +120,7 @@ const LIGHT: ReadonlySet<EventType> = new Set([
   'message.progressed',
   'run.started',
   'base.moved',
+  'files.placed',
   'model.called',
   'model.answered',
   'decision.made',

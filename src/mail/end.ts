@@ -87,7 +87,7 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
     const causeOf = events.length;
     events.push({ ...common, ...replyBody(each, message, run ?? '', result), stream, key: replyKey(each.id) });
     if (deps.pushes(message.data.channel))
-      queue.push(sendingOp(each, message, { id: deps.ids.next('tsk'), causeOf, labels: [] }));
+      queue.push(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels: [] }));
   }
   // The conversation goes on knowing what was asked, and how that ended. What was withdrawn unread leaves no trace in it.
   if (messages.length > 0 && (run !== null || status === 'dead')) {

@@ -2,15 +2,20 @@ import type { BlobRef } from '../core/blob.ts';
 import type { EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
-import type { ModelMessage } from '../core/model.ts';
+import type { Label } from '../core/labels.ts';
+import type { ModelMessage, UserMessage } from '../core/model.ts';
 import type { Batch, InboundMessage } from '../core/ports.ts';
 import type { DeliverResult } from '../core/runtime.ts';
 import type { Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
+import { keepFiles } from './inbound-files.ts';
 import { openWaits, runOf } from './waits.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
 export const MAX_TEXT = 1_000_000;
+/** Files of one message, and their bytes together. */
+const MAX_FILES = 20;
+const MAX_FILE_BYTES = 50_000_000;
 /** Messages that may wait in one conversation, and tasks in all; beyond it the sender is told to come back. */
 const MAX_LANE = 100;
 const MAX_QUEUED = 10_000;
@@ -45,6 +50,13 @@ export async function deliver(
       why: 'too-large',
       message: `A message may have ${MAX_TEXT} characters; put longer text in a file.`,
     };
+  const bytes = (message.files ?? []).reduce((sum, file) => sum + file.bytes.length, 0);
+  if (bytes > MAX_FILE_BYTES || (message.files ?? []).length > MAX_FILES)
+    return {
+      ok: false,
+      why: 'too-large',
+      message: `A message may bring ${MAX_FILES} files and ${MAX_FILE_BYTES / 1_000_000} MB; put more into the workspace.`,
+    };
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const result = await tryDeliver(deps, message, options);
     if (result !== 'again') return result;
@@ -59,8 +71,8 @@ async function tryDeliver(
 ): Promise<DeliverResult | 'again'> {
   const { store } = deps;
   const stream = conversationId(message.agent, message.session);
-  const content = putMessage(deps, 'user', message.text, stream);
   const key = `message:${message.channel}:${stream}:${message.externalId}`;
+  const content = putMessage(deps, key, message, stream);
   const known = await store.byKey(key);
   if (known?.type === 'message.received') return redelivered(known, content);
   const version = await store.version(stream);
@@ -88,10 +100,23 @@ function redelivered({ data }: EventOf<'message.received'>, content: BlobRef): D
   return { ok: false, why: 'conflict', message };
 }
 
-const putMessage = (deps: MailDeps, role: 'user' | 'assistant', text: string, subject: string): BlobRef => {
+const putText = (deps: MailDeps, role: 'user' | 'assistant', text: string, subject: string): BlobRef => {
   const message: ModelMessage = { role, parts: [{ type: 'text', text: deps.redact(text.toWellFormed()) }] };
   return deps.store.putBlob(Buffer.from(canonicalJson(message)), subject);
 };
+
+/** The message with its files. The same message gives the same bytes, which a redelivery is known by. */
+function putMessage(deps: MailDeps, key: string, { text, files = [] }: InboundMessage, subject: string): BlobRef {
+  if (files.length === 0) return putText(deps, 'user', text, subject);
+  const kept = keepFiles(files, key, (bytes) => deps.store.putBlob(bytes, subject));
+  const said = deps.redact([text, kept.note].filter(Boolean).join('\n\n').toWellFormed());
+  const message: UserMessage = {
+    role: 'user',
+    parts: [{ type: 'text', text: said }, ...kept.images],
+    files: kept.files,
+  };
+  return deps.store.putBlob(Buffer.from(canonicalJson(message)), subject);
+}
 
 interface OpenQuestion {
   id: string;
@@ -119,7 +144,7 @@ type Building = Omit<Batch, 'events' | 'queue'> & { events: NewEvent[]; queue: (
 function buildBatch(message: InboundMessage, parts: Parts): Building {
   const { stream, version, content, key, question, task } = parts;
   const actor = message.sender;
-  const common = { actor, cause: null, labels: [] } as const;
+  const common = { actor, cause: null, labels: labelsOf(message) };
   const { agent, session, channel, replyTo, sender: from } = message;
   const answering = task?.id ?? question?.task ?? '';
   const events: NewEvent[] = [
@@ -152,6 +177,9 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
   };
 }
 
+/** A file is from outside, whoever passes it on: what stands in it is data. */
+const labelsOf = ({ files = [] }: InboundMessage): readonly Label[] => (files.length > 0 ? ['untrusted'] : []);
+
 function newTask(deps: MailDeps, message: InboundMessage, lane: string): Task {
   return {
     id: deps.ids.next('tsk'),
@@ -168,7 +196,7 @@ function newTask(deps: MailDeps, message: InboundMessage, lane: string): Task {
     attempt: 1,
     maxAttempts: deps.maxAttempts(),
     status: 'queued',
-    labels: [],
+    labels: [...labelsOf(message)],
     cause: null,
     absorbedBy: null,
     result: null,
@@ -176,7 +204,7 @@ function newTask(deps: MailDeps, message: InboundMessage, lane: string): Task {
 }
 
 function history(deps: MailDeps, given: { role: 'user' | 'assistant'; text: string }[], stream: string): NewEvent {
-  const messages = given.map(({ role, text }) => putMessage(deps, role, text, stream));
+  const messages = given.map(({ role, text }) => putText(deps, role, text, stream));
   return { type: 'history.given', stream, actor: 'runtime', cause: null, labels: [], data: { messages } };
 }
 
@@ -210,7 +238,7 @@ async function undelivered(deps: MailDeps, stream: string, content: BlobRef): Pr
   const answered = new Map<string, string>();
   for await (const event of deps.store.read({ stream, types, reverse: true })) {
     if (event.type === 'message.sent') sent.add(event.data.message);
-    if (event.type === 'message.queued') answered.set(event.data.task, event.id);
+    if (event.type === 'message.queued' && event.data.task !== null) answered.set(event.data.task, event.id);
     if (event.type !== 'message.received') continue;
     const { task } = event.data;
     if (event.data.content.hash !== content.hash) return null;

@@ -3,8 +3,9 @@ import type { Clock } from '../core/clock.ts';
 import { conversationId } from '../core/ids.ts';
 import type { EventOf, NewEvent } from '../core/event.ts';
 import type { Channel, Log, OutboundMessage, QueueOp, Receipt, Store } from '../core/ports.ts';
-import { draftKey, type ReplyContent } from '../core/reply.ts';
+import { draftKey, type ReplyContent, replyKey } from '../core/reply.ts';
 import type { Claim } from '../core/task.ts';
+import type { Channels } from './channels.ts';
 
 /** Milliseconds before a failed send is tried again, and at most. */
 const RETRY_BASE = 1_000;
@@ -12,7 +13,9 @@ const RETRY_MAX = 600_000;
 
 export interface OutboxDeps {
   store: Store;
-  channels: ReadonlyMap<string, Channel>;
+  channels: Pick<Channels, 'get' | 'has'>;
+  /** Ends the showing of a reply that is to be sent, and waits for an edit under way. */
+  drafts: { settle(task: string): Promise<void> };
   clock: Clock;
   log: Log;
   boundary: Boundary;
@@ -43,19 +46,21 @@ export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
   const name = queued.data.channel;
   const content = await readContent(store, queued);
   if (!channel || content === null) {
-    const error = channel ? 'the content was erased' : `the channel ${name} is not configured any more`;
-    const data = { message, channel: name, error, final: true };
-    await commit({ ...common, type: 'message.failed', data }, [settle(task.id, 'dead')]);
-    return;
+    // A channel that is being opened again comes back.
+    const final = content === null || !deps.channels.has(name);
+    const gone = final ? `the channel ${name} is not configured any more` : `the channel ${name} is not open`;
+    const error = content === null ? 'the content was erased' : gone;
+    const receipt: Receipt = { state: 'failed', error, retryAfter: null, final };
+    return record(deps, claim, receipt, { common, message, name, repeated: false }, commit);
   }
   const parts = channel.split(content);
   const { done, doubtful } = await sentBefore(store, stream, queued);
-  const drafted = await store.byKey(draftKey(queued.data.task));
+  const draftId = await draftOf(deps, queued);
   let repeated = false;
   for (const [part, body] of parts.entries()) {
     if (done.has(part)) continue;
     // The draft becomes the first part: to edit it twice does no harm.
-    const draft = part === 0 && drafted?.type === 'message.drafted' ? drafted.data.draft : null;
+    const draft = part === 0 ? draftId : null;
     const again = doubtful === part && draft === null && !channel.dedupes;
     repeated ||= again;
     const sending = { message, channel: name, attempt: task.attempt, part, parts: parts.length };
@@ -71,6 +76,17 @@ export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
   }
   // Only the word that it all arrived was missing.
   await record(deps, claim, { state: 'sent', id: null }, { common, message, name, repeated }, commit);
+}
+
+/** What showed this reply while it was written. Questions and answers to commands have messages of their own. */
+async function draftOf(
+  { store, drafts }: OutboxDeps,
+  { key, data }: EventOf<'message.queued'>,
+): Promise<string | null> {
+  if (data.task === null || key !== replyKey(data.task)) return null;
+  await drafts.settle(data.task);
+  const drafted = await store.byKey(draftKey(data.task));
+  return drafted?.type === 'message.drafted' ? drafted.data.draft : null;
 }
 
 /** A reply as it was queued, with the bytes of its files; null if it has been erased. */

@@ -16,6 +16,7 @@ export interface RuntimeDeps extends MailDeps {
   accepting(): boolean;
   /** Stops the work on a task whose end has been recorded. */
   stopTask(task: string): void;
+  pair: Runtime['pair'];
   /** What does not come from the queue. */
   situation(): Promise<Omit<RuntimeStatus, 'tasks' | 'pending' | 'ready'>>;
 }
@@ -43,6 +44,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
       if (cancelled) deps.stopTask(task);
       return cancelled;
     },
+    pair: (channel) => deps.pair(channel),
     agents: () => agentStates(deps),
     status: () => status(deps),
     metrics: async () => metricsText(await status(deps)),

@@ -70,6 +70,38 @@ const provider = z
 const modelRef = z.string().regex(MODEL_REF, { error: 'must be provider/model, e.g. local/qwen3' });
 const tier = z.array(modelRef).min(1).max(20);
 
+export const CHANNEL_TYPES = ['telegram'] as const;
+
+/** Unquoted, YAML reads an id as a number. */
+const platformId = z
+  .union([z.string(), z.number().int().safe()])
+  .transform(String)
+  .refine((id) => /^[1-9]\d{0,19}$/.test(id), {
+    error: 'must be the numeric id of a person, not a name: `ruche pair telegram` finds it out',
+  });
+
+const channel = z.strictObject({
+  type: z.enum(CHANNEL_TYPES).describe("The messenger; not needed where the channel's name says it.").optional(),
+  token: z
+    .string()
+    .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
+      error: 'must name where the token is, e.g. env:TELEGRAM_BOT_TOKEN; the token itself never stands in a file',
+    })
+    .describe('A reference; env:TELEGRAM_BOT_TOKEN unless given.')
+    .optional(),
+  owners: z
+    .array(platformId)
+    .max(100)
+    .describe('Numeric ids of those who may write; everybody else is ignored.')
+    .optional(),
+  agent: z.string().describe('Who answers; the first agent unless given.').optional(),
+  apiRoot: z
+    .string()
+    .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, { error: 'must be an http or https URL' })
+    .describe("Where a Bot API server of one's own is.")
+    .optional(),
+});
+
 /** A whole number within bounds. */
 const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
 
@@ -79,7 +111,6 @@ export const SETTINGS_LATER = [
   'budget',
   'budgets',
   'calendar',
-  'channels',
   'escalation',
   'mail',
   'mcp',
@@ -119,6 +150,13 @@ export const settingsSchema = z.strictObject({
     .describe(
       'Without models those that are found are used: a key in the environment or in home, or Ollama; else the demo.',
     )
+    .optional(),
+  channels: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'a channel is named with small letters, digits and "-"' }),
+      channel,
+    )
+    .describe('Messengers, by a name that sessions and the record use.')
     .optional(),
   concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),

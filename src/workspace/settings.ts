@@ -1,12 +1,14 @@
-import type { Problem, ProviderSettings, Settings } from '../core/agent.ts';
+import type { ChannelSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
-import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
+import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { listed, didYouMean, validate } from './validate.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { Path, YamlSource } from './yaml-source.ts';
 
 /** The provider that is always there. */
 const DEMO: ProviderSettings = { name: 'demo', type: 'demo', baseUrl: null, apiKey: null };
+
+const DEFAULT_TOKEN = 'env:TELEGRAM_BOT_TOKEN';
 
 export const DEFAULT_LIMITS: Settings['limits'] = {
   steps: 50,
@@ -130,6 +132,16 @@ export function parseSettings(
       const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
       problems.push(problem(file, source.lineOf(path), path.join('.'), said));
     }
+  const channels = Object.entries(value.channels ?? {}).flatMap(([name, given]): ChannelSettings[] => {
+    const type = given.type ?? CHANNEL_TYPES.find((known) => known === name);
+    if (type !== undefined) {
+      const { token = DEFAULT_TOKEN, owners = [], agent = null, apiRoot = null } = given;
+      return [{ name, type, token, owners, agent, apiRoot }];
+    }
+    const said = `needs a type (${CHANNEL_TYPES.join(', ')}), because its name is none`;
+    problems.push(problem(file, source.lineOf(['channels', name]), `channels.${name}`, said));
+    return [];
+  });
   const rules = value.policy?.rules ?? [];
   for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
@@ -139,6 +151,7 @@ export function parseSettings(
       providers,
       tiers: tiersOf(tiers),
       rules: rules.map(toRule),
+      channels,
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,

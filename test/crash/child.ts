@@ -43,7 +43,7 @@ const app = await startApp({
   platform: process.platform,
   machine: { arch: process.arch, uid: process.getuid?.() ?? 0 },
   log,
-  channels: () => [fakeChannel(PLATFORM)],
+  channels: () => [{ channel: fakeChannel(PLATFORM), owners: ['1'], agent: null }],
   boundary: (name) => {
     counts[name] = (counts[name] ?? 0) + 1;
     if (order?.name !== name || --order.left > 0) return;

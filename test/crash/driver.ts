@@ -169,7 +169,7 @@ export class Crashes {
   /** Answers what is asked until every message has its reply. */
   async finish(): Promise<void> {
     const deadline = Date.now() + PATIENCE;
-    const answered = (): Set<string> => new Set(this.platform.sent.map((sent) => sent.to));
+    const answered = (): Set<string> => new Set(this.replies.map((sent) => sent.to));
     for (;;) {
       const open = this.said.filter(({ chat }) => !answered().has(chat));
       if (open.length === 0) return;
@@ -195,6 +195,11 @@ export class Crashes {
         if (this.alive && !String(error).includes('409')) throw error;
       });
     }
+  }
+
+  /** What was sent as an answer, and not to ask something. */
+  get replies(): Platform['sent'] {
+    return this.platform.sent.filter(({ asks }) => !asks);
   }
 
   outcome = (task: string): Promise<TaskOutcome> => this.api(`/api/tasks/${task}`);

@@ -16,7 +16,7 @@ const count = (text: string, part: string): number => text.split(part).length - 
 
 /** What must hold once everything is answered and the process has been stopped. Returns how much was checked. */
 export async function checkAll(crashes: Crashes): Promise<{ messages: number; repeated: number; events: number }> {
-  const { sent } = crashes.platform;
+  const { replies: sent, platform } = crashes;
   const byChat = new Map<string, typeof sent>();
   for (const each of sent) byChat.set(each.to, [...(byChat.get(each.to) ?? []), each]);
   let repeated = 0;
@@ -33,6 +33,11 @@ export async function checkAll(crashes: Crashes): Promise<{ messages: number; re
     repeated += replies.length - 1;
     assert.doesNotMatch(replies[0]?.text ?? '', /could not finish/, `${text}: ${replies[0]?.text}`);
   }
+  // What a kill leaves of a reply that was being written says so itself.
+  for (const { text } of platform.drafts.values()) assert.match(text, / …$/);
+  assert.ok(platform.drafts.size <= crashes.kills, `${platform.drafts.size} drafts are left`);
+  const asked = platform.sent.filter(({ asks }) => asks);
+  assert.ok(asked.length >= 2 * crashes.cycles, `${asked.length} questions and approvals were put`);
   for (let n = 1; n <= crashes.cycles; n++) {
     assert.equal(crashes.read(`out/c${n}.md`), 'one');
     assert.equal(crashes.read(`contracts/c${n}.md`), 'signed');

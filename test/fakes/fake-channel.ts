@@ -1,7 +1,12 @@
-import type { Channel } from '../../src/core/ports.ts';
+import type { Channel, Receipt } from '../../src/core/ports.ts';
 
 /** The adapter of `platform.ts`: polls with an offset, acknowledges only what has been accepted. */
 export function fakeChannel(url: string): Channel {
+  const post = async (path: string, body: object): Promise<Receipt> => {
+    const response = await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify(body) });
+    const { id } = (await response.json()) as { id: string };
+    return { state: 'sent', id };
+  };
   return {
     name: 'fake',
     dedupes: false,
@@ -23,12 +28,15 @@ export function fakeChannel(url: string): Channel {
       }
     },
     split: ({ text, buttons }) => [{ kind: 'text', text, buttons }],
-    async send(to, part, { key, again }) {
+    async send(to, part, { key, again, draft }) {
       const text = part.kind === 'text' ? part.text : part.file.name;
-      const body = JSON.stringify({ to, text, key, again });
-      const response = await fetch(`${url}/send`, { method: 'POST', body });
-      const { id } = (await response.json()) as { id: string };
-      return { state: 'sent', id };
+      const asks = part.kind === 'text' && (part.buttons.length > 0 || text.endsWith('is the answer.)'));
+      return post('/send', { to, text, key, again, asks, draft });
+    },
+    drafts: {
+      everyMs: 100,
+      typing: () => Promise.resolve(),
+      show: (to, text, draft) => post('/draft', { to, text: `${text} …`, draft }),
     },
   };
 }

@@ -31,6 +31,7 @@ export const SETTINGS: Settings = {
   providers: [],
   tiers: { light: [], standard: [], strong: [] },
   rules: [],
+  channels: [],
   concurrency: 50,
   limits: {
     steps: 20,
@@ -141,7 +142,19 @@ export async function openLoop(options: LoopOptions) {
   const begin = () => {
     const handle: WorkerOptions['handle'] = (claim, stops) => runTask(deps, claim, stops);
     const send: WorkerOptions['handle'] = (claim) =>
-      sendReply({ store, channels, clock, log: quiet, boundary, redact: deps.redact, random: () => 0 }, claim);
+      sendReply(
+        {
+          store,
+          channels,
+          drafts: { settle: async () => {} },
+          clock,
+          log: quiet,
+          boundary,
+          redact: deps.redact,
+          random: () => 0,
+        },
+        claim,
+      );
     const bury: WorkerOptions['bury'] = (claim, error) => buryTask(deps, claim, error);
     const runs = new Worker({ ...common, concurrency: () => 50, except: [OUTBOX], handle, bury });
     const sends = new Worker({ ...common, concurrency: () => 10, only: [OUTBOX], handle: send });
@@ -158,6 +171,7 @@ export async function openLoop(options: LoopOptions) {
     pushes: deps.pushes,
     agents: () => [{ name: 'assistant', description: '', models: [] }],
     maxAttempts: () => options.maxAttempts ?? 3,
+    pair: async () => null,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
     hub,
     accepting: () => true,

@@ -6,6 +6,10 @@ export interface Sent {
   text: string;
   key: string;
   again: boolean;
+  /** Puts a question or an approval, and is no reply. */
+  asks: boolean;
+  /** The draft that it takes the place of. */
+  draft: string | null;
 }
 
 /** A messenger without idempotency: it holds updates until they are acknowledged by offset, and counts every send. */
@@ -13,6 +17,8 @@ export interface Platform {
   url: string;
   sent: Sent[];
   pages: number;
+  /** What each chat sees of replies that are being written, by id. A reply that takes the place of one removes it. */
+  drafts: Map<string, { to: string; text: string }>;
   /** A person writes; gives the id of the update. */
   say(chat: string, text: string): number;
   close(): Promise<void>;
@@ -21,6 +27,8 @@ export interface Platform {
 export async function startPlatform(): Promise<Platform> {
   const updates: { id: number; chat: string; text: string }[] = [];
   const sent: Sent[] = [];
+  const drafts = new Map<string, { to: string; text: string }>();
+  let draftCount = 0;
   let next = 1;
   let acknowledged = 0;
   let pages = 0;
@@ -41,8 +49,21 @@ export async function startPlatform(): Promise<Platform> {
       let body = '';
       request.on('data', (chunk: Buffer) => (body += chunk.toString()));
       request.on('end', () => {
-        sent.push(JSON.parse(body) as Sent);
+        const message = JSON.parse(body) as Sent;
+        sent.push(message);
+        if (message.draft !== null) drafts.delete(message.draft);
         answer({ id: String(sent.length) });
+      });
+      return;
+    }
+    if (url.pathname === '/draft') {
+      let body = '';
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      request.on('end', () => {
+        const { to, text, draft } = JSON.parse(body) as { to: string; text: string; draft: string | null };
+        const id = draft ?? `d${(draftCount += 1)}`;
+        drafts.set(id, { to, text });
+        answer({ id });
       });
       return;
     }
@@ -63,6 +84,7 @@ export async function startPlatform(): Promise<Platform> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     sent,
+    drafts,
     get pages() {
       return pages;
     },

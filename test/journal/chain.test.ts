@@ -5,6 +5,7 @@ import { chainHash, GENESIS } from '../../src/core/chain.ts';
 import type { EventRow } from '../../src/core/chain.ts';
 import type { Event } from '../../src/core/event.ts';
 import { blobRefs, verifyChain } from '../../src/journal/chain.ts';
+import { EVENT_SCHEMA } from '../../src/core/event.ts';
 import { upcast } from '../../src/journal/upcast.ts';
 
 const text = fc.string({ maxLength: 6 });
@@ -112,7 +113,15 @@ describe('upcast', () => {
   const event = { id: 'evt_1', seq: 1, type: 'gateway.stopped', schema: 1, data: { reason: 'x' } } as Event;
 
   test('leaves an event of today alone', () => {
-    assert.equal(upcast(event), event);
+    const today = { ...event, schema: EVENT_SCHEMA };
+    assert.equal(upcast(today), today);
+  });
+
+  test('reads what version 0.1 wrote', () => {
+    const sending = { ...event, type: 'message.sending', data: { message: 'm', channel: 'c', attempt: 1 } } as Event;
+    assert.deepEqual(upcast(sending).data, { message: 'm', channel: 'c', attempt: 1, part: 0, parts: 1 });
+    const denied = { ...event, type: 'sender.denied', data: { channel: 'c', sender: 's' } } as Event;
+    assert.deepEqual(upcast(denied).data, { channel: 'c', sender: 's', chat: '' });
   });
 
   test('goes through every schema between, and leaves types that did not change', () => {
@@ -128,6 +137,6 @@ describe('upcast', () => {
   });
 
   test('refuses an event of a newer Ruche', () => {
-    assert.throws(() => upcast({ ...event, schema: 9 }), /evt_1 has schema 9; this Ruche reads up to 1: install/);
+    assert.throws(() => upcast({ ...event, schema: 9 }), /evt_1 has schema 9; this Ruche reads up to 2: install/);
   });
 });

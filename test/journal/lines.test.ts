@@ -50,7 +50,7 @@ test('a line is the event’s columns in this order, with the time in words', as
     cause: null,
     labels: ['private'],
     key: 'k',
-    schema: 1,
+    schema: 2,
     data: { reason: 'asked' },
     hash: row?.hash,
   });

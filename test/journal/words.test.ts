@@ -48,6 +48,10 @@ const TABLE: Rows = {
     weighty: false,
     rows: [['shows the reply by chat while it is written', { task: 't', channel: 'chat', to: 'o', draft: 'd' }]],
   },
+  'files.placed': {
+    weighty: false,
+    rows: [['finds 2 files of the message in its view', { files: 2, detail: blob }]],
+  },
   'message.progressed': {
     weighty: false,
     rows: [['sent part 1 of the reply by chat', { message: 'm', channel: 'chat', part: 0, receipt: null }]],

@@ -1,0 +1,46 @@
+import { isSafeName } from '../core/ids.ts';
+import type { Store } from '../core/ports.ts';
+
+/** Whom a chat talks to, and in which conversation. */
+export interface ChatPlace {
+  agent: string;
+  session: string;
+}
+
+export const chatStream = (channel: string, chat: string): string => `chat:${channel}/${chat}`;
+
+/** The conversation a chat is in: the last one begun there with `/new`, else one that is named after it. */
+export async function chatPlace(store: Store, channel: string, chat: string, usual: string): Promise<ChatPlace> {
+  const types = ['chat.session'] as const;
+  for await (const event of store.read({ stream: chatStream(channel, chat), types, reverse: true, limit: 1 }))
+    if (event.type === 'chat.session') return { agent: event.data.agent, session: event.data.session };
+  return { agent: usual, session: sessionName(channel, chat) };
+}
+
+/** `telegram-123`: a name that people can type after `ruche chat --session`. */
+export function sessionName(channel: string, chat: string, number = 1): string {
+  const name = `${channel}-${chat}${number > 1 ? `-${number}` : ''}`;
+  if (!isSafeName(name)) throw new Error(`the channel ${channel} names a chat "${chat}", which is no name`);
+  return name;
+}
+
+/** Begins a new conversation in a chat. The same command, redelivered, begins one. */
+export async function beginAnew(
+  store: Store,
+  about: { channel: string; chat: string; sender: string; externalId: string },
+  agent: string,
+): Promise<ChatPlace> {
+  const { channel, chat, sender, externalId } = about;
+  const stream = chatStream(channel, chat);
+  const key = `new:${channel}:${chat}:${externalId}`;
+  for (;;) {
+    const known = await store.byKey(key);
+    if (known?.type === 'chat.session') return { agent: known.data.agent, session: known.data.session };
+    const version = await store.version(stream);
+    const session = sessionName(channel, chat, version + 2);
+    const data = { channel, chat, agent, session };
+    const event = { type: 'chat.session' as const, stream, actor: sender, cause: null, labels: [], key, data };
+    const result = await store.commit({ events: [event], expect: { [stream]: version }, sync: true });
+    if (result.ok) return { agent, session };
+  }
+}

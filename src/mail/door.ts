@@ -1,0 +1,92 @@
+import type { ChannelHost, ChannelMessage, ChannelPress } from '../core/ports.ts';
+import type { Runtime } from '../core/runtime.ts';
+import { type ChatPlace, chatPlace } from './chats.ts';
+import { runCommand } from './commands.ts';
+import type { MailDeps } from './deps.ts';
+import { queueNotice } from './notice.ts';
+import { type PairingDeps, tryPairing } from './pairing.ts';
+
+export interface DoorDeps extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps {
+  runtime: Pick<Runtime, 'deliver' | 'approve' | 'status' | 'agents' | 'cancel'>;
+  /** The platform's ids of those who may write on a channel. */
+  owners(channel: string): readonly string[];
+  /** Who answers on a channel where nobody else was asked for; '' if there is no agent. */
+  usualAgent(channel: string): string;
+  /** Shows the reply to a task while it is written. */
+  follow(task: string, channel: string, to: string): void;
+}
+
+/** Milliseconds in which further messages of a stranger are not recorded, and strangers that are kept in mind. */
+const DENIED_MS = 600_000;
+const MAX_STRANGERS = 1_000;
+
+/** What stands between a messenger and the network: who may write, to whom it goes, what is a command. */
+export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
+  const strangers = new Map<string, number>();
+  const isOwner = (channel: string, sender: string): boolean => deps.owners(channel).includes(sender);
+
+  /** Strangers are told nothing. One who goes on and on must not fill the journal either. */
+  const deny = async (channel: string, { sender, chat, externalId }: ChannelMessage | ChannelPress): Promise<void> => {
+    const who = `${channel}:${sender}`;
+    const now = deps.clock.now();
+    for (const [name, at] of strangers) if (now - at >= DENIED_MS) strangers.delete(name);
+    if (strangers.has(who) || strangers.size >= MAX_STRANGERS) return;
+    strangers.set(who, now);
+    const data = { channel, sender: who, chat };
+    const key = `denied:${channel}:${chat}:${externalId}`;
+    const event = { type: 'sender.denied' as const, stream: 'gateway', actor: who, cause: null, labels: [], key, data };
+    await deps.store.commit({ events: [event], sync: false });
+  };
+  const say = (channel: string, { replyTo, chat, externalId }: ChannelMessage, place: ChatPlace, text: string) =>
+    queueNotice(deps, {
+      ...place,
+      channel,
+      to: replyTo,
+      content: { text },
+      key: `notice:${channel}:${chat}:${externalId}`,
+    });
+
+  const pair = async (channel: string, message: ChannelMessage, place: ChatPlace): Promise<boolean> => {
+    const paired = await tryPairing(deps, channel, message);
+    if (paired.state === 'no') return false;
+    const text =
+      paired.state === 'paired'
+        ? 'You are an owner of this network now: write what is to be done.'
+        : `This code is right, but you could not be written into ruche.yaml: ${paired.why}`;
+    await say(channel, message, place, text);
+    return true;
+  };
+
+  const deliver = async (channel: string, message: ChannelMessage): Promise<void> => {
+    const place = await chatPlace(deps.store, channel, message.chat, deps.usualAgent(channel));
+    if (await pair(channel, message, place)) return;
+    if (!isOwner(channel, message.sender)) return deny(channel, message);
+    const done = await runCommand(deps, channel, message, place);
+    if (done) return say(channel, message, done.place, done.text);
+    const { text, files, replyTo, externalId } = message;
+    const sender = `${channel}:${message.sender}`;
+    const result = await deps.runtime.deliver({ channel, sender, ...place, text, files, replyTo, externalId });
+    if (result.ok) return deps.follow(result.delivered.task, channel, replyTo);
+    // The platform keeps it until there is room, or until the next start.
+    if (result.why === 'busy' || result.why === 'stopping') throw new Error(result.message);
+    await say(channel, message, place, result.message);
+  };
+
+  const press = async (channel: string, pressed: ChannelPress): Promise<{ text: string; done: boolean }> => {
+    if (!isOwner(channel, pressed.sender)) {
+      await deny(channel, pressed);
+      return { text: '', done: false };
+    }
+    const [, verdict, id] = /^(approve|deny):(.+)$/.exec(pressed.action) ?? [];
+    if (id === undefined || (verdict !== 'approve' && verdict !== 'deny'))
+      return { text: 'This button has no use any more.', done: true };
+    const result = await deps.runtime.approve(id, verdict, `${channel}:${pressed.sender}`);
+    if (result.ok) return { text: verdict === 'approve' ? 'Approved.' : 'Denied.', done: true };
+    if (result.why !== 'answered') return { text: 'Nothing waits for this any more.', done: true };
+    return { text: `It was ${result.verdict === 'approve' ? 'approved' : 'denied'} already.`, done: true };
+  };
+  return (channel) => ({
+    deliver: (message) => deliver(channel, message),
+    press: (pressed) => press(channel, pressed),
+  });
+}

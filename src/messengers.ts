@@ -1,0 +1,76 @@
+import type { Adapters } from './adapters.ts';
+import type { AppOptions } from './app-types.ts';
+import type { ChannelSettings } from './core/agent.ts';
+import type { Runtime } from './core/runtime.ts';
+import { type Channels, openChannels } from './mail/channels.ts';
+import { openDoor } from './mail/door.ts';
+import { Drafts } from './mail/drafts.ts';
+import { openPairing } from './mail/pairing.ts';
+import type { Trust } from './scheduler/trust.ts';
+
+export interface Messengers {
+  channels: Channels;
+  drafts: Drafts;
+  pair: Runtime['pair'];
+}
+
+const TELEGRAM: ChannelSettings = {
+  name: 'telegram',
+  type: 'telegram',
+  token: 'env:TELEGRAM_BOT_TOKEN',
+  owners: [],
+  agent: null,
+  apiRoot: null,
+};
+
+/** The messengers and what stands behind them. Nothing is received before `channels.sync()`. */
+export function openMessengers(
+  { env }: AppOptions,
+  adapters: Adapters,
+  trust: Trust,
+  runtime: () => Runtime,
+): Messengers {
+  const { fixed, store, hub, clock, ids, log, secrets, random } = adapters;
+  const settings = (): readonly ChannelSettings[] => {
+    const configured = trust.current().settings.channels;
+    // A token alone is enough to be paired with: nobody may write before that.
+    const found = env['TELEGRAM_BOT_TOKEN']?.trim() && !configured.some(({ type }) => type === 'telegram');
+    return found ? [...configured, TELEGRAM] : configured;
+  };
+  const named = (channel: string): Pick<ChannelSettings, 'owners' | 'agent'> | undefined =>
+    fixed.find((each) => each.channel.name === channel) ?? settings().find((each) => each.name === channel);
+  const pairing = {
+    store,
+    clock,
+    randomBytes: random.bytes,
+    addOwner: (channel: string, sender: string) => adapters.addOwner(channel, sender),
+  };
+  const door = openDoor({
+    ...pairing,
+    ids,
+    redact: (text) => secrets.redact(text),
+    runtime: {
+      deliver: (...args) => runtime().deliver(...args),
+      approve: (...args) => runtime().approve(...args),
+      cancel: (...args) => runtime().cancel(...args),
+      status: () => runtime().status(),
+      agents: () => runtime().agents(),
+    },
+    owners: (channel) => named(channel)?.owners ?? [],
+    usualAgent: (channel) => named(channel)?.agent ?? [...trust.current().agents.keys()][0] ?? '',
+    follow: (task, channel, to) => drafts.follow(task, channel, to),
+  });
+  const channels = openChannels({
+    fixed: fixed.map(({ channel }) => channel),
+    settings,
+    open: (given) => adapters.openChannel(given),
+    host: door,
+    log,
+  });
+  const drafts = new Drafts({ store, hub, channels: () => channels, clock, log, boundary: adapters.boundary });
+  return {
+    channels,
+    drafts,
+    pair: async (channel) => (named(channel) === undefined ? null : openPairing(pairing, channel)),
+  };
+}

@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto';
+import { open, readFile, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSeq, parseDocument } from 'yaml';
+import { parseSettings } from './settings.ts';
+
+const FILE = 'ruche.yaml';
+
+/**
+ * Writes an owner of a channel into the `ruche.yaml` that stands in the work tree, as the person at this machine would:
+ * the watch commits it and puts it in force. Comments and order stay. Rejects, and changes nothing, if the file cannot be
+ * read or would be wrong afterwards. `temp`: a folder on the same disk.
+ */
+export async function addOwner(about: { root: string; temp: string; channel: string; sender: string }): Promise<void> {
+  const { root, temp, channel, sender } = about;
+  const path = join(root, FILE);
+  const before = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  const document = parseDocument(before);
+  const [wrong] = document.errors;
+  if (wrong) throw new Error(`${FILE} cannot be read: ${wrong.message.split('\n')[0]}`);
+  const owners = ['channels', channel, 'owners'];
+  const standing = document.getIn(owners);
+  const ids: unknown[] = isSeq(standing) ? (standing.toJSON() as unknown[]) : [];
+  if (ids.map(String).includes(sender)) return;
+  if (isSeq(standing)) standing.add(document.createNode(sender));
+  else document.setIn(owners, document.createNode([sender], { flow: true }));
+  const after = document.toString({ lineWidth: 0 });
+  const [problem] = parseSettings(after, FILE).problems.filter(({ severity }) => severity === 'error');
+  if (problem) throw new Error(`${FILE}, line ${problem.line}: ${problem.key} ${problem.message}`);
+  await replace(path, join(temp, `owner-${randomBytes(6).toString('hex')}`), after);
+}
+
+/** Whole or not at all: a person's editor, or the watch, must never see half of it. */
+async function replace(path: string, temp: string, text: string): Promise<void> {
+  try {
+    const file = await open(temp, 'wx', 0o644);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temp, path);
+  } catch (error) {
+    await unlink(temp).catch(() => undefined);
+    throw error;
+  }
+}
