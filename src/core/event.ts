@@ -74,6 +74,8 @@ export type Body =
   // task
   | { type: 'task.queued'; data: { task: Task } }
   | { type: 'task.retried'; data: { task: string; run: string; attempt: number; notBefore: number; error: string } }
+  /** A person has seen that it failed, and does not want to be told of it any more. */
+  | { type: 'task.dismissed'; data: { task: string } }
   | { type: 'task.finished'; data: { task: string; run: string | null; status: TaskStatus; result: BlobRef | null } }
   // run
   | {

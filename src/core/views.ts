@@ -1,6 +1,7 @@
 import type { Verdict } from './event.ts';
 import type { Label } from './labels.ts';
 import type { FinishReason, Tier, Usage } from './model.ts';
+import type { CommitDiff } from './ports.ts';
 import type { TaskStatus } from './task.ts';
 
 /**
@@ -15,6 +16,10 @@ export interface Standing {
   why: string;
   /** What a person can do now. */
   can: ('approve' | 'answer' | 'retry' | 'cancel')[];
+  /** Since when it has been so, where that says something: a model or a tool at work, a question that is open. */
+  since: number | null;
+  /** When it goes on by itself: the next try. */
+  next: number | null;
 }
 
 export interface ConversationSummary {
@@ -50,14 +55,19 @@ export type ConversationEntry =
       files: FileView[];
       task: string;
       run: string | null;
+      /** The question this message answered; null for a request of its own. */
+      answers: string | null;
+      /** Event id of the message that this one repeats, because a person had a failed one tried again. */
+      repeats: string | null;
       standing: Standing;
     }
   | {
       kind: 'reply';
       id: string;
       at: number;
-      task: string;
-      run: string;
+      /** Null, like `run`, for what the runtime says by itself. */
+      task: string | null;
+      run: string | null;
       text: string;
       files: FileView[];
       commit: string | null;
@@ -167,6 +177,8 @@ export type RunStep =
       commit: string | null;
       paths: number;
       state: 'started' | 'landed' | 'conflict' | 'asked';
+      /** Set where a person had to agree, because it changes what governs the network. */
+      approval: { id: string; verdict: 'approve' | 'deny' | null; by: string | null } | null;
     }
   | { kind: 'resumed'; at: number };
 
@@ -180,11 +192,8 @@ export interface RunView extends RunSummary {
   list: RunStep[];
 }
 
-export interface DiffView {
+export interface DiffView extends CommitDiff {
   commit: string;
-  files: { path: string; change: 'added' | 'changed' | 'removed'; binary: boolean; patch: string }[];
-  /** True if something was left out because it is too long. */
-  cut: boolean;
 }
 
 export interface FailureView {
@@ -197,6 +206,16 @@ export interface FailureView {
   /** The cause in plain words. */
   why: string;
   canRetry: boolean;
+}
+
+/** Something is not as it was: lists and pages that show it are to be read again. Null where it concerns no task. */
+export interface ViewChange {
+  task: string | null;
+  run: string | null;
+  agent: string | null;
+  session: string | null;
+  /** Seq of the event that changed it. */
+  seq: number;
 }
 
 /** Projections of the journal. All of them can be rebuilt from it at any time. */
@@ -217,6 +236,8 @@ export interface Views {
   ): Promise<{ name: string; mediaType: string; bytes: Uint8Array } | null>;
   /** Tasks that failed and that nobody has retried or dismissed, newest first. */
   failures(limit: number): Promise<FailureView[]>;
+  /** Calls `listener` for each change from now on, until the returned function is called. */
+  watch(listener: (change: ViewChange) => void): () => void;
 }
 
 export interface ModelView {

@@ -35,6 +35,7 @@ const WORDS: Words = {
   'task.queued': (data) => `queued ${data.task.id} for ${data.task.agent}`,
   'task.retried': (data) => `tries ${data.task} again, attempt ${data.attempt}: ${data.error}`,
   'task.finished': (data) => `finished ${data.task}: ${data.status}`,
+  'task.dismissed': (data) => `put ${data.task} off the list of failures`,
   'run.started': (data) => `started ${data.run} for ${data.task} at ${short(data.base)}`,
   'run.resumed': (data) => `resumed at step ${data.step}`,
   'base.moved': (data) => `goes on from ${short(data.to)}, with what has changed since`,

@@ -29,7 +29,7 @@ const FIRST = 16;
 export async function* readPages(source: Pages, from: ReadFrom): AsyncGenerator<Event, void, undefined> {
   const { stream, types, reverse = false } = from;
   let after = from.after ?? 0;
-  let before = source.head() + 1;
+  let before = Math.min(from.before ?? Infinity, source.head() + 1);
   let left = from.limit ?? Infinity;
   for (let size = FIRST; left > 0; size = Math.min(size * 4, PAGE)) {
     const limit = Math.min(size, left);

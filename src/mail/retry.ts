@@ -1,0 +1,103 @@
+import type { EventOf, NewEvent } from '../core/event.ts';
+import { taskStream } from '../core/ids.ts';
+import type { RetryResult } from '../core/runtime.ts';
+import { isEnded, type Task } from '../core/task.ts';
+import type { MailDeps } from './deps.ts';
+
+/** Messages that may wait in one conversation. */
+const MAX_LANE = 100;
+
+type RetryDeps = Pick<MailDeps, 'store' | 'ids' | 'agents' | 'maxAttempts'>;
+
+/** Unique key of the message that repeats the one of a task. */
+const retryKey = (task: string): string => `retry:${task}`;
+
+const refuse = (why: Extract<RetryResult, { ok: false }>['why'], message: string): RetryResult => ({
+  ok: false,
+  why,
+  message,
+});
+
+/**
+ * Delivers the message of a task that failed or was cancelled once more: a message of its own, caused by the first one,
+ * with a task of its own. What stands on record of the first stays as it is.
+ */
+export async function retryTask(deps: RetryDeps, id: string, by: string): Promise<RetryResult> {
+  const { store } = deps;
+  const task = await store.task(id);
+  if (task === null) return refuse('unknown', `There is no task ${id}.`);
+  const before = await store.byKey(retryKey(id));
+  if (before?.type === 'message.received') return repeated(before);
+  if (!isEnded(task.status)) return refuse('not-ended', 'It has not ended: it goes on by itself, or can be cancelled.');
+  if (task.status === 'done') return refuse('answered', 'It was answered: write again if something is missing.');
+  const message = task.cause === null ? null : await store.event(task.cause);
+  if (message?.type !== 'message.received')
+    return refuse('refused', 'No message led to it, so there is nothing to send once more.');
+  if (!deps.agents().some((agent) => agent.name === task.agent))
+    return refuse('refused', `There is no agent "${task.agent}" any more.`);
+  const waiting = await store.tasks({ lane: task.lane, statuses: ['queued'], limit: MAX_LANE });
+  if (waiting.length >= MAX_LANE)
+    return refuse('refused', `${MAX_LANE} messages wait in this conversation: let it catch up.`);
+  return commitRetry(deps, task, message, by);
+}
+
+async function commitRetry(
+  deps: RetryDeps,
+  task: Task,
+  message: EventOf<'message.received'>,
+  by: string,
+): Promise<RetryResult> {
+  const { store } = deps;
+  const id = deps.ids.next('tsk');
+  const again: Task = {
+    ...task,
+    id,
+    key: null,
+    notBefore: null,
+    attempt: 1,
+    maxAttempts: deps.maxAttempts(),
+    status: 'queued',
+    cause: null,
+    absorbedBy: null,
+    result: null,
+  };
+  const common = { actor: by, labels: message.labels } as const;
+  const events: NewEvent[] = [
+    {
+      ...common,
+      type: 'message.received',
+      stream: message.stream,
+      cause: message.id,
+      key: retryKey(task.id),
+      data: { ...message.data, task: id },
+    },
+    { ...common, type: 'task.queued', stream: taskStream(id), cause: 0, data: { task: again } },
+  ];
+  const result = await store.commit({ events, queue: [{ op: 'enqueue', task: again, causeOf: 0 }], sync: true });
+  if (result.ok) return { ok: true, task: id, message: result.events[0]?.id ?? '' };
+  if (result.why === 'duplicate' && result.existing?.type === 'message.received') return repeated(result.existing);
+  throw new Error(`a repeat was refused: ${JSON.stringify(result)}`);
+}
+
+const repeated = (event: EventOf<'message.received'>): RetryResult => ({
+  ok: true,
+  task: event.data.task,
+  message: event.id,
+});
+
+/** Takes a failed task off the list of failures; it stays on record. False if it is none. */
+export async function dismissTask({ store }: Pick<MailDeps, 'store'>, id: string, by: string): Promise<boolean> {
+  const task = await store.task(id);
+  if (task?.status !== 'failed' && task?.status !== 'dead') return false;
+  const event: NewEvent = {
+    type: 'task.dismissed',
+    stream: taskStream(id),
+    actor: by,
+    cause: task.cause,
+    labels: [],
+    key: `dismissed:${id}`,
+    data: { task: id },
+  };
+  const result = await store.commit({ events: [event], sync: true });
+  return result.ok || result.why === 'duplicate';
+}

@@ -1,0 +1,99 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { eventId, eventSeq } from '../core/ids.ts';
+import type { ConversationSummary, FailureView, RunsPage, RunsQuery } from '../core/views.ts';
+import { firstWords, readSaid } from './blobs.ts';
+import type { Book } from './book.ts';
+import type { Entry } from './entry.ts';
+import type { Facts } from './facts.ts';
+
+/** Entries of a page. */
+const PAGE = { usual: 50, most: 200 };
+/** Titles read between two turns for others. */
+const SLICE = 100;
+
+/** The tasks a query finds, newest first. */
+export async function runsPage(facts: Facts, query: RunsQuery): Promise<RunsPage> {
+  const book = await facts.book();
+  const limit = Math.min(Math.max(1, query.limit ?? PAGE.usual), PAGE.most);
+  const before = eventSeq(query.after ?? '') ?? Number.MAX_SAFE_INTEGER;
+  const words = (query.text ?? '').toLowerCase().split(/\s+/).filter(Boolean);
+  const page: Entry[] = [];
+  let total = 0;
+  let more = false;
+  let looked = 0;
+  for (const entry of book.order.toReversed()) {
+    if (!fits(book, entry, query)) continue;
+    if (words.length > 0) {
+      if (++looked % SLICE === 0) await turn();
+      if (!(await holds(facts, entry, words))) continue;
+    }
+    total += 1;
+    if (entry.order >= before) continue;
+    if (page.length < limit) page.push(entry);
+    else more = true;
+  }
+  const last = page.at(-1);
+  return {
+    runs: await inTurn(page, (entry) => facts.summary(entry)),
+    next: more && last ? eventId(last.order) : null,
+    total,
+  };
+}
+
+function fits(book: Book, entry: Entry, { agent, status }: RunsQuery): boolean {
+  if (agent !== undefined && entry.agent !== agent) return false;
+  return status === undefined || status.length === 0 || status.includes(book.status(entry));
+}
+
+async function holds(facts: Facts, entry: Entry, words: readonly string[]): Promise<boolean> {
+  const { task, run, session, agent } = entry;
+  const text = [await facts.title(entry), task, run, session, agent].join('\n').toLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+/** One after the other: a page is not worth fifty readers at once. */
+async function inTurn<In, Out>(items: readonly In[], read: (item: In) => Promise<Out>): Promise<Out[]> {
+  const all: Out[] = [];
+  for (const item of items) all.push(await read(item));
+  return all;
+}
+
+/** The conversations that were written in last, newest first. */
+export async function conversationList(facts: Facts, limit: number): Promise<ConversationSummary[]> {
+  const book = await facts.book();
+  const rows = [...book.conversations.values()].slice(-Math.min(limit, 500)).reverse();
+  const all = await inTurn(rows, async (row): Promise<ConversationSummary | null> => {
+    const entry = await facts.entry(row.lastTask);
+    if (entry === null) return null;
+    const { agent, session, channel, lastAt, messages } = row;
+    const { standing } = await facts.stands(entry);
+    const first = await readSaid(facts.store, row.first);
+    const title = firstWords(first.text) || first.files.map((file) => file.name).join(', ');
+    return { agent, session, title, channel, lastAt, messages, standing };
+  });
+  return all.filter((each) => each !== null);
+}
+
+/** Tasks that failed and that nobody has taken care of, newest first. */
+export async function failureList(facts: Facts, limit: number): Promise<FailureView[]> {
+  const book = await facts.book();
+  const open = book.order.filter(
+    ({ status, retriedAs, dismissed }) =>
+      (status === 'failed' || status === 'dead') && retriedAs === null && !dismissed,
+  );
+  const newest = open.sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0)).slice(0, limit);
+  return inTurn(newest, async (entry) => {
+    const { task, run, agent, session, endedAt, queuedAt, message } = entry;
+    const { standing } = await facts.stands(entry);
+    return {
+      task,
+      run,
+      agent,
+      session,
+      title: await facts.title(entry),
+      at: endedAt ?? queuedAt,
+      why: standing.why,
+      canRetry: message !== null,
+    };
+  });
+}

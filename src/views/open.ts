@@ -1,0 +1,47 @@
+import type { Clock } from '../core/clock.ts';
+import type { Log, Store, Workspace } from '../core/ports.ts';
+import type { Views } from '../core/views.ts';
+import { readConversation } from './conversation.ts';
+import { readDiff, readExact, readFile } from './exact.ts';
+import { Facts } from './facts.ts';
+import { Ledger } from './ledger.ts';
+import { conversationList, failureList, runsPage } from './lists.ts';
+import { readRun } from './run.ts';
+
+export interface ViewsOptions {
+  store: Store;
+  workspace: Pick<Workspace, 'commitDiff'>;
+  clock: Clock;
+  log: Log;
+  /** True for channels the runtime sends to; the replies of others are fetched. */
+  pushes(channel: string): boolean;
+  /** Newest tasks that lists show. */
+  limit?: number;
+}
+
+export interface OpenViews extends Views {
+  close(): void;
+}
+
+/** Entries of a conversation at once, at most. */
+const MAX_PAGE = 200;
+
+/** Nothing is read until somebody asks. */
+export function openViews(options: ViewsOptions): OpenViews {
+  const { store, workspace, clock, log, limit, pushes } = options;
+  const ledger = new Ledger({ store, log, limit });
+  const facts = new Facts({ store, ledger, clock });
+  return {
+    conversations: (most) => conversationList(facts, most),
+    conversation: (agent, session, before, most) =>
+      readConversation(facts, pushes, { agent, session }, before, Math.min(Math.max(1, most), MAX_PAGE)),
+    runs: (query) => runsPage(facts, query),
+    run: (id) => readRun(facts, id),
+    exact: (run, hash) => readExact(store, run, hash),
+    diff: (run) => readDiff(store, workspace, run),
+    file: (agent, session, hash) => readFile(store, agent, session, hash),
+    failures: (most) => failureList(facts, most),
+    watch: (listener) => ledger.watch(listener),
+    close: () => ledger.close(),
+  };
+}

@@ -1,0 +1,193 @@
+import type { TaskStatus } from '../core/task.ts';
+import type { Standing } from '../core/views.ts';
+import type { Doing, Entry } from './entry.ts';
+
+/** Something a person is asked, in words. */
+export interface Asked {
+  kind: 'approval' | 'question';
+  tool: string;
+  /** True if the runtime asks, because it cannot tell what became of a call. */
+  doubt: boolean;
+  /** The question. */
+  text: string;
+  /** The rule that asks, and why. */
+  rule: string;
+  reason: string;
+  at: number;
+}
+
+/** Everything a standing is told from, read at one moment. */
+export interface Situation {
+  entry: Entry;
+  /** Of the queue. */
+  status: TaskStatus;
+  now: number;
+  /** The title of the task whose run has taken this one in, and how that one stands. */
+  taken: { title: string; standing: Standing } | null;
+  /** The task before it in its conversation. */
+  before: { title: string; standing: Standing } | null;
+  asked: readonly Asked[];
+  /** What a model, or the run, failed of, in words; '' if nothing did. */
+  failed: string;
+  /** The last call that a rule denied. */
+  denied: { tool: string; rule: string; reason: string } | null;
+  interrupted: boolean;
+  /** Why nothing works now; null while the gateway runs. */
+  stopped: string | null;
+}
+
+const NOTHING = { since: null, next: null } as const;
+
+const sentence = (text: string): string => {
+  const plain = text.trim();
+  return plain === '' || /[.!?…:]["”)]?$/.test(plain) ? plain : `${plain}.`;
+};
+
+const together = (...texts: readonly string[]): string => texts.filter((text) => text !== '').join(' ');
+
+const quote = (text: string): string => `“${text}”`;
+
+/** A rule of the network has a name that its owner gave; one that is built in explains itself. */
+export const ruleWords = (rule: string): string =>
+  rule.startsWith('builtin:') ? 'a built-in rule' : `the rule ${quote(rule)}`;
+
+function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+}
+
+/** How the message of a task stands, and why. Pure: equal situations give equal words. */
+export function standingOf(situation: Situation): Standing {
+  const { entry, status } = situation;
+  if (status === 'done') return { state: 'answered', why: answeredWords(situation), can: [], ...NOTHING };
+  if (status === 'cancelled') return cancelled(entry);
+  if (status === 'failed' || status === 'dead') return failed(situation);
+  if (situation.taken !== null) {
+    const { title, standing } = situation.taken;
+    return { ...standing, why: `It was taken into the work on ${quote(title)}. ${standing.why}`, can: [] };
+  }
+  if (situation.stopped !== null) {
+    const why = `Ruche is not running (${situation.stopped}); this goes on when it starts again.`;
+    return { state: 'queued', why, can: ['cancel'], ...NOTHING };
+  }
+  if (status === 'waiting') return waiting(situation);
+  return status === 'running' ? working(situation) : queued(situation);
+}
+
+const answeredWords = ({ denied }: Situation): string =>
+  denied === null ? 'It was answered.' : together('It was answered.', deniedWords(denied));
+
+const deniedWords = ({ tool, rule, reason }: NonNullable<Situation['denied']>): string =>
+  sentence(`A call of ${quote(tool)} was denied by ${ruleWords(rule)}: ${reason}`);
+
+function cancelled({ endedBy, retriedAs }: Entry): Standing {
+  const who = endedBy === 'owner' || endedBy === '' ? 'the owner' : endedBy;
+  const again = retriedAs === null ? '' : 'It was sent once more.';
+  return {
+    state: 'cancelled',
+    why: together(`It was cancelled by ${who}.`, again),
+    can: retriedAs === null ? ['retry'] : [],
+    ...NOTHING,
+  };
+}
+
+function failed({ entry, failed: why, status, denied }: Situation): Standing {
+  const tries = status === 'dead' && entry.attempt > 1 ? `It was tried ${entry.attempt} times.` : '';
+  const rule = denied === null ? '' : deniedWords(denied);
+  const again = entry.retriedAs === null ? '' : 'It was sent once more.';
+  return {
+    state: 'failed',
+    why: together(sentence(why) || 'It failed; the record does not say why.', tries, rule, again),
+    can: entry.retriedAs === null ? ['retry'] : [],
+    ...NOTHING,
+  };
+}
+
+function waiting({ asked }: Situation): Standing {
+  const can: Standing['can'] = [];
+  if (asked.some((each) => each.kind === 'approval')) can.push('approve');
+  if (asked.some((each) => each.kind === 'question')) can.push('answer');
+  const since = asked.length > 0 ? Math.min(...asked.map((each) => each.at)) : null;
+  const why = asked.map(askedWords).join(' ') || 'It waits for a person.';
+  return { state: 'waiting', why, can: [...can, 'cancel'], since, next: null };
+}
+
+function askedWords({ kind, tool, doubt, text, rule, reason }: Asked): string {
+  if (kind === 'question')
+    return doubt
+      ? `It cannot tell whether a call took effect, and waits for your word: ${quote(text)}`
+      : `It waits for your answer to its question: ${quote(text)}`;
+  if (tool === 'landing') return 'It waits for your approval, because it changes what governs the network.';
+  const why = rule === '' ? '' : `, which ${ruleWords(rule)} asks for: ${reason}`;
+  return sentence(`It waits for your approval of a call of ${quote(tool)}${why}`);
+}
+
+function working({ entry, failed: why, now }: Situation): Standing {
+  const can: Standing['can'] = ['cancel'];
+  const last = entry.doing.at(-1);
+  if (last === undefined && entry.failure !== null) {
+    const text = together(sentence(`${entry.failure.model} failed: ${why}`), 'A model is asked again in a moment.');
+    return { state: 'retrying', why: text, can, since: entry.failure.at, next: null };
+  }
+  const after = entry.failure === null ? '' : sentence(`Before, ${entry.failure.model} failed: ${why}`);
+  return {
+    state: 'working',
+    why: together(doingWords(last, now), after),
+    can,
+    since: last?.since ?? null,
+    next: null,
+  };
+}
+
+function doingWords(doing: Doing | undefined, now: number): string {
+  if (doing === undefined) return 'It is being worked on.';
+  const time = duration(now - doing.since);
+  switch (doing.kind) {
+    case 'model':
+      return `It is being worked on: ${doing.name} has been thinking for ${time}.`;
+    case 'tool':
+      return `It is being worked on: ${quote(doing.name)} has been running for ${time}.`;
+    case 'landing':
+      return `It is being worked on: its changes have been on their way into the workspace for ${time}.`;
+  }
+}
+
+function queued(situation: Situation): Standing {
+  const { entry, before, now } = situation;
+  const can: Standing['can'] = ['cancel'];
+  if (before !== null) {
+    const why = `It comes after ${quote(before.title)} in this conversation, ${holderWords(before.standing)}.`;
+    return { state: 'queued', why, can, ...NOTHING };
+  }
+  if (entry.retry !== null) {
+    const { at } = entry.retry;
+    const when = at > now ? `in ${duration(at - now)}` : 'in a moment';
+    const attempt = `(attempt ${entry.attempt} of ${entry.maxAttempts})`;
+    const why = together(sentence(retryWords(situation)), `It is tried again ${when} ${attempt}.`);
+    return { state: 'retrying', why, can, since: entry.failure?.at ?? null, next: at };
+  }
+  return { state: 'queued', why: soonWords(situation), can, ...NOTHING };
+}
+
+function holderWords({ state, can }: Standing): string {
+  if (state === 'waiting')
+    return can.includes('answer') ? 'which waits for your answer' : 'which waits for your approval';
+  if (state === 'retrying') return 'which failed and is tried again';
+  return state === 'working' ? 'which is being worked on' : 'which begins in a moment';
+}
+
+/** The record keeps a word for programs; people get a sentence. */
+function retryWords({ entry, failed: why }: Situation): string {
+  const code = entry.retry?.code ?? '';
+  if (entry.failure !== null && code.startsWith('model.')) return `${entry.failure.model} failed: ${why}`;
+  if (code === 'landing.blocked') return 'Its changes could not go into the workspace, which was busy';
+  return code === 'internal' ? 'Something in Ruche went wrong' : 'The last attempt failed';
+}
+
+function soonWords({ entry, interrupted }: Situation): string {
+  if (interrupted) return 'Ruche stopped while this was being worked on; it goes on in a moment.';
+  if (entry.run !== null) return 'What it waited for has been answered; it goes on in a moment.';
+  return 'It begins in a moment.';
+}
