@@ -34,14 +34,14 @@ function readUsage(raw: Fields): Draft['usage'] {
 /** Reads the events of a message. `owner`: whom its thinking goes back to. */
 export function anthropicReader(draft: Draft, owner: { from: string; model: string }): Read {
   const open = new Map<unknown, Block>();
-  let usage: Fields = {};
+  const usage: Fields = {};
   /** Of the thinking since the last text or call: it becomes one part. */
   let thought: Json[] = [];
 
   const addUsage = (raw: unknown): void => {
     if (!isObject(raw)) return;
-    // The end counts again what it has, and leaves out the rest.
-    usage = { ...usage, ...raw };
+    // The end counts again, some servers only a part and zeros for the rest.
+    for (const [name, value] of Object.entries(raw)) if (count(value) > 0) usage[name] = value;
     draft.usage = readUsage(usage);
   };
   const addText = (text: string): void => {

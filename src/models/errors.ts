@@ -74,7 +74,8 @@ function kindOf({ status, codes, text }: Told): ModelErrorKind {
 /** Waiting a minute does not help. Google says “exceeded your current quota” of minutes too, and then how long to wait. */
 function isSpent(told: Told): boolean {
   const said = `${told.codes} ${told.text}`;
-  return told.status === 402 || PER_DAY.test(told.codes) || (told.wait === undefined && CREDIT.test(said));
+  if (told.status === 402 || PER_DAY.test(told.codes) || told.codes.includes('insufficient_quota')) return true;
+  return told.wait === undefined && CREDIT.test(said);
 }
 
 /** One line that a person can read: no control characters, no secrets, bounded. */
@@ -117,8 +118,9 @@ function explain(kind: ModelErrorKind, told: Told, { provider, baseUrl, urlEnd, 
 
 const LASTING: ReadonlySet<ModelErrorKind> = new Set(['auth', 'context', 'refused', 'invalid', 'aborted']);
 
-/** Classifies what a server told. `retryAfter` in milliseconds. */
-export function toldError(told: Told, retryAfter: number | null, context: ErrorContext): ModelError {
+/** Classifies what a server told. `retryAfter`: milliseconds that its headers ask us to wait. */
+export function toldError(said: Told, retryAfter: number | null, context: ErrorContext): ModelError {
+  const told = retryAfter === null ? said : { ...said, wait: retryAfter };
   const kind = kindOf(told);
   const detail = plain(told.text, context.redact);
   const status = told.status === null ? '' : `HTTP ${told.status}`;
@@ -127,7 +129,7 @@ export function toldError(told: Told, retryAfter: number | null, context: ErrorC
     kind,
     message: `${explain(kind, told, context)}${source === '' ? '' : ` It said: ${source}`}`,
     retryable: !LASTING.has(kind) && !(kind === 'rate' && isSpent(told)),
-    retryAfter: retryAfter ?? told.wait ?? waitIn(told.text),
+    retryAfter: told.wait ?? waitIn(told.text),
   };
 }
 

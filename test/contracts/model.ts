@@ -1,25 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import type { ModelEvent, ModelPort, ModelRequest } from '../../src/core/model.ts';
-
-/** What a model is brought to do. The harness says by which request, or why it cannot. */
-export type Situation =
-  /** Answers with text only. */
-  | 'text'
-  /** Calls `read` with `{"path":"a.md"}`. */
-  | 'call'
-  /** Calls `read` with a.md and with b.md in one answer. */
-  | 'parallel'
-  /** The request holds a result of a call; the answer's text holds the result's text `RESULT-7`. */
-  | 'result'
-  /** Answers with text and counts tokens, 5 of the input cached. */
-  | 'usage'
-  /** Starts to answer and does not end by itself. */
-  | 'endless'
-  /** Fails before any text. */
-  | 'error'
-  /** Fails after the text `Hello`. */
-  | 'partial';
+import type { ModelError, ModelEvent, ModelPort, ModelRequest } from '../../src/core/model.ts';
+import type { Situation } from './model-situations.ts';
 
 export interface ModelHarness {
   port: ModelPort;
@@ -70,19 +52,38 @@ export function endOf(events: readonly ModelEvent[]): Extract<ModelEvent, { type
 
 const NEVER = new AbortController().signal;
 
-/** What every model adapter must do. */
-export function modelContract(name: string, open: () => Promise<ModelHarness>): void {
-  const check = (
-    title: string,
-    situation: Situation,
-    body: (port: ModelPort, request: ModelRequest) => Promise<void>,
-  ): void => {
+const PIXEL = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0xff, 0x00, 0xfe]);
+export const PIXEL_BASE64 = Buffer.from(PIXEL).toString('base64');
+
+/** A request with a picture, named pixel.png. */
+export const askedToLook = (text: string): ModelRequest => {
+  const blob = { hash: 'hash-of-pixel', size: PIXEL.length, subject: 's' };
+  const request = ask(text, { images: new Map([[blob.hash, PIXEL]]) });
+  request.messages[0]?.parts.push({ type: 'image', mediaType: 'image/png', name: 'pixel.png', blob });
+  return request;
+};
+
+/** How many checks ran, and which situations were skipped for which reason. */
+export interface Tally {
+  ran: number;
+  skipped: Map<Situation, string>;
+}
+
+/** What every model adapter must do. The tally is complete once the tests have run. */
+export function modelContract(name: string, open: () => Promise<ModelHarness>): Tally {
+  const tally: Tally = { ran: 0, skipped: new Map() };
+  const check: Check = (title, situation, body) => {
     test(`model contract, ${name}: ${title}`, async (t: TestContext) => {
       const harness = await open();
       try {
         const request = harness.request(situation);
-        if (typeof request === 'string') t.skip(request);
-        else await body(harness.port, request);
+        if (typeof request === 'string') {
+          tally.skipped.set(situation, request);
+          t.skip(request);
+          return;
+        }
+        await body(harness.port, request);
+        tally.ran += 1;
       } finally {
         await harness.close();
       }
@@ -134,12 +135,36 @@ export function modelContract(name: string, open: () => Promise<ModelHarness>): 
     endOf(events);
   });
 
-  check('usage counts cached tokens as part of the input', 'usage', async (port, request) => {
-    const end = endOf(await collect(port.stream(request, NEVER)));
-    assert.ok(end.usage.input >= 5 && end.usage.output > 0, JSON.stringify(end.usage));
-    assert.equal(end.usage.cacheRead, 5);
+  check('a picture reaches the model', 'image', async (port, request) => {
+    const events = await collect(port.stream(request, NEVER));
+    assert.ok(textOf(events).includes(PIXEL_BASE64), textOf(events));
+    endOf(events);
   });
 
+  check('usage counts cached tokens as part of the input', 'usage', async (port, request) => {
+    const { usage } = endOf(await collect(port.stream(request, NEVER)));
+    assert.deepEqual(usage, { input: 12, output: usage.output, cacheRead: 5, cacheWrite: 0 });
+    assert.ok(usage.output > 0);
+  });
+
+  check('usage counts what was written to the cache', 'written', async (port, request) => {
+    const { usage } = endOf(await collect(port.stream(request, NEVER)));
+    assert.deepEqual(usage, { input: 12, output: usage.output, cacheRead: 5, cacheWrite: 4 });
+  });
+
+  checkAborts(check);
+  checkFailures(check);
+  checkEnds(check);
+  return tally;
+}
+
+type Check = (
+  title: string,
+  situation: Situation,
+  body: (port: ModelPort, request: ModelRequest) => Promise<void>,
+) => void;
+
+function checkAborts(check: Check): void {
   check('an aborted call ends as data', 'endless', async (port, request) => {
     const abort = new AbortController();
     const events: ModelEvent[] = [];
@@ -163,18 +188,87 @@ export function modelContract(name: string, open: () => Promise<ModelHarness>): 
       break;
     }
   });
+}
 
-  check('a failure is data', 'error', async (port, request) => {
-    const events = await collect(port.stream(request, NEVER));
-    const end = endOf(events);
-    assert.ok(end.type === 'error' && end.error.message.length > 10, JSON.stringify(end));
-    assert.equal(textOf(events), '');
+/** The error of an answer that fails, after checking that it says something. */
+async function failureOf(port: ModelPort, request: ModelRequest): Promise<ModelError & { text: string }> {
+  const events = await collect(port.stream(request, NEVER));
+  const end = endOf(events);
+  assert.ok(end.type === 'error' && end.error.message.length > 10, JSON.stringify(end));
+  assert.equal(callsOf(events).length, 0);
+  return { ...end.error, text: textOf(events) };
+}
+
+const WHOLE = 'Hello, this goes on.';
+
+function checkFailures(check: Check): void {
+  check('what had arrived before the stream broke is kept', 'cut', async (port, request) => {
+    const { kind, retryable, text } = await failureOf(port, request);
+    assert.deepEqual([kind, retryable], ['network', true]);
+    assert.ok(WHOLE.startsWith(text) && text.length > 0 && text.length < WHOLE.length, text);
   });
 
-  check('what had arrived before a failure is kept', 'partial', async (port, request) => {
+  check('an error in the middle of a stream keeps what had arrived', 'late', async (port, request) => {
+    const { kind, retryable, text } = await failureOf(port, request);
+    assert.deepEqual([kind, retryable], ['overloaded', true]);
+    assert.ok(WHOLE.startsWith(text) && text.length > 0, text);
+  });
+
+  check('a rate limit says how long to wait', 'limited', async (port, request) => {
+    const { kind, retryable, retryAfter, text } = await failureOf(port, request);
+    assert.deepEqual([kind, retryable, retryAfter, text], ['rate', true, 7_000, '']);
+  });
+
+  check('a broken server may be asked again', 'broken', async (port, request) => {
+    const { kind, retryable, text } = await failureOf(port, request);
+    assert.deepEqual([kind, retryable, text], ['unavailable', true, '']);
+  });
+
+  check('an overloaded server may be asked again', 'overloaded', async (port, request) => {
+    const { kind, retryable, text } = await failureOf(port, request);
+    assert.deepEqual([kind, retryable, text], ['overloaded', true, '']);
+  });
+
+  check('a conversation that is too long is told as one', 'too-long', async (port, request) => {
+    const { kind, retryable, text } = await failureOf(port, request);
+    assert.deepEqual([kind, retryable, text], ['context', false, '']);
+  });
+}
+
+function checkEnds(check: Check): void {
+  check('malformed arguments are told as such, or stay for the loop to refuse', 'malformed', async (port, request) => {
     const events = await collect(port.stream(request, NEVER));
-    assert.equal(textOf(events), 'Hello');
     const end = endOf(events);
-    assert.ok(end.type === 'error' && end.error.retryable, JSON.stringify(end));
+    if (end.type === 'error') {
+      assert.deepEqual([end.error.kind, end.error.retryable], ['invalid', true], JSON.stringify(end));
+      return;
+    }
+    const [call] = callsOf(events);
+    assert.deepEqual([end.reason, call?.tool], ['calls', 'read']);
+    assert.throws(() => JSON.parse(call?.args ?? '') as unknown, SyntaxError);
+  });
+
+  check('an empty answer is an answer', 'empty', async (port, request) => {
+    const events = await collect(port.stream(request, NEVER));
+    const end = endOf(events);
+    assert.ok(end.type === 'finish' && end.reason === 'stop', JSON.stringify(end));
+    assert.deepEqual([textOf(events), callsOf(events).length], ['', 0]);
+  });
+
+  check('calls are found whatever reason the end gives', 'hidden', async (port, request) => {
+    const events = await collect(port.stream(request, NEVER));
+    const end = endOf(events);
+    assert.ok(end.type === 'finish' && end.reason === 'calls', JSON.stringify(end));
+    assert.deepEqual(
+      callsOf(events).map((call): unknown => JSON.parse(call.args)),
+      [{ path: 'a.md' }],
+    );
+  });
+
+  check('an answer cut at the output limit says so', 'long', async (port, request) => {
+    const events = await collect(port.stream(request, NEVER));
+    const end = endOf(events);
+    assert.ok(end.type === 'finish' && end.reason === 'length', JSON.stringify(end));
+    assert.ok(textOf(events).length > 0);
   });
 }

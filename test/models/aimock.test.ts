@@ -4,7 +4,7 @@ import { LLMock } from '@copilotkit/aimock';
 import type { Clock } from '../../src/core/clock.ts';
 import { openAiCompatible } from '../../src/models/openai-compatible.ts';
 import { envSecrets } from '../../src/secrets/env.ts';
-import { ask, askedAndRead, callsOf, collect, endOf, modelContract, textOf } from '../contracts/model.ts';
+import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { fakeNet } from '../fakes/net.ts';
 
 const clock: Clock = { now: () => 0, sleep: () => new Promise(() => {}) };
@@ -23,46 +23,10 @@ async function mocked(): Promise<LLMock> {
     { toolCalls: [{ name: 'read', arguments: '{"path":"a.md"}' }] },
   );
   mock.on({ userMessage: 'read one', hasToolResult: true }, { content: 'It says RESULT-7.' });
-  mock.onMessage('read both', {
-    toolCalls: [
-      { name: 'read', arguments: '{"path":"a.md"}' },
-      { name: 'read', arguments: '{"path":"b.md"}' },
-    ],
-  });
-  mock.onMessage('long', { content: 'a word and '.repeat(60) }, { latency: 20 });
-  mock.onMessage('fail', { error: { message: 'Too many', type: 'rate_limit_error' }, status: 429 });
   mock.onMessage('hello', { content: 'Hello from the mock, in more than one piece.' });
   await mock.start();
   return mock;
 }
-
-modelContract('openai-compatible, aimock', async () => {
-  const mock = await mocked();
-  return {
-    port: portOf(mock),
-    request(situation) {
-      switch (situation) {
-        case 'text':
-          return ask('hello');
-        case 'call':
-          return ask('read one');
-        case 'result':
-          return askedAndRead('read one');
-        case 'parallel':
-          return ask('read both');
-        case 'endless':
-          return ask('long');
-        case 'error':
-          return ask('fail');
-        case 'usage':
-          return 'aimock drops the count of cached tokens; the raw server covers it';
-        case 'partial':
-          return 'where aimock cuts is a matter of time; the raw server covers it';
-      }
-    },
-    close: () => mock.stop(),
-  };
-});
 
 test('aimock counts tokens, and what it does not know is an error that names the model', async () => {
   const mock = await mocked();

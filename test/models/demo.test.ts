@@ -24,11 +24,12 @@ modelContract('demo', async () => ({
         return askedAndRead('read a.md');
       case 'parallel':
         return 'the demo makes one call after another';
+      case 'image':
+        return 'the demo has no eyes';
       case 'usage':
+      case 'written':
         return 'the demo caches nothing';
-      case 'endless':
-      case 'error':
-      case 'partial':
+      default:
         return 'the demo neither fails nor goes on for ever';
     }
   },

@@ -4,16 +4,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import type { ModelEvent, ModelRequest } from '../../src/core/model.ts';
 import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/openai-compatible.ts';
 import { envSecrets } from '../../src/secrets/env.ts';
-import {
-  ask,
-  askedAndRead,
-  callsOf,
-  collect,
-  endOf,
-  type ModelHarness,
-  modelContract,
-  textOf,
-} from '../contracts/model.ts';
+import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, type ModelServer, modelServer, type RawAnswer, sse } from '../fakes/model-server.ts';
 import { type FakeNet, fakeNet } from '../fakes/net.ts';
 
@@ -87,49 +78,6 @@ const call = (index: number | null, id: string | null, name: string | null, args
   ],
 });
 const USAGE = { prompt_tokens: 12, completion_tokens: 3, prompt_tokens_details: { cached_tokens: 5 } };
-
-modelContract('openai-compatible, raw', async (): Promise<ModelHarness> => {
-  const answers: Record<string, RawAnswer> = {
-    text: { pieces: [chunk({ content: 'Hel' }), chunk({ content: 'lo' }), chunk({}, 'stop'), DONE] },
-    call: {
-      pieces: [
-        chunk(call(0, 'c1', 'read', '{"path":')),
-        chunk(call(0, null, null, '"a.md"}')),
-        chunk({}, 'tool_calls'),
-        DONE,
-      ],
-    },
-    parallel: {
-      pieces: [
-        chunk(call(0, 'c1', 'read', '')),
-        chunk(call(1, 'c2', 'read', '{"path":"b')),
-        chunk(call(0, null, null, '{"path":"a.md"}')),
-        chunk(call(1, null, null, '.md"}')),
-        chunk({}, 'tool_calls'),
-        DONE,
-      ],
-    },
-    usage: { pieces: [chunk({ content: 'x' }, 'stop'), sse({ choices: [], usage: USAGE }), DONE] },
-    endless: { pieces: [chunk({ content: 'and so on' })], end: 'hang' },
-    error: { status: 500, pieces: ['{"error":{"message":"something broke"}}'] },
-    partial: { pieces: [chunk({ content: 'Hel' }), chunk({ content: 'lo' })], end: 'cut' },
-  };
-  return {
-    port: model(),
-    request(situation) {
-      if (situation === 'result') {
-        server.next(({ body }) => {
-          const messages = body.messages as { content: string }[];
-          return { pieces: [chunk({ content: `You read ${messages.at(-1)?.content}` }, 'stop'), DONE] };
-        });
-        return askedAndRead('read it');
-      }
-      server.next(answers[situation] ?? { pieces: [] });
-      return ask(situation);
-    },
-    close: async () => {},
-  };
-});
 
 test('the request says what the model needs, in a stable order', async () => {
   const request = askedAndRead('read a.md');
