@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path';
 import type { AppOptions } from './app-types.ts';
 import type { Problem, Settings } from './core/agent.ts';
 import type { Event } from './core/event.ts';
+import type { PrivateFile } from './core/ports.ts';
 import type { LogLineOptions } from './journal/format.ts';
+import { privateFile } from './private-file.ts';
 import { systemClock as clock, systemRandom as random } from './system.ts';
 
 // Third composition root: what commands need that work without a running network. Each loads only its own part.
@@ -166,7 +168,15 @@ interface Config {
 
 type OpenWorkspace = Awaited<ReturnType<typeof import('./workspace/workspace.ts').openWorkspace>>;
 
-async function readConfig({ workspace: dir, env }: { workspace: string; env: Env }): Promise<Config> {
+async function readConfig({
+  home,
+  workspace: dir,
+  env,
+}: {
+  home: string;
+  workspace: string;
+  env: Env;
+}): Promise<Config> {
   const none: Config = { workspace: null, config: null, keys: [] };
   const standing = await readdir(dir).catch(() => []);
   if (standing.length === 0) return none;
@@ -174,7 +184,7 @@ async function readConfig({ workspace: dir, env }: { workspace: string; env: Env
   try {
     const workspace = await openWorkspace({ dir, env, clock, boundary: () => undefined });
     try {
-      return { ...none, ...(await judgeConfig(workspace, env)) };
+      return { ...none, ...(await judgeConfig(workspace, home, env)) };
     } finally {
       await workspace.close();
     }
@@ -183,10 +193,13 @@ async function readConfig({ workspace: dir, env }: { workspace: string; env: Env
   }
 }
 
-async function judgeConfig(workspace: OpenWorkspace, env: Env): Promise<Pick<Config, 'config' | 'keys'>> {
-  const { openModels, PROVIDERS, environmentProvider } = await import('./models/choose.ts');
-  const { envSecrets } = await import('./secrets/env.ts');
-  const secrets = envSecrets({ env });
+async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Promise<Pick<Config, 'config' | 'keys'>> {
+  const { openModels, PROVIDERS } = await import('./models/choose.ts');
+  const { openFound } = await import('./models/found.ts');
+  const { openKept } = await import('./models/kept.ts');
+  const { openSecrets } = await import('./secrets/open.ts');
+  const inHome = (name: string): PrivateFile => privateFile(join(home, name));
+  const secrets = await openSecrets({ env, keys: inHome('keys.json') });
   // What is wrong in a file may be a secret itself.
   const plain = (found: readonly Problem[]): Problem[] =>
     found.map((problem) => ({
@@ -197,15 +210,15 @@ async function judgeConfig(workspace: OpenWorkspace, env: Env): Promise<Pick<Con
   const { settings, problems } = await readGovernance(workspace, PROVIDERS);
   if (settings === null) return { config: { problems: plain(problems) }, keys: [] };
   const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
-  const models = openModels({ settings, env, net, secrets, clock });
-  const fromEnv = environmentProvider(env);
-  const providers = fromEnv === null ? settings.providers : [...settings.providers, fromEnv];
-  const keys = providers.flatMap((provider) => {
-    const name = /^env:(.+)$/.exec(provider.apiKey ?? '')?.[1];
-    return name === undefined ? [] : [{ provider: provider.name, name, present: Boolean(env[name]?.trim()) }];
+  const found = openFound({ env, kept: await openKept(inHome('models.json')), net, secrets });
+  const models = openModels({ settings, found, net, secrets, clock });
+  const keys = models.providers().flatMap((provider) => {
+    const name = provider.source === 'built in' ? undefined : /^env:(.+)$/.exec(provider.apiKey ?? '')?.[1];
+    return name === undefined ? [] : [{ provider: provider.name, name, present: secrets.has(`env:${name}`) }];
   });
+  const told = new Set(keys.map(({ provider }) => `models.providers.${provider}.apiKey`));
   // Keys that are missing are told once, with the key.
-  const others = models.problems().filter((problem) => !problem.key.endsWith('.apiKey'));
+  const others = models.problems().filter((problem) => !told.has(problem.key));
   return { config: { problems: plain([...problems, ...others]) }, keys };
 }
 

@@ -1,4 +1,4 @@
-import type { Secrets } from '../core/ports.ts';
+import type { KeptSecrets, Secrets } from '../core/ports.ts';
 import { openRedactor, type Redactor } from './redactor.ts';
 
 export interface EnvSecretsOptions {
@@ -31,7 +31,10 @@ function decodeURIComponentSafely(text: string): string {
 }
 
 /** Secrets of the process's environment, handed in as a map: `env:NAME`. */
-export function envSecrets(options: EnvSecretsOptions, redactor: Redactor = openRedactor()): Secrets {
+export function envSecrets(
+  options: EnvSecretsOptions,
+  redactor: Redactor = openRedactor(),
+): Secrets & Pick<KeptSecrets, 'has'> {
   const { env } = options;
   const { add, redact, redactPieces } = redactor;
   for (const [name, value] of Object.entries(env)) if (value) for (const part of partsOf(name, value)) add(part);
@@ -56,6 +59,7 @@ export function envSecrets(options: EnvSecretsOptions, redactor: Redactor = open
       add(value);
       return value;
     },
+    has: (ref) => ref.startsWith('env:') && Boolean(env[ref.slice('env:'.length)]?.trim()),
     redact,
     redactPieces,
   };

@@ -43,6 +43,11 @@ export async function openHomeKeys(file: PrivateFile, redactor: Redactor): Promi
   let keys = text === null ? new Map<string, string>() : parse(text, file.path);
   for (const key of keys.values()) redactor.add(key);
   let writing: Promise<unknown> = Promise.resolve();
+  const write = async (name: string, value: string): Promise<void> => {
+    const next = new Map(keys).set(name, value);
+    await file.write(`${JSON.stringify({ format: 1, keys: Object.fromEntries(next) }, null, 2)}\n`);
+    keys = next;
+  };
   return {
     async resolve(name, forWhom) {
       const key = keys.get(name)?.trim();
@@ -54,11 +59,7 @@ export async function openHomeKeys(file: PrivateFile, redactor: Redactor): Promi
       if (!HOME_NAME.test(name)) throw new RangeError('a key is kept under a name of letters, digits, "-" and "_"');
       redactor.add(value);
       // One after the other: each write holds what the ones before have kept.
-      const written = writing.then(async () => {
-        const next = new Map(keys).set(name, value.trim());
-        await file.write(`${JSON.stringify({ format: 1, keys: Object.fromEntries(next) }, null, 2)}\n`);
-        keys = next;
-      });
+      const written = writing.then(() => write(name, value.trim()));
       writing = written.catch(() => undefined);
       await written;
       return `home:${name}`;

@@ -21,7 +21,7 @@ export async function openSecrets(options: SecretsOptions): Promise<KeptSecrets>
     redact: redactor.redact,
     redactPieces: redactor.redactPieces,
     hide: redactor.add,
-    has: (ref) => (ref.startsWith('home:') ? home.has(ref.slice(5)) : Boolean(options.env[ref.slice(4)]?.trim())),
+    has: (ref) => (ref.startsWith('home:') ? home.has(ref.slice('home:'.length)) : env.has(ref)),
     keep: home.keep,
   };
 }

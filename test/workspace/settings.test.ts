@@ -31,6 +31,7 @@ test('an empty file, one of comments and one of empty keys mean the defaults', (
       providers: [{ name: 'demo', type: 'demo', baseUrl: null, apiKey: null }],
       tiers: { light: [], standard: [], strong: [] },
       rules: [],
+      channels: [],
       concurrency: 50,
       limits: DEFAULT_LIMITS,
       maxAttempts: 3,
@@ -151,7 +152,7 @@ test('a key in the file is refused without being repeated', () => {
 
 test('keys that come later warn, and the rest applies', () => {
   const { settings, problems } = parseSettings(
-    'concurrency: 2\nchannels: { telegram: {} }\nbudgets: 3\n',
+    'concurrency: 2\nescalation: { owner: [] }\nbudgets: 3\n',
     'ruche.yaml',
   );
   assert.equal(settings?.concurrency, 2);
@@ -159,7 +160,7 @@ test('keys that come later warn, and the rest applies', () => {
     problems.map((p) => [p.severity, p.line, p.key]),
     [
       ['warning', 3, 'budgets'],
-      ['warning', 2, 'channels'],
+      ['warning', 2, 'escalation'],
     ],
   );
 });

@@ -1,0 +1,17 @@
+import type { Settings } from '../core/agent.ts';
+import type { KeptSecrets } from '../core/ports.ts';
+import type { Models } from './choose.ts';
+import type { Found } from './found.ts';
+import type { ProviderParts } from './providers.ts';
+
+export interface DeskOptions extends Omit<ProviderParts, 'secrets' | 'found'> {
+  secrets: KeptSecrets;
+  found: Found;
+  /** In force now. */
+  settings(): Pick<Settings, 'providers' | 'tiers'>;
+  models(): Models;
+  /** What agents name as their model: tiers and `provider/model`. */
+  named(): readonly string[];
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
