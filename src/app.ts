@@ -5,6 +5,7 @@ import { liveKeys } from './agent/live.ts';
 import { runTask } from './agent/turn.ts';
 import type { App, AppOptions } from './app-types.ts';
 import { OUTBOX } from './core/reply.ts';
+import { openFaces } from './faces.ts';
 import { startGateway } from './gateway/server.ts';
 import { startExport } from './journal/export.ts';
 import { describeAgents, describeNetwork } from './mail/describe.ts';
@@ -44,7 +45,9 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const redact = (text: string): string => adapters.secrets.redact(text);
   const trust = await startTrust({ ...adapters, redact, onChange: () => void (state === 'ready' && channels.sync()) });
   parts.defer(() => trust.close());
-  const plugged = plugs(options, adapters, trust);
+  const stopped = new AbortController();
+  parts.defer(() => stopped.abort());
+  const plugged = plugs(adapters, trust, stopped.signal);
   const { channels, drafts, pair } = openMessengers(options, adapters, trust, () => runtime);
   const agents = agentDeps(adapters, trust, plugged, channels);
 
@@ -77,7 +80,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
       journal: { head: await store.head(), exported: exporter.exported() },
     }),
   });
-  const gateway = await startGateway({ ...options, ...adapters, runtime });
+  const faces = openFaces(options, adapters, agents.pushes, parts);
+  const gateway = await startGateway({ ...options, ...adapters, ...faces, runtime });
   parts.defer(() => gateway.close());
   const live = await liveKeys(store);
   for (const tool of agents.tools().values()) await tool.sweep?.(live);

@@ -225,9 +225,10 @@ export interface Views {
   runs(query: RunsQuery): Promise<RunsPage>;
   /** By task, or by run. */
   run(id: string): Promise<RunView | null>;
-  /** The exact JSON a step of this run sent or received, as it was recorded; null for a hash that is not the run's. */
-  exact(run: string, hash: string): Promise<string | null>;
-  diff(run: string): Promise<DiffView | null>;
+  /** By task, or by run: the exact JSON a step of this run sent or received, as it was recorded; null for a hash that is not the run's. */
+  exact(id: string, hash: string): Promise<string | null>;
+  /** By task, or by run. */
+  diff(id: string): Promise<DiffView | null>;
   /** A file of a message of this conversation. */
   file(
     agent: string,

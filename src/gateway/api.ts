@@ -2,6 +2,7 @@ import { isSafeName } from '../core/ids.ts';
 import type { AnswerResult, TaskOutcome } from '../core/runtime.ts';
 import { optionalText, queryNumber, readObject, text } from './body.ts';
 import { badRequest, HttpError } from './errors.ts';
+import { filesOf } from './upload.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type Face } from './faces.ts';
 import { clientSignal, head, sendJson, type Exchange } from './reply.ts';
 import { eventStream, heartbeat } from './sse.ts';
@@ -15,13 +16,15 @@ const safe = (value: string, name: string): string => {
 };
 
 /**
- * `POST /api/messages` `{agent, text, session?, id?}`: 202 as soon as the message is durable. With `?stream` the answer
+ * `POST /api/messages` `{agent, text, session?, id?, files?}`: 202 as soon as the message is durable. With `?stream` the answer
  * is the task's stream from its first moment, begun by `event: accepted`.
  */
 export async function postMessage(face: Face, exchange: Exchange, query: URLSearchParams): Promise<void> {
-  const fields = await readObject(exchange.incoming, face.limits);
+  const fields = await readObject(exchange.incoming, { ...face.limits, bodyBytes: face.limits.uploadBytes });
   const agent = text(fields, 'agent');
-  const said = text(fields, 'text');
+  const files = filesOf(fields['files'], face.limits.fileBytes);
+  // A picture says enough by itself.
+  const said = files.length > 0 && fields['text'] === '' ? '' : text(fields, 'text');
   const session = optionalText(fields, 'session');
   const id = optionalText(fields, 'id');
   const conversation = session === null ? face.ids.next('ses') : safe(session, 'session');
@@ -34,6 +37,7 @@ export async function postMessage(face: Face, exchange: Exchange, query: URLSear
       text: said,
       replyTo: conversation,
       externalId: id === null ? face.ids.next('msg') : safe(id, 'id'),
+      ...(files.length > 0 ? { files } : {}),
     }),
   );
   const told = { task: delivered.task, session: conversation, joined: delivered.joined };

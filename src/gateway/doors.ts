@@ -13,9 +13,9 @@ const forbidden = (code: string, message: string): HttpError => new HttpError(40
 /**
  * Refuses what a web page of someone else can make a browser send: a name that was rebound to this address, another
  * origin, a cross-site request. Only the socket and the configuration decide which names are ours: the Host header never
- * vouches for an Origin, and forwarding headers are not read at all.
+ * vouches for an Origin, and forwarding headers are not read at all. `page`: it asks for the web page.
  */
-export function refuseStranger(knock: Knock, names: readonly string[]): HttpError | null {
+export function refuseStranger(knock: Knock, names: readonly string[], page = false): HttpError | null {
   if (!knock.url?.startsWith('/')) return new HttpError(400, 'bad_target', 'The request target must be a path.');
   const host = onlyHost(knock);
   if (host === null) return new HttpError(400, 'bad_host', 'The request must carry exactly one Host header.');
@@ -28,7 +28,9 @@ export function refuseStranger(knock: Knock, names: readonly string[]): HttpErro
   if (origin !== undefined && origin !== `http://${host}` && !(names.includes(host) && origin === `https://${host}`))
     return forbidden('wrong_origin', 'Requests from pages of another origin are refused.');
   const site = knock.headers['sec-fetch-site'];
-  if (site !== undefined && site !== 'same-origin' && site !== 'none')
+  // Somebody followed a link to the page: it holds no data, and what it asks for then comes from itself.
+  const visit = page && knock.headers['sec-fetch-mode'] === 'navigate';
+  if (site !== undefined && site !== 'same-origin' && site !== 'none' && !visit)
     return forbidden('cross_site', 'Requests from other sites are refused.');
   return null;
 }

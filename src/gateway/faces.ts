@@ -3,7 +3,9 @@ import type { Ids } from '../core/ids.ts';
 import type { Log, Store } from '../core/ports.ts';
 import type { DeliverResult, Runtime, TaskOutcome } from '../core/runtime.ts';
 import { HttpError, shuttingDown } from './errors.ts';
+import type { Views } from '../core/views.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { Logins } from './logins.ts';
 
 /** What every endpoint is built from. */
 export interface Face {
@@ -12,6 +14,12 @@ export interface Face {
   clock: Clock;
   ids: Ids;
   log: Log;
+  /** What the web page reads; null where there is none. */
+  views: Views | null;
+  /** Null: only the token opens. */
+  logins: Logins | null;
+  /** Folder of the web page; null if there is none. */
+  web: string | null;
   limits: GatewayLimits;
   /** Aborts when the gateway closes. */
   closing: AbortSignal;

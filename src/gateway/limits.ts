@@ -2,6 +2,10 @@
 export interface GatewayLimits {
   /** Bytes of a request body; above: 413. */
   bodyBytes: number;
+  /** Bytes of the body of a message, which may bring files; above: 413. */
+  uploadBytes: number;
+  /** Bytes of the files of one message; above: 413. */
+  fileBytes: number;
   /** Nested arrays and objects in a body; above: 400. */
   jsonDepth: number;
   /** Bytes of all request headers; above: 431. */
@@ -28,6 +32,9 @@ export interface GatewayLimits {
 
 export const DEFAULT_LIMITS: GatewayLimits = {
   bodyBytes: 8 * 1024 * 1024,
+  // Base64 makes four bytes of three.
+  uploadBytes: 36 * 1024 * 1024,
+  fileBytes: 25_000_000,
   jsonDepth: 64,
   headerBytes: 16 * 1024,
   headersMs: 10_000,

@@ -11,7 +11,7 @@ export interface Presence {
 const FILE = 'gateway.json';
 
 /** Whole or not at all, and on disk under its name only once its bytes are. */
-async function writePrivate(path: string, text: string): Promise<void> {
+export async function writePrivate(path: string, text: string): Promise<void> {
   const temp = `${path}.${randomUUID()}`;
   try {
     const file = await open(temp, 'wx', 0o600);

@@ -5,17 +5,32 @@ import { chatCompletions } from './chat.ts';
 import { HttpError } from './errors.ts';
 import type { Face } from './faces.ts';
 import { streamEvents } from './journal-stream.ts';
+import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } from './login-api.ts';
+import type { Logins } from './logins.ts';
+import { streamLive } from './live.ts';
 import { listModels, oneModel } from './models.ts';
+import { serveStatic } from './static.ts';
+import * as views from './views-api.ts';
+import type { Views } from '../core/views.ts';
+import { makePairing } from './pairing-api.ts';
 import { sendError, sendJson, sendText, type Exchange } from './reply.ts';
 
-/** Paths that answer without a token: what supervisors poll. */
-export const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+/** What answers without a token: what supervisors poll, the page, which holds no data, and the exchange of a login code. */
+export function isOpen(method: string | undefined, path: string): boolean {
+  if (method === 'POST') return path === ENTER_PATH;
+  return (method === 'GET' || method === 'HEAD') && !isGuarded(path);
+}
 
-type Route = (exchange: Exchange, id: string, query: URLSearchParams) => Promise<unknown>;
+/** Every endpoint but health lies behind one of these. */
+const isGuarded = (path: string): boolean => /^\/(?:api|v1|metrics)(?:\/|$)/.test(path);
+
+/** `id` is the first of `ids`, the path's own segments. */
+type Route = (exchange: Exchange, id: string, query: URLSearchParams, ids: readonly string[]) => Promise<unknown>;
+type On = (method: Endpoint['method'], path: string, route: Route) => void;
 
 interface Endpoint {
   method: 'GET' | 'POST';
-  /** Path segments; `:id` stands for any one. */
+  /** Path segments; those with a colon stand for any one. */
   segments: readonly string[];
   route: Route;
 }
@@ -23,7 +38,7 @@ interface Endpoint {
 /** Every endpoint, on one screen. Gives what answers a request, whatever happens to it. */
 export function routes(face: Face): (exchange: Exchange) => Promise<void> {
   const endpoints: Endpoint[] = [];
-  const on = (method: Endpoint['method'], path: string, route: Route): void => {
+  const on: On = (method, path, route) => {
     endpoints.push({ method, segments: path.split('/'), route });
   };
 
@@ -43,21 +58,52 @@ export function routes(face: Face): (exchange: Exchange) => Promise<void> {
   on('POST', '/api/approvals/:id', (exchange, id, query) => answerApproval(face, exchange, id, query));
   on('POST', '/api/questions/:id', (exchange, id, query) => answerQuestion(face, exchange, id, query));
 
+  on('POST', '/api/pairings', (exchange) => makePairing(face, exchange));
+
   on('GET', '/v1/models', (exchange) => listModels(face, exchange));
   on('GET', '/v1/models/:id', (exchange, id) => oneModel(face, exchange, id));
   on('POST', '/v1/chat/completions', (exchange) => chatCompletions(face, exchange));
 
+  if (face.views) viewRoutes(on, face, face.views);
+  if (face.logins) loginRoutes(on, face, face.logins);
+
   return async (exchange) => {
     try {
-      await find(endpoints, exchange.incoming)(exchange);
+      await find(endpoints, face.web, exchange.incoming)(exchange);
     } catch (error) {
       await fail(face, exchange, error);
     }
   };
 }
 
+function viewRoutes(on: On, face: Face, known: Views): void {
+  on('GET', '/api/conversations', (exchange, _id, query) => views.getConversations(known, exchange, query));
+  on('GET', '/api/conversations/:agent/:session', (exchange, _id, query, ids) =>
+    views.getConversation(known, exchange, ids, query),
+  );
+  on('GET', '/api/runs', (exchange, _id, query) => views.getRuns(known, exchange, query));
+  on('GET', '/api/runs/:id', (exchange, id) => views.getRun(known, exchange, id));
+  on('GET', '/api/runs/:id/exact/:hash', (exchange, _id, _query, ids) => views.getExact(known, exchange, ids));
+  on('GET', '/api/runs/:id/diff', (exchange, id) => views.getDiff(known, exchange, id));
+  on('GET', '/api/files/:agent/:session/:hash', (exchange, _id, _query, ids) => views.getFile(known, exchange, ids));
+  on('GET', '/api/failures', (exchange, _id, query) => views.getFailures(known, exchange, query));
+  on('GET', '/api/live', (exchange, _id, query) => streamLive(face, known, exchange, query));
+  on('POST', '/api/tasks/:id/retry', (exchange, id) => views.retryTask(face, exchange, id));
+  on('POST', '/api/tasks/:id/dismiss', (exchange, id) => views.dismissTask(face, exchange, id));
+}
+
+function loginRoutes(on: On, face: Face, logins: Logins): void {
+  on('POST', '/api/logins', (exchange) => makeLogin(face, logins, exchange));
+  on('POST', ENTER_PATH, (exchange) => enter(face, logins, exchange));
+  on('POST', '/api/logout', (exchange) => logOut(face, logins, exchange));
+  on('GET', '/api/me', (exchange) => whoAmI(logins, exchange));
+  on('GET', '/login', loginPage);
+  on('GET', '/login.js', loginScript);
+}
+
 function find(
   endpoints: readonly Endpoint[],
+  web: string | null,
   { method, url = '' }: IncomingMessage,
 ): (exchange: Exchange) => Promise<unknown> {
   const [path = '', query = ''] = url.split(/\?(.*)/s, 2);
@@ -65,11 +111,13 @@ function find(
   const fits = (known: Endpoint): boolean =>
     known.method === (method === 'HEAD' ? 'GET' : method) &&
     known.segments.length === segments.length &&
-    known.segments.every((name, at) => (name === ':id' ? segments[at] !== '' : name === segments[at]));
+    known.segments.every((name, at) => (name.startsWith(':') ? segments[at] !== '' : name === segments[at]));
   const endpoint = endpoints.find(fits);
+  if (!endpoint && (method === 'GET' || method === 'HEAD') && !isGuarded(path))
+    return (exchange) => serveStatic(exchange, web);
   if (!endpoint) throw new HttpError(404, 'not_found', 'There is nothing at this path with this method.');
-  const id = decoded(segments[endpoint.segments.indexOf(':id')] ?? '');
-  return (exchange) => endpoint.route(exchange, id, new URLSearchParams(query));
+  const ids = segments.filter((_, at) => endpoint.segments[at]?.startsWith(':')).map(decoded);
+  return (exchange) => endpoint.route(exchange, ids[0] ?? '', new URLSearchParams(query), ids);
 }
 
 /** What is not encoded properly is taken as it stands: no id looks like that. */

@@ -5,12 +5,15 @@ import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
 import type { Log, Store } from '../core/ports.ts';
 import type { Runtime } from '../core/runtime.ts';
+import type { Views } from '../core/views.ts';
 import { refuseStranger } from './doors.ts';
 import { errorBody, HttpError } from './errors.ts';
 import { failureLimit } from './failures.ts';
+import { loginLink } from './login-api.ts';
+import { openLogins, type Logins, type SessionKeep } from './logins.ts';
 import { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts';
 import { sendError } from './reply.ts';
-import { OPEN_PATHS, routes } from './routes.ts';
+import { isOpen, routes } from './routes.ts';
 import { refuseToListen, tokenCheck } from './token.ts';
 
 export interface GatewayOptions {
@@ -23,6 +26,12 @@ export interface GatewayOptions {
   port: number;
   /** Further names (`host` or `host:port`, as in the Host header) the gateway answers to, for a proxy before it. */
   hosts?: readonly string[];
+  /** What the web page reads. */
+  views?: Views;
+  /** Where sessions of browsers are kept, and what their names are made of; none: only the token opens. */
+  sessions?: { keep: SessionKeep; bytes(length: number): Uint8Array };
+  /** Folder of the web page. */
+  web?: string;
   clock: Clock;
   ids: Ids;
   log: Log;
@@ -33,6 +42,8 @@ export interface Gateway {
   /** `http://127.0.0.1:4747`. */
   url: string;
   port: number;
+  /** A link that logs one browser in, once, within ten minutes; null where there are no sessions. */
+  loginLink(): string | null;
   /** Ends streams and waits, lets answers go out, and closes every connection; resolves within `limits.closeMs`. */
   close(): Promise<void>;
 }
@@ -53,7 +64,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   if (refusal !== null) throw new GatewayRefused('token', refusal);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const closing = new AbortController();
+  const { token, clock, log } = options;
+  const logins = options.sessions ? await openLogins({ ...options.sessions, token, clock, log }) : null;
   const respond = routes({
+    views: options.views ?? null,
+    logins,
+    web: options.web ?? null,
     runtime: options.runtime,
     events: options.store,
     clock: options.clock,
@@ -62,7 +78,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     limits,
     closing: closing.signal,
   });
-  const admit = admission(options, limits);
+  const admit = admission(options, logins, limits);
   let underWay = 0;
 
   const server = createServer(
@@ -100,27 +116,40 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
   const name = options.host.includes(':') ? `[${options.host}]` : options.host;
+  const url = `http://${name}:${port}`;
   return {
-    url: `http://${name}:${port}`,
+    url,
     port,
+    loginLink: () => logins && loginLink(url, logins),
     close: () => close(server, closing, limits.closeMs, options.clock),
   };
 }
 
 /** The gate before every endpoint: where the request was sent, from which page, and by whom. Null admits it. */
-function admission(options: GatewayOptions, limits: GatewayLimits): (incoming: IncomingMessage) => HttpError | null {
+function admission(
+  options: GatewayOptions,
+  logins: Logins | null,
+  limits: GatewayLimits,
+): (incoming: IncomingMessage) => HttpError | null {
   // A name it was told to listen on is one it is called by.
   const own = isIP(options.host) === 0 ? [options.host] : [];
   const names = [...own, ...(options.hosts ?? [])].map((name) => name.toLowerCase());
   const isToken = tokenCheck(options.token);
   const failures = failureLimit(limits.failures);
   return (incoming) => {
-    const stranger = refuseStranger(incoming, names);
-    if (stranger) return stranger;
     const path = (incoming.url ?? '').split('?')[0] ?? '';
-    if (OPEN_PATHS.has(path) && (incoming.method === 'GET' || incoming.method === 'HEAD')) return null;
-    const guess = /^Bearer +(\S+)$/i.exec(incoming.headers.authorization ?? '')?.[1];
-    if (guess === undefined) return unauthorised('Send the token as "Authorization: Bearer TOKEN".');
+    const open = isOpen(incoming.method, path);
+    const stranger = refuseStranger(incoming, names, open && incoming.method !== 'POST');
+    if (stranger) return stranger;
+    const { authorization, cookie: header } = incoming.headers;
+    const cookie = authorization === undefined ? (logins?.cookieIn(header) ?? null) : null;
+    if (open && incoming.method !== 'POST') return null;
+    const guess = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+    if (guess === undefined && cookie === null && !open)
+      return unauthorised(
+        'Send the token as "Authorization: Bearer TOKEN", or log in by the link that "ruche up" prints.',
+      );
+    if (cookie !== null && isForeign(incoming)) return originNeeded();
     // The peer is what the socket says: forwarding headers can be written by anyone.
     const peer = incoming.socket.remoteAddress ?? '';
     const wait = failures.pay(peer, options.clock.now());
@@ -128,11 +157,27 @@ function admission(options: GatewayOptions, limits: GatewayLimits): (incoming: I
       return new HttpError(429, 'too_many_failures', 'Too many wrong tokens from this address.', {
         headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
       });
-    if (!isToken(guess)) return unauthorised('The token is wrong. It is in the file "token" of the home.');
+    // A code is looked at where it is exchanged; that it was paid for limits guessing.
+    if (open) return null;
+    if (cookie !== null && logins?.until(cookie) === null) return sessionOver(logins);
+    if (guess !== undefined && !isToken(guess))
+      return unauthorised('The token is wrong. It is in the file "token" of the home.');
     failures.refund(peer);
     return null;
   };
 }
+
+/** A browser adds the cookie to whatever a page sends, so a change must name the page it comes from: ours, or `refuseStranger` ends it. */
+const isForeign = ({ method, headers }: IncomingMessage): boolean =>
+  method !== 'GET' && method !== 'HEAD' && headers.origin === undefined;
+
+const originNeeded = (): HttpError =>
+  new HttpError(403, 'origin_needed', 'A request that changes something by a session must say which page sent it.');
+
+const sessionOver = (logins: Logins): HttpError =>
+  new HttpError(401, 'session_over', 'The session has ended: log in by a new link.', {
+    headers: { 'set-cookie': logins.gone },
+  });
 
 const unauthorised = (message: string): HttpError =>
   new HttpError(401, 'unauthorised', message, { headers: { 'www-authenticate': 'Bearer' } });

@@ -1,6 +1,6 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
-import { conversationId, runStream } from '../core/ids.ts';
+import { conversationId, runKey, runStream } from '../core/ids.ts';
 import type { Store, Workspace } from '../core/ports.ts';
 import type { DiffView, Views } from '../core/views.ts';
 import { readJson, readSaid, readText } from './blobs.ts';
@@ -17,13 +17,23 @@ interface Manifest {
 }
 
 /** The exact JSON behind a hash that an event of this run names; null for any other, and for what was erased. */
-export async function readExact(store: Store, run: string, hash: string): Promise<string | null> {
+export async function readExact(store: Store, id: string, hash: string): Promise<string | null> {
+  const run = await runNamed(store, id);
+  if (run === null) return null;
   for await (const event of store.read({ stream: runStream(run) })) {
     if (!hashesOf(event).includes(hash)) continue;
     if (event.type === 'model.called') return readRequest(store, hash);
     return readText(store, hash);
   }
   return null;
+}
+
+/** The run of this name, or the one that worked on the task of this name. */
+async function runNamed(store: Store, id: string): Promise<string | null> {
+  if (id.startsWith('run_')) return id;
+  const task = await store.task(id);
+  const started = await store.byKey(runKey(task?.absorbedBy ?? id));
+  return started?.type === 'run.started' ? started.data.run : null;
 }
 
 /** What an event names: every field of its body that is a blob. */
@@ -49,8 +59,10 @@ async function readRequest(store: Store, hash: string): Promise<string | null> {
 export async function readDiff(
   store: Store,
   workspace: Pick<Workspace, 'commitDiff'>,
-  run: string,
+  id: string,
 ): Promise<DiffView | null> {
+  const run = await runNamed(store, id);
+  if (run === null) return null;
   for await (const event of store.read({ stream: runStream(run), types: ['landing.finished'], reverse: true })) {
     if (event.type !== 'landing.finished' || event.data.commit === null) continue;
     const { commit } = event.data;

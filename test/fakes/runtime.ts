@@ -248,6 +248,16 @@ export function fakeRuntime(script: Script): FakeRuntime {
       change(task, { status: 'cancelled', text: 'Cancelled.' });
       return true;
     },
+    async retry(id) {
+      const task = tasks.get(id);
+      if (!task) return { ok: false, why: 'unknown', message: `There is no task ${id}.` };
+      if (task.outcome.status !== 'failed') return { ok: false, why: 'not-ended', message: 'It has not failed.' };
+      const again = newTask(task.message);
+      void work(again);
+      return { ok: true, task: again.outcome.task, message: 'evt_0' };
+    },
+    dismiss: async (id) => tasks.get(id)?.outcome.status === 'failed',
+    pair: async () => null,
     agents: async () =>
       runtime.state.agents.map((name): AgentState => ({
         name,

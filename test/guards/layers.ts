@@ -13,7 +13,7 @@ const ADAPTERS = [
   'secrets',
   'channels',
 ] as const;
-const ENGINES = ['agent', 'scheduler', 'mail', 'replay'] as const;
+const ENGINES = ['agent', 'scheduler', 'mail', 'replay', 'views'] as const;
 
 /** Who may import whom. A room may always import itself; `app` are the files that stand in `src/` directly. */
 export const ALLOWED: Readonly<Record<string, readonly string[]>> = {

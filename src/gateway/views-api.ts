@@ -1,0 +1,136 @@
+import { isSafeName } from '../core/ids.ts';
+import { IMAGE_TYPES } from '../core/model.ts';
+import type { RetryResult } from '../core/runtime.ts';
+import type { TaskStatus } from '../core/task.ts';
+import type { RunsQuery, Views } from '../core/views.ts';
+import { queryNumber, readObject } from './body.ts';
+import { badRequest, HttpError } from './errors.ts';
+import { OWNER, type Face } from './faces.ts';
+import { sendJson, sendText, type Exchange } from './reply.ts';
+import { sendBytes } from './static.ts';
+
+type Query = URLSearchParams;
+
+const STATUSES: readonly TaskStatus[] = ['queued', 'running', 'waiting', 'done', 'failed', 'dead', 'cancelled'];
+/** Characters of a search. */
+const MAX_SEARCH = 200;
+
+const limitOf = (query: Query, usual: number, most: number): number =>
+  queryNumber(query.get('limit') || undefined, 'limit', 1, most, usual);
+
+const nothing = (what: string): HttpError => new HttpError(404, 'not_found', `There is no such ${what}.`);
+
+const given = (query: Query, name: string): string | undefined => query.get(name) || undefined;
+
+/** An event id to go on from. */
+function markOf(query: Query, name: string): string | undefined {
+  const mark = given(query, name);
+  if (mark === undefined || /^evt_\d{1,15}$/.test(mark)) return mark;
+  throw badRequest(`"${name}" is the mark an earlier answer gave.`, name);
+}
+
+/** `GET /api/conversations?limit=`: the newest first. */
+export async function getConversations(views: Views, exchange: Exchange, query: Query): Promise<void> {
+  const conversations = await views.conversations(limitOf(query, 50, 500));
+  await sendJson(exchange, 200, { conversations });
+}
+
+/** `GET /api/conversations/:agent/:session?before=&limit=`: its newest entries, or those before a mark. */
+export async function getConversation(
+  views: Views,
+  exchange: Exchange,
+  [agent = '', session = '']: readonly string[],
+  query: Query,
+): Promise<void> {
+  const before = markOf(query, 'before') ?? null;
+  const view = await views.conversation(agent, session, before, limitOf(query, 50, 200));
+  if (view === null) throw nothing('conversation');
+  await sendJson(exchange, 200, view);
+}
+
+/** `GET /api/runs?agent=&status=&text=&after=&limit=`; `status` may be several, with commas between. */
+export async function getRuns(views: Views, exchange: Exchange, query: Query): Promise<void> {
+  const status = given(query, 'status')?.split(',') ?? [];
+  const unknown = status.find((each) => !(STATUSES as readonly string[]).includes(each));
+  if (unknown !== undefined) throw badRequest(`"status" may be ${STATUSES.join(', ')}, with commas between.`, 'status');
+  const text = given(query, 'text');
+  if (text !== undefined && text.length > MAX_SEARCH)
+    throw badRequest(`"text" may have ${MAX_SEARCH} characters.`, 'text');
+  const wanted: RunsQuery = {
+    agent: given(query, 'agent'),
+    status: status as TaskStatus[],
+    text,
+    after: markOf(query, 'after'),
+    limit: limitOf(query, 50, 200),
+  };
+  await sendJson(exchange, 200, await views.runs(wanted));
+}
+
+/** `GET /api/runs/:id`: by task, or by run. */
+export async function getRun(views: Views, exchange: Exchange, id: string): Promise<void> {
+  const run = isSafeName(id) ? await views.run(id) : null;
+  if (run === null) throw nothing('task');
+  await sendJson(exchange, 200, run);
+}
+
+/** `GET /api/runs/:id/exact/:hash`: JSON as it was recorded, sent as text so that nothing in it is anything else. */
+export async function getExact(
+  views: Views,
+  exchange: Exchange,
+  [id = '', hash = '']: readonly string[],
+): Promise<void> {
+  const exact = isSafeName(id) ? await views.exact(id, hash) : null;
+  if (exact === null) throw nothing('record of this run');
+  await sendText(exchange, 200, exact, { 'content-type': 'application/json' });
+}
+
+/** `GET /api/runs/:id/diff`: what its commit changed. */
+export async function getDiff(views: Views, exchange: Exchange, id: string): Promise<void> {
+  const diff = isSafeName(id) ? await views.diff(id) : null;
+  if (diff === null) throw nothing('commit of this run');
+  await sendJson(exchange, 200, diff);
+}
+
+/** `GET /api/files/:agent/:session/:hash`. A file is from outside: only pictures are shown, and nothing ever runs. */
+export async function getFile(
+  views: Views,
+  exchange: Exchange,
+  [agent = '', session = '', hash = '']: readonly string[],
+): Promise<void> {
+  const file = /^[\w-]{1,128}$/.test(hash) ? await views.file(agent, session, hash) : null;
+  if (file === null) throw nothing('file in this conversation');
+  const picture = (IMAGE_TYPES as readonly string[]).includes(file.mediaType);
+  const plain = file.name.replace(/[^\w. -]/g, '_');
+  const name = `filename="${plain}"; filename*=UTF-8''${encodeURIComponent(file.name.toWellFormed())}`;
+  await sendBytes(exchange, file.bytes, {
+    'content-type': picture ? file.mediaType : 'application/octet-stream',
+    'content-disposition': `${picture ? 'inline' : 'attachment'}; ${name}`,
+    'content-security-policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
+  });
+}
+
+/** `GET /api/failures?limit=`. */
+export async function getFailures(views: Views, exchange: Exchange, query: Query): Promise<void> {
+  await sendJson(exchange, 200, { failures: await views.failures(limitOf(query, 50, 500)) });
+}
+
+const RETRY_STATUS: Record<Extract<RetryResult, { ok: false }>['why'], number> = {
+  unknown: 404,
+  'not-ended': 409,
+  answered: 409,
+  refused: 409,
+};
+
+/** `POST /api/tasks/:id/retry` `{}`: the task that delivers the same message once more. */
+export async function retryTask(face: Face, exchange: Exchange, id: string): Promise<void> {
+  await readObject(exchange.incoming, face.limits);
+  const result = await face.runtime.retry(id, OWNER);
+  if (!result.ok) throw new HttpError(RETRY_STATUS[result.why], result.why, result.message);
+  await sendJson(exchange, 200, { task: result.task, message: result.message });
+}
+
+/** `POST /api/tasks/:id/dismiss` `{}`: off the list of failures. */
+export async function dismissTask(face: Face, exchange: Exchange, id: string): Promise<void> {
+  await readObject(exchange.incoming, face.limits);
+  await sendJson(exchange, 200, { dismissed: await face.runtime.dismiss(id, OWNER) });
+}
