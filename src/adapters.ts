@@ -2,14 +2,17 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppOptions } from './app-types.ts';
 import type { ChannelSettings } from './core/agent.ts';
-import type { Channel } from './core/ports.ts';
+import type { Channel, PrivateFile } from './core/ports.ts';
 import { upcast } from './journal/upcast.ts';
 import { Hub, observed } from './mail/hub.ts';
 import { PROVIDERS } from './models/choose.ts';
+import { openFound } from './models/found.ts';
+import { openKept } from './models/kept.ts';
 import { openNet } from './net/guard.ts';
 import { ruleProblem } from './policy/rules.ts';
 import { openSandbox } from './sandbox/open.ts';
-import { envSecrets } from './secrets/env.ts';
+import { privateFile } from './private-file.ts';
+import { openSecrets } from './secrets/open.ts';
 import { lockHome } from './store/lock.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock as clock, systemIds as ids, systemRandom as random } from './system.ts';
@@ -42,16 +45,20 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   await workspace.recover();
   const repository = await openJournalRepository({ dir: join(home, 'journal.git'), env, boundary, log });
   parts.defer(() => repository.close());
-  const secrets = envSecrets({ env, values: [token] });
+  const inHome = (name: string): PrivateFile => privateFile(join(home, name));
+  const secrets = await openSecrets({ env, values: [token], keys: inHome('keys.json') });
+  const kept = await openKept(inHome('models.json'));
   const net = parts.adopt(openNet({ clock, log }), (each) => each.close());
+  const found = openFound({ env, kept, net, secrets });
   const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
   parts.defer(() => checkouts.close());
   const reader = openGovernanceReader({ git: workspace.git, tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem });
   const watch = openWatch({ git: workspace.git, clock, log });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const openChannel = async ({ name, token, apiRoot }: ChannelSettings): Promise<Channel> => {
-    const resolved = await secrets.resolve(token, `the channel ${name}`);
-    throw new Error(`no adapter for ${name} at ${apiRoot} ${resolved.length}`);
+    const { telegram } = await import('./channels/telegram.ts');
+    const bot = { name, token: await secrets.resolve(token, `the channel ${name}`), net, clock, log };
+    return telegram({ ...bot, random: random.number, ...(apiRoot === null ? {} : { apiRoot }) });
   };
   const temp = workspace.git.neutral.dir;
   const owner = (channel: string, sender: string): Promise<void> =>
@@ -65,6 +72,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     made,
     repository,
     secrets,
+    found,
     checkouts,
     reader,
     watch,

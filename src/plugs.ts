@@ -1,5 +1,4 @@
 import type { Adapters } from './adapters.ts';
-import type { AppOptions } from './app-types.ts';
 import type { Settings } from './core/agent.ts';
 import { openModels } from './models/choose.ts';
 import type { Trust } from './scheduler/trust.ts';
@@ -8,12 +7,15 @@ import { builtinTools } from './tools/builtin.ts';
 export type Plugged = ReturnType<typeof plugs>;
 
 /** Tools and models follow the settings in force; they are made anew when those change. */
-export function plugs(options: AppOptions, adapters: Adapters, trust: Trust) {
-  const make = (settings: Settings) => ({
-    settings,
-    tools: builtinTools(adapters, settings),
-    models: openModels({ ...adapters, settings, env: options.env }),
-  });
+export function plugs(adapters: Adapters, trust: Trust, stopped: AbortSignal) {
+  const make = (settings: Settings) => {
+    const models = openModels({ ...adapters, settings });
+    // Nothing waits for it: what a server says of its models counts from when it has said it.
+    models.prepare(stopped).catch((error: unknown) => {
+      if (!stopped.aborted) adapters.log.warn({ error: String(error) }, 'the models could not be looked at');
+    });
+    return { settings, tools: builtinTools(adapters, settings), models };
+  };
   let made = make(trust.current().settings);
   return (): typeof made => {
     const { settings } = trust.current();

@@ -4,6 +4,7 @@ import { CliError, type Io } from './io.ts';
 import { resolveOptions, type Flags as PlaceFlags, type Options } from './options.ts';
 import type { AskFlags } from './ask.ts';
 import type { LogFlags } from './log-filter.ts';
+import type { ModelsFlags } from './models.ts';
 import { explain } from './explain.ts';
 
 /** Runs one command line and gives its exit code. Each command's module is loaded only when it is used. */
@@ -22,7 +23,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 /** Every option of every command, as commander hands them over. */
-type Flags = PlaceFlags & AskFlags & LogFlags;
+type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags;
 
 type Act = (options: Options) => Promise<number>;
 
@@ -106,9 +107,18 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .action((flags: Flags) =>
       act(flags, async (options) => (await import('./approvals.ts')).approvals(io, options, flags)),
     );
+  command('pair <channel>', 'print a one-time code that makes whoever sends it to the bot an owner')
+    .option('--json', 'as JSON')
+    .action((channel: string, flags: Flags) =>
+      act(flags, async (options) => (await import('./pair.ts')).pair(io, options, channel, flags)),
+    );
   command('status', 'show what the running network does')
     .option('--json', 'as JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./status.ts')).status(io, options, flags)));
+  command('models', 'list the models there are, with price, window and what they can do')
+    .option('--test', 'ask each one for one short answer (costs a few hundred tokens)')
+    .option('--json', 'as JSON')
+    .action((flags: Flags) => act(flags, async (options) => (await import('./models.ts')).models(io, options, flags)));
   command('doctor', 'look for what is wrong, and say how to mend it')
     .option('--json', 'as JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./doctor.ts')).doctor(io, options, flags)));

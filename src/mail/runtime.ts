@@ -8,6 +8,7 @@ import type { Hub } from './hub.ts';
 import { deliver } from './inbox.ts';
 import { metricsText } from './metrics.ts';
 import { outcomeOf, settledOutcome } from './outcome.ts';
+import { dismissTask, retryTask } from './retry.ts';
 import { allPending, answer, approve, countPending, startOf } from './waits.ts';
 
 export interface RuntimeDeps extends MailDeps {
@@ -44,6 +45,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
       if (cancelled) deps.stopTask(task);
       return cancelled;
     },
+    retry: (task, by) => retryTask(deps, task, by),
+    dismiss: (task, by) => dismissTask(deps, task, by),
     pair: (channel) => deps.pair(channel),
     agents: () => agentStates(deps),
     status: () => status(deps),

@@ -50,7 +50,10 @@ export async function startPlatform(): Promise<Platform> {
       request.on('data', (chunk: Buffer) => (body += chunk.toString()));
       request.on('end', () => {
         const message = JSON.parse(body) as Sent;
-        sent.push(message);
+        // An edit of what an earlier edit of the same draft has made.
+        const before = message.draft === null ? -1 : sent.findIndex(({ draft }) => draft === message.draft);
+        if (before >= 0) sent[before] = message;
+        else sent.push(message);
         if (message.draft !== null) drafts.delete(message.draft);
         answer({ id: String(sent.length) });
       });

@@ -48,6 +48,7 @@ const TABLE: Rows = {
     weighty: false,
     rows: [['shows the reply by chat while it is written', { task: 't', channel: 'chat', to: 'o', draft: 'd' }]],
   },
+  'task.dismissed': { weighty: true, rows: [['put t off the list of failures', { task: 't' }]] },
   'files.placed': {
     weighty: false,
     rows: [['finds 2 files of the message in its view', { files: 2, detail: blob }]],

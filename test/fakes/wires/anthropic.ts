@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { anthropic } from '../../../src/models/anthropic.ts';
 import type { ModelWire, Said } from '../../contracts/model-wires.ts';
 
@@ -48,8 +49,73 @@ function pieces({ text = [], calls = [], usage, end }: Said): string[] {
 
 interface Block {
   type: string;
+  text?: string;
+  id?: string;
+  tool_use_id?: string;
+  name?: string;
+  input?: unknown;
+  signature?: string;
   content?: string;
   source?: { data: string };
+  cache_control?: object;
+}
+
+interface Message {
+  role: string;
+  content: Block[];
+}
+
+const blocksOf = (message: Message | undefined, type: string): Block[] =>
+  message?.content.filter((each) => each.type === type) ?? [];
+
+/** What the messages endpoint answers with 400 to, as far as a conversation can get it wrong. */
+function valid(body: Record<string, unknown>): void {
+  const messages = body.messages as Message[];
+  assert.ok(Number(body.max_tokens) > 0);
+  assert.equal(messages[0]?.role, 'user');
+  assert.equal(messages.at(-1)?.role, 'user', 'newer models refuse to be given the beginning of their answer');
+  const lastWords = messages.findLastIndex(
+    ({ role, content }) => role === 'user' && content.some((b) => b.type === 'text'),
+  );
+  const ids = new Set<string>();
+  for (const [index, message] of messages.entries()) {
+    if (index > 0) assert.notEqual(message.role, messages[index - 1]?.role, 'roles alternate');
+    assert.ok(message.content.length > 0);
+    for (const { text } of blocksOf(message, 'text')) assert.match(text ?? '', /\S/);
+    const calls = blocksOf(message, 'tool_use');
+    for (const { id, name, input } of calls) {
+      assert.match(id ?? '', /^[a-zA-Z0-9_-]+$/);
+      assert.ok(!ids.has(id ?? ''), 'ids are used once');
+      ids.add(id ?? '');
+      assert.match(name ?? '', /^[a-zA-Z0-9_-]{1,128}$/);
+      assert.ok(typeof input === 'object' && input !== null && !Array.isArray(input));
+    }
+    const answers = blocksOf(messages[index + 1], 'tool_result');
+    if (message.role === 'assistant')
+      assert.deepEqual(
+        answers.map((each) => each.tool_use_id),
+        calls.map((each) => each.id),
+        'each call has its result in the next message, and no other',
+      );
+    if (index === 0) assert.equal(blocksOf(message, 'tool_result').length, 0);
+    const first = message.content.findIndex((each) => each.type !== 'tool_result');
+    if (first >= 0)
+      assert.ok(
+        message.content.slice(first).every((each) => each.type !== 'tool_result'),
+        'results first',
+      );
+    for (const { signature } of blocksOf(message, 'thinking')) {
+      assert.ok(index > lastWords && signature, 'thinking is of the present turn, and signed');
+      assert.match(signature ?? '', /^anthropic-/, 'no foreign signature');
+    }
+  }
+  const all = [
+    ...((body.tools ?? []) as Block[]),
+    ...((body.system ?? []) as Block[]),
+    ...messages.flatMap((m) => m.content),
+  ];
+  const marks = all.filter((each) => each.cache_control).length;
+  assert.ok(marks >= 1 && marks <= 4, `${marks} cache marks`);
 }
 
 const error = (type: string, message: string): object => ({ type: 'error', error: { type, message } });
@@ -70,11 +136,12 @@ export const anthropicWire: ModelWire = {
   },
   late: { piece: event('error', { error: { type: 'overloaded_error', message: 'Overloaded' } }) },
   seen(body) {
-    const blocks = (body.messages as { content: Block[] }[]).flatMap(({ content }) => content);
+    const blocks = (body.messages as Message[]).flatMap(({ content }) => content);
     return {
       results: blocks.flatMap(({ type, content }) => (type === 'tool_result' && content ? [content] : [])),
       images: blocks.flatMap(({ source }) => source?.data ?? []),
     };
   },
+  valid,
   never: { raw: {}, aimock: { image: 'aimock drops images before a fixture sees them' } },
 };

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { openAiCompatible } from '../../../src/models/openai-compatible.ts';
 import type { ModelWire, Said } from '../../contracts/model-wires.ts';
 import { chunk, DONE, sse } from '../model-server.ts';
@@ -26,6 +27,36 @@ function pieces({ text = [], calls = [], usage, end }: Said): string[] {
 interface Message {
   role: string;
   content: string | { type: string; image_url?: { url: string } }[] | null;
+  tool_calls?: { id: string; function: { name: string; arguments: string } }[];
+  tool_call_id?: string;
+}
+
+/** What servers refuse, the strictest of them: pairs in order, ids of at most forty characters, roles in turn. */
+function valid(body: Record<string, unknown>): void {
+  const messages = (body.messages as Message[]).filter(({ role }) => role !== 'system');
+  assert.equal(messages[0]?.role, 'user');
+  assert.ok(['user', 'tool'].includes(messages.at(-1)?.role ?? ''));
+  const ids = new Set<string>();
+  let open: string[] = [];
+  let before = '';
+  for (const { role, content, tool_calls: calls = [], tool_call_id } of messages) {
+    if (role === 'tool') assert.equal(tool_call_id, open.shift(), 'results follow their calls, in order');
+    else {
+      assert.deepEqual(open, [], 'no call is left without a result');
+      assert.notEqual(role, before);
+      open = calls.map((call) => call.id);
+    }
+    before = role;
+    assert.ok(calls.length > 0 || (content !== null && content.length > 0) || role === 'tool');
+    for (const call of calls) {
+      assert.ok(call.id.length <= 40 && !ids.has(call.id));
+      ids.add(call.id);
+      assert.match(call.function.name, /^[a-zA-Z0-9_-]{1,64}$/);
+      assert.equal(typeof JSON.parse(call.function.arguments), 'object');
+    }
+  }
+  assert.deepEqual(open, []);
+  assert.doesNotMatch(JSON.stringify(body), /anthropic-|gemini-|skip_thought/, 'no foreign signature');
 }
 
 export const chatWire: ModelWire = {
@@ -53,5 +84,6 @@ export const chatWire: ModelWire = {
       images: parts.flatMap((part) => part.image_url?.url.split('base64,')[1] ?? []),
     };
   },
+  valid,
   never: { raw: {}, aimock: {} },
 };

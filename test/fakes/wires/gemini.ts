@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { gemini } from '../../../src/models/gemini.ts';
 import type { ModelWire, Said } from '../../contracts/model-wires.ts';
 import { sse } from '../model-server.ts';
@@ -21,8 +22,45 @@ function pieces({ text = [], calls = [], usage, end }: Said): string[] {
 }
 
 interface Part {
-  functionResponse?: { response: { output?: string } };
+  text?: string;
+  functionCall?: { id?: string; name: string; args: object };
+  functionResponse?: { id?: string; name: string; response: { output?: string } };
   inlineData?: { data: string };
+  thoughtSignature?: string;
+}
+
+interface Content {
+  role: string;
+  parts: Part[];
+}
+
+/** What Gemini answers with 400 to, as far as a conversation can get it wrong; the signatures as of its third generation. */
+function valid(body: Record<string, unknown>): void {
+  const contents = body.contents as Content[];
+  assert.equal(contents[0]?.role, 'user');
+  assert.equal(contents.at(-1)?.role, 'user');
+  const lastWords = contents.findLastIndex(
+    ({ role, parts: some }) => role === 'user' && some.some((part) => part.text !== undefined),
+  );
+  for (const [index, { role, parts: some }] of contents.entries()) {
+    assert.ok(role === 'user' || role === 'model');
+    assert.ok(some.length > 0);
+    if (role === 'model') assert.equal(contents[index - 1]?.role, 'user');
+    const calls = some.flatMap((part) => part.functionCall ?? []);
+    const answers = contents[index + 1]?.parts.flatMap((part) => part.functionResponse ?? []) ?? [];
+    if (role === 'model')
+      assert.deepEqual(
+        answers.map(({ id, name }) => [id, name]),
+        calls.map(({ id, name }) => [id, name]),
+        'each call has its result in the next content, in order',
+      );
+    if (index === 0) assert.ok(some.every((part) => !part.functionResponse));
+    for (const { name } of calls) assert.match(name, /^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$/);
+    const first = some.find((part) => part.functionCall);
+    if (first && index > lastWords) assert.ok(first.thoughtSignature, 'the first call of a step is signed');
+    for (const { thoughtSignature } of some)
+      assert.match(thoughtSignature ?? 'gemini-', /^(?:gemini-|skip_thought_signature_validator$)/);
+  }
 }
 
 const error = (code: number, status: string, message: string, details: object[] = []): object => ({
@@ -55,12 +93,13 @@ export const geminiWire: ModelWire = {
   late: { piece: sse(error(503, 'UNAVAILABLE', 'The model is overloaded. Please try again later.')) },
   malformed: [parts([], 'MALFORMED_FUNCTION_CALL')],
   seen(body) {
-    const all = (body.contents as { parts: Part[] }[]).flatMap((content) => content.parts);
+    const all = (body.contents as Content[]).flatMap((content) => content.parts);
     return {
       results: all.flatMap((part) => part.functionResponse?.response.output ?? []),
       images: all.flatMap((part) => part.inlineData?.data ?? []),
     };
   },
+  valid,
   never: {
     raw: { written: 'Gemini does not count what it writes to a cache' },
     aimock: { image: 'aimock drops images before a fixture sees them' },

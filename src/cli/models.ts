@@ -1,0 +1,85 @@
+import type { ModelsView, ModelTest, ModelView } from '../core/views.ts';
+import { oneLine, plain, type ExitCode, type Io } from './io.ts';
+import type { Options } from './options.ts';
+import { talk } from './talk.ts';
+
+export interface ModelsFlags {
+  test?: boolean;
+  json?: boolean;
+}
+
+/** `ruche models`: what is configured and found, and with `--test` whether it answers. Exit code 1 if a model that a tier names does not. */
+export async function models(io: Io, options: Options, flags: ModelsFlags): Promise<ExitCode> {
+  const gateway = talk(io, options, new AbortController().signal);
+  const view = await gateway.call<ModelsView>('/api/models');
+  const tests: ModelTest[] = [];
+  // One after the other: a key that is limited would fail for our haste.
+  for (const { ref, problem } of flags.test ? view.models : []) {
+    if (problem !== '') continue;
+    if (!flags.json && io.errIsTerminal) io.err(`asking ${plain(ref)} …\n`);
+    tests.push(await gateway.call<ModelTest>('/api/models/test', { ref }));
+  }
+  if (flags.json) io.out(`${JSON.stringify({ ...view, ...(flags.test ? { tests } : {}) })}\n`);
+  else io.out(`${modelsText(view, tests)}\n`);
+  const failed = (model: ModelView): boolean =>
+    model.tiers.length > 0 && (model.problem !== '' || tests.some(({ ref, ok }) => ref === model.ref && !ok));
+  return view.models.some(failed) ? 1 : 0;
+}
+
+export function modelsText(view: ModelsView, tests: readonly ModelTest[]): string {
+  const rows = view.models.map((model) => [
+    model.ref,
+    model.tiers.map(({ tier, place }) => (place === 0 ? tier : `${tier} ${place + 1}`)).join(', '),
+    tokens(model.window),
+    [model.images ? 'images' : '', model.reasoning ? 'thinks' : ''].filter(Boolean).join(', '),
+    model.price ? `${money(model.price.input)} / ${money(model.price.cached)} / ${money(model.price.output)}` : '',
+    stateOf(model, tests),
+  ]);
+  const places = view.providers.map(({ name, type, source, key, baseUrl, problem }) => [
+    name,
+    type === name ? '' : type,
+    source,
+    key ?? '',
+    baseUrl,
+    problem,
+  ]);
+  const dates = view.models.flatMap(({ price }) => (price ? [price.asOf] : [])).sort();
+  const read =
+    dates.length > 0 ? `Prices in USD for a million tokens, as read on ${dates[0]}; cached input in the middle.` : '';
+  return [
+    `${plain(view.model)} answers${view.demo ? ': the built-in demo, which understands a dozen sentences' : ''}.`,
+    '',
+    ...table(['MODEL', 'TIERS', 'WINDOW', 'CAN', 'IN / CACHED / OUT', ''], rows),
+    '',
+    ...table(['PROVIDER', 'TYPE', 'FROM', 'KEY', 'AT', ''], places),
+    ...(read === '' ? [] : ['', read]),
+  ].join('\n');
+}
+
+function stateOf(model: ModelView, tests: readonly ModelTest[]): string {
+  if (model.problem !== '') return oneLine(model.problem, 160);
+  const test = tests.find(({ ref }) => ref === model.ref);
+  if (!test) return '';
+  const cost = test.costUsd > 0 ? `, $${test.costUsd.toFixed(5)}` : '';
+  return test.ok ? `works: ${(test.ms / 1000).toFixed(1)} s${cost}` : `fails: ${oneLine(test.said, 240)}`;
+}
+
+const money = (usd: number): string => String(usd);
+
+function tokens(window: number | null): string {
+  if (window === null) return '';
+  return window >= 1_000_000 ? `${Number((window / 1_000_000).toFixed(1))}M` : `${Math.round(window / 1_000)}k`;
+}
+
+/** Columns as wide as their widest cell; a column without cells is left out. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const used = head.map((_, at) => at).filter((at) => rows.some((row) => row[at] !== ''));
+  const lines = [head, ...rows].map((row) => used.map((at) => oneLine(row[at] ?? '', 300)));
+  const widths = used.map((_, at) => Math.max(...lines.map((line) => (line[at] ?? '').length)));
+  return lines.map((line) =>
+    line
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
