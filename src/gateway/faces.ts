@@ -3,7 +3,7 @@ import type { Ids } from '../core/ids.ts';
 import type { Log, Store } from '../core/ports.ts';
 import type { DeliverResult, Runtime, TaskOutcome } from '../core/runtime.ts';
 import { HttpError, shuttingDown } from './errors.ts';
-import type { Views } from '../core/views.ts';
+import type { ModelDesk, Views } from '../core/views.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { Logins } from './logins.ts';
 
@@ -16,6 +16,8 @@ export interface Face {
   log: Log;
   /** What the web page reads; null where there is none. */
   views: Views | null;
+  /** The models and how to have one; null where there is none. */
+  desk: ModelDesk | null;
   /** Null: only the token opens. */
   logins: Logins | null;
   /** Folder of the web page; null if there is none. */

@@ -9,9 +9,10 @@ import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } 
 import type { Logins } from './logins.ts';
 import { streamLive } from './live.ts';
 import { listModels, oneModel } from './models.ts';
+import { getModels, setUpModel, testModel } from './models-api.ts';
 import { serveStatic } from './static.ts';
 import * as views from './views-api.ts';
-import type { Views } from '../core/views.ts';
+import type { ModelDesk, Views } from '../core/views.ts';
 import { makePairing } from './pairing-api.ts';
 import { sendError, sendJson, sendText, type Exchange } from './reply.ts';
 
@@ -65,6 +66,7 @@ export function routes(face: Face): (exchange: Exchange) => Promise<void> {
   on('POST', '/v1/chat/completions', (exchange) => chatCompletions(face, exchange));
 
   if (face.views) viewRoutes(on, face, face.views);
+  if (face.desk) deskRoutes(on, face, face.desk);
   if (face.logins) loginRoutes(on, face, face.logins);
 
   return async (exchange) => {
@@ -90,6 +92,12 @@ function viewRoutes(on: On, face: Face, known: Views): void {
   on('GET', '/api/live', (exchange, _id, query) => streamLive(face, known, exchange, query));
   on('POST', '/api/tasks/:id/retry', (exchange, id) => views.retryTask(face, exchange, id));
   on('POST', '/api/tasks/:id/dismiss', (exchange, id) => views.dismissTask(face, exchange, id));
+}
+
+function deskRoutes(on: On, face: Face, desk: ModelDesk): void {
+  on('GET', '/api/models', (exchange) => getModels(face, desk, exchange));
+  on('POST', '/api/models/test', (exchange) => testModel(face, desk, exchange));
+  on('POST', '/api/setup', (exchange) => setUpModel(face, desk, exchange));
 }
 
 function loginRoutes(on: On, face: Face, logins: Logins): void {

@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
 import type { Log, Store } from '../core/ports.ts';
 import type { Runtime } from '../core/runtime.ts';
-import type { Views } from '../core/views.ts';
+import type { ModelDesk, Views } from '../core/views.ts';
 import { refuseStranger } from './doors.ts';
 import { errorBody, HttpError } from './errors.ts';
 import { failureLimit } from './failures.ts';
@@ -28,6 +28,8 @@ export interface GatewayOptions {
   hosts?: readonly string[];
   /** What the web page reads. */
   views?: Views;
+  /** The models and how to have one. */
+  desk?: ModelDesk;
   /** Where sessions of browsers are kept, and what their names are made of; none: only the token opens. */
   sessions?: { keep: SessionKeep; bytes(length: number): Uint8Array };
   /** Folder of the web page. */
@@ -68,6 +70,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const logins = options.sessions ? await openLogins({ ...options.sessions, token, clock, log }) : null;
   const respond = routes({
     views: options.views ?? null,
+    desk: options.desk ?? null,
     logins,
     web: options.web ?? null,
     runtime: options.runtime,
