@@ -40,17 +40,19 @@ const GO_ON = 'Go on.';
  */
 export function turnsOf(request: ModelRequest, idForm: RegExp): Turn[] {
   const { messages } = request;
-  const lastUser = messages.findLastIndex((message) => message.role === 'user');
   const turns: Turn[] = [];
   const userTurn = (text: string): UserTurn => ({ role: 'user', parts: [{ type: 'text', text }] });
   for (const [index, message] of messages.entries()) {
     if (message.role === 'user') addUser(turns, message, request);
-    if (message.role === 'assistant') addModel(turns, messages, index, index > lastUser);
+    if (message.role === 'assistant') addModel(turns, messages, index);
   }
   if (turns[0]?.role !== 'user') turns.unshift(userTurn(BEFORE));
   const last = turns.at(-1);
   if (last?.role === 'assistant' && last.results.length === 0) turns.push(userTurn(GO_ON));
   mendIds(turns, idForm);
+  // As it will be sent: words without content have been left out, and some may have been added.
+  const lastUser = turns.findLastIndex((turn) => turn.role === 'user');
+  for (const turn of turns.slice(lastUser + 1)) if (turn.role === 'assistant') turn.present = true;
   return turns;
 }
 
@@ -96,7 +98,7 @@ function resultsAfter(messages: readonly ModelMessage[], index: number): Map<str
   return results;
 }
 
-function addModel(turns: Turn[], messages: readonly ModelMessage[], index: number, present: boolean): void {
+function addModel(turns: Turn[], messages: readonly ModelMessage[], index: number): void {
   const found = resultsAfter(messages, index);
   const parts: ModelTurn['parts'] = [];
   const results: Result[] = [];
@@ -113,7 +115,7 @@ function addModel(turns: Turn[], messages: readonly ModelMessage[], index: numbe
   if (before?.role === 'assistant' && before.results.length === 0) {
     before.parts.push(...parts);
     before.results.push(...results);
-  } else turns.push({ role: 'assistant', parts, results, present });
+  } else turns.push({ role: 'assistant', parts, results, present: false });
 }
 
 /** A name that every provider takes: a model may have made one up, and the next one refuses to read it. */

@@ -1,11 +1,21 @@
 import { LLMock } from '@copilotkit/aimock';
 import type { Clock } from '../../src/core/clock.ts';
 import type { ModelPort, ModelRequest, Usage } from '../../src/core/model.ts';
+import type { Net } from '../../src/core/ports.ts';
 import type { HttpModelOptions } from '../../src/models/exchange.ts';
 import { envSecrets } from '../../src/secrets/env.ts';
 import { modelServer, type Piece, type RawAnswer } from '../fakes/model-server.ts';
 import { fakeNet } from '../fakes/net.ts';
-import { ask, askedAndRead, askedToLook, modelContract, type ModelHarness, PIXEL_BASE64, type Tally } from './model.ts';
+import {
+  ask,
+  askedAndRead,
+  askedToLook,
+  collect,
+  modelContract,
+  type ModelHarness,
+  PIXEL_BASE64,
+  type Tally,
+} from './model.ts';
 import type { Situation } from './model-situations.ts';
 
 /** An answer, whatever the wire makes of it. */
@@ -35,6 +45,8 @@ export interface ModelWire {
   malformed?: readonly Piece[];
   /** What stands in a request's body: texts of results, and images in base64. */
   seen(body: Record<string, unknown>): { results: string[]; images: string[] };
+  /** Asserts of a request's body what the provider refuses otherwise: roles, pairs, ids, signatures. */
+  valid(body: Record<string, unknown>): void;
   /** Situations that its wire, or aimock's idea of it, cannot make; with the reason. */
   never: { raw: Partial<Record<Situation, string>>; aimock: Partial<Record<Situation, string>> };
 }
@@ -60,6 +72,19 @@ export function openWire(wire: ModelWire, origin: string, more: Partial<HttpMode
     idleMs: 10_000,
     ...more,
   });
+}
+
+/** What a wire sends for a request: its body, as the server would parse it. */
+export async function sentBy(wire: ModelWire, request: ModelRequest): Promise<Record<string, unknown>> {
+  let sent = '{}';
+  const net: Net = {
+    request: async ({ body }) => {
+      sent = body as string;
+      return new Response('', { status: 500 });
+    },
+  };
+  await collect(openWire(wire, 'http://127.0.0.1:1', { net }).stream(request, new AbortController().signal));
+  return JSON.parse(sent) as Record<string, unknown>;
 }
 
 /** Runs the contract twice: against exact bytes of ours, and against aimock. */
