@@ -46,7 +46,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const repository = await openJournalRepository({ dir: join(home, 'journal.git'), env, boundary, log });
   parts.defer(() => repository.close());
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
-  const secrets = await openSecrets({ env, values: [token], keys: inHome('keys.json') });
+  const secrets = options.secrets ?? (await openSecrets({ env, values: [token], keys: inHome('keys.json') }));
   const kept = await openKept(inHome('models.json'));
   const net = parts.adopt(openNet({ clock, log }), (each) => each.close());
   const found = openFound({ env, kept, net, secrets });

@@ -1,5 +1,5 @@
 import type { Boundary } from './core/boundary.ts';
-import type { Channel, Log, Net, Secrets } from './core/ports.ts';
+import type { Channel, KeptSecrets, Log, Net, Secrets } from './core/ports.ts';
 import type { Runtime } from './core/runtime.ts';
 import type { Gateway } from './gateway/server.ts';
 
@@ -17,6 +17,8 @@ export interface AppOptions {
   platform: string;
   machine: { arch: string; uid: number };
   log: Log;
+  /** Opened already where the log must hide them as well; else they are opened. */
+  secrets?: KeptSecrets;
   /** Channels that `ruche.yaml` does not name. */
   channels?: (parts: { net: Net; secrets: Secrets; log: Log }) => readonly FixedChannel[];
   boundary?: Boundary;

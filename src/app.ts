@@ -17,7 +17,7 @@ import { nextTry } from './models/call.ts';
 import { startHousekeeping } from './scheduler/housekeeping.ts';
 import { startTrust, type Trust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
-import { plugs, type Plugged } from './plugs.ts';
+import { deskOf, plugs, type Plugged, prepared } from './plugs.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
@@ -81,13 +81,15 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     }),
   });
   const faces = openFaces(options, adapters, agents.pushes, parts);
-  const gateway = await startGateway({ ...options, ...adapters, ...faces, runtime });
+  const desk = deskOf(adapters, trust, plugged);
+  const gateway = await startGateway({ ...options, ...adapters, ...faces, desk, runtime });
   parts.defer(() => gateway.close());
   const live = await liveKeys(store);
   for (const tool of agents.tools().values()) await tool.sweep?.(live);
   await adapters.checkouts.recover([...live]);
   const recovered = await store.releaseAll();
   await record(store, { type: 'gateway.started', data: { version: options.version, recovered } });
+  await prepared(adapters, plugged);
   for (const each of [runs, sends]) each.start();
   state = 'ready';
   await drafts.resume();

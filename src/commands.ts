@@ -15,7 +15,7 @@ import { systemClock as clock, systemRandom as random } from './system.ts';
 type Env = AppOptions['env'];
 
 /** `template` is a name here; a `token` of null means the one of the home. */
-type StartOptions = Omit<AppOptions, 'token' | 'platform' | 'machine' | 'log'> & { token: string | null };
+type StartOptions = Omit<AppOptions, 'token' | 'platform' | 'machine' | 'log' | 'secrets'> & { token: string | null };
 
 /** Bytes after which a start begins a new log file; the one before is kept. */
 const LOG_SIZE = 10 * 1024 * 1024;
@@ -29,10 +29,20 @@ export async function startApp(options: StartOptions) {
   const template = await templateFolder(options.template);
   const { homeToken, removePresence, writePresence } = await import('./gateway/presence.ts');
   const token = options.token ?? (await homeToken(home, random.bytes));
-  const { log, closeLog } = await openLog(home, env, token);
+  const { openSecrets } = await import('./secrets/open.ts');
+  const secrets = await openSecrets({ env, values: [token], keys: privateFile(join(home, 'keys.json')) });
+  const { log, closeLog } = await openLog(home, env, (text) => secrets.redact(text));
   const app = await import('./app.ts');
   const machine = machineOf();
-  const running = await app.startApp({ ...options, token, template, platform: process.platform, machine, log });
+  const running = await app.startApp({
+    ...options,
+    token,
+    template,
+    platform: process.platform,
+    machine,
+    log,
+    secrets,
+  });
   const stop = async (reason: string): Promise<void> => {
     await removePresence(home, process.pid);
     await running.close(reason);
@@ -59,10 +69,9 @@ export async function startApp(options: StartOptions) {
   }
 }
 
-/** JSON lines in `<home>/logs/ruche.log`, mode 0600, without any secret of the environment. */
-async function openLog(home: string, env: Env, token: string) {
+/** JSON lines in `<home>/logs/ruche.log`, mode 0600, without any secret that is known. */
+async function openLog(home: string, env: Env, redact: (text: string) => string) {
   const { pino } = await import('pino');
-  const { envSecrets } = await import('./secrets/env.ts');
   const folder = join(home, 'logs');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const dest = join(folder, 'ruche.log');
@@ -72,10 +81,9 @@ async function openLog(home: string, env: Env, token: string) {
   );
   if (size > LOG_SIZE) await rename(dest, `${dest}.1`);
   const file = pino.destination({ dest, sync: true, mode: 0o600 });
-  const secrets = envSecrets({ env, values: [token] });
   const log = pino(
     { base: null, level: env['RUCHE_LOG_LEVEL'] || 'info', timestamp: pino.stdTimeFunctions.isoTime },
-    { write: (line: string) => file.write(secrets.redact(line)) },
+    { write: (line: string) => file.write(redact(line)) },
   );
   return { log, closeLog: () => file.end() };
 }
