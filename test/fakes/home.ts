@@ -48,6 +48,8 @@ export class Home {
     this.env = {
       PATH: process.env['PATH'] ?? '',
       HOME: join(this.dir, 'person'),
+      // An Ollama of whoever runs the tests is none of their business.
+      OLLAMA_HOST: '127.0.0.1:1',
       ...(coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage }),
       ...options.env,
     };
