@@ -16,10 +16,13 @@ import type { ModelDesk, Views } from '../core/views.ts';
 import { makePairing } from './pairing-api.ts';
 import { sendError, sendJson, sendText, type Exchange } from './reply.ts';
 
-/** What answers without a token: what supervisors poll, the page, which holds no data, and the exchange of a login code. */
-export function isOpen(method: string | undefined, path: string): boolean {
-  if (method === 'POST') return path === ENTER_PATH;
-  return (method === 'GET' || method === 'HEAD') && !isGuarded(path);
+/** Paths that supervisors poll. */
+const HEALTH: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+
+/** What answers without a token: health; where there is a page, the page, which holds no data, and the exchange of a login code. */
+export function isOpen(method: string | undefined, path: string, hasPage: boolean): boolean {
+  if (method === 'POST') return hasPage && path === ENTER_PATH;
+  return (method === 'GET' || method === 'HEAD') && (HEALTH.has(path) || (hasPage && !isGuarded(path)));
 }
 
 /** Every endpoint but health lies behind one of these. */
@@ -121,7 +124,7 @@ function find(
     known.segments.length === segments.length &&
     known.segments.every((name, at) => (name.startsWith(':') ? segments[at] !== '' : name === segments[at]));
   const endpoint = endpoints.find(fits);
-  if (!endpoint && (method === 'GET' || method === 'HEAD') && !isGuarded(path))
+  if (!endpoint && web !== null && (method === 'GET' || method === 'HEAD') && !isGuarded(path))
     return (exchange) => serveStatic(exchange, web);
   if (!endpoint) throw new HttpError(404, 'not_found', 'There is nothing at this path with this method.');
   const ids = segments.filter((_, at) => endpoint.segments[at]?.startsWith(':')).map(decoded);

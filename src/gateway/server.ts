@@ -141,7 +141,7 @@ function admission(
   const failures = failureLimit(limits.failures);
   return (incoming) => {
     const path = (incoming.url ?? '').split('?')[0] ?? '';
-    const open = isOpen(incoming.method, path);
+    const open = isOpen(incoming.method, path, options.web !== undefined);
     const stranger = refuseStranger(incoming, names, open && incoming.method !== 'POST');
     if (stranger) return stranger;
     const { authorization, cookie: header } = incoming.headers;

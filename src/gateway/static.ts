@@ -34,20 +34,20 @@ const NOT_BUILT = `<!doctype html>
 `;
 
 /** Serves the page that stands in a folder. A path without a dot is one of the page's own places. */
-export async function serveStatic(exchange: Exchange, folder: string | null): Promise<void> {
+export async function serveStatic(exchange: Exchange, folder: string): Promise<void> {
   const [path = ''] = (exchange.incoming.url ?? '').split('?');
   const segments = path.slice(1).split('/');
   const isFile = path.includes('.');
   const page = { 'content-security-policy': PAGE_CSP, 'content-type': 'text/html; charset=utf-8' };
   if (!isFile) {
-    const bytes = folder === null ? null : await fileBytes(folder, ['index.html']);
+    const bytes = await fileBytes(folder, ['index.html']);
     if (bytes === null) await sendText(exchange, 200, NOT_BUILT, page);
     else await sendBytes(exchange, bytes, page);
     return;
   }
   const known = segments.length <= DEPTH && segments.every((segment) => NAME.test(segment));
   const type = TYPES[extname(path)];
-  const bytes = folder !== null && known && type !== undefined ? await fileBytes(folder, segments) : null;
+  const bytes = known && type !== undefined ? await fileBytes(folder, segments) : null;
   if (bytes === null || type === undefined) throw new HttpError(404, 'not_found', 'There is nothing at this path.');
   const hashed = segments[0] === 'assets';
   const cache = path === '/index.html' ? 'no-store' : hashed ? 'public, max-age=31536000, immutable' : 'no-cache';

@@ -21,10 +21,16 @@ test('Bad bodies get a clear 4xx and nothing is accepted', async () => {
       ['"text"', 400, /must be a JSON object/],
       [`{"a":${'['.repeat(100_000)}`, 400, /deeper than 64/],
       [`{"a":${'{"a":'.repeat(65)}1${'}'.repeat(66)}`, 400, /deeper than 64/],
-      [`{"messages":"${'x'.repeat(9 * 1024 * 1024)}"}`, 413, /larger than 8388608 bytes/],
     ];
+    const huge = (megabytes: number): string => `{"messages":"${'x'.repeat(megabytes * 1024 * 1024)}"}`;
     for (const path of [chat, '/api/messages'])
-      for (const [body, status, message] of wrong) {
+      for (const [body, status, message] of [
+        ...wrong,
+        // A message may bring files.
+        path === chat
+          ? ([huge(9), 413, /larger than 8388608 bytes/] as const)
+          : ([huge(37), 413, /larger than 37748736 bytes/] as const),
+      ]) {
         const answer = await call(path, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
         assert.equal(answer.status, status, body.slice(0, 40));
         const { error } = (await answer.json()) as ErrorBody;
@@ -58,7 +64,7 @@ test('A body without a length is cut at the limit too', async () => {
       assert.match(answer, /^HTTP\/1\.1 413 /);
       assert.equal(runtime.deliveries.length, 0);
     },
-    { limits: { bodyBytes: 4096 } },
+    { limits: { uploadBytes: 4096 } },
   );
 });
 
