@@ -21,6 +21,8 @@ export interface Answer {
 }
 
 const MAX_HEADER_BYTES = 32 * 1024;
+/** There was no connection that a byte could have gone over. Others, such as ECONNRESET, leave that open. */
+const UNREACHED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
 
 /** The code of a Node error, or of the first one in a list of tries. */
 function codeOf(error: unknown): string {
@@ -45,7 +47,8 @@ export function netError(error: unknown, where: string): NetError {
       'connect',
       `${where}: the encrypted connection was not made, or its certificate is not trusted (${code})`,
     );
-  return new NetError('connect', `${where} cannot be reached, or closed the connection (${code})`);
+  const unsent = UNREACHED.has(code);
+  return new NetError('connect', `${where} cannot be reached, or closed the connection (${code})`, { unsent });
 }
 
 function once(hop: Hop, agent: http.Agent, watch: Watch): Promise<Answer> {
