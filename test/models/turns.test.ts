@@ -6,6 +6,9 @@ import type { ModelMessage, ModelRequest, Part } from '../../src/core/model.ts';
 import { ask } from '../contracts/model.ts';
 import { sentBy } from '../contracts/model-wires.ts';
 import { WIRES } from '../fakes/wires/all.ts';
+import { anthropicWire } from '../fakes/wires/anthropic.ts';
+import { chatWire } from '../fakes/wires/chat.ts';
+import { geminiWire } from '../fakes/wires/gemini.ts';
 
 // Whatever a conversation has been through, what is sent is what the provider accepts.
 
@@ -110,8 +113,13 @@ test('an erased image is named, two messages in a row are one, and the order of 
   });
   request.messages[0]?.parts.push(picture('here'), picture('gone'));
   request.messages.push({ role: 'user', parts: [{ type: 'text', text: 'well?' }] });
+  const inOrder = /look.*AQID.*\[image gone\.png is no longer available\]\\n\\nwell\?/;
+  for (const wire of [chatWire, anthropicWire, geminiWire])
+    assert.match(JSON.stringify(await sentBy(wire, request)), inOrder, wire.name);
+  // Some put pictures beside the words.
   for (const wire of WIRES) {
     const sent = JSON.stringify(await sentBy(wire, request));
-    assert.match(sent, /look.*AQID.*\[image gone\.png is no longer available\]\\n\\nwell\?/, wire.name);
+    for (const part of ['look', 'AQID', '[image gone.png is no longer available]', 'well?'])
+      assert.ok(sent.includes(part), `${wire.name}: ${part}`);
   }
 });
