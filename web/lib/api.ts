@@ -1,0 +1,126 @@
+import type { AgentState, Pending, RuntimeStatus } from '../../src/core/runtime.ts';
+import type {
+  ConversationSummary,
+  ConversationView,
+  DiffView,
+  FailureView,
+  ModelsView,
+  ModelTest,
+  RunsPage,
+  RunView,
+  SetupRequest,
+  SetupResult,
+} from '../../src/core/views.ts';
+
+/** A request that was refused, or (status 0) did not reach the gateway. The message is for people. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.code = code;
+  }
+  /** True if the same request may succeed later by itself. */
+  get passing(): boolean {
+    return this.status === 0 || this.status === 429 || this.status === 502 || this.status === 503;
+  }
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+export interface Attachment {
+  name: string;
+  mediaType: string;
+  /** Base64. */
+  data: string;
+}
+
+export interface Accepted {
+  task: string;
+  session: string;
+  joined: boolean;
+}
+
+export interface RunsFilter {
+  agent: string;
+  /** With commas between. */
+  status: string;
+  text: string;
+}
+
+const UNREACHABLE = 'Ruche does not answer.';
+
+/** Everything this page knows of the gateway. `out` is called when it no longer knows who we are. */
+export function createApi(out: () => void) {
+  const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    let response: Response;
+    try {
+      response = await fetch(path, { ...init, credentials: 'same-origin', cache: 'no-store' });
+    } catch (error) {
+      if (init.signal?.aborted) throw error;
+      throw new ApiError(0, 'unreachable', UNREACHABLE);
+    }
+    if (response.ok) return response;
+    if (response.status === 401) out();
+    throw await refusal(response);
+  };
+  const get = async <T>(path: string, signal?: AbortSignal): Promise<T> =>
+    (await (await request(path, signal ? { signal } : {})).json()) as T;
+  const post = async <T>(path: string, body: unknown): Promise<T> => {
+    const headers = { 'content-type': 'application/json' };
+    return (await (await request(path, { method: 'POST', headers, body: JSON.stringify(body) })).json()) as T;
+  };
+
+  return {
+    me: () => get<unknown>('/api/me'),
+    logout: () => post<unknown>('/api/logout', {}),
+    status: () => get<RuntimeStatus>('/api/status'),
+    agents: async () => (await get<{ agents: AgentState[] }>('/api/agents')).agents,
+    conversations: async () =>
+      (await get<{ conversations: ConversationSummary[] }>('/api/conversations?limit=100')).conversations,
+    conversation: (agent: string, session: string, before: string | null, limit: number) =>
+      get<ConversationView>(
+        `/api/conversations/${id(agent)}/${id(session)}?${query({ before: before ?? '', limit: String(limit) })}`,
+      ),
+    runs: (filter: RunsFilter, after: string | null, limit: number, signal?: AbortSignal) =>
+      get<RunsPage>(`/api/runs?${query({ ...filter, after: after ?? '', limit: String(limit) })}`, signal),
+    run: (task: string) => get<RunView>(`/api/runs/${id(task)}`),
+    diff: (task: string) => get<DiffView>(`/api/runs/${id(task)}/diff`),
+    exact: async (task: string, hash: string) => (await request(exactPath(task, hash))).text(),
+    pending: async () => (await get<{ pending: Pending[] }>('/api/pending')).pending,
+    failures: async () => (await get<{ failures: FailureView[] }>('/api/failures')).failures,
+    models: () => get<ModelsView>('/api/models'),
+    testModel: (ref: string) => post<ModelTest>('/api/models/test', { ref }),
+    setup: (wanted: SetupRequest) => post<SetupResult>('/api/setup', wanted),
+    send: (message: { agent: string; session: string; text: string; id: string; files: Attachment[] }) =>
+      post<Accepted>('/api/messages', message),
+    approve: (approval: string, verdict: 'approve' | 'deny') =>
+      post<{ task: string | null }>(`/api/approvals/${id(approval)}`, { verdict }),
+    answer: (question: string, text: string) =>
+      post<{ task: string | null }>(`/api/questions/${id(question)}`, { text }),
+    retry: (task: string) => post<unknown>(`/api/tasks/${id(task)}/retry`, {}),
+    dismiss: (task: string) => post<{ dismissed: boolean }>(`/api/tasks/${id(task)}/dismiss`, {}),
+    cancel: (task: string) => post<{ cancelled: boolean }>(`/api/tasks/${id(task)}/cancel`, {}),
+    /** Tells that the answer has been seen here, so that it is not taken for undelivered. */
+    seen: (task: string) => request(`/api/tasks/${id(task)}/wait?seconds=0`),
+  };
+}
+
+export type Api = ReturnType<typeof createApi>;
+
+const id = encodeURIComponent;
+
+export const exactPath = (task: string, hash: string): string => `/api/runs/${id(task)}/exact/${id(hash)}`;
+
+/** Without the fields that are empty. */
+export const query = (fields: Record<string, string>): string =>
+  new URLSearchParams(Object.entries(fields).filter(([, value]) => value !== '')).toString();
+
+async function refusal(response: Response): Promise<ApiError> {
+  const body: unknown = await response.json().catch(() => null); // a proxy answers in its own way
+  const { error } = (body ?? {}) as { error?: { message?: string; code?: string } };
+  const message = error?.message ?? `The gateway answered ${response.status}.`;
+  return new ApiError(response.status, error?.code ?? '', message);
+}

@@ -1,0 +1,50 @@
+import type { Label } from '../../src/core/labels.ts';
+import type { RunSummary, Standing } from '../../src/core/views.ts';
+
+/** How a piece of work stands, in words for people. */
+export const STATES: Readonly<Record<Standing['state'], string>> = {
+  answered: 'Done',
+  queued: 'Waiting its turn',
+  working: 'Working',
+  waiting: 'Waits for you',
+  retrying: 'Trying again',
+  failed: 'Failed',
+  cancelled: 'Stopped',
+};
+
+/** What the list of work can be narrowed to, and the record's words for it. */
+export const FILTERS: readonly { state: string; label: string; status: string }[] = [
+  { state: '', label: 'All', status: '' },
+  { state: 'working', label: 'Under way', status: 'queued,running' },
+  { state: 'waiting', label: 'Waits for you', status: 'waiting' },
+  { state: 'done', label: 'Done', status: 'done' },
+  { state: 'failed', label: 'Failed', status: 'failed,dead' },
+  { state: 'stopped', label: 'Stopped', status: 'cancelled' },
+];
+
+export const LABELS: Readonly<Record<Label, string>> = {
+  untrusted: 'from outside: anyone may have written it',
+  private: 'private: mail, calendar, memory or a path marked private',
+};
+
+const CHANNELS: Readonly<Record<string, string>> = {
+  http: 'this page or a program',
+  telegram: 'Telegram',
+  schedule: 'the clock',
+  trigger: 'an event',
+};
+
+export const channelName = (channel: string): string => CHANNELS[channel] ?? channel;
+
+export function senderName(from: string): string {
+  const [kind = '', name = ''] = from.split(/:(.*)/s, 2);
+  if (from === 'owner' || from === 'person:owner') return 'You';
+  if (kind === 'person') return senderName(name);
+  if (kind === 'agent') return `Agent ${name}`;
+  if (kind === 'schedule') return `Schedule ${name}`;
+  return kind in CHANNELS && name !== '' ? `${channelName(kind)} ${name}` : from;
+}
+
+/** Milliseconds it took, or has taken so far; null if it has not begun. */
+export const took = (run: Pick<RunSummary, 'startedAt' | 'endedAt'>, now: number): number | null =>
+  run.startedAt === null ? null : Math.max(0, (run.endedAt ?? now) - run.startedAt);

@@ -1,0 +1,180 @@
+import type { JSX } from 'preact';
+import type { FileView, Standing } from '../../src/core/views.ts';
+import { messageOf } from '../lib/api.ts';
+import { brief, bytes, money } from '../lib/format.ts';
+import { href } from '../lib/router.ts';
+import { channelName, senderName } from '../lib/words.ts';
+import { useApp } from '../stores/app.ts';
+import type { Outgoing } from '../stores/outgoing.ts';
+import type { Message, Reply } from '../stores/talk.ts';
+import { Icon } from './icons.tsx';
+import { Markdown } from './markdown.tsx';
+import { Ago, Button, CopyButton, Plain, State } from './small.tsx';
+
+export function MessageEntry({ entry, session }: { entry: Message; session: string }): JSX.Element {
+  return (
+    <article class="entry said" aria-label={`Message from ${senderName(entry.from)}`}>
+      {entry.answers !== null && (
+        <p class="about">
+          Answers “<Plain text={brief(entry.answers)} />”
+        </p>
+      )}
+      {entry.repeats !== null && <p class="about">Tried again</p>}
+      <div class="bubble">
+        {entry.text !== '' && (
+          <p class="words">
+            <Plain text={entry.text} />
+          </p>
+        )}
+        <Files files={entry.files} />
+      </div>
+      <footer class="entry-foot">
+        {entry.from !== 'owner' && <span>{senderName(entry.from)}</span>}
+        {entry.channel !== 'http' && <span>{channelName(entry.channel)}</span>}
+        <Ago at={entry.at} />
+      </footer>
+      {entry.standing.state !== 'answered' && <Why of={entry.standing} task={entry.task} session={session} />}
+    </article>
+  );
+}
+
+/** Why a message has no answer (yet), and what can be done: one click. */
+export function Why({ of, task, session }: { of: Standing; task: string; session: string }): JSX.Element {
+  const { api, spoken } = useApp();
+  const act = (what: () => Promise<unknown>, said: string) => async (): Promise<void> => {
+    try {
+      await what();
+      spoken.value = said;
+    } catch (error) {
+      spoken.value = messageOf(error);
+    }
+  };
+  const needsPerson = of.can.includes('approve') || of.can.includes('answer');
+  return (
+    <details class={`why why-${of.state}`} open={of.state === 'failed'} data-session={session}>
+      <summary>
+        <State of={of.state} /> <span class="why-hint">why?</span>
+      </summary>
+      <div class="why-body">
+        <p>
+          <Plain text={of.why} />
+        </p>
+        <div class="row">
+          {needsPerson && (
+            <a class="button primary" href={href({ name: 'inbox' })}>
+              Open in the inbox
+            </a>
+          )}
+          {of.can.includes('retry') && (
+            <Button onClick={act(() => api.retry(task), 'It is tried again')}>
+              <Icon of="retry" /> Try again
+            </Button>
+          )}
+          {of.can.includes('cancel') && (
+            <Button onClick={act(() => api.cancel(task), 'Stopped')}>
+              <Icon of="stop" /> Stop it
+            </Button>
+          )}
+        </div>
+      </div>
+    </details>
+  );
+}
+
+const DELIVERY: Readonly<Record<Reply['delivery']['state'], string>> = {
+  sent: '',
+  fetched: '',
+  waiting: '',
+  sending: 'being sent',
+  unsure: 'may not have arrived',
+  failed: 'not delivered',
+};
+
+export function ReplyEntry(props: { entry: Reply; agent: string; steps: string | null; open: boolean }): JSX.Element {
+  const { entry } = props;
+  const delivery = DELIVERY[entry.delivery.state];
+  return (
+    <article class="entry answer" aria-label={`Answer from ${props.agent}`}>
+      <Markdown text={entry.text} />
+      <Files files={entry.files} />
+      <footer class="entry-foot">
+        <Ago at={entry.at} />
+        {money(entry.costUsd) !== '' && <span>{money(entry.costUsd)}</span>}
+        {delivery !== '' && (
+          <span class="bad" title={entry.delivery.error}>
+            {delivery}
+          </span>
+        )}
+        {entry.delivery.repeated && <span>sent again after an interruption</span>}
+        {props.steps !== null && (
+          <a class="steps-link" href={props.steps} aria-current={props.open ? 'true' : undefined}>
+            {entry.commit === null ? 'Steps' : 'Steps and changes'}
+          </a>
+        )}
+        <CopyButton text={entry.text} what="this answer" />
+      </footer>
+    </article>
+  );
+}
+
+/** Files never load by themselves, except pictures that a person or the agent put here, which come from the gateway. */
+const Files = ({ files }: { files: readonly FileView[] }): JSX.Element | null =>
+  files.length === 0 ? null : (
+    <ul class="files">
+      {files.map((file) => (
+        <li>
+          <a href={ownPath(file.href)} download={file.name}>
+            {/^image\/(png|jpeg|gif|webp)$/.test(file.mediaType) && (
+              <img src={ownPath(file.href)} alt="" loading="lazy" width="96" height="72" />
+            )}
+            <span>
+              <Plain text={file.name} />
+            </span>
+            <span class="quiet">{bytes(file.size)}</span>
+          </a>
+        </li>
+      ))}
+    </ul>
+  );
+
+/** Whatever the record says, a file comes from the gateway's own API. */
+const ownPath = (path: string): string => (path.startsWith('/api/') ? path : '');
+
+/** A message that the record does not hold yet. */
+export function OutgoingEntry({ message }: { message: Outgoing }): JSX.Element {
+  const { outgoing } = useApp();
+  const words: Record<Outgoing['state'], string> = {
+    sending: 'Sending…',
+    waiting:
+      message.why === '' ? 'Not sent yet' : `Not sent yet: ${message.why} It is sent when the connection is back.`,
+    accepted: 'Received',
+    refused: `Not sent: ${message.why}`,
+  };
+  return (
+    <article class="entry said" aria-label="Your message">
+      <div class={`bubble ${message.state === 'accepted' ? '' : 'unsent'}`}>
+        <p class="words">
+          <Plain text={message.text} />
+        </p>
+        {message.files.map((file) => (
+          <p class="quiet">
+            <Icon of="clip" /> {file.name}
+          </p>
+        ))}
+      </div>
+      <footer class="entry-foot">
+        <span class={message.state === 'refused' ? 'bad' : ''}>{words[message.state]}</span>
+        {message.state !== 'sending' && message.state !== 'accepted' && (
+          <>
+            <Button kind="bare" onClick={() => outgoing.again(message.id)}>
+              Send now
+            </Button>
+            <Button kind="bare" onClick={() => outgoing.drop(message.id)}>
+              Take back
+            </Button>
+          </>
+        )}
+      </footer>
+    </article>
+  );
+}

@@ -1,0 +1,136 @@
+import type { ComponentChildren, JSX } from 'preact';
+import { useMemo } from 'preact/hooks';
+import { blocks, type Block } from '../lib/blocks.ts';
+import type { Inline } from '../lib/inline.ts';
+import { target } from '../lib/links.ts';
+import { CopyButton, Plain } from './small.tsx';
+
+/** A text of a model: Markdown becomes elements, never HTML, and nothing in it loads or runs anything. */
+export const Markdown = ({ text }: { text: string }): JSX.Element =>
+  useMemo(() => <div class="prose">{blocks(text).map(block)}</div>, [text]);
+
+function block(of: Block): JSX.Element {
+  switch (of.kind) {
+    case 'paragraph':
+      return <p>{of.of.map(inline)}</p>;
+    case 'heading':
+      return heading(of.depth, of.of.map(inline));
+    case 'code':
+      return <Code text={of.text} language={of.language} />;
+    case 'quote':
+      return <blockquote>{of.of.map(block)}</blockquote>;
+    case 'list':
+      return list(of);
+    case 'table':
+      return table(of);
+    case 'rule':
+      return <hr />;
+    case 'as-is':
+      return (
+        <pre class="as-is">
+          <Plain text={of.text} />
+        </pre>
+      );
+  }
+}
+
+/** One level below the headings of the page at least, so that its outline stays whole. */
+function heading(depth: number, children: ComponentChildren): JSX.Element {
+  if (depth === 1) return <h3>{children}</h3>;
+  return depth === 2 ? <h4>{children}</h4> : <h5>{children}</h5>;
+}
+
+function list({ start, items }: Extract<Block, { kind: 'list' }>): JSX.Element {
+  const rows = items.map(({ task, of }) => (
+    <li class={task === null ? undefined : 'task'}>
+      {task !== null && <input type="checkbox" checked={task} disabled aria-label={task ? 'done' : 'open'} />}
+      {of.map((each) => (each.kind === 'paragraph' ? <span>{each.of.map(inline)}</span> : block(each)))}
+    </li>
+  ));
+  return start === null ? <ul>{rows}</ul> : <ol start={start}>{rows}</ol>;
+}
+
+const table = ({ header, align, rows }: Extract<Block, { kind: 'table' }>): JSX.Element => (
+  <div class="wide" tabIndex={0} role="region" aria-label="Table">
+    <table>
+      <thead>
+        <tr>
+          {header.map((cell, index) => (
+            <th scope="col" class={align[index] ?? undefined}>
+              {cell.map(inline)}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <tr>
+            {row.map((cell, index) => (
+              <td class={align[index] ?? undefined}>{cell.map(inline)}</td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  </div>
+);
+
+export const Code = ({ text, language = '' }: { text: string; language?: string }): JSX.Element => (
+  <div class="code">
+    <div class="code-head">
+      <span>
+        <Plain text={language} />
+      </span>
+      <CopyButton text={text} what="this code" />
+    </div>
+    <pre tabIndex={0}>
+      <code>
+        <Plain text={text} />
+      </code>
+    </pre>
+  </div>
+);
+
+function inline(of: Inline): ComponentChildren {
+  switch (of.kind) {
+    case 'text':
+      return <Plain text={of.text} />;
+    case 'code':
+      return (
+        <code>
+          <Plain text={of.text} />
+        </code>
+      );
+    case 'break':
+      return <br />;
+    case 'strong':
+      return <strong>{of.of.map(inline)}</strong>;
+    case 'em':
+      return <em>{of.of.map(inline)}</em>;
+    case 'del':
+      return <del>{of.of.map(inline)}</del>;
+    case 'link':
+      return link(of.href, of.text, of.of.map(inline));
+    case 'image':
+      // Loading it would tell its server that this was read, and when.
+      return link(of.href, '', <>Image: {of.text === '' ? 'without a name' : <Plain text={of.text} />}</>);
+  }
+}
+
+function link(href: string, text: string, children: ComponentChildren): JSX.Element {
+  const to = target(href, text);
+  if (to === null)
+    return (
+      <>
+        {children} <code class="address">{<Plain text={href} />}</code>
+      </>
+    );
+  return (
+    <>
+      <a href={to.href} target="_blank" rel="noopener noreferrer nofollow">
+        {children}
+      </a>
+      {to.shown !== '' && <span class="address"> ({<Plain text={to.shown} />})</span>}
+    </>
+  );
+}

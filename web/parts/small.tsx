@@ -1,0 +1,144 @@
+import type { ComponentChildren, JSX } from 'preact';
+import { useComputed, useSignal, type ReadonlySignal } from '@preact/signals';
+import type { Standing } from '../../src/core/views.ts';
+import { exactTime, timeAgo } from '../lib/format.ts';
+import { pieces } from '../lib/hidden.ts';
+import { STATES } from '../lib/words.ts';
+import { useApp } from '../stores/app.ts';
+import type { Loaded } from '../stores/resource.ts';
+import { Icon } from './icons.tsx';
+
+/** Text as it is, except that what hides in it is shown. */
+export function Plain({ text }: { text: string }): JSX.Element {
+  return (
+    <>
+      {pieces(text).map((piece) =>
+        piece.hidden ? (
+          <span class="hidden-char" title="A character that cannot be seen">
+            {piece.text}
+          </span>
+        ) : (
+          piece.text
+        ),
+      )}
+    </>
+  );
+}
+
+/** How long ago; exactly when on hover. */
+export function Ago({ at }: { at: number }): JSX.Element {
+  const { now } = useApp();
+  const text = useComputed(() => timeAgo(at, now.value));
+  return (
+    <time dateTime={new Date(at).toISOString()} title={exactTime(at)}>
+      {text}
+    </time>
+  );
+}
+
+export const State = ({ of, quiet }: { of: Standing['state']; quiet?: boolean }): JSX.Element => (
+  <span class={`state state-${of}${quiet ? ' state-quiet' : ''}`}>
+    <span class="dot" aria-hidden="true" />
+    {STATES[of]}
+  </span>
+);
+
+/** A button that says what it does, and shows that it is at it. */
+export function Button(props: {
+  children: ComponentChildren;
+  onClick: () => void | Promise<unknown>;
+  kind?: 'primary' | 'danger' | 'plain' | 'bare';
+  label?: string;
+  disabled?: boolean;
+  title?: string;
+}): JSX.Element {
+  const busy = useSignal(false);
+  const click = async (): Promise<void> => {
+    if (busy.value) return;
+    busy.value = true;
+    try {
+      await props.onClick();
+    } finally {
+      busy.value = false;
+    }
+  };
+  return (
+    <button
+      type="button"
+      class={`button ${props.kind ?? 'plain'}`}
+      aria-label={props.label}
+      aria-busy={busy.value}
+      title={props.title ?? props.label}
+      disabled={props.disabled}
+      onClick={() => void click()}
+    >
+      {props.children}
+    </button>
+  );
+}
+
+export function CopyButton({ text, what }: { text: string; what: string }): JSX.Element {
+  const { spoken } = useApp();
+  const done = useSignal(false);
+  const copy = async (): Promise<void> => {
+    done.value = await toClipboard(text);
+    spoken.value = done.value ? 'Copied' : 'The browser did not allow copying';
+    setTimeout(() => (done.value = false), 1_500);
+  };
+  return (
+    <Button kind="bare" label={`Copy ${what}`} onClick={copy}>
+      <Icon of={done.value ? 'check' : 'copy'} />
+    </Button>
+  );
+}
+
+/** Browsers have a clipboard only for pages of this machine or over HTTPS. */
+async function toClipboard(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What is known of something: loading, failed (with a way to try again), or its value. */
+export function Await<T>(props: {
+  of: ReadonlySignal<Loaded<T>>;
+  what: string;
+  retry: () => void;
+  children: (value: T) => ComponentChildren;
+}): JSX.Element {
+  const loaded = props.of.value;
+  if (loaded.kind === 'loading') return <Loading what={props.what} />;
+  if (loaded.kind === 'failed') return <Trouble message={loaded.message} retry={props.retry} what={props.what} />;
+  return (
+    <>
+      {loaded.trouble !== null && <p class="note trouble">This may be out of date: {loaded.trouble}</p>}
+      {props.children(loaded.value)}
+    </>
+  );
+}
+
+export const Loading = ({ what }: { what: string }): JSX.Element => (
+  <p class="loading" role="status">
+    <span class="spinner" aria-hidden="true" />
+    Loading {what}…
+  </p>
+);
+
+export const Trouble = (props: { message: string; what: string; retry: () => void }): JSX.Element => (
+  <div class="note trouble" role="alert">
+    <p>
+      Could not load {props.what}: <Plain text={props.message} />
+    </p>
+    <Button onClick={props.retry}>Try again</Button>
+  </div>
+);
+
+export const Empty = ({ title, children }: { title: string; children?: ComponentChildren }): JSX.Element => (
+  <div class="empty">
+    <p class="empty-title">{title}</p>
+    {children}
+  </div>
+);

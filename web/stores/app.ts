@@ -1,0 +1,135 @@
+import { createContext } from 'preact';
+import { useContext, useEffect, useRef } from 'preact/hooks';
+import { computed, effect, signal, type ReadonlySignal, type Signal } from '@preact/signals';
+import type { AgentState, Pending, RuntimeStatus } from '../../src/core/runtime.ts';
+import type { ConversationSummary, FailureView } from '../../src/core/views.ts';
+import { ApiError, createApi, type Api } from '../lib/api.ts';
+import { createRouter, type Router } from '../lib/router.ts';
+import { kept, type Kept } from '../lib/stored.ts';
+import { createLive, type Live } from './live.ts';
+import { createOutgoing, type OutgoingStore } from './outgoing.ts';
+import { resource, valueOf, type Resource } from './resource.ts';
+import { createWork, type Work } from './work.ts';
+
+export interface Network {
+  status: RuntimeStatus;
+  agents: AgentState[];
+}
+
+export interface Inbox {
+  pending: Pending[];
+  failures: FailureView[];
+}
+
+/** Everything the page is made of, handed down through one context. */
+export interface App {
+  api: Api;
+  router: Router;
+  live: Live;
+  /** `out`: the gateway does not know us. */
+  session: Signal<'unknown' | 'in' | 'out'>;
+  network: Resource<Network>;
+  conversations: Resource<ConversationSummary[]>;
+  inbox: Resource<Inbox>;
+  /** How much waits for a person; null while that is not known. */
+  waiting: ReadonlySignal<number | null>;
+  outgoing: OutgoingStore;
+  work: Work;
+  /** What is kept over reloads of this tab, and for good. */
+  tab: Kept;
+  settings: Kept;
+  /** Milliseconds since the epoch, moving on every second. */
+  now: ReadonlySignal<number>;
+  /** Said by screen readers. */
+  spoken: Signal<string>;
+  newId(): string;
+}
+
+const Context = createContext<App | null>(null);
+export const AppProvider = Context.Provider;
+
+export function useApp(): App {
+  const app = useContext(Context);
+  if (!app) throw new Error('no app around this component');
+  return app;
+}
+
+export function createApp(): App {
+  const session = signal<'unknown' | 'in' | 'out'>('unknown');
+  const api = createApi(() => (session.value = 'out'));
+  const settings = kept(() => localStorage);
+  const tab = kept(() => sessionStorage);
+  const newId = (): string => `web-${randomName()}`;
+  const outgoing = createOutgoing(api, tab, Date.now, newId);
+  const live = createLive(() => void check(api, session));
+  const network = resource(async () => {
+    const [status, agents] = await Promise.all([api.status(), api.agents()]);
+    return { status, agents };
+  }, 2_000);
+  const conversations = resource(() => api.conversations(), 800);
+  const inbox = resource(async () => {
+    const [pending, failures] = await Promise.all([api.pending(), api.failures()]);
+    return { pending, failures };
+  }, 500);
+  const waiting = computed(() => {
+    const known = valueOf(inbox.state.value);
+    return known === null ? null : known.pending.length + known.failures.length;
+  });
+  const look = (): void => {
+    for (const each of [network, conversations, inbox]) void each.refresh();
+  };
+  live.onChange(look);
+  look();
+  effect(() => {
+    if (live.state.value !== 'open') return;
+    session.value = 'in';
+    outgoing.flush();
+  });
+  void check(api, session);
+  return {
+    ...{ api, router: createRouter(), live, session, network, conversations, inbox, waiting, outgoing },
+    ...{ work: createWork(api), tab, settings, now: ticking(), spoken: signal(''), newId },
+  };
+}
+
+/** Tells a gateway that is gone from one that does not know us. */
+async function check(api: Api, session: Signal<'unknown' | 'in' | 'out'>): Promise<void> {
+  try {
+    await api.me();
+    session.value = 'in';
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) session.value = 'out';
+  }
+}
+
+/** `crypto.randomUUID` is missing where the page came over plain HTTP from another machine. */
+function randomName(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return [...bytes].map((byte) => byte.toString(36).padStart(2, '0')).join('');
+}
+
+function ticking(): ReadonlySignal<number> {
+  const now = signal(Date.now());
+  setInterval(() => {
+    if (document.visibilityState === 'visible') now.value = Date.now();
+  }, 1_000);
+  document.addEventListener('visibilitychange', () => (now.value = Date.now()));
+  return now;
+}
+
+/** Something this component opens and closes again, made anew when the key changes. */
+export function useOpened<T extends { close(): void }>(key: string, open: () => T): T {
+  const held = useRef<{ key: string; value: T } | null>(null);
+  if (held.current?.key !== key) {
+    held.current?.value.close();
+    held.current = { key, value: open() };
+  }
+  useEffect(
+    () => () => {
+      held.current?.value.close();
+      held.current = null;
+    },
+    [],
+  );
+  return held.current.value;
+}

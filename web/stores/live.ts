@@ -1,0 +1,91 @@
+import { signal, type ReadonlySignal } from '@preact/signals';
+import type { Delta } from '../../src/core/runtime.ts';
+import type { ViewChange } from '../../src/core/views.ts';
+import { query } from '../lib/api.ts';
+
+/** What the gateway tells by itself: that something changed, and the pieces of work that is watched. */
+export interface Live {
+  state: ReadonlySignal<'connecting' | 'open' | 'lost'>;
+  /** Calls with what changed, or null: everything may have. */
+  onChange(listener: (change: Change | null) => void): () => void;
+  /** Pieces of one task's work; null when earlier ones may have been missed, before the first piece that follows. */
+  watch(task: string, listener: (delta: Delta | null) => void): () => void;
+  /** Tries at once instead of waiting. */
+  retry(): void;
+  close(): void;
+}
+
+export type Change = Omit<ViewChange, 'seq'>;
+
+/** Milliseconds between two attempts, the last for all that follow. */
+const WAITS = [500, 1_000, 2_000, 4_000, 8_000];
+
+/** `lost` is called when the stream breaks: only a request can tell whether we are logged out or the gateway is gone. */
+export function createLive(lost: () => void): Live {
+  const state = signal<'connecting' | 'open' | 'lost'>('connecting');
+  const listeners = new Set<(change: Change | null) => void>();
+  const watchers = new Map<string, Set<(delta: Delta | null) => void>>();
+  let source: EventSource | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let attempt = 0;
+  let closed = false;
+
+  const changed = (change: Change | null): void => {
+    for (const listener of listeners) listener(change);
+  };
+  const tell = (delta: Delta): void => {
+    for (const listener of watchers.get(delta.task) ?? []) listener(delta);
+  };
+  const connect = (): void => {
+    clearTimeout(timer);
+    source?.close();
+    if (closed) return;
+    const [task = ''] = [...watchers.keys()].slice(-1);
+    const at = new EventSource(`/api/live?${query({ task })}`);
+    source = at;
+    at.onopen = () => {
+      attempt = 0;
+      state.value = 'open';
+      for (const watching of watchers.values()) for (const listener of watching) listener(null);
+      // Whatever happened while nobody listened.
+      changed(null);
+    };
+    at.addEventListener('changed', (event) => changed(JSON.parse(event.data as string) as Change));
+    at.addEventListener('resync', () => changed(null));
+    at.addEventListener('delta', (event) => tell(JSON.parse(event.data as string) as Delta));
+    at.onerror = () => {
+      // The browser's own attempts stop for good at an answer that is no stream, such as 503.
+      at.close();
+      state.value = 'lost';
+      lost();
+      timer = setTimeout(connect, WAITS[Math.min(attempt, WAITS.length - 1)]);
+      attempt += 1;
+    };
+  };
+  addEventListener('online', connect);
+  connect();
+
+  return {
+    state,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    watch(task, listener) {
+      const watching = watchers.get(task) ?? new Set();
+      watchers.delete(task); // the latest comes last
+      watchers.set(task, watching.add(listener));
+      if (watching.size === 1) connect();
+      return () => {
+        watching.delete(listener);
+        if (watching.size === 0 && watchers.get(task) === watching) watchers.delete(task);
+      };
+    },
+    retry: connect,
+    close() {
+      closed = true;
+      clearTimeout(timer);
+      source?.close();
+    },
+  };
+}

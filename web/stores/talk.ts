@@ -1,0 +1,144 @@
+import { computed, effect, signal, type ReadonlySignal } from '@preact/signals';
+import type { ConversationEntry, ConversationView } from '../../src/core/views.ts';
+import { ApiError, messageOf, type Api } from '../lib/api.ts';
+import { EMPTY, fold, type Draft } from './draft.ts';
+import type { Live } from './live.ts';
+import type { Outgoing, OutgoingStore } from './outgoing.ts';
+import { resource, valueOf, type Loaded } from './resource.ts';
+
+export type Message = ConversationEntry & { kind: 'message' };
+export type Reply = ConversationEntry & { kind: 'reply' };
+
+/** One conversation, as it is and as it is being written. */
+export interface Talk {
+  agent: string;
+  session: string;
+  state: ReadonlySignal<Loaded<ConversationView>>;
+  /** Messages that the record does not hold yet. */
+  sending: ReadonlySignal<readonly Outgoing[]>;
+  /** The task under way, and what is seen of its answer so far. */
+  working: ReadonlySignal<string | null>;
+  draft: ReadonlySignal<Draft>;
+  /** Why earlier messages could not be loaded; null if nothing is wrong. */
+  earlierTrouble: ReadonlySignal<string | null>;
+  loadEarlier(): Promise<void>;
+  refresh(): Promise<void>;
+  close(): void;
+}
+
+const PAGE = 40;
+
+export function createTalk(
+  { api, live, outgoing }: { api: Api; live: Live; outgoing: OutgoingStore },
+  agent: string,
+  session: string,
+): Talk {
+  const older = signal<{ entries: readonly ConversationEntry[]; earlier: string | null } | null>(null);
+  const latest = resource(() => loadLatest(api, agent, session));
+  const state = computed(() => joined(latest.state.value, older.value));
+  const entries = computed(() => valueOf(state.value)?.entries ?? []);
+  const sending = computed(() => {
+    const known = new Set(entries.value.map((entry) => entry.task));
+    return outgoing.list.value.filter(
+      (each) => each.agent === agent && each.session === session && !(each.task !== null && known.has(each.task)),
+    );
+  });
+  const working = computed(() => workingTask(entries.value, sending.value));
+  const draft = signal<Draft>(EMPTY);
+  const earlierTrouble = signal<string | null>(null);
+
+  const stops = [
+    live.onChange((change) => {
+      const elsewhere =
+        change !== null && change.agent !== null && !(change.agent === agent && change.session === session);
+      if (!elsewhere) void latest.refresh();
+    }),
+    effect(() => follow(live, working.value, draft)),
+    effect(() => settle(entries.value, outgoing)),
+    effect(() => markSeen(api, entries.value)),
+  ];
+  return {
+    agent,
+    session,
+    state,
+    sending,
+    working,
+    draft,
+    earlierTrouble,
+    async loadEarlier() {
+      const view = valueOf(state.value);
+      if (!view?.earlier) return;
+      try {
+        const page = await api.conversation(agent, session, view.earlier, PAGE);
+        earlierTrouble.value = null;
+        older.value = { entries: [...page.entries, ...(older.value?.entries ?? [])], earlier: page.earlier };
+      } catch (error) {
+        earlierTrouble.value = messageOf(error);
+      }
+    },
+    refresh: () => latest.refresh(),
+    close() {
+      for (const stop of stops) stop();
+    },
+  };
+}
+
+/** A conversation that nobody has begun yet is an empty one. */
+async function loadLatest(api: Api, agent: string, session: string): Promise<ConversationView> {
+  try {
+    return await api.conversation(agent, session, null, PAGE);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return { agent, session, entries: [], earlier: null };
+    throw error;
+  }
+}
+
+/** The latest page moves on as messages come in; what has been loaded before it stays, without a gap or a repeat. */
+function joined(
+  latest: Loaded<ConversationView>,
+  older: { entries: readonly ConversationEntry[]; earlier: string | null } | null,
+): Loaded<ConversationView> {
+  if (latest.kind !== 'ready' || older === null) return latest;
+  const fresh = new Set(latest.value.entries.map((entry) => entry.id));
+  const before = older.entries.filter((entry) => !fresh.has(entry.id));
+  return {
+    ...latest,
+    value: { ...latest.value, entries: [...before, ...latest.value.entries], earlier: older.earlier },
+  };
+}
+
+function workingTask(entries: readonly ConversationEntry[], sending: readonly Outgoing[]): string | null {
+  const open = entries.find(
+    (entry): entry is Message =>
+      entry.kind === 'message' && (entry.standing.state === 'working' || entry.standing.state === 'retrying'),
+  );
+  if (open) return open.task;
+  // Accepted a moment ago: its first words may come before the record is read again.
+  return entries.some(isOpen) ? null : (sending.find((each) => each.state === 'accepted')?.task ?? null);
+}
+
+const isOpen = (entry: ConversationEntry): boolean =>
+  entry.kind === 'message' && (entry.standing.state === 'queued' || entry.standing.state === 'waiting');
+
+/** Shows the pieces of the task under way; a late listener begins at the beginning. */
+function follow(live: Live, task: string | null, draft: { value: Draft }): (() => void) | undefined {
+  draft.value = EMPTY;
+  if (task === null) return undefined;
+  return live.watch(task, (delta) => {
+    draft.value = delta === null ? EMPTY : fold(draft.value, delta);
+  });
+}
+
+/** What the record holds need not be kept here any more. */
+function settle(entries: readonly ConversationEntry[], outgoing: OutgoingStore): void {
+  const known = new Set(entries.map((entry) => entry.task));
+  for (const each of outgoing.list.peek()) if (each.task !== null && known.has(each.task)) outgoing.drop(each.id);
+}
+
+/** An answer to a message over HTTP has arrived once it is shown; nobody else will say so. */
+function markSeen(api: Api, entries: readonly ConversationEntry[]): void {
+  for (const entry of entries)
+    if (entry.kind === 'reply' && entry.task !== null && entry.delivery.state === 'waiting')
+      // Said again with the next look at the conversation if it did not get through.
+      api.seen(entry.task).catch(() => undefined);
+}

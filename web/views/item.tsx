@@ -1,0 +1,83 @@
+import type { JSX } from 'preact';
+import type { RunView } from '../../src/core/views.ts';
+import { messageOf } from '../lib/api.ts';
+import { href } from '../lib/router.ts';
+import { channelName, senderName } from '../lib/words.ts';
+import { Why } from '../parts/entry.tsx';
+import { Icon } from '../parts/icons.tsx';
+import { Markdown } from '../parts/markdown.tsx';
+import { Ago, Await, Button, Plain } from '../parts/small.tsx';
+import { Steps, useItem } from '../parts/steps.tsx';
+import { useApp } from '../stores/app.ts';
+
+/** One piece of work: what was asked, how it stands, each step, and what became of it. */
+export function ItemView({ task }: { task: string }): JSX.Element {
+  const item = useItem(task);
+  return (
+    <div class="page">
+      <p class="crumbs">
+        <a href="/work">
+          <Icon of="back" /> Work
+        </a>
+      </p>
+      <Await of={item.run.state} what="this piece of work" retry={() => void item.run.refresh()}>
+        {(run) => (
+          <>
+            <Head run={run} />
+            <Request run={run} />
+            {run.standing.state !== 'answered' && <Why of={run.standing} task={task} session={run.session} />}
+            {run.reply !== null && (
+              <section aria-label="Answer">
+                <h2 class="section-title">Answer</h2>
+                <Markdown text={run.reply} />
+              </section>
+            )}
+            <h2 class="section-title">Steps</h2>
+          </>
+        )}
+      </Await>
+      {item.run.state.value.kind === 'ready' && <Steps item={item} task={task} />}
+    </div>
+  );
+}
+
+function Head({ run }: { run: RunView }): JSX.Element {
+  const { api, spoken } = useApp();
+  const stop = async (): Promise<void> => {
+    try {
+      await api.cancel(run.task);
+    } catch (error) {
+      spoken.value = messageOf(error);
+    }
+  };
+  const underWay = run.status === 'running' || run.status === 'queued';
+  return (
+    <header class="item-head">
+      <div>
+        <h1>
+          <Plain text={run.title === '' ? 'Without a title' : run.title} />
+        </h1>
+        <p class="quiet">
+          {run.agent}, for {senderName(run.from)} over {channelName(run.channel)}, <Ago at={run.queuedAt} />
+          {' · '}
+          <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>The conversation</a>
+        </p>
+      </div>
+      {underWay && (
+        <Button onClick={stop}>
+          <Icon of="stop" /> Stop
+        </Button>
+      )}
+    </header>
+  );
+}
+
+/** Not said twice where the title is all of it. */
+const Request = ({ run }: { run: RunView }): JSX.Element | null =>
+  run.request.trim() === run.title ? null : (
+    <div class="bubble request">
+      <p class="words">
+        <Plain text={run.request} />
+      </p>
+    </div>
+  );

@@ -1,0 +1,194 @@
+import type { ComponentChildren, JSX } from 'preact';
+import { useRef } from 'preact/hooks';
+import { useSignal, type Signal } from '@preact/signals';
+import type { SetupRequest, SetupResult } from '../../src/core/views.ts';
+import { messageOf } from '../lib/api.ts';
+import { providerOf, PROVIDERS, type KeyProvider } from '../lib/keys.ts';
+import { Plain } from '../parts/small.tsx';
+import { useApp } from '../stores/app.ts';
+
+type Kind = SetupRequest['kind'];
+const KINDS: readonly { kind: Kind; label: string }[] = [
+  { kind: 'key', label: 'With a key' },
+  { kind: 'ollama', label: 'Ollama' },
+  { kind: 'url', label: 'Another server' },
+];
+const OLLAMA = 'http://127.0.0.1:11434';
+
+/** What is typed, whatever the kind. */
+interface Fields {
+  key: Signal<string>;
+  baseUrl: Signal<string>;
+  model: Signal<string>;
+  provider: Signal<KeyProvider | ''>;
+}
+
+/** Gives the network a model: it is tried with one small call, and kept only if that works. */
+export function Setup(): JSX.Element {
+  const { api, network } = useApp();
+  const kind = useSignal<Kind>('key');
+  const fields: Fields = { key: useSignal(''), baseUrl: useSignal(''), model: useSignal(''), provider: useSignal('') };
+  const state = useSignal<{ busy: boolean; result: SetupResult | null }>({ busy: false, result: null });
+  const form = useRef<HTMLFormElement>(null);
+  const submit = async (): Promise<void> => {
+    state.value = { busy: true, result: null };
+    const result = await tried(() => api.setup(asked(kind.value, fields)));
+    state.value = { busy: false, result };
+    if (result.ok) {
+      fields.key.value = '';
+      void network.refresh();
+    } else form.current?.querySelector<HTMLElement>(`[name=${result.field}]`)?.focus();
+  };
+  const { busy, result } = state.value;
+  const wrong = (field: string): string | null =>
+    result && !result.ok && result.field === field ? result.message : null;
+  return (
+    <section class="card setup" aria-labelledby="setup-title">
+      <h2 id="setup-title">Give it a real model</h2>
+      <form
+        ref={form}
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <fieldset class="kinds">
+          <legend class="unseen">What do you have?</legend>
+          {KINDS.map((each) => (
+            <label>
+              <input
+                type="radio"
+                name="kind"
+                checked={kind.value === each.kind}
+                onChange={() => {
+                  kind.value = each.kind;
+                  state.value = { busy: false, result: null };
+                }}
+              />
+              {each.label}
+            </label>
+          ))}
+        </fieldset>
+        {kind.value === 'key' && <KeyFields fields={fields} wrong={wrong} />}
+        {kind.value === 'ollama' && (
+          <>
+            <Field name="baseUrl" label="Address of Ollama" of={fields.baseUrl} wrong={wrong} placeholder={OLLAMA} />
+            <Field name="model" label="Model (empty: the first it has)" of={fields.model} wrong={wrong} />
+          </>
+        )}
+        {kind.value === 'url' && (
+          <>
+            <Field
+              name="baseUrl"
+              label="Address"
+              of={fields.baseUrl}
+              wrong={wrong}
+              placeholder="https://models.example.org/v1"
+            />
+            <Field name="model" label="Model" of={fields.model} wrong={wrong} />
+            <Field name="key" label="Key (empty if it needs none)" of={fields.key} wrong={wrong} secret />
+          </>
+        )}
+        <div class="row">
+          <button type="submit" class="button primary" disabled={busy} aria-busy={busy}>
+            {busy ? 'Trying it with one small call…' : 'Try it and keep it'}
+          </button>
+        </div>
+        <p role="status" aria-live="polite">
+          {result?.ok && (
+            <span class="good">
+              It works: <b>{result.model}</b> said “<Plain text={result.said} />”
+            </span>
+          )}
+        </p>
+      </form>
+      <p class="quiet">
+        A key is kept in Ruche’s home, readable only by you; never in the workspace, and never shown again.
+      </p>
+    </section>
+  );
+}
+
+function KeyFields({ fields, wrong }: { fields: Fields; wrong: (field: string) => string | null }): JSX.Element {
+  const found = providerOf(fields.key.value);
+  return (
+    <>
+      <Field name="key" label="Key" of={fields.key} wrong={wrong} secret placeholder="sk-…">
+        {fields.provider.value === '' && found !== null && <span class="quiet">Looks like {PROVIDERS[found]}’s.</span>}
+      </Field>
+      <label class="field">
+        <span>Provider</span>
+        <select
+          name="provider"
+          value={fields.provider.value}
+          onChange={(event) => {
+            fields.provider.value = event.currentTarget.value as KeyProvider | '';
+          }}
+        >
+          <option value="">{found === null ? 'Seen from the key' : `Seen from the key: ${PROVIDERS[found]}`}</option>
+          {Object.entries(PROVIDERS).map(([name, label]) => (
+            <option value={name}>{label}</option>
+          ))}
+        </select>
+      </label>
+      <details class="more">
+        <summary>Model and address, if not the usual ones</summary>
+        <Field name="model" label="Model" of={fields.model} wrong={wrong} />
+        <Field name="baseUrl" label="Address" of={fields.baseUrl} wrong={wrong} placeholder="https://…" />
+      </details>
+    </>
+  );
+}
+
+function Field(props: {
+  name: string;
+  label: string;
+  of: Signal<string>;
+  wrong: (field: string) => string | null;
+  secret?: boolean;
+  placeholder?: string;
+  children?: ComponentChildren;
+}): JSX.Element {
+  const message = props.wrong(props.name);
+  return (
+    <label class="field">
+      <span>{props.label}</span>
+      <input
+        name={props.name}
+        {...(props.secret ? { type: 'password' } : { type: 'text' })}
+        value={props.of.value}
+        placeholder={props.placeholder}
+        autoComplete="off"
+        autoCapitalize="off"
+        spellcheck={false}
+        aria-invalid={message !== null}
+        onInput={(event) => {
+          props.of.value = event.currentTarget.value;
+        }}
+      />
+      {props.children}
+      {message !== null && (
+        <span class="bad" role="alert">
+          <Plain text={message} />
+        </span>
+      )}
+    </label>
+  );
+}
+
+function asked(kind: Kind, { key, baseUrl, model, provider }: Fields): SetupRequest {
+  const [k, url, name] = [key, baseUrl, model].map((each) => each.value.trim()) as [string, string, string];
+  const more = name === '' ? {} : { model: name };
+  if (kind === 'ollama') return { kind, baseUrl: url === '' ? OLLAMA : url, ...more };
+  if (kind === 'url') return { kind, baseUrl: url, model: name, ...(k === '' ? {} : { key: k }) };
+  const whose = provider.value === '' ? (providerOf(k) ?? 'openai') : provider.value;
+  return { kind, provider: whose, key: k, ...more, ...(url === '' ? {} : { baseUrl: url }) };
+}
+
+async function tried(ask: () => Promise<SetupResult>): Promise<SetupResult> {
+  try {
+    return await ask();
+  } catch (error) {
+    return { ok: false, field: 'key', message: messageOf(error) };
+  }
+}

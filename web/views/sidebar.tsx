@@ -1,0 +1,63 @@
+import type { JSX } from 'preact';
+import type { ConversationSummary } from '../../src/core/views.ts';
+import { href } from '../lib/router.ts';
+import { channelName, STATES } from '../lib/words.ts';
+import { Icon } from '../parts/icons.tsx';
+import { Ago, Await, Plain } from '../parts/small.tsx';
+import { useApp } from '../stores/app.ts';
+
+/** The conversations, latest first. */
+export function Sidebar(): JSX.Element {
+  const { conversations, router } = useApp();
+  const route = router.route.value;
+  return (
+    <nav class="sidebar" aria-label="Conversations">
+      <a class="button plain new" href="/" aria-current={route.name === 'home' ? 'page' : undefined}>
+        <Icon of="plus" /> New conversation
+      </a>
+      <Await of={conversations.state} what="conversations" retry={() => void conversations.refresh()}>
+        {(list) =>
+          list.length === 0 ? (
+            <p class="quiet pad">No conversations yet.</p>
+          ) : (
+            <ul class="talks">
+              {list.map((each) => (
+                <li key={`${each.agent}/${each.session}`}>
+                  <Talk
+                    of={each}
+                    current={route.name === 'chat' && route.agent === each.agent && route.session === each.session}
+                  />
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Await>
+    </nav>
+  );
+}
+
+function Talk({ of, current }: { of: ConversationSummary; current: boolean }): JSX.Element {
+  const { state } = of.standing;
+  return (
+    <a
+      class={`talk state-${state}`}
+      href={href({ name: 'chat', agent: of.agent, session: of.session, steps: null })}
+      aria-current={current ? 'page' : undefined}
+    >
+      <span class="talk-title">
+        <Plain text={of.title === '' ? 'Without a title' : of.title} />
+      </span>
+      <span class="talk-facts">
+        {of.agent}
+        {of.channel !== 'http' && ` · ${channelName(of.channel)}`} · <Ago at={of.lastAt} />
+      </span>
+      {state !== 'answered' && (
+        <span class="talk-state">
+          <span class="dot" aria-hidden="true" />
+          {STATES[state]}
+        </span>
+      )}
+    </a>
+  );
+}

@@ -1,0 +1,117 @@
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { useSignal } from '@preact/signals';
+import { plural } from '../lib/format.ts';
+import type { Route } from '../lib/router.ts';
+import { FILTERS } from '../lib/words.ts';
+import { Button, Empty, Loading, Trouble } from '../parts/small.tsx';
+import { Rows } from '../parts/rows.tsx';
+import { useApp } from '../stores/app.ts';
+import { valueOf } from '../stores/resource.ts';
+
+type WorkRoute = Extract<Route, { name: 'work' }>;
+
+/** Everything the agents do and have done. */
+export function WorkView({ route }: { route: WorkRoute }): JSX.Element {
+  const { work, live, router } = useApp();
+  const { agent, state, text } = route;
+  useEffect(() => {
+    const { status = '' } = FILTERS.find((each) => each.state === state) ?? {};
+    work.show({ agent, status, text });
+  }, [agent, state, text]);
+  useEffect(() => work.follow(live), []);
+  const change = (part: Partial<WorkRoute>): void => router.go({ ...route, ...part }, 'replace');
+  return (
+    <div class="page wide-page work">
+      <header class="work-head">
+        <h1>Work</h1>
+        <Search text={text} change={(value) => change({ text: value })} />
+        <Agents agent={agent} change={(value) => change({ agent: value })} />
+        <div class="filters" role="group" aria-label="State">
+          {FILTERS.map((each) => (
+            <button
+              type="button"
+              class="filter"
+              aria-pressed={state === each.state}
+              onClick={() => change({ state: each.state })}
+            >
+              {each.label}
+            </button>
+          ))}
+        </div>
+      </header>
+      <List
+        filtered={agent !== '' || state !== '' || text !== ''}
+        clear={() => change({ agent: '', state: '', text: '' })}
+      />
+    </div>
+  );
+}
+
+function List({ filtered, clear }: { filtered: boolean; clear: () => void }): JSX.Element {
+  const { work } = useApp();
+  const state = work.state.value;
+  if (state.kind === 'loading') return <Loading what="the work" />;
+  if (state.kind === 'failed') return <Trouble message={state.message} what="the work" retry={work.retry} />;
+  if (state.rows.length === 0)
+    return filtered ? (
+      <Empty title="Nothing fits these filters.">
+        <Button onClick={clear}>Show all</Button>
+      </Empty>
+    ) : (
+      <Empty title="No agent has done anything yet.">
+        <a href="/">Ask for something</a>
+      </Empty>
+    );
+  return (
+    <>
+      <p class="quiet work-count" role="status">
+        {plural(state.total, 'piece of work', 'pieces of work')}
+        {filtered && ' found'}
+        {state.trouble !== null && ` · may be out of date: ${state.trouble}`}
+      </p>
+      <Rows rows={state.rows} total={state.total} more={state.next === null ? null : () => void work.more()} />
+    </>
+  );
+}
+
+/** Milliseconds of quiet before what is typed is looked for. */
+const PAUSE = 200;
+
+function Search({ text, change }: { text: string; change: (text: string) => void }): JSX.Element {
+  const typed = useSignal(text);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => {
+    typed.value = text;
+  }, [text]);
+  return (
+    <input
+      id="search"
+      class="search"
+      type="search"
+      placeholder="Search"
+      aria-label="Search the work"
+      value={typed.value}
+      onInput={(event) => {
+        const { value } = event.currentTarget;
+        typed.value = value;
+        clearTimeout(timer.current);
+        timer.current = setTimeout(() => change(value), PAUSE);
+      }}
+    />
+  );
+}
+
+function Agents({ agent, change }: { agent: string; change: (agent: string) => void }): JSX.Element {
+  const { network } = useApp();
+  const names = (valueOf(network.state.value)?.agents ?? []).map((each) => each.name);
+  if (agent !== '' && !names.includes(agent)) names.push(agent);
+  return (
+    <select aria-label="Agent" value={agent} onChange={(event) => change(event.currentTarget.value)}>
+      <option value="">All agents</option>
+      {names.map((name) => (
+        <option value={name}>{name}</option>
+      ))}
+    </select>
+  );
+}
