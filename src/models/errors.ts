@@ -41,6 +41,8 @@ const UNKNOWN_MODEL =
   /model[_ ]not[_ ]found|model.{0,80}(?:not found|does not exist|not exist|is not available|not (?:a )?valid|unknown)|no models? loaded|invalid model|unknown model|try pulling it/i;
 const SERVER =
   /server[_ ]error|internal error|api_error|upstream|bad gateway|timed? ?out|runner (?:process )?(?:has )?/i;
+/** Ollama's word for arguments that are no JSON: a slip of the model, which it may not make again. */
+const SLIP = /error parsing tool call/i;
 
 function byStatus(status: number | null): ModelErrorKind | null {
   if (status === null) return null;
@@ -64,8 +66,9 @@ function kindOf({ status, codes, text }: Told): ModelErrorKind {
   if (known === 'rate' || known === 'overloaded') return known;
   if (CREDIT.test(said) || RATE.test(said)) return 'rate';
   if (OVERLOADED.test(said)) return 'overloaded';
-  if (known === 'unavailable') return known;
+  if (known === 'unavailable') return SLIP.test(said) ? 'invalid' : known;
   if (status === 404 || UNKNOWN_MODEL.test(said)) return 'invalid';
+  if (SLIP.test(said)) return 'invalid';
   if (REFUSED.test(said)) return 'refused';
   if (AUTH.test(said)) return 'auth';
   return known ?? (SERVER.test(said) ? 'unavailable' : 'invalid');
@@ -128,7 +131,7 @@ export function toldError(said: Told, retryAfter: number | null, context: ErrorC
   return {
     kind,
     message: `${explain(kind, told, context)}${source === '' ? '' : ` It said: ${source}`}`,
-    retryable: !LASTING.has(kind) && !(kind === 'rate' && isSpent(told)),
+    retryable: (!LASTING.has(kind) || SLIP.test(told.text)) && !(kind === 'rate' && isSpent(told)),
     retryAfter: told.wait ?? waitIn(told.text),
   };
 }

@@ -16,7 +16,9 @@ export interface OllamaRequestOptions {
 
 function wireUser(turn: UserTurn): Wire {
   const images = turn.parts.flatMap((part) => (part.type === 'image' ? [part.base64] : []));
-  return { role: 'user', content: textOf(turn), ...(images.length > 0 ? { images } : {}) };
+  // Words and pictures come apart, so what stood around a picture gets a line of its own.
+  const content = turn.parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
+  return { role: 'user', content, ...(images.length > 0 ? { images } : {}) };
 }
 
 function wireModel(turn: ModelTurn, provider: string): Wire[] {

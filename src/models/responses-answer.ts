@@ -100,7 +100,7 @@ function items(draft: Draft, own: { from: string; model: string }): Items {
 /** Reads the events of a response. `own`: whom its reasoning goes back to. */
 export function responsesReader(draft: Draft, own: { from: string; model: string }): Read {
   const output = items(draft, own);
-  const end = (response: Fields, status: 'completed' | 'incomplete'): void => {
+  const end = (response: Fields, status: unknown): void => {
     draft.usage = readUsage(response.usage) ?? draft.usage;
     // Some servers send the items once more at the end, some only there.
     const list = Array.isArray(response.output) ? response.output : [];
@@ -115,7 +115,8 @@ export function responsesReader(draft: Draft, own: { from: string; model: string
     const item = isObject(chunk.item) ? chunk.item : {};
     const response = isObject(chunk.response) ? chunk.response : {};
     const delta = wordsIn(chunk.delta);
-    switch (wordsIn(chunk.type)) {
+    const type = wordsIn(chunk.type);
+    switch (type) {
       case 'response.output_item.added':
         return output.begin(at, item);
       case 'response.output_item.done':
@@ -132,9 +133,8 @@ export function responsesReader(draft: Draft, own: { from: string; model: string
       case 'response.function_call_arguments.delta':
         return output.addArgs(at, delta);
       case 'response.completed':
-        return end(response, 'completed');
       case 'response.incomplete':
-        return end(response, 'incomplete');
+        return end(response, type === 'response.incomplete' ? 'incomplete' : response.status);
       case 'response.failed':
       case 'error':
         draft.usage = readUsage(response.usage) ?? draft.usage;

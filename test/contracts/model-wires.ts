@@ -47,6 +47,8 @@ export interface ModelWire {
   seen(body: Record<string, unknown>): { results: string[]; images: string[] };
   /** Asserts of a request's body what the provider refuses otherwise: roles, pairs, ids, signatures. */
   valid(body: Record<string, unknown>): void;
+  /** Chunks after which aimock breaks off in the middle of five pieces of text; 4 unless given. */
+  mockCut?: number;
   /** Situations that its wire, or aimock's idea of it, cannot make; with the reason. */
   never: { raw: Partial<Record<Situation, string>>; aimock: Partial<Record<Situation, string>> };
 }
@@ -187,13 +189,15 @@ async function mocked(wire: ModelWire): Promise<LLMock> {
     return { content: seen ? PIXEL_BASE64 : 'nothing to be seen' };
   });
   mock.onMessage('do endless', { content: 'a word and '.repeat(60) }, { latency: 20 });
-  mock.onMessage('do cut', { content: 'Hello, this goes on.' }, { truncateAfterChunks: 4, latency: 5 });
+  const truncateAfterChunks = wire.mockCut ?? 4;
+  mock.onMessage('do cut', { content: 'Hello, this goes on.' }, { truncateAfterChunks, latency: 5 });
   mock.onMessage('do empty', { content: '' });
   mock.onMessage('do long', { content: 'Hello, this goes on.', finishReason: 'length' });
   for (const situation of ['limited', 'broken', 'overloaded', 'too-long'] as const) {
     const { status, body } = wire.errors[situation];
-    const { error } = body as { error: { message: string; type?: string; status?: string; code?: string } };
-    const { message, type = error.status, code } = error;
+    const { error } = body as { error: string | { message: string; type?: string; status?: string; code?: string } };
+    const told = typeof error === 'string' ? { message: error } : error;
+    const { message, type = told.status, code } = told;
     mock.onMessage(`do ${situation}`, { error: { message, type, code }, status, retryAfter: 7 });
   }
   await mock.start();
