@@ -4,7 +4,10 @@ import type { ProviderSettings, Settings } from '../../src/core/agent.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
 import { openModels } from '../../src/models/choose.ts';
-import { CLOUD_WINDOW, costOf, LOCAL_WINDOW, windowOf } from '../../src/models/prices.ts';
+import { openFound } from '../../src/models/found.ts';
+import type { Kept, KeptProvider } from '../../src/models/kept.ts';
+import { DEFAULT_MODELS, PRICES } from '../../src/models/price-table.ts';
+import { CLOUD_WINDOW, costOf, LOCAL_WINDOW, modelFacts, windowOf } from '../../src/models/prices.ts';
 import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, modelServer } from '../fakes/model-server.ts';
@@ -13,42 +16,47 @@ import { fakeNet } from '../fakes/net.ts';
 const clock: Clock = { now: () => 0, sleep: () => new Promise(() => {}) };
 const NEVER = new AbortController().signal;
 const EMPTY: Settings['tiers'] = { light: [], standard: [], strong: [] };
-const DEMO_ONLY: Settings['tiers'] = { light: ['demo/demo'], standard: ['demo/demo'], strong: ['demo/demo'] };
+const TIERS = ['light', 'standard', 'strong'] as const;
 
 const provider = (
   name: string,
   apiKey: string | null = null,
-  baseUrl = 'http://127.0.0.1:11434/v1',
-): ProviderSettings => ({
-  name,
-  type: 'openai-compatible',
-  baseUrl,
-  apiKey,
-});
+  baseUrl: string | null = 'http://127.0.0.1:11434/v1',
+  more: Partial<ProviderSettings> = {},
+): ProviderSettings => ({ name, type: 'openai-compatible', baseUrl, apiKey, ...more });
 
 function models(
   tiers: Partial<Settings['tiers']> = {},
   providers: ProviderSettings[] = [],
   env: Record<string, string | undefined> = {},
+  home: KeptProvider[] = [],
 ) {
   const net = fakeNet();
   const settings = { providers, tiers: { ...EMPTY, ...tiers } };
-  return { net, ...openModels({ settings, env, net, secrets: envSecrets({ env }), clock }) };
+  const secrets = envSecrets({ env });
+  const kept: Kept = { providers: () => home, keep: async (each) => void home.unshift(each) };
+  const found = openFound({ env, kept, net, secrets });
+  return { net, found, ...openModels({ settings, found, net, secrets, clock }) };
 }
 
 const names = (choices: { provider: string; model: string }[]): string[] =>
   choices.map((choice) => `${choice.provider}/${choice.model}`);
 
-test('with nothing configured it is the demo, and says so', async () => {
-  for (const tiers of [EMPTY, DEMO_ONLY]) {
-    const { choices, describe, problems, net } = models(tiers);
-    for (const tier of ['light', 'standard', 'strong']) assert.deepEqual(names(choices(tier)), ['demo/demo']);
-    assert.deepEqual([describe().model, describe().demo, describe().source], ['demo/demo', true, 'demo']);
-    assert.deepEqual(problems(), []);
-    const text = textOf(await collect(choices('standard')[0]!.port.stream(ask('hello'), NEVER)));
-    assert.match(text, /demo/i);
-    assert.equal(net.asked.length, 0);
-  }
+test('with nothing configured and nothing found it is the demo, and says so', async () => {
+  const { choices, describe, problems, net } = models();
+  for (const tier of TIERS) assert.deepEqual(names(choices(tier)), ['demo/demo']);
+  assert.deepEqual([describe().model, describe().demo, describe().source], ['demo/demo', true, 'demo']);
+  assert.deepEqual(problems(), []);
+  const text = textOf(await collect(choices('standard')[0]!.port.stream(ask('hello'), NEVER)));
+  assert.match(text, /demo/i);
+  assert.equal(net.asked.length, 0);
+});
+
+test('the demo named in ruche.yaml is meant, whatever there is beside it', () => {
+  const env = { ANTHROPIC_API_KEY: 'sk-ant-0123456789' };
+  const { choices, describe } = models({ standard: ['demo/demo'] }, [], env);
+  assert.deepEqual(names(choices('standard')), ['demo/demo']);
+  assert.deepEqual([describe().demo, describe().source], [true, 'ruche.yaml']);
 });
 
 test('key and model in the environment are used where nothing is configured, and named', async () => {
@@ -58,27 +66,73 @@ test('key and model in the environment are used where nothing is configured, and
       OPENAI_API_KEY: 'sk-from-the-environment',
       OPENAI_MODEL: 'gpt-5.4-mini',
       OPENAI_BASE_URL: server.baseUrl,
+      ANTHROPIC_API_KEY: 'sk-ant-for-another-program',
     };
-    for (const tiers of [EMPTY, DEMO_ONLY]) {
-      const { choices, describe } = models(tiers, [], env);
-      assert.deepEqual(names(choices('light')), ['openai/gpt-5.4-mini']);
-      assert.deepEqual(
-        [describe().model, describe().demo, describe().source],
-        ['openai/gpt-5.4-mini', false, 'environment'],
-      );
-      server.next({ pieces: [chunk({ content: 'Hello' }, 'stop'), DONE] });
-      assert.equal(textOf(await collect(choices('light')[0]!.port.stream(ask('hi'), NEVER))), 'Hello');
-      assert.equal(server.requests.at(-1)?.headers.authorization, 'Bearer sk-from-the-environment');
-    }
+    const { choices, describe } = models({}, [], env);
+    assert.deepEqual(names(choices('light')), ['openai/gpt-5.4-mini']);
+    const { model, demo, source } = describe();
+    assert.deepEqual([model, demo, source], ['openai/gpt-5.4-mini', false, 'environment']);
+    // A server that only calls itself OpenAI's speaks chat completions.
+    server.next({ pieces: [chunk({ content: 'Hello' }, 'stop'), DONE] });
+    assert.equal(textOf(await collect(choices('light')[0]!.port.stream(ask('hi'), NEVER))), 'Hello');
+    assert.equal(server.requests.at(-1)?.path, '/v1/chat/completions');
+    assert.equal(server.requests.at(-1)?.headers.authorization, 'Bearer sk-from-the-environment');
   } finally {
     await server.close();
   }
-  for (const env of [
-    { OPENAI_API_KEY: 'sk-only-a-key' },
-    { OPENAI_MODEL: 'only-a-model' },
-    { OPENAI_API_KEY: ' ', OPENAI_MODEL: 'm' },
-  ])
-    assert.equal(models(EMPTY, [], env).describe().demo, true, JSON.stringify(env));
+});
+
+test('a key alone is enough where its maker is known: home, then anthropic, openai, gemini', () => {
+  const keys = {
+    GOOGLE_API_KEY: 'g-0123456789',
+    OPENAI_API_KEY: 'sk-0123456789',
+    ANTHROPIC_API_KEY: 'sk-ant-0123456789',
+  };
+  const home: KeptProvider = {
+    name: 'gemini',
+    type: 'gemini',
+    baseUrl: null,
+    apiKey: 'env:GOOGLE_API_KEY',
+    model: null,
+  };
+  const cases: [Record<string, string>, KeptProvider[], keyof typeof DEFAULT_MODELS][] = [
+    [keys, [home], 'gemini'],
+    [keys, [], 'anthropic'],
+    [{ ...keys, ANTHROPIC_API_KEY: ' ' }, [], 'openai'],
+    [{ GOOGLE_API_KEY: 'g-0123456789' }, [], 'gemini'],
+    [{ GEMINI_API_KEY: 'g-0123456789' }, [], 'gemini'],
+  ];
+  for (const [env, kept, maker] of cases) {
+    const { choices, describe } = models({}, [], env, kept);
+    for (const tier of TIERS)
+      assert.deepEqual(
+        names(choices(tier)),
+        DEFAULT_MODELS[maker][tier].map((model) => `${maker}/${model}`),
+      );
+    assert.equal(describe().source, kept.length > 0 ? 'home' : 'environment');
+  }
+  for (const env of [{ OPENAI_MODEL: 'only-a-model' }, { OPENAI_API_KEY: ' ', OPENAI_MODEL: 'm' }])
+    assert.equal(models({}, [], env).describe().demo, true, JSON.stringify(env));
+  // Which models another server has, nobody knows.
+  const elsewhere = { OPENAI_API_KEY: 'sk-0123456789', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' };
+  const { describe, choices } = models({}, [], elsewhere);
+  assert.equal(describe().demo, true);
+  assert.deepEqual(names(choices('openai/qwen3')), ['openai/qwen3']);
+});
+
+test('what a person gives while it runs is used at once', async () => {
+  const { choices, found } = models();
+  assert.deepEqual(names(choices('standard')), ['demo/demo']);
+  await found.keep({
+    name: 'server',
+    type: 'openai-compatible',
+    baseUrl: 'http://127.0.0.1:9/v1',
+    apiKey: null,
+    model: 'q',
+  });
+  assert.deepEqual(names(choices('standard')), ['server/q']);
+  await found.keep({ name: 'ollama', type: 'ollama', baseUrl: 'http://127.0.0.1:9', apiKey: null, model: 'qwen3' });
+  assert.deepEqual(names(choices('standard')), ['ollama/qwen3'], 'the last one given');
 });
 
 test('the environment stays out of what is configured, but its provider can be named', () => {
@@ -87,6 +141,26 @@ test('the environment stays out of what is configured, but its provider can be n
   assert.deepEqual(names(choices('standard')), ['local/qwen3']);
   assert.equal(describe().source, 'ruche.yaml');
   assert.deepEqual(names(choices('openai/gpt-4o')), ['openai/gpt-4o']);
+});
+
+test('a key of the environment goes to its maker, and not to another address that the file names', () => {
+  const env = { ANTHROPIC_API_KEY: 'sk-ant-0123456789' };
+  const given = [
+    provider('work', null, null, { type: 'anthropic' }),
+    provider('proxy', null, 'http://127.0.0.1:9', { type: 'anthropic' }),
+    provider('anthropic', null, 'http://127.0.0.1:9', { type: 'anthropic' }),
+  ];
+  const known = new Map(
+    models({}, given, env)
+      .providers()
+      .map((each) => [each.name, each]),
+  );
+  assert.deepEqual(
+    [known.get('work')?.apiKey, known.get('work')?.baseUrl],
+    ['env:ANTHROPIC_API_KEY', 'https://api.anthropic.com'],
+  );
+  assert.equal(known.get('proxy')?.apiKey, null);
+  assert.equal(known.get('anthropic')?.apiKey, null);
 });
 
 test('tiers are lists in order; an empty one takes what the nearest has', () => {
@@ -101,25 +175,34 @@ test('tiers are lists in order; an empty one takes what the nearest has', () => 
 });
 
 test('what cannot work is left out where something else can, and named as a problem', () => {
-  const providers = [provider('local'), provider('cloud', 'env:CLOUD_KEY')];
-  const { choices, problems } = models({ standard: ['cloud/big', 'gone/model', 'local/qwen3'] }, providers);
+  const providers = [provider('local'), provider('cloud', 'env:CLOUD_KEY'), provider('kept', 'home:kept')];
+  const refs = ['cloud/big', 'gone/model', 'kept/x', 'gemini/gemini-4-hydrogen', 'server/x', 'local/qwen3'];
+  const { choices, problems } = models({ standard: refs }, providers);
   assert.deepEqual(names(choices('standard')), ['local/qwen3']);
   assert.deepEqual(
     problems().map(({ file, key, severity }) => [file, key, severity]),
     [
       ['ruche.yaml', 'models.providers.cloud.apiKey', 'error'],
+      ['ruche.yaml', 'models.providers.kept.apiKey', 'error'],
       ['ruche.yaml', 'models.standard.1', 'error'],
+      ['ruche.yaml', 'models.standard.3', 'error'],
+      ['ruche.yaml', 'models.standard.4', 'error'],
     ],
   );
-  assert.match(problems()[0]!.message, /CLOUD_KEY is not set.*"cloud"/);
-  assert.match(problems()[1]!.message, /"gone\/model".*local.*models\.providers/);
+  const said = problems().map(({ message }) => message);
+  assert.match(said[0]!, /CLOUD_KEY is not set.*"cloud"/);
+  assert.match(said[1]!, /no key "kept" in home.*web page/);
+  assert.match(said[2]!, /"gone\/model".*local.*models\.providers/);
+  assert.match(said[3]!, /no key for "gemini": set GEMINI_API_KEY.*web page/);
+  assert.match(said[4]!, /"server\/x" is at the URL that the web page was given/);
 });
 
 test('what cannot work and is the only one says why when it is called', async () => {
-  const { choices, net } = models({ standard: ['cloud/big'] }, [provider('cloud', 'env:CLOUD_KEY')]);
+  const { choices, problem, net } = models({ standard: ['cloud/big'] }, [provider('cloud', 'env:CLOUD_KEY')]);
   const cases: [string, RegExp][] = [
-    ['standard', /CLOUD_KEY is not set/],
+    ['standard', /^models\.providers\.cloud\.apiKey in ruche\.yaml: .*CLOUD_KEY is not set/],
     ['gone/model', /not configured \(there are: .*cloud/],
+    ['anthropic/claude', /^There is no key for "anthropic"/],
     ['enormous', /write a tier \(light, standard, strong\) or provider\/model/],
     ['cloud/', /is no model/],
   ];
@@ -129,18 +212,57 @@ test('what cannot work and is the only one says why when it is called', async ()
     const end = endOf(await collect(choice.port.stream(ask('hi'), NEVER)));
     assert.ok(end.type === 'error' && !end.error.retryable);
     assert.match(end.error.message, message);
+    if (name !== 'standard') assert.match(problem(name), message);
   }
   assert.equal(net.asked.length, 0);
+});
+
+test('who can see: known of the makers’ models, unknown of another server’s unless it is said', () => {
+  const env = { OPENAI_API_KEY: 'sk-0123456789' };
+  const eyes = provider('eyes', null, undefined, { images: true });
+  const blind = provider('work', 'env:OPENAI_API_KEY', null, { type: 'openai', images: false });
+  const { choices } = models({}, [provider('local'), eyes, blind], env);
+  const sees = (ref: string): boolean => choices(ref)[0]!.images;
+  assert.deepEqual(
+    [
+      'openai/gpt-6.2-sol',
+      'openai/gpt-99',
+      'local/gpt-4o',
+      'local/qwen3',
+      'eyes/qwen3',
+      'work/gpt-6.2-sol',
+      'demo/demo',
+    ].map(sees),
+    [true, true, true, false, true, false, false],
+  );
 });
 
 test('prices and windows', () => {
   const usage = { ...NO_USAGE, input: 1_000_000, cacheRead: 400_000, output: 100_000 };
   assert.ok(Math.abs(costOf('gpt-4o')(usage) - (0.6 * 2.5 + 0.4 * 1.25 + 0.1 * 10)) < 1e-9);
+  const written = { ...usage, cacheWrite: 500_000 };
+  assert.ok(Math.abs(costOf('claude-sonnet-5-5')(written) - (0.1 * 2 + 0.4 * 0.1 + 0.5 * 2.5 + 0.1 * 10)) < 1e-9);
+  assert.ok(costOf('gpt-6-luna')({ ...NO_USAGE, input: 10, cacheRead: 99, cacheWrite: 99 }) > 0, 'never below nothing');
   assert.equal(costOf('gpt-4o-2024-08-06')(usage), costOf('openai/gpt-4o')(usage));
+  for (const name of ['claude-opus-4.5', 'claude-opus-4-5-20251101', 'anthropic/claude-opus-4.5'])
+    assert.equal(modelFacts(name), PRICES['claude-opus-4-5'], name);
+  assert.equal(modelFacts('models/gemini-3.1-pro-preview'), PRICES['gemini-3.1-pro']);
   assert.equal(costOf('qwen3')(usage), 0);
   assert.equal(costOf('constructor')(usage), 0);
   assert.equal(windowOf('gpt-4o', 'https://api.openai.com/v1'), 128_000);
   assert.equal(windowOf('unknown', 'https://api.example.com/v1'), CLOUD_WINDOW);
   for (const host of ['127.0.0.1:11434', 'localhost:1234', '[::1]:8080', '192.168.1.5', 'gpu.local', 'ollama:11434'])
     assert.equal(windowOf('qwen3', `http://${host}/v1`), LOCAL_WINDOW, host);
+});
+
+test('every row of the table can be right, and every default model has one', () => {
+  const rows = Object.entries(PRICES);
+  assert.ok(rows.length >= 45, `${rows.length} rows`);
+  for (const [name, { input, cached, cacheWrite, output, window, maxOutput, asOf }] of rows) {
+    assert.ok(cached > 0 && cached < input && input <= cacheWrite && input < output, name);
+    assert.ok(window >= 100_000 && maxOutput >= 16_384 && maxOutput < window * 2, name);
+    assert.match(asOf, /^2026-\d\d-\d\d$/);
+  }
+  for (const tiers of Object.values(DEFAULT_MODELS))
+    for (const tier of TIERS) for (const model of tiers[tier]) assert.ok(PRICES[model], model);
 });
