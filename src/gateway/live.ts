@@ -80,9 +80,9 @@ class Changes {
     if (this.#items.size > 0 || signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    signal.addEventListener('abort', resolve as () => void, { once: true });
+    signal.addEventListener('abort', resolve, { once: true });
     await promise;
-    signal.removeEventListener('abort', resolve as () => void);
+    signal.removeEventListener('abort', resolve);
     this.#wake = null;
   }
 

@@ -66,7 +66,7 @@ export function firstWords(text: string, most = 100): string {
     .slice(0, most * 8)
     .replace(/\s+/g, ' ')
     .trim();
-  const chars = [...line];
+  const chars = Array.from(line);
   return chars.length <= most ? line : `${chars.slice(0, most - 1).join('')}…`;
 }
 

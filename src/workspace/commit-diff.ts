@@ -1,7 +1,7 @@
 import type { CommitDiff } from '../core/ports.ts';
 import type { Git } from './git.ts';
 
-const OPTIONS = ['-r', '--no-color', '--no-ext-diff', '--no-textconv', '--no-renames'];
+const OPTIONS = ['-r', '--no-color', '--no-ext-diff', '--no-textconv', '--no-renames', '--root'];
 /** Files of one commit that are named. */
 const MAX_FILES = 1_000;
 /** Bytes of their list. */
@@ -14,7 +14,7 @@ export async function commitDiff(git: Git, commit: string, limit: number): Promi
   if (!/^[0-9a-f]{40,64}$/.test(commit)) return null;
   if ((await git.resolve(`${commit}^{commit}`)) === null) return null;
   const parent = await git.resolve(`${commit}^`);
-  const between = parent === null ? ['--root', commit] : [parent, commit];
+  const between = parent === null ? [commit] : [parent, commit];
   const args = ['--end-of-options', ...between, '--'];
   const listed = await git.run(['diff-tree', ...OPTIONS, '--no-commit-id', '--name-status', '-z', ...args], {
     maxOutput: MAX_LIST,

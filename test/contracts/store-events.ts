@@ -204,6 +204,7 @@ export function eventContract(withStore: WithStore): void {
       const query = fc.record(
         {
           after: fc.integer({ min: 0, max: 710 }),
+          before: fc.integer({ min: 0, max: 710 }),
           stream: fc.constantFrom('s0', 's3', 'none'),
           types: fc.array(fc.constantFrom(...types), { maxLength: 4 }),
           limit: fc.oneof(fc.integer({ min: 0, max: 5 }), fc.constantFrom(256, 257, 600)),
@@ -211,9 +212,20 @@ export function eventContract(withStore: WithStore): void {
         },
         { requiredKeys: [] },
       );
-      const plain = ({ after = 0, stream, types: only, limit = Infinity, reverse }: ReadFrom): number[] => {
+      const plain = ({
+        after = 0,
+        before = Infinity,
+        stream,
+        types: only,
+        limit = Infinity,
+        reverse,
+      }: ReadFrom): number[] => {
         const found = all.filter(
-          (e) => e.seq > after && (stream === undefined || e.stream === stream) && (!only || only.includes(e.type)),
+          (e) =>
+            e.seq > after &&
+            e.seq < before &&
+            (stream === undefined || e.stream === stream) &&
+            (!only || only.includes(e.type)),
         );
         return (reverse ? found.toReversed() : found).slice(0, limit).map((e) => e.seq);
       };

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openLogins } from '../../src/gateway/logins.ts';
+import { sessionsFile } from '../../src/gateway/sessions-file.ts';
+import { systemRandom } from '../../src/system.ts';
+import { echo, raw, realClock, recordedLog, TOKEN, withGateway, type Rig } from './help.ts';
+import { memoryKeep, withPage } from './views-kit.ts';
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+/** Logs in as a browser would; gives the cookie as it is sent back. */
+async function enter({ gateway }: Pick<Rig, 'gateway'>): Promise<string> {
+  const code = gateway.loginLink()?.split('#')[1];
+  const answer = await fetch(`${gateway.url}/api/sessions`, {
+    method: 'POST',
+    headers: { ...JSON_TYPE, origin: gateway.url },
+    body: JSON.stringify({ code }),
+  });
+  assert.equal(answer.status, 200);
+  const header = answer.headers.get('set-cookie') ?? '';
+  assert.match(header, /^ruche_[\w-]{8}=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=2592000$/);
+  return header.split(';')[0] ?? '';
+}
+
+test('a login link makes one session, once, and the session counts as the owner', async () => {
+  await withPage((page) =>
+    withGateway(
+      echo,
+      async (rig) => {
+        const { gateway, call, runtime } = rig;
+        const link = gateway.loginLink() ?? '';
+        assert.match(link, new RegExp(`^${gateway.url}/login#[\\w-]{22}$`));
+        const code = link.split('#')[1];
+        const send = (): Promise<Response> =>
+          fetch(`${gateway.url}/api/sessions`, { method: 'POST', headers: JSON_TYPE, body: JSON.stringify({ code }) });
+        const first = await send();
+        assert.equal(first.status, 200);
+        const cookie = (first.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+        for (let n = 0; n < 2; n++) {
+          const again = await send();
+          assert.equal(again.status, 401);
+          assert.equal(again.headers.get('set-cookie'), null);
+        }
+        const me = await fetch(`${gateway.url}/api/me`, { headers: { cookie } });
+        const told = (await me.json()) as { who: string; by: string; until: number };
+        assert.deepEqual([told.who, told.by], ['owner', 'session']);
+        assert.ok(told.until > Date.now() + 29 * 86_400_000);
+        assert.equal(((await (await call('/api/me')).json()) as { by: string }).by, 'token');
+        const sent = await fetch(`${gateway.url}/api/messages`, {
+          method: 'POST',
+          headers: { ...JSON_TYPE, cookie, origin: gateway.url },
+          body: JSON.stringify({ agent: 'assistant', text: 'hello' }),
+        });
+        assert.equal(sent.status, 202);
+        assert.equal(runtime.deliveries[0]?.message.sender, 'owner');
+
+        const out = await fetch(`${gateway.url}/api/logout`, {
+          method: 'POST',
+          headers: { ...JSON_TYPE, cookie, origin: gateway.url },
+          body: '{}',
+        });
+        assert.match(out.headers.get('set-cookie') ?? '', /=; .*Max-Age=0$/);
+        const after = await fetch(`${gateway.url}/api/me`, { headers: { cookie } });
+        assert.equal(after.status, 401);
+        assert.match(after.headers.get('set-cookie') ?? '', /Max-Age=0/);
+      },
+      page,
+    ),
+  );
+});
+
+test('only the token makes a link: a stolen session cannot make another', async () => {
+  await withPage((page) =>
+    withGateway(
+      echo,
+      async (rig) => {
+        const cookie = await enter(rig);
+        const { gateway, call } = rig;
+        const headers = { ...JSON_TYPE, cookie, origin: gateway.url };
+        assert.equal((await fetch(`${gateway.url}/api/logins`, { method: 'POST', headers, body: '{}' })).status, 403);
+        const made = await call('/api/logins', { body: {} });
+        const { path, code } = (await made.json()) as { path: string; code: string };
+        assert.equal(path, `/login#${code}`);
+        const open = await fetch(`${gateway.url}/api/logins`, { method: 'POST', headers: JSON_TYPE, body: '{}' });
+        assert.equal(open.status, 401);
+      },
+      page,
+    ),
+  );
+});
+
+test('A03 a change by a session needs the Origin of our own page', async () => {
+  await withPage((page) =>
+    withGateway(
+      echo,
+      async (rig) => {
+        const cookie = await enter(rig);
+        const { gateway, runtime } = rig;
+        const body = JSON.stringify({ agent: 'assistant', text: 'hello' });
+        const send = (headers: Record<string, string>): Promise<Response> =>
+          fetch(`${gateway.url}/api/messages`, { method: 'POST', headers: { ...JSON_TYPE, cookie, ...headers }, body });
+        const refused: Record<string, string>[] = [
+          {},
+          { origin: 'null' },
+          { origin: 'http://evil.example' },
+          // Another program of this machine: a browser sends it our cookie, because cookies know no ports.
+          { origin: gateway.url.replace(/\d+$/, '1') },
+          { origin: gateway.url.replace('127.0.0.1', 'localhost') },
+          { origin: gateway.url, 'sec-fetch-site': 'same-site' },
+          { origin: gateway.url, 'sec-fetch-site': 'cross-site' },
+        ];
+        for (const headers of refused) assert.equal((await send(headers)).status, 403, JSON.stringify(headers));
+        assert.equal(refused.length, 7);
+        assert.equal(runtime.deliveries.length, 0);
+        // Reading by another page is refused as well, and no answer may be read there.
+        for (const site of ['cross-site', 'same-site'])
+          assert.match(
+            await raw(
+              gateway.port,
+              `GET /api/conversations HTTP/1.1\r\nHost: 127.0.0.1:${gateway.port}\r\nCookie: ${cookie}\r\nSec-Fetch-Site: ${site}\r\nSec-Fetch-Mode: navigate\r\nConnection: close\r\n\r\n`,
+            ),
+            /^HTTP\/1\.1 403 /,
+          );
+        const own = await fetch(`${gateway.url}/api/conversations`, { headers: { cookie } });
+        assert.equal(own.status, 200);
+        assert.equal(own.headers.get('access-control-allow-origin'), null);
+        assert.equal(own.headers.get('cross-origin-resource-policy'), 'same-origin');
+        assert.equal((await send({ origin: gateway.url })).status, 202);
+      },
+      page,
+    ),
+  );
+});
+
+test('A02 a rebound name reaches neither the page nor a session', async () => {
+  await withPage((page) =>
+    withGateway(
+      echo,
+      async (rig) => {
+        const cookie = await enter(rig);
+        const { port } = rig.gateway;
+        for (const path of ['/', '/login', '/api/me', '/api/live'])
+          assert.match(
+            await raw(
+              port,
+              `GET ${path} HTTP/1.1\r\nHost: evil.example:${port}\r\nCookie: ${cookie}\r\nConnection: close\r\n\r\n`,
+            ),
+            /^HTTP\/1\.1 403 /,
+            path,
+          );
+        const code = rig.gateway.loginLink()?.split('#')[1];
+        const body = JSON.stringify({ code });
+        const request = `POST /api/sessions HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
+        const answer = await raw(port, request);
+        assert.match(answer, /^HTTP\/1\.1 403 /);
+        assert.doesNotMatch(answer, /set-cookie/i);
+      },
+      page,
+    ),
+  );
+});
+
+test('guesses of codes and cookies are limited, together with those of tokens', async () => {
+  await withPage((page) =>
+    withGateway(
+      echo,
+      async ({ gateway, call }) => {
+        const guess = (n: number): Promise<Response> =>
+          n % 2 === 0
+            ? fetch(`${gateway.url}/api/sessions`, {
+                method: 'POST',
+                headers: JSON_TYPE,
+                body: JSON.stringify({ code: `guess-${n}` }),
+              })
+            : call('/api/me', { headers: { authorization: `Bearer wrong-${n}` } });
+        const statuses: number[] = [];
+        for (let n = 0; n < 8; n++) statuses.push((await guess(n)).status);
+        assert.deepEqual(statuses, [401, 401, 401, 401, 401, 429, 429, 429]);
+      },
+      { ...page, limits: { failures: { burst: 5, perSecond: 0.0001 } } },
+    ),
+  );
+});
+
+test('codes and sessions end in time, and are bounded', async () => {
+  let now = 1_000;
+  const keep = memoryKeep();
+  const clock = { ...realClock, now: () => now };
+  const options = { keep, bytes: systemRandom.bytes, token: TOKEN, clock, log: recordedLog() };
+  const logins = await openLogins(options);
+  const late = logins.code();
+  now += 10 * 60_000;
+  assert.equal(await logins.enter(late), null);
+  const value = async (): Promise<string> =>
+    logins.cookieIn((await logins.enter(logins.code()))?.split(';')[0]) ?? assert.fail('no cookie');
+  const first = await value();
+  const until = logins.until(first) ?? 0;
+  assert.equal(until, now + 30 * 86_400_000);
+  assert.ok(
+    keep.kept.every(({ hash }) => !hash.includes(first) && hash.length === 43),
+    'only hashes are kept',
+  );
+  // A restart knows it; another token does not even look at it.
+  const again = await openLogins(options);
+  assert.equal(again.until(first), until);
+  const cookie = `x=1; ${(await again.enter(again.code()))?.split(';')[0]}; y=2`;
+  assert.ok(again.cookieIn(cookie));
+  assert.equal((await openLogins({ ...options, token: `${TOKEN}-new` })).cookieIn(cookie), null);
+  for (let n = 0; n < 120; n++) await value();
+  assert.equal(keep.kept.length, 100);
+  assert.equal(logins.until(first), null, 'the oldest has ended');
+  const codes = Array.from({ length: 30 }, () => logins.code());
+  assert.equal(await logins.enter(codes[0] ?? ''), null);
+  assert.ok(await logins.enter(codes.at(-1) ?? ''));
+  const last = await value();
+  now += 30 * 86_400_000;
+  assert.equal(logins.until(last), null);
+});
+
+test('sessions are kept for their owner only; a file that others can read, or a broken one, counts as none', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'ruche-sessions-'));
+  try {
+    const log = recordedLog();
+    const keep = sessionsFile(home, log);
+    assert.deepEqual(await keep.load(), []);
+    await keep.save([{ hash: 'h', until: 5 }]);
+    const path = join(home, 'sessions.json');
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+    assert.deepEqual(await keep.load(), [{ hash: 'h', until: 5 }]);
+    assert.match(await readFile(path, 'utf8'), /^\{"version":1,"sessions":\[/);
+    await chmod(path, 0o644);
+    assert.deepEqual(await keep.load(), []);
+    await chmod(path, 0o600);
+    for (const text of ['', '{', '[]', '{"version":2,"sessions":[]}', '{"version":1}']) {
+      await writeFile(path, text);
+      assert.deepEqual(await keep.load(), [], text);
+    }
+    assert.equal(log.lines.filter(({ level }) => level === 'warn').length, 6);
+    // A disk that takes nothing keeps nobody out.
+    const failing = { load: async () => [], save: () => Promise.reject(new Error('disk full')) };
+    const logins = await openLogins({ keep: failing, bytes: systemRandom.bytes, token: TOKEN, clock: realClock, log });
+    assert.ok(await logins.enter(logins.code()));
+    assert.match(JSON.stringify(log.lines.at(-1)), /disk full.*a restart ends them/);
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+});
