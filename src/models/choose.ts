@@ -106,7 +106,7 @@ export function openModels(options: ModelsOptions): Models {
       return flaw ? said(each, flaw) : '';
     },
     async prepare(signal) {
-      if (isUnset(settings.tiers) && found.providers().length === 0) await found.look(signal);
+      if (isUnset(settings.tiers) && foundTiers(found.providers()) === null) await found.look(signal);
       const refs = TIERS.flatMap((tier) => planTiers(options).tiers[tier]);
       const providers = known();
       for (const ref of new Set(refs)) {

@@ -59,6 +59,9 @@ export function environmentProviders(env: Env): FoundProvider[] {
     const baseUrl = given(env, `${type.toUpperCase()}_BASE_URL`);
     found.push({ name: type, type, baseUrl, apiKey: `env:${key}`, source, models: DEFAULT_MODELS[type] });
   }
+  // Where it is, is no word yet on whether it should be used.
+  const host = given(env, 'OLLAMA_HOST');
+  if (host) found.push({ name: 'ollama', type: 'ollama', baseUrl: host, apiKey: null, source, models: null });
   const openai = openAiOf(env);
   if (!openai) return found;
   // Whoever names a model wants it; a key alone may be there for another program.
