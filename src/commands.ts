@@ -53,6 +53,7 @@ export async function startApp(options: StartOptions) {
     const [status, agents] = await Promise.all([running.runtime.status(), running.runtime.agents()]);
     return {
       url: running.gateway.url,
+      loginLink: running.gateway.loginLink() ?? running.gateway.url,
       tokenFile: options.token === null ? join(home, 'token') : null,
       model: status.model,
       demo: status.demo,

@@ -33,6 +33,8 @@ export interface StartOptions {
 
 export interface RunningApp {
   url: string;
+  /** A link that logs one browser in, once, within ten minutes. */
+  loginLink: string;
   /** Null if the token was given and is not kept. */
   tokenFile: string | null;
   /** The model that answers first: `provider/model`. */

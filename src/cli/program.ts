@@ -107,6 +107,9 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .action((flags: Flags) =>
       act(flags, async (options) => (await import('./approvals.ts')).approvals(io, options, flags)),
     );
+  command('login', 'print a link that logs one browser in to the web page, once')
+    .option('--json', 'as JSON')
+    .action((flags: Flags) => act(flags, async (options) => (await import('./login.ts')).login(io, options, flags)));
   command('pair <channel>', 'print a one-time code that makes whoever sends it to the bot an owner')
     .option('--json', 'as JSON')
     .action((channel: string, flags: Flags) =>

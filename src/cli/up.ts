@@ -59,6 +59,8 @@ export function welcome(app: RunningApp, options: Options, place: Pick<Io, 'self
     `  Token      ${app.tokenFile === null ? 'the one in RUCHE_TOKEN' : `in the file ${app.tokenFile}`}`,
     `  Agents     ${app.agents.join(', ') || none}`,
     '',
+    `Open it in a browser (this link works once, within ten minutes; "${self} login${where}" makes another):`,
+    `  ${app.loginLink.replace(app.url, url)}`,
     `Talk to it from another terminal${self === 'ruche' ? '' : ', in this folder'}:`,
     `  ${self} chat${where}`,
     `  ${self} ask ${agent} "list the files"${where}`,

@@ -79,10 +79,11 @@ class Changes {
   async some(signal: AbortSignal): Promise<void> {
     if (this.#items.size > 0 || signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    signal.addEventListener('abort', resolve, { once: true });
+    const wake = (): void => resolve();
+    this.#wake = wake;
+    signal.addEventListener('abort', wake, { once: true });
     await promise;
-    signal.removeEventListener('abort', resolve);
+    signal.removeEventListener('abort', wake);
     this.#wake = null;
   }
 

@@ -15,11 +15,7 @@ export const loginLink = (url: string, logins: Logins): string => `${url}/login#
 export async function makeLogin(face: Face, logins: Logins, exchange: Exchange): Promise<void> {
   await readObject(exchange.incoming, face.limits);
   if (exchange.incoming.headers.authorization === undefined)
-    throw new HttpError(
-      403,
-      'token_needed',
-      'Only the token makes a login link: run "ruche login", or see "ruche up".',
-    );
+    throw new HttpError(403, 'token_needed', 'Only the token makes a login link: run "ruche login".');
   const code = logins.code();
   await sendJson(exchange, 200, { code, path: `/login#${code}`, seconds: 600 });
 }
@@ -52,7 +48,7 @@ const SCRIPT = `'use strict';
 const say = (text) => { document.querySelector('p').textContent = text; };
 const code = location.hash.slice(1);
 history.replaceState(null, '', '/login');
-if (code === '') say('This page needs a link with a code: run "ruche login", or start "ruche up" again.');
+if (code === '') say('This page needs a link with a code: "ruche login" makes one.');
 else
   fetch('/api/sessions', {
     method: 'POST',

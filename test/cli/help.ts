@@ -7,6 +7,7 @@ import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/program.ts';
 import { writePresence } from '../../src/gateway/presence.ts';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
+import { systemRandom } from '../../src/system.ts';
 import { fakeJournal, fakeRuntime, type FakeRuntime, type Script } from '../fakes/runtime.ts';
 import { countingIds, realClock, recordedLog, TOKEN } from '../gateway/help.ts';
 
@@ -85,6 +86,8 @@ export async function withDesk(
         ids: countingIds(),
         log: recordedLog(),
         limits: { closeMs: 200 },
+        web: home,
+        sessions: { keep: { load: async () => [], save: async () => undefined }, bytes: systemRandom.bytes },
       });
       await writePresence(home, { url: gateway.url, pid: 1 });
     },

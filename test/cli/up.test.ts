@@ -7,6 +7,7 @@ import { withDesk } from './help.ts';
 
 const app = (change: Partial<RunningApp> = {}): RunningApp => ({
   url: 'http://127.0.0.1:4747',
+  loginLink: 'http://127.0.0.1:4747/login#a-code',
   tokenFile: '/h/token',
   model: 'demo/demo',
   demo: true,
@@ -83,6 +84,7 @@ test('The welcome says how to talk to it, which model answers, and what is wrong
   const here = { self: 'ruche', userHome: '/u' };
   const demo = welcome(app(), options, here);
   assert.match(demo, /the built-in demo, not a language model/);
+  assert.match(demo, /works once[^]*ruche login --home[^]*\n {2}http:\/\/127\.0\.0\.1:4747\/login#a-code\n/);
   assert.match(demo, /Sandbox {4}bwrap\n/);
   assert.match(
     demo,
@@ -107,7 +109,7 @@ test('The welcome says how to talk to it, which model answers, and what is wrong
 
 test('Under npm the welcome gives commands that npm finds; the usual home needs no flag', () => {
   const options = { home: '/u/.ruche', workspace: '/w', template: 'solo', host: '', port: 0, token: null, again: '' };
-  const everywhere = { url: 'http://0.0.0.0:99', agents: [], sandbox: 'none' };
+  const everywhere = { url: 'http://0.0.0.0:99', loginLink: 'http://0.0.0.0:99/login#c', agents: [], sandbox: 'none' };
   const said = welcome(app(everywhere), options, { self: 'npx ruche', userHome: '/u' });
   assert.match(said, /in this folder:\n {2}npx ruche chat\n {2}npx ruche ask AGENT "list the files"\n/);
   assert.match(said, /Sandbox {4}none: each shell command is put before you \("npx ruche doctor"/);
@@ -115,5 +117,6 @@ test('Under npm the welcome gives commands that npm finds; the usual home needs 
     said,
     /listens at http:\/\/0\.0\.0\.0:99\n[^]*base URL http:\/\/127\.0\.0\.1:99\/v1[^]*curl http:\/\/127\.0\.0\.1:99\/v1/,
   );
+  assert.match(said, /\n {2}http:\/\/127\.0\.0\.1:99\/login#c\n/);
   assert.match(said, /Agents {5}none: make agents\/NAME\/AGENT\.md/);
 });

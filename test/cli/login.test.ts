@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { echo } from '../gateway/help.ts';
+import { withDesk } from './help.ts';
+
+test('login prints a link that works once, and nothing else where a program reads', async () => {
+  await withDesk(echo, async (desk) => {
+    assert.equal(await desk.ruche('login'), 0);
+    const link = desk.out().trim();
+    assert.match(link, /^http:\/\/127\.0\.0\.1:\d+\/login#[\w-]{22}$/);
+    assert.match(desk.err(), /works once, within 10 minutes/);
+    const { origin, hash } = new URL(link);
+    const enter = (): Promise<Response> =>
+      fetch(`${origin}/api/sessions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ code: hash.slice(1) }),
+      });
+    assert.equal((await enter()).status, 200);
+    assert.equal((await enter()).status, 401);
+    assert.equal(await desk.ruche('login', '--json'), 0);
+    const { url, seconds } = JSON.parse(desk.out().trim().split('\n').at(-1) ?? '') as { url: string; seconds: number };
+    assert.match(url, /\/login#/);
+    assert.equal(seconds, 600);
+    await desk.stop();
+    assert.equal(await desk.ruche('login'), 2);
+  });
+});
