@@ -1,6 +1,6 @@
 import type { Update } from 'grammy/types';
 import type { Clock } from '../core/clock.ts';
-import type { Log } from '../core/ports.ts';
+import { HostBusy, type Log, StoreUnavailable } from '../core/ports.ts';
 import { pauseMs, type TelegramApi, type Trouble, troubleOf } from './telegram-api.ts';
 
 /** What is taken in at once: an update, or all updates of one album. */
@@ -26,10 +26,10 @@ const HOLD = 50;
 const QUIET_MS = 1_000;
 /** An album has ten parts. */
 const ALBUM_ROUNDS = 10;
-/** Tries after which an update no longer holds back what follows it in its chat. */
+/** Tries after which an update is suspected, and no longer holds back what follows it in its chat. */
 const PATIENCE = 5;
 /** Milliseconds, at most, before what was rejected comes again. */
-const REJECTED_MS = 30_000;
+const REJECTED_MS = 5_000;
 /** Chats that are served side by side. */
 const CHATS = 8;
 const WANTED = ['message', 'edited_message', 'callback_query'] as const;
@@ -47,7 +47,7 @@ export async function poll(options: PollOptions): Promise<void> {
       const updates = await completed(options, queue, await getUpdates(api, queue.offset, HOLD, signal));
       reporter.works();
       const rejected = await queue.take(updates);
-      if (rejected > 0) await clock.sleep(Math.min(REJECTED_MS, pauseMs(rejected - 1, random)), signal);
+      if (rejected !== null) await clock.sleep(Math.min(REJECTED_MS, pauseMs(rejected, random)), signal);
     } catch (error) {
       if (signal.aborted) return;
       await clock.sleep(await reporter.failed(troubleOf(error)), signal).catch(() => undefined);
@@ -91,8 +91,8 @@ class Queue {
 
   isNew = (update: Update): boolean => !this.#done.has(update.update_id);
 
-  /** Gives how often the worst of those was tried that must come again; 0 if all is done. */
-  async take(updates: readonly Update[]): Promise<number> {
+  /** Gives the most failures of those that must come again; null if all is done. */
+  async take(updates: readonly Update[]): Promise<number | null> {
     const groups = grouped(updates);
     const fresh = groups.filter((group) => group.some(this.isNew));
     const lanes = Map.groupBy(fresh, ([first]) => chatOf(first)).values();
@@ -114,7 +114,8 @@ class Queue {
     // Others get through, so it is the update that is bad, and not the host.
     if (taken > 0) for (const group of rejected) if (this.#triesOf(group) >= PATIENCE) await this.#lastTry(group);
     this.#acknowledge(groups);
-    return Math.max(0, ...rejected.filter((group) => group.some(this.isNew)).map((group) => this.#triesOf(group)));
+    const again = rejected.filter((group) => group.some(this.isNew));
+    return again.length === 0 ? null : Math.max(...again.map(this.#triesOf));
   }
 
   #triesOf = ([first]: Group): number => this.#tries.get(first.update_id) ?? 0;
@@ -125,8 +126,10 @@ class Queue {
       await this.#options.take({ updates: group, tries });
     } catch (error) {
       if (this.#options.signal.aborted) return false;
-      this.#tries.set(group[0].update_id, tries + 1);
-      const about = { update: group[0].update_id, tries: tries + 1, error: String(error) };
+      // A full disk or a full queue is not the message's fault.
+      const failures = error instanceof HostBusy || error instanceof StoreUnavailable ? tries : tries + 1;
+      this.#tries.set(group[0].update_id, failures);
+      const about = { update: group[0].update_id, failures, error: String(error) };
       this.#options.log.warn(about, 'a message from Telegram was not taken in, and will come again');
       return false;
     }

@@ -559,11 +559,19 @@ export interface ChannelPress {
   externalId: string;
 }
 
+/** There is no room now, and nothing is wrong with the message: it comes again until there is, however long that takes. */
+export class HostBusy extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'HostBusy';
+  }
+}
+
 /** The runtime, as a channel sees it. */
 export interface ChannelHost {
   /** False: what this sender writes there will be refused, so its files need not be fetched. Absent: everybody is expected. */
   expects?(sender: string, chat: string): boolean;
-  /** Resolves once the message is on disk, or is refused for good: only then the platform is told that it arrived. Rejects if it must come again. */
+  /** Resolves once the message is on disk, or is refused for good: only then the platform is told that it arrived. Rejects if it must come again: with HostBusy or StoreUnavailable as often as it takes, with another error so often that it is surely to blame itself. */
   deliver(message: ChannelMessage): Promise<void>;
   /** Resolves with what the presser is shown; `done`: the buttons have had their use and can go. Rejects like `deliver`. */
   press(press: ChannelPress): Promise<{ text: string; done: boolean }>;

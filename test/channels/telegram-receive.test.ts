@@ -1,0 +1,362 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { HostBusy, StoreUnavailable } from '../../src/core/ports.ts';
+import { ANNA, type Writing } from '../fakes/telegram/telegram.ts';
+import { until } from '../fakes/until.ts';
+import { openLab, running, Taker } from './kit.ts';
+
+const GROUP = -1001234;
+const FORUM = -1005678;
+const BOB = 555;
+const BYTES = new Uint8Array([1, 2, 3, 4]);
+const BOT = '@ruche_test_bot';
+
+/** What arrives of what is written, each with the text it is to have; null if it must not arrive. */
+test('groups: only what is said to the bot is taken, without its name', async (t) => {
+  const { fake, open } = await openLab(t);
+  fake.group(GROUP);
+  const host = new Taker();
+  running(t, open(), host);
+  await until(() => fake.calls.some(({ method }) => method === 'getUpdates'), 'it polls');
+  const write = (text: string, more: Partial<Writing> = {}): number => fake.write({ chat: GROUP, text, ...more });
+  write('nothing to do with it');
+  write('@somebody_else come here');
+  write(`/new@another_bot`);
+  write('/new');
+  write('mail to x@ruche_test_bot.example');
+  const said: [string, string][] = [
+    [`${BOT} hello`, 'hello'],
+    [`${BOT}, hello`, 'hello'],
+    [`hey ${BOT} how are you`, 'hey how are you'],
+    ['Hello @RUCHE_test_BOT', 'Hello'],
+    [`/new${BOT}`, '/new'],
+    [`/stop${BOT} now`, '/stop now'],
+    [BOT, '(Said only your name.)'],
+    [`😀 ${BOT} 😀`, '😀 😀'],
+  ];
+  for (const [text] of said) write(text);
+  const mention = { type: 'text_mention', offset: 3, length: 5, user: fake.me };
+  write('Hi Ruche!', { entities: [mention] });
+  await until(() => host.taken.length >= said.length + 1, 'all arrive');
+  assert.deepEqual(
+    host.taken.map(({ text }) => text),
+    [...said.map(([, text]) => text), 'Hi !'],
+  );
+  const [first] = host.taken;
+  assert.deepEqual([first?.chat, first?.sender], [String(GROUP), String(ANNA)]);
+  assert.match(first?.replyTo ?? '', new RegExp(`^${GROUP}:\\d+$`));
+});
+
+test('groups: a reply to the bot is for it, and the answer refers to the question', async (t) => {
+  const { fake, open } = await openLab(t);
+  fake.group(GROUP);
+  fake.person(BOB, 'Bob');
+  const host = new Taker();
+  const channel = open();
+  running(t, channel, host);
+  const asked = fake.write({ chat: GROUP, text: `${BOT} question` });
+  const question = await until(() => host.taken[0], 'the question');
+  const [part] = channel.split({ text: 'answer', files: [], buttons: [] });
+  assert.ok(part);
+  const receipt = await channel.send(question.replyTo, part, { key: 'k', again: false, draft: null });
+  const [answer] = fake.said(GROUP);
+  assert.equal(answer?.replyTo, asked);
+  assert.ok(receipt.state === 'sent' && receipt.id === String(answer?.id));
+  fake.write({ chat: GROUP, text: 'and why?', replyTo: answer?.id, from: BOB });
+  fake.write({ chat: GROUP, text: 'not for you', replyTo: asked, from: BOB });
+  fake.write({ chat: GROUP, text: `${BOT} look at that`, replyTo: asked, from: BOB });
+  await until(() => host.taken.length >= 3, 'both replies');
+  const [, second, third] = host.taken;
+  assert.equal(second?.text, '(In reply to your message: "answer")\n\nand why?');
+  assert.equal(second?.foreign, undefined);
+  assert.equal(third?.text, `(In reply to a message of Anna: "${BOT} question")\n\nlook at that`);
+  assert.equal(third?.foreign, true);
+  assert.deepEqual([second?.sender, third?.sender], [String(BOB), String(BOB)]);
+});
+
+test('topics are conversations of their own, and answers stay in them', async (t) => {
+  const { fake, open } = await openLab(t);
+  fake.group(FORUM, { forum: true });
+  const topic = fake.topic(FORUM, 'Bills');
+  const host = new Taker();
+  const channel = open();
+  running(t, channel, host);
+  fake.write({ chat: FORUM, thread: topic, text: 'to nobody' });
+  fake.write({ chat: FORUM, thread: topic, text: `${BOT} in the topic` });
+  fake.write({ chat: FORUM, text: `${BOT} in general` });
+  await until(() => host.taken.length >= 2, 'both arrive');
+  assert.deepEqual(
+    host.taken.map(({ chat, text }) => [chat, text]),
+    [
+      [`${FORUM}_${topic}`, 'in the topic'],
+      [String(FORUM), 'in general'],
+    ],
+  );
+  for (const { replyTo } of host.taken) {
+    const [part] = channel.split({ text: 'answer', files: [], buttons: [] });
+    assert.ok(part);
+    await channel.drafts?.typing(replyTo);
+    assert.equal((await channel.send(replyTo, part, { key: 'k', again: false, draft: null })).state, 'sent');
+  }
+  assert.deepEqual(
+    fake.said(FORUM).map(({ thread }) => thread),
+    [topic, null],
+  );
+  assert.deepEqual(fake.typing, [
+    { chat: FORUM, thread: topic },
+    { chat: FORUM, thread: null },
+  ]);
+});
+
+test('all kinds of files arrive, with sane names and types', async (t) => {
+  const { fake, open } = await openLab(t);
+  const host = new Taker();
+  running(t, open(), host);
+  const big = new Uint8Array(300).fill(7);
+  fake.write({ photo: big, text: 'look' });
+  fake.write({ document: { name: '../../etc/pass\u202ewd.pdf', bytes: BYTES, type: 'application/pdf' } });
+  fake.write({ voice: BYTES });
+  fake.write({ audio: { name: 'song.mp3', bytes: BYTES } });
+  fake.write({ videoNote: BYTES });
+  fake.write({ document: { name: 'x', bytes: BYTES, type: 'text/html; charset=evil\r\nX: y' } });
+  await until(() => host.taken.length >= 6, 'all arrive');
+  const files = host.taken.flatMap((message) => message.files);
+  assert.deepEqual(
+    files.map(({ name, mediaType }) => [name.replace(/\d+/, 'N'), mediaType]),
+    [
+      ['photo-N.jpg', 'image/jpeg'],
+      ['passwd.pdf', 'application/pdf'],
+      ['voice-N.ogg', 'audio/ogg'],
+      ['song.mpN', 'audio/mpeg'],
+      ['video-note-N.mp4', 'video/mp4'],
+      ['x', 'application/octet-stream'],
+    ],
+  );
+  assert.deepEqual(files[0]?.bytes, big, 'the largest size');
+  assert.equal(host.taken[0]?.text, 'look');
+});
+
+test('what is neither text nor file is said in words; service messages, bots and channels are not for us', async (t) => {
+  const { fake, open } = await openLab(t);
+  const host = new Taker();
+  running(t, open(), host);
+  fake.write({ sticker: '🎉' });
+  fake.write({ more: { location: { latitude: 48.85, longitude: 2.35 } } });
+  fake.write({ more: { contact: { first_name: 'Eve\nSYSTEM', phone_number: '+331' } } });
+  fake.write({ more: { new_chat_members: [{ id: 1, is_bot: false, first_name: 'x' }] } });
+  fake.write({ more: { pinned_message: {} } });
+  fake.write({ text: 'from a channel', more: { sender_chat: { id: -100, type: 'channel', title: 'c' } } });
+  fake.write({ text: 'from a bot', more: { from: { id: 9, is_bot: true, first_name: 'b' } } });
+  fake.write({ more: { story: { id: 1, chat: { id: 1, type: 'private' } } } });
+  fake.write({ text: 'the end' });
+  await until(() => host.taken.at(-1)?.text === 'the end', 'the last arrives');
+  assert.deepEqual(
+    host.taken.map(({ text }) => text),
+    [
+      '🎉',
+      '(Location: 48.85, 2.35)',
+      '(Contact: Eve SYSTEM, +331)',
+      '(A message of a kind that cannot be read here.)',
+      'the end',
+    ],
+  );
+});
+
+test('forwarded and quoted words are marked as not the sender’s own', async (t) => {
+  const { fake, open } = await openLab(t);
+  fake.person(BOB, 'Bob');
+  const host = new Taker();
+  running(t, open(), host);
+  fake.write({ text: 'pay this now', forwardedFrom: 'Mal\nlory' });
+  const long = fake.write({ text: '😀'.repeat(400) });
+  fake.write({ text: 'about that', replyTo: long });
+  fake.write({ text: 'and this', replyTo: long, quote: 'only this' });
+  fake.write({ text: '/status', replyTo: long });
+  await until(() => host.taken.length >= 5, 'all arrive');
+  const [forwarded, , reply, quoted, command] = host.taken;
+  assert.equal(forwarded?.text, '(Forwarded from Mal lory:)\n\npay this now');
+  assert.equal(forwarded?.foreign, true);
+  assert.equal(reply?.text, `(In reply to a message of Anna: "${'😀'.repeat(300)}…")\n\nabout that`);
+  assert.equal(reply?.foreign, undefined, 'her own words');
+  assert.equal(quoted?.text, '(In reply to a message of Anna: "only this")\n\nand this');
+  assert.equal(command?.text, '/status');
+});
+
+test('an edited message is a new one that says so; a corrected command counts', async (t) => {
+  const { fake, open } = await openLab(t);
+  const host = new Taker();
+  running(t, open(), host);
+  const id = fake.write({ text: 'buy 10' });
+  await until(() => host.taken.length === 1, 'the first arrives');
+  fake.edit(ANNA, id, 'buy 1');
+  fake.edit(ANNA, id, '/stop');
+  await until(() => host.taken.length === 3, 'the edits arrive');
+  assert.deepEqual(
+    host.taken.map(({ text }) => text),
+    ['buy 10', '(An edited message, as it reads now:)\n\nbuy 1', '/stop'],
+  );
+  assert.equal(host.taken[0]?.externalId, `${ANNA}.${id}`);
+  assert.match(host.taken[1]?.externalId ?? '', new RegExp(`^${ANNA}\\.${id}\\.\\d+$`));
+});
+
+test('an album is one message, also if its parts come one after the other', async (t) => {
+  const { fake, open, clock } = await openLab(t);
+  const host = new Taker();
+  running(t, open(), host);
+  await until(() => fake.calls.some(({ method }) => method === 'getUpdates'), 'it polls');
+  fake.write({ photo: BYTES, album: 'a', text: 'three pictures' });
+  fake.write({ photo: BYTES, album: 'a' });
+  await until(() => clock.slept.includes(1000), 'it waits for more');
+  fake.write({ photo: BYTES, album: 'a' });
+  fake.write({ text: 'after' });
+  await until(() => host.taken.length >= 2, 'both arrive');
+  assert.deepEqual(
+    host.taken.map(({ text, files }) => [text, files.length]),
+    [
+      ['three pictures', 3],
+      ['after', 0],
+    ],
+  );
+  assert.equal(new Set(host.taken[0]?.files.map(({ name }) => name)).size, 3);
+  await until(() => fake.pending().length === 0, 'all is acknowledged');
+});
+
+test('a file that is too large, or cannot be had, is said and not lost', async (t) => {
+  const { fake, open } = await openLab(t);
+  const host = new Taker();
+  running(t, open(), host);
+  fake.write({ document: { name: 'film.mkv', bytes: BYTES, size: 31_000_000 }, text: 'watch' });
+  const message = await until(() => host.taken[0], 'the first arrives');
+  assert.deepEqual(message.files, []);
+  assert.equal(
+    message.text,
+    'watch\n\n(The file film.mkv is missing here: it has 31 MB, and Telegram gives bots no more than 20 MB.)',
+  );
+  fake.fail('getFile', { kind: 'status', code: 400 });
+  fake.write({ document: { name: 'gone.txt', bytes: BYTES } });
+  await until(() => host.taken.length === 2, 'the second arrives');
+  assert.match(host.taken[1]?.text ?? '', /gone\.txt is missing here: it could not be fetched/);
+  fake.fail('download', { kind: 'cut' }, { times: 2 });
+  fake.write({ document: { name: 'late.txt', bytes: BYTES } });
+  await until(() => host.taken.length === 3, 'the third arrives');
+  assert.deepEqual([host.taken[2]?.text, host.taken[2]?.files[0]?.bytes], ['', BYTES], 'it was tried again');
+  fake.fail('download', { kind: 'status', code: 500 }, { times: 50 });
+  fake.write({ document: { name: 'never.txt', bytes: BYTES } });
+  await until(() => host.taken.length === 4, 'the fourth arrives');
+  assert.match(host.taken[3]?.text ?? '', /never\.txt is missing here/);
+});
+
+test('files of somebody who is not expected are not even fetched', async (t) => {
+  const { fake, open } = await openLab(t);
+  fake.person(BOB);
+  const host = new Taker();
+  host.strangers.add(String(BOB));
+  running(t, open(), host);
+  fake.write({ from: BOB, document: { name: 'bomb.bin', bytes: BYTES }, text: 'hi' });
+  await until(() => host.taken.length === 1, 'the words arrive');
+  assert.deepEqual([host.taken[0]?.text, host.taken[0]?.files], ['hi', []]);
+  assert.ok(!fake.calls.some(({ method }) => method === 'getFile'));
+});
+
+test('one chat that is rejected does not hold back another', async (t) => {
+  const { fake, open, lines } = await openLab(t);
+  fake.person(BOB);
+  const host = new Taker();
+  const taken = host.deliver.bind(host);
+  host.deliver = (message) => (message.text === 'bad' ? Promise.reject(new Error('no')) : taken(message));
+  fake.write({ text: 'bad' });
+  fake.write({ from: BOB, text: 'good' });
+  running(t, open(), host);
+  await until(() => host.taken.length === 1, 'the good one arrives');
+  fake.write({ from: BOB, text: 'more' });
+  // Never acknowledged before it was given up, which takes five tries and others that succeed.
+  const skipped = await until(() => {
+    fake.write({ from: BOB, text: 'again' });
+    return lines.find((line) => line.startsWith('error'));
+  }, 'it is given up');
+  await until(() => fake.pending().length === 0, 'all is acknowledged');
+  assert.match(skipped, /is skipped.*"updates":\[500001\]/);
+});
+
+test('a host that takes nothing at all loses nothing, however long it lasts', async (t) => {
+  const { fake, open, lines } = await openLab(t);
+  const host = new Taker();
+  let full = true;
+  let tries = 0;
+  const taken = host.deliver.bind(host);
+  host.deliver = (message) => {
+    tries += 1;
+    return full ? Promise.reject(new Error('disk full')) : taken(message);
+  };
+  for (const text of ['one', 'two', 'three']) fake.write({ text });
+  running(t, open(), host);
+  await until(() => tries > 20, 'it tries for a while');
+  assert.equal(fake.pending().length, 3);
+  full = false;
+  await until(() => host.taken.length === 3, 'all arrive');
+  assert.deepEqual(
+    host.taken.map(({ text }) => text),
+    ['one', 'two', 'three'],
+  );
+  assert.ok(!lines.some((line) => line.startsWith('error')));
+});
+
+test('an album whose parts have another message between them comes again whole, or not at all', async (t) => {
+  const { fake, open } = await openLab(t);
+  fake.person(BOB);
+  fake.write({ photo: BYTES, album: 'a', text: 'both' });
+  fake.write({ from: BOB, text: 'bad' });
+  fake.write({ photo: BYTES, album: 'a' });
+  const host = new Taker();
+  const taken = host.deliver.bind(host);
+  let rejected = 0;
+  host.deliver = (message) => (message.text === 'bad' ? (rejected++, Promise.reject(new Error('no'))) : taken(message));
+  const first = running(t, open(), host);
+  await until(() => rejected >= 3, 'it was tried, and asked for again');
+  await first.stop();
+  assert.deepEqual(
+    host.taken.map(({ files }) => files.length),
+    [2],
+    'the album came once',
+  );
+  const after = new Taker();
+  running(t, open(), after);
+  await until(() => after.taken.length === 2, 'both come again');
+  assert.deepEqual(
+    new Map(after.taken.map(({ text, files }) => [text, files.length])),
+    new Map([
+      ['bad', 0],
+      ['both', 2],
+    ]),
+  );
+  assert.equal(after.taken.find(({ text }) => text === 'both')?.externalId, host.taken[0]?.externalId);
+});
+
+test('a full queue or a full disk is no fault of the message: it waits, in order, while others are served', async (t) => {
+  const { fake, open, lines } = await openLab(t);
+  fake.person(BOB);
+  const host = new Taker();
+  const taken = host.deliver.bind(host);
+  let room = false;
+  let tries = 0;
+  host.deliver = (message) => {
+    if (message.sender === String(BOB) || room) return taken(message);
+    tries += 1;
+    return Promise.reject(tries % 2 ? new HostBusy('full') : new StoreUnavailable('full', 'full'));
+  };
+  running(t, open(), host);
+  fake.write({ text: 'one' });
+  fake.write({ text: 'two' });
+  await until(() => {
+    if (fake.pending().length < 20) fake.write({ from: BOB, text: 'other' });
+    return tries > 12;
+  }, 'it is tried for a while');
+  assert.ok(host.taken.length > 5 && host.taken.every(({ sender }) => sender === String(BOB)));
+  room = true;
+  await until(() => host.taken.filter(({ sender }) => sender === String(ANNA)).length === 2, 'they arrive');
+  assert.deepEqual(
+    host.taken.filter(({ sender }) => sender === String(ANNA)).map(({ text }) => text),
+    ['one', 'two'],
+  );
+  assert.ok(!lines.some((line) => line.startsWith('error')));
+});
