@@ -94,6 +94,11 @@ export class Book {
       lastTask: task,
       messages: (known?.messages ?? 0) + 1,
     });
+    // An answer to a question as old as its task adds a row that no task takes along when it leaves.
+    for (const oldest of this.conversations.keys()) {
+      if (this.conversations.size <= this.#limit) break;
+      this.conversations.delete(oldest);
+    }
     const entry = this.entries.get(task);
     if (entry === undefined)
       this.#last = { task, message: { id: event.id, channel, content: content.hash, at: event.at } };
