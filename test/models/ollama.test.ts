@@ -31,7 +31,8 @@ const having =
     if (path === '/api/tags')
       return { headers: JSON_TYPE, pieces: [JSON.stringify({ models: names.map((name) => ({ name })) })] };
     if (path === '/api/show') {
-      const shown = models[`${body['model'] as string}`] ?? models[`${body['model'] as string}:latest`];
+      const name = body['model'] as string;
+      const shown = models[name] ?? models[`${name}:latest`];
       if (!shown) return { status: 404, headers: JSON_TYPE, pieces: ['{"error":"model not found"}'] };
       const { context, ...rest } = shown;
       const model_info = context === undefined ? {} : { 'qwen3.context_length': context };
