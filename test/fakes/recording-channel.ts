@@ -1,9 +1,10 @@
-import type { Channel, Receipt } from '../../src/core/ports.ts';
+import type { Button, Channel, Receipt } from '../../src/core/ports.ts';
 
 export interface Sent {
   to: string;
   text: string;
   again: boolean;
+  buttons: readonly Button[];
 }
 
 /** A channel that keeps what it is given. `answer` is what the platform says to the nth send, from 0. */
@@ -17,7 +18,12 @@ export function recordingChannel(
     start: () => Promise.resolve(),
     split: ({ text, buttons }) => [{ kind: 'text', text, buttons }],
     send: async (to, part, { again }) => {
-      sent.push({ to, text: part.kind === 'text' ? part.text : part.file.name, again });
+      sent.push({
+        to,
+        text: part.kind === 'text' ? part.text : part.file.name,
+        again,
+        buttons: part.kind === 'text' ? part.buttons : [],
+      });
       return answer(sent.length - 1);
     },
   };

@@ -17,7 +17,7 @@ export type ScriptTurn =
 export interface ScriptedModel {
   port: ModelPort;
   /** As `scripted/model`, or under the names given; window 100,000 tokens, a dollar for a million tokens. */
-  choice(names?: Partial<Pick<ModelChoice, 'provider' | 'model' | 'window'>>): ModelChoice;
+  choice(names?: Partial<Pick<ModelChoice, 'provider' | 'model' | 'window' | 'images'>>): ModelChoice;
   /** Copies of all requests so far. */
   requests: ModelRequest[];
   /** Turns that have not been used. */

@@ -53,10 +53,13 @@ test('a channel that cannot start harms no other; what is refused, the adapter h
   assert.equal(channels.get('works'), undefined);
   channels.sync();
   assert.equal(await heard.promise, 'Error: later');
-  assert.deepEqual([...channels.problems()], [
-    ['throws', 'no token'],
-    ['rejects', 'no network'],
-  ]);
+  assert.deepEqual(
+    [...channels.problems()],
+    [
+      ['throws', 'no token'],
+      ['rejects', 'no network'],
+    ],
+  );
   assert.ok(channels.get('works') && channels.has('works') && !channels.has('telegram'));
   channels.stop();
 });
@@ -94,7 +97,13 @@ test('channels follow the settings: opened, opened again for another token, left
   await apply([settings({ token: 'env:U' })]);
   assert.notEqual(channels.get('telegram'), first);
   await apply([]);
-  assert.deepEqual([opened, closed], [['env:T', 'env:U'], ['env:T', 'env:U']]);
+  assert.deepEqual(
+    [opened, closed],
+    [
+      ['env:T', 'env:U'],
+      ['env:T', 'env:U'],
+    ],
+  );
   assert.deepEqual([channels.get('telegram'), channels.has('telegram')], [undefined, false]);
 });
 

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ChannelHost, ChannelMessage } from '../../src/core/ports.ts';
+import { openDoor } from '../../src/mail/door.ts';
+import { openPairing } from '../../src/mail/pairing.ts';
+import { withLoop } from '../agent/with-loop.ts';
+import type { Loop, LoopOptions } from '../fakes/loop.ts';
+import { recordingChannel, type Sent } from '../fakes/recording-channel.ts';
+import { calls, says, type ScriptTurn } from '../fakes/scripted-model.ts';
+import { until } from '../fakes/until.ts';
+
+interface Desk {
+  loop: Loop;
+  host: ChannelHost;
+  sent: Sent[];
+  owners: string[];
+  followed: string[];
+  now: { at: number };
+  code(): Promise<string>;
+  write(text: string, more?: Partial<ChannelMessage>): Promise<void>;
+  /** The nth thing that was sent, once it was. */
+  said(n: number): Promise<string>;
+}
+
+/** A door before the loop, on a channel that records what it is told to send. */
+async function withDoor(
+  script: ScriptTurn[],
+  body: (desk: Desk) => Promise<void>,
+  options: Partial<LoopOptions> = {},
+): Promise<void> {
+  const { channel, sent } = recordingChannel();
+  await withLoop(script, { ...options, channels: [channel] }, async (loop) => {
+    const owners = ['1'];
+    const followed: string[] = [];
+    const now = { at: 1_000_000 };
+    const clock = { ...loop.deps.clock, now: () => now.at };
+    let letters = 0;
+    const pairing = {
+      store: loop.store,
+      clock,
+      randomBytes: (length: number) => new Uint8Array(length).map(() => (letters += 7)),
+      addOwner: async (_channel: string, sender: string) => {
+        if (sender === '13') throw new Error('ruche.yaml cannot be read: line 3');
+        owners.push(sender);
+      },
+    };
+    const status = async () => ({ ready: true, model: 'm/m', pending: 0, tasks: { running: 1, queued: 2 } }) as never;
+    const door = openDoor({
+      ...pairing,
+      ids: loop.deps.ids,
+      redact: (text) => text,
+      runtime: { ...loop.runtime, status },
+      owners: () => owners,
+      usualAgent: () => 'assistant',
+      follow: (task) => void followed.push(task),
+    });
+    const host = door('chat');
+    let count = 0;
+    await body({
+      loop,
+      host,
+      sent,
+      owners,
+      followed,
+      now,
+      code: async () => (await openPairing(pairing, 'chat')).code,
+      write: (text, more = {}) => {
+        const externalId = `u${(count += 1)}`;
+        return host.deliver({ sender: '1', chat: '77', text, files: [], replyTo: '77', externalId, ...more });
+      },
+      said: (n) => until(() => sent[n]?.text, `the ${n}th message`),
+    });
+  });
+}
+
+const types = async (loop: Loop): Promise<string[]> => (await loop.events()).map((event) => event.type);
+
+test('an owner is answered, in a conversation that is named after the chat', () =>
+  withDoor([says('hello yourself')], async ({ loop, write, said, followed }) => {
+    await write('hello');
+    assert.equal(await said(0), 'hello yourself');
+    const received = (await loop.events()).find((event) => event.type === 'message.received');
+    assert.ok(received?.type === 'message.received');
+    assert.deepEqual([received.data.session, received.data.from, received.actor], ['chat-77', 'chat:1', 'chat:1']);
+    assert.deepEqual(followed, [received.data.task]);
+  }));
+
+test('a redelivered message is answered once', () =>
+  withDoor([says('once')], async ({ write, sent, said, loop }) => {
+    for (let n = 0; n < 3; n++) await write('hello', { externalId: 'same' });
+    await said(0);
+    await until(async () => (await loop.store.counts()).queued === 0, 'nothing is left');
+    assert.equal(sent.length, 1);
+  }));
+
+test('a stranger is told nothing and journaled, once in a while', () =>
+  withDoor([], async ({ loop, write, host, sent, now }) => {
+    for (let n = 0; n < 5; n++) await write('let me in', { sender: '666' });
+    await write('/status', { sender: '666' });
+    const pressed = await host.press({
+      sender: '666',
+      chat: '77',
+      replyTo: '77',
+      action: 'approve:apr_1',
+      externalId: 'p',
+    });
+    assert.deepEqual(pressed, { text: '', done: false });
+    const denied = async (): Promise<number> => (await types(loop)).filter((type) => type === 'sender.denied').length;
+    assert.equal(await denied(), 1);
+    now.at += 600_000;
+    await write('again', { sender: '666' });
+    assert.equal(await denied(), 2);
+    assert.deepEqual([sent, (await types(loop)).includes('message.received')], [[], false]);
+  }));
+
+test('a code from the terminal makes its sender an owner, once, and only in time', () =>
+  withDoor([says('welcome')], async ({ write, said, owners, code, now, sent, loop }) => {
+    const late = await code();
+    now.at += 600_001;
+    await write(late, { sender: '8' });
+    const open = await code();
+    await write('AAAA-AAAA', { sender: '9' });
+    assert.deepEqual(owners, ['1']);
+    await write(` ${open.toLowerCase().replace('-', '')} `, { sender: '9', externalId: 'pair' });
+    await write(open, { sender: '9', externalId: 'pair' });
+    assert.match(await said(0), /You are an owner/);
+    await write(open, { sender: '10' });
+    assert.deepEqual(owners, ['1', '9']);
+    await write('hello', { sender: '9' });
+    assert.equal(await said(1), 'welcome');
+    assert.equal(sent.length, 2);
+    assert.doesNotMatch(JSON.stringify(await loop.events()), new RegExp(open.replace('-', '')));
+  }));
+
+test('a right code that cannot be written down says why, and stays good', () =>
+  withDoor([], async ({ write, said, owners, code }) => {
+    const open = await code();
+    await write(open, { sender: '13' });
+    assert.match(await said(0), /could not be written into ruche.yaml: ruche.yaml cannot be read: line 3/);
+    await write(open, { sender: '14' });
+    assert.match(await said(1), /You are an owner/);
+    assert.deepEqual(owners, ['1', '14']);
+  }));
+
+test('/new begins another conversation, also when it is redelivered; the old one stays', () =>
+  withDoor([says('one'), says('two')], async ({ write, said, loop }) => {
+    await write('hello');
+    await said(0);
+    await write('/new', { externalId: 'n' });
+    await write('/new', { externalId: 'n' });
+    assert.match(await said(1), /new conversation \(chat-77-2\)/);
+    await write('hello');
+    assert.equal(await said(2), 'two');
+    const sessions = (await loop.events()).flatMap((event) =>
+      event.type === 'message.received' ? [event.data.session] : [],
+    );
+    assert.deepEqual(sessions, ['chat-77', 'chat-77-2']);
+    assert.equal((await types(loop)).filter((type) => type === 'chat.session').length, 1);
+  }));
+
+test('/stop ends what is under way, /status, /agents and /help cost no model', () =>
+  withDoor([calls(['once', { path: 'contracts/a.md' }])], async ({ write, said, loop, sent }) => {
+    await write('/stop');
+    assert.match(await said(0), /Nothing is being worked on/);
+    await write('/status');
+    assert.match(await said(1), /Everything runs\. Model: m\/m\. 1 being worked on, 2 queued, 0 waiting/);
+    await write('/agents');
+    assert.match(await said(2), /\*\*assistant\*\* \(idle\)/);
+    await write('/start');
+    assert.match(await said(3), /\/new begins a new conversation/);
+    assert.equal((await types(loop)).includes('task.queued'), false);
+    assert.equal(sent.length, 4);
+  }));
+
+const askFirst = { rules: [{ id: 'ask-first', verdict: 'ask' as const, match: { tool: 'once' }, reason: 'It acts.' }] };
+
+test('an approval is put with buttons; who presses decides, once; what it was is shown exactly', () =>
+  withDoor(
+    [calls(['once', { path: 'a```b.md' }]), says('did it')],
+    async ({ write, said, host, sent, loop }) => {
+      await write('do it');
+      const asked = await said(0);
+      assert.match(asked, /^May I\?\n````\nonce\n/);
+      assert.match(asked, /Asked by the rule ask-first: It acts\./);
+      const [approve] = sent[0]?.buttons ?? [];
+      assert.equal(approve?.label, 'Approve');
+      assert.ok((approve?.action.length ?? 99) <= 60);
+      const press = (sender: string, action = approve?.action ?? '') =>
+        host.press({ sender, chat: '77', replyTo: '77', action, externalId: 'p1' });
+      assert.deepEqual(await press('666'), { text: '', done: false });
+      assert.deepEqual(await press('1'), { text: 'Approved.', done: true });
+      assert.deepEqual(await press('1'), { text: 'It was approved already.', done: true });
+      assert.deepEqual(await press('1', 'deny:apr_none'), { text: 'Nothing waits for this any more.', done: true });
+      assert.deepEqual(await press('1', 'else'), { text: 'This button has no use any more.', done: true });
+      assert.equal(await said(1), 'did it');
+      const answered = (await loop.events()).find((event) => event.type === 'approval.answered');
+      assert.ok(answered?.type === 'approval.answered' && answered.data.by === 'chat:1');
+    },
+    askFirst,
+  ));
+
+test('a question is put in the chat, and the next message there is the answer', () =>
+  withDoor([calls(['ask', { question: 'which colour?' }]), says('blue it is')], async ({ write, said, sent }) => {
+    await write('paint');
+    assert.match(await said(0), /which colour\?\n\n\(Your next message here is the answer\.\)/);
+    await write('blue');
+    assert.equal(await said(1), 'blue it is');
+    assert.equal(sent.length, 2);
+  }));
