@@ -83,6 +83,8 @@ class Queue {
   offset: number | null = null;
   readonly #done = new Set<number>();
   readonly #tries = new Map<number, number>();
+  /** Updates of which it has been said. */
+  readonly #rejected = new Set<number>();
   readonly #options: PollOptions;
 
   constructor(options: PollOptions) {
@@ -130,7 +132,9 @@ class Queue {
       const failures = error instanceof HostBusy || error instanceof StoreUnavailable ? tries : tries + 1;
       this.#tries.set(group[0].update_id, failures);
       const about = { update: group[0].update_id, failures, error: String(error) };
-      this.#options.log.warn(about, 'a message from Telegram was not taken in, and will come again');
+      const level = this.#rejected.has(group[0].update_id) ? 'debug' : 'warn';
+      this.#rejected.add(group[0].update_id);
+      this.#options.log[level](about, 'a message from Telegram was not taken in, and will come again');
       return false;
     }
     for (const { update_id: id } of group) this.#done.add(id);
@@ -138,7 +142,9 @@ class Queue {
   }
 
   async #lastTry(group: Group): Promise<void> {
-    if ((await this.#try(group)) || this.#options.signal.aborted) return;
+    const before = this.#triesOf(group);
+    // It got through, or there was no room for anybody, or everything ends.
+    if ((await this.#try(group)) || this.#triesOf(group) === before) return;
     for (const { update_id: id } of group) this.#done.add(id);
     const about = { updates: group.map(({ update_id: id }) => id), tries: this.#triesOf(group) };
     this.#options.log.error(
@@ -157,7 +163,7 @@ class Queue {
       if (first < offset && offset <= last) offset = first;
     }
     this.offset = offset;
-    for (const id of this.#done) if (id < offset) this.#done.delete(id);
+    for (const ids of [this.#done, this.#rejected]) for (const id of ids) if (id < offset) ids.delete(id);
     for (const id of this.#tries.keys()) if (id < offset) this.#tries.delete(id);
   }
 }
