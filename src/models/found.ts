@@ -30,7 +30,7 @@ export interface Found {
   look(signal: AbortSignal): Promise<void>;
   /** What its models can do, and whatever other Ollama is configured. */
   readonly ollama: OllamaModels;
-  /** Why the last look found none; '' if it did, or nobody has looked. */
+  /** Why the last look saw none; '' if it did, or nobody has looked. */
   readonly missing: string;
   /** Keeps what a person gave: on disk when it resolves, and in force from then on. */
   keep(provider: KeptProvider): Promise<void>;
@@ -124,7 +124,7 @@ export function openFound(options: FoundOptions): Found {
         missing = '';
       } catch (error) {
         signal.throwIfAborted();
-        here = null;
+        // One that was there before stays: that it does not answer is told by the calls, and no reason to become the demo.
         missing = error instanceof Error ? error.message : String(error);
       }
     },

@@ -152,6 +152,17 @@ test('an Ollama that is not there, or is something else, is none', async () => {
   }
 });
 
+test('an Ollama that goes away does not make the demo answer in its place', async () => {
+  const { found, models } = network({ OLLAMA_HOST: origin });
+  await models.prepare(NEVER);
+  await server.close();
+  await found.look(NEVER);
+  assert.equal(models.describe().model, 'ollama/qwen3:latest');
+  const end = endOf(await collect(models.choices('standard')[0]!.port.stream(ask('hi'), NEVER)));
+  assert.ok(end.type === 'error' && end.error.kind === 'network' && end.error.retryable, JSON.stringify(end));
+  server = await modelServer();
+});
+
 test('OLLAMA_HOST in the forms that people write', () => {
   const cases: [string, string | null][] = [
     ['127.0.0.1', 'http://127.0.0.1:11434'],
