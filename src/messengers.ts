@@ -42,7 +42,7 @@ export function openMessengers(
   const pairing = {
     store,
     clock,
-    randomBytes: random.bytes,
+    bytes: random.bytes,
     addOwner: (channel: string, sender: string) => adapters.addOwner(channel, sender),
   };
   const door = openDoor({

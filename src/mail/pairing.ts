@@ -10,7 +10,7 @@ const ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
 const STREAM = 'gateway';
 
 export interface PairingDeps extends Pick<MailDeps, 'store' | 'clock'> {
-  randomBytes(length: number): Uint8Array;
+  bytes(length: number): Uint8Array;
   /** Writes the owner into `ruche.yaml`, as the person at this machine would. Rejects with what is in the way. */
   addOwner(channel: string, sender: string): Promise<void>;
 }
@@ -19,7 +19,7 @@ const hashOf = (code: string): string => createHash('sha256').update(code).diges
 
 /** A code that makes whoever sends it over the channel an owner, once. Only its hash is kept. */
 export async function openPairing(deps: PairingDeps, channel: string): Promise<{ code: string; until: number }> {
-  const code = [...deps.randomBytes(8)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
+  const code = [...deps.bytes(8)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
   const until = deps.clock.now() + CODE_MS;
   const data = { channel, hash: hashOf(code), until };
   const event = { type: 'pairing.opened' as const, stream: STREAM, actor: 'owner', cause: null, labels: [], data };

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { open, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSeq, parseDocument } from 'yaml';
@@ -30,13 +29,13 @@ export async function addOwner(about: { root: string; temp: string; channel: str
   const after = document.toString({ lineWidth: 0 });
   const [problem] = parseSettings(after, FILE).problems.filter(({ severity }) => severity === 'error');
   if (problem) throw new Error(`${FILE}, line ${problem.line}: ${problem.key} ${problem.message}`);
-  await replace(path, join(temp, `owner-${randomBytes(6).toString('hex')}`), after);
+  await replace(path, join(temp, 'ruche.yaml.new'), after);
 }
 
 /** Whole or not at all: a person's editor, or the watch, must never see half of it. */
 async function replace(path: string, temp: string, text: string): Promise<void> {
   try {
-    const file = await open(temp, 'wx', 0o644);
+    const file = await open(temp, 'w', 0o644);
     try {
       await file.writeFile(text);
       await file.sync();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
-import type { Event, NewEvent } from '../../src/core/event.ts';
+import { EVENT_SCHEMA, type Event, type NewEvent } from '../../src/core/event.ts';
 import { StoreUnavailable } from '../../src/core/ports.ts';
 import type { CommitResult, ReadFrom } from '../../src/core/ports.ts';
 import { verifyChain } from '../../src/journal/chain.ts';
@@ -39,10 +39,10 @@ export function eventContract(withStore: WithStore): void {
           schema,
         ]),
         [
-          [1, 'evt_1', 'a', 1, null, clock.time - 5, 1],
-          [2, 'evt_2', 'b', 1, 'evt_1', clock.time - 5, 1],
-          [3, 'evt_3', 'a', 2, 'evt_1', clock.time - 5, 1],
-          [4, 'evt_4', 'a', 3, null, clock.time, 1],
+          [1, 'evt_1', 'a', 1, null, clock.time - 5, EVENT_SCHEMA],
+          [2, 'evt_2', 'b', 1, 'evt_1', clock.time - 5, EVENT_SCHEMA],
+          [3, 'evt_3', 'a', 2, 'evt_1', clock.time - 5, EVENT_SCHEMA],
+          [4, 'evt_4', 'a', 3, null, clock.time, EVENT_SCHEMA],
         ],
       );
       assert.deepEqual(await collect(store.read({})), [...first, ...second]);
@@ -403,7 +403,7 @@ export function eventContract(withStore: WithStore): void {
         );
         const [read, other] = await collect(store.read({}));
         assert.deepEqual(read?.data, { reason: 'old, then told twice' });
-        assert.deepEqual([read?.schema, other?.schema, read?.hash], [3, 3, made?.hash]);
+        assert.deepEqual([read?.schema, other?.schema, read?.hash], [EVENT_SCHEMA + 2, EVENT_SCHEMA + 2, made?.hash]);
         assert.deepEqual(await store.byKey('k'), read);
         assert.deepEqual(await store.event('evt_1'), read);
         assert.deepEqual(await take(store.follow(0, new AbortController().signal), 1), [read]);
@@ -416,11 +416,11 @@ export function eventContract(withStore: WithStore): void {
             event,
             {
               'gateway.stopped': {
-                1: (data: { reason: string }) => ({ reason: `${data.reason}, then told` }),
-                2: (data: { reason: string }) => ({ reason: `${data.reason} twice` }),
+                [EVENT_SCHEMA]: (data: { reason: string }) => ({ reason: `${data.reason}, then told` }),
+                [EVENT_SCHEMA + 1]: (data: { reason: string }) => ({ reason: `${data.reason} twice` }),
               },
             },
-            3,
+            EVENT_SCHEMA + 2,
           ),
       },
     ),

@@ -38,7 +38,7 @@ async function withDoor(
     const pairing = {
       store: loop.store,
       clock,
-      randomBytes: (length: number) => new Uint8Array(length).map(() => (letters += 7)),
+      bytes: (length: number) => new Uint8Array(length).map(() => (letters += 7)),
       addOwner: async (_channel: string, sender: string) => {
         if (sender === '13') throw new Error('ruche.yaml cannot be read: line 3');
         owners.push(sender);
