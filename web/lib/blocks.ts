@@ -21,7 +21,8 @@ const FENCE = /^( {0,3})(`{3,}|~{3,})[ \t]*([^`]*)$/;
 const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*))?$/;
 const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
 const QUOTE = /^ {0,3}> ?/;
-const ITEM = /^( {0,3})(?:[-*+]|(\d{1,9})[.)])(?:[ \t]|$)/;
+/** A number, if there is one, and the sign: another sign begins another list. */
+const ITEM = /^ {0,3}(\d{1,9}(?=[.)]))?([-*+]|(?<=\d)[.)])(?:[ \t]|$)/;
 const UNDERLINE = /^ {0,3}(=+|-+)[ \t]*$/;
 const TASK = /^\[([ xX])\][ \t]+/;
 
@@ -117,8 +118,7 @@ const indentOf = (line: string): number => line.replaceAll('\t', '    ').search(
 
 function list(reader: Reader, first: string): void {
   const { lines } = reader;
-  const [, , number] = ITEM.exec(first) ?? [];
-  const ordered = number !== undefined;
+  const [, number, sign] = ITEM.exec(first) ?? [];
   const items: string[][] = [];
   let width = 2;
   let own = 0;
@@ -127,7 +127,7 @@ function list(reader: Reader, first: string): void {
     const item = RULE.test(line) ? null : ITEM.exec(line);
     const last = items.at(-1);
     if (item && (last === undefined || indentOf(line) < own + 2)) {
-      if ((item[2] !== undefined) !== ordered) break;
+      if (item[2] !== sign) break;
       own = indentOf(line);
       width = /^\s*\S+[ \t]?/.exec(line)?.[0].length ?? 2;
       items.push([line.slice(width)]);
@@ -142,7 +142,7 @@ function list(reader: Reader, first: string): void {
   const { depth } = reader;
   reader.out.push({
     kind: 'list',
-    start: ordered ? Number(number) : null,
+    start: number === undefined ? null : Number(number),
     items: items.map((item) => entry(item, depth)),
   });
 }
@@ -175,16 +175,14 @@ function table(reader: Reader, line: string): boolean {
   return true;
 }
 
-/** Bars within code and behind a backslash belong to the cell. */
+/** A bar behind a backslash belongs to the cell; one within code does not, as on GitHub. */
 function cells(line: string): string[] {
   const found = [''];
-  let code = false;
   for (const piece of line
     .trim()
     .replace(/^\|/, '')
     .match(/\\.|[^\\]|\\$/gsu) ?? []) {
-    if (piece === '`') code = !code;
-    if (piece === '|' && !code) found.push('');
+    if (piece === '|') found.push('');
     else found[found.length - 1] += piece === '\\|' ? '|' : piece;
     if (found.length > CELLS) break;
   }

@@ -23,6 +23,9 @@ type Node = Inline | Mark | { kind: 'bracket'; image: boolean; active: boolean }
 const DEPTH = 8;
 const MARKS = 3_000;
 
+/** An address in the middle of a text. */
+const ADDRESS = /https?:\/\/[^\s<>"`[\]]+/y;
+
 /** The elements of a line of Markdown. Takes time in proportion to its length, whatever it holds. */
 export function inlines(text: string): Inline[] {
   return emphasised(scan(text));
@@ -38,7 +41,7 @@ function scan(text: string): Node[] {
   let at = 0;
   let plain = 0;
   const flush = (): void => {
-    if (at > plain) nodes.push(...linked(text.slice(plain, at)));
+    if (at > plain) nodes.push({ kind: 'text', text: unescaped(text.slice(plain, at)) });
     plain = at;
   };
   const take = (length: number, ...made: Node[]): void => {
@@ -56,6 +59,11 @@ function scan(text: string): Node[] {
     else if (char === '*' || char === '_' || char === '~') {
       const mark = markAt(text, at, char);
       take(mark.length, mark);
+    } else if (char === 'h' && !/[\p{L}\p{N}]/u.test(text[at - 1] ?? ' ')) {
+      ADDRESS.lastIndex = at;
+      const address = trimmed(ADDRESS.exec(text)?.[0] ?? '');
+      if (address === '') at += 1;
+      else take(address.length, linkTo(address));
     } else if (char === '[' || (char === '!' && text[at + 1] === '[')) {
       take(char === '!' ? 2 : 1, { kind: 'bracket', image: char === '!', active: true });
       brackets.push(nodes.length - 1);
@@ -63,13 +71,19 @@ function scan(text: string): Node[] {
     else if (char === '<') {
       const address = /^<((?:https?:\/\/|mailto:)[^\s<>]*)>/.exec(text.slice(at, at + 2_000))?.[1];
       if (address === undefined) at += 1;
-      else
-        take(address.length + 2, { kind: 'link', href: address, text: address, of: [{ kind: 'text', text: address }] });
+      else take(address.length + 2, linkTo(address));
     } else at += 1;
   }
   flush();
   return nodes;
 }
+
+const linkTo = (address: string): Inline => ({
+  kind: 'link',
+  href: address,
+  text: address,
+  of: [{ kind: 'text', text: address }],
+});
 
 /** Where runs of backticks stand, by their length. */
 function backticks(text: string): Map<number, number[]> {
@@ -142,9 +156,19 @@ function closeBracket(text: string, at: number, { nodes, brackets, flush, take }
   const href = unescaped((to[1] ?? to[2] ?? '').replace(/\\([!-/:-@[-`{-~])/g, '$1'));
   // A link holds no other link.
   if (!open.image) for (const index of brackets) deactivate(nodes[index]);
-  const made: Node = { kind: open.image ? 'image' : 'link', href, text: wordsOf(of), of: open.image ? [] : of };
+  const made: Node = {
+    kind: open.image ? 'image' : 'link',
+    href,
+    text: wordsOf(of),
+    of: open.image ? [] : unlinked(of),
+  };
   take(to[0].length, made);
 }
+
+const unlinked = (list: readonly Inline[]): Inline[] =>
+  list.flatMap((each) =>
+    each.kind === 'link' ? each.of : 'of' in each ? [{ ...each, of: unlinked(each.of) }] : [each],
+  );
 
 const deactivate = (node: Node | undefined): void => {
   if (node?.kind === 'bracket' && !node.image) node.active = false;
@@ -219,24 +243,10 @@ function joined(list: readonly Inline[]): Inline[] {
   return out;
 }
 
-/** Plain words, and the addresses among them. */
-function linked(text: string): Inline[] {
-  const out: Inline[] = [];
-  let from = 0;
-  for (const match of text.matchAll(/(?<![\p{L}\p{N}])https?:\/\/[^\s<>"]+/gu)) {
-    const address = trimmed(match[0]);
-    if (match.index > from) out.push({ kind: 'text', text: unescaped(text.slice(from, match.index)) });
-    out.push({ kind: 'link', href: address, text: address, of: [{ kind: 'text', text: address }] });
-    from = match.index + address.length;
-  }
-  if (from < text.length) out.push({ kind: 'text', text: unescaped(text.slice(from)) });
-  return out;
-}
-
 /** What ends a sentence is no part of an address, nor a bracket that it does not open. */
 function trimmed(address: string): string {
   let end = address.length;
-  while (/[.,;:!?'*]/.test(address[end - 1] ?? '')) end -= 1;
+  while (/[.,;:!?'*_~]/.test(address[end - 1] ?? '')) end -= 1;
   const found = address.slice(0, end);
   return found.endsWith(')') && !found.includes('(') ? found.slice(0, -1) : found;
 }

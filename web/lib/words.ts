@@ -38,10 +38,10 @@ export const channelName = (channel: string): string => CHANNELS[channel] ?? cha
 
 export function senderName(from: string): string {
   const [kind = '', name = ''] = from.split(/:(.*)/s, 2);
-  if (from === 'owner' || from === 'person:owner') return 'You';
+  if (from === 'owner' || from === 'person:owner') return 'you';
   if (kind === 'person') return senderName(name);
-  if (kind === 'agent') return `Agent ${name}`;
-  if (kind === 'schedule') return `Schedule ${name}`;
+  if (kind === 'agent') return `agent ${name}`;
+  if (kind === 'schedule') return `schedule ${name}`;
   return kind in CHANNELS && name !== '' ? `${channelName(kind)} ${name}` : from;
 }
 

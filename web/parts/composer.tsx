@@ -35,7 +35,6 @@ export function Composer(props: ComposerProps): JSX.Element {
   useEffect(() => {
     text.value = tab.read(props.keep) ?? '';
   }, [props.keep]);
-  useEffect(() => grow(area.current), [text.value]);
   useEffect(
     () =>
       props.offered?.subscribe((offer) => {
@@ -70,26 +69,7 @@ export function Composer(props: ComposerProps): JSX.Element {
         </p>
       )}
       <Chosen files={files} />
-      <textarea
-        ref={area}
-        id="composer"
-        rows={1}
-        value={text.value}
-        placeholder={props.placeholder}
-        aria-label={props.placeholder}
-        onInput={(event) => type(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key !== 'Enter' || event.shiftKey || event.isComposing || isTouch()) return;
-          event.preventDefault();
-          send();
-        }}
-        onPaste={(event) => {
-          const pasted = event.clipboardData?.files;
-          if (!pasted || pasted.length === 0) return;
-          event.preventDefault();
-          void add(pasted);
-        }}
-      />
+      <Writing text={text.value} placeholder={props.placeholder} area={area} type={type} send={send} add={add} />
       <div class="composer-row">
         <Picker add={add} />
         <span class="quiet hint">Enter sends, Shift+Enter begins a new line</span>
@@ -107,6 +87,40 @@ export function Composer(props: ComposerProps): JSX.Element {
         </button>
       </div>
     </form>
+  );
+}
+
+/** Grows with what is in it; takes pasted files. */
+function Writing(props: {
+  text: string;
+  placeholder: string;
+  area: { current: HTMLTextAreaElement | null };
+  type: (value: string) => void;
+  send: () => void;
+  add: (files: Iterable<File>) => Promise<void>;
+}): JSX.Element {
+  useEffect(() => grow(props.area.current), [props.text]);
+  return (
+    <textarea
+      ref={props.area}
+      id="composer"
+      rows={1}
+      value={props.text}
+      placeholder={props.placeholder}
+      aria-label={props.placeholder}
+      onInput={(event) => props.type(event.currentTarget.value)}
+      onKeyDown={(event) => {
+        if (event.key !== 'Enter' || event.shiftKey || event.isComposing || isTouch()) return;
+        event.preventDefault();
+        props.send();
+      }}
+      onPaste={(event) => {
+        const pasted = event.clipboardData?.files;
+        if (!pasted || pasted.length === 0) return;
+        event.preventDefault();
+        void props.add(pasted);
+      }}
+    />
   );
 }
 
@@ -172,8 +186,8 @@ async function attach(list: readonly File[], files: Signal<Attachment[]>, troubl
 const base64 = (file: File): Promise<string> =>
   new Promise((resolve, reject) => {
     const reader = new FileReader();
-    reader.onload = () => resolve((reader.result as string).replace(/^[^,]*,/, ''));
-    reader.onerror = () => reject(reader.error ?? new Error('the file cannot be read'));
+    reader.addEventListener('load', () => resolve((reader.result as string).replace(/^[^,]*,/, '')));
+    reader.addEventListener('error', () => reject(reader.error ?? new Error('the file cannot be read')));
     reader.readAsDataURL(file);
   });
 

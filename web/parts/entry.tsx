@@ -5,13 +5,15 @@ import { brief, bytes, money } from '../lib/format.ts';
 import { href } from '../lib/router.ts';
 import { channelName, senderName } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
+import { valueOf } from '../stores/resource.ts';
 import type { Outgoing } from '../stores/outgoing.ts';
 import type { Message, Reply } from '../stores/talk.ts';
 import { Icon } from './icons.tsx';
 import { Markdown } from './markdown.tsx';
+import { Approval, Question } from './pending.tsx';
 import { Ago, Button, CopyButton, Plain, State } from './small.tsx';
 
-export function MessageEntry({ entry, session }: { entry: Message; session: string }): JSX.Element {
+export function MessageEntry({ entry, steps, open }: { entry: Message; steps: string; open: boolean }): JSX.Element {
   return (
     <article class="entry said" aria-label={`Message from ${senderName(entry.from)}`}>
       {entry.answers !== null && (
@@ -33,14 +35,22 @@ export function MessageEntry({ entry, session }: { entry: Message; session: stri
         {entry.channel !== 'http' && <span>{channelName(entry.channel)}</span>}
         <Ago at={entry.at} />
       </footer>
-      {entry.standing.state !== 'answered' && <Why of={entry.standing} task={entry.task} session={session} />}
+      {entry.standing.state !== 'answered' && (
+        <>
+          <Why of={entry.standing} task={entry.task} />
+          <a class="steps-link" href={steps} aria-current={open ? 'true' : undefined}>
+            Steps
+          </a>
+        </>
+      )}
     </article>
   );
 }
 
 /** Why a message has no answer (yet), and what can be done: one click. */
-export function Why({ of, task, session }: { of: Standing; task: string; session: string }): JSX.Element {
-  const { api, spoken } = useApp();
+export function Why({ of, task }: { of: Standing; task: string }): JSX.Element {
+  const { api, spoken, inbox } = useApp();
+  const asked = (valueOf(inbox.state.value)?.pending ?? []).filter((each) => each.task === task);
   const act = (what: () => Promise<unknown>, said: string) => async (): Promise<void> => {
     try {
       await what();
@@ -51,16 +61,25 @@ export function Why({ of, task, session }: { of: Standing; task: string; session
   };
   const needsPerson = of.can.includes('approve') || of.can.includes('answer');
   return (
-    <details class={`why why-${of.state}`} open={of.state === 'failed'} data-session={session}>
+    <details class={`why why-${of.state}`} open={of.state === 'failed' || of.state === 'waiting'}>
       <summary>
         <State of={of.state} /> <span class="why-hint">why?</span>
       </summary>
       <div class="why-body">
-        <p>
-          <Plain text={of.why} />
-        </p>
+        {asked.length === 0 && (
+          <p>
+            <Plain text={of.why} />
+          </p>
+        )}
+        {asked.map((each) =>
+          each.kind === 'approval' ? (
+            <Approval key={each.id} of={each} within />
+          ) : (
+            <Question key={each.id} of={each} within />
+          ),
+        )}
         <div class="row">
-          {needsPerson && (
+          {needsPerson && asked.length === 0 && (
             <a class="button primary" href={href({ name: 'inbox' })}>
               Open in the inbox
             </a>

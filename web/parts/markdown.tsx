@@ -44,7 +44,7 @@ function list({ start, items }: Extract<Block, { kind: 'list' }>): JSX.Element {
   const rows = items.map(({ task, of }) => (
     <li class={task === null ? undefined : 'task'}>
       {task !== null && <input type="checkbox" checked={task} disabled aria-label={task ? 'done' : 'open'} />}
-      {of.map((each) => (each.kind === 'paragraph' ? <span>{each.of.map(inline)}</span> : block(each)))}
+      {of.map((each, at) => (each.kind === 'paragraph' && at === 0 ? <span>{each.of.map(inline)}</span> : block(each)))}
     </li>
   ));
   return start === null ? <ul>{rows}</ul> : <ol start={start}>{rows}</ol>;

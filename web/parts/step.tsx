@@ -17,7 +17,7 @@ export function Step({ step, task }: { step: RunStep; task: string }): JSX.Eleme
       return <CallStep step={step} task={task} />;
     case 'message':
       return (
-        <Line mark="said" title={`${senderName(step.from)} added`}>
+        <Line mark="said" title={`Meanwhile ${senderName(step.from)} wrote`}>
           <Plain text={step.text} />
         </Line>
       );

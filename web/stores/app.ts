@@ -87,8 +87,21 @@ export function createApp(): App {
   });
   void check(api, session);
   return {
-    ...{ api, router: createRouter(), live, session, network, conversations, inbox, waiting, outgoing },
-    ...{ work: createWork(api), tab, settings, now: ticking(), spoken: signal(''), newId },
+    api,
+    router: createRouter(),
+    live,
+    session,
+    network,
+    conversations,
+    inbox,
+    waiting,
+    outgoing,
+    work: createWork(api),
+    tab,
+    settings,
+    now: ticking(),
+    spoken: signal(''),
+    newId,
   };
 }
 

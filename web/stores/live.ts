@@ -43,24 +43,24 @@ export function createLive(lost: () => void): Live {
     const [task = ''] = [...watchers.keys()].slice(-1);
     const at = new EventSource(`/api/live?${query({ task })}`);
     source = at;
-    at.onopen = () => {
+    at.addEventListener('open', () => {
       attempt = 0;
       state.value = 'open';
       for (const watching of watchers.values()) for (const listener of watching) listener(null);
       // Whatever happened while nobody listened.
       changed(null);
-    };
+    });
     at.addEventListener('changed', (event) => changed(JSON.parse(event.data as string) as Change));
     at.addEventListener('resync', () => changed(null));
     at.addEventListener('delta', (event) => tell(JSON.parse(event.data as string) as Delta));
-    at.onerror = () => {
+    at.addEventListener('error', () => {
       // The browser's own attempts stop for good at an answer that is no stream, such as 503.
       at.close();
       state.value = 'lost';
       lost();
       timer = setTimeout(connect, WAITS[Math.min(attempt, WAITS.length - 1)]);
       attempt += 1;
-    };
+    });
   };
   addEventListener('online', connect);
   connect();

@@ -19,7 +19,9 @@ export interface Work {
   follow(live: Live): () => void;
 }
 
+/** Rows asked for at first, and with each further page. */
 const PAGE = 100;
+const MORE = 200;
 const PAUSE = 400;
 
 export function createWork(api: Api): Work {
@@ -61,7 +63,7 @@ export function createWork(api: Api): Work {
       const { signal: mine } = asked;
       loadingMore.value = true;
       try {
-        const page = await api.runs(filter, old.next, PAGE);
+        const page = await api.runs(filter, old.next, MORE);
         const now = state.value;
         if (!mine.aborted && now.kind === 'ready')
           state.value = { ...now, rows: distinct([...now.rows, ...page.runs]), next: page.next, trouble: null };

@@ -37,7 +37,7 @@ export function ChatView({ route }: { route: ChatRoute }): JSX.Element {
         <div class="column foot">
           <Composer
             keep={`draft:${agent}/${session}`}
-            placeholder={`Write to ${agent}`}
+            placeholder={asks(talk) ? `Your answer to ${agent}` : `Write to ${agent}`}
             stop={working === null ? null : stop(working)}
             send={(text, files) => app.outgoing.send({ agent, session, text, files })}
           />
@@ -47,6 +47,12 @@ export function ChatView({ route }: { route: ChatRoute }): JSX.Element {
     </div>
   );
 }
+
+/** True if the next message is taken as the answer to a question. */
+const asks = (talk: Talk): boolean =>
+  (valueOf(talk.state.value)?.entries ?? []).some(
+    (entry) => entry.kind === 'message' && entry.standing.can.includes('answer'),
+  );
 
 function Head({ talk: { agent, session } }: { talk: Talk }): JSX.Element {
   const { conversations } = useApp();
@@ -59,7 +65,7 @@ function Head({ talk: { agent, session } }: { talk: Talk }): JSX.Element {
       <h1>
         <Plain text={known?.title || 'New conversation'} />
       </h1>
-      <span class="quiet">{agent}</span>
+      <span class="quiet talk-agent">{agent}</span>
     </header>
   );
 }
@@ -82,12 +88,7 @@ function Entries({ talk, view, steps }: { talk: Talk; view: ConversationView; st
         {view.entries.map((entry) =>
           entry.kind === 'message' ? (
             <div key={entry.id}>
-              <MessageEntry entry={entry} session={session} />
-              {entry.standing.state !== 'answered' && (
-                <a class="steps-link" href={route(entry.task)} aria-current={steps === entry.task ? 'true' : undefined}>
-                  Steps
-                </a>
-              )}
+              <MessageEntry entry={entry} steps={route(entry.task)} open={steps === entry.task} />
               {entry.task === working && <DraftEntry draft={talk.draft} agent={agent} />}
             </div>
           ) : (

@@ -25,7 +25,7 @@ export function ItemView({ task }: { task: string }): JSX.Element {
           <>
             <Head run={run} />
             <Request run={run} />
-            {run.standing.state !== 'answered' && <Why of={run.standing} task={task} session={run.session} />}
+            {run.standing.state !== 'answered' && <Why of={run.standing} task={task} />}
             {run.reply !== null && (
               <section aria-label="Answer">
                 <h2 class="section-title">Answer</h2>
@@ -58,7 +58,8 @@ function Head({ run }: { run: RunView }): JSX.Element {
           <Plain text={run.title === '' ? 'Without a title' : run.title} />
         </h1>
         <p class="quiet">
-          {run.agent}, for {senderName(run.from)} over {channelName(run.channel)}, <Ago at={run.queuedAt} />
+          {run.agent}, asked by {senderName(run.from)}
+          {run.channel !== 'http' && ` over ${channelName(run.channel)}`}, <Ago at={run.queuedAt} />
           {' · '}
           <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>The conversation</a>
         </p>

@@ -52,23 +52,7 @@ export function Setup(): JSX.Element {
           void submit();
         }}
       >
-        <fieldset class="kinds">
-          <legend class="unseen">What do you have?</legend>
-          {KINDS.map((each) => (
-            <label>
-              <input
-                type="radio"
-                name="kind"
-                checked={kind.value === each.kind}
-                onChange={() => {
-                  kind.value = each.kind;
-                  state.value = { busy: false, result: null };
-                }}
-              />
-              {each.label}
-            </label>
-          ))}
-        </fieldset>
+        <Kinds kind={kind} changed={() => (state.value = { busy: false, result: null })} />
         {kind.value === 'key' && <KeyFields fields={fields} wrong={wrong} />}
         {kind.value === 'ollama' && (
           <>
@@ -108,6 +92,26 @@ export function Setup(): JSX.Element {
     </section>
   );
 }
+
+const Kinds = ({ kind, changed }: { kind: Signal<Kind>; changed: () => void }): JSX.Element => (
+  <fieldset class="kinds">
+    <legend class="unseen">What do you have?</legend>
+    {KINDS.map((each) => (
+      <label>
+        <input
+          type="radio"
+          name="kind"
+          checked={kind.value === each.kind}
+          onChange={() => {
+            kind.value = each.kind;
+            changed();
+          }}
+        />
+        {each.label}
+      </label>
+    ))}
+  </fieldset>
+);
 
 function KeyFields({ fields, wrong }: { fields: Fields; wrong: (field: string) => string | null }): JSX.Element {
   const found = providerOf(fields.key.value);
@@ -150,10 +154,12 @@ function Field(props: {
   children?: ComponentChildren;
 }): JSX.Element {
   const message = props.wrong(props.name);
+  const id = `setup-${props.name}`;
   return (
-    <label class="field">
-      <span>{props.label}</span>
+    <div class="field">
+      <label for={id}>{props.label}</label>
       <input
+        id={id}
         name={props.name}
         {...(props.secret ? { type: 'password' } : { type: 'text' })}
         value={props.of.value}
@@ -162,17 +168,20 @@ function Field(props: {
         autoCapitalize="off"
         spellcheck={false}
         aria-invalid={message !== null}
+        aria-describedby={`${id}-about`}
         onInput={(event) => {
           props.of.value = event.currentTarget.value;
         }}
       />
-      {props.children}
-      {message !== null && (
-        <span class="bad" role="alert">
-          <Plain text={message} />
-        </span>
-      )}
-    </label>
+      <span id={`${id}-about`} aria-live="polite">
+        {props.children}
+        {message !== null && (
+          <span class="bad">
+            <Plain text={message} />
+          </span>
+        )}
+      </span>
+    </div>
   );
 }
 

@@ -1,0 +1,131 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { buildWeb } from '../../scripts/build-web.ts';
+import { startGateway, type Gateway } from '../../src/gateway/server.ts';
+import { systemRandom } from '../../src/system.ts';
+import { requirePeer } from '../fakes/require-peer.ts';
+import { fakeJournal } from '../fakes/runtime.ts';
+import { countingIds, realClock, recordedLog, TOKEN } from '../gateway/help.ts';
+import { Scene } from './scene.ts';
+
+/** Milliseconds that the page has to show what is waited for. */
+const PATIENCE = 5_000;
+
+const found = spawnSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).stdout.trim();
+
+/** For `test(name, { skip: noBrowser }, …)`. */
+export const noBrowser = requirePeer('chromium', found !== '');
+
+let browser: Promise<Browser> | null = null;
+let built: Promise<string> | null = null;
+
+after(async () => {
+  await (await browser)?.close();
+  if (built) rmSync(await built, { recursive: true, force: true });
+});
+
+/** The page as it is built for people, once for all tests. */
+export function builtWeb(): Promise<string> {
+  const folder = join(mkdtempSync(join(tmpdir(), 'ruche-web-')), 'web');
+  built ??= buildWeb(folder).then(() => folder);
+  return built;
+}
+
+const launch = (): Promise<Browser> =>
+  chromium.launch({ executablePath: found, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+
+export interface Visit {
+  page: Page;
+  /** Addresses the page has asked for. */
+  requests: string[];
+  /** What went wrong in it: thrown errors, and what breaks the content security policy. */
+  errors: string[];
+}
+
+/** A browser of its own, logged in by a link. */
+export async function visit(
+  loginLink: string,
+  run: (visit: Visit) => Promise<void>,
+  options: BrowserContextOptions = {},
+): Promise<void> {
+  browser ??= launch();
+  const context = await (await browser).newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(PATIENCE);
+  const page = await context.newPage();
+  const requests: string[] = [];
+  const errors: string[] = [];
+  context.on('request', (request) => requests.push(request.url()));
+  page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => {
+    if (/Content Security Policy|Refused to/.test(message.text())) errors.push(message.text());
+  });
+  try {
+    await page.goto(loginLink);
+    await page.waitForURL((url) => url.pathname === '/');
+    await page.locator('main').waitFor();
+    await run({ page, requests, errors });
+  } finally {
+    await context.close();
+  }
+}
+
+export interface Stage {
+  scene: Scene;
+  gateway: Gateway;
+  open(run: (visit: Visit) => Promise<void>, options?: BrowserContextOptions): Promise<void>;
+  /** Kills the gateway and starts it again on the same port. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** The real gateway over a scripted engine. */
+export async function withStage(run: (stage: Stage) => Promise<void>, scene = new Scene()): Promise<void> {
+  const web = await builtWeb();
+  const sessions = { keep: keepInMemory(), bytes: (length: number) => systemRandom.bytes(length) };
+  let port = 0;
+  const start = (): Promise<Gateway> =>
+    startGateway({
+      runtime: scene.runtime,
+      views: scene.views,
+      desk: scene.desk,
+      store: fakeJournal(),
+      token: TOKEN,
+      host: '127.0.0.1',
+      port,
+      clock: realClock,
+      ids: countingIds(),
+      log: recordedLog(),
+      sessions,
+      web,
+      limits: { closeMs: 200 },
+    });
+  const stage: Stage = {
+    scene,
+    gateway: await start(),
+    open: (visiting, options) => visit(stage.gateway.loginLink() ?? '', visiting, options),
+    stop: () => stage.gateway.close(),
+    async start() {
+      stage.gateway = await start();
+    },
+  };
+  port = stage.gateway.port;
+  try {
+    await run(stage);
+  } finally {
+    await stage.gateway.close();
+  }
+}
+
+function keepInMemory() {
+  let kept: { hash: string; until: number }[] = [];
+  return {
+    load: async () => kept,
+    save: async (sessions: readonly { hash: string; until: number }[]) => {
+      kept = [...sessions];
+    },
+  };
+}

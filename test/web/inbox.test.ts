@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Pending } from '../../src/core/runtime.ts';
+import { noBrowser as skip, withStage } from './browser.ts';
+import { call } from './scene.ts';
+
+const approval: Pending = {
+  id: 'apr_1',
+  kind: 'approval',
+  run: 'run_1',
+  task: 'tsk_1',
+  agent: 'assistant',
+  session: 's1',
+  tool: 'fetch',
+  text: 'fetch {"url": "https://example.org/\u202egnp.exe"}',
+  reason: 'builtin:network: The public network is asked for.',
+  at: Date.now() - 90_000,
+};
+const question: Pending = {
+  ...approval,
+  id: 'qst_1',
+  kind: 'question',
+  task: 'tsk_2',
+  session: 's2',
+  tool: null,
+  text: 'Which colour?',
+  reason: '',
+};
+
+test(
+  'the inbox: an approval with its exact call and sources, a question, a failure; each is answered in place',
+  { skip },
+  () =>
+    withStage(async ({ scene, open, gateway }) => {
+      scene.add({
+        title: 'Look it up',
+        status: 'waiting',
+        pending: [approval],
+        list: [call({ tool: 'read', args: '{"path":"inbox/letter.md"}', ok: true, labels: ['untrusted'] })],
+      });
+      scene.add({ title: 'Paint it', status: 'waiting', pending: [question] });
+      scene.add({ title: 'Back up', status: 'failed' });
+      await open(async ({ page }) => {
+        await page.getByRole('link', { name: 'Inbox 3 waiting for you' }).first().click();
+        await page.waitForFunction(`document.title.startsWith('(3)')`);
+        const card = page.getByRole('article', { name: 'Approval: fetch' });
+        await card.getByText('U+202E').waitFor();
+        await card.getByText('The public network is asked for.').waitFor();
+        await card.getByText('inbox/letter.md').waitFor();
+        await card.getByText('anyone may have written it').waitFor();
+        assert.match((await card.locator('time').getAttribute('title')) ?? '', /\d{4}/);
+        await card.getByRole('button', { name: 'Approve exactly this' }).click();
+        await card.waitFor({ state: 'detached' });
+
+        await page.getByLabel('Your answer').fill('bl');
+        await page.goto(`${gateway.url}/inbox`); // what was typed is kept
+        assert.equal(await page.getByLabel('Your answer').inputValue(), 'bl');
+        await page.getByLabel('Your answer').fill('blue');
+        await page.getByRole('button', { name: 'Answer' }).click();
+
+        await page.getByText('The model refused the key.').waitFor();
+        await page.getByRole('button', { name: 'Try again' }).click();
+        await page.getByText('Nothing waits for you.').waitFor();
+        await page.waitForFunction(`document.title === 'Inbox · Ruche'`);
+        assert.deepEqual(scene.asked, ['approve apr_1', 'answer blue', 'retry tsk_3']);
+      });
+    }),
+);
+
+test('for a message without an answer the conversation says why, and lets a person act', { skip }, () =>
+  withStage(async ({ scene, open, gateway }) => {
+    scene.add({ title: 'Look it up', status: 'waiting', pending: [approval], session: 's1' });
+    scene.add({ title: 'And then this', status: 'queued', session: 's1' });
+    scene.add({ title: 'Back up', status: 'failed', session: 's3' });
+    await open(async ({ page }) => {
+      await page.goto(`${gateway.url}/chat/assistant/s1`);
+      const queued = page.locator('.why-queued');
+      await queued.locator('summary').click();
+      await queued.getByText('It begins in a moment.').waitFor();
+      await page.getByRole('button', { name: 'Deny' }).click();
+      await page.getByRole('button', { name: 'Deny' }).waitFor({ state: 'detached' });
+      await page.goto(`${gateway.url}/chat/assistant/s3`);
+      await page.getByText('The model refused the key.').waitFor();
+      await page.getByRole('button', { name: 'Try again' }).click();
+      await page.locator('.why-working').waitFor();
+      assert.deepEqual(scene.asked, ['deny apr_1', 'retry tsk_3']);
+    });
+  }),
+);
+
+test('whoever is not logged in is told how to', { skip }, () =>
+  withStage(async ({ open, gateway }) => {
+    await open(async ({ page }) => {
+      await page.context().clearCookies();
+      await page.goto(`${gateway.url}/work`);
+      await page.getByText('You are not logged in').waitFor();
+      await page.getByText('ruche up').first().waitFor();
+      assert.equal(await page.title(), 'logged out · Ruche');
+    });
+  }),
+);
+
+test('loading, empty and failed look different', { skip }, () =>
+  withStage(async ({ scene, open, gateway }) => {
+    const waiting = Promise.withResolvers<void>();
+    const { runs } = scene.views;
+    let fail = true;
+    scene.views.runs = async (query) => {
+      await waiting.promise;
+      if (fail) throw new Error('planted');
+      return runs(query);
+    };
+    await open(async ({ page }) => {
+      await page.goto(`${gateway.url}/work`);
+      await page.getByText('Loading the work…').waitFor();
+      assert.equal(await page.getByText('No agent has done anything yet.').count(), 0);
+      waiting.resolve();
+      await page.getByText('Could not load the work').waitFor();
+      fail = false;
+      await page.getByRole('button', { name: 'Try again' }).click();
+      await page.getByText('No agent has done anything yet.').waitFor();
+    });
+  }),
+);

@@ -1,0 +1,366 @@
+import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
+import { isEnded, type TaskStatus } from '../../src/core/task.ts';
+import type {
+  ConversationEntry,
+  ConversationSummary,
+  DiffView,
+  ModelDesk,
+  RunsPage,
+  RunsQuery,
+  RunStep,
+  RunView,
+  SetupRequest,
+  Standing,
+  ViewChange,
+  Views,
+} from '../../src/core/views.ts';
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+const standing = (state: Standing['state'], why = '', can: Standing['can'] = []): Standing => ({
+  state,
+  why,
+  can,
+  since: null,
+  next: null,
+});
+export const STANDINGS: Record<TaskStatus, Standing> = {
+  queued: standing('queued', 'It begins in a moment.', ['cancel']),
+  running: standing('working', 'It is being worked on.', ['cancel']),
+  waiting: standing('waiting', 'It waits for your approval.', ['approve', 'cancel']),
+  done: standing('answered', 'It was answered.'),
+  failed: standing('failed', 'The model refused the key.', ['retry']),
+  dead: standing('failed', 'It failed 3 times.', ['retry']),
+  cancelled: standing('cancelled', 'It was cancelled by the owner.', ['retry']),
+};
+
+export interface Item extends RunView {
+  entries: ConversationEntry[];
+  pending: Pending[];
+  diff: DiffView | null;
+}
+
+/** An engine that does what a test tells it, as the gateway sees one; what is told is read back through the views. */
+export class Scene {
+  readonly items: Item[] = [];
+  readonly exact = new Map<string, string>();
+  readonly files = new Map<string, { name: string; mediaType: string; bytes: Uint8Array }>();
+  /** What was asked of it, as `verb argument`. */
+  readonly asked: string[] = [];
+  readonly setups: SetupRequest[] = [];
+  agents: AgentState[] = [agent('assistant'), agent('email')];
+  demo = true;
+  /** Called for each new message. */
+  onMessage: (item: Item) => void = () => undefined;
+  readonly #listeners = new Map<string, Set<(delta: Delta) => void>>();
+  readonly #watchers = new Set<(change: ViewChange) => void>();
+  readonly #said = new Map<string, Delta[]>();
+  #seq = 0;
+  #clock: () => number;
+
+  constructor(clock: () => number = Date.now) {
+    this.#clock = clock;
+  }
+
+  add(fields: Partial<Item> & { title: string }): Item {
+    const n = this.items.length + 1;
+    const status = fields.status ?? 'done';
+    const at = this.#clock();
+    const item: Item = {
+      task: `tsk_${n}`,
+      run: `run_${n}`,
+      agent: 'assistant',
+      session: `s${n}`,
+      from: 'owner',
+      channel: 'http',
+      status,
+      standing: STANDINGS[status],
+      queuedAt: at,
+      startedAt: at,
+      endedAt: isEnded(status) ? at + 2_400 : null,
+      steps: 1,
+      model: 'scripted/large',
+      usage: { input: 1_240, output: 310, cacheRead: 0, cacheWrite: 0 },
+      costUsd: 0.0123,
+      commit: null,
+      request: fields.title,
+      reply: null,
+      base: 'b',
+      config: 'c',
+      list: [],
+      entries: [],
+      pending: [],
+      diff: null,
+      ...fields,
+    };
+    const { session, agent: name, task, run, channel, from } = item;
+    const message: ConversationEntry = {
+      kind: 'message',
+      id: this.#id(),
+      at: item.queuedAt,
+      from,
+      channel,
+      text: item.request,
+      files: [],
+      task,
+      run,
+      answers: null,
+      repeats: null,
+      standing: item.standing,
+    } as const;
+    item.entries.push(message);
+    this.items.push(item);
+    if (item.reply !== null) this.#reply(item, item.reply);
+    this.change(item, { agent: name, session });
+    return item;
+  }
+
+  /** Changes how an item stands, and tells whoever watches. */
+  set(item: Item, part: Partial<Item>): void {
+    if (part.status !== undefined && part.standing === undefined) part.standing = STANDINGS[part.status];
+    Object.assign(item, part);
+    for (const entry of item.entries) if (entry.kind === 'message') entry.standing = item.standing;
+    this.change(item);
+  }
+
+  emit(item: Item, delta: DistributiveOmit<Delta, 'task' | 'run'>): void {
+    const whole = { ...delta, task: item.task, run: item.run ?? '' } as Delta;
+    this.#said.set(item.task, [...(this.#said.get(item.task) ?? []), whole]);
+    for (const listener of this.#listeners.get(item.task) ?? []) listener(whole);
+  }
+
+  say(item: Item, text: string, step = 1): void {
+    const before = (this.#said.get(item.task) ?? []).filter((each) => each.kind === 'text' && each.step === step);
+    const offset = before.reduce((sum, each) => sum + (each.kind === 'text' ? each.text.length : 0), 0);
+    this.emit(item, { kind: 'text', step, offset, text });
+  }
+
+  finish(item: Item, reply: string, part: Partial<Item> = {}): void {
+    this.#reply(item, reply);
+    this.#said.delete(item.task);
+    this.set(item, { status: 'done', reply, endedAt: this.#clock(), ...part });
+  }
+
+  change(item: Item | null, part: Partial<ViewChange> = {}): void {
+    this.#seq += 1;
+    const { task = null, run = null, agent: name = null, session = null } = item ?? {};
+    for (const watcher of this.#watchers) watcher({ task, run, agent: name, session, seq: this.#seq, ...part });
+  }
+
+  #id(): string {
+    this.#seq += 1;
+    return `evt_${this.#seq}`;
+  }
+
+  #reply(item: Item, text: string): void {
+    const { task, run, costUsd, commit } = item;
+    const delivery = { state: 'fetched', repeated: false, error: '' } as const;
+    const at = item.endedAt ?? this.#clock();
+    item.entries.push({ kind: 'reply', id: this.#id(), at, task, run, text, files: [], commit, costUsd, delivery });
+  }
+
+  find(task: string): Item | undefined {
+    return this.items.find((item) => item.task === task || item.run === task);
+  }
+
+  #settled(item: Item): TaskOutcome {
+    const { task, run, agent: name, session, status, commit, pending, usage, costUsd, reply } = item;
+    const rest = { commit, message: null, waits: pending, usage, costUsd };
+    return { task, run, agent: name, session, status, text: reply ?? '', ...rest };
+  }
+
+  readonly runtime: Runtime = {
+    deliver: async ({ agent: name, session, text, externalId, files = [] }) => {
+      const known = this.items.find((item) => item.base === externalId);
+      if (known) return { ok: true, delivered: { task: known.task, joined: true } };
+      this.asked.push(`deliver ${text}`);
+      for (const file of files) this.files.set(file.name, file);
+      const item = this.add({ title: text, agent: name, session, status: 'running', base: externalId });
+      setImmediate(() => this.onMessage(item));
+      return { ok: true, delivered: { task: item.task, joined: false } };
+    },
+    task: async (id) => {
+      const item = this.find(id);
+      return item ? this.#settled(item) : null;
+    },
+    settled: async (id) => this.#settled(this.find(id) ?? this.add({ title: '' })),
+    // As the hub does it: who comes in the middle is told what was said before.
+    listen: (task, listener) => {
+      const listeners = this.#listeners.get(task) ?? new Set();
+      this.#listeners.set(task, listeners.add(listener));
+      for (const delta of this.#said.get(task) ?? []) listener(delta);
+      return () => void listeners.delete(listener);
+    },
+    delivered: async () => undefined,
+    pending: async () => this.items.flatMap((item) => item.pending),
+    approve: async (id, verdict) => this.#answered(`${verdict} ${id}`, id),
+    answer: async (id, text) => this.#answered(`answer ${text}`, id),
+    cancel: async (task) => {
+      this.asked.push(`cancel ${task}`);
+      const item = this.find(task);
+      if (item) this.set(item, { status: 'cancelled' });
+      return item !== undefined;
+    },
+    retry: async (task) => {
+      this.asked.push(`retry ${task}`);
+      const item = this.find(task);
+      if (!item) return { ok: false, why: 'unknown', message: 'There is no such task.' };
+      this.set(item, { status: 'running' });
+      return { ok: true, task, message: 'evt_1' };
+    },
+    dismiss: async (task) => {
+      this.asked.push(`dismiss ${task}`);
+      const item = this.find(task);
+      if (item) this.set(item, { status: 'cancelled' });
+      return true;
+    },
+    pair: async () => null,
+    agents: async () => this.agents,
+    status: async () => this.#status(),
+    metrics: async () => '',
+  };
+
+  async #answered(asked: string, id: string): Promise<{ ok: true; task: string | null }> {
+    this.asked.push(asked);
+    const item = this.items.find((each) => each.pending.some((wait) => wait.id === id));
+    if (item) this.set(item, { pending: [], status: 'running' });
+    return { ok: true, task: item?.task ?? null };
+  }
+
+  #status(): RuntimeStatus {
+    const tasks = { queued: 0, running: 0, waiting: 0, done: 0, failed: 0, dead: 0, cancelled: 0 };
+    for (const item of this.items) tasks[item.status] += 1;
+    const rest = {
+      sandbox: 'bwrap',
+      workspace: '/home/ann/company',
+      home: '/home/ann/.ruche',
+      pending: 0,
+      problems: [],
+    };
+    const model = this.demo ? 'demo/demo' : 'scripted/large';
+    const at = { startedAt: 0, journal: { head: this.#seq, exported: this.#seq } };
+    return { version: '0.1.0', ready: true, notReady: null, model, demo: this.demo, tasks, ...rest, ...at };
+  }
+
+  readonly views: Views = {
+    conversations: async () => {
+      const talks = new Map<string, ConversationSummary>();
+      for (const { agent: name, session, title, channel, queuedAt, standing: now } of this.items) {
+        const known = talks.get(`${name}/${session}`);
+        const messages = (known?.messages ?? 0) + 1;
+        talks.set(`${name}/${session}`, {
+          agent: name,
+          session,
+          title: known?.title ?? title,
+          channel,
+          lastAt: queuedAt,
+          messages,
+          standing: now,
+        });
+      }
+      return [...talks.values()].reverse().slice(0, 100);
+    },
+    conversation: async (name, session, before, limit) => {
+      const all = this.items.filter((item) => item.agent === name && item.session === session);
+      const entries = all.flatMap((item) => item.entries);
+      const end = before === null ? entries.length : entries.findIndex((entry) => entry.id === before);
+      const from = Math.max(0, end - limit);
+      if (all.length === 0) return null;
+      return {
+        agent: name,
+        session,
+        entries: entries.slice(from, end),
+        earlier: from > 0 ? (entries[from]?.id ?? null) : null,
+      };
+    },
+    runs: async (query) => this.#runs(query),
+    run: async (id) => this.find(id) ?? null,
+    exact: async (_run, hash) => this.exact.get(hash) ?? null,
+    diff: async (id) => this.find(id)?.diff ?? null,
+    file: async (_agent, _session, hash) => this.files.get(hash) ?? null,
+    failures: async () =>
+      this.items
+        .filter((item) => item.status === 'failed' || item.status === 'dead')
+        .map(({ task, run, agent: name, session, title, queuedAt, standing: now }) => ({
+          task,
+          run,
+          agent: name,
+          session,
+          title,
+          at: queuedAt,
+          why: now.why,
+          canRetry: true,
+        })),
+    watch: (listener) => {
+      this.#watchers.add(listener);
+      return () => void this.#watchers.delete(listener);
+    },
+  };
+
+  #runs({ agent: name, status, text = '', after, limit = 50 }: RunsQuery): RunsPage {
+    const found = this.items
+      .filter((item) => name === undefined || item.agent === name)
+      .filter((item) => !status || status.length === 0 || status.includes(item.status))
+      .filter((item) => item.title.toLowerCase().includes(text.toLowerCase()))
+      .reverse();
+    const from = after === undefined ? 0 : Number(after.replace('evt_', ''));
+    const next = from + limit < found.length ? `evt_${from + limit}` : null;
+    return { runs: found.slice(from, from + limit), next, total: found.length };
+  }
+
+  readonly desk: ModelDesk = {
+    list: async () => ({
+      model: this.demo ? 'demo/demo' : 'scripted/large',
+      demo: this.demo,
+      providers: [],
+      models: [],
+    }),
+    test: async (ref) => ({
+      ref,
+      ok: true,
+      ms: 640,
+      costUsd: 1e-4,
+      said: 'ok',
+      usage: {
+        input: 1,
+        output: 1,
+        cacheRead: 0,
+        cacheWrite: 0,
+      },
+    }),
+    setup: async (request) => {
+      this.setups.push(request);
+      if (request.kind === 'key' && request.key.includes('wrong'))
+        return { ok: false, field: 'key', message: 'The provider refused this key.' };
+      this.demo = false;
+      return { ok: true, model: 'scripted/large', said: 'Hello.' };
+    },
+  };
+}
+
+const agent = (name: string): AgentState => ({
+  name,
+  description: `The ${name} of this company.`,
+  models: ['scripted/large'],
+  queued: 0,
+  running: 0,
+  waiting: 0,
+});
+
+export const call = (fields: Partial<Extract<RunStep, { kind: 'call' }>>): RunStep => ({
+  kind: 'call',
+  call: 's1c1',
+  tool: 'shell',
+  args: '{"command":"ls"}',
+  at: 0,
+  decision: null,
+  approval: null,
+  question: null,
+  startedAt: null,
+  ms: null,
+  ok: null,
+  result: null,
+  labels: [],
+  full: null,
+  ...fields,
+});

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { noBrowser as skip, withStage } from './browser.ts';
+import { inPage } from './helpers.ts';
+import { Scene } from './scene.ts';
+
+const COUNT = 5_000;
+
+function busyCompany(): Scene {
+  const scene = new Scene();
+  const from = Date.now() - COUNT * 60_000;
+  for (let n = 0; n < COUNT; n++) {
+    const status = n % 500 === 7 ? 'failed' : 'done';
+    const agent = n % 10 === 0 ? 'email' : 'assistant';
+    scene.add({ title: `Job ${n}`, agent, status, queuedAt: from + n * 60_000, endedAt: from + n * 60_000 + 900 });
+  }
+  return scene;
+}
+
+test(
+  '5,000 pieces of work: scrolled to the end, filtered, searched and live, and the page answers all along',
+  { skip },
+  () =>
+    withStage(async ({ scene, open, gateway }) => {
+      await open(async ({ page }) => {
+        await page.goto(`${gateway.url}/work`);
+        await page.getByText('5,000 pieces of work').waitFor();
+        await page.getByText('Job 4999', { exact: true }).waitFor();
+        // The longest the page did not answer, in milliseconds.
+        await inPage(
+          page,
+          `(() => { globalThis.slowest = 0; let last = performance.now(); const tick = () => { const now = performance.now(); globalThis.slowest = Math.max(globalThis.slowest, now - last); last = now; setTimeout(tick, 0); }; tick(); })()`,
+        );
+        const bottom = `(() => { const list = document.querySelector('.rows-scroll'); list.scrollTop = list.scrollHeight; return list.scrollHeight; })()`;
+        for (let page_ = 0; page_ < 200; page_++) {
+          await inPage(page, bottom);
+          if ((await page.getByText('Job 0', { exact: true }).count()) > 0) break;
+          await page.waitForTimeout(10);
+        }
+        await page.getByText('Job 0', { exact: true }).waitFor();
+        assert.ok((await page.locator('.work-row').count()) < 80, 'more rows are drawn than can be seen');
+        assert.equal(await page.locator('.row-slot').last().getAttribute('aria-posinset'), String(COUNT));
+
+        await page.getByRole('button', { name: 'Failed' }).click();
+        await page.getByText('10 pieces of work found').waitFor();
+        await page.waitForURL(/state=failed/);
+        await page.getByLabel('Agent').selectOption('email');
+        await page.getByText('Nothing fits these filters.').waitFor();
+        await page.getByRole('button', { name: 'Show all' }).click();
+        await page.getByLabel('Search the work').fill('job 123');
+        await page.getByText('11 pieces of work found').waitFor();
+        await page.reload();
+        await page.getByText('11 pieces of work found').waitFor();
+        assert.equal(await page.getByLabel('Search the work').inputValue(), 'job 123');
+
+        await page.getByLabel('Search the work').fill('');
+        await page.getByText('5,000 pieces of work').waitFor();
+        const item = scene.add({ title: 'Just now', status: 'running' });
+        await page.locator('.work-row', { hasText: 'Just now' }).getByText('Working').waitFor();
+        scene.finish(item, 'done');
+        await page.locator('.work-row', { hasText: 'Just now' }).getByText('Done').waitFor();
+
+        await page.getByText('Just now', { exact: true }).click();
+        await page.waitForURL(/\/work\/tsk_5001/);
+        await page.goBack();
+        await page.getByText('5,001 pieces of work').waitFor();
+        const slowest = await inPage<number>(page, 'globalThis.slowest ?? 0');
+        assert.ok(slowest < 1_000, `the page did not answer for ${Math.round(slowest)} ms`);
+      });
+    }, busyCompany()),
+);
