@@ -1,5 +1,6 @@
 import type { Boundary } from './core/boundary.ts';
-import type { Channel, KeptSecrets, Log, Net, Secrets } from './core/ports.ts';
+import type { Channel } from './core/channel.ts';
+import type { KeptSecrets, Log, Net, Secrets } from './core/ports.ts';
 import type { Runtime } from './core/runtime.ts';
 import type { Gateway } from './gateway/server.ts';
 

@@ -1,6 +1,6 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { Wait } from '../core/event.ts';
-import type { Button } from '../core/ports.ts';
+import type { Button } from '../core/channel.ts';
 import { putKey, type ReplyContent, replyBody, sendingOp } from '../core/reply.ts';
 import type { ShownCall } from './approval.ts';
 import type { AgentDeps } from './deps.ts';

@@ -1,4 +1,4 @@
-import type { MessageFile } from '../core/ports.ts';
+import type { MessageFile } from '../core/channel.ts';
 import type { Attachment } from './telegram-read.ts';
 import { type TelegramApi, type Trouble, troubleOf } from './telegram-api.ts';
 

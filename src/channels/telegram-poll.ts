@@ -1,6 +1,7 @@
 import type { Update } from 'grammy/types';
 import type { Clock } from '../core/clock.ts';
-import { HostBusy, type Log, StoreUnavailable } from '../core/ports.ts';
+import { HostBusy } from '../core/channel.ts';
+import { type Log, StoreUnavailable } from '../core/ports.ts';
 import { pauseMs, type TelegramApi, type Trouble, troubleOf } from './telegram-api.ts';
 
 /** What is taken in at once: an update, or all updates of one album. */

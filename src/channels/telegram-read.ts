@@ -1,6 +1,6 @@
 import type { Message, MessageEntity, User } from 'grammy/types';
 import { mediaTypeOf, plainName } from '../core/media.ts';
-import type { ChannelMessage } from '../core/ports.ts';
+import type { ChannelMessage } from '../core/channel.ts';
 import { visible } from '../core/visible.ts';
 import { chatOf, isGroup, replyToOf } from './telegram-place.ts';
 

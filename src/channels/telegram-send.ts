@@ -1,6 +1,6 @@
 import type { InlineKeyboardMarkup, MessageEntity } from 'grammy/types';
 import type { Clock } from '../core/clock.ts';
-import type { Button, Drafts, MessageFile, OutboundPart, Receipt, SendOptions } from '../core/ports.ts';
+import type { Button, Drafts, MessageFile, OutboundPart, Receipt, SendOptions } from '../core/channel.ts';
 import { type TelegramApi, type Trouble, troubleOf } from './telegram-api.ts';
 import { isGroup, parsePlace, type Place } from './telegram-place.ts';
 import { MAX_TEXT, REPEAT, splitMessage, type TelegramPart } from './telegram-split.ts';

@@ -1,5 +1,5 @@
 import type { MessageEntity } from 'grammy/types';
-import type { Button, MessageFile, OutboundMessage, OutboundPart } from '../core/ports.ts';
+import type { Button, MessageFile, OutboundMessage, OutboundPart } from '../core/channel.ts';
 import { type Formatted, render, type Rendered, type Seam } from './telegram-markdown.ts';
 
 /** A part as `split` makes it: its text is plain, its marks stand beside it. */

@@ -1,6 +1,7 @@
 import type { CallbackQuery, Message } from 'grammy/types';
 import type { Clock } from '../core/clock.ts';
-import type { Channel, ChannelHost, Log, Net } from '../core/ports.ts';
+import type { Channel, ChannelHost } from '../core/channel.ts';
+import type { Log, Net } from '../core/ports.ts';
 import { openApi, pauseMs, type TelegramApi, troubleOf } from './telegram-api.ts';
 import { fetchFiles } from './telegram-files.ts';
 import { chatOf } from './telegram-place.ts';

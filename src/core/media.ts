@@ -37,5 +37,9 @@ export function plainName(name: string): string {
     .trim();
   const ending = /\.[A-Za-z0-9]{1,10}$/.exec(clean)?.[0] ?? '';
   const stem = clean.slice(0, clean.length - ending.length);
-  return `${[...stem].slice(0, 100 - ending.length).join('') || 'file'}${ending}`;
+  return `${
+    Array.from(stem)
+      .slice(0, 100 - ending.length)
+      .join('') || 'file'
+  }${ending}`;
 }

@@ -439,7 +439,7 @@ export interface Net {
   request(request: NetRequest, forWhom: ForWhom): Promise<Response>;
 }
 
-// ── secrets, channels, log ───────────────────────────────────────────────────────────────────────────────────────
+// ── secrets, log ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** `env:NAME` of the environment, `home:NAME` of what is kept in home. */
 export interface Secrets {
@@ -475,130 +475,6 @@ export interface PieceRedactor {
   push(piece: string): string;
   /** What was held back. */
   end(): string;
-}
-
-export interface MessageFile {
-  /** A plain file name. */
-  name: string;
-  mediaType: string;
-  bytes: Uint8Array;
-}
-
-/** `action` comes back when it is pressed: at most 60 ASCII characters. */
-export interface Button {
-  label: string;
-  action: string;
-}
-
-export interface OutboundMessage {
-  /** Markdown (CommonMark), as models write it. */
-  text: string;
-  files: readonly MessageFile[];
-  /** Offered below the text. */
-  buttons: readonly Button[];
-}
-
-/** What a platform sends at once. */
-export type OutboundPart =
-  | { kind: 'text'; text: string; buttons: readonly Button[] }
-  | { kind: 'file'; file: MessageFile };
-
-export interface SendOptions {
-  /** Unique to the message and its part, for platforms that drop a second send with an equal key. */
-  key: string;
-  /** The fate of an earlier try is unknown: what is sent must say that it may be a repeat. */
-  again: boolean;
-  /** The platform's id of a draft that becomes this part, by an edit; null sends a new message. */
-  draft: string | null;
-}
-
-/** What a platform says of a send. `unsure`: it may have arrived. */
-export type Receipt =
-  | { state: 'sent'; id: string | null }
-  /** `retryAfter` in milliseconds. `final`: trying again is of no use. */
-  | { state: 'failed'; error: string; retryAfter: number | null; final: boolean }
-  | { state: 'unsure'; error: string };
-
-/** A message as the runtime takes it in. */
-export interface InboundMessage {
-  channel: string;
-  /** Who sent it: `person:<id>`, `<channel>:<the platform's immutable id>`. */
-  sender: string;
-  agent: string;
-  session: string;
-  text: string;
-  /** Where the reply goes. */
-  replyTo: string;
-  /** The platform's id of the message: a redelivery is recognised by it. */
-  externalId: string;
-  /** Files that came with it: from outside, so the conversation becomes `untrusted`. */
-  files?: readonly MessageFile[];
-}
-
-/** A message as a platform tells it. Who may write, to which agent it goes and what is a command is decided behind the port. */
-export interface ChannelMessage {
-  /** The platform's immutable id of the sender, never a name that can be changed. */
-  sender: string;
-  /** The place it was written in, a chat or a topic of it: letters, digits, `-` and `_`. */
-  chat: string;
-  text: string;
-  files: readonly MessageFile[];
-  /** True: it holds words that the sender did not write, such as a forwarded or quoted message of somebody else. */
-  foreign?: boolean;
-  /** What `send` needs to answer there. */
-  replyTo: string;
-  externalId: string;
-}
-
-/** Somebody pressed a button of a message. */
-export interface ChannelPress {
-  sender: string;
-  chat: string;
-  replyTo: string;
-  action: string;
-  externalId: string;
-}
-
-/** There is no room now, and nothing is wrong with the message: it comes again until there is, however long that takes. */
-export class HostBusy extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'HostBusy';
-  }
-}
-
-/** The runtime, as a channel sees it. */
-export interface ChannelHost {
-  /** False: what this sender writes there will be refused, so its files need not be fetched. Absent: everybody is expected. */
-  expects?(sender: string, chat: string): boolean;
-  /** Resolves once the message is on disk, or is refused for good: only then the platform is told that it arrived. Rejects if it must come again: with HostBusy or StoreUnavailable as often as it takes, with another error so often that it is surely to blame itself. */
-  deliver(message: ChannelMessage): Promise<void>;
-  /** Resolves with what the presser is shown; `done`: the buttons have had their use and can go. Rejects like `deliver`. */
-  press(press: ChannelPress): Promise<{ text: string; done: boolean }>;
-}
-
-/** A messenger. Sends that fail are receipts; whatever else goes wrong it logs, waits and tries again until the signal aborts. */
-export interface Channel {
-  readonly name: string;
-  /** True if the platform itself drops a second send with the same key. */
-  readonly dedupes: boolean;
-  /** Receives until the signal aborts, and resolves then. Rejects if it can never work (a bad token), saying why. */
-  start(host: ChannelHost, signal: AbortSignal): Promise<void>;
-  /** The parts in which a message is sent, in order; equal messages give equal parts. Never empty. */
-  split(message: OutboundMessage): readonly OutboundPart[];
-  send(to: string, part: OutboundPart, options: SendOptions): Promise<Receipt>;
-  /** Absent where messages cannot be edited. */
-  readonly drafts?: Drafts;
-}
-
-/** A reply that can be seen while it is written. */
-export interface Drafts {
-  /** Milliseconds between two edits of one chat that the platform allows. */
-  readonly everyMs: number;
-  /** Shows that somebody is writing, for a few seconds. Fails silently. */
-  typing(to: string): Promise<void>;
-  /** Shows an unfinished text, recognisable as such: a new message, or an edit of `draft`. */
-  show(to: string, text: string, draft: string | null): Promise<Receipt>;
 }
 
 export interface Log {

@@ -1,4 +1,4 @@
-import type { InboundMessage } from './ports.ts';
+import type { InboundMessage } from './channel.ts';
 import type { TaskStatus } from './task.ts';
 import type { Usage } from './model.ts';
 import type { Problem } from './agent.ts';

@@ -1,4 +1,4 @@
-import type { MessageFile } from '../core/ports.ts';
+import type { MessageFile } from '../core/channel.ts';
 import { isObject } from './body.ts';
 import { badRequest, HttpError } from './errors.ts';
 

@@ -1,4 +1,4 @@
-import type { ChannelMessage } from '../core/ports.ts';
+import type { ChannelMessage } from '../core/channel.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { conversationId } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';

@@ -1,4 +1,4 @@
-import type { ChannelHost, ChannelMessage, ChannelPress } from '../core/ports.ts';
+import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { type ChatPlace, chatPlace } from './chats.ts';
 import { runCommand } from './commands.ts';
@@ -63,12 +63,12 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     if (!isOwner(channel, message.sender)) return deny(channel, message);
     const done = await runCommand(deps, channel, message, place);
     if (done) return say(channel, message, done.place, done.text);
-    const { text, files, replyTo, externalId } = message;
+    const { text, files, replyTo, externalId, foreign } = message;
     const sender = `${channel}:${message.sender}`;
-    const result = await deps.runtime.deliver({ channel, sender, ...place, text, files, replyTo, externalId });
+    const result = await deps.runtime.deliver({ channel, sender, ...place, text, files, replyTo, externalId, foreign });
     if (result.ok) return deps.follow(result.delivered.task, channel, replyTo);
     // The platform keeps it until there is room, or until the next start.
-    if (result.why === 'busy' || result.why === 'stopping') throw new Error(result.message);
+    if (result.why === 'busy' || result.why === 'stopping') throw new HostBusy(result.message);
     await say(channel, message, place, result.message);
   };
 
@@ -86,6 +86,7 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     return { text: `It was ${result.verdict === 'approve' ? 'approved' : 'denied'} already.`, done: true };
   };
   return (channel) => ({
+    expects: (sender) => isOwner(channel, sender),
     deliver: (message) => deliver(channel, message),
     press: (pressed) => press(channel, pressed),
   });

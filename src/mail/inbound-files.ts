@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BlobRef } from '../core/blob.ts';
 import { plainName } from '../core/media.ts';
 import { type FileRef, IMAGE_TYPES, type ImageType, type Part } from '../core/model.ts';
-import type { MessageFile } from '../core/ports.ts';
+import type { MessageFile } from '../core/channel.ts';
 
 /** Bytes of an image that is shown to the model: what all providers take. Larger ones are only files. */
 const MAX_IMAGE = 5_000_000;

@@ -4,7 +4,8 @@ import { conversationId, runStream, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { Label } from '../core/labels.ts';
 import type { ModelMessage, UserMessage } from '../core/model.ts';
-import type { Batch, InboundMessage } from '../core/ports.ts';
+import type { InboundMessage } from '../core/channel.ts';
+import type { Batch } from '../core/ports.ts';
 import type { DeliverResult } from '../core/runtime.ts';
 import type { Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
@@ -177,8 +178,9 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
   };
 }
 
-/** A file is from outside, whoever passes it on: what stands in it is data. */
-const labelsOf = ({ files = [] }: InboundMessage): readonly Label[] => (files.length > 0 ? ['untrusted'] : []);
+/** A file, or what is forwarded, is from outside, whoever passes it on: what stands in it is data. */
+const labelsOf = ({ files = [], foreign = false }: InboundMessage): readonly Label[] =>
+  foreign || files.length > 0 ? ['untrusted'] : [];
 
 function newTask(deps: MailDeps, message: InboundMessage, lane: string): Task {
   return {

@@ -2,7 +2,8 @@ import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import { conversationId } from '../core/ids.ts';
 import type { EventOf, NewEvent } from '../core/event.ts';
-import type { Channel, Log, OutboundMessage, QueueOp, Receipt, Store } from '../core/ports.ts';
+import type { Channel, OutboundMessage, Receipt } from '../core/channel.ts';
+import type { Log, QueueOp, Store } from '../core/ports.ts';
 import { draftKey, type ReplyContent, replyKey } from '../core/reply.ts';
 import type { Claim } from '../core/task.ts';
 import type { Channels } from './channels.ts';
@@ -59,10 +60,10 @@ export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
   let repeated = false;
   for (const [part, body] of parts.entries()) {
     if (done.has(part)) continue;
-    // The draft becomes the first part: to edit it twice does no harm.
     const draft = part === 0 ? draftId : null;
-    const again = doubtful === part && draft === null && !channel.dedupes;
-    repeated ||= again;
+    const again = doubtful === part && !channel.dedupes;
+    // The draft becomes the first part: to edit it twice is no repeat.
+    repeated ||= again && draft === null;
     const sending = { message, channel: name, attempt: task.attempt, part, parts: parts.length };
     if (!(await commit({ ...common, type: 'message.sending', data: sending }, []))) return;
     deps.boundary('channel.send.before');

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EventOf } from '../core/event.ts';
-import type { ChannelMessage } from '../core/ports.ts';
+import type { ChannelMessage } from '../core/channel.ts';
 import type { MailDeps } from './deps.ts';
 
 /** Milliseconds a code is good for. */

@@ -22,7 +22,7 @@ export async function addOwner(about: { root: string; temp: string; channel: str
   if (wrong) throw new Error(`${FILE} cannot be read: ${wrong.message.split('\n')[0]}`);
   const owners = ['channels', channel, 'owners'];
   const standing = document.getIn(owners);
-  const ids: unknown[] = isSeq(standing) ? (standing.toJSON() as unknown[]) : [];
+  const ids: unknown[] = isSeq(standing) ? standing.toJSON() : [];
   if (ids.map(String).includes(sender)) return;
   if (isSeq(standing)) standing.add(document.createNode(sender));
   else document.setIn(owners, document.createNode([sender], { flow: true }));

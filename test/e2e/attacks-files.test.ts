@@ -221,8 +221,13 @@ test('A32 ids are made here or are plain names: nothing that is a path names a s
   });
   assert.ok(user);
   assert.equal((await home.cli('ask', 'assistant', 'hello', '--session', '../../evil.md')).code, 1);
-  for (const path of ['/../../etc/passwd', '/api/../../../etc/passwd', '/api/tasks/..%2f..%2f..%2fetc%2fpasswd'])
-    assert.ok([400, 404].includes((await home.fetch(path)).status), path);
+  for (const path of ['/../../etc/passwd', '/api/../../../etc/passwd', '/api/tasks/..%2f..%2f..%2fetc%2fpasswd']) {
+    const response = await home.fetch(path);
+    // Clients shorten the first two to a place of the web page, which is the same page everywhere.
+    const page = response.status === 200 && response.headers.get('content-type')?.startsWith('text/html');
+    assert.ok(page || [400, 404].includes(response.status), `${path}: ${response.status}`);
+    assert.doesNotMatch(await response.text(), /root:/);
+  }
   checkOutside();
   const { findings } = await home.verify();
   assert.deepEqual(findings, []);

@@ -50,7 +50,7 @@ test('a body that is no JSON, too deep, too large, no UTF-8 or of the wrong form
     [`[${text}]`, 400, /must be a JSON object/],
     [`{"agent":"assistant","text":${deep}${']'.repeat(100_000)}}`, 400, /nested deeper than 64 levels/],
     [`{"agent":"assistant","text":${deep}`, 400, /nested deeper than 64 levels/],
-    [JSON.stringify({ ...MESSAGE, text: 'x'.repeat(9_000_000) }), 413, /larger than \d+ bytes/],
+    [JSON.stringify({ ...MESSAGE, text: 'x'.repeat(40_000_000) }), 413, /larger than \d+ bytes/],
     [
       Uint8Array.from(
         Buffer.concat([Buffer.from('{"agent":"assistant","text":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]),

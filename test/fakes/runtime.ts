@@ -1,6 +1,6 @@
 import type { Event } from '../../src/core/event.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
-import type { InboundMessage } from '../../src/core/ports.ts';
+import type { InboundMessage } from '../../src/core/channel.ts';
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
 import { describeWaits } from '../../src/mail/outcome.ts';
 import { isEnded } from '../../src/core/task.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ChannelHost, ChannelMessage } from '../../src/core/ports.ts';
+import { type ChannelHost, type ChannelMessage, HostBusy } from '../../src/core/channel.ts';
 import { openDoor } from '../../src/mail/door.ts';
 import { openPairing } from '../../src/mail/pairing.ts';
 import { withLoop } from '../agent/with-loop.ts';
@@ -49,7 +49,7 @@ async function withDoor(
       ...pairing,
       ids: loop.deps.ids,
       redact: (text) => text,
-      runtime: { ...loop.runtime, status },
+      runtime: { ...loop.runtime, deliver: (...args) => loop.runtime.deliver(...args), status },
       owners: () => owners,
       usualAgent: () => 'assistant',
       follow: (task) => void followed.push(task),
@@ -111,6 +111,25 @@ test('a stranger is told nothing and journaled, once in a while', () =>
     await write('again', { sender: '666' });
     assert.equal(await denied(), 2);
     assert.deepEqual([sent, (await types(loop)).includes('message.received')], [[], false]);
+  }));
+
+test('words of somebody else make the conversation untrusted; only files of owners are worth fetching', () =>
+  withDoor([says('read')], async ({ write, said, host, loop }) => {
+    await write('look what they wrote: …', { foreign: true });
+    await said(0);
+    const labels = (await loop.events()).flatMap((event) => (event.type === 'run.started' ? [event.labels] : []));
+    assert.deepEqual(labels, [['untrusted']]);
+    assert.deepEqual([host.expects?.('1', '77'), host.expects?.('666', '77')], [true, false]);
+  }));
+
+test('where there is no room the platform keeps the message', () =>
+  withDoor([calls(['ask', { question: 'which?' }])], async ({ host, loop, write, said }) => {
+    loop.runtime.deliver = async () => ({ ok: false, why: 'busy', message: 'later' });
+    await assert.rejects(write('hello'), HostBusy);
+    loop.runtime.deliver = async () => ({ ok: false, why: 'unknown-agent', message: 'There is no agent.' });
+    await write('hello');
+    assert.equal(await said(0), 'There is no agent.');
+    assert.ok(host);
   }));
 
 test('a code from the terminal makes its sender an owner, once, and only in time', () =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Channel, Receipt } from '../../src/core/ports.ts';
+import type { Channel, Receipt } from '../../src/core/channel.ts';
 import type { Delta } from '../../src/core/runtime.ts';
 import { Drafts } from '../../src/mail/drafts.ts';
 import { withLoop } from '../agent/with-loop.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { mediaTypeOf, plainName } from '../../src/core/media.ts';
-import type { MessageFile } from '../../src/core/ports.ts';
+import type { MessageFile } from '../../src/core/channel.ts';
 import { withLoop } from '../agent/with-loop.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
@@ -101,7 +101,7 @@ test('whatever a file is called, its name is one plain segment', () => {
     fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (name) => {
       const plain = plainName(name);
       assert.match(plain, /^[^/\\\p{Cc}\p{Cf}:*?"<>|.~-][^/\\\p{Cc}\p{Cf}:*?"<>|]*$/u);
-      assert.ok([...plain].length <= 100);
+      assert.ok(Array.from(plain).length <= 100);
       assert.equal(plainName(plain), plain);
       names.add(plain);
     }),

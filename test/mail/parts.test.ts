@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Channel, OutboundPart, Receipt, SendOptions } from '../../src/core/ports.ts';
+import type { Channel, OutboundPart, Receipt, SendOptions } from '../../src/core/channel.ts';
 import { withLoop } from '../agent/with-loop.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
