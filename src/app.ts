@@ -21,6 +21,8 @@ import { deskOf, plugs, type Plugged, prepared } from './plugs.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
+/** Conversations that a messenger offers to go on with. */
+const RECENT = 10;
 /** Milliseconds that running steps have at the end; the rest of the promised ten seconds is for closing. */
 const GRACE_MS = 6_000;
 /** Milliseconds between two looks at whether the workspace's objects should be packed. */
@@ -48,7 +50,13 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
   const plugged = plugs(adapters, trust, stopped.signal);
-  const { channels, drafts, pair } = openMessengers(options, adapters, trust, () => runtime);
+  const { channels, drafts, pair } = openMessengers(
+    options,
+    adapters,
+    trust,
+    () => runtime,
+    () => faces.views.conversations(RECENT),
+  );
   const agents = agentDeps(adapters, trust, plugged, channels);
 
   const pool = { ...adapters, onWork: (listener: () => void) => hub.onWork(listener) };

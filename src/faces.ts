@@ -11,7 +11,7 @@ export function openFaces(
   { store, workspace, clock, log, random }: Adapters,
   pushes: (channel: string) => boolean,
   parts: AsyncDisposableStack,
-): Pick<GatewayOptions, 'views' | 'sessions' | 'web'> {
+): Required<Pick<GatewayOptions, 'views' | 'sessions' | 'web'>> {
   const views = parts.adopt(openViews({ store, workspace, clock, log, pushes }), (each) => each.close());
   return {
     views,

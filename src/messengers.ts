@@ -3,6 +3,7 @@ import type { AppOptions } from './app-types.ts';
 import type { ChannelSettings } from './core/agent.ts';
 import type { Runtime } from './core/runtime.ts';
 import { type Channels, openChannels } from './mail/channels.ts';
+import type { CommandDeps } from './mail/commands.ts';
 import { openDoor } from './mail/door.ts';
 import { Drafts } from './mail/drafts.ts';
 import { openPairing } from './mail/pairing.ts';
@@ -29,6 +30,7 @@ export function openMessengers(
   adapters: Adapters,
   trust: Trust,
   runtime: () => Runtime,
+  recent: CommandDeps['recent'],
 ): Messengers {
   const { fixed, store, hub, clock, ids, log, secrets, random } = adapters;
   const settings = (): readonly ChannelSettings[] => {
@@ -58,6 +60,7 @@ export function openMessengers(
     },
     owners: (channel) => named(channel)?.owners ?? [],
     usualAgent: (channel) => named(channel)?.agent ?? [...trust.current().agents.keys()][0] ?? '',
+    recent,
     follow: (task, channel, to) => drafts.follow(task, channel, to),
   });
   const channels = openChannels({

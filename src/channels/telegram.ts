@@ -28,6 +28,7 @@ export interface TelegramOptions {
 
 const COMMANDS = [
   { command: 'new', description: 'Begin a new conversation' },
+  { command: 'chats', description: 'Go on with an earlier one' },
   { command: 'stop', description: 'Stop what is being done for you' },
   { command: 'status', description: 'What is going on' },
   { command: 'agents', description: 'Who is there' },

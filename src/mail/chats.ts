@@ -24,23 +24,36 @@ export function sessionName(channel: string, chat: string, number = 1): string {
   return name;
 }
 
-/** Begins a new conversation in a chat. The same command, redelivered, begins one. */
-export async function beginAnew(
+/** Where and by whom a chat is moved; `key` makes a redelivered command the same one. */
+export interface ChatMove {
+  channel: string;
+  chat: string;
+  sender: string;
+  key: string;
+}
+
+/** Begins a new conversation in a chat. */
+export const beginAnew = (store: Store, move: ChatMove, agent: string): Promise<ChatPlace> =>
+  moveChat(store, move, (version) => ({ agent, session: sessionName(move.channel, move.chat, version + 2) }));
+
+/** Goes on in a chat with a conversation that was begun elsewhere. */
+export const goOnWith = (store: Store, move: ChatMove, place: ChatPlace): Promise<ChatPlace> =>
+  moveChat(store, move, () => place);
+
+async function moveChat(
   store: Store,
-  about: { channel: string; chat: string; sender: string; externalId: string },
-  agent: string,
+  { channel, chat, sender, key }: ChatMove,
+  to: (version: number) => ChatPlace,
 ): Promise<ChatPlace> {
-  const { channel, chat, sender, externalId } = about;
   const stream = chatStream(channel, chat);
-  const key = `new:${channel}:${chat}:${externalId}`;
   for (;;) {
     const known = await store.byKey(key);
     if (known?.type === 'chat.session') return { agent: known.data.agent, session: known.data.session };
     const version = await store.version(stream);
-    const session = sessionName(channel, chat, version + 2);
-    const data = { channel, chat, agent, session };
+    const place = to(version);
+    const data = { channel, chat, ...place };
     const event = { type: 'chat.session' as const, stream, actor: sender, cause: null, labels: [], key, data };
     const result = await store.commit({ events: [event], expect: { [stream]: version }, sync: true });
-    if (result.ok) return { agent, session };
+    if (result.ok) return place;
   }
 }

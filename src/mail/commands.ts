@@ -1,19 +1,38 @@
-import type { ChannelMessage } from '../core/channel.ts';
-import type { Runtime } from '../core/runtime.ts';
-import { conversationId } from '../core/ids.ts';
+import type { Button, ChannelMessage } from '../core/channel.ts';
+import { conversationId, isAgentName, isSafeName } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
-import { beginAnew, type ChatPlace } from './chats.ts';
+import type { Runtime } from '../core/runtime.ts';
+import { beginAnew, type ChatMove, type ChatPlace, goOnWith } from './chats.ts';
 
 export interface CommandDeps {
   store: Store;
   runtime: Pick<Runtime, 'status' | 'agents' | 'cancel'>;
+  /** The conversations that were last written in, wherever that was. */
+  recent(): Promise<readonly RecentChat[]>;
+}
+
+export interface RecentChat extends ChatPlace {
+  title: string;
+}
+
+export interface Said {
+  text: string;
+  buttons?: Button[];
+  /** The conversation the chat is in from now on. */
+  place: ChatPlace;
 }
 
 const HELP = `I answer what you write here, and work on the files of the workspace.
 /new begins a new conversation
+/chats goes on with an earlier one, from here or elsewhere
 /stop stops what is being worked on here
 /status says how things stand
 /agents lists the agents`;
+
+/** Conversations that are offered, and the characters a button can carry back. */
+const OFFERED = 6;
+const MAX_ACTION = 60;
+const MAX_LABEL = 40;
 
 /** What a chat command says; null for what is none. Commands cost no model. */
 export async function runCommand(
@@ -21,28 +40,60 @@ export async function runCommand(
   channel: string,
   message: ChannelMessage,
   place: ChatPlace,
-): Promise<{ text: string; place: ChatPlace } | null> {
+): Promise<Said | null> {
   const command = /^\/([a-z]+)\s*$/i.exec(message.text.trim())?.[1]?.toLowerCase();
-  const say = (text: string, at = place): { text: string; place: ChatPlace } => ({ text, place: at });
   switch (command) {
     case 'new': {
-      const { chat, externalId } = message;
-      const sender = `${channel}:${message.sender}`;
-      const begun = await beginAnew(deps.store, { channel, chat, sender, externalId }, place.agent);
-      return say(`This is a new conversation (${begun.session}); the earlier one stays on record.`, begun);
+      const begun = await beginAnew(deps.store, moveOf(channel, message), place.agent);
+      const text = `This is a new conversation (${begun.session}); the earlier one stays on record.`;
+      return { text, place: begun };
     }
+    case 'chats':
+      return { ...(await offerChats(deps, place)), place };
     case 'stop':
-      return say(await stop(deps, place, `${channel}:${message.sender}`));
+      return { text: await stop(deps, place, `${channel}:${message.sender}`), place };
     case 'status':
-      return say(await statusText(deps));
+      return { text: await statusText(deps), place };
     case 'agents':
-      return say(await agentsText(deps));
+      return { text: await agentsText(deps), place };
     case 'help':
     case 'start':
-      return say(HELP);
+      return { text: HELP, place };
     default:
       return null;
   }
+}
+
+const moveOf = (
+  channel: string,
+  { chat, sender, externalId }: Pick<ChannelMessage, 'chat' | 'sender' | 'externalId'>,
+): ChatMove => ({ channel, chat, sender: `${channel}:${sender}`, key: `chat:${channel}:${chat}:${externalId}` });
+
+const actionOf = ({ agent, session }: ChatPlace): string => `go:${agent}/${session}`;
+
+async function offerChats({ recent }: CommandDeps, here: ChatPlace): Promise<{ text: string; buttons?: Button[] }> {
+  const others = (await recent()).filter(
+    (each) => (each.agent !== here.agent || each.session !== here.session) && actionOf(each).length <= MAX_ACTION,
+  );
+  if (others.length === 0) return { text: 'There is no other conversation.' };
+  const buttons = others.slice(0, OFFERED).map((each) => ({
+    label: `${each.title.slice(0, MAX_LABEL).toWellFormed()} · ${each.agent}`,
+    action: actionOf(each),
+  }));
+  return { text: `This chat is in ${here.session}. Go on with another conversation:`, buttons };
+}
+
+/** What pressing one of `offerChats` does; null for a button of another kind. */
+export async function chooseChat(
+  deps: CommandDeps,
+  channel: string,
+  press: Pick<ChannelMessage, 'chat' | 'sender' | 'externalId'> & { action: string },
+): Promise<string | null> {
+  const [, agent = '', session = ''] = /^go:([^/]+)\/(.+)$/.exec(press.action) ?? [];
+  if (!isAgentName(agent) || !isSafeName(session)) return null;
+  if ((await deps.store.version(conversationId(agent, session))) === 0) return 'This conversation is gone.';
+  await goOnWith(deps.store, moveOf(channel, press), { agent, session });
+  return `This chat goes on with ${session} now.`;
 }
 
 async function stop({ store, runtime }: CommandDeps, { agent, session }: ChatPlace, by: string): Promise<string> {

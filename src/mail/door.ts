@@ -1,12 +1,14 @@
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
+import type { ReplyContent } from '../core/reply.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { type ChatPlace, chatPlace } from './chats.ts';
-import { runCommand } from './commands.ts';
+import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from './deps.ts';
 import { queueNotice } from './notice.ts';
 import { type PairingDeps, tryPairing } from './pairing.ts';
 
-export interface DoorDeps extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps {
+export interface DoorDeps
+  extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps, Pick<CommandDeps, 'recent'> {
   runtime: Pick<Runtime, 'deliver' | 'approve' | 'status' | 'agents' | 'cancel'>;
   /** The platform's ids of those who may write on a channel. */
   owners(channel: string): readonly string[];
@@ -37,12 +39,12 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     const event = { type: 'sender.denied' as const, stream: 'gateway', actor: who, cause: null, labels: [], key, data };
     await deps.store.commit({ events: [event], sync: false });
   };
-  const say = (channel: string, { replyTo, chat, externalId }: ChannelMessage, place: ChatPlace, text: string) =>
+  const say = (channel: string, { replyTo, chat, externalId }: ChannelMessage, place: ChatPlace, said: ReplyContent) =>
     queueNotice(deps, {
       ...place,
       channel,
       to: replyTo,
-      content: { text },
+      content: said,
       key: `notice:${channel}:${chat}:${externalId}`,
     });
 
@@ -53,7 +55,7 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
       paired.state === 'paired'
         ? 'You are an owner of this network now: write what is to be done.'
         : `This code is right, but you could not be written into ruche.yaml: ${paired.why}`;
-    await say(channel, message, place, text);
+    await say(channel, message, place, { text });
     return true;
   };
 
@@ -62,14 +64,17 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     if (await pair(channel, message, place)) return;
     if (!isOwner(channel, message.sender)) return deny(channel, message);
     const done = await runCommand(deps, channel, message, place);
-    if (done) return say(channel, message, done.place, done.text);
+    if (done) {
+      const { place: there, ...said } = done;
+      return say(channel, message, there, said);
+    }
     const { text, files, replyTo, externalId, foreign } = message;
     const sender = `${channel}:${message.sender}`;
     const result = await deps.runtime.deliver({ channel, sender, ...place, text, files, replyTo, externalId, foreign });
     if (result.ok) return deps.follow(result.delivered.task, channel, replyTo);
     // The platform keeps it until there is room, or until the next start.
     if (result.why === 'busy' || result.why === 'stopping') throw new HostBusy(result.message);
-    await say(channel, message, place, result.message);
+    await say(channel, message, place, { text: result.message });
   };
 
   const press = async (channel: string, pressed: ChannelPress): Promise<{ text: string; done: boolean }> => {
@@ -77,6 +82,8 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
       await deny(channel, pressed);
       return { text: '', done: false };
     }
+    const chosen = await chooseChat(deps, channel, pressed);
+    if (chosen !== null) return { text: chosen, done: true };
     const [, verdict, id] = /^(approve|deny):(.+)$/.exec(pressed.action) ?? [];
     if (id === undefined || (verdict !== 'approve' && verdict !== 'deny'))
       return { text: 'This button has no use any more.', done: true };

@@ -52,6 +52,11 @@ async function withDoor(
       runtime: { ...loop.runtime, deliver: (...args) => loop.runtime.deliver(...args), status },
       owners: () => owners,
       usualAgent: () => 'assistant',
+      recent: async () => [
+        { agent: 'assistant', session: 'web-1', title: 'Begun on the page' },
+        { agent: 'assistant', session: 'chat-77', title: 'This very one' },
+        { agent: 'assistant', session: 'x'.repeat(100), title: 'Too long a name' },
+      ],
       follow: (task) => void followed.push(task),
     });
     const host = door('chat');
@@ -175,6 +180,27 @@ test('/new begins another conversation, also when it is redelivered; the old one
     );
     assert.deepEqual(sessions, ['chat-77', 'chat-77-2']);
     assert.equal((await types(loop)).filter((type) => type === 'chat.session').length, 1);
+  }));
+
+test('/chats goes on with a conversation that was begun elsewhere', () =>
+  withDoor([says('web'), says('still there')], async ({ loop, write, said, host, sent }) => {
+    await loop.send('hello from the page', 'web-1');
+    await write('/chats');
+    assert.match(await said(0), /This chat is in chat-77/);
+    assert.deepEqual(sent[0]?.buttons, [{ label: 'Begun on the page · assistant', action: 'go:assistant/web-1' }]);
+    const press = (action: string) =>
+      host.press({ sender: '1', chat: '77', replyTo: '77', action, externalId: `p${action}` });
+    assert.deepEqual(await press('go:assistant/none'), { text: 'This conversation is gone.', done: true });
+    assert.deepEqual(await press('go:assistant/web-1'), { text: 'This chat goes on with web-1 now.', done: true });
+    await write('and now?');
+    assert.equal(await said(1), 'still there');
+    const received = (await loop.events()).flatMap((event) =>
+      event.type === 'message.received' ? [[event.data.channel, event.data.session]] : [],
+    );
+    assert.deepEqual(received, [
+      ['http', 'web-1'],
+      ['chat', 'web-1'],
+    ]);
   }));
 
 test('/stop ends what is under way, /status, /agents and /help cost no model', () =>
