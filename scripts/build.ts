@@ -7,10 +7,11 @@ import { fingerprint, isCurrent, writeStamp } from '../bin/stamp.js';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
+// `--if-stale`: what is current is left alone; `--web`: only the page.
 const onlyStale = process.argv.includes('--if-stale');
 mkdirSync(dist, { recursive: true });
 if (!onlyStale || !isCurrent(root, 'web')) await buildPage();
-if (!onlyStale || !isCurrent(root)) await buildProgram();
+if (!process.argv.includes('--web') && (!onlyStale || !isCurrent(root))) await buildProgram();
 
 /**
  * An `import` of a module of Node's own reads every property it has, and some bring much along when they are read

@@ -7,6 +7,7 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from 'p
 import { buildWeb } from '../../scripts/build-web.ts';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
 import { systemRandom } from '../../src/system.ts';
+import { ROOT } from '../guards/source.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
 import { fakeJournal } from '../fakes/runtime.ts';
 import { countingIds, realClock, recordedLog, TOKEN } from '../gateway/help.ts';
@@ -33,6 +34,14 @@ export function builtWeb(): Promise<string> {
   const folder = join(mkdtempSync(join(tmpdir(), 'ruche-web-')), 'web');
   built ??= buildWeb(folder).then(() => folder);
   return built;
+}
+
+/** The page where a real process looks for it: in dist/web, built if it is not from these sources. */
+export function builtForRoot(): void {
+  const build = spawnSync(process.execPath, [join(ROOT, 'scripts', 'build.ts'), '--if-stale', '--web'], {
+    encoding: 'utf8',
+  });
+  if (build.status !== 0) throw new Error(build.stderr);
 }
 
 const launch = (): Promise<Browser> =>

@@ -166,7 +166,7 @@ const words = (list: readonly Block[]): string =>
 
 test('whatever the text, none of its words is lost and none is made up', () => {
   const noise = fc
-    .array(fc.constantFrom(...'ab *_~`[]()!<>#-+1.|\n\n\\:&"\t'), { maxLength: 120 })
+    .array(fc.constantFrom(...'ab *_~`[]()!<>#-+1.|\n\n\\:&"\t'.split('')), { maxLength: 120 })
     .map((all) => all.join(''));
   let count = 0;
   fc.assert(
@@ -254,7 +254,7 @@ test('links lead to the web and to mail only, and say where', () => {
 test('what hides in a text is named', () => {
   const hidden = '\u202e\u2066\u200b\ufeff\u00ad\u0000\u001b\u{e0041}\u3164\u2028';
   const found = pieces(`a${hidden}b`);
-  assert.equal(found.filter((piece) => piece.hidden).length, [...hidden].length);
+  assert.equal(found.filter((piece) => piece.hidden).length, 10);
   assert.equal(named('a\u202eb'), 'a[U+202E]b');
   assert.deepEqual(pieces('é 日本\n\t👩‍💻'), [{ text: 'é 日本\n\t👩‍💻', hidden: false }]);
 });

@@ -32,7 +32,7 @@ test(
           `(() => { globalThis.slowest = 0; let last = performance.now(); const tick = () => { const now = performance.now(); globalThis.slowest = Math.max(globalThis.slowest, now - last); last = now; setTimeout(tick, 0); }; tick(); })()`,
         );
         const bottom = `(() => { const list = document.querySelector('.rows-scroll'); list.scrollTop = list.scrollHeight; return list.scrollHeight; })()`;
-        for (let page_ = 0; page_ < 200; page_++) {
+        for (let pages = 0; pages < 200; pages++) {
           await inPage(page, bottom);
           if ((await page.getByText('Job 0', { exact: true }).count()) > 0) break;
           await page.waitForTimeout(10);

@@ -13,8 +13,16 @@ export function DraftEntry({ draft, agent }: { draft: ReadonlySignal<Draft>; age
   const nothing = parts.length === 0 && thinking === '' && notice === '';
   return (
     <article class="entry answer writing" aria-label={`${agent} is answering`} aria-busy="true">
-      {shown.gap && <p class="note">The beginning was missed. The whole answer comes when it is finished.</p>}
-      {parts.map((part) => (part.kind === 'text' ? <Markdown text={part.text} /> : <ToolLine part={part} />))}
+      {parts.map((part) =>
+        part.kind === 'tool' ? (
+          <ToolLine part={part} />
+        ) : (
+          <>
+            {part.from > 0 && <p class="note">The beginning was missed; all of it comes when it is finished.</p>}
+            <Markdown text={part.text} />
+          </>
+        ),
+      )}
       {thinking !== '' && (
         <p class="thinking">
           <Plain text={thinking} />

@@ -5,8 +5,9 @@ type Json = string | number | boolean | null | Json[] | { [name: string]: Json }
 
 /** Characters of a text that stand in its line; a longer one, or one of several lines, gets a box of its own. */
 const LINE = 100;
-/** Levels that are open at first. */
-const OPEN = 3;
+/** Levels that are open at first; the tools of a request are long, and the same each time. */
+const OPEN = 6;
+const FOLDED = 'tools';
 
 /** JSON as a person reads it: long texts with their lines, what is deep folded away. */
 export function JsonView({ value, depth = 0 }: { value: unknown; depth?: number }): JSX.Element {
@@ -48,7 +49,7 @@ function Entry({ name, of, depth }: { name: string; of: Json; depth: number }): 
       </>
     );
   return (
-    <details open={depth < OPEN}>
+    <details open={depth < OPEN && name !== FOLDED}>
       <summary>{key}</summary>
       <JsonView value={of} depth={depth + 1} />
     </details>

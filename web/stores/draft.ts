@@ -1,7 +1,8 @@
 import type { Delta } from '../../src/core/runtime.ts';
 
 export type DraftPart =
-  | { kind: 'text'; step: number; text: string }
+  /** `from`: units of the step's text before it that were missed. */
+  | { kind: 'text'; step: number; from: number; text: string }
   | { kind: 'tool'; call: string; tool: string; args: string; output: string; ok: boolean | null };
 
 /** An answer as it is written. */
@@ -10,15 +11,21 @@ export interface Draft {
   thinking: string;
   /** What goes on meanwhile, such as a wait before the model is asked again. */
   notice: string;
-  /** True if pieces are missing: what is shown would not be what was written. */
-  gap: boolean;
 }
 
-export const EMPTY: Draft = { parts: [], thinking: '', notice: '', gap: false };
+export const EMPTY: Draft = { parts: [], thinking: '', notice: '' };
 
 /** Characters of a command's output, and of reasoning, that are shown while it works. */
 const TAIL = 4_000;
 const tail = (text: string): string => (text.length > TAIL ? text.slice(-TAIL) : text);
+
+/** True if a piece fits to the end of what is there. */
+export function continues({ parts }: Draft, delta: Delta): boolean {
+  const last = parts.at(-1);
+  if (delta.kind !== 'text' || last?.kind !== 'text')
+    return delta.kind === 'tool.output' || delta.kind === 'tool.returned';
+  return last.step === delta.step && delta.offset >= last.from && delta.offset <= last.from + last.text.length;
+}
 
 /** What is shown after one more piece. */
 export function fold(draft: Draft, delta: Delta): Draft {
@@ -52,11 +59,14 @@ export function fold(draft: Draft, delta: Delta): Draft {
 function withText(draft: Draft, delta: Delta & { kind: 'text' }): Draft {
   const { step, offset, text } = delta;
   const last = draft.parts.at(-1);
-  const open = last?.kind === 'text' && last.step === step ? last.text : '';
-  if (offset > open.length) return { ...draft, gap: true };
-  const part: DraftPart = { kind: 'text', step, text: open.slice(0, offset) + text };
-  const before = open === '' ? draft.parts : draft.parts.slice(0, -1);
-  return { parts: [...before, part], thinking: '', notice: '', gap: draft.gap };
+  const open = last?.kind === 'text' && last.step === step ? last : null;
+  const known = open ? offset - open.from : -1;
+  const follows = open !== null && known >= 0 && known <= open.text.length;
+  const part: DraftPart = follows
+    ? { ...open, text: open.text.slice(0, known) + text }
+    : { kind: 'text', step, from: offset, text };
+  const before = open ? draft.parts.slice(0, -1) : draft.parts;
+  return { parts: [...before, part], thinking: '', notice: '' };
 }
 
 const withTool = (draft: Draft, call: string, change: (part: DraftPart & { kind: 'tool' }) => DraftPart): Draft => ({

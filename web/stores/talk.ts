@@ -1,7 +1,7 @@
 import { computed, effect, signal, type ReadonlySignal } from '@preact/signals';
 import type { ConversationEntry, ConversationView } from '../../src/core/views.ts';
 import { ApiError, messageOf, type Api } from '../lib/api.ts';
-import { EMPTY, fold, type Draft } from './draft.ts';
+import { continues, EMPTY, fold, type Draft } from './draft.ts';
 import type { Live } from './live.ts';
 import type { Outgoing, OutgoingStore } from './outgoing.ts';
 import { resource, valueOf, type Loaded } from './resource.ts';
@@ -124,8 +124,14 @@ const isOpen = (entry: ConversationEntry): boolean =>
 function follow(live: Live, task: string | null, draft: { value: Draft }): (() => void) | undefined {
   draft.value = EMPTY;
   if (task === null) return undefined;
+  let fresh = false;
   return live.watch(task, (delta) => {
-    draft.value = delta === null ? EMPTY : fold(draft.value, delta);
+    if (delta === null) fresh = true;
+    else {
+      // After a reconnect all is told from the beginning, or goes on with what comes next.
+      draft.value = fold(fresh && !continues(draft.value, delta) ? EMPTY : draft.value, delta);
+      fresh = false;
+    }
   });
 }
 

@@ -1,0 +1,70 @@
+// The whole of it: the process as a person starts it, with the demo model, and the page it serves.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Home } from '../fakes/home.ts';
+import { builtForRoot, noBrowser as skip, visit } from './browser.ts';
+
+const link = async (home: Home): Promise<string> =>
+  home.url + (await home.api<{ path: string }>('/api/logins', {})).path;
+
+test(
+  'with the demo: the tour, an approval, a question, and a crash in the middle',
+  { skip, timeout: 40_000 },
+  async () => {
+    builtForRoot();
+    const home = await Home.up();
+    try {
+      await visit(await link(home), async ({ page, requests, errors }) => {
+        await page.getByText('Ruche is running').waitFor();
+        await page.locator('.try').nth(1).click();
+        await page.getByRole('button', { name: 'Send' }).click();
+        const answer = page.locator('.answer:not(.writing)');
+        await answer.getByText('5 notes.md').waitFor();
+        assert.equal(home.read('notes.md'), 'hello');
+        await page.getByRole('link', { name: 'Steps and changes' }).click();
+        const beside = page.getByRole('complementary', { name: 'Steps' });
+        await beside.locator('.plus', { hasText: '+hello' }).waitFor();
+        await beside.getByText('wc -c notes.md').first().click();
+        await beside.locator('summary', { hasText: 'Asked' }).first().click();
+        await beside.getByRole('link', { name: 'Exact request' }).first().click();
+        await page.getByText('write notes.md: hello, then run: wc -c notes.md').first().waitFor();
+        await page.goBack();
+
+        const field = page.getByRole('textbox', { name: /^(Write|Your answer) to assistant/ });
+        await field.fill('write contracts/rent.md: 900 a month');
+        await field.press('Enter');
+        const card = page.getByRole('article', { name: 'Approval: write' });
+        await card.getByText('contracts/rent.md').first().waitFor();
+        await card.getByText('Before this it read nothing from outside').waitFor();
+        assert.equal(home.exists('contracts/rent.md'), false);
+        await card.getByRole('button', { name: 'Approve exactly this' }).click();
+        await answer.getByText('Created contracts/rent.md').waitFor();
+        assert.equal(home.read('contracts/rent.md'), '900 a month');
+
+        await field.fill('ask me: which colour?');
+        await field.press('Enter');
+        await page.getByRole('article', { name: 'Question' }).getByText('which colour?').waitFor();
+        await field.fill('blue');
+        await field.press('Enter');
+        await answer.getByText('blue').waitFor();
+        await page.getByText('Answers “which colour?”').waitFor();
+
+        await field.fill('run: sleep 1 && echo over');
+        await field.press('Enter');
+        await page.locator('.writing').waitFor();
+        await home.end('SIGKILL');
+        await page.getByText('The connection to Ruche is lost.').waitFor();
+        await home.start();
+        await answer.getByText('over', { exact: false }).last().waitFor({ timeout: 15_000 });
+        await page.getByText('The connection to Ruche is lost.').waitFor({ state: 'detached' });
+        assert.deepEqual(
+          requests.filter((url) => !url.startsWith(`${home.url}/`)),
+          [],
+        );
+        assert.deepEqual(errors, []);
+      });
+    } finally {
+      await home.close();
+    }
+  },
+);
