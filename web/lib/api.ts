@@ -11,6 +11,7 @@ import type {
   SetupRequest,
   SetupResult,
 } from '../../src/core/views.ts';
+import { query } from './query.ts';
 
 /** A request that was refused, or (status 0) did not reach the gateway. The message is for people. */
 export class ApiError extends Error {
@@ -113,10 +114,6 @@ export type Api = ReturnType<typeof createApi>;
 const id = encodeURIComponent;
 
 export const exactPath = (task: string, hash: string): string => `/api/runs/${id(task)}/exact/${id(hash)}`;
-
-/** Without the fields that are empty. */
-export const query = (fields: Record<string, string>): string =>
-  new URLSearchParams(Object.entries(fields).filter(([, value]) => value !== '')).toString();
 
 async function refusal(response: Response): Promise<ApiError> {
   const body: unknown = await response.json().catch(() => null); // a proxy answers in its own way

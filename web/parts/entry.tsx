@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import type { FileView, Standing } from '../../src/core/views.ts';
 import { messageOf } from '../lib/api.ts';
 import { brief, bytes, money } from '../lib/format.ts';
-import { href } from '../lib/router.ts';
+import { href } from '../lib/route.ts';
 import { channelName, senderName } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';

@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import type { Pending } from '../../src/core/runtime.ts';
 import type { RunStep, RunView } from '../../src/core/views.ts';
 import { messageOf } from '../lib/api.ts';
-import { href } from '../lib/router.ts';
+import { href } from '../lib/route.ts';
 import { LABELS } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';

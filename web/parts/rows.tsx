@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import type { RunSummary } from '../../src/core/views.ts';
 import { duration, money } from '../lib/format.ts';
-import { href } from '../lib/router.ts';
+import { href } from '../lib/route.ts';
 import { took } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { Ago, Plain, State } from './small.tsx';

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
-import type { Route } from '../lib/router.ts';
+import type { Route } from '../lib/route.ts';
 import { useApp } from '../stores/app.ts';
 import { Dialog } from './dialog.tsx';
 import { Button } from './small.tsx';

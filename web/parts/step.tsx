@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { RunStep } from '../../src/core/views.ts';
 import { brief, count, duration, money, plural } from '../lib/format.ts';
-import { href } from '../lib/router.ts';
+import { href } from '../lib/route.ts';
 import { LABELS, senderName } from '../lib/words.ts';
 import { Arguments, parsed } from './json.tsx';
 import { Plain } from './small.tsx';

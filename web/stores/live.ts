@@ -1,7 +1,7 @@
 import { signal, type ReadonlySignal } from '@preact/signals';
 import type { Delta } from '../../src/core/runtime.ts';
 import type { ViewChange } from '../../src/core/views.ts';
-import { query } from '../lib/api.ts';
+import { query } from '../lib/query.ts';
 
 /** What the gateway tells by itself: that something changed, and the pieces of work that is watched. */
 export interface Live {

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { ConversationView } from '../../src/core/views.ts';
-import { href, type Route } from '../lib/router.ts';
+import { href, type Route } from '../lib/route.ts';
 import { Composer } from '../parts/composer.tsx';
 import { DraftEntry } from '../parts/draft.tsx';
 import { MessageEntry, OutgoingEntry, ReplyEntry } from '../parts/entry.tsx';

@@ -3,7 +3,7 @@ import { useEffect, useMemo } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import { exactPath } from '../lib/api.ts';
 import { bytes } from '../lib/format.ts';
-import { href } from '../lib/router.ts';
+import { href } from '../lib/route.ts';
 import { Icon } from '../parts/icons.tsx';
 import { JsonView, parsed } from '../parts/json.tsx';
 import { Await, CopyButton, Plain } from '../parts/small.tsx';

@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { FailureView } from '../../src/core/views.ts';
-import { href } from '../lib/router.ts';
+import { href } from '../lib/route.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Approval, Question, useAct, Who } from '../parts/pending.tsx';
 import { Await, Button, Empty, Plain } from '../parts/small.tsx';

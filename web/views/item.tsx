@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import type { RunView } from '../../src/core/views.ts';
 import { messageOf } from '../lib/api.ts';
-import { href } from '../lib/router.ts';
+import { href } from '../lib/route.ts';
 import { channelName, senderName } from '../lib/words.ts';
 import { Why } from '../parts/entry.tsx';
 import { Icon } from '../parts/icons.tsx';

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { named } from '../lib/hidden.ts';
-import { href, placeOf, type Route } from '../lib/router.ts';
+import { href, placeOf, type Route } from '../lib/route.ts';
 import { nextTheme, applyTheme, themeOf } from '../lib/theme.ts';
 import { Connection } from '../parts/connection.tsx';
 import { Icon, Mark } from '../parts/icons.tsx';

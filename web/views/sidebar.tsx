@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import type { ConversationSummary } from '../../src/core/views.ts';
-import { href } from '../lib/router.ts';
+import { href } from '../lib/route.ts';
 import { channelName, STATES } from '../lib/words.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Ago, Await, Plain } from '../parts/small.tsx';

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import { plural } from '../lib/format.ts';
-import type { Route } from '../lib/router.ts';
+import type { Route } from '../lib/route.ts';
 import { FILTERS } from '../lib/words.ts';
 import { Button, Empty, Loading, Trouble } from '../parts/small.tsx';
 import { Rows } from '../parts/rows.tsx';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { duration, money, timeAgo } from '../../web/lib/format.ts';
 import { providerOf } from '../../web/lib/keys.ts';
-import { href, parse, type Route } from '../../web/lib/router.ts';
+import { href, parse, type Route } from '../../web/lib/route.ts';
 
 test('every place has an address that leads back to it', () => {
   const places: Route[] = [

@@ -1,0 +1,71 @@
+import { query } from './query.ts';
+
+/** Where the page is. Every one is an address that survives a reload, and back. */
+export type Route =
+  | { name: 'home' }
+  /** `steps`: the task whose steps are shown beside. */
+  | { name: 'chat'; agent: string; session: string; steps: string | null }
+  | { name: 'work'; agent: string; state: string; text: string }
+  | { name: 'item'; task: string }
+  | { name: 'exact'; task: string; hash: string }
+  | { name: 'inbox' }
+  | { name: 'models' }
+  | { name: 'nowhere' };
+
+export function parse(path: string, search: string): Route {
+  const [first = '', second, third, fourth, ...rest] = path.split('/').slice(1).map(decoded);
+  const of = new URLSearchParams(search);
+  if (rest.length > 0) return { name: 'nowhere' };
+  if (first === '' && second === undefined) return { name: 'home' };
+  if (first === 'chat' && second && third && !fourth)
+    return { name: 'chat', agent: second, session: third, steps: of.get('steps') };
+  if (first === 'work' && !second)
+    return { name: 'work', agent: of.get('agent') ?? '', state: of.get('state') ?? '', text: of.get('text') ?? '' };
+  if (first === 'work' && second && !third) return { name: 'item', task: second };
+  if (first === 'work' && second && third === 'exact' && fourth) return { name: 'exact', task: second, hash: fourth };
+  if ((first === 'inbox' || first === 'models') && !second) return { name: first };
+  return { name: 'nowhere' };
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment; // no name looks like that: it leads nowhere
+  }
+}
+
+export function href(route: Route): string {
+  const of = encodeURIComponent;
+  switch (route.name) {
+    case 'home':
+    case 'nowhere':
+      return '/';
+    case 'chat':
+      return withQuery(`/chat/${of(route.agent)}/${of(route.session)}`, { steps: route.steps ?? '' });
+    case 'work':
+      return withQuery('/work', { agent: route.agent, state: route.state, text: route.text });
+    case 'item':
+      return `/work/${of(route.task)}`;
+    case 'exact':
+      return `/work/${of(route.task)}/exact/${of(route.hash)}`;
+    case 'inbox':
+    case 'models':
+      return `/${route.name}`;
+  }
+}
+
+const withQuery = (path: string, fields: Record<string, string>): string => {
+  const text = query(fields);
+  return text === '' ? path : `${path}?${text}`;
+};
+
+/** Two routes with the same key are the same place, seen with other settings. */
+export const placeOf = (route: Route): string =>
+  href(
+    route.name === 'work'
+      ? { name: 'work', agent: '', state: '', text: '' }
+      : route.name === 'chat'
+        ? { ...route, steps: null }
+        : route,
+  );
