@@ -45,6 +45,15 @@ export function senderName(from: string): string {
   return kind in CHANNELS && name !== '' ? `${channelName(kind)} ${name}` : from;
 }
 
+/** A rule that an owner wrote has a name; those that are built in explain themselves. */
+export const ruleName = (rule: string): string => (rule.startsWith('builtin:') ? 'a built-in rule' : `rule “${rule}”`);
+
+/** A reason as it is recorded begins with the name of its rule. */
+export function reasonWords(reason: string): string {
+  const [, rule, why] = /^(builtin:[\w-]+|[\w-]+): (.*)$/s.exec(reason) ?? [];
+  return rule === undefined || why === undefined ? reason : `${why} (${ruleName(rule)})`;
+}
+
 /** Milliseconds it took, or has taken so far; null if it has not begun. */
 export const took = (run: Pick<RunSummary, 'startedAt' | 'endedAt'>, now: number): number | null =>
   run.startedAt === null ? null : Math.max(0, (run.endedAt ?? now) - run.startedAt);

@@ -4,7 +4,7 @@ import type { Pending } from '../../src/core/runtime.ts';
 import type { RunStep, RunView } from '../../src/core/views.ts';
 import { messageOf } from '../lib/api.ts';
 import { href } from '../lib/route.ts';
-import { LABELS } from '../lib/words.ts';
+import { LABELS, reasonWords } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import { Ago, Button, Plain } from './small.tsx';
@@ -73,7 +73,7 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
       </pre>
       <p>
         <span class="quiet">Why you are asked: </span>
-        <Plain text={of.reason} />
+        <Plain text={reasonWords(of.reason)} />
       </p>
       {of.task !== null && <Sources task={of.task} />}
       {trouble}
@@ -89,6 +89,9 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
     </article>
   );
 }
+
+/** What says no more than that it is a question. */
+const ASKS = /^$|asks\.$/;
 
 /** What the agent had read before it asked: whoever wrote that may be behind the call. */
 function Sources({ task }: { task: string }): JSX.Element | null {
@@ -138,7 +141,7 @@ export function Question({ of, within = false }: { of: Pending; within?: boolean
       <p class="words">
         <Plain text={of.text} />
       </p>
-      {of.reason !== '' && (
+      {!ASKS.test(of.reason) && (
         <p class="quiet">
           <Plain text={of.reason} />
         </p>

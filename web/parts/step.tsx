@@ -2,7 +2,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import type { RunStep } from '../../src/core/views.ts';
 import { brief, count, duration, money, plural } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
-import { LABELS, senderName } from '../lib/words.ts';
+import { LABELS, ruleName, senderName } from '../lib/words.ts';
 import { Arguments, parsed } from './json.tsx';
 import { Plain } from './small.tsx';
 
@@ -62,8 +62,8 @@ function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Ele
   const { usage } = step;
   const facts = [
     step.ms === null ? 'under way' : duration(step.ms),
-    usage && `${count(usage.input)} in, ${count(usage.output)} out`,
-    money(step.costUsd),
+    // In the line of a step there is room for one: what it cost, or where it cost nothing what it took.
+    money(step.costUsd) || (usage && `${count(usage.input + usage.output)} tokens`),
   ].filter(Boolean);
   return (
     <details class="step">
@@ -157,7 +157,7 @@ function Decision({ step }: { step: Of<'call'> }): JSX.Element | null {
   return (
     <dl class="facts">
       <Fact name={VERDICTS[decision.verdict]}>
-        <Plain text={decision.reason} /> <span class="quiet">(rule {decision.rule})</span>
+        <Plain text={decision.reason} /> <span class="quiet">({ruleName(decision.rule)})</span>
       </Fact>
       {approval && (
         <Fact name="Answer">
