@@ -38,7 +38,7 @@ export async function up(io: Io, options: Options): Promise<ExitCode> {
 }
 
 const DEMO = `the built-in demo, not a language model; "help" lists the dozen sentences it follows.
-             For a real one set OPENAI_API_KEY and OPENAI_MODEL, or name one in ruche.yaml.`;
+             For a real one paste a key on the page below, set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY, or name one in ruche.yaml.`;
 const NO_SANDBOX = 'none: each shell command is put before you';
 
 /** How to talk to it, in plain words. The token is named by its file and never shown. */
