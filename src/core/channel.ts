@@ -52,6 +52,8 @@ export interface InboundMessage {
   replyTo: string;
   /** The platform's id of the message: a redelivery is recognised by it. */
   externalId: string;
+  /** The place on the platform in which that id is unique, whatever conversation it is in by now. None: the conversation itself. */
+  chat?: string;
   /** Files that came with it: from outside, so the conversation becomes `untrusted`. */
   files?: readonly MessageFile[];
   /** True if the text holds words of somebody else: forwarded, or quoted. */

@@ -39,14 +39,10 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     const event = { type: 'sender.denied' as const, stream: 'gateway', actor: who, cause: null, labels: [], key, data };
     await deps.store.commit({ events: [event], sync: false });
   };
-  const say = (channel: string, { replyTo, chat, externalId }: ChannelMessage, place: ChatPlace, said: ReplyContent) =>
-    queueNotice(deps, {
-      ...place,
-      channel,
-      to: replyTo,
-      content: said,
-      key: `notice:${channel}:${chat}:${externalId}`,
-    });
+  const noticeKey = (channel: string, { chat, externalId }: ChannelMessage): string =>
+    `notice:${channel}:${chat}:${externalId}`;
+  const say = (channel: string, message: ChannelMessage, place: ChatPlace, said: ReplyContent) =>
+    queueNotice(deps, { ...place, channel, to: message.replyTo, content: said, key: noticeKey(channel, message) });
 
   const pair = async (channel: string, message: ChannelMessage, place: ChatPlace): Promise<boolean> => {
     const paired = await tryPairing(deps, channel, message);
@@ -60,6 +56,8 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
   };
 
   const deliver = async (channel: string, message: ChannelMessage): Promise<void> => {
+    // A command that comes again must not be carried out again: /stop would end what was written after it.
+    if ((await deps.store.byKey(noticeKey(channel, message))) !== null) return;
     const place = await chatPlace(deps.store, channel, message.chat, deps.usualAgent(channel));
     if (await pair(channel, message, place)) return;
     if (!isOwner(channel, message.sender)) return deny(channel, message);
@@ -68,9 +66,9 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
       const { place: there, ...said } = done;
       return say(channel, message, there, said);
     }
-    const { text, files, replyTo, externalId, foreign } = message;
-    const sender = `${channel}:${message.sender}`;
-    const result = await deps.runtime.deliver({ channel, sender, ...place, text, files, replyTo, externalId, foreign });
+    const { text, files, replyTo, chat, externalId, foreign } = message;
+    const about = { channel, chat, sender: `${channel}:${message.sender}`, ...place };
+    const result = await deps.runtime.deliver({ ...about, text, files, replyTo, externalId, foreign });
     if (result.ok) return deps.follow(result.delivered.task, channel, replyTo);
     // The platform keeps it until there is room, or until the next start.
     if (result.why === 'busy' || result.why === 'stopping') throw new HostBusy(result.message);

@@ -72,10 +72,11 @@ async function tryDeliver(
 ): Promise<DeliverResult | 'again'> {
   const { store } = deps;
   const stream = conversationId(message.agent, message.session);
-  const key = `message:${message.channel}:${stream}:${message.externalId}`;
-  const content = putMessage(deps, key, message, stream);
+  const key = `message:${message.channel}:${message.chat ?? stream}:${message.externalId}`;
   const known = await store.byKey(key);
-  if (known?.type === 'message.received') return redelivered(known, content);
+  // The chat may have gone on to another conversation since.
+  if (known?.type === 'message.received') return redelivered(known, putMessage(deps, key, message, known.stream));
+  const content = putMessage(deps, key, message, stream);
   const version = await store.version(stream);
   if (options.join) {
     const task = await undelivered(deps, stream, content);

@@ -252,3 +252,30 @@ test('a question is put in the chat, and the next message there is the answer', 
     assert.equal(await said(1), 'blue it is');
     assert.equal(sent.length, 2);
   }));
+
+test('a message that comes again after the chat has moved on is the same message', () =>
+  withDoor([says('once')], async ({ write, said, sent, loop }) => {
+    await write('hello', { externalId: 'm' });
+    await said(0);
+    await write('/new', { externalId: 'n' });
+    await said(1);
+    // The process was killed before the platform heard of either.
+    await write('hello', { externalId: 'm' });
+    await write('/new', { externalId: 'n' });
+    await until(async () => (await loop.store.counts()).queued === 0, 'nothing is left');
+    assert.equal((await types(loop)).filter((type) => type === 'message.received').length, 1);
+    assert.equal(sent.length, 2);
+  }));
+
+test('a command that comes again is not carried out again: what was written after /stop goes on', () =>
+  withDoor([calls(['ask', { question: 'which?' }]), says('done')], async ({ write, said, sent, loop }) => {
+    await write('/stop', { externalId: 's' });
+    await said(0);
+    await write('paint', { externalId: 'm' });
+    await said(1);
+    await write('/stop', { externalId: 's' });
+    await write('blue');
+    assert.equal(await said(2), 'done');
+    assert.equal(sent.length, 3);
+    assert.equal((await types(loop)).filter((type) => type === 'task.queued').length, 1);
+  }));
