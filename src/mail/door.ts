@@ -44,8 +44,12 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
   const say = (channel: string, message: ChannelMessage, place: ChatPlace, said: ReplyContent) =>
     queueNotice(deps, { ...place, channel, to: message.replyTo, content: said, key: noticeKey(channel, message) });
 
+  let pairing: Promise<unknown> = Promise.resolve();
   const pair = async (channel: string, message: ChannelMessage, place: ChatPlace): Promise<boolean> => {
-    const paired = await tryPairing(deps, channel, message);
+    // One after the other: a code is good once, and two who write ruche.yaml at once would lose one of them.
+    const trying = pairing.then(() => tryPairing(deps, channel, message));
+    pairing = trying.catch(() => undefined);
+    const paired = await trying;
     if (paired.state === 'no') return false;
     const text =
       paired.state === 'paired'

@@ -279,3 +279,11 @@ test('a command that comes again is not carried out again: what was written afte
     assert.equal(sent.length, 3);
     assert.equal((await types(loop)).filter((type) => type === 'task.queued').length, 1);
   }));
+
+test('a code that two send in the same moment makes one of them an owner', () =>
+  withDoor([], async ({ write, said, owners, code, sent }) => {
+    const open = await code();
+    await Promise.all([write(open, { sender: '9' }), write(open, { sender: '10', chat: '78' })]);
+    await said(0);
+    assert.deepEqual([owners.length, sent.length], [2, 1]);
+  }));
