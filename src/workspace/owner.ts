@@ -1,6 +1,6 @@
 import { open, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSeq, parseDocument } from 'yaml';
+import { type Document, isSeq, parseDocument } from 'yaml';
 import { parseSettings } from './settings.ts';
 
 const FILE = 'ruche.yaml';
@@ -25,11 +25,20 @@ export async function addOwner(about: { root: string; temp: string; channel: str
   const ids: unknown[] = isSeq(standing) ? standing.toJSON() : [];
   if (ids.map(String).includes(sender)) return;
   if (isSeq(standing)) standing.add(document.createNode(sender));
-  else document.setIn(owners, document.createNode([sender], { flow: true }));
+  else {
+    dropEmpty(document, channel);
+    document.setIn(owners, document.createNode([sender], { flow: true }));
+  }
   const after = document.toString({ lineWidth: 0 });
   const [problem] = parseSettings(after, FILE).problems.filter(({ severity }) => severity === 'error');
   if (problem) throw new Error(`${FILE}, line ${problem.line}: ${problem.key} ${problem.message}`);
   await replace(path, join(temp, 'ruche.yaml.new'), after);
+}
+
+/** `channels:` with nothing behind it is a value, below which nothing can be put. */
+function dropEmpty(document: Document, channel: string): void {
+  for (const path of [['channels'], ['channels', channel]])
+    if (document.hasIn(path) && (document.getIn(path) ?? null) === null) document.deleteIn(path);
 }
 
 /** Whole or not at all: a person's editor, or the watch, must never see half of it. */

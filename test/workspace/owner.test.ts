@@ -31,6 +31,10 @@ test('an owner is added, and everything else stays as it was written', async () 
   assert.deepEqual(ownersIn(await paired('concurrency: 7\n')), ['42']);
   assert.deepEqual(ownersIn(await paired('channels:\n  telegram: { agent: a }\n')), ['42']);
   assert.deepEqual(ownersIn(await paired('channels: { telegram: { owners: [ 42 ] } }\n')), ['42']);
+  // Begun and left empty.
+  assert.deepEqual(ownersIn(await paired('channels:\nconcurrency: 7\n')), ['42']);
+  assert.deepEqual(ownersIn(await paired('channels:\n  telegram:\n')), ['42']);
+  assert.deepEqual(ownersIn(await paired('channels:\n  telegram:\n    owners:\n')), ['42']);
 });
 
 test('a file that is wrong, or would be, is left alone', async () => {
