@@ -35,7 +35,7 @@ test(
         await field.press('Enter');
         const card = page.getByRole('article', { name: 'Approval: write' });
         await card.getByText('contracts/rent.md').first().waitFor();
-        await card.getByText('Before this it read nothing from outside').waitFor();
+        await card.getByText('In this piece of work it has read nothing from outside').waitFor();
         assert.equal(home.exists('contracts/rent.md'), false);
         await card.getByRole('button', { name: 'Approve exactly this' }).click();
         await answer.getByText('Created contracts/rent.md').waitFor();
