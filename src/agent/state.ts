@@ -235,6 +235,8 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     }
     case 'question.answered': {
       const call = state.calls.find((each) => each.question === event.data.question);
+      // A file that comes with an answer is from outside like any other.
+      state.labels = unionLabels(state.labels, event.labels);
       if (!call) return;
       call.phase = 'allowed';
       const { parts, files = [] } = content as UserMessage;
@@ -303,6 +305,8 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.absorbed.push(event.data.task);
       return;
     case 'files.placed':
+      // Also those that could not be kept: that has been said.
+      state.answerFiles = [];
       for (const change of (content as Placed).changes) {
         state.changes.set(change.path, change);
         state.placed.add(change.path);
