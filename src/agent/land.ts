@@ -67,6 +67,7 @@ export async function land(deps: AgentDeps, log: RunLog, stops: Stops): Promise<
       case 'conflict':
         return conflict(log, result.onto, result.changes, result.text);
       case 'refused':
+        if (result.path !== undefined && state.placed.has(result.path)) return withoutPlaced(log);
         return refused(log, sentence(result.why));
       case 'blocked':
         if (waited >= BLOCKED_MAX)
@@ -126,6 +127,17 @@ function refused(log: RunLog, why: string): Landed {
     [...changes.values()],
     `Your changes cannot land on main: ${why} Mend that, or say that you gave it up.`,
   );
+  return 'think';
+}
+
+/**
+ * Files that came with messages, and that main must not have (its .gitignore says so), stay out of the landing: they were
+ * there to work with, and the record holds them. The model could not mend that.
+ */
+function withoutPlaced(log: RunLog): Landed {
+  const { base, changes, placed } = log.state;
+  const content: Rebase = { changes: [...changes.values()].filter(({ path }) => !placed.has(path)) };
+  log.emit({ type: 'landing.conflicted', data: { onto: base, detail: log.put(content) } }, content);
   return 'think';
 }
 

@@ -178,7 +178,8 @@ export type LandingResult =
   /** `main` cannot move now (a person's merge is under way, an index lock is held): try again later. */
   | { state: 'blocked'; why: string }
   /** Never lands: an ignored path, a nested repository … */
-  | { state: 'refused'; why: string };
+  /** `path`: the one file that is to blame, if it is one. */
+  | { state: 'refused'; why: string; path?: string };
 
 export interface PersonCommit {
   commit: string;

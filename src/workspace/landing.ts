@@ -137,7 +137,7 @@ export class Landings {
     if (!isAgentName(agent) || !isSafeName(run)) return refused(`"${agent}" or "${run}" is not a valid name`);
     for (const { path } of request.changes) {
       const bad = badPath(path) ?? forbidden.get(path);
-      if (bad !== undefined) return refused(`${path} cannot be committed: ${bad}`);
+      if (bad !== undefined) return { state: 'refused', why: `${path} cannot be committed: ${bad}`, path };
     }
     const mainTree = plan.tree;
     const baseTree = await trees.of(request.base);

@@ -80,6 +80,38 @@ test('the file of an answer to a question can be read', () =>
       const outcome = await loop.settled(await deliver(loop, [file], 'a1'));
       assert.equal(outcome.text, 'read');
       assert.match(JSON.stringify(model.requests[2]?.messages.at(-1)), /this one/);
+      const read = (await loop.events()).findLast((event) => event.type === 'tool.returned');
+      assert.deepEqual(read?.labels, ['untrusted']);
+    },
+  ));
+
+test('a file of an answer that cannot be kept is told of once', () =>
+  withLoop(
+    [
+      calls(['ask', { question: 'which one?' }]),
+      calls(['read', { path: 'a' }]),
+      calls(['read', { path: 'b' }]),
+      says('read'),
+    ],
+    { files: { inbox: 'a file where the folder would be' } },
+    async (loop) => {
+      await loop.settled(await loop.deliver('go'));
+      assert.equal((await loop.settled(await deliver(loop, [PDF], 'a1'))).text, 'read');
+      assert.equal((await loop.events()).filter((event) => event.type === 'note.added').length, 1);
+    },
+  ));
+
+test('where the workspace ignores inbox/ files can be worked with, and the rest lands', () =>
+  withLoop(
+    [calls(['write', { path: 'kept.md', content: 'x' }]), says('done'), says('seen')],
+    { files: { '.gitignore': 'inbox/\n' } },
+    async (loop, _log, model) => {
+      const outcome = await loop.settled(await deliver(loop, [PNG, PDF]));
+      assert.deepEqual([outcome.status, outcome.text, model.requests.length], ['done', 'done', 2]);
+      const view = loop.workspace.files(outcome.commit ?? '', []);
+      assert.deepEqual([await view.list('inbox'), (await view.list('')).length > 2], [[], true]);
+      const alone = await loop.settled(await deliver(loop, [PNG], 'm2'));
+      assert.deepEqual([alone.status, alone.commit, alone.text], ['done', null, 'seen']);
     },
   ));
 
