@@ -45,19 +45,21 @@ export function readMessage(parts: readonly Message[], edited: boolean, me: Me):
   if (!isContent) return null;
   const said = words.join('\n\n');
   const { notes, foreign } = origin(first, me);
-  // A command stands at the start of a text, also of one that was corrected.
-  const text = said.startsWith('/')
-    ? said
-    : [...(edited ? ['(An edited message, as it reads now:)'] : []), ...notes, said, ...things]
-        .filter(Boolean)
-        .join('\n\n');
+  // A command stands at the start of a text, also of one that was corrected; but nobody gives one in another's words.
+  const text =
+    said.startsWith('/') && !first.forward_origin
+      ? said
+      : [...(edited ? ['(An edited message, as it reads now:)'] : []), ...notes, said, ...things]
+          .filter(Boolean)
+          .join('\n\n');
   return {
     sender: String(from.id),
     chat: chatOf(first),
     text: text === '' && attachments.length === 0 ? '(Said only your name.)' : text,
     ...(foreign && { foreign }),
     replyTo: replyToOf(first),
-    externalId: `${first.chat.id}.${first.message_id}${edited ? `.${first.edit_date ?? 0}` : ''}`,
+    // Each bot counts its messages with a person from one: behind another token the same number is another message.
+    externalId: `${me.id}.${first.chat.id}.${first.message_id}${edited ? `.${first.edit_date ?? 0}` : ''}`,
     attachments,
   };
 }

@@ -167,12 +167,14 @@ test('forwarded and quoted words are marked as not the sender’s own', async (t
   const host = new Taker();
   running(t, open(), host);
   fake.write({ text: 'pay this now', forwardedFrom: 'Mal\nlory' });
+  fake.write({ text: '/stop', forwardedFrom: 'Mallory' });
   const long = fake.write({ text: '😀'.repeat(400) });
   fake.write({ text: 'about that', replyTo: long });
   fake.write({ text: 'and this', replyTo: long, quote: 'only this' });
   fake.write({ text: '/status', replyTo: long });
-  await until(() => host.taken.length >= 5, 'all arrive');
-  const [forwarded, , reply, quoted, command] = host.taken;
+  await until(() => host.taken.length >= 6, 'all arrive');
+  const [forwarded, passedOn, , reply, quoted, command] = host.taken;
+  assert.equal(passedOn?.text, '(Forwarded from Mallory:)\n\n/stop', 'no command of hers');
   assert.equal(forwarded?.text, '(Forwarded from Mal lory:)\n\npay this now');
   assert.equal(forwarded?.foreign, true);
   assert.equal(reply?.text, `(In reply to a message of Anna: "${'😀'.repeat(300)}…")\n\nabout that`);
@@ -194,8 +196,10 @@ test('an edited message is a new one that says so; a corrected command counts', 
     host.taken.map(({ text }) => text),
     ['buy 10', '(An edited message, as it reads now:)\n\nbuy 1', '/stop'],
   );
-  assert.equal(host.taken[0]?.externalId, `${ANNA}.${id}`);
-  assert.match(host.taken[1]?.externalId ?? '', new RegExp(`^${ANNA}\\.${id}\\.\\d+$`));
+  // Each bot counts the messages of a person from one: of another bot the same number is another message.
+  const known = `${fake.me.id}.${ANNA}.${id}`;
+  assert.equal(host.taken[0]?.externalId, known);
+  assert.ok(host.taken[1]?.externalId.startsWith(`${known}.`));
 });
 
 test('an album is one message, also if its parts come one after the other', async (t) => {
