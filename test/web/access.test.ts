@@ -46,7 +46,7 @@ async function everyPlace(
   options: object,
 ): Promise<void> {
   let looked = 0;
-  await stage.open(async ({ page }) => {
+  await stage.enter(async ({ page }) => {
     for (const path of PLACES) {
       await page.goto(stage.gateway.url + path);
       await page.locator('main h1').first().waitFor({ state: 'attached' });

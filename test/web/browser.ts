@@ -55,11 +55,16 @@ export interface Visit {
   errors: string[];
 }
 
+export interface VisitOptions extends BrowserContextOptions {
+  /** Where it begins; null for a page of nothing. Without it the link is opened as a person would. */
+  at?: string | null;
+}
+
 /** A browser of its own, logged in by a link. */
 export async function visit(
   loginLink: string,
   run: (visit: Visit) => Promise<void>,
-  options: BrowserContextOptions = {},
+  { at, ...options }: VisitOptions = {},
 ): Promise<void> {
   browser ??= launch();
   const context = await (await browser).newContext({ viewport: { width: 1280, height: 800 }, ...options });
@@ -73,9 +78,17 @@ export async function visit(
     if (/Content Security Policy|Refused to/.test(message.text())) errors.push(message.text());
   });
   try {
-    await page.goto(loginLink);
-    await page.waitForURL((url) => url.pathname === '/');
-    await page.locator('main').waitFor();
+    if (at === undefined) {
+      await page.goto(loginLink);
+      await page.waitForURL((url) => url.pathname === '/');
+    } else {
+      const { origin, hash } = new URL(loginLink);
+      const data = { code: hash.slice(1) };
+      const entered = await context.request.post(`${origin}/api/sessions`, { data, headers: { origin } });
+      if (!entered.ok()) throw new Error(`the login failed: ${entered.status()}`);
+      if (at !== null) await page.goto(origin + at);
+    }
+    if (at !== null) await page.locator('main').waitFor();
     await run({ page, requests, errors });
   } finally {
     await context.close();
@@ -85,7 +98,10 @@ export async function visit(
 export interface Stage {
   scene: Scene;
   gateway: Gateway;
-  open(run: (visit: Visit) => Promise<void>, options?: BrowserContextOptions): Promise<void>;
+  /** By the link, to the first page. */
+  open(run: (visit: Visit) => Promise<void>, options?: VisitOptions): Promise<void>;
+  /** Logged in, with no page open yet. */
+  enter(run: (visit: Visit) => Promise<void>, options?: VisitOptions): Promise<void>;
   /** Kills the gateway and starts it again on the same port. */
   stop(): Promise<void>;
   start(): Promise<void>;
@@ -116,6 +132,7 @@ export async function withStage(run: (stage: Stage) => Promise<void>, scene = ne
     scene,
     gateway: await start(),
     open: (visiting, options) => visit(stage.gateway.loginLink() ?? '', visiting, options),
+    enter: (visiting, options) => visit(stage.gateway.loginLink() ?? '', visiting, { at: null, ...options }),
     stop: () => stage.gateway.close(),
     async start() {
       stage.gateway = await start();

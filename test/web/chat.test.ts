@@ -95,9 +95,9 @@ test(
 );
 
 test('a reload in the middle of a stream shows the same as without one', { skip }, () =>
-  withStage(async ({ scene, open, gateway }) => {
+  withStage(async ({ scene, enter, gateway }) => {
     const item = scene.add({ title: 'Count to ten', session: 'count', status: 'running' });
-    await open(async ({ page }) => {
+    await enter(async ({ page }) => {
       await page.goto(`${gateway.url}/chat/assistant/count`);
       await page.locator('.writing').waitFor();
       scene.say(item, 'one two ');
@@ -124,7 +124,7 @@ test(
     withStage(async (stage) => {
       const { scene } = stage;
       const item = scene.add({ title: 'Begin', session: 'lost', status: 'running' });
-      await stage.open(async ({ page }) => {
+      await stage.enter(async ({ page }) => {
         await page.goto(`${stage.gateway.url}/chat/assistant/lost`);
         scene.say(item, 'before, ');
         await page.locator('.writing', { hasText: 'before,' }).waitFor();
@@ -158,7 +158,7 @@ test('without a reload the page finds its way back by itself', { skip }, () =>
   withStage(async (stage) => {
     const { scene } = stage;
     const item = scene.add({ title: 'Begin', session: 'back', status: 'running' });
-    await stage.open(async ({ page }) => {
+    await stage.enter(async ({ page }) => {
       await page.goto(`${stage.gateway.url}/chat/assistant/back`);
       scene.say(item, 'before ');
       await page.locator('.writing', { hasText: 'before' }).waitFor();

@@ -19,9 +19,9 @@ const HOSTILE = [
 ].join('\n\n');
 
 test('a hostile reply runs nothing, loads nothing and hides nothing', { skip }, () =>
-  withStage(async ({ scene, open, gateway }) => {
+  withStage(async ({ scene, enter, gateway }) => {
     const { task } = scene.add({ title: '<b>Hi</b>\u202e', session: 'bad', reply: HOSTILE });
-    await open(async ({ page, requests, errors }) => {
+    await enter(async ({ page, requests, errors }) => {
       await page.goto(`${gateway.url}/chat/assistant/bad?steps=${task}`);
       const reply = page.locator('.answer .prose');
       await reply.getByText('item').first().waitFor();
@@ -55,8 +55,8 @@ test('a hostile reply runs nothing, loads nothing and hides nothing', { skip }, 
 );
 
 test('the page has no inline script or style, and asks nobody but its gateway', { skip }, () =>
-  withStage(async ({ open, gateway }) => {
-    await open(async ({ page, requests, errors }) => {
+  withStage(async ({ enter, gateway }) => {
+    await enter(async ({ page, requests, errors }) => {
       for (const path of ['/', '/work', '/inbox', '/models', '/nowhere/at/all']) {
         await page.goto(gateway.url + path);
         await page.locator('main').waitFor();

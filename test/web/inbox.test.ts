@@ -68,11 +68,11 @@ test(
 );
 
 test('for a message without an answer the conversation says why, and lets a person act', { skip }, () =>
-  withStage(async ({ scene, open, gateway }) => {
+  withStage(async ({ scene, enter, gateway }) => {
     scene.add({ title: 'Look it up', status: 'waiting', pending: [approval], session: 's1' });
     scene.add({ title: 'And then this', status: 'queued', session: 's1' });
     scene.add({ title: 'Back up', status: 'failed', session: 's3' });
-    await open(async ({ page }) => {
+    await enter(async ({ page }) => {
       await page.goto(`${gateway.url}/chat/assistant/s1`);
       const queued = page.locator('.why-queued');
       await queued.locator('summary').click();
@@ -101,7 +101,7 @@ test('whoever is not logged in is told how to', { skip }, () =>
 );
 
 test('loading, empty and failed look different', { skip }, () =>
-  withStage(async ({ scene, open, gateway }) => {
+  withStage(async ({ scene, enter, gateway }) => {
     const waiting = Promise.withResolvers<void>();
     const { runs } = scene.views;
     let fail = true;
@@ -110,7 +110,7 @@ test('loading, empty and failed look different', { skip }, () =>
       if (fail) throw new Error('planted');
       return runs(query);
     };
-    await open(async ({ page }) => {
+    await enter(async ({ page }) => {
       await page.goto(`${gateway.url}/work`);
       await page.getByText('Loading the work…').waitFor();
       assert.equal(await page.getByText('No agent has done anything yet.').count(), 0);

@@ -2,17 +2,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Home } from '../fakes/home.ts';
+import { chunk, DONE, modelServer } from '../fakes/model-server.ts';
 import { builtForRoot, noBrowser as skip, visit } from './browser.ts';
+
+const USAGE = { usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 } };
 
 const link = async (home: Home): Promise<string> =>
   home.url + (await home.api<{ path: string }>('/api/logins', {})).path;
 
 test(
-  'with the demo: the tour, an approval, a question, and a crash in the middle',
+  'with the demo: the tour, an approval, a question, a crash in the middle; then with a server given on the page',
   { skip, timeout: 40_000 },
   async () => {
     builtForRoot();
-    const home = await Home.up();
+    const server = await modelServer(() => ({
+      pieces: [chunk({ role: 'assistant', content: 'This is **real**.' }), chunk({}, 'stop', USAGE), DONE],
+    }));
+    const home = await Home.up({ beside: [server] });
     try {
       await visit(await link(home), async ({ page, requests, errors }) => {
         await page.getByText('Ruche is running').waitFor();
@@ -57,6 +63,18 @@ test(
         await home.start();
         await answer.getByText('over', { exact: false }).last().waitFor({ timeout: 15_000 });
         await page.getByText('The connection to Ruche is lost.').waitFor({ state: 'detached' });
+        await page.getByRole('link', { name: 'demo model' }).click();
+        await page.getByLabel('Another server').check();
+        await page.getByLabel('Address', { exact: true }).fill(server.baseUrl);
+        await page.getByLabel('Model', { exact: true }).fill('large');
+        await page.getByRole('button', { name: 'Try it and keep it' }).click();
+        await page.getByText('It works:').waitFor();
+        await page.getByRole('link', { name: 'Chat' }).first().click();
+        await page.getByText('What shall be done?').waitFor();
+        await field.fill('hello');
+        await field.press('Enter');
+        await answer.locator('strong', { hasText: 'real' }).waitFor();
+
         assert.deepEqual(
           requests.filter((url) => !url.startsWith(`${home.url}/`)),
           [],

@@ -21,8 +21,8 @@ test(
   '5,000 pieces of work: scrolled to the end, filtered, searched and live, and the page answers all along',
   { skip },
   () =>
-    withStage(async ({ scene, open, gateway }) => {
-      await open(async ({ page }) => {
+    withStage(async ({ scene, enter, gateway }) => {
+      await enter(async ({ page }) => {
         await page.goto(`${gateway.url}/work`);
         await page.getByText('5,000 pieces of work').waitFor();
         await page.getByText('Job 4999', { exact: true }).waitFor();
