@@ -69,7 +69,10 @@ export class Sender {
       if (wait > 0) return failed('a group takes 20 messages a minute, and this was a draft', false, wait);
       keep(this.#shown, place.chat, now);
       const part: TextOf = { kind: 'text', text: unfinishedText(text), entities: [], buttons: [] };
-      return this.#text(place, part, { key: '', again: false, draft });
+      // A person who deletes it must not be shown another one with every word.
+      if (draft !== null)
+        return (await this.#edit(place, Number(draft), part)) ?? failed('the draft cannot be edited any more', true);
+      return this.#text(place, part, { key: '', again: false, draft: null });
     },
   };
 

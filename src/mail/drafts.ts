@@ -93,6 +93,9 @@ export class Drafts {
         boundary('channel.draft.before');
         const receipt = await drafts.show(to, text, draft);
         boundary('channel.draft.after');
+        // One that may have arrived cannot be edited, and a second one beside it would stay.
+        if (receipt.state === 'unsure' && draft === null) return;
+        if (receipt.state === 'failed' && receipt.final) return;
         if (receipt.state === 'failed') wait = receipt.retryAfter ?? 0;
         if (receipt.state !== 'sent') continue;
         shown = text;

@@ -148,6 +148,19 @@ test('a draft is cut to one message, marked as unfinished, and never half a char
   for (const { text } of fake.said(ANNA)) assert.ok(text.length <= 4096 && text.endsWith('✍ …') && text.isWellFormed());
 });
 
+test('a draft that the person has deleted is not begun again', async (t) => {
+  const { fake, open } = await openLab(t);
+  const channel = open();
+  const shown = await channel.drafts?.show(TO, 'one', null);
+  assert.ok(shown?.state === 'sent' && shown.id !== null);
+  fake.delete(ANNA, Number(shown.id));
+  const again = await channel.drafts?.show(TO, 'one two', shown.id);
+  assert.ok(again?.state === 'failed' && again.final, JSON.stringify(again));
+  assert.equal(fake.said(ANNA).length, 0);
+  await sendAll(channel, TO, { text: 'one two three' }, { draft: shown.id });
+  assert.equal(fake.said(ANNA).at(-1)?.text, 'one two three');
+});
+
 test('drafts in a group keep to its twenty messages a minute', async (t) => {
   const { fake, channel } = await lab(t);
   fake.group(GROUP);

@@ -43,6 +43,8 @@ async function whileWorking(
     drafts: Drafts;
     begin(): Drafts;
     drafted(): Promise<number>;
+    /** How many follow the work. */
+    followers(): number;
     finish(): void;
   }) => Promise<void>,
 ): Promise<void> {
@@ -72,7 +74,7 @@ async function whileWorking(
     const drafted = async (): Promise<number> =>
       (await loop.events()).filter((event) => event.type === 'message.drafted').length;
     try {
-      await body({ task, say, drafts, begin, drafted, finish: gate.resolve });
+      await body({ task, say, drafts, begin, drafted, followers: () => listeners.size, finish: gate.resolve });
     } finally {
       gate.resolve();
       await loop.settled(task);
@@ -129,4 +131,20 @@ test('a platform that says no is asked again, and what never arrived is not on r
     assert.ok(chat.shown.slice(0, 2).every(({ draft }) => draft === null));
     await until(drafted, 'it is on record');
   });
+});
+
+test('a draft that may have arrived is not begun twice, and where none can be shown nobody tries on and on', async () => {
+  const ends: Receipt[] = [
+    { state: 'unsure', error: 'the line broke' },
+    { state: 'failed', error: 'the bot was blocked', retryAfter: null, final: true },
+  ];
+  for (const end of ends) {
+    const chat = drafting(() => end);
+    await whileWorking(chat, async ({ task, say, drafts, followers }) => {
+      drafts.follow(task, 'chat', 'me');
+      say('Hello', 0);
+      await until(() => followers() === 0, 'it gives up');
+      assert.equal(chat.shown.length, 1);
+    });
+  }
 });
