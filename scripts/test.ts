@@ -14,6 +14,8 @@ const coverage = process.argv.includes('--coverage');
 
 // Whole processes are started and killed there: each file goes by itself, and first.
 const HEAVY = ['test/crash', 'test/e2e'];
+/** Those, and the folder that shares one browser. */
+const PATIENT = [...HEAVY, 'test/web'];
 /** Milliseconds in which a test of theirs must end. The crash suite sets it by its number of kills. */
 const PATIENCE = Number(process.env.TEST_PATIENCE_MS ?? 300_000);
 /** A skip with such a reason means that something is missing on this machine, which must not happen where all is installed. */
@@ -67,7 +69,7 @@ async function main(): Promise<number> {
   const outcomes: Outcome[] = [];
   const work = async (): Promise<void> => {
     for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
-      const outcome = await runJob(job, env, HEAVY.some((folder) => job.name.startsWith(folder)) ? PATIENCE : 60_000);
+      const outcome = await runJob(job, env, PATIENT.some((folder) => job.name.startsWith(folder)) ? PATIENCE : 60_000);
       outcomes.push(outcome);
       print(outcome);
     }

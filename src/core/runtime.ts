@@ -115,6 +115,8 @@ export interface Runtime {
   settled(id: string, signal: AbortSignal): Promise<TaskOutcome>;
   /** Calls `listener` with each delta of the task's run until the returned function is called. */
   listen(task: string, listener: (delta: Delta) => void): () => void;
+  /** What listeners were told since the work on it began, for one who comes in the middle; empty once it has ended. */
+  recent(task: string): readonly Delta[];
   /** Records that the reply, or the question, reached the client. */
   delivered(message: string): Promise<void>;
   pending(): Promise<Pending[]>;

@@ -27,7 +27,10 @@ export async function streamLive(face: Face, views: Views, exchange: Exchange, q
   const tell = (delta: Delta): void => {
     if (delta.kind !== 'changed') stream.send(JSON.stringify(delta), { event: 'delta' });
   };
-  for (const task of tasks) stops.push(face.runtime.listen(task, tell));
+  for (const task of tasks) {
+    stops.push(face.runtime.listen(task, tell));
+    for (const delta of face.runtime.recent(task)) tell(delta);
+  }
   let seen = await face.events.head();
   const beat = heartbeat(face.clock, face.limits.heartbeatMs, stream, signal, () => String(seen));
   try {

@@ -1,13 +1,16 @@
 import type { Event } from '../core/event.ts';
 import type { Batch, CommitResult, Store } from '../core/ports.ts';
 import type { Delta } from '../core/runtime.ts';
+import { Recent } from './recent.ts';
 
-/** Carries pieces of runs to whoever watches. Nothing is kept: the journal has the whole. */
+/** Carries pieces of runs to whoever watches. They are kept only while a task is under way: the journal has the whole. */
 export class Hub {
   readonly #listeners = new Map<string, Set<(delta: Delta) => void>>();
   readonly #any = new Set<() => void>();
+  readonly recent = new Recent();
 
   emit(delta: Delta): void {
+    this.recent.add(delta);
     for (const listener of this.#listeners.get(delta.task) ?? []) listener(delta);
   }
 
@@ -30,6 +33,7 @@ export class Hub {
   /** Tells the listeners of every task that the events concern, and the workers if there may be work. */
   committed(events: readonly Event[], queued: boolean): void {
     for (const event of events) {
+      if (event.type === 'task.finished') this.recent.drop(event.data.task);
       const task = taskOf(event);
       if (task !== null) this.emit({ kind: 'changed', task });
     }

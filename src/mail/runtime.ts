@@ -36,6 +36,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     task: (id) => outcomeOf(store, id),
     settled: (id, signal) => settledOutcome(store, hub, id, signal),
     listen: (task, listener) => hub.listen(task, listener),
+    recent: (task) => hub.recent.of(task),
     delivered: (message) => recordDelivery(deps, message),
     pending: () => allPending(store),
     approve: (id, verdict, by) => approve(deps, id, verdict, by),

@@ -217,6 +217,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       tasks.get(id)?.listeners.add(listener);
       return () => tasks.get(id)?.listeners.delete(listener);
     },
+    recent: () => [],
     async delivered(message) {
       runtime.deliveredMessages.push(message);
       for (const task of tasks.values())

@@ -184,13 +184,12 @@ export class Scene {
       return item ? this.#settled(item) : null;
     },
     settled: async (id) => this.#settled(this.find(id) ?? this.add({ title: '' })),
-    // As the hub does it: who comes in the middle is told what was said before.
     listen: (task, listener) => {
       const listeners = this.#listeners.get(task) ?? new Set();
       this.#listeners.set(task, listeners.add(listener));
-      for (const delta of this.#said.get(task) ?? []) listener(delta);
       return () => void listeners.delete(listener);
     },
+    recent: (task) => this.#said.get(task) ?? [],
     delivered: async () => undefined,
     pending: async () => this.items.flatMap((item) => item.pending),
     approve: async (id, verdict) => this.#answered(`${verdict} ${id}`, id),

@@ -98,7 +98,8 @@ function Sources({ task }: { task: string }): JSX.Element | null {
   const run = valueOf(useItem(task).run.state.value);
   if (run === null) return <p class="quiet">Looking up where its data came from…</p>;
   const read = labelled(run);
-  if (read.length === 0) return <p class="quiet">In this piece of work it has read nothing from outside so far, and nothing private.</p>;
+  if (read.length === 0)
+    return <p class="quiet">In this piece of work it has read nothing from outside so far, and nothing private.</p>;
   return (
     <div class="note sources">
       <p>In this piece of work it has read:</p>
