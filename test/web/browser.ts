@@ -14,7 +14,7 @@ import { countingIds, realClock, recordedLog, TOKEN } from '../gateway/help.ts';
 import { Scene } from './scene.ts';
 
 /** Milliseconds that the page has to show what is waited for. */
-const PATIENCE = 5_000;
+const PATIENCE = 15_000;
 
 const found = spawnSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).stdout.trim();
 
