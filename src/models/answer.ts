@@ -37,6 +37,9 @@ export interface Draft {
 /** Reads one chunk, parsed, into the draft. */
 export type Read = (chunk: Fields) => void;
 
+/** Calls of one answer. Each would be decided on, journaled and answered. */
+export const MAX_CALLS = 1_000;
+
 export interface AnswerOptions {
   /** Ids of the calls in the request. */
   usedIds: ReadonlySet<string>;
@@ -144,7 +147,7 @@ export function newAnswer(options: AnswerOptions, reader: (draft: Draft) => Read
       if (state.flaw !== null || state.done) return [];
       if (data.trim() === '[DONE]') state.done = true;
       else readInto(state, read, data);
-      if (state.chars > options.maxChars) state.flaw ??= 'too-long';
+      if (state.chars > options.maxChars || state.calls + state.pending.length > MAX_CALLS) state.flaw ??= 'too-long';
       return taken();
     },
     get state() {

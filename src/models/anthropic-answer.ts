@@ -12,6 +12,9 @@ interface Block {
   signature: string;
 }
 
+/** Characters a piece of thinking counts beside its text: pieces without end are an answer without end. */
+const PIECE = 64;
+
 const REASONS: ReadonlyMap<string, Draft['reason']> = new Map([
   ['max_tokens', 'length'],
   ['model_context_window_exceeded', 'length'],
@@ -53,7 +56,9 @@ export function anthropicReader(draft: Draft, owner: { from: string; model: stri
     draft.reasoning(text);
   };
   const keepThought = (piece: Json): void => {
-    thought = [...thought, piece];
+    // Not a copy for each piece: a server may send a hundred thousand.
+    thought.push(piece);
+    draft.grow(PIECE);
     draft.reasoning('', { ...owner, blocks: thought });
   };
   const start = (index: unknown, raw: Fields): void => {

@@ -1,5 +1,5 @@
 import type { Json } from '../core/json.ts';
-import type { PartialCall } from './answer.ts';
+import { MAX_CALLS, type PartialCall } from './answer.ts';
 import { isObject, parseJson, wordsIn } from './fields.ts';
 
 /** A call, or one more piece of it. */
@@ -45,7 +45,8 @@ function findCall(calls: readonly CallDelta[], delta: CallDelta): CallDelta | un
 /** Puts one more piece of `delta.tool_calls` where it belongs. Gives the characters it added. */
 export function addCallDelta(calls: CallDelta[], raw: unknown, provider: string): number {
   const delta = readDelta(raw, provider);
-  if (!delta) return 0;
+  // One more than there may be ends the answer: to look through all of them for each piece would take for ever.
+  if (!delta || calls.length > MAX_CALLS) return 0;
   const known = findCall(calls, delta);
   if (!known) {
     calls.push({ ...delta });

@@ -67,7 +67,8 @@ function items(draft: Draft, own: { from: string; model: string }): Items {
   const endReasoning = (at: number, item: Fields): void => {
     const parts = Array.isArray(item.summary) ? item.summary : [];
     const text = parts.map((part) => (isObject(part) ? wordsIn(part.text) : '')).join('\n\n');
-    thoughts = [...thoughts, item as Json];
+    // Not a copy for each item: a server may send a hundred thousand.
+    thoughts.push(item as Json);
     draft.reasoning(shown.has(at) ? '' : text, { ...own, items: thoughts });
   };
   return {

@@ -71,19 +71,25 @@ test('thoughts in a hundred thousand pieces cost no more than their bytes', () =
   ]).flat();
   const anthropic = fed((draft) => anthropicReader(draft, OWNER), pieces);
   const output = many(100_000, (index) => ({ type: 'reasoning', id: `${index}` }));
-  const responses = fed((draft) => responsesReader(draft, OWNER), [{ type: 'response.completed', response: { output } }]);
+  const responses = fed(
+    (draft) => responsesReader(draft, OWNER),
+    [{ type: 'response.completed', response: { output } }],
+  );
   assert.equal(anthropic.taken, pieces.length);
   for (const { ms } of [anthropic, responses]) assert.ok(ms < 3_000, `${ms} ms in which nobody else is served`);
 });
 
 test('usage beyond all measure is a number that can be counted on with', () => {
   const lies = { input_tokens: 1e308, cache_read_input_tokens: 1e308, output_tokens: 1e308 };
-  const { answer } = fed((draft) => anthropicReader(draft, OWNER), [
-    { type: 'message_start', message: { usage: lies } },
-    { type: 'content_block_start', index: 0, content_block: { type: 'text', text: 'hi' } },
-    { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: lies },
-    { type: 'message_stop' },
-  ]);
+  const { answer } = fed(
+    (draft) => anthropicReader(draft, OWNER),
+    [
+      { type: 'message_start', message: { usage: lies } },
+      { type: 'content_block_start', index: 0, content_block: { type: 'text', text: 'hi' } },
+      { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: lies },
+      { type: 'message_stop' },
+    ],
+  );
   const end = endOf(answer) as { usage: Record<string, number> };
   for (const tokens of Object.values(end.usage)) assert.ok(Number.isSafeInteger(tokens * 1000), String(tokens));
 });
