@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { noBrowser as skip, withStage } from './browser.ts';
+import { until } from '../fakes/until.ts';
 import { inPage } from './helpers.ts';
 import { Scene } from './scene.ts';
 
@@ -27,12 +28,12 @@ test(
         await page.getByText('5,000 pieces of work').waitFor();
         await page.getByText('Job 4999', { exact: true }).waitFor();
         const bottom = `(() => { const list = document.querySelector('.rows-scroll'); list.scrollTop = list.scrollHeight; return list.scrollHeight; })()`;
-        for (let pages = 0; pages < 200; pages++) {
+        const last = page.getByText('Job 0', { exact: true });
+        const reached = async (): Promise<boolean> => {
           await inPage(page, bottom);
-          if ((await page.getByText('Job 0', { exact: true }).count()) > 0) break;
-          await page.waitForTimeout(10);
-        }
-        await page.getByText('Job 0', { exact: true }).waitFor();
+          return (await last.count()) > 0;
+        };
+        await until(reached, 'the oldest piece of work', 60_000);
         assert.ok((await page.locator('.work-row').count()) < 80, 'more rows are drawn than can be seen');
         assert.equal(await page.locator('.row-slot').last().getAttribute('aria-posinset'), String(COUNT));
 
