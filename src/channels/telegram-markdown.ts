@@ -60,8 +60,12 @@ class Writer implements Rendered {
   seams: Seam[] = [];
   /** Marks that are open: none of them is put inside itself. */
   readonly #open = new Set<string>();
+  /** Where the white space begins that the text ends in. To look for it in the text would copy all of it for each mark. */
+  #solid = 0;
 
   write(text: string): void {
+    const { length } = text.trimEnd();
+    if (length > 0) this.#solid = this.text.length + length;
     this.text += text;
   }
 
@@ -71,7 +75,7 @@ class Writer implements Rendered {
     this.#open.add(mark.type);
     inner();
     this.#open.delete(mark.type);
-    const { length } = this.text.slice(offset).trimEnd();
+    const length = this.#solid - offset;
     if (length > 0) this.entities.push({ ...mark, offset, length });
   }
 }

@@ -45,13 +45,34 @@ function refusal({ name, bytes }: MessageFile): string | null {
 /** Pieces of at most `limit` UTF-16 units that hold all of the text but white space at the cuts. None if nothing can be seen. */
 export function cut(whole: Rendered, limit: number): Formatted[] {
   const parts: Formatted[] = [];
+  const ahead = looksAhead(whole, limit);
   for (let start = 0; start < whole.text.length;) {
-    const { at, skip } = nextCut(whole, start, limit);
-    const part = slice(whole, start, at);
+    const near = ahead(start);
+    const { at, skip } = nextCut(near, start, limit);
+    const part = slice(near, start, at);
     if (isSeen(part.text)) parts.push(part);
     start = at + skip;
   }
   return parts;
+}
+
+/**
+ * Of all marks and seams those that one message from `start` on can be concerned with; `start` only grows. A hundred thousand
+ * of them, looked through for each part, would take minutes in which nobody else is served.
+ */
+function looksAhead({ text, entities, seams }: Rendered, limit: number): (start: number) => Rendered {
+  let [mark, seam] = [0, 0];
+  let open: MessageEntity[] = [];
+  return (start) => {
+    for (; (entities[mark]?.offset ?? Infinity) < start; mark += 1) open.push(...entities.slice(mark, mark + 1));
+    open = open.filter(({ offset, length }) => offset + length > start);
+    while ((seams[seam]?.at ?? Infinity) <= start) seam += 1;
+    // Where the block after the next one begins matters only within reach of a second message.
+    let last = seam;
+    while ((seams[last]?.at ?? Infinity) <= start + 2 * limit) last += 1;
+    const marks = [...open, ...entities.slice(mark, mark + MAX_MARKS + 1)];
+    return { text, entities: marks, seams: seams.slice(seam, last) };
+  };
 }
 
 /** Telegram refuses a text in which there is nothing to see. */

@@ -296,3 +296,11 @@ test('cut: the seams of a rendering are in order, and a cut always goes on', () 
     { numRuns: 50 },
   );
 });
+
+test('a reply of a hundred thousand marks holds up nobody', () => {
+  const before = performance.now();
+  const parts = splitMessage({ text: '- `a`\n'.repeat(100_000), files: [], buttons: [] });
+  assert.ok(parts.length >= 1_000);
+  // It was a minute and more.
+  assert.ok(performance.now() - before < 10_000);
+});
