@@ -4,7 +4,7 @@ import type { Log } from '../core/ports.ts';
 
 /** What is kept of a session: enough to know it again, too little to be one. */
 export interface KeptSession {
-  /** SHA-256 of the cookie's value, base64url. */
+  /** SHA-256 of the token and the cookie's value, base64url. */
   hash: string;
   /** Milliseconds since the epoch. */
   until: number;
@@ -57,6 +57,8 @@ export async function openLogins({ keep, bytes, token, clock, log }: LoginOption
   // Cookies know no ports: two homes on one machine must not take each other's place.
   const name = `ruche_${digest(`cookie ${token}`).slice(0, 8)}`;
   const attributes = 'Path=/; HttpOnly; SameSite=Strict';
+  // Bound to the token: whoever took a cookie must not bring it back under the name that a new token gives.
+  const sessionOf = (value: string): string => digest(`session ${token} ${value}`);
   const random = (length: number): string => Buffer.from(bytes(length)).toString('base64url');
   let saving = Promise.resolve();
 
@@ -87,7 +89,7 @@ export async function openLogins({ keep, bytes, token, clock, log }: LoginOption
       codes.delete(hash);
       if (until <= clock.now()) return null;
       const value = random(32);
-      add(sessions, digest(value), clock.now() + SESSION_MS, MAX_SESSIONS);
+      add(sessions, sessionOf(value), clock.now() + SESSION_MS, MAX_SESSIONS);
       await save();
       return `${name}=${value}; ${attributes}; Max-Age=${SESSION_MS / 1000}`;
     },
@@ -99,11 +101,11 @@ export async function openLogins({ keep, bytes, token, clock, log }: LoginOption
       return null;
     },
     until(cookie) {
-      const until = sessions.get(digest(cookie)) ?? 0;
+      const until = sessions.get(sessionOf(cookie)) ?? 0;
       return until > clock.now() ? until : null;
     },
     async leave(cookie) {
-      if (sessions.delete(digest(cookie))) await save();
+      if (sessions.delete(sessionOf(cookie))) await save();
       return gone;
     },
   };

@@ -208,7 +208,10 @@ test('codes and sessions end in time, and are bounded', async () => {
   assert.equal(again.until(first), until);
   const cookie = `x=1; ${(await again.enter(again.code()))?.split(';')[0]}; y=2`;
   assert.ok(again.cookieIn(cookie));
-  assert.equal((await openLogins({ ...options, token: `${TOKEN}-new` })).cookieIn(cookie), null);
+  const other = await openLogins({ ...options, token: `${TOKEN}-new` });
+  assert.equal(other.cookieIn(cookie), null);
+  // Not under the name that it has now either.
+  assert.equal(other.until(cookie.split('=')[1] ?? ''), null);
   for (let n = 0; n < 120; n++) await value();
   assert.equal(keep.kept.length, 100);
   assert.equal(logins.until(first), null, 'the oldest has ended');
