@@ -34,6 +34,8 @@ const ROOT = 'https://api.telegram.org';
 const CALL_MS = 65_000;
 const UPLOAD_MS = 600_000;
 const MAX_ANSWER = 16_000_000;
+/** Milliseconds, however long Telegram asks to wait: then it is asked again. */
+const MAX_WAIT = 3_600_000;
 
 /** grammY's browser build: 8 ms and 7 MB to load, where the one for Node brings an HTTP client of its own (60 ms, 21 MB). */
 const load = (): Promise<Pick<typeof import('grammy'), 'Api' | 'InputFile'>> => import('grammy/web');
@@ -122,7 +124,9 @@ function refusal({ error_code: code, description, parameters }: GrammyError): Tr
   const says = `Telegram says: ${description}`;
   if (code >= 500) return { kind: 'lost', says };
   const { retry_after: seconds, migrate_to_chat_id: movedTo } = parameters;
-  const retryAfter = code === 429 ? (seconds ?? 1) * 1000 : null;
+  // Whatever a server writes there: without end nothing would ever be sent again, and no number would be no wait at all.
+  const asked = typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : 1_000;
+  const retryAfter = code === 429 ? Math.min(MAX_WAIT, asked) : null;
   return { kind: 'refused', code, says, retryAfter, movedTo: movedTo ?? null };
 }
 
