@@ -132,7 +132,8 @@ async function takeIn(
   const wanted = expected ? attachments : [];
   const { files, notes } = await fetchFiles(api, wanted, tries < FILE_TRIES, signal);
   const text = [message.text, ...notes].filter((piece) => piece !== '').join('\n\n');
-  await host.deliver({ ...message, text, files });
+  // The name of what is missing stands in the text, and somebody else may have chosen it.
+  await host.deliver({ ...message, text, files, ...(notes.length > 0 && { foreign: true }) });
 }
 
 async function press(api: TelegramApi, host: ChannelHost, log: Log, query: CallbackQuery): Promise<void> {

@@ -231,6 +231,7 @@ test('a file that is too large, or cannot be had, is said and not lost', async (
   fake.write({ document: { name: 'film.mkv', bytes: BYTES, size: 31_000_000 }, text: 'watch' });
   const message = await until(() => host.taken[0], 'the first arrives');
   assert.deepEqual(message.files, []);
+  assert.equal(message.foreign, true, 'somebody else may have named it');
   assert.equal(
     message.text,
     'watch\n\n(The file film.mkv is missing here: it has 31 MB, and Telegram gives bots no more than 20 MB.)',
