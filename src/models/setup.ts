@@ -14,15 +14,18 @@ import { tryOut } from './trial.ts';
 type Refusal = Extract<SetupResult, { ok: false }>;
 type Planned = { ok: true; provider: KeptProvider; model: string; key: string | null } | Refusal;
 
+/** Characters. */
+const MAX_KEY = 4096;
+
 const refuse = (field: Refusal['field'], message: string): Refusal => ({ ok: false, field, message });
 
 /** Tries what a person gave, and keeps it in home only if it works. */
 export async function setUp(options: DeskOptions, request: SetupRequest, signal: AbortSignal): Promise<SetupResult> {
   const { secrets, found } = options;
   const key = 'key' in request && request.key ? request.key.trim() : null;
-  // Before anything can fail and say so.
-  if (key !== null) secrets.hide(key);
-  if (key !== null && !/^[\x21-\x7e]{8,4096}$/.test(key))
+  // Before anything can fail and say so. What is longer is no key, and hiding it would cost its length many times over.
+  if (key !== null && key.length <= MAX_KEY) secrets.hide(key);
+  if (key !== null && (key.length > MAX_KEY || !/^[\x21-\x7e]{8,}$/.test(key)))
     return refuse('key', 'That is no key: it should be one long word. Copy it once more from the provider’s page.');
   const planned = await plan(options, request, key, signal);
   if (!planned.ok) return planned;

@@ -168,6 +168,11 @@ test('what does not work is not kept: the field to mend, and never the key', asy
   const { setup, secrets } = await desk();
   await setup({ kind: 'key', provider: 'anthropic', key: 'wrong-key-0123', baseUrl: origin }, NEVER);
   assert.equal(secrets.redact('wrong-key-0123'), '[redacted]', 'hidden though it was not kept');
+  // A file that was pasted: to hide each spelling of megabytes would take the process's memory, and hide what it holds.
+  const pasted = 'a line that stands in a file\n'.repeat(1_000);
+  const tooLong = await setup({ kind: 'key', provider: 'openai', key: pasted }, NEVER);
+  assert.ok(!tooLong.ok && tooLong.field === 'key');
+  assert.equal(secrets.redact('a line that stands in a file'), 'a line that stands in a file');
 });
 
 test('ruche.yaml counts more than the page, and the page says so', async () => {
