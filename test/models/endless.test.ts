@@ -23,7 +23,7 @@ function fed(reader: (draft: Draft) => Read, chunks: Iterable<object>): { answer
 
 const endOf = (answer: Answer): unknown =>
   answer
-    .end(null, (flaw) => ({ kind: 'invalid', message: String(flaw), retryable: true, retryAfter: null }))
+    .end(null, (flaw) => ({ kind: 'invalid', message: JSON.stringify(flaw), retryable: true, retryAfter: null }))
     .findLast((event) => event.type === 'error' || event.type === 'finish');
 
 const many = <T>(n: number, make: (index: number) => T): T[] => Array.from({ length: n }, (_, index) => make(index));
@@ -58,7 +58,7 @@ for (const [name, [reader, chunks]] of Object.entries(CALLS))
     assert.equal(answer.state, 'over');
     assert.deepEqual(endOf(answer), {
       type: 'error',
-      error: { kind: 'invalid', message: 'too-long', retryable: true, retryAfter: null },
+      error: { kind: 'invalid', message: '"too-long"', retryable: true, retryAfter: null },
       usage: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
     });
     assert.ok(ms < 5_000, `${ms} ms in which nobody else is served`);
