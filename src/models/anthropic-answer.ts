@@ -38,7 +38,7 @@ function readUsage(raw: Fields): Draft['usage'] {
 export function anthropicReader(draft: Draft, owner: { from: string; model: string }): Read {
   const open = new Map<unknown, Block>();
   const usage: Fields = {};
-  /** Of the thinking since the last text or call: it becomes one part. */
+  /** Of the thinking since the last text or call: it becomes one part. No copy for each piece: there may be very many. */
   let thought: Json[] = [];
 
   const addUsage = (raw: unknown): void => {
@@ -56,7 +56,6 @@ export function anthropicReader(draft: Draft, owner: { from: string; model: stri
     draft.reasoning(text);
   };
   const keepThought = (piece: Json): void => {
-    // Not a copy for each piece: a server may send a hundred thousand.
     thought.push(piece);
     draft.grow(PIECE);
     draft.reasoning('', { ...owner, blocks: thought });
