@@ -59,6 +59,7 @@ export function openMessengers(
       agents: () => runtime().agents(),
     },
     owners: (channel) => named(channel)?.owners ?? [],
+    hasAgent: (name) => trust.current().agents.has(name),
     usualAgent: (channel) => named(channel)?.agent ?? [...trust.current().agents.keys()][0] ?? '',
     recent,
     follow: (task, channel, to) => drafts.follow(task, channel, to),

@@ -9,12 +9,20 @@ export interface ChatPlace {
 
 export const chatStream = (channel: string, chat: string): string => `chat:${channel}/${chat}`;
 
-/** The conversation a chat is in: the last one begun there with `/new`, else one that is named after it. */
-export async function chatPlace(store: Store, channel: string, chat: string, usual: string): Promise<ChatPlace> {
+/**
+ * The conversation a chat is in: the last one it was moved to, else one that is named after it. With an agent that is
+ * gone nothing could be said any more, not even `/new`: then the usual one answers.
+ */
+export async function chatPlace(
+  store: Store,
+  { channel, chat }: { channel: string; chat: string },
+  agents: { usual: string; has(name: string): boolean },
+): Promise<ChatPlace> {
   const types = ['chat.session'] as const;
   for await (const event of store.read({ stream: chatStream(channel, chat), types, reverse: true, limit: 1 }))
-    if (event.type === 'chat.session') return { agent: event.data.agent, session: event.data.session };
-  return { agent: usual, session: sessionName(channel, chat) };
+    if (event.type === 'chat.session' && agents.has(event.data.agent))
+      return { agent: event.data.agent, session: event.data.session };
+  return { agent: agents.usual, session: sessionName(channel, chat) };
 }
 
 /** `telegram-123`: a name that people can type after `ruche chat --session`. */

@@ -49,6 +49,8 @@ export async function runCommand(
       return { text, place: begun };
     }
     case 'chats':
+      // The titles of conversations are nobody's business but the owner's; a group's name never begins like a person's.
+      if (!message.chat.startsWith(message.sender)) return { text: 'Only in a chat of our own.', place };
       return { ...(await offerChats(deps, place)), place };
     case 'stop':
       return { text: await stop(deps, place, `${channel}:${message.sender}`), place };

@@ -14,6 +14,7 @@ export interface DoorDeps
   owners(channel: string): readonly string[];
   /** Who answers on a channel where nobody else was asked for; '' if there is no agent. */
   usualAgent(channel: string): string;
+  hasAgent(name: string): boolean;
   /** Shows the reply to a task while it is written. */
   follow(task: string, channel: string, to: string): void;
 }
@@ -62,7 +63,8 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
   const deliver = async (channel: string, message: ChannelMessage): Promise<void> => {
     // A command that comes again must not be carried out again: /stop would end what was written after it.
     if ((await deps.store.byKey(noticeKey(channel, message))) !== null) return;
-    const place = await chatPlace(deps.store, channel, message.chat, deps.usualAgent(channel));
+    const agents = { usual: deps.usualAgent(channel), has: deps.hasAgent };
+    const place = await chatPlace(deps.store, { channel, chat: message.chat }, agents);
     if (await pair(channel, message, place)) return;
     if (!isOwner(channel, message.sender)) return deny(channel, message);
     const done = await runCommand(deps, channel, message, place);

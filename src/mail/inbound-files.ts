@@ -24,7 +24,7 @@ const sizeOf = (bytes: number): string =>
  * message (`key`), and images that models can see are shown to them besides.
  */
 export function keepFiles(given: readonly MessageFile[], key: string, put: (bytes: Uint8Array) => BlobRef): KeptFiles {
-  const folder = createHash('sha256').update(key).digest('hex').slice(0, 8);
+  const folder = createHash('sha256').update(key).digest('hex').slice(0, 16);
   const kept: KeptFiles = { files: [], images: [], note: '' };
   const lines: string[] = [];
   for (const { name: called, mediaType, bytes } of given) {

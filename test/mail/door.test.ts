@@ -52,6 +52,7 @@ async function withDoor(
       runtime: { ...loop.runtime, deliver: (...args) => loop.runtime.deliver(...args), status },
       owners: () => owners,
       usualAgent: () => 'assistant',
+      hasAgent: (name) => name === 'assistant',
       recent: async () => [
         { agent: 'assistant', session: 'web-1', title: 'Begun on the page' },
         { agent: 'assistant', session: 'chat-77', title: 'This very one' },
@@ -186,14 +187,16 @@ test('/chats goes on with a conversation that was begun elsewhere', () =>
   withDoor([says('web'), says('still there')], async ({ loop, write, said, host, sent }) => {
     await loop.send('hello from the page', 'web-1');
     await write('/chats');
-    assert.match(await said(0), /This chat is in chat-77/);
-    assert.deepEqual(sent[0]?.buttons, [{ label: 'Begun on the page · assistant', action: 'go:assistant/web-1' }]);
-    const press = (action: string) =>
-      host.press({ sender: '1', chat: '77', replyTo: '77', action, externalId: `p${action}` });
+    assert.match(await said(0), /Only in a chat of our own/);
+    const own = { chat: '1', replyTo: '1' };
+    await write('/chats', own);
+    assert.match(await said(1), /This chat is in chat-1\./);
+    assert.deepEqual(sent[1]?.buttons?.[0], { label: 'Begun on the page · assistant', action: 'go:assistant/web-1' });
+    const press = (action: string) => host.press({ sender: '1', ...own, action, externalId: `p${action}` });
     assert.deepEqual(await press('go:assistant/none'), { text: 'This conversation is gone.', done: true });
     assert.deepEqual(await press('go:assistant/web-1'), { text: 'This chat goes on with web-1 now.', done: true });
-    await write('and now?');
-    assert.equal(await said(1), 'still there');
+    await write('and now?', own);
+    assert.equal(await said(2), 'still there');
     const received = (await loop.events()).flatMap((event) =>
       event.type === 'message.received' ? [[event.data.channel, event.data.session]] : [],
     );
@@ -201,6 +204,15 @@ test('/chats goes on with a conversation that was begun elsewhere', () =>
       ['http', 'web-1'],
       ['chat', 'web-1'],
     ]);
+  }));
+
+test('a chat whose agent is gone is answered by the usual one', () =>
+  withDoor([says('here')], async ({ loop, write, said }) => {
+    const data = { channel: 'chat', chat: '77', agent: 'ghost', session: 'old' };
+    const event = { type: 'chat.session' as const, stream: 'chat:chat/77', actor: 'x', cause: null, labels: [], data };
+    await loop.store.commit({ events: [event], sync: false });
+    await write('hello');
+    assert.equal(await said(0), 'here');
   }));
 
 test('/stop ends what is under way, /status, /agents and /help cost no model', () =>

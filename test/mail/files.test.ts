@@ -33,7 +33,7 @@ test('files of a message lie in the view of the run and land with it; images are
       ['png-bytes', 'other'],
     );
     const [text] = parts;
-    const paths = [...(text?.type === 'text' ? text.text : '').matchAll(/inbox\/[0-9a-f]{8}\/[\w.-]+/g)].map(
+    const paths = [...(text?.type === 'text' ? text.text : '').matchAll(/inbox\/[0-9a-f]{16}\/[\w.-]+/g)].map(
       ([path]) => path,
     );
     assert.equal(paths.length, 3);
@@ -68,7 +68,7 @@ test('the file of an answer to a question can be read', () =>
     [
       calls(['ask', { question: 'which one?' }]),
       (request) => {
-        const path = /inbox\/[0-9a-f]{8}\/note\.txt/.exec(JSON.stringify(request.messages.at(-1)))?.[0] ?? 'none';
+        const path = /inbox\/[0-9a-f]{16}\/note\.txt/.exec(JSON.stringify(request.messages.at(-1)))?.[0] ?? 'none';
         return calls(['read', { path }]);
       },
       says('read'),
