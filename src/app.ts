@@ -57,7 +57,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     () => runtime,
     () => faces.views.conversations(RECENT),
   );
-  const agents = agentDeps(adapters, trust, plugged, channels);
+  const cancel: AgentDeps['cancelTask'] = (task, by) => runtime.cancel(task, by);
+  const agents = agentDeps(adapters, trust, plugged, channels, cancel);
 
   const pool = { ...adapters, onWork: (listener: () => void) => hub.onWork(listener) };
   const handle: WorkerOptions['handle'] = (claim, stops) => runTask(agents, claim, stops);
@@ -120,7 +121,13 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   };
 }
 
-function agentDeps(adapters: Adapters, trust: Trust, plugged: Plugged, channels: Messengers['channels']): AgentDeps {
+function agentDeps(
+  adapters: Adapters,
+  trust: Trust,
+  plugged: Plugged,
+  channels: Messengers['channels'],
+  cancelTask: AgentDeps['cancelTask'],
+): AgentDeps {
   const { secrets, hub, sandbox, random } = adapters;
   return {
     ...adapters,
@@ -134,6 +141,7 @@ function agentDeps(adapters: Adapters, trust: Trust, plugged: Plugged, channels:
     redact: (text) => secrets.redact(text),
     redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),
+    cancelTask,
     conversations: new ConversationCache(),
     random: random.number,
   };

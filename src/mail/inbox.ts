@@ -10,7 +10,7 @@ import type { DeliverResult } from '../core/runtime.ts';
 import type { Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
 import { keepFiles } from './inbound-files.ts';
-import { openWaits, runOf } from './waits.ts';
+import { openWaits, runOf, waitingIn } from './waits.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
 export const MAX_TEXT = 1_000_000;
@@ -223,14 +223,17 @@ async function backlog(deps: MailDeps, lane: string): Promise<DeliverResult | nu
 /** The oldest question the conversation's run waits for. */
 async function openQuestion(deps: MailDeps, lane: string): Promise<OpenQuestion | null> {
   const [waiting] = await deps.store.tasks({ lane, statuses: ['waiting'], limit: 1 });
-  if (!waiting) return null;
-  const run = await runOf(deps.store, waiting);
-  if (run === null) return null;
-  const version = await deps.store.version(runStream(run));
-  const open = await openWaits(deps.store, run);
-  const asked = open.find((wait) => wait.type === 'question.asked');
-  if (asked?.type !== 'question.asked') return null;
-  return { id: asked.data.question, run, task: waiting.id, event: asked.id, last: open.length === 1, version };
+  // What a task asks that this conversation waits for is asked here.
+  for (const task of waiting ? await waitingIn(deps.store, waiting) : []) {
+    const run = await runOf(deps.store, task);
+    if (run === null) continue;
+    const version = await deps.store.version(runStream(run));
+    const open = await openWaits(deps.store, run);
+    const asked = open.find((wait) => wait.type === 'question.asked');
+    if (asked?.type === 'question.asked')
+      return { id: asked.data.question, run, task: task.id, event: asked.id, last: open.length === 1, version };
+  }
+  return null;
 }
 
 /** The task of the last message of the conversation, if that message is equal and its answer has not reached anybody. */

@@ -41,7 +41,11 @@ export const SETTINGS: Settings = {
     shellMs: 10_000,
     shellMemory: 2 ** 30,
     shellProcesses: 64,
+    hops: 8,
+    tasks: 200,
+    fanOut: 25,
   },
+  queues: {},
   maxAttempts: 3,
 };
 
@@ -50,6 +54,9 @@ export interface LoopOptions {
   tools?: readonly Tool[];
   rules?: readonly Rule[];
   agent?: Partial<Agent>;
+  /** Agents beside the assistant, like it but for this. */
+  others?: readonly (Partial<Agent> & { name: string })[];
+  queues?: Settings['queues'];
   limits?: Partial<Settings['limits']>;
   files?: Record<string, string>;
   channels?: readonly Channel[];
@@ -92,8 +99,15 @@ export async function openLoop(options: LoopOptions) {
   };
   const governance: Governance = {
     commit: await workspace.head(),
-    settings: { ...SETTINGS, rules: options.rules ?? [], limits: { ...SETTINGS.limits, ...options.limits } },
-    agents: new Map([[agent.name, agent]]),
+    settings: {
+      ...SETTINGS,
+      rules: options.rules ?? [],
+      limits: { ...SETTINGS.limits, ...options.limits },
+      queues: options.queues ?? {},
+    },
+    agents: new Map(
+      [agent, ...(options.others ?? []).map((other) => ({ ...agent, ...other }))].map((each) => [each.name, each]),
+    ),
     problems: [],
   };
   const hub = new Hub();
@@ -124,6 +138,7 @@ export async function openLoop(options: LoopOptions) {
       deltas.push(delta);
       hub.emit(delta);
     },
+    cancelTask: (task, by) => runtime.cancel(task, by),
     conversations: new ConversationCache(),
     clock,
     ids: systemIds,
