@@ -19,6 +19,7 @@ policy:
     - { id: local, allow: { tool: fetch, host: "${new URL(platform).host}" }, reason: "The test's own server." }
 `,
   'agents/assistant/AGENT.md': '---\ndescription: helps\nmodel: standard\n---\nYou help.\n',
+  'agents/helper/AGENT.md': '---\ndescription: is asked\nmodel: standard\n---\nYou help.\n',
   'README.md': 'start\n',
   'shared.md': 'start;',
 });
@@ -163,6 +164,7 @@ export class Crashes {
     say('d', `fetch ${this.platform.url}/page`);
     say('e', 'ask me: which colour?');
     say('f', `write contracts/c${n}.md: signed`);
+    say('h', `write out/h${n}.md: handed, then ask helper with out/h${n}.md to: append helped.md: h${n};`);
     say('g', `run: echo ran >> ran-c${n}.txt; sleep 0.2; cat ran-c${n}.txt`);
   }
 
