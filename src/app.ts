@@ -1,5 +1,5 @@
-import { openAdapters, type Adapters } from './adapters.ts';
-import { ConversationCache } from './agent/conversation.ts';
+import { openAdapters } from './adapters.ts';
+import { agentDeps } from './agent-deps.ts';
 import type { AgentDeps } from './agent/deps.ts';
 import { liveKeys } from './agent/live.ts';
 import { runTask } from './agent/turn.ts';
@@ -12,12 +12,13 @@ import { describeAgents, describeNetwork } from './mail/describe.ts';
 import { buryTask } from './mail/end.ts';
 import { sendReply } from './mail/outbox.ts';
 import { createRuntime } from './mail/runtime.ts';
-import { type Messengers, openMessengers } from './messengers.ts';
-import { nextTry } from './models/call.ts';
+import { openMessengers } from './messengers.ts';
 import { startHousekeeping } from './scheduler/housekeeping.ts';
-import { startTrust, type Trust } from './scheduler/trust.ts';
+import { startTaskFiles } from './scheduler/task-files.ts';
+import { startTrust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
-import { deskOf, plugs, type Plugged, prepared } from './plugs.ts';
+import { parseTask } from './tools/task.ts';
+import { deskOf, plugs, prepared } from './plugs.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
@@ -100,6 +101,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   await record(store, { type: 'gateway.started', data: { version: options.version, recovered } });
   await prepared(adapters, plugged);
   for (const each of [runs, sends]) each.start();
+  const taskFiles = startTaskFiles({ ...agents, files: adapters.taskFiles, parseTask, onWork: pool.onWork });
+  parts.defer(() => taskFiles.close());
   state = 'ready';
   await drafts.resume();
   channels.sync();
@@ -118,31 +121,5 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
       );
       await parts.disposeAsync();
     },
-  };
-}
-
-function agentDeps(
-  adapters: Adapters,
-  trust: Trust,
-  plugged: Plugged,
-  channels: Messengers['channels'],
-  cancelTask: AgentDeps['cancelTask'],
-): AgentDeps {
-  const { secrets, hub, sandbox, random } = adapters;
-  return {
-    ...adapters,
-    governance: () => trust.current(),
-    governanceLanded: (commit) => trust.applyLanded(commit),
-    models: (agent) => plugged().models.choices(agent.model),
-    nextTry,
-    tools: () => plugged().tools,
-    sandboxed: sandbox.confined,
-    pushes: (channel) => channels.has(channel),
-    redact: (text) => secrets.redact(text),
-    redactPieces: () => secrets.redactPieces(),
-    emit: (delta) => hub.emit(delta),
-    cancelTask,
-    conversations: new ConversationCache(),
-    random: random.number,
   };
 }

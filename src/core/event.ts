@@ -83,6 +83,8 @@ export type Body =
   | { type: 'task.dismissed'; data: { task: string } }
   /** It had not ended when its deadline came. */
   | { type: 'task.late'; data: { task: string; deadline: number } }
+  /** Its file was changed by somebody, and put back as it was. */
+  | { type: 'task.restored'; data: { task: string } }
   /** A file in an inbox that is no task was put aside; `detail` says why. */
   | { type: 'task.rejected'; data: { queue: string; detail: BlobRef } }
   | { type: 'task.finished'; data: { task: string; run: string | null; status: TaskStatus; result: BlobRef | null } }

@@ -36,6 +36,7 @@ const WORDS: Words = {
   'task.retried': (data) => `tries ${data.task} again, attempt ${data.attempt}: ${data.error}`,
   'task.finished': (data) => `finished ${data.task}: ${data.status}`,
   'task.late': (data) => `${data.task} has missed its deadline, ${new Date(data.deadline).toISOString()}`,
+  'task.restored': (data) => `put the file of ${data.task} back as it was`,
   'task.rejected': (data, say) => `refused a file in the inbox of ${data.queue}${say(data.detail)}`,
   'task.created': (data) => (data.joined ? `joins ${data.child} of ${data.to}` : `gives ${data.child} to ${data.to}`),
   'tasks.awaited': (data) =>

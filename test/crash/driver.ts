@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pending, TaskOutcome } from '../../src/core/runtime.ts';
@@ -20,6 +20,7 @@ policy:
 `,
   'agents/assistant/AGENT.md': '---\ndescription: helps\nmodel: standard\n---\nYou help.\n',
   'agents/helper/AGENT.md': '---\ndescription: is asked\nmodel: standard\n---\nYou help.\n',
+  '.gitignore': '/tasks/\n',
   'README.md': 'start\n',
   'shared.md': 'start;',
 });
@@ -158,6 +159,9 @@ export class Crashes {
       this.platform.say(`c${n}${chat}`, text);
     };
     writeFileSync(join(this.workspace, 'README.md'), `edited by a person ${n}\n`);
+    const inbox = join(this.workspace, 'tasks', 'helper', 'inbox');
+    mkdirSync(inbox, { recursive: true });
+    writeFileSync(join(inbox, `c${n}.json`), JSON.stringify({ text: `append filed.md: f${n};` }));
     say('a', `write out/c${n}.md: one, then run: wc -c out/c${n}.md`);
     say('b', `append shared.md: c${n};`);
     say('c', 'read README.md');
@@ -174,7 +178,9 @@ export class Crashes {
     const answered = (): Set<string> => new Set(this.replies.map((sent) => sent.to));
     for (;;) {
       const open = this.said.filter(({ chat }) => !answered().has(chat));
-      if (open.length === 0) return;
+      const filed = Array.from({ length: this.cycles }, (_, n) => `f${n + 1};`);
+      const left = existsSync(join(this.workspace, 'filed.md')) ? this.read('filed.md') : '';
+      if (open.length === 0 && filed.every((word) => left.includes(word))) return;
       if (Date.now() > deadline) {
         const tasks = await this.api('/api/status').catch(String);
         throw new Error(`no reply to ${JSON.stringify(open)}\n${JSON.stringify(tasks)}\n${this.#log}`);

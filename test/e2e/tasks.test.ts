@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { readFileSync, readdirSync } from 'node:fs';
 import { AGENT, Home } from '../fakes/home.ts';
+import { until } from '../fakes/until.ts';
 
 let home: Home;
 before(async () => {
@@ -47,4 +49,33 @@ test('what is handed over is read as it was meant, whatever landed since', async
   const end = await home.settled(outcome.task);
   assert.equal(end.status, 'done', end.text);
   assert.match(end.text, /answered: yes/);
+});
+
+test('a file in an inbox becomes a task once; a bad one is put aside with why; an edited view is put back', async () => {
+  const order = JSON.stringify({ text: 'append filed.md: once;', priority: 2 });
+  home.write('tasks/system/inbox/order.json', order);
+  home.write('tasks/system/inbox/bad.json', '{"text":');
+  home.write('tasks/system/inbox/wrong.json', JSON.stringify({ text: 'x', urgency: 1 }));
+  home.write('tasks/nobody/inbox/lost.json', order);
+  await until(() => home.exists('filed.md') && !home.exists('tasks/system/inbox/order.json'), 'it ran');
+  await until(() => home.exists('tasks/nobody/rejected/lost.json'), 'they are put aside');
+  const why = (path: string): string => home.read(`tasks/${path}.reason.txt`);
+  assert.match(why('system/rejected/bad.json'), /not valid JSON/);
+  assert.match(why('system/rejected/wrong.json'), /there is no argument "urgency"/);
+  assert.match(why('nobody/rejected/lost.json'), /no agent "nobody"/);
+  home.write('tasks/system/inbox/order.json', order);
+  await until(() => !home.exists('tasks/system/inbox/order.json'), 'it is known');
+  assert.equal(home.read('filed.md'), 'once;');
+  const shown = readdirSync(home.path('tasks/system')).filter((name) => name.endsWith('.json'));
+  const views = shown.map((name) => ({ name, text: readFileSync(home.path(`tasks/system/${name}`), 'utf8') }));
+  const view = views.find(({ text }) => text.includes('filed.md'));
+  assert.ok(view);
+  await until(() => home.read(`tasks/system/${view.name}`).includes('"status": "done"'), 'the view says so');
+  const before = home.read(`tasks/system/${view.name}`);
+  assert.match(before, /"from": "file:order\.json"[^]*"priority": 2[^]*"result": "append filed\.md/);
+  home.write(`tasks/system/${view.name}`, '{}');
+  await until(() => home.read(`tasks/system/${view.name}`) === before, 'it is put back');
+  assert.equal((await home.events('task.restored')).length, 1);
+  assert.equal((await home.events('task.rejected')).length, 3);
+  assert.equal(home.git('status', '--porcelain').trim(), '');
 });

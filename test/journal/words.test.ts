@@ -53,6 +53,7 @@ const TABLE: Rows = {
     weighty: true,
     rows: [['t has missed its deadline, 1970-01-01T00:00:00.000Z', { task: 't', deadline: 0 }]],
   },
+  'task.restored': { weighty: true, rows: [['put the file of t back as it was', { task: 't' }]] },
   'task.rejected': {
     weighty: true,
     rows: [['refused a file in the inbox of email: "words"', { queue: 'email', detail: blob }]],
