@@ -14,6 +14,7 @@ import { sendReply } from './mail/outbox.ts';
 import { createRuntime } from './mail/runtime.ts';
 import { openMessengers } from './messengers.ts';
 import { startHousekeeping } from './scheduler/housekeeping.ts';
+import { heldQueues, noteMissedDeadlines } from './scheduler/queues.ts';
 import { startTaskFiles } from './scheduler/task-files.ts';
 import { startTrust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
@@ -28,6 +29,8 @@ const RECENT = 10;
 const GRACE_MS = 6_000;
 /** Milliseconds between two looks at whether the workspace's objects should be packed. */
 const UPKEEP_MS = 600_000;
+/** Milliseconds between two looks for deadlines that have gone by. */
+const DEADLINES_MS = 1_000;
 
 /** Puts the network together and starts it. Rejects with advice for a person, and leaves nothing open then. */
 export async function startApp(options: AppOptions): Promise<App> {
@@ -64,8 +67,9 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const pool = { ...adapters, onWork: (listener: () => void) => hub.onWork(listener) };
   const handle: WorkerOptions['handle'] = (claim, stops) => runTask(agents, claim, stops);
   const concurrency = (): number => trust.current().settings.concurrency;
+  const held: WorkerOptions['held'] = (running) => heldQueues(trust.current().settings.queues, running);
   const bury: WorkerOptions['bury'] = (claim, error) => buryTask(agents, claim, error);
-  const runs = new Worker({ ...pool, concurrency, except: [OUTBOX], handle, bury });
+  const runs = new Worker({ ...pool, concurrency, except: [OUTBOX], held, handle, bury });
   const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
   const exporter = await startExport({ store, repository, clock, log });
@@ -103,6 +107,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   for (const each of [runs, sends]) each.start();
   const taskFiles = startTaskFiles({ ...agents, files: adapters.taskFiles, parseTask, onWork: pool.onWork });
   parts.defer(() => taskFiles.close());
+  const deadlines = startHousekeeping({ job: () => noteMissedDeadlines(adapters), everyMs: DEADLINES_MS, clock, log });
+  parts.defer(() => deadlines.close());
   state = 'ready';
   await drafts.resume();
   channels.sync();

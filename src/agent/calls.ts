@@ -9,7 +9,8 @@ import { ASK, policyFacts, readCall, type ReadyCall } from './ready.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { RunLog } from './run-log.ts';
 import type { CallState } from './state.ts';
-import { TASK } from '../core/task-call.ts';
+import { ESCALATE, HAND_OVER, TASK } from '../core/task-call.ts';
+import { handOver } from './hand-over.ts';
 import { callTask, waitsFor } from './task-calls.ts';
 import { takeResults } from './task-results.ts';
 
@@ -80,15 +81,35 @@ async function runNext(
       refuse(log, call, ready.error);
       return false;
     }
-    if (call.tool === TASK) {
+    if (ENGINE.has(call.tool)) {
       if (group.length > 0) break;
-      return callTask(deps, log, agent, ready, stops);
+      return engineCall(deps, log, agent, ready, stops);
     }
     if (group.length > 0 && ready.tool.effect !== 'read') break;
     group.push(ready);
     if (ready.tool.effect !== 'read') break;
   }
   await runCalls(deps, log, agent, group, stops);
+  return false;
+}
+
+/** Calls that no tool could answer. */
+const ENGINE: ReadonlySet<string> = new Set([TASK, HAND_OVER, ESCALATE]);
+
+async function engineCall(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  ready: ReadyCall,
+  stops: Stops,
+): Promise<boolean> {
+  const { call, input } = ready;
+  if (call.tool === TASK) return callTask(deps, log, agent, ready, stops);
+  if (call.tool === HAND_OVER) handOver(deps, log, ready);
+  else {
+    const { matter } = input as { matter: string };
+    askQuestion(deps, log, call, { text: matter, reason: `${agent.name} puts this before you.` }, false);
+  }
   return false;
 }
 

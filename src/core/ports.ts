@@ -91,6 +91,8 @@ export interface TaskFilter {
   parent?: string;
   /** Tasks that all began with this one, itself not counted. */
   root?: string;
+  /** Tasks with a deadline that is no later. */
+  deadlineBy?: number;
   limit?: number;
 }
 

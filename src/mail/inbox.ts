@@ -10,6 +10,7 @@ import type { DeliverResult } from '../core/runtime.ts';
 import type { Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
 import { keepFiles } from './inbound-files.ts';
+import { movedTo } from './moved.ts';
 import { openWaits, runOf, waitingIn } from './waits.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
@@ -58,8 +59,11 @@ export async function deliver(
       why: 'too-large',
       message: `A message may bring ${MAX_FILES} files and ${MAX_FILE_BYTES / 1_000_000} MB; put more into the workspace.`,
     };
+  // Named after the conversation it was sent to: redelivered after that was handed over, it is the same message.
+  const key = `message:${message.channel}:${conversationId(message.agent, message.session)}:${message.externalId}`;
+  const moved = { ...message, agent: await movedTo(deps.store, message, names) };
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const result = await tryDeliver(deps, message, options);
+    const result = await tryDeliver(deps, moved, key, options);
     if (result !== 'again') return result;
   }
   return { ok: false, why: 'conflict', message: 'Too many messages in this conversation at once: send it again.' };
@@ -68,14 +72,16 @@ export async function deliver(
 async function tryDeliver(
   deps: MailDeps,
   message: InboundMessage,
+  key: string,
   options: DeliverOptions,
 ): Promise<DeliverResult | 'again'> {
   const { store } = deps;
   const stream = conversationId(message.agent, message.session);
-  const key = `message:${message.channel}:${stream}:${message.externalId}`;
-  const content = putMessage(deps, key, message, stream);
   const known = await store.byKey(key);
-  if (known?.type === 'message.received') return redelivered(known, content);
+  // Equal words have equal names only under the key of the conversation that took them in.
+  if (known?.type === 'message.received')
+    return redelivered(known, putMessage(deps, key, message, known.data.content.subject));
+  const content = putMessage(deps, key, message, stream);
   const version = await store.version(stream);
   if (options.join) {
     const task = await undelivered(deps, stream, content);

@@ -25,7 +25,13 @@ export function startTaskFiles(deps: TaskFilesDeps): { close(): Promise<void> } 
       await views.update();
     }
     for (const task of await views.restore()) {
-      const event = { type: 'task.restored' as const, stream: taskStream(task), actor: 'runtime', cause: null, labels: [] };
+      const event = {
+        type: 'task.restored' as const,
+        stream: taskStream(task),
+        actor: 'runtime',
+        cause: null,
+        labels: [],
+      };
       await store.commit({ events: [{ ...event, data: { task } }], sync: false });
     }
   };

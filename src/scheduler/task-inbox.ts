@@ -40,7 +40,8 @@ async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Prom
   const { agents, settings } = deps.governance();
   if (!isAgentName(queue) || !agents.has(queue))
     return bad(`There is no agent "${queue}". Agents: ${[...agents.keys()].join(', ')}.`);
-  if (text === null) return bad(`The file has ${size} bytes, and a task may have 1,000,000: put the rest in a file of its own.`);
+  if (text === null)
+    return bad(`The file has ${size} bytes, and a task may have 1,000,000: put the rest in a file of its own.`);
   let value: unknown;
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''));
@@ -54,7 +55,8 @@ async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Prom
   const schema = settings.queues[queue]?.input ?? null;
   const wrong = schema === null ? null : misfit(schema, call.input as Json);
   if (wrong !== null) return bad(`The input does not fit the queue ${queue}: ${wrong}.`);
-  for (const id of call.after) if ((await deps.store.task(id)) === null) return bad(`"after" names ${id}, which is no task.`);
+  for (const id of call.after)
+    if ((await deps.store.task(id)) === null) return bad(`"after" names ${id}, which is no task.`);
   return artefactsAt(deps, call);
 }
 
@@ -66,7 +68,10 @@ async function artefactsAt({ workspace }: InboxDeps, call: NewTaskCall): Promise
     const { path: raw, commit } = artefactOf(given) ?? { path: given, commit: head };
     const checked = workspacePath(raw);
     if (!checked.ok) return { ok: false, error: `The artefact ${raw} cannot be read: ${checked.reason}.` };
-    const found = await workspace.files(commit, []).stat(checked.path).catch(() => null);
+    const found = await workspace
+      .files(commit, [])
+      .stat(checked.path)
+      .catch(() => null);
     if (found === null) return { ok: false, error: `There is no file ${given} on main.` };
     artefacts.push(`${checked.path}@${commit}`);
   }

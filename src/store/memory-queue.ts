@@ -91,14 +91,15 @@ export class MemoryQueue {
     return [...(this.#entries.get(task)?.awaits ?? [])];
   }
 
-  tasks({ statuses, lane, queue, absorbedBy, parent, root, limit = Infinity }: TaskFilter): Task[] {
+  tasks({ statuses, lane, queue, absorbedBy, parent, root, deadlineBy, limit = Infinity }: TaskFilter): Task[] {
     const fits = ({ task }: Entry): boolean =>
       (!statuses || statuses.includes(task.status)) &&
       (lane === undefined || task.lane === lane) &&
       (queue === undefined || task.queue === queue) &&
       (absorbedBy === undefined || task.absorbedBy === absorbedBy) &&
       (parent === undefined || task.origin?.parent === parent) &&
-      (root === undefined || task.origin?.root === root);
+      (root === undefined || task.origin?.root === root) &&
+      (deadlineBy === undefined || (task.deadline !== null && task.deadline <= deadlineBy));
     return [...this.#entries.values()]
       .filter(fits)
       .slice(0, limit)

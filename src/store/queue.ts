@@ -238,7 +238,7 @@ export class Queue {
 }
 
 /** Names the index that leaves the fewest rows to look at; nothing that is asked often walks through ended tasks. */
-export function tasksSql({ statuses, lane, queue, absorbedBy, parent, root, limit = -1 }: TaskFilter): {
+export function tasksSql({ statuses, lane, queue, absorbedBy, parent, root, deadlineBy, limit = -1 }: TaskFilter): {
   sql: string;
   values: Value[];
 } {
@@ -253,7 +253,10 @@ export function tasksSql({ statuses, lane, queue, absorbedBy, parent, root, limi
   if (absorbedBy !== undefined) index = 'INDEXED BY task_absorbed';
   else if (parent !== undefined) index = 'INDEXED BY task_parent';
   else if (root !== undefined) index = 'INDEXED BY task_root';
-  else if (lane !== undefined && openOnly) {
+  else if (deadlineBy !== undefined && openOnly) {
+    index = 'INDEXED BY task_deadline';
+    add(`${OPEN} AND deadline IS NOT NULL`);
+  } else if (lane !== undefined && openOnly) {
     index = 'INDEXED BY task_lane';
     add(OPEN);
   } else if (statuses) index = 'INDEXED BY task_status';
@@ -264,6 +267,7 @@ export function tasksSql({ statuses, lane, queue, absorbedBy, parent, root, limi
   if (absorbedBy !== undefined) add('absorbed_by = ?', absorbedBy);
   if (parent !== undefined) add('parent = ?', parent);
   if (root !== undefined) add('root = ?', root);
+  if (deadlineBy !== undefined) add('deadline <= ?', deadlineBy);
   const clause = where.length > 0 ? `WHERE ${where.join(' AND ')}` : '';
   return { sql: `SELECT * FROM task ${index} ${clause} ORDER BY ord LIMIT ?`, values: [...values, limit] };
 }

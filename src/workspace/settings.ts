@@ -32,7 +32,19 @@ export interface Known {
   ruleProblem(rule: Rule): string | null;
 }
 
-export const DEFAULT_TOOLS = ['read', 'write', 'edit', 'list', 'search', 'shell', 'fetch', 'ask', 'task'] as const;
+export const DEFAULT_TOOLS = [
+  'read',
+  'write',
+  'edit',
+  'list',
+  'search',
+  'shell',
+  'fetch',
+  'ask',
+  'task',
+  'hand_over',
+  'escalate',
+] as const;
 const KNOWN: Known = { providers: [], tools: DEFAULT_TOOLS, ruleProblem: () => null };
 
 interface RuleSource {

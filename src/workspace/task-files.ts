@@ -59,8 +59,7 @@ export function openTaskFiles(options: { root: string; clock: Clock; boundary: B
 
   return {
     waiting,
-    touched: () =>
-      [...views].filter(([path, written]) => stamp(path) !== written).map(([path]) => idOf(path)),
+    touched: () => [...views].filter(([path, written]) => stamp(path) !== written).map(([path]) => idOf(path)),
     shown: () =>
       foldersIn(root).flatMap((queue) =>
         readdirSync(join(root, queue))

@@ -5,7 +5,7 @@ import type { ModelRequest } from '../../src/core/model.ts';
 import { readTool } from '../../src/tools/read.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
-import { calls, says, type ScriptTurn } from '../fakes/scripted-model.ts';
+import { calls, fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
 import { withLoop } from './with-loop.ts';
 
@@ -63,7 +63,8 @@ test('a task is read, waited for and cancelled by whoever made it, and by nobody
   let child = '';
   const assistant: By = (request, results) => {
     const foreign = wordsOf(request).includes('foreign');
-    if (foreign) return results.length === 0 ? calls(['task', { action: 'read', tasks: [child] }]) : says(results[0] ?? '');
+    if (foreign)
+      return results.length === 0 ? calls(['task', { action: 'read', tasks: [child] }]) : says(results[0] ?? '');
     if (results.length === 0) return calls(create('writing', 'slow'), create('system', 'quick'));
     child ||= idIn(results[0]);
     if (results.length === 2) return calls(['task', { action: 'cancel', tasks: [child] }]);
@@ -103,14 +104,20 @@ test('an artefact is landed before it is handed over, and read as it was meant',
   const assistant: By = (_request, results) => {
     if (results.length === 0) return calls(['write', { path: 'plan.md', content: 'first' }]);
     if (results.length === 1)
-      return calls(create('writing', 'read it', { artefacts: ['plan.md'] }), ['write', { path: 'plan.md', content: 'second' }]);
+      return calls(create('writing', 'read it', { artefacts: ['plan.md'] }), [
+        'write',
+        { path: 'plan.md', content: 'second' },
+      ]);
     gate.resolve();
-    return results.length === 3 ? calls(['task', { action: 'wait', tasks: [idIn(results[1])] }]) : says(results.at(-1) ?? '');
+    return results.length === 3
+      ? calls(['task', { action: 'wait', tasks: [idIn(results[1])] }])
+      : says(results.at(-1) ?? '');
   };
   const writing: By = async (request, results) => {
     await gate.promise;
     const named = /plan\.md@[0-9a-f]{40}/.exec(wordsOf(request))?.[0] ?? '';
-    if (results.length === 0) return calls(['read', { path: named }], ['read', { path: `README.md@${named.slice(8)}` }]);
+    if (results.length === 0)
+      return calls(['read', { path: named }], ['read', { path: `README.md@${named.slice(8)}` }]);
     return says(results.join(' | '));
   };
   await withLoop(cast({ assistant, writing }), options, async (loop) => {
@@ -187,10 +194,12 @@ test('each guard refuses with why, and puts the matter before the owner once', a
     assert.deepEqual(await loop.runtime.pending(), []);
     assert.equal((await loop.runtime.answer(matter.id, 'seen', 'person:owner')).ok, false);
   });
-  const many = (count: number): By => (_request, results) =>
-    results.length === 0
-      ? calls(...Array.from({ length: count }, (_, n) => create('writing', `part ${n}`)))
-      : says(results.join('\n'));
+  const many =
+    (count: number): By =>
+    (_request, results) =>
+      results.length === 0
+        ? calls(...Array.from({ length: count }, (_, n) => create('writing', `part ${n}`)))
+        : says(results.join('\n'));
   const quick = { writing: () => says('ok'), system: () => says('ok') };
   await withLoop(cast({ assistant: many(5), ...quick }), { ...options, limits: { fanOut: 3 } }, async (loop) => {
     assert.equal((await loop.send('go')).text.match(/limits\.fanOut/g)?.length, 2);
@@ -238,5 +247,84 @@ test('a cancelled run takes what it has led to with it', async () => {
     gate.resolve();
     const counts = await loop.store.counts();
     assert.deepEqual([counts.cancelled, counts.running + counts.waiting + counts.queued], [3, 0]);
+  });
+});
+
+test('a queue runs no more at once than it may, and nothing while it is paused', async () => {
+  let [now, most] = [0, 0];
+  const worker: By = async () => {
+    now += 1;
+    most = Math.max(most, now);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    now -= 1;
+    return says('done');
+  };
+  const assistant: By = (_request, results) =>
+    results.length === 0
+      ? calls(...['a', 'b', 'c', 'd'].map((text) => create('writing', text, { wait: true })), create('system', 'never'))
+      : says(results.join('\n'));
+  const open = { concurrency: null, maxAttempts: null, input: null, state: 'open' as const };
+  const queues = { writing: { ...open, concurrency: 2 }, system: { ...open, state: 'paused' as const } };
+  await withLoop(cast({ assistant, writing: worker, system: worker }), { ...options, queues }, async (loop) => {
+    assert.equal((await loop.send('go')).text.match(/writing\): done/g)?.length, 4);
+    assert.equal(most, 2);
+    assert.equal((await loop.store.tasks({ queue: 'system', statuses: ['queued'] })).length, 1);
+  });
+  const draining = { system: { ...open, state: 'draining' as const } };
+  await withLoop(cast({ assistant, writing: worker }), { ...options, queues: draining }, async (loop) => {
+    assert.match((await loop.send('go')).text, /system is draining/);
+  });
+});
+
+test('what narrows the sender narrows the task, also further down; rules speak of the queue', async () => {
+  const assistant: By = (_request, results) =>
+    results.length === 0
+      ? calls(create('writing', 'go on', { wait: true }), create('system', 'straight', { wait: true }))
+      : says(results.join('\n'));
+  const passing: By = (request, results) => {
+    if (results.length > 0) return says(results.join('\n'));
+    return agentOf(request) === 'writing'
+      ? calls(create('system', 'write it', { wait: true }))
+      : calls(['write', { path: 'secret/x.md', content: 'x' }]);
+  };
+  const narrow = {
+    id: 'no-secrets',
+    verdict: 'deny' as const,
+    match: { tool: 'write', path: 'secret/**' },
+    reason: 'Not yours.',
+  };
+  const queue = {
+    id: 'not-there',
+    verdict: 'deny' as const,
+    match: { tool: 'task', path: 'tasks/system' },
+    reason: 'No.',
+  };
+  const scripts = cast({ assistant, writing: passing, system: passing });
+  await withLoop(
+    scripts,
+    { ...options, agent: { rules: [narrow] }, others: OTHERS.map((each) => ({ ...each, rules: [] })) },
+    async (loop) => {
+      const { text } = await loop.send('go');
+      assert.equal(text.match(/Denied by rule no-secrets/g)?.length, 2);
+    },
+  );
+  await withLoop(scripts, { ...options, rules: [queue] }, async (loop) => {
+    assert.equal((await loop.send('go')).text.match(/Denied by rule not-there/g)?.length, 2);
+  });
+});
+
+test('a task that failed is resubmitted as one of its own, once', async () => {
+  let broken = true;
+  const assistant: By = (_request, results) =>
+    results.length === 0 ? calls(create('writing', 'try', { wait: true })) : says(results[0] ?? '');
+  const writing: By = () => (broken ? fails('auth') : says('it works'));
+  await withLoop(cast({ assistant, writing }), options, async (loop) => {
+    const { text } = await loop.send('go');
+    assert.match(text, /writing\): failed\nI could not finish this/);
+    broken = false;
+    const again = await loop.runtime.retry(idIn(text), 'person:owner');
+    assert.ok(again.ok);
+    assert.equal((await loop.settled(again.task)).text, 'it works');
+    assert.deepEqual(await loop.runtime.retry(idIn(text), 'person:owner'), again);
   });
 });

@@ -19,6 +19,7 @@ import { buryTask } from '../../src/mail/end.ts';
 import { sendReply } from '../../src/mail/outbox.ts';
 import { createRuntime } from '../../src/mail/runtime.ts';
 import { nextTry } from '../../src/models/call.ts';
+import { heldQueues } from '../../src/scheduler/queues.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';
 import { systemClock, systemIds, systemRandom } from '../../src/system.ts';
@@ -110,6 +111,7 @@ export async function openLoop(options: LoopOptions) {
     ),
     problems: [],
   };
+  const names = [...governance.agents.keys()];
   const hub = new Hub();
   const raw: Store = (await options.store?.(dir)) ?? openMemoryStore({ clock, random: systemRandom.bytes });
   const store = observed(raw, hub);
@@ -171,8 +173,9 @@ export async function openLoop(options: LoopOptions) {
         },
         claim,
       );
+    const held: WorkerOptions['held'] = (running) => heldQueues(governance.settings.queues, running);
     const bury: WorkerOptions['bury'] = (claim, error) => buryTask(deps, claim, error);
-    const runs = new Worker({ ...common, concurrency: () => 50, except: [OUTBOX], handle, bury });
+    const runs = new Worker({ ...common, concurrency: () => 50, except: [OUTBOX], held, handle, bury });
     const sends = new Worker({ ...common, concurrency: () => 10, only: [OUTBOX], handle: send });
     runs.start();
     sends.start();
@@ -185,7 +188,7 @@ export async function openLoop(options: LoopOptions) {
     ids: systemIds,
     redact: deps.redact,
     pushes: deps.pushes,
-    agents: () => [{ name: 'assistant', description: '', models: [] }],
+    agents: () => names.map((name) => ({ name, description: '', models: [] })),
     maxAttempts: () => options.maxAttempts ?? 3,
     pair: async () => null,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
