@@ -1,6 +1,5 @@
 import { openAdapters } from './adapters.ts';
 import { agentDeps } from './agent-deps.ts';
-import type { AgentDeps } from './agent/deps.ts';
 import { liveKeys } from './agent/live.ts';
 import { runTask } from './agent/turn.ts';
 import type { App, AppOptions } from './app-types.ts';
@@ -13,13 +12,11 @@ import { buryTask } from './mail/end.ts';
 import { sendReply } from './mail/outbox.ts';
 import { createRuntime } from './mail/runtime.ts';
 import { openMessengers } from './messengers.ts';
-import { startHousekeeping } from './scheduler/housekeeping.ts';
-import { heldQueues, noteMissedDeadlines } from './scheduler/queues.ts';
-import { startTaskFiles } from './scheduler/task-files.ts';
+import { heldQueues } from './scheduler/queues.ts';
 import { startTrust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
-import { parseTask } from './tools/task.ts';
 import { deskOf, plugs, prepared } from './plugs.ts';
+import { startUpkeep } from './upkeep.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
@@ -27,10 +24,6 @@ const SENDS = 10;
 const RECENT = 10;
 /** Milliseconds that running steps have at the end; the rest of the promised ten seconds is for closing. */
 const GRACE_MS = 6_000;
-/** Milliseconds between two looks at whether the workspace's objects should be packed. */
-const UPKEEP_MS = 600_000;
-/** Milliseconds between two looks for deadlines that have gone by. */
-const DEADLINES_MS = 1_000;
 
 /** Puts the network together and starts it. Rejects with advice for a person, and leaves nothing open then. */
 export async function startApp(options: AppOptions): Promise<App> {
@@ -45,7 +38,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 async function compose(options: AppOptions, parts: AsyncDisposableStack): Promise<App> {
   const adapters = await openAdapters(options, parts);
-  const { store, workspace, repository, hub, clock, log } = adapters;
+  const { store, repository, hub, clock, log } = adapters;
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
@@ -61,8 +54,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     () => runtime,
     () => faces.views.conversations(RECENT),
   );
-  const cancel: AgentDeps['cancelTask'] = (task, by) => runtime.cancel(task, by);
-  const agents = agentDeps(adapters, trust, plugged, channels, cancel);
+  const agents = agentDeps(adapters, trust, plugged, channels, (task, by) => runtime.cancel(task, by));
 
   const pool = { ...adapters, onWork: (listener: () => void) => hub.onWork(listener) };
   const handle: WorkerOptions['handle'] = (claim, stops) => runTask(agents, claim, stops);
@@ -74,8 +66,6 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
-  const upkeep = startHousekeeping({ job: () => workspace.maintain(), everyMs: UPKEEP_MS, clock, log });
-  parts.defer(() => upkeep.close());
 
   const runtime = createRuntime({
     ...agents,
@@ -105,10 +95,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   await record(store, { type: 'gateway.started', data: { version: options.version, recovered } });
   await prepared(adapters, plugged);
   for (const each of [runs, sends]) each.start();
-  const taskFiles = startTaskFiles({ ...agents, files: adapters.taskFiles, parseTask, onWork: pool.onWork });
-  parts.defer(() => taskFiles.close());
-  const deadlines = startHousekeeping({ job: () => noteMissedDeadlines(adapters), everyMs: DEADLINES_MS, clock, log });
-  parts.defer(() => deadlines.close());
+  startUpkeep(adapters, agents, parts);
   state = 'ready';
   await drafts.resume();
   channels.sync();

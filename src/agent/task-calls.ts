@@ -6,7 +6,7 @@ import { conversationId, givenKey, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import { matterRaised, type MatterText } from '../core/matter.ts';
 import type { NewTaskCall, TaskCall, TaskContent } from '../core/task-call.ts';
-import { isEnded, type Stops, type Task } from '../core/task.ts';
+import type { Stops, Task } from '../core/task.ts';
 import { handArtefacts } from './artefacts.ts';
 import type { AgentDeps } from './deps.ts';
 import type { ReadyCall } from './ready.ts';
@@ -196,5 +196,3 @@ async function raise(deps: AgentDeps, log: RunLog, asked: NewTaskCall, { kind, w
   log.emit({ type, data }, null, { stream, key });
   await log.flush(true);
 }
-
-export const hasEnded = (task: Task | null): boolean => task === null || isEnded(task.status);

@@ -76,7 +76,7 @@ function bounds(schema: Schema, value: Json, path: string): string | null {
   if (typeof value !== 'string') return null;
   const { pattern } = schema;
   if (typeof pattern === 'string' && !patternOf(pattern)?.test(value)) return `${path} must fit ${pattern}`;
-  return check([...value].length, 'minLength', 'maxLength', 'have so many characters:');
+  return check(Array.from(value).length, 'minLength', 'maxLength', 'have so many characters:');
 }
 
 function inside(schema: Schema, value: Json, path: string): string | null {
@@ -90,8 +90,9 @@ function inside(schema: Schema, value: Json, path: string): string | null {
   }
   if (!isObject(value)) return null;
   const known = isObject(properties) ? properties : {};
-  const missing = Array.isArray(required) ? required.find((name) => !Object.hasOwn(value, String(name))) : undefined;
-  if (missing !== undefined) return `${path}.${String(missing)} is missing`;
+  const names = Array.isArray(required) ? required.filter((name) => typeof name === 'string') : [];
+  const missing = names.find((name) => !Object.hasOwn(value, name));
+  if (missing !== undefined) return `${path}.${missing} is missing`;
   for (const [name, each] of Object.entries(value)) {
     const own = Object.hasOwn(known, name) ? known[name] : undefined;
     if (own === undefined && additionalProperties === false) return `${path}.${name} is not known`;

@@ -1,11 +1,12 @@
 import { misfit } from '../core/fits.ts';
 import { givenTask } from '../core/given-task.ts';
 import { conversationId, isAgentName, taskStream } from '../core/ids.ts';
-import { canonicalJson, type Json } from '../core/json.ts';
+import { canonicalJson } from '../core/json.ts';
 import type { NewEvent } from '../core/event.ts';
 import type { Governance } from '../core/agent.ts';
 import type { Ids } from '../core/ids.ts';
-import type { InboxFile, Log, Store, TaskFiles, Workspace } from '../core/ports.ts';
+import type { Log, Store, Workspace } from '../core/ports.ts';
+import type { InboxFile, TaskFiles } from '../core/task-files.ts';
 import { workspacePath } from '../core/paths.ts';
 import { artefactOf, type NewTaskCall, type TaskCall } from '../core/task-call.ts';
 import type { Parsed } from '../core/tool.ts';
@@ -53,7 +54,7 @@ async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Prom
   if (!parsed.ok) return bad(`It does not fit: ${parsed.error}. See docs/formats/task.md.`);
   const call = parsed.value as NewTaskCall;
   const schema = settings.queues[queue]?.input ?? null;
-  const wrong = schema === null ? null : misfit(schema, call.input as Json);
+  const wrong = schema === null ? null : misfit(schema, call.input);
   if (wrong !== null) return bad(`The input does not fit the queue ${queue}: ${wrong}.`);
   for (const id of call.after)
     if ((await deps.store.task(id)) === null) return bad(`"after" names ${id}, which is no task.`);

@@ -1,5 +1,6 @@
 import type { Event } from '../core/event.ts';
-import type { Store, TaskFiles } from '../core/ports.ts';
+import type { Store } from '../core/ports.ts';
+import type { TaskFiles } from '../core/task-files.ts';
 import { OUTBOX } from '../core/reply.ts';
 import type { TaskContent } from '../core/task-call.ts';
 import { isEnded, type Task } from '../core/task.ts';
@@ -78,9 +79,24 @@ export class TaskViews {
     const { title = null, text = null, input = null, artefacts = [] } = await this.#content(task);
     const result = isEnded(status) && task.result !== null ? (await this.#read(task.result.hash))['text'] : null;
     return {
-      ...{ id, queue, from, title, text, input, artefacts, priority },
-      ...{ notBefore: time(task.notBefore), deadline: time(task.deadline), key: task.key },
-      ...{ attempt, maxAttempts, status, result: result ?? null, labels, cause, parent: origin?.parent ?? null },
+      id,
+      queue,
+      from,
+      title,
+      text,
+      input,
+      artefacts,
+      priority,
+      notBefore: time(task.notBefore),
+      deadline: time(task.deadline),
+      key: task.key,
+      attempt,
+      maxAttempts,
+      status,
+      result: result ?? null,
+      labels,
+      cause,
+      parent: origin?.parent ?? null,
     };
   }
 

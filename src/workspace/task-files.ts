@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import { isAgentName, isSafeName } from '../core/ids.ts';
-import type { InboxFile, TaskFiles } from '../core/ports.ts';
+import type { InboxFile, TaskFiles } from '../core/task-files.ts';
 
 /** Milliseconds a file must stay as it is before it is read: whoever writes it may not be done. */
 const STILL_MS = 1_000;
