@@ -23,6 +23,7 @@ interface Seen {
 export function openTaskFiles(options: { root: string; clock: Clock; boundary: Boundary }): TaskFiles {
   const { clock, boundary } = options;
   const root = join(options.root, 'tasks');
+  const ignore = join(root, '.gitignore');
   const inbox = new Map<string, Seen>();
   /** Stat data of views as they were written. */
   const views = new Map<string, string>();
@@ -74,6 +75,8 @@ export function openTaskFiles(options: { root: string; clock: Clock; boundary: B
         return rm(path, { force: true });
       }
       await mkdir(join(root, queue, 'inbox'), { recursive: true });
+      // Also where the person's own .gitignore says nothing of it; it hides itself too.
+      if (stamp(ignore) === '') await writeFile(ignore, '*\n');
       // Whole or not at all for whoever reads it, and in place of a link rather than through it.
       const temp = join(root, queue, `.${task}.tmp`);
       await writeFile(temp, json);
