@@ -23,6 +23,7 @@ import { openGovernanceReader } from './workspace/governance.ts';
 import { openJournalRepository } from './workspace/journal-repository.ts';
 import { ensureWorkspace } from './workspace/template.ts';
 import { addOwner } from './workspace/owner.ts';
+import { openTaskFiles } from './workspace/task-files.ts';
 import { openWatch } from './workspace/watch.ts';
 import { openWorkspace } from './workspace/workspace.ts';
 
@@ -55,6 +56,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   parts.defer(() => checkouts.close());
   const reader = openGovernanceReader({ git: workspace.git, tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem });
   const watch = openWatch({ git: workspace.git, clock, log });
+  const taskFiles = openTaskFiles({ root: options.workspace, clock, boundary });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const openChannel = async ({ name, token, apiRoot }: ChannelSettings): Promise<Channel> => {
     const { telegram } = await import('./channels/telegram.ts');
@@ -77,6 +79,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     checkouts,
     reader,
     watch,
+    taskFiles,
     fixed,
     openChannel,
     addOwner: owner,

@@ -1,6 +1,5 @@
-import { openAdapters, type Adapters } from './adapters.ts';
-import { ConversationCache } from './agent/conversation.ts';
-import type { AgentDeps } from './agent/deps.ts';
+import { openAdapters } from './adapters.ts';
+import { agentDeps } from './agent-deps.ts';
 import { liveKeys } from './agent/live.ts';
 import { runTask } from './agent/turn.ts';
 import type { App, AppOptions } from './app-types.ts';
@@ -12,12 +11,12 @@ import { describeAgents, describeNetwork } from './mail/describe.ts';
 import { buryTask } from './mail/end.ts';
 import { sendReply } from './mail/outbox.ts';
 import { createRuntime } from './mail/runtime.ts';
-import { type Messengers, openMessengers } from './messengers.ts';
-import { nextTry } from './models/call.ts';
-import { startHousekeeping } from './scheduler/housekeeping.ts';
-import { startTrust, type Trust } from './scheduler/trust.ts';
+import { openMessengers } from './messengers.ts';
+import { heldQueues } from './scheduler/queues.ts';
+import { startTrust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
-import { deskOf, plugs, type Plugged, prepared } from './plugs.ts';
+import { deskOf, plugs, prepared } from './plugs.ts';
+import { startUpkeep } from './upkeep.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
@@ -25,8 +24,6 @@ const SENDS = 10;
 const RECENT = 10;
 /** Milliseconds that running steps have at the end; the rest of the promised ten seconds is for closing. */
 const GRACE_MS = 6_000;
-/** Milliseconds between two looks at whether the workspace's objects should be packed. */
-const UPKEEP_MS = 600_000;
 
 /** Puts the network together and starts it. Rejects with advice for a person, and leaves nothing open then. */
 export async function startApp(options: AppOptions): Promise<App> {
@@ -41,7 +38,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 async function compose(options: AppOptions, parts: AsyncDisposableStack): Promise<App> {
   const adapters = await openAdapters(options, parts);
-  const { store, workspace, repository, hub, clock, log } = adapters;
+  const { store, repository, hub, clock, log } = adapters;
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
@@ -57,19 +54,18 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     () => runtime,
     () => faces.views.conversations(RECENT),
   );
-  const agents = agentDeps(adapters, trust, plugged, channels);
+  const agents = agentDeps(adapters, trust, plugged, channels, (task, by) => runtime.cancel(task, by));
 
   const pool = { ...adapters, onWork: (listener: () => void) => hub.onWork(listener) };
   const handle: WorkerOptions['handle'] = (claim, stops) => runTask(agents, claim, stops);
   const concurrency = (): number => trust.current().settings.concurrency;
+  const held: WorkerOptions['held'] = (running) => heldQueues(trust.current().settings.queues, running);
   const bury: WorkerOptions['bury'] = (claim, error) => buryTask(agents, claim, error);
-  const runs = new Worker({ ...pool, concurrency, except: [OUTBOX], handle, bury });
+  const runs = new Worker({ ...pool, concurrency, except: [OUTBOX], held, handle, bury });
   const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
-  const upkeep = startHousekeeping({ job: () => workspace.maintain(), everyMs: UPKEEP_MS, clock, log });
-  parts.defer(() => upkeep.close());
 
   const runtime = createRuntime({
     ...agents,
@@ -99,6 +95,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   await record(store, { type: 'gateway.started', data: { version: options.version, recovered } });
   await prepared(adapters, plugged);
   for (const each of [runs, sends]) each.start();
+  startUpkeep(adapters, agents, parts);
   state = 'ready';
   await drafts.resume();
   channels.sync();
@@ -117,24 +114,5 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
       );
       await parts.disposeAsync();
     },
-  };
-}
-
-function agentDeps(adapters: Adapters, trust: Trust, plugged: Plugged, channels: Messengers['channels']): AgentDeps {
-  const { secrets, hub, sandbox, random } = adapters;
-  return {
-    ...adapters,
-    governance: () => trust.current(),
-    governanceLanded: (commit) => trust.applyLanded(commit),
-    models: (agent) => plugged().models.choices(agent.model),
-    nextTry,
-    tools: () => plugged().tools,
-    sandboxed: sandbox.confined,
-    pushes: (channel) => channels.has(channel),
-    redact: (text) => secrets.redact(text),
-    redactPieces: () => secrets.redactPieces(),
-    emit: (delta) => hub.emit(delta),
-    conversations: new ConversationCache(),
-    random: random.number,
   };
 }

@@ -3,11 +3,16 @@ import { decide } from '../policy/decide.ts';
 import { showCall } from './approval.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
-import { freshBase, runCalls } from './effect.ts';
+import { runCalls } from './effect.ts';
+import { freshBase } from './fresh.ts';
 import { ASK, policyFacts, readCall, type ReadyCall } from './ready.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { RunLog } from './run-log.ts';
 import type { CallState } from './state.ts';
+import { ESCALATE, HAND_OVER, TASK } from '../core/task-call.ts';
+import { handOver } from './hand-over.ts';
+import { callTask, waitsFor } from './task-calls.ts';
+import { takeResults } from './task-results.ts';
 
 /**
  * Works through the calls of an answer in their order. Neighbours that only read run side by side; everything behind a
@@ -20,12 +25,37 @@ export async function doCalls(deps: AgentDeps, log: RunLog, agent: Agent, stops:
     const open = log.state.calls.filter((call) => call.phase !== 'returned');
     const first = open[0];
     if (!first) return false;
-    if (first.phase === 'waiting') return true;
-    if (first.phase === 'asking') await askApproval(deps, log, open);
+    if (first.phase === 'waiting') {
+      if (await onWaiting(deps, log, agent, open, stops)) return true;
+    } else if (first.phase === 'asking') await askApproval(deps, log, open);
     else if (first.phase === 'refused') refuse(log, first, refusalOf(deps, first));
     else if (first.answer !== null) await takeAnswer(deps, log, first);
-    else await runNext(deps, log, agent, open, stops);
+    else if (await runNext(deps, log, agent, open, stops)) return true;
   }
+}
+
+/** What can be done while the first call waits. True if nothing can, so that the run has to park. */
+async function onWaiting(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  open: readonly CallState[],
+  stops: Stops,
+): Promise<boolean> {
+  const [first] = open;
+  if (!first || first.tasks.length === 0) return true;
+  if (await takeResults(deps, log, first)) return false;
+  if (await waitsFor(deps, first.tasks, log.state.task)) {
+    refuse(log, first, 'What it waits for has come to wait for this very task: that would never end.');
+    return false;
+  }
+  // Tasks that are given side by side work side by side.
+  const next = open.find((call) => call.phase !== 'waiting');
+  if (next?.phase !== 'allowed' || next.tool !== TASK) return true;
+  const ready = readCall(deps, next);
+  if ('error' in ready) refuse(log, next, ready.error);
+  else return callTask(deps, log, agent, ready, stops);
+  return false;
 }
 
 /** What cannot be read is explained to the model better than by the rule that denied it. */
@@ -40,21 +70,47 @@ async function runNext(
   agent: Agent,
   open: readonly CallState[],
   stops: Stops,
-): Promise<void> {
+): Promise<boolean> {
   const group: ReadyCall[] = [];
   for (const call of open) {
     if ((call.phase !== 'allowed' && call.phase !== 'started') || call.answer !== null) break;
     const ready = readCall(deps, call);
     // Decided on before an upgrade changed the tool: the model is told, nothing runs.
     if ('error' in ready) {
-      if (group.length === 0) return refuse(log, call, ready.error);
-      break;
+      if (group.length > 0) break;
+      refuse(log, call, ready.error);
+      return false;
+    }
+    if (ENGINE.has(call.tool)) {
+      if (group.length > 0) break;
+      return engineCall(deps, log, agent, ready, stops);
     }
     if (group.length > 0 && ready.tool.effect !== 'read') break;
     group.push(ready);
     if (ready.tool.effect !== 'read') break;
   }
   await runCalls(deps, log, agent, group, stops);
+  return false;
+}
+
+/** Calls that no tool could answer. */
+const ENGINE: ReadonlySet<string> = new Set([TASK, HAND_OVER, ESCALATE]);
+
+async function engineCall(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  ready: ReadyCall,
+  stops: Stops,
+): Promise<boolean> {
+  const { call, input } = ready;
+  if (call.tool === TASK) return callTask(deps, log, agent, ready, stops);
+  if (call.tool === HAND_OVER) handOver(deps, log, ready);
+  else {
+    const { matter } = input as { matter: string };
+    askQuestion(deps, log, call, { text: matter, reason: `${agent.name} puts this before you.` }, false);
+  }
+  return false;
 }
 
 function decideCall(deps: AgentDeps, log: RunLog, agent: Agent, call: CallState): void {

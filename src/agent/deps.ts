@@ -37,6 +37,8 @@ export interface AgentDeps {
   redact(text: string): string;
   redactPieces(): PieceRedactor;
   emit(delta: Delta): void;
+  /** Ends a task and all it has led to. False if it had ended already. */
+  cancelTask(task: string, by: string): Promise<boolean>;
   conversations: ConversationCache;
   clock: Clock;
   ids: Ids;

@@ -7,11 +7,13 @@ import { decide } from '../policy/decide.ts';
 import { boundCall, showCall, type ShownCall } from './approval.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
+import { openArtefact } from './artefacts.ts';
+import { freshBase } from './fresh.ts';
 import { openOutput, shorten } from './output.ts';
 import { policyFacts, type ReadyCall } from './ready.ts';
 import { askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from './run-log.ts';
-import type { RunState, ToolRecord } from './state.ts';
+import type { ToolRecord } from './state.ts';
 
 /**
  * Runs calls that are allowed: intent, effect, receipt. A call that had started before a crash is reconciled first, and
@@ -101,6 +103,8 @@ async function settle(log: RunLog, group: readonly ReadyCall[]): Promise<void> {
 async function runTool(deps: AgentDeps, log: RunLog, ready: ReadyCall, context: ToolContext): Promise<ToolResult> {
   const output = await openOutput(deps.store, log.state, ready);
   if (output !== null) return output;
+  const artefact = await openArtefact(deps, log, ready, context);
+  if (artefact !== null) return artefact;
   return ready.tool.run(ready.input, context);
 }
 
@@ -109,35 +113,6 @@ async function reconcile({ tool, input }: ReadyCall, context: ToolContext): Prom
   if (tool.idempotent) return { state: 'not-started' };
   return { state: 'doubt', why: 'this tool has no way to look.' };
 }
-
-/**
- * Commits what people have changed before it is read, and lets the run go on from there, unless that would take changes
- * of its own out from under it. A command that a person is asked for gets its view then, and keeps it once approved.
- */
-export async function freshBase(deps: AgentDeps, log: RunLog, group: readonly ReadyCall[]): Promise<void> {
-  const looking = group.filter(({ call, tool, facts }) => {
-    const approvedCommand = call.approval !== null && tool.effect === 'exec';
-    const begins = call.phase === 'asking' || (call.phase === 'allowed' && !approvedCommand);
-    return begins && (tool.readsTree === true || facts.paths !== undefined);
-  });
-  if (looking.length === 0) return;
-  const all = looking.some(({ tool }) => tool.readsTree === true);
-  const paths = all ? null : looking.flatMap(({ facts }) => facts.paths ?? []);
-  const person = await deps.workspace.commitPerson(paths);
-  const { base, changes } = log.state;
-  if (person !== null) {
-    const { commit, author, paths: committed } = person;
-    const data = { commit, author, paths: committed.length };
-    log.emit({ type: 'person.committed', data }, null, { stream: 'workspace' });
-  }
-  // Another run may have committed them a moment ago; nothing is pulled from under a run that has seen nothing yet.
-  const to = person?.commit ?? (isFirstLook(log.state) ? await deps.workspace.head() : base);
-  if (to !== base && (await deps.workspace.untouched(base, to, [...changes.keys()])))
-    log.emit({ type: 'base.moved', data: { from: base, to } });
-}
-
-const isFirstLook = ({ step, calls }: RunState): boolean =>
-  step <= 1 && calls.every((call) => call.phase !== 'returned' && call.phase !== 'started');
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
 function stillAllowed(deps: AgentDeps, log: RunLog, agent: Agent, { call, tool, facts }: ReadyCall): boolean {

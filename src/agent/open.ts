@@ -4,6 +4,8 @@ import { conversationId, runKey, runStream } from '../core/ids.ts';
 import { unionLabels } from '../core/labels.ts';
 import type { ModelMessage } from '../core/model.ts';
 import type { Claim, Task } from '../core/task.ts';
+import type { TaskContent } from '../core/task-call.ts';
+import { note } from './context.ts';
 import type { AgentDeps } from './deps.ts';
 import { loadContent, loadJson, messageOf, RunLog } from './run-log.ts';
 import { evolve, type RunState, startState } from './state.ts';
@@ -61,12 +63,20 @@ async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
 /** What only the store knows of an event. */
 const NOT_YET = { seq: 0, id: '', version: 0, actor: '', cause: null, key: null, schema: 1, hash: '' };
 
-/** The message the run answers; a task that came otherwise is put in words. */
-async function firstMessage(deps: AgentDeps, task: Task): Promise<BlobRef> {
-  const received = await messageOf(deps.store, task);
-  if (received !== null) return received.data.content;
-  const content = task.content === null ? {} : ((await loadJson(deps.store, task.content)) as Record<string, unknown>);
-  const text = [content['title'], content['input'] === undefined ? '' : JSON.stringify(content['input'])];
-  const message: ModelMessage = { role: 'user', parts: [{ type: 'text', text: text.filter(Boolean).join('\n') }] };
-  return deps.store.putBlob(Buffer.from(JSON.stringify(message)), conversationId(task.agent, task.session));
+/** The message the run answers; a task that came otherwise is put in words, with a note of where it comes from. */
+async function firstMessage({ store }: AgentDeps, task: Task): Promise<BlobRef[]> {
+  const received = await messageOf(store, task);
+  if (received !== null) return [received.data.content];
+  const given = task.content === null ? {} : ((await loadJson(store, task.content)) as Partial<TaskContent>);
+  const { title = null, text = null, input = null, artefacts = [] } = given;
+  const said = [text ?? title, input === null ? null : JSON.stringify(input)].filter(Boolean).join('\n');
+  const about = [
+    `This is a task from ${task.from}${title === null ? '' : `: ${title}`}. Your answer is its result.`,
+    ...(artefacts.length > 0
+      ? [`It comes with these files, to be read under these names: ${artefacts.join(', ')}`]
+      : []),
+  ];
+  const put = (message: ModelMessage): BlobRef =>
+    store.putBlob(Buffer.from(JSON.stringify(message)), conversationId(task.agent, task.session));
+  return [put(note(about.join('\n'))), put({ role: 'user', parts: [{ type: 'text', text: said }] })];
 }

@@ -15,6 +15,7 @@ export async function withFiles(deps: AgentDeps, log: RunLog, text: string): Pro
   const paths = [...state.changes.values()]
     .filter((change) => change.path.startsWith(FOLDER) && change.oid !== null && change.mode !== '120000')
     .map((change) => change.path)
+    .concat([...state.landed].filter((path) => path.startsWith(FOLDER) && !state.changes.has(path)))
     .sort();
   if (paths.length === 0) return { text };
   const view = deps.workspace.files(state.base, [...state.changes.values()]);

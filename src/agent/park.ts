@@ -1,16 +1,17 @@
 import type { BlobRef } from '../core/blob.ts';
-import type { Wait } from '../core/event.ts';
+import type { EventOf, Wait } from '../core/event.ts';
+import type { Task } from '../core/task.ts';
 import type { Button } from '../core/channel.ts';
 import { putKey, type ReplyContent, replyBody, sendingOp } from '../core/reply.ts';
 import type { ShownCall } from './approval.ts';
 import type { AgentDeps } from './deps.ts';
 import { loadJson, messageOf, type RunLog } from './run-log.ts';
 
-/** The run waits for a person and costs nothing meanwhile; its lane stays taken. */
+/** The run waits for a person, or for tasks, and costs nothing meanwhile; its lane stays taken. */
 export async function park(deps: AgentDeps, log: RunLog): Promise<'end'> {
   const { state } = log;
   const waits: Wait[] = state.calls
-    .filter((call) => call.phase === 'waiting')
+    .filter((call) => call.phase === 'waiting' && call.tasks.length === 0)
     .map((call) =>
       call.question === null ? { kind: 'approval', id: call.approval ?? '' } : { kind: 'question', id: call.question },
     );
@@ -19,15 +20,17 @@ export async function park(deps: AgentDeps, log: RunLog): Promise<'end'> {
   // What was asked is on record before it is put to anybody.
   await log.flush(false);
   for (const wait of waits) await put(deps, log, wait);
+  const until = state.calls.filter((call) => call.phase === 'waiting').flatMap((call) => call.tasks);
+  for (const id of new Set(until)) waits.push({ kind: 'task', id });
   log.emit({ type: 'run.parked', data: { waits } });
-  log.queue({ op: 'park', task: state.task });
+  log.queue({ op: 'park', task: state.task, ...(until.length > 0 ? { until } : {}) });
   await log.flush(true);
   return 'end';
 }
 
 /** Puts what it waits for before whoever wrote, where the runtime sends to them. Others come and look. */
 async function put(deps: AgentDeps, log: RunLog, wait: Wait): Promise<void> {
-  const message = await messageOf(deps.store, log.claim.task);
+  const message = await askerOf(deps, log.claim.task);
   if (message === null || !deps.pushes(message.data.channel)) return;
   if ((await deps.store.byKey(putKey(wait.id))) !== null) return;
   const asked = await deps.store.byKey(`asked:${wait.id}`);
@@ -37,6 +40,12 @@ async function put(deps: AgentDeps, log: RunLog, wait: Wait): Promise<void> {
   const body = replyBody(log.claim.task, message, run, log.put(content));
   log.emit(body, null, { stream: log.subject, key: putKey(wait.id) });
   log.queue(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels }));
+}
+
+/** Whoever wrote the message that all of it began with. */
+async function askerOf({ store }: AgentDeps, task: Task): Promise<EventOf<'message.received'> | null> {
+  const root = task.origin === undefined ? task : await store.task(task.origin.root);
+  return root === null ? null : messageOf(store, root);
 }
 
 const approvalButtons = (id: string): Button[] => [

@@ -8,12 +8,23 @@ import type { CallState } from './state.ts';
 /** Tool whose call is a question to the person: it has no effect of its own. */
 export const ASK = 'ask';
 
+/** Hosts that both lists allow; null allows all. */
+function commonHosts(a: readonly string[] | null, b: readonly string[] | null): readonly string[] | null {
+  if (a === null || b === null) return a ?? b;
+  const allowedBy = (list: readonly string[]) => (host: string) =>
+    list.includes(host) || list.includes(host.replace(/:\d+$/, ''));
+  return [...new Set([...a.filter(allowedBy(b)), ...b.filter(allowedBy(a))])];
+}
+
 export function policyFacts(deps: AgentDeps, agent: Agent, log: RunLog): PolicyFacts {
+  const { agents, settings } = deps.governance();
+  // A task has at most the rights of those who gave it: what narrows them narrows it.
+  const senders = (log.claim.task.origin?.senders ?? []).flatMap((name) => agents.get(name) ?? []);
   return {
-    rules: deps.governance().settings.rules,
-    agentRules: agent.rules,
+    rules: settings.rules,
+    agentRules: [agent, ...senders].flatMap(({ rules }) => rules),
     tools: agent.tools,
-    network: agent.network,
+    network: [agent, ...senders].map(({ network }) => network).reduce(commonHosts),
     sandboxed: deps.sandboxed,
     labels: log.state.labels,
   };

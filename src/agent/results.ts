@@ -1,4 +1,6 @@
+import type { Label } from '../core/labels.ts';
 import type { AgentDeps } from './deps.ts';
+import { shorten } from './output.ts';
 import type { RunLog } from './run-log.ts';
 import type { CallState, ToolRecord } from './state.ts';
 
@@ -22,5 +24,19 @@ export function giveResult(log: RunLog, call: CallState, ok: boolean, text: stri
   const record: ToolRecord = { ok, text, full: null, changes: [], seen: {} };
   const { id, tool } = call;
   const data = { call: id, tool, ok, result: log.put(record), labels: [], ms: 0, reconciled: false };
+  log.emit({ type: 'tool.returned', data }, record);
+}
+
+/** The same with a text that may be long, and that others have had a hand in. */
+export function giveText(
+  deps: AgentDeps,
+  log: RunLog,
+  call: CallState,
+  { ok, text, labels }: { ok: boolean; text: string; labels: Label[] },
+): void {
+  const { toolOutput } = deps.governance().settings.limits;
+  const record: ToolRecord = { ok, ...shorten(deps.redact(text), toolOutput, call.id), changes: [], seen: {} };
+  const { id, tool } = call;
+  const data = { call: id, tool, ok, result: log.put(record), labels, ms: 0, reconciled: false };
   log.emit({ type: 'tool.returned', data }, record);
 }

@@ -15,10 +15,10 @@ export class LeaseLost extends Error {
   }
 }
 
-/** A task this commit was to take in has just ended: nothing of the commit holds, and the run goes on from its record. */
+/** A task this commit concerns has just ended, or was made by another: nothing of the commit holds, and the run goes on from its record. */
 export class Overtaken extends Error {
   constructor() {
-    super('a task has ended while it was being taken in');
+    super('somebody else was first');
     this.name = 'Overtaken';
   }
 }
@@ -113,7 +113,9 @@ export class RunLog {
     const result = await this.#store.commit({ events, queue, fence: this.claim.lease, sync });
     if (!result.ok) {
       if (result.why === 'lease-lost') throw new LeaseLost();
-      if (result.why === 'state') throw new Overtaken();
+      // Somebody was first: a task of this key, or this matter, is there.
+      const first = result.why === 'duplicate' && /^(?:given|asked:mat_)/.test(result.key);
+      if (result.why === 'state' || first) throw new Overtaken();
       throw new Error(`the run's events were refused: ${JSON.stringify(result)}`);
     }
     result.events.forEach((event, index) => {

@@ -62,6 +62,8 @@ export interface CallState {
   doubt: boolean;
   /** What a person answered. */
   answer: string | null;
+  /** Tasks whose end the call waits for. */
+  tasks: string[];
   /** Why the call was refused, for the model. */
   refusal: string | null;
   result: { text: string; isError: boolean } | null;
@@ -91,6 +93,10 @@ export interface RunState {
   /** The last answer, once there is one and it is to be acted on. */
   answer: ModelMessage | null;
   changes: Map<string, Change>;
+  /** Paths it has landed before its end, when it handed work over. */
+  landed: Set<string>;
+  /** Tasks it has made or joined. */
+  created: string[];
   /** Files that came with an answer, and the paths of those that are in the view already. */
   answerFiles: FileRef[];
   placed: Set<string>;
@@ -111,7 +117,7 @@ export interface RunState {
   finished: boolean;
 }
 
-export function startState(event: Extract<Event, { type: 'run.started' }>, first: BlobRef): RunState {
+export function startState(event: Extract<Event, { type: 'run.started' }>, first: BlobRef[]): RunState {
   const { run, task, agent, session, attempt, config, base } = event.data;
   return {
     run,
@@ -124,11 +130,13 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     startedAt: event.at,
     step: 0,
     messages: [],
-    arrived: [first],
+    arrived: [...first],
     absorbed: [],
     calls: [],
     answer: null,
     changes: new Map(),
+    landed: new Set(),
+    created: [],
     answerFiles: [],
     placed: new Set(),
     seen: new Map(),
@@ -172,6 +180,7 @@ function newCalls(state: RunState, answer: ModelMessage): CallState[] {
       question: null,
       doubt: false,
       answer: null,
+      tasks: [],
       refusal: null,
       result: null,
     });
@@ -244,6 +253,14 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
       state.answerFiles.push(...files);
       return;
     }
+    case 'task.created':
+      state.created.push(event.data.child);
+      return;
+    case 'tasks.awaited': {
+      const call = state.calls.find((each) => each.id === event.data.call);
+      if (call) Object.assign(call, { phase: 'waiting', tasks: event.data.children });
+      return;
+    }
     case 'tool.started': {
       const call = state.calls.find((each) => each.id === event.data.call);
       const { key, effect, idempotent } = event.data;
@@ -297,6 +314,11 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
 export function evolve(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
     case 'base.moved':
+      // It landed in the middle of its work, and goes on from there.
+      if (state.landing === 'done') {
+        for (const path of state.changes.keys()) state.landed.add(path);
+        Object.assign(state, { changes: new Map(), landing: 'none', landingApproval: null });
+      }
       state.base = event.data.to;
       return;
     case 'message.taken':

@@ -5,6 +5,7 @@ import { resolveOptions, type Flags as PlaceFlags, type Options } from './option
 import type { AskFlags } from './ask.ts';
 import type { LogFlags } from './log-filter.ts';
 import type { ModelsFlags } from './models.ts';
+import type { TasksFlags } from './tasks.ts';
 import { explain } from './explain.ts';
 
 /** Runs one command line and gives its exit code. Each command's module is loaded only when it is used. */
@@ -23,7 +24,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 /** Every option of every command, as commander hands them over. */
-type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags;
+type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & TasksFlags;
 
 type Act = (options: Options) => Promise<number>;
 
@@ -106,6 +107,17 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--json', 'as JSON')
     .action((flags: Flags) =>
       act(flags, async (options) => (await import('./approvals.ts')).approvals(io, options, flags)),
+    );
+  command('tasks [action] [id]', 'list what was given to whom (list), or show, cancel or retry one task')
+    .option('--agent <name>', 'only of this agent')
+    .option(
+      '--status <status>',
+      'only these, with commas between: queued, running, waiting, done, failed, dead, cancelled',
+    )
+    .option('--limit <number>', 'the newest so many (50)')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./tasks.ts')).tasks(io, options, action ?? 'list', id, flags)),
     );
   command('login', 'print a link that logs one browser in to the web page, once')
     .option('--json', 'as JSON')

@@ -1,3 +1,4 @@
+import type { Json } from './json.ts';
 import type { Rule } from './policy.ts';
 
 /** `agents/<name>/AGENT.md` at a commit. */
@@ -75,9 +76,28 @@ export interface Settings {
     /** Bytes of memory of one shell command. */
     shellMemory: number;
     shellProcesses: number;
+    /** Tasks between a message and the last task it leads to. */
+    hops: number;
+    /** Tasks that one message, firing or file may lead to in all. */
+    tasks: number;
+    /** Tasks that one run may make. */
+    fanOut: number;
   };
+  /** What is settled of single queues. */
+  queues: Readonly<Record<string, QueueSettings>>;
   /** Attempts of a task before it is dead. */
   maxAttempts: number;
+}
+
+export interface QueueSettings {
+  /** Runs at once; null: as many as there may be in all. */
+  concurrency: number | null;
+  /** Attempts of a task before it is dead; null: as elsewhere. */
+  maxAttempts: number | null;
+  /** JSON Schema that the input of a task must fit; null: anything. */
+  input: Json | null;
+  /** `paused`: nothing is begun. `draining`: what is there is worked off, nothing new is taken. */
+  state: 'open' | 'paused' | 'draining';
 }
 
 /** What governs the network, all read from one commit. */

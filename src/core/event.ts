@@ -5,9 +5,9 @@ import type { Task, TaskStatus } from './task.ts';
 
 export type Verdict = 'allow' | 'ask' | 'deny';
 
-/** What a run waits for. */
+/** What a run waits for: a person's answer, or the end of a task. */
 export interface Wait {
-  kind: 'approval' | 'question';
+  kind: 'approval' | 'question' | 'task';
   id: string;
 }
 
@@ -39,6 +39,11 @@ export type Body =
   | { type: 'owner.paired'; data: { channel: string; sender: string } }
   /** Somebody began anew: what is written in the chat belongs to this session from now on. */
   | { type: 'chat.session'; data: { channel: string; chat: string; agent: string; session: string } }
+  /** The conversation goes on with another agent, in its own session of that name; `brief` is what it should know. */
+  | {
+      type: 'conversation.moved';
+      data: { agent: string; session: string; to: string; run: string; brief: BlobRef };
+    }
   /** One turn's contribution to the conversation: the model messages of the run, in order. */
   | { type: 'turn.ended'; data: { run: string; task: string; status: TaskStatus; messages: BlobRef[] } }
   | {
@@ -76,6 +81,12 @@ export type Body =
   | { type: 'task.retried'; data: { task: string; run: string; attempt: number; notBefore: number; error: string } }
   /** A person has seen that it failed, and does not want to be told of it any more. */
   | { type: 'task.dismissed'; data: { task: string } }
+  /** It had not ended when its deadline came. */
+  | { type: 'task.late'; data: { task: string; deadline: number } }
+  /** Its file was changed by somebody, and put back as it was. */
+  | { type: 'task.restored'; data: { task: string } }
+  /** A file in an inbox that is no task was put aside; `detail` says why. */
+  | { type: 'task.rejected'; data: { queue: string; detail: BlobRef } }
   | { type: 'task.finished'; data: { task: string; run: string | null; status: TaskStatus; result: BlobRef | null } }
   // run
   | {
@@ -138,6 +149,13 @@ export type Body =
   /** `doubt`: the runtime itself asks, because it cannot tell whether the call took effect. */
   | { type: 'question.asked'; data: { question: string; call: string; doubt: boolean; text: BlobRef } }
   | { type: 'question.answered'; data: { question: string; by: string; answer: BlobRef } }
+  /** The run gave a task to an agent. `joined`: one of that key was there already. */
+  | { type: 'task.created'; data: { call: string; child: string; to: string; joined: boolean } }
+  /** The call goes on, with every result, when these tasks have ended. */
+  | { type: 'tasks.awaited'; data: { call: string; children: string[] } }
+  /** A guard against runaways, or a missed deadline, is put before the owner. `about` is the task. */
+  | { type: 'matter.raised'; data: { matter: string; kind: MatterKind; about: string; text: BlobRef } }
+  | { type: 'matter.settled'; data: { matter: string; by: string; answer: BlobRef } }
   | { type: 'run.parked'; data: { waits: Wait[] } }
   | { type: 'tool.started'; data: { call: string; tool: string; key: string; effect: Effect; idempotent: boolean } }
   | {
@@ -178,6 +196,9 @@ export type Body =
   // gateway
   | { type: 'gateway.started'; data: { version: string; recovered: number } }
   | { type: 'gateway.stopped'; data: { reason: string } };
+
+/** What the owner is to look at: a limit that a cascade of tasks has met, a deadline, or what an agent says. */
+export type MatterKind = 'hops' | 'tasks' | 'fan-out' | 'ping-pong' | 'deadline' | 'dead' | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';
 export type EventType = Body['type'];

@@ -1,5 +1,5 @@
 /** The kinds of identifier the runtime makes. Events are not among them: an event is `evt_<seq>`. */
-export type IdKind = 'tsk' | 'run' | 'apr' | 'qst' | 'ses' | 'wrk' | 'call' | 'msg';
+export type IdKind = 'tsk' | 'run' | 'apr' | 'qst' | 'mat' | 'ses' | 'wrk' | 'call' | 'msg';
 
 /** The one source of randomness. `next('tsk')` gives `tsk_…`, matching `^[A-Za-z0-9_-]+$`. */
 export interface Ids {
@@ -27,4 +27,6 @@ export const conversationId = (agent: string, session: string): string => `conv:
 export const runStream = (run: string): string => `run:${run}`;
 /** Unique key of the `run.started` of a task: whatever attempts it takes, it has one run, which goes on. */
 export const runKey = (task: string): string => `run:${task}`;
+/** Unique key of the `task.queued` of a task with a key: two of one queue are the same task. */
+export const givenKey = (queue: string, key: string): string => `given:${queue}:${key}`;
 export const taskStream = (task: string): string => `task:${task}`;

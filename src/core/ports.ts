@@ -8,12 +8,15 @@ import type { Claim, Lease, Task, TaskStatus } from './task.ts';
 // ── store ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type QueueOp =
-  /** `causeOf`: index of the batch's event that becomes the task's cause. */
-  | { op: 'enqueue'; task: Task; causeOf?: number }
+  /** `causeOf`: index of the batch's event that becomes the task's cause. `after`: tasks that must have ended before it is claimed. */
+  | { op: 'enqueue'; task: Task; causeOf?: number; after?: readonly string[] }
   /** A queued task of the same lane joins a running one: it stays `queued`, and ends with that one, with its status and result. */
   | { op: 'absorb'; task: string; into: string }
-  /** Running → waiting: the lease ends, the lane stays taken. */
-  | { op: 'park'; task: string }
+  /**
+   * Running → waiting: the lease ends, the lane stays taken. `until`: tasks that are waited for; whatever ends the last of
+   * them wakes this one in the same commit, and if all have ended already it is queued at once. A circle does not fit.
+   */
+  | { op: 'park'; task: string; until?: readonly string[] }
   /** Waiting → queued, at its old place in the lane. A task that is not waiting is left alone. */
   | { op: 'wake'; task: string }
   /** Running → queued again, with attempt + 1. */
@@ -84,6 +87,12 @@ export interface TaskFilter {
   lane?: string;
   queue?: string;
   absorbedBy?: string;
+  /** Tasks that this one's run has made. */
+  parent?: string;
+  /** Tasks that all began with this one, itself not counted. */
+  root?: string;
+  /** Tasks with a deadline that is no later. */
+  deadlineBy?: number;
   limit?: number;
 }
 
@@ -124,6 +133,8 @@ export interface Store {
   task(id: string): Promise<Task | null>;
   /** Oldest first. */
   tasks(filter: TaskFilter): Promise<Task[]>;
+  /** The tasks that must end before this one is woken or claimed. */
+  awaited(task: string): Promise<string[]>;
   /** Count by status. */
   counts(): Promise<Record<TaskStatus, number>>;
 

@@ -39,6 +39,20 @@ export interface Task {
   /** The task whose run took this one in; they end together. */
   absorbedBy: string | null;
   result: BlobRef | null;
+  /** Where a task that another task's run has made comes from; left out of those that people, clocks and files make. */
+  origin?: Origin;
+}
+
+/** The chain of tasks that led to one. */
+export interface Origin {
+  /** The task of the message, firing or file that all of it began with. */
+  root: string;
+  /** The task whose run made this one. */
+  parent: string;
+  /** Tasks between the root and this one, itself counted. */
+  hops: number;
+  /** Agents up the chain, the root's first: their rules hold for it too. */
+  senders: string[];
 }
 
 /** A worker's right to run a task until `until`. The token grows with each claim: an older one is refused (fencing). */

@@ -2,7 +2,7 @@ import { isSafeName } from '../core/ids.ts';
 import { IMAGE_TYPES } from '../core/model.ts';
 import type { RetryResult } from '../core/runtime.ts';
 import type { TaskStatus } from '../core/task.ts';
-import type { RunsQuery, Views } from '../core/views.ts';
+import type { RunsPage, RunsQuery, Views } from '../core/views.ts';
 import { queryNumber, readObject } from './body.ts';
 import { badRequest, HttpError } from './errors.ts';
 import { OWNER, type Face } from './faces.ts';
@@ -50,6 +50,16 @@ export async function getConversation(
 
 /** `GET /api/runs?agent=&status=&text=&after=&limit=`; `status` may be several, with commas between. */
 export async function getRuns(views: Views, exchange: Exchange, query: Query): Promise<void> {
+  await sendJson(exchange, 200, await pageOf(views, query));
+}
+
+/** `GET /api/tasks`, asked in the same way: `{tasks, next, total}`. */
+export async function getTasks(views: Views, exchange: Exchange, query: Query): Promise<void> {
+  const { runs: tasks, next, total } = await pageOf(views, query);
+  await sendJson(exchange, 200, { tasks, next, total });
+}
+
+async function pageOf(views: Views, query: Query): Promise<RunsPage> {
   const status = given(query, 'status')?.split(',') ?? [];
   const unknown = status.find((each) => !(STATUSES as readonly string[]).includes(each));
   if (unknown !== undefined) throw badRequest(`"status" may be ${STATUSES.join(', ')}, with commas between.`, 'status');
@@ -63,7 +73,7 @@ export async function getRuns(views: Views, exchange: Exchange, query: Query): P
     after: markOf(query, 'after'),
     limit: limitOf(query, 50, 200),
   };
-  await sendJson(exchange, 200, await views.runs(wanted));
+  return views.runs(wanted);
 }
 
 /** `GET /api/runs/:id`: by task, or by run. */

@@ -19,8 +19,25 @@ interface End {
   remembered: string;
 }
 
-/** Ends a task for good, whatever it was doing. False if it had ended already, or never was. */
-export async function cancelTask(deps: EndDeps, id: string, by: string): Promise<boolean> {
+/**
+ * Ends a task for good, whatever it was doing, and then all that it has led to. `stop` is told of each. False if it had
+ * ended already, or never was.
+ */
+export async function cancelTask(
+  deps: EndDeps,
+  id: string,
+  by: string,
+  stop: (task: string) => void = () => undefined,
+): Promise<boolean> {
+  const cancelled = await cancelOne(deps, id, by);
+  if (!cancelled) return false;
+  stop(id);
+  const statuses = ['queued', 'running', 'waiting'] as const;
+  for (const child of await deps.store.tasks({ parent: id, statuses })) await cancelTask(deps, child.id, by, stop);
+  return true;
+}
+
+async function cancelOne(deps: EndDeps, id: string, by: string): Promise<boolean> {
   const end: End = { status: 'cancelled', by, text: 'The task was cancelled.', remembered: '[cancelled]' };
   for (;;) {
     const task = await deps.store.task(id);

@@ -10,7 +10,8 @@ import type { DeliverResult } from '../core/runtime.ts';
 import type { Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
 import { keepFiles } from './inbound-files.ts';
-import { openWaits, runOf } from './waits.ts';
+import { movedTo } from './moved.ts';
+import { openWaits, runOf, waitingIn } from './waits.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
 export const MAX_TEXT = 1_000_000;
@@ -58,8 +59,12 @@ export async function deliver(
       why: 'too-large',
       message: `A message may bring ${MAX_FILES} files and ${MAX_FILE_BYTES / 1_000_000} MB; put more into the workspace.`,
     };
+  // Named after the conversation it was sent to: redelivered after that was handed over, it is the same message.
+  const place = message.chat ?? conversationId(message.agent, message.session);
+  const key = `message:${message.channel}:${place}:${message.externalId}`;
+  const moved = { ...message, agent: await movedTo(deps.store, message, names) };
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const result = await tryDeliver(deps, message, options);
+    const result = await tryDeliver(deps, moved, key, options);
     if (result !== 'again') return result;
   }
   return { ok: false, why: 'conflict', message: 'Too many messages in this conversation at once: send it again.' };
@@ -68,14 +73,15 @@ export async function deliver(
 async function tryDeliver(
   deps: MailDeps,
   message: InboundMessage,
+  key: string,
   options: DeliverOptions,
 ): Promise<DeliverResult | 'again'> {
   const { store } = deps;
   const stream = conversationId(message.agent, message.session);
-  const key = `message:${message.channel}:${message.chat ?? stream}:${message.externalId}`;
   const known = await store.byKey(key);
-  // The chat may have gone on to another conversation since.
-  if (known?.type === 'message.received') return redelivered(known, putMessage(deps, key, message, known.stream));
+  // The chat may have gone on to another conversation since; equal words have equal names only under its key.
+  if (known?.type === 'message.received')
+    return redelivered(known, putMessage(deps, key, message, known.data.content.subject));
   const content = putMessage(deps, key, message, stream);
   const version = await store.version(stream);
   if (options.join) {
@@ -224,14 +230,17 @@ async function backlog(deps: MailDeps, lane: string): Promise<DeliverResult | nu
 /** The oldest question the conversation's run waits for. */
 async function openQuestion(deps: MailDeps, lane: string): Promise<OpenQuestion | null> {
   const [waiting] = await deps.store.tasks({ lane, statuses: ['waiting'], limit: 1 });
-  if (!waiting) return null;
-  const run = await runOf(deps.store, waiting);
-  if (run === null) return null;
-  const version = await deps.store.version(runStream(run));
-  const open = await openWaits(deps.store, run);
-  const asked = open.find((wait) => wait.type === 'question.asked');
-  if (asked?.type !== 'question.asked') return null;
-  return { id: asked.data.question, run, task: waiting.id, event: asked.id, last: open.length === 1, version };
+  // What a task asks that this conversation waits for is asked here.
+  for (const task of waiting ? await waitingIn(deps.store, waiting) : []) {
+    const run = await runOf(deps.store, task);
+    if (run === null) continue;
+    const version = await deps.store.version(runStream(run));
+    const open = await openWaits(deps.store, run);
+    const asked = open.find((wait) => wait.type === 'question.asked');
+    if (asked?.type === 'question.asked')
+      return { id: asked.data.question, run, task: task.id, event: asked.id, last: open.length === 1, version };
+  }
+  return null;
 }
 
 /** The task of the last message of the conversation, if that message is equal and its answer has not reached anybody. */

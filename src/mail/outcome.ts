@@ -5,7 +5,7 @@ import { replyKey } from '../core/reply.ts';
 import type { Pending, TaskOutcome } from '../core/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { Hub } from './hub.ts';
-import { askedQuestion, pendingOf, runOf } from './waits.ts';
+import { allPendingOf, askedQuestion, runOf, waitingIn } from './waits.ts';
 
 /** How a task stands, from the journal. A task that another run has taken in stands as that one does. */
 export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome | null> {
@@ -30,7 +30,7 @@ export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome |
   if (isEnded(task.status)) await addReply(store, task, outcome);
   const holder = await laneHolder(store, working);
   if (holder.status === 'waiting') {
-    outcome.waits = await pendingOf(store, holder);
+    outcome.waits = await allPendingOf(store, holder);
     if (holder.id === working.id) outcome.message = await askedQuestion(store, holder);
     outcome.text = describeWaits(outcome.waits);
   }
@@ -86,7 +86,8 @@ export async function settledOutcome(store: Store, hub: Hub, id: string, signal:
     signal.addEventListener('abort', wake, { once: true });
     try {
       const task = await store.task(id);
-      const others = task === null ? [] : [task.absorbedBy, (await laneHolder(store, task)).id];
+      const holder = task === null ? null : await laneHolder(store, task);
+      const others = holder === null ? [] : [task?.absorbedBy ?? null, holder.id, ...(await awaitedBy(store, holder))];
       for (const other of others)
         if (other !== null && other !== id)
           stops.push(hub.listen(other, (delta) => delta.kind === 'changed' && wake()));
@@ -99,4 +100,11 @@ export async function settledOutcome(store: Store, hub: Hub, id: string, signal:
       signal.removeEventListener('abort', wake);
     }
   }
+}
+
+/** Tasks whose change may mean that somebody is asked on behalf of this one. */
+async function awaitedBy(store: Store, task: Task): Promise<string[]> {
+  const awaited: string[] = [];
+  for (const each of await waitingIn(store, task)) awaited.push(...(await store.awaited(each.id)));
+  return awaited;
 }

@@ -28,18 +28,59 @@ export async function retryTask(deps: RetryDeps, id: string, by: string): Promis
   if (task === null) return refuse('unknown', `There is no task ${id}.`);
   const before = await store.byKey(retryKey(id));
   if (before?.type === 'message.received') return repeated(before);
+  if (before?.type === 'task.queued') return resubmitted(before);
   if (!isEnded(task.status)) return refuse('not-ended', 'It has not ended: it goes on by itself, or can be cancelled.');
   if (task.status === 'done') return refuse('answered', 'It was answered: write again if something is missing.');
   const message = task.cause === null ? null : await store.event(task.cause);
-  if (message?.type !== 'message.received')
+  if (message?.type !== 'message.received' && task.content === null)
     return refuse('refused', 'No message led to it, so there is nothing to send once more.');
   if (!deps.agents().some((agent) => agent.name === task.agent))
     return refuse('refused', `There is no agent "${task.agent}" any more.`);
   const waiting = await store.tasks({ lane: task.lane, statuses: ['queued'], limit: MAX_LANE });
   if (waiting.length >= MAX_LANE)
     return refuse('refused', `${MAX_LANE} messages wait in this conversation: let it catch up.`);
-  return commitRetry(deps, task, message, by);
+  return message?.type === 'message.received' ? commitRetry(deps, task, message, by) : resubmit(deps, task, by);
 }
+
+/** The same, for a task that no message led to. Whoever waited for the first has its end already. */
+async function resubmit(deps: RetryDeps, task: Task, by: string): Promise<RetryResult> {
+  const { store } = deps;
+  const again = anew(deps, task);
+  const event: NewEvent = {
+    type: 'task.queued',
+    stream: taskStream(again.id),
+    actor: by,
+    cause: task.cause,
+    labels: task.labels,
+    key: retryKey(task.id),
+    data: { task: again },
+  };
+  const enqueue = { op: 'enqueue', task: again, causeOf: 0 } as const;
+  const result = await store.commit({ events: [event], queue: [enqueue], sync: true });
+  if (result.ok) return { ok: true, task: again.id, message: result.events[0]?.id ?? '' };
+  if (result.why === 'duplicate' && result.existing?.type === 'task.queued') return resubmitted(result.existing);
+  throw new Error(`a repeat was refused: ${JSON.stringify(result)}`);
+}
+
+const resubmitted = (event: EventOf<'task.queued'>): RetryResult => ({
+  ok: true,
+  task: event.data.task.id,
+  message: event.id,
+});
+
+/** The task once more, with all its attempts before it. */
+const anew = (deps: RetryDeps, task: Task): Task => ({
+  ...task,
+  id: deps.ids.next('tsk'),
+  key: null,
+  notBefore: null,
+  attempt: 1,
+  maxAttempts: task.content === null ? deps.maxAttempts() : task.maxAttempts,
+  status: 'queued',
+  cause: null,
+  absorbedBy: null,
+  result: null,
+});
 
 async function commitRetry(
   deps: RetryDeps,
@@ -48,19 +89,8 @@ async function commitRetry(
   by: string,
 ): Promise<RetryResult> {
   const { store } = deps;
-  const id = deps.ids.next('tsk');
-  const again: Task = {
-    ...task,
-    id,
-    key: null,
-    notBefore: null,
-    attempt: 1,
-    maxAttempts: deps.maxAttempts(),
-    status: 'queued',
-    cause: null,
-    absorbedBy: null,
-    result: null,
-  };
+  const again = anew(deps, task);
+  const { id } = again;
   const common = { actor: by, labels: message.labels } as const;
   const events: NewEvent[] = [
     {

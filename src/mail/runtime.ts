@@ -41,11 +41,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     pending: () => allPending(store),
     approve: (id, verdict, by) => approve(deps, id, verdict, by),
     answer: (id, text, by) => answer(deps, id, text, by),
-    cancel: async (task, by) => {
-      const cancelled = await cancelTask(deps, task, by);
-      if (cancelled) deps.stopTask(task);
-      return cancelled;
-    },
+    cancel: (task, by) => cancelTask(deps, task, by, deps.stopTask),
     retry: (task, by) => retryTask(deps, task, by),
     dismiss: (task, by) => dismissTask(deps, task, by),
     pair: (channel) => deps.pair(channel),

@@ -35,6 +35,30 @@ export async function askedQuestion(store: Store, task: Task): Promise<string | 
   return open.find((wait) => wait.type === 'question.asked')?.id ?? null;
 }
 
+/** The task, if it waits, and the waiting ones among those it waits for, by way of others too. */
+export async function waitingIn(store: Store, task: Task): Promise<Task[]> {
+  const seen = new Set([task.id]);
+  const waiting: Task[] = [];
+  const open = [task];
+  for (let next = open.shift(); next !== undefined; next = open.shift()) {
+    if (next.status !== 'waiting') continue;
+    waiting.push(next);
+    for (const id of await store.awaited(next.id)) {
+      const other = seen.has(id) ? null : await store.task(id);
+      seen.add(id);
+      if (other !== null) open.push(other);
+    }
+  }
+  return waiting;
+}
+
+/** What waits for a person in one task, and in those it waits for. */
+export async function allPendingOf(store: Store, task: Task): Promise<Pending[]> {
+  const pending: Pending[] = [];
+  for (const each of await waitingIn(store, task)) pending.push(...(await pendingOf(store, each)));
+  return pending;
+}
+
 /** What waits for a person in one task. */
 export async function pendingOf(store: Store, task: Task): Promise<Pending[]> {
   const run = await runOf(store, task);
@@ -87,12 +111,45 @@ export async function allPending(store: Store): Promise<Pending[]> {
     const none = { run: null, task: null, agent: null, session: null, tool: null };
     pending.push({ id, kind: 'approval', ...none, text, reason, at: event.at });
   }
+  for (const event of await openMatters(store)) {
+    const { matter: id, about, text: ref } = event.data;
+    const task = await store.task(about);
+    const { text, reason } = await readShown(store, ref.hash);
+    const where = { run: null, task: about, agent: task?.agent ?? null, session: task?.session ?? null, tool: null };
+    pending.push({ id, kind: 'question', ...where, text, reason, at: event.at });
+  }
   return pending.sort((a, b) => a.at - b.at);
+}
+
+/** What was put before the owner and nobody has answered; no run waits for it. */
+async function openMatters(store: Store): Promise<EventOf<'matter.raised'>[]> {
+  const open: EventOf<'matter.raised'>[] = [];
+  for await (const event of store.read({ types: ['matter.raised'] }))
+    if (event.type === 'matter.raised' && (await store.byKey(`answered:${event.data.matter}`)) === null)
+      open.push(event);
+  return open;
+}
+
+/** The owner has dealt with it: once. */
+async function settleMatter(
+  deps: MailDeps,
+  raised: EventOf<'matter.raised'>,
+  text: string,
+  by: string,
+): Promise<AnswerResult> {
+  const { matter, text: ref } = raised.data;
+  const answer = deps.store.putBlob(Buffer.from(canonicalJson({ text: deps.redact(text) })), ref.subject);
+  const common = { stream: raised.stream, actor: by, cause: raised.id, labels: [], key: `answered:${matter}` };
+  const event = { ...common, type: 'matter.settled' as const, data: { matter, by, answer } };
+  const result = await deps.store.commit({ events: [event], sync: true });
+  if (result.ok) return { ok: true, task: null };
+  if (result.why === 'duplicate' && result.existing) return answered(result.existing, null, matter);
+  throw new Error(`an answer was refused: ${JSON.stringify(result)}`);
 }
 
 /** How many those are: for those who look often, such as supervisors. */
 export async function countPending(store: Store): Promise<number> {
-  let count = (await openHeld(store)).length;
+  let count = (await openHeld(store)).length + (await openMatters(store)).length;
   for (const task of await store.tasks({ statuses: ['waiting'] })) {
     const run = await runOf(store, task);
     if (run !== null) count += (await openWaits(store, run)).length;
@@ -120,7 +177,7 @@ export async function approve(
 ): Promise<AnswerResult> {
   const asked = await deps.store.byKey(`asked:${id}`);
   if (asked?.type === 'config.held') return deps.answerHeld(id, verdict, by);
-  if (asked?.type === 'question.asked')
+  if (asked?.type === 'question.asked' || asked?.type === 'matter.raised')
     return wrongKind(`${id} is a question: answer it with \`ruche answer ${id} TEXT\`.`);
   if (asked?.type !== 'approval.asked')
     return { ok: false, why: 'unknown', message: `There is no approval ${id}. \`ruche approvals\` lists what waits.` };
@@ -132,6 +189,7 @@ export async function answer(deps: MailDeps, id: string, text: string, by: strin
   const asked = await deps.store.byKey(`asked:${id}`);
   if (asked?.type === 'approval.asked' || asked?.type === 'config.held')
     return wrongKind(`${id} is an approval: use \`ruche approve ${id}\` or \`ruche deny ${id}\`.`);
+  if (asked?.type === 'matter.raised') return settleMatter(deps, asked, text, by);
   if (asked?.type !== 'question.asked')
     return { ok: false, why: 'unknown', message: `There is no question ${id}. \`ruche approvals\` lists what waits.` };
   const message = { role: 'user', parts: [{ type: 'text', text: deps.redact(text) }] };

@@ -94,3 +94,21 @@ export function appending(path: string, text: string): Step {
     },
   };
 }
+
+/** What stands behind each answer of the demo model; one is enough. */
+export const SIGNATURE = '(demo model: no language model is configured)';
+
+/** Gives an order to another agent, waits for what comes of it, and passes that on. */
+export function asking(agent: string, text: string, path: string | null): Step {
+  const label = `ask ${agent}`;
+  const given = { action: 'create', agent, text, wait: true };
+  const args: ToolUse['args'] = path === null ? given : { ...given, artefacts: [path] };
+  return {
+    label,
+    *run(): Generator<ToolUse, string, Outcome> {
+      const outcome = yield { tool: 'task', args };
+      const said = outcome.text.replace(/^tsk_[\w-]+ \([\w-]+\): \w+\n/, '').replaceAll(SIGNATURE, '');
+      return told(label, { ...outcome, text: said.trim() });
+    },
+  };
+}

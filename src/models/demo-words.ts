@@ -1,4 +1,4 @@
-import { appending, editing, oneCall, saying, type Step, writing } from './demo-steps.ts';
+import { appending, asking, editing, oneCall, saying, type Step, writing } from './demo-steps.ts';
 
 /** What a sentence may be about besides itself. */
 export interface Heard {
@@ -41,6 +41,9 @@ const withRest = (verb: RegExp, make: (rest: string) => Step) => (sentence: stri
 };
 
 const LIST = /^list(?: (?:all )?(?:the )?files?(?: in (.+))?)?[.!]?\s*$/is;
+
+/** `ask AGENT [with PATH] to: ORDER`. All that follows is the order, further sentences included. */
+const ASK = /^ask ([a-z][a-z0-9-]*)(?: with (\S+))? to: ?/i;
 
 /** To teach it another sentence, add a verb. */
 const VERBS: readonly Verb[] = [
@@ -90,6 +93,14 @@ const VERBS: readonly Verb[] = [
     ),
   },
   {
+    form: 'ask AGENT [with PATH] to: ORDER',
+    parse(sentence) {
+      const match = ASK.exec(sentence);
+      const text = match && sentence.slice(match[0].length).trim();
+      return match?.[1] && text ? asking(match[1].toLowerCase(), text, match[2] ?? null) : null;
+    },
+  },
+  {
     form: 'what did I say?',
     parse(sentence, { earlier }) {
       if (!/^what did i say\b[\w ]*\??\s*$/i.test(sentence)) return null;
@@ -130,7 +141,8 @@ const JOINT = ', then ';
 export function stepsOf(message: string, heard: Heard): Step[] {
   const sentences: string[] = [];
   for (const [index, piece] of message.trimStart().split(JOINT).entries()) {
-    if (index === 0 || parseSentence(piece, heard)) sentences.push(piece);
+    const ordering = ASK.test(sentences.at(-1) ?? '');
+    if (index === 0 || (!ordering && parseSentence(piece, heard))) sentences.push(piece);
     else sentences.push(`${sentences.pop()}${JOINT}${piece}`);
   }
   return sentences.map(

@@ -1,10 +1,9 @@
 import { canonicalJson } from '../core/json.ts';
 import type { ModelEvent, ModelMessage, ModelPort, ModelRequest, Usage } from '../core/model.ts';
 import { NO_USAGE, wordsOf } from '../core/model.ts';
-import { type Outcome, saying, type Step, type ToolUse } from './demo-steps.ts';
+import { type Outcome, saying, SIGNATURE, type Step, type ToolUse } from './demo-steps.ts';
 import { stepsOf } from './demo-words.ts';
 
-const SIGNATURE = '(demo model: no language model is configured)';
 /** How the runtime marks what no person said. */
 const NOTE = '[Ruche] ';
 

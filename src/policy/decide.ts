@@ -86,7 +86,7 @@ function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
     return facts.sandboxed
       ? builtin('allow', 'sandboxed-shell', 'The command runs confined, without network.')
       : builtin('ask', 'unsandboxed-shell', 'Nothing confines this command: there is no sandbox on this machine.');
-  return tool === 'ask'
+  return tool === 'ask' || tool === 'escalate'
     ? builtin('allow', 'question', 'Asking the person is always possible.')
     : builtin('ask', 'unknown', `No rule speaks of ${shown(tool)}.`);
 }

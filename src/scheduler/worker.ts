@@ -20,6 +20,8 @@ export interface WorkerOptions {
   concurrency(): number;
   only?: readonly string[];
   except?: readonly string[];
+  /** Queues of which nothing more may be begun now, given how many tasks of each run. */
+  held?(running: ReadonlyMap<string, number>): readonly string[];
   /** Does the task: settles, parks or retries it. Rejects with the shutdown reason, StoreUnavailable, or for a bug. */
   handle(claim: Claim, stops: Stops): Promise<void>;
   /** The last resort for a task that breaks its handler: ends it, so that it blocks its lane no longer. */
@@ -37,6 +39,7 @@ export async function record(store: Store, body: Extract<Body, { type: `gateway.
 }
 
 interface Running {
+  queue: string;
   lease: Lease;
   cancel: AbortController;
   done: Promise<void>;
@@ -110,7 +113,7 @@ export class Worker {
   }
 
   async #claimLoop(): Promise<void> {
-    const { store, clock, worker, only, except } = this.#options;
+    const { store, clock, worker, only } = this.#options;
     while (!this.#shutdown.signal.aborted) {
       this.#woken = false;
       try {
@@ -123,6 +126,7 @@ export class Worker {
           await this.#idle(UNAVAILABLE_MS);
           continue;
         }
+        const except = [...(this.#options.except ?? []), ...(this.#options.held?.(this.#byQueue()) ?? [])];
         const claim = await store.claim({ worker, now: clock.now(), leaseMs: LEASE_MS, only, except });
         this.#problem = null;
         if (claim) {
@@ -140,12 +144,18 @@ export class Worker {
     }
   }
 
+  #byQueue(): Map<string, number> {
+    const count = new Map<string, number>();
+    for (const { queue } of this.#running.values()) count.set(queue, (count.get(queue) ?? 0) + 1);
+    return count;
+  }
+
   #begin(claim: Claim): void {
     const cancel = new AbortController();
     const stops = { cancel: cancel.signal, shutdown: this.#shutdown.signal };
     const id = claim.task.id;
     // A run that has just parked may not be out of the house yet when its task comes again.
-    const running: Running = { lease: claim.lease, cancel, done: Promise.resolve() };
+    const running: Running = { queue: claim.task.queue, lease: claim.lease, cancel, done: Promise.resolve() };
     this.#running.set(id, running);
     running.done = this.#work(claim, stops).finally(() => {
       if (this.#running.get(id) === running) this.#running.delete(id);

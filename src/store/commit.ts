@@ -64,3 +64,16 @@ function causeOf(tables: Tables, task: Task): Event | null {
   const seq = task.cause === null ? null : eventSeq(task.cause);
   return seq === null ? null : tables.bySeq(seq);
 }
+
+/** Whether a task that waits for others would, by way of what they wait for, wait for itself. */
+export function waitsForItself(task: string, until: readonly string[], awaited: (task: string) => string[]): boolean {
+  const seen = new Set<string>();
+  const open = [...until];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (next === task) return true;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    open.push(...awaited(next));
+  }
+  return false;
+}

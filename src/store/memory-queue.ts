@@ -2,7 +2,7 @@ import { eventId } from '../core/ids.ts';
 import type { ClaimOptions, QueueOp, TaskFilter } from '../core/ports.ts';
 import { isEnded } from '../core/task.ts';
 import type { Claim, Lease, Task, TaskStatus } from '../core/task.ts';
-import type { Misfit } from './commit.ts';
+import { type Misfit, waitsForItself } from './commit.ts';
 import { checkNew } from './task-row.ts';
 
 interface Entry {
@@ -10,6 +10,8 @@ interface Entry {
   token: number;
   /** End of the lease while the task runs. */
   until: number;
+  /** Tasks it waits for. */
+  awaits: readonly string[];
 }
 
 /** The queue as a plain map in order of arrival. Entries are replaced, never changed, so that a copy of the map undoes. */
@@ -51,7 +53,7 @@ export class MemoryQueue {
     const until = now + leaseMs;
     const token = best.token + 1;
     const task: Task = { ...best.task, status: 'running' };
-    this.#entries.set(task.id, { task, token, until });
+    this.#entries.set(task.id, { ...best, task, token, until });
     return { task: structuredClone(task), lease: { task: task.id, token, worker, until } };
   }
 
@@ -85,12 +87,19 @@ export class MemoryQueue {
     return counts;
   }
 
-  tasks({ statuses, lane, queue, absorbedBy, limit = Infinity }: TaskFilter): Task[] {
+  awaited(task: string): string[] {
+    return [...(this.#entries.get(task)?.awaits ?? [])];
+  }
+
+  tasks({ statuses, lane, queue, absorbedBy, parent, root, deadlineBy, limit = Infinity }: TaskFilter): Task[] {
     const fits = ({ task }: Entry): boolean =>
       (!statuses || statuses.includes(task.status)) &&
       (lane === undefined || task.lane === lane) &&
       (queue === undefined || task.queue === queue) &&
-      (absorbedBy === undefined || task.absorbedBy === absorbedBy);
+      (absorbedBy === undefined || task.absorbedBy === absorbedBy) &&
+      (parent === undefined || task.origin?.parent === parent) &&
+      (root === undefined || task.origin?.root === root) &&
+      (deadlineBy === undefined || (task.deadline !== null && task.deadline <= deadlineBy));
     return [...this.#entries.values()]
       .filter(fits)
       .slice(0, limit)
@@ -98,7 +107,7 @@ export class MemoryQueue {
   }
 
   apply(op: QueueOp, seqs: readonly number[]): Misfit | null {
-    if (op.op === 'enqueue') return this.#enqueue(op.task, op.causeOf, seqs);
+    if (op.op === 'enqueue') return this.#enqueue(op, seqs);
     const entry = this.#entries.get(op.task);
     const misfit = { task: op.task, status: entry?.task.status ?? null };
     if (!entry) return misfit;
@@ -108,10 +117,9 @@ export class MemoryQueue {
         return this.#absorb(entry, op.into);
       case 'park':
         if (status !== 'running') return misfit;
-        this.#change(entry, { status: 'waiting' });
-        return null;
+        return this.#park(entry, op.until);
       case 'wake':
-        if (status === 'waiting') this.#change(entry, { status: 'queued' });
+        if (status === 'waiting') this.#change(entry, { status: 'queued' }, []);
         return null;
       case 'retry':
         if (status !== 'running') return misfit;
@@ -119,22 +127,52 @@ export class MemoryQueue {
         return null;
       case 'settle':
         if (isEnded(status)) return misfit;
-        this.#change(entry, { status: op.status, result: op.result });
+        this.#change(entry, { status: op.status, result: op.result }, []);
         for (const other of this.#entries.values())
-          if (other.task.absorbedBy === op.task && !isEnded(other.task.status))
-            this.#change(other, { status: op.status, result: op.result });
+          if (other.task.absorbedBy === op.task && !isEnded(other.task.status)) {
+            this.#change(other, { status: op.status, result: op.result }, []);
+            this.#release(other.task.id);
+          }
+        this.#release(op.task);
         return null;
     }
   }
 
-  #enqueue(task: Task, causeOf: number | undefined, seqs: readonly number[]): Misfit | null {
+  /** Of these tasks, those that have not ended. */
+  #open(tasks: readonly string[] = []): string[] {
+    return [...new Set(tasks)].filter((id) => {
+      const known = this.#entries.get(id);
+      return known !== undefined && !isEnded(known.task.status);
+    });
+  }
+
+  #park(entry: Entry, until?: readonly string[]): Misfit | null {
+    const awaits = this.#open(until);
+    const { id, status } = entry.task;
+    if (waitsForItself(id, awaits, (task) => this.awaited(task))) return { task: id, status };
+    this.#change(entry, { status: until !== undefined && awaits.length === 0 ? 'queued' : 'waiting' }, awaits);
+    return null;
+  }
+
+  /** Lets those go on that waited for this task and for nothing else. */
+  #release(ended: string): void {
+    for (const entry of this.#entries.values()) {
+      if (!entry.awaits.includes(ended)) continue;
+      const awaits = entry.awaits.filter((id) => id !== ended);
+      const woken = awaits.length === 0 && entry.task.status === 'waiting';
+      this.#change(entry, woken ? { status: 'queued' } : {}, awaits);
+    }
+  }
+
+  #enqueue({ task, causeOf, after }: Extract<QueueOp, { op: 'enqueue' }>, seqs: readonly number[]): Misfit | null {
     checkNew(task);
     const known = this.#entries.get(task.id);
     if (known) return { task: task.id, status: known.task.status };
     const seq = causeOf === undefined ? undefined : seqs[causeOf];
     if (causeOf !== undefined && seq === undefined) throw new RangeError(`causeOf ${causeOf} is no event of the batch`);
     const cause = seq === undefined ? task.cause : eventId(seq);
-    this.#entries.set(task.id, { task: structuredClone({ ...task, result: null, cause }), token: 0, until: 0 });
+    const fresh = structuredClone({ ...task, result: null, cause });
+    this.#entries.set(task.id, { task: fresh, token: 0, until: 0, awaits: this.#open(after) });
     return null;
   }
 
@@ -157,13 +195,13 @@ export class MemoryQueue {
     return [...heads.values()];
   }
 
-  #change(entry: Entry, change: Partial<Task>): void {
-    this.#entries.set(entry.task.id, { ...entry, task: { ...entry.task, ...change } });
+  #change(entry: Entry, change: Partial<Task>, awaits = entry.awaits): void {
+    this.#entries.set(entry.task.id, { ...entry, task: { ...entry.task, ...change }, awaits });
   }
 }
 
-/** When the first task of a lane can be claimed; null while it waits for a person. */
-function dueOf({ task, until }: Entry): number | null {
-  if (task.status === 'waiting') return null;
+/** When the first task of a lane can be claimed; null while it waits for a person or another task. */
+function dueOf({ task, until, awaits }: Entry): number | null {
+  if (task.status === 'waiting' || (task.status === 'queued' && awaits.length > 0)) return null;
   return task.status === 'running' ? until : (task.notBefore ?? 0);
 }

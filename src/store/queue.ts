@@ -2,7 +2,7 @@ import { eventId } from '../core/ids.ts';
 import type { ClaimOptions, QueueOp, TaskFilter } from '../core/ports.ts';
 import { isEnded } from '../core/task.ts';
 import type { Claim, Lease, Task, TaskStatus } from '../core/task.ts';
-import type { Misfit } from './commit.ts';
+import { type Misfit, waitsForItself } from './commit.ts';
 import type { Db, Statement, Value } from './db.ts';
 import { checkNew, TASK_COLUMNS, taskOf, taskValues } from './task-row.ts';
 import type { TaskRow } from './task-row.ts';
@@ -18,7 +18,7 @@ export const QUEUE_SQL = {
     ORDER BY priority DESC, ord LIMIT 1`,
   nextDue: 'SELECT due FROM task INDEXED BY task_due WHERE due > ? ORDER BY due LIMIT 1',
   lane: `SELECT * FROM task INDEXED BY task_lane WHERE lane = ? AND ${OPEN} AND absorbed_by IS NULL ORDER BY ord LIMIT 1`,
-  absorbed: `UPDATE task INDEXED BY task_absorbed SET status = ?, result = ? WHERE absorbed_by = ? AND status = 'queued'`,
+  absorbed: `UPDATE task INDEXED BY task_absorbed SET status = ?, result = ? WHERE absorbed_by = ? AND status = 'queued' RETURNING id`,
   counts: 'SELECT status, n FROM task_count',
 } as const;
 
@@ -44,7 +44,12 @@ export class Queue {
     park: Statement<never>;
     requeue: Statement<never>;
     end: Statement<never>;
-    absorbed: Statement<never>;
+    absorbed: Statement<{ id: string }>;
+    wait: Statement<never>;
+    awaited: Statement<{ until: string }>;
+    waiters: Statement<{ task: string }>;
+    unwait: Statement<never>;
+    ended: Statement<never>;
     counts: Statement<{ status: TaskStatus; n: number }>;
   };
 
@@ -71,6 +76,11 @@ export class Queue {
       ),
       end: db.prepare('UPDATE task SET status = ?, result = ?, worker = NULL, due = NULL WHERE ord = ?'),
       absorbed: db.prepare(QUEUE_SQL.absorbed),
+      wait: db.prepare('INSERT OR IGNORE INTO task_wait (task, until) VALUES (?, ?)'),
+      awaited: db.prepare('SELECT until FROM task_wait WHERE task = ?'),
+      waiters: db.prepare('SELECT task FROM task_wait WHERE until = ?'),
+      unwait: db.prepare('DELETE FROM task_wait WHERE task = ?'),
+      ended: db.prepare('DELETE FROM task_wait WHERE until = ?'),
       counts: db.prepare(QUEUE_SQL.counts),
     };
   }
@@ -129,7 +139,7 @@ export class Queue {
 
   /** Applies one operation; `seqs` are those of the batch's events. Null if it fitted. */
   apply(op: QueueOp, seqs: readonly number[]): Misfit | null {
-    if (op.op === 'enqueue') return this.#enqueue(op.task, op.causeOf, seqs);
+    if (op.op === 'enqueue') return this.#enqueue(op, seqs);
     const row = this.#sql.byId.get(op.task);
     const misfit = { task: op.task, status: row?.status ?? null };
     if (!row) return misfit;
@@ -138,10 +148,9 @@ export class Queue {
         return this.#absorb(row, op.into);
       case 'park':
         if (row.status !== 'running') return misfit;
-        this.#sql.park.run(row.ord);
-        return null;
+        return this.#park(row, op.until);
       case 'wake':
-        if (row.status === 'waiting') this.#sql.requeue.run(row.attempt, row.not_before, row.not_before ?? 0, row.ord);
+        if (row.status === 'waiting') this.#wake(row);
         return null;
       case 'retry':
         if (row.status !== 'running') return misfit;
@@ -154,13 +163,52 @@ export class Queue {
     }
   }
 
-  #enqueue(task: Task, causeOf: number | undefined, seqs: readonly number[]): Misfit | null {
+  /** Tasks this one waits for. */
+  awaited(task: string): string[] {
+    return this.#sql.awaited.all(task).map(({ until }) => until);
+  }
+
+  #wait(task: string, until: readonly string[] = []): void {
+    for (const id of until) {
+      const other = this.#sql.byId.get(id);
+      if (other && !isEnded(other.status)) this.#sql.wait.run(task, id);
+    }
+  }
+
+  #park(row: TaskRow, until?: readonly string[]): Misfit | null {
+    this.#sql.park.run(row.ord);
+    if (until === undefined) return null;
+    this.#wait(row.id, until);
+    const awaited = this.awaited(row.id);
+    if (waitsForItself(row.id, awaited, (task) => this.awaited(task))) return { task: row.id, status: row.status };
+    if (awaited.length === 0) this.#wake(row);
+    return null;
+  }
+
+  #wake(row: TaskRow): void {
+    this.#sql.unwait.run(row.id);
+    this.#sql.requeue.run(row.attempt, row.not_before, row.not_before ?? 0, row.ord);
+  }
+
+  /** Lets those go on that waited for this task and for nothing else. */
+  #release(ended: string): void {
+    const waiters = this.#sql.waiters.all(ended);
+    this.#sql.ended.run(ended);
+    for (const { task } of waiters) {
+      const row = this.awaited(task).length === 0 ? this.#sql.byId.get(task) : undefined;
+      if (row?.status === 'waiting') this.#wake(row);
+      else if (row?.status === 'queued') this.#advance(row.lane);
+    }
+  }
+
+  #enqueue({ task, causeOf, after }: Extract<QueueOp, { op: 'enqueue' }>, seqs: readonly number[]): Misfit | null {
     checkNew(task);
     const known = this.#sql.byId.get(task.id);
     if (known) return { task: task.id, status: known.status };
     const seq = causeOf === undefined ? undefined : seqs[causeOf];
     if (causeOf !== undefined && seq === undefined) throw new RangeError(`causeOf ${causeOf} is no event of the batch`);
     this.#sql.add.run(...taskValues(task, seq === undefined ? task.cause : eventId(seq)));
+    this.#wait(task.id, after);
     this.#advance(task.lane);
     return null;
   }
@@ -175,19 +223,22 @@ export class Queue {
 
   #settle(row: TaskRow, status: TaskStatus, result: string | null): void {
     this.#sql.end.run(status, result, row.ord);
-    this.#sql.absorbed.run(status, result, row.id);
+    const absorbed = this.#sql.absorbed.all(status, result, row.id);
+    this.#sql.unwait.run(row.id);
     this.#advance(row.lane);
+    for (const { id } of [row, ...absorbed]) this.#release(id);
   }
 
-  /** Makes the lane's first open task claimable if it waits for its turn. */
+  /** Makes the lane's first open task claimable if it waits for its turn, and for no other task. */
   #advance(lane: string): void {
     const first = this.#sql.lane.get(lane);
-    if (first?.status === 'queued' && first.due === null) this.#sql.due.run(first.not_before ?? 0, first.ord);
+    if (first?.status !== 'queued' || first.due !== null || this.awaited(first.id).length > 0) return;
+    this.#sql.due.run(first.not_before ?? 0, first.ord);
   }
 }
 
 /** Names the index that leaves the fewest rows to look at; nothing that is asked often walks through ended tasks. */
-export function tasksSql({ statuses, lane, queue, absorbedBy, limit = -1 }: TaskFilter): {
+export function tasksSql({ statuses, lane, queue, absorbedBy, parent, root, deadlineBy, limit = -1 }: TaskFilter): {
   sql: string;
   values: Value[];
 } {
@@ -200,7 +251,12 @@ export function tasksSql({ statuses, lane, queue, absorbedBy, limit = -1 }: Task
   const openOnly = statuses?.every((status) => OPEN_STATUSES.includes(status)) ?? false;
   let index = '';
   if (absorbedBy !== undefined) index = 'INDEXED BY task_absorbed';
-  else if (lane !== undefined && openOnly) {
+  else if (parent !== undefined) index = 'INDEXED BY task_parent';
+  else if (root !== undefined) index = 'INDEXED BY task_root';
+  else if (deadlineBy !== undefined && openOnly) {
+    index = 'INDEXED BY task_deadline';
+    add(`${OPEN} AND deadline IS NOT NULL`);
+  } else if (lane !== undefined && openOnly) {
     index = 'INDEXED BY task_lane';
     add(OPEN);
   } else if (statuses) index = 'INDEXED BY task_status';
@@ -209,6 +265,9 @@ export function tasksSql({ statuses, lane, queue, absorbedBy, limit = -1 }: Task
   if (lane !== undefined) add('lane = ?', lane);
   if (queue !== undefined) add('queue = ?', queue);
   if (absorbedBy !== undefined) add('absorbed_by = ?', absorbedBy);
+  if (parent !== undefined) add('parent = ?', parent);
+  if (root !== undefined) add('root = ?', root);
+  if (deadlineBy !== undefined) add('deadline <= ?', deadlineBy);
   const clause = where.length > 0 ? `WHERE ${where.join(' AND ')}` : '';
   return { sql: `SELECT * FROM task ${index} ${clause} ORDER BY ord LIMIT ?`, values: [...values, limit] };
 }

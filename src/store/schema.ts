@@ -54,6 +54,16 @@ CREATE TABLE subject (
 CREATE UNIQUE INDEX subject_name ON subject (name) WHERE erased = 0;
 CREATE TABLE blob (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, subject INTEGER NOT NULL, body BLOB NOT NULL);
 `,
+  `
+ALTER TABLE task ADD COLUMN origin TEXT;
+ALTER TABLE task ADD COLUMN root TEXT AS (origin ->> '$.root') VIRTUAL;
+ALTER TABLE task ADD COLUMN parent TEXT AS (origin ->> '$.parent') VIRTUAL;
+CREATE INDEX task_root ON task (root) WHERE root IS NOT NULL;
+CREATE INDEX task_parent ON task (parent) WHERE parent IS NOT NULL;
+CREATE INDEX task_deadline ON task (deadline) WHERE deadline IS NOT NULL AND status IN ('queued', 'running', 'waiting');
+CREATE TABLE task_wait (task TEXT NOT NULL, until TEXT NOT NULL, PRIMARY KEY (task, until)) WITHOUT ROWID;
+CREATE INDEX task_wait_until ON task_wait (until);
+`,
 ];
 
 export const FORMAT = MIGRATIONS.length;

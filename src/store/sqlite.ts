@@ -187,6 +187,10 @@ export class SqliteStore implements Store {
     return this.#queue.tasks(filter);
   }
 
+  async awaited(task: string): Promise<string[]> {
+    return this.#queue.awaited(task);
+  }
+
   async counts(): Promise<Record<TaskStatus, number>> {
     return this.#queue.counts();
   }

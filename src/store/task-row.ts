@@ -1,6 +1,6 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { Label } from '../core/labels.ts';
-import type { Task, TaskStatus } from '../core/task.ts';
+import type { Origin, Task, TaskStatus } from '../core/task.ts';
 
 /** A row of the task table: the task's fields, and what the queue itself needs. */
 export interface TaskRow {
@@ -23,6 +23,7 @@ export interface TaskRow {
   cause: string | null;
   absorbed_by: string | null;
   result: string | null;
+  origin: string | null;
   token: number;
   worker: string | null;
   due: number | null;
@@ -30,7 +31,7 @@ export interface TaskRow {
 
 /** The columns a new task is written to, in the order of `taskValues`. */
 export const TASK_COLUMNS =
-  'id, queue, lane, agent, session, sender, content, priority, not_before, deadline, key, attempt, max_attempts, status, labels, cause';
+  'id, queue, lane, agent, session, sender, content, priority, not_before, deadline, key, attempt, max_attempts, status, labels, cause, origin';
 
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 
@@ -51,6 +52,7 @@ export const taskValues = (task: Task, cause: string | null): (string | number |
   'queued',
   JSON.stringify(task.labels),
   cause,
+  json(task.origin ?? null),
 ];
 
 export const taskOf = (row: TaskRow): Task => ({
@@ -72,6 +74,7 @@ export const taskOf = (row: TaskRow): Task => ({
   cause: row.cause,
   absorbedBy: row.absorbed_by,
   result: row.result === null ? null : (JSON.parse(row.result) as BlobRef),
+  ...(row.origin === null ? {} : { origin: JSON.parse(row.origin) as Origin }),
 });
 
 /** A task enters the queue queued and on its own; anything else is a bug of the caller. */

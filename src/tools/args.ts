@@ -2,21 +2,31 @@ import type { Json } from '../core/json.ts';
 import type { Parsed } from '../core/tool.ts';
 
 /** The kinds of argument the file tools take; `?` marks what may be left out. */
-type Kind = 'text' | 'text?' | 'count?' | 'flag?';
+type Kind = 'text' | 'text?' | 'count?' | 'flag?' | 'list?' | 'any?';
 type Value<K extends Kind> = K extends 'text'
   ? string
   : K extends 'text?'
     ? string | null
     : K extends 'count?'
       ? number | null
-      : boolean;
+      : K extends 'list?'
+        ? string[]
+        : K extends 'any?'
+          ? Json
+          : boolean;
 
 /** Arguments by name. A pair adds a description, for a name that does not say enough. */
 type Spec = Readonly<Record<string, Kind | readonly [Kind, string]>>;
 type KindOf<E> = E extends readonly [infer K extends Kind, string] ? K : E extends Kind ? E : never;
 export type ArgsOf<S extends Spec> = { [Name in keyof S]: Value<KindOf<S[Name]>> };
 
-const JSON_TYPES = { text: 'string', count: 'integer', flag: 'boolean' } as const;
+const JSON_TYPES: Readonly<Record<string, Json>> = {
+  text: { type: 'string' },
+  count: { type: 'integer' },
+  flag: { type: 'boolean' },
+  list: { type: 'array', items: { type: 'string' } },
+  any: {},
+};
 
 const split = (entry: Spec[string]): [kind: Kind, description: string | null] =>
   typeof entry === 'string' ? [entry, null] : [entry[0], entry[1]];
@@ -27,8 +37,8 @@ export function argsSchema(spec: Spec): Json {
   const required: string[] = [];
   for (const [name, entry] of Object.entries(spec)) {
     const [kind, description] = split(entry);
-    const type = JSON_TYPES[kind.replace('?', '') as keyof typeof JSON_TYPES];
-    properties[name] = description === null ? { type } : { type, description };
+    const type = JSON_TYPES[kind.replace('?', '')] as { [name: string]: Json };
+    properties[name] = description === null ? type : { ...type, description };
     if (!kind.endsWith('?')) required.push(name);
   }
   return required.length > 0 ? { type: 'object', properties, required } : { type: 'object', properties };
@@ -36,8 +46,9 @@ export function argsSchema(spec: Spec): Json {
 
 const bad = (error: string): { ok: false; error: string } => ({ ok: false, error });
 
-function readOne(name: string, kind: Kind, value: unknown): Parsed<string | number | boolean | null> {
+function readOne(name: string, kind: Kind, value: unknown): Parsed<Json> {
   if (value === undefined || value === null) {
+    if (kind === 'list?') return { ok: true, value: [] };
     if (kind.endsWith('?')) return { ok: true, value: kind === 'flag?' ? false : null };
     return bad(`"${name}" is missing`);
   }
@@ -53,6 +64,15 @@ function readOne(name: string, kind: Kind, value: unknown): Parsed<string | numb
         ? { ok: true, value: Number(count) }
         : bad(`"${name}" must be a whole number from 1`);
     }
+    case 'list?': {
+      // Some models give one without brackets.
+      const list = [value].flat();
+      return list.every((each): each is string => typeof each === 'string' && each.isWellFormed())
+        ? { ok: true, value: list }
+        : bad(`"${name}" must be a list of strings`);
+    }
+    case 'any?':
+      return { ok: true, value: value as Json };
     case 'flag?':
       return typeof value === 'boolean' ? { ok: true, value } : bad(`"${name}" must be true or false`);
   }

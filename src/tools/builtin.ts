@@ -3,18 +3,33 @@ import type { Checkouts, Sandbox } from '../core/ports.ts';
 import type { Tool } from '../core/tool.ts';
 import { askTool } from './ask.ts';
 import { editTool } from './edit.ts';
+import { escalateTool } from './escalate.ts';
 import { fetchTool } from './fetch.ts';
+import { handOverTool } from './hand-over.ts';
 import { listTool } from './list.ts';
 import { readTool } from './read.ts';
 import { searchTool } from './search.ts';
 import { shellTool } from './shell.ts';
+import { taskTool } from './task.ts';
 import { writeTool } from './write.ts';
 
 /** Bytes of a command's output that are kept. */
 const SHELL_OUTPUT = 1_000_000;
 
 /** All that an agent may name in `tools`. */
-export const TOOL_NAMES = ['read', 'write', 'edit', 'list', 'search', 'shell', 'fetch', 'ask'] as const;
+export const TOOL_NAMES = [
+  'read',
+  'write',
+  'edit',
+  'list',
+  'search',
+  'shell',
+  'fetch',
+  'ask',
+  'task',
+  'hand_over',
+  'escalate',
+] as const;
 
 /** The tools every agent can be given, in the order in which models see them. */
 export function builtinTools(
@@ -23,6 +38,18 @@ export function builtinTools(
 ): ReadonlyMap<string, Tool> {
   const { shellMs: timeMs, shellMemory: memory, shellProcesses: processes } = limits;
   const shell = shellTool({ sandbox, checkouts, limits: { timeMs, memory, processes, output: SHELL_OUTPUT } });
-  const tools = [readTool, writeTool, editTool, listTool, searchTool, shell, fetchTool(), askTool];
+  const tools = [
+    readTool,
+    writeTool,
+    editTool,
+    listTool,
+    searchTool,
+    shell,
+    fetchTool(),
+    askTool,
+    taskTool,
+    handOverTool,
+    escalateTool,
+  ];
   return new Map(tools.map((tool) => [tool.name, tool as Tool]));
 }

@@ -1,3 +1,4 @@
+import { artefactOf } from '../core/task-call.ts';
 import type { Tool } from '../core/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { failed, readText, refusable } from './text.ts';
@@ -40,7 +41,8 @@ export const readTool: Tool<ReadInput> = {
   idempotent: true,
   schema: argsSchema(ARGS),
   parse: (args) => readArgs(ARGS, args),
-  facts: ({ path }) => ({ paths: [path] }),
+  // A rule about a file holds for it at any commit.
+  facts: ({ path }) => ({ paths: [artefactOf(path)?.path ?? path] }),
   run: ({ path: raw, offset, limit }, { files }) =>
     refusable(async () => {
       const file = await readText(files, raw);

@@ -82,7 +82,7 @@ export async function readTitle(
   }
   if (entry.content === null) return '';
   const content = await read(store, entry.content);
-  return content === null ? ERASED : firstWords(content.title ?? JSON.stringify(content.input ?? ''));
+  return content === null ? ERASED : firstWords(content.title ?? content.text ?? JSON.stringify(content.input ?? ''));
 }
 
 /** The sentence in what is shown to a person, or of what went wrong. */

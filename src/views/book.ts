@@ -113,6 +113,8 @@ export class Book {
     if (known) return known;
     const entry = newEntry(event, task, this.#last?.task === task.id ? this.#last.message : null);
     this.#last = null;
+    const again = event.key?.startsWith('retry:') ? this.entries.get(event.key.slice('retry:'.length)) : undefined;
+    if (again) again.retriedAs = task.id;
     this.entries.set(task.id, entry);
     this.order.push(entry);
     if (this.entries.size > this.#limit) this.#evict();

@@ -127,7 +127,7 @@ export function foldEntry(entry: Entry, event: Event): void {
       Object.assign(entry, { status: 'running', retry: null, failure: null, doing: [] });
       return;
     case 'run.parked':
-      Object.assign(entry, { status: entry.open.length > 0 ? 'waiting' : 'queued', doing: [] });
+      Object.assign(entry, { status: entry.open.length > 0 || forTasks(event) ? 'waiting' : 'queued', doing: [] });
       return;
     case 'run.finished':
       entry.steps = Math.max(entry.steps, event.data.steps);
@@ -149,6 +149,9 @@ export function foldEntry(entry: Entry, event: Event): void {
       foldWait(entry, event);
   }
 }
+
+/** It goes on when those have ended, which its own record tells only then. */
+const forTasks = (event: EventOf<'run.parked'>): boolean => event.data.waits.some((wait) => wait.kind === 'task');
 
 function end(entry: Entry, event: EventOf<'task.finished'>): void {
   const { status, result } = event.data;

@@ -109,17 +109,26 @@ export class Facts {
         situation.before = { title: await this.title(holder), standing };
       }
     }
+    if (status === 'waiting' || status === 'queued')
+      for (const id of await this.store.awaited(entry.task)) {
+        const other = await this.store.task(id);
+        if (other !== null) situation.awaited.push({ task: id, agent: other.agent });
+      }
     if (status === 'waiting') situation.asked = await Promise.all(entry.open.map((wait) => this.#asked(entry, wait)));
     return { status, standing: standingOf(situation) };
   }
 
-  async #situation(entry: Entry, status: TaskStatus): Promise<Situation> {
+  async #situation(
+    entry: Entry,
+    status: TaskStatus,
+  ): Promise<Situation & { awaited: { task: string; agent: string }[] }> {
     const book = await this.book();
     return {
       entry,
       status,
       now: this.#clock.now(),
       taken: null,
+      awaited: [],
       before: null,
       asked: [],
       failed: entry.failure === null ? '' : await readSentence(this.store, entry.failure.detail),

@@ -83,7 +83,7 @@ export async function failureList(facts: Facts, limit: number): Promise<FailureV
   );
   const newest = open.sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0)).slice(0, limit);
   return inTurn(newest, async (entry) => {
-    const { task, run, agent, session, endedAt, queuedAt, message } = entry;
+    const { task, run, agent, session, endedAt, queuedAt, message, content } = entry;
     const { standing } = await facts.stands(entry);
     return {
       task,
@@ -93,7 +93,7 @@ export async function failureList(facts: Facts, limit: number): Promise<FailureV
       title: await facts.title(entry),
       at: endedAt ?? queuedAt,
       why: standing.why,
-      canRetry: message !== null,
+      canRetry: message !== null || content !== null,
     };
   });
 }

@@ -24,6 +24,8 @@ export interface Situation {
   now: number;
   /** The title of the task whose run has taken this one in, and how that one stands. */
   taken: { title: string; standing: Standing } | null;
+  /** Tasks that must end before it goes on. */
+  awaited: readonly { task: string; agent: string }[];
   /** The task before it in its conversation. */
   before: { title: string; standing: Standing } | null;
   asked: readonly Asked[];
@@ -105,7 +107,13 @@ function failed({ entry, failed: why, status, denied }: Situation): Standing {
   };
 }
 
-function waiting({ asked }: Situation): Standing {
+/** Tasks that others do, or do first. */
+const awaitedWords = (awaited: Situation['awaited']): string =>
+  awaited.map(({ task, agent }) => `${task} of ${agent}`).join(', ');
+
+function waiting({ asked, awaited }: Situation): Standing {
+  if (asked.length === 0 && awaited.length > 0)
+    return { state: 'waiting', why: `It waits for ${awaitedWords(awaited)}.`, can: ['cancel'], ...NOTHING };
   const can: Standing['can'] = [];
   if (asked.some((each) => each.kind === 'approval')) can.push('approve');
   if (asked.some((each) => each.kind === 'question')) can.push('answer');
@@ -168,12 +176,16 @@ function queued(situation: Situation): Standing {
     const why = together(sentence(retryWords(situation)), `It is tried again ${when} ${attempt}.`);
     return { state: 'retrying', why, can, since: entry.failure?.at ?? null, next: at };
   }
-  return { state: 'queued', why: soonWords(situation), can, ...NOTHING };
+  const { awaited } = situation;
+  const why = awaited.length > 0 ? `It begins after ${awaitedWords(awaited)}.` : soonWords(situation);
+  return { state: 'queued', why, can, ...NOTHING };
 }
 
 function holderWords({ state, can }: Standing): string {
   if (state === 'waiting')
-    return can.includes('answer') ? 'which waits for your answer' : 'which waits for your approval';
+    return can.includes('answer')
+      ? 'which waits for your answer'
+      : `which waits for ${can.includes('approve') ? 'your approval' : 'other tasks'}`;
   if (state === 'retrying') return 'which failed and is tried again';
   return state === 'working' ? 'which is being worked on' : 'which begins in a moment';
 }

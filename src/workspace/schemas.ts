@@ -116,7 +116,6 @@ export const SETTINGS_LATER = [
   'mcp',
   'memory',
   'owners',
-  'queues',
   'schedules',
   'secrets',
   'skills',
@@ -124,7 +123,7 @@ export const SETTINGS_LATER = [
   'triggers',
 ] as const;
 export const AGENT_LATER = ['budget', 'escalation', 'schedules', 'skills', 'triggers'] as const;
-export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory', 'task'] as const;
+export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory'] as const;
 
 const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
   Object.fromEntries(
@@ -176,11 +175,29 @@ export const settingsSchema = z.strictObject({
         .describe('Bytes of memory of one shell command; 2 GiB unless given.')
         .optional(),
       shellProcesses: whole(1, 32_768).describe('Processes of one shell command; 256 unless given.').optional(),
+      hops: whole(1, 100).describe('Tasks in a row that one message may lead to; 8 unless given.').optional(),
+      tasks: whole(1, 100_000).describe('Tasks that one message may lead to in all; 200 unless given.').optional(),
+      fanOut: whole(1, 10_000).describe('Tasks that one run may make; 25 unless given.').optional(),
     })
     .optional(),
   policy: z
     .strictObject({ rules: z.array(rule).max(1000).describe('deny beats ask beats allow.').optional() })
     .describe('What agents may do; the built-in defaults apply where no rule matches.')
+    .optional(),
+  queues: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, { error: 'a queue is named like its agent' }),
+      z.strictObject({
+        concurrency: whole(1, 1000).describe('Runs of this queue at once.').optional(),
+        retries: whole(0, 99).describe('Further attempts of a task that fails, before it is dead.').optional(),
+        input: z.unknown().describe('JSON Schema that the input of a task must fit.').optional(),
+        state: z
+          .enum(['open', 'paused', 'draining'])
+          .describe('paused: nothing is begun. draining: what is there is worked off, nothing new is taken.')
+          .optional(),
+      }),
+    )
+    .describe('What is settled of single queues; each agent has a queue of its name.')
     .optional(),
   ...later(SETTINGS_LATER),
 });

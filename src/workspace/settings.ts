@@ -2,6 +2,7 @@ import type { ChannelSettings, Problem, ProviderSettings, Settings } from '../co
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { listed, didYouMean, validate } from './validate.ts';
+import { queuesOf } from './queue-settings.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { Path, YamlSource } from './yaml-source.ts';
 
@@ -17,6 +18,9 @@ export const DEFAULT_LIMITS: Settings['limits'] = {
   shellMs: 120_000,
   shellMemory: 2 * 1024 ** 3,
   shellProcesses: 256,
+  hops: 8,
+  tasks: 200,
+  fanOut: 25,
 };
 
 /** What the files may name, and what the gate says of a rule. */
@@ -28,7 +32,19 @@ export interface Known {
   ruleProblem(rule: Rule): string | null;
 }
 
-export const DEFAULT_TOOLS = ['read', 'write', 'edit', 'list', 'search', 'shell', 'fetch', 'ask'] as const;
+export const DEFAULT_TOOLS = [
+  'read',
+  'write',
+  'edit',
+  'list',
+  'search',
+  'shell',
+  'fetch',
+  'ask',
+  'task',
+  'hand_over',
+  'escalate',
+] as const;
 const KNOWN: Known = { providers: [], tools: DEFAULT_TOOLS, ruleProblem: () => null };
 
 interface RuleSource {
@@ -145,9 +161,12 @@ export function parseSettings(
   const rules = value.policy?.rules ?? [];
   for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
+  const queues = queuesOf(value.queues ?? {}, source, file);
+  problems.push(...queues.problems);
   if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
   return {
     settings: {
+      queues: queues.settings,
       providers,
       tiers: tiersOf(tiers),
       rules: rules.map(toRule),

@@ -5,6 +5,7 @@ import type { TestClock } from '../store/kit.ts';
 import { blobContract } from './store-blobs.ts';
 import { eventContract } from './store-events.ts';
 import { queueContract } from './store-queue.ts';
+import { waitsContract } from './store-waits.ts';
 
 export interface Opened {
   store: Store;
@@ -29,6 +30,7 @@ export function storeContract(name: string, open: OpenStore): void {
       };
     describe('events', () => eventContract(withStore));
     describe('queue', () => queueContract(withStore));
+    describe('waits', () => waitsContract(withStore));
     describe('blobs', () => blobContract(withStore));
   });
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pending, TaskOutcome } from '../../src/core/runtime.ts';
@@ -19,6 +19,8 @@ policy:
     - { id: local, allow: { tool: fetch, host: "${new URL(platform).host}" }, reason: "The test's own server." }
 `,
   'agents/assistant/AGENT.md': '---\ndescription: helps\nmodel: standard\n---\nYou help.\n',
+  'agents/helper/AGENT.md': '---\ndescription: is asked\nmodel: standard\n---\nYou help.\n',
+  '.gitignore': '/tasks/\n',
   'README.md': 'start\n',
   'shared.md': 'start;',
 });
@@ -31,6 +33,8 @@ export class Crashes {
   readonly home = join(this.dir, 'home');
   kills = 0;
   cycles = 0;
+  /** Words that files in the inbox have put into `filed.md`. */
+  readonly filed: string[] = [];
   /** Chat → texts the person said and that need a reply. */
   readonly said: { chat: string; text: string }[] = [];
   #child: ChildProcess | null = null;
@@ -150,20 +154,30 @@ export class Crashes {
   }
 
   /** One person's evening: every kind of step the product has, in conversations of their own. */
-  say(): void {
+  say(filing = false): void {
     const n = (this.cycles += 1);
     const say = (chat: string, text: string): void => {
       this.said.push({ chat: `c${n}${chat}`, text });
       this.platform.say(`c${n}${chat}`, text);
     };
     writeFileSync(join(this.workspace, 'README.md'), `edited by a person ${n}\n`);
+    if (filing) this.#file(n);
     say('a', `write out/c${n}.md: one, then run: wc -c out/c${n}.md`);
     say('b', `append shared.md: c${n};`);
     say('c', 'read README.md');
     say('d', `fetch ${this.platform.url}/page`);
     say('e', 'ask me: which colour?');
     say('f', `write contracts/c${n}.md: signed`);
+    say('h', `write out/h${n}.md: handed, then ask helper with out/h${n}.md to: append helped.md: h${n};`);
     say('g', `run: echo ran >> ran-c${n}.txt; sleep 0.2; cat ran-c${n}.txt`);
+  }
+
+  /** A file in an inbox: it has to be still for a second, so not every evening has one. */
+  #file(n: number): void {
+    this.filed.push(`f${n};`);
+    const inbox = join(this.workspace, 'tasks', 'helper', 'inbox');
+    mkdirSync(inbox, { recursive: true });
+    writeFileSync(join(inbox, `c${n}.json`), JSON.stringify({ text: `append filed.md: f${n};` }));
   }
 
   /** Answers what is asked until every message has its reply. */
@@ -172,7 +186,8 @@ export class Crashes {
     const answered = (): Set<string> => new Set(this.replies.map((sent) => sent.to));
     for (;;) {
       const open = this.said.filter(({ chat }) => !answered().has(chat));
-      if (open.length === 0) return;
+      const left = existsSync(join(this.workspace, 'filed.md')) ? this.read('filed.md') : '';
+      if (open.length === 0 && this.filed.every((word) => left.includes(word))) return;
       if (Date.now() > deadline) {
         const tasks = await this.api('/api/status').catch(String);
         throw new Error(`no reply to ${JSON.stringify(open)}\n${JSON.stringify(tasks)}\n${this.#log}`);

@@ -43,9 +43,14 @@ export async function checkAll(crashes: Crashes): Promise<{ messages: number; re
     assert.equal(crashes.read(`contracts/c${n}.md`), 'signed');
     assert.equal(crashes.read(`ran-c${n}.txt`), 'ran\n', 'a command ran once');
     assert.equal(count(crashes.read('shared.md'), `c${n};`), 1, `append c${n} landed exactly once`);
+    assert.equal(crashes.read(`out/h${n}.md`), 'handed');
+    assert.equal(count(crashes.read('helped.md'), `h${n};`), 1, `helper did ${n} exactly once`);
+    assert.match(byChat.get(`c${n}h`)?.[0]?.text ?? '', /ask helper:?\n?[^]*append helped\.md/);
     assert.match(byChat.get(`c${n}e`)?.[0]?.text ?? '', /blue/);
     assert.match(byChat.get(`c${n}g`)?.[0]?.text ?? '', /ran/);
   }
+  for (const word of crashes.filed)
+    assert.equal(count(crashes.read('filed.md'), word), 1, `the file of ${word} became one task`);
   checkWorkspace(crashes);
   const events = await checkRecord(crashes);
   return { messages: crashes.said.length, repeated, events };

@@ -47,7 +47,7 @@ async function startAgain(crashes: Crashes, where: string): Promise<void> {
 /** One evening, interrupted: talk, die, start again, and let everything be answered. True if the order was reached. */
 export async function interrupted(crashes: Crashes, order: Order): Promise<boolean> {
   await crashes.order(order);
-  crashes.say();
+  crashes.say(order.name.startsWith('inbox'));
   const died = await untilDeath(crashes);
   // Some boundaries come after the last reply.
   const reached = died || (await crashes.died(1_500));

@@ -19,6 +19,7 @@ import { buryTask } from '../../src/mail/end.ts';
 import { sendReply } from '../../src/mail/outbox.ts';
 import { createRuntime } from '../../src/mail/runtime.ts';
 import { nextTry } from '../../src/models/call.ts';
+import { heldQueues } from '../../src/scheduler/queues.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';
 import { systemClock, systemIds, systemRandom } from '../../src/system.ts';
@@ -41,7 +42,11 @@ export const SETTINGS: Settings = {
     shellMs: 10_000,
     shellMemory: 2 ** 30,
     shellProcesses: 64,
+    hops: 8,
+    tasks: 200,
+    fanOut: 25,
   },
+  queues: {},
   maxAttempts: 3,
 };
 
@@ -50,6 +55,9 @@ export interface LoopOptions {
   tools?: readonly Tool[];
   rules?: readonly Rule[];
   agent?: Partial<Agent>;
+  /** Agents beside the assistant, like it but for this. */
+  others?: readonly (Partial<Agent> & { name: string })[];
+  queues?: Settings['queues'];
   limits?: Partial<Settings['limits']>;
   files?: Record<string, string>;
   channels?: readonly Channel[];
@@ -92,10 +100,18 @@ export async function openLoop(options: LoopOptions) {
   };
   const governance: Governance = {
     commit: await workspace.head(),
-    settings: { ...SETTINGS, rules: options.rules ?? [], limits: { ...SETTINGS.limits, ...options.limits } },
-    agents: new Map([[agent.name, agent]]),
+    settings: {
+      ...SETTINGS,
+      rules: options.rules ?? [],
+      limits: { ...SETTINGS.limits, ...options.limits },
+      queues: options.queues ?? {},
+    },
+    agents: new Map(
+      [agent, ...(options.others ?? []).map((other) => ({ ...agent, ...other }))].map((each) => [each.name, each]),
+    ),
     problems: [],
   };
+  const names = [...governance.agents.keys()];
   const hub = new Hub();
   const raw: Store = (await options.store?.(dir)) ?? openMemoryStore({ clock, random: systemRandom.bytes });
   const store = observed(raw, hub);
@@ -124,6 +140,7 @@ export async function openLoop(options: LoopOptions) {
       deltas.push(delta);
       hub.emit(delta);
     },
+    cancelTask: (task, by) => runtime.cancel(task, by),
     conversations: new ConversationCache(),
     clock,
     ids: systemIds,
@@ -156,8 +173,9 @@ export async function openLoop(options: LoopOptions) {
         },
         claim,
       );
+    const held: WorkerOptions['held'] = (running) => heldQueues(governance.settings.queues, running);
     const bury: WorkerOptions['bury'] = (claim, error) => buryTask(deps, claim, error);
-    const runs = new Worker({ ...common, concurrency: () => 50, except: [OUTBOX], handle, bury });
+    const runs = new Worker({ ...common, concurrency: () => 50, except: [OUTBOX], held, handle, bury });
     const sends = new Worker({ ...common, concurrency: () => 10, only: [OUTBOX], handle: send });
     runs.start();
     sends.start();
@@ -170,7 +188,7 @@ export async function openLoop(options: LoopOptions) {
     ids: systemIds,
     redact: deps.redact,
     pushes: deps.pushes,
-    agents: () => [{ name: 'assistant', description: '', models: [] }],
+    agents: () => names.map((name) => ({ name, description: '', models: [] })),
     maxAttempts: () => options.maxAttempts ?? 3,
     pair: async () => null,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),

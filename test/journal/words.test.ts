@@ -49,6 +49,42 @@ const TABLE: Rows = {
     rows: [['shows the reply by chat while it is written', { task: 't', channel: 'chat', to: 'o', draft: 'd' }]],
   },
   'task.dismissed': { weighty: true, rows: [['put t off the list of failures', { task: 't' }]] },
+  'task.late': {
+    weighty: true,
+    rows: [['t has missed its deadline, 1970-01-01T00:00:00.000Z', { task: 't', deadline: 0 }]],
+  },
+  'task.restored': { weighty: true, rows: [['put the file of t back as it was', { task: 't' }]] },
+  'task.rejected': {
+    weighty: true,
+    rows: [['refused a file in the inbox of email: "words"', { queue: 'email', detail: blob }]],
+  },
+  'task.created': {
+    weighty: false,
+    rows: [
+      ['gives tsk_2 to email', { call: 'c', child: 'tsk_2', to: 'email', joined: false }],
+      ['joins tsk_2 of email', { call: 'c', child: 'tsk_2', to: 'email', joined: true }],
+    ],
+  },
+  'tasks.awaited': {
+    weighty: false,
+    rows: [
+      ['will go on when tsk_2 has ended', { call: 'c', children: ['tsk_2'] }],
+      ['will go on when tsk_2, tsk_3 have ended', { call: 'c', children: ['tsk_2', 'tsk_3'] }],
+    ],
+  },
+  'matter.raised': {
+    weighty: true,
+    rows: [
+      ['puts mat_1 before the owner (hops, t): "words"', { matter: 'mat_1', kind: 'hops', about: 't', text: blob }],
+    ],
+  },
+  'matter.settled': { weighty: true, rows: [['settled mat_1: "words"', { matter: 'mat_1', by: 'o', answer: blob }]] },
+  'conversation.moved': {
+    weighty: true,
+    rows: [
+      ['handed the conversation over to b: "words"', { agent: 'a', session: 's', to: 'b', run: 'r', brief: blob }],
+    ],
+  },
   'files.placed': {
     weighty: false,
     rows: [['finds 2 files of the message in its view', { files: 2, detail: blob }]],

@@ -325,3 +325,10 @@ test('results of any size and kind reach the answer whole, in pieces that are wh
   assert.ok(events.length > 20 && events.length < 100);
   for (const event of events) if (event.type === 'text') assert.ok(event.delta.isWellFormed());
 });
+
+test('an order for another agent takes all that follows it', async () => {
+  const desk = new Desk();
+  const answer = await desk.say('write a.md: one, then ask writing to: read b.md, then ask system to: list the files');
+  assert.match(answer, /ask writing was not done: this agent has no tool "task"/);
+  assert.doesNotMatch(answer, /ask system/);
+});

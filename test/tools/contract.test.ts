@@ -1,6 +1,9 @@
 import { after, before } from 'node:test';
 import type { Tool } from '../../src/core/tool.ts';
 import { askTool } from '../../src/tools/ask.ts';
+import { escalateTool } from '../../src/tools/escalate.ts';
+import { handOverTool } from '../../src/tools/hand-over.ts';
+import { taskTool } from '../../src/tools/task.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
@@ -22,6 +25,9 @@ const cases: [tool: Tool, good: Record<string, unknown>, facts: object][] = [
   [listTool, {}, { paths: ['.'] }],
   [searchTool, { pattern: 'o.e', path: 'notes/**/*.md' }, { paths: ['notes'] }],
   [askTool, { question: 'Which one?' }, {}],
+  [escalateTool, { matter: 'The disk is full.' }, {}],
+  [handOverTool, { agent: 'billing', brief: 'They want an invoice.' }, { paths: ['tasks/billing'] }],
+  [taskTool, { action: 'create', agent: 'billing', text: 'invoice' }, { paths: ['tasks/billing'] }],
 ];
 for (const [tool, good, facts] of cases)
   toolContract({ tool: tool, good, facts, context: async () => contextOf(await bench.files()) });

@@ -26,7 +26,7 @@ test('front matter and prose become an agent, with defaults for what is not said
     name: 'email',
     description: '',
     model: 'standard',
-    tools: ['read', 'write', 'edit', 'list', 'search', 'shell', 'fetch', 'ask'],
+    tools: ['read', 'write', 'edit', 'list', 'search', 'shell', 'fetch', 'ask', 'task', 'hand_over', 'escalate'],
     rules: [],
     network: null,
     instructions: 'You are the mail agent.\n\n---\nStill prose.',
@@ -51,7 +51,7 @@ escalation: owner
 ---
 You are the mail agent of this company.
 `);
-  assert.deepEqual(agent?.tools, ['read', 'write', 'edit', 'list', 'search', 'ask']);
+  assert.deepEqual(agent?.tools, ['read', 'write', 'edit', 'list', 'search', 'task', 'ask']);
   assert.deepEqual(agent?.network, ['mail.example.org:993']);
   assert.deepEqual(agent?.rules[0]?.match, { effect: 'send', path: 'archive/**' });
   assert.equal(problems.filter((p) => p.severity === 'warning').length, problems.length);
@@ -61,7 +61,6 @@ You are the mail agent of this company.
     'schedules',
     'skills',
     'tools.5',
-    'tools.6',
     'triggers',
   ]);
 });

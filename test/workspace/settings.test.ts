@@ -35,6 +35,7 @@ test('an empty file, one of comments and one of empty keys mean the defaults', (
       concurrency: 50,
       limits: DEFAULT_LIMITS,
       maxAttempts: 3,
+      queues: {},
     });
   }
 });

@@ -1,0 +1,66 @@
+import { type NewTaskCall, TASK, type TaskCall } from '../core/task-call.ts';
+import type { Parsed, Tool } from '../core/tool.ts';
+import { argsSchema, readArgs } from './args.ts';
+import { failed } from './text.ts';
+
+const ARGS = {
+  action: ['text', 'create, read, cancel or wait'],
+  agent: 'text?',
+  title: 'text?',
+  text: ['text?', 'What to do'],
+  input: 'any?',
+  artefacts: ['list?', 'Paths it may read'],
+  key: ['text?', 'Equal keys: one task'],
+  priority: 'count?',
+  notBefore: ['text?', 'ISO time'],
+  deadline: 'text?',
+  after: ['list?', 'Task ids'],
+  wait: ['flag?', 'For its result'],
+  tasks: ['list?', 'Ids to read, cancel, wait for'],
+} as const;
+
+const bad = (error: string): { ok: false; error: string } => ({ ok: false, error });
+
+function timeOf(name: string, text: string | null): Parsed<number | null> {
+  if (text === null) return { ok: true, value: null };
+  const at = /^\d{4}-\d{2}-\d{2}T/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(at)
+    ? bad(`"${name}" must be a time such as 2026-11-23T08:15:00+01:00, and is ${JSON.stringify(text.slice(0, 60))}`)
+    : { ok: true, value: at };
+}
+
+/** Reads what makes a task, from a model or from a file. */
+export function parseTask(args: unknown): Parsed<TaskCall> {
+  const parsed = readArgs(ARGS, args);
+  if (!parsed.ok) return parsed;
+  const { action, agent, tasks, ...given } = parsed.value;
+  if (action === 'read' || action === 'cancel' || action === 'wait')
+    return tasks.length > 0
+      ? { ok: true, value: { action, tasks: [...new Set(tasks)] } }
+      : bad('"tasks" must name the tasks by their ids');
+  if (action !== 'create') return bad('"action" must be create, read, cancel or wait');
+  if (agent === null) return bad('"agent" is missing');
+  if (!given.text?.trim() && !given.title?.trim() && given.input === null)
+    return bad('it says nothing to do: give "text", "title" or "input"');
+  const [notBefore, deadline] = [timeOf('notBefore', given.notBefore), timeOf('deadline', given.deadline)];
+  if (!notBefore.ok) return notBefore;
+  if (!deadline.ok) return deadline;
+  const { title, text, input, artefacts, key, priority, after, wait } = given;
+  const times = { notBefore: notBefore.value, deadline: deadline.value };
+  const rest = { artefacts, key, priority: priority ?? 0, after, wait, ...times };
+  const value: NewTaskCall = { action, agent, title, text, input, ...rest };
+  return { ok: true, value };
+}
+
+/** Work for another agent. The engine does it: the queue is no tool's business. */
+export const taskTool: Tool<TaskCall> = {
+  name: TASK,
+  description: 'Give work to another agent, or look after tasks given.',
+  effect: 'write',
+  idempotent: true,
+  schema: argsSchema(ARGS),
+  parse: parseTask,
+  // The place where a task of that queue shows as a file, so that rules speak of it as of any path.
+  facts: (call) => ({ paths: [call.action === 'create' ? `tasks/${call.agent}` : 'tasks'] }),
+  run: () => Promise.resolve(failed('The task was not made.')),
+};

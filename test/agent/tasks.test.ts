@@ -1,0 +1,330 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EventOf } from '../../src/core/event.ts';
+import type { ModelRequest } from '../../src/core/model.ts';
+import { readTool } from '../../src/tools/read.ts';
+import { taskTool } from '../../src/tools/task.ts';
+import { type Loop, testTools } from '../fakes/loop.ts';
+import { calls, fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
+import { until } from '../fakes/until.ts';
+import { withLoop } from './with-loop.ts';
+
+const OTHERS = [{ name: 'writing' }, { name: 'system' }];
+const TOOLS = [taskTool, readTool, testTools([]).write, testTools([]).ask];
+const options = { tools: TOOLS, others: OTHERS };
+
+const wordsOf = (request: ModelRequest): string =>
+  request.messages.flatMap(({ parts }) => parts.map((part) => ('text' in part ? part.text : ''))).join('\n');
+const agentOf = (request: ModelRequest): string => /You are the agent "(\w+)"/.exec(request.system)?.[1] ?? '';
+/** Results of calls so far, the newest last. */
+const resultsIn = (request: ModelRequest): string[] =>
+  request.messages.flatMap(({ parts }) => parts.flatMap((part) => (part.type === 'result' ? [part.text] : [])));
+
+type Step = Exclude<ScriptTurn, (...args: never[]) => unknown>;
+type By = (request: ModelRequest, results: string[]) => Step | Promise<Step>;
+
+/** Each agent by a script of its own. */
+const cast =
+  (scripts: Record<string, By>): ((request: ModelRequest) => Promise<Step>) =>
+  async (request) =>
+    (await scripts[agentOf(request)]?.(request, resultsIn(request))) ?? says('nobody');
+
+const create = (agent: string, text: string, more: object = {}) =>
+  ['task', { action: 'create', agent, text, ...more }] as const;
+const idIn = (text = ''): string => /tsk_[\w-]+/.exec(text)?.[0] ?? '';
+const ofType = async <T extends EventOf<'task.created'>['type'] | 'matter.raised' | 'task.queued'>(
+  loop: Loop,
+  type: T,
+): Promise<EventOf<T>[]> => (await loop.events()).filter((event): event is EventOf<T> => event.type === type);
+
+test('tasks given side by side work side by side, and the run goes on once with every result', async () => {
+  let both = 0;
+  const meet = Promise.withResolvers<void>();
+  const worker: By = async (request) => {
+    both += 1;
+    if (both === 2) meet.resolve();
+    await meet.promise;
+    return says(`result of ${agentOf(request)}`);
+  };
+  const assistant: By = (_request, results) =>
+    results.length === 0
+      ? calls(create('writing', 'one', { wait: true }), create('system', 'two', { wait: true }))
+      : says(results.join(' | '));
+  await withLoop(cast({ assistant, writing: worker, system: worker }), options, async (loop) => {
+    const outcome = await loop.send('go');
+    assert.match(outcome.text, /writing\): done\nresult of writing \| .*system\): done\nresult of system/);
+    const parked = (await loop.events()).filter((event) => event.type === 'run.parked');
+    assert.ok(parked.length <= 1);
+  });
+});
+
+test('a task is read, waited for and cancelled by whoever made it, and by nobody else', async () => {
+  const gate = Promise.withResolvers<void>();
+  let child = '';
+  const assistant: By = (request, results) => {
+    const foreign = wordsOf(request).includes('foreign');
+    if (foreign)
+      return results.length === 0 ? calls(['task', { action: 'read', tasks: [child] }]) : says(results[0] ?? '');
+    if (results.length === 0) return calls(create('writing', 'slow'), create('system', 'quick'));
+    child ||= idIn(results[0]);
+    if (results.length === 2) return calls(['task', { action: 'cancel', tasks: [child] }]);
+    if (results.length === 3) return calls(['task', { action: 'wait', tasks: results.slice(0, 2).map(idIn) }]);
+    return says(results.slice(2).join('\n'));
+  };
+  const writing: By = async () => {
+    await gate.promise;
+    return says('too late');
+  };
+  await withLoop(cast({ assistant, writing, system: () => says('quick result') }), options, async (loop) => {
+    const outcome = await loop.send('go');
+    assert.match(outcome.text, /writing\): cancelled\nThe task was cancelled\.[^]*quick result/);
+    assert.match((await loop.send('foreign', 'two')).text, /no task .* that you have made/);
+    gate.resolve();
+    assert.equal((await loop.runtime.task(child))?.status, 'cancelled');
+  });
+});
+
+test('a key makes one task of two, also of different runs', async () => {
+  const assistant: By = (_request, results) =>
+    results.length === 0
+      ? calls(create('writing', 'one', { key: 'weekly', wait: true }), create('writing', 'again', { key: 'weekly' }))
+      : says(results.join(' | '));
+  await withLoop(cast({ assistant, writing: () => says('written') }), options, async (loop) => {
+    const ends = await Promise.all(['a', 'b', 'c'].map((session) => loop.send('go', session)));
+    for (const { text } of ends) assert.match(text, /written/);
+    assert.equal((await ofType(loop, 'task.queued')).filter(({ data }) => data.task.agent === 'writing').length, 1);
+    const created = await ofType(loop, 'task.created');
+    assert.equal(created.filter(({ data }) => !data.joined).length, 1);
+    assert.equal(new Set(created.map(({ data }) => data.child)).size, 1);
+  });
+});
+
+test('an artefact is landed before it is handed over, and read as it was meant', async () => {
+  const gate = Promise.withResolvers<void>();
+  const assistant: By = (_request, results) => {
+    if (results.length === 0) return calls(['write', { path: 'plan.md', content: 'first' }]);
+    if (results.length === 1)
+      return calls(create('writing', 'read it', { artefacts: ['plan.md'] }), [
+        'write',
+        { path: 'plan.md', content: 'second' },
+      ]);
+    gate.resolve();
+    return results.length === 3
+      ? calls(['task', { action: 'wait', tasks: [idIn(results[1])] }])
+      : says(results.at(-1) ?? '');
+  };
+  const writing: By = async (request, results) => {
+    await gate.promise;
+    const named = /plan\.md@[0-9a-f]{40}/.exec(wordsOf(request))?.[0] ?? '';
+    if (results.length === 0)
+      return calls(['read', { path: named }], ['read', { path: `README.md@${named.slice(8)}` }]);
+    return says(results.join(' | '));
+  };
+  await withLoop(cast({ assistant, writing }), options, async (loop) => {
+    const outcome = await loop.send('go');
+    assert.match(outcome.text, /first \| "README\.md@[0-9a-f]{40}" was not given to this task/);
+    const files = loop.workspace.files(await loop.workspace.head(), []);
+    assert.equal(Buffer.from((await files.read('plan.md'))?.bytes ?? []).toString(), 'second');
+    const landings = (await loop.events()).filter((event) => event.type === 'landing.finished');
+    assert.equal(landings.length, 2, 'what is changed afterwards lands too');
+  });
+});
+
+test('an unknown agent, a file that is not there, an unknown or circular "after", an input that does not fit: refused with why', async () => {
+  const input = { type: 'object', required: ['customer'], properties: { hours: { type: 'number' } } };
+  const queues = { system: { concurrency: null, maxAttempts: null, input, state: 'open' as const } };
+  const tries = [
+    create('nobody', 'x'),
+    create('writing', 'x', { artefacts: ['gone.md'] }),
+    create('writing', 'x', { after: ['tsk_gone'] }),
+    create('system', 'x', { input: { hours: 1 } }),
+    create('system', 'x', { input: { customer: 'c', hours: 'many' } }),
+    create('writing', 'x', { deadline: 'tomorrow' }),
+    ['task', { action: 'wait', tasks: ['tsk_gone'] }] as const,
+  ];
+  const assistant: By = (_request, results) => (results.length === 0 ? calls(...tries) : says(results.join('\n')));
+  await withLoop(cast({ assistant }), { ...options, queues }, async (loop) => {
+    const { text } = await loop.send('go');
+    for (const why of [
+      /no agent "nobody"\. Agents: assistant, writing, system/,
+      /no file "gone\.md" to hand over/,
+      /"after" names tsk_gone, which is no task/,
+      /queue system: input\.customer is missing/,
+      /queue system: input\.hours must be of type number/,
+      /"deadline" must be a time such as/,
+      /no task tsk_gone that you have made/,
+    ])
+      assert.match(text, why);
+    assert.equal((await ofType(loop, 'task.created')).length, 0);
+  });
+});
+
+test('a task waits for those it comes after, however they end', async () => {
+  const order: string[] = [];
+  const assistant: By = (_request, results) => {
+    if (results.length === 0) return calls(create('writing', 'first'));
+    if (results.length === 1) return calls(create('system', 'second', { after: [idIn(results[0])], wait: true }));
+    return says(results[1] ?? '');
+  };
+  const worker: By = async (request) => {
+    order.push(agentOf(request));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return says('done');
+  };
+  await withLoop(cast({ assistant, writing: worker, system: worker }), options, async (loop) => {
+    await loop.send('go');
+    assert.deepEqual(order, ['writing', 'system']);
+  });
+});
+
+test('each guard refuses with why, and puts the matter before the owner once', async () => {
+  const passOn: By = (request, results) => {
+    const next = { assistant: 'writing', writing: 'system', system: 'assistant' }[agentOf(request)] ?? '';
+    if (results.length > 0) return says(results.join('\n'));
+    const n = Number(/round (\d+)/.exec(wordsOf(request).split('\n').at(-1) ?? '')?.[1] ?? 0);
+    return calls(create(next, `round ${n + 1}`, { wait: true }));
+  };
+  const raised = async (loop: Loop) => (await loop.runtime.pending()).map(({ id }) => id.split('_')[1]);
+  await withLoop(cast({ assistant: passOn, writing: passOn, system: passOn }), options, async (loop) => {
+    const { text } = await loop.send('round 0');
+    assert.match(text, /9 in a row, and 8 are allowed \(limits\.hops\)/);
+    assert.deepEqual(await raised(loop), ['hops']);
+    const [matter] = await loop.runtime.pending();
+    assert.ok(matter && (await loop.runtime.answer(matter.id, 'seen', 'person:owner')).ok);
+    assert.deepEqual(await loop.runtime.pending(), []);
+    assert.equal((await loop.runtime.answer(matter.id, 'seen', 'person:owner')).ok, false);
+  });
+  const many =
+    (count: number): By =>
+    (_request, results) =>
+      results.length === 0
+        ? calls(...Array.from({ length: count }, (_, n) => create('writing', `part ${n}`)))
+        : says(results.join('\n'));
+  const quick = { writing: () => says('ok'), system: () => says('ok') };
+  await withLoop(cast({ assistant: many(5), ...quick }), { ...options, limits: { fanOut: 3 } }, async (loop) => {
+    assert.equal((await loop.send('go')).text.match(/limits\.fanOut/g)?.length, 2);
+    assert.deepEqual(await raised(loop), ['fan-out']);
+  });
+  await withLoop(cast({ assistant: many(5), ...quick }), { ...options, limits: { tasks: 4 } }, async (loop) => {
+    assert.equal((await loop.send('go')).text.match(/limits\.tasks/g)?.length, 1);
+    assert.deepEqual(await raised(loop), ['tasks']);
+  });
+  const back: By = (request, results) =>
+    results.length > 0
+      ? says(results.join('\n'))
+      : calls(create(agentOf(request) === 'writing' ? 'assistant' : 'writing', 'You do it.', { wait: true }));
+  await withLoop(cast({ assistant: back, writing: back }), options, async (loop) => {
+    assert.match((await loop.send('Do it.')).text, /assistant has had, or has sent, the same words/);
+    assert.deepEqual(await raised(loop), ['ping-pong']);
+  });
+});
+
+test('what a task asks is asked of whoever wrote, and their next message is the answer', async () => {
+  const assistant: By = (_request, results) =>
+    results.length === 0 ? calls(create('writing', 'ask them', { wait: true })) : says(results[0] ?? '');
+  const writing: By = (_request, results) =>
+    results.length === 0 ? calls(['ask', { question: 'which colour?' }]) : says(`it is ${results[0]}`);
+  await withLoop(cast({ assistant, writing }), options, async (loop) => {
+    const asked = await loop.send('go');
+    assert.match(asked.text, /which colour\?/);
+    const end = await loop.settled(await loop.deliver('blue'));
+    assert.match(end.text, /it is blue/);
+  });
+});
+
+test('a cancelled run takes what it has led to with it', async () => {
+  const assistant: By = () => calls(create('writing', 'go on', { wait: true }));
+  const writing: By = () => calls(create('system', 'go on', { wait: true }), ['ask', { question: '?' }]);
+  const gate = Promise.withResolvers<void>();
+  const system: By = async () => {
+    await gate.promise;
+    return says('too late');
+  };
+  await withLoop(cast({ assistant, writing, system }), options, async (loop) => {
+    const task = await loop.deliver('go');
+    await until(async () => (await ofType(loop, 'task.created')).length === 2, 'both are there');
+    assert.ok(await loop.runtime.cancel(task, 'person:owner'));
+    gate.resolve();
+    const counts = await loop.store.counts();
+    assert.deepEqual([counts.cancelled, counts.running + counts.waiting + counts.queued], [3, 0]);
+  });
+});
+
+test('a queue runs no more at once than it may, and nothing while it is paused', async () => {
+  let [now, most] = [0, 0];
+  const worker: By = async () => {
+    now += 1;
+    most = Math.max(most, now);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    now -= 1;
+    return says('done');
+  };
+  const assistant: By = (_request, results) =>
+    results.length === 0
+      ? calls(...['a', 'b', 'c', 'd'].map((text) => create('writing', text, { wait: true })), create('system', 'never'))
+      : says(results.join('\n'));
+  const open = { concurrency: null, maxAttempts: null, input: null, state: 'open' as const };
+  const queues = { writing: { ...open, concurrency: 2 }, system: { ...open, state: 'paused' as const } };
+  await withLoop(cast({ assistant, writing: worker, system: worker }), { ...options, queues }, async (loop) => {
+    assert.equal((await loop.send('go')).text.match(/writing\): done/g)?.length, 4);
+    assert.equal(most, 2);
+    assert.equal((await loop.store.tasks({ queue: 'system', statuses: ['queued'] })).length, 1);
+  });
+  const draining = { system: { ...open, state: 'draining' as const } };
+  await withLoop(cast({ assistant, writing: worker }), { ...options, queues: draining }, async (loop) => {
+    assert.match((await loop.send('go')).text, /system is draining/);
+  });
+});
+
+test('what narrows the sender narrows the task, also further down; rules speak of the queue', async () => {
+  const assistant: By = (_request, results) =>
+    results.length === 0
+      ? calls(create('writing', 'go on', { wait: true }), create('system', 'straight', { wait: true }))
+      : says(results.join('\n'));
+  const passing: By = (request, results) => {
+    if (results.length > 0) return says(results.join('\n'));
+    return agentOf(request) === 'writing'
+      ? calls(create('system', 'write it', { wait: true }))
+      : calls(['write', { path: 'secret/x.md', content: 'x' }]);
+  };
+  const narrow = {
+    id: 'no-secrets',
+    verdict: 'deny' as const,
+    match: { tool: 'write', path: 'secret/**' },
+    reason: 'Not yours.',
+  };
+  const queue = {
+    id: 'not-there',
+    verdict: 'deny' as const,
+    match: { tool: 'task', path: 'tasks/system' },
+    reason: 'No.',
+  };
+  const scripts = cast({ assistant, writing: passing, system: passing });
+  await withLoop(
+    scripts,
+    { ...options, agent: { rules: [narrow] }, others: OTHERS.map((each) => ({ ...each, rules: [] })) },
+    async (loop) => {
+      const { text } = await loop.send('go');
+      assert.equal(text.match(/Denied by rule no-secrets/g)?.length, 2);
+    },
+  );
+  await withLoop(scripts, { ...options, rules: [queue] }, async (loop) => {
+    assert.equal((await loop.send('go')).text.match(/Denied by rule not-there/g)?.length, 2);
+  });
+});
+
+test('a task that failed is resubmitted as one of its own, once', async () => {
+  let broken = true;
+  const assistant: By = (_request, results) =>
+    results.length === 0 ? calls(create('writing', 'try', { wait: true })) : says(results[0] ?? '');
+  const writing: By = () => (broken ? fails('auth') : says('it works'));
+  await withLoop(cast({ assistant, writing }), options, async (loop) => {
+    const { text } = await loop.send('go');
+    assert.match(text, /writing\): failed\nI could not finish this/);
+    broken = false;
+    const again = await loop.runtime.retry(idIn(text), 'person:owner');
+    assert.ok(again.ok);
+    assert.equal((await loop.settled(again.task)).text, 'it works');
+    assert.deepEqual(await loop.runtime.retry(idIn(text), 'person:owner'), again);
+  });
+});

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import type { Governance } from '../../src/core/agent.ts';
+import type { Store } from '../../src/core/ports.ts';
+import { takeInbox, type InboxDeps } from '../../src/scheduler/task-inbox.ts';
+import { TaskViews } from '../../src/scheduler/task-views.ts';
+import { openMemoryStore } from '../../src/store/memory.ts';
+import { systemIds } from '../../src/system.ts';
+import { parseTask } from '../../src/tools/task.ts';
+import { openTaskFiles } from '../../src/workspace/task-files.ts';
+import { quiet, SETTINGS } from '../fakes/loop.ts';
+import { random, settle, apply, TestClock } from '../store/kit.ts';
+
+const input = { type: 'object', required: ['customer'] };
+const queues = { billing: { concurrency: null, maxAttempts: 7, input, state: 'open' as const } };
+const governance = {
+  commit: 'c',
+  settings: { ...SETTINGS, queues },
+  agents: new Map([
+    ['email', {}],
+    ['billing', {}],
+  ]),
+  problems: [],
+} as unknown as Governance;
+
+interface Bench {
+  deps: InboxDeps;
+  store: Store;
+  clock: TestClock;
+  put(path: string, text: string): Promise<void>;
+  /** Two looks with a second between them. */
+  look(): Promise<void>;
+  root: string;
+}
+
+async function withFiles(body: (bench: Bench) => Promise<void>): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'ruche-task-files-'));
+  const clock = new TestClock();
+  const store = openMemoryStore({ clock, random });
+  const files = openTaskFiles({ root: dir, clock, boundary: () => undefined });
+  const workspace = {
+    head: async () => 'f'.repeat(40),
+    files: () => ({ stat: async (path: string) => (path === 'there.md' ? {} : null) }),
+  } as unknown as InboxDeps['workspace'];
+  const redact = (text: string): string => text;
+  const deps = { files, store, workspace, governance: () => governance, ids: systemIds, log: quiet, redact, parseTask };
+  const root = join(dir, 'tasks');
+  const put = async (path: string, text: string): Promise<void> => {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), text);
+  };
+  const look = async (): Promise<void> => {
+    await takeInbox(deps);
+    clock.time += 1_000;
+    await takeInbox(deps);
+  };
+  try {
+    await body({ deps, store, clock, put, look, root });
+  } finally {
+    await store.close();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+test('a file is read once it has been still for a second, and makes one task however often it is found', () =>
+  withFiles(async ({ deps, store, clock, put, look, root }) => {
+    await put('email/inbox/a.json', '{"text": "half');
+    await takeInbox(deps);
+    clock.time += 900;
+    await put('email/inbox/a.json', '{"text": "whole", "priority": 3, "artefacts": ["there.md"]}');
+    await takeInbox(deps);
+    clock.time += 999;
+    await takeInbox(deps);
+    assert.equal((await store.tasks({})).length, 0);
+    clock.time += 1;
+    // As if the process had died before the file was removed.
+    const { taken } = deps.files;
+    deps.files.taken = async () => undefined;
+    for (let times = 0; times < 3; times++) await takeInbox(deps);
+    deps.files.taken = taken;
+    await look();
+    const [task, ...more] = await store.tasks({});
+    assert.deepEqual([task?.queue, task?.from, task?.priority, more.length], ['email', 'file:a.json', 3, 0]);
+    assert.deepEqual(await readdir(join(root, 'email/inbox')), []);
+    const content = JSON.parse(
+      Buffer.from((await store.getBlob(task?.content ?? { hash: '' })) ?? []).toString(),
+    ) as object;
+    assert.deepEqual(content, { title: null, text: 'whole', input: null, artefacts: [`there.md@${'f'.repeat(40)}`] });
+  }));
+
+test('what is no task is put aside with the reason, and links and half-written names are left alone', () =>
+  withFiles(async ({ store, put, look, root }) => {
+    const bad: [string, string, RegExp][] = [
+      ['email/inbox/list.json', '[]', /must be a JSON object/],
+      ['email/inbox/empty.json', '{}', /says nothing to do/],
+      ['email/inbox/huge.json', `{"text":"${'x'.repeat(1_000_001)}"}`, /1000012 bytes/],
+      ['email/inbox/gone.json', '{"text":"x","artefacts":["gone.md"]}', /no file gone\.md on main/],
+      ['email/inbox/out.json', '{"text":"x","artefacts":["../x"]}', /leaves the workspace/],
+      ['email/inbox/after.json', '{"text":"x","after":["tsk_gone"]}', /names tsk_gone, which is no task/],
+      ['billing/inbox/bill.json', '{"input":{"hours":1}}', /input\.customer is missing/],
+      ['Email/inbox/case.json', '{"text":"x"}', /no agent "Email"/],
+    ];
+    for (const [path, text] of bad) await put(path, text);
+    await put('email/inbox/.half.json', '{}');
+    await put('elsewhere.json', '{"text":"x"}');
+    await symlink(join(root, 'elsewhere.json'), join(root, 'email/inbox/link.json'));
+    await look();
+    for (const [path, , why] of bad) {
+      const reason = await readFile(`${join(root, path.replace('inbox', 'rejected'))}.reason.txt`, 'utf8');
+      assert.match(reason, why, path);
+    }
+    assert.deepEqual((await readdir(join(root, 'email/inbox'))).toSorted(), ['.half.json', 'link.json']);
+    assert.equal((await store.tasks({})).length, 0);
+    const types = (await Array.fromAsync(store.read({}))).map(({ type }) => type);
+    assert.equal(types.filter((type) => type === 'task.rejected').length, bad.length);
+  }));
+
+test('a thousand files at once become a thousand tasks, over some looks', () =>
+  withFiles(async ({ deps, store, clock, put, look }) => {
+    for (let n = 0; n < 1_000; n++) await put(`email/inbox/${n}.json`, `{"text":"${n}"}`);
+    await look();
+    for (let times = 0; times < 12 && (await store.tasks({})).length < 1_000; times++) {
+      clock.time += 1_000;
+      await takeInbox(deps);
+    }
+    assert.equal((await store.tasks({})).length, 1_000);
+  }));
+
+test('views follow the queue, come back when they are changed, and leave when many have ended', () =>
+  withFiles(async ({ deps, store, put, look, root }) => {
+    await put('billing/inbox/a.json', '{"input":{"customer":"Ann"},"title":"Bill"}');
+    await look();
+    const views = new TaskViews(store, deps.files);
+    await views.open();
+    const [task] = await store.tasks({});
+    const id = task?.id ?? '';
+    const read = async () => JSON.parse(await readFile(join(root, 'billing', `${id}.json`), 'utf8')) as object;
+    const view = { queue: 'billing', title: 'Bill', input: { customer: 'Ann' }, status: 'queued', maxAttempts: 7 };
+    assert.partialDeepStrictEqual(await read(), view);
+    await put(`billing/${id}.json`, 'mine');
+    assert.deepEqual(await views.restore(), [id]);
+    await rm(join(root, 'billing', `${id}.json`));
+    assert.deepEqual(await views.restore(), [id]);
+    assert.partialDeepStrictEqual(await read(), view);
+    assert.deepEqual(await views.restore(), []);
+    await apply(store, settle(id));
+    await views.update();
+    assert.partialDeepStrictEqual(await read(), { status: 'done' });
+    for (let n = 0; n < 60; n++) await put(`billing/inbox/${n}.json`, `{"input":{"customer":"${n}"}}`);
+    await look();
+    await views.update();
+    for (const { id: each, status } of await store.tasks({})) if (status === 'queued') await apply(store, settle(each));
+    await views.update();
+    const left = (await readdir(join(root, 'billing'))).filter((name) => name.endsWith('.json'));
+    assert.equal(left.length, 50);
+    assert.ok(!left.includes(`${id}.json`), 'the oldest leave');
+  }));
