@@ -17,7 +17,7 @@ import { nextTry } from './models/call.ts';
 import { startHousekeeping } from './scheduler/housekeeping.ts';
 import { startTrust, type Trust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
-import { deskOf, plugs, type Plugged, prepared } from './plugs.ts';
+import { deskOf, openSchedules, plugs, type Plugged, prepared } from './plugs.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
@@ -45,7 +45,12 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
-  const trust = await startTrust({ ...adapters, redact, onChange: () => void (state === 'ready' && channels.sync()) });
+  const onChange = (): void => {
+    if (state !== 'ready') return;
+    channels.sync();
+    schedules.changed();
+  };
+  const trust = await startTrust({ ...adapters, redact, onChange });
   parts.defer(() => trust.close());
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
@@ -66,6 +71,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const runs = new Worker({ ...pool, concurrency, except: [OUTBOX], handle, bury });
   const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
+  const schedules = openSchedules(adapters, trust, (task, by) => runtime.cancel(task, by));
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
   const upkeep = startHousekeeping({ job: () => workspace.maintain(), everyMs: UPKEEP_MS, clock, log });
@@ -75,6 +81,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     ...agents,
     hub,
     pair,
+    schedules,
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: (approval, verdict, by) => trust.answerHeld(approval, verdict, by),
     accepting: () => state === 'ready',
@@ -98,7 +105,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const recovered = await store.releaseAll();
   await record(store, { type: 'gateway.started', data: { version: options.version, recovered } });
   await prepared(adapters, plugged);
-  for (const each of [runs, sends]) each.start();
+  for (const each of [runs, sends, schedules]) each.start();
   state = 'ready';
   await drafts.resume();
   channels.sync();
@@ -110,6 +117,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     async close(reason) {
       state = 'stopping';
       channels.stop();
+      await schedules.close();
       await Promise.all([runs.stop(GRACE_MS), sends.stop(GRACE_MS), drafts.close()]);
       // A disk that takes nothing more keeps nobody from stopping.
       await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>

@@ -1,4 +1,5 @@
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
+import { noSchedules } from '../fakes/no-schedules.ts';
 import { isEnded, type TaskStatus } from '../../src/core/task.ts';
 import type {
   ConversationEntry,
@@ -216,6 +217,7 @@ export class Scene {
     },
     pair: async () => null,
     agents: async () => this.agents,
+    schedules: noSchedules,
     status: async () => this.#status(),
     metrics: async () => '',
   };
@@ -344,6 +346,7 @@ const agent = (name: string): AgentState => ({
   models: ['scripted/large'],
   queued: 0,
   running: 0,
+  nextFiring: null,
   waiting: 0,
 });
 
