@@ -99,11 +99,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const desk = deskOf(adapters, trust, plugged);
   const gateway = await startGateway({ ...options, ...adapters, ...faces, desk, runtime });
   parts.defer(() => gateway.close());
-  const live = await liveKeys(store);
-  for (const tool of agents.tools().values()) await tool.sweep?.(live);
-  await adapters.checkouts.recover([...live]);
-  const recovered = await store.releaseAll();
-  await record(store, { type: 'gateway.started', data: { version: options.version, recovered } });
+  await takeUp(agents, adapters, options.version);
   await prepared(adapters, plugged);
   for (const each of [runs, sends, schedules]) each.start();
   state = 'ready';
@@ -126,6 +122,15 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
       await parts.disposeAsync();
     },
   };
+}
+
+/** What the last process has left behind is found again or let go of, and its tasks are free. */
+async function takeUp(agents: AgentDeps, { store, checkouts }: Adapters, version: string): Promise<void> {
+  const live = await liveKeys(store);
+  for (const tool of agents.tools().values()) await tool.sweep?.(live);
+  await checkouts.recover([...live]);
+  const recovered = await store.releaseAll();
+  await record(store, { type: 'gateway.started', data: { version, recovered } });
 }
 
 function agentDeps(adapters: Adapters, trust: Trust, plugged: Plugged, channels: Messengers['channels']): AgentDeps {

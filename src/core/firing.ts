@@ -30,6 +30,8 @@ const MINUTES = 24 * 60;
 const DAY = MINUTES * MINUTE;
 /** Minutes to the active hours from which on a search leaps; the half that is left is more than clocks are ever put by. */
 const FAR = 240;
+/** How far a search for a time within the active hours goes: a 29th of February that is a Monday may be 40 years away. */
+const HORIZON = 45 * 366 * DAY;
 /** Times outside the active hours, each a leap from the last, after which none is believed to come: 13 years of days. */
 const MAX_TRIES = 5_000;
 
@@ -115,7 +117,7 @@ function within(source: Times, { wall, hours, until }: Bounds): Times {
       let from = instant;
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const time = notAfter(source.after(from), until);
-        if (time === null) return null;
+        if (time === null || time > instant + HORIZON) return null;
         const wait = modDay(hours.from - minuteOf(wall, time));
         if (isOpen(minuteOf(wall, time), hours)) return time;
         from = wait > FAR ? time + (wait - FAR / 2) * MINUTE : startOfMinute(time) + MINUTE - 1;
@@ -126,7 +128,7 @@ function within(source: Times, { wall, hours, until }: Bounds): Times {
       let to = Math.min(instant, until);
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const time = source.upTo(to);
-        if (time === null) return null;
+        if (time === null || time < instant - HORIZON) return null;
         const since = modDay(minuteOf(wall, time) - hours.to);
         if (isOpen(minuteOf(wall, time), hours)) return time;
         to = since > FAR ? time - (since - FAR / 2) * MINUTE : startOfMinute(time) - 1;

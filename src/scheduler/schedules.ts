@@ -14,7 +14,6 @@ import {
   scheduleSession,
   type ScheduleState,
   scheduleStream,
-  type Timing,
   whenText,
 } from '../core/schedule.ts';
 import { isEnded } from '../core/task.ts';
@@ -210,7 +209,7 @@ export class Schedules implements ScheduleDesk {
   /** Takes a schedule of a file up where it stands. Another timing counts from now on; what was due by the old one fires first. */
   async #arm(id: string, agent: string, schedule: Schedule): Promise<void> {
     const { store, clock, zone, readCron, log } = this.#options;
-    const timing = { ...schedule.timing, zone: schedule.timing.zone ?? zone } as Timing;
+    const timing = { ...schedule.timing, zone: schedule.timing.zone ?? zone };
     const opened = openFirings({ id, timing, anchor: 0, readCron });
     if (!opened.ok)
       return log.warn({ schedule: id, error: opened.error }, 'a schedule cannot be read and does not fire');
