@@ -32,8 +32,8 @@ const DAY = MINUTES * MINUTE;
 const FAR = 240;
 /** How far a search for a time within the active hours goes: a 29th of February that is a Monday may be 40 years away. */
 const HORIZON = 45 * 366 * DAY;
-/** Times outside the active hours, each a leap from the last, after which none is believed to come: 13 years of days. */
-const MAX_TRIES = 5_000;
+/** Times outside the active hours, each a leap from the last, after which none is believed to come: four years of days. */
+const MAX_TRIES = 1_500;
 
 /** Rejects what does not fit in words for a person, by the key that is wrong. */
 export function openFirings(
@@ -115,9 +115,10 @@ function within(source: Times, { wall, hours, until }: Bounds): Times {
   return {
     after(instant) {
       let from = instant;
+      let first: number | null = null;
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const time = notAfter(source.after(from), until);
-        if (time === null || time > instant + HORIZON) return null;
+        if (time === null || time > (first ??= time) + HORIZON) return null;
         const wait = modDay(hours.from - minuteOf(wall, time));
         if (isOpen(minuteOf(wall, time), hours)) return time;
         from = wait > FAR ? time + (wait - FAR / 2) * MINUTE : startOfMinute(time) + MINUTE - 1;
@@ -126,9 +127,10 @@ function within(source: Times, { wall, hours, until }: Bounds): Times {
     },
     upTo(instant) {
       let to = Math.min(instant, until);
+      let last: number | null = null;
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const time = source.upTo(to);
-        if (time === null || time < instant - HORIZON) return null;
+        if (time === null || time < (last ??= time) - HORIZON) return null;
         const since = modDay(minuteOf(wall, time) - hours.to);
         if (isOpen(minuteOf(wall, time), hours)) return time;
         to = since > FAR ? time - (since - FAR / 2) * MINUTE : startOfMinute(time) - 1;

@@ -251,8 +251,8 @@ test('what can be found forwards is found backwards: in any zone, with any bound
       }
     },
   );
-  fc.assert(property, { numRuns: 300 });
-  assert.ok(looked > 1_000, String(looked));
+  fc.assert(property, { numRuns: 150 });
+  assert.ok(looked > 400, String(looked));
 });
 
 test('a wall clock: what it shows and when, over years', () => {
