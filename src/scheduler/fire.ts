@@ -68,7 +68,7 @@ function newTask(
   const session = scheduleSession(name);
   const lane = conversationId(agent, session);
   const content: ScheduledContent =
-    work.kind === 'run' ? { title: `Run ${work.command}`, run: work.command } : { title: work.text };
+    work.kind === 'run' ? { title: `run: ./${work.command}`, run: `./${work.command}` } : { title: work.text };
   return {
     id: ids.next('tsk'),
     queue: agent,
