@@ -1,7 +1,6 @@
 import { openAdapters, type Adapters } from './adapters.ts';
 import { ConversationCache } from './agent/conversation.ts';
 import type { AgentDeps } from './agent/deps.ts';
-import { liveKeys } from './agent/live.ts';
 import { runTask } from './agent/turn.ts';
 import type { App, AppOptions } from './app-types.ts';
 import { OUTBOX } from './core/reply.ts';
@@ -18,6 +17,7 @@ import { startHousekeeping } from './scheduler/housekeeping.ts';
 import { startTrust, type Trust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
 import { deskOf, openSchedules, plugs, type Plugged, prepared } from './plugs.ts';
+import { takeUp } from './take-up.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
@@ -45,11 +45,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
-  const onChange = (): void => {
-    if (state !== 'ready') return;
-    channels.sync();
-    schedules.changed();
-  };
+  const onChange = (): void => void (state === 'ready' && [channels.sync(), schedules.changed()]);
   const trust = await startTrust({ ...adapters, redact, onChange });
   parts.defer(() => trust.close());
   const stopped = new AbortController();
@@ -122,15 +118,6 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
       await parts.disposeAsync();
     },
   };
-}
-
-/** What the last process has left behind is found again or let go of, and its tasks are free. */
-async function takeUp(agents: AgentDeps, { store, checkouts }: Adapters, version: string): Promise<void> {
-  const live = await liveKeys(store);
-  for (const tool of agents.tools().values()) await tool.sweep?.(live);
-  await checkouts.recover([...live]);
-  const recovered = await store.releaseAll();
-  await record(store, { type: 'gateway.started', data: { version, recovered } });
 }
 
 function agentDeps(adapters: Adapters, trust: Trust, plugged: Plugged, channels: Messengers['channels']): AgentDeps {
