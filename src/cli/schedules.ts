@@ -1,6 +1,7 @@
 import type { ScheduleState } from '../core/schedule.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
+import { duration } from './status.ts';
 import { talk } from './talk.ts';
 
 /** `ruche schedules`: what happens by the clock, when it did last and when it will next. */
@@ -58,15 +59,6 @@ function scheduleText(state: ScheduleState, now: number): string {
 /** By the clock of its zone, and how far away that is. */
 function moment(at: number, zone: string, now: number): string {
   const format = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium', timeZone: zone });
-  const away = distance(Math.abs(at - now));
+  const away = duration(Math.abs(at - now));
   return `${format.format(at)} (${at >= now ? `in ${away}` : `${away} ago`})`;
-}
-
-function distance(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 120) return `${seconds} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 120) return `${minutes} min`;
-  const hours = Math.round(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
 }
