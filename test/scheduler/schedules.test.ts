@@ -301,6 +301,17 @@ test('what is missed, at its bounds', () => {
   assert.deepEqual(plan(3, { mode: 'all', max: 9 }), { fire: [at(1), at(2), at(3)], left: null });
   assert.equal(plan(3, { mode: 'all', max: 9 }, at(3)), null);
   assert.equal(plan(3, { mode: 'all', max: 9 }, at(30)), null);
+  // The newest is not due yet: the one before it fires, and it waits.
+  const jittered = openFirings({ id: 's', timing: { ...timing, jitter: MINUTE - 1 }, anchor: START, readCron });
+  assert.ok(jittered.ok);
+  const due = jittered.firings.due(at(2));
+  assert.ok(due > at(2) + 1);
+  assert.deepEqual(planFirings(jittered.firings, START, due - 1, { mode: 'all', max: 9 }), {
+    fire: [at(1)],
+    left: null,
+  });
+  assert.deepEqual(planFirings(jittered.firings, at(1), due - 1, { mode: 'once' }), null);
+  assert.deepEqual(planFirings(jittered.firings, at(1), due, { mode: 'once' }), { fire: [at(2)], left: null });
   // However long nobody was there, it is told in a moment.
   assert.deepEqual(plan(1_000_000, { mode: 'once' }), {
     fire: [at(1_000_000)],
