@@ -6,6 +6,7 @@ import type { Channel } from './core/channel.ts';
 import type { PrivateFile } from './core/ports.ts';
 import { upcast } from './journal/upcast.ts';
 import { Hub, observed } from './mail/hub.ts';
+import { readCron } from './cron.ts';
 import { PROVIDERS } from './models/choose.ts';
 import { openFound } from './models/found.ts';
 import { openKept } from './models/kept.ts';
@@ -54,7 +55,13 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const found = openFound({ env, kept, net, secrets });
   const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
   parts.defer(() => checkouts.close());
-  const reader = openGovernanceReader({ git: workspace.git, tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem });
+  const reader = openGovernanceReader({
+    git: workspace.git,
+    tools: TOOL_NAMES,
+    providers: PROVIDERS,
+    ruleProblem,
+    readCron,
+  });
   const watch = openWatch({ git: workspace.git, clock, log });
   const taskFiles = openTaskFiles({ root: options.workspace, clock, boundary });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];

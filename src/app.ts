@@ -1,6 +1,5 @@
 import { openAdapters } from './adapters.ts';
 import { agentDeps } from './agent-deps.ts';
-import { liveKeys } from './agent/live.ts';
 import { runTask } from './agent/turn.ts';
 import type { App, AppOptions } from './app-types.ts';
 import { OUTBOX } from './core/reply.ts';
@@ -15,7 +14,8 @@ import { openMessengers } from './messengers.ts';
 import { heldQueues } from './scheduler/queues.ts';
 import { startTrust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
-import { deskOf, plugs, prepared } from './plugs.ts';
+import { deskOf, openSchedules, plugs, prepared } from './plugs.ts';
+import { takeUp } from './take-up.ts';
 import { startUpkeep } from './upkeep.ts';
 
 /** Replies sent at once. */
@@ -42,7 +42,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
-  const trust = await startTrust({ ...adapters, redact, onChange: () => void (state === 'ready' && channels.sync()) });
+  const onChange = (): void => void (state === 'ready' && [channels.sync(), schedules.changed()]);
+  const trust = await startTrust({ ...adapters, redact, onChange });
   parts.defer(() => trust.close());
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
@@ -64,6 +65,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const runs = new Worker({ ...pool, concurrency, except: [OUTBOX], held, handle, bury });
   const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
+  const schedules = openSchedules(adapters, trust, (task, by) => runtime.cancel(task, by));
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
 
@@ -71,6 +73,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     ...agents,
     hub,
     pair,
+    schedules,
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: (approval, verdict, by) => trust.answerHeld(approval, verdict, by),
     accepting: () => state === 'ready',
@@ -88,13 +91,9 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const desk = deskOf(adapters, trust, plugged);
   const gateway = await startGateway({ ...options, ...adapters, ...faces, desk, runtime });
   parts.defer(() => gateway.close());
-  const live = await liveKeys(store);
-  for (const tool of agents.tools().values()) await tool.sweep?.(live);
-  await adapters.checkouts.recover([...live]);
-  const recovered = await store.releaseAll();
-  await record(store, { type: 'gateway.started', data: { version: options.version, recovered } });
+  await takeUp(agents, adapters, options.version);
   await prepared(adapters, plugged);
-  for (const each of [runs, sends]) each.start();
+  for (const each of [runs, sends, schedules]) each.start();
   startUpkeep(adapters, agents, parts);
   state = 'ready';
   await drafts.resume();
@@ -107,6 +106,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     async close(reason) {
       state = 'stopping';
       channels.stop();
+      await schedules.close();
       await Promise.all([runs.stop(GRACE_MS), sends.stop(GRACE_MS), drafts.close()]);
       // A disk that takes nothing more keeps nobody from stopping.
       await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>

@@ -236,15 +236,16 @@ async function readGovernance(
   workspace: OpenWorkspace,
   providers: readonly string[],
 ): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
-  const [{ openGovernanceReader, SETTINGS_FILE }, { parseSettings }, { TOOL_NAMES }, { ruleProblem }] =
+  const [{ openGovernanceReader, SETTINGS_FILE }, { parseSettings }, { TOOL_NAMES }, { ruleProblem }, { readCron }] =
     await Promise.all([
       import('./workspace/governance.ts'),
       import('./workspace/settings.ts'),
       import('./tools/builtin.ts'),
       import('./policy/rules.ts'),
+      import('./cron.ts'),
     ]);
   const { standingFiles } = await import('./workspace/watch.ts');
-  const known = { tools: TOOL_NAMES, providers, ruleProblem };
+  const known = { tools: TOOL_NAMES, providers, ruleProblem, readCron };
   const reader = openGovernanceReader({ git: workspace.git, ...known });
   const loaded = await reader.load(await workspace.head());
   const committed = loaded.ok ? loaded.governance : { settings: null, problems: loaded.problems };

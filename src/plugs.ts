@@ -3,7 +3,10 @@ import type { Settings } from './core/agent.ts';
 import type { ModelDesk } from './core/views.ts';
 import { openModels } from './models/choose.ts';
 import { openDesk } from './models/desk.ts';
+import { readCron } from './cron.ts';
+import { Schedules } from './scheduler/schedules.ts';
 import type { Trust } from './scheduler/trust.ts';
+import { machineZone } from './system.ts';
 import { builtinTools } from './tools/builtin.ts';
 
 /** Milliseconds a start waits for what an Ollama says of its models. */
@@ -35,6 +38,24 @@ export async function prepared({ clock }: Adapters, plugged: Plugged): Promise<v
   const patience = clock.sleep(PATIENCE_MS, enough.signal).catch(() => undefined);
   await Promise.race([plugged().prepared, patience]);
   enough.abort();
+}
+
+/** What agents do by the clock. */
+export function openSchedules(
+  adapters: Adapters,
+  trust: Trust,
+  cancel: (task: string, by: string) => Promise<boolean>,
+): Schedules {
+  const { secrets } = adapters;
+  return new Schedules({
+    ...adapters,
+    readCron,
+    zone: machineZone(),
+    governance: () => trust.current(),
+    maxAttempts: () => trust.current().settings.maxAttempts,
+    redact: (text) => secrets.redact(text),
+    cancel,
+  });
 }
 
 /** The models as people look at them and set them up. */

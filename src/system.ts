@@ -37,3 +37,6 @@ export const systemRandom = {
   /** In [0, 1). */
   number: (): number => randomBytes(4).readUInt32BE() / 2 ** 32,
 };
+
+/** IANA name of the zone the machine's clock is set to. */
+export const machineZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;

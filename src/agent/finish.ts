@@ -9,6 +9,7 @@ import { withFiles } from './outbox-files.ts';
 import type { AgentDeps } from './deps.ts';
 import { landingRequest } from './land.ts';
 import { messageOf, type RunLog } from './run-log.ts';
+import { isQuiet } from './script.ts';
 import type { Failure } from './think.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
@@ -27,7 +28,7 @@ export async function succeed(deps: AgentDeps, log: RunLog): Promise<void> {
   const content = await withFiles(deps, log, textOf(log.state.answer));
   const ended = await tasksOf(deps, log);
   endRun(log, 'done', null);
-  endTask(deps, log, ended, { status: 'done', content, messages: log.state.messages });
+  endTask(deps, log, ended, { status: 'done', content, messages: isQuiet(log) ? [] : log.state.messages });
   await log.flush(true);
 }
 

@@ -6,6 +6,7 @@ import { fitted, note, type Prepared, prepare } from './context.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';
+import { scriptChoice } from './script.ts';
 
 /** Why a run cannot go on. */
 export interface Failure {
@@ -22,7 +23,8 @@ const CUT =
 
 /** One step of thought: asks the model until it answers, by way of retries and fallbacks. */
 export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<Failure | null> {
-  const choices = deps.models(agent);
+  const script = await scriptChoice(deps, log);
+  const choices = script === null ? deps.models(agent) : [script];
   const first = choices[0];
   if (!first)
     return {

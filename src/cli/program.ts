@@ -130,6 +130,15 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
   command('status', 'show what the running network does')
     .option('--json', 'as JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./status.ts')).status(io, options, flags)));
+  command('schedules [action] [id]', 'list what happens by the clock; or run, pause or resume AGENT/NAME')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) => {
+        const { changeSchedule, schedules } = await import('./schedules.ts');
+        if (action === undefined || action === 'list') return schedules(io, options, flags);
+        return changeSchedule(io, options, action, id, flags);
+      }),
+    );
   command('models', 'list the models there are, with price, window and what they can do')
     .option('--test', 'ask each one for one short answer (costs a few hundred tokens)')
     .option('--json', 'as JSON')

@@ -37,7 +37,7 @@ export function statusText(
     `  journal    ${journal.head} events${behind > 0 ? `, journal.git ${behind} behind` : ''}`,
     '',
     'Agents',
-    ...(agents.length === 0 ? ['  none works, or there is none'] : agents.map(agentLine)),
+    ...(agents.length === 0 ? ['  none works, or there is none'] : agents.map((agent) => agentLine(agent, at))),
   ];
   if (pending.length > 0) lines.push('', 'Waiting for you', pending.join('\n\n'));
   if (now.problems.length > 0)
@@ -45,10 +45,12 @@ export function statusText(
   return lines.join('\n');
 }
 
-const agentLine = (agent: AgentState): string =>
-  plain(
-    `  ${agent.name.padEnd(14)} ${agent.models[0] ?? 'no model'}, ${agent.running} running, ${agent.queued} queued, ${agent.waiting} waiting`,
+const agentLine = (agent: AgentState, at: number): string => {
+  const next = agent.nextFiring === null ? '' : `, fires in ${duration(agent.nextFiring - at)}`;
+  return plain(
+    `  ${agent.name.padEnd(14)} ${agent.models[0] ?? 'no model'}, ${agent.running} running, ${agent.queued} queued, ${agent.waiting} waiting${next}`,
   );
+};
 
 /** `agents/x/AGENT.md:3 (model): …`. */
 export function problemText(problem: Problem): string {

@@ -1,5 +1,6 @@
 import type { Json } from './json.ts';
 import type { Rule } from './policy.ts';
+import type { Schedule } from './schedule.ts';
 
 /** `agents/<name>/AGENT.md` at a commit. */
 export interface Agent {
@@ -10,6 +11,8 @@ export interface Agent {
   tools: readonly string[];
   rules: readonly Rule[];
   network: readonly string[] | null;
+  /** What it does by the clock. */
+  schedules: readonly Schedule[];
   /** Role and instructions: the prose below the front matter, then SOUL.md, IDENTITY.md and USER.md if present. */
   instructions: string;
 }

@@ -1,6 +1,7 @@
 import type { BlobRef } from './blob.ts';
 import type { Label } from './labels.ts';
 import type { FinishReason, ModelErrorKind, Usage } from './model.ts';
+import type { Timing } from './schedule.ts';
 import type { Task, TaskStatus } from './task.ts';
 
 export type Verdict = 'allow' | 'ask' | 'deny';
@@ -13,7 +14,7 @@ export interface Wait {
 
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
- * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `workspace`, `gateway`.
+ * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `workspace`, `gateway`.
  */
 export type Body =
   // conversation
@@ -88,6 +89,23 @@ export type Body =
   /** A file in an inbox that is no task was put aside; `detail` says why. */
   | { type: 'task.rejected'; data: { queue: string; detail: BlobRef } }
   | { type: 'task.finished'; data: { task: string; run: string | null; status: TaskStatus; result: BlobRef | null } }
+  // schedule
+  /** From now on it fires so; an edit counts from the moment it is seen. `anchor`: times after it count, and `every` is counted from it. */
+  | {
+      type: 'schedule.set';
+      data: { schedule: string; agent: string; name: string; timing: Timing; anchor: number; paused: boolean };
+    }
+  | { type: 'schedule.removed'; data: { schedule: string } }
+  /** `missed`: how many earlier firings it stands for. `by`: who had it fire out of turn, null for the clock. */
+  | { type: 'schedule.fired'; data: { schedule: string; at: number; task: string; missed: number; by: string | null } }
+  /** Firings up to `at` that made no task. `task`: the one that was in the way. */
+  | {
+      type: 'schedule.skipped';
+      data: { schedule: string; at: number; count: number; why: 'missed' | 'overlap' | 'full'; task: string | null };
+    }
+  | { type: 'schedule.paused'; data: { schedule: string } }
+  /** Times after `from` count. */
+  | { type: 'schedule.resumed'; data: { schedule: string; from: number } }
   // run
   | {
       type: 'run.started';

@@ -2,6 +2,7 @@ import type { InboundMessage } from './channel.ts';
 import type { TaskStatus } from './task.ts';
 import type { Usage } from './model.ts';
 import type { Problem } from './agent.ts';
+import type { ScheduleDesk } from './schedule.ts';
 
 /** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */
 export type Delta =
@@ -80,6 +81,8 @@ export interface AgentState {
   queued: number;
   running: number;
   waiting: number;
+  /** When its next schedule is due, in milliseconds since the epoch; null if none is. */
+  nextFiring: number | null;
 }
 
 export interface RuntimeStatus {
@@ -130,6 +133,7 @@ export interface Runtime {
   /** A one-time code that makes whoever sends it over this channel an owner, and how long it is good; null if there is no such channel. */
   pair(channel: string): Promise<{ code: string; until: number } | null>;
   agents(): Promise<AgentState[]>;
+  schedules: ScheduleDesk;
   status(): Promise<RuntimeStatus>;
   /** Prometheus text format. */
   metrics(): Promise<string>;

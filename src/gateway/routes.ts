@@ -10,6 +10,7 @@ import type { Logins } from './logins.ts';
 import { streamLive } from './live.ts';
 import { listModels, oneModel } from './models.ts';
 import { getModels, setUpModel, testModel } from './models-api.ts';
+import { changeSchedule, getSchedules } from './schedules-api.ts';
 import { serveStatic } from './static.ts';
 import * as views from './views-api.ts';
 import type { ModelDesk, Views } from '../core/views.ts';
@@ -62,6 +63,8 @@ export function routes(face: Face): (exchange: Exchange) => Promise<void> {
   on('POST', '/api/approvals/:id', (exchange, id, query) => answerApproval(face, exchange, id, query));
   on('POST', '/api/questions/:id', (exchange, id, query) => answerQuestion(face, exchange, id, query));
 
+  scheduleRoutes(on, face);
+
   on('POST', '/api/pairings', (exchange) => makePairing(face, exchange));
 
   on('GET', '/v1/models', (exchange) => listModels(face, exchange));
@@ -79,6 +82,16 @@ export function routes(face: Face): (exchange: Exchange) => Promise<void> {
       await fail(face, exchange, error);
     }
   };
+}
+
+function scheduleRoutes(on: On, face: Face): void {
+  on('GET', '/api/schedules', (exchange) => getSchedules(face, exchange));
+  // An id is `<agent>/<name>`: its slash may be written as it is, or encoded.
+  for (const id of [':id', ':agent/:name'])
+    for (const verb of ['run', 'pause', 'resume'] as const)
+      on('POST', `/api/schedules/${id}/${verb}`, (exchange, _id, _query, ids) =>
+        changeSchedule(face, exchange, ids.join('/'), verb),
+      );
 }
 
 function viewRoutes(on: On, face: Face, known: Views): void {

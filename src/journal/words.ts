@@ -1,5 +1,6 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { DataOf, Event, EventType } from '../core/event.ts';
+import { whenText } from '../core/schedule.ts';
 
 // What happened, in plain words: the subject of a commit in journal.git, and a line of `ruche log`.
 
@@ -13,6 +14,13 @@ type Words = { readonly [T in EventType]: (data: DataOf<T>, say: Say) => string 
 const short = (commit: string): string => commit.slice(0, 10);
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
 const seconds = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+
+const time = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
+const SKIPPED: Readonly<Record<DataOf<'schedule.skipped'>['why'], string>> = {
+  missed: 'nobody was there',
+  overlap: 'the task before has not ended',
+  full: 'too many tasks wait',
+};
 
 const WORDS: Words = {
   'message.received': (data, say) => `wrote to ${data.agent} by ${data.channel}${say(data.content)}`,
@@ -45,6 +53,13 @@ const WORDS: Words = {
   'matter.settled': (data, say) => `settled ${data.matter}${say(data.answer)}`,
   'conversation.moved': (data, say) => `handed the conversation over to ${data.to}${say(data.brief)}`,
   'task.dismissed': (data) => `put ${data.task} off the list of failures`,
+  'schedule.set': (data) => `fires ${whenText(data.timing)} (${data.timing.zone})`,
+  'schedule.removed': () => 'is there no more',
+  'schedule.fired': (data) =>
+    `${data.by === null ? 'fired' : 'was run out of turn'} for ${time(data.at)}: ${data.task}${data.missed > 0 ? `, for ${count(data.missed, 'missed firing')} too` : ''}`,
+  'schedule.skipped': (data) => `let ${count(data.count, 'firing')} up to ${time(data.at)} go: ${SKIPPED[data.why]}`,
+  'schedule.paused': () => 'is paused',
+  'schedule.resumed': () => 'goes on',
   'run.started': (data) => `started ${data.run} for ${data.task} at ${short(data.base)}`,
   'run.resumed': (data) => `resumed at step ${data.step}`,
   'base.moved': (data) => `goes on from ${short(data.to)}, with what has changed since`,

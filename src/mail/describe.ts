@@ -9,7 +9,7 @@ interface Models {
   problems(): readonly Problem[];
 }
 
-export type AgentAbout = Omit<AgentState, 'queued' | 'running' | 'waiting'>;
+export type AgentAbout = Omit<AgentState, 'queued' | 'running' | 'waiting' | 'nextFiring'>;
 
 export function describeAgents({ agents }: Governance, models: Models): AgentAbout[] {
   const names = (agent: Agent): string[] => models.choices(agent.model).map((each) => `${each.provider}/${each.model}`);

@@ -1,6 +1,7 @@
 import type { NewEvent } from '../core/event.ts';
 import { conversationId } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
+import type { ScheduleDesk } from '../core/schedule.ts';
 import type { AgentState, Runtime, RuntimeStatus } from '../core/runtime.ts';
 import type { MailDeps } from './deps.ts';
 import { cancelTask } from './end.ts';
@@ -18,6 +19,7 @@ export interface RuntimeDeps extends MailDeps {
   /** Stops the work on a task whose end has been recorded. */
   stopTask(task: string): void;
   pair: Runtime['pair'];
+  schedules: ScheduleDesk;
   /** What does not come from the queue. */
   situation(): Promise<Omit<RuntimeStatus, 'tasks' | 'pending' | 'ready'>>;
 }
@@ -46,6 +48,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     dismiss: (task, by) => dismissTask(deps, task, by),
     pair: (channel) => deps.pair(channel),
     agents: () => agentStates(deps),
+    schedules: deps.schedules,
     status: () => status(deps),
     metrics: async () => metricsText(await status(deps)),
   };
@@ -64,7 +67,13 @@ async function status(deps: RuntimeDeps): Promise<RuntimeStatus> {
 }
 
 async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
-  const states = deps.agents().map((agent) => ({ ...agent, queued: 0, running: 0, waiting: 0 }));
+  const states = deps.agents().map((agent) => ({
+    ...agent,
+    queued: 0,
+    running: 0,
+    waiting: 0,
+    nextFiring: deps.schedules.nextFiring(agent.name),
+  }));
   for (const task of await deps.store.tasks({ statuses: ['queued', 'running', 'waiting'] })) {
     const state = states.find((each) => each.name === task.queue);
     if (state && (task.status === 'queued' || task.status === 'running' || task.status === 'waiting'))

@@ -2,8 +2,9 @@ import type { Agent, Problem } from '../core/agent.ts';
 import { isAgentName } from '../core/ids.ts';
 import { TIERS } from '../core/model.ts';
 import { AGENT_LATER, TOOLS_LATER, agentSchema } from './schemas.ts';
-import { DEFAULT_TOOLS, checkRules, laterKeys, toRule } from './settings.ts';
+import { DEFAULT_TOOLS, KNOWN, checkRules, laterKeys, toRule } from './settings.ts';
 import type { Known } from './settings.ts';
+import { readSchedules } from './schedules.ts';
 import { didYouMean, listed, validate } from './validate.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { YamlSource } from './yaml-source.ts';
@@ -79,7 +80,7 @@ export function parseAgent(
   options: Partial<Known> = {},
 ): { agent: Agent | null; problems: Problem[] } {
   const refuse = (...problems: Problem[]): { agent: null; problems: Problem[] } => ({ agent: null, problems });
-  const known = { providers: ['demo'], tools: DEFAULT_TOOLS, ruleProblem: () => null, ...options };
+  const known = { ...KNOWN, providers: ['demo'], ...options };
   if (!isAgentName(name)) return refuse(nameProblem(file, name));
   const decoded = decodeText(input, file);
   if (!decoded.ok) return refuse(decoded.problem);
@@ -100,6 +101,8 @@ export function parseAgent(
   const rules = value.rules ?? [];
   for (const found of checkRules(rules, source, file, ['rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
+  const timed = readSchedules(value.schedules ?? [], source, file, known.readCron);
+  problems.push(...timed.problems);
   if (problems.length > 0) return refuse(...problems, ...warnings);
   return {
     agent: {
@@ -109,6 +112,7 @@ export function parseAgent(
       tools: [...new Set(tools)].filter((tool) => known.tools.includes(tool)),
       rules: rules.map(toRule),
       network: value.network ?? null,
+      schedules: timed.schedules,
       instructions: split.prose.trim(),
     },
     problems: warnings,

@@ -189,6 +189,7 @@ const known = (options: GovernanceOptions, settings: Settings): Known => ({
   providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
   tools: options.tools,
   ruleProblem: options.ruleProblem,
+  readCron: options.readCron,
 });
 
 /** Bytes of a file, which must be a plain one: a link is never followed. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseHostPattern } from '../core/host.ts';
+import { scheduleSchema } from './schedule-schema.ts';
 
 // The shape of `ruche.yaml` and of the front matter of an AGENT.md. Editors get JSON Schemas made of the same objects.
 
@@ -122,7 +123,7 @@ export const SETTINGS_LATER = [
   'store',
   'triggers',
 ] as const;
-export const AGENT_LATER = ['budget', 'escalation', 'schedules', 'skills', 'triggers'] as const;
+export const AGENT_LATER = ['budget', 'escalation', 'skills', 'triggers'] as const;
 export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory'] as const;
 
 const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
@@ -220,6 +221,7 @@ export const agentSchema = z.strictObject({
     .max(1000)
     .describe('The only hosts the agent may reach, as host or host:port.')
     .optional(),
+  schedules: z.array(scheduleSchema).max(100).describe('What the agent does by the clock.').optional(),
   ...later(AGENT_LATER),
 });
 

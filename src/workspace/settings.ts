@@ -1,5 +1,6 @@
 import type { ChannelSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
+import type { ReadCron } from '../core/schedule.ts';
 import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { listed, didYouMean, validate } from './validate.ts';
 import { queuesOf } from './queue-settings.ts';
@@ -28,6 +29,8 @@ export interface Known {
   /** Providers beside those of `ruche.yaml`: ones that need no entry. */
   providers: readonly string[];
   tools: readonly string[];
+  /** Reads cron patterns of schedules. */
+  readCron: ReadCron;
   /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
   ruleProblem(rule: Rule): string | null;
 }
@@ -45,7 +48,12 @@ export const DEFAULT_TOOLS = [
   'hand_over',
   'escalate',
 ] as const;
-const KNOWN: Known = { providers: [], tools: DEFAULT_TOOLS, ruleProblem: () => null };
+export const KNOWN: Known = {
+  providers: [],
+  tools: DEFAULT_TOOLS,
+  ruleProblem: () => null,
+  readCron: () => ({ ok: false, error: 'cannot be read here: nobody brought what reads cron' }),
+};
 
 interface RuleSource {
   id: string;

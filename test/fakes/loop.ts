@@ -11,6 +11,8 @@ import type { ModelChoice } from '../../src/core/model.ts';
 import type { Channel } from '../../src/core/channel.ts';
 import type { Log, Net, Store } from '../../src/core/ports.ts';
 import type { Rule } from '../../src/core/policy.ts';
+import { readCron } from '../../src/cron.ts';
+import { noSchedules } from './no-schedules.ts';
 import { OUTBOX } from '../../src/core/reply.ts';
 import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
 import type { Tool } from '../../src/core/tool.ts';
@@ -87,6 +89,7 @@ export async function openLoop(options: LoopOptions) {
     tools: [...tools.keys()],
     providers: ['scripted'],
     ruleProblem: () => null,
+    readCron,
   });
   const agent: Agent = {
     name: 'assistant',
@@ -95,6 +98,7 @@ export async function openLoop(options: LoopOptions) {
     tools: [...tools.keys()],
     rules: [],
     network: null,
+    schedules: [],
     instructions: 'You help.',
     ...options.agent,
   };
@@ -191,6 +195,7 @@ export async function openLoop(options: LoopOptions) {
     agents: () => names.map((name) => ({ name, description: '', models: [] })),
     maxAttempts: () => options.maxAttempts ?? 3,
     pair: async () => null,
+    schedules: noSchedules,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
     hub,
     accepting: () => true,

@@ -3,6 +3,7 @@ import { NO_USAGE } from '../../src/core/model.ts';
 import type { InboundMessage } from '../../src/core/channel.ts';
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
 import { describeWaits } from '../../src/mail/outcome.ts';
+import { noSchedules } from './no-schedules.ts';
 import { isEnded } from '../../src/core/task.ts';
 
 /** What a script may do in the place of a model and its tools. */
@@ -267,7 +268,9 @@ export function fakeRuntime(script: Script): FakeRuntime {
         queued: 0,
         running: 0,
         waiting: 0,
+        nextFiring: null,
       })),
+    schedules: noSchedules,
     status: async (): Promise<RuntimeStatus> => ({
       version: '0.1.0',
       ready: runtime.state.ready,

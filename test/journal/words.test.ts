@@ -25,6 +25,10 @@ const returned = { call: 'c', tool: 'list', ok: true, result: blob, labels: [], 
 const finished = { run: 'run_1', status: 'done' as const, error: null, detail: null, usage, costUsd: 0, steps: 1 };
 const started = { run: 'run_1', task: 'tsk_1', agent: 'a', session: 's', attempt: 1, config: 'c', base: commit };
 
+const timing = { zone: 'UTC', until: null, activeHours: null, jitter: 0 };
+const set = { schedule: 'a/n', agent: 'a', name: 'n', anchor: 0, paused: false };
+const skipped = { schedule: 'a/n', at: 1000, count: 1, task: null };
+
 const TABLE: Rows = {
   'message.received': { weighty: true, rows: [['wrote to a by http: "words"', received]] },
   'history.given': {
@@ -284,6 +288,36 @@ const TABLE: Rows = {
       ['started, version 1.2.3, 1 task taken up again', { version: '1.2.3', recovered: 1 }],
     ],
   },
+  'schedule.set': {
+    weighty: true,
+    rows: [
+      ['fires 15 8 * * * (UTC)', { ...set, timing: { kind: 'cron', cron: '15 8 * * *', ...timing } }],
+      ['fires every 1h30m (UTC)', { ...set, timing: { kind: 'every', ms: 5_400_000, ...timing } }],
+      ['fires at 2026-12-24T08:00 (UTC)', { ...set, timing: { kind: 'at', at: '2026-12-24T08:00', ...timing } }],
+    ],
+  },
+  'schedule.removed': { weighty: true, rows: [['is there no more', { schedule: 'a/n' }]] },
+  'schedule.fired': {
+    weighty: true,
+    rows: [
+      ['fired for 1970-01-01T00:00:01Z: t', { schedule: 'a/n', at: 1000, task: 't', missed: 0, by: null }],
+      [
+        'fired for 1970-01-01T00:00:01Z: t, for 2 missed firings too',
+        { schedule: 'a/n', at: 1000, task: 't', missed: 2, by: null },
+      ],
+      ['was run out of turn for 1970-01-01T00:00:01Z: t', { schedule: 'a/n', at: 1000, task: 't', missed: 0, by: 'o' }],
+    ],
+  },
+  'schedule.skipped': {
+    weighty: true,
+    rows: [
+      ['let 1 firing up to 1970-01-01T00:00:01Z go: nobody was there', { ...skipped, why: 'missed' }],
+      ['let 1 firing up to 1970-01-01T00:00:01Z go: the task before has not ended', { ...skipped, why: 'overlap' }],
+      ['let 1 firing up to 1970-01-01T00:00:01Z go: too many tasks wait', { ...skipped, why: 'full' }],
+    ],
+  },
+  'schedule.paused': { weighty: true, rows: [['is paused', { schedule: 'a/n' }]] },
+  'schedule.resumed': { weighty: true, rows: [['goes on', { schedule: 'a/n', from: 1 }]] },
   'gateway.stopped': { weighty: true, rows: [['stopped: asked', { reason: 'asked' }]] },
 };
 

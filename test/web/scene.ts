@@ -1,4 +1,5 @@
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
+import { noSchedules } from '../fakes/no-schedules.ts';
 import { isEnded, type TaskStatus } from '../../src/core/task.ts';
 import type {
   ConversationEntry,
@@ -215,6 +216,7 @@ export class Scene {
     },
     pair: async () => null,
     agents: async () => this.agents,
+    schedules: noSchedules,
     status: async () => this.#status(),
     metrics: async () => '',
   };
@@ -343,6 +345,7 @@ const agent = (name: string): AgentState => ({
   models: ['scripted/large'],
   queued: 0,
   running: 0,
+  nextFiring: null,
   waiting: 0,
 });
 

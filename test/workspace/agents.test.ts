@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Problem } from '../../src/core/agent.ts';
+import { readCron } from '../../src/cron.ts';
 import { ruleProblem } from '../../src/policy/rules.ts';
 import { parseAgent } from '../../src/workspace/agents.ts';
 import { DEFAULT_TOOLS } from '../../src/workspace/settings.ts';
 
 const FILE = 'agents/email/AGENT.md';
-const known = { providers: ['demo', 'local'], tools: DEFAULT_TOOLS, ruleProblem };
+const known = { providers: ['demo', 'local'], tools: DEFAULT_TOOLS, ruleProblem, readCron };
 const parse = (text: string | Uint8Array, name = 'email') => parseAgent(text, FILE, name, known);
 const lines = (problems: readonly Problem[]): string[] =>
   problems.map((p) => `${p.severity} ${p.line} ${p.key} ${p.message}`);
@@ -29,6 +30,7 @@ test('front matter and prose become an agent, with defaults for what is not said
     tools: ['read', 'write', 'edit', 'list', 'search', 'shell', 'fetch', 'ask', 'task', 'hand_over', 'escalate'],
     rules: [],
     network: null,
+    schedules: [],
     instructions: 'You are the mail agent.\n\n---\nStill prose.',
   });
 });
@@ -58,7 +60,6 @@ You are the mail agent of this company.
   assert.deepEqual(problems.map((p) => p.key).sort(), [
     'budget',
     'escalation',
-    'schedules',
     'skills',
     'tools.5',
     'triggers',

@@ -1,3 +1,4 @@
+import { readCron } from '../../src/cron.ts';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -106,7 +107,13 @@ export async function makeWorkspace(
   const bytes = Object.entries(files).map(([path, text]): [string, Uint8Array] => [path, Buffer.from(text)]);
   await initWorkspace({ dir, files: new Map(bytes), env, clock });
   const workspace = await openWorkspace({ dir, env, clock, boundary: () => {} });
-  const reader = openGovernanceReader({ git: workspace.git, tools: DEFAULT_TOOLS, providers: [], ruleProblem });
+  const reader = openGovernanceReader({
+    git: workspace.git,
+    tools: DEFAULT_TOOLS,
+    providers: [],
+    ruleProblem,
+    readCron,
+  });
   const git = async (...args: string[]): Promise<string> =>
     (await promisify(execFile)('git', args, { cwd: dir, env })).stdout.trim();
   return {

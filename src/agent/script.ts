@@ -1,0 +1,96 @@
+import type { EventOf } from '../core/event.ts';
+import { runKey } from '../core/ids.ts';
+import { canonicalJson } from '../core/json.ts';
+import { type ModelChoice, type ModelEvent, NO_USAGE } from '../core/model.ts';
+import type { Store } from '../core/ports.ts';
+import { note } from './context.ts';
+import type { AgentDeps } from './deps.ts';
+import { loadJson, type RunLog } from './run-log.ts';
+import type { ToolRecord } from './state.ts';
+
+/** What stands in the record where a script, and no model, says what comes next. */
+const PROVIDER = 'schedule';
+const MODEL = 'script';
+const SCRIPT = `${PROVIDER}/${MODEL}`;
+const SHELL = 'shell';
+
+const CHANGED =
+  'The result of this scheduled script is not what it was the last time. Say, or do, what follows from it.';
+const FAILED = 'This scheduled script runs for the first time, and failed. Say, or do, what follows from it.';
+
+/** Earlier firings that are looked at for a result to compare with: some end before they have one. */
+const MAX_BACK = 20;
+
+/** True for a run that only ran its script, and found what it had found before: it leaves no words in its conversation. */
+export const isQuiet = (log: RunLog): boolean => log.state.model === SCRIPT;
+
+/**
+ * What stands in for a model while a schedule's script runs: it calls the script, through the same gate as any call, and
+ * ends the run if the result is that of the last time. Null as soon as a model is needed, and for every other task.
+ */
+export async function scriptChoice({ store }: AgentDeps, log: RunLog): Promise<ModelChoice | null> {
+  const { state, claim } = log;
+  const ran = state.calls[0];
+  if (state.model !== null && (state.model !== SCRIPT || ran === undefined)) return null;
+  const command = await commandOf(store, log);
+  if (command === null) return null;
+  if (state.model === null) {
+    const call = { type: 'call', id: MODEL, tool: SHELL, args: canonicalJson({ command }) } as const;
+    return saying(call, { type: 'finish', reason: 'calls', usage: NO_USAGE });
+  }
+  // Somebody has something to say, or was told that it changed.
+  if (state.arrived.length > 0 || ran === undefined) return null;
+  // What a rule refused is not on disk yet.
+  await log.flush(false);
+  const now = await firstResult(store, state.run);
+  const before = await lastResult(store, claim.task.cause);
+  const same = before === null ? now?.ok === true : now !== null && wordsOf(now) === wordsOf(before);
+  if (!same) {
+    log.emit({ type: 'note.added', data: { note: log.put(note(before === null ? FAILED : CHANGED)) } });
+    return null;
+  }
+  const delta = before === null ? 'It ran for the first time.' : 'Nothing has changed since the last time.';
+  return saying({ type: 'text', delta }, { type: 'finish', reason: 'stop', usage: NO_USAGE });
+}
+
+function saying(...events: readonly ModelEvent[]): ModelChoice {
+  const port = {
+    async *stream(): AsyncGenerator<ModelEvent, void, undefined> {
+      yield* events;
+    },
+  };
+  return { provider: PROVIDER, model: MODEL, port, window: Infinity, images: false, cost: () => 0 };
+}
+
+/** The command line of a task that runs a script. */
+async function commandOf(store: Store, { claim: { task } }: RunLog): Promise<string | null> {
+  if (!task.from.startsWith('schedule:') || task.content === null) return null;
+  const { run } = (await loadJson(store, task.content)) as { run?: unknown };
+  return typeof run === 'string' ? run : null;
+}
+
+const wordsOf = ({ ok, text, full }: ToolRecord): string => canonicalJson([ok, full ?? text]);
+
+/** What the run's first call came back with; null if it never did, or is erased. */
+async function firstResult(store: Store, run: string): Promise<ToolRecord | null> {
+  for await (const event of store.read({ stream: `run:${run}`, types: ['tool.returned'], limit: 1 })) {
+    if (event.type !== 'tool.returned') return null;
+    const bytes = await store.getBlob(event.data.result);
+    return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString('utf8')) as ToolRecord);
+  }
+  return null;
+}
+
+/** The result of the last firing before this one that had any. */
+async function lastResult(store: Store, cause: string | null): Promise<ToolRecord | null> {
+  const fired = cause === null ? null : await store.event(cause);
+  if (fired?.type !== 'schedule.fired') return null;
+  const { stream, seq } = fired;
+  const earlier = { stream, before: seq, types: ['schedule.fired'], reverse: true, limit: MAX_BACK } as const;
+  for await (const event of store.read(earlier)) {
+    const started = await store.byKey(runKey((event as EventOf<'schedule.fired'>).data.task));
+    const result = started?.type === 'run.started' ? await firstResult(store, started.data.run) : null;
+    if (result !== null) return result;
+  }
+  return null;
+}

@@ -1,0 +1,64 @@
+import type { ScheduleState } from '../core/schedule.ts';
+import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
+import type { Options } from './options.ts';
+import { duration } from './status.ts';
+import { talk } from './talk.ts';
+
+/** `ruche schedules`: what happens by the clock, when it did last and when it will next. */
+export async function schedules(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
+  const gateway = talk(io, options, new AbortController().signal);
+  const { schedules: list } = await gateway.call<{ schedules: ScheduleState[] }>('/api/schedules');
+  if (flags.json) io.out(`${JSON.stringify({ schedules: list })}\n`);
+  else if (list.length === 0) io.out('No agent has a schedule: see `schedules` in its AGENT.md.\n');
+  else io.out(`${list.map((each) => scheduleText(each, io.clock.now())).join('\n')}\n`);
+  return 0;
+}
+
+/** `ruche schedules run|pause|resume AGENT/NAME`. */
+export async function changeSchedule(
+  io: Io,
+  options: Options,
+  verb: string,
+  id: string | undefined,
+  flags: { json?: boolean },
+): Promise<ExitCode> {
+  if (verb !== 'run' && verb !== 'pause' && verb !== 'resume')
+    throw new CliError(`There is no \`schedules ${verb}\`: use list, run, pause or resume.`);
+  if (id === undefined)
+    throw new CliError(
+      `Which one? \`${io.self} schedules\` lists them; then \`${io.self} schedules ${verb} AGENT/NAME\`.`,
+    );
+  const gateway = talk(io, options, new AbortController().signal);
+  const path = `/api/schedules/${encodeURIComponent(id)}/${verb}`;
+  const told = await gateway.call<{ task: string | null }>(path, {});
+  if (flags.json) io.out(`${JSON.stringify({ id, ...told })}\n`);
+  else io.out(`${DONE[verb](plain(id), told.task)}\n`);
+  return 0;
+}
+
+const DONE = {
+  run: (id: string, task: string | null): string => `${id} has fired: ${task ?? ''}`,
+  pause: (id: string): string => `${id} is paused.`,
+  resume: (id: string): string => `${id} goes on.`,
+};
+
+function scheduleText(state: ScheduleState, now: number): string {
+  const { id, when, zone, does, paused, next, last } = state;
+  const coming = next === null ? 'never again' : moment(next, zone, now);
+  const before =
+    last === null ? 'never' : `${moment(last.at, zone, now)}, ${last.status}${last.task ? ` (${last.task})` : ''}`;
+  return plain(
+    [
+      `${id}  ${when} (${zone})`,
+      `  ${oneLine(does, 100)}`,
+      `  next ${paused ? 'paused' : coming}, last ${before}`,
+    ].join('\n'),
+  );
+}
+
+/** By the clock of its zone, and how far away that is. */
+function moment(at: number, zone: string, now: number): string {
+  const format = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium', timeZone: zone });
+  const away = duration(Math.abs(at - now));
+  return `${format.format(at)} (${at >= now ? `in ${away}` : `${away} ago`})`;
+}

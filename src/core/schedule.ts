@@ -1,0 +1,93 @@
+import { durationText } from './duration.ts';
+
+/** When a schedule fires, with nothing left out: what is on record of it. */
+export type Timing = (
+  | { kind: 'cron'; cron: string }
+  /** Milliseconds of time gone by, whatever clocks on walls say. */
+  | { kind: 'every'; ms: number }
+  /** A moment: `2026-12-24T08:00`, by the clock of the zone, or with an offset of its own. */
+  | { kind: 'at'; at: string }
+) & {
+  /** IANA name. */
+  zone: string;
+  /** Last moment it may fire at: a date (its whole day counts) or a date with a time; null for none. */
+  until: string | null;
+  /** Minutes of the day, from (included) and to (not included); over midnight if `from` is later. Null: all day. */
+  activeHours: { from: number; to: number } | null;
+  /** Milliseconds by which a firing may be put off, so that not everything begins in the same second. */
+  jitter: number;
+};
+
+/** What becomes of firings that nobody was there for. `max`: the newest so many. */
+export type Missed = { mode: 'skip' } | { mode: 'once' } | { mode: 'all'; max: number };
+
+/** What happens if the task of the last firing has not ended. */
+export type Overlap = 'skip' | 'queue' | 'cancel';
+
+/** A schedule of an AGENT.md. */
+export interface Schedule {
+  /** Unique in the agent. */
+  name: string;
+  /** `zone` null: that of the machine. */
+  timing: WithoutZone<Timing> & { zone: string | null };
+  missed: Missed;
+  overlap: Overlap;
+  /** What the agent is told, or the command line of a script in the workspace that runs without a model. */
+  work: { kind: 'task'; text: string } | { kind: 'run'; command: string };
+}
+
+type WithoutZone<T> = T extends unknown ? Omit<T, 'zone'> : never;
+
+/** `<agent>/<name>`. */
+export const scheduleId = (agent: string, name: string): string => `${agent}/${name}`;
+export const scheduleStream = (id: string): string => `schedule:${id}`;
+/** Unique key of one firing, whatever comes of it. */
+export const firingKey = (id: string, at: number): string => `firing:${id}@${at}`;
+/** Session of the conversation its tasks belong to. */
+export const scheduleSession = (name: string): string => `schedule-${name}`;
+
+/** How a schedule stands, for people. Times are milliseconds since the epoch. */
+export interface ScheduleState {
+  id: string;
+  agent: string;
+  name: string;
+  /** When it fires, in the words of its file: `15 8 * * 1-5`, `every 15m`, `at 2026-12-24T08:00`. */
+  when: string;
+  zone: string;
+  /** What it does: the task's text, or `run: …`. */
+  does: string;
+  paused: boolean;
+  /** Null: never again, or paused. */
+  next: number | null;
+  /** The last time it fired, when that was due, and what came of it; null if it never did. */
+  last: { at: number; task: string | null; status: string } | null;
+}
+
+/** What people can ask of the schedules. `by` is whoever asks. */
+export interface ScheduleDesk {
+  list(): Promise<ScheduleState[]>;
+  /** Has it fire out of turn, also while it is paused. Gives the task; null if there is no such schedule. */
+  run(id: string, by: string): Promise<string | null>;
+  /** What would fire while it is paused is not made up for. False if there is no such schedule. */
+  pause(id: string, by: string): Promise<boolean>;
+  resume(id: string, by: string): Promise<boolean>;
+  /** When the next schedule of an agent is due, as far as is known without looking; null if none is. */
+  nextFiring(agent: string): number | null;
+}
+
+/** Moments of a clock without zone, as if it stood in UTC: milliseconds. */
+export interface CronTimes {
+  /** First match strictly after; null if there is none. */
+  after(wall: number): number | null;
+  /** Last match strictly before; null if there is none. */
+  before(wall: number): number | null;
+}
+
+/** Reads cron patterns of 5 or 6 fields (seconds first) and the nicknames; says in words what is wrong. */
+export type ReadCron = (pattern: string) => { ok: true; times: CronTimes } | { ok: false; error: string };
+
+/** When it fires, in the words of its file. */
+export function whenText(timing: WithoutZone<Timing>): string {
+  if (timing.kind === 'cron') return timing.cron;
+  return timing.kind === 'every' ? `every ${durationText(timing.ms)}` : `at ${timing.at}`;
+}

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadJson } from '../../src/agent/run-log.ts';
+import type { EventOf } from '../../src/core/event.ts';
+import type { Rule } from '../../src/core/policy.ts';
+import { type Schedule, scheduleStream } from '../../src/core/schedule.ts';
+import type { Tool } from '../../src/core/tool.ts';
+import { firingBatch } from '../../src/scheduler/fire.ts';
+import type { Loop } from '../fakes/loop.ts';
+import { says } from '../fakes/scripted-model.ts';
+import { withLoop } from './with-loop.ts';
+
+const ID = 'assistant/probe';
+
+/** A shell whose commands end as told, one after another. */
+function shell(results: readonly (readonly [ok: boolean, text: string])[]) {
+  const left = [...results];
+  const ran: string[] = [];
+  const tool: Tool = {
+    name: 'shell',
+    description: 'shell',
+    effect: 'exec',
+    idempotent: true,
+    schema: { type: 'object' },
+    parse: (value) => ({ ok: true, value }),
+    facts: (input) => ({ command: (input as { command: string }).command }),
+    run: async (input) => {
+      ran.push((input as { command: string }).command);
+      const [ok, text] = left.shift() ?? [false, 'nothing is left'];
+      return { ok, text, labels: [], changes: [] };
+    },
+  };
+  return { tool, ran };
+}
+
+/** Has a schedule fire, and gives the task when it has ended. */
+function firing(loop: Loop) {
+  let at = 0;
+  return async (more: Partial<Schedule> = {}) => {
+    const schedule: Schedule = {
+      name: 'probe',
+      timing: { kind: 'every', ms: 1000, zone: null, until: null, activeHours: null, jitter: 0 },
+      missed: { mode: 'once' },
+      overlap: 'skip',
+      work: { kind: 'run', command: 'scripts/probe.sh -v' },
+      ...more,
+    };
+    const set = { id: 'evt_1', data: { agent: 'assistant' } } as EventOf<'schedule.set'>;
+    const version = await loop.store.version(scheduleStream(ID));
+    const standing = { id: ID, set, cursor: 0, paused: false, last: null, version };
+    const deps = { ...loop.deps, maxAttempts: () => 1 };
+    const fire = [{ at: (at += 1000), missed: 0, by: null }];
+    const { tasks, ...batch } = firingBatch(deps, standing, schedule, { skipped: null, fire });
+    const events = batch.events.map((event) => (event.cause === 'evt_1' ? { ...event, cause: null } : event));
+    assert.equal((await loop.store.commit({ ...batch, events })).ok, true);
+    return loop.settled(tasks[0]?.id ?? '');
+  };
+}
+
+const turns = async (loop: Loop): Promise<number[]> =>
+  (await loop.events()).flatMap((event) => (event.type === 'turn.ended' ? [event.data.messages.length] : []));
+
+test('a script ends its run by itself as long as nothing changes, and wakes the agent when something does', async () => {
+  const { tool, ran } = shell([
+    [true, 'well\nexit 0'],
+    [true, 'well\nexit 0'],
+    [true, 'hot\nexit 0'],
+    [true, 'hot\nexit 0'],
+    [false, 'hot\nexit 0'],
+  ]);
+  await withLoop([says('It is hot.'), says('It failed.')], { tools: [tool] }, async (loop, _log, model) => {
+    const fire = firing(loop);
+    const said = [];
+    for (let n = 0; n < 5; n++) said.push((await fire()).text);
+    assert.deepEqual(said, [
+      'It ran for the first time.',
+      'Nothing has changed since the last time.',
+      'It is hot.',
+      'Nothing has changed since the last time.',
+      'It failed.',
+    ]);
+    assert.deepEqual(
+      ran,
+      Array.from({ length: 5 }, () => './scripts/probe.sh -v'),
+    );
+    assert.equal(model.requests.length, 2);
+    assert.match(JSON.stringify(model.requests[0]?.messages), /run: \.\/scripts\/probe\.sh -v.*hot.*not what it was/s);
+    // What changed nothing is no part of the conversation.
+    assert.deepEqual(await turns(loop), [0, 0, 5, 0, 5]);
+    const used = (await loop.events())
+      .filter((event) => event.type === 'run.finished')
+      .map(({ data }) => data.usage.input);
+    assert.deepEqual(used, [0, 0, 10, 0, 10]);
+  });
+});
+
+test('one that fails the first time wakes the agent', async () => {
+  const { tool } = shell([
+    [false, 'exit 1'],
+    [false, 'exit 1'],
+  ]);
+  await withLoop([says('I see.')], { tools: [tool] }, async (loop, _log, model) => {
+    const fire = firing(loop);
+    assert.equal((await fire()).text, 'I see.');
+    assert.match(JSON.stringify(model.requests[0]?.messages), /for the first time, and failed/);
+    assert.equal((await fire()).text, 'Nothing has changed since the last time.');
+  });
+});
+
+test('a change in the middle of a long output counts', async () => {
+  const long = (word: string): string => `${'a'.repeat(5_000)}${word}${'b'.repeat(5_000)}`;
+  const { tool } = shell([
+    [true, long('one')],
+    [true, long('two')],
+  ]);
+  await withLoop([says('I see.')], { tools: [tool] }, async (loop) => {
+    const fire = firing(loop);
+    await fire();
+    assert.equal((await fire()).text, 'I see.');
+  });
+});
+
+test('a script goes through the rules: what is denied is told once', async () => {
+  const { tool, ran } = shell([]);
+  const rules: Rule[] = [{ id: 'no', verdict: 'deny', match: { command: './scripts/*' }, reason: 'Not here.' }];
+  await withLoop([says('It may not run.')], { tools: [tool], rules }, async (loop, _log, model) => {
+    const fire = firing(loop);
+    assert.equal((await fire()).text, 'It may not run.');
+    assert.match(JSON.stringify(model.requests[0]?.messages), /Denied by rule no: Not here\./);
+    assert.equal((await fire()).text, 'Nothing has changed since the last time.');
+    assert.deepEqual(ran, []);
+  });
+});
+
+test('a task in words goes to the model at once, and a script only comes of a schedule', async () => {
+  const { tool, ran } = shell([]);
+  await withLoop([says('Done.'), says('Hm.')], { tools: [tool] }, async (loop, _log, model) => {
+    const fire = firing(loop);
+    assert.equal((await fire({ work: { kind: 'task', text: 'Write the digest.' } })).text, 'Done.');
+    assert.match(JSON.stringify(model.requests[0]?.messages), /Write the digest\./);
+    assert.deepEqual(await turns(loop), [2]);
+
+    const content = loop.store.putBlob(Buffer.from('{"title":"x","run":"./scripts/x.sh"}'), 'conv:assistant/one');
+    const [task] = await loop.store.tasks({});
+    assert.ok(task);
+    const forged = {
+      ...task,
+      id: 'tsk_f',
+      from: 'agent:other',
+      key: null,
+      content,
+      status: 'queued',
+      result: null,
+    } as const;
+    await loop.store.commit({ events: [], queue: [{ op: 'enqueue', task: forged }], sync: true });
+    assert.equal((await loop.settled('tsk_f')).text, 'Hm.');
+    assert.deepEqual(ran, []);
+    assert.deepEqual(await loadJson(loop.store, content), { title: 'x', run: './scripts/x.sh' });
+  });
+});

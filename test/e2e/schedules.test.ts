@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
+import { test } from 'node:test';
+import type { AgentState } from '../../src/core/runtime.ts';
+import type { ScheduleState } from '../../src/core/schedule.ts';
+import { Home } from '../fakes/home.ts';
+import { until } from '../fakes/until.ts';
+
+const agent = (schedules: string): string => `---\ndescription: helps\nschedules:\n${schedules}\n---\nYou help.\n`;
+const FILE = 'agents/assistant/AGENT.md';
+
+const list = async (home: Home): Promise<ScheduleState[]> =>
+  (await home.api<{ schedules: ScheduleState[] }>('/api/schedules')).schedules;
+
+test('schedules by the command line and over HTTP: list, run, pause, resume', async () => {
+  const files = {
+    'ruche.yaml': '',
+    [FILE]: agent('  - { name: far, cron: "0 0 1 1 *", timezone: Europe/Paris, task: "list the files" }'),
+  };
+  const home = await Home.up({ files });
+  try {
+    const shown = await home.cli('schedules');
+    assert.match(
+      shown.out,
+      /^assistant\/far {2}0 0 1 1 \* \(Europe\/Paris\)\n {2}list the files\n {2}next \d{4}-01-01 00:00:00 \(in .*\), last never\n$/,
+    );
+    const [state] = await list(home);
+    const { agents } = await home.api<{ agents: AgentState[] }>('/api/agents');
+    assert.equal(agents[0]?.nextFiring, state?.next);
+
+    const ran = await home.cli('schedules', 'run', 'assistant/far', '--json');
+    const { task } = JSON.parse(ran.out) as { task: string };
+    const outcome = await home.settled(task);
+    assert.deepEqual([outcome.status, outcome.session], ['done', 'schedule-far']);
+    assert.match(outcome.text, /AGENT\.md|ruche\.yaml/);
+    assert.equal((await list(home))[0]?.last?.status, 'done');
+
+    assert.equal((await home.cli('schedules', 'pause', 'assistant/far')).out, 'assistant/far is paused.\n');
+    assert.match((await home.cli('schedules', 'list')).out, /next paused, last .* done \(tsk_/);
+    await home.end('SIGKILL');
+    await home.start();
+    assert.equal((await list(home))[0]?.paused, true);
+    await home.api('/api/schedules/assistant/far/resume', {});
+    assert.equal((await list(home))[0]?.paused, false);
+
+    const unknown = await home.cli('schedules', 'run', 'assistant/none');
+    assert.deepEqual([unknown.code, /There is no schedule of this id/.test(unknown.err)], [1, true]);
+    assert.match((await home.cli('schedules', 'stop', 'assistant/far')).err, /use list, run, pause or resume/);
+    assert.match((await home.cli('schedules', 'run')).err, /Which one\?/);
+
+    // An edit applies as it is saved; one that is wrong says so, and the old one stays.
+    home.write(FILE, agent('  - { name: near, every: 1s, task: "append log.md: x" }'));
+    const fired = async (): Promise<boolean> =>
+      (await list(home)).some(({ id, last }) => id === 'assistant/near' && last !== null);
+    await until(fired, 'the new schedule fires');
+    assert.deepEqual(
+      (await list(home)).map(({ id }) => id),
+      ['assistant/near'],
+    );
+    home.write(FILE, agent('  - { name: near, cron: "0 0 30 2 *", task: x }'));
+    const problems = async (): Promise<string> => JSON.stringify((await home.status()).problems);
+    await until(async () => /never fires/.test(await problems()), 'the problem is told');
+    assert.equal((await list(home))[0]?.when, 'every 1s');
+    assert.deepEqual((await home.verify()).findings, []);
+  } finally {
+    await home.close();
+  }
+});
+
+test('a script by the clock costs no model, and wakes the agent only when its result has changed', async () => {
+  const home = await Home.up({ files: { 'ruche.yaml': '', 'state.txt': 'all is well\n', [FILE]: agent('  []') } });
+  try {
+    home.write('scripts/probe.sh', '#!/bin/sh\ncat state.txt\ngrep -q well state.txt\n');
+    chmodSync(home.path('scripts/probe.sh'), 0o755);
+    home.git('add', 'scripts/probe.sh');
+    home.commit('a probe');
+    home.write(FILE, agent('  - { name: probe, every: 1s, run: scripts/probe.sh }'));
+    const models = async (): Promise<string[]> =>
+      (await home.events('model.answered')).map(({ data }) => `${String(data['provider'])}/${String(data['model'])}`);
+    const finished = async (): Promise<number> => (await home.events('task.finished')).length;
+    await until(async () => (await finished()) >= 3, 'it has run three times', 20_000);
+    assert.ok((await models()).length >= 6);
+    assert.deepEqual(new Set(await models()), new Set(['schedule/script']));
+    assert.equal(
+      (await home.events('tool.returned')).every(({ data }) => data['ok'] === true),
+      true,
+    );
+    for (const { data } of await home.events('turn.ended')) assert.deepEqual(data['messages'], []);
+
+    home.write('state.txt', 'on fire\n');
+    const woken = async (): Promise<number> => (await models()).filter((name) => name === 'demo/demo').length;
+    await until(async () => (await woken()) > 0, 'the agent is woken', 20_000);
+    const before = await finished();
+    await until(async () => (await finished()) >= before + 3, 'it goes on', 20_000);
+    assert.equal(await woken(), 1);
+    const [last] = await list(home);
+    assert.equal(last?.does, 'run: scripts/probe.sh');
+    await home.cli('schedules', 'pause', 'assistant/probe');
+    const said = (await home.events('turn.ended')).filter(({ data }) => (data['messages'] as unknown[]).length > 0);
+    assert.equal(said.length, 1);
+    const outcome = await home.settled(String(said[0]?.data['task']));
+    assert.match(outcome.text, /on fire\s+exit 1/);
+    assert.match(outcome.text, /not what it was the last time/);
+  } finally {
+    await home.close();
+  }
+});
