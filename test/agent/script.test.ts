@@ -86,7 +86,7 @@ test('a script ends its run by itself as long as nothing changes, and wakes the 
     assert.equal(model.requests.length, 2);
     assert.match(JSON.stringify(model.requests[0]?.messages), /run: \.\/scripts\/probe\.sh -v.*hot.*not what it was/s);
     // What changed nothing is no part of the conversation.
-    assert.deepEqual(await turns(loop), [0, 0, 5, 0, 5]);
+    assert.deepEqual(await turns(loop), [0, 0, 6, 0, 6]);
     const used = (await loop.events())
       .filter((event) => event.type === 'run.finished')
       .map(({ data }) => data.usage.input);
@@ -138,7 +138,7 @@ test('a task in words goes to the model at once, and a script only comes of a sc
     const fire = firing(loop);
     assert.equal((await fire({ work: { kind: 'task', text: 'Write the digest.' } })).text, 'Done.');
     assert.match(JSON.stringify(model.requests[0]?.messages), /Write the digest\./);
-    assert.deepEqual(await turns(loop), [2]);
+    assert.deepEqual(await turns(loop), [3]);
 
     const content = loop.store.putBlob(Buffer.from('{"title":"x","run":"./scripts/x.sh"}'), 'conv:assistant/one');
     const [task] = await loop.store.tasks({});
