@@ -18,6 +18,7 @@ import { startHousekeeping } from './scheduler/housekeeping.ts';
 import { startTrust, type Trust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
 import { deskOf, plugs, type Plugged, prepared } from './plugs.ts';
+import { offeredSkills } from './skills/gate.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
@@ -126,6 +127,7 @@ function agentDeps(adapters: Adapters, trust: Trust, plugged: Plugged, channels:
     ...adapters,
     governance: () => trust.current(),
     governanceLanded: (commit) => trust.applyLanded(commit),
+    skills: (agent) => offeredSkills(adapters.gate, trust.current(), agent),
     models: (agent) => plugged().models.choices(agent.model),
     nextTry,
     tools: () => plugged().tools,

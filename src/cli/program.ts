@@ -5,6 +5,7 @@ import { resolveOptions, type Flags as PlaceFlags, type Options } from './option
 import type { AskFlags } from './ask.ts';
 import type { LogFlags } from './log-filter.ts';
 import type { ModelsFlags } from './models.ts';
+import type { SkillsFlags } from './skills.ts';
 import { explain } from './explain.ts';
 
 /** Runs one command line and gives its exit code. Each command's module is loaded only when it is used. */
@@ -23,7 +24,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 /** Every option of every command, as commander hands them over. */
-type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags;
+type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & SkillsFlags;
 
 type Act = (options: Options) => Promise<number>;
 
@@ -135,6 +136,12 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--limit <number>', 'the newest so many (200; 0 means all)')
     .option('--json', 'one JSON object a line, with contents')
     .action((flags: Flags) => act(flags, async (options) => (await import('./log.ts')).log(io, options, flags)));
+  command('skills [action] [what]', 'list skills, show NAME, add PATH, or check [PATH] (list)')
+    .option('--replace', 'add: in place of a skill of that name')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, what: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./skills.ts')).skills(io, options, { action, what }, flags)),
+    );
   command('verify', 'check that journal, journal.git and workspace agree (exit 1 if not)')
     .option('--json', 'as JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./verify.ts')).verify(io, options, flags)));

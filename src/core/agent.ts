@@ -1,4 +1,5 @@
 import type { Rule } from './policy.ts';
+import type { Skill } from './skill.ts';
 
 /** `agents/<name>/AGENT.md` at a commit. */
 export interface Agent {
@@ -7,6 +8,8 @@ export interface Agent {
   /** A tier, or `provider/model`. */
   model: string;
   tools: readonly string[];
+  /** Names of the skills it may use, as `AGENT.md` lists them. */
+  skills?: readonly string[];
   rules: readonly Rule[];
   network: readonly string[] | null;
   /** Role and instructions: the prose below the front matter, then SOUL.md, IDENTITY.md and USER.md if present. */
@@ -85,6 +88,8 @@ export interface Governance {
   commit: string;
   settings: Settings;
   agents: ReadonlyMap<string, Agent>;
+  /** Those that an agent has enabled and that are in order, by name; each as it was approved. */
+  skills?: readonly Skill[];
   /** Refused agents and warnings; the others work. */
   problems: readonly Problem[];
 }

@@ -1,6 +1,7 @@
 import type { Tool } from '../core/tool.ts';
+import { wrapUntrusted } from '../core/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
-import { failed, readText, refusable } from './text.ts';
+import { boundaryOf, failed, readText, refusable } from './text.ts';
 
 const ARGS = { path: 'text', offset: ['count?', 'First line'], limit: ['count?', 'Lines'] } as const;
 export type ReadInput = ArgsOf<typeof ARGS>;
@@ -41,12 +42,14 @@ export const readTool: Tool<ReadInput> = {
   schema: argsSchema(ARGS),
   parse: (args) => readArgs(ARGS, args),
   facts: ({ path }) => ({ paths: [path] }),
-  run: ({ path: raw, offset, limit }, { files }) =>
+  run: ({ path: raw, offset, limit }, { files, labelsOf, key }) =>
     refusable(async () => {
       const file = await readText(files, raw);
       if (!file.ok) return failed(file.why);
       const { path, entry, text } = file;
       const shown = text === '' ? '[The file is empty.]' : excerpt(text, offset ?? 1, limit ?? DEFAULT_LINES);
-      return { ok: true, text: shown, labels: [], changes: [], seen: { [path]: entry.oid } };
+      const labels = labelsOf(entry);
+      const said = labels.includes('untrusted') ? wrapUntrusted(shown, path, boundaryOf(key)) : shown;
+      return { ok: true, text: said, labels, changes: [], seen: { [path]: entry.oid } };
     }),
 };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseHostPattern } from '../core/host.ts';
+import { isSkillName } from '../core/skill.ts';
 
 // The shape of `ruche.yaml` and of the front matter of an AGENT.md. Editors get JSON Schemas made of the same objects.
 
@@ -123,7 +124,7 @@ export const SETTINGS_LATER = [
   'store',
   'triggers',
 ] as const;
-export const AGENT_LATER = ['budget', 'escalation', 'schedules', 'skills', 'triggers'] as const;
+export const AGENT_LATER = ['budget', 'escalation', 'schedules', 'triggers'] as const;
 export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory', 'task'] as const;
 
 const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
@@ -202,6 +203,11 @@ export const agentSchema = z.strictObject({
     )
     .max(1000)
     .describe('The only hosts the agent may reach, as host or host:port.')
+    .optional(),
+  skills: z
+    .array(z.string().refine(isSkillName, { error: 'must be the name of a folder in skills/, e.g. csv-report' }))
+    .max(100)
+    .describe('Skills the agent may use: folders of skills/, or bundled ones (`ruche skills list`).')
     .optional(),
   ...later(AGENT_LATER),
 });

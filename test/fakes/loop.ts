@@ -11,6 +11,7 @@ import type { ModelChoice } from '../../src/core/model.ts';
 import type { Channel } from '../../src/core/channel.ts';
 import type { Log, Net, Store } from '../../src/core/ports.ts';
 import type { Rule } from '../../src/core/policy.ts';
+import type { SkillRules } from '../../src/core/skill-rules.ts';
 import { OUTBOX } from '../../src/core/reply.ts';
 import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
 import type { Tool } from '../../src/core/tool.ts';
@@ -20,10 +21,13 @@ import { sendReply } from '../../src/mail/outbox.ts';
 import { createRuntime } from '../../src/mail/runtime.ts';
 import { nextTry } from '../../src/models/call.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
+import { offeredSkills, openGate } from '../../src/skills/gate.ts';
+import { skillRules } from '../../src/skills/judge.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';
 import { systemClock, systemIds, systemRandom } from '../../src/system.ts';
 import { openGovernanceReader } from '../../src/workspace/governance.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
+import { readSkills } from '../../src/workspace/skills.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -52,6 +56,8 @@ export interface LoopOptions {
   agent?: Partial<Agent>;
   limits?: Partial<Settings['limits']>;
   files?: Record<string, string>;
+  /** Skills that come with the package. */
+  bundled?: SkillRules['bundled'];
   channels?: readonly Channel[];
   redact?: (text: string) => string;
   maxAttempts?: number;
@@ -74,8 +80,10 @@ export async function openLoop(options: LoopOptions) {
   await initWorkspace({ dir: join(dir, 'workspace'), files, env, clock });
   const workspace = await openWorkspace({ dir: join(dir, 'workspace'), env, clock, boundary });
   const tools = new Map((options.tools ?? []).map((tool) => [tool.name, tool]));
+  const skills = { ...workspace, rules: skillRules(options.bundled ?? new Map()) };
   const reader = openGovernanceReader({
     git: workspace.git,
+    skills,
     tools: [...tools.keys()],
     providers: ['scripted'],
     ruleProblem: () => null,
@@ -96,6 +104,8 @@ export async function openLoop(options: LoopOptions) {
     agents: new Map([[agent.name, agent]]),
     problems: [],
   };
+  governance.skills = (await readSkills(skills, workspace.git, governance.commit, governance.agents)).skills;
+  const gate = openGate({ platform: 'linux', path: '/usr/bin:/bin', hasVariable: () => false, clock });
   const hub = new Hub();
   const raw: Store = (await options.store?.(dir)) ?? openMemoryStore({ clock, random: systemRandom.bytes });
   const store = observed(raw, hub);
@@ -105,6 +115,7 @@ export async function openLoop(options: LoopOptions) {
     store,
     workspace,
     reader,
+    skills: (of) => offeredSkills(gate, governance, of),
     governance: () => governance,
     governanceLanded: async () => {},
     models: () => options.choices,

@@ -59,7 +59,6 @@ You are the mail agent of this company.
     'budget',
     'escalation',
     'schedules',
-    'skills',
     'tools.5',
     'tools.6',
     'triggers',
