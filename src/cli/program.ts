@@ -63,12 +63,12 @@ type MakeAct = (flags: Flags, what: Act) => Promise<void>;
 
 function serving(command: MakeCommand, act: MakeAct, io: Io): void {
   command('up', 'start the network and its gateway')
-    .option('--template <name>', 'what a new workspace is made from (solo)')
+    .option('--template <name>', 'what a new workspace is made from: solo or network (solo)')
     .option('--host <address>', 'where to listen (127.0.0.1)')
     .option('--port <number>', 'and on which port (RUCHE_PORT, else 4747; 0 takes any free one)')
     .action((flags: Flags) => act(flags, async (options) => (await import('./up.ts')).up(io, options)));
   command('init [dir]', 'make a workspace from a template; with dir, dir/home and dir/workspace')
-    .option('--template <name>', 'the template (solo)')
+    .option('--template <name>', 'the template: solo or network (solo)')
     .action((dir: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./init.ts')).init(io, options, dir)),
     );

@@ -57,6 +57,15 @@ export interface ChannelSettings {
   apiRoot: string | null;
 }
 
+/** Ties a chat to an agent. */
+export interface Binding {
+  /** Name of a channel; null: every one. */
+  channel: string | null;
+  /** The platform's id of a chat, its topics included; null: every one. */
+  chat: string | null;
+  agent: string;
+}
+
 /** `ruche.yaml`, with defaults filled in. */
 export interface Settings {
   providers: readonly ProviderSettings[];
@@ -64,6 +73,8 @@ export interface Settings {
   tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
   rules: readonly Rule[];
   channels: readonly ChannelSettings[];
+  /** In order: the first that fits counts. One without channel and chat names the front desk. */
+  bindings?: readonly Binding[];
   /** Runs at once. */
   concurrency: number;
   limits: {

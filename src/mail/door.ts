@@ -1,7 +1,7 @@
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { ReplyContent } from '../core/reply.ts';
 import type { Runtime } from '../core/runtime.ts';
-import { type ChatPlace, chatPlace } from './chats.ts';
+import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from './deps.ts';
 import { queueNotice } from './notice.ts';
@@ -12,8 +12,8 @@ export interface DoorDeps
   runtime: Pick<Runtime, 'deliver' | 'approve' | 'status' | 'agents' | 'cancel'>;
   /** The platform's ids of those who may write on a channel. */
   owners(channel: string): readonly string[];
-  /** Who answers on a channel where nobody else was asked for; '' if there is no agent. */
-  usualAgent(channel: string): string;
+  /** Who answers in a chat where nobody else was asked for; '' if there is no agent. */
+  usualAgent(channel: string, chat: string): string;
   /** Shows the reply to a task while it is written. */
   follow(task: string, channel: string, to: string): void;
 }
@@ -21,6 +21,25 @@ export interface DoorDeps
 /** Milliseconds in which further messages of a stranger are not recorded, and strangers that are kept in mind. */
 const DENIED_MS = 600_000;
 const MAX_STRANGERS = 1_000;
+
+/**
+ * `@email …` at the beginning goes to that agent, and so does what is written in the chat from then on: a thread stays with
+ * its agent. A name that no agent has is part of the text. What is passed on from others addresses nobody.
+ */
+async function addressed(
+  deps: Pick<DoorDeps, 'store' | 'runtime'>,
+  channel: string,
+  { text, chat, sender, externalId, foreign }: ChannelMessage,
+  place: ChatPlace,
+): Promise<{ to: ChatPlace; text: string }> {
+  const [, name = '', rest = ''] = /^@([a-z][a-z0-9-]{0,62})(?![\w@.])[\s:,]*([^]*)$/i.exec(text) ?? [];
+  const agent = name.toLowerCase();
+  if (foreign === true || name === '' || !(await deps.runtime.agents()).some((each) => each.name === agent))
+    return { to: place, text };
+  if (agent === place.agent) return { to: place, text: rest };
+  const move = { channel, chat, sender: `${channel}:${sender}`, key: `address:${channel}:${chat}:${externalId}` };
+  return { to: await goOnWith(deps.store, move, await placeOf(deps.store, channel, chat, agent)), text: rest };
+}
 
 /** What stands between a messenger and the network: who may write, to whom it goes, what is a command. */
 export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
@@ -60,7 +79,7 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
   };
 
   const deliver = async (channel: string, message: ChannelMessage): Promise<void> => {
-    const place = await chatPlace(deps.store, channel, message.chat, deps.usualAgent(channel));
+    const place = await chatPlace(deps.store, channel, message.chat, deps.usualAgent(channel, message.chat));
     if (await pair(channel, message, place)) return;
     if (!isOwner(channel, message.sender)) return deny(channel, message);
     const done = await runCommand(deps, channel, message, place);
@@ -68,13 +87,16 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
       const { place: there, ...said } = done;
       return say(channel, message, there, said);
     }
-    const { text, files, replyTo, externalId, foreign } = message;
+    const { files, replyTo, externalId, foreign } = message;
+    const { to, text } = await addressed(deps, channel, message, place);
+    if (text === '' && (files ?? []).length === 0)
+      return say(channel, message, to, { text: `${to.agent} listens: what you write here goes there from now on.` });
     const sender = `${channel}:${message.sender}`;
-    const result = await deps.runtime.deliver({ channel, sender, ...place, text, files, replyTo, externalId, foreign });
+    const result = await deps.runtime.deliver({ channel, sender, ...to, text, files, replyTo, externalId, foreign });
     if (result.ok) return deps.follow(result.delivered.task, channel, replyTo);
     // The platform keeps it until there is room, or until the next start.
     if (result.why === 'busy' || result.why === 'stopping') throw new HostBusy(result.message);
-    await say(channel, message, place, { text: result.message });
+    await say(channel, message, to, { text: result.message });
   };
 
   const press = async (channel: string, pressed: ChannelPress): Promise<{ text: string; done: boolean }> => {

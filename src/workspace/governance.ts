@@ -11,6 +11,7 @@ import { pinnedOver, readSkills } from './skills.ts';
 import type { SkillSupport } from './skills.ts';
 import type { LineDiff, Side, Touched } from './protected.ts';
 import { parseSettings } from './settings.ts';
+import { didYouMean } from './validate.ts';
 import type { Known } from './settings.ts';
 import { MAX_FILE, decodeText, problem } from './yaml-source.ts';
 
@@ -128,11 +129,26 @@ async function read(options: GovernanceOptions, commit: string, parsed: ParsedAg
     settings,
     parsed,
   );
-  const { agents } = found;
+  const agents = deskFirst(found.agents, settings);
   const skills = await readSkills(options.skills, git, commit, agents);
-  const all = [...problems, ...odd, ...found.problems, ...skills.problems];
+  const all = [...problems, ...lostBindings(agents, settings), ...odd, ...found.problems, ...skills.problems];
   return { ok: true, governance: { commit, settings, agents, skills: skills.skills, problems: all } };
 }
+
+/** The front desk is the first agent of every list. */
+function deskFirst(agents: Map<string, Agent>, { bindings = [] }: Settings): Map<string, Agent> {
+  const desk = bindings.find(({ channel, chat }) => channel === null && chat === null)?.agent;
+  const first = desk === undefined ? undefined : agents.get(desk);
+  return first ? new Map([[first.name, first], ...agents]) : agents;
+}
+
+/** Bindings that lead nowhere: whoever writes there is answered by somebody else. */
+const lostBindings = (agents: ReadonlyMap<string, Agent>, { bindings = [] }: Settings): Problem[] =>
+  bindings.flatMap(({ agent }, index) => {
+    if (agents.has(agent)) return [];
+    const said = `there is no agent "${agent}", so nothing is bound to it.${didYouMean(agent, agents.keys())}`;
+    return [problem(SETTINGS_FILE, null, `bindings.${index}.agent`, said, 'warning')];
+  });
 
 async function readAgents(
   options: GovernanceOptions,

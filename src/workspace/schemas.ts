@@ -103,12 +103,27 @@ const channel = z.strictObject({
     .optional(),
 });
 
+const binding = z
+  .strictObject({
+    channel: z.string().min(1).max(64).describe('Name of a channel; every one unless given.').optional(),
+    chat: z
+      .union([z.string(), z.number().int().safe()])
+      .transform(String)
+      .refine((chat) => /^-?[\w.@-]{1,64}$/.test(chat), { error: "must be the platform's id of a chat" })
+      .describe("The platform's id of a chat, in quotes; every one unless given.")
+      .optional(),
+    agent: z.string().min(1).max(64).describe('Who answers there.'),
+  })
+  .refine((given) => given.chat === undefined || given.channel !== undefined, {
+    error: 'needs the channel the chat is on',
+    path: ['chat'],
+  });
+
 /** A whole number within bounds. */
 const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
 
 /** Keys that DESIGN names for later. They are accepted with a warning, so that a file can be written ahead. */
 export const SETTINGS_LATER = [
-  'bindings',
   'budget',
   'budgets',
   'calendar',
@@ -158,6 +173,13 @@ export const settingsSchema = z.strictObject({
       channel,
     )
     .describe('Messengers, by a name that sessions and the record use.')
+    .optional(),
+  bindings: z
+    .array(binding)
+    .max(1000)
+    .describe(
+      'Which agent answers in which chat; the first that fits counts, one with only an agent is the front desk.',
+    )
     .optional(),
   concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),

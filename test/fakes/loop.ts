@@ -181,7 +181,7 @@ export async function openLoop(options: LoopOptions) {
     ids: systemIds,
     redact: deps.redact,
     pushes: deps.pushes,
-    agents: () => [{ name: 'assistant', description: '', models: [] }],
+    agents: () => [...governance.agents.keys()].map((name) => ({ name, description: '', models: [] })),
     maxAttempts: () => options.maxAttempts ?? 3,
     pair: async () => null,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),

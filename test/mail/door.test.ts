@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Agent } from '../../src/core/agent.ts';
 import { type ChannelHost, type ChannelMessage, HostBusy } from '../../src/core/channel.ts';
 import { openDoor } from '../../src/mail/door.ts';
 import { openPairing } from '../../src/mail/pairing.ts';
@@ -251,4 +252,34 @@ test('a question is put in the chat, and the next message there is the answer', 
     await write('blue');
     assert.equal(await said(1), 'blue it is');
     assert.equal(sent.length, 2);
+  }));
+
+test('@name at the beginning goes to that agent, and the chat stays with it', () =>
+  withDoor([says('one'), says('two'), says('three'), says('four')], async ({ loop, write, said }) => {
+    const email = { ...loop.governance.agents.get('assistant'), name: 'email' } as Agent;
+    loop.governance.agents = new Map([...loop.governance.agents, ['email', email]]);
+    const texts: [string, Partial<ChannelMessage>][] = [
+      ['hello @email', {}],
+      ['@Email, what is new?', { externalId: 'same' }],
+      ['@Email, what is new?', { externalId: 'same' }],
+      ['and then?', {}],
+      ['@nobody @email hi', { foreign: true }],
+    ];
+    for (const [text, more] of texts) await write(text, more);
+    await write('@assistant');
+    assert.match(await until(async () => (await said(4)) || null, 'it says who listens'), /./);
+    const received = (await loop.events()).flatMap((event) =>
+      event.type === 'message.received' ? [[event.data.agent, event.data.session]] : [],
+    );
+    assert.deepEqual(received, [
+      ['assistant', 'chat-77'],
+      ['email', 'chat-77'],
+      ['email', 'chat-77'],
+      ['email', 'chat-77'],
+    ]);
+    await write('back');
+    assert.equal(
+      (await loop.events('conv:assistant/chat-77')).filter(({ type }) => type === 'message.received').length,
+      2,
+    );
   }));
