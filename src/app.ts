@@ -1,6 +1,5 @@
-import { openAdapters, type Adapters } from './adapters.ts';
-import { ConversationCache } from './agent/conversation.ts';
-import type { AgentDeps } from './agent/deps.ts';
+import { openAdapters } from './adapters.ts';
+import { openAgents } from './agent-deps.ts';
 import { liveKeys } from './agent/live.ts';
 import { runTask } from './agent/turn.ts';
 import type { App, AppOptions } from './app-types.ts';
@@ -12,13 +11,11 @@ import { describeAgents, describeNetwork } from './mail/describe.ts';
 import { buryTask } from './mail/end.ts';
 import { sendReply } from './mail/outbox.ts';
 import { createRuntime } from './mail/runtime.ts';
-import { type Messengers, openMessengers } from './messengers.ts';
-import { nextTry } from './models/call.ts';
+import { openMessengers } from './messengers.ts';
 import { startHousekeeping } from './scheduler/housekeeping.ts';
-import { startTrust, type Trust } from './scheduler/trust.ts';
+import { startTrust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
-import { deskOf, plugs, type Plugged, prepared } from './plugs.ts';
-import { offeredSkills } from './skills/gate.ts';
+import { deskOf, plugs, prepared } from './plugs.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
@@ -58,13 +55,19 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     () => runtime,
     () => faces.views.conversations(RECENT),
   );
-  const agents = agentDeps(adapters, trust, plugged, channels);
+  const { agents, pauses } = await openAgents(adapters, trust, plugged, channels);
 
   const pool = { ...adapters, onWork: (listener: () => void) => hub.onWork(listener) };
   const handle: WorkerOptions['handle'] = (claim, stops) => runTask(agents, claim, stops);
   const concurrency = (): number => trust.current().settings.concurrency;
   const bury: WorkerOptions['bury'] = (claim, error) => buryTask(agents, claim, error);
-  const runs = new Worker({ ...pool, concurrency, except: [OUTBOX], handle, bury });
+  const runs = new Worker({
+    ...pool,
+    concurrency: concurrency,
+    except: () => [OUTBOX, ...pauses.names()],
+    handle,
+    bury,
+  });
   const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
   const exporter = await startExport({ store, repository, clock, log });
@@ -76,6 +79,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     ...agents,
     hub,
     pair,
+    pauses,
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: (approval, verdict, by) => trust.answerHeld(approval, verdict, by),
     accepting: () => state === 'ready',
@@ -118,25 +122,5 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
       );
       await parts.disposeAsync();
     },
-  };
-}
-
-function agentDeps(adapters: Adapters, trust: Trust, plugged: Plugged, channels: Messengers['channels']): AgentDeps {
-  const { secrets, hub, sandbox, random } = adapters;
-  return {
-    ...adapters,
-    governance: () => trust.current(),
-    governanceLanded: (commit) => trust.applyLanded(commit),
-    skills: (agent) => offeredSkills(adapters.gate, trust.current(), agent),
-    models: (agent) => plugged().models.choices(agent.model),
-    nextTry,
-    tools: () => plugged().tools,
-    sandboxed: sandbox.confined,
-    pushes: (channel) => channels.has(channel),
-    redact: (text) => secrets.redact(text),
-    redactPieces: () => secrets.redactPieces(),
-    emit: (delta) => hub.emit(delta),
-    conversations: new ConversationCache(),
-    random: random.number,
   };
 }

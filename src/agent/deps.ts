@@ -35,6 +35,8 @@ export interface AgentDeps {
   net: Net;
   /** Whether shell commands are confined. */
   sandboxed: boolean;
+  /** Whether the agent takes no work now: its runs stop at the next step. */
+  paused?(agent: string): boolean;
   /** True for channels the runtime sends to; others come and fetch their reply. */
   pushes(channel: string): boolean;
   redact(text: string): string;

@@ -4,6 +4,7 @@ import { CliError, type Io } from './io.ts';
 import { resolveOptions, type Flags as PlaceFlags, type Options } from './options.ts';
 import type { AskFlags } from './ask.ts';
 import type { LogFlags } from './log-filter.ts';
+import type { AgentsFlags } from './agents.ts';
 import type { ModelsFlags } from './models.ts';
 import type { SkillsFlags } from './skills.ts';
 import { explain } from './explain.ts';
@@ -24,7 +25,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 /** Every option of every command, as commander hands them over. */
-type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & SkillsFlags;
+type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & SkillsFlags & AgentsFlags;
 
 type Act = (options: Options) => Promise<number>;
 
@@ -136,6 +137,12 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--limit <number>', 'the newest so many (200; 0 means all)')
     .option('--json', 'one JSON object a line, with contents')
     .action((flags: Flags) => act(flags, async (options) => (await import('./log.ts')).log(io, options, flags)));
+  command('agents [action] [name]', 'list the agents, or pause NAME, resume NAME (list)')
+    .option('--reason <text>', 'pause: why, for the record')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, name: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./agents.ts')).agents(io, options, { action, name }, flags)),
+    );
   command('skills [action] [what]', 'list skills, show NAME, add PATH, or check [PATH] (list)')
     .option('--replace', 'add: in place of a skill of that name')
     .option('--json', 'as JSON')

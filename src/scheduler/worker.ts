@@ -19,7 +19,8 @@ export interface WorkerOptions {
   /** Tasks at once. */
   concurrency(): number;
   only?: readonly string[];
-  except?: readonly string[];
+  /** Queues that are not claimed from, as they are at each claim. */
+  except?: readonly string[] | (() => readonly string[]);
   /** Does the task: settles, parks or retries it. Rejects with the shutdown reason, StoreUnavailable, or for a bug. */
   handle(claim: Claim, stops: Stops): Promise<void>;
   /** The last resort for a task that breaks its handler: ends it, so that it blocks its lane no longer. */
@@ -110,7 +111,7 @@ export class Worker {
   }
 
   async #claimLoop(): Promise<void> {
-    const { store, clock, worker, only, except } = this.#options;
+    const { store, clock, worker, only, except: given } = this.#options;
     while (!this.#shutdown.signal.aborted) {
       this.#woken = false;
       try {
@@ -123,6 +124,7 @@ export class Worker {
           await this.#idle(UNAVAILABLE_MS);
           continue;
         }
+        const except = typeof given === 'function' ? given() : given;
         const claim = await store.claim({ worker, now: clock.now(), leaseMs: LEASE_MS, only, except });
         this.#problem = null;
         if (claim) {

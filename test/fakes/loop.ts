@@ -18,6 +18,7 @@ import type { Tool } from '../../src/core/tool.ts';
 import { Hub, observed } from '../../src/mail/hub.ts';
 import { buryTask } from '../../src/mail/end.ts';
 import { sendReply } from '../../src/mail/outbox.ts';
+import { Pauses } from '../../src/mail/pauses.ts';
 import { createRuntime } from '../../src/mail/runtime.ts';
 import { nextTry } from '../../src/models/call.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
@@ -168,12 +169,20 @@ export async function openLoop(options: LoopOptions) {
         claim,
       );
     const bury: WorkerOptions['bury'] = (claim, error) => buryTask(deps, claim, error);
-    const runs = new Worker({ ...common, concurrency: () => 50, except: [OUTBOX], handle, bury });
+    const runs = new Worker({
+      ...common,
+      concurrency: () => 50,
+      except: () => [OUTBOX, ...pauses.names()],
+      handle,
+      bury,
+    });
     const sends = new Worker({ ...common, concurrency: () => 10, only: [OUTBOX], handle: send });
     runs.start();
     sends.start();
     return { runs, sends };
   };
+  let pauses = await Pauses.open(store, deps.redact, () => hub.work());
+  deps.paused = (name) => pauses.of(name) !== null;
   let workers = begin();
   const runtime: Runtime = createRuntime({
     store,
@@ -181,11 +190,17 @@ export async function openLoop(options: LoopOptions) {
     ids: systemIds,
     redact: deps.redact,
     pushes: deps.pushes,
-    agents: () => [...governance.agents.keys()].map((name) => ({ name, description: '', models: [] })),
+    agents: () =>
+      [...new Set(['assistant', ...governance.agents.keys()])].map((name) => ({ name, description: '', models: [] })),
     maxAttempts: () => options.maxAttempts ?? 3,
     pair: async () => null,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
     hub,
+    pauses: {
+      of: (...args) => pauses.of(...args),
+      pause: (...args) => pauses.pause(...args),
+      resume: (...args) => pauses.resume(...args),
+    },
     accepting: () => true,
     stopTask: (task) => workers.runs.cancel(task),
     situation: () => Promise.reject(new Error('not in this test')),
@@ -229,6 +244,7 @@ export async function openLoop(options: LoopOptions) {
       await Promise.all([workers.runs.stop(50), workers.sends.stop(1_000)]);
       await store.releaseAll();
       deps.conversations = new ConversationCache();
+      pauses = await Pauses.open(store, deps.redact, () => hub.work());
       workers = begin();
     },
     async close(): Promise<void> {

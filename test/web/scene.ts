@@ -216,6 +216,9 @@ export class Scene {
     },
     pair: async () => null,
     agents: async () => this.agents,
+    agentsToday: async () => this.agents,
+    pauseAgent: async () => null,
+    resumeAgent: async () => null,
     status: async () => this.#status(),
     metrics: async () => '',
   };
