@@ -48,26 +48,16 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
   const plugged = plugs(adapters, trust, stopped.signal);
-  const { channels, drafts, pair } = openMessengers(
-    options,
-    adapters,
-    trust,
-    () => runtime,
-    () => faces.views.conversations(RECENT),
-  );
+  const recent = () => faces.views.conversations(RECENT);
+  const { channels, drafts, pair } = openMessengers(options, adapters, trust, () => runtime, recent);
   const { agents, pauses } = await openAgents(adapters, trust, plugged, channels);
 
   const pool = { ...adapters, onWork: (listener: () => void) => hub.onWork(listener) };
   const handle: WorkerOptions['handle'] = (claim, stops) => runTask(agents, claim, stops);
   const concurrency = (): number => trust.current().settings.concurrency;
   const bury: WorkerOptions['bury'] = (claim, error) => buryTask(agents, claim, error);
-  const runs = new Worker({
-    ...pool,
-    concurrency: concurrency,
-    except: () => [OUTBOX, ...pauses.names()],
-    handle,
-    bury,
-  });
+  const except = (): string[] => [OUTBOX, ...pauses.names()];
+  const runs = new Worker({ ...pool, concurrency, except, handle, bury });
   const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
   const exporter = await startExport({ store, repository, clock, log });
