@@ -5,10 +5,12 @@ import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { systemPrompt } from '../../src/agent/context.ts';
 import type { Agent } from '../../src/core/agent.ts';
+import type { ModelRequest } from '../../src/core/model.ts';
 import { readBundled } from '../../src/skills/folder.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
 import { searchTool } from '../../src/tools/search.ts';
+import { taskTool } from '../../src/tools/task.ts';
 import { writeTool } from '../../src/tools/write.ts';
 import type { Tool } from '../../src/core/tool.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
@@ -172,4 +174,30 @@ test('who has no skills pays no token for them; each skill costs less than 60', 
   assert.ok((ten - one) / 9 < 60, `${(ten - one) / 9} tokens for each further one`);
   const long = { name: 'x', description: 'word '.repeat(500), path: 'skills/x/SKILL.md' };
   assert.ok(encode(systemPrompt(agent, 0, [long])).length - encode(none).length < 120);
+});
+
+test('A59 a skill that comes as an artefact is trusted only if it is what was approved', () => {
+  const artefacts = ['skills/notes/SKILL.md', 'skills/strange/SKILL.md'];
+  const named = (request: ModelRequest): [string, unknown][] =>
+    (JSON.stringify(request.messages).match(/skills\/\w+\/SKILL\.md@[0-9a-f]{40}/g) ?? []).map((path) => [
+      'read',
+      { path },
+    ]);
+  return withLoop(
+    [
+      calls(['task', { action: 'create', agent: 'writing', text: 'look', artefacts, wait: true }]),
+      (request) => calls(...named(request)),
+      says('read'),
+      says('read'),
+    ],
+    { tools: [...tools, taskTool] as Tool[], files, agent: { skills: ['notes'] }, others: [{ name: 'writing' }] },
+    async (loop) => {
+      const outcome = await loop.send('go');
+      assert.equal(outcome.status, 'done', outcome.text);
+      const labels = (await loop.events()).flatMap((event) =>
+        event.type === 'tool.returned' && event.stream !== `run:${outcome.run}` ? [event.data.labels] : [],
+      );
+      assert.deepEqual(labels, [[], ['untrusted']]);
+    },
+  );
 });
