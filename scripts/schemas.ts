@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { editorSchemas } from '../src/workspace/schemas.ts';
 
 const root = join(import.meta.dirname, '..');
-for (const folder of ['schemas', 'templates/solo/.ruche']) {
+for (const folder of ['schemas', 'templates/solo/.ruche', 'templates/network/.ruche']) {
   await mkdir(join(root, folder), { recursive: true });
   for (const [name, schema] of Object.entries(editorSchemas()))
     await writeFile(join(root, folder, name), `${JSON.stringify(schema, null, 2)}\n`);

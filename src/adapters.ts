@@ -12,9 +12,13 @@ import { openFound } from './models/found.ts';
 import { openKept } from './models/kept.ts';
 import { openNet } from './net/guard.ts';
 import { ruleProblem } from './policy/rules.ts';
+import { ENVIRONMENT } from './sandbox/args.ts';
 import { openSandbox } from './sandbox/open.ts';
 import { privateFile } from './private-file.ts';
 import { openSecrets } from './secrets/open.ts';
+import { readBundled } from './skills/folder.ts';
+import { openGate } from './skills/gate.ts';
+import { skillRules } from './skills/judge.ts';
 import { lockHome } from './store/lock.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock as clock, systemIds as ids, systemRandom as random } from './system.ts';
@@ -55,13 +59,13 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const found = openFound({ env, kept, net, secrets });
   const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
   parts.defer(() => checkouts.close());
-  const reader = openGovernanceReader({
-    git: workspace.git,
-    tools: TOOL_NAMES,
-    providers: PROVIDERS,
-    ruleProblem,
-    readCron,
-  });
+  const rules = skillRules(options.skills === undefined ? new Map() : await readBundled(options.skills));
+  const { git } = workspace;
+  const skills = { ...workspace, rules };
+  const known = { tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem, readCron };
+  const reader = openGovernanceReader({ git, skills, ...known });
+  const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
+  const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
   const watch = openWatch({ git: workspace.git, clock, log });
   const taskFiles = openTaskFiles({ root: options.workspace, clock, boundary });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
@@ -91,5 +95,6 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     openChannel,
     addOwner: owner,
     sandbox,
+    gate,
   };
 }

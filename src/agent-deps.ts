@@ -1,34 +1,41 @@
 import type { Adapters } from './adapters.ts';
 import { ConversationCache } from './agent/conversation.ts';
 import type { AgentDeps } from './agent/deps.ts';
+import { Pauses } from './mail/pauses.ts';
 import type { Messengers } from './messengers.ts';
 import { nextTry } from './models/call.ts';
 import type { Plugged } from './plugs.ts';
 import type { Trust } from './scheduler/trust.ts';
+import { offeredSkills } from './skills/gate.ts';
 
-/** All that a run can reach, out of what is plugged in. */
-export function agentDeps(
+/** All that runs can reach, and who of the agents is paused. */
+export async function openAgents(
   adapters: Adapters,
   trust: Trust,
   plugged: Plugged,
   channels: Messengers['channels'],
   cancelTask: AgentDeps['cancelTask'],
-): AgentDeps {
-  const { secrets, hub, sandbox, random } = adapters;
-  return {
+): Promise<{ agents: AgentDeps; pauses: Pauses }> {
+  const { store, secrets, hub, sandbox, random } = adapters;
+  const redact = (text: string): string => secrets.redact(text);
+  const pauses = await Pauses.open(store, redact, () => hub.work());
+  const agents: AgentDeps = {
     ...adapters,
     governance: () => trust.current(),
     governanceLanded: (commit) => trust.applyLanded(commit),
+    skills: (agent) => offeredSkills(adapters.gate, trust.current(), agent),
     models: (agent) => plugged().models.choices(agent.model),
     nextTry,
     tools: () => plugged().tools,
     sandboxed: sandbox.confined,
+    paused: (agent) => pauses.of(agent) !== null,
     pushes: (channel) => channels.has(channel),
-    redact: (text) => secrets.redact(text),
+    redact,
     redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),
     cancelTask,
     conversations: new ConversationCache(),
     random: random.number,
   };
+  return { agents, pauses };
 }

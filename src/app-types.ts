@@ -10,6 +10,8 @@ export interface AppOptions {
   workspace: string;
   /** Folder of the template for a workspace that does not exist yet. */
   template: string;
+  /** Folder of the bundled skills; none without it. */
+  skills?: string;
   host: string;
   port: number;
   token: string;

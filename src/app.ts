@@ -1,5 +1,5 @@
 import { openAdapters } from './adapters.ts';
-import { agentDeps } from './agent-deps.ts';
+import { openAgents } from './agent-deps.ts';
 import { runTask } from './agent/turn.ts';
 import type { App, AppOptions } from './app-types.ts';
 import { OUTBOX } from './core/reply.ts';
@@ -48,24 +48,21 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
   const plugged = plugs(adapters, trust, stopped.signal);
-  const { channels, drafts, pair } = openMessengers(
-    options,
-    adapters,
-    trust,
-    () => runtime,
-    () => faces.views.conversations(RECENT),
-  );
-  const agents = agentDeps(adapters, trust, plugged, channels, (task, by) => runtime.cancel(task, by));
+  const cancel = (task: string, by: string): Promise<boolean> => runtime.cancel(task, by);
+  const recent = () => faces.views.conversations(RECENT);
+  const { channels, drafts, pair } = openMessengers(options, adapters, trust, () => runtime, recent);
+  const { agents, pauses } = await openAgents(adapters, trust, plugged, channels, cancel);
 
   const pool = { ...adapters, onWork: (listener: () => void) => hub.onWork(listener) };
   const handle: WorkerOptions['handle'] = (claim, stops) => runTask(agents, claim, stops);
   const concurrency = (): number => trust.current().settings.concurrency;
   const held: WorkerOptions['held'] = (running) => heldQueues(trust.current().settings.queues, running);
   const bury: WorkerOptions['bury'] = (claim, error) => buryTask(agents, claim, error);
-  const runs = new Worker({ ...pool, concurrency, except: [OUTBOX], held, handle, bury });
+  const except = (): string[] => [OUTBOX, ...pauses.names()];
+  const runs = new Worker({ ...pool, concurrency, except, held, handle, bury });
   const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
-  const schedules = openSchedules(adapters, trust, (task, by) => runtime.cancel(task, by));
+  const schedules = openSchedules(adapters, trust, cancel);
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
 
@@ -74,6 +71,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     hub,
     pair,
     schedules,
+    pauses,
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: (approval, verdict, by) => trust.answerHeld(approval, verdict, by),
     accepting: () => state === 'ready',

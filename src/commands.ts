@@ -38,6 +38,7 @@ export async function startApp(options: StartOptions) {
     ...options,
     token,
     template,
+    skills: packageFolder('skills'),
     platform: process.platform,
     machine,
     log,
@@ -89,16 +90,27 @@ async function openLog(home: string, env: Env, redact: (text: string) => string)
   return { log, closeLog: () => file.end() };
 }
 
+/** What `ruche skills` needs. */
+export async function openSkills({ workspace, env }: { workspace: string; env: Env }) {
+  const { openSkills: open } = await import('./skill-commands.ts');
+  return open({ workspace, env, bundled: packageFolder('skills'), platform: process.platform });
+}
+
+/** A folder of the package. The source, the bundle and its chunks lie at different depths. */
+function packageFolder(name: string): string {
+  let root = import.meta.dirname;
+  while (!existsSync(join(root, 'templates')) && dirname(root) !== root) root = dirname(root);
+  return join(root, name);
+}
+
 /** `templates/<name>` of the package. Rejects with the names there are. */
 async function templateFolder(name: string): Promise<string> {
-  let root = import.meta.dirname;
-  // The source, the bundle and its chunks lie at different depths.
-  while (!existsSync(join(root, 'templates')) && dirname(root) !== root) root = dirname(root);
-  const names = (await readdir(join(root, 'templates'), { withFileTypes: true }))
+  const folder = packageFolder('templates');
+  const names = (await readdir(folder, { withFileTypes: true }))
     .filter((entry) => entry.isDirectory())
     .map((entry) => entry.name);
   if (!names.includes(name)) throw new Error(`There is no template "${name}". The templates are: ${names.join(', ')}.`);
-  return join(root, 'templates', name);
+  return join(folder, name);
 }
 
 /** Makes a workspace from a template. Rejects if the folder holds anything. */
@@ -246,7 +258,12 @@ async function readGovernance(
     ]);
   const { standingFiles } = await import('./workspace/watch.ts');
   const known = { tools: TOOL_NAMES, providers, ruleProblem, readCron };
-  const reader = openGovernanceReader({ git: workspace.git, ...known });
+  const [{ readBundled }, { skillRules }] = await Promise.all([
+    import('./skills/folder.ts'),
+    import('./skills/judge.ts'),
+  ]);
+  const skills = { ...workspace, rules: skillRules(await readBundled(packageFolder('skills'))) };
+  const reader = openGovernanceReader({ git: workspace.git, skills, ...known });
   const loaded = await reader.load(await workspace.head());
   const committed = loaded.ok ? loaded.governance : { settings: null, problems: loaded.problems };
   const standing = await standingFiles(workspace.git);

@@ -1,6 +1,6 @@
 import type { Adapters } from './adapters.ts';
 import type { AppOptions } from './app-types.ts';
-import type { ChannelSettings } from './core/agent.ts';
+import type { ChannelSettings, Governance } from './core/agent.ts';
 import type { Runtime } from './core/runtime.ts';
 import { type Channels, openChannels } from './mail/channels.ts';
 import type { CommandDeps } from './mail/commands.ts';
@@ -23,6 +23,21 @@ const TELEGRAM: ChannelSettings = {
   agent: null,
   apiRoot: null,
 };
+
+/** Who is bound to the chat, else to its channel, else the first agent. A binding to nobody is none. */
+export function usualAgent(
+  { settings, agents }: Pick<Governance, 'settings' | 'agents'>,
+  ofChannel: string | null,
+  channel: string,
+  chat: string,
+): string {
+  const bound = (settings.bindings ?? []).filter(({ agent }) => agents.has(agent));
+  const here = bound.find(
+    (each) =>
+      each.channel === channel && (each.chat === null || each.chat === chat || chat.startsWith(`${each.chat}_`)),
+  );
+  return here?.agent ?? ofChannel ?? [...agents.keys()][0] ?? '';
+}
 
 /** The messengers and what stands behind them. Nothing is received before `channels.sync()`. */
 export function openMessengers(
@@ -60,7 +75,7 @@ export function openMessengers(
     },
     owners: (channel) => named(channel)?.owners ?? [],
     hasAgent: (name) => trust.current().agents.has(name),
-    usualAgent: (channel) => named(channel)?.agent ?? [...trust.current().agents.keys()][0] ?? '',
+    usualAgent: (channel, chat) => usualAgent(trust.current(), named(channel)?.agent ?? null, channel, chat),
     recent,
     follow: (task, channel, to) => drafts.follow(task, channel, to),
   });

@@ -33,7 +33,7 @@ interface Range {
 /** Milliseconds beyond four times the usual after which a test file is taken to hang. */
 const GRACE_MS = 3_000;
 const FIRST_RUN_MS = 60_000;
-const COPIED = ['package.json', 'tsconfig.json', 'bin', 'scripts', 'src', 'templates', 'schemas', 'test'];
+const COPIED = ['package.json', 'tsconfig.json', 'bin', 'scripts', 'src', 'templates', 'skills', 'schemas', 'test'];
 
 export class Laboratory {
   readonly dir: string;

@@ -8,6 +8,7 @@ import { freshBase } from './fresh.ts';
 import { ASK, policyFacts, readCall, type ReadyCall } from './ready.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { RunLog } from './run-log.ts';
+import { pinnedSkills } from './skills.ts';
 import type { CallState } from './state.ts';
 import { ESCALATE, HAND_OVER, TASK } from '../core/task-call.ts';
 import { handOver } from './hand-over.ts';
@@ -27,7 +28,7 @@ export async function doCalls(deps: AgentDeps, log: RunLog, agent: Agent, stops:
     if (!first) return false;
     if (first.phase === 'waiting') {
       if (await onWaiting(deps, log, agent, open, stops)) return true;
-    } else if (first.phase === 'asking') await askApproval(deps, log, open);
+    } else if (first.phase === 'asking') await askApproval(deps, log, agent, open);
     else if (first.phase === 'refused') refuse(log, first, refusalOf(deps, first));
     else if (first.answer !== null) await takeAnswer(deps, log, first);
     else if (await runNext(deps, log, agent, open, stops)) return true;
@@ -133,7 +134,7 @@ function decideCall(deps: AgentDeps, log: RunLog, agent: Agent, call: CallState)
  * Asks for the first call, and at once for its neighbours that wait too, as long as they are not commands: what a
  * command would do depends on the calls before it, so it is shown when they are done.
  */
-async function askApproval(deps: AgentDeps, log: RunLog, open: readonly CallState[]): Promise<void> {
+async function askApproval(deps: AgentDeps, log: RunLog, agent: Agent, open: readonly CallState[]): Promise<void> {
   for (const [index, call] of open.entries()) {
     if (call.phase !== 'asking') break;
     const ready = readCall(deps, call);
@@ -143,7 +144,7 @@ async function askApproval(deps: AgentDeps, log: RunLog, open: readonly CallStat
     // What the person has saved is part of what the command will see.
     if (ready.tool.effect === 'exec') await freshBase(deps, log, [ready]);
     const approval = deps.ids.next('apr');
-    const shown = log.put(showCall(log, ready));
+    const shown = log.put(showCall(log, ready, pinnedSkills(deps, agent)));
     const data = { approval, call: call.id, tool: call.tool, shown };
     log.emit({ type: 'approval.asked', data }, null, { key: `asked:${approval}` });
     if (ready.tool.effect === 'exec') break;

@@ -5,6 +5,7 @@ import type { Ids } from '../core/ids.ts';
 import type { ModelChoice, ModelError } from '../core/model.ts';
 import type { GovernanceReader, Log, Net, PieceRedactor, Store, Workspace } from '../core/ports.ts';
 import type { Delta } from '../core/runtime.ts';
+import type { OfferedSkill } from '../core/skill.ts';
 import type { Tool } from '../core/tool.ts';
 import type { ConversationCache } from './conversation.ts';
 
@@ -12,7 +13,9 @@ import type { ConversationCache } from './conversation.ts';
 export interface AgentDeps {
   store: Store;
   workspace: Workspace;
-  reader: Pick<GovernanceReader, 'protectedChanges'>;
+  reader: Pick<GovernanceReader, 'protectedChanges' | 'pinned'>;
+  /** Skills to name in the agent's prompt, in a stable order: enabled, in order, and possible on this machine. */
+  skills?(agent: Agent): Promise<readonly OfferedSkill[]>;
   /** What is in force now. */
   governance(): Governance;
   /** A change of what governs the network has landed with a person's approval. */
@@ -32,6 +35,8 @@ export interface AgentDeps {
   net: Net;
   /** Whether shell commands are confined. */
   sandboxed: boolean;
+  /** Whether the agent takes no work now: its runs stop at the next step. */
+  paused?(agent: string): boolean;
   /** True for channels the runtime sends to; others come and fetch their reply. */
   pushes(channel: string): boolean;
   redact(text: string): string;

@@ -11,6 +11,7 @@ import { openArtefact } from './artefacts.ts';
 import { freshBase } from './fresh.ts';
 import { openOutput, shorten } from './output.ts';
 import { policyFacts, type ReadyCall } from './ready.ts';
+import { pinnedSkills, skillLabels, viewOf } from './skills.ts';
 import { askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from './run-log.ts';
 import type { ToolRecord } from './state.ts';
@@ -27,13 +28,13 @@ export async function runCalls(
   stops: Stops,
 ): Promise<void> {
   await freshBase(deps, log, group);
-  const files = deps.workspace.files(log.state.base, [...log.state.changes.values()]);
+  const files = await viewOf(deps, log, agent);
   const begun: { ready: ReadyCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
   for (const ready of group) {
     const context = toolContext(deps, log, agent, ready, files, stops);
     const again = ready.call.phase === 'started' ? await reconcile(ready, context) : null;
     if (again?.state === 'doubt') {
-      const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${showCall(log, ready).text}\nAnswer "retry" to run it again, or say what happened.`;
+      const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${showCall(log, ready, []).text}\nAnswer "retry" to run it again, or say what happened.`;
       askQuestion(deps, log, ready.call, { text, reason: 'A step is in doubt after a crash.' }, true);
       continue;
     }
@@ -42,7 +43,7 @@ export async function runCalls(
       begun.push({ ready, work: () => Promise.resolve({ result, reconciled: true }) });
       continue;
     }
-    if (!stillAllowed(deps, log, agent, ready) || !(await stillApproved(deps, log, ready))) continue;
+    if (!stillAllowed(deps, log, agent, ready) || !(await stillApproved(deps, log, agent, ready))) continue;
     const { call, tool } = ready;
     const { effect, idempotent } = tool;
     log.emit({ type: 'tool.started', data: { call: call.id, tool: tool.name, key: call.key, effect, idempotent } });
@@ -123,12 +124,12 @@ function stillAllowed(deps: AgentDeps, log: RunLog, agent: Agent, { call, tool, 
 }
 
 /** An approval is for the exact call that was shown. */
-async function stillApproved(deps: AgentDeps, log: RunLog, ready: ReadyCall): Promise<boolean> {
+async function stillApproved(deps: AgentDeps, log: RunLog, agent: Agent, ready: ReadyCall): Promise<boolean> {
   const { approval } = ready.call;
   if (approval === null) return true;
   const asked = await deps.store.byKey(`asked:${approval}`);
   const shown = asked?.type === 'approval.asked' ? ((await loadJson(deps.store, asked.data.shown)) as ShownCall) : null;
-  if (shown?.bound === deps.redact(boundCall(log, ready))) return true;
+  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedSkills(deps, agent)))) return true;
   refuse(log, ready.call, 'The call is not the one that was approved: nothing was run.');
   return false;
 }
@@ -156,6 +157,7 @@ function toolContext(
     seen,
     mayRead: mayTouch('read', { tool: tool.name, effect: tool.effect, ...about }, facts),
     mayWrite: mayTouch('write', { tool: tool.name, effect: tool.effect, ...about }, facts),
+    labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),
     signal: stops.cancel,
     boundary: deps.boundary,
     progress: (text) => deps.emit({ kind: 'tool.output', task, run, call: call.id, text: shown.push(text) }),

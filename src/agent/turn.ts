@@ -10,6 +10,7 @@ import { openRun } from './open.ts';
 import { park } from './park.ts';
 import { placeFiles } from './received.ts';
 import { LeaseLost, messageOf, Overtaken, type RunLog } from './run-log.ts';
+import { setAside } from './set-aside.ts';
 import { nextStep, type Step } from './state.ts';
 import { think, type Failure } from './think.ts';
 
@@ -113,6 +114,7 @@ async function steps(deps: AgentDeps, log: RunLog, stops: Stops): Promise<void> 
     stops.cancel.throwIfAborted();
     const agent = deps.governance().agents.get(log.state.agent);
     if (!agent) return fail(deps, log, missingAgent(log.state.agent));
+    if (deps.paused?.(agent.name) === true) return setAside(log);
     const outcome = await step(deps, log, agent, stops, next);
     if (outcome === 'end') return;
     if (outcome !== 'on') return fail(deps, log, outcome);

@@ -13,6 +13,8 @@ export interface AppPort {
   openHomeReadOnly(options: { home: string; workspace: string; env: Env }): Promise<ReadOnlyHome>;
   /** Looks at everything `doctor` reports that is not the process's own. Never rejects. */
   diagnose(options: { home: string; workspace: string; env: Env }): Promise<Diagnosis>;
+  /** Skills of the package and of the workspace. */
+  openSkills(options: { workspace: string; env: Env }): Promise<SkillsPort>;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -78,3 +80,42 @@ export interface Diagnosis {
   /** The database cannot be read, or is of a newer version. */
   database: string | null;
 }
+
+/** A skill as `ruche skills` shows it. */
+export interface SkillView {
+  name: string;
+  description: string;
+  source: 'workspace' | 'bundled';
+  /** Who has enabled it. */
+  agents: readonly string[];
+  /** Why it cannot work on this machine, in words. */
+  missing: readonly string[];
+  /** How its makers would install what it needs. Never run. */
+  install: readonly string[];
+  license: string | null;
+  files: readonly { path: string; size: number }[];
+  problems: readonly Problem[];
+  /** What a person should look at closely. */
+  flags: readonly Problem[];
+  text: string | null;
+}
+
+export interface SkillsPort {
+  list(): Promise<readonly SkillView[]>;
+  /** Judges a folder that is not in the workspace yet. */
+  check(path: string): Promise<Pick<SkillView, 'name' | 'problems' | 'flags'>>;
+  /** Copies a folder to `skills/<name>` and commits it as the person. */
+  add(path: string, how: { replace: boolean }): Promise<AddedSkill>;
+}
+
+export type AddedSkill =
+  /** `commit` null: it was there already, just so. */
+  | {
+      ok: true;
+      name: string;
+      commit: string | null;
+      files: number;
+      flags: readonly Problem[];
+      problems: readonly Problem[];
+    }
+  | { ok: false; why: string; problems: readonly Problem[] };

@@ -4,7 +4,9 @@ import { CliError, type Io } from './io.ts';
 import { resolveOptions, type Flags as PlaceFlags, type Options } from './options.ts';
 import type { AskFlags } from './ask.ts';
 import type { LogFlags } from './log-filter.ts';
+import type { AgentsFlags } from './agents.ts';
 import type { ModelsFlags } from './models.ts';
+import type { SkillsFlags } from './skills.ts';
 import type { TasksFlags } from './tasks.ts';
 import { explain } from './explain.ts';
 
@@ -24,7 +26,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 /** Every option of every command, as commander hands them over. */
-type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & TasksFlags;
+type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & TasksFlags & SkillsFlags & AgentsFlags;
 
 type Act = (options: Options) => Promise<number>;
 
@@ -63,12 +65,12 @@ type MakeAct = (flags: Flags, what: Act) => Promise<void>;
 
 function serving(command: MakeCommand, act: MakeAct, io: Io): void {
   command('up', 'start the network and its gateway')
-    .option('--template <name>', 'what a new workspace is made from (solo)')
+    .option('--template <name>', 'what a new workspace is made from: solo or network (solo)')
     .option('--host <address>', 'where to listen (127.0.0.1)')
     .option('--port <number>', 'and on which port (RUCHE_PORT, else 4747; 0 takes any free one)')
     .action((flags: Flags) => act(flags, async (options) => (await import('./up.ts')).up(io, options)));
   command('init [dir]', 'make a workspace from a template; with dir, dir/home and dir/workspace')
-    .option('--template <name>', 'the template (solo)')
+    .option('--template <name>', 'the template: solo or network (solo)')
     .action((dir: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./init.ts')).init(io, options, dir)),
     );
@@ -156,6 +158,18 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--limit <number>', 'the newest so many (200; 0 means all)')
     .option('--json', 'one JSON object a line, with contents')
     .action((flags: Flags) => act(flags, async (options) => (await import('./log.ts')).log(io, options, flags)));
+  command('agents [action] [name]', 'list the agents, or pause NAME, resume NAME (list)')
+    .option('--reason <text>', 'pause: why, for the record')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, name: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./agents.ts')).agents(io, options, { action, name }, flags)),
+    );
+  command('skills [action] [what]', 'list skills, show NAME, add PATH, or check [PATH] (list)')
+    .option('--replace', 'add: in place of a skill of that name')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, what: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./skills.ts')).skills(io, options, { action, what }, flags)),
+    );
   command('verify', 'check that journal, journal.git and workspace agree (exit 1 if not)')
     .option('--json', 'as JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./verify.ts')).verify(io, options, flags)));

@@ -1,6 +1,7 @@
 import type { Json } from './json.ts';
 import type { Rule } from './policy.ts';
 import type { Schedule } from './schedule.ts';
+import type { Skill } from './skill.ts';
 
 /** `agents/<name>/AGENT.md` at a commit. */
 export interface Agent {
@@ -9,6 +10,8 @@ export interface Agent {
   /** A tier, or `provider/model`. */
   model: string;
   tools: readonly string[];
+  /** Names of the skills it may use, as `AGENT.md` lists them. */
+  skills?: readonly string[];
   rules: readonly Rule[];
   network: readonly string[] | null;
   /** What it does by the clock. */
@@ -58,6 +61,15 @@ export interface ChannelSettings {
   apiRoot: string | null;
 }
 
+/** Ties a chat to an agent. */
+export interface Binding {
+  /** Name of a channel; null: every one. */
+  channel: string | null;
+  /** The platform's id of a chat, its topics included; null: every one. */
+  chat: string | null;
+  agent: string;
+}
+
 /** `ruche.yaml`, with defaults filled in. */
 export interface Settings {
   providers: readonly ProviderSettings[];
@@ -65,6 +77,8 @@ export interface Settings {
   tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
   rules: readonly Rule[];
   channels: readonly ChannelSettings[];
+  /** In order: the first that fits counts. One without channel and chat names the front desk. */
+  bindings?: readonly Binding[];
   /** Runs at once. */
   concurrency: number;
   limits: {
@@ -108,6 +122,8 @@ export interface Governance {
   commit: string;
   settings: Settings;
   agents: ReadonlyMap<string, Agent>;
+  /** Those that an agent has enabled and that are in order, by name; each as it was approved. */
+  skills?: readonly Skill[];
   /** Refused agents and warnings; the others work. */
   problems: readonly Problem[];
 }

@@ -14,7 +14,7 @@ export interface Wait {
 
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
- * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `workspace`, `gateway`.
+ * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `workspace`, `agents`, `gateway`.
  */
 export type Body =
   // conversation
@@ -211,6 +211,10 @@ export type Body =
   | { type: 'config.applied'; data: { commit: string } }
   | { type: 'config.refused'; data: { commit: string | null; problems: number; detail: BlobRef } }
   | { type: 'config.held'; data: { commit: string; approval: string; shown: BlobRef } }
+  // agents
+  /** It takes no work from now on, and its runs stop at their next step. `reason`: a person's words. */
+  | { type: 'agent.paused'; data: { agent: string; reason: BlobRef | null } }
+  | { type: 'agent.resumed'; data: { agent: string } }
   // gateway
   | { type: 'gateway.started'; data: { version: string; recovered: number } }
   | { type: 'gateway.stopped'; data: { reason: string } };

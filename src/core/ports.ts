@@ -3,6 +3,7 @@ import type { EventRow } from './chain.ts';
 import type { BlobRef } from './blob.ts';
 import type { Event, NewEvent } from './event.ts';
 import type { Change, Files } from './files.ts';
+import type { Skill } from './skill.ts';
 import type { Claim, Lease, Task, TaskStatus } from './task.ts';
 
 // ── store ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -274,6 +275,8 @@ export interface GovernanceReader {
   protectedChanges(base: string, changes: readonly Change[]): Promise<string | null>;
   /** What would be wrong if this file, as a person saved it (null: removed), governed beside the given settings. */
   check(path: string, bytes: Uint8Array | null, beside: Settings): Problem[];
+  /** What must lie over a run's base so that it sees each skill exactly as approved, whatever is on `main`, and bundled ones at all. */
+  pinned(base: string, skills: readonly Skill[]): Promise<Change[]>;
   exists(commit: string): Promise<boolean>;
   /** Keeps the commit that governs from garbage collection, whatever becomes of `main`. */
   keep(commit: string): Promise<void>;

@@ -73,6 +73,22 @@ export type RetryResult =
   | { ok: true; task: string; message: string }
   | { ok: false; why: 'unknown' | 'not-ended' | 'answered' | 'refused'; message: string };
 
+/** Why an agent takes no work. */
+export interface Paused {
+  at: number;
+  by: string;
+  /** A person's words; '' for none. */
+  reason: string;
+}
+
+export interface LastRun {
+  run: string;
+  task: string;
+  /** When it began. */
+  at: number;
+  status: TaskStatus;
+}
+
 export interface AgentState {
   name: string;
   description: string;
@@ -83,6 +99,11 @@ export interface AgentState {
   waiting: number;
   /** When its next schedule is due, in milliseconds since the epoch; null if none is. */
   nextFiring: number | null;
+  paused?: Paused | null;
+  /** Null: none is known. */
+  lastRun?: LastRun | null;
+  /** Since midnight where the process is. */
+  costTodayUsd?: number;
 }
 
 export interface RuntimeStatus {
@@ -133,6 +154,11 @@ export interface Runtime {
   /** A one-time code that makes whoever sends it over this channel an owner, and how long it is good; null if there is no such channel. */
   pair(channel: string): Promise<{ code: string; until: number } | null>;
   agents(): Promise<AgentState[]>;
+  /** The same, with last run and cost. */
+  agentsToday(): Promise<AgentState[]>;
+  /** False: it was so already. Null: there is no such agent. */
+  pauseAgent(name: string, by: string, reason: string): Promise<boolean | null>;
+  resumeAgent(name: string, by: string): Promise<boolean | null>;
   schedules: ScheduleDesk;
   status(): Promise<RuntimeStatus>;
   /** Prometheus text format. */

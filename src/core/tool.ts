@@ -1,6 +1,6 @@
 import type { Boundary } from './boundary.ts';
 import type { Effect } from './event.ts';
-import type { Change, Files } from './files.ts';
+import type { Change, FileEntry, Files } from './files.ts';
 import type { Json } from './json.ts';
 import type { Label } from './labels.ts';
 import type { CallFacts } from './policy.ts';
@@ -26,6 +26,8 @@ export interface ToolContext {
    */
   mayRead(path: string): boolean;
   mayWrite(path: string): boolean;
+  /** Where a file's text comes from: `untrusted` for what belongs to a skill and is not as a person approved it. */
+  labelsOf(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
   signal: AbortSignal;
   boundary: Boundary;
   /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */

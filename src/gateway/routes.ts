@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { StoreUnavailable } from '../core/ports.ts';
+import { pauseAgent, resumeAgent } from './agents-api.ts';
 import { answerApproval, answerQuestion, cancelTask, getTask, postMessage, streamTask, waitForTask } from './api.ts';
 import { chatCompletions } from './chat.ts';
 import { HttpError } from './errors.ts';
@@ -52,7 +53,9 @@ export function routes(face: Face): (exchange: Exchange) => Promise<void> {
   on('GET', '/metrics', (exchange) => metrics(face, exchange));
 
   on('GET', '/api/status', async (exchange) => sendJson(exchange, 200, await face.runtime.status()));
-  on('GET', '/api/agents', async (exchange) => sendJson(exchange, 200, { agents: await face.runtime.agents() }));
+  on('GET', '/api/agents', async (exchange) => sendJson(exchange, 200, { agents: await face.runtime.agentsToday() }));
+  on('POST', '/api/agents/:name/pause', (exchange, name) => pauseAgent(face, exchange, name));
+  on('POST', '/api/agents/:name/resume', (exchange, name) => resumeAgent(face, exchange, name));
   on('GET', '/api/events', (exchange, _id, query) => streamEvents(face, exchange, query));
   on('POST', '/api/messages', (exchange, _id, query) => postMessage(face, exchange, query));
   on('GET', '/api/tasks/:id', (exchange, id) => getTask(face, exchange, id));

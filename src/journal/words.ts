@@ -76,7 +76,10 @@ const WORDS: Words = {
   'question.asked': (data, say) =>
     `${data.doubt ? 'cannot tell what happened and asks' : 'asks'} (${data.question})${say(data.text)}`,
   'question.answered': (data, say) => `answered ${data.question}${say(data.answer)}`,
-  'run.parked': (data) => `waits for ${data.waits.map((wait) => wait.id).join(', ')}`,
+  'run.parked': (data) =>
+    data.waits.length === 0
+      ? 'is set aside: its agent is paused'
+      : `waits for ${data.waits.map((wait) => wait.id).join(', ')}`,
   'tool.started': (data) => `starts ${data.tool}`,
   'tool.returned': (data, say) =>
     `${data.tool} ${data.ok ? 'done' : 'failed'} in ${seconds(data.ms)}${data.reconciled ? ' (found after a restart)' : ''}${say(data.result)}`,
@@ -92,6 +95,8 @@ const WORDS: Words = {
   'config.refused': (data, say) =>
     `refused new settings, ${count(data.problems, 'problem')}; the old ones stay${say(data.detail)}`,
   'config.held': (data) => `settings from outside at ${short(data.commit)} wait for approval ${data.approval}`,
+  'agent.paused': (data, say) => `paused ${data.agent}${data.reason === null ? '' : say(data.reason)}`,
+  'agent.resumed': (data) => `resumed ${data.agent}`,
   'gateway.started': (data) =>
     `started, version ${data.version}${data.recovered > 0 ? `, ${count(data.recovered, 'task')} taken up again` : ''}`,
   'gateway.stopped': (data) => `stopped: ${data.reason}`,

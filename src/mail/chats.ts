@@ -25,6 +25,14 @@ export async function chatPlace(
   return { agent: agents.usual, session: sessionName(channel, chat) };
 }
 
+/** The conversation that a chat had with an agent last; a first one if there was none. */
+export async function placeOf(store: Store, channel: string, chat: string, agent: string): Promise<ChatPlace> {
+  const types = ['chat.session'] as const;
+  for await (const event of store.read({ stream: chatStream(channel, chat), types, reverse: true }))
+    if (event.type === 'chat.session' && event.data.agent === agent) return { agent, session: event.data.session };
+  return { agent, session: sessionName(channel, chat) };
+}
+
 /** `telegram-123`: a name that people can type after `ruche chat --session`. */
 export function sessionName(channel: string, chat: string, number = 1): string {
   const name = `${channel}-${chat}${number > 1 ? `-${number}` : ''}`;

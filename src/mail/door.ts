@@ -1,7 +1,7 @@
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { ReplyContent } from '../core/reply.ts';
 import type { Runtime } from '../core/runtime.ts';
-import { type ChatPlace, chatPlace } from './chats.ts';
+import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from './deps.ts';
 import { queueNotice } from './notice.ts';
@@ -12,8 +12,8 @@ export interface DoorDeps
   runtime: Pick<Runtime, 'deliver' | 'approve' | 'status' | 'agents' | 'cancel'>;
   /** The platform's ids of those who may write on a channel. */
   owners(channel: string): readonly string[];
-  /** Who answers on a channel where nobody else was asked for; '' if there is no agent. */
-  usualAgent(channel: string): string;
+  /** Who answers in a chat where nobody else was asked for; '' if there is no agent. */
+  usualAgent(channel: string, chat: string): string;
   hasAgent(name: string): boolean;
   /** Shows the reply to a task while it is written. */
   follow(task: string, channel: string, to: string): void;
@@ -22,6 +22,28 @@ export interface DoorDeps
 /** Milliseconds in which further messages of a stranger are not recorded, and strangers that are kept in mind. */
 const DENIED_MS = 600_000;
 const MAX_STRANGERS = 1_000;
+
+/**
+ * `@email …` at the beginning goes to that agent, and so does what is written in the chat from then on: a thread stays with
+ * its agent. A name that no agent has is part of the text. What is passed on from others addresses nobody.
+ */
+async function addressed(
+  deps: Pick<DoorDeps, 'store' | 'runtime'>,
+  channel: string,
+  { text, chat, sender, externalId, foreign }: ChannelMessage,
+  place: ChatPlace,
+): Promise<{ to: ChatPlace; text: string }> {
+  const [, name = '', rest = ''] = /^@([a-z][a-z0-9-]{0,62})(?![\w@.])[\s:,]*([^]*)$/i.exec(text) ?? [];
+  const agent = name.toLowerCase();
+  if (foreign === true || name === '' || !(await deps.runtime.agents()).some((each) => each.name === agent))
+    return { to: place, text };
+  if (agent === place.agent) return { to: place, text: rest };
+  const move = { channel, chat, sender: `${channel}:${sender}`, key: `address:${channel}:${chat}:${externalId}` };
+  return { to: await goOnWith(deps.store, move, await placeOf(deps.store, channel, chat, agent)), text: rest };
+}
+
+const noticeKey = (channel: string, { chat, externalId }: ChannelMessage): string =>
+  `notice:${channel}:${chat}:${externalId}`;
 
 /** What stands between a messenger and the network: who may write, to whom it goes, what is a command. */
 export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
@@ -40,8 +62,6 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     const event = { type: 'sender.denied' as const, stream: 'gateway', actor: who, cause: null, labels: [], key, data };
     await deps.store.commit({ events: [event], sync: false });
   };
-  const noticeKey = (channel: string, { chat, externalId }: ChannelMessage): string =>
-    `notice:${channel}:${chat}:${externalId}`;
   const say = (channel: string, message: ChannelMessage, place: ChatPlace, said: ReplyContent) =>
     queueNotice(deps, { ...place, channel, to: message.replyTo, content: said, key: noticeKey(channel, message) });
 
@@ -63,7 +83,7 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
   const deliver = async (channel: string, message: ChannelMessage): Promise<void> => {
     // A command that comes again must not be carried out again: /stop would end what was written after it.
     if ((await deps.store.byKey(noticeKey(channel, message))) !== null) return;
-    const agents = { usual: deps.usualAgent(channel), has: deps.hasAgent };
+    const agents = { usual: deps.usualAgent(channel, message.chat), has: deps.hasAgent };
     const place = await chatPlace(deps.store, { channel, chat: message.chat }, agents);
     if (await pair(channel, message, place)) return;
     if (!isOwner(channel, message.sender)) return deny(channel, message);
@@ -72,13 +92,16 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
       const { place: there, ...said } = done;
       return say(channel, message, there, said);
     }
-    const { text, files, replyTo, chat, externalId, foreign } = message;
-    const about = { channel, chat, sender: `${channel}:${message.sender}`, ...place };
+    const { files, replyTo, chat, externalId, foreign } = message;
+    const { to, text } = await addressed(deps, channel, message, place);
+    if (text === '' && (files ?? []).length === 0)
+      return say(channel, message, to, { text: `${to.agent} listens: what you write here goes there from now on.` });
+    const about = { channel, chat, sender: `${channel}:${message.sender}`, ...to };
     const result = await deps.runtime.deliver({ ...about, text, files, replyTo, externalId, foreign });
     if (result.ok) return deps.follow(result.delivered.task, channel, replyTo);
     // The platform keeps it until there is room, or until the next start.
     if (result.why === 'busy' || result.why === 'stopping') throw new HostBusy(result.message);
-    await say(channel, message, place, { text: result.message });
+    await say(channel, message, to, { text: result.message });
   };
 
   const press = async (channel: string, pressed: ChannelPress): Promise<{ text: string; done: boolean }> => {

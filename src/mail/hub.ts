@@ -30,6 +30,11 @@ export class Hub {
     return () => this.#any.delete(listener);
   }
 
+  /** There may be work although nothing was queued. */
+  work(): void {
+    for (const listener of this.#any) listener();
+  }
+
   /** Tells the listeners of every task that the events concern, and the workers if there may be work. */
   committed(events: readonly Event[], queued: boolean): void {
     for (const event of events) {

@@ -5,10 +5,12 @@ import type { ScheduleDesk } from '../core/schedule.ts';
 import type { AgentState, Runtime, RuntimeStatus } from '../core/runtime.ts';
 import type { MailDeps } from './deps.ts';
 import { cancelTask } from './end.ts';
+import { Days } from './days.ts';
 import type { Hub } from './hub.ts';
 import { deliver } from './inbox.ts';
 import { metricsText } from './metrics.ts';
 import { outcomeOf, settledOutcome } from './outcome.ts';
+import type { Pauses } from './pauses.ts';
 import { dismissTask, retryTask } from './retry.ts';
 import { allPending, answer, approve, countPending, startOf } from './waits.ts';
 
@@ -20,6 +22,8 @@ export interface RuntimeDeps extends MailDeps {
   stopTask(task: string): void;
   pair: Runtime['pair'];
   schedules: ScheduleDesk;
+  /** Without it nobody can be paused. */
+  pauses?: Pick<Pauses, 'of' | 'pause' | 'resume'>;
   /** What does not come from the queue. */
   situation(): Promise<Omit<RuntimeStatus, 'tasks' | 'pending' | 'ready'>>;
 }
@@ -33,6 +37,8 @@ const STOPPING = {
 /** The running network, as faces see it. */
 export function createRuntime(deps: RuntimeDeps): Runtime {
   const { store, hub } = deps;
+  const days = new Days(store, deps.clock);
+  const isKnown = (name: string): boolean => deps.agents().some((agent) => agent.name === name);
   return {
     deliver: async (message, options = {}) => (deps.accepting() ? deliver(deps, message, options) : STOPPING),
     task: (id) => outcomeOf(store, id),
@@ -48,6 +54,15 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     dismiss: (task, by) => dismissTask(deps, task, by),
     pair: (channel) => deps.pair(channel),
     agents: () => agentStates(deps),
+    agentsToday: async () => {
+      await days.look();
+      return (await agentStates(deps)).map((state) => ({ ...state, ...days.of(state.name) }));
+    },
+    // One that is gone from the workspace can still be resumed.
+    pauseAgent: async (name, by, reason) =>
+      isKnown(name) ? ((await deps.pauses?.pause(name, by, reason)) ?? null) : null,
+    resumeAgent: async (name, by) =>
+      isKnown(name) || deps.pauses?.of(name) ? ((await deps.pauses?.resume(name, by)) ?? null) : null,
     schedules: deps.schedules,
     status: () => status(deps),
     metrics: async () => metricsText(await status(deps)),
@@ -73,6 +88,7 @@ async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
     running: 0,
     waiting: 0,
     nextFiring: deps.schedules.nextFiring(agent.name),
+    paused: deps.pauses?.of(agent.name) ?? null,
   }));
   for (const task of await deps.store.tasks({ statuses: ['queued', 'running', 'waiting'] })) {
     const state = states.find((each) => each.name === task.queue);

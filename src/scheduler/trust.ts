@@ -364,7 +364,7 @@ class Keeper {
 
 /** Whether two states differ in nothing but the commit they were read at. */
 function sameRules(a: Governance, b: Governance): boolean {
-  const text = ({ settings, agents, problems }: Governance): string =>
-    canonicalJson({ settings, agents: [...agents], problems });
+  const text = ({ settings, agents, skills, problems }: Governance): string =>
+    canonicalJson({ settings, agents: [...agents], skills, problems });
   return text(a) === text(b);
 }

@@ -19,7 +19,8 @@ export interface WorkerOptions {
   /** Tasks at once. */
   concurrency(): number;
   only?: readonly string[];
-  except?: readonly string[];
+  /** Queues that are not claimed from, as they are at each claim. */
+  except?: readonly string[] | (() => readonly string[]);
   /** Queues of which nothing more may be begun now, given how many tasks of each run. */
   held?(running: ReadonlyMap<string, number>): readonly string[];
   /** Does the task: settles, parks or retries it. Rejects with the shutdown reason, StoreUnavailable, or for a bug. */
@@ -113,7 +114,7 @@ export class Worker {
   }
 
   async #claimLoop(): Promise<void> {
-    const { store, clock, worker, only } = this.#options;
+    const { store, clock, worker, only, except: given } = this.#options;
     while (!this.#shutdown.signal.aborted) {
       this.#woken = false;
       try {
@@ -126,7 +127,8 @@ export class Worker {
           await this.#idle(UNAVAILABLE_MS);
           continue;
         }
-        const except = [...(this.#options.except ?? []), ...(this.#options.held?.(this.#byQueue()) ?? [])];
+        const always = typeof given === 'function' ? given() : (given ?? []);
+        const except = [...always, ...(this.#options.held?.(this.#byQueue()) ?? [])];
         const claim = await store.claim({ worker, now: clock.now(), leaseMs: LEASE_MS, only, except });
         this.#problem = null;
         if (claim) {

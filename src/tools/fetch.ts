@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
 import { NetError } from '../core/ports.ts';
 import type { Tool, ToolContext, ToolResult } from '../core/tool.ts';
 import { neutralise, wrapUntrusted } from '../core/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { decodeText, htmlText, type Kind, kindOf, looksBinary, prettyJson } from './page.ts';
-import { shownSize } from './text.ts';
+import { boundaryOf, shownSize } from './text.ts';
 
 export interface FetchLimits {
   /** Bytes of body, after decompression; what comes later is cut off. */
@@ -80,9 +79,8 @@ async function shown(response: Response, url: string, limits: FetchLimits, ctx: 
   if (cut) about.push(`The body was cut after ${shownSize(limits.maxBytes)}.`);
   if (text.length > most) about.push(`Shown are the first ${most} of ${text.length} characters.`);
   if (text.trim() === '') about.push('There is no text in it.');
-  const boundary = createHash('sha256').update(`untrusted ${ctx.key}`).digest('hex').slice(0, 16);
   const body = (title === '' ? '' : `# ${title}\n\n`) + text.slice(0, most).toWellFormed();
-  return result(status < 400, `${about.join(' ')}\n${wrapUntrusted(body, final, boundary)}`);
+  return result(status < 400, `${about.join(' ')}\n${wrapUntrusted(body, final, boundaryOf(ctx.key))}`);
 }
 
 /**

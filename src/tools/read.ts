@@ -1,7 +1,8 @@
 import { artefactOf } from '../core/task-call.ts';
 import type { Tool } from '../core/tool.ts';
+import { wrapUntrusted } from '../core/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
-import { failed, readText, refusable } from './text.ts';
+import { boundaryOf, failed, readText, refusable } from './text.ts';
 
 const ARGS = { path: 'text', offset: ['count?', 'First line'], limit: ['count?', 'Lines'] } as const;
 export type ReadInput = ArgsOf<typeof ARGS>;
@@ -43,12 +44,14 @@ export const readTool: Tool<ReadInput> = {
   parse: (args) => readArgs(ARGS, args),
   // A rule about a file holds for it at any commit.
   facts: ({ path }) => ({ paths: [artefactOf(path)?.path ?? path] }),
-  run: ({ path: raw, offset, limit }, { files }) =>
+  run: ({ path: raw, offset, limit }, { files, labelsOf, key }) =>
     refusable(async () => {
       const file = await readText(files, raw);
       if (!file.ok) return failed(file.why);
       const { path, entry, text } = file;
       const shown = text === '' ? '[The file is empty.]' : excerpt(text, offset ?? 1, limit ?? DEFAULT_LINES);
-      return { ok: true, text: shown, labels: [], changes: [], seen: { [path]: entry.oid } };
+      const labels = labelsOf(entry);
+      const said = labels.includes('untrusted') ? wrapUntrusted(shown, path, boundaryOf(key)) : shown;
+      return { ok: true, text: said, labels, changes: [], seen: { [path]: entry.oid } };
     }),
 };

@@ -1,10 +1,12 @@
 import type { FileEntry } from '../core/files.ts';
 import { pathMatch, usablePathPattern } from '../core/glob.ts';
+import { unionLabels } from '../core/labels.ts';
 import { workspacePath } from '../core/paths.ts';
 import type { Parsed, Tool, ToolContext, ToolResult } from '../core/tool.ts';
+import { wrapUntrusted } from '../core/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { openScan, type Hit, type Scan } from './scan.ts';
-import { absent, decode, failed, refusable, shownPath } from './text.ts';
+import { absent, boundaryOf, decode, failed, refusable, shownPath } from './text.ts';
 
 const ARGS = { pattern: 'text', path: ['text?', 'File, folder or glob'] } as const;
 export type SearchInput = ArgsOf<typeof ARGS>;
@@ -144,7 +146,11 @@ export const searchTool: Tool<SearchInput> = {
       const open = openScan(pattern, BUDGET_MS);
       if (!open.ok) return failed(`${open.error}.`);
       try {
-        return report(await lookThrough(chosen.entries, open.scan, ctx));
+        const found = await lookThrough(chosen.entries, open.scan, ctx);
+        const result = report(found);
+        const labels = unionLabels(...Object.entries(found.seen).map(([path, oid]) => ctx.labelsOf({ path, oid })));
+        if (!labels.includes('untrusted')) return { ...result, labels };
+        return { ...result, labels, text: wrapUntrusted(result.text, 'files of a skill', boundaryOf(ctx.key)) };
       } finally {
         await open.scan.close();
       }

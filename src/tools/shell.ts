@@ -1,4 +1,5 @@
 import type { Change } from '../core/files.ts';
+import { unionLabels } from '../core/labels.ts';
 import type { CallFacts } from '../core/policy.ts';
 import {
   SandboxError,
@@ -9,6 +10,7 @@ import {
   type Limits,
   type Sandbox,
 } from '../core/ports.ts';
+import { SKILLS } from '../core/skill.ts';
 import type { Parsed, Reconciled, Tool, ToolContext, ToolResult } from '../core/tool.ts';
 
 export interface ShellInput {
@@ -176,7 +178,14 @@ class ShellTool implements Tool<ShellInput> {
     return { ...limits, timeMs: Math.min(limits.timeMs, input.timeoutMs ?? limits.timeMs) };
   }
 
+  /** A command can read, and run, every file it has: one that nobody approved lies in all it says. */
   async #finish(result: JobResult, checkout: Checkout, input: ShellInput, ctx: ToolContext): Promise<ToolResult> {
+    const skills = (await ctx.files.list(SKILLS)).filter(({ path }) => ctx.mayRead(path));
+    const labels = unionLabels(...skills.map((entry) => ctx.labelsOf(entry)));
+    return { ...(await this.#end(result, checkout, input, ctx)), labels };
+  }
+
+  async #end(result: JobResult, checkout: Checkout, input: ShellInput, ctx: ToolContext): Promise<ToolResult> {
     const end = `${outputText(result)}${endText(result, this.#limits(input))}`;
     if (result.ended === 'aborted') return failed(`${end}\nnone of its changes were kept`);
     let collected: Collected;

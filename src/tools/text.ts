@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { FileRefused, type FileEntry, type Files } from '../core/files.ts';
 import { workspacePath } from '../core/paths.ts';
 import type { ToolResult } from '../core/tool.ts';
@@ -6,6 +7,10 @@ import type { ToolResult } from '../core/tool.ts';
 export const MAX_TEXT = 16_000_000;
 
 export const failed = (text: string): ToolResult => ({ ok: false, text, labels: [], changes: [] });
+
+/** A mark that the text's author could not know: equal for a call and its replay, different for every call. */
+export const boundaryOf = (key: string): string =>
+  createHash('sha256').update(`untrusted ${key}`).digest('hex').slice(0, 16);
 
 /** A path as it is shown: quoted where it could be taken for something else, or could hide something. */
 export const shownPath = (path: string): string =>

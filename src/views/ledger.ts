@@ -132,6 +132,8 @@ const OTHERS: ReadonlySet<Event['type']> = new Set([
   'config.refused',
   'approval.answered',
   'person.committed',
+  'agent.paused',
+  'agent.resumed',
   'gateway.started',
   'gateway.stopped',
 ]);

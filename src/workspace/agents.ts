@@ -110,6 +110,7 @@ export function parseAgent(
       description: value.description ?? '',
       model,
       tools: [...new Set(tools)].filter((tool) => known.tools.includes(tool)),
+      ...(value.skills === undefined ? {} : { skills: [...new Set(value.skills)].sort() }),
       rules: rules.map(toRule),
       network: value.network ?? null,
       schedules: timed.schedules,

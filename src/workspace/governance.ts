@@ -5,8 +5,13 @@ import type { GovernanceReader } from '../core/ports.ts';
 import { nameProblem, parseAgent } from './agents.ts';
 import type { Git } from './git.ts';
 import { describeProtected, placeOf } from './protected.ts';
-import type { Side, Touched } from './protected.ts';
+import { describeSkills, mayConcernSkills } from './skill-changes.ts';
+import type { RawChange, SkillViews } from './skill-changes.ts';
+import { pinnedOver, readSkills } from './skills.ts';
+import type { SkillSupport } from './skills.ts';
+import type { LineDiff, Side, Touched } from './protected.ts';
 import { parseSettings } from './settings.ts';
+import { didYouMean } from './validate.ts';
 import type { Known } from './settings.ts';
 import { MAX_FILE, decodeText, problem } from './yaml-source.ts';
 
@@ -28,6 +33,8 @@ interface Entry {
 
 export interface GovernanceOptions extends Known {
   git: Git;
+  /** Without it nobody has skills. */
+  skills?: SkillSupport;
 }
 
 type ParsedAgent = ReturnType<typeof parseAgent>;
@@ -50,7 +57,8 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
       };
     const settings = await git.resolve(`${commit}:${SETTINGS_FILE}`);
     const agents = await git.resolve(`${commit}:agents`);
-    const key = `${settings ?? ''} ${agents ?? ''}`;
+    const skills = await git.resolve(`${commit}:skills`);
+    const key = `${settings ?? ''} ${agents ?? ''} ${skills ?? ''}`;
     if (last?.key !== key) last = { key, loaded: await read(options, commit, parsed) };
     const { loaded } = last;
     return loaded.ok ? { ok: true, governance: { ...loaded.governance, commit } } : loaded;
@@ -64,21 +72,24 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
       const changes = parseDiff(
         await git.run(['diff-tree', '-r', '-z', '--no-renames', '--no-abbrev', oid(from), oid(to)]),
       );
-      return describe(git, changes);
+      const tree = (commit: string): string => `${oid(commit)}^{tree}`;
+      return describe(options, changes, { before: tree(from), after: tree(to), overlay: false });
     },
     async protectedChanges(base, changes) {
-      const named = changes.filter((change) => placeOf(change.path, [change.mode, '120000']) !== null);
+      const named = changes.filter(
+        ({ path, mode }) => placeOf(path, [mode, '120000']) !== null || mayConcernSkills(path),
+      );
       if (named.length === 0) return null;
+      const tree = `${oid(base)}^{tree}`;
       const before = await entriesAt(
         git,
-        `${oid(base)}^{tree}`,
+        tree,
         named.map((change) => change.path),
       );
-      return describe(
-        git,
-        named.map((change) => overlayChange(change, before)),
-      );
+      const raw = named.map((change) => overlayChange(change, before));
+      return describe(options, raw, { before: tree, after: tree, overlay: true });
     },
+    pinned: (base, skills) => pinnedOver(options.skills, git, oid(base), skills),
     check: (path, bytes, beside) => checkSaved(options, path, bytes, beside),
     async keep(commit) {
       await git.run(['update-ref', KEEP_REF, oid(commit)]);
@@ -95,14 +106,18 @@ function oid(commit: string): string {
 const exists = async (git: Git, commit: string): Promise<boolean> =>
   (await git.info(`${oid(commit)}^{commit}`)) !== null;
 
+/** What stands at the root under the very name that is looked for; a file in place of `agents` is told of elsewhere. */
+const isOwn = ({ path, type }: Entry): boolean =>
+  path === SETTINGS_FILE || path === 'agents' || (path === 'skills' && type === 'tree');
+
 async function read(options: GovernanceOptions, commit: string, parsed: ParsedAgents): Promise<Loaded> {
   const { git } = options;
   const root = await listTree(git, commit);
   const odd = root
-    .filter(
-      (entry) => entry.path !== SETTINGS_FILE && entry.path !== 'agents' && placeOf(entry.path, [entry.mode]) === 'odd',
-    )
-    .map((entry) => problem(entry.path, null, '', `is named like ruche.yaml or agents, but not the same: rename it`));
+    .filter((entry) => !isOwn(entry) && placeOf(entry.path, [entry.mode]) === 'odd')
+    .map((entry) =>
+      problem(entry.path, null, '', `is named like ruche.yaml, agents or skills, but is not that: rename it`),
+    );
   const file = root.find((entry) => entry.path === SETTINGS_FILE);
   const text = await textOf(git, file, SETTINGS_FILE);
   if (!text.ok) return { ok: false, problems: [text.problem, ...odd] };
@@ -114,11 +129,26 @@ async function read(options: GovernanceOptions, commit: string, parsed: ParsedAg
     settings,
     parsed,
   );
-  return {
-    ok: true,
-    governance: { commit, settings, agents: found.agents, problems: [...problems, ...odd, ...found.problems] },
-  };
+  const agents = deskFirst(found.agents, settings);
+  const skills = await readSkills(options.skills, git, commit, agents);
+  const all = [...problems, ...lostBindings(agents, settings), ...odd, ...found.problems, ...skills.problems];
+  return { ok: true, governance: { commit, settings, agents, skills: skills.skills, problems: all } };
 }
+
+/** The front desk is the first agent of every list. */
+function deskFirst(agents: Map<string, Agent>, { bindings = [] }: Settings): Map<string, Agent> {
+  const desk = bindings.find(({ channel, chat }) => channel === null && chat === null)?.agent;
+  const first = desk === undefined ? undefined : agents.get(desk);
+  return first ? new Map([[first.name, first], ...agents]) : agents;
+}
+
+/** Bindings that lead nowhere: whoever writes there is answered by somebody else. */
+const lostBindings = (agents: ReadonlyMap<string, Agent>, { bindings = [] }: Settings): Problem[] =>
+  bindings.flatMap(({ agent }, index) => {
+    if (agents.has(agent)) return [];
+    const said = `there is no agent "${agent}", so nothing is bound to it.${didYouMean(agent, agents.keys())}`;
+    return [problem(SETTINGS_FILE, null, `bindings.${index}.agent`, said, 'warning')];
+  });
 
 async function readAgents(
   options: GovernanceOptions,
@@ -254,12 +284,6 @@ async function entriesAt(git: Git, tree: string, paths: readonly string[]): Prom
   return found;
 }
 
-interface RawChange {
-  path: string;
-  was: { mode: string; oid: string } | null;
-  now: { mode: string; oid: string } | null;
-}
-
 function parseDiff(result: { stdout: Buffer }): RawChange[] {
   const parts = items(result.stdout);
   const changes: RawChange[] = [];
@@ -278,14 +302,25 @@ function overlayChange(change: Change, before: ReadonlyMap<string, Entry>): RawC
   return { path: change.path, was, now: change.oid === null ? null : { mode: change.mode, oid: change.oid } };
 }
 
-async function describe(git: Git, changes: readonly RawChange[]): Promise<string | null> {
+async function describe(
+  { git, skills }: GovernanceOptions,
+  changes: readonly RawChange[],
+  views: SkillViews,
+): Promise<string | null> {
   const touched: Touched[] = [];
   for (const { path, was, now } of changes) {
     const modes = [was?.mode, now?.mode].filter((mode) => mode !== undefined);
     if (placeOf(path, modes) === null) continue;
     touched.push({ path, was: await sideOf(git, was), now: await sideOf(git, now) });
   }
-  return touched.length === 0 ? null : describeProtected(touched, (was, now) => lineDiff(git, was, now));
+  const lines: LineDiff = (was, now) => lineDiff(git, was, now);
+  const rules = touched.length === 0 ? null : await describeProtected(touched, lines);
+  const about = await describeSkills(
+    { git, rules: skills?.rules ?? null, lines, sideOf: (side) => sideOf(git, side) },
+    changes,
+    views,
+  );
+  return rules === null ? about : about === null ? rules : `${rules}\n\n${about}`;
 }
 
 async function sideOf(git: Git, side: RawChange['was']): Promise<Side | null> {

@@ -50,8 +50,9 @@ export function placeOf(path: string, modes: readonly string[]): Place {
   if (agent && isAgentName(agent[1] ?? '')) return plain ? 'agent' : 'odd';
   const fold = folded(path);
   if (fold === 'ruche.yaml' || fold === 'agents' || /^agents\/[^/]+\/agent\.md$/.test(fold)) return 'odd';
-  // A link or sub-module in place of an agent's folder.
-  return /^agents\/[^/]+$/.test(fold) && !plain ? 'odd' : null;
+  if (fold === 'skills' || (fold.startsWith('skills/') && !path.startsWith('skills/'))) return 'odd';
+  // A link or sub-module in place of the folder of an agent or a skill.
+  return /^(?:agents|skills)\/[^/]+$/.test(fold) && !plain ? 'odd' : null;
 }
 
 /** Protected keys of an AGENT.md with their values; what cannot be read counts as a whole. */
@@ -70,7 +71,7 @@ function protectedView(side: Side | null): Map<string, string> {
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
-function shortened(value: string, limit: number): string {
+export function shortened(value: string, limit: number): string {
   if (value.length <= limit) return value;
   // The hash keeps two long texts that differ only further down from looking the same.
   const hash = createHash('sha256').update(value).digest('hex');

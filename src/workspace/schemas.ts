@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseHostPattern } from '../core/host.ts';
 import { scheduleSchema } from './schedule-schema.ts';
+import { isSkillName } from '../core/skill.ts';
 
 // The shape of `ruche.yaml` and of the front matter of an AGENT.md. Editors get JSON Schemas made of the same objects.
 
@@ -103,12 +104,27 @@ const channel = z.strictObject({
     .optional(),
 });
 
+const binding = z
+  .strictObject({
+    channel: z.string().min(1).max(64).describe('Name of a channel; every one unless given.').optional(),
+    chat: z
+      .union([z.string(), z.number().int().safe()])
+      .transform(String)
+      .refine((chat) => /^-?[\w.@-]{1,64}$/.test(chat), { error: "must be the platform's id of a chat" })
+      .describe("The platform's id of a chat, in quotes; every one unless given.")
+      .optional(),
+    agent: z.string().min(1).max(64).describe('Who answers there.'),
+  })
+  .refine((given) => given.chat === undefined || given.channel !== undefined, {
+    error: 'needs the channel the chat is on',
+    path: ['chat'],
+  });
+
 /** A whole number within bounds. */
 const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
 
 /** Keys that DESIGN names for later. They are accepted with a warning, so that a file can be written ahead. */
 export const SETTINGS_LATER = [
-  'bindings',
   'budget',
   'budgets',
   'calendar',
@@ -123,7 +139,7 @@ export const SETTINGS_LATER = [
   'store',
   'triggers',
 ] as const;
-export const AGENT_LATER = ['budget', 'escalation', 'skills', 'triggers'] as const;
+export const AGENT_LATER = ['budget', 'escalation', 'triggers'] as const;
 export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory'] as const;
 
 const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
@@ -157,6 +173,13 @@ export const settingsSchema = z.strictObject({
       channel,
     )
     .describe('Messengers, by a name that sessions and the record use.')
+    .optional(),
+  bindings: z
+    .array(binding)
+    .max(1000)
+    .describe(
+      'Which agent answers in which chat; the first that fits counts, one with only an agent is the front desk.',
+    )
     .optional(),
   concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),
@@ -222,6 +245,11 @@ export const agentSchema = z.strictObject({
     .describe('The only hosts the agent may reach, as host or host:port.')
     .optional(),
   schedules: z.array(scheduleSchema).max(100).describe('What the agent does by the clock.').optional(),
+  skills: z
+    .array(z.string().refine(isSkillName, { error: 'must be the name of a folder in skills/, e.g. csv-report' }))
+    .max(100)
+    .describe('Skills the agent may use: folders of skills/, or bundled ones (`ruche skills list`).')
+    .optional(),
   ...later(AGENT_LATER),
 });
 

@@ -179,6 +179,9 @@ export function parseSettings(
       tiers: tiersOf(tiers),
       rules: rules.map(toRule),
       channels,
+      ...(value.bindings === undefined
+        ? {}
+        : { bindings: value.bindings.map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })) }),
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,

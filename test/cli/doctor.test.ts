@@ -20,6 +20,7 @@ const app: AppPort = {
   diagnose: async () => diagnosis,
   startApp: unused,
   initWorkspace: unused,
+  openSkills: unused,
   openHomeReadOnly: unused,
 };
 

@@ -98,7 +98,13 @@ function home(events: Event[]): { app: AppPort; reads: ReadFrom[]; closed: () =>
   };
   const unused = (): never => assert.fail('not for this command');
   return {
-    app: { openHomeReadOnly: async () => open, startApp: unused, initWorkspace: unused, diagnose: unused },
+    app: {
+      openHomeReadOnly: async () => open,
+      startApp: unused,
+      initWorkspace: unused,
+      openSkills: unused,
+      diagnose: unused,
+    },
     reads,
     closed: () => closed,
   };

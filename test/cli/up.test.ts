@@ -22,7 +22,13 @@ const app = (change: Partial<RunningApp> = {}): RunningApp => ({
 
 const port = (startApp: AppPort['startApp']): (() => Promise<AppPort>) => {
   const unused = (): never => assert.fail('not for up');
-  return async () => ({ startApp, initWorkspace: unused, openHomeReadOnly: unused, diagnose: unused });
+  return async () => ({
+    startApp,
+    initWorkspace: unused,
+    openSkills: unused,
+    openHomeReadOnly: unused,
+    diagnose: unused,
+  });
 };
 
 test('up closes the network at a signal, also at one that comes while it starts', async () => {

@@ -13,20 +13,25 @@ import type { Log, Net, Store } from '../../src/core/ports.ts';
 import type { Rule } from '../../src/core/policy.ts';
 import { readCron } from '../../src/cron.ts';
 import { noSchedules } from './no-schedules.ts';
+import type { SkillRules } from '../../src/core/skill-rules.ts';
 import { OUTBOX } from '../../src/core/reply.ts';
 import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
 import type { Tool } from '../../src/core/tool.ts';
 import { Hub, observed } from '../../src/mail/hub.ts';
 import { buryTask } from '../../src/mail/end.ts';
 import { sendReply } from '../../src/mail/outbox.ts';
+import { Pauses } from '../../src/mail/pauses.ts';
 import { createRuntime } from '../../src/mail/runtime.ts';
 import { nextTry } from '../../src/models/call.ts';
 import { heldQueues } from '../../src/scheduler/queues.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
+import { offeredSkills, openGate } from '../../src/skills/gate.ts';
+import { skillRules } from '../../src/skills/judge.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';
 import { systemClock, systemIds, systemRandom } from '../../src/system.ts';
 import { openGovernanceReader } from '../../src/workspace/governance.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
+import { readSkills } from '../../src/workspace/skills.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -62,6 +67,8 @@ export interface LoopOptions {
   queues?: Settings['queues'];
   limits?: Partial<Settings['limits']>;
   files?: Record<string, string>;
+  /** Skills that come with the package. */
+  bundled?: SkillRules['bundled'];
   channels?: readonly Channel[];
   redact?: (text: string) => string;
   maxAttempts?: number;
@@ -84,8 +91,10 @@ export async function openLoop(options: LoopOptions) {
   await initWorkspace({ dir: join(dir, 'workspace'), files, env, clock });
   const workspace = await openWorkspace({ dir: join(dir, 'workspace'), env, clock, boundary });
   const tools = new Map((options.tools ?? []).map((tool) => [tool.name, tool]));
+  const skills = { ...workspace, rules: skillRules(options.bundled ?? new Map()) };
   const reader = openGovernanceReader({
     git: workspace.git,
+    skills,
     tools: [...tools.keys()],
     providers: ['scripted'],
     ruleProblem: () => null,
@@ -115,7 +124,8 @@ export async function openLoop(options: LoopOptions) {
     ),
     problems: [],
   };
-  const names = [...governance.agents.keys()];
+  governance.skills = (await readSkills(skills, workspace.git, governance.commit, governance.agents)).skills;
+  const gate = openGate({ platform: 'linux', path: '/usr/bin:/bin', hasVariable: () => false, clock });
   const hub = new Hub();
   const raw: Store = (await options.store?.(dir)) ?? openMemoryStore({ clock, random: systemRandom.bytes });
   const store = observed(raw, hub);
@@ -125,6 +135,7 @@ export async function openLoop(options: LoopOptions) {
     store,
     workspace,
     reader,
+    skills: (of) => offeredSkills(gate, governance, of),
     governance: () => governance,
     governanceLanded: async () => {},
     models: () => options.choices,
@@ -179,12 +190,15 @@ export async function openLoop(options: LoopOptions) {
       );
     const held: WorkerOptions['held'] = (running) => heldQueues(governance.settings.queues, running);
     const bury: WorkerOptions['bury'] = (claim, error) => buryTask(deps, claim, error);
-    const runs = new Worker({ ...common, concurrency: () => 50, except: [OUTBOX], held, handle, bury });
+    const except = (): string[] => [OUTBOX, ...pauses.names()];
+    const runs = new Worker({ ...common, concurrency: () => 50, except, held, handle, bury });
     const sends = new Worker({ ...common, concurrency: () => 10, only: [OUTBOX], handle: send });
     runs.start();
     sends.start();
     return { runs, sends };
   };
+  let pauses = await Pauses.open(store, deps.redact, () => hub.work());
+  deps.paused = (name) => pauses.of(name) !== null;
   let workers = begin();
   const runtime: Runtime = createRuntime({
     store,
@@ -192,12 +206,18 @@ export async function openLoop(options: LoopOptions) {
     ids: systemIds,
     redact: deps.redact,
     pushes: deps.pushes,
-    agents: () => names.map((name) => ({ name, description: '', models: [] })),
+    agents: () =>
+      [...new Set(['assistant', ...governance.agents.keys()])].map((name) => ({ name, description: '', models: [] })),
     maxAttempts: () => options.maxAttempts ?? 3,
     pair: async () => null,
     schedules: noSchedules,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
     hub,
+    pauses: {
+      of: (...args) => pauses.of(...args),
+      pause: (...args) => pauses.pause(...args),
+      resume: (...args) => pauses.resume(...args),
+    },
     accepting: () => true,
     stopTask: (task) => workers.runs.cancel(task),
     situation: () => Promise.reject(new Error('not in this test')),
@@ -241,6 +261,7 @@ export async function openLoop(options: LoopOptions) {
       await Promise.all([workers.runs.stop(50), workers.sends.stop(1_000)]);
       await store.releaseAll();
       deps.conversations = new ConversationCache();
+      pauses = await Pauses.open(store, deps.redact, () => hub.work());
       workers = begin();
     },
     async close(): Promise<void> {

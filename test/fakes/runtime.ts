@@ -1,7 +1,15 @@
 import type { Event } from '../../src/core/event.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
 import type { InboundMessage } from '../../src/core/channel.ts';
-import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
+import type {
+  AgentState,
+  Delta,
+  Paused,
+  Pending,
+  Runtime,
+  RuntimeStatus,
+  TaskOutcome,
+} from '../../src/core/runtime.ts';
 import { describeWaits } from '../../src/mail/outcome.ts';
 import { noSchedules } from './no-schedules.ts';
 import { isEnded } from '../../src/core/task.ts';
@@ -61,6 +69,18 @@ export function fakeRuntime(script: Script): FakeRuntime {
     },
   };
   let next = 0;
+  const paused = new Map<string, Paused>();
+  const states = (): AgentState[] =>
+    runtime.state.agents.map((name) => ({
+      name,
+      description: `The agent ${name}.`,
+      models: ['demo/demo'],
+      queued: 0,
+      running: 0,
+      waiting: 0,
+      nextFiring: null,
+      paused: paused.get(name) ?? null,
+    }));
 
   const change = (task: FakeTask, part: Partial<TaskOutcome>): void => {
     Object.assign(task.outcome, part);
@@ -260,16 +280,15 @@ export function fakeRuntime(script: Script): FakeRuntime {
     },
     dismiss: async (id) => tasks.get(id)?.outcome.status === 'failed',
     pair: async () => null,
-    agents: async () =>
-      runtime.state.agents.map((name): AgentState => ({
-        name,
-        description: `The agent ${name}.`,
-        models: ['demo/demo'],
-        queued: 0,
-        running: 0,
-        waiting: 0,
-        nextFiring: null,
-      })),
+    agents: async () => states(),
+    agentsToday: async () => states().map((state) => ({ ...state, lastRun: null, costTodayUsd: 0.5 })),
+    pauseAgent: async (name, by, reason) => {
+      if (!runtime.state.agents.includes(name)) return null;
+      const was = paused.has(name);
+      if (!was) paused.set(name, { at: 0, by, reason });
+      return !was;
+    },
+    resumeAgent: async (name) => (runtime.state.agents.includes(name) ? paused.delete(name) : null),
     schedules: noSchedules,
     status: async (): Promise<RuntimeStatus> => ({
       version: '0.1.0',

@@ -280,7 +280,7 @@ test('A10 an address others can reach is refused without a token that cannot be 
 
 test('Every answer carries the security headers, and none tells of the inside', async () => {
   await withGateway(echo, async ({ runtime, call, log }) => {
-    runtime.agents = async () => {
+    runtime.agentsToday = async () => {
       throw new Error('secret detail at /home/someone/file.ts:12');
     };
     for (const [path, status] of [

@@ -45,6 +45,7 @@ export const MAY_LOAD_APP: readonly string[] = [
   'replay',
   'secrets',
   'policy',
+  'skills',
 ];
 
 const roomOf = (path: string): string => {

@@ -281,6 +281,11 @@ const TABLE: Rows = {
     weighty: true,
     rows: [['settings from outside at 0123456789 wait for approval apr_1', { commit, approval: 'apr_1', shown: blob }]],
   },
+  'agent.paused': {
+    weighty: true,
+    rows: [['paused email', { agent: 'email', reason: null }]],
+  },
+  'agent.resumed': { weighty: true, rows: [['resumed email', { agent: 'email' }]] },
   'gateway.started': {
     weighty: true,
     rows: [

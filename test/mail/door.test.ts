@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Agent } from '../../src/core/agent.ts';
 import { type ChannelHost, type ChannelMessage, HostBusy } from '../../src/core/channel.ts';
 import { openDoor } from '../../src/mail/door.ts';
 import { openPairing } from '../../src/mail/pairing.ts';
@@ -52,7 +53,7 @@ async function withDoor(
       runtime: { ...loop.runtime, deliver: (...args) => loop.runtime.deliver(...args), status },
       owners: () => owners,
       usualAgent: () => 'assistant',
-      hasAgent: (name) => name === 'assistant',
+      hasAgent: (name) => loop.governance.agents.has(name),
       recent: async () => [
         { agent: 'assistant', session: 'web-1', title: 'Begun on the page' },
         { agent: 'assistant', session: 'chat-77', title: 'This very one' },
@@ -298,4 +299,34 @@ test('a code that two send in the same moment makes one of them an owner', () =>
     await Promise.all([write(open, { sender: '9' }), write(open, { sender: '10', chat: '78' })]);
     await said(0);
     assert.deepEqual([owners.length, sent.length], [2, 1]);
+  }));
+
+test('@name at the beginning goes to that agent, and the chat stays with it', () =>
+  withDoor([says('one'), says('two'), says('three'), says('four')], async ({ loop, write, said }) => {
+    const email = { ...loop.governance.agents.get('assistant'), name: 'email' } as Agent;
+    loop.governance.agents = new Map([...loop.governance.agents, ['email', email]]);
+    const texts: [string, Partial<ChannelMessage>][] = [
+      ['hello @email', {}],
+      ['@Email, what is new?', { externalId: 'same' }],
+      ['@Email, what is new?', { externalId: 'same' }],
+      ['and then?', {}],
+      ['@nobody @email hi', { foreign: true }],
+    ];
+    for (const [text, more] of texts) await write(text, more);
+    await write('@assistant');
+    assert.match(await until(async () => (await said(4)) || null, 'it says who listens'), /./);
+    const received = (await loop.events()).flatMap((event) =>
+      event.type === 'message.received' ? [[event.data.agent, event.data.session]] : [],
+    );
+    assert.deepEqual(received, [
+      ['assistant', 'chat-77'],
+      ['email', 'chat-77'],
+      ['email', 'chat-77'],
+      ['email', 'chat-77'],
+    ]);
+    await write('back');
+    assert.equal(
+      (await loop.events('conv:assistant/chat-77')).filter(({ type }) => type === 'message.received').length,
+      2,
+    );
   }));

@@ -134,6 +134,7 @@ export class World {
       },
       protectedDiff: (from, to) => Promise.resolve(difference(from, to)),
       protectedChanges: () => Promise.reject(new Error('not in this test')),
+      pinned: () => Promise.resolve([]),
       check: (path, bytes, beside) =>
         this.check(bytes === null ? `no ${path}` : Buffer.from(bytes).toString(), beside.rules as unknown as string),
       exists: (commit) => Promise.resolve(!this.gone.has(commit) && this.main.some((step) => step.commit === commit)),

@@ -23,6 +23,7 @@ const contextOf = (net: Net, more: Partial<ToolContext> = {}): ToolContext => ({
   seen: new Map(),
   mayRead: () => true,
   mayWrite: () => true,
+  labelsOf: () => [],
   signal: new AbortController().signal,
   boundary: () => undefined,
   progress: () => undefined,

@@ -65,6 +65,7 @@ export function contextOf(files: Files, more: Partial<ToolContext> = {}): ToolCo
     seen: new Map(),
     mayRead: () => true,
     mayWrite: () => true,
+    labelsOf: () => [],
     signal: new AbortController().signal,
     boundary: () => {},
     progress: () => {},

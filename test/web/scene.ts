@@ -217,6 +217,9 @@ export class Scene {
     pair: async () => null,
     agents: async () => this.agents,
     schedules: noSchedules,
+    agentsToday: async () => this.agents,
+    pauseAgent: async () => null,
+    resumeAgent: async () => null,
     status: async () => this.#status(),
     metrics: async () => '',
   };

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '../../src/core/clock.ts';
 import type { GovernanceReader, Log } from '../../src/core/ports.ts';
+import { skillRules } from '../../src/skills/judge.ts';
 import { openGovernanceReader } from '../../src/workspace/governance.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
 import { DEFAULT_TOOLS } from '../../src/workspace/settings.ts';
@@ -79,6 +80,9 @@ export const write = async (dir: string, path: string, text: string | Uint8Array
   await writeFile(join(dir, path), text);
 };
 
+const BUNDLED = '---\nname: bundled-one\ndescription: Comes with the package.\n---\nDo it.\n';
+const sized = (text: string): { size: number; bytes: Uint8Array } => ({ size: text.length, bytes: Buffer.from(text) });
+
 export const AGENT = '---\nmodel: standard\n---\nYou help.\n';
 
 export interface TestWorkspace {
@@ -107,12 +111,15 @@ export async function makeWorkspace(
   const bytes = Object.entries(files).map(([path, text]): [string, Uint8Array] => [path, Buffer.from(text)]);
   await initWorkspace({ dir, files: new Map(bytes), env, clock });
   const workspace = await openWorkspace({ dir, env, clock, boundary: () => {} });
+  const bundled = new Map([['bundled-one', [{ path: 'SKILL.md', mode: '100644' as const, ...sized(BUNDLED) }]]]);
+  const skills = { ...workspace, rules: skillRules(bundled) };
   const reader = openGovernanceReader({
     git: workspace.git,
     tools: DEFAULT_TOOLS,
     providers: [],
     ruleProblem,
     readCron,
+    skills,
   });
   const git = async (...args: string[]): Promise<string> =>
     (await promisify(execFile)('git', args, { cwd: dir, env })).stdout.trim();

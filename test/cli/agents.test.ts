@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { agentText } from '../../src/cli/agents.ts';
+import { withDesk } from './help.ts';
+
+const echo = async function* () {} as never;
+
+test('agents lists them, pauses one with a reason, and resumes it', () =>
+  withDesk(echo, async (desk) => {
+    assert.equal(await desk.ruche('agents'), 0, desk.err());
+    const [name = ''] = desk.runtime.state.agents;
+    assert.match(desk.out(), new RegExp(`^${name} +free\\n`, 'm'));
+    assert.match(desk.out(), /today 0\.5000 USD/);
+    assert.equal(
+      await desk.ruche('agents', 'pause', name, '--reason', 'It spends too much.'),
+      0,
+      desk.err() + desk.out(),
+    );
+    assert.match(desk.out(), new RegExp(`${name} is paused: what it does stops at the next step`));
+    assert.equal(await desk.ruche('agents', 'pause', name), 0);
+    assert.match(desk.out(), /is paused already/);
+    assert.equal(await desk.ruche('agents'), 0);
+    assert.match(desk.out(), /paused for .* by owner: It spends too much\./);
+    assert.equal(await desk.ruche('agents', 'resume', name), 0);
+    assert.match(desk.out(), /works again/);
+    assert.equal(await desk.ruche('agents', 'pause', 'nobody'), 1);
+    assert.match(desk.err(), /There is no agent "nobody"/);
+    assert.equal(await desk.ruche('agents', 'fire', name), 1);
+    assert.match(desk.err(), /There is no "agents fire"\. There are: list, pause, resume\./);
+    assert.equal(await desk.ruche('agents', 'pause'), 1);
+  }));
+
+test('a line of an agent: at work, last run, cost', () => {
+  const state = {
+    name: 'email',
+    description: 'Reads\nmail.',
+    models: ['a/b'],
+    queued: 1,
+    running: 2,
+    waiting: 3,
+    nextFiring: null,
+  };
+  const lastRun = { run: 'run_1', task: 'tsk_1', at: 0, status: 'done' as const };
+  assert.equal(
+    agentText({ ...state, lastRun, costTodayUsd: 0.12345 }, 120_000),
+    'email          at work\n    2 running, 1 queued, 3 waiting; last run 2 min ago (done); today 0.1235 USD; a/b\n    Reads mail.',
+  );
+});
