@@ -22,7 +22,7 @@ import { skillRules } from './skills/judge.ts';
 import { lockHome } from './store/lock.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock as clock, systemIds as ids, systemRandom as random } from './system.ts';
-import { TOOL_NAMES } from './tools/builtin.ts';
+import { TOOL_NAMES } from './core/tool.ts';
 import { openCheckouts } from './workspace/checkouts.ts';
 import { openGovernanceReader } from './workspace/governance.ts';
 import { openJournalRepository } from './workspace/journal-repository.ts';

@@ -252,7 +252,7 @@ async function readGovernance(
     await Promise.all([
       import('./workspace/governance.ts'),
       import('./workspace/settings.ts'),
-      import('./tools/builtin.ts'),
+      import('./core/tool.ts'),
       import('./policy/rules.ts'),
       import('./cron.ts'),
     ]);

@@ -11,7 +11,7 @@ import { readBundled, readSkillFolder } from './skills/folder.ts';
 import { type Gate, openGate } from './skills/gate.ts';
 import { judge, skillRules } from './skills/judge.ts';
 import { systemClock as clock } from './system.ts';
-import { TOOL_NAMES } from './tools/builtin.ts';
+import { TOOL_NAMES } from './core/tool.ts';
 import { openGovernanceReader } from './workspace/governance.ts';
 import { filesBelow, skillFiles } from './workspace/skills.ts';
 import { openWorkspace, type OpenWorkspace } from './workspace/workspace.ts';

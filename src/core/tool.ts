@@ -6,6 +6,21 @@ import type { Label } from './labels.ts';
 import type { CallFacts } from './policy.ts';
 import type { Net } from './ports.ts';
 
+/** All that an agent may name in `tools`, and has unless it names some; in the order in which models see them. */
+export const TOOL_NAMES = [
+  'read',
+  'write',
+  'edit',
+  'list',
+  'search',
+  'shell',
+  'fetch',
+  'ask',
+  'task',
+  'hand_over',
+  'escalate',
+] as const;
+
 export type Parsed<T> = { ok: true; value: T } | { ok: false; error: string };
 
 /** What a tool is handed. Everything it can reach is here. */

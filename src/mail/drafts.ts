@@ -17,7 +17,7 @@ const IDLE_MS = 1_000;
 export interface DraftsDeps {
   store: Store;
   hub: Pick<Hub, 'listen'>;
-  channels(): Pick<Channels, 'get'>;
+  channels(): Pick<Channels, 'get' | 'has'>;
   clock: Clock;
   log: Log;
   boundary: Boundary;
@@ -53,7 +53,10 @@ export class Drafts {
   async resume(): Promise<void> {
     for (const task of await this.#deps.store.tasks({ statuses: ['queued', 'running', 'waiting'] })) {
       const cause = task.queue === OUTBOX || task.cause === null ? null : await this.#deps.store.event(task.cause);
-      if (cause?.type === 'message.received') this.follow(task.id, cause.data.channel, cause.data.replyTo);
+      if (cause?.type !== 'message.received') continue;
+      const { channel, replyTo } = cause.data;
+      // What came over HTTP is fetched: to look at it every second would be of no use.
+      if (this.#deps.channels().has(channel)) this.follow(task.id, channel, replyTo);
     }
   }
 

@@ -5,26 +5,32 @@ const KEPT = 200_000;
 /** Tasks whose pieces are kept; the oldest go first. More are never under way, but one that was cancelled may still say a word. */
 const TASKS = 1_000;
 
+interface Pieces {
+  list: Delta[];
+  /** Characters of all of them: counted as they come and go, because a run has thousands. */
+  size: number;
+}
+
 /** The pieces of the work on tasks under way, so that who comes in the middle sees what others saw. */
 export class Recent {
-  readonly #tasks = new Map<string, Delta[]>();
+  readonly #tasks = new Map<string, Pieces>();
 
   of(task: string): readonly Delta[] {
-    return this.#tasks.get(task) ?? [];
+    return this.#tasks.get(task)?.list ?? [];
   }
 
   add(delta: Delta): void {
     if (delta.kind === 'changed') return;
-    const pieces = this.#tasks.get(delta.task) ?? [];
-    const last = pieces.at(-1);
-    if (delta.kind === 'discard') while (isSaid(pieces.at(-1))) pieces.pop();
-    else if (delta.kind === 'text' && last?.kind === 'text' && last.step === delta.step && delta.offset >= last.offset)
-      pieces[pieces.length - 1] = { ...last, text: last.text.slice(0, delta.offset - last.offset) + delta.text };
-    else if (delta.kind === 'reasoning' && last?.kind === 'reasoning')
-      pieces[pieces.length - 1] = { ...last, text: last.text + delta.text };
-    else pieces.push(delta);
-    let size = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0);
-    while (size > KEPT && pieces.length > 1) size -= sizeOf(pieces.shift());
+    const pieces = this.#tasks.get(delta.task) ?? { list: [], size: 0 };
+    const { list } = pieces;
+    if (delta.kind === 'discard') while (isSaid(list.at(-1))) pieces.size -= sizeOf(list.pop());
+    else {
+      const joined = join(list.at(-1), delta);
+      if (joined) pieces.size -= sizeOf(list.pop());
+      list.push(joined ?? delta);
+      pieces.size += sizeOf(list.at(-1));
+    }
+    while (pieces.size > KEPT && list.length > 1) pieces.size -= sizeOf(list.shift());
     this.#tasks.set(delta.task, pieces);
     const [oldest] = this.#tasks.keys();
     if (this.#tasks.size > TASKS && oldest !== undefined) this.#tasks.delete(oldest);
@@ -34,6 +40,14 @@ export class Recent {
   drop(task: string): void {
     this.#tasks.delete(task);
   }
+}
+
+/** The last piece with what goes on from it; null for a piece of its own. */
+function join(last: Delta | undefined, delta: Delta): Delta | null {
+  if (delta.kind === 'text' && last?.kind === 'text' && last.step === delta.step && delta.offset >= last.offset)
+    return { ...last, text: last.text.slice(0, delta.offset - last.offset) + delta.text };
+  if (delta.kind === 'reasoning' && last?.kind === 'reasoning') return { ...last, text: last.text + delta.text };
+  return null;
 }
 
 const isSaid = (delta: Delta | undefined): boolean => delta?.kind === 'text' || delta?.kind === 'reasoning';

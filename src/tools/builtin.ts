@@ -16,21 +16,6 @@ import { writeTool } from './write.ts';
 /** Bytes of a command's output that are kept. */
 const SHELL_OUTPUT = 1_000_000;
 
-/** All that an agent may name in `tools`. */
-export const TOOL_NAMES = [
-  'read',
-  'write',
-  'edit',
-  'list',
-  'search',
-  'shell',
-  'fetch',
-  'ask',
-  'task',
-  'hand_over',
-  'escalate',
-] as const;
-
 /** The tools every agent can be given, in the order in which models see them. */
 export function builtinTools(
   { sandbox, checkouts }: { sandbox: Sandbox; checkouts: Checkouts },

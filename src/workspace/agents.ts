@@ -2,7 +2,8 @@ import type { Agent, Problem } from '../core/agent.ts';
 import { isAgentName } from '../core/ids.ts';
 import { TIERS } from '../core/model.ts';
 import { AGENT_LATER, TOOLS_LATER, agentSchema } from './schemas.ts';
-import { DEFAULT_TOOLS, KNOWN, checkRules, laterKeys, toRule } from './settings.ts';
+import { TOOL_NAMES } from '../core/tool.ts';
+import { KNOWN, checkRules, laterKeys, toRule } from './settings.ts';
 import type { Known } from './settings.ts';
 import { readSchedules } from './schedules.ts';
 import { didYouMean, listed, validate } from './validate.ts';
@@ -95,7 +96,7 @@ export function parseAgent(
   const model = value.model ?? 'standard';
   const wrongModel = checkModel(model, known);
   if (wrongModel !== null) problems.push(problem(file, source.lineOf(['model']), 'model', wrongModel));
-  const tools = value.tools ?? DEFAULT_TOOLS;
+  const tools = value.tools ?? TOOL_NAMES;
   for (const found of checkTools(tools, known, source, file))
     (found.severity === 'warning' ? warnings : problems).push(found);
   const rules = value.rules ?? [];

@@ -1,6 +1,7 @@
 import type { ChannelSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ReadCron } from '../core/schedule.ts';
+import { TOOL_NAMES } from '../core/tool.ts';
 import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { listed, didYouMean, validate } from './validate.ts';
 import { queuesOf } from './queue-settings.ts';
@@ -35,22 +36,9 @@ export interface Known {
   ruleProblem(rule: Rule): string | null;
 }
 
-export const DEFAULT_TOOLS = [
-  'read',
-  'write',
-  'edit',
-  'list',
-  'search',
-  'shell',
-  'fetch',
-  'ask',
-  'task',
-  'hand_over',
-  'escalate',
-] as const;
 export const KNOWN: Known = {
   providers: [],
-  tools: DEFAULT_TOOLS,
+  tools: TOOL_NAMES,
   ruleProblem: () => null,
   readCron: () => ({ ok: false, error: 'cannot be read here: nobody brought what reads cron' }),
 };

@@ -6,7 +6,8 @@ import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { systemPrompt, toolSchemas } from '../../src/agent/context.ts';
 import type { Agent } from '../../src/core/agent.ts';
 import type { Checkouts, Sandbox } from '../../src/core/ports.ts';
-import { builtinTools, TOOL_NAMES } from '../../src/tools/builtin.ts';
+import { TOOL_NAMES } from '../../src/core/tool.ts';
+import { builtinTools } from '../../src/tools/builtin.ts';
 import { parseAgent } from '../../src/workspace/agents.ts';
 import { SETTINGS } from '../fakes/loop.ts';
 

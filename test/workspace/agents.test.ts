@@ -4,10 +4,10 @@ import type { Problem } from '../../src/core/agent.ts';
 import { readCron } from '../../src/cron.ts';
 import { ruleProblem } from '../../src/policy/rules.ts';
 import { parseAgent } from '../../src/workspace/agents.ts';
-import { DEFAULT_TOOLS } from '../../src/workspace/settings.ts';
+import { TOOL_NAMES } from '../../src/core/tool.ts';
 
 const FILE = 'agents/email/AGENT.md';
-const known = { providers: ['demo', 'local'], tools: DEFAULT_TOOLS, ruleProblem, readCron };
+const known = { providers: ['demo', 'local'], tools: TOOL_NAMES, ruleProblem, readCron };
 const parse = (text: string | Uint8Array, name = 'email') => parseAgent(text, FILE, name, known);
 const lines = (problems: readonly Problem[]): string[] =>
   problems.map((p) => `${p.severity} ${p.line} ${p.key} ${p.message}`);

@@ -9,7 +9,7 @@ import type { GovernanceReader, Log } from '../../src/core/ports.ts';
 import { skillRules } from '../../src/skills/judge.ts';
 import { openGovernanceReader } from '../../src/workspace/governance.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
-import { DEFAULT_TOOLS } from '../../src/workspace/settings.ts';
+import { TOOL_NAMES } from '../../src/core/tool.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 import type { OpenWorkspace } from '../../src/workspace/workspace.ts';
 
@@ -115,7 +115,7 @@ export async function makeWorkspace(
   const skills = { ...workspace, rules: skillRules(bundled) };
   const reader = openGovernanceReader({
     git: workspace.git,
-    tools: DEFAULT_TOOLS,
+    tools: TOOL_NAMES,
     providers: [],
     ruleProblem,
     readCron,
