@@ -7,10 +7,10 @@ import { Scene } from './scene.ts';
 
 const COUNT = 5_000;
 
-function busyCompany(): Scene {
+function busyCompany(count = COUNT): Scene {
   const scene = new Scene();
-  const from = Date.now() - COUNT * 60_000;
-  for (let n = 0; n < COUNT; n++) {
+  const from = Date.now() - count * 60_000;
+  for (let n = 0; n < count; n++) {
     const status = n % 500 === 7 ? 'failed' : 'done';
     const agent = n % 10 === 0 ? 'email' : 'assistant';
     scene.add({ title: `Job ${n}`, agent, status, queuedAt: from + n * 60_000, endedAt: from + n * 60_000 + 900 });
@@ -62,4 +62,32 @@ test(
         await page.getByText('5,001 pieces of work').waitFor();
       });
     }, busyCompany()),
+);
+
+test('a further page that is asked for while the list is refreshed comes all the same', { skip }, () =>
+  withStage(async ({ scene, enter, gateway }) => {
+    await enter(async ({ page }) => {
+      let held = 0;
+      await page.route(/\/runs\?.*after=[^&]/, async (route) => {
+        held += 1;
+        if (held === 1) {
+          const refreshed = page.waitForResponse(/\/runs\?(?!.*after=[^&])/);
+          scene.add({ title: 'Meanwhile' });
+          await refreshed;
+          await page.getByText('151 pieces of work').waitFor();
+        }
+        await route.continue();
+      });
+      await page.goto(`${gateway.url}/work`);
+      await page.getByText('150 pieces of work').waitFor();
+      const bottom = `(() => { const list = document.querySelector('.rows-scroll'); list.scrollTop = list.scrollHeight; })()`;
+      await inPage(page, bottom);
+      await page.getByText('151 pieces of work').waitFor();
+      await until(async () => {
+        await inPage(page, bottom);
+        return (await page.getByText('Job 0', { exact: true }).count()) > 0;
+      }, 'the oldest piece of work');
+      assert.ok(held > 0, 'no further page was asked for');
+    });
+  }, busyCompany(150)),
 );

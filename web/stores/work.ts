@@ -47,6 +47,18 @@ export function createWork(api: Api): Work {
     }
   };
 
+  /** True once there is a page more, or none to be had. */
+  const further = async (): Promise<boolean> => {
+    const old = state.value;
+    const mine = filter;
+    if (old.kind !== 'ready' || old.next === null) return true;
+    const page = await api.runs(mine, old.next, MORE);
+    const now = state.value;
+    if (now.kind !== 'ready' || filter !== mine || now.next !== old.next) return false;
+    state.value = { ...now, rows: distinct([...now.rows, ...page.runs]), next: page.next, trouble: null };
+    return true;
+  };
+
   return {
     state,
     loadingMore,
@@ -58,15 +70,11 @@ export function createWork(api: Api): Work {
       void first(same && state.value.kind === 'ready');
     },
     async more() {
-      const old = state.value;
-      if (old.kind !== 'ready' || old.next === null || loadingMore.value) return;
-      const { signal: mine } = asked;
+      if (loadingMore.value) return;
       loadingMore.value = true;
       try {
-        const page = await api.runs(filter, old.next, MORE);
-        const now = state.value;
-        if (!mine.aborted && now.kind === 'ready')
-          state.value = { ...now, rows: distinct([...now.rows, ...page.runs]), next: page.next, trouble: null };
+        // A refresh may come between: its place to go on from is another one, and is asked for then.
+        while (!(await further())) continue;
       } catch (error) {
         const now = state.value;
         if (now.kind === 'ready') state.value = { ...now, trouble: messageOf(error) };
