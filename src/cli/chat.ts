@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import type { Pending, TaskOutcome } from '../core/runtime.ts';
 import { isSafeName } from '../core/ids.ts';
-import type { AgentState } from '../core/runtime.ts';
+import { agentNamed, agentNames } from './agent-named.ts';
 import { goesOn } from './ask.ts';
 import { chatScreen, type ChatScreen } from './chat-screen.ts';
 import { CliError, type ExitCode, type Io } from './io.ts';
@@ -46,7 +46,8 @@ export async function chat(
     gateway,
     stopped: stop.signal,
     screen: chatScreen(io, options),
-    agent: await agentNamed(gateway, agent),
+    // A wrong name is told before anything is typed.
+    agent: agentNamed(await agentNames(gateway), agent),
     session: flags.session ?? io.ids.next('ses'),
     busy: false,
     task: null,
@@ -78,16 +79,6 @@ export async function chat(
   }
   if (state.waits.length > 0) return 3;
   return state.last === null || state.last.status === 'done' ? 0 : 1;
-}
-
-/** The one named, or the first: a wrong name is told before anything is typed. */
-async function agentNamed(gateway: Talk, wanted: string | undefined): Promise<string> {
-  const { agents } = await gateway.call<{ agents: AgentState[] }>('/api/agents');
-  const names = agents.map((agent) => agent.name);
-  const [name] = wanted === undefined ? names : names.filter((each) => each === wanted);
-  if (name !== undefined) return name;
-  if (names.length > 0) throw new CliError(`There is no agent "${wanted}". Agents: ${names.join(', ')}.`);
-  throw new CliError('There is no agent to talk to: "ruche doctor" says what is wrong, if anything is.');
 }
 
 /** What an earlier conversation of this name has left open is answered here. */
