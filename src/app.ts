@@ -91,8 +91,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   parts.defer(() => gateway.close());
   await takeUp(agents, adapters, options.version);
   await prepared(adapters, plugged);
+  await startUpkeep(adapters, agents, () => pauses.names(), parts);
   for (const each of [runs, sends, schedules]) each.start();
-  startUpkeep(adapters, agents, parts);
   state = 'ready';
   await drafts.resume();
   channels.sync();

@@ -1,13 +1,26 @@
 import assert from 'node:assert/strict';
+import { globSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import type { AgentState, TaskOutcome } from '../../src/core/runtime.ts';
 import { Home } from '../fakes/home.ts';
+import { requirePeer } from '../fakes/require-peer.ts';
 import { until } from '../fakes/until.ts';
+
+// The clock of the real process is put, by another library, to eight in the morning of a working day, and later to 8:15.
+const [LIBRARY = ''] = globSync('/usr/lib/*/faketime/libfaketime.so.1');
+const skip = requirePeer('faketime', LIBRARY !== '');
+const DAY = '2027-03-02';
+
+/** As an offset, so that every process has the same time; what timers count goes on as it is. */
+function clockAt(time: string): Record<string, string> {
+  const offset = Math.round((Date.parse(`${DAY}T${time}+01:00`) - Date.now()) / 1000);
+  return { LD_PRELOAD: LIBRARY, FAKETIME: `${offset < 0 ? '' : '+'}${offset}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
+}
 
 let home: Home;
 before(async () => {
-  home = new Home();
+  home = new Home(LIBRARY === '' ? {} : { env: clockAt('08:00:00') });
   // The default of `npm start`.
   await home.start('--template', 'network');
 });
@@ -83,4 +96,28 @@ test('a schedule made in a chat counts when it is approved, and leaves the file 
   assert.equal(gone.status, 'done', gone.text);
   assert.equal(home.read(file), before);
   await until(async () => (await schedules()).every(({ name }) => name !== 'every-1s'), 'it is gone');
+});
+
+test('at 8:15 the report is there though nobody asked, and a probe has run without a model', { skip }, async () => {
+  await home.ask('run: exit 3', undefined, 'billing');
+  await home.end('SIGTERM');
+  Object.assign(home.env, clockAt('08:15:05'));
+  await home.start('--template', 'network');
+  const report = `shared/reports/${DAY}.md`;
+  const ended = async (): Promise<boolean> => {
+    const names = ['report', 'web'];
+    return (await schedules()).filter(({ name, last }) => names.includes(name) && last?.status === 'done').length === 2;
+  };
+  await until(ended, 'the report is written, and a probe has run', 20_000);
+  assert.deepEqual(authors(report), ['system']);
+  const text = home.read(report);
+  assert.match(text, new RegExp(`^# Report of ${DAY}\n\nFacts as of ${DAY}T07:15:`));
+  assert.match(text, /## Failures of the last 24 hours\n\nNothing\./);
+  assert.match(text, /- billing [1-9]\d* 0 0\.0000/);
+  assert.match(text, /- \w+: memory use[^]*- ok: the wait of the oldest task[^]*- ok: there are no addresses/);
+  const fired = (await home.events('schedule.fired')).map(({ data }) => data['schedule']);
+  assert.equal(fired.filter((id) => id === 'system/report').length, 1);
+  const models = await home.events('model.answered');
+  assert.ok(models.some(({ data }) => data['provider'] === 'schedule'));
+  assert.deepEqual((await home.verify()).findings, []);
 });
