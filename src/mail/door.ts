@@ -1,3 +1,4 @@
+import { addressee } from '../core/addressed.ts';
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { ReplyContent } from '../core/reply.ts';
 import type { Runtime } from '../core/runtime.ts';
@@ -33,10 +34,10 @@ async function addressed(
   { text, chat, sender, externalId, foreign }: ChannelMessage,
   place: ChatPlace,
 ): Promise<{ to: ChatPlace; text: string }> {
-  const [, name = '', rest = ''] = /^@([a-z][a-z0-9-]{0,62})(?![\w@.])[\s:,]*([^]*)$/i.exec(text) ?? [];
-  const agent = name.toLowerCase();
-  if (foreign === true || name === '' || !(await deps.runtime.agents()).some((each) => each.name === agent))
-    return { to: place, text };
+  const names = foreign === true || !text.trimStart().startsWith('@') ? [] : await deps.runtime.agents();
+  const named = addressee(text, (name) => names.some((each) => each.name === name));
+  if (named === null) return { to: place, text };
+  const { agent, text: rest } = named;
   if (agent === place.agent) return { to: place, text: rest };
   const move = { channel, chat, sender: `${channel}:${sender}`, key: `address:${channel}:${chat}:${externalId}` };
   return { to: await goOnWith(deps.store, move, await placeOf(deps.store, channel, chat, agent)), text: rest };
@@ -98,7 +99,10 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
       return say(channel, message, to, { text: `${to.agent} listens: what you write here goes there from now on.` });
     const about = { channel, chat, sender: `${channel}:${message.sender}`, ...to };
     const result = await deps.runtime.deliver({ ...about, text, files, replyTo, externalId, foreign });
-    if (result.ok) return deps.follow(result.delivered.task, channel, replyTo);
+    if (result.ok) {
+      if (result.delivered.note) await say(channel, message, to, { text: result.delivered.note });
+      return deps.follow(result.delivered.task, channel, replyTo);
+    }
     // The platform keeps it until there is room, or until the next start.
     if (result.why === 'busy' || result.why === 'stopping') throw new HostBusy(result.message);
     await say(channel, message, to, { text: result.message });
