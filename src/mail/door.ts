@@ -1,7 +1,7 @@
 import { addressee } from '../core/addressed.ts';
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { ReplyContent } from '../core/reply.ts';
-import type { Runtime } from '../core/runtime.ts';
+import type { AnswerResult, Runtime } from '../core/runtime.ts';
 import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from './deps.ts';
@@ -45,6 +45,12 @@ async function addressed(
 
 const noticeKey = (channel: string, { chat, externalId }: ChannelMessage): string =>
   `notice:${channel}:${chat}:${externalId}`;
+
+function answeredText(result: AnswerResult, verdict: 'approve' | 'deny'): string {
+  if (result.ok) return verdict === 'approve' ? 'Approved.' : 'Denied.';
+  if (result.why !== 'answered') return 'Nothing waits for this any more.';
+  return `It was ${result.verdict === 'approve' ? 'approved' : 'denied'} already.`;
+}
 
 /** What stands between a messenger and the network: who may write, to whom it goes, what is a command. */
 export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
@@ -119,9 +125,7 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     if (id === undefined || (verdict !== 'approve' && verdict !== 'deny'))
       return { text: 'This button has no use any more.', done: true };
     const result = await deps.runtime.approve(id, verdict, `${channel}:${pressed.sender}`);
-    if (result.ok) return { text: verdict === 'approve' ? 'Approved.' : 'Denied.', done: true };
-    if (result.why !== 'answered') return { text: 'Nothing waits for this any more.', done: true };
-    return { text: `It was ${result.verdict === 'approve' ? 'approved' : 'denied'} already.`, done: true };
+    return { text: answeredText(result, verdict), done: true };
   };
   return (channel) => ({
     expects: (sender) => isOwner(channel, sender),

@@ -60,7 +60,12 @@ export function createApp(): App {
   const settings = kept(() => localStorage);
   const tab = kept(() => sessionStorage);
   const newId = (): string => `web-${randomName()}`;
-  const outgoing = createOutgoing(api, tab, Date.now, newId);
+  const router = createRouter();
+  const outgoing = createOutgoing(api, tab, Date.now, newId, ({ agent, session }, to) => {
+    const { value: route } = router.route;
+    if (route.name === 'chat' && route.agent === agent && route.session === session)
+      router.go({ ...route, agent: to, steps: null }, 'replace');
+  });
   const live = createLive(() => void check(api, session));
   const network = resource(async () => {
     const [status, agents] = await Promise.all([api.status(), api.agents()]);
@@ -88,7 +93,7 @@ export function createApp(): App {
   void check(api, session);
   return {
     api,
-    router: createRouter(),
+    router,
     live,
     session,
     network,
