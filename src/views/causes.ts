@@ -95,7 +95,8 @@ async function concerned(store: Store, event: Event): Promise<string | null> {
   return stream.startsWith('run:') ? startedBy(store, stream.slice('run:'.length)) : null;
 }
 
-async function causeLine({ store }: Facts, task: Task, cause: Event | null): Promise<Line> {
+/** What a task was made of, in a line. */
+export async function causeLine({ store }: Facts, task: Task, cause: Event | null): Promise<Line> {
   const [kind = '', name = ''] = task.from.split(/:(.*)/s, 2);
   const line = { kind: 'cause', at: cause?.at ?? 0, from: task.from, title: '' } as const;
   if (cause?.type === 'message.received') {

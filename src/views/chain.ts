@@ -1,7 +1,7 @@
 import type { Task } from '../core/task.ts';
 import type { ChainNode, ChainView } from '../core/views.ts';
 import { asides, taskNode } from './chain-lines.ts';
-import { ancestorsOf, originOf, rootOf } from './causes.ts';
+import { ancestorsOf, causeLine, originOf, rootOf } from './causes.ts';
 import type { Facts } from './facts.ts';
 import { taskOf } from './run.ts';
 
@@ -75,9 +75,17 @@ class Teller {
     for (const aside of await asides(this.#facts, entry)) this.#nodes.push({ ...aside, depth: depth + 1 });
     const children = this.#children.get(task.id) ?? [];
     const shown = children.filter(({ id }) => this.#kept.has(id));
-    for (const child of shown) await this.tell(child, depth + 1);
+    for (const child of shown) await this.tell(child, depth + 1 + (await this.#between(child, depth + 1)));
     const left = children.filter((child) => !shown.includes(child)).reduce((sum, { id }) => sum + this.#size(id), 0);
     if (left > 0) this.#nodes.push({ kind: 'more', depth: depth + 1, at: entry.queuedAt, left });
+  }
+
+  /** A trigger or a chain of escalation that stands between a task and the one it looked at: lines told. */
+  async #between(child: Task, depth: number): Promise<number> {
+    if (!/^(?:trigger|escalation):/.test(child.from)) return 0;
+    const event = child.cause === null ? null : await this.#facts.store.event(child.cause);
+    this.#nodes.push({ ...(await causeLine(this.#facts, child, event)), depth });
+    return 1;
   }
 
   #size(task: string): number {

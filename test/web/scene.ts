@@ -1,4 +1,5 @@
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
+import type { ScheduleState } from '../../src/core/schedule.ts';
 import { noSchedules } from '../fakes/no-schedules.ts';
 import { isEnded, type TaskStatus } from '../../src/core/task.ts';
 import {
@@ -73,6 +74,7 @@ export class Scene {
   readonly asked: string[] = [];
   readonly setups: SetupRequest[] = [];
   agents: AgentState[] = [agent('assistant'), agent('email')];
+  schedules: ScheduleState[] = [];
   demo = true;
   /** Called for each new message. */
   onMessage: (item: Item) => void = () => undefined;
@@ -241,13 +243,41 @@ export class Scene {
     },
     pair: async () => null,
     agents: async () => this.agents,
-    schedules: noSchedules,
+    schedules: {
+      ...noSchedules,
+      list: async () => this.schedules,
+      run: async (id) => this.#fire(id),
+      pause: async (id) => this.#schedule(id, { paused: true }, 'pause'),
+      resume: async (id) => this.#schedule(id, { paused: false }, 'resume'),
+    },
     agentsToday: async () => this.agents,
-    pauseAgent: async () => null,
-    resumeAgent: async () => null,
+    pauseAgent: async (name, by, reason) => this.#pause(name, { at: this.#clock(), by, reason }),
+    resumeAgent: async (name) => this.#pause(name, null),
     status: async () => this.#status(),
     metrics: async () => '',
   };
+
+  #pause(name: string, paused: AgentState['paused']): boolean | null {
+    const state = this.agents.find((each) => each.name === name);
+    if (!state) return null;
+    this.asked.push(paused ? `pause ${name} ${paused.reason}` : `resume ${name}`);
+    state.paused = paused;
+    this.change(null);
+    return true;
+  }
+
+  #schedule(id: string, part: Partial<ScheduleState>, verb: string): boolean {
+    this.asked.push(`${verb} ${id}`);
+    this.schedules = this.schedules.map((each) => (each.id === id ? { ...each, ...part } : each));
+    this.change(null);
+    return this.schedules.some((each) => each.id === id);
+  }
+
+  #fire(id: string): string {
+    const { task } = this.add({ title: `fired by ${id}`, status: 'running' });
+    this.#schedule(id, { last: { at: this.#clock(), task, status: 'running' } }, 'run');
+    return task;
+  }
 
   async #answered(asked: string, id: string): Promise<{ ok: true; task: string | null }> {
     this.asked.push(asked);
@@ -429,4 +459,16 @@ export const call = (fields: Partial<Extract<RunStep, { kind: 'call' }>>): RunSt
   labels: [],
   full: null,
   ...fields,
+});
+
+export const schedule = (name: string, does = 'Look for what is due.'): ScheduleState => ({
+  id: `${name}/morning`,
+  agent: name,
+  name: 'morning',
+  when: '15 8 * * 1-5',
+  zone: 'Europe/Paris',
+  does,
+  paused: false,
+  next: Date.now() + 3_600_000,
+  last: null,
 });

@@ -25,7 +25,7 @@ export function timeAgo(at: number, now: number): string {
 export function away(at: number, now: number): string {
   const ms = at - now;
   const [size, unit] =
-    Math.abs(ms) < HOUR
+    Math.abs(ms) < HOUR - MINUTE / 2
       ? ([MINUTE, 'minute'] as const)
       : Math.abs(ms) < 2 * DAY
         ? ([HOUR, 'hour'] as const)

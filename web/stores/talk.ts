@@ -2,7 +2,7 @@ import { computed, effect, signal, type ReadonlySignal } from '@preact/signals';
 import type { ConversationEntry, ConversationView } from '../../src/core/views.ts';
 import { ApiError, messageOf, type Api } from '../lib/api.ts';
 import { continues, EMPTY, fold, type Draft } from './draft.ts';
-import type { Live } from './live.ts';
+import type { Live } from './changes.ts';
 import type { Outgoing, OutgoingStore } from './outgoing.ts';
 import { resource, valueOf, type Loaded } from './resource.ts';
 

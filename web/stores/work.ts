@@ -1,7 +1,7 @@
 import { signal, type ReadonlySignal } from '@preact/signals';
 import type { RunSummary } from '../../src/core/views.ts';
 import { messageOf, type Api, type RunsFilter } from '../lib/api.ts';
-import type { Live } from './live.ts';
+import type { Live } from './changes.ts';
 
 export type Rows =
   | { kind: 'loading' }
