@@ -250,6 +250,7 @@ export async function openLoop(options: LoopOptions) {
     /** The store below the one that tells the hub. */
     raw,
     runtime,
+    paused: (name: string) => pauses.of(name),
     workspace,
     governance,
     deltas,
