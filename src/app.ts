@@ -10,6 +10,7 @@ import { describeAgents, describeNetwork } from './mail/describe.ts';
 import { buryTask } from './mail/end.ts';
 import { sendReply } from './mail/outbox.ts';
 import { createRuntime } from './mail/runtime.ts';
+import { openEscalations } from './escalations.ts';
 import { openMessengers } from './messengers.ts';
 import { heldQueues } from './scheduler/queues.ts';
 import { startTrust } from './scheduler/trust.ts';
@@ -42,7 +43,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
-  const onChange = (): void => void (state === 'ready' && [channels.sync(), schedules.changed()]);
+  const onChange = (): void =>
+    void (state === 'ready' && [channels.sync(), schedules.changed(), escalations.changed()]);
   const trust = await startTrust({ ...adapters, redact, onChange });
   parts.defer(() => trust.close());
   const stopped = new AbortController();
@@ -63,6 +65,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
   const schedules = openSchedules(adapters, trust, cancel);
+  const escalations = openEscalations(agents, adapters, trust, channels);
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
 
@@ -71,6 +74,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     hub,
     pair,
     schedules,
+    escalations,
     pauses,
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: (approval, verdict, by) => trust.answerHeld(approval, verdict, by),
@@ -91,7 +95,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   parts.defer(() => gateway.close());
   await takeUp(agents, adapters, options.version);
   await prepared(adapters, plugged);
-  for (const each of [runs, sends, schedules]) each.start();
+  for (const each of [runs, sends, schedules, escalations]) each.start();
   startUpkeep(adapters, agents, parts);
   state = 'ready';
   await drafts.resume();
@@ -104,7 +108,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     async close(reason) {
       state = 'stopping';
       channels.stop();
-      await schedules.close();
+      await Promise.all([schedules.close(), escalations.close()]);
       await Promise.all([runs.stop(GRACE_MS), sends.stop(GRACE_MS), drafts.close()]);
       // A disk that takes nothing more keeps nobody from stopping.
       await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>

@@ -1,6 +1,7 @@
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { ReplyContent } from '../core/reply.ts';
 import type { Runtime } from '../core/runtime.ts';
+import { acknowledge, decide } from './answers.ts';
 import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from './deps.ts';
@@ -9,7 +10,7 @@ import { type PairingDeps, tryPairing } from './pairing.ts';
 
 export interface DoorDeps
   extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps, Pick<CommandDeps, 'recent'> {
-  runtime: Pick<Runtime, 'deliver' | 'approve' | 'status' | 'agents' | 'cancel'>;
+  runtime: Pick<Runtime, 'deliver'> & CommandDeps['runtime'];
   /** The platform's ids of those who may write on a channel. */
   owners(channel: string): readonly string[];
   /** Who answers in a chat where nobody else was asked for; '' if there is no agent. */
@@ -111,13 +112,14 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     }
     const chosen = await chooseChat(deps, channel, pressed);
     if (chosen !== null) return { text: chosen, done: true };
+    const [, escalation] = /^ack:(.+)$/.exec(pressed.action) ?? [];
+    // The other buttons of the message keep their use.
+    if (escalation !== undefined)
+      return { text: await acknowledge(deps, escalation, `${channel}:${pressed.sender}`), done: false };
     const [, verdict, id] = /^(approve|deny):(.+)$/.exec(pressed.action) ?? [];
     if (id === undefined || (verdict !== 'approve' && verdict !== 'deny'))
       return { text: 'This button has no use any more.', done: true };
-    const result = await deps.runtime.approve(id, verdict, `${channel}:${pressed.sender}`);
-    if (result.ok) return { text: verdict === 'approve' ? 'Approved.' : 'Denied.', done: true };
-    if (result.why !== 'answered') return { text: 'Nothing waits for this any more.', done: true };
-    return { text: `It was ${result.verdict === 'approve' ? 'approved' : 'denied'} already.`, done: true };
+    return { text: await decide(deps, { id, verdict }, `${channel}:${pressed.sender}`), done: true };
   };
   return (channel) => ({
     expects: (sender) => isOwner(channel, sender),
