@@ -1,6 +1,7 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { EventOf } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
+import { askedKey, deadText, matterId, matterStream } from '../core/matter.ts';
 import type { ModelMessage } from '../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../core/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../core/task.ts';
@@ -51,7 +52,17 @@ export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Prom
   const ended = await tasksOf(deps, log);
   endRun(log, status, failure);
   endTask(deps, log, ended, { status, content: { text }, messages: wholeTurn(log, text) });
+  if (status === 'dead') raiseDead(log, failure);
   await log.flush(true);
+}
+
+/** A dead letter is put before the owner. */
+function raiseDead(log: RunLog, { message }: Failure): void {
+  const { task } = log.claim;
+  const text = log.put(deadText(task.id, task.agent, message));
+  const matter = matterId('dead', task.id);
+  const data = { matter, kind: 'dead' as const, about: task.id, text };
+  log.emit({ type: 'matter.raised', data }, null, { stream: matterStream(matter), key: askedKey(matter) });
 }
 
 /** Keeps what the run has changed and not landed; says where, for the end of a sentence. */

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { DEFAULT_CHAIN, escalationId, escalationKey, escalationStream, isFromEscalation } from '../core/escalation.ts';
 import type { Event, NewEvent } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
-import { matterId } from '../core/matter.ts';
+import { askedKey, matterId } from '../core/matter.ts';
 import type { Batch, Store } from '../core/ports.ts';
 import type { Pending } from '../core/runtime.ts';
 import type { Task } from '../core/task.ts';
@@ -31,7 +31,7 @@ export async function beginning(
   if (own && task !== null && about === matterId('dead', task.id)) return null;
   const named = (task === null ? null : await chainOfTask(store, task)) ?? agents.get(agent ?? '')?.escalation;
   const chain = named !== undefined && settings.escalation?.[named] ? named : DEFAULT_CHAIN;
-  const asked = await store.byKey(`asked:${about}`);
+  const asked = await store.byKey(askedKey(about));
   const kind = kindOf(asked);
   const levels = levelsFor(settings.escalation?.[chain] ?? [], { approval: kind === 'approval', ofEscalation: own });
   if (levels.length === 0) return null;

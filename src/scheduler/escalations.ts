@@ -8,6 +8,7 @@ import {
   escalationStream,
 } from '../core/escalation.ts';
 import type { DataOf, Event, NewEvent } from '../core/event.ts';
+import { answeredKey, askedKey } from '../core/matter.ts';
 import { type Batch, type Log, StoreUnavailable } from '../core/ports.ts';
 import type { Pending } from '../core/runtime.ts';
 import { beginning } from './escalation-begin.ts';
@@ -305,7 +306,7 @@ export class Escalations implements EscalationDesk {
 
   async #aboutOf(pending: Pending): Promise<About> {
     const { store } = this.#options;
-    const asked = await store.byKey(`asked:${pending.id}`);
+    const asked = await store.byKey(askedKey(pending.id));
     const task = pending.task === null ? null : await store.task(pending.task);
     const outside = asked?.type === 'config.held' ? (['untrusted'] as const) : [];
     return { pending, labels: [...(asked?.labels ?? []), ...outside], subject: subjectOf(asked), task };
@@ -322,7 +323,7 @@ export class Escalations implements EscalationDesk {
   async #end(escalation: Escalation): Promise<boolean> {
     const { id, started, version } = escalation;
     const { about } = started.data;
-    const answered = await this.#options.store.byKey(`answered:${about}`);
+    const answered = await this.#options.store.byKey(answeredKey(about));
     const denies = escalation.reached.at(-1)?.data.outcome === 'denies';
     const by = answered?.type === 'approval.answered' ? answered.data.by : null;
     const why: EscalationEnd = answered === null ? 'gone' : denies && by === 'runtime' ? 'denied' : 'answered';
