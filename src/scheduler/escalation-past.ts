@@ -41,17 +41,35 @@ export async function* knownEscalations(store: Store): AsyncIterable<{ id: strin
   }
 }
 
-export async function climbOf(store: Store, escalation: Escalation): Promise<Climb> {
+/** When an event was, by the clock as it goes now. */
+export type TimeOf = (event: string, at: number) => number;
+
+/**
+ * A clock that was put back: what is ahead of it counts from the moment that is noticed, or it would be waited for. What was
+ * noticed is kept in `noticed`, by event.
+ */
+export const timesUpTo =
+  (now: number, noticed: Map<string, number> = new Map()): TimeOf =>
+  (event, at) => {
+    const time = Math.min(noticed.get(event) ?? at, now);
+    if (time !== at) noticed.set(event, time);
+    return time;
+  };
+
+export async function climbOf(store: Store, escalation: Escalation, timeOf: TimeOf): Promise<Climb> {
   const { started, reached, acknowledged } = escalation;
   const { from, levels } = started.data;
   const last = reached.at(-1);
   return {
-    from,
+    from: timeOf(started.id, from),
     levels,
     acknowledged: acknowledged !== null,
     // Only of the last one it matters: it may have gone wrong since.
     reached: await Promise.all(
-      reached.map(async (each) => ({ at: each.at, failed: each === last && (await hasFailed(store, each)) })),
+      reached.map(async (each) => ({
+        at: timeOf(each.id, each.at),
+        failed: each === last && (await hasFailed(store, each)),
+      })),
     ),
   };
 }

@@ -52,17 +52,6 @@ export function nextDue(
   return Math.max(due, Math.max(last?.at ?? from, since) + Math.min(FAIR_MS, next.after - before));
 }
 
-/** A clock that was put back: what is counted from a time that has yet to come counts from now, or it would wait for that. */
-export function notAhead(climb: Climb, now: number): Climb {
-  const { from, reached } = climb;
-  if (from <= now && reached.every(({ at }) => at <= now)) return climb;
-  return {
-    ...climb,
-    from: Math.min(from, now),
-    reached: reached.map((each) => ({ ...each, at: Math.min(each.at, now) })),
-  };
-}
-
 /**
  * The levels that an escalation of this kind has. Only an approval can end by being denied, and always does. What a task is
  * stuck with that an escalation made is put before people, and before no further agent.
@@ -74,7 +63,7 @@ export function levelsFor(
   const levels = chain
     .filter(({ to }) => (to === DENY ? approval : !ofEscalation || !to.startsWith('agent:')))
     .map(({ after, to }) => ({ after, to }));
-  if (approval && levels.length > 0 && levels.at(-1)?.to !== DENY)
-    levels.push({ after: (levels.at(-1)?.after ?? 0) + DENY_MS, to: DENY });
+  const last = chain.at(-1);
+  if (approval && last !== undefined && last.to !== DENY) levels.push({ after: last.after + DENY_MS, to: DENY });
   return levels;
 }

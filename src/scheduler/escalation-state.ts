@@ -1,18 +1,18 @@
 import type { EscalationState } from '../core/escalation.ts';
 import type { Store } from '../core/ports.ts';
 import type { Pending } from '../core/runtime.ts';
-import { climbOf, type Escalation } from './escalation-past.ts';
-import { nextDue, notAhead } from './escalation-plan.ts';
+import { climbOf, type Escalation, type TimeOf } from './escalation-past.ts';
+import { nextDue } from './escalation-plan.ts';
 
 /** An escalation as people look at it. */
 export async function stateOf(
   { store, pending }: { store: Store; pending(id: string): Promise<Pending | null> },
   escalation: Escalation,
-  { now, since }: { now: number; since: number },
+  { timeOf, now, since }: { timeOf: TimeOf; now: number; since: number },
 ): Promise<EscalationState> {
   const { id, started, reached, acknowledged, ended } = escalation;
   const { about, kind, chain, task, agent, from } = started.data;
-  const climb = notAhead(await climbOf(store, escalation), now);
+  const climb = await climbOf(store, escalation, timeOf);
   const waits = ended === null ? await pending(about) : null;
   const levels: EscalationState['levels'] = [];
   for (const [index, { to, after }] of started.data.levels.entries()) {

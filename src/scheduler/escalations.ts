@@ -12,8 +12,8 @@ import { answeredKey, askedKey } from '../core/matter.ts';
 import { type Batch, type Log, StoreUnavailable } from '../core/ports.ts';
 import type { Pending } from '../core/runtime.ts';
 import { beginning } from './escalation-begin.ts';
-import { climbOf, type Escalation, knownEscalations, readEscalation } from './escalation-past.ts';
-import { notAhead, planEscalation } from './escalation-plan.ts';
+import { climbOf, type Escalation, knownEscalations, readEscalation, timesUpTo } from './escalation-past.ts';
+import { planEscalation } from './escalation-plan.ts';
 import { type About, reachBatch, type ReachDeps } from './escalation-reach.ts';
 import { stateOf } from './escalation-state.ts';
 
@@ -45,6 +45,8 @@ interface Entry {
   dirty: boolean;
   /** When time alone changes something. */
   next: number | null;
+  /** Times that lay ahead of a clock that was put back. */
+  noticed: Map<string, number>;
 }
 
 /** Takes what waits for a person up the chains of `ruche.yaml`: each level once, in their order, whatever crashes in between. */
@@ -143,7 +145,9 @@ export class Escalations implements EscalationDesk {
 
   #stateOf(escalation: Escalation): Promise<EscalationState> {
     const { clock } = this.#options;
-    return stateOf(this.#options, escalation, { now: clock.now(), since: this.#since });
+    const now = clock.now();
+    const timeOf = timesUpTo(now, this.#entries.get(escalation.started.data.about)?.noticed);
+    return stateOf(this.#options, escalation, { timeOf, now, since: this.#since });
   }
 
   #inTurn<T>(job: () => Promise<T>): Promise<T> {
@@ -214,7 +218,13 @@ export class Escalations implements EscalationDesk {
   }
 
   #mark(id: string): true {
-    const entry = this.#entries.get(id) ?? { escalation: null, task: null, dirty: true, next: null };
+    const entry = this.#entries.get(id) ?? {
+      escalation: null,
+      task: null,
+      dirty: true,
+      next: null,
+      noticed: new Map<string, number>(),
+    };
     entry.dirty = true;
     this.#entries.set(id, entry);
     return true;
@@ -290,7 +300,7 @@ export class Escalations implements EscalationDesk {
   async #step(entry: Entry, escalation: Escalation, pending: Pending): Promise<boolean> {
     const { store, clock, deny } = this.#options;
     const now = clock.now();
-    const climb = notAhead(await climbOf(store, escalation), now);
+    const climb = await climbOf(store, escalation, timesUpTo(now, entry.noticed));
     const step = planEscalation(climb, { now, since: this.#since });
     entry.next = step.do === 'wait' ? step.until : null;
     if (step.do === 'wait') return false;
