@@ -106,6 +106,9 @@ test(
     scene.add({ title: 'Sort the mail', agent: 'email', pending: [matter] });
     return withStage(async ({ open }) => {
       await open(async ({ page }) => {
+        const deadline = { agent: 'email', name: 'deadline', on: 'file.landed shared/*.md', does: 'Prepare the mail.' };
+        const triggers = [{ id: 'email/deadline', ...deadline, when: null, paused: false, last: null }];
+        await page.route('**/api/triggers', (route) => route.fulfill({ json: { triggers } }));
         await page.keyboard.press('a');
         const card = page.getByRole('article', { name: 'email' });
         await card.getByText('1 at work, 2 queued, 0 waiting').waitFor();
@@ -121,6 +124,8 @@ test(
         await card.getByRole('button', { name: 'Resume morning' }).waitFor();
         await card.getByRole('button', { name: 'Run morning now' }).click();
         await card.getByText('(running)').waitFor();
+        await card.getByText('file.landed shared/*.md').waitFor();
+        await card.getByRole('button', { name: 'Pause deadline' }).waitFor();
         await card.getByRole('link', { name: 'email', exact: true }).click();
         await page.getByText('1 piece of work found').waitFor();
 

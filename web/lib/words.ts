@@ -56,7 +56,6 @@ const CHANNELS: Readonly<Record<string, string>> = {
   telegram: 'Telegram',
   schedule: 'the clock',
   trigger: 'an event',
-  file: 'a file',
 };
 
 export const channelName = (channel: string): string => CHANNELS[channel] ?? channel;
@@ -66,7 +65,8 @@ export function senderName(from: string): string {
   if (from === 'owner' || from === 'person:owner') return 'you';
   if (kind === 'person') return senderName(name);
   if (kind === 'agent') return `agent ${name}`;
-  if (kind === 'schedule') return `schedule ${name}`;
+  if (kind === 'schedule' || kind === 'trigger' || kind === 'file') return `${kind} ${name}`;
+  if (kind === 'escalation') return 'an escalation';
   return kind in CHANNELS && name !== '' ? `${channelName(kind)} ${name}` : from;
 }
 

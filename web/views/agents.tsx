@@ -2,10 +2,11 @@ import type { JSX } from 'preact';
 import { useSignal } from '@preact/signals';
 import type { AgentState } from '../../src/core/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
+import type { TriggerShown } from '../lib/api.ts';
 import { money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { senderName } from '../lib/words.ts';
-import { Schedules } from '../parts/schedules.tsx';
+import { Rules, type Rule } from '../parts/rules.tsx';
 import { useAct } from '../parts/act.tsx';
 import { Ago, Await, Away, Button, Empty, Plain } from '../parts/small.tsx';
 import { useApp, useOpened } from '../stores/app.ts';
@@ -14,13 +15,15 @@ import { resource, valueOf } from '../stores/resource.ts';
 /** Who there is, what each is at, what happens by itself, and who is off work. */
 export function AgentsView(): JSX.Element {
   const { network, api, live } = useApp();
-  const { schedules } = useOpened('schedules', () => {
-    const opened = resource(() => api.schedules(), 1_000);
+  const { rules } = useOpened('rules', () => {
+    const opened = resource(async (): Promise<AllRules> => {
+      const [schedules, triggers] = await Promise.all([api.schedules(), api.triggers()]);
+      return { schedules, triggers };
+    }, 1_000);
     const close = live.onChange(() => void opened.refresh());
     void opened.refresh();
-    return { schedules: opened, close };
+    return { rules: opened, close };
   });
-  const all = valueOf(schedules.state.value) ?? [];
   return (
     <div class="page wide-page">
       <h1>Agents</h1>
@@ -34,32 +37,36 @@ export function AgentsView(): JSX.Element {
             <ul class="agents">
               {agents.map((each) => (
                 <li key={each.name} class="card">
-                  <Agent
-                    of={each}
-                    schedules={all.filter((schedule) => schedule.agent === each.name)}
-                    changed={() => void schedules.refresh()}
-                  />
+                  <Agent of={each} rules={valueOf(rules.state.value)} changed={() => void rules.refresh()} />
                 </li>
               ))}
             </ul>
           )
         }
       </Await>
-      {schedules.state.value.kind === 'failed' && (
-        <p class="note trouble">The schedules could not be loaded: {schedules.state.value.message}</p>
+      {rules.state.value.kind === 'failed' && (
+        <p class="note trouble">Schedules and triggers could not be loaded: {rules.state.value.message}</p>
       )}
     </div>
   );
 }
 
+interface AllRules {
+  schedules: readonly ScheduleState[];
+  triggers: readonly TriggerShown[];
+}
+
 interface AgentProps {
   of: AgentState;
-  schedules: readonly ScheduleState[];
+  rules: AllRules | null;
   changed: () => void;
 }
 
-function Agent({ of, schedules, changed }: AgentProps): JSX.Element {
-  const { settings } = useApp();
+const ofSchedule = (of: ScheduleState): Rule => ({ ...of, hint: of.zone });
+const ofTrigger = (of: TriggerShown): Rule => ({ ...of, when: of.on, hint: of.when === null ? '' : `if ${of.when}` });
+
+function Agent({ of, rules, changed }: AgentProps): JSX.Element {
+  const { settings, api } = useApp();
   const { name, description, paused } = of;
   return (
     <article aria-label={name}>
@@ -91,7 +98,20 @@ function Agent({ of, schedules, changed }: AgentProps): JSX.Element {
         </a>
         <a href={href({ name: 'board', agent: name })}>Board</a>
       </div>
-      {schedules.length > 0 && <Schedules list={schedules} changed={changed} />}
+      <Rules
+        title="Schedules"
+        list={(rules?.schedules ?? []).filter((each) => each.agent === name).map(ofSchedule)}
+        change={api.changeSchedule}
+        changed={changed}
+        runs
+      />
+      <Rules
+        title="Triggers"
+        list={(rules?.triggers ?? []).filter((each) => each.agent === name).map(ofTrigger)}
+        change={api.changeTrigger}
+        changed={changed}
+        runs={false}
+      />
     </article>
   );
 }

@@ -1,0 +1,108 @@
+import type { ComponentChildren, JSX } from 'preact';
+import { href } from '../lib/route.ts';
+import { useAct } from './act.tsx';
+import { Ago, Away, Button, Plain } from './small.tsx';
+
+/** What happens by itself: a schedule, or a trigger. */
+export interface Rule {
+  id: string;
+  name: string;
+  /** When it fires, in the words of its file, and what else there is to say of that. */
+  when: string;
+  hint: string;
+  does: string;
+  paused: boolean;
+  /** Null: never again; undefined: nobody can tell. */
+  next?: number | null;
+  last: { at: number; task: string | null; status: string } | null;
+}
+
+interface RulesProps {
+  title: string;
+  list: readonly Rule[];
+  change: (id: string, verb: 'run' | 'pause' | 'resume') => Promise<unknown>;
+  changed: () => void;
+  /** False: it cannot be had to fire without being told of what. */
+  runs: boolean;
+}
+
+export const Rules = ({ title, list, ...rest }: RulesProps): JSX.Element | null =>
+  list.length === 0 ? null : (
+    <section aria-label={title}>
+      <h3 class="section-title">
+        {title} <span class="quiet">{list.length}</span>
+      </h3>
+      <ul class="rules">
+        {list.map((each) => (
+          <li key={each.id}>
+            <RuleLine of={each} {...rest} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+
+function RuleLine({ of, change, changed, runs }: Omit<RulesProps, 'title' | 'list'> & { of: Rule }): JSX.Element {
+  const { act, trouble } = useAct();
+  const { id, name, when, hint, does, paused } = of;
+  const press = async (verb: 'run' | 'pause' | 'resume', said: string): Promise<void> => {
+    await act(() => change(id, verb), said);
+    changed();
+  };
+  return (
+    <>
+      <p>
+        <b>{name}</b>{' '}
+        <code title={hint}>
+          <Plain text={when} />
+        </code>
+      </p>
+      <p class="quiet">
+        <Plain text={does} />
+      </p>
+      <p class="quiet">
+        <Next of={of} /> <Last of={of} />
+      </p>
+      {trouble}
+      <div class="row">
+        {runs && (
+          <Button label={`Run ${name} now`} onClick={() => press('run', `${name} has fired`)}>
+            Run now
+          </Button>
+        )}
+        {paused ? (
+          <Button label={`Resume ${name}`} onClick={() => press('resume', `${name} goes on`)}>
+            Resume
+          </Button>
+        ) : (
+          <Button label={`Pause ${name}`} onClick={() => press('pause', `${name} is paused`)}>
+            Pause
+          </Button>
+        )}
+      </div>
+    </>
+  );
+}
+
+function Next({ of: { paused, next } }: { of: Rule }): ComponentChildren {
+  if (paused) return 'Paused.';
+  if (next === undefined) return null;
+  return next === null ? (
+    'Fires no more.'
+  ) : (
+    <>
+      Next <Away at={next} />.
+    </>
+  );
+}
+
+function Last({ of: { last } }: { of: Rule }): ComponentChildren {
+  if (last === null) return 'It has not fired yet.';
+  const at = <Ago at={last.at} />;
+  const { task, status } = last;
+  return (
+    <>
+      Last {task === null ? at : <a href={href({ name: 'item', task })}>{at}</a>} ({status}).
+    </>
+  );
+}
