@@ -50,7 +50,7 @@ export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Prom
   const text = `I could not finish this: ${failure.message}${await keepWork(deps, log)}`;
   const ended = await tasksOf(deps, log);
   endRun(log, status, failure);
-  endTask(deps, log, ended, { status, content: { text }, messages: wholeTurn(log, text) });
+  endTask(deps, log, ended, { status, content: { text }, messages: isQuiet(log) ? [] : wholeTurn(log, text) });
   await log.flush(true);
 }
 
