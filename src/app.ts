@@ -85,7 +85,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
       journal: { head: await store.head(), exported: exporter.exported() },
     }),
   });
-  const faces = openFaces(options, adapters, agents.pushes, parts);
+  const faces = openFaces(options, adapters, agents.pushes, (agent) => pauses.of(agent), parts);
   const desk = deskOf(adapters, trust, plugged);
   const gateway = await startGateway({ ...options, ...adapters, ...faces, desk, runtime });
   parts.defer(() => gateway.close());

@@ -9,6 +9,7 @@ import type { Delta } from '../core/runtime.ts';
 import type { OfferedSkill } from '../core/skill.ts';
 import type { Tool } from '../core/tool.ts';
 import type { ConversationCache } from './conversation.ts';
+import type { LandingOrder } from './landing-order.ts';
 
 /** All that a run can reach. */
 export interface AgentDeps {
@@ -46,6 +47,7 @@ export interface AgentDeps {
   /** Ends a task and all it has led to. False if it had ended already. */
   cancelTask(task: string, by: string): Promise<boolean>;
   conversations: ConversationCache;
+  landingOrder: LandingOrder;
   clock: Clock;
   ids: Ids;
   random(): number;

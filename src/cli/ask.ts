@@ -5,7 +5,7 @@ import { agentNamed, agentNames } from './agent-named.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { progressLine } from './progress.ts';
-import { talk } from './talk.ts';
+import { talk, type Accepted } from './talk.ts';
 
 export interface AskFlags {
   session?: string;
@@ -73,9 +73,14 @@ async function follow(io: Io, options: Options, path: string, body: object, flag
       progress?.clear();
       io.err(`${text}\n`);
     };
+    const onAccepted = ({ task: id, agent = '', note }: Accepted): void => {
+      if (id === null && agent !== '')
+        throw new CliError(`There is nothing to ask ${agent}: write it behind the name.`);
+      if (note !== undefined) onAway(plain(note));
+    };
     const onDelta = (delta: Delta): void =>
       delta.kind === 'retrying' ? onAway(plain(delta.text)) : progress?.show(delta);
-    const listeners = { onTask, onAway, onDelta };
+    const listeners = { onAccepted, onTask, onAway, onDelta };
     const outcome = await talk(io, options, stop.signal).follow(path, body, listeners);
     progress?.clear();
     return show(io, options, outcome, flags.json === true);
