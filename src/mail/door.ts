@@ -2,7 +2,7 @@ import { addressee } from '../core/addressed.ts';
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { ReplyContent } from '../core/reply.ts';
 import type { Runtime } from '../core/runtime.ts';
-import { acknowledge, decide } from './answers.ts';
+import { pressAnswer } from './answers.ts';
 import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from './deps.ts';
@@ -101,14 +101,8 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     }
     const chosen = await chooseChat(deps, channel, pressed);
     if (chosen !== null) return { text: chosen, done: true };
-    const [, escalation] = /^ack:(.+)$/.exec(pressed.action) ?? [];
-    // The other buttons of the message keep their use.
-    if (escalation !== undefined)
-      return { text: await acknowledge(deps, escalation, `${channel}:${pressed.sender}`), done: false };
-    const [, verdict, id] = /^(approve|deny):(.+)$/.exec(pressed.action) ?? [];
-    if (id === undefined || (verdict !== 'approve' && verdict !== 'deny'))
-      return { text: 'This button has no use any more.', done: true };
-    return { text: await decide(deps, { id, verdict }, `${channel}:${pressed.sender}`), done: true };
+    const by = `${channel}:${pressed.sender}`;
+    return (await pressAnswer(deps, pressed.action, by)) ?? { text: 'This button has no use any more.', done: true };
   };
   return (channel) => ({
     expects: (sender) => isOwner(channel, sender),
