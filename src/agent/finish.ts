@@ -1,5 +1,5 @@
 import type { BlobRef } from '../core/blob.ts';
-import type { EventOf } from '../core/event.ts';
+import type { EventOf, MatterKind } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import { matterRaised, type MatterText } from '../core/matter.ts';
 import type { ModelMessage } from '../core/model.ts';
@@ -52,16 +52,23 @@ export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Prom
   const ended = await tasksOf(deps, log);
   endRun(log, status, failure);
   endTask(deps, log, ended, { status, content: { text }, messages: wholeTurn(log, text) });
-  if (failure.code === 'landing.conflict') raiseConflict(log, text);
+  raise(log, failure, text);
   await log.flush(true);
 }
 
-/** Work that others were in the way of to the end is put before the owner. */
-function raiseConflict(log: RunLog, why: string): void {
+/** Failures of which the owner hears, whoever the task is from: nobody else can mend them. */
+const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = {
+  'landing.conflict': { kind: 'conflict', reason: 'Changes conflict, and were given up.' },
+  'agent.missing': { kind: 'gone', reason: 'Its agent is gone. Once it is back, `ruche tasks retry` has it done.' },
+};
+
+function raise(log: RunLog, { code }: Failure, why: string): void {
+  const { kind, reason } = MATTERS[code] ?? {};
+  if (kind === undefined || reason === undefined) return;
   const { task, agent, labels } = log.state;
-  const shown: MatterText = { text: `${agent}, ${task}: ${why}`, reason: 'Changes conflict, and were given up.' };
+  const shown: MatterText = { text: `${agent}, ${task}: ${why}`, reason };
   const by = { actor: 'runtime', cause: null, labels };
-  const { stream, key = '', ...matter } = matterRaised({ kind: 'conflict', task, text: log.put(shown) }, by);
+  const { stream, key = '', ...matter } = matterRaised({ kind, task, text: log.put(shown) }, by);
   log.emit(matter, null, { stream, key });
 }
 
