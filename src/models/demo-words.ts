@@ -45,6 +45,8 @@ const LIST = /^list(?: (?:all )?(?:the )?files?(?: in (.+))?)?[.!]?\s*$/is;
 /** `ask AGENT [with PATH] to: ORDER`. All that follows is the order, further sentences included. */
 const ASK = /^ask ([a-z][a-z0-9-]*)(?: with (\S+))? to: ?/i;
 
+const HAND_OVER = /^hand over to ([a-z][a-z0-9-]*): ?/i;
+
 /** To teach it another sentence, add a verb. */
 const VERBS: readonly Verb[] = [
   {
@@ -98,6 +100,14 @@ const VERBS: readonly Verb[] = [
       const match = ASK.exec(sentence);
       const text = match && sentence.slice(match[0].length).trim();
       return match?.[1] && text ? asking(match[1].toLowerCase(), text, match[2] ?? null) : null;
+    },
+  },
+  {
+    form: 'hand over to AGENT: BRIEF',
+    parse(sentence) {
+      const match = HAND_OVER.exec(sentence);
+      const [agent, brief] = [match?.[1]?.toLowerCase(), sentence.slice(match?.[0].length).trim()];
+      return agent && brief ? oneCall(`hand over to ${agent}`, { tool: 'hand_over', args: { agent, brief } }) : null;
     },
   },
   {
