@@ -1,9 +1,10 @@
+import type { PieceRedactor } from '../core/redactor.ts';
 import type { Agent, Governance } from '../core/agent.ts';
 import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
 import type { ModelChoice, ModelError } from '../core/model.ts';
-import type { GovernanceReader, Log, Net, PieceRedactor, Store, Workspace } from '../core/ports.ts';
+import type { GovernanceReader, Log, Net, Store, Workspace } from '../core/ports.ts';
 import type { Delta } from '../core/runtime.ts';
 import type { OfferedSkill } from '../core/skill.ts';
 import type { Tool } from '../core/tool.ts';

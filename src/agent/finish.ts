@@ -1,7 +1,7 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { EventOf, MatterKind } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
-import { matterRaised, type MatterText } from '../core/matter.ts';
+import { deadText, matterRaised, type MatterText } from '../core/matter.ts';
 import type { ModelMessage } from '../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../core/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../core/task.ts';
@@ -52,7 +52,10 @@ export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Prom
   const ended = await tasksOf(deps, log);
   endRun(log, status, failure);
   endTask(deps, log, ended, { status, content: { text }, messages: wholeTurn(log, text) });
-  raise(log, failure, text);
+  const given = MATTERS[failure.code];
+  if (given !== undefined)
+    raise(log, given.kind, { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason });
+  else if (status === 'dead') raise(log, 'dead', deadText(task.id, task.agent, failure.message));
   await log.flush(true);
 }
 
@@ -62,11 +65,9 @@ const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = 
   'agent.missing': { kind: 'gone', reason: 'Its agent is gone. Once it is back, `ruche tasks retry` has it done.' },
 };
 
-function raise(log: RunLog, { code }: Failure, why: string): void {
-  const { kind, reason } = MATTERS[code] ?? {};
-  if (kind === undefined || reason === undefined) return;
-  const { task, agent, labels } = log.state;
-  const shown: MatterText = { text: `${agent}, ${task}: ${why}`, reason };
+/** Puts the end of this run before the owner. */
+function raise(log: RunLog, kind: MatterKind, shown: MatterText): void {
+  const { task, labels } = log.state;
   const by = { actor: 'runtime', cause: null, labels };
   const { stream, key = '', ...matter } = matterRaised({ kind, task, text: log.put(shown) }, by);
   log.emit(matter, null, { stream, key });
