@@ -15,9 +15,14 @@ const PATIENCE = 30_000;
 /** Milliseconds between two firings of the schedule that goes on through all of it. */
 export const TICK_MS = 3_000;
 
+/** Who is told of whatever waits. */
+export const BOSS = 'boss';
+
 export const CRASH_FILES = (platform: string): Record<string, string> => ({
   'ruche.yaml': `models:
   standard: [demo/demo]
+escalation:
+  owner: [ { after: 0s, to: "fake:${BOSS}" } ]
 policy:
   rules:
     - { id: contracts, ask: { tool: write, path: "contracts/**" }, reason: "Contracts need a person." }

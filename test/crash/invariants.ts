@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { openRecord } from '../../src/record.ts';
 import type { Event, EventOf, EventType } from '../../src/core/event.ts';
 import { isEnded } from '../../src/core/task.ts';
-import { type Crashes, TICK_MS } from './driver.ts';
+import { BOSS, type Crashes, TICK_MS } from './driver.ts';
 
 /** Lines of processes that still work for this home. */
 function leftoverProcesses(crashes: Crashes): string[] {
@@ -124,6 +124,23 @@ function checkWork(crashes: Crashes, events: readonly Event[]): string {
     assert.equal(at - (times[n] ?? 0), TICK_MS, 'each time fires, and once');
   assert.equal(count(crashes.read('ticks.md'), 'tick;'), times.length, 'what has fired is done once');
   assert.ok(waits.size > 0 && times.length > 3, `${waits.size} waits, ${times.length} firings`);
+  const told = checkEscalations(crashes, events);
   const files = crashes.filed.length;
-  return `${made.length} tasks given, ${waits.size} waits, ${moved.length} hand-overs, ${times.length} firings, ${files} files`;
+  return `${made.length} tasks given, ${waits.size} waits, ${moved.length} hand-overs, ${times.length} firings, ${told} escalations, ${files} files`;
+}
+
+/** Whatever waited was put before the boss, by its one level, once. */
+function checkEscalations(crashes: Crashes, events: readonly Event[]): number {
+  const started = ofType(events, 'escalation.started').map(({ data }) => data.escalation);
+  const ended = ofType(events, 'escalation.ended').map(({ data }) => data.escalation);
+  assert.deepEqual(ended.toSorted(), started.toSorted(), 'each escalation ends, once');
+  assert.equal(new Set(started).size, started.length, 'and begins once');
+  const reached = ofType(events, 'escalation.reached');
+  assert.equal(new Set(reached.map(({ data }) => data.escalation)).size, reached.length, 'its level is reached once');
+  assert.deepEqual(new Set(reached.map(({ data }) => data.outcome)), new Set(['told']));
+  const sent = crashes.platform.sent.filter(({ to }) => to === BOSS);
+  assert.equal(new Set(sent.map(({ key }) => key)).size, reached.length, 'and the boss is told');
+  const first = new Set<string>();
+  for (const { key, again } of sent) assert.ok(first.size !== first.add(key).size || again, 'a repeat is marked');
+  return reached.length;
 }

@@ -10,6 +10,8 @@ export const EVENTS = [
   'task.finished',
   'conversation.moved',
   'schedule.fired',
+  'escalation.started',
+  'escalation.reached',
 ] as const satisfies readonly EventType[];
 
 /** Boundaries that every step passes: they are hit at several places of a turn. */
