@@ -6,6 +6,7 @@ import type { Channel } from './core/channel.ts';
 import type { PrivateFile } from './core/ports.ts';
 import { upcast } from './journal/upcast.ts';
 import { Hub, observed } from './mail/hub.ts';
+import { readCondition } from './conditions.ts';
 import { readCron } from './cron.ts';
 import { PROVIDERS } from './models/choose.ts';
 import { openFound } from './models/found.ts';
@@ -62,7 +63,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const rules = skillRules(options.skills === undefined ? new Map() : await readBundled(options.skills));
   const { git } = workspace;
   const skills = { ...workspace, rules };
-  const known = { tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem, readCron };
+  const known = { tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem, readCron, readCondition };
   const reader = openGovernanceReader({ git, skills, ...known });
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });

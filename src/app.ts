@@ -14,7 +14,7 @@ import { openMessengers } from './messengers.ts';
 import { heldQueues } from './scheduler/queues.ts';
 import { startTrust } from './scheduler/trust.ts';
 import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
-import { deskOf, openSchedules, plugs, prepared } from './plugs.ts';
+import { deskOf, openClockwork, plugs, prepared } from './plugs.ts';
 import { takeUp } from './take-up.ts';
 import { startUpkeep } from './upkeep.ts';
 
@@ -42,8 +42,9 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
-  const onChange = (): void => void (state === 'ready' && [channels.sync(), schedules.changed()]);
-  const trust = await startTrust({ ...adapters, redact, onChange });
+  const onChange = (): void => void (state === 'ready' && [channels.sync(), byItself.changed()]);
+  const onMoved = (): void => void (state === 'ready' && byItself.moved());
+  const trust = await startTrust({ ...adapters, redact, onChange, onMoved });
   parts.defer(() => trust.close());
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
@@ -62,7 +63,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const runs = new Worker({ ...pool, concurrency, except, held, handle, bury });
   const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
   const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
-  const schedules = openSchedules(adapters, trust, cancel);
+  const byItself = openClockwork(adapters, trust, { cancel, accepting: () => state === 'ready' });
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
 
@@ -70,7 +71,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     ...agents,
     hub,
     pair,
-    schedules,
+    ...byItself.desks,
     pauses,
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: (approval, verdict, by) => trust.answerHeld(approval, verdict, by),
@@ -91,7 +92,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   parts.defer(() => gateway.close());
   await takeUp(agents, adapters, options.version);
   await prepared(adapters, plugged);
-  for (const each of [runs, sends, schedules]) each.start();
+  for (const each of [runs, sends, byItself]) each.start();
   startUpkeep(adapters, agents, parts);
   state = 'ready';
   await drafts.resume();
@@ -104,7 +105,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     async close(reason) {
       state = 'stopping';
       channels.stop();
-      await schedules.close();
+      await byItself.close();
       await Promise.all([runs.stop(GRACE_MS), sends.stop(GRACE_MS), drafts.close()]);
       // A disk that takes nothing more keeps nobody from stopping.
       await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>

@@ -8,6 +8,7 @@ import type { AgentsFlags } from './agents.ts';
 import type { ModelsFlags } from './models.ts';
 import type { SkillsFlags } from './skills.ts';
 import type { TasksFlags } from './tasks.ts';
+import type { TriggersFlags } from './triggers.ts';
 import { explain } from './explain.ts';
 
 /** Runs one command line and gives its exit code. Each command's module is loaded only when it is used. */
@@ -26,7 +27,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 /** Every option of every command, as commander hands them over. */
-type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & TasksFlags & SkillsFlags & AgentsFlags;
+type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & TasksFlags & SkillsFlags & AgentsFlags & TriggersFlags;
 
 type Act = (options: Options) => Promise<number>;
 
@@ -140,6 +141,12 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
         if (action === undefined || action === 'list') return schedules(io, options, flags);
         return changeSchedule(io, options, action, id, flags);
       }),
+    );
+  command('triggers [action] [id]', 'list what happens when something has; or show, run, pause or resume AGENT/NAME')
+    .option('--event <json>', 'run: what it is told, e.g. {"path": "shared/a.md"}')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./triggers.ts')).triggers(io, options, action ?? 'list', id, flags)),
     );
   command('models', 'list the models there are, with price, window and what they can do')
     .option('--test', 'ask each one for one short answer (costs a few hundred tokens)')

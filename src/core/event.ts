@@ -3,6 +3,7 @@ import type { Label } from './labels.ts';
 import type { FinishReason, ModelErrorKind, Usage } from './model.ts';
 import type { Timing } from './schedule.ts';
 import type { Task, TaskStatus } from './task.ts';
+import type { SkippedWhy } from './trigger.ts';
 
 export type Verdict = 'allow' | 'ask' | 'deny';
 
@@ -14,7 +15,8 @@ export interface Wait {
 
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
- * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `workspace`, `agents`, `gateway`.
+ * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `trigger:<agent>/<name>`,
+ * `hook:<name>/<delivery>`, `workspace`, `agents`, `gateway`.
  */
 export type Body =
   // conversation
@@ -106,6 +108,44 @@ export type Body =
   | { type: 'schedule.paused'; data: { schedule: string } }
   /** Times after `from` count. */
   | { type: 'schedule.resumed'; data: { schedule: string; from: number } }
+  // trigger
+  /** What happens from now on counts by `rule`, the trigger as its file has it. `main`: all that landed up to there is past. */
+  | {
+      type: 'trigger.set';
+      data: { trigger: string; agent: string; name: string; rule: BlobRef; main: string | null };
+    }
+  | { type: 'trigger.removed'; data: { trigger: string } }
+  /** `first`, `last`: the event that caused it, or those a burst began and ended with; null where a person (`by`) had it fire. */
+  | {
+      type: 'trigger.fired';
+      data: {
+        trigger: string;
+        task: string;
+        first: string | null;
+        last: string | null;
+        count: number;
+        by: string | null;
+      };
+    }
+  /** These causes made no task. `detail`: why, in words. `matter`: what the owner was told of it by. */
+  | {
+      type: 'trigger.skipped';
+      data: {
+        trigger: string;
+        first: string;
+        last: string;
+        count: number;
+        why: SkippedWhy;
+        detail: BlobRef | null;
+        matter: string | null;
+      };
+    }
+  | { type: 'trigger.paused'; data: { trigger: string } }
+  | { type: 'trigger.resumed'; data: { trigger: string } }
+  /** Every event up to `upTo`, and all that landed up to `main`, has had its effect on triggers. */
+  | { type: 'triggers.seen'; data: { upTo: number; main: string | null } }
+  /** `delivery`: the sender's name for it. `content`: what was sent, with the name of the event. */
+  | { type: 'webhook.received'; data: { hook: string; delivery: string; content: BlobRef } }
   // run
   | {
       type: 'run.started';
@@ -208,6 +248,8 @@ export type Body =
     }
   // workspace
   | { type: 'person.committed'; data: { commit: string; author: string; paths: number } }
+  /** What Git did without the runtime: a commit by hand, or (`elsewhere`) a pull, a merge, a reset. */
+  | { type: 'main.moved'; data: { from: string; to: string; by: 'person' | 'elsewhere' } }
   | { type: 'config.applied'; data: { commit: string } }
   | { type: 'config.refused'; data: { commit: string | null; problems: number; detail: BlobRef } }
   | { type: 'config.held'; data: { commit: string; approval: string; shown: BlobRef } }
@@ -220,7 +262,7 @@ export type Body =
   | { type: 'gateway.stopped'; data: { reason: string } };
 
 /** What the owner is to look at: a limit that a cascade of tasks has met, a deadline, or what an agent says. */
-export type MatterKind = 'hops' | 'tasks' | 'fan-out' | 'ping-pong' | 'deadline' | 'dead' | 'agent';
+export type MatterKind = 'hops' | 'tasks' | 'fan-out' | 'ping-pong' | 'deadline' | 'dead' | 'agent' | 'limit';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';
 export type EventType = Body['type'];

@@ -3,6 +3,7 @@ import type { TaskStatus } from './task.ts';
 import type { Usage } from './model.ts';
 import type { Problem } from './agent.ts';
 import type { ScheduleDesk } from './schedule.ts';
+import type { TriggerDesk } from './trigger.ts';
 
 /** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */
 export type Delta =
@@ -160,6 +161,7 @@ export interface Runtime {
   pauseAgent(name: string, by: string, reason: string): Promise<boolean | null>;
   resumeAgent(name: string, by: string): Promise<boolean | null>;
   schedules: ScheduleDesk;
+  triggers: TriggerDesk;
   status(): Promise<RuntimeStatus>;
   /** Prometheus text format. */
   metrics(): Promise<string>;

@@ -2,6 +2,7 @@ import type { NewEvent } from '../core/event.ts';
 import { conversationId } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
 import type { ScheduleDesk } from '../core/schedule.ts';
+import type { TriggerDesk } from '../core/trigger.ts';
 import type { AgentState, Runtime, RuntimeStatus } from '../core/runtime.ts';
 import type { MailDeps } from './deps.ts';
 import { cancelTask } from './end.ts';
@@ -22,6 +23,7 @@ export interface RuntimeDeps extends MailDeps {
   stopTask(task: string): void;
   pair: Runtime['pair'];
   schedules: ScheduleDesk;
+  triggers: TriggerDesk;
   /** Without it nobody can be paused. */
   pauses?: Pick<Pauses, 'of' | 'pause' | 'resume'>;
   /** What does not come from the queue. */
@@ -64,6 +66,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     resumeAgent: async (name, by) =>
       isKnown(name) || deps.pauses?.of(name) ? ((await deps.pauses?.resume(name, by)) ?? null) : null,
     schedules: deps.schedules,
+    triggers: deps.triggers,
     status: () => status(deps),
     metrics: async () => metricsText(await status(deps)),
   };

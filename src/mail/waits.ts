@@ -115,7 +115,13 @@ export async function allPending(store: Store): Promise<Pending[]> {
     const { matter: id, about, text: ref } = event.data;
     const task = await store.task(about);
     const { text, reason } = await readShown(store, ref.hash);
-    const where = { run: null, task: about, agent: task?.agent ?? null, session: task?.session ?? null, tool: null };
+    const where = {
+      run: null,
+      task: task?.id ?? null,
+      agent: task?.agent ?? null,
+      session: task?.session ?? null,
+      tool: null,
+    };
     pending.push({ id, kind: 'question', ...where, text, reason, at: event.at });
   }
   return pending.sort((a, b) => a.at - b.at);

@@ -6,6 +6,7 @@ import { TOOL_NAMES } from '../core/tool.ts';
 import { KNOWN, checkRules, laterKeys, toRule } from './settings.ts';
 import type { Known } from './settings.ts';
 import { readSchedules } from './schedules.ts';
+import { readTriggers } from './triggers.ts';
 import { didYouMean, listed, validate } from './validate.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { YamlSource } from './yaml-source.ts';
@@ -103,7 +104,8 @@ export function parseAgent(
   for (const found of checkRules(rules, source, file, ['rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
   const timed = readSchedules(value.schedules ?? [], source, file, known.readCron);
-  problems.push(...timed.problems);
+  const triggered = readTriggers(value.triggers ?? [], source, file, known.readCondition);
+  problems.push(...timed.problems, ...triggered.problems);
   if (problems.length > 0) return refuse(...problems, ...warnings);
   return {
     agent: {
@@ -115,6 +117,7 @@ export function parseAgent(
       rules: rules.map(toRule),
       network: value.network ?? null,
       schedules: timed.schedules,
+      ...(triggered.triggers.length === 0 ? {} : { triggers: triggered.triggers }),
       instructions: split.prose.trim(),
     },
     problems: warnings,

@@ -11,6 +11,7 @@ import { pinnedOver, readSkills } from './skills.ts';
 import type { SkillSupport } from './skills.ts';
 import type { LineDiff, Side, Touched } from './protected.ts';
 import { parseSettings } from './settings.ts';
+import { lostHooks } from './triggers.ts';
 import { didYouMean } from './validate.ts';
 import type { Known } from './settings.ts';
 import { MAX_FILE, decodeText, problem } from './yaml-source.ts';
@@ -131,7 +132,14 @@ async function read(options: GovernanceOptions, commit: string, parsed: ParsedAg
   );
   const agents = deskFirst(found.agents, settings);
   const skills = await readSkills(options.skills, git, commit, agents);
-  const all = [...problems, ...lostBindings(agents, settings), ...odd, ...found.problems, ...skills.problems];
+  const all = [
+    ...problems,
+    ...lostBindings(agents, settings),
+    ...lostHooks(agents),
+    ...odd,
+    ...found.problems,
+    ...skills.problems,
+  ];
   return { ok: true, governance: { commit, settings, agents, skills: skills.skills, problems: all } };
 }
 
@@ -220,6 +228,7 @@ const known = (options: GovernanceOptions, settings: Settings): Known => ({
   tools: options.tools,
   ruleProblem: options.ruleProblem,
   readCron: options.readCron,
+  readCondition: options.readCondition,
 });
 
 /** Bytes of a file, which must be a plain one: a link is never followed. */

@@ -2,6 +2,7 @@ import type { ChannelSettings, Problem, ProviderSettings, Settings } from '../co
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ReadCron } from '../core/schedule.ts';
 import { TOOL_NAMES } from '../core/tool.ts';
+import type { ReadCondition } from '../core/trigger.ts';
 import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { listed, didYouMean, validate } from './validate.ts';
 import { queuesOf } from './queue-settings.ts';
@@ -32,6 +33,8 @@ export interface Known {
   tools: readonly string[];
   /** Reads cron patterns of schedules. */
   readCron: ReadCron;
+  /** Reads conditions of triggers. */
+  readCondition: ReadCondition;
   /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
   ruleProblem(rule: Rule): string | null;
 }
@@ -41,6 +44,7 @@ export const KNOWN: Known = {
   tools: TOOL_NAMES,
   ruleProblem: () => null,
   readCron: () => ({ ok: false, error: 'cannot be read here: nobody brought what reads cron' }),
+  readCondition: () => ({ ok: false, error: 'cannot be read here: nobody brought what reads conditions' }),
 };
 
 interface RuleSource {

@@ -11,8 +11,9 @@ import type { ModelChoice } from '../../src/core/model.ts';
 import type { Channel } from '../../src/core/channel.ts';
 import type { Log, Net, Store } from '../../src/core/ports.ts';
 import type { Rule } from '../../src/core/policy.ts';
+import { readCondition } from '../../src/conditions.ts';
 import { readCron } from '../../src/cron.ts';
-import { noSchedules } from './no-schedules.ts';
+import { noSchedules, noTriggers } from './no-schedules.ts';
 import type { SkillRules } from '../../src/core/skill-rules.ts';
 import { OUTBOX } from '../../src/core/reply.ts';
 import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
@@ -99,6 +100,7 @@ export async function openLoop(options: LoopOptions) {
     providers: ['scripted'],
     ruleProblem: () => null,
     readCron,
+    readCondition,
   });
   const agent: Agent = {
     name: 'assistant',
@@ -211,6 +213,7 @@ export async function openLoop(options: LoopOptions) {
     maxAttempts: () => options.maxAttempts ?? 3,
     pair: async () => null,
     schedules: noSchedules,
+    triggers: noTriggers,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
     hub,
     pauses: {

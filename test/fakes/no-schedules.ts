@@ -1,4 +1,5 @@
 import type { ScheduleDesk } from '../../src/core/schedule.ts';
+import type { TriggerDesk } from '../../src/core/trigger.ts';
 
 /** A network in which nothing happens by the clock. */
 export const noSchedules: ScheduleDesk = {
@@ -7,4 +8,15 @@ export const noSchedules: ScheduleDesk = {
   pause: async () => false,
   resume: async () => false,
   nextFiring: () => null,
+};
+
+/** A network in which nothing happens because something else has. */
+export const noTriggers: TriggerDesk = {
+  list: async () => [],
+  show: async () => null,
+  run: async () => null,
+  pause: async () => false,
+  resume: async () => false,
+  hook: async () => null,
+  deliver: async () => ({ ok: false, why: 'stopping', message: 'nothing listens' }),
 };

@@ -1,5 +1,5 @@
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
-import { noSchedules } from '../fakes/no-schedules.ts';
+import { noSchedules, noTriggers } from '../fakes/no-schedules.ts';
 import { isEnded, type TaskStatus } from '../../src/core/task.ts';
 import type {
   ConversationEntry,
@@ -217,6 +217,7 @@ export class Scene {
     pair: async () => null,
     agents: async () => this.agents,
     schedules: noSchedules,
+    triggers: noTriggers,
     agentsToday: async () => this.agents,
     pauseAgent: async () => null,
     resumeAgent: async () => null,
