@@ -97,11 +97,7 @@ export interface TaskFilter {
   limit?: number;
 }
 
-export interface BlobCheck {
-  hash: string;
-  erased: boolean;
-  problem: string | null;
-}
+export type BlobCheck = { hash: string; erased: boolean; problem: string | null };
 
 /** Events, queue and blobs, in one transaction. */
 export interface Store {

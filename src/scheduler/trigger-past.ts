@@ -90,8 +90,18 @@ export async function standingOf(
   const unreadable = (error: string) => (): Held => ({ ok: false, error });
   const holds = read === null ? null : read.ok ? read.holds : unreadable(read.error);
   const standing: Standing = {
-    ...{ id, agent, trigger, holds, setBy: set.id, from: set.seq, done: 0, paused: false },
-    ...{ waiting: null, fired: [], told: null, last: null },
+    id,
+    agent,
+    trigger,
+    holds,
+    setBy: set.id,
+    from: set.seq,
+    done: 0,
+    paused: false,
+    waiting: null,
+    fired: [],
+    told: null,
+    last: null,
   };
   const back = { stream: triggerStream(id), types: OUTCOME_TYPES, reverse: true, limit: MAX_BACK };
   const outcomes: Outcome[] = [];
