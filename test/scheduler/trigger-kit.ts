@@ -91,7 +91,7 @@ export class Scene {
     this.triggers = new Triggers({
       store,
       clock: this.clock,
-      ids: { next: (kind) => `${kind}_${(this.#ids += 1)}` },
+      ids: { next: (kind) => `${kind}_t${(this.#ids += 1)}` },
       log: this.told.log,
       readCondition,
       workspace: { head: async () => this.head, added: async (_from, to) => this.commits.get(to) ?? null },
