@@ -15,8 +15,8 @@ import {
 const MAX_TEXT = 1_000;
 const LIMITS = { maxAstNodes: 150, maxDepth: 30, maxListElements: 50, maxMapEntries: 20, maxCallArguments: 5 };
 /** What a condition sees of a cause: more text, and longer lists, are cut; more values altogether are refused. */
-const MAX_STRING = 16_384;
-const MAX_LIST = 1_000;
+const MAX_STRING = 8_192;
+const MAX_LIST = 500;
 const MAX_VALUES = 20_000;
 
 /** Functions whose work is in proportion to what they look at. `matches` is not among them: a pattern may take for ever. */

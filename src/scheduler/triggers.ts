@@ -15,6 +15,7 @@ import {
   type TriggerFiring,
   triggerId,
   triggerKey,
+  type TriggerOn,
   type TriggerState,
   triggerStream,
 } from '../core/trigger.ts';
@@ -48,6 +49,7 @@ const SEEN_EVERY = 500;
 const MAX_TOLD = 10_000;
 /** A secret that is shorter can be guessed. */
 const MIN_SECRET = 16;
+const FAILURES: readonly TriggerOn[] = ['run.failed', 'task.failed', 'task.dead'];
 /** Firings that are shown. */
 const SHOWN = 20;
 
@@ -371,7 +373,9 @@ export class Triggers implements TriggerDesk {
   /** One trigger and one cause. */
   async #happened(standing: Standing, cause: Cause): Promise<void> {
     const { trigger, holds, id } = standing;
-    const facts = heard(trigger.source, cause);
+    // A task that is to look after a failure, and fails, would be looked after for ever.
+    const own = cause.task?.from === `trigger:${id}` && FAILURES.includes(cause.on);
+    const facts = own ? null : heard(trigger.source, cause);
     const held = facts === null ? null : holding(facts, holds);
     if (held === null) return;
     if ('error' in held) {

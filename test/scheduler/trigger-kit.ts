@@ -1,4 +1,4 @@
-import type { Agent, Governance, Settings } from '../../src/core/agent.ts';
+import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf, NewEvent } from '../../src/core/event.ts';
 import type { Batch, MainMove, Store } from '../../src/core/ports.ts';
 import type { Task } from '../../src/core/task.ts';
@@ -31,7 +31,7 @@ export const hook = (secret = 'env:S'): TriggerSource => ({
 
 const governing = (agents: Readonly<Record<string, readonly Trigger[]>>, limits: object): Governance => ({
   commit: 'c',
-  settings: { ...SETTINGS, limits: { ...SETTINGS.limits, ...limits } } as Settings,
+  settings: { ...SETTINGS, limits: { ...SETTINGS.limits, ...limits } },
   agents: new Map(
     Object.entries(agents).map(([name, triggers]): [string, Agent] => [
       name,

@@ -83,7 +83,12 @@ test('tasks, runs, messages and approvals, each with its filters', async () => {
       steps: 1,
     };
     const said = (text: string, channel: string) => ({
-      ...{ agent: 'x', session: 's', channel, from: 'ann', replyTo: '', task: 'tsk_1' },
+      agent: 'x',
+      session: 's',
+      channel,
+      from: 'ann',
+      replyTo: '',
+      task: 'tsk_1',
       content: blobOf(scene, { role: 'user', parts: [{ type: 'text', text }] }),
     });
     const asked = { approval: 'apr_1', call: 'c', shown: blobOf(scene, {}) };
@@ -190,6 +195,15 @@ test('a trigger that feeds itself ends in a matter for the owner', async () => {
     },
     { hops: 100, tasks: 5 },
   );
+});
+
+test('a task that is to look after a failure, and fails, is not looked after', async () => {
+  await withScene([trigger({ on: 'task.failed', queue: null, agent: null })], async (scene) => {
+    await scene.ends('tsk_1', {}, 'failed');
+    for (const { id } of await scene.tasks()) await scene.ends(id, {}, 'failed');
+    assert.equal((await scene.tasks()).length, 1);
+    assert.deepEqual(await scene.of('trigger.skipped'), []);
+  });
 });
 
 test('a burst fires once, after its quiet, over a restart, and at the latest after ten times as long', async () => {
