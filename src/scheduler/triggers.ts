@@ -1,65 +1,30 @@
-import type { Governance } from '../core/agent.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Body, Event, EventOf, NewEvent } from '../core/event.ts';
-import { canonicalJson } from '../core/json.ts';
-import type { Batch, Log, Workspace, WorkspaceWatch } from '../core/ports.ts';
 import {
   type Facts,
   type Hook,
   hookAuth,
   type HookDelivery,
   type HookResult,
-  type ReadCondition,
-  type Trigger,
   type TriggerDesk,
   type TriggerFiring,
-  triggerId,
   triggerKey,
-  type TriggerOn,
   type TriggerState,
   triggerStream,
 } from '../core/trigger.ts';
+import type { Event } from '../core/event.ts';
 import { receive } from './hooks.ts';
-import { recordMoves } from './main-moves.ts';
-import { type Cause, CAUSE_TYPES, type CauseDeps, causeOf, commitOf, mayBe } from './trigger-causes.ts';
-import { byHandBatch, type FireDeps, outcomeBatch, skippedEvent } from './trigger-fire.ts';
-import { type Burst, burstWith, heard, holding } from './trigger-match.ts';
-import {
-  CONTROL_TYPES,
-  OUTCOME_TYPES,
-  readSeen,
-  type Standing,
-  standingOf,
-  tookPlace,
-  type Outcome,
-} from './trigger-past.ts';
+import { byHandBatch } from './trigger-fire.ts';
+import { type FoldOptions, triggerEvent, TriggerFold } from './trigger-fold.ts';
+import { OUTCOME_TYPES, tookPlace, type Outcome } from './trigger-past.ts';
 import { firingOf, stateOf } from './trigger-shown.ts';
 
-/** Milliseconds between looks where nothing announces itself. */
-const LOOK_MS = 5_000;
-/** Milliseconds between tries while the store takes nothing, or too much is queued. */
+/** Milliseconds between tries while the store takes nothing. */
 const UNAVAILABLE_MS = 1_000;
-/** Tasks that may be queued in all; beyond it what happens waits to be looked at. */
-const MAX_QUEUED = 10_000;
-/** A burst that never comes to rest fires after so many times its quiet. */
-const LONGEST_BURST = 10;
-/** Causes after which it is put on record how far they were seen, so that a start need not look at all again. */
-const SEEN_EVERY = 500;
-/** Commits that are remembered, so that one that two events tell of counts once. */
-const MAX_TOLD = 10_000;
 /** A secret that is shorter can be guessed. */
 const MIN_SECRET = 16;
-const FAILURES: readonly TriggerOn[] = ['run.failed', 'task.failed', 'task.dead'];
 /** Firings that are shown. */
 const SHOWN = 20;
 
-export interface TriggersOptions extends Omit<FireDeps, 'settings'>, CauseDeps {
-  workspace: Pick<Workspace, 'head' | 'added'>;
-  watch: Pick<WorkspaceWatch, 'moves'>;
-  clock: Clock;
-  log: Log;
-  readCondition: ReadCondition;
-  governance(): Governance;
+export interface TriggersOptions extends FoldOptions {
   secret(ref: string, forWhom: string): Promise<string>;
   /** False once the process is going down: nothing new is accepted. */
   accepting(): boolean;
@@ -67,28 +32,11 @@ export interface TriggersOptions extends Omit<FireDeps, 'settings'>, CauseDeps {
   onWork(listener: () => void): () => void;
 }
 
-/** So much is queued that more would help nobody: the causes wait in the journal. */
-class Full extends Error {}
-
-/**
- * Makes tasks of what happens: each cause once, and only causes since the trigger was there. It is a fold over the
- * journal: what was set, what happened, what came of it, in the order of the record. So it stands after a crash where it
- * stood, and what has no outcome yet gets it then.
- */
+/** Makes tasks of what happens: each cause once, and only causes since the trigger was there. */
 export class Triggers implements TriggerDesk {
   readonly #options: TriggersOptions;
-  readonly #fire: FireDeps;
-  readonly #standings = new Map<string, Standing>();
-  /** Commits that events tell of, each with the first that did. */
-  readonly #told = new Map<string, number>();
+  readonly #fold: TriggerFold;
   readonly #stop = new AbortController();
-  #ready = false;
-  /** Every event up to here has been looked at. */
-  #cursor = 0;
-  #since = 0;
-  #main: string | null = null;
-  #moved = true;
-  #governed: Governance | null = null;
   #wake: () => void = () => undefined;
   #woken = false;
   #last: Promise<unknown> = Promise.resolve();
@@ -97,7 +45,7 @@ export class Triggers implements TriggerDesk {
 
   constructor(options: TriggersOptions) {
     this.#options = options;
-    this.#fire = { ...options, settings: () => options.governance().settings };
+    this.#fold = new TriggerFold(options);
   }
 
   start(): void {
@@ -110,7 +58,7 @@ export class Triggers implements TriggerDesk {
     this.#stop.abort();
     this.#notify();
     await this.#loop;
-    await this.#inTurn(() => this.#recordSeen(1)).catch((error: unknown) => this.#report(error));
+    await this.#inTurn(() => this.#fold.recordSeen(1)).catch((error: unknown) => this.#report(error));
   }
 
   /** What governs has changed: an edit counts from now on. */
@@ -120,21 +68,21 @@ export class Triggers implements TriggerDesk {
 
   /** `main` is somewhere else. */
   moved(): void {
-    this.#moved = true;
+    this.#fold.moved();
     this.#notify();
   }
 
   list(): Promise<TriggerState[]> {
     return this.#inTurn(async () => {
-      await this.#look();
-      return Promise.all([...this.#standings.values()].map((each) => stateOf(this.#options.store, each)));
+      await this.#fold.look();
+      return Promise.all([...this.#fold.standings.values()].map((each) => stateOf(this.#options.store, each)));
     });
   }
 
   show(id: string): Promise<{ trigger: TriggerState; firings: TriggerFiring[] } | null> {
     return this.#inTurn(async () => {
-      await this.#look();
-      const standing = this.#standings.get(id);
+      await this.#fold.look();
+      const standing = this.#fold.standings.get(id);
       if (!standing) return null;
       const { store } = this.#options;
       const firings: TriggerFiring[] = [];
@@ -146,12 +94,12 @@ export class Triggers implements TriggerDesk {
 
   run(id: string, by: string, facts: Facts): Promise<string | null> {
     return this.#inTurn(async () => {
-      await this.#look();
-      const standing = this.#standings.get(id);
+      await this.#fold.look();
+      const standing = this.#fold.standings.get(id);
       if (!standing) return null;
       const { on } = standing.trigger.source;
       const labels = on === 'webhook' || on === 'message' ? (['untrusted'] as const) : [];
-      const events = await this.#commit(byHandBatch(this.#fire, standing, { by, facts, labels }));
+      const events = await this.#fold.commit(byHandBatch(this.#fold.fire, standing, { by, facts, labels }));
       const fired = events?.find((event) => event.type === 'trigger.fired');
       if (fired) tookPlace(standing, fired);
       return fired?.data.task ?? null;
@@ -182,13 +130,13 @@ export class Triggers implements TriggerDesk {
       if (!accepting())
         return { ok: false, why: 'stopping', message: 'Ruche is not taking anything now: send it again.' };
       // A trigger that was saved a moment ago listens to what comes now.
-      await this.#look();
+      await this.#fold.look();
       const received = await receive(this.#options, {
         ...delivery,
         id: delivery.id ?? delivery.seal ?? ids.next('msg'),
       });
       if (!received.ok) return { ok: false, why: 'conflict', message: received.message };
-      await this.#look();
+      await this.#fold.look();
       const { event, known } = received;
       return { ok: true, event: event.id, tasks: await this.#tasksOf(event), known };
     });
@@ -196,7 +144,7 @@ export class Triggers implements TriggerDesk {
 
   async #tasksOf({ id }: Event): Promise<string[]> {
     const tasks: string[] = [];
-    for (const trigger of this.#standings.keys()) {
+    for (const trigger of this.#fold.standings.keys()) {
       const fired = await this.#options.store.byKey(triggerKey(trigger, id));
       if (fired?.type === 'trigger.fired') tasks.push(fired.data.task);
     }
@@ -206,21 +154,16 @@ export class Triggers implements TriggerDesk {
   #setPaused(id: string, by: string, paused: boolean): Promise<boolean> {
     return this.#inTurn(async () => {
       // What has happened before is not lost to the pause.
-      await this.#look();
-      const standing = this.#standings.get(id);
+      await this.#fold.look();
+      const standing = this.#fold.standings.get(id);
       if (!standing) return false;
       if (standing.paused === paused) return true;
       const data = { trigger: id };
       const body = paused ? ({ type: 'trigger.paused', data } as const) : ({ type: 'trigger.resumed', data } as const);
-      await this.#commit({ events: [this.#event(body, by, standing.setBy)], sync: true });
-      await this.#look();
+      await this.#fold.commit({ events: [triggerEvent(body, by, standing.setBy)], sync: true });
+      await this.#fold.look();
       return true;
     });
-  }
-
-  #event(body: Body, actor = 'runtime', cause: string | null = null): NewEvent {
-    const stream = 'trigger' in body.data ? triggerStream(body.data.trigger) : 'triggers';
-    return { ...body, stream, actor, cause, labels: [] };
   }
 
   #inTurn<T>(job: () => Promise<T>): Promise<T> {
@@ -245,7 +188,7 @@ export class Triggers implements TriggerDesk {
       this.#woken = false;
       let wait = UNAVAILABLE_MS;
       try {
-        wait = await this.#inTurn(() => this.#look());
+        wait = await this.#inTurn(() => this.#fold.look());
       } catch (error) {
         this.#report(error);
         this.#woken = false;
@@ -258,222 +201,5 @@ export class Triggers implements TriggerDesk {
       await Promise.race([woken, clock.sleep(wait, timer.signal).catch(() => undefined)]);
       timer.abort();
     }
-  }
-
-  /** Brings everything up to date; gives the milliseconds until it is worth looking again. */
-  async #look(): Promise<number> {
-    if (!this.#ready) await this.#begin();
-    try {
-      await this.#lookAtMain();
-      await this.#scan();
-      if (await this.#sync()) await this.#scan();
-      const wait = await this.#fireRested();
-      await this.#recordSeen(SEEN_EVERY);
-      return wait;
-    } catch (error) {
-      if (!(error instanceof Full)) throw error;
-      this.#options.log.warn({}, `${MAX_QUEUED} tasks are queued: triggers wait`);
-      return UNAVAILABLE_MS;
-    }
-  }
-
-  async #begin(): Promise<void> {
-    const { store } = this.#options;
-    const { upTo, main, told } = await readSeen(store);
-    this.#standings.clear();
-    for (const [commit, seq] of told) this.#told.set(commit, seq);
-    for await (const event of store.read({ types: CONTROL_TYPES, before: upTo + 1 })) await this.#control(event);
-    this.#cursor = upTo;
-    this.#main = main;
-    this.#ready = true;
-  }
-
-  #listensToFiles(): boolean {
-    return [...this.#standings.values()].some(({ trigger }) => trigger.source.on === 'file.landed');
-  }
-
-  async #lookAtMain(): Promise<void> {
-    if (!this.#moved || this.#main === null || !this.#listensToFiles()) return;
-    this.#moved = false;
-    try {
-      // What is on record is looked at first, so that no commit is told of twice.
-      await this.#scan();
-      this.#main = await recordMoves(this.#options, this.#main, (commit) => this.#told.has(commit));
-    } catch (error) {
-      this.#moved = true;
-      throw error;
-    }
-  }
-
-  /** Takes in what the journal says since the last time. */
-  async #scan(): Promise<void> {
-    const { store } = this.#options;
-    const causes = this.#standings.size === 0 ? [] : CAUSE_TYPES;
-    const head = await store.head();
-    for await (const event of store.read({
-      after: this.#cursor,
-      types: [...CONTROL_TYPES, ...OUTCOME_TYPES, ...causes],
-    })) {
-      await this.#takeIn(event);
-      this.#cursor = event.seq;
-      // Now there is somebody who listens: what comes next must be read with what has happened.
-      if (causes.length === 0 && this.#standings.size > 0) return this.#scan();
-    }
-    // Anything committed meanwhile is behind the head that was there before.
-    this.#cursor = Math.max(this.#cursor, head);
-  }
-
-  async #takeIn(event: Event): Promise<void> {
-    if (event.type === 'trigger.fired' || event.type === 'trigger.skipped') {
-      const standing = this.#standings.get(event.data.trigger);
-      if (standing) tookPlace(standing, event);
-      return;
-    }
-    if ((CONTROL_TYPES as readonly string[]).includes(event.type)) return this.#control(event);
-    this.#since += 1;
-    const commit = commitOf(event);
-    if (commit !== null && this.#firstWord(commit, event.seq) < event.seq) return;
-    const kinds = mayBe(event);
-    const listening = [...this.#standings.values()].filter(
-      ({ trigger, paused, from, done, waiting }) =>
-        kinds.includes(trigger.source.on) && !paused && event.seq > Math.max(from, done, waiting?.burst.last.seq ?? 0),
-    );
-    const cause = listening.length === 0 ? null : await causeOf(this.#options, event);
-    if (cause !== null) for (const standing of listening) await this.#happened(standing, cause);
-  }
-
-  /** Where a commit was told of first. */
-  #firstWord(commit: string, seq: number): number {
-    const first = this.#told.get(commit) ?? seq;
-    this.#told.set(commit, first);
-    if (this.#told.size > MAX_TOLD) this.#told.delete(this.#told.keys().next().value ?? '');
-    return first;
-  }
-
-  async #control(event: Event): Promise<void> {
-    if (event.type === 'trigger.set') return this.#arm(event);
-    if (event.type === 'trigger.removed') this.#standings.delete(event.data.trigger);
-    const standing = 'trigger' in event.data ? this.#standings.get(event.data.trigger) : undefined;
-    if (!standing) return;
-    if (event.type === 'trigger.paused') Object.assign(standing, { paused: true, waiting: null });
-    if (event.type === 'trigger.resumed') Object.assign(standing, { paused: false, from: event.seq });
-  }
-
-  async #arm(event: EventOf<'trigger.set'>): Promise<void> {
-    const { store, readCondition } = this.#options;
-    const before = this.#standings.get(event.data.trigger);
-    const standing = await standingOf(store, event, readCondition);
-    if (standing === null) return;
-    // A pause outlives an edit.
-    if (before) standing.paused = before.paused;
-    this.#standings.set(standing.id, standing);
-    if (event.data.main !== null) this.#main = event.data.main;
-  }
-
-  /** One trigger and one cause. */
-  async #happened(standing: Standing, cause: Cause): Promise<void> {
-    const { trigger, holds, id } = standing;
-    // A task that is to look after a failure, and fails, would be looked after for ever.
-    const own = cause.task?.from === `trigger:${id}` && FAILURES.includes(cause.on);
-    const facts = own ? null : heard(trigger.source, cause);
-    const held = facts === null ? null : holding(facts, holds);
-    if (held === null) return;
-    if ('error' in held) {
-      const burst = { first: cause, last: cause, count: 1, labels: cause.labels };
-      const why = { why: 'condition', text: held.error, matter: null } as const;
-      this.#options.log.warn(
-        { trigger: id, cause: cause.id },
-        'the condition of a trigger could not be told: it does not fire',
-      );
-      return this.#come(standing, { events: [skippedEvent(this.#fire, id, burst, why)], sync: true });
-    }
-    const burst = burstWith(standing.waiting?.burst ?? null, cause, held.facts);
-    if (trigger.debounce === 0 && standing.waiting === null) return this.#fireNow(standing, burst);
-    const rest = Math.max(trigger.debounce, 1);
-    standing.waiting = { burst, due: Math.min(cause.at + rest, burst.first.at + LONGEST_BURST * rest) };
-  }
-
-  /** Fires the bursts that have come to rest; gives the milliseconds until the next one has. */
-  async #fireRested(): Promise<number> {
-    const { clock } = this.#options;
-    let wait = LOOK_MS;
-    for (const standing of this.#standings.values()) {
-      const { waiting } = standing;
-      if (waiting === null) continue;
-      const now = clock.now();
-      // A clock that was put back must not hold a burst for as long as it was ahead.
-      waiting.due = Math.min(waiting.due, now + Math.max(standing.trigger.debounce, 1));
-      if (waiting.due <= now) await this.#fireNow(standing, waiting.burst);
-      else wait = Math.min(wait, waiting.due - now);
-    }
-    return Math.max(1, wait);
-  }
-
-  async #fireNow(standing: Standing, burst: Burst): Promise<void> {
-    const { store, clock } = this.#options;
-    if ((await store.counts()).queued >= MAX_QUEUED) throw new Full();
-    await this.#come(standing, await outcomeBatch(this.#fire, standing, burst, clock.now()));
-  }
-
-  /** Commits an outcome; one that is there already, of another process, counts. */
-  async #come(standing: Standing, batch: Batch): Promise<void> {
-    const events = await this.#commit(batch);
-    const key = batch.events[0]?.key;
-    const outcome = events?.[0] ?? (key === undefined ? null : await this.#options.store.byKey(key));
-    if (outcome?.type === 'trigger.fired' || outcome?.type === 'trigger.skipped') tookPlace(standing, outcome);
-    // A burst whose first cause had its outcome elsewhere is over.
-    if (events === null && standing.waiting?.burst.first.key === key?.split('@').at(-1)) standing.waiting = null;
-  }
-
-  /** Null if what was to be recorded is on record already. */
-  async #commit(batch: Batch): Promise<Event[] | null> {
-    const result = await this.#options.store.commit(batch);
-    if (result.ok) return result.events;
-    if (result.why === 'duplicate') return null;
-    throw new Error(`what a trigger does could not be recorded: ${JSON.stringify(result)}`);
-  }
-
-  /** Brings what is on record in line with the files. True if anything was recorded. */
-  async #sync(): Promise<boolean> {
-    const current = this.#options.governance();
-    if (current === this.#governed) return false;
-    const wanted = new Map<string, { agent: string; trigger: Trigger }>();
-    for (const { name, triggers = [] } of current.agents.values())
-      for (const trigger of triggers) wanted.set(triggerId(name, trigger.name), { agent: name, trigger });
-    const events: NewEvent[] = [];
-    for (const [id, { trigger, waiting }] of this.#standings) {
-      if (canonicalJson(wanted.get(id)?.trigger) === canonicalJson(trigger)) {
-        wanted.delete(id);
-        continue;
-      }
-      // What began by the old rule ends by it.
-      const standing = this.#standings.get(id);
-      if (waiting !== null && standing) await this.#fireNow(standing, waiting.burst);
-      if (!wanted.has(id)) events.push(this.#event({ type: 'trigger.removed', data: { trigger: id } }));
-    }
-    for (const [id, { agent, trigger }] of wanted) events.push(await this.#setEvent(id, agent, trigger));
-    if (events.length > 0) await this.#commit({ events, sync: true });
-    this.#governed = current;
-    return events.length > 0;
-  }
-
-  async #setEvent(id: string, agent: string, trigger: Trigger): Promise<NewEvent> {
-    const { store, workspace } = this.#options;
-    const rule = store.putBlob(Buffer.from(canonicalJson(trigger)), triggerStream(id));
-    const files = trigger.source.on === 'file.landed';
-    // Nobody has watched until now: what has landed is past.
-    if (files && !this.#listensToFiles()) this.#main = await workspace.head();
-    const main = files ? this.#main : null;
-    return this.#event({ type: 'trigger.set', data: { trigger: id, agent, name: trigger.name, rule, main } });
-  }
-
-  /** Puts on record how far all has been seen, if it is worth it: an open burst must be seen again. */
-  async #recordSeen(every: number): Promise<void> {
-    if (!this.#ready || this.#since < every || this.#standings.size === 0) return;
-    const open = [...this.#standings.values()].flatMap(({ waiting }) => waiting?.burst.first.seq ?? []);
-    const upTo = Math.min(this.#cursor, ...open.map((seq) => seq - 1));
-    const data = { upTo, main: this.#main };
-    this.#since = 0;
-    await this.#commit({ events: [this.#event({ type: 'triggers.seen', data })], sync: false });
   }
 }
