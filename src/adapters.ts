@@ -14,6 +14,7 @@ import { openKept } from './models/kept.ts';
 import { openNet } from './net/guard.ts';
 import { ruleProblem } from './policy/rules.ts';
 import { ENVIRONMENT } from './sandbox/args.ts';
+import { STATUS_FILE } from './sandbox/runner.ts';
 import { openSandbox } from './sandbox/open.ts';
 import { privateFile } from './private-file.ts';
 import { openSecrets } from './secrets/open.ts';
@@ -47,12 +48,19 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   // The probe starts processes of its own and need not wait for Git's.
   const probing = openSandbox({ ...options, path: env.PATH ?? '', boundary, clock });
   probing.catch(() => undefined);
+  // Nor has the journal's repository to wait for the workspace's.
+  const opening = openJournalRepository({ dir: join(home, 'journal.git'), env, boundary, log });
+  parts.defer(() =>
+    opening.then(
+      (each) => each.close(),
+      () => undefined,
+    ),
+  );
   const made = await ensureWorkspace({ ...options, clock });
   const workspace = await openWorkspace({ dir: options.workspace, env, clock, boundary });
   parts.defer(() => workspace.close());
   await workspace.recover();
-  const repository = await openJournalRepository({ dir: join(home, 'journal.git'), env, boundary, log });
-  parts.defer(() => repository.close());
+  const repository = await opening;
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token], keys: inHome('keys.json') }));
   const kept = await openKept(inHome('models.json'));
@@ -63,13 +71,14 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const rules = skillRules(options.skills === undefined ? new Map() : await readBundled(options.skills));
   const { git } = workspace;
   const skills = { ...workspace, rules };
-  const known = { tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem, readCron, readCondition };
+  const fixed = options.channels?.({ net, secrets, log }) ?? [];
+  const channels = fixed.map(({ channel }) => channel.name);
+  const known = { tools: TOOL_NAMES, providers: PROVIDERS, channels, ruleProblem, readCron, readCondition };
   const reader = openGovernanceReader({ git, skills, ...known });
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
   const watch = openWatch({ git: workspace.git, clock, log });
   const taskFiles = openTaskFiles({ root: options.workspace, clock, boundary });
-  const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const openChannel = async ({ name, token, apiRoot }: ChannelSettings): Promise<Channel> => {
     const { telegram } = await import('./channels/telegram.ts');
     const bot = { name, token: await secrets.resolve(token, `the channel ${name}`), net, clock, log };
@@ -89,6 +98,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     secrets,
     found,
     checkouts,
+    statusFile: inHome(join('shells', STATUS_FILE)),
     reader,
     watch,
     taskFiles,

@@ -5,6 +5,7 @@ import { openModels } from './models/choose.ts';
 import { openDesk } from './models/desk.ts';
 import { readCondition } from './conditions.ts';
 import { readCron } from './cron.ts';
+import { openScheduleBook } from './schedule-book.ts';
 import { Schedules } from './scheduler/schedules.ts';
 import { Triggers } from './scheduler/triggers.ts';
 import type { Trust } from './scheduler/trust.ts';
@@ -24,7 +25,8 @@ export function plugs(adapters: Adapters, trust: Trust, stopped: AbortSignal) {
     const prepared = models.prepare(stopped).catch((error: unknown) => {
       if (!stopped.aborted) adapters.log.warn({ error: String(error) }, 'the models could not be looked at');
     });
-    return { settings, tools: builtinTools(adapters, settings), models, prepared };
+    const book = openScheduleBook({ ...adapters, settings });
+    return { settings, tools: builtinTools({ ...adapters, book }, settings), models, prepared };
   };
   let made = make(trust.current().settings);
   return (): typeof made => {

@@ -58,6 +58,7 @@ function build(io: Io, result: { code: number }): Command {
   serving(command, act, io);
   talking(command, act, io);
   looking(command, act, io);
+  steering(command, act, io);
   return program;
 }
 
@@ -66,12 +67,12 @@ type MakeAct = (flags: Flags, what: Act) => Promise<void>;
 
 function serving(command: MakeCommand, act: MakeAct, io: Io): void {
   command('up', 'start the network and its gateway')
-    .option('--template <name>', 'what a new workspace is made from: solo or network (solo)')
+    .option('--template <name>', 'what a new workspace is made from: network or solo (network)')
     .option('--host <address>', 'where to listen (127.0.0.1)')
     .option('--port <number>', 'and on which port (RUCHE_PORT, else 4747; 0 takes any free one)')
     .action((flags: Flags) => act(flags, async (options) => (await import('./up.ts')).up(io, options)));
   command('init [dir]', 'make a workspace from a template; with dir, dir/home and dir/workspace')
-    .option('--template <name>', 'the template: solo or network (solo)')
+    .option('--template <name>', 'the template: network or solo (network)')
     .action((dir: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./init.ts')).init(io, options, dir)),
     );
@@ -83,13 +84,15 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
       .option('--json', 'print {task, run, session, status, text, commit}')
       .option('--timeout <seconds>', 'stop waiting after this time; the run goes on');
   asking(
-    'ask <agent> <text>',
-    'send a message and print the answer (exit 0 answered, 1 failed, 2 no gateway, 3 waiting)',
+    'ask <agent> [text]',
+    'send a message, to the front desk unless an agent is named, and print the answer (exit 0 answered, 1 failed, 2 no gateway, 3 waiting)',
   )
+    .usage('[options] [agent] <text>')
     .option('--session <id>', 'go on in this conversation')
-    .action((agent: string, text: string, flags: Flags) =>
-      act(flags, async (options) => (await import('./ask.ts')).ask(io, options, agent, text, flags)),
-    );
+    .action((first: string, second: string | undefined, flags: Flags) => {
+      const [agent, text] = second === undefined ? [undefined, first] : [first, second];
+      return act(flags, async (options) => (await import('./ask.ts')).ask(io, options, agent, text, flags));
+    });
   asking('answer <id> <text>', 'answer a question an agent has asked').action(
     (id: string, text: string, flags: Flags) =>
       act(flags, async (options) => (await import('./ask.ts')).answer(io, options, id, text, flags)),
@@ -133,21 +136,6 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
   command('status', 'show what the running network does')
     .option('--json', 'as JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./status.ts')).status(io, options, flags)));
-  command('schedules [action] [id]', 'list what happens by the clock; or run, pause or resume AGENT/NAME')
-    .option('--json', 'as JSON')
-    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
-      act(flags, async (options) => {
-        const { changeSchedule, schedules } = await import('./schedules.ts');
-        if (action === undefined || action === 'list') return schedules(io, options, flags);
-        return changeSchedule(io, options, action, id, flags);
-      }),
-    );
-  command('triggers [action] [id]', 'list what happens when something has; or show, run, pause or resume AGENT/NAME')
-    .option('--event <json>', 'run: what it is told, e.g. {"path": "shared/a.md"}')
-    .option('--json', 'as JSON')
-    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
-      act(flags, async (options) => (await import('./triggers.ts')).triggers(io, options, action ?? 'list', id, flags)),
-    );
   command('models', 'list the models there are, with price, window and what they can do')
     .option('--test', 'ask each one for one short answer (costs a few hundred tokens)')
     .option('--json', 'as JSON')
@@ -180,6 +168,33 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
   command('verify', 'check that journal, journal.git and workspace agree (exit 1 if not)')
     .option('--json', 'as JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./verify.ts')).verify(io, options, flags)));
+}
+
+/** What happens without being asked. */
+function steering(command: MakeCommand, act: MakeAct, io: Io): void {
+  command('schedules [action] [id]', 'list what happens by the clock; or run, pause or resume AGENT/NAME')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) => {
+        const { changeSchedule, schedules } = await import('./schedules.ts');
+        if (action === undefined || action === 'list') return schedules(io, options, flags);
+        return changeSchedule(io, options, action, id, flags);
+      }),
+    );
+  command('triggers [action] [id]', 'list what happens when something has; or show, run, pause or resume AGENT/NAME')
+    .option('--event <json>', 'run: what it is told, e.g. {"path": "shared/a.md"}')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./triggers.ts')).triggers(io, options, action ?? 'list', id, flags)),
+    );
+  command('escalations [action] [id]', 'list what goes up a chain of escalation (list), or show or ack one')
+    .option('--all', 'those that are over, too')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) =>
+        (await import('./escalations.ts')).escalations(io, options, action ?? 'list', id, flags),
+      ),
+    );
 }
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

@@ -1,3 +1,4 @@
+import type { EscalationLevel } from './escalation.ts';
 import type { Json } from './json.ts';
 import type { Rule } from './policy.ts';
 import type { Schedule } from './schedule.ts';
@@ -19,6 +20,8 @@ export interface Agent {
   schedules: readonly Schedule[];
   /** What it does when something happens. */
   triggers?: readonly Trigger[];
+  /** The chain that its approvals, questions and matters go up; the one named `owner` unless given. */
+  escalation?: string;
   /** Role and instructions: the prose below the front matter, then SOUL.md, IDENTITY.md and USER.md if present. */
   instructions: string;
 }
@@ -82,6 +85,10 @@ export interface Settings {
   channels: readonly ChannelSettings[];
   /** In order: the first that fits counts. One without channel and chat names the front desk. */
   bindings?: readonly Binding[];
+  /** Addresses on the web that the runtime looks at every few minutes, for the probes. */
+  checks?: readonly string[];
+  /** When long conversations that rest are summarised; null: never. */
+  compaction?: CompactionSettings | null;
   /** Runs at once. */
   concurrency: number;
   limits: {
@@ -103,10 +110,23 @@ export interface Settings {
     /** Tasks that one run may make. */
     fanOut: number;
   };
+  /** Chains of escalation, by name. */
+  escalation?: Readonly<Record<string, readonly EscalationLevel[]>>;
   /** What is settled of single queues. */
   queues: Readonly<Record<string, QueueSettings>>;
   /** Attempts of a task before it is dead. */
   maxAttempts: number;
+}
+
+export interface CompactionSettings {
+  /** `03:00`, by the clock of the machine. */
+  at: string;
+  /** Milliseconds since the last word. */
+  idleMs: number;
+  /** Shorter conversations, in tokens, stay as they are. */
+  tokens: number;
+  /** What one night may cost, in dollars. */
+  usd: number;
 }
 
 export interface QueueSettings {

@@ -2,6 +2,7 @@ import type { InboundMessage } from './channel.ts';
 import type { TaskStatus } from './task.ts';
 import type { Usage } from './model.ts';
 import type { Problem } from './agent.ts';
+import type { EscalationDesk } from './escalation.ts';
 import type { ScheduleDesk } from './schedule.ts';
 import type { TriggerDesk } from './trigger.ts';
 
@@ -57,6 +58,10 @@ export interface Delivered {
   task: string;
   /** True if the message was known already, or joined an equal one whose answer was not delivered. */
   joined: boolean;
+  /** In whose conversation it is: another one's than it was sent to, if that was handed over. */
+  agent?: string;
+  /** What its sender is to know at once: that whoever answers is paused, and why. None: nothing. */
+  note?: string;
 }
 
 export type DeliverResult =
@@ -162,6 +167,7 @@ export interface Runtime {
   resumeAgent(name: string, by: string): Promise<boolean | null>;
   schedules: ScheduleDesk;
   triggers: TriggerDesk;
+  escalations: EscalationDesk;
   status(): Promise<RuntimeStatus>;
   /** Prometheus text format. */
   metrics(): Promise<string>;

@@ -4,6 +4,7 @@ import { pauseAgent, resumeAgent } from './agents-api.ts';
 import { answerApproval, answerQuestion, cancelTask, getTask, postMessage, streamTask, waitForTask } from './api.ts';
 import { chatCompletions } from './chat.ts';
 import { HttpError } from './errors.ts';
+import { acknowledgeEscalation, getEscalation, getEscalations } from './escalations-api.ts';
 import type { Face } from './faces.ts';
 import { streamEvents } from './journal-stream.ts';
 import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } from './login-api.ts';
@@ -71,6 +72,9 @@ export function routes(face: Face): (exchange: Exchange) => Promise<void> {
 
   scheduleRoutes(on, face);
   triggerRoutes(on, face);
+  on('GET', '/api/escalations', (exchange, _id, query) => getEscalations(face, exchange, query));
+  on('GET', '/api/escalations/:id', (exchange, id) => getEscalation(face, exchange, id));
+  on('POST', '/api/escalations/:id/ack', (exchange, id) => acknowledgeEscalation(face, exchange, id));
 
   on('POST', '/api/pairings', (exchange) => makePairing(face, exchange));
 
@@ -122,6 +126,8 @@ function viewRoutes(on: On, face: Face, known: Views): void {
   );
   on('GET', '/api/runs', (exchange, _id, query) => views.getRuns(known, exchange, query));
   on('GET', '/api/tasks', (exchange, _id, query) => views.getTasks(known, exchange, query));
+  on('GET', '/api/tasks/:id/chain', (exchange, id) => views.getChain(known, exchange, id));
+  on('GET', '/api/board', (exchange, _id, query) => views.getBoard(known, exchange, query));
   on('GET', '/api/runs/:id', (exchange, id) => views.getRun(known, exchange, id));
   on('GET', '/api/runs/:id/exact/:hash', (exchange, _id, _query, ids) => views.getExact(known, exchange, ids));
   on('GET', '/api/runs/:id/diff', (exchange, id) => views.getDiff(known, exchange, id));

@@ -1,15 +1,18 @@
+import { addressee } from '../core/addressed.ts';
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { ReplyContent } from '../core/reply.ts';
 import type { Runtime } from '../core/runtime.ts';
+import { pressAnswer } from './answers.ts';
 import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from './deps.ts';
 import { queueNotice } from './notice.ts';
+import { denials } from './denials.ts';
 import { type PairingDeps, tryPairing } from './pairing.ts';
 
 export interface DoorDeps
   extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps, Pick<CommandDeps, 'recent'> {
-  runtime: Pick<Runtime, 'deliver' | 'approve' | 'status' | 'agents' | 'cancel'>;
+  runtime: Pick<Runtime, 'deliver'> & CommandDeps['runtime'];
   /** The platform's ids of those who may write on a channel. */
   owners(channel: string): readonly string[];
   /** Who answers in a chat where nobody else was asked for; '' if there is no agent. */
@@ -18,10 +21,6 @@ export interface DoorDeps
   /** Shows the reply to a task while it is written. */
   follow(task: string, channel: string, to: string): void;
 }
-
-/** Milliseconds in which further messages of a stranger are not recorded, and strangers that are kept in mind. */
-const DENIED_MS = 600_000;
-const MAX_STRANGERS = 1_000;
 
 /**
  * `@email …` at the beginning goes to that agent, and so does what is written in the chat from then on: a thread stays with
@@ -33,10 +32,10 @@ async function addressed(
   { text, chat, sender, externalId, foreign }: ChannelMessage,
   place: ChatPlace,
 ): Promise<{ to: ChatPlace; text: string }> {
-  const [, name = '', rest = ''] = /^@([a-z][a-z0-9-]{0,62})(?![\w@.])[\s:,]*([^]*)$/i.exec(text) ?? [];
-  const agent = name.toLowerCase();
-  if (foreign === true || name === '' || !(await deps.runtime.agents()).some((each) => each.name === agent))
-    return { to: place, text };
+  const names = foreign === true || !text.trimStart().startsWith('@') ? [] : await deps.runtime.agents();
+  const named = addressee(text, (name) => names.some((each) => each.name === name));
+  if (named === null) return { to: place, text };
+  const { agent, text: rest } = named;
   if (agent === place.agent) return { to: place, text: rest };
   const move = { channel, chat, sender: `${channel}:${sender}`, key: `address:${channel}:${chat}:${externalId}` };
   return { to: await goOnWith(deps.store, move, await placeOf(deps.store, channel, chat, agent)), text: rest };
@@ -47,21 +46,9 @@ const noticeKey = (channel: string, { chat, externalId }: ChannelMessage): strin
 
 /** What stands between a messenger and the network: who may write, to whom it goes, what is a command. */
 export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
-  const strangers = new Map<string, number>();
   const isOwner = (channel: string, sender: string): boolean => deps.owners(channel).includes(sender);
 
-  /** Strangers are told nothing. One who goes on and on must not fill the journal either. */
-  const deny = async (channel: string, { sender, chat, externalId }: ChannelMessage | ChannelPress): Promise<void> => {
-    const who = `${channel}:${sender}`;
-    const now = deps.clock.now();
-    for (const [name, at] of strangers) if (now - at >= DENIED_MS) strangers.delete(name);
-    if (strangers.has(who) || strangers.size >= MAX_STRANGERS) return;
-    strangers.set(who, now);
-    const data = { channel, sender: who, chat };
-    const key = `denied:${channel}:${chat}:${externalId}`;
-    const event = { type: 'sender.denied' as const, stream: 'gateway', actor: who, cause: null, labels: [], key, data };
-    await deps.store.commit({ events: [event], sync: false });
-  };
+  const deny = denials(deps);
   const say = (channel: string, message: ChannelMessage, place: ChatPlace, said: ReplyContent) =>
     queueNotice(deps, { ...place, channel, to: message.replyTo, content: said, key: noticeKey(channel, message) });
 
@@ -98,7 +85,10 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
       return say(channel, message, to, { text: `${to.agent} listens: what you write here goes there from now on.` });
     const about = { channel, chat, sender: `${channel}:${message.sender}`, ...to };
     const result = await deps.runtime.deliver({ ...about, text, files, replyTo, externalId, foreign });
-    if (result.ok) return deps.follow(result.delivered.task, channel, replyTo);
+    if (result.ok) {
+      if (result.delivered.note) await say(channel, message, to, { text: result.delivered.note });
+      return deps.follow(result.delivered.task, channel, replyTo);
+    }
     // The platform keeps it until there is room, or until the next start.
     if (result.why === 'busy' || result.why === 'stopping') throw new HostBusy(result.message);
     await say(channel, message, to, { text: result.message });
@@ -111,13 +101,8 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     }
     const chosen = await chooseChat(deps, channel, pressed);
     if (chosen !== null) return { text: chosen, done: true };
-    const [, verdict, id] = /^(approve|deny):(.+)$/.exec(pressed.action) ?? [];
-    if (id === undefined || (verdict !== 'approve' && verdict !== 'deny'))
-      return { text: 'This button has no use any more.', done: true };
-    const result = await deps.runtime.approve(id, verdict, `${channel}:${pressed.sender}`);
-    if (result.ok) return { text: verdict === 'approve' ? 'Approved.' : 'Denied.', done: true };
-    if (result.why !== 'answered') return { text: 'Nothing waits for this any more.', done: true };
-    return { text: `It was ${result.verdict === 'approve' ? 'approved' : 'denied'} already.`, done: true };
+    const by = `${channel}:${pressed.sender}`;
+    return (await pressAnswer(deps, pressed.action, by)) ?? { text: 'This button has no use any more.', done: true };
   };
   return (channel) => ({
     expects: (sender) => isOwner(channel, sender),

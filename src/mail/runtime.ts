@@ -1,9 +1,12 @@
 import type { NewEvent } from '../core/event.ts';
+import type { EscalationDesk } from '../core/escalation.ts';
 import { conversationId } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
 import type { ScheduleDesk } from '../core/schedule.ts';
 import type { TriggerDesk } from '../core/trigger.ts';
-import type { AgentState, Runtime, RuntimeStatus } from '../core/runtime.ts';
+import { pausedWords } from '../core/paused.ts';
+import type { AgentState, DeliverResult, Runtime, RuntimeStatus } from '../core/runtime.ts';
+import { isEnded } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
 import { cancelTask } from './end.ts';
 import { Days } from './days.ts';
@@ -24,6 +27,7 @@ export interface RuntimeDeps extends MailDeps {
   pair: Runtime['pair'];
   schedules: ScheduleDesk;
   triggers: TriggerDesk;
+  escalations: EscalationDesk;
   /** Without it nobody can be paused. */
   pauses?: Pick<Pauses, 'of' | 'pause' | 'resume'>;
   /** What does not come from the queue. */
@@ -42,7 +46,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
   const days = new Days(store, deps.clock);
   const isKnown = (name: string): boolean => deps.agents().some((agent) => agent.name === name);
   return {
-    deliver: async (message, options = {}) => (deps.accepting() ? deliver(deps, message, options) : STOPPING),
+    deliver: async (message, options = {}) =>
+      deps.accepting() ? noted(deps, await deliver(deps, message, options)) : STOPPING,
     task: (id) => outcomeOf(store, id),
     settled: (id, signal) => settledOutcome(store, hub, id, signal),
     listen: (task, listener) => hub.listen(task, listener),
@@ -67,9 +72,19 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
       isKnown(name) || deps.pauses?.of(name) ? ((await deps.pauses?.resume(name, by)) ?? null) : null,
     schedules: deps.schedules,
     triggers: deps.triggers,
+    escalations: deps.escalations,
     status: () => status(deps),
     metrics: async () => metricsText(await status(deps)),
   };
+}
+
+/** Says so if whoever is to answer takes no work: otherwise the sender waits and wonders. */
+async function noted({ store, pauses, clock }: RuntimeDeps, result: DeliverResult): Promise<DeliverResult> {
+  const task = result.ok ? await store.task(result.delivered.task) : null;
+  const paused = task === null || isEnded(task.status) ? null : pauses?.of(task.agent);
+  if (!result.ok || task === null || !paused) return result;
+  const note = `${pausedWords(task.agent, paused, clock.now())} Your message waits until it is resumed.`;
+  return { ...result, delivered: { ...result.delivered, note } };
 }
 
 async function status(deps: RuntimeDeps): Promise<RuntimeStatus> {

@@ -35,7 +35,8 @@ export async function readRun(facts: Facts, id: string): Promise<RunView | null>
   };
 }
 
-async function taskOf({ store }: Facts, id: string): Promise<string | null> {
+/** The task of this name, or of the run of this name. */
+export async function taskOf({ store }: Pick<Facts, 'store'>, id: string): Promise<string | null> {
   if (!id.startsWith('run_')) return id;
   for await (const event of store.read({ stream: runStream(id), limit: 1 }))
     if (event.type === 'run.started') return event.data.task;
@@ -64,6 +65,7 @@ class Steps {
   readonly #calls = new Map<string, CallStep>();
   #model: ModelStep | null = null;
   #landing: LandingStep | null = null;
+  #parked = false;
 
   constructor(store: Store) {
     this.#store = store;
@@ -71,8 +73,12 @@ class Steps {
 
   async add(event: Event): Promise<void> {
     switch (event.type) {
+      case 'run.parked':
+        this.#parked = true;
+        return;
       case 'run.resumed':
-        this.list.push({ kind: 'resumed', at: event.at });
+        this.list.push({ kind: 'resumed', at: event.at, waited: this.#parked });
+        this.#parked = false;
         return;
       case 'message.taken': {
         const { text } = await readSaid(this.#store, event.data.content.hash);

@@ -1,5 +1,8 @@
+import { readDuration } from '../core/duration.ts';
 import { z } from 'zod';
+import { RESERVED_CHANNELS } from '../core/escalation.ts';
 import { parseHostPattern } from '../core/host.ts';
+import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
@@ -129,7 +132,6 @@ export const SETTINGS_LATER = [
   'budget',
   'budgets',
   'calendar',
-  'escalation',
   'mail',
   'mcp',
   'memory',
@@ -140,7 +142,7 @@ export const SETTINGS_LATER = [
   'store',
   'triggers',
 ] as const;
-export const AGENT_LATER = ['budget', 'escalation'] as const;
+export const AGENT_LATER = ['budget'] as const;
 export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory'] as const;
 
 const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
@@ -170,7 +172,10 @@ export const settingsSchema = z.strictObject({
     .optional(),
   channels: z
     .record(
-      z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'a channel is named with small letters, digits and "-"' }),
+      z
+        .string()
+        .regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'a channel is named with small letters, digits and "-"' })
+        .refine((name) => !RESERVED_CHANNELS.includes(name), { error: 'a channel cannot have this name' }),
       channel,
     )
     .describe('Messengers, by a name that sessions and the record use.')
@@ -224,6 +229,37 @@ export const settingsSchema = z.strictObject({
     )
     .describe('What is settled of single queues; each agent has a queue of its name.')
     .optional(),
+  checks: z
+    .array(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2000))
+    .max(100)
+    .describe('Addresses on the web that are looked at every few minutes, for the probes.')
+    .optional(),
+  compaction: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        at: z
+          .string()
+          .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: 'must be a time of the day such as 03:00' })
+          .describe('When, by the clock of the machine; 03:00 unless given.')
+          .optional(),
+        idle: z
+          .string()
+          .refine((given) => (readDuration(given) ?? 0) > 0, { error: 'must be a time such as 12h' })
+          .describe('How long nothing was said; 12h unless given.')
+          .optional(),
+        tokens: whole(1_000, 10_000_000)
+          .describe('Shorter conversations stay as they are; 20000 unless given.')
+          .optional(),
+        usd: z.number().min(0).max(10_000).describe('What one night may cost, in dollars; 1 unless given.').optional(),
+      }),
+    ])
+    .describe('At night long conversations that rest are summarised by a light model; false: never.')
+    .optional(),
+  escalation: z
+    .record(CHAIN_NAME, chainSchema)
+    .describe('Who is told of what waits for a person, and when; the chain `owner` applies where none is named.')
+    .optional(),
   ...later(SETTINGS_LATER),
 });
 
@@ -252,6 +288,9 @@ export const agentSchema = z.strictObject({
     .max(100)
     .describe('Skills the agent may use: folders of skills/, or bundled ones (`ruche skills list`).')
     .optional(),
+  escalation: CHAIN_NAME.describe(
+    'The chain of ruche.yaml for what waits for a person; owner unless given.',
+  ).optional(),
   ...later(AGENT_LATER),
 });
 

@@ -1,10 +1,12 @@
-import type { ChannelSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
+import type { ChannelSettings, CompactionSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
+import { readDuration } from '../core/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ReadCron } from '../core/schedule.ts';
 import { TOOL_NAMES } from '../core/tool.ts';
 import type { ReadCondition } from '../core/trigger.ts';
 import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { listed, didYouMean, validate } from './validate.ts';
+import { chainsOf } from './chains.ts';
 import { queuesOf } from './queue-settings.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { Path, YamlSource } from './yaml-source.ts';
@@ -26,11 +28,23 @@ export const DEFAULT_LIMITS: Settings['limits'] = {
   fanOut: 25,
 };
 
+const COMPACTION = { at: '03:00', idle: '12h', tokens: 20_000, usd: 1 };
+
+function compactionOf(given: false | Partial<typeof COMPACTION> | undefined): CompactionSettings | null {
+  if (given === false) return null;
+  const { at, idle, tokens, usd } = { ...COMPACTION, ...given };
+  return { at, idleMs: readDuration(idle) ?? 0, tokens, usd };
+}
+
 /** What the files may name, and what the gate says of a rule. */
 export interface Known {
   /** Providers beside those of `ruche.yaml`: ones that need no entry. */
   providers: readonly string[];
   tools: readonly string[];
+  /** Channels beside those of `ruche.yaml`, and those that a token alone makes. */
+  channels?: readonly string[];
+  /** Chains of escalation that an agent may name. */
+  chains: readonly string[];
   /** Reads cron patterns of schedules. */
   readCron: ReadCron;
   /** Reads conditions of triggers. */
@@ -41,6 +55,7 @@ export interface Known {
 
 export const KNOWN: Known = {
   providers: [],
+  chains: [],
   tools: TOOL_NAMES,
   ruleProblem: () => null,
   readCron: () => ({ ok: false, error: 'cannot be read here: nobody brought what reads cron' }),
@@ -161,12 +176,16 @@ export function parseSettings(
   const rules = value.policy?.rules ?? [];
   for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
+  const names = [...channels.map((each) => each.name), ...CHANNEL_TYPES, ...(known.channels ?? [])];
+  const chains = chainsOf(value.escalation ?? {}, names, source, file);
+  problems.push(...chains.problems);
   const queues = queuesOf(value.queues ?? {}, source, file);
   problems.push(...queues.problems);
   if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
   return {
     settings: {
       queues: queues.settings,
+      ...(value.escalation === undefined ? {} : { escalation: chains.chains }),
       providers,
       tiers: tiersOf(tiers),
       rules: rules.map(toRule),
@@ -174,6 +193,8 @@ export function parseSettings(
       ...(value.bindings === undefined
         ? {}
         : { bindings: value.bindings.map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })) }),
+      checks: [...new Set(value.checks)],
+      compaction: compactionOf(value.compaction),
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConversationCache } from '../../src/agent/conversation.ts';
 import type { AgentDeps } from '../../src/agent/deps.ts';
+import { LandingOrder } from '../../src/agent/landing-order.ts';
 import { runTask } from '../../src/agent/turn.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import type { Agent, Governance, Settings } from '../../src/core/agent.ts';
@@ -13,7 +14,7 @@ import type { Log, Net, Store } from '../../src/core/ports.ts';
 import type { Rule } from '../../src/core/policy.ts';
 import { readCondition } from '../../src/conditions.ts';
 import { readCron } from '../../src/cron.ts';
-import { noSchedules, noTriggers } from './no-schedules.ts';
+import { noEscalations, noSchedules, noTriggers } from './no-schedules.ts';
 import type { SkillRules } from '../../src/core/skill-rules.ts';
 import { OUTBOX } from '../../src/core/reply.ts';
 import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
@@ -159,6 +160,7 @@ export async function openLoop(options: LoopOptions) {
     },
     cancelTask: (task, by) => runtime.cancel(task, by),
     conversations: new ConversationCache(),
+    landingOrder: new LandingOrder(systemClock),
     clock,
     ids: systemIds,
     random: () => 0,
@@ -214,6 +216,7 @@ export async function openLoop(options: LoopOptions) {
     pair: async () => null,
     schedules: noSchedules,
     triggers: noTriggers,
+    escalations: noEscalations,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
     hub,
     pauses: {
@@ -251,6 +254,7 @@ export async function openLoop(options: LoopOptions) {
     /** The store below the one that tells the hub. */
     raw,
     runtime,
+    paused: (name: string) => pauses.of(name),
     workspace,
     governance,
     deltas,

@@ -1,3 +1,4 @@
+import type { EscalationDesk } from '../../src/core/escalation.ts';
 import type { ScheduleDesk } from '../../src/core/schedule.ts';
 import type { TriggerDesk } from '../../src/core/trigger.ts';
 
@@ -19,4 +20,11 @@ export const noTriggers: TriggerDesk = {
   resume: async () => false,
   hook: async () => null,
   deliver: async () => ({ ok: false, why: 'stopping', message: 'nothing listens' }),
+};
+
+/** A network in which nobody is told of what waits. */
+export const noEscalations: EscalationDesk = {
+  list: async () => [],
+  get: async () => null,
+  acknowledge: async () => null,
 };

@@ -1,12 +1,14 @@
 import { createContext } from 'preact';
 import { useContext, useEffect, useRef } from 'preact/hooks';
 import { computed, effect, signal, type ReadonlySignal, type Signal } from '@preact/signals';
+import type { EscalationState } from '../../src/core/escalation.ts';
 import type { AgentState, Pending, RuntimeStatus } from '../../src/core/runtime.ts';
 import type { ConversationSummary, FailureView } from '../../src/core/views.ts';
 import { ApiError, createApi, type Api } from '../lib/api.ts';
 import { createRouter, type Router } from '../lib/router.ts';
 import { kept, type Kept } from '../lib/stored.ts';
-import { createLive, type Live } from './live.ts';
+import type { Live } from './changes.ts';
+import { createLive } from './live.ts';
 import { createOutgoing, type OutgoingStore } from './outgoing.ts';
 import { resource, valueOf, type Resource } from './resource.ts';
 import { createWork, type Work } from './work.ts';
@@ -19,6 +21,8 @@ export interface Network {
 export interface Inbox {
   pending: Pending[];
   failures: FailureView[];
+  /** Of what waits, those that go up a chain. */
+  escalations: EscalationState[];
 }
 
 /** Everything the page is made of, handed down through one context. */
@@ -60,7 +64,12 @@ export function createApp(): App {
   const settings = kept(() => localStorage);
   const tab = kept(() => sessionStorage);
   const newId = (): string => `web-${randomName()}`;
-  const outgoing = createOutgoing(api, tab, Date.now, newId);
+  const router = createRouter();
+  const outgoing = createOutgoing(api, tab, Date.now, newId, ({ agent, session }, to) => {
+    const { value: route } = router.route;
+    if (route.name === 'chat' && route.agent === agent && route.session === session)
+      router.go({ ...route, agent: to, steps: null }, 'replace');
+  });
   const live = createLive(() => void check(api, session));
   const network = resource(async () => {
     const [status, agents] = await Promise.all([api.status(), api.agents()]);
@@ -68,8 +77,8 @@ export function createApp(): App {
   }, 2_000);
   const conversations = resource(() => api.conversations(), 800);
   const inbox = resource(async () => {
-    const [pending, failures] = await Promise.all([api.pending(), api.failures()]);
-    return { pending, failures };
+    const [pending, failures, escalations] = await Promise.all([api.pending(), api.failures(), api.escalations()]);
+    return { pending, failures, escalations };
   }, 500);
   const waiting = computed(() => {
     const known = valueOf(inbox.state.value);
@@ -88,7 +97,7 @@ export function createApp(): App {
   void check(api, session);
   return {
     api,
-    router: createRouter(),
+    router,
     live,
     session,
     network,

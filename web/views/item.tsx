@@ -3,6 +3,7 @@ import type { RunView } from '../../src/core/views.ts';
 import { messageOf } from '../lib/api.ts';
 import { href } from '../lib/route.ts';
 import { channelName, senderName } from '../lib/words.ts';
+import { Chain } from '../parts/chain.tsx';
 import { Why } from '../parts/entry.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { Markdown } from '../parts/markdown.tsx';
@@ -32,10 +33,11 @@ export function ItemView({ task }: { task: string }): JSX.Element {
                 <Markdown text={run.reply} />
               </section>
             )}
-            <h2 class="section-title">Steps</h2>
           </>
         )}
       </Await>
+      <Chain key={task} task={task} />
+      {item.run.state.value.kind === 'ready' && <h2 class="section-title">Steps</h2>}
       {item.run.state.value.kind === 'ready' && <Steps item={item} task={task} />}
     </div>
   );
@@ -59,7 +61,8 @@ function Head({ run }: { run: RunView }): JSX.Element {
         </h1>
         <p class="quiet">
           {run.agent}, asked by {senderName(run.from)}
-          {run.channel !== 'http' && ` over ${channelName(run.channel)}`}, <Ago at={run.queuedAt} />
+          {run.channel !== 'http' && run.channel !== '' && ` over ${channelName(run.channel)}`},{' '}
+          <Ago at={run.queuedAt} />
           {' · '}
           <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>The conversation</a>
         </p>
