@@ -6,6 +6,7 @@ import type { Channel } from './core/channel.ts';
 import type { PrivateFile } from './core/ports.ts';
 import { upcast } from './journal/upcast.ts';
 import { Hub, observed } from './mail/hub.ts';
+import { readCondition } from './conditions.ts';
 import { readCron } from './cron.ts';
 import { PROVIDERS } from './models/choose.ts';
 import { openFound } from './models/found.ts';
@@ -72,7 +73,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const skills = { ...workspace, rules };
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const channels = fixed.map(({ channel }) => channel.name);
-  const known = { tools: TOOL_NAMES, providers: PROVIDERS, channels, ruleProblem, readCron };
+  const known = { tools: TOOL_NAMES, providers: PROVIDERS, channels, ruleProblem, readCron, readCondition };
   const reader = openGovernanceReader({ git, skills, ...known });
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });

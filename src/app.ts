@@ -10,7 +10,7 @@ import { openEscalations } from './escalations.ts';
 import { openMessengers } from './messengers.ts';
 import { startTrust } from './scheduler/trust.ts';
 import { record } from './scheduler/worker.ts';
-import { deskOf, openSchedules, plugs, prepared } from './plugs.ts';
+import { deskOf, openClockwork, plugs, prepared } from './plugs.ts';
 import { takeUp } from './take-up.ts';
 import { startUpkeep } from './upkeep.ts';
 import { openWorkers } from './workers.ts';
@@ -37,9 +37,9 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
-  const onChange = (): void =>
-    void (state === 'ready' && [channels.sync(), schedules.changed(), escalations.changed()]);
-  const trust = await startTrust({ ...adapters, redact, onChange });
+  const onChange = (): void => void (state === 'ready' && [channels.sync(), byItself.changed(), escalations.changed()]);
+  const onMoved = (): void => void (state === 'ready' && byItself.moved());
+  const trust = await startTrust({ ...adapters, redact, onChange, onMoved });
   parts.defer(() => trust.close());
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
@@ -50,7 +50,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const { agents, pauses } = await openAgents(adapters, trust, plugged, channels, cancel);
 
   const { runs, sends } = openWorkers(adapters, agents, pauses, trust, { channels, drafts });
-  const schedules = openSchedules(adapters, trust, cancel);
+  const byItself = openClockwork(adapters, trust, { cancel, accepting: () => state === 'ready' });
   const escalations = openEscalations(agents, adapters, trust, channels);
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
@@ -59,7 +59,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     ...agents,
     hub,
     pair,
-    schedules,
+    ...byItself.desks,
     escalations,
     pauses,
     maxAttempts: () => trust.current().settings.maxAttempts,
@@ -82,7 +82,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   await takeUp(agents, adapters, options.version);
   await prepared(adapters, plugged);
   await startUpkeep(adapters, agents, () => pauses.names(), parts);
-  for (const each of [runs, sends, schedules, escalations]) each.start();
+  for (const each of [runs, sends, byItself, escalations]) each.start();
   state = 'ready';
   await drafts.resume();
   channels.sync();
@@ -94,7 +94,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     async close(reason) {
       state = 'stopping';
       channels.stop();
-      await Promise.all([schedules.close(), escalations.close()]);
+      await Promise.all([byItself.close(), escalations.close()]);
       await Promise.all([runs.stop(GRACE_MS), sends.stop(GRACE_MS), drafts.close()]);
       // A disk that takes nothing more keeps nobody from stopping.
       await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>

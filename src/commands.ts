@@ -248,16 +248,23 @@ async function readGovernance(
   workspace: OpenWorkspace,
   providers: readonly string[],
 ): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
-  const [{ openGovernanceReader, SETTINGS_FILE }, { parseSettings }, { TOOL_NAMES }, { ruleProblem }, { readCron }] =
-    await Promise.all([
-      import('./workspace/governance.ts'),
-      import('./workspace/settings.ts'),
-      import('./core/tool.ts'),
-      import('./policy/rules.ts'),
-      import('./cron.ts'),
-    ]);
+  const [
+    { openGovernanceReader, SETTINGS_FILE },
+    { parseSettings },
+    { TOOL_NAMES },
+    { ruleProblem },
+    { readCron },
+    { readCondition },
+  ] = await Promise.all([
+    import('./workspace/governance.ts'),
+    import('./workspace/settings.ts'),
+    import('./core/tool.ts'),
+    import('./policy/rules.ts'),
+    import('./cron.ts'),
+    import('./conditions.ts'),
+  ]);
   const { standingFiles } = await import('./workspace/watch.ts');
-  const known = { tools: TOOL_NAMES, providers, ruleProblem, readCron };
+  const known = { tools: TOOL_NAMES, providers, ruleProblem, readCron, readCondition };
   const [{ readBundled }, { skillRules }] = await Promise.all([
     import('./skills/folder.ts'),
     import('./skills/judge.ts'),

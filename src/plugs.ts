@@ -3,9 +3,11 @@ import type { Settings } from './core/agent.ts';
 import type { ModelDesk } from './core/views.ts';
 import { openModels } from './models/choose.ts';
 import { openDesk } from './models/desk.ts';
+import { readCondition } from './conditions.ts';
 import { readCron } from './cron.ts';
 import { openScheduleBook } from './schedule-book.ts';
 import { Schedules } from './scheduler/schedules.ts';
+import { Triggers } from './scheduler/triggers.ts';
 import type { Trust } from './scheduler/trust.ts';
 import { machineZone } from './system.ts';
 import { builtinTools } from './tools/builtin.ts';
@@ -42,25 +44,53 @@ export async function prepared({ clock }: Adapters, plugged: Plugged): Promise<v
   enough.abort();
 }
 
-/** What agents do by the clock. */
-export function openSchedules(
+export interface Clockwork {
+  desks: { schedules: Schedules; triggers: Triggers };
+  start(): void;
+  close(): Promise<void>;
+  /** What governs has changed. */
+  changed(): void;
+  /** `main` is somewhere else. */
+  moved(): void;
+}
+
+/** What agents do without being asked: by the clock, and when something happens. */
+export function openClockwork(
   adapters: Adapters,
   trust: Trust,
-  cancel: (task: string, by: string) => Promise<boolean>,
-): Schedules {
-  const { secrets } = adapters;
-  return new Schedules({
+  { cancel, accepting }: { cancel(task: string, by: string): Promise<boolean>; accepting(): boolean },
+): Clockwork {
+  const { secrets, hub } = adapters;
+  const common = {
     ...adapters,
+    governance: () => trust.current(),
+    redact: (text: string) => secrets.redact(text),
+  };
+  const schedules = new Schedules({
+    ...common,
     readCron,
     // Only where a schedule names none: it loads all there is of dates, 13 ms of a start.
     get zone() {
       return machineZone();
     },
-    governance: () => trust.current(),
     maxAttempts: () => trust.current().settings.maxAttempts,
-    redact: (text) => secrets.redact(text),
     cancel,
   });
+  const triggers = new Triggers({
+    ...common,
+    readCondition,
+    secret: (ref, forWhom) => secrets.resolve(ref, forWhom),
+    accepting,
+    onWork: (listener) => hub.onWork(listener),
+  });
+  const both = [schedules, triggers];
+  return {
+    desks: { schedules, triggers },
+    start: () => both.forEach((each) => each.start()),
+    close: async () => void (await Promise.all(both.map((each) => each.close()))),
+    changed: () => both.forEach((each) => each.changed()),
+    moved: () => triggers.moved(),
+  };
 }
 
 /** The models as people look at them and set them up. */

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { Problem } from './core/agent.ts';
 import type { SkillJudgement } from './core/skill-rules.ts';
 import { isSkillName, SKILLS, type SkillFile } from './core/skill.ts';
+import { readCondition } from './conditions.ts';
 import { readCron } from './cron.ts';
 import { ruleProblem } from './policy/rules.ts';
 import { PROVIDERS } from './models/choose.ts';
@@ -91,7 +92,7 @@ async function listSkills(parts: Parts): Promise<SkillView[]> {
         const below = mine.map((file) => ({ ...file, path: file.path.slice(name.length + 1) }));
         found.set(name, { source: 'workspace', files: await skillFiles(git, below) });
       }
-      const known = { tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem, readCron };
+      const known = { tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem, readCron, readCondition };
       const loaded = await openGovernanceReader({ git, ...known }).load(head);
       if (!loaded.ok) return;
       ({ settings } = loaded.governance);

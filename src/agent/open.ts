@@ -5,6 +5,7 @@ import { unionLabels } from '../core/labels.ts';
 import type { ModelMessage } from '../core/model.ts';
 import type { Claim, Task } from '../core/task.ts';
 import type { TaskContent } from '../core/task-call.ts';
+import { wrapUntrusted } from '../core/untrusted.ts';
 import { note } from './context.ts';
 import type { AgentDeps } from './deps.ts';
 import { loadContent, loadJson, messageOf, RunLog } from './run-log.ts';
@@ -63,13 +64,22 @@ async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
 /** What only the store knows of an event. */
 const NOT_YET = { seq: 0, id: '', version: 0, actor: '', cause: null, key: null, schema: 1, hash: '' };
 
+/** What came from outside with a trigger stands between marks, and as far as a model can be expected to read it. */
+function inputText({ id, from }: Task, input: unknown, limit: number): string {
+  const text = JSON.stringify(input);
+  if (!from.startsWith('trigger:')) return text;
+  const cut = text.length > limit ? `\n[${text.length - limit} more characters were left out]` : '';
+  return wrapUntrusted(text.slice(0, limit).toWellFormed() + cut, from, id);
+}
+
 /** The message the run answers; a task that came otherwise is put in words, with a note of where it comes from. */
-async function firstMessage({ store }: AgentDeps, task: Task): Promise<BlobRef[]> {
+async function firstMessage({ store, governance }: AgentDeps, task: Task): Promise<BlobRef[]> {
   const received = await messageOf(store, task);
   if (received !== null) return [received.data.content];
   const given = task.content === null ? {} : ((await loadJson(store, task.content)) as Partial<TaskContent>);
   const { title = null, text = null, input = null, artefacts = [] } = given;
-  const said = [text ?? title, input === null ? null : JSON.stringify(input)].filter(Boolean).join('\n');
+  const limit = governance().settings.limits.toolOutput;
+  const said = [text ?? title, input === null ? null : inputText(task, input, limit)].filter(Boolean).join('\n');
   const about = [
     `This is a task from ${task.from}${title === null ? '' : `: ${title}`}. Your answer is its result.`,
     ...(artefacts.length > 0

@@ -1,5 +1,4 @@
 import { COMPACTION } from '../core/compaction.ts';
-import type { EventOf } from '../core/event.ts';
 import { runKey } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import { type ModelChoice, type ModelEvent, NO_USAGE } from '../core/model.ts';
@@ -15,9 +14,8 @@ const MODEL = 'script';
 const SCRIPT = `${PROVIDER}/${MODEL}`;
 const SHELL = 'shell';
 
-const CHANGED =
-  'The result of this scheduled script is not what it was the last time. Say, or do, what follows from it.';
-const FAILED = 'This scheduled script runs for the first time, and failed. Say, or do, what follows from it.';
+const CHANGED = 'The result of this script is not what it was the last time. Say, or do, what follows from it.';
+const FAILED = 'This script runs for the first time, and failed. Say, or do, what follows from it.';
 
 /** Earlier firings that are looked at for a result to compare with: some end before they have one. */
 const MAX_BACK = 20;
@@ -29,8 +27,8 @@ const MAX_BACK = 20;
 export const isQuiet = ({ state, claim }: RunLog): boolean => state.model === SCRIPT || claim.task.from === COMPACTION;
 
 /**
- * What stands in for a model while a schedule's script runs: it calls the script, through the same gate as any call, and
- * ends the run if the result is that of the last time. Null as soon as a model is needed, and for every other task.
+ * What stands in for a model while the script of a schedule or trigger runs: it calls the script, through the same gate as
+ * any call, and ends the run if the result is that of the last time. Null as soon as a model is needed, and for every other task.
  */
 export async function scriptChoice({ store }: AgentDeps, log: RunLog): Promise<ModelChoice | null> {
   const { state, claim } = log;
@@ -69,7 +67,7 @@ export function saying(...events: readonly ModelEvent[]): ModelChoice {
 
 /** The command line of a task that runs a script. */
 async function commandOf(store: Store, { claim: { task } }: RunLog): Promise<string | null> {
-  if (!task.from.startsWith('schedule:') || task.content === null) return null;
+  if (!/^(?:schedule|trigger):/.test(task.from) || task.content === null) return null;
   const { run } = (await loadJson(store, task.content)) as { run?: unknown };
   return typeof run === 'string' ? run : null;
 }
@@ -89,11 +87,11 @@ async function firstResult(store: Store, run: string): Promise<ToolRecord | null
 /** The result of the last firing before this one that had any. */
 async function lastResult(store: Store, cause: string | null): Promise<ToolRecord | null> {
   const fired = cause === null ? null : await store.event(cause);
-  if (fired?.type !== 'schedule.fired') return null;
-  const { stream, seq } = fired;
-  const earlier = { stream, before: seq, types: ['schedule.fired'], reverse: true, limit: MAX_BACK } as const;
+  if (fired?.type !== 'schedule.fired' && fired?.type !== 'trigger.fired') return null;
+  const { stream, seq, type } = fired;
+  const earlier = { stream, before: seq, types: [type], reverse: true, limit: MAX_BACK } as const;
   for await (const event of store.read(earlier)) {
-    const started = await store.byKey(runKey((event as EventOf<'schedule.fired'>).data.task));
+    const started = await store.byKey(runKey((event as typeof fired).data.task));
     const result = started?.type === 'run.started' ? await firstResult(store, started.data.run) : null;
     if (result !== null) return result;
   }

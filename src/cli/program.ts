@@ -8,6 +8,7 @@ import type { AgentsFlags } from './agents.ts';
 import type { ModelsFlags } from './models.ts';
 import type { SkillsFlags } from './skills.ts';
 import type { TasksFlags } from './tasks.ts';
+import type { TriggersFlags } from './triggers.ts';
 import { explain } from './explain.ts';
 
 /** Runs one command line and gives its exit code. Each command's module is loaded only when it is used. */
@@ -26,7 +27,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 /** Every option of every command, as commander hands them over. */
-type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & TasksFlags & SkillsFlags & AgentsFlags;
+type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & TasksFlags & SkillsFlags & AgentsFlags & TriggersFlags;
 
 type Act = (options: Options) => Promise<number>;
 
@@ -57,6 +58,7 @@ function build(io: Io, result: { code: number }): Command {
   serving(command, act, io);
   talking(command, act, io);
   looking(command, act, io);
+  steering(command, act, io);
   return program;
 }
 
@@ -134,23 +136,6 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
   command('status', 'show what the running network does')
     .option('--json', 'as JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./status.ts')).status(io, options, flags)));
-  command('schedules [action] [id]', 'list what happens by the clock; or run, pause or resume AGENT/NAME')
-    .option('--json', 'as JSON')
-    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
-      act(flags, async (options) => {
-        const { changeSchedule, schedules } = await import('./schedules.ts');
-        if (action === undefined || action === 'list') return schedules(io, options, flags);
-        return changeSchedule(io, options, action, id, flags);
-      }),
-    );
-  command('escalations [action] [id]', 'list what goes up a chain of escalation (list), or show or ack one')
-    .option('--all', 'those that are over, too')
-    .option('--json', 'as JSON')
-    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
-      act(flags, async (options) =>
-        (await import('./escalations.ts')).escalations(io, options, action ?? 'list', id, flags),
-      ),
-    );
   command('models', 'list the models there are, with price, window and what they can do')
     .option('--test', 'ask each one for one short answer (costs a few hundred tokens)')
     .option('--json', 'as JSON')
@@ -183,6 +168,33 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
   command('verify', 'check that journal, journal.git and workspace agree (exit 1 if not)')
     .option('--json', 'as JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./verify.ts')).verify(io, options, flags)));
+}
+
+/** What happens without being asked. */
+function steering(command: MakeCommand, act: MakeAct, io: Io): void {
+  command('schedules [action] [id]', 'list what happens by the clock; or run, pause or resume AGENT/NAME')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) => {
+        const { changeSchedule, schedules } = await import('./schedules.ts');
+        if (action === undefined || action === 'list') return schedules(io, options, flags);
+        return changeSchedule(io, options, action, id, flags);
+      }),
+    );
+  command('triggers [action] [id]', 'list what happens when something has; or show, run, pause or resume AGENT/NAME')
+    .option('--event <json>', 'run: what it is told, e.g. {"path": "shared/a.md"}')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./triggers.ts')).triggers(io, options, action ?? 'list', id, flags)),
+    );
+  command('escalations [action] [id]', 'list what goes up a chain of escalation (list), or show or ack one')
+    .option('--all', 'those that are over, too')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) =>
+        (await import('./escalations.ts')).escalations(io, options, action ?? 'list', id, flags),
+      ),
+    );
 }
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

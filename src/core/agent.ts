@@ -3,6 +3,7 @@ import type { Json } from './json.ts';
 import type { Rule } from './policy.ts';
 import type { Schedule } from './schedule.ts';
 import type { Skill } from './skill.ts';
+import type { Trigger } from './trigger.ts';
 
 /** `agents/<name>/AGENT.md` at a commit. */
 export interface Agent {
@@ -17,6 +18,8 @@ export interface Agent {
   network: readonly string[] | null;
   /** What it does by the clock. */
   schedules: readonly Schedule[];
+  /** What it does when something happens. */
+  triggers?: readonly Trigger[];
   /** The chain that its approvals, questions and matters go up; the one named `owner` unless given. */
   escalation?: string;
   /** Role and instructions: the prose below the front matter, then SOUL.md, IDENTITY.md and USER.md if present. */

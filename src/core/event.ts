@@ -3,6 +3,7 @@ import type { Label } from './labels.ts';
 import type { FinishReason, ModelErrorKind, Usage } from './model.ts';
 import type { Timing } from './schedule.ts';
 import type { Task, TaskStatus } from './task.ts';
+import type { SkippedWhy } from './trigger.ts';
 
 export type Verdict = 'allow' | 'ask' | 'deny';
 
@@ -14,8 +15,8 @@ export interface Wait {
 
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
- * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `matter:<matter>`,
- * `escalation:<escalation>`, `workspace`, `agents`, `gateway`.
+ * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `trigger:<agent>/<name>`,
+ * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `workspace`, `agents`, `gateway`.
  */
 export type Body =
   // conversation
@@ -107,6 +108,44 @@ export type Body =
   | { type: 'schedule.paused'; data: { schedule: string } }
   /** Times after `from` count. */
   | { type: 'schedule.resumed'; data: { schedule: string; from: number } }
+  // trigger
+  /** What happens from now on counts by `rule`, the trigger as its file has it. `main`: all that landed up to there is past. */
+  | {
+      type: 'trigger.set';
+      data: { trigger: string; agent: string; name: string; rule: BlobRef; main: string | null };
+    }
+  | { type: 'trigger.removed'; data: { trigger: string } }
+  /** `first`, `last`: the event that caused it, or those a burst began and ended with; null where a person (`by`) had it fire. */
+  | {
+      type: 'trigger.fired';
+      data: {
+        trigger: string;
+        task: string;
+        first: string | null;
+        last: string | null;
+        count: number;
+        by: string | null;
+      };
+    }
+  /** These causes made no task. `detail`: why, in words. `matter`: what the owner was told of it by. */
+  | {
+      type: 'trigger.skipped';
+      data: {
+        trigger: string;
+        first: string;
+        last: string;
+        count: number;
+        why: SkippedWhy;
+        detail: BlobRef | null;
+        matter: string | null;
+      };
+    }
+  | { type: 'trigger.paused'; data: { trigger: string } }
+  | { type: 'trigger.resumed'; data: { trigger: string } }
+  /** Every event up to `upTo`, and all that landed up to `main`, has had its effect on triggers. */
+  | { type: 'triggers.seen'; data: { upTo: number; main: string | null } }
+  /** `delivery`: the sender's name for it. `content`: what was sent, with the name of the event. */
+  | { type: 'webhook.received'; data: { hook: string; delivery: string; content: BlobRef } }
   // run
   | {
       type: 'run.started';
@@ -242,6 +281,8 @@ export type Body =
     }
   // workspace
   | { type: 'person.committed'; data: { commit: string; author: string; paths: number } }
+  /** What Git did without the runtime: a commit by hand, or (`elsewhere`) a pull, a merge, a reset. */
+  | { type: 'main.moved'; data: { from: string; to: string; by: 'person' | 'elsewhere' } }
   | { type: 'config.applied'; data: { commit: string } }
   | { type: 'config.refused'; data: { commit: string | null; problems: number; detail: BlobRef } }
   | { type: 'config.held'; data: { commit: string; approval: string; shown: BlobRef } }
@@ -263,6 +304,7 @@ export type MatterKind =
   | 'dead'
   | 'conflict'
   | 'gone'
+  | 'limit'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';

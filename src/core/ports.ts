@@ -98,11 +98,7 @@ export interface TaskFilter {
   limit?: number;
 }
 
-export interface BlobCheck {
-  hash: string;
-  erased: boolean;
-  problem: string | null;
-}
+export type BlobCheck = { hash: string; erased: boolean; problem: string | null };
 
 /** Events, queue and blobs, in one transaction. */
 export interface Store {
@@ -227,6 +223,8 @@ export interface Workspace {
   keepUnlanded(request: LandingRequest): Promise<void>;
   /** Changes between the base and the overlay as a unified diff, at most `limit` bytes. */
   diff(base: string, changes: readonly Change[], limit: number): Promise<string>;
+  /** Paths new or changed at a commit, against an earlier one (null: its first parent); null if one is gone. */
+  added(from: string | null, to: string): Promise<string[] | null>;
   /** What a commit changed against its first parent, patches of at most `limit` bytes in all; null if there is no such commit. */
   commitDiff(commit: string, limit: number): Promise<CommitDiff | null>;
   close(): Promise<void>;

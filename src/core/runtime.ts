@@ -4,6 +4,7 @@ import type { Usage } from './model.ts';
 import type { Problem } from './agent.ts';
 import type { EscalationDesk } from './escalation.ts';
 import type { ScheduleDesk } from './schedule.ts';
+import type { TriggerDesk } from './trigger.ts';
 
 /** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */
 export type Delta =
@@ -165,6 +166,7 @@ export interface Runtime {
   pauseAgent(name: string, by: string, reason: string): Promise<boolean | null>;
   resumeAgent(name: string, by: string): Promise<boolean | null>;
   schedules: ScheduleDesk;
+  triggers: TriggerDesk;
   escalations: EscalationDesk;
   status(): Promise<RuntimeStatus>;
   /** Prometheus text format. */

@@ -37,7 +37,8 @@ export async function readObject(
 export const isObject = (value: unknown): value is Fields =>
   value !== null && typeof value === 'object' && !Array.isArray(value);
 
-async function readBytes(incoming: IncomingMessage, limit: number): Promise<Buffer> {
+/** The bytes as they came: what is signed must not be touched. */
+export async function readBytes(incoming: IncomingMessage, limit: number): Promise<Buffer> {
   if (Number(incoming.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
   const chunks: Buffer[] = [];
   let size = 0;

@@ -4,6 +4,10 @@ export interface GatewayLimits {
   bodyBytes: number;
   /** Bytes of the body of a message, which may bring files; above: 413. */
   uploadBytes: number;
+  /** Bytes of the body of a webhook; above: 413. */
+  hookBytes: number;
+  /** Webhooks at once of one hook, and those made up for each second; above: 429. */
+  hooks: { burst: number; perSecond: number };
   /** Bytes of the files of one message; above: 413. */
   fileBytes: number;
   /** Nested arrays and objects in a body; above: 400. */
@@ -34,6 +38,8 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   bodyBytes: 8 * 1024 * 1024,
   // Base64 makes four bytes of three.
   uploadBytes: 36 * 1024 * 1024,
+  hookBytes: 1_000_000,
+  hooks: { burst: 100, perSecond: 10 },
   fileBytes: 25_000_000,
   jsonDepth: 64,
   headerBytes: 16 * 1024,

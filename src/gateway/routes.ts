@@ -12,7 +12,10 @@ import type { Logins } from './logins.ts';
 import { streamLive } from './live.ts';
 import { listModels, oneModel } from './models.ts';
 import { getModels, setUpModel, testModel } from './models-api.ts';
+import { failureLimit } from './failures.ts';
+import { HOOKS, receiveHook } from './hooks.ts';
 import { changeSchedule, getSchedules } from './schedules-api.ts';
+import { getTrigger, getTriggers, pauseTrigger, runTrigger } from './triggers-api.ts';
 import { serveStatic } from './static.ts';
 import * as views from './views-api.ts';
 import type { ModelDesk, Views } from '../core/views.ts';
@@ -68,6 +71,7 @@ export function routes(face: Face): (exchange: Exchange) => Promise<void> {
   on('POST', '/api/questions/:id', (exchange, id, query) => answerQuestion(face, exchange, id, query));
 
   scheduleRoutes(on, face);
+  triggerRoutes(on, face);
   on('GET', '/api/escalations', (exchange, _id, query) => getEscalations(face, exchange, query));
   on('GET', '/api/escalations/:id', (exchange, id) => getEscalation(face, exchange, id));
   on('POST', '/api/escalations/:id/ack', (exchange, id) => acknowledgeEscalation(face, exchange, id));
@@ -99,6 +103,20 @@ function scheduleRoutes(on: On, face: Face): void {
       on('POST', `/api/schedules/${id}/${verb}`, (exchange, _id, _query, ids) =>
         changeSchedule(face, exchange, ids.join('/'), verb),
       );
+}
+
+function triggerRoutes(on: On, face: Face): void {
+  const limits = { failures: failureLimit(face.limits.failures), rate: failureLimit(face.limits.hooks) };
+  on('POST', `${HOOKS}:name`, (exchange, name) => receiveHook(face, limits, exchange, name));
+  on('GET', '/api/triggers', (exchange) => getTriggers(face, exchange));
+  for (const id of [':id', ':agent/:name']) {
+    on('GET', `/api/triggers/${id}`, (exchange, _id, _query, ids) => getTrigger(face, exchange, ids.join('/')));
+    on('POST', `/api/triggers/${id}/run`, (exchange, _id, _query, ids) => runTrigger(face, exchange, ids.join('/')));
+    for (const verb of ['pause', 'resume'] as const)
+      on('POST', `/api/triggers/${id}/${verb}`, (exchange, _id, _query, ids) =>
+        pauseTrigger(face, exchange, ids.join('/'), verb),
+      );
+  }
 }
 
 function viewRoutes(on: On, face: Face, known: Views): void {

@@ -9,6 +9,7 @@ import type { ModelDesk, Views } from '../core/views.ts';
 import { refuseStranger } from './doors.ts';
 import { errorBody, HttpError } from './errors.ts';
 import { failureLimit } from './failures.ts';
+import { HOOKS } from './hooks.ts';
 import { loginLink } from './login-api.ts';
 import { openLogins, type Logins, type SessionKeep } from './logins.ts';
 import { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts';
@@ -141,6 +142,8 @@ function admission(
   const failures = failureLimit(limits.failures);
   return (incoming) => {
     const path = (incoming.url ?? '').split('?')[0] ?? '';
+    // Its sender proves itself by a secret of its own, wherever it was sent to: a tunnel's name is no name of ours.
+    if (incoming.method === 'POST' && path.startsWith(HOOKS)) return null;
     const open = isOpen(incoming.method, path, options.web !== undefined);
     const stranger = refuseStranger(incoming, names, open && incoming.method !== 'POST');
     if (stranger) return stranger;

@@ -22,6 +22,15 @@ const SKIPPED: Readonly<Record<DataOf<'schedule.skipped'>['why'], string>> = {
   full: 'too many tasks wait',
 };
 
+const PASSED: Readonly<Record<DataOf<'trigger.skipped'>['why'], string>> = {
+  condition: 'the condition could not be told',
+  limit: 'it has fired as often as it may',
+  hops: 'it would be one task too many in a row',
+  tasks: 'it would be one task too many in all',
+  input: 'the input does not fit the queue',
+};
+const causes = ({ first, last, count: number }: { first: string; last: string; count: number }): string =>
+  number === 1 ? first : `${number} causes from ${first} to ${last}`;
 const REACHED: Readonly<Record<DataOf<'escalation.reached'>['outcome'], string>> = {
   told: 'told',
   unreachable: 'could not be reached',
@@ -77,6 +86,20 @@ const WORDS: Words = {
   'schedule.skipped': (data) => `let ${count(data.count, 'firing')} up to ${time(data.at)} go: ${SKIPPED[data.why]}`,
   'schedule.paused': () => 'is paused',
   'schedule.resumed': () => 'goes on',
+  'trigger.set': (data) => `${data.trigger} counts from here on`,
+  'trigger.removed': () => 'is there no more',
+  'trigger.fired': ({ task, first, last, count: number, by }) =>
+    first === null || last === null
+      ? `was run by ${by ?? 'somebody'}: ${task}`
+      : `fired for ${causes({ first, last, count: number })}: ${task}`,
+  'trigger.skipped': (data, say) =>
+    `let ${causes(data)} go: ${PASSED[data.why]}${data.detail === null ? '' : say(data.detail)}`,
+  'trigger.paused': () => 'is paused',
+  'trigger.resumed': () => 'goes on',
+  'triggers.seen': (data) => `triggers have seen the journal up to ${data.upTo}`,
+  'webhook.received': (data) => `received a webhook on ${data.hook}`,
+  'main.moved': (data) =>
+    `found main moved to ${short(data.to)} ${data.by === 'person' ? 'by a commit' : 'from elsewhere'}`,
   'run.started': (data) => `started ${data.run} for ${data.task} at ${short(data.base)}`,
   'run.resumed': (data) => `resumed at step ${data.step}`,
   'base.moved': (data) => `goes on from ${short(data.to)}, with what has changed since`,
@@ -160,6 +183,7 @@ function wordsIn(value: unknown): string {
 }
 
 const LIGHT: ReadonlySet<EventType> = new Set([
+  'triggers.seen',
   'task.queued',
   'turn.ended',
   'message.drafted',

@@ -3,6 +3,7 @@ import type { EscalationDesk } from '../core/escalation.ts';
 import { conversationId } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
 import type { ScheduleDesk } from '../core/schedule.ts';
+import type { TriggerDesk } from '../core/trigger.ts';
 import { pausedWords } from '../core/paused.ts';
 import type { AgentState, DeliverResult, Runtime, RuntimeStatus } from '../core/runtime.ts';
 import { isEnded } from '../core/task.ts';
@@ -25,6 +26,7 @@ export interface RuntimeDeps extends MailDeps {
   stopTask(task: string): void;
   pair: Runtime['pair'];
   schedules: ScheduleDesk;
+  triggers: TriggerDesk;
   escalations: EscalationDesk;
   /** Without it nobody can be paused. */
   pauses?: Pick<Pauses, 'of' | 'pause' | 'resume'>;
@@ -69,6 +71,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     resumeAgent: async (name, by) =>
       isKnown(name) || deps.pauses?.of(name) ? ((await deps.pauses?.resume(name, by)) ?? null) : null,
     schedules: deps.schedules,
+    triggers: deps.triggers,
     escalations: deps.escalations,
     status: () => status(deps),
     metrics: async () => metricsText(await status(deps)),

@@ -120,7 +120,13 @@ async function describeMatter(store: Store, { data, at }: EventOf<'matter.raised
   const { matter: id, about } = data;
   const task = await store.task(about);
   const { text, reason } = await readShown(store, data.text.hash);
-  const where = { run: null, task: about, agent: task?.agent ?? null, session: task?.session ?? null, tool: null };
+  const where = {
+    run: null,
+    task: task?.id ?? null,
+    agent: task?.agent ?? null,
+    session: task?.session ?? null,
+    tool: null,
+  };
   return { id, kind: 'question', ...where, text, reason, at };
 }
 

@@ -27,6 +27,8 @@ export interface TrustOptions {
   /** Takes known secrets out of a text: people write them into files, and differences are shown and kept. */
   redact: (text: string) => string;
   onChange?: (governance: Governance) => void;
+  /** `main` is, or may be, somewhere else. */
+  onMoved?: () => void;
 }
 
 /** Keeps what governs the network, and lets only the local person, or an approval, change it. */
@@ -67,7 +69,13 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
   await keeper.begin();
   const stop = new AbortController();
   const watching = options.watch.run(
-    { saved: (files) => keeper.inTurn(() => keeper.saved(files)), moved: () => keeper.inTurn(() => keeper.look()) },
+    {
+      saved: (files) => keeper.inTurn(() => keeper.saved(files)),
+      async moved() {
+        await keeper.inTurn(() => keeper.look());
+        options.onMoved?.();
+      },
+    },
     stop.signal,
   );
   return {

@@ -6,6 +6,7 @@ import { TOOL_NAMES } from '../core/tool.ts';
 import { KNOWN, checkRules, laterKeys, toRule } from './settings.ts';
 import type { Known } from './settings.ts';
 import { readSchedules } from './schedules.ts';
+import { readTriggers } from './triggers.ts';
 import { didYouMean, listed, validate } from './validate.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { YamlSource } from './yaml-source.ts';
@@ -111,7 +112,8 @@ export function parseAgent(
   const wrongChain = checkChain(value.escalation, known);
   if (wrongChain !== null) problems.push(problem(file, source.lineOf(['escalation']), 'escalation', wrongChain));
   const timed = readSchedules(value.schedules ?? [], source, file, known.readCron);
-  problems.push(...timed.problems);
+  const triggered = readTriggers(value.triggers ?? [], source, file, known.readCondition);
+  problems.push(...timed.problems, ...triggered.problems);
   if (problems.length > 0) return refuse(...problems, ...warnings);
   return {
     agent: {
@@ -123,6 +125,7 @@ export function parseAgent(
       rules: rules.map(toRule),
       network: value.network ?? null,
       schedules: timed.schedules,
+      ...(triggered.triggers.length === 0 ? {} : { triggers: triggered.triggers }),
       ...(value.escalation === undefined ? {} : { escalation: value.escalation }),
       instructions: split.prose.trim(),
     },

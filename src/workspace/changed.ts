@@ -41,3 +41,19 @@ export async function changedPaths(git: Git, from: string, to: string): Promise<
   }
   return changes;
 }
+
+/** Files that are new or changed at `to`; null if one of the commits is gone. Without `from`: against its first parent. */
+export async function addedPaths(git: Git, from: string | null, to: string): Promise<string[] | null> {
+  for (const commit of [from, to])
+    if (commit !== null && !/^[0-9a-f]{40,64}$/.test(commit)) throw new Error(`"${commit}" is not the id of a commit`);
+  if ((await git.resolve(`${to}^{commit}`)) === null) return null;
+  const before = from === null ? await git.resolve(`${to}^`) : await git.resolve(`${from}^{commit}`);
+  if (before === null && from !== null) return null;
+  if (before !== null)
+    return (await changedPaths(git, before, to)).filter((change) => change.new !== null).map(({ path }) => path);
+  const { stdout } = await git.run(['ls-tree', '-r', '-z', '--name-only', '--full-tree', to]);
+  return stdout
+    .toString('utf8')
+    .split('\0')
+    .filter((path) => path !== '' && !path.includes('\uFFFD'));
+}

@@ -12,6 +12,7 @@ import { pinnedOver, readSkills } from './skills.ts';
 import type { SkillSupport } from './skills.ts';
 import type { LineDiff, Side, Touched } from './protected.ts';
 import { parseSettings } from './settings.ts';
+import { lostHooks } from './triggers.ts';
 import { lostQueues } from './queue-settings.ts';
 import { didYouMean } from './validate.ts';
 import type { Known } from './settings.ts';
@@ -135,6 +136,7 @@ async function read(options: GovernanceOptions, commit: string, parsed: ParsedAg
   const skills = await readSkills(options.skills, git, commit, agents);
   const lost = [
     ...lostBindings(agents, settings),
+    ...lostHooks(agents),
     ...lostQueues(agents, settings, SETTINGS_FILE),
     ...lostLevels(agents, settings, text.bytes),
   ];
@@ -247,6 +249,7 @@ const known = (options: GovernanceOptions, settings: Settings): Known => ({
   tools: options.tools,
   ruleProblem: options.ruleProblem,
   readCron: options.readCron,
+  readCondition: options.readCondition,
 });
 
 /** Bytes of a file, which must be a plain one: a link is never followed. */

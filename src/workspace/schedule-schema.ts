@@ -18,7 +18,8 @@ export function readHours(given: string): { from: number; to: number } | null {
 }
 
 /** A script in the workspace, and its arguments. */
-const COMMAND = /^(?!-)(?!(?:\S*\/)?\.\.?(?:\/|\s|$))[\w.+-]+(?:\/(?!\.\.?(?:\/|\s|$))[\w.+-]+)*(?: [^\r\n\0]+)?$/;
+export const COMMAND =
+  /^(?!-)(?!(?:\S*\/)?\.\.?(?:\/|\s|$))[\w.+-]+(?:\/(?!\.\.?(?:\/|\s|$))[\w.+-]+)*(?: [^\r\n\0]+)?$/;
 
 const oneOf = (names: readonly string[], given: object): boolean => names.filter((name) => name in given).length === 1;
 

@@ -4,6 +4,7 @@ import { RESERVED_CHANNELS } from '../core/escalation.ts';
 import { parseHostPattern } from '../core/host.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { scheduleSchema } from './schedule-schema.ts';
+import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
 
 // The shape of `ruche.yaml` and of the front matter of an AGENT.md. Editors get JSON Schemas made of the same objects.
@@ -141,7 +142,7 @@ export const SETTINGS_LATER = [
   'store',
   'triggers',
 ] as const;
-export const AGENT_LATER = ['budget', 'triggers'] as const;
+export const AGENT_LATER = ['budget'] as const;
 export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory'] as const;
 
 const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
@@ -281,6 +282,7 @@ export const agentSchema = z.strictObject({
     .describe('The only hosts the agent may reach, as host or host:port.')
     .optional(),
   schedules: z.array(scheduleSchema).max(100).describe('What the agent does by the clock.').optional(),
+  triggers: z.array(triggerSchema).max(100).describe('What the agent does when something happens.').optional(),
   skills: z
     .array(z.string().refine(isSkillName, { error: 'must be the name of a folder in skills/, e.g. csv-report' }))
     .max(100)

@@ -3,6 +3,7 @@ import { readDuration } from '../core/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ReadCron } from '../core/schedule.ts';
 import { TOOL_NAMES } from '../core/tool.ts';
+import type { ReadCondition } from '../core/trigger.ts';
 import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { listed, didYouMean, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
@@ -46,6 +47,8 @@ export interface Known {
   chains: readonly string[];
   /** Reads cron patterns of schedules. */
   readCron: ReadCron;
+  /** Reads conditions of triggers. */
+  readCondition: ReadCondition;
   /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
   ruleProblem(rule: Rule): string | null;
 }
@@ -56,6 +59,7 @@ export const KNOWN: Known = {
   tools: TOOL_NAMES,
   ruleProblem: () => null,
   readCron: () => ({ ok: false, error: 'cannot be read here: nobody brought what reads cron' }),
+  readCondition: () => ({ ok: false, error: 'cannot be read here: nobody brought what reads conditions' }),
 };
 
 interface RuleSource {

@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Change, Files } from '../core/files.ts';
 import { isSafeName } from '../core/ids.ts';
 import type { LandingRequest, Workspace } from '../core/ports.ts';
+import { addedPaths } from './changed.ts';
 import { commitDiff } from './commit-diff.ts';
 import { MAIN, agentSignature, findRun, landingMessage, putCommit } from './commit.ts';
 import { Overlay } from './files.ts';
@@ -139,6 +140,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
     findLanding: (run, base) => findRun(git, run, base),
     keepUnlanded: (request) => keepUnlanded(git, objects, trees, request),
     diff: (base, changes, limit) => diff(git, trees, base, changes, limit),
+    added: (from, to) => addedPaths(git, from, to),
     commitDiff: (commit, limit) => commitDiff(git, commit, limit),
     maintain: () => maintain(git),
     async close() {

@@ -12,8 +12,9 @@ import type { ModelChoice } from '../../src/core/model.ts';
 import type { Channel } from '../../src/core/channel.ts';
 import type { Log, Net, Store } from '../../src/core/ports.ts';
 import type { Rule } from '../../src/core/policy.ts';
+import { readCondition } from '../../src/conditions.ts';
 import { readCron } from '../../src/cron.ts';
-import { noEscalations, noSchedules } from './no-schedules.ts';
+import { noEscalations, noSchedules, noTriggers } from './no-schedules.ts';
 import type { SkillRules } from '../../src/core/skill-rules.ts';
 import { OUTBOX } from '../../src/core/reply.ts';
 import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
@@ -100,6 +101,7 @@ export async function openLoop(options: LoopOptions) {
     providers: ['scripted'],
     ruleProblem: () => null,
     readCron,
+    readCondition,
   });
   const agent: Agent = {
     name: 'assistant',
@@ -213,6 +215,7 @@ export async function openLoop(options: LoopOptions) {
     maxAttempts: () => options.maxAttempts ?? 3,
     pair: async () => null,
     schedules: noSchedules,
+    triggers: noTriggers,
     escalations: noEscalations,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
     hub,

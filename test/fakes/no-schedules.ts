@@ -1,5 +1,6 @@
 import type { EscalationDesk } from '../../src/core/escalation.ts';
 import type { ScheduleDesk } from '../../src/core/schedule.ts';
+import type { TriggerDesk } from '../../src/core/trigger.ts';
 
 /** A network in which nothing happens by the clock. */
 export const noSchedules: ScheduleDesk = {
@@ -8,6 +9,17 @@ export const noSchedules: ScheduleDesk = {
   pause: async () => false,
   resume: async () => false,
   nextFiring: () => null,
+};
+
+/** A network in which nothing happens because something else has. */
+export const noTriggers: TriggerDesk = {
+  list: async () => [],
+  show: async () => null,
+  run: async () => null,
+  pause: async () => false,
+  resume: async () => false,
+  hook: async () => null,
+  deliver: async () => ({ ok: false, why: 'stopping', message: 'nothing listens' }),
 };
 
 /** A network in which nobody is told of what waits. */

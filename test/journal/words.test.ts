@@ -29,6 +29,9 @@ const timing = { zone: 'UTC', until: null, activeHours: null, jitter: 0 };
 const set = { schedule: 'a/n', agent: 'a', name: 'n', anchor: 0, paused: false };
 const skipped = { schedule: 'a/n', at: 1000, count: 1, task: null };
 
+const passed = { trigger: 'a/n', first: 'evt_1', last: 'evt_1', count: 1, detail: null, matter: null };
+const two = { last: 'evt_2', count: 2 };
+
 const TABLE: Rows = {
   'message.received': { weighty: true, rows: [['wrote to a by http: "words"', received]] },
   'history.given': {
@@ -370,6 +373,53 @@ const TABLE: Rows = {
     ],
   },
   'schedule.paused': { weighty: true, rows: [['is paused', { schedule: 'a/n' }]] },
+  'trigger.set': {
+    weighty: true,
+    rows: [
+      ['a/n counts from here on', { trigger: 'a/n', agent: 'a', name: 'n', rule: blob, main: null }],
+      ['a/n counts from here on', { trigger: 'a/n', agent: 'a', name: 'n', rule: blob, main: commit }],
+    ],
+  },
+  'trigger.removed': { weighty: true, rows: [['is there no more', { trigger: 'a/n' }]] },
+  'trigger.fired': {
+    weighty: true,
+    rows: [
+      ['fired for evt_1: t', { trigger: 'a/n', task: 't', first: 'evt_1', last: 'evt_1', count: 1, by: null }],
+      [
+        'fired for 3 causes from evt_1 to evt_9: t',
+        { trigger: 'a/n', task: 't', first: 'evt_1', last: 'evt_9', count: 3, by: null },
+      ],
+      ['was run by o: t', { trigger: 'a/n', task: 't', first: null, last: null, count: 1, by: 'o' }],
+      ['was run by somebody: t', { trigger: 'a/n', task: 't', first: null, last: null, count: 1, by: null }],
+    ],
+  },
+  'trigger.skipped': {
+    weighty: true,
+    rows: [
+      ['let evt_1 go: the condition could not be told: "words"', { ...passed, why: 'condition', detail: blob }],
+      ['let 2 causes from evt_1 to evt_2 go: it has fired as often as it may', { ...passed, ...two, why: 'limit' }],
+      ['let evt_1 go: it would be one task too many in a row', { ...passed, why: 'hops', matter: 'mat_1' }],
+      ['let evt_1 go: it would be one task too many in all', { ...passed, why: 'tasks' }],
+      ['let evt_1 go: the input does not fit the queue', { ...passed, why: 'input' }],
+    ],
+  },
+  'trigger.paused': { weighty: true, rows: [['is paused', { trigger: 'a/n' }]] },
+  'trigger.resumed': { weighty: true, rows: [['goes on', { trigger: 'a/n' }]] },
+  'triggers.seen': {
+    weighty: false,
+    rows: [['triggers have seen the journal up to 7', { upTo: 7, main: commit }]],
+  },
+  'webhook.received': {
+    weighty: true,
+    rows: [['received a webhook on issues', { hook: 'issues', delivery: 'd', content: blob }]],
+  },
+  'main.moved': {
+    weighty: true,
+    rows: [
+      ['found main moved to 0123456789 by a commit', { from: 'a', to: commit, by: 'person' }],
+      ['found main moved to 0123456789 from elsewhere', { from: 'a', to: commit, by: 'elsewhere' }],
+    ],
+  },
   'schedule.resumed': { weighty: true, rows: [['goes on', { schedule: 'a/n', from: 1 }]] },
   'gateway.stopped': { weighty: true, rows: [['stopped: asked', { reason: 'asked' }]] },
 };

@@ -1,7 +1,7 @@
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
-import { noEscalations, noSchedules } from '../fakes/no-schedules.ts';
+import { noEscalations, noSchedules, noTriggers } from '../fakes/no-schedules.ts';
 import { isEnded, type TaskStatus } from '../../src/core/task.ts';
 import {
   BOARD_COLUMNS,
@@ -245,6 +245,7 @@ export class Scene {
     },
     pair: async () => null,
     agents: async () => this.agents,
+    triggers: noTriggers,
     schedules: {
       ...noSchedules,
       list: async () => this.schedules,

@@ -70,7 +70,7 @@ You are the mail agent of this company.
   assert.deepEqual(agent?.network, ['mail.example.org:993']);
   assert.deepEqual(agent?.rules[0]?.match, { effect: 'send', path: 'archive/**' });
   assert.equal(problems.filter((p) => p.severity === 'warning').length, problems.length);
-  assert.deepEqual(problems.map((p) => p.key).sort(), ['budget', 'tools.5', 'triggers']);
+  assert.deepEqual(problems.map((p) => p.key).sort(), ['budget', 'tools.5']);
   assert.equal(agent?.escalation, 'owner');
 });
 

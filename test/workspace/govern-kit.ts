@@ -1,3 +1,4 @@
+import { readCondition } from '../../src/conditions.ts';
 import { readCron } from '../../src/cron.ts';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -119,6 +120,7 @@ export async function makeWorkspace(
     providers: [],
     ruleProblem,
     readCron,
+    readCondition,
     skills,
   });
   const git = async (...args: string[]): Promise<string> =>

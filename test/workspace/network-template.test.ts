@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { BUILT_IN_PROVIDERS } from '../../src/core/agent.ts';
+import { sourceText } from '../../src/core/trigger.ts';
 import { readCron } from '../../src/cron.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { ruleProblem } from '../../src/policy/rules.ts';
@@ -51,6 +52,19 @@ test('each agent has purpose, tools, rules that narrow, and a page of text; its 
   }
   for (const name of ['email', 'calendar'])
     assert.match(agentText(name), /no account is connected[^]*Say so when somebody asks/, `${name} says what it lacks`);
+});
+
+test('triggers: what happens is passed on, each to whom it concerns', () => {
+  const found = NAMES.flatMap((name) => {
+    const { agent } = parseAgent(agentText(name), 'AGENT.md', name, { ruleProblem, readCron });
+    return (agent?.triggers ?? []).map((trigger) => [name, trigger.name, sourceText(trigger.source)]);
+  });
+  assert.deepEqual(found, [
+    ['system', 'failed', 'run.failed'],
+    ['email', 'deadline', 'file.landed shared/deadlines/*.md'],
+    ['calendar', 'new-deadline', 'file.landed shared/deadlines/*.md'],
+    ['billing', 'times', 'file.landed shared/billing/times/*.csv'],
+  ]);
 });
 
 test('what comes later stands in comments, which are known keys once the marks are off', () => {

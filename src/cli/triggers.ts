@@ -1,0 +1,83 @@
+import type { TriggerFiring, TriggerState } from '../core/trigger.ts';
+import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
+import type { Options } from './options.ts';
+import { duration } from './status.ts';
+import { talk, type Talk } from './talk.ts';
+
+export interface TriggersFlags {
+  json?: boolean;
+  event?: string;
+}
+
+/** `ruche triggers [list|show|run|pause|resume] [AGENT/NAME]`: what happens because something else has. */
+export async function triggers(
+  io: Io,
+  options: Options,
+  action: string,
+  id: string | undefined,
+  flags: TriggersFlags,
+): Promise<ExitCode> {
+  const { call } = talk(io, options, new AbortController().signal);
+  if (action === 'list') return list(io, call, flags);
+  if (action !== 'show' && action !== 'run' && action !== 'pause' && action !== 'resume')
+    throw new CliError(`There is no \`triggers ${action}\`: use list, show, run, pause or resume.`);
+  if (id === undefined)
+    throw new CliError(
+      `Which one? \`${io.self} triggers\` lists them; then \`${io.self} triggers ${action} AGENT/NAME\`.`,
+    );
+  const path = `/api/triggers/${id.split('/').map(encodeURIComponent).join('/')}`;
+  if (action === 'show') {
+    const found = await call<{ trigger: TriggerState; firings: TriggerFiring[] }>(path);
+    const { trigger, firings } = found;
+    const now = io.clock.now();
+    const lines = [stateText(trigger, now), ...firings.map((each) => `    ${firingText(each, now)}`)];
+    io.out(flags.json ? `${JSON.stringify(found)}\n` : `${lines.join('\n')}\n`);
+    return 0;
+  }
+  if (action !== 'run' && flags.event !== undefined) throw new CliError('--event has a meaning only with run.');
+  const told = await call<{ task?: string }>(`${path}/${action}`, action === 'run' ? { event: eventOf(flags) } : {});
+  if (flags.json) io.out(`${JSON.stringify({ ...told, id })}\n`);
+  else if (action === 'run') io.out(`${plain(id)} has fired: ${told.task ?? ''}\n`);
+  else io.out(`${plain(id)} ${action === 'pause' ? 'is paused' : 'goes on'}.\n`);
+  return 0;
+}
+
+function eventOf({ event }: TriggersFlags): unknown {
+  if (event === undefined) return {};
+  try {
+    return JSON.parse(event);
+  } catch {
+    throw new CliError(`--event is no JSON: write --event '{"path": "shared/a.md"}'.`);
+  }
+}
+
+async function list(io: Io, call: Talk['call'], { json }: TriggersFlags): Promise<ExitCode> {
+  const { triggers: all } = await call<{ triggers: TriggerState[] }>('/api/triggers');
+  if (json) io.out(`${JSON.stringify({ triggers: all })}\n`);
+  else if (all.length === 0) io.out('No agent has a trigger: see `triggers` in its AGENT.md.\n');
+  else io.out(`${all.map((each) => stateText(each, io.clock.now())).join('\n')}\n`);
+  return 0;
+}
+
+function stateText(state: TriggerState, now: number): string {
+  const { id, on, when, debounce, limit, does, paused, waiting, last } = state;
+  const rules = [when && `when ${when}`, debounce && `debounce ${debounce}`, limit && `at most ${limit}`].filter(
+    Boolean,
+  );
+  const rests = waiting && `${waiting.count} waiting, fires in ${duration(Math.max(0, waiting.due - now))}`;
+  const before = `last ${last === null ? 'never' : firingText(last, now)}`;
+  return plain(
+    [
+      `${id}  ${on}`,
+      ...(rules.length === 0 ? [] : [`  ${oneLine(rules.join(', '), 120)}`]),
+      `  ${oneLine(does, 100)}`,
+      `  ${[paused && 'paused', rests, before].filter(Boolean).join(', ')}`,
+    ].join('\n'),
+  );
+}
+
+function firingText({ at, cause, what, count, task, status, by }: TriggerFiring, now: number): string {
+  const of = by === null ? `${what} (${cause ?? ''})${count > 1 ? ` and ${count - 1} more` : ''}` : `by ${by}`;
+  const became = task === null ? `let go: ${status}` : `${status} (${task})`;
+  return oneLine(plain(`${duration(Math.abs(now - at))} ago, ${became}, because of: ${of}`), 200);
+}

@@ -1,0 +1,51 @@
+import { createHmac } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Hook } from '../core/trigger.ts';
+import { tokenCheck } from './token.ts';
+
+/** A request whose sender has proved who it is. */
+export interface Proved {
+  /** The sender's own name for it; null if it gave none. */
+  id: string | null;
+  /** What only this delivery is signed with; null for a bearer, who signs nothing. */
+  seal: string | null;
+  /** What happened, as GitHub names it. */
+  name: string;
+}
+
+type Request = { headers: IncomingHttpHeaders; body: Uint8Array };
+
+/** Null: whoever sent this has not proved to know the secret, or sent it long ago. */
+export function prove(hook: Hook, { headers, body }: Request, now: number): Proved | null {
+  const key = one(headers['idempotency-key']);
+  switch (hook.auth.kind) {
+    case 'bearer': {
+      const guess = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? '';
+      return tokenCheck(hook.secret)(guess) ? { id: key, seal: null, name: '' } : null;
+    }
+    case 'hmac': {
+      const time = one(headers['webhook-timestamp']) ?? '';
+      const signature = one(headers['webhook-signature']) ?? '';
+      const old = Math.abs(now - Number(time) * 1000) > hook.auth.windowMs;
+      const signed = isSigned(hook.secret, [`${time}.`, body], signature);
+      return signed && /^\d{1,12}$/.test(time) && !old ? { id: key, seal: `${time}.${signature}`, name: '' } : null;
+    }
+    case 'github': {
+      const signature = one(headers['x-hub-signature-256']) ?? '';
+      if (!isSigned(hook.secret, [body], signature)) return null;
+      // Its name is not signed: a replay under another one is known by the signature.
+      const id = key ?? one(headers['x-github-delivery']);
+      return { id, seal: signature, name: (one(headers['x-github-event']) ?? '').slice(0, 64) };
+    }
+  }
+}
+
+/** `sha256=` and the HMAC in hexadecimal, compared in a time that says nothing of how much of it was right. */
+function isSigned(secret: string, parts: readonly (string | Uint8Array)[], signature: string): boolean {
+  const hmac = createHmac('sha256', secret);
+  for (const part of parts) hmac.update(part);
+  return tokenCheck(`sha256=${hmac.digest('hex')}`)(signature.toLowerCase());
+}
+
+const one = (header: string | string[] | undefined): string | null =>
+  typeof header === 'string' && header !== '' ? header : null;

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { test } from 'node:test';
+import type { HookAuth, Trigger } from '../../src/core/trigger.ts';
+import { prove } from '../../src/gateway/hook-auth.ts';
+import { Scene, trigger } from '../scheduler/trigger-kit.ts';
+import { realClock, withGateway, type Rig } from './help.ts';
+
+const SECRET = 'a-secret-of-the-tests';
+const NOW = 1_800_000_000_000;
+
+const hooked = (kind: HookAuth['kind'], more: Partial<Trigger> = {}, secret = 'env:S'): Trigger =>
+  trigger(
+    { on: 'webhook', hook: 'h', auth: { kind, secret, windowMs: 300_000 } },
+    { work: { kind: 'task', text: 'Read {{body.title}}' }, ...more },
+  );
+
+const sign = (text: string, secret = SECRET): string =>
+  `sha256=${createHmac('sha256', secret).update(text).digest('hex')}`;
+
+interface Door extends Rig {
+  scene: Scene;
+  post(body: unknown, headers: Record<string, string>, path?: string): Promise<{ status: number; text: string }>;
+}
+
+/** A gateway before real triggers, a minute of ours behind it. */
+async function withDoor(triggers: readonly Trigger[], run: (door: Door) => Promise<void>, limits = {}): Promise<void> {
+  const scene = new Scene(triggers);
+  await scene.start();
+  const clock = { ...realClock, now: () => NOW };
+  const body = async (rig: Rig): Promise<void> => {
+    rig.runtime.triggers = scene.triggers;
+    const post: Door['post'] = async (given, headers, path = '/hooks/h') => {
+      const response = await fetch(rig.gateway.url + path, {
+        method: 'POST',
+        body: typeof given === 'string' ? given : JSON.stringify(given),
+        headers: { 'content-type': 'application/json', ...headers },
+      });
+      return { status: response.status, text: await response.text() };
+    };
+    await run({ ...rig, scene, post });
+  };
+  try {
+    await withGateway(async () => '', body, { clock, limits });
+  } finally {
+    await scene.close();
+  }
+}
+
+const bearer = (secret = SECRET): Record<string, string> => ({ authorization: `Bearer ${secret}` });
+const signed = (body: unknown, time = NOW / 1000, secret = SECRET): Record<string, string> => ({
+  'webhook-timestamp': String(time),
+  'webhook-signature': sign(`${time}.${typeof body === 'string' ? body : JSON.stringify(body)}`, secret),
+});
+
+test('GitHub’s own example is right, and nothing near it', () => {
+  const hook = { name: 'h', auth: { kind: 'github' as const, windowMs: 0 }, secret: "It's a Secret to Everybody" };
+  const right = 'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17';
+  const headers = { 'x-hub-signature-256': right, 'x-github-delivery': 'd-1', 'x-github-event': 'ping' };
+  const body = Buffer.from('Hello, World!');
+  assert.deepEqual(prove(hook, { headers, body }, 0), { id: 'd-1', seal: right, name: 'ping' });
+  assert.equal(prove(hook, { headers, body: Buffer.from('Hello, World') }, 0), null);
+  assert.equal(prove({ ...hook, secret: 'other' }, { headers, body }, 0), null);
+  for (const wrong of ['', 'sha256=', right.slice(7), right.replace('sha256', 'sha1'), `${right}0`, right.slice(0, -1)])
+    assert.equal(prove(hook, { headers: { ...headers, 'x-hub-signature-256': wrong }, body }, 0), null, wrong);
+});
+
+test('A50 a hook with no, a short or a wrong secret, and one that is not there, give one and the same answer', async () => {
+  await withDoor([hooked('bearer')], async ({ scene, post, log }) => {
+    const answers = [
+      await post({}, {}),
+      await post({}, bearer('wrong')),
+      await post({}, bearer('')),
+      await post({}, bearer(), '/hooks/none'),
+      await post('{', bearer('wrong')),
+    ];
+    scene.secrets = {};
+    answers.push(await post({}, bearer()), await post({}, bearer('')));
+    scene.secrets = { 'env:S': 'short' };
+    answers.push(await post({}, bearer('short')));
+    assert.equal(answers.length, 8);
+    for (const each of answers) assert.deepEqual(each, answers[0]);
+    assert.equal(answers[0]?.status, 401);
+    assert.deepEqual(await scene.of('webhook.received'), []);
+    assert.doesNotMatch(JSON.stringify([scene.told.told, log.lines]), /a-secret-of/);
+    assert.match(JSON.stringify(scene.told.told), /fewer than 16 characters.*/);
+  });
+});
+
+test('A51 a replay is the first delivery, under whichever name; an old one, or one of the future, is refused', async () => {
+  const body = { title: 'x' };
+  await withDoor([hooked('hmac')], async ({ scene, post }) => {
+    const first = await post(body, signed(body));
+    assert.equal(first.status, 202);
+    assert.deepEqual(await post(body, signed(body)), { status: 200, text: first.text });
+    assert.deepEqual(await post(body, { ...signed(body), 'idempotency-key': 'new' }), {
+      status: 200,
+      text: first.text,
+    });
+    for (const minutes of [-10, -5.1, 5.1, 10])
+      assert.equal((await post(body, signed(body, NOW / 1000 + minutes * 60))).status, 401, `${minutes} minutes`);
+    // The time is signed, too.
+    assert.equal(
+      (await post(body, { ...signed(body, NOW / 1000 - 600), 'webhook-timestamp': String(NOW / 1000) })).status,
+      401,
+    );
+    assert.equal((await post(body, { ...signed(body), 'webhook-timestamp': 'NaN' })).status, 401);
+    assert.equal((await post(body, signed(body, NOW / 1000 + 1))).status, 202);
+    assert.equal((await scene.tasks()).length, 2);
+  });
+  await withDoor([hooked('github')], async ({ scene, post }) => {
+    const headers = { 'x-hub-signature-256': sign(JSON.stringify(body)), 'x-github-delivery': '1' };
+    const first = await post(body, headers);
+    assert.equal(first.status, 202);
+    for (const delivery of ['1', '2'])
+      assert.deepEqual(await post(body, { ...headers, 'x-github-delivery': delivery }), {
+        status: 200,
+        text: first.text,
+      });
+    assert.equal((await scene.tasks()).length, 1);
+  });
+});
+
+test('an idempotency key: the same body is the same task, another body is refused', async () => {
+  await withDoor([hooked('bearer')], async ({ scene, post }) => {
+    const key = { ...bearer(), 'idempotency-key': 'k1' };
+    const first = await post({ title: 'x' }, key);
+    assert.equal(first.status, 202);
+    const { task, tasks } = JSON.parse(first.text) as { task: string; tasks: string[] };
+    assert.deepEqual(tasks, [task]);
+    assert.deepEqual(await post({ title: 'x' }, key), { status: 200, text: first.text });
+    assert.equal((await post({ title: 'y' }, key)).status, 409);
+    assert.equal((await post({ title: 'y' }, { ...bearer(), 'idempotency-key': 'a b' })).status, 400);
+    // Without a key a bearer's request is one of its own each time.
+    for (let n = 0; n < 2; n++) assert.equal((await post({ title: 'x' }, bearer())).status, 202);
+    assert.equal((await scene.tasks()).length, 3);
+    const [made] = await scene.tasks();
+    assert.deepEqual([made?.id, made?.labels, made?.from], [task, ['untrusted'], 'trigger:a/t']);
+  });
+});
+
+test('A52 a hook of which two triggers disagree who may send is nobody’s', async () => {
+  const other = { ...hooked('bearer', {}, 'env:T'), name: 'u' };
+  await withDoor([hooked('bearer')], async ({ scene, post }) => {
+    scene.secrets = { 'env:S': SECRET, 'env:T': `${SECRET}-too` };
+    await scene.edit({ a: [hooked('bearer')], b: [other] });
+    for (const secret of [SECRET, `${SECRET}-too`]) assert.equal((await post({}, bearer(secret))).status, 401);
+    await scene.edit({ a: [hooked('bearer')], b: [{ ...hooked('bearer'), name: 'u' }] });
+    const both = await post({ title: 'x' }, bearer());
+    assert.equal((JSON.parse(both.text) as { tasks: string[] }).tasks.length, 2);
+  });
+});
+
+test('what a hook takes is bounded, in size, form and number', async () => {
+  const limits = { hookBytes: 1_000, hooks: { burst: 3, perSecond: 0.001 }, failures: { burst: 4, perSecond: 0.001 } };
+  const run = async ({ post, call }: Door): Promise<void> => {
+    assert.equal((await post({ long: 'x'.repeat(1_000) }, bearer())).status, 413);
+    assert.equal((await post('{"a": ', bearer())).status, 400);
+    assert.equal((await post({}, { ...bearer(), 'content-type': 'text/plain' })).status, 415);
+    assert.equal((await post({}, bearer())).status, 202);
+    assert.equal((await post({}, bearer())).status, 429);
+    // The token of the API opens no hook, and a hook's secret nothing else.
+    assert.equal((await call('/hooks/h', { body: {} })).status, 401);
+    assert.equal((await call('/api/status', { headers: bearer() })).status, 401);
+    for (let n = 0; n < 2; n++) await post({}, bearer('wrong'));
+    assert.equal((await post({}, bearer())).status, 429);
+  };
+  await withDoor([hooked('bearer')], run, limits);
+});
+
+test('what comes through a tunnel under another name is judged by its proof alone', async () => {
+  await withDoor([hooked('bearer')], async ({ gateway, scene }) => {
+    const { raw } = await import('./help.ts');
+    const head = `POST /hooks/h HTTP/1.1\r\nHost: tunnel.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n`;
+    assert.match(await raw(gateway.port, `${head}Authorization: Bearer ${SECRET}\r\n\r\n{}`), /^HTTP\/1.1 202/);
+    assert.match(await raw(gateway.port, `${head}\r\n{}`), /^HTTP\/1.1 401/);
+    assert.equal((await scene.tasks()).length, 1);
+  });
+});
+
+test('triggers over HTTP: list, show, run, pause, resume', async () => {
+  await withDoor([hooked('bearer')], async ({ call, scene, post }) => {
+    await post({ title: 'x' }, bearer());
+    const list = (await (await call('/api/triggers')).json()) as { triggers: { id: string; on: string }[] };
+    assert.deepEqual(
+      list.triggers.map(({ id, on }) => [id, on]),
+      [['a/t', 'webhook h (bearer)']],
+    );
+    const shown = (await (await call('/api/triggers/a%2Ft')).json()) as { firings: { status: string; what: string }[] };
+    assert.deepEqual(
+      shown.firings.map(({ status, what }) => [status, what]),
+      [['queued', 'hook:h received a webhook on h']],
+    );
+    assert.equal((await call('/api/triggers/a/t/run', { body: { event: 'no' } })).status, 400);
+    assert.equal(
+      (await call('/api/triggers/a/t/run', { body: { event: { body: { title: 'by hand' } } } })).status,
+      200,
+    );
+    assert.deepEqual(await scene.texts(), ['Read x', 'Read "by hand"']);
+    assert.equal((await call('/api/triggers/a/t/pause', { body: {} })).status, 200);
+    const quiet = await post({ title: 'y' }, bearer());
+    assert.deepEqual([quiet.status, (JSON.parse(quiet.text) as { task: null }).task], [202, null]);
+    assert.equal((await call('/api/triggers/a/t/resume', { body: {} })).status, 200);
+    assert.equal((await scene.tasks()).length, 2);
+    for (const path of ['a/none', 'a/none/run', 'a/none/pause'])
+      assert.equal((await call(`/api/triggers/${path}`, path === 'a/none' ? {} : { body: {} })).status, 404);
+  });
+});

@@ -1,0 +1,287 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { done, event, files, hook, Scene, trigger, withScene } from './trigger-kit.ts';
+
+const HOUR = 3_600_000;
+const blobOf = (scene: Scene, value: unknown) => scene.store.putBlob(Buffer.from(JSON.stringify(value)), 'x');
+
+test('a file that lands: one commit of the firing and its task, with cause, labels and the chain it belongs to', async () => {
+  const deadline = trigger(files('d/*.md', 'e/**'), {
+    work: { kind: 'task', text: 'Mail for {{path}} ({{event.type}})' },
+  });
+  await withScene([deadline], async (scene) => {
+    await scene.lands('c1', ['d/1.md', 'other.md']);
+    await scene.lands('c2', ['tasks/e/x.md', 'd/x/y.md', 'd/a.txt']);
+    await scene.lands('c3', ['d/2.md', 'e/deep/3.md'], 'pull');
+    assert.deepEqual(await scene.texts(), [
+      'Mail for d/1.md (person.committed)',
+      'Mail for d/2.md, e/deep/3.md (main.moved)',
+    ]);
+    const [first, second] = await scene.of('trigger.fired');
+    const [cause] = await scene.of('person.committed');
+    const [task, pulled] = await scene.tasks();
+    assert.ok(first && second && task);
+    assert.deepEqual(first.data, {
+      trigger: 'a/t',
+      task: task.id,
+      first: cause?.id,
+      last: cause?.id,
+      count: 1,
+      by: null,
+    });
+    assert.deepEqual([first.stream, first.cause, first.key], ['trigger:a/t', cause?.id, 'trigger:a/t@c1']);
+    assert.deepEqual(
+      [task.queue, task.agent, task.from, task.cause, task.key, task.labels, task.origin],
+      ['a', 'a', 'trigger:a/t', first.id, 'trigger:a/t@c1', [], undefined],
+    );
+    // What comes from elsewhere is from outside.
+    assert.deepEqual(pulled?.labels, ['untrusted']);
+  });
+});
+
+test('what a run lands carries its labels and goes on with its chain, but not with its sender’s rules', async () => {
+  await withScene([trigger(files('d/*'))], async (scene) => {
+    const origin = { root: 'tsk_0', parent: 'tsk_0', hops: 2, senders: ['x'] };
+    await scene.ends('tsk_r', { agent: 'b', origin });
+    scene.commits.set('c1', ['d/1']);
+    const started = { run: 'run_1', task: 'tsk_r', agent: 'b', session: 's', attempt: 1, config: 'c', base: 'c0' };
+    await scene.happen(
+      event({ type: 'run.started', data: started }, 'run:run_1'),
+      event({ type: 'landing.finished', data: { commit: 'c1', paths: 1 } }, 'run:run_1', { labels: ['untrusted'] }),
+    );
+    const [task] = await scene.tasks();
+    assert.deepEqual(task?.labels, ['untrusted']);
+    assert.deepEqual(task?.origin, { root: 'tsk_0', parent: 'tsk_r', hops: 3, senders: [] });
+  });
+});
+
+test('tasks, runs, messages and approvals, each with its filters', async () => {
+  const of = (name: string, source: Parameters<typeof trigger>[0], text: string) =>
+    trigger(source, { name, work: { kind: 'task', text } });
+  const all = [
+    of('done', { ...done, agent: 'x' } as never, 'done {{task}} {{status}}'),
+    of('dead', { on: 'task.dead', queue: null, agent: null }, 'dead {{task}}'),
+    of('run', { on: 'run.failed', agent: null }, 'run {{run}} of {{agent}}: {{error}}'),
+    of(
+      'said',
+      { on: 'message', channel: 'c', sender: null, pattern: '*invoice*', agent: null },
+      '{{sender}} said {{text}}',
+    ),
+    of('asked', { on: 'approval.waiting', agent: null, tool: 'shell' }, 'asked for {{tool}}'),
+  ];
+  await withScene(all, async (scene) => {
+    await scene.ends('tsk_1', { agent: 'x' });
+    await scene.ends('tsk_2', { agent: 'y' });
+    await scene.ends('tsk_3', {}, 'dead');
+    await scene.ends('tsk_4', { queue: 'outbox' }, 'dead');
+    const started = { run: 'run_1', task: 'tsk_1', agent: 'x', session: 's', attempt: 1, config: 'c', base: 'c0' };
+    const ended = {
+      run: 'run_1',
+      detail: null,
+      usage: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+      costUsd: 0,
+      steps: 1,
+    };
+    const said = (text: string, channel: string) => ({
+      agent: 'x',
+      session: 's',
+      channel,
+      from: 'ann',
+      replyTo: '',
+      task: 'tsk_1',
+      content: blobOf(scene, { role: 'user', parts: [{ type: 'text', text }] }),
+    });
+    const asked = { approval: 'apr_1', call: 'c', shown: blobOf(scene, {}) };
+    await scene.happen(
+      event({ type: 'run.started', data: started }, 'run:run_1'),
+      event({ type: 'run.finished', data: { ...ended, status: 'done', error: null } }, 'run:run_1'),
+      event({ type: 'run.finished', data: { ...ended, status: 'failed', error: 'model.rate' } }, 'run:run_1'),
+      event({ type: 'message.received', data: said('An INVOICE\nfor you', 'c') }, 'conv:x/s'),
+      event({ type: 'message.received', data: said('an invoice', 'other') }, 'conv:x/s'),
+      event({ type: 'approval.asked', data: { ...asked, tool: 'shell' } }, 'run:run_1'),
+      event({ type: 'approval.asked', data: { ...asked, tool: 'write' } }, 'run:run_1'),
+    );
+    assert.deepEqual(await scene.texts(), [
+      'done tsk_1 done',
+      'dead tsk_3',
+      'run run_1 of x: model.rate',
+      'ann said "An INVOICE for you"',
+      'asked for shell',
+    ]);
+    const labels = (await scene.tasks()).map((task) => task.labels);
+    assert.deepEqual(labels, [[], [], [], ['untrusted'], []]);
+  });
+});
+
+test('a condition: of files for each, one that cannot be told does not fire and is on record', async () => {
+  const when = { when: 'path.startsWith("d/a")' };
+  await withScene([trigger(files('d/*'), { ...when, work: { kind: 'task', text: '{{path}}' } })], async (scene) => {
+    await scene.lands('c1', ['d/b', 'd/a1', 'd/a2']);
+    await scene.lands('c2', ['d/b']);
+    assert.deepEqual(await scene.texts(), ['d/a1, d/a2']);
+    assert.deepEqual(await scene.of('trigger.skipped'), []);
+  });
+  await withScene([trigger(hook(), { when: 'body.number > 3' })], async (scene) => {
+    const send = (id: string, body: never) => scene.triggers.deliver({ hook: 'h', id, seal: null, name: '', body });
+    await send('1', { number: 2 } as never);
+    await send('2', { nothing: 2 } as never);
+    await send('3', { number: 4 } as never);
+    assert.equal((await scene.tasks()).length, 1);
+    const [skipped] = await scene.of('trigger.skipped');
+    assert.deepEqual([skipped?.data.why, skipped?.data.matter], ['condition', null]);
+    const detail = await scene.store.getBlob(skipped?.data.detail ?? { hash: '' });
+    assert.match(Buffer.from(detail ?? []).toString(), /No such key: number/);
+    assert.match(JSON.stringify(scene.told.told), /could not be told/);
+    const shown = await scene.triggers.show('a/t');
+    assert.deepEqual(
+      shown?.firings.map(({ status, task }) => [status, task !== null]),
+      [
+        ['queued', true],
+        ['condition', false],
+      ],
+    );
+  });
+});
+
+test('a limit: what is beyond is on record, and the owner is told once in its span', async () => {
+  await withScene([trigger(done, { limit: { count: 2, perMs: HOUR } })], async (scene) => {
+    for (let n = 0; n < 5; n++) await scene.ends(`tsk_e${n}`);
+    assert.equal((await scene.tasks()).length, 2);
+    assert.deepEqual(
+      (await scene.of('trigger.skipped')).map(({ data }) => data.why),
+      ['limit', 'limit', 'limit'],
+    );
+    assert.equal((await scene.of('matter.raised')).length, 1);
+    await scene.clock.pass(HOUR + 1);
+    for (let n = 0; n < 2; n++) await scene.ends(`tsk_f${n}`);
+    // A start knows what has fired.
+    scene.kill();
+    await scene.start();
+    for (let n = 0; n < 2; n++) await scene.ends(`tsk_g${n}`);
+    assert.equal((await scene.tasks()).length, 4);
+    assert.equal((await scene.of('trigger.skipped')).length, 5);
+    assert.equal((await scene.of('matter.raised')).length, 2);
+  });
+});
+
+test('a trigger that feeds itself ends in a matter for the owner', async () => {
+  await withScene(
+    [trigger(done)],
+    async (scene) => {
+      await scene.ends('tsk_first');
+      for (let n = 0; n < 6; n++)
+        for (const task of await scene.tasks()) if (task.status === 'queued') await scene.ends(task.id);
+      const tasks = await scene.tasks();
+      assert.deepEqual(
+        tasks.map(({ origin }) => [origin?.root, origin?.hops]),
+        [1, 2, 3].map((hops) => ['tsk_first', hops]),
+      );
+      const [skipped] = await scene.of('trigger.skipped');
+      assert.deepEqual([skipped?.data.why, skipped?.data.matter], ['hops', 'mat_hops_tsk_first']);
+      const [matter] = await scene.of('matter.raised');
+      assert.deepEqual([matter?.data.kind, matter?.data.about], ['hops', 'tsk_first']);
+    },
+    { hops: 3 },
+  );
+  await withScene(
+    [trigger(done), trigger(done, { name: 'u' })],
+    async (scene) => {
+      await scene.ends('tsk_first');
+      for (let n = 0; n < 4; n++)
+        for (const task of await scene.tasks()) if (task.status === 'queued') await scene.ends(task.id);
+      assert.equal((await scene.tasks()).length, 5);
+      assert.deepEqual(new Set((await scene.of('trigger.skipped')).map(({ data }) => data.why)), new Set(['tasks']));
+      assert.equal((await scene.of('matter.raised')).length, 1);
+    },
+    { hops: 100, tasks: 5 },
+  );
+});
+
+test('a task that is to look after a failure, and fails, is not looked after', async () => {
+  await withScene([trigger({ on: 'task.failed', queue: null, agent: null })], async (scene) => {
+    await scene.ends('tsk_1', {}, 'failed');
+    for (const { id } of await scene.tasks()) await scene.ends(id, {}, 'failed');
+    assert.equal((await scene.tasks()).length, 1);
+    assert.deepEqual(await scene.of('trigger.skipped'), []);
+  });
+});
+
+test('a burst fires once, after its quiet, over a restart, and at the latest after ten times as long', async () => {
+  const listens = trigger(files('d/*'), { debounce: 30_000, work: { kind: 'task', text: '{{path}}' } });
+  await withScene([listens], async (scene) => {
+    await scene.lands('c1', ['d/1']);
+    await scene.clock.pass(20_000);
+    await scene.lands('c2', ['d/2']);
+    scene.kill();
+    await scene.clock.pass(15_000);
+    await scene.start();
+    assert.equal((await scene.triggers.list())[0]?.waiting?.count, 2);
+    assert.deepEqual(await scene.texts(), []);
+    await scene.clock.pass(15_000);
+    assert.deepEqual(await scene.texts(), ['d/1, d/2']);
+    for (let n = 3; n < 20; n++) {
+      await scene.lands(`c${n}`, [`d/${n}`]);
+      await scene.clock.pass(20_000);
+    }
+    assert.equal((await scene.tasks()).length, 2);
+    const [, long] = await scene.of('trigger.fired');
+    assert.equal(long?.data.count, 15);
+  });
+});
+
+test('an edit counts from when it is seen: before it the old rule, of a burst too', async () => {
+  const say = (text: string, more = {}) => trigger(files('d/*'), { work: { kind: 'task', text }, ...more });
+  await withScene([say('old', { debounce: 30_000 })], async (scene) => {
+    await scene.lands('c1', ['d/1']);
+    await scene.edit([say('new')]);
+    await scene.lands('c2', ['d/2']);
+    await scene.edit([]);
+    await scene.lands('c3', ['d/3'], 'hand');
+    await scene.edit([say('again')]);
+    await scene.lands('c4', ['d/4'], 'hand');
+    assert.deepEqual(await scene.texts(), ['old', 'new', 'again']);
+    assert.equal((await scene.of('trigger.removed')).length, 1);
+  });
+});
+
+test('where nobody listens nothing is recorded, and how far all was seen is not looked at twice', async () => {
+  await withScene([], async (scene) => {
+    await scene.ends('tsk_1');
+    await scene.lands('c1', ['d/1'], 'hand');
+    assert.deepEqual(
+      (await scene.events()).map(({ type }) => type),
+      ['task.finished'],
+    );
+  });
+  const scene = new Scene([trigger(done)]);
+  await scene.start();
+  for (let n = 0; n < 3; n++) await scene.ends(`tsk_${n}`);
+  await scene.close();
+  const [seen] = await scene.of('triggers.seen');
+  const [last] = (await scene.of('trigger.fired')).slice(-1);
+  assert.ok(seen && last && seen.data.upTo >= last.seq - 1);
+  const head = await scene.store.head();
+  await scene.start();
+  assert.equal(await scene.store.head(), head);
+  await scene.close();
+});
+
+test('a script has one conversation, so that its results can be compared; an input must fit the queue', async () => {
+  await withScene([trigger(done, { work: { kind: 'run', command: 'scripts/x.sh a' } })], async (scene) => {
+    await scene.ends('tsk_1');
+    const [task] = await scene.tasks();
+    assert.equal(task?.session, 'trigger-t');
+    const content = await scene.store.getBlob(task?.content ?? { hash: '' });
+    assert.equal(Buffer.from(content ?? []).toString(), '{"run":"./scripts/x.sh a","title":"run: ./scripts/x.sh a"}');
+  });
+  await withScene([trigger(hook())], async (scene) => {
+    const input = { type: 'object', required: ['n'] };
+    const queue = { concurrency: null, maxAttempts: 7, input, state: 'open' } as const;
+    scene.governance = { ...scene.governance, settings: { ...scene.governance.settings, queues: { a: queue } } };
+    for (const body of [{ n: 1 }, null])
+      await scene.triggers.deliver({ hook: 'h', id: null, seal: null, name: '', body });
+    const [task, ...others] = await scene.tasks();
+    assert.deepEqual([task?.maxAttempts, others.length], [7, 0]);
+    assert.equal((await scene.of('trigger.skipped'))[0]?.data.why, 'input');
+  });
+});
