@@ -30,21 +30,19 @@ function instantOf(wall: number): number | null {
   return null;
 }
 
-/** Every time after `from` and up to `to` at which a schedule fires. */
-export function timesOf(when: When, from: number, to: number, anchor: number): number[] {
+/** Every time after `from` and up to `until` at which a schedule fires, in order; `every` is counted from `from`. */
+export function timesOf(when: When, from: number, until: number): number[] {
   const times: number[] = [];
   if ('everyMs' in when) {
-    const { everyMs } = when;
-    for (let at = anchor + Math.floor((from - anchor) / everyMs + 1) * everyMs; at <= to; at += everyMs)
-      if (at > from) times.push(at);
+    for (let at = from + when.everyMs; at <= until; at += when.everyMs) times.push(at);
     return times;
   }
   const first = Math.floor((from - DAY) / DAY) * DAY;
-  for (let day = first; day <= to + DAY; day += DAY) {
+  for (let day = first; day <= until + DAY; day += DAY) {
     if (when.weekdays !== null && !when.weekdays.includes(new Date(day).getUTCDay())) continue;
     for (const hour of when.hours) {
       const at = instantOf(day + hour * HOUR + when.minute * MINUTE);
-      if (at !== null && at > from && at <= to) times.push(at);
+      if (at !== null && at > from && at <= until) times.push(at);
     }
   }
   return times.sort((a, b) => a - b);

@@ -12,6 +12,7 @@ import { VirtualClock } from './clock.ts';
 import { Dice } from './dice.ts';
 import { agentFile } from './network.ts';
 import { tagOf } from './orders.ts';
+import { over } from './over.ts';
 import { type Act, makePlan, type Plan } from './plan.ts';
 import { PERSON, scriptedChannel } from './platform.ts';
 import { scriptedNet } from './provider.ts';
@@ -95,8 +96,7 @@ class Life {
     const [plan, clock, world] = [this.#plan, this.#clock, this.#world];
     const dice = this.#dice;
     const bytes = (length: number): Uint8Array => systemRandom.bytes(length);
-    const ids = broken === null ? systemIds : systemIds;
-    const wrap = breakIn(broken, { plan, clock, world });
+    const wrap = breakIn(broken, world);
     return {
       version: '0.0.0-simulated',
       home: join(dir, 'home'),
@@ -111,7 +111,7 @@ class Life {
       log: fileLog(join(dir, 'log.jsonl'), clock),
       channels: () => [{ channel: wrap.channel(scriptedChannel({ plan, clock, world })), owners: [PERSON], agent: null }],
       boundary: (name) => this.#boundary(name),
-      system: { clock: wrap.clock(clock), ids, random: { bytes, number: () => dice.next() } },
+      system: { clock: wrap.clock(clock), ids: systemIds, random: { bytes, number: () => dice.next() } },
       wrap: {
         store: (store) => (this.#store = wrap.store(watched(store, clock, world))),
         workspace: wrap.workspace,
@@ -151,7 +151,7 @@ class Life {
   }
 
   async #act(act: Act): Promise<void> {
-    const { workspace } = this.#appOptions2();
+    const workspace = join(this.#options.dir, 'workspace');
     const world = this.#world;
     switch (act.do) {
       case 'kill':
@@ -200,10 +200,6 @@ class Life {
     return this.#app;
   }
 
-  #appOptions2(): { workspace: string } {
-    return { workspace: join(this.#options.dir, 'workspace') };
-  }
-
   /** The owner looks at what waits, answers it, and has what is dead tried again, once. */
   async #owner(): Promise<void> {
     const { runtime } = this.#running;
@@ -241,19 +237,14 @@ export function schedulesAt(plan: Plan, upTo: Act): Plan['schedules'] {
 
 /** Tells the world of each firing, with the time that clocks really show. */
 function watched(store: Store, clock: VirtualClock, world: World): Store {
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (name === 'commit')
-        return async (batch: Parameters<Store['commit']>[0]) => {
-          const fired = batch.events.filter((event) => event.type === 'schedule.fired');
-          const result = await target.commit(batch);
-          if (result.ok)
-            for (const { data } of fired) world.note({ kind: 'fired', schedule: data.schedule, at: data.at });
-          clock.stir();
-          return result;
-        };
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+  return over(store, {
+    commit: async (batch) => {
+      const result = await store.commit(batch);
+      for (const event of result.ok ? batch.events : [])
+        if (event.type === 'schedule.fired')
+          world.note({ kind: 'fired', schedule: event.data.schedule, at: event.data.at });
+      clock.stir();
+      return result;
     },
   });
 }

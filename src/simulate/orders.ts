@@ -1,9 +1,9 @@
-/** What the scripted model does when it reads `[order <id>]`: it answers with one step after the other. */
+/** What the scripted model does when it reads `[order <id>]`, or `[order <id>.<n>]`: it answers with one step after the other. */
 export interface Order {
   id: string;
   agent: string;
   steps: Step[];
-  /** Lines that stand in the workspace once it is done, with `#` for the number of the firing. */
+  /** Lines that stand in the workspace once it is done, with `#` for the number of the firing that it began with. */
   lines: Line[];
   /** Orders that it gives to others. */
   children: string[];
@@ -89,5 +89,5 @@ export class OrderBook {
 
 const taskCall = (child: Order, more: Record<string, unknown>): Step['calls'][number] => ({
   tool: 'task',
-  args: { action: 'create', agent: child.agent, text: `Please. ${tagOf(child.id)}`, ...more },
+  args: { action: 'create', agent: child.agent, text: `Please. ${tagOf(`${child.id}.#`)}`, ...more },
 });

@@ -1,6 +1,6 @@
 import { NetError, type Net, type NetRequest } from '../core/ports.ts';
 import type { VirtualClock } from './clock.ts';
-import { lineSteps, type Order, type Step } from './orders.ts';
+import { lineSteps, type Step } from './orders.ts';
 import type { Outage, Plan } from './plan.ts';
 import type { World } from './world.ts';
 
@@ -47,11 +47,11 @@ async function broken({ kind }: Outage, request: NetRequest, clock: VirtualClock
 export function answerTo(plan: Plan, said: readonly Said[]): { step: Step; text: string; lastMs: number } {
   const users = said.map(({ role, content }) => (role === 'user' ? (content ?? '') : ''));
   const at = users.findLastIndex((text) => text.includes('[order '));
-  const id = /\[order ([\w-]+)\](?![^]*\[order )/.exec(users[at] ?? '')?.[1] ?? '';
+  const [, id = '', given] = /\[order ([\w-]+)(?:\.(\d+))?\](?![^]*\[order )/.exec(users[at] ?? '') ?? [];
   const order = plan.orders[id];
   if (order === undefined) return { step: { calls: [] }, text: 'I know of no order.', lastMs: 0 };
-  // The number of this firing: what the conversation has heard of this order so far.
-  const n = String(users.filter((text) => text.includes(`[order ${id}]`)).length);
+  // The number of this firing: what it was given, else what the conversation has heard of this order so far.
+  const n = given ?? String(users.filter((text) => text.includes(`[order ${id}]`)).length);
   const conflict = users.findLastIndex((text) => text.includes('[Ruche] Your changes conflict'));
   const again = conflict > at;
   const steps = again ? [...order.lines.flatMap(lineSteps), { calls: [] }] : order.steps;
@@ -67,7 +67,7 @@ export function answerTo(plan: Plan, said: readonly Said[]): { step: Step; text:
 
 function filled({ calls }: Step, n: string, made: readonly string[]): Step {
   const fill = (value: unknown): unknown =>
-    value === '$tasks' ? made : typeof value === 'string' ? value.replace(/^(- .*)#$/m, `$1${n}`) : value;
+    value === '$tasks' ? made : typeof value === 'string' ? value.replaceAll('#', n) : value;
   const args = (given: Record<string, unknown>): Record<string, unknown> =>
     Object.fromEntries(Object.entries(given).map(([name, value]) => [name, fill(value)]));
   return { calls: calls.map((call) => ({ tool: call.tool, args: args(call.args) })) };
@@ -90,7 +90,3 @@ function stream({ calls }: Step, text: string): string {
 const delta = (content: object): object => ({ choices: [{ delta: content }] });
 
 const events = (body: string): Response => new Response(body, { headers: { 'content-type': 'text/event-stream' } });
-
-/** For the record of what a run was told to put into files. */
-export const linesWith = (order: Order, n: number): { path: string; text: string }[] =>
-  order.lines.map(({ path, text }) => ({ path, text: text.replace(/#$/, String(n)) }));

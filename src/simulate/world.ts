@@ -19,6 +19,8 @@ export type Entry = { t: number; wall: number } & (
   | { kind: 'unsent'; to: string; key: string; told: 'failed' | 'unsure' }
   /** A firing was put on record. `wall` is what clocks really showed. */
   | { kind: 'fired'; schedule: string; at: number }
+  /** A planted bug has struck. */
+  | { kind: 'broke'; about: string }
   | { kind: 'closed' }
 );
 

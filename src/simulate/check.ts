@@ -1,0 +1,95 @@
+import { isEnded } from '../core/task.ts';
+import { checkFirings } from './check-firings.ts';
+import { checkFiles } from './check-files.ts';
+import { checkTasks } from './check-tasks.ts';
+import { entriesOf, eventsOf, type Played } from './record.ts';
+
+/** What must hold after a play, whatever has happened in it. */
+export const INVARIANTS = {
+  'firing-once': 'each firing that was due has had its fate once, and no other one has',
+  'firing-early': 'nothing fired before its time',
+  'message-once': 'each message that was taken became one task',
+  'order-once': 'each piece of work was given once, and none is missing',
+  'task-ended': 'each task has ended, or waits for a person',
+  'task-failed': 'only what nobody could have done has failed',
+  results: 'each run that waited went on with every result',
+  'reply-once': 'each reply arrived once, and a further time only if it says so',
+  'line-kept': 'nothing that landed was lost again',
+  receipts: 'each commit of a run has its receipt, and each receipt its commit',
+  answered: 'each question, approval and matter was answered',
+  verify: 'journal, journal.git and workspace agree',
+  orphans: 'nothing is left behind that nobody owns',
+} as const;
+
+export type Invariant = keyof typeof INVARIANTS;
+
+export interface Violation {
+  invariant: Invariant;
+  /** Id of what it concerns. */
+  about: string;
+  expected: string;
+  found: string;
+  /** Arguments of `ruche` that show more. */
+  look: string;
+}
+
+export type Report = (violation: Violation) => void;
+
+export function check(played: Played): Violation[] {
+  const found: Violation[] = [];
+  const report: Report = (violation) => void found.push(violation);
+  checkFirings(played, report);
+  checkTasks(played, report);
+  checkFiles(played, report);
+  checkReplies(played, report);
+  checkAnswers(played, report);
+  for (const { event, where, message } of played.verified.findings)
+    report({ invariant: 'verify', about: event ?? where, expected: 'nothing to find', found: `${where}: ${message}`, look: 'verify' });
+  return found;
+}
+
+/** By what arrived at the person, and not by what the runtime says it sent. */
+function checkReplies(played: Played, report: Report): void {
+  const arrived = Map.groupBy(
+    entriesOf(played, 'arrived').filter(({ asks }) => asks === null),
+    ({ to }) => to,
+  );
+  const taken = new Set(entriesOf(played, 'taken').map(({ message }) => message));
+  for (const { id, chat, order } of played.plan.messages) {
+    if (!taken.has(id)) continue;
+    const here = arrived.get(`${chat}/${id}`) ?? [];
+    const keys = Map.groupBy(here, ({ key }) => key);
+    const about = { invariant: 'reply-once', about: id, look: 'log --type message.' } as const;
+    const failed = here.filter(({ text }) => text.startsWith('I could not finish')).length;
+    // Each further try of what was dead has a reply of its own.
+    const tries = [...played.tasks].filter((task) => played.orderOf(task.id) === order && isEnded(task.status)).length;
+    if (keys.size !== Math.max(1, tries) || failed > keys.size)
+      report({ ...about, expected: `${Math.max(1, tries)} reply to ${order}`, found: `${keys.size}` });
+    for (const [key, sends] of keys)
+      for (const again of sends.slice(1))
+        if (!again.again)
+          report({ ...about, expected: `a repeat of ${key} that says so`, found: 'one that does not' });
+  }
+}
+
+function checkAnswers(played: Played, report: Report): void {
+  const done = new Set([
+    ...eventsOf(played, 'approval.answered').map(({ data }) => data.approval),
+    ...eventsOf(played, 'question.answered').map(({ data }) => data.question),
+    ...eventsOf(played, 'matter.settled').map(({ data }) => data.matter),
+  ]);
+  const asked = [
+    ...eventsOf(played, 'approval.asked').map(({ data, stream }) => ({ id: data.approval, stream })),
+    ...eventsOf(played, 'question.asked').map(({ data, stream }) => ({ id: data.question, stream })),
+    ...eventsOf(played, 'matter.raised').map(({ data, stream }) => ({ id: data.matter, stream })),
+  ];
+  for (const { id, stream } of asked)
+    if (!done.has(id))
+      report({
+        invariant: 'answered',
+        about: id,
+        expected: 'an answer: the person gave one',
+        found: 'none on record',
+        look: stream.startsWith('run:') ? `log --run ${stream.slice(4)}` : 'approvals',
+      });
+}
