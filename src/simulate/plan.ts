@@ -68,7 +68,7 @@ const USUAL = 20 * MINUTE;
 const SCENE = HOUR;
 const OWNER = 100 * MINUTE;
 /** Conversations of the usual traffic in a slot. */
-const TALKS = 3;
+const TALKS = 2;
 
 const SCENES = ['kill', 'outage', 'conflict', 'mail', 'kill', 'person', 'full', 'jump', 'conflict', 'drop', 'pause', 'outage'] as const;
 type Scene = (typeof SCENES)[number] | 'reschedule' | 'dead';
@@ -104,6 +104,7 @@ class Planner {
   readonly #dice: Dice;
   readonly #book = new OrderBook();
   #ids = 0;
+  #edits = 0;
 
   constructor(seed: number, days: number) {
     this.#dice = new Dice(seed);
@@ -159,7 +160,7 @@ class Planner {
   }
 
   #slot(at: number, scene: Scene): void {
-    for (let n = 0; n < TALKS; n += 1) this.#talk(at + USUAL + n * 500);
+    for (let n = 0; n < TALKS; n += 1) this.#talk(at + USUAL + n * 50);
     this.#scene(scene, at + SCENE);
     this.plan.acts.push({ id: this.#id('act'), at: at + OWNER, do: 'owner' });
   }
@@ -221,7 +222,7 @@ class Planner {
         const skip = boundary.startsWith('store') ? dice.int(0, 40) : dice.int(0, 2);
         const downMs = dice.pick([2_000, 20_000, 3 * MINUTE, 20 * MINUTE]);
         act(at - 1_000, { do: 'kill', boundary, skip, downMs });
-        for (let n = 0; n < 2; n += 1) this.#talk(at + n * 200);
+        for (let n = 0; n < 2; n += 1) this.#talk(at + n * 50);
         return void this.#say(at, this.#book.line(this.#id('o'), this.#agent()));
       }
       case 'outage':
@@ -278,7 +279,8 @@ class Planner {
         return act(at + dice.int(-2_000, 2_000), {
           do: 'reschedule',
           schedule: 2,
-          when: { everyMs: dice.int(90, 150) * MINUTE },
+          // Never as it was before: that would be no edit.
+          when: { everyMs: (60 + 10 * ((this.#edits += 1) % 6) + dice.int(0, 9)) * MINUTE },
         });
     }
   }
