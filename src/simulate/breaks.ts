@@ -23,8 +23,6 @@ export const BREAKS = {
 export type Broken = keyof typeof BREAKS;
 export const isBroken = (name: string): name is Broken => name in BREAKS;
 
-/** Of the chances there are to do it, the one that is taken: not the first, so that all is warm. */
-const NTH = 3;
 const AHEAD = 120_000;
 
 export interface Wrappers {
@@ -42,10 +40,9 @@ export function breakIn(broken: Broken | null, world: World): Wrappers {
     channel: (channel) => channel,
     clock: (clock) => clock,
   };
-  let chances = 0;
   /** True for the one chance that is taken. */
   const strike = (about: string): boolean => {
-    if (world.of('broke').length > 0 || (chances += 1) !== NTH) return false;
+    if (world.of('broke').length > 0) return false;
     world.note({ kind: 'broke', about });
     return true;
   };
@@ -62,7 +59,7 @@ export function breakIn(broken: Broken | null, world: World): Wrappers {
     case 'lost-update':
       return { ...sound, workspace: (workspace) => lostUpdate(workspace, strike) };
     case 'lost-message':
-      return { ...sound, channel: (channel) => lostMessage(channel, strike) };
+      return { ...sound, channel: (channel) => lostMessage(channel, world, strike) };
     case 'forgotten-task':
       return { ...sound, store: (store) => forgottenTask(store, world) };
     default:
@@ -151,14 +148,20 @@ function lostUpdate<T extends Workspace>(workspace: T, strike: Strike): T {
   };
 }
 
-function lostMessage(channel: Channel, strike: Strike): Channel {
+function lostMessage(channel: Channel, world: World, strike: Strike): Channel {
+  const isLost = (id: string): boolean => {
+    if (world.of('broke').some(({ about }) => about === id)) return true;
+    // One that has arrived before could not be lost any more; an answer is no message of the plan.
+    const known = id.startsWith('a-') || world.of('taken').some(({ message }) => message === id);
+    return !known && strike(id);
+  };
   return {
     ...channel,
     start: (host, signal) =>
       channel.start(
         {
           ...host,
-          deliver: (message) => (strike(message.externalId) ? Promise.resolve() : host.deliver(message)),
+          deliver: (message) => (isLost(message.externalId) ? Promise.resolve() : host.deliver(message)),
           press: (press) => host.press(press),
         },
         signal,

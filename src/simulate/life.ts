@@ -29,7 +29,7 @@ export interface PlayOptions {
 /** Milliseconds after which a kill that was to meet a boundary comes anyway. */
 const PATIENCE = 4 * MINUTE;
 /** How long what is left is waited for once the week is over, and between two of the owner's rounds then. */
-const DRAIN = 24 * HOUR;
+const DRAIN = 4 * HOUR;
 const ROUND = 30 * MINUTE;
 
 /** One process of the play: begins where the last one was ended, and ends by a kill or with the week. */

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { BREAKS } from '../../src/simulate/breaks.ts';
+import { play, type PlayResult } from '../../src/simulate/play.ts';
+
+const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
+
+/** A few hours: enough for a kill, a conflict and some firings. */
+const HOURS = 4;
+
+const playing = (seed: number, broken: string | null = null): Promise<PlayResult> =>
+  play({ seed, days: HOURS / 24, keep: null, broken, life: [process.execPath, MAIN, 'simulate', '--life'] });
+
+test('a short play is clean, and two planted bugs are noticed by what is there for them', async () => {
+  const [clean, ...broken] = await Promise.all([playing(3), playing(3, 'double-firing'), playing(3, 'lost-message')]);
+  assert.deepEqual(clean?.violations, []);
+  assert.ok(clean.counts.firings >= 2, `${clean.counts.firings} firings`);
+  assert.ok((clean.counts.tasks['done'] ?? 0) >= 10, JSON.stringify(clean.counts.tasks));
+  assert.ok(clean.counts.landings >= 3, `${clean.counts.landings} landings`);
+  for (const each of broken) {
+    assert.equal(each.broken?.struck, true);
+    const named = new Set(each.violations.map(({ invariant }) => invariant as string));
+    assert.ok(named.has(each.broken?.caughtBy ?? ''), `${each.broken?.caughtBy} is not among ${[...named].join(', ')}`);
+  }
+});
+
+test('there are eight bugs to plant, and no bug of another name', async () => {
+  assert.equal(Object.keys(BREAKS).length, 8);
+  await assert.rejects(playing(1, 'no-such-bug'), /There is no bug "no-such-bug" to plant\. There are: lost-result/);
+});
