@@ -40,9 +40,11 @@ export class Lab {
   home = (name: string): string => join(this.dir, name, 'home');
   workspace = (name: string): string => join(this.dir, name, 'workspace');
 
-  /** A home and a workspace of the template, with the model server for a model. */
+  /** A home and a workspace of the template `solo`, with the model server for a model. */
   async network(name: string): Promise<string> {
-    await run(join(this.dir, 'node-ruche'), [launcher, 'init', join(this.dir, name)], { env: this.#env });
+    await run(join(this.dir, 'node-ruche'), [launcher, 'init', join(this.dir, name), '--template', 'solo'], {
+      env: this.#env,
+    });
     const provider = `{ type: openai-compatible, baseUrl: ${this.model.url} }`;
     const settings = `models:\n  providers:\n    bench: ${provider}\n  standard: [bench/bench]\nconcurrency: 50\n`;
     writeFileSync(join(this.workspace(name), 'ruche.yaml'), settings);

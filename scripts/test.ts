@@ -1,4 +1,4 @@
-// `npm test [-- paths] [--coverage]`: every room's tests in a process of its own, two at a time, with no network but loopback.
+// `npm test [-- paths] [--coverage]`: every room's tests in a process of its own, some at a time, with no network but loopback.
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -12,10 +12,22 @@ const strict = process.env.CI === 'true';
 const picked = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 const coverage = process.argv.includes('--coverage');
 
-// Whole processes are started and killed there: each file goes by itself, and first.
+// Whole processes are started and killed there: each file goes by itself.
 const HEAVY = ['test/crash', 'test/e2e'];
 /** Those, and the folder that shares one browser. */
 const PATIENT = [...HEAVY, 'test/web'];
+/** What takes longest begins first, or one of them is all that runs in the end. */
+const LONGEST = [
+  'test/crash/boundaries.test.ts',
+  'test/web',
+  'test/workspace',
+  'test/crash/random.test.ts',
+  'test/agent',
+  'test/e2e/schedule-switches.test.ts',
+  'test/e2e',
+];
+/** A third of the time tests wait, for a clock or another process: one more of them than there are cores goes at once. */
+const LANES = Math.max(3, Math.min(5, availableParallelism() + 1));
 /** Milliseconds in which a test of theirs must end. The crash suite sets it by its number of kills. */
 const PATIENCE = Number(process.env.TEST_PATIENCE_MS ?? 300_000);
 /** A skip with such a reason means that something is missing on this machine, which must not happen where all is installed. */
@@ -57,12 +69,13 @@ function findJobs(): Job[] {
     const name = heavy ? file : dirname(file);
     jobs.set(name, [...(jobs.get(name) ?? []), join(root, file)]);
   }
-  const weight = (name: string): number => HEAVY.findIndex((folder) => name.startsWith(folder)) >>> 0;
-  return [...jobs].map(([name, list]) => ({ name, files: list })).sort((a, b) => weight(a.name) - weight(b.name));
+  const rank = (name: string): number => LONGEST.findIndex((long) => name.startsWith(long)) >>> 0;
+  return [...jobs].map(([name, list]) => ({ name, files: list })).sort((a, b) => rank(a.name) - rank(b.name));
 }
 
 async function main(): Promise<number> {
   const jobs = findJobs();
+  if (!coverage && jobs.some(({ name }) => HEAVY.some((folder) => name.startsWith(folder)))) bundle();
   const coverageDir = coverage ? mkdtempSync(join(tmpdir(), 'ruche-coverage-')) : null;
   const env = { ...process.env, ...(coverageDir === null ? {} : { NODE_V8_COVERAGE: coverageDir }) };
   const waiting = [...jobs];
@@ -74,12 +87,20 @@ async function main(): Promise<number> {
       print(outcome);
     }
   };
-  await Promise.all(Array.from({ length: Math.max(2, Math.min(4, availableParallelism())) }, work));
+  await Promise.all(Array.from({ length: LANES }, work));
   if (coverageDir !== null) {
     console.log(coverageTable(coverageDir, root));
     rmSync(coverageDir, { recursive: true, force: true });
   }
   return summarise(outcomes);
+}
+
+/** Hundreds of processes are started: from the bundle each takes half the time. Coverage needs the source. */
+function bundle(): void {
+  const build = spawnSync(process.execPath, [join(import.meta.dirname, 'build.ts'), '--if-stale'], {
+    encoding: 'utf8',
+  });
+  if (build.status !== 0) console.log(`The bundle cannot be built, so processes start from source.\n${build.stderr}`);
 }
 
 function print(outcome: Outcome): void {

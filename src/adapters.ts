@@ -13,6 +13,7 @@ import { openKept } from './models/kept.ts';
 import { openNet } from './net/guard.ts';
 import { ruleProblem } from './policy/rules.ts';
 import { ENVIRONMENT } from './sandbox/args.ts';
+import { STATUS_FILE } from './sandbox/runner.ts';
 import { openSandbox } from './sandbox/open.ts';
 import { privateFile } from './private-file.ts';
 import { openSecrets } from './secrets/open.ts';
@@ -93,6 +94,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     secrets,
     found,
     checkouts,
+    statusFile: inHome(join('shells', STATUS_FILE)),
     reader,
     watch,
     taskFiles,

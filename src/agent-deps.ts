@@ -1,6 +1,7 @@
 import type { Adapters } from './adapters.ts';
 import { ConversationCache } from './agent/conversation.ts';
 import type { AgentDeps } from './agent/deps.ts';
+import { LandingOrder } from './agent/landing-order.ts';
 import { Pauses } from './mail/pauses.ts';
 import type { Messengers } from './messengers.ts';
 import { nextTry } from './models/call.ts';
@@ -35,6 +36,7 @@ export async function openAgents(
     emit: (delta) => hub.emit(delta),
     cancelTask,
     conversations: new ConversationCache(),
+    landingOrder: new LandingOrder(adapters.clock),
     random: random.number,
   };
   return { agents, pauses };

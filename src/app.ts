@@ -85,14 +85,14 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
       journal: { head: await store.head(), exported: exporter.exported() },
     }),
   });
-  const faces = openFaces(options, adapters, agents.pushes, parts);
+  const faces = openFaces(options, adapters, agents.pushes, (agent) => pauses.of(agent), parts);
   const desk = deskOf(adapters, trust, plugged);
   const gateway = await startGateway({ ...options, ...adapters, ...faces, desk, runtime });
   parts.defer(() => gateway.close());
   await takeUp(agents, adapters, options.version);
   await prepared(adapters, plugged);
+  await startUpkeep(adapters, agents, () => pauses.names(), parts);
   for (const each of [runs, sends, schedules]) each.start();
-  startUpkeep(adapters, agents, parts);
   state = 'ready';
   await drafts.resume();
   channels.sync();

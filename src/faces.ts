@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Adapters } from './adapters.ts';
 import type { AppOptions } from './app-types.ts';
+import type { Paused } from './core/runtime.ts';
 import type { GatewayOptions } from './gateway/server.ts';
 import { sessionsFile } from './gateway/sessions-file.ts';
 import { openViews } from './views/open.ts';
@@ -10,9 +11,10 @@ export function openFaces(
   options: AppOptions,
   { store, workspace, clock, log, random }: Adapters,
   pushes: (channel: string) => boolean,
+  paused: (agent: string) => Paused | null,
   parts: AsyncDisposableStack,
 ): Required<Pick<GatewayOptions, 'views' | 'sessions' | 'web'>> {
-  const views = parts.adopt(openViews({ store, workspace, clock, log, pushes }), (each) => each.close());
+  const views = parts.adopt(openViews({ store, workspace, clock, log, pushes, paused }), (each) => each.close());
   return {
     views,
     sessions: { keep: sessionsFile(options.home, log), bytes: random.bytes },

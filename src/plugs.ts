@@ -4,6 +4,7 @@ import type { ModelDesk } from './core/views.ts';
 import { openModels } from './models/choose.ts';
 import { openDesk } from './models/desk.ts';
 import { readCron } from './cron.ts';
+import { openScheduleBook } from './schedule-book.ts';
 import { Schedules } from './scheduler/schedules.ts';
 import type { Trust } from './scheduler/trust.ts';
 import { machineZone } from './system.ts';
@@ -22,7 +23,8 @@ export function plugs(adapters: Adapters, trust: Trust, stopped: AbortSignal) {
     const prepared = models.prepare(stopped).catch((error: unknown) => {
       if (!stopped.aborted) adapters.log.warn({ error: String(error) }, 'the models could not be looked at');
     });
-    return { settings, tools: builtinTools(adapters, settings), models, prepared };
+    const book = openScheduleBook({ ...adapters, settings });
+    return { settings, tools: builtinTools({ ...adapters, book }, settings), models, prepared };
   };
   let made = make(trust.current().settings);
   return (): typeof made => {

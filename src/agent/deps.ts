@@ -1,13 +1,15 @@
+import type { PieceRedactor } from '../core/redactor.ts';
 import type { Agent, Governance } from '../core/agent.ts';
 import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
 import type { ModelChoice, ModelError } from '../core/model.ts';
-import type { GovernanceReader, Log, Net, PieceRedactor, Store, Workspace } from '../core/ports.ts';
+import type { GovernanceReader, Log, Net, Store, Workspace } from '../core/ports.ts';
 import type { Delta } from '../core/runtime.ts';
 import type { OfferedSkill } from '../core/skill.ts';
 import type { Tool } from '../core/tool.ts';
 import type { ConversationCache } from './conversation.ts';
+import type { LandingOrder } from './landing-order.ts';
 
 /** All that a run can reach. */
 export interface AgentDeps {
@@ -45,6 +47,7 @@ export interface AgentDeps {
   /** Ends a task and all it has led to. False if it had ended already. */
   cancelTask(task: string, by: string): Promise<boolean>;
   conversations: ConversationCache;
+  landingOrder: LandingOrder;
   clock: Clock;
   ids: Ids;
   random(): number;

@@ -8,8 +8,9 @@ import type { RunLog } from './run-log.ts';
 import type { Rebase, RunState } from './state.ts';
 import type { Failure } from './think.ts';
 
-/** After so many conflicts the run gives up and keeps its work aside. */
-const MAX_CONFLICTS = 3;
+/** After so many conflicts, or refusals, the run gives up, keeps its work aside, and the owner is told. */
+const MAX_CONFLICTS = 10;
+const MAX_REFUSALS = 3;
 /** Milliseconds between tries while `main` cannot move, and how long to go on trying. */
 const BLOCKED_WAIT = 250;
 const BLOCKED_MAX = 60_000;
@@ -49,7 +50,8 @@ export async function land(deps: AgentDeps, log: RunLog, stops: Stops): Promise<
     if (commit !== null) return landed(log, commit);
   }
   const request = landingRequest(state, deps.clock.now());
-  const { base } = state;
+  const { base, run } = state;
+  const paths = request.changes.map(({ path }) => path);
   const message = log.put(request.subject);
   if (state.landing !== 'started')
     log.emit({ type: 'landing.started', data: { base, paths: request.changes.length, message } });
@@ -58,13 +60,16 @@ export async function land(deps: AgentDeps, log: RunLog, stops: Stops): Promise<
   for (let waited = 0; ; waited += BLOCKED_WAIT) {
     // A run that was cancelled, or has lost its lease, must not land.
     stop.throwIfAborted();
-    const result = await deps.workspace.land(request);
+    await deps.landingOrder.pass(run, paths, stop);
+    const result = await deps.workspace.land({ ...request, at: deps.clock.now() });
     switch (result.state) {
       case 'landed':
-        return landed(log, result.commit);
       case 'empty':
-        return landed(log, null);
+        deps.landingOrder.leave(run);
+        return landed(log, result.state === 'landed' ? result.commit : null);
       case 'conflict':
+        // What others have landed while it waited for its turn is looked at first.
+        if (await deps.landingOrder.take(run, result.paths, stop)) break;
         return conflict(log, result.onto, result.changes, result.text);
       case 'refused':
         if (result.path !== undefined && state.placed.has(result.path)) return withoutPlaced(log);
@@ -118,7 +123,7 @@ function conflict(log: RunLog, onto: string, changes: Change[], text: string): L
 }
 
 function refused(log: RunLog, why: string): Landed {
-  if (log.state.conflicts >= MAX_CONFLICTS)
+  if (log.state.refusals >= MAX_REFUSALS)
     return { code: 'landing.refused', message: `The changes cannot land: ${why}`, retryable: false };
   const { base, changes } = log.state;
   rebase(

@@ -113,6 +113,8 @@ export interface RunState {
   landingApproval: string | null;
   commit: string | null;
   conflicts: number;
+  /** Landings that could not be, whatever main had become. */
+  refusals: number;
   parked: boolean;
   finished: boolean;
 }
@@ -150,6 +152,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     landingApproval: null,
     commit: null,
     conflicts: 0,
+    refusals: 0,
     parked: false,
     finished: false,
   };
@@ -352,13 +355,14 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.commit = event.data.commit;
       return;
     case 'landing.conflicted':
+      if (event.data.onto === state.base) state.refusals += 1;
+      else state.conflicts += 1;
       state.base = event.data.onto;
       state.changes = new Map((content as Rebase).changes.map((change) => [change.path, change]));
       // What the model read before may have changed under it: it must read again before it edits.
       state.seen = new Map();
       state.landing = 'none';
       state.landingApproval = null;
-      state.conflicts += 1;
       return;
     case 'run.finished':
       state.finished = true;

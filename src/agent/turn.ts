@@ -40,6 +40,7 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
   } catch (error) {
     await brokenOff(deps, run.log, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
   } finally {
+    if (run.log) deps.landingOrder.leave(run.log.state.run);
     done.abort();
     await run.timer;
   }

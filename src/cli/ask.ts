@@ -1,10 +1,11 @@
 import { isSafeName } from '../core/ids.ts';
 import type { Delta, TaskOutcome } from '../core/runtime.ts';
 import { pendingTexts } from './approvals.ts';
+import { agentNamed, agentNames } from './agent-named.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { progressLine } from './progress.ts';
-import { talk } from './talk.ts';
+import { talk, type Accepted } from './talk.ts';
 
 export interface AskFlags {
   session?: string;
@@ -13,15 +14,29 @@ export interface AskFlags {
   timeout?: string;
 }
 
-/** `ruche ask AGENT "text"`: one message, its answer on stdout. */
-export async function ask(io: Io, options: Options, agent: string, text: string, flags: AskFlags): Promise<ExitCode> {
+/** `ruche ask [AGENT] "text"`: one message, its answer on stdout. Without an agent the front desk gets it. */
+export async function ask(
+  io: Io,
+  options: Options,
+  named: string | undefined,
+  text: string,
+  flags: AskFlags,
+): Promise<ExitCode> {
   if (flags.session !== undefined && !isSafeName(flags.session))
     throw new CliError('--session may hold letters, digits, "-" and "_", up to 128 of them.');
   if (text.trim() === '') throw new CliError('There is nothing to ask: give the text in quotes.');
+  const agent = named ?? (await frontDesk(io, options, text));
   const session = flags.session ?? io.ids.next('ses');
   // Equal for every try: a message sent again after a lost connection is the same message.
   const message = { agent, text, session, id: io.ids.next('msg') };
   return follow(io, options, '/api/messages', message, flags);
+}
+
+/** Who gets what is addressed to nobody. A text that is only the name of an agent is a message that was forgotten. */
+async function frontDesk(io: Io, options: Options, text: string): Promise<string> {
+  const names = await agentNames(talk(io, options, new AbortController().signal));
+  if (names.includes(text)) throw new CliError(`There is nothing to ask ${text}: give the text in quotes.`);
+  return agentNamed(names, undefined);
 }
 
 /** `ruche answer ID TEXT`: answers a question and shows what comes of it. */
@@ -58,9 +73,14 @@ async function follow(io: Io, options: Options, path: string, body: object, flag
       progress?.clear();
       io.err(`${text}\n`);
     };
+    const onAccepted = ({ task: id, agent = '', note }: Accepted): void => {
+      if (id === null && agent !== '')
+        throw new CliError(`There is nothing to ask ${agent}: write it behind the name.`);
+      if (note !== undefined) onAway(plain(note));
+    };
     const onDelta = (delta: Delta): void =>
       delta.kind === 'retrying' ? onAway(plain(delta.text)) : progress?.show(delta);
-    const listeners = { onTask, onAway, onDelta };
+    const listeners = { onAccepted, onTask, onAway, onDelta };
     const outcome = await talk(io, options, stop.signal).follow(path, body, listeners);
     progress?.clear();
     return show(io, options, outcome, flags.json === true);

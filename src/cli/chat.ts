@@ -1,16 +1,18 @@
 import { createInterface } from 'node:readline';
 import type { Pending, TaskOutcome } from '../core/runtime.ts';
+import { addressee } from '../core/addressed.ts';
 import { isSafeName } from '../core/ids.ts';
-import type { AgentState } from '../core/runtime.ts';
+import { agentNamed, agentNames } from './agent-named.ts';
 import { goesOn } from './ask.ts';
 import { chatScreen, type ChatScreen } from './chat-screen.ts';
-import { CliError, type ExitCode, type Io } from './io.ts';
+import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { status } from './status.ts';
-import { talk, type Talk } from './talk.ts';
+import { talk, type Accepted, type Talk } from './talk.ts';
 
 const HELP = `  /new      start a fresh conversation      /stop     end what runs now
   /status   what the network does           /quit     leave (what runs goes on)
+  @name …   talk to that agent from now on
   approve, deny (or y, n): answer an approval; a question is answered by your next line`;
 
 interface Chat {
@@ -20,6 +22,7 @@ interface Chat {
   /** Aborted when the conversation is left. */
   stopped: AbortSignal;
   screen: ChatScreen;
+  agents: readonly string[];
   agent: string;
   session: string;
   /** Whether a task is being watched, and which one as far as it is known. */
@@ -40,13 +43,16 @@ export async function chat(
     throw new CliError('--session may hold letters, digits, "-" and "_", up to 128 of them.');
   const stop = new AbortController();
   const gateway = talk(io, options, stop.signal);
+  const agents = await agentNames(gateway);
   const state: Chat = {
     io,
     options,
     gateway,
     stopped: stop.signal,
     screen: chatScreen(io, options),
-    agent: await agentNamed(gateway, agent),
+    agents,
+    // A wrong name is told before anything is typed.
+    agent: agentNamed(agents, agent),
     session: flags.session ?? io.ids.next('ses'),
     busy: false,
     task: null,
@@ -78,16 +84,6 @@ export async function chat(
   }
   if (state.waits.length > 0) return 3;
   return state.last === null || state.last.status === 'done' ? 0 : 1;
-}
-
-/** The one named, or the first: a wrong name is told before anything is typed. */
-async function agentNamed(gateway: Talk, wanted: string | undefined): Promise<string> {
-  const { agents } = await gateway.call<{ agents: AgentState[] }>('/api/agents');
-  const names = agents.map((agent) => agent.name);
-  const [name] = wanted === undefined ? names : names.filter((each) => each === wanted);
-  if (name !== undefined) return name;
-  if (names.length > 0) throw new CliError(`There is no agent "${wanted}". Agents: ${names.join(', ')}.`);
-  throw new CliError('There is no agent to talk to: "ruche doctor" says what is wrong, if anything is.');
 }
 
 /** What an earlier conversation of this name has left open is answered here. */
@@ -157,8 +153,10 @@ async function say(state: Chat, text: string): Promise<void> {
   const { io, agent, session } = state;
   const [wait] = state.waits;
   const verdict = verdictOf(text);
+  const named = addressee(text, (name) => state.agents.includes(name)) !== null;
   try {
-    if (wait?.kind === 'approval' && verdict) await answer(state, `/api/approvals/${wait.id}`, { verdict });
+    if (named) await watch(state, '/api/messages', { agent, session, text, id: io.ids.next('msg') });
+    else if (wait?.kind === 'approval' && verdict) await answer(state, `/api/approvals/${wait.id}`, { verdict });
     else if (wait?.kind === 'question') await answer(state, `/api/questions/${wait.id}`, { text });
     else await watch(state, '/api/messages', { agent, session, text, id: io.ids.next('msg') });
   } catch (error) {
@@ -188,6 +186,13 @@ async function answer(state: Chat, path: string, body: object): Promise<void> {
   if (others.length > 0) state.screen.waits(others);
 }
 
+/** `@name` turns to that agent, for what is written from then on too. */
+function turnTo(state: Chat, { agent = state.agent, note }: Accepted): void {
+  if (agent !== state.agent) state.screen.note(`Talking to ${agent}.`);
+  state.agent = agent;
+  if (note !== undefined) state.screen.note(plain(note));
+}
+
 /** Shows a task until it ends or waits. A message that a running run took in ends with that run, which shows its answer. */
 async function watch(state: Chat, path: string, body: object): Promise<void> {
   const { screen } = state;
@@ -195,11 +200,12 @@ async function watch(state: Chat, path: string, body: object): Promise<void> {
   if (leading) state.busy = true;
   try {
     const outcome = await state.gateway.follow(path, body, {
+      onAccepted: (told) => turnTo(state, told),
       onTask: (task) => leading && (state.task = task),
       onDelta: leading ? (delta) => screen.delta(delta) : undefined,
       onAway: leading ? (said) => screen.note(said) : undefined,
     });
-    if (outcome === null) return screen.note('Done.');
+    if (outcome === null) return path === '/api/messages' ? await takeUp(state) : screen.note('Done.');
     const { last } = state;
     const shown = !leading && outcome.run !== null && outcome.run === last?.run && outcome.status === last.status;
     if (!shown) screen.end(outcome);

@@ -49,7 +49,7 @@ export function resolveOptions(flags: Flags, place: Place): Options {
   return {
     home,
     workspace,
-    template: flags.template ?? 'solo',
+    template: flags.template ?? 'network',
     host: flags.host ?? '127.0.0.1',
     port: portOf(flags.port, given('RUCHE_PORT')),
     token: given('RUCHE_TOKEN') ?? null,

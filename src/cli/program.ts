@@ -67,12 +67,12 @@ type MakeAct = (flags: Flags, what: Act) => Promise<void>;
 
 function serving(command: MakeCommand, act: MakeAct, io: Io): void {
   command('up', 'start the network and its gateway')
-    .option('--template <name>', 'what a new workspace is made from: solo or network (solo)')
+    .option('--template <name>', 'what a new workspace is made from: network or solo (network)')
     .option('--host <address>', 'where to listen (127.0.0.1)')
     .option('--port <number>', 'and on which port (RUCHE_PORT, else 4747; 0 takes any free one)')
     .action((flags: Flags) => act(flags, async (options) => (await import('./up.ts')).up(io, options)));
   command('init [dir]', 'make a workspace from a template; with dir, dir/home and dir/workspace')
-    .option('--template <name>', 'the template: solo or network (solo)')
+    .option('--template <name>', 'the template: network or solo (network)')
     .action((dir: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./init.ts')).init(io, options, dir)),
     );
@@ -84,13 +84,15 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
       .option('--json', 'print {task, run, session, status, text, commit}')
       .option('--timeout <seconds>', 'stop waiting after this time; the run goes on');
   asking(
-    'ask <agent> <text>',
-    'send a message and print the answer (exit 0 answered, 1 failed, 2 no gateway, 3 waiting)',
+    'ask <agent> [text]',
+    'send a message, to the front desk unless an agent is named, and print the answer (exit 0 answered, 1 failed, 2 no gateway, 3 waiting)',
   )
+    .usage('[options] [agent] <text>')
     .option('--session <id>', 'go on in this conversation')
-    .action((agent: string, text: string, flags: Flags) =>
-      act(flags, async (options) => (await import('./ask.ts')).ask(io, options, agent, text, flags)),
-    );
+    .action((first: string, second: string | undefined, flags: Flags) => {
+      const [agent, text] = second === undefined ? [undefined, first] : [first, second];
+      return act(flags, async (options) => (await import('./ask.ts')).ask(io, options, agent, text, flags));
+    });
   asking('answer <id> <text>', 'answer a question an agent has asked').action(
     (id: string, text: string, flags: Flags) =>
       act(flags, async (options) => (await import('./ask.ts')).answer(io, options, id, text, flags)),

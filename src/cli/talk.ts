@@ -8,7 +8,18 @@ import type { Options } from './options.ts';
 const AWAY = 60_000;
 const PAUSE = { first: 100, most: 2_000 };
 
+/** What the gateway says of a message it has taken. */
+export interface Accepted {
+  /** Null: nothing was to be done. */
+  task: string | null;
+  /** Who answers: whoever it was addressed to with `@name`. */
+  agent?: string;
+  /** What the sender is to know at once. */
+  note?: string;
+}
+
 export interface Listeners {
+  onAccepted?: (told: Accepted) => void;
   /** The work is accepted; it goes on from here whatever becomes of this process. */
   onTask?: (task: string) => void;
   onDelta?: (delta: Delta) => void;
@@ -67,6 +78,7 @@ export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
           const told = JSON.parse(data) as unknown;
           if (event === 'outcome') return told as TaskOutcome;
           if (event === 'delta') listeners.onDelta?.(told as Delta);
+          if (event === 'json' || event === 'accepted') listeners.onAccepted?.(told as Accepted);
           if (event === 'json') return null;
           if (event !== 'accepted') continue;
           ({ task } = told as { task: string });

@@ -1,5 +1,6 @@
 import type { TaskOutcome } from '../core/runtime.ts';
-import type { RunSummary } from '../core/views.ts';
+import type { ChainView, RunSummary } from '../core/views.ts';
+import { chainText } from './chain.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk, type Talk } from './talk.ts';
@@ -27,7 +28,9 @@ export async function tasks(
   const path = `/api/tasks/${encodeURIComponent(id)}`;
   if (action === 'show') {
     const outcome = await call<TaskOutcome>(path);
-    io.out(flags.json ? `${JSON.stringify(outcome)}\n` : `${shown(outcome)}\n`);
+    const chain = await call<ChainView>(`${path}/chain`);
+    if (flags.json) io.out(`${JSON.stringify({ ...outcome, chain: chain.nodes })}\n`);
+    else io.out(`${shown(outcome)}\n\n${chainText(chain)}\n`);
     return 0;
   }
   if (action === 'cancel') {

@@ -79,6 +79,10 @@ export interface Settings {
   channels: readonly ChannelSettings[];
   /** In order: the first that fits counts. One without channel and chat names the front desk. */
   bindings?: readonly Binding[];
+  /** Addresses on the web that the runtime looks at every few minutes, for the probes. */
+  checks?: readonly string[];
+  /** When long conversations that rest are summarised; null: never. */
+  compaction?: CompactionSettings | null;
   /** Runs at once. */
   concurrency: number;
   limits: {
@@ -104,6 +108,17 @@ export interface Settings {
   queues: Readonly<Record<string, QueueSettings>>;
   /** Attempts of a task before it is dead. */
   maxAttempts: number;
+}
+
+export interface CompactionSettings {
+  /** `03:00`, by the clock of the machine. */
+  at: string;
+  /** Milliseconds since the last word. */
+  idleMs: number;
+  /** Shorter conversations, in tokens, stay as they are. */
+  tokens: number;
+  /** What one night may cost, in dollars. */
+  usd: number;
 }
 
 export interface QueueSettings {

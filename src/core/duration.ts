@@ -19,3 +19,11 @@ export function durationText(ms: number): string {
   }
   return text === '' ? '0s' : text;
 }
+
+/** As people say it: `12 s`, `5 min`, `3 h`. */
+export function roughly(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+}

@@ -220,7 +220,7 @@ export type Body =
   | { type: 'gateway.stopped'; data: { reason: string } };
 
 /** What the owner is to look at: a limit that a cascade of tasks has met, a deadline, or what an agent says. */
-export type MatterKind = 'hops' | 'tasks' | 'fan-out' | 'ping-pong' | 'deadline' | 'dead' | 'agent';
+export type MatterKind = 'hops' | 'tasks' | 'fan-out' | 'ping-pong' | 'deadline' | 'dead' | 'conflict' | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';
 export type EventType = Body['type'];

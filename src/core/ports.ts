@@ -4,6 +4,7 @@ import type { BlobRef } from './blob.ts';
 import type { Event, NewEvent } from './event.ts';
 import type { Change, Files } from './files.ts';
 import type { Skill } from './skill.ts';
+import type { PieceRedactor } from './redactor.ts';
 import type { Claim, Lease, Task, TaskStatus } from './task.ts';
 
 // ── store ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -434,6 +435,8 @@ export interface NetRequest {
   maxRedirects: number;
   /** Called before each further hop; a reason refuses it. */
   onRedirect?: (url: string) => string | null;
+  /** Called at each hop that was encrypted: when the certificate of the other side ends, in milliseconds since the epoch. */
+  onCertificate?: (validTo: number) => void;
 }
 
 /** The guard refused, or the network failed. `code` says which. */
@@ -483,13 +486,6 @@ export interface PrivateFile {
   read(): Promise<string | null>;
   /** Whole or not at all, and on disk when it resolves; mode 0600. */
   write(text: string): Promise<void>;
-}
-
-export interface PieceRedactor {
-  /** What can be shown by now: the end of the text is held back while it may be the start of a secret. */
-  push(piece: string): string;
-  /** What was held back. */
-  end(): string;
 }
 
 export interface Log {

@@ -56,6 +56,10 @@ export interface Delivered {
   task: string;
   /** True if the message was known already, or joined an equal one whose answer was not delivered. */
   joined: boolean;
+  /** In whose conversation it is: another one's than it was sent to, if that was handed over. */
+  agent?: string;
+  /** What its sender is to know at once: that whoever answers is paused, and why. None: nothing. */
+  note?: string;
 }
 
 export type DeliverResult =

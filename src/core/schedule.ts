@@ -1,4 +1,5 @@
 import { durationText } from './duration.ts';
+import type { Json } from './json.ts';
 
 /** When a schedule fires, with nothing left out: what is on record of it. */
 export type Timing = (
@@ -73,6 +74,17 @@ export interface ScheduleDesk {
   resume(id: string, by: string): Promise<boolean>;
   /** When the next schedule of an agent is due, as far as is known without looking; null if none is. */
   nextFiring(agent: string): number | null;
+}
+
+/** How an agent looks at its own schedules and changes them. `text` is that of its AGENT.md. */
+export interface ScheduleBook {
+  list(agent: string, text: string): string;
+  /** Takes one out, then puts one in; null for nothing. Gives the file's new text and what to tell, or what is wrong. */
+  change(
+    agent: string,
+    text: string,
+    change: { create: { [key: string]: Json } | null; remove: string | null },
+  ): { ok: true; text: string; said: string } | { ok: false; error: string };
 }
 
 /** Moments of a clock without zone, as if it stood in UTC: milliseconds. */

@@ -19,6 +19,7 @@ export const TOOL_NAMES = [
   'task',
   'hand_over',
   'escalate',
+  'schedule',
 ] as const;
 
 export type Parsed<T> = { ok: true; value: T } | { ok: false; error: string };

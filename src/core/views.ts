@@ -104,6 +104,8 @@ export interface RunSummary {
   queuedAt: number;
   startedAt: number | null;
   endedAt: number | null;
+  deadline: number | null;
+  priority: number;
   steps: number;
   /** `provider/model` of the last call. */
   model: string | null;
@@ -112,9 +114,30 @@ export interface RunSummary {
   commit: string | null;
 }
 
+/** Where a task is on the board; what was cancelled, taken care of or done before today is nowhere. */
+export const BOARD_COLUMNS = ['queued', 'working', 'person', 'tasks', 'today', 'failed'] as const;
+export type BoardColumn = (typeof BOARD_COLUMNS)[number];
+
+export interface BoardCard {
+  task: string;
+  title: string;
+  from: string;
+  queuedAt: number;
+  /** When it ended, if it has. */
+  endedAt: number | null;
+  deadline: number | null;
+  priority: number;
+}
+
+/** What each agent has in each column: a few cards, and how many there are. */
+export interface BoardView {
+  lanes: { agent: string; cells: { column: BoardColumn; total: number; cards: BoardCard[] }[] }[];
+}
+
 export interface RunsQuery {
   agent?: string;
   status?: readonly TaskStatus[];
+  column?: BoardColumn;
   /** Words that title, ids or session hold, whatever their case. */
   text?: string;
   /** From an earlier answer's `next`. */
@@ -192,6 +215,45 @@ export interface RunView extends RunSummary {
   list: RunStep[];
 }
 
+/**
+ * What led to a task and what it has led to, as a tree told from its root: each line is a child of the last one before it
+ * that is one less deep.
+ */
+export interface ChainView {
+  /** The one that was asked about. */
+  task: string;
+  nodes: ChainNode[];
+}
+
+export type ChainNode = { depth: number; at: number } & (
+  | {
+      kind: 'task';
+      task: string;
+      agent: string;
+      title: string;
+      from: string;
+      status: TaskStatus;
+      standing: Standing;
+      /** The first words of its answer; '' if there is none. */
+      result: string;
+      commit: string | null;
+      costUsd: number;
+    }
+  /** What a task began with: `by` says which channel, schedule, trigger, file or chain. */
+  | {
+      kind: 'cause';
+      of: 'message' | 'schedule' | 'trigger' | 'escalation' | 'file' | 'other';
+      by: string;
+      from: string;
+      title: string;
+    }
+  /** A task that belongs elsewhere: joined by its key, taken in by another run, repeated, or what a hand-over went on with. */
+  | { kind: 'link'; of: 'joined' | 'taken' | 'repeats' | 'moved'; task: string | null; agent: string; title: string }
+  /** Put before the owner. */
+  | { kind: 'matter'; title: string; settled: boolean }
+  | { kind: 'more'; left: number }
+);
+
 export interface DiffView extends CommitDiff {
   commit: string;
 }
@@ -223,6 +285,10 @@ export interface Views {
   conversations(limit: number): Promise<ConversationSummary[]>;
   conversation(agent: string, session: string, before: string | null, limit: number): Promise<ConversationView | null>;
   runs(query: RunsQuery): Promise<RunsPage>;
+  /** `cards`: of each agent in each column, at most. */
+  board(query: { agent?: string; cards: number }): Promise<BoardView>;
+  /** By task, or by run. */
+  chain(id: string): Promise<ChainView | null>;
   /** By task, or by run. */
   run(id: string): Promise<RunView | null>;
   /** By task, or by run: the exact JSON a step of this run sent or received, as it was recorded; null for a hash that is not the run's. */

@@ -1,3 +1,4 @@
+import { addressee } from '../core/addressed.ts';
 import { isSafeName } from '../core/ids.ts';
 import type { AnswerResult, TaskOutcome } from '../core/runtime.ts';
 import { optionalText, queryNumber, readObject, text } from './body.ts';
@@ -17,17 +18,23 @@ const safe = (value: string, name: string): string => {
 
 /**
  * `POST /api/messages` `{agent, text, session?, id?, files?}`: 202 as soon as the message is durable. With `?stream` the answer
- * is the task's stream from its first moment, begun by `event: accepted`.
+ * is the task's stream from its first moment, begun by `event: accepted`. `@name …` goes to that agent, in its conversation of
+ * the same session; with nothing behind it no task is made.
  */
 export async function postMessage(face: Face, exchange: Exchange, query: URLSearchParams): Promise<void> {
   const fields = await readObject(exchange.incoming, { ...face.limits, bodyBytes: face.limits.uploadBytes });
-  const agent = text(fields, 'agent');
+  const named = text(fields, 'agent');
   const files = filesOf(fields['files'], face.limits.fileBytes);
   // A picture says enough by itself.
-  const said = files.length > 0 && fields['text'] === '' ? '' : text(fields, 'text');
+  const words = files.length > 0 && fields['text'] === '' ? '' : text(fields, 'text');
   const session = optionalText(fields, 'session');
   const id = optionalText(fields, 'id');
   const conversation = session === null ? face.ids.next('ses') : safe(session, 'session');
+  const { agent, text: said } = await addressed(face, named, words);
+  if (said === '' && files.length === 0) {
+    await sendJson(exchange, 200, { task: null, agent, session: conversation, joined: false });
+    return;
+  }
   const delivered = accepted(
     await face.runtime.deliver({
       channel: HTTP_CHANNEL,
@@ -40,9 +47,21 @@ export async function postMessage(face: Face, exchange: Exchange, query: URLSear
       ...(files.length > 0 ? { files } : {}),
     }),
   );
-  const told = { task: delivered.task, session: conversation, joined: delivered.joined };
-  if (query.has('stream')) await streamFrom(face, exchange, told.task, query, told);
+  const { task, joined, note } = delivered;
+  const told = {
+    task,
+    agent: delivered.agent ?? agent,
+    session: conversation,
+    joined,
+    ...(note === undefined ? {} : { note }),
+  };
+  if (query.has('stream')) await streamFrom(face, exchange, task, query, told);
   else await sendJson(exchange, 202, told);
+}
+
+async function addressed(face: Face, agent: string, said: string): Promise<{ agent: string; text: string }> {
+  const names = said.trimStart().startsWith('@') ? (await face.runtime.agents()).map(({ name }) => name) : [];
+  return addressee(said, (name) => names.includes(name)) ?? { agent, text: said };
 }
 
 /** `GET /api/tasks/:id`: how it stands now. Looking does not count as delivery. */

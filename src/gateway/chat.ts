@@ -49,7 +49,10 @@ async function start(face: Face, agent: string, input: ChatInput): Promise<Start
   );
   if (!result.ok && result.why === 'unknown-agent')
     throw new HttpError(404, 'model_not_found', result.message, { param: 'model' });
-  return { task: accepted(result).task, session, named: input.session !== null };
+  const { task, note } = accepted(result);
+  // A client that waited for it would give up, and never learn why.
+  if (note !== undefined) return { say: `${note} Its answer will be at /api/tasks/${task}.`, session };
+  return { task, session, named: input.session !== null };
 }
 
 /** Answers what a run waits for. The same answer again, as a client sends it after a cut, means the same run. */

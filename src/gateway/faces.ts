@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
 import type { Log, Store } from '../core/ports.ts';
-import type { DeliverResult, Runtime, TaskOutcome } from '../core/runtime.ts';
+import type { Delivered, DeliverResult, Runtime, TaskOutcome } from '../core/runtime.ts';
 import { HttpError, shuttingDown } from './errors.ts';
 import type { ModelDesk, Views } from '../core/views.ts';
 import type { GatewayLimits } from './limits.ts';
@@ -34,7 +34,7 @@ export const HTTP_CHANNEL = 'http';
 export const OWNER = 'owner';
 
 /** Throws for a refused message. Where nothing is wrong with it, the same request may come again: nothing was accepted. */
-export function accepted(result: DeliverResult): { task: string; joined: boolean } {
+export function accepted(result: DeliverResult): Delivered {
   if (result.ok) return result.delivered;
   switch (result.why) {
     case 'unknown-agent':

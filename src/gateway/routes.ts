@@ -104,6 +104,8 @@ function viewRoutes(on: On, face: Face, known: Views): void {
   );
   on('GET', '/api/runs', (exchange, _id, query) => views.getRuns(known, exchange, query));
   on('GET', '/api/tasks', (exchange, _id, query) => views.getTasks(known, exchange, query));
+  on('GET', '/api/tasks/:id/chain', (exchange, id) => views.getChain(known, exchange, id));
+  on('GET', '/api/board', (exchange, _id, query) => views.getBoard(known, exchange, query));
   on('GET', '/api/runs/:id', (exchange, id) => views.getRun(known, exchange, id));
   on('GET', '/api/runs/:id/exact/:hash', (exchange, _id, _query, ids) => views.getExact(known, exchange, ids));
   on('GET', '/api/runs/:id/diff', (exchange, id) => views.getDiff(known, exchange, id));

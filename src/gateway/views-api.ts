@@ -2,7 +2,7 @@ import { isSafeName } from '../core/ids.ts';
 import { IMAGE_TYPES } from '../core/model.ts';
 import type { RetryResult } from '../core/runtime.ts';
 import type { TaskStatus } from '../core/task.ts';
-import type { RunsPage, RunsQuery, Views } from '../core/views.ts';
+import { BOARD_COLUMNS, type BoardColumn, type RunsPage, type RunsQuery, type Views } from '../core/views.ts';
 import { queryNumber, readObject } from './body.ts';
 import { badRequest, HttpError } from './errors.ts';
 import { OWNER, type Face } from './faces.ts';
@@ -12,6 +12,7 @@ import { sendBytes } from './static.ts';
 type Query = URLSearchParams;
 
 const STATUSES: readonly TaskStatus[] = ['queued', 'running', 'waiting', 'done', 'failed', 'dead', 'cancelled'];
+const isColumn = (name: string): name is BoardColumn => (BOARD_COLUMNS as readonly string[]).includes(name);
 /** Characters of a search. */
 const MAX_SEARCH = 200;
 
@@ -48,7 +49,7 @@ export async function getConversation(
   await sendJson(exchange, 200, view);
 }
 
-/** `GET /api/runs?agent=&status=&text=&after=&limit=`; `status` may be several, with commas between. */
+/** `GET /api/runs?agent=&status=&column=&text=&after=&limit=`; `status` may be several, with commas between. */
 export async function getRuns(views: Views, exchange: Exchange, query: Query): Promise<void> {
   await sendJson(exchange, 200, await pageOf(views, query));
 }
@@ -63,12 +64,16 @@ async function pageOf(views: Views, query: Query): Promise<RunsPage> {
   const status = given(query, 'status')?.split(',') ?? [];
   const unknown = status.find((each) => !(STATUSES as readonly string[]).includes(each));
   if (unknown !== undefined) throw badRequest(`"status" may be ${STATUSES.join(', ')}, with commas between.`, 'status');
+  const column = given(query, 'column');
+  if (column !== undefined && !isColumn(column))
+    throw badRequest(`"column" may be ${BOARD_COLUMNS.join(', ')}.`, 'column');
   const text = given(query, 'text');
   if (text !== undefined && text.length > MAX_SEARCH)
     throw badRequest(`"text" may have ${MAX_SEARCH} characters.`, 'text');
   const wanted: RunsQuery = {
     agent: given(query, 'agent'),
     status: status as TaskStatus[],
+    column,
     text,
     after: markOf(query, 'after'),
     limit: limitOf(query, 50, 200),
@@ -81,6 +86,19 @@ export async function getRun(views: Views, exchange: Exchange, id: string): Prom
   const run = isSafeName(id) ? await views.run(id) : null;
   if (run === null) throw nothing('task');
   await sendJson(exchange, 200, run);
+}
+
+/** `GET /api/board?agent=&cards=`: what each agent has in each column, so many cards of each at most. */
+export async function getBoard(views: Views, exchange: Exchange, query: Query): Promise<void> {
+  const cards = queryNumber(query.get('cards') || undefined, 'cards', 1, 50, 4);
+  await sendJson(exchange, 200, await views.board({ agent: given(query, 'agent'), cards }));
+}
+
+/** `GET /api/tasks/:id/chain`: what led to a task, and what it has led to. */
+export async function getChain(views: Views, exchange: Exchange, id: string): Promise<void> {
+  const chain = isSafeName(id) ? await views.chain(id) : null;
+  if (chain === null) throw nothing('task');
+  await sendJson(exchange, 200, chain);
 }
 
 /** `GET /api/runs/:id/exact/:hash`: JSON as it was recorded, sent as text so that nothing in it is anything else. */

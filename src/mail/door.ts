@@ -1,6 +1,7 @@
+import { addressee } from '../core/addressed.ts';
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { ReplyContent } from '../core/reply.ts';
-import type { Runtime } from '../core/runtime.ts';
+import type { AnswerResult, Runtime } from '../core/runtime.ts';
 import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from './deps.ts';
@@ -33,10 +34,10 @@ async function addressed(
   { text, chat, sender, externalId, foreign }: ChannelMessage,
   place: ChatPlace,
 ): Promise<{ to: ChatPlace; text: string }> {
-  const [, name = '', rest = ''] = /^@([a-z][a-z0-9-]{0,62})(?![\w@.])[\s:,]*([^]*)$/i.exec(text) ?? [];
-  const agent = name.toLowerCase();
-  if (foreign === true || name === '' || !(await deps.runtime.agents()).some((each) => each.name === agent))
-    return { to: place, text };
+  const names = foreign === true || !text.trimStart().startsWith('@') ? [] : await deps.runtime.agents();
+  const named = addressee(text, (name) => names.some((each) => each.name === name));
+  if (named === null) return { to: place, text };
+  const { agent, text: rest } = named;
   if (agent === place.agent) return { to: place, text: rest };
   const move = { channel, chat, sender: `${channel}:${sender}`, key: `address:${channel}:${chat}:${externalId}` };
   return { to: await goOnWith(deps.store, move, await placeOf(deps.store, channel, chat, agent)), text: rest };
@@ -44,6 +45,12 @@ async function addressed(
 
 const noticeKey = (channel: string, { chat, externalId }: ChannelMessage): string =>
   `notice:${channel}:${chat}:${externalId}`;
+
+function answeredText(result: AnswerResult, verdict: 'approve' | 'deny'): string {
+  if (result.ok) return verdict === 'approve' ? 'Approved.' : 'Denied.';
+  if (result.why !== 'answered') return 'Nothing waits for this any more.';
+  return `It was ${result.verdict === 'approve' ? 'approved' : 'denied'} already.`;
+}
 
 /** What stands between a messenger and the network: who may write, to whom it goes, what is a command. */
 export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
@@ -98,7 +105,10 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
       return say(channel, message, to, { text: `${to.agent} listens: what you write here goes there from now on.` });
     const about = { channel, chat, sender: `${channel}:${message.sender}`, ...to };
     const result = await deps.runtime.deliver({ ...about, text, files, replyTo, externalId, foreign });
-    if (result.ok) return deps.follow(result.delivered.task, channel, replyTo);
+    if (result.ok) {
+      if (result.delivered.note) await say(channel, message, to, { text: result.delivered.note });
+      return deps.follow(result.delivered.task, channel, replyTo);
+    }
     // The platform keeps it until there is room, or until the next start.
     if (result.why === 'busy' || result.why === 'stopping') throw new HostBusy(result.message);
     await say(channel, message, to, { text: result.message });
@@ -115,9 +125,7 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     if (id === undefined || (verdict !== 'approve' && verdict !== 'deny'))
       return { text: 'This button has no use any more.', done: true };
     const result = await deps.runtime.approve(id, verdict, `${channel}:${pressed.sender}`);
-    if (result.ok) return { text: verdict === 'approve' ? 'Approved.' : 'Denied.', done: true };
-    if (result.why !== 'answered') return { text: 'Nothing waits for this any more.', done: true };
-    return { text: `It was ${result.verdict === 'approve' ? 'approved' : 'denied'} already.`, done: true };
+    return { text: answeredText(result, verdict), done: true };
   };
   return (channel) => ({
     expects: (sender) => isOwner(channel, sender),

@@ -65,7 +65,8 @@ export async function deliver(
   const moved = { ...message, agent: await movedTo(deps.store, message, names) };
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const result = await tryDeliver(deps, moved, key, options);
-    if (result !== 'again') return result;
+    if (result === 'again') continue;
+    return result.ok ? { ok: true, delivered: { agent: moved.agent, ...result.delivered } } : result;
   }
   return { ok: false, why: 'conflict', message: 'Too many messages in this conversation at once: send it again.' };
 }
@@ -103,7 +104,8 @@ async function tryDeliver(
 
 /** Taken for the same message although it says something else, it would be lost without a word. */
 function redelivered({ data }: EventOf<'message.received'>, content: BlobRef): DeliverResult {
-  if (data.content.hash === content.hash) return { ok: true, delivered: { task: data.task, joined: true } };
+  const { task, agent } = data;
+  if (data.content.hash === content.hash) return { ok: true, delivered: { task, joined: true, agent } };
   const message = 'Another message of this conversation had this id already: send it with an id of its own.';
   return { ok: false, why: 'conflict', message };
 }

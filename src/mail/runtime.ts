@@ -2,7 +2,9 @@ import type { NewEvent } from '../core/event.ts';
 import { conversationId } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
 import type { ScheduleDesk } from '../core/schedule.ts';
-import type { AgentState, Runtime, RuntimeStatus } from '../core/runtime.ts';
+import { pausedWords } from '../core/paused.ts';
+import type { AgentState, DeliverResult, Runtime, RuntimeStatus } from '../core/runtime.ts';
+import { isEnded } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
 import { cancelTask } from './end.ts';
 import { Days } from './days.ts';
@@ -40,7 +42,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
   const days = new Days(store, deps.clock);
   const isKnown = (name: string): boolean => deps.agents().some((agent) => agent.name === name);
   return {
-    deliver: async (message, options = {}) => (deps.accepting() ? deliver(deps, message, options) : STOPPING),
+    deliver: async (message, options = {}) =>
+      deps.accepting() ? noted(deps, await deliver(deps, message, options)) : STOPPING,
     task: (id) => outcomeOf(store, id),
     settled: (id, signal) => settledOutcome(store, hub, id, signal),
     listen: (task, listener) => hub.listen(task, listener),
@@ -67,6 +70,15 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     status: () => status(deps),
     metrics: async () => metricsText(await status(deps)),
   };
+}
+
+/** Says so if whoever is to answer takes no work: otherwise the sender waits and wonders. */
+async function noted({ store, pauses, clock }: RuntimeDeps, result: DeliverResult): Promise<DeliverResult> {
+  const task = result.ok ? await store.task(result.delivered.task) : null;
+  const paused = task === null || isEnded(task.status) ? null : pauses?.of(task.agent);
+  if (!result.ok || task === null || !paused) return result;
+  const note = `${pausedWords(task.agent, paused, clock.now())} Your message waits until it is resumed.`;
+  return { ...result, delivered: { ...result.delivered, note } };
 }
 
 async function status(deps: RuntimeDeps): Promise<RuntimeStatus> {

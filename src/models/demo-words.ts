@@ -45,6 +45,26 @@ const LIST = /^list(?: (?:all )?(?:the )?files?(?: in (.+))?)?[.!]?\s*$/is;
 /** `ask AGENT [with PATH] to: ORDER`. All that follows is the order, further sentences included. */
 const ASK = /^ask ([a-z][a-z0-9-]*)(?: with (\S+))? to: ?/i;
 
+/** `every 10m: ORDER`, `every weekday at 08:15: ORDER`, `at 2026-12-24T08:00: ORDER`: all that follows is the order, too. */
+const BY_THE_CLOCK =
+  /^(?:every (day|weekday) at ([01]?\d|2[0-3]):([0-5]\d)|every (\d+[smhd])|at (\d{4}-\d\d-\d\dT\d\d:\d\d)): ?/i;
+
+/** What is done by the clock from now on, under a name that says when. */
+function scheduling(sentence: string): Step | null {
+  const match = BY_THE_CLOCK.exec(sentence);
+  const task = match === null ? '' : sentence.slice(match[0].length).trim();
+  if (match === null || task === '') return null;
+  const [name, when] = firingOf(match);
+  return oneCall(`schedule ${name}`, { tool: 'schedule', args: { create: { name, ...when, task } } });
+}
+
+function firingOf([, days, hour = '', minute = '', every, at = '']: RegExpExecArray): [string, Record<string, string>] {
+  if (every !== undefined) return [`every-${every.toLowerCase()}`, { every: every.toLowerCase() }];
+  if (days === undefined) return [`at-${at.replaceAll(/\D/g, '')}`, { at: at.toUpperCase() }];
+  const [name, weekdays] = days.toLowerCase() === 'weekday' ? ['weekdays', '1-5'] : ['daily', '*'];
+  return [`${name}-${hour.padStart(2, '0')}${minute}`, { cron: `${Number(minute)} ${Number(hour)} * * ${weekdays}` }];
+}
+
 /** To teach it another sentence, add a verb. */
 const VERBS: readonly Verb[] = [
   {
@@ -100,6 +120,21 @@ const VERBS: readonly Verb[] = [
       return match?.[1] && text ? asking(match[1].toLowerCase(), text, match[2] ?? null) : null;
     },
   },
+  { form: 'every day|weekday at HH:MM: ORDER, every 10m: ORDER, at YYYY-MM-DDTHH:MM: ORDER', parse: scheduling },
+  {
+    form: 'list the schedules',
+    parse: (sentence) =>
+      /^list (?:the |my )?schedules[.!]?\s*$/i.test(sentence)
+        ? oneCall('schedules', { tool: 'schedule', args: {} })
+        : null,
+  },
+  {
+    form: 'remove the schedule NAME',
+    parse(sentence) {
+      const remove = /^remove (?:the )?schedule (\S+)\s*$/i.exec(sentence)?.[1];
+      return remove === undefined ? null : oneCall(`remove ${remove}`, { tool: 'schedule', args: { remove } });
+    },
+  },
   {
     form: 'what did I say?',
     parse(sentence, { earlier }) {
@@ -141,7 +176,8 @@ const JOINT = ', then ';
 export function stepsOf(message: string, heard: Heard): Step[] {
   const sentences: string[] = [];
   for (const [index, piece] of message.trimStart().split(JOINT).entries()) {
-    const ordering = ASK.test(sentences.at(-1) ?? '');
+    const last = sentences.at(-1) ?? '';
+    const ordering = ASK.test(last) || BY_THE_CLOCK.test(last);
     if (index === 0 || (!ordering && parseSentence(piece, heard))) sentences.push(piece);
     else sentences.push(`${sentences.pop()}${JOINT}${piece}`);
   }

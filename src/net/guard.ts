@@ -1,4 +1,5 @@
 import dns from 'node:dns/promises';
+import { TLSSocket } from 'node:tls';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { originOf, parseTarget, type Target } from '../core/host.ts';
@@ -76,6 +77,13 @@ function nextHop(hop: Hop, message: IncomingMessage): Hop | null {
     headers = only(headers, (name) => SAFE_HEADERS.has(name));
   }
   return { target, method, headers, body };
+}
+
+/** When the certificate of the other side ends; null where nothing is encrypted, or nobody knows. */
+function certificateEnd({ socket }: IncomingMessage): number | null {
+  if (!(socket instanceof TLSSocket)) return null;
+  const validTo = Date.parse(socket.getPeerCertificate().valid_to ?? '');
+  return Number.isNaN(validTo) ? null : validTo;
 }
 
 /** The answer without cookies, which nobody here keeps, and without what described the encoded body. */
@@ -160,6 +168,8 @@ class Journey {
       const agent = pools.agent(target, addresses, forWhom);
       const answer = await exchange(hop, agent, () => pools.fresh(target, addresses), watching);
       watching.heard();
+      const validTo = certificateEnd(answer.message);
+      if (validTo !== null) this.request.onCertificate?.(validTo);
       log.debug({ ...fields, status: answer.message.statusCode }, 'request');
       return answer;
     } catch (error) {

@@ -23,7 +23,12 @@ export interface BwrapPlan {
   tmp: number | null;
   /** Descriptor of the system call filter; null for none. */
   filter: number | null;
+  /** The file in which the runtime says how it is, if there is one. */
+  status?: string;
 }
+
+/** Where commands find it. */
+const STATUS = '/run/status';
 
 const mount = (entry: Mount): string[] =>
   entry.kind === 'link' ? ['--symlink', entry.target, entry.to] : ['--ro-bind', entry.from, entry.to];
@@ -53,6 +58,7 @@ export function bwrapArgs(plan: BwrapPlan): string[] {
     tmpfs('/tmp'),
     ['--dir', '/tmp/home', '--dir', '/var', '--symlink', '../tmp', '/var/tmp', '--dir', '/run'],
     ['--ro-bind', plan.command, '/run/command'],
+    plan.status === undefined ? [] : ['--ro-bind-try', plan.status, STATUS, '--setenv', 'RUCHE_STATUS', STATUS],
     ['--bind', checkout.dir, '/workspace'],
     ['--bind', checkout.git, '/workspace/.git'],
     ['--ro-bind', checkout.objects, '/run/objects'],

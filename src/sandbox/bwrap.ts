@@ -9,7 +9,7 @@ import { bwrapArgs } from './args.ts';
 import { cgroupsOf, makeCgroups, removeCgroups, type Cgroups } from './cgroup.ts';
 import { inheritedFiles } from './inherited.ts';
 import { Jobs } from './jobs.ts';
-import type { Runner } from './runner.ts';
+import { type Runner, STATUS_FILE } from './runner.ts';
 import { seccompFilter } from './seccomp.ts';
 import { readSystem, type SystemMounts } from './system.ts';
 import { LAUNCH, SWEEP_SANDBOX } from './wrapper.ts';
@@ -67,8 +67,10 @@ export function bwrapRunner(options: {
   /** Distinguishes this home's cgroups from another's. */
   scope: string;
   files: BwrapFiles;
+  /** Where the runtime says how it is. */
+  status: string;
 }): Runner {
-  const { features, scope, files } = options;
+  const { features, scope, files, status } = options;
   const groups = (key: string): Cgroups => cgroupsOf(features.cgroups, `${scope}-${key}`);
   return {
     name: 'bwrap',
@@ -83,6 +85,7 @@ export function bwrapRunner(options: {
         command: join(dir, 'command'),
         tmp: features.size ? Math.floor(limits.memory / 4) : null,
         filter: files.filter === null ? null : 4,
+        status,
       });
       await Promise.all([
         checkMountPoints(checkout),
@@ -127,6 +130,6 @@ export async function openBwrap(options: BwrapOptions): Promise<Sandbox> {
   return new Jobs({
     ...options,
     inherited: await inheritedFiles(),
-    runner: bwrapRunner({ features: options.features, scope, files }),
+    runner: bwrapRunner({ features: options.features, scope, files, status: join(options.dir, STATUS_FILE) }),
   });
 }

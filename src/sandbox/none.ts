@@ -7,7 +7,7 @@ import type { Sandbox } from '../core/ports.ts';
 import { ENVIRONMENT } from './args.ts';
 import { inheritedFiles } from './inherited.ts';
 import { Jobs } from './jobs.ts';
-import type { Runner } from './runner.ts';
+import { type Runner, STATUS_FILE } from './runner.ts';
 import { LAUNCH, SWEEP_MARKED } from './wrapper.ts';
 
 export interface NoSandboxOptions {
@@ -46,7 +46,14 @@ const runner: Runner = {
         String(Math.floor(limits.memory / 1024)),
         join(dir, 'command'),
       ],
-      env: { ...ENVIRONMENT, HOME: home, TMPDIR: home, GIT_DIR: checkout.git, GIT_WORK_TREE: checkout.dir },
+      env: {
+        ...ENVIRONMENT,
+        HOME: home,
+        TMPDIR: home,
+        GIT_DIR: checkout.git,
+        GIT_WORK_TREE: checkout.dir,
+        RUCHE_STATUS: join(dir, '..', STATUS_FILE),
+      },
       memory: '',
       pids: '',
     };

@@ -15,6 +15,12 @@ export interface Runner {
   sweep: string;
 }
 
+/**
+ * In the sandbox's folder: how the runtime is, for scripts that look after it. Commands can read it and nothing else of
+ * the runtime. A key never begins with a dot.
+ */
+export const STATUS_FILE = '.status';
+
 export interface Prepared {
   script: string;
   args: string[];

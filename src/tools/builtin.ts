@@ -1,5 +1,6 @@
 import type { Settings } from '../core/agent.ts';
 import type { Checkouts, Sandbox } from '../core/ports.ts';
+import type { ScheduleBook } from '../core/schedule.ts';
 import type { Tool } from '../core/tool.ts';
 import { askTool } from './ask.ts';
 import { editTool } from './edit.ts';
@@ -8,6 +9,7 @@ import { fetchTool } from './fetch.ts';
 import { handOverTool } from './hand-over.ts';
 import { listTool } from './list.ts';
 import { readTool } from './read.ts';
+import { scheduleTool } from './schedule.ts';
 import { searchTool } from './search.ts';
 import { shellTool } from './shell.ts';
 import { taskTool } from './task.ts';
@@ -18,7 +20,7 @@ const SHELL_OUTPUT = 1_000_000;
 
 /** The tools every agent can be given, in the order in which models see them. */
 export function builtinTools(
-  { sandbox, checkouts }: { sandbox: Sandbox; checkouts: Checkouts },
+  { sandbox, checkouts, book }: { sandbox: Sandbox; checkouts: Checkouts; book: ScheduleBook },
   { limits }: Settings,
 ): ReadonlyMap<string, Tool> {
   const { shellMs: timeMs, shellMemory: memory, shellProcesses: processes } = limits;
@@ -35,6 +37,7 @@ export function builtinTools(
     taskTool,
     handOverTool,
     escalateTool,
+    scheduleTool(book),
   ];
   return new Map(tools.map((tool) => [tool.name, tool as Tool]));
 }

@@ -41,6 +41,8 @@ export interface Entry {
   status: TaskStatus;
   attempt: number;
   maxAttempts: number;
+  deadline: number | null;
+  priority: number;
   retry: { at: number; code: string } | null;
   open: readonly OpenWait[];
   doing: Doing[];
@@ -81,6 +83,8 @@ export function newEntry(event: Event, task: Task, message: Entry['message']): E
     status: 'queued',
     attempt: task.attempt,
     maxAttempts: task.maxAttempts,
+    deadline: task.deadline,
+    priority: task.priority,
     retry: null,
     open: NONE,
     doing: [],

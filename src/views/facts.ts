@@ -1,6 +1,7 @@
 import { runStream } from '../core/ids.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Store } from '../core/ports.ts';
+import type { Paused } from '../core/runtime.ts';
 import { isEnded, type TaskStatus } from '../core/task.ts';
 import type { RunSummary, Standing } from '../core/views.ts';
 import { readJson, readSentence, readTitle } from './blobs.ts';
@@ -13,6 +14,8 @@ export interface FactsOptions {
   store: Store;
   ledger: Ledger;
   clock: Clock;
+  /** Why an agent takes no work; null if it does. */
+  paused?: (agent: string) => Paused | null;
 }
 
 /** How many tasks back a standing looks: one that waits for one that was taken in by another. */
@@ -23,12 +26,18 @@ export class Facts {
   readonly store: Store;
   readonly #ledger: Ledger;
   readonly #clock: Clock;
+  readonly #paused: (agent: string) => Paused | null;
   readonly #titles = new WeakMap<Entry, string>();
 
-  constructor({ store, ledger, clock }: FactsOptions) {
+  constructor({ store, ledger, clock, paused = () => null }: FactsOptions) {
     this.store = store;
+    this.#paused = paused;
     this.#ledger = ledger;
     this.#clock = clock;
+  }
+
+  now(): number {
+    return this.#clock.now();
   }
 
   /** Everything committed before the call is in it. */
@@ -58,7 +67,8 @@ export class Facts {
   async summary(entry: Entry): Promise<RunSummary> {
     const { status, standing } = await this.stands(entry);
     const taken = entry.absorbedBy === null ? null : await this.entry(entry.absorbedBy);
-    const { task, agent, session, from, queuedAt, startedAt, endedAt, steps, model, usage, costUsd, commit } = entry;
+    const { task, agent, session, from, queuedAt, startedAt, endedAt, deadline, priority } = entry;
+    const { steps, model, usage, costUsd, commit } = entry;
     return {
       task,
       run: entry.run ?? taken?.run ?? null,
@@ -72,6 +82,8 @@ export class Facts {
       queuedAt,
       startedAt,
       endedAt,
+      deadline,
+      priority,
       steps,
       model,
       usage,
@@ -126,7 +138,8 @@ export class Facts {
     return {
       entry,
       status,
-      now: this.#clock.now(),
+      now: this.now(),
+      paused: this.#paused(entry.agent),
       taken: null,
       awaited: [],
       before: null,

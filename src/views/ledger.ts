@@ -126,17 +126,9 @@ export class Ledger {
   }
 }
 
-const OTHERS: ReadonlySet<Event['type']> = new Set([
-  'config.held',
-  'config.applied',
-  'config.refused',
-  'approval.answered',
-  'person.committed',
-  'agent.paused',
-  'agent.resumed',
-  'gateway.started',
-  'gateway.stopped',
-]);
+/** What pages show beside tasks and conversations. */
+const OTHERS =
+  /^(?:config|agent|schedule|trigger|escalation|matter|gateway)\.|^(?:approval\.answered|person\.committed)$/;
 
 function changeOf(event: Event, entry: Entry | null): ViewChange | null {
   const { seq } = event;
@@ -149,7 +141,7 @@ function changeOf(event: Event, entry: Entry | null): ViewChange | null {
     const [, agent = '', session = ''] = conversation;
     return { task: null, run: null, agent, session, seq };
   }
-  return OTHERS.has(event.type) ? { task: null, run: null, agent: null, session: null, seq } : null;
+  return OTHERS.test(event.type) ? { task: null, run: null, agent: null, session: null, seq } : null;
 }
 
 /** The entry of a task, read from its own streams; null if there is no such task. */

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { eventId, eventSeq } from '../core/ids.ts';
 import type { ConversationSummary, FailureView, RunsPage, RunsQuery } from '../core/views.ts';
 import { firstWords, readSaid } from './blobs.ts';
+import { columnOf, isUnsettled, midnightBefore } from './board.ts';
 import type { Book } from './book.ts';
 import type { Entry } from './entry.ts';
 import type { Facts } from './facts.ts';
@@ -16,13 +17,14 @@ export async function runsPage(facts: Facts, query: RunsQuery): Promise<RunsPage
   const book = await facts.book();
   const limit = Math.min(Math.max(1, query.limit ?? PAGE.usual), PAGE.most);
   const before = eventSeq(query.after ?? '') ?? Number.MAX_SAFE_INTEGER;
+  const midnight = midnightBefore(facts.now());
   const words = (query.text ?? '').toLowerCase().split(/\s+/).filter(Boolean);
   const page: Entry[] = [];
   let total = 0;
   let more = false;
   let looked = 0;
   for (const entry of book.order.toReversed()) {
-    if (!fits(book, entry, query)) continue;
+    if (!fits(book, entry, query, midnight)) continue;
     if (words.length > 0) {
       if (++looked % SLICE === 0) await turn();
       if (!(await holds(facts, entry, words))) continue;
@@ -40,8 +42,9 @@ export async function runsPage(facts: Facts, query: RunsQuery): Promise<RunsPage
   };
 }
 
-function fits(book: Book, entry: Entry, { agent, status }: RunsQuery): boolean {
+function fits(book: Book, entry: Entry, { agent, status, column }: RunsQuery, midnight: number): boolean {
   if (agent !== undefined && entry.agent !== agent) return false;
+  if (column !== undefined && columnOf(book, entry, midnight) !== column) return false;
   return status === undefined || status.length === 0 || status.includes(book.status(entry));
 }
 
@@ -77,10 +80,7 @@ export async function conversationList(facts: Facts, limit: number): Promise<Con
 /** Tasks that failed and that nobody has taken care of, newest first. */
 export async function failureList(facts: Facts, limit: number): Promise<FailureView[]> {
   const book = await facts.book();
-  const open = book.order.filter(
-    ({ status, retriedAs, dismissed }) =>
-      (status === 'failed' || status === 'dead') && retriedAs === null && !dismissed,
-  );
+  const open = book.order.filter(isUnsettled);
   const newest = open.sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0)).slice(0, limit);
   return inTurn(newest, async (entry) => {
     const { task, run, agent, session, endedAt, queuedAt, message, content } = entry;

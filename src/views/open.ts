@@ -1,6 +1,9 @@
 import type { Clock } from '../core/clock.ts';
 import type { Log, Store, Workspace } from '../core/ports.ts';
+import type { Paused } from '../core/runtime.ts';
 import type { Views } from '../core/views.ts';
+import { readBoard } from './board.ts';
+import { readChain } from './chain.ts';
 import { readConversation } from './conversation.ts';
 import { readDiff, readExact, readFile } from './exact.ts';
 import { Facts } from './facts.ts';
@@ -15,6 +18,8 @@ export interface ViewsOptions {
   log: Log;
   /** True for channels the runtime sends to; the replies of others are fetched. */
   pushes(channel: string): boolean;
+  /** Why an agent takes no work; null if it does. */
+  paused?: (agent: string) => Paused | null;
   /** Newest tasks that lists show. */
   limit?: number;
 }
@@ -28,14 +33,16 @@ const MAX_PAGE = 200;
 
 /** Nothing is read until somebody asks. */
 export function openViews(options: ViewsOptions): OpenViews {
-  const { store, workspace, clock, log, limit, pushes } = options;
+  const { store, workspace, clock, log, limit, pushes, paused } = options;
   const ledger = new Ledger({ store, log, limit });
-  const facts = new Facts({ store, ledger, clock });
+  const facts = new Facts({ store, ledger, clock, paused });
   return {
     conversations: (most) => conversationList(facts, most),
     conversation: (agent, session, before, most) =>
       readConversation(facts, pushes, { agent, session }, before, Math.min(Math.max(1, most), MAX_PAGE)),
     runs: (query) => runsPage(facts, query),
+    board: (query) => readBoard(facts, query),
+    chain: (id) => readChain(facts, id),
     run: (id) => readRun(facts, id),
     exact: (id, hash) => readExact(store, id, hash),
     diff: (id) => readDiff(store, workspace, id),

@@ -35,7 +35,8 @@ export async function readRun(facts: Facts, id: string): Promise<RunView | null>
   };
 }
 
-async function taskOf({ store }: Facts, id: string): Promise<string | null> {
+/** The task of this name, or of the run of this name. */
+export async function taskOf({ store }: Pick<Facts, 'store'>, id: string): Promise<string | null> {
   if (!id.startsWith('run_')) return id;
   for await (const event of store.read({ stream: runStream(id), limit: 1 }))
     if (event.type === 'run.started') return event.data.task;

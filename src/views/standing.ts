@@ -1,3 +1,6 @@
+import { roughly } from '../core/duration.ts';
+import { pausedWords } from '../core/paused.ts';
+import type { Paused } from '../core/runtime.ts';
 import type { TaskStatus } from '../core/task.ts';
 import type { Standing } from '../core/views.ts';
 import type { Doing, Entry } from './entry.ts';
@@ -34,6 +37,8 @@ export interface Situation {
   /** The last call that a rule denied. */
   denied: { tool: string; rule: string; reason: string } | null;
   interrupted: boolean;
+  /** Why its agent takes no work; null if it does. */
+  paused: Paused | null;
   /** Why nothing works now; null while the gateway runs. */
   stopped: string | null;
 }
@@ -52,13 +57,6 @@ const quote = (text: string): string => `“${text}”`;
 /** A rule of the network has a name that its owner gave; one that is built in explains itself. */
 export const ruleWords = (rule: string): string =>
   rule.startsWith('builtin:') ? 'a built-in rule' : `the rule ${quote(rule)}`;
-
-function duration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
-}
 
 /** How the message of a task stands, and why. Pure: equal situations give equal words. */
 export function standingOf(situation: Situation): Standing {
@@ -151,7 +149,7 @@ function working({ entry, failed: why, now }: Situation): Standing {
 
 function doingWords(doing: Doing | undefined, now: number): string {
   if (doing === undefined) return 'It is being worked on.';
-  const time = duration(now - doing.since);
+  const time = roughly(now - doing.since);
   switch (doing.kind) {
     case 'model':
       return `It is being worked on: ${doing.name} has been thinking for ${time}.`;
@@ -163,15 +161,19 @@ function doingWords(doing: Doing | undefined, now: number): string {
 }
 
 function queued(situation: Situation): Standing {
-  const { entry, before, now } = situation;
+  const { entry, before, now, paused } = situation;
   const can: Standing['can'] = ['cancel'];
+  if (paused !== null) {
+    const why = `${pausedWords(entry.agent, paused, now)} It waits until that is resumed.`;
+    return { state: 'queued', why, can, since: paused.at, next: null };
+  }
   if (before !== null) {
     const why = `It comes after ${quote(before.title)} in this conversation, ${holderWords(before.standing)}.`;
     return { state: 'queued', why, can, ...NOTHING };
   }
   if (entry.retry !== null) {
     const { at } = entry.retry;
-    const when = at > now ? `in ${duration(at - now)}` : 'in a moment';
+    const when = at > now ? `in ${roughly(at - now)}` : 'in a moment';
     const attempt = `(attempt ${entry.attempt} of ${entry.maxAttempts})`;
     const why = together(sentence(retryWords(situation)), `It is tried again ${when} ${attempt}.`);
     return { state: 'retrying', why, can, since: entry.failure?.at ?? null, next: at };

@@ -38,10 +38,12 @@ export async function initWorkspace(options: InitOptions): Promise<string> {
         const bad = badPath(path);
         if (bad !== null) throw new Error(`the template has a file that cannot be: ${path}: ${bad}`);
         await mkdir(dirname(join(temp, path)), { recursive: true });
-        await writeFile(join(temp, path), bytes);
+        // Packages do not keep a file's mode, so what begins like a script is one.
+        const program = Buffer.from(bytes.subarray(0, 2)).toString() === '#!';
+        await writeFile(join(temp, path), bytes, { mode: program ? 0o755 : 0o644 });
         const { oid, stored } = objects.put('blob', bytes);
         await stored;
-        edits.set(path, { mode: '100644', oid });
+        edits.set(path, { mode: program ? '100755' : '100644', oid });
       }
       const tree = await new Trees(git, objects).edit(null, edits);
       if (!tree.ok) throw new Error(`the template has ${tree.clash} as a file and as a folder`);

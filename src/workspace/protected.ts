@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isAgentName } from '../core/ids.ts';
-import { canonicalJson } from '../core/json.ts';
+import { canonicalJson, type Json } from '../core/json.ts';
 import { visible } from '../core/visible.ts';
 import { frontMatter } from './agents.ts';
 import { withoutNulls } from './validate.ts';
@@ -84,6 +84,27 @@ const marked = (sign: '-' | '+', text: string): string =>
     .map((line) => `${sign} ${line}`)
     .join('\n');
 
+/** Of two lists only what one has and the other has not, so that a person finds the one line that is new. */
+function entriesThatDiffer(old: string | undefined, value: string | undefined): [string[], string[]] {
+  const whole: [string[], string[]] = [old === undefined ? [] : [old], value === undefined ? [] : [value]];
+  if (!old?.startsWith('[{') || !value?.startsWith('[{')) return whole;
+  const [was, now] = [old, value].map((list) => (JSON.parse(list) as Json[]).map((entry) => canonicalJson(entry)));
+  const gone = missingFrom(now ?? [], was ?? []);
+  const come = missingFrom(was ?? [], now ?? []);
+  // Another order, which may mean something.
+  return gone.length + come.length === 0 ? whole : [gone, come];
+}
+
+/** Entries that `list` has more often than `other`. */
+function missingFrom(other: readonly string[], list: readonly string[]): string[] {
+  const left = [...other];
+  return list.filter((entry) => {
+    const at = left.indexOf(entry);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
+
 function agentDifference(path: string, was: Side | null, now: Side | null): string | null {
   const before = protectedView(was);
   const after = protectedView(now);
@@ -92,11 +113,10 @@ function agentDifference(path: string, was: Side | null, now: Side | null): stri
   if (keys.length === 0 && was && now) return null;
   const what = was ? (now ? '' : ' (the agent is removed)') : ' (a new agent)';
   const lines = keys.flatMap((key) => {
-    const old = before.get(key);
-    const value = after.get(key);
+    const [olds, values] = entriesThatDiffer(before.get(key), after.get(key));
     return [
-      ...(old === undefined ? [] : [marked('-', `${key}: ${old}`)]),
-      ...(value === undefined ? [] : [marked('+', `${key}: ${value}`)]),
+      ...olds.map((old) => marked('-', `${key}: ${old}`)),
+      ...values.map((value) => marked('+', `${key}: ${value}`)),
     ];
   });
   return [`${path}${what}`, ...lines].join('\n');

@@ -1,3 +1,4 @@
+import { readDuration } from '../core/duration.ts';
 import { z } from 'zod';
 import { parseHostPattern } from '../core/host.ts';
 import { scheduleSchema } from './schedule-schema.ts';
@@ -222,6 +223,33 @@ export const settingsSchema = z.strictObject({
       }),
     )
     .describe('What is settled of single queues; each agent has a queue of its name.')
+    .optional(),
+  checks: z
+    .array(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2000))
+    .max(100)
+    .describe('Addresses on the web that are looked at every few minutes, for the probes.')
+    .optional(),
+  compaction: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        at: z
+          .string()
+          .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: 'must be a time of the day such as 03:00' })
+          .describe('When, by the clock of the machine; 03:00 unless given.')
+          .optional(),
+        idle: z
+          .string()
+          .refine((given) => (readDuration(given) ?? 0) > 0, { error: 'must be a time such as 12h' })
+          .describe('How long nothing was said; 12h unless given.')
+          .optional(),
+        tokens: whole(1_000, 10_000_000)
+          .describe('Shorter conversations stay as they are; 20000 unless given.')
+          .optional(),
+        usd: z.number().min(0).max(10_000).describe('What one night may cost, in dollars; 1 unless given.').optional(),
+      }),
+    ])
+    .describe('At night long conversations that rest are summarised by a light model; false: never.')
     .optional(),
   ...later(SETTINGS_LATER),
 });

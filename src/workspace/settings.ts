@@ -1,4 +1,5 @@
-import type { ChannelSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
+import type { ChannelSettings, CompactionSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
+import { readDuration } from '../core/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ReadCron } from '../core/schedule.ts';
 import { TOOL_NAMES } from '../core/tool.ts';
@@ -24,6 +25,14 @@ export const DEFAULT_LIMITS: Settings['limits'] = {
   tasks: 200,
   fanOut: 25,
 };
+
+const COMPACTION = { at: '03:00', idle: '12h', tokens: 20_000, usd: 1 };
+
+function compactionOf(given: false | Partial<typeof COMPACTION> | undefined): CompactionSettings | null {
+  if (given === false) return null;
+  const { at, idle, tokens, usd } = { ...COMPACTION, ...given };
+  return { at, idleMs: readDuration(idle) ?? 0, tokens, usd };
+}
 
 /** What the files may name, and what the gate says of a rule. */
 export interface Known {
@@ -170,6 +179,8 @@ export function parseSettings(
       ...(value.bindings === undefined
         ? {}
         : { bindings: value.bindings.map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })) }),
+      checks: [...new Set(value.checks)],
+      compaction: compactionOf(value.compaction),
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,

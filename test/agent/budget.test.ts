@@ -6,6 +6,7 @@ import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { systemPrompt, toolSchemas } from '../../src/agent/context.ts';
 import type { Agent } from '../../src/core/agent.ts';
 import type { Checkouts, Sandbox } from '../../src/core/ports.ts';
+import type { ScheduleBook } from '../../src/core/schedule.ts';
 import { TOOL_NAMES } from '../../src/core/tool.ts';
 import { builtinTools } from '../../src/tools/builtin.ts';
 import { parseAgent } from '../../src/workspace/agents.ts';
@@ -17,7 +18,10 @@ test('system prompt and schemas of all default tools stay under 1,200 tokens, th
   assert.ok(agent);
   const whole: Agent = { ...agent, tools: TOOL_NAMES };
   // Neither is used before a command runs.
-  const tools = builtinTools({ sandbox: {} as Sandbox, checkouts: {} as Checkouts }, SETTINGS);
+  const tools = builtinTools(
+    { sandbox: {} as Sandbox, checkouts: {} as Checkouts, book: {} as ScheduleBook },
+    SETTINGS,
+  );
   assert.deepEqual([...tools.keys()], [...TOOL_NAMES]);
   const schemas = toolSchemas(whole, tools);
   assert.equal(schemas.length, TOOL_NAMES.length);

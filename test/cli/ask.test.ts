@@ -24,6 +24,14 @@ test('ask prints the answer and exits 0; --json gives exactly the promised field
   });
 });
 
+test('ask without an agent goes to the front desk, the first of the list', async () => {
+  await withDesk(echo, async (desk) => {
+    assert.equal(await desk.ruche('ask', 'hello there'), 0);
+    assert.equal(desk.out(), 'hello there\n');
+    assert.equal(desk.runtime.deliveries[0]?.message.agent, 'assistant');
+  });
+});
+
 test('ask exits 1 for a failed run and for what was wrong with the request', async () => {
   const failing: Script = async () => {
     throw new Error('The model is overloaded.');
@@ -38,6 +46,8 @@ test('ask exits 1 for a failed run and for what was wrong with the request', asy
     assert.equal(await desk.ruche('ask', 'assistant', 'x', '--session', '../x'), 1);
     assert.equal(await desk.ruche('ask', 'assistant', 'x', '--timeout', 'soon'), 1);
     assert.equal(await desk.ruche('ask', 'assistant'), 1);
+    assert.match(desk.err(), /nothing to ask assistant/);
+    assert.equal(await desk.ruche('ask'), 1);
     assert.equal(await desk.ruche('nonsense'), 1);
     assert.equal(desk.runtime.deliveries.length, 1);
   });

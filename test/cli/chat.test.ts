@@ -192,3 +192,20 @@ test('Control sequences from a model or a tool do not reach the terminal', async
     },
   );
 });
+
+test('@name turns to that agent, for what follows too; alone it only turns', async () => {
+  await withDesk(echo, async (desk) => {
+    assert.equal(await piped(desk, ['@email one', 'two', '@assistant', 'three', '@nobody four']), 0);
+    assert.match(desk.out(), /Talking to email\.[^]*one\ntwo\n[^]*Talking to assistant\.[^]*three\n@nobody four\n$/);
+    assert.deepEqual(
+      desk.runtime.deliveries.map(({ message }) => [message.agent, message.text]),
+      [
+        ['email', 'one'],
+        ['email', 'two'],
+        ['assistant', 'three'],
+        ['assistant', '@nobody four'],
+      ],
+    );
+    assert.equal(new Set(desk.runtime.deliveries.map(({ message }) => message.session)).size, 1);
+  });
+});

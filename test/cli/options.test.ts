@@ -36,7 +36,7 @@ test('Flag beats environment beats a folder with home/ and workspace/ beats ~/.r
 
 test('The rest: template, host, port and token', () => {
   const usual = resolveOptions({}, place());
-  assert.deepEqual([usual.template, usual.host, usual.port, usual.token], ['solo', '127.0.0.1', 4747, null]);
+  assert.deepEqual([usual.template, usual.host, usual.port, usual.token], ['network', '127.0.0.1', 4747, null]);
   const flags = { template: 'office', host: '0.0.0.0', port: '0' };
   const given = resolveOptions(flags, place({ RUCHE_PORT: '99', RUCHE_TOKEN: 'secret' }));
   assert.deepEqual([given.template, given.host, given.port, given.token], ['office', '0.0.0.0', 0, 'secret']);

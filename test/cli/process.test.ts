@@ -64,7 +64,7 @@ function isOneClearMessage({ err }: Ran): void {
 }
 
 test('init, up, ask, log, verify and a second up; SIGTERM ends it within 10 s with exit 0', async () => {
-  const made = await ruche('init', 'net');
+  const made = await ruche('init', 'net', '--template', 'solo');
   assert.equal(made.code, 0, made.err);
   const [home, workspace] = [join(folder, 'net/home'), join(folder, 'net/workspace')];
   assert.ok(existsSync(join(workspace, 'ruche.yaml')) && existsSync(home));
@@ -82,7 +82,7 @@ test('init, up, ask, log, verify and a second up; SIGTERM ends it within 10 s wi
   isOneClearMessage(second);
   assert.match(second.err, /another ruche is running/);
 
-  const asked = await ruche('ask', 'assistant', 'write a.md: hi, then read a.md', '--json', ...place);
+  const asked = await ruche('ask', 'write a.md: hi, then read a.md', '--json', ...place);
   assert.equal(asked.code, 0, asked.err);
   const answer = JSON.parse(asked.out) as Record<string, unknown>;
   assert.deepEqual(Object.keys(answer), ['task', 'run', 'session', 'status', 'text', 'commit']);

@@ -19,7 +19,7 @@ export interface Ended {
 }
 
 export interface HomeOptions {
-  /** Files of the workspace's first commit; without them `up` makes one from the template. */
+  /** Files of the workspace's first commit; without them `up` makes one from the template `solo`, or the one `start` names. */
   files?: Record<string, string>;
   /** Environment of `up`, beside PATH and an empty HOME. */
   env?: Record<string, string>;
@@ -86,7 +86,9 @@ export class Home {
 
   /** The same, but gives how it ended if it does not come to listen. */
   async tryStart(...args: string[]): Promise<Ended | null> {
-    const child = this.#spawn(['up', '--port', String(this.#port), ...args]);
+    // Most tests are about one agent; a workspace that is there keeps its own.
+    const template = args.includes('--template') ? [] : ['--template', 'solo'];
+    const child = this.#spawn(['up', '--port', String(this.#port), ...template, ...args]);
     this.#child = child;
     this.out = '';
     this.err = '';

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConversationCache } from '../../src/agent/conversation.ts';
 import type { AgentDeps } from '../../src/agent/deps.ts';
+import { LandingOrder } from '../../src/agent/landing-order.ts';
 import { runTask } from '../../src/agent/turn.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import type { Agent, Governance, Settings } from '../../src/core/agent.ts';
@@ -157,6 +158,7 @@ export async function openLoop(options: LoopOptions) {
     },
     cancelTask: (task, by) => runtime.cancel(task, by),
     conversations: new ConversationCache(),
+    landingOrder: new LandingOrder(systemClock),
     clock,
     ids: systemIds,
     random: () => 0,
@@ -248,6 +250,7 @@ export async function openLoop(options: LoopOptions) {
     /** The store below the one that tells the hub. */
     raw,
     runtime,
+    paused: (name: string) => pauses.of(name),
     workspace,
     governance,
     deltas,

@@ -16,9 +16,10 @@ test('A message is accepted with 202, and its id makes it the same message for e
       body: { agent: 'assistant', text: 'hello', session: 's', id: 'm1' },
     });
     assert.equal(first.status, 202);
-    assert.deepEqual(await first.json(), { task: 'tsk_1', session: 's', joined: false });
+    assert.deepEqual(await first.json(), { task: 'tsk_1', agent: 'assistant', session: 's', joined: false });
     assert.deepEqual(await post(rig, { text: 'hello', session: 's', id: 'm1' }), {
       task: 'tsk_1',
+      agent: 'assistant',
       session: 's',
       joined: true,
     });
@@ -187,5 +188,51 @@ test('With ?stream a message, an approval and an answer are followed from their 
     assert.equal(rig.runtime.state.listeners(), 0);
     const refused = await rig.call('/api/messages?stream', { body: { agent: 'nobody', text: 'x' } });
     assert.equal(refused.status, 404);
+  });
+});
+
+test('@name goes to that agent in its conversation of the session; alone it only says who listens', async () => {
+  await withGateway(echo, async (rig) => {
+    const { call, runtime } = rig;
+    const send = async (text: string, id: string): Promise<[number, unknown]> => {
+      const answer = await call('/api/messages', { body: { agent: 'assistant', text, session: 's', id } });
+      return [answer.status, await answer.json()];
+    };
+    const told = { task: 'tsk_1', agent: 'email', session: 's', joined: false };
+    assert.deepEqual(await send('@Email, what is new?', 'm1'), [202, told]);
+    assert.deepEqual(await send('@Email, what is new?', 'm1'), [202, { ...told, joined: true }]);
+    assert.deepEqual(await send('@email', 'm2'), [200, { ...told, task: null }]);
+    assert.equal((await send('@nobody hello', 'm3'))[0], 202);
+    assert.equal((await send('me@email.example', 'm4'))[0], 202);
+    assert.deepEqual(
+      runtime.deliveries.map(({ message }) => [message.agent, message.text]),
+      [
+        ['email', 'what is new?'],
+        ['assistant', '@nobody hello'],
+        ['assistant', 'me@email.example'],
+      ],
+    );
+  });
+});
+
+test('a client of the chat endpoint is told at once that the agent is paused, and where its answer will be', async () => {
+  await withGateway(echo, async ({ call, runtime }) => {
+    const { deliver } = runtime;
+    runtime.deliver = async (...given) => {
+      const result = await deliver(...given);
+      return result.ok
+        ? { ok: true, delivered: { ...result.delivered, note: 'email has been paused for 2 min.' } }
+        : result;
+    };
+    const body = { model: 'email', messages: [{ role: 'user', content: 'hello' }] };
+    const answer = (await (await call('/v1/chat/completions', { body })).json()) as {
+      choices: { message: { content: string } }[];
+    };
+    assert.equal(
+      answer.choices[0]?.message.content,
+      'email has been paused for 2 min. Its answer will be at /api/tasks/tsk_1.',
+    );
+    const accepted = await call('/api/messages', { body: { agent: 'email', text: 'x', session: 't' } });
+    assert.equal(((await accepted.json()) as { note: string }).note, 'email has been paused for 2 min.');
   });
 });

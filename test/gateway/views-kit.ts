@@ -22,6 +22,8 @@ export const summary: RunSummary = {
   queuedAt: 1,
   startedAt: 2,
   endedAt: 3,
+  deadline: null,
+  priority: 0,
   steps: 1,
   model: 'demo/demo',
   usage: NO_USAGE,
@@ -61,6 +63,11 @@ export function fakeViews(): FakeViews {
       asked.push(query);
       return { runs: [summary], next: null, total: 1 };
     },
+    async board(query) {
+      asked.push(query);
+      return { lanes: [] };
+    },
+    chain: async (id) => known(id, { task: 'tsk_1', nodes: [] }),
     run: async (id) => known(id, run),
     exact: async (id, hash) => (hash === 'h1' ? known(id, '{"a":"<script>"}') : null),
     diff: async (id) => known(id, { commit: 'c', files: [], cut: false }),

@@ -32,6 +32,7 @@ test('each view has its path, with several segments, and refuses what is no quer
     assert.deepEqual(views.asked.pop(), {
       agent: 'assistant',
       status: ['done', 'failed'],
+      column: undefined,
       text: 'two words',
       after: 'evt_5',
       limit: 200,
@@ -39,6 +40,12 @@ test('each view has its path, with several segments, and refuses what is no quer
     assert.equal((await get('/api/runs?agent=&status=&text=&after='))[0], 200);
     assert.equal((await get('/api/runs/tsk_1'))[0], 200);
     assert.equal((await get('/api/runs/tsk_2'))[0], 404);
+    assert.equal((await get('/api/runs?column=person'))[0], 200);
+    assert.equal((views.asked.pop() as { column: string }).column, 'person');
+    assert.deepEqual(await get('/api/board?agent=email&cards=9'), [200, { lanes: [] }]);
+    assert.deepEqual(views.asked.pop(), { agent: 'email', cards: 9 });
+    assert.deepEqual(await get('/api/tasks/tsk_1/chain'), [200, { task: 'tsk_1', nodes: [] }]);
+    assert.equal((await get('/api/tasks/tsk_2/chain'))[0], 404);
     assert.equal((await get('/api/runs/tsk_1/diff'))[0], 200);
     assert.equal((await get('/api/runs/tsk_1/exact/h1'))[0], 200);
     assert.equal((await get('/api/runs/tsk_1/exact/h2'))[0], 404);
@@ -46,6 +53,8 @@ test('each view has its path, with several segments, and refuses what is no quer
     const wrong = [
       '/api/runs?status=nothing',
       '/api/runs?limit=0',
+      '/api/runs?column=somewhere',
+      '/api/board?cards=51',
       '/api/runs?limit=201',
       '/api/runs?after=5',
       `/api/runs?text=${'x'.repeat(201)}`,
@@ -54,7 +63,7 @@ test('each view has its path, with several segments, and refuses what is no quer
       `/api/live?${Array.from({ length: 21 }, (_, n) => `task=t${n}`).join('&')}`,
     ];
     for (const path of wrong) assert.equal((await get(path))[0], 400, path);
-    assert.equal(wrong.length, 8);
+    assert.equal(wrong.length, 10);
     for (const path of ['/api/runs/..%2f..', '/api/runs/tsk_1/exact/', '/api/runs//diff', '/api/files/a/b'])
       assert.equal((await get(path))[0], 404, path);
   });

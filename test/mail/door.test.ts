@@ -330,3 +330,17 @@ test('@name at the beginning goes to that agent, and the chat stays with it', ()
       2,
     );
   }));
+
+test('whoever writes to a paused agent is told once for each message, and answered when it is resumed', () =>
+  withDoor([says('one'), says('two')], async ({ loop, write, said }) => {
+    await loop.runtime.pauseAgent('assistant', 'owner', 'month end');
+    await write('hello', { externalId: 'a' });
+    await write('hello', { externalId: 'a' });
+    assert.match(await said(0), /^assistant has been paused for \d+ s: month end\. Your message waits/);
+    await write('more', { externalId: 'b' });
+    assert.match(await said(1), /^assistant has been paused/);
+    await loop.runtime.resumeAgent('assistant', 'owner');
+    assert.match(await said(2), /one|two/);
+    const notes = (await loop.events()).filter((event) => event.type === 'message.queued' && event.data.task === null);
+    assert.equal(notes.length, 2);
+  }));

@@ -29,7 +29,7 @@ test('a cancelled message said again is a new message once its end has been told
     await started;
     await loop.runtime.cancel(first.task, 'person:owner');
     // The client that was cut off asks again and learns how it ended.
-    assert.deepEqual(await say('b'), { task: first.task, joined: true });
+    assert.deepEqual(await say('b'), { task: first.task, joined: true, agent: 'assistant' });
     const outcome = await loop.settled(first.task);
     assert.equal(outcome.text, 'The task was cancelled.');
     await loop.runtime.delivered(outcome.message ?? '');

@@ -6,11 +6,13 @@ import { demoModel } from '../../src/models/demo.ts';
 import { ask, askedAndRead, callsOf, collect, endOf, modelContract, textOf } from '../contracts/model.ts';
 
 const NEVER = new AbortController().signal;
-const TOOLS: ToolSchema[] = ['read', 'write', 'edit', 'list', 'search', 'shell', 'fetch', 'ask'].map((name) => ({
-  name,
-  description: name,
-  input: { type: 'object' },
-}));
+const TOOLS: ToolSchema[] = ['read', 'write', 'edit', 'list', 'search', 'shell', 'fetch', 'ask', 'schedule'].map(
+  (name) => ({
+    name,
+    description: name,
+    input: { type: 'object' },
+  }),
+);
 
 modelContract('demo', async () => ({
   port: demoModel(),
@@ -137,6 +139,33 @@ test('every sentence calls its tool, and the answer holds the result', async () 
   // An edit reads first.
   assert.equal(desk.used.length, sentences.length + 1);
   assert.equal(desk.files.get('a b.md'), 'contents of b: c');
+});
+
+test('what is done by the clock is a schedule, with all that follows as its order', async () => {
+  const cases: [string, object][] = [
+    ['every weekday at 8:15: list the files', { name: 'weekdays-0815', cron: '15 8 * * 1-5', task: 'list the files' }],
+    [
+      'Every day at 23:05: write a.md: x, then read a.md',
+      { name: 'daily-2305', cron: '5 23 * * *', task: 'write a.md: x, then read a.md' },
+    ],
+    ['every 10m: read a.md', { name: 'every-10m', every: '10m', task: 'read a.md' }],
+    ['at 2026-12-24T08:00: read a.md', { name: 'at-202612240800', at: '2026-12-24T08:00', task: 'read a.md' }],
+  ];
+  for (const [sentence, create] of cases) {
+    const desk = new Desk();
+    await desk.say(sentence);
+    assert.deepEqual(desk.used, [['schedule', { create }]], sentence);
+  }
+  const desk = new Desk();
+  await desk.say('list the schedules, then remove the schedule daily-2305');
+  assert.deepEqual(
+    desk.used.map(([, args]) => args),
+    [{}, { remove: 'daily-2305' }],
+  );
+  for (const sentence of ['every day at 25:00: x', 'every 10m:', 'every tuesday: x']) {
+    const other = new Desk();
+    assert.match(await other.say(sentence), /did not understand/);
+  }
 });
 
 test('it says what it is', async () => {

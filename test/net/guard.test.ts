@@ -428,8 +428,11 @@ test('https: the certificate is checked for the name, whatever the address', asy
   );
   const { port } = server;
   const trusting = openLab(t, { ca: [pair.cert] });
-  const sealed = await trusting.net.request(get(`https://secure.example.org:${port}/`), WHO);
+  let validTo = 0;
+  const onCertificate = (end: number): void => void (validTo = end);
+  const sealed = await trusting.net.request(get(`https://secure.example.org:${port}/`, { onCertificate }), WHO);
   assert.equal(await sealed.text(), 'sealed');
+  assert.ok(validTo > Date.now(), 'it says when the certificate ends');
   assert.equal(server.seen[0]?.headers.host, `secure.example.org:${port}`);
   await fails(trusting.net.request(get(`https://other.example.org:${port}/`), WHO), 'connect', /certificate/);
   const local = { ...WHO, privateHosts: ['127.0.0.1'] };

@@ -1,4 +1,5 @@
 import { after, before } from 'node:test';
+import type { ScheduleBook } from '../../src/core/schedule.ts';
 import type { Tool } from '../../src/core/tool.ts';
 import { askTool } from '../../src/tools/ask.ts';
 import { escalateTool } from '../../src/tools/escalate.ts';
@@ -7,6 +8,7 @@ import { taskTool } from '../../src/tools/task.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
+import { scheduleTool } from '../../src/tools/schedule.ts';
 import { searchTool } from '../../src/tools/search.ts';
 import { writeTool } from '../../src/tools/write.ts';
 import { toolContract } from '../contracts/tool.ts';
@@ -18,6 +20,12 @@ before(async () => {
 });
 after(() => bench.close());
 
+/** What a change comes to is the business of the workspace's test. */
+const book: ScheduleBook = {
+  list: () => 'None.',
+  change: (_agent, text) => ({ ok: true, text, said: 'Made.' }),
+};
+
 const cases: [tool: Tool, good: Record<string, unknown>, facts: object][] = [
   [readTool, { path: 'notes.md' }, { paths: ['notes.md'] }],
   [writeTool, { path: 'a/b.md', content: 'x' }, { paths: ['a/b.md'] }],
@@ -27,6 +35,7 @@ const cases: [tool: Tool, good: Record<string, unknown>, facts: object][] = [
   [askTool, { question: 'Which one?' }, {}],
   [escalateTool, { matter: 'The disk is full.' }, {}],
   [handOverTool, { agent: 'billing', brief: 'They want an invoice.' }, { paths: ['tasks/billing'] }],
+  [scheduleTool(book), { create: { name: 'x', every: '1h', task: 'x' } }, { paths: ['agents'] }],
   [taskTool, { action: 'create', agent: 'billing', text: 'invoice' }, { paths: ['tasks/billing'] }],
 ];
 for (const [tool, good, facts] of cases)

@@ -13,8 +13,8 @@ export async function withViews<T>(
   body: (views: OpenViews) => Promise<T>,
   more: { limit?: number; pushes?: (channel: string) => boolean } = {},
 ): Promise<T> {
-  const { store, workspace, deps } = loop;
-  const views = openViews({ store, workspace, clock: deps.clock, log: quiet, pushes: deps.pushes, ...more });
+  const { store, workspace, deps, paused } = loop;
+  const views = openViews({ store, workspace, clock: deps.clock, log: quiet, pushes: deps.pushes, paused, ...more });
   try {
     return await body(views);
   } finally {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Pending } from '../../src/core/runtime.ts';
 import { noBrowser as skip, withStage, type Stage } from './browser.ts';
 import { faint, inPage, nameless, scrollsSideways } from './helpers.ts';
-import { call, Scene } from './scene.ts';
+import { agent, call, Scene, schedule } from './scene.ts';
 
 const LONG = 'averyveryveryverylongwordwithoutanyplacetobreakit'.repeat(4);
 
@@ -34,11 +34,23 @@ function company(): Scene {
   scene.add({ title: `Title ${LONG}`, agent: 'email', session: 'a', reply, list, diff, commit: 'abcdef' });
   scene.add({ title: 'Second', agent: 'email', session: 'a', status: 'waiting', pending: [pending], list });
   scene.add({ title: 'Third', session: 'b', status: 'failed' });
+  scene.agents[1] = { ...agent('email'), description: LONG, paused: { at: Date.now(), by: 'owner', reason: LONG } };
+  scene.schedules = [schedule('email', LONG)];
   scene.add({ title: 'Fourth', session: 'c', status: 'running', channel: 'telegram', from: 'telegram:123' });
   return scene;
 }
 
-const PLACES = ['/', '/chat/email/a', '/chat/email/a?steps=tsk_1', '/work', '/work/tsk_1', '/inbox', '/models'];
+const PLACES = [
+  '/',
+  '/chat/email/a',
+  '/chat/email/a?steps=tsk_1',
+  '/work',
+  '/work/tsk_1',
+  '/board',
+  '/agents',
+  '/inbox',
+  '/models',
+];
 
 async function everyPlace(
   stage: Stage,

@@ -1,6 +1,14 @@
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
+import type { ScheduleState } from '../../src/core/schedule.ts';
 import { noSchedules } from '../fakes/no-schedules.ts';
 import { isEnded, type TaskStatus } from '../../src/core/task.ts';
+import {
+  BOARD_COLUMNS,
+  type BoardCard,
+  type BoardColumn,
+  type BoardView,
+  type ChainNode,
+} from '../../src/core/views.ts';
 import type {
   ConversationEntry,
   ConversationSummary,
@@ -39,7 +47,23 @@ export interface Item extends RunView {
   entries: ConversationEntry[];
   pending: Pending[];
   diff: DiffView | null;
+  /** Told around it, in the place of its own line. */
+  chain?: ChainNode[];
 }
+
+const COLUMN: Record<TaskStatus, BoardColumn | null> = {
+  queued: 'queued',
+  running: 'working',
+  waiting: 'person',
+  done: 'today',
+  failed: 'failed',
+  dead: 'failed',
+  cancelled: null,
+};
+
+/** Nobody to approve and nothing to answer: it waits for other tasks. */
+const columnOf = ({ status, standing: { can } }: Item): BoardColumn | null =>
+  status === 'waiting' && !can.includes('approve') && !can.includes('answer') ? 'tasks' : COLUMN[status];
 
 /** An engine that does what a test tells it, as the gateway sees one; what is told is read back through the views. */
 export class Scene {
@@ -50,6 +74,7 @@ export class Scene {
   readonly asked: string[] = [];
   readonly setups: SetupRequest[] = [];
   agents: AgentState[] = [agent('assistant'), agent('email')];
+  schedules: ScheduleState[] = [];
   demo = true;
   /** Called for each new message. */
   onMessage: (item: Item) => void = () => undefined;
@@ -79,6 +104,8 @@ export class Scene {
       queuedAt: at,
       startedAt: at,
       endedAt: isEnded(status) ? at + 2_400 : null,
+      deadline: null,
+      priority: 0,
       steps: 1,
       model: 'scripted/large',
       usage: { input: 1_240, output: 310, cacheRead: 0, cacheWrite: 0 },
@@ -216,13 +243,41 @@ export class Scene {
     },
     pair: async () => null,
     agents: async () => this.agents,
-    schedules: noSchedules,
+    schedules: {
+      ...noSchedules,
+      list: async () => this.schedules,
+      run: async (id) => this.#fire(id),
+      pause: async (id) => this.#schedule(id, { paused: true }, 'pause'),
+      resume: async (id) => this.#schedule(id, { paused: false }, 'resume'),
+    },
     agentsToday: async () => this.agents,
-    pauseAgent: async () => null,
-    resumeAgent: async () => null,
+    pauseAgent: async (name, by, reason) => this.#pause(name, { at: this.#clock(), by, reason }),
+    resumeAgent: async (name) => this.#pause(name, null),
     status: async () => this.#status(),
     metrics: async () => '',
   };
+
+  #pause(name: string, paused: AgentState['paused']): boolean | null {
+    const state = this.agents.find((each) => each.name === name);
+    if (!state) return null;
+    this.asked.push(paused ? `pause ${name} ${paused.reason}` : `resume ${name}`);
+    state.paused = paused;
+    this.change(null);
+    return true;
+  }
+
+  #schedule(id: string, part: Partial<ScheduleState>, verb: string): boolean {
+    this.asked.push(`${verb} ${id}`);
+    this.schedules = this.schedules.map((each) => (each.id === id ? { ...each, ...part } : each));
+    this.change(null);
+    return this.schedules.some((each) => each.id === id);
+  }
+
+  #fire(id: string): string {
+    const { task } = this.add({ title: `fired by ${id}`, status: 'running' });
+    this.#schedule(id, { last: { at: this.#clock(), task, status: 'running' } }, 'run');
+    return task;
+  }
 
   async #answered(asked: string, id: string): Promise<{ ok: true; task: string | null }> {
     this.asked.push(asked);
@@ -278,6 +333,11 @@ export class Scene {
       };
     },
     runs: async (query) => this.#runs(query),
+    board: async (query) => this.#board(query),
+    chain: async (id) => {
+      const item = this.find(id);
+      return item ? { task: item.task, nodes: item.chain ?? [lineOf(item)] } : null;
+    },
     run: async (id) => this.find(id) ?? null,
     exact: async (_run, hash) => this.exact.get(hash) ?? null,
     diff: async (id) => this.find(id)?.diff ?? null,
@@ -301,9 +361,24 @@ export class Scene {
     },
   };
 
-  #runs({ agent: name, status, text = '', after, limit = 50 }: RunsQuery): RunsPage {
+  #board({ agent: only, cards }: { agent?: string; cards: number }): BoardView {
+    const names = [...new Set(this.items.map((item) => item.agent))].filter(
+      (name) => only === undefined || name === only,
+    );
+    const lanes = names.sort().map((name) => ({
+      agent: name,
+      cells: BOARD_COLUMNS.map((column) => {
+        const all = this.items.filter((item) => item.agent === name && columnOf(item) === column);
+        return { column, total: all.length, cards: all.slice(0, cards).map((item): BoardCard => item) };
+      }).filter((cell) => cell.total > 0),
+    }));
+    return { lanes };
+  }
+
+  #runs({ agent: name, status, column, text = '', after, limit = 50 }: RunsQuery): RunsPage {
     const found = this.items
       .filter((item) => name === undefined || item.agent === name)
+      .filter((item) => column === undefined || columnOf(item) === column)
       .filter((item) => !status || status.length === 0 || status.includes(item.status))
       .filter((item) => item.title.toLowerCase().includes(text.toLowerCase()))
       .reverse();
@@ -342,7 +417,23 @@ export class Scene {
   };
 }
 
-const agent = (name: string): AgentState => ({
+/** An item as a line of a chain. */
+export const lineOf = (item: Item, depth = 0): ChainNode => ({
+  kind: 'task',
+  depth,
+  at: item.queuedAt,
+  task: item.task,
+  agent: item.agent,
+  title: item.title,
+  from: item.from,
+  status: item.status,
+  standing: item.standing,
+  result: item.reply ?? '',
+  commit: item.commit,
+  costUsd: item.costUsd,
+});
+
+export const agent = (name: string): AgentState => ({
   name,
   description: `The ${name} of this company.`,
   models: ['scripted/large'],
@@ -368,4 +459,16 @@ export const call = (fields: Partial<Extract<RunStep, { kind: 'call' }>>): RunSt
   labels: [],
   full: null,
   ...fields,
+});
+
+export const schedule = (name: string, does = 'Look for what is due.'): ScheduleState => ({
+  id: `${name}/morning`,
+  agent: name,
+  name: 'morning',
+  when: '15 8 * * 1-5',
+  zone: 'Europe/Paris',
+  does,
+  paused: false,
+  next: Date.now() + 3_600_000,
+  last: null,
 });

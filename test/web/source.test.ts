@@ -97,7 +97,7 @@ test('every class that the page gives is known to its style, and the other way r
   const all = [...sources.values()].join('\n');
   const unused = [...styled].filter((name) => !new RegExp(`(?<![\\w-])${name}(?![\\w-])`).test(all));
   // Named by a state or a kind.
-  const made = /^(state|why|mark|change|main|banner)-/;
+  const made = /^(state|why|mark|change|main|banner|column)-/;
   assert.ok(styled.size > 80);
   assert.deepEqual(
     unused.filter((name) => !made.test(name ?? '')),

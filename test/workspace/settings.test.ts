@@ -32,6 +32,8 @@ test('an empty file, one of comments and one of empty keys mean the defaults', (
       tiers: { light: [], standard: [], strong: [] },
       rules: [],
       channels: [],
+      checks: [],
+      compaction: { at: '03:00', idleMs: 43_200_000, tokens: 20_000, usd: 1 },
       concurrency: 50,
       limits: DEFAULT_LIMITS,
       maxAttempts: 3,
@@ -41,7 +43,9 @@ test('an empty file, one of comments and one of empty keys mean the defaults', (
 });
 
 test('everything that can be set is read, and an unset tier takes the nearest', () => {
-  const text = `models:
+  const text = `checks: [https://a.example/, https://a.example/]
+compaction: { at: 23:30, idle: 1d }
+models:
   providers:
     local: { type: openai-compatible, baseUrl: http://127.0.0.1:11434/v1, apiKey: env:LOCAL_KEY }
   light: [local/org/qwen3:8b]
@@ -57,6 +61,11 @@ policy:
 `;
   const { settings, problems } = parseSettings(text.replaceAll('\n', '\r\n'), 'ruche.yaml', { ruleProblem });
   assert.deepEqual(problems, []);
+  assert.deepEqual(settings?.checks, ['https://a.example/']);
+  assert.deepEqual(settings?.compaction, { at: '23:30', idleMs: 86_400_000, tokens: 20_000, usd: 1 });
+  assert.deepEqual(parseSettings('compaction: false', 'ruche.yaml').settings?.compaction, null);
+  refused('compaction: { at: "25:00" }', /compaction.*25:00|compaction/);
+  refused('checks: [ftp://a.example/]', /must be an http or https URL/);
   assert.deepEqual(settings?.tiers, {
     light: ['local/org/qwen3:8b'],
     standard: ['local/qwen3', 'demo/demo'],

@@ -1,5 +1,8 @@
 import type { AgentState, Pending, RuntimeStatus } from '../../src/core/runtime.ts';
+import type { ScheduleState } from '../../src/core/schedule.ts';
 import type {
+  BoardView,
+  ChainView,
   ConversationSummary,
   ConversationView,
   DiffView,
@@ -39,7 +42,10 @@ export interface Attachment {
 }
 
 export interface Accepted {
-  task: string;
+  /** Null: nothing was to be done, only somebody to be turned to. */
+  task: string | null;
+  /** In whose conversation it is: whoever it was addressed to, or the conversation was handed over to. */
+  agent: string;
   session: string;
   joined: boolean;
 }
@@ -48,6 +54,8 @@ export interface RunsFilter {
   agent: string;
   /** With commas between. */
   status: string;
+  /** Of the board. */
+  column: string;
   text: string;
 }
 
@@ -87,6 +95,13 @@ export function createApi(out: () => void) {
       ),
     runs: (filter: RunsFilter, after: string | null, limit: number, signal?: AbortSignal) =>
       get<RunsPage>(`/api/runs?${query({ ...filter, after: after ?? '', limit: String(limit) })}`, signal),
+    board: (agent: string, cards: number) => get<BoardView>(`/api/board?${query({ agent, cards: String(cards) })}`),
+    chain: (task: string) => get<ChainView>(`/api/tasks/${id(task)}/chain`),
+    schedules: async () => (await get<{ schedules: ScheduleState[] }>('/api/schedules')).schedules,
+    changeSchedule: (schedule: string, verb: 'run' | 'pause' | 'resume') =>
+      post<{ task: string | null }>(`/api/schedules/${id(schedule)}/${verb}`, {}),
+    pauseAgent: (agent: string, reason: string) => post<unknown>(`/api/agents/${id(agent)}/pause`, { reason }),
+    resumeAgent: (agent: string) => post<unknown>(`/api/agents/${id(agent)}/resume`, {}),
     run: (task: string) => get<RunView>(`/api/runs/${id(task)}`),
     diff: (task: string) => get<DiffView>(`/api/runs/${id(task)}/diff`),
     exact: async (task: string, hash: string) => (await request(exactPath(task, hash))).text(),

@@ -21,6 +21,18 @@ export function timeAgo(at: number, now: number): string {
   return past < 300 * DAY ? day.format(at) : year.format(at);
 }
 
+/** How far away, forwards or back. */
+export function away(at: number, now: number): string {
+  const ms = at - now;
+  const [size, unit] =
+    Math.abs(ms) < HOUR - MINUTE / 2
+      ? ([MINUTE, 'minute'] as const)
+      : Math.abs(ms) < 2 * DAY
+        ? ([HOUR, 'hour'] as const)
+        : ([DAY, 'day'] as const);
+  return near.format(Math.round(ms / size), unit);
+}
+
 export function duration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;

@@ -6,8 +6,10 @@ export type Route =
   /** `steps`: the task whose steps are shown beside. */
   | { name: 'chat'; agent: string; session: string; steps: string | null }
   | { name: 'work'; agent: string; state: string; text: string }
+  | { name: 'board'; agent: string }
   | { name: 'item'; task: string }
   | { name: 'exact'; task: string; hash: string }
+  | { name: 'agents' }
   | { name: 'inbox' }
   | { name: 'models' }
   | { name: 'nowhere' };
@@ -21,9 +23,10 @@ export function parse(path: string, search: string): Route {
     return { name: 'chat', agent: second, session: third, steps: of.get('steps') };
   if (first === 'work' && !second)
     return { name: 'work', agent: of.get('agent') ?? '', state: of.get('state') ?? '', text: of.get('text') ?? '' };
+  if (first === 'board' && !second) return { name: 'board', agent: of.get('agent') ?? '' };
   if (first === 'work' && second && !third) return { name: 'item', task: second };
   if (first === 'work' && second && third === 'exact' && fourth) return { name: 'exact', task: second, hash: fourth };
-  if ((first === 'inbox' || first === 'models') && !second) return { name: first };
+  if ((first === 'agents' || first === 'inbox' || first === 'models') && !second) return { name: first };
   return { name: 'nowhere' };
 }
 
@@ -45,10 +48,13 @@ export function href(route: Route): string {
       return withQuery(`/chat/${of(route.agent)}/${of(route.session)}`, { steps: route.steps ?? '' });
     case 'work':
       return withQuery('/work', { agent: route.agent, state: route.state, text: route.text });
+    case 'board':
+      return withQuery('/board', { agent: route.agent });
     case 'item':
       return `/work/${of(route.task)}`;
     case 'exact':
       return `/work/${of(route.task)}/exact/${of(route.hash)}`;
+    case 'agents':
     case 'inbox':
     case 'models':
       return `/${route.name}`;
@@ -67,5 +73,7 @@ export const placeOf = (route: Route): string =>
       ? { name: 'work', agent: '', state: '', text: '' }
       : route.name === 'chat'
         ? { ...route, steps: null }
-        : route,
+        : route.name === 'board'
+          ? { ...route, agent: '' }
+          : route,
   );

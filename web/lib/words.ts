@@ -1,8 +1,8 @@
 import type { Label } from '../../src/core/labels.ts';
-import type { RunSummary, Standing } from '../../src/core/views.ts';
+import type { BoardColumn, RunSummary, Standing } from '../../src/core/views.ts';
 
 /** How a piece of work stands, in words for people. */
-export const STATES: Readonly<Record<Standing['state'], string>> = {
+const STATES: Readonly<Record<Standing['state'], string>> = {
   answered: 'Done',
   queued: 'Waiting its turn',
   working: 'Working',
@@ -12,15 +12,39 @@ export const STATES: Readonly<Record<Standing['state'], string>> = {
   cancelled: 'Stopped',
 };
 
+/** The same, where it waits for nobody but other tasks. */
+export const stateWords = ({ state, can }: Pick<Standing, 'state' | 'can'>): string =>
+  state === 'waiting' && !can.includes('approve') && !can.includes('answer') ? 'Waits for tasks' : STATES[state];
+
+interface Filter {
+  state: string;
+  label: string;
+  status?: string;
+  column?: BoardColumn;
+}
+
 /** What the list of work can be narrowed to, and the record's words for it. */
-export const FILTERS: readonly { state: string; label: string; status: string }[] = [
-  { state: '', label: 'All', status: '' },
+export const FILTERS: readonly Filter[] = [
+  { state: '', label: 'All' },
   { state: 'working', label: 'Under way', status: 'queued,running' },
-  { state: 'waiting', label: 'Waits for you', status: 'waiting' },
+  { state: 'waiting', label: 'Waits for you', column: 'person' },
   { state: 'done', label: 'Done', status: 'done' },
   { state: 'failed', label: 'Failed', status: 'failed,dead' },
   { state: 'stopped', label: 'Stopped', status: 'cancelled' },
 ];
+
+/** The columns of the board, each with the filter that gives all of it. */
+export const COLUMNS: readonly (Filter & { column: BoardColumn })[] = [
+  { column: 'queued', state: 'queued', label: 'Queued' },
+  { column: 'working', state: 'now', label: 'Working' },
+  { column: 'person', state: 'waiting', label: 'Waits for you' },
+  { column: 'tasks', state: 'tasks', label: 'Waits for tasks' },
+  { column: 'today', state: 'today', label: 'Done today' },
+  { column: 'failed', state: 'open', label: 'Failed' },
+];
+
+export const filterOf = (state: string): Filter | undefined =>
+  [...FILTERS, ...COLUMNS].find((each) => each.state === state);
 
 export const LABELS: Readonly<Record<Label, string>> = {
   untrusted: 'from outside: anyone may have written it',
@@ -32,6 +56,7 @@ const CHANNELS: Readonly<Record<string, string>> = {
   telegram: 'Telegram',
   schedule: 'the clock',
   trigger: 'an event',
+  file: 'a file',
 };
 
 export const channelName = (channel: string): string => CHANNELS[channel] ?? channel;

@@ -10,7 +10,7 @@ import type { Outgoing } from '../stores/outgoing.ts';
 import type { Message, Reply } from '../stores/talk.ts';
 import { Icon } from './icons.tsx';
 import { Markdown } from './markdown.tsx';
-import { Approval, Question } from './pending.tsx';
+import { Approval, isMatter, Matter, Question } from './pending.tsx';
 import { Ago, Button, CopyButton, Plain, State } from './small.tsx';
 
 export function MessageEntry({ entry, steps, open }: { entry: Message; steps: string; open: boolean }): JSX.Element {
@@ -63,7 +63,7 @@ export function Why({ of, task }: { of: Standing; task: string }): JSX.Element {
   return (
     <details class={`why why-${of.state}`} open={of.state === 'failed' || of.state === 'waiting'}>
       <summary>
-        <State of={of.state} /> <span class="why-hint">why?</span>
+        <State of={of} /> <span class="why-hint">why?</span>
       </summary>
       <div class="why-body">
         {asked.length === 0 && (
@@ -74,6 +74,8 @@ export function Why({ of, task }: { of: Standing; task: string }): JSX.Element {
         {asked.map((each) =>
           each.kind === 'approval' ? (
             <Approval key={each.id} of={each} within />
+          ) : isMatter(each) ? (
+            <Matter key={each.id} of={each} within />
           ) : (
             <Question key={each.id} of={each} within />
           ),

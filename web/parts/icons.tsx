@@ -16,6 +16,8 @@ const PATHS = {
   retry: 'M13 8a5 5 0 1 1-1.6-3.7M13 2v3.2H9.8',
   chat: 'M2.5 3h11v8H8l-3 2.5V11H2.5z',
   list: 'M2.5 4h11M2.5 8h11M2.5 12h7',
+  board: 'M2.5 3h3v10h-3zM6.5 3h3v7h-3zM10.5 3h3v5h-3z',
+  agents: 'M8 2.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5M3 13.5c0-2.8 2.2-4.5 5-4.5s5 1.7 5 4.5',
   inbox: 'M2.5 9 4.4 3h7.2l1.9 6v4h-11zM2.5 9h3l1 1.8h3l1-1.8h3',
 } as const;
 

@@ -90,6 +90,45 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
   );
 }
 
+/** Put before the owner, and no run waits for the answer. */
+export const isMatter = (of: Pending): boolean => of.kind === 'question' && of.run === null;
+
+export function Matter({ of, within = false }: { of: Pending; within?: boolean }): JSX.Element {
+  const { api } = useApp();
+  const { act, trouble } = useAct();
+  const words = useSignal('');
+  return (
+    <article aria-label="Matter">
+      {!within && <Who of={of} />}
+      <p class="words">
+        <Plain text={of.text} />
+      </p>
+      <p class="quiet">
+        <Plain text={of.reason} />
+      </p>
+      {trouble}
+      <form
+        class="answer-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void act(() => api.answer(of.id, words.value.trim() || 'Acknowledged.'), 'Acknowledged');
+        }}
+      >
+        <input
+          aria-label="What was done about it"
+          placeholder="What was done about it (may be empty)"
+          value={words.value}
+          onInput={(event) => (words.value = event.currentTarget.value)}
+        />
+        <button type="submit" class="button primary">
+          Acknowledge
+        </button>
+      </form>
+      {!within && of.task !== null && <a href={href({ name: 'item', task: of.task })}>What led to it</a>}
+    </article>
+  );
+}
+
 /** What says no more than that it is a question. */
 const ASKS = /^$|asks\.$/;
 

@@ -88,7 +88,7 @@ function Row({ run }: { run: RunSummary }): JSX.Element {
         <Plain text={run.title === '' ? 'Without a title' : run.title} />
       </span>
       <span class="cell-state">
-        <State of={run.standing.state} />
+        <State of={run.standing} />
       </span>
       <span class="cell-agent">{run.agent}</span>
       <span class="cell-took">{ms === null ? '' : duration(ms)}</span>

@@ -9,6 +9,8 @@ import { Button } from './small.tsx';
 const KEYS: readonly { key: string; does: string; to?: Route }[] = [
   { key: 'n', does: 'New conversation', to: { name: 'home' } },
   { key: 'w', does: 'Work', to: { name: 'work', agent: '', state: '', text: '' } },
+  { key: 'b', does: 'Board', to: { name: 'board', agent: '' } },
+  { key: 'a', does: 'Agents', to: { name: 'agents' } },
   { key: 'i', does: 'Inbox', to: { name: 'inbox' } },
   { key: 'm', does: 'Models and keys', to: { name: 'models' } },
   { key: '/', does: 'To the message field, or the search of this page' },

@@ -1,9 +1,9 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useComputed, useSignal, type ReadonlySignal } from '@preact/signals';
 import type { Standing } from '../../src/core/views.ts';
-import { exactTime, timeAgo } from '../lib/format.ts';
+import { away, exactTime, timeAgo } from '../lib/format.ts';
 import { pieces } from '../lib/hidden.ts';
-import { STATES } from '../lib/words.ts';
+import { stateWords } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import type { Loaded } from '../stores/resource.ts';
 import { Icon } from './icons.tsx';
@@ -36,10 +36,21 @@ export function Ago({ at }: { at: number }): JSX.Element {
   );
 }
 
-export const State = ({ of, quiet }: { of: Standing['state']; quiet?: boolean }): JSX.Element => (
-  <span class={`state state-${of}${quiet ? ' state-quiet' : ''}`}>
+/** How long until, or since. */
+export function Away({ at }: { at: number }): JSX.Element {
+  const { now } = useApp();
+  const text = useComputed(() => away(at, now.value));
+  return (
+    <time dateTime={new Date(at).toISOString()} title={exactTime(at)}>
+      {text}
+    </time>
+  );
+}
+
+export const State = ({ of, quiet }: { of: Pick<Standing, 'state' | 'can'>; quiet?: boolean }): JSX.Element => (
+  <span class={`state state-${of.state}${quiet ? ' state-quiet' : ''}`}>
     <span class="dot" aria-hidden="true" />
-    {STATES[of]}
+    {stateWords(of)}
   </span>
 );
 

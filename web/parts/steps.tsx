@@ -68,7 +68,7 @@ function Totals({ run }: { run: RunView }): JSX.Element {
   ];
   return (
     <p class="totals">
-      <State of={run.standing.state} /> <span class="quiet">{facts.filter(Boolean).join(' · ')}</span>
+      <State of={run.standing} /> <span class="quiet">{facts.filter(Boolean).join(' · ')}</span>
     </p>
   );
 }

@@ -6,7 +6,8 @@ import type { ConversationSummary, FailureView } from '../../src/core/views.ts';
 import { ApiError, createApi, type Api } from '../lib/api.ts';
 import { createRouter, type Router } from '../lib/router.ts';
 import { kept, type Kept } from '../lib/stored.ts';
-import { createLive, type Live } from './live.ts';
+import type { Live } from './changes.ts';
+import { createLive } from './live.ts';
 import { createOutgoing, type OutgoingStore } from './outgoing.ts';
 import { resource, valueOf, type Resource } from './resource.ts';
 import { createWork, type Work } from './work.ts';
@@ -60,7 +61,12 @@ export function createApp(): App {
   const settings = kept(() => localStorage);
   const tab = kept(() => sessionStorage);
   const newId = (): string => `web-${randomName()}`;
-  const outgoing = createOutgoing(api, tab, Date.now, newId);
+  const router = createRouter();
+  const outgoing = createOutgoing(api, tab, Date.now, newId, ({ agent, session }, to) => {
+    const { value: route } = router.route;
+    if (route.name === 'chat' && route.agent === agent && route.session === session)
+      router.go({ ...route, agent: to, steps: null }, 'replace');
+  });
   const live = createLive(() => void check(api, session));
   const network = resource(async () => {
     const [status, agents] = await Promise.all([api.status(), api.agents()]);
@@ -88,7 +94,7 @@ export function createApp(): App {
   void check(api, session);
   return {
     api,
-    router: createRouter(),
+    router,
     live,
     session,
     network,

@@ -34,7 +34,14 @@ const KEY = 'outgoing';
  * What was sent is kept until the record has it: through a lost connection, and (without its files, which are too large
  * for the browser to keep) through a reload.
  */
-export function createOutgoing(api: Api, kept: Kept, now: () => number, makeId: () => string): OutgoingStore {
+export function createOutgoing(
+  api: Pick<Api, 'send'>,
+  kept: Kept,
+  now: () => number,
+  makeId: () => string,
+  /** It went to another agent: `@name`, or a conversation that was handed over. */
+  moved: (message: Outgoing, agent: string) => void,
+): OutgoingStore {
   const list = signal<readonly Outgoing[]>(restored(kept));
   const keep = (next: readonly Outgoing[]): void => {
     list.value = next;
@@ -43,11 +50,17 @@ export function createOutgoing(api: Api, kept: Kept, now: () => number, makeId: 
   };
   const change = (id: string, part: Partial<Outgoing>): void =>
     keep(list.value.map((each) => (each.id === id ? { ...each, ...part } : each)));
-  const attempt = async ({ id, agent, session, text, files }: Outgoing): Promise<void> => {
+  const attempt = async (message: Outgoing): Promise<void> => {
+    const { id, agent, session, text, files } = message;
+    const known = list.value.find((each) => each.id === id);
+    // Taken back, or sent by an earlier turn, while it stood in line.
+    if (known === undefined || known.state === 'accepted') return;
     change(id, { state: 'sending', why: '' });
     try {
-      const { task } = await api.send({ id, agent, session, text, files });
-      change(id, { state: 'accepted', task });
+      const told = await api.send({ id, agent, session, text, files });
+      if (told.task === null) keep(list.value.filter((each) => each.id !== id));
+      else change(id, { state: 'accepted', task: told.task, agent: told.agent });
+      if (told.agent !== agent) moved(message, told.agent);
     } catch (error) {
       const waits = error instanceof ApiError && (error.passing || error.status === 401);
       change(id, { state: waits ? 'waiting' : 'refused', why: messageOf(error) });

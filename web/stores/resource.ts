@@ -21,9 +21,13 @@ export function resource<T>(fetch: () => Promise<T>, pause = 300): Resource<T> {
   const state = signal<Loaded<T>>({ kind: 'loading' });
   let running: Promise<void> | null = null;
   let again = false;
+  /** Told by `set` meanwhile: what was asked before that is older. */
+  let told = false;
   const once = async (): Promise<void> => {
+    told = false;
     try {
-      state.value = { kind: 'ready', value: await fetch(), trouble: null };
+      const value = await fetch();
+      if (!told) state.value = { kind: 'ready', value, trouble: null };
     } catch (error) {
       const message = messageOf(error);
       const old = state.value;
@@ -46,6 +50,8 @@ export function resource<T>(fetch: () => Promise<T>, pause = 300): Resource<T> {
       return running;
     },
     set(value) {
+      told = true;
+      if (running) again = true;
       state.value = { kind: 'ready', value, trouble: null };
     },
   };

@@ -2,7 +2,7 @@ import { computed, effect, signal, type ReadonlySignal } from '@preact/signals';
 import type { ConversationEntry, ConversationView } from '../../src/core/views.ts';
 import { ApiError, messageOf, type Api } from '../lib/api.ts';
 import { continues, EMPTY, fold, type Draft } from './draft.ts';
-import type { Live } from './live.ts';
+import type { Live } from './changes.ts';
 import type { Outgoing, OutgoingStore } from './outgoing.ts';
 import { resource, valueOf, type Loaded } from './resource.ts';
 
@@ -33,8 +33,13 @@ export function createTalk(
   agent: string,
   session: string,
 ): Talk {
-  const older = signal<{ entries: readonly ConversationEntry[]; earlier: string | null } | null>(null);
-  const latest = resource(() => loadLatest(api, agent, session));
+  const older = signal<Older | null>(null);
+  const latest = resource(async () => {
+    const page = await loadLatest(api, agent, session);
+    if (older.value !== null)
+      older.value = carried(older.value, valueOf(latest.state.value)?.entries ?? [], page.entries);
+    return page;
+  });
   const state = computed(() => joined(latest.state.value, older.value));
   const entries = computed(() => valueOf(state.value)?.entries ?? []);
   const sending = computed(() => {
@@ -66,12 +71,17 @@ export function createTalk(
     draft,
     earlierTrouble,
     async loadEarlier() {
-      const view = valueOf(state.value);
-      if (!view?.earlier) return;
       try {
-        const page = await api.conversation(agent, session, view.earlier, PAGE);
-        earlierTrouble.value = null;
-        older.value = { entries: [...page.entries, ...(older.value?.entries ?? [])], earlier: page.earlier };
+        for (;;) {
+          const from = valueOf(state.value)?.earlier;
+          if (!from) return;
+          const page = await api.conversation(agent, session, from, PAGE);
+          earlierTrouble.value = null;
+          // The conversation has moved on meanwhile: what was asked for would leave a gap.
+          if (valueOf(state.value)?.earlier !== from) continue;
+          older.value = { entries: [...page.entries, ...(older.value?.entries ?? [])], earlier: page.earlier };
+          return;
+        }
       } catch (error) {
         earlierTrouble.value = messageOf(error);
       }
@@ -93,11 +103,17 @@ async function loadLatest(api: Api, agent: string, session: string): Promise<Con
   }
 }
 
+type Older = { entries: readonly ConversationEntry[]; earlier: string | null };
+
+/** What the latest page no longer holds joins what was loaded before it; null where messages between them are not known. */
+function carried(older: Older, before: readonly ConversationEntry[], now: readonly ConversationEntry[]): Older | null {
+  const [first] = now;
+  const at = before.findIndex((entry) => entry.id === first?.id);
+  return at < 0 ? null : { ...older, entries: [...older.entries, ...before.slice(0, at)] };
+}
+
 /** The latest page moves on as messages come in; what has been loaded before it stays, without a gap or a repeat. */
-function joined(
-  latest: Loaded<ConversationView>,
-  older: { entries: readonly ConversationEntry[]; earlier: string | null } | null,
-): Loaded<ConversationView> {
+function joined(latest: Loaded<ConversationView>, older: Older | null): Loaded<ConversationView> {
   if (latest.kind !== 'ready' || older === null) return latest;
   const fresh = new Set(latest.value.entries.map((entry) => entry.id));
   const before = older.entries.filter((entry) => !fresh.has(entry.id));

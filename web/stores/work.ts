@@ -1,7 +1,7 @@
 import { signal, type ReadonlySignal } from '@preact/signals';
 import type { RunSummary } from '../../src/core/views.ts';
 import { messageOf, type Api, type RunsFilter } from '../lib/api.ts';
-import type { Live } from './live.ts';
+import type { Live } from './changes.ts';
 
 export type Rows =
   | { kind: 'loading' }
@@ -27,7 +27,7 @@ const PAUSE = 400;
 export function createWork(api: Api): Work {
   const state = signal<Rows>({ kind: 'loading' });
   const loadingMore = signal(false);
-  let filter: RunsFilter = { agent: '', status: '', text: '' };
+  let filter: RunsFilter = { agent: '', status: '', column: '', text: '' };
   let asked = new AbortController();
   let shown = '';
 
@@ -104,9 +104,11 @@ function merged(
 /** The first page holds nearly all that moves; a row beyond it is asked for by itself. */
 function follow(live: Live, api: Api, state: { value: Rows }, refresh: () => Promise<void>): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let changed = false;
+  let stopped = false;
   const due = new Set<string>();
   const run = async (): Promise<void> => {
-    timer = undefined;
+    changed = false;
     const beyond = state.value.kind === 'ready' ? state.value.rows.slice(PAGE).map((row) => row.task) : [];
     const tasks = beyond.filter((task) => due.has(task)).slice(0, 5);
     due.clear();
@@ -117,12 +119,16 @@ function follow(live: Live, api: Api, state: { value: Rows }, refresh: () => Pro
       if (fresh !== null && now.kind === 'ready')
         state.value = { ...now, rows: now.rows.map((row) => (row.task === task ? fresh : row)) };
     }
+    // Not before: a gateway slower than the changes come would have each answer given up for the next.
+    timer = changed && !stopped ? setTimeout(() => void run(), PAUSE) : undefined;
   };
   const stop = live.onChange((change) => {
     if (change !== null && change.task !== null) due.add(change.task);
+    changed = true;
     timer ??= setTimeout(() => void run(), PAUSE);
   });
   return () => {
+    stopped = true;
     stop();
     clearTimeout(timer);
   };

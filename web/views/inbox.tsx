@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import type { FailureView } from '../../src/core/views.ts';
 import { href } from '../lib/route.ts';
 import { Icon } from '../parts/icons.tsx';
-import { Approval, Question, useAct, Who } from '../parts/pending.tsx';
+import { Approval, isMatter, Matter, Question, useAct, Who } from '../parts/pending.tsx';
 import { Await, Button, Empty, Plain } from '../parts/small.tsx';
 import { useApp } from '../stores/app.ts';
 
@@ -18,15 +18,18 @@ export function InboxView(): JSX.Element {
         {({ pending, failures }) =>
           pending.length + failures.length === 0 ? (
             <Empty title="Nothing waits for you.">
-              <p class="quiet">Approvals, questions and failures come here.</p>
+              <p class="quiet">Approvals, questions, matters and failures come here.</p>
             </Empty>
           ) : (
             <>
               <Group title="Approvals" list={pending.filter((each) => each.kind === 'approval')}>
                 {(each) => <Approval of={each} />}
               </Group>
-              <Group title="Questions" list={pending.filter((each) => each.kind === 'question')}>
+              <Group title="Questions" list={pending.filter((each) => each.kind === 'question' && !isMatter(each))}>
                 {(each) => <Question of={each} />}
+              </Group>
+              <Group title="Matters" list={pending.filter(isMatter)}>
+                {(each) => <Matter of={each} />}
               </Group>
               <Group title="Failures" list={failures.map((each) => ({ ...each, id: each.task }))}>
                 {(each) => <Failure of={each} />}

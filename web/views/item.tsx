@@ -3,6 +3,7 @@ import type { RunView } from '../../src/core/views.ts';
 import { messageOf } from '../lib/api.ts';
 import { href } from '../lib/route.ts';
 import { channelName, senderName } from '../lib/words.ts';
+import { Chain } from '../parts/chain.tsx';
 import { Why } from '../parts/entry.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { Markdown } from '../parts/markdown.tsx';
@@ -32,10 +33,11 @@ export function ItemView({ task }: { task: string }): JSX.Element {
                 <Markdown text={run.reply} />
               </section>
             )}
-            <h2 class="section-title">Steps</h2>
           </>
         )}
       </Await>
+      <Chain key={task} task={task} />
+      {item.run.state.value.kind === 'ready' && <h2 class="section-title">Steps</h2>}
       {item.run.state.value.kind === 'ready' && <Steps item={item} task={task} />}
     </div>
   );

@@ -10,6 +10,8 @@ import { Button, Empty, Loading } from '../parts/small.tsx';
 import { useShortcuts } from '../parts/shortcuts.tsx';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
+import { AgentsView } from './agents.tsx';
+import { BoardView } from './board.tsx';
 import { ChatView } from './chat.tsx';
 import { ExactView } from './exact.tsx';
 import { HomeView } from './home.tsx';
@@ -61,6 +63,10 @@ function View({ route }: { route: Route }): JSX.Element {
       return <ChatView route={route} />;
     case 'work':
       return <WorkView route={route} />;
+    case 'board':
+      return <BoardView agent={route.agent} />;
+    case 'agents':
+      return <AgentsView />;
     case 'item':
       return <ItemView task={route.task} />;
     case 'exact':
@@ -84,12 +90,13 @@ function View({ route }: { route: Route }): JSX.Element {
 const PLACES = [
   { name: 'chat', label: 'Chat', to: '/', icon: 'chat' },
   { name: 'work', label: 'Work', to: '/work', icon: 'list' },
+  { name: 'agents', label: 'Agents', to: '/agents', icon: 'agents' },
   { name: 'inbox', label: 'Inbox', to: '/inbox', icon: 'inbox' },
 ] as const;
 
 const sectionOf = (route: Route): string => {
   if (route.name === 'home' || route.name === 'chat') return 'chat';
-  return route.name === 'item' || route.name === 'exact' ? 'work' : route.name;
+  return route.name === 'item' || route.name === 'exact' || route.name === 'board' ? 'work' : route.name;
 };
 
 function Places(): JSX.Element {
@@ -171,6 +178,8 @@ function ThemeButton(): JSX.Element {
 
 const TITLES: Partial<Record<Route['name'], string>> = {
   work: 'Work',
+  board: 'Board',
+  agents: 'Agents',
   inbox: 'Inbox',
   models: 'Models',
   exact: 'Exact record',

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import type { ConversationSummary } from '../../src/core/views.ts';
 import { href } from '../lib/route.ts';
-import { channelName, STATES } from '../lib/words.ts';
+import { channelName, stateWords } from '../lib/words.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Ago, Await, Plain } from '../parts/small.tsx';
 import { useApp } from '../stores/app.ts';
@@ -55,7 +55,7 @@ function Talk({ of, current }: { of: ConversationSummary; current: boolean }): J
       {state !== 'answered' && (
         <span class="talk-state">
           <span class="dot" aria-hidden="true" />
-          {STATES[state]}
+          {stateWords(of.standing)}
         </span>
       )}
     </a>

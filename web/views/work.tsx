@@ -3,11 +3,11 @@ import { useEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import { plural } from '../lib/format.ts';
 import type { Route } from '../lib/route.ts';
-import { FILTERS } from '../lib/words.ts';
+import { FILTERS, filterOf } from '../lib/words.ts';
+import { AgentSelect, Switch } from '../parts/work-head.tsx';
 import { Button, Empty, Loading, Trouble } from '../parts/small.tsx';
 import { Rows } from '../parts/rows.tsx';
 import { useApp } from '../stores/app.ts';
-import { valueOf } from '../stores/resource.ts';
 
 type WorkRoute = Extract<Route, { name: 'work' }>;
 
@@ -16,8 +16,8 @@ export function WorkView({ route }: { route: WorkRoute }): JSX.Element {
   const { work, live, router } = useApp();
   const { agent, state, text } = route;
   useEffect(() => {
-    const { status = '' } = FILTERS.find((each) => each.state === state) ?? {};
-    work.show({ agent, status, text });
+    const { status = '', column = '' } = filterOf(state) ?? {};
+    work.show({ agent, status, column, text });
   }, [agent, state, text]);
   useEffect(() => work.follow(live), []);
   const change = (part: Partial<WorkRoute>): void => router.go({ ...route, ...part }, 'replace');
@@ -25,10 +25,11 @@ export function WorkView({ route }: { route: WorkRoute }): JSX.Element {
     <div class="page wide-page work">
       <header class="work-head">
         <h1>Work</h1>
+        <Switch to="board" agent={agent} />
         <Search text={text} change={(value) => change({ text: value })} />
-        <Agents agent={agent} change={(value) => change({ agent: value })} />
+        <AgentSelect agent={agent} change={(value) => change({ agent: value })} />
         <div class="filters" role="group" aria-label="State">
-          {FILTERS.map((each) => (
+          {filters(state).map((each) => (
             <button
               type="button"
               class="filter"
@@ -46,6 +47,12 @@ export function WorkView({ route }: { route: WorkRoute }): JSX.Element {
       />
     </div>
   );
+}
+
+/** A column of the board is offered while it is shown. */
+function filters(state: string): typeof FILTERS {
+  const column = FILTERS.some((each) => each.state === state) ? undefined : filterOf(state);
+  return column ? [...FILTERS, column] : FILTERS;
 }
 
 function List({ filtered, clear }: { filtered: boolean; clear: () => void }): JSX.Element {
@@ -99,19 +106,5 @@ function Search({ text, change }: { text: string; change: (text: string) => void
         timer.current = setTimeout(() => change(value), PAUSE);
       }}
     />
-  );
-}
-
-function Agents({ agent, change }: { agent: string; change: (agent: string) => void }): JSX.Element {
-  const { network } = useApp();
-  const names = (valueOf(network.state.value)?.agents ?? []).map((each) => each.name);
-  if (agent !== '' && !names.includes(agent)) names.push(agent);
-  return (
-    <select aria-label="Agent" value={agent} onChange={(event) => change(event.currentTarget.value)}>
-      <option value="">All agents</option>
-      {names.map((name) => (
-        <option value={name}>{name}</option>
-      ))}
-    </select>
   );
 }

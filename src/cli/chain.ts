@@ -1,0 +1,48 @@
+import type { ChainNode, ChainView } from '../core/views.ts';
+import { oneLine, plain } from './io.ts';
+
+/** What led to a task and what it has led to, as an indented tree; the task itself is marked. */
+export const chainText = ({ task, nodes }: ChainView): string =>
+  nodes
+    .map((node) => {
+      const mark = node.kind === 'task' && node.task === task ? '>' : ' ';
+      return `${mark} ${'  '.repeat(node.depth)}${nodeText(node)}`;
+    })
+    .join('\n');
+
+function nodeText(node: ChainNode): string {
+  switch (node.kind) {
+    case 'cause':
+      return causeText(node);
+    case 'task': {
+      const { task, status, agent, title, commit, result } = node;
+      const landed = commit === null ? '' : `  [${commit.slice(0, 10)}]`;
+      const said = result === '' ? '' : `  = ${oneLine(result, 60)}`;
+      return `${task}  ${status}  ${plain(agent)}: ${oneLine(title, 80)}${landed}${said}`;
+    }
+    case 'link':
+      return linkText(node);
+    case 'matter':
+      return `put before the owner${node.settled ? ', settled' : ''}: ${oneLine(node.title, 100)}`;
+    case 'more':
+      return `and ${node.left} more`;
+  }
+}
+
+const quoted = (title: string): string => (title === '' ? '' : `: ${oneLine(title, 80)}`);
+
+function causeText({ of, by, from, title }: Extract<ChainNode, { kind: 'cause' }>): string {
+  if (of === 'message') return `message from ${plain(from)} over ${plain(by)}${quoted(title)}`;
+  return of === 'other' ? `from ${plain(by)}` : `${of} ${plain(by)}${quoted(title)}`;
+}
+
+const LINKS = {
+  joined: 'joins',
+  taken: 'taken in by the work on',
+  repeats: 'done once more as',
+  moved: 'handed the conversation to',
+} as const;
+
+function linkText({ of, task, agent, title }: Extract<ChainNode, { kind: 'link' }>): string {
+  return `${LINKS[of]} ${plain(agent)}${task === null ? '' : ` ${task}`}${quoted(title)}`;
+}

@@ -1,0 +1,66 @@
+import type { Agent, Settings } from './core/agent.ts';
+import type { Clock } from './core/clock.ts';
+import { openFirings } from './core/firing.ts';
+import type { GovernanceReader } from './core/ports.ts';
+import { type Schedule, type ScheduleBook, scheduleId, whenText } from './core/schedule.ts';
+import { readCron } from './cron.ts';
+import { machineZone } from './system.ts';
+import { parseAgent } from './workspace/agents.ts';
+import { BUILT_IN_PROVIDERS } from './core/agent.ts';
+import { editSchedules } from './workspace/schedule-edit.ts';
+
+/** The schedules of an AGENT.md as its agent lists and changes them. */
+export function openScheduleBook(options: {
+  reader: Pick<GovernanceReader, 'check'>;
+  settings: Settings;
+  clock: Clock;
+}): ScheduleBook {
+  const { reader, settings, clock } = options;
+  const providers = [...BUILT_IN_PROVIDERS, ...settings.providers.map(({ name }) => name)];
+  const read = (agent: string, text: string): Agent | null =>
+    parseAgent(text, '', agent, { readCron, providers }).agent;
+  const describe = (agent: string, { name, timing, work }: Schedule): string => {
+    const zone = timing.zone ?? machineZone();
+    const what = work.kind === 'run' ? `run: ${work.command}` : work.text;
+    return `${name}: ${whenText(timing)} (${zone}), ${nextText(agent, name, { ...timing, zone })}\n  ${what}`;
+  };
+  const nextOf = (id: string, timing: Schedule['timing']): number | null => {
+    const zoned = { ...timing, zone: timing.zone ?? machineZone() };
+    const opened = openFirings({ id, timing: zoned, anchor: clock.now(), readCron });
+    return opened.ok ? opened.firings.after(clock.now()) : null;
+  };
+  const nextText = (agent: string, name: string, timing: Schedule['timing']): string => {
+    const next = nextOf(scheduleId(agent, name), timing);
+    return next === null ? 'over' : `next ${new Date(next).toISOString().slice(0, 16)}Z`;
+  };
+
+  return {
+    list(agent, text) {
+      const schedules = read(agent, text)?.schedules ?? [];
+      return schedules.length === 0 ? 'None.' : schedules.map((each) => describe(agent, each)).join('\n');
+    },
+    change(agent, text, change) {
+      const edited = editSchedules(text, change);
+      if (!edited.ok) return { ok: false, error: sentence(edited.error) };
+      const path = `agents/${agent}/AGENT.md`;
+      const [wrong] = reader
+        .check(path, new TextEncoder().encode(edited.text), settings)
+        .filter(({ severity }) => severity === 'error');
+      if (wrong) return { ok: false, error: sentence(`${lastKey(wrong.key)} ${wrong.message}`.trim()) };
+      const name = change.create?.['name'];
+      const made = read(agent, edited.text)?.schedules.find((each) => each.name === name);
+      if (made && nextOf(scheduleId(agent, made.name), made.timing) === null)
+        return { ok: false, error: `"${made.name}" would never fire: ${whenText(made.timing)} is over.` };
+      const said = [
+        ...(change.remove === null ? [] : [`${change.remove} is removed.`]),
+        ...(made ? [`Made ${describe(agent, made)}`] : []),
+        'It counts when the owner has approved it, who is asked when you have answered.',
+      ];
+      return { ok: true, text: edited.text, said: said.join('\n') };
+    },
+  };
+}
+
+/** `schedules.3.cron` is the model's `cron`. */
+const lastKey = (key: string): string => key.replace(/^schedules\.\d+\.?/, '');
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

@@ -1,0 +1,53 @@
+import type { Json } from '../core/json.ts';
+import type { ScheduleBook } from '../core/schedule.ts';
+import type { Parsed, Tool } from '../core/tool.ts';
+import { argsSchema, readArgs } from './args.ts';
+import { failed, readText, refusable } from './text.ts';
+
+const ARGS = {
+  create: ['any?', '{name, task, cron | every | at, timezone…}'],
+  remove: ['text?', 'Name'],
+} as const;
+
+export interface ScheduleInput {
+  create: { [key: string]: Json } | null;
+  remove: string | null;
+}
+
+function parse(args: unknown): Parsed<ScheduleInput> {
+  const parsed = readArgs(ARGS, args);
+  if (!parsed.ok) return parsed;
+  const { create, remove } = parsed.value;
+  if (create === null || (typeof create === 'object' && !Array.isArray(create)))
+    return { ok: true, value: { create, remove } };
+  return { ok: false, error: '"create" must be an object such as {name, task, cron}' };
+}
+
+/**
+ * An agent's own schedules. They stand in its AGENT.md, so a change of them is a change of that file, and lands when the
+ * owner has approved it.
+ */
+export const scheduleTool = (book: ScheduleBook): Tool<ScheduleInput> => ({
+  name: 'schedule',
+  description: 'List, create or remove your schedules.',
+  effect: 'write',
+  idempotent: true,
+  schema: argsSchema(ARGS),
+  parse,
+  // Which agent's file it is only the run knows; a rule of that very file is asked for below.
+  facts: () => ({ paths: ['agents'] }),
+  run: ({ create, remove }, { agent, files, mayWrite }) =>
+    refusable(async () => {
+      const path = `agents/${agent}/AGENT.md`;
+      const file = await readText(files, path);
+      if (!file.ok) return failed(file.why);
+      if (create === null && remove === null)
+        return { ok: true, text: book.list(agent, file.text), labels: [], changes: [] };
+      if (!mayWrite(path)) return failed(`A rule keeps you from changing ${path}. Nothing was changed.`);
+      const changed = book.change(agent, file.text, { create, remove });
+      if (!changed.ok) return failed(`${changed.error} Nothing was changed.`);
+      const change = await files.write(path, new TextEncoder().encode(changed.text), file.entry.mode);
+      const seen = change.oid === null ? {} : { seen: { [path]: change.oid } };
+      return { ok: true, text: changed.said, labels: [], changes: [change], ...seen };
+    }),
+});

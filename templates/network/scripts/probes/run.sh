@@ -1,0 +1,18 @@
+#!/bin/sh
+# Runs the probes that are named, one after the other: probes/run.sh cpu memory disk load. Ends with the worst level:
+# 0 ok, 1 warn, 2 critical, 3 unknown.
+dir=$(dirname "$0")
+worst=0
+for name in "$@"; do
+  if [ -x "$dir/$name.sh" ]; then
+    said=$("$dir/$name.sh")
+    level=$?
+    echo "${said:-unknown: the probe $name says nothing}"
+    [ -n "$said" ] || level=3
+  else
+    echo "unknown: there is no probe $name"
+    level=3
+  fi
+  if [ "$level" -gt "$worst" ]; then worst=$level; fi
+done
+exit "$worst"

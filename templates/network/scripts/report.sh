@@ -1,0 +1,37 @@
+#!/bin/sh
+# Writes the facts of the morning report to shared/reports/YYYY-MM-DD.md: what the probes find, what the runtime says of
+# the last 24 hours, and what waits for a person. What it means is for the agent to say.
+probes=$(dirname "$0")/probes
+. "$probes/level.sh"
+
+time=$(fact time)
+[ -n "$time" ] || time=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+day=${time%%T*}
+folder=${1:-shared/reports}
+file=$folder/$day.md
+
+found=$("$probes/run.sh" cpu memory disk load runtime http certificates)
+lines() {
+  [ -r "$status" ] || return 0
+  while read -r key value; do
+    if [ "$key" = "$1" ]; then echo "- $value"; fi
+  done <"$status"
+}
+# section TITLE LINES
+section() { printf '\n## %s\n\n%s\n' "$1" "${2:-Nothing.}"; }
+bad=$(echo "$found" | grep -v '^ok: ' | sed 's/^/- /')
+
+mkdir -p "$folder" || exit 1
+{
+  printf '# Report of %s\n\nFacts as of %s.\n' "$day" "$time"
+  section 'What the probes complain of' "$bad"
+  section 'What waits for a person' "$(lines waits)"
+  section 'Failures of the last 24 hours' "$(lines failure)"
+  section 'The last 24 hours' "- done: $(fact done_24h), failed: $(fact failed_24h), cancelled: $(fact cancelled_24h)
+- cost: $(fact cost_usd_24h) USD
+- now queued: $(fact queued), running: $(fact running), waiting: $(fact waiting); paused: $(fact paused)"
+  section 'By agent (done, failed, cost in USD)' "$(lines agent)"
+  section 'All that was looked at' "$(echo "$found" | sed 's/^/- /')"
+} >"$file" || exit 1
+echo "$file"
+echo "$bad"

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Problem } from '../../src/core/agent.ts';
+import type { ToolContext } from '../../src/core/tool.ts';
+import { readCron } from '../../src/cron.ts';
+import { openScheduleBook } from '../../src/schedule-book.ts';
+import { scheduleTool } from '../../src/tools/schedule.ts';
+import { parseAgent } from '../../src/workspace/agents.ts';
+import { SETTINGS } from '../fakes/loop.ts';
+import { call, contextOf, openBench, type Bench } from './workspace.ts';
+
+const FILE = 'agents/assistant/AGENT.md';
+const TEXT =
+  '---\n# ours\nschedules:\n  - { name: old, cron: "0 9 * * *", timezone: Europe/Paris, task: "Look." }\n---\nYou help.\n';
+const NOW = Date.UTC(2026, 10, 22, 12);
+
+let bench: Bench;
+before(async () => {
+  bench = await openBench({ [FILE]: TEXT });
+});
+after(() => bench.close());
+
+const check = (path: string, bytes: Uint8Array | null): Problem[] =>
+  parseAgent(bytes ?? '', path, 'assistant', { readCron }).problems;
+const clock = { now: () => NOW, sleep: () => new Promise<void>(() => {}) };
+const tool = scheduleTool(openScheduleBook({ reader: { check }, settings: SETTINGS, clock }));
+
+const context = async (more: Partial<ToolContext> = {}): Promise<ToolContext> => contextOf(await bench.files(), more);
+const good = { name: 'new', cron: '15 8 * * 1-5', timezone: 'Europe/Paris', task: 'Write.' };
+
+test('one is made in the file of the agent itself, and then listed; nothing is said without a need', async () => {
+  const ctx = await context();
+  const made = await call(tool, { create: good }, ctx);
+  assert.deepEqual([made.ok, made.changes.map(({ path }) => path)], [true, [FILE]]);
+  assert.match(
+    made.text,
+    /^Made new: 15 8 \* \* 1-5 \(Europe\/Paris\), next 2026-11-23T07:15Z\n {2}Write\.\n.*the owner has approved/,
+  );
+  const listed = await call(tool, {}, ctx);
+  assert.match(listed.text, /^old: 0 9 \* \* \* \(Europe\/Paris\), next 2026-11-23T08:00Z\n {2}Look\.\nnew: /);
+  assert.deepEqual(listed.changes, []);
+  const gone = await call(tool, { remove: 'new' }, ctx);
+  assert.match(gone.text, /^new is removed\./);
+  assert.equal(Buffer.from((await ctx.files.read(FILE))?.bytes ?? []).toString(), TEXT);
+});
+
+test('what can never work is told at once, by the key that is wrong, and changes nothing', async () => {
+  const { cron: _, ...bare } = good;
+  const cases: [create: Record<string, unknown>, said: RegExp][] = [
+    [{ ...good, cron: '61 8 * * *' }, /^cron .*61/],
+    [{ ...good, cron: '0 0 30 2 *' }, /^cron never fires/],
+    [{ ...good, timezone: 'Europe/Pariss' }, /^timezone there is no time zone "Europe\/Pariss"/],
+    [{ ...good, name: 'old' }, /a schedule "old" already/],
+    [{ ...good, name: 'Not This' }, /^name must be a name of small letters/],
+    [{ ...good, every: '1h' }, /exactly one of cron, every and at/],
+    [{ ...bare, every: 'soon' }, /^every must be a time/],
+    [{ ...bare, at: '2026-11-22T08:00' }, /"new" would never fire: at 2026-11-22T08:00 is over/],
+    [{ ...good, when: 'daily' }, /when/],
+    [{}, /name/],
+  ];
+  for (const [create, said] of cases) {
+    const ctx = await context();
+    const result = await call(tool, { create }, ctx);
+    assert.equal(result.ok, false, JSON.stringify(create));
+    assert.match(result.text, said);
+    assert.match(result.text, /Nothing was changed\.$/);
+    assert.deepEqual([result.changes, ctx.files.changes()], [[], []]);
+  }
+  const missing = await call(tool, { remove: 'none' }, await context());
+  assert.match(missing.text, /there is no schedule "none"; there are: old/);
+});
+
+test('a rule that keeps the file from the agent counts, and so does a file that is not there', async () => {
+  const kept = await call(tool, { create: good }, await context({ mayWrite: (path) => path !== FILE }));
+  assert.match(kept.text, /A rule keeps you from changing agents\/assistant\/AGENT\.md/);
+  const other = await call(tool, {}, await context({ agent: 'other' }));
+  assert.match(other.text, /There is no file agents\/other\/AGENT\.md/);
+  for (const args of [{ create: 'daily' }, { create: [] }, { add: good }]) assert.equal(tool.parse(args).ok, false);
+});

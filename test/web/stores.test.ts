@@ -1,0 +1,167 @@
+// What the page keeps in mind, without a browser: answers that come late, twice, or not at all.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ConversationEntry, RunsPage } from '../../src/core/views.ts';
+import type { Api } from '../../web/lib/api.ts';
+import type { Live } from '../../web/stores/changes.ts';
+import { createOutgoing } from '../../web/stores/outgoing.ts';
+import { resource, valueOf } from '../../web/stores/resource.ts';
+import { createTalk } from '../../web/stores/talk.ts';
+import { createWork } from '../../web/stores/work.ts';
+import { until } from '../fakes/until.ts';
+import { STANDINGS } from './scene.ts';
+
+const kept = { read: () => null, write: () => undefined };
+
+/** A live connection that tells what the test says. */
+function fakeLive(): Live & { change(): void } {
+  const listeners = new Set<(change: null) => void>();
+  return {
+    state: { value: 'open' } as Live['state'],
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    watch: () => () => undefined,
+    retry: () => undefined,
+    close: () => undefined,
+    change: () => listeners.forEach((listener) => listener(null)),
+  };
+}
+
+const message = (n: number): ConversationEntry => ({
+  kind: 'message',
+  id: `evt_${n}`,
+  at: n,
+  from: 'owner',
+  channel: 'http',
+  text: `message ${n}`,
+  files: [],
+  task: `tsk_${n}`,
+  run: null,
+  answers: null,
+  repeats: null,
+  standing: STANDINGS.done,
+});
+
+/** A conversation of so many messages, as the gateway tells of it; `before` is called ahead of each earlier page. */
+function conversation(count: number) {
+  const state = { count, earlier: async (): Promise<void> => undefined };
+  const api = {
+    conversation: async (agent: string, session: string, before: string | null, limit: number) => {
+      const all = Array.from({ length: state.count }, (_, n) => message(n));
+      if (before !== null) await state.earlier();
+      const end = before === null ? all.length : all.findIndex((entry) => entry.id === before);
+      const from = Math.max(0, end - limit);
+      return { agent, session, entries: all.slice(from, end), earlier: from > 0 ? `evt_${from}` : null };
+    },
+  } as unknown as Api;
+  const live = fakeLive();
+  const outgoing = createOutgoing(
+    { send: () => Promise.reject(new Error('no')) },
+    kept,
+    Date.now,
+    () => 'x',
+    () => undefined,
+  );
+  const talk = createTalk({ api, live, outgoing }, 'assistant', 's');
+  const shown = (): number[] => (valueOf(talk.state.value)?.entries ?? []).map((entry) => entry.at);
+  return { state, talk, shown };
+}
+
+const upTo = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, n) => from + n);
+
+test('earlier messages stay without a gap while the conversation moves on', async () => {
+  const { state, talk, shown } = conversation(100);
+  await talk.refresh();
+  await talk.loadEarlier();
+  assert.deepEqual(shown(), upTo(20, 100));
+  state.count = 130;
+  await talk.refresh();
+  assert.deepEqual(shown(), upTo(20, 130));
+  // So many at once that some between were never seen: they can be asked for again.
+  state.count = 300;
+  await talk.refresh();
+  assert.deepEqual(shown(), upTo(260, 300));
+  state.earlier = async () => {
+    state.earlier = async () => undefined;
+    state.count = 310;
+    await talk.refresh();
+  };
+  await talk.loadEarlier();
+  assert.deepEqual(shown(), upTo(230, 310));
+  talk.close();
+});
+
+test('a message that is taken back while it stands in line is not sent, and none is sent twice', async () => {
+  const sent: string[] = [];
+  const first = Promise.withResolvers<void>();
+  const api: Pick<Api, 'send'> = {
+    send: async ({ text, agent }) => {
+      await first.promise;
+      sent.push(text);
+      const to = text.startsWith('@email') ? 'email' : agent;
+      return { task: text === '@email' ? null : `tsk_${text}`, agent: to, session: 's', joined: false };
+    },
+  };
+  let id = 0;
+  const moved: string[] = [];
+  const outgoing = createOutgoing(
+    api,
+    kept,
+    Date.now,
+    () => `m${(id += 1)}`,
+    (_message, to) => moved.push(to),
+  );
+  for (const text of ['one', 'two', 'three', '@email', '@email hi'])
+    outgoing.send({ agent: 'assistant', session: 's', text, files: [] });
+  outgoing.drop('m2');
+  outgoing.again('m3');
+  first.resolve();
+  await until(async () => outgoing.list.value.every((each) => each.state === 'accepted'), 'all is sent');
+  assert.deepEqual(sent, ['one', 'three', '@email', '@email hi']);
+  assert.deepEqual(
+    outgoing.list.value.map(({ text, agent }) => `${agent} ${text}`),
+    ['assistant one', 'assistant three', 'email @email hi'],
+  );
+  assert.deepEqual(moved, ['email', 'email']);
+});
+
+test('what is told meanwhile is not overwritten by an older answer', async () => {
+  const answers: PromiseWithResolvers<string>[] = [];
+  const of = resource(() => {
+    const answer = Promise.withResolvers<string>();
+    answers.push(answer);
+    return answer.promise;
+  }, 0);
+  const done = of.refresh();
+  of.set('told');
+  answers[0]?.resolve('older');
+  await until(async () => answers.length === 2, 'it asks again');
+  assert.equal(valueOf(of.state.value), 'told');
+  answers[1]?.resolve('newer');
+  await done;
+  assert.equal(valueOf(of.state.value), 'newer');
+});
+
+test('a gateway slower than the changes come is heard out: the list is refreshed all the same', async () => {
+  let total = 0;
+  const slow = async (signal?: AbortSignal): Promise<RunsPage> => {
+    const found = (total += 1);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    signal?.throwIfAborted();
+    return { runs: [], next: null, total: found };
+  };
+  const api = { runs: (_filter: unknown, _after: unknown, _limit: unknown, signal?: AbortSignal) => slow(signal) };
+  const live = fakeLive();
+  const work = createWork(api as unknown as Api);
+  const stop = work.follow(live);
+  const changing = setInterval(() => live.change(), 20);
+  try {
+    const shown = async (): Promise<boolean> => work.state.value.kind === 'ready' && work.state.value.total > 0;
+    await until(shown, 'the list', 10_000);
+  } finally {
+    clearInterval(changing);
+    stop();
+  }
+});

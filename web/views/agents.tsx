@@ -1,0 +1,199 @@
+import type { JSX } from 'preact';
+import { useSignal } from '@preact/signals';
+import type { AgentState } from '../../src/core/runtime.ts';
+import type { ScheduleState } from '../../src/core/schedule.ts';
+import { money } from '../lib/format.ts';
+import { href } from '../lib/route.ts';
+import { senderName } from '../lib/words.ts';
+import { Schedules } from '../parts/schedules.tsx';
+import { useAct } from '../parts/pending.tsx';
+import { Ago, Await, Away, Button, Empty, Plain } from '../parts/small.tsx';
+import { useApp, useOpened } from '../stores/app.ts';
+import { resource, valueOf } from '../stores/resource.ts';
+
+/** Who there is, what each is at, what happens by itself, and who is off work. */
+export function AgentsView(): JSX.Element {
+  const { network, api, live } = useApp();
+  const { schedules } = useOpened('schedules', () => {
+    const opened = resource(() => api.schedules(), 1_000);
+    const close = live.onChange(() => void opened.refresh());
+    void opened.refresh();
+    return { schedules: opened, close };
+  });
+  const all = valueOf(schedules.state.value) ?? [];
+  return (
+    <div class="page wide-page">
+      <h1>Agents</h1>
+      <Await of={network.state} what="the agents" retry={() => void network.refresh()}>
+        {({ agents }) =>
+          agents.length === 0 ? (
+            <Empty title="There is no agent.">
+              <p class="quiet">Each is a folder in agents/ with an AGENT.md.</p>
+            </Empty>
+          ) : (
+            <ul class="agents">
+              {agents.map((each) => (
+                <li key={each.name} class="card">
+                  <Agent
+                    of={each}
+                    schedules={all.filter((schedule) => schedule.agent === each.name)}
+                    changed={() => void schedules.refresh()}
+                  />
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Await>
+      {schedules.state.value.kind === 'failed' && (
+        <p class="note trouble">The schedules could not be loaded: {schedules.state.value.message}</p>
+      )}
+    </div>
+  );
+}
+
+interface AgentProps {
+  of: AgentState;
+  schedules: readonly ScheduleState[];
+  changed: () => void;
+}
+
+function Agent({ of, schedules, changed }: AgentProps): JSX.Element {
+  const { settings } = useApp();
+  const { name, description, paused } = of;
+  return (
+    <article aria-label={name}>
+      <header class="card-head">
+        <h2>
+          <a href={href({ name: 'work', agent: name, state: '', text: '' })} title={`What ${name} does and has done`}>
+            {name}
+          </a>
+        </h2>
+        <AgentAt of={of} />
+      </header>
+      {description !== '' && (
+        <p>
+          <Plain text={description} />
+        </p>
+      )}
+      {paused && (
+        <p class="note">
+          Paused <Ago at={paused.at} /> by {senderName(paused.by)}
+          {paused.reason !== '' && ': '}
+          <Plain text={paused.reason} />
+        </p>
+      )}
+      <Facts of={of} />
+      <div class="row">
+        <Pausing of={of} />
+        <a href="/" onClick={() => settings.write('agent', name)}>
+          Write to {name}
+        </a>
+        <a href={href({ name: 'board', agent: name })}>Board</a>
+      </div>
+      {schedules.length > 0 && <Schedules list={schedules} changed={changed} />}
+    </article>
+  );
+}
+
+function AgentAt({ of: { paused, running, waiting, queued } }: { of: AgentState }): JSX.Element {
+  const [state, words] = paused
+    ? ['failed', 'Paused']
+    : running > 0
+      ? ['working', 'Working']
+      : queued > 0
+        ? ['queued', 'About to begin']
+        : waiting > 0
+          ? ['waiting', 'Waiting']
+          : ['answered', 'Idle'];
+  return (
+    <span class={`state state-${state}`}>
+      <span class="dot" aria-hidden="true" />
+      {words}
+    </span>
+  );
+}
+
+function Facts({ of }: { of: AgentState }): JSX.Element {
+  const { running, queued, waiting, lastRun, nextFiring, costTodayUsd = 0, models } = of;
+  return (
+    <dl class="facts">
+      <dt>Tasks</dt>
+      <dd>
+        {running} at work, {queued} queued, {waiting} waiting
+      </dd>
+      <dt>Last run</dt>
+      <dd>
+        {lastRun ? (
+          <a href={href({ name: 'item', task: lastRun.task })}>
+            <Ago at={lastRun.at} /> ({lastRun.status})
+          </a>
+        ) : (
+          'none'
+        )}
+      </dd>
+      <dt>Next firing</dt>
+      <dd>{nextFiring === null ? 'none' : <Away at={nextFiring} />}</dd>
+      <dt>Cost today</dt>
+      <dd>{money(costTodayUsd) || 'nothing'}</dd>
+      <dt>Model</dt>
+      <dd class="facts-model">{models[0] ?? 'none'}</dd>
+    </dl>
+  );
+}
+
+/** Off work, with a reason that whoever writes to it is told; and back. */
+function Pausing({ of: { name, paused } }: { of: AgentState }): JSX.Element {
+  const { api, network } = useApp();
+  const { act, trouble } = useAct();
+  const asking = useSignal(false);
+  const reason = useSignal('');
+  const done = async (what: () => Promise<unknown>, said: string): Promise<void> => {
+    await act(what, said);
+    asking.value = false;
+    reason.value = '';
+    await network.refresh();
+  };
+  if (asking.value && !paused)
+    return (
+      <form
+        class="answer-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void done(() => api.pauseAgent(name, reason.value), `${name} is paused`);
+        }}
+      >
+        {trouble}
+        <input
+          ref={(element) => element?.focus()}
+          aria-label={`Why ${name} is paused`}
+          placeholder="Why (those who write to it are told)"
+          maxLength={500}
+          value={reason.value}
+          onInput={(event) => (reason.value = event.currentTarget.value)}
+        />
+        <button type="submit" class="button primary">
+          Pause
+        </button>
+        <Button onClick={() => void (asking.value = false)}>Not now</Button>
+      </form>
+    );
+  return (
+    <>
+      {trouble}
+      {paused ? (
+        <Button
+          kind="primary"
+          label={`Resume ${name}`}
+          onClick={() => done(() => api.resumeAgent(name), `${name} goes on`)}
+        >
+          Resume
+        </Button>
+      ) : (
+        <Button label={`Pause ${name}`} onClick={() => void (asking.value = true)}>
+          Pause…
+        </Button>
+      )}
+    </>
+  );
+}
