@@ -26,7 +26,7 @@ function run({ seed, broken }: Play): Promise<Simulated> {
   if (broken !== null) args.push('--break', broken);
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { maxBuffer: 2 ** 28 }, (error, stdout, stderr) => {
-      if (stdout === '') reject(new Error(stderr || String(error)));
+      if (stdout === '') reject(new Error(stderr || (error?.message ?? 'it said nothing')));
       else resolve(JSON.parse(stdout) as Simulated);
     });
   });
@@ -37,9 +37,18 @@ function rowOf({ seed, broken }: Play, { counts, violations, broken: planted }: 
   const caught = planted !== null && planted.struck && named.includes(planted.caughtBy);
   const good = planted === null ? violations.length === 0 : caught;
   const sum = (each: Record<string, number>): number => Object.values(each).reduce((all, count) => all + count, 0);
-  const said = planted === null ? (good ? 'clean' : named.join(', ')) : caught ? `noticed by ${planted.caughtBy}` : `NOT NOTICED (${planted.struck ? named.join(', ') || 'clean' : 'no occasion'})`;
+  const said =
+    planted === null
+      ? good
+        ? 'clean'
+        : named.join(', ')
+      : caught
+        ? `noticed by ${planted.caughtBy}`
+        : `NOT NOTICED (${planted.struck ? named.join(', ') || 'clean' : 'no occasion'})`;
   const numbers = `${sum(counts.tasks)} tasks, ${counts.firings} firings, ${sum(counts.faults)} faults`;
-  console.log(`${good ? 'ok  ' : 'FAIL'} seed ${String(seed).padEnd(3)} ${(broken ?? '').padEnd(17)} ${seconds.toFixed(0).padStart(4)} s  ${numbers}: ${said}`);
+  console.log(
+    `${good ? 'ok  ' : 'FAIL'} seed ${String(seed).padEnd(3)} ${(broken ?? '').padEnd(17)} ${seconds.toFixed(0).padStart(4)} s  ${numbers}: ${said}`,
+  );
   return good;
 }
 

@@ -81,11 +81,13 @@ function violationsText({ violations, broken }: Simulated, keep: string | null):
         : 'The planted bug found no occasion.\n';
   if (violations.length === 0) return `${planted}Everything holds.\n`;
   const place = keep === null ? 'DIR' : quoted(keep);
-  const shown = violations.slice(0, SHOWN).map(
-    ({ invariant, about, expected, found, look }) =>
-      plain(`  ${invariant}: ${about}\n    expected  ${expected}\n    there is  ${found}\n`) +
-      `    look      ruche ${look} --home ${place}/home --workspace ${place}/workspace\n`,
-  );
+  const shown = violations
+    .slice(0, SHOWN)
+    .map(
+      ({ invariant, about, expected, found, look }) =>
+        plain(`  ${invariant}: ${about}\n    expected  ${expected}\n    there is  ${found}\n`) +
+        `    look      ruche ${look} --home ${place}/home --workspace ${place}/workspace\n`,
+    );
   const more = violations.length > SHOWN ? `  and ${violations.length - SHOWN} more\n` : '';
   return `${planted}${violations.length} that do not hold:\n${shown.join('')}${more}`;
 }

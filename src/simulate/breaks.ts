@@ -193,7 +193,9 @@ function forgottenTask(store: Store, world: World): Store {
 export function tamper(path: string): void {
   const db = new DatabaseSync(path);
   try {
-    const triggers = db.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'event'").all();
+    const triggers = db
+      .prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'event'")
+      .all();
     for (const { name } of triggers) db.exec(`DROP TRIGGER ${String(name)}`);
     db.exec('UPDATE event SET at = at + 1 WHERE seq = (SELECT max(seq) / 2 FROM event)');
     for (const { sql } of triggers) db.exec(String(sql));

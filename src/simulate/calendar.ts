@@ -7,8 +7,7 @@ export const DAY = 24 * HOUR;
 /** When a schedule of the play fires, by the clock of Paris or by time that goes by. */
 export type When =
   /** `weekdays`: 0 is Sunday; null is every day. */
-  | { minute: number; hours: readonly number[]; weekdays: readonly number[] | null }
-  | { everyMs: number };
+  { minute: number; hours: readonly number[]; weekdays: readonly number[] | null } | { everyMs: number };
 
 /** Summer time of a year, from its last Sunday of March to that of October, 01:00 UTC. */
 const summerOf = (year: number): { from: number; to: number } => ({ from: switchOf(year, 2), to: switchOf(year, 9) });

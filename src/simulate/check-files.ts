@@ -37,7 +37,9 @@ function checkLines(played: Played, report: Report): void {
     for (const { path, text } of plan.orders[order]?.lines ?? []) {
       const lines = linesIn(path);
       const prefix = `- ${text.replace(/#$/, '')}`;
-      const count = text.endsWith('#') ? lines.filter((line) => line.startsWith(prefix)).length : countOf(lines, `- ${text}`);
+      const count = text.endsWith('#')
+        ? lines.filter((line) => line.startsWith(prefix)).length
+        : countOf(lines, `- ${text}`);
       const expected = text.endsWith('#') ? list.length : 1;
       if (count !== expected) say(list[0]?.id ?? order, `"${prefix}" ${expected} times in ${path}`, `${count} times`);
     }
@@ -62,7 +64,8 @@ function checkReceipts(played: Played, report: Report): void {
     if (receipts.get(run) !== commit) say(run, `a receipt for ${commit}`, receipts.get(run) ?? 'none');
   for (const [run, commit] of receipts)
     if (commits.get(run) !== commit) say(run, `the commit ${commit} on main`, commits.get(run) ?? 'none');
-  for (const run of new Set(runs.filter((each, n) => runs.indexOf(each) !== n))) say(run, 'one commit', 'more than one');
+  for (const run of new Set(runs.filter((each, n) => runs.indexOf(each) !== n)))
+    say(run, 'one commit', 'more than one');
 }
 
 /** Files in which a checkout says who holds it. */

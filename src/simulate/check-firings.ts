@@ -17,7 +17,13 @@ export function checkFirings(played: Played, report: Report): void {
     // A kill may have come between the commit and the note of it.
     if (entry === undefined || entry.wall >= data.at) continue;
     const look = 'log --type schedule.';
-    report({ invariant: 'firing-early', about: id, expected: `not before ${iso(data.at)}`, found: iso(entry.wall), look });
+    report({
+      invariant: 'firing-early',
+      about: id,
+      expected: `not before ${iso(data.at)}`,
+      found: iso(entry.wall),
+      look,
+    });
   }
 }
 
@@ -25,7 +31,9 @@ function checkSchedule(played: Played, index: number, schedule: PlannedSchedule,
   const id = `${schedule.agent}/${schedule.name}`;
   const say = (about: string, expected: string, found: string): void =>
     report({ invariant: 'firing-once', about: `${id} ${about}`, expected, found, look: 'log --type schedule.' });
-  const edits = played.plan.acts.flatMap((act) => (act.do === 'reschedule' && act.schedule === index ? [act.when] : []));
+  const edits = played.plan.acts.flatMap((act) =>
+    act.do === 'reschedule' && act.schedule === index ? [act.when] : [],
+  );
   const timings: When[] = [schedule.when, ...edits];
   const sets = eventsOf(played, 'schedule.set').filter(({ data }) => data.schedule === id);
   if (sets.length !== timings.length) say('settings', `${timings.length}`, `${sets.length}`);
@@ -48,7 +56,8 @@ function checkSchedule(played: Played, index: number, schedule: PlannedSchedule,
     if (place < 0 && at > end) continue;
     if (place < 0) say(event, `a time of ${whenYaml(schedule.when)}`, iso(at));
     else if (place - covers + 1 < next) say(event, `one fate for ${iso(at)}`, 'a second one');
-    else if (place - covers + 1 > next) say(event, `a fate for ${iso(expected[next] ?? 0)}`, `nothing before ${iso(at)}`);
+    else if (place - covers + 1 > next)
+      say(event, `a fate for ${iso(expected[next] ?? 0)}`, `nothing before ${iso(at)}`);
     if (place >= 0) next = place + 1;
   }
   for (const time of expected.slice(next))

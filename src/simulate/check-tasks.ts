@@ -19,7 +19,13 @@ export function checkTasks(played: Played, report: Report): void {
     // What died last may not have been tried again yet.
     if (about.length === expected || (about.length > 0 && about.length === expected - 1)) continue;
     const found = `${about.length} (${about.map((task) => task.id).join(', ')})${taken.has(id) ? '' : ', and the platform was never told that it arrived'}`;
-    report({ invariant: 'message-once', about: id, expected: `${expected} task of ${order}`, found, look: 'log --type message.received' });
+    report({
+      invariant: 'message-once',
+      about: id,
+      expected: `${expected} task of ${order}`,
+      found,
+      look: 'log --type message.received',
+    });
   }
   checkGiven(played, byOrder, report);
   checkDropped(played, byOrder, report);
@@ -39,14 +45,27 @@ function checkGiven(played: Played, byOrder: Map<string, Played['tasks']>, repor
       const made = (created.get(id) ?? []).map(({ data }) => orderOf(data.child) ?? data.child);
       if (made.toSorted().join() === children.toSorted().join()) continue;
       const say = (list: readonly string[]): string => `the work ${list.join(', ') || '(none)'}`;
-      report({ invariant: 'order-once', about: id, expected: say(children), found: say(made), look: `log --task ${id}` });
+      report({
+        invariant: 'order-once',
+        about: id,
+        expected: say(children),
+        found: say(made),
+        look: `log --task ${id}`,
+      });
     }
   }
   const known = new Set(played.tasks.map(({ id }) => id));
   const fired = new Set<string>();
   for (const { id, data } of eventsOf(played, 'schedule.fired')) {
     if (known.has(data.task) && !fired.has(data.task)) fired.add(data.task);
-    else report({ invariant: 'order-once', about: id, expected: `one task ${data.task}`, found: 'none, or another firing has it', look: `log --task ${data.task}` });
+    else
+      report({
+        invariant: 'order-once',
+        about: id,
+        expected: `one task ${data.task}`,
+        found: 'none, or another firing has it',
+        look: `log --task ${data.task}`,
+      });
   }
 }
 
@@ -56,7 +75,13 @@ function checkDropped({ plan }: Played, byOrder: Map<string, Played['tasks']>, r
     const found = byOrder.get(act.order) ?? [];
     const expected = 1 + found.filter(({ status }) => status === 'dead').length;
     if (found.length !== expected)
-      report({ invariant: 'order-once', about: `tasks/${act.queue}/inbox/${act.file}`, expected: `${expected} task`, found: `${found.length}`, look: 'tasks list' });
+      report({
+        invariant: 'order-once',
+        about: `tasks/${act.queue}/inbox/${act.file}`,
+        expected: `${expected} task`,
+        found: `${found.length}`,
+        look: 'tasks list',
+      });
   }
 }
 
@@ -72,18 +97,32 @@ function checkEnds(played: Played, report: Report): void {
     const look = `log --task ${id}`;
     const owned = status === 'waiting' && asked.has(runOf.get(id) ?? '');
     if (!isEnded(status) && !owned)
-      report({ invariant: 'task-ended', about: id, expected: 'an end, or a person it waits for', found: `it is ${status} in ${queue}`, look });
+      report({
+        invariant: 'task-ended',
+        about: id,
+        expected: 'an end, or a person it waits for',
+        found: `it is ${status} in ${queue}`,
+        look,
+      });
     const end = ends.get(id);
     if (queue === 'outbox' || (status !== 'failed' && status !== 'dead')) continue;
-    const at = (end?.at ?? 0);
+    const at = end?.at ?? 0;
     if (!played.plan.outages.some(({ both, from, to }) => both && at >= from && at <= to + AFTER))
-      report({ invariant: 'task-failed', about: id, expected: 'that it is done', found: `${status}: ${played.text(end?.data.result ?? null).slice(0, 200)}`, look });
+      report({
+        invariant: 'task-failed',
+        about: id,
+        expected: 'that it is done',
+        found: `${status}: ${played.text(end?.data.result ?? null).slice(0, 200)}`,
+        look,
+      });
   }
 }
 
 /** A call that waited for tasks has returned, after all of them, with what each of them said. */
 function checkResults(played: Played, report: Report): void {
-  const returned = new Map(eventsOf(played, 'tool.returned').map((event) => [`${event.stream} ${event.data.call}`, event]));
+  const returned = new Map(
+    eventsOf(played, 'tool.returned').map((event) => [`${event.stream} ${event.data.call}`, event]),
+  );
   const ends = new Map(eventsOf(played, 'task.finished').map((event) => [event.data.task, event]));
   for (const { stream, data } of eventsOf(played, 'tasks.awaited')) {
     const back = returned.get(`${stream} ${data.call}`);

@@ -44,7 +44,13 @@ export function check(played: Played): Violation[] {
   checkReplies(played, report);
   checkAnswers(played, report);
   for (const { event, where, message } of played.verified.findings)
-    report({ invariant: 'verify', about: event ?? where, expected: 'nothing to find', found: `${where}: ${message}`, look: 'verify' });
+    report({
+      invariant: 'verify',
+      about: event ?? where,
+      expected: 'nothing to find',
+      found: `${where}: ${message}`,
+      look: 'verify',
+    });
   return found;
 }
 
@@ -67,8 +73,7 @@ function checkReplies(played: Played, report: Report): void {
       report({ ...about, expected: `${Math.max(1, tries)} reply to ${order}`, found: `${keys.size}` });
     for (const [key, sends] of keys)
       for (const again of sends.slice(1))
-        if (!again.again)
-          report({ ...about, expected: `a repeat of ${key} that says so`, found: 'one that does not' });
+        if (!again.again) report({ ...about, expected: `a repeat of ${key} that says so`, found: 'one that does not' });
   }
 }
 

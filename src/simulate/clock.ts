@@ -116,7 +116,7 @@ export class VirtualClock implements Clock {
 
   /** Resolves when neither the disk nor a process nor a promise is being waited for. */
   async #rest(): Promise<void> {
-    for (let calm = 0, spins = 0; calm < TURNS && !this.#stopped; ) {
+    for (let calm = 0, spins = 0; calm < TURNS && !this.#stopped;) {
       await turn();
       const busy = process.getActiveResourcesInfo().some((name) => !AT_REST.has(name));
       calm = busy ? 0 : calm + 1;
@@ -126,13 +126,15 @@ export class VirtualClock implements Clock {
 
   async #next(): Promise<number> {
     const sleepers = [...this.#sleepers];
-    const first = (of: (sleeper: Sleeper) => boolean): number =>
-      Math.min(...sleepers.filter(of).map(({ due }) => due));
+    const first = (of: (sleeper: Sleeper) => boolean): number => Math.min(...sleepers.filter(of).map(({ due }) => due));
     if (this.#time < this.#awake) return first(() => true);
     const work = await this.#options.work();
     if (work === 'now') return first(({ world, ms }) => world || ms > POLL);
     const due = work === null ? Infinity : work - this.#ahead;
-    const next = Math.min(due, first(({ world }) => world));
+    const next = Math.min(
+      due,
+      first(({ world }) => world),
+    );
     // What comes next is seen by whoever polls for it.
     this.#awake = next + AWAKE;
     return Math.max(this.#time, next);

@@ -109,7 +109,9 @@ class Life {
       platform: process.platform,
       machine: { arch: process.arch, uid: process.getuid?.() ?? 0 },
       log: fileLog(join(dir, 'log.jsonl'), clock),
-      channels: () => [{ channel: wrap.channel(scriptedChannel({ plan, clock, world })), owners: [PERSON], agent: null }],
+      channels: () => [
+        { channel: wrap.channel(scriptedChannel({ plan, clock, world })), owners: [PERSON], agent: null },
+      ],
       boundary: (name) => this.#boundary(name),
       system: { clock: wrap.clock(clock), ids: systemIds, random: { bytes, number: () => dice.next() } },
       wrap: {
@@ -169,7 +171,8 @@ class Life {
       case 'edit': {
         const path = join(workspace, act.path);
         const text = readFileSync(path, 'utf8');
-        if (!text.includes(`- ${act.text}\n`)) writeFileSync(path, text.replace(act.anchor, `- ${act.text}\n${act.anchor}`));
+        if (!text.includes(`- ${act.text}\n`))
+          writeFileSync(path, text.replace(act.anchor, `- ${act.text}\n${act.anchor}`));
         return world.note({ kind: 'fault', fault: 'person: edits the same lines', id: act.id });
       }
       case 'drop': {
@@ -253,6 +256,9 @@ function fileLog(path: string, clock: VirtualClock): Log {
   const write =
     (level: string) =>
     (fields: object, message: string): void =>
-      appendFileSync(path, `${JSON.stringify({ at: new Date(clock.now()).toISOString(), level, message, ...fields })}\n`);
+      appendFileSync(
+        path,
+        `${JSON.stringify({ at: new Date(clock.now()).toISOString(), level, message, ...fields })}\n`,
+      );
   return { debug: () => undefined, info: write('info'), warn: write('warn'), error: write('error') };
 }

@@ -70,7 +70,20 @@ const OWNER = 100 * MINUTE;
 /** Conversations of the usual traffic in a slot. */
 const TALKS = 2;
 
-const SCENES = ['kill', 'outage', 'conflict', 'mail', 'kill', 'person', 'full', 'jump', 'conflict', 'drop', 'pause', 'outage'] as const;
+const SCENES = [
+  'kill',
+  'outage',
+  'conflict',
+  'mail',
+  'kill',
+  'person',
+  'full',
+  'jump',
+  'conflict',
+  'drop',
+  'pause',
+  'outage',
+] as const;
 type Scene = (typeof SCENES)[number] | 'reschedule' | 'dead';
 /** What every other round has in place of these. */
 const TURNS: Partial<Record<Scene, Scene>> = { pause: 'reschedule', drop: 'dead' };
@@ -116,7 +129,10 @@ class Planner {
     const slots = Math.floor((days * DAY) / SLOT);
     for (let first = 0, round = 0; first < slots; first += SCENES.length, round += 1) {
       const scenes = SCENES.map((scene): Scene => (round % 2 === 1 ? (TURNS[scene] ?? scene) : scene));
-      for (const [n, scene] of this.#dice.shuffled(scenes).slice(0, slots - first).entries())
+      for (const [n, scene] of this.#dice
+        .shuffled(scenes)
+        .slice(0, slots - first)
+        .entries())
         this.#slot(start + (first + n) * SLOT, scene);
     }
     this.plan.messages.sort((a, b) => a.at - b.at);
@@ -146,8 +162,7 @@ class Planner {
     ];
     book.give('report', 'system', [report], { title: 'The report' });
     book.give('deadlines', 'calendar', [text]);
-    for (const each of chains)
-      this.plan.schedules.push({ ...each, jitter: 0, missed: 'once', order: each.name });
+    for (const each of chains) this.plan.schedules.push({ ...each, jitter: 0, missed: 'once', order: each.name });
     const add = (agent: AgentName, name: string, when: When, more: { jitter?: number; missed?: string } = {}): void => {
       const order = book.line(name, agent, { text: `${name} #`, anchor: anchorOf(1 + this.plan.schedules.length) });
       this.plan.schedules.push({ agent, name, when, jitter: 0, missed: 'once', order: order.id, ...more });
@@ -189,11 +204,18 @@ class Planner {
       case 'give':
         return void this.#say(at, book.give(own, agent, [book.line(one, other)]));
       case 'fan': {
-        const children = [book.line(one, other), book.add(two, this.#agent(agent)), book.add(three, this.#agent(agent))];
+        const children = [
+          book.line(one, other),
+          book.add(two, this.#agent(agent)),
+          book.add(three, this.#agent(agent)),
+        ];
         return void this.#say(at, book.give(own, agent, children));
       }
       case 'hand': {
-        const first = this.#say(at, book.call(own, agent, 'hand_over', { agent: other, brief: 'It goes on with you.' }));
+        const first = this.#say(
+          at,
+          book.call(own, agent, 'hand_over', { agent: other, brief: 'It goes on with you.' }),
+        );
         const next = book.line(one, other);
         return void this.#say(at + 5 * MINUTE, next, { chat: first.chat, text: `And now? ${tagOf(next.id)}` });
       }
@@ -215,7 +237,7 @@ class Planner {
   #scene(scene: Scene, at: number): void {
     const dice = this.#dice;
     const act = (when: number, what: DistributiveOmit<Act, 'id' | 'at'>): void =>
-      void this.plan.acts.push({ id: this.#id('act'), at: when, ...what } as Act);
+      void this.plan.acts.push({ id: this.#id('act'), at: when, ...what });
     switch (scene) {
       case 'kill': {
         const boundary = dice.pick(KILLED_AT);
@@ -249,12 +271,12 @@ class Planner {
       case 'full':
         act(at, { do: 'full', ms: dice.int(5, 40) * 1_000 });
         this.#say(at - 300, this.#book.line(this.#id('o'), this.#agent()));
-        return void this.#talk(at + 2_000);
+        return this.#talk(at + 2_000);
       case 'jump': {
         const ms = dice.pick([-1, 1] as const) * dice.int(20, 200) * MINUTE;
         act(at + 10 * MINUTE, { do: 'jump', ms });
         act(at + 30 * MINUTE, { do: 'jump', ms: -ms });
-        return void this.#talk(at + 20 * MINUTE);
+        return this.#talk(at + 20 * MINUTE);
       }
       case 'mail':
         this.#say(at, this.#book.line(this.#id('o'), this.#agent()), { again: [dice.int(1, 3_000), 5 * MINUTE] });

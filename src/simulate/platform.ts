@@ -39,7 +39,8 @@ export function scriptedChannel(parts: { plan: Plan; clock: VirtualClock; world:
       await clock.until(clock.time + 30);
       const before = world.entries.length;
       const receipt = sent(world, byAddress.get(to)?.send ?? 'ok', to, part, options);
-      for (const entry of world.entries.slice(before)) if (entry.kind === 'arrived' && entry.asks !== null) asked(entry);
+      for (const entry of world.entries.slice(before))
+        if (entry.kind === 'arrived' && entry.asks !== null) asked(entry);
       return receipt;
     },
   };
@@ -47,7 +48,13 @@ export function scriptedChannel(parts: { plan: Plan; clock: VirtualClock; world:
 
 type Asked = Extract<Entry, { kind: 'arrived' }>;
 
-function sent(world: World, fate: PlannedMessage['send'], to: string, part: OutboundPart, options: SendOptions): Receipt {
+function sent(
+  world: World,
+  fate: PlannedMessage['send'],
+  to: string,
+  part: OutboundPart,
+  options: SendOptions,
+): Receipt {
   const { key, again } = options;
   const first = !world.of('unsent').some((each) => each.key === key);
   const id = createHash('sha256').update(key).digest('hex').slice(0, 8);

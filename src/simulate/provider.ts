@@ -58,9 +58,11 @@ export function answerTo(plan: Plan, said: readonly Said[]): { step: Step; text:
   const from = again ? conflict : at;
   const done = said.slice(from).filter(({ role }) => role === 'assistant').length;
   const last = done >= steps.length - 1;
-  const made = said.slice(at).flatMap(({ role, content }) =>
-    role === 'tool' ? (/^(tsk_[\w-]+) is queued/.exec(content ?? '')?.[1] ?? []) : [],
-  );
+  const made = said
+    .slice(at)
+    .flatMap(({ role, content }) =>
+      role === 'tool' ? (/^(tsk_[\w-]+) is queued/.exec(content ?? '')?.[1] ?? []) : [],
+    );
   const step = filled(steps[Math.min(done, steps.length - 1)] ?? { calls: [] }, n, made);
   return { step, text: `done ${id} ${n}`, lastMs: last && !again ? order.lastMs : 0 };
 }

@@ -48,7 +48,7 @@ export class World {
 
   /** Written when it returns, safe from a kill. */
   note(entry: NewEntry): void {
-    const whole = { ...this.#time(), ...entry } as Entry;
+    const whole = { ...this.#time(), ...entry };
     this.entries.push(whole);
     writeSync(this.#file, `${JSON.stringify(whole)}\n`);
   }
