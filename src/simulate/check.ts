@@ -54,10 +54,13 @@ export function check(played: Played): Violation[] {
   return found;
 }
 
+/** What a model said, or that it could not: anything else is a question, or a word of the runtime's own. */
+const isReply = (text: string): boolean => text.startsWith('done ') || text.startsWith('I could not finish');
+
 /** By what arrived at the person, and not by what the runtime says it sent. */
 function checkReplies(played: Played, report: Report): void {
   const arrived = Map.groupBy(
-    entriesOf(played, 'arrived').filter(({ asks }) => asks === null),
+    entriesOf(played, 'arrived').filter(({ asks, text }) => asks === null && isReply(text)),
     ({ to }) => to,
   );
   const taken = new Set(entriesOf(played, 'taken').map(({ message }) => message));
