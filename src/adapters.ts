@@ -68,13 +68,14 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const rules = skillRules(options.skills === undefined ? new Map() : await readBundled(options.skills));
   const { git } = workspace;
   const skills = { ...workspace, rules };
-  const known = { tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem, readCron };
+  const fixed = options.channels?.({ net, secrets, log }) ?? [];
+  const channels = fixed.map(({ channel }) => channel.name);
+  const known = { tools: TOOL_NAMES, providers: PROVIDERS, channels, ruleProblem, readCron };
   const reader = openGovernanceReader({ git, skills, ...known });
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
   const watch = openWatch({ git: workspace.git, clock, log });
   const taskFiles = openTaskFiles({ root: options.workspace, clock, boundary });
-  const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const openChannel = async ({ name, token, apiRoot }: ChannelSettings): Promise<Channel> => {
     const { telegram } = await import('./channels/telegram.ts');
     const bot = { name, token: await secrets.resolve(token, `the channel ${name}`), net, clock, log };

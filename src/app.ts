@@ -1,25 +1,20 @@
 import { openAdapters } from './adapters.ts';
 import { openAgents } from './agent-deps.ts';
-import { runTask } from './agent/turn.ts';
 import type { App, AppOptions } from './app-types.ts';
-import { OUTBOX } from './core/reply.ts';
 import { openFaces } from './faces.ts';
 import { startGateway } from './gateway/server.ts';
 import { startExport } from './journal/export.ts';
 import { describeAgents, describeNetwork } from './mail/describe.ts';
-import { buryTask } from './mail/end.ts';
-import { sendReply } from './mail/outbox.ts';
 import { createRuntime } from './mail/runtime.ts';
+import { openEscalations } from './escalations.ts';
 import { openMessengers } from './messengers.ts';
-import { heldQueues } from './scheduler/queues.ts';
 import { startTrust } from './scheduler/trust.ts';
-import { record, Worker, type WorkerOptions } from './scheduler/worker.ts';
+import { record } from './scheduler/worker.ts';
 import { deskOf, openSchedules, plugs, prepared } from './plugs.ts';
 import { takeUp } from './take-up.ts';
 import { startUpkeep } from './upkeep.ts';
+import { openWorkers } from './workers.ts';
 
-/** Replies sent at once. */
-const SENDS = 10;
 /** Conversations that a messenger offers to go on with. */
 const RECENT = 10;
 /** Milliseconds that running steps have at the end; the rest of the promised ten seconds is for closing. */
@@ -42,7 +37,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
-  const onChange = (): void => void (state === 'ready' && [channels.sync(), schedules.changed()]);
+  const onChange = (): void =>
+    void (state === 'ready' && [channels.sync(), schedules.changed(), escalations.changed()]);
   const trust = await startTrust({ ...adapters, redact, onChange });
   parts.defer(() => trust.close());
   const stopped = new AbortController();
@@ -53,16 +49,9 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const { channels, drafts, pair } = openMessengers(options, adapters, trust, () => runtime, recent);
   const { agents, pauses } = await openAgents(adapters, trust, plugged, channels, cancel);
 
-  const pool = { ...adapters, onWork: (listener: () => void) => hub.onWork(listener) };
-  const handle: WorkerOptions['handle'] = (claim, stops) => runTask(agents, claim, stops);
-  const concurrency = (): number => trust.current().settings.concurrency;
-  const held: WorkerOptions['held'] = (running) => heldQueues(trust.current().settings.queues, running);
-  const bury: WorkerOptions['bury'] = (claim, error) => buryTask(agents, claim, error);
-  const except = (): string[] => [OUTBOX, ...pauses.names()];
-  const runs = new Worker({ ...pool, concurrency, except, held, handle, bury });
-  const send: WorkerOptions['handle'] = (claim) => sendReply({ ...agents, channels, drafts }, claim);
-  const sends = new Worker({ ...pool, concurrency: () => SENDS, only: [OUTBOX], handle: send });
+  const { runs, sends } = openWorkers(adapters, agents, pauses, trust, { channels, drafts });
   const schedules = openSchedules(adapters, trust, cancel);
+  const escalations = openEscalations(agents, adapters, trust, channels);
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
 
@@ -71,6 +60,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     hub,
     pair,
     schedules,
+    escalations,
     pauses,
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: (approval, verdict, by) => trust.answerHeld(approval, verdict, by),
@@ -92,7 +82,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   await takeUp(agents, adapters, options.version);
   await prepared(adapters, plugged);
   await startUpkeep(adapters, agents, () => pauses.names(), parts);
-  for (const each of [runs, sends, schedules]) each.start();
+  for (const each of [runs, sends, schedules, escalations]) each.start();
   state = 'ready';
   await drafts.resume();
   channels.sync();
@@ -104,7 +94,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     async close(reason) {
       state = 'stopping';
       channels.stop();
-      await schedules.close();
+      await Promise.all([schedules.close(), escalations.close()]);
       await Promise.all([runs.stop(GRACE_MS), sends.stop(GRACE_MS), drafts.close()]);
       // A disk that takes nothing more keeps nobody from stopping.
       await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>

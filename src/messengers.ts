@@ -1,6 +1,8 @@
 import type { Adapters } from './adapters.ts';
 import type { AppOptions } from './app-types.ts';
+import { webhook } from './channels/webhook.ts';
 import type { ChannelSettings, Governance } from './core/agent.ts';
+import { WEBHOOK } from './core/escalation.ts';
 import type { Runtime } from './core/runtime.ts';
 import { type Channels, openChannels } from './mail/channels.ts';
 import type { CommandDeps } from './mail/commands.ts';
@@ -69,6 +71,10 @@ export function openMessengers(
     runtime: {
       deliver: (...args) => runtime().deliver(...args),
       approve: (...args) => runtime().approve(...args),
+      answer: (...args) => runtime().answer(...args),
+      get escalations() {
+        return runtime().escalations;
+      },
       cancel: (...args) => runtime().cancel(...args),
       status: () => runtime().status(),
       agents: () => runtime().agents(),
@@ -79,8 +85,12 @@ export function openMessengers(
     recent,
     follow: (task, channel, to) => drafts.follow(task, channel, to),
   });
+  const secretOf = (url: string): string | null => {
+    const levels = Object.values(trust.current().settings.escalation ?? {}).flat();
+    return levels.find(({ to, secret }) => secret !== undefined && to === `${WEBHOOK}:${url}`)?.secret ?? null;
+  };
   const channels = openChannels({
-    fixed: fixed.map(({ channel }) => channel),
+    fixed: [...fixed.map(({ channel }) => channel), webhook({ net: adapters.net, secrets, secretOf })],
     settings,
     open: (given) => adapters.openChannel(given),
     host: door,

@@ -1,7 +1,7 @@
 import type { BlobRef } from '../core/blob.ts';
-import type { EventOf } from '../core/event.ts';
+import type { EventOf, MatterKind } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
-import { matterRaised, type MatterText } from '../core/matter.ts';
+import { deadText, matterRaised, type MatterText } from '../core/matter.ts';
 import type { ModelMessage } from '../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../core/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../core/task.ts';
@@ -52,16 +52,18 @@ export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Prom
   const ended = await tasksOf(deps, log);
   endRun(log, status, failure);
   endTask(deps, log, ended, { status, content: { text }, messages: wholeTurn(log, text) });
-  if (failure.code === 'landing.conflict') raiseConflict(log, text);
+  if (failure.code === 'landing.conflict') {
+    const reason = 'Changes conflict, and were given up.';
+    raise(log, 'conflict', { text: `${state.agent}, ${task.id}: ${text}`, reason });
+  } else if (status === 'dead') raise(log, 'dead', deadText(task.id, task.agent, failure.message));
   await log.flush(true);
 }
 
-/** Work that others were in the way of to the end is put before the owner. */
-function raiseConflict(log: RunLog, why: string): void {
-  const { task, agent, labels } = log.state;
-  const shown: MatterText = { text: `${agent}, ${task}: ${why}`, reason: 'Changes conflict, and were given up.' };
+/** Puts the end of this run before the owner. */
+function raise(log: RunLog, kind: MatterKind, shown: MatterText): void {
+  const { task, labels } = log.state;
   const by = { actor: 'runtime', cause: null, labels };
-  const { stream, key = '', ...matter } = matterRaised({ kind: 'conflict', task, text: log.put(shown) }, by);
+  const { stream, key = '', ...matter } = matterRaised({ kind, task, text: log.put(shown) }, by);
   log.emit(matter, null, { stream, key });
 }
 

@@ -158,6 +158,8 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
   };
 }
 
+const NOBODY = 'Nobody answered in the time there was, so this call was denied.';
+
 const addUsage = (a: Usage, b: Usage): Usage => ({
   input: a.input + b.input,
   output: a.output + b.output,
@@ -236,7 +238,8 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
       const call = state.calls.find((each) => each.approval === event.data.approval);
       if (call) {
         call.phase = approved ? 'allowed' : 'refused';
-        call.refusal = approved ? null : 'The owner denied this call.';
+        const denied = event.data.by === 'runtime' ? NOBODY : 'The owner denied this call.';
+        call.refusal = approved ? null : denied;
       }
       return;
     }

@@ -54,6 +54,7 @@ async function create(
   const known = asked.key === null ? null : await deps.store.byKey(givenKey(asked.agent, asked.key));
   if (known?.type === 'task.queued') {
     created(log, call, known.data.task.id, asked, true);
+    joined(log, known.data.task);
     await follow(deps, log, call, known.data.task.id, asked);
     return false;
   }
@@ -84,6 +85,12 @@ async function create(
 
 function created(log: RunLog, call: CallState, child: string, { agent: to }: NewTaskCall, joined: boolean): void {
   log.emit({ type: 'task.created', data: { call: call.id, child, to, joined } });
+}
+
+/** Its maker alone can cancel it no longer. */
+function joined(log: RunLog, { id }: Task): void {
+  const data = { task: id, by: log.state.task };
+  log.emit({ type: 'task.joined', data }, null, { stream: taskStream(id) });
 }
 
 /** The call waits for the task, or is done. */

@@ -145,6 +145,14 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
         return changeSchedule(io, options, action, id, flags);
       }),
     );
+  command('escalations [action] [id]', 'list what goes up a chain of escalation (list), or show or ack one')
+    .option('--all', 'those that are over, too')
+    .option('--json', 'as JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) =>
+        (await import('./escalations.ts')).escalations(io, options, action ?? 'list', id, flags),
+      ),
+    );
   command('models', 'list the models there are, with price, window and what they can do')
     .option('--test', 'ask each one for one short answer (costs a few hundred tokens)')
     .option('--json', 'as JSON')

@@ -1,3 +1,4 @@
+import type { EscalationLevel } from './escalation.ts';
 import type { Json } from './json.ts';
 import type { Rule } from './policy.ts';
 import type { Schedule } from './schedule.ts';
@@ -16,6 +17,8 @@ export interface Agent {
   network: readonly string[] | null;
   /** What it does by the clock. */
   schedules: readonly Schedule[];
+  /** The chain that its approvals, questions and matters go up; the one named `owner` unless given. */
+  escalation?: string;
   /** Role and instructions: the prose below the front matter, then SOUL.md, IDENTITY.md and USER.md if present. */
   instructions: string;
 }
@@ -104,6 +107,8 @@ export interface Settings {
     /** Tasks that one run may make. */
     fanOut: number;
   };
+  /** Chains of escalation, by name. */
+  escalation?: Readonly<Record<string, readonly EscalationLevel[]>>;
   /** What is settled of single queues. */
   queues: Readonly<Record<string, QueueSettings>>;
   /** Attempts of a task before it is dead. */

@@ -14,7 +14,8 @@ export interface Wait {
 
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
- * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `workspace`, `agents`, `gateway`.
+ * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `matter:<matter>`,
+ * `escalation:<escalation>`, `workspace`, `agents`, `gateway`.
  */
 export type Body =
   // conversation
@@ -169,11 +170,44 @@ export type Body =
   | { type: 'question.answered'; data: { question: string; by: string; answer: BlobRef } }
   /** The run gave a task to an agent. `joined`: one of that key was there already. */
   | { type: 'task.created'; data: { call: string; child: string; to: string; joined: boolean } }
+  /** A run of the task `by` has asked for this very one, by its key: it is no longer its maker's alone. */
+  | { type: 'task.joined'; data: { task: string; by: string } }
   /** The call goes on, with every result, when these tasks have ended. */
   | { type: 'tasks.awaited'; data: { call: string; children: string[] } }
   /** A guard against runaways, or a missed deadline, is put before the owner. `about` is the task. */
   | { type: 'matter.raised'; data: { matter: string; kind: MatterKind; about: string; text: BlobRef } }
   | { type: 'matter.settled'; data: { matter: string; by: string; answer: BlobRef } }
+  // escalation
+  /** What waits for a person goes up a chain of `ruche.yaml`, as the chain stood then. Its levels are counted from `from`. */
+  | {
+      type: 'escalation.started';
+      data: {
+        escalation: string;
+        about: string;
+        kind: 'approval' | 'question' | 'matter';
+        task: string | null;
+        agent: string | null;
+        chain: string;
+        from: number;
+        levels: { after: number; to: string }[];
+      };
+    }
+  /** Once a level. `unreachable`: nobody could be told, and `why`. `task` is the one that sends it, or that an agent was given. */
+  | {
+      type: 'escalation.reached';
+      data: {
+        escalation: string;
+        level: number;
+        to: string;
+        outcome: 'told' | 'unreachable' | 'denies';
+        why: string | null;
+        task: string | null;
+      };
+    }
+  /** Somebody has seen it: no further level is reached, and what waits goes on waiting. */
+  | { type: 'escalation.acknowledged'; data: { escalation: string } }
+  /** `gone`: nothing waits for an answer any more. */
+  | { type: 'escalation.ended'; data: { escalation: string; why: 'answered' | 'denied' | 'gone' } }
   | { type: 'run.parked'; data: { waits: Wait[] } }
   | { type: 'tool.started'; data: { call: string; tool: string; key: string; effect: Effect; idempotent: boolean } }
   | {

@@ -2,6 +2,7 @@ import type { InboundMessage } from './channel.ts';
 import type { TaskStatus } from './task.ts';
 import type { Usage } from './model.ts';
 import type { Problem } from './agent.ts';
+import type { EscalationDesk } from './escalation.ts';
 import type { ScheduleDesk } from './schedule.ts';
 
 /** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */
@@ -164,6 +165,7 @@ export interface Runtime {
   pauseAgent(name: string, by: string, reason: string): Promise<boolean | null>;
   resumeAgent(name: string, by: string): Promise<boolean | null>;
   schedules: ScheduleDesk;
+  escalations: EscalationDesk;
   status(): Promise<RuntimeStatus>;
   /** Prometheus text format. */
   metrics(): Promise<string>;

@@ -36,6 +36,8 @@ export interface Task {
   labels: Label[];
   /** The event that made it. */
   cause: string | null;
+  /** The chain of escalation for what it comes to wait for; on record with its `task.queued` only. */
+  escalation?: string;
   /** The task whose run took this one in; they end together. */
   absorbedBy: string | null;
   result: BlobRef | null;

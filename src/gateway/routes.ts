@@ -4,6 +4,7 @@ import { pauseAgent, resumeAgent } from './agents-api.ts';
 import { answerApproval, answerQuestion, cancelTask, getTask, postMessage, streamTask, waitForTask } from './api.ts';
 import { chatCompletions } from './chat.ts';
 import { HttpError } from './errors.ts';
+import { acknowledgeEscalation, getEscalation, getEscalations } from './escalations-api.ts';
 import type { Face } from './faces.ts';
 import { streamEvents } from './journal-stream.ts';
 import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } from './login-api.ts';
@@ -67,6 +68,9 @@ export function routes(face: Face): (exchange: Exchange) => Promise<void> {
   on('POST', '/api/questions/:id', (exchange, id, query) => answerQuestion(face, exchange, id, query));
 
   scheduleRoutes(on, face);
+  on('GET', '/api/escalations', (exchange, _id, query) => getEscalations(face, exchange, query));
+  on('GET', '/api/escalations/:id', (exchange, id) => getEscalation(face, exchange, id));
+  on('POST', '/api/escalations/:id/ack', (exchange, id) => acknowledgeEscalation(face, exchange, id));
 
   on('POST', '/api/pairings', (exchange) => makePairing(face, exchange));
 

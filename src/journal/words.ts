@@ -22,6 +22,17 @@ const SKIPPED: Readonly<Record<DataOf<'schedule.skipped'>['why'], string>> = {
   full: 'too many tasks wait',
 };
 
+const REACHED: Readonly<Record<DataOf<'escalation.reached'>['outcome'], string>> = {
+  told: 'told',
+  unreachable: 'could not be reached',
+  denies: 'nobody answered',
+};
+const ENDED: Readonly<Record<DataOf<'escalation.ended'>['why'], string>> = {
+  answered: 'it was answered',
+  denied: 'it was denied',
+  gone: 'nothing waits any more',
+};
+
 const WORDS: Words = {
   'message.received': (data, say) => `wrote to ${data.agent} by ${data.channel}${say(data.content)}`,
   'history.given': (data) => `brought ${count(data.messages.length, 'earlier message')}`,
@@ -47,10 +58,16 @@ const WORDS: Words = {
   'task.restored': (data) => `put the file of ${data.task} back as it was`,
   'task.rejected': (data, say) => `refused a file in the inbox of ${data.queue}${say(data.detail)}`,
   'task.created': (data) => (data.joined ? `joins ${data.child} of ${data.to}` : `gives ${data.child} to ${data.to}`),
+  'task.joined': (data) => `is wanted by ${data.by} too`,
   'tasks.awaited': (data) =>
     `will go on when ${data.children.join(', ')} ${data.children.length === 1 ? 'has' : 'have'} ended`,
   'matter.raised': (data, say) => `puts ${data.matter} before the owner (${data.kind}, ${data.about})${say(data.text)}`,
   'matter.settled': (data, say) => `settled ${data.matter}${say(data.answer)}`,
+  'escalation.started': (data) => `takes ${data.about} up the chain ${data.chain}`,
+  'escalation.reached': (data) =>
+    `level ${data.level + 1}, ${data.to}: ${REACHED[data.outcome]}${data.why === null ? '' : ` (${data.why})`}`,
+  'escalation.acknowledged': (data) => `has seen ${data.escalation}, and stopped its clock`,
+  'escalation.ended': (data) => `${data.escalation} is over: ${ENDED[data.why]}`,
   'conversation.moved': (data, say) => `handed the conversation over to ${data.to}${say(data.brief)}`,
   'task.dismissed': (data) => `put ${data.task} off the list of failures`,
   'schedule.set': (data) => `fires ${whenText(data.timing)} (${data.timing.zone})`,

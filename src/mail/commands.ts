@@ -2,11 +2,12 @@ import type { Button, ChannelMessage } from '../core/channel.ts';
 import { conversationId, isAgentName, isSafeName } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
 import type { Runtime } from '../core/runtime.ts';
+import { type AnswerDeps, runAnswer } from './answers.ts';
 import { beginAnew, type ChatMove, type ChatPlace, goOnWith } from './chats.ts';
 
 export interface CommandDeps {
   store: Store;
-  runtime: Pick<Runtime, 'status' | 'agents' | 'cancel'>;
+  runtime: Pick<Runtime, 'status' | 'agents' | 'cancel'> & AnswerDeps['runtime'];
   /** The conversations that were last written in, wherever that was. */
   recent(): Promise<readonly RecentChat[]>;
 }
@@ -27,7 +28,9 @@ const HELP = `I answer what you write here, and work on the files of the workspa
 /chats goes on with an earlier one, from here or elsewhere
 /stop stops what is being worked on here
 /status says how things stand
-/agents lists the agents`;
+/agents lists the agents
+/approve ID, /deny ID and /answer ID TEXT answer what waits
+/ack ID says that you look after what you were told of`;
 
 /** Conversations that are offered, and the characters a button can carry back. */
 const OFFERED = 6;
@@ -41,6 +44,8 @@ export async function runCommand(
   message: ChannelMessage,
   place: ChatPlace,
 ): Promise<Said | null> {
+  const answered = await runAnswer(deps, message.text, `${channel}:${message.sender}`);
+  if (answered !== null) return { text: answered, place };
   const command = /^\/([a-z]+)\s*$/i.exec(message.text.trim())?.[1]?.toLowerCase();
   switch (command) {
     case 'new': {

@@ -1,7 +1,8 @@
 import { addressee } from '../core/addressed.ts';
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { ReplyContent } from '../core/reply.ts';
-import type { AnswerResult, Runtime } from '../core/runtime.ts';
+import type { Runtime } from '../core/runtime.ts';
+import { acknowledge, decide } from './answers.ts';
 import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from './deps.ts';
@@ -10,7 +11,7 @@ import { type PairingDeps, tryPairing } from './pairing.ts';
 
 export interface DoorDeps
   extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps, Pick<CommandDeps, 'recent'> {
-  runtime: Pick<Runtime, 'deliver' | 'approve' | 'status' | 'agents' | 'cancel'>;
+  runtime: Pick<Runtime, 'deliver'> & CommandDeps['runtime'];
   /** The platform's ids of those who may write on a channel. */
   owners(channel: string): readonly string[];
   /** Who answers in a chat where nobody else was asked for; '' if there is no agent. */
@@ -45,12 +46,6 @@ async function addressed(
 
 const noticeKey = (channel: string, { chat, externalId }: ChannelMessage): string =>
   `notice:${channel}:${chat}:${externalId}`;
-
-function answeredText(result: AnswerResult, verdict: 'approve' | 'deny'): string {
-  if (result.ok) return verdict === 'approve' ? 'Approved.' : 'Denied.';
-  if (result.why !== 'answered') return 'Nothing waits for this any more.';
-  return `It was ${result.verdict === 'approve' ? 'approved' : 'denied'} already.`;
-}
 
 /** What stands between a messenger and the network: who may write, to whom it goes, what is a command. */
 export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
@@ -121,11 +116,14 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     }
     const chosen = await chooseChat(deps, channel, pressed);
     if (chosen !== null) return { text: chosen, done: true };
+    const [, escalation] = /^ack:(.+)$/.exec(pressed.action) ?? [];
+    // The other buttons of the message keep their use.
+    if (escalation !== undefined)
+      return { text: await acknowledge(deps, escalation, `${channel}:${pressed.sender}`), done: false };
     const [, verdict, id] = /^(approve|deny):(.+)$/.exec(pressed.action) ?? [];
     if (id === undefined || (verdict !== 'approve' && verdict !== 'deny'))
       return { text: 'This button has no use any more.', done: true };
-    const result = await deps.runtime.approve(id, verdict, `${channel}:${pressed.sender}`);
-    return { text: answeredText(result, verdict), done: true };
+    return { text: await decide(deps, { id, verdict }, `${channel}:${pressed.sender}`), done: true };
   };
   return (channel) => ({
     expects: (sender) => isOwner(channel, sender),

@@ -1,8 +1,9 @@
 import type { NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
+import { deadText, matterRaised } from '../core/matter.ts';
 import { NO_USAGE } from '../core/model.ts';
-import type { Batch, QueueOp } from '../core/ports.ts';
+import type { Batch, QueueOp, Store } from '../core/ports.ts';
 import { replyBody, replyKey, sendingOp } from '../core/reply.ts';
 import { type Claim, isEnded, type Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
@@ -17,6 +18,8 @@ interface End {
   text: string;
   /** What the conversation remembers. */
   remembered: string;
+  /** What the owner is told of a dead letter. */
+  why?: string;
 }
 
 /**
@@ -32,9 +35,33 @@ export async function cancelTask(
   const cancelled = await cancelOne(deps, id, by);
   if (!cancelled) return false;
   stop(id);
-  const statuses = ['queued', 'running', 'waiting'] as const;
-  for (const child of await deps.store.tasks({ parent: id, statuses })) await cancelTask(deps, child.id, by, stop);
+  for (const child of await ledTo(deps.store, id))
+    if (!(await isWantedBeside(deps.store, child, id))) await cancelTask(deps, child.id, by, stop);
   return true;
+}
+
+/** The open tasks that a task's run has made, or joined by their key. */
+async function ledTo(store: Store, id: string): Promise<Task[]> {
+  const statuses = ['queued', 'running', 'waiting'] as const;
+  const found = await store.tasks({ parent: id, statuses });
+  const run = await runOf(store, { id });
+  if (run === null) return found;
+  for await (const event of store.read({ stream: runStream(run), types: ['task.created'] })) {
+    const joined = event.type === 'task.created' && event.data.joined ? await store.task(event.data.child) : null;
+    if (joined !== null && !isEnded(joined.status)) found.push(joined);
+  }
+  return found;
+}
+
+/** Whether somebody other than a cancelled task wants it: whoever made it, or has joined it by its key. */
+async function isWantedBeside(store: Store, { id, origin }: Task, cancelled: string): Promise<boolean> {
+  // What a file or a clock has made is wanted whatever a run thinks of it.
+  if (origin === undefined) return true;
+  const wanting = [origin.parent];
+  for await (const event of store.read({ stream: taskStream(id), types: ['task.joined'] }))
+    if (event.type === 'task.joined') wanting.push(event.data.by);
+  for (const by of wanting) if (by !== cancelled && (await store.task(by))?.status !== 'cancelled') return true;
+  return false;
 }
 
 async function cancelOne(deps: EndDeps, id: string, by: string): Promise<boolean> {
@@ -69,7 +96,7 @@ export async function buryTask(deps: EndDeps, { task, lease }: Claim, error: unk
   const why = deps.redact(error instanceof Error ? error.message : String(error));
   const text = `I could not finish this. Something in Ruche went wrong: ${why}`;
   for (;;) {
-    const batch = await buildEnd(deps, task, { status: 'dead', by: 'runtime', text, remembered: text });
+    const batch = await buildEnd(deps, task, { status: 'dead', by: 'runtime', text, remembered: text, why });
     const result = await deps.store.commit({ ...batch, fence: lease });
     if (result.ok || result.why === 'lease-lost') return;
     if (result.why === 'duplicate') throw new Error(`the end of ${task.id} was refused: ${result.key} stands already`);
@@ -105,6 +132,10 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
     events.push({ ...common, ...replyBody(each, message, run ?? '', result), stream, key: replyKey(each.id) });
     if (deps.pushes(message.data.channel))
       queue.push(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels: [] }));
+  }
+  if (status === 'dead') {
+    const shown = put(deadText(task.id, task.agent, end.why ?? end.text));
+    events.push(matterRaised({ kind: 'dead', task: task.id, text: shown }, { ...common, labels: task.labels }));
   }
   // The conversation goes on knowing what was asked, and how that ended. What was withdrawn unread leaves no trace in it.
   if (messages.length > 0 && (run !== null || status === 'dead')) {

@@ -1,5 +1,8 @@
 import type { EventOf, NewEvent } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
+import { canonicalJson } from '../core/json.ts';
+import { answeredKey, askedKey, matterId } from '../core/matter.ts';
+import type { CommitResult, Store } from '../core/ports.ts';
 import type { RetryResult } from '../core/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
@@ -56,8 +59,10 @@ async function resubmit(deps: RetryDeps, task: Task, by: string): Promise<RetryR
     data: { task: again },
   };
   const enqueue = { op: 'enqueue', task: again, causeOf: 0 } as const;
-  const result = await store.commit({ events: [event], queue: [enqueue], sync: true });
+  const events = [event, ...(await settling(store, task, by, `Resubmitted as ${again.id}.`))];
+  const result = await store.commit({ events, queue: [enqueue], sync: true });
   if (result.ok) return { ok: true, task: again.id, message: result.events[0]?.id ?? '' };
+  if (isSettled(result)) return resubmit(deps, task, by);
   if (result.why === 'duplicate' && result.existing?.type === 'task.queued') return resubmitted(result.existing);
   throw new Error(`a repeat was refused: ${JSON.stringify(result)}`);
 }
@@ -102,9 +107,11 @@ async function commitRetry(
       data: { ...message.data, task: id },
     },
     { ...common, type: 'task.queued', stream: taskStream(id), cause: 0, data: { task: again } },
+    ...(await settling(store, task, by, `Sent once more as ${id}.`)),
   ];
   const result = await store.commit({ events, queue: [{ op: 'enqueue', task: again, causeOf: 0 }], sync: true });
   if (result.ok) return { ok: true, task: id, message: result.events[0]?.id ?? '' };
+  if (isSettled(result)) return commitRetry(deps, task, message, by);
   if (result.why === 'duplicate' && result.existing?.type === 'message.received') return repeated(result.existing);
   throw new Error(`a repeat was refused: ${JSON.stringify(result)}`);
 }
@@ -119,7 +126,7 @@ const repeated = (event: EventOf<'message.received'>): RetryResult => ({
 export async function dismissTask({ store }: Pick<MailDeps, 'store'>, id: string, by: string): Promise<boolean> {
   const task = await store.task(id);
   if (task?.status !== 'failed' && task?.status !== 'dead') return false;
-  const event: NewEvent = {
+  const dismissed: NewEvent = {
     type: 'task.dismissed',
     stream: taskStream(id),
     actor: by,
@@ -128,6 +135,22 @@ export async function dismissTask({ store }: Pick<MailDeps, 'store'>, id: string
     key: `dismissed:${id}`,
     data: { task: id },
   };
-  const result = await store.commit({ events: [event], sync: true });
+  const events = [dismissed, ...(await settling(store, task, by, 'Dismissed.'))];
+  const result = await store.commit({ events, sync: true });
+  if (isSettled(result)) return dismissTask({ store }, id, by);
   return result.ok || result.why === 'duplicate';
 }
+
+/** That a task is dead need not be looked at any more. Nothing if nobody was to, or somebody has. */
+async function settling(store: Store, { id }: Task, by: string, text: string): Promise<NewEvent[]> {
+  const matter = matterId('dead', id);
+  const raised = await store.byKey(askedKey(matter));
+  if (raised?.type !== 'matter.raised' || (await store.byKey(answeredKey(matter))) !== null) return [];
+  const answer = store.putBlob(Buffer.from(canonicalJson({ text })), raised.data.text.subject);
+  const common = { stream: raised.stream, actor: by, cause: raised.id, labels: [], key: answeredKey(matter) };
+  return [{ ...common, type: 'matter.settled', data: { matter, by, answer } }];
+}
+
+/** Somebody has answered in between. */
+const isSettled = (result: CommitResult): boolean =>
+  !result.ok && result.why === 'duplicate' && result.existing?.type === 'matter.settled';

@@ -1,4 +1,5 @@
 import type { NewEvent } from '../core/event.ts';
+import type { EscalationDesk } from '../core/escalation.ts';
 import { conversationId } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
 import type { ScheduleDesk } from '../core/schedule.ts';
@@ -24,6 +25,7 @@ export interface RuntimeDeps extends MailDeps {
   stopTask(task: string): void;
   pair: Runtime['pair'];
   schedules: ScheduleDesk;
+  escalations: EscalationDesk;
   /** Without it nobody can be paused. */
   pauses?: Pick<Pauses, 'of' | 'pause' | 'resume'>;
   /** What does not come from the queue. */
@@ -67,6 +69,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     resumeAgent: async (name, by) =>
       isKnown(name) || deps.pauses?.of(name) ? ((await deps.pauses?.resume(name, by)) ?? null) : null,
     schedules: deps.schedules,
+    escalations: deps.escalations,
     status: () => status(deps),
     metrics: async () => metricsText(await status(deps)),
   };

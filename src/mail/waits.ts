@@ -3,7 +3,7 @@ import { runKey, runStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { Store } from '../core/ports.ts';
 import type { AnswerResult, Pending } from '../core/runtime.ts';
-import type { Task } from '../core/task.ts';
+import { isEnded, type Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
 
 export type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
@@ -104,21 +104,36 @@ async function reasonOf(store: Store, run: string, call: string): Promise<string
 export async function allPending(store: Store): Promise<Pending[]> {
   const pending: Pending[] = [];
   for (const task of await store.tasks({ statuses: ['waiting'] })) pending.push(...(await pendingOf(store, task)));
-  for (const event of await openHeld(store)) {
-    const { approval: id, shown } = event.data;
-    const { text } = await readShown(store, shown.hash);
-    const reason = 'It came from outside and changes what governs the network.';
-    const none = { run: null, task: null, agent: null, session: null, tool: null };
-    pending.push({ id, kind: 'approval', ...none, text, reason, at: event.at });
-  }
-  for (const event of await openMatters(store)) {
-    const { matter: id, about, text: ref } = event.data;
-    const task = await store.task(about);
-    const { text, reason } = await readShown(store, ref.hash);
-    const where = { run: null, task: about, agent: task?.agent ?? null, session: task?.session ?? null, tool: null };
-    pending.push({ id, kind: 'question', ...where, text, reason, at: event.at });
-  }
+  for (const event of await openHeld(store)) pending.push(await describeHeld(store, event));
+  for (const event of await openMatters(store)) pending.push(await describeMatter(store, event));
   return pending.sort((a, b) => a.at - b.at);
+}
+
+async function describeHeld(store: Store, { data, at }: EventOf<'config.held'>): Promise<Pending> {
+  const { text } = await readShown(store, data.shown.hash);
+  const reason = 'It came from outside and changes what governs the network.';
+  const none = { run: null, task: null, agent: null, session: null, tool: null };
+  return { id: data.approval, kind: 'approval', ...none, text, reason, at };
+}
+
+async function describeMatter(store: Store, { data, at }: EventOf<'matter.raised'>): Promise<Pending> {
+  const { matter: id, about } = data;
+  const task = await store.task(about);
+  const { text, reason } = await readShown(store, data.text.hash);
+  const where = { run: null, task: about, agent: task?.agent ?? null, session: task?.session ?? null, tool: null };
+  return { id, kind: 'question', ...where, text, reason, at };
+}
+
+/** What waits under this id; null once it is answered, or its task has ended. A run that goes on with other things still waits. */
+export async function pendingById(store: Store, id: string): Promise<Pending | null> {
+  const asked = await store.byKey(`asked:${id}`);
+  if (asked === null || (await store.byKey(`answered:${id}`)) !== null) return null;
+  if (asked.type === 'config.held') return describeHeld(store, asked);
+  if (asked.type === 'matter.raised') return describeMatter(store, asked);
+  if (asked.type !== 'approval.asked' && asked.type !== 'question.asked') return null;
+  const started = await startOf(store, asked.stream);
+  const task = started && (await store.task(started.data.task));
+  return started && task && !isEnded(task.status) ? describe(store, task, started.data.run, asked) : null;
 }
 
 /** What was put before the owner and nobody has answered; no run waits for it. */
@@ -170,10 +185,11 @@ const wrongKind = (message: string): AnswerResult => ({ ok: false, why: 'wrong-k
 
 /** Records a person's verdict once and lets the run go on. */
 export async function approve(
-  deps: MailDeps,
+  deps: Pick<MailDeps, 'store' | 'answerHeld'>,
   id: string,
   verdict: 'approve' | 'deny',
   by: string,
+  why: string | null = null,
 ): Promise<AnswerResult> {
   const asked = await deps.store.byKey(`asked:${id}`);
   if (asked?.type === 'config.held') return deps.answerHeld(id, verdict, by);
@@ -181,7 +197,9 @@ export async function approve(
     return wrongKind(`${id} is a question: answer it with \`ruche answer ${id} TEXT\`.`);
   if (asked?.type !== 'approval.asked')
     return { ok: false, why: 'unknown', message: `There is no approval ${id}. \`ruche approvals\` lists what waits.` };
-  const data = { approval: id, verdict, by, reason: null };
+  const { subject } = asked.data.shown;
+  const reason = why === null ? null : deps.store.putBlob(Buffer.from(canonicalJson({ text: why })), subject);
+  const data = { approval: id, verdict, by, reason };
   return settleWait(deps, asked, { type: 'approval.answered', data }, by, id);
 }
 
@@ -198,7 +216,7 @@ export async function answer(deps: MailDeps, id: string, text: string, by: strin
 }
 
 async function settleWait(
-  deps: MailDeps,
+  deps: Pick<MailDeps, 'store'>,
   asked: Asked,
   body:
     | { type: 'approval.answered'; data: EventOf<'approval.answered'>['data'] }

@@ -56,6 +56,12 @@ function checkModel(model: string, known: Known): string | null {
   return `names the provider "${name}", which ruche.yaml does not have. Known: ${listed(known.providers)}, and the tiers ${TIERS.join(', ')}.${didYouMean(name, known.providers)}`;
 }
 
+function checkChain(name: string | undefined, { chains }: Known): string | null {
+  if (name === undefined || chains.includes(name)) return null;
+  const known = chains.length === 0 ? 'It has none' : `Known: ${listed(chains)}`;
+  return `names the chain "${name}", which is not under escalation in ruche.yaml. ${known}.${didYouMean(name, chains)}`;
+}
+
 function checkTools(tools: readonly string[], known: Known, source: YamlSource, file: string): Problem[] {
   return tools.flatMap((tool, index) => {
     if (known.tools.includes(tool)) return [];
@@ -102,6 +108,8 @@ export function parseAgent(
   const rules = value.rules ?? [];
   for (const found of checkRules(rules, source, file, ['rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
+  const wrongChain = checkChain(value.escalation, known);
+  if (wrongChain !== null) problems.push(problem(file, source.lineOf(['escalation']), 'escalation', wrongChain));
   const timed = readSchedules(value.schedules ?? [], source, file, known.readCron);
   problems.push(...timed.problems);
   if (problems.length > 0) return refuse(...problems, ...warnings);
@@ -115,6 +123,7 @@ export function parseAgent(
       rules: rules.map(toRule),
       network: value.network ?? null,
       schedules: timed.schedules,
+      ...(value.escalation === undefined ? {} : { escalation: value.escalation }),
       instructions: split.prose.trim(),
     },
     problems: warnings,

@@ -1,5 +1,6 @@
 import type { Agent, Governance, Problem, Settings } from '../core/agent.ts';
 import type { Change } from '../core/files.ts';
+import { readReceiver } from '../core/escalation.ts';
 import { isAgentName } from '../core/ids.ts';
 import type { GovernanceReader } from '../core/ports.ts';
 import { nameProblem, parseAgent } from './agents.ts';
@@ -13,7 +14,7 @@ import type { LineDiff, Side, Touched } from './protected.ts';
 import { parseSettings } from './settings.ts';
 import { didYouMean } from './validate.ts';
 import type { Known } from './settings.ts';
-import { MAX_FILE, decodeText, problem } from './yaml-source.ts';
+import { MAX_FILE, decodeText, parseYaml, problem } from './yaml-source.ts';
 
 export const SETTINGS_FILE = 'ruche.yaml';
 /** Files beside AGENT.md whose text belongs to the agent's instructions, in this order. */
@@ -31,7 +32,7 @@ interface Entry {
   path: string;
 }
 
-export interface GovernanceOptions extends Known {
+export interface GovernanceOptions extends Omit<Known, 'chains'> {
   git: Git;
   /** Without it nobody has skills. */
   skills?: SkillSupport;
@@ -131,7 +132,8 @@ async function read(options: GovernanceOptions, commit: string, parsed: ParsedAg
   );
   const agents = deskFirst(found.agents, settings);
   const skills = await readSkills(options.skills, git, commit, agents);
-  const all = [...problems, ...lostBindings(agents, settings), ...odd, ...found.problems, ...skills.problems];
+  const lost = [...lostBindings(agents, settings), ...lostLevels(agents, settings, text.bytes)];
+  const all = [...problems, ...lost, ...odd, ...found.problems, ...skills.problems];
   return { ok: true, governance: { commit, settings, agents, skills: skills.skills, problems: all } };
 }
 
@@ -149,6 +151,24 @@ const lostBindings = (agents: ReadonlyMap<string, Agent>, { bindings = [] }: Set
     const said = `there is no agent "${agent}", so nothing is bound to it.${didYouMean(agent, agents.keys())}`;
     return [problem(SETTINGS_FILE, null, `bindings.${index}.agent`, said, 'warning')];
   });
+
+/** Levels that lead to nobody: they are passed over. */
+function lostLevels(agents: ReadonlyMap<string, Agent>, { escalation = {} }: Settings, file: Uint8Array): Problem[] {
+  return Object.entries(escalation).flatMap(([chain, levels]) =>
+    levels.flatMap(({ to }, index) => {
+      const receiver = readReceiver(to);
+      if (receiver?.kind !== 'agent' || agents.has(receiver.agent)) return [];
+      const path = ['escalation', chain, index, 'to'];
+      const said = `there is no agent "${receiver.agent}", so this level is passed over.${didYouMean(receiver.agent, agents.keys())}`;
+      return [problem(SETTINGS_FILE, lineIn(file, path), path.join('.'), said)];
+    }),
+  );
+}
+
+function lineIn(file: Uint8Array, path: (string | number)[]): number | null {
+  const decoded = decodeText(file, SETTINGS_FILE);
+  return decoded.ok ? parseYaml(decoded.text, SETTINGS_FILE).lineOf(path) : null;
+}
 
 async function readAgents(
   options: GovernanceOptions,
@@ -179,7 +199,8 @@ async function readAgents(
     const ids = ['AGENT.md', ...EXTRA_FILES]
       .map((file) => files.get(`${name}/${file}`))
       .map((e) => e && `${e.mode} ${e.oid}`);
-    const key = JSON.stringify([name, ids, known(options, settings).providers]);
+    const { providers, chains } = known(options, settings);
+    const key = JSON.stringify([name, ids, providers, chains]);
     const agent = parsed.get(key) ?? (await readAgent(options, name, files, settings));
     used.set(key, agent);
     problems.push(...agent.problems);
@@ -217,6 +238,7 @@ async function readAgent(
 
 const known = (options: GovernanceOptions, settings: Settings): Known => ({
   providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
+  chains: Object.keys(settings.escalation ?? {}),
   tools: options.tools,
   ruleProblem: options.ruleProblem,
   readCron: options.readCron,

@@ -1,6 +1,8 @@
 import { readDuration } from '../core/duration.ts';
 import { z } from 'zod';
+import { RESERVED_CHANNELS } from '../core/escalation.ts';
 import { parseHostPattern } from '../core/host.ts';
+import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { isSkillName } from '../core/skill.ts';
 
@@ -129,7 +131,6 @@ export const SETTINGS_LATER = [
   'budget',
   'budgets',
   'calendar',
-  'escalation',
   'mail',
   'mcp',
   'memory',
@@ -140,7 +141,7 @@ export const SETTINGS_LATER = [
   'store',
   'triggers',
 ] as const;
-export const AGENT_LATER = ['budget', 'escalation', 'triggers'] as const;
+export const AGENT_LATER = ['budget', 'triggers'] as const;
 export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory'] as const;
 
 const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
@@ -170,7 +171,10 @@ export const settingsSchema = z.strictObject({
     .optional(),
   channels: z
     .record(
-      z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'a channel is named with small letters, digits and "-"' }),
+      z
+        .string()
+        .regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'a channel is named with small letters, digits and "-"' })
+        .refine((name) => !RESERVED_CHANNELS.includes(name), { error: 'a channel cannot have this name' }),
       channel,
     )
     .describe('Messengers, by a name that sessions and the record use.')
@@ -251,6 +255,10 @@ export const settingsSchema = z.strictObject({
     ])
     .describe('At night long conversations that rest are summarised by a light model; false: never.')
     .optional(),
+  escalation: z
+    .record(CHAIN_NAME, chainSchema)
+    .describe('Who is told of what waits for a person, and when; the chain `owner` applies where none is named.')
+    .optional(),
   ...later(SETTINGS_LATER),
 });
 
@@ -278,6 +286,9 @@ export const agentSchema = z.strictObject({
     .max(100)
     .describe('Skills the agent may use: folders of skills/, or bundled ones (`ruche skills list`).')
     .optional(),
+  escalation: CHAIN_NAME.describe(
+    'The chain of ruche.yaml for what waits for a person; owner unless given.',
+  ).optional(),
   ...later(AGENT_LATER),
 });
 

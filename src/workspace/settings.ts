@@ -5,6 +5,7 @@ import type { ReadCron } from '../core/schedule.ts';
 import { TOOL_NAMES } from '../core/tool.ts';
 import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { listed, didYouMean, validate } from './validate.ts';
+import { chainsOf } from './chains.ts';
 import { queuesOf } from './queue-settings.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { Path, YamlSource } from './yaml-source.ts';
@@ -39,6 +40,10 @@ export interface Known {
   /** Providers beside those of `ruche.yaml`: ones that need no entry. */
   providers: readonly string[];
   tools: readonly string[];
+  /** Channels beside those of `ruche.yaml`, and those that a token alone makes. */
+  channels?: readonly string[];
+  /** Chains of escalation that an agent may name. */
+  chains: readonly string[];
   /** Reads cron patterns of schedules. */
   readCron: ReadCron;
   /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
@@ -47,6 +52,7 @@ export interface Known {
 
 export const KNOWN: Known = {
   providers: [],
+  chains: [],
   tools: TOOL_NAMES,
   ruleProblem: () => null,
   readCron: () => ({ ok: false, error: 'cannot be read here: nobody brought what reads cron' }),
@@ -166,12 +172,16 @@ export function parseSettings(
   const rules = value.policy?.rules ?? [];
   for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
+  const names = [...channels.map((each) => each.name), ...CHANNEL_TYPES, ...(known.channels ?? [])];
+  const chains = chainsOf(value.escalation ?? {}, names, source, file);
+  problems.push(...chains.problems);
   const queues = queuesOf(value.queues ?? {}, source, file);
   problems.push(...queues.problems);
   if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
   return {
     settings: {
       queues: queues.settings,
+      ...(value.escalation === undefined ? {} : { escalation: chains.chains }),
       providers,
       tiers: tiersOf(tiers),
       rules: rules.map(toRule),

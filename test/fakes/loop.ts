@@ -13,7 +13,7 @@ import type { Channel } from '../../src/core/channel.ts';
 import type { Log, Net, Store } from '../../src/core/ports.ts';
 import type { Rule } from '../../src/core/policy.ts';
 import { readCron } from '../../src/cron.ts';
-import { noSchedules } from './no-schedules.ts';
+import { noEscalations, noSchedules } from './no-schedules.ts';
 import type { SkillRules } from '../../src/core/skill-rules.ts';
 import { OUTBOX } from '../../src/core/reply.ts';
 import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
@@ -213,6 +213,7 @@ export async function openLoop(options: LoopOptions) {
     maxAttempts: () => options.maxAttempts ?? 3,
     pair: async () => null,
     schedules: noSchedules,
+    escalations: noEscalations,
     answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
     hub,
     pauses: {

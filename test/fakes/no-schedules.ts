@@ -1,3 +1,4 @@
+import type { EscalationDesk } from '../../src/core/escalation.ts';
 import type { ScheduleDesk } from '../../src/core/schedule.ts';
 
 /** A network in which nothing happens by the clock. */
@@ -7,4 +8,11 @@ export const noSchedules: ScheduleDesk = {
   pause: async () => false,
   resume: async () => false,
   nextFiring: () => null,
+};
+
+/** A network in which nobody is told of what waits. */
+export const noEscalations: EscalationDesk = {
+  list: async () => [],
+  get: async () => null,
+  acknowledge: async () => null,
 };

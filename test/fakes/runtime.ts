@@ -11,7 +11,7 @@ import type {
   TaskOutcome,
 } from '../../src/core/runtime.ts';
 import { describeWaits } from '../../src/mail/outcome.ts';
-import { noSchedules } from './no-schedules.ts';
+import { noEscalations, noSchedules } from './no-schedules.ts';
 import { isEnded } from '../../src/core/task.ts';
 
 /** What a script may do in the place of a model and its tools. */
@@ -290,6 +290,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
     },
     resumeAgent: async (name) => (runtime.state.agents.includes(name) ? paused.delete(name) : null),
     schedules: noSchedules,
+    escalations: noEscalations,
     status: async (): Promise<RuntimeStatus> => ({
       version: '0.1.0',
       ready: runtime.state.ready,

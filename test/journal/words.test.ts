@@ -83,6 +83,54 @@ const TABLE: Rows = {
     ],
   },
   'matter.settled': { weighty: true, rows: [['settled mat_1: "words"', { matter: 'mat_1', by: 'o', answer: blob }]] },
+  'task.joined': { weighty: true, rows: [['is wanted by tsk_2 too', { task: 't', by: 'tsk_2' }]] },
+  'escalation.started': {
+    weighty: true,
+    rows: [
+      [
+        'takes apr_1 up the chain owner',
+        {
+          escalation: 'esc_apr_1',
+          about: 'apr_1',
+          kind: 'approval',
+          task: 't',
+          agent: 'a',
+          chain: 'owner',
+          from: 1,
+          levels: [{ after: 0, to: 'deny' }],
+        },
+      ],
+    ],
+  },
+  'escalation.reached': {
+    weighty: true,
+    rows: [
+      [
+        'level 1, chat:1: told',
+        { escalation: 'esc_apr_1', level: 0, to: 'chat:1', outcome: 'told', why: null, task: 'tsk_2' },
+      ],
+      [
+        'level 2, agent:b: could not be reached (no agent)',
+        { escalation: 'esc_apr_1', level: 1, to: 'agent:b', outcome: 'unreachable', why: 'no agent', task: null },
+      ],
+      [
+        'level 3, deny: nobody answered',
+        { escalation: 'esc_apr_1', level: 2, to: 'deny', outcome: 'denies', why: null, task: null },
+      ],
+    ],
+  },
+  'escalation.acknowledged': {
+    weighty: true,
+    rows: [['has seen esc_apr_1, and stopped its clock', { escalation: 'esc_apr_1' }]],
+  },
+  'escalation.ended': {
+    weighty: true,
+    rows: [
+      ['esc_apr_1 is over: it was answered', { escalation: 'esc_apr_1', why: 'answered' }],
+      ['esc_apr_1 is over: it was denied', { escalation: 'esc_apr_1', why: 'denied' }],
+      ['esc_apr_1 is over: nothing waits any more', { escalation: 'esc_apr_1', why: 'gone' }],
+    ],
+  },
   'conversation.moved': {
     weighty: true,
     rows: [

@@ -1,6 +1,6 @@
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
-import { noSchedules } from '../fakes/no-schedules.ts';
+import { noEscalations, noSchedules } from '../fakes/no-schedules.ts';
 import { isEnded, type TaskStatus } from '../../src/core/task.ts';
 import {
   BOARD_COLUMNS,
@@ -250,6 +250,7 @@ export class Scene {
       pause: async (id) => this.#schedule(id, { paused: true }, 'pause'),
       resume: async (id) => this.#schedule(id, { paused: false }, 'resume'),
     },
+    escalations: noEscalations,
     agentsToday: async () => this.agents,
     pauseAgent: async (name, by, reason) => this.#pause(name, { at: this.#clock(), by, reason }),
     resumeAgent: async (name) => this.#pause(name, null),

@@ -7,7 +7,7 @@ import { parseAgent } from '../../src/workspace/agents.ts';
 import { TOOL_NAMES } from '../../src/core/tool.ts';
 
 const FILE = 'agents/email/AGENT.md';
-const known = { providers: ['demo', 'local'], tools: TOOL_NAMES, ruleProblem, readCron };
+const known = { providers: ['demo', 'local'], chains: ['owner', 'night'], tools: TOOL_NAMES, ruleProblem, readCron };
 const parse = (text: string | Uint8Array, name = 'email') => parseAgent(text, FILE, name, known);
 const lines = (problems: readonly Problem[]): string[] =>
   problems.map((p) => `${p.severity} ${p.line} ${p.key} ${p.message}`);
@@ -57,7 +57,14 @@ You are the mail agent of this company.
   assert.deepEqual(agent?.network, ['mail.example.org:993']);
   assert.deepEqual(agent?.rules[0]?.match, { effect: 'send', path: 'archive/**' });
   assert.equal(problems.filter((p) => p.severity === 'warning').length, problems.length);
-  assert.deepEqual(problems.map((p) => p.key).sort(), ['budget', 'escalation', 'tools.5', 'triggers']);
+  assert.deepEqual(problems.map((p) => p.key).sort(), ['budget', 'tools.5', 'triggers']);
+  assert.equal(agent?.escalation, 'owner');
+});
+
+test('an agent names a chain that ruche.yaml has', () => {
+  assert.equal(parse('---\nescalation: night\n---\n').agent?.escalation, 'night');
+  refused('---\nescalation: nigt\n---\n', /^error 2 escalation names the chain "nigt".* Known: .*Did you mean "night"/);
+  refused('---\nescalation: [owner]\n---\n', /^error 2 escalation must be/);
 });
 
 test('byte order mark, carriage returns and blanks behind the fence are no problem', () => {

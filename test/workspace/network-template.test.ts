@@ -12,6 +12,7 @@ import { parseSettings } from '../../src/workspace/settings.ts';
 import { readTemplate } from '../../src/workspace/template.ts';
 import { makeWorkspace } from './govern-kit.ts';
 
+const KNOWN = { ruleProblem, readCron, chains: ['owner'] };
 const ROOT = join(import.meta.dirname, '../..');
 const NAMES = ['system', 'email', 'calendar', 'writing', 'billing'];
 const files = await readTemplate(join(ROOT, 'templates/network'));
@@ -40,7 +41,7 @@ test('the network is read without a problem, system first', async () => {
 test('each agent has purpose, tools, rules that narrow, and a page of text; its skills are bundled', async () => {
   const bundled = await readBundled(join(ROOT, 'skills'));
   for (const name of NAMES) {
-    const { agent, problems } = parseAgent(agentText(name), 'AGENT.md', name, { ruleProblem, readCron });
+    const { agent, problems } = parseAgent(agentText(name), 'AGENT.md', name, KNOWN);
     assert.deepEqual(problems, [], name);
     assert.ok(agent && agent.description.length > 40 && agent.rules.length > 0 && agent.tools.includes('ask'), name);
     assert.ok(agent.schedules.length > 0, `${name} does something by the clock`);
@@ -54,8 +55,8 @@ test('each agent has purpose, tools, rules that narrow, and a page of text; its 
 
 test('what comes later stands in comments, which are known keys once the marks are off', () => {
   for (const name of NAMES) {
-    const written = agentText(name).replaceAll(/^# {1,3}(?=(?:triggers|escalation|- ):?)/gm, (mark) => mark.slice(2));
-    const { agent, problems } = parseAgent(written, 'AGENT.md', name, { ruleProblem, readCron });
+    const written = agentText(name).replaceAll(/^# {1,3}(?=(?:triggers|- ):?)/gm, (mark) => mark.slice(2));
+    const { agent, problems } = parseAgent(written, 'AGENT.md', name, KNOWN);
     assert.ok(agent, `${name}: ${JSON.stringify(problems)}`);
     assert.deepEqual(
       problems.filter(({ severity }) => severity === 'error'),
@@ -65,12 +66,17 @@ test('what comes later stands in comments, which are known keys once the marks a
     assert.match(written, /^escalation: owner$/m, name);
   }
   const written = text('ruche.yaml')
-    .replaceAll(/^# (?=models:|channels:|escalation:|queues:| {2})/gm, '')
-    .replaceAll(/^ *# *(?=- \{ channel)/gm, '  ');
+    .replaceAll(/^# (?=models:|channels:|queues:| {2})/gm, '')
+    .replaceAll(/^ *# *(?=- \{ channel)/gm, '  ')
+    .replaceAll(/^ *# *(?=- \{ after)/gm, '    ');
   const { settings, problems } = parseSettings(written, 'ruche.yaml', { ruleProblem, providers: BUILT_IN_PROVIDERS });
   assert.deepEqual(
     problems.filter(({ severity }) => severity === 'error'),
     [],
+  );
+  assert.deepEqual(
+    settings?.escalation?.['owner']?.map(({ to }) => to),
+    ['telegram:123456789', 'agent:system', 'deny'],
   );
   assert.equal(settings?.bindings?.length, 2);
   assert.equal(settings.channels[0]?.owners[0], '123456789');
@@ -78,7 +84,7 @@ test('what comes later stands in comments, which are known keys once the marks a
 
 test('the rules do what they say', () => {
   const verdict = (name: string, path: string, effect: 'read' | 'write' = 'write'): string => {
-    const { agent } = parseAgent(agentText(name), 'AGENT.md', name, { ruleProblem, readCron });
+    const { agent } = parseAgent(agentText(name), 'AGENT.md', name, KNOWN);
     assert.ok(agent);
     const facts = {
       rules: [],

@@ -161,13 +161,13 @@ test('a key in the file is refused without being repeated', () => {
 });
 
 test('keys that come later warn, and the rest applies', () => {
-  const { settings, problems } = parseSettings('concurrency: 2\nescalation: { owner: [] }\nbudgets: 3\n', 'ruche.yaml');
+  const { settings, problems } = parseSettings('concurrency: 2\nmemory: {}\nbudgets: 3\n', 'ruche.yaml');
   assert.equal(settings?.concurrency, 2);
   assert.deepEqual(
     problems.map((p) => [p.severity, p.line, p.key]),
     [
       ['warning', 3, 'budgets'],
-      ['warning', 2, 'escalation'],
+      ['warning', 2, 'memory'],
     ],
   );
 });
