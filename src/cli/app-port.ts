@@ -146,6 +146,7 @@ export interface Simulated {
     firings: number;
     missed: number;
     handOvers: number;
+    escalations: number;
     waits: number;
     landings: number;
     conflicts: number;

@@ -61,13 +61,14 @@ function countsText(counts: Simulated['counts'], days: number, seed: number): st
     ['tasks', `${sum(tasks)}: ${list(tasks)}`],
     ['firings', `${firings}, and ${missed} missed while nobody was there`],
     ['hand-overs', `${handOvers}; ${waits} times runs waited for others`],
+    ['escalations', `${counts.escalations} levels reached`],
     ['landings', `${counts.landings}, ${counts.conflicts} conflicts`],
     ['messages', `${counts.messages} in, ${counts.replies} out`],
     ['faults', `${sum(faults)}: ${list(faults)}`],
     ['events', `${counts.events}`],
   ];
   const about = `${days} days of seed ${seed}, ${day(from)} to ${day(to)} UTC; clocks are put on ${day(switchAt)}\n`;
-  return about + rows.map(([name = '', text = '']) => `  ${name.padEnd(12)}${text}\n`).join('');
+  return about + rows.map(([name = '', text = '']) => `  ${name.padEnd(13)}${text}\n`).join('');
 }
 
 function violationsText({ violations, broken }: Simulated, keep: string | null): string {

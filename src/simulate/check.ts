@@ -1,4 +1,5 @@
 import { isEnded } from '../core/task.ts';
+import { checkEscalations } from './check-escalations.ts';
 import { checkFirings } from './check-firings.ts';
 import { checkFiles } from './check-files.ts';
 import { checkTasks } from './check-tasks.ts';
@@ -17,6 +18,7 @@ export const INVARIANTS = {
   'line-kept': 'nothing that landed was lost again',
   receipts: 'each commit of a run has its receipt, and each receipt its commit',
   answered: 'each question, approval and matter was answered',
+  escalated: 'what waits goes up its chain: each level once, none early, none after somebody took it on',
   verify: 'journal, journal.git and workspace agree',
   orphans: 'nothing is left behind that nobody owns',
 } as const;
@@ -43,6 +45,7 @@ export function check(played: Played): Violation[] {
   checkFiles(played, report);
   checkReplies(played, report);
   checkAnswers(played, report);
+  checkEscalations(played, report);
   for (const { event, where, message } of played.verified.findings)
     report({
       invariant: 'verify',

@@ -10,6 +10,8 @@ export interface Counts {
   /** Firings that nobody was there for, or that stood behind another one. */
   missed: number;
   handOvers: number;
+  /** Levels of chains that were reached. */
+  escalations: number;
   waits: number;
   landings: number;
   conflicts: number;
@@ -39,6 +41,7 @@ export function countPlay(played: Played): Counts {
     missed:
       fired.reduce((sum, { data }) => sum + data.missed, 0) + skipped.reduce((sum, { data }) => sum + data.count, 0),
     handOvers: eventsOf(played, 'conversation.moved').length,
+    escalations: eventsOf(played, 'escalation.reached').length,
     waits: eventsOf(played, 'tasks.awaited').length,
     landings: eventsOf(played, 'landing.finished').filter(({ data }) => data.commit !== null).length,
     conflicts: eventsOf(played, 'landing.conflicted').length,

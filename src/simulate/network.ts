@@ -1,8 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { whenYaml } from './calendar.ts';
+import { MINUTE, whenYaml } from './calendar.ts';
+import { OWNER } from './platform.ts';
 import { AGENTS, type AgentName, lineFile, linesOf, SHARED, tagOf } from './orders.ts';
 import type { Plan, PlannedSchedule } from './plan.ts';
+
+/** After which the first level of the chain is told. */
+export const FIRST = 5 * MINUTE;
 
 const SETTINGS = `models:
   providers:
@@ -12,6 +16,8 @@ const SETTINGS = `models:
 bindings:
   - { agent: system }
 concurrency: 12
+escalation:
+  owner: [{ after: ${FIRST / MINUTE}m, to: 'chat:${OWNER}' }, { after: 20m, to: agent:system }]
 policy:
   rules:
     - { id: contracts, ask: { effect: write, path: 'contracts/**' }, reason: Contracts need a person. }

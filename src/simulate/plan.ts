@@ -38,6 +38,8 @@ export interface PlannedMessage {
   again: number[];
   /** What becomes of the first try to send the reply. */
   send: 'ok' | 'failed' | 'arrives-unsure' | 'lost-unsure';
+  /** Nobody answers there what is asked. */
+  silent?: boolean;
 }
 
 export type OutageKind = 'rate' | 'error' | 'stall' | 'truncated';
@@ -84,9 +86,9 @@ const SCENES = [
   'pause',
   'outage',
 ] as const;
-type Scene = (typeof SCENES)[number] | 'reschedule' | 'dead';
+type Scene = (typeof SCENES)[number] | 'reschedule' | 'dead' | 'silent';
 /** What every other round has in place of these. */
-const TURNS: Partial<Record<Scene, Scene>> = { pause: 'reschedule', drop: 'dead' };
+const TURNS: Partial<Record<Scene, Scene>> = { pause: 'reschedule', drop: 'dead', mail: 'silent' };
 
 const KILLED_AT = [
   'store.commit.before',
@@ -283,6 +285,15 @@ class Planner {
         return void this.#say(at + MINUTE, this.#book.add(this.#id('o'), this.#agent()), {
           send: dice.pick(['failed', 'arrives-unsure', 'lost-unsure'] as const),
         });
+      case 'silent': {
+        const [one, two] = [this.#id('o'), this.#id('o')];
+        const path = `contracts/${one}.md`;
+        const signed = this.#book.call(one, this.#agent(), 'write', { path, content: `- ${one}\n` });
+        this.#say(at, signed, { silent: true });
+        const asks = this.#book.call(two, this.#agent(), 'ask', { question: 'Is anybody there?' });
+        this.#say(at + 1_000, asks, { silent: true });
+        return;
+      }
       case 'drop': {
         const queue = this.#agent();
         const order = this.#book.line(this.#id('o'), queue).id;

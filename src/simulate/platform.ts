@@ -9,6 +9,8 @@ const AGAIN = 1_000;
 const THINKS = 20_000;
 
 export const PERSON = '1';
+/** Where the chain of escalation tells the owner. */
+export const OWNER = 'owner';
 
 /** Where the reply to a message goes: an address of its own, so that each reply is told from the others. */
 export const addressOf = ({ chat, id }: Pick<PlannedMessage, 'chat' | 'id'>): string => `${chat}/${id}`;
@@ -26,8 +28,11 @@ export function scriptedChannel(parts: { plan: Plan; clock: VirtualClock; world:
         [0, ...message.again].map((later, repeat) => ({ at: message.at + later, message, repeat })),
       );
       const bring = deliveries.map((each) => bringOne(parts, host, each, signal));
-      asked = (question) => void answerOne(world, clock, host, question, signal);
-      for (const question of world.of('arrived')) if (question.asks !== null) asked(question);
+      asked = (question) => {
+        const silent = byAddress.get(question.to)?.silent ?? false;
+        if (question.asks !== null && !silent) void answerOne(world, clock, host, question, signal);
+      };
+      for (const question of world.of('arrived')) asked(question);
       await Promise.all(bring);
       await new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
@@ -40,7 +45,7 @@ export function scriptedChannel(parts: { plan: Plan; clock: VirtualClock; world:
       const before = world.entries.length;
       const receipt = sent(world, byAddress.get(to)?.send ?? 'ok', to, part, options);
       for (const entry of world.entries.slice(before))
-        if (entry.kind === 'arrived' && entry.asks !== null) asked(entry);
+        if (entry.kind === 'arrived') asked(entry);
       return receipt;
     },
   };
@@ -71,9 +76,12 @@ function sent(
 
 function arrive(world: World, to: string, part: OutboundPart, key: string, again: boolean): void {
   const text = part.kind === 'text' ? part.text : part.file.name;
-  const button = part.kind === 'text' ? part.buttons.find(({ action }) => action.startsWith('approve:')) : undefined;
+  const buttons = part.kind === 'text' ? part.buttons.map(({ action }) => action) : [];
+  // The owner takes on every other matter, and leaves the rest to the next level.
+  const takenOn = Number(/\d+/.exec(key)?.[0] ?? 0) % 2 === 0 ? (buttons.find((each) => each.startsWith('ack:')) ?? null) : null;
   const question = text.endsWith('is the answer.)') ? 'answer' : null;
-  world.note({ kind: 'arrived', to, key, again, text, asks: button?.action ?? question });
+  const button = buttons.find((action) => action.startsWith('approve:')) ?? question;
+  world.note({ kind: 'arrived', to, key, again, text, asks: to === OWNER ? takenOn : button });
 }
 
 /** Brings a message until it is taken, or the process ends. */
