@@ -169,7 +169,14 @@ class Planner {
       const order = book.line(name, agent, { text: `${name} #`, anchor: anchorOf(1 + this.plan.schedules.length) });
       this.plan.schedules.push({ agent, name, when, jitter: 0, missed: 'once', order: order.id, ...more });
     };
-    add('email', 'inbox', { everyMs: 2 * HOUR });
+    // What fires most changes nothing: a landing is what costs a play most.
+    const inbox = {
+      agent: 'email',
+      name: 'inbox',
+      when: { everyMs: 2 * HOUR },
+      order: book.add('inbox', 'email').id,
+    } as const;
+    this.plan.schedules.push({ ...inbox, jitter: 0, missed: 'once' });
     add('billing', 'night', { minute: 30, hours: [2], weekdays: all }, { missed: 'all' });
     add('writing', 'ideas', { minute: 10, hours: hours(0, 18, 6), weekdays: all }, { jitter: 5 * MINUTE });
     add('system', 'tidy', { minute: 30, hours: [3], weekdays: all }, { missed: 'skip' });
@@ -230,9 +237,9 @@ class Planner {
         return void this.#say(at, book.call(own, agent, 'write', { path, content: `- ${own}\n` }));
       }
       case 'leave':
-        return void this.#say(at, book.leave(own, agent, book.line(one, other), book.line(two, this.#agent(agent))));
+        return void this.#say(at, book.leave(own, agent, book.add(one, other), book.line(two, this.#agent(agent))));
       case 'wait':
-        return void this.#say(at, book.giveThenWait(own, agent, [book.line(one, other), book.add(two, other)]));
+        return void this.#say(at, book.giveThenWait(own, agent, [book.add(one, other), book.add(two, other)]));
     }
   }
 

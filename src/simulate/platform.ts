@@ -44,8 +44,7 @@ export function scriptedChannel(parts: { plan: Plan; clock: VirtualClock; world:
       await clock.until(clock.time + 30);
       const before = world.entries.length;
       const receipt = sent(world, byAddress.get(to)?.send ?? 'ok', to, part, options);
-      for (const entry of world.entries.slice(before))
-        if (entry.kind === 'arrived') asked(entry);
+      for (const entry of world.entries.slice(before)) if (entry.kind === 'arrived') asked(entry);
       return receipt;
     },
   };
@@ -78,7 +77,8 @@ function arrive(world: World, to: string, part: OutboundPart, key: string, again
   const text = part.kind === 'text' ? part.text : part.file.name;
   const buttons = part.kind === 'text' ? part.buttons.map(({ action }) => action) : [];
   // The owner takes on every other matter, and leaves the rest to the next level.
-  const takenOn = Number(/\d+/.exec(key)?.[0] ?? 0) % 2 === 0 ? (buttons.find((each) => each.startsWith('ack:')) ?? null) : null;
+  const takenOn =
+    Number(/\d+/.exec(key)?.[0] ?? 0) % 2 === 0 ? (buttons.find((each) => each.startsWith('ack:')) ?? null) : null;
   const question = text.endsWith('is the answer.)') ? 'answer' : null;
   const button = buttons.find((action) => action.startsWith('approve:')) ?? question;
   world.note({ kind: 'arrived', to, key, again, text, asks: to === OWNER ? takenOn : button });
