@@ -129,6 +129,7 @@ export interface SimulationPort {
     days: number;
     keep: string | null;
     broken: string | null;
+    path: string;
     /** Command line that plays one process of a folder, to which the folder is added. */
     life: readonly string[];
   }): Promise<Simulated>;

@@ -29,7 +29,8 @@ export async function simulate(io: Io, flags: SimulateFlags): Promise<ExitCode> 
   const [days, seed] = [numberOf('--days', flags.days, 7, 31), numberOf('--seed', flags.seed, 1, 2 ** 31)];
   const keep = flags.keep === undefined ? null : resolve(io.cwd, flags.keep);
   const life = [...io.command, 'simulate', '--life'];
-  const played = await simulation.play({ seed, days, keep, broken: flags.break ?? null, life });
+  const path = io.env['PATH'] ?? '';
+  const played = await simulation.play({ seed, days, keep, broken: flags.break ?? null, path, life });
   if (flags.json) io.out(`${JSON.stringify(played)}\n`);
   else {
     io.out(countsText(played.counts, days, seed));

@@ -3,7 +3,7 @@ import type { Channel } from '../core/channel.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Batch, QueueOp, Store, Workspace } from '../core/ports.ts';
 import type { NewEvent } from '../core/event.ts';
-import type { Invariant } from './check.ts';
+import type { Invariant } from './invariants.ts';
 import { over } from './over.ts';
 import { SHARED } from './orders.ts';
 import type { World } from './world.ts';

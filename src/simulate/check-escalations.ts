@@ -1,5 +1,5 @@
 import { MINUTE } from './calendar.ts';
-import type { Report } from './check.ts';
+import type { Report } from './invariants.ts';
 import { FIRST } from './network.ts';
 import { entriesOf, eventsOf, type Played } from './record.ts';
 

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Report } from './check.ts';
+import type { Report } from './invariants.ts';
 import { AGENTS } from './orders.ts';
 import { eventsOf, type Played } from './record.ts';
 

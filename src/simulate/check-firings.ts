@@ -1,5 +1,5 @@
 import { timesOf, type When, whenYaml } from './calendar.ts';
-import type { Report } from './check.ts';
+import type { Report } from './invariants.ts';
 import type { PlannedSchedule } from './plan.ts';
 import { entriesOf, eventsOf, type Played } from './record.ts';
 

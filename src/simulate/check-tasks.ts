@@ -1,6 +1,6 @@
 import { isEnded } from '../core/task.ts';
 import { MINUTE } from './calendar.ts';
-import type { Report } from './check.ts';
+import type { Report } from './invariants.ts';
 import { entriesOf, eventsOf, type Played } from './record.ts';
 
 /** How long after a time without models a task may still die of it. */

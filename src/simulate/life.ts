@@ -6,25 +6,18 @@ import type { BoundaryName } from '../core/boundary.ts';
 import { type Log, type Store, StoreUnavailable } from '../core/ports.ts';
 import { isEnded } from '../core/task.ts';
 import { systemClock, systemIds, systemRandom } from '../system.ts';
-import { type Broken, breakIn } from './breaks.ts';
+import { breakIn } from './breaks.ts';
 import { HOUR, MINUTE } from './calendar.ts';
 import { VirtualClock } from './clock.ts';
 import { Dice } from './dice.ts';
 import { agentFile } from './network.ts';
 import { tagOf } from './orders.ts';
+import type { PlayOptions } from './options.ts';
 import { over } from './over.ts';
 import { type Act, makePlan, type Plan } from './plan.ts';
 import { PERSON, scriptedChannel } from './platform.ts';
 import { scriptedNet } from './provider.ts';
 import { type Entry, readWorld, World } from './world.ts';
-
-export interface PlayOptions {
-  /** Where everything lies: `home`, `workspace`, `template`, and what happened outside. */
-  dir: string;
-  seed: number;
-  days: number;
-  broken: Broken | null;
-}
 
 /** Milliseconds after which a kill that was to meet a boundary comes anyway. */
 const PATIENCE = 4 * MINUTE;
@@ -92,7 +85,7 @@ class Life {
   }
 
   #appOptions(): AppOptions {
-    const { dir, broken } = this.#options;
+    const { dir, broken, path } = this.#options;
     const [plan, clock, world] = [this.#plan, this.#clock, this.#world];
     const dice = this.#dice;
     const bytes = (length: number): Uint8Array => systemRandom.bytes(length);
@@ -105,7 +98,7 @@ class Life {
       host: '127.0.0.1',
       port: 0,
       token: 'simulated-token-of-a-network-that-is-played',
-      env: { PATH: process.env['PATH'], HOME: dir },
+      env: { PATH: path, HOME: dir },
       platform: process.platform,
       machine: { arch: process.arch, uid: process.getuid?.() ?? 0 },
       log: fileLog(join(dir, 'log.jsonl'), clock),

@@ -12,10 +12,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BREAKS, type Broken, isBroken, tamper } from './breaks.ts';
-import { check, type Violation } from './check.ts';
+import { BREAKS, isBroken, tamper } from './breaks.ts';
+import { check } from './check.ts';
+import type { Violation } from './invariants.ts';
 import { type Counts, countPlay } from './counts.ts';
 import { writeTemplate } from './network.ts';
+import type { PlayOptions } from './options.ts';
 import { makePlan } from './plan.ts';
 import { entriesOf, readPlay } from './record.ts';
 import { readWorld } from './world.ts';
@@ -32,6 +34,8 @@ export interface PlayRequest {
   /** Where all of it stays; null: nowhere. */
   keep: string | null;
   broken: string | null;
+  /** Where programs are looked for: Git is one. */
+  path: string;
   /** Command line that plays one process of `dir`, which is its last argument. */
   life: readonly string[];
 }
@@ -48,17 +52,17 @@ export const breaks = Object.entries(BREAKS).map(([name, { what, caughtBy }]) =>
 
 /** Plays a time of so many days and holds what is left of it against what must hold. Rejects with a sentence for a person. */
 export async function play(request: PlayRequest): Promise<PlayResult> {
-  const { seed, days, keep, broken } = request;
+  const { seed, days, keep, broken, path } = request;
   if (broken !== null && !isBroken(broken))
     throw new Error(`There is no bug "${broken}" to plant. There are: ${Object.keys(BREAKS).join(', ')}.`);
   const dir = folderFor(keep);
   try {
-    const options = { dir, seed, days, broken };
+    const options: PlayOptions = { dir, seed, days, broken, path };
     writeFileSync(join(dir, OPTIONS), JSON.stringify(options));
     writeTemplate(join(dir, 'template'), makePlan(seed, days));
     await playAll(dir, request.life);
     if (broken === 'tampered-journal') tamper(join(dir, 'home', 'ruche.sqlite'));
-    const played = await readPlay(dir, seed, days);
+    const played = await readPlay(options);
     const violations = check(played);
     const struck = broken === 'tampered-journal' || entriesOf(played, 'broke').length > 0;
     const caughtBy = broken === null ? '' : BREAKS[broken].caughtBy;
@@ -69,8 +73,8 @@ export async function play(request: PlayRequest): Promise<PlayResult> {
 }
 
 /** The options of a folder in which a play is under way. */
-export function readOptions(dir: string): { dir: string; seed: number; days: number; broken: Broken | null } {
-  return JSON.parse(readFileSync(join(dir, OPTIONS), 'utf8')) as ReturnType<typeof readOptions>;
+export function readOptions(dir: string): PlayOptions {
+  return JSON.parse(readFileSync(join(dir, OPTIONS), 'utf8')) as PlayOptions;
 }
 
 function folderFor(keep: string | null): string {

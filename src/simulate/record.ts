@@ -7,6 +7,7 @@ import type { Store } from '../core/ports.ts';
 import type { Task } from '../core/task.ts';
 import { openRecord } from '../record.ts';
 import type { Verification } from '../replay/verify.ts';
+import type { PlayOptions } from './options.ts';
 import { makePlan, type Plan } from './plan.ts';
 import { type Entry, readWorld } from './world.ts';
 
@@ -38,9 +39,9 @@ export interface Commit {
   added: { path: string; text: string }[];
 }
 
-export async function readPlay(dir: string, seed: number, days: number): Promise<Played> {
+export async function readPlay({ dir, seed, days, path }: PlayOptions): Promise<Played> {
   const [home, workspace] = [join(dir, 'home'), join(dir, 'workspace')];
-  const env = { PATH: process.env['PATH'], HOME: dir };
+  const env = { PATH: path, HOME: dir };
   const record = await openRecord({ home, workspace, env });
   try {
     const { store } = record;
@@ -64,7 +65,7 @@ export async function readPlay(dir: string, seed: number, days: number): Promise
       text,
       orderOf: (task) => orders.get(task) ?? null,
       commits: commitsOf(git),
-      file: (path) => (existsSync(join(workspace, path)) ? readFileSync(join(workspace, path), 'utf8') : ''),
+      file: (name) => (existsSync(join(workspace, name)) ? readFileSync(join(workspace, name), 'utf8') : ''),
       git,
       home,
       workspace,

@@ -6,14 +6,22 @@ import { play, type PlayResult } from '../../src/simulate/play.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
 
-/** A few hours: enough for a kill, a conflict and some firings. */
-const HOURS = 4;
-
-const playing = (seed: number, broken: string | null = null): Promise<PlayResult> =>
-  play({ seed, days: HOURS / 24, keep: null, broken, life: [process.execPath, MAIN, 'simulate', '--life'] });
+const playing = (seed: number, hours: number, broken: string | null = null): Promise<PlayResult> =>
+  play({
+    seed,
+    days: hours / 24,
+    keep: null,
+    broken,
+    path: process.env.PATH ?? '',
+    life: [process.execPath, MAIN, 'simulate', '--life'],
+  });
 
 test('a short play is clean, and two planted bugs are noticed by what is there for them', async () => {
-  const [clean, ...broken] = await Promise.all([playing(3), playing(3, 'double-firing'), playing(3, 'lost-message')]);
+  const [clean, ...broken] = await Promise.all([
+    playing(5, 4),
+    playing(5, 2, 'double-firing'),
+    playing(5, 2, 'lost-message'),
+  ]);
   assert.deepEqual(clean?.violations, []);
   assert.ok(clean.counts.firings >= 2, `${clean.counts.firings} firings`);
   assert.ok((clean.counts.tasks['done'] ?? 0) >= 10, JSON.stringify(clean.counts.tasks));
@@ -27,5 +35,5 @@ test('a short play is clean, and two planted bugs are noticed by what is there f
 
 test('there are eight bugs to plant, and no bug of another name', async () => {
   assert.equal(Object.keys(BREAKS).length, 8);
-  await assert.rejects(playing(1, 'no-such-bug'), /There is no bug "no-such-bug" to plant\. There are: lost-result/);
+  await assert.rejects(playing(1, 2, 'no-such-bug'), /There is no bug "no-such-bug" to plant\. There are: lost-result/);
 });
