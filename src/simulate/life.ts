@@ -11,7 +11,7 @@ import { HOUR, MINUTE } from './calendar.ts';
 import { VirtualClock } from './clock.ts';
 import { Dice } from './dice.ts';
 import { agentFile } from './network.ts';
-import { tagOf } from './orders.ts';
+import { AGENTS, tagOf } from './orders.ts';
 import type { PlayOptions } from './options.ts';
 import { over } from './over.ts';
 import { type Act, makePlan, type Plan } from './plan.ts';
@@ -21,6 +21,8 @@ import { type Entry, readWorld, World } from './world.ts';
 
 /** Milliseconds after which a kill that was to meet a boundary comes anyway. */
 const PATIENCE = 4 * MINUTE;
+/** Milliseconds before something is due at which time stops once more. */
+const BEFORE = MINUTE;
 /** How long what is left is waited for once the week is over, and between two of the owner's rounds then. */
 const DRAIN = 4 * HOUR;
 const ROUND = 30 * MINUTE;
@@ -115,11 +117,22 @@ class Life {
     };
   }
 
+  /** When there is work again, by what clocks show. It only says where time stops: whether that was right is checked later. */
   async #work(): Promise<number | 'now' | null> {
-    const store = this.#store;
-    if (store === null || this.#app === null) return 'now';
+    const [store, app] = [this.#store, this.#app];
+    if (store === null || app === null) return 'now';
     if ((await store.counts()).running > 0) return 'now';
-    return store.nextDue(this.#clock.now());
+    const now = this.#clock.now();
+    const { schedules, escalations } = app.runtime;
+    const firings = AGENTS.flatMap((agent) => schedules.nextFiring(agent) ?? []);
+    const levels = (await escalations.list()).flatMap(({ next }) => next ?? []);
+    // A while before it is due as well: what would come too early comes then.
+    const dues = [...firings, ...levels]
+      .filter((due) => due > now)
+      .map((due) => (due - BEFORE > now ? due - BEFORE : due));
+    const due = await store.nextDue(now);
+    const next = Math.min(due ?? Infinity, ...dues);
+    return next === Infinity ? null : next;
   }
 
   #boundary(name: BoundaryName): void {
