@@ -1,15 +1,18 @@
-// `npm run bench [-- --quick]`: Ruche beside a bare floor, in one run, in medians. It measures; it judges nothing but the aims.
+// `npm run bench [-- --quick] [-- --network]`: Ruche beside a bare floor, in one run, in medians. It measures; it judges nothing but the aims.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { Lab } from './lab.ts';
+import * as network from './network.ts';
 import * as sections from './sections.ts';
 import { tableText, type Row } from './table.ts';
 
 const root = join(import.meta.dirname, '..');
 
-const FULL: sections.Plan = {
+type Plan = sections.Plan & network.NetworkPlan;
+
+const FULL: Plan = {
   starts: 9,
   commands: 15,
   turns: 300,
@@ -26,9 +29,11 @@ const FULL: sections.Plan = {
   journal: 1_000_000,
   journalSeconds: 110,
   settle: 3000,
+  crowd: { rounds: 3, tasks: 50, agents: 15, ms: 2000 },
+  files: 10_000,
 };
 
-const QUICK: sections.Plan = {
+const QUICK: Plan = {
   starts: 3,
   commands: 5,
   turns: 60,
@@ -45,6 +50,8 @@ const QUICK: sections.Plan = {
   journal: 50_000,
   journalSeconds: 10,
   settle: 1500,
+  crowd: { rounds: 1, tasks: 50, agents: 15, ms: 2000 },
+  files: 1_000,
 };
 
 function conditions(): string {
@@ -55,7 +62,7 @@ function conditions(): string {
   return `Ruche ${version} at ${commit}, Node ${process.versions.node}, ${git}, ${availableParallelism()} × ${cpu}`;
 }
 
-async function measure(lab: Lab, plan: sections.Plan): Promise<Row[]> {
+async function measure(lab: Lab, plan: Plan): Promise<Row[]> {
   const rows: Row[] = [];
   const add = async (name: string, work: () => Promise<Row[]> | Row[]): Promise<void> => {
     process.stderr.write(`${name} … `);
@@ -63,6 +70,15 @@ async function measure(lab: Lab, plan: sections.Plan): Promise<Row[]> {
     rows.push(...(await work()));
     process.stderr.write(`${((performance.now() - started) / 1000).toFixed(1)} s\n`);
   };
+  const ofNetwork = async (): Promise<void> => {
+    await add('a crowd', () => network.crowd(lab, plan));
+    await add('giving work', () => network.giving(lab, plan));
+    await add('an inbox', () => network.inbox(lab, plan));
+  };
+  if (process.argv.includes('--network')) {
+    await ofNetwork();
+    return rows;
+  }
   await add('start', () => sections.starting(lab, plan));
   await add('memory and growth', () => sections.memory(lab, plan));
   await add('growth by writing', () => sections.toolGrowth(lab, plan));
@@ -73,6 +89,7 @@ async function measure(lab: Lab, plan: sections.Plan): Promise<Row[]> {
   await add('throughput', () => sections.throughput(plan, pair));
   for (const served of [pair.floor, pair.ruche]) await served.stop();
   await add('landing', () => sections.landing(lab, 'turns'));
+  await ofNetwork();
   await add('a long journal', () => sections.longJournal(lab, plan));
   rows.push(...tokens);
   await add('commands', () => sections.commands(lab, plan));

@@ -1,7 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { rolldown } from 'rolldown';
 import { timed } from './measure.ts';
@@ -11,6 +11,8 @@ import { Served } from './served.ts';
 const root = join(import.meta.dirname, '..');
 const launcher = join(root, 'bin', 'ruche.js');
 const run = promisify(execFile);
+
+const NOT_WATCHED: { flags: string[]; env?: NodeJS.ProcessEnv } = { flags: [] };
 
 /** A temporary place with a model server, homes and workspaces for Ruche, and the floor. */
 export class Lab {
@@ -40,16 +42,20 @@ export class Lab {
   home = (name: string): string => join(this.dir, name, 'home');
   workspace = (name: string): string => join(this.dir, name, 'workspace');
 
-  /** A home and a workspace of the template `solo`, with the model server for a model. */
-  async network(name: string): Promise<string> {
-    await run(join(this.dir, 'node-ruche'), [launcher, 'init', join(this.dir, name), '--template', 'solo'], {
-      env: this.#env,
-    });
+  /** A home and a workspace of one agent, with the model server for a model, and further files and settings. */
+  async network(name: string, files: Readonly<Record<string, string>> = {}, more = ''): Promise<string> {
+    const init = [launcher, 'init', join(this.dir, name), '--template', 'solo'];
+    await run(join(this.dir, 'node-ruche'), init, { env: this.#env });
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(this.workspace(name), path)), { recursive: true });
+      writeFileSync(join(this.workspace(name), path), text);
+    }
     const provider = `{ type: openai-compatible, baseUrl: ${this.model.url} }`;
-    const settings = `models:\n  providers:\n    bench: ${provider}\n  standard: [bench/bench]\nconcurrency: 50\n`;
+    const settings = `models:\n  providers:\n    bench: ${provider}\n  standard: [bench/bench]\nconcurrency: 50\n${more}`;
     writeFileSync(join(this.workspace(name), 'ruche.yaml'), settings);
     const who = ['-c', 'user.name=bench', '-c', 'user.email=bench@example.invalid'];
-    await run('git', ['-C', this.workspace(name), ...who, 'commit', '-qam', 'bench'], { env: this.#env });
+    await run('git', ['-C', this.workspace(name), 'add', '-A'], { env: this.#env });
+    await run('git', ['-C', this.workspace(name), ...who, 'commit', '-qm', 'bench'], { env: this.#env });
     return name;
   }
 
@@ -58,19 +64,25 @@ export class Lab {
     return to;
   }
 
+  /** Node's flags for a process whose event loop is watched; it writes what it saw to the file at its end. */
+  watched = (file: string): { flags: string[]; env: NodeJS.ProcessEnv } => ({
+    flags: ['--import', join(import.meta.dirname, 'delay.mjs')],
+    env: { ...this.#env, DELAY_FILE: file },
+  });
+
   /** The real process, as `npm start` would start it. */
-  async ruche(name: string): Promise<Served> {
+  async ruche(name: string, { flags, env } = NOT_WATCHED): Promise<Served> {
     const token = (): string => readFileSync(join(this.home(name), 'token'), 'utf8').trim();
     const places = ['--home', this.home(name), '--workspace', this.workspace(name)];
-    const argv = [join(this.dir, 'node-ruche'), launcher, 'up', ...places, '--port', '0'];
-    return this.#keep(await Served.start(argv, { env: this.#env, cwd: this.dir, token }));
+    const argv = [join(this.dir, 'node-ruche'), ...flags, launcher, 'up', ...places, '--port', '0'];
+    return this.#keep(await Served.start(argv, { env: env ?? this.#env, cwd: this.dir, token }));
   }
 
-  async floor(): Promise<Served> {
+  async floor({ flags, env } = NOT_WATCHED): Promise<Served> {
     const folder = join(this.dir, `floor-${(this.#floors += 1)}`);
     mkdirSync(folder);
-    const argv = [join(this.dir, 'node-floor'), join(this.dir, 'floor.mjs'), this.model.url, folder];
-    return this.#keep(await Served.start(argv, { env: this.#env, cwd: this.dir, token: () => 'none' }));
+    const argv = [join(this.dir, 'node-floor'), ...flags, join(this.dir, 'floor.mjs'), this.model.url, folder];
+    return this.#keep(await Served.start(argv, { env: env ?? this.#env, cwd: this.dir, token: () => 'none' }));
   }
 
   /** Milliseconds of one command in the network's folder. */

@@ -18,7 +18,8 @@ export interface ModelServer {
 
 /**
  * A model of no weight on loopback, which streams as OpenAI does and obeys the last message: `hello …` is answered at
- * once, `wait MS` after so long, and `touch NAME` by a call of `write`, a call of `read`, and an answer.
+ * once, `wait MS` after so long, `touch NAME` by a call of `write`, a call of `read`, and an answer, `look NAME` by a call
+ * of `read`, `give NAME` by a task for another agent that it waits for, and `pass NAME` by handing the conversation over.
  */
 export async function startModelServer(): Promise<ModelServer> {
   let last: ChatBody | null = null;
@@ -49,6 +50,10 @@ async function answer({ messages }: ChatBody, response: ServerResponse): Promise
   const path = `bench-${word}.md`;
   if (verb === 'touch' && results === 0) stream(response, call('write', { path, content: `${word}\n` }));
   else if (verb === 'touch' && results === 1) stream(response, call('read', { path }));
+  else if (verb === 'look' && results === 0) stream(response, call('read', { path: 'README.md' }));
+  else if (verb === 'give' && results === 0)
+    stream(response, call('task', { action: 'create', agent: 'agent-2', text: `hello ${word}`, wait: true }));
+  else if (verb === 'pass' && results === 0) stream(response, call('hand_over', { agent: 'agent-2', brief: word }));
   else stream(response, { content: `Done: ${`${verb} ${word}`.trim()}.` });
 }
 

@@ -62,8 +62,8 @@ export class Served {
   }
 
   /** One turn. Without a session it is a fresh one. Rejects unless the answer is the model's. */
-  async turn(text: string, session?: string): Promise<void> {
-    const body = JSON.stringify({ model: 'assistant', user: session, messages: [{ role: 'user', content: text }] });
+  async turn(text: string, session?: string, model = 'assistant'): Promise<void> {
+    const body = JSON.stringify({ model, user: session, messages: [{ role: 'user', content: text }] });
     const headers = {
       authorization: `Bearer ${this.#token()}`,
       'content-type': 'application/json',
@@ -81,6 +81,11 @@ export class Served {
   async get(path: string): Promise<unknown> {
     const response = await fetch(this.url + path, { headers: { authorization: `Bearer ${this.#token()}` } });
     return response.json();
+  }
+
+  /** Has what `delay.mjs` watches begin anew. */
+  watch(): void {
+    this.#child.kill('SIGUSR2');
   }
 
   /** SIGTERM, and its end. */

@@ -9,7 +9,7 @@ import { chunk, DONE, modelServer, type RawAnswer, type RawRequest } from '../te
 const FOLDER = join(import.meta.dirname, '..', 'docs', 'screenshots');
 const MODEL = 'claude-sonnet-5-5';
 
-type Call = readonly [tool: string, args: Record<string, string>];
+type Call = readonly [tool: string, args: Record<string, string | boolean>];
 
 const TABLE = `Three invoices are **overdue**, in all **€ 4,310.00**.
 
@@ -61,10 +61,28 @@ const SCRIPT: readonly (readonly [asked: string, calls: readonly Call[], answer:
   ['What did the shop sell in October?', [['read', { path: 'sales/october.csv' }]], '412 orders, € 18,240 in all.'],
   ['Check the opening hours on the site', [['read', { path: 'site/hours.md' }]], 'They are right.'],
   ['Sum up the week for the newsletter', [['list', { path: 'shared' }]], null],
+  [
+    'Bill the winter catalogue, and tell the customer',
+    [
+      ['write', { path: 'shared/bill-winter.md', content: '# Bill\n\nAtelier Berger, winter catalogue: € 3,120.00\n' }],
+      ['task', { action: 'create', agent: 'office', text: 'Write the letter that goes with the bill', wait: true }],
+    ],
+    'The bill is in `shared/bill-winter.md`; the letter is written.',
+  ],
+  [
+    'Write the letter that goes with the bill',
+    [
+      ['write', { path: 'shared/letter-winter.md', content: 'Dear Atelier Berger, …\n' }],
+      ['task', { action: 'create', agent: 'books', text: 'Check the amount in the letter', wait: true }],
+    ],
+    'The letter is in `shared/letter-winter.md`; the amount is right.',
+  ],
+  ['Check the amount in the letter', [['read', { path: 'shared/bill-winter.md' }]], 'Checked: € 3,120.00 in both.'],
 ];
 
 const FILES: Record<string, string> = {
-  'agents/office/AGENT.md': '---\ndescription: Runs the office of the print shop.\n---\nYou run the office.\n',
+  'agents/office/AGENT.md':
+    '---\ndescription: Runs the office of the print shop.\nschedules:\n  - { name: morning, cron: "15 8 * * 1-5", timezone: Europe/Paris, task: "Write what is due today." }\n---\nYou run the office.\n',
   'agents/books/AGENT.md': '---\ndescription: Keeps the books, watches what is due.\n---\nYou keep the books.\n',
   'agents/site/AGENT.md':
     '---\ndescription: Looks after the web site.\nmodel: expired/large\n---\nYou look after the site.\n',
@@ -86,9 +104,9 @@ interface Message {
 function play({ body }: RawRequest): RawAnswer {
   const messages = body['messages'] as Message[];
   const at = messages.findLastIndex(
-    ({ role, content }) => role === 'user' && SCRIPT.some(([asked]) => content === asked),
+    ({ role, content }) => role === 'user' && SCRIPT.some(([asked]) => content?.includes(asked)),
   );
-  const [, calls = [], answer = 'Done.'] = SCRIPT.find(([asked]) => asked === messages[at]?.content) ?? [];
+  const [, calls = [], answer = 'Done.'] = SCRIPT.find(([asked]) => messages[at]?.content?.includes(asked)) ?? [];
   const made = messages.slice(at + 1).filter((message) => message.tool_calls !== undefined).length;
   const usage = {
     usage: {
@@ -166,6 +184,13 @@ async function take(home: Home): Promise<void> {
     await shoot('inbox');
     await open(page, `${home.url}/work`);
     await shoot('work');
+    await open(page, `${home.url}/board`);
+    await shoot('board');
+    await open(page, `${home.url}/agents`);
+    await shoot('agents');
+    const [letter] = (await home.api<{ runs: { task: string }[] }>('/api/runs?agent=office&text=goes+with')).runs;
+    await open(page, `${home.url}/work/${letter?.task}`);
+    await shoot('chain');
     await page.emulateMedia({ colorScheme: 'dark' });
     await open(page, chat);
     await shoot('chat-dark');
@@ -190,6 +215,9 @@ try {
   await ask(asked[3] ?? '', 'friday', 'office');
   await ask(asked[2] ?? '', 'paper', 'office');
   await ask(asked[1] ?? '', 'interest', 'books');
+  await ask(asked[8] ?? '', 'winter', 'books');
+  await home.api('/api/agents/site/pause', { reason: 'The site moves to another server until Friday.' });
+  await home.say('Put the new opening hours on the site', 'hours', 'site');
   await home.say(asked[7] ?? '', 'week', 'office');
   await ask(asked[0] ?? '', 'overdue', 'books');
   await take(home);

@@ -50,13 +50,20 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   // Commands live by the machine's time, whatever clock the network goes by.
   const probing = openSandbox({ ...options, path: env.PATH ?? '', boundary, clock: systemClock });
   probing.catch(() => undefined);
+  // Nor has the journal's repository to wait for the workspace's.
+  const opening = openJournalRepository({ dir: join(home, 'journal.git'), env, boundary, log });
+  parts.defer(() =>
+    opening.then(
+      (each) => each.close(),
+      () => undefined,
+    ),
+  );
   const made = await ensureWorkspace({ ...options, clock });
   const folder = await openWorkspace({ dir: options.workspace, env, clock, boundary });
   parts.defer(() => folder.close());
   const workspace = wrap.workspace?.(folder) ?? folder;
   await workspace.recover();
-  const repository = await openJournalRepository({ dir: join(home, 'journal.git'), env, boundary, log });
-  parts.defer(() => repository.close());
+  const repository = await opening;
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token], keys: inHome('keys.json') }));
   const kept = await openKept(inHome('models.json'));

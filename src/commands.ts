@@ -132,7 +132,7 @@ export async function initWorkspace(options: {
   const { initWorkspace: init } = await import('./workspace/init.ts');
   const { readTemplate } = await import('./workspace/template.ts');
   const files = await readTemplate(await templateFolder(options.template));
-  return { commit: await init({ dir, files, env, clock }) };
+  return { commit: await init({ dir, files, scripts: true, env, clock }) };
 }
 
 /** Reads a home without disturbing the gateway that may hold it. */

@@ -1,13 +1,11 @@
-import type { Agent, Settings } from './core/agent.ts';
+import type { Settings } from './core/agent.ts';
 import type { Clock } from './core/clock.ts';
 import { openFirings } from './core/firing.ts';
 import type { GovernanceReader } from './core/ports.ts';
 import { type Schedule, type ScheduleBook, scheduleId, whenText } from './core/schedule.ts';
 import { readCron } from './cron.ts';
 import { machineZone } from './system.ts';
-import { parseAgent } from './workspace/agents.ts';
-import { BUILT_IN_PROVIDERS } from './core/agent.ts';
-import { editSchedules } from './workspace/schedule-edit.ts';
+import { editSchedules, readFrom } from './workspace/schedule-edit.ts';
 
 /** The schedules of an AGENT.md as its agent lists and changes them. */
 export function openScheduleBook(options: {
@@ -16,9 +14,6 @@ export function openScheduleBook(options: {
   clock: Clock;
 }): ScheduleBook {
   const { reader, settings, clock } = options;
-  const providers = [...BUILT_IN_PROVIDERS, ...settings.providers.map(({ name }) => name)];
-  const read = (agent: string, text: string): Agent | null =>
-    parseAgent(text, '', agent, { readCron, providers }).agent;
   const describe = (agent: string, { name, timing, work }: Schedule): string => {
     const zone = timing.zone ?? machineZone();
     const what = work.kind === 'run' ? `run: ${work.command}` : work.text;
@@ -36,7 +31,7 @@ export function openScheduleBook(options: {
 
   return {
     list(agent, text) {
-      const schedules = read(agent, text)?.schedules ?? [];
+      const schedules = readFrom(text, readCron);
       return schedules.length === 0 ? 'None.' : schedules.map((each) => describe(agent, each)).join('\n');
     },
     change(agent, text, change) {
@@ -48,7 +43,7 @@ export function openScheduleBook(options: {
         .filter(({ severity }) => severity === 'error');
       if (wrong) return { ok: false, error: sentence(`${lastKey(wrong.key)} ${wrong.message}`.trim()) };
       const name = change.create?.['name'];
-      const made = read(agent, edited.text)?.schedules.find((each) => each.name === name);
+      const made = readFrom(edited.text, readCron).find((each) => each.name === name);
       if (made && nextOf(scheduleId(agent, made.name), made.timing) === null)
         return { ok: false, error: `"${made.name}" would never fire: ${whenText(made.timing)} is over.` };
       const said = [

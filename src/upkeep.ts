@@ -1,8 +1,10 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from './agent/deps.ts';
+import { restingModels } from './agent/rest.ts';
 import { startHousekeeping } from './scheduler/housekeeping.ts';
 import { noteMissedDeadlines } from './scheduler/queues.ts';
 import { type CheckResult, lookAtChecks } from './scheduler/checks.ts';
+import { Night } from './scheduler/night.ts';
 import { StatusFile } from './scheduler/status-file.ts';
 import { startTaskFiles } from './scheduler/task-files.ts';
 import { parseTask } from './tools/task.ts';
@@ -14,6 +16,8 @@ const DEADLINES_MS = 1_000;
 
 /** Milliseconds between two looks at the addresses of `checks`. */
 const CHECKS_MS = 300_000;
+/** Milliseconds between two looks at whether the night has come. */
+const NIGHT_MS = 60_000;
 /** Milliseconds between two writings of how the runtime is. */
 const STATUS_MS = 30_000;
 
@@ -33,6 +37,7 @@ export async function startUpkeep(
     return [...paused(), ...Object.keys(queues).filter((name) => queues[name]?.state === 'paused')];
   };
   const status = new StatusFile({ ...adapters, file: adapters.statusFile, paused: held, checks: () => checks });
+  const night = new Night({ ...agents, models: (agent) => restingModels(agents, agent) });
   const look = async (): Promise<void> => {
     const { settings } = agents.governance();
     checks = await lookAtChecks({ ...adapters, settings, signal: stopped.signal });
@@ -44,6 +49,9 @@ export async function startUpkeep(
     every(DEADLINES_MS, () => noteMissedDeadlines(adapters)),
     every(STATUS_MS, () => status.write()),
     every(CHECKS_MS, look),
+    every(NIGHT_MS, async () => {
+      await night.look();
+    }),
     startTaskFiles({ ...agents, files, parseTask, onWork: (listener) => hub.onWork(listener) }),
   ];
   for (const each of started) parts.defer(() => each.close());

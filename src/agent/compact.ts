@@ -71,19 +71,28 @@ export async function compact(options: {
   let current = conversation;
   let result = prepared;
   if (conversation.messages.length > 0) {
-    current = await summarise(options, signal);
+    const upTo = conversation.messages.at(-1)?.seq ?? 0;
+    current = await summarise({ ...options, upTo, needed: true }, signal);
     result = await prepare(deps, log, agent, current);
   }
   if (result.tokens > choice.window * FILL) result = shorten(log, result, choice.window * FILL);
   return { conversation: current, prepared: result };
 }
 
-async function summarise(
-  options: Pick<Parameters<typeof compact>[0], 'deps' | 'log' | 'choice' | 'conversation' | 'prepared'>,
+/**
+ * Puts a summary in place of what was said up to an event. `needed`: the conversation must become shorter even if no model
+ * summarises it; else it is given back as it was.
+ */
+export async function summarise(
+  options: Pick<Parameters<typeof compact>[0], 'deps' | 'log' | 'choice' | 'conversation' | 'prepared'> & {
+    upTo: number;
+    needed: boolean;
+  },
   signal: AbortSignal,
 ): Promise<Conversation> {
-  const { deps, log, choice, conversation, prepared } = options;
-  const all = prepared.request.messages.slice(0, prepared.manifest.turnFrom);
+  const { deps, log, choice, conversation, prepared, upTo, needed } = options;
+  const old = conversation.messages.filter(({ seq }) => seq <= upTo).length + (conversation.summary === null ? 0 : 1);
+  const all = prepared.request.messages.slice(0, old);
   const request: ModelRequest = {
     model: choice.model,
     system: 'You summarise conversations exactly.',
@@ -91,11 +100,11 @@ async function summarise(
     messages: [...fitting(all, choice.window * FILL), note(PROMPT)],
   };
   const said = await askSummary(deps, log, choice, request, signal);
+  if (said === '' && !needed) return conversation;
   // A failed summary must not stop the run: what has to survive word for word is found without a model.
   const own = textsOf(all).map(withoutUntrusted).join('\n');
   const text = completeSummary(said || 'Earlier turns could not be summarised.', textOf(all), own);
   const summary = log.put(note(`What was said and done so far, summarised:\n\n${text}`));
-  const upTo = conversation.messages.at(-1)?.seq ?? 0;
   const [tokensBefore, tokensAfter] = [estimateTokens(all), Math.ceil(summary.size / 4)];
   const data = { run: log.state.run, upTo, summary, tokensBefore, tokensAfter };
   log.emit({ type: 'conversation.compacted', data }, null, { stream: log.subject });

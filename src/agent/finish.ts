@@ -1,4 +1,5 @@
 import type { BlobRef } from '../core/blob.ts';
+import { COMPACTION } from '../core/compaction.ts';
 import type { EventOf, MatterKind } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import { deadText, matterRaised, type MatterText } from '../core/matter.ts';
@@ -51,13 +52,21 @@ export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Prom
   const text = `I could not finish this: ${failure.message}${await keepWork(deps, log)}`;
   const ended = await tasksOf(deps, log);
   endRun(log, status, failure);
-  endTask(deps, log, ended, { status, content: { text }, messages: wholeTurn(log, text) });
-  if (failure.code === 'landing.conflict') {
-    const reason = 'Changes conflict, and were given up.';
-    raise(log, 'conflict', { text: `${state.agent}, ${task.id}: ${text}`, reason });
-  } else if (status === 'dead') raise(log, 'dead', deadText(task.id, task.agent, failure.message));
+  // A conversation that was only to be summarised hears nothing of it.
+  const messages = task.from === COMPACTION ? [] : wholeTurn(log, text);
+  endTask(deps, log, ended, { status, content: { text }, messages });
+  const given = MATTERS[failure.code];
+  if (given !== undefined)
+    raise(log, given.kind, { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason });
+  else if (status === 'dead') raise(log, 'dead', deadText(task.id, task.agent, failure.message));
   await log.flush(true);
 }
+
+/** Failures of which the owner hears, whoever the task is from: nobody else can mend them. */
+const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = {
+  'landing.conflict': { kind: 'conflict', reason: 'Changes conflict, and were given up.' },
+  'agent.missing': { kind: 'gone', reason: 'Its agent is gone. Once it is back, `ruche tasks retry` has it done.' },
+};
 
 /** Puts the end of this run before the owner. */
 function raise(log: RunLog, kind: MatterKind, shown: MatterText): void {

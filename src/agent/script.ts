@@ -1,3 +1,4 @@
+import { COMPACTION } from '../core/compaction.ts';
 import type { EventOf } from '../core/event.ts';
 import { runKey } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
@@ -21,8 +22,11 @@ const FAILED = 'This scheduled script runs for the first time, and failed. Say, 
 /** Earlier firings that are looked at for a result to compare with: some end before they have one. */
 const MAX_BACK = 20;
 
-/** True for a run that only ran its script, and found what it had found before: it leaves no words in its conversation. */
-export const isQuiet = (log: RunLog): boolean => log.state.model === SCRIPT;
+/**
+ * True for a run that only ran its script, and found what it had found before, or that only summarised: it leaves no words
+ * in its conversation.
+ */
+export const isQuiet = ({ state, claim }: RunLog): boolean => state.model === SCRIPT || claim.task.from === COMPACTION;
 
 /**
  * What stands in for a model while a schedule's script runs: it calls the script, through the same gate as any call, and
@@ -53,7 +57,8 @@ export async function scriptChoice({ store }: AgentDeps, log: RunLog): Promise<M
   return saying({ type: 'text', delta }, { type: 'finish', reason: 'stop', usage: NO_USAGE });
 }
 
-function saying(...events: readonly ModelEvent[]): ModelChoice {
+/** A model that says just this, and costs nothing. */
+export function saying(...events: readonly ModelEvent[]): ModelChoice {
   const port = {
     async *stream(): AsyncGenerator<ModelEvent, void, undefined> {
       yield* events;

@@ -6,6 +6,7 @@ import { fitted, note, type Prepared, prepare } from './context.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';
+import { restChoice } from './rest.ts';
 import { scriptChoice } from './script.ts';
 
 /** Why a run cannot go on. */
@@ -23,7 +24,8 @@ const CUT =
 
 /** One step of thought: asks the model until it answers, by way of retries and fallbacks. */
 export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<Failure | null> {
-  const script = await scriptChoice(deps, log);
+  const signal = AbortSignal.any([stops.cancel, stops.shutdown]);
+  const script = (await scriptChoice(deps, log)) ?? (await restChoice(deps, log, agent, signal));
   const choices = script === null ? deps.models(agent) : [script];
   const first = choices[0];
   if (!first)
@@ -32,7 +34,6 @@ export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: S
       message: `No usable model for "${agent.model}": see \`ruche doctor\`.`,
       retryable: false,
     };
-  const signal = AbortSignal.any([stops.cancel, stops.shutdown]);
   let conversation = await deps.conversations.load(deps.store, log.subject);
   let prepared = await prepare(deps, log, agent, conversation);
   let [index, tries, compacted] = [0, 0, false];

@@ -32,6 +32,7 @@ const COMMANDS = [
   { command: 'stop', description: 'Stop what is being done for you' },
   { command: 'status', description: 'What is going on' },
   { command: 'agents', description: 'Who is there' },
+  { command: 'ack', description: 'Say that you look after what you were told of' },
 ];
 
 /** Tries after which a file that cannot be fetched is given up, and said to be missing. */

@@ -17,6 +17,9 @@ export interface WebhookOptions {
   secretOf(url: string): string | null;
 }
 
+/** What the same post would meet again. */
+const LASTING: ReadonlySet<NetError['code']> = new Set(['blocked', 'redirect']);
+
 const failed = (error: string, final: boolean): Receipt => ({ state: 'failed', error, retryAfter: null, final });
 
 /** Posts JSON to addresses of `ruche.yaml`, and receives nothing. Its texts are JSON already. */
@@ -63,7 +66,7 @@ export function webhook({ net, secrets, secretOf }: WebhookOptions): Channel {
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
         // What was not resolved is missing in the settings: the same again would be the same.
-        return failed(`${origin}: ${why}`, !(error instanceof NetError) || error.code === 'blocked');
+        return failed(`${origin}: ${why}`, !(error instanceof NetError) || LASTING.has(error.code));
       }
     },
   };

@@ -39,17 +39,18 @@ export async function agents(
 }
 
 export function agentText(state: AgentState, now: number): string {
-  const { name, description, models, queued, running, waiting, paused, lastRun, costTodayUsd = 0 } = state;
+  const { name, description, models, queued, running, waiting, nextFiring, paused, lastRun, costTodayUsd = 0 } = state;
   const at = paused
     ? `paused for ${duration(now - paused.at)} by ${paused.by}${paused.reason === '' ? '' : `: ${oneLine(paused.reason, 120)}`}`
     : running > 0
       ? 'at work'
       : 'free';
+  const next = nextFiring === null ? '' : `next firing in ${duration(Math.max(0, nextFiring - now))}; `;
   const last = lastRun ? `last run ${duration(now - lastRun.at)} ago (${lastRun.status})` : 'no run yet';
   return plain(
     [
       `${name.padEnd(14)} ${at}`,
-      `    ${running} running, ${queued} queued, ${waiting} waiting; ${last}; today ${costTodayUsd.toFixed(4)} USD; ${models[0] ?? 'no model'}`,
+      `    ${running} running, ${queued} queued, ${waiting} waiting; ${last}; ${next}today ${costTodayUsd.toFixed(4)} USD; ${models[0] ?? 'no model'}`,
       `    ${oneLine(description, 120)}`,
     ].join('\n'),
   );

@@ -6,18 +6,19 @@ export const chainText = ({ task, nodes }: ChainView): string =>
   nodes
     .map((node) => {
       const mark = node.kind === 'task' && node.task === task ? '>' : ' ';
-      return `${mark} ${'  '.repeat(node.depth)}${nodeText(node)}`;
+      return `${mark} ${'  '.repeat(node.depth)}${nodeText(node, mark === '>')}`;
     })
     .join('\n');
 
-function nodeText(node: ChainNode): string {
+/** The answer of the one that is asked about stands above. */
+function nodeText(node: ChainNode, here: boolean): string {
   switch (node.kind) {
     case 'cause':
       return causeText(node);
     case 'task': {
       const { task, status, agent, title, commit, result } = node;
       const landed = commit === null ? '' : `  [${commit.slice(0, 10)}]`;
-      const said = result === '' ? '' : `  = ${oneLine(result, 60)}`;
+      const said = result === '' || here ? '' : `  = ${oneLine(result, 60)}`;
       return `${task}  ${status}  ${plain(agent)}: ${oneLine(title, 80)}${landed}${said}`;
     }
     case 'link':

@@ -253,8 +253,17 @@ export type Body =
   | { type: 'gateway.started'; data: { version: string; recovered: number } }
   | { type: 'gateway.stopped'; data: { reason: string } };
 
-/** What the owner is to look at: a limit that a cascade of tasks has met, a deadline, or what an agent says. */
-export type MatterKind = 'hops' | 'tasks' | 'fan-out' | 'ping-pong' | 'deadline' | 'dead' | 'conflict' | 'agent';
+/** What the owner is to look at: a limit that a cascade of tasks has met, a deadline, work that was given up, or what an agent says. */
+export type MatterKind =
+  | 'hops'
+  | 'tasks'
+  | 'fan-out'
+  | 'ping-pong'
+  | 'deadline'
+  | 'dead'
+  | 'conflict'
+  | 'gone'
+  | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';
 export type EventType = Body['type'];

@@ -15,12 +15,13 @@ export interface GivenBy {
   maxAttempts: number;
   cause: string | null;
   origin?: Origin;
+  escalation?: string;
 }
 
 /** A task for an agent, in a conversation of its own. */
 export function givenTask(call: Omit<NewTaskCall, 'wait' | 'after' | keyof TaskContent>, by: GivenBy): Task {
   const { agent, key, priority, notBefore, deadline } = call;
-  const { id, session, from, content, labels, maxAttempts, cause, origin } = by;
+  const { id, session, from, content, labels, maxAttempts, cause, origin, escalation } = by;
   return {
     id,
     queue: agent,
@@ -41,5 +42,6 @@ export function givenTask(call: Omit<NewTaskCall, 'wait' | 'after' | keyof TaskC
     absorbedBy: null,
     result: null,
     ...(origin === undefined ? {} : { origin }),
+    ...(escalation === undefined ? {} : { escalation }),
   };
 }

@@ -203,7 +203,8 @@ export type RunStep =
       /** Set where a person had to agree, because it changes what governs the network. */
       approval: { id: string; verdict: 'approve' | 'deny' | null; by: string | null } | null;
     }
-  | { kind: 'resumed'; at: number };
+  /** `waited`: for a person or for tasks; else it was interrupted. */
+  | { kind: 'resumed'; at: number; waited: boolean };
 
 export interface RunView extends RunSummary {
   /** The whole request it answers. */

@@ -21,8 +21,22 @@ export async function runAnswer(deps: AnswerDeps, said: string, by: string): Pro
   return result.ok ? 'Answered.' : result.message;
 }
 
+/** What pressing a button of an approval or an escalation does; null for a button of another kind. */
+export async function pressAnswer(
+  deps: AnswerDeps,
+  action: string,
+  by: string,
+): Promise<{ text: string; done: boolean } | null> {
+  const [, verb, id = ''] = /^(approve|deny|ack):(.+)$/.exec(action) ?? [];
+  // The other buttons of the message keep their use.
+  if (verb === 'ack') return { text: await acknowledge(deps, id, by), done: false };
+  return verb === 'approve' || verb === 'deny'
+    ? { text: await decide(deps, { id, verdict: verb }, by), done: true }
+    : null;
+}
+
 /** Gives an approval, or refuses it. */
-export async function decide(
+async function decide(
   { runtime }: AnswerDeps,
   { id, verdict }: { id: string; verdict: 'approve' | 'deny' },
   by: string,
@@ -41,7 +55,7 @@ const SEEN = {
 } as const;
 
 /** Stops the clock of an escalation, and leaves what waits as it is. */
-export async function acknowledge({ runtime }: AnswerDeps, id: string, by: string): Promise<string> {
+async function acknowledge({ runtime }: AnswerDeps, id: string, by: string): Promise<string> {
   const done = await runtime.escalations.acknowledge(id, by);
   return done === null ? 'Nothing waits under this id.' : SEEN[done];
 }

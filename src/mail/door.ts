@@ -2,11 +2,12 @@ import { addressee } from '../core/addressed.ts';
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/channel.ts';
 import type { ReplyContent } from '../core/reply.ts';
 import type { Runtime } from '../core/runtime.ts';
-import { acknowledge, decide } from './answers.ts';
+import { pressAnswer } from './answers.ts';
 import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from './deps.ts';
 import { queueNotice } from './notice.ts';
+import { denials } from './denials.ts';
 import { type PairingDeps, tryPairing } from './pairing.ts';
 
 export interface DoorDeps
@@ -20,10 +21,6 @@ export interface DoorDeps
   /** Shows the reply to a task while it is written. */
   follow(task: string, channel: string, to: string): void;
 }
-
-/** Milliseconds in which further messages of a stranger are not recorded, and strangers that are kept in mind. */
-const DENIED_MS = 600_000;
-const MAX_STRANGERS = 1_000;
 
 /**
  * `@email …` at the beginning goes to that agent, and so does what is written in the chat from then on: a thread stays with
@@ -49,21 +46,9 @@ const noticeKey = (channel: string, { chat, externalId }: ChannelMessage): strin
 
 /** What stands between a messenger and the network: who may write, to whom it goes, what is a command. */
 export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
-  const strangers = new Map<string, number>();
   const isOwner = (channel: string, sender: string): boolean => deps.owners(channel).includes(sender);
 
-  /** Strangers are told nothing. One who goes on and on must not fill the journal either. */
-  const deny = async (channel: string, { sender, chat, externalId }: ChannelMessage | ChannelPress): Promise<void> => {
-    const who = `${channel}:${sender}`;
-    const now = deps.clock.now();
-    for (const [name, at] of strangers) if (now - at >= DENIED_MS) strangers.delete(name);
-    if (strangers.has(who) || strangers.size >= MAX_STRANGERS) return;
-    strangers.set(who, now);
-    const data = { channel, sender: who, chat };
-    const key = `denied:${channel}:${chat}:${externalId}`;
-    const event = { type: 'sender.denied' as const, stream: 'gateway', actor: who, cause: null, labels: [], key, data };
-    await deps.store.commit({ events: [event], sync: false });
-  };
+  const deny = denials(deps);
   const say = (channel: string, message: ChannelMessage, place: ChatPlace, said: ReplyContent) =>
     queueNotice(deps, { ...place, channel, to: message.replyTo, content: said, key: noticeKey(channel, message) });
 
@@ -116,14 +101,8 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     }
     const chosen = await chooseChat(deps, channel, pressed);
     if (chosen !== null) return { text: chosen, done: true };
-    const [, escalation] = /^ack:(.+)$/.exec(pressed.action) ?? [];
-    // The other buttons of the message keep their use.
-    if (escalation !== undefined)
-      return { text: await acknowledge(deps, escalation, `${channel}:${pressed.sender}`), done: false };
-    const [, verdict, id] = /^(approve|deny):(.+)$/.exec(pressed.action) ?? [];
-    if (id === undefined || (verdict !== 'approve' && verdict !== 'deny'))
-      return { text: 'This button has no use any more.', done: true };
-    return { text: await decide(deps, { id, verdict }, `${channel}:${pressed.sender}`), done: true };
+    const by = `${channel}:${pressed.sender}`;
+    return (await pressAnswer(deps, pressed.action, by)) ?? { text: 'This button has no use any more.', done: true };
   };
   return (channel) => ({
     expects: (sender) => isOwner(channel, sender),

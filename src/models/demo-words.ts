@@ -45,6 +45,8 @@ const LIST = /^list(?: (?:all )?(?:the )?files?(?: in (.+))?)?[.!]?\s*$/is;
 /** `ask AGENT [with PATH] to: ORDER`. All that follows is the order, further sentences included. */
 const ASK = /^ask ([a-z][a-z0-9-]*)(?: with (\S+))? to: ?/i;
 
+const HAND_OVER = /^hand over to ([a-z][a-z0-9-]*): ?/i;
+
 /** `every 10m: ORDER`, `every weekday at 08:15: ORDER`, `at 2026-12-24T08:00: ORDER`: all that follows is the order, too. */
 const BY_THE_CLOCK =
   /^(?:every (day|weekday) at ([01]?\d|2[0-3]):([0-5]\d)|every (\d+[smhd])|at (\d{4}-\d\d-\d\dT\d\d:\d\d)): ?/i;
@@ -133,6 +135,14 @@ const VERBS: readonly Verb[] = [
     parse(sentence) {
       const remove = /^remove (?:the )?schedule (\S+)\s*$/i.exec(sentence)?.[1];
       return remove === undefined ? null : oneCall(`remove ${remove}`, { tool: 'schedule', args: { remove } });
+    },
+  },
+  {
+    form: 'hand over to AGENT: BRIEF',
+    parse(sentence) {
+      const match = HAND_OVER.exec(sentence);
+      const [agent, brief] = [match?.[1]?.toLowerCase(), sentence.slice(match?.[0].length).trim()];
+      return agent && brief ? oneCall(`hand over to ${agent}`, { tool: 'hand_over', args: { agent, brief } }) : null;
     },
   },
   {

@@ -7,6 +7,7 @@ import type { Governance } from '../core/agent.ts';
 import type { Ids } from '../core/ids.ts';
 import type { Log, Store, Workspace } from '../core/ports.ts';
 import type { InboxFile, TaskFiles } from '../core/task-files.ts';
+import type { Task } from '../core/task.ts';
 import { workspacePath } from '../core/paths.ts';
 import { artefactOf, type NewTaskCall, type TaskCall } from '../core/task-call.ts';
 import type { Parsed } from '../core/tool.ts';
@@ -36,7 +37,10 @@ export async function takeInbox(deps: InboxDeps): Promise<void> {
   }
 }
 
-async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Promise<Parsed<NewTaskCall>> {
+/** A task as a file gives it. */
+type FileTask = NewTaskCall & Pick<Task, 'escalation'>;
+
+async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Promise<Parsed<FileTask>> {
   const bad = (error: string): { ok: false; error: string } => ({ ok: false, error });
   const { agents, settings } = deps.governance();
   if (!isAgentName(queue) || !agents.has(queue))
@@ -50,9 +54,13 @@ async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Prom
     return bad(`It is not valid JSON: ${(error as Error).message}`);
   }
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return bad('It must be a JSON object.');
-  const parsed = deps.parseTask({ ...value, action: 'create', agent: queue });
+  const { escalation, ...rest } = value as Record<string, unknown>;
+  const chains = Object.keys(settings.escalation ?? {});
+  if (escalation !== undefined && (typeof escalation !== 'string' || !chains.includes(escalation)))
+    return bad(`"escalation" names no chain of ruche.yaml. Chains: ${chains.join(', ') || 'none'}.`);
+  const parsed = deps.parseTask({ ...rest, action: 'create', agent: queue });
   if (!parsed.ok) return bad(`It does not fit: ${parsed.error}. See docs/formats/task.md.`);
-  const call = parsed.value as NewTaskCall;
+  const call: FileTask = { ...(parsed.value as NewTaskCall), ...(escalation === undefined ? {} : { escalation }) };
   const schema = settings.queues[queue]?.input ?? null;
   const wrong = schema === null ? null : misfit(schema, call.input);
   if (wrong !== null) return bad(`The input does not fit the queue ${queue}: ${wrong}.`);
@@ -62,7 +70,7 @@ async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Prom
 }
 
 /** Artefacts are read as they are when the file is taken in. */
-async function artefactsAt({ workspace }: InboxDeps, call: NewTaskCall): Promise<Parsed<NewTaskCall>> {
+async function artefactsAt({ workspace }: InboxDeps, call: FileTask): Promise<Parsed<FileTask>> {
   const head = await workspace.head();
   const artefacts: string[] = [];
   for (const given of call.artefacts) {
@@ -80,7 +88,7 @@ async function artefactsAt({ workspace }: InboxDeps, call: NewTaskCall): Promise
 }
 
 /** False if it cannot be now. */
-async function enqueue(deps: InboxDeps, file: InboxFile, call: NewTaskCall): Promise<boolean> {
+async function enqueue(deps: InboxDeps, file: InboxFile, call: FileTask): Promise<boolean> {
   const { store, ids } = deps;
   const { settings } = deps.governance();
   const queue = settings.queues[file.queue];
@@ -97,6 +105,7 @@ async function enqueue(deps: InboxDeps, file: InboxFile, call: NewTaskCall): Pro
     labels: [],
     maxAttempts: queue?.maxAttempts ?? settings.maxAttempts,
     cause: null,
+    ...(call.escalation === undefined ? {} : { escalation: call.escalation }),
   });
   const event: NewEvent = { type: 'task.queued', stream: taskStream(task.id), ...BY, key, data: { task } };
   const enqueue = { op: 'enqueue', task, after: call.after, causeOf: 0 } as const;

@@ -41,7 +41,10 @@ function checkBegun(played: Played, begun: ReadonlySet<string>, report: Report):
     if (event.type === 'question.answered') answers.set(event.data.question, event.at);
     if (event.type === 'matter.settled') answers.set(event.data.matter, event.at);
   }
+  // What an escalation has itself given to an agent goes up no further chain: it would never end.
+  const own = new Set(played.tasks.flatMap(({ id, from }) => (from.startsWith('escalation:') ? [id] : [])));
   for (const event of played.events) {
+    if (event.type === 'matter.raised' && own.has(event.data.about)) continue;
     const id =
       event.type === 'approval.asked'
         ? event.data.approval

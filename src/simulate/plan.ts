@@ -287,6 +287,19 @@ class Planner {
         act(at + 30 * MINUTE, { do: 'jump', ms: -ms });
         return this.#talk(at + 20 * MINUTE);
       }
+      default:
+        return this.#quietScene(scene, at, act);
+    }
+  }
+
+  /** What people do, and what a platform does with it. */
+  #quietScene(
+    scene: Exclude<Scene, Violent>,
+    at: number,
+    act: (when: number, what: DistributiveOmit<Act, 'id' | 'at'>) => void,
+  ): void {
+    const dice = this.#dice;
+    switch (scene) {
       case 'mail':
         this.#say(at, this.#book.line(this.#id('o'), this.#agent()), { again: [dice.int(1, 3_000), 5 * MINUTE] });
         return void this.#say(at + MINUTE, this.#book.add(this.#id('o'), this.#agent()), {
@@ -326,4 +339,5 @@ class Planner {
   }
 }
 
+type Violent = 'kill' | 'outage' | 'dead' | 'conflict' | 'person' | 'full' | 'jump';
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;

@@ -1,4 +1,5 @@
 import { conversationId, runStream } from '../core/ids.ts';
+import type { MatterKind } from '../core/event.ts';
 import { matterId } from '../core/matter.ts';
 import type { ChainNode } from '../core/views.ts';
 import { firstWords, readSaid, readSentence } from './blobs.ts';
@@ -67,14 +68,19 @@ async function firstMessage({ store }: Facts, stream: string, after: number): Pr
   return null;
 }
 
-const OF_ANY = ['deadline', 'dead', 'agent'] as const;
-/** Guards speak of the task that all began with. */
-const OF_ROOTS = ['hops', 'tasks', 'fan-out', 'ping-pong'] as const;
+/** The kinds of matter there can be about a task; guards speak of the one that all began with. */
+function kindsOf({ status, deadline }: Entry, root: boolean): MatterKind[] {
+  const kinds: MatterKind[] = root ? ['hops', 'tasks', 'fan-out', 'ping-pong'] : [];
+  if (deadline !== null) kinds.push('deadline');
+  if (status === 'dead' || status === 'failed') kinds.push('dead', 'conflict');
+  return kinds;
+}
 
-async function matters({ store }: Facts, { task }: Entry): Promise<Aside[]> {
+async function matters({ store }: Facts, entry: Entry): Promise<Aside[]> {
   const found: Aside[] = [];
-  const origin = (await store.task(task))?.origin;
-  for (const kind of origin === undefined ? [...OF_ROOTS, ...OF_ANY] : OF_ANY) {
+  const { task } = entry;
+  const root = (await store.task(task))?.origin === undefined;
+  for (const kind of kindsOf(entry, root)) {
     const raised = await store.byKey(`asked:${matterId(kind, task)}`);
     if (raised?.type !== 'matter.raised') continue;
     const title = firstWords(await readSentence(store, raised.data.text.hash), 200);

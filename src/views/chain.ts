@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Task } from '../core/task.ts';
 import type { ChainNode, ChainView } from '../core/views.ts';
 import { asides, taskNode } from './chain-lines.ts';
@@ -8,6 +9,8 @@ import { taskOf } from './run.ts';
 /** Tasks that are told of one chain, and looked at to choose them. */
 const SHOWN = 200;
 const LOOKED_AT = 5_000;
+/** Lines between two turns for others. */
+const SLICE = 10;
 
 /** Its causes up to the message, firing or file that all began with, and everything that has come of it; null for no task. */
 export async function readChain(facts: Facts, id: string): Promise<ChainView | null> {
@@ -71,6 +74,7 @@ class Teller {
   async tell(task: Task, depth: number): Promise<void> {
     const entry = await this.#facts.entry(task.id);
     if (entry === null) return;
+    if (this.#nodes.length % SLICE === 0) await turn();
     this.#nodes.push(await taskNode(this.#facts, entry, depth));
     for (const aside of await asides(this.#facts, entry)) this.#nodes.push({ ...aside, depth: depth + 1 });
     const children = this.#children.get(task.id) ?? [];

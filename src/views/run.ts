@@ -65,6 +65,7 @@ class Steps {
   readonly #calls = new Map<string, CallStep>();
   #model: ModelStep | null = null;
   #landing: LandingStep | null = null;
+  #parked = false;
 
   constructor(store: Store) {
     this.#store = store;
@@ -72,8 +73,12 @@ class Steps {
 
   async add(event: Event): Promise<void> {
     switch (event.type) {
+      case 'run.parked':
+        this.#parked = true;
+        return;
       case 'run.resumed':
-        this.list.push({ kind: 'resumed', at: event.at });
+        this.list.push({ kind: 'resumed', at: event.at, waited: this.#parked });
+        this.#parked = false;
         return;
       case 'message.taken': {
         const { text } = await readSaid(this.#store, event.data.content.hash);

@@ -12,6 +12,7 @@ import { pinnedOver, readSkills } from './skills.ts';
 import type { SkillSupport } from './skills.ts';
 import type { LineDiff, Side, Touched } from './protected.ts';
 import { parseSettings } from './settings.ts';
+import { lostQueues } from './queue-settings.ts';
 import { didYouMean } from './validate.ts';
 import type { Known } from './settings.ts';
 import { MAX_FILE, decodeText, parseYaml, problem } from './yaml-source.ts';
@@ -132,7 +133,11 @@ async function read(options: GovernanceOptions, commit: string, parsed: ParsedAg
   );
   const agents = deskFirst(found.agents, settings);
   const skills = await readSkills(options.skills, git, commit, agents);
-  const lost = [...lostBindings(agents, settings), ...lostLevels(agents, settings, text.bytes)];
+  const lost = [
+    ...lostBindings(agents, settings),
+    ...lostQueues(agents, settings, SETTINGS_FILE),
+    ...lostLevels(agents, settings, text.bytes),
+  ];
   const all = [...problems, ...lost, ...odd, ...found.problems, ...skills.problems];
   return { ok: true, governance: { commit, settings, agents, skills: skills.skills, problems: all } };
 }

@@ -16,6 +16,8 @@ export interface InitOptions {
   files: ReadonlyMap<string, Uint8Array>;
   env: Env;
   clock: Clock;
+  /** What begins like a script can be run: packages, from which templates come, do not keep the mode of files. */
+  scripts?: boolean;
   /** First line of the first commit. */
   subject?: string;
 }
@@ -38,8 +40,7 @@ export async function initWorkspace(options: InitOptions): Promise<string> {
         const bad = badPath(path);
         if (bad !== null) throw new Error(`the template has a file that cannot be: ${path}: ${bad}`);
         await mkdir(dirname(join(temp, path)), { recursive: true });
-        // Packages do not keep a file's mode, so what begins like a script is one.
-        const program = Buffer.from(bytes.subarray(0, 2)).toString() === '#!';
+        const program = options.scripts === true && Buffer.from(bytes.subarray(0, 2)).toString() === '#!';
         await writeFile(join(temp, path), bytes, { mode: program ? 0o755 : 0o644 });
         const { oid, stored } = objects.put('blob', bytes);
         await stored;

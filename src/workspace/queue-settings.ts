@@ -1,6 +1,7 @@
-import type { Problem, QueueSettings } from '../core/agent.ts';
+import type { Agent, Problem, QueueSettings, Settings } from '../core/agent.ts';
 import { schemaProblem } from '../core/fits.ts';
 import type { Json } from '../core/json.ts';
+import { didYouMean } from './validate.ts';
 import { problem } from './yaml-source.ts';
 import type { YamlSource } from './yaml-source.ts';
 
@@ -30,3 +31,11 @@ export function queuesOf(
   }
   return { settings, problems };
 }
+
+/** Queues of nobody: a queue has the name of its agent. A warning, or an agent could not be removed while its settings stand. */
+export const lostQueues = (agents: ReadonlyMap<string, Agent>, { queues }: Settings, file: string): Problem[] =>
+  Object.keys(queues).flatMap((name) => {
+    if (agents.has(name)) return [];
+    const said = `there is no agent "${name}", and a queue is its agent's: it takes nothing.${didYouMean(name, agents.keys())}`;
+    return [problem(file, null, `queues.${name}`, said, 'warning')];
+  });

@@ -1,7 +1,12 @@
 import { Document, isMap, isScalar, isSeq, parseDocument } from 'yaml';
 import type { ParsedNode, YAMLSeq } from 'yaml';
 import { canonicalJson, type Json } from '../core/json.ts';
+import type { ReadCron, Schedule } from '../core/schedule.ts';
 import { splitFrontMatter } from './agents.ts';
+import { scheduleSchema } from './schedule-schema.ts';
+import { readSchedules } from './schedules.ts';
+import { withoutNulls } from './validate.ts';
+import { parseYaml } from './yaml-source.ts';
 
 // An agent's own change of its AGENT.md must leave alone what people have written there: comments, quotes, order. So a
 // line is put in or taken out, and the library's way of writing YAML is used only where that gives something else.
@@ -50,8 +55,16 @@ export function editSchedules(given: string, { remove, create }: ScheduleChange)
   return { ok: true, text: mark + whole.replaceAll('\n', eol) };
 }
 
+/** The schedules of an AGENT.md, whatever else stands there; none where they are not in order. */
+export function readFrom(text: string, readCron: ReadCron): Schedule[] {
+  const split = splitFrontMatter(text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n'));
+  if (!split.ok) return [];
+  const given = scheduleSchema.array().safeParse(withoutNulls(entriesOf(split.front) ?? []));
+  return given.success ? readSchedules(given.data, parseYaml(split.front, ''), '', readCron).schedules : [];
+}
+
 /** The schedules as they are written; null if that cannot be told. */
-export function entriesOf(front: string): Json[] | null {
+function entriesOf(front: string): Json[] | null {
   const doc = parseDocument(front, { prettyErrors: false, version: '1.2' });
   if (doc.errors.length > 0) return null;
   const value = doc.toJS({ maxAliasCount: 0 }) as { schedules?: Json } | null;

@@ -33,6 +33,6 @@ export async function ensureWorkspace(options: {
   const { workspace: dir, template, env, clock } = options;
   const standing = await readdir(dir).catch(() => []);
   if (standing.length > 0) return false;
-  await initWorkspace({ dir, files: await readTemplate(template), env, clock });
+  await initWorkspace({ dir, files: await readTemplate(template), scripts: true, env, clock });
   return true;
 }

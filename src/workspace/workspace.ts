@@ -92,10 +92,15 @@ async function checkMain(git: Git, dir: string): Promise<void> {
 export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWorkspace> {
   const { env, clock, boundary } = options;
   const maxFile = options.maxFile ?? DEFAULT_MAX_FILE;
+  const found = checkRepository(options.dir, env).then(async (gitDir) => ({
+    gitDir,
+    ...(await personConfig(gitDir, env)),
+  }));
+  // Beside the check of the version, whose complaint goes first.
+  found.catch(() => undefined);
   await checkGitVersion(env);
-  const gitDir = await checkRepository(options.dir, env);
+  const { gitDir, excludesFile } = await found;
   const dir = await realpath(options.dir);
-  const { excludesFile } = await personConfig(gitDir, env);
   const git = await openGit({ gitDir, workTree: dir, env, excludesFile });
   try {
     await checkMain(git, dir);

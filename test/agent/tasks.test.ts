@@ -328,3 +328,28 @@ test('a task that failed is resubmitted as one of its own, once', async () => {
     assert.deepEqual(await loop.runtime.retry(idIn(text), 'person:owner'), again);
   });
 });
+
+test('a circle of `after` and waits is seen by whoever would close it, and everything ends', async () => {
+  const [one, two] = [create('writing', 'one'), ['system', 'two', { key: 'second' }] as const];
+  const assistant: By = (_request, results) => {
+    if (results.length === 0) return calls(one);
+    if (results.length === 1) return calls(create(two[0], two[1], { ...two[2], after: [idIn(results[0])] }));
+    if (results.length === 2) return calls(['task', { action: 'wait', tasks: results.map(idIn) }]);
+    return says(results[2] ?? '');
+  };
+  // It waits for the task that is to begin after its own end, which it knows by its key.
+  const known = Promise.withResolvers<void>();
+  const writing: By = async (_request, results) => {
+    await known.promise;
+    return results.length === 0 ? calls(create(two[0], two[1], { ...two[2], wait: true })) : says(results[0] ?? '');
+  };
+  const script = cast({ assistant, writing, system: () => says('two is done') });
+  await withLoop(script, options, async (loop) => {
+    const task = await loop.deliver('go');
+    await until(async () => (await ofType(loop, 'task.created')).length === 2, 'both are made');
+    known.resolve();
+    const { text } = await loop.settled(task);
+    assert.match(text, /waits, by way of others, for this very task: wait for neither/);
+    assert.match(text, /two is done/);
+  });
+});

@@ -20,7 +20,7 @@ test('a start takes a webhook away, says its commands once and waits in held pol
   assert.equal(calls(fake, 'setMyCommands'), 1);
   assert.deepEqual(
     fake.commands.map(({ command }) => command),
-    ['new', 'chats', 'stop', 'status', 'agents'],
+    ['new', 'chats', 'stop', 'status', 'agents', 'ack'],
   );
   const polls = calls(fake, 'getUpdates');
   await new Promise((resolve) => setTimeout(resolve, 100));

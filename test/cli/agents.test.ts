@@ -45,4 +45,5 @@ test('a line of an agent: at work, last run, cost', () => {
     agentText({ ...state, lastRun, costTodayUsd: 0.12345 }, 120_000),
     'email          at work\n    2 running, 1 queued, 3 waiting; last run 2 min ago (done); today 0.1235 USD; a/b\n    Reads mail.',
   );
+  assert.match(agentText({ ...state, nextFiring: 300_000 }, 120_000), /no run yet; next firing in 3 min; today/);
 });

@@ -370,7 +370,8 @@ export function sandboxContract(suite: SandboxSuite): void {
         .split('\n')
         .map((line) => line.slice(0, line.indexOf('=')));
       const own = kind === 'none' ? ['GIT_DIR', 'GIT_WORK_TREE', 'OLDPWD', 'RUCHE_JOB', 'TMPDIR'] : [];
-      const allowed = ['EMAIL', 'HOME', 'LANG', 'LOGNAME', 'PATH', 'PWD', 'SHLVL', 'TERM', 'USER', '_', ...own];
+      const usual = ['EMAIL', 'HOME', 'LANG', 'LOGNAME', 'PATH', 'PWD', 'RUCHE_STATUS', 'SHLVL', 'TERM', 'USER', '_'];
+      const allowed = [...usual, ...own];
       assert.deepEqual(given.sort(), allowed.sort());
     });
 

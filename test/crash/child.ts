@@ -2,24 +2,37 @@
 import { enableCompileCache } from 'node:module';
 enableCompileCache();
 const { startApp } = await import('../../src/app.ts');
+const { openDb } = await import('../../src/store/db.ts');
 const { fakeChannel } = await import('../fakes/fake-channel.ts');
 
-/** What the suite tells the process: die at the nth time of this boundary from now on. */
+/** What the suite tells the process: die at the nth time of this boundary, or of this event's commit, from now on. */
 export interface Order {
   name: string;
   index: number;
+  /** The name is that of an event. */
+  event?: true;
 }
 
 const { HOME_DIR = '', WORKSPACE = '', TEMPLATE = '', PLATFORM = '', TOKEN = '' } = process.env;
 const counts: Record<string, number> = {};
 let order: (Order & { left: number }) | null = null;
-const orderOf = (given: Order): Order & { left: number } => ({ ...given, left: given.index });
-if (process.env.ORDER) order = orderOf(JSON.parse(process.env.ORDER) as Order);
+/** Set while an order waits for an event: reads what has been committed. */
+let committed: (() => number) | null = null;
+
+function take(given: Order): void {
+  order = { ...given, left: given.index };
+  committed = null;
+  if (!given.event) return;
+  const db = openDb(`${HOME_DIR}/ruche.sqlite`, { readOnly: true, timeout: 1_000 });
+  const [from] = db.prepare<{ seq: number }>('SELECT max(seq) AS seq FROM event').all();
+  const count = db.prepare<{ n: number }>('SELECT count(*) AS n FROM event WHERE type = ? AND seq > ?');
+  committed = () => count.get(given.name, from?.seq ?? 0)?.n ?? 0;
+}
 
 process.on('message', (message: Order | 'counts') => {
   if (message === 'counts') process.send?.({ counts });
   else {
-    order = orderOf(message);
+    take(message);
     process.send?.({ ordered: true });
   }
 });
@@ -46,7 +59,10 @@ const app = await startApp({
   channels: () => [{ channel: fakeChannel(PLATFORM), owners: ['1'], agent: null }],
   boundary: (name) => {
     counts[name] = (counts[name] ?? 0) + 1;
-    if (order?.name !== name || --order.left > 0) return;
+    const due = committed
+      ? name === 'store.commit.after' && committed() >= (order?.index ?? 1)
+      : order?.name === name && --order.left <= 0;
+    if (!due) return;
     process.kill(process.pid, 'SIGKILL');
   },
 });

@@ -3,24 +3,40 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
-import type { Pending, TaskOutcome } from '../../src/core/runtime.ts';
+import type { Pending, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
 import { type Platform, startPlatform } from '../fakes/platform.ts';
+import { until } from '../fakes/until.ts';
 import type { Order } from './child.ts';
 
 const TOKEN = 'crash-suite-token-0123456789abcdef';
 /** Milliseconds for anything the product owes us; a run that takes longer has lost something. */
 const PATIENCE = 30_000;
 
+/** Milliseconds between two firings of the schedule that goes on through all of it. */
+export const TICK_MS = 3_000;
+
+/** Who is told of whatever waits. */
+export const BOSS = 'boss';
+
 export const CRASH_FILES = (platform: string): Record<string, string> => ({
   'ruche.yaml': `models:
   standard: [demo/demo]
+escalation:
+  owner: [ { after: 0s, to: "fake:${BOSS}" } ]
 policy:
   rules:
     - { id: contracts, ask: { tool: write, path: "contracts/**" }, reason: "Contracts need a person." }
     - { id: local, allow: { tool: fetch, host: "${new URL(platform).host}" }, reason: "The test's own server." }
 `,
   'agents/assistant/AGENT.md': '---\ndescription: helps\nmodel: standard\n---\nYou help.\n',
-  'agents/helper/AGENT.md': '---\ndescription: is asked\nmodel: standard\n---\nYou help.\n',
+  'agents/helper/AGENT.md': `---
+description: is asked
+model: standard
+schedules:
+  - { name: tick, every: ${TICK_MS / 1_000}s, missed: all, max: 100, overlap: queue, task: "append ticks.md: tick;" }
+---
+You help.
+`,
   '.gitignore': '/tasks/\n',
   'README.md': 'start\n',
   'shared.md': 'start;',
@@ -68,8 +84,8 @@ export class Crashes {
     return crashes;
   }
 
-  /** Starts the process and waits until it takes turns, or dies by order. */
-  async start(order?: Order): Promise<boolean> {
+  /** Starts the process and waits until it takes turns. */
+  async start(): Promise<boolean> {
     const env = {
       PATH: process.env.PATH,
       HOME_DIR: this.home,
@@ -78,7 +94,6 @@ export class Crashes {
       PLATFORM: this.platform.url,
       TOKEN,
       NODE_COMPILE_CACHE: join(tmpdir(), 'ruche-crash-cache'),
-      ...(order ? { ORDER: JSON.stringify(order) } : {}),
     };
     const child = spawn(process.execPath, [join(this.dir, 'bundle', 'child.js')], {
       env,
@@ -183,6 +198,7 @@ export class Crashes {
     say('e', 'ask me: which colour?');
     say('f', `write contracts/c${n}.md: signed`);
     say('h', `write out/h${n}.md: handed, then ask helper with out/h${n}.md to: append helped.md: h${n};`);
+    say('i', `write out/i${n}.md: begun, then hand over to helper: go on with out/i${n}.md`);
     say('g', `run: echo ran >> ran-c${n}.txt; sleep 0.2; cat ran-c${n}.txt`);
   }
 
@@ -192,6 +208,16 @@ export class Crashes {
     const inbox = join(this.workspace, 'tasks', 'helper', 'inbox');
     mkdirSync(inbox, { recursive: true });
     writeFileSync(join(inbox, `c${n}.json`), JSON.stringify({ text: `append filed.md: f${n};` }));
+  }
+
+  /** Pauses the schedule, and waits until nothing is left to do. */
+  async rest(): Promise<void> {
+    await this.api('/api/schedules/helper%2Ftick/pause', {});
+    const idle = async (): Promise<boolean> => {
+      const { tasks } = await this.api<RuntimeStatus>('/api/status');
+      return tasks.queued + tasks.running + tasks.waiting === 0;
+    };
+    await until(idle, 'nothing is left to do', PATIENCE);
   }
 
   /** Answers what is asked until every message has its reply. */

@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRecord } from '../../src/record.ts';
+import type { Event, EventOf, EventType } from '../../src/core/event.ts';
 import { isEnded } from '../../src/core/task.ts';
-import type { Crashes } from './driver.ts';
+import { BOSS, type Crashes, TICK_MS } from './driver.ts';
 
 /** Lines of processes that still work for this home. */
 function leftoverProcesses(crashes: Crashes): string[] {
@@ -15,7 +16,7 @@ function leftoverProcesses(crashes: Crashes): string[] {
 const count = (text: string, part: string): number => text.split(part).length - 1;
 
 /** What must hold once everything is answered and the process has been stopped. Returns how much was checked. */
-export async function checkAll(crashes: Crashes): Promise<{ messages: number; repeated: number; events: number }> {
+export async function checkAll(crashes: Crashes): Promise<{ messages: number; said: string }> {
   const { replies: sent, platform } = crashes;
   const byChat = new Map<string, typeof sent>();
   for (const each of sent) byChat.set(each.to, [...(byChat.get(each.to) ?? []), each]);
@@ -52,8 +53,9 @@ export async function checkAll(crashes: Crashes): Promise<{ messages: number; re
   for (const word of crashes.filed)
     assert.equal(count(crashes.read('filed.md'), word), 1, `the file of ${word} became one task`);
   checkWorkspace(crashes);
-  const events = await checkRecord(crashes);
-  return { messages: crashes.said.length, repeated, events };
+  const counted = await checkRecord(crashes);
+  const { length: messages } = crashes.said;
+  return { messages, said: `${messages} messages, ${repeated} marked repeats, ${counted}` };
 }
 
 /** A checkout that is just being made has none. */
@@ -77,7 +79,7 @@ function checkWorkspace(crashes: Crashes): void {
   assert.deepEqual(leftoverProcesses(crashes), [], 'no process is left');
 }
 
-async function checkRecord(crashes: Crashes): Promise<number> {
+async function checkRecord(crashes: Crashes): Promise<string> {
   const env = { PATH: process.env.PATH, HOME: crashes.home };
   const record = await openRecord({ home: crashes.home, workspace: crashes.workspace, env });
   try {
@@ -95,8 +97,50 @@ async function checkRecord(crashes: Crashes): Promise<number> {
         started.set(event.data.key, (started.get(event.data.key) ?? 0) + 1);
     for (const [key, times] of started)
       assert.ok(times === 1 || /r+$/.test(key) || times <= 2, `${key} began ${times} times`);
-    return counts.events;
+    const work = checkWork(crashes, await Array.fromAsync(record.store.read({})));
+    return `${work}, ${counts.events} events`;
   } finally {
     await record.close();
   }
+}
+
+const ofType = <T extends EventType>(events: readonly Event[], type: T): EventOf<T>[] =>
+  events.filter((event): event is EventOf<T> => event.type === type);
+
+/** Work that agents give each other and that the clock gives: all of it, once. */
+function checkWork(crashes: Crashes, events: readonly Event[]): string {
+  const made = ofType(events, 'task.created');
+  assert.equal(made.length, crashes.cycles, 'each order gave one task');
+  const waits = new Set(ofType(events, 'tasks.awaited').map(({ stream, data }) => `${stream} ${data.call}`));
+  const returned = ofType(events, 'tool.returned').map(({ stream, data }) => `${stream} ${data.call}`);
+  for (const wait of waits)
+    assert.equal(returned.filter((call) => call === wait).length, 1, `${wait} has its result once`);
+  const moved = ofType(events, 'conversation.moved');
+  assert.equal(new Set(moved.map(({ stream }) => stream)).size, crashes.cycles, 'each conversation is handed over');
+  assert.equal(moved.length, crashes.cycles, 'and once');
+  const times = ofType(events, 'schedule.fired').map(({ data }) => data.at);
+  assert.equal(ofType(events, 'schedule.skipped').length, 0);
+  for (const [n, at] of times.slice(1).entries())
+    assert.equal(at - (times[n] ?? 0), TICK_MS, 'each time fires, and once');
+  assert.equal(count(crashes.read('ticks.md'), 'tick;'), times.length, 'what has fired is done once');
+  assert.ok(waits.size > 0 && times.length > 3, `${waits.size} waits, ${times.length} firings`);
+  const told = checkEscalations(crashes, events);
+  const files = crashes.filed.length;
+  return `${made.length} tasks given, ${waits.size} waits, ${moved.length} hand-overs, ${times.length} firings, ${told} escalations, ${files} files`;
+}
+
+/** Whatever waited was put before the boss, by its one level, once. */
+function checkEscalations(crashes: Crashes, events: readonly Event[]): number {
+  const started = ofType(events, 'escalation.started').map(({ data }) => data.escalation);
+  const ended = ofType(events, 'escalation.ended').map(({ data }) => data.escalation);
+  assert.deepEqual(ended.toSorted(), started.toSorted(), 'each escalation ends, once');
+  assert.equal(new Set(started).size, started.length, 'and begins once');
+  const reached = ofType(events, 'escalation.reached');
+  assert.equal(new Set(reached.map(({ data }) => data.escalation)).size, reached.length, 'its level is reached once');
+  assert.deepEqual(new Set(reached.map(({ data }) => data.outcome)), new Set(['told']));
+  const sent = crashes.platform.sent.filter(({ to }) => to === BOSS);
+  assert.equal(new Set(sent.map(({ key }) => key)).size, reached.length, 'and the boss is told');
+  const first = new Set<string>();
+  for (const { key, again } of sent) assert.ok(first.size !== first.add(key).size || again, 'a repeat is marked');
+  return reached.length;
 }

@@ -1,9 +1,21 @@
 import { BOUNDARIES } from '../../src/core/boundary.ts';
-import type { Crashes } from './driver.ts';
+import type { EventType } from '../../src/core/event.ts';
+import { type Crashes, TICK_MS } from './driver.ts';
 import type { Order } from './child.ts';
 
+/** Events whose commit is a boundary of its own: whatever was to follow it is missing. */
+export const EVENTS = [
+  'task.created',
+  'tasks.awaited',
+  'task.finished',
+  'conversation.moved',
+  'schedule.fired',
+  'escalation.started',
+  'escalation.reached',
+] as const satisfies readonly EventType[];
+
 /** Boundaries that every step passes: they are hit at several places of a turn. */
-const SPREAD = 2;
+const SPREAD = 1;
 
 /** A small generator with a printed seed (mulberry32). */
 export function randomFrom(seed: number): () => number {
@@ -16,14 +28,16 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-/** Where to kill: every boundary at its first time, and those that come often at some more. */
+/** Where to kill: every boundary at its first time, those that come often once more, and the commits of some events. */
 export function killPlan(counts: Readonly<Record<string, number>>): Order[] {
-  return BOUNDARIES.flatMap((name) => {
+  const events = EVENTS.map((name) => ({ name, index: 1, event: true as const }));
+  const boundaries = BOUNDARIES.flatMap((name) => {
     const times = counts[name] ?? 0;
     const more =
       times > 10 ? Array.from({ length: SPREAD }, (_, i) => Math.floor((times * (i + 1)) / (SPREAD + 1))) : [];
     return [1, ...more].map((index) => ({ name, index }));
   });
+  return [...boundaries, ...events];
 }
 
 /** Answers until everything is answered, or the process dies: true if it died. */
@@ -49,8 +63,8 @@ export async function interrupted(crashes: Crashes, order: Order): Promise<boole
   await crashes.order(order);
   crashes.say(order.name.startsWith('inbox'));
   const died = await untilDeath(crashes);
-  // Some boundaries come after the last reply.
-  const reached = died || (await crashes.died(1_500));
+  // Some come after the last reply, or by the clock.
+  const reached = died || (await crashes.died(order.name.startsWith('schedule') ? 2 * TICK_MS : 1_500));
   if (!reached) await crashes.kill();
   await startAgain(crashes, `at ${order.name}:${order.index}`);
   return reached;

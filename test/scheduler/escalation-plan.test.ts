@@ -26,73 +26,73 @@ interface Row {
   /** Minutes after it was asked; the process has looked since `since`. */
   when: number;
   since?: number;
-  then: Step;
+  step: Step;
 }
 
 const TABLE: Row[] = [
-  { what: 'at once is at once', when: 0, then: { do: 'reach', level: 0 } },
-  { what: 'the next has its own time', given: { reached: told(0) }, when: 0, then: until(30) },
-  { what: 'not a moment early', given: { reached: told(0) }, when: 29.999, then: until(30) },
-  { what: 'when it comes it is due', given: { reached: told(0) }, when: 30, then: { do: 'reach', level: 1 } },
+  { what: 'at once is at once', when: 0, step: { do: 'reach', level: 0 } },
+  { what: 'the next has its own time', given: { reached: told(0) }, when: 0, step: until(30) },
+  { what: 'not a moment early', given: { reached: told(0) }, when: 29.999, step: until(30) },
+  { what: 'when it comes it is due', given: { reached: told(0) }, when: 30, step: { do: 'reach', level: 1 } },
   {
     what: 'missed levels come one after the other',
     given: { reached: told(0) },
     when: 90,
-    then: { do: 'reach', level: 1 },
+    step: { do: 'reach', level: 1 },
   },
-  { what: 'none is left out', given: { reached: told(0, 90) }, when: 90, then: { do: 'reach', level: 2 } },
+  { what: 'none is left out', given: { reached: told(0, 90) }, when: 90, step: { do: 'reach', level: 2 } },
   {
     what: 'nobody was reached: the next at once',
     given: { reached: failed(told(0)) },
     when: 0,
-    then: { do: 'reach', level: 1 },
+    step: { do: 'reach', level: 1 },
   },
-  { what: 'the one after keeps its time', given: { reached: told(0, 0) }, when: 1, then: until(60) },
-  { what: 'but a denial keeps its time', given: { reached: failed(told(0, 30, 60)) }, when: 61, then: until(120) },
-  { what: 'the end', given: { reached: told(0, 30, 60) }, when: 120, then: { do: 'reach', level: 3 } },
-  { what: 'after it the denial itself', given: { reached: told(0, 30, 60, 120) }, when: 120, then: { do: 'deny' } },
+  { what: 'the one after keeps its time', given: { reached: told(0, 0) }, when: 1, step: until(60) },
+  { what: 'but a denial keeps its time', given: { reached: failed(told(0, 30, 60)) }, when: 61, step: until(120) },
+  { what: 'the end', given: { reached: told(0, 30, 60) }, when: 120, step: { do: 'reach', level: 3 } },
+  { what: 'after it the denial itself', given: { reached: told(0, 30, 60, 120) }, when: 120, step: { do: 'deny' } },
   {
     what: 'which is carried out, whatever came later',
     given: { reached: told(0, 30, 60, 120), acknowledged: true },
     when: 121,
-    then: { do: 'deny' },
+    step: { do: 'deny' },
   },
-  { what: 'acknowledged: the clock stands', given: { reached: told(0), acknowledged: true }, when: 500, then: NEVER },
-  { what: 'acknowledged before anything', given: { acknowledged: true }, when: 0, then: NEVER },
+  { what: 'acknowledged: the clock stands', given: { reached: told(0), acknowledged: true }, when: 500, step: NEVER },
+  { what: 'acknowledged before anything', given: { acknowledged: true }, when: 0, step: NEVER },
   {
     what: 'acknowledged and not reached',
     given: { reached: failed(told(0)), acknowledged: true },
     when: 1,
-    then: NEVER,
+    step: NEVER,
   },
-  { what: 'a question stays at its top', given: { levels: open, reached: told(0, 30, 60) }, when: 9_999, then: NEVER },
+  { what: 'a question stays at its top', given: { levels: open, reached: told(0, 30, 60) }, when: 9_999, step: NEVER },
   {
     what: 'also where its top was not reached',
     given: { levels: open, reached: failed(told(0, 30, 60)) },
     when: 61,
-    then: NEVER,
+    step: NEVER,
   },
-  { what: 'told late: a minute to answer', given: { reached: told(0, 30, 119.9) }, when: 120, then: until(120.9) },
+  { what: 'told late: a minute to answer', given: { reached: told(0, 30, 119.9) }, when: 120, step: until(120.9) },
   {
     what: 'nobody was there: a minute to answer',
     given: { reached: told(0, 30, 60) },
     when: 600,
     since: 600,
-    then: until(601),
+    step: until(601),
   },
   {
     what: 'and then it is denied',
     given: { reached: told(0, 30, 60) },
     when: 601,
     since: 600,
-    then: { do: 'reach', level: 3 },
+    step: { do: 'reach', level: 3 },
   },
 ];
 
 test('what is to be done, by where it stands and what time it is', () => {
-  for (const { what, given = {}, when, since = 0, then } of TABLE) {
+  for (const { what, given = {}, when, since = 0, step } of TABLE) {
     const climb: Climb = { from: T, levels: LEVELS, reached: [], acknowledged: false, ...given };
-    assert.deepEqual(planEscalation(climb, { now: T + when * MINUTE, since: T + since * MINUTE }), then, what);
+    assert.deepEqual(planEscalation(climb, { now: T + when * MINUTE, since: T + since * MINUTE }), step, what);
   }
   assert.equal(TABLE.length, 20);
 });

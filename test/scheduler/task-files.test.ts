@@ -118,15 +118,36 @@ test('what is no task is put aside with the reason, and links and half-written n
     assert.equal(types.filter((type) => type === 'task.rejected').length, bad.length);
   }));
 
-test('a thousand files at once become a thousand tasks, over some looks', () =>
-  withFiles(async ({ deps, store, clock, put, look }) => {
-    for (let n = 0; n < 1_000; n++) await put(`email/inbox/${n}.json`, `{"text":"${n}"}`);
-    await look();
-    for (let times = 0; times < 12 && (await store.tasks({})).length < 1_000; times++) {
+test('a thousand files at once become tasks, each once over some looks and a restart, and what is none lies in rejected/', () =>
+  withFiles(async ({ deps, store, clock, put, root }) => {
+    const COUNT = 1_000;
+    const text = (n: number): string => (n % 10 === 9 ? `{"text":"${n}` : `{"text":"${n}"}`);
+    for (let n = 0; n < COUNT; n++) await put(`email/inbox/${n}.json`, text(n));
+    const inbox = (): Promise<string[]> => readdir(join(root, 'email/inbox'));
+    let [looks, most] = [0, 0];
+    for (let left = COUNT; left > 0 && looks < 20; looks++) {
       clock.time += 1_000;
+      // Killed in the middle: what has become a task is still there, and nobody remembers what was seen.
+      if (looks === 3) {
+        const { taken } = deps.files;
+        deps.files.taken = () => Promise.reject(new Error('killed'));
+        await assert.rejects(takeInbox(deps), /killed/);
+        deps.files = openTaskFiles({ root: dirname(root), clock, boundary: () => undefined });
+        assert.notEqual(deps.files.taken, taken);
+      }
       await takeInbox(deps);
+      const now = (await inbox()).length;
+      most = Math.max(most, left - now);
+      left = now;
     }
-    assert.equal((await store.tasks({})).length, 1_000);
+    assert.ok(most > 0 && most <= 200, `${most} in one look`);
+    assert.deepEqual(await inbox(), []);
+    const tasks = await store.tasks({});
+    assert.equal(tasks.length, COUNT * 0.9);
+    assert.equal(new Set(tasks.map(({ from }) => from)).size, tasks.length, 'each once');
+    const rejected = await readdir(join(root, 'email/rejected'));
+    assert.equal(rejected.length, 2 * COUNT * 0.1);
+    assert.match(await readFile(join(root, 'email/rejected/9.json.reason.txt'), 'utf8'), /not valid JSON/);
   }));
 
 test('views follow the queue, come back when they are changed, and leave when many have ended', () =>

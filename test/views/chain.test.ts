@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModelRequest } from '../../src/core/model.ts';
+import { givenTask } from '../../src/core/given-task.ts';
 import { matterRaised } from '../../src/core/matter.ts';
 import type { ChainNode, ChainView } from '../../src/core/views.ts';
 import type { OpenViews } from '../../src/views/open.ts';
@@ -168,6 +169,50 @@ test('a matter is put beside its task, and says when it is settled', async () =>
       await loop.runtime.answer(`mat_dead_${task}`, 'seen', 'owner');
       const settled = (await chainOf(views, task)).nodes.at(-1);
       assert.ok(settled?.kind === 'matter' && settled.settled);
+    }),
+  );
+});
+
+test('what a chain of escalation made of a task stands between the two', async () => {
+  await withLoop(script, options, async (loop) =>
+    withViews(loop, async (views) => {
+      const { task: parent } = await loop.send('break');
+      const content = loop.store.putBlob(Buffer.from('{"text":"look at it"}'), 'conv:writing/e');
+      const call = {
+        agent: 'writing',
+        key: null,
+        priority: 0,
+        notBefore: null,
+        deadline: null,
+        action: 'create',
+      } as const;
+      const origin = { root: parent, parent, hops: 1, senders: ['assistant'] };
+      const by = { id: 'tsk_told', session: 'e', from: 'escalation:esc_1', content, labels: [], maxAttempts: 3 };
+      const task = givenTask(call, { ...by, cause: null, origin });
+      const common = { actor: 'runtime', labels: [] } as const;
+      const reached = { level: 0, to: 'agent:writing', outcome: 'told', why: null, task: task.id } as const;
+      const result = await loop.store.commit({
+        events: [
+          {
+            ...common,
+            type: 'escalation.reached',
+            stream: 'escalation:esc_1',
+            cause: null,
+            data: { escalation: 'esc_1', ...reached },
+          },
+          { ...common, type: 'task.queued', stream: `task:${task.id}`, cause: 0, data: { task } },
+        ],
+        queue: [{ op: 'enqueue', task, causeOf: 0 }],
+        sync: false,
+      });
+      assert.ok(result.ok);
+      await loop.settled(task.id);
+      assert.deepEqual(told(await chainOf(views, parent)), [
+        '0 message http',
+        '1 assistant failed',
+        '2 escalation esc_1',
+        '3 writing done',
+      ]);
     }),
   );
 });

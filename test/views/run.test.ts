@@ -35,7 +35,8 @@ test('a run is told step by step: models, calls, verdicts, approvals, what lande
         run.list.map((step) => step.kind),
         ['model', 'model', 'call', 'call', 'resumed', 'model', 'landing'],
       );
-      const [failed, first, read, write, , , landing] = run.list;
+      const [failed, first, read, write, resumed, , landing] = run.list;
+      assert.equal(resumed?.kind === 'resumed' && resumed.waited, true);
       assert.ok(failed?.kind === 'model' && first?.kind === 'model' && landing?.kind === 'landing');
       assert.deepEqual([failed.error, failed.text], ['It did not answer.', 'half an ans']);
       assert.deepEqual([(read as Call).ok, (read as Call).result], [true, 'hello\n']);

@@ -83,6 +83,26 @@ test(
       reason: 'A task is dead.',
       at: Date.now(),
     };
+    const told = { at: Date.now(), outcome: 'told', why: null, task: null, status: null } as const;
+    scene.escalations = [
+      {
+        id: 'esc_1',
+        about: matter.id,
+        kind: 'matter',
+        chain: 'owner',
+        task: 'tsk_1',
+        agent: 'email',
+        from: Date.now(),
+        levels: [
+          { to: 'telegram:1', due: Date.now(), reached: told },
+          { to: 'agent:system', due: Date.now() + 1_800_000, reached: null },
+        ],
+        next: null,
+        acknowledged: null,
+        ended: null,
+        pending: null,
+      },
+    ];
     scene.add({ title: 'Sort the mail', agent: 'email', pending: [matter] });
     return withStage(async ({ open }) => {
       await open(async ({ page }) => {
@@ -107,7 +127,11 @@ test(
         await page.keyboard.press('i');
         const raised = page.getByRole('article', { name: 'Matter' });
         await raised.getByText('It is given up.').waitFor();
+        await raised.getByText('telegram:1 told just now').waitFor();
+        await raised.getByText('agent:system in 30 minutes').waitFor();
         await raised.getByRole('button', { name: 'Acknowledge' }).click();
+        await raised.getByText('nobody further is told').waitFor();
+        await raised.getByRole('button', { name: 'Settle it' }).click();
         await page.getByText('Nothing waits for you.').waitFor();
 
         await page.keyboard.press('n');
@@ -120,7 +144,8 @@ test(
           'resume email',
           'pause email/morning',
           'run email/morning',
-          'answer Acknowledged.',
+          'ack esc_1',
+          'answer Settled.',
           'deliver what is new?',
         ]);
       });

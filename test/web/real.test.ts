@@ -3,21 +3,26 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Home } from '../fakes/home.ts';
 import { chunk, DONE, modelServer } from '../fakes/model-server.ts';
-import { builtForRoot, noBrowser as skip, visit } from './browser.ts';
+import { builtForRoot, noBrowser as skip, PATIENCE, visit } from './browser.ts';
 
+const say = (content: string): string => chunk({ role: 'assistant', content });
 const USAGE = { usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 } };
+const END = chunk({}, 'stop', USAGE);
 
 const link = async (home: Home): Promise<string> =>
   home.url + (await home.api<{ path: string }>('/api/logins', {})).path;
 
 test(
-  'with the demo: the tour, an approval, a question, a crash in the middle; then with a server given on the page',
-  { skip, timeout: 40_000 },
+  'with the demo: the tour, an approval, a question, a crash in the middle; then with a server given on the page, a reload in mid-stream',
+  { skip, timeout: 8 * PATIENCE },
   async () => {
     builtForRoot();
-    const server = await modelServer(() => ({
-      pieces: [chunk({ role: 'assistant', content: 'This is **real**.' }), chunk({}, 'stop', USAGE), DONE],
-    }));
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
+    const counting = [say('one '), say('two '), gates[0].promise, say('three '), gates[1].promise, say('four')];
+    const server = await modelServer(({ body }) => {
+      const asked = JSON.stringify((body['messages'] as unknown[]).at(-1));
+      return { pieces: [...(asked.includes('count') ? counting : [say('This is **real**.')]), END, DONE] };
+    });
     const home = await Home.up({ beside: [server] });
     try {
       await visit(await link(home), async ({ page, requests, errors }) => {
@@ -61,7 +66,7 @@ test(
         await home.end('SIGKILL');
         await page.getByText('The connection to Ruche is lost.').waitFor();
         await home.start();
-        await answer.getByText('over', { exact: false }).last().waitFor({ timeout: 15_000 });
+        await answer.getByText('over', { exact: false }).last().waitFor();
         await page.getByText('The connection to Ruche is lost.').waitFor({ state: 'detached' });
         await page.getByRole('link', { name: 'demo model' }).click();
         await page.getByLabel('Another server').check();
@@ -74,6 +79,16 @@ test(
         await field.fill('hello');
         await field.press('Enter');
         await answer.locator('strong', { hasText: 'real' }).waitFor();
+
+        await field.fill('count');
+        await field.press('Enter');
+        await page.locator('.writing', { hasText: 'one two' }).waitFor();
+        await page.reload();
+        await page.locator('.writing', { hasText: 'one two' }).waitFor();
+        gates[0].resolve();
+        await page.locator('.writing', { hasText: 'one two three' }).waitFor();
+        gates[1].resolve();
+        await page.locator('.answer:not(.writing)', { hasText: 'one two three four' }).waitFor();
 
         assert.deepEqual(
           requests.filter((url) => !url.startsWith(`${home.url}/`)),

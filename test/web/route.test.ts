@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { duration, money, timeAgo } from '../../web/lib/format.ts';
+import { away, duration, money, timeAgo } from '../../web/lib/format.ts';
 import { providerOf } from '../../web/lib/keys.ts';
 import { href, parse, type Route } from '../../web/lib/route.ts';
 
@@ -11,6 +11,9 @@ test('every place has an address that leads back to it', () => {
     { name: 'chat', agent: 'a b/c', session: 'x?y#z', steps: 'tsk_1' },
     { name: 'work', agent: '', state: '', text: '' },
     { name: 'work', agent: 'email', state: 'failed', text: 'a & b' },
+    { name: 'board', agent: '' },
+    { name: 'board', agent: 'email' },
+    { name: 'agents' },
     { name: 'item', task: 'tsk_1' },
     { name: 'exact', task: 'tsk_1', hash: 'abc-_' },
     { name: 'inbox' },
@@ -31,6 +34,10 @@ test('times, money and keys in words', () => {
   assert.equal(timeAgo(now - 3 * 3_600_000, now), '12:00');
   assert.equal(timeAgo(now - 20 * 3_600_000, now), 'yesterday 19:00');
   assert.equal(timeAgo(now - 10 * 86_400_000, now), '12 Nov');
+  assert.deepEqual(
+    [-60_000, 45 * 60_000, 3_600_000, 86_400_000, 6 * 86_400_000].map((ms) => away(now + ms, now)),
+    ['1 minute ago', 'in 45 minutes', 'in 1 hour', 'in 24 hours', 'in 6 days'],
+  );
   assert.deepEqual([duration(90), duration(2_340), duration(61_000)], ['90 ms', '2.3 s', '1 min 1 s']);
   assert.deepEqual([money(0), money(0.00001), money(0.0042), money(1.5)], ['', 'under $0.0001', '$0.0042', '$1.50']);
   assert.deepEqual(['sk-ant-x', 'AIzaX', ' sk-proj', 'other', ''].map(providerOf), [

@@ -1,4 +1,5 @@
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
+import type { EscalationState } from '../../src/core/escalation.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import { noEscalations, noSchedules } from '../fakes/no-schedules.ts';
 import { isEnded, type TaskStatus } from '../../src/core/task.ts';
@@ -75,6 +76,7 @@ export class Scene {
   readonly setups: SetupRequest[] = [];
   agents: AgentState[] = [agent('assistant'), agent('email')];
   schedules: ScheduleState[] = [];
+  escalations: EscalationState[] = [];
   demo = true;
   /** Called for each new message. */
   onMessage: (item: Item) => void = () => undefined;
@@ -250,7 +252,16 @@ export class Scene {
       pause: async (id) => this.#schedule(id, { paused: true }, 'pause'),
       resume: async (id) => this.#schedule(id, { paused: false }, 'resume'),
     },
-    escalations: noEscalations,
+    escalations: {
+      ...noEscalations,
+      list: async () => this.escalations,
+      acknowledge: async (id, by) => {
+        this.asked.push(`ack ${id}`);
+        for (const each of this.escalations) if (each.id === id) each.acknowledged = { at: this.#clock(), by };
+        this.change(null);
+        return 'done';
+      },
+    },
     agentsToday: async () => this.agents,
     pauseAgent: async (name, by, reason) => this.#pause(name, { at: this.#clock(), by, reason }),
     resumeAgent: async (name) => this.#pause(name, null),

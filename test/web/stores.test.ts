@@ -159,7 +159,7 @@ test('a gateway slower than the changes come is heard out: the list is refreshed
   const changing = setInterval(() => live.change(), 20);
   try {
     const shown = async (): Promise<boolean> => work.state.value.kind === 'ready' && work.state.value.total > 0;
-    await until(shown, 'the list', 10_000);
+    await until(shown, 'the list', 30_000);
   } finally {
     clearInterval(changing);
     stop();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { noBrowser as skip, withStage } from './browser.ts';
+import { noBrowser as skip, PATIENCE, withStage } from './browser.ts';
 import { until } from '../fakes/until.ts';
 import { inPage } from './helpers.ts';
 import { Scene } from './scene.ts';
@@ -33,7 +33,7 @@ test(
           await inPage(page, bottom);
           return (await last.count()) > 0;
         };
-        await until(reached, 'the oldest piece of work', 60_000);
+        await until(reached, 'the oldest piece of work', 2 * PATIENCE);
         assert.ok((await page.locator('.work-row').count()) < 80, 'more rows are drawn than can be seen');
         assert.equal(await page.locator('.row-slot').last().getAttribute('aria-posinset'), String(COUNT));
 
@@ -83,10 +83,14 @@ test('a further page that is asked for while the list is refreshed comes all the
       const bottom = `(() => { const list = document.querySelector('.rows-scroll'); list.scrollTop = list.scrollHeight; })()`;
       await inPage(page, bottom);
       await page.getByText('151 pieces of work').waitFor();
-      await until(async () => {
-        await inPage(page, bottom);
-        return (await page.getByText('Job 0', { exact: true }).count()) > 0;
-      }, 'the oldest piece of work');
+      await until(
+        async () => {
+          await inPage(page, bottom);
+          return (await page.getByText('Job 0', { exact: true }).count()) > 0;
+        },
+        'the oldest piece of work',
+        PATIENCE,
+      );
       assert.ok(held > 0, 'no further page was asked for');
     });
   }, busyCompany(150)),

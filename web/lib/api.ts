@@ -1,3 +1,4 @@
+import type { EscalationState } from '../../src/core/escalation.ts';
 import type { AgentState, Pending, RuntimeStatus } from '../../src/core/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import type {
@@ -106,6 +107,8 @@ export function createApi(out: () => void) {
     diff: (task: string) => get<DiffView>(`/api/runs/${id(task)}/diff`),
     exact: async (task: string, hash: string) => (await request(exactPath(task, hash))).text(),
     pending: async () => (await get<{ pending: Pending[] }>('/api/pending')).pending,
+    escalations: async () => (await get<{ escalations: EscalationState[] }>('/api/escalations')).escalations,
+    acknowledge: (escalation: string) => post<unknown>(`/api/escalations/${id(escalation)}/ack`, {}),
     failures: async () => (await get<{ failures: FailureView[] }>('/api/failures')).failures,
     models: () => get<ModelsView>('/api/models'),
     testModel: (ref: string) => post<ModelTest>('/api/models/test', { ref }),

@@ -74,7 +74,7 @@ function TaskLine({ node, here }: { node: Extract<ChainNode, { kind: 'task' }>; 
   const facts = [node.commit === null ? '' : `commit ${node.commit.slice(0, 10)}`, money(node.costUsd)];
   return (
     <>
-      <b>{node.agent}</b> {here ? <span class="link-here">{title}</span> : <a href={itemOf(node.task)}>{title}</a>}{' '}
+      <b>{node.agent}</b> {here ? <span>{title}</span> : <a href={itemOf(node.task)}>{title}</a>}{' '}
       <span class="link-facts">
         <State of={node.standing} /> <Ago at={node.at} /> {facts.filter(Boolean).join(' · ')}
       </span>

@@ -2,41 +2,15 @@ import type { JSX } from 'preact';
 import { useSignal } from '@preact/signals';
 import type { Pending } from '../../src/core/runtime.ts';
 import type { RunStep, RunView } from '../../src/core/views.ts';
-import { messageOf } from '../lib/api.ts';
 import { href } from '../lib/route.ts';
 import { LABELS, reasonWords } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
+import { useAct } from './act.tsx';
+import { Climb } from './climb.tsx';
 import { Ago, Button, Plain } from './small.tsx';
 import { gist } from './step.tsx';
 import { useItem } from './steps.tsx';
-
-/** Does something with the gateway; says what went wrong beside the button, and brings the inbox up to date. */
-export function useAct(): {
-  act: (what: () => Promise<unknown>, said: string) => Promise<void>;
-  trouble: JSX.Element | null;
-} {
-  const { inbox, spoken } = useApp();
-  const trouble = useSignal('');
-  return {
-    async act(what, said) {
-      try {
-        await what();
-        trouble.value = '';
-        spoken.value = said;
-      } catch (error) {
-        trouble.value = messageOf(error);
-      }
-      await inbox.refresh();
-    },
-    trouble:
-      trouble.value === '' ? null : (
-        <p class="bad" role="alert">
-          <Plain text={trouble.value} />
-        </p>
-      ),
-  };
-}
 
 export function Who({ of }: { of: Pick<Pending, 'agent' | 'session' | 'at'> & { title?: string } }): JSX.Element {
   const { conversations } = useApp();
@@ -76,6 +50,7 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
         <Plain text={reasonWords(of.reason)} />
       </p>
       {of.task !== null && <Sources task={of.task} />}
+      <Climb about={of.id} />
       {trouble}
       <div class="row">
         <Button kind="primary" onClick={() => act(() => api.approve(of.id, 'approve'), 'Approved')}>
@@ -106,12 +81,13 @@ export function Matter({ of, within = false }: { of: Pending; within?: boolean }
       <p class="quiet">
         <Plain text={of.reason} />
       </p>
+      <Climb about={of.id} />
       {trouble}
       <form
         class="answer-form"
         onSubmit={(event) => {
           event.preventDefault();
-          void act(() => api.answer(of.id, words.value.trim() || 'Acknowledged.'), 'Acknowledged');
+          void act(() => api.answer(of.id, words.value.trim() || 'Settled.'), 'Settled');
         }}
       >
         <input
@@ -121,7 +97,7 @@ export function Matter({ of, within = false }: { of: Pending; within?: boolean }
           onInput={(event) => (words.value = event.currentTarget.value)}
         />
         <button type="submit" class="button primary">
-          Acknowledge
+          Settle it
         </button>
       </form>
       {!within && of.task !== null && <a href={href({ name: 'item', task: of.task })}>What led to it</a>}
@@ -186,6 +162,7 @@ export function Question({ of, within = false }: { of: Pending; within?: boolean
           <Plain text={of.reason} />
         </p>
       )}
+      <Climb about={of.id} />
       {trouble}
       <form
         class="answer-form"

@@ -3,7 +3,7 @@ import type { ScheduleState } from '../../src/core/schedule.ts';
 import { plural } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { useApp } from '../stores/app.ts';
-import { useAct } from './pending.tsx';
+import { useAct } from './act.tsx';
 import { Ago, Away, Button, Plain } from './small.tsx';
 
 interface SchedulesProps {

@@ -30,7 +30,12 @@ export function Step({ step, task }: { step: RunStep; task: string }): JSX.Eleme
     case 'landing':
       return <Line mark={step.state === 'landed' ? 'ok' : 'note'} title={landing(step)} />;
     case 'resumed':
-      return <Line mark="note" title="Went on after Ruche was started again" />;
+      return (
+        <Line
+          mark="note"
+          title={step.waited ? 'Went on with what it had waited for' : 'Went on after an interruption'}
+        />
+      );
   }
 }
 

@@ -1,6 +1,7 @@
 import { createContext } from 'preact';
 import { useContext, useEffect, useRef } from 'preact/hooks';
 import { computed, effect, signal, type ReadonlySignal, type Signal } from '@preact/signals';
+import type { EscalationState } from '../../src/core/escalation.ts';
 import type { AgentState, Pending, RuntimeStatus } from '../../src/core/runtime.ts';
 import type { ConversationSummary, FailureView } from '../../src/core/views.ts';
 import { ApiError, createApi, type Api } from '../lib/api.ts';
@@ -20,6 +21,8 @@ export interface Network {
 export interface Inbox {
   pending: Pending[];
   failures: FailureView[];
+  /** Of what waits, those that go up a chain. */
+  escalations: EscalationState[];
 }
 
 /** Everything the page is made of, handed down through one context. */
@@ -74,8 +77,8 @@ export function createApp(): App {
   }, 2_000);
   const conversations = resource(() => api.conversations(), 800);
   const inbox = resource(async () => {
-    const [pending, failures] = await Promise.all([api.pending(), api.failures()]);
-    return { pending, failures };
+    const [pending, failures, escalations] = await Promise.all([api.pending(), api.failures(), api.escalations()]);
+    return { pending, failures, escalations };
   }, 500);
   const waiting = computed(() => {
     const known = valueOf(inbox.state.value);

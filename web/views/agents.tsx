@@ -6,7 +6,7 @@ import { money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { senderName } from '../lib/words.ts';
 import { Schedules } from '../parts/schedules.tsx';
-import { useAct } from '../parts/pending.tsx';
+import { useAct } from '../parts/act.tsx';
 import { Ago, Await, Away, Button, Empty, Plain } from '../parts/small.tsx';
 import { useApp, useOpened } from '../stores/app.ts';
 import { resource, valueOf } from '../stores/resource.ts';

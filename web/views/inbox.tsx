@@ -3,7 +3,8 @@ import { useEffect } from 'preact/hooks';
 import type { FailureView } from '../../src/core/views.ts';
 import { href } from '../lib/route.ts';
 import { Icon } from '../parts/icons.tsx';
-import { Approval, isMatter, Matter, Question, useAct, Who } from '../parts/pending.tsx';
+import { useAct } from '../parts/act.tsx';
+import { Approval, isMatter, Matter, Question, Who } from '../parts/pending.tsx';
 import { Await, Button, Empty, Plain } from '../parts/small.tsx';
 import { useApp } from '../stores/app.ts';
 

@@ -61,7 +61,8 @@ function Head({ run }: { run: RunView }): JSX.Element {
         </h1>
         <p class="quiet">
           {run.agent}, asked by {senderName(run.from)}
-          {run.channel !== 'http' && ` over ${channelName(run.channel)}`}, <Ago at={run.queuedAt} />
+          {run.channel !== 'http' && run.channel !== '' && ` over ${channelName(run.channel)}`},{' '}
+          <Ago at={run.queuedAt} />
           {' · '}
           <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>The conversation</a>
         </p>

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ModelRequest } from '../../src/core/model.ts';
+import { taskTool } from '../../src/tools/task.ts';
+import { testTools } from '../fakes/loop.ts';
+import { calls, fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
+import { until } from '../fakes/until.ts';
+import { withLoop } from './with-loop.ts';
+
+type Step = Exclude<ScriptTurn, (...args: never[]) => unknown>;
+const agentOf = ({ system }: ModelRequest): string => /You are the agent "(\w+)"/.exec(system)?.[1] ?? '';
+const resultsIn = ({ messages }: ModelRequest): string[] =>
+  messages.flatMap(({ parts }) => parts.flatMap((part) => (part.type === 'result' ? [part.text] : [])));
+const options = { tools: [taskTool, testTools([]).ask], others: [{ name: 'writing' }] };
+const weekly = ['task', { action: 'create', agent: 'writing', text: 'one', key: 'weekly', wait: true }] as const;
+
+/** The assistant gives the weekly task and says its result; writing writes when it may. */
+const joining =
+  (may: Promise<void>) =>
+  async (request: ModelRequest): Promise<Step> => {
+    if (agentOf(request) === 'writing') {
+      await may;
+      return says('written');
+    }
+    const [result] = resultsIn(request);
+    return result === undefined ? calls(weekly) : says(result);
+  };
+
+test('a task that two have asked for by its key outlives the one who made it', async () => {
+  const gate = Promise.withResolvers<void>();
+  await withLoop(joining(gate.promise), options, async (loop) => {
+    const count = async (): Promise<number> =>
+      (await loop.events()).filter((event) => event.type === 'tasks.awaited').length;
+    const first = await loop.deliver('go', 'a');
+    await until(async () => (await count()) === 1, 'the first waits');
+    const second = await loop.deliver('go', 'b');
+    await until(async () => (await count()) === 2, 'the second waits');
+    const joined = (await loop.events()).filter((event) => event.type === 'task.joined');
+    assert.deepEqual(
+      joined.map(({ data }) => data.by),
+      [second],
+    );
+    assert.ok(await loop.runtime.cancel(first, 'owner'));
+    gate.resolve();
+    assert.match((await loop.settled(second)).text, /writing\): done\nwritten/);
+    assert.equal((await loop.runtime.task(first))?.status, 'cancelled');
+  });
+});
+
+test('when nobody wants it any more it is cancelled, whoever goes last', async () => {
+  for (const order of [
+    [0, 1],
+    [1, 0],
+  ]) {
+    const gate = Promise.withResolvers<void>();
+    await withLoop(joining(gate.promise), options, async (loop) => {
+      const tasks = [await loop.deliver('go', 'a')];
+      const waits = async (n: number): Promise<boolean> =>
+        (await loop.events()).filter((event) => event.type === 'tasks.awaited').length === n;
+      await until(() => waits(1), 'the first waits');
+      tasks.push(await loop.deliver('go', 'b'));
+      await until(() => waits(2), 'the second waits');
+      const [child] = await loop.store.tasks({ queue: 'writing' });
+      for (const [turn, index] of order.entries()) {
+        assert.notEqual((await loop.store.task(child?.id ?? ''))?.status, 'cancelled', `${turn}`);
+        assert.ok(await loop.runtime.cancel(tasks[index] ?? '', 'owner'));
+      }
+      assert.equal((await loop.store.task(child?.id ?? ''))?.status, 'cancelled');
+      gate.resolve();
+    });
+  }
+});
+
+for (const how of ['retry', 'dismiss', 'answer'] as const)
+  test(`a dead letter is put before the owner once, until somebody deals with it (${how})`, async () => {
+    let broken = true;
+    const script = (): Step => (broken ? fails('network') : says('it works'));
+    await withLoop(script, { maxAttempts: 1 }, async (loop) => {
+      loop.deps.nextTry = () => null;
+      const end = await loop.send('do it');
+      assert.equal(end.status, 'dead');
+      const [matter, ...others] = await loop.runtime.pending();
+      assert.deepEqual([matter?.id, matter?.task, others.length], [`mat_dead_${end.task}`, end.task, 0]);
+      assert.match(matter?.text ?? '', /^assistant could not finish tsk_\S+, and it is given up: /);
+      assert.match(matter?.reason ?? '', /ruche tasks retry tsk_/);
+      assert.deepEqual(
+        (await loop.store.tasks({ statuses: ['dead'] })).map(({ id }) => id),
+        [end.task],
+      );
+      broken = false;
+      if (how === 'retry') {
+        const again = await loop.runtime.retry(end.task, 'owner');
+        assert.equal((await loop.settled(again.ok ? again.task : '')).text, 'it works');
+        assert.deepEqual(await loop.runtime.retry(end.task, 'owner'), again);
+      } else if (how === 'dismiss') assert.ok(await loop.runtime.dismiss(end.task, 'owner'));
+      else assert.ok((await loop.runtime.answer(matter?.id ?? '', 'so be it', 'owner')).ok);
+      assert.deepEqual(await loop.runtime.pending(), []);
+      const settled = (await loop.events()).filter((event) => event.type === 'matter.settled');
+      assert.deepEqual(
+        settled.map(({ data }) => [data.matter, data.by]),
+        [[matter?.id, 'owner']],
+      );
+      // What was settled in other words can still be done once more.
+      if (how !== 'retry') assert.ok((await loop.runtime.retry(end.task, 'owner')).ok);
+    });
+  });

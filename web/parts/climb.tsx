@@ -1,0 +1,63 @@
+import type { JSX } from 'preact';
+import type { EscalationState } from '../../src/core/escalation.ts';
+import { senderName } from '../lib/words.ts';
+import { useApp } from '../stores/app.ts';
+import { valueOf } from '../stores/resource.ts';
+import { useAct } from './act.tsx';
+import { Ago, Away, Button, Plain } from './small.tsx';
+
+const BECAME = { told: 'told', unreachable: 'not reachable', denies: 'denied' } as const;
+
+/** Who is told of what waits, and who is next: nobody further once it is acknowledged. */
+export function Climb({ about }: { about: string }): JSX.Element | null {
+  const { api, inbox } = useApp();
+  const { act, trouble } = useAct();
+  const of = (valueOf(inbox.state.value)?.escalations ?? []).find((each) => each.about === about);
+  if (of === undefined) return null;
+  return (
+    <section class="note climb" aria-label={`Escalation: ${of.chain}`}>
+      <ol>
+        {of.levels.map((level) => (
+          <li>
+            <Level of={level} on={of.acknowledged === null} />
+          </li>
+        ))}
+      </ol>
+      {trouble}
+      {of.acknowledged === null ? (
+        <Button
+          onClick={() => act(() => api.acknowledge(of.id), 'Acknowledged')}
+          title="Nobody further is told; it still waits for its answer"
+        >
+          Acknowledge
+        </Button>
+      ) : (
+        <p class="quiet">
+          Acknowledged by {senderName(of.acknowledged.by)} <Ago at={of.acknowledged.at} />: nobody further is told.
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Level({ of: { to, due, reached }, on }: { of: EscalationState['levels'][number]; on: boolean }): JSX.Element {
+  return (
+    <>
+      <b>
+        <Plain text={to} />
+      </b>{' '}
+      {reached === null ? (
+        on ? (
+          <Away at={due} />
+        ) : (
+          'not told'
+        )
+      ) : (
+        <>
+          {BECAME[reached.outcome]} <Ago at={reached.at} />
+          {reached.why !== null && <Plain text={`: ${reached.why}`} />}
+        </>
+      )}
+    </>
+  );
+}
