@@ -161,14 +161,14 @@ class Planner {
     const book = this.#book;
     const chains: Omit<PlannedSchedule, 'order' | 'jitter' | 'missed'>[] = [
       { agent: 'system', name: 'report', when: { minute: 15, hours: [8], weekdays: all } },
-      { agent: 'calendar', name: 'deadlines', when: { minute: 0, hours: hours(9, 17, 2), weekdays: all } },
+      { agent: 'calendar', name: 'deadlines', when: { minute: 0, hours: [9, 13, 17], weekdays: all } },
     ];
     book.file('report', 'system', `${REPORTS}/#.md`);
     book.file('deadlines', 'calendar', `${DEADLINES}/#.md`);
     // What triggers make of it, and of the rest that happens.
     book.line('sent-report', 'email', { text: 'sent-report #', anchor: anchorOf(0) });
     book.line('deadline-text', 'writing', { text: 'deadline-text #', anchor: anchorOf(0) });
-    book.line('booking', 'calendar', { text: 'booking #', anchor: anchorOf(0) });
+    book.add('booking', 'calendar');
     book.add('changes', 'billing');
     book.add('look-after', 'system');
     for (const each of chains) this.plan.schedules.push({ ...each, jitter: 0, missed: 'once', order: each.name });
