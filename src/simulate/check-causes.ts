@@ -38,7 +38,7 @@ function checkTrigger(played: Seen, trigger: PlannedTrigger, report: Report): vo
   const id = `${trigger.agent}/${trigger.name}`;
   const say = (about: string, expected: string, found: string): void =>
     report({ invariant: 'cause-once', about: `${id} ${about}`, expected, found, look: LOOK });
-  const causes = causesOf(played, trigger);
+  const causes = causesOf(played, trigger).sort((a, b) => a.seq - b.seq);
   const fates = fatesOf(played, id);
   const places = new Map(played.events.map((event) => [event.id, event.seq]));
   const covered = (fate: Fate): Cause[] =>
@@ -47,6 +47,9 @@ function checkTrigger(played: Seen, trigger: PlannedTrigger, report: Report): vo
   for (const fate of fates) {
     const own = covered(fate);
     for (const cause of own) times.set(cause, (times.get(cause) ?? 0) + 1);
+    const [first, last] = [own[0]?.told ?? [], own.at(-1)?.told ?? []];
+    if (!first.includes(fate.first) || !last.includes(fate.last))
+      say(fate.id, 'what fits it', `${fate.first}..${fate.last}`);
     if (own.length !== fate.count || own.length === 0)
       say(fate.id, `${own.length} causes`, `it tells of ${fate.count}`);
     if (trigger.debounceMs === 0 && fate.first !== fate.last) say(fate.id, 'one cause', 'a burst of them');

@@ -8,7 +8,7 @@ import { BREAKS, tamper } from '../../src/simulate/breaks.ts';
 import { check } from '../../src/simulate/check.ts';
 import type { Invariant } from '../../src/simulate/invariants.ts';
 import { play, type PlayResult } from '../../src/simulate/play.ts';
-import { type Played, readPlay } from '../../src/simulate/record.ts';
+import { eventsOf, type Played, readPlay } from '../../src/simulate/record.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
 /** Of which two hours have a kill, webhooks, a burst of changes and a file that is given along. */
@@ -58,6 +58,13 @@ test('a short play is clean, and what is not is noticed by what is there for it'
     }
     const read = played.tasks.find(({ id }) => played.plan.orders[played.orderOf(id) ?? '']?.reads !== undefined);
     assert.ok(read, 'a file was given along');
+    const seqOf = (order: string, type: Event['type']): number =>
+      played.events.findLast((event) => event.type === type && orderOf(event) === order)?.seq ?? Number.NaN;
+    const run = new Map(eventsOf(played, 'run.started').map(({ stream, data }) => [stream, data.task]));
+    const orderOf = ({ stream }: Event): string | null => played.orderOf(run.get(stream) ?? '');
+    const reader = played.orderOf(read.id) ?? '';
+    const giver = Object.values(played.plan.orders).find(({ children }) => children.includes(reader))?.id ?? '';
+    assert.ok(seqOf(giver, 'landing.finished') < seqOf(reader, 'tool.returned'), 'it was read when main had moved');
     const text: Played['text'] = (ref) => played.text(ref).replace('as it is meant', 'as it is later');
     assert.ok(named(check({ ...played, text })).includes('artefacts'));
     const deadline = played.tasks.map((task) => ({ ...task, deadline: 1 }));
