@@ -40,26 +40,31 @@ function checkSchedule(played: Played, index: number, schedule: PlannedSchedule,
   const end = (entriesOf(played, 'closed').at(-1)?.wall ?? 0) - SLACK;
   // Clocks that were put forward have shown later times than the last one.
   const latest = Math.max(end, ...played.world.map(({ wall }) => wall));
-  const expected = sets.flatMap(({ data: { anchor } }, n) => {
-    const when = timings[n];
-    return when === undefined ? [] : timesOf(when, anchor, Math.min(latest, sets[n + 1]?.data.anchor ?? latest));
-  });
   const decided = [
     ...eventsOf(played, 'schedule.fired')
       .filter(({ data }) => data.schedule === id && data.by === null)
-      .map((event) => ({ at: event.data.at, covers: event.data.missed + 1, event: event.id })),
+      .map((event) => ({ at: event.data.at, covers: event.data.missed + 1, event: event.id, seq: event.seq })),
     ...eventsOf(played, 'schedule.skipped')
       .filter(({ data }) => data.schedule === id)
-      .map((event) => ({ at: event.data.at, covers: event.data.count, event: event.id })),
-  ].sort((a, b) => a.at - b.at);
+      .map((event) => ({ at: event.data.at, covers: event.data.count, event: event.id, seq: event.seq })),
+  ].sort((a, b) => a.seq - b.seq);
+  const expected = sets.flatMap(({ data: { anchor } }, n) => {
+    const when = timings[n];
+    const next = sets[n + 1];
+    // A clock that was ahead has shown times beyond that of the edit, and they had their firings.
+    const shown = decided.flatMap(({ at, seq }) => (seq < (next?.seq ?? 0) ? at : []));
+    const until = Math.max(next?.data.anchor ?? latest, ...shown);
+    return when === undefined ? [] : timesOf(when, anchor, Math.min(latest, until));
+  });
   let next = 0;
   for (const { at, covers, event } of decided) {
-    const place = expected.indexOf(at);
+    const ahead = expected.indexOf(at, next);
+    const place = ahead < 0 ? expected.indexOf(at) : ahead;
     if (place < 0) say(event, `a time of ${whenYaml(schedule.when)}`, iso(at));
     else if (place - covers + 1 < next) say(event, `one fate for ${iso(at)}`, 'a second one');
     else if (place - covers + 1 > next)
       say(event, `a fate for ${iso(expected[next] ?? 0)}`, `nothing before ${iso(at)}`);
-    if (place >= 0) next = place + 1;
+    next = Math.max(next, place + 1);
   }
   for (const time of expected.slice(next))
     if (time + schedule.jitter <= end) say('', `a fate for ${iso(time)}`, 'nothing');
