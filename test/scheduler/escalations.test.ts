@@ -322,3 +322,36 @@ test('a clock that is put back makes nobody wait for it to come again, and tells
     assert.equal(await world.ended(id), 'denied');
   });
 });
+
+test('while the store takes nothing no level is lost, and no denial', async () => {
+  await withWorld(owner, async (world) => {
+    world.full = true;
+    const id = await world.ask('approval');
+    await world.clock.pass(5_000);
+    assert.deepEqual(await world.reached(id), []);
+    world.full = false;
+    await world.clock.pass(5_000);
+    assert.equal((await world.reached(id)).length, 1);
+    for (const minutes of [30, 30, 59]) await world.clock.pass(minutes * MINUTE);
+    world.full = true;
+    await world.clock.pass(2 * MINUTE);
+    assert.equal(await world.ended(id), null);
+    world.full = false;
+    await world.clock.pass(5_000);
+    assert.equal(await world.ended(id), 'denied');
+  });
+});
+
+test('one that cannot be read keeps no other from its levels, and is looked at again', async () => {
+  await withWorld(owner, async (world) => {
+    world.broken.add('apr_2');
+    const first = await world.ask('approval');
+    assert.equal(first, 'apr_2');
+    const second = await world.ask('approval');
+    assert.deepEqual([await world.reached(first), (await world.reached(second)).length], [[], 1]);
+    assert.equal((await world.escalations.list()).length, 1);
+    world.broken.clear();
+    await world.clock.pass(6_000);
+    assert.equal((await world.reached(first)).length, 1);
+  });
+});
