@@ -240,8 +240,8 @@ export class Escalations implements EscalationDesk {
   #touchTask(task: string | null): boolean {
     let any = false;
     for (const entry of this.#entries.values()) {
-      const last = entry.escalation?.reached.at(-1)?.data.task ?? null;
-      if (task === null ? last === null : entry.task !== task && last !== task) continue;
+      const last = entry.escalation?.reached.at(-1)?.data;
+      if (task === null ? last === undefined : entry.task !== task && last?.task !== task) continue;
       entry.dirty = true;
       any = true;
     }

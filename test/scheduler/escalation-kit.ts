@@ -156,15 +156,15 @@ export class World {
   /** A run asks, and parks; gives the id of what waits. `put`: it has been put before somebody on a channel. */
   async ask(
     kind: 'approval' | 'question',
-    more: Partial<Task> & { put?: { channel: string; to: string } } = {},
+    more: Partial<Task> & { put?: { channel: string; to: string }; text?: string } = {},
   ): Promise<string> {
-    const { put, ...rest } = more;
+    const { put, text: said = 'fetch\nurl: x', ...rest } = more;
     const task = await this.#task(rest);
     const claim = await this.store.claim({ worker: 'w', now: this.clock.now(), leaseMs: 1e12, only: [task.queue] });
     assert.equal(claim?.task.id, task.id);
     const run = `run_${task.id}`;
     const id = this.id(kind === 'approval' ? 'apr' : 'qst');
-    const text = this.store.putBlob(Buffer.from('{"text":"fetch\\nurl: x","reason":"the rule"}'), task.lane);
+    const text = this.store.putBlob(Buffer.from(JSON.stringify({ text: said, reason: 'the rule' })), task.lane);
     const common = { stream: runStream(run), actor: 'agent:a', cause: null, labels: task.labels };
     const started = {
       run,
