@@ -37,16 +37,24 @@ export class StatusFile {
   readonly #deps: StatusDeps;
   #runs: Run[] = [];
   #seq: number | null = null;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(deps: StatusDeps) {
     this.#deps = deps;
+  }
+
+  /** One after the other: two that read on at once would count what they find twice. */
+  text(): Promise<string> {
+    const next = this.#last.then(() => this.#text());
+    this.#last = next.catch(() => undefined);
+    return next;
   }
 
   async write(): Promise<void> {
     await this.#deps.file.write(await this.text());
   }
 
-  async text(): Promise<string> {
+  async #text(): Promise<string> {
     const { store, clock, checks } = this.#deps;
     const now = clock.now();
     await this.#read(now - DAY);
@@ -115,11 +123,14 @@ export class StatusFile {
     const { store } = this.#deps;
     const types = ['run.finished'] as const;
     if (this.#seq === null) {
-      this.#seq = await store.head();
-      for await (const event of store.read({ types, reverse: true, limit: MAX_RUNS })) {
+      const head = await store.head();
+      const runs: Run[] = [];
+      for await (const event of store.read({ types, reverse: true, limit: MAX_RUNS, before: head + 1 })) {
         if (event.at <= since) break;
-        this.#runs.unshift(runOf(event as EventOf<'run.finished'>));
+        runs.push(runOf(event as EventOf<'run.finished'>));
       }
+      this.#runs = runs.reverse();
+      this.#seq = head;
     }
     for await (const event of store.read({ types, after: this.#seq })) {
       this.#runs.push(runOf(event as EventOf<'run.finished'>));
