@@ -9,6 +9,8 @@ import type { Escalation } from './escalation-past.ts';
 
 /** Characters of what waits that are passed on: whoever wants all of it looks there. */
 const MAX_SHOWN = 3_000;
+/** Characters that a button can carry back: Telegram takes 64 bytes. */
+const MAX_ACTION = 64;
 
 const KINDS = { approval: 'asks for approval', question: 'asks', matter: 'is to be looked at' } as const;
 
@@ -64,7 +66,10 @@ export function noticeOf(escalation: Escalation, pending: Pending): ReplyContent
           { label: 'Deny', action: `deny:${about}` },
         ]
       : [];
-  const buttons = [...verdicts, { label: 'Acknowledge', action: ackAction(id) }];
+  // One that is too long for the messenger would cost the whole message; the words stand in the text.
+  const buttons = [...verdicts, { label: 'Acknowledge', action: ackAction(id) }].filter(
+    ({ action }) => action.length <= MAX_ACTION,
+  );
   return { text: lines.filter((line) => line !== null).join('\n\n'), buttons };
 }
 

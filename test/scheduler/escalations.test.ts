@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EscalationLevel } from '../../src/core/escalation.ts';
+import { matterRaised } from '../../src/core/matter.ts';
 import { calm } from './worker-kit.ts';
 import { MINUTE, START, withWorld, World } from './escalation-kit.ts';
 
@@ -427,5 +428,20 @@ test('who was asked by the run itself, and could not be reached, is passed over'
     });
     await calm();
     assert.match((await world.reached(id)).at(-1) ?? '', /^1 agent:b told 0/);
+  });
+});
+
+test('a button carries no more than messengers let it; words do', async () => {
+  await withWorld(owner, async (world) => {
+    const task = `${'a'.repeat(60)}/nightly@evt_123456`;
+    const text = world.store.putBlob(Buffer.from('{"text":"Too often.","reason":"A guard."}'), 's');
+    const by = { actor: 'runtime', cause: null, labels: [] };
+    await world.commit({ events: [matterRaised({ kind: 'limit', task, text }, by)], sync: true });
+    await calm();
+    const [said] = await world.said('chat');
+    assert.deepEqual(said?.buttons, []);
+    assert.ok(said?.text.includes(`/ack esc_mat_limit_${task}`));
+    const [id] = [await world.raise('ping-pong')];
+    assert.deepEqual((await world.said('chat'))[1]?.buttons, [`ack:esc_${id}`]);
   });
 });
