@@ -153,7 +153,7 @@ test('addresses, certificates and the runtime, from what the runtime says of its
     'check down - 6 https://c.example/ cannot be reached',
     'check ok 200 -1 https://d.example/',
     'check down - - https://e.example/ no',
-    'check refused - - http://10.0.0.1/ It is a private address.',
+    String.raw`check refused - - http://10.0.0.1/\nok: It is a private address.`,
   ];
   await each(
     [
@@ -165,7 +165,7 @@ test('addresses, certificates and the runtime, from what the runtime says of its
           'critical: https://c.example/ does not answer as it should (no answer)',
           'ok: https://d.example/ answers',
           'critical: https://e.example/ does not answer as it should (no answer)',
-          'warn: http://10.0.0.1/ may not be asked: It is a private address.',
+          String.raw`warn: http://10.0.0.1/\nok: may not be asked: It is a private address.`,
         ].join('\n'),
         2,
       ],
