@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { restingModels } from '../../src/agent/rest.ts';
 import type { CompactionSettings } from '../../src/core/agent.ts';
+import { NO_USAGE } from '../../src/core/model.ts';
+import { systemClock } from '../../src/system.ts';
 import type { Event } from '../../src/core/event.ts';
 import { type Batch, StoreUnavailable } from '../../src/core/ports.ts';
 import { Night, type NightDeps } from '../../src/scheduler/night.ts';
@@ -195,5 +197,23 @@ test('a message that comes in the middle of a summary is answered in a turn of i
     await loop.restart();
     assert.equal((await loop.settled(task ?? '')).status, 'done');
     assert.equal((await loop.settled(message)).text, 'Yes.');
+  });
+});
+
+test('a restart in the night does not spend the budget a second time', async () => {
+  let ahead = 0;
+  const clock = { ...systemClock, now: () => Date.now() + ahead };
+  await withLoop(talk(...talk(), says('In short.'), says('In short.')), { clock }, async (loop, _log, model) => {
+    for (const session of ['one', 'two'])
+      for (let n = 1; n <= 4; n += 1) await loop.send(`question ${n}: ${LONG}`, session);
+    const usd = 1.5 * model.choice().cost({ ...NO_USAGE, input: 3_700, output: 2_000 });
+    ahead = night(1) - Date.now();
+    const made: number[] = [];
+    for (const at of [night(1), night(1) + 60_000, night(2)]) {
+      const tasks = await watch(loop, { compaction: { ...COMPACTION, usd } }).look(at);
+      for (const task of tasks) await loop.settled(task);
+      made.push(tasks.length);
+    }
+    assert.deepEqual(made, [1, 0, 1]);
   });
 });
