@@ -65,6 +65,7 @@ export class StatusFile {
     const lines = [
       ['at', seconds(now)],
       ['time', new Date(now).toISOString()],
+      ['day', localDay(now)],
       ['queued', counts.queued],
       ['running', counts.running],
       ['waiting', counts.waiting],
@@ -146,6 +147,13 @@ export class StatusFile {
         return [new Date(at).toISOString(), agent, event.data.task, error ?? 'unknown'].join(' ');
     return [new Date(at).toISOString(), agent, run, error ?? 'unknown'].join(' ');
   }
+}
+
+/** As the clock of the machine has it: at eight in the morning in Tokyo it is yesterday elsewhere. */
+function localDay(now: number): string {
+  const at = new Date(now);
+  const two = (part: number): string => String(part).padStart(2, '0');
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 }
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);

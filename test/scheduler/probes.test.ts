@@ -52,7 +52,9 @@ const FILES: Record<string, string> = {
 
 const STATUS = [
   `at ${AT}`,
-  'time 2026-11-23T07:15:00.000Z',
+  // It is morning far in the east.
+  'time 2026-11-22T23:15:00.000Z',
+  'day 2026-11-23',
   'queued 2',
   'oldest_queued_seconds 12',
   'failed_1h 0',
@@ -225,7 +227,7 @@ test('the facts of the morning report, also where the runtime says nothing', { s
   assert.equal(exit, 0);
   assert.match(out, /^shared\/reports\/2026-11-23\.md\n/);
   for (const said of [
-    '# Report of 2026-11-23\n\nFacts as of 2026-11-23T07:15:00.000Z.',
+    '# Report of 2026-11-23\n\nFacts as of 2026-11-22T23:15:00.000Z.',
     '- critical: https://b.example/ does not answer as it should (HTTP 503)',
     '## What waits for a person\n\n- billing tsk_w',
     '## Failures of the last 24 hours\n\n- 2026-11-23T02:00:00.000Z billing tsk_1 model.rate',

@@ -22,7 +22,7 @@ test('the status holds counts, names and ids of the last day, and nothing that a
     await status.write();
     assert.match(
       text,
-      /^at \d{10}\ntime 20.*Z\nqueued 0\nrunning 0\nwaiting 0\noldest_queued_seconds 0\npaused billing\ndone_24h 1\nfailed_24h 0\n/,
+      /^at \d{10}\ntime 20.*Z\nday 20\d\d-\d\d-\d\d\nqueued 0\nrunning 0\nwaiting 0\noldest_queued_seconds 0\npaused billing\ndone_24h 1\nfailed_24h 0\n/,
     );
     assert.match(text, /\nagent assistant 1 0 [\d.]+\n/);
     assert.match(text, /\ncheck down 503 20 https:\/\/a\.example\/\n$/);
