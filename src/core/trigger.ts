@@ -133,7 +133,7 @@ export interface HookDelivery {
 export type HookResult =
   /** `known`: it has come before. `tasks`: none where a condition, a limit, a pause or a debounce stands between. */
   | { ok: true; event: string; tasks: string[]; known: boolean }
-  | { ok: false; why: 'conflict' | 'stopping'; message: string };
+  | { ok: false; why: 'conflict' | 'stopping' | 'full'; message: string };
 
 /** What people, and senders of webhooks, can ask of the triggers. `by` is whoever asks. */
 export interface TriggerDesk {

@@ -2,7 +2,7 @@ import type { Settings } from '../core/agent.ts';
 import type { NewEvent } from '../core/event.ts';
 import { misfit } from '../core/fits.ts';
 import { conversationId, type Ids, taskStream } from '../core/ids.ts';
-import { canonicalJson, type Json } from '../core/json.ts';
+import { canonicalJson, type Json, redactedJson } from '../core/json.ts';
 import { matterId, matterRaised, type MatterText } from '../core/matter.ts';
 import type { Batch, QueueOp, Store } from '../core/ports.ts';
 import type { Origin, Task } from '../core/task.ts';
@@ -180,7 +180,7 @@ function newTask(
     agent,
     session,
     from: `trigger:${id}`,
-    content: store.putBlob(Buffer.from(redact(canonicalJson(content))), lane),
+    content: store.putBlob(Buffer.from(redactedJson(content, redact)), lane),
     priority: 0,
     notBefore: null,
     deadline: null,
