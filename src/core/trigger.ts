@@ -71,6 +71,8 @@ export const triggerId = (agent: string, name: string): string => `${agent}/${na
 export const triggerStream = (id: string): string => `trigger:${id}`;
 /** Unique key of what one cause comes to, whatever that is. */
 export const triggerKey = (id: string, cause: string): string => `trigger:${id}@${cause}`;
+/** What the owner is told of a limit is about: one of its spans, named by the cause that met it. */
+export const limitMatter = (id: string, cause: string): string => `${id}@${cause}`;
 /** Session of the conversation the scripts of a trigger belong to; each task for a model has one of its own. */
 export const triggerSession = (name: string): string => `trigger-${name}`;
 

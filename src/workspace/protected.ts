@@ -9,9 +9,9 @@ import { withoutNulls } from './validate.ts';
 // it but description and prose: a key that a later version knows must not slip through an earlier one's list.
 
 const FREE_KEYS = ['description'];
-/** Characters of one value, and of the whole text. */
-const MAX_VALUE = 8000;
-const MAX_TEXT = 64 * 1024;
+/** Characters of one value, and of the whole text. What a trigger may hold altogether is to be seen whole. */
+const MAX_VALUE = 64 * 1024;
+const MAX_TEXT = 256 * 1024;
 
 /** A file as it stands on one side of a change. */
 export interface Side {
