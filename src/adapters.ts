@@ -23,7 +23,7 @@ import { openGate } from './skills/gate.ts';
 import { skillRules } from './skills/judge.ts';
 import { lockHome } from './store/lock.ts';
 import { openSqliteStore } from './store/sqlite.ts';
-import { systemClock as clock, systemIds as ids, systemRandom as random } from './system.ts';
+import { systemClock, systemIds, systemRandom } from './system.ts';
 import { TOOL_NAMES } from './core/tool.ts';
 import { openCheckouts } from './workspace/checkouts.ts';
 import { openGovernanceReader } from './workspace/governance.ts';
@@ -38,15 +38,18 @@ export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
 
 /** Opens everything that touches the machine. What was opened is closed with `parts`, the last first. */
 export async function openAdapters(options: AppOptions, parts: AsyncDisposableStack) {
-  const { home, env, log, token, boundary = () => undefined } = options;
+  const { home, env, log, token, boundary = () => undefined, wrap = {} } = options;
+  const { clock, ids, random } = options.system ?? { clock: systemClock, ids: systemIds, random: systemRandom };
   await mkdir(home, { recursive: true, mode: 0o700 });
   parts.adopt(lockHome(home), (lock) => lock.release());
   const hub = new Hub();
   const path = join(home, 'ruche.sqlite');
-  const store = observed(await openSqliteStore({ path, clock, random: random.bytes, boundary, upcast }), hub);
-  parts.defer(() => store.close());
+  const opened = await openSqliteStore({ path, clock, random: random.bytes, boundary, upcast });
+  parts.defer(() => opened.close());
+  const store = observed(wrap.store?.(opened) ?? opened, hub);
   // The probe starts processes of its own and need not wait for Git's.
-  const probing = openSandbox({ ...options, path: env.PATH ?? '', boundary, clock });
+  // Commands live by the machine's time, whatever clock the network goes by.
+  const probing = openSandbox({ ...options, path: env.PATH ?? '', boundary, clock: systemClock });
   probing.catch(() => undefined);
   // Nor has the journal's repository to wait for the workspace's.
   const opening = openJournalRepository({ dir: join(home, 'journal.git'), env, boundary, log });
@@ -57,14 +60,16 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     ),
   );
   const made = await ensureWorkspace({ ...options, clock });
-  const workspace = await openWorkspace({ dir: options.workspace, env, clock, boundary });
-  parts.defer(() => workspace.close());
+  const folder = await openWorkspace({ dir: options.workspace, env, clock, boundary });
+  parts.defer(() => folder.close());
+  const workspace = wrap.workspace?.(folder) ?? folder;
   await workspace.recover();
   const repository = await opening;
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token], keys: inHome('keys.json') }));
   const kept = await openKept(inHome('models.json'));
-  const net = parts.adopt(openNet({ clock, log }), (each) => each.close());
+  const guard = parts.adopt(openNet({ clock, log }), (each) => each.close());
+  const net = wrap.net?.(guard) ?? guard;
   const found = openFound({ env, kept, net, secrets });
   const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
   parts.defer(() => checkouts.close());

@@ -1,6 +1,8 @@
 import type { Boundary } from './core/boundary.ts';
 import type { Channel } from './core/channel.ts';
-import type { KeptSecrets, Log, Net, Secrets } from './core/ports.ts';
+import type { Clock } from './core/clock.ts';
+import type { Ids } from './core/ids.ts';
+import type { KeptSecrets, Log, Net, Secrets, Store, Workspace } from './core/ports.ts';
 import type { Runtime } from './core/runtime.ts';
 import type { Gateway } from './gateway/server.ts';
 
@@ -25,6 +27,22 @@ export interface AppOptions {
   /** Channels that `ruche.yaml` does not name. */
   channels?: (parts: { net: Net; secrets: Secrets; log: Log }) => readonly FixedChannel[];
   boundary?: Boundary;
+  /** Time, ids and chance; those of the machine without it. */
+  system?: System;
+  /** Puts something before a port that was opened, or in its place. */
+  wrap?: Wrap;
+}
+
+export interface System {
+  clock: Clock;
+  ids: Ids;
+  random: { bytes(length: number): Uint8Array; number(): number };
+}
+
+export interface Wrap {
+  store?(store: Store): Store;
+  workspace?<T extends Workspace>(workspace: T): T;
+  net?(net: Net): Net;
 }
 
 export interface FixedChannel {

@@ -96,6 +96,15 @@ export async function openSkills({ workspace, env }: { workspace: string; env: E
   return open({ workspace, env, bundled: packageFolder('skills'), platform: process.platform });
 }
 
+/** What `ruche simulate` needs. */
+export async function openSimulation() {
+  const [{ breaks, play, readOptions }, { live }] = await Promise.all([
+    import('./simulate/play.ts'),
+    import('./simulate/life.ts'),
+  ]);
+  return { breaks, play, live: (dir: string) => live(readOptions(dir)) };
+}
+
 /** A folder of the package. The source, the bundle and its chunks lie at different depths. */
 function packageFolder(name: string): string {
   let root = import.meta.dirname;

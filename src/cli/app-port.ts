@@ -15,6 +15,7 @@ export interface AppPort {
   diagnose(options: { home: string; workspace: string; env: Env }): Promise<Diagnosis>;
   /** Skills of the package and of the workspace. */
   openSkills(options: { workspace: string; env: Env }): Promise<SkillsPort>;
+  openSimulation(): Promise<SimulationPort>;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -119,3 +120,41 @@ export type AddedSkill =
       problems: readonly Problem[];
     }
   | { ok: false; why: string; problems: readonly Problem[] };
+
+/** A network that is played: models, clock and channel are scripted, and nothing else. */
+export interface SimulationPort {
+  breaks: readonly { name: string; what: string; caughtBy: string }[];
+  play(request: {
+    seed: number;
+    days: number;
+    keep: string | null;
+    broken: string | null;
+    path: string;
+    /** Command line that plays one process of a folder, to which the folder is added. */
+    life: readonly string[];
+  }): Promise<Simulated>;
+  /** One process of a play. */
+  live(dir: string): Promise<void>;
+}
+
+export interface Simulated {
+  counts: {
+    from: number;
+    to: number;
+    switchAt: number;
+    tasks: Record<string, number>;
+    faults: Record<string, number>;
+    firings: number;
+    missed: number;
+    handOvers: number;
+    escalations: number;
+    waits: number;
+    landings: number;
+    conflicts: number;
+    messages: number;
+    replies: number;
+    events: number;
+  };
+  violations: readonly { invariant: string; about: string; expected: string; found: string; look: string }[];
+  broken: { struck: boolean; caughtBy: string } | null;
+}

@@ -22,6 +22,8 @@ export interface Io {
   version: string;
   /** How this program is called from here: `ruche`, or `npx ruche`. */
   self: string;
+  /** Command line that starts this program anew, to which its arguments are added. */
+  command: readonly string[];
   /** Calls the handler at each SIGINT or SIGTERM until the returned function is called. */
   onSignal(handler: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
   /** Ends the process at once. */

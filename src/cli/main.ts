@@ -22,6 +22,7 @@ const io: Io = {
   version: manifest.version,
   // What npm runs is seldom on the PATH.
   self: process.env['npm_command'] === undefined ? 'ruche' : 'npx ruche',
+  command: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
   onSignal(handler) {
     for (const signal of SIGNALS) process.on(signal, handler);
     return () => {

@@ -1,11 +1,12 @@
 import { statSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { CliError, type Io } from './io.ts';
 import { resolveOptions, type Flags as PlaceFlags, type Options } from './options.ts';
 import type { AskFlags } from './ask.ts';
 import type { LogFlags } from './log-filter.ts';
 import type { AgentsFlags } from './agents.ts';
 import type { ModelsFlags } from './models.ts';
+import type { SimulateFlags } from './simulate.ts';
 import type { SkillsFlags } from './skills.ts';
 import type { TasksFlags } from './tasks.ts';
 import type { TriggersFlags } from './triggers.ts';
@@ -59,6 +60,7 @@ function build(io: Io, result: { code: number }): Command {
   talking(command, act, io);
   looking(command, act, io);
   steering(command, act, io);
+  playing(program, result, io);
   return program;
 }
 
@@ -195,6 +197,22 @@ function steering(command: MakeCommand, act: MakeAct, io: Io): void {
         (await import('./escalations.ts')).escalations(io, options, action ?? 'list', id, flags),
       ),
     );
+}
+
+function playing(program: Command, result: { code: number }, io: Io): void {
+  const option = (flags: string, what: string): Option => new Option(flags, what);
+  program
+    .command('simulate')
+    .description('play a week with scripted models, clock and channel, and check that nothing was lost or doubled')
+    .option('--days <number>', 'so many days of play (7)')
+    .option('--seed <number>', 'what happens in them (1)')
+    .option('--keep <dir>', 'keep home and workspace in this empty folder')
+    .option('--break <name>', 'plant a bug, which must be noticed; list says which there are')
+    .option('--json', 'as JSON')
+    .addOption(option('--life <dir>', 'one process of a play').hideHelp())
+    .action(async (flags: SimulateFlags) => {
+      result.code = await (await import('./simulate.ts')).simulate(io, flags);
+    });
 }
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

@@ -21,6 +21,7 @@ const app: AppPort = {
   startApp: unused,
   initWorkspace: unused,
   openSkills: unused,
+  openSimulation: unused,
   openHomeReadOnly: unused,
 };
 

@@ -54,6 +54,7 @@ export async function withDesk(
     ids: countingIds(),
     version: '1.2.3',
     self: 'ruche',
+    command: ['ruche'],
     onSignal(handler) {
       handlers.add(handler);
       return () => handlers.delete(handler);

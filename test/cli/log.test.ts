@@ -103,6 +103,7 @@ function home(events: Event[]): { app: AppPort; reads: ReadFrom[]; closed: () =>
       startApp: unused,
       initWorkspace: unused,
       openSkills: unused,
+      openSimulation: unused,
       diagnose: unused,
     },
     reads,

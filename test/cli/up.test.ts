@@ -26,6 +26,7 @@ const port = (startApp: AppPort['startApp']): (() => Promise<AppPort>) => {
     startApp,
     initWorkspace: unused,
     openSkills: unused,
+    openSimulation: unused,
     openHomeReadOnly: unused,
     diagnose: unused,
   });

@@ -102,7 +102,7 @@ test('A50 A51 files that land, and webhooks, become tasks: once each, over kills
     );
     const shown = await home.cli('triggers', 'show', 'assistant/note');
     assert.match(shown.out, /^assistant\/note {2}file\.landed notes\/\*\.md\n {2}when !path/);
-    assert.match(shown.out, /ago, done \(tsk_\w+\), because of: agent:assistant landed 1 path/);
+    assert.match(shown.out, /ago, done \(tsk_[\w-]+\), because of: agent:assistant landed 1 path/);
 
     const ran = await home.cli('triggers', 'run', 'assistant/note', '--event', '{"path":"x.md"}', '--json');
     assert.equal((await home.settled((JSON.parse(ran.out) as { task: string }).task)).status, 'done');

@@ -24,7 +24,8 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(ENGINES.map((room) => [room, ['core', 'policy', 'journal']])),
   gateway: ['core', ...ENGINES],
   cli: ['core', 'replay', 'app'],
-  app: ['core', 'policy', 'journal', ...ADAPTERS, ...ENGINES, 'gateway', 'cli'],
+  app: ['core', 'policy', 'journal', ...ADAPTERS, ...ENGINES, 'gateway', 'cli', 'simulate'],
+  simulate: ['core', 'policy', 'journal', ...ADAPTERS, ...ENGINES, 'gateway', 'app'],
 };
 
 /** Rooms without a package of their own and without Node's modules; only hashing is pure enough. */

@@ -56,7 +56,7 @@ test('each agent has purpose, tools, rules that narrow, and a page of text; its 
 
 test('triggers: what happens is passed on, each to whom it concerns', () => {
   const found = NAMES.flatMap((name) => {
-    const { agent } = parseAgent(agentText(name), 'AGENT.md', name, { ruleProblem, readCron });
+    const { agent } = parseAgent(agentText(name), 'AGENT.md', name, KNOWN);
     return (agent?.triggers ?? []).map((trigger) => [name, trigger.name, sourceText(trigger.source)]);
   });
   assert.deepEqual(found, [

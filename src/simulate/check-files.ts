@@ -1,0 +1,99 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Report } from './invariants.ts';
+import { AGENTS } from './orders.ts';
+import { eventsOf, type Played } from './record.ts';
+
+export function checkFiles(played: Played, report: Report): void {
+  checkLines(played, report);
+  checkReceipts(played, report);
+  checkOrphans(played, report);
+}
+
+const countOf = (lines: readonly string[], line: string): number => lines.filter((each) => each === line).length;
+
+/** Nobody in the play removes a line, so each one that was ever added is there, once. */
+function checkLines(played: Played, report: Report): void {
+  const { commits, file, tasks, orderOf, plan, git } = played;
+  const files = new Map<string, string[]>();
+  const linesIn = (path: string): string[] => {
+    const known = files.get(path) ?? file(path).split('\n');
+    files.set(path, known);
+    return known;
+  };
+  const say = (about: string, expected: string, found: string, look = `log --task ${about}`): void =>
+    report({ invariant: 'line-kept', about, expected, found, look });
+  for (const { commit, run, added } of commits)
+    for (const { path, text } of added) {
+      const count = countOf(linesIn(path), `- ${text}`);
+      const look = run === null ? 'log' : `log --run ${run}`;
+      if (count !== 1) say(run ?? commit, `"- ${text}" of ${commit} once in ${path}`, `${count} times`, look);
+    }
+  const done = Map.groupBy(
+    tasks.filter(({ status }) => status === 'done'),
+    ({ id }) => orderOf(id) ?? '',
+  );
+  for (const [order, list] of done)
+    for (const { path, text } of plan.orders[order]?.lines ?? []) {
+      const lines = linesIn(path);
+      const prefix = `- ${text.replace(/#$/, '')}`;
+      const count = text.endsWith('#')
+        ? lines.filter((line) => line.startsWith(prefix)).length
+        : countOf(lines, `- ${text}`);
+      const expected = text.endsWith('#') ? list.length : 1;
+      if (count !== expected) say(list[0]?.id ?? order, `"${prefix}" ${expected} times in ${path}`, `${count} times`);
+    }
+  for (const act of plan.acts)
+    if (act.do === 'edit' && countOf(linesIn(act.path), `- ${act.text}`) !== 1)
+      say(act.id, `the person's line "- ${act.text}" in ${act.path}`, 'not there, or twice', 'log');
+  const status = git('status', '--porcelain').trim();
+  if (status !== '') say('workspace', 'the files are main', status, 'log');
+}
+
+function checkReceipts(played: Played, report: Report): void {
+  const commits = new Map(played.commits.flatMap(({ commit, run }) => (run === null ? [] : [[run, commit] as const])));
+  const runs = played.commits.flatMap(({ run }) => run ?? []);
+  const receipts = new Map(
+    eventsOf(played, 'landing.finished').flatMap(({ stream, data }) =>
+      data.commit === null ? [] : [[stream.slice('run:'.length), data.commit] as const],
+    ),
+  );
+  const say = (run: string, expected: string, found: string): void =>
+    report({ invariant: 'receipts', about: run, expected, found, look: `log --run ${run}` });
+  for (const [run, commit] of commits)
+    if (receipts.get(run) !== commit) say(run, `a receipt for ${commit}`, receipts.get(run) ?? 'none');
+  for (const [run, commit] of receipts)
+    if (commits.get(run) !== commit) say(run, `the commit ${commit} on main`, commits.get(run) ?? 'none');
+  for (const run of new Set(runs.filter((each, n) => runs.indexOf(each) !== n)))
+    say(run, 'one commit', 'more than one');
+}
+
+/** Files in which a checkout says who holds it. */
+const STATE = 'state.json';
+
+function checkOrphans(played: Played, report: Report): void {
+  const { home, workspace, git, blobs } = played;
+  const say = (about: string, expected: string, found: string): void =>
+    report({ invariant: 'orphans', about, expected, found, look: 'doctor' });
+  const failed = new Set(
+    eventsOf(played, 'run.finished').flatMap(({ data }) => (data.status === 'done' ? [] : [data.run])),
+  );
+  for (const ref of git('for-each-ref', '--format=%(refname)', 'refs/ruche/unlanded').split('\n').filter(Boolean))
+    if (!failed.has(ref.split('/').at(-1) ?? '')) say(ref, 'a run that failed', 'none of that name');
+  if (git('worktree', 'list').trim().split('\n').length !== 1) say('worktrees', 'one', git('worktree', 'list'));
+  const lock = join(workspace, '.git', 'index.lock');
+  if (existsSync(lock)) say(lock, 'no lock', 'it is there');
+  const checkouts = join(home, 'checkouts');
+  for (const name of existsSync(checkouts) ? readdirSync(checkouts) : []) {
+    const state = join(checkouts, name, STATE);
+    if (existsSync(state) && (JSON.parse(readFileSync(state, 'utf8')) as { key: string | null }).key !== null)
+      say(join(checkouts, name), 'nobody who holds it', readFileSync(state, 'utf8'));
+  }
+  for (const agent of AGENTS)
+    for (const folder of ['inbox', 'rejected']) {
+      const path = join(workspace, 'tasks', agent, folder);
+      const left = existsSync(path) ? readdirSync(path) : [];
+      if (left.length > 0) say(path, 'nothing in it', left.join(', '));
+    }
+  for (const problem of blobs.broken) say('blob', 'whole', problem);
+}

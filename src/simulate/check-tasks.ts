@@ -1,0 +1,144 @@
+import { isEnded } from '../core/task.ts';
+import { MINUTE } from './calendar.ts';
+import type { Report } from './invariants.ts';
+import { entriesOf, eventsOf, type Played } from './record.ts';
+
+/** How long after a time without models a task may still die of it. */
+const AFTER = 10 * MINUTE;
+
+export function checkTasks(played: Played, report: Report): void {
+  const { tasks, orderOf, plan } = played;
+  const own = tasks.filter(({ queue }) => queue !== 'outbox');
+  const byOrder = Map.groupBy(own, ({ id }) => orderOf(id) ?? '');
+  const retried = (order: string): number =>
+    (byOrder.get(order) ?? []).filter(({ status }) => status === 'dead').length;
+  const taken = new Set(entriesOf(played, 'taken').map(({ message }) => message));
+  for (const { id, order } of plan.messages) {
+    const about = byOrder.get(order) ?? [];
+    const expected = 1 + retried(order);
+    // What died last may not have been tried again yet.
+    if (about.length === expected || (about.length > 0 && about.length === expected - 1)) continue;
+    const found = `${about.length} (${about.map((task) => task.id).join(', ')})${taken.has(id) ? '' : ', and the platform was never told that it arrived'}`;
+    report({
+      invariant: 'message-once',
+      about: id,
+      expected: `${expected} task of ${order}`,
+      found,
+      look: 'log --type message.received',
+    });
+  }
+  checkGiven(played, byOrder, report);
+  checkDropped(played, byOrder, report);
+  checkEnds(played, report);
+  checkResults(played, report);
+}
+
+/** Each run that has done its work gave every piece of it to somebody, once. */
+function checkGiven(played: Played, byOrder: Map<string, Played['tasks']>, report: Report): void {
+  const { plan, orderOf } = played;
+  const taskOf = new Map(eventsOf(played, 'run.started').map(({ data }) => [`run:${data.run}`, data.task]));
+  const created = Map.groupBy(eventsOf(played, 'task.created'), ({ stream }) => taskOf.get(stream) ?? '');
+  for (const [order, tasks] of byOrder) {
+    const children = plan.orders[order]?.children ?? [];
+    for (const { id, status } of tasks) {
+      if (status !== 'done') continue;
+      const made = (created.get(id) ?? []).map(({ data }) => orderOf(data.child) ?? data.child);
+      if (made.toSorted().join() === children.toSorted().join()) continue;
+      const say = (list: readonly string[]): string => `the work ${list.join(', ') || '(none)'}`;
+      report({
+        invariant: 'order-once',
+        about: id,
+        expected: say(children),
+        found: say(made),
+        look: `log --task ${id}`,
+      });
+    }
+  }
+  const known = new Set(played.tasks.map(({ id }) => id));
+  const fired = new Set<string>();
+  for (const { id, data } of eventsOf(played, 'schedule.fired')) {
+    if (known.has(data.task) && !fired.has(data.task)) fired.add(data.task);
+    else
+      report({
+        invariant: 'order-once',
+        about: id,
+        expected: `one task ${data.task}`,
+        found: 'none, or another firing has it',
+        look: `log --task ${data.task}`,
+      });
+  }
+}
+
+function checkDropped({ plan }: Played, byOrder: Map<string, Played['tasks']>, report: Report): void {
+  for (const act of plan.acts) {
+    if (act.do !== 'drop') continue;
+    const found = byOrder.get(act.order) ?? [];
+    const expected = 1 + found.filter(({ status }) => status === 'dead').length;
+    if (found.length !== expected)
+      report({
+        invariant: 'order-once',
+        about: `tasks/${act.queue}/inbox/${act.file}`,
+        expected: `${expected} task`,
+        found: `${found.length}`,
+        look: 'tasks list',
+      });
+  }
+}
+
+function checkEnds(played: Played, report: Report): void {
+  const asked = new Set(
+    played.events.flatMap((event) =>
+      event.type === 'approval.asked' || event.type === 'question.asked' ? [event.stream] : [],
+    ),
+  );
+  const runOf = new Map(eventsOf(played, 'run.started').map(({ data }) => [data.task, `run:${data.run}`]));
+  const ends = new Map(eventsOf(played, 'task.finished').map((event) => [event.data.task, event]));
+  for (const { id, status, queue } of played.tasks) {
+    const look = `log --task ${id}`;
+    const owned = status === 'waiting' && asked.has(runOf.get(id) ?? '');
+    if (!isEnded(status) && !owned)
+      report({
+        invariant: 'task-ended',
+        about: id,
+        expected: 'an end, or a person it waits for',
+        found: `it is ${status} in ${queue}`,
+        look,
+      });
+    const end = ends.get(id);
+    if (queue === 'outbox' || (status !== 'failed' && status !== 'dead')) continue;
+    const at = end?.at ?? 0;
+    if (!played.plan.outages.some(({ both, from, to }) => both && at >= from && at <= to + AFTER))
+      report({
+        invariant: 'task-failed',
+        about: id,
+        expected: 'that it is done',
+        found: `${status}: ${played.text(end?.data.result ?? null).slice(0, 200)}`,
+        look,
+      });
+  }
+}
+
+/** A call that waited for tasks has returned, after all of them, with what each of them said. */
+function checkResults(played: Played, report: Report): void {
+  const returned = new Map(
+    eventsOf(played, 'tool.returned').map((event) => [`${event.stream} ${event.data.call}`, event]),
+  );
+  const ends = new Map(eventsOf(played, 'task.finished').map((event) => [event.data.task, event]));
+  for (const { stream, data } of eventsOf(played, 'tasks.awaited')) {
+    const back = returned.get(`${stream} ${data.call}`);
+    const look = `log --run ${stream.slice('run:'.length)}`;
+    const about = { invariant: 'results', about: `${data.call} of ${stream}`, look } as const;
+    if (back === undefined) {
+      report({ ...about, expected: `results of ${data.children.join(', ')}`, found: 'it never went on' });
+      continue;
+    }
+    const text = played.text(back.data.result);
+    for (const child of data.children) {
+      const end = ends.get(child);
+      const said = JSON.parse(played.text(end?.data.result ?? null) || '{"text":""}') as { text: string };
+      const whole = text.includes(child) && text.includes(JSON.stringify(said.text).slice(1, -1));
+      if (end === undefined || end.seq > back.seq || !whole)
+        report({ ...about, expected: `the result of ${child}: ${said.text}`, found: text.slice(0, 300) });
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import { isEnded } from '../core/task.ts';
+import { checkEscalations } from './check-escalations.ts';
+import { checkFirings } from './check-firings.ts';
+import { checkFiles } from './check-files.ts';
+import { checkTasks } from './check-tasks.ts';
+import type { Report, Violation } from './invariants.ts';
+import { entriesOf, eventsOf, type Played } from './record.ts';
+
+export function check(played: Played): Violation[] {
+  const found: Violation[] = [];
+  const report: Report = (violation) => void found.push(violation);
+  checkFirings(played, report);
+  checkTasks(played, report);
+  checkFiles(played, report);
+  checkReplies(played, report);
+  checkAnswers(played, report);
+  checkEscalations(played, report);
+  for (const { event, where, message } of played.verified.findings)
+    report({
+      invariant: 'verify',
+      about: event ?? where,
+      expected: 'nothing to find',
+      found: `${where}: ${message}`,
+      look: 'verify',
+    });
+  return found;
+}
+
+/** What a model said, or that it could not: anything else is a question, or a word of the runtime's own. */
+const isReply = (text: string): boolean => text.startsWith('done ') || text.startsWith('I could not finish');
+
+/** By what arrived at the person, and not by what the runtime says it sent. */
+function checkReplies(played: Played, report: Report): void {
+  const arrived = Map.groupBy(
+    entriesOf(played, 'arrived').filter(({ asks, text }) => asks === null && isReply(text)),
+    ({ to }) => to,
+  );
+  const taken = new Set(entriesOf(played, 'taken').map(({ message }) => message));
+  for (const { id, chat, order } of played.plan.messages) {
+    if (!taken.has(id)) continue;
+    const here = arrived.get(`${chat}/${id}`) ?? [];
+    const keys = Map.groupBy(here, ({ key }) => key);
+    const about = { invariant: 'reply-once', about: id, look: 'log --type message.' } as const;
+    const failed = here.filter(({ text }) => text.startsWith('I could not finish')).length;
+    // Each further try of what was dead has a reply of its own.
+    const tries = [...played.tasks].filter((task) => played.orderOf(task.id) === order && isEnded(task.status)).length;
+    if (keys.size !== Math.max(1, tries) || failed > keys.size)
+      report({ ...about, expected: `${Math.max(1, tries)} reply to ${order}`, found: `${keys.size}` });
+    for (const [key, sends] of keys)
+      for (const again of sends.slice(1))
+        if (!again.again) report({ ...about, expected: `a repeat of ${key} that says so`, found: 'one that does not' });
+  }
+}
+
+function checkAnswers(played: Played, report: Report): void {
+  const done = new Set([
+    ...eventsOf(played, 'approval.answered').map(({ data }) => data.approval),
+    ...eventsOf(played, 'question.answered').map(({ data }) => data.question),
+    ...eventsOf(played, 'matter.settled').map(({ data }) => data.matter),
+  ]);
+  const asked = [
+    ...eventsOf(played, 'approval.asked').map(({ data, stream }) => ({ id: data.approval, stream })),
+    ...eventsOf(played, 'question.asked').map(({ data, stream }) => ({ id: data.question, stream })),
+    ...eventsOf(played, 'matter.raised').map(({ data, stream }) => ({ id: data.matter, stream })),
+  ];
+  for (const { id, stream } of asked)
+    if (!done.has(id))
+      report({
+        invariant: 'answered',
+        about: id,
+        expected: 'an answer: the person gave one',
+        found: 'none on record',
+        look: stream.startsWith('run:') ? `log --run ${stream.slice(4)}` : 'approvals',
+      });
+}

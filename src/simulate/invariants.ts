@@ -1,0 +1,31 @@
+/** What must hold after a play, whatever has happened in it. */
+export const INVARIANTS = {
+  'firing-once': 'each firing that was due has had its fate once, and no other one has',
+  'firing-early': 'nothing fired before its time',
+  'message-once': 'each message that was taken became one task',
+  'order-once': 'each piece of work was given once, and none is missing',
+  'task-ended': 'each task has ended, or waits for a person',
+  'task-failed': 'only what nobody could have done has failed',
+  results: 'each run that waited went on with every result',
+  'reply-once': 'each reply arrived once, and a further time only if it says so',
+  'line-kept': 'nothing that landed was lost again',
+  receipts: 'each commit of a run has its receipt, and each receipt its commit',
+  answered: 'each question, approval and matter was answered',
+  escalated: 'what waits goes up its chain: each level once, none early, none after somebody took it on',
+  verify: 'journal, journal.git and workspace agree',
+  orphans: 'nothing is left behind that nobody owns',
+} as const;
+
+export type Invariant = keyof typeof INVARIANTS;
+
+export interface Violation {
+  invariant: Invariant;
+  /** Id of what it concerns. */
+  about: string;
+  expected: string;
+  found: string;
+  /** Arguments of `ruche` that show more. */
+  look: string;
+}
+
+export type Report = (violation: Violation) => void;

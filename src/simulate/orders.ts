@@ -1,0 +1,93 @@
+/** What the scripted model does when it reads `[order <id>]`, or `[order <id>.<n>]`: it answers with one step after the other. */
+export interface Order {
+  id: string;
+  agent: string;
+  steps: Step[];
+  /** Lines that stand in the workspace once it is done, with `#` for the number of the firing that it began with. */
+  lines: Line[];
+  /** Orders that it gives to others. */
+  children: string[];
+  /** Milliseconds the model takes for the last step; another run may land meanwhile. */
+  lastMs: number;
+}
+
+export interface Line {
+  path: string;
+  anchor: string;
+  text: string;
+}
+
+/** No calls: the model says that it is done. `$tasks` stands for the ids of the tasks it has made. */
+export interface Step {
+  calls: { tool: string; args: Record<string, unknown> }[];
+}
+
+const ANCHORS = 30;
+
+export const AGENTS = ['system', 'email', 'calendar', 'writing', 'billing'] as const;
+export type AgentName = (typeof AGENTS)[number];
+
+export const SHARED = 'shared/notes.md';
+export const linesOf = (agent: AgentName): string => `shared/${agent}.md`;
+export const anchorOf = (n: number): string => `<!-- ${String(n % ANCHORS).padStart(2, '0')} -->`;
+export const tagOf = (order: string): string => `[order ${order}]`;
+
+/** A file in which lines of different anchors merge by themselves, and lines of one do not. */
+export const lineFile = (title: string): string =>
+  `# ${title}\n\n${Array.from({ length: ANCHORS }, (_, n) => `${anchorOf(n)}\n\n\n`).join('\n')}`;
+
+/** The two calls that put a line before its anchor. */
+export const lineSteps = ({ path, anchor, text }: Line): Step[] => [
+  { calls: [{ tool: 'read', args: { path } }] },
+  { calls: [{ tool: 'edit', args: { path, old: anchor, new: `- ${text}\n${anchor}` } }] },
+];
+
+const DONE: Step = { calls: [] };
+
+/** Makes orders, those they lead to included. */
+export class OrderBook {
+  readonly orders: Record<string, Order> = {};
+  #anchors = 0;
+
+  add(id: string, agent: AgentName, more: Partial<Omit<Order, 'id' | 'agent'>> = {}): Order {
+    const order = { id, agent, steps: [DONE], lines: [], children: [], lastMs: 0, ...more };
+    this.orders[id] = order;
+    return order;
+  }
+
+  /** Puts a line into a file. */
+  line(id: string, agent: AgentName, place: Partial<Line> & { lastMs?: number } = {}): Order {
+    const { lastMs = 0, ...at } = place;
+    const line = { path: linesOf(agent), anchor: anchorOf((this.#anchors += 1)), text: id, ...at };
+    return this.add(id, agent, { steps: [...lineSteps(line), DONE], lines: [line], lastMs });
+  }
+
+  /** Gives work to others, all in one answer, and waits for the results. */
+  give(id: string, agent: AgentName, to: readonly Order[], more: Record<string, unknown> = {}): Order {
+    const calls = to.map((child) => taskCall(child, { wait: true, ...more }));
+    return this.add(id, agent, { steps: [{ calls }, DONE], children: to.map((child) => child.id) });
+  }
+
+  /** Gives work first, and waits for all of it later. */
+  giveThenWait(id: string, agent: AgentName, to: readonly Order[]): Order {
+    const waiting = { tool: 'task', args: { action: 'wait', tasks: '$tasks' } };
+    const steps = [{ calls: to.map((child) => taskCall(child, {})) }, { calls: [waiting] }, DONE];
+    return this.add(id, agent, { steps, children: to.map((child) => child.id) });
+  }
+
+  /** Gives one piece of work after which another begins, and waits for neither. */
+  leave(id: string, agent: AgentName, first: Order, second: Order): Order {
+    const steps = [{ calls: [taskCall(first, {})] }, { calls: [taskCall(second, { after: '$tasks' })] }, DONE];
+    return this.add(id, agent, { steps, children: [first.id, second.id] });
+  }
+
+  /** One call, and then the answer. */
+  call(id: string, agent: AgentName, tool: string, args: Record<string, unknown>): Order {
+    return this.add(id, agent, { steps: [{ calls: [{ tool, args }] }, DONE] });
+  }
+}
+
+const taskCall = (child: Order, more: Record<string, unknown>): Step['calls'][number] => ({
+  tool: 'task',
+  args: { action: 'create', agent: child.agent, text: `Please. ${tagOf(`${child.id}.#`)}`, ...more },
+});

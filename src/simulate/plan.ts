@@ -1,0 +1,343 @@
+import { type BoundaryName } from '../core/boundary.ts';
+import { DAY, HOUR, MINUTE, switchOf, type When } from './calendar.ts';
+import { Dice } from './dice.ts';
+import { AGENTS, type AgentName, anchorOf, linesOf, type Order, OrderBook, SHARED, tagOf } from './orders.ts';
+
+/** Everything that will happen from outside, by the seed alone. Times are those that truly go by, whatever clocks show. */
+export interface Plan {
+  seed: number;
+  days: number;
+  start: number;
+  end: number;
+  /** When clocks on walls are put. */
+  switchAt: number;
+  orders: Record<string, Order>;
+  schedules: PlannedSchedule[];
+  messages: PlannedMessage[];
+  acts: Act[];
+  outages: Outage[];
+}
+
+export interface PlannedSchedule {
+  agent: AgentName;
+  name: string;
+  when: When;
+  /** Milliseconds by which it may be put off. */
+  jitter: number;
+  missed: string;
+  order: string;
+}
+
+export interface PlannedMessage {
+  id: string;
+  at: number;
+  chat: string;
+  text: string;
+  order: string;
+  /** Milliseconds after which the platform brings it once more, as if nobody had taken it. */
+  again: number[];
+  /** What becomes of the first try to send the reply. */
+  send: 'ok' | 'failed' | 'arrives-unsure' | 'lost-unsure';
+  /** Nobody answers there what is asked. */
+  silent?: boolean;
+}
+
+export type OutageKind = 'rate' | 'error' | 'stall' | 'truncated';
+
+export interface Outage {
+  id: string;
+  from: number;
+  to: number;
+  kind: OutageKind;
+  /** Both providers, so that nobody can answer. */
+  both: boolean;
+}
+
+export type Act = { id: string; at: number } & (
+  | { do: 'kill'; boundary: BoundaryName; skip: number; downMs: number }
+  | { do: 'full'; ms: number }
+  | { do: 'jump'; ms: number }
+  | { do: 'edit'; path: string; anchor: string; text: string }
+  | { do: 'drop'; queue: AgentName; file: string; order: string }
+  | { do: 'pause' | 'resume'; agent: AgentName }
+  | { do: 'reschedule'; schedule: number; when: When }
+  | { do: 'owner' }
+);
+
+const SLOT = 2 * HOUR;
+/** Of a slot: the usual traffic, what goes wrong, and the owner's round. */
+const USUAL = 20 * MINUTE;
+const SCENE = HOUR;
+const OWNER = 100 * MINUTE;
+/** Conversations of the usual traffic in a slot. */
+const TALKS = 2;
+
+const SCENES = [
+  'kill',
+  'outage',
+  'conflict',
+  'mail',
+  'kill',
+  'person',
+  'full',
+  'jump',
+  'conflict',
+  'drop',
+  'pause',
+  'outage',
+] as const;
+type Scene = (typeof SCENES)[number] | 'reschedule' | 'dead' | 'silent';
+/** What every other round has in place of these. */
+const TURNS: Partial<Record<Scene, Scene>> = { pause: 'reschedule', drop: 'dead', mail: 'silent' };
+
+const KILLED_AT = [
+  'store.commit.before',
+  'store.commit.after',
+  'store.sync.before',
+  'store.sync.after',
+  'workspace.object.before',
+  'workspace.object.after',
+  'landing.commit.before',
+  'landing.commit.after',
+  'landing.files.before',
+  'landing.files.after',
+  'landing.ref.before',
+  'landing.ref.after',
+  'landing.index.after',
+  'channel.send.before',
+  'channel.send.after',
+  'journal.import.before',
+  'journal.import.after',
+] as const satisfies readonly BoundaryName[];
+
+export function makePlan(seed: number, days: number): Plan {
+  return new Planner(seed, days).plan;
+}
+
+class Planner {
+  readonly plan: Plan;
+  readonly #dice: Dice;
+  readonly #book = new OrderBook();
+  #ids = 0;
+  #edits = 0;
+
+  constructor(seed: number, days: number) {
+    this.#dice = new Dice(seed);
+    const switchAt = seed % 2 === 0 ? switchOf(2027, 2) : switchOf(2026, 9);
+    const start = switchAt - Math.round((days * DAY) / 2 / HOUR) * HOUR;
+    const lists = { orders: this.#book.orders, schedules: [], messages: [], acts: [], outages: [] };
+    this.plan = { seed, days, start, end: start + days * DAY, switchAt, ...lists };
+    this.#schedules();
+    const slots = Math.floor((days * DAY) / SLOT);
+    for (let first = 0, round = 0; first < slots; first += SCENES.length, round += 1) {
+      const scenes = SCENES.map((scene): Scene => (round % 2 === 1 ? (TURNS[scene] ?? scene) : scene));
+      for (const [n, scene] of this.#dice
+        .shuffled(scenes)
+        .slice(0, slots - first)
+        .entries())
+        this.#slot(start + (first + n) * SLOT, scene);
+    }
+    this.plan.messages.sort((a, b) => a.at - b.at);
+    this.plan.acts.sort((a, b) => a.at - b.at);
+  }
+
+  #id(kind: string): string {
+    return `${kind}${(this.#ids += 1)}`;
+  }
+
+  #agent(not?: AgentName): AgentName {
+    const others = AGENTS.filter((each) => each !== not);
+    return others[this.#dice.int(0, others.length - 1)] ?? 'system';
+  }
+
+  #schedules(): void {
+    const all = null;
+    const hours = (from: number, to: number, step = 1): number[] =>
+      Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, n) => from + n * step);
+    const book = this.#book;
+    // What the agents of a company owe each other: the report is mailed, the deadline becomes a text.
+    const report = book.line('sent-report', 'email', { text: 'sent-report #', anchor: anchorOf(0) });
+    const text = book.line('deadline-text', 'writing', { text: 'deadline-text #', anchor: anchorOf(0) });
+    const chains: Omit<PlannedSchedule, 'order' | 'jitter' | 'missed'>[] = [
+      { agent: 'system', name: 'report', when: { minute: 15, hours: [8], weekdays: all } },
+      { agent: 'calendar', name: 'deadlines', when: { minute: 0, hours: hours(9, 17, 2), weekdays: all } },
+    ];
+    book.give('report', 'system', [report], { title: 'The report' });
+    book.give('deadlines', 'calendar', [text]);
+    for (const each of chains) this.plan.schedules.push({ ...each, jitter: 0, missed: 'once', order: each.name });
+    const add = (agent: AgentName, name: string, when: When, more: { jitter?: number; missed?: string } = {}): void => {
+      const order = book.line(name, agent, { text: `${name} #`, anchor: anchorOf(1 + this.plan.schedules.length) });
+      this.plan.schedules.push({ agent, name, when, jitter: 0, missed: 'once', order: order.id, ...more });
+    };
+    // What fires most changes nothing: a landing is what costs a play most.
+    const inbox = {
+      agent: 'email',
+      name: 'inbox',
+      when: { everyMs: 2 * HOUR },
+      order: book.add('inbox', 'email').id,
+    } as const;
+    this.plan.schedules.push({ ...inbox, jitter: 0, missed: 'once' });
+    add('billing', 'night', { minute: 30, hours: [2], weekdays: all }, { missed: 'all' });
+    add('writing', 'ideas', { minute: 10, hours: hours(0, 18, 6), weekdays: all }, { jitter: 5 * MINUTE });
+    add('system', 'tidy', { minute: 30, hours: [3], weekdays: all }, { missed: 'skip' });
+    add('calendar', 'week', { minute: 0, hours: [7], weekdays: [1, 2, 3, 4, 5] });
+  }
+
+  #slot(at: number, scene: Scene): void {
+    for (let n = 0; n < TALKS; n += 1) this.#talk(at + USUAL + n * 50);
+    this.#scene(scene, at + SCENE);
+    this.plan.acts.push({ id: this.#id('act'), at: at + OWNER, do: 'owner' });
+  }
+
+  #say(at: number, order: Order, more: Partial<PlannedMessage> = {}): PlannedMessage {
+    const id = this.#id('m');
+    const text = `@${order.agent} Please. ${tagOf(order.id)}`;
+    const message = { id, at, chat: `c${id}`, text, order: order.id, again: [], send: 'ok' as const, ...more };
+    this.plan.messages.push(message);
+    return message;
+  }
+
+  /** What people and agents do all day. */
+  #talk(at: number): void {
+    const book = this.#book;
+    const agent = this.#agent();
+    const [one, two, three] = [this.#id('o'), this.#id('o'), this.#id('o')];
+    const own = this.#id('o');
+    const kind = this.#dice.pick(['say', 'line', 'give', 'fan', 'hand', 'ask', 'escalate', 'approve', 'leave', 'wait']);
+    const other = this.#agent(agent);
+    switch (kind) {
+      case 'say':
+        return void this.#say(at, book.add(own, agent));
+      case 'line':
+        return void this.#say(at, book.line(own, agent));
+      case 'give':
+        return void this.#say(at, book.give(own, agent, [book.line(one, other)]));
+      case 'fan': {
+        const children = [
+          book.line(one, other),
+          book.add(two, this.#agent(agent)),
+          book.add(three, this.#agent(agent)),
+        ];
+        return void this.#say(at, book.give(own, agent, children));
+      }
+      case 'hand': {
+        const first = this.#say(
+          at,
+          book.call(own, agent, 'hand_over', { agent: other, brief: 'It goes on with you.' }),
+        );
+        const next = book.line(one, other);
+        return void this.#say(at + 5 * MINUTE, next, { chat: first.chat, text: `And now? ${tagOf(next.id)}` });
+      }
+      case 'ask':
+        return void this.#say(at, book.call(own, agent, 'ask', { question: 'Which colour?' }));
+      case 'escalate':
+        return void this.#say(at, book.call(own, agent, 'escalate', { matter: 'This needs you.' }));
+      case 'approve': {
+        const path = `contracts/${own}.md`;
+        return void this.#say(at, book.call(own, agent, 'write', { path, content: `- ${own}\n` }));
+      }
+      case 'leave':
+        return void this.#say(at, book.leave(own, agent, book.add(one, other), book.line(two, this.#agent(agent))));
+      case 'wait':
+        return void this.#say(at, book.giveThenWait(own, agent, [book.add(one, other), book.add(two, other)]));
+    }
+  }
+
+  #scene(scene: Scene, at: number): void {
+    const dice = this.#dice;
+    const act = (when: number, what: DistributiveOmit<Act, 'id' | 'at'>): void =>
+      void this.plan.acts.push({ id: this.#id('act'), at: when, ...what });
+    switch (scene) {
+      case 'kill': {
+        const boundary = dice.pick(KILLED_AT);
+        const skip = boundary.startsWith('store') ? dice.int(0, 40) : dice.int(0, 2);
+        const downMs = dice.pick([2_000, 20_000, 3 * MINUTE, 20 * MINUTE]);
+        act(at - 1_000, { do: 'kill', boundary, skip, downMs });
+        for (let n = 0; n < 2; n += 1) this.#talk(at + n * 50);
+        return void this.#say(at, this.#book.line(this.#id('o'), this.#agent()));
+      }
+      case 'outage':
+      case 'dead': {
+        const kind = dice.pick(['rate', 'error', 'stall', 'truncated'] as const);
+        const both = scene === 'dead';
+        const from = at + 4 * MINUTE;
+        const to = from + (both ? 40 : 2) * MINUTE;
+        this.plan.outages.push({ id: this.#id('out'), from, to, kind: both ? 'error' : kind, both });
+        return void this.#say(from + 5_000, this.#book.line(this.#id('o'), this.#agent()));
+      }
+      case 'conflict': {
+        const place = { path: SHARED, anchor: anchorOf(dice.int(0, 29)) };
+        const [first, second] = [this.#agent(), this.#agent()];
+        this.#say(at + 2 * MINUTE, this.#book.line(this.#id('o'), first, { ...place, lastMs: 3_000 }));
+        return void this.#say(at + 2 * MINUTE, this.#book.line(this.#id('o'), second, { ...place, lastMs: 20_000 }));
+      }
+      case 'person': {
+        const agent = this.#agent();
+        const place = { path: linesOf(agent), anchor: anchorOf(dice.int(10, 29)) };
+        this.#say(at + 2 * MINUTE, this.#book.line(this.#id('o'), agent, { ...place, lastMs: 20_000 }));
+        return act(at + 2 * MINUTE + 10_000, { do: 'edit', ...place, text: this.#id('p') });
+      }
+      case 'full':
+        act(at, { do: 'full', ms: dice.int(5, 40) * 1_000 });
+        this.#say(at - 300, this.#book.line(this.#id('o'), this.#agent()));
+        return this.#talk(at + 2_000);
+      case 'jump': {
+        const ms = dice.pick([-1, 1] as const) * dice.int(20, 200) * MINUTE;
+        act(at + 10 * MINUTE, { do: 'jump', ms });
+        act(at + 30 * MINUTE, { do: 'jump', ms: -ms });
+        return this.#talk(at + 20 * MINUTE);
+      }
+      default:
+        return this.#quietScene(scene, at, act);
+    }
+  }
+
+  /** What people do, and what a platform does with it. */
+  #quietScene(
+    scene: Exclude<Scene, Violent>,
+    at: number,
+    act: (when: number, what: DistributiveOmit<Act, 'id' | 'at'>) => void,
+  ): void {
+    const dice = this.#dice;
+    switch (scene) {
+      case 'mail':
+        this.#say(at, this.#book.line(this.#id('o'), this.#agent()), { again: [dice.int(1, 3_000), 5 * MINUTE] });
+        return void this.#say(at + MINUTE, this.#book.add(this.#id('o'), this.#agent()), {
+          send: dice.pick(['failed', 'arrives-unsure', 'lost-unsure'] as const),
+        });
+      case 'silent': {
+        const [one, two] = [this.#id('o'), this.#id('o')];
+        const path = `contracts/${one}.md`;
+        const signed = this.#book.call(one, this.#agent(), 'write', { path, content: `- ${one}\n` });
+        this.#say(at, signed, { silent: true });
+        const asks = this.#book.call(two, this.#agent(), 'ask', { question: 'Is anybody there?' });
+        this.#say(at + 1_000, asks, { silent: true });
+        return;
+      }
+      case 'drop': {
+        const queue = this.#agent();
+        const order = this.#book.line(this.#id('o'), queue).id;
+        act(at, { do: 'drop', queue, file: `${order}.json`, order });
+        return act(at + 20 * MINUTE, { do: 'drop', queue, file: `${order}.json`, order });
+      }
+      case 'pause': {
+        const agent = this.#agent();
+        this.#say(at - 300, this.#book.line(this.#id('o'), agent, { lastMs: 2_000 }));
+        act(at, { do: 'pause', agent });
+        this.#say(at + MINUTE, this.#book.line(this.#id('o'), agent));
+        return act(at + 25 * MINUTE, { do: 'resume', agent });
+      }
+      case 'reschedule':
+        // While it is due: the next firing is at most a moment away.
+        return act(at + dice.int(-2_000, 2_000), {
+          do: 'reschedule',
+          schedule: 2,
+          // Never as it was before: that would be no edit.
+          when: { everyMs: (60 + 10 * ((this.#edits += 1) % 6) + dice.int(0, 9)) * MINUTE },
+        });
+    }
+  }
+}
+
+type Violent = 'kill' | 'outage' | 'dead' | 'conflict' | 'person' | 'full' | 'jump';
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
