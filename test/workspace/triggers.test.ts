@@ -124,6 +124,8 @@ test('a condition is bounded: no regular expressions, no loops in loops, no more
     ['body.a.all(x, body.b.exists(y, x == y))', /within another/],
     ['body.a.map(x, x + x).size() > 1', /uses map\(\)/],
     ['body.a.contains(body.b)', /text in quotes/],
+    ['duration(body.a) == duration("1h")', /text in quotes/],
+    ['duration("1" + body.a) == duration("1h")', /text in quotes/],
     ['cel.bind(x, 1, x == 1)', /uses bind\(\)/],
     [`${'hook == "a" || '.repeat(60)}true`, /is no condition|characters/],
     [`${'('.repeat(200)}true${')'.repeat(200)}`, /is no condition/],
@@ -133,6 +135,14 @@ test('a condition is bounded: no regular expressions, no loops in loops, no more
     assert.equal(read.ok, false, text);
     assert.match(read.ok ? '' : read.error, said, text);
   }
+  assert.deepEqual(
+    holds('timestamp(body.s) + duration("1h") > timestamp(body.s)', { body: { s: '2026-01-01T00:00:00Z' } }),
+    yes,
+  );
+  // What turns a text into something else is quick to say that it cannot.
+  for (const digit of ['1', '1.', ' ', '+', '2020-', 'PT'])
+    for (const name of ['timestamp', 'int', 'double', 'bool', 'string'])
+      holds(`dyn(${name}(body.s)) == dyn(1)`, { body: { s: digit.repeat(8_192) } });
   // The worst that a body within the bound of a hook can make of a condition that is allowed.
   const list = Array.from({ length: 100_000 }, () => 'x');
   const long = 'a'.repeat(500_000);
