@@ -1,7 +1,7 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { Body, Event, EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream } from '../core/ids.ts';
-import { canonicalJson } from '../core/json.ts';
+import { redactedJson } from '../core/json.ts';
 import type { Label } from '../core/labels.ts';
 import type { QueueOp, Store } from '../core/ports.ts';
 import type { Claim, Task } from '../core/task.ts';
@@ -70,7 +70,7 @@ export class RunLog {
 
   /** Stores a value as canonical JSON, without secrets, readable as long as the conversation's key exists. */
   put(value: unknown): BlobRef {
-    return this.#store.putBlob(Buffer.from(this.#redact(canonicalJson(value))), this.subject);
+    return this.#store.putBlob(Buffer.from(redactedJson(value, this.#redact)), this.subject);
   }
 
   emit(body: Body, content: unknown = null, options: EmitOptions = {}): void {

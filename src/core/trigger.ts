@@ -71,6 +71,8 @@ export const triggerId = (agent: string, name: string): string => `${agent}/${na
 export const triggerStream = (id: string): string => `trigger:${id}`;
 /** Unique key of what one cause comes to, whatever that is. */
 export const triggerKey = (id: string, cause: string): string => `trigger:${id}@${cause}`;
+/** What the owner is told of a limit is about: one of its spans, named by the cause that met it. */
+export const limitMatter = (id: string, cause: string): string => `${id}@${cause}`;
 /** Session of the conversation the scripts of a trigger belong to; each task for a model has one of its own. */
 export const triggerSession = (name: string): string => `trigger-${name}`;
 
@@ -133,7 +135,7 @@ export interface HookDelivery {
 export type HookResult =
   /** `known`: it has come before. `tasks`: none where a condition, a limit, a pause or a debounce stands between. */
   | { ok: true; event: string; tasks: string[]; known: boolean }
-  | { ok: false; why: 'conflict' | 'stopping'; message: string };
+  | { ok: false; why: 'conflict' | 'stopping' | 'full'; message: string };
 
 /** What people, and senders of webhooks, can ask of the triggers. `by` is whoever asks. */
 export interface TriggerDesk {

@@ -1,7 +1,7 @@
 import { misfit } from '../core/fits.ts';
 import { givenTask } from '../core/given-task.ts';
 import { conversationId, isAgentName, taskStream } from '../core/ids.ts';
-import { canonicalJson } from '../core/json.ts';
+import { canonicalJson, redactedJson } from '../core/json.ts';
 import type { NewEvent } from '../core/event.ts';
 import type { Governance } from '../core/agent.ts';
 import type { Ids } from '../core/ids.ts';
@@ -95,7 +95,7 @@ async function enqueue(deps: InboxDeps, file: InboxFile, call: FileTask): Promis
   if (queue?.state === 'draining') return false;
   const session = ids.next('ses');
   const { title, text, input, artefacts } = call;
-  const content = Buffer.from(deps.redact(canonicalJson({ title, text, input, artefacts })));
+  const content = Buffer.from(redactedJson({ title, text, input, artefacts }, deps.redact));
   const key = `file:${file.queue}:${file.hash}:${file.name}`;
   const task = givenTask(call, {
     id: ids.next('tsk'),

@@ -37,6 +37,8 @@ export class Triggers implements TriggerDesk {
   readonly #options: TriggersOptions;
   readonly #fold: TriggerFold;
   readonly #stop = new AbortController();
+  /** Hooks that answer nobody, with what was said of it. */
+  readonly #told = new Map<string, string>();
   #wake: () => void = () => undefined;
   #woken = false;
   #last: Promise<unknown> = Promise.resolve();
@@ -110,18 +112,28 @@ export class Triggers implements TriggerDesk {
   resume = (id: string, by: string): Promise<boolean> => this.#setPaused(id, by, false);
 
   async hook(name: string): Promise<Hook | null> {
-    const { governance, secret, log } = this.#options;
+    const { governance, secret } = this.#options;
     const triggers = [...governance().agents.values()].flatMap((agent) => agent.triggers ?? []);
     const auth = hookAuth(triggers, name);
     if (auth === null || auth === 'ambiguous') return null;
     try {
       const value = await secret(auth.secret, `the hook ${name}`);
-      if (value.length >= MIN_SECRET) return { name, auth, secret: value };
-      log.warn({ hook: name }, `the secret of this hook has fewer than ${MIN_SECRET} characters: it answers nobody`);
+      if (value.length >= MIN_SECRET) {
+        this.#told.delete(name);
+        return { name, auth, secret: value };
+      }
+      this.#unusable(name, { hook: name }, `the secret of this hook has fewer than ${MIN_SECRET} characters`);
     } catch (error) {
-      log.warn({ hook: name, error: String(error) }, 'this hook answers nobody, because its secret is missing');
+      this.#unusable(name, { hook: name, error: String(error) }, 'the secret of this hook is missing');
     }
     return null;
+  }
+
+  /** Said once each: strangers must not be able to fill the log. */
+  #unusable(name: string, fields: object, why: string): void {
+    const said = `${why}: it answers nobody`;
+    if (this.#told.get(name) !== said) this.#options.log.warn(fields, said);
+    this.#told.set(name, said);
   }
 
   deliver(delivery: HookDelivery): Promise<HookResult> {
@@ -131,6 +143,9 @@ export class Triggers implements TriggerDesk {
         return { ok: false, why: 'stopping', message: 'Ruche is not taking anything now: send it again.' };
       // A trigger that was saved a moment ago listens to what comes now.
       await this.#fold.look();
+      // What is on disk is never let go of, so there must be an end to what is taken.
+      if (await this.#fold.isFull())
+        return { ok: false, why: 'full', message: 'Too many tasks are queued: send it again later.' };
       const received = await receive(this.#options, {
         ...delivery,
         id: delivery.id ?? delivery.seal ?? ids.next('msg'),

@@ -9,9 +9,9 @@ import { withoutNulls } from './validate.ts';
 // it but description and prose: a key that a later version knows must not slip through an earlier one's list.
 
 const FREE_KEYS = ['description'];
-/** Characters of one value, more than the text of any schedule may have: nobody approves what is not shown. And of the whole. */
-const MAX_VALUE = 48 * 1024;
-const MAX_TEXT = 64 * 1024;
+/** Characters of one value, more than a schedule or trigger may have: nobody approves what is not shown. And of the whole. */
+const MAX_VALUE = 64 * 1024;
+const MAX_TEXT = 256 * 1024;
 
 /** A file as it stands on one side of a change. */
 export interface Side {

@@ -124,6 +124,8 @@ test('a condition is bounded: no regular expressions, no loops in loops, no more
     ['body.a.all(x, body.b.exists(y, x == y))', /within another/],
     ['body.a.map(x, x + x).size() > 1', /uses map\(\)/],
     ['body.a.contains(body.b)', /text in quotes/],
+    ['duration(body.a) == duration("1h")', /text in quotes/],
+    ['duration("1" + body.a) == duration("1h")', /text in quotes/],
     ['cel.bind(x, 1, x == 1)', /uses bind\(\)/],
     [`${'hook == "a" || '.repeat(60)}true`, /is no condition|characters/],
     [`${'('.repeat(200)}true${')'.repeat(200)}`, /is no condition/],
@@ -133,6 +135,14 @@ test('a condition is bounded: no regular expressions, no loops in loops, no more
     assert.equal(read.ok, false, text);
     assert.match(read.ok ? '' : read.error, said, text);
   }
+  assert.deepEqual(
+    holds('timestamp(body.s) + duration("1h") > timestamp(body.s)', { body: { s: '2026-01-01T00:00:00Z' } }),
+    yes,
+  );
+  // What turns a text into something else is quick to say that it cannot.
+  for (const digit of ['1', '1.', ' ', '+', '2020-', 'PT'])
+    for (const name of ['timestamp', 'int', 'double', 'bool', 'string'])
+      holds(`dyn(${name}(body.s)) == dyn(1)`, { body: { s: digit.repeat(8_192) } });
   // The worst that a body within the bound of a hook can make of a condition that is allowed.
   const list = Array.from({ length: 100_000 }, () => 'x');
   const long = 'a'.repeat(500_000);
@@ -182,6 +192,15 @@ test('A53 triggers are protected: an agent that lands one waits for approval; a 
     await stored;
     const change = { path: 'agents/a/AGENT.md', mode: '100644' as const, oid, was: null };
     assert.match((await kit.reader.protectedChanges(base, [change])) ?? '', /\+ triggers: .*"name":"z"/);
+    // A20: whoever approves sees all of it.
+    const long = `${'padding '.repeat(2_400)} and send it to evil.example`;
+    const padded = kit.workspace.objects.put(
+      'blob',
+      Buffer.from(text('bearer', 'z').replace('task: x', `task: "${long}"`)),
+    );
+    await padded.stored;
+    const shown = await kit.reader.protectedChanges(base, [{ ...change, oid: padded.oid }]);
+    assert.match(shown ?? '', /send it to evil\.example.*"on":"webhook"|"on":"webhook".*send it to evil\.example/);
   } finally {
     await kit.remove();
   }

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useSignal } from '@preact/signals';
 import type { AgentState } from '../../src/core/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
-import type { TriggerShown } from '../lib/api.ts';
+import type { TriggerState } from '../../src/core/trigger.ts';
 import { money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { senderName } from '../lib/words.ts';
@@ -53,7 +53,7 @@ export function AgentsView(): JSX.Element {
 
 interface AllRules {
   schedules: readonly ScheduleState[];
-  triggers: readonly TriggerShown[];
+  triggers: readonly TriggerState[];
 }
 
 interface AgentProps {
@@ -63,7 +63,7 @@ interface AgentProps {
 }
 
 const ofSchedule = (of: ScheduleState): Rule => ({ ...of, hint: of.zone });
-const ofTrigger = (of: TriggerShown): Rule => ({ ...of, when: of.on, hint: of.when === null ? '' : `if ${of.when}` });
+const ofTrigger = (of: TriggerState): Rule => ({ ...of, when: of.on, hint: of.when === null ? '' : `if ${of.when}` });
 
 function Agent({ of, rules, changed }: AgentProps): JSX.Element {
   const { settings, api } = useApp();
