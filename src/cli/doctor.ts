@@ -34,6 +34,7 @@ async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<F
   const { problems, ...gateway } = await gatewayState(io, options);
   return {
     ...diagnosis,
+    config: diagnosis.config && { problems: together(diagnosis, problems) },
     keys: problems === null ? diagnosis.keys : diagnosis.keys.map((key) => keyOf(key, problems)),
     node: process.versions.node,
     home: options.home,
@@ -92,6 +93,15 @@ const keyOf = (key: Facts['keys'][number], problems: readonly Problem[]): Facts[
   ...key,
   present: !problems.some((problem) => problem.key === `models.providers.${key.provider}.apiKey`),
 });
+
+/** What a running gateway says, too: `status` and doctor must not differ. Secrets are missing where it runs, or nowhere. */
+function together({ config, keys }: Diagnosis, told: readonly Problem[] | null): readonly Problem[] {
+  if (told === null) return config?.problems ?? [];
+  const ownKeys = new Set(keys.map(({ provider }) => `models.providers.${provider}.apiKey`));
+  const here = (config?.problems ?? []).filter(({ key }) => !/\.(?:secret|apiKey)$/.test(key));
+  const there = told.filter(({ key }) => !ownKeys.has(key));
+  return [...new Map([...here, ...there].map((problem) => [JSON.stringify(problem), problem])).values()];
+}
 
 type GatewayState = Facts['gateway'] & { problems: readonly Problem[] | null };
 

@@ -92,6 +92,8 @@ export interface TriggerState {
   limit: string | null;
   /** The task's text, or `run: …`. */
   does: string;
+  /** Why nothing can reach it; absent where nothing is known to be wrong. */
+  note?: string;
   paused: boolean;
   /** Causes of a burst that has not fired yet, and when it will. */
   waiting: { count: number; due: number } | null;

@@ -31,6 +31,8 @@ export function describeNetwork(
   models: Models,
   /** What is wrong with changes that therefore do not govern. */
   refused: readonly Problem[],
+  /** What the files do not say, and only a look at machine and workspace shows. */
+  live: readonly Problem[] = [],
 ): Pick<RuntimeStatus, 'version' | 'workspace' | 'home' | 'model' | 'demo' | 'problems'> {
   const { model, demo } = models.describe();
   return {
@@ -39,6 +41,6 @@ export function describeNetwork(
     home,
     model,
     demo,
-    problems: distinct([...refused, ...governance.problems, ...models.problems()]),
+    problems: distinct([...refused, ...governance.problems, ...live, ...models.problems()]),
   };
 }
