@@ -286,14 +286,18 @@ async function readGovernance(
   let foreseen = await reader.foresee(head, standing);
   const broken = foreseen.ok ? [] : foreseen.problems;
   // A settings file that is refused leaves the one before it in force, beside which the agents are judged.
-  if (!foreseen.ok) foreseen = await reader.foresee(
+  if (!foreseen.ok)
+    foreseen = await reader.foresee(
       head,
       standing.filter(({ path }) => path !== SETTINGS_FILE),
     );
   if (!foreseen.ok) return { settings: null, problems: broken };
   const { settings, agents, problems } = foreseen.governance;
   const others = broken.length === 0 ? problems : problems.filter(({ file }) => file !== SETTINGS_FILE);
-  return { settings, problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets }, agents))] };
+  return {
+    settings,
+    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets }, agents))],
+  };
 }
 
 async function readNewest(options: {

@@ -1,4 +1,5 @@
 import type { Agent, Problem } from './core/agent.ts';
+import type { ScheduleState } from './core/schedule.ts';
 import { hookSecret, type ReadSecret } from './scheduler/hook-secret.ts';
 
 interface Looked {
@@ -17,6 +18,22 @@ export async function liveProblems(
     Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.resolve(...of)))),
   ]);
   return [...scripts, ...hooks.flat()];
+}
+
+/** Schedules of one moment that was past before anybody knew of them. */
+export async function lostMoments(
+  agents: ReadonlyMap<string, Agent>,
+  list: () => Promise<readonly ScheduleState[]>,
+): Promise<Problem[]> {
+  const any = [...agents.values()].some(({ schedules }) => schedules.some(({ timing }) => timing.kind === 'at'));
+  const states = any ? await list() : [];
+  return states.flatMap(({ agent, name, when, paused, next, last }) => {
+    if (!when.startsWith('at ') || paused || next !== null || last !== null) return [];
+    const message = `${when.slice('at '.length)} is past, and it has never fired: write a moment that is yet to come`;
+    return [
+      { file: `agents/${agent}/AGENT.md`, line: null, key: `schedules.${name}.at`, message, severity: 'warning' },
+    ];
+  });
 }
 
 async function hookProblems({ name, triggers = [] }: Agent, secret: ReadSecret): Promise<Problem[]> {

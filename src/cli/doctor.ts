@@ -7,7 +7,8 @@ import type { Diagnosis } from './app-port.ts';
 import { connect } from './connect.ts';
 import { findings, type Facts, type Finding } from './findings.ts';
 import { callApi, GatewayLost } from './http.ts';
-import { explain } from './explain.ts';
+import { problemText } from './status.ts';
+import { asCalled, explain } from './explain.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 
@@ -18,7 +19,7 @@ export async function doctor(io: Io, options: Options, flags: { json?: boolean }
   const diagnosis = await app.diagnose({ home, workspace, env: io.env });
   const found = findings(await gather(io, options, diagnosis));
   if (flags.json) io.out(`${JSON.stringify(found)}\n`);
-  else io.out(`${found.map(findingText).join('\n')}\n`);
+  else io.out(`${asCalled(found.map(findingText).join('\n'), io.self)}\n`);
   return found.some((finding) => finding.level === 'broken') ? 1 : 0;
 }
 
@@ -100,7 +101,7 @@ function together({ config, keys }: Diagnosis, told: readonly Problem[] | null):
   const ownKeys = new Set(keys.map(({ provider }) => `models.providers.${provider}.apiKey`));
   const here = (config?.problems ?? []).filter(({ key }) => !/\.(?:secret|apiKey)$/.test(key));
   const there = told.filter(({ key }) => !ownKeys.has(key));
-  return [...new Map([...here, ...there].map((problem) => [JSON.stringify(problem), problem])).values()];
+  return [...new Map([...here, ...there].map((problem) => [problemText(problem), problem])).values()];
 }
 
 type GatewayState = Facts['gateway'] & { problems: readonly Problem[] | null };

@@ -107,14 +107,14 @@ const checkToken: Check = ({ token, tokenGiven, home }) => {
   ];
 };
 
-const checkKeys: Check = ({ keys }) =>
+const checkKeys: Check = ({ keys, start }) =>
   keys.map(({ provider, name, present }) =>
     present
       ? ok('Key', `${name} for ${provider} is set`)
       : broken(
           'Key',
           `${name} for ${provider} is not set`,
-          `Set the environment variable ${name} before \`ruche up\`.`,
+          `Set the environment variable ${name} before \`${start}\`.`,
         ),
   );
 

@@ -11,6 +11,7 @@ import {
   triggerStream,
 } from '../core/trigger.ts';
 import type { Event } from '../core/event.ts';
+import { missingFacts } from '../core/trigger-text.ts';
 import { hookSecret } from './hook-secret.ts';
 import { receive } from './hooks.ts';
 import { byHandBatch } from './trigger-fire.ts';
@@ -104,6 +105,17 @@ export class Triggers implements TriggerDesk {
       const fired = events?.find((event) => event.type === 'trigger.fired');
       if (fired) tookPlace(standing, fired);
       return fired?.data.task ?? null;
+    });
+  }
+
+  lacking(id: string, facts: Facts): Promise<string | null> {
+    return this.#inTurn(async () => {
+      await this.#fold.look();
+      const work = this.#fold.standings.get(id)?.trigger.work;
+      const missing = work?.kind === 'task' ? missingFacts(work.text, facts) : [];
+      if (missing.length === 0) return null;
+      const given = Object.keys(facts);
+      return `This trigger needs ${missing.join(', ')}; you gave ${given.length === 0 ? 'nothing' : given.join(', ')}.`;
     });
   }
 

@@ -15,7 +15,7 @@ import type { LineDiff, Side, Touched } from './protected.ts';
 import { parseSettings } from './settings.ts';
 import { lostHooks } from './triggers.ts';
 import { lostQueues } from './queue-settings.ts';
-import { didYouMean } from './validate.ts';
+import { didYouMean } from '../core/near.ts';
 import type { Known } from './settings.ts';
 import { MAX_FILE, decodeText, parseYaml, problem } from './yaml-source.ts';
 
@@ -104,7 +104,8 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
     },
     pinned: (base, skills) => pinnedOver(options.skills, git, oid(base), skills),
     check: (path, bytes, beside) => checkSaved(options, path, bytes, beside),
-    foresee: async (commit, saved) => (await exists(git, commit)) ? read(options, commit, new Map(), saved) : load(commit),
+    foresee: async (commit, saved) =>
+      (await exists(git, commit)) ? read(options, commit, new Map(), saved) : load(commit),
     hindrances(commit, agents) {
       if (looked?.commit !== commit || looked.agents !== agents)
         looked = { commit, agents, found: hindrances(git, oid(commit), agents) };

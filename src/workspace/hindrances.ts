@@ -21,11 +21,7 @@ const scriptsOf = ({ name, schedules, triggers = [] }: Agent): Script[] =>
  * Schedules and triggers whose script is not there or may not be run. Looked at anew each time, and no part of what is
  * read once: a script lands whenever it likes.
  */
-export async function hindrances(
-  git: Git,
-  commit: string,
-  agents: ReadonlyMap<string, Agent>,
-): Promise<Problem[]> {
+export async function hindrances(git: Git, commit: string, agents: ReadonlyMap<string, Agent>): Promise<Problem[]> {
   const scripts = [...agents.values()].flatMap(scriptsOf);
   const paths = [...new Set(scripts.map(({ path }) => path))];
   if (paths.length === 0) return [];
