@@ -5,7 +5,7 @@ import { openFaces } from './faces.ts';
 import { startGateway } from './gateway/server.ts';
 import { startExport } from './journal/export.ts';
 import { describeAgents, describeNetwork } from './mail/describe.ts';
-import { liveProblems, lostMoments } from './live-problems.ts';
+import { nowWrong } from './live-problems.ts';
 import { createRuntime } from './mail/runtime.ts';
 import { openEscalations } from './escalations.ts';
 import { openMessengers } from './messengers.ts';
@@ -60,10 +60,6 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const { runs, sends } = openWorkers(adapters, agents, pauses, trust, { channels, drafts });
   const byItself = openClockwork(adapters, trust, { cancel, accepting: () => state === 'ready' });
   const escalations = openEscalations(agents, adapters, trust, channels);
-  const live = async () => {
-    const { agents: all } = trust.current();
-    return [...(await liveProblems(adapters, all)), ...(await lostMoments(all, () => byItself.desks.schedules.list()))];
-  };
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
 
@@ -80,7 +76,13 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     stopTask: (task) => runs.cancel(task),
     agents: () => describeAgents(trust.current(), plugged().models),
     situation: async () => ({
-      ...describeNetwork(options, trust.current(), plugged().models, trust.refused(), await live()),
+      ...describeNetwork(
+        options,
+        trust.current(),
+        plugged().models,
+        trust.refused(),
+        await nowWrong(adapters, trust.current(), byItself.desks),
+      ),
       startedAt,
       sandbox: adapters.sandbox.name,
       notReady: state === 'ready' ? (runs.problem ?? sends.problem) : `It is ${state}.`,
