@@ -14,7 +14,6 @@ import { record } from './scheduler/worker.ts';
 import { deskOf, openClockwork, plugs, prepared } from './plugs.ts';
 import { takeUp } from './take-up.ts';
 import { startUpkeep } from './upkeep.ts';
-import { standingFiles } from './workspace/watch.ts';
 import { openWorkers } from './workers.ts';
 
 /** Conversations that a messenger offers to go on with. */
@@ -35,19 +34,13 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 async function compose(options: AppOptions, parts: AsyncDisposableStack): Promise<App> {
   const adapters = await openAdapters(options, parts);
-  const { store, repository, workspace, hub, clock, log } = adapters;
+  const { store, repository, hub, clock, log } = adapters;
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
   const onChange = (): void => void (state === 'ready' && [channels.sync(), byItself.changed(), escalations.changed()]);
   const onMoved = (): void => void (state === 'ready' && byItself.moved());
-  const trust = await startTrust({
-    ...adapters,
-    redact,
-    onChange,
-    onMoved,
-    standing: () => standingFiles(workspace.git),
-  });
+  const trust = await startTrust({ ...adapters, redact, onChange, onMoved });
   parts.defer(() => trust.close());
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
