@@ -11,7 +11,7 @@ import type { AgentDeps } from './deps.ts';
 import { landingRequest } from './land.ts';
 import { messageOf, type RunLog } from './run-log.ts';
 import { isQuiet } from './script.ts';
-import type { Failure } from './think.ts';
+import type { Failure } from './failure.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
 const RETRY_BASE = 2_000;

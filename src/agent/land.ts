@@ -6,7 +6,7 @@ import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';
 import type { Rebase, RunState } from './state.ts';
-import type { Failure } from './think.ts';
+import type { Failure } from './failure.ts';
 
 /** After so many conflicts, or refusals, the run gives up, keeps its work aside, and the owner is told. */
 const MAX_CONFLICTS = 10;

@@ -8,7 +8,7 @@ import { note } from './context.ts';
 import type { AgentDeps } from './deps.ts';
 import { loadJson, type RunLog } from './run-log.ts';
 import type { ToolRecord } from './state.ts';
-import type { Failure } from './think.ts';
+import type { Failure } from './failure.ts';
 
 /** What stands in the record where a script, and no model, says what comes next. */
 const PROVIDER = 'schedule';

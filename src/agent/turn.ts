@@ -13,7 +13,8 @@ import { placeFiles } from './received.ts';
 import { LeaseLost, messageOf, Overtaken, type RunLog } from './run-log.ts';
 import { setAside } from './set-aside.ts';
 import { nextStep, type Step } from './state.ts';
-import { think, type Failure } from './think.ts';
+import type { Failure } from './failure.ts';
+import { think } from './think.ts';
 
 /** Messages of the lane taken in at one step. */
 const MAX_TAKEN = 20;
