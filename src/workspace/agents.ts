@@ -7,7 +7,8 @@ import { KNOWN, checkRules, laterKeys, toRule } from './settings.ts';
 import type { Known } from './settings.ts';
 import { readSchedules } from './schedules.ts';
 import { readTriggers } from './triggers.ts';
-import { didYouMean, listed, validate } from './validate.ts';
+import { didYouMean } from '../core/near.ts';
+import { listed, validate } from './validate.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { YamlSource } from './yaml-source.ts';
 
