@@ -186,7 +186,8 @@ test('every agent has an inbox from the start, and one that comes later gets its
       clock: { now: () => 0, sleep: () => new Promise((resolve) => setImmediate(resolve)) },
       onWork: () => () => undefined,
     });
-    const there = async (name: string): Promise<boolean> => (await readdir(root).catch((): string[] => [])).includes(name);
+    const there = async (name: string): Promise<boolean> =>
+      (await readdir(root).catch((): string[] => [])).includes(name);
     await until(() => there('billing'), 'the inboxes are there');
     agents.set('late', {} as never);
     await until(() => there('late'), 'the inbox of another agent');
