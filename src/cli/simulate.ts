@@ -68,7 +68,7 @@ function countsText(counts: Simulated['counts'], days: number, seed: number): st
     ['faults', `${sum(faults)}: ${list(faults)}`],
     ['events', `${counts.events}`],
   ];
-  const about = `${days} ${Number(days) === 1 ? 'day' : 'days'} of seed ${seed}, ${day(from)} to ${day(to)} UTC; clocks are put on ${day(switchAt)}\n`;
+  const about = `${days} ${days === 1 ? 'day' : 'days'} of seed ${seed}, ${day(from)} to ${day(to)} UTC; clocks are put on ${day(switchAt)}\n`;
   return about + rows.map(([name = '', text = '']) => `  ${name.padEnd(13)}${text}\n`).join('');
 }
 

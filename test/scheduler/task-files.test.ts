@@ -135,14 +135,14 @@ test('what is no task is put aside with the reason, and links and half-written n
         (event) => 'matter' in event.data && event.data.matter,
       );
     const first = ['mat_rejected_email.1', 'mat_rejected_billing.1', 'mat_rejected_nobody.1'];
-    assert.deepEqual((await raised()).toSorted(), first.toSorted());
+    assert.deepEqual(new Set(await raised()), new Set(first));
     const data = { matter: 'mat_rejected_email.1', by: 'owner', answer: store.putBlob(Buffer.from('{}'), 'inbox') };
     const settled = { type: 'matter.settled', actor: 'owner', cause: null, labels: [], data } as const;
     const key = 'answered:mat_rejected_email.1';
     await store.commit({ events: [{ ...settled, stream: 'matter:mat_rejected_email.1', key }], sync: true });
     for (const name of ['a', 'b']) await put(`email/inbox/${name}.json`, '[]');
     await look();
-    assert.deepEqual((await raised()).toSorted(), [...first, 'mat_rejected_email.2'].toSorted());
+    assert.deepEqual(new Set(await raised()), new Set([...first, 'mat_rejected_email.2']));
   }));
 
 test('a thousand files at once become tasks, each once over some looks and a restart, and what is none lies in rejected/', () =>
