@@ -130,7 +130,7 @@ const WORDS: Words = {
   'note.added': (data, say) => `was told${say(data.note)}`,
   'run.finished': (data) =>
     `ended ${data.run}: ${data.status} after ${count(data.steps, 'step')}${data.error === null ? '' : ` (${data.error})`}`,
-  'person.committed': (data) => `committed ${count(data.paths, 'file')} of ${data.author} as ${short(data.commit)}`,
+  'person.committed': (data) => `changed ${count(data.paths, 'file')} (${short(data.commit)})`,
   'config.applied': (data) => `the settings at ${short(data.commit)} apply`,
   'config.refused': (data, say) =>
     `refused new settings, ${count(data.problems, 'problem')}; the old ones stay${say(data.detail)}`,

@@ -28,7 +28,7 @@ export async function firingOf(store: Store, event: Outcome): Promise<TriggerFir
   const { first, count } = event.data;
   const cause = first === null ? null : await store.event(first);
   const common = { at: event.at, cause: first, count };
-  const what = cause === null ? '' : `${cause.actor} ${describe(cause, new Map())}`;
+  const what = cause === null ? '' : `${cause.actor.replace(/^person:/, '')} ${describe(cause, new Map())}`;
   if (event.type === 'trigger.skipped') return { ...common, what, task: null, status: event.data.why, by: null };
   const task = await store.task(event.data.task);
   return { ...common, what, task: event.data.task, status: task?.status ?? 'unknown', by: event.data.by };

@@ -74,6 +74,13 @@ export class Triggers implements TriggerDesk {
     this.#notify();
   }
 
+  /** Of the files that triggers wait for: of those that are set, so that whatever lands for one has its effect. */
+  globs(): string[] {
+    return [...this.#fold.standings.values()].flatMap(({ trigger: { source }, paused }) =>
+      source.on === 'file.landed' && !paused ? source.paths : [],
+    );
+  }
+
   list(): Promise<TriggerState[]> {
     return this.#inTurn(async () => {
       await this.#fold.look();
