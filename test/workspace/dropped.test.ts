@@ -88,13 +88,11 @@ test(
       await lab.put(path, 'no\n');
     execFileSync('git', ['init', '-q', join(lab.dir, 'theirs')], { env: lab.env });
     await lab.put('theirs/file.md', 'no\n');
-    execFileSync('mkfifo', [join(lab.dir, 'pipe.md')]);
     await lab.put('agents/a/notes.md', 'yes\n');
     await lab.put('odd/ name:é*.md', 'yes\n');
     const expected = ['agents/a/notes.md', 'odd/ name:é*.md'];
     assert.deepEqual(await looks(dropped, 4, all), expected);
     assert.deepEqual((await lab.ws.commitPerson(expected))?.paths.toSorted(), expected);
-    await rm(join(lab.dir, 'pipe.md'));
   }),
 );
 
