@@ -1,3 +1,4 @@
+import { COMPACTION } from '../core/compaction.ts';
 import type { Agent } from '../core/agent.ts';
 import { unionLabels } from '../core/labels.ts';
 import { StoreUnavailable } from '../core/ports.ts';
@@ -165,7 +166,9 @@ const missingAgent = (name: string): Failure => ({
 
 /** Messages that arrived in the lane while the run worked: the next model call sees them, and their tasks end with it. */
 async function takeMessages(deps: AgentDeps, log: RunLog): Promise<void> {
-  const { lane, id } = log.claim.task;
+  const { lane, id, from } = log.claim.task;
+  // A run that only summarises answers nobody.
+  if (from === COMPACTION) return;
   const limit = MAX_TAKEN + log.state.absorbed.length;
   const waiting = await deps.store.tasks({ lane, statuses: ['queued'], limit });
   const arrived = waiting.filter((task) => task.absorbedBy === null);

@@ -9,7 +9,7 @@ import { withoutNulls } from './validate.ts';
 // it but description and prose: a key that a later version knows must not slip through an earlier one's list.
 
 const FREE_KEYS = ['description'];
-/** Characters of one value, and of the whole text. What a trigger may hold altogether is to be seen whole. */
+/** Characters of one value, more than a schedule or trigger may have: nobody approves what is not shown. And of the whole. */
 const MAX_VALUE = 64 * 1024;
 const MAX_TEXT = 256 * 1024;
 

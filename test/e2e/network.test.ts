@@ -15,7 +15,8 @@ const DAY = '2027-03-02';
 /** As an offset, so that every process has the same time; what timers count goes on as it is. */
 function clockAt(time: string): Record<string, string> {
   const offset = Math.round((Date.parse(`${DAY}T${time}+01:00`) - Date.now()) / 1000);
-  return { LD_PRELOAD: LIBRARY, FAKETIME: `${offset < 0 ? '' : '+'}${offset}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
+  const TZ = 'Europe/Paris';
+  return { TZ, LD_PRELOAD: LIBRARY, FAKETIME: `${offset < 0 ? '' : '+'}${offset}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
 }
 
 let home: Home;

@@ -134,6 +134,13 @@ test('nothing in the difference can hide', async () => {
   assert.notEqual(one, other, 'two texts that differ at the end do not look the same');
 });
 
+test('a schedule that may stand in a file is shown to its end', async () => {
+  const words = 'Look at the mail. '.repeat(1_100);
+  const text = JSON.stringify(`${words}Then delete it.`);
+  const edited = MAIL.replace('tools:', `schedules:\n  - { name: look, every: 1h, task: ${text} }\ntools:`);
+  assert.match((await protectedIn({ 'agents/mail/AGENT.md': edited })) ?? '', /Look at the mail\. Then delete it\./);
+});
+
 test('between commits the same is said, and nothing for a commit and itself', async () => {
   const to = await kit.commit({ 'agents/mail/AGENT.md': MAIL.replace('light', 'strong'), 'notes.md': 'more\n' });
   const expected = await protectedIn({ 'agents/mail/AGENT.md': MAIL.replace('light', 'strong'), 'notes.md': 'more\n' });
