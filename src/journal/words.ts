@@ -28,6 +28,7 @@ const PASSED: Readonly<Record<DataOf<'trigger.skipped'>['why'], string>> = {
   hops: 'it would be one task too many in a row',
   tasks: 'it would be one task too many in all',
   input: 'the input does not fit the queue',
+  placeholder: 'it has not all that the text needs',
 };
 const causes = ({ first, last, count: number }: { first: string; last: string; count: number }): string =>
   number === 1 ? first : `${number} causes from ${first} to ${last}`;

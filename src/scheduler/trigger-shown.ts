@@ -2,16 +2,22 @@ import { durationText } from '../core/duration.ts';
 import type { Store } from '../core/ports.ts';
 import { limitText, sourceText, type TriggerFiring, type TriggerState } from '../core/trigger.ts';
 import { describe } from '../journal/words.ts';
+import { hookSecret, type ReadSecret } from './hook-secret.ts';
 import type { Outcome, Standing } from './trigger-past.ts';
 
 /** How a trigger stands, in words. */
-export async function stateOf(store: Store, standing: Standing): Promise<TriggerState> {
+export async function stateOf(
+  { store, secret }: { store: Store; secret: ReadSecret },
+  standing: Standing,
+): Promise<TriggerState> {
   const { id, agent, trigger, paused, waiting, last } = standing;
   const { name, source, when, debounce, limit, work } = trigger;
+  const known = source.on === 'webhook' ? await hookSecret(source.auth.secret, source.hook, secret) : null;
   return {
     id,
     agent,
     name,
+    ...(known === null || known.ok ? {} : { note: known.why }),
     on: sourceText(source),
     when,
     debounce: debounce === 0 ? null : durationText(debounce),
