@@ -8,6 +8,7 @@ import { upcast } from './journal/upcast.ts';
 import { Hub, observed } from './mail/hub.ts';
 import { readCondition } from './conditions.ts';
 import { readCron } from './cron.ts';
+import { explainSchedule } from './schedule-words.ts';
 import { PROVIDERS } from './models/choose.ts';
 import { openFound } from './models/found.ts';
 import { openKept } from './models/kept.ts';
@@ -80,7 +81,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const channels = fixed.map(({ channel }) => channel.name);
   const known = { tools: TOOL_NAMES, providers: PROVIDERS, channels, ruleProblem, readCron, readCondition };
-  const reader = openGovernanceReader({ git, skills, ...known });
+  const reader = openGovernanceReader({ git, skills, explain: explainSchedule(clock), ...known });
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
   const watch = openWatch({ git: workspace.git, clock, log });

@@ -98,7 +98,7 @@ const WORDS: Words = {
   'trigger.paused': () => 'is paused',
   'trigger.resumed': () => 'goes on',
   'triggers.seen': (data) => `triggers have seen the journal up to ${data.upTo}`,
-  'webhook.received': (data) => `received a webhook on ${data.hook}`,
+  'webhook.received': (data) => `received a webhook on ${data.hook} (delivery ${data.delivery})`,
   'main.moved': (data) =>
     `found main moved to ${short(data.to)} ${data.by === 'person' ? 'by a commit' : 'from elsewhere'}`,
   'run.started': (data) => `started ${data.run} for ${data.task} at ${short(data.base)}`,

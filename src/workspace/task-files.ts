@@ -58,8 +58,18 @@ export function openTaskFiles(options: { root: string; clock: Clock; boundary: B
   const viewPath = (queue: string, id: string): string => join(root, queue, `${id}.json`);
   const inboxPath = ({ queue, name }: Pick<InboxFile, 'queue' | 'name'>): string => join(root, queue, 'inbox', name);
 
+  const openInbox = async (queue: string): Promise<void> => {
+    await mkdir(join(root, queue, 'inbox'), { recursive: true });
+    // Also where the person's own .gitignore says nothing of it; it hides itself too.
+    if (stamp(ignore) === '') await writeFile(ignore, '*\n');
+  };
+
   return {
     waiting,
+    async open(queue) {
+      if (!isAgentName(queue)) throw new RangeError(`no inbox can be named ${queue}`);
+      await openInbox(queue);
+    },
     touched: () => [...views].filter(([path, written]) => stamp(path) !== written).map(([path]) => idOf(path)),
     shown: () =>
       foldersIn(root).flatMap((queue) =>
@@ -74,9 +84,7 @@ export function openTaskFiles(options: { root: string; clock: Clock; boundary: B
         views.delete(path);
         return rm(path, { force: true });
       }
-      await mkdir(join(root, queue, 'inbox'), { recursive: true });
-      // Also where the person's own .gitignore says nothing of it; it hides itself too.
-      if (stamp(ignore) === '') await writeFile(ignore, '*\n');
+      await openInbox(queue);
       // Whole or not at all for whoever reads it, and in place of a link rather than through it.
       const temp = join(root, queue, `.${task}.tmp`);
       await writeFile(temp, json);

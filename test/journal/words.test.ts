@@ -411,7 +411,7 @@ const TABLE: Rows = {
   },
   'webhook.received': {
     weighty: true,
-    rows: [['received a webhook on issues', { hook: 'issues', delivery: 'd', content: blob }]],
+    rows: [['received a webhook on issues (delivery d)', { hook: 'issues', delivery: 'd', content: blob }]],
   },
   'main.moved': {
     weighty: true,
