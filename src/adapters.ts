@@ -27,6 +27,7 @@ import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock, systemIds, systemRandom } from './system.ts';
 import { TOOL_NAMES } from './core/tool.ts';
 import { openCheckouts } from './workspace/checkouts.ts';
+import { openDropped } from './workspace/dropped.ts';
 import { openGovernanceReader } from './workspace/governance.ts';
 import { openJournalRepository } from './workspace/journal-repository.ts';
 import { ensureWorkspace } from './workspace/template.ts';
@@ -84,6 +85,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
   const watch = openWatch({ git: workspace.git, clock, log });
+  const dropped = openDropped({ git: workspace.git, log });
   const taskFiles = openTaskFiles({ root: options.workspace, clock, boundary });
   const openChannel = async ({ name, token, apiRoot }: ChannelSettings): Promise<Channel> => {
     const { telegram } = await import('./channels/telegram.ts');
@@ -107,6 +109,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     statusFile: inHome(join('shells', STATUS_FILE)),
     reader,
     watch,
+    dropped,
     taskFiles,
     fixed,
     openChannel,

@@ -7,7 +7,7 @@ import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';
 import { restChoice } from './rest.ts';
-import { scriptChoice } from './script.ts';
+import { scriptChoice, scriptUnable } from './script.ts';
 
 /** Why a run cannot go on. */
 export interface Failure {
@@ -25,6 +25,8 @@ const CUT =
 /** One step of thought: asks the model until it answers, by way of retries and fallbacks. */
 export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<Failure | null> {
   const signal = AbortSignal.any([stops.cancel, stops.shutdown]);
+  const unable = await scriptUnable(deps, log, agent);
+  if (unable !== null) return unable;
   const script = (await scriptChoice(deps, log)) ?? (await restChoice(deps, log, agent, signal));
   const choices = script === null ? deps.models(agent) : [script];
   const first = choices[0];

@@ -1,4 +1,5 @@
 import type { AgentState } from '../core/runtime.ts';
+import { agentNamed, agentNames } from './agent-named.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { duration } from './status.ts';
@@ -28,6 +29,7 @@ export async function agents(
     return 0;
   }
   if (name === undefined) throw new CliError(`Name the agent: ${io.self} agents ${known} NAME`);
+  agentNamed(await agentNames(gateway), name);
   const body = known === 'pause' && flags.reason ? { reason: flags.reason } : {};
   const path = `/api/agents/${encodeURIComponent(name)}/${known}`;
   const { changed } = await gateway.call<{ changed: boolean }>(path, body);

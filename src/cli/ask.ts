@@ -2,6 +2,7 @@ import { isSafeName } from '../core/ids.ts';
 import type { Delta, TaskOutcome } from '../core/runtime.ts';
 import { pendingTexts } from './approvals.ts';
 import { agentNamed, agentNames } from './agent-named.ts';
+import { asCalled } from './explain.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { progressLine } from './progress.ts';
@@ -129,7 +130,7 @@ function show(io: Io, options: Options, outcome: TaskOutcome | null, json: boole
   else if (outcome === null) io.out('Done.\n');
   else if (outcome.status === 'done') io.out(`${plain(outcome.text)}\n`);
   else if (outcome.waits.length > 0) io.out(`${outcome.waits.map(pendingTexts(io, options)).join('\n\n')}\n`);
-  else io.err(`${plain(outcome.text)}\n`);
+  else io.err(`${asCalled(plain(outcome.text), io.self)}\n`);
   return outcome === null ? 0 : exitCodeOf(outcome);
 }
 

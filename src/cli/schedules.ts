@@ -60,7 +60,9 @@ function scheduleText(state: ScheduleState, now: number): string {
   const { id, when, zone, does, paused, next, last } = state;
   const coming = next === null ? 'never again' : moment(next, zone, now);
   const before =
-    last === null ? 'never' : `${moment(last.at, zone, now)}, ${last.status}${last.task ? ` (${last.task})` : ''}`;
+    last === null
+      ? 'never'
+      : `${moment(last.at, zone, now)}, ${last.status}${last.task ? ` (${last.task})` : ''}${last.why ? `: ${oneLine(last.why, 200)}` : ''}`;
   return plain(
     [
       `${id}  ${when} (${zone})`,

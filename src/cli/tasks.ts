@@ -1,6 +1,8 @@
 import type { TaskOutcome } from '../core/runtime.ts';
 import type { ChainView, RunSummary, RunView } from '../core/views.ts';
+import { agentNamed, agentNames } from './agent-named.ts';
 import { chainText } from './chain.ts';
+import { asCalled } from './explain.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { duration } from './status.ts';
@@ -22,8 +24,12 @@ export async function tasks(
   id: string | undefined,
   flags: TasksFlags,
 ): Promise<ExitCode> {
-  const { call } = talk(io, options, new AbortController().signal);
-  if (action === 'list') return list(io, call, flags);
+  const gateway = talk(io, options, new AbortController().signal);
+  const { call } = gateway;
+  if (action === 'list') {
+    if (flags.agent !== undefined) await known(gateway, flags.agent);
+    return list(io, call, flags);
+  }
   if (action !== 'show' && action !== 'cancel' && action !== 'retry')
     throw new CliError(`there is no "tasks ${action}"; there are list, show, cancel and retry`, 1);
   if (id === undefined) throw new CliError(`which task? Try: ${io.self} tasks ${action} tsk_…`, 1);
@@ -35,7 +41,7 @@ export async function tasks(
     const { request, standing, queuedAt, startedAt, endedAt } = view;
     const more = { request, standing, queuedAt, startedAt, endedAt, chain: chain.nodes };
     if (flags.json) io.out(`${JSON.stringify({ ...outcome, ...more })}\n`);
-    else io.out(`${shown(outcome, view, io.clock.now())}\n\n${chainText(chain)}\n`);
+    else io.out(`${asCalled(shown(outcome, view, io.clock.now()), io.self)}\n\n${chainText(chain)}\n`);
     return 0;
   }
   if (action === 'cancel') {
@@ -46,6 +52,12 @@ export async function tasks(
   const again = await call<{ task: string }>(`${path}/retry`, {});
   io.out(`${id} is done once more as ${again.task}.\n`);
   return 0;
+}
+
+/** Nothing for an agent that is not there would look like an agent with nothing to do. One that is gone has its tasks. */
+async function known(gateway: Talk, agent: string): Promise<void> {
+  const { total } = await gateway.call<{ total: number }>(`/api/tasks?${new URLSearchParams({ agent }).toString()}`);
+  if (total === 0) agentNamed(await agentNames(gateway), agent);
 }
 
 async function list(io: Io, call: Talk['call'], { agent, status, limit, json }: TasksFlags): Promise<ExitCode> {

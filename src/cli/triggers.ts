@@ -64,7 +64,7 @@ async function list(io: Io, call: Talk['call'], { json }: TriggersFlags): Promis
 }
 
 function stateText(state: TriggerState, now: number): string {
-  const { id, on, when, debounce, limit, does, paused, waiting, last } = state;
+  const { id, on, when, debounce, limit, does, note, paused, waiting, last } = state;
   const rules = [when && `when ${when}`, debounce && `debounce ${debounce}`, limit && `at most ${limit}`].filter(
     Boolean,
   );
@@ -75,6 +75,7 @@ function stateText(state: TriggerState, now: number): string {
       `${id}  ${on}`,
       ...(rules.length === 0 ? [] : [`  ${oneLine(rules.join(', '), 120)}`]),
       `  ${oneLine(does, 100)}`,
+      ...(note === undefined ? [] : [`  ${oneLine(note, 300)}`]),
       `  ${[paused && 'paused', rests, before].filter(Boolean).join(', ')}`,
     ].join('\n'),
   );

@@ -77,7 +77,7 @@ export const limitMatter = (id: string, cause: string): string => `${id}@${cause
 export const triggerSession = (name: string): string => `trigger-${name}`;
 
 /** Why a cause made no task. */
-export type SkippedWhy = 'condition' | 'limit' | 'hops' | 'tasks' | 'input';
+export type SkippedWhy = 'condition' | 'limit' | 'hops' | 'tasks' | 'input' | 'placeholder';
 
 /** How a trigger stands, for people. */
 export interface TriggerState {
@@ -92,6 +92,8 @@ export interface TriggerState {
   limit: string | null;
   /** The task's text, or `run: …`. */
   does: string;
+  /** Why nothing can reach it; absent where nothing is known to be wrong. */
+  note?: string;
   paused: boolean;
   /** Causes of a burst that has not fired yet, and when it will. */
   waiting: { count: number; due: number } | null;
@@ -147,6 +149,8 @@ export interface TriggerDesk {
   /** Has it fire with these facts, also while it is paused and whatever its condition. Gives the task; null if there is no such trigger. */
   run(id: string, by: string, facts: Facts): Promise<string | null>;
   /** What would fire while it is paused is not made up for. False if there is no such trigger. */
+  /** Why these facts do not do for it; null if they do, or there is no such trigger. */
+  lacking(id: string, facts: Facts): Promise<string | null>;
   pause(id: string, by: string): Promise<boolean>;
   resume(id: string, by: string): Promise<boolean>;
   /** Null: none of this name, none that can tell who sends, or two that do not agree on how. */

@@ -6,7 +6,7 @@ import { canonicalJson, type Json, redactedJson } from '../core/json.ts';
 import { matterId, matterRaised, type MatterText } from '../core/matter.ts';
 import type { Batch, QueueOp, Store } from '../core/ports.ts';
 import type { Origin, Task } from '../core/task.ts';
-import { fillPlaceholders } from '../core/trigger-text.ts';
+import { fillPlaceholders, missingFacts } from '../core/trigger-text.ts';
 import {
   limitMatter,
   limitText,
@@ -64,7 +64,7 @@ interface Refusal {
 
 async function refusal(
   { store, settings }: FireDeps,
-  { id, agent, trigger: { limit, source }, fired, told }: Firing,
+  { id, agent, trigger: { limit, source, work }, fired, told }: Firing,
   { facts, first }: Burst,
   origin: Origin | null,
   now: number,
@@ -87,9 +87,12 @@ async function refusal(
   }
   const schema = source.on === 'webhook' ? (queues[agent]?.input ?? null) : null;
   const wrong = schema === null ? null : misfit(schema, facts['body'] ?? null);
-  return wrong === null
-    ? null
-    : { why: 'input', text: `The input does not fit the queue ${agent}: ${wrong}.`, about: null };
+  if (wrong !== null)
+    return { why: 'input', text: `The input does not fit the queue ${agent}: ${wrong}.`, about: null };
+  // What every cause of a kind may have is "(none)" where it has none; what a sender may leave out is part of the order.
+  const lost = work.kind === 'task' ? missingFacts(work.text, facts).filter((name) => name.includes('.')) : [];
+  if (lost.length === 0) return null;
+  return { why: 'placeholder', text: `The text needs ${lost.join(', ')}, which this does not have.`, about: null };
 }
 
 /** Causes that made no task are on record with the reason; a runaway, and a limit that was met, are put before the owner. */

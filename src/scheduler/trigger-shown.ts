@@ -3,16 +3,22 @@ import { eventSeq } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
 import { limitText, sourceText, type TriggerFiring, type TriggerState } from '../core/trigger.ts';
 import { describe } from '../journal/words.ts';
+import { hookSecret, type ReadSecret } from './hook-secret.ts';
 import type { Outcome, Standing } from './trigger-past.ts';
 
 /** How a trigger stands, in words. */
-export async function stateOf(store: Store, standing: Standing): Promise<TriggerState> {
+export async function stateOf(
+  { store, secret }: { store: Store; secret: ReadSecret },
+  standing: Standing,
+): Promise<TriggerState> {
   const { id, agent, trigger, paused, waiting, last } = standing;
   const { name, source, when, debounce, limit, work } = trigger;
+  const known = source.on === 'webhook' ? await hookSecret(source.auth.secret, source.hook, secret) : null;
   return {
     id,
     agent,
     name,
+    ...(known === null || known.ok ? {} : { note: known.why }),
     on: sourceText(source),
     when,
     debounce: debounce === 0 ? null : durationText(debounce),
@@ -29,7 +35,7 @@ export async function firingOf(store: Store, event: Outcome): Promise<TriggerFir
   const { first, count } = event.data;
   const cause = first === null ? null : await store.event(first);
   const common = { at: event.at, cause: first, count };
-  const what = cause === null ? '' : `${cause.actor} ${describe(cause, new Map())}`;
+  const what = cause === null ? '' : `${cause.actor.replace(/^person:/, '')} ${describe(cause, new Map())}`;
   if (event.type === 'trigger.skipped') {
     const { detail } = event.data;
     const why = detail === null ? null : await textOf(store, detail.hash);

@@ -11,6 +11,8 @@ import {
   triggerStream,
 } from '../core/trigger.ts';
 import type { Event } from '../core/event.ts';
+import { missingFacts } from '../core/trigger-text.ts';
+import { hookSecret } from './hook-secret.ts';
 import { receive } from './hooks.ts';
 import { byHandBatch } from './trigger-fire.ts';
 import { type FoldOptions, triggerEvent, TriggerFold } from './trigger-fold.ts';
@@ -19,8 +21,6 @@ import { firingOf, stateOf, unmatched } from './trigger-shown.ts';
 
 /** Milliseconds between tries while the store takes nothing. */
 const UNAVAILABLE_MS = 1_000;
-/** A secret that is shorter can be guessed. */
-const MIN_SECRET = 16;
 /** Firings that are shown. */
 const SHOWN = 20;
 
@@ -74,10 +74,17 @@ export class Triggers implements TriggerDesk {
     this.#notify();
   }
 
+  /** Of the files that triggers wait for: of those that are set, so that whatever lands for one has its effect. */
+  globs(): string[] {
+    return [...this.#fold.standings.values()].flatMap(({ trigger: { source }, paused }) =>
+      source.on === 'file.landed' && !paused ? source.paths : [],
+    );
+  }
+
   list(): Promise<TriggerState[]> {
     return this.#inTurn(async () => {
       await this.#fold.look();
-      return Promise.all([...this.#fold.standings.values()].map((each) => stateOf(this.#options.store, each)));
+      return Promise.all([...this.#fold.standings.values()].map((each) => stateOf(this.#options, each)));
     });
   }
 
@@ -93,7 +100,7 @@ export class Triggers implements TriggerDesk {
       const firings = await Promise.all(outcomes.map((event) => firingOf(store, event)));
       firings.push(...(await unmatched(store, standing, { outcomes, limit: SHOWN })));
       firings.sort((a, b) => b.at - a.at);
-      return { trigger: await stateOf(store, standing), firings: firings.slice(0, SHOWN) };
+      return { trigger: await stateOf(this.#options, standing), firings: firings.slice(0, SHOWN) };
     });
   }
 
@@ -111,6 +118,17 @@ export class Triggers implements TriggerDesk {
     });
   }
 
+  lacking(id: string, facts: Facts): Promise<string | null> {
+    return this.#inTurn(async () => {
+      await this.#fold.look();
+      const work = this.#fold.standings.get(id)?.trigger.work;
+      const missing = work?.kind === 'task' ? missingFacts(work.text, facts) : [];
+      if (missing.length === 0) return null;
+      const given = Object.keys(facts);
+      return `This trigger needs ${missing.join(', ')}; you gave ${given.length === 0 ? 'nothing' : given.join(', ')}.`;
+    });
+  }
+
   pause = (id: string, by: string): Promise<boolean> => this.#setPaused(id, by, true);
   resume = (id: string, by: string): Promise<boolean> => this.#setPaused(id, by, false);
 
@@ -119,24 +137,15 @@ export class Triggers implements TriggerDesk {
     const triggers = [...governance().agents.values()].flatMap((agent) => agent.triggers ?? []);
     const auth = hookAuth(triggers, name);
     if (auth === null || auth === 'ambiguous') return null;
-    try {
-      const value = await secret(auth.secret, `the hook ${name}`);
-      if (value.length >= MIN_SECRET) {
-        this.#told.delete(name);
-        return { name, auth, secret: value };
-      }
-      this.#unusable(name, { hook: name }, `the secret of this hook has fewer than ${MIN_SECRET} characters`);
-    } catch (error) {
-      this.#unusable(name, { hook: name, error: String(error) }, 'the secret of this hook is missing');
+    const known = await hookSecret(auth.secret, name, secret);
+    if (known.ok) {
+      this.#told.delete(name);
+      return { name, auth, secret: known.value };
     }
+    // Said once each: strangers must not be able to fill the log.
+    if (this.#told.get(name) !== known.why) this.#options.log.warn({ hook: name }, known.why);
+    this.#told.set(name, known.why);
     return null;
-  }
-
-  /** Said once each: strangers must not be able to fill the log. */
-  #unusable(name: string, fields: object, why: string): void {
-    const said = `${why}: it answers nobody`;
-    if (this.#told.get(name) !== said) this.#options.log.warn(fields, said);
-    this.#told.set(name, said);
   }
 
   deliver(delivery: HookDelivery): Promise<HookResult> {

@@ -59,6 +59,8 @@ function knownKeys(schema: z.ZodType, path: Path): string[] {
 
 function messageOf(issue: Issue, given: unknown): string {
   if (issue.code === 'invalid_type') {
+    // A schema that knows what people write there says it in words of its own.
+    if (!issue.message.startsWith('Invalid input')) return issue.message;
     const wanted = TYPES[issue.expected] ?? issue.expected;
     return given === undefined ? `is missing; it must be ${wanted}` : `must be ${wanted}, not ${kindOf(given)}`;
   }
@@ -82,6 +84,10 @@ export interface Validation<T> {
   value: T | null;
   problems: Problem[];
 }
+
+/** Of a text that is a length of time: what to write, for whoever gave a number. */
+export const timeNeeded = (given: { input?: unknown }): string | undefined =>
+  typeof given.input === 'number' ? `must be a time such as 10m, not the number ${given.input}` : undefined;
 
 /** Holds a parsed file against its schema; each problem names line and key. `explain` may say more of an unknown key. */
 export function validate<T>(

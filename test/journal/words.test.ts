@@ -319,7 +319,7 @@ const TABLE: Rows = {
   },
   'person.committed': {
     weighty: true,
-    rows: [['committed 2 files of Ada as 0123456789', { commit, author: 'Ada', paths: 2 }]],
+    rows: [['changed 2 files (0123456789)', { commit, author: 'Ada', paths: 2 }]],
   },
   'config.applied': { weighty: true, rows: [['the settings at 0123456789 apply', { commit }]] },
   'config.refused': {

@@ -58,7 +58,7 @@ test('what is wrong in a chain names line and key', () => {
   assert.match(JSON.stringify(name.problems), /cannot have this name/);
 });
 
-test('a level that leads to an agent who is not there is an error with its line; the others hold', async () => {
+test('a level that leads to an agent who is not there is a warning with its line; the others hold', async () => {
   const kit = await makeWorkspace({
     'ruche.yaml': 'escalation:\n  owner:\n    - { after: 0m, to: agent:a }\n    - { after: 1m, to: agent:b }\n',
     'agents/a/AGENT.md': '---\nescalation: owner\n---\n',
@@ -73,7 +73,7 @@ test('a level that leads to an agent who is not there is an error with its line;
     assert.deepEqual(
       problems.map(({ file, line, key, severity }) => [file, line, key, severity]),
       [
-        ['ruche.yaml', 4, 'escalation.owner.1.to', 'error'],
+        ['ruche.yaml', 4, 'escalation.owner.1.to', 'warning'],
         ['agents/c/AGENT.md', 2, 'escalation', 'error'],
       ],
     );
