@@ -33,7 +33,7 @@ import { openJournalRepository } from './workspace/journal-repository.ts';
 import { ensureWorkspace } from './workspace/template.ts';
 import { addOwner } from './workspace/owner.ts';
 import { openTaskFiles } from './workspace/task-files.ts';
-import { openWatch } from './workspace/watch.ts';
+import { openWatch, standingFiles } from './workspace/watch.ts';
 import { openWorkspace } from './workspace/workspace.ts';
 
 export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
@@ -98,6 +98,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const sandbox = await probing;
   const common = { store, workspace, net, clock, ids, log, boundary, worker: ids.next('wrk') };
   return {
+    standing: () => standingFiles(git),
     ...common,
     hub,
     random,

@@ -5,7 +5,7 @@ import { openFaces } from './faces.ts';
 import { startGateway } from './gateway/server.ts';
 import { startExport } from './journal/export.ts';
 import { describeAgents, describeNetwork } from './mail/describe.ts';
-import { liveProblems, lostMoments } from './live-problems.ts';
+import { nowWrong } from './live-problems.ts';
 import { createRuntime } from './mail/runtime.ts';
 import { openEscalations } from './escalations.ts';
 import { openMessengers } from './messengers.ts';
@@ -14,7 +14,6 @@ import { record } from './scheduler/worker.ts';
 import { deskOf, openClockwork, plugs, prepared } from './plugs.ts';
 import { takeUp } from './take-up.ts';
 import { startUpkeep } from './upkeep.ts';
-import { standingFiles } from './workspace/watch.ts';
 import { openWorkers } from './workers.ts';
 
 /** Conversations that a messenger offers to go on with. */
@@ -35,19 +34,13 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 async function compose(options: AppOptions, parts: AsyncDisposableStack): Promise<App> {
   const adapters = await openAdapters(options, parts);
-  const { store, repository, workspace, hub, clock, log } = adapters;
+  const { store, repository, hub, clock, log } = adapters;
   const startedAt = clock.now();
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   const redact = (text: string): string => adapters.secrets.redact(text);
   const onChange = (): void => void (state === 'ready' && [channels.sync(), byItself.changed(), escalations.changed()]);
   const onMoved = (): void => void (state === 'ready' && byItself.moved());
-  const trust = await startTrust({
-    ...adapters,
-    redact,
-    onChange,
-    onMoved,
-    standing: () => standingFiles(workspace.git),
-  });
+  const trust = await startTrust({ ...adapters, redact, onChange, onMoved });
   parts.defer(() => trust.close());
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
@@ -60,10 +53,6 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const { runs, sends } = openWorkers(adapters, agents, pauses, trust, { channels, drafts });
   const byItself = openClockwork(adapters, trust, { cancel, accepting: () => state === 'ready' });
   const escalations = openEscalations(agents, adapters, trust, channels);
-  const live = async () => {
-    const { agents: all } = trust.current();
-    return [...(await liveProblems(adapters, all)), ...(await lostMoments(all, () => byItself.desks.schedules.list()))];
-  };
   const exporter = await startExport({ store, repository, clock, log });
   parts.defer(() => exporter.close());
 
@@ -80,7 +69,13 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     stopTask: (task) => runs.cancel(task),
     agents: () => describeAgents(trust.current(), plugged().models),
     situation: async () => ({
-      ...describeNetwork(options, trust.current(), plugged().models, trust.refused(), await live()),
+      ...describeNetwork(
+        options,
+        trust.current(),
+        plugged().models,
+        trust.refused(),
+        await nowWrong(adapters, trust.current(), byItself.desks),
+      ),
       startedAt,
       sandbox: adapters.sandbox.name,
       notReady: state === 'ready' ? (runs.problem ?? sends.problem) : `It is ${state}.`,

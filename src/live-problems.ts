@@ -20,8 +20,17 @@ export async function liveProblems(
   return [...scripts, ...hooks.flat()];
 }
 
+/** The same where a network runs, which knows what has fired. */
+export async function nowWrong(
+  looked: Looked,
+  { agents }: { agents: ReadonlyMap<string, Agent> },
+  { schedules }: { schedules: { list(): Promise<readonly ScheduleState[]> } },
+): Promise<Problem[]> {
+  return [...(await liveProblems(looked, agents)), ...(await lostMoments(agents, () => schedules.list()))];
+}
+
 /** Schedules of one moment that was past before anybody knew of them. */
-export async function lostMoments(
+async function lostMoments(
   agents: ReadonlyMap<string, Agent>,
   list: () => Promise<readonly ScheduleState[]>,
 ): Promise<Problem[]> {

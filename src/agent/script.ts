@@ -113,7 +113,8 @@ async function lastResult(store: Store, cause: string | null): Promise<ToolRecor
   for await (const event of store.read(earlier)) {
     const started = await store.byKey(runKey((event as typeof fired).data.task));
     const result = started?.type === 'run.started' ? await firstResult(store, started.data.run) : null;
-    if (result !== null) return result;
+    // One that could not be run has no result to compare with.
+    if (result !== null && !NOT_RUN.test(result.text.trim())) return result;
   }
   return null;
 }

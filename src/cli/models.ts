@@ -69,7 +69,8 @@ function whoAnswers({ model, demo, models: all }: ModelsView): string {
 function stateOf({ providers }: ModelsView, model: ModelView, tests: readonly ModelTest[]): string {
   // Said once, with the provider.
   const provider = providers.find(({ name }) => name === model.provider);
-  if (model.problem !== '' && provider && provider.problem !== '') return `cannot answer: see ${provider.name} below`;
+  const same = provider && model.problem.toLowerCase().endsWith(provider.problem.toLowerCase());
+  if (provider && provider.problem !== '' && same) return `cannot answer: see ${provider.name} below`;
   if (model.problem !== '') return oneLine(model.problem, 160);
   const test = tests.find(({ ref }) => ref === model.ref);
   if (!test) return '';

@@ -94,7 +94,7 @@ export function parseYaml(text: string, file: string, firstLine = 1): YamlSource
     .slice(0, SHOWN)
     .map((error) => problem(file, line(error.pos[0]), '', EXPLAINED[error.code] ?? `not YAML: ${error.message}`));
   if (problems.length === 0) problems.push(...refused(doc, file, line));
-  const value = problems.length > 0 ? null : doc.toJS({ maxAliasCount: 0 });
+  const value: unknown = problems.length > 0 ? null : doc.toJS({ maxAliasCount: 0 });
   return { value, problems: inWords(problems, text.split('\n'), firstLine), lineOf };
 }
 

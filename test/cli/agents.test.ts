@@ -27,6 +27,17 @@ test('agents lists them, pauses one with a reason, and resumes it', () =>
     assert.match(desk.out(), /works again/);
     assert.equal(await desk.ruche('agents', 'pause', 'nobody'), 1);
     assert.match(desk.err(), /There is no agent "nobody"/);
+    for (const line of [
+      ['agents', 'pause'],
+      ['tasks', '--agent'],
+    ]) {
+      assert.equal(await desk.ruche(...line, `${name.slice(0, -2)}${name.slice(-1)}`), 1);
+      assert.match(desk.err(), new RegExp(`Did you mean "${name}"\\?[^]*$`));
+    }
+    assert.equal(await desk.ruche('ask', name, 'list', 'the', 'files'), 1);
+    assert.match(desk.err(), new RegExp(`Put the text in quotes: ruche ask ${name} "list the files"`));
+    assert.equal(await desk.ruche('--help'), 0);
+    assert.match(desk.out(), /^ +ask \[options\] \[agent\] <text> /m);
     assert.equal(await desk.ruche('agents', 'fire', name), 1);
     assert.match(desk.err(), /There is no "agents fire"\. There are: list, pause, resume\./);
     assert.equal(await desk.ruche('agents', 'pause'), 1);

@@ -79,6 +79,8 @@ test('A50 a hook with no, a short or a wrong secret, and one that is not there, 
     answers.push(await post({}, bearer()), await post({}, bearer('')));
     scene.secrets = { 'env:S': 'short' };
     answers.push(await post({}, bearer('short')));
+    const [{ note } = {}] = await scene.triggers.list();
+    assert.match(note ?? '', /the hook h answers nobody: S has fewer than 16 characters/);
     assert.equal(answers.length, 8);
     for (const each of answers) assert.deepEqual(each, answers[0]);
     assert.equal(answers[0]?.status, 401);
@@ -228,15 +230,16 @@ test('what is no plain object, or names a prototype, or looks like a secret, is 
       'null',
       '{"n": 31415926, "31415926": "31415926"}',
       '{"n": 9}',
+      '{"__proto__": null, "constructor": {"x": null}, "n": 31415926}',
     ];
     for (const body of bodies) assert.equal((await post(body, bearer())).status, 202, body);
-    assert.deepEqual(await scene.texts(), [
-      '"{\\"x\\":1}" own 2',
-      '(none) (none) (none)',
-      '(none) (none) (none)',
-      '(none) (none) "[redacted]"',
-      '(none) (none) 9',
-    ]);
+    assert.deepEqual(await scene.texts(), ['"{\\"x\\":1}" own 2', '(none) (none) "[redacted]"']);
+    // A text whose parts are not all there is nothing that anybody ordered.
+    const { firings } = (await scene.triggers.show('a/t')) ?? { firings: [] };
+    assert.deepEqual(
+      firings.map(({ status }) => status),
+      ['queued', 'placeholder', 'placeholder', 'placeholder', 'placeholder', 'queued'],
+    );
     assert.equal(({} as { x?: number }).x, undefined);
   });
 });
@@ -244,9 +247,16 @@ test('what is no plain object, or names a prototype, or looks like a secret, is 
 test('what comes through a tunnel under another name is judged by its proof alone', async () => {
   await withDoor([hooked('bearer')], async ({ gateway, scene }) => {
     const { raw } = await import('./help.ts');
-    const head = `POST /hooks/h HTTP/1.1\r\nHost: tunnel.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n`;
-    assert.match(await raw(gateway.port, `${head}Authorization: Bearer ${SECRET}\r\n\r\n{}`), /^HTTP\/1.1 202/);
-    assert.match(await raw(gateway.port, `${head}\r\n{}`), /^HTTP\/1.1 401/);
+    const head =
+      `POST /hooks/h HTTP/1.1\r\nHost: tunnel.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n`.replace(
+        'Content-Length: 2',
+        'Content-Length: 11',
+      );
+    assert.match(
+      await raw(gateway.port, `${head}Authorization: Bearer ${SECRET}\r\n\r\n{"title":1}`),
+      /^HTTP\/1.1 202/,
+    );
+    assert.match(await raw(gateway.port, `${head}\r\n{"title":1}`), /^HTTP\/1.1 401/);
     assert.equal((await scene.tasks()).length, 1);
   });
 });
@@ -265,6 +275,9 @@ test('triggers over HTTP: list, show, run, pause, resume', async () => {
       [['queued', 'hook:h received a webhook on h (delivery msg_t1)']],
     );
     assert.equal((await call('/api/triggers/a/t/run', { body: { event: 'no' } })).status, 400);
+    const wrong = await call('/api/triggers/a/t/run', { body: { event: { bdy: 1 } } });
+    assert.equal(wrong.status, 400);
+    assert.match(await wrong.text(), /This trigger needs body\.title; you gave bdy\./);
     assert.equal(
       (await call('/api/triggers/a/t/run', { body: { event: { body: { title: 'by hand' } } } })).status,
       200,

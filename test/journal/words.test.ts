@@ -401,6 +401,7 @@ const TABLE: Rows = {
       ['let evt_1 go: it would be one task too many in a row', { ...passed, why: 'hops', matter: 'mat_1' }],
       ['let evt_1 go: it would be one task too many in all', { ...passed, why: 'tasks' }],
       ['let evt_1 go: the input does not fit the queue', { ...passed, why: 'input' }],
+      ['let evt_1 go: it has not all that the text needs', { ...passed, why: 'placeholder' }],
     ],
   },
   'trigger.paused': { weighty: true, rows: [['is paused', { trigger: 'a/n' }]] },

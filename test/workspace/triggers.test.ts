@@ -58,6 +58,8 @@ test('what can never work is an error with line and key', () => {
     ['name: x, on: file.landed, task: x', '', /needs path/],
     ['name: x, on: file.landed, path: "tasks/**", task: x', 'path', /never fires/],
     ['name: x, on: file.landed, path: "../x", task: x', 'path', /stay in the workspace/],
+    ['name: x, on: file.landed, path: /home/me/x.md, task: x', 'path', /a path inside the workspace/],
+    ['name: x, on: file.landed, path: x, debounce: 10, task: x', 'debounce', /a time such as 10m/],
     ['name: x, on: file.landed, path: x, queue: y, task: x', 'queue', /no meaning with on: file\.landed/],
     ['name: x, on: webhook, hook: h, task: x', '', /needs auth/],
     ['name: x, on: webhook, hook: h, auth: bearer, task: x', '', /needs secret/],
@@ -87,7 +89,7 @@ test('what can never work is an error with line and key', () => {
       entry,
     );
   }
-  assert.equal(bad.length, 21);
+  assert.equal(bad.length, 23);
   const twice = parse('  - { name: x, on: task.done, task: x }\n  - { name: x, on: task.done, task: y }');
   assert.deepEqual([twice.problems[0]?.line, twice.problems[0]?.key], [4, 'triggers.1.name']);
   const hooks = ['bearer', 'hmac'].map(
