@@ -93,8 +93,8 @@ function landed(log: RunLog, commit: string | null): Landed {
 
 function askLanding(deps: AgentDeps, log: RunLog, diff: string): void {
   const approval = deps.ids.next('apr');
-  const text = `This run changes what governs the network:\n${visible(diff)}`;
-  const shown = log.put({ text, bound: '' });
+  // That it changes what governs is the reason, which whoever is asked reads beside it.
+  const shown = log.put({ text: visible(diff), bound: '' });
   const data = { approval, call: 'landing', tool: 'landing', shown };
   log.emit({ type: 'approval.asked', data }, null, { key: `asked:${approval}` });
 }

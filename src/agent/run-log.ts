@@ -33,6 +33,8 @@ interface Pending {
 interface EmitOptions {
   /** Default: the run's own stream. */
   stream?: string;
+  /** Default: the run's agent. */
+  actor?: string;
   key?: string;
   labels?: readonly Label[];
 }
@@ -78,7 +80,8 @@ export class RunLog {
     const cause = (call === null ? undefined : this.#callEvents.get(call)) ?? this.#last;
     const stream = options.stream ?? runStream(this.state.run);
     const labels = options.labels ?? this.state.labels;
-    const event: NewEvent = { ...body, stream, actor: `agent:${this.state.agent}`, cause: null, labels };
+    const actor = options.actor ?? `agent:${this.state.agent}`;
+    const event: NewEvent = { ...body, stream, actor, cause: null, labels };
     if (options.key !== undefined) event.key = options.key;
     const pending: Pending = { event, cause, id: null };
     this.#pending.push(pending);

@@ -41,7 +41,19 @@ export async function agents(
 }
 
 export function agentText(state: AgentState, now: number): string {
-  const { name, description, models, queued, running, waiting, nextFiring, paused, lastRun, costTodayUsd = 0 } = state;
+  const {
+    name,
+    description,
+    models,
+    queued,
+    running,
+    waiting,
+    later = 0,
+    nextFiring,
+    paused,
+    lastRun,
+    costTodayUsd = 0,
+  } = state;
   const at = paused
     ? `paused for ${duration(now - paused.at)} by ${paused.by}${paused.reason === '' ? '' : `: ${oneLine(paused.reason, 120)}`}`
     : running > 0
@@ -52,7 +64,7 @@ export function agentText(state: AgentState, now: number): string {
   return plain(
     [
       `${name.padEnd(14)} ${at}`,
-      `    ${running} running, ${queued} queued, ${waiting} waiting; ${last}; ${next}today ${costTodayUsd.toFixed(4)} USD; ${models[0] ?? 'no model'}`,
+      `    ${running} running, ${queued} queued${later > 0 ? ` (${later} for later)` : ''}, ${waiting} waiting; ${last}; ${next}today ${costTodayUsd.toFixed(4)} USD; ${models[0] ?? 'no model'}`,
       `    ${oneLine(description, 120)}`,
     ].join('\n'),
   );

@@ -146,6 +146,10 @@ export interface Simulated {
     faults: Record<string, number>;
     firings: number;
     missed: number;
+    triggered: number;
+    skipped: number;
+    webhooks: number;
+    late: number;
     handOvers: number;
     escalations: number;
     waits: number;
@@ -154,6 +158,8 @@ export interface Simulated {
     messages: number;
     replies: number;
     events: number;
+    /** What the seed alone decides. */
+    planned: { messages: number; webhooks: number; orders: number; firings: number; faults: number };
   };
   violations: readonly { invariant: string; about: string; expected: string; found: string; look: string }[];
   broken: { struck: boolean; caughtBy: string } | null;

@@ -61,14 +61,16 @@ function countsText(counts: Simulated['counts'], days: number, seed: number): st
   const rows = [
     ['tasks', `${sum(tasks)}: ${list(tasks)}`],
     ['firings', `${firings}, and ${missed} missed while nobody was there`],
+    ['triggers', `${counts.triggered} firings, ${counts.skipped} let go; ${counts.webhooks} webhooks`],
     ['hand-overs', `${handOvers}; ${waits} times runs waited for others`],
-    ['escalations', `${counts.escalations} levels reached`],
+    ['escalations', `${counts.escalations} levels reached; ${counts.late} deadlines missed`],
     ['landings', `${counts.landings}, ${counts.conflicts} conflicts`],
     ['messages', `${counts.messages} in, ${counts.replies} out`],
     ['faults', `${sum(faults)}: ${list(faults)}`],
     ['events', `${counts.events}`],
+    ['planned', list(counts.planned)],
   ];
-  const about = `${days} days of seed ${seed}, ${day(from)} to ${day(to)} UTC; clocks are put on ${day(switchAt)}\n`;
+  const about = `${days} ${days === 1 ? 'day' : 'days'} of seed ${seed}, ${day(from)} to ${day(to)} UTC; clocks are put on ${day(switchAt)}\n`;
   return about + rows.map(([name = '', text = '']) => `  ${name.padEnd(13)}${text}\n`).join('');
 }
 

@@ -112,6 +112,8 @@ export interface TriggerFiring {
   task: string | null;
   /** Status of the task, or why there is none. */
   status: string;
+  /** What kept it from firing, in words; null for one that fired, or where `status` says it all. */
+  why: string | null;
   by: string | null;
 }
 

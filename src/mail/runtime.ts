@@ -102,9 +102,11 @@ async function status(deps: RuntimeDeps, matters: OpenMatters): Promise<RuntimeS
 }
 
 async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
+  const now = deps.clock.now();
   const states = deps.agents().map((agent) => ({
     ...agent,
     queued: 0,
+    later: 0,
     running: 0,
     waiting: 0,
     nextFiring: deps.schedules.nextFiring(agent.name),
@@ -114,6 +116,7 @@ async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
     const state = states.find((each) => each.name === task.queue);
     if (state && (task.status === 'queued' || task.status === 'running' || task.status === 'waiting'))
       state[task.status] += 1;
+    if (state && task.status === 'queued' && task.notBefore !== null && task.notBefore > now) state.later += 1;
   }
   return states;
 }

@@ -17,7 +17,7 @@ import { receive } from './hooks.ts';
 import { byHandBatch } from './trigger-fire.ts';
 import { type FoldOptions, triggerEvent, TriggerFold } from './trigger-fold.ts';
 import { OUTCOME_TYPES, tookPlace, type Outcome } from './trigger-past.ts';
-import { firingOf, stateOf } from './trigger-shown.ts';
+import { firingOf, stateOf, unmatched } from './trigger-shown.ts';
 
 /** Milliseconds between tries while the store takes nothing. */
 const UNAVAILABLE_MS = 1_000;
@@ -74,6 +74,13 @@ export class Triggers implements TriggerDesk {
     this.#notify();
   }
 
+  /** Of the files that triggers wait for: of those that are set, so that whatever lands for one has its effect. */
+  globs(): string[] {
+    return [...this.#fold.standings.values()].flatMap(({ trigger: { source }, paused }) =>
+      source.on === 'file.landed' && !paused ? source.paths : [],
+    );
+  }
+
   list(): Promise<TriggerState[]> {
     return this.#inTurn(async () => {
       await this.#fold.look();
@@ -87,10 +94,13 @@ export class Triggers implements TriggerDesk {
       const standing = this.#fold.standings.get(id);
       if (!standing) return null;
       const { store } = this.#options;
-      const firings: TriggerFiring[] = [];
       const back = { stream: triggerStream(id), types: OUTCOME_TYPES, reverse: true, limit: SHOWN };
-      for await (const event of store.read(back)) firings.push(await firingOf(store, event as Outcome));
-      return { trigger: await stateOf(this.#options, standing), firings };
+      const outcomes: Outcome[] = [];
+      for await (const event of store.read(back)) outcomes.push(event as Outcome);
+      const firings = await Promise.all(outcomes.map((event) => firingOf(store, event)));
+      firings.push(...(await unmatched(store, standing, { outcomes, limit: SHOWN })));
+      firings.sort((a, b) => b.at - a.at);
+      return { trigger: await stateOf(this.#options, standing), firings: firings.slice(0, SHOWN) };
     });
   }
 

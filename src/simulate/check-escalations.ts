@@ -41,10 +41,14 @@ function checkBegun(played: Played, begun: ReadonlySet<string>, report: Report):
     if (event.type === 'question.answered') answers.set(event.data.question, event.at);
     if (event.type === 'matter.settled') answers.set(event.data.matter, event.at);
   }
-  // What an escalation has itself given to an agent goes up no further chain: it would never end.
-  const own = new Set(played.tasks.flatMap(({ id, from }) => (from.startsWith('escalation:') ? [id] : [])));
+  const tasks = new Map(played.tasks.map((task) => [task.id, task]));
+  // What an escalation has given to an agent, and what came of that, goes up no further chain: it would never end.
+  const isOwn = (id: string | undefined): boolean => {
+    const task = tasks.get(id ?? '');
+    return task !== undefined && (task.from.startsWith('escalation:') || isOwn(task.origin?.parent));
+  };
   for (const event of played.events) {
-    if (event.type === 'matter.raised' && own.has(event.data.about)) continue;
+    if (event.type === 'matter.raised' && event.data.kind === 'dead' && isOwn(event.data.about)) continue;
     const id =
       event.type === 'approval.asked'
         ? event.data.approval

@@ -1,7 +1,9 @@
 import { isEnded } from '../core/task.ts';
+import { checkCauses } from './check-causes.ts';
 import { checkEscalations } from './check-escalations.ts';
 import { checkFirings } from './check-firings.ts';
 import { checkFiles } from './check-files.ts';
+import { checkHanded } from './check-handed.ts';
 import { checkTasks } from './check-tasks.ts';
 import type { Report, Violation } from './invariants.ts';
 import { entriesOf, eventsOf, type Played } from './record.ts';
@@ -10,7 +12,9 @@ export function check(played: Played): Violation[] {
   const found: Violation[] = [];
   const report: Report = (violation) => void found.push(violation);
   checkFirings(played, report);
+  checkCauses(played, report);
   checkTasks(played, report);
+  checkHanded(played, report);
   checkFiles(played, report);
   checkReplies(played, report);
   checkAnswers(played, report);

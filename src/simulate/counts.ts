@@ -1,4 +1,16 @@
+import { timesOf } from './calendar.ts';
+import { TRIGGERS } from './causes.ts';
+import type { Act, Plan } from './plan.ts';
 import { entriesOf, eventsOf, type Played } from './record.ts';
+
+export interface Planned {
+  messages: number;
+  webhooks: number;
+  /** Pieces of work, beside what schedules and triggers make. */
+  orders: number;
+  firings: number;
+  faults: number;
+}
 
 export interface Counts {
   /** Milliseconds since the epoch: of the beginning, the end, and when clocks were put. */
@@ -9,6 +21,12 @@ export interface Counts {
   firings: number;
   /** Firings that nobody was there for, or that stood behind another one. */
   missed: number;
+  /** Firings of triggers, causes that were let go, and webhooks that were taken. */
+  triggered: number;
+  skipped: number;
+  webhooks: number;
+  /** Deadlines that were missed. */
+  late: number;
   handOvers: number;
   /** Levels of chains that were reached. */
   escalations: number;
@@ -20,6 +38,8 @@ export interface Counts {
   /** Processes that were killed, providers that failed and so on; by kind. */
   faults: Record<string, number>;
   events: number;
+  /** What the seed alone decides: what comes from outside, and what is done to it. */
+  planned: Planned;
 }
 
 const tally = (names: readonly string[]): Record<string, number> => {
@@ -40,6 +60,10 @@ export function countPlay(played: Played): Counts {
     firings: fired.length,
     missed:
       fired.reduce((sum, { data }) => sum + data.missed, 0) + skipped.reduce((sum, { data }) => sum + data.count, 0),
+    triggered: eventsOf(played, 'trigger.fired').length,
+    skipped: eventsOf(played, 'trigger.skipped').length,
+    webhooks: eventsOf(played, 'webhook.received').length,
+    late: eventsOf(played, 'task.late').length,
     handOvers: eventsOf(played, 'conversation.moved').length,
     escalations: eventsOf(played, 'escalation.reached').length,
     waits: eventsOf(played, 'tasks.awaited').length,
@@ -49,5 +73,30 @@ export function countPlay(played: Played): Counts {
     replies: entriesOf(played, 'arrived').length,
     faults: tally([...entriesOf(played, 'fault').map(({ fault }) => fault), 'clock: summer time']),
     events: played.events.length,
+    planned: plannedOf(plan),
   };
 }
+
+export function plannedOf(plan: Plan): Planned {
+  const { messages, hooks, orders, schedules, acts, outages } = plan;
+  const own = new Set([...schedules, ...TRIGGERS].map(({ order }) => order));
+  const repeats = [...messages, ...hooks].reduce((sum, { again }) => sum + again.length, 0);
+  const unsent = messages.filter(({ send }) => send !== 'ok').length;
+  return {
+    messages: messages.length,
+    webhooks: hooks.length,
+    orders: Object.keys(orders).filter((order) => !own.has(order)).length,
+    firings: schedules.flatMap((_, index) => plannedTimes(plan, index)).length,
+    faults: acts.filter((act) => FAULTS.has(act.do)).length + outages.length + repeats + unsent + 1,
+  };
+}
+
+/** When a schedule would fire if nothing went wrong, its edits included. */
+function plannedTimes({ schedules, acts, start, end }: Plan, index: number): number[] {
+  const edits = acts.flatMap((act) => (act.do === 'reschedule' && act.schedule === index ? [act] : []));
+  const timings = [{ at: start, when: schedules[index]?.when ?? { everyMs: Infinity } }, ...edits];
+  return timings.flatMap(({ at, when }, n) => timesOf(when, at, timings[n + 1]?.at ?? end));
+}
+
+/** Acts that are faults; putting clocks to summer time is one more. */
+const FAULTS: ReadonlySet<Act['do']> = new Set(['kill', 'full', 'jump', 'edit']);

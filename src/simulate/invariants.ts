@@ -2,6 +2,10 @@
 export const INVARIANTS = {
   'firing-once': 'each firing that was due has had its fate once, and no other one has',
   'firing-early': 'nothing fired before its time',
+  'cause-once':
+    'each cause that fits a trigger has had its effect once, or is on record as skipped; and nothing else has',
+  artefacts: 'who was given a file has read what its sender meant, whatever landed since',
+  'late-once': 'a deadline that was missed is on record once, and no other one is',
   'message-once': 'each message that was taken became one task',
   'order-once': 'each piece of work was given once, and none is missing',
   'task-ended': 'each task has ended, or waits for a person',

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { startApp } from '../app.ts';
@@ -8,6 +9,7 @@ import { isEnded } from '../core/task.ts';
 import { systemClock, systemIds, systemRandom } from '../system.ts';
 import { breakIn } from './breaks.ts';
 import { HOUR, MINUTE } from './calendar.ts';
+import { SECRET, SECRET_NAME } from './causes.ts';
 import { VirtualClock } from './clock.ts';
 import { Dice } from './dice.ts';
 import { agentFile } from './network.ts';
@@ -17,6 +19,7 @@ import { over } from './over.ts';
 import { type Act, makePlan, type Plan } from './plan.ts';
 import { PERSON, scriptedChannel } from './platform.ts';
 import { scriptedNet } from './provider.ts';
+import { sendHooks } from './sender.ts';
 import { type Entry, readWorld, World } from './world.ts';
 
 /** Milliseconds after which a kill that was to meet a boundary comes anyway. */
@@ -26,6 +29,7 @@ const BEFORE = MINUTE;
 /** How long what is left is waited for once the week is over, and between two of the owner's rounds then. */
 const DRAIN = 4 * HOUR;
 const ROUND = 30 * MINUTE;
+const SETTLE = 3_000;
 
 /** One process of the play: begins where the last one was ended, and ends by a kill or with the week. */
 export async function live(options: PlayOptions): Promise<void> {
@@ -70,6 +74,9 @@ class Life {
   async play(): Promise<void> {
     const running = this.#clock.run();
     this.#app = await startApp(this.#appOptions());
+    const sending = new AbortController();
+    const { url } = this.#app.gateway;
+    sendHooks({ plan: this.#plan, clock: this.#clock, world: this.#world, url }, sending.signal);
     for (const act of this.#plan.acts) {
       if (this.#world.of('done').some((each) => each.act === act.id)) continue;
       await this.#clock.until(act.at);
@@ -79,6 +86,7 @@ class Life {
     }
     await this.#clock.until(this.#plan.end);
     await this.#drain();
+    sending.abort();
     await this.#app.close('the week is over');
     this.#world.note({ kind: 'closed' });
     this.#clock.stop();
@@ -100,7 +108,7 @@ class Life {
       host: '127.0.0.1',
       port: 0,
       token: 'simulated-token-of-a-network-that-is-played',
-      env: { PATH: path, HOME: dir },
+      env: { PATH: path, HOME: dir, [SECRET_NAME]: SECRET },
       platform: process.platform,
       machine: { arch: process.arch, uid: process.getuid?.() ?? 0 },
       log: fileLog(join(dir, 'log.jsonl'), clock),
@@ -123,11 +131,12 @@ class Life {
     if (store === null || app === null) return 'now';
     if ((await store.counts()).running > 0) return 'now';
     const now = this.#clock.now();
-    const { schedules, escalations } = app.runtime;
+    const { schedules, escalations, triggers } = app.runtime;
     const firings = AGENTS.flatMap((agent) => schedules.nextFiring(agent) ?? []);
     const levels = (await escalations.list()).flatMap(({ next }) => next ?? []);
+    const bursts = (await triggers.list()).flatMap(({ waiting }) => waiting?.due ?? []);
     // A while before it is due as well: what would come too early comes then.
-    const dues = [...firings, ...levels]
+    const dues = [...firings, ...levels, ...bursts]
       .filter((due) => due > now)
       .map((due) => (due - BEFORE > now ? due - BEFORE : due));
     const due = await store.nextDue(now);
@@ -181,6 +190,12 @@ class Life {
           writeFileSync(path, text.replace(act.anchor, `- ${act.text}\n${act.anchor}`));
         return world.note({ kind: 'fault', fault: 'person: edits the same lines', id: act.id });
       }
+      case 'commit': {
+        const path = join(workspace, act.path);
+        mkdirSync(dirname(path), { recursive: true });
+        writeFileSync(path, `- ${act.text}\n`);
+        return this.#commitByHand(act.path);
+      }
       case 'drop': {
         const path = join(workspace, 'tasks', act.queue, 'inbox', act.file);
         mkdirSync(dirname(path), { recursive: true });
@@ -204,6 +219,16 @@ class Life {
     }
   }
 
+  /** A person uses Git. */
+  #commitByHand(path: string): void {
+    const cwd = join(this.#options.dir, 'workspace');
+    const env = { PATH: this.#options.path, HOME: this.#options.dir };
+    const git = (...args: string[]): string => execFileSync('git', args, { cwd, env, encoding: 'utf8' });
+    if (git('status', '--porcelain', '--', path) === '') return;
+    git('add', '--', path);
+    git('-c', 'user.name=Person', '-c', 'user.email=person@simulated.invalid', 'commit', '-qm', 'By hand', '--', path);
+  }
+
   get #running(): App {
     if (this.#app === null) throw new Error('the app has not started');
     return this.#app;
@@ -224,13 +249,15 @@ class Life {
   async #drain(): Promise<void> {
     const last = this.#clock.time + DRAIN;
     while (this.#clock.time < last) {
+      // What begins with the last stroke is under way then.
+      this.#clock.stir();
+      await this.#clock.until(this.#clock.time + SETTLE);
       await this.#owner();
       const open = ((await this.#store?.tasks({})) ?? []).filter(({ status }) => !isEnded(status));
-      if (open.length === 0) break;
+      const bursts = (await this.#running.runtime.triggers.list()).filter(({ waiting }) => waiting !== null);
+      if (open.length === 0 && bursts.length === 0) break;
       await this.#clock.until(this.#clock.time + ROUND);
     }
-    this.#clock.stir();
-    await this.#clock.until(this.#clock.time + 3_000);
   }
 }
 

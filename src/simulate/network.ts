@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MINUTE, whenYaml } from './calendar.ts';
+import { TRIGGERS, triggerYaml } from './causes.ts';
 import { OWNER } from './platform.ts';
 import { AGENTS, type AgentName, lineFile, linesOf, SHARED, tagOf } from './orders.ts';
 import type { Plan, PlannedSchedule } from './plan.ts';
@@ -28,14 +29,15 @@ const scheduleYaml = ({ name, when, jitter, missed, order }: PlannedSchedule): s
   return `  - { name: ${name}, ${whenYaml(when)}${put}, missed: ${missed}, overlap: queue, task: 'It is time. ${tagOf(order)}' }`;
 };
 
-/** The AGENT.md of an agent with these of its schedules. */
+/** The AGENT.md of an agent with these of its schedules, and its triggers. */
 export function agentFile(agent: AgentName, schedules: readonly PlannedSchedule[]): string {
   const own = schedules.filter((schedule) => schedule.agent === agent).map(scheduleYaml);
+  const triggers = TRIGGERS.filter((trigger) => trigger.agent === agent).map(triggerYaml);
   return `---
 description: The ${agent} of a company that is played.
 model: standard
 tools: [read, write, edit, list, ask, task, hand_over, escalate]
-${own.length === 0 ? '' : `schedules:\n${own.join('\n')}\n`}---
+${own.length === 0 ? '' : `schedules:\n${own.join('\n')}\n`}${triggers.length === 0 ? '' : `triggers:\n${triggers.join('\n')}\n`}---
 You do what the order says.
 `;
 }

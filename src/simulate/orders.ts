@@ -9,6 +9,8 @@ export interface Order {
   children: string[];
   /** Milliseconds the model takes for the last step; another run may land meanwhile. */
   lastMs: number;
+  /** What it must have been shown of a file that it was given. */
+  reads?: string;
 }
 
 export interface Line {
@@ -17,9 +19,14 @@ export interface Line {
   text: string;
 }
 
-/** No calls: the model says that it is done. `$tasks` stands for the ids of the tasks it has made. */
+/**
+ * No calls: the model says that it is done. `$tasks` stands for the ids of the tasks it has made, `$artefact` for the
+ * file it was given, `$soon` for a time that comes soon.
+ */
 export interface Step {
   calls: { tool: string; args: Record<string, unknown> }[];
+  /** Milliseconds that the model takes for it. */
+  ms?: number;
 }
 
 const ANCHORS = 30;
@@ -42,6 +49,11 @@ export const lineSteps = ({ path, anchor, text }: Line): Step[] => [
   { calls: [{ tool: 'edit', args: { path, old: anchor, new: `- ${text}\n${anchor}` } }] },
 ];
 
+/** Milliseconds until whoever is given a file looks at it, and that a task takes which had to be done within `SOON`. */
+const READS = 60_000;
+const LATE = 6 * 60_000;
+export const SOON = 2 * 60_000;
+
 const DONE: Step = { calls: [] };
 
 /** Makes orders, those they lead to included. */
@@ -60,6 +72,35 @@ export class OrderBook {
     const { lastMs = 0, ...at } = place;
     const line = { path: linesOf(agent), anchor: anchorOf((this.#anchors += 1)), text: id, ...at };
     return this.add(id, agent, { steps: [...lineSteps(line), DONE], lines: [line], lastMs });
+  }
+
+  /** Writes a file of its own, with `#` in its name for the number of the firing. */
+  file(id: string, agent: AgentName, path: string): Order {
+    const text = `${id} #`;
+    const calls = [{ tool: 'write', args: { path, content: `- ${text}\n` } }];
+    return this.add(id, agent, { steps: [{ calls }, DONE], lines: [{ path, anchor: '', text }] });
+  }
+
+  /** Writes a file, gives it to another agent, and changes it before that one can have read it. */
+  pass(id: string, agent: AgentName, reader: { id: string; agent: AgentName }): Order {
+    const path = `drafts/${id}.md`;
+    const [meant, changed] = [`${id} as it is meant`, `${id} as it is later`];
+    const reading = { calls: [{ tool: 'read', args: { path: '$artefact' } }], ms: READS };
+    const child = this.add(reader.id, reader.agent, { steps: [reading, DONE], reads: meant });
+    const steps: Step[] = [
+      { calls: [{ tool: 'write', args: { path, content: `- ${meant}\n` } }] },
+      { calls: [taskCall(child, { artefacts: [path] })] },
+      { calls: [{ tool: 'read', args: { path } }] },
+      { calls: [{ tool: 'edit', args: { path, old: meant, new: changed } }] },
+      DONE,
+    ];
+    return this.add(id, agent, { steps, lines: [{ path, anchor: '', text: changed }], children: [child.id] });
+  }
+
+  /** Gives work that has to be done sooner than it can be. */
+  late(id: string, agent: AgentName, to: { id: string; agent: AgentName }): Order {
+    const child = this.line(to.id, to.agent, { lastMs: LATE });
+    return this.give(id, agent, [child], { deadline: '$soon' });
   }
 
   /** Gives work to others, all in one answer, and waits for the results. */

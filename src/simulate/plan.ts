@@ -1,5 +1,6 @@
 import { type BoundaryName } from '../core/boundary.ts';
 import { DAY, HOUR, MINUTE, switchOf, type When } from './calendar.ts';
+import { DEADLINES, type PlannedHook, REPORTS } from './causes.ts';
 import { Dice } from './dice.ts';
 import { AGENTS, type AgentName, anchorOf, linesOf, type Order, OrderBook, SHARED, tagOf } from './orders.ts';
 
@@ -14,6 +15,7 @@ export interface Plan {
   orders: Record<string, Order>;
   schedules: PlannedSchedule[];
   messages: PlannedMessage[];
+  hooks: PlannedHook[];
   acts: Act[];
   outages: Outage[];
 }
@@ -58,6 +60,7 @@ export type Act = { id: string; at: number } & (
   | { do: 'full'; ms: number }
   | { do: 'jump'; ms: number }
   | { do: 'edit'; path: string; anchor: string; text: string }
+  | { do: 'commit'; path: string; text: string }
   | { do: 'drop'; queue: AgentName; file: string; order: string }
   | { do: 'pause' | 'resume'; agent: AgentName }
   | { do: 'reschedule'; schedule: number; when: When }
@@ -68,6 +71,7 @@ const SLOT = 2 * HOUR;
 /** Of a slot: the usual traffic, what goes wrong, and the owner's round. */
 const USUAL = 20 * MINUTE;
 const SCENE = HOUR;
+const HOOKS = 40 * MINUTE;
 const OWNER = 100 * MINUTE;
 /** Conversations of the usual traffic in a slot. */
 const TALKS = 2;
@@ -125,7 +129,7 @@ class Planner {
     this.#dice = new Dice(seed);
     const switchAt = seed % 2 === 0 ? switchOf(2027, 2) : switchOf(2026, 9);
     const start = switchAt - Math.round((days * DAY) / 2 / HOUR) * HOUR;
-    const lists = { orders: this.#book.orders, schedules: [], messages: [], acts: [], outages: [] };
+    const lists = { orders: this.#book.orders, schedules: [], messages: [], hooks: [], acts: [], outages: [] };
     this.plan = { seed, days, start, end: start + days * DAY, switchAt, ...lists };
     this.#schedules();
     const slots = Math.floor((days * DAY) / SLOT);
@@ -155,15 +159,18 @@ class Planner {
     const hours = (from: number, to: number, step = 1): number[] =>
       Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, n) => from + n * step);
     const book = this.#book;
-    // What the agents of a company owe each other: the report is mailed, the deadline becomes a text.
-    const report = book.line('sent-report', 'email', { text: 'sent-report #', anchor: anchorOf(0) });
-    const text = book.line('deadline-text', 'writing', { text: 'deadline-text #', anchor: anchorOf(0) });
     const chains: Omit<PlannedSchedule, 'order' | 'jitter' | 'missed'>[] = [
       { agent: 'system', name: 'report', when: { minute: 15, hours: [8], weekdays: all } },
-      { agent: 'calendar', name: 'deadlines', when: { minute: 0, hours: hours(9, 17, 2), weekdays: all } },
+      { agent: 'calendar', name: 'deadlines', when: { minute: 0, hours: [9, 13, 17], weekdays: all } },
     ];
-    book.give('report', 'system', [report], { title: 'The report' });
-    book.give('deadlines', 'calendar', [text]);
+    book.file('report', 'system', `${REPORTS}/#.md`);
+    book.file('deadlines', 'calendar', `${DEADLINES}/#.md`);
+    // What triggers make of it, and of the rest that happens.
+    book.line('sent-report', 'email', { text: 'sent-report #', anchor: anchorOf(0) });
+    book.line('deadline-text', 'writing', { text: 'deadline-text #', anchor: anchorOf(0) });
+    book.add('booking', 'calendar');
+    book.add('changes', 'billing');
+    book.add('look-after', 'system');
     for (const each of chains) this.plan.schedules.push({ ...each, jitter: 0, missed: 'once', order: each.name });
     const add = (agent: AgentName, name: string, when: When, more: { jitter?: number; missed?: string } = {}): void => {
       const order = book.line(name, agent, { text: `${name} #`, anchor: anchorOf(1 + this.plan.schedules.length) });
@@ -185,6 +192,7 @@ class Planner {
 
   #slot(at: number, scene: Scene): void {
     for (let n = 0; n < TALKS; n += 1) this.#talk(at + USUAL + n * 50);
+    if (this.#dice.int(1, 3) === 1) this.#hook(at + HOOKS);
     this.#scene(scene, at + SCENE);
     this.plan.acts.push({ id: this.#id('act'), at: at + OWNER, do: 'owner' });
   }
@@ -197,13 +205,31 @@ class Planner {
     return message;
   }
 
+  #hook(at: number): void {
+    const dice = this.#dice;
+    const again = dice.int(0, 1) === 0 ? [] : [dice.int(1, 3_000), 30 * MINUTE];
+    this.plan.hooks.push({ id: this.#id('hook'), at, booking: dice.int(1, 5) > 1, again });
+  }
+
   /** What people and agents do all day. */
   #talk(at: number): void {
     const book = this.#book;
     const agent = this.#agent();
     const [one, two, three] = [this.#id('o'), this.#id('o'), this.#id('o')];
     const own = this.#id('o');
-    const kind = this.#dice.pick(['say', 'line', 'give', 'fan', 'hand', 'ask', 'escalate', 'approve', 'leave', 'wait']);
+    const kind = this.#dice.pick([
+      'say',
+      'line',
+      'give',
+      'fan',
+      'hand',
+      'ask',
+      'escalate',
+      'approve',
+      'leave',
+      'wait',
+      'pass',
+    ]);
     const other = this.#agent(agent);
     switch (kind) {
       case 'say':
@@ -236,6 +262,8 @@ class Planner {
         const path = `contracts/${own}.md`;
         return void this.#say(at, book.call(own, agent, 'write', { path, content: `- ${own}\n` }));
       }
+      case 'pass':
+        return void this.#say(at, book.pass(own, agent, { id: one, agent: other }));
       case 'leave':
         return void this.#say(at, book.leave(own, agent, book.add(one, other), book.line(two, this.#agent(agent))));
       case 'wait':
@@ -254,6 +282,7 @@ class Planner {
         const downMs = dice.pick([2_000, 20_000, 3 * MINUTE, 20 * MINUTE]);
         act(at - 1_000, { do: 'kill', boundary, skip, downMs });
         for (let n = 0; n < 2; n += 1) this.#talk(at + n * 50);
+        this.#hook(at + dice.int(0, 100));
         return void this.#say(at, this.#book.line(this.#id('o'), this.#agent()));
       }
       case 'outage':
@@ -275,6 +304,8 @@ class Planner {
         const agent = this.#agent();
         const place = { path: linesOf(agent), anchor: anchorOf(dice.int(10, 29)) };
         this.#say(at + 2 * MINUTE, this.#book.line(this.#id('o'), agent, { ...place, lastMs: 20_000 }));
+        const id = this.#id('p');
+        act(at + 20 * MINUTE, { do: 'commit', path: `${DEADLINES}/${id}.md`, text: `deadline ${id}` });
         return act(at + 2 * MINUTE + 10_000, { do: 'edit', ...place, text: this.#id('p') });
       }
       case 'full':
@@ -292,6 +323,12 @@ class Planner {
     }
   }
 
+  #late(at: number): void {
+    const [own, one] = [this.#id('o'), this.#id('o')];
+    const agent = this.#agent();
+    this.#say(at + 10 * MINUTE, this.#book.late(own, agent, { id: one, agent: this.#agent(agent) }));
+  }
+
   /** What people do, and what a platform does with it. */
   #quietScene(
     scene: Exclude<Scene, Violent>,
@@ -302,6 +339,7 @@ class Planner {
     switch (scene) {
       case 'mail':
         this.#say(at, this.#book.line(this.#id('o'), this.#agent()), { again: [dice.int(1, 3_000), 5 * MINUTE] });
+        this.#late(at);
         return void this.#say(at + MINUTE, this.#book.add(this.#id('o'), this.#agent()), {
           send: dice.pick(['failed', 'arrives-unsure', 'lost-unsure'] as const),
         });
@@ -316,6 +354,7 @@ class Planner {
       }
       case 'drop': {
         const queue = this.#agent();
+        this.#late(at);
         const order = this.#book.line(this.#id('o'), queue).id;
         act(at, { do: 'drop', queue, file: `${order}.json`, order });
         return act(at + 20 * MINUTE, { do: 'drop', queue, file: `${order}.json`, order });

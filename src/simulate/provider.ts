@@ -1,6 +1,6 @@
 import { NetError, type Net, type NetRequest } from '../core/ports.ts';
 import type { VirtualClock } from './clock.ts';
-import { lineSteps, type Step } from './orders.ts';
+import { lineSteps, SOON, type Step } from './orders.ts';
 import type { Outage, Plan } from './plan.ts';
 import type { World } from './world.ts';
 
@@ -25,8 +25,8 @@ export function scriptedNet({ plan, clock, world }: { plan: Plan; clock: Virtual
         if (failed) return failed;
       }
       const said = (JSON.parse(String(request.body)) as { messages: Said[] }).messages;
-      const { step, text, lastMs } = answerTo(plan, said);
-      await clock.until(clock.time + LATENCY + lastMs, request.signal);
+      const { step, text, ms } = answerTo(plan, said, clock.now());
+      await clock.until(clock.time + LATENCY + ms, request.signal);
       const whole = stream(step, text);
       return events(outage?.kind === 'truncated' && first ? whole.slice(0, whole.length / 2) : whole);
     },
@@ -44,12 +44,12 @@ async function broken({ kind }: Outage, request: NetRequest, clock: VirtualClock
 }
 
 /** Which step of which order comes next, as the conversation shows. */
-export function answerTo(plan: Plan, said: readonly Said[]): { step: Step; text: string; lastMs: number } {
+export function answerTo(plan: Plan, said: readonly Said[], now: number): { step: Step; text: string; ms: number } {
   const users = said.map(({ role, content }) => (role === 'user' ? (content ?? '') : ''));
   const at = users.findLastIndex((text) => text.includes('[order '));
-  const [, id = '', given] = /\[order ([\w-]+)(?:\.(\d+))?\](?![^]*\[order )/.exec(users[at] ?? '') ?? [];
+  const [, id = '', given] = /\[order ([\w-]+)(?:\.([\w-]+))?\](?![^]*\[order )/.exec(users[at] ?? '') ?? [];
   const order = plan.orders[id];
-  if (order === undefined) return { step: { calls: [] }, text: 'I know of no order.', lastMs: 0 };
+  if (order === undefined) return { step: { calls: [] }, text: 'I know of no order.', ms: 0 };
   // The number of this firing: what it was given, else what the conversation has heard of this order so far.
   const n = given ?? String(users.filter((text) => text.includes(`[order ${id}]`)).length);
   const conflict = users.findLastIndex((text) => text.includes('[Ruche] Your changes conflict'));
@@ -63,16 +63,18 @@ export function answerTo(plan: Plan, said: readonly Said[]): { step: Step; text:
     .flatMap(({ role, content }) =>
       role === 'tool' ? (/^(tsk_[\w-]+) is queued/.exec(content ?? '')?.[1] ?? []) : [],
     );
-  const step = filled(steps[Math.min(done, steps.length - 1)] ?? { calls: [] }, n, made);
-  return { step, text: `done ${id} ${n}`, lastMs: last && !again ? order.lastMs : 0 };
+  const [artefact = ''] = /[^\s,]+@[0-9a-f]{40}/.exec(users[at] ?? '') ?? [];
+  const names = { $tasks: made, $artefact: artefact, $soon: new Date(now + SOON).toISOString() };
+  const step = filled(steps[Math.min(done, steps.length - 1)] ?? { calls: [] }, n, names);
+  return { step, text: `done ${id} ${n}`, ms: (step.ms ?? 0) + (last && !again ? order.lastMs : 0) };
 }
 
-function filled({ calls }: Step, n: string, made: readonly string[]): Step {
+function filled({ calls, ms = 0 }: Step, n: string, names: Readonly<Record<string, unknown>>): Step {
   const fill = (value: unknown): unknown =>
-    value === '$tasks' ? made : typeof value === 'string' ? value.replaceAll('#', n) : value;
+    typeof value === 'string' ? (names[value] ?? value.replaceAll('#', n)) : value;
   const args = (given: Record<string, unknown>): Record<string, unknown> =>
     Object.fromEntries(Object.entries(given).map(([name, value]) => [name, fill(value)]));
-  return { calls: calls.map((call) => ({ tool: call.tool, args: args(call.args) })) };
+  return { ms, calls: calls.map((call) => ({ tool: call.tool, args: args(call.args) })) };
 }
 
 function stream({ calls }: Step, text: string): string {

@@ -37,6 +37,8 @@ export interface Commit {
   commit: string;
   run: string | null;
   added: { path: string; text: string }[];
+  /** Files that are new or changed. */
+  paths: string[];
 }
 
 export async function readPlay({ dir, seed, days, path }: PlayOptions): Promise<Played> {
@@ -111,7 +113,7 @@ function ordersOf(events: readonly Event[], text: Played['text']): Map<string, s
         : event.type === 'task.queued'
           ? [event.data.task.id, text(event.data.task.content)]
           : ['', ''];
-    const id = /\[order ([\w-]+)(?:\.\d+)?\]/.exec(said)?.[1];
+    const id = /\[order ([\w-]+)(?:\.[\w-]+)?\]/.exec(said)?.[1];
     if (id !== undefined) orders.set(task, id);
   }
   return orders;
@@ -128,11 +130,12 @@ function commitsOf(git: Played['git']): Commit[] {
     .map((part) => {
       const [commit = '', run = '', patch = ''] = part.split('\u0002');
       let path = '';
+      const paths: string[] = [];
       const added: Commit['added'] = [];
       for (const line of patch.split('\n')) {
-        if (line.startsWith('+++ b/')) path = line.slice(6);
+        if (line.startsWith('+++ b/')) paths.push((path = line.slice(6)));
         else if (line.startsWith('+- ') && path.startsWith('shared/')) added.push({ path, text: line.slice(3) });
       }
-      return { commit, run: run.trim() || null, added };
+      return { commit, run: run.trim() || null, added, paths };
     });
 }

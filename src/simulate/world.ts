@@ -21,6 +21,8 @@ export type Entry = { t: number; wall: number } & (
   | { kind: 'fired'; schedule: string; at: number }
   /** A planted bug has struck. */
   | { kind: 'broke'; about: string }
+  /** A server was told that what it sent is taken, and what that came to. */
+  | { kind: 'accepted'; hook: string; repeat: number; status: number; event: string; task: string | null }
   | { kind: 'closed' }
 );
 

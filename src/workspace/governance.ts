@@ -2,6 +2,7 @@ import type { Agent, Governance, Problem, Settings } from '../core/agent.ts';
 import type { Change } from '../core/files.ts';
 import { readReceiver } from '../core/escalation.ts';
 import { isAgentName } from '../core/ids.ts';
+import type { Json } from '../core/json.ts';
 import type { GovernanceReader, SavedFile } from '../core/ports.ts';
 import { nameProblem, parseAgent } from './agents.ts';
 import type { Git } from './git.ts';
@@ -37,6 +38,8 @@ interface Entry {
 
 export interface GovernanceOptions extends Omit<Known, 'chains'> {
   git: Git;
+  /** What a schedule means by the clock, for whoever approves it; null if that cannot be told. */
+  explain?: (agent: string, schedule: Json) => string | null;
   /** Without it nobody has skills. */
   skills?: SkillSupport;
 }
@@ -86,7 +89,12 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
         await git.run(['diff-tree', '-r', '-z', '--no-renames', '--no-abbrev', oid(from), oid(to)]),
       );
       const tree = (commit: string): string => `${oid(commit)}^{tree}`;
-      return describe(options, changes, { before: tree(from), after: tree(to), overlay: false });
+      // What comes from outside is known again by its words, which therefore must not change with the day.
+      return describe({ ...options, explain: () => null }, changes, {
+        before: tree(from),
+        after: tree(to),
+        overlay: false,
+      });
     },
     async protectedChanges(base, changes) {
       const named = changes.filter(
@@ -378,7 +386,7 @@ function overlayChange(change: Change, before: ReadonlyMap<string, Entry>): RawC
 }
 
 async function describe(
-  { git, skills }: GovernanceOptions,
+  { git, skills, explain = () => null }: GovernanceOptions,
   changes: readonly RawChange[],
   views: SkillViews,
 ): Promise<string | null> {
@@ -389,7 +397,7 @@ async function describe(
     touched.push({ path, was: await sideOf(git, was), now: await sideOf(git, now) });
   }
   const lines: LineDiff = (was, now) => lineDiff(git, was, now);
-  const rules = touched.length === 0 ? null : await describeProtected(touched, lines);
+  const rules = touched.length === 0 ? null : await describeProtected(touched, lines, explain);
   const about = await describeSkills(
     { git, rules: skills?.rules ?? null, lines, sideOf: (side) => sideOf(git, side) },
     changes,

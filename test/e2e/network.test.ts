@@ -78,7 +78,7 @@ test('a schedule made in a chat counts when it is approved, and leaves the file 
   assert.equal(made.status, 'done', made.text);
   assert.match(
     made.shown,
-    /agents\/system\/AGENT\.md\n\+ schedules: \{"every":"1s","name":"every-1s","task":"append log\.md: x, then append log\.md: y"\}$/,
+    /agents\/system\/AGENT\.md\n\+ schedules:\n\+ {3}- name: every-1s\n\+ {5}every: 1s\n\+ {5}task: "append log\.md: x, then append log\.md: y"\n {2}every-1s: every 1s \(.*the zone of this machine\), next /,
   );
   const line = '  - { name: every-1s, every: 1s, task: "append log.md: x, then append log.md: y" }\n';
   assert.equal(home.read(file).replace(line, ''), before);

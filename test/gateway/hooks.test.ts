@@ -272,7 +272,7 @@ test('triggers over HTTP: list, show, run, pause, resume', async () => {
     const shown = (await (await call('/api/triggers/a%2Ft')).json()) as { firings: { status: string; what: string }[] };
     assert.deepEqual(
       shown.firings.map(({ status, what }) => [status, what]),
-      [['queued', 'hook:h received a webhook on h']],
+      [['queued', 'hook:h received a webhook on h (delivery msg_t1)']],
     );
     assert.equal((await call('/api/triggers/a/t/run', { body: { event: 'no' } })).status, 400);
     const wrong = await call('/api/triggers/a/t/run', { body: { event: { bdy: 1 } } });

@@ -319,7 +319,7 @@ const TABLE: Rows = {
   },
   'person.committed': {
     weighty: true,
-    rows: [['committed 2 files of Ada as 0123456789', { commit, author: 'Ada', paths: 2 }]],
+    rows: [['changed 2 files (0123456789)', { commit, author: 'Ada', paths: 2 }]],
   },
   'config.applied': { weighty: true, rows: [['the settings at 0123456789 apply', { commit }]] },
   'config.refused': {
@@ -412,7 +412,7 @@ const TABLE: Rows = {
   },
   'webhook.received': {
     weighty: true,
-    rows: [['received a webhook on issues', { hook: 'issues', delivery: 'd', content: blob }]],
+    rows: [['received a webhook on issues (delivery d)', { hook: 'issues', delivery: 'd', content: blob }]],
   },
   'main.moved': {
     weighty: true,

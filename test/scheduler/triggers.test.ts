@@ -134,10 +134,13 @@ test('a condition: of files for each, one that cannot be told does not fire and 
     assert.match(JSON.stringify(scene.told.told), /could not be told/);
     const shown = await scene.triggers.show('a/t');
     assert.deepEqual(
-      shown?.firings.map(({ status, task }) => [status, task !== null]),
+      shown?.firings
+        .map(({ status, task, why, what }) => [status, task !== null, why, /delivery \d/.exec(what)?.[0]])
+        .toSorted(),
       [
-        ['queued', true],
-        ['condition', false],
+        ['condition', false, 'No such key: number', 'delivery 2'],
+        ['no match', false, 'its condition does not hold', 'delivery 1'],
+        ['queued', true, null, 'delivery 3'],
       ],
     );
   });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { switchOf, timesOf } from '../../src/simulate/calendar.ts';
+import { isOf, TRIGGERS } from '../../src/simulate/causes.ts';
+import { plannedOf } from '../../src/simulate/counts.ts';
 import { makePlan } from '../../src/simulate/plan.ts';
 
 const iso = (times: readonly number[]): string[] => times.map((time) => new Date(time).toISOString());
@@ -13,12 +15,31 @@ test('a week is planned by its seed alone, and is as full as it has to be', () =
     assert.ok(plan.start < plan.switchAt && plan.switchAt < plan.end, 'clocks are put in it');
     const once = Object.values(plan.orders).filter(({ lines }) => !lines.some(({ text }) => text.endsWith('#')));
     assert.ok(once.length >= 350, `seed ${seed}: ${once.length} pieces of work beside what the clock makes`);
-    const firings = plan.schedules.flatMap(({ when }) => timesOf(when, plan.start, plan.end));
-    assert.ok(firings.length >= 120, `seed ${seed}: ${firings.length} firings`);
-    const acts = plan.acts.filter(({ do: what }) => ['kill', 'full', 'jump', 'edit'].includes(what)).length;
-    const mail = plan.messages.filter(({ again, send }) => again.length > 0 || send !== 'ok').length;
-    assert.ok(acts + mail + plan.outages.length >= 55, `seed ${seed}: too few faults`);
+    const { firings, faults, webhooks, orders } = plannedOf(plan);
+    assert.ok(orders >= 350 && orders <= once.length, `seed ${seed}: ${orders} orders`);
+    assert.ok(firings >= 120, `seed ${seed}: ${firings} firings`);
+    assert.ok(faults >= 70, `seed ${seed}: ${faults} faults`);
+    assert.ok(webhooks >= 25 && plan.hooks.some(({ booking }) => !booking), `seed ${seed}: ${webhooks} webhooks`);
+    const given = Object.values(plan.orders).flatMap(({ steps }) => steps.flatMap(({ calls }) => calls));
+    assert.ok(given.filter(({ args }) => 'deadline' in args).length >= 5, `seed ${seed}: too few deadlines`);
+    assert.ok(given.filter(({ args }) => 'artefacts' in args).length >= 5, `seed ${seed}: too few artefacts`);
   }
+});
+
+test('system gives email its report, and calendar gives writing a deadline', () => {
+  const plan = makePlan(1, 7);
+  const leads = (schedule: string, agent: string): string[] => {
+    const { order = '', agent: from = '' } = plan.schedules.find(({ name }) => name === schedule) ?? {};
+    const paths = plan.orders[order]?.lines.map(({ path }) => path.replace('#', '1')) ?? [];
+    const fits = ({ source }: (typeof TRIGGERS)[number]): boolean =>
+      source.on === 'file.landed' && source.paths.some((glob) => paths.some((path) => isOf(glob, path)));
+    return TRIGGERS.filter((trigger) => trigger.agent === agent && fits(trigger)).map(
+      (trigger) => `${from} → ${trigger.agent}: ${plan.orders[trigger.order]?.lines[0]?.text}`,
+    );
+  };
+  assert.deepEqual(leads('report', 'email'), ['system → email: sent-report #']);
+  assert.deepEqual(leads('deadlines', 'writing'), ['calendar → writing: deadline-text #']);
+  assert.equal(isOf('a/*.md', 'a/b/c.md') || isOf('a/*.md', 'a/.md') || isOf('a/*.md', 'a/b.txt'), false);
 });
 
 test('times are reckoned by the clocks of Paris', () => {

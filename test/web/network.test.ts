@@ -84,7 +84,7 @@ test(
       reason: 'A task is dead.',
       at: Date.now(),
     };
-    const told = { at: Date.now(), outcome: 'told', why: null, task: null, status: null } as const;
+    const told = { at: Date.now(), outcome: 'told', why: null, task: null, status: null, answer: null } as const;
     scene.escalations = [
       {
         id: 'esc_1',
@@ -101,6 +101,7 @@ test(
         next: null,
         acknowledged: null,
         ended: null,
+        text: 'It is given up.',
         pending: null,
       },
     ];

@@ -76,7 +76,7 @@ test('ruche.yaml as a whole and the protected keys need approval, which shows th
     [MAIL.replace('model: light', 'model: strong'), /^- model: "light"\n\+ model: "strong"$/m],
     [MAIL.replace('tools: [read, write]\n', ''), /^- tools: \["read","write"\]$/m],
     [MAIL.replace('[read, write]', '[read, write, shell]'), /^\+ tools: \["read","write","shell"\]$/m],
-    [MAIL.replace('tool: shell', 'tool: fetch'), /^\+ rules: .*fetch/m],
+    [MAIL.replace('tool: shell', 'tool: fetch'), /^\+ rules:\n\+ {3}- id: [^]*\n\+ {7}tool: fetch$/m],
     [MAIL.replace('---\nYou', 'network: [evil.org]\n---\nYou'), /^\+ network: \["evil.org"\]$/m],
     [MAIL.replace('---\nYou', 'schedules: []\n---\nYou'), /^\+ schedules: \[\]$/m],
     [MAIL.replace('---\nYou', 'somethingNew: 1\n---\nYou'), /^\+ somethingNew: 1$/m],

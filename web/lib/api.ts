@@ -65,7 +65,10 @@ const UNREACHABLE = 'Ruche does not answer.';
 
 /** Everything this page knows of the gateway. `out` is called when it no longer knows who we are. */
 export function createApi(out: () => void) {
+  let known = true;
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    // Whoever is not logged in is asked to; asking the gateway on would only fill its log.
+    if (!known) throw new ApiError(401, 'unauthorized', 'You are not logged in.');
     let response: Response;
     try {
       response = await fetch(path, { ...init, credentials: 'same-origin', cache: 'no-store' });
@@ -74,7 +77,10 @@ export function createApi(out: () => void) {
       throw new ApiError(0, 'unreachable', UNREACHABLE);
     }
     if (response.ok) return response;
-    if (response.status === 401) out();
+    if (response.status === 401) {
+      known = false;
+      out();
+    }
     throw await refusal(response);
   };
   const get = async <T>(path: string, signal?: AbortSignal): Promise<T> =>
