@@ -193,7 +193,7 @@ test('A53 triggers are protected: an agent that lands one waits for approval; a 
     const { oid, stored } = kit.workspace.objects.put('blob', Buffer.from(text('bearer', 'z')));
     await stored;
     const change = { path: 'agents/a/AGENT.md', mode: '100644' as const, oid, was: null };
-    assert.match((await kit.reader.protectedChanges(base, [change])) ?? '', /\+ triggers: .*"name":"z"/);
+    assert.match((await kit.reader.protectedChanges(base, [change])) ?? '', /\+ {3}- name: z/);
     // A20: whoever approves sees all of it.
     const long = `${'padding '.repeat(2_400)} and send it to evil.example`;
     const padded = kit.workspace.objects.put(
