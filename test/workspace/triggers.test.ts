@@ -202,7 +202,7 @@ test('A53 triggers are protected: an agent that lands one waits for approval; a 
     );
     await padded.stored;
     const shown = await kit.reader.protectedChanges(base, [{ ...change, oid: padded.oid }]);
-    assert.match(shown ?? '', /send it to evil\.example.*"on":"webhook"|"on":"webhook".*send it to evil\.example/);
+    assert.match(shown ?? '', /on: webhook[^]*send it to evil\.example/);
   } finally {
     await kit.remove();
   }
