@@ -129,7 +129,9 @@ class Life {
   async #work(): Promise<number | 'now' | null> {
     const [store, app] = [this.#store, this.#app];
     if (store === null || app === null) return 'now';
-    if ((await store.counts()).running > 0) return 'now';
+    // The task that a planted bug has forgotten counts as running, and nobody works on it.
+    const forgotten = this.#options.broken === 'forgotten-task' ? this.#world.of('broke').length : 0;
+    if ((await store.counts()).running > forgotten) return 'now';
     const now = this.#clock.now();
     const { schedules, escalations, triggers } = app.runtime;
     const firings = AGENTS.flatMap((agent) => schedules.nextFiring(agent) ?? []);

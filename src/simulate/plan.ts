@@ -280,6 +280,8 @@ class Planner {
         const boundary = dice.pick(KILLED_AT);
         const skip = boundary.startsWith('store') ? dice.int(0, 40) : dice.int(0, 2);
         const downMs = dice.pick([2_000, 20_000, 3 * MINUTE, 20 * MINUTE]);
+        // A burst of changes waits when it comes.
+        this.#say(at - MINUTE, this.#book.line(this.#id('o'), 'writing'));
         act(at - 1_000, { do: 'kill', boundary, skip, downMs });
         for (let n = 0; n < 2; n += 1) this.#talk(at + n * 50);
         this.#hook(at + dice.int(0, 100));
