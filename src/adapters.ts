@@ -8,6 +8,7 @@ import { upcast } from './journal/upcast.ts';
 import { Hub, observed } from './mail/hub.ts';
 import { readCondition } from './conditions.ts';
 import { readCron } from './cron.ts';
+import { explainSchedule } from './schedule-words.ts';
 import { PROVIDERS } from './models/choose.ts';
 import { openFound } from './models/found.ts';
 import { openKept } from './models/kept.ts';
@@ -26,12 +27,13 @@ import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock, systemIds, systemRandom } from './system.ts';
 import { TOOL_NAMES } from './core/tool.ts';
 import { openCheckouts } from './workspace/checkouts.ts';
+import { openDropped } from './workspace/dropped.ts';
 import { openGovernanceReader } from './workspace/governance.ts';
 import { openJournalRepository } from './workspace/journal-repository.ts';
 import { ensureWorkspace } from './workspace/template.ts';
 import { addOwner } from './workspace/owner.ts';
 import { openTaskFiles } from './workspace/task-files.ts';
-import { openWatch } from './workspace/watch.ts';
+import { openWatch, standingFiles } from './workspace/watch.ts';
 import { openWorkspace } from './workspace/workspace.ts';
 
 export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
@@ -79,10 +81,11 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const channels = fixed.map(({ channel }) => channel.name);
   const known = { tools: TOOL_NAMES, providers: PROVIDERS, channels, ruleProblem, readCron, readCondition };
-  const reader = openGovernanceReader({ git, skills, ...known });
+  const reader = openGovernanceReader({ git, skills, explain: explainSchedule(clock), ...known });
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
   const watch = openWatch({ git: workspace.git, clock, log });
+  const dropped = openDropped({ git: workspace.git, log });
   const taskFiles = openTaskFiles({ root: options.workspace, clock, boundary });
   const openChannel = async ({ name, token, apiRoot }: ChannelSettings): Promise<Channel> => {
     const { telegram } = await import('./channels/telegram.ts');
@@ -95,6 +98,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const sandbox = await probing;
   const common = { store, workspace, net, clock, ids, log, boundary, worker: ids.next('wrk') };
   return {
+    standing: () => standingFiles(git),
     ...common,
     hub,
     random,
@@ -106,6 +110,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     statusFile: inHome(join('shells', STATUS_FILE)),
     reader,
     watch,
+    dropped,
     taskFiles,
     fixed,
     openChannel,

@@ -5,6 +5,7 @@ import { openFaces } from './faces.ts';
 import { startGateway } from './gateway/server.ts';
 import { startExport } from './journal/export.ts';
 import { describeAgents, describeNetwork } from './mail/describe.ts';
+import { nowWrong } from './live-problems.ts';
 import { createRuntime } from './mail/runtime.ts';
 import { openEscalations } from './escalations.ts';
 import { openMessengers } from './messengers.ts';
@@ -68,7 +69,13 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     stopTask: (task) => runs.cancel(task),
     agents: () => describeAgents(trust.current(), plugged().models),
     situation: async () => ({
-      ...describeNetwork(options, trust.current(), plugged().models, trust.refused()),
+      ...describeNetwork(
+        options,
+        trust.current(),
+        plugged().models,
+        trust.refused(),
+        await nowWrong(adapters, trust.current(), byItself.desks),
+      ),
       startedAt,
       sandbox: adapters.sandbox.name,
       notReady: state === 'ready' ? (runs.problem ?? sends.problem) : `It is ${state}.`,

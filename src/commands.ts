@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { AppOptions } from './app-types.ts';
 import type { Problem, Settings } from './core/agent.ts';
 import type { Event } from './core/event.ts';
-import type { PrivateFile } from './core/ports.ts';
+import type { PrivateFile, Secrets } from './core/ports.ts';
 import type { LogLineOptions } from './journal/format.ts';
 import { privateFile } from './private-file.ts';
 import { systemClock as clock, systemRandom as random } from './system.ts';
@@ -237,7 +237,7 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
       message: secrets.redact(problem.message),
       key: secrets.redact(problem.key),
     }));
-  const { settings, problems } = await readGovernance(workspace, PROVIDERS);
+  const { settings, problems } = await readGovernance(workspace, PROVIDERS, secrets);
   if (settings === null) return { config: { problems: plain(problems) }, keys: [] };
   const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
   const found = openFound({ env, kept: await openKept(inHome('models.json')), net, secrets });
@@ -256,17 +256,18 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
 async function readGovernance(
   workspace: OpenWorkspace,
   providers: readonly string[],
+  secrets: Pick<Secrets, 'resolve'>,
 ): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
   const [
     { openGovernanceReader, SETTINGS_FILE },
-    { parseSettings },
+    { liveProblems },
     { TOOL_NAMES },
     { ruleProblem },
     { readCron },
     { readCondition },
   ] = await Promise.all([
     import('./workspace/governance.ts'),
-    import('./workspace/settings.ts'),
+    import('./live-problems.ts'),
     import('./core/tool.ts'),
     import('./policy/rules.ts'),
     import('./cron.ts'),
@@ -280,16 +281,23 @@ async function readGovernance(
   ]);
   const skills = { ...workspace, rules: skillRules(await readBundled(packageFolder('skills'))) };
   const reader = openGovernanceReader({ git: workspace.git, skills, ...known });
-  const loaded = await reader.load(await workspace.head());
-  const committed = loaded.ok ? loaded.governance : { settings: null, problems: loaded.problems };
+  const head = await workspace.head();
   const standing = await standingFiles(workspace.git);
-  const bytes = standing.find((file) => file.path === SETTINGS_FILE)?.bytes;
-  const saved = bytes ? parseSettings(bytes, SETTINGS_FILE, known) : null;
-  const settings = saved?.settings ?? committed.settings;
-  if (settings === null) return { settings, problems: saved?.problems ?? committed.problems };
-  const others = committed.problems.filter((problem) => !standing.some((file) => file.path === problem.file));
-  const found = standing.flatMap((file) => reader.check(file.path, file.bytes, settings));
-  return { settings, problems: [...found, ...others] };
+  let foreseen = await reader.foresee(head, standing);
+  const broken = foreseen.ok ? [] : foreseen.problems;
+  // A settings file that is refused leaves the one before it in force, beside which the agents are judged.
+  if (!foreseen.ok)
+    foreseen = await reader.foresee(
+      head,
+      standing.filter(({ path }) => path !== SETTINGS_FILE),
+    );
+  if (!foreseen.ok) return { settings: null, problems: broken };
+  const { settings, agents, problems } = foreseen.governance;
+  const others = broken.length === 0 ? problems : problems.filter(({ file }) => file !== SETTINGS_FILE);
+  return {
+    settings,
+    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets }, agents))],
+  };
 }
 
 async function readNewest(options: {

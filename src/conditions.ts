@@ -37,6 +37,9 @@ function refusal(node: Node, on: TriggerOn, inside: boolean): string | null {
   let looping = inside;
   if (node.op === 'call' && !FUNCTIONS.includes(named(node)))
     return `uses ${named(node)}(), which is not among ${FUNCTIONS.join(', ')}`;
+  // The library's pattern for it takes minutes for a long row of digits.
+  if (node.op === 'call' && named(node) === 'duration' && childrenOf(node.args)[0]?.op !== 'value')
+    return 'needs a text in quotes within duration()';
   if (node.op === 'rcall') {
     const name = named(node);
     if (MACROS.includes(name)) {

@@ -6,6 +6,7 @@ import { openDesk } from './models/desk.ts';
 import { readCondition } from './conditions.ts';
 import { readCron } from './cron.ts';
 import { openScheduleBook } from './schedule-book.ts';
+import { Dropped } from './scheduler/dropped.ts';
 import { Schedules } from './scheduler/schedules.ts';
 import { Triggers } from './scheduler/triggers.ts';
 import type { Trust } from './scheduler/trust.ts';
@@ -83,11 +84,13 @@ export function openClockwork(
     accepting,
     onWork: (listener) => hub.onWork(listener),
   });
+  const dropped = new Dropped({ ...adapters, globs: () => triggers.globs() });
   const both = [schedules, triggers];
+  const all = [...both, dropped];
   return {
     desks: { schedules, triggers },
-    start: () => both.forEach((each) => each.start()),
-    close: async () => void (await Promise.all(both.map((each) => each.close()))),
+    start: () => all.forEach((each) => each.start()),
+    close: async () => void (await Promise.all(all.map((each) => each.close()))),
     changed: () => both.forEach((each) => each.changed()),
     moved: () => triggers.moved(),
   };

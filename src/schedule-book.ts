@@ -1,5 +1,6 @@
 import type { Settings } from './core/agent.ts';
 import type { Clock } from './core/clock.ts';
+import type { Json } from './core/json.ts';
 import { openFirings } from './core/firing.ts';
 import type { GovernanceReader } from './core/ports.ts';
 import { type Schedule, type ScheduleBook, scheduleId, whenText } from './core/schedule.ts';
@@ -35,7 +36,8 @@ export function openScheduleBook(options: {
       return schedules.length === 0 ? 'None.' : schedules.map((each) => describe(agent, each)).join('\n');
     },
     change(agent, text, change) {
-      const edited = editSchedules(text, change);
+      const create = change.create === null ? null : withZone(change.create);
+      const edited = editSchedules(text, { ...change, create });
       if (!edited.ok) return { ok: false, error: sentence(edited.error) };
       const path = `agents/${agent}/AGENT.md`;
       const [wrong] = reader
@@ -49,11 +51,22 @@ export function openScheduleBook(options: {
       const said = [
         ...(change.remove === null ? [] : [`${change.remove} is removed.`]),
         ...(made ? [`Made ${describe(agent, made)}`] : []),
-        'It counts when the owner has approved it, who is asked when you have answered.',
+        'It counts from when the owner has approved the change of AGENT.md.',
       ];
       return { ok: true, text: edited.text, said: said.join('\n') };
     },
   };
+}
+
+/** Where a clock on the wall decides, its zone stands in the file: the machine's may change, and whoever approves sees it. */
+function withZone(create: { [key: string]: Json }): { [key: string]: Json } {
+  const { timezone, every, at, activeHours, until } = create;
+  const byTheWall = every === undefined || activeHours !== undefined || until !== undefined;
+  const ownOffset = typeof at === 'string' && /(?:Z|[+-]\d\d:?\d\d)$/i.test(at);
+  if (timezone !== undefined || !byTheWall || ownOffset) return create;
+  const { task, run, ...rest } = create;
+  const work = { ...(task === undefined ? {} : { task }), ...(run === undefined ? {} : { run }) };
+  return { ...rest, timezone: machineZone(), ...work };
 }
 
 /** `schedules.3.cron` is the model's `cron`. */

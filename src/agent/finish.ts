@@ -1,5 +1,4 @@
 import type { BlobRef } from '../core/blob.ts';
-import { COMPACTION } from '../core/compaction.ts';
 import type { EventOf, MatterKind } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import { deadText, matterRaised, type MatterText } from '../core/matter.ts';
@@ -12,7 +11,7 @@ import type { AgentDeps } from './deps.ts';
 import { landingRequest } from './land.ts';
 import { messageOf, type RunLog } from './run-log.ts';
 import { isQuiet } from './script.ts';
-import type { Failure } from './think.ts';
+import type { Failure } from './failure.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
 const RETRY_BASE = 2_000;
@@ -52,8 +51,8 @@ export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Prom
   const text = `I could not finish this: ${failure.message}${await keepWork(deps, log)}`;
   const ended = await tasksOf(deps, log);
   endRun(log, status, failure);
-  // A conversation that was only to be summarised hears nothing of it.
-  const messages = task.from === COMPACTION ? [] : wholeTurn(log, text);
+  // A conversation that was only to be summarised, or whose script cannot be run, hears nothing of it.
+  const messages = isQuiet(log) ? [] : wholeTurn(log, text);
   endTask(deps, log, ended, { status, content: { text }, messages });
   const given = MATTERS[failure.code];
   if (given !== undefined)

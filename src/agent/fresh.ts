@@ -25,7 +25,8 @@ export async function freshPaths(deps: AgentDeps, log: RunLog, paths: string[] |
   if (person !== null) {
     const { commit, author, paths: committed } = person;
     const data = { commit, author, paths: committed.length };
-    log.emit({ type: 'person.committed', data }, null, { stream: 'workspace' });
+    // Their doing, whichever run was about to read it.
+    log.emit({ type: 'person.committed', data }, null, { stream: 'workspace', actor: 'person:owner', labels: [] });
   }
   // Another run may have committed them a moment ago; nothing is pulled from under a run that has seen nothing yet.
   const to = person?.commit ?? (isFirstLook(log.state) ? await deps.workspace.head() : base);

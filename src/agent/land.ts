@@ -6,7 +6,7 @@ import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';
 import type { Rebase, RunState } from './state.ts';
-import type { Failure } from './think.ts';
+import type { Failure } from './failure.ts';
 
 /** After so many conflicts, or refusals, the run gives up, keeps its work aside, and the owner is told. */
 const MAX_CONFLICTS = 10;
@@ -93,8 +93,8 @@ function landed(log: RunLog, commit: string | null): Landed {
 
 function askLanding(deps: AgentDeps, log: RunLog, diff: string): void {
   const approval = deps.ids.next('apr');
-  const text = `This run changes what governs the network:\n${visible(diff)}`;
-  const shown = log.put({ text, bound: '' });
+  // That it changes what governs is the reason, which whoever is asked reads beside it.
+  const shown = log.put({ text: visible(diff), bound: '' });
   const data = { approval, call: 'landing', tool: 'landing', shown };
   log.emit({ type: 'approval.asked', data }, null, { key: `asked:${approval}` });
 }

@@ -1,7 +1,7 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { Body, Event, EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream } from '../core/ids.ts';
-import { canonicalJson } from '../core/json.ts';
+import { redactedJson } from '../core/json.ts';
 import type { Label } from '../core/labels.ts';
 import type { QueueOp, Store } from '../core/ports.ts';
 import type { Claim, Task } from '../core/task.ts';
@@ -33,6 +33,8 @@ interface Pending {
 interface EmitOptions {
   /** Default: the run's own stream. */
   stream?: string;
+  /** Default: the run's agent. */
+  actor?: string;
   key?: string;
   labels?: readonly Label[];
 }
@@ -70,7 +72,7 @@ export class RunLog {
 
   /** Stores a value as canonical JSON, without secrets, readable as long as the conversation's key exists. */
   put(value: unknown): BlobRef {
-    return this.#store.putBlob(Buffer.from(this.#redact(canonicalJson(value))), this.subject);
+    return this.#store.putBlob(Buffer.from(redactedJson(value, this.#redact)), this.subject);
   }
 
   emit(body: Body, content: unknown = null, options: EmitOptions = {}): void {
@@ -78,7 +80,8 @@ export class RunLog {
     const cause = (call === null ? undefined : this.#callEvents.get(call)) ?? this.#last;
     const stream = options.stream ?? runStream(this.state.run);
     const labels = options.labels ?? this.state.labels;
-    const event: NewEvent = { ...body, stream, actor: `agent:${this.state.agent}`, cause: null, labels };
+    const actor = options.actor ?? `agent:${this.state.agent}`;
+    const event: NewEvent = { ...body, stream, actor, cause: null, labels };
     if (options.key !== undefined) event.key = options.key;
     const pending: Pending = { event, cause, id: null };
     this.#pending.push(pending);

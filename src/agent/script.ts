@@ -1,3 +1,4 @@
+import type { Agent } from '../core/agent.ts';
 import { COMPACTION } from '../core/compaction.ts';
 import { runKey } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
@@ -7,6 +8,7 @@ import { note } from './context.ts';
 import type { AgentDeps } from './deps.ts';
 import { loadJson, type RunLog } from './run-log.ts';
 import type { ToolRecord } from './state.ts';
+import type { Failure } from './failure.ts';
 
 /** What stands in the record where a script, and no model, says what comes next. */
 const PROVIDER = 'schedule';
@@ -19,6 +21,24 @@ const FAILED = 'This script runs for the first time, and failed. Say, or do, wha
 
 /** Earlier firings that are looked at for a result to compare with: some end before they have one. */
 const MAX_BACK = 20;
+
+/** Of a shell: what was to be run was not found, or may not be run. */
+const NOT_RUN = /(?:^|\n)exit (?:126|127)$/;
+const MAX_SHOWN = 300;
+
+/** Why a script could not be run at all: there is no result then, and no model that would know more. */
+export async function scriptUnable({ store }: AgentDeps, log: RunLog, agent: Agent): Promise<Failure | null> {
+  const { state } = log;
+  if (state.model !== SCRIPT || state.calls.length === 0 || state.arrived.length > 0) return null;
+  await log.flush(false);
+  const now = await firstResult(store, state.run);
+  if (now === null || now.ok) return null;
+  const text = (now.full ?? now.text).trim();
+  const without = !agent.tools.includes(SHELL);
+  if (!without && !NOT_RUN.test(text)) return null;
+  const why = without ? `${agent.name} has no tool ${SHELL}` : text.slice(-MAX_SHOWN).replace(/\s*\n\s*/g, '; ');
+  return { code: 'script.unable', message: `the script could not be run: ${why}.`, retryable: false };
+}
 
 /**
  * True for a run that only ran its script, and found what it had found before, or that only summarised: it leaves no words
@@ -93,7 +113,8 @@ async function lastResult(store: Store, cause: string | null): Promise<ToolRecor
   for await (const event of store.read(earlier)) {
     const started = await store.byKey(runKey((event as typeof fired).data.task));
     const result = started?.type === 'run.started' ? await firstResult(store, started.data.run) : null;
-    if (result !== null) return result;
+    // One that could not be run has no result to compare with.
+    if (result !== null && !NOT_RUN.test(result.text.trim())) return result;
   }
   return null;
 }

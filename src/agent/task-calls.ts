@@ -3,7 +3,7 @@ import type { Label } from '../core/labels.ts';
 import { misfit } from '../core/fits.ts';
 import { givenTask } from '../core/given-task.ts';
 import { conversationId, givenKey, taskStream } from '../core/ids.ts';
-import { canonicalJson } from '../core/json.ts';
+import { canonicalJson, redactedJson } from '../core/json.ts';
 import { matterRaised, type MatterText } from '../core/matter.ts';
 import type { NewTaskCall, TaskCall, TaskContent } from '../core/task-call.ts';
 import type { Stops, Task } from '../core/task.ts';
@@ -126,7 +126,7 @@ function newTask(deps: AgentDeps, log: RunLog, asked: NewTaskCall, artefacts: st
   const session = deps.ids.next('ses');
   const { title, text, input } = asked;
   const content: TaskContent = { title, text, input, artefacts };
-  const bytes = Buffer.from(deps.redact(canonicalJson(content)));
+  const bytes = Buffer.from(redactedJson(content, deps.redact));
   return givenTask(asked, {
     id: deps.ids.next('tsk'),
     session,

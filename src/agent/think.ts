@@ -5,19 +5,10 @@ import { compact, mustCompact } from './compact.ts';
 import { fitted, note, type Prepared, prepare } from './context.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
+import type { Failure } from './failure.ts';
 import type { RunLog } from './run-log.ts';
 import { restChoice } from './rest.ts';
-import { scriptChoice } from './script.ts';
-
-/** Why a run cannot go on. */
-export interface Failure {
-  /** A word for programs: `model.rate`, `limit.steps`, `landing.conflict` … */
-  code: string;
-  /** For people. */
-  message: string;
-  /** True if a later attempt may succeed. */
-  retryable: boolean;
-}
+import { scriptChoice, scriptUnable } from './script.ts';
 
 const CUT =
   'Your answer was cut at the output limit before its tool calls were complete, so none of them ran. Go on in smaller steps.';
@@ -25,6 +16,8 @@ const CUT =
 /** One step of thought: asks the model until it answers, by way of retries and fallbacks. */
 export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<Failure | null> {
   const signal = AbortSignal.any([stops.cancel, stops.shutdown]);
+  const unable = await scriptUnable(deps, log, agent);
+  if (unable !== null) return unable;
   const script = (await scriptChoice(deps, log)) ?? (await restChoice(deps, log, agent, signal));
   const choices = script === null ? deps.models(agent) : [script];
   const first = choices[0];

@@ -1,3 +1,4 @@
+import { COMPACTION } from '../core/compaction.ts';
 import type { Agent } from '../core/agent.ts';
 import { unionLabels } from '../core/labels.ts';
 import { StoreUnavailable } from '../core/ports.ts';
@@ -12,7 +13,8 @@ import { placeFiles } from './received.ts';
 import { LeaseLost, messageOf, Overtaken, type RunLog } from './run-log.ts';
 import { setAside } from './set-aside.ts';
 import { nextStep, type Step } from './state.ts';
-import { think, type Failure } from './think.ts';
+import type { Failure } from './failure.ts';
+import { think } from './think.ts';
 
 /** Messages of the lane taken in at one step. */
 const MAX_TAKEN = 20;
@@ -165,7 +167,9 @@ const missingAgent = (name: string): Failure => ({
 
 /** Messages that arrived in the lane while the run worked: the next model call sees them, and their tasks end with it. */
 async function takeMessages(deps: AgentDeps, log: RunLog): Promise<void> {
-  const { lane, id } = log.claim.task;
+  const { lane, id, from } = log.claim.task;
+  // A run that only summarises answers nobody.
+  if (from === COMPACTION) return;
   const limit = MAX_TAKEN + log.state.absorbed.length;
   const waiting = await deps.store.tasks({ lane, statuses: ['queued'], limit });
   const arrived = waiting.filter((task) => task.absorbedBy === null);

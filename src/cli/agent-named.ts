@@ -1,4 +1,5 @@
 import type { AgentState } from '../core/runtime.ts';
+import { didYouMean } from '../core/near.ts';
 import { CliError } from './io.ts';
 import type { Talk } from './talk.ts';
 
@@ -10,6 +11,7 @@ export const agentNames = async (gateway: Talk): Promise<string[]> =>
 export function agentNamed(names: readonly string[], wanted: string | undefined): string {
   const [name] = wanted === undefined ? names : names.filter((each) => each === wanted);
   if (name !== undefined) return name;
-  if (names.length > 0) throw new CliError(`There is no agent "${wanted}". Agents: ${names.join(', ')}.`);
+  if (names.length > 0)
+    throw new CliError(`There is no agent "${wanted}".${didYouMean(wanted ?? '', names)} Agents: ${names.join(', ')}.`);
   throw new CliError('There is no agent to talk to: "ruche doctor" says what is wrong, if anything is.');
 }

@@ -1,4 +1,5 @@
 import type { AgentState } from '../core/runtime.ts';
+import { agentNamed, agentNames } from './agent-named.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { duration } from './status.ts';
@@ -28,6 +29,7 @@ export async function agents(
     return 0;
   }
   if (name === undefined) throw new CliError(`Name the agent: ${io.self} agents ${known} NAME`);
+  agentNamed(await agentNames(gateway), name);
   const body = known === 'pause' && flags.reason ? { reason: flags.reason } : {};
   const path = `/api/agents/${encodeURIComponent(name)}/${known}`;
   const { changed } = await gateway.call<{ changed: boolean }>(path, body);
@@ -39,7 +41,19 @@ export async function agents(
 }
 
 export function agentText(state: AgentState, now: number): string {
-  const { name, description, models, queued, running, waiting, nextFiring, paused, lastRun, costTodayUsd = 0 } = state;
+  const {
+    name,
+    description,
+    models,
+    queued,
+    running,
+    waiting,
+    later = 0,
+    nextFiring,
+    paused,
+    lastRun,
+    costTodayUsd = 0,
+  } = state;
   const at = paused
     ? `paused for ${duration(now - paused.at)} by ${paused.by}${paused.reason === '' ? '' : `: ${oneLine(paused.reason, 120)}`}`
     : running > 0
@@ -50,7 +64,7 @@ export function agentText(state: AgentState, now: number): string {
   return plain(
     [
       `${name.padEnd(14)} ${at}`,
-      `    ${running} running, ${queued} queued, ${waiting} waiting; ${last}; ${next}today ${costTodayUsd.toFixed(4)} USD; ${models[0] ?? 'no model'}`,
+      `    ${running} running, ${queued} queued${later > 0 ? ` (${later} for later)` : ''}, ${waiting} waiting; ${last}; ${next}today ${costTodayUsd.toFixed(4)} USD; ${models[0] ?? 'no model'}`,
       `    ${oneLine(description, 120)}`,
     ].join('\n'),
   );

@@ -2,10 +2,12 @@ import { isSafeName } from '../core/ids.ts';
 import type { Delta, TaskOutcome } from '../core/runtime.ts';
 import { pendingTexts } from './approvals.ts';
 import { agentNamed, agentNames } from './agent-named.ts';
+import { asCalled } from './explain.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { progressLine } from './progress.ts';
 import { talk, type Accepted } from './talk.ts';
+import { type Verdict, verdictWords, watchSchedules } from './verdict.ts';
 
 export interface AskFlags {
   session?: string;
@@ -43,17 +45,36 @@ async function frontDesk(io: Io, options: Options, text: string): Promise<string
 export const answer = (io: Io, options: Options, id: string, text: string, flags: AskFlags): Promise<ExitCode> =>
   follow(io, options, `/api/questions/${encodeURIComponent(id)}`, { text }, flags);
 
-/** `ruche approve|deny ID`: the same for an approval. */
-export const decide = (
+/** `ruche approve|deny ID`: says what that did, and shows what comes of it. */
+export async function decide(
   io: Io,
   options: Options,
   id: string,
-  verdict: 'approve' | 'deny',
+  verdict: Verdict,
   flags: AskFlags,
-): Promise<ExitCode> => follow(io, options, `/api/approvals/${encodeURIComponent(id)}`, { verdict }, flags);
+): Promise<ExitCode> {
+  const path = `/api/approvals/${encodeURIComponent(id)}`;
+  if (flags.json) return follow(io, options, path, { verdict }, flags);
+  const since = await watchSchedules(talk(io, options, new AbortController().signal));
+  const before = async ({ again = false }: Accepted, outcome: TaskOutcome | null): Promise<string[]> => {
+    const changes = verdict === 'approve' && !again ? await since(outcome?.commit ?? null) : [];
+    return [verdictWords(id, verdict, again), ...changes];
+  };
+  return follow(io, options, path, { verdict }, flags, before);
+}
+
+/** What is said before what has come of it. */
+type Before = (told: Accepted, outcome: TaskOutcome | null) => Promise<string[]>;
 
 /** Shows what a request leads to. A timeout or Ctrl-C ends only the waiting, and names the task that goes on. */
-async function follow(io: Io, options: Options, path: string, body: object, flags: AskFlags): Promise<ExitCode> {
+async function follow(
+  io: Io,
+  options: Options,
+  path: string,
+  body: object,
+  flags: AskFlags,
+  before?: Before,
+): Promise<ExitCode> {
   const { timeout } = flags;
   const seconds = timeout === undefined ? null : Number(timeout);
   if (seconds !== null && !(seconds > 0)) throw new CliError(`--timeout is "${timeout}": give a number of seconds.`);
@@ -67,13 +88,16 @@ async function follow(io: Io, options: Options, path: string, body: object, flag
     );
   const progress = io.errIsTerminal && !flags.json ? progressLine(io) : null;
   let task: string | null = null;
+  let accepted: Accepted = { task: null };
   try {
     const onTask = (id: string): void => void (task = id);
     const onAway = (text: string): void => {
       progress?.clear();
       io.err(`${text}\n`);
     };
-    const onAccepted = ({ task: id, agent = '', note }: Accepted): void => {
+    const onAccepted = (told: Accepted): void => {
+      const { task: id, agent = '', note } = told;
+      accepted = told;
       if (id === null && agent !== '')
         throw new CliError(`There is nothing to ask ${agent}: write it behind the name.`);
       if (note !== undefined) onAway(plain(note));
@@ -83,7 +107,9 @@ async function follow(io: Io, options: Options, path: string, body: object, flag
     const listeners = { onAccepted, onTask, onAway, onDelta };
     const outcome = await talk(io, options, stop.signal).follow(path, body, listeners);
     progress?.clear();
-    return show(io, options, outcome, flags.json === true);
+    const said = (await before?.(accepted, outcome)) ?? [];
+    if (said.length > 0) io.out(`${plain(said.join('\n'))}\n`);
+    return said.length > 0 && outcome === null ? 0 : show(io, options, outcome, flags.json === true);
   } catch (error) {
     progress?.clear();
     const why: unknown = stop.signal.reason;
@@ -104,7 +130,7 @@ function show(io: Io, options: Options, outcome: TaskOutcome | null, json: boole
   else if (outcome === null) io.out('Done.\n');
   else if (outcome.status === 'done') io.out(`${plain(outcome.text)}\n`);
   else if (outcome.waits.length > 0) io.out(`${outcome.waits.map(pendingTexts(io, options)).join('\n\n')}\n`);
-  else io.err(`${plain(outcome.text)}\n`);
+  else io.err(`${asCalled(plain(outcome.text), io.self)}\n`);
   return outcome === null ? 0 : exitCodeOf(outcome);
 }
 

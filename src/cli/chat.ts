@@ -9,6 +9,7 @@ import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { status } from './status.ts';
 import { talk, type Accepted, type Talk } from './talk.ts';
+import { type Verdict, verdictWords, watchSchedules } from './verdict.ts';
 
 const HELP = `  /new      start a fresh conversation      /stop     end what runs now
   /status   what the network does           /quit     leave (what runs goes on)
@@ -156,7 +157,7 @@ async function say(state: Chat, text: string): Promise<void> {
   const named = addressee(text, (name) => state.agents.includes(name)) !== null;
   try {
     if (named) await watch(state, '/api/messages', { agent, session, text, id: io.ids.next('msg') });
-    else if (wait?.kind === 'approval' && verdict) await answer(state, `/api/approvals/${wait.id}`, { verdict });
+    else if (wait?.kind === 'approval' && verdict) await decide(state, wait.id, verdict);
     else if (wait?.kind === 'question') await answer(state, `/api/questions/${wait.id}`, { text });
     else await watch(state, '/api/messages', { agent, session, text, id: io.ids.next('msg') });
   } catch (error) {
@@ -166,19 +167,34 @@ async function say(state: Chat, text: string): Promise<void> {
   }
 }
 
-const verdictOf = (text: string): 'approve' | 'deny' | null => {
+const verdictOf = (text: string): Verdict | null => {
   if (/^(y|yes|approve)( apr_\S+)?$/i.test(text)) return 'approve';
   return /^(n|no|deny)( apr_\S+)?$/i.test(text) ? 'deny' : null;
 };
 
-async function answer(state: Chat, path: string, body: object): Promise<void> {
+/** A verdict, and what it did. */
+async function decide(state: Chat, id: string, verdict: Verdict): Promise<void> {
+  const { screen, gateway } = state;
+  const since = await watchSchedules(gateway);
+  await answer(state, `/api/approvals/${id}`, { verdict }, ({ again = false }) =>
+    screen.note(verdictWords(id, verdict, again)),
+  );
+  for (const line of verdict === 'approve' ? await since(null) : []) screen.note(line);
+}
+
+async function answer(
+  state: Chat,
+  path: string,
+  body: object,
+  onAccepted: (told: Accepted) => void = () => undefined,
+): Promise<void> {
   const before = state.waits;
   const others = before.slice(1);
   state.waits = others;
   try {
     // The run goes on only when all it asked is answered.
-    if (others.length === 0) await watch(state, path, body);
-    else await state.gateway.call(path, body);
+    if (others.length === 0) await watch(state, path, body, onAccepted);
+    else onAccepted(await state.gateway.call<Accepted>(path, body));
   } catch (error) {
     state.waits = before;
     throw error;
@@ -194,13 +210,18 @@ function turnTo(state: Chat, { agent = state.agent, note }: Accepted): void {
 }
 
 /** Shows a task until it ends or waits. A message that a running run took in ends with that run, which shows its answer. */
-async function watch(state: Chat, path: string, body: object): Promise<void> {
+async function watch(
+  state: Chat,
+  path: string,
+  body: object,
+  onAccepted: (told: Accepted) => void = (told) => turnTo(state, told),
+): Promise<void> {
   const { screen } = state;
   const leading = !state.busy;
   if (leading) state.busy = true;
   try {
     const outcome = await state.gateway.follow(path, body, {
-      onAccepted: (told) => turnTo(state, told),
+      onAccepted,
       onTask: (task) => leading && (state.task = task),
       onDelta: leading ? (delta) => screen.delta(delta) : undefined,
       onAway: leading ? (said) => screen.note(said) : undefined,

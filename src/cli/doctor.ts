@@ -7,7 +7,8 @@ import type { Diagnosis } from './app-port.ts';
 import { connect } from './connect.ts';
 import { findings, type Facts, type Finding } from './findings.ts';
 import { callApi, GatewayLost } from './http.ts';
-import { explain } from './explain.ts';
+import { problemText } from './status.ts';
+import { asCalled, explain } from './explain.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 
@@ -18,7 +19,7 @@ export async function doctor(io: Io, options: Options, flags: { json?: boolean }
   const diagnosis = await app.diagnose({ home, workspace, env: io.env });
   const found = findings(await gather(io, options, diagnosis));
   if (flags.json) io.out(`${JSON.stringify(found)}\n`);
-  else io.out(`${found.map(findingText).join('\n')}\n`);
+  else io.out(`${asCalled(found.map(findingText).join('\n'), io.self)}\n`);
   return found.some((finding) => finding.level === 'broken') ? 1 : 0;
 }
 
@@ -34,6 +35,7 @@ async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<F
   const { problems, ...gateway } = await gatewayState(io, options);
   return {
     ...diagnosis,
+    config: diagnosis.config && { problems: together(diagnosis, problems) },
     keys: problems === null ? diagnosis.keys : diagnosis.keys.map((key) => keyOf(key, problems)),
     node: process.versions.node,
     home: options.home,
@@ -92,6 +94,15 @@ const keyOf = (key: Facts['keys'][number], problems: readonly Problem[]): Facts[
   ...key,
   present: !problems.some((problem) => problem.key === `models.providers.${key.provider}.apiKey`),
 });
+
+/** What a running gateway says, too: `status` and doctor must not differ. Secrets are missing where it runs, or nowhere. */
+function together({ config, keys }: Diagnosis, told: readonly Problem[] | null): readonly Problem[] {
+  if (told === null) return config?.problems ?? [];
+  const ownKeys = new Set(keys.map(({ provider }) => `models.providers.${provider}.apiKey`));
+  const here = (config?.problems ?? []).filter(({ key }) => !/\.(?:secret|apiKey)$/.test(key));
+  const there = told.filter(({ key }) => !ownKeys.has(key));
+  return [...new Map([...here, ...there].map((problem) => [problemText(problem), problem])).values()];
+}
 
 type GatewayState = Facts['gateway'] & { problems: readonly Problem[] | null };
 

@@ -1,8 +1,9 @@
 import type { EscalationState } from '../core/escalation.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
-import { duration } from './status.ts';
 import { talk } from './talk.ts';
+import { clockTime, farAway } from './time.ts';
+import { ofKind } from './unknown.ts';
 
 interface Flags {
   all?: boolean;
@@ -26,12 +27,13 @@ export async function escalations(
     );
   const gateway = talk(io, options, new AbortController().signal);
   const path = `/api/escalations/${encodeURIComponent(id)}`;
+  const known = <T>(act: () => Promise<T>): Promise<T> => ofKind({ io, call: gateway.call }, 'escalation', id, act);
   if (action === 'show') {
-    const state = await gateway.call<EscalationState>(path);
-    io.out(flags.json ? `${JSON.stringify(state)}\n` : `${escalationText(state, io.clock.now())}\n`);
+    const state = await known(() => gateway.call<EscalationState>(path));
+    io.out(flags.json ? `${JSON.stringify(state)}\n` : `${escalationText(state, io.clock.now(), true)}\n`);
     return 0;
   }
-  const told = await gateway.call<{ acknowledged: boolean; ended: boolean }>(`${path}/ack`, {});
+  const told = await known(() => gateway.call<{ acknowledged: boolean; ended: boolean }>(`${path}/ack`, {}));
   const said = told.acknowledged
     ? `Nobody further is told of ${id}. It still waits for its answer: see \`${io.self} approvals\`.`
     : told.ended
@@ -54,21 +56,27 @@ async function list(io: Io, options: Options, { all, json }: Flags): Promise<Exi
 
 const ENDS = { answered: 'answered', denied: 'denied, since nobody answered', gone: 'gone: nothing waits any more' };
 
-function escalationText(state: EscalationState, now: number): string {
-  const { id, kind, agent, task, chain, levels, pending, acknowledged, ended, from } = state;
-  const ago = (at: number): string => (at <= now ? `${duration(now - at)} ago` : `in ${duration(at - now)}`);
+/** `whole`: with clock times, all that is asked, and what agents answered. */
+function escalationText(state: EscalationState, now: number, whole = false): string {
+  const { id, kind, agent, task, chain, levels, acknowledged, ended, from, text } = state;
+  const when = (at: number): string => (whole ? `${clockTime(at)} (${farAway(at, now)})` : farAway(at, now));
+  const indented = (given: string, by: string): string[] => given.split('\n').map((line) => `${by}${line}`);
   const lines = [
-    `${id}  ${kind}${agent === null ? '' : ` of ${agent}`}${task === null ? '' : ` (${task})`}, chain ${chain}, ${ago(from)}`,
-    pending === null ? null : `  ${oneLine(pending.text, 100)}`,
-    ...levels.map(({ to, due, reached }, index) => {
-      const stopped = acknowledged !== null || ended !== null;
-      if (reached === null) return `  ${index + 1}. ${to}: ${stopped ? 'not reached' : ago(due)}`;
+    `${id}  ${kind}${agent === null ? '' : ` of ${agent}`}${task === null ? '' : ` (${task})`}, chain ${chain}, ${when(from)}`,
+    ...(text === '' ? [] : whole ? indented(text, '    ') : [`  ${oneLine(text, 100)}`]),
+    ...levels.flatMap(({ to, due, reached }, index) => {
+      const stopped = ended !== null ? 'not reached' : 'stopped';
+      const open = acknowledged === null && ended === null;
+      if (reached === null) return [`  ${index + 1}. ${to}: ${open ? when(due) : stopped}`];
       const became = reached.status === null ? '' : ` (${reached.task}, ${reached.status})`;
       const why = reached.why === null ? '' : `: ${reached.why}`;
-      return `  ${index + 1}. ${to}: ${OUTCOMES[reached.outcome]} ${ago(reached.at)}${became}${why}`;
+      const answer = whole && reached.answer !== null ? indented(reached.answer, '     > ') : [];
+      return [`  ${index + 1}. ${to}: ${OUTCOMES[reached.outcome]} ${when(reached.at)}${became}${why}`, ...answer];
     }),
-    acknowledged === null ? null : `  acknowledged by ${acknowledged.by} ${ago(acknowledged.at)}`,
-    ended === null ? null : `  ${ENDS[ended.why]}, ${ago(ended.at)}`,
+    acknowledged === null
+      ? null
+      : `  acknowledged by ${acknowledged.by} ${when(acknowledged.at)}: nobody further is told`,
+    ended === null ? null : `  ${ENDS[ended.why]}${ended.by === null ? '' : ` by ${ended.by}`}, ${when(ended.at)}`,
   ];
   return plain(lines.filter((line) => line !== null).join('\n'));
 }

@@ -9,6 +9,13 @@ const MENDS: Record<string, string> = {
   ENOTDIR: 'Part of the path is a file, not a folder.',
 };
 
+const COMMAND =
+  /([`"]|: )ruche (?=(?:up|init|ask|answer|approve|deny|chat|approvals|tasks|login|pair|status|models|doctor|log|agents|skills|verify|schedules|triggers|escalations)\b)/g;
+
+/** Hints of the network name the program plainly; where it is called otherwise, so do they. */
+export const asCalled = (text: string, self: string): string =>
+  self === 'ruche' ? text : text.replace(COMMAND, `$1${self} `);
+
 /** An error as a sentence for a person. The operating system's own errors get the path and what to do. */
 export function explain(error: unknown): string {
   if (!(error instanceof Error)) return plain(String(error));

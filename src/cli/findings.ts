@@ -107,14 +107,14 @@ const checkToken: Check = ({ token, tokenGiven, home }) => {
   ];
 };
 
-const checkKeys: Check = ({ keys }) =>
+const checkKeys: Check = ({ keys, start }) =>
   keys.map(({ provider, name, present }) =>
     present
       ? ok('Key', `${name} for ${provider} is set`)
       : broken(
           'Key',
           `${name} for ${provider} is not set`,
-          `Set the environment variable ${name} before \`ruche up\`.`,
+          `Set the environment variable ${name} before \`${start}\`.`,
         ),
   );
 
@@ -128,11 +128,13 @@ const checkConfig: Check = ({ workspace, config }) => {
     return [broken('Workspace', workspace, 'The message says what to do; then run doctor again.')];
   if (config === null) return [ok('Workspace', 'none yet; the first start makes one from a template')];
   if (config.problems.length === 0) return [ok('Configuration', 'ruche.yaml and every agent are in order')];
-  return config.problems.map((problem) => ({
+  // What to do is the same for all of them, and said once.
+  const last = config.problems.length - 1;
+  return config.problems.map((problem, index) => ({
     level: problem.severity === 'error' ? ('broken' as const) : ('warning' as const),
     subject: 'Configuration',
     text: problemText(problem),
-    mend: 'Correct the file; a saved change applies within a second.',
+    mend: index === last ? 'Correct the file; a saved change applies within a second.' : '',
   }));
 };
 

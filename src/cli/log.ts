@@ -1,5 +1,6 @@
 import type { ReadOnlyHome } from './app-port.ts';
 import type { Event } from '../core/event.ts';
+import { didYouMean } from '../core/near.ts';
 import { CliError, type ExitCode, type Io } from './io.ts';
 import { eventFilter, fitsType, sinceOf, typesOf, type Filter, type LogFlags } from './log-filter.ts';
 import type { Options } from './options.ts';
@@ -40,10 +41,14 @@ function limitOf(flags: LogFlags): number {
 
 /** A filter that nothing can pass would look like an empty journal. */
 function knownTypes(flags: LogFlags, types: readonly string[]): void {
+  const groups = Map.groupBy(types, (type) => type.slice(0, type.indexOf('.') + 1));
+  const listed = [...groups]
+    .map(([group, all]) => `  ${group}  ${all.map((type) => type.slice(group.length)).join(', ')}`)
+    .join('\n');
   for (const wanted of typesOf(flags) ?? [])
     if (!types.some((type) => fitsType(type, wanted)))
       throw new CliError(
-        `--type is "${wanted}", and there is no such event. The types, or with a dot at the end how they begin: ${types.join(', ')}.`,
+        `--type is "${wanted}", and there is no such event.${didYouMean(wanted, [...groups.keys(), ...types])} With a dot at the end all that begin so are meant. There are:\n${listed}`,
       );
 }
 

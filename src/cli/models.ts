@@ -33,7 +33,7 @@ export function modelsText(view: ModelsView, tests: readonly ModelTest[]): strin
     tokens(model.window),
     [model.images ? 'images' : '', model.reasoning ? 'thinks' : ''].filter(Boolean).join(', '),
     model.price ? `${money(model.price.input)} / ${money(model.price.cached)} / ${money(model.price.output)}` : '',
-    stateOf(model, tests),
+    stateOf(view, model, tests),
   ]);
   const places = view.providers.map(({ name, type, source, key, baseUrl, problem }) => [
     name,
@@ -47,7 +47,7 @@ export function modelsText(view: ModelsView, tests: readonly ModelTest[]): strin
   const read =
     dates.length > 0 ? `Prices in USD for a million tokens, as read on ${dates[0]}; cached input in the middle.` : '';
   return [
-    `${plain(view.model)} answers${view.demo ? ': the built-in demo, which understands a dozen sentences' : ''}.`,
+    whoAnswers(view),
     '',
     ...table(['MODEL', 'TIERS', 'WINDOW', 'CAN', 'IN / CACHED / OUT', ''], rows),
     '',
@@ -56,7 +56,21 @@ export function modelsText(view: ModelsView, tests: readonly ModelTest[]): strin
   ].join('\n');
 }
 
-function stateOf(model: ModelView, tests: readonly ModelTest[]): string {
+/** The first of `standard` that can, or why none can. */
+function whoAnswers({ model, demo, models: all }: ModelsView): string {
+  const place = ({ tiers }: ModelView): number => tiers.find(({ tier }) => tier === 'standard')?.place ?? Infinity;
+  const standard = all.filter((each) => place(each) < Infinity).sort((a, b) => place(a) - place(b));
+  const answers = standard.find(({ problem }) => problem === '')?.ref;
+  if (answers === undefined && standard.length > 0)
+    return `No model can answer: ${standard.map(({ ref, problem }) => `${plain(ref)}: ${oneLine(problem, 160)}`).join(' ')}`;
+  return `${plain(answers ?? model)} answers${demo ? ': the built-in demo, which understands a dozen sentences' : ''}.`;
+}
+
+function stateOf({ providers }: ModelsView, model: ModelView, tests: readonly ModelTest[]): string {
+  // Said once, with the provider.
+  const provider = providers.find(({ name }) => name === model.provider);
+  const same = provider && model.problem.toLowerCase().endsWith(provider.problem.toLowerCase());
+  if (provider && provider.problem !== '' && same) return `cannot answer: see ${provider.name} below`;
   if (model.problem !== '') return oneLine(model.problem, 160);
   const test = tests.find(({ ref }) => ref === model.ref);
   if (!test) return '';

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Help, Option } from 'commander';
 import { CliError, type Io } from './io.ts';
 import { resolveOptions, type Flags as PlaceFlags, type Options } from './options.ts';
 import type { AskFlags } from './ask.ts';
@@ -10,7 +10,7 @@ import type { SimulateFlags } from './simulate.ts';
 import type { SkillsFlags } from './skills.ts';
 import type { TasksFlags } from './tasks.ts';
 import type { TriggersFlags } from './triggers.ts';
-import { explain } from './explain.ts';
+import { asCalled, explain } from './explain.ts';
 
 /** Runs one command line and gives its exit code. Each command's module is loaded only when it is used. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
@@ -21,14 +21,25 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     return result.code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode; // it has said what is wrong
-    io.err(`ruche: ${explain(error)}\n`);
+    io.err(`ruche: ${hinted(explain(error), io)}\n`);
     if (io.env['RUCHE_DEBUG'] && error instanceof Error) io.err(`${error.stack ?? ''}\n`);
     return error instanceof CliError ? error.exitCode : 1;
   }
 }
 
+/** Under `npm start` options come behind two dashes. */
+const hinted = (text: string, { self, env }: Io): string =>
+  asCalled(
+    env['npm_lifecycle_event'] === 'start'
+      ? text.replace('with --port (0 takes any free one)', 'with: npm start -- --port 0 (0 takes any free one)')
+      : text,
+    self,
+  );
+
 /** Every option of every command, as commander hands them over. */
 type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & TasksFlags & SkillsFlags & AgentsFlags & TriggersFlags;
+
+const TERM = new Help();
 
 type Act = (options: Options) => Promise<number>;
 
@@ -43,6 +54,10 @@ function build(io: Io, result: { code: number }): Command {
     })
     .exitOverride();
 
+  // The help of a command that says how it is used shows that, and not what is parsed.
+  program.configureHelp({
+    subcommandTerm: (each) => (each.name() === 'ask' ? 'ask [options] [agent] <text>' : TERM.subcommandTerm(each)),
+  });
   const command = (usage: string, description: string): Command =>
     program
       .command(usage)
@@ -91,7 +106,12 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
   )
     .usage('[options] [agent] <text>')
     .option('--session <id>', 'go on in this conversation')
-    .action((first: string, second: string | undefined, flags: Flags) => {
+    .argument('[more...]')
+    .action((first: string, second: string | undefined, more: string[], flags: Flags) => {
+      if (more.length > 0) {
+        const said = [second, ...more].join(' ');
+        throw new CliError(`Put the text in quotes: ${io.self} ask ${first} "${said}"`);
+      }
       const [agent, text] = second === undefined ? [undefined, first] : [first, second];
       return act(flags, async (options) => (await import('./ask.ts')).ask(io, options, agent, text, flags));
     });

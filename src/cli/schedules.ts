@@ -1,8 +1,9 @@
 import type { ScheduleState } from '../core/schedule.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
-import { duration } from './status.ts';
 import { talk } from './talk.ts';
+import { clockTime, farAway } from './time.ts';
+import { needAgentAndName, ofKind } from './unknown.ts';
 
 /** `ruche schedules`: what happens by the clock, when it did last and when it will next. */
 export async function schedules(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
@@ -10,9 +11,19 @@ export async function schedules(io: Io, options: Options, flags: { json?: boolea
   const { schedules: list } = await gateway.call<{ schedules: ScheduleState[] }>('/api/schedules');
   if (flags.json) io.out(`${JSON.stringify({ schedules: list })}\n`);
   else if (list.length === 0) io.out('No agent has a schedule: see `schedules` in its AGENT.md.\n');
-  else io.out(`${list.map((each) => scheduleText(each, io.clock.now())).join('\n')}\n`);
+  else
+    io.out(
+      `${list
+        .toSorted(byNext)
+        .map((each) => scheduleText(each, io.clock.now()))
+        .join('\n')}\n`,
+    );
   return 0;
 }
+
+/** What fires next comes first, what is paused or over last. */
+const byNext = (a: ScheduleState, b: ScheduleState): number =>
+  (a.next ?? Infinity) === (b.next ?? Infinity) ? 0 : (a.next ?? Infinity) - (b.next ?? Infinity);
 
 /** `ruche schedules run|pause|resume AGENT/NAME`. */
 export async function changeSchedule(
@@ -30,7 +41,10 @@ export async function changeSchedule(
     );
   const gateway = talk(io, options, new AbortController().signal);
   const path = `/api/schedules/${encodeURIComponent(id)}/${verb}`;
-  const told = await gateway.call<{ task: string | null }>(path, {});
+  needAgentAndName(io, 'schedule', id);
+  const told = await ofKind({ io, call: gateway.call }, 'schedule', id, () =>
+    gateway.call<{ task: string | null }>(path, {}),
+  );
   if (flags.json) io.out(`${JSON.stringify({ id, ...told })}\n`);
   else io.out(`${DONE[verb](plain(id), told.task)}\n`);
   return 0;
@@ -46,7 +60,9 @@ function scheduleText(state: ScheduleState, now: number): string {
   const { id, when, zone, does, paused, next, last } = state;
   const coming = next === null ? 'never again' : moment(next, zone, now);
   const before =
-    last === null ? 'never' : `${moment(last.at, zone, now)}, ${last.status}${last.task ? ` (${last.task})` : ''}`;
+    last === null
+      ? 'never'
+      : `${moment(last.at, zone, now)}, ${last.status}${last.task ? ` (${last.task})` : ''}${last.why ? `: ${oneLine(last.why, 200)}` : ''}`;
   return plain(
     [
       `${id}  ${when} (${zone})`,
@@ -56,9 +72,5 @@ function scheduleText(state: ScheduleState, now: number): string {
   );
 }
 
-/** By the clock of its zone, and how far away that is. */
-function moment(at: number, zone: string, now: number): string {
-  const format = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium', timeZone: zone });
-  const away = duration(Math.abs(at - now));
-  return `${format.format(at)} (${at >= now ? `in ${away}` : `${away} ago`})`;
-}
+/** By the clock of its zone, which it names, and how far away that is, which compares with others. */
+const moment = (at: number, zone: string, now: number): string => `${clockTime(at, zone)} (${farAway(at, now)})`;

@@ -70,7 +70,7 @@ function countsText(counts: Simulated['counts'], days: number, seed: number): st
     ['events', `${counts.events}`],
     ['planned', list(counts.planned)],
   ];
-  const about = `${days} days of seed ${seed}, ${day(from)} to ${day(to)} UTC; clocks are put on ${day(switchAt)}\n`;
+  const about = `${days} ${days === 1 ? 'day' : 'days'} of seed ${seed}, ${day(from)} to ${day(to)} UTC; clocks are put on ${day(switchAt)}\n`;
   return about + rows.map(([name = '', text = '']) => `  ${name.padEnd(13)}${text}\n`).join('');
 }
 

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Problem } from '../core/agent.ts';
 import type { SkillsPort, SkillView } from './app-port.ts';
+import { asCalled } from './explain.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { problemText } from './status.ts';
@@ -34,7 +35,7 @@ export async function skills(
   if (known === 'check') return check(io, port, what, flags);
   const views = await port.list();
   if (flags.json) io.out(`${JSON.stringify(views.map(({ text: _text, ...view }) => view))}\n`);
-  else io.out(`${views.map((view) => lineOf(view)).join('\n')}\n`);
+  else io.out(`${asCalled(views.map((view) => lineOf(view)).join('\n'), io.self)}\n`);
   return 0;
 }
 

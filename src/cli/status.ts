@@ -2,6 +2,7 @@ import type { Problem } from '../core/agent.ts';
 import type { AgentState, Pending, RuntimeStatus } from '../core/runtime.ts';
 import { pendingTexts } from './approvals.ts';
 import { connect } from './connect.ts';
+import { asCalled } from './explain.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';
@@ -14,7 +15,10 @@ export async function status(io: Io, options: Options, flags: { json?: boolean }
   const { agents } = await gateway.call<{ agents: AgentState[] }>('/api/agents');
   const { pending } = await gateway.call<{ pending: Pending[] }>('/api/pending');
   if (flags.json) io.out(`${JSON.stringify({ url, ...now, agents, pending })}\n`);
-  else io.out(`${statusText(url, now, agents, pending.map(pendingTexts(io, options)), io.clock.now())}\n`);
+  else {
+    const text = statusText(url, now, agents, pending.map(pendingTexts(io, options)), io.clock.now());
+    io.out(`${asCalled(text, io.self)}\n`);
+  }
   return 0;
 }
 
@@ -40,8 +44,7 @@ export function statusText(
     ...(agents.length === 0 ? ['  none works, or there is none'] : agents.map((agent) => agentLine(agent, at))),
   ];
   if (pending.length > 0) lines.push('', 'Waiting for you', pending.join('\n\n'));
-  if (now.problems.length > 0)
-    lines.push('', 'Problems', ...now.problems.map((problem) => `  ${problemText(problem)}`));
+  lines.push(...problemLines(now.problems));
   return lines.join('\n');
 }
 
@@ -51,6 +54,16 @@ const agentLine = (agent: AgentState, at: number): string => {
     `  ${agent.name.padEnd(14)} ${agent.models[0] ?? 'no model'}, ${agent.running} running, ${agent.queued} queued, ${agent.waiting} waiting${next}`,
   );
 };
+
+/** Those of changes that do not count first: what governs is not what the files say. */
+export function problemLines(problems: readonly Problem[]): string[] {
+  const [refused, others] = [problems.filter(isRefused), problems.filter((problem) => !isRefused(problem))];
+  const under = (title: string, list: readonly Problem[]): string[] =>
+    list.length === 0 ? [] : ['', title, ...list.map((problem) => `  ${problemText(problem)}`)];
+  return [...under('Not applied; the last good settings are in force:', refused), ...under('Problems:', others)];
+}
+
+const isRefused = ({ applied }: Problem): boolean => applied === false;
 
 /** `agents/x/AGENT.md:3 (model): …`. */
 export function problemText(problem: Problem): string {

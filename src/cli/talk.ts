@@ -14,6 +14,8 @@ export interface Accepted {
   task: string | null;
   /** Who answers: whoever it was addressed to with `@name`. */
   agent?: string;
+  /** This verdict had been given before. */
+  again?: boolean;
   /** What the sender is to know at once. */
   note?: string;
 }

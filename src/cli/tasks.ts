@@ -1,9 +1,13 @@
 import type { TaskOutcome } from '../core/runtime.ts';
-import type { ChainView, RunSummary } from '../core/views.ts';
+import type { ChainView, RunSummary, RunView } from '../core/views.ts';
+import { agentNamed, agentNames } from './agent-named.ts';
 import { chainText } from './chain.ts';
+import { asCalled } from './explain.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
+import { duration } from './status.ts';
 import { talk, type Talk } from './talk.ts';
+import { clockTime, farAway } from './time.ts';
 
 export interface TasksFlags {
   json?: boolean;
@@ -20,8 +24,12 @@ export async function tasks(
   id: string | undefined,
   flags: TasksFlags,
 ): Promise<ExitCode> {
-  const { call } = talk(io, options, new AbortController().signal);
-  if (action === 'list') return list(io, call, flags);
+  const gateway = talk(io, options, new AbortController().signal);
+  const { call } = gateway;
+  if (action === 'list') {
+    if (flags.agent !== undefined) await known(gateway, flags.agent);
+    return list(io, call, flags);
+  }
   if (action !== 'show' && action !== 'cancel' && action !== 'retry')
     throw new CliError(`there is no "tasks ${action}"; there are list, show, cancel and retry`, 1);
   if (id === undefined) throw new CliError(`which task? Try: ${io.self} tasks ${action} tsk_…`, 1);
@@ -29,8 +37,11 @@ export async function tasks(
   if (action === 'show') {
     const outcome = await call<TaskOutcome>(path);
     const chain = await call<ChainView>(`${path}/chain`);
-    if (flags.json) io.out(`${JSON.stringify({ ...outcome, chain: chain.nodes })}\n`);
-    else io.out(`${shown(outcome)}\n\n${chainText(chain)}\n`);
+    const view = await call<RunView>(`/api/runs/${encodeURIComponent(id)}`);
+    const { request, standing, queuedAt, startedAt, endedAt } = view;
+    const more = { request, standing, queuedAt, startedAt, endedAt, chain: chain.nodes };
+    if (flags.json) io.out(`${JSON.stringify({ ...outcome, ...more })}\n`);
+    else io.out(`${asCalled(shown(outcome, view, io.clock.now()), io.self)}\n\n${chainText(chain)}\n`);
     return 0;
   }
   if (action === 'cancel') {
@@ -43,6 +54,12 @@ export async function tasks(
   return 0;
 }
 
+/** Nothing for an agent that is not there would look like an agent with nothing to do. One that is gone has its tasks. */
+async function known(gateway: Talk, agent: string): Promise<void> {
+  const { total } = await gateway.call<{ total: number }>(`/api/tasks?${new URLSearchParams({ agent }).toString()}`);
+  if (total === 0) agentNamed(await agentNames(gateway), agent);
+}
+
 async function list(io: Io, call: Talk['call'], { agent, status, limit, json }: TasksFlags): Promise<ExitCode> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries({ agent, status, limit })) if (value !== undefined) query.set(name, value);
@@ -52,14 +69,33 @@ async function list(io: Io, call: Talk['call'], { agent, status, limit, json }: 
   else
     for (const task of page.tasks)
       io.out(
-        `${task.task}  ${task.status.padEnd(9)}  ${task.agent}  from ${plain(task.from)}  ${oneLine(task.title, 80)}\n`,
+        `${task.task}  ${task.status.padEnd(9)}  ${duration(io.clock.now() - task.queuedAt).padEnd(11)}  ${task.agent}  from ${plain(task.from)}  ${oneLine(task.title, 80)}\n`,
       );
   return 0;
 }
 
-function shown({ task, agent, session, status, run, commit, text }: TaskOutcome): string {
-  const lines = [`${task}  ${status}`, `  agent ${agent}, session ${session}`];
-  if (run !== null) lines.push(`  run ${run}`);
-  if (commit !== null) lines.push(`  commit ${commit}`);
-  return text === '' ? lines.join('\n') : `${lines.join('\n')}\n\n${plain(text)}`;
+/** What was asked, when, why it stands as it does, and what came of it. */
+function shown(outcome: TaskOutcome, view: RunView, now: number): string {
+  const { task, agent, session, status, run, commit, text } = outcome;
+  const { from, queuedAt, startedAt, endedAt, deadline, priority, standing, costUsd, model, steps, request } = view;
+  const lines = [
+    `${task}  ${status}`,
+    `  agent ${agent}, session ${session}, from ${from}`,
+    `  asked ${moment(queuedAt, now)}`,
+    startedAt === null ? null : `  begun ${moment(startedAt, now)}`,
+    endedAt === null ? null : `  ended ${moment(endedAt, now)}`,
+    deadline === null ? null : `  due ${moment(deadline, now)}`,
+    priority === 0 ? null : `  priority ${priority}`,
+    endedAt === null || status === 'failed' || status === 'dead' ? `  ${standing.why}` : null,
+    run === null
+      ? null
+      : `  run ${run}: ${steps} steps${model === null ? '' : ` of ${model}`}, ${costUsd.toFixed(4)} USD`,
+    commit === null ? null : `  commit ${commit}`,
+    '',
+    ...request.split('\n').map((line) => `  > ${line}`),
+  ].filter((line) => line !== null);
+  return plain(text === '' ? lines.join('\n') : `${lines.join('\n')}\n\n${text}`);
 }
+
+/** By the clock of this machine, and how far away that is. */
+const moment = (at: number, now: number): string => `${clockTime(at)} (${farAway(at, now)})`;

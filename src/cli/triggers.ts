@@ -3,6 +3,7 @@ import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { duration } from './status.ts';
 import { talk, type Talk } from './talk.ts';
+import { needAgentAndName, ofKind } from './unknown.ts';
 
 export interface TriggersFlags {
   json?: boolean;
@@ -25,9 +26,11 @@ export async function triggers(
     throw new CliError(
       `Which one? \`${io.self} triggers\` lists them; then \`${io.self} triggers ${action} AGENT/NAME\`.`,
     );
+  needAgentAndName(io, 'trigger', id);
+  const known = <T>(act: () => Promise<T>): Promise<T> => ofKind({ io, call }, 'trigger', id, act);
   const path = `/api/triggers/${id.split('/').map(encodeURIComponent).join('/')}`;
   if (action === 'show') {
-    const found = await call<{ trigger: TriggerState; firings: TriggerFiring[] }>(path);
+    const found = await known(() => call<{ trigger: TriggerState; firings: TriggerFiring[] }>(path));
     const { trigger, firings } = found;
     const now = io.clock.now();
     const lines = [stateText(trigger, now), ...firings.map((each) => `    ${firingText(each, now)}`)];
@@ -35,7 +38,8 @@ export async function triggers(
     return 0;
   }
   if (action !== 'run' && flags.event !== undefined) throw new CliError('--event has a meaning only with run.');
-  const told = await call<{ task?: string }>(`${path}/${action}`, action === 'run' ? { event: eventOf(flags) } : {});
+  const body = action === 'run' ? { event: eventOf(flags) } : {};
+  const told = await known(() => call<{ task?: string }>(`${path}/${action}`, body));
   if (flags.json) io.out(`${JSON.stringify({ ...told, id })}\n`);
   else if (action === 'run') io.out(`${plain(id)} has fired: ${told.task ?? ''}\n`);
   else io.out(`${plain(id)} ${action === 'pause' ? 'is paused' : 'goes on'}.\n`);
@@ -60,7 +64,7 @@ async function list(io: Io, call: Talk['call'], { json }: TriggersFlags): Promis
 }
 
 function stateText(state: TriggerState, now: number): string {
-  const { id, on, when, debounce, limit, does, paused, waiting, last } = state;
+  const { id, on, when, debounce, limit, does, note, paused, waiting, last } = state;
   const rules = [when && `when ${when}`, debounce && `debounce ${debounce}`, limit && `at most ${limit}`].filter(
     Boolean,
   );
@@ -71,13 +75,15 @@ function stateText(state: TriggerState, now: number): string {
       `${id}  ${on}`,
       ...(rules.length === 0 ? [] : [`  ${oneLine(rules.join(', '), 120)}`]),
       `  ${oneLine(does, 100)}`,
+      ...(note === undefined ? [] : [`  ${oneLine(note, 300)}`]),
       `  ${[paused && 'paused', rests, before].filter(Boolean).join(', ')}`,
     ].join('\n'),
   );
 }
 
-function firingText({ at, cause, what, count, task, status, by }: TriggerFiring, now: number): string {
+function firingText({ at, cause, what, count, task, status, by, why }: TriggerFiring, now: number): string {
   const of = by === null ? `${what} (${cause ?? ''})${count > 1 ? ` and ${count - 1} more` : ''}` : `by ${by}`;
-  const became = task === null ? `let go: ${status}` : `${status} (${task})`;
-  return oneLine(plain(`${duration(Math.abs(now - at))} ago, ${became}, because of: ${of}`), 200);
+  const reason = why === null ? '' : ` (${why.replace(/[.]$/, '')})`;
+  const became = task === null ? `let go: ${status}${reason}` : `${status} (${task})`;
+  return oneLine(plain(`${duration(Math.abs(now - at))} ago, ${became}, because of: ${of}`), 400);
 }

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { RunningApp } from './app-port.ts';
 import { fromHere } from './connect.ts';
+import { asCalled } from './explain.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import { quoted, type Options } from './options.ts';
-import { problemText } from './status.ts';
+import { problemLines } from './status.ts';
 
 /** Milliseconds after which a signal counts as a second one. */
 const SECOND_SIGNAL_MS = 500;
@@ -69,7 +70,8 @@ export function welcome(app: RunningApp, options: Options, place: Pick<Io, 'self
     `    -d '{"model":"${agent}","user":"me","messages":[{"role":"user","content":"list the files"}]}'`,
     'Ctrl-C stops it; what it has begun goes on at the next start.',
   ];
-  if (app.problems.length > 0)
-    lines.push('', 'Problems:', ...app.problems.map((problem) => `  ${problemText(problem)}`));
-  return `${lines.map(plain).join('\n')}\n`;
+  if (!/^https?:\/\/(?:127\.|localhost|\[::1\])/.test(app.url))
+    lines.push('', `Warning: ${app.url} is plain HTTP for every network this machine is on: put TLS in front of it.`);
+  lines.push(...problemLines(app.problems));
+  return asCalled(`${lines.map(plain).join('\n')}\n`, self);
 }

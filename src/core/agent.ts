@@ -28,6 +28,8 @@ export interface Agent {
 
 /** Where something is wrong in a file, and what to do. */
 export interface Problem {
+  /** False: of a change that therefore does not count; what governed before it still does. */
+  applied?: false;
   file: string;
   /** From 1; null if the whole file is meant. */
   line: number | null;

@@ -75,12 +75,17 @@ export interface EscalationState {
       task: string | null;
       /** How the task stands that sends it, or that an agent was given. */
       status: string | null;
+      /** What an agent that was told has answered; null if none has. */
+      answer: string | null;
     } | null;
   }[];
   /** When the next level is due; null: none comes any more. */
   next: number | null;
   acknowledged: { at: number; by: string } | null;
-  ended: { at: number; why: EscalationEnd } | null;
+  /** `by`: who answered what waited; null where nobody did. */
+  ended: { at: number; why: EscalationEnd; by: string | null } | null;
+  /** What waits, or waited, in words. */
+  text: string;
   /** What waits, in words; null once it does not. */
   pending: { text: string; reason: string } | null;
 }

@@ -305,6 +305,7 @@ export type MatterKind =
   | 'conflict'
   | 'gone'
   | 'limit'
+  | 'rejected'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';

@@ -12,3 +12,31 @@ export function canonicalJson(value: unknown): string {
     );
   });
 }
+
+/**
+ * Canonical JSON in which secrets are hidden. One that is a number in it would leave what is no JSON: then each value is
+ * looked at by itself.
+ */
+export function redactedJson(value: unknown, redact: (text: string) => string): string {
+  const whole = canonicalJson(value);
+  const hidden = redact(whole);
+  return hidden === whole || isJson(hidden) ? hidden : canonicalJson(hiddenIn(JSON.parse(whole) as Json, redact));
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function hiddenIn(value: Json, redact: (text: string) => string): Json {
+  if (Array.isArray(value)) return value.map((each) => hiddenIn(each, redact));
+  if (value !== null && typeof value === 'object')
+    return Object.fromEntries(Object.entries(value).map(([name, each]) => [redact(name), hiddenIn(each, redact)]));
+  const text = String(value);
+  const hidden = redact(text);
+  return hidden === text ? value : hidden;
+}

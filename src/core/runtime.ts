@@ -101,6 +101,8 @@ export interface AgentState {
   /** The models it would use now, in order: `provider/model`. */
   models: string[];
   queued: number;
+  /** Of those queued, how many must not begin yet. */
+  later?: number;
   running: number;
   waiting: number;
   /** When its next schedule is due, in milliseconds since the epoch; null if none is. */

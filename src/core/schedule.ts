@@ -60,8 +60,8 @@ export interface ScheduleState {
   paused: boolean;
   /** Null: never again, or paused. */
   next: number | null;
-  /** The last time it fired, when that was due, and what came of it; null if it never did. */
-  last: { at: number; task: string | null; status: string } | null;
+  /** The last time it fired, when that was due, and what came of it; null if it never did. `why`: what it said when it failed. */
+  last: { at: number; task: string | null; status: string; why?: string } | null;
 }
 
 /** What people can ask of the schedules. `by` is whoever asks. */

@@ -1,3 +1,17 @@
+/** What a task file may hold. The tool has further arguments, which mean nothing here. */
+export const TASK_FILE_KEYS: readonly string[] = [
+  'text',
+  'title',
+  'input',
+  'artefacts',
+  'priority',
+  'notBefore',
+  'deadline',
+  'key',
+  'after',
+  'escalation',
+];
+
 /** A file that was put in `tasks/<queue>/inbox/` and has been still for a second. */
 export interface InboxFile {
   queue: string;
@@ -11,6 +25,8 @@ export interface InboxFile {
 
 /** The queues as files below `tasks/` of the workspace's folder. */
 export interface TaskFiles {
+  /** Makes the inbox of a queue, if it is not there. */
+  open(queue: string): Promise<void>;
   waiting(): Promise<InboxFile[]>;
   /** Tasks whose files are not as they were written. */
   touched(): string[];

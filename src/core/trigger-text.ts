@@ -44,6 +44,14 @@ export function fillPlaceholders(text: string, facts: Facts): string {
   });
 }
 
+/** Names that a text has placeholders for, and these facts do not have. */
+export function missingFacts(text: string, facts: Facts): string[] {
+  const named = [...text.matchAll(PLACEHOLDER)].map(([, inner = '']) => inner.trim());
+  const common = COMMON_FIELDS.map((name) => `event.${name}`);
+  const names = named.filter((name) => !common.includes(name)).map((name) => name.replace(/^event\./, ''));
+  return [...new Set(names)].filter((name) => valueAt(facts, name.split('.')) === undefined);
+}
+
 function valueAt(facts: Facts, path: readonly string[]): Json | undefined {
   let here: Json | undefined = facts;
   for (const step of path) {

@@ -71,11 +71,13 @@ export const triggerId = (agent: string, name: string): string => `${agent}/${na
 export const triggerStream = (id: string): string => `trigger:${id}`;
 /** Unique key of what one cause comes to, whatever that is. */
 export const triggerKey = (id: string, cause: string): string => `trigger:${id}@${cause}`;
+/** What the owner is told of a limit is about: one of its spans, named by the cause that met it. */
+export const limitMatter = (id: string, cause: string): string => `${id}@${cause}`;
 /** Session of the conversation the scripts of a trigger belong to; each task for a model has one of its own. */
 export const triggerSession = (name: string): string => `trigger-${name}`;
 
 /** Why a cause made no task. */
-export type SkippedWhy = 'condition' | 'limit' | 'hops' | 'tasks' | 'input';
+export type SkippedWhy = 'condition' | 'limit' | 'hops' | 'tasks' | 'input' | 'placeholder';
 
 /** How a trigger stands, for people. */
 export interface TriggerState {
@@ -90,6 +92,8 @@ export interface TriggerState {
   limit: string | null;
   /** The task's text, or `run: …`. */
   does: string;
+  /** Why nothing can reach it; absent where nothing is known to be wrong. */
+  note?: string;
   paused: boolean;
   /** Causes of a burst that has not fired yet, and when it will. */
   waiting: { count: number; due: number } | null;
@@ -108,6 +112,8 @@ export interface TriggerFiring {
   task: string | null;
   /** Status of the task, or why there is none. */
   status: string;
+  /** What kept it from firing, in words; null for one that fired, or where `status` says it all. */
+  why: string | null;
   by: string | null;
 }
 
@@ -133,7 +139,7 @@ export interface HookDelivery {
 export type HookResult =
   /** `known`: it has come before. `tasks`: none where a condition, a limit, a pause or a debounce stands between. */
   | { ok: true; event: string; tasks: string[]; known: boolean }
-  | { ok: false; why: 'conflict' | 'stopping'; message: string };
+  | { ok: false; why: 'conflict' | 'stopping' | 'full'; message: string };
 
 /** What people, and senders of webhooks, can ask of the triggers. `by` is whoever asks. */
 export interface TriggerDesk {
@@ -143,6 +149,8 @@ export interface TriggerDesk {
   /** Has it fire with these facts, also while it is paused and whatever its condition. Gives the task; null if there is no such trigger. */
   run(id: string, by: string, facts: Facts): Promise<string | null>;
   /** What would fire while it is paused is not made up for. False if there is no such trigger. */
+  /** Why these facts do not do for it; null if they do, or there is no such trigger. */
+  lacking(id: string, facts: Facts): Promise<string | null>;
   pause(id: string, by: string): Promise<boolean>;
   resume(id: string, by: string): Promise<boolean>;
   /** Null: none of this name, none that can tell who sends, or two that do not agree on how. */

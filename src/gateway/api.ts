@@ -181,7 +181,7 @@ async function sendAnswer(
   // A verdict that was sent again after a lost connection is the same verdict; another text for a question is not.
   const repeated = !result.ok && result.why === 'answered' && verdict !== null && result.verdict === verdict;
   if (!result.ok && !repeated) throw new HttpError(result.why === 'unknown' ? 404 : 409, result.why, result.message);
-  const told = { task: 'task' in result ? result.task : null };
+  const told = { task: 'task' in result ? result.task : null, ...(repeated ? { again: true } : {}) };
   if (query.has('stream') && told.task !== null) await streamFrom(face, exchange, told.task, query, told);
   else await sendJson(exchange, 200, told);
 }

@@ -10,10 +10,11 @@ import { sendJson, type Exchange } from './reply.ts';
 /** Where webhooks come in, each with a proof of its own in the place of the token. */
 export const HOOKS = '/hooks/';
 
-/** Wrong proofs by address, and right ones by hook. */
+/** Wrong proofs by address, right ones by hook, and requests whose sender is still to be known. */
 export interface HookLimits {
   failures: FailureLimit;
   rate: FailureLimit;
+  unproved: number;
 }
 
 /** Stands in for a hook that is not there, so that looking for one takes as long. */
@@ -23,16 +24,11 @@ const NOBODY: Hook = { name: '', auth: { kind: 'github', windowMs: 0 }, secret: 
 export async function receiveHook(face: Face, limits: HookLimits, exchange: Exchange, name: string): Promise<void> {
   const { incoming } = exchange;
   const now = face.clock.now();
-  const peer = incoming.socket.remoteAddress ?? '';
-  const late = limits.failures.pay(peer, now);
-  if (late > 0) throw tooMany('Too many requests without a right signature from this address.', late);
-  const body = await readBytes(incoming, face.limits.hookBytes);
+  const body = await bounded(limits, face, () => readBytes(incoming, face.limits.hookBytes));
   const hook = await face.runtime.triggers.hook(name);
   const proved = prove(hook ?? NOBODY, { headers: incoming.headers, body }, now);
   // One answer for all of it: a stranger learns neither which hooks there are, nor what was wrong.
-  if (hook === null || proved === null)
-    throw new HttpError(401, 'unauthorised', 'There is no such hook, or the request is not signed as it asks for.');
-  limits.failures.refund(peer);
+  if (hook === null || proved === null) throw refused(limits.failures.pay(incoming.socket.remoteAddress ?? '', now));
   const wait = limits.rate.pay(name, now);
   if (wait > 0) throw tooMany('Too many requests to this hook.', wait);
   if (proved.id !== null && !/^[\x21-\x7e]{1,255}$/.test(proved.id))
@@ -40,10 +36,37 @@ export async function receiveHook(face: Face, limits: HookLimits, exchange: Exch
   const value = parsed(face, incoming.headers, body);
   const result = await face.runtime.triggers.deliver({ hook: name, ...proved, body: value });
   if (!result.ok && result.why === 'stopping') throw shuttingDown(result.message, true);
+  if (!result.ok && result.why === 'full')
+    throw new HttpError(503, 'overloaded', result.message, {
+      headers: { 'retry-after': '60', 'x-should-retry': 'true' },
+    });
   if (!result.ok) throw new HttpError(409, 'conflict', result.message);
   const { event, tasks, known } = result;
   await sendJson(exchange, known ? 200 : 202, { event, task: tasks[0] ?? null, tasks });
 }
+
+/** Strangers' slow or many bodies hold only so many of the places that all requests share. */
+async function bounded<T>(limits: HookLimits, { limits: { unproved } }: Face, job: () => Promise<T>): Promise<T> {
+  if (limits.unproved >= unproved)
+    throw new HttpError(503, 'overloaded', 'Too many webhooks are being read.', {
+      headers: { 'retry-after': '1', 'x-should-retry': 'true' },
+    });
+  limits.unproved += 1;
+  try {
+    return await job();
+  } finally {
+    limits.unproved -= 1;
+  }
+}
+
+/**
+ * A wrong proof pays afterwards, and bars no right one: behind a proxy all senders have one address, and a stranger
+ * must not be able to lock them out.
+ */
+const refused = (wait: number): HttpError =>
+  wait > 0
+    ? tooMany('Too many requests without a right signature from this address.', wait)
+    : new HttpError(401, 'unauthorised', 'There is no such hook, or the request is not signed as it asks for.');
 
 const tooMany = (message: string, wait: number): HttpError =>
   new HttpError(429, 'too_many_requests', message, { headers: { 'retry-after': String(Math.ceil(wait / 1000)) } });

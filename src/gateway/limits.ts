@@ -8,6 +8,8 @@ export interface GatewayLimits {
   hookBytes: number;
   /** Webhooks at once of one hook, and those made up for each second; above: 429. */
   hooks: { burst: number; perSecond: number };
+  /** Webhooks being read at once, before it is known who sends them; above: 503. A part of `requests`. */
+  unproved: number;
   /** Bytes of the files of one message; above: 413. */
   fileBytes: number;
   /** Nested arrays and objects in a body; above: 400. */
@@ -40,6 +42,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   uploadBytes: 36 * 1024 * 1024,
   hookBytes: 1_000_000,
   hooks: { burst: 100, perSecond: 10 },
+  unproved: 128,
   fileBytes: 25_000_000,
   jsonDepth: 64,
   headerBytes: 16 * 1024,

@@ -106,7 +106,7 @@ function scheduleRoutes(on: On, face: Face): void {
 }
 
 function triggerRoutes(on: On, face: Face): void {
-  const limits = { failures: failureLimit(face.limits.failures), rate: failureLimit(face.limits.hooks) };
+  const limits = { failures: failureLimit(face.limits.failures), rate: failureLimit(face.limits.hooks), unproved: 0 };
   on('POST', `${HOOKS}:name`, (exchange, name) => receiveHook(face, limits, exchange, name));
   on('GET', '/api/triggers', (exchange) => getTriggers(face, exchange));
   for (const id of [':id', ':agent/:name']) {

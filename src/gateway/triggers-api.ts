@@ -20,6 +20,8 @@ export async function getTrigger(face: Face, exchange: Exchange, id: string): Pr
 export async function runTrigger(face: Face, exchange: Exchange, id: string): Promise<void> {
   const { event = {} } = await readObject(exchange.incoming, face.limits);
   if (!isObject(event)) throw badRequest('"event" must be an object: what the trigger is to be told.', 'event');
+  const lacking = await face.runtime.triggers.lacking(id, event as Facts);
+  if (lacking !== null) throw badRequest(lacking, 'event');
   const task = await face.runtime.triggers.run(id, OWNER, event as Facts);
   if (task === null) throw unknown();
   await sendJson(exchange, 200, { task });

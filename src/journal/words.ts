@@ -28,6 +28,7 @@ const PASSED: Readonly<Record<DataOf<'trigger.skipped'>['why'], string>> = {
   hops: 'it would be one task too many in a row',
   tasks: 'it would be one task too many in all',
   input: 'the input does not fit the queue',
+  placeholder: 'it has not all that the text needs',
 };
 const causes = ({ first, last, count: number }: { first: string; last: string; count: number }): string =>
   number === 1 ? first : `${number} causes from ${first} to ${last}`;
@@ -97,7 +98,7 @@ const WORDS: Words = {
   'trigger.paused': () => 'is paused',
   'trigger.resumed': () => 'goes on',
   'triggers.seen': (data) => `triggers have seen the journal up to ${data.upTo}`,
-  'webhook.received': (data) => `received a webhook on ${data.hook}`,
+  'webhook.received': (data) => `received a webhook on ${data.hook} (delivery ${data.delivery})`,
   'main.moved': (data) =>
     `found main moved to ${short(data.to)} ${data.by === 'person' ? 'by a commit' : 'from elsewhere'}`,
   'run.started': (data) => `started ${data.run} for ${data.task} at ${short(data.base)}`,
@@ -130,7 +131,7 @@ const WORDS: Words = {
   'note.added': (data, say) => `was told${say(data.note)}`,
   'run.finished': (data) =>
     `ended ${data.run}: ${data.status} after ${count(data.steps, 'step')}${data.error === null ? '' : ` (${data.error})`}`,
-  'person.committed': (data) => `committed ${count(data.paths, 'file')} of ${data.author} as ${short(data.commit)}`,
+  'person.committed': (data) => `changed ${count(data.paths, 'file')} (${short(data.commit)})`,
   'config.applied': (data) => `the settings at ${short(data.commit)} apply`,
   'config.refused': (data, say) =>
     `refused new settings, ${count(data.problems, 'problem')}; the old ones stay${say(data.detail)}`,

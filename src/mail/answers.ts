@@ -10,7 +10,7 @@ export interface AnswerDeps {
 /** Carries out `/approve ID`, `/deny ID`, `/answer ID TEXT` and `/ack [ID]`; null for anything else. */
 export async function runAnswer(deps: AnswerDeps, said: string, by: string): Promise<string | null> {
   const [, word = '', id = '', text = ''] =
-    /^\/(approve|deny|answer|ack)(?:\s+`?([\w-]+)`?)?(?:\s+([^]*))?$/i.exec(said.trim()) ?? [];
+    /^\/(approve|deny|answer|ack)(?:\s+`?([^\s`]+)`?)?(?:\s+([^]*))?$/i.exec(said.trim()) ?? [];
   const verb = word.toLowerCase();
   if (verb === '') return null;
   if (verb === 'ack') return id === '' ? acknowledgeOnly(deps, by) : acknowledge(deps, id, by);

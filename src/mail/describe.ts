@@ -21,9 +21,10 @@ export function describeAgents({ agents }: Governance, models: Models): AgentAbo
 }
 
 /** A file that was refused when it was saved is refused again when it is committed. */
-const distinct = (problems: readonly Problem[]): Problem[] => [
-  ...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values(),
-];
+const distinct = (problems: readonly Problem[]): Problem[] => {
+  const key = ({ file, line, key: at, message }: Problem): string => JSON.stringify([file, line, at, message]);
+  return [...new Map(problems.toReversed().map((problem) => [key(problem), problem])).values()].toReversed();
+};
 
 export function describeNetwork(
   { version, workspace, home }: { version: string; workspace: string; home: string },
@@ -31,6 +32,8 @@ export function describeNetwork(
   models: Models,
   /** What is wrong with changes that therefore do not govern. */
   refused: readonly Problem[],
+  /** What the files do not say, and only a look at machine and workspace shows. */
+  live: readonly Problem[] = [],
 ): Pick<RuntimeStatus, 'version' | 'workspace' | 'home' | 'model' | 'demo' | 'problems'> {
   const { model, demo } = models.describe();
   return {
@@ -39,6 +42,11 @@ export function describeNetwork(
     home,
     model,
     demo,
-    problems: distinct([...refused, ...governance.problems, ...models.problems()]),
+    problems: distinct([
+      ...refused.map((problem) => ({ ...problem, applied: false as const })),
+      ...governance.problems,
+      ...live,
+      ...models.problems(),
+    ]),
   };
 }

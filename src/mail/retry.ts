@@ -48,7 +48,7 @@ export async function retryTask(deps: RetryDeps, id: string, by: string): Promis
 /** The same, for a task that no message led to. Whoever waited for the first has its end already. */
 async function resubmit(deps: RetryDeps, task: Task, by: string): Promise<RetryResult> {
   const { store } = deps;
-  const again = anew(deps, task);
+  const again = { ...anew(deps, task), ...(await chainOf(store, task)) };
   const event: NewEvent = {
     type: 'task.queued',
     stream: taskStream(again.id),
@@ -72,6 +72,15 @@ const resubmitted = (event: EventOf<'task.queued'>): RetryResult => ({
   task: event.data.task.id,
   message: event.id,
 });
+
+/** The chain of escalation that it names, which is on record with its beginning only. */
+async function chainOf(store: Store, { id }: Task): Promise<Pick<Task, 'escalation'>> {
+  for await (const event of store.read({ stream: taskStream(id), types: ['task.queued'], limit: 1 })) {
+    const escalation = event.type === 'task.queued' ? event.data.task.escalation : undefined;
+    return escalation === undefined ? {} : { escalation };
+  }
+  return {};
+}
 
 /** The task once more, with all its attempts before it. */
 const anew = (deps: RetryDeps, task: Task): Task => ({

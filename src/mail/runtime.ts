@@ -14,6 +14,7 @@ import type { Hub } from './hub.ts';
 import { deliver } from './inbox.ts';
 import { metricsText } from './metrics.ts';
 import { outcomeOf, settledOutcome } from './outcome.ts';
+import { OpenMatters } from './open-matters.ts';
 import type { Pauses } from './pauses.ts';
 import { dismissTask, retryTask } from './retry.ts';
 import { allPending, answer, approve, countPending, startOf } from './waits.ts';
@@ -44,6 +45,7 @@ const STOPPING = {
 export function createRuntime(deps: RuntimeDeps): Runtime {
   const { store, hub } = deps;
   const days = new Days(store, deps.clock);
+  const matters = new OpenMatters(store);
   const isKnown = (name: string): boolean => deps.agents().some((agent) => agent.name === name);
   return {
     deliver: async (message, options = {}) =>
@@ -53,7 +55,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     listen: (task, listener) => hub.listen(task, listener),
     recent: (task) => hub.recent.of(task),
     delivered: (message) => recordDelivery(deps, message),
-    pending: () => allPending(store),
+    pending: () => allPending(store, matters),
     approve: (id, verdict, by) => approve(deps, id, verdict, by),
     answer: (id, text, by) => answer(deps, id, text, by),
     cancel: (task, by) => cancelTask(deps, task, by, deps.stopTask),
@@ -73,8 +75,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     schedules: deps.schedules,
     triggers: deps.triggers,
     escalations: deps.escalations,
-    status: () => status(deps),
-    metrics: async () => metricsText(await status(deps)),
+    status: () => status(deps, matters),
+    metrics: async () => metricsText(await status(deps, matters)),
   };
 }
 
@@ -87,8 +89,8 @@ async function noted({ store, pauses, clock }: RuntimeDeps, result: DeliverResul
   return { ...result, delivered: { ...result.delivered, note } };
 }
 
-async function status(deps: RuntimeDeps): Promise<RuntimeStatus> {
-  const [tasks, pending] = [await deps.store.counts(), await countPending(deps.store)];
+async function status(deps: RuntimeDeps, matters: OpenMatters): Promise<RuntimeStatus> {
+  const [tasks, pending] = [await deps.store.counts(), await countPending(deps.store, matters)];
   const situation = await deps.situation();
   const problems = situation.problems.map((problem) => ({
     ...problem,
@@ -100,9 +102,11 @@ async function status(deps: RuntimeDeps): Promise<RuntimeStatus> {
 }
 
 async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
+  const now = deps.clock.now();
   const states = deps.agents().map((agent) => ({
     ...agent,
     queued: 0,
+    later: 0,
     running: 0,
     waiting: 0,
     nextFiring: deps.schedules.nextFiring(agent.name),
@@ -112,6 +116,7 @@ async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
     const state = states.find((each) => each.name === task.queue);
     if (state && (task.status === 'queued' || task.status === 'running' || task.status === 'waiting'))
       state[task.status] += 1;
+    if (state && task.status === 'queued' && task.notBefore !== null && task.notBefore > now) state.later += 1;
   }
   return states;
 }

@@ -5,6 +5,7 @@ import type { Store } from '../core/ports.ts';
 import type { AnswerResult, Pending } from '../core/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';
+import { OpenMatters } from './open-matters.ts';
 
 export type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
 
@@ -101,11 +102,11 @@ async function reasonOf(store: Store, run: string, call: string): Promise<string
 }
 
 /** Everything that waits for a person, changes from outside to what governs the network included. */
-export async function allPending(store: Store): Promise<Pending[]> {
+export async function allPending(store: Store, matters = new OpenMatters(store)): Promise<Pending[]> {
   const pending: Pending[] = [];
   for (const task of await store.tasks({ statuses: ['waiting'] })) pending.push(...(await pendingOf(store, task)));
   for (const event of await openHeld(store)) pending.push(await describeHeld(store, event));
-  for (const event of await openMatters(store)) pending.push(await describeMatter(store, event));
+  for (const event of await matters.list()) pending.push(await describeMatter(store, event));
   return pending.sort((a, b) => a.at - b.at);
 }
 
@@ -142,15 +143,6 @@ export async function pendingById(store: Store, id: string): Promise<Pending | n
   return started && task && !isEnded(task.status) ? describe(store, task, started.data.run, asked) : null;
 }
 
-/** What was put before the owner and nobody has answered; no run waits for it. */
-async function openMatters(store: Store): Promise<EventOf<'matter.raised'>[]> {
-  const open: EventOf<'matter.raised'>[] = [];
-  for await (const event of store.read({ types: ['matter.raised'] }))
-    if (event.type === 'matter.raised' && (await store.byKey(`answered:${event.data.matter}`)) === null)
-      open.push(event);
-  return open;
-}
-
 /** The owner has dealt with it: once. */
 async function settleMatter(
   deps: MailDeps,
@@ -169,8 +161,8 @@ async function settleMatter(
 }
 
 /** How many those are: for those who look often, such as supervisors. */
-export async function countPending(store: Store): Promise<number> {
-  let count = (await openHeld(store)).length + (await openMatters(store)).length;
+export async function countPending(store: Store, matters: OpenMatters): Promise<number> {
+  let count = (await openHeld(store)).length + (await matters.list()).length;
   for (const task of await store.tasks({ statuses: ['waiting'] })) {
     const run = await runOf(store, task);
     if (run !== null) count += (await openWaits(store, run)).length;

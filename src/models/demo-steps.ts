@@ -45,6 +45,22 @@ export const saying = (label: string, text: string): Step => ({
   },
 });
 
+/** Names tried for schedules of one time. */
+const NAMES = 20;
+
+/** Makes a schedule, under the next name if there is one of that name. */
+export const scheduled = (name: string, rest: { [name: string]: string }): Step => ({
+  label: `schedule ${name}`,
+  *run() {
+    for (let count = 1; ; count += 1) {
+      const free = count === 1 ? name : `${name}-${count}`;
+      const outcome = yield { tool: 'schedule', args: { create: { name: free, ...rest } } };
+      const taken = outcome.isError && outcome.text.includes(`there is a schedule "${free}" already`);
+      if (!taken || count === NAMES) return told(`schedule ${free}`, outcome);
+    }
+  },
+});
+
 export const writing = (path: string, content: string): Step => ({
   ...oneCall(`write ${path}`, { tool: 'write', args: { path, content } }),
   changes: { path, again: false },

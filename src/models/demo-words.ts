@@ -1,4 +1,4 @@
-import { appending, asking, editing, oneCall, saying, type Step, writing } from './demo-steps.ts';
+import { appending, asking, editing, oneCall, saying, scheduled, type Step, writing } from './demo-steps.ts';
 
 /** What a sentence may be about besides itself. */
 export interface Heard {
@@ -49,15 +49,18 @@ const HAND_OVER = /^hand over to ([a-z][a-z0-9-]*): ?/i;
 
 /** `every 10m: ORDER`, `every weekday at 08:15: ORDER`, `at 2026-12-24T08:00: ORDER`: all that follows is the order, too. */
 const BY_THE_CLOCK =
-  /^(?:every (day|weekday) at ([01]?\d|2[0-3]):([0-5]\d)|every (\d+[smhd])|at (\d{4}-\d\d-\d\dT\d\d:\d\d)): ?/i;
+  /^(?:every (day|weekday) at (\d{1,2}):(\d\d)|every (\d+[smhd])|at (\d{4}-\d\d-\d\dT\d\d:\d\d)): ?/i;
 
 /** What is done by the clock from now on, under a name that says when. */
 function scheduling(sentence: string): Step | null {
   const match = BY_THE_CLOCK.exec(sentence);
   const task = match === null ? '' : sentence.slice(match[0].length).trim();
   if (match === null || task === '') return null;
+  const [, , hour = '0', minute = '0'] = match;
+  if (Number(hour) > 23 || Number(minute) > 59)
+    return saying('schedule', `${hour}:${minute} is no time: write one from 00:00 to 23:59.`);
   const [name, when] = firingOf(match);
-  return oneCall(`schedule ${name}`, { tool: 'schedule', args: { create: { name, ...when, task } } });
+  return scheduled(name, { ...when, task });
 }
 
 function firingOf([, days, hour = '', minute = '', every, at = '']: RegExpExecArray): [string, Record<string, string>] {

@@ -20,8 +20,19 @@ export interface CheckResult {
 
 const DAY = 86_400_000;
 const LIMITS = { maxBytes: 65_536, timeoutMs: 15_000, idleMs: 15_000, maxRedirects: 3 };
-/** Characters of a reason: it may hold words of the other side. */
+/** Characters of a rule's reason. */
 const MAX_WHY = 160;
+/** In words of our own: agents wake by what the probes print of it, and the other side chooses names it redirects to. */
+const WHY: Readonly<Record<NetError['code'], string>> = {
+  blocked: 'it is, or leads to, a private address, and no rule allows that host by name',
+  dns: 'its name cannot be resolved',
+  connect: 'it cannot be reached',
+  timeout: 'it did not answer in time',
+  'too-large': 'it answered with too much',
+  redirect: 'it redirects to where nobody may go',
+  protocol: 'it does not speak as it should',
+  aborted: 'nobody waited for the answer',
+};
 
 /**
  * Looks at the addresses of `ruche.yaml`. That they stand there is the owner's leave to ask them; what a rule denies, or
@@ -72,7 +83,7 @@ async function lookAt(
   } catch (error) {
     if (!(error instanceof NetError)) throw error;
     const state = error.code === 'blocked' ? 'refused' : 'down';
-    return { ...result, state, days: daysUntil(validTo, clock.now()), why: plain(error.message) };
+    return { ...result, state, days: daysUntil(validTo, clock.now()), why: WHY[error.code] };
   }
 }
 

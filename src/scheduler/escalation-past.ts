@@ -1,6 +1,8 @@
 import type { EventOf } from '../core/event.ts';
 import { escalationStepKey, escalationStream } from '../core/escalation.ts';
 import type { Store } from '../core/ports.ts';
+import { conversationId } from '../core/ids.ts';
+import { putKey } from '../core/reply.ts';
 import { isEnded } from '../core/task.ts';
 import type { Climb } from './escalation-plan.ts';
 
@@ -68,15 +70,26 @@ export async function climbOf(store: Store, escalation: Escalation, timeOf: Time
     reached: await Promise.all(
       reached.map(async (each) => ({
         at: timeOf(each.id, each.at),
-        failed: each === last && (await hasFailed(store, each)),
+        failed: each === last && (await hasFailed(store, each, started.data.about)),
       })),
     ),
   };
 }
 
 /** Whether it has come to nothing: nobody could be told, the message was refused for good, or the agent's task broke off. */
-async function hasFailed(store: Store, { data }: EventOf<'escalation.reached'>): Promise<boolean> {
-  if (data.outcome === 'unreachable') return true;
-  const task = data.task === null ? null : await store.task(data.task);
+async function hasFailed(store: Store, { data }: EventOf<'escalation.reached'>, about: string): Promise<boolean> {
+  if (data.outcome !== 'told') return data.outcome === 'unreachable';
+  if (data.task === null) return isRefused(store, about);
+  const task = await store.task(data.task);
   return task !== null && isEnded(task.status) && task.status !== 'done';
+}
+
+/** Whether the message with which the run itself has asked was refused for good. */
+async function isRefused(store: Store, about: string): Promise<boolean> {
+  const put = await store.byKey(putKey(about));
+  if (put?.type !== 'message.queued') return false;
+  const stream = conversationId(put.data.agent, put.data.session);
+  for await (const event of store.read({ stream, types: ['message.failed'], after: put.seq }))
+    if (event.type === 'message.failed' && event.data.message === put.id && event.data.final) return true;
+  return false;
 }

@@ -29,10 +29,10 @@ export type Step =
 
 /** What is to be done now about something that still waits. `since`: when the process that looks began. Pure. */
 export function planEscalation(climb: Climb, { now, since }: { now: number; since: number }): Step {
-  const { levels, reached } = climb;
+  const { levels, reached, acknowledged } = climb;
   const level = reached.length;
-  // What was decided is carried out, whatever came later.
-  if (levels[level - 1]?.to === DENY) return { do: 'deny' };
+  // Decided, and not on record yet: its run may not have waited in that moment.
+  if (levels[level - 1]?.to === DENY && !acknowledged) return { do: 'deny' };
   const due = nextDue(climb, { now, since });
   if (due === null) return { do: 'wait', until: null };
   return due <= now ? { do: 'reach', level } : { do: 'wait', until: due };

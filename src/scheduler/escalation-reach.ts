@@ -116,7 +116,9 @@ function send(
   const agent = pending.agent ?? [...deps.governance().agents.keys()][0] ?? 'system';
   const place = { agent, session: SESSION, channel };
   const sending = sendingTask({ id: deps.ids.next('tsk'), ...place, labels });
-  const task = { ...sending, maxAttempts: maxAttempts ?? sending.maxAttempts };
+  // One that takes nothing for long holds up nobody else who is to be told.
+  const lane = `${sending.lane}/${to}`;
+  const task = { ...sending, lane, maxAttempts: maxAttempts ?? sending.maxAttempts };
   const blob = deps.store.putBlob(Buffer.from(deps.redact(canonicalJson(content))), subject);
   const queued: NewEvent = {
     type: 'message.queued',

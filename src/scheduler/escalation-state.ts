@@ -1,8 +1,36 @@
+import type { BlobRef } from '../core/blob.ts';
 import type { EscalationState } from '../core/escalation.ts';
+import { answeredKey, askedKey } from '../core/matter.ts';
 import type { Store } from '../core/ports.ts';
+import { OUTBOX } from '../core/reply.ts';
 import type { Pending } from '../core/runtime.ts';
 import { climbOf, type Escalation, type TimeOf } from './escalation-past.ts';
 import { nextDue } from './escalation-plan.ts';
+
+/** Of a blob with a text; null if it is gone. */
+async function textOf(store: Store, ref: BlobRef): Promise<string | null> {
+  const bytes = await store.getBlob(ref);
+  return bytes === null ? null : ((JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string }).text ?? null);
+}
+
+/** What was asked: it is told also when nothing waits any more. */
+async function askedText(store: Store, about: string): Promise<string> {
+  const asked = await store.byKey(askedKey(about));
+  const ref =
+    asked?.type === 'approval.asked' || asked?.type === 'config.held'
+      ? asked.data.shown
+      : asked?.type === 'question.asked' || asked?.type === 'matter.raised'
+        ? asked.data.text
+        : null;
+  return ref === null ? '' : ((await textOf(store, ref)) ?? '(erased)');
+}
+
+async function answeredBy(store: Store, about: string): Promise<string | null> {
+  const answer = await store.byKey(answeredKey(about));
+  const known =
+    answer?.type === 'approval.answered' || answer?.type === 'question.answered' || answer?.type === 'matter.settled';
+  return known ? answer.data.by : null;
+}
 
 /** An escalation as people look at it. */
 export async function stateOf(
@@ -21,8 +49,10 @@ export async function stateOf(
     if (event === undefined) levels.push({ to, due, reached: null });
     else {
       const { outcome, why, task: by } = event.data;
-      const status = by === null ? null : ((await store.task(by))?.status ?? null);
-      levels.push({ to, due, reached: { at: event.at, outcome, why, task: by, status } });
+      const given = by === null ? null : await store.task(by);
+      const answer = given?.agent && given.queue !== OUTBOX && given.result ? await textOf(store, given.result) : null;
+      const status = given?.status ?? null;
+      levels.push({ to, due, reached: { at: event.at, outcome, why, task: by, status, answer } });
     }
   }
   return {
@@ -36,7 +66,8 @@ export async function stateOf(
     levels,
     next: ended === null ? nextDue(climb, { now, since }) : null,
     acknowledged: acknowledged === null ? null : { at: acknowledged.at, by: acknowledged.actor },
-    ended: ended === null ? null : { at: ended.at, why: ended.data.why },
+    ended: ended === null ? null : { at: ended.at, why: ended.data.why, by: await answeredBy(store, about) },
+    text: waits?.text ?? (await askedText(store, about)),
     pending: waits === null ? null : { text: waits.text, reason: waits.reason },
   };
 }

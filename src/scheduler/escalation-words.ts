@@ -9,6 +9,8 @@ import type { Escalation } from './escalation-past.ts';
 
 /** Characters of what waits that are passed on: whoever wants all of it looks there. */
 const MAX_SHOWN = 3_000;
+/** Characters that a button can carry back: Telegram takes 64 bytes. */
+const MAX_ACTION = 64;
 
 const KINDS = { approval: 'asks for approval', question: 'asks', matter: 'is to be looked at' } as const;
 
@@ -37,29 +39,37 @@ function deniedAt({ started }: Escalation): number | null {
   return last?.to === DENY ? started.data.from + last.after : null;
 }
 
+const howToDecide = (about: string, whole: boolean): string =>
+  whole
+    ? `Press a button, or write \`/approve ${about}\` or \`/deny ${about}\`.`
+    : `This is not all of it: read the rest on the web page or with \`ruche approvals\`, and approve it there. \`/deny ${about}\` denies it.`;
+
 /** What a person on a channel reads. */
 export function noticeOf(escalation: Escalation, pending: Pending): ReplyContent {
   const { id, started } = escalation;
   const { about, kind, task, from } = started.data;
   const denied = deniedAt(escalation);
+  // Nobody approves what they have not seen to its end.
+  const whole = pending.text.length <= MAX_SHOWN;
   const lines = [
     `**${who(escalation)} ${KINDS[kind]}** (since ${iso(from)}${task === null ? '' : `, task ${task}`})`,
     fenced(cut(pending.text)),
     pending.reason === '' ? null : `Why: ${visible(pending.reason)}`,
-    kind === 'approval'
-      ? `Press a button, or write \`/approve ${about}\` or \`/deny ${about}\`.`
-      : `Answer with \`/answer ${about} TEXT\`.`,
+    kind === 'approval' ? howToDecide(about, whole) : `Answer with \`/answer ${about} TEXT\`.`,
     `\`/ack ${id}\` says that you look after it: nobody further is told${denied === null ? '' : ', and it is not denied for want of an answer'}.`,
     denied === null ? null : `Without either it is denied at ${iso(denied)}.`,
   ];
   const verdicts: Button[] =
     kind === 'approval'
       ? [
-          { label: 'Approve', action: `approve:${about}` },
+          ...(whole ? [{ label: 'Approve', action: `approve:${about}` }] : []),
           { label: 'Deny', action: `deny:${about}` },
         ]
       : [];
-  const buttons = [...verdicts, { label: 'Acknowledge', action: ackAction(id) }];
+  // One that is too long for the messenger would cost the whole message; the words stand in the text.
+  const buttons = [...verdicts, { label: 'Acknowledge', action: ackAction(id) }].filter(
+    ({ action }) => action.length <= MAX_ACTION,
+  );
   return { text: lines.filter((line) => line !== null).join('\n\n'), buttons };
 }
 

@@ -240,8 +240,8 @@ export class Escalations implements EscalationDesk {
   #touchTask(task: string | null): boolean {
     let any = false;
     for (const entry of this.#entries.values()) {
-      const last = entry.escalation?.reached.at(-1)?.data.task ?? null;
-      if (task === null ? last === null : entry.task !== task && last !== task) continue;
+      const last = entry.escalation?.reached.at(-1)?.data;
+      if (task === null ? last === undefined : entry.task !== task && last?.task !== task) continue;
       entry.dirty = true;
       any = true;
     }
@@ -259,7 +259,7 @@ export class Escalations implements EscalationDesk {
     }
     this.#seen = now;
     for (const [about, entry] of this.#entries)
-      if (entry.dirty || (entry.next !== null && entry.next <= now)) await this.#advance(about, entry);
+      if (entry.dirty || (entry.next !== null && entry.next <= now)) await this.#tryAdvance(about, entry);
     const waits = [...this.#entries.values()].flatMap(({ next }) => next ?? []).map((due) => due - now);
     return Math.max(1, Math.min(LOOK_MS, ...waits));
   }
@@ -274,6 +274,18 @@ export class Escalations implements EscalationDesk {
       if (escalation !== null) this.#mark(escalation.started.data.about);
     }
     this.#head = head;
+  }
+
+  /** What could not be done is due still; one that cannot be read keeps no other waiting. */
+  async #tryAdvance(about: string, entry: Entry): Promise<void> {
+    try {
+      await this.#advance(about, entry);
+    } catch (error) {
+      entry.dirty = true;
+      if (error instanceof StoreUnavailable) throw error;
+      const { log, redact } = this.#options;
+      log.error({ about, error: redact(String(error)) }, 'an escalation could not be looked at');
+    }
   }
 
   async #advance(about: string, entry: Entry): Promise<void> {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Event, NewEvent } from '../core/event.ts';
-import { canonicalJson } from '../core/json.ts';
+import { redactedJson } from '../core/json.ts';
 import type { Store } from '../core/ports.ts';
 import type { HookDelivery } from '../core/trigger.ts';
 
@@ -16,7 +16,7 @@ export async function receive(
 ): Promise<Received> {
   const stream = `hook:${hook}/${digest(id)}`;
   const key = `webhook:${hook}:${seal === null ? `id:${digest(id)}` : `seal:${digest(seal)}`}`;
-  const content = store.putBlob(Buffer.from(redact(canonicalJson({ name, body }))), `hook:${hook}`);
+  const content = store.putBlob(Buffer.from(redactedJson({ name, body }, redact)), `hook:${hook}`);
   for (;;) {
     const known = (await firstOf(store, stream)) ?? (await store.byKey(key));
     if (known?.type === 'webhook.received')

@@ -46,6 +46,8 @@ export class Night {
   #seq = 0;
   /** The night that has been looked at. */
   #done = 0;
+  /** Whether another process had begun with the first night that this one sees; null before it is known. */
+  #begun: boolean | null = null;
 
   constructor(deps: NightDeps) {
     this.#deps = deps;
@@ -59,6 +61,13 @@ export class Night {
     const now = clock.now();
     const night = lastTime(compaction.at, now);
     if (night <= this.#done || now - night > WINDOW_MS) return [];
+    this.#begun ??= await this.#begunSince(night);
+    // A process before this one has spent of the budget already.
+    if (this.#begun) {
+      this.#done = night;
+      this.#begun = false;
+      return [];
+    }
     await this.#read();
     const made: string[] = [];
     let left = compaction.usd;
@@ -74,6 +83,14 @@ export class Night {
     }
     this.#done = night;
     return made;
+  }
+
+  async #begunSince(night: number): Promise<boolean> {
+    for await (const event of this.#deps.store.read({ types: ['task.queued'], reverse: true })) {
+      if (event.at < night) break;
+      if (event.type === 'task.queued' && event.data.task.from === COMPACTION) return true;
+    }
+    return false;
   }
 
   async #mayCompact(

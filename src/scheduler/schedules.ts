@@ -1,3 +1,4 @@
+import type { Task } from '../core/task.ts';
 import type { Governance } from '../core/agent.ts';
 import type { Clock } from '../core/clock.ts';
 import type { NewEvent } from '../core/event.ts';
@@ -338,8 +339,16 @@ export class Schedules implements ScheduleDesk {
       does: schedule.work.kind === 'run' ? `run: ${schedule.work.command}` : schedule.work.text,
       paused,
       next: nextOf(entry),
-      last: last === null ? null : { ...last, status: task?.status ?? 'unknown' },
+      last: last === null ? null : { ...last, status: task?.status ?? 'unknown', ...(await this.#whyOf(task)) },
     };
+  }
+
+  /** What a firing that failed has said of it. */
+  async #whyOf(task: Task | null): Promise<{ why?: string }> {
+    if (task?.status !== 'failed' || task.result === null) return {};
+    const bytes = await this.#options.store.getBlob(task.result);
+    const { text } = bytes === null ? {} : (JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string });
+    return text === undefined ? {} : { why: text };
   }
 }
 

@@ -37,16 +37,24 @@ export class StatusFile {
   readonly #deps: StatusDeps;
   #runs: Run[] = [];
   #seq: number | null = null;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(deps: StatusDeps) {
     this.#deps = deps;
+  }
+
+  /** One after the other: two that read on at once would count what they find twice. */
+  text(): Promise<string> {
+    const next = this.#last.then(() => this.#text());
+    this.#last = next.catch(() => undefined);
+    return next;
   }
 
   async write(): Promise<void> {
     await this.#deps.file.write(await this.text());
   }
 
-  async text(): Promise<string> {
+  async #text(): Promise<string> {
     const { store, clock, checks } = this.#deps;
     const now = clock.now();
     await this.#read(now - DAY);
@@ -57,6 +65,7 @@ export class StatusFile {
     const lines = [
       ['at', seconds(now)],
       ['time', new Date(now).toISOString()],
+      ['day', localDay(now)],
       ['queued', counts.queued],
       ['running', counts.running],
       ['waiting', counts.waiting],
@@ -115,11 +124,14 @@ export class StatusFile {
     const { store } = this.#deps;
     const types = ['run.finished'] as const;
     if (this.#seq === null) {
-      this.#seq = await store.head();
-      for await (const event of store.read({ types, reverse: true, limit: MAX_RUNS })) {
+      const head = await store.head();
+      const runs: Run[] = [];
+      for await (const event of store.read({ types, reverse: true, limit: MAX_RUNS, before: head + 1 })) {
         if (event.at <= since) break;
-        this.#runs.unshift(runOf(event as EventOf<'run.finished'>));
+        runs.push(runOf(event as EventOf<'run.finished'>));
       }
+      this.#runs = runs.reverse();
+      this.#seq = head;
     }
     for await (const event of store.read({ types, after: this.#seq })) {
       this.#runs.push(runOf(event as EventOf<'run.finished'>));
@@ -135,6 +147,13 @@ export class StatusFile {
         return [new Date(at).toISOString(), agent, event.data.task, error ?? 'unknown'].join(' ');
     return [new Date(at).toISOString(), agent, run, error ?? 'unknown'].join(' ');
   }
+}
+
+/** As the clock of the machine has it: at eight in the morning in Tokyo it is yesterday elsewhere. */
+function localDay(now: number): string {
+  const at = new Date(now);
+  const two = (part: number): string => String(part).padStart(2, '0');
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 }
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);

@@ -16,9 +16,16 @@ export function startTaskFiles(deps: TaskFilesDeps): { close(): Promise<void> } 
   const { store, files, clock, log } = deps;
   const stopping = new AbortController();
   const views = new TaskViews(store, files);
+  const opened = new Set<string>();
   let changed = true;
   const unlisten = deps.onWork(() => void (changed = true));
   const look = async (): Promise<void> => {
+    for (const queue of deps.governance().agents.keys()) {
+      if (opened.has(queue)) continue;
+      // Once each: whoever removes one does not find it there again a moment later.
+      opened.add(queue);
+      await files.open(queue);
+    }
     await takeInbox(deps);
     if (changed) {
       changed = false;
@@ -37,11 +44,11 @@ export function startTaskFiles(deps: TaskFilesDeps): { close(): Promise<void> } 
   };
   const loop = async (): Promise<void> => {
     const { signal } = stopping;
-    let opened = false;
+    let ready = false;
     while (!signal.aborted) {
       try {
-        if (!opened) await views.open();
-        opened = true;
+        if (!ready) await views.open();
+        ready = true;
         await look();
       } catch (error) {
         changed = true;

@@ -1,12 +1,14 @@
 import { misfit } from '../core/fits.ts';
 import { givenTask } from '../core/given-task.ts';
 import { conversationId, isAgentName, taskStream } from '../core/ids.ts';
-import { canonicalJson } from '../core/json.ts';
+import { canonicalJson, redactedJson } from '../core/json.ts';
 import type { NewEvent } from '../core/event.ts';
 import type { Governance } from '../core/agent.ts';
 import type { Ids } from '../core/ids.ts';
 import type { Log, Store, Workspace } from '../core/ports.ts';
-import type { InboxFile, TaskFiles } from '../core/task-files.ts';
+import { answeredKey, askedKey, matterId, matterRaised, type MatterText } from '../core/matter.ts';
+import { didYouMean } from '../core/near.ts';
+import { type InboxFile, TASK_FILE_KEYS, type TaskFiles } from '../core/task-files.ts';
 import type { Task } from '../core/task.ts';
 import { workspacePath } from '../core/paths.ts';
 import { artefactOf, type NewTaskCall, type TaskCall } from '../core/task-call.ts';
@@ -37,6 +39,8 @@ export async function takeInbox(deps: InboxDeps): Promise<void> {
   }
 }
 
+const KEYS = `The keys are: ${TASK_FILE_KEYS.join(', ')}.`;
+
 /** A task as a file gives it. */
 type FileTask = NewTaskCall & Pick<Task, 'escalation'>;
 
@@ -54,12 +58,14 @@ async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Prom
     return bad(`It is not valid JSON: ${(error as Error).message}`);
   }
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return bad('It must be a JSON object.');
+  const unknown = Object.keys(value).find((key) => !TASK_FILE_KEYS.includes(key));
+  if (unknown !== undefined) return bad(`There is no key "${unknown}".${didYouMean(unknown, TASK_FILE_KEYS)} ${KEYS}`);
   const { escalation, ...rest } = value as Record<string, unknown>;
   const chains = Object.keys(settings.escalation ?? {});
   if (escalation !== undefined && (typeof escalation !== 'string' || !chains.includes(escalation)))
     return bad(`"escalation" names no chain of ruche.yaml. Chains: ${chains.join(', ') || 'none'}.`);
   const parsed = deps.parseTask({ ...rest, action: 'create', agent: queue });
-  if (!parsed.ok) return bad(`It does not fit: ${parsed.error}. See docs/formats/task.md.`);
+  if (!parsed.ok) return bad(`It does not fit: ${parsed.error}. ${KEYS}`);
   const call: FileTask = { ...(parsed.value as NewTaskCall), ...(escalation === undefined ? {} : { escalation }) };
   const schema = settings.queues[queue]?.input ?? null;
   const wrong = schema === null ? null : misfit(schema, call.input);
@@ -95,7 +101,7 @@ async function enqueue(deps: InboxDeps, file: InboxFile, call: FileTask): Promis
   if (queue?.state === 'draining') return false;
   const session = ids.next('ses');
   const { title, text, input, artefacts } = call;
-  const content = Buffer.from(deps.redact(canonicalJson({ title, text, input, artefacts })));
+  const content = Buffer.from(redactedJson({ title, text, input, artefacts }, deps.redact));
   const key = `file:${file.queue}:${file.hash}:${file.name}`;
   const task = givenTask(call, {
     id: ids.next('tsk'),
@@ -121,9 +127,28 @@ const BY = { actor: 'runtime', cause: null, labels: [] } as const;
 async function reject(deps: InboxDeps, file: InboxFile, why: string): Promise<void> {
   const { store } = deps;
   const reason = deps.redact(why);
+  const queue = deps.redact(file.queue).slice(0, 64);
   const detail = store.putBlob(Buffer.from(canonicalJson({ text: `${file.name}: ${reason}` })), 'inbox');
   // The word comes first: what is moved away without one would be a riddle.
-  const data = { queue: deps.redact(file.queue).slice(0, 64), detail };
-  await store.commit({ events: [{ type: 'task.rejected', stream: 'workspace', ...BY, data }], sync: true });
+  const rejected = { type: 'task.rejected', stream: 'workspace', ...BY, data: { queue, detail } } as const;
+  const matter = await rejectedMatter(deps, queue, `${deps.redact(file.name)}: ${reason}`);
+  await store.commit({ events: matter === null ? [rejected] : [rejected, matter], sync: true });
   await deps.files.reject(file, reason);
+}
+
+/** Puts it before the owner, unless an earlier file of that queue still is: ten thousand wrong files are one matter. */
+async function rejectedMatter({ store }: InboxDeps, queue: string, what: string): Promise<NewEvent | null> {
+  let about = '';
+  for (let count = 1; ; count += 1) {
+    about = `${isAgentName(queue) ? queue : 'nobody'}.${count}`;
+    const matter = matterId('rejected', about);
+    if ((await store.byKey(askedKey(matter))) === null) break;
+    if ((await store.byKey(answeredKey(matter))) === null) return null;
+  }
+  const shown: MatterText = {
+    text: `A file in tasks/${queue}/inbox/ is no task. ${what}`,
+    reason: `It lies in tasks/${queue}/rejected/; mend it and put it back. Any answer settles this; until then no further file is told of here.`,
+  };
+  const text = store.putBlob(Buffer.from(canonicalJson({ ...shown })), 'inbox');
+  return matterRaised({ kind: 'rejected', task: about, text }, BY);
 }

@@ -2,12 +2,13 @@ import type { Settings } from '../core/agent.ts';
 import type { NewEvent } from '../core/event.ts';
 import { misfit } from '../core/fits.ts';
 import { conversationId, type Ids, taskStream } from '../core/ids.ts';
-import { canonicalJson, type Json } from '../core/json.ts';
+import { canonicalJson, type Json, redactedJson } from '../core/json.ts';
 import { matterId, matterRaised, type MatterText } from '../core/matter.ts';
 import type { Batch, QueueOp, Store } from '../core/ports.ts';
 import type { Origin, Task } from '../core/task.ts';
-import { fillPlaceholders } from '../core/trigger-text.ts';
+import { fillPlaceholders, missingFacts } from '../core/trigger-text.ts';
 import {
+  limitMatter,
   limitText,
   type SkippedWhy,
   type Trigger,
@@ -16,6 +17,9 @@ import {
   triggerStream,
 } from '../core/trigger.ts';
 import type { Burst } from './trigger-match.ts';
+
+/** The owner is not told of a limit more often than that, however short its span is. */
+const TELL_MS = 3_600_000;
 
 export interface FireDeps {
   store: Store;
@@ -60,7 +64,7 @@ interface Refusal {
 
 async function refusal(
   { store, settings }: FireDeps,
-  { id, agent, trigger: { limit, source }, fired, told }: Firing,
+  { id, agent, trigger: { limit, source, work }, fired, told }: Firing,
   { facts, first }: Burst,
   origin: Origin | null,
   now: number,
@@ -74,16 +78,21 @@ async function refusal(
     const text = `One message, firing or file has led to ${limits.tasks} tasks, which is all it may (limits.tasks).`;
     return { why: 'tasks', text, about: { kind: 'tasks', id: origin.root } };
   }
-  if (limit !== null && fired.filter((at) => at > now - limit.perMs).length >= limit.count) {
+  // One that seems yet to come is of a clock that was ahead, and must not count until then.
+  const since = (span: number) => (at: number) => at > now - span && at <= now;
+  if (limit !== null && fired.filter(since(limit.perMs)).length >= limit.count) {
     const text = `It has fired as often as it may: ${limitText(limit)}. What comes beyond is recorded, and makes no task.`;
-    const since = told === null || told <= now - limit.perMs;
-    return { why: 'limit', text, about: since ? { kind: 'limit', id: `${id}@${first.id}` } : null };
+    const known = told !== null && since(Math.max(limit.perMs, TELL_MS))(told);
+    return { why: 'limit', text, about: known ? null : { kind: 'limit', id: limitMatter(id, first.id) } };
   }
   const schema = source.on === 'webhook' ? (queues[agent]?.input ?? null) : null;
   const wrong = schema === null ? null : misfit(schema, facts['body'] ?? null);
-  return wrong === null
-    ? null
-    : { why: 'input', text: `The input does not fit the queue ${agent}: ${wrong}.`, about: null };
+  if (wrong !== null)
+    return { why: 'input', text: `The input does not fit the queue ${agent}: ${wrong}.`, about: null };
+  // What every cause of a kind may have is "(none)" where it has none; what a sender may leave out is part of the order.
+  const lost = work.kind === 'task' ? missingFacts(work.text, facts).filter((name) => name.includes('.')) : [];
+  if (lost.length === 0) return null;
+  return { why: 'placeholder', text: `The text needs ${lost.join(', ')}, which this does not have.`, about: null };
 }
 
 /** Causes that made no task are on record with the reason; a runaway, and a limit that was met, are put before the owner. */
@@ -180,7 +189,7 @@ function newTask(
     agent,
     session,
     from: `trigger:${id}`,
-    content: store.putBlob(Buffer.from(redact(canonicalJson(content))), lane),
+    content: store.putBlob(Buffer.from(redactedJson(content, redact)), lane),
     priority: 0,
     notBefore: null,
     deadline: null,

@@ -222,9 +222,13 @@ export class TriggerFold {
   }
 
   async #fireNow(standing: Standing, burst: Burst): Promise<void> {
-    const { store, clock } = this.#options;
-    if ((await store.counts()).queued >= MAX_QUEUED) throw new Full();
+    const { clock } = this.#options;
+    if (await this.isFull()) throw new Full();
     await this.#come(standing, await outcomeBatch(this.#fire, standing, burst, clock.now()));
+  }
+
+  async isFull(): Promise<boolean> {
+    return (await this.#options.store.counts()).queued >= MAX_QUEUED;
   }
 
   /** Commits an outcome; one that is there already, of another process, counts. */

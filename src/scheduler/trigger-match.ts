@@ -5,8 +5,8 @@ import type { Cause } from './trigger-causes.ts';
 
 /** Characters of a message that a pattern is held against: the work grows with their product. */
 const MAX_TEXT = 16_384;
-/** Files of one firing that are named. */
-const MAX_PATHS = 1_000;
+/** Files of one firing that are asked about, and named. */
+const MAX_PATHS = 10_000;
 
 const fits = (wanted: string | null, given: unknown): boolean => wanted === null || wanted === given;
 
@@ -16,7 +16,7 @@ export function heard(source: TriggerSource, { on, facts }: Cause): Facts[] | nu
   switch (source.on) {
     case 'file.landed': {
       const paths = (facts['paths'] as string[]).filter((path) => source.paths.some((glob) => pathMatch(glob, path)));
-      return paths.length === 0 ? null : paths.slice(0, MAX_PATHS).map((path) => ({ ...facts, path, paths: [path] }));
+      return paths.length === 0 ? null : paths.map((path) => ({ ...facts, path, paths: [path] }));
     }
     case 'run.failed':
       return fits(source.agent, facts['agent']) ? [facts] : null;
@@ -42,6 +42,8 @@ export function holding(
   facts: readonly Facts[],
   holds: ((facts: Facts) => Held) | null,
 ): { facts: Facts } | { error: string } | null {
+  if (holds !== null && facts.length > MAX_PATHS)
+    return { error: `${facts.length} files landed at once, and it is asked of ${MAX_PATHS} at most` };
   const left: Facts[] = [];
   for (const each of facts) {
     const held: Held = holds === null ? { ok: true, holds: true } : holds(each);

@@ -1,7 +1,14 @@
 import type { Event, EventOf } from '../core/event.ts';
 import { eventSeq } from '../core/ids.ts';
 import type { Store } from '../core/ports.ts';
-import { type Facts, type Held, type ReadCondition, type Trigger, triggerStream } from '../core/trigger.ts';
+import {
+  type Facts,
+  type Held,
+  limitMatter,
+  type ReadCondition,
+  type Trigger,
+  triggerStream,
+} from '../core/trigger.ts';
 import type { Burst } from './trigger-match.ts';
 
 /** Outcomes of one trigger that are looked back at. */
@@ -107,7 +114,27 @@ export async function standingOf(
   const outcomes: Outcome[] = [];
   for await (const event of store.read(back)) outcomes.push(event as Outcome);
   for (const event of outcomes.reverse()) tookPlace(standing, event);
+  if (trigger.limit !== null) await lookBack(store, standing, trigger.limit.count);
   return standing;
+}
+
+/** What a limit goes by: a thousand causes that were let go must not hide what has fired, nor that the owner was told. */
+async function lookBack(store: Store, standing: Standing, count: number): Promise<void> {
+  const { id } = standing;
+  standing.fired = [];
+  for await (const event of store.read({ stream: triggerStream(id), types: ['trigger.fired'], reverse: true })) {
+    if (event.type === 'trigger.fired' && event.data.by === null) standing.fired.unshift(event.at);
+    if (standing.fired.length >= count) break;
+  }
+  for await (const event of store.read({ types: ['matter.raised'], reverse: true, limit: MAX_BACK }))
+    if (
+      event.type === 'matter.raised' &&
+      event.data.kind === 'limit' &&
+      event.data.about.startsWith(limitMatter(id, ''))
+    ) {
+      standing.told = event.at;
+      break;
+    }
 }
 
 /** The standing after one more outcome; the same one again changes nothing. */

@@ -11,16 +11,16 @@ import {
   triggerStream,
 } from '../core/trigger.ts';
 import type { Event } from '../core/event.ts';
+import { missingFacts } from '../core/trigger-text.ts';
+import { hookSecret } from './hook-secret.ts';
 import { receive } from './hooks.ts';
 import { byHandBatch } from './trigger-fire.ts';
 import { type FoldOptions, triggerEvent, TriggerFold } from './trigger-fold.ts';
 import { OUTCOME_TYPES, tookPlace, type Outcome } from './trigger-past.ts';
-import { firingOf, stateOf } from './trigger-shown.ts';
+import { firingOf, stateOf, unmatched } from './trigger-shown.ts';
 
 /** Milliseconds between tries while the store takes nothing. */
 const UNAVAILABLE_MS = 1_000;
-/** A secret that is shorter can be guessed. */
-const MIN_SECRET = 16;
 /** Firings that are shown. */
 const SHOWN = 20;
 
@@ -37,6 +37,8 @@ export class Triggers implements TriggerDesk {
   readonly #options: TriggersOptions;
   readonly #fold: TriggerFold;
   readonly #stop = new AbortController();
+  /** Hooks that answer nobody, with what was said of it. */
+  readonly #told = new Map<string, string>();
   #wake: () => void = () => undefined;
   #woken = false;
   #last: Promise<unknown> = Promise.resolve();
@@ -72,10 +74,17 @@ export class Triggers implements TriggerDesk {
     this.#notify();
   }
 
+  /** Of the files that triggers wait for: of those that are set, so that whatever lands for one has its effect. */
+  globs(): string[] {
+    return [...this.#fold.standings.values()].flatMap(({ trigger: { source }, paused }) =>
+      source.on === 'file.landed' && !paused ? source.paths : [],
+    );
+  }
+
   list(): Promise<TriggerState[]> {
     return this.#inTurn(async () => {
       await this.#fold.look();
-      return Promise.all([...this.#fold.standings.values()].map((each) => stateOf(this.#options.store, each)));
+      return Promise.all([...this.#fold.standings.values()].map((each) => stateOf(this.#options, each)));
     });
   }
 
@@ -85,10 +94,13 @@ export class Triggers implements TriggerDesk {
       const standing = this.#fold.standings.get(id);
       if (!standing) return null;
       const { store } = this.#options;
-      const firings: TriggerFiring[] = [];
       const back = { stream: triggerStream(id), types: OUTCOME_TYPES, reverse: true, limit: SHOWN };
-      for await (const event of store.read(back)) firings.push(await firingOf(store, event as Outcome));
-      return { trigger: await stateOf(store, standing), firings };
+      const outcomes: Outcome[] = [];
+      for await (const event of store.read(back)) outcomes.push(event as Outcome);
+      const firings = await Promise.all(outcomes.map((event) => firingOf(store, event)));
+      firings.push(...(await unmatched(store, standing, { outcomes, limit: SHOWN })));
+      firings.sort((a, b) => b.at - a.at);
+      return { trigger: await stateOf(this.#options, standing), firings: firings.slice(0, SHOWN) };
     });
   }
 
@@ -106,21 +118,33 @@ export class Triggers implements TriggerDesk {
     });
   }
 
+  lacking(id: string, facts: Facts): Promise<string | null> {
+    return this.#inTurn(async () => {
+      await this.#fold.look();
+      const work = this.#fold.standings.get(id)?.trigger.work;
+      const missing = work?.kind === 'task' ? missingFacts(work.text, facts) : [];
+      if (missing.length === 0) return null;
+      const given = Object.keys(facts);
+      return `This trigger needs ${missing.join(', ')}; you gave ${given.length === 0 ? 'nothing' : given.join(', ')}.`;
+    });
+  }
+
   pause = (id: string, by: string): Promise<boolean> => this.#setPaused(id, by, true);
   resume = (id: string, by: string): Promise<boolean> => this.#setPaused(id, by, false);
 
   async hook(name: string): Promise<Hook | null> {
-    const { governance, secret, log } = this.#options;
+    const { governance, secret } = this.#options;
     const triggers = [...governance().agents.values()].flatMap((agent) => agent.triggers ?? []);
     const auth = hookAuth(triggers, name);
     if (auth === null || auth === 'ambiguous') return null;
-    try {
-      const value = await secret(auth.secret, `the hook ${name}`);
-      if (value.length >= MIN_SECRET) return { name, auth, secret: value };
-      log.warn({ hook: name }, `the secret of this hook has fewer than ${MIN_SECRET} characters: it answers nobody`);
-    } catch (error) {
-      log.warn({ hook: name, error: String(error) }, 'this hook answers nobody, because its secret is missing');
+    const known = await hookSecret(auth.secret, name, secret);
+    if (known.ok) {
+      this.#told.delete(name);
+      return { name, auth, secret: known.value };
     }
+    // Said once each: strangers must not be able to fill the log.
+    if (this.#told.get(name) !== known.why) this.#options.log.warn({ hook: name }, known.why);
+    this.#told.set(name, known.why);
     return null;
   }
 
@@ -131,6 +155,9 @@ export class Triggers implements TriggerDesk {
         return { ok: false, why: 'stopping', message: 'Ruche is not taking anything now: send it again.' };
       // A trigger that was saved a moment ago listens to what comes now.
       await this.#fold.look();
+      // What is on disk is never let go of, so there must be an end to what is taken.
+      if (await this.#fold.isFull())
+        return { ok: false, why: 'full', message: 'Too many tasks are queued: send it again later.' };
       const received = await receive(this.#options, {
         ...delivery,
         id: delivery.id ?? delivery.seal ?? ids.next('msg'),

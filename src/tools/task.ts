@@ -23,10 +23,13 @@ const bad = (error: string): { ok: false; error: string } => ({ ok: false, error
 
 function timeOf(name: string, text: string | null): Parsed<number | null> {
   if (text === null) return { ok: true, value: null };
-  const at = /^\d{4}-\d{2}-\d{2}T/.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(at)
-    ? bad(`"${name}" must be a time such as 2026-11-23T08:15:00+01:00, and is ${JSON.stringify(text.slice(0, 60))}`)
-    : { ok: true, value: at };
+  // Without an offset it would be the time of whichever machine reads it.
+  const at = /^\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:?\d{2})$/i.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(at)) return { ok: true, value: at };
+  const wrong = `and is ${JSON.stringify(text.slice(0, 60))}`;
+  return bad(
+    `"${name}" must be a time with its offset such as 2026-11-23T08:15:00+01:00 or 2026-11-23T07:15:00Z, ${wrong}`,
+  );
 }
 
 /** Reads what makes a task, from a model or from a file. */

@@ -85,6 +85,15 @@ export async function readTitle(
   return content === null ? ERASED : firstWords(content.title ?? content.text ?? JSON.stringify(content.input ?? ''));
 }
 
+/** The whole of what a task is to do. */
+export async function readOrder(store: Blobs, hash: string): Promise<string> {
+  const content = await read(store, hash);
+  if (content === null) return ERASED;
+  const { title, text, input } = content;
+  const parts = [title, text, input === undefined || input === null ? null : JSON.stringify(input, null, 2)];
+  return parts.filter((part) => part !== null && part !== undefined && part !== '').join('\n\n');
+}
+
 /** The sentence in what is shown to a person, or of what went wrong. */
 export async function readSentence(store: Blobs, hash: string): Promise<string> {
   const content = await read(store, hash);

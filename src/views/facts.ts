@@ -113,6 +113,7 @@ export class Facts {
         return { status: stands.status, standing: standingOf(situation) };
       }
     }
+    if (status === 'queued' && task?.notBefore && task.notBefore > situation.now) situation.later = task.notBefore;
     if (status === 'queued' && task && depth > 0) {
       const [first] = await this.store.tasks({ lane: task.lane, statuses: ['running', 'waiting', 'queued'], limit: 1 });
       const holder = first && first.id !== entry.task ? await this.entry(first.id) : null;

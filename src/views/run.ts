@@ -3,7 +3,7 @@ import { runStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
 import type { Store } from '../core/ports.ts';
 import type { RunStep, RunView } from '../core/views.ts';
-import { readJson, readSaid, readSentence } from './blobs.ts';
+import { readJson, readOrder, readSaid, readSentence } from './blobs.ts';
 import type { Facts } from './facts.ts';
 
 type ModelStep = Extract<RunStep, { kind: 'model' }>;
@@ -27,7 +27,7 @@ export async function readRun(facts: Facts, id: string): Promise<RunView | null>
   const folded = summary.run === null ? null : await foldSteps(store, summary.run);
   return {
     ...summary,
-    request: message?.text ?? summary.title,
+    request: message?.text ?? (entry.content === null ? summary.title : await readOrder(store, entry.content)),
     reply: entry.result === null ? null : (await readSaid(store, entry.result)).text,
     base: folded?.started?.data.base ?? '',
     config: folded?.started?.data.config ?? '',

@@ -37,6 +37,8 @@ export interface Situation {
   /** The last call that a rule denied. */
   denied: { tool: string; rule: string; reason: string } | null;
   interrupted: boolean;
+  /** It must not begin before this moment, which has not come; null if nothing keeps it. */
+  later?: number | null;
   /** Why its agent takes no work; null if it does. */
   paused: Paused | null;
   /** Why nothing works now; null while the gateway runs. */
@@ -178,10 +180,17 @@ function queued(situation: Situation): Standing {
     const why = together(sentence(retryWords(situation)), `It is tried again ${when} ${attempt}.`);
     return { state: 'retrying', why, can, since: entry.failure?.at ?? null, next: at };
   }
-  const { awaited } = situation;
+  const { awaited, later = null } = situation;
+  if (later !== null) {
+    const also = awaited.length > 0 ? ` and comes after ${awaitedWords(awaited)}` : '';
+    return { state: 'queued', why: `It is queued until ${utc(later)}${also}.`, can, since: null, next: later };
+  }
   const why = awaited.length > 0 ? `It begins after ${awaitedWords(awaited)}.` : soonWords(situation);
   return { state: 'queued', why, can, ...NOTHING };
 }
+
+/** `2026-11-23 08:15 UTC`: whoever reads it may be anywhere. */
+const utc = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
 function holderWords({ state, can }: Standing): string {
   if (state === 'waiting')

@@ -7,7 +7,8 @@ import { KNOWN, checkRules, laterKeys, toRule } from './settings.ts';
 import type { Known } from './settings.ts';
 import { readSchedules } from './schedules.ts';
 import { readTriggers } from './triggers.ts';
-import { didYouMean, listed, validate } from './validate.ts';
+import { didYouMean } from '../core/near.ts';
+import { listed, validate } from './validate.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { YamlSource } from './yaml-source.ts';
 
@@ -80,6 +81,8 @@ const onlyNarrow = (path: readonly (string | number)[], key: string): string | n
     ? 'is not possible here: the rules of an agent may only narrow (ask, deny); put what is allowed in ruche.yaml'
     : null;
 
+const NO_SHELL = 'cannot run: a script is run by the tool `shell`, which this agent does not have; add it to tools';
+
 /** Reads an AGENT.md. `options.providers` are all there are. `agent` is null if there is an error; warnings leave it usable. */
 export function parseAgent(
   input: string | Uint8Array,
@@ -114,6 +117,13 @@ export function parseAgent(
   const timed = readSchedules(value.schedules ?? [], source, file, known.readCron);
   const triggered = readTriggers(value.triggers ?? [], source, file, known.readCondition);
   problems.push(...timed.problems, ...triggered.problems);
+  if (!tools.includes('shell'))
+    for (const kind of ['schedules', 'triggers'] as const)
+      for (const [index, { run }] of (value[kind] ?? []).entries())
+        if (run !== undefined)
+          warnings.push(
+            problem(file, source.lineOf([kind, index, 'run']), `${kind}.${index}.run`, NO_SHELL, 'warning'),
+          );
   if (problems.length > 0) return refuse(...problems, ...warnings);
   return {
     agent: {

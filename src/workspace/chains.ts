@@ -4,7 +4,8 @@ import { DENY, type EscalationLevel, readReceiver } from '../core/escalation.ts'
 import { parseTarget } from '../core/host.ts';
 import { isAgentName } from '../core/ids.ts';
 import type { ChainSource } from './escalation-schema.ts';
-import { didYouMean, listed } from './validate.ts';
+import { didYouMean } from '../core/near.ts';
+import { listed } from './validate.ts';
 import { problem, type YamlSource } from './yaml-source.ts';
 
 const LONGEST = 366 * 86_400_000;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { readDuration } from '../core/duration.ts';
+import { timeNeeded } from './validate.ts';
 
 export const CHAIN_NAME = z
   .string()
@@ -10,7 +11,7 @@ export const chainSchema = z
   .array(
     z.strictObject({
       after: z
-        .string()
+        .string({ error: timeNeeded })
         .refine((given) => readDuration(given) !== null, { error: 'must be a time such as 0m, 30m, 1h30m or 2d' })
         .describe('Time since it was asked; 0m is at once.'),
       to: z

@@ -2,9 +2,11 @@ import type { Agent, Governance, Problem, Settings } from '../core/agent.ts';
 import type { Change } from '../core/files.ts';
 import { readReceiver } from '../core/escalation.ts';
 import { isAgentName } from '../core/ids.ts';
-import type { GovernanceReader } from '../core/ports.ts';
+import type { Json } from '../core/json.ts';
+import type { GovernanceReader, SavedFile } from '../core/ports.ts';
 import { nameProblem, parseAgent } from './agents.ts';
 import type { Git } from './git.ts';
+import { hindrances } from './hindrances.ts';
 import { describeProtected, placeOf } from './protected.ts';
 import { describeSkills, mayConcernSkills } from './skill-changes.ts';
 import type { RawChange, SkillViews } from './skill-changes.ts';
@@ -14,7 +16,7 @@ import type { LineDiff, Side, Touched } from './protected.ts';
 import { parseSettings } from './settings.ts';
 import { lostHooks } from './triggers.ts';
 import { lostQueues } from './queue-settings.ts';
-import { didYouMean } from './validate.ts';
+import { didYouMean } from '../core/near.ts';
 import type { Known } from './settings.ts';
 import { MAX_FILE, decodeText, parseYaml, problem } from './yaml-source.ts';
 
@@ -36,6 +38,8 @@ interface Entry {
 
 export interface GovernanceOptions extends Omit<Known, 'chains'> {
   git: Git;
+  /** What a schedule means by the clock, for whoever approves it; null if that cannot be told. */
+  explain?: (agent: string, schedule: Json) => string | null;
   /** Without it nobody has skills. */
   skills?: SkillSupport;
 }
@@ -46,11 +50,20 @@ type ParsedAgents = Map<string, ParsedAgent>;
 
 type Loaded = { ok: true; governance: Governance } | { ok: false; problems: Problem[] };
 
+/** What is looked at without governing by it. */
+interface Foresight {
+  /** What would govern if this commit did, with what stands saved over it. */
+  foresee(commit: string, saved: readonly SavedFile[]): Promise<Loaded>;
+  /** Schedules and triggers whose script is not there at a commit, or may not be run. */
+  hindrances(commit: string, agents: Governance['agents']): Promise<Problem[]>;
+}
+
 /** Reads `ruche.yaml` and every AGENT.md at a commit, through Git objects only: nothing of the work tree counts. */
-export function openGovernanceReader(options: GovernanceOptions): GovernanceReader {
+export function openGovernanceReader(options: GovernanceOptions): GovernanceReader & Foresight {
   const { git } = options;
   let last: { key: string; loaded: Loaded } | null = null;
   const parsed: ParsedAgents = new Map();
+  let looked: { commit: string; agents: Governance['agents']; found: Promise<Problem[]> } | null = null;
 
   const load = async (commit: string): Promise<Loaded> => {
     if (!(await exists(git, commit)))
@@ -76,7 +89,12 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
         await git.run(['diff-tree', '-r', '-z', '--no-renames', '--no-abbrev', oid(from), oid(to)]),
       );
       const tree = (commit: string): string => `${oid(commit)}^{tree}`;
-      return describe(options, changes, { before: tree(from), after: tree(to), overlay: false });
+      // What comes from outside is known again by its words, which therefore must not change with the day.
+      return describe({ ...options, explain: () => null }, changes, {
+        before: tree(from),
+        after: tree(to),
+        overlay: false,
+      });
     },
     async protectedChanges(base, changes) {
       const named = changes.filter(
@@ -94,6 +112,13 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
     },
     pinned: (base, skills) => pinnedOver(options.skills, git, oid(base), skills),
     check: (path, bytes, beside) => checkSaved(options, path, bytes, beside),
+    foresee: async (commit, saved) =>
+      (await exists(git, commit)) ? read(options, commit, new Map(), saved) : load(commit),
+    hindrances(commit, agents) {
+      if (looked?.commit !== commit || looked.agents !== agents)
+        looked = { commit, agents, found: hindrances(git, oid(commit), agents) };
+      return looked.found;
+    },
     async keep(commit) {
       await git.run(['update-ref', KEEP_REF, oid(commit)]);
     },
@@ -113,7 +138,12 @@ const exists = async (git: Git, commit: string): Promise<boolean> =>
 const isOwn = ({ path, type }: Entry): boolean =>
   path === SETTINGS_FILE || path === 'agents' || (path === 'skills' && type === 'tree');
 
-async function read(options: GovernanceOptions, commit: string, parsed: ParsedAgents): Promise<Loaded> {
+async function read(
+  options: GovernanceOptions,
+  commit: string,
+  parsed: ParsedAgents,
+  saved: readonly SavedFile[] = [],
+): Promise<Loaded> {
   const { git } = options;
   const root = await listTree(git, commit);
   const odd = root
@@ -122,7 +152,8 @@ async function read(options: GovernanceOptions, commit: string, parsed: ParsedAg
       problem(entry.path, null, '', `is named like ruche.yaml, agents or skills, but is not that: rename it`),
     );
   const file = root.find((entry) => entry.path === SETTINGS_FILE);
-  const text = await textOf(git, file, SETTINGS_FILE);
+  const standing = saved.find(({ path, bytes }) => path === SETTINGS_FILE && bytes !== null)?.bytes;
+  const text = standing ? { ok: true as const, bytes: standing } : await textOf(git, file, SETTINGS_FILE);
   if (!text.ok) return { ok: false, problems: [text.problem, ...odd] };
   const { settings, problems } = parseSettings(text.bytes, SETTINGS_FILE, options);
   if (!settings) return { ok: false, problems: [...problems, ...odd] };
@@ -132,6 +163,7 @@ async function read(options: GovernanceOptions, commit: string, parsed: ParsedAg
     settings,
     parsed,
   );
+  layOver(options, found, settings, saved);
   const agents = deskFirst(found.agents, settings);
   const skills = await readSkills(options.skills, git, commit, agents);
   const lost = [
@@ -142,6 +174,27 @@ async function read(options: GovernanceOptions, commit: string, parsed: ParsedAg
   ];
   const all = [...problems, ...lost, ...odd, ...found.problems, ...skills.problems];
   return { ok: true, governance: { commit, settings, agents, skills: skills.skills, problems: all } };
+}
+
+/** What a person has saved, in the place of what is committed. One that is refused leaves the committed agent at work. */
+function layOver(
+  options: GovernanceOptions,
+  found: { agents: Map<string, Agent>; problems: Problem[] },
+  settings: Settings,
+  saved: readonly SavedFile[],
+): void {
+  for (const { path, bytes } of saved) {
+    const [, name = '', file] = path.split('/');
+    if (file === undefined || bytes === null) continue;
+    found.problems = found.problems.filter((problem) => problem.file !== path);
+    if (file !== 'AGENT.md') {
+      found.problems.push(...checkSaved(options, path, bytes, settings));
+      continue;
+    }
+    const { agent, problems } = parseAgent(bytes, path, name, known(options, settings));
+    found.problems.push(...problems);
+    if (agent) found.agents.set(name, agent);
+  }
 }
 
 /** The front desk is the first agent of every list. */
@@ -167,7 +220,7 @@ function lostLevels(agents: ReadonlyMap<string, Agent>, { escalation = {} }: Set
       if (receiver?.kind !== 'agent' || agents.has(receiver.agent)) return [];
       const path = ['escalation', chain, index, 'to'];
       const said = `there is no agent "${receiver.agent}", so this level is passed over.${didYouMean(receiver.agent, agents.keys())}`;
-      return [problem(SETTINGS_FILE, lineIn(file, path), path.join('.'), said)];
+      return [problem(SETTINGS_FILE, lineIn(file, path), path.join('.'), said, 'warning')];
     }),
   );
 }
@@ -333,7 +386,7 @@ function overlayChange(change: Change, before: ReadonlyMap<string, Entry>): RawC
 }
 
 async function describe(
-  { git, skills }: GovernanceOptions,
+  { git, skills, explain = () => null }: GovernanceOptions,
   changes: readonly RawChange[],
   views: SkillViews,
 ): Promise<string | null> {
@@ -344,7 +397,7 @@ async function describe(
     touched.push({ path, was: await sideOf(git, was), now: await sideOf(git, now) });
   }
   const lines: LineDiff = (was, now) => lineDiff(git, was, now);
-  const rules = touched.length === 0 ? null : await describeProtected(touched, lines);
+  const rules = touched.length === 0 ? null : await describeProtected(touched, lines, explain);
   const about = await describeSkills(
     { git, rules: skills?.rules ?? null, lines, sideOf: (side) => sideOf(git, side) },
     changes,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isScalar, stringify } from 'yaml';
 import { isAgentName } from '../core/ids.ts';
 import { canonicalJson, type Json } from '../core/json.ts';
 import { visible } from '../core/visible.ts';
@@ -9,9 +10,9 @@ import { withoutNulls } from './validate.ts';
 // it but description and prose: a key that a later version knows must not slip through an earlier one's list.
 
 const FREE_KEYS = ['description'];
-/** Characters of one value, and of the whole text. */
-const MAX_VALUE = 8000;
-const MAX_TEXT = 64 * 1024;
+/** Characters of one value, more than a schedule or trigger may have: nobody approves what is not shown. And of the whole. */
+const MAX_VALUE = 64 * 1024;
+const MAX_TEXT = 256 * 1024;
 
 /** A file as it stands on one side of a change. */
 export interface Side {
@@ -105,7 +106,32 @@ function missingFrom(other: readonly string[], list: readonly string[]): string[
   });
 }
 
-function agentDifference(path: string, was: Side | null, now: Side | null): string | null {
+/** As it stands in a file, but each text on one line: a text of several could look like further keys. */
+function yamlOf(key: string, json: string): string {
+  if (!/^\[?\{/.test(json)) return `${key}: ${json}`;
+  const value = JSON.parse(json) as Json;
+  // One entry of a list stands for itself.
+  const whole = ['schedules', 'triggers', 'rules'].includes(key) ? [value].flat() : value;
+  return stringify({ [key]: whole }, { lineWidth: 0, blockQuote: false, sortMapEntries: byName }).trimEnd();
+}
+
+/** The name first, for it says what the rest is about. */
+const byName = ({ key: a }: { key: unknown }, { key: b }: { key: unknown }): number => {
+  const [one, other] = [a, b].map((each) => (isScalar(each) ? String(each.value) : String(each)));
+  const first = (name = ''): boolean => name === 'name' || name === 'id';
+  return Number(first(other)) - Number(first(one)) || (one === other ? 0 : (one ?? '') < (other ?? '') ? -1 : 1);
+};
+
+/** The schedules of one value, each with what it means. */
+function meanings(agent: string, value: string, explain: Explain): string[] {
+  if (!/^[[{]/.test(value)) return [];
+  return [JSON.parse(value) as Json].flat().flatMap((schedule) => {
+    const said = explain(agent, schedule);
+    return said === null ? [] : [`  ${visible(said)}`];
+  });
+}
+
+function agentDifference({ path, was, now }: Touched, explain: Explain): string | null {
   const before = protectedView(was);
   const after = protectedView(now);
   const keys = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
@@ -115,8 +141,9 @@ function agentDifference(path: string, was: Side | null, now: Side | null): stri
   const lines = keys.flatMap((key) => {
     const [olds, values] = entriesThatDiffer(before.get(key), after.get(key));
     return [
-      ...olds.map((old) => marked('-', `${key}: ${old}`)),
-      ...values.map((value) => marked('+', `${key}: ${value}`)),
+      ...olds.map((old) => marked('-', yamlOf(key, old))),
+      ...values.map((value) => marked('+', yamlOf(key, value))),
+      ...(key === 'schedules' ? values.flatMap((value) => meanings(path.split('/')[1] ?? '', value, explain)) : []),
     ];
   });
   return [`${path}${what}`, ...lines].join('\n');
@@ -134,11 +161,18 @@ function oddDifference({ path, was, now }: Touched): string {
   ].join('\n');
 }
 
+/** What a schedule means, in words; null if that cannot be told. */
+export type Explain = (agent: string, schedule: Json) => string | null;
+
 /** Lines between two texts of `ruche.yaml`, given by Git. */
 export type LineDiff = (was: Side | null, now: Side | null) => Promise<string>;
 
 /** The protected part of a change for a person to read; null if there is none. */
-export async function describeProtected(touched: readonly Touched[], lineDiff: LineDiff): Promise<string | null> {
+export async function describeProtected(
+  touched: readonly Touched[],
+  lineDiff: LineDiff,
+  explain: Explain = () => null,
+): Promise<string | null> {
   const parts: string[] = [];
   for (const file of [...touched].sort((a, b) => (a.path < b.path ? -1 : 1))) {
     const { path, was, now } = file;
@@ -149,7 +183,7 @@ export async function describeProtected(touched: readonly Touched[], lineDiff: L
     );
     if (place === 'odd') parts.push(oddDifference(file));
     if (place === 'settings' && was?.oid !== now?.oid) parts.push(`ruche.yaml\n${visible(await lineDiff(was, now))}`);
-    const difference = place === 'agent' ? agentDifference(path, was, now) : null;
+    const difference = place === 'agent' ? agentDifference(file, explain) : null;
     if (difference !== null) parts.push(difference);
   }
   return parts.length === 0 ? null : shortened(parts.join('\n\n'), MAX_TEXT);

@@ -1,7 +1,7 @@
 import type { Agent, Problem, QueueSettings, Settings } from '../core/agent.ts';
 import { schemaProblem } from '../core/fits.ts';
 import type { Json } from '../core/json.ts';
-import { didYouMean } from './validate.ts';
+import { didYouMean } from '../core/near.ts';
 import { problem } from './yaml-source.ts';
 import type { YamlSource } from './yaml-source.ts';
 

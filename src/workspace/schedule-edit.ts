@@ -63,6 +63,14 @@ export function readFrom(text: string, readCron: ReadCron): Schedule[] {
   return given.success ? readSchedules(given.data, parseYaml(split.front, ''), '', readCron).schedules : [];
 }
 
+/** One entry as it means; null if it is not in order. */
+export function readSchedule(entry: Json, readCron: ReadCron): Schedule | null {
+  const given = scheduleSchema.safeParse(withoutNulls(entry));
+  if (!given.success) return null;
+  const { schedules, problems } = readSchedules([given.data], parseYaml('', ''), '', readCron);
+  return problems.length > 0 ? null : (schedules[0] ?? null);
+}
+
 /** The schedules as they are written; null if that cannot be told. */
 function entriesOf(front: string): Json[] | null {
   const doc = parseDocument(front, { prettyErrors: false, version: '1.2' });

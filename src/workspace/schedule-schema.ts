@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { readDuration } from '../core/duration.ts';
+import { timeNeeded } from './validate.ts';
 
 const text = z.string().min(1).max(200);
 
 const duration = (what: string): z.ZodString =>
   z
-    .string()
+    .string({ error: timeNeeded })
     .refine((given) => (readDuration(given) ?? 0) > 0, { error: `must be ${what} such as 90s, 15m, 1h30m or 2d` });
 
 const HOURS = /^([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)$/;

@@ -6,7 +6,7 @@ import { SKILLS, type PinnedFile, type Skill, type SkillFile } from '../core/ski
 import type { Git } from './git.ts';
 import type { Objects } from './objects.ts';
 import type { Trees } from './trees.ts';
-import { didYouMean } from './validate.ts';
+import { didYouMean } from '../core/near.ts';
 import { problem } from './yaml-source.ts';
 
 // Skills are pinned by the commit that governs: what an agent sees of them lies over its base, whatever landed since.

@@ -23,7 +23,6 @@ interface Seen {
 export function openTaskFiles(options: { root: string; clock: Clock; boundary: Boundary }): TaskFiles {
   const { clock, boundary } = options;
   const root = join(options.root, 'tasks');
-  const ignore = join(root, '.gitignore');
   const inbox = new Map<string, Seen>();
   /** Stat data of views as they were written. */
   const views = new Map<string, string>();
@@ -60,6 +59,10 @@ export function openTaskFiles(options: { root: string; clock: Clock; boundary: B
 
   return {
     waiting,
+    async open(queue) {
+      if (!isAgentName(queue)) throw new RangeError(`no inbox can be named ${queue}`);
+      await openInbox(root, queue);
+    },
     touched: () => [...views].filter(([path, written]) => stamp(path) !== written).map(([path]) => idOf(path)),
     shown: () =>
       foldersIn(root).flatMap((queue) =>
@@ -74,9 +77,7 @@ export function openTaskFiles(options: { root: string; clock: Clock; boundary: B
         views.delete(path);
         return rm(path, { force: true });
       }
-      await mkdir(join(root, queue, 'inbox'), { recursive: true });
-      // Also where the person's own .gitignore says nothing of it; it hides itself too.
-      if (stamp(ignore) === '') await writeFile(ignore, '*\n');
+      await openInbox(root, queue);
       // Whole or not at all for whoever reads it, and in place of a link rather than through it.
       const temp = join(root, queue, `.${task}.tmp`);
       await writeFile(temp, json);
@@ -95,6 +96,13 @@ export function openTaskFiles(options: { root: string; clock: Clock; boundary: B
       await rename(inboxPath(file), join(folder, file.name));
     },
   };
+}
+
+async function openInbox(root: string, queue: string): Promise<void> {
+  await mkdir(join(root, queue, 'inbox'), { recursive: true });
+  const ignore = join(root, '.gitignore');
+  // Also where the person's own .gitignore says nothing of it; it hides itself too.
+  if (stamp(ignore) === '') await writeFile(ignore, '*\n');
 }
 
 const idOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1, -'.json'.length);

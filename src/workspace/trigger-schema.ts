@@ -2,11 +2,14 @@ import { z } from 'zod';
 import { readDuration } from '../core/duration.ts';
 import { readLimit, TRIGGER_FIELDS, type TriggerOn } from '../core/trigger.ts';
 import { COMMAND } from './schedule-schema.ts';
+import { timeNeeded } from './validate.ts';
 
 const name = z.string().min(1).max(128);
 const glob = z.string().min(1).max(500);
 const time = (what: string): z.ZodString =>
-  z.string().refine((given) => (readDuration(given) ?? 0) > 0, { error: `must be ${what} such as 30s, 5m or 1h` });
+  z
+    .string({ error: timeNeeded })
+    .refine((given) => (readDuration(given) ?? 0) > 0, { error: `must be ${what} such as 30s, 5m or 1h` });
 
 /** An entry of `triggers` in an AGENT.md. Which keys go with which `on` is looked at where it is read. */
 export const triggerSchema = z

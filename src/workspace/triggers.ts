@@ -74,7 +74,9 @@ function check(given: TriggerEntry, readCondition: ReadCondition, add: (key: str
   ] as const)
     if ((readDuration(length ?? '') ?? 0) > LONGEST) add(key, 'must be at most 1d');
   for (const pattern of [path ?? []].flat()) {
-    if (!usablePathPattern(pattern)) add('path', `"${pattern}" cannot be matched: it must stay in the workspace`);
+    if (/^(?:\/|~|[A-Za-z]:[\\/])/.test(pattern))
+      add('path', `"${pattern}" is a path of the machine: write a path inside the workspace, e.g. shared/*.md`);
+    else if (!usablePathPattern(pattern)) add('path', `"${pattern}" cannot be matched: it must stay in the workspace`);
     if (/^\/?tasks(?:\/|$)/.test(pattern))
       add('path', `"${pattern}" never fires: tasks/ is a view, and nothing lands there`);
   }

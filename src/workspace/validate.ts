@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Problem } from '../core/agent.ts';
+import { didYouMean } from '../core/near.ts';
 import { problem } from './yaml-source.ts';
 import type { Path, YamlSource } from './yaml-source.ts';
 
@@ -7,30 +8,6 @@ type Issue = z.core.$ZodIssue;
 
 /** Problems told of one kind: a file that is wrong throughout need not be listed throughout. */
 const SHOWN = 20;
-
-/** Number of single-character edits between two short words. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1)
-      next.push(
-        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
-      );
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
-/** ` Did you mean "x"?`, or '' if nothing known is near. */
-export function didYouMean(word: string, known: Iterable<string>): string {
-  if (word.length > 64) return '';
-  const near = [...known]
-    .map((name) => ({ name, far: distance(word.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ name, far }) => far <= Math.max(1, Math.floor(name.length / 3)))
-    .sort((a, b) => a.far - b.far)[0];
-  return near ? ` Did you mean "${near.name}"?` : '';
-}
 
 export const listed = (names: Iterable<string>): string => [...names].sort().join(', ');
 
@@ -82,6 +59,8 @@ function knownKeys(schema: z.ZodType, path: Path): string[] {
 
 function messageOf(issue: Issue, given: unknown): string {
   if (issue.code === 'invalid_type') {
+    // A schema that knows what people write there says it in words of its own.
+    if (!issue.message.startsWith('Invalid input')) return issue.message;
     const wanted = TYPES[issue.expected] ?? issue.expected;
     return given === undefined ? `is missing; it must be ${wanted}` : `must be ${wanted}, not ${kindOf(given)}`;
   }
@@ -105,6 +84,10 @@ export interface Validation<T> {
   value: T | null;
   problems: Problem[];
 }
+
+/** Of a text that is a length of time: what to write, for whoever gave a number. */
+export const timeNeeded = (given: { input?: unknown }): string | undefined =>
+  typeof given.input === 'number' ? `must be a time such as 10m, not the number ${given.input}` : undefined;
 
 /** Holds a parsed file against its schema; each problem names line and key. `explain` may say more of an unknown key. */
 export function validate<T>(

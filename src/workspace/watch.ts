@@ -9,8 +9,8 @@ import { EXTRA_FILES, SETTINGS_FILE } from './governance.ts';
 import { mirrorHead } from './neutral.ts';
 import { MAX_FILE } from './yaml-source.ts';
 
-const MAIN = 'refs/heads/main';
-const AGENT_FILES = ['AGENT.md', ...EXTRA_FILES];
+export const MAIN = 'refs/heads/main';
+const AGENT_FILES: readonly string[] = ['AGENT.md', ...EXTRA_FILES];
 /** Looks a file must stay the same for before it is taken as saved, and longer where Git has staged it. */
 const STILL = 2;
 const STILL_STAGED = 6;
@@ -138,8 +138,14 @@ class Look {
   }
 }
 
+/** Whether a file is one of those that are taken in here. */
+export function governs(path: string): boolean {
+  const [folder, , file = '', ...more] = path.split('/');
+  return path === SETTINGS_FILE || (folder === 'agents' && AGENT_FILES.includes(file) && more.length === 0);
+}
+
 /** Enough of a file's stat data to see any save; '' if it is not there. */
-function stamp(path: string): string {
+export function stamp(path: string): string {
   const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
   return found ? `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs} ${found.mode}` : '';
 }
@@ -153,11 +159,11 @@ function foldersIn(path: string): string[] {
 
 const BUSY = ['index.lock', 'MERGE_HEAD', 'rebase-merge', 'rebase-apply', 'CHERRY_PICK_HEAD', 'REVERT_HEAD'];
 
-const isBusy = (gitDir: string): boolean =>
+export const isBusy = (gitDir: string): boolean =>
   BUSY.some((name) => lstatSync(join(gitDir, name), { throwIfNoEntry: false }) !== undefined);
 
 /** How files differ from HEAD; those that do not, or are ignored, are left out. */
-async function statesOf(git: Git, paths: readonly string[]): Promise<Map<string, 'staged' | 'changed'>> {
+export async function statesOf(git: Git, paths: readonly string[]): Promise<Map<string, 'staged' | 'changed'>> {
   const flags = ['--porcelain=v1', '-z', '--no-renames', '--untracked-files=all', '--ignore-submodules=all'];
   const states = new Map<string, 'staged' | 'changed'>();
   for (let at = 0; at < paths.length; at += 500) {
@@ -165,7 +171,9 @@ async function statesOf(git: Git, paths: readonly string[]): Promise<Map<string,
     const { stdout } = await git.run(['status', ...flags, '--', ...page]);
     for (const item of stdout.toString('utf8').split('\0').filter(Boolean)) {
       const staged = item[0] !== ' ' && item[0] !== '?';
-      states.set(item.slice(3), staged ? 'staged' : 'changed');
+      const path = item.slice(3);
+      // Taken out of the index, and there: Git says both.
+      if (states.get(path) !== 'staged') states.set(path, staged ? 'staged' : 'changed');
     }
   }
   return states;

@@ -94,7 +94,33 @@ export function parseYaml(text: string, file: string, firstLine = 1): YamlSource
     .slice(0, SHOWN)
     .map((error) => problem(file, line(error.pos[0]), '', EXPLAINED[error.code] ?? `not YAML: ${error.message}`));
   if (problems.length === 0) problems.push(...refused(doc, file, line));
-  return { value: problems.length > 0 ? null : doc.toJS({ maxAliasCount: 0 }), problems, lineOf };
+  const value: unknown = problems.length > 0 ? null : doc.toJS({ maxAliasCount: 0 });
+  return { value, problems: inWords(problems, text.split('\n'), firstLine), lineOf };
+}
+
+/** Texts that YAML takes for something else, with what to do. */
+const SLIPS: readonly (readonly [form: RegExp, said: (key: string) => string])[] = [
+  [/\bcron:\s*\*/, () => 'put the pattern in quotes: cron: "* * * * *"'],
+  [/([\w-]+):\s*\{\{/, (key) => `a text with {{…}} needs quotes: ${key}: "{{…}} …"`],
+  [
+    /^\s*(?:- )?(?:\{.*?)?([\w-]+):\s+[^\s"'[{|>#][^"']*:(?:\s|$)/,
+    (key) => `a text with a colon needs quotes: ${key}: "…: …"`,
+  ],
+];
+
+/** A slip that people make often is told once for its line, in the place of what a parser makes of it. */
+function inWords(problems: readonly Problem[], lines: readonly string[], firstLine: number): Problem[] {
+  const told = new Set<number>();
+  return problems.flatMap((found) => {
+    if (found.line === null) return [found];
+    const text = lines[found.line - firstLine] ?? '';
+    const slip = SLIPS.find(([form]) => form.test(text));
+    if (slip === undefined || !/^not YAML|plain name/.test(found.message)) return [found];
+    if (told.has(found.line)) return [];
+    told.add(found.line);
+    const [form, said] = slip;
+    return [{ ...found, message: said(form.exec(text)?.[1] ?? '') }];
+  });
 }
 
 /** The line where brackets, or `- - -` in a row, nest too deeply: the parser recurses, and takes seconds to give up. */

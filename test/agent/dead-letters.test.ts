@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ModelRequest } from '../../src/core/model.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { testTools } from '../fakes/loop.ts';
 import { calls, fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
+import type { SqliteStore } from '../../src/store/sqlite.ts';
+import { newTask, openAt } from '../store/kit.ts';
 import { withLoop } from './with-loop.ts';
 
 type Step = Exclude<ScriptTurn, (...args: never[]) => unknown>;
@@ -104,3 +107,27 @@ for (const how of ['retry', 'dismiss', 'answer'] as const)
       if (how !== 'retry') assert.ok((await loop.runtime.retry(end.task, 'owner')).ok);
     });
   });
+
+test('a dead task that is done once more keeps the chain it names', async () => {
+  const script = (): Step => fails('network');
+  const store = (dir: string): Promise<SqliteStore> => openAt(join(dir, 'ruche.sqlite'));
+  await withLoop(script, { maxAttempts: 1, store }, async (loop) => {
+    loop.deps.nextTry = () => null;
+    const content = loop.store.putBlob(Buffer.from('{"title":"Weekly report"}'), 'conv:assistant/x');
+    const about = { agent: 'assistant', queue: 'assistant', session: 'x', lane: 'conv:assistant/x', from: 'file:x' };
+    const task = newTask('tsk_x', { ...about, content, escalation: 'night', maxAttempts: 1 });
+    const event = { type: 'task.queued' as const, stream: 'task:tsk_x', actor: 'owner', cause: null, labels: [] };
+    const queue = [{ op: 'enqueue' as const, task, causeOf: 0 }];
+    assert.ok((await loop.store.commit({ events: [{ ...event, data: { task } }], queue, sync: true })).ok);
+    assert.equal((await loop.settled(task.id)).status, 'dead');
+    const again = await loop.runtime.retry(task.id, 'owner');
+    assert.ok(again.ok);
+    assert.equal((await loop.settled(again.task)).status, 'dead');
+    assert.ok((await loop.runtime.retry(again.task, 'owner')).ok);
+    const queued = (await loop.events()).filter((each) => each.type === 'task.queued');
+    assert.deepEqual(
+      queued.map(({ data }) => data.task.escalation),
+      ['night', 'night', 'night'],
+    );
+  });
+});

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { restingModels } from '../../src/agent/rest.ts';
 import type { CompactionSettings } from '../../src/core/agent.ts';
+import { NO_USAGE } from '../../src/core/model.ts';
+import { systemClock } from '../../src/system.ts';
 import type { Event } from '../../src/core/event.ts';
+import { type Batch, StoreUnavailable } from '../../src/core/ports.ts';
 import { Night, type NightDeps } from '../../src/scheduler/night.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
@@ -161,5 +164,56 @@ test('a crash in the middle leaves the conversation whole, and a message meanwhi
     const next = JSON.stringify(model.requests.at(-1)?.messages);
     assert.match(next, /Kept\.[^]*question 3[^]*question 4[^]*Are you there\?/);
     assert.equal(compactions(await loop.events()).length, 1);
+  });
+});
+
+test('a message that comes in the middle of a summary is answered in a turn of its own, whatever dies', async () => {
+  const script = talk(says('In short.'), says('Yes.'));
+  await withLoop(script, {}, async (loop) => {
+    await say(loop);
+    const { store } = loop.deps;
+    const called = Promise.withResolvers<void>();
+    let dead = false;
+    loop.deps.store = new Proxy(store, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target);
+        if (name !== 'commit') return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+        return async (batch: Batch) => {
+          // Asked, and gone before the answer is on disk.
+          if (!dead && batch.events.some(({ type }) => type === 'model.answered' || type === 'task.finished'))
+            if (batch.events.every((event) => event.type !== 'model.answered' || event.data.purpose === 'turn')) {
+              dead = true;
+              called.resolve();
+              return new Promise<never>((_, reject) => setImmediate(reject, new StoreUnavailable('io', 'gone')));
+            }
+          return target.commit(batch);
+        };
+      },
+    });
+    const [task] = await watch(loop).look(night(1));
+    await called.promise;
+    const message = await loop.deliver('Are you there?');
+    loop.deps.store = store;
+    await loop.restart();
+    assert.equal((await loop.settled(task ?? '')).status, 'done');
+    assert.equal((await loop.settled(message)).text, 'Yes.');
+  });
+});
+
+test('a restart in the night does not spend the budget a second time', async () => {
+  let ahead = 0;
+  const clock = { ...systemClock, now: () => Date.now() + ahead };
+  await withLoop(talk(...talk(), says('In short.'), says('In short.')), { clock }, async (loop, _log, model) => {
+    for (const session of ['one', 'two'])
+      for (let n = 1; n <= 4; n += 1) await loop.send(`question ${n}: ${LONG}`, session);
+    const usd = 1.5 * model.choice().cost({ ...NO_USAGE, input: 3_700, output: 2_000 });
+    ahead = night(1) - Date.now();
+    const made: number[] = [];
+    for (const at of [night(1), night(1) + 60_000, night(2)]) {
+      const tasks = await watch(loop, { compaction: { ...COMPACTION, usd } }).look(at);
+      for (const task of tasks) await loop.settled(task);
+      made.push(tasks.length);
+    }
+    assert.deepEqual(made, [1, 0, 1]);
   });
 });

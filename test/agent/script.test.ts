@@ -107,6 +107,21 @@ test('one that fails the first time wakes the agent', async () => {
   });
 });
 
+test('one that cannot be run at all fails, and wakes nobody', async () => {
+  const { tool } = shell([
+    [false, 'sh: 1: ./scripts/probe.sh: not found\nexit 127'],
+    [true, 'well\nexit 0'],
+  ]);
+  await withLoop([], { tools: [tool] }, async (loop, _log, model) => {
+    const fire = firing(loop);
+    const first = await fire();
+    assert.deepEqual([first.status, model.requests.length], ['failed', 0]);
+    assert.match(first.text, /could not be run: sh: 1: .*not found; exit 127/);
+    assert.equal((await fire()).status, 'done');
+    assert.deepEqual(await turns(loop), [0, 0]);
+  });
+});
+
 test('a change in the middle of a long output counts', async () => {
   const long = (word: string): string => `${'a'.repeat(5_000)}${word}${'b'.repeat(5_000)}`;
   const { tool } = shell([

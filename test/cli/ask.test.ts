@@ -106,7 +106,9 @@ test('ask exits 3 when the run waits; answer, approve and deny bring the outcome
       new RegExp(`${first?.id}  approval of write[^]*contracts/a\\.md[^]*ruche deny ${first?.id}`),
     );
     assert.equal(await desk.ruche('approve', first?.id ?? ''), 0);
-    assert.match(desk.out(), /Written\.\n$/);
+    assert.match(desk.out(), /\nApproved\.\nWritten\.\n$/);
+    assert.equal(await desk.ruche('approve', first?.id ?? ''), 0);
+    assert.ok(desk.out().endsWith(`\n${first?.id} was approved before.\nWritten.\n`));
     assert.equal(await desk.ruche('deny', first?.id ?? ''), 1, 'it was approved');
     assert.match(desk.err(), /answered before/);
     assert.equal(await desk.ruche('approve', 'apr_none'), 1);

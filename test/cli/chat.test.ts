@@ -53,9 +53,9 @@ test('Tool calls and verdicts are shown, approvals and questions answered inline
     assert.equal(await piped(desk, ['go', 'yes', 'ask', 'blue', 'go', 'deny']), 0);
     assert.match(desk.out(), /I will write\. \n {2}⚙ write a\.md\napr_\w+ {2}approval of write/);
     assert.match(desk.out(), /Approve it\? yes or no/);
-    assert.match(desk.out(), / {2}✓ write: approve\n\n*Done with it\.\n/);
+    assert.match(desk.out(), /yes or no\nApproved\.\n {2}✓ write: approve\n\n*Done with it\.\n/);
     assert.match(desk.out(), /Red or blue\?[^]*Your next line is the answer\.\nSo blue it is\.\n/);
-    assert.match(desk.out(), / {2}✗ write: deny/);
+    assert.match(desk.out(), /yes or no\nDenied\.\n {2}✗ write: deny/);
     assert.equal(desk.runtime.deliveries.length, 3);
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { asCalled } from '../../src/cli/explain.ts';
 import { findings, type Facts, type Finding } from '../../src/cli/findings.ts';
 
 const well: Facts = {
@@ -44,6 +45,17 @@ test('A first start on a bare machine is not broken', () => {
     gateway: { state: 'stopped', detail: '' },
   });
   assert.ok(fresh.every((finding) => finding.level === 'ok'));
+});
+
+test('What to do about files that are wrong is said once, and commands as they are called here', () => {
+  const problem = { file: 'ruche.yaml', line: 3, key: 'models', message: 'unknown key', severity: 'error' } as const;
+  const mends = findings({ ...well, config: { problems: [problem, problem, problem] } }).map(({ mend }) => mend);
+  assert.equal(mends.filter((mend) => mend.startsWith('Correct the file')).length, 1);
+  const text = 'See `ruche approvals`, "ruche up", or add one with: ruche skills add PATH; another ruche is running.';
+  const called =
+    'See `npx ruche approvals`, "npx ruche up", or add one with: npx ruche skills add PATH; another ruche is running.';
+  assert.equal(asCalled(text, 'npx ruche'), called);
+  assert.equal(asCalled(text, 'ruche'), text);
 });
 
 test('Each thing that is wrong is named with its mend', () => {

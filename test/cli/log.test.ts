@@ -124,7 +124,7 @@ test('log shows the newest, reads no more than that, and needs no gateway', asyn
       assert.match(desk.out(), /\{"id":"evt_5"\}\n$/);
       assert.equal(await desk.ruche('log', '--limit', 'x'), 1);
       assert.equal(await desk.ruche('log', '--type', 'run.,runs'), 1);
-      assert.match(desk.err(), /--type is "runs"[^]*run\.started/);
+      assert.match(desk.err(), /--type is "runs".* Did you mean "run\."\?[^]*^ {2}run\. {2}started, finished$/m);
       assert.equal(await desk.ruche('log', '--agent', 'nobody'), 0);
       assert.match(desk.err(), /Nothing in the journal fits\.\n$/);
       assert.ok(closed());

@@ -68,6 +68,15 @@ test('the table says which model answers, what each can do, costs and lacks', ()
   assert.ok(!lines.join('').includes('\u001b'), 'nothing steers the terminal');
 });
 
+test('without any key no model answers, and why is said once', () => {
+  const problem = 'ANTHROPIC_API_KEY is not set.';
+  const providers = VIEW.providers.map((each) => (each.name === 'anthropic' ? { ...each, problem } : each));
+  const text = modelsText({ ...VIEW, providers, models: VIEW.models.map((each) => ({ ...each, problem })) }, []);
+  assert.match(text, /^No model can answer: anthropic\/claude-sonnet-5-5: ANTHROPIC_API_KEY is not set\.\n/);
+  assert.match(text, /cannot answer: see anthropic below$/m);
+  assert.doesNotMatch(text, / answers\./);
+});
+
 test('a test says how long it took and what it cost, or what is wrong', () => {
   const ref = 'anthropic/claude-sonnet-5-5';
   const test = { ref, ok: true, ms: 1234, usage: NO_USAGE, costUsd: 0.00012, said: 'Here.' };

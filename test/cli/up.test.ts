@@ -105,6 +105,12 @@ test('The welcome says how to talk to it, which model answers, and what is wrong
     message: 'unknown\x1b[2J',
     severity: 'error',
   } as const;
+  const held = welcome(app({ problems: [problem, { ...problem, applied: false }] }), options, here);
+  assert.match(
+    held,
+    /\nNot applied; the last good settings are in force:\n {2}error: agents[^]*\nProblems:\n {2}error: agents/,
+  );
+  assert.doesNotMatch(held, /Warning/);
   const real = welcome(
     app({ demo: false, model: 'local/qwen3', tokenFile: null, agents: [], problems: [problem] }),
     options,
@@ -125,5 +131,6 @@ test('Under npm the welcome gives commands that npm finds; the usual home needs 
     /listens at http:\/\/0\.0\.0\.0:99\n[^]*base URL http:\/\/127\.0\.0\.1:99\/v1[^]*curl http:\/\/127\.0\.0\.1:99\/v1/,
   );
   assert.match(said, /\n {2}http:\/\/127\.0\.0\.1:99\/login#c\n/);
+  assert.match(said, /Warning: http:\/\/0\.0\.0\.0:99 is plain HTTP for every network.*TLS/);
   assert.match(said, /Agents {5}none: make agents\/NAME\/AGENT\.md/);
 });

@@ -13,7 +13,7 @@ after(() => crashes.close());
 
 test('SIGKILL at every durable boundary: nothing is lost, nothing doubled', async (context) => {
   assert.ok(await crashes.start(), crashes.log);
-  crashes.say(true);
+  crashes.say({ filing: true });
   await crashes.finish();
   const counts = await crashes.counts();
   const missing = BOUNDARIES.filter((name) => !counts[name]);

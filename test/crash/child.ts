@@ -13,7 +13,7 @@ export interface Order {
   event?: true;
 }
 
-const { HOME_DIR = '', WORKSPACE = '', TEMPLATE = '', PLATFORM = '', TOKEN = '' } = process.env;
+const { HOME_DIR = '', WORKSPACE = '', TEMPLATE = '', PLATFORM = '', TOKEN = '', HOOK_SECRET } = process.env;
 const counts: Record<string, number> = {};
 let order: (Order & { left: number }) | null = null;
 /** Set while an order waits for an event: reads what has been committed. */
@@ -52,7 +52,7 @@ const app = await startApp({
   host: '127.0.0.1',
   port: 0,
   token: TOKEN,
-  env: { PATH: process.env.PATH, HOME: HOME_DIR },
+  env: { PATH: process.env.PATH, HOME: HOME_DIR, HOOK_SECRET },
   platform: process.platform,
   machine: { arch: process.arch, uid: process.getuid?.() ?? 0 },
   log,

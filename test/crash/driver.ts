@@ -9,6 +9,8 @@ import { until } from '../fakes/until.ts';
 import type { Order } from './child.ts';
 
 const TOKEN = 'crash-suite-token-0123456789abcdef';
+/** What senders of webhooks know. */
+const HOOK_SECRET = 'a-secret-of-the-crash-suite';
 /** Milliseconds for anything the product owes us; a run that takes longer has lost something. */
 const PATIENCE = 30_000;
 
@@ -34,6 +36,9 @@ description: is asked
 model: standard
 schedules:
   - { name: tick, every: ${TICK_MS / 1_000}s, missed: all, max: 100, overlap: queue, task: "append ticks.md: tick;" }
+triggers:
+  - { name: note, on: file.landed, path: [out/c*1.md, out/c*4.md, out/c*7.md], task: "Seen {{path}}." }
+  - { name: told, on: webhook, hook: evening, auth: bearer, secret: env:HOOK_SECRET, task: "Heard {{body.word}}." }
 ---
 You help.
 `,
@@ -64,6 +69,8 @@ export class Crashes {
   cycles = 0;
   /** Words that files in the inbox have put into `filed.md`. */
   readonly filed: string[] = [];
+  /** Deliveries of webhooks, with the task they were answered by; null: nobody has taken it yet. */
+  readonly hooked: { word: string; task: string | null }[] = [];
   /** Chat → texts the person said and that need a reply. */
   readonly said: { chat: string; text: string }[] = [];
   #child: ChildProcess | null = null;
@@ -93,6 +100,7 @@ export class Crashes {
       TEMPLATE: join(this.dir, 'template'),
       PLATFORM: this.platform.url,
       TOKEN,
+      HOOK_SECRET,
       NODE_COMPILE_CACHE: join(tmpdir(), 'ruche-crash-cache'),
     };
     const child = spawn(process.execPath, [join(this.dir, 'bundle', 'child.js')], {
@@ -183,7 +191,7 @@ export class Crashes {
   }
 
   /** One person's evening: every kind of step the product has, in conversations of their own. */
-  say(filing = false): void {
+  say({ filing = false, hooking = false } = {}): void {
     const n = (this.cycles += 1);
     const say = (chat: string, text: string): void => {
       this.said.push({ chat: `c${n}${chat}`, text });
@@ -191,6 +199,7 @@ export class Crashes {
     };
     writeFileSync(join(this.workspace, 'README.md'), `edited by a person ${n}\n`);
     if (filing) this.#file(n);
+    if (hooking || n % 3 === 1) this.hooked.push({ word: `w${n}`, task: null });
     say('a', `write out/c${n}.md: one, then run: wc -c out/c${n}.md`);
     say('b', `append shared.md: c${n};`);
     say('c', 'read README.md');
@@ -225,6 +234,7 @@ export class Crashes {
     const deadline = Date.now() + PATIENCE;
     const answered = (): Set<string> => new Set(this.replies.map((sent) => sent.to));
     for (;;) {
+      await this.#deliverHooks();
       const open = this.said.filter(({ chat }) => !answered().has(chat));
       const left = existsSync(join(this.workspace, 'filed.md')) ? this.read('filed.md') : '';
       if (open.length === 0 && this.filed.every((word) => left.includes(word))) return;
@@ -234,6 +244,32 @@ export class Crashes {
       }
       await this.answerPending();
       await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+  }
+
+  /** A sender sends until it is answered, and once more: both are one delivery. */
+  async #deliverHooks(): Promise<void> {
+    for (const each of this.hooked) {
+      if (each.task !== null) continue;
+      const post = async (): Promise<{ status: number; task: string }> => {
+        const headers = {
+          authorization: `Bearer ${HOOK_SECRET}`,
+          'idempotency-key': each.word,
+          'content-type': 'application/json',
+        };
+        const response = await fetch(`${this.#url}/hooks/evening`, {
+          method: 'POST',
+          headers,
+          body: JSON.stringify({ word: each.word }),
+        });
+        const { task } = (await response.json()) as { task: string };
+        return { status: response.status, task };
+      };
+      const { status, task } = await post();
+      if (status !== 200 && status !== 202) throw new Error(`webhook ${each.word}: ${status}`);
+      each.task = task;
+      const again = await post();
+      if (again.status !== 200 || again.task !== task) throw new Error(`webhook ${each.word} has led to two tasks`);
     }
   }
 

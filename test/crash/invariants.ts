@@ -124,9 +124,33 @@ function checkWork(crashes: Crashes, events: readonly Event[]): string {
     assert.equal(at - (times[n] ?? 0), TICK_MS, 'each time fires, and once');
   assert.equal(count(crashes.read('ticks.md'), 'tick;'), times.length, 'what has fired is done once');
   assert.ok(waits.size > 0 && times.length > 3, `${waits.size} waits, ${times.length} firings`);
+  const fired = checkTriggers(crashes, events);
   const told = checkEscalations(crashes, events);
   const files = crashes.filed.length;
-  return `${made.length} tasks given, ${waits.size} waits, ${moved.length} hand-overs, ${times.length} firings, ${told} escalations, ${files} files`;
+  return `${made.length} tasks given, ${waits.size} waits, ${moved.length} hand-overs, ${times.length} firings, ${fired}, ${told} escalations, ${files} files`;
+}
+
+/** Each file that landed, and each webhook however often it was sent, has led to one task. */
+function checkTriggers(crashes: Crashes, events: readonly Event[]): string {
+  const { cycles, hooked } = crashes;
+  const received = ofType(events, 'webhook.received');
+  assert.deepEqual(received.map(({ data }) => data.delivery).toSorted(), hooked.map(({ word }) => word).toSorted());
+  const fired = ofType(events, 'trigger.fired');
+  assert.deepEqual(ofType(events, 'trigger.skipped'), []);
+  const causes = fired.map(({ data }) => `${data.trigger} ${data.first}`);
+  assert.equal(new Set(causes).size, causes.length, 'each cause fires once');
+  const by = (name: string): string[] => fired.flatMap(({ data }) => (data.trigger === name ? data.task : []));
+  assert.deepEqual(by('helper/told').toSorted(), hooked.map(({ task }) => task ?? '').toSorted());
+  const listened = Array.from({ length: cycles }, (_, n) => n + 1).filter((n) => [1, 4, 7].includes(n % 10));
+  assert.equal(by('helper/note').length, listened.length, 'each landing it listens to fires');
+  assert.ok(listened.length > 0 && received.length > 0);
+  const queued = ofType(events, 'task.queued').filter(({ data }) => data.task.from.startsWith('trigger:'));
+  assert.deepEqual(
+    queued.map(({ data }) => data.task.id),
+    fired.map(({ data }) => data.task),
+    'and has one task',
+  );
+  return `${fired.length} by triggers, ${received.length} webhooks`;
 }
 
 /** Whatever waited was put before the boss, by its one level, once. */

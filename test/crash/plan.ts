@@ -10,11 +10,14 @@ export const EVENTS = [
   'task.finished',
   'conversation.moved',
   'schedule.fired',
+  'trigger.fired',
+  'webhook.received',
   'escalation.started',
   'escalation.reached',
 ] as const satisfies readonly EventType[];
 
-/** Boundaries that every step passes: they are hit at several places of a turn. */
+/** Boundaries that every step passes, those that an evening comes by so often: they are hit at several places of a turn. */
+const OFTEN = 13;
 const SPREAD = 1;
 
 /** A small generator with a printed seed (mulberry32). */
@@ -34,7 +37,7 @@ export function killPlan(counts: Readonly<Record<string, number>>): Order[] {
   const boundaries = BOUNDARIES.flatMap((name) => {
     const times = counts[name] ?? 0;
     const more =
-      times > 10 ? Array.from({ length: SPREAD }, (_, i) => Math.floor((times * (i + 1)) / (SPREAD + 1))) : [];
+      times > OFTEN ? Array.from({ length: SPREAD }, (_, i) => Math.floor((times * (i + 1)) / (SPREAD + 1))) : [];
     return [1, ...more].map((index) => ({ name, index }));
   });
   return [...boundaries, ...events];
@@ -61,7 +64,8 @@ async function startAgain(crashes: Crashes, where: string): Promise<void> {
 /** One evening, interrupted: talk, die, start again, and let everything be answered. True if the order was reached. */
 export async function interrupted(crashes: Crashes, order: Order): Promise<boolean> {
   await crashes.order(order);
-  crashes.say(order.name.startsWith('inbox'));
+  const { name } = order;
+  crashes.say({ filing: name.startsWith('inbox'), hooking: name === 'trigger.fired' || name === 'webhook.received' });
   const died = await untilDeath(crashes);
   // Some come after the last reply, or by the clock.
   const reached = died || (await crashes.died(order.name.startsWith('schedule') ? 2 * TICK_MS : 1_500));

@@ -100,7 +100,7 @@ test('A24 no variable of the runtime reaches a command, and a call brings none o
   assert.equal(outcome.status, 'done', outcome.text);
   assert.ok(!outcome.text.includes(CANARY), outcome.text);
   const given = new Set([...outcome.text.matchAll(/^([A-Za-z_]+)=/gm)].map(([, name]) => name));
-  const allowed = 'EMAIL HOME LANG LOGNAME OLDPWD PATH PWD SHLVL TERM USER _'.split(' ');
+  const allowed = 'EMAIL HOME LANG LOGNAME OLDPWD PATH PWD RUCHE_STATUS SHLVL TERM USER _'.split(' ');
   assert.deepEqual(
     [...given].filter((name) => !allowed.includes(name ?? '')),
     [],

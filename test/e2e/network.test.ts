@@ -15,7 +15,8 @@ const DAY = '2027-03-02';
 /** As an offset, so that every process has the same time; what timers count goes on as it is. */
 function clockAt(time: string): Record<string, string> {
   const offset = Math.round((Date.parse(`${DAY}T${time}+01:00`) - Date.now()) / 1000);
-  return { LD_PRELOAD: LIBRARY, FAKETIME: `${offset < 0 ? '' : '+'}${offset}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
+  const TZ = 'Europe/Paris';
+  return { TZ, LD_PRELOAD: LIBRARY, FAKETIME: `${offset < 0 ? '' : '+'}${offset}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
 }
 
 let home: Home;
@@ -77,7 +78,7 @@ test('a schedule made in a chat counts when it is approved, and leaves the file 
   assert.equal(made.status, 'done', made.text);
   assert.match(
     made.shown,
-    /agents\/system\/AGENT\.md\n\+ schedules: \{"every":"1s","name":"every-1s","task":"append log\.md: x, then append log\.md: y"\}$/,
+    /agents\/system\/AGENT\.md\n\+ schedules:\n\+ {3}- name: every-1s\n\+ {5}every: 1s\n\+ {5}task: "append log\.md: x, then append log\.md: y"\n {2}every-1s: every 1s \(.*the zone of this machine\), next /,
   );
   const line = '  - { name: every-1s, every: 1s, task: "append log.md: x, then append log.md: y" }\n';
   assert.equal(home.read(file).replace(line, ''), before);

@@ -15,6 +15,7 @@ export const noSchedules: ScheduleDesk = {
 export const noTriggers: TriggerDesk = {
   list: async () => [],
   show: async () => null,
+  lacking: async () => null,
   run: async () => null,
   pause: async () => false,
   resume: async () => false,

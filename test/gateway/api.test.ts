@@ -112,7 +112,7 @@ test('Approvals and questions: listed, answered once, and a re-sent verdict is t
     for (const verdict of ['yes', true, null, undefined])
       assert.equal((await rig.call(path, { body: { verdict } })).status, 400);
     assert.deepEqual(await json(rig.call(path, { body: { verdict: 'approve' } })), { task });
-    assert.deepEqual(await json(rig.call(path, { body: { verdict: 'approve' } })), { task });
+    assert.deepEqual(await json(rig.call(path, { body: { verdict: 'approve' } })), { task, again: true });
     assert.equal((await rig.call(path, { body: { verdict: 'deny' } })).status, 409);
     assert.equal((await rig.call('/api/approvals/apr_none', { body: { verdict: 'deny' } })).status, 404);
     assert.equal((await json<TaskOutcome>(rig.call(`/api/tasks/${task}/wait`))).text, 'approve');

@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import type { HookAuth, Trigger } from '../../src/core/trigger.ts';
 import { prove } from '../../src/gateway/hook-auth.ts';
+import { until } from '../fakes/until.ts';
 import { Scene, trigger } from '../scheduler/trigger-kit.ts';
 import { realClock, withGateway, type Rig } from './help.ts';
 
@@ -78,6 +79,8 @@ test('A50 a hook with no, a short or a wrong secret, and one that is not there, 
     answers.push(await post({}, bearer()), await post({}, bearer('')));
     scene.secrets = { 'env:S': 'short' };
     answers.push(await post({}, bearer('short')));
+    const [{ note } = {}] = await scene.triggers.list();
+    assert.match(note ?? '', /the hook h answers nobody: S has fewer than 16 characters/);
     assert.equal(answers.length, 8);
     for (const each of answers) assert.deepEqual(each, answers[0]);
     assert.equal(answers[0]?.status, 401);
@@ -152,7 +155,7 @@ test('A52 a hook of which two triggers disagree who may send is nobody’s', asy
 });
 
 test('what a hook takes is bounded, in size, form and number', async () => {
-  const limits = { hookBytes: 1_000, hooks: { burst: 3, perSecond: 0.001 }, failures: { burst: 4, perSecond: 0.001 } };
+  const limits = { hookBytes: 1_000, hooks: { burst: 3, perSecond: 0.001 }, failures: { burst: 40, perSecond: 0.001 } };
   const run = async ({ post, call }: Door): Promise<void> => {
     assert.equal((await post({ long: 'x'.repeat(1_000) }, bearer())).status, 413);
     assert.equal((await post('{"a": ', bearer())).status, 400);
@@ -162,18 +165,98 @@ test('what a hook takes is bounded, in size, form and number', async () => {
     // The token of the API opens no hook, and a hook's secret nothing else.
     assert.equal((await call('/hooks/h', { body: {} })).status, 401);
     assert.equal((await call('/api/status', { headers: bearer() })).status, 401);
-    for (let n = 0; n < 2; n++) await post({}, bearer('wrong'));
-    assert.equal((await post({}, bearer())).status, 429);
   };
   await withDoor([hooked('bearer')], run, limits);
+});
+
+test('A09 a stranger behind the same proxy is told off, and keeps nobody else out', async () => {
+  const limits = { failures: { burst: 3, perSecond: 0.001 }, unproved: 2 };
+  await withDoor(
+    [hooked('bearer')],
+    async ({ post, call, gateway, scene }) => {
+      const answers = [];
+      for (const path of ['/hooks/h', '/hooks/none', '/hooks/h', '/hooks/none', '/hooks/h'])
+        answers.push((await post({}, bearer('wrong'), path)).status);
+      assert.deepEqual(answers, [401, 401, 401, 429, 429]);
+      assert.equal((await post({}, bearer())).status, 202);
+      // Bodies that never end hold some places, and not those of the API.
+      const { createConnection } = await import('node:net');
+      const slow = [1, 2].map(() => createConnection(gateway.port, '127.0.0.1'));
+      for (const socket of slow)
+        socket.write('POST /hooks/h HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n');
+      await until(async () => (await post({}, bearer())).status === 503, 'the places are taken', 10_000);
+      assert.equal((await call('/api/status')).status, 200);
+      for (const socket of slow) socket.destroy();
+      await until(async () => (await post({}, bearer())).status === 202, 'the places are free', 10_000);
+      // A hook that cannot answer says so once.
+      scene.secrets = {};
+      const lines = scene.told.told.length;
+      for (let n = 0; n < 3; n++) await post({}, bearer());
+      assert.equal(scene.told.told.length, lines + 1);
+    },
+    limits,
+  );
+});
+
+test('A51 a replay whose signature is written otherwise is the same delivery', async () => {
+  const body = { title: 'x' };
+  const shout = (given: string): string => given.replace(/^sha256=/, 'SHA256=').toUpperCase();
+  await withDoor([hooked('github')], async ({ scene, post }) => {
+    const right = sign(JSON.stringify(body));
+    const first = await post(body, { 'x-hub-signature-256': right, 'x-github-delivery': '1' });
+    const again = await post(body, { 'x-hub-signature-256': shout(right), 'x-github-delivery': '2' });
+    assert.deepEqual([first.status, again], [202, { status: 200, text: first.text }]);
+    assert.equal((await scene.tasks()).length, 1);
+  });
+  await withDoor([hooked('hmac')], async ({ scene, post }) => {
+    const headers = signed(body);
+    const first = await post(body, headers);
+    const again = await post(body, { ...headers, 'webhook-signature': shout(headers['webhook-signature'] ?? '') });
+    assert.deepEqual([first.status, again], [202, { status: 200, text: first.text }]);
+    assert.equal((await scene.tasks()).length, 1);
+  });
+});
+
+test('what is no plain object, or names a prototype, or looks like a secret, is data as any other', async () => {
+  const said = hooked('bearer', {
+    work: { kind: 'task', text: '{{body.__proto__}} {{body.constructor.x}} {{body.n}}' },
+  });
+  await withDoor([said], async ({ scene, post }) => {
+    // A secret of digits only must not turn a number into what is no JSON.
+    scene.redact = (text) => text.replaceAll('31415926', '[redacted]');
+    const bodies = [
+      '{"__proto__": {"x": 1}, "constructor": {"x": "own"}, "n": 1, "n": 2}',
+      '[1]',
+      'null',
+      '{"n": 31415926, "31415926": "31415926"}',
+      '{"n": 9}',
+      '{"__proto__": null, "constructor": {"x": null}, "n": 31415926}',
+    ];
+    for (const body of bodies) assert.equal((await post(body, bearer())).status, 202, body);
+    assert.deepEqual(await scene.texts(), ['"{\\"x\\":1}" own 2', '(none) (none) "[redacted]"']);
+    // A text whose parts are not all there is nothing that anybody ordered.
+    const { firings } = (await scene.triggers.show('a/t')) ?? { firings: [] };
+    assert.deepEqual(
+      firings.map(({ status }) => status),
+      ['queued', 'placeholder', 'placeholder', 'placeholder', 'placeholder', 'queued'],
+    );
+    assert.equal(({} as { x?: number }).x, undefined);
+  });
 });
 
 test('what comes through a tunnel under another name is judged by its proof alone', async () => {
   await withDoor([hooked('bearer')], async ({ gateway, scene }) => {
     const { raw } = await import('./help.ts');
-    const head = `POST /hooks/h HTTP/1.1\r\nHost: tunnel.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n`;
-    assert.match(await raw(gateway.port, `${head}Authorization: Bearer ${SECRET}\r\n\r\n{}`), /^HTTP\/1.1 202/);
-    assert.match(await raw(gateway.port, `${head}\r\n{}`), /^HTTP\/1.1 401/);
+    const head =
+      `POST /hooks/h HTTP/1.1\r\nHost: tunnel.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n`.replace(
+        'Content-Length: 2',
+        'Content-Length: 11',
+      );
+    assert.match(
+      await raw(gateway.port, `${head}Authorization: Bearer ${SECRET}\r\n\r\n{"title":1}`),
+      /^HTTP\/1.1 202/,
+    );
+    assert.match(await raw(gateway.port, `${head}\r\n{"title":1}`), /^HTTP\/1.1 401/);
     assert.equal((await scene.tasks()).length, 1);
   });
 });
@@ -189,9 +272,12 @@ test('triggers over HTTP: list, show, run, pause, resume', async () => {
     const shown = (await (await call('/api/triggers/a%2Ft')).json()) as { firings: { status: string; what: string }[] };
     assert.deepEqual(
       shown.firings.map(({ status, what }) => [status, what]),
-      [['queued', 'hook:h received a webhook on h']],
+      [['queued', 'hook:h received a webhook on h (delivery msg_t1)']],
     );
     assert.equal((await call('/api/triggers/a/t/run', { body: { event: 'no' } })).status, 400);
+    const wrong = await call('/api/triggers/a/t/run', { body: { event: { bdy: 1 } } });
+    assert.equal(wrong.status, 400);
+    assert.match(await wrong.text(), /This trigger needs body\.title; you gave bdy\./);
     assert.equal(
       (await call('/api/triggers/a/t/run', { body: { event: { body: { title: 'by hand' } } } })).status,
       200,

@@ -319,7 +319,7 @@ const TABLE: Rows = {
   },
   'person.committed': {
     weighty: true,
-    rows: [['committed 2 files of Ada as 0123456789', { commit, author: 'Ada', paths: 2 }]],
+    rows: [['changed 2 files (0123456789)', { commit, author: 'Ada', paths: 2 }]],
   },
   'config.applied': { weighty: true, rows: [['the settings at 0123456789 apply', { commit }]] },
   'config.refused': {
@@ -401,6 +401,7 @@ const TABLE: Rows = {
       ['let evt_1 go: it would be one task too many in a row', { ...passed, why: 'hops', matter: 'mat_1' }],
       ['let evt_1 go: it would be one task too many in all', { ...passed, why: 'tasks' }],
       ['let evt_1 go: the input does not fit the queue', { ...passed, why: 'input' }],
+      ['let evt_1 go: it has not all that the text needs', { ...passed, why: 'placeholder' }],
     ],
   },
   'trigger.paused': { weighty: true, rows: [['is paused', { trigger: 'a/n' }]] },
@@ -411,7 +412,7 @@ const TABLE: Rows = {
   },
   'webhook.received': {
     weighty: true,
-    rows: [['received a webhook on issues', { hook: 'issues', delivery: 'd', content: blob }]],
+    rows: [['received a webhook on issues (delivery d)', { hook: 'issues', delivery: 'd', content: blob }]],
   },
   'main.moved': {
     weighty: true,

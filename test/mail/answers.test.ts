@@ -39,6 +39,8 @@ const WORDS: [said: string, reply: RegExp | null, asked: string | null][] = [
   ['/approve', /^Which one\?/, null],
   ['/answer qst_1 the blue\none', /^Answered\.$/, 'answer qst_1 chat:1: the blue\none'],
   ['/answer qst_9 x', /^No qst_9\.$/, 'answer qst_9 chat:1: x'],
+  ['/answer mat_limit_a/b@evt_1 yes', /^No mat/, 'answer mat_limit_a/b@evt_1 chat:1: yes'],
+  ['/ack `esc_mat_limit_a/b@evt_1`', /^Nothing waits/, 'ack esc_mat_limit_a/b@evt_1 chat:1'],
   ['/answer qst_1', /^The answer is missing/, null],
   ['/answer', /^Which one\?.*then the answer/, null],
   ['/ack esc_1', /^Noted/, 'ack esc_1 chat:1'],
@@ -59,7 +61,7 @@ test('answers in words', async () => {
     else assert.match(text ?? '', reply, said);
     assert.deepEqual(asked, what === null ? [] : [what], said);
   }
-  assert.equal(WORDS.length, 18);
+  assert.equal(WORDS.length, 20);
 });
 
 test('without an id the only escalation is meant; of several they are named', async () => {

@@ -48,6 +48,7 @@ type Result = string | { error: string };
 class Desk {
   readonly files = new Map<string, string>();
   readonly used: [tool: string, args: Args][] = [];
+  readonly schedules = new Set<string>();
   messages: ModelMessage[] = [];
   /** Tools that answer otherwise than usual. */
   readonly refuse = new Map<string, string>();
@@ -78,6 +79,11 @@ class Desk {
       }
       case 'list':
         return [...this.files.keys()].join('\n');
+      case 'schedule': {
+        const { name = '' } = (args as { create?: Args }).create ?? {};
+        if (!this.schedules.has(name)) return `Made ${name}.`;
+        return { error: `there is a schedule "${name}" already: take another name, or remove it Nothing was changed.` };
+      }
       default:
         return `${tool}-result`;
     }
@@ -162,9 +168,17 @@ test('what is done by the clock is a schedule, with all that follows as its orde
     desk.used.map(([, args]) => args),
     [{}, { remove: 'daily-2305' }],
   );
-  for (const sentence of ['every day at 25:00: x', 'every 10m:', 'every tuesday: x']) {
+  for (const sentence of ['every 10m:', 'every tuesday: x']) {
     const other = new Desk();
     assert.match(await other.say(sentence), /did not understand/);
+  }
+  const again = new Desk();
+  for (const name of ['daily-0815', 'daily-0815-2']) again.schedules.add(name);
+  assert.match(await again.say('every day at 08:15: x'), /^schedule daily-0815-3: Made daily-0815-3\./);
+  for (const time of ['25:00', '8:60', '24:00']) {
+    const other = new Desk();
+    assert.match(await other.say(`every day at ${time}: x`), new RegExp(`^${time} is no time: write one from 00:00`));
+    assert.deepEqual(other.used, []);
   }
 });
 

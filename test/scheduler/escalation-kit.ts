@@ -5,7 +5,7 @@ import type { Event, EventOf, MatterKind } from '../../src/core/event.ts';
 import { runKey, runStream, taskStream } from '../../src/core/ids.ts';
 import type { Label } from '../../src/core/labels.ts';
 import { matterRaised } from '../../src/core/matter.ts';
-import type { Batch, Store } from '../../src/core/ports.ts';
+import { type Batch, type Store, StoreUnavailable } from '../../src/core/ports.ts';
 import { OUTBOX, putKey } from '../../src/core/reply.ts';
 import type { Task } from '../../src/core/task.ts';
 import { allPending, answer, approve, pendingById } from '../../src/mail/waits.ts';
@@ -45,6 +45,10 @@ export class World {
   #life = new AbortController();
   #fatal: { left: number; after: boolean } | null = null;
   dead = true;
+  /** The store takes nothing, as on a full disk. */
+  full = false;
+  /** What cannot be read, under these ids. */
+  readonly broken = new Set<string>();
 
   constructor(chains: Chains, agents: readonly Agent[] = [agentOf('a'), agentOf('b')]) {
     this.clock.time = START;
@@ -100,7 +104,11 @@ export class World {
       ids: { next: this.id },
       redact: (text) => text.replaceAll('s3cret', '***'),
       governance: () => this.governance,
-      pending: (id) => (life.signal.aborted ? never() : pendingById(this.store, id)),
+      pending: async (id) => {
+        if (life.signal.aborted) return never();
+        if (this.broken.has(id)) throw new Error('this cannot be read');
+        return pendingById(this.store, id);
+      },
       waiting: () => allPending(this.store),
       deny: async (id, reason) => void (await approve({ store, answerHeld }, id, 'deny', 'runtime', reason)),
       unreachable: (channel) => (this.closed.has(channel) ? `the channel ${channel} is not configured` : null),
@@ -111,6 +119,7 @@ export class World {
 
   async #commit(batch: Batch, life: AbortController): ReturnType<Store['commit']> {
     if (life.signal.aborted) return new Promise(() => undefined);
+    if (this.full) throw new StoreUnavailable('full', 'the disk is full');
     if (this.#fatal === null || --this.#fatal.left > 0) return this.store.commit(batch);
     const { after } = this.#fatal;
     this.kill();
@@ -147,15 +156,15 @@ export class World {
   /** A run asks, and parks; gives the id of what waits. `put`: it has been put before somebody on a channel. */
   async ask(
     kind: 'approval' | 'question',
-    more: Partial<Task> & { put?: { channel: string; to: string } } = {},
+    more: Partial<Task> & { put?: { channel: string; to: string }; text?: string } = {},
   ): Promise<string> {
-    const { put, ...rest } = more;
+    const { put, text: said = 'fetch\nurl: x', ...rest } = more;
     const task = await this.#task(rest);
     const claim = await this.store.claim({ worker: 'w', now: this.clock.now(), leaseMs: 1e12, only: [task.queue] });
     assert.equal(claim?.task.id, task.id);
     const run = `run_${task.id}`;
     const id = this.id(kind === 'approval' ? 'apr' : 'qst');
-    const text = this.store.putBlob(Buffer.from('{"text":"fetch\\nurl: x","reason":"the rule"}'), task.lane);
+    const text = this.store.putBlob(Buffer.from(JSON.stringify({ text: said, reason: 'the rule' })), task.lane);
     const common = { stream: runStream(run), actor: 'agent:a', cause: null, labels: task.labels };
     const started = {
       run,

@@ -52,10 +52,10 @@ const TABLE: Row[] = [
   { what: 'the end', given: { reached: told(0, 30, 60) }, when: 120, step: { do: 'reach', level: 3 } },
   { what: 'after it the denial itself', given: { reached: told(0, 30, 60, 120) }, when: 120, step: { do: 'deny' } },
   {
-    what: 'which is carried out, whatever came later',
+    what: 'unless somebody looks after it, where it could not be put on record',
     given: { reached: told(0, 30, 60, 120), acknowledged: true },
     when: 121,
-    step: { do: 'deny' },
+    step: NEVER,
   },
   { what: 'acknowledged: the clock stands', given: { reached: told(0), acknowledged: true }, when: 500, step: NEVER },
   { what: 'acknowledged before anything', given: { acknowledged: true }, when: 0, step: NEVER },

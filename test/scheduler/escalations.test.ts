@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EscalationLevel } from '../../src/core/escalation.ts';
+import { matterRaised } from '../../src/core/matter.ts';
 import { calm } from './worker-kit.ts';
 import { MINUTE, START, withWorld, World } from './escalation-kit.ts';
 
@@ -320,5 +321,127 @@ test('a clock that is put back makes nobody wait for it to come again, and tells
       [0, 1, 2, 3],
     );
     assert.equal(await world.ended(id), 'denied');
+  });
+});
+
+test('while the store takes nothing no level is lost, and no denial', async () => {
+  await withWorld(owner, async (world) => {
+    world.full = true;
+    const id = await world.ask('approval');
+    await world.clock.pass(5_000);
+    assert.deepEqual(await world.reached(id), []);
+    world.full = false;
+    await world.clock.pass(5_000);
+    assert.equal((await world.reached(id)).length, 1);
+    for (const minutes of [30, 30, 59]) await world.clock.pass(minutes * MINUTE);
+    world.full = true;
+    await world.clock.pass(2 * MINUTE);
+    assert.equal(await world.ended(id), null);
+    world.full = false;
+    await world.clock.pass(5_000);
+    assert.equal(await world.ended(id), 'denied');
+  });
+});
+
+test('one that cannot be read keeps no other from its levels, and is looked at again', async () => {
+  await withWorld(owner, async (world) => {
+    world.broken.add('apr_2');
+    const first = await world.ask('approval');
+    assert.equal(first, 'apr_2');
+    const second = await world.ask('approval');
+    assert.deepEqual([await world.reached(first), (await world.reached(second)).length], [[], 1]);
+    assert.equal((await world.escalations.list()).length, 1);
+    world.broken.clear();
+    await world.clock.pass(6_000);
+    assert.equal((await world.reached(first)).length, 1);
+  });
+});
+
+test('nobody approves by a button what the message does not show to its end', async () => {
+  await withWorld(owner, async (world) => {
+    const id = await world.ask('approval', { text: `${'- harmless\n'.repeat(400)}- not harmless` });
+    const [said] = await world.said('chat');
+    assert.doesNotMatch(said?.text ?? '', /not harmless|\/approve/);
+    assert.match(said?.text ?? '', /not all of it[^]*`ruche approvals`[^]*`\/deny apr_/);
+    assert.deepEqual(said?.buttons, [`deny:${id}`, `ack:esc_${id}`]);
+  });
+});
+
+test('an address that does not take its message holds up no other address', async () => {
+  const chain = {
+    owner: [
+      { after: 0, to: 'chat:x' },
+      { after: 0, to: 'chat:y' },
+      { after: 0, to: 'chat:x' },
+    ],
+  };
+  await withWorld(chain, async (world) => {
+    await world.ask('question');
+    const lanes = (await world.store.tasks({ queue: 'outbox' })).map(({ lane }) => lane);
+    assert.equal(lanes.length, 3);
+    assert.equal(new Set(lanes).size, 2);
+  });
+});
+
+test('a denial that came too early to be recorded is none once somebody has acknowledged', async () => {
+  await withWorld(owner, async (world) => {
+    const id = await world.ask('approval');
+    // The run goes on with what else it waited for: nobody can answer it now.
+    const task = (await world.of('escalation.started'))[0]?.data.task ?? '';
+    await world.commit({ events: [], queue: [{ op: 'wake', task }], sync: true });
+    for (const minutes of [30, 30, 60, 1]) await world.clock.pass(minutes * MINUTE);
+    assert.match((await world.reached(id)).at(-1) ?? '', /^3 deny denies/);
+    assert.equal(await world.escalations.acknowledge(id, 'owner'), 'done');
+    await world.store.claim({ worker: 'w', now: world.clock.now(), leaseMs: 1e12, only: [`of-${task}`] });
+    const run = `run_${task}`;
+    const parked = { type: 'run.parked' as const, data: { waits: [{ kind: 'approval' as const, id }] } };
+    await world.commit({
+      events: [{ ...parked, stream: `run:${run}`, actor: 'agent:a', cause: null, labels: [] }],
+      queue: [{ op: 'park', task }],
+      sync: true,
+    });
+    await world.clock.pass(MINUTE);
+    assert.deepEqual([await world.ended(id), await world.of('approval.answered')], [null, []]);
+    assert.equal(await world.answer(id), true);
+  });
+});
+
+test('who was asked by the run itself, and could not be reached, is passed over', async () => {
+  await withWorld(owner, async (world) => {
+    const id = await world.ask('question', { put: { channel: 'chat', to: 'o' } });
+    assert.equal((await world.reached(id)).length, 1);
+    const put = await world.store.byKey(`put:${id}`);
+    const [asker] = await world.store.tasks({ statuses: ['waiting'] });
+    const data = { message: put?.id ?? '', channel: 'chat', error: 'blocked by the user', final: true };
+    await world.commit({
+      events: [
+        {
+          type: 'message.failed',
+          data,
+          stream: asker?.lane ?? '',
+          actor: 'runtime',
+          cause: put?.id ?? null,
+          labels: [],
+        },
+      ],
+      sync: true,
+    });
+    await calm();
+    assert.match((await world.reached(id)).at(-1) ?? '', /^1 agent:b told 0/);
+  });
+});
+
+test('a button carries no more than messengers let it; words do', async () => {
+  await withWorld(owner, async (world) => {
+    const task = `${'a'.repeat(60)}/nightly@evt_123456`;
+    const text = world.store.putBlob(Buffer.from('{"text":"Too often.","reason":"A guard."}'), 's');
+    const by = { actor: 'runtime', cause: null, labels: [] };
+    await world.commit({ events: [matterRaised({ kind: 'limit', task, text }, by)], sync: true });
+    await calm();
+    const [said] = await world.said('chat');
+    assert.deepEqual(said?.buttons, []);
+    assert.ok(said?.text.includes(`/ack esc_mat_limit_${task}`));
+    const [id] = [await world.raise('ping-pong')];
+    assert.deepEqual((await world.said('chat'))[1]?.buttons, [`ack:esc_${id}`]);
   });
 });

@@ -52,7 +52,9 @@ const FILES: Record<string, string> = {
 
 const STATUS = [
   `at ${AT}`,
-  'time 2026-11-23T07:15:00.000Z',
+  // It is morning far in the east.
+  'time 2026-11-22T23:15:00.000Z',
+  'day 2026-11-23',
   'queued 2',
   'oldest_queued_seconds 12',
   'failed_1h 0',
@@ -153,7 +155,7 @@ test('addresses, certificates and the runtime, from what the runtime says of its
     'check down - 6 https://c.example/ cannot be reached',
     'check ok 200 -1 https://d.example/',
     'check down - - https://e.example/ no',
-    'check refused - - http://10.0.0.1/ It is a private address.',
+    String.raw`check refused - - http://10.0.0.1/\nok: It is a private address.`,
   ];
   await each(
     [
@@ -165,7 +167,7 @@ test('addresses, certificates and the runtime, from what the runtime says of its
           'critical: https://c.example/ does not answer as it should (no answer)',
           'ok: https://d.example/ answers',
           'critical: https://e.example/ does not answer as it should (no answer)',
-          'warn: http://10.0.0.1/ may not be asked: It is a private address.',
+          String.raw`warn: http://10.0.0.1/\nok: may not be asked: It is a private address.`,
         ].join('\n'),
         2,
       ],
@@ -225,7 +227,7 @@ test('the facts of the morning report, also where the runtime says nothing', { s
   assert.equal(exit, 0);
   assert.match(out, /^shared\/reports\/2026-11-23\.md\n/);
   for (const said of [
-    '# Report of 2026-11-23\n\nFacts as of 2026-11-23T07:15:00.000Z.',
+    '# Report of 2026-11-23\n\nFacts as of 2026-11-22T23:15:00.000Z.',
     '- critical: https://b.example/ does not answer as it should (HTTP 503)',
     '## What waits for a person\n\n- billing tsk_w',
     '## Failures of the last 24 hours\n\n- 2026-11-23T02:00:00.000Z billing tsk_1 model.rate',

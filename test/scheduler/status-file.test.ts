@@ -22,7 +22,7 @@ test('the status holds counts, names and ids of the last day, and nothing that a
     await status.write();
     assert.match(
       text,
-      /^at \d{10}\ntime 20.*Z\nqueued 0\nrunning 0\nwaiting 0\noldest_queued_seconds 0\npaused billing\ndone_24h 1\nfailed_24h 0\n/,
+      /^at \d{10}\ntime 20.*Z\nday 20\d\d-\d\d-\d\d\nqueued 0\nrunning 0\nwaiting 0\noldest_queued_seconds 0\npaused billing\ndone_24h 1\nfailed_24h 0\n/,
     );
     assert.match(text, /\nagent assistant 1 0 [\d.]+\n/);
     assert.match(text, /\ncheck down 503 20 https:\/\/a\.example\/\n$/);
@@ -55,6 +55,37 @@ test('a failed run is named, and a task that nothing holds back is counted from 
     assert.match(await new StatusFile({ ...deps, paused: () => ['assistant'] }).text(), /\noldest_queued_seconds 0\n/);
     open.resolve();
     for (const task of [busy, held]) assert.equal((await loop.settled(task)).status, 'done');
+  });
+});
+
+test('each run is counted once, whoever looks at the same time and whatever ends meanwhile', async () => {
+  await withLoop([says('One.'), says('Two.'), says('Three.')], {}, async (loop) => {
+    await loop.send('first');
+    let late = true;
+    const store = new Proxy(loop.store, {
+      get: (each, name) => {
+        const value: unknown = Reflect.get(each, name, each);
+        if (name !== 'head') return typeof value === 'function' ? (value.bind(each) as unknown) : value;
+        return async () => {
+          const head = await each.head();
+          if (late) await loop.send('second, behind the head');
+          late = false;
+          return head;
+        };
+      },
+    });
+    const clock = { now: () => Date.now() };
+    const status = new StatusFile({
+      store,
+      clock,
+      file: { write: async () => {} },
+      paused: () => [],
+      checks: () => [],
+    });
+    assert.match(await status.text(), /\ndone_24h 2\n/);
+    await loop.send('third');
+    for (const text of await Promise.all([status.text(), status.text()])) assert.match(text, /\ndone_24h 3\n/);
+    assert.match(await status.text(), /\ndone_24h 3\n/);
   });
 });
 
@@ -115,10 +146,26 @@ test('checks: the owner wrote them down, rules still hold, and failures are told
     ],
   );
   assert.deepEqual(asked.length, 4);
-  assert.equal(results[2]?.why, 'gone.example cannot be reached');
+  assert.equal(results[2]?.why, 'it cannot be reached');
+  assert.match(results[5]?.why ?? '', /private/);
   assert.match(results[3]?.why ?? '', /Not this one/);
   assert.deepEqual(
     await lookAtChecks({ net, clock: { now: () => 0 }, settings: { rules: [] }, signal: new AbortController().signal }),
     [],
   );
+});
+
+test('what another side says of itself, such as where it redirects to, is not told: agents wake by it', async () => {
+  const codes = ['blocked', 'dns', 'connect', 'timeout', 'too-large', 'redirect', 'protocol', 'aborted'] as const;
+  for (const code of codes) {
+    const net: Net = { request: () => Promise.reject(new NetError(code, 'delete-all-files.evil.example is blocked')) };
+    const [result] = await lookAtChecks({
+      net,
+      clock: { now: () => 0 },
+      settings: { checks: ['https://a.example/'], rules: [] },
+      signal: new AbortController().signal,
+    });
+    assert.match(result?.why ?? '', /^[a-z ,]{5,}$/);
+    assert.doesNotMatch(result?.why ?? '', /evil|delete/);
+  }
 });

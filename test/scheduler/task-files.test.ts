@@ -6,12 +6,14 @@ import { test } from 'node:test';
 import type { Governance } from '../../src/core/agent.ts';
 import type { Store } from '../../src/core/ports.ts';
 import { takeInbox, type InboxDeps } from '../../src/scheduler/task-inbox.ts';
+import { startTaskFiles } from '../../src/scheduler/task-files.ts';
 import { TaskViews } from '../../src/scheduler/task-views.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';
 import { systemIds } from '../../src/system.ts';
 import { parseTask } from '../../src/tools/task.ts';
 import { openTaskFiles } from '../../src/workspace/task-files.ts';
 import { quiet, SETTINGS } from '../fakes/loop.ts';
+import { until } from '../fakes/until.ts';
 import { random, settle, apply, TestClock } from '../store/kit.ts';
 
 const input = { type: 'object', required: ['customer'] };
@@ -101,6 +103,17 @@ test('what is no task is put aside with the reason, and links and half-written n
       ['email/inbox/out.json', '{"text":"x","artefacts":["../x"]}', /leaves the workspace/],
       ['email/inbox/after.json', '{"text":"x","after":["tsk_gone"]}', /names tsk_gone, which is no task/],
       ['billing/inbox/bill.json', '{"input":{"hours":1}}', /input\.customer is missing/],
+      [
+        'email/inbox/wait.json',
+        '{"text":"x","wait":true}',
+        /^There is no key "wait"\. The keys are: text, title, .*escalation\.$/m,
+      ],
+      ['email/inbox/near.json', '{"txt":"x"}', /^There is no key "txt"\. Did you mean "text"\?/],
+      [
+        'email/inbox/zone.json',
+        '{"text":"x","notBefore":"2026-11-23T08:15"}',
+        /"notBefore" must be a time with its offset/,
+      ],
       ['Email/inbox/case.json', '{"text":"x"}', /no agent "Email"/],
     ];
     for (const [path, text] of bad) await put(path, text);
@@ -116,6 +129,20 @@ test('what is no task is put aside with the reason, and links and half-written n
     assert.equal((await store.tasks({})).length, 0);
     const types = (await Array.fromAsync(store.read({}))).map(({ type }) => type);
     assert.equal(types.filter((type) => type === 'task.rejected').length, bad.length);
+    // One matter by queue, and another one only when that is settled.
+    const raised = async () =>
+      (await Array.fromAsync(store.read({ types: ['matter.raised'] }))).map(
+        (event) => 'matter' in event.data && event.data.matter,
+      );
+    const first = ['mat_rejected_email.1', 'mat_rejected_billing.1', 'mat_rejected_nobody.1'];
+    assert.deepEqual(new Set(await raised()), new Set(first));
+    const data = { matter: 'mat_rejected_email.1', by: 'owner', answer: store.putBlob(Buffer.from('{}'), 'inbox') };
+    const settled = { type: 'matter.settled', actor: 'owner', cause: null, labels: [], data } as const;
+    const key = 'answered:mat_rejected_email.1';
+    await store.commit({ events: [{ ...settled, stream: 'matter:mat_rejected_email.1', key }], sync: true });
+    for (const name of ['a', 'b']) await put(`email/inbox/${name}.json`, '[]');
+    await look();
+    assert.deepEqual(new Set(await raised()), new Set([...first, 'mat_rejected_email.2']));
   }));
 
 test('a thousand files at once become tasks, each once over some looks and a restart, and what is none lies in rejected/', () =>
@@ -148,6 +175,25 @@ test('a thousand files at once become tasks, each once over some looks and a res
     const rejected = await readdir(join(root, 'email/rejected'));
     assert.equal(rejected.length, 2 * COUNT * 0.1);
     assert.match(await readFile(join(root, 'email/rejected/9.json.reason.txt'), 'utf8'), /not valid JSON/);
+  }));
+
+test('every agent has an inbox from the start, and one that comes later gets its own; nothing of it is in Git', () =>
+  withFiles(async ({ deps, root }) => {
+    const agents = new Map(governance.agents);
+    const open = startTaskFiles({
+      ...deps,
+      governance: () => ({ ...governance, agents }),
+      clock: { now: () => 0, sleep: () => new Promise((resolve) => setImmediate(resolve)) },
+      onWork: () => () => undefined,
+    });
+    const there = async (name: string): Promise<boolean> =>
+      (await readdir(root).catch((): string[] => [])).includes(name);
+    await until(() => there('billing'), 'the inboxes are there');
+    agents.set('late', {} as never);
+    await until(() => there('late'), 'the inbox of another agent');
+    await open.close();
+    for (const name of ['email', 'billing', 'late']) assert.deepEqual(await readdir(join(root, name)), ['inbox']);
+    assert.equal(await readFile(join(root, '.gitignore'), 'utf8'), '*\n');
   }));
 
 test('views follow the queue, come back when they are changed, and leave when many have ended', () =>

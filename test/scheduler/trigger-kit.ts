@@ -60,6 +60,7 @@ export class Scene {
   readonly commits = new Map<string, string[]>();
   readonly moves: MainMove[] = [];
   secrets: Readonly<Record<string, string>> = { 'env:S': 'a-secret-of-the-tests' };
+  redact = (text: string): string => text;
   governance: Governance;
   triggers!: Triggers;
   dead = true;
@@ -102,7 +103,7 @@ export class Scene {
         },
       },
       governance: () => this.governance,
-      redact: (text) => text,
+      redact: (text) => this.redact(text),
       secret: async (ref) => {
         const value = this.secrets[ref];
         if (value === undefined) throw new Error(`${ref} is not set`);

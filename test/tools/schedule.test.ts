@@ -4,6 +4,7 @@ import type { Problem } from '../../src/core/agent.ts';
 import type { ToolContext } from '../../src/core/tool.ts';
 import { readCron } from '../../src/cron.ts';
 import { openScheduleBook } from '../../src/schedule-book.ts';
+import { explainSchedule } from '../../src/schedule-words.ts';
 import { scheduleTool } from '../../src/tools/schedule.ts';
 import { parseAgent } from '../../src/workspace/agents.ts';
 import { SETTINGS } from '../fakes/loop.ts';
@@ -42,6 +43,41 @@ test('one is made in the file of the agent itself, and then listed; nothing is s
   const gone = await call(tool, { remove: 'new' }, ctx);
   assert.match(gone.text, /^new is removed\./);
   assert.equal(Buffer.from((await ctx.files.read(FILE))?.bytes ?? []).toString(), TEXT);
+});
+
+test('a clock on the wall gets its zone into the file, unless the time says its own or none counts', async () => {
+  const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const cases: [create: Record<string, string>, written: boolean][] = [
+    [{ cron: '15 8 * * *' }, true],
+    [{ at: '2030-01-01T08:00' }, true],
+    [{ at: '2030-01-01T08:00:00Z' }, false],
+    [{ every: '1h' }, false],
+    [{ every: '1h', activeHours: '08:00-18:00' }, true],
+  ];
+  for (const [when, written] of cases) {
+    const ctx = await context();
+    const made = await call(tool, { create: { name: 'new', ...when, task: 'Write.' } }, ctx);
+    assert.ok(made.ok, made.text);
+    const text = Buffer.from((await ctx.files.read(FILE))?.bytes ?? []).toString();
+    const line = text.split('\n').find((each) => each.includes('name: new')) ?? '';
+    assert.equal(line.includes(`, timezone: ${zone}, task: Write. }`), written, line);
+  }
+});
+
+test('whoever approves it reads when it is', () => {
+  const explain = explainSchedule(clock);
+  const daily = { name: 'x', task: 'Write.', timezone: 'Europe/Paris' };
+  const said = (more: object) => explain('a', { ...daily, ...more });
+  assert.equal(said({ cron: '15 8 * * 1-5' }), 'x: every weekday 08:15 (Europe/Paris), next Mon 23 Nov 08:15');
+  assert.equal(said({ cron: '5 23 * * *' }), 'x: every day 23:05 (Europe/Paris), next Sun 22 Nov 23:05');
+  assert.equal(said({ cron: '0 9 * * 1' }), 'x: every Monday 09:00 (Europe/Paris), next Mon 23 Nov 09:00');
+  assert.equal(said({ cron: '0 9 1 * *' }), 'x: 0 9 1 * * (Europe/Paris), next Tue 1 Dec 09:00');
+  assert.equal(said({ at: '2020-01-01T08:00' }), 'x: at 2020-01-01T08:00 (Europe/Paris), never fires');
+  assert.match(
+    explain('a', { name: 'x', task: 'x', every: '1h' }) ?? '',
+    /^x: every 1h \(.*, the zone of this machine\), next /,
+  );
+  assert.equal(said({ cron: 'soon' }), null);
 });
 
 test('what can never work is told at once, by the key that is wrong, and changes nothing', async () => {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Rule } from '../../src/core/policy.ts';
 import { dismissTask, retryTask } from '../../src/mail/retry.ts';
 import { systemIds } from '../../src/system.ts';
+import { taskTool } from '../../src/tools/task.ts';
 import { calls, fails, says } from '../fakes/scripted-model.ts';
 import { withLoop } from '../agent/with-loop.ts';
 import { OWNER, standingIn, stands, withViews } from './kit.ts';
@@ -256,3 +257,32 @@ test('what a stop interrupted says so, also when only the record is left', async
     });
   });
 });
+
+test('a task that must not begin yet says until when, and its agent has it for later', async () => {
+  await withLoop(
+    [calls(['task', LATER]), says('given')],
+    { tools: [taskTool], others: [{ name: 'writing' }] },
+    (loop) =>
+      withViews(loop, async (views) => {
+        await loop.settled(await loop.deliver('Give it'));
+        const [task] = (await views.runs({ agent: 'writing' })).runs;
+        assert.deepEqual(
+          [task?.standing.state, task?.standing.why, task?.standing.next],
+          ['queued', 'It is queued until 2999-11-23 08:15 UTC.', Date.UTC(2999, 10, 23, 8, 15)],
+        );
+        assert.equal((await views.run(task?.task ?? ''))?.request, 'Card\n\nWrite it.\n\n{\n  "to": "Ann"\n}');
+        const agents = await loop.runtime.agents();
+        const writing = agents.find(({ name }) => name === 'writing');
+        assert.deepEqual([writing?.queued, writing?.later], [1, 1]);
+      }),
+  );
+});
+
+const LATER = {
+  action: 'create',
+  agent: 'writing',
+  title: 'Card',
+  text: 'Write it.',
+  input: { to: 'Ann' },
+  notBefore: '2999-11-23T09:15:00+01:00',
+};

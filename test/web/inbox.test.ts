@@ -88,12 +88,24 @@ test('for a message without an answer the conversation says why, and lets a pers
   }),
 );
 
-test('whoever is not logged in is told how to', { skip }, () =>
+test('what is not there is said once; whoever is not logged in is told how to, and asks no further', { skip }, () =>
   withStage(async ({ open, gateway }) => {
     await open(async ({ page }) => {
+      await page.goto(`${gateway.url}/work/tsk_nope`);
+      await page.getByText('There is no such task.').waitFor();
+      assert.equal(await page.getByText(/could not load/i).count(), 0);
+      assert.equal(await page.title(), 'Work · Ruche');
       await page.context().clearCookies();
+      const asked: string[] = [];
+      page.on('request', (request) => {
+        const { pathname } = new URL(request.url());
+        if (pathname.startsWith('/api/')) asked.push(pathname);
+      });
       await page.goto(`${gateway.url}/work`);
       await page.getByText('You are not logged in').waitFor();
+      // Long enough for what would ask again.
+      await page.waitForTimeout(700);
+      assert.deepEqual(asked, ['/api/me']);
       await page.getByText('ruche up').first().waitFor();
       assert.equal(await page.title(), 'logged out · Ruche');
     });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Pending } from '../../src/core/runtime.ts';
 import { noBrowser as skip, withStage } from './browser.ts';
 import { inPage, scrollsSideways } from './helpers.ts';
+import { files, Scene as TriggerScene, trigger } from '../scheduler/trigger-kit.ts';
 import { agent, lineOf, Scene, schedule, STANDINGS } from './scene.ts';
 
 const AGENTS = Array.from({ length: 15 }, (_, n) => `agent-${String(n + 1).padStart(2, '0')}`);
@@ -83,7 +84,7 @@ test(
       reason: 'A task is dead.',
       at: Date.now(),
     };
-    const told = { at: Date.now(), outcome: 'told', why: null, task: null, status: null } as const;
+    const told = { at: Date.now(), outcome: 'told', why: null, task: null, status: null, answer: null } as const;
     scene.escalations = [
       {
         id: 'esc_1',
@@ -100,15 +101,21 @@ test(
         next: null,
         acknowledged: null,
         ended: null,
+        text: 'It is given up.',
         pending: null,
       },
     ];
     scene.add({ title: 'Sort the mail', agent: 'email', pending: [matter] });
     return withStage(async ({ open }) => {
+      // What the page reads comes of real triggers, over the real endpoint.
+      const when = { when: 'path != "shared/x.md"', work: { kind: 'task', text: 'Prepare the mail.' } } as const;
+      const happens = new TriggerScene([]);
+      happens.clock.time = Date.now();
+      await happens.start();
+      await happens.edit({ email: [trigger(files('shared/*.md'), { name: 'deadline', ...when })] });
+      await happens.lands('c1', ['shared/a.md']);
+      scene.triggers = happens.triggers;
       await open(async ({ page }) => {
-        const deadline = { agent: 'email', name: 'deadline', on: 'file.landed shared/*.md', does: 'Prepare the mail.' };
-        const triggers = [{ id: 'email/deadline', ...deadline, when: null, paused: false, last: null }];
-        await page.route('**/api/triggers', (route) => route.fulfill({ json: { triggers } }));
         await page.keyboard.press('a');
         const card = page.getByRole('article', { name: 'email' });
         await card.getByText('1 at work, 2 queued, 0 waiting').waitFor();
@@ -125,7 +132,14 @@ test(
         await card.getByRole('button', { name: 'Run morning now' }).click();
         await card.getByText('(running)').waitFor();
         await card.getByText('file.landed shared/*.md').waitFor();
+        await card.getByText('Prepare the mail.').waitFor();
+        await card.getByText('(queued)').waitFor();
+        await card.getByRole('button', { name: 'Pause deadline' }).click();
+        await card.getByRole('button', { name: 'Resume deadline' }).waitFor();
+        assert.equal((await happens.of('trigger.paused'))[0]?.actor, 'owner');
+        await card.getByRole('button', { name: 'Resume deadline' }).click();
         await card.getByRole('button', { name: 'Pause deadline' }).waitFor();
+        await happens.close();
         await card.getByRole('link', { name: 'email', exact: true }).click();
         await page.getByText('1 piece of work found').waitFor();
 

@@ -1,6 +1,7 @@
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
+import type { TriggerDesk } from '../../src/core/trigger.ts';
 import { noEscalations, noSchedules, noTriggers } from '../fakes/no-schedules.ts';
 import { isEnded, type TaskStatus } from '../../src/core/task.ts';
 import {
@@ -76,6 +77,7 @@ export class Scene {
   readonly setups: SetupRequest[] = [];
   agents: AgentState[] = [agent('assistant'), agent('email')];
   schedules: ScheduleState[] = [];
+  triggers: TriggerDesk = noTriggers;
   escalations: EscalationState[] = [];
   demo = true;
   /** Called for each new message. */
@@ -245,7 +247,12 @@ export class Scene {
     },
     pair: async () => null,
     agents: async () => this.agents,
-    triggers: noTriggers,
+    triggers: {
+      ...noTriggers,
+      list: () => this.triggers.list(),
+      pause: (id, by) => this.triggers.pause(id, by),
+      resume: (id, by) => this.triggers.resume(id, by),
+    },
     schedules: {
       ...noSchedules,
       list: async () => this.schedules,

@@ -58,7 +58,39 @@ test('what is wrong in a chain names line and key', () => {
   assert.match(JSON.stringify(name.problems), /cannot have this name/);
 });
 
-test('a level that leads to an agent who is not there is an error with its line; the others hold', async () => {
+test('what stands saved is judged whole: levels, queues and skills of nobody, scripts that cannot run', async () => {
+  const file = (text: string) => new TextEncoder().encode(text);
+  const kit = await makeWorkspace({ 'ruche.yaml': '', 'agents/a/AGENT.md': '', 'scripts/x.sh': 'true\n' });
+  try {
+    const head = await kit.workspace.head();
+    const entries = [
+      '{ name: x, every: 1h, run: scripts/x.sh }',
+      '{ name: y, every: 1h, run: scripts/none.sh -v }',
+    ].map((each) => `  - ${each}\n`);
+    const saved = {
+      'ruche.yaml': "queues: { nobody: {} }\nescalation: { owner: [{ after: 1h, to: 'agent:b' }] }\n",
+      'agents/a/AGENT.md': `---\ntools: [read]\nschedules:\n${entries.join('')}---\n`,
+    };
+    const standing = Object.entries(saved).map(([path, text]) => ({ path, bytes: file(text), clean: false }));
+    const seen = await kit.reader.foresee(head, standing);
+    assert.ok(seen.ok);
+    const { problems, agents } = seen.governance;
+    assert.deepEqual(problems.map(({ key, severity }) => `${severity} ${key}`).sort(), [
+      'warning escalation.owner.0.to',
+      'warning queues.nobody',
+      'warning schedules.0.run',
+      'warning schedules.1.run',
+    ]);
+    const scripts = await kit.reader.hindrances(head, agents);
+    assert.match(scripts[0]?.message ?? '', /scripts\/x\.sh is not executable on main/);
+    assert.match(scripts[1]?.message ?? '', /there is no script scripts\/none\.sh/);
+    assert.equal(scripts.length, 2);
+  } finally {
+    await kit.remove();
+  }
+});
+
+test('a level that leads to an agent who is not there is a warning with its line; the others hold', async () => {
   const kit = await makeWorkspace({
     'ruche.yaml': 'escalation:\n  owner:\n    - { after: 0m, to: agent:a }\n    - { after: 1m, to: agent:b }\n',
     'agents/a/AGENT.md': '---\nescalation: owner\n---\n',
@@ -73,7 +105,7 @@ test('a level that leads to an agent who is not there is an error with its line;
     assert.deepEqual(
       problems.map(({ file, line, key, severity }) => [file, line, key, severity]),
       [
-        ['ruche.yaml', 4, 'escalation.owner.1.to', 'error'],
+        ['ruche.yaml', 4, 'escalation.owner.1.to', 'warning'],
         ['agents/c/AGENT.md', 2, 'escalation', 'error'],
       ],
     );

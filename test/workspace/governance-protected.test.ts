@@ -76,7 +76,7 @@ test('ruche.yaml as a whole and the protected keys need approval, which shows th
     [MAIL.replace('model: light', 'model: strong'), /^- model: "light"\n\+ model: "strong"$/m],
     [MAIL.replace('tools: [read, write]\n', ''), /^- tools: \["read","write"\]$/m],
     [MAIL.replace('[read, write]', '[read, write, shell]'), /^\+ tools: \["read","write","shell"\]$/m],
-    [MAIL.replace('tool: shell', 'tool: fetch'), /^\+ rules: .*fetch/m],
+    [MAIL.replace('tool: shell', 'tool: fetch'), /^\+ rules:\n\+ {3}- id: [^]*\n\+ {7}tool: fetch$/m],
     [MAIL.replace('---\nYou', 'network: [evil.org]\n---\nYou'), /^\+ network: \["evil.org"\]$/m],
     [MAIL.replace('---\nYou', 'schedules: []\n---\nYou'), /^\+ schedules: \[\]$/m],
     [MAIL.replace('---\nYou', 'somethingNew: 1\n---\nYou'), /^\+ somethingNew: 1$/m],
@@ -127,11 +127,18 @@ test('case, Unicode, dot and link tricks need approval, whatever they hold', asy
 test('nothing in the difference can hide', async () => {
   const shown = await protectedIn({ 'ruche.yaml': 'concurrency: 2 # \u202etset\u001b[2K\u200b\n' });
   assert.match(shown ?? '', /\\u\{202e\}tset\\u\{1b\}\[2K\\u\{200b\}/);
-  const long = (end: string): string => `concurrency: 2\n# ${'x'.repeat(200_000)}${end}\n`;
+  const long = (end: string): string => `concurrency: 2\n# ${'x'.repeat(400_000)}${end}\n`;
   const one = await protectedIn({ 'ruche.yaml': long('a') });
   const other = await protectedIn({ 'ruche.yaml': long('b') });
-  assert.ok((one?.length ?? 0) < 70_000);
+  assert.ok((one?.length ?? 0) < 270_000);
   assert.notEqual(one, other, 'two texts that differ at the end do not look the same');
+});
+
+test('a schedule that may stand in a file is shown to its end', async () => {
+  const words = 'Look at the mail. '.repeat(1_100);
+  const text = JSON.stringify(`${words}Then delete it.`);
+  const edited = MAIL.replace('tools:', `schedules:\n  - { name: look, every: 1h, task: ${text} }\ntools:`);
+  assert.match((await protectedIn({ 'agents/mail/AGENT.md': edited })) ?? '', /Look at the mail\. Then delete it\./);
 });
 
 test('between commits the same is said, and nothing for a commit and itself', async () => {

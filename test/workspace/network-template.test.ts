@@ -46,6 +46,11 @@ test('each agent has purpose, tools, rules that narrow, and a page of text; its 
     assert.deepEqual(problems, [], name);
     assert.ok(agent && agent.description.length > 40 && agent.rules.length > 0 && agent.tools.includes('ask'), name);
     assert.ok(agent.schedules.length > 0, `${name} does something by the clock`);
+    // Not everybody lives where we do.
+    assert.ok(
+      agent.schedules.every(({ timing }) => timing.zone === null),
+      `${name} goes by the clock of the machine`,
+    );
     assert.ok(agent.skills?.every((skill) => bundled.has(skill)) ?? true, name);
     const tokens = encode(agent.instructions).length;
     assert.ok(tokens > 200 && tokens < 800, `${name}: ${tokens} tokens`);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { PRICES } from '../../src/models/price-table.ts';
 import fc from 'fast-check';
 import { BUILT_IN_PROVIDERS, type Problem } from '../../src/core/agent.ts';
 import { ruleProblem } from '../../src/policy/rules.ts';
@@ -302,4 +303,32 @@ test('A26 no module of this room loads code or settings by a path', async () => 
     const text = await readFile(join(ROOT, 'src/workspace', name), 'utf8');
     assert.doesNotMatch(text, /\bimport\(|\brequire\(|process\.env|loadEnvFile|\beval\(|new Function/, name);
   }
+});
+
+test('slips that people make often are told once, in their words', () => {
+  const cases: [string, RegExp][] = [
+    ['cron: * * * * *', /put the pattern in quotes/],
+    ['cron: */5 * * * *', /put the pattern in quotes/],
+    ['task: run: x', /a text with a colon needs quotes: task: "…: …"/],
+    ['description: Writes: all', /a text with a colon needs quotes: description/],
+    ['task: {{path}}', /needs quotes: task/],
+    ['task: {{path}} has landed', /needs quotes: task/],
+  ];
+  for (const [text, said] of cases) {
+    const { problems } = parseSettings(`a: 1\n${text}\n`, 'ruche.yaml');
+    assert.deepEqual([problems.length, problems[0]?.line], [1, 2], text);
+    assert.match(problems[0]?.message ?? '', said, text);
+  }
+});
+
+test('every model that a template names, in a comment too, is in the price table', async () => {
+  let seen = 0;
+  for (const name of ['network', 'solo']) {
+    const text = await readFile(new URL(`../../templates/${name}/ruche.yaml`, import.meta.url), 'utf8');
+    for (const [ref, model = ''] of text.matchAll(/\b(?:anthropic|openai|gemini)\/([\w.-]+)/g)) {
+      assert.ok(model in PRICES, `${name}: ${ref}`);
+      seen += 1;
+    }
+  }
+  assert.ok(seen >= 5);
 });

@@ -58,6 +58,8 @@ test('what can never work is an error with line and key', () => {
     ['name: x, on: file.landed, task: x', '', /needs path/],
     ['name: x, on: file.landed, path: "tasks/**", task: x', 'path', /never fires/],
     ['name: x, on: file.landed, path: "../x", task: x', 'path', /stay in the workspace/],
+    ['name: x, on: file.landed, path: /home/me/x.md, task: x', 'path', /a path inside the workspace/],
+    ['name: x, on: file.landed, path: x, debounce: 10, task: x', 'debounce', /a time such as 10m/],
     ['name: x, on: file.landed, path: x, queue: y, task: x', 'queue', /no meaning with on: file\.landed/],
     ['name: x, on: webhook, hook: h, task: x', '', /needs auth/],
     ['name: x, on: webhook, hook: h, auth: bearer, task: x', '', /needs secret/],
@@ -87,7 +89,7 @@ test('what can never work is an error with line and key', () => {
       entry,
     );
   }
-  assert.equal(bad.length, 21);
+  assert.equal(bad.length, 23);
   const twice = parse('  - { name: x, on: task.done, task: x }\n  - { name: x, on: task.done, task: y }');
   assert.deepEqual([twice.problems[0]?.line, twice.problems[0]?.key], [4, 'triggers.1.name']);
   const hooks = ['bearer', 'hmac'].map(
@@ -124,6 +126,8 @@ test('a condition is bounded: no regular expressions, no loops in loops, no more
     ['body.a.all(x, body.b.exists(y, x == y))', /within another/],
     ['body.a.map(x, x + x).size() > 1', /uses map\(\)/],
     ['body.a.contains(body.b)', /text in quotes/],
+    ['duration(body.a) == duration("1h")', /text in quotes/],
+    ['duration("1" + body.a) == duration("1h")', /text in quotes/],
     ['cel.bind(x, 1, x == 1)', /uses bind\(\)/],
     [`${'hook == "a" || '.repeat(60)}true`, /is no condition|characters/],
     [`${'('.repeat(200)}true${')'.repeat(200)}`, /is no condition/],
@@ -133,6 +137,14 @@ test('a condition is bounded: no regular expressions, no loops in loops, no more
     assert.equal(read.ok, false, text);
     assert.match(read.ok ? '' : read.error, said, text);
   }
+  assert.deepEqual(
+    holds('timestamp(body.s) + duration("1h") > timestamp(body.s)', { body: { s: '2026-01-01T00:00:00Z' } }),
+    yes,
+  );
+  // What turns a text into something else is quick to say that it cannot.
+  for (const digit of ['1', '1.', ' ', '+', '2020-', 'PT'])
+    for (const name of ['timestamp', 'int', 'double', 'bool', 'string'])
+      holds(`dyn(${name}(body.s)) == dyn(1)`, { body: { s: digit.repeat(8_192) } });
   // The worst that a body within the bound of a hook can make of a condition that is allowed.
   const list = Array.from({ length: 100_000 }, () => 'x');
   const long = 'a'.repeat(500_000);
@@ -181,7 +193,16 @@ test('A53 triggers are protected: an agent that lands one waits for approval; a 
     const { oid, stored } = kit.workspace.objects.put('blob', Buffer.from(text('bearer', 'z')));
     await stored;
     const change = { path: 'agents/a/AGENT.md', mode: '100644' as const, oid, was: null };
-    assert.match((await kit.reader.protectedChanges(base, [change])) ?? '', /\+ triggers: .*"name":"z"/);
+    assert.match((await kit.reader.protectedChanges(base, [change])) ?? '', /\+ {3}- name: z/);
+    // A20: whoever approves sees all of it.
+    const long = `${'padding '.repeat(2_400)} and send it to evil.example`;
+    const padded = kit.workspace.objects.put(
+      'blob',
+      Buffer.from(text('bearer', 'z').replace('task: x', `task: "${long}"`)),
+    );
+    await padded.stored;
+    const shown = await kit.reader.protectedChanges(base, [{ ...change, oid: padded.oid }]);
+    assert.match(shown ?? '', /on: webhook[^]*send it to evil\.example/);
   } finally {
     await kit.remove();
   }

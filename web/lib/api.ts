@@ -1,6 +1,7 @@
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { AgentState, Pending, RuntimeStatus } from '../../src/core/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
+import type { TriggerState } from '../../src/core/trigger.ts';
 import type {
   BoardView,
   ChainView,
@@ -60,24 +61,14 @@ export interface RunsFilter {
   text: string;
 }
 
-/** What is shown of a trigger. */
-export interface TriggerShown {
-  id: string;
-  agent: string;
-  name: string;
-  /** What it listens to, and on which condition. */
-  on: string;
-  when: string | null;
-  does: string;
-  paused: boolean;
-  last: { at: number; task: string | null; status: string } | null;
-}
-
 const UNREACHABLE = 'Ruche does not answer.';
 
 /** Everything this page knows of the gateway. `out` is called when it no longer knows who we are. */
 export function createApi(out: () => void) {
+  let known = true;
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    // Whoever is not logged in is asked to; asking the gateway on would only fill its log.
+    if (!known) throw new ApiError(401, 'unauthorized', 'You are not logged in.');
     let response: Response;
     try {
       response = await fetch(path, { ...init, credentials: 'same-origin', cache: 'no-store' });
@@ -86,7 +77,10 @@ export function createApi(out: () => void) {
       throw new ApiError(0, 'unreachable', UNREACHABLE);
     }
     if (response.ok) return response;
-    if (response.status === 401) out();
+    if (response.status === 401) {
+      known = false;
+      out();
+    }
     throw await refusal(response);
   };
   const get = async <T>(path: string, signal?: AbortSignal): Promise<T> =>
@@ -114,14 +108,7 @@ export function createApi(out: () => void) {
     schedules: async () => (await get<{ schedules: ScheduleState[] }>('/api/schedules')).schedules,
     changeSchedule: (schedule: string, verb: 'run' | 'pause' | 'resume') =>
       post<{ task: string | null }>(`/api/schedules/${id(schedule)}/${verb}`, {}),
-    triggers: async (): Promise<TriggerShown[]> => {
-      try {
-        return (await get<{ triggers: TriggerShown[] }>('/api/triggers')).triggers;
-      } catch (error) {
-        if (error instanceof ApiError && error.status === 404) return []; // a network that has none
-        throw error;
-      }
-    },
+    triggers: async () => (await get<{ triggers: TriggerState[] }>('/api/triggers')).triggers,
     changeTrigger: (trigger: string, verb: 'run' | 'pause' | 'resume') =>
       post<unknown>(`/api/triggers/${id(trigger)}/${verb}`, {}),
     pauseAgent: (agent: string, reason: string) => post<unknown>(`/api/agents/${id(agent)}/pause`, { reason }),

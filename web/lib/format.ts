@@ -33,6 +33,17 @@ export function away(at: number, now: number): string {
   return near.format(Math.round(ms / size), unit);
 }
 
+/** `tomorrow 08:15 Europe/Paris`: by the clock of a zone, which it names. */
+export function clockIn(timeZone: string, at: number, now: number): string {
+  const dayOf = (time: number): string =>
+    new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeZone }).format(time);
+  const days = Math.round((Date.parse(dayOf(at)) - Date.parse(dayOf(now))) / DAY);
+  const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone }).format(at);
+  const date = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', timeZone });
+  const which = days === 0 ? 'today' : days === 1 ? 'tomorrow' : date.format(at).replace(',', '');
+  return `${which} ${time} ${timeZone}`;
+}
+
 export function duration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;

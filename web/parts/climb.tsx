@@ -50,7 +50,7 @@ function Level({ of: { to, due, reached }, on }: { of: EscalationState['levels']
         on ? (
           <Away at={due} />
         ) : (
-          'not told'
+          'stopped'
         )
       ) : (
         <>

@@ -1,5 +1,8 @@
 import type { ComponentChildren, JSX } from 'preact';
+import { useComputed } from '@preact/signals';
+import { clockIn } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
+import { useApp } from '../stores/app.ts';
 import { useAct } from './act.tsx';
 import { Ago, Away, Button, Plain } from './small.tsx';
 
@@ -12,6 +15,8 @@ export interface Rule {
   hint: string;
   does: string;
   paused: boolean;
+  /** Whose clock decides; undefined for what no clock does. */
+  zone?: string;
   /** Null: never again; undefined: nobody can tell. */
   next?: number | null;
   last: { at: number; task: string | null; status: string } | null;
@@ -32,15 +37,28 @@ export const Rules = ({ title, list, ...rest }: RulesProps): JSX.Element | null 
       <h3 class="section-title">
         {title} <span class="quiet">{list.length}</span>
       </h3>
-      <ul class="rules">
-        {list.map((each) => (
-          <li key={each.id}>
-            <RuleLine of={each} {...rest} />
-          </li>
-        ))}
-      </ul>
+      <List list={list.slice(0, SHOWN)} {...rest} />
+      {list.length > SHOWN && (
+        <details>
+          <summary>{list.length - SHOWN} more</summary>
+          <List list={list.slice(SHOWN)} {...rest} />
+        </details>
+      )}
     </section>
   );
+
+/** What is not folded away. */
+const SHOWN = 3;
+
+const List = ({ list, ...rest }: Omit<RulesProps, 'title'>): JSX.Element => (
+  <ul class="rules">
+    {list.map((each) => (
+      <li key={each.id}>
+        <RuleLine of={each} {...rest} />
+      </li>
+    ))}
+  </ul>
+);
 
 function RuleLine({ of, change, changed, runs }: Omit<RulesProps, 'title' | 'list'> & { of: Rule }): JSX.Element {
   const { act, trouble } = useAct();
@@ -84,16 +102,24 @@ function RuleLine({ of, change, changed, runs }: Omit<RulesProps, 'title' | 'lis
   );
 }
 
-function Next({ of: { paused, next } }: { of: Rule }): ComponentChildren {
+function Next({ of: { paused, next, zone } }: { of: Rule }): ComponentChildren {
   if (paused) return 'Paused.';
   if (next === undefined) return null;
   return next === null ? (
     'Fires no more.'
   ) : (
     <>
-      Next <Away at={next} />.
+      Next <Away at={next} />
+      {zone !== undefined && <Clock at={next} zone={zone} />}.
     </>
   );
+}
+
+/** `, tomorrow 08:15 Europe/Paris`. */
+function Clock({ at, zone }: { at: number; zone: string }): JSX.Element {
+  const { now } = useApp();
+  const text = useComputed(() => clockIn(zone, at, now.value));
+  return <>, {text}</>;
 }
 
 function Last({ of: { last } }: { of: Rule }): ComponentChildren {

@@ -44,6 +44,8 @@ export interface App {
   settings: Kept;
   /** Milliseconds since the epoch, moving on every second. */
   now: ReadonlySignal<number>;
+  /** What the page that is open is about, for its title; '' where its place says that. */
+  heading: Signal<string>;
   /** Said by screen readers. */
   spoken: Signal<string>;
   newId(): string;
@@ -88,13 +90,20 @@ export function createApp(): App {
     for (const each of [network, conversations, inbox]) void each.refresh();
   };
   live.onChange(look);
-  look();
+  effect(() => {
+    if (session.value === 'out') live.close();
+  });
   effect(() => {
     if (live.state.value !== 'open') return;
     session.value = 'in';
     outgoing.flush();
   });
-  void check(api, session);
+  // The first request tells whether there is a use in others.
+  void check(api, session).then(() => {
+    if (session.peek() === 'out') return;
+    look();
+    live.retry();
+  });
   return {
     api,
     router,
@@ -109,6 +118,7 @@ export function createApp(): App {
     tab,
     settings,
     now: ticking(),
+    heading: signal(''),
     spoken: signal(''),
     newId,
   };

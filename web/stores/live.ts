@@ -49,7 +49,6 @@ export function createLive(lost: () => void): Live {
     });
   };
   addEventListener('online', connect);
-  connect();
 
   return {
     state,

@@ -1,12 +1,13 @@
 import { signal, type ReadonlySignal } from '@preact/signals';
-import { messageOf } from '../lib/api.ts';
+import { ApiError, messageOf } from '../lib/api.ts';
 
 /** Loading, empty and failed are three things, and never look alike. */
 export type Loaded<T> =
   | { kind: 'loading' }
   /** `trouble`: why it could not be brought up to date since. */
   | { kind: 'ready'; value: T; trouble: string | null }
-  | { kind: 'failed'; message: string };
+  /** `status`: of the answer; 0 for none. */
+  | { kind: 'failed'; message: string; status: number };
 
 export interface Resource<T> {
   state: ReadonlySignal<Loaded<T>>;
@@ -31,7 +32,10 @@ export function resource<T>(fetch: () => Promise<T>, pause = 300): Resource<T> {
     } catch (error) {
       const message = messageOf(error);
       const old = state.value;
-      state.value = old.kind === 'ready' ? { ...old, trouble: message } : { kind: 'failed', message };
+      state.value =
+        old.kind === 'ready'
+          ? { ...old, trouble: message }
+          : { kind: 'failed', message, status: error instanceof ApiError ? error.status : 0 };
     }
   };
   const loop = async (): Promise<void> => {

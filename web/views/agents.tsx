@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useSignal } from '@preact/signals';
 import type { AgentState } from '../../src/core/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
-import type { TriggerShown } from '../lib/api.ts';
+import type { TriggerState } from '../../src/core/trigger.ts';
 import { money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { senderName } from '../lib/words.ts';
@@ -53,7 +53,7 @@ export function AgentsView(): JSX.Element {
 
 interface AllRules {
   schedules: readonly ScheduleState[];
-  triggers: readonly TriggerShown[];
+  triggers: readonly TriggerState[];
 }
 
 interface AgentProps {
@@ -62,8 +62,8 @@ interface AgentProps {
   changed: () => void;
 }
 
-const ofSchedule = (of: ScheduleState): Rule => ({ ...of, hint: of.zone });
-const ofTrigger = (of: TriggerShown): Rule => ({ ...of, when: of.on, hint: of.when === null ? '' : `if ${of.when}` });
+const ofSchedule = (of: ScheduleState): Rule => ({ ...of, hint: '' });
+const ofTrigger = (of: TriggerState): Rule => ({ ...of, when: of.on, hint: of.when === null ? '' : `if ${of.when}` });
 
 function Agent({ of, rules, changed }: AgentProps): JSX.Element {
   const { settings, api } = useApp();
@@ -116,16 +116,16 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
   );
 }
 
-function AgentAt({ of: { paused, running, waiting, queued } }: { of: AgentState }): JSX.Element {
+function AgentAt({ of: { paused, running, waiting, queued, later = 0 } }: { of: AgentState }): JSX.Element {
   const [state, words] = paused
     ? ['failed', 'Paused']
     : running > 0
       ? ['working', 'Working']
-      : queued > 0
+      : queued > later
         ? ['queued', 'About to begin']
         : waiting > 0
           ? ['waiting', 'Waiting']
-          : ['answered', 'Idle'];
+          : ['answered', later > 0 ? `Idle, ${later} for later` : 'Idle'];
   return (
     <span class={`state state-${state}`}>
       <span class="dot" aria-hidden="true" />
@@ -135,12 +135,12 @@ function AgentAt({ of: { paused, running, waiting, queued } }: { of: AgentState 
 }
 
 function Facts({ of }: { of: AgentState }): JSX.Element {
-  const { running, queued, waiting, lastRun, nextFiring, costTodayUsd = 0, models } = of;
+  const { running, queued, later = 0, waiting, lastRun, nextFiring, costTodayUsd = 0, models } = of;
   return (
     <dl class="facts">
       <dt>Tasks</dt>
       <dd>
-        {running} at work, {queued} queued, {waiting} waiting
+        {running} at work, {queued} queued{later > 0 && ` (${later} for later)`}, {waiting} waiting
       </dd>
       <dt>Last run</dt>
       <dd>

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
 import type { RunView } from '../../src/core/views.ts';
 import { messageOf } from '../lib/api.ts';
 import { href } from '../lib/route.ts';
@@ -7,13 +8,29 @@ import { Chain } from '../parts/chain.tsx';
 import { Why } from '../parts/entry.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { Markdown } from '../parts/markdown.tsx';
-import { Ago, Await, Button, Plain } from '../parts/small.tsx';
+import { Ago, Await, Button, Empty, Plain } from '../parts/small.tsx';
 import { Steps, useItem } from '../parts/steps.tsx';
 import { useApp } from '../stores/app.ts';
 
 /** One piece of work: what was asked, how it stands, each step, and what became of it. */
 export function ItemView({ task }: { task: string }): JSX.Element {
   const item = useItem(task);
+  const { heading } = useApp();
+  const state = item.run.state.value;
+  const title = state.kind === 'ready' ? state.value.title : '';
+  useEffect(() => {
+    heading.value = title;
+    return () => void (heading.value = '');
+  }, [title]);
+  if (state.kind === 'failed' && state.status === 404)
+    return (
+      <div class="page">
+        <h1 class="unseen">Nothing here</h1>
+        <Empty title="There is no such task.">
+          <a href="/work">To all work</a>
+        </Empty>
+      </div>
+    );
   return (
     <div class="page">
       <p class="crumbs">
@@ -36,7 +53,7 @@ export function ItemView({ task }: { task: string }): JSX.Element {
           </>
         )}
       </Await>
-      <Chain key={task} task={task} />
+      {state.kind !== 'failed' && <Chain key={task} task={task} />}
       {item.run.state.value.kind === 'ready' && <h2 class="section-title">Steps</h2>}
       {item.run.state.value.kind === 'ready' && <Steps item={item} task={task} />}
     </div>

@@ -178,6 +178,7 @@ function ThemeButton(): JSX.Element {
 
 const TITLES: Partial<Record<Route['name'], string>> = {
   work: 'Work',
+  item: 'Work',
   board: 'Board',
   agents: 'Agents',
   inbox: 'Inbox',
@@ -186,7 +187,7 @@ const TITLES: Partial<Record<Route['name'], string>> = {
 };
 
 function useTitle(): void {
-  const { router, waiting, conversations, session } = useApp();
+  const { router, waiting, conversations, session, heading } = useApp();
   useSignalEffect(() => {
     const route = router.route.value;
     const count = waiting.value ?? 0;
@@ -195,7 +196,7 @@ function useTitle(): void {
       route.name === 'chat'
         ? known.find((each) => each.agent === route.agent && each.session === route.session)?.title
         : undefined;
-    const name = session.value === 'out' ? 'logged out' : (talk ?? TITLES[route.name]);
+    const name = session.value === 'out' ? 'logged out' : (talk ?? (heading.value || TITLES[route.name]));
     document.title = `${count > 0 ? `(${count}) ` : ''}${name ? `${named(name)} · ` : ''}Ruche`;
   });
 }

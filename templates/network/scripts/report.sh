@@ -6,7 +6,8 @@ probes=$(dirname "$0")/probes
 
 time=$(fact time)
 [ -n "$time" ] || time=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-day=${time%%T*}
+day=$(fact day)
+[ -n "$day" ] || day=${time%%T*}
 folder=${1:-shared/reports}
 file=$folder/$day.md
 

@@ -5,7 +5,7 @@ worst=0
 
 # say LEVEL TEXT
 say() {
-  echo "$1: $2"
+  printf '%s: %s\n' "$1" "$2"
   case $1 in
     ok) level=0 ;;
     warn) level=1 ;;
@@ -41,7 +41,7 @@ fact() {
   [ -r "$status" ] || return 0
   while read -r key value; do
     if [ "$key" = "$1" ]; then
-      echo "$value"
+      printf '%s\n' "$value"
       return 0
     fi
   done <"$status"

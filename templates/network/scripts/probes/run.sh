@@ -7,7 +7,7 @@ for name in "$@"; do
   if [ -x "$dir/$name.sh" ]; then
     said=$("$dir/$name.sh")
     level=$?
-    echo "${said:-unknown: the probe $name says nothing}"
+    printf '%s\n' "${said:-unknown: the probe $name says nothing}"
     [ -n "$said" ] || level=3
   else
     echo "unknown: there is no probe $name"

@@ -1,0 +1,34 @@
+import { didYouMean } from '../core/near.ts';
+import { ApiError } from './http.ts';
+import { CliError, type Io } from './io.ts';
+import type { Talk } from './talk.ts';
+
+/** A schedule, a trigger or an escalation, as its command names it. */
+type Kind = 'schedule' | 'trigger' | 'escalation';
+
+/** Refuses what cannot be the id of a schedule or a trigger before anybody is asked. */
+export function needAgentAndName(io: Pick<Io, 'self'>, kind: Kind, id: string): void {
+  if (!id.includes('/'))
+    throw new CliError(`"${id}" names no ${kind}: write AGENT/NAME. \`${io.self} ${kind}s\` lists them.`);
+}
+
+/** Does it, and says in words of the command line that there is no such thing, and which one may be meant. */
+export async function ofKind<T>(
+  { io, call }: { io: Pick<Io, 'self'>; call: Talk['call'] },
+  kind: Kind,
+  id: string,
+  act: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== `unknown_${kind}`) throw error;
+    const path = kind === 'escalation' ? '/api/escalations?all' : `/api/${kind}s`;
+    const known = await call<Record<string, { id: string }[]>>(path);
+    const near = didYouMean(
+      id,
+      (known[`${kind}s`] ?? []).map((each) => each.id),
+    );
+    throw new CliError(`There is no ${kind} "${id}". \`${io.self} ${kind}s\` lists them.${near}`, 1, { cause: error });
+  }
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Dropped } from '../../src/scheduler/dropped.ts';
+import { openMemoryStore } from '../../src/store/memory.ts';
+import { collect, random } from '../store/kit.ts';
+import { calm, HandClock, recorder } from './worker-kit.ts';
+
+test('what people drop is committed and on record as theirs; a failure is told of, and tried again', async () => {
+  const clock = new HandClock();
+  const store = openMemoryStore({ clock, random });
+  const { log, told } = recorder();
+  const asked: (readonly string[])[] = [];
+  const committed: (readonly string[] | null)[] = [];
+  let found: string[] = [];
+  let broken = false;
+  const dropped = new Dropped({
+    dropped: {
+      async look(globs) {
+        asked.push(globs);
+        if (broken) throw new Error('no disk');
+        return found.splice(0);
+      },
+    },
+    workspace: {
+      async commitPerson(paths) {
+        committed.push(paths);
+        return paths?.includes('busy') === true ? null : { commit: 'c1', author: 'Ada', paths: [...(paths ?? [])] };
+      },
+    },
+    store,
+    clock,
+    log,
+    globs: () => ['in/*'],
+  });
+  dropped.start();
+  await calm();
+  assert.deepEqual([asked, committed], [[['in/*']], []]);
+  found = ['in/a', 'in/b'];
+  await clock.pass(1_000);
+  found = ['busy'];
+  await clock.pass(1_000);
+  broken = true;
+  await clock.pass(1_000);
+  broken = false;
+  found = ['in/c'];
+  await clock.pass(1_000);
+  assert.deepEqual(committed, [['in/a', 'in/b'], ['busy']], 'not at once after a failure');
+  await clock.pass(20_000);
+  assert.deepEqual(committed.at(-1), ['in/c']);
+  assert.deepEqual(
+    told.map(({ fields }) => fields),
+    [{ error: 'no disk' }],
+  );
+  await dropped.close();
+  const looked = asked.length;
+  await clock.pass(60_000);
+  assert.equal(asked.length, looked);
+  const events = await collect(store.read({}));
+  assert.deepEqual(
+    events.map(({ type, actor, labels, data }) => [type, actor, labels, 'paths' in data && data.paths]),
+    [
+      ['person.committed', 'person:owner', [], 2],
+      ['person.committed', 'person:owner', [], 1],
+    ],
+  );
+  await store.close();
+});
