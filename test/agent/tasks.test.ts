@@ -151,7 +151,7 @@ test('an unknown agent, a file that is not there, an unknown or circular "after"
       /"after" names tsk_gone, which is no task/,
       /queue system: input\.customer is missing/,
       /queue system: input\.hours must be of type number/,
-      /"deadline" must be a time such as/,
+      /"deadline" must be a time with its offset such as/,
       /no task tsk_gone that you have made/,
     ])
       assert.match(text, why);

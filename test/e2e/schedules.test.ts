@@ -22,7 +22,7 @@ test('schedules by the command line and over HTTP: list, run, pause, resume', as
     const shown = await home.cli('schedules');
     assert.match(
       shown.out,
-      /^assistant\/far {2}0 0 1 1 \* \(Europe\/Paris\)\n {2}list the files\n {2}next \d{4}-01-01 00:00:00 \(in .*\), last never\n$/,
+      /^assistant\/far {2}0 0 1 1 \* \(Europe\/Paris\)\n {2}list the files\n {2}next \d{4}-01-01 00:00 Europe\/Paris \(in .*\), last never\n$/,
     );
     const [state] = await list(home);
     const { agents } = await home.api<{ agents: AgentState[] }>('/api/agents');
@@ -44,7 +44,8 @@ test('schedules by the command line and over HTTP: list, run, pause, resume', as
     assert.equal((await list(home))[0]?.paused, false);
 
     const unknown = await home.cli('schedules', 'run', 'assistant/none');
-    assert.deepEqual([unknown.code, /There is no schedule of this id/.test(unknown.err)], [1, true]);
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.err, /assistant\/none/);
     assert.match((await home.cli('schedules', 'stop', 'assistant/far')).err, /use list, run, pause or resume/);
     assert.match((await home.cli('schedules', 'run')).err, /Which one\?/);
 

@@ -61,7 +61,7 @@ test('a file in an inbox becomes a task once; a bad one is put aside with why; a
   await until(() => home.exists('tasks/nobody/rejected/lost.json'), 'they are put aside');
   const why = (path: string): string => home.read(`tasks/${path}.reason.txt`);
   assert.match(why('system/rejected/bad.json'), /not valid JSON/);
-  assert.match(why('system/rejected/wrong.json'), /there is no argument "urgency"/);
+  assert.match(why('system/rejected/wrong.json'), /There is no key "urgency"/);
   assert.match(why('nobody/rejected/lost.json'), /no agent "nobody"/);
   home.write('tasks/system/inbox/order.json', order);
   await until(() => !home.exists('tasks/system/inbox/order.json'), 'it is known');

@@ -189,7 +189,7 @@ export class Home {
     return this.settled(await this.say(text, session, agent));
   }
 
-  answer = (id: string, verdict: 'approve' | 'deny'): Promise<{ task: string | null }> =>
+  answer = (id: string, verdict: 'approve' | 'deny'): Promise<{ task: string | null; again?: boolean }> =>
     this.api(`/api/approvals/${id}`, { verdict });
 
   async pending(): Promise<Pending[]> {

@@ -49,6 +49,8 @@ const MAY: readonly [place: RegExp, doors: readonly string[]][] = [
   [/^gateway\//, ['a network module']],
   // It loads one package, and only where a trigger has a condition: 33 ms of every other start.
   [/^conditions\.ts$/, ['a builtin by the back door']],
+  // Somebody else's server, which calls the gateway of the play.
+  [/^simulate\/sender\.ts$/, ['a network module', 'an outgoing call']],
   [/^cli\//, ['a network module', 'an outgoing call', 'the global fetch']],
 ];
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pending } from '../../src/core/runtime.ts';
 import { noBrowser as skip, withStage } from './browser.ts';
+import { inPage } from './helpers.ts';
 import { call } from './scene.ts';
 
 const approval: Pending = {
@@ -128,8 +129,13 @@ test('loading, empty and failed look different', { skip }, () =>
       assert.equal(await page.getByText('No agent has done anything yet.').count(), 0);
       waiting.resolve();
       await page.getByText('Could not load the work').waitFor();
+      await page.getByRole('button', { name: 'Try again' }).waitFor();
       fail = false;
-      await page.getByRole('button', { name: 'Try again' }).click();
+      // The live stream may have tried again before, and the button is gone then.
+      await inPage(
+        page,
+        `[...document.querySelectorAll('button')].find((each) => each.textContent === 'Try again')?.click()`,
+      );
       await page.getByText('No agent has done anything yet.').waitFor();
     });
   }),

@@ -187,15 +187,18 @@ test('what governs differs only where the difference says so', async () => {
   const commitOf = async (state: { settings: string; one: string | null; two: string | null }): Promise<string> => {
     const { objects, trees } = kit.workspace;
     const edits = new Map<string, { mode: string; oid: string } | null>();
+    const writes: Promise<void>[] = [];
     const put = (path: string, text: string | null): void => {
-      edits.set(path, text === null ? null : { mode: '100644', oid: objects.put('blob', Buffer.from(text)).oid });
+      const blob = text === null ? null : objects.put('blob', Buffer.from(text));
+      if (blob) writes.push(blob.stored);
+      edits.set(path, blob && { mode: '100644', oid: blob.oid });
     };
     put('ruche.yaml', state.settings);
     put('agents/one/AGENT.md', state.one);
     put('agents/two/AGENT.md', state.two);
     const tree = await trees.edit(null, edits);
     assert.ok(tree.ok);
-    await tree.stored;
+    await Promise.all([...writes, tree.stored]);
     return kit.git('commit-tree', '-m', 'x', tree.oid);
   };
   let free = 0;
