@@ -19,7 +19,7 @@ const MAX_QUEUED = 10_000;
 /** A burst that never comes to rest fires after so many times its quiet. */
 const LONGEST_BURST = 10;
 /** Causes after which it is put on record how far they were seen, so that a start need not look at all again. */
-const SEEN_EVERY = 500;
+const SEEN_EVERY = 60;
 /** Commits that are remembered, so that one that two events tell of counts once. */
 const MAX_TOLD = 10_000;
 const FAILURES: readonly TriggerOn[] = ['run.failed', 'task.failed', 'task.dead'];
