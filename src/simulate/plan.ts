@@ -74,7 +74,7 @@ const SCENE = HOUR;
 const HOOKS = 40 * MINUTE;
 const OWNER = 100 * MINUTE;
 /** Conversations of the usual traffic in a slot. */
-const TALKS = 2;
+const TALKS = 1;
 
 const SCENES = [
   'kill',
