@@ -73,8 +73,8 @@ const USUAL = 20 * MINUTE;
 const SCENE = HOUR;
 const HOOKS = 40 * MINUTE;
 const OWNER = 100 * MINUTE;
-/** Conversations of the usual traffic in a slot. */
-const TALKS = 1;
+/** The usual traffic: a conversation in one slot of so many. */
+const TALK_EVERY = 2;
 
 const SCENES = [
   'kill',
@@ -139,7 +139,7 @@ class Planner {
         .shuffled(scenes)
         .slice(0, slots - first)
         .entries())
-        this.#slot(start + (first + n) * SLOT, scene);
+        this.#slot(first + n, scene);
     }
     this.plan.messages.sort((a, b) => a.at - b.at);
     this.plan.acts.sort((a, b) => a.at - b.at);
@@ -156,12 +156,10 @@ class Planner {
 
   #schedules(): void {
     const all = null;
-    const hours = (from: number, to: number, step = 1): number[] =>
-      Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, n) => from + n * step);
     const book = this.#book;
     const chains: Omit<PlannedSchedule, 'order' | 'jitter' | 'missed'>[] = [
       { agent: 'system', name: 'report', when: { minute: 15, hours: [8], weekdays: all } },
-      { agent: 'calendar', name: 'deadlines', when: { minute: 0, hours: [9, 13, 17], weekdays: all } },
+      { agent: 'calendar', name: 'deadlines', when: { minute: 0, hours: [9, 17], weekdays: all } },
     ];
     book.file('report', 'system', `${REPORTS}/#.md`);
     book.file('deadlines', 'calendar', `${DEADLINES}/#.md`);
@@ -185,13 +183,14 @@ class Planner {
     } as const;
     this.plan.schedules.push({ ...inbox, jitter: 0, missed: 'once' });
     add('billing', 'night', { minute: 30, hours: [2], weekdays: all }, { missed: 'all' });
-    add('writing', 'ideas', { minute: 10, hours: hours(0, 18, 6), weekdays: all }, { jitter: 5 * MINUTE });
+    add('writing', 'ideas', { minute: 10, hours: [6], weekdays: [1, 3, 5] }, { jitter: 5 * MINUTE });
     add('system', 'tidy', { minute: 30, hours: [3], weekdays: all }, { missed: 'skip' });
     add('calendar', 'week', { minute: 0, hours: [7], weekdays: [1, 2, 3, 4, 5] });
   }
 
-  #slot(at: number, scene: Scene): void {
-    for (let n = 0; n < TALKS; n += 1) this.#talk(at + USUAL + n * 50);
+  #slot(index: number, scene: Scene): void {
+    const at = this.plan.start + index * SLOT;
+    if (index % TALK_EVERY === 0) this.#talk(at + USUAL);
     if (this.#dice.int(1, 3) === 1) this.#hook(at + HOOKS);
     this.#scene(scene, at + SCENE);
     this.plan.acts.push({ id: this.#id('act'), at: at + OWNER, do: 'owner' });

