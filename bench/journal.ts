@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { BlobRef } from '../src/core/blob.ts';
 import type { Event, NewEvent } from '../src/core/event.ts';
-import type { JournalLine } from '../src/core/ports.ts';
+import type { JournalLine } from '../src/core/ports/journal.ts';
 import { conversationId, eventSeq, runStream, taskStream } from '../src/core/ids.ts';
 import type { Task } from '../src/core/task.ts';
 import { openSqliteStore, type SqliteStore } from '../src/store/sqlite.ts';

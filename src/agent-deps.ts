@@ -5,7 +5,7 @@ import { LandingOrder } from './agent/landing-order.ts';
 import { Pauses } from './mail/pauses.ts';
 import type { Messengers } from './messengers.ts';
 import { nextTry } from './models/call.ts';
-import type { Plugged } from './plugs.ts';
+import type { Plugged } from './plugged-models.ts';
 import type { Trust } from './scheduler/trust.ts';
 import { offeredSkills } from './skills/gate.ts';
 

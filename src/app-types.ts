@@ -2,7 +2,11 @@ import type { Boundary } from './core/boundary.ts';
 import type { Channel } from './core/channel.ts';
 import type { Clock } from './core/clock.ts';
 import type { Ids } from './core/ids.ts';
-import type { KeptSecrets, Log, Net, Secrets, Store, Workspace } from './core/ports.ts';
+import type { KeptSecrets, Secrets } from './core/ports/secrets.ts';
+import type { Log } from './core/ports/log.ts';
+import type { Net } from './core/ports/net.ts';
+import type { Store } from './core/ports/store.ts';
+import type { Workspace } from './core/ports/workspace.ts';
 import type { Runtime } from './core/runtime.ts';
 import type { Gateway } from './gateway/server.ts';
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { PrivateFile } from './core/ports.ts';
+import type { PrivateFile } from './core/ports/secrets.ts';
 
 /** A file that only its owner may read, replaced as a whole and safe from a power cut. */
 export function privateFile(path: string): PrivateFile {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Store } from './core/ports.ts';
+import type { Store } from './core/ports/store.ts';
 import { verify, type Verification, type VerifyOptions } from './replay/verify.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { systemClock as clock, systemRandom } from './system.ts';

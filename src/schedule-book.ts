@@ -2,10 +2,9 @@ import type { Settings } from './core/agent.ts';
 import type { Clock } from './core/clock.ts';
 import type { Json } from './core/json.ts';
 import { openFirings } from './core/firing.ts';
-import type { GovernanceReader } from './core/ports.ts';
+import type { GovernanceReader } from './core/ports/governance.ts';
 import { type Schedule, type ScheduleBook, scheduleId, whenText } from './core/schedule.ts';
 import { readCron } from './cron.ts';
-import { machineZone } from './system.ts';
 import { editSchedules, readFrom } from './workspace/schedule-edit.ts';
 
 /** The schedules of an AGENT.md as its agent lists and changes them. */
@@ -13,8 +12,10 @@ export function openScheduleBook(options: {
   reader: Pick<GovernanceReader, 'check'>;
   settings: Settings;
   clock: Clock;
+  /** The machine's time zone, for schedules that name none. */
+  zone(): string;
 }): ScheduleBook {
-  const { reader, settings, clock } = options;
+  const { reader, settings, clock, zone: machineZone } = options;
   const describe = (agent: string, { name, timing, work }: Schedule): string => {
     const zone = timing.zone ?? machineZone();
     const what = work.kind === 'run' ? `run: ${work.command}` : work.text;
@@ -36,7 +37,7 @@ export function openScheduleBook(options: {
       return schedules.length === 0 ? 'None.' : schedules.map((each) => describe(agent, each)).join('\n');
     },
     change(agent, text, change) {
-      const create = change.create === null ? null : withZone(change.create);
+      const create = change.create === null ? null : withZone(change.create, machineZone);
       const edited = editSchedules(text, { ...change, create });
       if (!edited.ok) return { ok: false, error: sentence(edited.error) };
       const path = `agents/${agent}/AGENT.md`;
@@ -59,7 +60,7 @@ export function openScheduleBook(options: {
 }
 
 /** Where a clock on the wall decides, its zone stands in the file: the machine's may change, and whoever approves sees it. */
-function withZone(create: { [key: string]: Json }): { [key: string]: Json } {
+function withZone(create: { [key: string]: Json }, machineZone: () => string): { [key: string]: Json } {
   const { timezone, every, at, activeHours, until } = create;
   const byTheWall = every === undefined || activeHours !== undefined || until !== undefined;
   const ownOffset = typeof at === 'string' && /(?:Z|[+-]\d\d:?\d\d)$/i.test(at);

@@ -3,14 +3,13 @@ import { openFirings } from './core/firing.ts';
 import type { Json } from './core/json.ts';
 import { type Schedule, scheduleId, whenText } from './core/schedule.ts';
 import { readCron } from './cron.ts';
-import { machineZone } from './system.ts';
 import { readSchedule } from './workspace/schedule-edit.ts';
 
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 
 /** What a schedule means to whoever approves it: `every weekday 08:15 (UTC, the zone of this machine), next Mon 23 Nov 08:15`. */
 export const explainSchedule =
-  (clock: Clock) =>
+  (clock: Clock, machineZone: () => string) =>
   (agent: string, given: Json): string | null => {
     const schedule = readSchedule(given, readCron);
     if (schedule === null) return null;

@@ -2,14 +2,7 @@ import { canonicalJson } from '../core/json.ts';
 import { visible } from '../core/visible.ts';
 import type { RunLog } from './run-log.ts';
 import type { ReadyCall } from './ready.ts';
-
-/** The blob of `approval.asked`: the exact call a person answers for. */
-export interface ShownCall {
-  /** For people, with nothing in it that can hide. */
-  text: string;
-  /** What the approval binds: tool, arguments, and the files the call would see. */
-  bound: string;
-}
+import type { ShownCall } from './state.ts';
 
 /**
  * What an approval is bound to: tool, arguments and, for a command, the bytes of every file it could start, those of

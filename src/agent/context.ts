@@ -7,7 +7,8 @@ import { neutralise } from '../core/untrusted.ts';
 import type { Conversation } from './conversation.ts';
 import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';
-import type { CallState, Manifest, RunState } from './state.ts';
+import { resultsMessage } from './notes.ts';
+import type { Manifest, RunState } from './state.ts';
 
 /** A request and the same by blobs, as the journal keeps it. */
 export interface Prepared {
@@ -51,23 +52,6 @@ export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, Tool>): Too
   [...tools.values()]
     .filter((tool) => agent.tools.includes(tool.name))
     .map(({ name, description, schema }) => ({ name, description, input: schema }));
-
-/** The one message that holds the results of a step's calls, in the order of the calls. */
-export function resultsMessage(calls: readonly CallState[]): ModelMessage {
-  const parts = calls.map((call): Part => ({
-    type: 'result',
-    id: call.modelId,
-    tool: call.tool,
-    text: call.result?.text ?? 'This call did not finish.',
-    isError: call.result?.isError ?? true,
-  }));
-  return { role: 'tool', parts };
-}
-
-const textMessage = (text: string): ModelMessage => ({ role: 'user', parts: [{ type: 'text', text }] });
-
-/** A message of the runtime, told apart from what people say. */
-export const note = (text: string): ModelMessage => textMessage(`[Ruche] ${text}`);
 
 /** About four characters a token: good enough to know when to compact, since the provider's own count corrects it. */
 export const estimateTokens = (value: unknown): number => Math.ceil(JSON.stringify(value).length / 4);

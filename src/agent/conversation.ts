@@ -2,7 +2,7 @@ import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { type Label, unionLabels } from '../core/labels.ts';
 import type { ModelMessage } from '../core/model.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import { loadJson } from './run-log.ts';
 
 /** A conversation as the next turn sees it, folded from its stream. */

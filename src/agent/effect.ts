@@ -1,10 +1,10 @@
 import type { Agent } from '../core/agent.ts';
 import type { PolicyCall, PolicyFacts } from '../core/policy.ts';
-import type { Net, NetRequest } from '../core/ports.ts';
+import type { Net, NetRequest } from '../core/ports/net.ts';
 import type { Reconciled, ToolContext, ToolResult } from '../core/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../policy/grant.ts';
 import { decide } from '../policy/decide.ts';
-import { boundCall, showCall, type ShownCall } from './approval.ts';
+import { boundCall, showCall } from './approval.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
 import { openArtefact } from './artefacts.ts';
@@ -14,7 +14,7 @@ import { policyFacts, type ReadyCall } from './ready.ts';
 import { pinnedSkills, skillLabels, viewOf } from './skills.ts';
 import { askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from './run-log.ts';
-import type { ToolRecord } from './state.ts';
+import type { ShownCall, ToolRecord } from './state.ts';
 
 /**
  * Runs calls that are allowed: intent, effect, receipt. A call that had started before a crash is reconciled first, and

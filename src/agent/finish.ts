@@ -5,7 +5,7 @@ import { deadText, matterRaised, type MatterText } from '../core/matter.ts';
 import type { ModelMessage } from '../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../core/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../core/task.ts';
-import { resultsMessage } from './context.ts';
+import { resultsMessage } from './notes.ts';
 import { withFiles } from './outbox-files.ts';
 import type { AgentDeps } from './deps.ts';
 import { landingRequest } from './land.ts';

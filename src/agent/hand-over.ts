@@ -1,5 +1,5 @@
 import { conversationId } from '../core/ids.ts';
-import { note } from './context.ts';
+import { note } from './notes.ts';
 import type { AgentDeps } from './deps.ts';
 import type { ReadyCall } from './ready.ts';
 import { giveText, refuse } from './results.ts';

@@ -1,7 +1,7 @@
 import type { Change } from '../core/files.ts';
-import type { LandingRequest } from '../core/ports.ts';
+import type { LandingRequest } from '../core/ports/workspace.ts';
 import { visible } from '../core/visible.ts';
-import { note } from './context.ts';
+import { note } from './notes.ts';
 import type { Stops } from '../core/task.ts';
 import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';

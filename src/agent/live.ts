@@ -1,5 +1,5 @@
 import { runKey, runStream } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 
 /** Keys of calls that may still be needed: begun, without receipt, of a task that has not ended. */
 export async function liveKeys(store: Store): Promise<Set<string>> {

@@ -6,7 +6,7 @@ import type { ModelMessage } from '../core/model.ts';
 import type { Claim, Task } from '../core/task.ts';
 import type { TaskContent } from '../core/task-call.ts';
 import { wrapUntrusted } from '../core/untrusted.ts';
-import { note } from './context.ts';
+import { note } from './notes.ts';
 import type { AgentDeps } from './deps.ts';
 import { loadContent, loadJson, messageOf, RunLog } from './run-log.ts';
 import { evolve, type RunState, startState } from './state.ts';

@@ -1,5 +1,5 @@
 import { conversationId } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { ToolResult } from '../core/tool.ts';
 import { runStream } from '../core/ids.ts';
 import type { ReadyCall } from './ready.ts';

@@ -3,7 +3,7 @@ import type { EventOf, Wait } from '../core/event.ts';
 import type { Task } from '../core/task.ts';
 import type { Button } from '../core/channel.ts';
 import { putKey, type ReplyContent, replyBody, sendingOp } from '../core/reply.ts';
-import type { ShownCall } from './approval.ts';
+import type { ShownCall } from './state.ts';
 import type { AgentDeps } from './deps.ts';
 import { loadJson, messageOf, type RunLog } from './run-log.ts';
 

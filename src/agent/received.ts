@@ -1,6 +1,6 @@
 import { FileRefused } from '../core/files.ts';
 import type { FileRef, UserMessage } from '../core/model.ts';
-import { note } from './context.ts';
+import { note } from './notes.ts';
 import type { AgentDeps } from './deps.ts';
 import type { RunLog } from './run-log.ts';
 import type { Placed } from './state.ts';

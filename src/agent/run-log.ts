@@ -3,7 +3,7 @@ import type { Body, Event, EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream } from '../core/ids.ts';
 import { redactedJson } from '../core/json.ts';
 import type { Label } from '../core/labels.ts';
-import type { QueueOp, Store } from '../core/ports.ts';
+import type { QueueOp, Store } from '../core/ports/store.ts';
 import type { Claim, Task } from '../core/task.ts';
 import { contentOf, evolve, type RunState } from './state.ts';
 

@@ -407,3 +407,11 @@ export function nextStep(state: RunState): Step {
   if (state.changes.size > 0 && state.landing !== 'done') return 'land';
   return 'finish';
 }
+
+/** The blob of `approval.asked`: the exact call a person answers for. */
+export interface ShownCall {
+  /** For people, with nothing in it that can hide. */
+  text: string;
+  /** What the approval binds: tool, arguments, and the files the call would see. */
+  bound: string;
+}

@@ -1,7 +1,7 @@
 import { COMPACTION } from '../core/compaction.ts';
 import type { Agent } from '../core/agent.ts';
 import { unionLabels } from '../core/labels.ts';
-import { StoreUnavailable } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports/store.ts';
 import { type Claim, isEnded, type Stops } from '../core/task.ts';
 import { doCalls } from './calls.ts';
 import type { AgentDeps } from './deps.ts';

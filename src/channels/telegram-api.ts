@@ -1,6 +1,6 @@
 import type { Api, GrammyError, HttpError, InputFile } from 'grammy';
 import { parseTarget } from '../core/host.ts';
-import { type ForWhom, type Net, NetError } from '../core/ports.ts';
+import { type ForWhom, type Net, NetError } from '../core/ports/net.ts';
 
 export interface ApiOptions {
   /** Name of the channel in `ruche.yaml`. */

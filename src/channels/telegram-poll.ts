@@ -1,7 +1,8 @@
 import type { Update } from 'grammy/types';
 import type { Clock } from '../core/clock.ts';
 import { HostBusy } from '../core/channel.ts';
-import { type Log, StoreUnavailable } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
+import { StoreUnavailable } from '../core/ports/store.ts';
 import { pauseMs, type TelegramApi, type Trouble, troubleOf } from './telegram-api.ts';
 
 /** What is taken in at once: an update, or all updates of one album. */

@@ -1,7 +1,8 @@
 import type { CallbackQuery, Message } from 'grammy/types';
 import type { Clock } from '../core/clock.ts';
 import type { Channel, ChannelHost } from '../core/channel.ts';
-import type { Log, Net } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Net } from '../core/ports/net.ts';
 import { openApi, pauseMs, type TelegramApi, troubleOf } from './telegram-api.ts';
 import { fetchFiles } from './telegram-files.ts';
 import { chatOf } from './telegram-place.ts';

@@ -1,6 +1,6 @@
 import type { Problem } from '../core/agent.ts';
 import type { Event } from '../core/event.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { Verification } from '../replay/verify.ts';
 
 /** What commands need of the composition root; `src/commands.ts` provides it. Every rejection is a sentence for a person. */

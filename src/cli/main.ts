@@ -30,7 +30,11 @@ const io: Io = {
     };
   },
   exit: (code) => process.exit(code),
-  loadApp: () => import('../commands.ts'),
+  loadApp: async () => ({
+    ...(await import('../commands.ts')),
+    diagnose: async (options) => (await import('../doctor.ts')).diagnose(options),
+    openSimulation: async () => (await import('../simulate/open.ts')).openSimulation(),
+  }),
 };
 
 // A reader that has seen enough (`ruche log | head`) closes the pipe: that is no error.

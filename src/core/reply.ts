@@ -2,7 +2,7 @@ import type { BlobRef } from './blob.ts';
 import type { Body, EventOf } from './event.ts';
 import type { Label } from './labels.ts';
 import type { Button } from './channel.ts';
-import type { QueueOp } from './ports.ts';
+import type { QueueOp } from './ports/store.ts';
 import type { Task } from './task.ts';
 
 /** Queue of the tasks that send replies. */

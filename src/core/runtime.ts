@@ -114,6 +114,9 @@ export interface AgentState {
   costTodayUsd?: number;
 }
 
+/** What is known of an agent without asking the queue or the clock. */
+export type AgentAbout = Omit<AgentState, 'queued' | 'running' | 'waiting' | 'nextFiring'>;
+
 export interface RuntimeStatus {
   version: string;
   ready: boolean;

@@ -4,7 +4,7 @@ import type { Change, FileEntry, Files } from './files.ts';
 import type { Json } from './json.ts';
 import type { Label } from './labels.ts';
 import type { CallFacts } from './policy.ts';
-import type { Net } from './ports.ts';
+import type { Net } from './ports/net.ts';
 
 /** All that an agent may name in `tools`, and has unless it names some; in the order in which models see them. */
 export const TOOL_NAMES = [

@@ -1,7 +1,7 @@
 import type { Verdict } from './event.ts';
 import type { Label } from './labels.ts';
 import type { FinishReason, Tier, Usage } from './model.ts';
-import type { CommitDiff } from './ports.ts';
+import type { CommitDiff } from './ports/workspace.ts';
 import type { TaskStatus } from './task.ts';
 
 /**

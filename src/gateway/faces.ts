@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
-import type { Log, Store } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { Delivered, DeliverResult, Runtime, TaskOutcome } from '../core/runtime.ts';
 import { HttpError, shuttingDown } from './errors.ts';
 import type { ModelDesk, Views } from '../core/views.ts';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { StoreUnavailable } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports/store.ts';
 import { pauseAgent, resumeAgent } from './agents-api.ts';
 import { answerApproval, answerQuestion, cancelTask, getTask, postMessage, streamTask, waitForTask } from './api.ts';
 import { chatCompletions } from './chat.ts';

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
 import { isObject } from './body.ts';
 import type { KeptSession, SessionKeep } from './logins.ts';
 import { writePrivate } from './presence.ts';

@@ -1,6 +1,6 @@
 import type { ChannelSettings } from '../core/agent.ts';
 import type { Channel, ChannelHost } from '../core/channel.ts';
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
 
 export interface ChannelsOptions {
   /** Channels that no settings name. */

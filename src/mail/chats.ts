@@ -1,5 +1,5 @@
 import { isSafeName } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 
 /** Whom a chat talks to, and in which conversation. */
 export interface ChatPlace {

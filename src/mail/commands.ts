@@ -1,6 +1,6 @@
 import type { Button, ChannelMessage } from '../core/channel.ts';
 import { conversationId, isAgentName, isSafeName } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { type AnswerDeps, runAnswer } from './answers.ts';
 import { beginAnew, type ChatMove, type ChatPlace, goOnWith } from './chats.ts';

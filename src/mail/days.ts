@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Event } from '../core/event.ts';
 import { runStream } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { LastRun } from '../core/runtime.ts';
 
 const TYPES = ['run.started', 'model.answered', 'run.finished'] as const;

@@ -1,8 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
-import type { AnswerResult } from '../core/runtime.ts';
-import type { AgentAbout } from './describe.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { AgentAbout, AnswerResult } from '../core/runtime.ts';
 
 export interface MailDeps {
   store: Store;

@@ -1,6 +1,6 @@
 import type { Agent, Governance, Problem } from '../core/agent.ts';
 import type { ModelChoice } from '../core/model.ts';
-import type { AgentState, RuntimeStatus } from '../core/runtime.ts';
+import type { AgentAbout, RuntimeStatus } from '../core/runtime.ts';
 
 /** What the models' room knows, as far as people are told of it. */
 interface Models {
@@ -8,8 +8,6 @@ interface Models {
   describe(): { model: string; demo: boolean };
   problems(): readonly Problem[];
 }
-
-export type AgentAbout = Omit<AgentState, 'queued' | 'running' | 'waiting' | 'nextFiring'>;
 
 export function describeAgents({ agents }: Governance, models: Models): AgentAbout[] {
   const names = (agent: Agent): string[] => models.choices(agent.model).map((each) => `${each.provider}/${each.model}`);

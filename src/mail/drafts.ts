@@ -1,7 +1,8 @@
 import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import { conversationId } from '../core/ids.ts';
-import type { Log, Store } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
 import { draftKey, OUTBOX } from '../core/reply.ts';
 import type { Delta } from '../core/runtime.ts';
 import { spokenStream } from '../core/spoken.ts';

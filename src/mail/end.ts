@@ -3,7 +3,7 @@ import { conversationId, runStream, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import { deadText, matterRaised } from '../core/matter.ts';
 import { NO_USAGE } from '../core/model.ts';
-import type { Batch, QueueOp, Store } from '../core/ports.ts';
+import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
 import { replyBody, replyKey, sendingOp } from '../core/reply.ts';
 import { type Claim, isEnded, type Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';

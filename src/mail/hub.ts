@@ -1,5 +1,5 @@
 import type { Event } from '../core/event.ts';
-import type { Batch, CommitResult, Store } from '../core/ports.ts';
+import type { Batch, CommitResult, Store } from '../core/ports/store.ts';
 import type { Delta } from '../core/runtime.ts';
 import { Recent } from './recent.ts';
 

@@ -5,7 +5,7 @@ import { canonicalJson } from '../core/json.ts';
 import type { Label } from '../core/labels.ts';
 import type { ModelMessage, UserMessage } from '../core/model.ts';
 import type { InboundMessage } from '../core/channel.ts';
-import type { Batch } from '../core/ports.ts';
+import type { Batch } from '../core/ports/store.ts';
 import type { DeliverResult } from '../core/runtime.ts';
 import type { Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';

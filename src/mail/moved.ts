@@ -1,5 +1,5 @@
 import { conversationId } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 
 /** Who answers in a conversation now: the agent it was handed over to last, if that one is still there. */
 export async function movedTo(

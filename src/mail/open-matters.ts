@@ -1,5 +1,5 @@
 import type { EventOf } from '../core/event.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 
 /**
  * What was put before the owner and nobody has answered; no run waits for it. Reads on from where it was, when it is asked:

@@ -1,6 +1,6 @@
 import { runStream } from '../core/ids.ts';
 import { NO_USAGE } from '../core/model.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import { replyKey } from '../core/reply.ts';
 import type { Pending, TaskOutcome } from '../core/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';

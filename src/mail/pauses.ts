@@ -1,6 +1,6 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { NewEvent } from '../core/event.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { Paused } from '../core/runtime.ts';
 
 /** The stream, and the subject of the reasons people give. */

@@ -2,7 +2,7 @@ import type { EventOf, NewEvent } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import { answeredKey, askedKey, matterId } from '../core/matter.ts';
-import type { CommitResult, Store } from '../core/ports.ts';
+import type { CommitResult, Store } from '../core/ports/store.ts';
 import type { RetryResult } from '../core/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';

@@ -1,7 +1,7 @@
 import type { NewEvent } from '../core/event.ts';
 import type { EscalationDesk } from '../core/escalation.ts';
 import { conversationId } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { ScheduleDesk } from '../core/schedule.ts';
 import type { TriggerDesk } from '../core/trigger.ts';
 import { pausedWords } from '../core/paused.ts';

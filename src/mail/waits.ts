@@ -1,7 +1,7 @@
 import type { EventOf } from '../core/event.ts';
 import { runKey, runStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { AnswerResult, Pending } from '../core/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { MailDeps } from './deps.ts';

@@ -1,5 +1,5 @@
 import type { Settings } from '../core/agent.ts';
-import type { KeptSecrets } from '../core/ports.ts';
+import type { KeptSecrets } from '../core/ports/secrets.ts';
 import type { Models } from './choose.ts';
 import type { Found } from './found.ts';
 import type { ProviderParts } from './providers.ts';

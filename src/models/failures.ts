@@ -1,5 +1,5 @@
 import type { ModelError, ModelErrorKind } from '../core/model.ts';
-import { NetError } from '../core/ports.ts';
+import { NetError } from '../core/ports/net.ts';
 import type { Flaw } from './answer.ts';
 import { type ErrorContext, plain, toldError } from './errors.ts';
 

@@ -1,7 +1,8 @@
 import type { ProviderSettings } from '../core/agent.ts';
 import { parseTarget } from '../core/host.ts';
 import type { Tier } from '../core/model.ts';
-import type { Net, Secrets } from '../core/ports.ts';
+import type { Net } from '../core/ports/net.ts';
+import type { Secrets } from '../core/ports/secrets.ts';
 import type { ProviderView } from '../core/views.ts';
 import type { Kept, KeptProvider } from './kept.ts';
 import {

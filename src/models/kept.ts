@@ -1,5 +1,5 @@
 import type { ProviderSettings, ProviderType } from '../core/agent.ts';
-import type { PrivateFile } from '../core/ports.ts';
+import type { PrivateFile } from '../core/ports/secrets.ts';
 import { isObject, parseJson } from './fields.ts';
 
 /** A provider that a person gave on the web page. */

@@ -1,5 +1,6 @@
 import { parseTarget } from '../core/host.ts';
-import type { ForWhom, Net, Secrets } from '../core/ports.ts';
+import type { ForWhom, Net } from '../core/ports/net.ts';
+import type { Secrets } from '../core/ports/secrets.ts';
 import { type Fields, isObject, parseJson, wordsIn } from './fields.ts';
 
 /** What Ollama says of one of its models. */

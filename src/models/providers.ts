@@ -1,7 +1,8 @@
 import type { ProviderSettings, Settings } from '../core/agent.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ModelChoice, ModelPort, Tier, Usage } from '../core/model.ts';
-import type { KeptSecrets, Net, Secrets } from '../core/ports.ts';
+import type { KeptSecrets, Secrets } from '../core/ports/secrets.ts';
+import type { Net } from '../core/ports/net.ts';
 import { anthropic, ANTHROPIC_URL } from './anthropic.ts';
 import { demoModel } from './demo.ts';
 import { type Found, type FoundProvider, KEY_NAMES, OLLAMA_URL } from './found.ts';

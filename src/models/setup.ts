@@ -1,7 +1,7 @@
 import type { ProviderSettings } from '../core/agent.ts';
 import { parseTarget } from '../core/host.ts';
 import { type ModelError, TIERS } from '../core/model.ts';
-import type { KeptSecrets } from '../core/ports.ts';
+import type { KeptSecrets } from '../core/ports/secrets.ts';
 import type { SetupRequest, SetupResult } from '../core/views.ts';
 import { type DeskOptions, messageOf } from './desk-parts.ts';
 import { isAble } from './found.ts';

@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Target } from '../core/host.ts';
 import { originOf } from '../core/host.ts';
-import { NetError } from '../core/ports.ts';
+import { NetError } from '../core/ports/net.ts';
 import type { Watch } from './watch.ts';
 
 /** One request to one target, after all checks. */

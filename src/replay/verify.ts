@@ -4,7 +4,8 @@ import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { eventId } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
-import type { JournalRepository, Store } from '../core/ports.ts';
+import type { JournalRepository } from '../core/ports/journal.ts';
+import type { Store } from '../core/ports/store.ts';
 import { blobRefs } from '../journal/chain.ts';
 import { eventJson, storedEvent } from '../journal/format.ts';
 

@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import { isSafeName } from '../core/ids.ts';
-import { SandboxError, type Job, type JobResult, type JobState, type Limits, type Sandbox } from '../core/ports.ts';
+import {
+  SandboxError,
+  type Job,
+  type JobResult,
+  type JobState,
+  type Limits,
+  type Sandbox,
+} from '../core/ports/sandbox.ts';
 import { ask, DOUBT, ended, exists, NO_COVERAGE, readResult, readState, stop, unlocked } from './folder.ts';
 import { followUntil } from './follow.ts';
 import { withoutFiles } from './inherited.ts';

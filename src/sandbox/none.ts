@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Sandbox } from '../core/ports.ts';
+import type { Sandbox } from '../core/ports/sandbox.ts';
 import { ENVIRONMENT } from './args.ts';
 import { inheritedFiles } from './inherited.ts';
 import { Jobs } from './jobs.ts';

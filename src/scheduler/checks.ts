@@ -1,7 +1,7 @@
 import type { Settings } from '../core/agent.ts';
 import type { Clock } from '../core/clock.ts';
 import type { PolicyCall, PolicyFacts } from '../core/policy.ts';
-import { type Net, NetError } from '../core/ports.ts';
+import { type Net, NetError } from '../core/ports/net.ts';
 import { decide } from '../policy/decide.ts';
 import { netGrant, redirectPolicy } from '../policy/grant.ts';
 

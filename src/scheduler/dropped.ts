@@ -1,7 +1,9 @@
 import type { Clock } from '../core/clock.ts';
 import type { DroppedFiles } from '../core/dropped.ts';
 import type { NewEvent } from '../core/event.ts';
-import type { Log, Store, Workspace } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Workspace } from '../core/ports/workspace.ts';
 
 /** Milliseconds between two looks. */
 const LOOK_MS = 1_000;

@@ -4,7 +4,7 @@ import { DEFAULT_CHAIN, escalationId, escalationKey, escalationStream, isFromEsc
 import type { Event, NewEvent } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import { askedKey, matterId } from '../core/matter.ts';
-import type { Batch, Store } from '../core/ports.ts';
+import type { Batch, Store } from '../core/ports/store.ts';
 import type { Pending } from '../core/runtime.ts';
 import type { Task } from '../core/task.ts';
 import { levelsFor } from './escalation-plan.ts';

@@ -1,6 +1,6 @@
 import type { EventOf } from '../core/event.ts';
 import { escalationStepKey, escalationStream } from '../core/escalation.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import { conversationId } from '../core/ids.ts';
 import { putKey } from '../core/reply.ts';
 import { isEnded } from '../core/task.ts';

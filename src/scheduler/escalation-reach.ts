@@ -12,7 +12,7 @@ import { givenTask } from '../core/given-task.ts';
 import { conversationId, type Ids, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import { type Label, unionLabels } from '../core/labels.ts';
-import type { Batch, QueueOp, Store } from '../core/ports.ts';
+import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
 import { putKey, type ReplyContent, sendingTask } from '../core/reply.ts';
 import type { Pending } from '../core/runtime.ts';
 import type { Origin, Task } from '../core/task.ts';

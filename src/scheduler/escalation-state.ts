@@ -1,7 +1,7 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { EscalationState } from '../core/escalation.ts';
 import { answeredKey, askedKey } from '../core/matter.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import { OUTBOX } from '../core/reply.ts';
 import type { Pending } from '../core/runtime.ts';
 import { climbOf, type Escalation, type TimeOf } from './escalation-past.ts';

@@ -9,7 +9,8 @@ import {
 } from '../core/escalation.ts';
 import type { DataOf, Event, NewEvent } from '../core/event.ts';
 import { answeredKey, askedKey } from '../core/matter.ts';
-import { type Batch, type Log, StoreUnavailable } from '../core/ports.ts';
+import { type Batch, StoreUnavailable } from '../core/ports/store.ts';
+import type { Log } from '../core/ports/log.ts';
 import type { Pending } from '../core/runtime.ts';
 import { beginning } from './escalation-begin.ts';
 import { climbOf, type Escalation, knownEscalations, readEscalation, timesUpTo } from './escalation-past.ts';

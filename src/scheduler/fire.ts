@@ -1,7 +1,7 @@
 import type { NewEvent } from '../core/event.ts';
 import { conversationId, type Ids, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
-import type { Batch, QueueOp, Store } from '../core/ports.ts';
+import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
 import { firingKey, type Schedule, scheduleSession, scheduleStream } from '../core/schedule.ts';
 import type { Task } from '../core/task.ts';
 import type { Standing } from './schedule-past.ts';

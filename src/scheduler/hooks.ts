@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Event, NewEvent } from '../core/event.ts';
 import { redactedJson } from '../core/json.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { HookDelivery } from '../core/trigger.ts';
 
 export type Received = { ok: true; event: Event; known: boolean } | { ok: false; message: string };

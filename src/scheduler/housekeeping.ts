@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
 
 /** Does a job of upkeep every `everyMs`, the first time after that; a failure is logged and the next time comes. */
 export function startHousekeeping(options: { job(): Promise<void>; everyMs: number; clock: Clock; log: Log }): {

@@ -1,5 +1,6 @@
 import type { NewEvent } from '../core/event.ts';
-import type { Store, WorkspaceWatch } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { WorkspaceWatch } from '../core/ports/governance.ts';
 
 export interface MovesDeps {
   store: Pick<Store, 'commit'>;

@@ -5,7 +5,8 @@ import type { Event } from '../core/event.ts';
 import { type Ids, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import { type ModelChoice, NO_USAGE } from '../core/model.ts';
-import type { Log, Store } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { Task } from '../core/task.ts';
 
 /** Later than this after its time a night is over, and waits for the next one. */

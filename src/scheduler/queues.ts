@@ -3,7 +3,7 @@ import { taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
 import { matterRaised, type MatterText } from '../core/matter.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { Task } from '../core/task.ts';
 
 /** Queues of which nothing more may be begun now: paused, or with as many runs as they may have. */

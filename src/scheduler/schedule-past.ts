@@ -1,5 +1,5 @@
 import type { Event, EventOf } from '../core/event.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import { scheduleStream } from '../core/schedule.ts';
 
 /** Where a schedule stands, as the journal tells. */

@@ -5,7 +5,8 @@ import type { NewEvent } from '../core/event.ts';
 import { type Firings, openFirings } from '../core/firing.ts';
 import { conversationId, type Ids } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
-import { type Batch, type CommitResult, type Log, type Store, StoreUnavailable } from '../core/ports.ts';
+import { type Batch, type CommitResult, type Store, StoreUnavailable } from '../core/ports/store.ts';
+import type { Log } from '../core/ports/log.ts';
 import {
   firingKey,
   type ReadCron,

@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import type { EventOf } from '../core/event.ts';
 import { runStream, taskStream } from '../core/ids.ts';
-import type { PrivateFile, Store } from '../core/ports.ts';
+import type { PrivateFile } from '../core/ports/secrets.ts';
+import type { Store } from '../core/ports/store.ts';
 import { OUTBOX } from '../core/reply.ts';
 import type { CheckResult } from './checks.ts';
 

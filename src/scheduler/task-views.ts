@@ -1,5 +1,5 @@
 import type { Event } from '../core/event.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { TaskFiles } from '../core/task-files.ts';
 import { OUTBOX } from '../core/reply.ts';
 import type { TaskContent } from '../core/task-call.ts';

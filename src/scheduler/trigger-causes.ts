@@ -1,6 +1,7 @@
 import type { Event, EventType } from '../core/event.ts';
 import { type Label, unionLabels } from '../core/labels.ts';
-import type { Store, Workspace } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Workspace } from '../core/ports/workspace.ts';
 import { OUTBOX } from '../core/reply.ts';
 import type { Task } from '../core/task.ts';
 import type { Facts, TriggerOn } from '../core/trigger.ts';

@@ -4,7 +4,7 @@ import { misfit } from '../core/fits.ts';
 import { conversationId, type Ids, taskStream } from '../core/ids.ts';
 import { canonicalJson, type Json, redactedJson } from '../core/json.ts';
 import { matterId, matterRaised, type MatterText } from '../core/matter.ts';
-import type { Batch, QueueOp, Store } from '../core/ports.ts';
+import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
 import type { Origin, Task } from '../core/task.ts';
 import { fillPlaceholders, missingFacts } from '../core/trigger-text.ts';
 import {

@@ -1,6 +1,6 @@
 import type { Event, EventOf } from '../core/event.ts';
 import { eventSeq } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import {
   type Facts,
   type Held,

@@ -1,6 +1,6 @@
 import { durationText } from '../core/duration.ts';
 import { eventSeq } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import { limitText, sourceText, type TriggerFiring, type TriggerState } from '../core/trigger.ts';
 import { describe } from '../journal/words.ts';
 import { hookSecret, type ReadSecret } from './hook-secret.ts';

@@ -1,5 +1,5 @@
 import type { Event, EventOf } from '../core/event.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 
 /** Everything about what governs is told in this stream, and encrypted under this subject. */
 export const STREAM = 'workspace';

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event, EventOf, EventType } from '../core/event.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { Task } from '../core/task.ts';
 import { openRecord } from '../record.ts';
 import type { Verification } from '../replay/verify.ts';

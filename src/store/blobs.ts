@@ -1,5 +1,5 @@
 import type { BlobRef } from '../core/blob.ts';
-import type { BlobCheck } from '../core/ports.ts';
+import type { BlobCheck } from '../core/ports/store.ts';
 import { BlobDamaged, MAX_BLOB, nameBlob, seal, SECRET_BYTES, subjectKey, unseal } from './cipher.ts';
 import type { SubjectKey } from './cipher.ts';
 import type { Db, Statement } from './db.ts';

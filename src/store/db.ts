@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import { StoreUnavailable } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports/store.ts';
 
 export type Value = SQLInputValue;
 

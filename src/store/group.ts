@@ -1,5 +1,5 @@
 import type { Boundary } from '../core/boundary.ts';
-import { StoreUnavailable } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports/store.ts';
 import type { Db, Statement } from './db.ts';
 
 /** What a piece of work did: `keep: false` takes back everything it wrote. */

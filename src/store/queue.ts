@@ -1,5 +1,5 @@
 import { eventId } from '../core/ids.ts';
-import type { ClaimOptions, QueueOp, TaskFilter } from '../core/ports.ts';
+import type { ClaimOptions, QueueOp, TaskFilter } from '../core/ports/store.ts';
 import { isEnded } from '../core/task.ts';
 import type { Claim, Lease, Task, TaskStatus } from '../core/task.ts';
 import { type Misfit, waitsForItself } from './commit.ts';

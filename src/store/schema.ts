@@ -1,5 +1,5 @@
 import { openSync, closeSync, readSync, statSync } from 'node:fs';
-import { StoreUnavailable } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports/store.ts';
 import type { Db } from './db.ts';
 
 /** "Ruch": how `file` and other tools tell our databases from others. */

@@ -1,5 +1,6 @@
 import type { Settings } from '../core/agent.ts';
-import type { Checkouts, Sandbox } from '../core/ports.ts';
+import type { Checkouts } from '../core/ports/workspace.ts';
+import type { Sandbox } from '../core/ports/sandbox.ts';
 import type { ScheduleBook } from '../core/schedule.ts';
 import type { Tool } from '../core/tool.ts';
 import { askTool } from './ask.ts';

@@ -1,4 +1,4 @@
-import { NetError } from '../core/ports.ts';
+import { NetError } from '../core/ports/net.ts';
 import type { Tool, ToolContext, ToolResult } from '../core/tool.ts';
 import { neutralise, wrapUntrusted } from '../core/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';

@@ -1,6 +1,6 @@
 import type { Event, EventOf } from '../core/event.ts';
 import { conversationId, eventSeq, runStream } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import { replyKey } from '../core/reply.ts';
 import type { ConversationEntry, ConversationView } from '../core/views.ts';
 import { fileViews, readSaid, readSentence } from './blobs.ts';

@@ -1,6 +1,6 @@
 import { runStream } from '../core/ids.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { Paused } from '../core/runtime.ts';
 import { isEnded, type TaskStatus } from '../core/task.ts';
 import type { RunSummary, Standing } from '../core/views.ts';

@@ -1,5 +1,7 @@
 import type { Clock } from '../core/clock.ts';
-import type { Log, Store, Workspace } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Workspace } from '../core/ports/workspace.ts';
 import type { Paused } from '../core/runtime.ts';
 import type { Views } from '../core/views.ts';
 import { readBoard } from './board.ts';

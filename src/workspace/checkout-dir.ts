@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { chmod, copyFile, lstat, mkdir, open, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Change } from '../core/files.ts';
-import type { Checkout, Collected } from '../core/ports.ts';
+import type { Checkout, Collected } from '../core/ports/workspace.ts';
 import { changedPaths } from './changed.ts';
 import { badPath, fileMode, isFile, tooLarge } from './files.ts';
 import type { Git } from './git.ts';

@@ -2,7 +2,7 @@ import { mkdir, readdir, statfs } from 'node:fs/promises';
 import type { Boundary } from '../core/boundary.ts';
 import type { Change } from '../core/files.ts';
 import { isSafeName } from '../core/ids.ts';
-import type { Checkout, Checkouts, Collected } from '../core/ports.ts';
+import type { Checkout, Checkouts, Collected } from '../core/ports/workspace.ts';
 import {
   checkoutOf,
   clean,

@@ -1,4 +1,4 @@
-import type { CommitDiff } from '../core/ports.ts';
+import type { CommitDiff } from '../core/ports/workspace.ts';
 import type { Git } from './git.ts';
 
 const OPTIONS = ['-r', '--no-color', '--no-ext-diff', '--no-textconv', '--no-renames', '--root'];

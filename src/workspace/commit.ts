@@ -1,4 +1,4 @@
-import type { Provenance } from '../core/ports.ts';
+import type { Provenance } from '../core/ports/workspace.ts';
 import type { Git } from './git.ts';
 import type { Objects, Stored } from './objects.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pathMatch, wildcardMatch } from '../core/glob.ts';
 import type { DroppedFiles } from '../core/dropped.ts';
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
 import { badPath } from './files.ts';
 import type { Git } from './git.ts';
 import { ignoredPaths } from './ignored.ts';

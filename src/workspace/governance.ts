@@ -3,7 +3,7 @@ import type { Change } from '../core/files.ts';
 import { readReceiver } from '../core/escalation.ts';
 import { isAgentName } from '../core/ids.ts';
 import type { Json } from '../core/json.ts';
-import type { GovernanceReader, SavedFile } from '../core/ports.ts';
+import type { GovernanceReader, SavedFile } from '../core/ports/governance.ts';
 import { nameProblem, parseAgent } from './agents.ts';
 import type { Git } from './git.ts';
 import { hindrances } from './hindrances.ts';

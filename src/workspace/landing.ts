@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Boundary } from '../core/boundary.ts';
 import { FileRefused } from '../core/files.ts';
 import { isAgentName, isSafeName } from '../core/ids.ts';
-import type { LandingRequest, LandingResult } from '../core/ports.ts';
+import type { LandingRequest, LandingResult } from '../core/ports/workspace.ts';
 import { MAIN, agentSignature, landingMessage, putCommit } from './commit.ts';
 import { badPath, isFile, tooLarge } from './files.ts';
 import type { PathChange } from './changed.ts';

@@ -3,7 +3,7 @@ import { lstatSync } from 'node:fs';
 import { lstat, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../core/clock.ts';
-import type { PersonCommit } from '../core/ports.ts';
+import type { PersonCommit } from '../core/ports/workspace.ts';
 import type { PathChange } from './changed.ts';
 import { MAIN, putCommit } from './commit.ts';
 import type { Signature } from './commit.ts';

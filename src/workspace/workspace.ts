@@ -4,7 +4,7 @@ import type { Boundary } from '../core/boundary.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Change, Files } from '../core/files.ts';
 import { isSafeName } from '../core/ids.ts';
-import type { LandingRequest, Workspace } from '../core/ports.ts';
+import type { LandingRequest, Workspace } from '../core/ports/workspace.ts';
 import { addedPaths } from './changed.ts';
 import { commitDiff } from './commit-diff.ts';
 import { MAIN, agentSignature, findRun, landingMessage, putCommit } from './commit.ts';

@@ -5,7 +5,7 @@ import type { CompactionSettings } from '../../src/core/agent.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
 import { systemClock } from '../../src/system.ts';
 import type { Event } from '../../src/core/event.ts';
-import { type Batch, StoreUnavailable } from '../../src/core/ports.ts';
+import { type Batch, StoreUnavailable } from '../../src/core/ports/store.ts';
 import { Night, type NightDeps } from '../../src/scheduler/night.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HostBusy } from '../../src/core/channel.ts';
-import { StoreUnavailable } from '../../src/core/ports.ts';
+import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import { ANNA } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';
 import { openLab, running, Taker } from './kit.ts';

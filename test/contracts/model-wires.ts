@@ -1,7 +1,7 @@
 import { LLMock } from '@copilotkit/aimock';
 import type { Clock } from '../../src/core/clock.ts';
 import type { ModelPort, ModelRequest, Usage } from '../../src/core/model.ts';
-import type { Net } from '../../src/core/ports.ts';
+import type { Net } from '../../src/core/ports/net.ts';
 import type { HttpModelOptions } from '../../src/models/exchange.ts';
 import { envSecrets } from '../../src/secrets/env.ts';
 import { modelServer, type Piece, type RawAnswer } from '../fakes/model-server.ts';

@@ -23,7 +23,7 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(ADAPTERS.map((room) => [room, ['core']])),
   ...Object.fromEntries(ENGINES.map((room) => [room, ['core', 'policy', 'journal']])),
   gateway: ['core', ...ENGINES],
-  cli: ['core', 'replay', 'app'],
+  cli: ['core', 'replay', 'app', 'simulate'],
   app: ['core', 'policy', 'journal', ...ADAPTERS, ...ENGINES, 'gateway', 'cli', 'simulate'],
   simulate: ['core', 'policy', 'journal', ...ADAPTERS, ...ENGINES, 'gateway', 'app'],
 };
@@ -85,7 +85,7 @@ function inside(path: string, room: string, target: string, files: ReadonlyMap<s
   const other = roomOf(target);
   if (other === room) return [];
   if (!(ALLOWED[room] ?? []).includes(other)) return [`${path}: ${room} must not import ${other} (${target})`];
-  if (room === 'cli' && other === 'app' && path !== CLI_ENTRY)
+  if (room === 'cli' && (other === 'app' || other === 'simulate') && path !== CLI_ENTRY)
     return [`${path}: only ${CLI_ENTRY} may import ${target}`];
   return [];
 }

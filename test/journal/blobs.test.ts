@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { GENESIS } from '../../src/core/chain.ts';
 import type { BlobRef } from '../../src/core/blob.ts';
 import type { EventRow } from '../../src/core/chain.ts';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { blobRefs, verifyChain, verifyJournal } from '../../src/journal/chain.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';
 import { collect, commit, note, random } from '../store/kit.ts';

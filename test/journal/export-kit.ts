@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Event, NewEvent } from '../../src/core/event.ts';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';
 import { openJournalRepository } from '../../src/workspace/journal-repository.ts';
 import type { OpenedJournalRepository } from '../../src/workspace/journal-repository.ts';

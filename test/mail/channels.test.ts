@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ChannelSettings } from '../../src/core/agent.ts';
 import type { Channel, ChannelMessage } from '../../src/core/channel.ts';
-import type { Log } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { openChannels } from '../../src/mail/channels.ts';
 
 const MESSAGE: ChannelMessage = { sender: '1', chat: '1', text: 'hello', files: [], replyTo: '1', externalId: '1' };

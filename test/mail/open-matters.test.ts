@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { matterRaised } from '../../src/core/matter.ts';
-import type { ReadFrom, Store } from '../../src/core/ports.ts';
+import type { ReadFrom, Store } from '../../src/core/ports/store.ts';
 import { allPending, countPending } from '../../src/mail/waits.ts';
 import { OpenMatters } from '../../src/mail/open-matters.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { ProviderSettings, Settings } from '../../src/core/agent.ts';
-import type { KeptSecrets } from '../../src/core/ports.ts';
+import type { KeptSecrets } from '../../src/core/ports/secrets.ts';
 import type { SetupRequest } from '../../src/core/views.ts';
 import { openModels } from '../../src/models/choose.ts';
 import { openDesk } from '../../src/models/desk.ts';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { Clock } from '../../src/core/clock.ts';
 import type { ModelError, ModelErrorKind } from '../../src/core/model.ts';
-import { type Net, NetError } from '../../src/core/ports.ts';
+import { type Net, NetError } from '../../src/core/ports/net.ts';
 import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/openai-compatible.ts';
 import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, collect, endOf, textOf } from '../contracts/model.ts';

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '../../src/core/clock.ts';
 import type { ModelEvent } from '../../src/core/model.ts';
-import type { Log } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/openai-compatible.ts';
 import { openNet } from '../../src/net/guard.ts';
 import { envSecrets } from '../../src/secrets/env.ts';

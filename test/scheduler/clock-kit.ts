@@ -1,6 +1,6 @@
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf } from '../../src/core/event.ts';
-import type { Batch, Store } from '../../src/core/ports.ts';
+import type { Batch, Store } from '../../src/core/ports/store.ts';
 import type { Schedule } from '../../src/core/schedule.ts';
 import { isEnded } from '../../src/core/task.ts';
 import { readCron } from '../../src/cron.ts';

@@ -5,7 +5,7 @@ import type { Event, EventOf, MatterKind } from '../../src/core/event.ts';
 import { runKey, runStream, taskStream } from '../../src/core/ids.ts';
 import type { Label } from '../../src/core/labels.ts';
 import { matterRaised } from '../../src/core/matter.ts';
-import { type Batch, type Store, StoreUnavailable } from '../../src/core/ports.ts';
+import { type Batch, type Store, StoreUnavailable } from '../../src/core/ports/store.ts';
 import { OUTBOX, putKey } from '../../src/core/reply.ts';
 import type { Task } from '../../src/core/task.ts';
 import { allPending, answer, approve, pendingById } from '../../src/mail/waits.ts';

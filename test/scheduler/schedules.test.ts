@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { openFirings } from '../../src/core/firing.ts';
 import type { Timing } from '../../src/core/schedule.ts';
-import { StoreUnavailable } from '../../src/core/ports.ts';
+import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import { readCron } from '../../src/cron.ts';
 import { planFirings } from '../../src/scheduler/firing-plan.ts';
 import { schedule, Scene, START, withScene } from './clock-kit.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NetError, type Net, type NetRequest } from '../../src/core/ports.ts';
+import { NetError, type Net, type NetRequest } from '../../src/core/ports/net.ts';
 import { hostKind, parseTarget } from '../../src/core/host.ts';
 import type { Rule } from '../../src/core/policy.ts';
 import { type CheckResult, lookAtChecks } from '../../src/scheduler/checks.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { Governance } from '../../src/core/agent.ts';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { takeInbox, type InboxDeps } from '../../src/scheduler/task-inbox.ts';
 import { startTaskFiles } from '../../src/scheduler/task-files.ts';
 import { TaskViews } from '../../src/scheduler/task-views.ts';

@@ -1,6 +1,7 @@
 import type { Governance, Problem, Settings } from '../../src/core/agent.ts';
 import type { Event } from '../../src/core/event.ts';
-import type { GovernanceReader, MainMove, SavedFile, Store, WorkspaceWatch } from '../../src/core/ports.ts';
+import type { GovernanceReader, MainMove, SavedFile, WorkspaceWatch } from '../../src/core/ports/governance.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { startTrust, type Trust, type TrustOptions } from '../../src/scheduler/trust.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';
 import { collect, random } from '../store/kit.ts';

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type { Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf } from '../../src/core/event.ts';
 import type { Change } from '../../src/core/files.ts';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { NoGovernance, startTrust } from '../../src/scheduler/trust.ts';
 import type { Trust } from '../../src/scheduler/trust.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';

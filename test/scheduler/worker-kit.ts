@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/core/clock.ts';
-import type { Log, Store } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Claim } from '../../src/core/task.ts';
 import { Hub, observed } from '../../src/mail/hub.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../src/core/clock.ts';
-import type { Log, Store } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Claim, Stops, Task } from '../../src/core/task.ts';
 import { Hub, observed } from '../../src/mail/hub.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { BoundaryName } from '../../src/core/boundary.ts';
-import { StoreUnavailable } from '../../src/core/ports.ts';
+import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import { verifyJournal } from '../../src/journal/chain.ts';
 import { lockHome } from '../../src/store/lock.ts';
 import { apply, collect, commit, newTask, note, openAt, settle, tempDir } from './kit.ts';

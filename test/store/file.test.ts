@@ -3,7 +3,7 @@ import { copyFile, mkdir, readFile, rm, stat, truncate, writeFile } from 'node:f
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { BoundaryName } from '../../src/core/boundary.ts';
-import { StoreUnavailable } from '../../src/core/ports.ts';
+import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import { verifyChain } from '../../src/journal/chain.ts';
 import { openDb } from '../../src/store/db.ts';
 import { FORMAT } from '../../src/store/schema.ts';

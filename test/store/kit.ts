@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '../../src/core/clock.ts';
 import type { Event, NewEvent } from '../../src/core/event.ts';
-import type { Batch, CommitResult, QueueOp, Store } from '../../src/core/ports.ts';
+import type { Batch, CommitResult, QueueOp, Store } from '../../src/core/ports/store.ts';
 import type { Claim, Task } from '../../src/core/task.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { SqliteOptions, SqliteStore } from '../../src/store/sqlite.ts';

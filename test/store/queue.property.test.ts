@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { QueueOp, Store } from '../../src/core/ports.ts';
+import type { QueueOp, Store } from '../../src/core/ports/store.ts';
 import { isEnded } from '../../src/core/task.ts';
 import type { Lease, TaskStatus } from '../../src/core/task.ts';
 import { openMemoryStore } from '../../src/store/memory.ts';

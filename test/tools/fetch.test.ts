@@ -3,7 +3,7 @@ import type http from 'node:http';
 import { test, type TestContext } from 'node:test';
 import zlib from 'node:zlib';
 import type { BoundaryName } from '../../src/core/boundary.ts';
-import { type ForWhom, type Net, type NetRequest } from '../../src/core/ports.ts';
+import type { ForWhom, Net, NetRequest } from '../../src/core/ports/net.ts';
 import type { ToolContext, ToolResult } from '../../src/core/tool.ts';
 import { redirectPolicy } from '../../src/policy/grant.ts';
 import { fetchTool, type FetchLimits } from '../../src/tools/fetch.ts';

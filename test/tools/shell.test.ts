@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import type { Files } from '../../src/core/files.ts';
-import type { Checkouts, Sandbox } from '../../src/core/ports.ts';
+import type { Checkouts } from '../../src/core/ports/workspace.ts';
+import type { Sandbox } from '../../src/core/ports/sandbox.ts';
 import type { ToolContext } from '../../src/core/tool.ts';
 import { openSandbox } from '../../src/sandbox/open.ts';
 import { shellTool, type ShellInput } from '../../src/tools/shell.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '../../src/core/clock.ts';
-import type { Log } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { skillRules } from '../../src/skills/judge.ts';
 import { openGovernanceReader } from '../../src/workspace/governance.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';

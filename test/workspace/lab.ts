@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { Boundary } from '../../src/core/boundary.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import type { Change } from '../../src/core/files.ts';
-import type { LandingRequest, LandingResult } from '../../src/core/ports.ts';
+import type { LandingRequest, LandingResult } from '../../src/core/ports/workspace.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 import type { OpenWorkspace } from '../../src/workspace/workspace.ts';
