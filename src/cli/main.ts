@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import manifest from '../../package.json' with { type: 'json' };
-import { systemClock, systemIds } from '../system.ts';
+import { systemClock, systemIds } from '../platform/system.ts';
 import type { Io } from './io.ts';
 import { run } from './program.ts';
 
@@ -31,8 +31,8 @@ const io: Io = {
   },
   exit: (code) => process.exit(code),
   loadApp: async () => ({
-    ...(await import('../commands.ts')),
-    diagnose: async (options) => (await import('../doctor.ts')).diagnose(options),
+    ...(await import('../app/commands.ts')),
+    diagnose: async (options) => (await import('../app/doctor.ts')).diagnose(options),
     openSimulation: async () => (await import('../simulate/open.ts')).openSimulation(),
   }),
 };

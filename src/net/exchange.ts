@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { Target } from '../core/host.ts';
-import { originOf } from '../core/host.ts';
+import type { Target } from '../core/net/host.ts';
+import { originOf } from '../core/net/host.ts';
 import { NetError } from '../core/ports/net.ts';
 import type { Watch } from './watch.ts';
 

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { Boundary } from '../core/boundary.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import { isSafeName } from '../core/ids.ts';
 import {
   SandboxError,

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { Boundary } from '../core/boundary.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { Sandbox } from '../core/ports/sandbox.ts';
 import { ENVIRONMENT } from './args.ts';
 import { inheritedFiles } from './inherited.ts';

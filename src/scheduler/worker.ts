@@ -1,4 +1,4 @@
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { Body, NewEvent } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import type { Log } from '../core/ports/log.ts';

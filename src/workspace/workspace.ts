@@ -1,28 +1,28 @@
 import { lstat, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Boundary } from '../core/boundary.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { Change, Files } from '../core/files.ts';
 import { isSafeName } from '../core/ids.ts';
 import type { LandingRequest, Workspace } from '../core/ports/workspace.ts';
-import { addedPaths } from './changed.ts';
-import { commitDiff } from './commit-diff.ts';
-import { MAIN, agentSignature, findRun, landingMessage, putCommit } from './commit.ts';
-import { Overlay } from './files.ts';
-import type { FilesParts } from './files.ts';
-import { checkGitVersion, openGit, plainGit } from './git.ts';
-import type { Env, Git } from './git.ts';
-import { personConfig } from './identity.ts';
-import { Landings } from './landing.ts';
-import { openListing } from './listing.ts';
-import { Mover } from './move.ts';
-import { Mutex } from './mutex.ts';
-import { findGitDir } from './neutral.ts';
-import { openObjects } from './objects.ts';
-import type { Objects } from './objects.ts';
-import { overlayTree } from './overlay-tree.ts';
-import { Person } from './person.ts';
-import { Trees } from './trees.ts';
+import { addedPaths } from '../git/changed.ts';
+import { commitDiff } from '../git/diff.ts';
+import { MAIN, agentSignature, findRun, landingMessage, putCommit } from '../git/commit.ts';
+import { Overlay } from './overlay/files.ts';
+import type { FilesParts } from './overlay/files.ts';
+import { checkGitVersion, openGit, plainGit } from '../git/git.ts';
+import type { Env, Git } from '../git/git.ts';
+import { personConfig } from '../git/identity.ts';
+import { Landings } from './landing/landing.ts';
+import { openListing } from '../git/listing.ts';
+import { Mover } from './landing/move.ts';
+import { Mutex } from '../git/mutex.ts';
+import { findGitDir } from '../git/neutral.ts';
+import { openObjects } from '../git/objects.ts';
+import type { Objects } from '../git/objects.ts';
+import { overlayTree } from './overlay/tree.ts';
+import { Person } from './landing/person.ts';
+import { Trees } from '../git/trees.ts';
 
 export interface WorkspaceOptions {
   /** The top folder of the repository. */

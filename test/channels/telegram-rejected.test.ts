@@ -1,7 +1,7 @@
 // What the host does not take: comes again, in order, and holds nobody else back for ever.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HostBusy } from '../../src/core/channel.ts';
+import { HostBusy } from '../../src/core/ports/channel.ts';
 import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import { ANNA } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import type { Checkout } from '../../src/core/ports/workspace.ts';
 import type { Limits } from '../../src/core/ports/sandbox.ts';
 import type { BwrapFeatures, Machine } from '../../src/sandbox/bwrap.ts';

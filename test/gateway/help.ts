@@ -1,5 +1,5 @@
 import { createConnection } from 'node:net';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import type { Ids } from '../../src/core/ids.ts';
 import type { Log } from '../../src/core/ports/log.ts';
 import { startGateway, type Gateway, type GatewayOptions } from '../../src/gateway/server.ts';

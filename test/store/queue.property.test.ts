@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { QueueOp, Store } from '../../src/core/ports/store.ts';
 import { isEnded } from '../../src/core/task.ts';
 import type { Lease, TaskStatus } from '../../src/core/task.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { apply, claimAt, commit, enqueue, newTask, note, openAt, random, settle, tempDir, TestClock } from './kit.ts';
 import { QueueModel } from './queue-model.ts';
 import type { ModelTask } from './queue-model.ts';

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Problem } from '../../src/core/agent.ts';
-import type { ToolContext } from '../../src/core/tool.ts';
-import { readCron } from '../../src/cron.ts';
-import { openScheduleBook } from '../../src/schedule-book.ts';
-import { explainSchedule } from '../../src/schedule-words.ts';
-import { machineZone } from '../../src/system.ts';
+import type { ToolContext } from '../../src/core/ports/tool.ts';
+import { readCron } from '../../src/config/cron.ts';
+import { openScheduleBook } from '../../src/config/schedule-book.ts';
+import { explainSchedule } from '../../src/config/schedule-words.ts';
+import { machineZone } from '../../src/platform/system.ts';
 import { scheduleTool } from '../../src/tools/schedule.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
+import { parseAgent } from '../../src/config/agent.ts';
 import { SETTINGS } from '../fakes/loop.ts';
 import { call, contextOf, openBench, type Bench } from './workspace.ts';
 

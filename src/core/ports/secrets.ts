@@ -1,4 +1,4 @@
-import type { PieceRedactor } from '../redactor.ts';
+import type { PieceRedactor } from './redactor.ts';
 
 /** `env:NAME` of the environment, `home:NAME` of what is kept in home. */
 export interface Secrets {

@@ -1,5 +1,5 @@
 import type { BlobRef } from '../blob.ts';
-import type { EventRow } from '../chain.ts';
+import type { EventRow } from '../event-hash.ts';
 import type { Event, NewEvent } from '../event.ts';
 import type { Claim, Lease, Task, TaskStatus } from '../task.ts';
 
