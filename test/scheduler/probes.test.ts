@@ -188,11 +188,7 @@ test('addresses, certificates and the runtime, from what the runtime says of its
         'warn: the longest wait of a task is at 10 s or more\nok: the number of runs that failed within an hour',
         1,
       ],
-      [
-        `NOW=${AT + 901} ${probe}/http.sh`,
-        'critical: the runtime has reported no status for 15 minutes or more',
-        2,
-      ],
+      [`NOW=${AT + 901} ${probe}/http.sh`, 'critical: the runtime has reported no status for 15 minutes or more', 2],
     ],
     [...STATUS, ...checks],
   );
@@ -237,8 +233,5 @@ test('the facts of the morning report, also where the runtime says nothing', { s
   ])
     assert.ok(out.includes(said), `${said}\n\n${out}`);
   const bare = await run('./scripts/report.sh && cat shared/reports/*', null);
-  assert.match(
-    bare.out,
-    /- unknown: the runtime reports no status[^]*## Failures of the last 24 hours\n\nNothing\./,
-  );
+  assert.match(bare.out, /- unknown: the runtime reports no status[^]*## Failures of the last 24 hours\n\nNothing\./);
 });
