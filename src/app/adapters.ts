@@ -17,7 +17,7 @@ import { ruleProblem } from '../policy/rules.ts';
 import { ENVIRONMENT } from '../sandbox/args.ts';
 import { STATUS_FILE } from '../sandbox/runner.ts';
 import { openSandbox } from '../sandbox/open.ts';
-import { privateFile } from '../platform/private-file.ts';
+import { privateFile } from '../platform/replace.ts';
 import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/folder.ts';
 import { openGate } from '../skills/gate.ts';
