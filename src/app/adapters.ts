@@ -14,7 +14,7 @@ import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/args.ts';
 import { STATUS_FILE } from '../sandbox/runner.ts';
 import { openSandbox } from '../sandbox/open.ts';
-import { privateFile } from '../platform/private-file.ts';
+import { privateFile } from '../platform/replace.ts';
 import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/folder.ts';
 import { openGate } from '../skills/gate.ts';

@@ -6,7 +6,7 @@ import type { AppOptions } from './options.ts';
 import type { Problem, Settings } from '../core/agent.ts';
 import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
 import { machineOf, packageFolder } from './package.ts';
-import { privateFile } from '../platform/private-file.ts';
+import { privateFile } from '../platform/replace.ts';
 import { systemClock as clock } from '../platform/system.ts';
 
 type Env = AppOptions['env'];
