@@ -6,7 +6,7 @@ import { openDesk } from '../models/setup/desk.ts';
 import { openScheduleBook } from '../config/schedule-book.ts';
 import type { Trust } from '../trust/trust.ts';
 import { machineZone } from '../platform/system.ts';
-import { builtinTools } from '../tools/builtin.ts';
+import { openTools } from './builtin.ts';
 
 /** Milliseconds a start waits for what an Ollama says of its models. */
 const PATIENCE_MS = 1_500;
@@ -22,7 +22,12 @@ export function plugs(adapters: Adapters, trust: Trust, stopped: AbortSignal) {
       if (!stopped.aborted) adapters.log.warn({ error: String(error) }, 'the models could not be looked at');
     });
     const book = openScheduleBook({ ...adapters, settings, zone: machineZone });
-    return { settings, tools: builtinTools({ ...adapters, book }, settings), models, prepared };
+    return {
+      settings,
+      tools: openTools(adapters.builtin, { ...adapters, book, limits: settings.limits }),
+      models,
+      prepared,
+    };
   };
   let made = make(trust.current().settings);
   return (): typeof made => {
