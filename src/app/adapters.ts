@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BUILTIN, knownOf } from './builtin.ts';
-import type { AppOptions } from './options.ts';
+import { type AppOptions, plainly } from './options.ts';
 import type { ChannelSettings } from '../core/agent.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { PrivateFile } from '../core/ports/secrets.ts';
@@ -42,32 +42,34 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   parts.adopt(lockHome(home), (lock) => lock.release());
   const hub = new Hub();
   const path = join(home, 'ruche.sqlite');
-  const opened = await openSqliteStore({ path, clock, random: random.bytes, boundary, upcast });
-  parts.defer(() => opened.close());
-  const store = observed(wrap.store?.(opened) ?? opened, hub);
+  const opened = await (wrap.store ?? plainly)(async () =>
+    parts.adopt(await openSqliteStore({ path, clock, random: random.bytes, boundary, upcast }), (each) => each.close()),
+  );
+  const store = observed(opened, hub);
   // The probe starts processes of its own and need not wait for Git's.
   // Commands live by the machine's time, whatever clock the network goes by.
-  const probing = openSandbox({ ...options, path: env.PATH ?? '', boundary, clock: systemClock });
+  const probing = (wrap.sandbox ?? plainly)(() =>
+    openSandbox({ ...options, path: env.PATH ?? '', boundary, clock: systemClock }),
+  );
   probing.catch(() => undefined);
   // Nor has the journal's repository to wait for the workspace's.
-  const opening = openJournalRepository({ dir: join(home, 'journal.git'), env, boundary, log });
-  parts.defer(() =>
-    opening.then(
-      (each) => each.close(),
-      () => undefined,
-    ),
-  );
+  const opening = (wrap.journal ?? plainly)(() => {
+    const repository = openJournalRepository({ dir: join(home, 'journal.git'), env, boundary, log });
+    const close = (): Promise<void> => repository.then((each) => each.close());
+    parts.defer(() => close().catch(() => undefined));
+    return repository;
+  });
+  opening.catch(() => undefined);
   const made = await ensureWorkspace({ ...options, clock });
-  const folder = await openWorkspace({ dir: options.workspace, env, clock, boundary });
-  parts.defer(() => folder.close());
-  const workspace = wrap.workspace?.(folder) ?? folder;
+  const workspace = await (wrap.workspace ?? plainly)(async () =>
+    parts.adopt(await openWorkspace({ dir: options.workspace, env, clock, boundary }), (each) => each.close()),
+  );
   await workspace.recover();
   const repository = await opening;
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token], keys: inHome('keys.json') }));
   const kept = await openKept(inHome('models.json'));
-  const guard = parts.adopt(openNet({ clock, log }), (each) => each.close());
-  const net = wrap.net?.(guard) ?? guard;
+  const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
   const found = openFound({ env, kept, net, secrets });
   const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
   parts.defer(() => checkouts.close());
