@@ -1,16 +1,7 @@
-import { after, before, decoded, isCjk, isPunctuation, isSpace } from './characters.ts';
-import { emphasised, type Mark, type Piece } from './emphasis.ts';
-import {
-  type Address,
-  addressInAngles,
-  inBrackets,
-  label,
-  LABEL_LENGTH,
-  labelOf,
-  mailAddress,
-  webAddress,
-} from './links.ts';
-import { DEPTH, type Inline, wordsOf } from './tree.ts';
+import { decoded } from './characters.ts';
+import { emphasised, type Mark } from './emphasis.ts';
+import { address, find, INLINE, REFERENCE } from './links.ts';
+import { type Inline, OPEN, wordsOf } from './tree.ts';
 
 /** `[label]: address` of the whole text, and how many characters of addresses references to it may still repeat. */
 export interface Definitions {
@@ -20,11 +11,11 @@ export interface Definitions {
 
 interface Bracket {
   image: boolean;
-  /** Its place among the pieces, and where the words behind it begin. */
+  /** Its place in the text, and among the pieces. */
+  at: number;
   piece: number;
-  from: number;
-  /** True if another one has been opened since, so that what stands between can be no label. */
-  followed: boolean;
+  /** False before a link: a link holds no other one. */
+  live: boolean;
 }
 
 interface Scan {
@@ -33,116 +24,76 @@ interface Scan {
   at: number;
   /** Where the plain text begins that is not among the pieces yet. */
   plain: number;
-  pieces: Piece[];
+  pieces: (Inline | Mark)[];
   brackets: Bracket[];
-  /** So many of the brackets stand before a link: a link holds no other one. */
-  spent: number;
-  /** Where runs of backticks stand, by their length, from the last one to the first. */
-  ticks: Map<number, number[]> | null;
-  /** No mail address begins before this. */
-  noMail: number;
+  /** Runs of backticks that no other one of their length follows. */
+  unclosed: Set<string>;
 }
 
-const TAG =
-  /<\/?([a-z][a-z\d-]*)(?:\s+[a-z_:][\w.:-]*(?:\s*=\s*(?:[^\s"'=<>`]+|"[^"]*"|'[^']*'))?)*\s*\/?>/iy;
+const TAG = /<\/?([a-z][a-z\d-]*)(?:\s+[a-z_:][\w.:-]*(?:\s*=\s*(?:[^\s"'=<>`]+|"[^"]*"|'[^']*'))?)*\s*\/?>/iy;
 
 /** The elements of a paragraph. Takes time in proportion to its length, whatever it holds. */
 export function inlines(text: string, definitions: Definitions): Inline[] {
-  const mail = text.includes('@');
-  const scan: Scan = {
-    text,
-    definitions,
-    at: 0,
-    plain: 0,
-    pieces: [],
-    brackets: [],
-    spent: 0,
-    ticks: null,
-    noMail: mail ? 0 : text.length,
-  };
-  while (scan.at < text.length) step(scan);
+  const scan: Scan = { text, definitions, at: 0, plain: 0, pieces: [], brackets: [], unclosed: new Set() };
+  while (scan.at < text.length) step(scan, text[scan.at] ?? '');
   take(scan, 0);
-  return emphasised(scan.pieces).of;
+  return emphasised(scan.pieces);
 }
 
 /** Puts what stands before `at` among the pieces as text, then what was made of the next characters. */
-function take(scan: Scan, length: number, made?: Inline | Mark, depth = 0): void {
+function take(scan: Scan, length: number, made?: Inline | Mark): void {
   const { text, plain, at, pieces } = scan;
-  if (at > plain) pieces.push({ of: { kind: 'text', text: decoded(text.slice(plain, at)) }, depth: 0 });
-  if (made) pieces.push({ of: made, depth });
-  scan.at = at + length;
-  scan.plain = scan.at;
+  // Spaces at the end of a line mean nothing: every line of the source is one of the result.
+  const before = text.slice(plain, at);
+  if (before !== '') pieces.push({ kind: 'text', text: decoded(made?.kind === 'break' ? before.trimEnd() : before) });
+  if (made) pieces.push(made);
+  scan.plain = scan.at = at + length;
 }
 
-function step(scan: Scan): void {
+function step(scan: Scan, char: string): void {
   const { text, at } = scan;
-  const char = text[at] ?? '';
-  switch (char) {
-    case '\\':
-      return escape(scan, text[at + 1] ?? '');
-    case '\n':
-      return lineEnd(scan);
-    case '`':
-      return codeSpan(scan);
-    case '*':
-    case '_':
-    case '~':
-      return mark(scan, char);
-    case '!':
-      if (text[at + 1] === '[') return open(scan, '![');
-      break;
-    case '[':
-      return open(scan, '[');
-    case ']':
-      return close(scan);
-    case '<':
-      return angle(scan);
-    default:
-      if (/[a-z\d]/i.test(char) && address(scan, char)) return;
-  }
-  scan.at += 1;
+  const next = text[at + 1];
+  if (char === '\\' && next && /[!-/:-@[-`{-~\n]/.test(next))
+    return take(scan, 2, next === '\n' ? { kind: 'break' } : { kind: 'text', text: next });
+  if (char === '\n') return take(scan, 1, { kind: 'break' });
+  if (char === '`') return codeSpan(scan);
+  if (char === '*' || char === '_' || char === '~') return mark(scan, char);
+  if (char === '[') return open(scan, char);
+  if (char === '!' && next === '[') return open(scan, '![');
+  if (char === ']') return close(scan);
+  const found = /[<a-z\d]/i.test(char) ? address(text, at) : null;
+  if (found) return take(scan, found.length, found.link);
+  TAG.lastIndex = at;
+  const [tag, name = ''] = (char === '<' && TAG.exec(text)) || [];
+  if (!tag) scan.at += 1;
+  else take(scan, tag.length, /^br$/i.test(name) ? { kind: 'break' } : { kind: 'text', text: tag });
 }
 
-/** Spaces at the end of a line mean nothing: every line of the source is one of the result. */
-function lineEnd(scan: Scan): void {
-  const end = scan.at;
-  while (scan.at > scan.plain && /[ \t]/.test(scan.text[scan.at - 1] ?? '')) scan.at -= 1;
-  take(scan, end - scan.at + 1, { kind: 'break' });
-}
-
-function escape(scan: Scan, next: string): void {
-  if (next === '\n') take(scan, 2, { kind: 'break' });
-  else if (/[!-/:-@[-`{-~]/.test(next)) take(scan, 2, { kind: 'text', text: next });
-  else scan.at += 1;
+/** The character at a place with all that follow and are the same. */
+function runAt(text: string, at: number): string {
+  let end = at;
+  while (text[end] === text[at]) end += 1;
+  return text.slice(at, end);
 }
 
 function codeSpan(scan: Scan): void {
-  const { text, at } = scan;
-  scan.ticks ??= backticks(text);
-  let length = 1;
-  while (text[at + length] === '`') length += 1;
-  const same = scan.ticks.get(length) ?? [];
-  while ((same.at(-1) ?? at + length) < at + length) same.pop();
-  const end = same.at(-1);
-  if (end === undefined) {
-    scan.at += length;
+  const { text, at, unclosed } = scan;
+  const run = runAt(text, at);
+  const begin = at + run.length;
+  let end = unclosed.has(run) ? -1 : text.indexOf(run, begin);
+  for (let other = ''; end >= 0 && (other = runAt(text, end)) !== run;) end = text.indexOf(run, end + other.length);
+  if (end < 0) {
+    unclosed.add(run);
+    scan.at = begin;
     return;
   }
-  const inside = text.slice(at + length, end).replaceAll('\n', ' ');
-  const padded = inside.startsWith(' ') && inside.endsWith(' ') && inside.trim() !== '';
-  take(scan, end + length - at, { kind: 'code', text: padded ? inside.slice(1, -1) : inside });
+  const inside = text.slice(begin, end).replaceAll('\n', ' ');
+  const padded = inside[0] === ' ' && inside.endsWith(' ') && inside.trim() !== '';
+  take(scan, end + begin - 2 * at, { kind: 'code', text: padded ? inside.slice(1, -1) : inside });
 }
 
-function backticks(text: string): Map<number, number[]> {
-  const runs = new Map<number, number[]>();
-  for (const { 0: run, index } of text.matchAll(/`+/g)) {
-    const known = runs.get(run.length);
-    if (known) known.push(index);
-    else runs.set(run.length, [index]);
-  }
-  for (const places of runs.values()) places.reverse();
-  return runs;
-}
+/** Scripts that put no space between words, with their punctuation and their full-width forms. */
+const CJK = /[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]/;
 
 /**
  * CommonMark's rules of which run may open and which may close: `snake_case` and `2 * 3` are no emphasis. Beside Chinese,
@@ -150,101 +101,61 @@ function backticks(text: string): Map<number, number[]> {
  */
 function mark(scan: Scan, char: string): void {
   const { text, at } = scan;
-  let length = 1;
-  while (text[at + length] === char) length += 1;
-  // One tilde means "about", three or more begin code.
-  if (char === '~' && length !== 2) {
+  const { length } = runAt(text, at);
+  // One tilde means "about". A long run is a line, and would wrap its words as often as it is long.
+  if (char === '~' ? length !== 2 : length > 9) {
     scan.at += length;
     return;
   }
-  const [left, right] = [before(text, at), after(text, at + length)];
-  const ends = (each: string): boolean => isSpace(each) || isPunctuation(each);
-  const inner = (each: string): boolean => isPunctuation(each) && !isCjk(each);
-  const begins = !isSpace(right) && (!inner(right) || ends(left) || isCjk(left));
-  const closes = !isSpace(left) && (!inner(left) || ends(right) || isCjk(right));
+  const [left, right] = [text[at - 1] ?? ' ', text[at + length] ?? ' '];
+  const sign = (each: string): boolean => /[\p{P}\p{S}]/u.test(each);
+  const touches = (near: string, far: string): boolean =>
+    /\S/.test(near) && (!sign(near) || CJK.test(near) || /\s/.test(far) || sign(far) || CJK.test(far));
+  const [begins, ends] = [touches(right, left), touches(left, right)];
   take(scan, length, {
     kind: 'mark',
     char,
     length,
     left: length,
-    opens: char === '_' ? begins && (!closes || isPunctuation(left)) : begins,
-    closes: char === '_' ? closes && (!begins || isPunctuation(right)) : closes,
+    opens: begins && (char !== '_' || !ends || sign(left)),
+    closes: ends && (char !== '_' || !begins || sign(right)),
   });
-}
-
-function angle(scan: Scan): void {
-  const { text, at } = scan;
-  const address = addressInAngles(text, at);
-  if (address) return link(scan, address);
-  TAG.lastIndex = at;
-  const [tag, name] = TAG.exec(text) ?? [];
-  if (tag === undefined) scan.at += 1;
-  else if (/^br$/i.test(name ?? '')) take(scan, tag.length, { kind: 'break' });
-  else take(scan, tag.length, { kind: 'text', text: tag });
-}
-
-const link = (scan: Scan, { href, shown, length }: Address): void =>
-  take(scan, length, { kind: 'link', href, text: shown, of: [{ kind: 'text', text: shown }] }, 1);
-
-/** False if no address begins here. */
-function address(scan: Scan, char: string): boolean {
-  const { text, at } = scan;
-  const previous = before(text, at);
-  const web = /[hw]/i.test(char) ? webAddress(text, at, previous) : null;
-  if (web) {
-    link(scan, web);
-    return true;
-  }
-  if (at < scan.noMail || /[a-z\d.+-]/i.test(previous)) return false;
-  const mail = mailAddress(text, at);
-  if (typeof mail === 'number') scan.noMail = mail;
-  else link(scan, mail);
-  return typeof mail !== 'number';
 }
 
 function open(scan: Scan, sign: '[' | '!['): void {
   take(scan, sign.length, { kind: 'text', text: sign });
-  const last = scan.brackets.at(-1);
-  if (last) last.followed = true;
-  scan.brackets.push({ image: sign === '![', piece: scan.pieces.length - 1, from: scan.at, followed: false });
+  const bracket = { image: sign === '![', at: scan.at - 1, piece: scan.pieces.length - 1, live: true };
+  scan.brackets = [...scan.brackets, bracket].slice(-OPEN);
 }
 
 /** `](address)`, `][label]` or `]` alone make a link of what stands since its bracket. */
 function close(scan: Scan): void {
+  const { at } = scan;
   const bracket = scan.brackets.pop();
-  const live = bracket && (bracket.image || scan.brackets.length >= scan.spent);
-  scan.spent = Math.min(scan.spent, scan.brackets.length);
-  const to = live ? targetOf(scan, bracket) : null;
+  const to = bracket?.live ? targetOf(scan, bracket) : null;
   if (!bracket || !to) {
     scan.at += 1;
     return;
   }
-  const { at } = scan;
   take(scan, 0);
-  const inside = scan.pieces.splice(bracket.piece).slice(1);
-  const { of, depth } = emphasised(inside);
-  if (depth >= DEPTH) {
-    // As it was written, but for the emphases.
-    scan.pieces.push({ of: { kind: 'text', text: bracket.image ? '![' : '[' }, depth: 0 });
-    for (const each of of) scan.pieces.push({ of: each, depth });
-    scan.at += 1;
-    return;
-  }
+  const of = emphasised(scan.pieces.splice(bracket.piece).slice(1));
   const { href } = to;
-  const made: Inline = bracket.image
-    ? { kind: 'image', href, text: wordsOf(of) }
-    : { kind: 'link', href, text: wordsOf(of), of: unlinked(of) };
-  take(scan, to.end - at, made, depth + 1);
-  if (!bracket.image) scan.spent = scan.brackets.length;
+  const text = wordsOf(of);
+  take(
+    scan,
+    to.end - at,
+    bracket.image ? { kind: 'image', href, text } : { kind: 'link', href, text, of: unlinked(of) },
+  );
+  for (const each of scan.brackets) each.live = each.live && (each.image || bracket.image);
 }
 
 function targetOf({ text, at, definitions }: Scan, bracket: Bracket): { href: string; end: number } | null {
-  const inline = inBrackets(text, at + 1);
+  const inline = find(INLINE, text, at + 1);
   if (inline || definitions.addresses.size === 0) return inline;
-  const second = text[at + 1] === '[' ? label(text, at + 1) : null;
-  const own = bracket.followed || at - bracket.from > LABEL_LENGTH ? null : text.slice(bracket.from, at);
-  const name = second?.text ? second.text : own;
-  const href = name === null ? undefined : definitions.addresses.get(labelOf(name));
+  const second = find(REFERENCE, text, at + 1);
+  const own = find(REFERENCE, text, bracket.at);
+  const label = second?.label || (own?.end === at + 1 ? own.label : '');
+  const href = definitions.addresses.get(label);
   if (href === undefined || href.length > definitions.left) return null;
   definitions.left -= href.length;
   return { href, end: second?.end ?? at + 1 };

@@ -3,7 +3,7 @@ import type { Align } from './tree.ts';
 /** The cells of a row. A bar behind a backslash belongs to the cell; one within code does not, as on GitHub. */
 export function cellsOf(line: string): string[] {
   const cells = [''];
-  for (const piece of line.replace(/^\|/, '').split(/(\\?\|)/)) {
+  for (const piece of line.replace(/^\|/, '').split(/(\\[^]|\|)/)) {
     if (piece === '|') cells.push('');
     else cells[cells.length - 1] += piece === '\\|' ? '|' : piece;
   }
@@ -14,11 +14,7 @@ export function cellsOf(line: string): string[] {
 
 /** What `|:--|:-:|--:|` says of its columns; null if the line is not of this kind. */
 export function columnsOf(line: string): Align[] | null {
-  if (!/^[|:\- \t]+$/.test(line)) return null;
   const marks = cellsOf(line);
   if (!marks.every((mark) => /^:?-+:?$/.test(mark))) return null;
-  return marks.map((mark) => {
-    const [first, last] = [mark.startsWith(':'), mark.endsWith(':')];
-    return first && last ? 'center' : last ? 'right' : first ? 'left' : null;
-  });
+  return marks.map((mark) => (mark.endsWith(':') ? (mark.startsWith(':') ? 'center' : 'right') : null));
 }

@@ -12,8 +12,6 @@ export type Block =
   /** `[1]: https://example.org`, as written: models list their sources so. Links to them are links in the other blocks. */
   | { kind: 'definitions'; of: Inline[] };
 
-export type Align = 'left' | 'center' | 'right' | null;
-
 export type Inline =
   | { kind: 'text'; text: string }
   | { kind: 'code'; text: string }
@@ -23,8 +21,14 @@ export type Inline =
   | { kind: 'link'; href: string; text: string; of: Inline[] }
   | { kind: 'image'; href: string; text: string };
 
-/** Emphases and links within each other, quotes and lists within each other. What is deeper stays as it is written. */
+/** Where the cells of a column stand; null where nothing was said. */
+export type Align = 'center' | 'right' | null;
+
+/** Quotes and lists within each other: the signs of what would be deeper are text. */
 export const DEPTH = 10;
+
+/** Brackets and marks that may be open at once in a paragraph. Of more the first are text: no closing one looks far back. */
+export const OPEN = 32;
 
 /** The words alone, without what marks them. */
 export const wordsOf = (list: readonly Inline[]): string =>
