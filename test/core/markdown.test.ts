@@ -318,9 +318,9 @@ test('noise reads as another reader of Markdown reads it', () => {
       assert.equal(bare(html(readMarkdown(text))), bare(other(text)), JSON.stringify(text));
       count += 1;
     }),
-    { numRuns: 5_000 },
+    { numRuns: 2_500 },
   );
-  assert.ok(count > 4_000, `only ${count}`);
+  assert.ok(count > 2_000, `only ${count}`);
 });
 
 /** What a reader that looks back, or ahead, may be slow at when there is much of it. */
@@ -398,19 +398,19 @@ function milliseconds(work: () => void): number {
 
 const withinTime = (text: string, name: string): void => {
   const ms = milliseconds(() => readMarkdown(text));
-  assert.ok(ms < 1_500, `${name} took ${Math.round(ms)} ms`);
+  assert.ok(ms < 600, `${name} took ${Math.round(ms)} ms`);
 };
 
 test('a text made to hold up its readers does not', () => {
   for (const seed of SLOW)
     for (const text of [
-      seed.repeat(150_000 / seed.length),
-      `- ${seed.repeat(40_000 / seed.length)}`,
-      `|${seed.repeat(40_000 / seed.length)}|\n|-|`,
-      `[x]: y\n\n${seed.repeat(40_000 / seed.length)}"`,
+      seed.repeat(60_000 / seed.length),
+      `- ${seed.repeat(20_000 / seed.length)}`,
+      `|${seed.repeat(20_000 / seed.length)}|\n|-|`,
+      `[x]: y\n\n${seed.repeat(20_000 / seed.length)}"`,
     ])
       withinTime(text, JSON.stringify(text.slice(0, 20)));
-  const many = 60_000;
+  const many = 30_000;
   const whole = [
     `# ${' '.repeat(many)}${'\u2028'.repeat(many)}`,
     `\`\`\`${' '.repeat(many)}${'x'.repeat(many)}\``,
@@ -424,7 +424,7 @@ test('a text made to hold up its readers does not', () => {
     `${'['.repeat(many)}${'[a](b)'.repeat(many / 6)}`,
     `${'!['.repeat(many)}${'](a)'.repeat(many / 2)}`,
     `${'['.repeat(many)}${']'.repeat(many)}`,
-    `${'|'.repeat(20_000)}\n${'-|'.repeat(20_000)}\n${'|\n'.repeat(40_000)}`,
+    `${'|'.repeat(10_000)}\n${'-|'.repeat(10_000)}\n${'|\n'.repeat(20_000)}`,
     `a@${'-'.repeat(2 * many)}.`,
     `http://a${').'.repeat(many)}`,
     Array.from({ length: 500 }, (_, length) => '`'.repeat(length + 1)).join(' '),
@@ -435,7 +435,7 @@ test('a text made to hold up its readers does not', () => {
 });
 
 test('pieces that are slow only together are not, either', () => {
-  const part = fc.tuple(fc.constantFrom(...SLOW), fc.constantFrom(...SLOW), fc.integer({ min: 1, max: 40_000 }));
+  const part = fc.tuple(fc.constantFrom(...SLOW), fc.constantFrom(...SLOW), fc.integer({ min: 1, max: 20_000 }));
   let longest = 0;
   fc.assert(
     fc.property(fc.array(part, { minLength: 1, maxLength: 4 }), (parts) => {
@@ -443,9 +443,9 @@ test('pieces that are slow only together are not, either', () => {
       withinTime(text, JSON.stringify(parts));
       longest = Math.max(longest, text.length);
     }),
-    { numRuns: 100 },
+    { numRuns: 50 },
   );
-  assert.ok(longest > 50_000);
+  assert.ok(longest > 30_000);
 });
 
 /** Ten quotes or lists, and in each of 32 brackets or marks as many emphases as fit in nine stars. */
