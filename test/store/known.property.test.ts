@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { StoreUnavailable } from '../../src/core/ports.ts';
-import type { CommitResult, QueueOp, ReadFrom, Store } from '../../src/core/ports.ts';
+import { StoreUnavailable } from '../../src/core/ports/store.ts';
+import type { CommitResult, QueueOp, ReadFrom, Store } from '../../src/core/ports/store.ts';
 import type { Claim } from '../../src/core/task.ts';
 import { verifyJournal } from '../../src/journal/chain.ts';
-import { Known } from '../../src/store/known.ts';
-import type { SqliteStore } from '../../src/store/sqlite.ts';
+import { Known } from '../../src/store/sqlite/known.ts';
+import type { SqliteStore } from '../../src/store/sqlite/store.ts';
 import { claimAt, collect, newTask, note, openAt, tempDir, TestClock } from './kit.ts';
 
 const STREAMS = ['a', 'b', 'c'];
