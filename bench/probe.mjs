@@ -52,9 +52,6 @@ process.on('exit', () => {
   // What is counted is from one tick of its timer to the next: the tick itself is no delay.
   const ms = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - RESOLUTION);
   const counted = [...statements].map(([sql, times]) => ({ sql: sql.replace(/\s+/g, ' ').trim(), times }));
-  writeFileSync(
-    PROBE_FILE,
-    JSON.stringify({ p99: ms(late.percentile(99)), max: ms(late.max), statements: counted }),
-  );
+  writeFileSync(PROBE_FILE, JSON.stringify({ p99: ms(late.percentile(99)), max: ms(late.max), statements: counted }));
   if (session) writeFileSync(PROFILE_FILE, JSON.stringify(post('Profiler.stop').profile));
 });

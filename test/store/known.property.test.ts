@@ -40,7 +40,10 @@ const batch = fc.record({
 type Wanted = typeof batch extends fc.Arbitrary<infer T> ? T : never;
 
 const step = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ act: fc.constant('commit' as const), batches: fc.array(batch, { maxLength: 4 }) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ act: fc.constant('commit' as const), batches: fc.array(batch, { maxLength: 4 }) }),
+  },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('claim' as const) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('renew' as const) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('release' as const) }) },
@@ -219,7 +222,17 @@ describe('what the writer knows without asking', () => {
     } finally {
       await remove();
     }
-    for (const what of ['ok', 'bug', 'duplicate', 'conflict', 'state', 'lease-lost', 'unavailable', 'reopen', 'release'])
+    for (const what of [
+      'ok',
+      'bug',
+      'duplicate',
+      'conflict',
+      'state',
+      'lease-lost',
+      'unavailable',
+      'reopen',
+      'release',
+    ])
       assert.ok((done.get(what) ?? 0) >= 3, `${what}: ${done.get(what) ?? 0}`);
   });
 
