@@ -53,7 +53,7 @@ export class Known<K, V> implements Remembers {
   }
 
   clear(): void {
-    for (const key of [...this.#values.keys()]) this.forget(key);
+    for (const key of this.#values.keys()) this.forget(key);
   }
 
   mark(): () => void {
