@@ -1,26 +1,34 @@
 import type { IncomingMessage } from 'node:http';
-import { StoreUnavailable } from '../core/ports.ts';
-import { pauseAgent, resumeAgent } from './agents-api.ts';
-import { answerApproval, answerQuestion, cancelTask, getTask, postMessage, streamTask, waitForTask } from './api.ts';
-import { chatCompletions } from './chat.ts';
-import { HttpError } from './errors.ts';
-import { acknowledgeEscalation, getEscalation, getEscalations } from './escalations-api.ts';
-import type { Face } from './faces.ts';
-import { streamEvents } from './journal-stream.ts';
-import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } from './login-api.ts';
-import type { Logins } from './logins.ts';
-import { streamLive } from './live.ts';
-import { listModels, oneModel } from './models.ts';
-import { getModels, setUpModel, testModel } from './models-api.ts';
-import { failureLimit } from './failures.ts';
-import { HOOKS, receiveHook } from './hooks.ts';
-import { changeSchedule, getSchedules } from './schedules-api.ts';
-import { getTrigger, getTriggers, pauseTrigger, runTrigger } from './triggers-api.ts';
-import { serveStatic } from './static.ts';
-import * as views from './views-api.ts';
-import type { ModelDesk, Views } from '../core/views.ts';
-import { makePairing } from './pairing-api.ts';
-import { sendError, sendJson, sendText, type Exchange } from './reply.ts';
+import { StoreUnavailable } from '../core/ports/store.ts';
+import { pauseAgent, resumeAgent } from './api/agents.ts';
+import {
+  answerApproval,
+  answerQuestion,
+  cancelTask,
+  getTask,
+  postMessage,
+  streamTask,
+  waitForTask,
+} from './api/tasks.ts';
+import { chatCompletions } from './openai/chat.ts';
+import { HttpError } from './http/errors.ts';
+import { acknowledgeEscalation, getEscalation, getEscalations } from './api/escalations.ts';
+import type { Face } from './http/face.ts';
+import { streamEvents } from './api/journal-stream.ts';
+import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } from './api/login.ts';
+import type { Logins } from './http/logins.ts';
+import { streamLive } from './api/live.ts';
+import { listModels, oneModel } from './openai/models.ts';
+import { getModels, setUpModel, testModel } from './api/models.ts';
+import { failureLimit } from './http/rate-limit.ts';
+import { HOOKS, receiveHook } from './api/hooks.ts';
+import { changeSchedule, getSchedules } from './api/schedules.ts';
+import { getTrigger, getTriggers, pauseTrigger, runTrigger } from './api/triggers.ts';
+import { serveStatic } from './http/static.ts';
+import * as views from './api/views.ts';
+import type { ModelDesk, Views } from '../core/api/views.ts';
+import { makePairing } from './api/pairing.ts';
+import { sendError, sendJson, sendText, type Exchange } from './http/reply.ts';
 
 /** Paths that supervisors poll. */
 const HEALTH: ReadonlySet<string> = new Set(['/healthz', '/readyz']);

@@ -1,7 +1,8 @@
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { Body, NewEvent } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
-import { type Log, type Store, StoreUnavailable } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
+import { type Store, StoreUnavailable } from '../core/ports/store.ts';
 import type { Claim, Lease, Stops } from '../core/task.ts';
 
 /** Milliseconds a lease lasts. A lost process's tasks are free after that; our own restart does not wait for it. */

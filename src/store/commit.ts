@@ -1,6 +1,6 @@
 import { eventSeq } from '../core/ids.ts';
 import type { Event } from '../core/event.ts';
-import type { Batch, CommitResult, QueueOp } from '../core/ports.ts';
+import type { Batch, CommitResult, QueueOp } from '../core/ports/store.ts';
 import type { Lease, Task, TaskStatus } from '../core/task.ts';
 
 /** A queue operation that did not fit. */

@@ -1,7 +1,8 @@
 import type { Settings } from '../core/agent.ts';
-import type { Checkouts, Sandbox } from '../core/ports.ts';
+import type { Checkouts } from '../core/ports/workspace.ts';
+import type { Sandbox } from '../core/ports/sandbox.ts';
 import type { ScheduleBook } from '../core/schedule.ts';
-import type { Tool } from '../core/tool.ts';
+import type { Tool } from '../core/ports/tool.ts';
 import { askTool } from './ask.ts';
 import { editTool } from './edit.ts';
 import { escalateTool } from './escalate.ts';

@@ -1,6 +1,6 @@
 import { artefactOf } from '../core/task-call.ts';
-import type { Tool } from '../core/tool.ts';
-import { wrapUntrusted } from '../core/untrusted.ts';
+import type { Tool } from '../core/ports/tool.ts';
+import { wrapUntrusted } from '../core/text/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { boundaryOf, failed, readText, refusable } from './text.ts';
 

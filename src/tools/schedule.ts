@@ -1,6 +1,6 @@
-import type { Json } from '../core/json.ts';
+import type { Json } from '../core/text/json.ts';
 import type { ScheduleBook } from '../core/schedule.ts';
-import type { Parsed, Tool } from '../core/tool.ts';
+import type { Parsed, Tool } from '../core/ports/tool.ts';
 import { argsSchema, readArgs } from './args.ts';
 import { failed, readText, refusable } from './text.ts';
 

@@ -1,17 +1,10 @@
 import type { Change } from '../core/files.ts';
 import { unionLabels } from '../core/labels.ts';
 import type { CallFacts } from '../core/policy.ts';
-import {
-  SandboxError,
-  type Checkout,
-  type Checkouts,
-  type Collected,
-  type JobResult,
-  type Limits,
-  type Sandbox,
-} from '../core/ports.ts';
+import { SandboxError, type JobResult, type Limits, type Sandbox } from '../core/ports/sandbox.ts';
+import type { Checkout, Checkouts, Collected } from '../core/ports/workspace.ts';
 import { SKILLS } from '../core/skill.ts';
-import type { Parsed, Reconciled, Tool, ToolContext, ToolResult } from '../core/tool.ts';
+import type { Parsed, Reconciled, Tool, ToolContext, ToolResult } from '../core/ports/tool.ts';
 
 export interface ShellInput {
   command: string;

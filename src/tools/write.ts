@@ -1,5 +1,5 @@
-import { workspacePath } from '../core/paths.ts';
-import type { Tool } from '../core/tool.ts';
+import { workspacePath } from '../core/text/paths.ts';
+import type { Tool } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { aboutLink, failed, refusable, shownPath, shownSize } from './text.ts';
 

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { constants, lstatSync, readdirSync } from 'node:fs';
 import { lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Boundary } from '../core/boundary.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import { isAgentName, isSafeName } from '../core/ids.ts';
-import type { InboxFile, TaskFiles } from '../core/task-files.ts';
+import type { InboxFile, TaskFiles } from '../core/ports/task-files.ts';
 
 /** Milliseconds a file must stay as it is before it is read: whoever writes it may not be done. */
 const STILL_MS = 1_000;

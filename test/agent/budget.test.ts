@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
-import { systemPrompt, toolSchemas } from '../../src/agent/context.ts';
+import { systemPrompt, toolSchemas } from '../../src/agent/think/context.ts';
 import type { Agent } from '../../src/core/agent.ts';
-import type { Checkouts, Sandbox } from '../../src/core/ports.ts';
+import type { Checkouts } from '../../src/core/ports/workspace.ts';
+import type { Sandbox } from '../../src/core/ports/sandbox.ts';
 import type { ScheduleBook } from '../../src/core/schedule.ts';
-import { TOOL_NAMES } from '../../src/core/tool.ts';
+import { TOOL_NAMES } from '../../src/core/ports/tool.ts';
 import { builtinTools } from '../../src/tools/builtin.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
+import { parseAgent } from '../../src/config/agent.ts';
 import { SETTINGS } from '../fakes/loop.ts';
 
 test('system prompt and schemas of all default tools stay under 1,200 tokens, the same for every turn', () => {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { join } from 'node:path';
-import { loadJson } from '../../src/agent/run-log.ts';
+import { loadJson } from '../../src/agent/run/log.ts';
 import type { Event, EventOf, EventType } from '../../src/core/event.ts';
 import type { ModelMessage } from '../../src/core/model.ts';
 import type { Rule } from '../../src/core/policy.ts';
-import { replyKey } from '../../src/core/reply.ts';
+import { replyKey } from '../../src/core/records/reply.ts';
 import { isEnded } from '../../src/core/task.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
-import { systemClock, systemRandom } from '../../src/system.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import { systemClock, systemRandom } from '../../src/platform/system.ts';
 import { randomFrom } from '../crash/plan.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { recordingChannel } from '../fakes/recording-channel.ts';

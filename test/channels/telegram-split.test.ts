@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { render } from '../../src/channels/telegram-markdown.ts';
-import { cut, splitMessage } from '../../src/channels/telegram-split.ts';
+import { render } from '../../src/channels/telegram/markdown.ts';
+import { cut, splitMessage } from '../../src/channels/telegram/split.ts';
 import { checkText } from '../fakes/telegram/check.ts';
 
 const REPEAT_ROOM = 4096 - 80;

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Firings, openFirings } from '../../src/core/firing.ts';
+import { type Firings, openFirings } from '../../src/core/time/firing.ts';
 import type { Timing } from '../../src/core/schedule.ts';
-import { openWall, readMoment } from '../../src/core/wall.ts';
-import { readCron } from '../../src/cron.ts';
+import { openWall, readMoment } from '../../src/core/time/wall.ts';
+import { readCron } from '../../src/config/cron.ts';
 
 const COMMON = { zone: 'UTC', until: null, activeHours: null, jitter: 0 };
 

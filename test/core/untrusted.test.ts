@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { neutralise, wrapUntrusted } from '../../src/core/untrusted.ts';
+import { neutralise, wrapUntrusted } from '../../src/core/text/untrusted.ts';
 
 test('A62 marks of chat templates and of our own wrapper lose their meaning', () => {
   const marks = [

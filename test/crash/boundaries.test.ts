@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { BOUNDARIES } from '../../src/core/boundary.ts';
+import { BOUNDARIES } from '../../src/core/ports/boundary.ts';
 import { Crashes } from './driver.ts';
 import { checkAll } from './invariants.ts';
 import { EVENTS, interrupted, killPlan } from './plan.ts';

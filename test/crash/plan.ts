@@ -1,4 +1,4 @@
-import { BOUNDARIES } from '../../src/core/boundary.ts';
+import { BOUNDARIES } from '../../src/core/ports/boundary.ts';
 import type { EventType } from '../../src/core/event.ts';
 import { type Crashes, TICK_MS } from './driver.ts';
 import type { Order } from './child.ts';

@@ -3,9 +3,9 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openLogins } from '../../src/gateway/logins.ts';
-import { sessionsFile } from '../../src/gateway/sessions-file.ts';
-import { systemRandom } from '../../src/system.ts';
+import { openLogins } from '../../src/gateway/http/logins.ts';
+import { sessionsFile } from '../../src/gateway/http/sessions-file.ts';
+import { systemRandom } from '../../src/platform/system.ts';
 import { echo, raw, realClock, recordedLog, TOKEN, withGateway, type Rig } from './help.ts';
 import { memoryKeep, withPage } from './views-kit.ts';
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { JournalRepository, Log } from '../../src/core/ports.ts';
+import type { JournalRepository } from '../../src/core/ports/journal.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { startExport } from '../../src/journal/export.ts';
 import { eventJson } from '../../src/journal/format.ts';
 import { quiet } from '../workspace/govern-kit.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Net, NetError } from '../../src/core/ports.ts';
+import { type Net, NetError } from '../../src/core/ports/net.ts';
 import { ask, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { type ModelWire, openWire } from '../contracts/model-wires.ts';
 import { WIRES } from '../fakes/wires/all.ts';

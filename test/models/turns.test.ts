@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Json } from '../../src/core/json.ts';
+import type { Json } from '../../src/core/text/json.ts';
 import type { ModelMessage, ModelRequest, Part } from '../../src/core/model.ts';
 import { ask } from '../contracts/model.ts';
 import { sentBy } from '../contracts/model-wires.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { StoreUnavailable, type ClaimOptions } from '../../src/core/ports.ts';
+import { StoreUnavailable, type ClaimOptions } from '../../src/core/ports/store.ts';
 import type { Claim, Stops } from '../../src/core/task.ts';
 import { enqueue, newTask } from '../store/kit.ts';
 import { calm, openScene } from './worker-kit.ts';

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EscalationEnd, EscalationLevel } from '../../src/core/escalation.ts';
-import { OUTBOX } from '../../src/core/reply.ts';
+import { OUTBOX } from '../../src/core/records/reply.ts';
 import type { Task } from '../../src/core/task.ts';
-import { pendingById } from '../../src/mail/waits.ts';
+import { pendingById } from '../../src/pending/pending.ts';
 import { MINUTE, withWorld, type World } from './escalation-kit.ts';
 import { calm } from './worker-kit.ts';
 

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Sandbox } from '../../src/core/ports.ts';
+import type { Sandbox } from '../../src/core/ports/sandbox.ts';
 import { openBwrap } from '../../src/sandbox/bwrap.ts';
 import { bwrapHere, limits, machine, realClock, sandboxHome, type SandboxHome } from '../fakes/sandbox-home.ts';
 

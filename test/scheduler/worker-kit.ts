@@ -1,9 +1,10 @@
-import type { Clock } from '../../src/core/clock.ts';
-import type { Log, Store } from '../../src/core/ports.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Claim } from '../../src/core/task.ts';
-import { Hub, observed } from '../../src/mail/hub.ts';
+import { Hub, observed } from '../../src/messages/hub.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { random } from '../store/kit.ts';
 
 /** Time that only the test moves. Who sleeps, and for how long, can be seen. */

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../../src/core/clock.ts';
-import type { Log, Store } from '../../src/core/ports.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Claim, Stops, Task } from '../../src/core/task.ts';
-import { Hub, observed } from '../../src/mail/hub.ts';
+import { Hub, observed } from '../../src/messages/hub.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
-import { systemRandom } from '../../src/system.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
+import { systemRandom } from '../../src/platform/system.ts';
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { copyFile, mkdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { BoundaryName } from '../../src/core/boundary.ts';
-import { StoreUnavailable } from '../../src/core/ports.ts';
+import type { BoundaryName } from '../../src/core/ports/boundary.ts';
+import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import { verifyChain } from '../../src/journal/chain.ts';
-import { openDb } from '../../src/store/db.ts';
-import { FORMAT } from '../../src/store/schema.ts';
-import { QUEUE_SQL, tasksSql } from '../../src/store/queue.ts';
+import { openDb } from '../../src/store/sqlite/db.ts';
+import { FORMAT } from '../../src/store/sqlite/schema.ts';
+import { QUEUE_SQL, tasksSql } from '../../src/store/sqlite/queue.ts';
 import {
   apply,
   claimAt,

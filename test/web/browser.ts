@@ -6,7 +6,7 @@ import { after } from 'node:test';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { buildWeb } from '../../scripts/build-web.ts';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
-import { systemRandom } from '../../src/system.ts';
+import { systemRandom } from '../../src/platform/system.ts';
 import { ROOT } from '../guards/source.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
 import { fakeJournal } from '../fakes/runtime.ts';

@@ -1,7 +1,7 @@
 // What the page keeps in mind, without a browser: answers that come late, twice, or not at all.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ConversationEntry, RunsPage } from '../../src/core/views.ts';
+import type { ConversationEntry, RunsPage } from '../../src/core/api/views.ts';
 import type { Api } from '../../web/lib/api.ts';
 import type { Live } from '../../web/stores/changes.ts';
 import { createOutgoing } from '../../web/stores/outgoing.ts';

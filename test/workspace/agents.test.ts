@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Problem } from '../../src/core/agent.ts';
-import { readCron } from '../../src/cron.ts';
+import { readCron } from '../../src/config/cron.ts';
 import { ruleProblem } from '../../src/policy/rules.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
-import { TOOL_NAMES } from '../../src/core/tool.ts';
+import { parseAgent } from '../../src/config/agent.ts';
+import { TOOL_NAMES } from '../../src/core/ports/tool.ts';
 
 const FILE = 'agents/email/AGENT.md';
 const known = { providers: ['demo', 'local'], chains: ['owner', 'night'], tools: TOOL_NAMES, ruleProblem, readCron };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSettings } from '../../src/workspace/settings.ts';
+import { parseSettings } from '../../src/config/settings.ts';
 import { makeWorkspace } from './govern-kit.ts';
 
 const read = (levels: string) =>

@@ -1,16 +1,16 @@
-import { readCondition } from '../../src/conditions.ts';
-import { readCron } from '../../src/cron.ts';
+import { readCondition } from '../../src/config/conditions.ts';
+import { readCron } from '../../src/config/cron.ts';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Clock } from '../../src/core/clock.ts';
-import type { Log } from '../../src/core/ports.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { skillRules } from '../../src/skills/judge.ts';
-import { openGovernanceReader } from '../../src/workspace/governance.ts';
+import { openGovernanceReader } from '../../src/workspace/governance/reader.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
-import { TOOL_NAMES } from '../../src/core/tool.ts';
+import { TOOL_NAMES } from '../../src/core/ports/tool.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 import type { OpenWorkspace } from '../../src/workspace/workspace.ts';
 

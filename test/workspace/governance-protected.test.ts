@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import { canonicalJson } from '../../src/core/json.ts';
+import { canonicalJson } from '../../src/core/text/json.ts';
 import type { Change } from '../../src/core/files.ts';
 import { makeWorkspace } from './govern-kit.ts';
 import type { TestWorkspace } from './govern-kit.ts';

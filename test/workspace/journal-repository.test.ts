@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
-import type { JournalLine } from '../../src/core/ports.ts';
+import type { JournalLine } from '../../src/core/ports/journal.ts';
 import { env, makeJournal } from '../journal/export-kit.ts';
 import type { Journal } from '../journal/export-kit.ts';
 

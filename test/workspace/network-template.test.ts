@@ -4,12 +4,12 @@ import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { BUILT_IN_PROVIDERS } from '../../src/core/agent.ts';
 import { sourceText } from '../../src/core/trigger.ts';
-import { readCron } from '../../src/cron.ts';
+import { readCron } from '../../src/config/cron.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { ruleProblem } from '../../src/policy/rules.ts';
 import { readBundled } from '../../src/skills/folder.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
-import { parseSettings } from '../../src/workspace/settings.ts';
+import { parseAgent } from '../../src/config/agent.ts';
+import { parseSettings } from '../../src/config/settings.ts';
 import { readTemplate } from '../../src/workspace/template.ts';
 import { makeWorkspace } from './govern-kit.ts';
 

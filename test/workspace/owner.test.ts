@@ -3,8 +3,8 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addOwner } from '../../src/workspace/owner.ts';
-import { parseSettings } from '../../src/workspace/settings.ts';
+import { addOwner } from '../../src/workspace/edits/owner.ts';
+import { parseSettings } from '../../src/config/settings.ts';
 
 /** What `ruche.yaml` says after somebody was paired; null for no file before. */
 async function paired(before: string | null, sender = '42', channel = 'telegram'): Promise<string> {

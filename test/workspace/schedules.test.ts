@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readCron } from '../../src/cron.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
+import { readCron } from '../../src/config/cron.ts';
+import { parseAgent } from '../../src/config/agent.ts';
 
 const FILE = 'agents/a/AGENT.md';
 const parse = (schedules: string) => parseAgent(`---\nschedules:\n${schedules}\n---\nYou.\n`, FILE, 'a', { readCron });
