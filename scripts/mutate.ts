@@ -75,11 +75,12 @@ async function main(): Promise<number> {
       .filter(({ mutants }) => mutants.length > 0);
     if (files.length === 0) continue;
     const tests = (await first?.prepare(globs)) ?? [];
-    if (!(await tryAll(files, tests))) {
+    const tallies = await tryAll(files, tests);
+    if (tallies === null) {
       console.log(`\nThe ${values.minutes} minutes are over. What was tried is kept: run it again to go on.`);
       return 1;
     }
-    rooms.push(sum(room, files.map(tell)));
+    rooms.push(sum(room, tallies));
   }
   if (rooms.length === 0) {
     console.log(`There is nothing to change there. The rooms are ${Object.keys(ROOMS).join(', ')}.`);
@@ -90,23 +91,27 @@ async function main(): Promise<number> {
   return rooms.every((room) => score(room) >= THRESHOLD) ? 0 : 1;
 }
 
-/** Every mutant whose fate is not known already; false when the time is over. */
-async function tryAll(files: readonly File[], tests: readonly TestFile[]): Promise<boolean> {
-  const left = files.flatMap(({ file, code, mutants }) =>
-    mutants.filter((mutant) => !known.holds(file, code, mutant, tests)).map((mutant) => ({ file, code, mutant })),
-  );
-  const all = files.reduce((count, { mutants }) => count + mutants.length, 0);
-  console.log(`${left.length} of ${all} mutants to try, ${tests.length} test files`);
-  const work = async (laboratory: Laboratory): Promise<void> => {
-    const own = [...tests];
-    for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      if (performance.now() > until) return void left.unshift(next);
-      const { file, code, mutant } = next;
-      known.learn(file, code, mutant, tests, await laboratory.try(file, mutant, own));
-    }
-  };
-  await Promise.all(laboratories.map(work));
-  return left.length === 0;
+/** Tries every mutant whose fate is not known already; null when the time is over. */
+async function tryAll(files: readonly File[], tests: readonly TestFile[]): Promise<Tally[] | null> {
+  const work = files.map((file) => ({
+    file,
+    left: file.mutants.filter((mutant) => !known.holds(file.file, file.code, mutant, tests)),
+  }));
+  const count = work.reduce((sum, { left }) => sum + left.length, 0);
+  console.log(`${count} mutants to try, ${tests.length} test files`);
+  const tallies: Tally[] = [];
+  for (const { file, left } of work) {
+    const own = laboratories.map(async (laboratory) => {
+      const order = [...tests];
+      for (let next = left.shift(); next !== undefined && performance.now() < until; next = left.shift())
+        known.learn(file.file, file.code, next, tests, await laboratory.try(file.file, next, order));
+    });
+    await Promise.all(own);
+    known.save();
+    if (performance.now() >= until) return null;
+    tallies.push(tell(file));
+  }
+  return tallies;
 }
 
 /** What became of a file's mutants; prints it with the survivors. */
