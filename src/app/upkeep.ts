@@ -1,5 +1,6 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
+import { usualTool } from '../agent/calls/ready.ts';
 import { restingModels } from '../agent/think/rest.ts';
 import { startHousekeeping } from '../scheduler/upkeep/every.ts';
 import { noteMissedDeadlines } from '../scheduler/tasks/deadlines.ts';
@@ -40,7 +41,8 @@ export async function startUpkeep(
   const night = new Night({ ...agents, models: (agent) => restingModels(agents, agent) });
   const look = async (): Promise<void> => {
     const { settings } = agents.governance();
-    checks = await lookAtChecks({ ...adapters, settings, signal: stopped.signal });
+    const tool = usualTool(agents, 'addresses');
+    checks = await lookAtChecks({ ...adapters, settings, tool, signal: stopped.signal });
     await status.write();
   };
   const every = (everyMs: number, job: () => Promise<void>) => startHousekeeping({ job, everyMs, clock, log });

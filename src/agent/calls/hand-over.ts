@@ -1,13 +1,17 @@
 import { conversationId } from '../../core/ids.ts';
 import { note } from '../run/notes.ts';
 import type { AgentDeps } from '../run/deps.ts';
-import type { ReadyCall } from './ready.ts';
 import { giveText, refuse } from './results.ts';
 import type { RunLog } from '../run/log.ts';
+import type { CallState } from '../run/state.ts';
 
 /** Moves the conversation to another agent: its next message goes there, and finds the brief. The run itself goes on. */
-export function handOver(deps: AgentDeps, log: RunLog, { call, input }: ReadyCall): void {
-  const { agent: to, brief } = input as { agent: string; brief: string };
+export function handOver(
+  deps: AgentDeps,
+  log: RunLog,
+  call: CallState,
+  { to, brief }: { to: string; brief: string },
+): void {
   const { agents } = deps.governance();
   const { agent, session, run } = log.state;
   if (to === agent) return refuse(log, call, 'This conversation is yours already.');

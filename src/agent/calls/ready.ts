@@ -1,12 +1,9 @@
 import type { Agent } from '../../core/agent.ts';
 import type { CallFacts, PolicyFacts } from '../../core/policy.ts';
-import type { Tool } from '../../core/ports/tool.ts';
+import type { AnyTool, EngineTool, Tool, ToolName } from '../../core/ports/tool.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import type { RunLog } from '../run/log.ts';
 import type { CallState } from '../run/state.ts';
-
-/** Tool whose call is a question to the person: it has no effect of its own. */
-export const ASK = 'ask';
 
 /** Hosts that both lists allow; null allows all. */
 function commonHosts(a: readonly string[] | null, b: readonly string[] | null): readonly string[] | null {
@@ -30,12 +27,26 @@ export function policyFacts(deps: AgentDeps, agent: Agent, log: RunLog): PolicyF
   };
 }
 
-/** A call made ready: its tool and its arguments in the tool's own form. */
-export interface ReadyCall {
+interface Ready<Kind extends AnyTool> {
   call: CallState;
-  tool: Tool;
+  tool: Kind;
   input: unknown;
   facts: CallFacts;
+}
+
+export type ToolCall = Ready<Tool>;
+export type EngineToolCall = Ready<EngineTool>;
+/** A call made ready: its tool and its arguments in the tool's own form. */
+export type ReadyCall = ToolCall | EngineToolCall;
+
+/** Whether the engine answers the call; if not, its tool runs. */
+export const isForEngine = (ready: ReadyCall): ready is EngineToolCall => ready.tool.kind === 'engine';
+
+/** Name of the tool whose rules hold for what the engine does of this kind. */
+export function usualTool(deps: Pick<AgentDeps, 'tools'>, use: NonNullable<ToolName['usualFor']>): string {
+  const found = [...deps.tools().values()].find(({ usualFor }) => usualFor === use);
+  // Without such a tool no agent has it, so whatever asks for it is denied.
+  return found?.name ?? use;
 }
 
 /** Finds the tool and parses the arguments, or says what the model should be told. */
@@ -50,5 +61,5 @@ export function readCall(deps: AgentDeps, call: CallState): ReadyCall | { error:
   }
   const parsed = tool.parse(args);
   if (!parsed.ok) return { error: `The arguments do not fit: ${parsed.error}` };
-  return { call, tool, input: parsed.value, facts: tool.facts(parsed.value) };
+  return { call, tool, input: parsed.value, facts: tool.facts(parsed.value) } as ReadyCall;
 }

@@ -1,6 +1,7 @@
 import type { Label } from '../../core/labels.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import { shorten } from './output.ts';
+import { usualTool } from './ready.ts';
 import type { RunLog } from '../run/log.ts';
 import type { CallState, ToolRecord } from '../run/state.ts';
 
@@ -9,11 +10,11 @@ export function askQuestion(
   deps: AgentDeps,
   log: RunLog,
   call: CallState,
-  shown: { text: string; reason: string },
+  { text, reason }: { text: string; reason: string },
   doubt: boolean,
 ): void {
   const question = deps.ids.next('qst');
-  const data = { question, call: call.id, doubt, text: log.put(shown) };
+  const data = { question, call: call.id, doubt, text: log.put({ text, reason }) };
   log.emit({ type: 'question.asked', data }, null, { key: `asked:${question}` });
 }
 
@@ -35,7 +36,12 @@ export function giveText(
   { ok, text, labels }: { ok: boolean; text: string; labels: Label[] },
 ): void {
   const { toolOutput } = deps.governance().settings.limits;
-  const record: ToolRecord = { ok, ...shorten(deps.redact(text), toolOutput, call.id), changes: [], seen: {} };
+  const record: ToolRecord = {
+    ok,
+    ...shorten(deps.redact(text), toolOutput, { call: call.id, reader: usualTool(deps, 'reading') }),
+    changes: [],
+    seen: {},
+  };
   const { id, tool } = call;
   const data = { call: id, tool, ok, result: log.put(record), labels, ms: 0, reconciled: false };
   log.emit({ type: 'tool.returned', data }, record);

@@ -2,7 +2,7 @@ import type { Agent } from '../../core/agent.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { ModelChoice, ModelMessage, ModelRequest, Part, ToolSchema } from '../../core/model.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
-import type { Tool } from '../../core/ports/tool.ts';
+import type { AnyTool } from '../../core/ports/tool.ts';
 import { neutralise } from '../../core/text/untrusted.ts';
 import type { Conversation } from '../run/conversation.ts';
 import type { AgentDeps } from '../run/deps.ts';
@@ -48,7 +48,7 @@ function dayOf(now: number): string {
   return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
 }
 
-export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, Tool>): ToolSchema[] =>
+export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, AnyTool>): ToolSchema[] =>
   [...tools.values()]
     .filter((tool) => agent.tools.includes(tool.name))
     .map(({ name, description, schema }) => ({ name, description, input: schema }));
