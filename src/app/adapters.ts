@@ -87,11 +87,11 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     const bot = { name, token: await secrets.resolve(token, `the channel ${name}`), net, clock, log };
     return telegram({ ...bot, random: random.number, ...(apiRoot === null ? {} : { apiRoot }) });
   };
-  const temp = workspace.git.neutral.dir;
   const owner = (channel: string, sender: string): Promise<void> =>
-    addOwner({ root: options.workspace, temp, channel, sender, known });
+    addOwner({ root: options.workspace, temp: git.neutral.dir, channel, sender, known });
   const sandbox = await probing;
-  const common = { store, workspace, net, clock, ids, log, boundary, worker: ids.next('wrk') };
+  const redact = (text: string): string => secrets.redact(text);
+  const common = { store, workspace, net, clock, ids, log, boundary, redact, worker: ids.next('wrk') };
   return {
     standing: () => standingFiles(git),
     ...common,

@@ -161,7 +161,7 @@ test('a question that a rule wants approved is put once it is approved', () => {
       assert.equal((await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'approve', 'person:owner')).ok, true);
       const asked = await loop.settled(waiting.task);
       assert.equal(asked.waits[0]?.kind, 'question');
-    assert.match(asked.text, /Which colour\?/);
+      assert.match(asked.text, /Which colour\?/);
       assert.equal((await loop.send('blue')).text, 'blue it is');
     },
   );

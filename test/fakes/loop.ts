@@ -174,6 +174,7 @@ export async function openLoop(options: LoopOptions) {
     log: quiet,
     worker: 'wrk_test',
     onWork: (listener: () => void) => hub.onWork(listener),
+    onCancelled: (listener: (task: string) => void) => hub.onCancelled(listener),
   };
   /** The two workers of a process. */
   const begin = () => {
@@ -225,7 +226,6 @@ export async function openLoop(options: LoopOptions) {
       resume: (...args) => pauses.resume(...args),
     },
     accepting: () => true,
-    stopTask: (task) => workers.runs.cancel(task),
     situation: () => Promise.reject(new Error('not in this test')),
   });
   let count = 0;

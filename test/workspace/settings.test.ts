@@ -9,6 +9,7 @@ import { parseAgent } from '../../src/config/agent.ts';
 import { editorSchemas } from '../../src/config/schemas.ts';
 import { DEFAULT_LIMITS, parseSettings } from '../../src/config/settings.ts';
 import { readTemplate } from '../../src/workspace/template.ts';
+import { tries } from '../fakes/effort.ts';
 import { KNOWN } from '../fakes/known.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -255,7 +256,7 @@ test('any text gives settings or an error with a place, never an exception', () 
         if (settings === null) refusedOnes += 1;
       },
     ),
-    { numRuns: 300 },
+    tries(60, 300),
   );
   assert.ok(refusedOnes > 60);
 });

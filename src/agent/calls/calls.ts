@@ -1,19 +1,23 @@
 import type { Agent } from '../../core/agent.ts';
 import { decide } from '../../policy/decide.ts';
-import { showCall } from './approval.ts';
+import type { EngineCall } from '../../core/ports/tool.ts';
+import {
+  type EngineToolCall,
+  freshBase,
+  isForEngine,
+  pinnedSkills,
+  policyFacts,
+  readCall,
+  showCall,
+  type ToolCall,
+} from './ready.ts';
 import type { Stops } from '../../core/task.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import { runCalls } from './effect.ts';
-import { freshBase } from './fresh.ts';
-import { type EngineToolCall, isForEngine, policyFacts, readCall, type ToolCall } from './ready.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { RunLog } from '../run/log.ts';
-import { pinnedSkills } from './skills.ts';
 import type { CallState } from '../run/state.ts';
-import type { EngineCall } from '../../core/ports/tool.ts';
-import { handOver } from './hand-over.ts';
-import { callTask, waitsFor } from './task.ts';
-import { takeResults } from './results-of-tasks.ts';
+import { handOver, callTask, waitsFor, takeResults } from './task.ts';
 
 /**
  * Works through the calls of an answer in their order. Neighbours that only read run side by side; everything behind a
