@@ -2,10 +2,10 @@ import type { Agent } from '../../core/agent.ts';
 import { workspacePath } from '../../core/text/paths.ts';
 import { artefactOf, type TaskContent } from '../../core/task-call.ts';
 import type { Stops } from '../../core/task.ts';
-import type { Opened } from '../../core/ports/tool.ts';
+import { type Opened, usualTool } from '../../core/ports/tool.ts';
 import { decide } from '../../policy/decide.ts';
 import type { AgentDeps } from '../run/deps.ts';
-import { freshPaths, policyFacts, usualTool } from './ready.ts';
+import { freshPaths, policyFacts } from './ready.ts';
 import { land } from '../finish/land.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
 
@@ -27,7 +27,7 @@ export async function handArtefacts(
   const own = await givenTo(deps, log);
   const passedOn = given.filter((path) => own.includes(path));
   const paths: string[] = [];
-  const tool = usualTool(deps, 'reading');
+  const tool = usualTool(deps.tools(), 'reading');
   for (const raw of given) {
     if (passedOn.includes(raw)) continue;
     if (artefactOf(raw) !== null) return refuse(`"${raw}" was not given to you: name the path alone.`);

@@ -1,7 +1,7 @@
 import type { Agent } from '../../core/agent.ts';
 import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net, NetRequest } from '../../core/ports/net.ts';
-import type { Reconciled, ToolContext, ToolResult } from '../../core/ports/tool.ts';
+import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import { decide } from '../../policy/decide.ts';
 import {
@@ -12,7 +12,6 @@ import {
   type ToolCall,
   pinnedSkills,
   skillLabels,
-  usualTool,
   viewOf,
 } from './ready.ts';
 import type { Stops } from '../../core/task.ts';
@@ -82,7 +81,7 @@ async function finish(
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
     ok: result.ok,
-    ...shorten(text, limit, { call: call.id, reader: usualTool(deps, 'reading') }),
+    ...shorten(text, limit, { call: call.id, reader: usualTool(deps.tools(), 'reading') }),
     changes: result.changes,
     seen: result.seen ?? {},
   };
@@ -155,8 +154,8 @@ function toolContext(
     open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(deps, log, path),
     net: grantedNet(deps, log, agent, ready),
     seen,
-    mayRead: mayTouch('read', usualTool(deps, 'reading'), asked, facts),
-    mayWrite: mayTouch('write', usualTool(deps, 'writing'), asked, facts),
+    mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
+    mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
     labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),
     signal: stops.cancel,
     boundary: deps.boundary,

@@ -1,6 +1,6 @@
 import type { Agent } from '../../core/agent.ts';
 import type { CallFacts, PolicyFacts } from '../../core/policy.ts';
-import type { AnyTool, EngineTool, Tool, ToolName } from '../../core/ports/tool.ts';
+import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import type { RunLog } from '../run/log.ts';
 import type { CallState, RunState, ShownCall } from '../run/state.ts';
@@ -46,13 +46,6 @@ export type ReadyCall = ToolCall | EngineToolCall;
 
 /** Whether the engine answers the call; if not, its tool runs. */
 export const isForEngine = (ready: ReadyCall): ready is EngineToolCall => ready.tool.kind === 'engine';
-
-/** Name of the tool whose rules hold for what the engine does of this kind. */
-export function usualTool(deps: Pick<AgentDeps, 'tools'>, use: NonNullable<ToolName['usualFor']>): string {
-  const found = [...deps.tools().values()].find(({ usualFor }) => usualFor === use);
-  // Without such a tool no agent has it, so whatever asks for it is denied.
-  return found?.name ?? use;
-}
 
 /** Finds the tool and parses the arguments, or says what the model should be told. */
 export function readCall(deps: AgentDeps, call: CallState): ReadyCall | { error: string } {

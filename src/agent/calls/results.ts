@@ -4,8 +4,7 @@ import { type RunLog, loadJson } from '../run/log.ts';
 import type { CallState, ToolRecord, RunState } from '../run/state.ts';
 import { conversationId, runStream } from '../../core/ids.ts';
 import type { Store } from '../../core/ports/store.ts';
-import type { Opened } from '../../core/ports/tool.ts';
-import { usualTool } from './ready.ts';
+import { type Opened, usualTool } from '../../core/ports/tool.ts';
 
 /** Puts a question to the person; the call waits for the answer. */
 export function askQuestion(
@@ -40,7 +39,7 @@ export function giveText(
   const { toolOutput } = deps.governance().settings.limits;
   const record: ToolRecord = {
     ok,
-    ...shorten(deps.redact(text), toolOutput, { call: call.id, reader: usualTool(deps, 'reading') }),
+    ...shorten(deps.redact(text), toolOutput, { call: call.id, reader: usualTool(deps.tools(), 'reading') }),
     changes: [],
     seen: {},
   };

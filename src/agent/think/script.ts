@@ -6,7 +6,7 @@ import { type ModelChoice, type ModelEvent, NO_USAGE } from '../../core/model.ts
 import type { Store } from '../../core/ports/store.ts';
 import { note } from '../run/conversation.ts';
 import type { AgentDeps } from '../run/deps.ts';
-import { usualTool } from '../calls/ready.ts';
+import { usualTool } from '../../core/ports/tool.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
 import type { ToolRecord, Failure } from '../run/state.ts';
 
@@ -33,7 +33,7 @@ export async function scriptUnable(deps: AgentDeps, log: RunLog, agent: Agent): 
   const now = await firstResult(deps.store, state.run);
   if (now === null || now.ok) return null;
   const text = (now.full ?? now.text).trim();
-  const tool = usualTool(deps, 'commands');
+  const tool = usualTool(deps.tools(), 'commands');
   const without = !agent.tools.includes(tool);
   if (!without && !NOT_RUN.test(text)) return null;
   const why = without ? `${agent.name} has no tool ${tool}` : text.slice(-MAX_SHOWN).replace(/\s*\n\s*/g, '; ');
@@ -61,7 +61,7 @@ export async function scriptChoice(deps: AgentDeps, log: RunLog): Promise<ModelC
     const call = {
       type: 'call',
       id: MODEL,
-      tool: usualTool(deps, 'commands'),
+      tool: usualTool(deps.tools(), 'commands'),
       args: canonicalJson({ command }),
     } as const;
     return saying(call, { type: 'finish', reason: 'calls', usage: NO_USAGE });

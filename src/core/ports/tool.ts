@@ -75,6 +75,11 @@ export interface ToolName {
   readonly usualFor?: 'reading' | 'writing' | 'commands' | 'addresses';
 }
 
+/** Name of the tool that is used, or whose rules hold. Without such a tool no agent has it, so whatever asks for it is denied. */
+export function usualTool(tools: ReadonlyMap<string, ToolName>, use: NonNullable<ToolName['usualFor']>): string {
+  return [...tools.values()].find(({ usualFor }) => usualFor === use)?.name ?? use;
+}
+
 /** What tools may need of the machine. */
 export interface ToolParts {
   sandbox: Sandbox;
