@@ -175,7 +175,7 @@ function find(
   const endpoint = endpoints.find(fits);
   if (!endpoint && web !== null && (method === 'GET' || method === 'HEAD') && !isGuarded(path))
     return (exchange) => serveStatic(exchange, web);
-  if (!endpoint) throw new HttpError(404, 'not_found', 'There is nothing at this path with this method.');
+  if (!endpoint) throw new HttpError(404, 'not_found', 'Nothing was found at this path with this method.');
   const ids = segments.filter((_, at) => endpoint.segments[at]?.startsWith(':')).map(decoded);
   return (exchange) => endpoint.route(exchange, ids[0] ?? '', new URLSearchParams(query), ids);
 }
@@ -205,7 +205,7 @@ function told(error: unknown): HttpError {
   if (error instanceof HttpError) return error;
   if (error instanceof StoreUnavailable)
     return new HttpError(503, 'store_unavailable', `Nothing was done: ${error.message}.`);
-  return new HttpError(500, 'internal', 'Something went wrong here; the log of "ruche up" says what.');
+  return new HttpError(500, 'internal', 'Something went wrong in Ruche. See the log of "ruche up".');
 }
 
 async function ready(face: Face, exchange: Exchange): Promise<void> {

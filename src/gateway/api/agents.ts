@@ -1,5 +1,5 @@
 import { optionalText, readObject } from '../http/body.ts';
-import { HttpError } from '../http/errors.ts';
+import { unknownId } from '../http/errors.ts';
 import { OWNER, type Face } from '../http/face.ts';
 import { sendJson, type Exchange } from '../http/reply.ts';
 
@@ -17,6 +17,6 @@ export async function resumeAgent(face: Face, exchange: Exchange, name: string):
 }
 
 async function answer(exchange: Exchange, name: string, changed: boolean | null): Promise<void> {
-  if (changed === null) throw new HttpError(404, 'unknown_agent', `There is no agent "${name}".`);
+  if (changed === null) throw unknownId('agent', name);
   await sendJson(exchange, 200, { agent: name, changed });
 }

@@ -1,10 +1,7 @@
 import { readObject } from '../http/body.ts';
-import { HttpError } from '../http/errors.ts';
+import { unknownId } from '../http/errors.ts';
 import { OWNER, type Face } from '../http/face.ts';
 import { sendJson, type Exchange } from '../http/reply.ts';
-
-const unknown = (): HttpError =>
-  new HttpError(404, 'unknown_escalation', 'There is no escalation of this id: see GET /api/escalations.');
 
 /** `GET /api/escalations`: those under way; with `?all` the newest that are over, too. */
 export async function getEscalations(face: Face, exchange: Exchange, query: URLSearchParams): Promise<void> {
@@ -15,7 +12,7 @@ export async function getEscalations(face: Face, exchange: Exchange, query: URLS
 /** `GET /api/escalations/:id`: by its own id, or that of what waits. */
 export async function getEscalation(face: Face, exchange: Exchange, id: string): Promise<void> {
   const escalation = await face.runtime.escalations.get(id);
-  if (escalation === null) throw unknown();
+  if (escalation === null) throw unknownId('escalation', id);
   await sendJson(exchange, 200, escalation);
 }
 
@@ -23,6 +20,6 @@ export async function getEscalation(face: Face, exchange: Exchange, id: string):
 export async function acknowledgeEscalation(face: Face, exchange: Exchange, id: string): Promise<void> {
   await readObject(exchange.incoming, face.limits);
   const done = await face.runtime.escalations.acknowledge(id, OWNER);
-  if (done === null) throw unknown();
+  if (done === null) throw unknownId('escalation', id);
   await sendJson(exchange, 200, { acknowledged: done === 'done', ended: done === 'ended' });
 }

@@ -15,7 +15,7 @@ export async function streamEvents(face: Face, exchange: Exchange, query: URLSea
   const given = (Array.isArray(header) ? header[0] : header) || (query.get('after') ?? undefined);
   const after = queryNumber(given, 'after', 0, Number.MAX_SAFE_INTEGER, newest);
   // A journal that was put back from a copy is behind its clients; waiting in silence would look like no news.
-  if (after > newest) throw badRequest(`The journal ends at event ${newest}: start there.`, 'after');
+  if (after > newest) throw badRequest(`The journal ends at event ${newest}. Start there.`, 'after');
   const types = typesOf(query.get('types'));
 
   const stream = eventStream(exchange, face.limits.backlogBytes);
@@ -33,7 +33,7 @@ export async function streamEvents(face: Face, exchange: Exchange, query: URLSea
       await stream.drained();
     }
   } catch (error) {
-    if (!signal.aborted) face.log.error({ err: error }, 'the event stream broke; its client will come again');
+    if (!signal.aborted) face.log.error({ err: error }, 'the event stream broke; its client will reconnect');
   } finally {
     beat.abort();
     await stream.end();
@@ -44,5 +44,5 @@ function typesOf(value: string | null): Set<string> | null {
   if (value === null || value === '') return null;
   const types = value.split(',').map((type) => type.trim());
   if (types.every((type) => /^[a-z]+\.[a-z]+$/.test(type))) return new Set(types);
-  throw badRequest('"types" is a list of event types such as run.started,run.finished.', 'types');
+  throw badRequest('"types" must be a list of event types such as run.started,run.finished.', 'types');
 }

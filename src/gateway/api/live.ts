@@ -18,7 +18,7 @@ const MAX_TASKS = 20;
  */
 export async function streamLive(face: Face, views: Views, exchange: Exchange, query: URLSearchParams): Promise<void> {
   const tasks = [...new Set(query.getAll('task').filter(Boolean))];
-  if (tasks.length > MAX_TASKS) throw badRequest(`"task" may be given ${MAX_TASKS} times.`, 'task');
+  if (tasks.length > MAX_TASKS) throw badRequest(`"task" may be given at most ${MAX_TASKS} times.`, 'task');
   const stream = eventStream(exchange, face.limits.backlogBytes);
   const signal = clientSignal(exchange, face.closing);
   const changes = new Changes();
@@ -46,7 +46,7 @@ export async function streamLive(face: Face, views: Views, exchange: Exchange, q
       seen = sendChanges(stream, changes, seen);
     }
   } catch (error) {
-    if (!signal.aborted) face.log.error({ err: error }, 'the live stream broke; its client will come again');
+    if (!signal.aborted) face.log.error({ err: error }, 'the live stream broke; its client will reconnect');
   } finally {
     for (const stop of stops) stop();
     beat.abort();

@@ -15,7 +15,7 @@ export const loginLink = (url: string, logins: Logins): string => `${url}/login#
 export async function makeLogin(face: Face, logins: Logins, exchange: Exchange): Promise<void> {
   await readObject(exchange.incoming, face.limits);
   if (exchange.incoming.headers.authorization === undefined)
-    throw new HttpError(403, 'token_needed', 'Only the token makes a login link: run "ruche login".');
+    throw new HttpError(403, 'token_needed', 'A login link needs the token. Create one with: ruche login.');
   const code = logins.code();
   await sendJson(exchange, 200, { code, path: `/login#${code}`, seconds: 600 });
 }
@@ -25,7 +25,7 @@ export async function enter(face: Face, logins: Logins, exchange: Exchange): Pro
   const code = text(await readObject(exchange.incoming, face.limits), 'code');
   const cookie = await logins.enter(code);
   if (cookie === null)
-    throw new HttpError(401, 'bad_code', 'This link has been used, or is older than ten minutes: make another one.');
+    throw new HttpError(401, 'bad_code', 'This link has been used or has expired. Create another with: ruche login.');
   await sendJson(exchange, 200, { who: OWNER }, { 'set-cookie': cookie });
 }
 
@@ -48,7 +48,7 @@ const SCRIPT = `'use strict';
 const say = (text) => { document.querySelector('p').textContent = text; };
 const code = location.hash.slice(1);
 history.replaceState(null, '', '/login');
-if (code === '') say('This page needs a link with a code: "ruche login" makes one.');
+if (code === '') say('This page needs a link with a code. Create one with: ruche login.');
 else
   fetch('/api/sessions', {
     method: 'POST',
@@ -56,7 +56,7 @@ else
     body: JSON.stringify({ code }),
   }).then(
     async (answer) => (answer.ok ? location.replace('/') : say((await answer.json()).error.message)),
-    () => say('Ruche does not answer. Try the link again.'),
+    () => say('Ruche does not answer. Open the link again.'),
   );
 `;
 

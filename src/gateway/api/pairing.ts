@@ -1,3 +1,4 @@
+import { unknownText } from '../../core/text/unknown.ts';
 import { readObject, text } from '../http/body.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Face } from '../http/face.ts';
@@ -11,7 +12,7 @@ export async function makePairing(face: Face, exchange: Exchange): Promise<void>
     throw new HttpError(
       404,
       'unknown_channel',
-      `There is no channel "${channel}": name it under channels in ruche.yaml, or set TELEGRAM_BOT_TOKEN for telegram.`,
+      `${unknownText('channel', channel)} Add it under channels in ruche.yaml, or set TELEGRAM_BOT_TOKEN for telegram.`,
     );
   await sendJson(exchange, 200, { channel, ...pairing });
 }

@@ -1,5 +1,5 @@
 import { readObject } from '../http/body.ts';
-import { HttpError } from '../http/errors.ts';
+import { unknownId } from '../http/errors.ts';
 import { OWNER, type Face } from '../http/face.ts';
 import { sendJson, type Exchange } from '../http/reply.ts';
 
@@ -19,6 +19,6 @@ export async function changeSchedule(
   const { schedules } = face.runtime;
   const task = verb === 'run' ? await schedules.run(id, OWNER) : null;
   const done = verb === 'run' ? task !== null : await schedules[verb](id, OWNER);
-  if (!done) throw new HttpError(404, 'unknown_schedule', 'There is no schedule of this id: see GET /api/schedules.');
+  if (!done) throw unknownId('schedule', id);
   await sendJson(exchange, 200, { task });
 }

@@ -2,7 +2,7 @@ import { addressee } from '../../core/text/addressed.ts';
 import { isSafeName } from '../../core/ids.ts';
 import type { AnswerResult, TaskOutcome } from '../../core/api/runtime.ts';
 import { optionalText, queryNumber, readObject, text } from '../http/body.ts';
-import { badRequest, HttpError } from '../http/errors.ts';
+import { badRequest, HttpError, unknownId } from '../http/errors.ts';
 import { filesOf } from '../http/upload.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type Face } from '../http/face.ts';
 import { clientSignal, head, sendJson, type Exchange } from '../http/reply.ts';
@@ -13,7 +13,7 @@ const HOLD = { usual: 25, most: 55 };
 
 const safe = (value: string, name: string): string => {
   if (isSafeName(value)) return value;
-  throw badRequest(`"${name}" may hold letters, digits, "-" and "_", up to 128 of them.`, name);
+  throw badRequest(`"${name}" must be up to 128 letters, digits, "-" and "_".`, name);
 };
 
 /**
@@ -72,7 +72,7 @@ export async function getTask(face: Face, exchange: Exchange, id: string): Promi
 async function known(face: Face, id: string): Promise<TaskOutcome> {
   const outcome = await face.runtime.task(id);
   if (outcome) return outcome;
-  throw new HttpError(404, 'unknown_task', 'There is no task of this id.');
+  throw unknownId('task', id);
 }
 
 /** `GET /api/tasks/:id/wait?seconds=N`: the outcome, or 204 to ask again. `peek=1` does not count as delivery. */

@@ -1,6 +1,6 @@
 import type { Facts } from '../../core/trigger.ts';
 import { isObject, readObject } from '../http/body.ts';
-import { badRequest, HttpError } from '../http/errors.ts';
+import { badRequest, unknownId } from '../http/errors.ts';
 import { OWNER, type Face } from '../http/face.ts';
 import { sendJson, type Exchange } from '../http/reply.ts';
 
@@ -12,18 +12,18 @@ export async function getTriggers(face: Face, exchange: Exchange): Promise<void>
 /** `GET /api/triggers/:id`: one of them, with its last firings and what caused them. */
 export async function getTrigger(face: Face, exchange: Exchange, id: string): Promise<void> {
   const found = await face.runtime.triggers.show(id);
-  if (found === null) throw unknown();
+  if (found === null) throw unknownId('trigger', id);
   await sendJson(exchange, 200, found);
 }
 
 /** `POST /api/triggers/:id/run` `{event?}`: fires with these facts; the task that was made. */
 export async function runTrigger(face: Face, exchange: Exchange, id: string): Promise<void> {
   const { event = {} } = await readObject(exchange.incoming, face.limits);
-  if (!isObject(event)) throw badRequest('"event" must be an object: what the trigger is to be told.', 'event');
+  if (!isObject(event)) throw badRequest('"event" must be an object with the facts for the trigger.', 'event');
   const lacking = await face.runtime.triggers.lacking(id, event as Facts);
   if (lacking !== null) throw badRequest(lacking, 'event');
   const task = await face.runtime.triggers.run(id, OWNER, event as Facts);
-  if (task === null) throw unknown();
+  if (task === null) throw unknownId('trigger', id);
   await sendJson(exchange, 200, { task });
 }
 
@@ -35,9 +35,6 @@ export async function pauseTrigger(
   verb: 'pause' | 'resume',
 ): Promise<void> {
   await readObject(exchange.incoming, face.limits);
-  if (!(await face.runtime.triggers[verb](id, OWNER))) throw unknown();
+  if (!(await face.runtime.triggers[verb](id, OWNER))) throw unknownId('trigger', id);
   await sendJson(exchange, 200, { id });
 }
-
-const unknown = (): HttpError =>
-  new HttpError(404, 'unknown_trigger', 'There is no trigger of this id: see GET /api/triggers.');

@@ -1,3 +1,4 @@
+import { unknownText } from '../../core/text/unknown.ts';
 /** What went wrong with a request, in the form every answer of the gateway has: OpenAI's error object. */
 export class HttpError extends Error {
   readonly status: number;
@@ -39,6 +40,10 @@ export const errorBody = (error: HttpError): { error: object } => ({
 /** The request is at fault; `param` is the dotted path of the field. */
 export const badRequest = (message: string, param?: string): HttpError =>
   new HttpError(400, 'invalid_request', message, { param });
+
+/** A name or an id of a path that does not exist. The command lists what does. */
+export const unknownId = (kind: string, id: string): HttpError =>
+  new HttpError(404, `unknown_${kind}`, unknownText(kind, id, { list: `ruche ${kind}s` }));
 
 /** The process is going down. `rejoins`: sending the same request again finds the same work. */
 export const shuttingDown = (message: string, rejoins: boolean): HttpError =>

@@ -66,7 +66,9 @@ export async function openLogins({ keep, bytes, token, clock, log }: LoginOption
     const all = [...sessions].map(([hash, until]) => ({ hash, until }));
     saving = saving
       .then(() => keep.save(all))
-      .catch((error: unknown) => log.warn({ error: String(error) }, 'sessions could not be kept: a restart ends them'));
+      .catch((error: unknown) =>
+        log.warn({ error: String(error) }, 'sessions could not be saved: a restart ends them'),
+      );
     return saving;
   };
   const add = (to: Map<string, number>, hash: string, until: number, most: number): void => {

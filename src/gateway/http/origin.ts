@@ -22,11 +22,11 @@ export function refuseStranger(knock: Knock, names: readonly string[], page = fa
   if (!isOurs(host, knock, names))
     return forbidden(
       'wrong_host',
-      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", or the machine's address in numbers, or start with --host and that name.`,
+      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", use the machine's numeric address, or start with --host and that name.`,
     );
   const { origin } = knock.headers;
   if (origin !== undefined && origin !== `http://${host}` && !(names.includes(host) && origin === `https://${host}`))
-    return forbidden('wrong_origin', 'Requests from pages of another origin are refused.');
+    return forbidden('wrong_origin', 'Requests from another origin are refused.');
   const site = knock.headers['sec-fetch-site'];
   // Somebody followed a link to the page: it holds no data, and what it asks for then comes from itself.
   const visit = page && knock.headers['sec-fetch-mode'] === 'navigate';

@@ -57,7 +57,7 @@ export async function homeToken(home: string, bytes: (length: number) => Uint8Ar
     const { mode } = await file.stat();
     if ((mode & 0o077) !== 0)
       throw new Error(
-        `${path} can be read by other users. Delete it so that a new one is made, or if nobody has read it: chmod 600 ${path}`,
+        `${path} can be read by other users. Delete it to get a new one, or if nobody has read it: chmod 600 ${path}`,
       );
     return (await file.readFile('utf8')).trim();
   } finally {

@@ -9,7 +9,7 @@ import { badRequest } from './errors.ts';
 export function namedSession(header: string | undefined, user: unknown): string | null {
   if (header !== undefined) {
     if (!isSafeName(header))
-      throw badRequest('X-Ruche-Session may hold letters, digits, "-" and "_", up to 128 of them.', 'X-Ruche-Session');
+      throw badRequest('X-Ruche-Session must be up to 128 letters, digits, "-" and "_".', 'X-Ruche-Session');
     return header;
   }
   if (user === undefined || user === null || user === '') return null;

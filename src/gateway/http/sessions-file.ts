@@ -21,7 +21,7 @@ export function sessionsFile(home: string, log: Log): SessionKeep {
         if (((await file.stat()).mode & 0o077) !== 0) throw new Error('other users can read it');
         return sessionsIn(JSON.parse(await file.readFile('utf8')));
       } catch (error) {
-        log.warn({ path, error: String(error) }, 'the sessions are left out: log in again');
+        log.warn({ path, error: String(error) }, 'the sessions cannot be used: log in again');
         return [];
       } finally {
         await file.close();
@@ -33,7 +33,7 @@ export function sessionsFile(home: string, log: Log): SessionKeep {
 
 function sessionsIn(value: unknown): KeptSession[] {
   if (!isObject(value) || value['version'] !== VERSION || !Array.isArray(value['sessions']))
-    throw new Error('it has an unknown form');
+    throw new Error('it has an unknown format');
   return value['sessions'].flatMap((each: unknown) =>
     isObject(each) && typeof each['hash'] === 'string' && typeof each['until'] === 'number'
       ? [{ hash: each['hash'], until: each['until'] }]

@@ -21,13 +21,14 @@ export const isLoopback = (host: string): boolean =>
  * because other users and web pages reach it; another address needs one that cannot be guessed.
  */
 export function refuseToListen(host: string, token: string): string | null {
-  const mend =
-    'Remove RUCHE_TOKEN so that a token is made and kept in <home>/token, or set one of at least 24 characters.';
+  const mend = 'Remove RUCHE_TOKEN to get a new token in <home>/token, or set one of at least 24 characters.';
   if (token === '' || token === 'undefined' || token === 'null') return `The gateway has no token. ${mend}`;
-  if (!/^[\x21-\x7e]+$/.test(token)) return `The token holds spaces or characters that a header cannot carry. ${mend}`;
+  if (!/^[\x21-\x7e]+$/.test(token))
+    return `The token contains spaces or characters that a header cannot carry. ${mend}`;
   if (isLoopback(host)) return null;
   const where = `The address ${host} can be reached from other machines`;
-  if (token.length < 24) return `${where}, and the token has ${token.length} characters: too few. ${mend}`;
-  if (new Set(token).size < 8) return `${where}, and the token repeats a few characters: too easy to guess. ${mend}`;
+  if (token.length < 24) return `${where}, and the token is too short (${token.length} characters). ${mend}`;
+  if (new Set(token).size < 8)
+    return `${where}, and the token is too easy to guess: it repeats a few characters. ${mend}`;
   return null;
 }

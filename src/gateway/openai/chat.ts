@@ -161,7 +161,9 @@ async function streamed(
   } catch (error) {
     if (!stream.opened) throw error;
     if (!(error instanceof HttpError)) face.log.error({ err: error }, 'a streamed answer failed');
-    await voice.fail(error instanceof HttpError ? error : new HttpError(500, 'internal', 'Something went wrong here.'));
+    await voice.fail(
+      error instanceof HttpError ? error : new HttpError(500, 'internal', 'Something went wrong in Ruche.'),
+    );
   } finally {
     unlisten();
     beat.abort();

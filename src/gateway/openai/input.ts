@@ -85,7 +85,7 @@ function contentOf(message: Fields, at: string): string {
       if (part['type'] === 'text' && typeof part['text'] === 'string') return part['text'];
       if (part['type'] === 'refusal' && typeof part['refusal'] === 'string') return part['refusal'];
       throw badRequest(
-        `"${where}" is of type ${JSON.stringify(part['type'])}: only text is taken so far. Put other material in the workspace and name its path.`,
+        `"${where}" has the type ${JSON.stringify(part['type'])}. Only text is supported. Put other material in the workspace and name its path.`,
         where,
       );
     })
@@ -102,7 +102,7 @@ function split(messages: readonly Read[], inSession: boolean): { text: string; h
   const textOf = (some: readonly Read[]): string => some.map((message) => message.text).join('\n\n');
   const text = textOf(messages.slice(lastAnswer + 1).filter((message) => message.role === 'user'));
   if (text.trim() === '')
-    throw badRequest('After the last assistant message there must be a user message with text.', 'messages');
+    throw badRequest('A user message with text must follow the last assistant message.', 'messages');
   const context = textOf(messages.filter((message) => message.role === 'context'));
   const earlier = inSession ? [] : messages.slice(0, lastAnswer + 1);
   const history = earlier.flatMap(({ role, text: said }) =>

@@ -1,4 +1,5 @@
 import type { AgentState } from '../../core/api/runtime.ts';
+import { unknownText } from '../../core/text/unknown.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Face } from '../http/face.ts';
 import { sendJson, type Exchange } from '../http/reply.ts';
@@ -12,7 +13,13 @@ export async function listModels(face: Face, exchange: Exchange): Promise<void> 
 export async function oneModel(face: Face, exchange: Exchange, name: string): Promise<void> {
   const { created, agents } = await known(face);
   const agent = agents.find((each) => each.name === name);
-  if (!agent) throw new HttpError(404, 'model_not_found', 'There is no agent of this name.', { param: 'model' });
+  if (!agent)
+    throw new HttpError(
+      404,
+      'model_not_found',
+      unknownText('agent', name, { known: agents.map((each) => each.name) }),
+      { param: 'model' },
+    );
   await sendJson(exchange, 200, modelOf(agent, created));
 }
 
