@@ -1,23 +1,20 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BUILTIN, knownOf } from './builtin.ts';
 import type { AppOptions } from './options.ts';
 import type { ChannelSettings } from '../core/agent.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { PrivateFile } from '../core/ports/secrets.ts';
 import { upcast } from '../journal/upcast.ts';
 import { Hub, observed } from '../messages/hub.ts';
-import { readCondition } from '../config/conditions.ts';
-import { readCron } from '../config/cron.ts';
 import { explainSchedule } from '../config/schedule-words.ts';
-import { PROVIDERS } from '../models/choice/choose.ts';
 import { openFound } from '../models/choice/found.ts';
 import { openKept } from '../models/choice/kept.ts';
 import { openNet } from '../net/guard.ts';
-import { ruleProblem } from '../policy/rules.ts';
 import { ENVIRONMENT } from '../sandbox/args.ts';
 import { STATUS_FILE } from '../sandbox/runner.ts';
 import { openSandbox } from '../sandbox/open.ts';
-import { privateFile } from '../platform/private-file.ts';
+import { privateFile } from '../platform/replace.ts';
 import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/folder.ts';
 import { openGate } from '../skills/gate.ts';
@@ -25,7 +22,6 @@ import { skillRules } from '../skills/judge.ts';
 import { lockHome } from '../store/sqlite/lock.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 import { machineZone, systemClock, systemIds, systemRandom } from '../platform/system.ts';
-import { TOOL_NAMES } from '../core/ports/tool.ts';
 import { openCheckouts } from '../workspace/checkouts/checkouts.ts';
 import { openDropped } from '../workspace/edits/saved.ts';
 import { openGovernanceReader } from '../workspace/governance/reader.ts';
@@ -40,7 +36,7 @@ export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
 
 /** Opens everything that touches the machine. What was opened is closed with `parts`, the last first. */
 export async function openAdapters(options: AppOptions, parts: AsyncDisposableStack) {
-  const { home, env, log, token, boundary = () => undefined, wrap = {} } = options;
+  const { home, env, log, token, boundary = () => undefined, wrap = {}, builtin = BUILTIN } = options;
   const { clock, ids, random } = options.system ?? { clock: systemClock, ids: systemIds, random: systemRandom };
   await mkdir(home, { recursive: true, mode: 0o700 });
   parts.adopt(lockHome(home), (lock) => lock.release());
@@ -79,8 +75,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const { git } = workspace;
   const skills = { ...workspace, rules };
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
-  const channels = fixed.map(({ channel }) => channel.name);
-  const known = { tools: TOOL_NAMES, providers: PROVIDERS, channels, ruleProblem, readCron, readCondition };
+  const known = { ...knownOf(builtin), channels: fixed.map(({ channel }) => channel.name) };
   const reader = openGovernanceReader({ git, skills, explain: explainSchedule(clock, machineZone), ...known });
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
@@ -92,14 +87,15 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     const bot = { name, token: await secrets.resolve(token, `the channel ${name}`), net, clock, log };
     return telegram({ ...bot, random: random.number, ...(apiRoot === null ? {} : { apiRoot }) });
   };
-  const temp = workspace.git.neutral.dir;
   const owner = (channel: string, sender: string): Promise<void> =>
-    addOwner({ root: options.workspace, temp, channel, sender });
+    addOwner({ root: options.workspace, temp: git.neutral.dir, channel, sender, known });
   const sandbox = await probing;
-  const common = { store, workspace, net, clock, ids, log, boundary, worker: ids.next('wrk') };
+  const redact = (text: string): string => secrets.redact(text);
+  const common = { store, workspace, net, clock, ids, log, boundary, redact, worker: ids.next('wrk') };
   return {
     standing: () => standingFiles(git),
     ...common,
+    builtin,
     hub,
     random,
     made,

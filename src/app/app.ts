@@ -1,24 +1,22 @@
 import { openAdapters } from './adapters.ts';
 import { openAgents } from './agents.ts';
+import { openClockwork } from './clockwork.ts';
+import { Life } from './life.ts';
+import { openMessengers, startMessengers } from './messengers.ts';
+import { modelsKnown, openModelSetup, openToolsAndModels } from './models.ts';
 import type { App, AppOptions } from './options.ts';
-import { openFaces } from './web.ts';
+import { recover } from './recover.ts';
+import { openRuntime } from './runtime.ts';
+import { startUpkeep } from './upkeep.ts';
+import { openPage } from './web.ts';
+import { openWorkers } from './workers.ts';
 import { startGateway } from '../gateway/server.ts';
 import { startExport } from '../journal/export.ts';
-import { describeAgents, describeNetwork } from '../runtime/describe.ts';
-import { nowWrong } from './problems.ts';
-import { createRuntime } from '../runtime/runtime.ts';
-import { openEscalations } from './escalations.ts';
-import { openMessengers } from './messengers.ts';
-import { startTrust } from '../trust/trust.ts';
+import { Pauses } from '../runtime/pauses.ts';
 import { record } from '../scheduler/worker.ts';
-import { deskOf, plugs, prepared } from './models.ts';
-import { openClockwork } from './clockwork.ts';
-import { takeUp } from './recover.ts';
-import { startUpkeep } from './upkeep.ts';
-import { openWorkers } from './workers.ts';
+import { startTrust } from '../trust/trust.ts';
+import { openViews } from '../views/open.ts';
 
-/** Conversations that a messenger offers to go on with. */
-const RECENT = 10;
 /** Milliseconds that running steps have at the end; the rest of the promised ten seconds is for closing. */
 const GRACE_MS = 6_000;
 
@@ -33,77 +31,43 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 }
 
+/** Each step is made of those before it, and knows nothing of those after. What it has opened is closed with `parts`, the last first. */
 async function compose(options: AppOptions, parts: AsyncDisposableStack): Promise<App> {
+  const life = new Life();
   const adapters = await openAdapters(options, parts);
-  const { store, repository, hub, clock, log } = adapters;
-  const startedAt = clock.now();
-  let state: 'starting' | 'ready' | 'stopping' = 'starting';
-  const redact = (text: string): string => adapters.secrets.redact(text);
-  const onChange = (): void => void (state === 'ready' && [channels.sync(), byItself.changed(), escalations.changed()]);
-  const onMoved = (): void => void (state === 'ready' && byItself.moved());
-  const trust = await startTrust({ ...adapters, redact, onChange, onMoved });
-  parts.defer(() => trust.close());
-  const stopped = new AbortController();
-  parts.defer(() => stopped.abort());
-  const plugged = plugs(adapters, trust, stopped.signal);
-  const cancel = (task: string, by: string): Promise<boolean> => runtime.cancel(task, by);
-  const recent = () => faces.views.conversations(RECENT);
-  const { channels, drafts, pair } = openMessengers(options, adapters, trust, () => runtime, recent);
-  const { agents, pauses } = await openAgents(adapters, trust, plugged, channels, cancel);
-
-  const { runs, sends } = openWorkers(adapters, agents, pauses, trust, { channels, drafts });
-  const byItself = openClockwork(adapters, trust, { cancel, accepting: () => state === 'ready' });
-  const escalations = openEscalations(agents, adapters, trust, channels);
-  const exporter = await startExport({ store, repository, clock, log });
-  parts.defer(() => exporter.close());
-
-  const runtime = createRuntime({
-    ...agents,
-    hub,
-    pair,
-    ...byItself.desks,
-    escalations,
-    pauses,
-    maxAttempts: () => trust.current().settings.maxAttempts,
-    answerHeld: (approval, verdict, by) => trust.answerHeld(approval, verdict, by),
-    accepting: () => state === 'ready',
-    stopTask: (task) => runs.cancel(task),
-    agents: () => describeAgents(trust.current(), plugged().models),
-    situation: async () => ({
-      ...describeNetwork(
-        options,
-        trust.current(),
-        plugged().models,
-        trust.refused(),
-        await nowWrong(adapters, trust.current(), byItself.desks),
-      ),
-      startedAt,
-      sandbox: adapters.sandbox.name,
-      notReady: state === 'ready' ? (runs.problem ?? sends.problem) : `It is ${state}.`,
-      journal: { head: await store.head(), exported: exporter.exported() },
-    }),
-  });
-  const faces = openFaces(options, adapters, agents.pushes, (agent) => pauses.of(agent), parts);
-  const desk = deskOf(adapters, trust, plugged);
-  const gateway = await startGateway({ ...options, ...adapters, ...faces, desk, runtime });
+  const { store, hub, log, redact } = adapters;
+  const trust = parts.adopt(await startTrust(adapters), (each) => each.close());
+  const models = openToolsAndModels(adapters, trust, parts);
+  const messengers = openMessengers(options, adapters, trust);
+  const pauses = await Pauses.open(store, redact, () => hub.work());
+  const agents = openAgents(adapters, trust, models, messengers, pauses);
+  const workers = openWorkers(adapters, agents, pauses, messengers);
+  const clockwork = openClockwork(adapters, trust, agents, messengers, life);
+  const exporter = parts.adopt(await startExport(adapters), (each) => each.close());
+  const made = { adapters, life, trust, models, messengers, pauses, agents, workers, clockwork, exporter };
+  const runtime = openRuntime(options, made);
+  const views = parts.adopt(openViews({ ...agents, paused: (agent) => pauses.of(agent) }), (each) => each.close());
+  const setup = openModelSetup(adapters, trust, models);
+  const page = openPage(options, adapters);
+  const gateway = await startGateway({ ...options, ...adapters, ...page, views, desk: setup, runtime });
   parts.defer(() => gateway.close());
-  await takeUp(agents, adapters, options.version);
-  await prepared(adapters, plugged);
-  await startUpkeep(adapters, agents, () => pauses.names(), parts);
-  for (const each of [runs, sends, byItself, escalations]) each.start();
-  state = 'ready';
-  await drafts.resume();
-  channels.sync();
+
+  await recover(agents, adapters, options.version);
+  await modelsKnown(adapters, models);
+  await startUpkeep(adapters, agents, pauses, parts);
+  for (const each of [workers.runs, workers.sends, clockwork]) each.start();
+  life.begin();
+  const stopReceiving = await startMessengers(messengers, adapters, trust, runtime, views);
 
   return {
     gateway,
     runtime,
     made: adapters.made,
     async close(reason) {
-      state = 'stopping';
-      channels.stop();
-      await Promise.all([byItself.close(), escalations.close()]);
-      await Promise.all([runs.stop(GRACE_MS), sends.stop(GRACE_MS), drafts.close()]);
+      life.end();
+      stopReceiving();
+      await clockwork.close();
+      await Promise.all([workers.runs.stop(GRACE_MS), workers.sends.stop(GRACE_MS), messengers.drafts.close()]);
       // A disk that takes nothing more keeps nobody from stopping.
       await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>
         log.error({ error: String(error) }, 'the end could not be recorded'),

@@ -5,7 +5,7 @@ import type { AppOptions } from './options.ts';
 import type { Event } from '../core/event.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
-import { privateFile } from '../platform/private-file.ts';
+import { privateFile } from '../platform/replace.ts';
 import { systemClock as clock, systemRandom as random } from '../platform/system.ts';
 
 // Third composition root: what commands need that work without a running network. Each loads only its own part.
@@ -23,7 +23,7 @@ export async function startApp(options: StartOptions) {
   const { home, env } = options;
   await mkdir(home, { recursive: true, mode: 0o700 });
   const template = await templateFolder(options.template);
-  const { homeToken, removePresence, writePresence } = await import('../gateway/http/presence.ts');
+  const { homeToken, removePresence, writePresence } = await import('./presence.ts');
   const token = options.token ?? (await homeToken(home, random.bytes));
   const { openSecrets } = await import('../secrets/open.ts');
   const secrets = await openSecrets({ env, values: [token], keys: privateFile(join(home, 'keys.json')) });

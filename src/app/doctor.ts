@@ -6,7 +6,7 @@ import type { AppOptions } from './options.ts';
 import type { Problem, Settings } from '../core/agent.ts';
 import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
 import { machineOf, packageFolder } from './package.ts';
-import { privateFile } from '../platform/private-file.ts';
+import { privateFile } from '../platform/replace.ts';
 import { systemClock as clock } from '../platform/system.ts';
 
 type Env = AppOptions['env'];
@@ -82,7 +82,7 @@ async function readConfig({
 }
 
 async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Promise<Pick<Config, 'config' | 'keys'>> {
-  const { openModels, PROVIDERS } = await import('../models/choice/choose.ts');
+  const { openModels } = await import('../models/choice/choose.ts');
   const { openFound } = await import('../models/choice/found.ts');
   const { openKept } = await import('../models/choice/kept.ts');
   const { openSecrets } = await import('../secrets/open.ts');
@@ -95,7 +95,7 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
       message: secrets.redact(problem.message),
       key: secrets.redact(problem.key),
     }));
-  const { settings, problems } = await readGovernance(workspace, PROVIDERS, secrets);
+  const { settings, problems } = await readGovernance(workspace, secrets);
   if (settings === null) return { config: { problems: plain(problems) }, keys: [] };
   const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
   const found = openFound({ env, kept: await openKept(inHome('models.json')), net, secrets });
@@ -113,32 +113,20 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
 /** What the next look of a gateway would find: `main`, and over it what a person has saved since. */
 async function readGovernance(
   workspace: OpenWorkspace,
-  providers: readonly string[],
   secrets: Pick<Secrets, 'resolve'>,
 ): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
-  const [
-    { openGovernanceReader, SETTINGS_FILE },
-    { liveProblems },
-    { TOOL_NAMES },
-    { ruleProblem },
-    { readCron },
-    { readCondition },
-  ] = await Promise.all([
+  const [{ openGovernanceReader, SETTINGS_FILE }, { liveProblems }, { BUILTIN, knownOf }] = await Promise.all([
     import('../workspace/governance/reader.ts'),
     import('./problems.ts'),
-    import('../core/ports/tool.ts'),
-    import('../policy/rules.ts'),
-    import('../config/cron.ts'),
-    import('../config/conditions.ts'),
+    import('./builtin.ts'),
   ]);
   const { standingFiles } = await import('../workspace/edits/watch.ts');
-  const known = { tools: TOOL_NAMES, providers, ruleProblem, readCron, readCondition };
   const [{ readBundled }, { skillRules }] = await Promise.all([
     import('../skills/folder.ts'),
     import('../skills/judge.ts'),
   ]);
   const skills = { ...workspace, rules: skillRules(await readBundled(packageFolder('skills'))) };
-  const reader = openGovernanceReader({ git: workspace.git, skills, ...known });
+  const reader = openGovernanceReader({ git: workspace.git, skills, ...knownOf(BUILTIN) });
   const head = await workspace.head();
   const standing = await standingFiles(workspace.git);
   let foreseen = await reader.foresee(head, standing);

@@ -4,18 +4,22 @@ import { webhook } from '../channels/webhook.ts';
 import type { ChannelSettings, Governance } from '../core/agent.ts';
 import { WEBHOOK } from '../core/escalation.ts';
 import type { Runtime } from '../core/api/runtime.ts';
+import type { Views } from '../core/api/views.ts';
 import { type Channels, openChannels } from '../messages/channels.ts';
-import type { CommandDeps } from '../messages/commands.ts';
 import { openDoor } from '../messages/door.ts';
 import { Drafts } from '../messages/drafts.ts';
-import { openPairing } from '../messages/pairing.ts';
+import { openPairing, type PairingDeps } from '../messages/pairing.ts';
 import type { Trust } from '../trust/trust.ts';
 
 export interface Messengers {
   channels: Channels;
   drafts: Drafts;
-  pair: Runtime['pair'];
+  /** Who owns a channel, and who answers there; undefined if there is no such channel. */
+  about(channel: string): Pick<ChannelSettings, 'owners' | 'agent'> | undefined;
 }
+
+/** Conversations that a messenger offers to go on with. */
+const RECENT = 10;
 
 const TELEGRAM: ChannelSettings = {
   name: 'telegram',
@@ -41,50 +45,15 @@ export function usualAgent(
   return here?.agent ?? ofChannel ?? [...agents.keys()][0] ?? '';
 }
 
-/** The messengers and what stands behind them. Nothing is received before `channels.sync()`. */
-export function openMessengers(
-  { env }: AppOptions,
-  adapters: Adapters,
-  trust: Trust,
-  runtime: () => Runtime,
-  recent: CommandDeps['recent'],
-): Messengers {
-  const { fixed, store, hub, clock, ids, log, secrets, random } = adapters;
+/** The messengers, and who may write there. */
+export function openMessengers({ env }: AppOptions, adapters: Adapters, trust: Trust): Messengers {
+  const { fixed, store, hub, clock, log, secrets, boundary } = adapters;
   const settings = (): readonly ChannelSettings[] => {
     const configured = trust.current().settings.channels;
     // A token alone is enough to be paired with: nobody may write before that.
     const found = env['TELEGRAM_BOT_TOKEN']?.trim() && !configured.some(({ type }) => type === 'telegram');
     return found ? [...configured, TELEGRAM] : configured;
   };
-  const named = (channel: string): Pick<ChannelSettings, 'owners' | 'agent'> | undefined =>
-    fixed.find((each) => each.channel.name === channel) ?? settings().find((each) => each.name === channel);
-  const pairing = {
-    store,
-    clock,
-    bytes: random.bytes,
-    addOwner: (channel: string, sender: string) => adapters.addOwner(channel, sender),
-  };
-  const door = openDoor({
-    ...pairing,
-    ids,
-    redact: (text) => secrets.redact(text),
-    runtime: {
-      deliver: (...args) => runtime().deliver(...args),
-      approve: (...args) => runtime().approve(...args),
-      answer: (...args) => runtime().answer(...args),
-      get escalations() {
-        return runtime().escalations;
-      },
-      cancel: (...args) => runtime().cancel(...args),
-      status: () => runtime().status(),
-      agents: () => runtime().agents(),
-    },
-    owners: (channel) => named(channel)?.owners ?? [],
-    hasAgent: (name) => trust.current().agents.has(name),
-    usualAgent: (channel, chat) => usualAgent(trust.current(), named(channel)?.agent ?? null, channel, chat),
-    recent,
-    follow: (task, channel, to) => drafts.follow(task, channel, to),
-  });
   const secretOf = (url: string): string | null => {
     const levels = Object.values(trust.current().settings.escalation ?? {}).flat();
     return levels.find(({ to, secret }) => secret !== undefined && to === `${WEBHOOK}:${url}`)?.secret ?? null;
@@ -93,13 +62,53 @@ export function openMessengers(
     fixed: [...fixed.map(({ channel }) => channel), webhook({ net: adapters.net, secrets, secretOf })],
     settings,
     open: (given) => adapters.openChannel(given),
-    host: door,
     log,
   });
-  const drafts = new Drafts({ store, hub, channels: () => channels, clock, log, boundary: adapters.boundary });
   return {
     channels,
-    drafts,
-    pair: async (channel) => (named(channel) === undefined ? null : openPairing(pairing, channel)),
+    drafts: new Drafts({ store, hub, channels, clock, log, boundary }),
+    about: (name) =>
+      fixed.find(({ channel }) => channel.name === name) ?? settings().find((each) => each.name === name),
+  };
+}
+
+const pairingOf = ({ store, clock, random, addOwner }: Adapters): PairingDeps => ({
+  store,
+  clock,
+  bytes: random.bytes,
+  addOwner,
+});
+
+/** Makes a code by which somebody becomes an owner of a channel; null if there is no such channel. */
+export const pairer =
+  (adapters: Adapters, { about }: Messengers): Runtime['pair'] =>
+  async (channel) =>
+    about(channel) === undefined ? null : openPairing(pairingOf(adapters), channel);
+
+/** From now on messages are received, on the channels of the settings in force. Returns how to stop that. */
+export async function startMessengers(
+  { channels, drafts, about }: Messengers,
+  adapters: Adapters,
+  trust: Trust,
+  runtime: Runtime,
+  views: Pick<Views, 'conversations'>,
+): Promise<() => void> {
+  const door = openDoor({
+    ...pairingOf(adapters),
+    ids: adapters.ids,
+    redact: adapters.redact,
+    runtime,
+    owners: (channel) => about(channel)?.owners ?? [],
+    hasAgent: (name) => trust.current().agents.has(name),
+    usualAgent: (channel, chat) => usualAgent(trust.current(), about(channel)?.agent ?? null, channel, chat),
+    recent: () => views.conversations(RECENT),
+    follow: (task, channel, to) => drafts.follow(task, channel, to),
+  });
+  await drafts.resume();
+  channels.sync(door);
+  const stopListening = trust.onChange(() => channels.sync(door));
+  return () => {
+    stopListening();
+    channels.stop();
   };
 }

@@ -6,23 +6,30 @@ import { openDesk } from '../models/setup/desk.ts';
 import { openScheduleBook } from '../config/schedule-book.ts';
 import type { Trust } from '../trust/trust.ts';
 import { machineZone } from '../platform/system.ts';
-import { builtinTools } from '../tools/builtin.ts';
+import { openTools } from './builtin.ts';
 
 /** Milliseconds a start waits for what an Ollama says of its models. */
 const PATIENCE_MS = 1_500;
 
-export type Plugged = ReturnType<typeof plugs>;
+export type ToolsAndModels = ReturnType<typeof openToolsAndModels>;
 
 /** Tools and models follow the settings in force; they are made anew when those change. */
-export function plugs(adapters: Adapters, trust: Trust, stopped: AbortSignal) {
+export function openToolsAndModels(adapters: Adapters, trust: Trust, parts: AsyncDisposableStack) {
+  const stopping = new AbortController();
+  parts.defer(() => stopping.abort());
   const make = (settings: Settings) => {
     const models = openModels({ ...adapters, settings });
     // What a server says of its models counts from when it has said it.
-    const prepared = models.prepare(stopped).catch((error: unknown) => {
-      if (!stopped.aborted) adapters.log.warn({ error: String(error) }, 'the models could not be looked at');
+    const prepared = models.prepare(stopping.signal).catch((error: unknown) => {
+      if (!stopping.signal.aborted) adapters.log.warn({ error: String(error) }, 'the models could not be looked at');
     });
     const book = openScheduleBook({ ...adapters, settings, zone: machineZone });
-    return { settings, tools: builtinTools({ ...adapters, book }, settings), models, prepared };
+    return {
+      settings,
+      tools: openTools(adapters.builtin, { ...adapters, book, limits: settings.limits }),
+      models,
+      prepared,
+    };
   };
   let made = make(trust.current().settings);
   return (): typeof made => {
@@ -33,19 +40,19 @@ export function plugs(adapters: Adapters, trust: Trust, stopped: AbortSignal) {
 }
 
 /** Resolves once the models are known as well as they can be, or after a moment that nobody minds to wait. */
-export async function prepared({ clock }: Adapters, plugged: Plugged): Promise<void> {
+export async function modelsKnown({ clock }: Adapters, current: ToolsAndModels): Promise<void> {
   const enough = new AbortController();
   const patience = clock.sleep(PATIENCE_MS, enough.signal).catch(() => undefined);
-  await Promise.race([plugged().prepared, patience]);
+  await Promise.race([current().prepared, patience]);
   enough.abort();
 }
 
 /** The models as people look at them and set them up. */
-export function deskOf(adapters: Adapters, trust: Trust, plugged: Plugged): ModelDesk {
+export function openModelSetup(adapters: Adapters, trust: Trust, current: ToolsAndModels): ModelDesk {
   return openDesk({
     ...adapters,
     settings: () => trust.current().settings,
-    models: () => plugged().models,
+    models: () => current().models,
     named: () => [...trust.current().agents.values()].map((agent) => agent.model),
   });
 }

@@ -1,4 +1,5 @@
 import type { Boundary } from '../core/ports/boundary.ts';
+import type { Builtin } from './builtin.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Ids } from '../core/ids.ts';
@@ -33,6 +34,8 @@ export interface AppOptions {
   boundary?: Boundary;
   /** Time, ids and chance; those of the machine without it. */
   system?: System;
+  /** What the network can be made of; all that Ruche comes with unless given. */
+  builtin?: Builtin;
   /** Puts something before a port that was opened, or in its place. */
   wrap?: Wrap;
 }

@@ -1,18 +1,14 @@
 import { mkdir, readdir, realpath, rm, writeFile, chmod } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { BUILTIN, knownOf } from './builtin.ts';
 import type { Problem } from '../core/agent.ts';
 import type { SkillJudgement } from '../core/ports/skill-rules.ts';
 import { isSkillName, SKILLS, type SkillFile } from '../core/skill.ts';
-import { readCondition } from '../config/conditions.ts';
-import { readCron } from '../config/cron.ts';
-import { ruleProblem } from '../policy/rules.ts';
-import { PROVIDERS } from '../models/choice/choose.ts';
 import { ENVIRONMENT } from '../sandbox/args.ts';
 import { readBundled, readSkillFolder } from '../skills/folder.ts';
 import { type Gate, openGate } from '../skills/gate.ts';
 import { judge, skillRules } from '../skills/judge.ts';
 import { systemClock as clock } from '../platform/system.ts';
-import { TOOL_NAMES } from '../core/ports/tool.ts';
 import { openGovernanceReader } from '../workspace/governance/reader.ts';
 import { filesBelow, skillFiles } from '../workspace/governance/skills.ts';
 import { openWorkspace, type OpenWorkspace } from '../workspace/workspace.ts';
@@ -92,8 +88,7 @@ async function listSkills(parts: Parts): Promise<SkillView[]> {
         const below = mine.map((file) => ({ ...file, path: file.path.slice(name.length + 1) }));
         found.set(name, { source: 'workspace', files: await skillFiles(git, below) });
       }
-      const known = { tools: TOOL_NAMES, providers: PROVIDERS, ruleProblem, readCron, readCondition };
-      const loaded = await openGovernanceReader({ git, ...known }).load(head);
+      const loaded = await openGovernanceReader({ git, ...knownOf(BUILTIN) }).load(head);
       if (!loaded.ok) return;
       ({ settings } = loaded.governance);
       for (const agent of loaded.governance.agents.values())

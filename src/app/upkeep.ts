@@ -1,5 +1,6 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
+import type { Pauses } from '../runtime/pauses.ts';
 import { restingModels } from '../agent/think/rest.ts';
 import { startHousekeeping } from '../scheduler/upkeep/every.ts';
 import { noteMissedDeadlines } from '../scheduler/tasks/deadlines.ts';
@@ -25,7 +26,7 @@ const STATUS_MS = 30_000;
 export async function startUpkeep(
   adapters: Adapters,
   agents: AgentDeps,
-  paused: () => readonly string[],
+  pauses: Pauses,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const { workspace, taskFiles: files, hub, clock, log } = adapters;
@@ -34,7 +35,7 @@ export async function startUpkeep(
   let checks: CheckResult[] = [];
   const held = (): string[] => {
     const { queues } = agents.governance().settings;
-    return [...paused(), ...Object.keys(queues).filter((name) => queues[name]?.state === 'paused')];
+    return [...pauses.names(), ...Object.keys(queues).filter((name) => queues[name]?.state === 'paused')];
   };
   const status = new StatusFile({ ...adapters, file: adapters.statusFile, paused: held, checks: () => checks });
   const night = new Night({ ...agents, models: (agent) => restingModels(agents, agent) });

@@ -1,23 +1,17 @@
 import { join } from 'node:path';
 import type { Adapters } from './adapters.ts';
 import type { AppOptions } from './options.ts';
-import type { Paused } from '../core/api/runtime.ts';
 import type { GatewayOptions } from '../gateway/server.ts';
-import { sessionsFile } from '../gateway/http/sessions-file.ts';
-import { openViews } from '../views/open.ts';
+import { sessionsFile } from '../gateway/http/logins.ts';
+import { privateFile } from '../platform/replace.ts';
 
-/** What the gateway needs for the web page: views of the journal, sessions of browsers, and the page itself. */
-export function openFaces(
+/** What the gateway needs for the web page beside the views: sessions of browsers, and the page itself. */
+export function openPage(
   options: AppOptions,
-  { store, workspace, clock, log, random }: Adapters,
-  pushes: (channel: string) => boolean,
-  paused: (agent: string) => Paused | null,
-  parts: AsyncDisposableStack,
-): Required<Pick<GatewayOptions, 'views' | 'sessions' | 'web'>> {
-  const views = parts.adopt(openViews({ store, workspace, clock, log, pushes, paused }), (each) => each.close());
+  { log, random }: Adapters,
+): Required<Pick<GatewayOptions, 'sessions' | 'web'>> {
   return {
-    views,
-    sessions: { keep: sessionsFile(options.home, log), bytes: random.bytes },
+    sessions: { keep: sessionsFile(privateFile(join(options.home, 'sessions.json')), log), bytes: random.bytes },
     // Templates and what is built lie in the same package.
     web: join(options.template, '../../dist/web'),
   };

@@ -7,22 +7,32 @@ import { sendReply } from '../messages/outbox.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import type { Messengers } from './messengers.ts';
 import { heldQueues } from '../scheduler/tasks/deadlines.ts';
-import type { Trust } from '../trust/trust.ts';
 import { Worker } from '../scheduler/worker.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
+
+export interface Workers {
+  runs: Worker;
+  sends: Worker;
+}
 
 /** Those who claim tasks: one for what agents do, one for the replies, so that neither waits for the other. */
 export function openWorkers(
   { store, clock, log, worker, hub }: Adapters,
   agents: AgentDeps,
   pauses: Pauses,
-  trust: Trust,
-  { channels, drafts }: Pick<Messengers, 'channels' | 'drafts'>,
-): { runs: Worker; sends: Worker } {
-  const settings = () => trust.current().settings;
-  const pool = { store, clock, log, worker, onWork: (listener: () => void) => hub.onWork(listener) };
+  { channels, drafts }: Messengers,
+): Workers {
+  const settings = () => agents.governance().settings;
+  const pool = {
+    store,
+    clock,
+    log,
+    worker,
+    onWork: (listener: () => void) => hub.onWork(listener),
+    onCancelled: (listener: (task: string) => void) => hub.onCancelled(listener),
+  };
   const runs = new Worker({
     ...pool,
     concurrency: () => settings().concurrency,

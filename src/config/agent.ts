@@ -2,9 +2,8 @@ import type { Agent, Problem } from '../core/agent.ts';
 import { isAgentName } from '../core/ids.ts';
 import { TIERS } from '../core/model.ts';
 import { AGENT_LATER, TOOLS_LATER, agentSchema } from './schemas.ts';
-import { TOOL_NAMES } from '../core/ports/tool.ts';
-import { KNOWN, checkRules, laterKeys, toRule } from './settings.ts';
-import type { Known } from './settings.ts';
+import { checkRules, laterKeys, toRule } from './settings.ts';
+import type { KnownToAgent } from './settings.ts';
 import { readSchedules } from './schedules.ts';
 import { readTriggers } from './triggers.ts';
 import { didYouMean } from '../core/text/near.ts';
@@ -51,27 +50,27 @@ export function frontMatter(input: string | Uint8Array): Record<string, unknown>
     : null;
 }
 
-function checkModel(model: string, known: Known): string | null {
+function checkModel(model: string, known: Pick<KnownToAgent, 'providers'>): string | null {
   if ((TIERS as readonly string[]).includes(model)) return null;
   const name = model.slice(0, model.indexOf('/'));
   if (known.providers.includes(name)) return null;
   return `names the provider "${name}", which ruche.yaml does not have. Known: ${listed(known.providers)}, and the tiers ${TIERS.join(', ')}.${didYouMean(name, known.providers)}`;
 }
 
-function checkChain(name: string | undefined, { chains }: Known): string | null {
+function checkChain(name: string | undefined, { chains }: Pick<KnownToAgent, 'chains'>): string | null {
   if (name === undefined || chains.includes(name)) return null;
   const known = chains.length === 0 ? 'It has none' : `Known: ${listed(chains)}`;
   return `names the chain "${name}", which is not under escalation in ruche.yaml. ${known}.${didYouMean(name, chains)}`;
 }
 
-function checkTools(tools: readonly string[], known: Known, source: YamlSource, file: string): Problem[] {
+function checkTools(tools: readonly string[], known: readonly string[], source: YamlSource, file: string): Problem[] {
   return tools.flatMap((tool, index) => {
-    if (known.tools.includes(tool)) return [];
+    if (known.includes(tool)) return [];
     const path = ['tools', index];
     const soon = (TOOLS_LATER as readonly string[]).includes(tool);
     const said = soon
       ? `the tool "${tool}" is known, but not built yet: the agent goes without it`
-      : `there is no tool "${tool}".${didYouMean(tool, known.tools) || ` Known: ${listed(known.tools)}.`}`;
+      : `there is no tool "${tool}".${didYouMean(tool, known) || ` Known: ${listed(known)}.`}`;
     return [problem(file, source.lineOf(path), path.join('.'), said, soon ? 'warning' : 'error')];
   });
 }
@@ -81,17 +80,17 @@ const onlyNarrow = (path: readonly (string | number)[], key: string): string | n
     ? 'is not possible here: the rules of an agent may only narrow (ask, deny); put what is allowed in ruche.yaml'
     : null;
 
-const NO_SHELL = 'cannot run: a script is run by the tool `shell`, which this agent does not have; add it to tools';
+const noScripts = (tool: string): string =>
+  `cannot run: a script is run by the tool \`${tool}\`, which this agent does not have; add it to tools`;
 
-/** Reads an AGENT.md. `options.providers` are all there are. `agent` is null if there is an error; warnings leave it usable. */
+/** Reads an AGENT.md. `agent` is null if there is an error; warnings leave it usable. */
 export function parseAgent(
   input: string | Uint8Array,
   file: string,
   name: string,
-  options: Partial<Known> = {},
+  known: KnownToAgent,
 ): { agent: Agent | null; problems: Problem[] } {
   const refuse = (...problems: Problem[]): { agent: null; problems: Problem[] } => ({ agent: null, problems });
-  const known = { ...KNOWN, providers: ['demo'], ...options };
   if (!isAgentName(name)) return refuse(nameProblem(file, name));
   const decoded = decodeText(input, file);
   if (!decoded.ok) return refuse(decoded.problem);
@@ -106,23 +105,25 @@ export function parseAgent(
   const model = value.model ?? 'standard';
   const wrongModel = checkModel(model, known);
   if (wrongModel !== null) problems.push(problem(file, source.lineOf(['model']), 'model', wrongModel));
-  const tools = value.tools ?? TOOL_NAMES;
-  for (const found of checkTools(tools, known, source, file))
+  const all = known.tools.map((tool) => tool.name);
+  const tools = value.tools ?? all;
+  for (const found of checkTools(tools, all, source, file))
     (found.severity === 'warning' ? warnings : problems).push(found);
   const rules = value.rules ?? [];
   for (const found of checkRules(rules, source, file, ['rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
   const wrongChain = checkChain(value.escalation, known);
   if (wrongChain !== null) problems.push(problem(file, source.lineOf(['escalation']), 'escalation', wrongChain));
-  const timed = readSchedules(value.schedules ?? [], source, file, known.readCron);
-  const triggered = readTriggers(value.triggers ?? [], source, file, known.readCondition);
+  const timed = readSchedules(value.schedules ?? [], source, file);
+  const triggered = readTriggers(value.triggers ?? [], source, file);
   problems.push(...timed.problems, ...triggered.problems);
-  if (!tools.includes('shell'))
+  const runner = known.tools.find(({ usualFor }) => usualFor === 'commands')?.name;
+  if (runner !== undefined && !tools.includes(runner))
     for (const kind of ['schedules', 'triggers'] as const)
       for (const [index, { run }] of (value[kind] ?? []).entries())
         if (run !== undefined)
           warnings.push(
-            problem(file, source.lineOf([kind, index, 'run']), `${kind}.${index}.run`, NO_SHELL, 'warning'),
+            problem(file, source.lineOf([kind, index, 'run']), `${kind}.${index}.run`, noScripts(runner), 'warning'),
           );
   if (problems.length > 0) return refuse(...problems, ...warnings);
   return {
@@ -130,7 +131,7 @@ export function parseAgent(
       name,
       description: value.description ?? '',
       model,
-      tools: [...new Set(tools)].filter((tool) => known.tools.includes(tool)),
+      tools: [...new Set(tools)].filter((tool) => all.includes(tool)),
       ...(value.skills === undefined ? {} : { skills: [...new Set(value.skills)].sort() }),
       rules: rules.map(toRule),
       network: value.network ?? null,

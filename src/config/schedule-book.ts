@@ -33,7 +33,7 @@ export function openScheduleBook(options: {
 
   return {
     list(agent, text) {
-      const schedules = readFrom(text, readCron);
+      const schedules = readFrom(text);
       return schedules.length === 0 ? 'None.' : schedules.map((each) => describe(agent, each)).join('\n');
     },
     change(agent, text, change) {
@@ -46,7 +46,7 @@ export function openScheduleBook(options: {
         .filter(({ severity }) => severity === 'error');
       if (wrong) return { ok: false, error: sentence(`${lastKey(wrong.key)} ${wrong.message}`.trim()) };
       const name = change.create?.['name'];
-      const made = readFrom(edited.text, readCron).find((each) => each.name === name);
+      const made = readFrom(edited.text).find((each) => each.name === name);
       if (made && nextOf(scheduleId(agent, made.name), made.timing) === null)
         return { ok: false, error: `"${made.name}" would never fire: ${whenText(made.timing)} is over.` };
       const said = [

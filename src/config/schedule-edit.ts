@@ -1,7 +1,7 @@
 import { Document, isMap, isScalar, isSeq, parseDocument } from 'yaml';
 import type { ParsedNode, YAMLSeq } from 'yaml';
 import { canonicalJson, type Json } from '../core/text/json.ts';
-import type { ReadCron, Schedule } from '../core/schedule.ts';
+import type { Schedule } from '../core/schedule.ts';
 import { splitFrontMatter } from './agent.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { readSchedules } from './schedules.ts';
@@ -56,18 +56,18 @@ export function editSchedules(given: string, { remove, create }: ScheduleChange)
 }
 
 /** The schedules of an AGENT.md, whatever else stands there; none where they are not in order. */
-export function readFrom(text: string, readCron: ReadCron): Schedule[] {
+export function readFrom(text: string): Schedule[] {
   const split = splitFrontMatter(text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n'));
   if (!split.ok) return [];
   const given = scheduleSchema.array().safeParse(withoutNulls(entriesOf(split.front) ?? []));
-  return given.success ? readSchedules(given.data, parseYaml(split.front, ''), '', readCron).schedules : [];
+  return given.success ? readSchedules(given.data, parseYaml(split.front, ''), '').schedules : [];
 }
 
 /** One entry as it means; null if it is not in order. */
-export function readSchedule(entry: Json, readCron: ReadCron): Schedule | null {
+export function readSchedule(entry: Json): Schedule | null {
   const given = scheduleSchema.safeParse(withoutNulls(entry));
   if (!given.success) return null;
-  const { schedules, problems } = readSchedules([given.data], parseYaml('', ''), '', readCron);
+  const { schedules, problems } = readSchedules([given.data], parseYaml('', ''), '');
   return problems.length > 0 ? null : (schedules[0] ?? null);
 }
 

@@ -11,7 +11,7 @@ const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 
 export const explainSchedule =
   (clock: Clock, machineZone: () => string) =>
   (agent: string, given: Json): string | null => {
-    const schedule = readSchedule(given, readCron);
+    const schedule = readSchedule(given);
     if (schedule === null) return null;
     const { name, timing } = schedule;
     const zone = timing.zone ?? machineZone();

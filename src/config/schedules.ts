@@ -1,7 +1,8 @@
 import type { Problem } from '../core/agent.ts';
 import { readDuration } from '../core/text/duration.ts';
 import { openFirings } from '../core/time/firing.ts';
-import type { Missed, ReadCron, Schedule, Timing } from '../core/schedule.ts';
+import type { Missed, Schedule, Timing } from '../core/schedule.ts';
+import { readCron } from './cron.ts';
 import { readHours, type ScheduleSource } from './schedule-schema.ts';
 import { problem, type Path, type YamlSource } from './yaml-source.ts';
 
@@ -16,7 +17,6 @@ export function readSchedules(
   given: readonly ScheduleSource[],
   source: YamlSource,
   file: string,
-  readCron: ReadCron,
 ): { schedules: Schedule[]; problems: Problem[] } {
   const problems: Problem[] = [];
   const seen = new Set<string>();
@@ -28,7 +28,7 @@ export function readSchedules(
     if (seen.has(each.name)) add('name', `"${each.name}" names an earlier schedule already`);
     seen.add(each.name);
     const schedule = toSchedule(each);
-    const wrong = tryOut(schedule, readCron);
+    const wrong = tryOut(schedule);
     if (wrong !== null) add(wrong.key, wrong.error);
     return schedule;
   });
@@ -63,7 +63,7 @@ function timingOf(
   return { kind: 'at', at: at ?? '', ...common };
 }
 
-function tryOut({ name, timing }: Schedule, readCron: ReadCron): { key: string; error: string } | null {
+function tryOut({ name, timing }: Schedule): { key: string; error: string } | null {
   const { kind, jitter, activeHours } = timing;
   if (kind === 'every' && timing.ms > LONGEST) return { key: 'every', error: 'must be at most 366d' };
   if (jitter > DAY) return { key: 'jitter', error: 'must be at most 1d' };

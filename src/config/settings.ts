@@ -1,9 +1,7 @@
 import type { ChannelSettings, CompactionSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
 import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
-import type { ReadCron } from '../core/schedule.ts';
-import { TOOL_NAMES } from '../core/ports/tool.ts';
-import type { ReadCondition } from '../core/trigger.ts';
+import type { ToolName } from '../core/ports/tool.ts';
 import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { didYouMean } from '../core/text/near.ts';
 import { listed, validate } from './validate.ts';
@@ -41,27 +39,18 @@ function compactionOf(given: false | Partial<typeof COMPACTION> | undefined): Co
 export interface Known {
   /** Providers beside those of `ruche.yaml`: ones that need no entry. */
   providers: readonly string[];
-  tools: readonly string[];
+  tools: readonly ToolName[];
   /** Channels beside those of `ruche.yaml`, and those that a token alone makes. */
   channels?: readonly string[];
-  /** Chains of escalation that an agent may name. */
-  chains: readonly string[];
-  /** Reads cron patterns of schedules. */
-  readCron: ReadCron;
-  /** Reads conditions of triggers. */
-  readCondition: ReadCondition;
   /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
   ruleProblem(rule: Rule): string | null;
 }
 
-export const KNOWN: Known = {
-  providers: [],
-  chains: [],
-  tools: TOOL_NAMES,
-  ruleProblem: () => null,
-  readCron: () => ({ ok: false, error: 'cannot be read here: nobody brought what reads cron' }),
-  readCondition: () => ({ ok: false, error: 'cannot be read here: nobody brought what reads conditions' }),
-};
+/** The same for an agent: `providers` are all there are. */
+export interface KnownToAgent extends Known {
+  /** Chains of escalation that it may name. */
+  chains: readonly string[];
+}
 
 interface RuleSource {
   id: string;
@@ -84,7 +73,7 @@ export function checkRules(
   source: YamlSource,
   file: string,
   at: string[],
-  known: Known,
+  known: Pick<Known, 'tools' | 'ruleProblem'>,
 ): Problem[] {
   const seen = new Set<string>();
   return rules.flatMap((rule, index) => {
@@ -98,10 +87,11 @@ export function checkRules(
     const wrong = known.ruleProblem(toRule(rule));
     if (wrong !== null) add([...at, index, verdict], `cannot match: ${wrong}`);
     const { tool } = match;
-    if (tool !== undefined && !/[*?]/.test(tool) && !known.tools.includes(tool))
+    const tools = known.tools.map(({ name }) => name);
+    if (tool !== undefined && !/[*?]/.test(tool) && !tools.includes(tool))
       add(
         [...at, index, verdict, 'tool'],
-        `matches nothing: there is no tool "${tool}".${didYouMean(tool, known.tools)}`,
+        `matches nothing: there is no tool "${tool}".${didYouMean(tool, tools)}`,
         'warning',
       );
     return found;
@@ -135,9 +125,8 @@ function tiersOf(models: { light?: string[]; standard?: string[]; strong?: strin
 export function parseSettings(
   input: string | Uint8Array,
   file: string,
-  options: Partial<Known> = {},
+  known: Known,
 ): { settings: Settings | null; problems: Problem[] } {
-  const known = { ...KNOWN, ...options };
   const decoded = decodeText(input, file);
   if (!decoded.ok) return { settings: null, problems: [decoded.problem] };
   const source = parseYaml(decoded.text, file);

@@ -2,14 +2,8 @@ import type { Agent, Problem } from '../core/agent.ts';
 import { readDuration } from '../core/text/duration.ts';
 import { usablePathPattern } from '../core/text/glob.ts';
 import { unknownPlaceholder } from '../core/trigger-text.ts';
-import {
-  hookAuth,
-  type ReadCondition,
-  readLimit,
-  type Trigger,
-  type TriggerOn,
-  type TriggerSource,
-} from '../core/trigger.ts';
+import { hookAuth, readLimit, type Trigger, type TriggerOn, type TriggerSource } from '../core/trigger.ts';
+import { readCondition } from './conditions.ts';
 import type { TriggerEntry } from './trigger-schema.ts';
 import { problem, type Path, type YamlSource } from './yaml-source.ts';
 
@@ -37,7 +31,6 @@ export function readTriggers(
   given: readonly TriggerEntry[],
   source: YamlSource,
   file: string,
-  readCondition: ReadCondition,
 ): { triggers: Trigger[]; problems: Problem[] } {
   const problems: Problem[] = [];
   const triggers = given.map((each, index) => {
@@ -47,7 +40,7 @@ export function readTriggers(
     };
     if (given.slice(0, index).some((other) => other.name === each.name))
       add('name', `"${each.name}" names an earlier trigger already`);
-    check(each, readCondition, add);
+    check(each, add);
     return toTrigger(each);
   });
   for (const [index, { source: own }] of triggers.entries())
@@ -61,7 +54,7 @@ export function readTriggers(
 const disagreeing = (hook: string): string =>
   `the hook "${hook}" is told apart otherwise by another trigger: auth, secret and window must be the same`;
 
-function check(given: TriggerEntry, readCondition: ReadCondition, add: (key: string, said: string) => void): void {
+function check(given: TriggerEntry, add: (key: string, said: string) => void): void {
   const { on, path, task, run, when, debounce, window } = given;
   const { may, must } = KEYS[on];
   for (const key of FILTERS)

@@ -7,16 +7,13 @@ import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
-import { refuseStranger } from './http/origin.ts';
-import { errorBody, HttpError } from './http/errors.ts';
-import { failureLimit } from './http/rate-limit.ts';
+import { failureLimit, refuseStranger, refuseToListen, tokenCheck } from './http/access.ts';
 import { HOOKS } from './api/hooks.ts';
 import { loginLink } from './api/login.ts';
 import { openLogins, type Logins, type SessionKeep } from './http/logins.ts';
-import { DEFAULT_LIMITS, type GatewayLimits } from './http/limits.ts';
-import { sendError } from './http/reply.ts';
+import { DEFAULT_LIMITS, type GatewayLimits } from './http/context.ts';
+import { errorBody, HttpError, sendError } from './http/reply.ts';
 import { isOpen, routes } from './routes.ts';
-import { refuseToListen, tokenCheck } from './http/token.ts';
 
 export interface GatewayOptions {
   runtime: Runtime;

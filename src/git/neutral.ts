@@ -1,5 +1,6 @@
-import { lstat, mkdir, readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, readdir, readlink, rm, stat, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { replaceFile } from '../platform/replace.ts';
 
 /**
  * A git directory that shares objects, refs and logs with a repository, but nothing that could run or rewrite bytes:
@@ -35,9 +36,7 @@ const ATTRIBUTES = '* -text !eol -ident !filter !working-tree-encoding\n';
 async function writeIfDifferent(path: string, text: string): Promise<void> {
   const old = await readFile(path, 'utf8').catch(() => null);
   if (old === text) return;
-  const temp = `${path}.${process.pid}`;
-  await writeFile(temp, text);
-  await rename(temp, path);
+  await replaceFile(path, text);
 }
 
 async function linkTo(target: string, path: string): Promise<void> {

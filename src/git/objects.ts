@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm, utimes } from 'node:fs/promises';
+import { mkdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { deflate, deflateSync } from 'node:zlib';
 import { FileRefused } from '../core/files.ts';
+import { replaceFile, syncFolder } from '../platform/replace.ts';
 import type { Neutral } from './neutral.ts';
 
 const compress = promisify(deflate);
@@ -19,16 +20,6 @@ export interface Objects {
   oid(type: 'blob' | 'tree' | 'commit', bytes: Uint8Array): string;
   /** The id at once, the bytes soon: what names the object must wait for `stored`. */
   put(type: 'blob' | 'tree' | 'commit', bytes: Uint8Array): Stored;
-}
-
-/** Makes names in a folder durable. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 /** Errors of the disk in words for people; others pass through. */
@@ -68,24 +59,15 @@ export function openObjects(neutral: Neutral): Objects {
     const whole = Buffer.concat([frame(type, bytes), bytes]);
     // Going to another thread costs more than squeezing a small file.
     const packed = whole.length < 16_384 ? deflateSync(whole, { level: 1 }) : await compress(whole, { level: 1 });
-    const create = () => open(temp, 'w', 0o444);
+    const write = () => replaceFile(path, packed, { mode: 0o444, temp });
     try {
-      const file = await create().catch(async (error: NodeJS.ErrnoException) => {
+      await write().catch(async (error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error;
         await mkdir(folder, { recursive: true });
         await syncFolder(neutral.objects);
-        return create();
+        return write();
       });
-      try {
-        await file.writeFile(packed);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temp, path);
-      await syncFolder(folder);
     } catch (error) {
-      await rm(temp, { force: true }).catch(() => undefined);
       throw diskError(error, neutral.objects);
     }
   };

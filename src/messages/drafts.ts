@@ -18,7 +18,7 @@ const IDLE_MS = 1_000;
 export interface DraftsDeps {
   store: Store;
   hub: Pick<Hub, 'listen'>;
-  channels(): Pick<Channels, 'get' | 'has'>;
+  channels: Pick<Channels, 'get' | 'has'>;
   clock: Clock;
   log: Log;
   boundary: Boundary;
@@ -57,7 +57,7 @@ export class Drafts {
       if (cause?.type !== 'message.received') continue;
       const { channel, replyTo } = cause.data;
       // What came over HTTP is fetched: to look at it every second would be of no use.
-      if (this.#deps.channels().has(channel)) this.follow(task.id, channel, replyTo);
+      if (this.#deps.channels.has(channel)) this.follow(task.id, channel, replyTo);
     }
   }
 
@@ -81,7 +81,7 @@ export class Drafts {
     let [shown, typed, wait] = ['', -Infinity, 0];
     try {
       for (;;) {
-        const drafts = this.#deps.channels().get(channel)?.drafts;
+        const drafts = this.#deps.channels.get(channel)?.drafts;
         await clock.sleep(Math.max(wait, drafts?.everyMs ?? IDLE_MS), signal).catch(() => undefined);
         const now = await store.task(task);
         if (signal.aborted || now === null || isEnded(now.status)) return;

@@ -1,12 +1,14 @@
 import type { Event } from '../core/event.ts';
 import type { Batch, CommitResult, Store } from '../core/ports/store.ts';
 import type { Delta } from '../core/api/runtime.ts';
+import { Signal } from '../core/signal.ts';
 import { Recent } from './recent.ts';
 
 /** Carries pieces of runs to whoever watches. They are kept only while a task is under way: the journal has the whole. */
 export class Hub {
   readonly #listeners = new Map<string, Set<(delta: Delta) => void>>();
-  readonly #any = new Set<() => void>();
+  readonly #work = new Signal();
+  readonly #cancelled = new Signal<string>();
   readonly recent = new Recent();
 
   emit(delta: Delta): void {
@@ -26,23 +28,30 @@ export class Hub {
 
   /** Calls `listener` after each commit that changed the queue. */
   onWork(listener: () => void): () => void {
-    this.#any.add(listener);
-    return () => this.#any.delete(listener);
+    return this.#work.on(listener);
+  }
+
+  /** Calls `listener` with each task that is cancelled: what works on it stops. */
+  onCancelled(listener: (task: string) => void): () => void {
+    return this.#cancelled.on(listener);
   }
 
   /** There may be work although nothing was queued. */
   work(): void {
-    for (const listener of this.#any) listener();
+    this.#work.tell();
   }
 
   /** Tells the listeners of every task that the events concern, and the workers if there may be work. */
   committed(events: readonly Event[], queued: boolean): void {
     for (const event of events) {
-      if (event.type === 'task.finished') this.recent.drop(event.data.task);
+      if (event.type === 'task.finished') {
+        this.recent.drop(event.data.task);
+        if (event.data.status === 'cancelled') this.#cancelled.tell(event.data.task);
+      }
       const task = taskOf(event);
       if (task !== null) this.emit({ kind: 'changed', task });
     }
-    if (queued) for (const listener of this.#any) listener();
+    if (queued) this.#work.tell();
   }
 }
 

@@ -22,21 +22,12 @@ interface End {
   why?: string;
 }
 
-/**
- * Ends a task for good, whatever it was doing, and then all that it has led to. `stop` is told of each. False if it had
- * ended already, or never was.
- */
-export async function cancelTask(
-  deps: EndDeps,
-  id: string,
-  by: string,
-  stop: (task: string) => void = () => undefined,
-): Promise<boolean> {
+/** Ends a task for good, whatever it was doing, and then all that it has led to. False if it had ended already, or never was. */
+export async function cancelTask(deps: EndDeps, id: string, by: string): Promise<boolean> {
   const cancelled = await cancelOne(deps, id, by);
   if (!cancelled) return false;
-  stop(id);
   for (const child of await ledTo(deps.store, id))
-    if (!(await isWantedBeside(deps.store, child, id))) await cancelTask(deps, child.id, by, stop);
+    if (!(await isWantedBeside(deps.store, child, id))) await cancelTask(deps, child.id, by);
   return true;
 }
 

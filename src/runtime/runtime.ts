@@ -23,14 +23,11 @@ export interface RuntimeDeps extends MailDeps {
   hub: Hub;
   /** False once the process is going down: nothing new is accepted. */
   accepting(): boolean;
-  /** Stops the work on a task whose end has been recorded. */
-  stopTask(task: string): void;
   pair: Runtime['pair'];
   schedules: ScheduleDesk;
   triggers: TriggerDesk;
   escalations: EscalationDesk;
-  /** Without it nobody can be paused. */
-  pauses?: Pick<Pauses, 'of' | 'pause' | 'resume'>;
+  pauses: Pick<Pauses, 'of' | 'pause' | 'resume'>;
   /** What does not come from the queue. */
   situation(): Promise<Omit<RuntimeStatus, 'tasks' | 'pending' | 'ready'>>;
 }
@@ -58,7 +55,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     pending: () => allPending(store, matters),
     approve: (id, verdict, by) => approve(deps, id, verdict, by),
     answer: (id, text, by) => answer(deps, id, text, by),
-    cancel: (task, by) => cancelTask(deps, task, by, deps.stopTask),
+    cancel: (task, by) => cancelTask(deps, task, by),
     retry: (task, by) => retryTask(deps, task, by),
     dismiss: (task, by) => dismissTask(deps, task, by),
     pair: (channel) => deps.pair(channel),
@@ -68,10 +65,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
       return (await agentStates(deps)).map((state) => ({ ...state, ...days.of(state.name) }));
     },
     // One that is gone from the workspace can still be resumed.
-    pauseAgent: async (name, by, reason) =>
-      isKnown(name) ? ((await deps.pauses?.pause(name, by, reason)) ?? null) : null,
-    resumeAgent: async (name, by) =>
-      isKnown(name) || deps.pauses?.of(name) ? ((await deps.pauses?.resume(name, by)) ?? null) : null,
+    pauseAgent: async (name, by, reason) => (isKnown(name) ? deps.pauses.pause(name, by, reason) : null),
+    resumeAgent: async (name, by) => (isKnown(name) || deps.pauses.of(name) ? deps.pauses.resume(name, by) : null),
     schedules: deps.schedules,
     triggers: deps.triggers,
     escalations: deps.escalations,
@@ -83,7 +78,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
 /** Says so if whoever is to answer takes no work: otherwise the sender waits and wonders. */
 async function noted({ store, pauses, clock }: RuntimeDeps, result: DeliverResult): Promise<DeliverResult> {
   const task = result.ok ? await store.task(result.delivered.task) : null;
-  const paused = task === null || isEnded(task.status) ? null : pauses?.of(task.agent);
+  const paused = task === null || isEnded(task.status) ? null : pauses.of(task.agent);
   if (!result.ok || task === null || !paused) return result;
   const note = `${pausedWords(task.agent, paused, clock.now())} Your message waits until it is resumed.`;
   return { ...result, delivered: { ...result.delivered, note } };
@@ -110,7 +105,7 @@ async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
     running: 0,
     waiting: 0,
     nextFiring: deps.schedules.nextFiring(agent.name),
-    paused: deps.pauses?.of(agent.name) ?? null,
+    paused: deps.pauses.of(agent.name),
   }));
   for (const task of await deps.store.tasks({ statuses: ['queued', 'running', 'waiting'] })) {
     const state = states.find((each) => each.name === task.queue);

@@ -91,6 +91,7 @@ export function fetchTool(options: { limits?: Partial<FetchLimits> } = {}): Tool
   const limits = { ...LIMITS, ...options.limits };
   return {
     name: 'fetch',
+    usualFor: 'addresses',
     description: 'Read a web page or file by HTTP(S), as text.',
     effect: 'read',
     idempotent: true,

@@ -37,6 +37,7 @@ function excerpt(text: string, offset: number, limit: number): string {
 /** Shows a text file, or some lines of it. */
 export const readTool: Tool<ReadInput> = {
   name: 'read',
+  usualFor: 'reading',
   description: 'Read a text file.',
   effect: 'read',
   idempotent: true,

@@ -9,6 +9,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { AnswerResult } from '../core/api/runtime.ts';
+import { Signal } from '../core/signal.ts';
 import { STREAM, readPast } from './past.ts';
 import type { Past } from './past.ts';
 
@@ -31,9 +32,6 @@ export interface TrustOptions {
   person?: string;
   /** Takes known secrets out of a text: people write them into files, and differences are shown and kept. */
   redact: (text: string) => string;
-  onChange?: (governance: Governance) => void;
-  /** `main` is, or may be, somewhere else. */
-  onMoved?: () => void;
 }
 
 /** Keeps what governs the network, and lets only the local person, or an approval, change it. */
@@ -45,6 +43,10 @@ export interface Trust {
   answerHeld(approval: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;
   /** A landing whose protected change was approved: it applies. */
   applyLanded(commit: string): Promise<void>;
+  /** Calls back each time something else governs; returns how to stop that. */
+  onChange(listener: () => void): () => void;
+  /** Calls back each time `main` is, or may be, somewhere else; returns how to stop that. */
+  onMoved(listener: () => void): () => void;
   /** Resolves when everything that has happened so far has been taken in. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -73,13 +75,14 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
   const keeper = new Keeper(options, past);
   await keeper.begin();
   await keeper.glance();
+  const moved = new Signal();
   const stop = new AbortController();
   const watching = options.watch.run(
     {
       saved: (files) => keeper.inTurn(() => keeper.saved(files)),
       async moved() {
         await keeper.inTurn(() => keeper.look());
-        options.onMoved?.();
+        moved.tell();
       },
     },
     stop.signal,
@@ -89,6 +92,8 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
     refused: () => keeper.refused(),
     answerHeld: (approval, verdict, by) => keeper.inTurn(() => keeper.answer(approval, verdict, by)),
     applyLanded: (commit) => keeper.inTurn(() => keeper.landed(commit)),
+    onChange: keeper.changed.on,
+    onMoved: moved.on,
     settled: () => keeper.inTurn(() => Promise.resolve()),
     async close() {
       stop.abort();
@@ -99,6 +104,7 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
 }
 
 class Keeper {
+  readonly changed = new Signal();
   readonly #options: TrustOptions;
   readonly #past: Past;
   /** Landings that passed an approval of their own. */
@@ -228,7 +234,7 @@ class Keeper {
   }
 
   async #apply(governance: Governance): Promise<void> {
-    const { reader, log, onChange } = this.#options;
+    const { reader, log } = this.#options;
     const { commit } = governance;
     await reader.keep(commit);
     const dropped = this.#past.held ? [this.#dropHeld()] : [];
@@ -243,7 +249,7 @@ class Keeper {
     this.#accepted = commit;
     log.info({ commit, agents: [...governance.agents.keys()] }, 'the settings of the workspace apply');
     for (const found of governance.problems) log.warn({ severity: found.severity }, problemLine(found));
-    onChange?.(governance);
+    this.changed.tell();
     await this.#again();
   }
 

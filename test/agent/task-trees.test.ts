@@ -10,7 +10,7 @@ import { isEnded } from '../../src/core/task.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { systemClock, systemRandom } from '../../src/platform/system.ts';
 import { taskTool } from '../../src/tools/task.ts';
-import { randomFrom } from '../crash/plan.ts';
+import { randomFrom } from '../fakes/random.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { calls, fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';

@@ -14,8 +14,6 @@ import type { Log } from '../../src/core/ports/log.ts';
 import type { Net } from '../../src/core/ports/net.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import type { Rule } from '../../src/core/policy.ts';
-import { readCondition } from '../../src/config/conditions.ts';
-import { readCron } from '../../src/config/cron.ts';
 import { noEscalations, noSchedules, noTriggers } from './no-schedules.ts';
 import type { SkillRules } from '../../src/core/ports/skill-rules.ts';
 import { OUTBOX } from '../../src/core/records/reply.ts';
@@ -99,11 +97,9 @@ export async function openLoop(options: LoopOptions) {
   const reader = openGovernanceReader({
     git: workspace.git,
     skills,
-    tools: [...tools.keys()],
+    tools: [...tools.values()],
     providers: ['scripted'],
     ruleProblem: () => null,
-    readCron,
-    readCondition,
   });
   const agent: Agent = {
     name: 'assistant',
@@ -176,6 +172,7 @@ export async function openLoop(options: LoopOptions) {
     log: quiet,
     worker: 'wrk_test',
     onWork: (listener: () => void) => hub.onWork(listener),
+    onCancelled: (listener: (task: string) => void) => hub.onCancelled(listener),
   };
   /** The two workers of a process. */
   const begin = () => {
@@ -227,7 +224,6 @@ export async function openLoop(options: LoopOptions) {
       resume: (...args) => pauses.resume(...args),
     },
     accepting: () => true,
-    stopTask: (task) => workers.runs.cancel(task),
     situation: () => Promise.reject(new Error('not in this test')),
   });
   let count = 0;

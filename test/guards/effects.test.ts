@@ -25,8 +25,7 @@ const EXCEPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'src/git/process.ts': { timers: 'kills a Git process that hangs, whatever the clock says' },
   'src/git/catfile.ts': { timers: 'kills a Git process that hangs, whatever the clock says' },
   'src/git/objects.ts': { 'new Date': 'freshens a file for Git, whose pruning goes by the file system' },
-  'src/gateway/http/presence.ts': { chance: 'names a temporary file that no record mentions' },
-  'src/platform/private-file.ts': { chance: 'names a temporary file that no record mentions' },
+  'src/platform/replace.ts': { chance: 'names a temporary file that no record mentions' },
   'src/tools/scan.ts': { performance: 'ends a pattern that never ends, in a thread of its own' },
 };
 

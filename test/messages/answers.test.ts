@@ -34,7 +34,7 @@ const WORDS: [said: string, reply: RegExp | null, asked: string | null][] = [
   ['/approve apr_1', /^Approved\.$/, 'approve apr_1 chat:1'],
   [' /deny `apr_1` ', /^Denied\.$/, 'deny apr_1 chat:1'],
   ['/approve qst_1', /Write \/answer qst_1/, 'approve qst_1 chat:1'],
-  ['/deny apr_2', /^It was approved already\.$/, 'deny apr_2 chat:1'],
+  ['/deny apr_2', /^It was already approved\.$/, 'deny apr_2 chat:1'],
   ['/deny apr_9', /^Nothing waits/, 'deny apr_9 chat:1'],
   ['/approve', /^The id is missing\. Write \/approve ID/, null],
   ['/answer qst_1 the blue\none', /^Answered\.$/, 'answer qst_1 chat:1: the blue\none'],

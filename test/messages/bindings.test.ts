@@ -4,6 +4,7 @@ import type { Agent, Binding } from '../../src/core/agent.ts';
 import { usualAgent } from '../../src/app/messengers.ts';
 import { parseSettings } from '../../src/config/settings.ts';
 import { SETTINGS } from '../fakes/loop.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 const agents = new Map(['system', 'billing', 'email'].map((name) => [name, { name } as Agent]));
 
@@ -33,7 +34,7 @@ test('a chat belongs to the first binding that fits, with its topics; else to it
 });
 
 test('bindings are read, numbers of chats too; what cannot mean anything is refused', () => {
-  const read = (yaml: string) => parseSettings(yaml, 'ruche.yaml');
+  const read = (yaml: string) => parseSettings(yaml, 'ruche.yaml', KNOWN);
   const { settings, problems } = read(
     'bindings: [ { channel: telegram, chat: -100123, agent: billing }, { agent: system } ]',
   );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ChannelSettings } from '../../src/core/agent.ts';
-import type { Channel, ChannelMessage } from '../../src/core/ports/channel.ts';
+import type { Channel, ChannelHost, ChannelMessage } from '../../src/core/ports/channel.ts';
 import type { Log } from '../../src/core/ports/log.ts';
 import { openChannels } from '../../src/messages/channels.ts';
 
@@ -31,6 +31,11 @@ const settings = (more: Partial<ChannelSettings> = {}): ChannelSettings => ({
   ...more,
 });
 
+const host = (): ChannelHost => ({
+  deliver: () => Promise.resolve(),
+  press: () => Promise.resolve({ text: '', done: false }),
+});
+
 test('a channel that cannot start harms no other; what is refused, the adapter hears', async () => {
   const heard = Promise.withResolvers<string>();
   const channels = openChannels({
@@ -45,14 +50,13 @@ test('a channel that cannot start harms no other; what is refused, the adapter h
     ],
     settings: () => [],
     open: () => Promise.reject(new Error('not asked')),
-    host: () => ({
-      deliver: () => Promise.reject(new Error('later')),
-      press: () => Promise.reject(new Error('later')),
-    }),
     log: quiet,
   });
   assert.equal(channels.get('works'), undefined);
-  channels.sync();
+  channels.sync(() => ({
+    deliver: () => Promise.reject(new Error('later')),
+    press: () => Promise.reject(new Error('later')),
+  }));
   assert.equal(await heard.promise, 'Error: later');
   assert.deepEqual(
     [...channels.problems()],
@@ -81,13 +85,12 @@ test('channels follow the settings: opened, opened again for another token, left
         }),
       );
     },
-    host: () => ({ deliver: () => Promise.resolve(), press: () => Promise.resolve({ text: '', done: false }) }),
     log: quiet,
   });
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const apply = async (next: ChannelSettings[]): Promise<void> => {
     wanted = next;
-    channels.sync();
+    channels.sync(host);
     await turn();
   };
   await apply([settings()]);
@@ -116,12 +119,11 @@ test('a channel that is closed while it is being opened stays closed', async () 
     fixed: [],
     settings: () => wanted,
     open: () => opening.promise,
-    host: () => ({ deliver: () => Promise.resolve(), press: () => Promise.resolve({ text: '', done: false }) }),
     log: quiet,
   });
-  channels.sync();
+  channels.sync(host);
   wanted = [];
-  channels.sync();
+  channels.sync(host);
   opening.resolve(
     channel('telegram', async () => {
       started += 1;

@@ -65,7 +65,7 @@ async function whileWorking(
     };
     const { store } = loop;
     const { clock, boundary } = loop.deps;
-    const channels = () => ({ get: () => channel, has: () => true });
+    const channels = { get: () => channel, has: () => true };
     const begin = (): Drafts => new Drafts({ store, hub, channels, clock, log: quiet, boundary });
     const drafts = begin();
     const say = (text: string, offset: number): void => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type KeptProvider, openKept } from '../../src/models/choice/kept.ts';
-import { privateFile } from '../../src/platform/private-file.ts';
+import { privateFile } from '../../src/platform/replace.ts';
 
 let home: string;
 let path: string;

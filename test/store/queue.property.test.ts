@@ -9,6 +9,7 @@ import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { apply, claimAt, commit, enqueue, newTask, note, openAt, random, settle, tempDir, TestClock } from './kit.ts';
 import { QueueModel } from './queue-model.ts';
 import type { ModelTask } from './queue-model.ts';
+import { effort } from '../fakes/effort.ts';
 
 const LEASE = 100;
 
@@ -224,13 +225,13 @@ async function walkAll(walks: number, open: () => Promise<{ walk: Walk; dispose(
 
 describe('the queue against a model, over random interleavings', () => {
   test('memory', () =>
-    walkAll(120, async () => {
+    walkAll(effort(40, 120), async () => {
       const store = openMemoryStore({ clock: new TestClock(), random });
       return { walk: new Walk(store, async () => store), dispose: () => store.close() };
     }));
 
   test('sqlite, closed and opened again at each crash', async () => {
-    await walkAll(60, async () => {
+    await walkAll(effort(15, 60), async () => {
       const { dir, remove } = await tempDir();
       const path = join(dir, 'ruche.sqlite');
       let store = await openAt(path);

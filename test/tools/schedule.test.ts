@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Problem } from '../../src/core/agent.ts';
 import type { ToolContext } from '../../src/core/ports/tool.ts';
-import { readCron } from '../../src/config/cron.ts';
 import { openScheduleBook } from '../../src/config/schedule-book.ts';
 import { explainSchedule } from '../../src/config/schedule-words.ts';
 import { machineZone } from '../../src/platform/system.ts';
@@ -10,6 +9,7 @@ import { scheduleTool } from '../../src/tools/schedule.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import { SETTINGS } from '../fakes/loop.ts';
 import { call, contextOf, openBench, type Bench } from './workspace.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 const FILE = 'agents/assistant/AGENT.md';
 const TEXT =
@@ -23,7 +23,7 @@ before(async () => {
 after(() => bench.close());
 
 const check = (path: string, bytes: Uint8Array | null): Problem[] =>
-  parseAgent(bytes ?? '', path, 'assistant', { readCron }).problems;
+  parseAgent(bytes ?? '', path, 'assistant', KNOWN).problems;
 const clock = { now: () => NOW, sleep: () => new Promise<void>(() => {}) };
 const tool = scheduleTool(openScheduleBook({ reader: { check }, settings: SETTINGS, clock, zone: machineZone }));
 

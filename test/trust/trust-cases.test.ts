@@ -6,7 +6,7 @@ import { World, problem, type Step } from './trust-kit.ts';
 const first: Step = { commit: 'c1', by: 'person', rules: 'r1' };
 const open = (...more: Step[]): Promise<World> => new World(first, ...more).start();
 
-test('what stands on main at first governs: kept, on record, told', async () => {
+test('what stands on main at first governs: kept and on record', async () => {
   const warning = problem('odd', { severity: 'warning', line: null, key: '' });
   const w = await open({ ...first, commit: 'c2', problems: [warning] });
   assert.equal(w.trust.current().commit, 'c2');
@@ -23,7 +23,7 @@ test('what stands on main at first governs: kept, on record, told', async () => 
       ],
     ],
   );
-  assert.deepEqual([w.kept, w.changes], [['c2'], ['c2']]);
+  assert.deepEqual([w.kept, w.changes], [['c2'], []]);
   assert.deepEqual(w.told, [
     {
       level: 'info',
@@ -37,14 +37,17 @@ test('what stands on main at first governs: kept, on record, told', async () => 
   await w.close();
 });
 
-test('a later start goes on with what governed, and needs no listener', async () => {
+test('a later start goes on with what governed, and tells of changes as long as somebody listens', async () => {
   const w = await open();
   await w.close();
-  await w.start({ onChange: undefined });
+  await w.start();
   assert.deepEqual(await w.types(), ['config.applied']);
   await w.move('c2', 'person', 'r2');
   assert.equal(w.trust.current().commit, 'c2');
-  assert.deepEqual([w.kept, w.changes], [['c1', 'c2'], ['c1']]);
+  w.stopListening();
+  await w.move('c3', 'person', 'r3');
+  assert.equal(w.trust.current().commit, 'c3');
+  assert.deepEqual([w.kept, w.changes], [['c1', 'c2', 'c3'], ['c2']]);
   await w.close();
 });
 

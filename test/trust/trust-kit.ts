@@ -33,6 +33,7 @@ export class World {
   readonly told: Told[];
   readonly main: Step[];
   readonly kept: string[] = [];
+  /** What has come to govern since the start, while somebody listened. */
   readonly changes: string[] = [];
   /** Commits that are there no more. */
   readonly gone = new Set<string>();
@@ -42,6 +43,7 @@ export class World {
   person: ((paths: readonly string[]) => Step | null) | null = null;
   committed: (readonly string[])[] = [];
   trust: Trust = undefined as never;
+  stopListening: () => void = () => undefined;
   readonly #log: TrustOptions['log'];
   #made = 0;
   #on: Parameters<WorkspaceWatch['run']>[0] | null = null;
@@ -76,9 +78,9 @@ export class World {
       ids: { next: (kind) => `${kind}_${(this.#made += 1)}` },
       log: this.#log,
       redact: (text) => text.replaceAll('hunter2', '***'),
-      onChange: (governance) => void this.changes.push(governance.commit),
       ...more,
     });
+    this.stopListening = this.trust.onChange(() => void this.changes.push(this.trust.current().commit));
     return this;
   }
 

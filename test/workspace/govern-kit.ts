@@ -1,5 +1,3 @@
-import { readCondition } from '../../src/config/conditions.ts';
-import { readCron } from '../../src/config/cron.ts';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,9 +8,9 @@ import type { Log } from '../../src/core/ports/log.ts';
 import { skillRules } from '../../src/skills/judge.ts';
 import { openGovernanceReader } from '../../src/workspace/governance/reader.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
-import { TOOL_NAMES } from '../../src/core/ports/tool.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 import type { OpenWorkspace } from '../../src/workspace/workspace.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -116,11 +114,9 @@ export async function makeWorkspace(
   const skills = { ...workspace, rules: skillRules(bundled) };
   const reader = openGovernanceReader({
     git: workspace.git,
-    tools: TOOL_NAMES,
+    ...KNOWN,
     providers: [],
     ruleProblem,
-    readCron,
-    readCondition,
     skills,
   });
   const git = async (...args: string[]): Promise<string> =>

@@ -1,26 +1,14 @@
+import type { Settings } from '../agent.ts';
 import type { Boundary } from './boundary.ts';
 import type { Effect } from '../event.ts';
 import type { Change, FileEntry, Files } from '../files.ts';
 import type { Json } from '../text/json.ts';
 import type { Label } from '../labels.ts';
 import type { CallFacts } from '../policy.ts';
+import type { ScheduleBook } from '../schedule.ts';
 import type { Net } from './net.ts';
-
-/** All that an agent may name in `tools`, and has unless it names some; in the order in which models see them. */
-export const TOOL_NAMES = [
-  'read',
-  'write',
-  'edit',
-  'list',
-  'search',
-  'shell',
-  'fetch',
-  'ask',
-  'task',
-  'hand_over',
-  'escalate',
-  'schedule',
-] as const;
+import type { Sandbox } from './sandbox.ts';
+import type { Checkouts } from './workspace.ts';
 
 export type Parsed<T> = { ok: true; value: T } | { ok: false; error: string };
 
@@ -67,8 +55,28 @@ export type Reconciled =
   | { state: 'not-started' }
   | { state: 'doubt'; why: string };
 
-export interface Tool<Input = unknown> {
-  name: string;
+/** What is known of a tool before it is opened. */
+export interface ToolName {
+  readonly name: string;
+  /**
+   * The runtime uses this tool where it does such a thing itself, or obeys the rules for it: a script that a schedule runs,
+   * an address that is checked, a file that is handed over or that a command touches. At most one tool for each.
+   */
+  readonly usualFor?: 'reading' | 'writing' | 'commands' | 'addresses';
+}
+
+/** What tools may need of the machine. */
+export interface ToolParts {
+  sandbox: Sandbox;
+  checkouts: Checkouts;
+  book: ScheduleBook;
+  limits: Settings['limits'];
+}
+
+/** A tool as `app/` lists it. One that needs nothing of the machine is its own declaration. */
+export type ToolDeclaration = Tool | (ToolName & { open(parts: ToolParts): Tool });
+
+export interface Tool<Input = unknown> extends ToolName {
   /** For the model; short, since every turn pays for it. */
   description: string;
   effect: Effect;

@@ -1,9 +1,8 @@
 import { readObject, text } from '../http/body.ts';
-import { HttpError } from '../http/errors.ts';
-import { OWNER, type Face } from '../http/face.ts';
+import { OWNER, type GatewayContext } from '../http/context.ts';
 import type { Logins } from '../http/logins.ts';
-import { sendJson, sendText, type Exchange } from '../http/reply.ts';
 import { PAGE_CSP } from '../http/static.ts';
+import { HttpError, sendJson, sendText, type ApiRequest, type Exchange } from '../http/reply.ts';
 
 /** Path of the one endpoint besides health that takes no token: it takes a code. */
 export const ENTER_PATH = '/api/sessions';
@@ -12,36 +11,36 @@ export const ENTER_PATH = '/api/sessions';
 export const loginLink = (url: string, logins: Logins): string => `${url}/login#${logins.code()}`;
 
 /** `POST /api/logins` `{}`: a link that logs one browser in, once. Only for who holds the token itself. */
-export async function makeLogin(face: Face, logins: Logins, exchange: Exchange): Promise<void> {
-  await readObject(exchange.incoming, face.limits);
-  if (exchange.incoming.headers.authorization === undefined)
+export async function makeLogin(context: GatewayContext, logins: Logins, request: ApiRequest): Promise<void> {
+  await readObject(request.incoming, context.limits);
+  if (request.incoming.headers.authorization === undefined)
     throw new HttpError(403, 'token_needed', 'A login link needs the token. Create one with: ruche login.');
   const code = logins.code();
-  await sendJson(exchange, 200, { code, path: `/login#${code}`, seconds: 600 });
+  await sendJson(request, 200, { code, path: `/login#${code}`, seconds: 600 });
 }
 
 /** `POST /api/sessions` `{code}`: 200 with the session's cookie. */
-export async function enter(face: Face, logins: Logins, exchange: Exchange): Promise<void> {
-  const code = text(await readObject(exchange.incoming, face.limits), 'code');
+export async function enter(context: GatewayContext, logins: Logins, request: ApiRequest): Promise<void> {
+  const code = text(await readObject(request.incoming, context.limits), 'code');
   const cookie = await logins.enter(code);
   if (cookie === null)
     throw new HttpError(401, 'bad_code', 'This link has been used or has expired. Create another with: ruche login.');
-  await sendJson(exchange, 200, { who: OWNER }, { 'set-cookie': cookie });
+  await sendJson(request, 200, { who: OWNER }, { 'set-cookie': cookie });
 }
 
 /** `POST /api/logout` `{}`. */
-export async function logOut(face: Face, logins: Logins, exchange: Exchange): Promise<void> {
-  await readObject(exchange.incoming, face.limits);
-  const cookie = logins.cookieIn(exchange.incoming.headers.cookie);
-  await sendJson(exchange, 200, {}, { 'set-cookie': cookie === null ? logins.gone : await logins.leave(cookie) });
+export async function logOut(context: GatewayContext, logins: Logins, request: ApiRequest): Promise<void> {
+  await readObject(request.incoming, context.limits);
+  const cookie = logins.cookieIn(request.incoming.headers.cookie);
+  await sendJson(request, 200, {}, { 'set-cookie': cookie === null ? logins.gone : await logins.leave(cookie) });
 }
 
 /** `GET /api/me`: who asks, by what, and until when. */
-export async function whoAmI(logins: Logins, exchange: Exchange): Promise<void> {
-  const { authorization, cookie: header } = exchange.incoming.headers;
+export async function whoAmI(logins: Logins, request: ApiRequest): Promise<void> {
+  const { authorization, cookie: header } = request.incoming.headers;
   const cookie = authorization === undefined ? logins.cookieIn(header) : null;
   const until = cookie === null ? null : logins.until(cookie);
-  await sendJson(exchange, 200, { who: OWNER, by: cookie === null ? 'token' : 'session', until });
+  await sendJson(request, 200, { who: OWNER, by: cookie === null ? 'token' : 'session', until });
 }
 
 const SCRIPT = `'use strict';
@@ -72,8 +71,8 @@ const PAGE = `<!doctype html>
 `;
 
 /** `GET /login`: takes the code out of the address and exchanges it. It does not depend on the page that is built. */
-export const loginPage = (exchange: Exchange): Promise<boolean> =>
-  sendText(exchange, 200, PAGE, { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': PAGE_CSP });
+export const loginPage = (request: Exchange): Promise<boolean> =>
+  sendText(request, 200, PAGE, { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': PAGE_CSP });
 
-export const loginScript = (exchange: Exchange): Promise<boolean> =>
-  sendText(exchange, 200, SCRIPT, { 'content-type': 'text/javascript; charset=utf-8' });
+export const loginScript = (request: Exchange): Promise<boolean> =>
+  sendText(request, 200, SCRIPT, { 'content-type': 'text/javascript; charset=utf-8' });

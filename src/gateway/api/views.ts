@@ -1,13 +1,10 @@
 import { isSafeName } from '../../core/ids.ts';
 import { IMAGE_TYPES } from '../../core/model.ts';
-import type { RetryResult } from '../../core/api/runtime.ts';
 import type { TaskStatus } from '../../core/task.ts';
 import { BOARD_COLUMNS, type BoardColumn, type RunsPage, type RunsQuery, type Views } from '../../core/api/views.ts';
-import { queryNumber, readObject } from '../http/body.ts';
-import { badRequest, HttpError } from '../http/errors.ts';
-import { OWNER, type Face } from '../http/face.ts';
-import { sendJson, sendText, type Exchange } from '../http/reply.ts';
+import { queryNumber } from '../http/body.ts';
 import { sendBytes } from '../http/static.ts';
+import { badRequest, HttpError, sendJson, sendText, type ApiRequest } from '../http/reply.ts';
 
 type Query = URLSearchParams;
 
@@ -31,33 +28,32 @@ function markOf(query: Query, name: string): string | undefined {
 }
 
 /** `GET /api/conversations?limit=`: the newest first. */
-export async function getConversations(views: Views, exchange: Exchange, query: Query): Promise<void> {
-  const conversations = await views.conversations(limitOf(query, 50, 500));
-  await sendJson(exchange, 200, { conversations });
+export async function getConversations(views: Views, request: ApiRequest): Promise<void> {
+  const conversations = await views.conversations(limitOf(request.query, 50, 500));
+  await sendJson(request, 200, { conversations });
 }
 
 /** `GET /api/conversations/:agent/:session?before=&limit=`: its newest entries, or those before a mark. */
-export async function getConversation(
-  views: Views,
-  exchange: Exchange,
-  [agent = '', session = '']: readonly string[],
-  query: Query,
-): Promise<void> {
+export async function getConversation(views: Views, request: ApiRequest<'agent' | 'session'>): Promise<void> {
+  const {
+    params: { agent, session },
+    query,
+  } = request;
   const before = markOf(query, 'before') ?? null;
   const view = await views.conversation(agent, session, before, limitOf(query, 50, 200));
   if (view === null) throw nothing('conversation');
-  await sendJson(exchange, 200, view);
+  await sendJson(request, 200, view);
 }
 
 /** `GET /api/runs?agent=&status=&column=&text=&after=&limit=`; `status` may be several, with commas between. */
-export async function getRuns(views: Views, exchange: Exchange, query: Query): Promise<void> {
-  await sendJson(exchange, 200, await pageOf(views, query));
+export async function getRuns(views: Views, request: ApiRequest): Promise<void> {
+  await sendJson(request, 200, await pageOf(views, request.query));
 }
 
 /** `GET /api/tasks`, asked in the same way: `{tasks, next, total}`. */
-export async function getTasks(views: Views, exchange: Exchange, query: Query): Promise<void> {
-  const { runs: tasks, next, total } = await pageOf(views, query);
-  await sendJson(exchange, 200, { tasks, next, total });
+export async function getTasks(views: Views, request: ApiRequest): Promise<void> {
+  const { runs: tasks, next, total } = await pageOf(views, request.query);
+  await sendJson(request, 200, { tasks, next, total });
 }
 
 async function pageOf(views: Views, query: Query): Promise<RunsPage> {
@@ -83,55 +79,52 @@ async function pageOf(views: Views, query: Query): Promise<RunsPage> {
 }
 
 /** `GET /api/runs/:id`: by task, or by run. */
-export async function getRun(views: Views, exchange: Exchange, id: string): Promise<void> {
+export async function getRun(views: Views, request: ApiRequest<'id'>): Promise<void> {
+  const { id } = request.params;
   const run = isSafeName(id) ? await views.run(id) : null;
   if (run === null) throw nothing('task');
-  await sendJson(exchange, 200, run);
+  await sendJson(request, 200, run);
 }
 
 /** `GET /api/board?agent=&cards=`: what each agent has in each column, so many cards of each at most. */
-export async function getBoard(views: Views, exchange: Exchange, query: Query): Promise<void> {
-  const cards = queryNumber(query.get('cards') || undefined, 'cards', 1, 50, 4);
-  await sendJson(exchange, 200, await views.board({ agent: given(query, 'agent'), cards }));
+export async function getBoard(views: Views, request: ApiRequest): Promise<void> {
+  const cards = queryNumber(request.query.get('cards') || undefined, 'cards', 1, 50, 4);
+  await sendJson(request, 200, await views.board({ agent: given(request.query, 'agent'), cards }));
 }
 
 /** `GET /api/tasks/:id/chain`: what led to a task, and what it has led to. */
-export async function getChain(views: Views, exchange: Exchange, id: string): Promise<void> {
+export async function getChain(views: Views, request: ApiRequest<'id'>): Promise<void> {
+  const { id } = request.params;
   const chain = isSafeName(id) ? await views.chain(id) : null;
   if (chain === null) throw nothing('task');
-  await sendJson(exchange, 200, chain);
+  await sendJson(request, 200, chain);
 }
 
 /** `GET /api/runs/:id/exact/:hash`: JSON as it was recorded, sent as text so that nothing in it is anything else. */
-export async function getExact(
-  views: Views,
-  exchange: Exchange,
-  [id = '', hash = '']: readonly string[],
-): Promise<void> {
+export async function getExact(views: Views, request: ApiRequest<'id' | 'hash'>): Promise<void> {
+  const { id, hash } = request.params;
   const exact = isSafeName(id) ? await views.exact(id, hash) : null;
   if (exact === null) throw nothing('record of this run');
-  await sendText(exchange, 200, exact, { 'content-type': 'application/json' });
+  await sendText(request, 200, exact, { 'content-type': 'application/json' });
 }
 
 /** `GET /api/runs/:id/diff`: what its commit changed. */
-export async function getDiff(views: Views, exchange: Exchange, id: string): Promise<void> {
+export async function getDiff(views: Views, request: ApiRequest<'id'>): Promise<void> {
+  const { id } = request.params;
   const diff = isSafeName(id) ? await views.diff(id) : null;
   if (diff === null) throw nothing('commit of this run');
-  await sendJson(exchange, 200, diff);
+  await sendJson(request, 200, diff);
 }
 
 /** `GET /api/files/:agent/:session/:hash`. A file is from outside: only pictures are shown, and nothing ever runs. */
-export async function getFile(
-  views: Views,
-  exchange: Exchange,
-  [agent = '', session = '', hash = '']: readonly string[],
-): Promise<void> {
+export async function getFile(views: Views, request: ApiRequest<'agent' | 'session' | 'hash'>): Promise<void> {
+  const { agent, session, hash } = request.params;
   const file = /^[\w-]{1,128}$/.test(hash) ? await views.file(agent, session, hash) : null;
   if (file === null) throw nothing('file in this conversation');
   const picture = (IMAGE_TYPES as readonly string[]).includes(file.mediaType);
   const plain = file.name.replace(/[^\w. -]/g, '_');
   const name = `filename="${plain}"; filename*=UTF-8''${encodeURIComponent(file.name.toWellFormed())}`;
-  await sendBytes(exchange, file.bytes, {
+  await sendBytes(request, file.bytes, {
     'content-type': picture ? file.mediaType : 'application/octet-stream',
     'content-disposition': `${picture ? 'inline' : 'attachment'}; ${name}`,
     'content-security-policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
@@ -139,27 +132,6 @@ export async function getFile(
 }
 
 /** `GET /api/failures?limit=`. */
-export async function getFailures(views: Views, exchange: Exchange, query: Query): Promise<void> {
-  await sendJson(exchange, 200, { failures: await views.failures(limitOf(query, 50, 500)) });
-}
-
-const RETRY_STATUS: Record<Extract<RetryResult, { ok: false }>['why'], number> = {
-  unknown: 404,
-  'not-ended': 409,
-  answered: 409,
-  refused: 409,
-};
-
-/** `POST /api/tasks/:id/retry` `{}`: the task that delivers the same message once more. */
-export async function retryTask(face: Face, exchange: Exchange, id: string): Promise<void> {
-  await readObject(exchange.incoming, face.limits);
-  const result = await face.runtime.retry(id, OWNER);
-  if (!result.ok) throw new HttpError(RETRY_STATUS[result.why], result.why, result.message);
-  await sendJson(exchange, 200, { task: result.task, message: result.message });
-}
-
-/** `POST /api/tasks/:id/dismiss` `{}`: off the list of failures. */
-export async function dismissTask(face: Face, exchange: Exchange, id: string): Promise<void> {
-  await readObject(exchange.incoming, face.limits);
-  await sendJson(exchange, 200, { dismissed: await face.runtime.dismiss(id, OWNER) });
+export async function getFailures(views: Views, request: ApiRequest): Promise<void> {
+  await sendJson(request, 200, { failures: await views.failures(limitOf(request.query, 50, 500)) });
 }

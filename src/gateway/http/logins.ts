@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Log } from '../../core/ports/log.ts';
+import type { PrivateFile } from '../../core/ports/secrets.ts';
+import { isObject } from './body.ts';
 
 /** What is kept of a session: enough to know it again, too little to be one. */
 export interface KeptSession {
@@ -111,4 +113,30 @@ export async function openLogins({ keep, bytes, token, clock, log }: LoginOption
       return gone;
     },
   };
+}
+
+const VERSION = 1;
+
+/** Keeps sessions in `sessions.json`. One that others may read, or that makes no sense, counts as none. */
+export const sessionsFile = (file: PrivateFile, log: Log): SessionKeep => ({
+  async load() {
+    try {
+      const text = await file.read();
+      return text === null ? [] : sessionsIn(JSON.parse(text));
+    } catch (error) {
+      log.warn({ path: file.path, error: String(error) }, 'the sessions cannot be used: log in again');
+      return [];
+    }
+  },
+  save: (sessions) => file.write(`${JSON.stringify({ version: VERSION, sessions })}\n`),
+});
+
+function sessionsIn(value: unknown): KeptSession[] {
+  if (!isObject(value) || value['version'] !== VERSION || !Array.isArray(value['sessions']))
+    throw new Error('it has an unknown format');
+  return value['sessions'].flatMap((each: unknown) =>
+    isObject(each) && typeof each['hash'] === 'string' && typeof each['until'] === 'number'
+      ? [{ hash: each['hash'], until: each['until'] }]
+      : [],
+  );
 }

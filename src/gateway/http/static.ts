@@ -1,6 +1,6 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { HttpError } from './errors.ts';
+import { HttpError } from './reply.ts';
 import { flushed, head, sendText, type Exchange } from './reply.ts';
 
 /** The page may run its own scripts and talk to us, and nothing else. */

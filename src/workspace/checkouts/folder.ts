@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { chmod, copyFile, lstat, mkdir, open, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Change } from '../../core/files.ts';
 import type { Checkout, Collected } from '../../core/ports/workspace.ts';
@@ -7,7 +7,7 @@ import { changedPaths } from '../../git/changed.ts';
 import { badPath, fileMode, isFile, tooLarge } from '../overlay/files.ts';
 import type { Git } from '../../git/git.ts';
 import { tamed } from '../landing/merge.ts';
-import { syncFolder } from '../../git/objects.ts';
+import { replaceFile } from '../../platform/replace.ts';
 import type { TreeEntry, Trees } from '../../git/trees.ts';
 
 /** What is kept of a checkout beside its files, so that a crash does not lose whose it is. */
@@ -52,18 +52,8 @@ export const checkoutOf = (git: Git, place: Place, blind: boolean): Checkout => 
   objects: blind ? join(place.git, 'none') : git.neutral.objects,
 });
 
-export async function writeState(place: Place, state: CheckoutState): Promise<void> {
-  const temp = `${place.state}.new`;
-  const file = await open(temp, 'w');
-  try {
-    await file.writeFile(JSON.stringify(state));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temp, place.state);
-  await syncFolder(place.root);
-}
+export const writeState = (place: Place, state: CheckoutState): Promise<void> =>
+  replaceFile(place.state, JSON.stringify(state), { temp: `${place.state}.new` });
 
 export async function readState(place: Place): Promise<CheckoutState | null> {
   const text = await readFile(place.state, 'utf8').catch(() => null);

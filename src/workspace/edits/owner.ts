@@ -1,7 +1,8 @@
-import { open, readFile, rename, unlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Document, isSeq, parseDocument } from 'yaml';
-import { parseSettings } from '../../config/settings.ts';
+import { type Known, parseSettings } from '../../config/settings.ts';
+import { replaceFile } from '../../platform/replace.ts';
 
 const FILE = 'ruche.yaml';
 
@@ -10,8 +11,14 @@ const FILE = 'ruche.yaml';
  * the watch commits it and puts it in force. Comments and order stay. Rejects, and changes nothing, if the file cannot be
  * read or would be wrong afterwards. `temp`: a folder on the same disk.
  */
-export async function addOwner(about: { root: string; temp: string; channel: string; sender: string }): Promise<void> {
-  const { root, temp, channel, sender } = about;
+export async function addOwner(about: {
+  root: string;
+  temp: string;
+  channel: string;
+  sender: string;
+  known: Known;
+}): Promise<void> {
+  const { root, temp, channel, sender, known } = about;
   const path = join(root, FILE);
   const before = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
@@ -30,30 +37,13 @@ export async function addOwner(about: { root: string; temp: string; channel: str
     document.setIn(owners, document.createNode([sender], { flow: true }));
   }
   const after = document.toString({ lineWidth: 0 });
-  const [problem] = parseSettings(after, FILE).problems.filter(({ severity }) => severity === 'error');
+  const [problem] = parseSettings(after, FILE, known).problems.filter(({ severity }) => severity === 'error');
   if (problem) throw new Error(`${FILE}, line ${problem.line}: ${problem.key} ${problem.message}`);
-  await replace(path, join(temp, 'ruche.yaml.new'), after);
+  await replaceFile(path, after, { temp: join(temp, 'ruche.yaml.new') });
 }
 
 /** `channels:` with nothing behind it is a value, below which nothing can be put. */
 function dropEmpty(document: Document, channel: string): void {
   for (const path of [['channels'], ['channels', channel]])
     if (document.hasIn(path) && (document.getIn(path) ?? null) === null) document.deleteIn(path);
-}
-
-/** Whole or not at all: a person's editor, or the watch, must never see half of it. */
-async function replace(path: string, temp: string, text: string): Promise<void> {
-  try {
-    const file = await open(temp, 'w', 0o644);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temp, path);
-  } catch (error) {
-    await unlink(temp).catch(() => undefined);
-    throw error;
-  }
 }

@@ -17,7 +17,7 @@ import { parseSettings } from '../../config/settings.ts';
 import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
 import { didYouMean } from '../../core/text/near.ts';
-import type { Known } from '../../config/settings.ts';
+import type { Known, KnownToAgent } from '../../config/settings.ts';
 import { MAX_FILE, decodeText, parseYaml, problem } from '../../config/yaml-source.ts';
 
 export const SETTINGS_FILE = 'ruche.yaml';
@@ -36,7 +36,7 @@ interface Entry {
   path: string;
 }
 
-export interface GovernanceOptions extends Omit<Known, 'chains'> {
+export interface GovernanceOptions extends Known {
   git: Git;
   /** What a schedule means by the clock, for whoever approves it; null if that cannot be told. */
   explain?: (agent: string, schedule: Json) => string | null;
@@ -296,13 +296,11 @@ async function readAgent(
   return { agent: { ...agent, instructions }, problems };
 }
 
-const known = (options: GovernanceOptions, settings: Settings): Known => ({
+const known = (options: GovernanceOptions, settings: Settings): KnownToAgent => ({
   providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
   chains: Object.keys(settings.escalation ?? {}),
   tools: options.tools,
   ruleProblem: options.ruleProblem,
-  readCron: options.readCron,
-  readCondition: options.readCondition,
 });
 
 /** Bytes of a file, which must be a plain one: a link is never followed. */

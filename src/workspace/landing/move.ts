@@ -1,5 +1,5 @@
 import { link, lstat, open, readFile, readdir, rename, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Boundary } from '../../core/ports/boundary.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { changedPaths, setIndex } from '../../git/changed.ts';
@@ -7,7 +7,7 @@ import type { PathChange } from '../../git/changed.ts';
 import { MAIN } from '../../git/commit.ts';
 import type { Git } from '../../git/git.ts';
 import { mirrorHead } from '../../git/neutral.ts';
-import { syncFolder } from '../../git/objects.ts';
+import { replaceFile } from '../../platform/replace.ts';
 import { GitError } from '../../git/process.ts';
 import { restore } from './restore.ts';
 
@@ -132,17 +132,8 @@ export class Mover {
     };
   }
 
-  async #write(move: Move): Promise<void> {
-    const temp = `${this.#note}.new`;
-    const note = await open(temp, 'w');
-    try {
-      await note.writeFile(JSON.stringify(move));
-      await note.sync();
-    } finally {
-      await note.close();
-    }
-    await rename(temp, this.#note);
-    await syncFolder(dirname(this.#note));
+  #write(move: Move): Promise<void> {
+    return replaceFile(this.#note, JSON.stringify(move), { temp: `${this.#note}.new` });
   }
 
   async #take(move: Move): Promise<Moved> {

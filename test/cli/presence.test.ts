@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { homeToken, removePresence, writePresence } from '../../src/gateway/http/presence.ts';
+import { homeToken, removePresence, writePresence } from '../../src/app/presence.ts';
 
 async function withHome(run: (home: string) => Promise<void>): Promise<void> {
   const home = await mkdtemp(join(tmpdir(), 'ruche-presence-'));
