@@ -46,7 +46,10 @@ test('schedules by the command line and over HTTP: list, run, pause, resume', as
     const unknown = await home.cli('schedules', 'run', 'assistant/none');
     assert.equal(unknown.code, 1);
     assert.match(unknown.err, /assistant\/none/);
-    assert.match((await home.cli('schedules', 'stop', 'assistant/far')).err, /Unknown action "stop"\. Known: list, run, pause, resume/);
+    assert.match(
+      (await home.cli('schedules', 'stop', 'assistant/far')).err,
+      /Unknown action "stop"\. Known: list, run, pause, resume/,
+    );
     assert.match((await home.cli('schedules', 'run')).err, /Name a schedule: /);
 
     // An edit applies as it is saved; one that is wrong says so, and the old one stays.

@@ -264,7 +264,11 @@ test('What a request gets wrong is named with its place', async () => {
       [{ messages: [{ role: 'user', content: 5 }] }, 'messages[0].content', /text or a list/],
       [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].role', /its own tools/],
       [{ messages: [user('  ')] }, 'messages', /user message with text/],
-      [{ messages: [user('a'), { role: 'assistant', content: 'b' }] }, 'messages', /must follow the last assistant message/],
+      [
+        { messages: [user('a'), { role: 'assistant', content: 'b' }] },
+        'messages',
+        /must follow the last assistant message/,
+      ],
       [{ messages: [{ role: 'system', content: 'only' }] }, 'messages', /user message/],
       [
         { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }] },
