@@ -5,12 +5,12 @@
 import { join } from 'node:path';
 import type { BlobRef } from '../src/core/blob.ts';
 import type { Event, NewEvent } from '../src/core/event.ts';
-import type { JournalLine } from '../src/core/ports.ts';
+import type { JournalLine } from '../src/core/ports/journal.ts';
 import { conversationId, eventSeq, runStream, taskStream } from '../src/core/ids.ts';
 import type { Task } from '../src/core/task.ts';
-import { openSqliteStore, type SqliteStore } from '../src/store/sqlite.ts';
-import { systemClock, systemIds as ids, systemRandom } from '../src/system.ts';
-import { openJournalRepository } from '../src/workspace/journal-repository.ts';
+import { openSqliteStore, type SqliteStore } from '../src/store/sqlite/store.ts';
+import { systemClock, systemIds as ids, systemRandom } from '../src/platform/system.ts';
+import { openJournalRepository } from '../src/git/journal.ts';
 
 const DAYS = 100 * 86_400_000;
 /** Turns written at once: one transaction of the store. */

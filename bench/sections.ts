@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { measureDependencies } from '../scripts/deps.ts';
-import { openRecord } from '../src/record.ts';
+import { openRecord } from '../src/app/record.ts';
 import type { Lab } from './lab.ts';
 import { bytesOf, cpuOf, median, oneFsync, timed } from './measure.ts';
 import type { Served } from './served.ts';

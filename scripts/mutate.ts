@@ -10,6 +10,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/policy': ['test/policy/*.test.ts', 'test/core/*.test.ts'],
   'src/journal': ['test/journal/*.test.ts'],
   'src/scheduler': ['test/scheduler/*.test.ts', 'test/agent/loop.test.ts'],
+  'src/trust': ['test/trust/*.test.ts'],
 };
 /** Per cent of a room's mutants that have to be noticed. */
 const THRESHOLD = 90;
@@ -52,7 +53,7 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
   const rooms: Tally[] = [];
   for (const [room, tests] of Object.entries(ROOMS)) {
-    const work = globSync(`${room}/*.ts`, { cwd: laboratory.dir })
+    const work = globSync(`${room}/**/*.ts`, { cwd: laboratory.dir })
       .sort()
       .map((file) => ({ file, mutants: mutantsOf(laboratory.source(file)).filter((each) => isWanted(file, each)) }))
       .filter(({ mutants }) => mutants.length > 0);

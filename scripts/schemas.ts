@@ -1,7 +1,7 @@
 // Writes the JSON Schemas for editors: into schemas/, and into the template, so that they work offline in a workspace.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { editorSchemas } from '../src/workspace/schemas.ts';
+import { editorSchemas } from '../src/config/schemas.ts';
 
 const root = join(import.meta.dirname, '..');
 for (const folder of ['schemas', 'templates/solo/.ruche', 'templates/network/.ruche']) {

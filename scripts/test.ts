@@ -1,4 +1,5 @@
 // `npm test [-- paths] [--coverage]`: every room's tests in a process of its own, some at a time, with no network but loopback.
+// `npm run test:all [-- paths]` runs the slow proofs whole besides (testing/slow.ts), `-- --slow` those alone.
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -6,16 +7,21 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { coverageTable } from './testing/coverage.ts';
 import { runJob, type Job, type Outcome } from './testing/job.ts';
 import { LOOPBACK_ONLY, ownNetwork } from './testing/namespace.ts';
+import { hasQuickForm, isBelow, SUITES, suiteOf } from './testing/slow.ts';
 
 const root = join(import.meta.dirname, '..');
-const strict = process.env.CI === 'true';
 const picked = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 const coverage = process.argv.includes('--coverage');
+const slowOnly = process.argv.includes('--slow');
+const whole = slowOnly || process.argv.includes('--all');
+/** Where everything has to be there. */
+const strict = whole || process.env.CI === 'true';
 
-// Whole processes are started and killed there: each file goes by itself.
-const HEAVY = ['test/crash', 'test/e2e'];
-/** Those, and the folder that shares one browser. */
-const PATIENT = [...HEAVY, 'test/web'];
+/** Whole processes are started and killed there: each file goes by itself. */
+const isHeavy = (name: string): boolean => name.startsWith('test/crash/') || name.startsWith('test/e2e/');
+/** Those, slow proofs, and the folder that shares one browser. */
+const isPatient = ({ name, suite }: Job): boolean =>
+  isHeavy(name) || name.startsWith('test/web') || suite !== undefined;
 /** What takes longest begins first, or one of them is all that runs in the end. */
 const LONGEST = [
   'test/crash/boundaries.test.ts',
@@ -50,7 +56,7 @@ if (process.env[LOOPBACK_ONLY] === undefined) {
   }
   console.log(`The tests can reach the network here: ${network.why}.`);
   if (strict) {
-    console.log('With CI=true that is an error.');
+    console.log('Here, where everything has to be proven, that is an error.');
     process.exit(1);
   }
 }
@@ -61,28 +67,31 @@ function findJobs(): Job[] {
   const wanted = picked.map((path) => relative(root, resolve(path)));
   for (const path of wanted) statSync(join(root, path)); // a mistyped path must not pass as "no tests"
   const files = globSync('test/**/*.test.ts', { cwd: root })
-    .filter((file) => wanted.length === 0 || wanted.some((path) => file === path || file.startsWith(`${path}/`)))
+    .filter((file) => wanted.length === 0 || wanted.some((path) => isBelow(path, file)))
+    .filter((file) => (whole ? !slowOnly || suiteOf(file) : hasQuickForm(file)))
     .sort();
-  const jobs = new Map<string, string[]>();
+  const jobs = new Map<string, Job>();
   for (const file of files) {
-    const heavy = HEAVY.some((folder) => file.startsWith(`${folder}/`));
-    const name = heavy ? file : dirname(file);
-    jobs.set(name, [...(jobs.get(name) ?? []), join(root, file)]);
+    const suite = whole ? suiteOf(file) : undefined;
+    const name = isHeavy(file) ? file : suite ? `${dirname(file)} (${suite.name})` : dirname(file);
+    const job = jobs.get(name) ?? { name, files: [], ...(suite && { suite }) };
+    job.files.push(join(root, file));
+    jobs.set(name, job);
   }
-  const rank = (name: string): number => LONGEST.findIndex((long) => name.startsWith(long)) >>> 0;
-  return [...jobs].map(([name, list]) => ({ name, files: list })).sort((a, b) => rank(a.name) - rank(b.name));
+  const rank = ({ name }: Job): number => LONGEST.findIndex((long) => name.startsWith(long)) >>> 0;
+  return [...jobs.values()].sort((a, b) => rank(a) - rank(b));
 }
 
 async function main(): Promise<number> {
   const jobs = findJobs();
-  if (jobs.some(({ name }) => PATIENT.some((folder) => name.startsWith(folder)))) bundle();
+  if (jobs.some(isPatient)) bundle();
   const coverageDir = coverage ? mkdtempSync(join(tmpdir(), 'ruche-coverage-')) : null;
   const env = { ...process.env, ...(coverageDir === null ? {} : { NODE_V8_COVERAGE: coverageDir }) };
   const waiting = [...jobs];
   const outcomes: Outcome[] = [];
   const work = async (): Promise<void> => {
     for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
-      const outcome = await runJob(job, env, PATIENT.some((folder) => job.name.startsWith(folder)) ? PATIENCE : 60_000);
+      const outcome = await runJob(job, env, isPatient(job) ? PATIENCE : 60_000);
       outcomes.push(outcome);
       print(outcome);
     }
@@ -106,14 +115,14 @@ function bundle(): void {
 }
 
 function print(outcome: Outcome): void {
-  const { job, passed, failures, skipped, notes, ms } = outcome;
+  const { job, passed, failures, skipped, notes, ms, cpuMs } = outcome;
   const counts = [
     `${passed} passed`,
     failures.length && `${failures.length} failed`,
     skipped.length && `${skipped.length} skipped`,
   ];
   console.log(
-    `${failures.length ? '✗' : '✓'} ${job.name}  ${counts.filter(Boolean).join(', ')}  ${(ms / 1000).toFixed(1)} s`,
+    `${failures.length ? '✗' : '✓'} ${job.name}  ${counts.filter(Boolean).join(', ')}  ${(ms / 1000).toFixed(1)} s, ${(cpuMs / 1000).toFixed(1)} s of CPU`,
   );
   for (const note of notes) console.log(`    ${note}`);
   for (const { name, where, error } of failures)
@@ -129,14 +138,30 @@ function summarise(outcomes: readonly Outcome[]): number {
   if (skipped.length > 0) console.log('\nSkipped:');
   for (const { name, reason } of skipped) console.log(`  ${name}: ${reason}`);
 
+  for (const line of budgets(outcomes)) console.log(line);
+
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
   const failed = outcomes.reduce((sum, outcome) => sum + outcome.failures.length, 0);
   const missing = strict ? skipped.filter(({ reason }) => MISSING.test(reason)) : [];
-  if (missing.length > 0)
-    console.log(`\nWith CI=true everything must be there, but ${missing.length} tests missed something.`);
+  if (missing.length > 0) console.log(`\nEverything must be there, but ${missing.length} tests missed something.`);
   if (passed + failed === 0) console.log('\nNo test ran.');
   for (const { job, failures } of outcomes)
     for (const { name } of failures) console.log(`\nfailed: ${name} (${job.name})`);
-  console.log(`\n${passed} passed, ${failed} failed, ${skipped.length} skipped`);
+  const cpu = outcomes.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / 1000;
+  const time = `${(performance.now() / 1000).toFixed(0)} s, ${cpu.toFixed(0)} s of CPU`;
+  console.log(`\n${passed} passed, ${failed} failed, ${skipped.length} skipped  ${time}`);
   return failed > 0 || missing.length > 0 || passed === 0 ? 1 : 0;
+}
+
+/** What each suite of slow proofs used of what it may. More is no failure: machines differ. */
+function budgets(outcomes: readonly Outcome[]): string[] {
+  const rows = SUITES.flatMap(({ name, seconds }) => {
+    const own = outcomes.filter(({ job }) => job.suite?.name === name);
+    if (own.length === 0) return [];
+    const used = own.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / 1000;
+    const over =
+      used > seconds ? '  OVER ITS BUDGET: make it quicker, or say in testing/slow.ts why it takes longer' : '';
+    return [`  ${name.padEnd(12)} ${used.toFixed(0).padStart(5)} s of ${String(seconds).padStart(4)} s of CPU${over}`];
+  });
+  return rows.length === 0 ? [] : ['\nSlow proofs:', ...rows];
 }

@@ -33,7 +33,7 @@ export function coverageTable(folder: string, root: string): string {
   }
   const rooms = new Map<string, { ran: number; all: number }>();
   for (const [file, seen] of ran) {
-    const name = relative(join(root, 'src'), file).split('/').at(-2) ?? 'src';
+    const name = relative(join(root, 'src'), file).split('/')[0] ?? 'src';
     const { ran: yes, all } = countLines(source.get(file) ?? '', seen);
     for (const key of [name, 'total']) {
       const room = rooms.get(key) ?? { ran: 0, all: 0 };

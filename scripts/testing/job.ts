@@ -3,15 +3,20 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { MARK, type Report } from './reporter.ts';
+import { EFFORT, type Suite } from './slow.ts';
 
 export interface Job {
   name: string;
   files: string[];
+  /** Of the slow proofs, run whole. */
+  suite?: Suite;
 }
 
 export interface Outcome {
   job: Job;
   ms: number;
+  /** Of a processor. */
+  cpuMs: number;
   passed: number;
   failures: { name: string; where: string; error: string }[];
   skipped: { name: string; where: string; reason: string }[];
@@ -24,12 +29,15 @@ const HANDLES_GRACE_MS = 15_000;
 
 /** `silenceMs`: without any test ending for so long, the process is taken to hang, and killed. */
 export function runJob(job: Job, env: NodeJS.ProcessEnv, silenceMs: number): Promise<Outcome> {
-  const outcome: Outcome = { job, ms: 0, passed: 0, failures: [], skipped: [], slow: [], notes: [] };
+  const outcome: Outcome = { job, ms: 0, cpuMs: 0, passed: 0, failures: [], skipped: [], slow: [], notes: [] };
   const fail = (name: string, error: string): void => void outcome.failures.push({ name, where: job.name, error });
   const started = performance.now();
   const reporter = join(import.meta.dirname, 'reporter.ts');
   const args = ['--test', '--test-isolation=none', `--test-reporter=${reporter}`, ...job.files];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: job.suite ? { ...env, [EFFORT]: 'all' } : env,
+  });
 
   let open = 0;
   let ended: boolean | null = null;
@@ -55,7 +63,7 @@ export function runJob(job: Job, env: NodeJS.ProcessEnv, silenceMs: number): Pro
   const take = (report: Report): void => {
     if (report.kind === 'queued') open += 1;
     else if (report.kind === 'note') outcome.notes.push(report.text);
-    else if (report.kind === 'end') ended = report.ok;
+    else if (report.kind === 'end') [ended, outcome.cpuMs] = [report.ok, report.cpuMs];
     else {
       if (report.top) open -= 1;
       if (report.kind === 'failed' && !(report.suite && report.error?.endsWith('failed')))

@@ -1,20 +1,20 @@
-import { COMPACTION } from '../core/compaction.ts';
+import { COMPACTION } from '../core/records/compaction.ts';
 import type { Agent } from '../core/agent.ts';
 import { unionLabels } from '../core/labels.ts';
-import { StoreUnavailable } from '../core/ports.ts';
+import { StoreUnavailable } from '../core/ports/store.ts';
 import { type Claim, isEnded, type Stops } from '../core/task.ts';
-import { doCalls } from './calls.ts';
-import type { AgentDeps } from './deps.ts';
-import { fail, succeed } from './finish.ts';
-import { land } from './land.ts';
-import { openRun } from './open.ts';
-import { park } from './park.ts';
-import { placeFiles } from './received.ts';
-import { LeaseLost, messageOf, Overtaken, type RunLog } from './run-log.ts';
-import { setAside } from './set-aside.ts';
-import { nextStep, type Step } from './state.ts';
-import type { Failure } from './failure.ts';
-import { think } from './think.ts';
+import { doCalls } from './calls/calls.ts';
+import type { AgentDeps } from './run/deps.ts';
+import { fail, succeed } from './finish/finish.ts';
+import { land } from './finish/land.ts';
+import { openRun } from './run/open.ts';
+import { park } from './finish/park.ts';
+import { placeFiles } from './run/received.ts';
+import { LeaseLost, messageOf, Overtaken, type RunLog } from './run/log.ts';
+import { setAside } from './finish/set-aside.ts';
+import { nextStep, type Step } from './run/state.ts';
+import type { Failure } from './run/failure.ts';
+import { think } from './think/think.ts';
 
 /** Messages of the lane taken in at one step. */
 const MAX_TAKEN = 20;

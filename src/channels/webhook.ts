@@ -1,7 +1,8 @@
-import type { Channel, Receipt } from '../core/channel.ts';
+import type { Channel, Receipt } from '../core/ports/channel.ts';
 import { WEBHOOK } from '../core/escalation.ts';
-import { originOf, parseTarget } from '../core/host.ts';
-import { type ForWhom, type Net, NetError, type Secrets } from '../core/ports.ts';
+import { originOf, parseTarget } from '../core/net/host.ts';
+import { type ForWhom, type Net, NetError } from '../core/ports/net.ts';
+import type { Secrets } from '../core/ports/secrets.ts';
 
 /** Milliseconds of one post. */
 const POST_MS = 10_000;

@@ -1,5 +1,5 @@
-import type { AgentState } from '../core/runtime.ts';
-import { didYouMean } from '../core/near.ts';
+import type { AgentState } from '../core/api/runtime.ts';
+import { didYouMean } from '../core/text/near.ts';
 import { CliError } from './io.ts';
 import type { Talk } from './talk.ts';
 

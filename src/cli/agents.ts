@@ -1,4 +1,4 @@
-import type { AgentState } from '../core/runtime.ts';
+import type { AgentState } from '../core/api/runtime.ts';
 import { agentNamed, agentNames } from './agent-named.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';

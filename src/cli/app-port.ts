@@ -1,9 +1,9 @@
 import type { Problem } from '../core/agent.ts';
 import type { Event } from '../core/event.ts';
-import type { Store } from '../core/ports.ts';
-import type { Verification } from '../replay/verify.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Verification } from '../trace/verify.ts';
 
-/** What commands need of the composition root; `src/commands.ts` provides it. Every rejection is a sentence for a person. */
+/** What commands need of the composition root; `src/app/commands.ts` provides it. Every rejection is a sentence for a person. */
 export interface AppPort {
   /** Opens the home, makes what is missing, listens and takes turns. Resolves when `/readyz` would answer 200. */
   startApp(options: StartOptions): Promise<RunningApp>;

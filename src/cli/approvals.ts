@@ -1,4 +1,4 @@
-import type { Pending } from '../core/runtime.ts';
+import type { Pending } from '../core/api/runtime.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';

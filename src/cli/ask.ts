@@ -1,5 +1,5 @@
 import { isSafeName } from '../core/ids.ts';
-import type { Delta, TaskOutcome } from '../core/runtime.ts';
+import type { Delta, TaskOutcome } from '../core/api/runtime.ts';
 import { pendingTexts } from './approvals.ts';
 import { agentNamed, agentNames } from './agent-named.ts';
 import { asCalled } from './explain.ts';

@@ -1,4 +1,4 @@
-import type { ChainNode, ChainView } from '../core/views.ts';
+import type { ChainNode, ChainView } from '../core/api/views.ts';
 import { oneLine, plain } from './io.ts';
 
 /** What led to a task and what it has led to, as an indented tree; the task itself is marked. */

@@ -1,5 +1,5 @@
-import type { Delta, Pending, TaskOutcome } from '../core/runtime.ts';
-import { spokenStream, type SpokenStream } from '../core/spoken.ts';
+import type { Delta, Pending, TaskOutcome } from '../core/api/runtime.ts';
+import { spokenStream, type SpokenStream } from '../core/api/streamed-text.ts';
 import { pendingTexts } from './approvals.ts';
 import { oneLine, plain, type Io } from './io.ts';
 import type { Options } from './options.ts';

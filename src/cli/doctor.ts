@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Problem } from '../core/agent.ts';
-import type { RuntimeStatus } from '../core/runtime.ts';
+import type { RuntimeStatus } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
 import { connect } from './connect.ts';
 import { findings, type Facts, type Finding } from './findings.ts';

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import manifest from '../../package.json' with { type: 'json' };
-import { systemClock, systemIds } from '../system.ts';
+import { systemClock, systemIds } from '../platform/system.ts';
 import type { Io } from './io.ts';
 import { run } from './program.ts';
 
@@ -30,7 +30,11 @@ const io: Io = {
     };
   },
   exit: (code) => process.exit(code),
-  loadApp: () => import('../commands.ts'),
+  loadApp: async () => ({
+    ...(await import('../app/commands.ts')),
+    diagnose: async (options) => (await import('../app/doctor.ts')).diagnose(options),
+    openSimulation: async () => (await import('../simulate/open.ts')).openSimulation(),
+  }),
 };
 
 // A reader that has seen enough (`ruche log | head`) closes the pipe: that is no error.

@@ -1,4 +1,4 @@
-import type { ModelsView, ModelTest, ModelView } from '../core/views.ts';
+import type { ModelsView, ModelTest, ModelView } from '../core/api/views.ts';
 import { oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';

@@ -1,4 +1,4 @@
-import type { Delta } from '../core/runtime.ts';
+import type { Delta } from '../core/api/runtime.ts';
 import { oneLine, type Io } from './io.ts';
 
 export interface Progress {

@@ -1,5 +1,5 @@
 import type { Problem } from '../core/agent.ts';
-import type { AgentState, Pending, RuntimeStatus } from '../core/runtime.ts';
+import type { AgentState, Pending, RuntimeStatus } from '../core/api/runtime.ts';
 import { pendingTexts } from './approvals.ts';
 import { connect } from './connect.ts';
 import { asCalled } from './explain.ts';

@@ -1,4 +1,4 @@
-import type { Delta, TaskOutcome } from '../core/runtime.ts';
+import type { Delta, TaskOutcome } from '../core/api/runtime.ts';
 import { connect, startText, type Connection } from './connect.ts';
 import { callApi, GatewayLost, streamApi } from './http.ts';
 import { CliError, type Io } from './io.ts';

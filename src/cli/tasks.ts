@@ -1,5 +1,5 @@
-import type { TaskOutcome } from '../core/runtime.ts';
-import type { ChainView, RunSummary, RunView } from '../core/views.ts';
+import type { TaskOutcome } from '../core/api/runtime.ts';
+import type { ChainView, RunSummary, RunView } from '../core/api/views.ts';
 import { agentNamed, agentNames } from './agent-named.ts';
 import { chainText } from './chain.ts';
 import { asCalled } from './explain.ts';

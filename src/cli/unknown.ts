@@ -1,4 +1,4 @@
-import { didYouMean } from '../core/near.ts';
+import { didYouMean } from '../core/text/near.ts';
 import { ApiError } from './http.ts';
 import { CliError, type Io } from './io.ts';
 import type { Talk } from './talk.ts';

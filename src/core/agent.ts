@@ -1,5 +1,5 @@
 import type { EscalationLevel } from './escalation.ts';
-import type { Json } from './json.ts';
+import type { Json } from './text/json.ts';
 import type { Rule } from './policy.ts';
 import type { Schedule } from './schedule.ts';
 import type { Skill } from './skill.ts';

@@ -1,5 +1,5 @@
 import type { BlobRef } from './blob.ts';
-import type { Json } from './json.ts';
+import type { Json } from './text/json.ts';
 
 /** `text` of a result is what the model reads. */
 export type Part =

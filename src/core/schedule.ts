@@ -1,5 +1,5 @@
-import { durationText } from './duration.ts';
-import type { Json } from './json.ts';
+import { durationText } from './text/duration.ts';
+import type { Json } from './text/json.ts';
 
 /** When a schedule fires, with nothing left out: what is on record of it. */
 export type Timing = (

@@ -1,4 +1,4 @@
-import type { Json } from './json.ts';
+import type { Json } from './text/json.ts';
 
 /** Tools whose calls the engine itself works off: they concern the queue and people, which no tool sees. */
 export const TASK = 'task';

@@ -1,6 +1,6 @@
-import type { Json } from './json.ts';
+import type { Json } from './text/json.ts';
 import { COMMON_FIELDS, type Facts, OPEN_FIELDS, TRIGGER_FIELDS, type TriggerOn } from './trigger.ts';
-import { neutralise } from './untrusted.ts';
+import { neutralise } from './text/untrusted.ts';
 
 const PLACEHOLDER = /\{\{([^{}]*)\}\}/g;
 /** Characters of one value, and values of one list, that are filled in. */

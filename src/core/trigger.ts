@@ -1,5 +1,5 @@
-import { durationText } from './duration.ts';
-import type { Json } from './json.ts';
+import { durationText } from './text/duration.ts';
+import type { Json } from './text/json.ts';
 
 /** How a webhook's sender proves who it is. `secret` is a reference, `windowMs` how old a signed time may be. */
 export interface HookAuth {

@@ -1,26 +1,18 @@
-import type { IncomingMessage } from 'node:http';
-import { StoreUnavailable } from '../core/ports.ts';
-import { pauseAgent, resumeAgent } from './agents-api.ts';
-import { answerApproval, answerQuestion, cancelTask, getTask, postMessage, streamTask, waitForTask } from './api.ts';
-import { chatCompletions } from './chat.ts';
-import { HttpError } from './errors.ts';
-import { acknowledgeEscalation, getEscalation, getEscalations } from './escalations-api.ts';
-import type { Face } from './faces.ts';
-import { streamEvents } from './journal-stream.ts';
-import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } from './login-api.ts';
-import type { Logins } from './logins.ts';
-import { streamLive } from './live.ts';
-import { listModels, oneModel } from './models.ts';
-import { getModels, setUpModel, testModel } from './models-api.ts';
-import { failureLimit } from './failures.ts';
-import { HOOKS, receiveHook } from './hooks.ts';
-import { changeSchedule, getSchedules } from './schedules-api.ts';
-import { getTrigger, getTriggers, pauseTrigger, runTrigger } from './triggers-api.ts';
-import { serveStatic } from './static.ts';
-import * as views from './views-api.ts';
-import type { ModelDesk, Views } from '../core/views.ts';
-import { makePairing } from './pairing-api.ts';
-import { sendError, sendJson, sendText, type Exchange } from './reply.ts';
+import { StoreUnavailable } from '../core/ports/store.ts';
+import type { ModelDesk, Views } from '../core/api/views.ts';
+import * as control from './api/control.ts';
+import { HOOKS, receiveHook } from './api/hooks.ts';
+import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } from './api/login.ts';
+import { streamEvents, streamLive } from './api/streams.ts';
+import * as tasks from './api/tasks.ts';
+import * as views from './api/views.ts';
+import { failureLimit } from './http/access.ts';
+import type { GatewayContext } from './http/context.ts';
+import type { Logins } from './http/logins.ts';
+import { HttpError, sendError, sendJson, sendText, type Exchange, type ApiRequest } from './http/reply.ts';
+import { serveStatic } from './http/static.ts';
+import { chatCompletions } from './openai/chat.ts';
+import { listModels, oneModel } from './openai/objects.ts';
 
 /** Paths that supervisors poll. */
 const HEALTH: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
@@ -34,142 +26,149 @@ export function isOpen(method: string | undefined, path: string, hasPage: boolea
 /** Every endpoint but health lies behind one of these. */
 const isGuarded = (path: string): boolean => /^\/(?:api|v1|metrics)(?:\/|$)/.test(path);
 
-/** `id` is the first of `ids`, the path's own segments. */
-type Route = (exchange: Exchange, id: string, query: URLSearchParams, ids: readonly string[]) => Promise<unknown>;
-type On = (method: Endpoint['method'], path: string, route: Route) => void;
+/** What a path names: `/api/runs/:id/exact/:hash` has `id` and `hash`. */
+type Names<Path> = Path extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | Names<Rest>
+  : Path extends `${string}:${infer Name}`
+    ? Name
+    : never;
+type Handler<Path> = (request: ApiRequest<Names<Path>>) => Promise<unknown>;
+type On = <Path extends string>(method: 'GET' | 'POST', path: Path, handler: Handler<Path>) => void;
 
 interface Endpoint {
-  method: 'GET' | 'POST';
-  /** Path segments; those with a colon stand for any one. */
+  method: string;
   segments: readonly string[];
-  route: Route;
+  handler: (request: ApiRequest<string>) => Promise<unknown>;
 }
 
 /** Every endpoint, on one screen. Gives what answers a request, whatever happens to it. */
-export function routes(face: Face): (exchange: Exchange) => Promise<void> {
+export function routes(context: GatewayContext): (exchange: Exchange) => Promise<void> {
+  const { runtime } = context;
   const endpoints: Endpoint[] = [];
-  const on: On = (method, path, route) => {
-    endpoints.push({ method, segments: path.split('/'), route });
+  const on: On = (method, path, handler) => {
+    endpoints.push({ method, segments: path.split('/'), handler });
   };
 
-  on('GET', '/healthz', (exchange) => sendText(exchange, 200, 'ok\n'));
-  on('GET', '/readyz', (exchange) => ready(face, exchange));
-  on('GET', '/metrics', (exchange) => metrics(face, exchange));
+  on('GET', '/healthz', (request) => sendText(request, 200, 'ok\n'));
+  on('GET', '/readyz', (request) => ready(context, request));
+  on('GET', '/metrics', (request) => metrics(context, request));
 
-  on('GET', '/api/status', async (exchange) => sendJson(exchange, 200, await face.runtime.status()));
-  on('GET', '/api/agents', async (exchange) => sendJson(exchange, 200, { agents: await face.runtime.agentsToday() }));
-  on('POST', '/api/agents/:name/pause', (exchange, name) => pauseAgent(face, exchange, name));
-  on('POST', '/api/agents/:name/resume', (exchange, name) => resumeAgent(face, exchange, name));
-  on('GET', '/api/events', (exchange, _id, query) => streamEvents(face, exchange, query));
-  on('POST', '/api/messages', (exchange, _id, query) => postMessage(face, exchange, query));
-  on('GET', '/api/tasks/:id', (exchange, id) => getTask(face, exchange, id));
-  on('GET', '/api/tasks/:id/wait', (exchange, id, query) => waitForTask(face, exchange, id, query));
-  on('GET', '/api/tasks/:id/stream', (exchange, id, query) => streamTask(face, exchange, id, query));
-  on('POST', '/api/tasks/:id/cancel', (exchange, id) => cancelTask(face, exchange, id));
-  on('GET', '/api/pending', async (exchange) => sendJson(exchange, 200, { pending: await face.runtime.pending() }));
-  on('POST', '/api/approvals/:id', (exchange, id, query) => answerApproval(face, exchange, id, query));
-  on('POST', '/api/questions/:id', (exchange, id, query) => answerQuestion(face, exchange, id, query));
+  on('GET', '/api/status', async (request) => sendJson(request, 200, await runtime.status()));
+  on('GET', '/api/agents', async (request) => sendJson(request, 200, { agents: await runtime.agentsToday() }));
+  on('POST', '/api/agents/:name/pause', (request) => control.pauseAgent(context, request));
+  on('POST', '/api/agents/:name/resume', (request) => control.resumeAgent(context, request));
+  on('GET', '/api/events', (request) => streamEvents(context, request));
+  on('POST', '/api/messages', (request) => tasks.postMessage(context, request));
+  on('GET', '/api/tasks/:id', (request) => tasks.getTask(context, request));
+  on('GET', '/api/tasks/:id/wait', (request) => tasks.waitForTask(context, request));
+  on('GET', '/api/tasks/:id/stream', (request) => tasks.streamTask(context, request));
+  on('POST', '/api/tasks/:id/cancel', (request) => tasks.cancelTask(context, request));
+  on('GET', '/api/pending', async (request) => sendJson(request, 200, { pending: await runtime.pending() }));
+  on('POST', '/api/approvals/:id', (request) => tasks.answerApproval(context, request));
+  on('POST', '/api/questions/:id', (request) => tasks.answerQuestion(context, request));
 
-  scheduleRoutes(on, face);
-  triggerRoutes(on, face);
-  on('GET', '/api/escalations', (exchange, _id, query) => getEscalations(face, exchange, query));
-  on('GET', '/api/escalations/:id', (exchange, id) => getEscalation(face, exchange, id));
-  on('POST', '/api/escalations/:id/ack', (exchange, id) => acknowledgeEscalation(face, exchange, id));
+  clockworkRoutes(on, context);
+  on('GET', '/api/escalations', (request) => control.getEscalations(context, request));
+  on('GET', '/api/escalations/:id', (request) => control.getEscalation(context, request));
+  on('POST', '/api/escalations/:id/ack', (request) => control.acknowledgeEscalation(context, request));
 
-  on('POST', '/api/pairings', (exchange) => makePairing(face, exchange));
+  on('POST', '/api/pairings', (request) => control.makePairing(context, request));
 
-  on('GET', '/v1/models', (exchange) => listModels(face, exchange));
-  on('GET', '/v1/models/:id', (exchange, id) => oneModel(face, exchange, id));
-  on('POST', '/v1/chat/completions', (exchange) => chatCompletions(face, exchange));
+  on('GET', '/v1/models', (request) => listModels(context, request));
+  on('GET', '/v1/models/:name', (request) => oneModel(context, request));
+  on('POST', '/v1/chat/completions', (request) => chatCompletions(context, request));
 
-  if (face.views) viewRoutes(on, face, face.views);
-  if (face.desk) deskRoutes(on, face, face.desk);
-  if (face.logins) loginRoutes(on, face, face.logins);
+  if (context.views) viewRoutes(on, context, context.views);
+  if (context.desk) deskRoutes(on, context, context.desk);
+  if (context.logins) loginRoutes(on, context, context.logins);
 
   return async (exchange) => {
     try {
-      await find(endpoints, face.web, exchange.incoming)(exchange);
+      await answer(endpoints, context.web, exchange);
     } catch (error) {
-      await fail(face, exchange, error);
+      await fail(context, exchange, error);
     }
   };
 }
 
-function scheduleRoutes(on: On, face: Face): void {
-  on('GET', '/api/schedules', (exchange) => getSchedules(face, exchange));
+function clockworkRoutes(on: On, context: GatewayContext): void {
+  const { failures, hooks } = context.limits;
+  const limits = { failures: failureLimit(failures), rate: failureLimit(hooks), unproved: 0 };
+  on('POST', `${HOOKS}:name`, (request) => receiveHook(context, limits, request));
+
   // An id is `<agent>/<name>`: its slash may be written as it is, or encoded.
-  for (const id of [':id', ':agent/:name'])
-    for (const verb of ['run', 'pause', 'resume'] as const)
-      on('POST', `/api/schedules/${id}/${verb}`, (exchange, _id, _query, ids) =>
-        changeSchedule(face, exchange, ids.join('/'), verb),
-      );
+  const each = (method: 'GET' | 'POST', before: string, after: string, handler: Handler<':id'>): void => {
+    on(method, `${before}/:id${after}`, handler);
+    on(method, `${before}/:agent/:name${after}`, (request) =>
+      handler({ ...request, params: { id: `${request.params.agent}/${request.params.name}` } }),
+    );
+  };
+  on('GET', '/api/schedules', (request) => control.getSchedules(context, request));
+  for (const verb of ['run', 'pause', 'resume'] as const)
+    each('POST', '/api/schedules', `/${verb}`, (request) => control.changeSchedule(context, request, verb));
+  on('GET', '/api/triggers', (request) => control.getTriggers(context, request));
+  each('GET', '/api/triggers', '', (request) => control.getTrigger(context, request));
+  each('POST', '/api/triggers', '/run', (request) => control.runTrigger(context, request));
+  for (const verb of ['pause', 'resume'] as const)
+    each('POST', '/api/triggers', `/${verb}`, (request) => control.pauseTrigger(context, request, verb));
 }
 
-function triggerRoutes(on: On, face: Face): void {
-  const limits = { failures: failureLimit(face.limits.failures), rate: failureLimit(face.limits.hooks), unproved: 0 };
-  on('POST', `${HOOKS}:name`, (exchange, name) => receiveHook(face, limits, exchange, name));
-  on('GET', '/api/triggers', (exchange) => getTriggers(face, exchange));
-  for (const id of [':id', ':agent/:name']) {
-    on('GET', `/api/triggers/${id}`, (exchange, _id, _query, ids) => getTrigger(face, exchange, ids.join('/')));
-    on('POST', `/api/triggers/${id}/run`, (exchange, _id, _query, ids) => runTrigger(face, exchange, ids.join('/')));
-    for (const verb of ['pause', 'resume'] as const)
-      on('POST', `/api/triggers/${id}/${verb}`, (exchange, _id, _query, ids) =>
-        pauseTrigger(face, exchange, ids.join('/'), verb),
-      );
-  }
+function viewRoutes(on: On, context: GatewayContext, known: Views): void {
+  on('GET', '/api/conversations', (request) => views.getConversations(known, request));
+  on('GET', '/api/conversations/:agent/:session', (request) => views.getConversation(known, request));
+  on('GET', '/api/runs', (request) => views.getRuns(known, request));
+  on('GET', '/api/tasks', (request) => views.getTasks(known, request));
+  on('GET', '/api/tasks/:id/chain', (request) => views.getChain(known, request));
+  on('GET', '/api/board', (request) => views.getBoard(known, request));
+  on('GET', '/api/runs/:id', (request) => views.getRun(known, request));
+  on('GET', '/api/runs/:id/exact/:hash', (request) => views.getExact(known, request));
+  on('GET', '/api/runs/:id/diff', (request) => views.getDiff(known, request));
+  on('GET', '/api/files/:agent/:session/:hash', (request) => views.getFile(known, request));
+  on('GET', '/api/failures', (request) => views.getFailures(known, request));
+  on('GET', '/api/live', (request) => streamLive(context, known, request));
+  on('POST', '/api/tasks/:id/retry', (request) => tasks.retryTask(context, request));
+  on('POST', '/api/tasks/:id/dismiss', (request) => tasks.dismissTask(context, request));
 }
 
-function viewRoutes(on: On, face: Face, known: Views): void {
-  on('GET', '/api/conversations', (exchange, _id, query) => views.getConversations(known, exchange, query));
-  on('GET', '/api/conversations/:agent/:session', (exchange, _id, query, ids) =>
-    views.getConversation(known, exchange, ids, query),
-  );
-  on('GET', '/api/runs', (exchange, _id, query) => views.getRuns(known, exchange, query));
-  on('GET', '/api/tasks', (exchange, _id, query) => views.getTasks(known, exchange, query));
-  on('GET', '/api/tasks/:id/chain', (exchange, id) => views.getChain(known, exchange, id));
-  on('GET', '/api/board', (exchange, _id, query) => views.getBoard(known, exchange, query));
-  on('GET', '/api/runs/:id', (exchange, id) => views.getRun(known, exchange, id));
-  on('GET', '/api/runs/:id/exact/:hash', (exchange, _id, _query, ids) => views.getExact(known, exchange, ids));
-  on('GET', '/api/runs/:id/diff', (exchange, id) => views.getDiff(known, exchange, id));
-  on('GET', '/api/files/:agent/:session/:hash', (exchange, _id, _query, ids) => views.getFile(known, exchange, ids));
-  on('GET', '/api/failures', (exchange, _id, query) => views.getFailures(known, exchange, query));
-  on('GET', '/api/live', (exchange, _id, query) => streamLive(face, known, exchange, query));
-  on('POST', '/api/tasks/:id/retry', (exchange, id) => views.retryTask(face, exchange, id));
-  on('POST', '/api/tasks/:id/dismiss', (exchange, id) => views.dismissTask(face, exchange, id));
+function deskRoutes(on: On, context: GatewayContext, desk: ModelDesk): void {
+  on('GET', '/api/models', (request) => control.getModels(context, desk, request));
+  on('POST', '/api/models/test', (request) => control.testModel(context, desk, request));
+  on('POST', '/api/setup', (request) => control.setUpModel(context, desk, request));
 }
 
-function deskRoutes(on: On, face: Face, desk: ModelDesk): void {
-  on('GET', '/api/models', (exchange) => getModels(face, desk, exchange));
-  on('POST', '/api/models/test', (exchange) => testModel(face, desk, exchange));
-  on('POST', '/api/setup', (exchange) => setUpModel(face, desk, exchange));
-}
-
-function loginRoutes(on: On, face: Face, logins: Logins): void {
-  on('POST', '/api/logins', (exchange) => makeLogin(face, logins, exchange));
-  on('POST', ENTER_PATH, (exchange) => enter(face, logins, exchange));
-  on('POST', '/api/logout', (exchange) => logOut(face, logins, exchange));
-  on('GET', '/api/me', (exchange) => whoAmI(logins, exchange));
+function loginRoutes(on: On, context: GatewayContext, logins: Logins): void {
+  on('POST', '/api/logins', (request) => makeLogin(context, logins, request));
+  on('POST', ENTER_PATH, (request) => enter(context, logins, request));
+  on('POST', '/api/logout', (request) => logOut(context, logins, request));
+  on('GET', '/api/me', (request) => whoAmI(logins, request));
   on('GET', '/login', loginPage);
   on('GET', '/login.js', loginScript);
 }
 
-function find(
-  endpoints: readonly Endpoint[],
-  web: string | null,
-  { method, url = '' }: IncomingMessage,
-): (exchange: Exchange) => Promise<unknown> {
+/** The first endpoint that fits answers; what is neither that nor guarded is a place of the page. */
+function answer(endpoints: readonly Endpoint[], web: string | null, exchange: Exchange): Promise<unknown> {
+  const { method = '', url = '' } = exchange.incoming;
+  const wanted = method === 'HEAD' ? 'GET' : method;
   const [path = '', query = ''] = url.split(/\?(.*)/s, 2);
   const segments = path.split('/');
-  const fits = (known: Endpoint): boolean =>
-    known.method === (method === 'HEAD' ? 'GET' : method) &&
-    known.segments.length === segments.length &&
-    known.segments.every((name, at) => (name.startsWith(':') ? segments[at] !== '' : name === segments[at]));
-  const endpoint = endpoints.find(fits);
-  if (!endpoint && web !== null && (method === 'GET' || method === 'HEAD') && !isGuarded(path))
-    return (exchange) => serveStatic(exchange, web);
-  if (!endpoint) throw new HttpError(404, 'not_found', 'There is nothing at this path with this method.');
-  const ids = segments.filter((_, at) => endpoint.segments[at]?.startsWith(':')).map(decoded);
-  return (exchange) => endpoint.route(exchange, ids[0] ?? '', new URLSearchParams(query), ids);
+  for (const endpoint of endpoints) {
+    const params = endpoint.method === wanted ? match(endpoint.segments, segments) : null;
+    if (params) return endpoint.handler({ ...exchange, params, query: new URLSearchParams(query) });
+  }
+  if (web !== null && wanted === 'GET' && !isGuarded(path)) return serveStatic(exchange, web);
+  throw new HttpError(404, 'not_found', 'There is nothing at this path with this method.');
+}
+
+/** What stands in the path for each name, or null where the path is another. */
+function match(names: readonly string[], path: readonly string[]): Record<string, string> | null {
+  if (names.length !== path.length) return null;
+  const params: Record<string, string> = {};
+  for (const [at, name] of names.entries()) {
+    const segment = path[at] ?? '';
+    if (name.startsWith(':') && segment !== '') params[name.slice(1)] = decoded(segment);
+    else if (name !== segment) return null;
+  }
+  return params;
 }
 
 /** What is not encoded properly is taken as it stands: no id looks like that. */
@@ -182,9 +181,9 @@ function decoded(segment: string): string {
 }
 
 /** Tells what was refused; of a bug it tells nothing but the fact, and the log gets the rest. */
-async function fail(face: Face, exchange: Exchange, error: unknown): Promise<void> {
+async function fail(context: GatewayContext, exchange: Exchange, error: unknown): Promise<void> {
   if (exchange.outgoing.destroyed || exchange.incoming.errored) return; // the client is gone
-  if (!(error instanceof HttpError)) face.log.error({ err: error, path: exchange.incoming.url }, 'a request failed');
+  if (!(error instanceof HttpError)) context.log.error({ err: error, path: exchange.incoming.url }, 'a request failed');
   if (exchange.outgoing.headersSent) {
     exchange.outgoing.destroy();
     return;
@@ -200,12 +199,14 @@ function told(error: unknown): HttpError {
   return new HttpError(500, 'internal', 'Something went wrong here; the log of "ruche up" says what.');
 }
 
-async function ready(face: Face, exchange: Exchange): Promise<void> {
-  const { ready: takesTurns, notReady } = await face.runtime.status();
+async function ready(context: GatewayContext, exchange: Exchange): Promise<void> {
+  const { ready: takesTurns, notReady } = await context.runtime.status();
   const reason = notReady ?? 'not ready yet';
   if (takesTurns) await sendJson(exchange, 200, { ready: true });
   else await sendJson(exchange, 503, { ready: false, reason }, { 'retry-after': '1' });
 }
 
-const metrics = async (face: Face, exchange: Exchange): Promise<boolean> =>
-  sendText(exchange, 200, await face.runtime.metrics(), { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+const metrics = async (context: GatewayContext, exchange: Exchange): Promise<boolean> =>
+  sendText(exchange, 200, await context.runtime.metrics(), {
+    'content-type': 'text/plain; version=0.0.4; charset=utf-8',
+  });

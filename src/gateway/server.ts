@@ -1,21 +1,19 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { Ids } from '../core/ids.ts';
-import type { Log, Store } from '../core/ports.ts';
-import type { Runtime } from '../core/runtime.ts';
-import type { ModelDesk, Views } from '../core/views.ts';
-import { refuseStranger } from './doors.ts';
-import { errorBody, HttpError } from './errors.ts';
-import { failureLimit } from './failures.ts';
-import { HOOKS } from './hooks.ts';
-import { loginLink } from './login-api.ts';
-import { openLogins, type Logins, type SessionKeep } from './logins.ts';
-import { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts';
-import { sendError } from './reply.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Runtime } from '../core/api/runtime.ts';
+import type { ModelDesk, Views } from '../core/api/views.ts';
+import { failureLimit, refuseStranger, refuseToListen, tokenCheck } from './http/access.ts';
+import { HOOKS } from './api/hooks.ts';
+import { loginLink } from './api/login.ts';
+import { openLogins, type Logins, type SessionKeep } from './http/logins.ts';
+import { DEFAULT_LIMITS, type GatewayLimits } from './http/context.ts';
+import { errorBody, HttpError, sendError } from './http/reply.ts';
 import { isOpen, routes } from './routes.ts';
-import { refuseToListen, tokenCheck } from './token.ts';
 
 export interface GatewayOptions {
   runtime: Runtime;

@@ -1,8 +1,8 @@
-import { chainHash, GENESIS } from '../core/chain.ts';
-import type { EventRow } from '../core/chain.ts';
+import { chainHash, GENESIS } from '../core/event-hash.ts';
+import type { EventRow } from '../core/event-hash.ts';
 import type { BlobRef } from '../core/blob.ts';
 import { eventId } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 
 /** The first thing that does not fit, and where. */
 export interface Misfit {

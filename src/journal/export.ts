@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Clock } from '../core/clock.ts';
-import type { JournalLine, JournalRepository, Log, Store } from '../core/ports.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { JournalLine, JournalRepository } from '../core/ports/journal.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
 import { journalLine } from './format.ts';
 
 export interface ExportOptions {

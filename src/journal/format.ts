@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { EventRow } from '../core/chain.ts';
+import type { EventRow } from '../core/event-hash.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { eventId } from '../core/ids.ts';
-import type { JournalLine, Store } from '../core/ports.ts';
-import { visible } from '../core/visible.ts';
+import type { JournalLine } from '../core/ports/journal.ts';
+import type { Store } from '../core/ports/store.ts';
+import { visible } from '../core/text/visible.ts';
 import { blobRefs } from './chain.ts';
 import { upcast } from './upcast.ts';
 import { describe, isWeighty } from './words.ts';

@@ -1,8 +1,8 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { Target } from '../core/host.ts';
-import { originOf } from '../core/host.ts';
-import { NetError } from '../core/ports.ts';
+import type { Target } from '../core/net/host.ts';
+import { originOf } from '../core/net/host.ts';
+import { NetError } from '../core/ports/net.ts';
 import type { Watch } from './watch.ts';
 
 /** One request to one target, after all checks. */

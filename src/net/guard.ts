@@ -1,9 +1,10 @@
 import dns from 'node:dns/promises';
 import { TLSSocket } from 'node:tls';
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '../core/clock.ts';
-import { originOf, parseTarget, type Target } from '../core/host.ts';
-import { type ForWhom, type Log, type Net, NetError, type NetRequest } from '../core/ports.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import { originOf, parseTarget, type Target } from '../core/net/host.ts';
+import { type ForWhom, type Net, NetError, type NetRequest } from '../core/ports/net.ts';
+import type { Log } from '../core/ports/log.ts';
 import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
 import { type Answer, exchange, type Hop } from './exchange.ts';
 import { pin, type Resolve } from './pin.ts';

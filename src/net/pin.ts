@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js';
-import { type AddressKind, addressKind } from '../core/address.ts';
-import { hostKind, listedHost, namedHost, parseHostPattern, type Target } from '../core/host.ts';
-import { type ForWhom, NetError } from '../core/ports.ts';
+import { type AddressKind, addressKind } from '../core/net/address.ts';
+import { hostKind, listedHost, namedHost, parseHostPattern, type Target } from '../core/net/host.ts';
+import { type ForWhom, NetError } from '../core/ports/net.ts';
 
 /** All addresses of a name, IPv4 and IPv6. */
 export type Resolve = (host: string) => Promise<readonly string[]>;

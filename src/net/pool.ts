@@ -2,8 +2,8 @@ import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
-import type { Target } from '../core/host.ts';
-import type { ForWhom } from '../core/ports.ts';
+import type { Target } from '../core/net/host.ts';
+import type { ForWhom } from '../core/ports/net.ts';
 
 /** Opens a TCP connection to one of the addresses. */
 export type Connect = (addresses: readonly string[], port: number) => net.Socket;

@@ -1,5 +1,5 @@
-import type { Clock } from '../core/clock.ts';
-import { NetError, type NetRequest } from '../core/ports.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import { NetError, type NetRequest } from '../core/ports/net.ts';
 
 /** The time limits and the abort signal of one request, all its hops included. */
 export interface Watch {

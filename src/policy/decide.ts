@@ -1,7 +1,7 @@
-import type { AddressKind } from '../core/address.ts';
+import type { AddressKind } from '../core/net/address.ts';
 import type { Verdict } from '../core/event.ts';
-import { hostKind, listedHost, parseTarget, type Target } from '../core/host.ts';
-import { workspacePath } from '../core/paths.ts';
+import { hostKind, listedHost, parseTarget, type Target } from '../core/net/host.ts';
+import { workspacePath } from '../core/text/paths.ts';
 import type { Decision, PolicyCall, PolicyFacts, Rule } from '../core/policy.ts';
 import { notPlain } from './programs.ts';
 import { allows, ofVerdict, opensHost, type Part, restricts, type Seen, seeCommand, watchesCommands } from './rules.ts';

@@ -1,4 +1,4 @@
-import { hostKind, parseTarget } from '../core/host.ts';
+import { hostKind, parseTarget } from '../core/net/host.ts';
 import type { PolicyCall, PolicyFacts } from '../core/policy.ts';
 import { decide } from './decide.ts';
 import { literalHost } from './rules.ts';

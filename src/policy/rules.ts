@@ -6,8 +6,8 @@ import {
   segmentsMatch,
   usablePathPattern,
   wildcardMatch,
-} from '../core/glob.ts';
-import { type HostPattern, parseHostPattern, patternFits, type Target } from '../core/host.ts';
+} from '../core/text/glob.ts';
+import { type HostPattern, parseHostPattern, patternFits, type Target } from '../core/net/host.ts';
 import type { PolicyCall, Rule } from '../core/policy.ts';
 import { everyCommand } from './programs.ts';
 import { readShellLine, type ShellLine } from './shell-line.ts';

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { lstat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { Boundary } from '../core/boundary.ts';
-import type { Clock } from '../core/clock.ts';
-import { SandboxError, type Checkout, type Sandbox } from '../core/ports.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import { SandboxError, type Sandbox } from '../core/ports/sandbox.ts';
+import type { Checkout } from '../core/ports/workspace.ts';
 import { bwrapArgs } from './args.ts';
 import { cgroupsOf, makeCgroups, removeCgroups, type Cgroups } from './cgroup.ts';
 import { inheritedFiles } from './inherited.ts';

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { access, readFile, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { SandboxError, type JobResult, type JobState, type Limits } from '../core/ports.ts';
+import { SandboxError, type JobResult, type JobState, type Limits } from '../core/ports/sandbox.ts';
 import { readOutput } from './output.ts';
 import { LOOK } from './wrapper.ts';
 

@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from 'node:fs';
 
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
 
 /** How often to look when the machine can watch no more files, and how often to look anyway. */
 const POLL_MS = 200;

@@ -2,10 +2,17 @@ import { spawn } from 'node:child_process';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { Boundary } from '../core/boundary.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import { isSafeName } from '../core/ids.ts';
-import { SandboxError, type Job, type JobResult, type JobState, type Limits, type Sandbox } from '../core/ports.ts';
+import {
+  SandboxError,
+  type Job,
+  type JobResult,
+  type JobState,
+  type Limits,
+  type Sandbox,
+} from '../core/ports/sandbox.ts';
 import { ask, DOUBT, ended, exists, NO_COVERAGE, readResult, readState, stop, unlocked } from './folder.ts';
 import { followUntil } from './follow.ts';
 import { withoutFiles } from './inherited.ts';

@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { Boundary } from '../core/boundary.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Sandbox } from '../core/ports.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Sandbox } from '../core/ports/sandbox.ts';
 import { ENVIRONMENT } from './args.ts';
 import { inheritedFiles } from './inherited.ts';
 import { Jobs } from './jobs.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { Boundary } from '../core/boundary.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Sandbox } from '../core/ports.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Sandbox } from '../core/ports/sandbox.ts';
 import { openBwrap, type Machine } from './bwrap.ts';
 import { openUnconfined } from './none.ts';
 import { probeSandbox } from './probe.ts';

@@ -1,4 +1,4 @@
-import type { Job } from '../core/ports.ts';
+import type { Job } from '../core/ports/sandbox.ts';
 
 /** How a command is run within its wrapper: the one thing in which the sandboxes differ. */
 export interface Runner {

@@ -1,7 +1,8 @@
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { Body, NewEvent } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
-import { type Log, type Store, StoreUnavailable } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
+import { type Store, StoreUnavailable } from '../core/ports/store.ts';
 import type { Claim, Lease, Stops } from '../core/task.ts';
 
 /** Milliseconds a lease lasts. A lost process's tasks are free after that; our own restart does not wait for it. */
@@ -29,6 +30,8 @@ export interface WorkerOptions {
   bury?(claim: Claim, error: unknown): Promise<void>;
   /** Calls back when there may be work; returns how to stop that. */
   onWork(listener: () => void): () => void;
+  /** Calls back with each task that somebody has cancelled; returns how to stop that. */
+  onCancelled(listener: (task: string) => void): () => void;
 }
 
 /** Puts a turn of the process's own life on record. */
@@ -55,6 +58,7 @@ export class Worker {
   #woken = false;
   #loops: Promise<void>[] = [];
   #stopListening: () => void = () => undefined;
+  #stopCancelling: () => void = () => undefined;
   #problem: string | null = null;
   /** When all leases were renewed last. */
   #renewed = 0;
@@ -74,6 +78,7 @@ export class Worker {
 
   start(): void {
     this.#stopListening = this.#options.onWork(() => this.#notify());
+    this.#stopCancelling = this.#options.onCancelled((task) => this.#cancel(task));
     this.#renewed = this.#options.clock.now();
     this.#loops = [this.#claimLoop(), this.#renewLoop()];
   }
@@ -88,10 +93,11 @@ export class Worker {
     const all = Promise.all([...this.#loops, ...[...this.#running.values()].map((run) => run.done)]);
     await Promise.race([all, clock.sleep(graceMs, grace.signal).catch(() => undefined)]);
     grace.abort();
+    this.#stopCancelling();
   }
 
   /** Ends the work on a task whose end somebody else has recorded. */
-  cancel(task: string): void {
+  #cancel(task: string): void {
     this.#running.get(task)?.cancel.abort(new Error('the task was cancelled'));
   }
 

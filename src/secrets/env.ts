@@ -1,4 +1,4 @@
-import type { KeptSecrets, Secrets } from '../core/ports.ts';
+import type { KeptSecrets, Secrets } from '../core/ports/secrets.ts';
 import { openRedactor, type Redactor } from './redactor.ts';
 
 export interface EnvSecretsOptions {

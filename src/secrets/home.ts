@@ -1,4 +1,4 @@
-import type { PrivateFile } from '../core/ports.ts';
+import type { PrivateFile } from '../core/ports/secrets.ts';
 import type { Redactor } from './redactor.ts';
 
 /** Keys that people gave while it ran, kept in a file of home: `home:NAME`. */

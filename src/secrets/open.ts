@@ -1,4 +1,4 @@
-import type { KeptSecrets, PrivateFile } from '../core/ports.ts';
+import type { KeptSecrets, PrivateFile } from '../core/ports/secrets.ts';
 import { envSecrets, type EnvSecretsOptions } from './env.ts';
 import { openHomeKeys } from './home.ts';
 import { openRedactor } from './redactor.ts';

@@ -1,4 +1,4 @@
-import type { PieceRedactor } from '../core/redactor.ts';
+import type { PieceRedactor } from '../core/ports/redactor.ts';
 import { formsOf, MIN_LENGTH } from './forms.ts';
 
 /** What hides secrets, whoever keeps them. */

@@ -1,7 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
-import type { Channel } from '../core/channel.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Batch, QueueOp, Store, Workspace } from '../core/ports.ts';
+import type { Channel } from '../core/ports/channel.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
+import type { Workspace } from '../core/ports/workspace.ts';
 import type { NewEvent } from '../core/event.ts';
 import type { Invariant } from './invariants.ts';
 import { over } from './over.ts';

@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { startApp } from '../app.ts';
-import type { App, AppOptions } from '../app-types.ts';
-import type { BoundaryName } from '../core/boundary.ts';
-import { type Log, type Store, StoreUnavailable } from '../core/ports.ts';
+import { startApp } from '../app/app.ts';
+import type { App, AppOptions } from '../app/options.ts';
+import type { BoundaryName } from '../core/ports/boundary.ts';
+import type { Log } from '../core/ports/log.ts';
+import { type Store, StoreUnavailable } from '../core/ports/store.ts';
 import { isEnded } from '../core/task.ts';
-import { systemClock, systemIds, systemRandom } from '../system.ts';
+import { systemClock, systemIds, systemRandom } from '../platform/system.ts';
 import { breakIn } from './breaks.ts';
 import { HOUR, MINUTE } from './calendar.ts';
 import { SECRET, SECRET_NAME } from './causes.ts';

@@ -1,4 +1,4 @@
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 
 /** A store of which some methods are others. */
 export function over(store: Store, methods: Partial<Store>): Store {

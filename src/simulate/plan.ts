@@ -1,4 +1,4 @@
-import { type BoundaryName } from '../core/boundary.ts';
+import { type BoundaryName } from '../core/ports/boundary.ts';
 import { DAY, HOUR, MINUTE, switchOf, type When } from './calendar.ts';
 import { DEADLINES, type PlannedHook, REPORTS } from './causes.ts';
 import { Dice } from './dice.ts';

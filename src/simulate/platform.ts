@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Channel, ChannelHost, OutboundPart, Receipt, SendOptions } from '../core/channel.ts';
+import type { Channel, ChannelHost, OutboundPart, Receipt, SendOptions } from '../core/ports/channel.ts';
 import type { VirtualClock } from './clock.ts';
 import type { Plan, PlannedMessage } from './plan.ts';
 import type { Entry, World } from './world.ts';

@@ -1,4 +1,4 @@
-import { NetError, type Net, type NetRequest } from '../core/ports.ts';
+import { NetError, type Net, type NetRequest } from '../core/ports/net.ts';
 import type { VirtualClock } from './clock.ts';
 import { lineSteps, SOON, type Step } from './orders.ts';
 import type { Outage, Plan } from './plan.ts';

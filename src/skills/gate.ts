@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import type { Agent, Governance } from '../core/agent.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { OfferedSkill, SkillNeeds } from '../core/skill.ts';
 import { isProgram } from './parse.ts';
 

@@ -1,6 +1,6 @@
 import type { Problem } from '../core/agent.ts';
-import { workspacePath } from '../core/paths.ts';
-import type { SkillJudgement, SkillRules } from '../core/skill-rules.ts';
+import { workspacePath } from '../core/text/paths.ts';
+import type { SkillJudgement, SkillRules } from '../core/ports/skill-rules.ts';
 import { isSkillName, type SkillFile } from '../core/skill.ts';
 import { decodeText } from './front.ts';
 import { flagsIn, mistakenFor } from './flags.ts';

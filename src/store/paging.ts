@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Event } from '../core/event.ts';
-import type { ReadFrom } from '../core/ports.ts';
+import type { ReadFrom } from '../core/ports/store.ts';
 
 /** Events with `after` < seq < `before`, at most `limit`, in order or newest first. */
 export interface Page {

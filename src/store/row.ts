@@ -1,5 +1,5 @@
-import { chainHash } from '../core/chain.ts';
-import type { EventRow } from '../core/chain.ts';
+import { chainHash } from '../core/event-hash.ts';
+import type { EventRow } from '../core/event-hash.ts';
 import { EVENT_SCHEMA } from '../core/event.ts';
 import type { Event, NewEvent } from '../core/event.ts';
 import { eventId } from '../core/ids.ts';

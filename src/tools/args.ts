@@ -1,5 +1,5 @@
-import type { Json } from '../core/json.ts';
-import type { Parsed } from '../core/tool.ts';
+import type { Json } from '../core/text/json.ts';
+import type { Parsed } from '../core/ports/tool.ts';
 
 /** The kinds of argument the file tools take; `?` marks what may be left out. */
 type Kind = 'text' | 'text?' | 'count?' | 'flag?' | 'list?' | 'any?';

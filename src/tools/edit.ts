@@ -1,4 +1,4 @@
-import type { Parsed, Tool } from '../core/tool.ts';
+import type { Parsed, Tool } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { failed, readText, refusable, shownPath } from './text.ts';
 

@@ -1,6 +1,6 @@
-import { NetError } from '../core/ports.ts';
-import type { Tool, ToolContext, ToolResult } from '../core/tool.ts';
-import { neutralise, wrapUntrusted } from '../core/untrusted.ts';
+import { NetError } from '../core/ports/net.ts';
+import type { Tool, ToolContext, ToolResult } from '../core/ports/tool.ts';
+import { neutralise, wrapUntrusted } from '../core/text/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { decodeText, htmlText, type Kind, kindOf, looksBinary, prettyJson } from './page.ts';
 import { boundaryOf, shownSize } from './text.ts';
@@ -91,6 +91,7 @@ export function fetchTool(options: { limits?: Partial<FetchLimits> } = {}): Tool
   const limits = { ...LIMITS, ...options.limits };
   return {
     name: 'fetch',
+    usualFor: 'addresses',
     description: 'Read a web page or file by HTTP(S), as text.',
     effect: 'read',
     idempotent: true,

@@ -1,5 +1,5 @@
 import { HAND_OVER } from '../core/task-call.ts';
-import type { Parsed, Tool } from '../core/tool.ts';
+import type { Parsed, Tool } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { failed } from './text.ts';
 

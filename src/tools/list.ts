@@ -1,6 +1,6 @@
-import { workspacePath } from '../core/paths.ts';
+import { workspacePath } from '../core/text/paths.ts';
 import type { FileEntry } from '../core/files.ts';
-import type { Tool } from '../core/tool.ts';
+import type { Tool } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { absent, failed, refusable, shownPath, shownSize } from './text.ts';
 

@@ -1,6 +1,6 @@
 import { artefactOf } from '../core/task-call.ts';
-import type { Tool } from '../core/tool.ts';
-import { wrapUntrusted } from '../core/untrusted.ts';
+import type { Tool } from '../core/ports/tool.ts';
+import { wrapUntrusted } from '../core/text/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { boundaryOf, failed, readText, refusable } from './text.ts';
 
@@ -37,6 +37,7 @@ function excerpt(text: string, offset: number, limit: number): string {
 /** Shows a text file, or some lines of it. */
 export const readTool: Tool<ReadInput> = {
   name: 'read',
+  usualFor: 'reading',
   description: 'Read a text file.',
   effect: 'read',
   idempotent: true,

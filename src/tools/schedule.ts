@@ -1,6 +1,6 @@
-import type { Json } from '../core/json.ts';
+import type { Json } from '../core/text/json.ts';
 import type { ScheduleBook } from '../core/schedule.ts';
-import type { Parsed, Tool } from '../core/tool.ts';
+import type { Parsed, Tool, ToolDeclaration } from '../core/ports/tool.ts';
 import { argsSchema, readArgs } from './args.ts';
 import { failed, readText, refusable } from './text.ts';
 
@@ -8,6 +8,8 @@ const ARGS = {
   create: ['any?', '{name, task, cron | every | at, timezone…}'],
   remove: ['text?', 'Name'],
 } as const;
+
+const NAME = 'schedule';
 
 export interface ScheduleInput {
   create: { [key: string]: Json } | null;
@@ -28,7 +30,7 @@ function parse(args: unknown): Parsed<ScheduleInput> {
  * owner has approved it.
  */
 export const scheduleTool = (book: ScheduleBook): Tool<ScheduleInput> => ({
-  name: 'schedule',
+  name: NAME,
   description: 'List, create or remove your schedules.',
   effect: 'write',
   idempotent: true,
@@ -51,3 +53,5 @@ export const scheduleTool = (book: ScheduleBook): Tool<ScheduleInput> => ({
       return { ok: true, text: changed.said, labels: [], changes: [change], ...seen };
     }),
 });
+
+export const schedule: ToolDeclaration = { name: NAME, open: ({ book }) => scheduleTool(book) };

@@ -1,9 +1,9 @@
 import type { FileEntry } from '../core/files.ts';
-import { pathMatch, usablePathPattern } from '../core/glob.ts';
+import { pathMatch, usablePathPattern } from '../core/text/glob.ts';
 import { unionLabels } from '../core/labels.ts';
-import { workspacePath } from '../core/paths.ts';
-import type { Parsed, Tool, ToolContext, ToolResult } from '../core/tool.ts';
-import { wrapUntrusted } from '../core/untrusted.ts';
+import { workspacePath } from '../core/text/paths.ts';
+import type { Parsed, Tool, ToolContext, ToolResult } from '../core/ports/tool.ts';
+import { wrapUntrusted } from '../core/text/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { openScan, type Hit, type Scan } from './scan.ts';
 import { absent, boundaryOf, decode, failed, refusable, shownPath } from './text.ts';

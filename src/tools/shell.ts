@@ -1,17 +1,10 @@
 import type { Change } from '../core/files.ts';
 import { unionLabels } from '../core/labels.ts';
 import type { CallFacts } from '../core/policy.ts';
-import {
-  SandboxError,
-  type Checkout,
-  type Checkouts,
-  type Collected,
-  type JobResult,
-  type Limits,
-  type Sandbox,
-} from '../core/ports.ts';
+import { SandboxError, type JobResult, type Limits, type Sandbox } from '../core/ports/sandbox.ts';
+import type { Checkout, Checkouts, Collected } from '../core/ports/workspace.ts';
 import { SKILLS } from '../core/skill.ts';
-import type { Parsed, Reconciled, Tool, ToolContext, ToolResult } from '../core/tool.ts';
+import type { Parsed, Reconciled, Tool, ToolContext, ToolDeclaration, ToolResult } from '../core/ports/tool.ts';
 
 export interface ShellInput {
   command: string;
@@ -30,6 +23,10 @@ export interface ShellOptions {
 const MAX_COMMAND = 65_536;
 /** Names of one kind in a result. */
 const MAX_NAMES = 50;
+/** Bytes of a command's output that are kept. */
+const OUTPUT = 1_000_000;
+
+const SHELL = { name: 'shell', usualFor: 'commands' } as const;
 
 const SCHEMA = {
   type: 'object',
@@ -102,7 +99,8 @@ function changeText({ changes, dropped, refused }: Collected): string[] {
 
 /** Runs commands on the run's files. Each has a checkout of its own; what it changes joins the run's overlay. */
 class ShellTool implements Tool<ShellInput> {
-  readonly name = 'shell';
+  readonly name = SHELL.name;
+  readonly usualFor = SHELL.usualFor;
   readonly description =
     'Run a shell command in /workspace. No network. File changes are kept, except files ignored by Git.';
   readonly effect = 'exec';
@@ -208,3 +206,10 @@ class ShellTool implements Tool<ShellInput> {
 }
 
 export const shellTool = (options: ShellOptions): Tool<ShellInput> => new ShellTool(options);
+
+export const shell: ToolDeclaration = {
+  ...SHELL,
+  open({ sandbox, checkouts, limits: { shellMs: timeMs, shellMemory: memory, shellProcesses: processes } }) {
+    return shellTool({ sandbox, checkouts, limits: { timeMs, memory, processes, output: OUTPUT } });
+  },
+};

@@ -1,5 +1,5 @@
 import { type NewTaskCall, TASK, type TaskCall } from '../core/task-call.ts';
-import type { Parsed, Tool } from '../core/tool.ts';
+import type { Parsed, Tool } from '../core/ports/tool.ts';
 import { argsSchema, readArgs } from './args.ts';
 import { failed } from './text.ts';
 

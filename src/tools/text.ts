@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { FileRefused, type FileEntry, type Files } from '../core/files.ts';
-import { workspacePath } from '../core/paths.ts';
-import type { ToolResult } from '../core/tool.ts';
+import { workspacePath } from '../core/text/paths.ts';
+import type { ToolResult } from '../core/ports/tool.ts';
 
 /** Bytes of the largest file that is taken as text. */
 export const MAX_TEXT = 16_000_000;

@@ -1,5 +1,5 @@
-import { workspacePath } from '../core/paths.ts';
-import type { Tool } from '../core/tool.ts';
+import { workspacePath } from '../core/text/paths.ts';
+import type { Tool } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { aboutLink, failed, refusable, shownPath, shownSize } from './text.ts';
 
@@ -9,6 +9,7 @@ export type WriteInput = ArgsOf<typeof ARGS>;
 /** Creates a file or replaces it as a whole. The content is stored exactly as given. */
 export const writeTool: Tool<WriteInput> = {
   name: 'write',
+  usualFor: 'writing',
   description: 'Create or replace a file.',
   effect: 'write',
   // After a crash the overlay is what the receipts say, so a write without one simply happens again.

@@ -1,7 +1,7 @@
 import type { BlobRef } from '../core/blob.ts';
-import type { Button } from '../core/channel.ts';
-import type { Store } from '../core/ports.ts';
-import type { FileView } from '../core/views.ts';
+import type { Button } from '../core/ports/channel.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { FileView } from '../core/api/views.ts';
 
 // What the views read of the blobs that events name. All of it may be gone: erased with its conversation.
 

@@ -1,4 +1,4 @@
-import { BOARD_COLUMNS, type BoardCard, type BoardColumn, type BoardView } from '../core/views.ts';
+import { BOARD_COLUMNS, type BoardCard, type BoardColumn, type BoardView } from '../core/api/views.ts';
 import type { Book } from './book.ts';
 import type { Entry } from './entry.ts';
 import type { Facts } from './facts.ts';

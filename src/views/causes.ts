@@ -1,8 +1,8 @@
 import type { Event, EventOf } from '../core/event.ts';
 import { eventId, runStream } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { Task } from '../core/task.ts';
-import type { ChainNode } from '../core/views.ts';
+import type { ChainNode } from '../core/api/views.ts';
 import { firstWords, readSaid } from './blobs.ts';
 import { taskNode } from './chain-lines.ts';
 import type { Facts } from './facts.ts';

@@ -1,7 +1,7 @@
 import { conversationId, runStream } from '../core/ids.ts';
 import type { MatterKind } from '../core/event.ts';
-import { matterId } from '../core/matter.ts';
-import type { ChainNode } from '../core/views.ts';
+import { matterId } from '../core/records/matter.ts';
+import type { ChainNode } from '../core/api/views.ts';
 import { firstWords, readSaid, readSentence } from './blobs.ts';
 import type { Entry } from './entry.ts';
 import type { Facts } from './facts.ts';

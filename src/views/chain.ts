@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Task } from '../core/task.ts';
-import type { ChainNode, ChainView } from '../core/views.ts';
+import type { ChainNode, ChainView } from '../core/api/views.ts';
 import { asides, taskNode } from './chain-lines.ts';
 import { ancestorsOf, causeLine, originOf, rootOf } from './causes.ts';
 import type { Facts } from './facts.ts';

@@ -1,8 +1,8 @@
 import type { Event, EventOf } from '../core/event.ts';
 import { conversationId, eventSeq, runStream } from '../core/ids.ts';
-import type { Store } from '../core/ports.ts';
-import { replyKey } from '../core/reply.ts';
-import type { ConversationEntry, ConversationView } from '../core/views.ts';
+import type { Store } from '../core/ports/store.ts';
+import { replyKey } from '../core/records/reply.ts';
+import type { ConversationEntry, ConversationView } from '../core/api/views.ts';
 import { fileViews, readSaid, readSentence } from './blobs.ts';
 import type { Entry } from './entry.ts';
 import type { Facts } from './facts.ts';

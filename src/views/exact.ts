@@ -1,8 +1,9 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { conversationId, runKey, runStream } from '../core/ids.ts';
-import type { Store, Workspace } from '../core/ports.ts';
-import type { DiffView, Views } from '../core/views.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Workspace } from '../core/ports/workspace.ts';
+import type { DiffView, Views } from '../core/api/views.ts';
 import { readJson, readSaid, readText } from './blobs.ts';
 
 /** Bytes of all patches of one commit. */

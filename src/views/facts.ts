@@ -1,9 +1,9 @@
 import { runStream } from '../core/ids.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Store } from '../core/ports.ts';
-import type { Paused } from '../core/runtime.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Paused } from '../core/api/runtime.ts';
 import { isEnded, type TaskStatus } from '../core/task.ts';
-import type { RunSummary, Standing } from '../core/views.ts';
+import type { RunSummary, Standing } from '../core/api/views.ts';
 import { readJson, readSentence, readTitle } from './blobs.ts';
 import type { Book } from './book.ts';
 import type { Entry, OpenWait } from './entry.ts';

@@ -1,8 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Event } from '../core/event.ts';
 import { runKey, runStream, taskStream } from '../core/ids.ts';
-import type { Log, Store } from '../core/ports.ts';
-import type { ViewChange } from '../core/views.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { ViewChange } from '../core/api/views.ts';
 import { Book, COARSE } from './book.ts';
 import { type Entry, hasEnded } from './entry.ts';
 

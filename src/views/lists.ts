@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { eventId, eventSeq } from '../core/ids.ts';
-import type { ConversationSummary, FailureView, RunsPage, RunsQuery } from '../core/views.ts';
+import type { ConversationSummary, FailureView, RunsPage, RunsQuery } from '../core/api/views.ts';
 import { firstWords, readSaid } from './blobs.ts';
 import { columnOf, isUnsettled, midnightBefore } from './board.ts';
 import type { Book } from './book.ts';

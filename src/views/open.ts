@@ -1,7 +1,9 @@
-import type { Clock } from '../core/clock.ts';
-import type { Log, Store, Workspace } from '../core/ports.ts';
-import type { Paused } from '../core/runtime.ts';
-import type { Views } from '../core/views.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Workspace } from '../core/ports/workspace.ts';
+import type { Paused } from '../core/api/runtime.ts';
+import type { Views } from '../core/api/views.ts';
 import { readBoard } from './board.ts';
 import { readChain } from './chain.ts';
 import { readConversation } from './conversation.ts';

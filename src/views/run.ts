@@ -1,8 +1,8 @@
 import type { Event, EventOf } from '../core/event.ts';
 import { runStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
-import type { Store } from '../core/ports.ts';
-import type { RunStep, RunView } from '../core/views.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { RunStep, RunView } from '../core/api/views.ts';
 import { readJson, readOrder, readSaid, readSentence } from './blobs.ts';
 import type { Facts } from './facts.ts';
 

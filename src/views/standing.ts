@@ -1,8 +1,8 @@
-import { roughly } from '../core/duration.ts';
-import { pausedWords } from '../core/paused.ts';
-import type { Paused } from '../core/runtime.ts';
+import { roughly } from '../core/text/duration.ts';
+import { pausedWords } from '../core/api/paused.ts';
+import type { Paused } from '../core/api/runtime.ts';
 import type { TaskStatus } from '../core/task.ts';
-import type { Standing } from '../core/views.ts';
+import type { Standing } from '../core/api/views.ts';
 import type { Doing, Entry } from './entry.ts';
 
 /** Something a person is asked, in words. */

@@ -1,13 +1,13 @@
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Clock } from '../core/clock.ts';
-import { MAIN, putCommit } from './commit.ts';
-import { badPath } from './files.ts';
-import { initRepository, openGit } from './git.ts';
-import type { Env } from './git.ts';
-import { personConfig } from './identity.ts';
-import { openObjects } from './objects.ts';
-import { Trees } from './trees.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import { MAIN, putCommit } from '../git/commit.ts';
+import { badPath } from './overlay/files.ts';
+import { initRepository, openGit } from '../git/git.ts';
+import type { Env } from '../git/git.ts';
+import { personConfig } from '../git/identity.ts';
+import { openObjects } from '../git/objects.ts';
+import { Trees } from '../git/trees.ts';
 
 export interface InitOptions {
   /** A folder that does not exist yet, or is empty. */

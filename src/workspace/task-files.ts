@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { constants, lstatSync, readdirSync } from 'node:fs';
 import { lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Boundary } from '../core/boundary.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import { isAgentName, isSafeName } from '../core/ids.ts';
-import type { InboxFile, TaskFiles } from '../core/task-files.ts';
+import type { InboxFile, TaskFiles } from '../core/ports/task-files.ts';
+import { replaceFile } from '../platform/replace.ts';
 
 /** Milliseconds a file must stay as it is before it is read: whoever writes it may not be done. */
 const STILL_MS = 1_000;
@@ -78,10 +79,8 @@ export function openTaskFiles(options: { root: string; clock: Clock; boundary: B
         return rm(path, { force: true });
       }
       await openInbox(root, queue);
-      // Whole or not at all for whoever reads it, and in place of a link rather than through it.
-      const temp = join(root, queue, `.${task}.tmp`);
-      await writeFile(temp, json);
-      await rename(temp, path);
+      // In place of a link rather than through it. `open` of the views makes it anew after a crash.
+      await replaceFile(path, json, { temp: join(root, queue, `.${task}.tmp`), durable: false });
       views.set(path, stamp(path));
     },
     async taken(file) {

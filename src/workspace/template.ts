@@ -1,7 +1,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import type { Clock } from '../core/clock.ts';
-import type { Env } from './git.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Env } from '../git/git.ts';
 import { initWorkspace } from './init.ts';
 
 /**

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { completeSummary, identifiers, openLines } from '../../src/agent/compact.ts';
-import { loadJson } from '../../src/agent/run-log.ts';
-import type { Manifest } from '../../src/agent/state.ts';
-import { withoutUntrusted, wrapUntrusted } from '../../src/core/untrusted.ts';
+import { completeSummary, identifiers, openLines } from '../../src/agent/think/compact.ts';
+import { loadJson } from '../../src/agent/run/log.ts';
+import type { Manifest } from '../../src/agent/run/state.ts';
+import { withoutUntrusted, wrapUntrusted } from '../../src/core/text/untrusted.ts';
 import { openLoop, testTools } from '../fakes/loop.ts';
 import { calls, fails, says, scriptedModel, type ScriptTurn } from '../fakes/scripted-model.ts';
 

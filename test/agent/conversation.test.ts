@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConversationCache } from '../../src/agent/conversation.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
-import { systemClock, systemRandom } from '../../src/system.ts';
+import { ConversationCache } from '../../src/agent/run/conversation.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
+import { systemClock, systemRandom } from '../../src/platform/system.ts';
 
 test('a message that several look for at once counts once, and the bound holds', async () => {
   const store = openMemoryStore({ clock: systemClock, random: systemRandom.bytes });

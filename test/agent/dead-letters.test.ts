@@ -6,7 +6,7 @@ import { taskTool } from '../../src/tools/task.ts';
 import { testTools } from '../fakes/loop.ts';
 import { calls, fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
-import type { SqliteStore } from '../../src/store/sqlite.ts';
+import type { SqliteStore } from '../../src/store/sqlite/store.ts';
 import { newTask, openAt } from '../store/kit.ts';
 import { withLoop } from './with-loop.ts';
 

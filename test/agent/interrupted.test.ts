@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { until } from '../fakes/until.ts';
 import { calls, says, type ScriptTurn } from '../fakes/scripted-model.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { LandingOrder } from '../../src/agent/landing-order.ts';
-import type { Clock } from '../../src/core/clock.ts';
+import { LandingOrder } from '../../src/agent/run/landing-order.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 
 /** Time that goes by only when told. */
 function handClock(): Clock & { pass(): void } {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { restingModels } from '../../src/agent/rest.ts';
+import { restingModels } from '../../src/agent/think/rest.ts';
 import type { CompactionSettings } from '../../src/core/agent.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
-import { systemClock } from '../../src/system.ts';
+import { systemClock } from '../../src/platform/system.ts';
 import type { Event } from '../../src/core/event.ts';
-import { type Batch, StoreUnavailable } from '../../src/core/ports.ts';
-import { Night, type NightDeps } from '../../src/scheduler/night.ts';
+import { type Batch, StoreUnavailable } from '../../src/core/ports/store.ts';
+import { Night, type NightDeps } from '../../src/scheduler/upkeep/night.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
 import { withLoop } from './with-loop.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadJson } from '../../src/agent/run-log.ts';
+import { loadJson } from '../../src/agent/run/log.ts';
 import type { EventOf } from '../../src/core/event.ts';
 import type { Rule } from '../../src/core/policy.ts';
 import { type Schedule, scheduleStream } from '../../src/core/schedule.ts';
-import type { Tool } from '../../src/core/tool.ts';
-import { firingBatch } from '../../src/scheduler/fire.ts';
+import type { Tool } from '../../src/core/ports/tool.ts';
+import { firingBatch } from '../../src/scheduler/schedules/fire.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { says } from '../fakes/scripted-model.ts';
 import { withLoop } from './with-loop.ts';

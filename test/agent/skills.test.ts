@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
-import { systemPrompt } from '../../src/agent/context.ts';
+import { systemPrompt } from '../../src/agent/think/context.ts';
 import type { Agent } from '../../src/core/agent.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
 import { readBundled } from '../../src/skills/folder.ts';
@@ -12,7 +12,7 @@ import { readTool } from '../../src/tools/read.ts';
 import { searchTool } from '../../src/tools/search.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { writeTool } from '../../src/tools/write.ts';
-import type { Tool } from '../../src/core/tool.ts';
+import type { Tool } from '../../src/core/ports/tool.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
 import { withLoop } from './with-loop.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shorten } from '../../src/agent/output.ts';
-import { loadJson } from '../../src/agent/run-log.ts';
-import type { Clock } from '../../src/core/clock.ts';
-import { systemClock } from '../../src/system.ts';
+import { shorten } from '../../src/agent/calls/output.ts';
+import { loadJson } from '../../src/agent/run/log.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import { systemClock } from '../../src/platform/system.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
 import { withLoop } from './with-loop.ts';
 

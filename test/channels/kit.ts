@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
-import { telegram, type TelegramOptions } from '../../src/channels/telegram.ts';
-import type { Channel, ChannelHost, ChannelMessage, ChannelPress } from '../../src/core/channel.ts';
-import type { Log } from '../../src/core/ports.ts';
+import { telegram, type TelegramOptions } from '../../src/channels/telegram/telegram.ts';
+import type { Channel, ChannelHost, ChannelMessage, ChannelPress } from '../../src/core/ports/channel.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { openNet } from '../../src/net/guard.ts';
 import { quickClock } from '../fakes/quick-clock.ts';
 import { startTelegram, type TelegramFake } from '../fakes/telegram/telegram.ts';

@@ -1,7 +1,7 @@
 // The fake must be as strict as the platform, or a test against it proves nothing.
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import { ANNA, startTelegram, type TelegramFake } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';
 

@@ -1,8 +1,8 @@
 // What the host does not take: comes again, in order, and holds nobody else back for ever.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HostBusy } from '../../src/core/channel.ts';
-import { StoreUnavailable } from '../../src/core/ports.ts';
+import { HostBusy } from '../../src/core/ports/channel.ts';
+import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import { ANNA } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';
 import { openLab, running, Taker } from './kit.ts';

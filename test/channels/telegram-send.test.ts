@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import type { Channel, OutboundMessage, Receipt, SendOptions } from '../../src/core/channel.ts';
+import type { Channel, OutboundMessage, Receipt, SendOptions } from '../../src/core/ports/channel.ts';
 import { ANNA } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';
 import { openLab, running, Taker } from './kit.ts';

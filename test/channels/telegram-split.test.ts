@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { render } from '../../src/channels/telegram-markdown.ts';
-import { cut, splitMessage } from '../../src/channels/telegram-split.ts';
+import { render } from '../../src/channels/telegram/markdown.ts';
+import { cut, splitMessage } from '../../src/channels/telegram/split.ts';
 import { checkText } from '../fakes/telegram/check.ts';
+import { effort, tries } from '../fakes/effort.ts';
 
 const REPEAT_ROOM = 4096 - 80;
 
@@ -79,9 +80,9 @@ test('split: nothing is lost, nothing is over the limit, every part is one that 
       parts += made.length;
       split += made.length > 1 ? 1 : 0;
     }),
-    { numRuns: 40 },
+    tries(10, 40),
   );
-  assert.ok(parts > 80 && split > 15, `${parts} parts, ${split} splits`);
+  assert.ok(parts > effort(20, 80) && split > effort(3, 15), `${parts} parts, ${split} splits`);
 });
 
 test('split: code goes on in the next part as code of its language, line by line', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ForWhom } from '../../src/core/ports.ts';
+import type { ForWhom } from '../../src/core/ports/net.ts';
 import { ANNA } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';
 import { openLab, running, Taker } from './kit.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { troubleOf } from '../../src/channels/telegram-api.ts';
+import { troubleOf } from '../../src/channels/telegram/api.ts';
 
 const refused = (seconds: unknown): number | null => {
   const error = Object.assign(new Error('no'), {

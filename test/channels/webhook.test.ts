@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { webhook } from '../../src/channels/webhook.ts';
-import type { Receipt } from '../../src/core/channel.ts';
+import type { Receipt } from '../../src/core/ports/channel.ts';
 import { fakeNet } from '../fakes/net.ts';
 
 async function withHook(body: (url: string, seen: { headers: IncomingHttpHeaders; body: string }[]) => Promise<void>) {

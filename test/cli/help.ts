@@ -5,9 +5,9 @@ import { PassThrough } from 'node:stream';
 import type { AppPort } from '../../src/cli/app-port.ts';
 import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/program.ts';
-import { writePresence } from '../../src/gateway/presence.ts';
+import { writePresence } from '../../src/app/presence.ts';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
-import { systemRandom } from '../../src/system.ts';
+import { systemRandom } from '../../src/platform/system.ts';
 import { fakeJournal, fakeRuntime, type FakeRuntime, type Script } from '../fakes/runtime.ts';
 import { countingIds, realClock, recordedLog, TOKEN } from '../gateway/help.ts';
 

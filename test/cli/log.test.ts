@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { AppPort, ReadOnlyHome } from '../../src/cli/app-port.ts';
 import { eventFilter, sinceOf } from '../../src/cli/log-filter.ts';
 import type { Event } from '../../src/core/event.ts';
-import type { ReadFrom } from '../../src/core/ports.ts';
+import type { ReadFrom } from '../../src/core/ports/store.ts';
 import { echo, until } from '../gateway/help.ts';
 import { withDesk } from './help.ts';
 

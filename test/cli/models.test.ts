@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { modelsText } from '../../src/cli/models.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
-import type { ModelsView } from '../../src/core/views.ts';
+import type { ModelsView } from '../../src/core/api/views.ts';
 
 const VIEW: ModelsView = {
   model: 'anthropic/claude-sonnet-5-5',

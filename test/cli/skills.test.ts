@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/program.ts';
-import { openSkills } from '../../src/skill-commands.ts';
-import { systemClock } from '../../src/system.ts';
+import { openSkills } from '../../src/app/skills.ts';
+import { systemClock } from '../../src/platform/system.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
 
 const BUNDLED = join(import.meta.dirname, '../../skills');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import type { Channel, ChannelHost, ChannelMessage, ChannelPress, Receipt } from '../../src/core/channel.ts';
+import type { Channel, ChannelHost, ChannelMessage, ChannelPress, Receipt } from '../../src/core/ports/channel.ts';
 import { until } from '../fakes/until.ts';
 
 export interface Seen {

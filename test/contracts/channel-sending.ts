@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { MessageFile } from '../../src/core/channel.ts';
+import type { MessageFile } from '../../src/core/ports/channel.ts';
 import { until } from '../fakes/until.ts';
 import { arrived, type Case, greeted, LONG, run, send } from './channel-kit.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import type { Checkouts, Workspace } from '../../src/core/ports.ts';
+import type { Checkouts, Workspace } from '../../src/core/ports/workspace.ts';
 
 export interface OpenedCheckouts {
   workspace: Workspace;

@@ -1,8 +1,8 @@
 import { LLMock } from '@copilotkit/aimock';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import type { ModelPort, ModelRequest, Usage } from '../../src/core/model.ts';
-import type { Net } from '../../src/core/ports.ts';
-import type { HttpModelOptions } from '../../src/models/exchange.ts';
+import type { Net } from '../../src/core/ports/net.ts';
+import type { HttpModelOptions } from '../../src/models/wire/exchange.ts';
 import { envSecrets } from '../../src/secrets/env.ts';
 import { modelServer, type Piece, type RawAnswer } from '../fakes/model-server.ts';
 import { fakeNet } from '../fakes/net.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test, type TestContext } from 'node:test';
-import { type ForWhom, type Net, NetError, type NetRequest } from '../../src/core/ports.ts';
+import { type ForWhom, type Net, NetError, type NetRequest } from '../../src/core/ports/net.ts';
 import { serve, serveRaw } from '../net/support.ts';
 
 const LIMITS = { maxBytes: 1_000_000, timeoutMs: 5000, idleMs: 2000, maxRedirects: 0 };

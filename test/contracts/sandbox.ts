@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { BOUNDARIES, type Boundary, type BoundaryName } from '../../src/core/boundary.ts';
-import { SandboxError, type Job, type JobResult, type Sandbox } from '../../src/core/ports.ts';
+import { BOUNDARIES, type Boundary, type BoundaryName } from '../../src/core/ports/boundary.ts';
+import { SandboxError, type Job, type JobResult, type Sandbox } from '../../src/core/ports/sandbox.ts';
 import type { BwrapFeatures } from '../../src/sandbox/bwrap.ts';
 import { limits, processesWith, realClock, sandboxHome, until, type SandboxHome } from '../fakes/sandbox-home.ts';
 import type { RuntimeOrder } from '../fakes/sandbox-runtime.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { apply, claimAt, enqueue, newTask, settle } from '../store/kit.ts';
 import type { WithStore } from './store.ts';
 

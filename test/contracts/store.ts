@@ -1,5 +1,5 @@
 import { describe } from 'node:test';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Upcast } from '../../src/store/row.ts';
 import type { TestClock } from '../store/kit.ts';
 import { blobContract } from './store-blobs.ts';

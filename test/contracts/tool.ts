@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Tool, ToolContext } from '../../src/core/tool.ts';
+import type { Tool, ToolContext } from '../../src/core/ports/tool.ts';
 
 export interface ToolCase {
   tool: Tool;

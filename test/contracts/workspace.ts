@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Change } from '../../src/core/files.ts';
-import type { LandingRequest, Workspace } from '../../src/core/ports.ts';
+import type { LandingRequest, Workspace } from '../../src/core/ports/workspace.ts';
 
 export interface OpenedWorkspace {
   workspace: Workspace;

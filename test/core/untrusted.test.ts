@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { neutralise, wrapUntrusted } from '../../src/core/untrusted.ts';
+import { neutralise, wrapUntrusted } from '../../src/core/text/untrusted.ts';
+import { effort, tries } from '../fakes/effort.ts';
 
 test('A62 marks of chat templates and of our own wrapper lose their meaning', () => {
   const marks = [
@@ -90,7 +91,7 @@ test('whatever the text, it stays inside and holds nothing that hides', () => {
       assert.equal(neutralise(once).text, once, 'a second time changes nothing');
       count++;
     }),
-    { numRuns: 1000 },
+    tries(150, 1000),
   );
-  assert.equal(count, 1000);
+  assert.equal(count, effort(150, 1000));
 });

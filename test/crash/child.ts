@@ -1,8 +1,8 @@
 // The real process of the crash suite: the whole app, a channel that talks to the suite, and a boundary that kills.
 import { enableCompileCache } from 'node:module';
 enableCompileCache();
-const { startApp } = await import('../../src/app.ts');
-const { openDb } = await import('../../src/store/db.ts');
+const { startApp } = await import('../../src/app/app.ts');
+const { openDb } = await import('../../src/store/sqlite/db.ts');
 const { fakeChannel } = await import('../fakes/fake-channel.ts');
 
 /** What the suite tells the process: die at the nth time of this boundary, or of this event's commit, from now on. */

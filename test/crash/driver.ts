@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
-import type { Pending, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
+import type { Pending, RuntimeStatus, TaskOutcome } from '../../src/core/api/runtime.ts';
 import { type Platform, startPlatform } from '../fakes/platform.ts';
 import { until } from '../fakes/until.ts';
 import type { Order } from './child.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { openRecord } from '../../src/record.ts';
+import { openRecord } from '../../src/app/record.ts';
 import type { Event, EventOf, EventType } from '../../src/core/event.ts';
 import { isEnded } from '../../src/core/task.ts';
 import { BOSS, type Crashes, TICK_MS } from './driver.ts';

@@ -1,10 +1,11 @@
-import { BOUNDARIES } from '../../src/core/boundary.ts';
+import { BOUNDARIES } from '../../src/core/ports/boundary.ts';
 import type { EventType } from '../../src/core/event.ts';
 import { type Crashes, TICK_MS } from './driver.ts';
 import type { Order } from './child.ts';
+import { whole } from '../fakes/effort.ts';
 
 /** Events whose commit is a boundary of its own: whatever was to follow it is missing. */
-export const EVENTS = [
+const EVENTS = [
   'task.created',
   'tasks.awaited',
   'task.finished',
@@ -20,18 +21,20 @@ export const EVENTS = [
 const OFTEN = 13;
 const SPREAD = 1;
 
-/** A small generator with a printed seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** Of the quick form: one of each kind of place. The last ones are events. */
+const QUICK: ReadonlySet<string> = new Set([
+  'store.commit.before',
+  'store.commit.after',
+  'landing.commit.after',
+  'landing.ref.after',
+  'shell.start.after',
+  'channel.send.after',
+  'journal.import.before',
+  'tasks.awaited',
+  'schedule.fired',
+]);
 
-/** Where to kill: every boundary at its first time, those that come often once more, and the commits of some events. */
+/** Where to kill. Whole: every boundary at its first time, those that come often once more, and the commits of some events. */
 export function killPlan(counts: Readonly<Record<string, number>>): Order[] {
   const events = EVENTS.map((name) => ({ name, index: 1, event: true as const }));
   const boundaries = BOUNDARIES.flatMap((name) => {
@@ -40,7 +43,8 @@ export function killPlan(counts: Readonly<Record<string, number>>): Order[] {
       times > OFTEN ? Array.from({ length: SPREAD }, (_, i) => Math.floor((times * (i + 1)) / (SPREAD + 1))) : [];
     return [1, ...more].map((index) => ({ name, index }));
   });
-  return [...boundaries, ...events];
+  const all = [...boundaries, ...events];
+  return whole ? all : all.filter(({ name, index }) => QUICK.has(name) && index === 1);
 }
 
 /** Answers until everything is answered, or the process dies: true if it died. */

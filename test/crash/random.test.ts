@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { effort } from '../fakes/effort.ts';
 import { Crashes } from './driver.ts';
 import { checkAll } from './invariants.ts';
-import { randomFrom, randomKill } from './plan.ts';
+import { randomFrom } from '../fakes/random.ts';
+import { randomKill } from './plan.ts';
 
 const SEED = Number(process.env.CRASH_SEED ?? 1);
-const KILLS = Number(process.env.CRASH_KILLS ?? 20);
+const KILLS = Number(process.env.CRASH_KILLS ?? effort(3, 20));
 
 let crashes: Crashes;
 before(async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import type { Pending, TaskOutcome } from '../../src/core/runtime.ts';
+import type { Pending, TaskOutcome } from '../../src/core/api/runtime.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 import type { ModelServer } from '../fakes/model-server.ts';
 import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { truncateSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import type { TaskOutcome } from '../../src/core/runtime.ts';
+import type { TaskOutcome } from '../../src/core/api/runtime.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 
 let home: Home;

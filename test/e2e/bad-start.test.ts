@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openDb } from '../../src/store/db.ts';
+import { openDb } from '../../src/store/sqlite/db.ts';
 import { AGENT, type Ended, Home } from '../fakes/home.ts';
 
 const FILES = { 'ruche.yaml': '', 'agents/assistant/AGENT.md': AGENT };

@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import type { EscalationState } from '../../src/core/escalation.ts';
-import { systemClock } from '../../src/system.ts';
+import { systemClock } from '../../src/platform/system.ts';
 import { Home } from '../fakes/home.ts';
 import { ANNA, startTelegram } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';

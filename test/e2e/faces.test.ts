@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { LLMock } from '@copilotkit/aimock';
-import { systemClock } from '../../src/system.ts';
+import { systemClock } from '../../src/platform/system.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 import { ANNA, startTelegram, type TelegramFake } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { ScheduleState } from '../../src/core/schedule.ts';
-import type { AgentState, TaskOutcome } from '../../src/core/runtime.ts';
+import type { AgentState, TaskOutcome } from '../../src/core/api/runtime.ts';
 import { Home } from '../fakes/home.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
 import { until } from '../fakes/until.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { TaskOutcome } from '../../src/core/runtime.ts';
+import type { TaskOutcome } from '../../src/core/api/runtime.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 
 const LINES = Array.from({ length: 12 }, (_, n) => `line ${n + 1}`).join('\n');

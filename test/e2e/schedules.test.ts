@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync } from 'node:fs';
 import { test } from 'node:test';
-import type { AgentState } from '../../src/core/runtime.ts';
+import type { AgentState } from '../../src/core/api/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import { Home } from '../fakes/home.ts';
 import { until } from '../fakes/until.ts';

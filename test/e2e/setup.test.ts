@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { LLMock } from '@copilotkit/aimock';
-import type { ModelsView, SetupResult } from '../../src/core/views.ts';
+import type { ModelsView, SetupResult } from '../../src/core/api/views.ts';
 import { filesBelow, gitObjects, sightings } from '../fakes/canary.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Pending } from '../../src/core/runtime.ts';
+import type { Pending } from '../../src/core/api/runtime.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 import { until } from '../fakes/until.ts';
 

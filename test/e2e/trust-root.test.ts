@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Pending, TaskOutcome } from '../../src/core/runtime.ts';
+import type { Pending, TaskOutcome } from '../../src/core/api/runtime.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 import { until } from '../fakes/until.ts';
 

@@ -1,4 +1,4 @@
-import type { Channel, Receipt } from '../../src/core/channel.ts';
+import type { Channel, Receipt } from '../../src/core/ports/channel.ts';
 
 /** The adapter of `platform.ts`: polls with an offset, acknowledges only what has been accepted. */
 export function fakeChannel(url: string): Channel {

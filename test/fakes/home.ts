@@ -2,8 +2,8 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { Pending, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
-import type { Verification } from '../../src/replay/verify.ts';
+import type { Pending, RuntimeStatus, TaskOutcome } from '../../src/core/api/runtime.ts';
+import type { Verification } from '../../src/trace/verify.ts';
 import { until } from './until.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');

@@ -1,39 +1,39 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConversationCache } from '../../src/agent/conversation.ts';
-import type { AgentDeps } from '../../src/agent/deps.ts';
-import { LandingOrder } from '../../src/agent/landing-order.ts';
+import { ConversationCache } from '../../src/agent/run/conversation.ts';
+import type { AgentDeps } from '../../src/agent/run/deps.ts';
+import { LandingOrder } from '../../src/agent/run/landing-order.ts';
 import { runTask } from '../../src/agent/turn.ts';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import type { Agent, Governance, Settings } from '../../src/core/agent.ts';
 import type { Event } from '../../src/core/event.ts';
 import type { ModelChoice } from '../../src/core/model.ts';
-import type { Channel } from '../../src/core/channel.ts';
-import type { Log, Net, Store } from '../../src/core/ports.ts';
+import type { Channel } from '../../src/core/ports/channel.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Net } from '../../src/core/ports/net.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Rule } from '../../src/core/policy.ts';
-import { readCondition } from '../../src/conditions.ts';
-import { readCron } from '../../src/cron.ts';
 import { noEscalations, noSchedules, noTriggers } from './no-schedules.ts';
-import type { SkillRules } from '../../src/core/skill-rules.ts';
-import { OUTBOX } from '../../src/core/reply.ts';
-import type { Delta, Runtime, TaskOutcome } from '../../src/core/runtime.ts';
-import type { Tool } from '../../src/core/tool.ts';
-import { Hub, observed } from '../../src/mail/hub.ts';
-import { buryTask } from '../../src/mail/end.ts';
-import { sendReply } from '../../src/mail/outbox.ts';
-import { Pauses } from '../../src/mail/pauses.ts';
-import { createRuntime } from '../../src/mail/runtime.ts';
-import { nextTry } from '../../src/models/call.ts';
-import { heldQueues } from '../../src/scheduler/queues.ts';
+import type { SkillRules } from '../../src/core/ports/skill-rules.ts';
+import { OUTBOX } from '../../src/core/records/reply.ts';
+import type { Delta, Runtime, TaskOutcome } from '../../src/core/api/runtime.ts';
+import type { Tool } from '../../src/core/ports/tool.ts';
+import { Hub, observed } from '../../src/messages/hub.ts';
+import { buryTask } from '../../src/runtime/end.ts';
+import { sendReply } from '../../src/messages/outbox.ts';
+import { Pauses } from '../../src/runtime/pauses.ts';
+import { createRuntime } from '../../src/runtime/runtime.ts';
+import { nextTry } from '../../src/models/choice/retry.ts';
+import { heldQueues } from '../../src/scheduler/tasks/deadlines.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
 import { offeredSkills, openGate } from '../../src/skills/gate.ts';
 import { skillRules } from '../../src/skills/judge.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
-import { systemClock, systemIds, systemRandom } from '../../src/system.ts';
-import { openGovernanceReader } from '../../src/workspace/governance.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
+import { systemClock, systemIds, systemRandom } from '../../src/platform/system.ts';
+import { openGovernanceReader } from '../../src/workspace/governance/reader.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
-import { readSkills } from '../../src/workspace/skills.ts';
+import { readSkills } from '../../src/workspace/governance/skills.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -97,11 +97,9 @@ export async function openLoop(options: LoopOptions) {
   const reader = openGovernanceReader({
     git: workspace.git,
     skills,
-    tools: [...tools.keys()],
+    tools: [...tools.values()],
     providers: ['scripted'],
     ruleProblem: () => null,
-    readCron,
-    readCondition,
   });
   const agent: Agent = {
     name: 'assistant',
@@ -174,6 +172,7 @@ export async function openLoop(options: LoopOptions) {
     log: quiet,
     worker: 'wrk_test',
     onWork: (listener: () => void) => hub.onWork(listener),
+    onCancelled: (listener: (task: string) => void) => hub.onCancelled(listener),
   };
   /** The two workers of a process. */
   const begin = () => {
@@ -225,7 +224,6 @@ export async function openLoop(options: LoopOptions) {
       resume: (...args) => pauses.resume(...args),
     },
     accepting: () => true,
-    stopTask: (task) => workers.runs.cancel(task),
     situation: () => Promise.reject(new Error('not in this test')),
   });
   let count = 0;

@@ -1,4 +1,4 @@
-import { type ForWhom, type Net, NetError, type NetRequest } from '../../src/core/ports.ts';
+import { type ForWhom, type Net, NetError, type NetRequest } from '../../src/core/ports/net.ts';
 
 export interface FakeNet extends Net {
   readonly asked: { request: NetRequest; forWhom: ForWhom }[];

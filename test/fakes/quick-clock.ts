@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 
 /** Time that runs `factor` times as fast, for waits of seconds between real sockets. Keeps how long was slept. */
 export function quickClock(factor = 100): Clock & { slept: number[] } {

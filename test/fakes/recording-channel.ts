@@ -1,4 +1,4 @@
-import type { Button, Channel, Receipt } from '../../src/core/channel.ts';
+import type { Button, Channel, Receipt } from '../../src/core/ports/channel.ts';
 
 export interface Sent {
   to: string;

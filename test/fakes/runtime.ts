@@ -1,6 +1,6 @@
 import type { Event } from '../../src/core/event.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
-import type { InboundMessage } from '../../src/core/channel.ts';
+import type { InboundMessage } from '../../src/core/ports/channel.ts';
 import type {
   AgentState,
   Delta,
@@ -9,8 +9,8 @@ import type {
   Runtime,
   RuntimeStatus,
   TaskOutcome,
-} from '../../src/core/runtime.ts';
-import { describeWaits } from '../../src/mail/outcome.ts';
+} from '../../src/core/api/runtime.ts';
+import { describeWaits } from '../../src/runtime/outcome.ts';
 import { noEscalations, noSchedules, noTriggers } from './no-schedules.ts';
 import { isEnded } from '../../src/core/task.ts';
 

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import type { Clock } from '../../src/core/clock.ts';
-import type { Checkout, Limits } from '../../src/core/ports.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Checkout } from '../../src/core/ports/workspace.ts';
+import type { Limits } from '../../src/core/ports/sandbox.ts';
 import type { BwrapFeatures, Machine } from '../../src/sandbox/bwrap.ts';
 import { probeSandbox } from '../../src/sandbox/probe.ts';
 import { requirePeer } from './require-peer.ts';

@@ -4,8 +4,8 @@
  */
 import { openBwrap, type BwrapFeatures } from '../../src/sandbox/bwrap.ts';
 import { openUnconfined } from '../../src/sandbox/none.ts';
-import type { BoundaryName } from '../../src/core/boundary.ts';
-import type { Job } from '../../src/core/ports.ts';
+import type { BoundaryName } from '../../src/core/ports/boundary.ts';
+import type { Job } from '../../src/core/ports/sandbox.ts';
 import { machine, realClock } from './sandbox-home.ts';
 
 export interface RuntimeOrder {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { TaskOutcome } from '../../src/core/runtime.ts';
+import type { TaskOutcome } from '../../src/core/api/runtime.ts';
 import type { Script } from '../fakes/runtime.ts';
 import { echo, gate, sse, until, withGateway, type Rig } from './help.ts';
 

@@ -1,7 +1,7 @@
 import { createConnection } from 'node:net';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import type { Ids } from '../../src/core/ids.ts';
-import type { Log } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { startGateway, type Gateway, type GatewayOptions } from '../../src/gateway/server.ts';
 import { fakeJournal, fakeRuntime, type FakeJournal, type FakeRuntime, type Script } from '../fakes/runtime.ts';
 

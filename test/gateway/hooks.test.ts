@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import type { HookAuth, Trigger } from '../../src/core/trigger.ts';
-import { prove } from '../../src/gateway/hook-auth.ts';
+import { prove } from '../../src/gateway/api/hooks.ts';
 import { until } from '../fakes/until.ts';
 import { Scene, trigger } from '../scheduler/trigger-kit.ts';
 import { realClock, withGateway, type Rig } from './help.ts';

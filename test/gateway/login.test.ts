@@ -3,9 +3,9 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openLogins } from '../../src/gateway/logins.ts';
-import { sessionsFile } from '../../src/gateway/sessions-file.ts';
-import { systemRandom } from '../../src/system.ts';
+import { openLogins, sessionsFile } from '../../src/gateway/http/logins.ts';
+import { privateFile } from '../../src/platform/replace.ts';
+import { systemRandom } from '../../src/platform/system.ts';
 import { echo, raw, realClock, recordedLog, TOKEN, withGateway, type Rig } from './help.ts';
 import { memoryKeep, withPage } from './views-kit.ts';
 
@@ -227,7 +227,7 @@ test('sessions are kept for their owner only; a file that others can read, or a 
   const home = await mkdtemp(join(tmpdir(), 'ruche-sessions-'));
   try {
     const log = recordedLog();
-    const keep = sessionsFile(home, log);
+    const keep = sessionsFile(privateFile(join(home, 'sessions.json')), log);
     assert.deepEqual(await keep.load(), []);
     await keep.save([{ hash: 'h', until: 5 }]);
     const path = join(home, 'sessions.json');

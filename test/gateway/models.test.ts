@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NO_USAGE } from '../../src/core/model.ts';
-import type { ModelDesk, ModelsView, SetupRequest } from '../../src/core/views.ts';
+import type { ModelDesk, ModelsView, SetupRequest } from '../../src/core/api/views.ts';
 import { echo, withGateway } from './help.ts';
 
 const VIEW: ModelsView = { model: 'demo/demo', demo: true, providers: [], models: [] };

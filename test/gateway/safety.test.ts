@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { failureLimit } from '../../src/gateway/failures.ts';
+import { failureLimit } from '../../src/gateway/http/access.ts';
 import { GatewayRefused, startGateway } from '../../src/gateway/server.ts';
-import { refuseToListen } from '../../src/gateway/token.ts';
+import { refuseToListen } from '../../src/gateway/http/access.ts';
 import { fakeJournal, fakeRuntime } from '../fakes/runtime.ts';
 import { countingIds, echo, raw, realClock, recordedLog, TOKEN, until, withGateway } from './help.ts';
 

@@ -2,10 +2,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NO_USAGE } from '../../src/core/model.ts';
-import type { ConversationView, RunSummary, RunView, ViewChange, Views } from '../../src/core/views.ts';
-import type { KeptSession, SessionKeep } from '../../src/gateway/logins.ts';
+import type { ConversationView, RunSummary, RunView, ViewChange, Views } from '../../src/core/api/views.ts';
+import type { KeptSession, SessionKeep } from '../../src/gateway/http/logins.ts';
 import type { GatewayOptions } from '../../src/gateway/server.ts';
-import { systemRandom } from '../../src/system.ts';
+import { systemRandom } from '../../src/platform/system.ts';
 
 const standing = { state: 'answered' as const, why: 'It was answered.', can: [], since: null, next: null };
 

@@ -16,17 +16,16 @@ const EFFECTS: readonly (readonly [name: string, pattern: RegExp])[] = [
 
 /** Where an effect may be made itself, and why. Keep it short. */
 const EXCEPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  'src/system.ts': {
+  'src/platform/system.ts': {
     'Date.now': 'the clock of the machine',
     timers: 'the clock of the machine',
     chance: 'the ids and the randomness of the machine',
   },
   'src/cli/main.ts': { 'process.env': 'hands it to the commands', 'process.cwd': 'hands it to the commands' },
-  'src/workspace/process.ts': { timers: 'kills a Git process that hangs, whatever the clock says' },
-  'src/workspace/catfile.ts': { timers: 'kills a Git process that hangs, whatever the clock says' },
-  'src/workspace/objects.ts': { 'new Date': 'freshens a file for Git, whose pruning goes by the file system' },
-  'src/gateway/presence.ts': { chance: 'names a temporary file that no record mentions' },
-  'src/private-file.ts': { chance: 'names a temporary file that no record mentions' },
+  'src/git/process.ts': { timers: 'kills a Git process that hangs, whatever the clock says' },
+  'src/git/catfile.ts': { timers: 'kills a Git process that hangs, whatever the clock says' },
+  'src/git/objects.ts': { 'new Date': 'freshens a file for Git, whose pruning goes by the file system' },
+  'src/platform/replace.ts': { chance: 'names a temporary file that no record mentions' },
   'src/tools/scan.ts': { performance: 'ends a pattern that never ends, in a thread of its own' },
 };
 

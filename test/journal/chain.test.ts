@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { chainHash, GENESIS } from '../../src/core/chain.ts';
-import type { EventRow } from '../../src/core/chain.ts';
+import { chainHash, GENESIS } from '../../src/core/event-hash.ts';
+import type { EventRow } from '../../src/core/event-hash.ts';
 import type { Event } from '../../src/core/event.ts';
 import { blobRefs, verifyChain } from '../../src/journal/chain.ts';
 import { EVENT_SCHEMA } from '../../src/core/event.ts';

@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Event, NewEvent } from '../../src/core/event.ts';
-import type { Store } from '../../src/core/ports.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
-import { openJournalRepository } from '../../src/workspace/journal-repository.ts';
-import type { OpenedJournalRepository } from '../../src/workspace/journal-repository.ts';
+import type { Store } from '../../src/core/ports/store.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
+import { openJournalRepository } from '../../src/git/journal.ts';
+import type { OpenedJournalRepository } from '../../src/git/journal.ts';
 import { StepClock, quiet } from '../workspace/govern-kit.ts';
 
 export const CONV = 'conv:assistant/main';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { JournalLine, JournalRepository, Store } from '../../src/core/ports.ts';
+import type { JournalLine, JournalRepository } from '../../src/core/ports/journal.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { startExport, type ExportOptions, type JournalExport } from '../../src/journal/export.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { commit, note, random } from '../store/kit.ts';
 import { HandClock, calm, recorder, type Told } from '../scheduler/worker-kit.ts';
 

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { BlobRef } from '../../src/core/blob.ts';
 import type { Event, NewEvent } from '../../src/core/event.ts';
-import type { JournalLine, Store } from '../../src/core/ports.ts';
+import type { JournalLine } from '../../src/core/ports/journal.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { groupOf, journalLine, logLine } from '../../src/journal/format.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { collect, commit, random } from '../store/kit.ts';
 import { HandClock } from '../scheduler/worker-kit.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ModelErrorKind } from '../../src/core/model.ts';
-import { nextTry } from '../../src/models/call.ts';
+import { nextTry } from '../../src/models/choice/retry.ts';
 
 const error = (kind: ModelErrorKind, retryable = true, retryAfter: number | null = null) => ({
   kind,

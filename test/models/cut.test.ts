@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Net, NetError } from '../../src/core/ports.ts';
+import { type Net, NetError } from '../../src/core/ports/net.ts';
 import { ask, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { type ModelWire, openWire } from '../contracts/model-wires.ts';
 import { WIRES } from '../fakes/wires/all.ts';
+import { tries } from '../fakes/effort.ts';
 
 const TEXT = 'Grüße, 🐝!';
 const ARGS = '{"path":"a.md","content":"línea"}';
@@ -47,7 +48,7 @@ async function cutAnywhere(wire: ModelWire): Promise<{ finish: number; error: nu
         else assert.equal(end.error.kind, 'network', JSON.stringify(end));
       },
     ),
-    { numRuns: 300 },
+    tries(60, 300),
   );
   return ends;
 }

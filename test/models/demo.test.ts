@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ModelMessage, ModelRequest, ToolSchema } from '../../src/core/model.ts';
-import { demoModel } from '../../src/models/demo.ts';
+import { demoModel } from '../../src/models/demo/model.ts';
 import { ask, askedAndRead, callsOf, collect, endOf, modelContract, textOf } from '../contracts/model.ts';
 
 const NEVER = new AbortController().signal;

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { ProviderSettings, Settings } from '../../src/core/agent.ts';
-import type { KeptSecrets } from '../../src/core/ports.ts';
-import type { SetupRequest } from '../../src/core/views.ts';
-import { openModels } from '../../src/models/choose.ts';
-import { openDesk } from '../../src/models/desk.ts';
-import { openFound } from '../../src/models/found.ts';
-import type { KeptProvider } from '../../src/models/kept.ts';
+import type { KeptSecrets } from '../../src/core/ports/secrets.ts';
+import type { SetupRequest } from '../../src/core/api/views.ts';
+import { openModels } from '../../src/models/choice/choose.ts';
+import { openDesk } from '../../src/models/setup/desk.ts';
+import { openFound } from '../../src/models/choice/found.ts';
+import type { KeptProvider } from '../../src/models/choice/kept.ts';
 import { openSecrets } from '../../src/secrets/open.ts';
 import { chunk, DONE, type ModelServer, modelServer, type RawAnswer, type RawRequest } from '../fakes/model-server.ts';
 import { fakeNet } from '../fakes/net.ts';

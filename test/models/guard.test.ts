@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import type { ModelEvent } from '../../src/core/model.ts';
-import type { Log } from '../../src/core/ports.ts';
-import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/openai-compatible.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/chat/model.ts';
 import { openNet } from '../../src/net/guard.ts';
 import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, collect, endOf, textOf } from '../contracts/model.ts';

@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { type KeptProvider, openKept } from '../../src/models/kept.ts';
-import { privateFile } from '../../src/private-file.ts';
+import { type KeptProvider, openKept } from '../../src/models/choice/kept.ts';
+import { privateFile } from '../../src/platform/replace.ts';
 
 let home: string;
 let path: string;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { collectAnswer } from '../../src/agent/answer.ts';
+import { collectAnswer } from '../../src/agent/think/answer.ts';
 import type { ModelMessage, ModelRequest, Part } from '../../src/core/model.ts';
 import { ask } from '../contracts/model.ts';
 import { type ModelWire, openWire } from '../contracts/model-wires.ts';

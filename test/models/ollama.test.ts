@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
-import type { KeptProvider } from '../../src/models/kept.ts';
-import { openModels } from '../../src/models/choose.ts';
-import { openFound } from '../../src/models/found.ts';
-import { lineFeed } from '../../src/models/lines.ts';
-import { OLLAMA_WINDOW, ollamaUrl } from '../../src/models/ollama-models.ts';
+import type { KeptProvider } from '../../src/models/choice/kept.ts';
+import { openModels } from '../../src/models/choice/choose.ts';
+import { openFound } from '../../src/models/choice/found.ts';
+import { lineFeed } from '../../src/models/wire/lines.ts';
+import { OLLAMA_WINDOW, ollamaUrl } from '../../src/models/ollama/models.ts';
 import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { openWire } from '../contracts/model-wires.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Json } from '../../src/core/json.ts';
+import type { Json } from '../../src/core/text/json.ts';
 import type { ModelMessage, ModelRequest, Part } from '../../src/core/model.ts';
 import { ask } from '../contracts/model.ts';
 import { sentBy } from '../contracts/model-wires.ts';
@@ -9,6 +9,7 @@ import { WIRES } from '../fakes/wires/all.ts';
 import { anthropicWire } from '../fakes/wires/anthropic.ts';
 import { chatWire } from '../fakes/wires/chat.ts';
 import { geminiWire } from '../fakes/wires/gemini.ts';
+import { tries } from '../fakes/effort.ts';
 
 // Whatever a conversation has been through, what is sent is what the provider accepts.
 
@@ -98,7 +99,7 @@ for (const wire of WIRES)
         assert.deepEqual(await sentBy(wire, request), body);
         if (/"done"/.test(JSON.stringify(body))) calls += 1;
       }),
-      { numRuns: 300 },
+      tries(60, 300),
     );
     assert.ok(calls > 60, `${calls} requests held calls`);
   });

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import { openNet } from '../../src/net/guard.ts';
 import { fails, netContract } from '../contracts/net.ts';
 import { fakeNet } from '../fakes/net.ts';

@@ -45,10 +45,10 @@ const found = (text: string): string[] =>
 const MAY: readonly [place: RegExp, doors: readonly string[]][] = [
   [/^net\//, ['a network module', 'an outgoing call']],
   // The page it serves holds a script for the browser, which asks this gateway.
-  [/^gateway\/login-api\.ts$/, ['the global fetch']],
+  [/^gateway\/api\/login\.ts$/, ['the global fetch']],
   [/^gateway\//, ['a network module']],
   // It loads one package, and only where a trigger has a condition: 33 ms of every other start.
-  [/^conditions\.ts$/, ['a builtin by the back door']],
+  [/^config\/conditions\.ts$/, ['a builtin by the back door']],
   // Somebody else's server, which calls the gateway of the play.
   [/^simulate\/sender\.ts$/, ['a network module', 'an outgoing call']],
   [/^cli\//, ['a network module', 'an outgoing call', 'the global fetch']],

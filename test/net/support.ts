@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Clock } from '../../src/core/clock.ts';
-import type { ForWhom, Log, Net, NetRequest } from '../../src/core/ports.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { ForWhom, Net, NetRequest } from '../../src/core/ports/net.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { type NetOptions, openNet } from '../../src/net/guard.ts';
 
 export const realClock: Clock = {

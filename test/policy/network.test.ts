@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import ipaddr from 'ipaddr.js';
 import fc from 'fast-check';
-import { addressKind } from '../../src/core/address.ts';
+import { addressKind } from '../../src/core/net/address.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { allow, ask, deny, facts, fetching } from './support.ts';
 

@@ -6,7 +6,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { SandboxError, type Checkout, type JobResult, type Limits, type Sandbox } from '../../src/core/ports.ts';
+import { SandboxError, type JobResult, type Limits, type Sandbox } from '../../src/core/ports/sandbox.ts';
+import type { Checkout } from '../../src/core/ports/workspace.ts';
 import { openBwrap } from '../../src/sandbox/bwrap.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
 import {

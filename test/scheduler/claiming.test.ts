@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { StoreUnavailable, type ClaimOptions } from '../../src/core/ports.ts';
+import { StoreUnavailable, type ClaimOptions } from '../../src/core/ports/store.ts';
 import type { Claim, Stops } from '../../src/core/task.ts';
 import { enqueue, newTask } from '../store/kit.ts';
-import { calm, openScene } from './worker-kit.ts';
+import { calm, cancel, openScene } from './worker-kit.ts';
 
 const full = (): StoreUnavailable => new StoreUnavailable('full', 'the disk is full');
 
@@ -233,8 +233,8 @@ test('the two ways to be cancelled say so', async () => {
   await enqueue(store, newTask('a'), newTask('b'), newTask('c'));
   worker.start();
   await calm();
-  worker.cancel('a');
-  worker.cancel('nobody');
+  await cancel(store, 'a');
+  await cancel(store, 'nobody');
   await silent.commit({
     events: [],
     queue: [{ op: 'settle', task: 'b', status: 'cancelled', result: null }],

@@ -1,11 +1,11 @@
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf } from '../../src/core/event.ts';
-import type { Batch, Store } from '../../src/core/ports.ts';
+import type { Batch, Store } from '../../src/core/ports/store.ts';
 import type { Schedule } from '../../src/core/schedule.ts';
 import { isEnded } from '../../src/core/task.ts';
-import { readCron } from '../../src/cron.ts';
-import { Schedules } from '../../src/scheduler/schedules.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { readCron } from '../../src/config/cron.ts';
+import { Schedules } from '../../src/scheduler/schedules/schedules.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { SETTINGS } from '../fakes/loop.ts';
 import { random } from '../store/kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Dropped } from '../../src/scheduler/dropped.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { Dropped } from '../../src/scheduler/triggers/saved-files.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { collect, random } from '../store/kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';
 

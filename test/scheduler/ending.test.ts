@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { StoreUnavailable } from '../../src/core/ports.ts';
+import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import type { Claim, Stops } from '../../src/core/task.ts';
 import { record } from '../../src/scheduler/worker.ts';
 import { collect, enqueue, newTask } from '../store/kit.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { timesUpTo } from '../../src/scheduler/escalation-past.ts';
-import { type Climb, levelsFor, nextDue, planEscalation, type Step } from '../../src/scheduler/escalation-plan.ts';
+import { timesUpTo } from '../../src/scheduler/escalations/standing.ts';
+import { type Climb, levelsFor, nextDue, planEscalation, type Step } from '../../src/scheduler/escalations/plan.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EscalationEnd, EscalationLevel } from '../../src/core/escalation.ts';
-import { OUTBOX } from '../../src/core/reply.ts';
+import { OUTBOX } from '../../src/core/records/reply.ts';
 import type { Task } from '../../src/core/task.ts';
-import { pendingById } from '../../src/mail/waits.ts';
+import { pendingById } from '../../src/pending/pending.ts';
 import { MINUTE, withWorld, type World } from './escalation-kit.ts';
 import { calm } from './worker-kit.ts';
+import { tries } from '../fakes/effort.ts';
 
 const RECEIVERS = ['chat:o', 'chat:p', 'agent:b', 'agent:none', 'gone:1', 'webhook:https://x.org'];
 
@@ -160,7 +161,7 @@ async function check(world: World, ids: readonly string[], levels: readonly Esca
   assert.equal(made.length, told.length);
 }
 
-const RUNS = 90;
+const RUNS = tries(25, 90);
 
 test('whatever is answered, acknowledged, killed or put back: each level once and in order, each answered or at its top', async () => {
   await fc.assert(
@@ -172,8 +173,8 @@ test('whatever is answered, acknowledged, killed or put back: each level once an
         await check(world, ids, levels);
       });
     }),
-    { numRuns: RUNS },
+    RUNS,
   );
-  assert.ok(seen.escalations >= RUNS && seen.levels >= RUNS, JSON.stringify(seen));
+  assert.ok(seen.escalations >= RUNS.numRuns && seen.levels >= RUNS.numRuns, JSON.stringify(seen));
   for (const [what, count] of Object.entries(seen)) assert.ok(count > 0, `no ${what}: ${JSON.stringify(seen)}`);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EscalationLevel } from '../../src/core/escalation.ts';
-import { matterRaised } from '../../src/core/matter.ts';
+import { matterRaised } from '../../src/core/records/matter.ts';
 import { calm } from './worker-kit.ts';
 import { MINUTE, START, withWorld, World } from './escalation-kit.ts';
 

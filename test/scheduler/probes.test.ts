@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Sandbox } from '../../src/core/ports.ts';
+import type { Sandbox } from '../../src/core/ports/sandbox.ts';
 import { openBwrap } from '../../src/sandbox/bwrap.ts';
 import { bwrapHere, limits, machine, realClock, sandboxHome, type SandboxHome } from '../fakes/sandbox-home.ts';
 
@@ -130,19 +130,19 @@ test(
       [`${probe}/disk.sh in/df.full`, 'critical: disk use is at 95 % or more', 2],
       [`${probe}/disk.sh in/df.odd`, 'unknown: disk use cannot be read', 3],
       [`${probe}/disk.sh in/nothing`, 'unknown: disk use cannot be read', 3],
-      [`PROC_ROOT=in/calm ${probe}/load.sh`, 'ok: load for each processor', 0],
-      [`PROC_ROOT=in/pressed ${probe}/load.sh`, 'warn: load for each processor is at 150 % or more', 1],
-      [`PROC_ROOT=in/full ${probe}/load.sh`, 'critical: load for each processor is at 300 % or more', 2],
-      [`PROC_ROOT=in/odd ${probe}/load.sh`, 'unknown: load for each processor cannot be read', 3],
-      [`PROC_ROOT=in/none ${probe}/load.sh`, 'unknown: load for each processor cannot be read', 3],
+      [`PROC_ROOT=in/calm ${probe}/load.sh`, 'ok: load per processor', 0],
+      [`PROC_ROOT=in/pressed ${probe}/load.sh`, 'warn: load per processor is at 150 % or more', 1],
+      [`PROC_ROOT=in/full ${probe}/load.sh`, 'critical: load per processor is at 300 % or more', 2],
+      [`PROC_ROOT=in/odd ${probe}/load.sh`, 'unknown: load per processor cannot be read', 3],
+      [`PROC_ROOT=in/none ${probe}/load.sh`, 'unknown: load per processor cannot be read', 3],
       [
         `PROC_ROOT=in/full ${probe}/run.sh memory nothing load`,
-        'critical: memory use is at 95 % or more\nunknown: there is no probe nothing\ncritical: load for each processor is at 300 % or more',
+        'critical: memory use is at 95 % or more\nunknown: probe nothing not found\ncritical: load per processor is at 300 % or more',
         3,
       ],
     ]);
     const real = await run(`PROBE_SECONDS=0.2 ${probe}/run.sh cpu memory disk load`);
-    assert.match(real.out, /^(?:ok|warn|critical): processor use.*\n\w+: memory use.*\n\w+: disk use.*\n\w+: load for/);
+    assert.match(real.out, /^(?:ok|warn|critical): processor use.*\n\w+: memory use.*\n\w+: disk use.*\n\w+: load per/);
     assert.doesNotMatch(real.out, /unknown/);
   },
 );
@@ -163,11 +163,11 @@ test('addresses, certificates and the runtime, from what the runtime says of its
         `${probe}/http.sh`,
         [
           'ok: https://a.example/ answers',
-          'critical: https://b.example/ does not answer as it should (HTTP 503)',
-          'critical: https://c.example/ does not answer as it should (no answer)',
+          'critical: https://b.example/ does not answer correctly (HTTP 503)',
+          'critical: https://c.example/ does not answer correctly (no answer)',
           'ok: https://d.example/ answers',
-          'critical: https://e.example/ does not answer as it should (no answer)',
-          String.raw`warn: http://10.0.0.1/\nok: may not be asked: It is a private address.`,
+          'critical: https://e.example/ does not answer correctly (no answer)',
+          String.raw`warn: http://10.0.0.1/\nok: may not be requested: It is a private address.`,
         ].join('\n'),
         2,
       ],
@@ -175,32 +175,28 @@ test('addresses, certificates and the runtime, from what the runtime says of its
         `${probe}/certificates.sh`,
         [
           'ok: the certificate of https://a.example/',
-          'warn: the certificate of https://b.example/ ends in less than 21 days',
-          'critical: the certificate of https://c.example/ ends in less than 7 days',
-          'critical: the certificate of https://d.example/ has ended',
-          'unknown: the certificate of https://e.example/ was not seen',
+          'warn: the certificate of https://b.example/ expires in less than 21 days',
+          'critical: the certificate of https://c.example/ expires in less than 7 days',
+          'critical: the certificate of https://d.example/ has expired',
+          'unknown: the certificate of https://e.example/ is unknown',
         ].join('\n'),
         3,
       ],
-      [`${probe}/runtime.sh`, 'ok: the wait of the oldest task\nok: the number of runs that failed within an hour', 0],
+      [`${probe}/runtime.sh`, 'ok: the longest wait of a task\nok: the number of runs that failed within an hour', 0],
       [
         `QUEUE_WARN=10 ${probe}/runtime.sh`,
-        'warn: the wait of the oldest task is at 10 s or more\nok: the number of runs that failed within an hour',
+        'warn: the longest wait of a task is at 10 s or more\nok: the number of runs that failed within an hour',
         1,
       ],
-      [
-        `NOW=${AT + 901} ${probe}/http.sh`,
-        'critical: the runtime has said nothing of itself for 15 minutes or more',
-        2,
-      ],
+      [`NOW=${AT + 901} ${probe}/http.sh`, 'critical: the runtime has reported no status for 15 minutes or more', 2],
     ],
     [...STATUS, ...checks],
   );
   await each([
-    [`${probe}/http.sh`, 'ok: there are no addresses to look at (checks in ruche.yaml)', 0],
-    [`${probe}/certificates.sh`, 'ok: there are no certificates to look at (checks in ruche.yaml)', 0],
+    [`${probe}/http.sh`, 'ok: no addresses to check (add some to checks in ruche.yaml)', 0],
+    [`${probe}/certificates.sh`, 'ok: no certificates to check (add addresses to checks in ruche.yaml)', 0],
   ]);
-  const silent = 'unknown: the runtime says nothing of itself (/run/status)';
+  const silent = 'unknown: the runtime reports no status (/run/status)';
   await each(
     ['http', 'certificates', 'runtime'].map((name) => [`${probe}/${name}.sh`, silent, 3]),
     null,
@@ -211,7 +207,7 @@ test('addresses, certificates and the runtime, from what the runtime says of its
     [
       [
         `${probe}/runtime.sh`,
-        'unknown: the wait of the oldest task cannot be read\nunknown: the number of runs that failed within an hour cannot be read',
+        'unknown: the longest wait of a task cannot be read\nunknown: the number of runs that failed within an hour cannot be read',
         3,
       ],
     ],
@@ -227,18 +223,15 @@ test('the facts of the morning report, also where the runtime says nothing', { s
   assert.equal(exit, 0);
   assert.match(out, /^shared\/reports\/2026-11-23\.md\n/);
   for (const said of [
-    '# Report of 2026-11-23\n\nFacts as of 2026-11-22T23:15:00.000Z.',
-    '- critical: https://b.example/ does not answer as it should (HTTP 503)',
+    '# Report for 2026-11-23\n\nFacts as of 2026-11-22T23:15:00.000Z.',
+    '- critical: https://b.example/ does not answer correctly (HTTP 503)',
     '## What waits for a person\n\n- billing tsk_w',
     '## Failures of the last 24 hours\n\n- 2026-11-23T02:00:00.000Z billing tsk_1 model.rate',
     '- done: 5, failed: 1,',
     '- billing 5 1 0.1000',
-    '- ok: the wait of the oldest task',
+    '- ok: the longest wait of a task',
   ])
     assert.ok(out.includes(said), `${said}\n\n${out}`);
   const bare = await run('./scripts/report.sh && cat shared/reports/*', null);
-  assert.match(
-    bare.out,
-    /- unknown: the runtime says nothing of itself[^]*## Failures of the last 24 hours\n\nNothing\./,
-  );
+  assert.match(bare.out, /- unknown: the runtime reports no status[^]*## Failures of the last 24 hours\n\nNothing\./);
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { misfit, schemaProblem } from '../../src/core/fits.ts';
-import type { Json } from '../../src/core/json.ts';
-import { heldQueues, noteMissedDeadlines } from '../../src/scheduler/queues.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { misfit, schemaProblem } from '../../src/core/text/json-schema.ts';
+import type { Json } from '../../src/core/text/json.ts';
+import { heldQueues, noteMissedDeadlines } from '../../src/scheduler/tasks/deadlines.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { enqueue, newTask, random, TestClock } from '../store/kit.ts';
 
 const open = { concurrency: null, maxAttempts: null, input: null, state: 'open' } as const;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { openFirings } from '../../src/core/firing.ts';
+import { openFirings } from '../../src/core/time/firing.ts';
 import type { Timing } from '../../src/core/schedule.ts';
-import { StoreUnavailable } from '../../src/core/ports.ts';
-import { readCron } from '../../src/cron.ts';
-import { planFirings } from '../../src/scheduler/firing-plan.ts';
+import { StoreUnavailable } from '../../src/core/ports/store.ts';
+import { readCron } from '../../src/config/cron.ts';
+import { planFirings } from '../../src/scheduler/schedules/plan.ts';
 import { schedule, Scene, START, withScene } from './clock-kit.ts';
 
 const MINUTE = 60_000;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NetError, type Net, type NetRequest } from '../../src/core/ports.ts';
-import { hostKind, parseTarget } from '../../src/core/host.ts';
+import { NetError, type Net, type NetRequest } from '../../src/core/ports/net.ts';
+import { hostKind, parseTarget } from '../../src/core/net/host.ts';
 import type { Rule } from '../../src/core/policy.ts';
-import { type CheckResult, lookAtChecks } from '../../src/scheduler/checks.ts';
-import { StatusFile } from '../../src/scheduler/status-file.ts';
+import { type CheckResult, lookAtChecks } from '../../src/scheduler/upkeep/checks.ts';
+import { StatusFile } from '../../src/scheduler/upkeep/status-file.ts';
 import { withLoop } from '../agent/with-loop.ts';
 import { says, fails } from '../fakes/scripted-model.ts';
 

@@ -1,11 +1,12 @@
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf, NewEvent } from '../../src/core/event.ts';
-import type { Batch, MainMove, Store } from '../../src/core/ports.ts';
+import type { Batch, Store } from '../../src/core/ports/store.ts';
+import type { MainMove } from '../../src/core/ports/governance.ts';
 import type { Task } from '../../src/core/task.ts';
 import type { Trigger, TriggerSource } from '../../src/core/trigger.ts';
-import { readCondition } from '../../src/conditions.ts';
-import { Triggers } from '../../src/scheduler/triggers.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { readCondition } from '../../src/config/conditions.ts';
+import { Triggers } from '../../src/scheduler/triggers/triggers.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { SETTINGS } from '../fakes/loop.ts';
 import { newTask, random } from '../store/kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';

@@ -5,9 +5,10 @@ import type { Event } from '../../src/core/event.ts';
 import { eventSeq } from '../../src/core/ids.ts';
 import type { Trigger } from '../../src/core/trigger.ts';
 import { done, files, hook, Scene, trigger } from './trigger-kit.ts';
+import { effort, tries } from '../fakes/effort.ts';
 
 const SECOND = 1_000;
-const RUNS = 120;
+const RUNS = tries(30, 120);
 
 type Action =
   | { do: 'lands'; fits: boolean; by: 'word' | 'hand' | 'pull'; twice: boolean }
@@ -175,7 +176,10 @@ test('each cause once, over kills at each commit, pauses, edits, bursts and two 
       bursts += played.bursts;
     },
   );
-  await fc.assert(property, { numRuns: RUNS });
+  await fc.assert(property, RUNS);
   const counts = `${runs} runs, ${fired} firings, ${kills} kills, ${bursts} bursts`;
-  assert.ok(runs >= RUNS && fired >= 200 && kills >= 30 && bursts >= 5, counts);
+  assert.ok(
+    runs >= RUNS.numRuns && fired >= effort(50, 200) && kills >= effort(7, 30) && bursts >= effort(1, 5),
+    counts,
+  );
 });

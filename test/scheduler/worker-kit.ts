@@ -1,10 +1,26 @@
-import type { Clock } from '../../src/core/clock.ts';
-import type { Log, Store } from '../../src/core/ports.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Claim } from '../../src/core/task.ts';
-import { Hub, observed } from '../../src/mail/hub.ts';
+import { taskStream } from '../../src/core/ids.ts';
+import { Hub, observed } from '../../src/messages/hub.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { random } from '../store/kit.ts';
+
+/** Puts on record that somebody has cancelled a task. */
+export async function cancel(store: Store, task: string): Promise<void> {
+  const data = { task, run: null, status: 'cancelled', result: null } as const;
+  const event = {
+    type: 'task.finished',
+    stream: taskStream(task),
+    actor: 'test',
+    cause: null,
+    labels: [],
+    data,
+  } as const;
+  await store.commit({ events: [event], sync: true });
+}
 
 /** Time that only the test moves. Who sleeps, and for how long, can be seen. */
 export class HandClock implements Clock {
@@ -117,6 +133,7 @@ export function openScene(options: SceneOptions = {}): Scene {
     ...(options.only ? { only: options.only } : {}),
     ...(options.except ? { except: options.except } : {}),
     onWork: (listener) => hub.onWork(listener),
+    onCancelled: (listener) => hub.onCancelled(listener),
     handle: options.handle ?? wait,
   });
   const finish = async (id: string): Promise<void> => {

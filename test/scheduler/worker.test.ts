@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../../src/core/clock.ts';
-import type { Log, Store } from '../../src/core/ports.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Claim, Stops, Task } from '../../src/core/task.ts';
-import { Hub, observed } from '../../src/mail/hub.ts';
+import { Hub, observed } from '../../src/messages/hub.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
-import { systemRandom } from '../../src/system.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
+import { systemRandom } from '../../src/platform/system.ts';
+import { cancel } from './worker-kit.ts';
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -78,6 +80,7 @@ function openWorker(handle: WorkerOptions['handle'], options: Options = {}) {
     worker: 'wrk_test',
     concurrency: () => 5,
     onWork: (listener) => hub.onWork(listener),
+    onCancelled: (listener) => hub.onCancelled(listener),
     handle,
     ...options,
   });
@@ -146,7 +149,7 @@ test('a run that has parked and comes again at once is renewed and can be cancel
     await calm();
   }
   assert.deepEqual([signals.length, signals[1]?.cancel.aborted], [2, false]);
-  worker.cancel('tsk_a');
+  await cancel(store, 'tsk_a');
   assert.equal(signals[1]?.cancel.aborted, true);
   await worker.stop(0);
 });

@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { privateFile } from '../../src/private-file.ts';
+import { privateFile } from '../../src/platform/replace.ts';
 import { openSecrets } from '../../src/secrets/open.ts';
 
 const KEY = 'sk-home-Canary/+0123456789';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import { verifyJournal } from '../../src/journal/chain.ts';
-import { HomeLocked, lockHome } from '../../src/store/lock.ts';
+import { HomeLocked, lockHome } from '../../src/store/sqlite/lock.ts';
 import { collect, openAt, tempDir } from './kit.ts';
 
 /** Runs a script beside this file, and kills it once `enough` says so. Gives its lines. */

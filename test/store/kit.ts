@@ -3,12 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import type { Event, NewEvent } from '../../src/core/event.ts';
-import type { Batch, CommitResult, QueueOp, Store } from '../../src/core/ports.ts';
+import type { Batch, CommitResult, QueueOp, Store } from '../../src/core/ports/store.ts';
 import type { Claim, Task } from '../../src/core/task.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
-import type { SqliteOptions, SqliteStore } from '../../src/store/sqlite.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { SqliteOptions, SqliteStore } from '../../src/store/sqlite/store.ts';
 
 /** A clock that stands still until it is set. Its sleeps are short real ones: they only pace retries. */
 export class TestClock implements Clock {

@@ -1,5 +1,5 @@
 // Run by kill.test.ts: holds the lock of a home until it is killed.
-import { lockHome } from '../../src/store/lock.ts';
+import { lockHome } from '../../src/store/sqlite/lock.ts';
 
 lockHome(process.argv[2] ?? '');
 process.stdout.write('held\n');

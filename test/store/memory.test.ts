@@ -1,5 +1,5 @@
 import { storeContract } from '../contracts/store.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { random, TestClock } from './kit.ts';
 
 storeContract('memory', async (options) => {

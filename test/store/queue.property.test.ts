@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { QueueOp, Store } from '../../src/core/ports.ts';
+import type { QueueOp, Store } from '../../src/core/ports/store.ts';
 import { isEnded } from '../../src/core/task.ts';
 import type { Lease, TaskStatus } from '../../src/core/task.ts';
-import { openMemoryStore } from '../../src/store/memory.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { apply, claimAt, commit, enqueue, newTask, note, openAt, random, settle, tempDir, TestClock } from './kit.ts';
 import { QueueModel } from './queue-model.ts';
 import type { ModelTask } from './queue-model.ts';
+import { effort } from '../fakes/effort.ts';
 
 const LEASE = 100;
 
@@ -224,13 +225,13 @@ async function walkAll(walks: number, open: () => Promise<{ walk: Walk; dispose(
 
 describe('the queue against a model, over random interleavings', () => {
   test('memory', () =>
-    walkAll(120, async () => {
+    walkAll(effort(40, 120), async () => {
       const store = openMemoryStore({ clock: new TestClock(), random });
       return { walk: new Walk(store, async () => store), dispose: () => store.close() };
     }));
 
   test('sqlite, closed and opened again at each crash', async () => {
-    await walkAll(60, async () => {
+    await walkAll(effort(15, 60), async () => {
       const { dir, remove } = await tempDir();
       const path = join(dir, 'ruche.sqlite');
       let store = await openAt(path);

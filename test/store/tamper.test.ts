@@ -4,7 +4,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { verifyChain, verifyJournal } from '../../src/journal/chain.ts';
-import { openDb } from '../../src/store/db.ts';
+import { openDb } from '../../src/store/sqlite/db.ts';
 import { collect, commit, note, openAt, tempDir } from './kit.ts';
 
 async function inTemp(body: (path: string) => Promise<void>): Promise<void> {

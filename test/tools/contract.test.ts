@@ -1,6 +1,6 @@
 import { after, before } from 'node:test';
 import type { ScheduleBook } from '../../src/core/schedule.ts';
-import type { Tool } from '../../src/core/tool.ts';
+import type { Tool } from '../../src/core/ports/tool.ts';
 import { askTool } from '../../src/tools/ask.ts';
 import { escalateTool } from '../../src/tools/escalate.ts';
 import { handOverTool } from '../../src/tools/hand-over.ts';

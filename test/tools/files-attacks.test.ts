@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { link, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Tool, ToolContext } from '../../src/core/tool.ts';
+import type { Tool, ToolContext } from '../../src/core/ports/tool.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import type { ToolContext, ToolResult } from '../../src/core/tool.ts';
+import type { ToolContext, ToolResult } from '../../src/core/ports/tool.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Problem } from '../../src/core/agent.ts';
-import type { ToolContext } from '../../src/core/tool.ts';
-import { readCron } from '../../src/cron.ts';
-import { openScheduleBook } from '../../src/schedule-book.ts';
-import { explainSchedule } from '../../src/schedule-words.ts';
+import type { ToolContext } from '../../src/core/ports/tool.ts';
+import { openScheduleBook } from '../../src/config/schedule-book.ts';
+import { explainSchedule } from '../../src/config/schedule-words.ts';
+import { machineZone } from '../../src/platform/system.ts';
 import { scheduleTool } from '../../src/tools/schedule.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
+import { parseAgent } from '../../src/config/agent.ts';
 import { SETTINGS } from '../fakes/loop.ts';
 import { call, contextOf, openBench, type Bench } from './workspace.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 const FILE = 'agents/assistant/AGENT.md';
 const TEXT =
@@ -22,9 +23,9 @@ before(async () => {
 after(() => bench.close());
 
 const check = (path: string, bytes: Uint8Array | null): Problem[] =>
-  parseAgent(bytes ?? '', path, 'assistant', { readCron }).problems;
+  parseAgent(bytes ?? '', path, 'assistant', KNOWN).problems;
 const clock = { now: () => NOW, sleep: () => new Promise<void>(() => {}) };
-const tool = scheduleTool(openScheduleBook({ reader: { check }, settings: SETTINGS, clock }));
+const tool = scheduleTool(openScheduleBook({ reader: { check }, settings: SETTINGS, clock, zone: machineZone }));
 
 const context = async (more: Partial<ToolContext> = {}): Promise<ToolContext> => contextOf(await bench.files(), more);
 const good = { name: 'new', cron: '15 8 * * 1-5', timezone: 'Europe/Paris', task: 'Write.' };
@@ -65,7 +66,7 @@ test('a clock on the wall gets its zone into the file, unless the time says its 
 });
 
 test('whoever approves it reads when it is', () => {
-  const explain = explainSchedule(clock);
+  const explain = explainSchedule(clock, machineZone);
   const daily = { name: 'x', task: 'Write.', timezone: 'Europe/Paris' };
   const said = (more: object) => explain('a', { ...daily, ...more });
   assert.equal(said({ cron: '15 8 * * 1-5' }), 'x: every weekday 08:15 (Europe/Paris), next Mon 23 Nov 08:15');

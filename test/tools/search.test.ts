@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { ToolContext } from '../../src/core/tool.ts';
+import type { ToolContext } from '../../src/core/ports/tool.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { searchTool } from '../../src/tools/search.ts';
 import { call, contextOf, openBench, type Bench } from './workspace.ts';

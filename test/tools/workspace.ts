@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FileMode, Files } from '../../src/core/files.ts';
-import type { Tool, ToolContext, ToolResult } from '../../src/core/tool.ts';
+import type { Tool, ToolContext, ToolResult } from '../../src/core/ports/tool.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
 import { openWorkspace, type OpenWorkspace } from '../../src/workspace/workspace.ts';
 

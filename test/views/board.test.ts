@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModelRequest } from '../../src/core/model.ts';
-import { BOARD_COLUMNS } from '../../src/core/views.ts';
+import { BOARD_COLUMNS } from '../../src/core/api/views.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { testTools } from '../fakes/loop.ts';
 import { calls, fails, says } from '../fakes/scripted-model.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModelRequest } from '../../src/core/model.ts';
-import { givenTask } from '../../src/core/given-task.ts';
-import { matterRaised } from '../../src/core/matter.ts';
-import type { ChainNode, ChainView } from '../../src/core/views.ts';
+import { givenTask } from '../../src/core/records/task.ts';
+import { matterRaised } from '../../src/core/records/matter.ts';
+import type { ChainNode, ChainView } from '../../src/core/api/views.ts';
 import type { OpenViews } from '../../src/views/open.ts';
 import { handOverTool } from '../../src/tools/hand-over.ts';
 import { taskTool } from '../../src/tools/task.ts';

@@ -1,4 +1,4 @@
-import type { Standing } from '../../src/core/views.ts';
+import type { Standing } from '../../src/core/api/views.ts';
 import { type OpenViews, openViews } from '../../src/views/open.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { until } from '../fakes/until.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ViewChange } from '../../src/core/views.ts';
+import type { ViewChange } from '../../src/core/api/views.ts';
 import { fails, says } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
 import { withLoop } from '../agent/with-loop.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Rule } from '../../src/core/policy.ts';
-import type { RunStep } from '../../src/core/views.ts';
+import type { RunStep } from '../../src/core/api/views.ts';
 import { calls, fails, says } from '../fakes/scripted-model.ts';
 import { withLoop } from '../agent/with-loop.ts';
 import { OWNER, stands, withViews } from './kit.ts';

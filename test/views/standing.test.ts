@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Rule } from '../../src/core/policy.ts';
-import { dismissTask, retryTask } from '../../src/mail/retry.ts';
-import { systemIds } from '../../src/system.ts';
+import { dismissTask, retryTask } from '../../src/runtime/retry.ts';
+import { systemIds } from '../../src/platform/system.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { calls, fails, says } from '../fakes/scripted-model.ts';
 import { withLoop } from '../agent/with-loop.ts';

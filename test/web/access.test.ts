@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Pending } from '../../src/core/runtime.ts';
+import type { Pending } from '../../src/core/api/runtime.ts';
 import { noBrowser as skip, withStage } from './browser.ts';
 import { faint, inPage, nameless, scrollsSideways } from './helpers.ts';
 import { agent, call, Scene, schedule } from './scene.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
-import { systemRandom } from '../../src/system.ts';
+import { systemRandom } from '../../src/platform/system.ts';
 import { ROOT } from '../guards/source.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
 import { fakeJournal } from '../fakes/runtime.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RunStep } from '../../src/core/views.ts';
+import type { RunStep } from '../../src/core/api/views.ts';
 import { noBrowser as skip, withStage } from './browser.ts';
 import { call } from './scene.ts';
 import { inPage } from './helpers.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Delta } from '../../src/core/runtime.ts';
+import type { Delta } from '../../src/core/api/runtime.ts';
 import { type Draft, EMPTY, fold } from '../../web/stores/draft.ts';
 
 const at = { task: 't', run: 'r' };

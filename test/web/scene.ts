@@ -1,4 +1,4 @@
-import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/runtime.ts';
+import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/api/runtime.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import type { TriggerDesk } from '../../src/core/trigger.ts';
@@ -10,7 +10,7 @@ import {
   type BoardColumn,
   type BoardView,
   type ChainNode,
-} from '../../src/core/views.ts';
+} from '../../src/core/api/views.ts';
 import type {
   ConversationEntry,
   ConversationSummary,
@@ -24,7 +24,7 @@ import type {
   Standing,
   ViewChange,
   Views,
-} from '../../src/core/views.ts';
+} from '../../src/core/api/views.ts';
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import type { ConversationEntry, RunsPage } from '../../src/core/views.ts';
+import type { ConversationEntry, RunsPage } from '../../src/core/api/views.ts';
 import type { Api } from '../../web/lib/api.ts';
 import type { Live } from '../../web/stores/changes.ts';
 import { createOutgoing } from '../../web/stores/outgoing.ts';

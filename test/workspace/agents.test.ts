@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Problem } from '../../src/core/agent.ts';
-import { readCron } from '../../src/cron.ts';
-import { ruleProblem } from '../../src/policy/rules.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
-import { TOOL_NAMES } from '../../src/core/tool.ts';
+import { parseAgent } from '../../src/config/agent.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 const FILE = 'agents/email/AGENT.md';
-const known = { providers: ['demo', 'local'], chains: ['owner', 'night'], tools: TOOL_NAMES, ruleProblem, readCron };
+const known = { ...KNOWN, providers: ['demo', 'local'], chains: ['owner', 'night'] };
 const parse = (text: string | Uint8Array, name = 'email') => parseAgent(text, FILE, name, known);
 const lines = (problems: readonly Problem[]): string[] =>
   problems.map((p) => `${p.severity} ${p.line} ${p.key} ${p.message}`);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSettings } from '../../src/workspace/settings.ts';
+import { parseSettings } from '../../src/config/settings.ts';
 import { makeWorkspace } from './govern-kit.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 const read = (levels: string) =>
-  parseSettings(`escalation:\n  owner:\n${levels}`, 'ruche.yaml', { channels: ['chat'] });
+  parseSettings(`escalation:\n  owner:\n${levels}`, 'ruche.yaml', { ...KNOWN, channels: ['chat'] });
 
 test('a chain has levels with times and receivers', () => {
   const { settings, problems } = read(
@@ -54,7 +55,7 @@ test('what is wrong in a chain names line and key', () => {
   }
   assert.equal(BAD.length, 13);
   assert.match(JSON.stringify(read('    []\n').problems), /must not be empty/);
-  const name = parseSettings('channels: { webhook: { type: telegram } }\n', 'ruche.yaml');
+  const name = parseSettings('channels: { webhook: { type: telegram } }\n', 'ruche.yaml', KNOWN);
   assert.match(JSON.stringify(name.problems), /cannot have this name/);
 });
 

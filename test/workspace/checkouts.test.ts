@@ -16,8 +16,8 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openCheckouts } from '../../src/workspace/checkouts.ts';
-import type { CheckoutOptions, CheckoutPool } from '../../src/workspace/checkouts.ts';
+import { openCheckouts } from '../../src/workspace/checkouts/checkouts.ts';
+import type { CheckoutOptions, CheckoutPool } from '../../src/workspace/checkouts/checkouts.ts';
 import { checkoutsContract } from '../contracts/checkouts.ts';
 import { makeLab, withLab } from './lab.ts';
 import type { Lab } from './lab.ts';

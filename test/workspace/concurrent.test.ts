@@ -6,6 +6,9 @@ import fc from 'fast-check';
 import type { Files } from '../../src/core/files.ts';
 import { makeLab, runningClock } from './lab.ts';
 import type { Lab } from './lab.ts';
+import { effort } from '../fakes/effort.ts';
+
+const CASES = effort(3, 12);
 
 const PATHS = ['a.md', 'b.md', 'sub/c.md', 'sub/d.md'];
 const SEED = ['top', 'high', 'middle', 'low', 'bottom'];
@@ -215,8 +218,8 @@ test('concurrent runs, a person and landings lose no line, and files and main ag
         await lab.dispose();
       }
     }),
-    { numRuns: 12, seed: 20_261_122 },
+    { numRuns: CASES, seed: 20_261_122 },
   );
-  assert.equal(total.cases, 12);
-  assert.ok(total.landed >= 12 && total.conflicts >= 3 && total.saves >= 8, JSON.stringify(total));
+  assert.equal(total.cases, CASES);
+  assert.ok(total.landed >= CASES && total.conflicts >= CASES / 4 && total.saves >= CASES / 2, JSON.stringify(total));
 });

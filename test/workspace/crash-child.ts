@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Boundary } from '../../src/core/boundary.ts';
-import { openCheckouts } from '../../src/workspace/checkouts.ts';
+import type { Boundary } from '../../src/core/ports/boundary.ts';
+import { openCheckouts } from '../../src/workspace/checkouts/checkouts.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 
 /** What the child process does, and where it dies. */

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { DroppedFiles } from '../../src/core/dropped.ts';
-import { openDropped } from '../../src/workspace/dropped.ts';
+import type { DroppedFiles } from '../../src/core/ports/saved-files.ts';
+import { openDropped } from '../../src/workspace/edits/saved.ts';
 import { recorder } from '../scheduler/worker-kit.ts';
 import { type Lab, withLab } from './lab.ts';
 

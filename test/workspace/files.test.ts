@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Change } from '../../src/core/files.ts';
-import { staysInside } from '../../src/workspace/merge.ts';
+import { staysInside } from '../../src/workspace/landing/merge.ts';
 import { makeLab, withLab } from './lab.ts';
 
 const NFC = 'caf\u00e9.txt';

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openCheckouts } from '../../src/workspace/checkouts.ts';
-import { initRepository, openGit } from '../../src/workspace/git.ts';
+import { openCheckouts } from '../../src/workspace/checkouts/checkouts.ts';
+import { initRepository, openGit } from '../../src/git/git.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 import { makeLab, runningClock, withLab } from './lab.ts';
 

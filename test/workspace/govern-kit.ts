@@ -1,18 +1,16 @@
-import { readCondition } from '../../src/conditions.ts';
-import { readCron } from '../../src/cron.ts';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Clock } from '../../src/core/clock.ts';
-import type { Log } from '../../src/core/ports.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { skillRules } from '../../src/skills/judge.ts';
-import { openGovernanceReader } from '../../src/workspace/governance.ts';
+import { openGovernanceReader } from '../../src/workspace/governance/reader.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
-import { TOOL_NAMES } from '../../src/core/tool.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 import type { OpenWorkspace } from '../../src/workspace/workspace.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -116,11 +114,9 @@ export async function makeWorkspace(
   const skills = { ...workspace, rules: skillRules(bundled) };
   const reader = openGovernanceReader({
     git: workspace.git,
-    tools: TOOL_NAMES,
+    ...KNOWN,
     providers: [],
     ruleProblem,
-    readCron,
-    readCondition,
     skills,
   });
   const git = async (...args: string[]): Promise<string> =>

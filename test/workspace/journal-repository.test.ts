@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
-import type { JournalLine } from '../../src/core/ports.ts';
+import type { JournalLine } from '../../src/core/ports/journal.ts';
 import { env, makeJournal } from '../journal/export-kit.ts';
 import type { Journal } from '../journal/export-kit.ts';
+import { tries } from '../fakes/effort.ts';
 
 const AT = Date.parse('2026-11-22T10:00:00Z');
 
@@ -204,7 +205,7 @@ test('however lines are cut into batches, groups and weights, they come back in 
       }
       assert.equal(await repository.tip(), next - 1);
     }),
-    { numRuns: 12 },
+    tries(3, 12),
   );
   assert.deepEqual(await all(repository), upTo(next - 1));
   assert.ok(next > 100);

@@ -4,16 +4,15 @@ import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { BUILT_IN_PROVIDERS } from '../../src/core/agent.ts';
 import { sourceText } from '../../src/core/trigger.ts';
-import { readCron } from '../../src/cron.ts';
 import { decide } from '../../src/policy/decide.ts';
-import { ruleProblem } from '../../src/policy/rules.ts';
 import { readBundled } from '../../src/skills/folder.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
-import { parseSettings } from '../../src/workspace/settings.ts';
+import { parseAgent } from '../../src/config/agent.ts';
+import { parseSettings } from '../../src/config/settings.ts';
 import { readTemplate } from '../../src/workspace/template.ts';
 import { makeWorkspace } from './govern-kit.ts';
+import { KNOWN } from '../fakes/known.ts';
 
-const KNOWN = { ruleProblem, readCron, chains: ['owner'] };
+const known = { ...KNOWN, chains: ['owner'] };
 const ROOT = join(import.meta.dirname, '../..');
 const NAMES = ['system', 'email', 'calendar', 'writing', 'billing'];
 const files = await readTemplate(join(ROOT, 'templates/network'));
@@ -42,7 +41,7 @@ test('the network is read without a problem, system first', async () => {
 test('each agent has purpose, tools, rules that narrow, and a page of text; its skills are bundled', async () => {
   const bundled = await readBundled(join(ROOT, 'skills'));
   for (const name of NAMES) {
-    const { agent, problems } = parseAgent(agentText(name), 'AGENT.md', name, KNOWN);
+    const { agent, problems } = parseAgent(agentText(name), 'AGENT.md', name, known);
     assert.deepEqual(problems, [], name);
     assert.ok(agent && agent.description.length > 40 && agent.rules.length > 0 && agent.tools.includes('ask'), name);
     assert.ok(agent.schedules.length > 0, `${name} does something by the clock`);
@@ -61,7 +60,7 @@ test('each agent has purpose, tools, rules that narrow, and a page of text; its 
 
 test('triggers: what happens is passed on, each to whom it concerns', () => {
   const found = NAMES.flatMap((name) => {
-    const { agent } = parseAgent(agentText(name), 'AGENT.md', name, KNOWN);
+    const { agent } = parseAgent(agentText(name), 'AGENT.md', name, known);
     return (agent?.triggers ?? []).map((trigger) => [name, trigger.name, sourceText(trigger.source)]);
   });
   assert.deepEqual(found, [
@@ -75,7 +74,7 @@ test('triggers: what happens is passed on, each to whom it concerns', () => {
 test('what comes later stands in comments, which are known keys once the marks are off', () => {
   for (const name of NAMES) {
     const written = agentText(name).replaceAll(/^# {1,3}(?=(?:triggers|- ):?)/gm, (mark) => mark.slice(2));
-    const { agent, problems } = parseAgent(written, 'AGENT.md', name, KNOWN);
+    const { agent, problems } = parseAgent(written, 'AGENT.md', name, known);
     assert.ok(agent, `${name}: ${JSON.stringify(problems)}`);
     assert.deepEqual(
       problems.filter(({ severity }) => severity === 'error'),
@@ -88,7 +87,7 @@ test('what comes later stands in comments, which are known keys once the marks a
     .replaceAll(/^# (?=models:|channels:|queues:| {2})/gm, '')
     .replaceAll(/^ *# *(?=- \{ channel)/gm, '  ')
     .replaceAll(/^ *# *(?=- \{ after)/gm, '    ');
-  const { settings, problems } = parseSettings(written, 'ruche.yaml', { ruleProblem, providers: BUILT_IN_PROVIDERS });
+  const { settings, problems } = parseSettings(written, 'ruche.yaml', { ...KNOWN, providers: BUILT_IN_PROVIDERS });
   assert.deepEqual(
     problems.filter(({ severity }) => severity === 'error'),
     [],
@@ -103,7 +102,7 @@ test('what comes later stands in comments, which are known keys once the marks a
 
 test('the rules do what they say', () => {
   const verdict = (name: string, path: string, effect: 'read' | 'write' = 'write'): string => {
-    const { agent } = parseAgent(agentText(name), 'AGENT.md', name, KNOWN);
+    const { agent } = parseAgent(agentText(name), 'AGENT.md', name, known);
     assert.ok(agent);
     const facts = {
       rules: [],

@@ -3,15 +3,16 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addOwner } from '../../src/workspace/owner.ts';
-import { parseSettings } from '../../src/workspace/settings.ts';
+import { addOwner } from '../../src/workspace/edits/owner.ts';
+import { parseSettings } from '../../src/config/settings.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 /** What `ruche.yaml` says after somebody was paired; null for no file before. */
 async function paired(before: string | null, sender = '42', channel = 'telegram'): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'ruche-owner-'));
   try {
     if (before !== null) await writeFile(join(root, 'ruche.yaml'), before);
-    await addOwner({ root, temp: root, channel, sender });
+    await addOwner({ root, temp: root, channel, sender, known: KNOWN });
     assert.deepEqual(await readdir(root), ['ruche.yaml']);
     return await readFile(join(root, 'ruche.yaml'), 'utf8');
   } finally {
@@ -20,7 +21,7 @@ async function paired(before: string | null, sender = '42', channel = 'telegram'
 }
 
 const ownersIn = (text: string): readonly string[] =>
-  parseSettings(text, 'ruche.yaml').settings?.channels[0]?.owners ?? [];
+  parseSettings(text, 'ruche.yaml', KNOWN).settings?.channels[0]?.owners ?? [];
 
 test('an owner is added, and everything else stays as it was written', async () => {
   const before = '# ours\nconcurrency: 7 # few\nchannels:\n  telegram:\n    owners: ["1"] # me\n    agent: a\n';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Json } from '../../src/core/json.ts';
-import { frontMatter } from '../../src/workspace/agents.ts';
-import { editSchedules } from '../../src/workspace/schedule-edit.ts';
+import type { Json } from '../../src/core/text/json.ts';
+import { frontMatter } from '../../src/config/agent.ts';
+import { editSchedules } from '../../src/config/schedule-edit.ts';
 
 const NEW = { name: 'digest', cron: '15 8 * * 1-5', task: "Write today's digest: all of it" };
 const LINE = `{ name: digest, cron: 15 8 * * 1-5, task: "Write today's digest: all of it" }`;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readCron } from '../../src/cron.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
+import { parseAgent } from '../../src/config/agent.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 const FILE = 'agents/a/AGENT.md';
-const parse = (schedules: string) => parseAgent(`---\nschedules:\n${schedules}\n---\nYou.\n`, FILE, 'a', { readCron });
+const parse = (schedules: string) => parseAgent(`---\nschedules:\n${schedules}\n---\nYou.\n`, FILE, 'a', KNOWN);
 const one = (entry: string) => parse(`  - { ${entry} }`);
 
 test('a schedule with everything, and one with defaults', () => {
@@ -53,7 +53,7 @@ test('a schedule with everything, and one with defaults', () => {
 });
 
 test('without schedules there are none, and the default of missed: all is ten', () => {
-  assert.deepEqual(parseAgent('---\n---\n', FILE, 'a').agent?.schedules, []);
+  assert.deepEqual(parseAgent('---\n---\n', FILE, 'a', KNOWN).agent?.schedules, []);
   assert.deepEqual(one('name: x, every: 1m, task: y, missed: all').agent?.schedules[0]?.missed, {
     mode: 'all',
     max: 10,

@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { PRICES } from '../../src/models/price-table.ts';
+import { PRICES } from '../../src/models/prices/table.ts';
 import fc from 'fast-check';
 import { BUILT_IN_PROVIDERS, type Problem } from '../../src/core/agent.ts';
-import { ruleProblem } from '../../src/policy/rules.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
-import { editorSchemas } from '../../src/workspace/schemas.ts';
-import { DEFAULT_LIMITS, parseSettings } from '../../src/workspace/settings.ts';
+import { parseAgent } from '../../src/config/agent.ts';
+import { editorSchemas } from '../../src/config/schemas.ts';
+import { DEFAULT_LIMITS, parseSettings } from '../../src/config/settings.ts';
 import { readTemplate } from '../../src/workspace/template.ts';
+import { tries } from '../fakes/effort.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -17,7 +18,7 @@ const errors = (problems: readonly Problem[]): string[] =>
   problems.filter((p) => p.severity === 'error').map((p) => `${p.file}:${p.line} ${p.key} ${p.message}`);
 
 function refused(text: string | Uint8Array, ...expected: RegExp[]): void {
-  const { settings, problems } = parseSettings(text, 'ruche.yaml', { ruleProblem });
+  const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
   assert.equal(settings, null, `accepted: ${String(text).slice(0, 200)}`);
   const said = errors(problems);
   assert.equal(said.length, expected.length, said.join('\n'));
@@ -26,7 +27,7 @@ function refused(text: string | Uint8Array, ...expected: RegExp[]): void {
 
 test('an empty file, one of comments and one of empty keys mean the defaults', () => {
   for (const text of ['', '# nothing\n', 'models:\npolicy:\nlimits:\n', '\ufeff', '---\n']) {
-    const { settings, problems } = parseSettings(text, 'ruche.yaml');
+    const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
     assert.deepEqual(problems, []);
     assert.deepEqual(settings, {
       providers: [{ name: 'demo', type: 'demo', baseUrl: null, apiKey: null }],
@@ -60,11 +61,11 @@ policy:
     - { id: b, ask: { tool: write, path: "contracts/**" }, reason: Careful. }
     - { id: c, deny: { effect: exec, command: "rm *" }, reason: No. }
 `;
-  const { settings, problems } = parseSettings(text.replaceAll('\n', '\r\n'), 'ruche.yaml', { ruleProblem });
+  const { settings, problems } = parseSettings(text.replaceAll('\n', '\r\n'), 'ruche.yaml', KNOWN);
   assert.deepEqual(problems, []);
   assert.deepEqual(settings?.checks, ['https://a.example/']);
   assert.deepEqual(settings?.compaction, { at: '23:30', idleMs: 86_400_000, tokens: 20_000, usd: 1 });
-  assert.deepEqual(parseSettings('compaction: false', 'ruche.yaml').settings?.compaction, null);
+  assert.deepEqual(parseSettings('compaction: false', 'ruche.yaml', KNOWN).settings?.compaction, null);
   refused('compaction: { at: "25:00" }', /compaction.*25:00|compaction/);
   refused('checks: [ftp://a.example/]', /must be an http or https URL/);
   assert.deepEqual(settings?.tiers, {
@@ -98,7 +99,7 @@ test('a provider of a known maker needs no URL, keys may be kept in home, and ey
   standard: [work/claude, openai/gpt, gpu/qwen3]
   strong: [demo/demo]
 `;
-  const { settings, problems } = parseSettings(text, 'ruche.yaml', { providers: ['openai'] });
+  const { settings, problems } = parseSettings(text, 'ruche.yaml', { ...KNOWN, providers: ['openai'] });
   assert.deepEqual(problems, []);
   assert.deepEqual(settings?.providers, [
     { name: 'work', type: 'anthropic', baseUrl: null, apiKey: 'home:work' },
@@ -154,7 +155,7 @@ test('errors name file, line and key, and guess what was meant', () => {
 test('a key in the file is refused without being repeated', () => {
   const text =
     'models:\n  providers:\n    p: { type: openai-compatible, baseUrl: "https://me:sk-secret@x/v1", apiKey: sk-secret }\n';
-  const { settings, problems } = parseSettings(text, 'ruche.yaml');
+  const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
   assert.equal(settings, null);
   assert.equal(problems.length, 2);
   assert.match(problems[1]?.message ?? '', /env:OPENAI_API_KEY/);
@@ -162,7 +163,7 @@ test('a key in the file is refused without being repeated', () => {
 });
 
 test('keys that come later warn, and the rest applies', () => {
-  const { settings, problems } = parseSettings('concurrency: 2\nmemory: {}\nbudgets: 3\n', 'ruche.yaml');
+  const { settings, problems } = parseSettings('concurrency: 2\nmemory: {}\nbudgets: 3\n', 'ruche.yaml', KNOWN);
   assert.equal(settings?.concurrency, 2);
   assert.deepEqual(
     problems.map((p) => [p.severity, p.line, p.key]),
@@ -176,7 +177,7 @@ test('keys that come later warn, and the rest applies', () => {
 test('a rule for a tool that does not exist warns, since it protects nothing', () => {
   const text =
     'policy:\n  rules:\n    - { id: a, deny: { tool: wrte }, reason: r }\n    - { id: b, deny: { tool: "w*" }, reason: r }\n';
-  const { settings, problems } = parseSettings(text, 'ruche.yaml');
+  const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
   assert.equal(settings?.rules.length, 2);
   assert.deepEqual(
     problems.map((p) => [p.severity, p.line, p.message]),
@@ -213,7 +214,7 @@ test('a file made to exhaust the parser is refused within seconds', () => {
   ];
   for (const bomb of bombs) {
     const start = performance.now();
-    const { settings, problems } = parseSettings(bomb, 'ruche.yaml');
+    const { settings, problems } = parseSettings(bomb, 'ruche.yaml', KNOWN);
     assert.equal(settings, null);
     assert.ok(problems.length > 0 && problems.length <= 20);
     assert.ok(performance.now() - start < 8000, `${Math.round(performance.now() - start)} ms`);
@@ -250,12 +251,12 @@ test('any text gives settings or an error with a place, never an exception', () 
         fc.array(word, { maxLength: 40 }).map((w) => w.join('')),
       ),
       (text) => {
-        const { settings, problems } = parseSettings(text, 'ruche.yaml');
+        const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
         assert.equal(settings === null, errors(problems).length > 0);
         if (settings === null) refusedOnes += 1;
       },
     ),
-    { numRuns: 300 },
+    tries(60, 300),
   );
   assert.ok(refusedOnes > 60);
 });
@@ -277,10 +278,10 @@ test('the template is whole and without a problem', async () => {
   const text = (path: string): string => Buffer.from(files.get(path) ?? []).toString('utf8');
   for (const path of ['ruche.yaml', 'agents/assistant/AGENT.md', 'shared/.gitkeep', '.gitignore', 'README.md'])
     assert.ok(files.has(path), path);
-  const { settings, problems } = parseSettings(text('ruche.yaml'), 'ruche.yaml', { ruleProblem });
+  const { settings, problems } = parseSettings(text('ruche.yaml'), 'ruche.yaml', KNOWN);
   assert.deepEqual(problems, []);
   assert.deepEqual(settings?.tiers.standard, []);
-  assert.deepEqual(parseAgent(text('agents/assistant/AGENT.md'), 'AGENT.md', 'assistant').problems, []);
+  assert.deepEqual(parseAgent(text('agents/assistant/AGENT.md'), 'AGENT.md', 'assistant', KNOWN).problems, []);
   const schema = /^# yaml-language-server: \$schema=(\S+)$/m.exec(text('ruche.yaml'))?.[1] ?? '';
   assert.ok(files.has(schema), `${schema} works offline`);
   assert.match(text('.gitignore'), /^\/tasks\/$/m);
@@ -290,18 +291,26 @@ test('the template is whole and without a problem', async () => {
   let tried = 0;
   for (const [, example = ''] of examples) {
     tried += 1;
-    const known = { providers: BUILT_IN_PROVIDERS };
+    const known = { ...KNOWN, providers: BUILT_IN_PROVIDERS };
     assert.deepEqual(parseSettings(example.replaceAll(/^# /gm, ''), 'example', known).problems, []);
   }
   assert.equal(tried, 2);
 });
 
-test('A26 no module of this room loads code or settings by a path', async () => {
-  const sources = (await readdir(join(ROOT, 'src/workspace'))).filter((name) => name.endsWith('.ts'));
-  assert.ok(sources.length > 10);
+test('A26 no module of these rooms loads code or settings by a path', async () => {
+  const sources: string[] = [];
+  for (const room of ['config', 'git', 'workspace'])
+    for (const name of await readdir(join(ROOT, 'src', room), { recursive: true }))
+      if (name.endsWith('.ts')) sources.push(join('src', room, name));
+  assert.ok(sources.length > 40);
   for (const name of sources) {
-    const text = await readFile(join(ROOT, 'src/workspace', name), 'utf8');
-    assert.doesNotMatch(text, /\bimport\(|\brequire\(|process\.env|loadEnvFile|\beval\(|new Function/, name);
+    const text = await readFile(join(ROOT, name), 'utf8');
+    // A type, or a package that is named letter by letter, is no path.
+    const loading = text.replaceAll(
+      /typeof import\('[^']+'\)|createRequire\(import\.meta\.url\)\('@?[a-z][^']*'\)/g,
+      '',
+    );
+    assert.doesNotMatch(loading, /\bimport\(|[rR]equire\(|process\.env|loadEnvFile|\beval\(|new Function/, name);
   }
 });
 
@@ -315,7 +324,7 @@ test('slips that people make often are told once, in their words', () => {
     ['task: {{path}} has landed', /needs quotes: task/],
   ];
   for (const [text, said] of cases) {
-    const { problems } = parseSettings(`a: 1\n${text}\n`, 'ruche.yaml');
+    const { problems } = parseSettings(`a: 1\n${text}\n`, 'ruche.yaml', KNOWN);
     assert.deepEqual([problems.length, problems[0]?.line], [1, 2], text);
     assert.match(problems[0]?.message ?? '', said, text);
   }

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readCondition } from '../../src/conditions.ts';
+import { readCondition } from '../../src/config/conditions.ts';
 import { fillPlaceholders } from '../../src/core/trigger-text.ts';
 import type { Facts, TriggerOn } from '../../src/core/trigger.ts';
-import { parseAgent } from '../../src/workspace/agents.ts';
+import { parseAgent } from '../../src/config/agent.ts';
 import { makeWorkspace } from './govern-kit.ts';
+import { KNOWN } from '../fakes/known.ts';
 
 const FILE = 'agents/a/AGENT.md';
-const parse = (triggers: string) =>
-  parseAgent(`---\ntriggers:\n${triggers}\n---\nYou.\n`, FILE, 'a', { readCondition });
+const parse = (triggers: string) => parseAgent(`---\ntriggers:\n${triggers}\n---\nYou.\n`, FILE, 'a', KNOWN);
 const one = (entry: string) => parse(`  - { ${entry} }`);
 
 test('triggers with everything, and with defaults', () => {

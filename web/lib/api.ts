@@ -1,5 +1,5 @@
 import type { EscalationState } from '../../src/core/escalation.ts';
-import type { AgentState, Pending, RuntimeStatus } from '../../src/core/runtime.ts';
+import type { AgentState, Pending, RuntimeStatus } from '../../src/core/api/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import type { TriggerState } from '../../src/core/trigger.ts';
 import type {
@@ -15,7 +15,7 @@ import type {
   RunView,
   SetupRequest,
   SetupResult,
-} from '../../src/core/views.ts';
+} from '../../src/core/api/views.ts';
 import { query } from './query.ts';
 
 /** A request that was refused, or (status 0) did not reach the gateway. The message is for people. */

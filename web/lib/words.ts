@@ -1,5 +1,5 @@
 import type { Label } from '../../src/core/labels.ts';
-import type { BoardColumn, RunSummary, Standing } from '../../src/core/views.ts';
+import type { BoardColumn, RunSummary, Standing } from '../../src/core/api/views.ts';
 
 /** How a piece of work stands, in words for people. */
 const STATES: Readonly<Record<Standing['state'], string>> = {

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import type { ChainNode, ChainView } from '../../src/core/views.ts';
+import type { ChainNode, ChainView } from '../../src/core/api/views.ts';
 import { money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { channelName, senderName } from '../lib/words.ts';

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import type { DiffView } from '../../src/core/views.ts';
+import type { DiffView } from '../../src/core/api/views.ts';
 import { plural } from '../lib/format.ts';
 import { Plain } from './small.tsx';
 

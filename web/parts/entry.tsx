@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import type { FileView, Standing } from '../../src/core/views.ts';
+import type { FileView, Standing } from '../../src/core/api/views.ts';
 import { brief, bytes, money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { channelName, senderName } from '../lib/words.ts';

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useSignal, useSignalEffect } from '@preact/signals';
-import type { Pending } from '../../src/core/runtime.ts';
-import type { RunStep, RunView } from '../../src/core/views.ts';
+import type { Pending } from '../../src/core/api/runtime.ts';
+import type { RunStep, RunView } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
 import { LABELS, reasonWords } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';

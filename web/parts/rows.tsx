@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
-import type { RunSummary } from '../../src/core/views.ts';
+import type { RunSummary } from '../../src/core/api/views.ts';
 import { duration, money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { took } from '../lib/words.ts';

@@ -1,6 +1,6 @@
 import { toChildArray, type ComponentChildren, type JSX } from 'preact';
 import { useComputed, useSignal, type ReadonlySignal } from '@preact/signals';
-import type { Standing } from '../../src/core/views.ts';
+import type { Standing } from '../../src/core/api/views.ts';
 import { away, exactTime, timeAgo } from '../lib/format.ts';
 import { pieces } from '../lib/hidden.ts';
 import { stateWords } from '../lib/words.ts';

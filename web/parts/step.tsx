@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
-import type { RunStep } from '../../src/core/views.ts';
+import type { RunStep } from '../../src/core/api/views.ts';
 import { brief, count, duration, money, plural } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { LABELS, ruleName, senderName } from '../lib/words.ts';

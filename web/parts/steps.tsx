@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
-import type { DiffView, RunView } from '../../src/core/views.ts';
+import type { DiffView, RunView } from '../../src/core/api/views.ts';
 import { count, duration, money } from '../lib/format.ts';
 import { took } from '../lib/words.ts';
 import { useApp, useOpened } from '../stores/app.ts';

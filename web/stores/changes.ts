@@ -1,6 +1,6 @@
 import type { ReadonlySignal } from '@preact/signals';
-import type { Delta } from '../../src/core/runtime.ts';
-import type { ViewChange } from '../../src/core/views.ts';
+import type { Delta } from '../../src/core/api/runtime.ts';
+import type { ViewChange } from '../../src/core/api/views.ts';
 
 /** What the gateway tells by itself: that something changed, and the pieces of work that is watched. */
 export interface Live {

@@ -1,4 +1,4 @@
-import type { Delta } from '../../src/core/runtime.ts';
+import type { Delta } from '../../src/core/api/runtime.ts';
 
 export type DraftPart =
   /** `from`: units of the step's text before it that were missed. */

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import type { Delta } from '../../src/core/runtime.ts';
+import type { Delta } from '../../src/core/api/runtime.ts';
 import { query } from '../lib/query.ts';
 import type { Change, Live } from './changes.ts';
 

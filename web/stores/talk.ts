@@ -1,5 +1,5 @@
 import { computed, effect, signal, type ReadonlySignal } from '@preact/signals';
-import type { ConversationEntry, ConversationView } from '../../src/core/views.ts';
+import type { ConversationEntry, ConversationView } from '../../src/core/api/views.ts';
 import { ApiError, messageOf, type Api } from '../lib/api.ts';
 import { continues, EMPTY, fold, type Draft } from './draft.ts';
 import type { Live } from './changes.ts';

@@ -1,5 +1,5 @@
 import { signal, type ReadonlySignal } from '@preact/signals';
-import type { RunSummary } from '../../src/core/views.ts';
+import type { RunSummary } from '../../src/core/api/views.ts';
 import { messageOf, type Api, type RunsFilter } from '../lib/api.ts';
 import type { Live } from './changes.ts';
 

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
-import type { AgentState } from '../../src/core/runtime.ts';
+import type { AgentState } from '../../src/core/api/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import type { TriggerState } from '../../src/core/trigger.ts';
 import { money } from '../lib/format.ts';

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import type { BoardCard, BoardColumn, BoardView as Board } from '../../src/core/views.ts';
+import type { BoardCard, BoardColumn, BoardView as Board } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
 import { COLUMNS, senderName } from '../lib/words.ts';
 import { Ago, Await, Away, Empty, Plain } from '../parts/small.tsx';

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import type { ConversationView } from '../../src/core/views.ts';
+import type { ConversationView } from '../../src/core/api/views.ts';
 import { href, type Route } from '../lib/route.ts';
 import { Composer } from '../parts/composer.tsx';
 import { DraftEntry } from '../parts/draft.tsx';

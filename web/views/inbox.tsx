@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
-import type { FailureView } from '../../src/core/views.ts';
+import type { FailureView } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
 import { Icon } from '../parts/icons.tsx';
 import { useAct } from '../parts/act.tsx';

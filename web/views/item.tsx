@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
-import type { RunView } from '../../src/core/views.ts';
+import type { RunView } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
 import { channelName, senderName } from '../lib/words.ts';
 import { useAct } from '../parts/act.tsx';

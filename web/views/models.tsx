@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
-import type { ModelTest, ModelView, ProviderView } from '../../src/core/views.ts';
+import type { ModelTest, ModelView, ProviderView } from '../../src/core/api/views.ts';
 import { messageOf } from '../lib/api.ts';
 import { count, duration, money } from '../lib/format.ts';
 import { Await, Button, Empty, Plain } from '../parts/small.tsx';

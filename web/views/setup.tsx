@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 import { useSignal, type Signal } from '@preact/signals';
-import type { SetupRequest, SetupResult } from '../../src/core/views.ts';
+import type { SetupRequest, SetupResult } from '../../src/core/api/views.ts';
 import { messageOf } from '../lib/api.ts';
 import { providerOf, PROVIDERS, type KeyProvider } from '../lib/keys.ts';
 import { Plain } from '../parts/small.tsx';

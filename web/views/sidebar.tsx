@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import type { ConversationSummary } from '../../src/core/views.ts';
+import type { ConversationSummary } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
 import { channelName, stateWords } from '../lib/words.ts';
 import { Icon } from '../parts/icons.tsx';

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sums up a CSV file: report.sh FILE [--by COLUMN]... [--sum COLUMN]
-# POSIX shell and awk only. Prints Markdown; changes nothing. Exit 1: the file or a column is not there, 2: wrong arguments.
+# POSIX shell and awk only. Prints Markdown and changes nothing. Exit codes: 1 file or column not found, 2 wrong arguments.
 set -eu
 
 usage() {
@@ -15,21 +15,21 @@ while [ $# -gt 0 ]; do
 "; shift 2 ;;
     --sum) [ $# -ge 2 ] || usage; sum=$2; shift 2 ;;
     -h | --help) usage ;;
-    -*) echo "report.sh: there is no option $1" >&2; usage ;;
+    -*) echo "report.sh: unknown option $1" >&2; usage ;;
     *) [ -z "$file" ] || usage; file=$1; shift ;;
   esac
 done
 [ -n "$file" ] || usage
-[ -f "$file" ] || { echo "report.sh: there is no file $file" >&2; exit 1; }
+[ -f "$file" ] || { echo "report.sh: file $file not found" >&2; exit 1; }
 
-# By the environment, since awk would take backslashes in an assignment for escapes.
+# Passed through the environment, because awk would read backslashes in an assignment as escapes.
 REPORT_BY=$by REPORT_SUM=$sum LC_ALL=C awk '
 function fail(text) { print "report.sh: " text > "/dev/stderr"; failed = 1; exit 1 }
 
-# How often a character stands in a text.
+# Counts a character in a text.
 function count(text, what,   copy) { copy = text; return gsub(what, "", copy) }
 
-# Splits a record into field[1..n]; quotes hold separators, doubled quotes mean one.
+# Splits a record into field[1..n]. Quotes may contain separators, and a doubled quote means one.
 function split_record(text,   at, char, quoted, now, n) {
   n = 1; now = ""; quoted = 0
   for (at = 1; at <= length(text); at++) {
@@ -47,7 +47,7 @@ function split_record(text,   at, char, quoted, now, n) {
   return n
 }
 
-# Sets `value` and gives 1 if the text is a number, in whichever spelling.
+# Sets `value` and returns 1 if the text is a number in either notation.
 function number(text,   plain, sign) {
   plain = text
   gsub(/^[ \t]+|[ \t]+$/, "", plain)
@@ -59,7 +59,7 @@ function number(text,   plain, sign) {
   else if (plain ~ /^[0-9][0-9]?[0-9]?(,[0-9][0-9][0-9])+([.][0-9]+)?$/) gsub(/,/, "", plain)
   else if (plain ~ /^[0-9][0-9]?[0-9]?([.][0-9][0-9][0-9])+,[0-9]+$/ || plain ~ /^[0-9]+,[0-9]+$/) { gsub(/[.]/, "", plain); sub(/,/, ".", plain) }
   else return 0
-  # As many decimals as the file has, so that cents stay cents.
+  # Keeps as many decimals as the file has, so that cents stay cents.
   decimals = index(plain, ".") ? length(plain) - index(plain, ".") : 0
   if (decimals > most) most = decimals > 6 ? 6 : decimals
   value = sign * plain
@@ -69,16 +69,16 @@ function number(text,   plain, sign) {
 function shown(x) { return sprintf("%." most "f", x) }
 function cell(text) { gsub(/[\r\n]+/, " ", text); gsub(/\|/, "\\|", text); return text == "" ? "(empty)" : text }
 
-# The number of a column that is named or numbered.
+# Finds a column by name or number.
 function column(name,   at) {
   for (at = 1; at <= width; at++) if (head[at] == name) return at
   for (at = 1; at <= width; at++) if (tolower(head[at]) == tolower(name)) return at
   if (name ~ /^[0-9]+$/ && name + 0 >= 1 && name + 0 <= width) return name + 0
   for (at = 1; at <= width; at++) names = names (at > 1 ? ", " : "") head[at]
-  fail("there is no column \"" name "\"; there are: " names)
+  fail("column \"" name "\" not found; columns: " names)
 }
 
-# What stands between the columns: the candidate that the first line has most of.
+# The separator is the candidate that occurs most often in the first line.
 function choose_separator(   most_seps) {
   sep = ","; most_seps = count(record, ",")
   if (count(record, ";") > most_seps) { sep = ";"; most_seps = count(record, ";") }
@@ -90,7 +90,7 @@ function begin(   at) {
   width = columns
   for (at = 1; at <= width; at++) { head[at] = field[at]; gsub(/^[ \t]+|[ \t]+$/, "", head[at]) }
   groups = split(ENVIRON["REPORT_BY"], wanted, "\n")
-  # The last one ends with a newline too.
+  # The last name also ends with a newline.
   if (groups > 0) groups--
   for (at = 1; at <= groups; at++) by[at] = column(wanted[at])
   if (ENVIRON["REPORT_SUM"] != "") total_of = column(ENVIRON["REPORT_SUM"])
@@ -125,7 +125,7 @@ function take(   n, at, key) {
   if (NR == 1) sub(/^\357\273\277/, "", record)
   if (!sep) choose_separator()
   columns = split_record(record)
-  # A quote that is open goes on in the next line.
+  # An open quote continues in the next line.
   if (open) next
   if (!width) begin(); else take()
   record = ""
@@ -134,15 +134,15 @@ function take(   n, at, key) {
 END {
   if (failed) exit 1
   if (!width) fail("the file is empty")
-  if (open) print "! a quote is never closed: the last rows are missing\n"
+  if (open) print "! a quote is not closed: the last rows are missing\n"
   if (uneven) print "! rows with another number of columns than the first line: " uneven ", the first at line " first_uneven "\n"
   if (!groups && !total_of) {
     print rows + 0 " rows, " width " columns\n"
-    print "| column | values | empty | no number | sum | lowest | highest | mean |"
+    print "| column | values | empty | not a number | sum | lowest | highest | mean |"
     print "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for (at = 1; at <= width; at++) {
       numbers = filled[at] - words[at]
-      # A column of mostly words has no sum worth telling.
+      # A sum makes no sense for a column that is mostly text.
       if (numbers > 0 && numbers >= words[at])
         print "| " cell(head[at]) " | " filled[at] + 0 " | " empty[at] + 0 " | " words[at] + 0 " | " shown(sums[at]) " | " shown(low[at]) " | " shown(high[at]) " | " sprintf("%." (most < 2 ? 2 : most) "f", sums[at] / numbers) " |"
       else print "| " cell(head[at]) " | " filled[at] + 0 " | " empty[at] + 0 " | " words[at] + 0 " | | | | |"
@@ -154,7 +154,7 @@ END {
   if (!groups) { title = "| "; line = "| --- " }
   print title "| rows " (total_of ? "| " cell(head[total_of]) " |" : "|")
   print line "| ---: " (total_of ? "| ---: |" : "|")
-  # Largest first; equal ones in the order of the file.
+  # Largest first; equal values in the order of the file.
   for (at = 1; at <= kinds; at++) {
     best = 0
     for (other = 1; other <= kinds; other++) {

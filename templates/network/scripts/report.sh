@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes the facts of the morning report to shared/reports/YYYY-MM-DD.md: what the probes find, what the runtime says of
-# the last 24 hours, and what waits for a person. What it means is for the agent to say.
+# Writes the facts of the morning report to shared/reports/YYYY-MM-DD.md: the probes' results, the runtime's figures for the
+# last 24 hours, and what waits for a person. The agent then says what they mean.
 probes=$(dirname "$0")/probes
 . "$probes/level.sh"
 
@@ -24,15 +24,15 @@ bad=$(echo "$found" | grep -v '^ok: ' | sed 's/^/- /')
 
 mkdir -p "$folder" || exit 1
 {
-  printf '# Report of %s\n\nFacts as of %s.\n' "$day" "$time"
-  section 'What the probes complain of' "$bad"
+  printf '# Report for %s\n\nFacts as of %s.\n' "$day" "$time"
+  section 'Problems from the probes' "$bad"
   section 'What waits for a person' "$(lines waits)"
   section 'Failures of the last 24 hours' "$(lines failure)"
   section 'The last 24 hours' "- done: $(fact done_24h), failed: $(fact failed_24h), cancelled: $(fact cancelled_24h)
 - cost: $(fact cost_usd_24h) USD
-- now queued: $(fact queued), running: $(fact running), waiting: $(fact waiting); paused: $(fact paused)"
+- queued now: $(fact queued), running: $(fact running), waiting: $(fact waiting); paused: $(fact paused)"
   section 'By agent (done, failed, cost in USD)' "$(lines agent)"
-  section 'All that was looked at' "$(echo "$found" | sed 's/^/- /')"
+  section 'Everything that was checked' "$(echo "$found" | sed 's/^/- /')"
 } >"$file" || exit 1
 echo "$file"
 echo "$bad"

@@ -1,4 +1,4 @@
-import type { Clock } from '../../../src/core/clock.ts';
+import type { Clock } from '../../../src/core/ports/clock.ts';
 import { ApiServer, type Call, type Fault } from './server.ts';
 import type { ApiChat, ApiEntity, ApiMessage, ApiUser } from './types.ts';
 import { type Shown, World } from './world.ts';

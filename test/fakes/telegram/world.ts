@@ -1,4 +1,4 @@
-import type { Clock } from '../../../src/core/clock.ts';
+import type { Clock } from '../../../src/core/ports/clock.ts';
 import { ApiError, type ApiChat, type ApiMessage, type ApiUpdate, type ApiUser, bad, type Upload } from './types.ts';
 
 /** A message as somebody looking at the chat sees it. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { anthropic } from '../../../src/models/anthropic.ts';
+import { anthropic } from '../../../src/models/anthropic/model.ts';
 import type { ModelWire, Said } from '../../contracts/model-wires.ts';
 
 /** One event, as the provider frames it: its name stands before it and in it. */

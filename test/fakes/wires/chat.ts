@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { openAiCompatible } from '../../../src/models/openai-compatible.ts';
+import { openAiCompatible } from '../../../src/models/chat/model.ts';
 import type { ModelWire, Said } from '../../contracts/model-wires.ts';
 import { chunk, DONE, sse } from '../model-server.ts';
 

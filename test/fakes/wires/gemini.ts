@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { gemini } from '../../../src/models/gemini.ts';
+import { gemini } from '../../../src/models/gemini/model.ts';
 import type { ModelWire, Said } from '../../contracts/model-wires.ts';
 import { sse } from '../model-server.ts';
 

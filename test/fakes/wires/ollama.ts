@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { ollama } from '../../../src/models/ollama.ts';
-import type { OllamaModels } from '../../../src/models/ollama-models.ts';
+import { ollama } from '../../../src/models/ollama/model.ts';
+import type { OllamaModels } from '../../../src/models/ollama/models.ts';
 import type { ModelWire, Said } from '../../contracts/model-wires.ts';
 
 /** One line of the stream. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { openai } from '../../../src/models/openai.ts';
+import { openai } from '../../../src/models/responses/model.ts';
 import type { ModelWire, Said } from '../../contracts/model-wires.ts';
 
 /** One event, as OpenAI frames it: its name stands before it and in it. */

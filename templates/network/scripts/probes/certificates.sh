@@ -1,5 +1,5 @@
 #!/bin/sh
-# How long the certificates of the addresses of `checks` in ruche.yaml are good for, as the runtime has seen them.
+# Checks how long the certificates of the addresses in `checks` (ruche.yaml) remain valid, as the runtime has seen them.
 . "$(dirname "$0")/level.sh"
 
 needs_status
@@ -11,20 +11,20 @@ while read -r key state code days url why; do
     *) continue ;;
   esac
   case $days in
-    - | '') say unknown "the certificate of $url was not seen" ;;
-    -*) say critical "the certificate of $url has ended" ;;
+    - | '') say unknown "the certificate of $url is unknown" ;;
+    -*) say critical "the certificate of $url has expired" ;;
     *)
       if ! number "$days"; then
         say unknown "the certificate of $url: $days"
       elif [ "$days" -lt "${CERTIFICATE_CRITICAL:-7}" ]; then
-        say critical "the certificate of $url ends in less than ${CERTIFICATE_CRITICAL:-7} days"
+        say critical "the certificate of $url expires in less than ${CERTIFICATE_CRITICAL:-7} days"
       elif [ "$days" -lt "${CERTIFICATE_WARN:-21}" ]; then
-        say warn "the certificate of $url ends in less than ${CERTIFICATE_WARN:-21} days"
+        say warn "the certificate of $url expires in less than ${CERTIFICATE_WARN:-21} days"
       else
         say ok "the certificate of $url"
       fi
       ;;
   esac
 done <"$status"
-[ "$found" = 1 ] || say ok "there are no certificates to look at (checks in ruche.yaml)"
+[ "$found" = 1 ] || say ok "no certificates to check (add addresses to checks in ruche.yaml)"
 exit "$worst"

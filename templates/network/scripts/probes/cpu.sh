@@ -1,6 +1,6 @@
 #!/bin/sh
-# How much of the last five minutes something waited for a processor, where the kernel tells; else how busy the processors
-# are over a few seconds. Takes two files like /proc/stat in place of looking twice.
+# Measures the share of the last five minutes in which something waited for a processor. If the kernel does not report that,
+# measures how busy the processors are for a few seconds. For tests, takes two files like /proc/stat instead.
 . "$(dirname "$0")/level.sh"
 
 sample() {

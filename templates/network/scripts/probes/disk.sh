@@ -1,12 +1,12 @@
 #!/bin/sh
-# How full the disk is that holds Ruche's home. Takes a file with what `df -P` prints in place of asking.
+# Checks how full the disk with Ruche's home is. For tests, takes a file with the output of `df -P` instead.
 . "$(dirname "$0")/level.sh"
 
 used=
 { if [ $# -ge 1 ]; then cat "$1"; else df -Pk .; fi; } 2>/dev/null | {
   set -f
   while read -r line; do
-    # Names of devices may hold spaces.
+    # Device names may contain spaces.
     for word in $line; do
       case $word in
         [0-9]*%) used=${word%\%} ;;

@@ -1,5 +1,5 @@
-# Levels for the probes beside this file. A probe prints a line for each thing it has looked at, and of numbers only the
-# bound they have crossed: what it prints changes when something has happened, and not with every breath of the machine.
+# Levels for the probes in this folder. A probe prints one line per item. For numbers it prints only the threshold that was
+# crossed, so that its output changes only when something has happened.
 
 worst=0
 
@@ -28,14 +28,14 @@ above() {
   fi
 }
 
-# Whether it is a whole number that the shell can count with.
+# Succeeds for a whole number that the shell can calculate with.
 number() {
   case $1 in
     '' | *[!0-9]* | ????????????????*) return 1 ;;
   esac
 }
 
-# fact KEY: the first line of that key of what the runtime says of itself.
+# fact KEY: the first value of that key in the runtime's status file.
 status=${RUCHE_STATUS:-/run/status}
 fact() {
   [ -r "$status" ] || return 0
@@ -47,16 +47,16 @@ fact() {
   done <"$status"
 }
 
-# Ends the probe if the runtime says nothing, or has said nothing for long.
+# Ends the probe if the runtime's status is missing or old.
 needs_status() {
   now=${NOW:-$(date +%s)}
   at=$(fact at)
   if ! number "$at"; then
-    say unknown "the runtime says nothing of itself ($status)"
+    say unknown "the runtime reports no status ($status)"
     exit "$worst"
   fi
   if [ $((now - at)) -gt 900 ]; then
-    say critical "the runtime has said nothing of itself for 15 minutes or more"
+    say critical "the runtime has reported no status for 15 minutes or more"
     exit "$worst"
   fi
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# How many processes want a processor, over fifteen minutes, for each one there is.
+# Measures the load average of fifteen minutes per processor.
 . "$(dirname "$0")/level.sh"
 
 proc=${PROC_ROOT:-/proc}
@@ -14,5 +14,5 @@ esac
 # A leading zero would be read as octal.
 while [ "${hundredths#0}" != "$hundredths" ] && [ ${#hundredths} -gt 1 ]; do hundredths=${hundredths#0}; done
 if number "$hundredths"; then share=$((hundredths / processors)); fi
-above "load for each processor" "$share" "${LOAD_WARN:-150}" "${LOAD_CRITICAL:-300}" " %"
+above "load per processor" "$share" "${LOAD_WARN:-150}" "${LOAD_CRITICAL:-300}" " %"
 exit "$worst"

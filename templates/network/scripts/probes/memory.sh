@@ -1,5 +1,5 @@
 #!/bin/sh
-# How much of the memory cannot be had any more.
+# Measures how much of the memory is in use.
 . "$(dirname "$0")/level.sh"
 
 total= available=

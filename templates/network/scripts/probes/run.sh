@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the probes that are named, one after the other: probes/run.sh cpu memory disk load. Ends with the worst level:
+# Runs the named probes one after the other: probes/run.sh cpu memory disk load. Exits with the worst level:
 # 0 ok, 1 warn, 2 critical, 3 unknown.
 dir=$(dirname "$0")
 worst=0
@@ -7,10 +7,10 @@ for name in "$@"; do
   if [ -x "$dir/$name.sh" ]; then
     said=$("$dir/$name.sh")
     level=$?
-    printf '%s\n' "${said:-unknown: the probe $name says nothing}"
+    printf '%s\n' "${said:-unknown: the probe $name printed nothing}"
     [ -n "$said" ] || level=3
   else
-    echo "unknown: there is no probe $name"
+    echo "unknown: probe $name not found"
     level=3
   fi
   if [ "$level" -gt "$worst" ]; then worst=$level; fi

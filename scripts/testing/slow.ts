@@ -1,0 +1,49 @@
+// The slow proofs: many tries, many kills, whole weeks. `npm test` runs each of them in a quick form, so that everyday work sees what it breaks;
+// `npm run test:all` runs them whole. A test asks test/fakes/effort.ts how much is asked of it; a file `*.slow.test.ts` has no quick form.
+
+export interface Suite {
+  name: string;
+  /** Folders and files, below the root. */
+  paths: readonly string[];
+  /** Of a processor, in which all of it should be done. More is printed, and is no failure: machines differ. */
+  seconds: number;
+}
+
+/** Set to `all` where the slow proofs run whole. */
+export const EFFORT = 'RUCHE_TEST_EFFORT';
+
+export const SUITES: readonly Suite[] = [
+  { name: 'crash', paths: ['test/crash'], seconds: 300 },
+  {
+    name: 'random',
+    paths: [
+      'test/agent/crowd.test.ts',
+      'test/agent/random.test.ts',
+      'test/channels/telegram-split.test.ts',
+      'test/core/firing.test.ts',
+      'test/core/untrusted.test.ts',
+      'test/journal/export.test.ts',
+      'test/models/cut.test.ts',
+      'test/models/turns.test.ts',
+      'test/policy/properties.test.ts',
+      'test/scheduler/escalation-property.test.ts',
+      'test/scheduler/schedules-property.test.ts',
+      'test/scheduler/triggers-property.test.ts',
+      'test/skills/csv-report.test.ts',
+      'test/store/queue.property.test.ts',
+      'test/views/agreement.test.ts',
+      'test/workspace/concurrent.test.ts',
+      'test/workspace/governance-protected.test.ts',
+      'test/workspace/journal-repository.test.ts',
+      'test/workspace/settings.test.ts',
+    ],
+    seconds: 180,
+  },
+];
+
+export const isBelow = (path: string, file: string): boolean => file === path || file.startsWith(`${path}/`);
+
+export const suiteOf = (file: string): Suite | undefined =>
+  SUITES.find(({ paths }) => paths.some((path) => isBelow(path, file)));
+
+export const hasQuickForm = (file: string): boolean => !file.endsWith('.slow.test.ts');

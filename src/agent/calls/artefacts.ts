@@ -1,0 +1,89 @@
+import type { Agent } from '../../core/agent.ts';
+import { workspacePath } from '../../core/text/paths.ts';
+import { artefactOf, type TaskContent } from '../../core/task-call.ts';
+import type { Stops } from '../../core/task.ts';
+import type { ToolContext, ToolResult } from '../../core/ports/tool.ts';
+import { decide } from '../../policy/decide.ts';
+import type { AgentDeps } from '../run/deps.ts';
+import { freshPaths } from './fresh.ts';
+import { land } from '../finish/land.ts';
+import { policyFacts, type ReadyCall } from './ready.ts';
+import { loadJson, type RunLog } from '../run/log.ts';
+
+export type Handed = { state: 'ready'; artefacts: string[] } | { state: 'park' } | { state: 'refused'; why: string };
+
+/**
+ * Makes each artefact `path@commit`. What the run has changed lands first, so that the receiver finds what the sender
+ * means, whatever lands later.
+ */
+export async function handArtefacts(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  given: readonly string[],
+  stops: Stops,
+): Promise<Handed> {
+  if (given.length === 0) return { state: 'ready', artefacts: [] };
+  const refuse = (why: string): Handed => ({ state: 'refused', why: `${why} The task was not made.` });
+  const own = await givenTo(deps, log);
+  const passedOn = given.filter((path) => own.includes(path));
+  const paths: string[] = [];
+  for (const raw of given) {
+    if (passedOn.includes(raw)) continue;
+    if (artefactOf(raw) !== null) return refuse(`"${raw}" was not given to you: name the path alone.`);
+    const checked = workspacePath(raw);
+    if (!checked.ok) return refuse(`"${raw}" cannot be handed over: ${checked.reason}.`);
+    const may = decide({ tool: 'read', effect: 'read', paths: [raw] }, policyFacts(deps, agent, log));
+    if (may.verdict !== 'allow') return refuse(`You may not read "${raw}", so you cannot hand it over: ${may.reason}`);
+    paths.push(checked.path);
+  }
+  await freshPaths(deps, log, paths);
+  const landed = paths.length === 0 ? 'landed' : await landNow(deps, log, stops);
+  if (landed === 'park') return { state: 'park' };
+  if (landed !== 'landed') return refuse(landed);
+  const { base } = log.state;
+  const files = deps.workspace.files(base, []);
+  for (const path of paths)
+    if ((await files.stat(path)) === null) return refuse(`There is no file "${path}" to hand over.`);
+  return { state: 'ready', artefacts: [...passedOn, ...paths.map((path) => `${path}@${base}`)] };
+}
+
+/** Lands what the run has changed so far, and lets it go on from there. Gives why it cannot. */
+async function landNow(deps: AgentDeps, log: RunLog, stops: Stops): Promise<string> {
+  if (log.state.changes.size === 0) return 'landed';
+  const landed = await land(deps, log, stops);
+  if (landed === 'park') return 'park';
+  if (landed === 'think') return 'Your changes could not land on main: see what you are told about it.';
+  if (typeof landed !== 'string') return landed.message;
+  const { base, commit, landingApproval } = log.state;
+  log.emit({ type: 'base.moved', data: { from: base, to: commit ?? (await deps.workspace.head()) } });
+  await log.flush(true);
+  if (commit !== null && landingApproval !== null) await deps.governanceLanded(commit);
+  return 'landed';
+}
+
+/** What the run's task was given to read. */
+async function givenTo({ store }: AgentDeps, { claim: { task } }: RunLog): Promise<readonly string[]> {
+  return task.content === null ? [] : (((await loadJson(store, task.content)) as TaskContent).artefacts ?? []);
+}
+
+/** Answers a `read` of `path@commit`, if that was given to this task; null for any other call. */
+export async function openArtefact(
+  deps: AgentDeps,
+  log: RunLog,
+  { tool, input }: ReadyCall,
+  context: ToolContext,
+): Promise<ToolResult | null> {
+  const { path = '' } = tool.name === 'read' ? (input as { path?: string }) : {};
+  const artefact = artefactOf(path);
+  if (artefact === null) return null;
+  const given = await givenTo(deps, log);
+  if (!given.includes(path)) {
+    const known = given.length > 0 ? ` Given to you: ${given.join(', ')}.` : '';
+    return { ok: false, text: `"${path}" was not given to this task.${known}`, labels: [], changes: [] };
+  }
+  const files = deps.workspace.files(artefact.commit, []);
+  const result = await tool.run({ ...(input as object), path: artefact.path }, { ...context, files, seen: new Map() });
+  // It was seen as it was then: an edit of the file must read it as it is now.
+  return { ...result, seen: {} };
+}

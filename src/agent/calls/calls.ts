@@ -1,0 +1,167 @@
+import type { Agent } from '../../core/agent.ts';
+import { decide } from '../../policy/decide.ts';
+import { showCall } from './approval.ts';
+import type { Stops } from '../../core/task.ts';
+import type { AgentDeps } from '../run/deps.ts';
+import { runCalls } from './effect.ts';
+import { freshBase } from './fresh.ts';
+import { ASK, policyFacts, readCall, type ReadyCall } from './ready.ts';
+import { askQuestion, giveResult, refuse } from './results.ts';
+import type { RunLog } from '../run/log.ts';
+import { pinnedSkills } from './skills.ts';
+import type { CallState } from '../run/state.ts';
+import { ESCALATE, HAND_OVER, TASK } from '../../core/task-call.ts';
+import { handOver } from './hand-over.ts';
+import { callTask, waitsFor } from './task.ts';
+import { takeResults } from './results-of-tasks.ts';
+
+/**
+ * Works through the calls of an answer in their order. Neighbours that only read run side by side; everything behind a
+ * call that waits for a person waits too, because it may build on it. Returns true if the run has to park.
+ */
+export async function doCalls(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<boolean> {
+  for (const call of log.state.calls) if (call.phase === 'new') decideCall(deps, log, agent, call);
+  for (;;) {
+    stops.cancel.throwIfAborted();
+    const open = log.state.calls.filter((call) => call.phase !== 'returned');
+    const first = open[0];
+    if (!first) return false;
+    if (first.phase === 'waiting') {
+      if (await onWaiting(deps, log, agent, open, stops)) return true;
+    } else if (first.phase === 'asking') await askApproval(deps, log, agent, open);
+    else if (first.phase === 'refused') refuse(log, first, refusalOf(deps, first));
+    else if (first.answer !== null) await takeAnswer(deps, log, first);
+    else if (await runNext(deps, log, agent, open, stops)) return true;
+  }
+}
+
+/** What can be done while the first call waits. True if nothing can, so that the run has to park. */
+async function onWaiting(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  open: readonly CallState[],
+  stops: Stops,
+): Promise<boolean> {
+  const [first] = open;
+  if (!first || first.tasks.length === 0) return true;
+  if (await takeResults(deps, log, first)) return false;
+  if (await waitsFor(deps, first.tasks, log.state.task)) {
+    refuse(log, first, 'What it waits for has come to wait for this very task: that would never end.');
+    return false;
+  }
+  // Tasks that are given side by side work side by side.
+  const next = open.find((call) => call.phase !== 'waiting');
+  if (next?.phase !== 'allowed' || next.tool !== TASK) return true;
+  const ready = readCall(deps, next);
+  if ('error' in ready) refuse(log, next, ready.error);
+  else return callTask(deps, log, agent, ready, stops);
+  return false;
+}
+
+/** What cannot be read is explained to the model better than by the rule that denied it. */
+function refusalOf(deps: AgentDeps, call: CallState): string {
+  const ready = readCall(deps, call);
+  return 'error' in ready ? ready.error : (call.refusal ?? 'Denied.');
+}
+
+async function runNext(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  open: readonly CallState[],
+  stops: Stops,
+): Promise<boolean> {
+  const group: ReadyCall[] = [];
+  for (const call of open) {
+    if ((call.phase !== 'allowed' && call.phase !== 'started') || call.answer !== null) break;
+    const ready = readCall(deps, call);
+    // Decided on before an upgrade changed the tool: the model is told, nothing runs.
+    if ('error' in ready) {
+      if (group.length > 0) break;
+      refuse(log, call, ready.error);
+      return false;
+    }
+    if (ENGINE.has(call.tool)) {
+      if (group.length > 0) break;
+      return engineCall(deps, log, agent, ready, stops);
+    }
+    if (group.length > 0 && ready.tool.effect !== 'read') break;
+    group.push(ready);
+    if (ready.tool.effect !== 'read') break;
+  }
+  await runCalls(deps, log, agent, group, stops);
+  return false;
+}
+
+/** Calls that no tool could answer. */
+const ENGINE: ReadonlySet<string> = new Set([TASK, HAND_OVER, ESCALATE]);
+
+async function engineCall(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  ready: ReadyCall,
+  stops: Stops,
+): Promise<boolean> {
+  const { call, input } = ready;
+  if (call.tool === TASK) return callTask(deps, log, agent, ready, stops);
+  if (call.tool === HAND_OVER) handOver(deps, log, ready);
+  else {
+    const { matter } = input as { matter: string };
+    askQuestion(deps, log, call, { text: matter, reason: `${agent.name} puts this before you.` }, false);
+  }
+  return false;
+}
+
+function decideCall(deps: AgentDeps, log: RunLog, agent: Agent, call: CallState): void {
+  const { id, tool } = call;
+  const ready = readCall(deps, call);
+  if ('error' in ready) {
+    const reason = 'the call cannot be read';
+    log.emit({ type: 'decision.made', data: { call: id, tool, verdict: 'deny', rule: 'builtin:unreadable', reason } });
+    return;
+  }
+  const decision = decide({ tool, effect: ready.tool.effect, ...ready.facts }, policyFacts(deps, agent, log));
+  log.emit({ type: 'decision.made', data: { call: id, tool, ...decision } });
+  if (decision.verdict === 'allow' && tool === ASK) {
+    const { question } = ready.input as { question: string };
+    askQuestion(deps, log, call, { text: question, reason: `${agent.name} asks.` }, false);
+  }
+}
+
+/**
+ * Asks for the first call, and at once for its neighbours that wait too, as long as they are not commands: what a
+ * command would do depends on the calls before it, so it is shown when they are done.
+ */
+async function askApproval(deps: AgentDeps, log: RunLog, agent: Agent, open: readonly CallState[]): Promise<void> {
+  for (const [index, call] of open.entries()) {
+    if (call.phase !== 'asking') break;
+    const ready = readCall(deps, call);
+    // It could be read when it was decided on: an upgrade has changed the tool since.
+    if ('error' in ready) return index === 0 ? refuse(log, call, ready.error) : undefined;
+    if (index > 0 && ready.tool.effect === 'exec') break;
+    // What the person has saved is part of what the command will see.
+    if (ready.tool.effect === 'exec') await freshBase(deps, log, [ready]);
+    const approval = deps.ids.next('apr');
+    const shown = log.put(showCall(log, ready, pinnedSkills(deps, agent)));
+    const data = { approval, call: call.id, tool: call.tool, shown };
+    log.emit({ type: 'approval.asked', data }, null, { key: `asked:${approval}` });
+    if (ready.tool.effect === 'exec') break;
+  }
+}
+
+/** A person has answered: the agent's question, or the runtime's about a call whose fate is unknown. */
+async function takeAnswer(deps: AgentDeps, log: RunLog, call: CallState): Promise<void> {
+  const answer = call.answer ?? '';
+  if (!call.doubt) return giveResult(log, call, true, answer);
+  // Nobody will ask any more how it ended, and nothing of it may go on while the person decides otherwise.
+  await deps.tools().get(call.tool)?.settled?.(call.key);
+  // Nothing but the word itself: "yes, it arrived" must not make it happen once more.
+  if (!/^\W*(retry|again|(run|do|try) it again)\W*$/i.test(answer))
+    return giveResult(log, call, false, `It is unknown whether this call took effect. The owner says: ${answer}`);
+  // A new name for the effect, since the old one may have happened.
+  call.key += 'r';
+  call.answer = null;
+  call.phase = 'allowed';
+}

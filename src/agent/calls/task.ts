@@ -1,0 +1,205 @@
+import type { Agent } from '../../core/agent.ts';
+import type { Label } from '../../core/labels.ts';
+import { misfit } from '../../core/text/json-schema.ts';
+import { givenTask } from '../../core/records/task.ts';
+import { conversationId, givenKey, taskStream } from '../../core/ids.ts';
+import { canonicalJson, redactedJson } from '../../core/text/json.ts';
+import { matterRaised, type MatterText } from '../../core/records/matter.ts';
+import type { NewTaskCall, TaskCall, TaskContent } from '../../core/task-call.ts';
+import type { Stops, Task } from '../../core/task.ts';
+import { handArtefacts } from './artefacts.ts';
+import type { AgentDeps } from '../run/deps.ts';
+import type { ReadyCall } from './ready.ts';
+import { giveText, refuse } from './results.ts';
+import type { RunLog } from '../run/log.ts';
+import type { CallState } from '../run/state.ts';
+import { guard, type Guarded, originOf } from './guards.ts';
+import { describeTasks } from './results-of-tasks.ts';
+
+/** Tasks that may be queued in all; beyond it whoever makes one is told to come back. */
+const MAX_QUEUED = 10_000;
+/** Characters of what a task is to do. */
+const MAX_CONTENT = 1_000_000;
+
+/** Works off one call of `task`. Returns true if the run has to park before it can be. */
+export async function callTask(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  { call, input }: ReadyCall,
+  stops: Stops,
+): Promise<boolean> {
+  const asked = input as TaskCall;
+  if (asked.action === 'create') return create(deps, log, agent, call, asked, stops);
+  const known = await knownTasks(deps, log, asked.tasks);
+  if ('error' in known) refuse(log, call, known.error);
+  else if (asked.action === 'wait') await wait(deps, log, call, known.tasks);
+  else {
+    if (asked.action === 'cancel')
+      for (const { id } of known.tasks) await deps.cancelTask(id, `agent:${log.state.agent}`);
+    const { text, labels } = await describeTasks(deps, call, asked.tasks);
+    giveText(deps, log, call, { ok: true, text, labels });
+  }
+  return false;
+}
+
+async function create(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  call: CallState,
+  asked: NewTaskCall,
+  stops: Stops,
+): Promise<boolean> {
+  const known = asked.key === null ? null : await deps.store.byKey(givenKey(asked.agent, asked.key));
+  if (known?.type === 'task.queued') {
+    created(log, call, known.data.task.id, asked, true);
+    joined(log, known.data.task);
+    await follow(deps, log, call, known.data.task.id, asked);
+    return false;
+  }
+  const wrong = (await problemOf(deps, log, asked)) ?? (await guard(deps, log, asked));
+  if (wrong !== null) {
+    if (typeof wrong !== 'string') await raise(deps, log, asked, wrong);
+    refuse(log, call, typeof wrong === 'string' ? wrong : `${wrong.why} The owner has been told; nothing was made.`);
+    return false;
+  }
+  const handed = await handArtefacts(deps, log, agent, asked.artefacts, stops);
+  if (handed.state === 'park') return true;
+  if (handed.state === 'refused') {
+    refuse(log, call, handed.why);
+    return false;
+  }
+  // In a commit of its own: another run may give a task of this key in the same moment.
+  await log.flush(false);
+  const task = newTask(deps, log, asked, handed.artefacts);
+  const causeOf = log.nextIndex;
+  created(log, call, task.id, asked, false);
+  const key = task.key === null ? {} : { key: task.key };
+  log.emit({ type: 'task.queued', data: { task } }, null, { stream: taskStream(task.id), ...key });
+  log.queue({ op: 'enqueue', task, causeOf, after: asked.after });
+  await follow(deps, log, call, task.id, asked);
+  await log.flush(true);
+  return false;
+}
+
+function created(log: RunLog, call: CallState, child: string, { agent: to }: NewTaskCall, joined: boolean): void {
+  log.emit({ type: 'task.created', data: { call: call.id, child, to, joined } });
+}
+
+/** Its maker alone can cancel it no longer. */
+function joined(log: RunLog, { id }: Task): void {
+  const data = { task: id, by: log.state.task };
+  log.emit({ type: 'task.joined', data }, null, { stream: taskStream(id) });
+}
+
+/** The call waits for the task, or is done. */
+async function follow(deps: AgentDeps, log: RunLog, call: CallState, child: string, asked: NewTaskCall): Promise<void> {
+  if (asked.wait && (await waitsFor(deps, [child], log.state.task)))
+    return refuse(log, call, `${child} waits, by way of others, for this very task: wait for neither.`);
+  if (asked.wait) log.emit({ type: 'tasks.awaited', data: { call: call.id, children: [child] } });
+  else giveText(deps, log, call, { ok: true, text: `${child} is queued for ${asked.agent}.`, labels: [] });
+}
+
+async function wait(deps: AgentDeps, log: RunLog, call: CallState, tasks: readonly Task[]): Promise<void> {
+  const children = tasks.map(({ id }) => id);
+  if (await waitsFor(deps, children, log.state.task))
+    return refuse(log, call, 'One of these waits, by way of others, for this very task: that would never end.');
+  log.emit({ type: 'tasks.awaited', data: { call: call.id, children } });
+}
+
+/** Whether one of the tasks can only end after `goal` has. */
+export async function waitsFor({ store }: AgentDeps, tasks: readonly string[], goal: string): Promise<boolean> {
+  const open = [...tasks];
+  const seen = new Set<string>();
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (next === goal) return true;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    open.push(...(await store.awaited(next)));
+  }
+  return false;
+}
+
+function newTask(deps: AgentDeps, log: RunLog, asked: NewTaskCall, artefacts: string[]): Task {
+  const { settings } = deps.governance();
+  const session = deps.ids.next('ses');
+  const { title, text, input } = asked;
+  const content: TaskContent = { title, text, input, artefacts };
+  const bytes = Buffer.from(redactedJson(content, deps.redact));
+  return givenTask(asked, {
+    id: deps.ids.next('tsk'),
+    session,
+    from: `agent:${log.state.agent}`,
+    content: deps.store.putBlob(bytes, conversationId(asked.agent, session)),
+    labels: log.state.labels,
+    maxAttempts: settings.queues[asked.agent]?.maxAttempts ?? settings.maxAttempts,
+    cause: null,
+    origin: originOf(log),
+  });
+}
+
+/** Why the task cannot be made, for the model; null if it can. */
+async function problemOf(deps: AgentDeps, log: RunLog, asked: NewTaskCall): Promise<string | null> {
+  const { agents, settings } = deps.governance();
+  const queue = settings.queues[asked.agent];
+  if (!agents.has(asked.agent)) return `There is no agent "${asked.agent}". Agents: ${[...agents.keys()].join(', ')}.`;
+  if (queue?.state === 'draining') return `The queue ${asked.agent} is draining: it takes nothing new for now.`;
+  const wrong = queue?.input ? misfit(queue.input, asked.input) : null;
+  if (wrong !== null) return `The input does not fit the queue ${asked.agent}: ${wrong}. Nothing was made.`;
+  if (canonicalJson(asked).length > MAX_CONTENT)
+    return 'It is too long for a task: put it in a file, and hand that over.';
+  if ((await deps.store.counts()).queued >= MAX_QUEUED) return `${MAX_QUEUED} tasks are queued: try again later.`;
+  for (const id of asked.after) {
+    if ((await deps.store.task(id)) === null) return `"after" names ${id}, which is no task.`;
+    if ((await ancestors(deps, log.claim.task)).includes(id))
+      return `"after" names ${id}, which leads to this call: the task would wait for itself.`;
+  }
+  return null;
+}
+
+/** The run's own task and all that led to it. */
+async function ancestors({ store }: AgentDeps, task: Task): Promise<string[]> {
+  const chain: string[] = [];
+  for (let each: Task | null = task; each !== null;) {
+    chain.push(each.id);
+    each = each.origin === undefined ? null : await store.task(each.origin.parent);
+  }
+  return chain;
+}
+
+/** Tasks that this conversation has made or joined; no others are its business. */
+async function knownTasks(
+  { store }: AgentDeps,
+  { state }: RunLog,
+  ids: readonly string[],
+): Promise<{ tasks: Task[] } | { error: string }> {
+  const tasks: Task[] = [];
+  for (const id of ids) {
+    const task = await store.task(id);
+    const parent = task?.origin === undefined ? null : await store.task(task.origin.parent);
+    const own = parent?.agent === state.agent && parent.session === state.session;
+    if (task === null || (!own && !state.created.includes(id)))
+      return { error: `There is no task ${id} that you have made in this conversation.` };
+    tasks.push(task);
+  }
+  return { tasks };
+}
+
+/** A runaway is put before the owner, once for all that one message has led to. */
+async function raise(deps: AgentDeps, log: RunLog, asked: NewTaskCall, { kind, why }: Guarded): Promise<void> {
+  const { root } = originOf(log);
+  const shown: MatterText = {
+    text: `${log.state.agent} was kept from giving ${asked.agent} a task. ${why}`,
+    reason: 'A guard against runaway tasks has stopped it.',
+  };
+  const labels: readonly Label[] = log.state.labels;
+  const by = { actor: 'runtime', cause: null, labels };
+  const { type, data, stream, key } = matterRaised({ kind, task: root, text: log.put(shown) }, by) as ReturnType<
+    typeof matterRaised
+  > & { type: 'matter.raised'; key: string };
+  if ((await deps.store.byKey(key)) !== null) return;
+  await log.flush(false);
+  log.emit({ type, data }, null, { stream, key });
+  await log.flush(true);
+}

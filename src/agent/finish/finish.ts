@@ -1,0 +1,156 @@
+import type { BlobRef } from '../../core/blob.ts';
+import type { EventOf, MatterKind } from '../../core/event.ts';
+import { taskStream } from '../../core/ids.ts';
+import { deadText, matterRaised, type MatterText } from '../../core/records/matter.ts';
+import type { ModelMessage } from '../../core/model.ts';
+import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
+import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
+import { resultsMessage } from '../run/notes.ts';
+import { withFiles } from './outbox-files.ts';
+import type { AgentDeps } from '../run/deps.ts';
+import { landingRequest } from './land.ts';
+import { messageOf, type RunLog } from '../run/log.ts';
+import { isQuiet } from '../think/script.ts';
+import type { Failure } from '../run/failure.ts';
+
+/** Milliseconds before the first retry of a task, and at most. */
+const RETRY_BASE = 2_000;
+const RETRY_MAX = 300_000;
+
+/** Exponential with full jitter, so that tasks that failed together do not come back together. */
+export const retryDelay = (attempt: number, random: number): number =>
+  Math.round(Math.min(RETRY_MAX, RETRY_BASE * 2 ** (attempt - 1)) * (0.5 + random / 2));
+
+const textOf = (message: ModelMessage | null): string =>
+  (message?.parts ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
+
+/** Ends the run and its task, with the reply, in one commit. */
+export async function succeed(deps: AgentDeps, log: RunLog): Promise<void> {
+  const content = await withFiles(deps, log, textOf(log.state.answer));
+  const ended = await tasksOf(deps, log);
+  endRun(log, 'done', null);
+  endTask(deps, log, ended, { status: 'done', content, messages: isQuiet(log) ? [] : log.state.messages });
+  await log.flush(true);
+}
+
+/**
+ * The run is tried again later and goes on where it is now, so that nothing it has done is done twice; or it ends with
+ * the reason as reply, and its work is kept aside.
+ */
+export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Promise<void> {
+  const { state, claim } = log;
+  const { task } = claim;
+  if (failure.retryable && task.attempt < task.maxAttempts) {
+    const notBefore = deps.clock.now() + retryDelay(task.attempt, deps.random());
+    const data = { task: task.id, run: state.run, attempt: task.attempt + 1, notBefore, error: failure.code };
+    log.emit({ type: 'task.retried', data }, null, { stream: taskStream(task.id) });
+    log.queue({ op: 'retry', task: task.id, notBefore });
+    return log.flush(true);
+  }
+  const status = failure.retryable ? 'dead' : 'failed';
+  const text = `I could not finish this: ${failure.message}${await keepWork(deps, log)}`;
+  const ended = await tasksOf(deps, log);
+  endRun(log, status, failure);
+  // A conversation that was only to be summarised, or whose script cannot be run, hears nothing of it.
+  const messages = isQuiet(log) ? [] : wholeTurn(log, text);
+  endTask(deps, log, ended, { status, content: { text }, messages });
+  const given = MATTERS[failure.code];
+  if (given !== undefined)
+    raise(log, given.kind, { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason });
+  else if (status === 'dead') raise(log, 'dead', deadText(task.id, task.agent, failure.message));
+  await log.flush(true);
+}
+
+/** Failures of which the owner hears, whoever the task is from: nobody else can mend them. */
+const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = {
+  'landing.conflict': { kind: 'conflict', reason: 'Changes conflict, and were given up.' },
+  'agent.missing': { kind: 'gone', reason: 'Its agent is gone. Once it is back, `ruche tasks retry` has it done.' },
+};
+
+/** Puts the end of this run before the owner. */
+function raise(log: RunLog, kind: MatterKind, shown: MatterText): void {
+  const { task, labels } = log.state;
+  const by = { actor: 'runtime', cause: null, labels };
+  const { stream, key = '', ...matter } = matterRaised({ kind, task, text: log.put(shown) }, by);
+  log.emit(matter, null, { stream, key });
+}
+
+/** Keeps what the run has changed and not landed; says where, for the end of a sentence. */
+async function keepWork(deps: AgentDeps, log: RunLog): Promise<string> {
+  const { state } = log;
+  if (state.changes.size === 0 || state.landing === 'done') return '';
+  try {
+    await deps.workspace.keepUnlanded(landingRequest(state, deps.clock.now()));
+    return ` Its changes are kept at refs/ruche/unlanded/${state.run}.`;
+  } catch (error) {
+    // The person must hear that it failed even where the repository takes nothing more.
+    const why = deps.redact(String(error));
+    deps.log.error({ run: state.run, error: why }, 'the work of a failed run could not be kept');
+    return ' Its changes could not be kept.';
+  }
+}
+
+/** What the next turn of the conversation sees of a turn that broke off: valid for every provider, with its end told. */
+function wholeTurn(log: RunLog, text: string): BlobRef[] {
+  const { state } = log;
+  const results = state.calls.length > 0 ? [log.put(resultsMessage(state.calls))] : [];
+  const end: ModelMessage = { role: 'assistant', parts: [{ type: 'text', text }] };
+  return [...state.messages, ...results, ...state.arrived, log.put(end)];
+}
+
+function endRun(log: RunLog, status: TaskStatus, failure: Failure | null): void {
+  const { run, usage, costUsd, step } = log.state;
+  const detail = failure ? log.put(failure) : null;
+  const data = { run, status, error: failure?.code ?? null, detail, usage, costUsd, steps: step };
+  log.emit({ type: 'run.finished', data }, null, { key: `end:${run}` });
+}
+
+type Ending = Extract<TaskStatus, 'done' | 'failed' | 'dead' | 'cancelled'>;
+
+/** A task that ends with the run, and the message it answers. */
+interface Ended {
+  task: Task;
+  message: EventOf<'message.received'> | null;
+}
+
+/** The run's task and those it has taken in. Read before the end is emitted, which must be whole or not at all. */
+async function tasksOf({ store }: AgentDeps, { state, claim }: RunLog): Promise<Ended[]> {
+  const tasks = [claim.task];
+  for (const id of state.absorbed) {
+    const task = await store.task(id);
+    if (task && !isEnded(task.status)) tasks.push(task);
+  }
+  return Promise.all(tasks.map(async (task) => ({ task, message: await messageOf(store, task) })));
+}
+
+function endTask(
+  deps: AgentDeps,
+  log: RunLog,
+  ended: readonly Ended[],
+  { status, content, messages }: { status: Ending; content: ReplyContent; messages: BlobRef[] },
+): void {
+  const { state, claim } = log;
+  const { run } = state;
+  const result = log.put(content);
+  log.emit({ type: 'turn.ended', data: { run, task: claim.task.id, status, messages } }, null, { stream: log.subject });
+  const told = new Set<string>();
+  for (const { task, message } of ended) {
+    log.emit({ type: 'task.finished', data: { task: task.id, run, status, result } }, null, {
+      stream: taskStream(task.id),
+    });
+    // Where the runtime sends, two messages that one answer covers get it once.
+    const sent =
+      message && deps.pushes(message.data.channel) ? `${message.data.channel} ${message.data.replyTo}` : null;
+    if (message && (sent === null || !told.has(sent))) reply(deps, log, task, message, result);
+    if (sent !== null) told.add(sent);
+  }
+  log.queue({ op: 'settle', task: claim.task.id, status, result });
+}
+
+/** Queues the reply to whoever asked. Channels that are called, rather than asked, get a task of their own to send it. */
+function reply(deps: AgentDeps, log: RunLog, task: Task, message: EventOf<'message.received'>, content: BlobRef): void {
+  const { run, labels } = log.state;
+  const causeOf = log.nextIndex;
+  log.emit(replyBody(task, message, run, content), null, { stream: log.subject, key: replyKey(task.id) });
+  if (deps.pushes(message.data.channel)) log.queue(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels }));
+}

@@ -1,0 +1,157 @@
+import type { Change } from '../../core/files.ts';
+import type { LandingRequest } from '../../core/ports/workspace.ts';
+import { visible } from '../../core/text/visible.ts';
+import { note } from '../run/notes.ts';
+import type { Stops } from '../../core/task.ts';
+import type { AgentDeps } from '../run/deps.ts';
+import type { RunLog } from '../run/log.ts';
+import type { Rebase, RunState } from '../run/state.ts';
+import type { Failure } from '../run/failure.ts';
+
+/** After so many conflicts, or refusals, the run gives up, keeps its work aside, and the owner is told. */
+const MAX_CONFLICTS = 10;
+const MAX_REFUSALS = 3;
+/** Milliseconds between tries while `main` cannot move, and how long to go on trying. */
+const BLOCKED_WAIT = 250;
+const BLOCKED_MAX = 60_000;
+
+export type Landed = 'landed' | 'park' | 'think' | Failure;
+
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+/** What the change does, in words a person can scan in `git log`. */
+export function subjectOf(agent: string, changes: readonly Change[]): string {
+  const verb = (change: Change): string => (change.oid === null ? 'remove' : change.was === null ? 'add' : 'change');
+  const named = changes.slice(0, 3).map((change) => `${verb(change)} ${change.path.replace(/\s+/g, ' ')}`);
+  const rest = changes.length > 3 ? ` and ${changes.length - 3} more` : '';
+  const subject = `${agent}: ${named.join(', ')}${rest}`;
+  return subject.length <= 120 ? subject : `${agent}: ${changes.length} files`;
+}
+
+export function landingRequest(state: RunState, at: number): LandingRequest {
+  const changes = [...state.changes.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const { run, task, agent, costUsd, labels } = state;
+  const provenance = { run, task, agent, model: state.model ?? 'none', costUsd, labels };
+  return { base: state.base, changes, subject: subjectOf(agent, changes), provenance, at };
+}
+
+/** Brings the run's changes to `main`: intent, commit, receipt. */
+export async function land(deps: AgentDeps, log: RunLog, stops: Stops): Promise<Landed> {
+  const { state } = log;
+  if (state.landing === 'asked') return 'park';
+  if (state.landing === 'refused') return dropProtected(deps, log);
+  const protectedDiff = await deps.reader.protectedChanges(state.base, [...state.changes.values()]);
+  if (protectedDiff !== null && state.landing === 'none') {
+    askLanding(deps, log, protectedDiff);
+    return 'park';
+  }
+  if (state.landing === 'started') {
+    const commit = await deps.workspace.findLanding(state.run, state.base);
+    if (commit !== null) return landed(log, commit);
+  }
+  const request = landingRequest(state, deps.clock.now());
+  const { base, run } = state;
+  const paths = request.changes.map(({ path }) => path);
+  const message = log.put(request.subject);
+  if (state.landing !== 'started')
+    log.emit({ type: 'landing.started', data: { base, paths: request.changes.length, message } });
+  await log.flush(true);
+  const stop = AbortSignal.any([stops.cancel, stops.shutdown]);
+  for (let waited = 0; ; waited += BLOCKED_WAIT) {
+    // A run that was cancelled, or has lost its lease, must not land.
+    stop.throwIfAborted();
+    await deps.landingOrder.pass(run, paths, stop);
+    const result = await deps.workspace.land({ ...request, at: deps.clock.now() });
+    switch (result.state) {
+      case 'landed':
+      case 'empty':
+        deps.landingOrder.leave(run);
+        return landed(log, result.state === 'landed' ? result.commit : null);
+      case 'conflict':
+        // What others have landed while it waited for its turn is looked at first.
+        if (await deps.landingOrder.take(run, result.paths, stop)) break;
+        return conflict(log, result.onto, result.changes, result.text);
+      case 'refused':
+        if (result.path !== undefined && state.placed.has(result.path)) return withoutPlaced(log);
+        return refused(log, sentence(result.why));
+      case 'blocked':
+        if (waited >= BLOCKED_MAX)
+          return {
+            code: 'landing.blocked',
+            message: `The changes could not land on main: ${sentence(result.why)}`,
+            retryable: true,
+          };
+        await deps.clock.sleep(BLOCKED_WAIT, stop);
+    }
+  }
+}
+
+function landed(log: RunLog, commit: string | null): Landed {
+  log.emit({ type: 'landing.finished', data: { commit, paths: log.state.changes.size } });
+  return 'landed';
+}
+
+function askLanding(deps: AgentDeps, log: RunLog, diff: string): void {
+  const approval = deps.ids.next('apr');
+  // That it changes what governs is the reason, which whoever is asked reads beside it.
+  const shown = log.put({ text: visible(diff), bound: '' });
+  const data = { approval, call: 'landing', tool: 'landing', shown };
+  log.emit({ type: 'approval.asked', data }, null, { key: `asked:${approval}` });
+}
+
+/** Goes back to the model with a note, from another base or with another overlay. */
+function rebase(log: RunLog, onto: string, changes: Change[], text: string): void {
+  const content: Rebase = { changes };
+  log.emit({ type: 'landing.conflicted', data: { onto, detail: log.put(content) } }, content);
+  log.emit({ type: 'note.added', data: { note: log.put(note(text)) } });
+}
+
+function conflict(log: RunLog, onto: string, changes: Change[], text: string): Landed {
+  if (log.state.conflicts >= MAX_CONFLICTS)
+    return {
+      code: 'landing.conflict',
+      message: `The changes conflict with main again and again.\n${text}`,
+      retryable: false,
+    };
+  rebase(
+    log,
+    onto,
+    changes,
+    `Your changes conflict with what others landed on main meanwhile. The conflicting files are back at main's version; make your change to them again if it is still wanted, or say that you gave it up.\n${text}`,
+  );
+  return 'think';
+}
+
+function refused(log: RunLog, why: string): Landed {
+  if (log.state.refusals >= MAX_REFUSALS)
+    return { code: 'landing.refused', message: `The changes cannot land: ${why}`, retryable: false };
+  const { base, changes } = log.state;
+  rebase(
+    log,
+    base,
+    [...changes.values()],
+    `Your changes cannot land on main: ${why} Mend that, or say that you gave it up.`,
+  );
+  return 'think';
+}
+
+/**
+ * Files that came with messages, and that main must not have (its .gitignore says so), stay out of the landing: they were
+ * there to work with, and the record holds them. The model could not mend that.
+ */
+function withoutPlaced(log: RunLog): Landed {
+  const { base, changes, placed } = log.state;
+  const content: Rebase = { changes: [...changes.values()].filter(({ path }) => !placed.has(path)) };
+  log.emit({ type: 'landing.conflicted', data: { onto: base, detail: log.put(content) } }, content);
+  return 'think';
+}
+
+/** The owner said no to the change of what governs the network: those files go back, the rest may land. */
+async function dropProtected(deps: AgentDeps, log: RunLog): Promise<Landed> {
+  const { base, changes } = log.state;
+  const kept: Change[] = [];
+  for (const change of changes.values())
+    if ((await deps.reader.protectedChanges(base, [change])) === null) kept.push(change);
+  rebase(log, base, kept, 'The owner refused your change of the network’s rules; those files are back as they were.');
+  return 'think';
+}

@@ -1,0 +1,82 @@
+import type { BlobRef } from '../../core/blob.ts';
+import type { EventOf, Wait } from '../../core/event.ts';
+import type { Task } from '../../core/task.ts';
+import type { Button } from '../../core/ports/channel.ts';
+import { putKey, type ReplyContent, replyBody, sendingOp } from '../../core/records/reply.ts';
+import type { ShownCall } from '../run/state.ts';
+import type { AgentDeps } from '../run/deps.ts';
+import { loadJson, messageOf, type RunLog } from '../run/log.ts';
+
+/** The run waits for a person, or for tasks, and costs nothing meanwhile; its lane stays taken. */
+export async function park(deps: AgentDeps, log: RunLog): Promise<'end'> {
+  const { state } = log;
+  const waits: Wait[] = state.calls
+    .filter((call) => call.phase === 'waiting' && call.tasks.length === 0)
+    .map((call) =>
+      call.question === null ? { kind: 'approval', id: call.approval ?? '' } : { kind: 'question', id: call.question },
+    );
+  if (state.landing === 'asked' && state.landingApproval !== null)
+    waits.push({ kind: 'approval', id: state.landingApproval });
+  // What was asked is on record before it is put to anybody.
+  await log.flush(false);
+  for (const wait of waits) await put(deps, log, wait);
+  const until = state.calls.filter((call) => call.phase === 'waiting').flatMap((call) => call.tasks);
+  for (const id of new Set(until)) waits.push({ kind: 'task', id });
+  log.emit({ type: 'run.parked', data: { waits } });
+  log.queue({ op: 'park', task: state.task, ...(until.length > 0 ? { until } : {}) });
+  await log.flush(true);
+  return 'end';
+}
+
+/** Puts what it waits for before whoever wrote, where the runtime sends to them. Others come and look. */
+async function put(deps: AgentDeps, log: RunLog, wait: Wait): Promise<void> {
+  const message = await askerOf(deps, log.claim.task);
+  if (message === null || !deps.pushes(message.data.channel)) return;
+  if ((await deps.store.byKey(putKey(wait.id))) !== null) return;
+  const asked = await deps.store.byKey(`asked:${wait.id}`);
+  const content = await contentOf(deps, log, wait, asked?.type === 'approval.asked' ? asked.data.shown : null);
+  const { run, labels } = log.state;
+  const causeOf = log.nextIndex;
+  const body = replyBody(log.claim.task, message, run, log.put(content));
+  log.emit(body, null, { stream: log.subject, key: putKey(wait.id) });
+  log.queue(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels }));
+}
+
+/** Whoever wrote the message that all of it began with. */
+async function askerOf({ store }: AgentDeps, task: Task): Promise<EventOf<'message.received'> | null> {
+  const root = task.origin === undefined ? task : await store.task(task.origin.root);
+  return root === null ? null : messageOf(store, root);
+}
+
+const approvalButtons = (id: string): Button[] => [
+  { label: 'Approve', action: `approve:${id}` },
+  { label: 'Deny', action: `deny:${id}` },
+];
+
+async function contentOf(deps: AgentDeps, log: RunLog, wait: Wait, shown: BlobRef | null): Promise<ReplyContent> {
+  if (wait.kind === 'question') {
+    const asked = await deps.store.byKey(`asked:${wait.id}`);
+    const text =
+      asked?.type === 'question.asked' ? ((await loadJson(deps.store, asked.data.text)) as ShownCall).text : '';
+    return { text: `${text}\n\n(Your next message here is the answer.)` };
+  }
+  const { text } = shown === null ? { text: '' } : ((await loadJson(deps.store, shown)) as ShownCall);
+  const why = await reasonOf(deps, log, wait.id);
+  // A fence longer than any within keeps the exact call from being read as Markdown.
+  const fence = '`'.repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length + 1)));
+  return { text: `May I?\n${fence}\n${text}\n${fence}\n${why}`, buttons: approvalButtons(wait.id) };
+}
+
+/** The rule that asks, in its own words. */
+async function reasonOf(deps: AgentDeps, log: RunLog, approval: string): Promise<string> {
+  const call = log.state.calls.find((each) => each.approval === approval);
+  if (!call) return 'It changes what governs the network.';
+  for await (const event of deps.store.read({
+    stream: `run:${log.state.run}`,
+    types: ['decision.made'],
+    reverse: true,
+  }))
+    if (event.type === 'decision.made' && event.data.call === call.id)
+      return `Asked by the rule ${event.data.rule}: ${event.data.reason}`;
+  return '';
+}

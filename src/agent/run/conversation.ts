@@ -1,0 +1,83 @@
+import type { BlobRef } from '../../core/blob.ts';
+import type { Event } from '../../core/event.ts';
+import { type Label, unionLabels } from '../../core/labels.ts';
+import type { ModelMessage } from '../../core/model.ts';
+import type { Store } from '../../core/ports/store.ts';
+import { loadJson } from './log.ts';
+
+/** A conversation as the next turn sees it, folded from its stream. */
+export interface Conversation {
+  /** Seq of the last event folded. */
+  seq: number;
+  /** What stands for the messages that were compacted away. */
+  summary: BlobRef | null;
+  messages: { ref: BlobRef; seq: number }[];
+  labels: Label[];
+}
+
+export const emptyConversation = (): Conversation => ({ seq: 0, summary: null, messages: [], labels: [] });
+
+/** Pure fold; gives a new value so that a run keeps the one it started with. */
+export function foldConversation(before: Conversation, event: Event): Conversation {
+  const next = { ...before, seq: event.seq };
+  switch (event.type) {
+    case 'history.given':
+    case 'turn.ended':
+      next.messages = [...before.messages, ...event.data.messages.map((ref) => ({ ref, seq: event.seq }))];
+      next.labels = unionLabels(before.labels, event.labels);
+      return next;
+    case 'conversation.compacted':
+      next.summary = event.data.summary;
+      next.messages = before.messages.filter((message) => message.seq > event.data.upTo);
+      return next;
+    default:
+      return next;
+  }
+}
+
+/** Folded conversations and their messages, so that a long one is not read again for every turn. A projection: can be dropped. */
+export class ConversationCache {
+  readonly #limit: number;
+  readonly #maxBytes: number;
+  readonly #entries = new Map<string, Conversation>();
+  readonly #messages = new Map<string, { message: ModelMessage; size: number }>();
+  #bytes = 0;
+
+  /** Keeps at most `limit` conversations and `maxBytes` of messages; the least recently used leave first. */
+  constructor(limit = 256, maxBytes = 8 * 1024 * 1024) {
+    this.#limit = limit;
+    this.#maxBytes = maxBytes;
+  }
+
+  async message(store: Store, ref: BlobRef): Promise<ModelMessage> {
+    const known = this.#messages.get(ref.hash);
+    if (known) {
+      this.#messages.delete(ref.hash);
+      this.#messages.set(ref.hash, known);
+      return known.message;
+    }
+    const message = (await loadJson(store, ref)) as ModelMessage;
+    // Two runs may have looked for it at once: it counts once.
+    if (!this.#messages.has(ref.hash)) this.#bytes += ref.size;
+    this.#messages.set(ref.hash, { message, size: ref.size });
+    for (const [hash, entry] of this.#messages) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.#messages.delete(hash);
+      this.#bytes -= entry.size;
+    }
+    return message;
+  }
+
+  async load(store: Store, stream: string): Promise<Conversation> {
+    let conversation = this.#entries.get(stream) ?? emptyConversation();
+    for await (const event of store.read({ stream, after: conversation.seq }))
+      conversation = foldConversation(conversation, event);
+    this.#entries.delete(stream);
+    this.#entries.set(stream, conversation);
+    if (this.#entries.size > this.#limit) {
+      const oldest = this.#entries.keys().next();
+      if (!oldest.done) this.#entries.delete(oldest.value);
+    }
+    return conversation;
+  }
+}

@@ -1,0 +1,61 @@
+import type { PieceRedactor } from '../../core/ports/redactor.ts';
+import type { Agent, Governance } from '../../core/agent.ts';
+import type { Boundary } from '../../core/ports/boundary.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { Ids } from '../../core/ids.ts';
+import type { ModelChoice, ModelError } from '../../core/model.ts';
+import type { GovernanceReader } from '../../core/ports/governance.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { Net } from '../../core/ports/net.ts';
+import type { Store } from '../../core/ports/store.ts';
+import type { Workspace } from '../../core/ports/workspace.ts';
+import type { Delta } from '../../core/api/runtime.ts';
+import type { OfferedSkill } from '../../core/skill.ts';
+import type { Tool } from '../../core/ports/tool.ts';
+import type { ConversationCache } from './conversation.ts';
+import type { LandingOrder } from './landing-order.ts';
+
+/** All that a run can reach. */
+export interface AgentDeps {
+  store: Store;
+  workspace: Workspace;
+  reader: Pick<GovernanceReader, 'protectedChanges' | 'pinned'>;
+  /** Skills to name in the agent's prompt, in a stable order: enabled, in order, and possible on this machine. */
+  skills?(agent: Agent): Promise<readonly OfferedSkill[]>;
+  /** What is in force now. */
+  governance(): Governance;
+  /** A change of what governs the network has landed with a person's approval. */
+  governanceLanded(commit: string): Promise<void>;
+  /** Models of the agent in order of preference; empty if none is usable. */
+  models(agent: Agent): readonly ModelChoice[];
+  /** What to do about a failed call: wait (ms) and go on with a choice, or give up. `tries` counts failures of this choice. */
+  nextTry(
+    error: ModelError,
+    tries: number,
+    choices: readonly ModelChoice[],
+    index: number,
+    random: () => number,
+  ): { wait: number; index: number } | null;
+  /** By name, in the order models see them. */
+  tools(): ReadonlyMap<string, Tool>;
+  net: Net;
+  /** Whether shell commands are confined. */
+  sandboxed: boolean;
+  /** Whether the agent takes no work now: its runs stop at the next step. */
+  paused?(agent: string): boolean;
+  /** True for channels the runtime sends to; others come and fetch their reply. */
+  pushes(channel: string): boolean;
+  redact(text: string): string;
+  redactPieces(): PieceRedactor;
+  emit(delta: Delta): void;
+  /** Ends a task and all it has led to. False if it had ended already. */
+  cancelTask(task: string, by: string): Promise<boolean>;
+  conversations: ConversationCache;
+  landingOrder: LandingOrder;
+  clock: Clock;
+  ids: Ids;
+  random(): number;
+  log: Log;
+  boundary: Boundary;
+  worker: string;
+}

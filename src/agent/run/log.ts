@@ -1,0 +1,147 @@
+import type { BlobRef } from '../../core/blob.ts';
+import type { Body, Event, EventOf, NewEvent } from '../../core/event.ts';
+import { conversationId, runStream } from '../../core/ids.ts';
+import { redactedJson } from '../../core/text/json.ts';
+import type { Label } from '../../core/labels.ts';
+import type { QueueOp, Store } from '../../core/ports/store.ts';
+import type { Claim, Task } from '../../core/task.ts';
+import { contentOf, evolve, type RunState } from './state.ts';
+
+/** Another worker owns the task now, or a person ended it: this run must not write another word. */
+export class LeaseLost extends Error {
+  constructor() {
+    super('the lease of this task is lost');
+    this.name = 'LeaseLost';
+  }
+}
+
+/** A task this commit concerns has just ended, or was made by another: nothing of the commit holds, and the run goes on from its record. */
+export class Overtaken extends Error {
+  constructor() {
+    super('somebody else was first');
+    this.name = 'Overtaken';
+  }
+}
+
+/** An event whose id is known once it has been committed. */
+interface Pending {
+  event: NewEvent;
+  cause: Pending | string | null;
+  id: string | null;
+}
+
+interface EmitOptions {
+  /** Default: the run's own stream. */
+  stream?: string;
+  /** Default: the run's agent. */
+  actor?: string;
+  key?: string;
+  labels?: readonly Label[];
+}
+
+/**
+ * The run's hand on the journal. `emit` applies an event to the state at once and keeps it until `flush`, which must
+ * come before any effect: so one transaction carries the receipt of a step and the intent of the next.
+ */
+export class RunLog {
+  readonly state: RunState;
+  readonly claim: Claim;
+  readonly subject: string;
+  readonly #store: Store;
+  readonly #redact: (text: string) => string;
+  #pending: Pending[] = [];
+  #queue: QueueOp[] = [];
+  /** Last event of each call, so that a receipt names its intent and an intent its decision. */
+  #callEvents = new Map<string, Pending | string>();
+  #last: Pending | string | null;
+
+  constructor(options: {
+    store: Store;
+    redact: (text: string) => string;
+    claim: Claim;
+    state: RunState;
+    last: string | null;
+  }) {
+    this.#store = options.store;
+    this.#redact = options.redact;
+    this.claim = options.claim;
+    this.state = options.state;
+    this.subject = conversationId(options.state.agent, options.state.session);
+    this.#last = options.last;
+  }
+
+  /** Stores a value as canonical JSON, without secrets, readable as long as the conversation's key exists. */
+  put(value: unknown): BlobRef {
+    return this.#store.putBlob(Buffer.from(redactedJson(value, this.#redact)), this.subject);
+  }
+
+  emit(body: Body, content: unknown = null, options: EmitOptions = {}): void {
+    const call = 'call' in body.data ? body.data.call : null;
+    const cause = (call === null ? undefined : this.#callEvents.get(call)) ?? this.#last;
+    const stream = options.stream ?? runStream(this.state.run);
+    const labels = options.labels ?? this.state.labels;
+    const actor = options.actor ?? `agent:${this.state.agent}`;
+    const event: NewEvent = { ...body, stream, actor, cause: null, labels };
+    if (options.key !== undefined) event.key = options.key;
+    const pending: Pending = { event, cause, id: null };
+    this.#pending.push(pending);
+    if (call !== null) this.#callEvents.set(call, pending);
+    if (stream === runStream(this.state.run)) {
+      this.#last = pending;
+      evolve(this.state, event as Event, content);
+    }
+  }
+
+  /** A change of the queue that is committed with the events emitted so far. */
+  queue(op: QueueOp): void {
+    this.#queue.push(op);
+  }
+
+  /** Index the next emitted event will have in its batch, for `QueueOp.causeOf`. */
+  get nextIndex(): number {
+    return this.#pending.length;
+  }
+
+  /** Commits what was emitted. `sync` where nothing may be lost even by a power cut. */
+  async flush(sync: boolean): Promise<void> {
+    if (this.#pending.length === 0 && this.#queue.length === 0) return;
+    const pending = this.#pending;
+    const events = pending.map(({ event, cause }) => ({
+      ...event,
+      cause: cause === null || typeof cause === 'string' ? cause : (cause.id ?? pending.indexOf(cause)),
+    }));
+    const queue = this.#queue;
+    this.#pending = [];
+    this.#queue = [];
+    const result = await this.#store.commit({ events, queue, fence: this.claim.lease, sync });
+    if (!result.ok) {
+      if (result.why === 'lease-lost') throw new LeaseLost();
+      // Somebody was first: a task of this key, or this matter, is there.
+      const first = result.why === 'duplicate' && /^(?:given|asked:mat_)/.test(result.key);
+      if (result.why === 'state' || first) throw new Overtaken();
+      throw new Error(`the run's events were refused: ${JSON.stringify(result)}`);
+    }
+    result.events.forEach((event, index) => {
+      const entry = pending[index];
+      if (entry) entry.id = event.id;
+    });
+  }
+}
+
+/** Reads the blob an event's meaning depends on. Null if its key has been erased. */
+export async function loadContent(store: Store, event: Event): Promise<unknown> {
+  const ref = contentOf(event);
+  return ref === null ? null : loadJson(store, ref);
+}
+
+export async function loadJson(store: Store, ref: Pick<BlobRef, 'hash'>): Promise<unknown> {
+  const bytes = await store.getBlob(ref);
+  if (bytes === null) throw new Error('the content of this conversation has been erased');
+  return JSON.parse(Buffer.from(bytes).toString('utf8'));
+}
+
+/** The message a task answers; null for a task that came otherwise. */
+export async function messageOf(store: Store, task: Task): Promise<EventOf<'message.received'> | null> {
+  const cause = task.cause === null ? null : await store.event(task.cause);
+  return cause?.type === 'message.received' ? cause : null;
+}

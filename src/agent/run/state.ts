@@ -1,0 +1,417 @@
+import type { Effect, Event } from '../../core/event.ts';
+import type { Change } from '../../core/files.ts';
+import { type Label, unionLabels } from '../../core/labels.ts';
+import {
+  type FileRef,
+  type ModelErrorKind,
+  type ModelMessage,
+  NO_USAGE,
+  type Usage,
+  type UserMessage,
+} from '../../core/model.ts';
+import type { BlobRef } from '../../core/blob.ts';
+
+/** The blob of `tool.returned`. */
+export interface ToolRecord {
+  ok: boolean;
+  /** What the model reads. */
+  text: string;
+  /** The whole text, where `text` is only its head and tail. */
+  full: string | null;
+  changes: Change[];
+  seen: Record<string, string>;
+}
+
+/** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */
+export interface Manifest {
+  model: string;
+  system: string;
+  tools: string;
+  messages: BlobRef[];
+  /** Where in `messages` this run's own ones begin. */
+  turnFrom: number;
+}
+
+/** The blob of `files.placed`. */
+export interface Placed {
+  changes: Change[];
+}
+
+/** The blob of `landing.conflicted`. */
+export interface Rebase {
+  changes: Change[];
+}
+
+/** `asking`: a person will be asked once everything before it is done. */
+export type CallPhase = 'new' | 'asking' | 'allowed' | 'waiting' | 'refused' | 'started' | 'returned';
+
+export interface CallState {
+  /** Ours, unique in the run; models repeat theirs. */
+  id: string;
+  modelId: string;
+  tool: string;
+  args: string;
+  phase: CallPhase;
+  /** Names the effect for ever. A retry a person asked for gets a new one. */
+  key: string;
+  effect: Effect | null;
+  idempotent: boolean;
+  approval: string | null;
+  question: string | null;
+  /** True if the question is the runtime's, about a call whose fate is unknown. */
+  doubt: boolean;
+  /** What a person answered. */
+  answer: string | null;
+  /** Tasks whose end the call waits for. */
+  tasks: string[];
+  /** Why the call was refused, for the model. */
+  refusal: string | null;
+  result: { text: string; isError: boolean } | null;
+}
+
+export type LandingPhase = 'none' | 'asked' | 'approved' | 'refused' | 'started' | 'done';
+
+/** All that a run knows, folded from its events: a crash loses none of it. */
+export interface RunState {
+  run: string;
+  task: string;
+  agent: string;
+  session: string;
+  attempt: number;
+  config: string;
+  base: string;
+  startedAt: number;
+  /** Model calls so far. */
+  step: number;
+  /** This turn's messages: the user's, the model's and tool results, in order. */
+  messages: BlobRef[];
+  /** Messages and notes that the next model call will see. */
+  arrived: BlobRef[];
+  /** Tasks whose messages this run has taken in. */
+  absorbed: string[];
+  calls: CallState[];
+  /** The last answer, once there is one and it is to be acted on. */
+  answer: ModelMessage | null;
+  changes: Map<string, Change>;
+  /** Paths it has landed before its end, when it handed work over. */
+  landed: Set<string>;
+  /** Tasks it has made or joined. */
+  created: string[];
+  /** Files that came with an answer, and the paths of those that are in the view already. */
+  answerFiles: FileRef[];
+  placed: Set<string>;
+  seen: Map<string, string>;
+  labels: Label[];
+  /** Failed model calls since the last answer. */
+  failures: { choice: string; kind: ModelErrorKind }[];
+  model: string | null;
+  usage: Usage;
+  costUsd: number;
+  /** Input tokens of the last turn's call, as the provider counted. */
+  lastInput: number;
+  landing: LandingPhase;
+  landingApproval: string | null;
+  commit: string | null;
+  conflicts: number;
+  /** Landings that could not be, whatever main had become. */
+  refusals: number;
+  parked: boolean;
+  finished: boolean;
+}
+
+export function startState(event: Extract<Event, { type: 'run.started' }>, first: BlobRef[]): RunState {
+  const { run, task, agent, session, attempt, config, base } = event.data;
+  return {
+    run,
+    task,
+    agent,
+    session,
+    attempt,
+    config,
+    base,
+    startedAt: event.at,
+    step: 0,
+    messages: [],
+    arrived: [...first],
+    absorbed: [],
+    calls: [],
+    answer: null,
+    changes: new Map(),
+    landed: new Set(),
+    created: [],
+    answerFiles: [],
+    placed: new Set(),
+    seen: new Map(),
+    labels: [...event.labels],
+    failures: [],
+    model: null,
+    usage: NO_USAGE,
+    costUsd: 0,
+    lastInput: 0,
+    landing: 'none',
+    landingApproval: null,
+    commit: null,
+    conflicts: 0,
+    refusals: 0,
+    parked: false,
+    finished: false,
+  };
+}
+
+const NOBODY = 'Nobody answered in the time there was, so this call was denied.';
+
+const addUsage = (a: Usage, b: Usage): Usage => ({
+  input: a.input + b.input,
+  output: a.output + b.output,
+  cacheRead: a.cacheRead + b.cacheRead,
+  cacheWrite: a.cacheWrite + b.cacheWrite,
+});
+
+function newCalls(state: RunState, answer: ModelMessage): CallState[] {
+  const calls: CallState[] = [];
+  for (const part of answer.parts) {
+    if (part.type !== 'call') continue;
+    const id = `s${state.step}c${calls.length + 1}`;
+    calls.push({
+      id,
+      modelId: part.id,
+      tool: part.tool,
+      args: part.args,
+      phase: 'new',
+      key: `${state.run}-${id}`,
+      effect: null,
+      idempotent: false,
+      approval: null,
+      question: null,
+      doubt: false,
+      answer: null,
+      tasks: [],
+      refusal: null,
+      result: null,
+    });
+  }
+  return calls;
+}
+
+/** What `tool.returned` adds to the run's view. */
+function addResult(state: RunState, call: CallState | undefined, record: ToolRecord): void {
+  for (const change of record.changes) {
+    const before = state.changes.get(change.path);
+    state.changes.set(change.path, before ? { ...change, was: before.was } : change);
+  }
+  for (const [path, oid] of Object.entries(record.seen)) state.seen.set(path, oid);
+  if (call) {
+    call.phase = 'returned';
+    call.result = { text: record.text, isError: !record.ok };
+  }
+}
+
+function evolveCall(state: RunState, event: Event, content: unknown): void {
+  switch (event.type) {
+    case 'decision.made': {
+      const call = state.calls.find((each) => each.id === event.data.call);
+      if (!call) return;
+      if (event.data.verdict === 'allow') call.phase = 'allowed';
+      if (event.data.verdict === 'ask') call.phase = 'asking';
+      if (event.data.verdict === 'deny') {
+        call.phase = 'refused';
+        call.refusal = `Denied by rule ${event.data.rule}: ${event.data.reason}`;
+      }
+      return;
+    }
+    case 'approval.asked': {
+      if (event.data.call === 'landing') {
+        state.landing = 'asked';
+        state.landingApproval = event.data.approval;
+        return;
+      }
+      const call = state.calls.find((each) => each.id === event.data.call);
+      if (call) Object.assign(call, { phase: 'waiting', approval: event.data.approval });
+      return;
+    }
+    case 'approval.answered': {
+      const approved = event.data.verdict === 'approve';
+      if (event.data.approval === state.landingApproval) {
+        state.landing = approved ? 'approved' : 'refused';
+        return;
+      }
+      const call = state.calls.find((each) => each.approval === event.data.approval);
+      if (call) {
+        call.phase = approved ? 'allowed' : 'refused';
+        const denied = event.data.by === 'runtime' ? NOBODY : 'The owner denied this call.';
+        call.refusal = approved ? null : denied;
+      }
+      return;
+    }
+    case 'question.asked': {
+      const call = state.calls.find((each) => each.id === event.data.call);
+      if (call) Object.assign(call, { phase: 'waiting', question: event.data.question, doubt: event.data.doubt });
+      return;
+    }
+    case 'question.answered': {
+      const call = state.calls.find((each) => each.question === event.data.question);
+      // A file that comes with an answer is from outside like any other.
+      state.labels = unionLabels(state.labels, event.labels);
+      if (!call) return;
+      call.phase = 'allowed';
+      const { parts, files = [] } = content as UserMessage;
+      call.answer = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+      state.answerFiles.push(...files);
+      return;
+    }
+    case 'task.created':
+      state.created.push(event.data.child);
+      return;
+    case 'tasks.awaited': {
+      const call = state.calls.find((each) => each.id === event.data.call);
+      if (call) Object.assign(call, { phase: 'waiting', tasks: event.data.children });
+      return;
+    }
+    case 'tool.started': {
+      const call = state.calls.find((each) => each.id === event.data.call);
+      const { key, effect, idempotent } = event.data;
+      if (call) Object.assign(call, { phase: 'started', key, effect, idempotent, answer: null });
+      return;
+    }
+    case 'tool.returned':
+      state.labels = unionLabels(state.labels, event.data.labels);
+      addResult(
+        state,
+        state.calls.find((each) => each.id === event.data.call),
+        content as ToolRecord,
+      );
+      return;
+    default:
+  }
+}
+
+function evolveModel(state: RunState, event: Event, content: unknown): void {
+  switch (event.type) {
+    case 'model.called': {
+      if (event.data.purpose !== 'turn') return;
+      const manifest = content as Manifest;
+      state.messages = manifest.messages.slice(manifest.turnFrom);
+      state.arrived = [];
+      state.calls = [];
+      state.answer = null;
+      state.step = event.data.step;
+      return;
+    }
+    case 'model.answered': {
+      state.usage = addUsage(state.usage, event.data.usage);
+      state.costUsd += event.data.costUsd;
+      if (event.data.purpose !== 'turn') return;
+      state.lastInput = event.data.usage.input;
+      state.failures = [];
+      state.model = `${event.data.provider}/${event.data.model}`;
+      state.answer = content as ModelMessage;
+      state.messages.push(event.data.answer);
+      state.calls = newCalls(state, state.answer);
+      return;
+    }
+    case 'model.failed':
+      state.failures.push({ choice: `${event.data.provider}/${event.data.model}`, kind: event.data.error });
+      return;
+    default:
+  }
+}
+
+/** The run after one more event. `content` is the parsed blob of the events that have one. Changes `state` in place. */
+export function evolve(state: RunState, event: Event, content: unknown): void {
+  switch (event.type) {
+    case 'base.moved':
+      // It landed in the middle of its work, and goes on from there.
+      if (state.landing === 'done') {
+        for (const path of state.changes.keys()) state.landed.add(path);
+        Object.assign(state, { changes: new Map(), landing: 'none', landingApproval: null });
+      }
+      state.base = event.data.to;
+      return;
+    case 'message.taken':
+      state.labels = unionLabels(state.labels, event.labels);
+      state.arrived.push(event.data.content);
+      state.absorbed.push(event.data.task);
+      return;
+    case 'files.placed':
+      // Also those that could not be kept: that has been said.
+      state.answerFiles = [];
+      for (const change of (content as Placed).changes) {
+        state.changes.set(change.path, change);
+        state.placed.add(change.path);
+      }
+      return;
+    case 'note.added':
+      state.arrived.push(event.data.note);
+      return;
+    case 'run.resumed':
+      state.parked = false;
+      state.config = event.data.config;
+      return;
+    case 'run.parked':
+      state.parked = true;
+      return;
+    case 'landing.started':
+      state.landing = 'started';
+      return;
+    case 'landing.finished':
+      state.landing = 'done';
+      state.commit = event.data.commit;
+      return;
+    case 'landing.conflicted':
+      if (event.data.onto === state.base) state.refusals += 1;
+      else state.conflicts += 1;
+      state.base = event.data.onto;
+      state.changes = new Map((content as Rebase).changes.map((change) => [change.path, change]));
+      // What the model read before may have changed under it: it must read again before it edits.
+      state.seen = new Map();
+      state.landing = 'none';
+      state.landingApproval = null;
+      return;
+    case 'run.finished':
+      state.finished = true;
+      return;
+    case 'model.called':
+    case 'model.answered':
+    case 'model.failed':
+      return evolveModel(state, event, content);
+    default:
+      return evolveCall(state, event, content);
+  }
+}
+
+/** The blob an event's meaning depends on, if it does. */
+export function contentOf(event: Event): BlobRef | null {
+  switch (event.type) {
+    case 'model.called':
+      return event.data.request;
+    case 'model.answered':
+      return event.data.answer;
+    case 'tool.returned':
+      return event.data.result;
+    case 'question.answered':
+      return event.data.answer;
+    case 'landing.conflicted':
+    case 'files.placed':
+      return event.data.detail;
+    default:
+      return null;
+  }
+}
+
+export type Step = 'model' | 'calls' | 'land' | 'finish';
+
+/** What comes next. Pure: the same record always leads to the same step. */
+export function nextStep(state: RunState): Step {
+  if (state.calls.some((call) => call.phase !== 'returned')) return 'calls';
+  if (state.answer === null || state.calls.length > 0 || state.arrived.length > 0) return 'model';
+  if (state.changes.size > 0 && state.landing !== 'done') return 'land';
+  return 'finish';
+}
+
+/** The blob of `approval.asked`: the exact call a person answers for. */
+export interface ShownCall {
+  /** For people, with nothing in it that can hide. */
+  text: string;
+  /** What the approval binds: tool, arguments, and the files the call would see. */
+  bound: string;
+}

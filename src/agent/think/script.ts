@@ -1,0 +1,120 @@
+import type { Agent } from '../../core/agent.ts';
+import { COMPACTION } from '../../core/records/compaction.ts';
+import { runKey } from '../../core/ids.ts';
+import { canonicalJson } from '../../core/text/json.ts';
+import { type ModelChoice, type ModelEvent, NO_USAGE } from '../../core/model.ts';
+import type { Store } from '../../core/ports/store.ts';
+import { note } from '../run/notes.ts';
+import type { AgentDeps } from '../run/deps.ts';
+import { loadJson, type RunLog } from '../run/log.ts';
+import type { ToolRecord } from '../run/state.ts';
+import type { Failure } from '../run/failure.ts';
+
+/** What stands in the record where a script, and no model, says what comes next. */
+const PROVIDER = 'schedule';
+const MODEL = 'script';
+const SCRIPT = `${PROVIDER}/${MODEL}`;
+const SHELL = 'shell';
+
+const CHANGED = 'The result of this script is not what it was the last time. Say, or do, what follows from it.';
+const FAILED = 'This script runs for the first time, and failed. Say, or do, what follows from it.';
+
+/** Earlier firings that are looked at for a result to compare with: some end before they have one. */
+const MAX_BACK = 20;
+
+/** Of a shell: what was to be run was not found, or may not be run. */
+const NOT_RUN = /(?:^|\n)exit (?:126|127)$/;
+const MAX_SHOWN = 300;
+
+/** Why a script could not be run at all: there is no result then, and no model that would know more. */
+export async function scriptUnable({ store }: AgentDeps, log: RunLog, agent: Agent): Promise<Failure | null> {
+  const { state } = log;
+  if (state.model !== SCRIPT || state.calls.length === 0 || state.arrived.length > 0) return null;
+  await log.flush(false);
+  const now = await firstResult(store, state.run);
+  if (now === null || now.ok) return null;
+  const text = (now.full ?? now.text).trim();
+  const without = !agent.tools.includes(SHELL);
+  if (!without && !NOT_RUN.test(text)) return null;
+  const why = without ? `${agent.name} has no tool ${SHELL}` : text.slice(-MAX_SHOWN).replace(/\s*\n\s*/g, '; ');
+  return { code: 'script.unable', message: `the script could not be run: ${why}.`, retryable: false };
+}
+
+/**
+ * True for a run that only ran its script, and found what it had found before, or that only summarised: it leaves no words
+ * in its conversation.
+ */
+export const isQuiet = ({ state, claim }: RunLog): boolean => state.model === SCRIPT || claim.task.from === COMPACTION;
+
+/**
+ * What stands in for a model while the script of a schedule or trigger runs: it calls the script, through the same gate as
+ * any call, and ends the run if the result is that of the last time. Null as soon as a model is needed, and for every other task.
+ */
+export async function scriptChoice({ store }: AgentDeps, log: RunLog): Promise<ModelChoice | null> {
+  const { state, claim } = log;
+  const ran = state.calls[0];
+  if (state.model !== null && (state.model !== SCRIPT || ran === undefined)) return null;
+  const command = await commandOf(store, log);
+  if (command === null) return null;
+  if (state.model === null) {
+    const call = { type: 'call', id: MODEL, tool: SHELL, args: canonicalJson({ command }) } as const;
+    return saying(call, { type: 'finish', reason: 'calls', usage: NO_USAGE });
+  }
+  // Somebody has something to say, or was told that it changed.
+  if (state.arrived.length > 0 || ran === undefined) return null;
+  // What a rule refused is not on disk yet.
+  await log.flush(false);
+  const now = await firstResult(store, state.run);
+  const before = await lastResult(store, claim.task.cause);
+  const same = before === null ? now?.ok === true : now !== null && wordsOf(now) === wordsOf(before);
+  if (!same) {
+    log.emit({ type: 'note.added', data: { note: log.put(note(before === null ? FAILED : CHANGED)) } });
+    return null;
+  }
+  const delta = before === null ? 'It ran for the first time.' : 'Nothing has changed since the last time.';
+  return saying({ type: 'text', delta }, { type: 'finish', reason: 'stop', usage: NO_USAGE });
+}
+
+/** A model that says just this, and costs nothing. */
+export function saying(...events: readonly ModelEvent[]): ModelChoice {
+  const port = {
+    async *stream(): AsyncGenerator<ModelEvent, void, undefined> {
+      yield* events;
+    },
+  };
+  return { provider: PROVIDER, model: MODEL, port, window: Infinity, images: false, cost: () => 0 };
+}
+
+/** The command line of a task that runs a script. */
+async function commandOf(store: Store, { claim: { task } }: RunLog): Promise<string | null> {
+  if (!/^(?:schedule|trigger):/.test(task.from) || task.content === null) return null;
+  const { run } = (await loadJson(store, task.content)) as { run?: unknown };
+  return typeof run === 'string' ? run : null;
+}
+
+const wordsOf = ({ ok, text, full }: ToolRecord): string => canonicalJson([ok, full ?? text]);
+
+/** What the run's first call came back with; null if it never did, or is erased. */
+async function firstResult(store: Store, run: string): Promise<ToolRecord | null> {
+  for await (const event of store.read({ stream: `run:${run}`, types: ['tool.returned'], limit: 1 })) {
+    if (event.type !== 'tool.returned') return null;
+    const bytes = await store.getBlob(event.data.result);
+    return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString('utf8')) as ToolRecord);
+  }
+  return null;
+}
+
+/** The result of the last firing before this one that had any. */
+async function lastResult(store: Store, cause: string | null): Promise<ToolRecord | null> {
+  const fired = cause === null ? null : await store.event(cause);
+  if (fired?.type !== 'schedule.fired' && fired?.type !== 'trigger.fired') return null;
+  const { stream, seq, type } = fired;
+  const earlier = { stream, before: seq, types: [type], reverse: true, limit: MAX_BACK } as const;
+  for await (const event of store.read(earlier)) {
+    const started = await store.byKey(runKey((event as typeof fired).data.task));
+    const result = started?.type === 'run.started' ? await firstResult(store, started.data.run) : null;
+    // One that could not be run has no result to compare with.
+    if (result !== null && !NOT_RUN.test(result.text.trim())) return result;
+  }
+  return null;
+}

@@ -1,0 +1,119 @@
+import type { Agent } from '../../core/agent.ts';
+import type { ModelChoice, ModelError } from '../../core/model.ts';
+import { collectAnswer, type Outcome, withoutSecrets } from './answer.ts';
+import { compact, mustCompact } from './compact.ts';
+import { fitted, type Prepared, prepare } from './context.ts';
+import { note } from '../run/notes.ts';
+import type { Stops } from '../../core/task.ts';
+import type { AgentDeps } from '../run/deps.ts';
+import type { Failure } from '../run/failure.ts';
+import type { RunLog } from '../run/log.ts';
+import { restChoice } from './rest.ts';
+import { scriptChoice, scriptUnable } from './script.ts';
+
+const CUT =
+  'Your answer was cut at the output limit before its tool calls were complete, so none of them ran. Go on in smaller steps.';
+
+/** One step of thought: asks the model until it answers, by way of retries and fallbacks. */
+export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<Failure | null> {
+  const signal = AbortSignal.any([stops.cancel, stops.shutdown]);
+  const unable = await scriptUnable(deps, log, agent);
+  if (unable !== null) return unable;
+  const script = (await scriptChoice(deps, log)) ?? (await restChoice(deps, log, agent, signal));
+  const choices = script === null ? deps.models(agent) : [script];
+  const first = choices[0];
+  if (!first)
+    return {
+      code: 'model.none',
+      message: `No usable model for "${agent.model}": see \`ruche doctor\`.`,
+      retryable: false,
+    };
+  let conversation = await deps.conversations.load(deps.store, log.subject);
+  let prepared = await prepare(deps, log, agent, conversation);
+  let [index, tries, compacted] = [0, 0, false];
+  for (;;) {
+    const choice = choices[index] ?? first;
+    if (!compacted && mustCompact(prepared.tokens, choice.window, log.state.lastInput)) {
+      compacted = true;
+      ({ conversation, prepared } = await compact({ deps, log, agent, choice, conversation, prepared, signal }));
+    }
+    const error = await callModel(deps, log, choice, prepared, { signal, shutdown: stops.shutdown });
+    signal.throwIfAborted();
+    if (error === null) return null;
+    if (error.kind === 'context' && !compacted) {
+      compacted = true;
+      ({ conversation, prepared } = await compact({ deps, log, agent, choice, conversation, prepared, signal }));
+      continue;
+    }
+    tries += 1;
+    const next = deps.nextTry(error, tries, choices, index, deps.random);
+    if (next === null) return { code: `model.${error.kind}`, message: error.message, retryable: error.retryable };
+    if (next.index !== index) tries = 0;
+    index = next.index;
+    const { task, run } = log.state;
+    const { provider, model } = choices[index] ?? first;
+    const when = next.wait > 0 ? `in ${Math.ceil(next.wait / 1000)} s` : 'now';
+    deps.emit({ kind: 'retrying', task, run, text: `${error.message} Asking ${provider}/${model} ${when}.` });
+    if (next.wait > 0) {
+      // What has happened is on record before the wait, which may be long.
+      await log.flush(false);
+      await deps.clock.sleep(next.wait, signal);
+    }
+  }
+}
+
+async function callModel(
+  deps: AgentDeps,
+  log: RunLog,
+  choice: ModelChoice,
+  prepared: Prepared,
+  { signal, shutdown }: { signal: AbortSignal; shutdown: AbortSignal },
+): Promise<ModelError | null> {
+  const { provider, model } = choice;
+  const step = log.state.step + 1;
+  const manifest = { ...prepared.manifest, model };
+  const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest) };
+  log.emit({ type: 'model.called', data: called }, manifest);
+  await log.flush(false);
+  const { run, task } = log.state;
+  const before = deps.clock.now();
+  let offset = 0;
+  const show = (kind: 'text' | 'reasoning', text: string): void => {
+    if (text === '') return;
+    if (kind === 'reasoning') return deps.emit({ kind, task, run, text });
+    deps.emit({ kind, task, run, step, offset, text });
+    offset += text.length;
+  };
+  const request = { ...(await fitted(deps, prepared.request, choice)), model };
+  const clean = { text: deps.redactPieces(), reasoning: deps.redactPieces() };
+  const answer = await collectAnswer(choice, request, signal, (kind, delta) => show(kind, clean[kind].push(delta)));
+  for (const kind of ['reasoning', 'text'] as const) show(kind, clean[kind].end());
+  const outcome = withoutSecrets(answer, deps.redact);
+  // What a process that goes down has cut off is no failure: the step is asked again after the start.
+  if (outcome.error && shutdown.aborted) return outcome.error;
+  return record(log, outcome, { step, provider, model, ms: deps.clock.now() - before }, choice, () => {
+    if (offset > 0) deps.emit({ kind: 'discard', task, run });
+  });
+}
+
+function record(
+  log: RunLog,
+  outcome: Outcome,
+  about: { step: number; provider: string; model: string; ms: number },
+  choice: ModelChoice,
+  discard: () => void,
+): ModelError | null {
+  const { message, finish, usage, error } = outcome;
+  const common = { ...about, purpose: 'turn' as const };
+  if (error) {
+    const partial = message.parts.length > 0 ? log.put(message) : null;
+    log.emit({ type: 'model.failed', data: { ...common, error: error.kind, detail: log.put(error), partial } });
+    discard();
+    return error;
+  }
+  const answer = log.put(message);
+  const costUsd = choice.cost(usage);
+  log.emit({ type: 'model.answered', data: { ...common, answer, finish, usage, costUsd } }, message);
+  if (outcome.dropped) log.emit({ type: 'note.added', data: { note: log.put(note(CUT)) } });
+  return null;
+}

@@ -1,0 +1,41 @@
+import type { Adapters } from './adapters.ts';
+import { ConversationCache } from '../agent/run/conversation.ts';
+import type { AgentDeps } from '../agent/run/deps.ts';
+import { LandingOrder } from '../agent/run/landing-order.ts';
+import { cancelTask } from '../runtime/end.ts';
+import type { Pauses } from '../runtime/pauses.ts';
+import type { Messengers } from './messengers.ts';
+import { nextTry } from '../models/choice/retry.ts';
+import type { ToolsAndModels } from './models.ts';
+import type { Trust } from '../trust/trust.ts';
+import { offeredSkills } from '../skills/gate.ts';
+
+/** All that runs can reach. */
+export function openAgents(
+  adapters: Adapters,
+  trust: Trust,
+  models: ToolsAndModels,
+  { channels }: Messengers,
+  pauses: Pauses,
+): AgentDeps {
+  const { store, ids, secrets, hub, sandbox, random, redact } = adapters;
+  const pushes = (channel: string): boolean => channels.has(channel);
+  return {
+    ...adapters,
+    governance: () => trust.current(),
+    governanceLanded: (commit) => trust.applyLanded(commit),
+    skills: (agent) => offeredSkills(adapters.gate, trust.current(), agent),
+    models: (agent) => models().models.choices(agent.model),
+    nextTry,
+    tools: () => models().tools,
+    sandboxed: sandbox.confined,
+    paused: (agent) => pauses.of(agent) !== null,
+    pushes,
+    redactPieces: () => secrets.redactPieces(),
+    emit: (delta) => hub.emit(delta),
+    cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes }, task, by),
+    conversations: new ConversationCache(),
+    landingOrder: new LandingOrder(adapters.clock),
+    random: random.number,
+  };
+}

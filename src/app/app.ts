@@ -1,0 +1,78 @@
+import { openAdapters } from './adapters.ts';
+import { openAgents } from './agents.ts';
+import { openClockwork } from './clockwork.ts';
+import { Life } from './life.ts';
+import { openMessengers, startMessengers } from './messengers.ts';
+import { modelsKnown, openModelSetup, openToolsAndModels } from './models.ts';
+import type { App, AppOptions } from './options.ts';
+import { recover } from './recover.ts';
+import { openRuntime } from './runtime.ts';
+import { startUpkeep } from './upkeep.ts';
+import { openPage } from './web.ts';
+import { openWorkers } from './workers.ts';
+import { startGateway } from '../gateway/server.ts';
+import { startExport } from '../journal/export.ts';
+import { Pauses } from '../runtime/pauses.ts';
+import { record } from '../scheduler/worker.ts';
+import { startTrust } from '../trust/trust.ts';
+import { openViews } from '../views/open.ts';
+
+/** Milliseconds that running steps have at the end; the rest of the promised ten seconds is for closing. */
+const GRACE_MS = 6_000;
+
+/** Puts the network together and starts it. Rejects with advice for a person, and leaves nothing open then. */
+export async function startApp(options: AppOptions): Promise<App> {
+  const parts = new AsyncDisposableStack();
+  try {
+    return await compose(options, parts);
+  } catch (error) {
+    await parts.disposeAsync();
+    throw error;
+  }
+}
+
+/** Each step is made of those before it, and knows nothing of those after. What it has opened is closed with `parts`, the last first. */
+async function compose(options: AppOptions, parts: AsyncDisposableStack): Promise<App> {
+  const life = new Life();
+  const adapters = await openAdapters(options, parts);
+  const { store, hub, log, redact } = adapters;
+  const trust = parts.adopt(await startTrust(adapters), (each) => each.close());
+  const models = openToolsAndModels(adapters, trust, parts);
+  const messengers = openMessengers(options, adapters, trust);
+  const pauses = await Pauses.open(store, redact, () => hub.work());
+  const agents = openAgents(adapters, trust, models, messengers, pauses);
+  const workers = openWorkers(adapters, agents, pauses, messengers);
+  const clockwork = openClockwork(adapters, trust, agents, messengers, life);
+  const exporter = parts.adopt(await startExport(adapters), (each) => each.close());
+  const made = { adapters, life, trust, models, messengers, pauses, agents, workers, clockwork, exporter };
+  const runtime = openRuntime(options, made);
+  const views = parts.adopt(openViews({ ...agents, paused: (agent) => pauses.of(agent) }), (each) => each.close());
+  const setup = openModelSetup(adapters, trust, models);
+  const page = openPage(options, adapters);
+  const gateway = await startGateway({ ...options, ...adapters, ...page, views, desk: setup, runtime });
+  parts.defer(() => gateway.close());
+
+  await recover(agents, adapters, options.version);
+  await modelsKnown(adapters, models);
+  await startUpkeep(adapters, agents, pauses, parts);
+  for (const each of [workers.runs, workers.sends, clockwork]) each.start();
+  life.begin();
+  const stopReceiving = await startMessengers(messengers, adapters, trust, runtime, views);
+
+  return {
+    gateway,
+    runtime,
+    made: adapters.made,
+    async close(reason) {
+      life.end();
+      stopReceiving();
+      await clockwork.close();
+      await Promise.all([workers.runs.stop(GRACE_MS), workers.sends.stop(GRACE_MS), messengers.drafts.close()]);
+      // A disk that takes nothing more keeps nobody from stopping.
+      await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>
+        log.error({ error: String(error) }, 'the end could not be recorded'),
+      );
+      await parts.disposeAsync();
+    },
+  };
+}

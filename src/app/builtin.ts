@@ -1,0 +1,49 @@
+import type { Known } from '../config/settings.ts';
+import type { Tool, ToolDeclaration, ToolParts } from '../core/ports/tool.ts';
+import { PROVIDERS } from '../models/choice/choose.ts';
+import { ruleProblem } from '../policy/rules.ts';
+import { askTool } from '../tools/ask.ts';
+import { editTool } from '../tools/edit.ts';
+import { escalateTool } from '../tools/escalate.ts';
+import { fetchTool } from '../tools/fetch.ts';
+import { handOverTool } from '../tools/hand-over.ts';
+import { listTool } from '../tools/list.ts';
+import { readTool } from '../tools/read.ts';
+import { schedule } from '../tools/schedule.ts';
+import { searchTool } from '../tools/search.ts';
+import { shell } from '../tools/shell.ts';
+import { taskTool } from '../tools/task.ts';
+import { writeTool } from '../tools/write.ts';
+
+/** What a network can be made of. Each part declares itself in its own file; a line here is all that plugs it in. */
+export interface Builtin {
+  /** Models see them in this order. An agent that names no tools has all of them. */
+  tools: readonly ToolDeclaration[];
+}
+
+export const BUILTIN: Builtin = {
+  tools: [
+    readTool,
+    writeTool,
+    editTool,
+    listTool,
+    searchTool,
+    shell,
+    fetchTool(),
+    askTool,
+    taskTool,
+    handOverTool,
+    escalateTool,
+    schedule,
+  ],
+};
+
+export const openTools = ({ tools }: Builtin, parts: ToolParts): ReadonlyMap<string, Tool> =>
+  new Map(tools.map((each) => [each.name, 'open' in each ? each.open(parts) : each]));
+
+/** What the settings and agents of a network that is made of these may name. */
+export const knownOf = ({ tools }: Builtin): Known => ({
+  tools,
+  providers: PROVIDERS,
+  ruleProblem,
+});

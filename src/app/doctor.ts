@@ -1,0 +1,169 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AppOptions } from './options.ts';
+import type { Problem, Settings } from '../core/agent.ts';
+import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
+import { machineOf, packageFolder } from './package.ts';
+import { privateFile } from '../platform/replace.ts';
+import { systemClock as clock } from '../platform/system.ts';
+
+type Env = AppOptions['env'];
+
+/** Looks at everything `doctor` reports that is not the process's own. */
+export async function diagnose(options: { home: string; workspace: string; env: Env }) {
+  const [git, sandbox, config, journal] = await Promise.all([
+    gitVersion(options.env),
+    trySandbox(options.env),
+    readConfig(options),
+    readNewest(options),
+  ]);
+  return { git, sandbox, ...config, ...journal };
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+async function gitVersion(env: Env): Promise<string | null> {
+  const { plainGit } = await import('../git/git.ts');
+  try {
+    return (await plainGit(['version'], env)).stdout.toString('utf8').replace('git version', '').trim();
+  } catch {
+    return null; // not installed, or not to be run: doctor says how to mend both
+  }
+}
+
+/** Tried in a folder of its own, so that looking makes no home. */
+async function trySandbox(env: Env): Promise<{ ok: boolean; why: string; mend: string }> {
+  const { probeSandbox } = await import('../sandbox/probe.ts');
+  const dir = await mkdtemp(join(tmpdir(), 'ruche-doctor-'));
+  try {
+    return await probeSandbox({ dir, path: env['PATH'] ?? '', platform: process.platform, machine: machineOf() });
+  } catch (error) {
+    return { ok: false, why: messageOf(error), mend: 'Correct what it names, then run doctor again.' };
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+interface Config {
+  /** Why the workspace cannot be used. */
+  workspace: string | null;
+  /** Null if there is none yet. */
+  config: { problems: Problem[] } | null;
+  keys: { provider: string; name: string; present: boolean }[];
+}
+
+type OpenWorkspace = Awaited<ReturnType<typeof import('../workspace/workspace.ts').openWorkspace>>;
+
+async function readConfig({
+  home,
+  workspace: dir,
+  env,
+}: {
+  home: string;
+  workspace: string;
+  env: Env;
+}): Promise<Config> {
+  const none: Config = { workspace: null, config: null, keys: [] };
+  const standing = await readdir(dir).catch(() => []);
+  if (standing.length === 0) return none;
+  const { openWorkspace } = await import('../workspace/workspace.ts');
+  try {
+    const workspace = await openWorkspace({ dir, env, clock, boundary: () => undefined });
+    try {
+      return { ...none, ...(await judgeConfig(workspace, home, env)) };
+    } finally {
+      await workspace.close();
+    }
+  } catch (error) {
+    return { ...none, workspace: messageOf(error) };
+  }
+}
+
+async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Promise<Pick<Config, 'config' | 'keys'>> {
+  const { openModels } = await import('../models/choice/choose.ts');
+  const { openFound } = await import('../models/choice/found.ts');
+  const { openKept } = await import('../models/choice/kept.ts');
+  const { openSecrets } = await import('../secrets/open.ts');
+  const inHome = (name: string): PrivateFile => privateFile(join(home, name));
+  const secrets = await openSecrets({ env, keys: inHome('keys.json') });
+  // What is wrong in a file may be a secret itself.
+  const plain = (found: readonly Problem[]): Problem[] =>
+    found.map((problem) => ({
+      ...problem,
+      message: secrets.redact(problem.message),
+      key: secrets.redact(problem.key),
+    }));
+  const { settings, problems } = await readGovernance(workspace, secrets);
+  if (settings === null) return { config: { problems: plain(problems) }, keys: [] };
+  const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
+  const found = openFound({ env, kept: await openKept(inHome('models.json')), net, secrets });
+  const models = openModels({ settings, found, net, secrets, clock });
+  const keys = models.providers().flatMap((provider) => {
+    const name = provider.source === 'built in' ? undefined : /^env:(.+)$/.exec(provider.apiKey ?? '')?.[1];
+    return name === undefined ? [] : [{ provider: provider.name, name, present: secrets.has(`env:${name}`) }];
+  });
+  const told = new Set(keys.map(({ provider }) => `models.providers.${provider}.apiKey`));
+  // Keys that are missing are told once, with the key.
+  const others = models.problems().filter((problem) => !told.has(problem.key));
+  return { config: { problems: plain([...problems, ...others]) }, keys };
+}
+
+/** What the next look of a gateway would find: `main`, and over it what a person has saved since. */
+async function readGovernance(
+  workspace: OpenWorkspace,
+  secrets: Pick<Secrets, 'resolve'>,
+): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
+  const [{ openGovernanceReader, SETTINGS_FILE }, { liveProblems }, { BUILTIN, knownOf }] = await Promise.all([
+    import('../workspace/governance/reader.ts'),
+    import('./problems.ts'),
+    import('./builtin.ts'),
+  ]);
+  const { standingFiles } = await import('../workspace/edits/watch.ts');
+  const [{ readBundled }, { skillRules }] = await Promise.all([
+    import('../skills/folder.ts'),
+    import('../skills/judge.ts'),
+  ]);
+  const skills = { ...workspace, rules: skillRules(await readBundled(packageFolder('skills'))) };
+  const reader = openGovernanceReader({ git: workspace.git, skills, ...knownOf(BUILTIN) });
+  const head = await workspace.head();
+  const standing = await standingFiles(workspace.git);
+  let foreseen = await reader.foresee(head, standing);
+  const broken = foreseen.ok ? [] : foreseen.problems;
+  // A settings file that is refused leaves the one before it in force, beside which the agents are judged.
+  if (!foreseen.ok)
+    foreseen = await reader.foresee(
+      head,
+      standing.filter(({ path }) => path !== SETTINGS_FILE),
+    );
+  if (!foreseen.ok) return { settings: null, problems: broken };
+  const { settings, agents, problems } = foreseen.governance;
+  const others = broken.length === 0 ? problems : problems.filter(({ file }) => file !== SETTINGS_FILE);
+  return {
+    settings,
+    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets }, agents))],
+  };
+}
+
+async function readNewest(options: {
+  home: string;
+  workspace: string;
+  env: Env;
+}): Promise<{ newestEvent: number | null; database: string | null }> {
+  const path = join(options.home, 'ruche.sqlite');
+  if (!existsSync(path)) return { newestEvent: null, database: null };
+  try {
+    const { openRecord } = await import('./record.ts');
+    const record = await openRecord(options);
+    try {
+      for await (const event of record.store.read({ reverse: true, limit: 1 }))
+        return { newestEvent: event.at, database: null };
+      return { newestEvent: null, database: null };
+    } finally {
+      await record.close();
+    }
+  } catch (error) {
+    return { newestEvent: null, database: messageOf(error) };
+  }
+}

@@ -1,0 +1,59 @@
+import type { Agent, Problem } from '../core/agent.ts';
+import type { ScheduleState } from '../core/schedule.ts';
+import { hookSecret, type ReadSecret } from '../scheduler/triggers/hook-secret.ts';
+
+interface Looked {
+  reader: { hindrances(commit: string, agents: ReadonlyMap<string, Agent>): Promise<Problem[]> };
+  workspace: { head(): Promise<string> };
+  secrets: { resolve: ReadSecret };
+}
+
+/** What is wrong now although every file is in order: scripts that are not there, secrets that are not given. */
+export async function liveProblems(
+  { reader, workspace, secrets }: Looked,
+  agents: ReadonlyMap<string, Agent>,
+): Promise<Problem[]> {
+  const [scripts, hooks] = await Promise.all([
+    workspace.head().then((head) => reader.hindrances(head, agents)),
+    Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.resolve(...of)))),
+  ]);
+  return [...scripts, ...hooks.flat()];
+}
+
+/** The same where a network runs, which knows what has fired. */
+export async function nowWrong(
+  looked: Looked,
+  { agents }: { agents: ReadonlyMap<string, Agent> },
+  { schedules }: { schedules: { list(): Promise<readonly ScheduleState[]> } },
+): Promise<Problem[]> {
+  return [...(await liveProblems(looked, agents)), ...(await lostMoments(agents, () => schedules.list()))];
+}
+
+/** Schedules of one moment that was past before anybody knew of them. */
+async function lostMoments(
+  agents: ReadonlyMap<string, Agent>,
+  list: () => Promise<readonly ScheduleState[]>,
+): Promise<Problem[]> {
+  const any = [...agents.values()].some(({ schedules }) => schedules.some(({ timing }) => timing.kind === 'at'));
+  const states = any ? await list() : [];
+  return states.flatMap(({ agent, name, when, paused, next, last }) => {
+    if (!when.startsWith('at ') || paused || next !== null || last !== null) return [];
+    const message = `${when.slice('at '.length)} is past, and it has never fired: write a moment that is yet to come`;
+    return [
+      { file: `agents/${agent}/AGENT.md`, line: null, key: `schedules.${name}.at`, message, severity: 'warning' },
+    ];
+  });
+}
+
+async function hookProblems({ name, triggers = [] }: Agent, secret: ReadSecret): Promise<Problem[]> {
+  const found = await Promise.all(
+    triggers.map(async ({ name: trigger, source }): Promise<Problem[]> => {
+      if (source.on !== 'webhook') return [];
+      const known = await hookSecret(source.auth.secret, source.hook, secret);
+      if (known.ok) return [];
+      const at = { file: `agents/${name}/AGENT.md`, line: null, key: `triggers.${trigger}.secret` };
+      return [{ ...at, message: known.why, severity: 'error' }];
+    }),
+  );
+  return found.flat();
+}

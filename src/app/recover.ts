@@ -1,0 +1,13 @@
+import type { Adapters } from './adapters.ts';
+import type { AgentDeps } from '../agent/run/deps.ts';
+import { liveKeys } from '../agent/run/live.ts';
+import { record } from '../scheduler/worker.ts';
+
+/** What the last process has left behind is found again or let go of, and its tasks are free. */
+export async function recover(agents: AgentDeps, { store, checkouts }: Adapters, version: string): Promise<void> {
+  const live = await liveKeys(store);
+  for (const tool of agents.tools().values()) await tool.sweep?.(live);
+  await checkouts.recover([...live]);
+  const recovered = await store.releaseAll();
+  await record(store, { type: 'gateway.started', data: { version, recovered } });
+}

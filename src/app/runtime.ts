@@ -1,0 +1,59 @@
+import type { Adapters } from './adapters.ts';
+import type { AgentDeps } from '../agent/run/deps.ts';
+import type { Clockwork } from './clockwork.ts';
+import type { Runtime } from '../core/api/runtime.ts';
+import type { JournalExport } from '../journal/export.ts';
+import type { Life } from './life.ts';
+import { type Messengers, pairer } from './messengers.ts';
+import type { ToolsAndModels } from './models.ts';
+import type { AppOptions } from './options.ts';
+import { nowWrong } from './problems.ts';
+import { describeAgents, describeNetwork } from '../runtime/describe.ts';
+import type { Pauses } from '../runtime/pauses.ts';
+import { createRuntime } from '../runtime/runtime.ts';
+import type { Trust } from '../trust/trust.ts';
+import type { Workers } from './workers.ts';
+
+interface Parts {
+  adapters: Adapters;
+  life: Life;
+  trust: Trust;
+  models: ToolsAndModels;
+  messengers: Messengers;
+  pauses: Pauses;
+  agents: AgentDeps;
+  workers: Workers;
+  clockwork: Clockwork;
+  exporter: JournalExport;
+}
+
+/** The running network, as page, commands and messengers see it. */
+export function openRuntime(options: AppOptions, parts: Parts): Runtime {
+  const { adapters, life, trust, models, messengers, pauses, agents, workers, clockwork, exporter } = parts;
+  const { store, hub, clock, sandbox } = adapters;
+  const startedAt = clock.now();
+  return createRuntime({
+    ...agents,
+    ...clockwork.desks,
+    hub,
+    pauses,
+    pair: pairer(adapters, messengers),
+    maxAttempts: () => trust.current().settings.maxAttempts,
+    answerHeld: trust.answerHeld,
+    accepting: life.accepting,
+    agents: () => describeAgents(trust.current(), models().models),
+    situation: async () => ({
+      ...describeNetwork(
+        options,
+        trust.current(),
+        models().models,
+        trust.refused(),
+        await nowWrong(adapters, trust.current(), clockwork.desks),
+      ),
+      startedAt,
+      sandbox: sandbox.name,
+      notReady: life.notReady ?? workers.runs.problem ?? workers.sends.problem,
+      journal: { head: await store.head(), exported: exporter.exported() },
+    }),
+  });
+}

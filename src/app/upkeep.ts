@@ -1,0 +1,63 @@
+import type { Adapters } from './adapters.ts';
+import type { AgentDeps } from '../agent/run/deps.ts';
+import type { Pauses } from '../runtime/pauses.ts';
+import { restingModels } from '../agent/think/rest.ts';
+import { startHousekeeping } from '../scheduler/upkeep/every.ts';
+import { noteMissedDeadlines } from '../scheduler/tasks/deadlines.ts';
+import { type CheckResult, lookAtChecks } from '../scheduler/upkeep/checks.ts';
+import { Night } from '../scheduler/upkeep/night.ts';
+import { StatusFile } from '../scheduler/upkeep/status-file.ts';
+import { startTaskFiles } from '../scheduler/tasks/loop.ts';
+import { parseTask } from '../tools/task.ts';
+
+/** Milliseconds between two looks at whether the workspace's objects should be packed. */
+const PACK_MS = 600_000;
+/** Milliseconds between two looks for deadlines that have gone by. */
+const DEADLINES_MS = 1_000;
+
+/** Milliseconds between two looks at the addresses of `checks`. */
+const CHECKS_MS = 300_000;
+/** Milliseconds between two looks at whether the night has come. */
+const NIGHT_MS = 60_000;
+/** Milliseconds between two writings of how the runtime is. */
+const STATUS_MS = 30_000;
+
+/** Starts what goes on beside the runs, and ends with `parts`. */
+export async function startUpkeep(
+  adapters: Adapters,
+  agents: AgentDeps,
+  pauses: Pauses,
+  parts: AsyncDisposableStack,
+): Promise<void> {
+  const { workspace, taskFiles: files, hub, clock, log } = adapters;
+  const stopped = new AbortController();
+  parts.defer(() => stopped.abort());
+  let checks: CheckResult[] = [];
+  const held = (): string[] => {
+    const { queues } = agents.governance().settings;
+    return [...pauses.names(), ...Object.keys(queues).filter((name) => queues[name]?.state === 'paused')];
+  };
+  const status = new StatusFile({ ...adapters, file: adapters.statusFile, paused: held, checks: () => checks });
+  const night = new Night({ ...agents, models: (agent) => restingModels(agents, agent) });
+  const look = async (): Promise<void> => {
+    const { settings } = agents.governance();
+    checks = await lookAtChecks({ ...adapters, settings, signal: stopped.signal });
+    await status.write();
+  };
+  const every = (everyMs: number, job: () => Promise<void>) => startHousekeeping({ job, everyMs, clock, log });
+  const started = [
+    every(PACK_MS, () => workspace.maintain()),
+    every(DEADLINES_MS, () => noteMissedDeadlines(adapters)),
+    every(STATUS_MS, () => status.write()),
+    every(CHECKS_MS, look),
+    every(NIGHT_MS, async () => {
+      await night.look();
+    }),
+    startTaskFiles({ ...agents, files, parseTask, onWork: (listener) => hub.onWork(listener) }),
+  ];
+  for (const each of started) parts.defer(() => each.close());
+  // Before the first script asks.
+  await status.write().catch((error: unknown) => log.warn({ error: String(error) }, 'the status could not be written'));
+  if ((agents.governance().settings.checks ?? []).length > 0)
+    look().catch((error: unknown) => stopped.signal.aborted || log.warn({ error: String(error) }, 'the checks failed'));
+}

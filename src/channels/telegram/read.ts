@@ -1,0 +1,189 @@
+import type { Message, MessageEntity, User } from 'grammy/types';
+import { mediaTypeOf, plainName } from '../../core/text/media.ts';
+import type { ChannelMessage } from '../../core/ports/channel.ts';
+import { visible } from '../../core/text/visible.ts';
+import { chatOf, isGroup, replyToOf } from './place.ts';
+
+/** The bot itself, as `getMe` tells it. */
+export interface Me {
+  id: number;
+  username: string;
+}
+
+/** A file of a message that is still at Telegram. */
+export interface Attachment {
+  id: string;
+  name: string;
+  mediaType: string;
+  /** Bytes, if Telegram says how many. */
+  size: number | null;
+}
+
+/** A message whose files have not been fetched. */
+export interface Letter extends Omit<ChannelMessage, 'files'> {
+  attachments: Attachment[];
+}
+
+/** Characters of a message that was answered. */
+const QUOTE = 300;
+
+/**
+ * One message, or the parts of one album, as the agent gets it; null if it is not for the bot. An edit is a message of
+ * its own: the person sees the new words and expects them to count, while the agent may have acted on the old ones.
+ */
+export function readMessage(parts: readonly Message[], edited: boolean, me: Me): Letter | null {
+  const [first] = parts;
+  const from = first?.from;
+  // Bots, channels and anonymous administrators have no person whose id could be known. A live location is edited all the time.
+  if (!first || !from || from.is_bot || first.sender_chat || (edited && first.location)) return null;
+  if (isGroup(first.chat.id) && !parts.some((part) => isAddressed(part, me))) return null;
+  const attachments = parts.flatMap(attachmentsOf);
+  const things = parts.flatMap(thingsOf);
+  const words = parts.map((part) => withoutMention(part, me)).filter((text) => text !== '');
+  const isContent =
+    attachments.length > 0 || things.length > 0 || parts.some((part) => (part.text ?? part.caption) !== undefined);
+  if (!isContent) return null;
+  const said = words.join('\n\n');
+  const { notes, foreign } = origin(first, me);
+  // A command stands at the start of a text, also of one that was corrected; but nobody gives one in another's words.
+  const text =
+    said.startsWith('/') && !first.forward_origin
+      ? said
+      : [...(edited ? ['(An edited message, as it reads now:)'] : []), ...notes, said, ...things]
+          .filter(Boolean)
+          .join('\n\n');
+  return {
+    sender: String(from.id),
+    chat: chatOf(first),
+    text: text === '' && attachments.length === 0 ? '(Said only your name.)' : text,
+    ...(foreign && { foreign }),
+    replyTo: replyToOf(first),
+    // Each bot counts its messages with a person from one: behind another token the same number is another message.
+    externalId: `${me.id}.${first.chat.id}.${first.message_id}${edited ? `.${first.edit_date ?? 0}` : ''}`,
+    attachments,
+  };
+}
+
+const entitiesOf = (message: Message): readonly MessageEntity[] => message.entities ?? message.caption_entities ?? [];
+
+/** The part of an entity that names the bot: a mention, or the end of a command. Null if it names somebody else. */
+function mentionIn(text: string, entity: MessageEntity, me: Me): { offset: number; length: number } | null {
+  const { offset, length } = entity;
+  const shown = text.slice(offset, offset + length).toLowerCase();
+  const name = `@${me.username.toLowerCase()}`;
+  if (entity.type === 'mention' && shown === name) return { offset, length };
+  if (entity.type === 'text_mention' && entity.user.id === me.id) return { offset, length };
+  if (entity.type === 'bot_command' && shown.endsWith(name))
+    return { offset: offset + length - name.length, length: name.length };
+  return null;
+}
+
+function isAddressed(message: Message, me: Me): boolean {
+  const text = message.text ?? message.caption ?? '';
+  if (entitiesOf(message).some((entity) => mentionIn(text, entity, me) !== null)) return true;
+  return repliedTo(message)?.from?.id === me.id;
+}
+
+/** The message that was answered. In a topic every message seems to answer the one that opened the topic. */
+function repliedTo(message: Message): Message | null {
+  const answered = message.reply_to_message;
+  if (!answered || answered.forum_topic_created || answered.message_id === message.message_thread_id) return null;
+  return answered;
+}
+
+function withoutMention(message: Message, me: Me): string {
+  let text = message.text ?? message.caption ?? '';
+  const ranges = entitiesOf(message).flatMap((entity) => mentionIn(text, entity, me) ?? []);
+  for (const { offset, length } of ranges.toSorted((a, b) => b.offset - a.offset)) {
+    const [before, after] = [text.slice(0, offset), text.slice(offset + length)];
+    text = /\s$/.test(before) ? before + after.replace(/^[ \t]/, '') : before + after;
+  }
+  return ranges.length > 0 ? text.replace(/^\s*[,:]?\s*/, '').trimEnd() : text;
+}
+
+/** A name that anybody may choose: one line, short, nothing hidden in it. */
+const shortName = (name: string): string => visible(name.replace(/\s+/g, ' ')).slice(0, 64).trim() || 'somebody';
+const nameOf = (user: User): string => shortName([user.first_name, user.last_name].filter(Boolean).join(' '));
+
+/** Where words come from that the sender did not write now. */
+function origin(message: Message, me: Me): { notes: string[]; foreign: boolean } {
+  const notes: string[] = [];
+  let foreign = false;
+  if (message.forward_origin) {
+    notes.push(`(Forwarded from ${forwardedFrom(message.forward_origin)}:)`);
+    foreign = true;
+  }
+  const answered = repliedTo(message);
+  const quoted = message.quote?.text ?? (answered ? (answered.text ?? answered.caption ?? kindOf(answered)) : '');
+  if (quoted !== '') {
+    const own = answered?.from?.id === me.id;
+    const whose = own ? 'your message' : answered?.from ? `a message of ${nameOf(answered.from)}` : 'a message';
+    notes.push(`(In reply to ${whose}: "${shorten(quoted, QUOTE)}")`);
+    foreign ||= !own && (answered?.from?.id !== message.from?.id || answered?.forward_origin !== undefined);
+  }
+  return { notes, foreign };
+}
+
+function forwardedFrom(from: NonNullable<Message['forward_origin']>): string {
+  switch (from.type) {
+    case 'user':
+      return nameOf(from.sender_user);
+    case 'hidden_user':
+      return shortName(from.sender_user_name);
+    case 'chat':
+      return shortName(from.sender_chat.title ?? '');
+    case 'channel':
+      return shortName(from.chat.title ?? '');
+    default:
+      return 'somebody';
+  }
+}
+
+/** By characters as people count them, so that no pair is cut. */
+function shorten(text: string, characters: number): string {
+  const all = Array.from(text);
+  return all.length <= characters ? text : `${all.slice(0, characters).join('')}…`;
+}
+
+/** For a quote of a message without words. */
+function kindOf(message: Message): string {
+  const [attachment] = attachmentsOf(message);
+  return attachment?.name ?? thingsOf(message)[0] ?? '';
+}
+
+function attachmentsOf(message: Message): Attachment[] {
+  const { message_id: id, photo, document, animation, voice, audio, video, video_note: note } = message;
+  const found = (file: { file_id: string; file_size?: number }, name: string, mediaType?: string): Attachment[] => [
+    { id: file.file_id, name: plainName(name), mediaType: typeOf(mediaType, name), size: file.file_size ?? null },
+  ];
+  const largest = photo?.toSorted((a, b) => a.width * a.height - b.width * b.height).at(-1);
+  if (largest) return found(largest, `photo-${id}.jpg`);
+  if (voice) return found(voice, `voice-${id}.ogg`, voice.mime_type);
+  if (audio) return found(audio, audio.file_name ?? `audio-${id}.mp3`, audio.mime_type);
+  if (video) return found(video, video.file_name ?? `video-${id}.mp4`, video.mime_type);
+  if (note) return found(note, `video-note-${id}.mp4`);
+  // Animations come as documents besides.
+  if (animation) return found(animation, animation.file_name ?? `animation-${id}.mp4`, animation.mime_type);
+  return document ? found(document, document.file_name ?? `document-${id}`, document.mime_type) : [];
+}
+
+const typeOf = (told: string | undefined, name: string): string =>
+  told !== undefined && /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/.test(told) ? told.toLowerCase() : mediaTypeOf(name);
+
+/** What is neither text nor file, in words. */
+function thingsOf(message: Message): string[] {
+  const { sticker, location, venue, contact, poll, dice } = message;
+  if (sticker) return [sticker.emoji ?? '(a sticker)'];
+  const at = location ? `${location.latitude}, ${location.longitude}` : '';
+  if (venue) return [`(Place: ${visible(venue.title)}, ${visible(venue.address)}, at ${at})`];
+  if (location) return [`(Location: ${at})`];
+  if (contact) {
+    const name = shortName([contact.first_name, contact.last_name].filter(Boolean).join(' '));
+    return [`(Contact: ${name}, ${visible(contact.phone_number)})`];
+  }
+  if (poll) return [`(Poll: ${visible(poll.question)} – ${poll.options.map(({ text }) => visible(text)).join(' / ')})`];
+  if (dice) return [`(${dice.emoji} ${dice.value})`];
+  if (message.story || message.paid_media || message.game || message.checklist || message.giveaway)
+    return ['(A message of a kind that cannot be read here.)'];
+  return [];
+}

@@ -1,0 +1,167 @@
+import type { CallbackQuery, Message } from 'grammy/types';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { Channel, ChannelHost } from '../../core/ports/channel.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { Net } from '../../core/ports/net.ts';
+import { openApi, pauseMs, type TelegramApi, troubleOf } from './api.ts';
+import { fetchFiles } from './files.ts';
+import { chatOf } from './place.ts';
+import { type Item, poll, RefusedToken } from './poll.ts';
+import { type Me, readMessage } from './read.ts';
+import { Sender } from './send.ts';
+import { MAX_TEXT, splitMessage } from './split.ts';
+
+export interface TelegramOptions {
+  /** Name of the channel in `ruche.yaml`. */
+  name: string;
+  /** What BotFather gave, not a reference to it. */
+  token: string;
+  /** Where the Bot API is, if not at Telegram. No other place is ever contacted. */
+  apiRoot?: string;
+  net: Net;
+  clock: Clock;
+  log: Log;
+  /** In [0, 1). */
+  random(): number;
+  /** Shown by Telegram's menu of commands. */
+  commands?: readonly { command: string; description: string }[];
+}
+
+const COMMANDS = [
+  { command: 'new', description: 'Begin a new conversation' },
+  { command: 'chats', description: 'Go on with an earlier one' },
+  { command: 'stop', description: 'Stop what is being done for you' },
+  { command: 'status', description: 'What is going on' },
+  { command: 'agents', description: 'Who is there' },
+  { command: 'ack', description: 'Say that you look after what you were told of' },
+];
+
+/** Tries after which a file that cannot be fetched is given up, and said to be missing. */
+const FILE_TRIES = 3;
+/** Characters of the words that a press brings up. */
+const MAX_ANSWER = 200;
+
+/** A Telegram bot, by long polling. Nothing is loaded or contacted before it is started or sends. */
+export function telegram(options: TelegramOptions): Channel {
+  let api: Promise<TelegramApi> | undefined;
+  const connect = (): Promise<TelegramApi> => (api ??= openApi(options));
+  const sender = new Sender(connect, options.clock);
+  return {
+    name: options.name,
+    dedupes: false,
+    split: splitMessage,
+    send: (...args) => sender.send(...args),
+    drafts: sender.drafts,
+    async start(host, signal) {
+      const { name, token } = options;
+      const where = `channels.${name}.token in ruche.yaml`;
+      if (!/^\d+:[\w-]+$/.test(token))
+        throw new Error(`${where}: this is not a bot's token, which looks like 123456789:AAF…; BotFather shows it.`);
+      try {
+        await receive(options, await connect(), host, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof RefusedToken)) throw error;
+        const advice = 'Ask BotFather for it (/token), and set it anew.';
+        throw new Error(`${where}: Telegram refuses the token. ${advice}`, { cause: error });
+      }
+    },
+  };
+}
+
+async function receive(
+  options: TelegramOptions,
+  api: TelegramApi,
+  host: ChannelHost,
+  signal: AbortSignal,
+): Promise<void> {
+  const { log } = options;
+  const { id, username } = await patiently(options, () => api.call.getMe(signal as never), signal);
+  const me: Me = { id, username };
+  const { url } = await patiently(options, () => api.call.getWebhookInfo(signal as never), signal);
+  if (url) {
+    log.warn({}, 'a webhook was set for this bot; it is removed, since messages are fetched from here');
+    await patiently(options, () => api.call.deleteWebhook({}, signal as never), signal);
+  }
+  const commands = options.commands ?? COMMANDS;
+  await quietly(log, 'the menu of commands', () => api.call.setMyCommands({ commands }, signal as never));
+  log.info({ bot: `@${username}` }, 'messages from Telegram come in');
+  const take = (item: Item): Promise<void> => takeIn(api, host, me, log, item, signal);
+  await poll({ ...options, api, take, signal });
+}
+
+/** Until the call gets through. Rejects if the token is refused, or when aborted. */
+async function patiently<T>(options: TelegramOptions, call: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await call();
+    } catch (error) {
+      signal.throwIfAborted();
+      const trouble = troubleOf(error);
+      if (trouble.kind === 'refused' && (trouble.code === 401 || trouble.code === 404)) throw new RefusedToken();
+      if (failures === 0)
+        options.log.warn({ error: trouble.says }, 'Telegram cannot be reached; it is tried again until it can');
+      const asked = trouble.kind === 'refused' ? (trouble.retryAfter ?? 0) : 0;
+      await options.clock.sleep(Math.max(asked, pauseMs(failures, options.random)), signal);
+    }
+  }
+}
+
+/** What may fail without harm. */
+async function quietly(log: Log, what: string, call: () => Promise<unknown>): Promise<void> {
+  try {
+    await call();
+  } catch (error) {
+    log.debug({ error: troubleOf(error).says }, `${what}: Telegram did not take it`);
+  }
+}
+
+async function takeIn(
+  api: TelegramApi,
+  host: ChannelHost,
+  me: Me,
+  log: Log,
+  { updates, tries }: Item,
+  signal: AbortSignal,
+): Promise<void> {
+  const [first] = updates;
+  if (first?.callback_query) return press(api, host, log, first.callback_query);
+  const parts = updates.flatMap(({ message, edited_message: edited }) => message ?? edited ?? []);
+  const letter = readMessage(parts, first?.edited_message !== undefined, me);
+  if (letter === null) return;
+  const { attachments, ...message } = letter;
+  const expected = host.expects?.(message.sender, message.chat) ?? true;
+  const wanted = expected ? attachments : [];
+  const { files, notes } = await fetchFiles(api, wanted, tries < FILE_TRIES, signal);
+  const text = [message.text, ...notes].filter((piece) => piece !== '').join('\n\n');
+  // The name of what is missing stands in the text, and somebody else may have chosen it.
+  await host.deliver({ ...message, text, files, ...(notes.length > 0 && { foreign: true }) });
+}
+
+async function press(api: TelegramApi, host: ChannelHost, log: Log, query: CallbackQuery): Promise<void> {
+  const { id, from, data, message } = query;
+  if (from.is_bot || data === undefined || !message) return;
+  // Of a message that is too old Telegram tells the chat only.
+  const chat = chatOf(message);
+  const press = { sender: String(from.id), chat, replyTo: chat, action: data, externalId: `press.${id}` };
+  const { text, done } = await host.press(press);
+  const answer = { callback_query_id: id, ...(text !== '' && { text: text.slice(0, MAX_ANSWER) }) };
+  await quietly(log, 'the answer to a button', () => api.call.answerCallbackQuery(answer));
+  if (done) await quietly(log, 'the end of a button', () => settle(api, message, data));
+}
+
+/** Takes the buttons away and shows which one was pressed. */
+async function settle({ call }: TelegramApi, message: Message, action: string): Promise<void> {
+  const at = { chat_id: message.chat.id, message_id: message.message_id };
+  const keys = message.reply_markup?.inline_keyboard.flat() ?? [];
+  const label = keys.find((key) => 'callback_data' in key && key.callback_data === action)?.text ?? '';
+  const text = `${message.text}\n\n→ ${label}`;
+  if (message.text === undefined || label === '' || text.length > MAX_TEXT) await call.editMessageReplyMarkup(at);
+  else
+    await call.editMessageText({
+      ...at,
+      text,
+      entities: message.entities,
+      link_preview_options: { is_disabled: true },
+    });
+}

@@ -1,0 +1,41 @@
+import type { Agent, Problem, QueueSettings, Settings } from '../core/agent.ts';
+import { schemaProblem } from '../core/text/json-schema.ts';
+import type { Json } from '../core/text/json.ts';
+import { didYouMean } from '../core/text/near.ts';
+import { problem } from './yaml-source.ts';
+import type { YamlSource } from './yaml-source.ts';
+
+interface Given {
+  concurrency?: number | undefined;
+  retries?: number | undefined;
+  input?: unknown;
+  state?: QueueSettings['state'] | undefined;
+}
+
+/** The queues of `ruche.yaml`. A schema with a word that is not understood would seem to hold, so it is an error. */
+export function queuesOf(
+  given: Readonly<Record<string, Given>>,
+  source: YamlSource,
+  file: string,
+): { settings: Record<string, QueueSettings>; problems: Problem[] } {
+  const settings: Record<string, QueueSettings> = {};
+  const problems: Problem[] = [];
+  for (const [name, { concurrency = null, retries, input = null, state = 'open' }] of Object.entries(given)) {
+    const wrong = input === null ? null : schemaProblem(input as Json);
+    if (wrong !== null) {
+      const path = ['queues', name, 'input'];
+      problems.push(problem(file, source.lineOf(path), path.join('.'), wrong));
+    }
+    const maxAttempts = retries === undefined ? null : retries + 1;
+    settings[name] = { concurrency, maxAttempts, input: input as Json | null, state };
+  }
+  return { settings, problems };
+}
+
+/** Queues of nobody: a queue has the name of its agent. A warning, or an agent could not be removed while its settings stand. */
+export const lostQueues = (agents: ReadonlyMap<string, Agent>, { queues }: Settings, file: string): Problem[] =>
+  Object.keys(queues).flatMap((name) => {
+    if (agents.has(name)) return [];
+    const said = `there is no agent "${name}", and a queue is its agent's: it takes nothing.${didYouMean(name, agents.keys())}`;
+    return [problem(file, null, `queues.${name}`, said, 'warning')];
+  });

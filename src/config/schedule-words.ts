@@ -1,0 +1,51 @@
+import type { Clock } from '../core/ports/clock.ts';
+import { openFirings } from '../core/time/firing.ts';
+import type { Json } from '../core/text/json.ts';
+import { type Schedule, scheduleId, whenText } from '../core/schedule.ts';
+import { readCron } from './cron.ts';
+import { readSchedule } from './schedule-edit.ts';
+
+const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
+
+/** What a schedule means to whoever approves it: `every weekday 08:15 (UTC, the zone of this machine), next Mon 23 Nov 08:15`. */
+export const explainSchedule =
+  (clock: Clock, machineZone: () => string) =>
+  (agent: string, given: Json): string | null => {
+    const schedule = readSchedule(given);
+    if (schedule === null) return null;
+    const { name, timing } = schedule;
+    const zone = timing.zone ?? machineZone();
+    const opened = openFirings({
+      id: scheduleId(agent, name),
+      timing: { ...timing, zone },
+      anchor: clock.now(),
+      readCron,
+    });
+    const next = opened.ok ? opened.firings.after(clock.now()) : null;
+    const whose = zone === machineZone() ? `${zone}, the zone of this machine` : zone;
+    return `${name}: ${clockWords(timing)} (${whose}), ${next === null ? 'never fires' : `next ${momentIn(zone, next)}`}`;
+  };
+
+/** The usual patterns in words, others as they stand. */
+function clockWords(timing: Schedule['timing']): string {
+  const match = timing.kind === 'cron' ? /^(\d{1,2}) (\d{1,2}) \* \* (\*|1-5|[0-7])$/.exec(timing.cron.trim()) : null;
+  if (match === null) return whenText(timing);
+  const [, minute = '', hour = '', days = ''] = match;
+  const which = days === '*' ? 'day' : days === '1-5' ? 'weekday' : (DAYS[Number(days)] ?? days);
+  return `every ${which} ${hour.padStart(2, '0')}:${minute.padStart(2, '0')}`;
+}
+
+/** `Mon 23 Nov 08:15`. */
+function momentIn(timeZone: string, at: number): string {
+  const format = new Intl.DateTimeFormat('en-GB', {
+    timeZone,
+    weekday: 'short',
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  });
+  const part = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
+  return `${part['weekday']} ${part['day']} ${part['month']} ${part['hour']}:${part['minute']}`;
+}

@@ -1,0 +1,307 @@
+import { readDuration } from '../core/text/duration.ts';
+import { z } from 'zod';
+import { RESERVED_CHANNELS } from '../core/escalation.ts';
+import { parseHostPattern } from '../core/net/host.ts';
+import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
+import { scheduleSchema } from './schedule-schema.ts';
+import { triggerSchema } from './trigger-schema.ts';
+import { isSkillName } from '../core/skill.ts';
+
+// The shape of `ruche.yaml` and of the front matter of an AGENT.md. Editors get JSON Schemas made of the same objects.
+
+/** What a tier name or `provider/model` may look like. A model's own name may hold slashes and colons. */
+const MODEL_REF = /^[A-Za-z][A-Za-z0-9_-]*\/\S+$/;
+
+const text = z.string().min(1).max(2000);
+const verdictNames = ['allow', 'ask', 'deny'] as const;
+
+const match = z
+  .strictObject({
+    tool: text.describe('Name of the tool; globs allowed.').optional(),
+    effect: z.enum(['read', 'write', 'send', 'exec']).describe('What kind of effect the call has.').optional(),
+    path: text.describe('Path in the workspace; globs allowed, e.g. contracts/**.').optional(),
+    command: text.describe('The shell command line; globs allowed.').optional(),
+    host: text.describe('host or host:port that is contacted; globs allowed.').optional(),
+  })
+  .refine((fields) => Object.keys(fields).length > 0, {
+    error: 'says nothing to match; to match every call write { tool: "*" }',
+  });
+
+const ruleBase = {
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, {
+      error: 'must be a name of letters, digits, "-" and "_", at most 64 long',
+    })
+    .describe('Name of the rule; decisions are recorded with it.'),
+  reason: text.describe('Why the rule is there; shown to the agent and to the person who is asked.'),
+};
+
+const oneVerdict = (rule: object): boolean => verdictNames.filter((name) => name in rule).length === 1;
+
+const rule = z
+  .strictObject({ ...ruleBase, allow: match.optional(), ask: match.optional(), deny: match.optional() })
+  .refine(oneVerdict, { error: 'must have exactly one of allow, ask and deny' });
+
+const narrowingRule = z
+  .strictObject({ ...ruleBase, ask: match.optional(), deny: match.optional() })
+  .refine(oneVerdict, { error: 'must have exactly one of ask and deny' });
+
+export const PROVIDER_TYPES = ['anthropic', 'openai', 'gemini', 'ollama', 'openai-compatible', 'demo'] as const;
+
+const provider = z
+  .strictObject({
+    type: z.enum(PROVIDER_TYPES).describe('How the provider is spoken to.'),
+    baseUrl: z
+      .string()
+      .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, {
+        error: 'must be an http or https URL without user name, query and fragment',
+      })
+      .describe('Where its API is, e.g. http://127.0.0.1:8080/v1; the maker knows its own.')
+      .optional(),
+    apiKey: z
+      .string()
+      .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
+        error: 'must name where the key is, e.g. env:OPENAI_API_KEY; the key itself never stands in a file',
+      })
+      .describe('A reference such as env:LOCAL_KEY or home:local, never the key itself.')
+      .optional(),
+    images: z.boolean().describe('Whether its models can see; set it where that is not known of them.').optional(),
+  })
+  .refine((given) => given.type !== 'openai-compatible' || given.baseUrl !== undefined, {
+    error: 'needs a baseUrl',
+    path: ['baseUrl'],
+  });
+
+const modelRef = z.string().regex(MODEL_REF, { error: 'must be provider/model, e.g. local/qwen3' });
+const tier = z.array(modelRef).min(1).max(20);
+
+export const CHANNEL_TYPES = ['telegram'] as const;
+
+/** Unquoted, YAML reads an id as a number. */
+const platformId = z
+  .union([z.string(), z.number().int().safe()])
+  .transform(String)
+  .refine((id) => /^[1-9]\d{0,19}$/.test(id), {
+    error: 'must be the numeric id of a person, not a name: `ruche pair telegram` finds it out',
+  });
+
+const channel = z.strictObject({
+  type: z.enum(CHANNEL_TYPES).describe("The messenger; not needed where the channel's name says it.").optional(),
+  token: z
+    .string()
+    .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
+      error: 'must name where the token is, e.g. env:TELEGRAM_BOT_TOKEN; the token itself never stands in a file',
+    })
+    .describe('A reference; env:TELEGRAM_BOT_TOKEN unless given.')
+    .optional(),
+  owners: z
+    .array(platformId)
+    .max(100)
+    .describe('Numeric ids of those who may write; everybody else is ignored.')
+    .optional(),
+  agent: z.string().describe('Who answers; the first agent unless given.').optional(),
+  apiRoot: z
+    .string()
+    .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, { error: 'must be an http or https URL' })
+    .describe("Where a Bot API server of one's own is.")
+    .optional(),
+});
+
+const binding = z
+  .strictObject({
+    channel: z.string().min(1).max(64).describe('Name of a channel; every one unless given.').optional(),
+    chat: z
+      .union([z.string(), z.number().int().safe()])
+      .transform(String)
+      .refine((chat) => /^-?[\w.@-]{1,64}$/.test(chat), { error: "must be the platform's id of a chat" })
+      .describe("The platform's id of a chat, in quotes; every one unless given.")
+      .optional(),
+    agent: z.string().min(1).max(64).describe('Who answers there.'),
+  })
+  .refine((given) => given.chat === undefined || given.channel !== undefined, {
+    error: 'needs the channel the chat is on',
+    path: ['chat'],
+  });
+
+/** A whole number within bounds. */
+const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
+
+/** Keys that DESIGN names for later. They are accepted with a warning, so that a file can be written ahead. */
+export const SETTINGS_LATER = [
+  'budget',
+  'budgets',
+  'calendar',
+  'mail',
+  'mcp',
+  'memory',
+  'owners',
+  'schedules',
+  'secrets',
+  'skills',
+  'store',
+  'triggers',
+] as const;
+export const AGENT_LATER = ['budget'] as const;
+export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory'] as const;
+
+const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
+  Object.fromEntries(
+    names.map((name) => [name, z.unknown().optional().describe('Known, but not built yet: it has no effect.')]),
+  ) as Record<Name, z.ZodOptional<z.ZodUnknown>>;
+
+export const settingsSchema = z.strictObject({
+  models: z
+    .strictObject({
+      providers: z
+        .record(
+          z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/, {
+            error: 'a provider is named with letters, digits, "-" and "_", beginning with a letter',
+          }),
+          provider,
+        )
+        .describe('Where models are had, by a name of your choice.')
+        .optional(),
+      light: tier.describe('Models for small work, in order of preference: provider/model.').optional(),
+      standard: tier.describe('Models for everyday work, in order of preference.').optional(),
+      strong: tier.describe('Models for hard work, in order of preference.').optional(),
+    })
+    .describe(
+      'Without models those that are found are used: a key in the environment or in home, or Ollama; else the demo.',
+    )
+    .optional(),
+  channels: z
+    .record(
+      z
+        .string()
+        .regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'a channel is named with small letters, digits and "-"' })
+        .refine((name) => !RESERVED_CHANNELS.includes(name), { error: 'a channel cannot have this name' }),
+      channel,
+    )
+    .describe('Messengers, by a name that sessions and the record use.')
+    .optional(),
+  bindings: z
+    .array(binding)
+    .max(1000)
+    .describe(
+      'Which agent answers in which chat; the first that fits counts, one with only an agent is the front desk.',
+    )
+    .optional(),
+  concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
+  maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),
+  limits: z
+    .strictObject({
+      steps: whole(1, 10_000).describe('Model calls in one run; 50 unless given.').optional(),
+      runMs: whole(1000, 7 * 86_400_000)
+        .describe('Milliseconds of one run, waiting for a person not counted; 30 minutes unless given.')
+        .optional(),
+      toolOutput: whole(1000, 1_000_000)
+        .describe('Characters of one tool result the model sees; 16000 unless given.')
+        .optional(),
+      shellMs: whole(100, 7 * 86_400_000)
+        .describe('Milliseconds of one shell command; 120000 unless given.')
+        .optional(),
+      shellMemory: whole(16 * 1024 ** 2, 1024 ** 4)
+        .describe('Bytes of memory of one shell command; 2 GiB unless given.')
+        .optional(),
+      shellProcesses: whole(1, 32_768).describe('Processes of one shell command; 256 unless given.').optional(),
+      hops: whole(1, 100).describe('Tasks in a row that one message may lead to; 8 unless given.').optional(),
+      tasks: whole(1, 100_000).describe('Tasks that one message may lead to in all; 200 unless given.').optional(),
+      fanOut: whole(1, 10_000).describe('Tasks that one run may make; 25 unless given.').optional(),
+    })
+    .optional(),
+  policy: z
+    .strictObject({ rules: z.array(rule).max(1000).describe('deny beats ask beats allow.').optional() })
+    .describe('What agents may do; the built-in defaults apply where no rule matches.')
+    .optional(),
+  queues: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, { error: 'a queue is named like its agent' }),
+      z.strictObject({
+        concurrency: whole(1, 1000).describe('Runs of this queue at once.').optional(),
+        retries: whole(0, 99).describe('Further attempts of a task that fails, before it is dead.').optional(),
+        input: z.unknown().describe('JSON Schema that the input of a task must fit.').optional(),
+        state: z
+          .enum(['open', 'paused', 'draining'])
+          .describe('paused: nothing is begun. draining: what is there is worked off, nothing new is taken.')
+          .optional(),
+      }),
+    )
+    .describe('What is settled of single queues; each agent has a queue of its name.')
+    .optional(),
+  checks: z
+    .array(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2000))
+    .max(100)
+    .describe('Addresses on the web that are looked at every few minutes, for the probes.')
+    .optional(),
+  compaction: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        at: z
+          .string()
+          .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: 'must be a time of the day such as 03:00' })
+          .describe('When, by the clock of the machine; 03:00 unless given.')
+          .optional(),
+        idle: z
+          .string()
+          .refine((given) => (readDuration(given) ?? 0) > 0, { error: 'must be a time such as 12h' })
+          .describe('How long nothing was said; 12h unless given.')
+          .optional(),
+        tokens: whole(1_000, 10_000_000)
+          .describe('Shorter conversations stay as they are; 20000 unless given.')
+          .optional(),
+        usd: z.number().min(0).max(10_000).describe('What one night may cost, in dollars; 1 unless given.').optional(),
+      }),
+    ])
+    .describe('At night long conversations that rest are summarised by a light model; false: never.')
+    .optional(),
+  escalation: z
+    .record(CHAIN_NAME, chainSchema)
+    .describe('Who is told of what waits for a person, and when; the chain `owner` applies where none is named.')
+    .optional(),
+  ...later(SETTINGS_LATER),
+});
+
+export const agentSchema = z.strictObject({
+  description: z.string().max(2000).describe('What the agent is for, in a sentence or two.').optional(),
+  model: z
+    .string()
+    .regex(/^(light|standard|strong|[A-Za-z][A-Za-z0-9_-]*\/\S+)$/, {
+      error: 'must be light, standard, strong or provider/model',
+    })
+    .describe('A tier (light, standard, strong) or provider/model; standard unless given.')
+    .optional(),
+  tools: z.array(z.string().min(1).max(64)).max(100).describe('Tools the agent may use; others are denied.').optional(),
+  rules: z.array(narrowingRule).max(1000).describe('May only narrow the rules of ruche.yaml.').optional(),
+  network: z
+    .array(
+      z.string().refine((host) => parseHostPattern(host) !== null, { error: 'must be host or host:port, not a URL' }),
+    )
+    .max(1000)
+    .describe('The only hosts the agent may reach, as host or host:port.')
+    .optional(),
+  schedules: z.array(scheduleSchema).max(100).describe('What the agent does by the clock.').optional(),
+  triggers: z.array(triggerSchema).max(100).describe('What the agent does when something happens.').optional(),
+  skills: z
+    .array(z.string().refine(isSkillName, { error: 'must be the name of a folder in skills/, e.g. csv-report' }))
+    .max(100)
+    .describe('Skills the agent may use: folders of skills/, or bundled ones (`ruche skills list`).')
+    .optional(),
+  escalation: CHAIN_NAME.describe(
+    'The chain of ruche.yaml for what waits for a person; owner unless given.',
+  ).optional(),
+  ...later(AGENT_LATER),
+});
+
+/** JSON Schemas for editors, by file name. */
+export function editorSchemas(): Record<string, unknown> {
+  const make = (schema: z.ZodType, title: string): unknown => ({
+    ...z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }),
+    title,
+  });
+  return {
+    'ruche.schema.json': make(settingsSchema, 'ruche.yaml'),
+    'agent.schema.json': make(agentSchema, 'Front matter of an AGENT.md'),
+  };
+}

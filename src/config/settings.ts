@@ -1,0 +1,194 @@
+import type { ChannelSettings, CompactionSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
+import { readDuration } from '../core/text/duration.ts';
+import type { Rule, RuleMatch } from '../core/policy.ts';
+import type { ToolName } from '../core/ports/tool.ts';
+import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
+import { didYouMean } from '../core/text/near.ts';
+import { listed, validate } from './validate.ts';
+import { chainsOf } from './chains.ts';
+import { queuesOf } from './queues.ts';
+import { decodeText, parseYaml, problem } from './yaml-source.ts';
+import type { Path, YamlSource } from './yaml-source.ts';
+
+/** The provider that is always there. */
+const DEMO: ProviderSettings = { name: 'demo', type: 'demo', baseUrl: null, apiKey: null };
+
+const DEFAULT_TOKEN = 'env:TELEGRAM_BOT_TOKEN';
+
+export const DEFAULT_LIMITS: Settings['limits'] = {
+  steps: 50,
+  runMs: 30 * 60_000,
+  toolOutput: 16_000,
+  shellMs: 120_000,
+  shellMemory: 2 * 1024 ** 3,
+  shellProcesses: 256,
+  hops: 8,
+  tasks: 200,
+  fanOut: 25,
+};
+
+const COMPACTION = { at: '03:00', idle: '12h', tokens: 20_000, usd: 1 };
+
+function compactionOf(given: false | Partial<typeof COMPACTION> | undefined): CompactionSettings | null {
+  if (given === false) return null;
+  const { at, idle, tokens, usd } = { ...COMPACTION, ...given };
+  return { at, idleMs: readDuration(idle) ?? 0, tokens, usd };
+}
+
+/** What the files may name, and what the gate says of a rule. */
+export interface Known {
+  /** Providers beside those of `ruche.yaml`: ones that need no entry. */
+  providers: readonly string[];
+  tools: readonly ToolName[];
+  /** Channels beside those of `ruche.yaml`, and those that a token alone makes. */
+  channels?: readonly string[];
+  /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
+  ruleProblem(rule: Rule): string | null;
+}
+
+/** The same for an agent: `providers` are all there are. */
+export interface KnownToAgent extends Known {
+  /** Chains of escalation that it may name. */
+  chains: readonly string[];
+}
+
+interface RuleSource {
+  id: string;
+  reason: string;
+  allow?: RuleMatch;
+  ask?: RuleMatch;
+  deny?: RuleMatch;
+}
+
+export function toRule(source: RuleSource): Rule {
+  const { id, reason } = source;
+  if (source.allow) return { id, verdict: 'allow', match: source.allow, reason };
+  if (source.ask) return { id, verdict: 'ask', match: source.ask, reason };
+  return { id, verdict: 'deny', match: source.deny ?? {}, reason };
+}
+
+/** What is wrong with rules beyond their shape: a name used twice (decisions are recorded by it), a pattern that cannot match. */
+export function checkRules(
+  rules: readonly RuleSource[],
+  source: YamlSource,
+  file: string,
+  at: string[],
+  known: Pick<Known, 'tools' | 'ruleProblem'>,
+): Problem[] {
+  const seen = new Set<string>();
+  return rules.flatMap((rule, index) => {
+    const found: Problem[] = [];
+    const add = (path: Path, said: string, severity?: 'warning'): void => {
+      found.push(problem(file, source.lineOf(path), path.join('.'), said, severity));
+    };
+    if (seen.has(rule.id)) add([...at, index, 'id'], `"${rule.id}" names an earlier rule already`);
+    seen.add(rule.id);
+    const { verdict, match } = toRule(rule);
+    const wrong = known.ruleProblem(toRule(rule));
+    if (wrong !== null) add([...at, index, verdict], `cannot match: ${wrong}`);
+    const { tool } = match;
+    const tools = known.tools.map(({ name }) => name);
+    if (tool !== undefined && !/[*?]/.test(tool) && !tools.includes(tool))
+      add(
+        [...at, index, verdict, 'tool'],
+        `matches nothing: there is no tool "${tool}".${didYouMean(tool, tools)}`,
+        'warning',
+      );
+    return found;
+  });
+}
+
+/** Warnings for keys that have no effect yet. */
+export function laterKeys(source: YamlSource, file: string, names: readonly string[]): Problem[] {
+  const given = Object.keys(source.value ?? {});
+  return names
+    .filter((name) => given.includes(name))
+    .map((name) =>
+      problem(file, source.lineOf([name]), name, 'is known, but not built yet: it has no effect', 'warning'),
+    );
+}
+
+/** An unset tier takes what the nearest set one has. */
+function tiersOf(models: { light?: string[]; standard?: string[]; strong?: string[] }): Settings['tiers'] {
+  const { light, standard, strong } = models;
+  return {
+    light: light ?? standard ?? strong ?? [],
+    standard: standard ?? strong ?? light ?? [],
+    strong: strong ?? standard ?? light ?? [],
+  };
+}
+
+/**
+ * Reads `ruche.yaml`. `settings` is null if there is an error; every problem names file, line and key. An empty file
+ * means the defaults.
+ */
+export function parseSettings(
+  input: string | Uint8Array,
+  file: string,
+  known: Known,
+): { settings: Settings | null; problems: Problem[] } {
+  const decoded = decodeText(input, file);
+  if (!decoded.ok) return { settings: null, problems: [decoded.problem] };
+  const source = parseYaml(decoded.text, file);
+  if (source.problems.length > 0) return { settings: null, problems: source.problems };
+  const { value, problems } = validate(settingsSchema, source, file);
+  const warnings = laterKeys(source, file, SETTINGS_LATER);
+  if (!value) return { settings: null, problems: [...problems, ...warnings] };
+
+  const providers = Object.entries(value.models?.providers ?? {}).map(([name, given]): ProviderSettings => ({
+    name,
+    type: given.type,
+    baseUrl: given.baseUrl ?? null,
+    apiKey: given.apiKey ?? null,
+    ...(given.images === undefined ? {} : { images: given.images }),
+  }));
+  if (!providers.some((provider) => provider.name === DEMO.name)) providers.push(DEMO);
+  const named = new Set([...providers.map((provider) => provider.name), ...known.providers]);
+  const tiers = { light: value.models?.light, standard: value.models?.standard, strong: value.models?.strong };
+  for (const [tier, refs] of Object.entries(tiers))
+    for (const [index, ref] of (refs ?? []).entries()) {
+      const name = ref.slice(0, ref.indexOf('/'));
+      if (named.has(name)) continue;
+      const path = ['models', tier, index];
+      const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
+      problems.push(problem(file, source.lineOf(path), path.join('.'), said));
+    }
+  const channels = Object.entries(value.channels ?? {}).flatMap(([name, given]): ChannelSettings[] => {
+    const type = given.type ?? CHANNEL_TYPES.find((known) => known === name);
+    if (type !== undefined) {
+      const { token = DEFAULT_TOKEN, owners = [], agent = null, apiRoot = null } = given;
+      return [{ name, type, token, owners, agent, apiRoot }];
+    }
+    const said = `needs a type (${CHANNEL_TYPES.join(', ')}), because its name is none`;
+    problems.push(problem(file, source.lineOf(['channels', name]), `channels.${name}`, said));
+    return [];
+  });
+  const rules = value.policy?.rules ?? [];
+  for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
+    (found.severity === 'warning' ? warnings : problems).push(found);
+  const names = [...channels.map((each) => each.name), ...CHANNEL_TYPES, ...(known.channels ?? [])];
+  const chains = chainsOf(value.escalation ?? {}, names, source, file);
+  problems.push(...chains.problems);
+  const queues = queuesOf(value.queues ?? {}, source, file);
+  problems.push(...queues.problems);
+  if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
+  return {
+    settings: {
+      queues: queues.settings,
+      ...(value.escalation === undefined ? {} : { escalation: chains.chains }),
+      providers,
+      tiers: tiersOf(tiers),
+      rules: rules.map(toRule),
+      channels,
+      ...(value.bindings === undefined
+        ? {}
+        : { bindings: value.bindings.map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })) }),
+      checks: [...new Set(value.checks)],
+      compaction: compactionOf(value.compaction),
+      concurrency: value.concurrency ?? 50,
+      limits: { ...DEFAULT_LIMITS, ...value.limits },
+      maxAttempts: value.maxAttempts ?? 3,
+    },
+    problems: warnings,
+  };
+}

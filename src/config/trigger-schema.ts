@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { readDuration } from '../core/text/duration.ts';
+import { readLimit, TRIGGER_FIELDS, type TriggerOn } from '../core/trigger.ts';
+import { COMMAND } from './schedule-schema.ts';
+import { timeNeeded } from './validate.ts';
+
+const name = z.string().min(1).max(128);
+const glob = z.string().min(1).max(500);
+const time = (what: string): z.ZodString =>
+  z
+    .string({ error: timeNeeded })
+    .refine((given) => (readDuration(given) ?? 0) > 0, { error: `must be ${what} such as 30s, 5m or 1h` });
+
+/** An entry of `triggers` in an AGENT.md. Which keys go with which `on` is looked at where it is read. */
+export const triggerSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'must be a name of small letters, digits and "-", at most 63 long' })
+      .describe('Unique in the agent; the record uses it.'),
+    on: z.enum(Object.keys(TRIGGER_FIELDS) as [TriggerOn, ...TriggerOn[]]).describe('What it listens to.'),
+    path: z
+      .union([glob, z.array(glob).min(1).max(50)])
+      .describe('file.landed: files it is about, e.g. shared/deadlines/*.md.')
+      .optional(),
+    queue: name.describe('task.done, task.failed, task.dead: only tasks of this queue.').optional(),
+    agent: name.describe('Only what concerns this agent.').optional(),
+    channel: name.describe('message: only what came over this channel.').optional(),
+    sender: name.describe('message: only what this sender wrote.').optional(),
+    pattern: z
+      .string()
+      .min(1)
+      .max(200)
+      .describe('message: a text with * and ? that the message must fit, small or capital letters alike.')
+      .optional(),
+    tool: name.describe('approval.waiting: only calls of this tool.').optional(),
+    hook: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'must be a name of small letters, digits and "-", at most 63 long' })
+      .describe('webhook: its name, as in POST /hooks/<name>.')
+      .optional(),
+    auth: z
+      .enum(['bearer', 'hmac', 'github'])
+      .describe('webhook: how the sender proves who it is. There is none without.')
+      .optional(),
+    secret: z
+      .string()
+      .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
+        error: 'must name where the secret is, e.g. env:HOOK_SECRET; the secret itself never stands in a file',
+      })
+      .describe('webhook: a reference such as env:HOOK_SECRET, never the secret itself.')
+      .optional(),
+    window: time('a time').describe('webhook with auth: hmac: how old a request may be; 5m unless given.').optional(),
+    when: z.string().min(1).max(1000).describe('A condition in CEL: body.action == "opened".').optional(),
+    debounce: time('a time').describe('A burst fires once, after so long a quiet.').optional(),
+    limit: z
+      .string()
+      .refine((given) => readLimit(given) !== null, { error: 'must be a number in a time such as 10/h or 3/10m' })
+      .describe('Firings at most: 10/h, 3/10m.')
+      .optional(),
+    task: z
+      .string()
+      .min(1)
+      .max(20_000)
+      .describe('What the agent is told; {{path}} and the like are filled in.')
+      .optional(),
+    run: z
+      .string()
+      .max(2000)
+      .regex(COMMAND, { error: 'must be a script of the workspace, with arguments if it takes any: scripts/disk.sh' })
+      .describe('A script that runs without a model; the agent is woken only if its result has changed.')
+      .optional(),
+  })
+  .refine((given) => (given.task === undefined) !== (given.run === undefined), {
+    error: 'must have exactly one of task and run',
+  });
+
+export type TriggerEntry = z.infer<typeof triggerSchema>;

@@ -1,0 +1,179 @@
+import type { InboundMessage } from '../ports/channel.ts';
+import type { TaskStatus } from '../task.ts';
+import type { Usage } from '../model.ts';
+import type { Problem } from '../agent.ts';
+import type { EscalationDesk } from '../escalation.ts';
+import type { ScheduleDesk } from '../schedule.ts';
+import type { TriggerDesk } from '../trigger.ts';
+
+/** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */
+export type Delta =
+  /** `offset`: UTF-16 units of this step's text before this piece, so that a late listener notices what it has missed. */
+  | { kind: 'text'; task: string; run: string; step: number; offset: number; text: string }
+  | { kind: 'reasoning'; task: string; run: string; text: string }
+  /** What was streamed of this step so far does not count: the call is tried again. */
+  | { kind: 'discard'; task: string; run: string }
+  /** A model failed and is asked again after a wait: what is wrong, which one and when, in words. */
+  | { kind: 'retrying'; task: string; run: string; text: string }
+  | { kind: 'tool.started'; task: string; run: string; call: string; tool: string; args: string }
+  | { kind: 'tool.output'; task: string; run: string; call: string; text: string }
+  | { kind: 'tool.returned'; task: string; run: string; call: string; tool: string; ok: boolean; text: string }
+  | { kind: 'changed'; task: string };
+
+/** Something that waits for a person. */
+export interface Pending {
+  id: string;
+  kind: 'approval' | 'question';
+  run: string | null;
+  task: string | null;
+  agent: string | null;
+  session: string | null;
+  /** Tool of an approval, null for a question. */
+  tool: string | null;
+  /** The exact call, or the question: escaped so that nothing in it can hide. */
+  text: string;
+  /** Why a person is asked. */
+  reason: string;
+  at: number;
+}
+
+export interface TaskOutcome {
+  task: string;
+  run: string | null;
+  agent: string;
+  session: string;
+  status: TaskStatus;
+  /** The answer, the question, or what went wrong in plain words. */
+  text: string;
+  /** The run's commit on `main`, if it changed something. */
+  commit: string | null;
+  /** Event id of the queued reply, or of the question that is put, for `delivered`. */
+  message: string | null;
+  waits: Pending[];
+  usage: Usage;
+  costUsd: number;
+}
+
+export interface Delivered {
+  task: string;
+  /** True if the message was known already, or joined an equal one whose answer was not delivered. */
+  joined: boolean;
+  /** In whose conversation it is: another one's than it was sent to, if that was handed over. */
+  agent?: string;
+  /** What its sender is to know at once: that whoever answers is paused, and why. None: nothing. */
+  note?: string;
+}
+
+export type DeliverResult =
+  | { ok: true; delivered: Delivered }
+  | { ok: false; why: 'unknown-agent' | 'denied' | 'busy' | 'too-large' | 'stopping' | 'conflict'; message: string };
+
+export type AnswerResult =
+  | { ok: true; task: string | null }
+  | { ok: false; why: 'unknown' | 'wrong-kind'; message: string }
+  /** It was answered before; the same verdict again (a re-sent request) means the same answer. Verdict null: a question. */
+  | { ok: false; why: 'answered'; message: string; task: string | null; verdict: 'approve' | 'deny' | null };
+
+export type RetryResult =
+  /** `task`: the new one. */
+  | { ok: true; task: string; message: string }
+  | { ok: false; why: 'unknown' | 'not-ended' | 'answered' | 'refused'; message: string };
+
+/** Why an agent takes no work. */
+export interface Paused {
+  at: number;
+  by: string;
+  /** A person's words; '' for none. */
+  reason: string;
+}
+
+export interface LastRun {
+  run: string;
+  task: string;
+  /** When it began. */
+  at: number;
+  status: TaskStatus;
+}
+
+export interface AgentState {
+  name: string;
+  description: string;
+  /** The models it would use now, in order: `provider/model`. */
+  models: string[];
+  queued: number;
+  /** Of those queued, how many must not begin yet. */
+  later?: number;
+  running: number;
+  waiting: number;
+  /** When its next schedule is due, in milliseconds since the epoch; null if none is. */
+  nextFiring: number | null;
+  paused?: Paused | null;
+  /** Null: none is known. */
+  lastRun?: LastRun | null;
+  /** Since midnight where the process is. */
+  costTodayUsd?: number;
+}
+
+/** What is known of an agent without asking the queue or the clock. */
+export type AgentAbout = Omit<AgentState, 'queued' | 'running' | 'waiting' | 'nextFiring'>;
+
+export interface RuntimeStatus {
+  version: string;
+  ready: boolean;
+  /** Why it takes no turns, in plain words; null if it does. */
+  notReady: string | null;
+  startedAt: number;
+  model: string;
+  demo: boolean;
+  sandbox: string;
+  workspace: string;
+  home: string;
+  tasks: Record<TaskStatus, number>;
+  /** Seq of the last event, and the last one that has reached `journal.git`. */
+  journal: { head: number; exported: number };
+  pending: number;
+  problems: readonly Problem[];
+}
+
+/** What faces (HTTP, and through it the CLI) can ask of the running network. */
+export interface Runtime {
+  /**
+   * Accepts a message durably. `join`: an equal message of the session whose answer was not delivered is meant, if there
+   * is one. `history`: earlier messages given with a first message; ignored once the conversation has any.
+   */
+  deliver(
+    message: InboundMessage,
+    options?: { join?: boolean; history?: { role: 'user' | 'assistant'; text: string }[] },
+  ): Promise<DeliverResult>;
+  task(id: string): Promise<TaskOutcome | null>;
+  /** Resolves when the task has ended or waits for a person; rejects when the signal aborts. */
+  settled(id: string, signal: AbortSignal): Promise<TaskOutcome>;
+  /** Calls `listener` with each delta of the task's run until the returned function is called. */
+  listen(task: string, listener: (delta: Delta) => void): () => void;
+  /** What listeners were told since the work on it began, for one who comes in the middle; empty once it has ended. */
+  recent(task: string): readonly Delta[];
+  /** Records that the reply, or the question, reached the client. */
+  delivered(message: string): Promise<void>;
+  pending(): Promise<Pending[]>;
+  approve(id: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;
+  answer(id: string, text: string, by: string): Promise<AnswerResult>;
+  cancel(task: string, by: string): Promise<boolean>;
+  /** Delivers the message of a task that failed or was cancelled once more, as a task of its own; twice asked is once done. */
+  retry(task: string, by: string): Promise<RetryResult>;
+  /** Takes a failed task off the list of failures. False if there is no such one. */
+  dismiss(task: string, by: string): Promise<boolean>;
+  /** A one-time code that makes whoever sends it over this channel an owner, and how long it is good; null if there is no such channel. */
+  pair(channel: string): Promise<{ code: string; until: number } | null>;
+  agents(): Promise<AgentState[]>;
+  /** The same, with last run and cost. */
+  agentsToday(): Promise<AgentState[]>;
+  /** False: it was so already. Null: there is no such agent. */
+  pauseAgent(name: string, by: string, reason: string): Promise<boolean | null>;
+  resumeAgent(name: string, by: string): Promise<boolean | null>;
+  schedules: ScheduleDesk;
+  triggers: TriggerDesk;
+  escalations: EscalationDesk;
+  status(): Promise<RuntimeStatus>;
+  /** Prometheus text format. */
+  metrics(): Promise<string>;
+}

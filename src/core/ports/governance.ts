@@ -1,0 +1,45 @@
+import type { Governance, Problem, Settings } from '../agent.ts';
+import type { Change } from '../files.ts';
+import type { Skill } from '../skill.ts';
+
+/** Reads what governs the network (`ruche.yaml` and every AGENT.md) at a commit. */
+export interface GovernanceReader {
+  /** Never rejects for what stands in the files: broken agents are left out and named in `problems`. */
+  load(commit: string): Promise<{ ok: true; governance: Governance } | { ok: false; problems: Problem[] }>;
+  /** What going from one commit to another changes in `ruche.yaml` or protected keys of an AGENT.md, for a person to read; null if nothing. */
+  protectedDiff(from: string, to: string): Promise<string | null>;
+  /** The same for a run's changes over its base. */
+  protectedChanges(base: string, changes: readonly Change[]): Promise<string | null>;
+  /** What would be wrong if this file, as a person saved it (null: removed), governed beside the given settings. */
+  check(path: string, bytes: Uint8Array | null, beside: Settings): Problem[];
+  /** What must lie over a run's base so that it sees each skill exactly as approved, whatever is on `main`, and bundled ones at all. */
+  pinned(base: string, skills: readonly Skill[]): Promise<Change[]>;
+  exists(commit: string): Promise<boolean>;
+  /** Keeps the commit that governs from garbage collection, whatever becomes of `main`. */
+  keep(commit: string): Promise<void>;
+}
+
+/** A file that governs, as a person saved it in the work tree. `bytes` null: removed. `clean`: as on `main`, and not read. */
+export interface SavedFile {
+  path: string;
+  bytes: Uint8Array | null;
+  clean: boolean;
+}
+
+/**
+ * One step of `main`. `person`: committed here, by `git commit` or by the runtime for a person; `landing`: a run's changes,
+ * which passed the gate; `foreign`: all else (pull, merge, reset …).
+ */
+export interface MainMove {
+  from: string;
+  to: string;
+  by: 'person' | 'landing' | 'foreign';
+}
+
+/** Sees what people do to the workspace by other means than the runtime. */
+export interface WorkspaceWatch {
+  /** Calls one handler at a time and awaits it; a `saved` that rejects is told again later. Stops when the signal aborts. */
+  run(on: { saved(files: SavedFile[]): Promise<void>; moved(): Promise<void> }, signal: AbortSignal): Promise<void>;
+  /** How `main` came from a commit to where it is now, oldest step first. A way that cannot be told is one foreign step. */
+  moves(since: string): Promise<MainMove[]>;
+}

@@ -1,0 +1,31 @@
+/** One event of the readable journal: a JSON line in a segment file, and a commit by its actor. */
+export interface JournalLine {
+  seq: number;
+  /** Milliseconds since the epoch. */
+  at: number;
+  /** `agent:<name>`, `person:<id>`, `runtime`. */
+  actor: string;
+  /** Run the event belongs to, or its stream in a form that can be a folder name. */
+  group: string;
+  /** Deserves a commit; the others go with the next one that does. */
+  weighty: boolean;
+  /** One line a person can read. */
+  subject: string;
+  /** JSON without newline. */
+  json: string;
+}
+
+/** `journal.git`. */
+export interface JournalRepository {
+  /** Seq of the last event in the tip, 0 for an empty repository. */
+  tip(): Promise<number>;
+  /**
+   * Appends lines that follow the tip; those the tip has already are skipped. A commit for each weighty line, or one for
+   * many lines when there are many. Rejects and changes nothing if a seq is missing.
+   */
+  append(lines: readonly JournalLine[]): Promise<void>;
+  /** All lines in order, for verification. Rejects, saying where, if the repository was not only appended to. */
+  lines(): AsyncIterable<{ seq: number; json: string; path: string }>;
+  /** Packs when enough has come together. */
+  maintain(): Promise<void>;
+}

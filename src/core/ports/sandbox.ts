@@ -1,0 +1,66 @@
+import type { Checkout } from './workspace.ts';
+
+export interface Limits {
+  /** Milliseconds of wall time. */
+  timeMs: number;
+  /** Bytes. */
+  memory: number;
+  processes: number;
+  /** Bytes of output kept, stdout and stderr together. */
+  output: number;
+}
+
+export interface Job {
+  /** `^[A-Za-z0-9_-]+$`: names the command for ever, so that it can be found again after a crash. */
+  key: string;
+  /** A shell command line; bash where there is one, else sh. */
+  command: string;
+  checkout: Checkout;
+  limits: Limits;
+}
+
+export interface JobResult {
+  /** Exit code, or 128 + signal. */
+  exit: number;
+  /** stdout and stderr as they came, in one stream. */
+  output: Uint8Array;
+  /** Bytes there were in all. */
+  outputSize: number;
+  /** Where in `output` the middle was left out; null if nothing was. */
+  cutAt: number | null;
+  /** `memory`: a process of it was killed at the memory limit, whatever the command made of that. */
+  ended: 'itself' | 'timeout' | 'memory' | 'aborted';
+}
+
+/** `doubt`: it started, has no exit and runs no more. */
+export type JobState = 'absent' | 'running' | 'finished' | 'doubt';
+
+/** Runs commands that outlive the runtime. */
+export interface Sandbox {
+  readonly name: string;
+  /** False: nothing confines the command, so the policy asks for each one. */
+  readonly confined: boolean;
+  /**
+   * Starts the command, unless one of that key has started before: then it is adopted. Rejects with SandboxError if it
+   * could not start or its end is unknown.
+   */
+  exec(job: Job, onOutput: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<JobResult>;
+  /** `absent` is final: a start that was under way when the process died is cancelled. */
+  find(key: string): Promise<JobState>;
+  /** Waits for a command that was started before a crash and gives its result. Rejects like `exec`. */
+  adopt(key: string, limits: Limits, onOutput: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<JobResult>;
+  /** Removes what is kept of a command, killing it if it runs. */
+  forget(key: string): Promise<void>;
+  /** Keys of which something is kept. */
+  list(): Promise<string[]>;
+}
+
+/** `start`: the command never ran. `doubt`: it started, and nobody knows how it ended. */
+export class SandboxError extends Error {
+  readonly code: 'start' | 'doubt';
+  constructor(code: 'start' | 'doubt', message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SandboxError';
+    this.code = code;
+  }
+}

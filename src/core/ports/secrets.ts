@@ -1,0 +1,30 @@
+import type { PieceRedactor } from './redactor.ts';
+
+/** `env:NAME` of the environment, `home:NAME` of what is kept in home. */
+export interface Secrets {
+  /** Rejects with what is missing and where to set it, never with a value. */
+  resolve(ref: string, forWhom: string): Promise<string>;
+  /** Replaces every known secret (raw, base64, hex, URL-encoded) in a text. */
+  redact(text: string): string;
+  /** The same for one text that comes in pieces. */
+  redactPieces(): PieceRedactor;
+}
+
+/** Secrets that can be given while it runs. */
+export interface KeptSecrets extends Secrets {
+  /** Hides a value everywhere from now on, without keeping it. */
+  hide(value: string): void;
+  /** Whether there is something under this reference. */
+  has(ref: string): boolean;
+  /** Keeps a value in home under a name: on disk when it resolves, hidden from the call on. Gives its reference. */
+  keep(name: string, value: string): Promise<string>;
+}
+
+/** A small file of home that only its owner may read. */
+export interface PrivateFile {
+  readonly path: string;
+  /** Null if there is none. Rejects if others may read it. */
+  read(): Promise<string | null>;
+  /** Whole or not at all, and on disk when it resolves; mode 0600. */
+  write(text: string): Promise<void>;
+}

@@ -1,0 +1,98 @@
+import type { Settings } from '../agent.ts';
+import type { Boundary } from './boundary.ts';
+import type { Effect } from '../event.ts';
+import type { Change, FileEntry, Files } from '../files.ts';
+import type { Json } from '../text/json.ts';
+import type { Label } from '../labels.ts';
+import type { CallFacts } from '../policy.ts';
+import type { ScheduleBook } from '../schedule.ts';
+import type { Net } from './net.ts';
+import type { Sandbox } from './sandbox.ts';
+import type { Checkouts } from './workspace.ts';
+
+export type Parsed<T> = { ok: true; value: T } | { ok: false; error: string };
+
+/** What a tool is handed. Everything it can reach is here. */
+export interface ToolContext {
+  run: string;
+  agent: string;
+  /** The model's call id, unique in the run. */
+  call: string;
+  /** Names this effect for ever: equal after a crash and resume. Matches `^[A-Za-z0-9_-]+$`. */
+  key: string;
+  files: Files;
+  net: Net;
+  /** Blob oid by path, as the run last read it: `edit` and `write` refuse a file that changed since. */
+  seen: Map<string, string>;
+  /**
+   * The policy for single paths. A call that names a folder, or a command, touches files it does not name: what may not be
+   * read is left out of what it sees (list, search, the shell's checkout), and a change it may not make is refused.
+   */
+  mayRead(path: string): boolean;
+  mayWrite(path: string): boolean;
+  /** Where a file's text comes from: `untrusted` for what belongs to a skill and is not as a person approved it. */
+  labelsOf(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
+  signal: AbortSignal;
+  boundary: Boundary;
+  /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */
+  progress(text: string): void;
+}
+
+export interface ToolResult {
+  ok: boolean;
+  /** What the model reads. The loop shortens it if it is long and keeps the whole in a blob. */
+  text: string;
+  labels: Label[];
+  /** What the call changed in the overlay. */
+  changes: Change[];
+  /** Blobs by path this call has shown to the model (see `ToolContext.seen`). */
+  seen?: Record<string, string>;
+}
+
+/** What could be found out about a call that had started when the process died. */
+export type Reconciled =
+  | { state: 'done'; result: ToolResult }
+  | { state: 'not-started' }
+  | { state: 'doubt'; why: string };
+
+/** What is known of a tool before it is opened. */
+export interface ToolName {
+  readonly name: string;
+  /**
+   * The runtime uses this tool where it does such a thing itself, or obeys the rules for it: a script that a schedule runs,
+   * an address that is checked, a file that is handed over or that a command touches. At most one tool for each.
+   */
+  readonly usualFor?: 'reading' | 'writing' | 'commands' | 'addresses';
+}
+
+/** What tools may need of the machine. */
+export interface ToolParts {
+  sandbox: Sandbox;
+  checkouts: Checkouts;
+  book: ScheduleBook;
+  limits: Settings['limits'];
+}
+
+/** A tool as `app/` lists it. One that needs nothing of the machine is its own declaration. */
+export type ToolDeclaration = Tool | (ToolName & { open(parts: ToolParts): Tool });
+
+export interface Tool<Input = unknown> extends ToolName {
+  /** For the model; short, since every turn pays for it. */
+  description: string;
+  effect: Effect;
+  /** True if it looks at the whole workspace, so that all of a person's edits must be committed first. */
+  readsTree?: boolean;
+  /** True if running it twice is the same as once. */
+  idempotent: boolean;
+  /** JSON Schema of the arguments. */
+  schema: Json;
+  parse(args: unknown): Parsed<Input>;
+  facts(input: Input): CallFacts;
+  /** Failures are results with `ok: false`; a throw is a bug. */
+  run(input: Input, ctx: ToolContext): Promise<ToolResult>;
+  reconcile?(input: Input, ctx: ToolContext): Promise<Reconciled>;
+  /** Called once the call's `tool.returned` is durable: what was kept to find the result again may go. Safe to repeat. */
+  settled?(key: string): Promise<void>;
+  /** Called at start: lets go of what is kept of calls that are not among these. */
+  sweep?(liveKeys: ReadonlySet<string>): Promise<void>;
+}

@@ -1,0 +1,110 @@
+import type { Change, Files } from '../files.ts';
+
+export interface Provenance {
+  run: string;
+  task: string;
+  agent: string;
+  /** `provider/model`. */
+  model: string;
+  costUsd: number;
+  labels: readonly string[];
+}
+
+export interface LandingRequest {
+  base: string;
+  changes: readonly Change[];
+  /** First line of the commit message. */
+  subject: string;
+  provenance: Provenance;
+  /** Milliseconds since the epoch, for author and committer. */
+  at: number;
+}
+
+export type LandingResult =
+  | { state: 'landed'; commit: string }
+  /** The changes are on `main` already. */
+  | { state: 'empty' }
+  /**
+   * `text` is for the model: each path with both sides. `onto` is the commit to go on from, `changes` the run's overlay
+   * over it: what merged cleanly is merged, and the conflicting `paths` are left out, so that nothing of theirs is lost.
+   */
+  | { state: 'conflict'; onto: string; paths: string[]; changes: Change[]; text: string }
+  /** `main` cannot move now (a person's merge is under way, an index lock is held): try again later. */
+  | { state: 'blocked'; why: string }
+  /** Never lands: an ignored path, a nested repository … */
+  /** `path`: the one file that is to blame, if it is one. */
+  | { state: 'refused'; why: string; path?: string };
+
+export interface PersonCommit {
+  commit: string;
+  author: string;
+  paths: string[];
+}
+
+export interface CommitDiff {
+  /** `patch` is a unified diff with its header; '' for bytes, and for what was left out. */
+  files: { path: string; change: 'added' | 'changed' | 'removed'; binary: boolean; patch: string }[];
+  /** True if something was left out because it is too long. */
+  cut: boolean;
+}
+
+/** The Git repository people and agents share. */
+export interface Workspace {
+  /** The commit `main` points to. */
+  head(): Promise<string>;
+  /** What a run sees. */
+  files(base: string, changes: readonly Change[]): Files;
+  /**
+   * Commits what a person has changed, under the person's name, before a run reads or lands on it: tracked paths of
+   * `paths` (null: all tracked ones), and untracked ones that `paths` names. Null if there was nothing.
+   */
+  commitPerson(paths: readonly string[] | null): Promise<PersonCommit | null>;
+  /** Whether going from one commit to a later one changes none of these paths. */
+  untouched(from: string, to: string, paths: readonly string[]): Promise<boolean>;
+  land(request: LandingRequest): Promise<LandingResult>;
+  /** The commit on `main` whose trailer names this run, if it got there before a crash. */
+  findLanding(run: string, base: string): Promise<string | null>;
+  /** Keeps a failed run's work under `refs/ruche/unlanded/<run>`. */
+  keepUnlanded(request: LandingRequest): Promise<void>;
+  /** Changes between the base and the overlay as a unified diff, at most `limit` bytes. */
+  diff(base: string, changes: readonly Change[], limit: number): Promise<string>;
+  /** Paths new or changed at a commit, against an earlier one (null: its first parent); null if one is gone. */
+  added(from: string | null, to: string): Promise<string[] | null>;
+  /** What a commit changed against its first parent, patches of at most `limit` bytes in all; null if there is no such commit. */
+  commitDiff(commit: string, limit: number): Promise<CommitDiff | null>;
+  close(): Promise<void>;
+}
+
+export interface Checkout {
+  id: string;
+  /** The plain directory with the files. */
+  dir: string;
+  /** A throwaway repository to be bound over `<dir>/.git` in the sandbox. */
+  git: string;
+  /** The workspace's object directory: read-only in the sandbox, whose alternates are made to name it. */
+  objects: string;
+}
+
+export interface Collected {
+  changes: Change[];
+  /** Ignored files and nested repositories, which are dropped. */
+  dropped: string[];
+  /** Set if what is there cannot be taken (too big, a nested repository): no change is applied. */
+  refused: string | null;
+}
+
+/** A pool of directories for shell commands. */
+export interface Checkouts {
+  /**
+   * A directory that holds base + changes, without the `hidden` paths: where there are any, its throwaway repository is
+   * empty, because Git objects cannot be hidden one by one. `key` finds it again after a crash.
+   */
+  take(base: string, changes: readonly Change[], key: string, hidden?: readonly string[]): Promise<Checkout>;
+  /** The directory a call had before the crash, as the command left it; null if there is none. */
+  adopt(key: string): Promise<Checkout | null>;
+  /** What the command changed against what `take` put there. */
+  collect(checkout: Checkout): Promise<Collected>;
+  release(checkout: Checkout): Promise<void>;
+  /** Keys whose directory has been taken and not released, also by an earlier process. */
+  held(): Promise<string[]>;
+}

@@ -1,0 +1,35 @@
+import type { BlobRef } from '../blob.ts';
+import type { MatterKind, NewEvent } from '../event.ts';
+import type { Label } from '../labels.ts';
+
+/** One matter of a kind about one task: a runaway that goes on does not ask a hundred times. */
+export const matterId = (kind: MatterKind, about: string): string => `mat_${kind}_${about}`;
+
+export const matterStream = (matter: string): string => `matter:${matter}`;
+/** Unique key of what asks. */
+export const askedKey = (id: string): string => `asked:${id}`;
+/** Unique key of its answer: there is one. */
+export const answeredKey = (id: string): string => `answered:${id}`;
+
+/** The blob of `matter.raised`. */
+export interface MatterText {
+  text: string;
+  reason: string;
+}
+
+/** Puts something before the owner. Nothing waits for the answer; chains of escalation begin here. */
+export function matterRaised(
+  about: { kind: MatterKind; task: string; text: BlobRef },
+  by: { actor: string; cause: string | null; labels: readonly Label[] },
+): NewEvent {
+  const { kind, task, text } = about;
+  const matter = matterId(kind, task);
+  const data = { matter, kind, about: task, text };
+  return { type: 'matter.raised', stream: matterStream(matter), key: askedKey(matter), ...by, data };
+}
+
+/** What the owner reads of a dead letter. */
+export const deadText = (task: string, agent: string, why: string): MatterText => ({
+  text: `${agent} could not finish ${task}, and it is given up: ${why}`,
+  reason: `A task is dead. \`ruche tasks retry ${task}\` has it done once more; any answer settles this.`,
+});

@@ -1,0 +1,159 @@
+import type { Facts } from '../../core/trigger.ts';
+import type { ModelDesk, SetupRequest } from '../../core/api/views.ts';
+import { type Fields, isObject, optionalText, readObject, text } from '../http/body.ts';
+import { OWNER, type GatewayContext } from '../http/context.ts';
+import { badRequest, clientSignal, HttpError, sendJson, type Exchange, type ApiRequest } from '../http/reply.ts';
+
+const unknown = (what: 'schedule' | 'trigger' | 'escalation'): HttpError =>
+  new HttpError(404, `unknown_${what}`, `There is no ${what} of this id: see GET /api/${what}s.`);
+
+/** `POST /api/agents/:name/pause` `{reason?}`. False: it was paused already. */
+export async function pauseAgent(context: GatewayContext, request: ApiRequest<'name'>): Promise<void> {
+  const { name } = request.params;
+  const fields = await readObject(request.incoming, context.limits);
+  const reason = optionalText(fields, 'reason') ?? '';
+  await answer(request, name, await context.runtime.pauseAgent(name, OWNER, reason));
+}
+
+/** `POST /api/agents/:name/resume` `{}`. False: it was not paused. */
+export async function resumeAgent(context: GatewayContext, request: ApiRequest<'name'>): Promise<void> {
+  const { name } = request.params;
+  await readObject(request.incoming, context.limits);
+  await answer(request, name, await context.runtime.resumeAgent(name, OWNER));
+}
+
+async function answer(request: Exchange, name: string, changed: boolean | null): Promise<void> {
+  if (changed === null) throw new HttpError(404, 'unknown_agent', `There is no agent "${name}".`);
+  await sendJson(request, 200, { agent: name, changed });
+}
+
+/** `GET /api/schedules`: every schedule with its next and its last firing. */
+export async function getSchedules(context: GatewayContext, request: ApiRequest): Promise<void> {
+  await sendJson(request, 200, { schedules: await context.runtime.schedules.list() });
+}
+
+/** `POST /api/schedules/:id/run|pause|resume` `{}`: the task that was made, or null. */
+export async function changeSchedule(
+  context: GatewayContext,
+  request: ApiRequest<'id'>,
+  verb: 'run' | 'pause' | 'resume',
+): Promise<void> {
+  const { id } = request.params;
+  await readObject(request.incoming, context.limits);
+  const { schedules } = context.runtime;
+  const task = verb === 'run' ? await schedules.run(id, OWNER) : null;
+  const done = verb === 'run' ? task !== null : await schedules[verb](id, OWNER);
+  if (!done) throw unknown('schedule');
+  await sendJson(request, 200, { task });
+}
+
+/** `GET /api/triggers`: every trigger with what came of it last. */
+export async function getTriggers(context: GatewayContext, request: ApiRequest): Promise<void> {
+  await sendJson(request, 200, { triggers: await context.runtime.triggers.list() });
+}
+
+/** `GET /api/triggers/:id`: one of them, with its last firings and what caused them. */
+export async function getTrigger(context: GatewayContext, request: ApiRequest<'id'>): Promise<void> {
+  const { id } = request.params;
+  const found = await context.runtime.triggers.show(id);
+  if (found === null) throw unknown('trigger');
+  await sendJson(request, 200, found);
+}
+
+/** `POST /api/triggers/:id/run` `{event?}`: fires with these facts; the task that was made. */
+export async function runTrigger(context: GatewayContext, request: ApiRequest<'id'>): Promise<void> {
+  const { id } = request.params;
+  const { event = {} } = await readObject(request.incoming, context.limits);
+  if (!isObject(event)) throw badRequest('"event" must be an object: what the trigger is to be told.', 'event');
+  const lacking = await context.runtime.triggers.lacking(id, event as Facts);
+  if (lacking !== null) throw badRequest(lacking, 'event');
+  const task = await context.runtime.triggers.run(id, OWNER, event as Facts);
+  if (task === null) throw unknown('trigger');
+  await sendJson(request, 200, { task });
+}
+
+/** `POST /api/triggers/:id/pause|resume` `{}`. */
+export async function pauseTrigger(
+  context: GatewayContext,
+  request: ApiRequest<'id'>,
+  verb: 'pause' | 'resume',
+): Promise<void> {
+  const { id } = request.params;
+  await readObject(request.incoming, context.limits);
+  if (!(await context.runtime.triggers[verb](id, OWNER))) throw unknown('trigger');
+  await sendJson(request, 200, { id });
+}
+
+/** `GET /api/escalations`: those under way; with `?all` the newest that are over, too. */
+export async function getEscalations(context: GatewayContext, request: ApiRequest): Promise<void> {
+  const escalations = await context.runtime.escalations.list({ ended: request.query.has('all') });
+  await sendJson(request, 200, { escalations });
+}
+
+/** `GET /api/escalations/:id`: by its own id, or that of what waits. */
+export async function getEscalation(context: GatewayContext, request: ApiRequest<'id'>): Promise<void> {
+  const { id } = request.params;
+  const escalation = await context.runtime.escalations.get(id);
+  if (escalation === null) throw unknown('escalation');
+  await sendJson(request, 200, escalation);
+}
+
+/** `POST /api/escalations/:id/ack` `{}`. False: it was acknowledged before, or is over. */
+export async function acknowledgeEscalation(context: GatewayContext, request: ApiRequest<'id'>): Promise<void> {
+  const { id } = request.params;
+  await readObject(request.incoming, context.limits);
+  const done = await context.runtime.escalations.acknowledge(id, OWNER);
+  if (done === null) throw unknown('escalation');
+  await sendJson(request, 200, { acknowledged: done === 'done', ended: done === 'ended' });
+}
+
+/** `POST /api/pairings` `{channel}`: a code that makes whoever sends it over that channel an owner, once. */
+export async function makePairing(context: GatewayContext, request: ApiRequest): Promise<void> {
+  const channel = text(await readObject(request.incoming, context.limits), 'channel');
+  const pairing = await context.runtime.pair(channel);
+  if (pairing === null)
+    throw new HttpError(
+      404,
+      'unknown_channel',
+      `There is no channel "${channel}": name it under channels in ruche.yaml, or set TELEGRAM_BOT_TOKEN for telegram.`,
+    );
+  await sendJson(request, 200, { channel, ...pairing });
+}
+
+/** `GET /api/models`: what is configured and found. */
+export async function getModels(context: GatewayContext, desk: ModelDesk, request: ApiRequest): Promise<void> {
+  await sendJson(request, 200, await desk.list(clientSignal(request, context.closing)));
+}
+
+/** `POST /api/models/test` `{ref}`: one small call, and what came of it. */
+export async function testModel(context: GatewayContext, desk: ModelDesk, request: ApiRequest): Promise<void> {
+  const ref = text(await readObject(request.incoming, context.limits), 'ref');
+  await sendJson(request, 200, await desk.test(ref, clientSignal(request, context.closing)));
+}
+
+/** `POST /api/setup`, a SetupRequest: tried, and kept if it works. 200 also for what does not: the answer says which field to mend. */
+export async function setUpModel(context: GatewayContext, desk: ModelDesk, request: ApiRequest): Promise<void> {
+  const wanted = readSetup(await readObject(request.incoming, context.limits));
+  await sendJson(request, 200, await desk.setup(wanted, clientSignal(request, context.closing)));
+}
+
+function readSetup(fields: Fields): SetupRequest {
+  const optional = <Name extends string>(name: Name): { [key in Name]?: string } => {
+    const value = optionalText(fields, name);
+    return value === null ? {} : ({ [name]: value } as { [key in Name]: string });
+  };
+  switch (fields.kind) {
+    case 'key': {
+      const { provider } = fields;
+      if (provider !== 'anthropic' && provider !== 'openai' && provider !== 'gemini')
+        throw badRequest('"provider" must be "anthropic", "openai" or "gemini".', 'provider');
+      return { kind: 'key', provider, key: text(fields, 'key'), ...optional('model'), ...optional('baseUrl') };
+    }
+    case 'url':
+      return { kind: 'url', baseUrl: text(fields, 'baseUrl'), model: text(fields, 'model'), ...optional('key') };
+    case 'ollama':
+      return { kind: 'ollama', baseUrl: text(fields, 'baseUrl'), ...optional('model') };
+    default:
+      throw badRequest('"kind" must be "key", "url" or "ollama".', 'kind');
+  }
+}

@@ -1,0 +1,161 @@
+import { createHmac } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Json } from '../../core/text/json.ts';
+import type { Hook } from '../../core/trigger.ts';
+import { jsonDepth, readBytes } from '../http/body.ts';
+import { type FailureLimit, tokenCheck } from '../http/access.ts';
+import type { GatewayContext } from '../http/context.ts';
+import { badRequest, HttpError, sendJson, shuttingDown, type Exchange, type ApiRequest } from '../http/reply.ts';
+
+/** Where webhooks come in, each with a proof of its own in the place of the token. */
+export const HOOKS = '/hooks/';
+
+/** Wrong proofs by address, right ones by hook, and requests whose sender is still to be known. */
+export interface HookLimits {
+  failures: FailureLimit;
+  rate: FailureLimit;
+  unproved: number;
+}
+
+/** Stands in for a hook that is not there, so that looking for one takes as long. */
+const NOBODY: Hook = { name: '', auth: { kind: 'github', windowMs: 0 }, secret: 'nobody knows this one either' };
+
+/** `POST /hooks/:name`: 202 with the tasks it has led to, 200 if it has come before. */
+export async function receiveHook(
+  context: GatewayContext,
+  limits: HookLimits,
+  request: ApiRequest<'name'>,
+): Promise<void> {
+  const { name } = request.params;
+  const { incoming } = request;
+  const now = context.clock.now();
+  const body = await bounded(limits, context, () => readBytes(incoming, context.limits.hookBytes));
+  const hook = await context.runtime.triggers.hook(name);
+  const proved = prove(hook ?? NOBODY, { headers: incoming.headers, body }, now);
+  // One answer for all of it: a stranger learns neither which hooks there are, nor what was wrong.
+  if (hook === null || proved === null) throw refused(limits.failures.pay(incoming.socket.remoteAddress ?? '', now));
+  const wait = limits.rate.pay(name, now);
+  if (wait > 0) throw tooMany('Too many requests to this hook.', wait);
+  if (proved.id !== null && !/^[\x21-\x7e]{1,255}$/.test(proved.id))
+    throw badRequest('The idempotency key must have 1 to 255 characters, and no spaces.');
+  const value = parsed(context, incoming.headers, body);
+  const result = await context.runtime.triggers.deliver({ hook: name, ...proved, body: value });
+  if (!result.ok && result.why === 'stopping') throw shuttingDown(result.message, true);
+  if (!result.ok && result.why === 'full')
+    throw new HttpError(503, 'overloaded', result.message, {
+      headers: { 'retry-after': '60', 'x-should-retry': 'true' },
+    });
+  if (!result.ok) throw new HttpError(409, 'conflict', result.message);
+  const { event, tasks, known } = result;
+  await sendJson(request, known ? 200 : 202, { event, task: tasks[0] ?? null, tasks });
+}
+
+/** Strangers' slow or many bodies hold only so many of the places that all requests share. */
+async function bounded<T>(
+  limits: HookLimits,
+  { limits: { unproved } }: GatewayContext,
+  job: () => Promise<T>,
+): Promise<T> {
+  if (limits.unproved >= unproved)
+    throw new HttpError(503, 'overloaded', 'Too many webhooks are being read.', {
+      headers: { 'retry-after': '1', 'x-should-retry': 'true' },
+    });
+  limits.unproved += 1;
+  try {
+    return await job();
+  } finally {
+    limits.unproved -= 1;
+  }
+}
+
+/**
+ * A wrong proof pays afterwards, and bars no right one: behind a proxy all senders have one address, and a stranger
+ * must not be able to lock them out.
+ */
+const refused = (wait: number): HttpError =>
+  wait > 0
+    ? tooMany('Too many requests without a right signature from this address.', wait)
+    : new HttpError(401, 'unauthorised', 'There is no such hook, or the request is not signed as it asks for.');
+
+const tooMany = (message: string, wait: number): HttpError =>
+  new HttpError(429, 'too_many_requests', message, { headers: { 'retry-after': String(Math.ceil(wait / 1000)) } });
+
+/** Only what is signed is read: nothing of a stranger's bytes is parsed. */
+function parsed(context: GatewayContext, headers: Exchange['incoming']['headers'], body: Uint8Array): Json {
+  const type = (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
+  if (type !== 'application/json' || headers['content-encoding'] !== undefined)
+    throw new HttpError(415, 'unsupported_media_type', 'Send JSON with the header Content-Type: application/json.');
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+  } catch {
+    throw badRequest('The body is not valid UTF-8.');
+  }
+  if (jsonDepth(text, context.limits.jsonDepth) > context.limits.jsonDepth)
+    throw badRequest(`The JSON is nested deeper than ${context.limits.jsonDepth} levels.`);
+  try {
+    return wellFormed(JSON.parse(text) as Json);
+  } catch (error) {
+    throw badRequest(`The body is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : 'unreadable'}`);
+  }
+}
+
+/** Lone surrogates cannot be stored. */
+function wellFormed(value: Json): Json {
+  if (typeof value === 'string') return value.toWellFormed();
+  if (Array.isArray(value)) return value.map(wellFormed);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name.toWellFormed(), wellFormed(each)]));
+}
+
+/** A request whose sender has proved who it is. */
+export interface Proved {
+  /** The sender's own name for it; null if it gave none. */
+  id: string | null;
+  /** What only this delivery is signed with; null for a bearer, who signs nothing. */
+  seal: string | null;
+  /** What happened, as GitHub names it. */
+  name: string;
+}
+
+type Signed = { headers: IncomingHttpHeaders; body: Uint8Array };
+
+/** Null: whoever sent this has not proved to know the secret, or sent it long ago. */
+export function prove(hook: Hook, { headers, body }: Signed, now: number): Proved | null {
+  const key = one(headers['idempotency-key']);
+  switch (hook.auth.kind) {
+    case 'bearer': {
+      // Only so that a long body takes as long as where it is signed: what a hook asks for must not show in the time.
+      signatureOf(hook.secret, [body]);
+      const guess = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? '';
+      return tokenCheck(hook.secret)(guess) ? { id: key, seal: null, name: '' } : null;
+    }
+    case 'hmac': {
+      const time = one(headers['webhook-timestamp']) ?? '';
+      const right = signatureOf(hook.secret, [`${time}.`, body]);
+      const old = Math.abs(now - Number(time) * 1000) > hook.auth.windowMs;
+      const signed = isSame(right, one(headers['webhook-signature']));
+      return signed && /^\d{1,12}$/.test(time) && !old ? { id: key, seal: `${time}.${right}`, name: '' } : null;
+    }
+    case 'github': {
+      const right = signatureOf(hook.secret, [body]);
+      if (!isSame(right, one(headers['x-hub-signature-256']))) return null;
+      // Its name is not signed: a replay under another one is known by the signature.
+      const id = key ?? one(headers['x-github-delivery']);
+      return { id, seal: right, name: (one(headers['x-github-event']) ?? '').slice(0, 64) };
+    }
+  }
+}
+
+/** `sha256=` and the HMAC in hexadecimal. */
+function signatureOf(secret: string, parts: readonly (string | Uint8Array)[]): string {
+  const hmac = createHmac('sha256', secret);
+  for (const part of parts) hmac.update(part);
+  return `sha256=${hmac.digest('hex')}`;
+}
+
+/** Compared in a time that says nothing of how much of it was right. A sender may write it in capitals. */
+const isSame = (right: string, given: string | null): boolean => tokenCheck(right)((given ?? '').toLowerCase());
+
+const one = (header: string | string[] | undefined): string | null =>
+  typeof header === 'string' && header !== '' ? header : null;

@@ -1,0 +1,78 @@
+import { readObject, text } from '../http/body.ts';
+import { OWNER, type GatewayContext } from '../http/context.ts';
+import type { Logins } from '../http/logins.ts';
+import { PAGE_CSP } from '../http/static.ts';
+import { HttpError, sendJson, sendText, type ApiRequest, type Exchange } from '../http/reply.ts';
+
+/** Path of the one endpoint besides health that takes no token: it takes a code. */
+export const ENTER_PATH = '/api/sessions';
+
+/** The code stands behind the `#`, which browsers send to nobody: not to us, not to a proxy's log, not as referrer. */
+export const loginLink = (url: string, logins: Logins): string => `${url}/login#${logins.code()}`;
+
+/** `POST /api/logins` `{}`: a link that logs one browser in, once. Only for who holds the token itself. */
+export async function makeLogin(context: GatewayContext, logins: Logins, request: ApiRequest): Promise<void> {
+  await readObject(request.incoming, context.limits);
+  if (request.incoming.headers.authorization === undefined)
+    throw new HttpError(403, 'token_needed', 'Only the token makes a login link: run "ruche login".');
+  const code = logins.code();
+  await sendJson(request, 200, { code, path: `/login#${code}`, seconds: 600 });
+}
+
+/** `POST /api/sessions` `{code}`: 200 with the session's cookie. */
+export async function enter(context: GatewayContext, logins: Logins, request: ApiRequest): Promise<void> {
+  const code = text(await readObject(request.incoming, context.limits), 'code');
+  const cookie = await logins.enter(code);
+  if (cookie === null)
+    throw new HttpError(401, 'bad_code', 'This link has been used, or is older than ten minutes: make another one.');
+  await sendJson(request, 200, { who: OWNER }, { 'set-cookie': cookie });
+}
+
+/** `POST /api/logout` `{}`. */
+export async function logOut(context: GatewayContext, logins: Logins, request: ApiRequest): Promise<void> {
+  await readObject(request.incoming, context.limits);
+  const cookie = logins.cookieIn(request.incoming.headers.cookie);
+  await sendJson(request, 200, {}, { 'set-cookie': cookie === null ? logins.gone : await logins.leave(cookie) });
+}
+
+/** `GET /api/me`: who asks, by what, and until when. */
+export async function whoAmI(logins: Logins, request: ApiRequest): Promise<void> {
+  const { authorization, cookie: header } = request.incoming.headers;
+  const cookie = authorization === undefined ? logins.cookieIn(header) : null;
+  const until = cookie === null ? null : logins.until(cookie);
+  await sendJson(request, 200, { who: OWNER, by: cookie === null ? 'token' : 'session', until });
+}
+
+const SCRIPT = `'use strict';
+const say = (text) => { document.querySelector('p').textContent = text; };
+const code = location.hash.slice(1);
+history.replaceState(null, '', '/login');
+if (code === '') say('This page needs a link with a code: "ruche login" makes one.');
+else
+  fetch('/api/sessions', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ code }),
+  }).then(
+    async (answer) => (answer.ok ? location.replace('/') : say((await answer.json()).error.message)),
+    () => say('Ruche does not answer. Try the link again.'),
+  );
+`;
+
+const PAGE = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Ruche</title>
+<p role="status">Logging in …</p>
+<noscript>This page needs JavaScript.</noscript>
+<script src="/login.js"></script>
+</html>
+`;
+
+/** `GET /login`: takes the code out of the address and exchanges it. It does not depend on the page that is built. */
+export const loginPage = (request: Exchange): Promise<boolean> =>
+  sendText(request, 200, PAGE, { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': PAGE_CSP });
+
+export const loginScript = (request: Exchange): Promise<boolean> =>
+  sendText(request, 200, SCRIPT, { 'content-type': 'text/javascript; charset=utf-8' });

@@ -1,0 +1,129 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { HttpError } from './reply.ts';
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** A check whose time says nothing about how much of a guess was right. */
+export function tokenCheck(token: string): (guess: string) => boolean {
+  const right = digest(token);
+  return (guess) => timingSafeEqual(digest(guess), right);
+}
+
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' ||
+  host === '::1' ||
+  host === '[::1]' ||
+  (isIPv4(host) && host.startsWith('127.')) ||
+  host.startsWith('::ffff:127.');
+
+/**
+ * Why the gateway must not listen on this address with this token; null if it may. Loopback needs a real token too,
+ * because other users and web pages reach it; another address needs one that cannot be guessed.
+ */
+export function refuseToListen(host: string, token: string): string | null {
+  const mend =
+    'Remove RUCHE_TOKEN so that a token is made and kept in <home>/token, or set one of at least 24 characters.';
+  if (token === '' || token === 'undefined' || token === 'null') return `The gateway has no token. ${mend}`;
+  if (!/^[\x21-\x7e]+$/.test(token)) return `The token holds spaces or characters that a header cannot carry. ${mend}`;
+  if (isLoopback(host)) return null;
+  const where = `The address ${host} can be reached from other machines`;
+  if (token.length < 24) return `${where}, and the token has ${token.length} characters: too few. ${mend}`;
+  if (new Set(token).size < 8) return `${where}, and the token repeats a few characters: too easy to guess. ${mend}`;
+  return null;
+}
+
+/** The part of a request that says where it was sent and from which page. */
+export type Origin = Pick<IncomingMessage, 'url' | 'headers' | 'rawHeaders'> & {
+  socket: { localAddress?: string | undefined };
+};
+
+const forbidden = (code: string, message: string): HttpError => new HttpError(403, code, message);
+
+/**
+ * Refuses what a web page of someone else can make a browser send: a name that was rebound to this address, another
+ * origin, a cross-site request. Only the socket and the configuration decide which names are ours: the Host header never
+ * vouches for an Origin, and forwarding headers are not read at all. `page`: it asks for the web page.
+ */
+export function refuseStranger(request: Origin, names: readonly string[], page = false): HttpError | null {
+  if (!request.url?.startsWith('/')) return new HttpError(400, 'bad_target', 'The request target must be a path.');
+  const host = onlyHost(request);
+  if (host === null) return new HttpError(400, 'bad_host', 'The request must carry exactly one Host header.');
+  if (!isOurs(host, request, names))
+    return forbidden(
+      'wrong_host',
+      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", or the machine's address in numbers, or start with --host and that name.`,
+    );
+  const { origin } = request.headers;
+  if (origin !== undefined && origin !== `http://${host}` && !(names.includes(host) && origin === `https://${host}`))
+    return forbidden('wrong_origin', 'Requests from pages of another origin are refused.');
+  const site = request.headers['sec-fetch-site'];
+  // Somebody followed a link to the page: it holds no data, and what it asks for then comes from itself.
+  const visit = page && request.headers['sec-fetch-mode'] === 'navigate';
+  if (site !== undefined && site !== 'same-origin' && site !== 'none' && !visit)
+    return forbidden('cross_site', 'Requests from other sites are refused.');
+  return null;
+}
+
+function onlyHost(request: Origin): string | null {
+  let count = 0;
+  for (let i = 0; i < request.rawHeaders.length; i += 2)
+    if (request.rawHeaders[i]?.toLowerCase() === 'host') count += 1;
+  return count === 1 ? (request.headers.host ?? '').toLowerCase() : null;
+}
+
+function isOurs(host: string, request: Origin, names: readonly string[]): boolean {
+  if (names.includes(host)) return true;
+  // Any port will do: a forwarded one (ssh -L, a container) differs from ours, and only names can be rebound.
+  const name = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d+)?$/.exec(host)?.[1]?.replace(/^\[|\]$/g, '') ?? '';
+  if (isLoopback(name) || names.includes(name)) return true;
+  return isIP(name) !== 0 && name === request.socket.localAddress?.replace(/^::ffff:/, '');
+}
+
+/** Addresses remembered; beyond that the one unseen for longest is forgotten. */
+const ADDRESSES = 10_000;
+
+interface Bucket {
+  left: number;
+  at: number;
+}
+
+export interface FailureLimit {
+  /** Pays for one attempt before it is looked at: 0, or the milliseconds until the address may try again. */
+  pay(address: string, now: number): number;
+  /** Gives back what a right token had paid. */
+  refund(address: string): void;
+}
+
+/** Counts wrong tokens by address. An attempt pays before it is validated, so that guessing is never free. */
+export function failureLimit(options: { burst: number; perSecond: number }): FailureLimit {
+  const buckets = new Map<string, Bucket>();
+  return {
+    pay(address, now) {
+      const key = group(address);
+      const known = buckets.get(key);
+      const bucket = known ?? { left: options.burst, at: now };
+      // A clock that was set back must not lock anyone out for as long as it was ahead.
+      const elapsed = Math.max(0, now - bucket.at);
+      bucket.left = Math.min(options.burst, bucket.left + (elapsed / 1000) * options.perSecond);
+      bucket.at = now;
+      buckets.delete(key);
+      buckets.set(key, bucket);
+      if (buckets.size > ADDRESSES) buckets.delete(buckets.keys().next().value ?? key);
+      if (bucket.left < 1) return Math.ceil(((1 - bucket.left) / options.perSecond) * 1000);
+      bucket.left -= 1;
+      return 0;
+    },
+    refund(address) {
+      const bucket = buckets.get(group(address));
+      if (bucket) bucket.left = Math.min(options.burst, bucket.left + 1);
+    },
+  };
+}
+
+/** One IPv6 customer holds a whole /64: counting single addresses would make guessing free there. */
+function group(address: string): string {
+  const plain = address.startsWith('::ffff:') ? address.slice(7) : address;
+  return isIPv6(plain) ? plain.split(':').slice(0, 4).join(':') : plain;
+}

@@ -1,0 +1,123 @@
+import type { Clock } from '../../core/ports/clock.ts';
+import type { Ids } from '../../core/ids.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { Store } from '../../core/ports/store.ts';
+import type { Delivered, DeliverResult, Runtime, TaskOutcome } from '../../core/api/runtime.ts';
+import type { ModelDesk, Views } from '../../core/api/views.ts';
+import type { Logins } from './logins.ts';
+import { HttpError, shuttingDown } from './reply.ts';
+
+/** What every endpoint is built from. */
+export interface GatewayContext {
+  runtime: Runtime;
+  events: Pick<Store, 'follow' | 'head'>;
+  clock: Clock;
+  ids: Ids;
+  log: Log;
+  /** What the web page reads; null where there is none. */
+  views: Views | null;
+  /** The models and how to have one; null where there is none. */
+  desk: ModelDesk | null;
+  /** Null: only the token opens. */
+  logins: Logins | null;
+  /** Folder of the web page; null if there is none. */
+  web: string | null;
+  limits: GatewayLimits;
+  /** Aborts when the gateway closes. */
+  closing: AbortSignal;
+}
+
+/** Messages that come in over HTTP; their replies are fetched, not sent. */
+export const HTTP_CHANNEL = 'http';
+
+/** Whoever holds the token is the owner. */
+export const OWNER = 'owner';
+
+/** Throws for a refused message. Where nothing is wrong with it, the same request may come again: nothing was accepted. */
+export function accepted(result: DeliverResult): Delivered {
+  if (result.ok) return result.delivered;
+  switch (result.why) {
+    case 'unknown-agent':
+      throw new HttpError(404, 'unknown_agent', result.message, { param: 'model' });
+    case 'denied':
+      throw new HttpError(403, 'denied', result.message);
+    case 'conflict':
+      throw new HttpError(409, 'conflict', result.message);
+    case 'too-large':
+      throw new HttpError(413, 'too_large', result.message);
+    case 'busy':
+      throw new HttpError(429, 'busy', result.message, { headers: { 'retry-after': '1', 'x-should-retry': 'true' } });
+    case 'stopping':
+      throw shuttingDown(result.message, true);
+  }
+}
+
+/** To be called once the reply's last byte was handed to the network, and not before. */
+export async function markDelivered(context: GatewayContext, outcome: TaskOutcome): Promise<void> {
+  if (outcome.message === null) return;
+  try {
+    await context.runtime.delivered(outcome.message);
+  } catch (error) {
+    // The client has its answer; at worst an equal message is answered with it once more.
+    context.log.warn({ err: error, message: outcome.message }, 'the delivery of a reply could not be recorded');
+  }
+}
+
+/** Every bound of the gateway. What happens at each is said beside it. */
+export interface GatewayLimits {
+  /** Bytes of a request body; above: 413. */
+  bodyBytes: number;
+  /** Bytes of the body of a message, which may bring files; above: 413. */
+  uploadBytes: number;
+  /** Bytes of the body of a webhook; above: 413. */
+  hookBytes: number;
+  /** Webhooks at once of one hook, and those made up for each second; above: 429. */
+  hooks: { burst: number; perSecond: number };
+  /** Webhooks being read at once, before it is known who sends them; above: 503. A part of `requests`. */
+  unproved: number;
+  /** Bytes of the files of one message; above: 413. */
+  fileBytes: number;
+  /** Nested arrays and objects in a body; above: 400. */
+  jsonDepth: number;
+  /** Bytes of all request headers; above: 431. */
+  headerBytes: number;
+  /** Milliseconds until the headers are there; then the connection is closed. */
+  headersMs: number;
+  /** Milliseconds until the whole request is there; then 408. */
+  requestMs: number;
+  /** Milliseconds an idle connection is kept. */
+  keepAliveMs: number;
+  /** Open connections; above: a new one is closed at once. */
+  connections: number;
+  /** Requests under way; above: 503. */
+  requests: number;
+  /** Bytes waiting for a client that does not read; above: it is cut off (its run goes on). */
+  backlogBytes: number;
+  /** Milliseconds between keep-alives of a stream. */
+  heartbeatMs: number;
+  /** Wrong tokens at once from one address, and those forgiven each second; above: 429. */
+  failures: { burst: number; perSecond: number };
+  /** Milliseconds that open answers have to go out when the gateway closes. */
+  closeMs: number;
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  bodyBytes: 8 * 1024 * 1024,
+  // Base64 makes four bytes of three.
+  uploadBytes: 36 * 1024 * 1024,
+  hookBytes: 1_000_000,
+  hooks: { burst: 100, perSecond: 10 },
+  unproved: 128,
+  fileBytes: 25_000_000,
+  jsonDepth: 64,
+  headerBytes: 16 * 1024,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  keepAliveMs: 30_000,
+  connections: 1_024,
+  requests: 512,
+  backlogBytes: 4 * 1024 * 1024,
+  heartbeatMs: 15_000,
+  failures: { burst: 20, perSecond: 5 },
+  closeMs: 1_500,
+};

@@ -1,0 +1,323 @@
+import { createHash } from 'node:crypto';
+import { isSafeName } from '../../core/ids.ts';
+import { NO_USAGE, type Usage } from '../../core/model.ts';
+import { spokenStream } from '../../core/api/streamed-text.ts';
+import type { AnswerResult, TaskOutcome } from '../../core/api/runtime.ts';
+import { isObject, readObject, type Fields } from '../http/body.ts';
+import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } from '../http/context.ts';
+import {
+  badRequest,
+  clientSignal,
+  errorBody,
+  HttpError,
+  sendError,
+  sendJson,
+  shuttingDown,
+  type Exchange,
+  type ApiRequest,
+} from '../http/reply.ts';
+import { eventStream, heartbeat } from '../http/sse.ts';
+import { chunk, completion, usageChunk, type AnswerHead } from './objects.ts';
+
+/** `POST /v1/chat/completions`: read, handed to the agent, waited for, answered. */
+export async function chatCompletions(context: GatewayContext, request: ApiRequest): Promise<void> {
+  const input = readChat(await readObject(request.incoming, context.limits), sessionHeader(request));
+  const agent = input.agent ?? (await context.runtime.agents())[0]?.name ?? '';
+  const started = await start(context, agent, input);
+  const reply = (input.stream ? streamed : whole)(context, request, started, {
+    id: `chatcmpl-${'task' in started ? started.task : context.ids.next('msg')}`,
+    created: Math.floor(context.clock.now() / 1000),
+    model: agent,
+    usage: input.includeUsage,
+  });
+  if ('say' in started) await reply.done(started.say, NO_USAGE);
+  else await answerWith(context, request, started, reply);
+}
+
+const sessionHeader = ({ incoming }: ApiRequest): string | undefined => {
+  const header = incoming.headers['x-ruche-session'];
+  return Array.isArray(header) ? header.join(',') : header;
+};
+
+/** What a request led to: a task to wait for, or something that can be said at once. */
+type Started = Waiting | { say: string; session: string };
+/** `named`: the client knows the session, so the same request finds the same task. */
+type Waiting = { task: string; session: string; named: boolean };
+
+async function start(context: GatewayContext, agent: string, input: ChatInput): Promise<Started> {
+  const session = input.session ?? context.ids.next('ses');
+  const command = commandOf(input.text);
+  if (command) return answered(context, command, session);
+  const result = await context.runtime.deliver(
+    {
+      channel: HTTP_CHANNEL,
+      sender: OWNER,
+      agent,
+      session,
+      text: input.text,
+      replyTo: session,
+      externalId: context.ids.next('msg'),
+    },
+    { join: input.session !== null, history: input.history },
+  );
+  if (!result.ok && result.why === 'unknown-agent')
+    throw new HttpError(404, 'model_not_found', result.message, { param: 'model' });
+  const { task, note } = accepted(result);
+  // A client that waited for it would give up, and never learn why.
+  if (note !== undefined) return { say: `${note} Its answer will be at /api/tasks/${task}.`, session };
+  return { task, session, named: input.session !== null };
+}
+
+/** Answers what a run waits for. The same answer again, as a client sends it after a cut, means the same run. */
+async function answered(context: GatewayContext, command: Command, session: string): Promise<Started> {
+  const result: AnswerResult =
+    command.kind === 'answer'
+      ? await context.runtime.answer(command.id, command.text, OWNER)
+      : await context.runtime.approve(command.id, command.kind, OWNER);
+  const again = !result.ok && result.why === 'answered' && (result.verdict ?? 'answer') === command.kind;
+  if ((result.ok || again) && result.task !== null) {
+    const outcome = await context.runtime.task(result.task);
+    return { task: result.task, session: outcome?.session ?? session, named: true };
+  }
+  if (result.ok || again) return { say: `Done: ${command.kind} ${command.id}.`, session };
+  const waits = (await context.runtime.pending()).map((wait) => wait.id).join(', ') || 'nothing';
+  throw new HttpError(result.why === 'unknown' ? 404 : 409, result.why, `${result.message} Waiting now: ${waits}.`);
+}
+
+/** How an answer goes out. Each end resolves with true once its last byte was handed to the network. */
+interface Reply {
+  /** Passes on what the task says until the returned function is called. */
+  follow(task: string, signal: AbortSignal): () => void;
+  done(text: string, usage: Usage): Promise<boolean>;
+  fail(error: HttpError): Promise<boolean>;
+}
+
+async function answerWith(context: GatewayContext, request: ApiRequest, started: Waiting, reply: Reply): Promise<void> {
+  const signal = clientSignal(request, context.closing);
+  const unfollow = reply.follow(started.task, signal);
+  try {
+    const outcome = await settled(context, started, signal);
+    if (outcome === null) return;
+    const failure = failureOf(outcome);
+    // A failure that was told is delivered too: otherwise the same words would be answered with it for ever.
+    if (await (failure ? reply.fail(failure) : reply.done(outcome.text, outcome.usage)))
+      await markDelivered(context, outcome);
+  } catch (error) {
+    // Before the first byte the status line can still tell; afterwards the answer itself must.
+    if (!request.outgoing.headersSent) throw error;
+    if (!(error instanceof HttpError)) context.log.error({ err: error }, 'a streamed answer failed');
+    await reply.fail(error instanceof HttpError ? error : new HttpError(500, 'internal', 'Something went wrong here.'));
+  } finally {
+    unfollow();
+  }
+}
+
+/** Null if the client went away; the run goes on without it. */
+async function settled(context: GatewayContext, started: Waiting, signal: AbortSignal): Promise<TaskOutcome | null> {
+  try {
+    const outcome = await context.runtime.settled(started.task, signal);
+    // One turn of the event loop, so that a hang-up that has reached this machine is seen before the answer is sent.
+    await new Promise((resolve) => setImmediate(resolve));
+    return outcome;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    if (!context.closing.aborted) return null;
+    throw shuttingDown(
+      `Ruche is stopping; task ${started.task} goes on after the restart. ${
+        started.named
+          ? 'Send the same request again for its answer.'
+          : `Its answer will be at /api/tasks/${started.task}.`
+      }`,
+      started.named,
+    );
+  }
+}
+
+/** Not 5xx: clients send those again by themselves, and a run that failed may have done things already. */
+function failureOf(outcome: TaskOutcome): HttpError | null {
+  const { status, task } = outcome;
+  if (status !== 'failed' && status !== 'dead' && status !== 'cancelled') return null;
+  const code = status === 'cancelled' ? 'run_cancelled' : 'run_failed';
+  return new HttpError(422, code, outcome.text, {
+    headers: { 'x-ruche-task': task, 'x-ruche-session': outcome.session },
+  });
+}
+
+const namesOf = (started: Started): Record<string, string> => ({
+  'x-ruche-session': started.session,
+  ...('task' in started ? { 'x-ruche-task': started.task } : {}),
+});
+
+const whole = (_: GatewayContext, request: Exchange, started: Started, head: AnswerHead): Reply => ({
+  follow: () => () => undefined,
+  done: (text, usage) => sendJson(request, 200, completion(head, text, usage), namesOf(started)),
+  fail: (error) => sendError(request, error),
+});
+
+/** In OpenAI's form: the role first, then pieces of text as they come, then the end. */
+function streamed(context: GatewayContext, request: Exchange, started: Started, head: AnswerHead): Reply {
+  const stream = eventStream(request, context.limits.backlogBytes, namesOf(started));
+  const parts = spokenStream();
+  let begun = false;
+  const send = (value: object): void => stream.send(JSON.stringify(value));
+  const say = (text: string): void => {
+    if (!begun) send(chunk(head, { role: 'assistant', content: '' }, null));
+    begun = true;
+    if (text !== '') send(chunk(head, { content: text }, null));
+  };
+  return {
+    follow(task, signal) {
+      const unlisten = context.runtime.listen(task, (delta) => {
+        const text = parts.push(delta);
+        if (text !== '') say(text);
+      });
+      const beat = heartbeat(context.clock, context.limits.heartbeatMs, stream, signal);
+      return () => {
+        unlisten();
+        beat.abort();
+      };
+    },
+    done(text, usage) {
+      say(parts.rest(text));
+      send(chunk(head, {}, 'stop'));
+      if (head.usage) send(usageChunk(head, usage));
+      stream.send('[DONE]');
+      return stream.end();
+    },
+    fail(error) {
+      if (!stream.opened) return sendError(request, error);
+      send(errorBody(error));
+      return stream.end();
+    },
+  };
+}
+
+interface Said {
+  role: 'user' | 'assistant';
+  text: string;
+}
+
+interface ChatInput {
+  /** The agent's name; null means the default one. */
+  agent: string | null;
+  /** Null: a fresh conversation. */
+  session: string | null;
+  text: string;
+  /** What was said before, for a conversation that knows nothing yet. */
+  history: Said[];
+  stream: boolean;
+  includeUsage: boolean;
+}
+
+/** A message that answers what a run waits for. */
+type Command = { kind: 'approve' | 'deny'; id: string } | { kind: 'answer'; id: string; text: string };
+
+/** `approve ID`, `deny ID` and `answer ID TEXT`, where ID has the form of one; anything else is a message. */
+function commandOf(text: string): Command | null {
+  const verdict = /^\s*(approve|deny)\s+`?(apr_[A-Za-z0-9_-]+)`?\s*[.!]?\s*$/i.exec(text);
+  if (verdict) return { kind: verdict[1]?.toLowerCase() === 'approve' ? 'approve' : 'deny', id: verdict[2] ?? '' };
+  const answer = /^\s*answer\s+`?(qst_[A-Za-z0-9_-]+)`?\s+(\S[\s\S]*)$/i.exec(text);
+  return answer ? { kind: 'answer', id: answer[1] ?? '', text: answer[2] ?? '' } : null;
+}
+
+/** Reads a chat completion request. Sampling settings and tools of the client are ignored: the agent has its own. */
+function readChat(fields: Fields, sessionHeader: string | undefined): ChatInput {
+  const { model, stream, n } = fields;
+  if (model !== undefined && model !== null && typeof model !== 'string')
+    throw badRequest('"model" must be the name of an agent.', 'model');
+  if (stream !== undefined && stream !== null && typeof stream !== 'boolean')
+    throw badRequest('"stream" must be true or false.', 'stream');
+  if (n !== undefined && n !== null && n !== 1) throw badRequest('"n" must be 1: a run gives one answer.', 'n');
+  const session = namedSession(sessionHeader, fields['user']);
+  const { text, history } = split(readMessages(fields['messages']), session !== null);
+  return {
+    agent: typeof model === 'string' && model !== '' ? model : null,
+    session,
+    text,
+    history,
+    stream: stream === true,
+    includeUsage: isObject(fields['stream_options']) && fields['stream_options']['include_usage'] === true,
+  };
+}
+
+interface Read {
+  role: 'user' | 'assistant' | 'context';
+  text: string;
+}
+
+function readMessages(value: unknown): Read[] {
+  if (!Array.isArray(value) || value.length === 0)
+    throw badRequest('"messages" must be a list with at least one message.', 'messages');
+  return value.map((message: unknown, index) => {
+    const at = `messages[${index}]`;
+    if (!isObject(message)) throw badRequest(`"${at}" must be an object with "role" and "content".`, at);
+    return { role: roleOf(message['role'], at), text: contentOf(message, at).toWellFormed() };
+  });
+}
+
+function roleOf(role: unknown, at: string): Read['role'] {
+  if (role === 'user' || role === 'assistant') return role;
+  if (role === 'system' || role === 'developer') return 'context';
+  const why = role === 'tool' || role === 'function' ? ' The agent runs its own tools.' : '';
+  throw badRequest(`"${at}.role" must be system, developer, user or assistant.${why}`, `${at}.role`);
+}
+
+function contentOf(message: Fields, at: string): string {
+  const { content } = message;
+  if (typeof content === 'string') return content;
+  // An assistant message that only called tools has no content.
+  if ((content === null || content === undefined) && message['role'] === 'assistant') return '';
+  if (!Array.isArray(content)) throw badRequest(`"${at}.content" must be text or a list of parts.`, `${at}.content`);
+  return content
+    .map((part: unknown, index) => {
+      const where = `${at}.content[${index}]`;
+      if (!isObject(part)) throw badRequest(`"${where}" must be an object with "type".`, where);
+      if (part['type'] === 'text' && typeof part['text'] === 'string') return part['text'];
+      if (part['type'] === 'refusal' && typeof part['refusal'] === 'string') return part['refusal'];
+      throw badRequest(
+        `"${where}" is of type ${JSON.stringify(part['type'])}: only text is taken so far. Put other material in the workspace and name its path.`,
+        where,
+      );
+    })
+    .join('\n');
+}
+
+/**
+ * The message is what the user said after the last answer. What came before is history, which a named session knows
+ * already. System and developer messages are context a client gives, without authority: the agent's own instructions
+ * and the policy stand above them, and the user's words stay exactly as they are.
+ */
+function split(messages: readonly Read[], inSession: boolean): { text: string; history: Said[] } {
+  const lastAnswer = messages.findLastIndex((message) => message.role === 'assistant');
+  const textOf = (some: readonly Read[]): string => some.map((message) => message.text).join('\n\n');
+  const text = textOf(messages.slice(lastAnswer + 1).filter((message) => message.role === 'user'));
+  if (text.trim() === '')
+    throw badRequest('After the last assistant message there must be a user message with text.', 'messages');
+  const context = textOf(messages.filter((message) => message.role === 'context'));
+  const earlier = inSession ? [] : messages.slice(0, lastAnswer + 1);
+  const history = earlier.flatMap(({ role, text: said }) =>
+    role === 'context' || said.trim() === '' ? [] : [{ role, text: said }],
+  );
+  return { text, history: context.trim() === '' ? history : [...asHistory(context), ...history] };
+}
+
+/** Answered, because some models refuse two messages of the user in a row, and take the first for part of the request. */
+const asHistory = (context: string): Said[] => [
+  { role: 'user', text: `[Context given by the client program]\n${context}` },
+  { role: 'assistant', text: 'Noted.' },
+];
+
+/**
+ * The session a request names, or null for none. A header is written for Ruche and must be a safe name; a `user` field
+ * holds whatever a client calls its user, so one that is no safe name becomes a hash: always the same, never a path.
+ */
+function namedSession(header: string | undefined, user: unknown): string | null {
+  if (header !== undefined) {
+    if (!isSafeName(header))
+      throw badRequest('X-Ruche-Session may hold letters, digits, "-" and "_", up to 128 of them.', 'X-Ruche-Session');
+    return header;
+  }
+  if (user === undefined || user === null || user === '') return null;
+  if (typeof user !== 'string') throw badRequest('"user" must be a string.', 'user');
+  return isSafeName(user) ? user : `user-${createHash('sha256').update(user).digest('hex').slice(0, 32)}`;
+}

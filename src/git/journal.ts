@@ -1,0 +1,329 @@
+import { createHash } from 'node:crypto';
+import { access, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Boundary } from '../core/ports/boundary.ts';
+import { isSafeName } from '../core/ids.ts';
+import type { JournalLine, JournalRepository } from '../core/ports/journal.ts';
+import type { Log } from '../core/ports/log.ts';
+import { initRepository, openGit } from './git.ts';
+import type { Env, Git } from './git.ts';
+import { GitError } from './process.ts';
+
+const BRANCH = 'refs/heads/journal';
+const TRAILER = /\nRuche-Seq: (\d+)\n*$/;
+/** More weighty lines at once than this are put together, `TOGETHER` to a commit. */
+const MANY = 60;
+const TOGETHER = 40;
+/** Packs after which they are rolled up. One comes with each import. */
+const MAX_PACKS = 40;
+/** Commits looked at together in verification. */
+const PAGE = 500;
+
+export interface JournalRepositoryOptions {
+  /** The bare repository; made if it is not there. */
+  dir: string;
+  env: Env;
+  boundary: Boundary;
+  log: Log;
+}
+
+interface Tip {
+  commit: string | null;
+  seq: number;
+}
+
+export interface OpenedJournalRepository extends JournalRepository {
+  close(): void;
+}
+
+/**
+ * Opens `journal.git`, the readable form of the journal. It can always be made again from the database: one that cannot be
+ * read is moved aside. Only one process may have it open.
+ */
+export async function openJournalRepository(options: JournalRepositoryOptions): Promise<OpenedJournalRepository> {
+  await makeBare(options);
+  let git = await openGit({ gitDir: options.dir, env: options.env });
+  let tip = await readTip(git).catch((error: unknown) => {
+    // That Git could not be run says nothing of the repository.
+    if (error instanceof GitError && error.why !== 'exit') throw error;
+    return null;
+  });
+  if (tip === null) {
+    git.close();
+    await moveAside(options);
+    await makeBare(options);
+    git = await openGit({ gitDir: options.dir, env: options.env });
+    tip = await readTip(git);
+  }
+  return new Repository(git, tip, options.boundary);
+}
+
+/** The same to be read only, beside a process that writes it. Null if there is none. */
+export async function readJournalRepository(options: {
+  dir: string;
+  env: Env;
+}): Promise<(Pick<JournalRepository, 'lines' | 'tip'> & { close(): void }) | null> {
+  if (!(await exists(join(options.dir, 'HEAD')))) return null;
+  const git = await openGit({ gitDir: options.dir, env: options.env });
+  return { tip: async () => (await readTip(git)).seq, lines: () => readLines(git), close: () => git.close() };
+}
+
+async function makeBare({ dir, env }: JournalRepositoryOptions): Promise<void> {
+  const whole = await Promise.all(['HEAD', 'config', 'objects', 'refs'].map((name) => exists(join(dir, name))));
+  if (!whole.every(Boolean)) await initRepository(dir, env, { bare: true });
+  // `git log` in it shows the journal.
+  await writeFile(join(dir, 'HEAD'), `ref: ${BRANCH}\n`);
+  await removeLeftovers(dir);
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** What a killed import or repack leaves: locks that would refuse the next one, and half-written packs. */
+async function removeLeftovers(dir: string): Promise<void> {
+  const packs = join(dir, 'objects', 'pack');
+  const half = (await readdir(packs).catch(() => [])).filter((name) => /^\.?tmp[_-]/.test(name));
+  // Git's directory is the neutral one within.
+  const inner = join(dir, 'ruche');
+  const crashed = (await readdir(inner).catch(() => [])).filter((name) => name.startsWith('fast_import_crash_'));
+  const locks = [join(dir, `${BRANCH}.lock`), join(dir, 'packed-refs.lock'), join(dir, 'HEAD.lock')];
+  for (const path of [...half.map((name) => join(packs, name)), ...crashed.map((name) => join(inner, name)), ...locks])
+    await rm(path, { force: true });
+}
+
+async function moveAside({ dir, log }: JournalRepositoryOptions): Promise<void> {
+  let free = 1;
+  while (await exists(`${dir}.damaged-${free}`)) free += 1;
+  await rename(dir, `${dir}.damaged-${free}`);
+  log.error({ dir, kept: `${dir}.damaged-${free}` }, 'journal.git cannot be read; it is made anew from the database');
+}
+
+/** Rejects if there is a tip that cannot be read. */
+async function readTip(git: Git): Promise<Tip> {
+  const listed = await git.text(['for-each-ref', '--format=%(objectname)%00%(contents)', BRANCH]);
+  if (listed === '') {
+    // Git passes over a ref that a power cut has left empty.
+    if (await exists(join(git.neutral.commonDir, BRANCH))) throw new Error(`${BRANCH} is broken`);
+    return { commit: null, seq: 0 };
+  }
+  const [commit = '', message = ''] = listed.split('\0');
+  const seq = TRAILER.exec(message)?.[1];
+  if (seq === undefined) throw new Error(`the tip of ${BRANCH} has no Ruche-Seq trailer`);
+  return { commit, seq: Number(seq) };
+}
+
+class Repository implements OpenedJournalRepository {
+  readonly #git: Git;
+  readonly #boundary: Boundary;
+  #tip: Tip;
+  /** Imports and maintenance, one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(git: Git, tip: Tip, boundary: Boundary) {
+    this.#git = git;
+    this.#tip = tip;
+    this.#boundary = boundary;
+  }
+
+  tip(): Promise<number> {
+    return Promise.resolve(this.#tip.seq);
+  }
+
+  append(lines: readonly JournalLine[]): Promise<void> {
+    return this.#inTurn(() => this.#append(lines));
+  }
+
+  maintain(): Promise<void> {
+    return this.#inTurn(async () => {
+      const names = await readdir(join(this.#git.neutral.objects, 'pack'));
+      if (names.filter((name) => name.endsWith('.pack')).length <= MAX_PACKS) return;
+      const bounds = ['-c', 'pack.threads=1', '-c', 'pack.windowMemory=32m'];
+      await this.#git.run([...bounds, 'repack', '-d', '-l', '-q', '--geometric=2', '--no-write-bitmap-index'], {
+        timeoutMs: 600_000,
+      });
+    });
+  }
+
+  lines(): AsyncIterable<{ seq: number; json: string; path: string }> {
+    return readLines(this.#git);
+  }
+
+  close(): void {
+    this.#git.close();
+  }
+
+  #inTurn<T>(job: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(job, job);
+    this.#last = next.catch(() => undefined);
+    return next;
+  }
+
+  async #append(lines: readonly JournalLine[]): Promise<void> {
+    const fresh = lines.filter((line) => line.seq > this.#tip.seq);
+    const first = fresh[0];
+    if (!first) return;
+    fresh.forEach((line, at) => {
+      const expected = this.#tip.seq + 1 + at;
+      if (line.seq !== expected)
+        throw new Error(`journal.git lacks event ${expected}: it was given ${line.seq} instead`);
+    });
+    this.#boundary('journal.import.before');
+    try {
+      const input = importStream(fresh, this.#tip.commit);
+      const { stdout } = await this.#git.run(['fast-import', '--done', '--quiet', '--date-format=raw'], { input });
+      const commit = stdout.toString('utf8').trim();
+      if (!/^[0-9a-f]{40,64}$/.test(commit))
+        throw new Error(`git fast-import did not name the commit it made: ${commit}`);
+      this.#tip = { commit, seq: this.#tip.seq + fresh.length };
+    } catch (error) {
+      // An import of a process that was killed may have ended after all.
+      this.#tip = await readTip(this.#git);
+      throw error;
+    }
+    this.#boundary('journal.import.after');
+  }
+}
+
+// ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Each commit ends with a weighty line, or with the last one there is. */
+function intoCommits(lines: readonly JournalLine[]): JournalLine[][] {
+  const many = lines.filter((line) => line.weighty).length > MANY;
+  const commits: JournalLine[][] = [];
+  let open: JournalLine[] = [];
+  for (const line of lines) {
+    open.push(line);
+    if (many ? open.length < TOGETHER : !line.weighty) continue;
+    commits.push(open);
+    open = [];
+  }
+  if (open.length > 0) commits.push(open);
+  return commits;
+}
+
+function subjectOf(lines: readonly JournalLine[]): string {
+  const weighty = lines.filter((line) => line.weighty);
+  const shown = weighty.at(-1) ?? lines.at(-1);
+  if (weighty.length <= 1) return shown?.subject ?? '';
+  const groups = new Set(lines.map((line) => line.group)).size;
+  return `${lines.length} events of ${groups} run${groups === 1 ? '' : 's'}, the last: ${shown?.subject ?? ''}`;
+}
+
+/** `<name>@ruche.invalid`, in a form that cannot break out of the commit's header. */
+function identity(actor: string): string {
+  const bare = actor === 'runtime' ? 'ruche' : actor.slice(actor.indexOf(':') + 1);
+  const name = bare.replace(/[^\p{L}\p{N}._ -]+/gu, '-').replace(/^[-. ]+|[-. ]+$/g, '') || 'unknown';
+  return `${name} <${name.replaceAll(' ', '-')}@ruche.invalid>`;
+}
+
+function authorOf(lines: readonly JournalLine[]): string {
+  const weighty = lines.filter((line) => line.weighty);
+  const actors = new Set((weighty.length > 0 ? weighty : lines.slice(-1)).map((line) => line.actor));
+  const [only] = actors;
+  return identity(actors.size === 1 && only !== undefined ? only : 'runtime');
+}
+
+/** `journal/YYYY-MM-DD/<xx>/<group>/<first seq>.jsonl` */
+function segmentPath(first: JournalLine): string {
+  if (!isSafeName(first.group)) throw new Error(`"${first.group}" cannot be a folder of journal.git`);
+  const day = new Date(first.at).toISOString().slice(0, 10);
+  const shard = createHash('sha256').update(first.group).digest('hex').slice(0, 2);
+  return `journal/${day}/${shard}/${first.group}/${first.seq}.jsonl`;
+}
+
+function segments(lines: readonly JournalLine[]): Map<string, string> {
+  const byGroup = Map.groupBy(lines, (line) => line.group);
+  const files = new Map<string, string>();
+  for (const group of byGroup.values()) {
+    const [first] = group;
+    if (first) files.set(segmentPath(first), group.map((line) => `${line.json}\n`).join(''));
+  }
+  return files;
+}
+
+/** What `git fast-import` reads; it answers with the id of the last commit. */
+function importStream(lines: readonly JournalLine[], parent: string | null): Buffer {
+  const parts: Buffer[] = [];
+  const put = (text: string): void => void parts.push(Buffer.from(text, 'utf8'));
+  const data = (text: string): void => put(`data ${Buffer.byteLength(text)}\n${text}\n`);
+  for (const [index, commit] of intoCommits(lines).entries()) {
+    const last = commit.at(-1);
+    const when = `${Math.max(0, Math.floor((last?.at ?? 0) / 1000))} +0000`;
+    put(`commit ${BRANCH}\nmark :1\nauthor ${authorOf(commit)} ${when}\n`);
+    put(`committer ${identity('runtime')} ${when}\n`);
+    data(`${subjectOf(commit).replace(/\s+/g, ' ')}\n\nRuche-Seq: ${last?.seq}\n`);
+    if (index === 0 && parent !== null) put(`from ${parent}\n`);
+    for (const [path, text] of segments(commit)) {
+      put(`M 100644 inline ${path}\n`);
+      data(text);
+    }
+    put('\n');
+  }
+  put('get-mark :1\ndone\n');
+  return Buffer.concat(parts);
+}
+
+// ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Segment {
+  path: string;
+  oid: string;
+}
+
+/** The lines commit by commit, so that what is held at once is one page, however long the journal is. */
+async function* readLines(git: Git): AsyncGenerator<{ seq: number; json: string; path: string }> {
+  const listed = await git.text(['for-each-ref', '--format=%(objectname)', BRANCH]);
+  if (listed === '') return;
+  const commits = (await git.text(['rev-list', '--reverse', '--parents', listed])).split('\n');
+  for (let at = 0; at < commits.length; at += PAGE) {
+    const page = commits.slice(at, at + PAGE);
+    for (const line of page)
+      if (line.split(' ').length > 2) throw new Error(`commit ${line.slice(0, 40)} of journal.git is a merge`);
+    const ids = page.map((line) => line.split(' ')[0] ?? '');
+    for (const [commit, added] of await addedBy(git, ids)) yield* await linesOf(git, commit, added);
+  }
+}
+
+async function addedBy(git: Git, commits: readonly string[]): Promise<Map<string, Segment[]>> {
+  const flags = ['--stdin', '--root', '-r', '--no-renames', '--no-abbrev'];
+  const output = await git.text(['diff-tree', ...flags], { input: `${commits.join('\n')}\n` });
+  const added = new Map<string, Segment[]>(commits.map((commit) => [commit, []]));
+  let commit = '';
+  for (const line of output.split('\n')) {
+    const match = /^:(\d+) (\d+) [0-9a-f]+ ([0-9a-f]+) (\w)\t(.*)$/.exec(line);
+    if (!match) {
+      commit = line;
+      continue;
+    }
+    const [, , mode, oid = '', status, path = ''] = match;
+    if (status !== 'A' || mode !== '100644')
+      throw new Error(`commit ${commit.slice(0, 12)} of journal.git changes ${path}, which is only ever added`);
+    added.get(commit)?.push({ path, oid });
+  }
+  return added;
+}
+
+async function linesOf(
+  git: Git,
+  commit: string,
+  added: readonly Segment[],
+): Promise<{ seq: number; json: string; path: string }[]> {
+  const found: { seq: number; json: string; path: string }[] = [];
+  for (const { path, oid } of added) {
+    const text = (await git.object(oid))?.bytes.toString('utf8');
+    if (text === undefined) throw new Error(`${path} of journal.git is missing from its objects (commit ${commit})`);
+    const lines = text.split('\n');
+    if (lines.pop() !== '') throw new Error(`the last line of ${path} in journal.git is cut`);
+    for (const json of lines) found.push({ seq: seqOf(json, path), json, path });
+  }
+  return found.sort((a, b) => a.seq - b.seq);
+}
+
+function seqOf(json: string, path: string): number {
+  const seq = /^\{"seq":(\d+),/.exec(json)?.[1];
+  if (seq === undefined) throw new Error(`a line of ${path} in journal.git does not begin with its seq`);
+  return Number(seq);
+}

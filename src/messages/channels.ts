@@ -1,0 +1,95 @@
+import type { ChannelSettings } from '../core/agent.ts';
+import type { Channel, ChannelHost } from '../core/ports/channel.ts';
+import type { Log } from '../core/ports/log.ts';
+
+export interface ChannelsOptions {
+  /** Channels that no settings name. */
+  fixed: readonly Channel[];
+  settings(): readonly ChannelSettings[];
+  /** Makes the adapter. Rejects with what a person has to mend. */
+  open(settings: ChannelSettings): Promise<Channel>;
+  log: Log;
+}
+
+/** The messengers of the network. They follow the settings in force. */
+export interface Channels {
+  /** Undefined while it is not open. */
+  get(name: string): Channel | undefined;
+  /** Whether it is configured, open or not. */
+  has(name: string): boolean;
+  /** Opens what has been configured and closes what is no longer. What is opened delivers to the host that `host` gives for it. */
+  sync(host: (channel: string) => ChannelHost): void;
+  /** Why a channel does not work, by its name. */
+  problems(): ReadonlyMap<string, string>;
+  stop(): void;
+}
+
+interface Open {
+  /** What it was opened with; another value means that it must be opened again. */
+  made: string;
+  stopping: AbortController;
+}
+
+/** Nothing is open before the first `sync`. */
+export function openChannels(options: ChannelsOptions): Channels {
+  const { log } = options;
+  const running = new Map<string, Open>();
+  const channels = new Map<string, Channel>();
+  const problems = new Map<string, string>();
+
+  const receive = async (
+    name: string,
+    make: () => Promise<Channel>,
+    host: ChannelHost,
+    { stopping }: Open,
+  ): Promise<void> => {
+    try {
+      const channel = await make();
+      if (stopping.signal.aborted) return;
+      channels.set(name, channel);
+      await channel.start(host, stopping.signal);
+    } catch (error) {
+      if (stopping.signal.aborted) return;
+      const why = error instanceof Error ? error.message : String(error);
+      problems.set(name, why);
+      log.error({ channel: name, error: why }, 'a channel has stopped');
+    }
+  };
+  const begin = (name: string, made: string, make: () => Promise<Channel>, host: ChannelHost): void => {
+    const open = { made, stopping: new AbortController() };
+    running.set(name, open);
+    problems.delete(name);
+    void receive(name, make, host, open);
+  };
+  const end = (name: string): void => {
+    running.get(name)?.stopping.abort();
+    running.delete(name);
+    channels.delete(name);
+    problems.delete(name);
+  };
+
+  const sync = (host: (channel: string) => ChannelHost): void => {
+    const wanted = options.settings();
+    const names = new Set([...options.fixed, ...wanted].map(({ name }) => name));
+    for (const name of running.keys()) if (!names.has(name)) end(name);
+    for (const channel of options.fixed)
+      if (!running.has(channel.name)) begin(channel.name, '', () => Promise.resolve(channel), host(channel.name));
+    for (const settings of wanted) {
+      const { name, type, token, apiRoot } = settings;
+      // Owners and agent are asked for with every message.
+      const made = JSON.stringify({ type, token, apiRoot });
+      if (running.get(name)?.made === made) continue;
+      end(name);
+      begin(name, made, () => options.open(settings), host(name));
+    }
+  };
+  return {
+    get: (name) => channels.get(name),
+    has: (name) => [...options.fixed, ...options.settings()].some((each) => each.name === name),
+    sync,
+    problems: () => problems,
+    stop: () => {
+      for (const { stopping } of running.values()) stopping.abort();
+    },
+  };
+}

@@ -1,0 +1,112 @@
+import { addressee } from '../core/text/addressed.ts';
+import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/ports/channel.ts';
+import type { ReplyContent } from '../core/records/reply.ts';
+import type { Runtime } from '../core/api/runtime.ts';
+import { pressAnswer } from './answers.ts';
+import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
+import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
+import type { MailDeps } from '../pending/deps.ts';
+import { queueNotice } from './notice.ts';
+import { denials } from './denials.ts';
+import { type PairingDeps, tryPairing } from './pairing.ts';
+
+export interface DoorDeps
+  extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps, Pick<CommandDeps, 'recent'> {
+  runtime: Pick<Runtime, 'deliver'> & CommandDeps['runtime'];
+  /** The platform's ids of those who may write on a channel. */
+  owners(channel: string): readonly string[];
+  /** Who answers in a chat where nobody else was asked for; '' if there is no agent. */
+  usualAgent(channel: string, chat: string): string;
+  hasAgent(name: string): boolean;
+  /** Shows the reply to a task while it is written. */
+  follow(task: string, channel: string, to: string): void;
+}
+
+/**
+ * `@email …` at the beginning goes to that agent, and so does what is written in the chat from then on: a thread stays with
+ * its agent. A name that no agent has is part of the text. What is passed on from others addresses nobody.
+ */
+async function addressed(
+  deps: Pick<DoorDeps, 'store' | 'runtime'>,
+  channel: string,
+  { text, chat, sender, externalId, foreign }: ChannelMessage,
+  place: ChatPlace,
+): Promise<{ to: ChatPlace; text: string }> {
+  const names = foreign === true || !text.trimStart().startsWith('@') ? [] : await deps.runtime.agents();
+  const named = addressee(text, (name) => names.some((each) => each.name === name));
+  if (named === null) return { to: place, text };
+  const { agent, text: rest } = named;
+  if (agent === place.agent) return { to: place, text: rest };
+  const move = { channel, chat, sender: `${channel}:${sender}`, key: `address:${channel}:${chat}:${externalId}` };
+  return { to: await goOnWith(deps.store, move, await placeOf(deps.store, channel, chat, agent)), text: rest };
+}
+
+const noticeKey = (channel: string, { chat, externalId }: ChannelMessage): string =>
+  `notice:${channel}:${chat}:${externalId}`;
+
+/** What stands between a messenger and the network: who may write, to whom it goes, what is a command. */
+export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
+  const isOwner = (channel: string, sender: string): boolean => deps.owners(channel).includes(sender);
+
+  const deny = denials(deps);
+  const say = (channel: string, message: ChannelMessage, place: ChatPlace, said: ReplyContent) =>
+    queueNotice(deps, { ...place, channel, to: message.replyTo, content: said, key: noticeKey(channel, message) });
+
+  let pairing: Promise<unknown> = Promise.resolve();
+  const pair = async (channel: string, message: ChannelMessage, place: ChatPlace): Promise<boolean> => {
+    // One after the other: a code is good once, and two who write ruche.yaml at once would lose one of them.
+    const trying = pairing.then(() => tryPairing(deps, channel, message));
+    pairing = trying.catch(() => undefined);
+    const paired = await trying;
+    if (paired.state === 'no') return false;
+    const text =
+      paired.state === 'paired'
+        ? 'You are an owner of this network now: write what is to be done.'
+        : `This code is right, but you could not be written into ruche.yaml: ${paired.why}`;
+    await say(channel, message, place, { text });
+    return true;
+  };
+
+  const deliver = async (channel: string, message: ChannelMessage): Promise<void> => {
+    // A command that comes again must not be carried out again: /stop would end what was written after it.
+    if ((await deps.store.byKey(noticeKey(channel, message))) !== null) return;
+    const agents = { usual: deps.usualAgent(channel, message.chat), has: deps.hasAgent };
+    const place = await chatPlace(deps.store, { channel, chat: message.chat }, agents);
+    if (await pair(channel, message, place)) return;
+    if (!isOwner(channel, message.sender)) return deny(channel, message);
+    const done = await runCommand(deps, channel, message, place);
+    if (done) {
+      const { place: there, ...said } = done;
+      return say(channel, message, there, said);
+    }
+    const { files, replyTo, chat, externalId, foreign } = message;
+    const { to, text } = await addressed(deps, channel, message, place);
+    if (text === '' && (files ?? []).length === 0)
+      return say(channel, message, to, { text: `${to.agent} listens: what you write here goes there from now on.` });
+    const about = { channel, chat, sender: `${channel}:${message.sender}`, ...to };
+    const result = await deps.runtime.deliver({ ...about, text, files, replyTo, externalId, foreign });
+    if (result.ok) {
+      if (result.delivered.note) await say(channel, message, to, { text: result.delivered.note });
+      return deps.follow(result.delivered.task, channel, replyTo);
+    }
+    // The platform keeps it until there is room, or until the next start.
+    if (result.why === 'busy' || result.why === 'stopping') throw new HostBusy(result.message);
+    await say(channel, message, to, { text: result.message });
+  };
+
+  const press = async (channel: string, pressed: ChannelPress): Promise<{ text: string; done: boolean }> => {
+    if (!isOwner(channel, pressed.sender)) {
+      await deny(channel, pressed);
+      return { text: '', done: false };
+    }
+    const chosen = await chooseChat(deps, channel, pressed);
+    if (chosen !== null) return { text: chosen, done: true };
+    const by = `${channel}:${pressed.sender}`;
+    return (await pressAnswer(deps, pressed.action, by)) ?? { text: 'This button has no use any more.', done: true };
+  };
+  return (channel) => ({
+    expects: (sender) => isOwner(channel, sender),
+    deliver: (message) => deliver(channel, message),
+    press: (pressed) => press(channel, pressed),
+  });
+}

@@ -1,0 +1,90 @@
+import type { Event } from '../core/event.ts';
+import type { Batch, CommitResult, Store } from '../core/ports/store.ts';
+import type { Delta } from '../core/api/runtime.ts';
+import { Signal } from '../core/signal.ts';
+import { Recent } from './recent.ts';
+
+/** Carries pieces of runs to whoever watches. They are kept only while a task is under way: the journal has the whole. */
+export class Hub {
+  readonly #listeners = new Map<string, Set<(delta: Delta) => void>>();
+  readonly #work = new Signal();
+  readonly #cancelled = new Signal<string>();
+  readonly recent = new Recent();
+
+  emit(delta: Delta): void {
+    this.recent.add(delta);
+    for (const listener of this.#listeners.get(delta.task) ?? []) listener(delta);
+  }
+
+  listen(task: string, listener: (delta: Delta) => void): () => void {
+    const listeners = this.#listeners.get(task) ?? new Set();
+    listeners.add(listener);
+    this.#listeners.set(task, listeners);
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0) this.#listeners.delete(task);
+    };
+  }
+
+  /** Calls `listener` after each commit that changed the queue. */
+  onWork(listener: () => void): () => void {
+    return this.#work.on(listener);
+  }
+
+  /** Calls `listener` with each task that is cancelled: what works on it stops. */
+  onCancelled(listener: (task: string) => void): () => void {
+    return this.#cancelled.on(listener);
+  }
+
+  /** There may be work although nothing was queued. */
+  work(): void {
+    this.#work.tell();
+  }
+
+  /** Tells the listeners of every task that the events concern, and the workers if there may be work. */
+  committed(events: readonly Event[], queued: boolean): void {
+    for (const event of events) {
+      if (event.type === 'task.finished') {
+        this.recent.drop(event.data.task);
+        if (event.data.status === 'cancelled') this.#cancelled.tell(event.data.task);
+      }
+      const task = taskOf(event);
+      if (task !== null) this.emit({ kind: 'changed', task });
+    }
+    if (queued) this.#work.tell();
+  }
+}
+
+function taskOf(event: Event): string | null {
+  switch (event.type) {
+    case 'task.queued':
+      return event.data.task.id;
+    case 'task.finished':
+    case 'task.retried':
+    case 'message.received':
+      return event.data.task;
+    default:
+      return null;
+  }
+}
+
+/** The same store, which tells the hub of what has been committed. */
+export function observed(store: Store, hub: Hub): Store {
+  const commit = async (batch: Batch): Promise<CommitResult> => {
+    const result = await store.commit(batch);
+    if (result.ok) {
+      hub.committed(result.events, (batch.queue?.length ?? 0) > 0);
+      // A task that is parked, woken or taken in has no event of its own that names it.
+      for (const op of batch.queue ?? [])
+        if (op.op === 'park' || op.op === 'wake' || op.op === 'absorb') hub.emit({ kind: 'changed', task: op.task });
+    }
+    return result;
+  };
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'commit') return commit;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}

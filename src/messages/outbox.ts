@@ -1,0 +1,165 @@
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import { conversationId } from '../core/ids.ts';
+import type { EventOf, NewEvent } from '../core/event.ts';
+import type { Channel, OutboundMessage, Receipt } from '../core/ports/channel.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { QueueOp, Store } from '../core/ports/store.ts';
+import { draftKey, type ReplyContent, replyKey } from '../core/records/reply.ts';
+import type { Claim } from '../core/task.ts';
+import type { Channels } from './channels.ts';
+
+/** Milliseconds before a failed send is tried again, and at most. */
+const RETRY_BASE = 1_000;
+const RETRY_MAX = 600_000;
+
+export interface OutboxDeps {
+  store: Store;
+  channels: Pick<Channels, 'get' | 'has'>;
+  /** Ends the showing of a reply that is to be sent, and waits for an edit under way. */
+  drafts: { settle(task: string): Promise<void> };
+  clock: Clock;
+  log: Log;
+  boundary: Boundary;
+  redact(text: string): string;
+  random(): number;
+}
+
+/**
+ * Sends one queued reply, part by part: intent, send, receipt. If an intent without a receipt is found, the fate of that
+ * part is unknown: it is sent again, marked, unless the platform itself drops a second one.
+ */
+export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
+  const { store } = deps;
+  const { task, lease } = claim;
+  const queued = task.cause === null ? null : await store.event(task.cause);
+  if (queued?.type !== 'message.queued') throw new Error(`task ${task.id} names no message`);
+  const { agent, session, to } = queued.data;
+  const stream = conversationId(agent, session);
+  const common = { stream, actor: 'runtime', cause: queued.id, labels: [] } as const;
+  const message = queued.id;
+  const commit = async (event: NewEvent, queue: QueueOp[]): Promise<boolean> => {
+    const result = await store.commit({ events: [event], queue, fence: lease, sync: true });
+    if (!result.ok && result.why !== 'lease-lost' && result.why !== 'state')
+      throw new Error(`a send was refused: ${JSON.stringify(result)}`);
+    return result.ok;
+  };
+  const channel = deps.channels.get(queued.data.channel);
+  const name = queued.data.channel;
+  const content = await readContent(store, queued);
+  if (!channel || content === null) {
+    // A channel that is being opened again comes back.
+    const final = content === null || !deps.channels.has(name);
+    const gone = final ? `the channel ${name} is not configured any more` : `the channel ${name} is not open`;
+    const error = content === null ? 'the content was erased' : gone;
+    const receipt: Receipt = { state: 'failed', error, retryAfter: null, final };
+    return record(deps, claim, receipt, { common, message, name, repeated: false }, commit);
+  }
+  const parts = channel.split(content);
+  const { done, doubtful } = await sentBefore(store, stream, queued);
+  const draftId = await draftOf(deps, queued);
+  let repeated = false;
+  for (const [part, body] of parts.entries()) {
+    if (done.has(part)) continue;
+    const draft = part === 0 ? draftId : null;
+    const again = doubtful === part && !channel.dedupes;
+    // The draft becomes the first part: to edit it twice is no repeat.
+    repeated ||= again && draft === null;
+    const sending = { message, channel: name, attempt: task.attempt, part, parts: parts.length };
+    if (!(await commit({ ...common, type: 'message.sending', data: sending }, []))) return;
+    deps.boundary('channel.send.before');
+    const receipt = await sendOver(deps, channel, to, body, { key: `${message}.${part}`, again, draft });
+    deps.boundary('channel.send.after');
+    const last = part === parts.length - 1;
+    if (receipt.state === 'sent' && !last) {
+      const data = { message, channel: name, part, receipt: receipt.id };
+      if (!(await commit({ ...common, type: 'message.progressed', data }, []))) return;
+    } else return record(deps, claim, receipt, { common, message, name, repeated }, commit);
+  }
+  // Only the word that it all arrived was missing.
+  await record(deps, claim, { state: 'sent', id: null }, { common, message, name, repeated }, commit);
+}
+
+/** What showed this reply while it was written. Questions and answers to commands have messages of their own. */
+async function draftOf(
+  { store, drafts }: OutboxDeps,
+  { key, data }: EventOf<'message.queued'>,
+): Promise<string | null> {
+  if (data.task === null || key !== replyKey(data.task)) return null;
+  await drafts.settle(data.task);
+  const drafted = await store.byKey(draftKey(data.task));
+  return drafted?.type === 'message.drafted' ? drafted.data.draft : null;
+}
+
+/** A reply as it was queued, with the bytes of its files; null if it has been erased. */
+async function readContent(store: Store, queued: EventOf<'message.queued'>): Promise<OutboundMessage | null> {
+  const bytes = await store.getBlob(queued.data.content);
+  if (bytes === null) return null;
+  const { text, files = [], buttons = [] } = JSON.parse(Buffer.from(bytes).toString('utf8')) as ReplyContent;
+  const loaded = files.map(async ({ name, mediaType, blob }) => {
+    const content = await store.getBlob(blob);
+    return content === null ? [] : [{ name, mediaType, bytes: content }];
+  });
+  return { text, files: (await Promise.all(loaded)).flat(), buttons };
+}
+
+/** What the platform says, without secrets. An adapter that breaks in the middle leaves the send in doubt. */
+async function sendOver(
+  { redact }: OutboxDeps,
+  channel: Channel,
+  ...args: Parameters<Channel['send']>
+): Promise<Receipt> {
+  try {
+    const receipt = await channel.send(...args);
+    return receipt.state === 'sent' ? receipt : { ...receipt, error: redact(receipt.error) };
+  } catch (error) {
+    return { state: 'unsure', error: redact(error instanceof Error ? error.message : String(error)) };
+  }
+}
+
+async function record(
+  deps: OutboxDeps,
+  { task }: Claim,
+  receipt: Receipt,
+  about: { common: Omit<NewEvent, 'type' | 'data'>; message: string; name: string; repeated: boolean },
+  commit: (event: NewEvent, queue: QueueOp[]) => Promise<boolean>,
+): Promise<void> {
+  const { common, message, name: channel, repeated } = about;
+  if (receipt.state === 'sent') {
+    const data = { message, channel, receipt: receipt.id, repeated };
+    await commit({ ...common, type: 'message.sent', data, key: `sent:${message}` }, [settle(task.id, 'done')]);
+    return;
+  }
+  const final = (receipt.state === 'failed' && receipt.final) || task.attempt >= task.maxAttempts;
+  const data = { message, channel, error: receipt.error, final };
+  const wait = Math.min(RETRY_MAX, RETRY_BASE * 2 ** (task.attempt - 1)) * (0.5 + deps.random() / 2);
+  const asked = receipt.state === 'failed' ? (receipt.retryAfter ?? 0) : 0;
+  const notBefore = deps.clock.now() + Math.max(wait, asked);
+  deps.log.warn({ channel, message, error: receipt.error, final }, 'a reply was not sent');
+  // What the platform refused did not arrive, so the next try is no repeat; of an unsure one the intent stays in doubt.
+  const body =
+    receipt.state === 'failed'
+      ? ({ type: 'message.failed', data } as const)
+      : ({ type: 'message.unsure', data: { message, channel, error: receipt.error } } as const);
+  await commit({ ...common, ...body }, [final ? settle(task.id, 'dead') : { op: 'retry', task: task.id, notBefore }]);
+}
+
+const settle = (task: string, status: 'done' | 'dead'): QueueOp => ({ op: 'settle', task, status, result: null });
+
+/** Parts that have arrived, and the one whose last intent has no word of how it ended. */
+async function sentBefore(
+  store: Store,
+  stream: string,
+  queued: { id: string; seq: number },
+): Promise<{ done: Set<number>; doubtful: number | null }> {
+  const types = ['message.sending', 'message.progressed', 'message.failed', 'message.unsure'] as const;
+  const done = new Set<number>();
+  let doubtful: number | null = null;
+  for await (const event of store.read({ stream, types, after: queued.seq })) {
+    if (!('message' in event.data) || event.data.message !== queued.id) continue;
+    if (event.type === 'message.sending') doubtful = event.data.part;
+    if (event.type === 'message.failed' || event.type === 'message.progressed') doubtful = null;
+    if (event.type === 'message.progressed') done.add(event.data.part);
+  }
+  return { done, doubtful };
+}

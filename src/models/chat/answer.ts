@@ -1,0 +1,85 @@
+import type { Usage } from '../../core/model.ts';
+import type { Draft, Read } from '../wire/answer.ts';
+import { addCallDelta, type CallDelta } from './calls.ts';
+import { count, type Fields, isObject, wordsIn } from '../wire/fields.ts';
+
+function readUsage(raw: unknown): Usage | null {
+  if (!isObject(raw)) return null;
+  const details = isObject(raw.prompt_tokens_details) ? raw.prompt_tokens_details : {};
+  return {
+    input: count(raw.prompt_tokens),
+    output: count(raw.completion_tokens),
+    cacheRead: count(details.cached_tokens, raw.prompt_cache_hit_tokens, raw.cache_read_input_tokens),
+    cacheWrite: count(details.cache_write_tokens, raw.cache_creation_input_tokens),
+  };
+}
+
+const REASONING_FIELDS = ['reasoning_content', 'reasoning', 'thinking'] as const;
+
+/** Some servers send content as typed parts; thinking among them holds parts again. */
+function readParts(parts: readonly unknown[]): { text: string; thinking: string } {
+  const out = { text: '', thinking: '' };
+  for (const part of parts) {
+    if (!isObject(part)) continue;
+    out.text += wordsIn(part.text);
+    out.thinking += Array.isArray(part.thinking) ? readParts(part.thinking).text : wordsIn(part.thinking);
+  }
+  return out;
+}
+
+const FAILED: ReadonlyMap<string, string> = new Map([
+  ['error', 'the server reported an error without saying which'],
+  ['abort', 'the server aborted the answer'],
+  ['insufficient_system_resource', 'overloaded (insufficient_system_resource)'],
+]);
+
+/** Reads chunks of a chat completion, or a whole one. `provider`: whom its reasoning goes back to. */
+export function chatReader(provider: string): (draft: Draft) => Read {
+  return (draft) => {
+    const calls: CallDelta[] = [];
+    draft.pending = calls;
+    let field: string | null = null;
+    let refusal = false;
+
+    const addText = (text: string): void => {
+      if (text !== '') field = null;
+      draft.text(text);
+    };
+    const addReasoning = (into: string, text: string): void => {
+      if (text === '') return;
+      // Where it came in goes with the first piece: the request builder sends it back in the same field.
+      draft.reasoning(text, field === into ? undefined : { from: provider, field: into });
+      field = into;
+    };
+    const addDelta = (delta: Fields): void => {
+      const into = REASONING_FIELDS.find((name) => wordsIn(delta[name]) !== '');
+      if (into) addReasoning(into, wordsIn(delta[into]));
+      const parts = Array.isArray(delta.content) ? readParts(delta.content) : null;
+      if (parts) addReasoning('content', parts.thinking);
+      addText(parts ? parts.text : wordsIn(delta.content));
+      const refused = wordsIn(delta.refusal);
+      refusal ||= refused !== '';
+      addText(refused);
+      if (Array.isArray(delta.tool_calls))
+        for (const raw of delta.tool_calls) draft.grow(addCallDelta(calls, raw, provider));
+    };
+    const addReason = (reason: string): void => {
+      const failed = FAILED.get(reason);
+      if (failed !== undefined) draft.flaw = { told: { status: null, codes: 'server_error', text: failed } };
+      const refused = reason === 'content_filter' || (refusal && calls.length === 0);
+      draft.reason = reason === 'length' || reason === 'max_tokens' ? 'length' : refused ? 'refused' : 'stop';
+    };
+    return (chunk) => {
+      const choice: unknown = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
+      const extra = isObject(chunk.x_groq) ? chunk.x_groq.usage : undefined;
+      const usage = readUsage(chunk.usage ?? (isObject(choice) ? choice.usage : undefined) ?? extra);
+      if (usage) draft.usage = usage;
+      if (!isObject(choice)) return;
+      // A server that does not stream sends the whole as `message`.
+      const delta = isObject(choice.delta) ? choice.delta : choice.message;
+      if (isObject(delta)) addDelta(delta);
+      const reason = wordsIn(choice.finish_reason);
+      if (reason !== '') addReason(reason);
+    };
+  };
+}

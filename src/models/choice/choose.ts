@@ -1,0 +1,179 @@
+import { BUILT_IN_PROVIDERS, type Problem, type Settings } from '../../core/agent.ts';
+import type { ModelChoice, Tier } from '../../core/model.ts';
+import { TIERS } from '../../core/model.ts';
+import { brokenModel } from './broken.ts';
+import type { Found } from './found.ts';
+import { CLOUD_WINDOW } from '../prices/prices.ts';
+import {
+  choiceOf,
+  flawOf,
+  foundTiers,
+  type KnownProvider,
+  knownProviders,
+  type ProviderFlaw,
+  type ProviderParts,
+} from './providers.ts';
+
+export interface ModelsOptions extends ProviderParts {
+  settings: Pick<Settings, 'providers' | 'tiers'>;
+  found: Pick<Found, 'providers' | 'look' | 'ollama'>;
+}
+
+export interface ModelsDescription {
+  /** `provider/model` by tier, in order of preference. */
+  tiers: Record<Tier, string[]>;
+  /** The first of `standard`. */
+  model: string;
+  /** True if that is the built-in demo. */
+  demo: boolean;
+  source: 'ruche.yaml' | 'home' | 'environment' | 'found' | 'demo';
+}
+
+export interface Models {
+  /** For a tier or `provider/model`, in order of preference; never empty. One that cannot work answers with the reason. */
+  choices(modelOrTier: string): ModelChoice[];
+  describe(): ModelsDescription;
+  /** What is wrong with the configuration; everything else works. */
+  problems(): Problem[];
+  /** Every provider that can be named. */
+  providers(): readonly KnownProvider[];
+  /** Why a model cannot work; '' if nothing is known to be wrong. */
+  problem(ref: string): string;
+  /** Finds out what only a server can tell: Ollama where no models are named, and what its models can do where some are. */
+  prepare(signal: AbortSignal): Promise<void>;
+}
+
+export const DEMO_MODEL = 'demo/demo';
+/** Providers that need no entry in ruche.yaml. */
+export const PROVIDERS = BUILT_IN_PROVIDERS;
+
+const isTier = (name: string): name is Tier => (TIERS as readonly string[]).includes(name);
+
+const isUnset = (tiers: Settings['tiers']): boolean => TIERS.every((tier) => tiers[tier].length === 0);
+
+function planTiers({ settings, found }: ModelsOptions): Pick<ModelsDescription, 'tiers' | 'source'> {
+  if (isUnset(settings.tiers)) {
+    const plan = foundTiers(found.providers());
+    if (plan) return { tiers: plan.tiers, source: plan.source === 'built in' ? 'found' : plan.source };
+    const demo = (): string[] => [DEMO_MODEL];
+    return { tiers: { light: demo(), standard: demo(), strong: demo() }, source: 'demo' };
+  }
+  const { light, standard, strong } = settings.tiers;
+  const first = (...lists: (readonly string[])[]): string[] => [...(lists.find((list) => list.length > 0) ?? [])];
+  const tiers = {
+    light: first(light, standard, strong),
+    standard: first(standard, strong, light),
+    strong: first(strong, standard, light),
+  };
+  return { tiers, source: 'ruche.yaml' };
+}
+
+interface Ref {
+  provider: string;
+  model: string;
+}
+
+function split(ref: string): Ref {
+  const slash = ref.indexOf('/');
+  return { provider: ref.slice(0, Math.max(0, slash)), model: ref.slice(slash + 1) };
+}
+
+/** All models of a network. Cheap: nothing is contacted or loaded before the first call. What is found later counts at once. */
+export function openModels(options: ModelsOptions): Models {
+  const { settings, found, secrets } = options;
+  const known = (): Map<string, KnownProvider> => knownProviders(settings, found.providers());
+  return {
+    choices(modelOrTier) {
+      const providers = known();
+      const refs = isTier(modelOrTier) ? planTiers(options).tiers[modelOrTier] : [modelOrTier];
+      const chosen = refs.map((ref) => openChoice(ref, providers, options));
+      const working = chosen.filter(({ works }) => works);
+      return (working.length > 0 ? working : chosen).map(({ choice }) => choice);
+    },
+    describe() {
+      const { tiers, source } = planTiers(options);
+      const model = tiers.standard[0] ?? DEMO_MODEL;
+      return { tiers, model, demo: known().get(split(model).provider)?.type === 'demo', source };
+    },
+    problems: () => findProblems(options, known()),
+    providers: () => [...known().values()],
+    problem(ref) {
+      const providers = known();
+      const { provider, model } = split(ref);
+      const each = providers.get(provider);
+      if (!each || model === '') return unknownModel(ref, [...providers.keys()]);
+      const flaw = flawOf(each, secrets);
+      return flaw ? said(each, flaw) : '';
+    },
+    async prepare(signal) {
+      if (isUnset(settings.tiers) && foundTiers(found.providers()) === null) await found.look(signal);
+      const refs = TIERS.flatMap((tier) => planTiers(options).tiers[tier]);
+      const providers = known();
+      for (const ref of new Set(refs)) {
+        const { provider, model } = split(ref);
+        const each = providers.get(provider);
+        if (each?.type !== 'ollama' || each.baseUrl === '') continue;
+        await found.ollama.learn({ provider, baseUrl: each.baseUrl, apiKey: each.apiKey }, model, signal);
+      }
+    },
+  };
+}
+
+/** With the place to mend it. */
+function said(provider: KnownProvider, flaw: ProviderFlaw): string {
+  const where = provider.source === 'ruche.yaml' ? `models.providers.${provider.name}.${flaw.key} in ruche.yaml: ` : '';
+  const text = `${where}${flaw.message}.`;
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`.replace(/^Models\.providers/, 'models.providers');
+}
+
+function openChoice(
+  ref: string,
+  providers: ReadonlyMap<string, KnownProvider>,
+  options: ModelsOptions,
+): { choice: ModelChoice; works: boolean } {
+  const { provider, model } = split(ref);
+  const known = providers.get(provider);
+  const broken = (kind: 'auth' | 'invalid', message: string): { choice: ModelChoice; works: boolean } => {
+    const port = brokenModel(kind, message);
+    return { choice: { provider, model, port, window: CLOUD_WINDOW, images: false, cost: () => 0 }, works: false };
+  };
+  if (!known || model === '') return broken('invalid', unknownModel(ref, [...providers.keys()]));
+  const flaw = flawOf(known, options.secrets);
+  if (flaw) return broken(flaw.key === 'apiKey' ? 'auth' : 'invalid', said(known, flaw));
+  return { choice: choiceOf(known, model, options), works: true };
+}
+
+function unknownModel(ref: string, providers: readonly string[]): string {
+  if (!ref.includes('/') || ref.endsWith('/'))
+    return `"${ref}" is no model: write a tier (${TIERS.join(', ')}) or provider/model.`;
+  if (ref.startsWith('server/'))
+    return `The model "${ref}" is at the URL that the web page was given, and it was given none: set it up there, or name another model.`;
+  return `The model "${ref}" names a provider that is not configured (there are: ${providers.join(', ')}): add it to models.providers in ruche.yaml.`;
+}
+
+function findProblems({ settings, secrets }: ModelsOptions, providers: ReadonlyMap<string, KnownProvider>): Problem[] {
+  const problem = (key: string, message: string): Problem => ({
+    file: 'ruche.yaml',
+    line: null,
+    key,
+    message,
+    severity: 'error',
+  });
+  const flawed = settings.providers.flatMap(({ name }) => {
+    const provider = providers.get(name);
+    const flaw = provider ? flawOf(provider, secrets) : null;
+    return flaw ? [problem(`models.providers.${name}.${flaw.key}`, flaw.message)] : [];
+  });
+  const named = TIERS.flatMap((tier) =>
+    settings.tiers[tier].flatMap((ref, index) => {
+      const key = `models.${tier}.${index}`;
+      const { provider, model } = split(ref);
+      const known = providers.get(provider);
+      if (!known || model === '') return [problem(key, unknownModel(ref, [...providers.keys()]))];
+      // One that ruche.yaml has is told of where it stands.
+      const flaw = known.source === 'ruche.yaml' ? null : flawOf(known, secrets);
+      return flaw ? [problem(key, flaw.message)] : [];
+    }),
+  );
+  return [...flawed, ...named];
+}

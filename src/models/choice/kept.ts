@@ -1,0 +1,68 @@
+import type { ProviderSettings, ProviderType } from '../../core/agent.ts';
+import type { PrivateFile } from '../../core/ports/secrets.ts';
+import { isObject, parseJson } from '../wire/fields.ts';
+
+/** A provider that a person gave on the web page. */
+export interface KeptProvider extends ProviderSettings {
+  /** The one to use; null: those of the maker that are usual. */
+  model: string | null;
+}
+
+/** `models.json` of home. */
+export interface Kept {
+  /** The one given last comes first. */
+  providers(): readonly KeptProvider[];
+  /** On disk when it resolves; replaces one of the same name. */
+  keep(provider: KeptProvider): Promise<void>;
+}
+
+const TYPES: ReadonlySet<string> = new Set<ProviderType>([
+  'anthropic',
+  'openai',
+  'gemini',
+  'ollama',
+  'openai-compatible',
+]);
+const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/;
+
+const isText = (value: unknown): value is string | null => value === null || typeof value === 'string';
+
+function readProvider(value: unknown): KeptProvider | null {
+  if (!isObject(value)) return null;
+  const { name, type, baseUrl = null, apiKey = null, model = null } = value;
+  if (typeof name !== 'string' || !NAME.test(name) || typeof type !== 'string' || !TYPES.has(type)) return null;
+  if (!isText(baseUrl) || !isText(apiKey) || !isText(model)) return null;
+  // A key that somebody wrote in would be shown to whoever asks for the providers.
+  if (apiKey !== null && !/^(?:env|home):/.test(apiKey)) return null;
+  return { name, type: type as ProviderType, baseUrl, apiKey, model };
+}
+
+function parse(text: string, path: string): KeptProvider[] {
+  const value = parseJson(text);
+  const list = isObject(value) && value.format === 1 && Array.isArray(value.providers) ? value.providers : null;
+  const providers = list?.map(readProvider) ?? [null];
+  if (providers.includes(null))
+    throw new Error(
+      `${path} cannot be used (it is not what docs/formats/models-json.md says): mend it, or delete it and set the models up again on the web page.`,
+    );
+  return providers.filter((provider) => provider !== null);
+}
+
+/** Rejects if the file cannot be used, saying what to do. */
+export async function openKept(file: PrivateFile): Promise<Kept> {
+  const text = await file.read();
+  let providers: readonly KeptProvider[] = text === null ? [] : parse(text, file.path);
+  let writing: Promise<unknown> = Promise.resolve();
+  return {
+    providers: () => providers,
+    async keep(provider) {
+      const written = writing.then(async () => {
+        const next = [provider, ...providers.filter(({ name }) => name !== provider.name)];
+        await file.write(`${JSON.stringify({ format: 1, providers: next }, null, 2)}\n`);
+        providers = next;
+      });
+      writing = written.catch(() => undefined);
+      await written;
+    },
+  };
+}

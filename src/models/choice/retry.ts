@@ -1,0 +1,44 @@
+import type { ModelError } from '../../core/model.ts';
+
+export interface NextTry {
+  /** Milliseconds to wait before it. */
+  wait: number;
+  /** Which of the choices. */
+  index: number;
+}
+
+/** Tries of one choice while another is left, and of the last one. */
+const TRIES = { withFallback: 2, last: 5 };
+const FIRST_WAIT = 1_000;
+const MAX_WAIT = 30_000;
+/** A wait the provider asks for is honoured up to here where another model could answer instead … */
+const PATIENCE = 60_000;
+/** … and up to here where none could. */
+const MAX_PATIENCE = 300_000;
+
+/**
+ * What to do after a failed model call. Pure: `random` gives a number in [0, 1).
+ *
+ * `tries` counts the calls of this choice (`choices[index]`) for this step, the failed one included. Null: give up.
+ */
+export function nextTry(
+  error: Pick<ModelError, 'kind' | 'retryable' | 'retryAfter'>,
+  tries: number,
+  choices: readonly unknown[],
+  index: number,
+  random: () => number,
+): NextTry | null {
+  // Another model would not help: the conversation is too long, the content unwanted, or nobody wants the answer.
+  if (error.kind === 'aborted' || error.kind === 'context' || error.kind === 'refused') return null;
+  const fallback = index + 1 < choices.length ? { wait: 0, index: index + 1 } : null;
+  if (!error.retryable) return fallback;
+  const asked = error.retryAfter ?? 0;
+  if (fallback && asked > PATIENCE) return fallback;
+  // A stall has cost minutes already.
+  const allowed = error.kind === 'timeout' ? 2 : fallback ? TRIES.withFallback : TRIES.last;
+  if (tries >= allowed) return fallback;
+  const backoff = Math.min(MAX_WAIT, FIRST_WAIT * 2 ** (tries - 1));
+  // Jitter keeps fifty runs that failed together from coming back together; never earlier than asked.
+  const jittered = Math.round(backoff * (0.5 + random() / 2));
+  return { wait: Math.min(MAX_PATIENCE, asked + jittered), index };
+}

@@ -1,0 +1,69 @@
+import type { ModelPort } from '../../core/model.ts';
+import type { Draft, Read } from '../wire/answer.ts';
+import { type HttpModelOptions, joinUrl, overHttp, type Protocol } from '../wire/exchange.ts';
+import { count, type Fields, isObject, wordsIn } from '../wire/fields.ts';
+import type { OllamaModel, OllamaModels } from './models.ts';
+import { ollamaRequest } from './request.ts';
+import { LOCAL_WINDOW } from '../prices/prices.ts';
+
+export interface OllamaOptions extends HttpModelOptions {
+  /** Tells what a model can hold and do. */
+  models: OllamaModels;
+}
+
+/** Ollama by its own protocol: only there can the window be asked for, and come thoughts and calls as what they are. */
+export function ollama(options: OllamaOptions): ModelPort {
+  const { provider, baseUrl, apiKey, models } = options;
+  return {
+    async *stream(request, signal) {
+      const facts = await models.learn({ provider, baseUrl, apiKey }, request.model, signal);
+      yield* overHttp(options, protocol(provider, facts)).stream(request, signal);
+    },
+  };
+}
+
+function protocol(provider: string, facts: OllamaModel | null): Protocol {
+  const about = { provider, window: facts?.window ?? LOCAL_WINDOW, thinking: facts?.thinking ?? false };
+  return {
+    urlEnd: 'the port, 11434',
+    url: (baseUrl) => joinUrl(baseUrl, '/api/chat'),
+    keyHeaders: (key) => ({ authorization: `Bearer ${key}` }),
+    headers: { accept: 'application/x-ndjson' },
+    body: (request) => ollamaRequest(request, about),
+    reader: (draft) => ollamaReader(draft, provider),
+    // One line is a stream as well.
+    whole: () => null,
+    feed: async (maxLine) => (await import('../wire/lines.ts')).lineFeed(maxLine),
+  };
+}
+
+function ollamaReader(draft: Draft, provider: string): Read {
+  const addCall = (raw: unknown): void => {
+    if (!isObject(raw) || !isObject(raw.function)) return;
+    const { name, arguments: given } = raw.function;
+    const args = typeof given === 'string' ? given : JSON.stringify(given ?? {});
+    draft.grow(args.length);
+    draft.call({ id: wordsIn(raw.id), tool: wordsIn(name), args });
+  };
+  const end = (chunk: Fields): void => {
+    const reason = wordsIn(chunk.done_reason);
+    // It says `load` where it has only loaded the model, which is no answer.
+    if (reason === 'load' || reason === 'unload') return;
+    draft.usage = {
+      input: count(chunk.prompt_eval_count),
+      output: count(chunk.eval_count),
+      cacheRead: 0,
+      cacheWrite: 0,
+    };
+    draft.reason = reason === 'length' ? 'length' : 'stop';
+    draft.done = true;
+  };
+  return (chunk) => {
+    const message = isObject(chunk.message) ? chunk.message : {};
+    const thought = wordsIn(message.thinking) || wordsIn(message.reasoning_content);
+    if (thought !== '') draft.reasoning(thought, { from: provider });
+    draft.text(wordsIn(message.content));
+    if (Array.isArray(message.tool_calls)) for (const call of message.tool_calls) addCall(call);
+    if (chunk.done === true) end(chunk);
+  };
+}

@@ -1,0 +1,134 @@
+import type { ProviderSettings } from '../../core/agent.ts';
+import { parseTarget } from '../../core/net/host.ts';
+import { type ModelError, TIERS } from '../../core/model.ts';
+import type { KeptSecrets } from '../../core/ports/secrets.ts';
+import type { SetupRequest, SetupResult } from '../../core/api/views.ts';
+import { type DeskOptions, messageOf } from './parts.ts';
+import { isAble } from '../choice/found.ts';
+import type { KeptProvider } from '../choice/kept.ts';
+import { type OllamaModel, ollamaUrl } from '../ollama/models.ts';
+import { DEFAULT_MODELS } from '../prices/table.ts';
+import { choiceOf, knownProviders } from '../choice/providers.ts';
+import { tryOut } from './trial.ts';
+
+type Refusal = Extract<SetupResult, { ok: false }>;
+type Planned = { ok: true; provider: KeptProvider; model: string; key: string | null } | Refusal;
+
+/** Characters. */
+const MAX_KEY = 4096;
+
+const refuse = (field: Refusal['field'], message: string): Refusal => ({ ok: false, field, message });
+
+/** Tries what a person gave, and keeps it in home only if it works. */
+export async function setUp(options: DeskOptions, request: SetupRequest, signal: AbortSignal): Promise<SetupResult> {
+  const { secrets, found } = options;
+  const key = 'key' in request && request.key ? request.key.trim() : null;
+  // Before anything can fail and say so. What is longer is no key, and hiding it would cost its length many times over.
+  if (key !== null && key.length <= MAX_KEY) secrets.hide(key);
+  if (key !== null && (key.length > MAX_KEY || !/^[\x21-\x7e]{8,}$/.test(key)))
+    return refuse('key', 'That is no key: it should be one long word. Copy it once more from the provider’s page.');
+  const planned = await plan(options, request, key, signal);
+  if (!planned.ok) return planned;
+  const { provider, model } = planned;
+  if (options.settings().providers.some(({ name, type }) => name === provider.name && type !== 'demo'))
+    return refuse(
+      'baseUrl',
+      `ruche.yaml has a provider "${provider.name}" of its own, which counts more: change it there.`,
+    );
+  const known = knownProviders({ providers: [] }, [{ ...provider, source: 'home', models: null }]).get(provider.name);
+  if (!known) return refuse('baseUrl', 'This provider is not known.');
+  const choice = choiceOf(known, model, { ...options, secrets: withKey(secrets, provider.apiKey, planned.key) });
+  const tried = await tryOut(choice, options.clock, signal);
+  signal.throwIfAborted();
+  if (tried.error) return refuse(fieldOf(tried.error, request), advice(tried.error, provider));
+  if (planned.key !== null && provider.apiKey !== null)
+    await secrets.keep(provider.apiKey.slice('home:'.length), planned.key);
+  await found.keep(provider);
+  const ref = `${provider.name}/${model}`;
+  const unused = TIERS.some((tier) => options.settings().tiers[tier].length > 0);
+  const hint = unused ? ` (ruche.yaml names the models that are used: name ${ref} there.)` : '';
+  return { ok: true, model: ref, said: `${tried.said}${hint}` };
+}
+
+/** The secrets, with a key that is not kept yet under the reference that it will have. */
+const withKey = (secrets: KeptSecrets, ref: string | null, key: string | null): KeptSecrets => ({
+  ...secrets,
+  has: (asked) => (key !== null && asked === ref) || secrets.has(asked),
+  resolve: (asked, forWhom) => (key !== null && asked === ref ? Promise.resolve(key) : secrets.resolve(asked, forWhom)),
+});
+
+async function plan(
+  options: DeskOptions,
+  request: SetupRequest,
+  key: string | null,
+  signal: AbortSignal,
+): Promise<Planned> {
+  const wanted = request.model?.trim() || null;
+  const baseUrl = request.baseUrl?.trim() || null;
+  if (baseUrl !== null && request.kind !== 'ollama') {
+    const parsed = parseTarget(baseUrl);
+    if (!parsed.ok || /[?#]/.test(baseUrl))
+      return refuse(
+        'baseUrl',
+        `This is no address of an API${parsed.ok ? '' : ` (${parsed.reason})`}: it looks like https://api.example.org/v1.`,
+      );
+  }
+  if (request.kind === 'key') {
+    const { provider: name } = request;
+    if (key === null) return refuse('key', 'Give the key.');
+    const provider: KeptProvider = { name, type: name, baseUrl, apiKey: `home:${name}`, model: wanted };
+    return { ok: true, provider, model: wanted ?? DEFAULT_MODELS[name].standard[0] ?? '', key };
+  }
+  if (request.kind === 'url') {
+    if (baseUrl === null) return refuse('baseUrl', 'Give the address of the API.');
+    if (wanted === null) return refuse('model', 'Give the name of a model that is there.');
+    const about = { name: 'server', type: 'openai-compatible' as const, model: wanted };
+    const provider: KeptProvider = {
+      ...about,
+      baseUrl: baseUrl.replace(/(?:\/chat\/completions)?\/*$/, ''),
+      apiKey: key === null ? null : 'home:server',
+    };
+    return { ok: true, provider, model: wanted, key };
+  }
+  return planOllama(options, baseUrl, wanted, signal);
+}
+
+async function planOllama(
+  { found, secrets }: DeskOptions,
+  written: string | null,
+  wanted: string | null,
+  signal: AbortSignal,
+): Promise<Planned> {
+  const baseUrl = ollamaUrl(written ?? '');
+  if (baseUrl === null) return refuse('baseUrl', 'This is no address: it looks like http://127.0.0.1:11434.');
+  let has: OllamaModel[];
+  try {
+    has = await found.ollama.list({ provider: 'ollama', baseUrl, apiKey: null }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    return refuse('baseUrl', `No Ollama answers at ${baseUrl}: is it running? (${secrets.redact(messageOf(error))})`);
+  }
+  const model = wanted ?? has.find(isAble)?.name;
+  if (model === undefined)
+    return refuse('model', 'This Ollama has no model that can use tools: try ollama pull qwen3, then come back.');
+  const provider: KeptProvider = { name: 'ollama', type: 'ollama', baseUrl, apiKey: null, model };
+  return { ok: true, provider, model, key: null };
+}
+
+function fieldOf(error: ModelError, request: SetupRequest): Refusal['field'] {
+  const hasKey = request.kind !== 'ollama' && Boolean(request.key);
+  if (error.kind === 'auth' || error.kind === 'rate') return hasKey || request.kind === 'key' ? 'key' : 'baseUrl';
+  if (error.kind === 'invalid' && /does not know the model|found nothing for the model/.test(error.message))
+    return 'model';
+  return 'baseUrl';
+}
+
+/** What is wrong, without the words that only help who has written `ruche.yaml`. */
+function advice(error: ModelError, { type }: ProviderSettings): string {
+  if (error.kind === 'auth' && type !== 'ollama')
+    return error.message.replace(
+      /: check apiKey of \S+ in ruche\.yaml, and what the key may do\./,
+      ': copy it once more, and see what it may do.',
+    );
+  return error.message.replace(/baseUrl of models\.providers\.\S+ in ruche\.yaml/, 'the address');
+}

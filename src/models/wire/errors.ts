@@ -1,0 +1,202 @@
+import type { ModelError, ModelErrorKind } from '../../core/model.ts';
+import { type Fields, isObject, parseJson, wordsIn } from './fields.ts';
+
+/** What an error message needs to say where to look. */
+export interface ErrorContext {
+  provider: string;
+  /** As configured, without credentials. */
+  baseUrl: string;
+  /** How its baseUrl usually ends. */
+  urlEnd: string;
+  model: string;
+  redact(text: string): string;
+}
+
+/** An error as the server told it, from a body or from the middle of a stream. */
+export interface Told {
+  status: number | null;
+  /** What the error calls itself (`code`, `type`, `status`, quotas), in lower case. */
+  codes: string;
+  text: string;
+  /** Milliseconds the error itself asks us to wait. */
+  wait?: number;
+}
+
+const MAX_TEXT = 400;
+
+const CONTEXT =
+  /context[_ ](?:length|window|size)[_ ]?exceeded|exceed_context_size|maximum context length|exceeds? (?:the |its )?(?:model'?s )?(?:available )?(?:maximum )?context (?:length|window|size)|exceeds? (?:the )?(?:maximum )?(?:allowed )?(?:input|prompt) length|longer than the model'?s context|context length of only|context the overflows|greater than the context length|exceed context limit|prompt (?:is )?too long|input is too long|input token count.{0,40}exceeds|input tokens exceed|maximum prompt length|longer than the maximum model length|reduce (?:the length|your prompt)|too large for model with|must (?:be|have) (?:<=|less than) \d+ tokens|max_new_tokens. must be <=|too many tokens|token limit exceeded|exceeded model token limit|context size has been exceeded|configured context size|request[_ ]too[_ ]large|request entity too large|payload too large/i;
+const CREDIT =
+  /insufficient[_ ](?:quota|credits?|balance|funds)|billing[_ ]hard[_ ]limit|exceeded your current quota|payment required|credit balance is too low|requires more credits|out of credits/i;
+/** Google's name for a quota that comes back tomorrow, though it asks to wait for seconds. */
+const PER_DAY = /perday/;
+const RATE = /rate[_ -]?limit|too many requests|tokens per min|requests per min|resource[_ ]exhausted|throttl/i;
+const OVERLOADED =
+  /overload|over capacity|at capacity|no (?:available|healthy) (?:capacity|upstream|server|slot)|server (?:is )?busy|loading model|model is (?:currently )?loading|insufficient_system_resource|engine.{0,20}busy/i;
+const AUTH =
+  /invalid[_ ]api[_ ]key|incorrect api key|authentication|unauthori[sz]ed|permission[_ ]denied|invalid token|no auth credentials|api key (?:not valid|not found|expired)/i;
+const REFUSED =
+  /content[_ ](?:filter|policy|management)|responsible ?ai|safety system|flagged|moderation|prohibited[_ ]content/i;
+const UNKNOWN_MODEL =
+  /model[_ ]not[_ ]found|model.{0,80}(?:not found|does not exist|not exist|is not available|not (?:a )?valid|unknown)|no models? loaded|invalid model|unknown model|try pulling it/i;
+const SERVER =
+  /server[_ ]error|internal error|api_error|upstream|bad gateway|timed? ?out|runner (?:process )?(?:has )?/i;
+/** Ollama's word for arguments that are no JSON: a slip of the model, which it may not make again. */
+const SLIP = /error parsing tool call/i;
+
+function byStatus(status: number | null): ModelErrorKind | null {
+  if (status === null) return null;
+  if (status === 401 || status === 403) return 'auth';
+  if (status === 402 || status === 429) return 'rate';
+  if (status === 408) return 'timeout';
+  if (status === 413) return 'context';
+  if (status === 409 || status === 425) return 'unavailable';
+  if (status === 503 || status === 529) return 'overloaded';
+  if (status >= 500) return 'unavailable';
+  return status >= 300 ? 'invalid' : null;
+}
+
+/** The words decide where a status is ambiguous: servers answer 400 or 500 to everything from a bad key to a long prompt. */
+function kindOf({ status, codes, text }: Told): ModelErrorKind {
+  const said = `${codes} ${text}`;
+  const known = byStatus(status);
+  if (known === 'context' || known === 'timeout') return known;
+  if (known !== 'auth' && known !== 'rate' && CONTEXT.test(said)) return 'context';
+  if (known === 'auth') return status === 403 && REFUSED.test(said) ? 'refused' : 'auth';
+  if (known === 'rate' || known === 'overloaded') return known;
+  if (CREDIT.test(said) || RATE.test(said)) return 'rate';
+  if (OVERLOADED.test(said)) return 'overloaded';
+  if (known === 'unavailable') return SLIP.test(said) ? 'invalid' : known;
+  if (status === 404 || UNKNOWN_MODEL.test(said)) return 'invalid';
+  if (SLIP.test(said)) return 'invalid';
+  if (REFUSED.test(said)) return 'refused';
+  if (AUTH.test(said)) return 'auth';
+  return known ?? (SERVER.test(said) ? 'unavailable' : 'invalid');
+}
+
+/** Waiting a minute does not help. Google says “exceeded your current quota” of minutes too, and then how long to wait. */
+function isSpent(told: Told): boolean {
+  const said = `${told.codes} ${told.text}`;
+  if (told.status === 402 || PER_DAY.test(told.codes) || told.codes.includes('insufficient_quota')) return true;
+  return told.wait === undefined && CREDIT.test(said);
+}
+
+/** One line that a person can read: no control characters, no secrets, bounded. */
+export function plain(text: string, redact: (text: string) => string): string {
+  const line = redact(text)
+    .replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
+    .trim();
+  return line.length > MAX_TEXT ? `${line.slice(0, MAX_TEXT)}…` : line;
+}
+
+function explain(kind: ModelErrorKind, told: Told, { provider, baseUrl, urlEnd, model }: ErrorContext): string {
+  const where = `models.providers.${provider} in ruche.yaml`;
+  const said = `${told.codes} ${told.text}`;
+  switch (kind) {
+    case 'rate':
+      if (!isSpent(told)) return `Provider "${provider}" limits how often it is asked.`;
+      return PER_DAY.test(told.codes)
+        ? `Provider "${provider}" has no quota left for this key today: raise it, or name another model.`
+        : `Provider "${provider}" has no credit left for this key: top it up, or name another model.`;
+    case 'overloaded':
+      return `Provider "${provider}" is overloaded.`;
+    case 'auth':
+      return `Provider "${provider}" refused the key: check apiKey of ${where}, and what the key may do.`;
+    case 'context':
+      return `The conversation is longer than ${provider}/${model} can hold.`;
+    case 'refused':
+      return `Provider "${provider}" refused this content.`;
+    case 'timeout':
+      return `Provider "${provider}" gave up waiting.`;
+    case 'invalid':
+      if (UNKNOWN_MODEL.test(said))
+        return `Provider "${provider}" does not know the model "${model}": check its name (with Ollama: ollama pull ${model}).`;
+      if (told.status === 404)
+        return `Provider "${provider}" found nothing for the model "${model}" at ${baseUrl}: check the model's name, and baseUrl of ${where} (it usually ends in ${urlEnd}).`;
+      return `Provider "${provider}" did not accept the request for the model "${model}".`;
+    default:
+      return `Provider "${provider}" failed.`;
+  }
+}
+
+const LASTING: ReadonlySet<ModelErrorKind> = new Set(['auth', 'context', 'refused', 'invalid', 'aborted']);
+
+/** Classifies what a server told. `retryAfter`: milliseconds that its headers ask us to wait. */
+export function toldError(said: Told, retryAfter: number | null, context: ErrorContext): ModelError {
+  const told = retryAfter === null ? said : { ...said, wait: retryAfter };
+  const kind = kindOf(told);
+  const detail = plain(told.text, context.redact);
+  const status = told.status === null ? '' : `HTTP ${told.status}`;
+  const source = [status, detail].filter((part) => part !== '').join(': ');
+  return {
+    kind,
+    message: `${explain(kind, told, context)}${source === '' ? '' : ` It said: ${source}`}`,
+    retryable: (!LASTING.has(kind) || SLIP.test(told.text)) && !(kind === 'rate' && isSpent(told)),
+    retryAfter: told.wait ?? waitIn(told.text),
+  };
+}
+
+/** An error in any of the forms servers use, or null if the value holds none. */
+export function readError(value: unknown): Told | null {
+  if (!isObject(value)) return null;
+  if (typeof value.error === 'string') {
+    const text = typeof value.message === 'string' ? `${value.error}: ${value.message}` : value.error;
+    return { status: null, codes: '', text };
+  }
+  const inner = isObject(value.error) ? value.error : value.object === 'error' ? value : null;
+  if (!inner) return null;
+  const { codes, wait } = readDetails(inner);
+  const number = [inner.code, inner.status, inner.http_code].find((code) => typeof code === 'number');
+  const status = typeof number === 'number' && number >= 400 && number < 600 ? number : null;
+  const metadata = isObject(inner.metadata) && typeof inner.metadata.raw === 'string' ? ` (${inner.metadata.raw})` : '';
+  const message = typeof inner.message === 'string' ? inner.message : JSON.stringify(inner);
+  return { status, codes, text: message + metadata, ...(wait === null ? {} : { wait }) };
+}
+
+/** What an error calls itself; Google adds details: how long to wait, and which quota is used up. */
+function readDetails(error: Fields): { codes: string; wait: number | null } {
+  const codes = [error.code, error.type, error.status].filter((code) => typeof code === 'string');
+  let wait: number | null = null;
+  for (const detail of Array.isArray(error.details) ? error.details : []) {
+    if (!isObject(detail)) continue;
+    const seconds = Number.parseFloat(wordsIn(detail.retryDelay));
+    if (seconds >= 0) wait = Math.ceil(seconds * 1000);
+    for (const violation of Array.isArray(detail.violations) ? detail.violations : [])
+      if (isObject(violation)) codes.push(wordsIn(violation.quotaId));
+  }
+  return { codes: codes.join(' ').toLowerCase(), wait };
+}
+
+/** A body that is not an error object: its text, without the tags of a web page. */
+export function readErrorBody(status: number, body: string): Told {
+  const parsed = parseJson(body);
+  const told = readError(Array.isArray(parsed) ? parsed[0] : parsed);
+  if (told) return { ...told, status };
+  if (isObject(parsed)) {
+    const text = [parsed.message, parsed.detail].find((each) => typeof each === 'string');
+    return { status, codes: '', text: typeof text === 'string' ? text : body };
+  }
+  const page = /<(?:!doctype|html)/i.test(body);
+  const title = /<title>([^<]{1,200})/i.exec(body)?.[1];
+  return { status, codes: '', text: page ? `a web page${title ? ` (${title.trim()})` : ''}` : body };
+}
+
+/** “Please try again in 7.66s”: some providers say it only in words. */
+function waitIn(text: string): number | null {
+  const match = /try again in (?:(\d+)m(?!s))?(?:([\d.]+)(ms|s))?/i.exec(text);
+  if (!match || (match[1] === undefined && match[2] === undefined)) return null;
+  const minutes = Number(match[1] ?? 0) * 60_000;
+  const rest = Number(match[2] ?? 0) * (match[3] === 'ms' ? 1 : 1000);
+  return Number.isFinite(minutes + rest) ? Math.ceil(minutes + rest) : null;
+}
+
+/** Milliseconds the headers ask us to wait; null if they say nothing usable. */
+export function retryAfter(headers: Headers, now: number): number | null {
+  const ms = Number.parseFloat(headers.get('retry-after-ms') ?? '');
+  if (ms >= 0) return Math.ceil(ms);
+  const value = headers.get('retry-after')?.trim() ?? '';
+  if (/^\d+(?:\.\d+)?$/.test(value)) return Math.ceil(Number(value) * 1000);
+  // Without a letter it is no HTTP date, though Date.parse would make one of it.
+  const at = /[a-z]/i.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
+}

@@ -1,0 +1,236 @@
+import type { Clock } from '../../core/ports/clock.ts';
+import { parseTarget, type Target } from '../../core/net/host.ts';
+import type { Json } from '../../core/text/json.ts';
+import type { ModelError, ModelEvent, ModelPort, ModelRequest } from '../../core/model.ts';
+import { NO_USAGE } from '../../core/model.ts';
+import type { ForWhom, Net } from '../../core/ports/net.ts';
+import type { Secrets } from '../../core/ports/secrets.ts';
+import { type Answer, type Draft, newAnswer, type Read } from './answer.ts';
+import { type ErrorContext, readError, readErrorBody, retryAfter, toldError } from './errors.ts';
+import type { Feed } from './feed.ts';
+import { badUrl, explainFlaw, netFailure, noKey, notAStream } from './failures.ts';
+import { type Fields, isObject, parseJson } from './fields.ts';
+
+/** What every model over HTTP takes. */
+export interface HttpModelOptions {
+  /** The provider's name in `ruche.yaml`, for errors and for `Secrets`. */
+  provider: string;
+  /** As configured; what the protocol adds to it stands in its own file. */
+  baseUrl: string;
+  /** A reference for `Secrets`; null sends no key. */
+  apiKey: string | null;
+  net: Net;
+  secrets: Secrets;
+  clock: Clock;
+  /** Milliseconds without a byte; generous, since models that think are silent. Default five minutes. */
+  idleMs?: number;
+  /** Milliseconds to wait for usage once the answer is complete. Default ten seconds. */
+  tailMs?: number;
+  /** Characters of one answer. Default four million. */
+  maxChars?: number;
+}
+
+/** What sets one provider's wire apart. All of it pure, but for the loading of a feed. */
+export interface Protocol {
+  /** How a baseUrl usually ends, for the hint in an error. */
+  urlEnd: string;
+  /** Where a request is sent. */
+  url(baseUrl: string, model: string): string;
+  /** The headers that carry the key. */
+  keyHeaders(key: string): Record<string, string>;
+  headers?: Readonly<Record<string, string>>;
+  body(request: ModelRequest, target: Target): Json;
+  reader(draft: Draft, request: ModelRequest): Read;
+  /** A whole answer as JSON without a stream: the chunks it would have been streamed as; null if it is no answer. */
+  whole(body: Fields): Fields[] | null;
+  /** Server-sent events unless given. `maxLine`: characters of one event. */
+  feed?(maxLine: number): Promise<Feed>;
+}
+
+type Options = Required<HttpModelOptions>;
+type Opened = { ok: true; response: Response } | { ok: false; error: ModelError };
+
+/** Bytes on the wire for a character of answer: each token comes in some 200 bytes of JSON. */
+const WIRE_FACTOR = 60;
+const MAX_ERROR_BODY = 64 * 1024;
+
+/** A model that is asked by one POST and answers with a stream. */
+export function overHttp(options: HttpModelOptions, protocol: Protocol): ModelPort {
+  const full: Options = {
+    ...options,
+    idleMs: options.idleMs ?? 300_000,
+    tailMs: options.tailMs ?? 10_000,
+    maxChars: options.maxChars ?? 4_000_000,
+  };
+  return { stream: (request, signal) => stream(full, protocol, request, signal) };
+}
+
+/** A baseUrl with a path after it, whether or not it ends in a slash. */
+export const joinUrl = (baseUrl: string, path: string): string => `${baseUrl.replace(/\/+$/, '')}${path}`;
+
+async function* stream(
+  options: Options,
+  protocol: Protocol,
+  request: ModelRequest,
+  signal: AbortSignal,
+): AsyncGenerator<ModelEvent> {
+  const context = errorContext(options, protocol, request.model);
+  const opened = await open(options, protocol, request, context, signal);
+  if (!opened.ok) {
+    yield { type: 'error', error: opened.error, usage: NO_USAGE };
+    return;
+  }
+  const { maxChars } = options;
+  const bounds = { usedIds: callIds(request), idPrefix: `call_${request.messages.length}`, maxChars };
+  const answer = newAnswer(bounds, (draft) => protocol.reader(draft, request));
+  const failed = yield* read(options, protocol, opened.response, answer, context, signal);
+  yield* answer.end(failed, (flaw) => explainFlaw(flaw, context));
+}
+
+const callIds = (request: ModelRequest): Set<string> =>
+  new Set(request.messages.flatMap(({ parts }) => parts.flatMap((part) => (part.type === 'call' ? [part.id] : []))));
+
+function errorContext({ provider, baseUrl, secrets }: Options, { urlEnd }: Protocol, model: string): ErrorContext {
+  const url = URL.parse(baseUrl);
+  return {
+    provider,
+    model,
+    urlEnd,
+    // Without a user and password that may stand in it.
+    baseUrl: url ? `${url.origin}${url.pathname}` : 'its baseUrl',
+    redact: (text) => secrets.redact(text),
+  };
+}
+
+async function open(
+  options: Options,
+  protocol: Protocol,
+  request: ModelRequest,
+  context: ErrorContext,
+  signal: AbortSignal,
+): Promise<Opened> {
+  const parsed = parseTarget(protocol.url(options.baseUrl, request.model));
+  if (!parsed.ok) return { ok: false, error: badUrl(parsed.reason, context) };
+  const { url, host, port } = parsed.target;
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    accept: 'text/event-stream',
+    ...protocol.headers,
+  };
+  try {
+    if (options.apiKey !== null) {
+      const key = await options.secrets.resolve(options.apiKey, `provider "${options.provider}"`);
+      Object.assign(headers, protocol.keyHeaders(key));
+    }
+  } catch (error) {
+    return { ok: false, error: noKey(error, context) };
+  }
+  const body = JSON.stringify(protocol.body(request, parsed.target));
+  // The owner named this very address, so it may be a private one; nothing else may be contacted.
+  const address = [`${host.includes(':') ? `[${host}]` : host}:${port}`];
+  const forWhom: ForWhom = { who: `model:${options.provider}`, privateHosts: address, only: address };
+  const { idleMs, maxChars, net, clock } = options;
+  const limits = { maxBytes: maxChars * WIRE_FACTOR, timeoutMs: null, idleMs, maxRedirects: 0 };
+  try {
+    signal.throwIfAborted();
+    const response = await net.request({ url, method: 'POST', headers, body, signal, ...limits }, forWhom);
+    if (response.ok) return { ok: true, response };
+    const told = readErrorBody(response.status, await head(response));
+    return { ok: false, error: toldError(told, retryAfter(response.headers, clock.now()), context) };
+  } catch (error) {
+    return { ok: false, error: netFailure(error, context, signal, false) };
+  }
+}
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>;
+
+/** Frees the socket. A body that has failed already has nothing left to free. */
+const release = (reader: Reader): void => void reader.cancel().catch(() => undefined);
+
+/** The first bytes of a body, as text; the rest is not read. */
+async function head(response: Response): Promise<string> {
+  if (!response.body) return '';
+  const reader: Reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let text = '';
+  try {
+    while (text.length < MAX_ERROR_BODY) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value, { stream: true });
+    }
+  } finally {
+    release(reader);
+  }
+  return text;
+}
+
+async function sseFeed(maxLine: number): Promise<Feed> {
+  const sse = await import('./sse.ts');
+  return sse.sseFeed(maxLine);
+}
+
+/** Reads until the answer is over. Gives what stopped it, if that was not the server's own end. */
+async function* read(
+  options: Options,
+  protocol: Protocol,
+  response: Response,
+  answer: Answer,
+  context: ErrorContext,
+  signal: AbortSignal,
+): AsyncGenerator<ModelEvent, ModelError | null> {
+  if (!response.body) return notAStream('nothing', context);
+  const maxLine = options.maxChars * 4;
+  const feed = await (protocol.feed?.(maxLine) ?? sseFeed(maxLine));
+  const reader: Reader = response.body.getReader();
+  const tail = new AbortController();
+  let tailEnd: Promise<null> | null = null;
+  try {
+    while (answer.state !== 'over') {
+      // A server that neither sends usage nor closes must not hold back a complete answer.
+      if (answer.state === 'finished') tailEnd ??= after(options, tail.signal);
+      const next = reader.read().then(({ value }) => value ?? null);
+      const chunk = await (tailEnd ? Promise.race([next, tailEnd]) : next);
+      signal.throwIfAborted();
+      for (const data of feed.bytes(chunk)) {
+        // Half an event at the end is an early end, not a lie.
+        if (chunk === null && data.trim() !== '[DONE]' && parseJson(data) === null) continue;
+        yield* answer.feed(data);
+      }
+      if (chunk === null) break;
+    }
+  } catch (error) {
+    return netFailure(error, context, signal, true);
+  } finally {
+    tail.abort();
+    release(reader);
+  }
+  return feed.any ? null : yield* wholeAnswer(feed.head, protocol, response, answer, context);
+}
+
+const after = ({ clock, tailMs }: Options, signal: AbortSignal): Promise<null> =>
+  clock.sleep(tailMs, signal).then(
+    () => null,
+    () => null,
+  );
+
+/** A 200 without a single event: a whole answer or an error as plain JSON, or something else entirely. */
+function* wholeAnswer(
+  text: string,
+  protocol: Protocol,
+  response: Response,
+  answer: Answer,
+  context: ErrorContext,
+): Generator<ModelEvent, ModelError | null> {
+  const body = parseJson(text);
+  if (readError(body)) return toldError({ ...readErrorBody(200, text), status: null }, null, context);
+  const chunks = isObject(body) ? protocol.whole(body) : null;
+  if (chunks) {
+    for (const chunk of chunks) yield* answer.feed(JSON.stringify(chunk));
+    return null;
+  }
+  const type = response.headers.get('content-type') ?? 'no content type';
+  // The right kind of answer, or nothing at all: it ended early.
+  if (type.startsWith('text/event-stream') || text.trim() === '') return null;
+  return notAStream(`"${type.slice(0, 60)}"`, context);
+}

@@ -1,0 +1,258 @@
+import type { EventOf } from '../core/event.ts';
+import { runKey, runStream } from '../core/ids.ts';
+import { canonicalJson } from '../core/text/json.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { AnswerResult, Pending } from '../core/api/runtime.ts';
+import { isEnded, type Task } from '../core/task.ts';
+import type { MailDeps } from './deps.ts';
+import { OpenMatters } from './matters.ts';
+
+export type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
+
+/** The run that works on the task; null before its first step. */
+export async function runOf(store: Store, task: Pick<Task, 'id'>): Promise<string | null> {
+  const started = await store.byKey(runKey(task.id));
+  return started?.type === 'run.started' ? started.data.run : null;
+}
+
+/** What a run has asked and nobody has answered, oldest first. */
+export async function openWaits(store: Store, run: string): Promise<Asked[]> {
+  const open = new Map<string, Asked>();
+  const types = ['approval.asked', 'approval.answered', 'question.asked', 'question.answered', 'run.finished'] as const;
+  for await (const event of store.read({ stream: runStream(run), types })) {
+    if (event.type === 'approval.asked') open.set(event.data.approval, event);
+    if (event.type === 'question.asked') open.set(event.data.question, event);
+    if (event.type === 'approval.answered') open.delete(event.data.approval);
+    if (event.type === 'question.answered') open.delete(event.data.question);
+    if (event.type === 'run.finished') open.clear();
+  }
+  return [...open.values()];
+}
+
+/** The question the run waits for, if it does: what has to reach the person before an answer to it can be one. */
+export async function askedQuestion(store: Store, task: Task): Promise<string | null> {
+  const run = await runOf(store, task);
+  const open = run === null ? [] : await openWaits(store, run);
+  return open.find((wait) => wait.type === 'question.asked')?.id ?? null;
+}
+
+/** The task, if it waits, and the waiting ones among those it waits for, by way of others too. */
+export async function waitingIn(store: Store, task: Task): Promise<Task[]> {
+  const seen = new Set([task.id]);
+  const waiting: Task[] = [];
+  const open = [task];
+  for (let next = open.shift(); next !== undefined; next = open.shift()) {
+    if (next.status !== 'waiting') continue;
+    waiting.push(next);
+    for (const id of await store.awaited(next.id)) {
+      const other = seen.has(id) ? null : await store.task(id);
+      seen.add(id);
+      if (other !== null) open.push(other);
+    }
+  }
+  return waiting;
+}
+
+/** What waits for a person in one task, and in those it waits for. */
+export async function allPendingOf(store: Store, task: Task): Promise<Pending[]> {
+  const pending: Pending[] = [];
+  for (const each of await waitingIn(store, task)) pending.push(...(await pendingOf(store, each)));
+  return pending;
+}
+
+/** What waits for a person in one task. */
+export async function pendingOf(store: Store, task: Task): Promise<Pending[]> {
+  const run = await runOf(store, task);
+  if (run === null) return [];
+  const pending: Pending[] = [];
+  for (const event of await openWaits(store, run)) pending.push(await describe(store, task, run, event));
+  return pending;
+}
+
+async function describe(store: Store, task: Task, run: string, event: Asked): Promise<Pending> {
+  const approval = event.type === 'approval.asked';
+  const shown = await readShown(store, approval ? event.data.shown.hash : event.data.text.hash);
+  return {
+    id: approval ? event.data.approval : event.data.question,
+    kind: approval ? 'approval' : 'question',
+    run,
+    task: task.id,
+    agent: task.agent,
+    session: task.session,
+    tool: approval ? event.data.tool : null,
+    text: shown.text,
+    reason: shown.reason || (approval ? await reasonOf(store, run, event.data.call) : ''),
+    at: event.at,
+  };
+}
+
+async function readShown(store: Store, hash: string): Promise<{ text: string; reason: string }> {
+  const bytes = await store.getBlob({ hash });
+  if (bytes === null) return { text: '(erased)', reason: '' };
+  const { text, reason } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { text: string; reason?: string };
+  return { text, reason: reason ?? '' };
+}
+
+/** The rule that asked, in its own words. */
+async function reasonOf(store: Store, run: string, call: string): Promise<string> {
+  if (call === 'landing') return 'It changes what governs the network.';
+  for await (const event of store.read({ stream: runStream(run), types: ['decision.made'], reverse: true }))
+    if (event.type === 'decision.made' && event.data.call === call) return `${event.data.rule}: ${event.data.reason}`;
+  return '';
+}
+
+/** Everything that waits for a person, changes from outside to what governs the network included. */
+export async function allPending(store: Store, matters = new OpenMatters(store)): Promise<Pending[]> {
+  const pending: Pending[] = [];
+  for (const task of await store.tasks({ statuses: ['waiting'] })) pending.push(...(await pendingOf(store, task)));
+  for (const event of await openHeld(store)) pending.push(await describeHeld(store, event));
+  for (const event of await matters.list()) pending.push(await describeMatter(store, event));
+  return pending.sort((a, b) => a.at - b.at);
+}
+
+async function describeHeld(store: Store, { data, at }: EventOf<'config.held'>): Promise<Pending> {
+  const { text } = await readShown(store, data.shown.hash);
+  const reason = 'It came from outside and changes what governs the network.';
+  const none = { run: null, task: null, agent: null, session: null, tool: null };
+  return { id: data.approval, kind: 'approval', ...none, text, reason, at };
+}
+
+async function describeMatter(store: Store, { data, at }: EventOf<'matter.raised'>): Promise<Pending> {
+  const { matter: id, about } = data;
+  const task = await store.task(about);
+  const { text, reason } = await readShown(store, data.text.hash);
+  const where = {
+    run: null,
+    task: task?.id ?? null,
+    agent: task?.agent ?? null,
+    session: task?.session ?? null,
+    tool: null,
+  };
+  return { id, kind: 'question', ...where, text, reason, at };
+}
+
+/** What waits under this id; null once it is answered, or its task has ended. A run that goes on with other things still waits. */
+export async function pendingById(store: Store, id: string): Promise<Pending | null> {
+  const asked = await store.byKey(`asked:${id}`);
+  if (asked === null || (await store.byKey(`answered:${id}`)) !== null) return null;
+  if (asked.type === 'config.held') return describeHeld(store, asked);
+  if (asked.type === 'matter.raised') return describeMatter(store, asked);
+  if (asked.type !== 'approval.asked' && asked.type !== 'question.asked') return null;
+  const started = await startOf(store, asked.stream);
+  const task = started && (await store.task(started.data.task));
+  return started && task && !isEnded(task.status) ? describe(store, task, started.data.run, asked) : null;
+}
+
+/** The owner has dealt with it: once. */
+async function settleMatter(
+  deps: MailDeps,
+  raised: EventOf<'matter.raised'>,
+  text: string,
+  by: string,
+): Promise<AnswerResult> {
+  const { matter, text: ref } = raised.data;
+  const answer = deps.store.putBlob(Buffer.from(canonicalJson({ text: deps.redact(text) })), ref.subject);
+  const common = { stream: raised.stream, actor: by, cause: raised.id, labels: [], key: `answered:${matter}` };
+  const event = { ...common, type: 'matter.settled' as const, data: { matter, by, answer } };
+  const result = await deps.store.commit({ events: [event], sync: true });
+  if (result.ok) return { ok: true, task: null };
+  if (result.why === 'duplicate' && result.existing) return answered(result.existing, null, matter);
+  throw new Error(`an answer was refused: ${JSON.stringify(result)}`);
+}
+
+/** How many those are: for those who look often, such as supervisors. */
+export async function countPending(store: Store, matters: OpenMatters): Promise<number> {
+  let count = (await openHeld(store)).length + (await matters.list()).length;
+  for (const task of await store.tasks({ statuses: ['waiting'] })) {
+    const run = await runOf(store, task);
+    if (run !== null) count += (await openWaits(store, run)).length;
+  }
+  return count;
+}
+
+/** Changes of what governs the network that nobody has answered. Few are ever held, of many approvals. */
+async function openHeld(store: Store): Promise<EventOf<'config.held'>[]> {
+  const held: EventOf<'config.held'>[] = [];
+  for await (const event of store.read({ types: ['config.held'] }))
+    if (event.type === 'config.held' && (await store.byKey(`answered:${event.data.approval}`)) === null)
+      held.push(event);
+  return held;
+}
+
+const wrongKind = (message: string): AnswerResult => ({ ok: false, why: 'wrong-kind', message });
+
+/** Records a person's verdict once and lets the run go on. */
+export async function approve(
+  deps: Pick<MailDeps, 'store' | 'answerHeld'>,
+  id: string,
+  verdict: 'approve' | 'deny',
+  by: string,
+  why: string | null = null,
+): Promise<AnswerResult> {
+  const asked = await deps.store.byKey(`asked:${id}`);
+  if (asked?.type === 'config.held') return deps.answerHeld(id, verdict, by);
+  if (asked?.type === 'question.asked' || asked?.type === 'matter.raised')
+    return wrongKind(`${id} is a question: answer it with \`ruche answer ${id} TEXT\`.`);
+  if (asked?.type !== 'approval.asked')
+    return { ok: false, why: 'unknown', message: `There is no approval ${id}. \`ruche approvals\` lists what waits.` };
+  const { subject } = asked.data.shown;
+  const reason = why === null ? null : deps.store.putBlob(Buffer.from(canonicalJson({ text: why })), subject);
+  const data = { approval: id, verdict, by, reason };
+  return settleWait(deps, asked, { type: 'approval.answered', data }, by, id);
+}
+
+export async function answer(deps: MailDeps, id: string, text: string, by: string): Promise<AnswerResult> {
+  const asked = await deps.store.byKey(`asked:${id}`);
+  if (asked?.type === 'approval.asked' || asked?.type === 'config.held')
+    return wrongKind(`${id} is an approval: use \`ruche approve ${id}\` or \`ruche deny ${id}\`.`);
+  if (asked?.type === 'matter.raised') return settleMatter(deps, asked, text, by);
+  if (asked?.type !== 'question.asked')
+    return { ok: false, why: 'unknown', message: `There is no question ${id}. \`ruche approvals\` lists what waits.` };
+  const message = { role: 'user', parts: [{ type: 'text', text: deps.redact(text) }] };
+  const content = deps.store.putBlob(Buffer.from(canonicalJson(message)), asked.data.text.subject);
+  return settleWait(deps, asked, { type: 'question.answered', data: { question: id, by, answer: content } }, by, id);
+}
+
+async function settleWait(
+  deps: Pick<MailDeps, 'store'>,
+  asked: Asked,
+  body:
+    | { type: 'approval.answered'; data: EventOf<'approval.answered'>['data'] }
+    | { type: 'question.answered'; data: EventOf<'question.answered'>['data'] },
+  by: string,
+  id: string,
+): Promise<AnswerResult> {
+  const { store } = deps;
+  const task = await taskOf(store, asked.stream);
+  const event = { ...body, stream: asked.stream, actor: by, cause: asked.id, labels: [], key: `answered:${id}` };
+  const current = task === null ? null : await store.task(task);
+  if (task === null || current?.status !== 'waiting') {
+    const before = await store.byKey(`answered:${id}`);
+    if (before) return answered(before, task, id);
+    return { ok: false, why: 'unknown', message: `The run that asked ${id} has ended; nothing waits for the answer.` };
+  }
+  // Read before what is open: an answer that comes in between makes the commit fail, and is seen on the next look.
+  const expect = { [asked.stream]: await store.version(asked.stream) };
+  // The run goes on once all that it asked is answered, so that it parks once and not after each answer.
+  const others = (await openWaits(store, asked.stream.slice('run:'.length))).filter((open) => open.id !== asked.id);
+  const wake = others.length === 0 ? [{ op: 'wake' as const, task }] : [];
+  const result = await store.commit({ events: [event], queue: wake, expect, sync: true });
+  if (result.ok) return { ok: true, task };
+  if (result.why === 'duplicate' && result.existing) return answered(result.existing, task, id);
+  // Another answer came in between: look again.
+  return settleWait(deps, asked, body, by, id);
+}
+
+function answered(event: { type: string; data: object }, task: string | null, id: string): AnswerResult {
+  const verdict = event.type === 'approval.answered' ? (event as EventOf<'approval.answered'>).data.verdict : null;
+  return { ok: false, why: 'answered', message: `${id} has been answered already.`, task, verdict };
+}
+
+const taskOf = async (store: Store, stream: string): Promise<string | null> =>
+  (await startOf(store, stream))?.data.task ?? null;
+
+/** How the run began. */
+export async function startOf(store: Store, stream: string): Promise<EventOf<'run.started'> | null> {
+  for await (const event of store.read({ stream, limit: 1 })) return event.type === 'run.started' ? event : null;
+  return null;
+}

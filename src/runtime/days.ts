@@ -1,0 +1,87 @@
+import type { Clock } from '../core/ports/clock.ts';
+import type { Event } from '../core/event.ts';
+import { runStream } from '../core/ids.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { LastRun } from '../core/api/runtime.ts';
+
+const TYPES = ['run.started', 'model.answered', 'run.finished'] as const;
+/** Events that are looked back at for the last run of agents that have rested. */
+const MAX_BACK = 20_000;
+
+/** What each agent did last, and what it has cost since midnight. Reads on from where it was, when it is asked. */
+export class Days {
+  readonly #store: Store;
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #agents = new Map<string, string>();
+  readonly #last = new Map<string, LastRun>();
+  readonly #cost = new Map<string, number>();
+  #midnight = 0;
+  #seq: number | null = null;
+  #reading: Promise<void> = Promise.resolve();
+
+  constructor(store: Store, clock: Pick<Clock, 'now'>) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Brings it up to date; one after the other. */
+  look(): Promise<void> {
+    this.#reading = this.#reading.then(
+      () => this.#look(),
+      () => this.#look(),
+    );
+    return this.#reading;
+  }
+
+  of(agent: string): { lastRun: LastRun | null; costTodayUsd: number } {
+    return { lastRun: this.#last.get(agent) ?? null, costTodayUsd: this.#cost.get(agent) ?? 0 };
+  }
+
+  async #look(): Promise<void> {
+    const midnight = new Date(this.#clock.now()).setHours(0, 0, 0, 0);
+    if (midnight !== this.#midnight) this.#cost.clear();
+    this.#midnight = midnight;
+    this.#seq ??= await this.#begin(midnight);
+    for await (const event of this.#store.read({ after: this.#seq, types: TYPES })) {
+      await this.#fold(event);
+      this.#seq = event.seq;
+    }
+  }
+
+  /** Where the day began, or a good deal before it. */
+  async #begin(midnight: number): Promise<number> {
+    let [seq, count] = [0, 0];
+    for await (const event of this.#store.read({ types: TYPES, reverse: true })) {
+      count += 1;
+      seq = event.seq - 1;
+      if (event.at < midnight && count >= MAX_BACK) break;
+    }
+    return Math.max(0, seq);
+  }
+
+  async #fold(event: Event): Promise<void> {
+    if (event.type === 'run.started') {
+      const { run, task, agent } = event.data;
+      this.#agents.set(run, agent);
+      this.#last.set(agent, { run, task, at: event.at, status: 'running' });
+    }
+    if (event.type === 'run.finished') {
+      const agent = await this.#agentOf(event.data.run);
+      const last = this.#last.get(agent);
+      if (last?.run === event.data.run) last.status = event.data.status;
+      this.#agents.delete(event.data.run);
+    }
+    if (event.type !== 'model.answered' || event.at < this.#midnight) return;
+    const agent = await this.#agentOf(event.stream.slice('run:'.length));
+    this.#cost.set(agent, (this.#cost.get(agent) ?? 0) + event.data.costUsd);
+  }
+
+  /** Of a run that began before what was read, from its own stream. */
+  async #agentOf(run: string): Promise<string> {
+    const known = this.#agents.get(run);
+    if (known !== undefined) return known;
+    for await (const event of this.#store.read({ stream: runStream(run), types: ['run.started'], limit: 1 }))
+      if (event.type === 'run.started') return event.data.agent;
+    return '';
+  }
+}

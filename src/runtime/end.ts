@@ -1,0 +1,137 @@
+import type { NewEvent } from '../core/event.ts';
+import { conversationId, runStream, taskStream } from '../core/ids.ts';
+import { canonicalJson } from '../core/text/json.ts';
+import { deadText, matterRaised } from '../core/records/matter.ts';
+import { NO_USAGE } from '../core/model.ts';
+import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
+import { replyBody, replyKey, sendingOp } from '../core/records/reply.ts';
+import { type Claim, isEnded, type Task } from '../core/task.ts';
+import type { MailDeps } from '../pending/deps.ts';
+import { runOf } from '../pending/pending.ts';
+
+type EndDeps = Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'>;
+
+interface End {
+  status: 'cancelled' | 'dead';
+  by: string;
+  /** What everybody who waits for the task is told. */
+  text: string;
+  /** What the conversation remembers. */
+  remembered: string;
+  /** What the owner is told of a dead letter. */
+  why?: string;
+}
+
+/** Ends a task for good, whatever it was doing, and then all that it has led to. False if it had ended already, or never was. */
+export async function cancelTask(deps: EndDeps, id: string, by: string): Promise<boolean> {
+  const cancelled = await cancelOne(deps, id, by);
+  if (!cancelled) return false;
+  for (const child of await ledTo(deps.store, id))
+    if (!(await isWantedBeside(deps.store, child, id))) await cancelTask(deps, child.id, by);
+  return true;
+}
+
+/** The open tasks that a task's run has made, or joined by their key. */
+async function ledTo(store: Store, id: string): Promise<Task[]> {
+  const statuses = ['queued', 'running', 'waiting'] as const;
+  const found = await store.tasks({ parent: id, statuses });
+  const run = await runOf(store, { id });
+  if (run === null) return found;
+  for await (const event of store.read({ stream: runStream(run), types: ['task.created'] })) {
+    const joined = event.type === 'task.created' && event.data.joined ? await store.task(event.data.child) : null;
+    if (joined !== null && !isEnded(joined.status)) found.push(joined);
+  }
+  return found;
+}
+
+/** Whether somebody other than a cancelled task wants it: whoever made it, or has joined it by its key. */
+async function isWantedBeside(store: Store, { id, origin }: Task, cancelled: string): Promise<boolean> {
+  // What a file or a clock has made is wanted whatever a run thinks of it.
+  if (origin === undefined) return true;
+  const wanting = [origin.parent];
+  for await (const event of store.read({ stream: taskStream(id), types: ['task.joined'] }))
+    if (event.type === 'task.joined') wanting.push(event.data.by);
+  for (const by of wanting) if (by !== cancelled && (await store.task(by))?.status !== 'cancelled') return true;
+  return false;
+}
+
+async function cancelOne(deps: EndDeps, id: string, by: string): Promise<boolean> {
+  const end: End = { status: 'cancelled', by, text: 'The task was cancelled.', remembered: '[cancelled]' };
+  for (;;) {
+    const task = await deps.store.task(id);
+    if (task === null || isEnded(task.status) || task.absorbedBy !== null) return false;
+    const batch = await buildEnd(deps, task, end);
+    const result = await deps.store.commit(batch);
+    if (result.ok) {
+      if (!batch.events.some((event) => event.type === 'run.finished')) await endLateRun(deps, task, end);
+      return true;
+    }
+    // Its run has gone on meanwhile: look again.
+  }
+}
+
+/** A run whose beginning was committed in the same moment as the end of its task, unseen by it, ends too. */
+async function endLateRun({ store }: EndDeps, task: Task, { status, by: actor }: End): Promise<void> {
+  const run = await runOf(store, task);
+  if (run === null) return;
+  await store.commit({ events: [runEnd(run, status, { actor, cause: task.cause, labels: [] })], sync: true });
+}
+
+function runEnd(run: string, status: End['status'], common: Pick<NewEvent, 'actor' | 'cause' | 'labels'>): NewEvent {
+  const data = { run, status, error: status, detail: null, usage: NO_USAGE, costUsd: 0, steps: 0 };
+  return { ...common, type: 'run.finished', stream: runStream(run), key: `end:${run}`, data };
+}
+
+/** Ends a task that breaks whoever works on it as a dead letter: the senders hear of it, and the lane goes on. */
+export async function buryTask(deps: EndDeps, { task, lease }: Claim, error: unknown): Promise<void> {
+  const why = deps.redact(error instanceof Error ? error.message : String(error));
+  const text = `I could not finish this. Something in Ruche went wrong: ${why}`;
+  for (;;) {
+    const batch = await buildEnd(deps, task, { status: 'dead', by: 'runtime', text, remembered: text, why });
+    const result = await deps.store.commit({ ...batch, fence: lease });
+    if (result.ok || result.why === 'lease-lost') return;
+    if (result.why === 'duplicate') throw new Error(`the end of ${task.id} was refused: ${result.key} stands already`);
+  }
+}
+
+/** The end of a task from outside its run: of the run, of the turn, of those it has taken in, and the replies. */
+async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
+  const { store } = deps;
+  const { status, by: actor } = end;
+  const stream = conversationId(task.agent, task.session);
+  const put = (value: unknown) => store.putBlob(Buffer.from(canonicalJson(value)), stream);
+  const common = { actor, cause: task.cause, labels: [] } as const;
+  const run = await runOf(store, task);
+  const result = put({ text: end.text });
+  const queue: QueueOp[] = [{ op: 'settle', task: task.id, status, result }];
+  const events: NewEvent[] = [];
+  // What the run does meanwhile, such as taking in a further message, must not be missed.
+  const expect: Record<string, number> = {};
+  if (run !== null) {
+    expect[runStream(run)] = await store.version(runStream(run));
+    events.push(runEnd(run, status, common));
+  }
+  const messages = [];
+  for (const each of [task, ...(await store.tasks({ absorbedBy: task.id }))]) {
+    if (isEnded(each.status)) continue;
+    const finished = { task: each.id, run, status, result };
+    events.push({ ...common, type: 'task.finished', stream: taskStream(each.id), data: finished });
+    const message = each.cause === null ? null : await store.event(each.cause);
+    if (message?.type !== 'message.received') continue;
+    messages.push(message.data.content);
+    const causeOf = events.length;
+    events.push({ ...common, ...replyBody(each, message, run ?? '', result), stream, key: replyKey(each.id) });
+    if (deps.pushes(message.data.channel))
+      queue.push(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels: [] }));
+  }
+  if (status === 'dead') {
+    const shown = put(deadText(task.id, task.agent, end.why ?? end.text));
+    events.push(matterRaised({ kind: 'dead', task: task.id, text: shown }, { ...common, labels: task.labels }));
+  }
+  // The conversation goes on knowing what was asked, and how that ended. What was withdrawn unread leaves no trace in it.
+  if (messages.length > 0 && (run !== null || status === 'dead')) {
+    messages.push(put({ role: 'assistant', parts: [{ type: 'text', text: end.remembered }] }));
+    events.push({ ...common, type: 'turn.ended', stream, data: { run: run ?? '', task: task.id, status, messages } });
+  }
+  return { events, queue, expect, sync: true };
+}

@@ -1,0 +1,110 @@
+import { runStream } from '../core/ids.ts';
+import { NO_USAGE } from '../core/model.ts';
+import type { Store } from '../core/ports/store.ts';
+import { replyKey } from '../core/records/reply.ts';
+import type { Pending, TaskOutcome } from '../core/api/runtime.ts';
+import { isEnded, type Task } from '../core/task.ts';
+import type { Hub } from '../messages/hub.ts';
+import { allPendingOf, askedQuestion, runOf, waitingIn } from '../pending/pending.ts';
+
+/** How a task stands, from the journal. A task that another run has taken in stands as that one does. */
+export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome | null> {
+  const task = await store.task(id);
+  if (task === null) return null;
+  const working = task.absorbedBy === null ? task : ((await store.task(task.absorbedBy)) ?? task);
+  const run = await runOf(store, working);
+  const outcome: TaskOutcome = {
+    task: id,
+    run,
+    agent: task.agent,
+    session: task.session,
+    status: working.status,
+    text: '',
+    commit: null,
+    message: null,
+    waits: [],
+    usage: NO_USAGE,
+    costUsd: 0,
+  };
+  if (run !== null) await addRun(store, run, outcome);
+  if (isEnded(task.status)) await addReply(store, task, outcome);
+  const holder = await laneHolder(store, working);
+  if (holder.status === 'waiting') {
+    outcome.waits = await allPendingOf(store, holder);
+    if (holder.id === working.id) outcome.message = await askedQuestion(store, holder);
+    outcome.text = describeWaits(outcome.waits);
+  }
+  return outcome;
+}
+
+/** The task a queued one waits for, since its lane goes in order; itself if there is none. */
+async function laneHolder(store: Store, task: Task): Promise<Task> {
+  if (task.status !== 'queued') return task;
+  const [first] = await store.tasks({ lane: task.lane, statuses: ['running', 'waiting', 'queued'], limit: 1 });
+  return first ?? task;
+}
+
+async function addRun(store: Store, run: string, outcome: TaskOutcome): Promise<void> {
+  const types = ['landing.finished', 'run.finished'] as const;
+  for await (const event of store.read({ stream: runStream(run), types })) {
+    if (event.type === 'landing.finished' && event.data.commit !== null) outcome.commit = event.data.commit;
+    if (event.type === 'run.finished') Object.assign(outcome, { usage: event.data.usage, costUsd: event.data.costUsd });
+  }
+}
+
+async function addReply(store: Store, task: Task, outcome: TaskOutcome): Promise<void> {
+  outcome.status = task.status;
+  const reply = await store.byKey(replyKey(task.id));
+  if (reply?.type === 'message.queued') outcome.message = reply.id;
+  const ref = reply?.type === 'message.queued' ? reply.data.content : task.result;
+  const bytes = ref === null ? null : await store.getBlob(ref);
+  if (bytes !== null) outcome.text = (JSON.parse(Buffer.from(bytes).toString('utf8')) as { text: string }).text;
+  else outcome.text = task.status === 'cancelled' ? 'The task was cancelled.' : '(erased)';
+}
+
+/** What a person reads when their message leads to a question or an approval. */
+export function describeWaits(waits: readonly Pending[]): string {
+  return waits
+    .map((wait) =>
+      wait.kind === 'question'
+        ? `${wait.text}\n(question ${wait.id}: answer with your next message, or \`ruche answer ${wait.id} TEXT\`)`
+        : `Approval ${wait.id} is needed:\n${wait.text}\nWhy: ${wait.reason}\n(\`ruche approve ${wait.id}\` or \`ruche deny ${wait.id}\`, or send that as a message: approve ${wait.id})`,
+    )
+    .join('\n\n');
+}
+
+/** Resolves once the task has ended, or a person must act before it can; rejects with the signal's reason. */
+export async function settledOutcome(store: Store, hub: Hub, id: string, signal: AbortSignal): Promise<TaskOutcome> {
+  for (;;) {
+    signal.throwIfAborted();
+    let wake = (): void => {};
+    const changed = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    // Listening begins before looking, so that no change falls between.
+    const stops = [hub.listen(id, (delta) => delta.kind === 'changed' && wake())];
+    signal.addEventListener('abort', wake, { once: true });
+    try {
+      const task = await store.task(id);
+      const holder = task === null ? null : await laneHolder(store, task);
+      const others = holder === null ? [] : [task?.absorbedBy ?? null, holder.id, ...(await awaitedBy(store, holder))];
+      for (const other of others)
+        if (other !== null && other !== id)
+          stops.push(hub.listen(other, (delta) => delta.kind === 'changed' && wake()));
+      const outcome = await outcomeOf(store, id);
+      if (outcome === null) throw new Error(`there is no task ${id}`);
+      if (isEnded(outcome.status) || outcome.waits.length > 0) return outcome;
+      await changed;
+    } finally {
+      for (const stop of stops) stop();
+      signal.removeEventListener('abort', wake);
+    }
+  }
+}
+
+/** Tasks whose change may mean that somebody is asked on behalf of this one. */
+async function awaitedBy(store: Store, task: Task): Promise<string[]> {
+  const awaited: string[] = [];
+  for (const each of await waitingIn(store, task)) awaited.push(...(await store.awaited(each.id)));
+  return awaited;
+}

@@ -1,0 +1,116 @@
+import type { Button } from '../../core/ports/channel.ts';
+import { ackAction, DENY } from '../../core/escalation.ts';
+import type { ReplyContent } from '../../core/records/reply.ts';
+import type { Pending } from '../../core/api/runtime.ts';
+import type { TaskContent } from '../../core/task-call.ts';
+import { visible } from '../../core/text/visible.ts';
+import { wrapUntrusted } from '../../core/text/untrusted.ts';
+import type { Escalation } from './standing.ts';
+
+/** Characters of what waits that are passed on: whoever wants all of it looks there. */
+const MAX_SHOWN = 3_000;
+/** Characters that a button can carry back: Telegram takes 64 bytes. */
+const MAX_ACTION = 64;
+
+const KINDS = { approval: 'asks for approval', question: 'asks', matter: 'is to be looked at' } as const;
+
+const iso = (at: number): string => new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
+
+const cut = (text: string): string =>
+  text.length <= MAX_SHOWN
+    ? text
+    : `${text.slice(0, MAX_SHOWN).toWellFormed()}\n… (cut; \`ruche approvals\` has all of it)`;
+
+/** A fence longer than any within keeps the text from being read as Markdown. */
+function fenced(text: string): string {
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}\n${visible(text)}\n${fence}`;
+}
+
+const who = ({ started }: Escalation): string =>
+  started.data.kind === 'matter'
+    ? `Something of ${started.data.agent ?? 'the network'}`
+    : (started.data.agent ?? 'The network');
+
+/** When an approval is denied; null for what is not. */
+function deniedAt({ started }: Escalation): number | null {
+  const last = started.data.levels.at(-1);
+  return last?.to === DENY ? started.data.from + last.after : null;
+}
+
+const howToDecide = (about: string, whole: boolean): string =>
+  whole
+    ? `Press a button, or write \`/approve ${about}\` or \`/deny ${about}\`.`
+    : `This is not all of it: read the rest on the web page or with \`ruche approvals\`, and approve it there. \`/deny ${about}\` denies it.`;
+
+/** What a person on a channel reads. */
+export function noticeOf(escalation: Escalation, pending: Pending): ReplyContent {
+  const { id, started } = escalation;
+  const { about, kind, task, from } = started.data;
+  const denied = deniedAt(escalation);
+  // Nobody approves what they have not seen to its end.
+  const whole = pending.text.length <= MAX_SHOWN;
+  const lines = [
+    `**${who(escalation)} ${KINDS[kind]}** (since ${iso(from)}${task === null ? '' : `, task ${task}`})`,
+    fenced(cut(pending.text)),
+    pending.reason === '' ? null : `Why: ${visible(pending.reason)}`,
+    kind === 'approval' ? howToDecide(about, whole) : `Answer with \`/answer ${about} TEXT\`.`,
+    `\`/ack ${id}\` says that you look after it: nobody further is told${denied === null ? '' : ', and it is not denied for want of an answer'}.`,
+    denied === null ? null : `Without either it is denied at ${iso(denied)}.`,
+  ];
+  const verdicts: Button[] =
+    kind === 'approval'
+      ? [
+          ...(whole ? [{ label: 'Approve', action: `approve:${about}` }] : []),
+          { label: 'Deny', action: `deny:${about}` },
+        ]
+      : [];
+  // One that is too long for the messenger would cost the whole message; the words stand in the text.
+  const buttons = [...verdicts, { label: 'Acknowledge', action: ackAction(id) }].filter(
+    ({ action }) => action.length <= MAX_ACTION,
+  );
+  return { text: lines.filter((line) => line !== null).join('\n\n'), buttons };
+}
+
+/** What is posted to a webhook. */
+export function postedOf(escalation: Escalation, level: number, pending: Pending): ReplyContent {
+  const { id, started } = escalation;
+  const { about, kind, chain, task, agent, from } = started.data;
+  const { text, reason } = pending;
+  const body = {
+    escalation: id,
+    about,
+    kind,
+    chain,
+    level: level + 1,
+    agent,
+    task,
+    since: iso(from),
+    text: cut(text),
+    reason,
+  };
+  return { text: JSON.stringify(body) };
+}
+
+/** What an agent is told. It can look after the matter, and cannot decide it. */
+export function taskContentOf(escalation: Escalation, pending: Pending, boundary: string): TaskContent {
+  const { started } = escalation;
+  const { about, kind, chain, from, task } = started.data;
+  const waits =
+    kind === 'approval'
+      ? 'Only a person can approve or deny it; nothing that you do or say does.'
+      : 'Only a person can answer it; what you say is put on record beside it.';
+  const text = [
+    `${who(escalation)} ${KINDS[kind]}, since ${iso(from)}, and nobody has answered. It is ${about}${task === null ? '' : ` of the task ${task}`}, and has come to you by the chain ${chain}.`,
+    wrapUntrusted(cut(pending.text), about, boundary),
+    pending.reason === '' ? null : `Why a person was asked: ${visible(pending.reason)}`,
+    `${waits} See what you can find out or prepare within your own work, and answer with what a person should know to decide.`,
+  ];
+  return {
+    title: `${kind} ${about} waits`,
+    text: text.filter((line) => line !== null).join('\n\n'),
+    input: null,
+    artefacts: [],
+  };
+}

@@ -1,0 +1,92 @@
+import type { NewEvent } from '../../core/event.ts';
+import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
+import { canonicalJson } from '../../core/text/json.ts';
+import type { Batch, QueueOp, Store } from '../../core/ports/store.ts';
+import { firingKey, type Schedule, scheduleSession, scheduleStream } from '../../core/schedule.ts';
+import type { Task } from '../../core/task.ts';
+import type { Standing } from './standing.ts';
+
+/** The content of a task that a schedule made. */
+export interface ScheduledContent {
+  title: string;
+  /** Command line of a script to run in the place of a model. */
+  run?: string;
+}
+
+export interface Firing {
+  at: number;
+  missed: number;
+  by: string | null;
+}
+
+type Skipped = Extract<NewEvent, { type: 'schedule.skipped' }>['data'];
+
+/** One commit: what is let go, and each firing with its task. It holds only if nothing else has happened to the schedule. */
+export function firingBatch(
+  deps: { store: Pick<Store, 'putBlob'>; ids: Ids; redact(text: string): string; maxAttempts(): number },
+  standing: Standing,
+  schedule: Schedule,
+  what: { skipped: Omit<Skipped, 'schedule'> | null; fire: readonly Firing[] },
+): Batch & { tasks: Task[] } {
+  const { id, set } = standing;
+  const stream = scheduleStream(id);
+  const common = { stream, labels: [], cause: set.id } as const;
+  const events: NewEvent[] = [];
+  const queue: QueueOp[] = [];
+  const tasks: Task[] = [];
+  if (what.skipped !== null) {
+    const data = { schedule: id, ...what.skipped };
+    events.push({ ...common, type: 'schedule.skipped', actor: 'runtime', key: firingKey(id, data.at), data });
+  }
+  for (const { at, missed, by } of what.fire) {
+    const task = newTask(deps, standing, schedule, by === null ? at : null);
+    const fired = events.length;
+    const data = { schedule: id, at, task: task.id, missed, by };
+    const key = by === null ? { key: firingKey(id, at) } : {};
+    events.push({ ...common, type: 'schedule.fired', actor: by ?? 'runtime', data, ...key });
+    events.push({
+      ...common,
+      type: 'task.queued',
+      stream: taskStream(task.id),
+      actor: 'runtime',
+      cause: fired,
+      data: { task },
+    });
+    queue.push({ op: 'enqueue', task, causeOf: fired });
+    tasks.push(task);
+  }
+  return { events, queue, tasks, expect: { [stream]: standing.version }, sync: true };
+}
+
+function newTask(
+  { store, ids, redact, maxAttempts }: Parameters<typeof firingBatch>[0],
+  { id, set }: Standing,
+  { name, work }: Schedule,
+  at: number | null,
+): Task {
+  const { agent } = set.data;
+  const session = scheduleSession(name);
+  const lane = conversationId(agent, session);
+  const content: ScheduledContent =
+    work.kind === 'run' ? { title: `run: ./${work.command}`, run: `./${work.command}` } : { title: work.text };
+  return {
+    id: ids.next('tsk'),
+    queue: agent,
+    lane,
+    agent,
+    session,
+    from: `schedule:${id}`,
+    content: store.putBlob(Buffer.from(redact(canonicalJson(content))), lane),
+    priority: 0,
+    notBefore: null,
+    deadline: null,
+    key: at === null ? null : firingKey(id, at),
+    attempt: 1,
+    maxAttempts: maxAttempts(),
+    status: 'queued',
+    labels: [],
+    cause: null,
+    absorbedBy: null,
+    result: null,
+  };
+}

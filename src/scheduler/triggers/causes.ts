@@ -1,0 +1,161 @@
+import type { Event, EventType } from '../../core/event.ts';
+import { type Label, unionLabels } from '../../core/labels.ts';
+import type { Store } from '../../core/ports/store.ts';
+import type { Workspace } from '../../core/ports/workspace.ts';
+import { OUTBOX } from '../../core/records/reply.ts';
+import type { Task } from '../../core/task.ts';
+import type { Facts, TriggerOn } from '../../core/trigger.ts';
+
+/** Something that happened, as triggers see it. */
+export interface Cause {
+  on: TriggerOn;
+  /** Its event. */
+  id: string;
+  seq: number;
+  at: number;
+  /** What makes it one cause: a commit that two events tell of is one. */
+  key: string;
+  facts: Facts;
+  labels: readonly Label[];
+  /** The task it came of: a chain of tasks goes on through triggers. */
+  task: Task | null;
+}
+
+export interface CauseDeps {
+  store: Store;
+  workspace: Pick<Workspace, 'added'>;
+}
+
+/** Types of events that may be one, with what they may be. */
+const CAUSES: Partial<Record<EventType, readonly TriggerOn[]>> = {
+  'landing.finished': ['file.landed'],
+  'person.committed': ['file.landed'],
+  'main.moved': ['file.landed'],
+  'task.finished': ['task.done', 'task.failed', 'task.dead'],
+  'run.finished': ['run.failed'],
+  'message.received': ['message'],
+  'webhook.received': ['webhook'],
+  'approval.asked': ['approval.waiting'],
+  'config.held': ['approval.waiting'],
+};
+
+export const CAUSE_TYPES = Object.keys(CAUSES) as EventType[];
+
+/** What an event may be to a trigger, told without looking any further. */
+export const mayBe = (event: Event): readonly TriggerOn[] => CAUSES[event.type] ?? [];
+
+/** The commit of an event that tells of one. Two may tell of the same: only the first of them counts. */
+export function commitOf(event: Event): string | null {
+  if (event.type === 'landing.finished' || event.type === 'person.committed') return event.data.commit;
+  return event.type === 'main.moved' ? event.data.to : null;
+}
+
+/** The cause that an event is; null if it is none. */
+export async function causeOf(deps: CauseDeps, event: Event): Promise<Cause | null> {
+  const made = await describeCause(deps, event);
+  if (made === null) return null;
+  const { id, seq, at } = event;
+  const common = { id, type: event.type, at: new Date(at).toISOString() };
+  return { key: id, task: null, labels: [], ...made, facts: { ...common, ...made.facts }, id, seq, at };
+}
+
+type Described = Pick<Cause, 'on' | 'facts'> & Partial<Cause>;
+
+async function describeCause({ store, workspace }: CauseDeps, event: Event): Promise<Described | null> {
+  switch (event.type) {
+    case 'landing.finished': {
+      const { commit } = event.data;
+      if (commit === null) return null;
+      const { run, task } = await ofRun(store, event.stream);
+      const by = { by: event.actor, run, task: task?.id ?? '', agent: task?.agent ?? '' };
+      return landed(await workspace.added(null, commit), commit, { by, labels: event.labels, task });
+    }
+    case 'person.committed': {
+      // What a person has written is the person's own, whichever run was about to read it.
+      const by = { by: 'person', run: '', task: '', agent: '' };
+      return landed(await workspace.added(null, event.data.commit), event.data.commit, { by, labels: [], task: null });
+    }
+    case 'main.moved': {
+      const { from, to, by } = event.data;
+      const labels: Label[] = by === 'person' ? [] : ['untrusted'];
+      return landed(await workspace.added(from, to), to, {
+        by: { by, run: '', task: '', agent: '' },
+        labels,
+        task: null,
+      });
+    }
+    case 'task.finished':
+      return ended(await store.task(event.data.task), event.data, event.labels);
+    case 'run.finished': {
+      const { run, status, error } = event.data;
+      if (status !== 'failed' && status !== 'dead') return null;
+      const { task } = await ofRun(store, event.stream);
+      const facts = { run, task: task?.id ?? '', agent: task?.agent ?? '', status, error: error ?? '' };
+      return { on: 'run.failed', facts, labels: event.labels, task };
+    }
+    case 'message.received': {
+      const { channel, from: sender, agent, session, task, content } = event.data;
+      const facts = { text: await textOf(store, content.hash), channel, sender, agent, session, task };
+      // It was written to another agent, or at another time: to this one it is data, whoever wrote it.
+      return { on: 'message', facts, labels: unionLabels(event.labels, ['untrusted']) };
+    }
+    case 'webhook.received': {
+      const { hook, delivery, content } = event.data;
+      const bytes = await store.getBlob(content);
+      const said =
+        bytes === null ? { name: '', body: null } : (JSON.parse(Buffer.from(bytes).toString('utf8')) as Facts);
+      return { on: 'webhook', facts: { ...said, hook, delivery }, labels: ['untrusted'] };
+    }
+    case 'approval.asked': {
+      const { run, task } = await ofRun(store, event.stream);
+      const { approval, tool } = event.data;
+      const facts = { approval, tool, run, task: task?.id ?? '', agent: task?.agent ?? '' };
+      return { on: 'approval.waiting', facts, labels: event.labels, task };
+    }
+    case 'config.held': {
+      const facts = { approval: event.data.approval, tool: 'settings', run: '', task: '', agent: '' };
+      return { on: 'approval.waiting', facts };
+    }
+    default:
+      return null;
+  }
+}
+
+/** Null if nothing is there to land on: the commit is gone. */
+function landed(
+  paths: readonly string[] | null,
+  commit: string,
+  { by, labels, task }: { by: Facts; labels: readonly Label[]; task: Task | null },
+): Described | null {
+  const files = (paths ?? []).filter((path) => !path.startsWith('tasks/'));
+  if (files.length === 0) return null;
+  return { on: 'file.landed', key: commit, facts: { ...by, commit, paths: files }, labels, task };
+}
+
+function ended(
+  task: Task | null,
+  { status, run }: { status: Task['status']; run: string | null },
+  labels: readonly Label[],
+): Described | null {
+  const on = ({ done: 'task.done', failed: 'task.failed', dead: 'task.dead' } as const)[status as 'done'] as
+    | TriggerOn
+    | undefined;
+  // A reply on its way out is no work of anybody.
+  if (on === undefined || task === null || task.queue === OUTBOX) return null;
+  const { id, queue, agent, from, attempt } = task;
+  const facts = { task: id, queue, agent, from, status, run: run ?? '', attempt };
+  return { on, facts, labels: unionLabels(labels, task.labels), task };
+}
+
+async function ofRun(store: Store, stream: string): Promise<{ run: string; task: Task | null }> {
+  for await (const event of store.read({ stream, limit: 1 }))
+    if (event.type === 'run.started') return { run: event.data.run, task: await store.task(event.data.task) };
+  return { run: '', task: null };
+}
+
+async function textOf(store: Store, hash: string): Promise<string> {
+  const bytes = await store.getBlob({ hash });
+  if (bytes === null) return '';
+  const { parts } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { parts: { text?: string }[] };
+  return parts.map((part) => part.text ?? '').join('\n');
+}

@@ -1,0 +1,206 @@
+import type { Settings } from '../../core/agent.ts';
+import type { NewEvent } from '../../core/event.ts';
+import { misfit } from '../../core/text/json-schema.ts';
+import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
+import { canonicalJson, type Json, redactedJson } from '../../core/text/json.ts';
+import { matterId, matterRaised, type MatterText } from '../../core/records/matter.ts';
+import type { Batch, QueueOp, Store } from '../../core/ports/store.ts';
+import type { Origin, Task } from '../../core/task.ts';
+import { fillPlaceholders, missingFacts } from '../../core/trigger-text.ts';
+import {
+  limitMatter,
+  limitText,
+  type SkippedWhy,
+  type Trigger,
+  triggerKey,
+  triggerSession,
+  triggerStream,
+} from '../../core/trigger.ts';
+import type { Burst } from './match.ts';
+
+/** The owner is not told of a limit more often than that, however short its span is. */
+const TELL_MS = 3_600_000;
+
+export interface FireDeps {
+  store: Store;
+  ids: Ids;
+  redact(text: string): string;
+  settings(): Settings;
+}
+
+/** A trigger as far as a firing of it needs to know. */
+export interface Firing {
+  id: string;
+  agent: string;
+  trigger: Trigger;
+  /** When it fired within the span of its limit. */
+  fired: readonly number[];
+  /** When the owner was told of the limit last; null: never. */
+  told: number | null;
+  /** The event that set it. */
+  setBy: string;
+}
+
+/** One commit: what the causes come to. */
+export async function outcomeBatch(deps: FireDeps, firing: Firing, burst: Burst, now: number): Promise<Batch> {
+  const origin = originOf(burst);
+  const refused = await refusal(deps, firing, burst, origin, now);
+  return refused === null ? firedBatch(deps, firing, burst, origin) : skippedBatch(deps, firing, burst, refused);
+}
+
+/** A chain of tasks goes on through a trigger; the rights do not: the rule is the owner's, and no agent's wish. */
+function originOf({ task }: Burst): Origin | null {
+  if (task === null) return null;
+  const { id, origin } = task;
+  return { root: origin?.root ?? id, parent: id, hops: (origin?.hops ?? 0) + 1, senders: [] };
+}
+
+interface Refusal {
+  why: SkippedWhy;
+  text: string;
+  /** What the owner is told of it: of what kind, about what. */
+  about: { kind: 'hops' | 'tasks' | 'limit'; id: string } | null;
+}
+
+async function refusal(
+  { store, settings }: FireDeps,
+  { id, agent, trigger: { limit, source, work }, fired, told }: Firing,
+  { facts, first }: Burst,
+  origin: Origin | null,
+  now: number,
+): Promise<Refusal | null> {
+  const { limits, queues } = settings();
+  if (origin !== null && origin.hops > limits.hops) {
+    const text = `It would be task ${origin.hops} in a row, and ${limits.hops} are allowed (limits.hops).`;
+    return { why: 'hops', text, about: { kind: 'hops', id: origin.root } };
+  }
+  if (origin !== null && (await store.tasks({ root: origin.root, limit: limits.tasks })).length >= limits.tasks) {
+    const text = `One message, firing or file has led to ${limits.tasks} tasks, which is all it may (limits.tasks).`;
+    return { why: 'tasks', text, about: { kind: 'tasks', id: origin.root } };
+  }
+  // One that seems yet to come is of a clock that was ahead, and must not count until then.
+  const since = (span: number) => (at: number) => at > now - span && at <= now;
+  if (limit !== null && fired.filter(since(limit.perMs)).length >= limit.count) {
+    const text = `It has fired as often as it may: ${limitText(limit)}. What comes beyond is recorded, and makes no task.`;
+    const known = told !== null && since(Math.max(limit.perMs, TELL_MS))(told);
+    return { why: 'limit', text, about: known ? null : { kind: 'limit', id: limitMatter(id, first.id) } };
+  }
+  const schema = source.on === 'webhook' ? (queues[agent]?.input ?? null) : null;
+  const wrong = schema === null ? null : misfit(schema, facts['body'] ?? null);
+  if (wrong !== null)
+    return { why: 'input', text: `The input does not fit the queue ${agent}: ${wrong}.`, about: null };
+  // What every cause of a kind may have is "(none)" where it has none; what a sender may leave out is part of the order.
+  const lost = work.kind === 'task' ? missingFacts(work.text, facts).filter((name) => name.includes('.')) : [];
+  if (lost.length === 0) return null;
+  return { why: 'placeholder', text: `The text needs ${lost.join(', ')}, which this does not have.`, about: null };
+}
+
+/** Causes that made no task are on record with the reason; a runaway, and a limit that was met, are put before the owner. */
+async function skippedBatch(
+  deps: FireDeps,
+  firing: Firing,
+  burst: Burst,
+  { why, text, about }: Refusal,
+): Promise<Batch> {
+  const { store } = deps;
+  const { id } = firing;
+  const matter = about === null ? null : matterId(about.kind, about.id);
+  const isNew = matter !== null && (await store.byKey(`asked:${matter}`)) === null;
+  const events = [skippedEvent(deps, id, burst, { why, text, matter: isNew ? matter : null })];
+  if (about !== null && isNew) {
+    const shown: MatterText = {
+      text: `The trigger ${id} was kept from firing. ${text}`,
+      reason: 'A guard against runaway tasks has stopped it.',
+    };
+    const ref = store.putBlob(Buffer.from(deps.redact(canonicalJson(shown))), triggerStream(id));
+    const by = { actor: 'runtime', cause: burst.first.id, labels: burst.labels };
+    events.push(matterRaised({ kind: about.kind, task: about.id, text: ref }, by));
+  }
+  return { events, sync: true };
+}
+
+/** A cause that makes no task, and why. */
+export function skippedEvent(
+  { store, redact }: Pick<FireDeps, 'store' | 'redact'>,
+  id: string,
+  { first, last, count, labels }: Pick<Burst, 'first' | 'last' | 'count' | 'labels'>,
+  { why, text, matter }: { why: SkippedWhy; text: string; matter: string | null },
+): NewEvent {
+  const detail = store.putBlob(Buffer.from(redact(canonicalJson({ text }))), triggerStream(id));
+  return {
+    type: 'trigger.skipped',
+    stream: triggerStream(id),
+    actor: 'runtime',
+    cause: first.id,
+    labels,
+    key: triggerKey(id, first.key),
+    data: { trigger: id, first: first.id, last: last.id, count, why, detail, matter },
+  };
+}
+
+function firedBatch(deps: FireDeps, firing: Firing, burst: Burst, origin: Origin | null): Batch {
+  const { first, last, count, labels } = burst;
+  const key = triggerKey(firing.id, first.key);
+  const task = newTask(deps, firing, burst, { origin, key });
+  const data = { trigger: firing.id, task: task.id, first: first.id, last: last.id, count, by: null };
+  return taskBatch(firing, task, { type: 'trigger.fired', actor: 'runtime', cause: first.id, labels, key, data });
+}
+
+/** A person has it fire, with facts of their own. */
+export function byHandBatch(
+  deps: FireDeps,
+  firing: Firing,
+  { by, facts, labels }: { by: string; facts: Burst['facts']; labels: Burst['labels'] },
+): Batch {
+  const task = newTask(deps, firing, { facts, labels }, { origin: null, key: null });
+  const data = { trigger: firing.id, task: task.id, first: null, last: null, count: 1, by };
+  return taskBatch(firing, task, { type: 'trigger.fired', actor: by, cause: firing.setBy, labels, data });
+}
+
+function taskBatch({ id }: Firing, task: Task, fired: Omit<NewEvent & { type: 'trigger.fired' }, 'stream'>): Batch {
+  const { labels } = fired;
+  const events: NewEvent[] = [
+    { ...fired, stream: triggerStream(id) },
+    { type: 'task.queued', stream: taskStream(task.id), actor: 'runtime', cause: 0, labels, data: { task } },
+  ];
+  const queue: QueueOp[] = [{ op: 'enqueue', task, causeOf: 0 }];
+  return { events, queue, sync: true };
+}
+
+function newTask(
+  { store, ids, redact, settings }: FireDeps,
+  { id, agent, trigger: { name, work, source } }: Firing,
+  { facts, labels }: Pick<Burst, 'facts' | 'labels'>,
+  { origin, key }: { origin: Origin | null; key: string | null },
+): Task {
+  const { queues, maxAttempts } = settings();
+  // A script is compared with its last result; what a model is told of one cause is no business of the next.
+  const session = work.kind === 'run' ? triggerSession(name) : ids.next('ses');
+  const lane = conversationId(agent, session);
+  const input: Json = source.on === 'webhook' ? (facts['body'] ?? null) : null;
+  const content =
+    work.kind === 'run'
+      ? { title: `run: ./${work.command}`, run: `./${work.command}` }
+      : { title: null, text: fillPlaceholders(work.text, facts), input, artefacts: [] };
+  return {
+    id: ids.next('tsk'),
+    queue: agent,
+    lane,
+    agent,
+    session,
+    from: `trigger:${id}`,
+    content: store.putBlob(Buffer.from(redactedJson(content, redact)), lane),
+    priority: 0,
+    notBefore: null,
+    deadline: null,
+    key,
+    attempt: 1,
+    maxAttempts: queues[agent]?.maxAttempts ?? maxAttempts,
+    status: 'queued',
+    labels: [...labels],
+    cause: null,
+    absorbedBy: null,
+    result: null,
+    ...(origin === null ? {} : { origin }),
+  };
+}

@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import type { Event, NewEvent } from '../../core/event.ts';
+import { redactedJson } from '../../core/text/json.ts';
+import type { Store } from '../../core/ports/store.ts';
+import type { HookDelivery } from '../../core/trigger.ts';
+
+export type Received = { ok: true; event: Event; known: boolean } | { ok: false; message: string };
+
+/**
+ * Puts a delivery on record, once: by the name its sender gave it, and by what it is signed with, which a replay under
+ * another name has in common with the first.
+ */
+export async function receive(
+  { store, redact }: { store: Store; redact(text: string): string },
+  { hook, id, seal, name, body }: HookDelivery & { id: string },
+): Promise<Received> {
+  const stream = `hook:${hook}/${digest(id)}`;
+  const key = `webhook:${hook}:${seal === null ? `id:${digest(id)}` : `seal:${digest(seal)}`}`;
+  const content = store.putBlob(Buffer.from(redactedJson({ name, body }, redact)), `hook:${hook}`);
+  for (;;) {
+    const known = (await firstOf(store, stream)) ?? (await store.byKey(key));
+    if (known?.type === 'webhook.received')
+      return known.data.content.hash === content.hash
+        ? { ok: true, event: known, known: true }
+        : { ok: false, message: 'Another delivery had this idempotency key already, with another body.' };
+    const event: NewEvent = {
+      type: 'webhook.received',
+      stream,
+      actor: `hook:${hook}`,
+      cause: null,
+      labels: ['untrusted'],
+      key,
+      data: { hook, delivery: redact(id), content },
+    };
+    const result = await store.commit({ events: [event], expect: { [stream]: 0 }, sync: true });
+    if (result.ok && result.events[0]) return { ok: true, event: result.events[0], known: false };
+  }
+}
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 40);
+
+async function firstOf(store: Store, stream: string): Promise<Event | null> {
+  for await (const event of store.read({ stream, limit: 1 })) return event;
+  return null;
+}

@@ -1,0 +1,90 @@
+import { pathMatch, wildcardMatch } from '../../core/text/glob.ts';
+import { unionLabels } from '../../core/labels.ts';
+import type { Facts, Held, TriggerSource } from '../../core/trigger.ts';
+import type { Cause } from './causes.ts';
+
+/** Characters of a message that a pattern is held against: the work grows with their product. */
+const MAX_TEXT = 16_384;
+/** Files of one firing that are asked about, and named. */
+const MAX_PATHS = 10_000;
+
+const fits = (wanted: string | null, given: unknown): boolean => wanted === null || wanted === given;
+
+/** Whether a trigger listens to this, conditions aside; of files, to which. Null if it does not. */
+export function heard(source: TriggerSource, { on, facts }: Cause): Facts[] | null {
+  if (source.on !== on) return null;
+  switch (source.on) {
+    case 'file.landed': {
+      const paths = (facts['paths'] as string[]).filter((path) => source.paths.some((glob) => pathMatch(glob, path)));
+      return paths.length === 0 ? null : paths.map((path) => ({ ...facts, path, paths: [path] }));
+    }
+    case 'run.failed':
+      return fits(source.agent, facts['agent']) ? [facts] : null;
+    case 'message': {
+      const { channel, sender, pattern, agent } = source;
+      const known = fits(channel, facts['channel']) && fits(sender, facts['sender']) && fits(agent, facts['agent']);
+      return known && (pattern === null || said(pattern, facts['text'])) ? [facts] : null;
+    }
+    case 'webhook':
+      return source.hook === facts['hook'] ? [facts] : null;
+    case 'approval.waiting':
+      return fits(source.agent, facts['agent']) && fits(source.tool, facts['tool']) ? [facts] : null;
+    default:
+      return fits(source.queue, facts['queue']) && fits(source.agent, facts['agent']) ? [facts] : null;
+  }
+}
+
+const said = (pattern: string, text: unknown): boolean =>
+  typeof text === 'string' && wildcardMatch(pattern.toLowerCase(), text.slice(0, MAX_TEXT).toLowerCase());
+
+/** The facts for which the condition holds, as one; null if it holds for none, or why that could not be told. */
+export function holding(
+  facts: readonly Facts[],
+  holds: ((facts: Facts) => Held) | null,
+): { facts: Facts } | { error: string } | null {
+  if (holds !== null && facts.length > MAX_PATHS)
+    return { error: `${facts.length} files landed at once, and it is asked of ${MAX_PATHS} at most` };
+  const left: Facts[] = [];
+  for (const each of facts) {
+    const held: Held = holds === null ? { ok: true, holds: true } : holds(each);
+    if (!held.ok) return held;
+    if (held.holds) left.push(each);
+  }
+  const [first] = left;
+  if (first === undefined) return null;
+  return {
+    facts: left.length === 1 ? first : { ...first, ...named(left.flatMap((each) => each['paths'] as string[])) },
+  };
+}
+
+const named = (paths: readonly string[]): Facts => {
+  const all = [...new Set(paths)].slice(0, MAX_PATHS);
+  return { path: all.length === 1 ? (all[0] ?? '') : all, paths: all };
+};
+
+/** Causes that fire together. */
+export interface Burst {
+  first: Pick<Cause, 'id' | 'seq' | 'key' | 'at'>;
+  last: Pick<Cause, 'id' | 'seq' | 'at'>;
+  count: number;
+  facts: Facts;
+  labels: Cause['labels'];
+  /** Of the cause with the longest chain behind it. */
+  task: Cause['task'];
+}
+
+export function burstWith(before: Burst | null, cause: Cause, facts: Facts): Burst {
+  const { labels, task } = cause;
+  if (before === null) return { first: cause, last: cause, count: 1, facts, labels, task };
+  const files = cause.on === 'file.landed';
+  const all = files ? [...(before.facts['paths'] as string[]), ...(facts['paths'] as string[])] : [];
+  const hops = (given: Cause['task']): number => (given === null ? -1 : (given.origin?.hops ?? 0));
+  return {
+    first: before.first,
+    last: cause,
+    count: before.count + 1,
+    facts: files ? { ...facts, ...named(all) } : facts,
+    labels: unionLabels(before.labels, labels),
+    task: hops(task) > hops(before.task) ? task : before.task,
+  };
+}

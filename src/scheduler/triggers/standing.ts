@@ -1,0 +1,156 @@
+import type { Event, EventOf } from '../../core/event.ts';
+import { eventSeq } from '../../core/ids.ts';
+import type { Store } from '../../core/ports/store.ts';
+import {
+  type Facts,
+  type Held,
+  limitMatter,
+  type ReadCondition,
+  type Trigger,
+  triggerStream,
+} from '../../core/trigger.ts';
+import type { Burst } from './match.ts';
+
+/** Outcomes of one trigger that are looked back at. */
+const MAX_BACK = 1_000;
+
+/** Where a trigger stands, as the journal tells. */
+export interface Standing {
+  id: string;
+  agent: string;
+  trigger: Trigger;
+  holds: ((facts: Facts) => Held) | null;
+  setBy: string;
+  /** Only events with a greater seq count. */
+  from: number;
+  /** Causes up to here have had their outcome. */
+  done: number;
+  paused: boolean;
+  /** A burst that has not come to rest, and when it fires. */
+  waiting: { burst: Burst; due: number } | null;
+  fired: number[];
+  told: number | null;
+  last: Outcome | null;
+}
+
+export type Outcome = EventOf<'trigger.fired'> | EventOf<'trigger.skipped'>;
+
+export const CONTROL_TYPES = ['trigger.set', 'trigger.removed', 'trigger.paused', 'trigger.resumed'] as const;
+export const OUTCOME_TYPES = ['trigger.fired', 'trigger.skipped'] as const;
+
+/** What an earlier process has seen. */
+export interface Seen {
+  upTo: number;
+  /** All that landed up to this commit is past; null: nobody has looked yet. */
+  main: string | null;
+  /** Commits that some event has told of since, or shortly before, and which one. */
+  told: [commit: string, seq: number][];
+}
+
+export async function readSeen(store: Store): Promise<Seen> {
+  const newest = async (type: Event['type']): Promise<Event | null> => {
+    for await (const event of store.read({ types: [type], reverse: true, limit: 1 })) return event;
+    return null;
+  };
+  const seen = await newest('triggers.seen');
+  let upTo = seen?.type === 'triggers.seen' ? seen.data.upTo : null;
+  if (upTo === null) {
+    upTo = await store.head();
+    for await (const event of store.read({ types: ['trigger.set'], limit: 1 })) upTo = event.seq - 1;
+  }
+  let main: string | null = null;
+  let mainSeq = 0;
+  for await (const event of store.read({ types: ['triggers.seen', 'main.moved', 'trigger.set'], reverse: true })) {
+    const commit = event.type === 'main.moved' ? event.data.to : 'main' in event.data ? event.data.main : null;
+    if (typeof commit !== 'string') continue;
+    main = commit;
+    mainSeq = event.seq;
+    break;
+  }
+  return { upTo, main, told: main === null ? [] : await toldSince(store, mainSeq) };
+}
+
+/** Commits on record as a person's, after this event and some before it. */
+async function toldSince(store: Store, seq: number): Promise<Seen['told']> {
+  const told: Seen['told'] = [];
+  let before = 200;
+  for await (const event of store.read({ types: ['person.committed', 'main.moved'], reverse: true })) {
+    if (event.seq < seq && (before -= 1) < 0) break;
+    if (event.type === 'person.committed') told.push([event.data.commit, event.seq]);
+    if (event.type === 'main.moved') told.push([event.data.to, event.seq]);
+  }
+  return told;
+}
+
+/** A trigger from the moment it was set, with what has become of it before. */
+export async function standingOf(
+  store: Store,
+  set: EventOf<'trigger.set'>,
+  readCondition: ReadCondition,
+): Promise<Standing | null> {
+  const { trigger: id, agent, rule } = set.data;
+  const bytes = await store.getBlob(rule);
+  if (bytes === null) return null;
+  const trigger = JSON.parse(Buffer.from(bytes).toString('utf8')) as Trigger;
+  const read = trigger.when === null ? null : readCondition(trigger.when, trigger.source.on);
+  // On record since a Ruche that could read it: nothing is let through unseen.
+  const unreadable = (error: string) => (): Held => ({ ok: false, error });
+  const holds = read === null ? null : read.ok ? read.holds : unreadable(read.error);
+  const standing: Standing = {
+    id,
+    agent,
+    trigger,
+    holds,
+    setBy: set.id,
+    from: set.seq,
+    done: 0,
+    paused: false,
+    waiting: null,
+    fired: [],
+    told: null,
+    last: null,
+  };
+  const back = { stream: triggerStream(id), types: OUTCOME_TYPES, reverse: true, limit: MAX_BACK };
+  const outcomes: Outcome[] = [];
+  for await (const event of store.read(back)) outcomes.push(event as Outcome);
+  for (const event of outcomes.reverse()) tookPlace(standing, event);
+  if (trigger.limit !== null) await lookBack(store, standing, trigger.limit.count);
+  return standing;
+}
+
+/** What a limit goes by: a thousand causes that were let go must not hide what has fired, nor that the owner was told. */
+async function lookBack(store: Store, standing: Standing, count: number): Promise<void> {
+  const { id } = standing;
+  standing.fired = [];
+  for await (const event of store.read({ stream: triggerStream(id), types: ['trigger.fired'], reverse: true })) {
+    if (event.type === 'trigger.fired' && event.data.by === null) standing.fired.unshift(event.at);
+    if (standing.fired.length >= count) break;
+  }
+  for await (const event of store.read({ types: ['matter.raised'], reverse: true, limit: MAX_BACK }))
+    if (
+      event.type === 'matter.raised' &&
+      event.data.kind === 'limit' &&
+      event.data.about.startsWith(limitMatter(id, ''))
+    ) {
+      standing.told = event.at;
+      break;
+    }
+}
+
+/** The standing after one more outcome; the same one again changes nothing. */
+export function tookPlace(standing: Standing, event: Outcome): void {
+  if (standing.last !== null && event.seq <= standing.last.seq) return;
+  standing.last = event;
+  const { last } = event.data;
+  if (event.type === 'trigger.fired' && event.data.by === null) {
+    const { limit } = standing.trigger;
+    standing.fired.push(event.at);
+    if (limit === null || standing.fired.length > limit.count) standing.fired.shift();
+  }
+  if (event.type === 'trigger.skipped' && event.data.why === 'limit' && event.data.matter !== null)
+    standing.told = event.at;
+  // One whose condition could not be told says nothing of a burst that is open.
+  if (last === null || (event.type === 'trigger.skipped' && event.data.why === 'condition')) return;
+  standing.done = Math.max(standing.done, eventSeq(last) ?? 0);
+  if (standing.waiting !== null && standing.waiting.burst.last.seq <= standing.done) standing.waiting = null;
+}

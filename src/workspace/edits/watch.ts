@@ -1,0 +1,265 @@
+import { lstatSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { lstat, open, readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { MainMove, SavedFile, WorkspaceWatch } from '../../core/ports/governance.ts';
+import type { Git } from '../../git/git.ts';
+import { EXTRA_FILES, SETTINGS_FILE } from '../governance/reader.ts';
+import { mirrorHead } from '../../git/neutral.ts';
+import { MAX_FILE } from '../../config/yaml-source.ts';
+
+export const MAIN = 'refs/heads/main';
+const AGENT_FILES: readonly string[] = ['AGENT.md', ...EXTRA_FILES];
+/** Looks a file must stay the same for before it is taken as saved, and longer where Git has staged it. */
+const STILL = 2;
+const STILL_STAGED = 6;
+/** Looks to wait after a handler has failed. */
+const AFTER_FAILURE = 20;
+/** Bytes of the reflog's end that are read. */
+const REFLOG_TAIL = 4 * 1024 * 1024;
+
+export interface WatchOptions {
+  git: Git;
+  clock: Clock;
+  log: Log;
+  /** Milliseconds between two looks; 200 unless given, 300 at most. */
+  everyMs?: number;
+}
+
+interface Seen {
+  /** Stat data as last told of; undefined before the first look. */
+  told: string | undefined;
+  now: string;
+  /** Looks for which `now` has stayed the same. */
+  still: number;
+}
+
+/**
+ * Looks at the files that govern and at `main`, by stat data alone: a hundred agents cost about a millisecond a look. A poll
+ * because change notices are lost on network and container file systems.
+ */
+export function openWatch(options: WatchOptions): WorkspaceWatch {
+  const { git, clock, log } = options;
+  const every = Math.min(options.everyMs ?? 200, 300);
+  return {
+    async run(on, signal) {
+      const look = new Look(git);
+      let pause = 0;
+      while (!signal.aborted) {
+        if (pause > 0) pause -= 1;
+        else {
+          try {
+            await look.once(on);
+          } catch (error) {
+            pause = AFTER_FAILURE;
+            const said = error instanceof Error ? error.message : String(error);
+            log.warn({ error: said }, 'a change in the workspace could not be taken in; it is tried again');
+          }
+        }
+        await clock.sleep(every, signal).catch(() => undefined);
+      }
+    },
+    moves: (since) => movesSince(git, since),
+  };
+}
+
+/** What was seen so far, and one look further. */
+class Look {
+  readonly #git: Git;
+  readonly #root: string;
+  readonly #files = new Map<string, Seen>();
+  #main = '';
+  #head = '';
+  #first = true;
+
+  constructor(git: Git) {
+    if (git.workTree === null) throw new Error('a bare repository has no files to watch');
+    this.#git = git;
+    this.#root = git.workTree;
+  }
+
+  async once(on: { saved(files: SavedFile[]): Promise<void>; moved(): Promise<void> }): Promise<void> {
+    const { commonDir, gitDir } = this.#git.neutral;
+    const main = `${stamp(join(commonDir, MAIN))} ${stamp(join(commonDir, 'packed-refs'))}`;
+    if (main !== this.#main) {
+      // Remembered only once it has been taken in, so that a failure is tried again. At the first look too: it may have
+      // moved since whoever listens looked for themselves.
+      await on.moved();
+      this.#main = main;
+    }
+    this.#watchFiles();
+    const head = readFileSync(join(gitDir, 'HEAD'), 'utf8').trim();
+    const back = head !== this.#head;
+    this.#head = head;
+    // Another branch's files say nothing about main; and Git at work is about to change them.
+    if (head !== `ref: ${MAIN}` || isBusy(gitDir)) return;
+    // Edits made while nobody watched show in Git, not in stat data.
+    if (back || this.#first) for (const seen of this.#files.values()) seen.told = undefined;
+    this.#first = false;
+    await this.#tell(on.saved);
+  }
+
+  #watchFiles(): void {
+    const paths = new Set([SETTINGS_FILE, ...this.#files.keys()]);
+    for (const name of foldersIn(join(this.#root, 'agents')))
+      for (const file of AGENT_FILES) paths.add(`agents/${name}/${file}`);
+    for (const path of paths) {
+      const now = stamp(join(this.#root, path));
+      const seen = this.#files.get(path);
+      if (!seen) this.#files.set(path, { told: path === SETTINGS_FILE ? undefined : '', now, still: 1 });
+      else if (seen.now === now) seen.still += 1;
+      else Object.assign(seen, { now, still: 1 });
+      // Nothing there and nothing to tell: forget it, so that names that come and go are not kept.
+      if (seen?.now === '' && seen.told === '') this.#files.delete(path);
+    }
+  }
+
+  async #tell(saved: (files: SavedFile[]) => Promise<void>): Promise<void> {
+    const ready = [...this.#files].filter(([, seen]) => seen.told !== seen.now && seen.still >= STILL);
+    if (ready.length === 0) return;
+    await mirrorHead(this.#git.neutral);
+    const states = await statesOf(
+      this.#git,
+      ready.map(([path]) => path),
+    );
+    const files: SavedFile[] = [];
+    const told: [Seen, string][] = [];
+    for (const [path, seen] of ready) {
+      const state = states.get(path);
+      // A pull writes files, then the index, then the ref: what is staged may not be the person's own.
+      if (state === 'staged' && seen.still < STILL_STAGED) continue;
+      const file = state ? await readSaved(this.#root, path) : { path, bytes: null, clean: true };
+      if (file) files.push(file);
+      told.push([seen, seen.now]);
+    }
+    if (files.length > 0) await saved(files);
+    for (const [seen, stamped] of told) seen.told = stamped;
+  }
+}
+
+/** Whether a file is one of those that are taken in here. */
+export function governs(path: string): boolean {
+  const [folder, , file = '', ...more] = path.split('/');
+  return path === SETTINGS_FILE || (folder === 'agents' && AGENT_FILES.includes(file) && more.length === 0);
+}
+
+/** Enough of a file's stat data to see any save; '' if it is not there. */
+export function stamp(path: string): string {
+  const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
+  return found ? `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs} ${found.mode}` : '';
+}
+
+function foldersIn(path: string): string[] {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [];
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
+}
+
+const BUSY = ['index.lock', 'MERGE_HEAD', 'rebase-merge', 'rebase-apply', 'CHERRY_PICK_HEAD', 'REVERT_HEAD'];
+
+export const isBusy = (gitDir: string): boolean =>
+  BUSY.some((name) => lstatSync(join(gitDir, name), { throwIfNoEntry: false }) !== undefined);
+
+/** How files differ from HEAD; those that do not, or are ignored, are left out. */
+export async function statesOf(git: Git, paths: readonly string[]): Promise<Map<string, 'staged' | 'changed'>> {
+  const flags = ['--porcelain=v1', '-z', '--no-renames', '--untracked-files=all', '--ignore-submodules=all'];
+  const states = new Map<string, 'staged' | 'changed'>();
+  for (let at = 0; at < paths.length; at += 500) {
+    const page = paths.slice(at, at + 500);
+    const { stdout } = await git.run(['status', ...flags, '--', ...page]);
+    for (const item of stdout.toString('utf8').split('\0').filter(Boolean)) {
+      const staged = item[0] !== ' ' && item[0] !== '?';
+      const path = item.slice(3);
+      // Taken out of the index, and there: Git says both.
+      if (states.get(path) !== 'staged') states.set(path, staged ? 'staged' : 'changed');
+    }
+  }
+  return states;
+}
+
+/** A saved file, or null for what is no plain file: a link is never followed, and never committed from here. */
+async function readSaved(root: string, path: string): Promise<SavedFile | null> {
+  const full = join(root, path);
+  const found = await lstat(full).catch(() => null);
+  if (!found) return { path, bytes: null, clean: false };
+  if (!found.isFile()) return null;
+  const handle = await open(full, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    // One byte more than allowed is enough for whoever checks it to see that it is too long.
+    const bytes = Buffer.alloc(Math.min(found.size, MAX_FILE + 1));
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
+    return { path, bytes: bytes.subarray(0, bytesRead), clean: false };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The files that govern as they stand in the folder, committed or not; none while another branch is there. */
+export async function standingFiles(git: Git): Promise<SavedFile[]> {
+  const root = git.workTree;
+  const head = await readFile(join(git.neutral.gitDir, 'HEAD'), 'utf8');
+  if (root === null || head.trim() !== `ref: ${MAIN}`) return [];
+  const names = foldersIn(join(root, 'agents'));
+  const agents = names.flatMap((name) => AGENT_FILES.map((file) => `agents/${name}/${file}`));
+  const files = await Promise.all([SETTINGS_FILE, ...agents].map((path) => readSaved(root, path)));
+  return files.filter((file) => file !== null).filter(({ path, bytes }) => bytes !== null || path === SETTINGS_FILE);
+}
+
+// ── how main moved ───────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Logged {
+  from: string;
+  to: string;
+  note: string;
+}
+
+async function reflog(git: Git): Promise<Logged[]> {
+  const text = await readFile(join(git.neutral.commonDir, 'logs', MAIN), 'utf8').catch(() => '');
+  return text
+    .slice(-REFLOG_TAIL)
+    .split('\n')
+    .map((line) => /^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) .*?\t(.*)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, from = '', to = '', note = '']) => ({ from, to, note }));
+}
+
+/** `git commit` by whoever sits here. A commit that ends a merge brings in what is not theirs. */
+const isPersonal = (note: string): boolean => /^commit( \((amend|initial)\))?: /.test(note);
+
+/** The runtime's own notes begin with its name. */
+const isRuntime = (note: string): boolean => /^ruche\b/.test(note);
+
+async function movesSince(git: Git, since: string): Promise<MainMove[]> {
+  const head = await git.resolve(MAIN);
+  if (head === null) throw new Error('the workspace has no branch main');
+  const entries = await reflog(git);
+  const start = entries.findLastIndex((entry) => entry.to === since);
+  const moves: MainMove[] = [];
+  let at = since;
+  for (const entry of start < 0 ? [] : entries.slice(start + 1)) {
+    // A step that was not written down could have been anything.
+    if (entry.from !== at) moves.push({ from: at, to: entry.from, by: 'foreign' });
+    if (isRuntime(entry.note)) moves.push(...(await runtimeMoves(git, entry)));
+    else moves.push({ from: entry.from, to: entry.to, by: isPersonal(entry.note) ? 'person' : 'foreign' });
+    at = entry.to;
+  }
+  if (at !== head) moves.push({ from: at, to: head, by: 'foreign' });
+  return moves;
+}
+
+/** One step a commit: the runtime commits for people (no Ruche-Run trailer) and for runs, several at once under load. */
+async function runtimeMoves(git: Git, { from, to }: Logged): Promise<MainMove[]> {
+  const format = '--format=%H%x00%(trailers:key=Ruche-Run,valueonly,separator=%x2C)';
+  const output = await git.text(['log', '--first-parent', '--reverse', format, `${from}..${to}`]);
+  const moves: MainMove[] = [];
+  let at = from;
+  for (const line of output.split('\n').filter(Boolean)) {
+    const [commit = '', run = ''] = line.split('\0');
+    moves.push({ from: at, to: commit, by: run.trim() === '' ? 'person' : 'landing' });
+    at = commit;
+  }
+  return at === to ? moves : [{ from, to, by: 'foreign' }];
+}

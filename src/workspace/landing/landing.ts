@@ -1,0 +1,233 @@
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Boundary } from '../../core/ports/boundary.ts';
+import { FileRefused } from '../../core/files.ts';
+import { isAgentName, isSafeName } from '../../core/ids.ts';
+import type { LandingRequest, LandingResult } from '../../core/ports/workspace.ts';
+import { MAIN, agentSignature, landingMessage, putCommit } from '../../git/commit.ts';
+import { badPath, isFile, tooLarge } from '../overlay/files.ts';
+import type { PathChange } from '../../git/changed.ts';
+import type { Git } from '../../git/git.ts';
+import { ignoredPaths } from '../../git/ignored.ts';
+import { mergeChanges } from './merge.ts';
+import type { Conflict, Merged } from './merge.ts';
+import type { Mover } from './move.ts';
+import type { Mutex } from '../../git/mutex.ts';
+import type { Objects } from '../../git/objects.ts';
+import type { Person } from './person.ts';
+import { GitError } from '../../git/process.ts';
+import type { Trees } from '../../git/trees.ts';
+
+export interface LandingParts {
+  git: Git;
+  objects: Objects;
+  trees: Trees;
+  mover: Mover;
+  person: Person;
+  mutex: Mutex;
+  boundary: Boundary;
+  /** Bytes of a file that Git is given. */
+  maxFile: number;
+}
+
+interface Waiting {
+  request: LandingRequest;
+  resolve: (result: LandingResult) => void;
+  reject: (error: unknown) => void;
+}
+
+/** Landings prepared one upon the other, to be moved to at once. */
+interface Plan {
+  results: LandingResult[];
+  tip: string;
+  /** Tree of the tip, which is not written yet. */
+  tree: string;
+  paths: Map<string, PathChange>;
+  stored: Promise<void>[];
+}
+
+/** Landings that share one move of the working tree. */
+const BATCH = 50;
+const ATTEMPTS = 5;
+
+const refused = (why: string): LandingResult => ({ state: 'refused', why });
+
+/** Puts runs' changes on `main`, one commit each. Those that wait at the same time share one move of the files. */
+export class Landings {
+  readonly #parts: LandingParts;
+  #waiting: Waiting[] = [];
+  #working = false;
+
+  constructor(parts: LandingParts) {
+    this.#parts = parts;
+  }
+
+  land(request: LandingRequest): Promise<LandingResult> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ request, resolve, reject });
+      if (!this.#working) void this.#work();
+    });
+  }
+
+  async #work(): Promise<void> {
+    this.#working = true;
+    // What the same turn of the event loop brings goes into one batch.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, BATCH);
+      try {
+        const results = await this.#parts.mutex.run(() => this.#batch(batch.map((one) => one.request)));
+        batch.forEach((one, at) => one.resolve(results[at] ?? refused('lost')));
+      } catch (error) {
+        const why = diskTrouble(error);
+        for (const one of batch)
+          if (why === null) one.reject(error);
+          else one.resolve({ state: 'blocked', why });
+      }
+    }
+    this.#working = false;
+  }
+
+  async #batch(requests: readonly LandingRequest[]): Promise<LandingResult[]> {
+    const { mover, person, git } = this.#parts;
+    const blockAll = (why: string): LandingResult[] => requests.map(() => ({ state: 'blocked', why }));
+    let why = '';
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const state = await mover.state();
+      if (state.busy !== null) return blockAll(state.busy);
+      const head = await git.resolve(MAIN);
+      if (head === null)
+        return blockAll('the workspace has no branch main any more; make it again with git branch main');
+      const plan = await this.#prepare(requests, head, state.onMain);
+      if (plan.tip === head) return plan.results;
+      const note = `ruche: ${plan.results.filter((one) => one.state === 'landed').length} landed`;
+      const paths = [...plan.paths.values()].filter(
+        ({ old, new: next }) => old?.oid !== next?.oid || old?.mode !== next?.mode,
+      );
+      const moved = state.onMain
+        ? await mover.land(head, plan.tip, paths, { note, refresh: attempt > 0 })
+        : await mover.moveRef(head, plan.tip, note);
+      if (moved.ok) return plan.results;
+      why = moved.message;
+      if (moved.why === 'blocked') return blockAll(why);
+      // A person's edits go first, under the person's name; then the merge is worked out anew.
+      if (moved.why === 'dirty') await person.commitLocked(paths.map((change) => change.path));
+    }
+    if (requests.length === 1) return blockAll(`files of yours are in the way of this landing: ${why}`);
+    const results: LandingResult[] = [];
+    for (const request of requests) results.push(...(await this.#batch([request])));
+    return results;
+  }
+
+  async #prepare(requests: readonly LandingRequest[], head: string, onMain: boolean): Promise<Plan> {
+    const { boundary } = this.#parts;
+    boundary('landing.commit.before');
+    const tree = await this.#parts.trees.of(head);
+    const plan: Plan = { results: [], tip: head, tree, paths: new Map(), stored: [] };
+    const forbidden = onMain ? await this.#forbidden(requests, head) : new Map<string, string>();
+    for (const request of requests) plan.results.push(await this.#one(request, plan, forbidden));
+    await Promise.all(plan.stored);
+    boundary('landing.commit.after');
+    return plan;
+  }
+
+  async #one(request: LandingRequest, plan: Plan, forbidden: Map<string, string>): Promise<LandingResult> {
+    const { trees, objects } = this.#parts;
+    const { agent, run } = request.provenance;
+    if (!isAgentName(agent) || !isSafeName(run)) return refused(`"${agent}" or "${run}" is not a valid name`);
+    for (const { path } of request.changes) {
+      const bad = badPath(path) ?? forbidden.get(path);
+      if (bad !== undefined) return { state: 'refused', why: `${path} cannot be committed: ${bad}`, path };
+    }
+    const mainTree = plan.tree;
+    const baseTree = await trees.of(request.base);
+    const merged = await mergeChanges(this.#parts, baseTree, mainTree, request.changes);
+    const clash = await this.#dropClashes(merged, mainTree, baseTree, request);
+    if (clash !== null) return refused(clash);
+    if (merged.conflicts.length > 0) return conflict(plan.tip, merged);
+    if (merged.edits.size === 0) return { state: 'empty' };
+    const tree = await trees.edit(mainTree, merged.edits);
+    if (!tree.ok) throw new Error(`clash at ${tree.clash} was not seen`);
+    if (tree.oid === mainTree) return { state: 'empty' };
+    const message = landingMessage(request.subject, request.provenance);
+    const author = agentSignature(agent);
+    const commit = putCommit(objects, { tree: tree.oid, parents: [plan.tip], author, at: request.at, message });
+    plan.stored.push(tree.stored, commit.stored);
+    await this.#note(plan, merged, mainTree);
+    plan.tip = commit.oid;
+    plan.tree = tree.oid;
+    return { state: 'landed', commit: commit.oid };
+  }
+
+  async #note(plan: Plan, merged: Merged, mainTree: string): Promise<void> {
+    for (const [path, entry] of merged.edits) {
+      const there = await this.#parts.trees.at(mainTree, path);
+      const old = plan.paths.get(path)?.old ?? (plan.paths.has(path) ? null : isFile(there) ? there : null);
+      plan.paths.set(path, { path, old, new: entry });
+    }
+  }
+
+  /** A file where main has a folder, or below a file: a conflict if main made it so, else the run's own mistake. */
+  async #dropClashes(merged: Merged, main: string, base: string, request: LandingRequest): Promise<string | null> {
+    for (;;) {
+      const tried = await this.#parts.trees.edit(main, merged.edits);
+      if (tried.ok) return null;
+      const wanted = request.changes.map(({ path, oid, mode }) => [path, oid === null ? null : { oid, mode }] as const);
+      const alone = await this.#parts.trees.edit(base, new Map(wanted));
+      if (!alone.ok) return `${alone.clash} would be a file and a folder at once`;
+      const clashing = [...merged.edits.keys()].filter(
+        (path) => path === tried.clash || path.startsWith(`${tried.clash}/`) || tried.clash.startsWith(`${path}/`),
+      );
+      if (clashing.length === 0) return `${tried.clash} is a file on one side and a folder on the other`;
+      for (const path of clashing) {
+        merged.edits.delete(path);
+        merged.changes = merged.changes.filter((change) => change.path !== path);
+        merged.conflicts.push({
+          path,
+          text: `${path}: on main ${tried.clash} is a file or a folder where you have the other.`,
+        });
+      }
+    }
+  }
+
+  /** New paths that are ignored, or where something lies that Git does not know: a landing would overwrite it unseen. */
+  async #forbidden(requests: readonly LandingRequest[], head: string): Promise<Map<string, string>> {
+    const { git, trees, maxFile } = this.#parts;
+    const reasons = new Map<string, string>();
+    const tree = await trees.of(head);
+    const added: string[] = [];
+    for (const change of requests.flatMap((request) => request.changes))
+      if (change.oid !== null && badPath(change.path) === null && !isFile(await trees.at(tree, change.path)))
+        added.push(change.path);
+    if (added.length === 0) return reasons;
+    for (const path of await ignoredPaths(git, added)) reasons.set(path, 'it is ignored by .gitignore');
+    for (const path of added) {
+      const found = git.workTree === null ? null : await lstat(join(git.workTree, path)).catch(() => null);
+      if (found && found.size > maxFile)
+        reasons.set(path, `a file that Git does not know lies there, and ${tooLarge(path, found.size, maxFile)}`);
+      if (!found?.isDirectory()) continue;
+      const others = await git.run(['ls-files', '-z', '--others', '--', `${path}/`]);
+      if (others.stdout.length > 0) reasons.set(path, 'a folder of that name holds files that are not tracked');
+    }
+    return reasons;
+  }
+}
+
+/** A full or read-only disk in words: the landing may succeed later. Null for anything else. */
+function diskTrouble(error: unknown): string | null {
+  if (error instanceof FileRefused) return error.message;
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (['ENOSPC', 'EDQUOT', 'EROFS'].includes(code)) return `the workspace's disk is full or read-only (${code})`;
+  const said = error instanceof GitError ? error.stderr : '';
+  return /No space left|Disk quota|Read-only file system/.test(said)
+    ? `the workspace's disk is full or read-only: ${said.trim().slice(0, 300)}`
+    : null;
+}
+
+function conflict(onto: string, { changes, conflicts }: Merged): LandingResult {
+  const texts = conflicts.map((one: Conflict) => one.text).join('\n\n');
+  const text =
+    'Your changes cannot land: main has changed in the meantime. You now see main as it is, with your changes that fit; ' +
+    `read the paths below again and bring your part in anew, or leave main as it is.\n\n${texts}`;
+  return { state: 'conflict', onto, paths: conflicts.map((one) => one.path), changes, text };
+}

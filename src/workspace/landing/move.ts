@@ -1,0 +1,331 @@
+import { link, lstat, open, readFile, readdir, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Boundary } from '../../core/ports/boundary.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import { changedPaths, setIndex } from '../../git/changed.ts';
+import type { PathChange } from '../../git/changed.ts';
+import { MAIN } from '../../git/commit.ts';
+import type { Git } from '../../git/git.ts';
+import { mirrorHead } from '../../git/neutral.ts';
+import { replaceFile } from '../../platform/replace.ts';
+import { GitError } from '../../git/process.ts';
+import { restore } from './restore.ts';
+
+/** What is written into the lock before anything changes, so that a crash can be told from a person's own lock. */
+export interface Move {
+  ruche: 1;
+  /** A landing writes files; a person's commit takes them as they are. */
+  kind: 'landing' | 'person';
+  old: string;
+  new: string;
+  /** Set once files are being put back, so that a crash of the recovery is understood, too. */
+  restoring?: true;
+}
+
+export type Moved =
+  | { ok: true }
+  /** `dirty`: something in the working tree is in the way; `raced`: main moved; `blocked`: not now. */
+  | { ok: false; why: 'dirty' | 'raced' | 'blocked'; message: string };
+
+export interface MoverParts {
+  git: Git;
+  boundary: Boundary;
+  clock: Clock;
+  /** Milliseconds to wait for a person's Git command to let go of the index. */
+  lockWaitMs: number;
+}
+
+const SIGNATURE = '{"ruche":1,';
+const RETRY_MS = 10;
+/** What read-tree says when it refuses before it has touched anything. */
+const REFUSED = /Cannot merge|not uptodate|would be (overwritten|removed)|would lose untracked|unmerged/i;
+/** Above this many files the kernel is left to write them out by itself. */
+const SYNCED_FILES = 256;
+
+const exists = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+const gone = (path: string): Promise<void> =>
+  unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+
+/** Moves `main` and the working tree together, so that a crash at any point can be undone or finished. */
+export class Mover {
+  readonly #parts: MoverParts;
+  readonly #lock: string;
+  readonly #note: string;
+  readonly #nextIndex: string;
+
+  constructor(parts: MoverParts) {
+    this.#parts = parts;
+    const { gitDir, dir } = parts.git.neutral;
+    this.#lock = join(gitDir, 'index.lock');
+    this.#note = join(dir, 'move.json');
+    this.#nextIndex = join(dir, 'index.next');
+  }
+
+  /** Whether the working tree shows `main`, and what forbids moving it now (null: nothing). */
+  async state(): Promise<{ onMain: boolean; busy: string | null }> {
+    const { neutral } = this.#parts.git;
+    const onMain = (await mirrorHead(neutral)) === `ref: ${MAIN}`;
+    const names = new Set(await readdir(neutral.gitDir));
+    const under = (file: string, what: string): string | null =>
+      names.has(file) ? `a ${what} is under way in the workspace; finish or abort it` : null;
+    const busy =
+      under('MERGE_HEAD', 'merge') ??
+      under('rebase-merge', 'rebase') ??
+      under('rebase-apply', 'rebase') ??
+      under('CHERRY_PICK_HEAD', 'cherry-pick') ??
+      under('REVERT_HEAD', 'revert');
+    return { onMain, busy: (onMain ? busy : null) ?? (await this.#mainElsewhere()) };
+  }
+
+  /** Another linked worktree on main would silently take landings back with its next commit. */
+  async #mainElsewhere(): Promise<string | null> {
+    const { gitDir, commonDir } = this.#parts.git.neutral;
+    const linked = await readdir(join(commonDir, 'worktrees')).catch(() => []);
+    const dirs = [commonDir, ...linked.map((name) => join(commonDir, 'worktrees', name))];
+    for (const dir of dirs) {
+      if (dir === gitDir || linked.length === 0) continue;
+      const head = await readFile(join(dir, 'HEAD'), 'utf8').catch(() => '');
+      if (head.trim() !== `ref: ${MAIN}`) continue;
+      const place = await readFile(join(dir, 'gitdir'), 'utf8').catch(() => dir);
+      return `main is checked out in another worktree too (${place.trim()}); switch that one to another branch`;
+    }
+    return null;
+  }
+
+  /** Moves only the ref: the working tree shows another branch, or nothing. */
+  moveRef(old: string, next: string, note: string): Promise<Moved> {
+    return this.#refUpdate(old, next, note).go();
+  }
+
+  /** Git is started at once and waits for the word, so that it is ready when the files are. */
+  #refUpdate(old: string, next: string, note: string): { go(): Promise<Moved>; drop(): Promise<unknown> } {
+    const { git, boundary } = this.#parts;
+    const word = Promise.withResolvers<string>();
+    const args = ['update-ref', '--create-reflog', '-m', note, '--stdin'];
+    const done = git.run(args, { input: word.promise }).then(
+      () => null,
+      (error: Error) => error,
+    );
+    return {
+      go: async () => {
+        boundary('landing.ref.before');
+        word.resolve(`update ${MAIN} ${next} ${old}\n`);
+        const error = await done;
+        if (error !== null) {
+          const head = await git.resolve(MAIN);
+          if (head !== next) return { ok: false, why: head === old ? 'blocked' : 'raced', message: error.message };
+        }
+        boundary('landing.ref.after');
+        return { ok: true };
+      },
+      drop: () => {
+        word.resolve('');
+        return done;
+      },
+    };
+  }
+
+  #write(move: Move): Promise<void> {
+    return replaceFile(this.#note, JSON.stringify(move), { temp: `${this.#note}.new` });
+  }
+
+  async #take(move: Move): Promise<Moved> {
+    const { clock, lockWaitMs } = this.#parts;
+    // An earlier move that could be neither finished nor undone comes first.
+    if (await exists(this.#note)) {
+      const failure = await this.recover().then(
+        () => null,
+        (error: Error) => error.message,
+      );
+      if (failure !== null) return { ok: false, why: 'blocked', message: failure };
+    }
+    await this.#write(move);
+    const until = clock.now() + lockWaitMs;
+    for (;;) {
+      try {
+        // A link appears whole or not at all, and never over a lock that is there.
+        await link(this.#note, this.#lock);
+        return { ok: true };
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+      if (clock.now() >= until) break;
+      await clock.sleep(RETRY_MS);
+    }
+    await gone(this.#note);
+    const message = `another Git command works on the workspace; if none does, remove ${this.#lock}`;
+    return { ok: false, why: 'blocked', message };
+  }
+
+  /** The note goes first: a lock of ours without a note means that the move was complete. */
+  async #release(): Promise<void> {
+    await gone(this.#nextIndex);
+    await gone(this.#note);
+    await gone(this.#lock);
+  }
+
+  async #startIndex(): Promise<void> {
+    await gone(this.#nextIndex);
+    await gone(`${this.#nextIndex}.lock`);
+    // A hard link keeps the time of the index exact; Git replaces it by a new file and leaves the old one alone.
+    await link(this.#parts.git.neutral.index, this.#nextIndex).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
+
+  /**
+   * Moves main, index and working tree from `old` to `next`. A person's uncommitted edit in the way makes it `dirty` and
+   * leaves everything as it was. `refresh` looks again at files whose times, but not contents, have changed.
+   */
+  async land(
+    old: string,
+    next: string,
+    paths: readonly PathChange[],
+    options: { note: string; refresh: boolean },
+  ): Promise<Moved> {
+    const { git, boundary } = this.#parts;
+    const move: Move = { ruche: 1, kind: 'landing', old, new: next };
+    const taken = await this.#take(move);
+    if (!taken.ok) return taken;
+    const ref = this.#refUpdate(old, next, options.note);
+    let result: Moved;
+    try {
+      await this.#startIndex();
+      const env = { GIT_INDEX_FILE: this.#nextIndex };
+      if (options.refresh) await git.run(['update-index', '-q', '--refresh'], { env, accept: [0, 1] });
+      boundary('landing.files.before');
+      await git.run(['read-tree', '-m', '-u', old, next], { env });
+      await this.#syncFiles(paths);
+      boundary('landing.files.after');
+      result = await ref.go();
+    } catch (error) {
+      await ref.drop();
+      if (error instanceof GitError && REFUSED.test(error.stderr)) {
+        await this.#release();
+        return { ok: false, why: 'dirty', message: error.message };
+      }
+      await this.#undo(paths);
+      throw error;
+    }
+    if (!result.ok) {
+      await this.#undo(paths);
+      return result;
+    }
+    await rename(this.#nextIndex, git.neutral.index);
+    boundary('landing.index.after');
+    await this.#release();
+    return result;
+  }
+
+  async #undo(paths: readonly PathChange[]): Promise<void> {
+    await this.#startIndex();
+    await restore(this.#parts.git, { paths, target: 'old', index: this.#nextIndex, again: false });
+    await rename(this.#nextIndex, this.#parts.git.neutral.index);
+    await this.#release();
+  }
+
+  /** Git leaves working files to the page cache: after a power cut an empty file would look like a person's edit. */
+  async #syncFiles(paths: readonly PathChange[]): Promise<void> {
+    const root = this.#parts.git.workTree;
+    const written = paths.filter((change) => change.new !== null && change.new.mode !== '120000');
+    if (root === null || written.length > SYNCED_FILES) return;
+    await Promise.all(
+      written.map(async ({ path }) => {
+        const file = await open(join(root, path), 'r').catch(() => null);
+        if (!file) return;
+        try {
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+      }),
+    );
+  }
+
+  /** Commits what stands in the working tree already: index and ref move, files do not. */
+  async person(old: string, next: string, paths: readonly PathChange[], note: string): Promise<Moved> {
+    const { git, boundary } = this.#parts;
+    const taken = await this.#take({ ruche: 1, kind: 'person', old, new: next });
+    if (!taken.ok) return taken;
+    try {
+      await this.#startIndex();
+      await setIndex(git, this.#nextIndex, paths, 'new');
+      boundary('workspace.person.before');
+      const result = await this.moveRef(old, next, note);
+      if (!result.ok) return result;
+      boundary('workspace.person.after');
+      await rename(this.#nextIndex, git.neutral.index);
+      return result;
+    } finally {
+      await this.#release();
+    }
+  }
+
+  /** Finishes or undoes what a crash has left. Resolves with what was done, null if there was nothing. */
+  async recover(): Promise<string | null> {
+    const { git, clock } = this.#parts;
+    const lockText = await readFile(this.#lock, 'utf8').catch(() => '');
+    const lockIsOurs = lockText.startsWith(SIGNATURE);
+    const noteText = await readFile(this.#note, 'utf8').catch(() => null);
+    await gone(`${this.#note}.new`);
+    if (noteText === null) {
+      await gone(this.#nextIndex);
+      if (!lockIsOurs) return null;
+      await gone(this.#lock);
+      return 'removed the lock of a finished landing';
+    }
+    // Note without lock: either nothing had begun, or a person removed the lock. Take it again before looking.
+    if (!lockIsOurs) {
+      const locked = await link(this.#note, this.#lock).then(
+        () => true,
+        () => false,
+      );
+      if (!locked)
+        throw new Error(
+          `a landing was cut off and ${this.#lock} is in the way; end that Git command or remove the file`,
+        );
+    }
+    const move = JSON.parse(noteText) as Move;
+    // A Git process that outlived the crash may still be writing.
+    const until = clock.now() + 5000;
+    while ((await exists(`${this.#nextIndex}.lock`)) && clock.now() < until) await clock.sleep(RETRY_MS);
+    await gone(`${this.#nextIndex}.lock`);
+    await this.#dropRefLock(move);
+    const head = await git.resolve(MAIN);
+    const landed =
+      head !== null && head !== move.old && (head === move.new || (await this.#isAncestor(move.new, head)));
+    const paths = await changedPaths(git, move.old, move.new);
+    const target = landed ? 'new' : 'old';
+    await this.#startIndex();
+    if (move.kind === 'landing') {
+      const again = move.restoring === true;
+      if (!again) await this.#write({ ...move, restoring: true });
+      await restore(git, { paths, target, index: this.#nextIndex, again });
+    } else if (landed) await setIndex(git, this.#nextIndex, paths, 'new');
+    if (await exists(this.#nextIndex)) await rename(this.#nextIndex, git.neutral.index);
+    await this.#release();
+    return `${landed ? 'finished' : 'undid'} a ${move.kind === 'landing' ? 'landing' : 'commit'} that a crash had cut off`;
+  }
+
+  async #isAncestor(commit: string, of: string): Promise<boolean> {
+    const result = await this.#parts.git.run(['merge-base', '--is-ancestor', commit, of], { accept: [0, 1, 128] });
+    return result.code === 0;
+  }
+
+  /** A power cut can leave the ref's lock, too. It is ours if it holds the very commit we were moving to. */
+  async #dropRefLock(move: Move): Promise<void> {
+    const { git, clock } = this.#parts;
+    const path = join(git.neutral.commonDir, `${MAIN}.lock`);
+    const until = clock.now() + 2000;
+    while ((await exists(path)) && clock.now() < until) await clock.sleep(RETRY_MS);
+    const text = await readFile(path, 'utf8').catch(() => null);
+    if (text?.trim() === move.new) await gone(path);
+  }
+}

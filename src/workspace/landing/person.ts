@@ -1,0 +1,216 @@
+import type { BigIntStats } from 'node:fs';
+import { lstatSync } from 'node:fs';
+import { lstat, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { PersonCommit } from '../../core/ports/workspace.ts';
+import type { PathChange } from '../../git/changed.ts';
+import { MAIN, putCommit } from '../../git/commit.ts';
+import type { Signature } from '../../git/commit.ts';
+import { badPath, isFile } from '../overlay/files.ts';
+import type { Git } from '../../git/git.ts';
+import { ignoredPaths } from '../../git/ignored.ts';
+import { Lru } from '../../git/lru.ts';
+import type { Mover } from './move.ts';
+import type { Mutex } from '../../git/mutex.ts';
+import type { Objects } from '../../git/objects.ts';
+import { FOLDER } from '../../git/trees.ts';
+import type { TreeEntry, Trees } from '../../git/trees.ts';
+
+export interface PersonParts {
+  git: Git;
+  objects: Objects;
+  trees: Trees;
+  mover: Mover;
+  mutex: Mutex;
+  clock: Clock;
+  /** The person's Git identity. */
+  identity: () => Promise<Signature>;
+  /** Bytes of the largest file that is committed. */
+  maxFile: number;
+}
+
+/** What a file's inode says; equal stamps mean equal bytes, once the file is older than the clock's grain. */
+interface Stamp {
+  text: string;
+  oid: string;
+}
+
+const GRAIN_MS = 100;
+const ATTEMPTS = 4;
+
+/** Commits what a person has changed in the working tree, under the person's name. */
+export class Person {
+  readonly #parts: PersonParts;
+  readonly #root: string;
+  readonly #stamps = new Lru<Stamp>(50_000);
+  #running: Promise<unknown> = Promise.resolve();
+  #next: Promise<PersonCommit | null> | null = null;
+
+  constructor(parts: PersonParts, root: string) {
+    this.#parts = parts;
+    this.#root = root;
+  }
+
+  /** Tracked paths (null: all), and untracked ones that are named. Null if there was nothing. */
+  async commit(paths: readonly string[] | null): Promise<PersonCommit | null> {
+    if (paths === null) return this.#commitAll();
+    const named = [...new Set(paths)].filter((path) => badPath(path) === null);
+    const dirty = await this.#maybeDirty(named);
+    return dirty.length === 0 ? null : this.#parts.mutex.run(() => this.commitLocked(dirty));
+  }
+
+  /** One check at a time; those who ask while it runs share the one after it, which sees what they have seen. */
+  #commitAll(): Promise<PersonCommit | null> {
+    if (this.#next) return this.#next;
+    const mine = this.#running.then(async () => {
+      this.#next = null;
+      if ((await this.#differing(null)).length === 0) return null;
+      return this.#parts.mutex.run(() => this.commitLocked(null));
+    });
+    this.#next = mine;
+    this.#running = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** Those of the paths that are not certainly as on main. A fraction of a millisecond when all are. */
+  async #maybeDirty(paths: readonly string[]): Promise<string[]> {
+    const { git, trees } = this.#parts;
+    const head = await git.resolve(MAIN);
+    if (head === null) return [];
+    const tree = await trees.of(head);
+    const dirty: string[] = [];
+    for (const path of paths) if (!(await this.#isClean(path, await trees.at(tree, path)))) dirty.push(path);
+    return dirty;
+  }
+
+  #look(path: string): BigIntStats | null {
+    const parts = path.split('/');
+    let found: BigIntStats | undefined;
+    for (let depth = 1; depth <= parts.length; depth += 1) {
+      found = lstatSync(join(this.#root, ...parts.slice(0, depth)), { bigint: true, throwIfNoEntry: false });
+      // A link on the way leads to something that is not this path.
+      if (!found || (depth < parts.length && !found.isDirectory())) return null;
+    }
+    return found ?? null;
+  }
+
+  async #isClean(path: string, main: TreeEntry | null): Promise<boolean> {
+    const found = this.#look(path);
+    if (!found) return main === null;
+    if (found.isDirectory()) return main === null;
+    if (!isFile(main) || !found.isFile() || main.mode === '120000') return false;
+    if ((main.mode === '100755') !== ((found.mode & 0o100n) !== 0n)) return false;
+    const text = [found.mtimeNs, found.ctimeNs, found.size, found.ino, found.mode].join(' ');
+    const stamp = this.#stamps.get(path);
+    if (stamp?.text === text) return stamp.oid === main.oid;
+    if (found.size > BigInt(this.#parts.maxFile)) return false;
+    const bytes = await readFile(join(this.#root, path)).catch(() => null);
+    const after = this.#look(path);
+    if (!bytes || after?.mtimeNs !== found.mtimeNs || after.ctimeNs !== found.ctimeNs) return false;
+    const oid = this.#parts.objects.oid('blob', bytes);
+    // A write within the same tick of the file system's clock would leave the stamp as it is.
+    if (BigInt(this.#parts.clock.now() - GRAIN_MS) * 1_000_000n > found.ctimeNs) this.#stamps.set(path, { text, oid });
+    return oid === main.oid;
+  }
+
+  /** Raw differences between main and the working tree, as Git sees them. */
+  async #differing(paths: readonly string[] | null): Promise<{ path: string; mode: string }[]> {
+    const args = ['diff-index', '-z', '--raw', '--no-renames', '--ignore-submodules=all', MAIN, '--'];
+    const output = (await this.#parts.git.run([...args, ...(paths ?? [])])).stdout;
+    const fields = output.toString('utf8').split('\0');
+    const found: { path: string; mode: string }[] = [];
+    for (let at = 0; at + 1 < fields.length; at += 2) {
+      const [, mode = ''] = (fields[at] ?? '').split(' ');
+      const path = fields[at + 1] ?? '';
+      // Names that are not UTF-8 stay uncommitted and untouched.
+      if (!path.includes('\uFFFD') && mode !== '160000') found.push({ path, mode });
+    }
+    return found;
+  }
+
+  /** The same for callers that hold the mutex. */
+  async commitLocked(paths: readonly string[] | null): Promise<PersonCommit | null> {
+    const { git, trees, objects, mover, clock, identity } = this.#parts;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const state = await mover.state();
+      if (!state.onMain || state.busy !== null) return null;
+      const head = await git.resolve(MAIN);
+      if (head === null) return null;
+      const tree = await trees.of(head);
+      const changes = await this.#changes(tree, paths);
+      if (changes.length === 0) return null;
+      const edited = await trees.edit(tree, new Map(changes.map((change) => [change.path, change.new])));
+      if (!edited.ok) throw new Error(`${edited.clash} is a file and a folder at once; commit or move it by hand`);
+      const author = await identity();
+      const message = subjectOf(changes);
+      const commit = putCommit(objects, { tree: edited.oid, parents: [head], author, at: clock.now(), message });
+      await Promise.all([edited.stored, commit.stored]);
+      const moved = await mover.person(head, commit.oid, changes, `commit: ${message}`);
+      if (moved.ok) {
+        const names = changes.map((change) => change.path);
+        return { commit: commit.oid, author: `${author.name} <${author.email}>`, paths: names };
+      }
+      if (moved.why !== 'raced') return null;
+    }
+    return null;
+  }
+
+  async #changes(tree: string, paths: readonly string[] | null): Promise<PathChange[]> {
+    const { git, trees } = this.#parts;
+    const differing = new Map((await this.#differing(paths)).map((one) => [one.path, one.mode]));
+    if (paths) for (const path of await this.#untracked(tree, paths, differing)) differing.set(path, '');
+    const changes: PathChange[] = [];
+    for (const [path, mode] of differing) {
+      if (badPath(path) !== null) continue;
+      const there = await trees.at(tree, path);
+      const old = isFile(there) ? there : null;
+      const next = await this.#read(path, mode);
+      if (next === 'unreadable' || (next?.oid === old?.oid && next?.mode === old?.mode)) continue;
+      changes.push({ path, old, new: next });
+    }
+    return git.workTree === null ? [] : changes;
+  }
+
+  /** Named paths that Git does not know and that are not ignored. */
+  async #untracked(tree: string, paths: readonly string[], known: Map<string, string>): Promise<string[]> {
+    const candidates: string[] = [];
+    for (const path of paths) {
+      const found = known.has(path) ? null : this.#look(path);
+      if (!found || found.isDirectory() || !(found.isFile() || found.isSymbolicLink())) continue;
+      const there = await this.#parts.trees.at(tree, path);
+      if (there === null || there.mode === FOLDER) candidates.push(path);
+    }
+    if (candidates.length === 0) return [];
+    const ignored = new Set(await ignoredPaths(this.#parts.git, candidates));
+    return candidates.filter((path) => !ignored.has(path));
+  }
+
+  /** Stores what stands at a path now. Null: nothing. A file that is being written is read until it holds still. */
+  async #read(path: string, mode: string): Promise<TreeEntry | null | 'unreadable'> {
+    const { objects, maxFile } = this.#parts;
+    const full = join(this.#root, path);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const found = this.#look(path);
+      if (!found || found.isDirectory()) return null;
+      if (!found.isFile() && !found.isSymbolicLink()) return 'unreadable';
+      if (found.size > BigInt(maxFile)) return 'unreadable';
+      const bytes = await (found.isFile() ? readFile(full) : readlink(full, 'buffer')).catch(() => null);
+      const after = await lstat(full, { bigint: true }).catch(() => null);
+      if (!bytes || after?.mtimeNs !== found.mtimeNs || after.ino !== found.ino) continue;
+      const { oid, stored } = objects.put('blob', bytes);
+      await stored;
+      if (found.isSymbolicLink()) return { oid, mode: '120000' };
+      if (mode === '100644' || mode === '100755') return { oid, mode };
+      return { oid, mode: (found.mode & 0o100n) === 0n ? '100644' : '100755' };
+    }
+    return 'unreadable';
+  }
+}
+
+function subjectOf(changes: readonly PathChange[]): string {
+  const first = changes[0];
+  if (!first || changes.length > 1) return `Edit ${changes.length} files`;
+  const verb = first.new === null ? 'Remove' : first.old === null ? 'Add' : 'Edit';
+  return `${verb} ${first.path.replace(/\p{Cc}/gu, '?')}`;
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { homeToken, removePresence, writePresence } from '../../src/app/presence.ts';
+
+async function withHome(run: (home: string) => Promise<void>): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), 'ruche-presence-'));
+  try {
+    await run(home);
+  } finally {
+    await rm(home, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+const bytes = (length: number): Uint8Array => new Uint8Array(length).map((_, index) => index * 7 + 3);
+
+test('The token is made once, from 32 bytes, and only its owner can read it', async () => {
+  await withHome(async (home) => {
+    const token = await homeToken(home, bytes);
+    assert.match(token, /^[A-Za-z0-9_-]{43}$/);
+    assert.equal((await stat(join(home, 'token'))).mode & 0o777, 0o600);
+    assert.equal(await homeToken(home, () => assert.fail('made again')), token);
+    await chmod(join(home, 'token'), 0o640);
+    await assert.rejects(homeToken(home, bytes), /can be read by other users.*chmod 600/s);
+    await writeFile(join(home, 'token'), 'one of my own  \n');
+    await chmod(join(home, 'token'), 0o400);
+    assert.equal(await homeToken(home, bytes), 'one of my own');
+  });
+});
+
+test('gateway.json is whole, private, and removed only by the one who wrote it', async () => {
+  await withHome(async (home) => {
+    const path = join(home, 'gateway.json');
+    await writePresence(home, { url: 'http://127.0.0.1:1', pid: 1 });
+    await writePresence(home, { url: 'http://127.0.0.1:4747', pid: 12 });
+    assert.deepEqual(JSON.parse(await readFile(path, 'utf8')), { url: 'http://127.0.0.1:4747', pid: 12 });
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+    await removePresence(home, 1);
+    assert.deepEqual(await readdir(home), ['gateway.json'], 'and no temporary file is left');
+    await removePresence(home, 12);
+    await removePresence(home, 12);
+    assert.deepEqual(await readdir(home), []);
+  });
+});

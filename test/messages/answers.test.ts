@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EscalationState } from '../../src/core/escalation.ts';
+import { type AnswerDeps, pressAnswer, runAnswer } from '../../src/messages/answers.ts';
+
+/** A network with one approval, one question and some escalations; what was asked of it is kept. */
+function network(open: readonly string[] = []) {
+  const asked: string[] = [];
+  const deps: AnswerDeps = {
+    runtime: {
+      approve: async (id, verdict, by) => {
+        asked.push(`${verdict} ${id} ${by}`);
+        if (id === 'qst_1') return { ok: false, why: 'wrong-kind', message: 'It is a question.' };
+        if (id === 'apr_2') return { ok: false, why: 'answered', message: '', task: null, verdict: 'approve' };
+        return id === 'apr_1' ? { ok: true, task: 'tsk_1' } : { ok: false, why: 'unknown', message: '' };
+      },
+      answer: async (id, text, by) => {
+        asked.push(`answer ${id} ${by}: ${text}`);
+        return id === 'qst_1' ? { ok: true, task: null } : { ok: false, why: 'unknown', message: `No ${id}.` };
+      },
+      escalations: {
+        list: async () => open.map((id) => ({ id, agent: 'a', acknowledged: null }) as unknown as EscalationState),
+        acknowledge: async (id, by) => {
+          asked.push(`ack ${id} ${by}`);
+          return id === 'esc_1' ? 'done' : id === 'esc_2' ? 'again' : id === 'esc_3' ? 'ended' : null;
+        },
+      },
+    },
+  };
+  return { deps, asked };
+}
+
+const WORDS: [said: string, reply: RegExp | null, asked: string | null][] = [
+  ['/approve apr_1', /^Approved\.$/, 'approve apr_1 chat:1'],
+  [' /deny `apr_1` ', /^Denied\.$/, 'deny apr_1 chat:1'],
+  ['/approve qst_1', /write \/answer qst_1/, 'approve qst_1 chat:1'],
+  ['/deny apr_2', /^It was approved already\.$/, 'deny apr_2 chat:1'],
+  ['/deny apr_9', /^Nothing waits/, 'deny apr_9 chat:1'],
+  ['/approve', /^Which one\?/, null],
+  ['/answer qst_1 the blue\none', /^Answered\.$/, 'answer qst_1 chat:1: the blue\none'],
+  ['/answer qst_9 x', /^No qst_9\.$/, 'answer qst_9 chat:1: x'],
+  ['/answer mat_limit_a/b@evt_1 yes', /^No mat/, 'answer mat_limit_a/b@evt_1 chat:1: yes'],
+  ['/ack `esc_mat_limit_a/b@evt_1`', /^Nothing waits/, 'ack esc_mat_limit_a/b@evt_1 chat:1'],
+  ['/answer qst_1', /^The answer is missing/, null],
+  ['/answer', /^Which one\?.*then the answer/, null],
+  ['/ack esc_1', /^Noted/, 'ack esc_1 chat:1'],
+  ['/ACK esc_2', /^That was noted before/, 'ack esc_2 chat:1'],
+  ['/ack esc_3', /^It is over/, 'ack esc_3 chat:1'],
+  ['/ack esc_9', /^Nothing waits under this id/, 'ack esc_9 chat:1'],
+  ['/ack', /^There is nothing to acknowledge/, null],
+  ['/acknowledge esc_1', null, null],
+  ['please /ack esc_1', null, null],
+  ['approve apr_1', null, null],
+];
+
+test('answers in words', async () => {
+  for (const [said, reply, what] of WORDS) {
+    const { deps, asked } = network();
+    const text = await runAnswer(deps, said, 'chat:1');
+    if (reply === null) assert.equal(text, null, said);
+    else assert.match(text ?? '', reply, said);
+    assert.deepEqual(asked, what === null ? [] : [what], said);
+  }
+  assert.equal(WORDS.length, 20);
+});
+
+test('without an id the only escalation is meant; of several they are named', async () => {
+  const one = network(['esc_1']);
+  assert.match((await runAnswer(one.deps, '/ack', 'chat:1')) ?? '', /^Noted/);
+  assert.deepEqual(one.asked, ['ack esc_1 chat:1']);
+  const two = network(['esc_1', 'esc_2']);
+  assert.match((await runAnswer(two.deps, '/ack', 'chat:1')) ?? '', /^Which one\?[^]*`esc_1` \(a\)\n- `esc_2`/);
+  assert.deepEqual(two.asked, []);
+});
+
+test('answers by button: an acknowledgement leaves the others their use', async () => {
+  const { deps } = network();
+  assert.deepEqual(await pressAnswer(deps, 'approve:apr_1', 'chat:1'), { text: 'Approved.', done: true });
+  assert.deepEqual(await pressAnswer(deps, 'deny:apr_1', 'chat:1'), { text: 'Denied.', done: true });
+  assert.equal((await pressAnswer(deps, 'ack:esc_1', 'chat:1'))?.done, false);
+  assert.equal(await pressAnswer(deps, 'go:a/s', 'chat:1'), null);
+});

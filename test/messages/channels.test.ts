@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ChannelSettings } from '../../src/core/agent.ts';
+import type { Channel, ChannelHost, ChannelMessage } from '../../src/core/ports/channel.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import { openChannels } from '../../src/messages/channels.ts';
+
+const MESSAGE: ChannelMessage = { sender: '1', chat: '1', text: 'hello', files: [], replyTo: '1', externalId: '1' };
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+function channel(name: string, start: Channel['start']): Channel {
+  return {
+    name,
+    dedupes: false,
+    start,
+    split: ({ text, buttons }) => [{ kind: 'text', text, buttons }],
+    send: () => Promise.resolve({ state: 'sent', id: null }),
+  };
+}
+
+const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+
+const settings = (more: Partial<ChannelSettings> = {}): ChannelSettings => ({
+  name: 'telegram',
+  type: 'telegram',
+  token: 'env:T',
+  owners: [],
+  agent: null,
+  apiRoot: null,
+  ...more,
+});
+
+const host = (): ChannelHost => ({
+  deliver: () => Promise.resolve(),
+  press: () => Promise.resolve({ text: '', done: false }),
+});
+
+test('a channel that cannot start harms no other; what is refused, the adapter hears', async () => {
+  const heard = Promise.withResolvers<string>();
+  const channels = openChannels({
+    fixed: [
+      channel('throws', () => {
+        throw new Error('no token');
+      }),
+      channel('rejects', () => Promise.reject(new Error('no network'))),
+      channel('works', async (host) => {
+        await host.deliver(MESSAGE).catch((error: unknown) => heard.resolve(String(error)));
+      }),
+    ],
+    settings: () => [],
+    open: () => Promise.reject(new Error('not asked')),
+    log: quiet,
+  });
+  assert.equal(channels.get('works'), undefined);
+  channels.sync(() => ({
+    deliver: () => Promise.reject(new Error('later')),
+    press: () => Promise.reject(new Error('later')),
+  }));
+  assert.equal(await heard.promise, 'Error: later');
+  assert.deepEqual(
+    [...channels.problems()],
+    [
+      ['throws', 'no token'],
+      ['rejects', 'no network'],
+    ],
+  );
+  assert.ok(channels.get('works') && channels.has('works') && !channels.has('telegram'));
+  channels.stop();
+});
+
+test('channels follow the settings: opened, opened again for another token, left alone for an owner, closed', async () => {
+  let wanted: ChannelSettings[] = [];
+  const opened: string[] = [];
+  const closed: string[] = [];
+  const channels = openChannels({
+    fixed: [],
+    settings: () => wanted,
+    open: ({ name, token }) => {
+      opened.push(token);
+      return Promise.resolve(
+        channel(name, async (_host, signal) => {
+          await untilAborted(signal);
+          closed.push(token);
+        }),
+      );
+    },
+    log: quiet,
+  });
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const apply = async (next: ChannelSettings[]): Promise<void> => {
+    wanted = next;
+    channels.sync(host);
+    await turn();
+  };
+  await apply([settings()]);
+  const first = channels.get('telegram');
+  assert.ok(first);
+  await apply([settings({ owners: ['1'], agent: 'x' })]);
+  assert.equal(channels.get('telegram'), first);
+  await apply([settings({ token: 'env:U' })]);
+  assert.notEqual(channels.get('telegram'), first);
+  await apply([]);
+  assert.deepEqual(
+    [opened, closed],
+    [
+      ['env:T', 'env:U'],
+      ['env:T', 'env:U'],
+    ],
+  );
+  assert.deepEqual([channels.get('telegram'), channels.has('telegram')], [undefined, false]);
+});
+
+test('a channel that is closed while it is being opened stays closed', async () => {
+  const opening = Promise.withResolvers<Channel>();
+  let wanted = [settings()];
+  let started = 0;
+  const channels = openChannels({
+    fixed: [],
+    settings: () => wanted,
+    open: () => opening.promise,
+    log: quiet,
+  });
+  channels.sync(host);
+  wanted = [];
+  channels.sync(host);
+  opening.resolve(
+    channel('telegram', async () => {
+      started += 1;
+    }),
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([started, channels.get('telegram')], [0, undefined]);
+});

@@ -1,0 +1,346 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Agent } from '../../src/core/agent.ts';
+import { type ChannelHost, type ChannelMessage, HostBusy } from '../../src/core/ports/channel.ts';
+import { openDoor } from '../../src/messages/door.ts';
+import { openPairing } from '../../src/messages/pairing.ts';
+import { withLoop } from '../agent/with-loop.ts';
+import type { Loop, LoopOptions } from '../fakes/loop.ts';
+import { recordingChannel, type Sent } from '../fakes/recording-channel.ts';
+import { calls, says, type ScriptTurn } from '../fakes/scripted-model.ts';
+import { until } from '../fakes/until.ts';
+
+interface Desk {
+  loop: Loop;
+  host: ChannelHost;
+  sent: Sent[];
+  owners: string[];
+  followed: string[];
+  now: { at: number };
+  code(): Promise<string>;
+  write(text: string, more?: Partial<ChannelMessage>): Promise<void>;
+  /** The nth thing that was sent, once it was. */
+  said(n: number): Promise<string>;
+}
+
+/** A door before the loop, on a channel that records what it is told to send. */
+async function withDoor(
+  script: ScriptTurn[],
+  body: (desk: Desk) => Promise<void>,
+  options: Partial<LoopOptions> = {},
+): Promise<void> {
+  const { channel, sent } = recordingChannel();
+  await withLoop(script, { ...options, channels: [channel] }, async (loop) => {
+    const owners = ['1'];
+    const followed: string[] = [];
+    const now = { at: 1_000_000 };
+    const clock = { ...loop.deps.clock, now: () => now.at };
+    let letters = 0;
+    const pairing = {
+      store: loop.store,
+      clock,
+      bytes: (length: number) => new Uint8Array(length).map(() => (letters += 7)),
+      addOwner: async (_channel: string, sender: string) => {
+        if (sender === '13') throw new Error('ruche.yaml cannot be read: line 3');
+        owners.push(sender);
+      },
+    };
+    const status = async () => ({ ready: true, model: 'm/m', pending: 0, tasks: { running: 1, queued: 2 } }) as never;
+    const door = openDoor({
+      ...pairing,
+      ids: loop.deps.ids,
+      redact: (text) => text,
+      runtime: { ...loop.runtime, deliver: (...args) => loop.runtime.deliver(...args), status },
+      owners: () => owners,
+      usualAgent: () => 'assistant',
+      hasAgent: (name) => loop.governance.agents.has(name),
+      recent: async () => [
+        { agent: 'assistant', session: 'web-1', title: 'Begun on the page' },
+        { agent: 'assistant', session: 'chat-77', title: 'This very one' },
+        { agent: 'assistant', session: 'x'.repeat(100), title: 'Too long a name' },
+      ],
+      follow: (task) => void followed.push(task),
+    });
+    const host = door('chat');
+    let count = 0;
+    await body({
+      loop,
+      host,
+      sent,
+      owners,
+      followed,
+      now,
+      code: async () => (await openPairing(pairing, 'chat')).code,
+      write: (text, more = {}) => {
+        const externalId = `u${(count += 1)}`;
+        return host.deliver({ sender: '1', chat: '77', text, files: [], replyTo: '77', externalId, ...more });
+      },
+      said: (n) => until(() => sent[n]?.text, `the ${n}th message`),
+    });
+  });
+}
+
+const types = async (loop: Loop): Promise<string[]> => (await loop.events()).map((event) => event.type);
+
+test('an owner is answered, in a conversation that is named after the chat', () =>
+  withDoor([says('hello yourself')], async ({ loop, write, said, followed }) => {
+    await write('hello');
+    assert.equal(await said(0), 'hello yourself');
+    const received = (await loop.events()).find((event) => event.type === 'message.received');
+    assert.ok(received?.type === 'message.received');
+    assert.deepEqual([received.data.session, received.data.from, received.actor], ['chat-77', 'chat:1', 'chat:1']);
+    assert.deepEqual(followed, [received.data.task]);
+  }));
+
+test('a redelivered message is answered once', () =>
+  withDoor([says('once')], async ({ write, sent, said, loop }) => {
+    for (let n = 0; n < 3; n++) await write('hello', { externalId: 'same' });
+    await said(0);
+    await until(async () => (await loop.store.counts()).queued === 0, 'nothing is left');
+    assert.equal(sent.length, 1);
+  }));
+
+test('a stranger is told nothing and journaled, once in a while', () =>
+  withDoor([], async ({ loop, write, host, sent, now }) => {
+    for (let n = 0; n < 5; n++) await write('let me in', { sender: '666' });
+    await write('/status', { sender: '666' });
+    const pressed = await host.press({
+      sender: '666',
+      chat: '77',
+      replyTo: '77',
+      action: 'approve:apr_1',
+      externalId: 'p',
+    });
+    assert.deepEqual(pressed, { text: '', done: false });
+    const denied = async (): Promise<number> => (await types(loop)).filter((type) => type === 'sender.denied').length;
+    assert.equal(await denied(), 1);
+    now.at += 600_000;
+    await write('again', { sender: '666' });
+    assert.equal(await denied(), 2);
+    assert.deepEqual([sent, (await types(loop)).includes('message.received')], [[], false]);
+  }));
+
+test('words of somebody else make the conversation untrusted; only files of owners are worth fetching', () =>
+  withDoor([says('read')], async ({ write, said, host, loop }) => {
+    await write('look what they wrote: …', { foreign: true });
+    await said(0);
+    const labels = (await loop.events()).flatMap((event) => (event.type === 'run.started' ? [event.labels] : []));
+    assert.deepEqual(labels, [['untrusted']]);
+    assert.deepEqual([host.expects?.('1', '77'), host.expects?.('666', '77')], [true, false]);
+  }));
+
+test('where there is no room the platform keeps the message', () =>
+  withDoor([calls(['ask', { question: 'which?' }])], async ({ host, loop, write, said }) => {
+    loop.runtime.deliver = async () => ({ ok: false, why: 'busy', message: 'later' });
+    await assert.rejects(write('hello'), HostBusy);
+    loop.runtime.deliver = async () => ({ ok: false, why: 'unknown-agent', message: 'There is no agent.' });
+    await write('hello');
+    assert.equal(await said(0), 'There is no agent.');
+    assert.ok(host);
+  }));
+
+test('a code from the terminal makes its sender an owner, once, and only in time', () =>
+  withDoor([says('welcome')], async ({ write, said, owners, code, now, sent, loop }) => {
+    const late = await code();
+    now.at += 600_001;
+    await write(late, { sender: '8' });
+    const open = await code();
+    await write('AAAA-AAAA', { sender: '9' });
+    assert.deepEqual(owners, ['1']);
+    await write(` ${open.toLowerCase().replace('-', '')} `, { sender: '9', externalId: 'pair' });
+    await write(open, { sender: '9', externalId: 'pair' });
+    assert.match(await said(0), /You are an owner/);
+    await write(open, { sender: '10' });
+    assert.deepEqual(owners, ['1', '9']);
+    await write('hello', { sender: '9' });
+    assert.equal(await said(1), 'welcome');
+    assert.equal(sent.length, 2);
+    assert.doesNotMatch(JSON.stringify(await loop.events()), new RegExp(open.replace('-', '')));
+  }));
+
+test('a right code that cannot be written down says why, and stays good', () =>
+  withDoor([], async ({ write, said, owners, code }) => {
+    const open = await code();
+    await write(open, { sender: '13' });
+    assert.match(await said(0), /could not be written into ruche.yaml: ruche.yaml cannot be read: line 3/);
+    await write(open, { sender: '14' });
+    assert.match(await said(1), /You are an owner/);
+    assert.deepEqual(owners, ['1', '14']);
+  }));
+
+test('/new begins another conversation, also when it is redelivered; the old one stays', () =>
+  withDoor([says('one'), says('two')], async ({ write, said, loop }) => {
+    await write('hello');
+    await said(0);
+    await write('/new', { externalId: 'n' });
+    await write('/new', { externalId: 'n' });
+    assert.match(await said(1), /new conversation \(chat-77-2\)/);
+    await write('hello');
+    assert.equal(await said(2), 'two');
+    const sessions = (await loop.events()).flatMap((event) =>
+      event.type === 'message.received' ? [event.data.session] : [],
+    );
+    assert.deepEqual(sessions, ['chat-77', 'chat-77-2']);
+    assert.equal((await types(loop)).filter((type) => type === 'chat.session').length, 1);
+  }));
+
+test('/chats goes on with a conversation that was begun elsewhere', () =>
+  withDoor([says('web'), says('still there')], async ({ loop, write, said, host, sent }) => {
+    await loop.send('hello from the page', 'web-1');
+    await write('/chats');
+    assert.match(await said(0), /Only in a chat of our own/);
+    const own = { chat: '1', replyTo: '1' };
+    await write('/chats', own);
+    assert.match(await said(1), /This chat is in chat-1\./);
+    assert.deepEqual(sent[1]?.buttons?.[0], { label: 'Begun on the page · assistant', action: 'go:assistant/web-1' });
+    const press = (action: string) => host.press({ sender: '1', ...own, action, externalId: `p${action}` });
+    assert.deepEqual(await press('go:assistant/none'), { text: 'This conversation is gone.', done: true });
+    assert.deepEqual(await press('go:assistant/web-1'), { text: 'This chat goes on with web-1 now.', done: true });
+    await write('and now?', own);
+    assert.equal(await said(2), 'still there');
+    const received = (await loop.events()).flatMap((event) =>
+      event.type === 'message.received' ? [[event.data.channel, event.data.session]] : [],
+    );
+    assert.deepEqual(received, [
+      ['http', 'web-1'],
+      ['chat', 'web-1'],
+    ]);
+  }));
+
+test('a chat whose agent is gone is answered by the usual one', () =>
+  withDoor([says('here')], async ({ loop, write, said }) => {
+    const data = { channel: 'chat', chat: '77', agent: 'ghost', session: 'old' };
+    const event = { type: 'chat.session' as const, stream: 'chat:chat/77', actor: 'x', cause: null, labels: [], data };
+    await loop.store.commit({ events: [event], sync: false });
+    await write('hello');
+    assert.equal(await said(0), 'here');
+  }));
+
+test('/stop ends what is under way, /status, /agents and /help cost no model', () =>
+  withDoor([calls(['once', { path: 'contracts/a.md' }])], async ({ write, said, loop, sent }) => {
+    await write('/stop');
+    assert.match(await said(0), /Nothing is being worked on/);
+    await write('/status');
+    assert.match(await said(1), /Everything runs\. Model: m\/m\. 1 being worked on, 2 queued, 0 waiting/);
+    await write('/agents');
+    assert.match(await said(2), /\*\*assistant\*\* \(idle\)/);
+    await write('/start');
+    assert.match(await said(3), /\/new begins a new conversation/);
+    assert.equal((await types(loop)).includes('task.queued'), false);
+    assert.equal(sent.length, 4);
+  }));
+
+const askFirst = { rules: [{ id: 'ask-first', verdict: 'ask' as const, match: { tool: 'once' }, reason: 'It acts.' }] };
+
+test('an approval is put with buttons; who presses decides, once; what it was is shown exactly', () =>
+  withDoor(
+    [calls(['once', { path: 'a```b.md' }]), says('did it')],
+    async ({ write, said, host, sent, loop }) => {
+      await write('do it');
+      const asked = await said(0);
+      assert.match(asked, /^May I\?\n````\nonce\n/);
+      assert.match(asked, /Asked by the rule ask-first: It acts\./);
+      const [approve] = sent[0]?.buttons ?? [];
+      assert.equal(approve?.label, 'Approve');
+      assert.ok((approve?.action.length ?? 99) <= 60);
+      const press = (sender: string, action = approve?.action ?? '') =>
+        host.press({ sender, chat: '77', replyTo: '77', action, externalId: 'p1' });
+      assert.deepEqual(await press('666'), { text: '', done: false });
+      assert.deepEqual(await press('1'), { text: 'Approved.', done: true });
+      assert.deepEqual(await press('1'), { text: 'It was approved already.', done: true });
+      assert.deepEqual(await press('1', 'deny:apr_none'), { text: 'Nothing waits for this any more.', done: true });
+      assert.deepEqual(await press('1', 'else'), { text: 'This button has no use any more.', done: true });
+      assert.equal(await said(1), 'did it');
+      const answered = (await loop.events()).find((event) => event.type === 'approval.answered');
+      assert.ok(answered?.type === 'approval.answered' && answered.data.by === 'chat:1');
+    },
+    askFirst,
+  ));
+
+test('a question is put in the chat, and the next message there is the answer', () =>
+  withDoor([calls(['ask', { question: 'which colour?' }]), says('blue it is')], async ({ write, said, sent }) => {
+    await write('paint');
+    assert.match(await said(0), /which colour\?\n\n\(Your next message here is the answer\.\)/);
+    await write('blue');
+    assert.equal(await said(1), 'blue it is');
+    assert.equal(sent.length, 2);
+  }));
+
+test('a message that comes again after the chat has moved on is the same message', () =>
+  withDoor([says('once')], async ({ write, said, sent, loop }) => {
+    await write('hello', { externalId: 'm' });
+    await said(0);
+    await write('/new', { externalId: 'n' });
+    await said(1);
+    // The process was killed before the platform heard of either.
+    await write('hello', { externalId: 'm' });
+    await write('/new', { externalId: 'n' });
+    await until(async () => (await loop.store.counts()).queued === 0, 'nothing is left');
+    assert.equal((await types(loop)).filter((type) => type === 'message.received').length, 1);
+    assert.equal(sent.length, 2);
+  }));
+
+test('a command that comes again is not carried out again: what was written after /stop goes on', () =>
+  withDoor([calls(['ask', { question: 'which?' }]), says('done')], async ({ write, said, sent, loop }) => {
+    await write('/stop', { externalId: 's' });
+    await said(0);
+    await write('paint', { externalId: 'm' });
+    await said(1);
+    await write('/stop', { externalId: 's' });
+    await write('blue');
+    assert.equal(await said(2), 'done');
+    assert.equal(sent.length, 3);
+    assert.equal((await types(loop)).filter((type) => type === 'task.queued').length, 1);
+  }));
+
+test('a code that two send in the same moment makes one of them an owner', () =>
+  withDoor([], async ({ write, said, owners, code, sent }) => {
+    const open = await code();
+    await Promise.all([write(open, { sender: '9' }), write(open, { sender: '10', chat: '78' })]);
+    await said(0);
+    assert.deepEqual([owners.length, sent.length], [2, 1]);
+  }));
+
+test('@name at the beginning goes to that agent, and the chat stays with it', () =>
+  withDoor([says('one'), says('two'), says('three'), says('four')], async ({ loop, write, said }) => {
+    const email = { ...loop.governance.agents.get('assistant'), name: 'email' } as Agent;
+    loop.governance.agents = new Map([...loop.governance.agents, ['email', email]]);
+    const texts: [string, Partial<ChannelMessage>][] = [
+      ['hello @email', {}],
+      ['@Email, what is new?', { externalId: 'same' }],
+      ['@Email, what is new?', { externalId: 'same' }],
+      ['and then?', {}],
+      ['@nobody @email hi', { foreign: true }],
+    ];
+    for (const [text, more] of texts) await write(text, more);
+    await write('@assistant');
+    assert.match(await until(async () => (await said(4)) || null, 'it says who listens'), /./);
+    const received = (await loop.events()).flatMap((event) =>
+      event.type === 'message.received' ? [[event.data.agent, event.data.session]] : [],
+    );
+    assert.deepEqual(received, [
+      ['assistant', 'chat-77'],
+      ['email', 'chat-77'],
+      ['email', 'chat-77'],
+      ['email', 'chat-77'],
+    ]);
+    await write('back');
+    assert.equal(
+      (await loop.events('conv:assistant/chat-77')).filter(({ type }) => type === 'message.received').length,
+      2,
+    );
+  }));
+
+test('whoever writes to a paused agent is told once for each message, and answered when it is resumed', () =>
+  withDoor([says('one'), says('two')], async ({ loop, write, said }) => {
+    await loop.runtime.pauseAgent('assistant', 'owner', 'month end');
+    await write('hello', { externalId: 'a' });
+    await write('hello', { externalId: 'a' });
+    assert.match(await said(0), /^assistant has been paused for \d+ s: month end\. Your message waits/);
+    await write('more', { externalId: 'b' });
+    assert.match(await said(1), /^assistant has been paused/);
+    await loop.runtime.resumeAgent('assistant', 'owner');
+    assert.match(await said(2), /one|two/);
+    const notes = (await loop.events()).filter((event) => event.type === 'message.queued' && event.data.task === null);
+    assert.equal(notes.length, 2);
+  }));
