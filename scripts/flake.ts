@@ -40,6 +40,6 @@ for (let run = 1; run <= runs; run++) {
 }
 await load?.terminate();
 
-console.log(`\n${runs} runs, ${red} red`);
+console.log(`\nruns: ${runs}, red: ${red}`);
 for (const [name, times] of [...failures].sort(([, a], [, b]) => b - a)) console.log(`  ${times} ×  ${name}`);
 process.exitCode = red > 0 ? 1 : 0;

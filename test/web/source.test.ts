@@ -67,7 +67,7 @@ test('the rules see what breaks them', () => {
   const planted: [string, RegExp][] = [
     ['element.innerHTML = text;', /markup/],
     ["import { x } from '../../src/core/text/visible.ts';", /imports src\/core/],
-    ["import type { x } from '../../src/messages/hub.ts';", /imports src\/mail/],
+    ["import type { x } from '../../src/messages/hub.ts';", /imports src\/messages/],
     ["import { marked } from 'marked';", /imports marked/],
     ["const a = 'https://cdn.example/x.js';", /another host/],
     ["await fetch('/api/me');", /by itself/],
