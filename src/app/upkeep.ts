@@ -1,7 +1,7 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
 import type { Pauses } from '../runtime/pauses.ts';
-import { restingModels } from '../agent/think/rest.ts';
+import { restingModels } from '../agent/think/compact.ts';
 import { startHousekeeping } from '../scheduler/upkeep/every.ts';
 import { noteMissedDeadlines } from '../scheduler/tasks/deadlines.ts';
 import { type CheckResult, lookAtChecks } from '../scheduler/upkeep/checks.ts';

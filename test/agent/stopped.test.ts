@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shorten } from '../../src/agent/calls/output.ts';
+import { shorten } from '../../src/agent/calls/results.ts';
 import { loadJson } from '../../src/agent/run/log.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import { systemClock } from '../../src/platform/system.ts';

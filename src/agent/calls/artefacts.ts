@@ -5,9 +5,8 @@ import type { Stops } from '../../core/task.ts';
 import type { ToolContext, ToolResult } from '../../core/ports/tool.ts';
 import { decide } from '../../policy/decide.ts';
 import type { AgentDeps } from '../run/deps.ts';
-import { freshPaths } from './fresh.ts';
+import { freshPaths, policyFacts, type ReadyCall } from './ready.ts';
 import { land } from '../finish/land.ts';
-import { policyFacts, type ReadyCall } from './ready.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
 
 export type Handed = { state: 'ready'; artefacts: string[] } | { state: 'park' } | { state: 'refused'; why: string };

@@ -1,19 +1,14 @@
 import type { Agent } from '../../core/agent.ts';
 import { decide } from '../../policy/decide.ts';
-import { showCall } from './approval.ts';
+import { showCall, freshBase, ASK, policyFacts, readCall, type ReadyCall, pinnedSkills } from './ready.ts';
 import type { Stops } from '../../core/task.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import { runCalls } from './effect.ts';
-import { freshBase } from './fresh.ts';
-import { ASK, policyFacts, readCall, type ReadyCall } from './ready.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { RunLog } from '../run/log.ts';
-import { pinnedSkills } from './skills.ts';
 import type { CallState } from '../run/state.ts';
 import { ESCALATE, HAND_OVER, TASK } from '../../core/task-call.ts';
-import { handOver } from './hand-over.ts';
-import { callTask, waitsFor } from './task.ts';
-import { takeResults } from './results-of-tasks.ts';
+import { handOver, callTask, waitsFor, takeResults } from './task.ts';
 
 /**
  * Works through the calls of an answer in their order. Neighbours that only read run side by side; everything behind a

@@ -4,15 +4,20 @@ import type { Net, NetRequest } from '../../core/ports/net.ts';
 import type { Reconciled, ToolContext, ToolResult } from '../../core/ports/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import { decide } from '../../policy/decide.ts';
-import { boundCall, showCall } from './approval.ts';
+import {
+  boundCall,
+  showCall,
+  freshBase,
+  policyFacts,
+  type ReadyCall,
+  pinnedSkills,
+  skillLabels,
+  viewOf,
+} from './ready.ts';
 import type { Stops } from '../../core/task.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import { openArtefact } from './artefacts.ts';
-import { freshBase } from './fresh.ts';
-import { openOutput, shorten } from './output.ts';
-import { policyFacts, type ReadyCall } from './ready.ts';
-import { pinnedSkills, skillLabels, viewOf } from './skills.ts';
-import { askQuestion, refuse } from './results.ts';
+import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
 import type { ShownCall, ToolRecord } from '../run/state.ts';
 

@@ -1,20 +1,22 @@
 import type { Agent } from '../../core/agent.ts';
-import type { Label } from '../../core/labels.ts';
+import { type Label, unionLabels } from '../../core/labels.ts';
 import { misfit } from '../../core/text/json-schema.ts';
 import { givenTask } from '../../core/records/task.ts';
 import { conversationId, givenKey, taskStream } from '../../core/ids.ts';
 import { canonicalJson, redactedJson } from '../../core/text/json.ts';
 import { matterRaised, type MatterText } from '../../core/records/matter.ts';
 import type { NewTaskCall, TaskCall, TaskContent } from '../../core/task-call.ts';
-import type { Stops, Task } from '../../core/task.ts';
+import { type Stops, type Task, type Origin, isEnded } from '../../core/task.ts';
 import { handArtefacts } from './artefacts.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import type { ReadyCall } from './ready.ts';
 import { giveText, refuse } from './results.ts';
-import type { RunLog } from '../run/log.ts';
+import { type RunLog, loadJson, messageOf } from '../run/log.ts';
 import type { CallState } from '../run/state.ts';
-import { guard, type Guarded, originOf } from './guards.ts';
-import { describeTasks } from './results-of-tasks.ts';
+import type { MatterKind } from '../../core/event.ts';
+import type { ReplyContent } from '../../core/records/reply.ts';
+import { wrapUntrusted } from '../../core/text/untrusted.ts';
+import { note } from '../run/conversation.ts';
 
 /** Tasks that may be queued in all; beyond it whoever makes one is told to come back. */
 const MAX_QUEUED = 10_000;
@@ -202,4 +204,131 @@ async function raise(deps: AgentDeps, log: RunLog, asked: NewTaskCall, { kind, w
   await log.flush(false);
   log.emit({ type, data }, null, { stream, key });
   await log.flush(true);
+}
+
+/** Why a task is not made, and what the owner is told of it. */
+interface Guarded {
+  kind: MatterKind;
+  why: string;
+}
+
+/** Where a task that this run makes would come from. */
+function originOf({ claim: { task }, state }: RunLog): Origin {
+  const { origin } = task;
+  return {
+    root: origin?.root ?? task.id,
+    parent: task.id,
+    hops: (origin?.hops ?? 0) + 1,
+    senders: [...(origin?.senders ?? []), state.agent],
+  };
+}
+
+/** Holds a cascade of tasks against the limits of `ruche.yaml`; null if it may go on. */
+async function guard(deps: AgentDeps, log: RunLog, call: NewTaskCall): Promise<Guarded | null> {
+  const { limits } = deps.governance().settings;
+  const { root, hops } = originOf(log);
+  if (hops > limits.hops)
+    return { kind: 'hops', why: `It would be task ${hops} in a row, and ${limits.hops} are allowed (limits.hops).` };
+  if (log.state.created.length >= limits.fanOut)
+    return { kind: 'fan-out', why: `This run has made ${limits.fanOut} tasks, which is all it may (limits.fanOut).` };
+  const made = await deps.store.tasks({ root, limit: limits.tasks });
+  if (made.length >= limits.tasks)
+    return { kind: 'tasks', why: `One message has led to ${limits.tasks} tasks, which is all it may (limits.tasks).` };
+  return (await isReturned(deps, log, call))
+    ? { kind: 'ping-pong', why: `${call.agent} has had, or has sent, the same words in this chain of tasks already.` }
+    : null;
+}
+
+const plain = (text: string): string => text.replace(/\s+/g, ' ').trim().toLowerCase();
+
+const wordsOfTask = ({ title, text, input }: Pick<TaskContent, 'title' | 'text' | 'input'>): string =>
+  [title, text, input === null ? null : JSON.stringify(input)].filter(Boolean).join('\n');
+
+/** Whether the same words come back to an agent that had them, or that sent them, further up the chain. */
+async function isReturned({ store }: AgentDeps, { claim }: RunLog, call: NewTaskCall): Promise<boolean> {
+  const words = plain(wordsOfTask(call));
+  let task: Task | null = claim.task;
+  while (task !== null) {
+    const concerns = task.agent === call.agent || task.from === `agent:${call.agent}`;
+    if (concerns && plain(await saidIn(store, task)) === words) return true;
+    task = task.origin === undefined ? null : await store.task(task.origin.parent);
+  }
+  return false;
+}
+
+async function saidIn(store: AgentDeps['store'], task: Task): Promise<string> {
+  if (task.content !== null) return wordsOfTask((await loadJson(store, task.content)) as TaskContent);
+  const message = await messageOf(store, task);
+  if (message === null) return '';
+  const { parts } = (await loadJson(store, message.data.content)) as { parts: { type: string; text?: string }[] };
+  return parts.map((part) => part.text ?? '').join('\n');
+}
+
+/** How the tasks stand, one paragraph each, as the model reads it. */
+async function describeTasks(
+  { store }: AgentDeps,
+  call: CallState,
+  ids: readonly string[],
+): Promise<{ text: string; labels: Label[]; done: boolean }> {
+  const lines: string[] = [];
+  let labels: Label[] = [];
+  let done = true;
+  for (const id of ids) {
+    const task = await store.task(id);
+    if (task === null) continue;
+    const own = await labelsOf(store, task);
+    labels = unionLabels(labels, own);
+    done &&= task.status === 'done';
+    const said = await saidBy(store, task);
+    // What came from outside stays marked on its way from agent to agent.
+    const text = own.includes('untrusted') ? wrapUntrusted(said, `the task ${id}`, `${call.key}-${id}`) : said;
+    lines.push(`${id} (${task.queue}): ${task.status}${text === '' ? '' : `\n${text}`}`);
+  }
+  return { text: lines.join('\n\n'), labels, done };
+}
+
+async function saidBy(store: AgentDeps['store'], { status, result }: Task): Promise<string> {
+  if (!isEnded(status) || result === null) return '';
+  if ((await store.getBlob(result)) === null) return '(erased)';
+  return ((await loadJson(store, result)) as ReplyContent).text;
+}
+
+/** What the task was given, and what its run has read. */
+async function labelsOf(store: AgentDeps['store'], { id, labels }: Task): Promise<Label[]> {
+  const types = ['task.finished'] as const;
+  for await (const event of store.read({ stream: taskStream(id), types })) return unionLabels(labels, event.labels);
+  return [...labels];
+}
+
+/** Gives a waiting call the results of its tasks, if all of them have ended. */
+export async function takeResults(deps: AgentDeps, log: RunLog, call: CallState): Promise<boolean> {
+  for (const id of call.tasks) {
+    const task = await deps.store.task(id);
+    if (task !== null && !isEnded(task.status)) return false;
+  }
+  const { text, labels, done } = await describeTasks(deps, call, call.tasks);
+  giveText(deps, log, call, { ok: done, text, labels });
+  // What the tasks have landed is there to be read, unless that would take changes of its own out from under the run.
+  const { base, changes } = log.state;
+  const head = await deps.workspace.head();
+  if (head !== base && (await deps.workspace.untouched(base, head, [...changes.keys()])))
+    log.emit({ type: 'base.moved', data: { from: base, to: head } });
+  return true;
+}
+
+/** Moves the conversation to another agent: its next message goes there, and finds the brief. The run itself goes on. */
+export function handOver(deps: AgentDeps, log: RunLog, { call, input }: ReadyCall): void {
+  const { agent: to, brief } = input as { agent: string; brief: string };
+  const { agents } = deps.governance();
+  const { agent, session, run } = log.state;
+  if (to === agent) return refuse(log, call, 'This conversation is yours already.');
+  if (!agents.has(to)) return refuse(log, call, `There is no agent "${to}". Agents: ${[...agents.keys()].join(', ')}.`);
+  const stream = conversationId(to, session);
+  const words = note(`${agent} has handed this conversation over to you. What you should know:\n${brief}`);
+  const told = deps.store.putBlob(Buffer.from(deps.redact(JSON.stringify(words))), stream);
+  const data = { agent, session, to, run, brief: log.put({ text: brief }) };
+  log.emit({ type: 'conversation.moved', data }, null, { stream: log.subject });
+  log.emit({ type: 'history.given', data: { messages: [told] } }, null, { stream });
+  const text = `The next message of this conversation goes to ${to}, with your brief. Finish your answer.`;
+  giveText(deps, log, call, { ok: true, text, labels: [] });
 }

@@ -5,20 +5,20 @@ import { deadText, matterRaised, type MatterText } from '../../core/records/matt
 import type { ModelMessage } from '../../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
-import { resultsMessage } from '../run/notes.ts';
-import { withFiles } from './outbox-files.ts';
+import { resultsMessage } from '../run/conversation.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import { landingRequest } from './land.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { isQuiet } from '../think/script.ts';
-import type { Failure } from '../run/failure.ts';
+import type { Failure } from '../run/state.ts';
+import { mediaTypeOf } from '../../core/text/media.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
 const RETRY_BASE = 2_000;
 const RETRY_MAX = 300_000;
 
 /** Exponential with full jitter, so that tasks that failed together do not come back together. */
-export const retryDelay = (attempt: number, random: number): number =>
+const retryDelay = (attempt: number, random: number): number =>
   Math.round(Math.min(RETRY_MAX, RETRY_BASE * 2 ** (attempt - 1)) * (0.5 + random / 2));
 
 const textOf = (message: ModelMessage | null): string =>
@@ -153,4 +153,38 @@ function reply(deps: AgentDeps, log: RunLog, task: Task, message: EventOf<'messa
   const causeOf = log.nextIndex;
   log.emit(replyBody(task, message, run, content), null, { stream: log.subject, key: replyKey(task.id) });
   if (deps.pushes(message.data.channel)) log.queue(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels }));
+}
+
+/** Files a run leaves here go with its reply, and no others. */
+const FOLDER = 'outbox/';
+/** Files of one reply, and bytes of all of them: what is beyond stays in the workspace, and the reply says so. */
+const MAX_FILES = 10;
+const MAX_BYTES = 50_000_000;
+
+/** The reply, with what the run has left in the outbox folder. */
+async function withFiles(deps: AgentDeps, log: RunLog, text: string): Promise<ReplyContent> {
+  const { state } = log;
+  const paths = [...state.changes.values()]
+    .filter((change) => change.path.startsWith(FOLDER) && change.oid !== null && change.mode !== '120000')
+    .map((change) => change.path)
+    .concat([...state.landed].filter((path) => path.startsWith(FOLDER) && !state.changes.has(path)))
+    .sort();
+  if (paths.length === 0) return { text };
+  const view = deps.workspace.files(state.base, [...state.changes.values()]);
+  const files: NonNullable<ReplyContent['files']> = [];
+  const left: string[] = [];
+  let bytes = 0;
+  for (const path of paths) {
+    const size = (await view.stat(path))?.size ?? 0;
+    const found = files.length < MAX_FILES && bytes + size <= MAX_BYTES ? await view.read(path) : null;
+    if (found === null) {
+      left.push(path);
+      continue;
+    }
+    bytes += size;
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    files.push({ name, mediaType: mediaTypeOf(name), blob: deps.store.putBlob(found.bytes, log.subject) });
+  }
+  const note = left.length > 0 ? `\n\n(Too much to send, and kept in the workspace: ${left.join(', ')}.)` : '';
+  return { text: text + note, files };
 }

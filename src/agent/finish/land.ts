@@ -1,12 +1,11 @@
 import type { Change } from '../../core/files.ts';
 import type { LandingRequest } from '../../core/ports/workspace.ts';
 import { visible } from '../../core/text/visible.ts';
-import { note } from '../run/notes.ts';
+import { note } from '../run/conversation.ts';
 import type { Stops } from '../../core/task.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import type { RunLog } from '../run/log.ts';
-import type { Rebase, RunState } from '../run/state.ts';
-import type { Failure } from '../run/failure.ts';
+import type { Rebase, RunState, Failure } from '../run/state.ts';
 
 /** After so many conflicts, or refusals, the run gives up, keeps its work aside, and the owner is told. */
 const MAX_CONFLICTS = 10;

@@ -1,13 +1,13 @@
 import type { Agent } from '../../core/agent.ts';
-import { type ModelChoice, type ModelMessage, type ModelRequest, wordsOf } from '../../core/model.ts';
+import { type ModelChoice, type ModelMessage, type ModelRequest, wordsOf, NO_USAGE, TIERS } from '../../core/model.ts';
 import { withoutUntrusted } from '../../core/text/untrusted.ts';
-import { collectAnswer } from './answer.ts';
-import { estimateTokens, fitted, prepare, type Prepared } from './context.ts';
-import { note } from '../run/notes.ts';
-import type { Conversation } from '../run/conversation.ts';
+import { collectAnswer, estimateTokens, fitted, prepare, type Prepared } from './model-call.ts';
+import { note, type Conversation } from '../run/conversation.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import type { RunLog } from '../run/log.ts';
 import type { Manifest } from '../run/state.ts';
+import { COMPACTION, KEPT_TURNS } from '../../core/records/compaction.ts';
+import { saying } from './script.ts';
 
 /** Share of the window at which a conversation is compacted; the rest is room for the answer and tool results. */
 const FILL = 0.7;
@@ -84,7 +84,7 @@ export async function compact(options: {
  * Puts a summary in place of what was said up to an event. `needed`: the conversation must become shorter even if no model
  * summarises it; else it is given back as it was.
  */
-export async function summarise(
+async function summarise(
   options: Pick<Parameters<typeof compact>[0], 'deps' | 'log' | 'choice' | 'conversation' | 'prepared'> & {
     upTo: number;
     needed: boolean;
@@ -201,3 +201,48 @@ function shorten(log: RunLog, prepared: Prepared, limit: number): Prepared {
   }
   return { request: { ...prepared.request, messages }, manifest: { ...prepared.manifest, messages: refs }, tokens };
 }
+
+/**
+ * The models that summarise for an agent at night, the cheapest tier for one that names a tier. One that names its model
+ * has a reason, such as where its words may go.
+ */
+export const restingModels = (deps: Pick<AgentDeps, 'models'>, agent: Agent): readonly ModelChoice[] =>
+  deps.models((TIERS as readonly string[]).includes(agent.model) ? { ...agent, model: 'light' } : agent);
+
+/**
+ * What stands in for a model in the run that has a resting conversation summarised. The summary takes the place of all
+ * but the newest turns; if there is none to be had, everything stays as it is. Null for every other task.
+ */
+export async function restChoice(
+  deps: AgentDeps,
+  log: RunLog,
+  agent: Agent,
+  signal: AbortSignal,
+): Promise<ModelChoice | null> {
+  if (log.claim.task.from !== COMPACTION) return null;
+  const conversation = await deps.conversations.load(deps.store, log.subject);
+  const upTo = endOfOld(conversation);
+  const [choice] = restingModels(deps, agent);
+  if (upTo === null || choice === undefined || choice.provider === 'demo' || (await isDone(deps, log)))
+    return said('There was nothing to summarise.');
+  const prepared = await prepare(deps, log, agent, conversation);
+  const after = await summarise({ deps, log, choice, conversation, prepared, upTo, needed: false }, signal);
+  return said(after === conversation ? 'No summary could be had: the conversation stays as it is.' : 'Summarised.');
+}
+
+/** Seq of the last turn that is not among the newest; null if there are no others. */
+function endOfOld({ messages }: Conversation): number | null {
+  const turns = [...new Set(messages.map(({ seq }) => seq))];
+  return turns.at(-1 - KEPT_TURNS) ?? null;
+}
+
+/** Before a crash, by this very run. */
+async function isDone({ store }: AgentDeps, { subject, state }: RunLog): Promise<boolean> {
+  const last = { stream: subject, types: ['conversation.compacted'], reverse: true, limit: 1 } as const;
+  for await (const event of store.read(last))
+    return event.type === 'conversation.compacted' && event.data.run === state.run;
+  return false;
+}
+
+const said = (delta: string): ModelChoice =>
+  saying({ type: 'text', delta }, { type: 'finish', reason: 'stop', usage: NO_USAGE });

@@ -4,11 +4,10 @@ import { runKey } from '../../core/ids.ts';
 import { canonicalJson } from '../../core/text/json.ts';
 import { type ModelChoice, type ModelEvent, NO_USAGE } from '../../core/model.ts';
 import type { Store } from '../../core/ports/store.ts';
-import { note } from '../run/notes.ts';
+import { note } from '../run/conversation.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
-import type { ToolRecord } from '../run/state.ts';
-import type { Failure } from '../run/failure.ts';
+import type { ToolRecord, Failure } from '../run/state.ts';
 
 /** What stands in the record where a script, and no model, says what comes next. */
 const PROVIDER = 'schedule';

@@ -1,14 +1,12 @@
 import type { Agent } from '../../core/agent.ts';
 import type { ModelChoice, ModelError } from '../../core/model.ts';
-import { collectAnswer, type Outcome, withoutSecrets } from './answer.ts';
-import { compact, mustCompact } from './compact.ts';
-import { fitted, type Prepared, prepare } from './context.ts';
-import { note } from '../run/notes.ts';
+import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
+import { compact, mustCompact, restChoice } from './compact.ts';
+import { note } from '../run/conversation.ts';
 import type { Stops } from '../../core/task.ts';
 import type { AgentDeps } from '../run/deps.ts';
-import type { Failure } from '../run/failure.ts';
+import type { Failure } from '../run/state.ts';
 import type { RunLog } from '../run/log.ts';
-import { restChoice } from './rest.ts';
 import { scriptChoice, scriptUnable } from './script.ts';
 
 const CUT =
