@@ -66,8 +66,8 @@ export class Lab {
 
   /** Node's flags for a process whose event loop is watched; it writes what it saw to the file at its end. */
   watched = (file: string): { flags: string[]; env: NodeJS.ProcessEnv } => ({
-    flags: ['--import', join(import.meta.dirname, 'delay.mjs')],
-    env: { ...this.#env, DELAY_FILE: file },
+    flags: ['--import', join(import.meta.dirname, 'probe.ts')],
+    env: { ...this.#env, PROBE_FILE: file },
   });
 
   /** The real process, as `npm start` would start it. */

@@ -83,7 +83,7 @@ export class Served {
     return response.json();
   }
 
-  /** Has what `delay.mjs` watches begin anew. */
+  /** Has what `probe.ts` watches begin anew. */
   watch(): void {
     this.#child.kill('SIGUSR2');
   }

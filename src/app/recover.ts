@@ -1,6 +1,6 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
-import { liveKeys } from '../agent/run/live.ts';
+import { liveKeys } from '../agent/run/log.ts';
 import { record } from '../scheduler/worker.ts';
 
 /** What the last process has left behind is found again or let go of, and its tasks are free. */

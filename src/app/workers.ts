@@ -38,7 +38,7 @@ export function openWorkers(
     concurrency: () => settings().concurrency,
     except: () => [OUTBOX, ...pauses.names()],
     held: (running) => heldQueues(settings().queues, running),
-    handle: (claim, stops) => runTask(agents, claim, stops),
+    handle: runTask.bind(null, agents),
     bury: (claim, error) => buryTask(agents, claim, error),
   });
   const sends = new Worker({

@@ -13,6 +13,8 @@ export interface Misfit {
 export interface Tables {
   holds(lease: Lease): boolean;
   byKey(key: string): Event | null;
+  /** May overlook one that `append`, or the end of the transaction, then refuses. */
+  quickByKey(key: string): Event | null;
   bySeq(seq: number): Event | null;
   taskByKey(key: string): Task | null;
   version(stream: string): number;
@@ -20,26 +22,29 @@ export interface Tables {
   apply(op: QueueOp, seqs: readonly number[]): Misfit | null;
 }
 
-/** Fence, keys, versions, then the writes. Anything but `ok` means that the caller must undo what was written. */
-export function commitBatch(tables: Tables, batch: Batch): CommitResult {
+/**
+ * Fence, keys, versions, then the writes. Anything but `ok` means that the caller must undo what was written. `sure`: keys
+ * are looked up wherever they may stand; else a refusal because of what comes after them is to be tried again so.
+ */
+export function commitBatch(tables: Tables, batch: Batch, sure = true): CommitResult {
   if (batch.fence && !tables.holds(batch.fence)) return { ok: false, why: 'lease-lost' };
-  const queue = batch.queue ?? [];
-  const duplicate = findDuplicate(tables, batch);
+  const duplicate = findDuplicate(tables, batch, sure);
   if (duplicate) return duplicate;
   for (const [stream, expected] of Object.entries(batch.expect ?? {})) {
     const version = tables.version(stream);
-    if (version !== expected) return { ok: false, why: 'conflict', stream, version };
+    if (version !== expected)
+      return findDuplicate(tables, batch, true) ?? { ok: false, why: 'conflict', stream, version };
   }
   const events = tables.append(batch);
   const seqs = events.map((event) => event.seq);
-  for (const op of queue) {
+  for (const op of batch.queue ?? []) {
     const misfit = tables.apply(op, seqs);
     if (misfit) return { ok: false, why: 'state', ...misfit };
   }
   return { ok: true, events };
 }
 
-function findDuplicate(tables: Tables, { events, queue = [] }: Batch): CommitResult | null {
+function findDuplicate(tables: Tables, { events, queue = [] }: Batch, sure: boolean): CommitResult | null {
   const own = new Set<string>();
   const claim = (kind: string, key: string): void => {
     if (own.has(`${kind} ${key}`)) throw new TypeError(`two ${kind}s of one batch have the key ${key}`);
@@ -47,7 +52,7 @@ function findDuplicate(tables: Tables, { events, queue = [] }: Batch): CommitRes
   };
   for (const { key } of events) {
     if (key === undefined) continue;
-    const existing = tables.byKey(key);
+    const existing = sure ? tables.byKey(key) : tables.quickByKey(key);
     if (existing) return { ok: false, why: 'duplicate', key, existing };
     claim('event', key);
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { restingModels } from '../../src/agent/think/rest.ts';
+import { restingModels } from '../../src/agent/think/compact.ts';
 import type { CompactionSettings } from '../../src/core/agent.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
 import { systemClock } from '../../src/platform/system.ts';

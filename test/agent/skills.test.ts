@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
-import { systemPrompt } from '../../src/agent/think/context.ts';
+import { systemPrompt } from '../../src/agent/think/model-call.ts';
 import type { Agent } from '../../src/core/agent.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
 import { readBundled } from '../../src/skills/folder.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shorten } from '../../src/agent/calls/output.ts';
+import { shorten } from '../../src/agent/calls/results.ts';
 import { loadJson } from '../../src/agent/run/log.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import { systemClock } from '../../src/platform/system.ts';
@@ -23,7 +23,7 @@ test('what a model had said when its run was ended is on record', () =>
 
 test('a cut leaves no half of a character', () => {
   for (let limit = 20; limit < 24; limit++) {
-    const { text, full } = shorten('🐝'.repeat(100), limit, 's1c1');
+    const { text, full } = shorten('🐝'.repeat(100), limit, { call: 's1c1', reader: 'read' });
     assert.ok(text.isWellFormed() && full !== null);
   }
 });

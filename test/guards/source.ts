@@ -33,8 +33,17 @@ const STATIC = /(?:^|[;}\n])\s*(?:import|export)\b([^'"`;()=]*?)\bfrom\s*(['"])(
 const BARE = /(?:^|[;}\n])\s*import\s*(['"])(.*?)\1/g;
 const DYNAMIC = /\b(?:import|require|createRequire\([^)]*\))\s*\(\s*(?:(['"])(.*?)\1\s*[,)])?/g;
 
+/** Texts that were read before: planting a violation asks for the whole tree again each time. */
+const seen = new Map<string, Import[]>();
+
 /** Every import of a file: values and types, re-exports, `import()`, `typeof import()` and `require()`. */
 export function importsOf(text: string): Import[] {
+  const known = seen.get(text) ?? readImports(text);
+  seen.set(text, known);
+  return known;
+}
+
+function readImports(text: string): Import[] {
   const code = withoutComments(text);
   return [
     ...[...code.matchAll(STATIC)].map(([, names = '', , target = '']) => ({ target, names })),

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { collectAnswer } from '../../src/agent/think/answer.ts';
+import { collectAnswer } from '../../src/agent/think/model-call.ts';
 import type { ModelMessage, ModelRequest, Part } from '../../src/core/model.ts';
 import { ask } from '../contracts/model.ts';
 import { type ModelWire, openWire } from '../contracts/model-wires.ts';
-import { modelServer, type Piece } from '../fakes/model-server.ts';
+import { modelServer, type Piece, chunk, DONE } from '../fakes/model-server.ts';
 import { WIRES } from '../fakes/wires/all.ts';
 import { anthropicWire, begin, block, finish } from '../fakes/wires/anthropic.ts';
 import { chatWire } from '../fakes/wires/chat.ts';
-import { chunk, DONE } from '../fakes/model-server.ts';
 import { geminiWire, parts } from '../fakes/wires/gemini.ts';
 
 const NEVER = new AbortController().signal;

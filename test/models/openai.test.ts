@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { collectAnswer } from '../../src/agent/think/answer.ts';
+import { collectAnswer } from '../../src/agent/think/model-call.ts';
 import type { ModelEvent, ModelRequest } from '../../src/core/model.ts';
 import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { openWire } from '../contracts/model-wires.ts';

@@ -1,9 +1,10 @@
 import type { BlobRef } from '../../core/blob.ts';
 import type { Event } from '../../core/event.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
-import type { ModelMessage } from '../../core/model.ts';
+import type { ModelMessage, Part } from '../../core/model.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { loadJson } from './log.ts';
+import type { CallState } from './state.ts';
 
 /** A conversation as the next turn sees it, folded from its stream. */
 export interface Conversation {
@@ -15,10 +16,10 @@ export interface Conversation {
   labels: Label[];
 }
 
-export const emptyConversation = (): Conversation => ({ seq: 0, summary: null, messages: [], labels: [] });
+const emptyConversation = (): Conversation => ({ seq: 0, summary: null, messages: [], labels: [] });
 
 /** Pure fold; gives a new value so that a run keeps the one it started with. */
-export function foldConversation(before: Conversation, event: Event): Conversation {
+function foldConversation(before: Conversation, event: Event): Conversation {
   const next = { ...before, seq: event.seq };
   switch (event.type) {
     case 'history.given':
@@ -81,3 +82,20 @@ export class ConversationCache {
     return conversation;
   }
 }
+
+/** The one message that holds the results of a step's calls, in the order of the calls. */
+export function resultsMessage(calls: readonly CallState[]): ModelMessage {
+  const parts = calls.map((call): Part => ({
+    type: 'result',
+    id: call.modelId,
+    tool: call.tool,
+    text: call.result?.text ?? 'This call did not finish.',
+    isError: call.result?.isError ?? true,
+  }));
+  return { role: 'tool', parts };
+}
+
+const textMessage = (text: string): ModelMessage => ({ role: 'user', parts: [{ type: 'text', text }] });
+
+/** A message of the runtime, told apart from what people say. */
+export const note = (text: string): ModelMessage => textMessage(`[Ruche] ${text}`);

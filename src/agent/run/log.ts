@@ -1,6 +1,6 @@
 import type { BlobRef } from '../../core/blob.ts';
 import type { Body, Event, EventOf, NewEvent } from '../../core/event.ts';
-import { conversationId, runStream } from '../../core/ids.ts';
+import { conversationId, runStream, runKey } from '../../core/ids.ts';
 import { redactedJson } from '../../core/text/json.ts';
 import type { Label } from '../../core/labels.ts';
 import type { QueueOp, Store } from '../../core/ports/store.ts';
@@ -144,4 +144,21 @@ export async function loadJson(store: Store, ref: Pick<BlobRef, 'hash'>): Promis
 export async function messageOf(store: Store, task: Task): Promise<EventOf<'message.received'> | null> {
   const cause = task.cause === null ? null : await store.event(task.cause);
   return cause?.type === 'message.received' ? cause : null;
+}
+
+/** Keys of calls that may still be needed: begun, without receipt, of a task that has not ended. */
+export async function liveKeys(store: Store): Promise<Set<string>> {
+  const live = new Set<string>();
+  for (const task of await store.tasks({ statuses: ['queued', 'running', 'waiting'] })) {
+    const started = await store.byKey(runKey(task.id));
+    if (started?.type !== 'run.started') continue;
+    const types = ['tool.started', 'tool.returned'] as const;
+    const keys = new Map<string, string>();
+    for await (const event of store.read({ stream: runStream(started.data.run), types })) {
+      if (event.type === 'tool.started') keys.set(event.data.call, event.data.key);
+      if (event.type === 'tool.returned') keys.delete(event.data.call);
+    }
+    for (const key of keys.values()) live.add(key);
+  }
+  return live;
 }

@@ -43,7 +43,7 @@ export interface Rebase {
 }
 
 /** `asking`: a person will be asked once everything before it is done. */
-export type CallPhase = 'new' | 'asking' | 'allowed' | 'waiting' | 'refused' | 'started' | 'returned';
+type CallPhase = 'new' | 'asking' | 'allowed' | 'waiting' | 'refused' | 'started' | 'returned';
 
 export interface CallState {
   /** Ours, unique in the run; models repeat theirs. */
@@ -69,7 +69,7 @@ export interface CallState {
   result: { text: string; isError: boolean } | null;
 }
 
-export type LandingPhase = 'none' | 'asked' | 'approved' | 'refused' | 'started' | 'done';
+type LandingPhase = 'none' | 'asked' | 'approved' | 'refused' | 'started' | 'done';
 
 /** All that a run knows, folded from its events: a crash loses none of it. */
 export interface RunState {
@@ -414,4 +414,14 @@ export interface ShownCall {
   text: string;
   /** What the approval binds: tool, arguments, and the files the call would see. */
   bound: string;
+}
+
+/** Why a run cannot go on. */
+export interface Failure {
+  /** A word for programs: `model.rate`, `limit.steps`, `landing.conflict` … */
+  code: string;
+  /** For people. */
+  message: string;
+  /** True if a later attempt may succeed. */
+  retryable: boolean;
 }

@@ -63,6 +63,7 @@ class MemoryStore implements Store {
     this.#tables = {
       holds: (lease) => this.#queue.holds(lease),
       byKey: (key) => this.#find(this.#keys.get(storable(key))),
+      quickByKey: (key) => this.#find(this.#keys.get(storable(key))),
       bySeq: (seq) => this.#find(this.#rows[seq - 1]),
       taskByKey: (key) => this.#queue.byKey(key),
       version: (stream) => this.#versionOf(stream),

@@ -2,7 +2,8 @@ import type { BlobRef } from '../../core/blob.ts';
 import type { BlobCheck } from '../../core/ports/store.ts';
 import { BlobDamaged, MAX_BLOB, nameBlob, seal, SECRET_BYTES, subjectKey, unseal } from '../cipher.ts';
 import type { SubjectKey } from '../cipher.ts';
-import type { Db, Statement } from './db.ts';
+import type { Db, Statement, Value } from './db.ts';
+import { Known } from './known.ts';
 
 interface StoredKey extends SubjectKey {
   /** Null until its row is written. */
@@ -33,6 +34,15 @@ export interface BlobsOptions {
 
 /** Keys kept at hand; a forgotten one is read from its table again. */
 const KEYS = 1024;
+/** Names of blobs that are known to be there. */
+const NAMES = 4096;
+/** What was put lately is read back soon: bytes of it that are kept, and of one at most. */
+const RECENT = 2 * 1024 * 1024;
+const RECENT_MOST = 64 * 1024;
+/** Bytes above which it is looked up whether a blob is there already, before it is encrypted and written once more for nothing. */
+const SMALL = 16 * 1024;
+/** Rows of one INSERT: as many as fit of the largest first. */
+const TOGETHER = [8, 1] as const;
 /** Bytes staged before they are written without waiting for a commit. */
 const STAGE = 32 * 1024 * 1024;
 
@@ -45,13 +55,16 @@ export class Blobs {
   /** Keys whose rows are not written yet: these must not be forgotten. */
   readonly #fresh = new Map<string, StoredKey>();
   readonly #staged = new Map<string, Staged>();
+  readonly #names = new Known<string, true>(NAMES);
+  readonly #recent = new Map<string, { bytes: Buffer; subject: string }>();
+  readonly #adds = new Map<number, Statement<never>>();
   #stagedBytes = 0;
+  #recentBytes = 0;
   readonly #sql: {
     key: Statement<{ id: number; secret: Uint8Array }>;
     addKey: Statement<{ id: number }>;
     eraseKey: Statement<never>;
     exists: Statement<object>;
-    add: Statement<never>;
     get: Statement<BlobRow>;
     after: Statement<BlobRow>;
   };
@@ -67,7 +80,6 @@ export class Blobs {
         `UPDATE subject SET secret = zeroblob(${SECRET_BYTES}), erased = 1 WHERE name = ? AND erased = 0`,
       ),
       exists: db.prepare('SELECT 1 FROM blob WHERE hash = ?'),
-      add: db.prepare('INSERT OR IGNORE INTO blob (hash, subject, body) VALUES (?, ?, ?)'),
       get: db.prepare(`${SELECT} WHERE hash = ?`),
       after: db.prepare(`${SELECT} WHERE blob.id > ? ORDER BY blob.id LIMIT 1`),
     };
@@ -78,15 +90,19 @@ export class Blobs {
     const key = this.#keyOf(subject.toWellFormed());
     const hash = nameBlob(key, bytes);
     const ref = { hash, size: bytes.length, subject };
-    if (this.#staged.has(hash) || this.#sql.exists.get(hash)) return ref;
+    if (this.#staged.has(hash) || this.#names.get(hash)) return ref;
+    if (bytes.length > SMALL && this.#sql.exists.get(hash)) return ref;
     if (this.#stagedBytes + bytes.length > STAGE) this.#options.overflow();
     const body = seal(key, hash, bytes, this.#options.random);
     this.#staged.set(hash, { key, body });
     this.#stagedBytes += body.length;
+    this.#note(hash, bytes, key.subject);
     return ref;
   }
 
   get(hash: string): Uint8Array | null {
+    const recent = this.#recent.get(hash);
+    if (recent) return recent.bytes;
     const staged = this.#staged.get(hash);
     if (staged) return unseal(staged.key, hash, staged.body);
     const row = this.#sql.get.get(hash);
@@ -97,13 +113,20 @@ export class Blobs {
   /** Inserts what is staged. True if that was anything. */
   write(): boolean {
     for (const key of this.#fresh.values()) key.id = this.#sql.addKey.get(key.subject, key.secret)?.id ?? null;
-    for (const [hash, { key, body }] of this.#staged) this.#sql.add.run(hash, key.id, body);
-    return this.#fresh.size > 0 || this.#staged.size > 0;
+    const rows = [...this.#staged];
+    let done = 0;
+    for (const size of TOGETHER)
+      for (; rows.length - done >= size; done += size)
+        this.#add(size).run(
+          ...rows.slice(done, done + size).flatMap(([hash, { key, body }]): Value[] => [hash, key.id, body]),
+        );
+    return this.#fresh.size > 0 || done > 0;
   }
 
   /** The transaction of the last `write` stands. */
   kept(): void {
     for (const key of this.#fresh.values()) this.#remember(key);
+    for (const hash of this.#staged.keys()) this.#names.set(hash, true);
     this.#fresh.clear();
     this.#staged.clear();
     this.#stagedBytes = 0;
@@ -116,7 +139,9 @@ export class Blobs {
 
   /** Overwrites the key's row. What is staged must be written before. */
   erase(subject: string): boolean {
-    return this.#sql.eraseKey.run(subject.toWellFormed()) > 0;
+    const name = subject.toWellFormed();
+    for (const [hash, recent] of this.#recent) if (recent.subject === name) this.#drop(hash);
+    return this.#sql.eraseKey.run(name) > 0;
   }
 
   /** Drops the key from memory. */
@@ -155,6 +180,33 @@ export class Blobs {
     if (row) return this.#remember({ ...subjectKey(subject, row.secret), id: row.id });
     const made: StoredKey = { ...subjectKey(subject, this.#options.random(SECRET_BYTES)), id: null };
     this.#fresh.set(subject, made);
+    return made;
+  }
+
+  /** A copy, and not of Node's pool, which would keep more alive than is meant. */
+  #note(hash: string, bytes: Uint8Array, subject: string): void {
+    if (bytes.length > RECENT_MOST) return;
+    const copy = Buffer.allocUnsafeSlow(bytes.length);
+    copy.set(bytes);
+    this.#recent.set(hash, { bytes: copy, subject });
+    this.#recentBytes += bytes.length;
+    for (const oldest of this.#recent.keys()) {
+      if (this.#recentBytes <= RECENT) return;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(hash: string): void {
+    this.#recentBytes -= this.#recent.get(hash)?.bytes.length ?? 0;
+    this.#recent.delete(hash);
+  }
+
+  #add(rows: number): Statement<never> {
+    const known = this.#adds.get(rows);
+    if (known) return known;
+    const marks = Array.from({ length: rows }, () => '(?, ?, ?)').join(', ');
+    const made = this.#options.db.prepare<never>(`INSERT OR IGNORE INTO blob (hash, subject, body) VALUES ${marks}`);
+    this.#adds.set(rows, made);
     return made;
   }
 

@@ -22,6 +22,8 @@ export interface Db {
   prepareSafe<Row>(sql: string): Statement<Row>;
   exec(sql: string): void;
   readonly inTransaction: boolean;
+  /** Statements so far that have changed a row. */
+  readonly writes: number;
   close(): void;
 }
 
@@ -87,13 +89,38 @@ function wrap(db: DatabaseSync, path: string): Db {
       throw unavailable(error, path);
     }
   };
+  let writes = 0;
   const statement = <Row>(inner: StatementSync): Statement<Row> => ({
     get: (...values) => guard(() => inner.get(...values) as Row | undefined),
     all: (...values) => guard(() => inner.all(...values) as Row[]),
     run: (...values) => guard(() => Number(inner.run(...values).changes)),
   });
+  /** The same, counted where it has changed something: what it hands back then are rows that it has changed. */
+  const counted = <Row>({ get, all, run }: Statement<Row>): Statement<Row> => {
+    const note = <T>(result: T, changed: boolean): T => {
+      if (changed) writes++;
+      return result;
+    };
+    return {
+      get(...values) {
+        const row = get(...values);
+        return note(row, row !== undefined);
+      },
+      all(...values) {
+        const rows = all(...values);
+        return note(rows, rows.length > 0);
+      },
+      run(...values) {
+        const changes = run(...values);
+        return note(changes, changes > 0);
+      },
+    };
+  };
   return {
-    prepare: (sql) => statement(guard(() => db.prepare(sql))),
+    prepare<Row>(sql: string) {
+      const plain = statement<Row>(guard(() => db.prepare(sql)));
+      return /^\s*(?:INSERT|UPDATE|DELETE)\b/.test(sql) ? counted(plain) : plain;
+    },
     prepareSafe<Row>(sql: string) {
       const inner = guard(() => db.prepare(sql));
       inner.setReadBigInts(true);
@@ -107,6 +134,9 @@ function wrap(db: DatabaseSync, path: string): Db {
     exec: (sql) => guard(() => db.exec(sql)),
     get inTransaction() {
       return db.isTransaction;
+    },
+    get writes() {
+      return writes;
     },
     close: () => guard(() => db.close()),
   };

@@ -1,27 +1,39 @@
 import type { Boundary } from '../../core/ports/boundary.ts';
 import { StoreUnavailable } from '../../core/ports/store.ts';
 import type { Db, Statement } from './db.ts';
+import type { Remembers } from './known.ts';
 
-/** What a piece of work did: `keep: false` takes back everything it wrote. */
+/** What a piece of work did: `keep: false` takes back everything it wrote, or has learned. */
 export interface Outcome<T> {
   value: T;
   keep: boolean;
 }
 
+/** `sure`: what the database itself would refuse is looked up first, and what does not fit is said. */
+export type Work<T> = (sure: boolean) => Outcome<T>;
+
 interface Job {
   sync: boolean;
-  work: () => Outcome<unknown>;
+  work: Work<unknown>;
   resolve: (value: never) => void;
   reject: (reason: unknown) => void;
 }
 
-type Settled = { ok: true; value: unknown } | { ok: false; error: unknown };
+type Settled = ({ ok: true; value: unknown } | { ok: false; error: unknown }) & { kept: boolean };
+
+/** Thrown by work, or within the group: it all has to be taken back, and done with care. */
+export class Again extends Error {}
 
 export interface GroupOptions {
   db: Db;
   boundary: Boundary;
   /** Writes what belongs in every transaction (staged blobs) and says whether there was any. Undone by `lost`. */
   before: () => boolean;
+  /** How much the jobs have left in memory to be written, and what writes it. */
+  pending: () => number;
+  write: () => void;
+  /** What is known of the database, and has to forget what is rolled back. */
+  memory: Remembers;
   /** The transaction stands. */
   kept: () => void;
   /** The transaction was rolled back. */
@@ -32,8 +44,10 @@ export interface GroupOptions {
 const GROUP = 512;
 
 /**
- * All writes of one turn of the event loop in one transaction, each in a savepoint of its own: they share one sync, and
- * one that is refused takes nothing of the others with it.
+ * All writes of one turn of the event loop in one transaction: they share one sync, and one that is refused takes nothing of
+ * the others with it. That seldom happens after something was written, so they are first run without savepoints, and without
+ * asking for what the database would refuse by itself; if one has to be taken back, all are, and each is run anew in a
+ * savepoint of its own.
  */
 export class Group {
   readonly #options: GroupOptions;
@@ -61,11 +75,16 @@ export class Group {
   }
 
   /** Runs `work` in the next transaction. Rejects with what it throws, or with StoreUnavailable. */
-  submit<T>(sync: boolean, work: () => Outcome<T>): Promise<T> {
+  submit<T>(sync: boolean, work: Work<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ sync, work, resolve, reject });
       this.#schedule();
     });
+  }
+
+  /** Whether nothing waits for the next transaction. */
+  get idle(): boolean {
+    return this.#pending.length === 0;
   }
 
   /** Runs everything submitted so far, now. */
@@ -76,13 +95,7 @@ export class Group {
   /** Writes what `before` has, now; throws StoreUnavailable if that fails. */
   flushStaged(): void {
     this.flush();
-    try {
-      this.#transact([]);
-      this.#options.kept();
-    } catch (error) {
-      this.#options.lost();
-      throw error;
-    }
+    this.#transact([]);
   }
 
   #schedule(): void {
@@ -100,9 +113,7 @@ export class Group {
     let settled: Settled[];
     try {
       settled = this.#transact(jobs);
-      this.#options.kept();
     } catch (error) {
-      this.#options.lost();
       for (const job of jobs) job.reject(error);
       return;
     }
@@ -113,50 +124,102 @@ export class Group {
     }
   }
 
-  /** A throw means that nothing of the group was written. */
   #transact(jobs: readonly Job[]): Settled[] {
-    const { db, boundary, before } = this.#options;
+    try {
+      return this.#attempt(jobs, (job) => this.#try(job));
+    } catch (error) {
+      if (!(error instanceof Again)) throw error;
+      return this.#attempt(jobs, (job) => this.#save(job));
+    }
+  }
+
+  /** A throw means that nothing of the group was written. */
+  #attempt(jobs: readonly Job[], settle: (job: Job) => Settled): Settled[] {
+    const { db, boundary, memory, before, kept, lost } = this.#options;
     const sync = jobs.some((job) => job.sync);
+    const undo = memory.mark();
     try {
       this.#durability(sync);
       this.#sql.begin.run();
       let wrote = before();
       const settled = jobs.map((job): Settled => {
-        const result = this.#save(job);
-        wrote ||= result.ok && result.kept;
+        const result = settle(job);
+        wrote ||= result.kept;
         return result;
       });
-      if (!wrote && !(sync && this.#unsynced)) {
-        this.#sql.rollback.run();
-        return settled;
-      }
-      // Nothing new, but a sync was asked for and something older needs it: only a written frame makes SQLite sync.
-      if (!wrote) this.#sql.touch.run();
-      boundary('store.commit.before');
-      if (sync) boundary('store.sync.before');
-      this.#sql.commit.run();
-      this.#unsynced = !sync;
-      if (sync) boundary('store.sync.after');
-      boundary('store.commit.after');
+      if (wrote || (sync && this.#unsynced)) {
+        this.#write();
+        // Nothing new, but a sync was asked for and something older needs it: only a written frame makes SQLite sync.
+        if (!wrote) this.#sql.touch.run();
+        boundary('store.commit.before');
+        if (sync) boundary('store.sync.before');
+        this.#sql.commit.run();
+        this.#unsynced = !sync;
+        if (sync) boundary('store.sync.after');
+        boundary('store.commit.after');
+      } else this.#sql.rollback.run();
+      memory.keep();
+      kept();
       return settled;
     } catch (error) {
+      undo();
+      memory.keep();
+      lost();
       if (db.inTransaction) this.#sql.rollback.run();
       throw error;
     }
   }
 
-  #save(job: Job): Settled & { kept: boolean } {
-    this.#sql.save.run();
+  /** What the database refuses now was not looked up by the job that wants it. */
+  #write(): void {
     try {
-      const { value, keep } = job.work();
-      if (!keep) this.#sql.undo.run();
-      this.#sql.release.run();
-      return { ok: true, value, kept: keep };
+      this.#options.write();
     } catch (error) {
-      // The disk failed everyone; a bug fails only its own batch.
-      if (error instanceof StoreUnavailable || !this.#options.db.inTransaction) throw error;
+      throw error instanceof StoreUnavailable ? error : new Again();
+    }
+  }
+
+  /** Runs a job that is trusted to write nothing if it is refused. */
+  #try({ work }: Job): Settled {
+    const { db, memory, pending } = this.#options;
+    const undo = memory.mark();
+    const [writes, left] = [db.writes, pending()];
+    let settled: Settled;
+    try {
+      const { value, keep } = work(false);
+      if (keep) return { ok: true, value, kept: db.writes > writes || pending() > left };
+      settled = { ok: true, value, kept: false };
+    } catch (error) {
+      if (error instanceof StoreUnavailable || error instanceof Again) throw error;
+      settled = { ok: false, error, kept: false };
+    }
+    if (db.writes > writes) throw new Again();
+    undo();
+    return settled;
+  }
+
+  #save({ work }: Job): Settled {
+    const { db, memory, pending, write } = this.#options;
+    const undo = memory.mark();
+    const takeBack = (): void => {
+      undo();
       this.#sql.undo.run();
       this.#sql.release.run();
+    };
+    this.#sql.save.run();
+    try {
+      const writes = db.writes;
+      const { value, keep } = work(true);
+      const kept = keep && (db.writes > writes || pending() > 0);
+      if (keep) {
+        write();
+        this.#sql.release.run();
+      } else takeBack();
+      return { ok: true, value, kept };
+    } catch (error) {
+      // The disk failed everyone; a bug fails only its own batch.
+      if (error instanceof StoreUnavailable || !db.inTransaction) throw error;
+      takeBack();
       return { ok: false, error, kept: false };
     }
   }

@@ -22,7 +22,8 @@ import type { Tables } from '../commit.ts';
 import { openDb } from './db.ts';
 import type { Db } from './db.ts';
 import { Events } from './events.ts';
-import { Group } from './group.ts';
+import { Again, Group, type Work } from './group.ts';
+import { together } from './known.ts';
 import { Bell, followPages, readPages } from '../paging.ts';
 import type { Changed } from '../paging.ts';
 import { Queue } from './queue.ts';
@@ -103,8 +104,8 @@ export class SqliteStore implements Store {
     this.#db = db;
     this.#clock = clock;
     this.#readOnly = readOnly;
-    const events = new Events(db, upcast);
-    const queue = new Queue(db);
+    const events = new Events(db, upcast, !readOnly);
+    const queue = new Queue(db, !readOnly);
     const blobs = new Blobs({ db, random, overflow: () => this.#group.flushStaged() });
     this.#events = events;
     this.#queue = queue;
@@ -112,13 +113,17 @@ export class SqliteStore implements Store {
     this.#group = new Group({
       db,
       boundary,
+      memory: together([events, queue]),
       before: () => blobs.write(),
+      pending: () => events.unwritten,
+      write: () => events.write(),
       kept: () => blobs.kept(),
       lost: () => blobs.lost(),
     });
     this.#tables = {
       holds: (lease) => queue.holds(lease),
       byKey: (key) => events.byKey(key),
+      quickByKey: (key) => events.lately(key),
       bySeq: (seq) => events.bySeq(seq),
       taskByKey: (key) => queue.byKey(key),
       version: (stream) => events.version(stream),
@@ -129,9 +134,12 @@ export class SqliteStore implements Store {
   }
 
   async commit(batch: Batch): Promise<CommitResult> {
-    const result = await this.#write(batch.sync, () => {
-      const value = commitBatch(this.#tables, batch);
-      return { value, keep: value.ok && (value.events.length > 0 || (batch.queue ?? []).length > 0) };
+    const result = await this.#write(batch.sync, (sure) => {
+      const value = commitBatch(this.#tables, batch, sure);
+      // A key that stands already says more than a task that does not fit.
+      const unsure = !sure && !value.ok && value.why === 'state' && batch.events.some(({ key }) => key !== undefined);
+      if (unsure) throw new Again();
+      return { value, keep: value.ok };
     });
     if (result.ok && result.events.length > 0) this.#bell.ring();
     return result;
@@ -163,24 +171,16 @@ export class SqliteStore implements Store {
   }
 
   claim(options: ClaimOptions): Promise<Claim | null> {
-    return this.#write(false, () => {
-      const value = this.#queue.claim(options);
-      return { value, keep: value !== null };
-    });
+    if (!this.#readOnly && this.#group.idle && this.#queue.isQuiet(options)) return Promise.resolve(null);
+    return this.#write(false, () => ({ value: this.#queue.claim(options), keep: true }));
   }
 
   renew(lease: Lease, until: number): Promise<boolean> {
-    return this.#write(false, () => {
-      const value = this.#queue.renew(lease, until);
-      return { value, keep: value };
-    });
+    return this.#write(false, () => ({ value: this.#queue.renew(lease, until), keep: true }));
   }
 
   releaseAll(): Promise<number> {
-    return this.#write(false, () => {
-      const value = this.#queue.releaseAll();
-      return { value, keep: value > 0 };
-    });
+    return this.#write(false, () => ({ value: this.#queue.releaseAll(), keep: true }));
   }
 
   async nextDue(now: number): Promise<number | null> {
@@ -261,7 +261,7 @@ export class SqliteStore implements Store {
     this.#db.close();
   }
 
-  #write<T>(sync: boolean, work: () => { value: T; keep: boolean }): Promise<T> {
+  #write<T>(sync: boolean, work: Work<T>): Promise<T> {
     try {
       this.#checkWritable();
     } catch (error) {

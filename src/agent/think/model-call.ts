@@ -1,14 +1,25 @@
+import type { AgentDeps, AgentTurn } from '../run/deps.ts';
 import type { Agent } from '../../core/agent.ts';
 import type { BlobRef } from '../../core/blob.ts';
-import type { ModelChoice, ModelMessage, ModelRequest, Part, ToolSchema } from '../../core/model.ts';
+import {
+  type ModelChoice,
+  type ModelMessage,
+  type ModelRequest,
+  type Part,
+  type ToolSchema,
+  type FinishReason,
+  type ModelError,
+  type ModelErrorKind,
+  type Usage,
+  NO_USAGE,
+} from '../../core/model.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
-import type { Tool } from '../../core/ports/tool.ts';
+import type { AnyTool } from '../../core/ports/tool.ts';
 import { neutralise } from '../../core/text/untrusted.ts';
-import type { Conversation } from '../run/conversation.ts';
-import type { AgentDeps } from '../run/deps.ts';
+import { type Conversation, resultsMessage } from '../run/conversation.ts';
 import type { RunLog } from '../run/log.ts';
-import { resultsMessage } from '../run/notes.ts';
 import type { Manifest, RunState } from '../run/state.ts';
+import type { Json } from '../../core/text/json.ts';
 
 /** A request and the same by blobs, as the journal keeps it. */
 export interface Prepared {
@@ -22,7 +33,7 @@ export interface Prepared {
 const MAX_DESCRIPTION = 240;
 
 /** The skills by name and purpose, a line each; '' for none, so that who has none pays nothing. */
-export function skillLines(skills: readonly OfferedSkill[]): string {
+function skillLines(skills: readonly OfferedSkill[]): string {
   if (skills.length === 0) return '';
   const lines = skills.map(({ name, description, path }) => {
     const said = neutralise(description).text.replace(/\s+/g, ' ').trim();
@@ -48,7 +59,7 @@ function dayOf(now: number): string {
   return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
 }
 
-export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, Tool>): ToolSchema[] =>
+export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, AnyTool>): ToolSchema[] =>
   [...tools.values()]
     .filter((tool) => agent.tools.includes(tool.name))
     .map(({ name, description, schema }) => ({ name, description, input: schema }));
@@ -57,7 +68,7 @@ export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, Tool>): Too
 export const estimateTokens = (value: unknown): number => Math.ceil(JSON.stringify(value).length / 4);
 
 /** This turn's messages so far, as they will stand in the next request. */
-export function turnMessages(log: RunLog, state: RunState): BlobRef[] {
+function turnMessages(log: RunLog, state: RunState): BlobRef[] {
   const results = state.calls.length > 0 ? [log.put(resultsMessage(state.calls))] : [];
   return [...state.messages, ...results, ...state.arrived];
 }
@@ -90,12 +101,7 @@ export async function fitted(
   return { ...request, images };
 }
 
-export async function prepare(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  conversation: Conversation,
-): Promise<Prepared> {
+export async function prepare({ deps, log, agent }: AgentTurn, conversation: Conversation): Promise<Prepared> {
   const skills = (agent.skills?.length ?? 0) === 0 ? [] : await deps.skills?.(agent);
   const system = deps.redact(systemPrompt(agent, log.state.startedAt, skills));
   const tools = toolSchemas(agent, deps.tools());
@@ -109,4 +115,85 @@ export async function prepare(
     manifest: { system: log.put(system).hash, tools: log.put(tools).hash, messages: refs, turnFrom: before.length },
     tokens: estimateTokens({ system, tools, messages }) + imagesIn(messages).length * IMAGE_TOKENS,
   };
+}
+
+/** A model's answer as it came, whole or not. */
+export interface Outcome {
+  /** What arrived; partial if there is an error. */
+  message: ModelMessage;
+  finish: FinishReason;
+  usage: Usage;
+  error: ModelError | null;
+  /** True if calls were left out because the answer was cut at the output limit. */
+  dropped: boolean;
+}
+
+/** Reads a stream to its end. Text goes to `onText` as it comes; calls count only once the stream has finished. */
+export async function collectAnswer(
+  choice: Pick<ModelChoice, 'port'>,
+  request: ModelRequest,
+  signal: AbortSignal,
+  onDelta: (kind: 'text' | 'reasoning', text: string) => void,
+): Promise<Outcome> {
+  const parts: Part[] = [];
+  const message: ModelMessage = { role: 'assistant', parts };
+  for await (const event of choice.port.stream(request, signal)) {
+    switch (event.type) {
+      case 'text':
+      case 'reasoning':
+        addText(parts, event);
+        if (event.delta) onDelta(event.type, event.delta);
+        break;
+      case 'call':
+        parts.push(event);
+        break;
+      case 'finish':
+        return finished(message, event.reason, event.usage);
+      case 'error':
+        return { message, finish: 'stop', usage: event.usage, error: event.error, dropped: false };
+    }
+  }
+  const error: ModelError = { kind: 'network', message: 'The answer ended early.', retryable: true, retryAfter: null };
+  return { message, finish: 'stop', usage: NO_USAGE, error, dropped: false };
+}
+
+/** The answer as the journal keeps it: what tools are given must be what is on record, also where a provider repeats its key. */
+export function withoutSecrets(outcome: Outcome, redact: (text: string) => string): Outcome {
+  const parts = outcome.message.parts.map((part): Part => {
+    if (part.type === 'call') return { ...part, tool: redact(part.tool), args: redact(part.args) };
+    return part.type === 'image' ? part : { ...part, text: redact(part.text) };
+  });
+  return { ...outcome, message: { ...outcome.message, parts } };
+}
+
+type TextEvent = { type: 'text' | 'reasoning'; delta: string; opaque?: Json };
+
+function addText(parts: Part[], event: TextEvent): void {
+  const last = parts.at(-1);
+  if (last?.type === event.type && (last.type === 'text' || last.type === 'reasoning')) last.text += event.delta;
+  else parts.push({ type: event.type, text: event.delta });
+  const current = parts.at(-1);
+  if (current?.type === 'reasoning' && event.opaque !== undefined) current.opaque = event.opaque;
+}
+
+const failure = (kind: ModelErrorKind, message: string, retryable: boolean): ModelError => ({
+  kind,
+  message,
+  retryable,
+  retryAfter: null,
+});
+
+function finished(message: ModelMessage, finish: FinishReason, usage: Usage): Outcome {
+  const whole: Outcome = { message, finish, usage, error: null, dropped: false };
+  if (finish === 'refused') return { ...whole, error: failure('refused', 'The model refused to answer.', false) };
+  const calls = message.parts.some((part) => part.type === 'call');
+  if (finish === 'length') {
+    // Calls of a cut answer may be cut too: none of them runs. An empty message would be refused by providers.
+    const parts = message.parts.filter((part) => part.type !== 'call');
+    const kept: Part[] = parts.length > 0 ? parts : [{ type: 'text', text: '[cut at the output limit]' }];
+    return { ...whole, message: { ...message, parts: kept }, dropped: calls || parts.length === 0 };
+  }
+  const text = message.parts.some((part) => part.type === 'text' && part.text.trim() !== '');
+  if (!calls && !text) return { ...whole, error: failure('invalid', 'The model gave an empty answer.', true) };
+  return { ...whole, finish: calls ? 'calls' : 'stop' };
 }
