@@ -18,10 +18,12 @@ import type { Log } from '../../src/core/ports/log.ts';
 import type { Sandbox } from '../../src/core/ports/sandbox.ts';
 import type { KeptSecrets } from '../../src/core/ports/secrets.ts';
 import type { Store } from '../../src/core/ports/store.ts';
-import type { Tool } from '../../src/core/ports/tool.ts';
+import type { AnyTool, Tool } from '../../src/core/ports/tool.ts';
 import { systemClock, systemIds, systemRandom } from '../../src/platform/system.ts';
 import { readBundled } from '../../src/skills/folder.ts';
 import { skillRules } from '../../src/skills/judge.ts';
+import { askTool } from '../../src/tools/ask.ts';
+import { type ReadInput, readTool } from '../../src/tools/read.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import type { Trust } from '../../src/trust/trust.ts';
 import { readSkills } from '../../src/workspace/governance/skills.ts';
@@ -33,7 +35,7 @@ export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 export interface LoopOptions {
   choices: readonly ModelChoice[];
-  tools?: readonly Tool[];
+  tools?: readonly AnyTool[];
   rules?: readonly Rule[];
   agent?: Partial<Agent>;
   /** Agents beside the assistant, like it but for this. */
@@ -279,19 +281,16 @@ export function testTools(log: string[]) {
     labels: [],
     changes,
   });
-  const read = tool({
-    name: 'read',
-    effect: 'read',
-    idempotent: true,
-    run: async (input, ctx) => {
-      const { path } = input as { path: string };
-      const found = await ctx.files.read(path);
-      log.push(`read ${path}`);
-      return found ? done(Buffer.from(found.bytes).toString()) : { ...done(`no file ${path}`), ok: false };
+  const read: Tool = {
+    ...readTool,
+    run: (input, ctx) => {
+      log.push(`read ${(input as { path: string }).path}`);
+      return readTool.run(input as ReadInput, ctx);
     },
-  });
+  };
   const write = tool({
     name: 'write',
+    usualFor: 'writing',
     effect: 'write',
     idempotent: true,
     run: async (input, ctx) => {
@@ -308,6 +307,5 @@ export function testTools(log: string[]) {
       return done('done once');
     },
   });
-  const ask = tool({ name: 'ask', effect: 'read', run: () => Promise.reject(new Error('never run')) });
-  return { read, write, once, ask };
+  return { read, write, once, ask: askTool };
 }
