@@ -72,9 +72,9 @@ export function Composer(props: ComposerProps): JSX.Element {
       <Writing text={text.value} placeholder={props.placeholder} area={area} type={type} send={send} add={add} />
       <div class="composer-row">
         <Picker add={add} />
-        <span class="quiet hint">Enter sends, Shift+Enter begins a new line</span>
+        <span class="quiet hint">Enter sends, Shift+Enter starts a new line</span>
         {props.stop !== null && (
-          <Button onClick={props.stop} label="Stop" title="Stop what is under way">
+          <Button onClick={props.stop} label="Stop" title="Stop the current run">
             <Icon of="stop" /> Stop
           </Button>
         )}
@@ -173,7 +173,7 @@ async function attach(list: readonly File[], files: Signal<Attachment[]>, troubl
   for (const file of list) {
     const taken = files.value.reduce((sum, each) => sum + sizeOf(each), 0);
     if (taken + file.size > MOST_BYTES || files.value.length >= MOST_FILES) {
-      trouble.value = `${file.name} was not added: one message takes ${MOST_FILES} files, ${bytes(MOST_BYTES)} in all.`;
+      trouble.value = `${file.name} was not added. A message can have ${MOST_FILES} files, ${bytes(MOST_BYTES)} in all.`;
       return;
     }
     const data = await base64(file);

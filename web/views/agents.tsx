@@ -30,8 +30,8 @@ export function AgentsView(): JSX.Element {
       <Await of={network.state} what="the agents" retry={() => void network.refresh()}>
         {({ agents }) =>
           agents.length === 0 ? (
-            <Empty title="There is no agent.">
-              <p class="quiet">Each is a folder in agents/ with an AGENT.md.</p>
+            <Empty title="No agents are running.">
+              <p class="quiet">An agent is a folder in agents/ with an AGENT.md.</p>
             </Empty>
           ) : (
             <ul class="agents">
@@ -72,7 +72,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
     <article aria-label={name}>
       <header class="card-head">
         <h2>
-          <a href={href({ name: 'work', agent: name, state: '', text: '' })} title={`What ${name} does and has done`}>
+          <a href={href({ name: 'work', agent: name, state: '', text: '' })} title={`All work of ${name}`}>
             {name}
           </a>
         </h2>
@@ -122,7 +122,7 @@ function AgentAt({ of: { paused, running, waiting, queued, later = 0 } }: { of: 
     : running > 0
       ? ['working', 'Working']
       : queued > later
-        ? ['queued', 'About to begin']
+        ? ['queued', 'About to start']
         : waiting > 0
           ? ['waiting', 'Waiting']
           : ['answered', later > 0 ? `Idle, ${later} for later` : 'Idle'];
@@ -140,7 +140,7 @@ function Facts({ of }: { of: AgentState }): JSX.Element {
     <dl class="facts">
       <dt>Tasks</dt>
       <dd>
-        {running} at work, {queued} queued{later > 0 && ` (${later} for later)`}, {waiting} waiting
+        {running} running, {queued} queued{later > 0 && ` (${later} for later)`}, {waiting} waiting
       </dd>
       <dt>Last run</dt>
       <dd>
@@ -187,7 +187,7 @@ function Pausing({ of: { name, paused } }: { of: AgentState }): JSX.Element {
         <input
           ref={(element) => element?.focus()}
           aria-label={`Why ${name} is paused`}
-          placeholder="Why (those who write to it are told)"
+          placeholder="Reason (shown to people who write to it)"
           maxLength={500}
           value={reason.value}
           onInput={(event) => (reason.value = event.currentTarget.value)}
@@ -195,7 +195,7 @@ function Pausing({ of: { name, paused } }: { of: AgentState }): JSX.Element {
         <button type="submit" class="button primary">
           Pause
         </button>
-        <Button onClick={() => void (asking.value = false)}>Not now</Button>
+        <Button onClick={() => void (asking.value = false)}>Cancel</Button>
       </form>
     );
   return (
@@ -205,7 +205,7 @@ function Pausing({ of: { name, paused } }: { of: AgentState }): JSX.Element {
         <Button
           kind="primary"
           label={`Resume ${name}`}
-          onClick={() => done(() => api.resumeAgent(name), `${name} goes on`)}
+          onClick={() => done(() => api.resumeAgent(name), `${name} is resumed`)}
         >
           Resume
         </Button>
