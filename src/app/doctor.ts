@@ -121,10 +121,7 @@ async function readGovernance(
     import('./builtin.ts'),
   ]);
   const { standingFiles } = await import('../workspace/edits/watch.ts');
-  const [{ readBundled }, { skillRules }] = await Promise.all([
-    import('../skills/folder.ts'),
-    import('../skills/judge.ts'),
-  ]);
+  const { readBundled, skillRules } = await import('../skills/judge.ts');
   const skills = { ...workspace, rules: skillRules(await readBundled(packageFolder('skills'))) };
   const reader = openGovernanceReader({ git: workspace.git, skills, ...knownOf(BUILTIN) });
   const head = await workspace.head();

@@ -13,7 +13,7 @@ import {
   type OllamaModels,
   type OllamaPlace,
 } from '../ollama/models.ts';
-import { DEFAULT_MODELS } from '../prices/table.ts';
+import { DEFAULT_MODELS } from '../prices/prices.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
