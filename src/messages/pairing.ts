@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { EventOf } from '../core/event.ts';
 import type { ChannelMessage } from '../core/ports/channel.ts';
-import type { MailDeps } from '../pending/deps.ts';
+import type { MailDeps } from '../pending/pending.ts';
 
 /** Milliseconds a code is good for. */
 const CODE_MS = 10 * 60_000;

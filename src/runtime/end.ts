@@ -6,8 +6,7 @@ import { NO_USAGE } from '../core/model.ts';
 import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
 import { replyBody, replyKey, sendingOp } from '../core/records/reply.ts';
 import { type Claim, isEnded, type Task } from '../core/task.ts';
-import type { MailDeps } from '../pending/deps.ts';
-import { runOf } from '../pending/pending.ts';
+import { type MailDeps, runOf } from '../pending/pending.ts';
 
 type EndDeps = Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'>;
 

@@ -12,12 +12,10 @@ import {
 } from '../../core/trigger.ts';
 import type { Event } from '../../core/event.ts';
 import { missingFacts } from '../../core/trigger-text.ts';
-import { hookSecret } from './hook-secret.ts';
-import { receive } from './hooks.ts';
+import { hookSecret, receive } from './hooks.ts';
 import { byHandBatch } from './fire.ts';
 import { type FoldOptions, triggerEvent, TriggerFold } from './fold.ts';
-import { OUTCOME_TYPES, tookPlace, type Outcome } from './standing.ts';
-import { firingOf, stateOf, unmatched } from './shown.ts';
+import { OUTCOME_TYPES, tookPlace, type Outcome, firingOf, stateOf, unmatched } from './standing.ts';
 
 /** Milliseconds between tries while the store takes nothing. */
 const UNAVAILABLE_MS = 1_000;
