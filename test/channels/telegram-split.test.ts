@@ -226,6 +226,21 @@ test('links that Telegram would refuse stand in the text, pictures are only link
   );
 });
 
+test('HTML is text but for its line breaks, and what was written as a number is a character', () => {
+  const part = one('<b>a</b><br>*b* &lt;i&gt; &#x1F600; x&#x202e;y\n\n<details>\n\n- c\n\n</details>');
+  assert.equal(part.text, '<b>a</b>\nb <i> 😀 xy\n\n<details>\n\n• c\n\n</details>');
+  assert.deepEqual(marksOf(part), ['italic | b']);
+});
+
+test('sources below a text are links in it, and stand there', () => {
+  const part = one('Shown [here][1] and in [2].\n\n[1]: https://example.org/a "A"\n[2]: https://example.org/b');
+  assert.equal(part.text, 'Shown here and in 2.\n\n[1]: https://example.org/a "A"\n[2]: https://example.org/b');
+  assert.deepEqual(
+    marksOf(part).map((mark) => mark.split(' | ').at(-1)),
+    ['https://example.org/a', 'https://example.org/b', 'https://example.org/a', 'https://example.org/b'],
+  );
+});
+
 test('tables: narrow ones keep their columns, wide ones become lists', () => {
   const narrow = one('| a | b |\n| - | - |\n| 1 | 22 |');
   assert.deepEqual(marksOf(narrow), ['pre | a | b\n--+---\n1 | 22']);
@@ -236,7 +251,7 @@ test('tables: narrow ones keep their columns, wide ones become lists', () => {
   );
 });
 
-test('what cannot be read as Markdown in time is shown as it is', () => {
+test('a reply that is made to hold up its reader holds up nobody, and is read all the same', () => {
   const started = performance.now();
   for (const text of [
     '>'.repeat(20_000),
@@ -250,6 +265,16 @@ test('what cannot be read as Markdown in time is shown as it is', () => {
     for (const part of made) checkText(part.text, part.entities, 4096);
   }
   assert.ok(performance.now() - started < 4000, 'it blocks everybody else');
+  const [first] = partsOf('**bold** _x_ [a](https://example.org) '.repeat(1_000));
+  assert.deepEqual(marksOf(first ?? one('')).slice(0, 3), [
+    'bold | bold',
+    'italic | x',
+    'text_link | a | https://example.org/',
+  ]);
+  assert.doesNotMatch(first?.text ?? '*', /[*_[]/);
+  // A title repeated in each of the rows would be two hundred million characters.
+  const rows = partsOf(`| ${'title '.repeat(1_500)} |\n|-|\n${'| x |\n'.repeat(20_000)}`);
+  assert.ok(rows.length < 100, `${rows.length} parts`);
 });
 
 test('files follow the words; what Telegram would not take is said', () => {

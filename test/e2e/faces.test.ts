@@ -115,7 +115,7 @@ test(
     assert.match(home.git('log', '-1', '--format=%B'), /^Ruche-Model: anthropic\//m);
 
     write('/chats');
-    await hears(/Go on with another conversation/);
+    await hears(/Continue another conversation/);
     const [button = ''] = telegram.said(ANNA).at(-1)?.buttons ?? [];
     assert.match(button, /write the report/);
     telegram.press(ANNA, button);

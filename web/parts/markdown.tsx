@@ -1,17 +1,27 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
-import { blocks, type Block } from '../lib/blocks.ts';
-import type { Inline } from '../lib/inline.ts';
+import { readMarkdown } from '../../src/core/text/markdown/read.ts';
+import type { Block, Inline } from '../../src/core/text/markdown/tree.ts';
 import { target } from '../lib/links.ts';
 import { CopyButton, Plain } from './small.tsx';
 
+/** Characters of a text that become elements: a browser takes seconds to lay out many more. */
+const MOST = 200_000;
+
 /** A text of a model: Markdown becomes elements, never HTML, and nothing in it loads or runs anything. */
 export const Markdown = ({ text }: { text: string }): JSX.Element =>
-  useMemo(() => <div class="prose">{blocks(text).map(block)}</div>, [text]);
+  useMemo(() => <div class="prose">{text.length > MOST ? asIs(text) : readMarkdown(text).map(block)}</div>, [text]);
+
+const asIs = (text: string): JSX.Element => (
+  <pre class="as-is">
+    <Plain text={text} />
+  </pre>
+);
 
 function block(of: Block): JSX.Element {
   switch (of.kind) {
     case 'paragraph':
+    case 'definitions':
       return <p>{of.of.map(inline)}</p>;
     case 'heading':
       return heading(of.depth, of.of.map(inline));
@@ -25,19 +35,13 @@ function block(of: Block): JSX.Element {
       return table(of);
     case 'rule':
       return <hr />;
-    case 'as-is':
-      return (
-        <pre class="as-is">
-          <Plain text={of.text} />
-        </pre>
-      );
   }
 }
 
 /** One level below the headings of the page at least, so that its outline stays whole. */
 function heading(depth: number, children: ComponentChildren): JSX.Element {
-  if (depth === 1) return <h3>{children}</h3>;
-  return depth === 2 ? <h4>{children}</h4> : <h5>{children}</h5>;
+  const Level = (['h3', 'h4'] as const)[depth - 1] ?? 'h5';
+  return <Level>{children}</Level>;
 }
 
 function list({ start, items }: Extract<Block, { kind: 'list' }>): JSX.Element {
@@ -68,6 +72,7 @@ const table = ({ header, align, rows }: Extract<Block, { kind: 'table' }>): JSX.
             {row.map((cell, index) => (
               <td class={align[index] ?? undefined}>{cell.map(inline)}</td>
             ))}
+            {row.length < header.length && <td colSpan={header.length - row.length} />}
           </tr>
         ))}
       </tbody>
@@ -104,11 +109,11 @@ function inline(of: Inline): ComponentChildren {
     case 'break':
       return <br />;
     case 'strong':
-      return <strong>{of.of.map(inline)}</strong>;
     case 'em':
-      return <em>{of.of.map(inline)}</em>;
-    case 'del':
-      return <del>{of.of.map(inline)}</del>;
+    case 'del': {
+      const Mark = of.kind;
+      return <Mark>{of.of.map(inline)}</Mark>;
+    }
     case 'link':
       return link(of.href, of.text, of.of.map(inline));
     case 'image':

@@ -2,10 +2,10 @@ import type { Agent } from '../../core/agent.ts';
 import { workspacePath } from '../../core/text/paths.ts';
 import { artefactOf, type TaskContent } from '../../core/task-call.ts';
 import type { Stops } from '../../core/task.ts';
-import type { ToolContext, ToolResult } from '../../core/ports/tool.ts';
+import { type Opened, usualTool } from '../../core/ports/tool.ts';
 import { decide } from '../../policy/decide.ts';
 import type { AgentDeps } from '../run/deps.ts';
-import { freshPaths, policyFacts, type ReadyCall } from './ready.ts';
+import { freshPaths, policyFacts } from './ready.ts';
 import { land } from '../finish/land.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
 
@@ -27,12 +27,13 @@ export async function handArtefacts(
   const own = await givenTo(deps, log);
   const passedOn = given.filter((path) => own.includes(path));
   const paths: string[] = [];
+  const tool = usualTool(deps.tools(), 'reading');
   for (const raw of given) {
     if (passedOn.includes(raw)) continue;
     if (artefactOf(raw) !== null) return refuse(`"${raw}" was not given to you: name the path alone.`);
     const checked = workspacePath(raw);
     if (!checked.ok) return refuse(`"${raw}" cannot be handed over: ${checked.reason}.`);
-    const may = decide({ tool: 'read', effect: 'read', paths: [raw] }, policyFacts(deps, agent, log));
+    const may = decide({ tool, effect: 'read', paths: [raw] }, policyFacts(deps, agent, log));
     if (may.verdict !== 'allow') return refuse(`You may not read "${raw}", so you cannot hand it over: ${may.reason}`);
     paths.push(checked.path);
   }
@@ -66,23 +67,13 @@ async function givenTo({ store }: AgentDeps, { claim: { task } }: RunLog): Promi
   return task.content === null ? [] : (((await loadJson(store, task.content)) as TaskContent).artefacts ?? []);
 }
 
-/** Answers a `read` of `path@commit`, if that was given to this task; null for any other call. */
-export async function openArtefact(
-  deps: AgentDeps,
-  log: RunLog,
-  { tool, input }: ReadyCall,
-  context: ToolContext,
-): Promise<ToolResult | null> {
-  const { path = '' } = tool.name === 'read' ? (input as { path?: string }) : {};
+/** What `path@commit` names, if that was given to this task; null for any other path. */
+export async function openArtefact(deps: AgentDeps, log: RunLog, path: string): Promise<Opened | null> {
   const artefact = artefactOf(path);
   if (artefact === null) return null;
   const given = await givenTo(deps, log);
-  if (!given.includes(path)) {
-    const known = given.length > 0 ? ` Given to you: ${given.join(', ')}.` : '';
-    return { ok: false, text: `"${path}" was not given to this task.${known}`, labels: [], changes: [] };
-  }
-  const files = deps.workspace.files(artefact.commit, []);
-  const result = await tool.run({ ...(input as object), path: artefact.path }, { ...context, files, seen: new Map() });
-  // It was seen as it was then: an edit of the file must read it as it is now.
-  return { ...result, seen: {} };
+  if (given.includes(path))
+    return { kind: 'file', files: deps.workspace.files(artefact.commit, []), path: artefact.path };
+  const known = given.length > 0 ? ` Given to you: ${given.join(', ')}.` : '';
+  return { kind: 'refused', why: `"${path}" was not given to this task.${known}` };
 }

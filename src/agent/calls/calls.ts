@@ -1,13 +1,22 @@
 import type { Agent } from '../../core/agent.ts';
 import { decide } from '../../policy/decide.ts';
-import { showCall, freshBase, ASK, policyFacts, readCall, type ReadyCall, pinnedSkills } from './ready.ts';
+import type { EngineCall } from '../../core/ports/tool.ts';
+import {
+  type EngineToolCall,
+  freshBase,
+  isForEngine,
+  pinnedSkills,
+  policyFacts,
+  readCall,
+  showCall,
+  type ToolCall,
+} from './ready.ts';
 import type { Stops } from '../../core/task.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import { runCalls } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { RunLog } from '../run/log.ts';
 import type { CallState } from '../run/state.ts';
-import { ESCALATE, HAND_OVER, TASK } from '../../core/task-call.ts';
 import { handOver, callTask, waitsFor, takeResults } from './task.ts';
 
 /**
@@ -47,11 +56,10 @@ async function onWaiting(
   }
   // Tasks that are given side by side work side by side.
   const next = open.find((call) => call.phase !== 'waiting');
-  if (next?.phase !== 'allowed' || next.tool !== TASK) return true;
+  if (next?.phase !== 'allowed') return true;
   const ready = readCall(deps, next);
-  if ('error' in ready) refuse(log, next, ready.error);
-  else return callTask(deps, log, agent, ready, stops);
-  return false;
+  if ('error' in ready || !isForEngine(ready)) return true;
+  return asked(ready, agent).kind === 'task' ? engineCall(deps, log, agent, ready, stops) : true;
 }
 
 /** What cannot be read is explained to the model better than by the rule that denied it. */
@@ -67,7 +75,7 @@ async function runNext(
   open: readonly CallState[],
   stops: Stops,
 ): Promise<boolean> {
-  const group: ReadyCall[] = [];
+  const group: ToolCall[] = [];
   for (const call of open) {
     if ((call.phase !== 'allowed' && call.phase !== 'started') || call.answer !== null) break;
     const ready = readCall(deps, call);
@@ -77,7 +85,7 @@ async function runNext(
       refuse(log, call, ready.error);
       return false;
     }
-    if (ENGINE.has(call.tool)) {
+    if (isForEngine(ready)) {
       if (group.length > 0) break;
       return engineCall(deps, log, agent, ready, stops);
     }
@@ -89,24 +97,28 @@ async function runNext(
   return false;
 }
 
-/** Calls that no tool could answer. */
-const ENGINE: ReadonlySet<string> = new Set([TASK, HAND_OVER, ESCALATE]);
+const asked = ({ tool, input }: EngineToolCall, agent: Agent): EngineCall => tool.asks(input, agent.name);
 
+/** Answers a call itself. Returns true if the run has to park before it can. */
 async function engineCall(
   deps: AgentDeps,
   log: RunLog,
   agent: Agent,
-  ready: ReadyCall,
+  ready: EngineToolCall,
   stops: Stops,
 ): Promise<boolean> {
-  const { call, input } = ready;
-  if (call.tool === TASK) return callTask(deps, log, agent, ready, stops);
-  if (call.tool === HAND_OVER) handOver(deps, log, ready);
-  else {
-    const { matter } = input as { matter: string };
-    askQuestion(deps, log, call, { text: matter, reason: `${agent.name} puts this before you.` }, false);
+  const { call } = ready;
+  const what = asked(ready, agent);
+  switch (what.kind) {
+    case 'task':
+      return callTask(deps, log, agent, call, what.task, stops);
+    case 'hand-over':
+      handOver(deps, log, call, what);
+      return false;
+    case 'question':
+      askQuestion(deps, log, call, what, false);
+      return false;
   }
-  return false;
 }
 
 function decideCall(deps: AgentDeps, log: RunLog, agent: Agent, call: CallState): void {
@@ -119,10 +131,9 @@ function decideCall(deps: AgentDeps, log: RunLog, agent: Agent, call: CallState)
   }
   const decision = decide({ tool, effect: ready.tool.effect, ...ready.facts }, policyFacts(deps, agent, log));
   log.emit({ type: 'decision.made', data: { call: id, tool, ...decision } });
-  if (decision.verdict === 'allow' && tool === ASK) {
-    const { question } = ready.input as { question: string };
-    askQuestion(deps, log, call, { text: question, reason: `${agent.name} asks.` }, false);
-  }
+  if (decision.verdict !== 'allow' || !isForEngine(ready)) return;
+  const what = asked(ready, agent);
+  if (what.kind === 'question' && what.early) askQuestion(deps, log, call, what, false);
 }
 
 /**

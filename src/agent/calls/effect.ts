@@ -1,7 +1,7 @@
 import type { Agent } from '../../core/agent.ts';
 import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net, NetRequest } from '../../core/ports/net.ts';
-import type { Reconciled, ToolContext, ToolResult } from '../../core/ports/tool.ts';
+import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import { decide } from '../../policy/decide.ts';
 import {
@@ -9,7 +9,7 @@ import {
   showCall,
   freshBase,
   policyFacts,
-  type ReadyCall,
+  type ToolCall,
   pinnedSkills,
   skillLabels,
   viewOf,
@@ -29,12 +29,12 @@ export async function runCalls(
   deps: AgentDeps,
   log: RunLog,
   agent: Agent,
-  group: readonly ReadyCall[],
+  group: readonly ToolCall[],
   stops: Stops,
 ): Promise<void> {
   await freshBase(deps, log, group);
   const files = await viewOf(deps, log, agent);
-  const begun: { ready: ReadyCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
+  const begun: { ready: ToolCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
   for (const ready of group) {
     const context = toolContext(deps, log, agent, ready, files, stops);
     const again = ready.call.phase === 'started' ? await reconcile(ready, context) : null;
@@ -49,10 +49,10 @@ export async function runCalls(
       continue;
     }
     if (!stillAllowed(deps, log, agent, ready) || !(await stillApproved(deps, log, agent, ready))) continue;
-    const { call, tool } = ready;
+    const { call, tool, input } = ready;
     const { effect, idempotent } = tool;
     log.emit({ type: 'tool.started', data: { call: call.id, tool: tool.name, key: call.key, effect, idempotent } });
-    begun.push({ ready, work: async () => ({ result: await runTool(deps, log, ready, context), reconciled: false }) });
+    begun.push({ ready, work: async () => ({ result: await tool.run(input, context), reconciled: false }) });
   }
   // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
   await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
@@ -69,7 +69,7 @@ export async function runCalls(
 async function finish(
   deps: AgentDeps,
   log: RunLog,
-  { call, tool }: ReadyCall,
+  { call, tool }: ToolCall,
   work: () => Promise<{ result: ToolResult; reconciled: boolean }>,
 ): Promise<void> {
   const { run, task } = log.state;
@@ -81,7 +81,7 @@ async function finish(
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
     ok: result.ok,
-    ...shorten(text, limit, call.id),
+    ...shorten(text, limit, { call: call.id, reader: usualTool(deps.tools(), 'reading') }),
     changes: result.changes,
     seen: result.seen ?? {},
   };
@@ -99,29 +99,21 @@ async function finish(
 }
 
 /** What a tool keeps for the case of a crash is given up only once the receipt is on disk. */
-async function settle(log: RunLog, group: readonly ReadyCall[]): Promise<void> {
+async function settle(log: RunLog, group: readonly ToolCall[]): Promise<void> {
   const keeping = group.filter(({ tool, call }) => tool.settled !== undefined && call.phase === 'returned');
   if (keeping.length === 0) return;
   await log.flush(true);
   for (const { tool, call } of keeping) await tool.settled?.(call.key);
 }
 
-async function runTool(deps: AgentDeps, log: RunLog, ready: ReadyCall, context: ToolContext): Promise<ToolResult> {
-  const output = await openOutput(deps.store, log.state, ready);
-  if (output !== null) return output;
-  const artefact = await openArtefact(deps, log, ready, context);
-  if (artefact !== null) return artefact;
-  return ready.tool.run(ready.input, context);
-}
-
-async function reconcile({ tool, input }: ReadyCall, context: ToolContext): Promise<Reconciled> {
+async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promise<Reconciled> {
   if (tool.reconcile) return tool.reconcile(input, context);
   if (tool.idempotent) return { state: 'not-started' };
   return { state: 'doubt', why: 'this tool has no way to look.' };
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-function stillAllowed(deps: AgentDeps, log: RunLog, agent: Agent, { call, tool, facts }: ReadyCall): boolean {
+function stillAllowed(deps: AgentDeps, log: RunLog, agent: Agent, { call, tool, facts }: ToolCall): boolean {
   const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(deps, agent, log));
   if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
   log.emit({ type: 'decision.made', data: { call: call.id, tool: tool.name, ...decision } });
@@ -129,7 +121,7 @@ function stillAllowed(deps: AgentDeps, log: RunLog, agent: Agent, { call, tool, 
 }
 
 /** An approval is for the exact call that was shown. */
-async function stillApproved(deps: AgentDeps, log: RunLog, agent: Agent, ready: ReadyCall): Promise<boolean> {
+async function stillApproved(deps: AgentDeps, log: RunLog, agent: Agent, ready: ToolCall): Promise<boolean> {
   const { approval } = ready.call;
   if (approval === null) return true;
   const asked = await deps.store.byKey(`asked:${approval}`);
@@ -143,13 +135,14 @@ function toolContext(
   deps: AgentDeps,
   log: RunLog,
   agent: Agent,
-  ready: ReadyCall,
+  ready: ToolCall,
   files: ToolContext['files'],
   stops: Stops,
 ): ToolContext {
   const { run, task, seen } = log.state;
   const { call, tool, facts: about } = ready;
   const facts = policyFacts(deps, agent, log);
+  const asked: PolicyCall = { tool: tool.name, effect: tool.effect, ...about };
   // What it holds back at the end comes with the result.
   const shown = deps.redactPieces();
   return {
@@ -158,10 +151,11 @@ function toolContext(
     call: call.id,
     key: call.key,
     files,
+    open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(deps, log, path),
     net: grantedNet(deps, log, agent, ready),
     seen,
-    mayRead: mayTouch('read', { tool: tool.name, effect: tool.effect, ...about }, facts),
-    mayWrite: mayTouch('write', { tool: tool.name, effect: tool.effect, ...about }, facts),
+    mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
+    mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
     labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),
     signal: stops.cancel,
     boundary: deps.boundary,
@@ -173,16 +167,21 @@ function toolContext(
  * Whether a call that names a folder, or a command, may read or write a single path: what a rule keeps from the file
  * tools it keeps from commands too.
  */
-function mayTouch(effect: 'read' | 'write', call: PolicyCall, facts: PolicyFacts): (path: string) => boolean {
+function mayTouch(
+  effect: 'read' | 'write',
+  fileTool: string,
+  call: PolicyCall,
+  facts: PolicyFacts,
+): (path: string) => boolean {
   if (![...facts.rules, ...facts.agentRules].some((rule) => rule.verdict !== 'allow')) return () => true;
-  const anyTool = { ...facts, tools: [...facts.tools, effect] };
+  const anyTool = { ...facts, tools: [...facts.tools, fileTool] };
   const own = hiddenPath({ ...call, effect }, facts);
-  const asFileTool = hiddenPath({ tool: effect, effect, paths: [] }, anyTool);
+  const asFileTool = hiddenPath({ tool: fileTool, effect, paths: [] }, anyTool);
   return (path) => !own(path) && !asFileTool(path);
 }
 
 /** The network as this one call may use it: what was decided for its address holds at every hop. */
-function grantedNet(deps: AgentDeps, log: RunLog, agent: Agent, { tool, facts: about }: ReadyCall): Net {
+function grantedNet(deps: AgentDeps, log: RunLog, agent: Agent, { tool, facts: about }: ToolCall): Net {
   const facts = policyFacts(deps, agent, log);
   const grant = { ...netGrant(facts), who: `tool:${tool.name}` };
   const onRedirect = redirectPolicy({ tool: tool.name, effect: tool.effect, ...about }, facts);

@@ -1,6 +1,6 @@
 import type { Agent } from '../../core/agent.ts';
 import type { CallFacts, PolicyFacts } from '../../core/policy.ts';
-import type { Tool } from '../../core/ports/tool.ts';
+import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import type { RunLog } from '../run/log.ts';
 import type { CallState, RunState, ShownCall } from '../run/state.ts';
@@ -9,9 +9,6 @@ import type { Label } from '../../core/labels.ts';
 import { SKILLS, type Skill } from '../../core/skill.ts';
 import { canonicalJson } from '../../core/text/json.ts';
 import { visible } from '../../core/text/visible.ts';
-
-/** Tool whose call is a question to the person: it has no effect of its own. */
-export const ASK = 'ask';
 
 /** Hosts that both lists allow; null allows all. */
 function commonHosts(a: readonly string[] | null, b: readonly string[] | null): readonly string[] | null {
@@ -35,13 +32,20 @@ export function policyFacts(deps: AgentDeps, agent: Agent, log: RunLog): PolicyF
   };
 }
 
-/** A call made ready: its tool and its arguments in the tool's own form. */
-export interface ReadyCall {
+interface Ready<Kind extends AnyTool> {
   call: CallState;
-  tool: Tool;
+  tool: Kind;
   input: unknown;
   facts: CallFacts;
 }
+
+export type ToolCall = Ready<Tool>;
+export type EngineToolCall = Ready<EngineTool>;
+/** A call made ready: its tool and its arguments in the tool's own form. */
+export type ReadyCall = ToolCall | EngineToolCall;
+
+/** Whether the engine answers the call; if not, its tool runs. */
+export const isForEngine = (ready: ReadyCall): ready is EngineToolCall => ready.tool.kind === 'engine';
 
 /** Finds the tool and parses the arguments, or says what the model should be told. */
 export function readCall(deps: AgentDeps, call: CallState): ReadyCall | { error: string } {
@@ -55,7 +59,7 @@ export function readCall(deps: AgentDeps, call: CallState): ReadyCall | { error:
   }
   const parsed = tool.parse(args);
   if (!parsed.ok) return { error: `The arguments do not fit: ${parsed.error}` };
-  return { call, tool, input: parsed.value, facts: tool.facts(parsed.value) };
+  return { call, tool, input: parsed.value, facts: tool.facts(parsed.value) } as ReadyCall;
 }
 
 /**

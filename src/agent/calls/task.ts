@@ -9,7 +9,6 @@ import type { NewTaskCall, TaskCall, TaskContent } from '../../core/task-call.ts
 import { type Stops, type Task, type Origin, isEnded } from '../../core/task.ts';
 import { handArtefacts } from './artefacts.ts';
 import type { AgentDeps } from '../run/deps.ts';
-import type { ReadyCall } from './ready.ts';
 import { giveText, refuse } from './results.ts';
 import { type RunLog, loadJson, messageOf } from '../run/log.ts';
 import type { CallState } from '../run/state.ts';
@@ -23,15 +22,15 @@ const MAX_QUEUED = 10_000;
 /** Characters of what a task is to do. */
 const MAX_CONTENT = 1_000_000;
 
-/** Works off one call of `task`. Returns true if the run has to park before it can be. */
+/** Works off one call that makes tasks or looks after them. Returns true if the run has to park before it can be. */
 export async function callTask(
   deps: AgentDeps,
   log: RunLog,
   agent: Agent,
-  { call, input }: ReadyCall,
+  call: CallState,
+  asked: TaskCall,
   stops: Stops,
 ): Promise<boolean> {
-  const asked = input as TaskCall;
   if (asked.action === 'create') return create(deps, log, agent, call, asked, stops);
   const known = await knownTasks(deps, log, asked.tasks);
   if ('error' in known) refuse(log, call, known.error);
@@ -317,8 +316,12 @@ export async function takeResults(deps: AgentDeps, log: RunLog, call: CallState)
 }
 
 /** Moves the conversation to another agent: its next message goes there, and finds the brief. The run itself goes on. */
-export function handOver(deps: AgentDeps, log: RunLog, { call, input }: ReadyCall): void {
-  const { agent: to, brief } = input as { agent: string; brief: string };
+export function handOver(
+  deps: AgentDeps,
+  log: RunLog,
+  call: CallState,
+  { to, brief }: { to: string; brief: string },
+): void {
   const { agents } = deps.governance();
   const { agent, session, run } = log.state;
   if (to === agent) return refuse(log, call, 'This conversation is yours already.');

@@ -11,7 +11,7 @@ import type { Store } from '../../core/ports/store.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
 import type { Delta } from '../../core/api/runtime.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
-import type { Tool } from '../../core/ports/tool.ts';
+import type { AnyTool } from '../../core/ports/tool.ts';
 import type { ConversationCache } from './conversation.ts';
 import type { LandingOrder } from './landing-order.ts';
 
@@ -37,7 +37,7 @@ export interface AgentDeps {
     random: () => number,
   ): { wait: number; index: number } | null;
   /** By name, in the order models see them. */
-  tools(): ReadonlyMap<string, Tool>;
+  tools(): ReadonlyMap<string, AnyTool>;
   net: Net;
   /** Whether shell commands are confined. */
   sandboxed: boolean;

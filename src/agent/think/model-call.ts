@@ -13,7 +13,7 @@ import {
   NO_USAGE,
 } from '../../core/model.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
-import type { Tool } from '../../core/ports/tool.ts';
+import type { AnyTool } from '../../core/ports/tool.ts';
 import { neutralise } from '../../core/text/untrusted.ts';
 import { type Conversation, resultsMessage } from '../run/conversation.ts';
 import type { AgentDeps } from '../run/deps.ts';
@@ -59,7 +59,7 @@ function dayOf(now: number): string {
   return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
 }
 
-export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, Tool>): ToolSchema[] =>
+export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, AnyTool>): ToolSchema[] =>
   [...tools.values()]
     .filter((tool) => agent.tools.includes(tool.name))
     .map(({ name, description, schema }) => ({ name, description, input: schema }));
