@@ -84,7 +84,7 @@ function findJobs(): Job[] {
 
 async function main(): Promise<number> {
   const jobs = findJobs();
-  if (!coverage && jobs.some(({ name }) => isHeavy(name))) bundle();
+  if (jobs.some(isPatient)) bundle();
   const coverageDir = coverage ? mkdtempSync(join(tmpdir(), 'ruche-coverage-')) : null;
   const env = { ...process.env, ...(coverageDir === null ? {} : { NODE_V8_COVERAGE: coverageDir }) };
   const waiting = [...jobs];
@@ -104,11 +104,13 @@ async function main(): Promise<number> {
   return summarise(outcomes);
 }
 
-/** Hundreds of processes are started: from the bundle each takes half the time. Coverage needs the source. */
+/**
+ * Hundreds of processes are started: from the bundle each takes half the time. Coverage needs the source, but the page
+ * is built all the same: once, and not by two processes of tests into the same folder.
+ */
 function bundle(): void {
-  const build = spawnSync(process.execPath, [join(import.meta.dirname, 'build.ts'), '--if-stale'], {
-    encoding: 'utf8',
-  });
+  const args = [join(import.meta.dirname, 'build.ts'), '--if-stale', ...(coverage ? ['--web'] : [])];
+  const build = spawnSync(process.execPath, args, { encoding: 'utf8' });
   if (build.status !== 0) console.log(`The bundle cannot be built, so processes start from source.\n${build.stderr}`);
 }
 
