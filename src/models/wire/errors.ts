@@ -1,7 +1,6 @@
 import type { ModelError, ModelErrorKind } from '../../core/model.ts';
 import { type Fields, isObject, parseJson, wordsIn } from './fields.ts';
 import { NetError } from '../../core/ports/net.ts';
-import type { Flaw } from './answer.ts';
 
 /** What an error message needs to say where to look. */
 export interface ErrorContext {
@@ -20,7 +19,10 @@ export interface Told {
   /** What the error calls itself (`code`, `type`, `status`, quotas), in lower case. */
   codes: string;
   text: string;
-  /** Milliseconds the error itself asks us to wait. */
+  /** Why a stream that the server ended is no answer. */
+export type Flaw = 'cut' | 'malformed' | 'nameless' | 'too-long' | { told: Told } | { unusable: string };
+
+/** Milliseconds the error itself asks us to wait. */
   wait?: number;
 }
 
