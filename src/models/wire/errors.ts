@@ -13,16 +13,16 @@ export interface ErrorContext {
   redact(text: string): string;
 }
 
+/** Why a stream that the server ended is no answer. */
+export type Flaw = 'cut' | 'malformed' | 'nameless' | 'too-long' | { told: Told } | { unusable: string };
+
 /** An error as the server told it, from a body or from the middle of a stream. */
 export interface Told {
   status: number | null;
   /** What the error calls itself (`code`, `type`, `status`, quotas), in lower case. */
   codes: string;
   text: string;
-  /** Why a stream that the server ended is no answer. */
-export type Flaw = 'cut' | 'malformed' | 'nameless' | 'too-long' | { told: Told } | { unusable: string };
-
-/** Milliseconds the error itself asks us to wait. */
+  /** Milliseconds the error itself asks us to wait. */
   wait?: number;
 }
 
