@@ -26,6 +26,7 @@ import {
   followOutput,
 } from './folder.ts';
 import { wrapper } from './wrapper.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 interface JobsOptions {
   /** `<home>/shells`: a folder a command. */
@@ -141,7 +142,7 @@ export class Jobs implements Sandbox {
       return prepared;
     } catch (cause) {
       if (cause instanceof SandboxError) throw cause;
-      throw new SandboxError('start', cause instanceof Error ? cause.message : String(cause), { cause });
+      throw new SandboxError('start', errorText(cause), { cause });
     }
   }
 

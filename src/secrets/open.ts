@@ -1,5 +1,6 @@
 import type { KeptSecrets, PrivateFile, Secrets } from '../core/ports/secrets.ts';
 import { openRedactor, type Redactor } from './redactor.ts';
+import { isObject } from '../core/text/json.ts';
 
 interface SecretsOptions extends EnvSecretsOptions {
   /** `keys.json` of home. */
@@ -99,9 +100,6 @@ interface HomeKeys {
 
 /** What a name may look like, after `home:`. */
 const HOME_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/;
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  value !== null && typeof value === 'object' && !Array.isArray(value);
 
 function parse(text: string, path: string): Map<string, string> {
   const broken = (why: string): Error =>

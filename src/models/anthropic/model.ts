@@ -1,8 +1,7 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import { anthropicEvents, anthropicReader } from './answer.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
-import type { Json } from '../../core/text/json.ts';
-import { isObject } from '../wire/fields.ts';
+import { type Json, isObject } from '../../core/text/json.ts';
 import { argsOf, type ModelTurn, ownOpaque, type Turn, turnsOf, type UserTurn } from '../wire/turns.ts';
 
 export const ANTHROPIC_URL = 'https://api.anthropic.com';

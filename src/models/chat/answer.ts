@@ -1,7 +1,7 @@
 import type { Usage } from '../../core/model.ts';
 import { type Draft, type Read, MAX_CALLS, type PartialCall } from '../wire/answer.ts';
-import { count, type Fields, isObject, wordsIn, parseJson } from '../wire/fields.ts';
-import type { Json } from '../../core/text/json.ts';
+import { count, type Fields, wordsIn, parseJson } from '../wire/fields.ts';
+import { isObject, type Json } from '../../core/text/json.ts';
 
 function readUsage(raw: unknown): Usage | null {
   if (!isObject(raw)) return null;

@@ -1,8 +1,8 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import { chatReader } from './answer.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
-import type { Json } from '../../core/text/json.ts';
-import { isObject, parseJson } from '../wire/fields.ts';
+import { type Json, isObject } from '../../core/text/json.ts';
+import { parseJson } from '../wire/fields.ts';
 import { argsOf, type Call, type ModelTurn, textOf, turnsOf, type UserTurn } from '../wire/turns.ts';
 
 /** `baseUrl`: up to and without `/chat/completions`, usually ending in `/v1`. */

@@ -1,6 +1,6 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
-import type { Json } from '../../core/text/json.ts';
+import { type Json, isObject } from '../../core/text/json.ts';
 import {
   argsOf,
   type Call,
@@ -12,7 +12,7 @@ import {
   type UserTurn,
 } from '../wire/turns.ts';
 import type { Draft, Read } from '../wire/answer.ts';
-import { count, type Fields, isObject, wordsIn } from '../wire/fields.ts';
+import { count, type Fields, wordsIn } from '../wire/fields.ts';
 
 export const GEMINI_URL = 'https://generativelanguage.googleapis.com';
 

@@ -1,10 +1,10 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import type { Draft, Read } from '../wire/answer.ts';
 import { type HttpModelOptions, joinUrl, overHttp, type Protocol } from '../wire/exchange.ts';
-import { count, type Fields, isObject, wordsIn } from '../wire/fields.ts';
+import { count, type Fields, wordsIn } from '../wire/fields.ts';
+import { isObject, type Json } from '../../core/text/json.ts';
 import type { OllamaModel, OllamaModels } from './models.ts';
 import { LOCAL_WINDOW } from '../prices/prices.ts';
-import type { Json } from '../../core/text/json.ts';
 import { argsOf, type ModelTurn, textOf, turnsOf, type UserTurn } from '../wire/turns.ts';
 
 interface OllamaOptions extends HttpModelOptions {

@@ -1,8 +1,8 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
 import { responseEvents, responsesReader } from './answer.ts';
-import type { Json } from '../../core/text/json.ts';
-import { isObject, parseJson } from '../wire/fields.ts';
+import { type Json, isObject } from '../../core/text/json.ts';
+import { parseJson } from '../wire/fields.ts';
 import { modelFacts } from '../prices/prices.ts';
 import { argsOf, type Call, type ModelTurn, ownOpaque, turnsOf, type UserTurn } from '../wire/turns.ts';
 

@@ -1,11 +1,12 @@
 import { NO_USAGE, TIERS } from '../../core/model.ts';
 import type { ModelDesk, ModelsView, ModelView, ProviderView } from '../../core/api/views.ts';
-import { type DeskOptions, setUp, tryOut, messageOf } from './setup.ts';
+import { type DeskOptions, setUp, tryOut } from './setup.ts';
 import type { Models } from '../choice/choose.ts';
 import { isAble } from '../choice/found.ts';
 import type { OllamaModel } from '../ollama/models.ts';
 import { modelFacts } from '../prices/prices.ts';
 import { abilitiesOf, flawOf, type KnownProvider } from '../choice/providers.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 /** The models of the network: what there is, whether it works, and how to have one. */
 export function openDesk(options: DeskOptions): ModelDesk {
@@ -118,7 +119,7 @@ async function askOllamas(
       asked.set(name, { has, problem, lacks });
     } catch (error) {
       signal.throwIfAborted();
-      const problem = `no Ollama answers at ${bare(baseUrl)}: start it with ollama serve (${secrets.redact(messageOf(error))}).`;
+      const problem = `no Ollama answers at ${bare(baseUrl)}: start it with ollama serve (${secrets.redact(errorText(error))}).`;
       asked.set(name, { has: [], problem, lacks: () => `${problem.charAt(0).toUpperCase()}${problem.slice(1)}` });
     }
   }

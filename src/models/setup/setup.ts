@@ -10,6 +10,7 @@ import { DEFAULT_MODELS } from '../prices/prices.ts';
 import { choiceOf, knownProviders, type ProviderParts } from '../choice/providers.ts';
 import type { Models } from '../choice/choose.ts';
 import type { Clock } from '../../core/ports/clock.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 type Refusal = Extract<SetupResult, { ok: false }>;
 type Planned = { ok: true; provider: KeptProvider; model: string; key: string | null } | Refusal;
@@ -106,7 +107,7 @@ async function planOllama(
     has = await found.ollama.list({ provider: 'ollama', baseUrl, apiKey: null }, signal);
   } catch (error) {
     signal.throwIfAborted();
-    return refuse('baseUrl', `No Ollama answers at ${baseUrl}: is it running? (${secrets.redact(messageOf(error))})`);
+    return refuse('baseUrl', `No Ollama answers at ${baseUrl}: is it running? (${secrets.redact(errorText(error))})`);
   }
   const model = wanted ?? has.find(isAble)?.name;
   if (model === undefined)
@@ -142,8 +143,6 @@ export interface DeskOptions extends Omit<ProviderParts, 'secrets' | 'found'> {
   /** What agents name as their model: tiers and `provider/model`. */
   named(): readonly string[];
 }
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Milliseconds one call may take. */
 const TEST_MS = 60_000;

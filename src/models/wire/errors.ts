@@ -1,6 +1,8 @@
 import type { ModelError, ModelErrorKind } from '../../core/model.ts';
-import { type Fields, isObject, parseJson, wordsIn } from './fields.ts';
+import { type Fields, parseJson, wordsIn } from './fields.ts';
+import { isObject } from '../../core/text/json.ts';
 import { NetError } from '../../core/ports/net.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 /** What an error message needs to say where to look. */
 export interface ErrorContext {
@@ -218,7 +220,7 @@ export const badUrl = (reason: string, { provider }: ErrorContext): ModelError =
   failure('invalid', false, `${setting(provider, 'baseUrl')} cannot be used: ${reason}.`);
 
 export const noKey = (error: unknown, { redact }: ErrorContext): ModelError =>
-  failure('auth', false, plain(error instanceof Error ? error.message : String(error), redact));
+  failure('auth', false, plain(errorText(error), redact));
 
 /** A 200 that holds no answer. `what`: a content type, or what was found instead. */
 export const notAStream = (what: string, { provider, baseUrl, urlEnd }: ErrorContext): ModelError =>

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/ports/clock.ts';
 import { parseTarget, type Target } from '../../core/net/host.ts';
-import type { Json } from '../../core/text/json.ts';
+import { type Json, isObject } from '../../core/text/json.ts';
 import { type ModelError, type ModelEvent, type ModelPort, type ModelRequest, NO_USAGE } from '../../core/model.ts';
 import type { ForWhom, Net } from '../../core/ports/net.ts';
 import type { Secrets } from '../../core/ports/secrets.ts';
@@ -18,7 +18,7 @@ import {
   notAStream,
 } from './errors.ts';
 import type { Feed } from './feed.ts';
-import { type Fields, isObject, parseJson } from './fields.ts';
+import { type Fields, parseJson } from './fields.ts';
 
 /** What every model over HTTP takes. */
 export interface HttpModelOptions {

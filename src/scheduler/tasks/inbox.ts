@@ -16,6 +16,7 @@ import { artefactOf, type NewTaskCall, type TaskCall } from '../../core/task-cal
 import type { Parsed } from '../../core/ports/tool.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { TaskViews } from './views.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 /** Tasks that may be queued in all; beyond it files stay where they are. */
 const MAX_QUEUED = 10_000;
@@ -205,7 +206,7 @@ export function startTaskFiles(deps: TaskFilesDeps): { close(): Promise<void> } 
         await look();
       } catch (error) {
         changed = true;
-        const why = error instanceof Error ? error.message : String(error);
+        const why = errorText(error);
         log.warn({ error: why }, 'the task files could not be looked after; it is tried again');
       }
       await clock.sleep(LOOK_MS, signal).catch(() => undefined);

@@ -16,6 +16,7 @@ import { hookSecret, receive } from './hooks.ts';
 import { byHandBatch } from './fire.ts';
 import { type FoldOptions, triggerEvent, TriggerFold } from './fold.ts';
 import { OUTCOME_TYPES, tookPlace, type Outcome, firingOf, stateOf, unmatched } from './standing.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 /** Milliseconds between tries while the store takes nothing. */
 const UNAVAILABLE_MS = 1_000;
@@ -203,7 +204,7 @@ export class Triggers implements TriggerDesk {
   }
 
   #report(error: unknown): void {
-    const said = error instanceof Error ? error.message : String(error);
+    const said = errorText(error);
     this.#options.log.error({ error: this.#options.redact(said) }, 'the triggers could not be looked at');
   }
 
