@@ -1,9 +1,9 @@
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { RunView } from '../../src/core/api/views.ts';
-import { messageOf } from '../lib/api.ts';
 import { href } from '../lib/route.ts';
 import { channelName, senderName } from '../lib/words.ts';
+import { useAct } from '../parts/act.tsx';
 import { Chain } from '../parts/chain.tsx';
 import { Why } from '../parts/entry.tsx';
 import { Icon } from '../parts/icons.tsx';
@@ -25,7 +25,7 @@ export function ItemView({ task }: { task: string }): JSX.Element {
   if (state.kind === 'failed' && state.status === 404)
     return (
       <div class="page">
-        <h1 class="unseen">Nothing here</h1>
+        <h1 class="unseen">Not found</h1>
         <Empty title="This task does not exist.">
           <a href="/work">All work</a>
         </Empty>
@@ -61,14 +61,8 @@ export function ItemView({ task }: { task: string }): JSX.Element {
 }
 
 function Head({ run }: { run: RunView }): JSX.Element {
-  const { api, spoken } = useApp();
-  const stop = async (): Promise<void> => {
-    try {
-      await api.cancel(run.task);
-    } catch (error) {
-      spoken.value = messageOf(error);
-    }
-  };
+  const { api } = useApp();
+  const { act, trouble } = useAct();
   const underWay = run.status === 'running' || run.status === 'queued';
   return (
     <header class="item-head">
@@ -83,9 +77,10 @@ function Head({ run }: { run: RunView }): JSX.Element {
           {' · '}
           <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>Conversation</a>
         </p>
+        {trouble}
       </div>
       {underWay && (
-        <Button onClick={stop}>
+        <Button onClick={() => act(() => api.cancel(run.task), 'Stopped')}>
           <Icon of="stop" /> Stop
         </Button>
       )}
