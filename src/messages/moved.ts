@@ -1,9 +1,9 @@
 import { conversationId } from '../core/ids.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { EventLog } from '../core/ports/store.ts';
 
 /** Who answers in a conversation now: the agent it was handed over to last, if that one is still there. */
 export async function movedTo(
-  store: Store,
+  store: EventLog,
   { agent, session }: { agent: string; session: string },
   names: readonly string[],
 ): Promise<string> {
@@ -17,7 +17,7 @@ export async function movedTo(
   }
 }
 
-async function lastMove(store: Store, stream: string, after: number): Promise<{ to: string; seq: number } | null> {
+async function lastMove(store: EventLog, stream: string, after: number): Promise<{ to: string; seq: number } | null> {
   const types = ['conversation.moved'] as const;
   for await (const event of store.read({ stream, types, after, reverse: true, limit: 1 }))
     if (event.type === 'conversation.moved') return { to: event.data.to, seq: event.seq };

@@ -1,17 +1,17 @@
 import type { EventOf } from '../core/event.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { EventLog } from '../core/ports/store.ts';
 
 /**
  * What was put before the owner and nobody has answered; no run waits for it. Reads on from where it was, when it is asked:
  * of all matters there ever were few are open, and supervisors ask every few seconds.
  */
 export class OpenMatters {
-  readonly #store: Store;
+  readonly #store: EventLog;
   readonly #open = new Map<string, EventOf<'matter.raised'>>();
   #seq = 0;
   #reading: Promise<void> = Promise.resolve();
 
-  constructor(store: Store) {
+  constructor(store: EventLog) {
     this.#store = store;
   }
 

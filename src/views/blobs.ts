@@ -1,11 +1,11 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { Button } from '../core/ports/channel.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { FileView } from '../core/api/views.ts';
 
 // What the views read of the blobs that events name. All of it may be gone: erased with its conversation.
 
-export type Blobs = Pick<Store, 'getBlob'>;
+export type Blobs = Pick<Reads, 'getBlob'>;
 
 const ERASED = '(erased)';
 

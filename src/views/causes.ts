@@ -1,6 +1,6 @@
 import type { Event, EventOf } from '../core/event.ts';
 import { eventId, runStream } from '../core/ids.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { Task } from '../core/task.ts';
 import type { ChainNode } from '../core/api/views.ts';
 import { firstWords, readSaid } from './blobs.ts';
@@ -11,7 +11,7 @@ import type { Facts } from './facts.ts';
 const MOST = 50;
 
 /** The ids between the task all began with and this one, both counted. */
-export async function ancestorsOf(store: Store, task: Task): Promise<string[]> {
+export async function ancestorsOf(store: Reads, task: Task): Promise<string[]> {
   const path: string[] = [];
   for (let each: Task | null = task; each !== null && path.length < MOST;) {
     path.unshift(each.id);
@@ -20,7 +20,7 @@ export async function ancestorsOf(store: Store, task: Task): Promise<string[]> {
   return path;
 }
 
-export async function rootOf(store: Store, task: Task): Promise<Task> {
+export async function rootOf(store: Reads, task: Task): Promise<Task> {
   return (task.origin === undefined ? null : await store.task(task.origin.root)) ?? task;
 }
 
@@ -55,7 +55,7 @@ interface Made {
   after: string | null;
 }
 
-async function whatMade(store: Store, task: Task): Promise<Made> {
+async function whatMade(store: Reads, task: Task): Promise<Made> {
   const event = task.cause === null ? null : await store.event(task.cause);
   if (event === null) return { cause: null, after: null };
   if (event.type === 'message.received') return { cause: event, after: await beforeMessage(store, event) };
@@ -67,7 +67,7 @@ async function whatMade(store: Store, task: Task): Promise<Made> {
 }
 
 /** The task of the message that this one repeats, or the one whose run handed the conversation over before it. */
-async function beforeMessage(store: Store, message: EventOf<'message.received'>): Promise<string | null> {
+async function beforeMessage(store: Reads, message: EventOf<'message.received'>): Promise<string | null> {
   const repeated = message.cause === null ? null : await store.event(message.cause);
   if (repeated?.type === 'message.received') return repeated.data.task;
   const types = ['history.given', 'message.received'] as const;
@@ -81,14 +81,14 @@ async function beforeMessage(store: Store, message: EventOf<'message.received'>)
   return null;
 }
 
-async function startedBy(store: Store, run: string): Promise<string | null> {
+async function startedBy(store: Reads, run: string): Promise<string | null> {
   for await (const event of store.read({ stream: runStream(run), limit: 1 }))
     if (event.type === 'run.started') return event.data.task;
   return null;
 }
 
 /** The task an event is about. */
-async function concerned(store: Store, event: Event): Promise<string | null> {
+async function concerned(store: Reads, event: Event): Promise<string | null> {
   const { data, stream } = event;
   if ('task' in data && typeof data.task === 'string') return data.task;
   if ('about' in data) return data.about;

@@ -10,7 +10,7 @@ import {
 import type { Event, NewEvent } from '../../core/event.ts';
 import { taskStream } from '../../core/ids.ts';
 import { askedKey, matterId } from '../../core/records/matter.ts';
-import type { Batch, Store } from '../../core/ports/store.ts';
+import type { Batch, Reads } from '../../core/ports/store.ts';
 import type { Pending } from '../../core/api/runtime.ts';
 import type { Task } from '../../core/task.ts';
 import { levelsFor } from './plan.ts';
@@ -19,7 +19,7 @@ import { levelsFor } from './plan.ts';
 const MAX_CLIMB = 100;
 
 interface BeginDeps {
-  store: Store;
+  store: Reads;
   clock: Clock;
   governance(): Governance;
 }
@@ -62,20 +62,20 @@ function kindOf(asked: Event | null): 'approval' | 'question' | 'matter' {
 }
 
 /** Since when the rules of today hold: a chain is not counted from before it was written. */
-async function ruledSince(store: Store): Promise<number> {
+async function ruledSince(store: Reads): Promise<number> {
   for await (const event of store.read({ types: ['config.applied'], reverse: true, limit: 1 })) return event.at;
   return 0;
 }
 
 /** The chain that the task itself names. */
-async function chainOfTask(store: Store, { id }: Task): Promise<string | undefined> {
+async function chainOfTask(store: Reads, { id }: Task): Promise<string | undefined> {
   for await (const event of store.read({ stream: taskStream(id), types: ['task.queued'], limit: 1 }))
     if (event.type === 'task.queued') return event.data.task.escalation;
   return undefined;
 }
 
 /** Whether an escalation has led to the task. */
-async function isOwnWork(store: Store, task: Task | null): Promise<boolean> {
+async function isOwnWork(store: Reads, task: Task | null): Promise<boolean> {
   let each = task;
   for (let tries = 0; each !== null && tries < MAX_CLIMB; tries++) {
     if (isFromEscalation(each.from)) return true;

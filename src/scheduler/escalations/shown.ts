@@ -1,20 +1,20 @@
 import type { BlobRef } from '../../core/blob.ts';
 import type { EscalationState } from '../../core/escalation.ts';
 import { answeredKey, askedKey } from '../../core/records/matter.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { Reads } from '../../core/ports/store.ts';
 import { OUTBOX } from '../../core/records/reply.ts';
 import type { Pending } from '../../core/api/runtime.ts';
 import { climbOf, type Escalation, type TimeOf } from './standing.ts';
 import { nextDue } from './plan.ts';
 
 /** Of a blob with a text; null if it is gone. */
-async function textOf(store: Store, ref: BlobRef): Promise<string | null> {
+async function textOf(store: Reads, ref: BlobRef): Promise<string | null> {
   const bytes = await store.getBlob(ref);
   return bytes === null ? null : ((JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string }).text ?? null);
 }
 
 /** What was asked: it is told also when nothing waits any more. */
-async function askedText(store: Store, about: string): Promise<string> {
+async function askedText(store: Reads, about: string): Promise<string> {
   const asked = await store.byKey(askedKey(about));
   const ref =
     asked?.type === 'approval.asked' || asked?.type === 'config.held'
@@ -25,7 +25,7 @@ async function askedText(store: Store, about: string): Promise<string> {
   return ref === null ? '' : ((await textOf(store, ref)) ?? '(erased)');
 }
 
-async function answeredBy(store: Store, about: string): Promise<string | null> {
+async function answeredBy(store: Reads, about: string): Promise<string | null> {
   const answer = await store.byKey(answeredKey(about));
   const known =
     answer?.type === 'approval.answered' || answer?.type === 'question.answered' || answer?.type === 'matter.settled';
@@ -34,7 +34,7 @@ async function answeredBy(store: Store, about: string): Promise<string | null> {
 
 /** An escalation as people look at it. */
 export async function stateOf(
-  { store, pending }: { store: Store; pending(id: string): Promise<Pending | null> },
+  { store, pending }: { store: Reads; pending(id: string): Promise<Pending | null> },
   escalation: Escalation,
   { timeOf, now, since }: { timeOf: TimeOf; now: number; since: number },
 ): Promise<EscalationState> {

@@ -1,6 +1,6 @@
 import type { EventOf } from '../../core/event.ts';
 import { escalationStepKey, escalationStream } from '../../core/escalation.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { Reads } from '../../core/ports/store.ts';
 import { conversationId } from '../../core/ids.ts';
 import { putKey } from '../../core/records/reply.ts';
 import { isEnded } from '../../core/task.ts';
@@ -18,7 +18,7 @@ export interface Escalation {
 }
 
 /** Null for one that never began. */
-export async function readEscalation(store: Store, id: string): Promise<Escalation | null> {
+export async function readEscalation(store: Reads, id: string): Promise<Escalation | null> {
   const stream = escalationStream(id);
   // Before the events: one that comes in between makes the next commit fail, and is seen on the next look.
   const version = await store.version(stream);
@@ -35,7 +35,7 @@ export async function readEscalation(store: Store, id: string): Promise<Escalati
 }
 
 /** Ids of those that have begun, and whether they have ended, the newest first. */
-export async function* knownEscalations(store: Store): AsyncIterable<{ id: string; open: boolean }> {
+export async function* knownEscalations(store: Reads): AsyncIterable<{ id: string; open: boolean }> {
   for await (const event of store.read({ types: ['escalation.started'], reverse: true })) {
     if (event.type !== 'escalation.started') continue;
     const id = event.data.escalation;
@@ -58,7 +58,7 @@ export const timesUpTo =
     return time;
   };
 
-export async function climbOf(store: Store, escalation: Escalation, timeOf: TimeOf): Promise<Climb> {
+export async function climbOf(store: Reads, escalation: Escalation, timeOf: TimeOf): Promise<Climb> {
   const { started, reached, acknowledged } = escalation;
   const { from, levels } = started.data;
   const last = reached.at(-1);
@@ -77,7 +77,7 @@ export async function climbOf(store: Store, escalation: Escalation, timeOf: Time
 }
 
 /** Whether it has come to nothing: nobody could be told, the message was refused for good, or the agent's task broke off. */
-async function hasFailed(store: Store, { data }: EventOf<'escalation.reached'>, about: string): Promise<boolean> {
+async function hasFailed(store: Reads, { data }: EventOf<'escalation.reached'>, about: string): Promise<boolean> {
   if (data.outcome !== 'told') return data.outcome === 'unreachable';
   if (data.task === null) return isRefused(store, about);
   const task = await store.task(data.task);
@@ -85,7 +85,7 @@ async function hasFailed(store: Store, { data }: EventOf<'escalation.reached'>, 
 }
 
 /** Whether the message with which the run itself has asked was refused for good. */
-async function isRefused(store: Store, about: string): Promise<boolean> {
+async function isRefused(store: Reads, about: string): Promise<boolean> {
   const put = await store.byKey(putKey(about));
   if (put?.type !== 'message.queued') return false;
   const stream = conversationId(put.data.agent, put.data.session);

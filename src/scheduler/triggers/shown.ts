@@ -1,6 +1,6 @@
 import { durationText } from '../../core/text/duration.ts';
 import { eventSeq } from '../../core/ids.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { Reads } from '../../core/ports/store.ts';
 import { limitText, sourceText, type TriggerFiring, type TriggerState } from '../../core/trigger.ts';
 import { describe } from '../../journal/words.ts';
 import { hookSecret, type ReadSecret } from './hook-secret.ts';
@@ -8,7 +8,7 @@ import type { Outcome, Standing } from './standing.ts';
 
 /** How a trigger stands, in words. */
 export async function stateOf(
-  { store, secret }: { store: Store; secret: ReadSecret },
+  { store, secret }: { store: Reads; secret: ReadSecret },
   standing: Standing,
 ): Promise<TriggerState> {
   const { id, agent, trigger, paused, waiting, last } = standing;
@@ -31,7 +31,7 @@ export async function stateOf(
 }
 
 /** What came of one cause, or a burst of them. */
-export async function firingOf(store: Store, event: Outcome): Promise<TriggerFiring> {
+export async function firingOf(store: Reads, event: Outcome): Promise<TriggerFiring> {
   const { first, count } = event.data;
   const cause = first === null ? null : await store.event(first);
   const common = { at: event.at, cause: first, count };
@@ -46,14 +46,14 @@ export async function firingOf(store: Store, event: Outcome): Promise<TriggerFir
   return { ...common, what, task: event.data.task, status, why: null, by: event.data.by };
 }
 
-async function textOf(store: Store, hash: string): Promise<string | null> {
+async function textOf(store: Reads, hash: string): Promise<string | null> {
   const bytes = await store.getBlob({ hash });
   return bytes === null ? null : ((JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string }).text ?? null);
 }
 
 /** Deliveries to its hook that came to nothing: no condition held. `outcomes`: what is on record of the others. */
 export async function unmatched(
-  store: Store,
+  store: Reads,
   { trigger: { source }, from, waiting, paused }: Standing,
   { outcomes, limit }: { outcomes: readonly Outcome[]; limit: number },
 ): Promise<TriggerFiring[]> {

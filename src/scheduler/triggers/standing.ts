@@ -1,6 +1,6 @@
 import type { Event, EventOf } from '../../core/event.ts';
 import { eventSeq } from '../../core/ids.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { Reads } from '../../core/ports/store.ts';
 import {
   type Facts,
   type Held,
@@ -47,7 +47,7 @@ export interface Seen {
   told: [commit: string, seq: number][];
 }
 
-export async function readSeen(store: Store): Promise<Seen> {
+export async function readSeen(store: Reads): Promise<Seen> {
   const newest = async (type: Event['type']): Promise<Event | null> => {
     for await (const event of store.read({ types: [type], reverse: true, limit: 1 })) return event;
     return null;
@@ -71,7 +71,7 @@ export async function readSeen(store: Store): Promise<Seen> {
 }
 
 /** Commits on record as a person's, after this event and some before it. */
-async function toldSince(store: Store, seq: number): Promise<Seen['told']> {
+async function toldSince(store: Reads, seq: number): Promise<Seen['told']> {
   const told: Seen['told'] = [];
   let before = 200;
   for await (const event of store.read({ types: ['person.committed', 'main.moved'], reverse: true })) {
@@ -84,7 +84,7 @@ async function toldSince(store: Store, seq: number): Promise<Seen['told']> {
 
 /** A trigger from the moment it was set, with what has become of it before. */
 export async function standingOf(
-  store: Store,
+  store: Reads,
   set: EventOf<'trigger.set'>,
   readCondition: ReadCondition,
 ): Promise<Standing | null> {
@@ -119,7 +119,7 @@ export async function standingOf(
 }
 
 /** What a limit goes by: a thousand causes that were let go must not hide what has fired, nor that the owner was told. */
-async function lookBack(store: Store, standing: Standing, count: number): Promise<void> {
+async function lookBack(store: Reads, standing: Standing, count: number): Promise<void> {
   const { id } = standing;
   standing.fired = [];
   for await (const event of store.read({ stream: triggerStream(id), types: ['trigger.fired'], reverse: true })) {
