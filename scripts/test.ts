@@ -91,7 +91,7 @@ async function main(): Promise<number> {
   const outcomes: Outcome[] = [];
   const work = async (): Promise<void> => {
     for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
-      const outcome = await runJob(job, env, isPatient(job) ? PATIENCE : 60_000);
+      const outcome = await runJob(job, env, isPatient(job) ? PATIENCE : 120_000);
       outcomes.push(outcome);
       print(outcome);
     }
