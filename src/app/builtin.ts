@@ -1,5 +1,5 @@
 import type { Known } from '../config/settings.ts';
-import type { Tool, ToolDeclaration, ToolParts } from '../core/ports/tool.ts';
+import type { AnyTool, ToolDeclaration, ToolParts } from '../core/ports/tool.ts';
 import { PROVIDERS } from '../models/choice/choose.ts';
 import { ruleProblem } from '../policy/rules.ts';
 import { askTool } from '../tools/ask.ts';
@@ -38,7 +38,7 @@ export const BUILTIN: Builtin = {
   ],
 };
 
-export const openTools = ({ tools }: Builtin, parts: ToolParts): ReadonlyMap<string, Tool> =>
+export const openTools = ({ tools }: Builtin, parts: ToolParts): ReadonlyMap<string, AnyTool> =>
   new Map(tools.map((each) => [each.name, 'open' in each ? each.open(parts) : each]));
 
 /** What the settings and agents of a network that is made of these may name. */

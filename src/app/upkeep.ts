@@ -1,5 +1,6 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
+import { usualTool } from '../core/ports/tool.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import { restingModels } from '../agent/think/compact.ts';
 import { startHousekeeping } from '../scheduler/upkeep/every.ts';
@@ -41,7 +42,8 @@ export async function startUpkeep(
   const night = new Night({ ...agents, models: (agent) => restingModels(agents, agent) });
   const look = async (): Promise<void> => {
     const { settings } = agents.governance();
-    checks = await lookAtChecks({ ...adapters, settings, signal: stopped.signal });
+    const tool = usualTool(agents.tools(), 'addresses');
+    checks = await lookAtChecks({ ...adapters, settings, tool, signal: stopped.signal });
     await status.write();
   };
   const every = (everyMs: number, job: () => Promise<void>) => startHousekeeping({ job, everyMs, clock, log });

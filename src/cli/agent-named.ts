@@ -1,5 +1,5 @@
 import type { AgentState } from '../core/api/runtime.ts';
-import { didYouMean } from '../core/text/near.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import { CliError } from './io.ts';
 import type { Talk } from './talk.ts';
 
@@ -11,7 +11,6 @@ export const agentNames = async (gateway: Talk): Promise<string[]> =>
 export function agentNamed(names: readonly string[], wanted: string | undefined): string {
   const [name] = wanted === undefined ? names : names.filter((each) => each === wanted);
   if (name !== undefined) return name;
-  if (names.length > 0)
-    throw new CliError(`There is no agent "${wanted}".${didYouMean(wanted ?? '', names)} Agents: ${names.join(', ')}.`);
-  throw new CliError('There is no agent to talk to: "ruche doctor" says what is wrong, if anything is.');
+  if (names.length > 0) throw new CliError(unknownText('agent', wanted ?? '', { known: names }));
+  throw new CliError('No agents are running. Find out why with: ruche doctor.');
 }

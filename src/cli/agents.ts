@@ -1,4 +1,5 @@
 import type { AgentState } from '../core/api/runtime.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import { agentNamed, agentNames } from './agent-named.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
@@ -20,23 +21,26 @@ export async function agents(
   flags: AgentsFlags,
 ): Promise<ExitCode> {
   const known = ACTIONS.find((each) => each === action);
-  if (known === undefined) throw new CliError(`There is no "agents ${action}". There are: ${ACTIONS.join(', ')}.`);
+  if (known === undefined) throw new CliError(unknownText('action', action, { known: ACTIONS }));
   const gateway = talk(io, options, new AbortController().signal);
   if (known === 'list') {
     const { agents: states } = await gateway.call<{ agents: AgentState[] }>('/api/agents');
     if (flags.json) io.out(`${JSON.stringify(states)}\n`);
-    else io.out(`${states.map((state) => agentText(state, io.clock.now())).join('\n') || 'There are no agents.'}\n`);
+    else
+      io.out(
+        `${states.map((state) => agentText(state, io.clock.now())).join('\n') || 'No agents are running. Find out why with: ruche doctor.'}\n`,
+      );
     return 0;
   }
-  if (name === undefined) throw new CliError(`Name the agent: ${io.self} agents ${known} NAME`);
+  if (name === undefined) throw new CliError(`Name an agent: ${io.self} agents ${known} NAME`);
   agentNamed(await agentNames(gateway), name);
   const body = known === 'pause' && flags.reason ? { reason: flags.reason } : {};
   const path = `/api/agents/${encodeURIComponent(name)}/${known}`;
   const { changed } = await gateway.call<{ changed: boolean }>(path, body);
   if (flags.json) io.out(`${JSON.stringify({ agent: name, changed })}\n`);
-  else if (!changed) io.out(`${plain(name)} ${known === 'pause' ? 'is paused already' : 'was not paused'}.\n`);
-  else if (known === 'resume') io.out(`${plain(name)} works again.\n`);
-  else io.out(`${plain(name)} is paused: what it does stops at the next step, what is queued stays.\n`);
+  else if (!changed) io.out(`${plain(name)} ${known === 'pause' ? 'is already paused' : 'was not paused'}.\n`);
+  else if (known === 'resume') io.out(`${plain(name)} is resumed.\n`);
+  else io.out(`${plain(name)} is paused. Its run stops at the next step, and queued tasks wait.\n`);
   return 0;
 }
 
@@ -57,8 +61,8 @@ export function agentText(state: AgentState, now: number): string {
   const at = paused
     ? `paused for ${duration(now - paused.at)} by ${paused.by}${paused.reason === '' ? '' : `: ${oneLine(paused.reason, 120)}`}`
     : running > 0
-      ? 'at work'
-      : 'free';
+      ? 'working'
+      : 'idle';
   const next = nextFiring === null ? '' : `next firing in ${duration(Math.max(0, nextFiring - now))}; `;
   const last = lastRun ? `last run ${duration(now - lastRun.at)} ago (${lastRun.status})` : 'no run yet';
   return plain(

@@ -24,7 +24,7 @@ export const pendingTexts =
 
 function pendingText(wait: Pending, command: (words: string) => string): string {
   const who = wait.agent === null ? '' : ` · ${wait.agent} · session ${wait.session}`;
-  const what = wait.kind === 'question' ? 'question' : `approval of ${wait.tool ?? 'a change of the configuration'}`;
+  const what = wait.kind === 'question' ? 'question' : `approval of ${wait.tool ?? 'a change of the settings'}`;
   const how =
     wait.kind === 'question'
       ? command(`answer ${wait.id} "TEXT"`)

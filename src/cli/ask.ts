@@ -25,8 +25,8 @@ export async function ask(
   flags: AskFlags,
 ): Promise<ExitCode> {
   if (flags.session !== undefined && !isSafeName(flags.session))
-    throw new CliError('--session may hold letters, digits, "-" and "_", up to 128 of them.');
-  if (text.trim() === '') throw new CliError('There is nothing to ask: give the text in quotes.');
+    throw new CliError('Invalid --session. Use up to 128 letters, digits, "-" and "_".');
+  if (text.trim() === '') throw new CliError('The message is empty. Give the text in quotes.');
   const agent = named ?? (await frontDesk(io, options, text));
   const session = flags.session ?? io.ids.next('ses');
   // Equal for every try: a message sent again after a lost connection is the same message.
@@ -37,7 +37,7 @@ export async function ask(
 /** Who gets what is addressed to nobody. A text that is only the name of an agent is a message that was forgotten. */
 async function frontDesk(io: Io, options: Options, text: string): Promise<string> {
   const names = await agentNames(talk(io, options, new AbortController().signal));
-  if (names.includes(text)) throw new CliError(`There is nothing to ask ${text}: give the text in quotes.`);
+  if (names.includes(text)) throw new CliError(`There is no message for ${text}. Give the text in quotes.`);
   return agentNamed(names, undefined);
 }
 
@@ -77,7 +77,8 @@ async function follow(
 ): Promise<ExitCode> {
   const { timeout } = flags;
   const seconds = timeout === undefined ? null : Number(timeout);
-  if (seconds !== null && !(seconds > 0)) throw new CliError(`--timeout is "${timeout}": give a number of seconds.`);
+  if (seconds !== null && !(seconds > 0))
+    throw new CliError(`Invalid --timeout "${timeout}". Give a number of seconds.`);
   const stop = new AbortController();
   const done = new AbortController();
   const unlisten = io.onSignal(() => stop.abort(new CliError('Interrupted.')));
@@ -98,8 +99,7 @@ async function follow(
     const onAccepted = (told: Accepted): void => {
       const { task: id, agent = '', note } = told;
       accepted = told;
-      if (id === null && agent !== '')
-        throw new CliError(`There is nothing to ask ${agent}: write it behind the name.`);
+      if (id === null && agent !== '') throw new CliError(`There is no message for ${agent}. Write it after the name.`);
       if (note !== undefined) onAway(plain(note));
     };
     const onDelta = (delta: Delta): void =>
@@ -123,7 +123,7 @@ async function follow(
 
 /** For whoever leaves before the end. */
 export const goesOn = (io: Pick<Io, 'self'>, { again }: Options, task: string): string =>
-  `Task ${task} goes on. What becomes of it: ${io.self} log --task ${task}${again}`;
+  `Task ${task} goes on. Follow it with: ${io.self} log --task ${task}${again}`;
 
 function show(io: Io, options: Options, outcome: TaskOutcome | null, json: boolean): ExitCode {
   if (json) io.out(`${JSON.stringify(outcome === null ? { task: null, status: 'done' } : report(outcome))}\n`);

@@ -24,7 +24,7 @@ function nodeText(node: ChainNode, here: boolean): string {
     case 'link':
       return linkText(node);
     case 'matter':
-      return `put before the owner${node.settled ? ', settled' : ''}: ${oneLine(node.title, 100)}`;
+      return `question to the owner${node.settled ? ', closed' : ''}: ${oneLine(node.title, 100)}`;
     case 'more':
       return `and ${node.left} more`;
   }
@@ -33,14 +33,14 @@ function nodeText(node: ChainNode, here: boolean): string {
 const quoted = (title: string): string => (title === '' ? '' : `: ${oneLine(title, 80)}`);
 
 function causeText({ of, by, from, title }: Extract<ChainNode, { kind: 'cause' }>): string {
-  if (of === 'message') return `message from ${plain(from)} over ${plain(by)}${quoted(title)}`;
+  if (of === 'message') return `message from ${plain(from)} via ${plain(by)}${quoted(title)}`;
   return of === 'other' ? `from ${plain(by)}` : `${of} ${plain(by)}${quoted(title)}`;
 }
 
 const LINKS = {
   joined: 'joins',
-  taken: 'taken in by the work on',
-  repeats: 'done once more as',
+  taken: 'joins the run of',
+  repeats: 'retried as',
   moved: 'handed the conversation to',
 } as const;
 

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import type { Pending, TaskOutcome } from '../core/api/runtime.ts';
 import { addressee } from '../core/text/addressed.ts';
 import { isSafeName } from '../core/ids.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import { agentNamed, agentNames } from './agent-named.ts';
 import { goesOn } from './ask.ts';
 import { chatScreen, type ChatScreen } from './chat-screen.ts';
@@ -11,10 +12,10 @@ import { status } from './status.ts';
 import { talk, type Accepted, type Talk } from './talk.ts';
 import { type Verdict, verdictWords, watchSchedules } from './verdict.ts';
 
-const HELP = `  /new      start a fresh conversation      /stop     end what runs now
-  /status   what the network does           /quit     leave (what runs goes on)
-  @name …   talk to that agent from now on
-  approve, deny (or y, n): answer an approval; a question is answered by your next line`;
+const HELP = `  /new      start a new conversation        /stop     stop the current run
+  /status   show the state of the network   /quit     leave (runs go on)
+  @name …   switch to that agent
+  approve, deny (or y, n): answer an approval; your next line answers a question`;
 
 interface Chat {
   io: Io;
@@ -41,7 +42,7 @@ export async function chat(
   flags: { session?: string },
 ): Promise<ExitCode> {
   if (flags.session !== undefined && !isSafeName(flags.session))
-    throw new CliError('--session may hold letters, digits, "-" and "_", up to 128 of them.');
+    throw new CliError('Invalid --session. Use up to 128 letters, digits, "-" and "_".');
   const stop = new AbortController();
   const gateway = talk(io, options, stop.signal);
   const agents = await agentNames(gateway);
@@ -71,7 +72,7 @@ export async function chat(
   const quit = (): void => {
     lines.close();
     // At a terminal what runs is left at once. From a pipe a line is being waited for.
-    if (!io.inIsTerminal) stop.abort(new CliError('Interrupted. What was begun goes on.'));
+    if (!io.inIsTerminal) stop.abort(new CliError('Interrupted. The run goes on.'));
   };
   const unlisten = io.onSignal(quit);
   lines.on('SIGINT', quit);
@@ -132,9 +133,9 @@ async function handle(state: Chat, line: string): Promise<boolean> {
   else if (text === '/status') await status(io, state.options, {});
   else if (text === '/new') {
     Object.assign(state, { session: io.ids.next('ses'), waits: [], last: null });
-    io.out('A fresh conversation.\n');
+    io.out('New conversation.\n');
   } else if (text === '/stop') await stopTask(state);
-  else if (text.startsWith('/')) io.out(`There is no command ${text.split(' ')[0]}. /help lists them.\n`);
+  else if (text.startsWith('/')) io.out(`${unknownText('command', text.split(' ')[0] ?? '', { list: '/help' })}\n`);
   else await say(state, text);
   return false;
 }
@@ -142,12 +143,12 @@ async function handle(state: Chat, line: string): Promise<boolean> {
 async function stopTask(state: Chat): Promise<void> {
   const task = state.task ?? state.waits[0]?.task ?? null;
   if (task === null) {
-    state.io.out('Nothing runs in this conversation.\n');
+    state.io.out('Nothing is running in this conversation.\n');
     return;
   }
   const { cancelled } = await state.gateway.call<{ cancelled: boolean }>(`/api/tasks/${task}/cancel`, {});
   state.waits = [];
-  state.io.out(cancelled ? 'Stopped.\n' : 'It had ended already.\n');
+  state.io.out(cancelled ? 'Stopped.\n' : 'It had already ended.\n');
 }
 
 async function say(state: Chat, text: string): Promise<void> {

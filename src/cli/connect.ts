@@ -15,11 +15,11 @@ export async function connect(io: Pick<Io, 'self'>, options: Where): Promise<Con
   const path = join(options.home, 'gateway.json');
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-      throw new CliError(`No gateway runs for ${options.home}. ${startText(io, options)}`, 2);
+      throw new CliError(`No gateway is running for ${options.home}. ${startText(io, options)}`, 2);
     throw new CliError(`Cannot read ${path} (${error.code ?? error.message}).`, 2);
   });
   const url = urlIn(text);
-  if (url === null) throw new CliError(`${path} does not say where the gateway is. ${startText(io, options)}`, 2);
+  if (url === null) throw new CliError(`${path} does not contain the gateway's address. ${startText(io, options)}`, 2);
   return { url, token: options.token ?? (await tokenIn(options.home)) };
 }
 

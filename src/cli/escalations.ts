@@ -1,4 +1,5 @@
 import type { EscalationState } from '../core/escalation.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';
@@ -20,10 +21,10 @@ export async function escalations(
 ): Promise<ExitCode> {
   if (action === 'list') return list(io, options, flags);
   if (action !== 'show' && action !== 'ack')
-    throw new CliError(`There is no \`escalations ${action}\`: use list, show or ack.`);
+    throw new CliError(unknownText('action', action, { known: ['list', 'show', 'ack'] }));
   if (id === undefined)
     throw new CliError(
-      `Which one? \`${io.self} escalations\` lists them; then \`${io.self} escalations ${action} ID\`.`,
+      `Name an escalation: ${io.self} escalations ${action} ID. List them with: ${io.self} escalations.`,
     );
   const gateway = talk(io, options, new AbortController().signal);
   const path = `/api/escalations/${encodeURIComponent(id)}`;
@@ -35,10 +36,10 @@ export async function escalations(
   }
   const told = await known(() => gateway.call<{ acknowledged: boolean; ended: boolean }>(`${path}/ack`, {}));
   const said = told.acknowledged
-    ? `Nobody further is told of ${id}. It still waits for its answer: see \`${io.self} approvals\`.`
+    ? `${id} is acknowledged. Nobody else is notified; it still waits for an answer: see \`${io.self} approvals\`.`
     : told.ended
-      ? `${id} is over.`
-      : `${id} was acknowledged before.`;
+      ? `${id} is closed.`
+      : `${id} was already acknowledged.`;
   io.out(flags.json ? `${JSON.stringify({ id, ...told })}\n` : `${plain(said)}\n`);
   return 0;
 }
@@ -49,12 +50,12 @@ async function list(io: Io, options: Options, { all, json }: Flags): Promise<Exi
     `/api/escalations${all ? '?all' : ''}`,
   );
   if (json) io.out(`${JSON.stringify({ escalations: found })}\n`);
-  else if (found.length === 0) io.out('Nothing goes up a chain of escalation.\n');
+  else if (found.length === 0) io.out('No open escalations.\n');
   else io.out(`${found.map((each) => escalationText(each, io.clock.now())).join('\n')}\n`);
   return 0;
 }
 
-const ENDS = { answered: 'answered', denied: 'denied, since nobody answered', gone: 'gone: nothing waits any more' };
+const ENDS = { answered: 'answered', denied: 'denied because nobody answered', gone: 'closed: nothing waits any more' };
 
 /** `whole`: with clock times, all that is asked, and what agents answered. */
 function escalationText(state: EscalationState, now: number, whole = false): string {
@@ -75,7 +76,7 @@ function escalationText(state: EscalationState, now: number, whole = false): str
     }),
     acknowledged === null
       ? null
-      : `  acknowledged by ${acknowledged.by} ${when(acknowledged.at)}: nobody further is told`,
+      : `  acknowledged by ${acknowledged.by} ${when(acknowledged.at)}: nobody else is notified`,
     ended === null ? null : `  ${ENDS[ended.why]}${ended.by === null ? '' : ` by ${ended.by}`}, ${when(ended.at)}`,
   ];
   return plain(lines.filter((line) => line !== null).join('\n'));

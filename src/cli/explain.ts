@@ -3,9 +3,9 @@ import { plain } from './io.ts';
 const MENDS: Record<string, string> = {
   ENOSPC: 'The disk is full. Free some space and try again.',
   EDQUOT: 'The disk quota is used up. Free some space and try again.',
-  EROFS: 'It lies on a read-only disk. Remount it for writing, or choose another --home or --workspace.',
-  EACCES: 'This user may not do that there. Correct the permissions, or choose another --home or --workspace.',
-  EPERM: 'This user may not do that there. Correct the permissions, or choose another --home or --workspace.',
+  EROFS: 'The disk is read-only. Remount it for writing, or choose another --home or --workspace.',
+  EACCES: 'Permission denied. Correct the permissions, or choose another --home or --workspace.',
+  EPERM: 'Permission denied. Correct the permissions, or choose another --home or --workspace.',
   ENOTDIR: 'Part of the path is a file, not a folder.',
 };
 

@@ -54,17 +54,17 @@ const checkGit: Check = ({ git }) => {
 const checkSandbox: Check = ({ sandbox }) => [
   sandbox.ok
     ? { ...ok('Sandbox', sandbox.why), mend: sandbox.mend }
-    : warning('Sandbox', `${sandbox.why} Each shell command is put before you.`, sandbox.mend),
+    : warning('Sandbox', `${sandbox.why} Ruche asks you before each shell command.`, sandbox.mend),
 ];
 
 const checkHome: Check = ({ home, homeMade, homeProblem }) => {
   if (homeProblem === null) return [ok('Home', home)];
   const theirs: [string, string] = homeMade
-    ? ['may not be written by this user', `Make it yours: sudo chown -R "$USER" ${home}`]
-    : ['cannot be made by this user', `Choose another --home, or make it: sudo install -d -o "$USER" ${home}`];
+    ? ['is not writable for this user', `Make it yours: sudo chown -R "$USER" ${home}`]
+    : ['cannot be created by this user', `Choose another --home, or create it: sudo install -d -o "$USER" ${home}`];
   const why: Record<string, [string, string]> = {
-    EROFS: ['lies on a read-only disk', 'Remount it for writing, or choose another --home.'],
-    ENOSPC: ['lies on a full disk', 'Free some space, or choose another --home.'],
+    EROFS: ['is on a read-only disk', 'Remount it for writing, or choose another --home.'],
+    ENOSPC: ['is on a full disk', 'Free some space, or choose another --home.'],
     EDQUOT: ['has no quota left', 'Free some space, or choose another --home.'],
     EACCES: theirs,
     EPERM: theirs,
@@ -76,7 +76,7 @@ const checkHome: Check = ({ home, homeMade, homeProblem }) => {
 const MEGABYTE = 1024 * 1024;
 
 const checkDisk: Check = ({ diskFree }) => {
-  if (diskFree === null) return [warning('Disk', 'the free space is unknown', 'Look with: df -h')];
+  if (diskFree === null) return [warning('Disk', 'the free space is unknown', 'Check with: df -h')];
   const free = `${Math.round(diskFree / MEGABYTE)} MB free`;
   if (diskFree < 50 * MEGABYTE) return [broken('Disk', `only ${free}`, 'Free at least 500 MB where the home is.')];
   if (diskFree < 500 * MEGABYTE) return [warning('Disk', `only ${free}`, 'Free at least 500 MB where the home is.')];
@@ -88,22 +88,30 @@ const EARLIEST = Date.UTC(2026, 0, 1);
 
 const checkClock: Check = ({ now, newestEvent }) => {
   const time = new Date(now).toISOString();
-  const mend = 'Set the clock, best by NTP: `timedatectl set-ntp true`.';
-  if (now < EARLIEST) return [broken('Clock', `it says ${time}, which is past`, mend)];
+  const mend = 'Set the clock, preferably with NTP: `timedatectl set-ntp true`.';
+  if (now < EARLIEST) return [broken('Clock', `it shows ${time}, which is in the past`, mend)];
   if (newestEvent !== null && newestEvent > now + 60_000)
     return [
-      warning('Clock', `it says ${time}, but the journal has an event of ${new Date(newestEvent).toISOString()}`, mend),
+      warning(
+        'Clock',
+        `it shows ${time}, but the journal has an event from ${new Date(newestEvent).toISOString()}`,
+        mend,
+      ),
     ];
   return [ok('Clock', time)];
 };
 
 const checkToken: Check = ({ token, tokenGiven, home }) => {
   if (tokenGiven) return [ok('Token', 'given in RUCHE_TOKEN')];
-  if (token === null) return [ok('Token', 'none yet; the first start makes one')];
+  if (token === null) return [ok('Token', 'none yet; the first start creates one')];
   if ((token & 0o077) === 0) return [ok('Token', `${home}/token`)];
   const mode = token.toString(8);
   return [
-    broken('Token', `${home}/token can be read by others (mode ${mode})`, 'Delete it; the next start makes a new one.'),
+    broken(
+      'Token',
+      `${home}/token can be read by others (mode ${mode})`,
+      'Delete it; the next start creates a new one.',
+    ),
   ];
 };
 
@@ -121,13 +129,12 @@ const checkKeys: Check = ({ keys, start }) =>
 const checkDatabase: Check = ({ database }) =>
   database === null
     ? []
-    : [broken('Database', database, 'Put back a copy, or use the version of Ruche that wrote it.')];
+    : [broken('Database', database, 'Restore a backup, or use the version of Ruche that wrote it.')];
 
 const checkConfig: Check = ({ workspace, config }) => {
-  if (workspace !== null)
-    return [broken('Workspace', workspace, 'The message says what to do; then run doctor again.')];
-  if (config === null) return [ok('Workspace', 'none yet; the first start makes one from a template')];
-  if (config.problems.length === 0) return [ok('Configuration', 'ruche.yaml and every agent are in order')];
+  if (workspace !== null) return [broken('Workspace', workspace, 'Do what the message says, then run doctor again.')];
+  if (config === null) return [ok('Workspace', 'none yet; the first start creates one from a template')];
+  if (config.problems.length === 0) return [ok('Configuration', 'ruche.yaml and every agent are valid')];
   // What to do is the same for all of them, and said once.
   const last = config.problems.length - 1;
   return config.problems.map((problem, index) => ({

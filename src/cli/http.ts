@@ -49,7 +49,7 @@ function open(connection: Connection, path: string, call: Call): Promise<Incomin
       },
       resolve,
     );
-    outgoing.on('timeout', () => outgoing.destroy(new Error('the gateway is silent')));
+    outgoing.on('timeout', () => outgoing.destroy(new Error('the gateway sends nothing')));
     outgoing.on('error', (error) => reject(lost(error, call.signal)));
     outgoing.end(body);
   });

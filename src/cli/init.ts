@@ -13,7 +13,7 @@ export async function init(io: Io, options: Options, dir: string | undefined): P
   await mkdir(home, { recursive: true, mode: 0o700 });
   io.out(
     [
-      `Made the workspace ${workspace} from the template "${options.template}" (commit ${commit.slice(0, 10)}).`,
+      `Created the workspace ${workspace} from the template "${options.template}" (commit ${commit.slice(0, 10)}).`,
       'Edit ruche.yaml and agents/ there; a saved change applies within a second.',
       `Start it with: ${root === null ? `${io.self} up${options.again}` : startIn(io.self, root)}`,
       '',

@@ -28,7 +28,7 @@ export function sinceOf(text: string, now: number): number {
   if (ago) return now - Number(ago[1]) * (UNITS[ago[2] ?? ''] ?? 0);
   const date = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(date)) return date;
-  throw new CliError(`--since is "${text}": give 30s, 10m, 2h or 3d, or a date such as 2026-11-23T08:15.`);
+  throw new CliError(`Invalid --since "${text}". Give 30s, 10m, 2h or 3d, or a date such as 2026-11-23T08:15.`);
 }
 
 export const typesOf = (flags: LogFlags): string[] | undefined => flags.type?.split(',').map((type) => type.trim());

@@ -24,7 +24,7 @@ export async function log(io: Io, options: Options, flags: LogFlags): Promise<Ex
     const head = await home.store.head();
     const shown = await newest(home, filter, limit, head);
     for (const event of shown) await print(event);
-    if (shown.length === 0) io.err('Nothing in the journal fits.\n');
+    if (shown.length === 0) io.err('No matching events.\n');
     if (flags.follow === true) await follow(io, home, filter, head, print, stop.signal);
     return 0;
   } finally {
@@ -35,7 +35,8 @@ export async function log(io: Io, options: Options, flags: LogFlags): Promise<Ex
 
 function limitOf(flags: LogFlags): number {
   if (flags.limit === undefined) return flags.since === undefined ? USUAL : Infinity;
-  if (!/^\d{1,9}$/.test(flags.limit)) throw new CliError(`--limit is "${flags.limit}": give a number; 0 means all.`);
+  if (!/^\d{1,9}$/.test(flags.limit))
+    throw new CliError(`Invalid --limit "${flags.limit}". Give a number; 0 means all.`);
   return Number(flags.limit) || Infinity;
 }
 
@@ -48,7 +49,7 @@ function knownTypes(flags: LogFlags, types: readonly string[]): void {
   for (const wanted of typesOf(flags) ?? [])
     if (!types.some((type) => fitsType(type, wanted)))
       throw new CliError(
-        `--type is "${wanted}", and there is no such event.${didYouMean(wanted, [...groups.keys(), ...types])} With a dot at the end all that begin so are meant. There are:\n${listed}`,
+        `Unknown event type "${wanted}".${didYouMean(wanted, [...groups.keys(), ...types])} A dot at the end stands for all types that begin so. Types:\n${listed}`,
       );
 }
 

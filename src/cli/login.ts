@@ -10,6 +10,6 @@ export async function login(io: Io, options: Options, flags: { json?: boolean })
   const { path, seconds } = await gateway.call<{ path: string; seconds: number }>('/api/logins', {});
   const link = `${url}${path}`;
   io.out(flags.json ? `${JSON.stringify({ url: link, seconds })}\n` : `${link}\n`);
-  if (!flags.json) io.err(`Open it in a browser: it works once, within ${Math.round(seconds / 60)} minutes.\n`);
+  if (!flags.json) io.err(`Open the link in a browser. It works once, within ${Math.round(seconds / 60)} minutes.\n`);
   return 0;
 }

@@ -45,7 +45,7 @@ export function modelsText(view: ModelsView, tests: readonly ModelTest[]): strin
   ]);
   const dates = view.models.flatMap(({ price }) => (price ? [price.asOf] : [])).sort();
   const read =
-    dates.length > 0 ? `Prices in USD for a million tokens, as read on ${dates[0]}; cached input in the middle.` : '';
+    dates.length > 0 ? `Prices in USD per million tokens, as of ${dates[0]}; cached input in the middle.` : '';
   return [
     whoAnswers(view),
     '',

@@ -44,7 +44,7 @@ export function resolveOptions(flags: Flags, place: Place): Options {
   const workspace = chosen === undefined ? usual : path(chosen);
   if (isWithin(home, workspace))
     throw new CliError(
-      `The home ${home} lies inside the workspace ${workspace}, where agents could read its keys. Choose another --home or --workspace.`,
+      `The home ${home} is inside the workspace ${workspace}, where agents could read its keys. Choose another --home or --workspace.`,
     );
   return {
     home,
@@ -72,7 +72,9 @@ function portOf(flag: string | undefined, variable: string | undefined): number 
   if (text === undefined) return DEFAULT_PORT;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port <= 65_535) return port;
-  throw new CliError(`${flag === undefined ? 'RUCHE_PORT' : '--port'} is "${text}": give a number from 0 to 65535.`);
+  throw new CliError(
+    `Invalid ${flag === undefined ? 'RUCHE_PORT' : '--port'} "${text}". Give a number from 0 to 65535.`,
+  );
 }
 
 function isWithin(inner: string, outer: string): boolean {

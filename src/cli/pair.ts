@@ -9,7 +9,7 @@ export async function pair(io: Io, options: Options, channel: string, flags: { j
   const minutes = Math.max(1, Math.round((made.until - io.clock.now()) / 60_000));
   if (flags.json) io.out(`${JSON.stringify(made)}\n`);
   else io.out(`${made.code}\n`);
-  const how = `Send this code to the bot on ${plain(channel)} within ${minutes} minutes: whoever sends it first becomes an owner.`;
+  const how = `Send this code to the bot on ${plain(channel)} within ${minutes} minutes. The first person to send it becomes an owner.`;
   if (!flags.json) io.err(`${how}\n`);
   return 0;
 }

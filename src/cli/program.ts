@@ -47,7 +47,7 @@ function build(io: Io, result: { code: number }): Command {
   const program = new Command('ruche')
     .description('A self-hosted runtime for a network of AI agents that share one Git workspace.')
     .version(io.version, '-V, --version')
-    .showHelpAfterError(`(${io.self} --help says what there is)`)
+    .showHelpAfterError(`(for help: ${io.self} --help)`)
     .configureOutput({
       writeOut: (text) => io.out(text),
       writeErr: (text) => io.err(text.replace(/^error:/, 'ruche:')),
@@ -84,11 +84,11 @@ type MakeAct = (flags: Flags, what: Act) => Promise<void>;
 
 function serving(command: MakeCommand, act: MakeAct, io: Io): void {
   command('up', 'start the network and its gateway')
-    .option('--template <name>', 'what a new workspace is made from: network or solo (network)')
-    .option('--host <address>', 'where to listen (127.0.0.1)')
-    .option('--port <number>', 'and on which port (RUCHE_PORT, else 4747; 0 takes any free one)')
+    .option('--template <name>', 'template for a new workspace: network or solo (network)')
+    .option('--host <address>', 'address to listen on (127.0.0.1)')
+    .option('--port <number>', 'port to listen on (RUCHE_PORT, else 4747; 0 takes any free one)')
     .action((flags: Flags) => act(flags, async (options) => (await import('./up.ts')).up(io, options)));
-  command('init [dir]', 'make a workspace from a template; with dir, dir/home and dir/workspace')
+  command('init [dir]', 'create a workspace from a template; with dir, create dir/home and dir/workspace')
     .option('--template <name>', 'the template: network or solo (network)')
     .action((dir: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./init.ts')).init(io, options, dir)),
@@ -102,10 +102,10 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
       .option('--timeout <seconds>', 'stop waiting after this time; the run goes on');
   asking(
     'ask <agent> [text]',
-    'send a message, to the front desk unless an agent is named, and print the answer (exit 0 answered, 1 failed, 2 no gateway, 3 waiting)',
+    'send a message and print the answer; without an agent it goes to the front desk (exit 0 answered, 1 failed, 2 no gateway, 3 waiting)',
   )
     .usage('[options] [agent] <text>')
-    .option('--session <id>', 'go on in this conversation')
+    .option('--session <id>', 'continue this conversation')
     .argument('[more...]')
     .action((first: string, second: string | undefined, more: string[], flags: Flags) => {
       if (more.length > 0) {
@@ -115,16 +115,15 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
       const [agent, text] = second === undefined ? [undefined, first] : [first, second];
       return act(flags, async (options) => (await import('./ask.ts')).ask(io, options, agent, text, flags));
     });
-  asking('answer <id> <text>', 'answer a question an agent has asked').action(
-    (id: string, text: string, flags: Flags) =>
-      act(flags, async (options) => (await import('./ask.ts')).answer(io, options, id, text, flags)),
+  asking('answer <id> <text>', 'answer a question from an agent').action((id: string, text: string, flags: Flags) =>
+    act(flags, async (options) => (await import('./ask.ts')).answer(io, options, id, text, flags)),
   );
   for (const verdict of ['approve', 'deny'] as const)
-    asking(`${verdict} <id>`, `${verdict} what waits under this id`).action((id: string, flags: Flags) =>
+    asking(`${verdict} <id>`, `${verdict} the request with this id`).action((id: string, flags: Flags) =>
       act(flags, async (options) => (await import('./ask.ts')).decide(io, options, id, verdict, flags)),
     );
   command('chat [agent]', 'talk to an agent in the terminal')
-    .option('--session <id>', 'go on in this conversation')
+    .option('--session <id>', 'continue this conversation')
     .action((agent: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./chat.ts')).chat(io, options, agent, flags)),
     );
@@ -132,70 +131,70 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
 
 function looking(command: MakeCommand, act: MakeAct, io: Io): void {
   command('approvals', 'list what waits for you')
-    .option('--json', 'as JSON')
+    .option('--json', 'print JSON')
     .action((flags: Flags) =>
       act(flags, async (options) => (await import('./approvals.ts')).approvals(io, options, flags)),
     );
-  command('tasks [action] [id]', 'list what was given to whom (list), or show, cancel or retry one task')
-    .option('--agent <name>', 'only of this agent')
+  command('tasks [action] [id]', 'list tasks (list), or show, cancel or retry one')
+    .option('--agent <name>', 'only tasks of this agent')
     .option(
       '--status <status>',
-      'only these, with commas between: queued, running, waiting, done, failed, dead, cancelled',
+      'only these states, separated by commas: queued, running, waiting, done, failed, dead, cancelled',
     )
-    .option('--limit <number>', 'the newest so many (50)')
-    .option('--json', 'as JSON')
+    .option('--limit <number>', 'show this many, newest first (50)')
+    .option('--json', 'print JSON')
     .action((action: string | undefined, id: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./tasks.ts')).tasks(io, options, action ?? 'list', id, flags)),
     );
   command('login', 'print a link that logs one browser in to the web page, once')
-    .option('--json', 'as JSON')
+    .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./login.ts')).login(io, options, flags)));
-  command('pair <channel>', 'print a one-time code that makes whoever sends it to the bot an owner')
-    .option('--json', 'as JSON')
+  command('pair <channel>', 'print a one-time code; the person who sends it to the bot becomes an owner')
+    .option('--json', 'print JSON')
     .action((channel: string, flags: Flags) =>
       act(flags, async (options) => (await import('./pair.ts')).pair(io, options, channel, flags)),
     );
-  command('status', 'show what the running network does')
-    .option('--json', 'as JSON')
+  command('status', 'show the state of the running network')
+    .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./status.ts')).status(io, options, flags)));
-  command('models', 'list the models there are, with price, window and what they can do')
-    .option('--test', 'ask each one for one short answer (costs a few hundred tokens)')
-    .option('--json', 'as JSON')
+  command('models', 'list the models with price, context window and abilities')
+    .option('--test', 'ask each model for a short answer (costs a few hundred tokens)')
+    .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./models.ts')).models(io, options, flags)));
-  command('doctor', 'look for what is wrong, and say how to mend it')
-    .option('--json', 'as JSON')
+  command('doctor', 'find problems and say how to fix them')
+    .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./doctor.ts')).doctor(io, options, flags)));
   command('log', 'show the journal')
-    .option('-f, --follow', 'go on with each new event')
+    .option('-f, --follow', 'keep printing new events')
     .option('--run <id>', 'only this run')
     .option('--task <id>', 'only this task and its runs')
     .option('--agent <name>', 'only this agent')
-    .option('--type <types>', 'only these types, comma-separated; "run." means all that begin so')
-    .option('--since <time>', '10m, 2h, 3d, or a date')
-    .option('--limit <number>', 'the newest so many (200; 0 means all)')
-    .option('--json', 'one JSON object a line, with contents')
+    .option('--type <types>', 'only these types, separated by commas; "run." means all types that start with it')
+    .option('--since <time>', 'only events since then: 10m, 2h, 3d, or a date')
+    .option('--limit <number>', 'show this many of the newest (200; 0 means all)')
+    .option('--json', 'print one JSON object per line, with contents')
     .action((flags: Flags) => act(flags, async (options) => (await import('./log.ts')).log(io, options, flags)));
-  command('agents [action] [name]', 'list the agents, or pause NAME, resume NAME (list)')
-    .option('--reason <text>', 'pause: why, for the record')
-    .option('--json', 'as JSON')
+  command('agents [action] [name]', 'list the agents (list), or pause NAME, resume NAME')
+    .option('--reason <text>', 'pause: the reason, for the record')
+    .option('--json', 'print JSON')
     .action((action: string | undefined, name: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./agents.ts')).agents(io, options, { action, name }, flags)),
     );
-  command('skills [action] [what]', 'list skills, show NAME, add PATH, or check [PATH] (list)')
-    .option('--replace', 'add: in place of a skill of that name')
-    .option('--json', 'as JSON')
+  command('skills [action] [what]', 'list skills (list), or show NAME, add PATH, check [PATH]')
+    .option('--replace', 'add: replace a skill of the same name')
+    .option('--json', 'print JSON')
     .action((action: string | undefined, what: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./skills.ts')).skills(io, options, { action, what }, flags)),
     );
   command('verify', 'check that journal, journal.git and workspace agree (exit 1 if not)')
-    .option('--json', 'as JSON')
+    .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./verify.ts')).verify(io, options, flags)));
 }
 
 /** What happens without being asked. */
 function steering(command: MakeCommand, act: MakeAct, io: Io): void {
-  command('schedules [action] [id]', 'list what happens by the clock; or run, pause or resume AGENT/NAME')
-    .option('--json', 'as JSON')
+  command('schedules [action] [id]', 'list schedules (list), or run, pause or resume AGENT/NAME')
+    .option('--json', 'print JSON')
     .action((action: string | undefined, id: string | undefined, flags: Flags) =>
       act(flags, async (options) => {
         const { changeSchedule, schedules } = await import('./schedules.ts');
@@ -203,15 +202,15 @@ function steering(command: MakeCommand, act: MakeAct, io: Io): void {
         return changeSchedule(io, options, action, id, flags);
       }),
     );
-  command('triggers [action] [id]', 'list what happens when something has; or show, run, pause or resume AGENT/NAME')
-    .option('--event <json>', 'run: what it is told, e.g. {"path": "shared/a.md"}')
-    .option('--json', 'as JSON')
+  command('triggers [action] [id]', 'list triggers (list), or show, run, pause or resume AGENT/NAME')
+    .option('--event <json>', 'run: the event to pass, e.g. {"path": "shared/a.md"}')
+    .option('--json', 'print JSON')
     .action((action: string | undefined, id: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./triggers.ts')).triggers(io, options, action ?? 'list', id, flags)),
     );
-  command('escalations [action] [id]', 'list what goes up a chain of escalation (list), or show or ack one')
-    .option('--all', 'those that are over, too')
-    .option('--json', 'as JSON')
+  command('escalations [action] [id]', 'list open escalations (list), or show or ack one')
+    .option('--all', 'include closed ones')
+    .option('--json', 'print JSON')
     .action((action: string | undefined, id: string | undefined, flags: Flags) =>
       act(flags, async (options) =>
         (await import('./escalations.ts')).escalations(io, options, action ?? 'list', id, flags),
@@ -223,12 +222,12 @@ function playing(program: Command, result: { code: number }, io: Io): void {
   const option = (flags: string, what: string): Option => new Option(flags, what);
   program
     .command('simulate')
-    .description('play a week with scripted models, clock and channel, and check that nothing was lost or doubled')
-    .option('--days <number>', 'so many days of play (7)')
-    .option('--seed <number>', 'what happens in them (1)')
+    .description('simulate a week with scripted models, clock and channel, and check that nothing was lost or repeated')
+    .option('--days <number>', 'number of days (7)')
+    .option('--seed <number>', 'number that decides what happens (1)')
     .option('--keep <dir>', 'keep home and workspace in this empty folder')
-    .option('--break <name>', 'plant a bug, which must be noticed; list says which there are')
-    .option('--json', 'as JSON')
+    .option('--break <name>', 'plant a bug that must be noticed; "list" shows them')
+    .option('--json', 'print JSON')
     .addOption(option('--life <dir>', 'one process of a play').hideHelp())
     .action(async (flags: SimulateFlags) => {
       result.code = await (await import('./simulate.ts')).simulate(io, flags);

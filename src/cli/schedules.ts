@@ -1,4 +1,5 @@
 import type { ScheduleState } from '../core/schedule.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';
@@ -10,7 +11,7 @@ export async function schedules(io: Io, options: Options, flags: { json?: boolea
   const gateway = talk(io, options, new AbortController().signal);
   const { schedules: list } = await gateway.call<{ schedules: ScheduleState[] }>('/api/schedules');
   if (flags.json) io.out(`${JSON.stringify({ schedules: list })}\n`);
-  else if (list.length === 0) io.out('No agent has a schedule: see `schedules` in its AGENT.md.\n');
+  else if (list.length === 0) io.out('No schedules. Add one under `schedules` in an AGENT.md.\n');
   else
     io.out(
       `${list
@@ -34,10 +35,10 @@ export async function changeSchedule(
   flags: { json?: boolean },
 ): Promise<ExitCode> {
   if (verb !== 'run' && verb !== 'pause' && verb !== 'resume')
-    throw new CliError(`There is no \`schedules ${verb}\`: use list, run, pause or resume.`);
+    throw new CliError(unknownText('action', verb, { known: ['list', 'run', 'pause', 'resume'] }));
   if (id === undefined)
     throw new CliError(
-      `Which one? \`${io.self} schedules\` lists them; then \`${io.self} schedules ${verb} AGENT/NAME\`.`,
+      `Name a schedule: ${io.self} schedules ${verb} AGENT/NAME. List them with: ${io.self} schedules.`,
     );
   const gateway = talk(io, options, new AbortController().signal);
   const path = `/api/schedules/${encodeURIComponent(id)}/${verb}`;
@@ -51,9 +52,9 @@ export async function changeSchedule(
 }
 
 const DONE = {
-  run: (id: string, task: string | null): string => `${id} has fired: ${task ?? ''}`,
+  run: (id: string, task: string | null): string => `${id} fired: ${task ?? ''}`,
   pause: (id: string): string => `${id} is paused.`,
-  resume: (id: string): string => `${id} goes on.`,
+  resume: (id: string): string => `${id} is resumed.`,
 };
 
 function scheduleText(state: ScheduleState, now: number): string {

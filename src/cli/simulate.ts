@@ -35,7 +35,7 @@ export async function simulate(io: Io, flags: SimulateFlags): Promise<ExitCode> 
   else {
     io.out(countsText(played.counts, days, seed));
     io.out(violationsText(played, keep));
-    if (played.violations.length > 0) io.out(`Again: ${io.self} simulate${again(flags, days, seed)}\n`);
+    if (played.violations.length > 0) io.out(`Repeat with: ${io.self} simulate${again(flags, days, seed)}\n`);
   }
   return played.violations.length === 0 ? 0 : 1;
 }
@@ -43,7 +43,7 @@ export async function simulate(io: Io, flags: SimulateFlags): Promise<ExitCode> 
 function numberOf(flag: string, text: string | undefined, usual: number, most: number): number {
   const number = text === undefined ? usual : /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (number >= 1 && number <= most) return number;
-  throw new CliError(`${flag} is "${text}": give a whole number from 1 to ${most}.`);
+  throw new CliError(`Invalid ${flag} "${text}". Give a whole number from 1 to ${most}.`);
 }
 
 const again = (flags: SimulateFlags, days: number, seed: number): string =>
@@ -60,8 +60,8 @@ function countsText(counts: Simulated['counts'], days: number, seed: number): st
   const { from, to, switchAt, tasks, firings, missed, handOvers, waits, faults } = counts;
   const rows = [
     ['tasks', `${sum(tasks)}: ${list(tasks)}`],
-    ['firings', `${firings}, and ${missed} missed while nobody was there`],
-    ['triggers', `${counts.triggered} firings, ${counts.skipped} let go; ${counts.webhooks} webhooks`],
+    ['firings', `${firings}, and ${missed} missed while Ruche was off`],
+    ['triggers', `${counts.triggered} firings, ${counts.skipped} skipped; ${counts.webhooks} webhooks`],
     ['hand-overs', `${handOvers}; ${waits} times runs waited for others`],
     ['escalations', `${counts.escalations} levels reached; ${counts.late} deadlines missed`],
     ['landings', `${counts.landings}, ${counts.conflicts} conflicts`],
@@ -70,7 +70,7 @@ function countsText(counts: Simulated['counts'], days: number, seed: number): st
     ['events', `${counts.events}`],
     ['planned', list(counts.planned)],
   ];
-  const about = `${days} ${days === 1 ? 'day' : 'days'} of seed ${seed}, ${day(from)} to ${day(to)} UTC; clocks are put on ${day(switchAt)}\n`;
+  const about = `${days} ${days === 1 ? 'day' : 'days'} of seed ${seed}, ${day(from)} to ${day(to)} UTC; clocks change on ${day(switchAt)}\n`;
   return about + rows.map(([name = '', text = '']) => `  ${name.padEnd(13)}${text}\n`).join('');
 }
 
@@ -81,17 +81,17 @@ function violationsText({ violations, broken }: Simulated, keep: string | null):
       : broken.struck
         ? violations.some(({ invariant }) => invariant === broken.caughtBy)
           ? `The planted bug was noticed by "${broken.caughtBy}".\n`
-          : `The planted bug was not noticed by "${broken.caughtBy}", which is there for it.\n`
-        : 'The planted bug found no occasion.\n';
-  if (violations.length === 0) return `${planted}Everything holds.\n`;
+          : `The planted bug was not noticed by "${broken.caughtBy}", which should have noticed it.\n`
+        : 'The planted bug never took effect.\n';
+  if (violations.length === 0) return `${planted}All checks passed.\n`;
   const place = keep === null ? 'DIR' : quoted(keep);
   const shown = violations
     .slice(0, SHOWN)
     .map(
       ({ invariant, about, expected, found, look }) =>
-        plain(`  ${invariant}: ${about}\n    expected  ${expected}\n    there is  ${found}\n`) +
+        plain(`  ${invariant}: ${about}\n    expected  ${expected}\n    found     ${found}\n`) +
         `    look      ruche ${look} --home ${place}/home --workspace ${place}/workspace\n`,
     );
   const more = violations.length > SHOWN ? `  and ${violations.length - SHOWN} more\n` : '';
-  return `${planted}${violations.length} that do not hold:\n${shown.join('')}${more}`;
+  return `${planted}${violations.length} ${violations.length === 1 ? 'check' : 'checks'} failed:\n${shown.join('')}${more}`;
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Problem } from '../core/agent.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import type { SkillsPort, SkillView } from './app-port.ts';
 import { asCalled } from './explain.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
@@ -21,7 +22,7 @@ export async function skills(
   flags: SkillsFlags,
 ): Promise<ExitCode> {
   const known = ACTIONS.find((each) => each === action);
-  if (known === undefined) throw new CliError(`There is no "skills ${action}". There are: ${ACTIONS.join(', ')}.`);
+  if (known === undefined) throw new CliError(unknownText('action', action, { known: ACTIONS }));
   const app = await io.loadApp();
   const port = await app.openSkills({ workspace, env: io.env });
   const said = (): string => {
@@ -40,9 +41,9 @@ export async function skills(
 }
 
 function stateOf({ agents, missing, problems }: SkillView): string {
-  if (problems.some(({ severity }) => severity === 'error')) return 'not in order: see `ruche skills check`';
+  if (problems.some(({ severity }) => severity === 'error')) return 'invalid: see `ruche skills check`';
   if (missing.length > 0) return missing.join('; ');
-  return agents.length === 0 ? 'no agent has it' : `for ${agents.join(', ')}`;
+  return agents.length === 0 ? 'no agent uses it' : `used by ${agents.join(', ')}`;
 }
 
 const lineOf = (view: SkillView): string =>
@@ -50,8 +51,7 @@ const lineOf = (view: SkillView): string =>
 
 function show(io: Io, views: readonly SkillView[], name: string, { json }: SkillsFlags): ExitCode {
   const view = views.find((each) => each.name === name);
-  if (!view)
-    throw new CliError(`There is no skill "${name}". There are: ${views.map((each) => each.name).join(', ')}.`);
+  if (!view) throw new CliError(unknownText('skill', name, { known: views.map((each) => each.name) }));
   if (json) {
     io.out(`${JSON.stringify(view)}\n`);
     return 0;
@@ -62,7 +62,7 @@ function show(io: Io, views: readonly SkillView[], name: string, { json }: Skill
     ...(license === null ? [] : [`License: ${license}`]),
     ...(install.length === 0
       ? []
-      : ['What its makers would install (Ruche runs none of it):', ...install.map((line) => `    ${line}`)]),
+      : ['Install steps from its authors (Ruche runs none of them):', ...install.map((line) => `    ${line}`)]),
     'Files:',
     ...files.map(({ path, size }) => `    ${path}  ${size} bytes`),
     ...told(problems, flags),
@@ -82,11 +82,11 @@ async function add(io: Io, port: SkillsPort, path: string, { json, replace }: Sk
   const added = await port.add(resolve(io.cwd, path), { replace: replace === true });
   if (json) io.out(`${JSON.stringify(added)}\n`);
   else if (added.ok) {
-    const commit = added.commit === null ? 'it was there already' : `commit ${added.commit.slice(0, 12)}`;
+    const commit = added.commit === null ? 'it was already there' : `commit ${added.commit.slice(0, 12)}`;
     const lines = [
       ...told(added.problems, added.flags),
       `skills/${added.name}: ${added.files} ${added.files === 1 ? 'file' : 'files'}, ${commit}.`,
-      `No agent has it before you say so: read it (${io.self} skills show ${added.name}), then write skills: [${added.name}] into an AGENT.md.`,
+      `No agent uses it yet. Read it (${io.self} skills show ${added.name}), then add skills: [${added.name}] to an AGENT.md.`,
     ];
     io.out(`${plain(lines.join('\n'))}\n`);
   } else io.err(`${plain([...told(added.problems, []), added.why].join('\n'))}\n`);

@@ -34,14 +34,16 @@ export function statusText(
   const lines = [
     `ruche ${now.version} at ${url}, ${now.ready ? 'ready' : `not ready: ${now.notReady ?? 'starting'}`}, for ${duration(at - now.startedAt)}`,
     `  model      ${now.model}${now.demo ? '  (the built-in demo: it understands a dozen sentences)' : ''}`,
-    `  sandbox    ${now.sandbox}${now.sandbox === 'none' ? ': each shell command is put before you' : ''}`,
+    `  sandbox    ${now.sandbox}${now.sandbox === 'none' ? ': Ruche asks you before each shell command' : ''}`,
     `  workspace  ${now.workspace}`,
     `  home       ${now.home}`,
     `  tasks      ${tasks.running} running, ${tasks.queued} queued, ${tasks.waiting} waiting, ${tasks.done} done, ${tasks.failed + tasks.dead} failed`,
     `  journal    ${journal.head} events${behind > 0 ? `, journal.git ${behind} behind` : ''}`,
     '',
     'Agents',
-    ...(agents.length === 0 ? ['  none works, or there is none'] : agents.map((agent) => agentLine(agent, at))),
+    ...(agents.length === 0
+      ? ['  No agents are running. Find out why with: ruche doctor.']
+      : agents.map((agent) => agentLine(agent, at))),
   ];
   if (pending.length > 0) lines.push('', 'Waiting for you', pending.join('\n\n'));
   lines.push(...problemLines(now.problems));
@@ -60,7 +62,7 @@ export function problemLines(problems: readonly Problem[]): string[] {
   const [refused, others] = [problems.filter(isRefused), problems.filter((problem) => !isRefused(problem))];
   const under = (title: string, list: readonly Problem[]): string[] =>
     list.length === 0 ? [] : ['', title, ...list.map((problem) => `  ${problemText(problem)}`)];
-  return [...under('Not applied; the last good settings are in force:', refused), ...under('Problems:', others)];
+  return [...under('Not applied; the last valid settings stay in force:', refused), ...under('Problems:', others)];
 }
 
 const isRefused = ({ applied }: Problem): boolean => applied === false;

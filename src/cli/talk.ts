@@ -57,7 +57,7 @@ export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
         if (!away) throw error;
         if (!met && isRefusedConnection(error)) throw gone(io, options, error);
         met = true; // something answered there a moment ago
-        if (lostAt === null) onAway?.(`The gateway went away; waiting ${AWAY / 1000} s at most for it to come back.`);
+        if (lostAt === null) onAway?.(`Lost the gateway; waiting up to ${AWAY / 1000} s for it to come back.`);
         lostAt ??= io.clock.now();
         if (io.clock.now() - lostAt > AWAY) throw gone(io, options, error);
       }
@@ -98,7 +98,7 @@ const isRefusedConnection = (error: unknown): boolean =>
 function gone(io: Io, options: Options, cause: unknown): CliError {
   const why = cause instanceof Error && !isRefusedConnection(cause) ? ` ${cause.message}` : '';
   return new CliError(
-    `The gateway of ${options.home} does not answer.${why} ${startText(io, options)} (what it had accepted goes on then)`,
+    `The gateway of ${options.home} does not answer.${why} ${startText(io, options)} (accepted work goes on after that)`,
     2,
     { cause },
   );

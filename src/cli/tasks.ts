@@ -1,5 +1,6 @@
 import type { TaskOutcome } from '../core/api/runtime.ts';
 import type { ChainView, RunSummary, RunView } from '../core/api/views.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import { agentNamed, agentNames } from './agent-named.ts';
 import { chainText } from './chain.ts';
 import { asCalled } from './explain.ts';
@@ -31,8 +32,9 @@ export async function tasks(
     return list(io, call, flags);
   }
   if (action !== 'show' && action !== 'cancel' && action !== 'retry')
-    throw new CliError(`there is no "tasks ${action}"; there are list, show, cancel and retry`, 1);
-  if (id === undefined) throw new CliError(`which task? Try: ${io.self} tasks ${action} tsk_…`, 1);
+    throw new CliError(unknownText('action', action, { known: ['list', 'show', 'cancel', 'retry'] }), 1);
+  if (id === undefined)
+    throw new CliError(`Name a task: ${io.self} tasks ${action} ID. List them with: ${io.self} tasks.`, 1);
   const path = `/api/tasks/${encodeURIComponent(id)}`;
   if (action === 'show') {
     const outcome = await call<TaskOutcome>(path);
@@ -46,11 +48,11 @@ export async function tasks(
   }
   if (action === 'cancel') {
     const { cancelled } = await call<{ cancelled: boolean }>(`${path}/cancel`, {});
-    io.out(cancelled ? `${id} is cancelled, with all it has led to.\n` : `${id} had ended already.\n`);
+    io.out(cancelled ? `Cancelled ${id} and the tasks it started.\n` : `${id} had already ended.\n`);
     return cancelled ? 0 : 1;
   }
   const again = await call<{ task: string }>(`${path}/retry`, {});
-  io.out(`${id} is done once more as ${again.task}.\n`);
+  io.out(`Retrying ${id} as ${again.task}.\n`);
   return 0;
 }
 
@@ -65,7 +67,7 @@ async function list(io: Io, call: Talk['call'], { agent, status, limit, json }: 
   for (const [name, value] of Object.entries({ agent, status, limit })) if (value !== undefined) query.set(name, value);
   const page = await call<{ tasks: RunSummary[]; total: number }>(`/api/tasks?${query.toString()}`);
   if (json) io.out(`${JSON.stringify(page.tasks)}\n`);
-  else if (page.tasks.length === 0) io.out('There are no such tasks.\n');
+  else if (page.tasks.length === 0) io.out('No matching tasks.\n');
   else
     for (const task of page.tasks)
       io.out(
@@ -82,7 +84,7 @@ function shown(outcome: TaskOutcome, view: RunView, now: number): string {
     `${task}  ${status}`,
     `  agent ${agent}, session ${session}, from ${from}`,
     `  asked ${moment(queuedAt, now)}`,
-    startedAt === null ? null : `  begun ${moment(startedAt, now)}`,
+    startedAt === null ? null : `  started ${moment(startedAt, now)}`,
     endedAt === null ? null : `  ended ${moment(endedAt, now)}`,
     deadline === null ? null : `  due ${moment(deadline, now)}`,
     priority === 0 ? null : `  priority ${priority}`,

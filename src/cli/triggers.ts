@@ -1,4 +1,5 @@
 import type { TriggerFiring, TriggerState } from '../core/trigger.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { duration } from './status.ts';
@@ -21,10 +22,10 @@ export async function triggers(
   const { call } = talk(io, options, new AbortController().signal);
   if (action === 'list') return list(io, call, flags);
   if (action !== 'show' && action !== 'run' && action !== 'pause' && action !== 'resume')
-    throw new CliError(`There is no \`triggers ${action}\`: use list, show, run, pause or resume.`);
+    throw new CliError(unknownText('action', action, { known: ['list', 'show', 'run', 'pause', 'resume'] }));
   if (id === undefined)
     throw new CliError(
-      `Which one? \`${io.self} triggers\` lists them; then \`${io.self} triggers ${action} AGENT/NAME\`.`,
+      `Name a trigger: ${io.self} triggers ${action} AGENT/NAME. List them with: ${io.self} triggers.`,
     );
   needAgentAndName(io, 'trigger', id);
   const known = <T>(act: () => Promise<T>): Promise<T> => ofKind({ io, call }, 'trigger', id, act);
@@ -37,12 +38,12 @@ export async function triggers(
     io.out(flags.json ? `${JSON.stringify(found)}\n` : `${lines.join('\n')}\n`);
     return 0;
   }
-  if (action !== 'run' && flags.event !== undefined) throw new CliError('--event has a meaning only with run.');
+  if (action !== 'run' && flags.event !== undefined) throw new CliError('--event works only with run.');
   const body = action === 'run' ? { event: eventOf(flags) } : {};
   const told = await known(() => call<{ task?: string }>(`${path}/${action}`, body));
   if (flags.json) io.out(`${JSON.stringify({ ...told, id })}\n`);
-  else if (action === 'run') io.out(`${plain(id)} has fired: ${told.task ?? ''}\n`);
-  else io.out(`${plain(id)} ${action === 'pause' ? 'is paused' : 'goes on'}.\n`);
+  else if (action === 'run') io.out(`${plain(id)} fired: ${told.task ?? ''}\n`);
+  else io.out(`${plain(id)} ${action === 'pause' ? 'is paused' : 'is resumed'}.\n`);
   return 0;
 }
 
@@ -51,14 +52,14 @@ function eventOf({ event }: TriggersFlags): unknown {
   try {
     return JSON.parse(event);
   } catch {
-    throw new CliError(`--event is no JSON: write --event '{"path": "shared/a.md"}'.`);
+    throw new CliError(`Invalid --event. Give JSON: --event '{"path": "shared/a.md"}'.`);
   }
 }
 
 async function list(io: Io, call: Talk['call'], { json }: TriggersFlags): Promise<ExitCode> {
   const { triggers: all } = await call<{ triggers: TriggerState[] }>('/api/triggers');
   if (json) io.out(`${JSON.stringify({ triggers: all })}\n`);
-  else if (all.length === 0) io.out('No agent has a trigger: see `triggers` in its AGENT.md.\n');
+  else if (all.length === 0) io.out('No triggers. Add one under `triggers` in an AGENT.md.\n');
   else io.out(`${all.map((each) => stateText(each, io.clock.now())).join('\n')}\n`);
   return 0;
 }
@@ -84,6 +85,6 @@ function stateText(state: TriggerState, now: number): string {
 function firingText({ at, cause, what, count, task, status, by, why }: TriggerFiring, now: number): string {
   const of = by === null ? `${what} (${cause ?? ''})${count > 1 ? ` and ${count - 1} more` : ''}` : `by ${by}`;
   const reason = why === null ? '' : ` (${why.replace(/[.]$/, '')})`;
-  const became = task === null ? `let go: ${status}${reason}` : `${status} (${task})`;
+  const became = task === null ? `skipped: ${status}${reason}` : `${status} (${task})`;
   return oneLine(plain(`${duration(Math.abs(now - at))} ago, ${became}, because of: ${of}`), 400);
 }

@@ -1,4 +1,4 @@
-import { didYouMean } from '../core/text/near.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import { ApiError } from './http.ts';
 import { CliError, type Io } from './io.ts';
 import type { Talk } from './talk.ts';
@@ -9,7 +9,7 @@ type Kind = 'schedule' | 'trigger' | 'escalation';
 /** Refuses what cannot be the id of a schedule or a trigger before anybody is asked. */
 export function needAgentAndName(io: Pick<Io, 'self'>, kind: Kind, id: string): void {
   if (!id.includes('/'))
-    throw new CliError(`"${id}" names no ${kind}: write AGENT/NAME. \`${io.self} ${kind}s\` lists them.`);
+    throw new CliError(`Invalid ${kind} "${id}". Give AGENT/NAME. List them with: ${io.self} ${kind}s.`);
 }
 
 /** Does it, and says in words of the command line that there is no such thing, and which one may be meant. */
@@ -25,10 +25,7 @@ export async function ofKind<T>(
     if (!(error instanceof ApiError) || error.code !== `unknown_${kind}`) throw error;
     const path = kind === 'escalation' ? '/api/escalations?all' : `/api/${kind}s`;
     const known = await call<Record<string, { id: string }[]>>(path);
-    const near = didYouMean(
-      id,
-      (known[`${kind}s`] ?? []).map((each) => each.id),
-    );
-    throw new CliError(`There is no ${kind} "${id}". \`${io.self} ${kind}s\` lists them.${near}`, 1, { cause: error });
+    const ids = (known[`${kind}s`] ?? []).map((each) => each.id);
+    throw new CliError(unknownText(kind, id, { known: ids, list: `${io.self} ${kind}s` }), 1, { cause: error });
   }
 }

@@ -22,7 +22,7 @@ export async function up(io: Io, options: Options): Promise<ExitCode> {
   });
   try {
     const app = await (await io.loadApp()).startApp({ ...options, env: io.env, version: io.version });
-    let end = 'it could not go on';
+    let end = 'it could not continue';
     try {
       io.out(welcome(app, options, io));
       end = await stopped.promise;
@@ -38,16 +38,17 @@ export async function up(io: Io, options: Options): Promise<ExitCode> {
   }
 }
 
-const DEMO = `the built-in demo, not a language model; "help" lists the dozen sentences it follows.
-             For a real one paste a key on the page below, set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY, or name one in ruche.yaml.`;
-const NO_SANDBOX = 'none: each shell command is put before you';
+const DEMO = `the built-in demo, not a language model; "help" lists the dozen sentences it understands.
+             To use a real model, paste a key on the page below, set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY, or name one in ruche.yaml.`;
+const NO_SANDBOX = 'none: Ruche asks you before each shell command';
 
 /** How to talk to it, in plain words. The token is named by its file and never shown. */
 export function welcome(app: RunningApp, options: Options, place: Pick<Io, 'self' | 'userHome'>): string {
   const { self } = place;
   const url = fromHere(app.url) ?? app.url;
   const [agent = 'AGENT'] = app.agents;
-  const none = app.problems.length > 0 ? 'none work: see below' : 'none: make agents/NAME/AGENT.md in the workspace';
+  const none =
+    app.problems.length > 0 ? 'none running: see below' : 'none: create agents/NAME/AGENT.md in the workspace';
   // Another terminal has neither this one's folder nor its variables.
   const where = options.home === join(place.userHome, '.ruche') ? '' : ` --home ${quoted(options.home)}`;
   const token = app.tokenFile === null ? '$RUCHE_TOKEN' : `$(cat ${quoted(app.tokenFile)})`;
@@ -55,12 +56,12 @@ export function welcome(app: RunningApp, options: Options, place: Pick<Io, 'self
     `Ruche listens at ${app.url}`,
     `  Model      ${app.model}${app.demo ? `: ${DEMO}` : ''}`,
     `  Sandbox    ${app.sandbox === 'none' ? `${NO_SANDBOX} ("${self} doctor" says what to install)` : app.sandbox}`,
-    `  Workspace  ${app.workspace}${app.created ? '  (made just now)' : ''}`,
+    `  Workspace  ${app.workspace}${app.created ? '  (just created)' : ''}`,
     `  Home       ${options.home}`,
-    `  Token      ${app.tokenFile === null ? 'the one in RUCHE_TOKEN' : `in the file ${app.tokenFile}`}`,
+    `  Token      ${app.tokenFile === null ? 'from RUCHE_TOKEN' : `in the file ${app.tokenFile}`}`,
     `  Agents     ${app.agents.join(', ') || none}`,
     '',
-    `Open it in a browser (this link works once, within ten minutes; "${self} login${where}" makes another):`,
+    `Open it in a browser (this link works once, within ten minutes; "${self} login${where}" prints another):`,
     `  ${app.loginLink.replace(app.url, url)}`,
     `Talk to it from another terminal${self === 'ruche' ? '' : ', in this folder'}:`,
     `  ${self} chat${where}`,
@@ -68,10 +69,10 @@ export function welcome(app: RunningApp, options: Options, place: Pick<Io, 'self
     `or with any client for OpenAI's API (base URL ${url}/v1, the token as API key, the agent as model):`,
     `  curl ${url}/v1/chat/completions -H "Authorization: Bearer ${token}" -H "Content-Type: application/json" \\`,
     `    -d '{"model":"${agent}","user":"me","messages":[{"role":"user","content":"list the files"}]}'`,
-    'Ctrl-C stops it; what it has begun goes on at the next start.',
+    'Press Ctrl-C to stop. Unfinished work goes on at the next start.',
   ];
   if (!/^https?:\/\/(?:127\.|localhost|\[::1\])/.test(app.url))
-    lines.push('', `Warning: ${app.url} is plain HTTP for every network this machine is on: put TLS in front of it.`);
+    lines.push('', `Warning: ${app.url} serves plain HTTP to every network of this machine. Put TLS in front of it.`);
   lines.push(...problemLines(app.problems));
   return asCalled(`${lines.map(plain).join('\n')}\n`, self);
 }

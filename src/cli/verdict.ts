@@ -7,7 +7,7 @@ export type Verdict = 'approve' | 'deny';
 /** What a verdict did by itself, whatever comes of the run. */
 export function verdictWords(id: string, verdict: Verdict, again: boolean): string {
   const word = verdict === 'approve' ? 'pproved' : 'enied';
-  if (again) return `${id} was ${verdict === 'approve' ? 'a' : 'd'}${word} before.`;
+  if (again) return `${id} was already ${verdict === 'approve' ? 'a' : 'd'}${word}.`;
   return `${verdict === 'approve' ? 'A' : 'D'}${word}.`;
 }
 
@@ -22,9 +22,9 @@ export async function watchSchedules({
     const after = await list();
     const by = commit === null ? '' : ` (commit ${commit.slice(0, 10)})`;
     const there = new Set(after.map(({ id }) => id));
-    const gone = [...before.keys()].filter((id) => !there.has(id)).map((id) => `schedule ${id} is gone${by}`);
+    const gone = [...before.keys()].filter((id) => !there.has(id)).map((id) => `schedule ${id} is removed${by}`);
     const made = after.filter((each) => !before.has(each.id) || before.get(each.id)?.when !== each.when);
-    return [...made.map((each) => `schedule ${each.id} counts from now, ${nextWords(each)}${by}`), ...gone];
+    return [...made.map((each) => `schedule ${each.id} applies from now, ${nextWords(each)}${by}`), ...gone];
   };
 }
 

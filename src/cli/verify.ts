@@ -11,10 +11,12 @@ export async function verify(io: Io, options: Options, flags: { json?: boolean }
     if (io.errIsTerminal) io.err('\r\x1b[2K');
     const looked = `${counts.events} events, ${counts.blobs} blobs (${counts.erased} erased), ${counts.lines} lines of journal.git, ${counts.commits} landed commits`;
     if (flags.json) io.out(`${JSON.stringify({ findings, counts })}\n`);
-    else if (findings.length === 0) io.out(`Everything fits: ${looked}.\n`);
+    else if (findings.length === 0) io.out(`All checks passed: ${looked}.\n`);
     else {
       const lines = findings.map(({ event, where, message }) => plain(`  ${event ?? '-'}  ${where}: ${message}`));
-      io.out(`${findings.length} that do not fit, the first one first (${looked}):\n${lines.join('\n')}\n`);
+      io.out(
+        `${findings.length} ${findings.length === 1 ? 'check' : 'checks'} failed, the earliest first (${looked}):\n${lines.join('\n')}\n`,
+      );
     }
     return findings.length === 0 ? 0 : 1;
   } finally {

@@ -25,6 +25,8 @@ export interface CallFacts {
   command?: string;
   /** An absolute URL that will be contacted. */
   url?: string;
+  /** True if it only asks a person: nothing happens but that. */
+  question?: boolean;
 }
 
 export interface PolicyCall extends CallFacts {

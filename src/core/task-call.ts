@@ -1,10 +1,5 @@
 import type { Json } from './text/json.ts';
 
-/** Tools whose calls the engine itself works off: they concern the queue and people, which no tool sees. */
-export const TASK = 'task';
-export const HAND_OVER = 'hand_over';
-export const ESCALATE = 'escalate';
-
 /** What an agent asks of the queue, with defaults filled in. */
 export type TaskCall = NewTaskCall | { action: 'read' | 'cancel' | 'wait'; tasks: string[] };
 

@@ -156,7 +156,7 @@ function answer(endpoints: readonly Endpoint[], web: string | null, exchange: Ex
     if (params) return endpoint.handler({ ...exchange, params, query: new URLSearchParams(query) });
   }
   if (web !== null && wanted === 'GET' && !isGuarded(path)) return serveStatic(exchange, web);
-  throw new HttpError(404, 'not_found', 'There is nothing at this path with this method.');
+  throw new HttpError(404, 'not_found', 'Nothing was found at this path with this method.');
 }
 
 /** What stands in the path for each name, or null where the path is another. */
@@ -196,7 +196,7 @@ function told(error: unknown): HttpError {
   if (error instanceof HttpError) return error;
   if (error instanceof StoreUnavailable)
     return new HttpError(503, 'store_unavailable', `Nothing was done: ${error.message}.`);
-  return new HttpError(500, 'internal', 'Something went wrong here; the log of "ruche up" says what.');
+  return new HttpError(500, 'internal', 'Something went wrong in Ruche. See the log of "ruche up".');
 }
 
 async function ready(context: GatewayContext, exchange: Exchange): Promise<void> {

@@ -100,7 +100,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       });
       const refused =
         underWay > limits.requests
-          ? new HttpError(503, 'overloaded', 'Too many requests are under way.', {
+          ? new HttpError(503, 'overloaded', 'Too many requests at once. Send it again later.', {
               headers: { 'retry-after': '1', 'x-should-retry': 'true' },
             })
           : admit(incoming);
@@ -110,7 +110,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   );
   server.maxConnections = limits.connections;
   server.on('upgrade', (incoming: IncomingMessage, socket: Duplex) => {
-    const refused = admit(incoming) ?? new HttpError(426, 'no_upgrade', 'Nothing here speaks another protocol.');
+    const refused = admit(incoming) ?? new HttpError(426, 'no_upgrade', 'No other protocol is supported here.');
     endRaw(socket, refused);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => endRaw(socket, protocolError(error)));
@@ -151,21 +151,21 @@ function admission(
     const guess = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
     if (guess === undefined && cookie === null && !open)
       return unauthorised(
-        'Send the token as "Authorization: Bearer TOKEN", or log in by the link that "ruche up" prints.',
+        'Send the token as "Authorization: Bearer TOKEN", or log in with the link that "ruche up" prints.',
       );
     if (cookie !== null && isForeign(incoming)) return originNeeded();
     // The peer is what the socket says: forwarding headers can be written by anyone.
     const peer = incoming.socket.remoteAddress ?? '';
     const wait = failures.pay(peer, options.clock.now());
     if (wait > 0)
-      return new HttpError(429, 'too_many_failures', 'Too many wrong tokens from this address.', {
+      return new HttpError(429, 'too_many_failures', 'Too many invalid tokens from this address. Try again later.', {
         headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
       });
     // A code is looked at where it is exchanged; that it was paid for limits guessing.
     if (open) return null;
     if (cookie !== null && logins?.until(cookie) === null) return sessionOver(logins);
     if (guess !== undefined && !isToken(guess))
-      return unauthorised('The token is wrong. It is in the file "token" of the home.');
+      return unauthorised('Invalid token. It is in the file "token" of the home.');
     failures.refund(peer);
     return null;
   };
@@ -176,10 +176,10 @@ const isForeign = ({ method, headers }: IncomingMessage): boolean =>
   method !== 'GET' && method !== 'HEAD' && headers.origin === undefined;
 
 const originNeeded = (): HttpError =>
-  new HttpError(403, 'origin_needed', 'A request that changes something by a session must say which page sent it.');
+  new HttpError(403, 'origin_needed', 'A request with a session that changes something needs an Origin header.');
 
 const sessionOver = (logins: Logins): HttpError =>
-  new HttpError(401, 'session_over', 'The session has ended: log in by a new link.', {
+  new HttpError(401, 'session_over', 'The session has ended. Log in with a new link: ruche login.', {
     headers: { 'set-cookie': logins.gone },
   });
 
@@ -221,7 +221,7 @@ async function listen(server: Server, options: GatewayOptions): Promise<void> {
     if (code === 'EADDRINUSE')
       throw new GatewayRefused(
         'port-taken',
-        `Port ${options.port} on ${options.host} is taken by another program. Stop it, or choose another port with --port (0 takes any free one).`,
+        `Port ${options.port} on ${options.host} is in use by another program. Stop it, or choose another port with --port (0 takes any free one).`,
         { cause: error },
       );
     throw new GatewayRefused(

@@ -14,9 +14,9 @@ export async function runAnswer(deps: AnswerDeps, said: string, by: string): Pro
   const verb = word.toLowerCase();
   if (verb === '') return null;
   if (verb === 'ack') return id === '' ? acknowledgeOnly(deps, by) : acknowledge(deps, id, by);
-  if (id === '') return `Which one? Write /${verb} and its id${verb === 'answer' ? ', then the answer' : ''}.`;
+  if (id === '') return `The id is missing. Write /${verb} ID${verb === 'answer' ? ' TEXT' : ''}.`;
   if (verb === 'approve' || verb === 'deny') return decide(deps, { id, verdict: verb }, by);
-  if (text.trim() === '') return 'The answer is missing: write it behind the id.';
+  if (text.trim() === '') return 'The answer is missing. Write it after the id.';
   const result = await deps.runtime.answer(id, text, by);
   return result.ok ? 'Answered.' : result.message;
 }
@@ -43,28 +43,28 @@ async function decide(
 ): Promise<string> {
   const result = await runtime.approve(id, verdict, by);
   if (result.ok) return verdict === 'approve' ? 'Approved.' : 'Denied.';
-  if (result.why === 'wrong-kind') return `This is a question: write /answer ${id} and the answer.`;
+  if (result.why === 'wrong-kind') return `This is a question. Write /answer ${id} TEXT.`;
   if (result.why !== 'answered') return 'Nothing waits for this any more.';
-  return `It was ${result.verdict === 'approve' ? 'approved' : 'denied'} already.`;
+  return `It was already ${result.verdict === 'approve' ? 'approved' : 'denied'}.`;
 }
 
 const SEEN = {
-  done: 'Noted: nobody further is told. It still waits for its answer.',
-  again: 'That was noted before. It still waits for its answer.',
-  ended: 'It is over: nothing waits for this any more.',
+  done: 'Acknowledged. Nobody else is notified; it still waits for an answer.',
+  again: 'It was already acknowledged. It still waits for an answer.',
+  ended: 'It is closed: nothing waits for this any more.',
 } as const;
 
 /** Stops the clock of an escalation, and leaves what waits as it is. */
 async function acknowledge({ runtime }: AnswerDeps, id: string, by: string): Promise<string> {
   const done = await runtime.escalations.acknowledge(id, by);
-  return done === null ? 'Nothing waits under this id.' : SEEN[done];
+  return done === null ? 'Nothing waits with this id.' : SEEN[done];
 }
 
 /** Without an id the only one is meant. */
 async function acknowledgeOnly(deps: AnswerDeps, by: string): Promise<string> {
   const open = (await deps.runtime.escalations.list()).filter(({ acknowledged }) => acknowledged === null);
   const [only] = open;
-  if (only === undefined) return 'There is nothing to acknowledge.';
+  if (only === undefined) return 'Nothing waits to be acknowledged.';
   if (open.length === 1) return acknowledge(deps, only.id, by);
-  return `Which one? Write /ack and its id:\n${open.map(({ id, agent }) => `- \`${id}\`${agent === null ? '' : ` (${agent})`}`).join('\n')}`;
+  return `Several wait. Write /ack ID with one of these ids:\n${open.map(({ id, agent }) => `- \`${id}\`${agent === null ? '' : ` (${agent})`}`).join('\n')}`;
 }

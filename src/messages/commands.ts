@@ -23,14 +23,14 @@ export interface Said {
   place: ChatPlace;
 }
 
-const HELP = `I answer what you write here, and work on the files of the workspace.
-/new begins a new conversation
-/chats goes on with an earlier one, from here or elsewhere
-/stop stops what is being worked on here
-/status says how things stand
+const HELP = `Write a message, and an agent answers and works on the files of the workspace.
+/new starts a new conversation
+/chats continues an earlier one, from here or elsewhere
+/stop stops the current work here
+/status shows the state of the network
 /agents lists the agents
 /approve ID, /deny ID and /answer ID TEXT answer what waits
-/ack ID says that you look after what you were told of`;
+/ack ID marks a notification as being handled by you`;
 
 /** Conversations that are offered, and the characters a button can carry back. */
 const OFFERED = 6;
@@ -50,12 +50,13 @@ export async function runCommand(
   switch (command) {
     case 'new': {
       const begun = await beginAnew(deps.store, moveOf(channel, message), place.agent);
-      const text = `This is a new conversation (${begun.session}); the earlier one stays on record.`;
+      const text = `New conversation (${begun.session}). The earlier one is kept.`;
       return { text, place: begun };
     }
     case 'chats':
       // The titles of conversations are nobody's business but the owner's; a group's name never begins like a person's.
-      if (!message.chat.startsWith(message.sender)) return { text: 'Only in a chat of our own.', place };
+      if (!message.chat.startsWith(message.sender))
+        return { text: 'This works only in a private chat with me.', place };
       return { ...(await offerChats(deps, place)), place };
     case 'stop':
       return { text: await stop(deps, place, `${channel}:${message.sender}`), place };
@@ -82,12 +83,12 @@ async function offerChats({ recent }: CommandDeps, here: ChatPlace): Promise<{ t
   const others = (await recent()).filter(
     (each) => (each.agent !== here.agent || each.session !== here.session) && actionOf(each).length <= MAX_ACTION,
   );
-  if (others.length === 0) return { text: 'There is no other conversation.' };
+  if (others.length === 0) return { text: 'No other conversations.' };
   const buttons = others.slice(0, OFFERED).map((each) => ({
     label: `${each.title.slice(0, MAX_LABEL).toWellFormed()} · ${each.agent}`,
     action: actionOf(each),
   }));
-  return { text: `This chat is in ${here.session}. Go on with another conversation:`, buttons };
+  return { text: `This chat is in ${here.session}. Continue another conversation:`, buttons };
 }
 
 /** What pressing one of `offerChats` does; null for a button of another kind. */
@@ -98,9 +99,9 @@ export async function chooseChat(
 ): Promise<string | null> {
   const [, agent = '', session = ''] = /^go:([^/]+)\/(.+)$/.exec(press.action) ?? [];
   if (!isAgentName(agent) || !isSafeName(session)) return null;
-  if ((await deps.store.version(conversationId(agent, session))) === 0) return 'This conversation is gone.';
+  if ((await deps.store.version(conversationId(agent, session))) === 0) return 'This conversation no longer exists.';
   await goOnWith(deps.store, moveOf(channel, press), { agent, session });
-  return `This chat goes on with ${session} now.`;
+  return `This chat now continues ${session}.`;
 }
 
 async function stop({ store, runtime }: CommandDeps, { agent, session }: ChatPlace, by: string): Promise<string> {
@@ -109,13 +110,13 @@ async function stop({ store, runtime }: CommandDeps, { agent, session }: ChatPla
   let stopped = 0;
   // The last first, so that no later one begins meanwhile.
   for (const { id } of tasks.toReversed()) if (await runtime.cancel(id, by)) stopped += 1;
-  return stopped === 0 ? 'Nothing is being worked on here.' : 'Stopped. What it had done stays on record.';
+  return stopped === 0 ? 'Nothing is running here.' : 'Stopped. The work done so far is on record.';
 }
 
 async function statusText({ runtime }: CommandDeps): Promise<string> {
   const { ready, notReady, model, tasks, pending } = await runtime.status();
-  const works = ready ? 'Everything runs' : `It takes no work now: ${notReady ?? 'it is starting'}`;
-  return `${works}. Model: ${model}. ${tasks.running} being worked on, ${tasks.queued} queued, ${pending} waiting for a person.`;
+  const works = ready ? 'Everything is running' : `Ruche takes no work now: ${notReady ?? 'it is starting'}`;
+  return `${works}. Model: ${model}. ${tasks.running} running, ${tasks.queued} queued, ${pending} waiting for a person.`;
 }
 
 async function agentsText({ runtime }: CommandDeps): Promise<string> {
@@ -124,5 +125,5 @@ async function agentsText({ runtime }: CommandDeps): Promise<string> {
     const state = running > 0 ? 'working' : queued > 0 ? 'has work queued' : 'idle';
     return `- **${name}** (${state})${description === '' ? '' : `: ${description}`}`;
   });
-  return lines.join('\n') || 'There are no agents.';
+  return lines.join('\n') || 'No agents are running.';
 }

@@ -61,8 +61,8 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     if (paired.state === 'no') return false;
     const text =
       paired.state === 'paired'
-        ? 'You are an owner of this network now: write what is to be done.'
-        : `This code is right, but you could not be written into ruche.yaml: ${paired.why}`;
+        ? 'You are now an owner of this network. Write what you would like done.'
+        : `The code is correct, but you could not be added to ruche.yaml: ${paired.why}`;
     await say(channel, message, place, { text });
     return true;
   };
@@ -82,7 +82,7 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     const { files, replyTo, chat, externalId, foreign } = message;
     const { to, text } = await addressed(deps, channel, message, place);
     if (text === '' && (files ?? []).length === 0)
-      return say(channel, message, to, { text: `${to.agent} listens: what you write here goes there from now on.` });
+      return say(channel, message, to, { text: `Your messages here now go to ${to.agent}.` });
     const about = { channel, chat, sender: `${channel}:${message.sender}`, ...to };
     const result = await deps.runtime.deliver({ ...about, text, files, replyTo, externalId, foreign });
     if (result.ok) {
@@ -102,7 +102,7 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     const chosen = await chooseChat(deps, channel, pressed);
     if (chosen !== null) return { text: chosen, done: true };
     const by = `${channel}:${pressed.sender}`;
-    return (await pressAnswer(deps, pressed.action, by)) ?? { text: 'This button has no use any more.', done: true };
+    return (await pressAnswer(deps, pressed.action, by)) ?? { text: 'This button has expired.', done: true };
   };
   return (channel) => ({
     expects: (sender) => isOwner(channel, sender),

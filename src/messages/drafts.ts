@@ -44,7 +44,7 @@ export class Drafts {
     const stop = new AbortController();
     const done = this.#show(task, channel, to, stop.signal).catch((error: unknown) => {
       if (!stop.signal.aborted)
-        this.#deps.log.warn({ task, channel, error: String(error) }, 'a reply is not shown while written');
+        this.#deps.log.warn({ task, channel, error: String(error) }, 'a reply cannot be shown while it is written');
     });
     this.#following.set(task, { stop, done });
     void done.finally(() => this.#following.delete(task));

@@ -8,6 +8,7 @@ import type { InboundMessage } from '../core/ports/channel.ts';
 import type { Batch } from '../core/ports/store.ts';
 import type { DeliverResult } from '../core/api/runtime.ts';
 import type { Task } from '../core/task.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import type { MailDeps } from '../pending/deps.ts';
 import { keepFiles } from './files.ts';
 import { movedTo } from './moved.ts';
@@ -42,22 +43,21 @@ export async function deliver(
 ): Promise<DeliverResult> {
   const names = deps.agents().map((agent) => agent.name);
   if (!names.includes(message.agent)) {
-    const known = names.join(', ') || 'none';
-    const name = deps.redact(message.agent);
-    return { ok: false, why: 'unknown-agent', message: `There is no agent "${name}". Agents: ${known}.` };
+    const said = unknownText('agent', deps.redact(message.agent), { known: names });
+    return { ok: false, why: 'unknown-agent', message: said };
   }
   if (message.text.length > MAX_TEXT)
     return {
       ok: false,
       why: 'too-large',
-      message: `A message may have ${MAX_TEXT} characters; put longer text in a file.`,
+      message: `A message may have at most ${MAX_TEXT} characters. Put longer text in a file.`,
     };
   const bytes = (message.files ?? []).reduce((sum, file) => sum + file.bytes.length, 0);
   if (bytes > MAX_FILE_BYTES || (message.files ?? []).length > MAX_FILES)
     return {
       ok: false,
       why: 'too-large',
-      message: `A message may bring ${MAX_FILES} files and ${MAX_FILE_BYTES / 1_000_000} MB; put more into the workspace.`,
+      message: `A message may have at most ${MAX_FILES} files and ${MAX_FILE_BYTES / 1_000_000} MB. Put more into the workspace.`,
     };
   // Named after the conversation it was sent to: redelivered after that was handed over, it is the same message.
   const place = message.chat ?? conversationId(message.agent, message.session);
@@ -68,7 +68,7 @@ export async function deliver(
     if (result === 'again') continue;
     return result.ok ? { ok: true, delivered: { agent: moved.agent, ...result.delivered } } : result;
   }
-  return { ok: false, why: 'conflict', message: 'Too many messages in this conversation at once: send it again.' };
+  return { ok: false, why: 'conflict', message: 'Too many messages in this conversation at once. Send it again.' };
 }
 
 async function tryDeliver(
@@ -106,7 +106,7 @@ async function tryDeliver(
 function redelivered({ data }: EventOf<'message.received'>, content: BlobRef): DeliverResult {
   const { task, agent } = data;
   if (data.content.hash === content.hash) return { ok: true, delivered: { task, joined: true, agent } };
-  const message = 'Another message of this conversation had this id already: send it with an id of its own.';
+  const message = 'Another message of this conversation already has this id. Send it with a new id.';
   return { ok: false, why: 'conflict', message };
 }
 
@@ -222,10 +222,10 @@ function history(deps: MailDeps, given: { role: 'user' | 'assistant'; text: stri
 async function backlog(deps: MailDeps, lane: string): Promise<DeliverResult | null> {
   const waiting = await deps.store.tasks({ lane, statuses: ['queued'], limit: MAX_LANE });
   if (waiting.length >= MAX_LANE)
-    return { ok: false, why: 'busy', message: `${MAX_LANE} messages wait in this conversation: let it catch up.` };
+    return { ok: false, why: 'busy', message: `${MAX_LANE} messages wait in this conversation. Try again later.` };
   const counts = await deps.store.counts();
   if (counts.queued >= MAX_QUEUED)
-    return { ok: false, why: 'busy', message: `${MAX_QUEUED} tasks are queued: let the network catch up.` };
+    return { ok: false, why: 'busy', message: `${MAX_QUEUED} tasks are queued. Try again later.` };
   return null;
 }
 

@@ -50,7 +50,7 @@ export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
   if (!channel || content === null) {
     // A channel that is being opened again comes back.
     const final = content === null || !deps.channels.has(name);
-    const gone = final ? `the channel ${name} is not configured any more` : `the channel ${name} is not open`;
+    const gone = final ? `the channel ${name} is no longer configured` : `the channel ${name} is not open`;
     const error = content === null ? 'the content was erased' : gone;
     const receipt: Receipt = { state: 'failed', error, retryAfter: null, final };
     return record(deps, claim, receipt, { common, message, name, repeated: false }, commit);

@@ -4,6 +4,7 @@ import { canonicalJson } from '../core/text/json.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { AnswerResult, Pending } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import type { MailDeps } from './deps.ts';
 import { OpenMatters } from './matters.ts';
 
@@ -95,7 +96,7 @@ async function readShown(store: Store, hash: string): Promise<{ text: string; re
 
 /** The rule that asked, in its own words. */
 async function reasonOf(store: Store, run: string, call: string): Promise<string> {
-  if (call === 'landing') return 'It changes what governs the network.';
+  if (call === 'landing') return 'It changes the settings of the network.';
   for await (const event of store.read({ stream: runStream(run), types: ['decision.made'], reverse: true }))
     if (event.type === 'decision.made' && event.data.call === call) return `${event.data.rule}: ${event.data.reason}`;
   return '';
@@ -112,7 +113,7 @@ export async function allPending(store: Store, matters = new OpenMatters(store))
 
 async function describeHeld(store: Store, { data, at }: EventOf<'config.held'>): Promise<Pending> {
   const { text } = await readShown(store, data.shown.hash);
-  const reason = 'It came from outside and changes what governs the network.';
+  const reason = 'It came from outside and changes the settings of the network.';
   const none = { run: null, task: null, agent: null, session: null, tool: null };
   return { id: data.approval, kind: 'approval', ...none, text, reason, at };
 }
@@ -192,9 +193,9 @@ export async function approve(
   const asked = await deps.store.byKey(`asked:${id}`);
   if (asked?.type === 'config.held') return deps.answerHeld(id, verdict, by);
   if (asked?.type === 'question.asked' || asked?.type === 'matter.raised')
-    return wrongKind(`${id} is a question: answer it with \`ruche answer ${id} TEXT\`.`);
+    return wrongKind(`${id} is a question. Answer it with: ruche answer ${id} TEXT.`);
   if (asked?.type !== 'approval.asked')
-    return { ok: false, why: 'unknown', message: `There is no approval ${id}. \`ruche approvals\` lists what waits.` };
+    return { ok: false, why: 'unknown', message: unknownText('approval', id, { list: 'ruche approvals' }) };
   const { subject } = asked.data.shown;
   const reason = why === null ? null : deps.store.putBlob(Buffer.from(canonicalJson({ text: why })), subject);
   const data = { approval: id, verdict, by, reason };
@@ -204,10 +205,10 @@ export async function approve(
 export async function answer(deps: MailDeps, id: string, text: string, by: string): Promise<AnswerResult> {
   const asked = await deps.store.byKey(`asked:${id}`);
   if (asked?.type === 'approval.asked' || asked?.type === 'config.held')
-    return wrongKind(`${id} is an approval: use \`ruche approve ${id}\` or \`ruche deny ${id}\`.`);
+    return wrongKind(`${id} is an approval. Use \`ruche approve ${id}\` or \`ruche deny ${id}\`.`);
   if (asked?.type === 'matter.raised') return settleMatter(deps, asked, text, by);
   if (asked?.type !== 'question.asked')
-    return { ok: false, why: 'unknown', message: `There is no question ${id}. \`ruche approvals\` lists what waits.` };
+    return { ok: false, why: 'unknown', message: unknownText('question', id, { list: 'ruche approvals' }) };
   const message = { role: 'user', parts: [{ type: 'text', text: deps.redact(text) }] };
   const content = deps.store.putBlob(Buffer.from(canonicalJson(message)), asked.data.text.subject);
   return settleWait(deps, asked, { type: 'question.answered', data: { question: id, by, answer: content } }, by, id);
@@ -229,7 +230,7 @@ async function settleWait(
   if (task === null || current?.status !== 'waiting') {
     const before = await store.byKey(`answered:${id}`);
     if (before) return answered(before, task, id);
-    return { ok: false, why: 'unknown', message: `The run that asked ${id} has ended; nothing waits for the answer.` };
+    return { ok: false, why: 'unknown', message: `The run that asked ${id} has ended. Nothing waits for the answer.` };
   }
   // Read before what is open: an answer that comes in between makes the commit fail, and is seen on the next look.
   const expect = { [asked.stream]: await store.version(asked.stream) };
@@ -245,7 +246,7 @@ async function settleWait(
 
 function answered(event: { type: string; data: object }, task: string | null, id: string): AnswerResult {
   const verdict = event.type === 'approval.answered' ? (event as EventOf<'approval.answered'>).data.verdict : null;
-  return { ok: false, why: 'answered', message: `${id} has been answered already.`, task, verdict };
+  return { ok: false, why: 'answered', message: `${id} was already answered.`, task, verdict };
 }
 
 const taskOf = async (store: Store, stream: string): Promise<string | null> =>

@@ -76,7 +76,7 @@ function networkLimits(seen: Seen, target: Target, facts: PolicyFacts): Decision
 
 /** What a part of the call gets where no rule speaks of it. */
 function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
-  const { tool, effect } = seen.call;
+  const { tool, effect, question } = seen.call;
   if (part.kind === 'path')
     return effect === 'read' || effect === 'write'
       ? builtin('allow', 'workspace-files', 'Files in the workspace may be read and written.')
@@ -86,7 +86,7 @@ function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
     return facts.sandboxed
       ? builtin('allow', 'sandboxed-shell', 'The command runs confined, without network.')
       : builtin('ask', 'unsandboxed-shell', 'Nothing confines this command: there is no sandbox on this machine.');
-  return tool === 'ask' || tool === 'escalate'
+  return question === true && effect === 'read'
     ? builtin('allow', 'question', 'Asking the person is always possible.')
     : builtin('ask', 'unknown', `No rule speaks of ${shown(tool)}.`);
 }

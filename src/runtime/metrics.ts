@@ -13,7 +13,7 @@ export function metricsText(status: RuntimeStatus): string {
     for (const [labels, value] of samples) lines.push(`${name}${labels} ${value}`);
   };
   const tasks = Object.entries(status.tasks).map(([name, count]): [string, number] => [`{status="${name}"}`, count]);
-  metric('ruche_ready', 'gauge', 'Whether turns are taken.', [['', status.ready ? 1 : 0]]);
+  metric('ruche_ready', 'gauge', '1 if the network takes turns, else 0.', [['', status.ready ? 1 : 0]]);
   metric('ruche_tasks', 'gauge', 'Tasks by status.', tasks);
   metric('ruche_pending', 'gauge', 'Approvals and questions that wait for a person.', [['', status.pending]]);
   metric('ruche_journal_events', 'counter', 'Events in the journal.', [['', status.journal.head]]);

@@ -67,7 +67,7 @@ export function describeWaits(waits: readonly Pending[]): string {
   return waits
     .map((wait) =>
       wait.kind === 'question'
-        ? `${wait.text}\n(question ${wait.id}: answer with your next message, or \`ruche answer ${wait.id} TEXT\`)`
+        ? `${wait.text}\n(question ${wait.id}: answer with your next message or \`ruche answer ${wait.id} TEXT\`)`
         : `Approval ${wait.id} is needed:\n${wait.text}\nWhy: ${wait.reason}\n(\`ruche approve ${wait.id}\` or \`ruche deny ${wait.id}\`, or send that as a message: approve ${wait.id})`,
     )
     .join('\n\n');

@@ -5,6 +5,7 @@ import { answeredKey, askedKey, matterId } from '../core/records/matter.ts';
 import type { CommitResult, Store } from '../core/ports/store.ts';
 import type { RetryResult } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import type { MailDeps } from '../pending/deps.ts';
 
 /** Messages that may wait in one conversation. */
@@ -28,20 +29,20 @@ const refuse = (why: Extract<RetryResult, { ok: false }>['why'], message: string
 export async function retryTask(deps: RetryDeps, id: string, by: string): Promise<RetryResult> {
   const { store } = deps;
   const task = await store.task(id);
-  if (task === null) return refuse('unknown', `There is no task ${id}.`);
+  if (task === null) return refuse('unknown', unknownText('task', id, { list: 'ruche tasks' }));
   const before = await store.byKey(retryKey(id));
   if (before?.type === 'message.received') return repeated(before);
   if (before?.type === 'task.queued') return resubmitted(before);
-  if (!isEnded(task.status)) return refuse('not-ended', 'It has not ended: it goes on by itself, or can be cancelled.');
-  if (task.status === 'done') return refuse('answered', 'It was answered: write again if something is missing.');
+  if (!isEnded(task.status)) return refuse('not-ended', 'It has not ended yet. Wait for it, or cancel it.');
+  if (task.status === 'done') return refuse('answered', 'It was answered. Write again if something is missing.');
   const message = task.cause === null ? null : await store.event(task.cause);
   if (message?.type !== 'message.received' && task.content === null)
-    return refuse('refused', 'No message led to it, so there is nothing to send once more.');
+    return refuse('refused', 'It did not begin with a message, so there is nothing to send again.');
   if (!deps.agents().some((agent) => agent.name === task.agent))
-    return refuse('refused', `There is no agent "${task.agent}" any more.`);
+    return refuse('refused', `The agent "${task.agent}" no longer exists.`);
   const waiting = await store.tasks({ lane: task.lane, statuses: ['queued'], limit: MAX_LANE });
   if (waiting.length >= MAX_LANE)
-    return refuse('refused', `${MAX_LANE} messages wait in this conversation: let it catch up.`);
+    return refuse('refused', `${MAX_LANE} messages wait in this conversation. Try again later.`);
   return message?.type === 'message.received' ? commitRetry(deps, task, message, by) : resubmit(deps, task, by);
 }
 
@@ -116,7 +117,7 @@ async function commitRetry(
       data: { ...message.data, task: id },
     },
     { ...common, type: 'task.queued', stream: taskStream(id), cause: 0, data: { task: again } },
-    ...(await settling(store, task, by, `Sent once more as ${id}.`)),
+    ...(await settling(store, task, by, `Sent again as ${id}.`)),
   ];
   const result = await store.commit({ events, queue: [{ op: 'enqueue', task: again, causeOf: 0 }], sync: true });
   if (result.ok) return { ok: true, task: id, message: result.events[0]?.id ?? '' };

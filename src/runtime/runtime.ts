@@ -35,7 +35,7 @@ export interface RuntimeDeps extends MailDeps {
 const STOPPING = {
   ok: false,
   why: 'stopping',
-  message: 'Ruche is shutting down: send it again after the start.',
+  message: 'Ruche is shutting down. Send it again after the restart.',
 } as const;
 
 /** The running network, as faces see it. */

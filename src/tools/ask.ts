@@ -1,6 +1,5 @@
-import type { Parsed, Tool } from '../core/ports/tool.ts';
+import type { EngineTool, Parsed } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
-import { failed } from './text.ts';
 
 const ARGS = { question: 'text' } as const;
 export type AskInput = ArgsOf<typeof ARGS>;
@@ -10,14 +9,14 @@ function parse(args: unknown): Parsed<AskInput> {
   return parsed.ok && parsed.value.question.trim() === '' ? { ok: false, error: '"question" is empty' } : parsed;
 }
 
-/** A question to the person. The loop parks the run at it and gives the answer as its result, so it never runs. */
-export const askTool: Tool<AskInput> = {
+/** A question to the person; the run waits for the answer. */
+export const askTool: EngineTool<AskInput> = {
+  kind: 'engine',
   name: 'ask',
   description: 'Ask the person a question and wait for the answer.',
   effect: 'read',
-  idempotent: true,
   schema: argsSchema(ARGS),
   parse,
-  facts: () => ({}),
-  run: () => Promise.resolve(failed('The question was not put to anyone.')),
+  facts: () => ({ question: true }),
+  asks: ({ question }, agent) => ({ kind: 'question', text: question, reason: `${agent} asks.`, early: true }),
 };

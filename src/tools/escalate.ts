@@ -1,7 +1,5 @@
-import { ESCALATE } from '../core/task-call.ts';
-import type { Parsed, Tool } from '../core/ports/tool.ts';
+import type { EngineTool, Parsed } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
-import { failed } from './text.ts';
 
 const ARGS = { matter: 'text' } as const;
 export type EscalateInput = ArgsOf<typeof ARGS>;
@@ -11,14 +9,19 @@ function parse(args: unknown): Parsed<EscalateInput> {
   return parsed.ok && parsed.value.matter.trim() === '' ? { ok: false, error: '"matter" is empty' } : parsed;
 }
 
-/** Puts a matter before the owner and waits for what they say. The engine does it, so this never runs. */
-export const escalateTool: Tool<EscalateInput> = {
-  name: ESCALATE,
+/** Asks the owner for a decision once the calls before it are done; the run waits for it. */
+export const escalateTool: EngineTool<EscalateInput> = {
+  kind: 'engine',
+  name: 'escalate',
   description: 'Put a matter before the owner and wait for the decision.',
   effect: 'read',
-  idempotent: true,
   schema: argsSchema(ARGS),
   parse,
-  facts: () => ({}),
-  run: () => Promise.resolve(failed('The matter was not put before anyone.')),
+  facts: () => ({ question: true }),
+  asks: ({ matter }, agent) => ({
+    kind: 'question',
+    text: matter,
+    reason: `${agent} puts this before you.`,
+    early: false,
+  }),
 };

@@ -1,7 +1,5 @@
-import { HAND_OVER } from '../core/task-call.ts';
-import type { Parsed, Tool } from '../core/ports/tool.ts';
+import type { EngineTool, Parsed } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
-import { failed } from './text.ts';
 
 const ARGS = { agent: 'text', brief: ['text', 'What it should know'] } as const;
 export type HandOverInput = ArgsOf<typeof ARGS>;
@@ -11,14 +9,14 @@ function parse(args: unknown): Parsed<HandOverInput> {
   return parsed.ok && parsed.value.brief.trim() === '' ? { ok: false, error: '"brief" is empty' } : parsed;
 }
 
-/** The conversation goes on with another agent. The engine does it: conversations are no tool's business. */
-export const handOverTool: Tool<HandOverInput> = {
-  name: HAND_OVER,
+/** The conversation goes on with another agent. */
+export const handOverTool: EngineTool<HandOverInput> = {
+  kind: 'engine',
+  name: 'hand_over',
   description: 'Hand this conversation over: the next message goes to that agent.',
   effect: 'write',
-  idempotent: true,
   schema: argsSchema(ARGS),
   parse,
   facts: ({ agent }) => ({ paths: [`tasks/${agent}`] }),
-  run: () => Promise.resolve(failed('The conversation was not handed over.')),
+  asks: ({ agent, brief }) => ({ kind: 'hand-over', to: agent, brief }),
 };

@@ -8,6 +8,7 @@ const ARGS = { path: 'text', offset: ['count?', 'First line'], limit: ['count?',
 export type ReadInput = ArgsOf<typeof ARGS>;
 
 const DEFAULT_LINES = 2000;
+const OUTPUT_LINES = 200;
 /** Characters of one answer. */
 const MAX_CHARS = 100_000;
 
@@ -34,6 +35,14 @@ function excerpt(text: string, offset: number, limit: number): string {
   return `[Lines ${offset} to ${last} of ${count}${more}]\n${shown.join('\n')}`;
 }
 
+/** Some lines of what a call had to say at length. */
+function outputLines(text: string, offset: number | null, limit: number | null): string {
+  const lines = text.split('\n');
+  const from = (offset ?? 1) - 1;
+  const to = Math.min(lines.length, from + (limit ?? OUTPUT_LINES));
+  return `Lines ${from + 1} to ${to} of ${lines.length}:\n${lines.slice(from, to).join('\n')}`;
+}
+
 /** Shows a text file, or some lines of it. */
 export const readTool: Tool<ReadInput> = {
   name: 'read',
@@ -45,14 +54,19 @@ export const readTool: Tool<ReadInput> = {
   parse: (args) => readArgs(ARGS, args),
   // A rule about a file holds for it at any commit.
   facts: ({ path }) => ({ paths: [artefactOf(path)?.path ?? path] }),
-  run: ({ path: raw, offset, limit }, { files, labelsOf, key }) =>
+  run: ({ path: raw, offset, limit }, { open, files, labelsOf, key }) =>
     refusable(async () => {
-      const file = await readText(files, raw);
+      const opened = await open(raw);
+      if (opened?.kind === 'refused') return failed(opened.why);
+      if (opened?.kind === 'output')
+        return { ok: true, text: outputLines(opened.text, offset, limit), labels: opened.labels, changes: [] };
+      const file = await (opened === null ? readText(files, raw) : readText(opened.files, opened.path));
       if (!file.ok) return failed(file.why);
       const { path, entry, text } = file;
       const shown = text === '' ? '[The file is empty.]' : excerpt(text, offset ?? 1, limit ?? DEFAULT_LINES);
       const labels = labelsOf(entry);
       const said = labels.includes('untrusted') ? wrapUntrusted(shown, path, boundaryOf(key)) : shown;
-      return { ok: true, text: said, labels, changes: [], seen: { [path]: entry.oid } };
+      // What was handed over was seen as it was then: an edit of the file must read it as it is now.
+      return { ok: true, text: said, labels, changes: [], seen: opened === null ? { [path]: entry.oid } : {} };
     }),
 };

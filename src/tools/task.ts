@@ -1,7 +1,6 @@
-import { type NewTaskCall, TASK, type TaskCall } from '../core/task-call.ts';
-import type { Parsed, Tool } from '../core/ports/tool.ts';
+import type { NewTaskCall, TaskCall } from '../core/task-call.ts';
+import type { EngineTool, Parsed } from '../core/ports/tool.ts';
 import { argsSchema, readArgs } from './args.ts';
-import { failed } from './text.ts';
 
 const ARGS = {
   action: ['text', 'create, read, cancel or wait'],
@@ -55,15 +54,15 @@ export function parseTask(args: unknown): Parsed<TaskCall> {
   return { ok: true, value };
 }
 
-/** Work for another agent. The engine does it: the queue is no tool's business. */
-export const taskTool: Tool<TaskCall> = {
-  name: TASK,
+/** Work for another agent. */
+export const taskTool: EngineTool<TaskCall> = {
+  kind: 'engine',
+  name: 'task',
   description: 'Give work to another agent, or look after tasks given.',
   effect: 'write',
-  idempotent: true,
   schema: argsSchema(ARGS),
   parse: parseTask,
   // The place where a task of that queue shows as a file, so that rules speak of it as of any path.
   facts: (call) => ({ paths: [call.action === 'create' ? `tasks/${call.agent}` : 'tasks'] }),
-  run: () => Promise.resolve(failed('The task was not made.')),
+  asks: (task) => ({ kind: 'task', task }),
 };

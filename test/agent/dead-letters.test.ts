@@ -75,7 +75,7 @@ test('when nobody wants it any more it is cancelled, whoever goes last', async (
 });
 
 for (const how of ['retry', 'dismiss', 'answer'] as const)
-  test(`a dead letter is put before the owner once, until somebody deals with it (${how})`, async () => {
+  test(`the owner is asked about a dead letter once, until somebody deals with it (${how})`, async () => {
     let broken = true;
     const script = (): Step => (broken ? fails('network') : says('it works'));
     await withLoop(script, { maxAttempts: 1 }, async (loop) => {

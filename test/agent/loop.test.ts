@@ -86,7 +86,7 @@ test('parallel calls: neighbours that read run side by side, every one gets its 
         results?.map((part) => part.type === 'result' && [part.text, part.isError]),
         [
           ['hello\n', false],
-          ['no file nope', true],
+          ['There is no file nope.', true],
           ['wrote b', false],
         ],
       );
@@ -150,6 +150,22 @@ test('a question parks the run, and the next message of the conversation is its 
     assert.equal(answered.text, 'blue it is');
     assert.match(JSON.stringify(model.requests[1]?.messages.at(-1)), /"text":"blue"/);
   }));
+
+test('a question that a rule wants approved is put once it is approved', () => {
+  const askAsk: Rule = { id: 'quiet', verdict: 'ask', match: { tool: 'ask' }, reason: 'Nobody is disturbed.' };
+  return withLoop(
+    [calls(['ask', { question: 'Which colour?' }]), says('blue it is')],
+    { rules: [askAsk] },
+    async (loop) => {
+      const waiting = await loop.send('paint');
+      assert.equal((await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'approve', 'person:owner')).ok, true);
+      const asked = await loop.settled(waiting.task);
+      assert.equal(asked.waits[0]?.kind, 'question');
+      assert.match(asked.text, /Which colour\?/);
+      assert.equal((await loop.send('blue')).text, 'blue it is');
+    },
+  );
+});
 
 test('a message behind a run that waits for an approval is told what everything waits for, and answered after it', () =>
   withLoop([contract, says('signed, and noted')], { rules: [askWrite] }, async (loop, _log, model) => {

@@ -18,6 +18,7 @@ function shell(results: readonly (readonly [ok: boolean, text: string])[]) {
   const ran: string[] = [];
   const tool: Tool = {
     name: 'shell',
+    usualFor: 'commands',
     description: 'shell',
     effect: 'exec',
     idempotent: true,

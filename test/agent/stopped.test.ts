@@ -23,7 +23,7 @@ test('what a model had said when its run was ended is on record', () =>
 
 test('a cut leaves no half of a character', () => {
   for (let limit = 20; limit < 24; limit++) {
-    const { text, full } = shorten('🐝'.repeat(100), limit, 's1c1');
+    const { text, full } = shorten('🐝'.repeat(100), limit, { call: 's1c1', reader: 'read' });
     assert.ok(text.isWellFormed() && full !== null);
   }
 });

@@ -41,12 +41,12 @@ test('ask exits 1 for a failed run and for what was wrong with the request', asy
     assert.match(desk.err(), /overloaded/);
     assert.equal(desk.out(), '');
     assert.equal(await desk.ruche('ask', 'nobody', 'x'), 1);
-    assert.match(desk.err(), /no agent "nobody"/);
+    assert.match(desk.err(), /Unknown agent "nobody"/);
     assert.equal(await desk.ruche('ask', 'assistant', '   '), 1);
     assert.equal(await desk.ruche('ask', 'assistant', 'x', '--session', '../x'), 1);
     assert.equal(await desk.ruche('ask', 'assistant', 'x', '--timeout', 'soon'), 1);
     assert.equal(await desk.ruche('ask', 'assistant'), 1);
-    assert.match(desk.err(), /nothing to ask assistant/);
+    assert.match(desk.err(), /no message for assistant/);
     assert.equal(await desk.ruche('ask'), 1);
     assert.equal(await desk.ruche('nonsense'), 1);
     assert.equal(desk.runtime.deliveries.length, 1);
@@ -73,7 +73,7 @@ test('A wrong token is said in plain words and never shown', async () => {
     echo,
     async (desk) => {
       assert.equal(await desk.ruche('ask', 'assistant', 'x', '--home', desk.home), 1);
-      assert.match(desk.err(), /token is wrong/);
+      assert.match(desk.err(), /Invalid token/);
       assert.doesNotMatch(desk.err(), /not-the-token/);
     },
     { env: { RUCHE_TOKEN: 'not-the-token' } },
@@ -108,7 +108,7 @@ test('ask exits 3 when the run waits; answer, approve and deny bring the outcome
     assert.equal(await desk.ruche('approve', first?.id ?? ''), 0);
     assert.match(desk.out(), /\nApproved\.\nWritten\.\n$/);
     assert.equal(await desk.ruche('approve', first?.id ?? ''), 0);
-    assert.ok(desk.out().endsWith(`\n${first?.id} was approved before.\nWritten.\n`));
+    assert.ok(desk.out().endsWith(`\n${first?.id} was already approved.\nWritten.\n`));
     assert.equal(await desk.ruche('deny', first?.id ?? ''), 1, 'it was approved');
     assert.match(desk.err(), /answered before/);
     assert.equal(await desk.ruche('approve', 'apr_none'), 1);
@@ -150,7 +150,7 @@ test('ask outlives a restart of the gateway: one message, one answer', async () 
       await desk.start();
       assert.equal(await asked, 0);
       assert.equal(desk.out(), 'after the restart\n');
-      assert.equal(desk.err(), 'The gateway went away; waiting 60 s at most for it to come back.\n');
+      assert.equal(desk.err(), 'Lost the gateway; waiting up to 60 s for it to come back.\n');
       assert.equal(runs, 1);
     },
   );
@@ -178,7 +178,7 @@ test('A timeout, or Ctrl-C, ends the waiting and names the task that goes on', a
       assert.equal(await desk.ruche('ask', 'assistant', 'x', '--timeout', '0.05'), 1);
       assert.match(
         desk.err(),
-        /No answer within 0\.05 s\. Task tsk_1 goes on\. What becomes of it: ruche log --task tsk_1\n/,
+        /No answer within 0\.05 s\. Task tsk_1 goes on\. Follow it with: ruche log --task tsk_1\n/,
       );
       const asked = desk.ruche('ask', 'assistant', 'y');
       await until(() => desk.runtime.deliveries.length === 2);

@@ -13,7 +13,7 @@ const piped = (desk: Desk, lines: string[], ...args: string[]): Promise<number> 
 test('A piped conversation: one session, one line after the other', async () => {
   await withDesk(echo, async (desk) => {
     assert.equal(await piped(desk, ['one', '', 'two', '/new', 'three'], 'email'), 0);
-    assert.equal(desk.out(), 'one\ntwo\nA fresh conversation.\nthree\n');
+    assert.equal(desk.out(), 'one\ntwo\nNew conversation.\nthree\n');
     const sessions = desk.runtime.deliveries.map(({ message }) => message.session);
     assert.equal(sessions.length, 3);
     assert.equal(sessions[0], sessions[1]);
@@ -28,7 +28,7 @@ test('The first agent answers where none is named, and /quit leaves the rest unr
       await piped(desk, ['/help', '/nonsense', '/stop', 'hello', '/status', '/quit', 'never'], '--session', 'mine'),
       0,
     );
-    assert.match(desk.out(), /\/new[^]*no command \/nonsense[^]*Nothing runs[^]*hello\n[^]*Agents/);
+    assert.match(desk.out(), /\/new[^]*Unknown command "\/nonsense"[^]*Nothing is running[^]*hello\n[^]*Agents/);
     assert.deepEqual(
       desk.runtime.deliveries.map(({ message }) => [message.agent, message.session, message.text]),
       [['assistant', 'mine', 'hello']],
@@ -114,7 +114,7 @@ test('At a terminal a line typed while a run works reaches it, and /stop ends it
 test('A name that no agent has is told at once; from a pipe a signal ends the waiting too', async () => {
   await withDesk(echo, async (desk) => {
     assert.equal(await piped(desk, ['hello'], 'nobody'), 1);
-    assert.match(desk.err(), /no agent "nobody"\. Agents: assistant, email/);
+    assert.match(desk.err(), /Unknown agent "nobody"\. Known: assistant, email/);
     assert.equal(desk.runtime.deliveries.length, 0);
   });
   await withDesk(
@@ -124,7 +124,7 @@ test('A name that no agent has is told at once; from a pipe a signal ends the wa
       await until(() => desk.runtime.state.listeners() > 0);
       desk.signal('SIGTERM');
       assert.equal(await chat, 1);
-      assert.match(desk.err(), /Interrupted\. What was begun goes on\./);
+      assert.match(desk.err(), /Interrupted\. The run goes on\./);
       assert.equal(desk.runtime.deliveries.length, 1);
     },
   );
@@ -150,7 +150,7 @@ test('A conversation taken up again shows what it waits for; one that is left sa
       await until(() => desk.out().includes('patience'));
       desk.signal('SIGINT');
       assert.equal(await chat, 0);
-      assert.match(desk.out(), /Task tsk_1 goes on\. What becomes of it: ruche log --task tsk_1\n$/);
+      assert.match(desk.out(), /Task tsk_1 goes on\. Follow it with: ruche log --task tsk_1\n$/);
     },
     { inIsTerminal: true },
   );

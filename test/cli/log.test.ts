@@ -124,9 +124,12 @@ test('log shows the newest, reads no more than that, and needs no gateway', asyn
       assert.match(desk.out(), /\{"id":"evt_5"\}\n$/);
       assert.equal(await desk.ruche('log', '--limit', 'x'), 1);
       assert.equal(await desk.ruche('log', '--type', 'run.,runs'), 1);
-      assert.match(desk.err(), /--type is "runs".* Did you mean "run\."\?[^]*^ {2}run\. {2}started, finished$/m);
+      assert.match(
+        desk.err(),
+        /Unknown event type "runs"\. Did you mean "run\."\?[^]*^ {2}run\. {2}started, finished$/m,
+      );
       assert.equal(await desk.ruche('log', '--agent', 'nobody'), 0);
-      assert.match(desk.err(), /Nothing in the journal fits\.\n$/);
+      assert.match(desk.err(), /No matching events\.\n$/);
       assert.ok(closed());
     },
     { loadApp: async () => app },
@@ -159,7 +162,7 @@ test('verify exits 1 and names what does not fit', async () => {
     echo,
     async (desk) => {
       assert.equal(await desk.ruche('verify'), 1);
-      assert.match(desk.out(), /1 that do not fit[^]*evt_4 {2}blob: the bytes\\u\{1b\}\[2J do not fit the hash\n$/);
+      assert.match(desk.out(), /1 check failed[^]*evt_4 {2}blob: the bytes\\u\{1b\}\[2J do not fit the hash\n$/);
     },
     { loadApp: async () => app },
   );

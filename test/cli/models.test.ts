@@ -64,7 +64,7 @@ test('the table says which model answers, what each can do, costs and lacks', ()
   );
   assert.match(lines[4] ?? '', /^gpu\/qwen3 +33k +ollama pull qwen3$/);
   assert.match(lines[7] ?? '', /^anthropic +home +home:anthropic +https:\/\/api\.anthropic\.com$/);
-  assert.match(lines.at(-1) ?? '', /USD for a million tokens, as read on 2026-11-22/);
+  assert.match(lines.at(-1) ?? '', /USD per million tokens, as of 2026-11-22/);
   assert.ok(!lines.join('').includes('\u001b'), 'nothing steers the terminal');
 });
 

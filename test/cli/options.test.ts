@@ -55,12 +55,12 @@ test('Hints repeat the places a command was given, and only those', () => {
 
 test('What cannot be is refused, with the name of what said it', () => {
   const wrong: [Flags, Place['env'], RegExp][] = [
-    [{ port: '65536' }, {}, /--port is "65536"/],
+    [{ port: '65536' }, {}, /Invalid --port "65536"/],
     [{ port: '-1' }, {}, /--port/],
     [{ port: '80.5' }, {}, /--port/],
-    [{}, { RUCHE_PORT: 'http' }, /RUCHE_PORT is "http"/],
-    [{ home: '/w/home', workspace: '/w' }, {}, /lies inside the workspace/],
-    [{ home: '/w', workspace: '/w' }, {}, /lies inside the workspace/],
+    [{}, { RUCHE_PORT: 'http' }, /Invalid RUCHE_PORT "http"/],
+    [{ home: '/w/home', workspace: '/w' }, {}, /is inside the workspace/],
+    [{ home: '/w', workspace: '/w' }, {}, /is inside the workspace/],
   ];
   for (const [flags, env, message] of wrong)
     assert.throws(

@@ -143,13 +143,13 @@ test('What keeps up from starting is one clear message and an exit code', async 
   await writeFile(join(open, 'token'), 'x'.repeat(43));
   await chmod(join(open, 'token'), 0o644);
   const cases: [string[], Record<string, string>, RegExp][] = [
-    [['--home', join(folder, 'h1'), '--port', port], {}, /Port \d+ .*is taken.*--port/],
+    [['--home', join(folder, 'h1'), '--port', port], {}, /Port \d+ .*is in use.*--port/],
     [['--home', join(file, 'h'), '--port', '0'], {}, /a-file.*is a file, not a folder/],
     [['--home', join(folder, 'h2'), '--workspace', plain, '--port', '0'], {}, /not the top folder of a Git repository/],
-    [['--home', join(folder, 'h3'), '--port', '0', '--host', '0.0.0.0'], { RUCHE_TOKEN: 'short' }, /too few/],
+    [['--home', join(folder, 'h3'), '--port', '0', '--host', '0.0.0.0'], { RUCHE_TOKEN: 'short' }, /too short/],
     [['--home', join(folder, 'h4'), '--port', '0'], { RUCHE_TOKEN: 'undefined' }, /has no token/],
     [['--home', join(folder, 'h5'), '--template', 'nothing'], {}, /no template "nothing".*solo/],
-    [['--home', join(folder, 'h6'), '--port', 'x'], {}, /--port is "x"/],
+    [['--home', join(folder, 'h6'), '--port', 'x'], {}, /Invalid --port "x"/],
     [['--home', open, '--port', '0'], {}, /can be read by other users/],
   ];
   try {

@@ -68,7 +68,7 @@ test('add copies a folder as the person and commits it; A58 nothing of it is run
   assert.equal(git('status', '--porcelain'), '');
   assert.ok(!existsSync(join(dir, 'ran')));
   assert.equal(await ruche('add', './notes/'), 0);
-  assert.match(printed.out, /it was there already/);
+  assert.match(printed.out, /it was already there/);
 });
 
 test('another one of that name takes its place only when that is said', async () => {
@@ -99,15 +99,15 @@ test('add refuses what check refuses, and leaves nothing behind', async () => {
     assert.match(printed.err, /There is no folder|is not a folder/);
   }
   assert.equal(await ruche('remove', 'x'), 1);
-  assert.match(printed.err, /There is no "skills remove"\. There are: list, show, add, check\./);
+  assert.match(printed.err, /Unknown action "remove"\. Known: list, show, add, check\./);
   assert.equal(await ruche('show'), 1);
   assert.match(printed.err, /Name the skill: ruche skills show NAME/);
 });
 
 test('list says of each who has it, or why it cannot work; show has text, files and recipes, which are not run', async () => {
   assert.equal(await ruche(), 0, printed.err);
-  assert.match(printed.out, /^csv-report +bundled +for clerk\n/m);
-  assert.match(printed.out, /^meeting-minutes +bundled +no agent has it\n/m);
+  assert.match(printed.out, /^csv-report +bundled +used by clerk\n/m);
+  assert.match(printed.out, /^meeting-minutes +bundled +no agent uses it\n/m);
   assert.match(printed.out, /^notes +workspace +needs `no-such-program`, not installed\n/m);
   assert.equal(await ruche('list', '--json'), 0);
   const views = JSON.parse(printed.out) as { name: string; missing: string[] }[];
@@ -116,10 +116,10 @@ test('list says of each who has it, or why it cannot work; show has text, files 
     ['csv-report', 'meeting-minutes', 'notes'],
   );
   assert.equal(await ruche('show', 'notes'), 0);
-  assert.match(printed.out, /Ruche runs none of it\):\n {4}brew: formula evil/);
+  assert.match(printed.out, /Ruche runs none of them\):\n {4}brew: formula evil/);
   assert.match(printed.out, /Write more\./);
   assert.equal(await ruche('show', 'nothing'), 1);
-  assert.match(printed.err, /There is no skill "nothing"\. There are: csv-report/);
+  assert.match(printed.err, /Unknown skill "nothing"\. Known: csv-report/);
   assert.equal(await ruche('check'), 0);
   assert.match(printed.out, /^✓ csv-report$/m);
 });

@@ -108,7 +108,7 @@ test('The welcome says how to talk to it, which model answers, and what is wrong
   const held = welcome(app({ problems: [problem, { ...problem, applied: false }] }), options, here);
   assert.match(
     held,
-    /\nNot applied; the last good settings are in force:\n {2}error: agents[^]*\nProblems:\n {2}error: agents/,
+    /\nNot applied; the last valid settings stay in force:\n {2}error: agents[^]*\nProblems:\n {2}error: agents/,
   );
   assert.doesNotMatch(held, /Warning/);
   const real = welcome(
@@ -117,7 +117,10 @@ test('The welcome says how to talk to it, which model answers, and what is wrong
     here,
   );
   assert.doesNotMatch(real, /demo/);
-  assert.match(real, /local\/qwen3[^]*RUCHE_TOKEN[^]*none work[^]*agents\/x\/AGENT\.md:2 \(model\): unknown\\u\{1b\}/);
+  assert.match(
+    real,
+    /local\/qwen3[^]*RUCHE_TOKEN[^]*none running[^]*agents\/x\/AGENT\.md:2 \(model\): unknown\\u\{1b\}/,
+  );
 });
 
 test('Under npm the welcome gives commands that npm finds; the usual home needs no flag', () => {
@@ -125,12 +128,12 @@ test('Under npm the welcome gives commands that npm finds; the usual home needs 
   const everywhere = { url: 'http://0.0.0.0:99', loginLink: 'http://0.0.0.0:99/login#c', agents: [], sandbox: 'none' };
   const said = welcome(app(everywhere), options, { self: 'npx ruche', userHome: '/u' });
   assert.match(said, /in this folder:\n {2}npx ruche chat\n {2}npx ruche ask AGENT "list the files"\n/);
-  assert.match(said, /Sandbox {4}none: each shell command is put before you \("npx ruche doctor"/);
+  assert.match(said, /Sandbox {4}none: Ruche asks you before each shell command \("npx ruche doctor"/);
   assert.match(
     said,
     /listens at http:\/\/0\.0\.0\.0:99\n[^]*base URL http:\/\/127\.0\.0\.1:99\/v1[^]*curl http:\/\/127\.0\.0\.1:99\/v1/,
   );
   assert.match(said, /\n {2}http:\/\/127\.0\.0\.1:99\/login#c\n/);
-  assert.match(said, /Warning: http:\/\/0\.0\.0\.0:99 is plain HTTP for every network.*TLS/);
-  assert.match(said, /Agents {5}none: make agents\/NAME\/AGENT\.md/);
+  assert.match(said, /Warning: http:\/\/0\.0\.0\.0:99 serves plain HTTP to every network.*TLS/);
+  assert.match(said, /Agents {5}none: create agents\/NAME\/AGENT\.md/);
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Tool, ToolContext } from '../../src/core/ports/tool.ts';
+import type { AnyTool, ToolContext } from '../../src/core/ports/tool.ts';
 
 export interface ToolCase {
-  tool: Tool;
+  tool: AnyTool;
   /** Arguments that are fine. */
   good: Record<string, unknown>;
   /** Paths, command or URL that `good` is about to touch, as `facts` must give them. */
@@ -50,9 +50,19 @@ export function toolContract({ tool, good, facts, context }: ToolCase): void {
       assert.equal(tool.parse({ ...good, [key]: true }).ok, false, key);
   });
 
-  test(`${name}: its result is plain data`, async () => {
+  test(`${name}: what it sends somewhere names its critical arguments, and they are arguments`, () => {
+    const { properties = {} } = tool.schema as { properties?: object };
+    for (const key of tool.critical ?? []) assert.ok(Object.hasOwn(properties, key), key);
+    if (tool.effect === 'send') assert.ok((tool.critical ?? []).length > 0);
+  });
+
+  test(`${name}: its result, or what it asks of the engine, is plain data`, async () => {
     const parsed = tool.parse(good);
     assert.ok(parsed.ok);
+    if (tool.kind === 'engine') {
+      const asked = tool.asks(parsed.value, 'assistant');
+      return assert.deepEqual(JSON.parse(JSON.stringify(asked)), asked);
+    }
     const result = await tool.run(parsed.value, await context());
     assert.deepEqual(JSON.parse(JSON.stringify(result)), result);
     assert.equal(typeof result.text, 'string');

@@ -63,7 +63,7 @@ test('a body that is no JSON, too deep, too large, no UTF-8 or of the wrong form
     [JSON.stringify({ ...MESSAGE, text: ' ' }), 400, /"text" must not be empty/],
     [JSON.stringify({ ...MESSAGE, session: { id: 1 } }), 400, /"session"/],
     [JSON.stringify({ text: 'x' }), 400, /"agent" must be a string/],
-    [JSON.stringify({ ...MESSAGE, agent: 'nobody' }), 404, /no agent "nobody".*assistant/],
+    [JSON.stringify({ ...MESSAGE, agent: 'nobody' }), 404, /Unknown agent "nobody".*assistant/],
     [JSON.stringify({ ...MESSAGE, agent: '__proto__' }), 404, /no agent/],
   ];
   for (const [body, status, said, type] of cases) {
@@ -97,7 +97,7 @@ test('a message of 1 MB is taken, word for word; a longer one is refused with wh
   assert.equal(home.read('big.md'), content);
   const refusal = await post('/api/messages', JSON.stringify({ ...MESSAGE, text: 'x'.repeat(1_000_001) }));
   assert.equal(refusal.status, 413);
-  assert.match(refusal.message, /1000000 characters; put longer text in a file/);
+  assert.match(refusal.message, /1000000 characters. Put longer text in a file/);
 });
 
 test('odd characters of a message, and odd names of files, come through as they are', async () => {

@@ -120,7 +120,7 @@ test('a second process on the same home, and a port that is taken', () =>
 
 test('a home inside the workspace, a token others can read, a newer database, and a home that is a file', () =>
   inHome({ files: FILES }, async (home) => {
-    refused(await home.tryStart('--home', home.path('home')), /lies inside the workspace/);
+    refused(await home.tryStart('--home', home.path('home')), /is inside the workspace/);
     await home.start();
     await home.end('SIGTERM');
     chmodSync(join(home.home, 'token'), 0o644);

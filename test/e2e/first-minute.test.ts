@@ -104,7 +104,7 @@ test('SIGTERM ends it with code 0, and without a gateway the commands say so wit
   assert.equal(await home.end('SIGTERM'), 0);
   const { code, err } = await home.cli('ask', 'assistant', 'hello');
   assert.equal(code, 2);
-  assert.match(err, /No gateway runs for .*Start it with: ruche up/);
+  assert.match(err, /No gateway is running for .*Start it with: ruche up/);
   const { findings, counts } = await home.verify();
   assert.deepEqual(findings, []);
   assert.equal(counts.commits, 1);

@@ -19,7 +19,7 @@ for (const name of fixtures)
     try {
       execFileSync('tar', ['-xzf', join(FOLDER, name), '-C', home.dir, '--no-same-owner']);
       await home.start();
-      assert.equal(home.out.includes('(made just now)'), false);
+      assert.equal(home.out.includes('(just created)'), false);
       const waiting = await home.pending();
       assert.deepEqual(waiting.map(({ kind, session }) => `${kind} ${session}`).sort(), [
         'approval waiting',

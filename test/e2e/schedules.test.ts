@@ -46,8 +46,11 @@ test('schedules by the command line and over HTTP: list, run, pause, resume', as
     const unknown = await home.cli('schedules', 'run', 'assistant/none');
     assert.equal(unknown.code, 1);
     assert.match(unknown.err, /assistant\/none/);
-    assert.match((await home.cli('schedules', 'stop', 'assistant/far')).err, /use list, run, pause or resume/);
-    assert.match((await home.cli('schedules', 'run')).err, /Which one\?/);
+    assert.match(
+      (await home.cli('schedules', 'stop', 'assistant/far')).err,
+      /Unknown action "stop"\. Known: list, run, pause, resume/,
+    );
+    assert.match((await home.cli('schedules', 'run')).err, /Name a schedule: /);
 
     // An edit applies as it is saved; one that is wrong says so, and the old one stays.
     home.write(FILE, agent('  - { name: near, every: 1s, task: "append log.md: x" }'));

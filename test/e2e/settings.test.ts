@@ -108,7 +108,7 @@ test('a broken AGENT.md on main refuses that agent only, at the start too', asyn
   assert.equal((await home.ask('hello', 'c', 'assistant')).status, 'done');
   const { code, err } = await home.cli('ask', 'other', 'hello');
   assert.equal(code, 1);
-  assert.match(err, /There is no agent "other"\. Agents: assistant/);
+  assert.match(err, /Unknown agent "other"\. Known: assistant/);
   const doctor = await home.cli('doctor');
   assert.match(doctor.out, /agents\/other\/AGENT\.md:\d/);
 });

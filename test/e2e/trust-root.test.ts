@@ -124,7 +124,7 @@ test('a pulled commit that changes what governs is held until it is approved; on
   assert.equal(wait.task, null);
   assert.match(wait.text, /^\+concurrency: 11$/m);
   assert.equal(await governing(), before, 'what governed still does');
-  assert.match((await home.cli('approvals')).out, /a change of the configuration/);
+  assert.match((await home.cli('approvals')).out, /a change of the settings/);
   await home.end('SIGKILL');
   await home.start();
   assert.deepEqual(

@@ -18,7 +18,7 @@ import { noEscalations, noSchedules, noTriggers } from './no-schedules.ts';
 import type { SkillRules } from '../../src/core/ports/skill-rules.ts';
 import { OUTBOX } from '../../src/core/records/reply.ts';
 import type { Delta, Runtime, TaskOutcome } from '../../src/core/api/runtime.ts';
-import type { Tool } from '../../src/core/ports/tool.ts';
+import type { AnyTool, Tool } from '../../src/core/ports/tool.ts';
 import { Hub, observed } from '../../src/messages/hub.ts';
 import { buryTask } from '../../src/runtime/end.ts';
 import { sendReply } from '../../src/messages/outbox.ts';
@@ -29,6 +29,8 @@ import { heldQueues } from '../../src/scheduler/tasks/deadlines.ts';
 import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
 import { offeredSkills, openGate } from '../../src/skills/gate.ts';
 import { skillRules } from '../../src/skills/judge.ts';
+import { askTool } from '../../src/tools/ask.ts';
+import { type ReadInput, readTool } from '../../src/tools/read.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { systemClock, systemIds, systemRandom } from '../../src/platform/system.ts';
 import { openGovernanceReader } from '../../src/workspace/governance/reader.ts';
@@ -61,7 +63,7 @@ export const SETTINGS: Settings = {
 
 export interface LoopOptions {
   choices: readonly ModelChoice[];
-  tools?: readonly Tool[];
+  tools?: readonly AnyTool[];
   rules?: readonly Rule[];
   agent?: Partial<Agent>;
   /** Agents beside the assistant, like it but for this. */
@@ -92,7 +94,7 @@ export async function openLoop(options: LoopOptions) {
   const files = new Map(Object.entries(base).map(([path, text]) => [path, Buffer.from(text)]));
   await initWorkspace({ dir: join(dir, 'workspace'), files, env, clock });
   const workspace = await openWorkspace({ dir: join(dir, 'workspace'), env, clock, boundary });
-  const tools = new Map((options.tools ?? []).map((tool) => [tool.name, tool]));
+  const tools = new Map<string, AnyTool>((options.tools ?? []).map((tool) => [tool.name, tool]));
   const skills = { ...workspace, rules: skillRules(options.bundled ?? new Map()) };
   const reader = openGovernanceReader({
     git: workspace.git,
@@ -299,19 +301,16 @@ export function testTools(log: string[]) {
     labels: [],
     changes,
   });
-  const read = tool({
-    name: 'read',
-    effect: 'read',
-    idempotent: true,
-    run: async (input, ctx) => {
-      const { path } = input as { path: string };
-      const found = await ctx.files.read(path);
-      log.push(`read ${path}`);
-      return found ? done(Buffer.from(found.bytes).toString()) : { ...done(`no file ${path}`), ok: false };
+  const read: Tool = {
+    ...readTool,
+    run: (input, ctx) => {
+      log.push(`read ${(input as { path: string }).path}`);
+      return readTool.run(input as ReadInput, ctx);
     },
-  });
+  };
   const write = tool({
     name: 'write',
+    usualFor: 'writing',
     effect: 'write',
     idempotent: true,
     run: async (input, ctx) => {
@@ -328,6 +327,5 @@ export function testTools(log: string[]) {
       return done('done once');
     },
   });
-  const ask = tool({ name: 'ask', effect: 'read', run: () => Promise.reject(new Error('never run')) });
-  return { read, write, once, ask };
+  return { read, write, once, ask: askTool };
 }

@@ -10,6 +10,7 @@ import type {
   RuntimeStatus,
   TaskOutcome,
 } from '../../src/core/api/runtime.ts';
+import { unknownText } from '../../src/core/text/unknown.ts';
 import { describeWaits } from '../../src/runtime/outcome.ts';
 import { noEscalations, noSchedules, noTriggers } from './no-schedules.ts';
 import { isEnded } from '../../src/core/task.ts';
@@ -181,7 +182,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       if (runtime.state.stopping) return { ok: false, why: 'stopping', message: 'Ruche is stopping.' };
       const { agents } = runtime.state;
       if (!agents.includes(message.agent)) {
-        const said = `There is no agent "${message.agent}". Agents: ${agents.join(', ')}.`;
+        const said = unknownText('agent', message.agent, { known: agents });
         return { ok: false, why: 'unknown-agent', message: said };
       }
       if (message.text.length > 2_000_000) return { ok: false, why: 'too-large', message: 'The message is too large.' };
@@ -250,7 +251,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       const task = [...tasks.values()].find((each) => each.waits.has(id));
       const before = answered.get(id);
       if (before) return { ok: false, why: 'answered', message: `${id} was answered before.`, ...before };
-      if (!task) return { ok: false, why: 'unknown', message: `Nothing waits under ${id}.` };
+      if (!task) return { ok: false, why: 'unknown', message: `Nothing waits with the id ${id}.` };
       answered.set(id, { task: task.outcome.task, verdict });
       resume(task, id, verdict);
       return { ok: true, task: task.outcome.task };
@@ -259,7 +260,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       const task = [...tasks.values()].find((each) => each.waits.has(id));
       const before = answered.get(id);
       if (before) return { ok: false, why: 'answered', message: `${id} was answered before.`, ...before };
-      if (!task) return { ok: false, why: 'unknown', message: `Nothing waits under ${id}.` };
+      if (!task) return { ok: false, why: 'unknown', message: `Nothing waits with the id ${id}.` };
       answered.set(id, { task: task.outcome.task, verdict: null });
       resume(task, id, text);
       return { ok: true, task: task.outcome.task };
@@ -272,7 +273,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
     },
     async retry(id) {
       const task = tasks.get(id);
-      if (!task) return { ok: false, why: 'unknown', message: `There is no task ${id}.` };
+      if (!task) return { ok: false, why: 'unknown', message: unknownText('task', id, { list: 'ruche tasks' }) };
       if (task.outcome.status !== 'failed') return { ok: false, why: 'not-ended', message: 'It has not failed.' };
       const again = newTask(task.message);
       void work(again);

@@ -26,7 +26,7 @@ test('Bad bodies get a clear 4xx and nothing is accepted', async () => {
     for (const path of [chat, '/api/messages'])
       for (const [body, status, message] of [
         ...wrong,
-        // A message may bring files.
+        // A message may have at most files.
         path === chat
           ? ([huge(9), 413, /larger than 8388608 bytes/] as const)
           : ([huge(37), 413, /larger than 37748736 bytes/] as const),

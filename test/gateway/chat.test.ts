@@ -17,7 +17,7 @@ test('The openai client lists the agents as models', async () => {
       ],
     );
     assert.equal((await client.models.retrieve('email')).id, 'email');
-    await assert.rejects(client.models.retrieve('nobody'), failsWith(404, /no agent/));
+    await assert.rejects(client.models.retrieve('nobody'), failsWith(404, /Unknown agent/));
   });
 });
 
@@ -264,12 +264,16 @@ test('What a request gets wrong is named with its place', async () => {
       [{ messages: [{ role: 'user', content: 5 }] }, 'messages[0].content', /text or a list/],
       [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].role', /its own tools/],
       [{ messages: [user('  ')] }, 'messages', /user message with text/],
-      [{ messages: [user('a'), { role: 'assistant', content: 'b' }] }, 'messages', /After the last assistant/],
+      [
+        { messages: [user('a'), { role: 'assistant', content: 'b' }] },
+        'messages',
+        /must follow the last assistant message/,
+      ],
       [{ messages: [{ role: 'system', content: 'only' }] }, 'messages', /user message/],
       [
         { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }] },
         'messages[0].content[0]',
-        /image_url.*only text/,
+        /image_url.*Only text/,
       ],
       [{ messages: hi, model: 5 }, 'model', /name of an agent/],
       [{ messages: hi, stream: 'yes' }, 'stream', /true or false/],

@@ -33,21 +33,21 @@ function network(open: readonly string[] = []) {
 const WORDS: [said: string, reply: RegExp | null, asked: string | null][] = [
   ['/approve apr_1', /^Approved\.$/, 'approve apr_1 chat:1'],
   [' /deny `apr_1` ', /^Denied\.$/, 'deny apr_1 chat:1'],
-  ['/approve qst_1', /write \/answer qst_1/, 'approve qst_1 chat:1'],
-  ['/deny apr_2', /^It was approved already\.$/, 'deny apr_2 chat:1'],
+  ['/approve qst_1', /Write \/answer qst_1/, 'approve qst_1 chat:1'],
+  ['/deny apr_2', /^It was already approved\.$/, 'deny apr_2 chat:1'],
   ['/deny apr_9', /^Nothing waits/, 'deny apr_9 chat:1'],
-  ['/approve', /^Which one\?/, null],
+  ['/approve', /^The id is missing\. Write \/approve ID/, null],
   ['/answer qst_1 the blue\none', /^Answered\.$/, 'answer qst_1 chat:1: the blue\none'],
   ['/answer qst_9 x', /^No qst_9\.$/, 'answer qst_9 chat:1: x'],
   ['/answer mat_limit_a/b@evt_1 yes', /^No mat/, 'answer mat_limit_a/b@evt_1 chat:1: yes'],
   ['/ack `esc_mat_limit_a/b@evt_1`', /^Nothing waits/, 'ack esc_mat_limit_a/b@evt_1 chat:1'],
   ['/answer qst_1', /^The answer is missing/, null],
-  ['/answer', /^Which one\?.*then the answer/, null],
-  ['/ack esc_1', /^Noted/, 'ack esc_1 chat:1'],
-  ['/ACK esc_2', /^That was noted before/, 'ack esc_2 chat:1'],
-  ['/ack esc_3', /^It is over/, 'ack esc_3 chat:1'],
-  ['/ack esc_9', /^Nothing waits under this id/, 'ack esc_9 chat:1'],
-  ['/ack', /^There is nothing to acknowledge/, null],
+  ['/answer', /^The id is missing\. Write \/answer ID TEXT/, null],
+  ['/ack esc_1', /^Acknowledged/, 'ack esc_1 chat:1'],
+  ['/ACK esc_2', /^It was already acknowledged/, 'ack esc_2 chat:1'],
+  ['/ack esc_3', /^It is closed/, 'ack esc_3 chat:1'],
+  ['/ack esc_9', /^Nothing waits with this id/, 'ack esc_9 chat:1'],
+  ['/ack', /^Nothing waits to be acknowledged/, null],
   ['/acknowledge esc_1', null, null],
   ['please /ack esc_1', null, null],
   ['approve apr_1', null, null],
@@ -66,10 +66,13 @@ test('answers in words', async () => {
 
 test('without an id the only escalation is meant; of several they are named', async () => {
   const one = network(['esc_1']);
-  assert.match((await runAnswer(one.deps, '/ack', 'chat:1')) ?? '', /^Noted/);
+  assert.match((await runAnswer(one.deps, '/ack', 'chat:1')) ?? '', /^Acknowledged/);
   assert.deepEqual(one.asked, ['ack esc_1 chat:1']);
   const two = network(['esc_1', 'esc_2']);
-  assert.match((await runAnswer(two.deps, '/ack', 'chat:1')) ?? '', /^Which one\?[^]*`esc_1` \(a\)\n- `esc_2`/);
+  assert.match(
+    (await runAnswer(two.deps, '/ack', 'chat:1')) ?? '',
+    /^Several wait\. Write \/ack ID[^]*`esc_1` \(a\)\n- `esc_2`/,
+  );
   assert.deepEqual(two.asked, []);
 });
 

@@ -149,7 +149,7 @@ test('a code from the terminal makes its sender an owner, once, and only in time
     assert.deepEqual(owners, ['1']);
     await write(` ${open.toLowerCase().replace('-', '')} `, { sender: '9', externalId: 'pair' });
     await write(open, { sender: '9', externalId: 'pair' });
-    assert.match(await said(0), /You are an owner/);
+    assert.match(await said(0), /You are now an owner/);
     await write(open, { sender: '10' });
     assert.deepEqual(owners, ['1', '9']);
     await write('hello', { sender: '9' });
@@ -162,9 +162,9 @@ test('a right code that cannot be written down says why, and stays good', () =>
   withDoor([], async ({ write, said, owners, code }) => {
     const open = await code();
     await write(open, { sender: '13' });
-    assert.match(await said(0), /could not be written into ruche.yaml: ruche.yaml cannot be read: line 3/);
+    assert.match(await said(0), /could not be added to ruche.yaml: ruche.yaml cannot be read: line 3/);
     await write(open, { sender: '14' });
-    assert.match(await said(1), /You are an owner/);
+    assert.match(await said(1), /You are now an owner/);
     assert.deepEqual(owners, ['1', '14']);
   }));
 
@@ -174,7 +174,7 @@ test('/new begins another conversation, also when it is redelivered; the old one
     await said(0);
     await write('/new', { externalId: 'n' });
     await write('/new', { externalId: 'n' });
-    assert.match(await said(1), /new conversation \(chat-77-2\)/);
+    assert.match(await said(1), /New conversation \(chat-77-2\)/);
     await write('hello');
     assert.equal(await said(2), 'two');
     const sessions = (await loop.events()).flatMap((event) =>
@@ -188,14 +188,14 @@ test('/chats goes on with a conversation that was begun elsewhere', () =>
   withDoor([says('web'), says('still there')], async ({ loop, write, said, host, sent }) => {
     await loop.send('hello from the page', 'web-1');
     await write('/chats');
-    assert.match(await said(0), /Only in a chat of our own/);
+    assert.match(await said(0), /This works only in a private chat with me/);
     const own = { chat: '1', replyTo: '1' };
     await write('/chats', own);
     assert.match(await said(1), /This chat is in chat-1\./);
     assert.deepEqual(sent[1]?.buttons?.[0], { label: 'Begun on the page · assistant', action: 'go:assistant/web-1' });
     const press = (action: string) => host.press({ sender: '1', ...own, action, externalId: `p${action}` });
-    assert.deepEqual(await press('go:assistant/none'), { text: 'This conversation is gone.', done: true });
-    assert.deepEqual(await press('go:assistant/web-1'), { text: 'This chat goes on with web-1 now.', done: true });
+    assert.deepEqual(await press('go:assistant/none'), { text: 'This conversation no longer exists.', done: true });
+    assert.deepEqual(await press('go:assistant/web-1'), { text: 'This chat now continues web-1.', done: true });
     await write('and now?', own);
     assert.equal(await said(2), 'still there');
     const received = (await loop.events()).flatMap((event) =>
@@ -219,13 +219,13 @@ test('a chat whose agent is gone is answered by the usual one', () =>
 test('/stop ends what is under way, /status, /agents and /help cost no model', () =>
   withDoor([calls(['once', { path: 'contracts/a.md' }])], async ({ write, said, loop, sent }) => {
     await write('/stop');
-    assert.match(await said(0), /Nothing is being worked on/);
+    assert.match(await said(0), /Nothing is running here/);
     await write('/status');
-    assert.match(await said(1), /Everything runs\. Model: m\/m\. 1 being worked on, 2 queued, 0 waiting/);
+    assert.match(await said(1), /Everything is running\. Model: m\/m\. 1 running, 2 queued, 0 waiting/);
     await write('/agents');
     assert.match(await said(2), /\*\*assistant\*\* \(idle\)/);
     await write('/start');
-    assert.match(await said(3), /\/new begins a new conversation/);
+    assert.match(await said(3), /\/new starts a new conversation/);
     assert.equal((await types(loop)).includes('task.queued'), false);
     assert.equal(sent.length, 4);
   }));
@@ -247,9 +247,9 @@ test('an approval is put with buttons; who presses decides, once; what it was is
         host.press({ sender, chat: '77', replyTo: '77', action, externalId: 'p1' });
       assert.deepEqual(await press('666'), { text: '', done: false });
       assert.deepEqual(await press('1'), { text: 'Approved.', done: true });
-      assert.deepEqual(await press('1'), { text: 'It was approved already.', done: true });
+      assert.deepEqual(await press('1'), { text: 'It was already approved.', done: true });
       assert.deepEqual(await press('1', 'deny:apr_none'), { text: 'Nothing waits for this any more.', done: true });
-      assert.deepEqual(await press('1', 'else'), { text: 'This button has no use any more.', done: true });
+      assert.deepEqual(await press('1', 'else'), { text: 'This button has expired.', done: true });
       assert.equal(await said(1), 'did it');
       const answered = (await loop.events()).find((event) => event.type === 'approval.answered');
       assert.ok(answered?.type === 'approval.answered' && answered.data.by === 'chat:1');

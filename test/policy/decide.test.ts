@@ -28,7 +28,16 @@ test('the built-in defaults, where no rule speaks', () => {
       ['what the shell calls it', reading('/workspace/a'), facts(), 'allow', 'builtin:workspace-files'],
       ['a file sent away', mailing({ paths: ['a'] }), facts(), 'ask', 'builtin:unknown'],
       ['sent away with nothing known', mailing(), facts(), 'ask', 'builtin:unknown'],
-      ['ask', { tool: 'ask', effect: 'read' }, facts(), 'allow', 'builtin:question'],
+      ['ask', { tool: 'ask', effect: 'read', question: true }, facts(), 'allow', 'builtin:question'],
+      ['nothing but a name', { tool: 'ask', effect: 'read' }, facts(), 'ask', 'builtin:unknown'],
+      ['a question that sends', mailing({ question: true }), facts(), 'ask', 'builtin:unknown'],
+      [
+        'a question about a command',
+        { ...shell('ls'), question: true },
+        facts({ sandboxed: false }),
+        'ask',
+        'builtin:unsandboxed-shell',
+      ],
       ['sandboxed shell', shell('rm -rf x; $(y)'), facts(), 'allow', 'builtin:sandboxed-shell'],
       ['sandboxed shell, empty', shell(''), facts(), 'allow', 'builtin:sandboxed-shell'],
       ['bare shell', shell('ls'), facts({ sandboxed: false }), 'ask', 'builtin:unsandboxed-shell'],
@@ -41,7 +50,7 @@ test('the built-in defaults, where no rule speaks', () => {
       ['tool not listed', reading('a'), facts({ tools: ['write'] }), 'deny', 'builtin:agent-tools'],
       ['no tools', reading('a'), facts({ tools: [] }), 'deny', 'builtin:agent-tools'],
     ],
-    18,
+    21,
   );
 });
 

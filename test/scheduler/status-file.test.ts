@@ -128,6 +128,7 @@ test('checks: the owner wrote them down, rules still hold, and failures are told
     'http://10.0.0.2/',
   ];
   const results = await lookAtChecks({
+    tool: 'fetch',
     net,
     clock: { now: () => 0 },
     settings: { checks, rules },
@@ -150,7 +151,13 @@ test('checks: the owner wrote them down, rules still hold, and failures are told
   assert.match(results[5]?.why ?? '', /private/);
   assert.match(results[3]?.why ?? '', /Not this one/);
   assert.deepEqual(
-    await lookAtChecks({ net, clock: { now: () => 0 }, settings: { rules: [] }, signal: new AbortController().signal }),
+    await lookAtChecks({
+      net,
+      clock: { now: () => 0 },
+      settings: { rules: [] },
+      tool: 'fetch',
+      signal: new AbortController().signal,
+    }),
     [],
   );
 });
@@ -160,6 +167,7 @@ test('what another side says of itself, such as where it redirects to, is not to
   for (const code of codes) {
     const net: Net = { request: () => Promise.reject(new NetError(code, 'delete-all-files.evil.example is blocked')) };
     const [result] = await lookAtChecks({
+      tool: 'fetch',
       net,
       clock: { now: () => 0 },
       settings: { checks: ['https://a.example/'], rules: [] },

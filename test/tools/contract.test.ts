@@ -1,6 +1,6 @@
 import { after, before } from 'node:test';
 import type { ScheduleBook } from '../../src/core/schedule.ts';
-import type { Tool } from '../../src/core/ports/tool.ts';
+import type { AnyTool } from '../../src/core/ports/tool.ts';
 import { askTool } from '../../src/tools/ask.ts';
 import { escalateTool } from '../../src/tools/escalate.ts';
 import { handOverTool } from '../../src/tools/hand-over.ts';
@@ -26,14 +26,14 @@ const book: ScheduleBook = {
   change: (_agent, text) => ({ ok: true, text, said: 'Made.' }),
 };
 
-const cases: [tool: Tool, good: Record<string, unknown>, facts: object][] = [
+const cases: [tool: AnyTool, good: Record<string, unknown>, facts: object][] = [
   [readTool, { path: 'notes.md' }, { paths: ['notes.md'] }],
   [writeTool, { path: 'a/b.md', content: 'x' }, { paths: ['a/b.md'] }],
   [editTool, { path: 'notes.md', old: 'one', new: 'three' }, { paths: ['notes.md'] }],
   [listTool, {}, { paths: ['.'] }],
   [searchTool, { pattern: 'o.e', path: 'notes/**/*.md' }, { paths: ['notes'] }],
-  [askTool, { question: 'Which one?' }, {}],
-  [escalateTool, { matter: 'The disk is full.' }, {}],
+  [askTool, { question: 'Which one?' }, { question: true }],
+  [escalateTool, { matter: 'The disk is full.' }, { question: true }],
   [handOverTool, { agent: 'billing', brief: 'They want an invoice.' }, { paths: ['tasks/billing'] }],
   [scheduleTool(book), { create: { name: 'x', every: '1h', task: 'x' } }, { paths: ['agents'] }],
   [taskTool, { action: 'create', agent: 'billing', text: 'invoice' }, { paths: ['tasks/billing'] }],

@@ -19,6 +19,7 @@ const contextOf = (net: Net, more: Partial<ToolContext> = {}): ToolContext => ({
   call: 's1c0',
   key: 'run_1-s1c0',
   files: noFiles,
+  open: () => assert.fail('fetch touches no files'),
   net,
   seen: new Map(),
   mayRead: () => true,

@@ -61,6 +61,7 @@ export function contextOf(files: Files, more: Partial<ToolContext> = {}): ToolCo
     call: 's1c0',
     key: 'run_1-s1c0',
     files,
+    open: () => Promise.resolve(null),
     net: { request: () => Promise.reject(new Error('no network in this test')) },
     seen: new Map(),
     mayRead: () => true,

@@ -197,7 +197,7 @@ test('answers that come twice, or to nothing, say so', async () => {
   assert.deepEqual(await w.trust.answerHeld('apr_1', 'approve', 'person:ada'), {
     ok: false,
     why: 'answered',
-    message: 'apr_1 has been answered already.',
+    message: 'apr_1 was already answered.',
     task: null,
     verdict: 'deny',
   });

@@ -1,7 +1,7 @@
-import type { Agent } from '../../core/agent.ts';
+import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net, NetRequest } from '../../core/ports/net.ts';
-import type { Reconciled, ToolContext, ToolResult } from '../../core/ports/tool.ts';
+import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import { decide } from '../../policy/decide.ts';
 import {
@@ -9,13 +9,11 @@ import {
   showCall,
   freshBase,
   policyFacts,
-  type ReadyCall,
+  type ToolCall,
   pinnedSkills,
   skillLabels,
   viewOf,
 } from './ready.ts';
-import type { Stops } from '../../core/task.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
@@ -25,22 +23,17 @@ import type { ShownCall, ToolRecord } from '../run/state.ts';
  * Runs calls that are allowed: intent, effect, receipt. A call that had started before a crash is reconciled first, and
  * one whose fate nobody can tell is put before the person.
  */
-export async function runCalls(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  group: readonly ReadyCall[],
-  stops: Stops,
-): Promise<void> {
-  await freshBase(deps, log, group);
-  const files = await viewOf(deps, log, agent);
-  const begun: { ready: ReadyCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
+export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Promise<void> {
+  const { log, stops } = turn;
+  await freshBase(turn, group);
+  const files = await viewOf(turn);
+  const begun: { ready: ToolCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
   for (const ready of group) {
-    const context = toolContext(deps, log, agent, ready, files, stops);
+    const context = toolContext(turn, ready, files);
     const again = ready.call.phase === 'started' ? await reconcile(ready, context) : null;
     if (again?.state === 'doubt') {
       const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${showCall(log, ready, []).text}\nAnswer "retry" to run it again, or say what happened.`;
-      askQuestion(deps, log, ready.call, { text, reason: 'A step is in doubt after a crash.' }, true);
+      askQuestion(turn, ready.call, { text, reason: 'A step is in doubt after a crash.' }, true);
       continue;
     }
     if (again?.state === 'done') {
@@ -48,15 +41,15 @@ export async function runCalls(
       begun.push({ ready, work: () => Promise.resolve({ result, reconciled: true }) });
       continue;
     }
-    if (!stillAllowed(deps, log, agent, ready) || !(await stillApproved(deps, log, agent, ready))) continue;
-    const { call, tool } = ready;
+    if (!stillAllowed(turn, ready) || !(await stillApproved(turn, ready))) continue;
+    const { call, tool, input } = ready;
     const { effect, idempotent } = tool;
     log.emit({ type: 'tool.started', data: { call: call.id, tool: tool.name, key: call.key, effect, idempotent } });
-    begun.push({ ready, work: async () => ({ result: await runTool(deps, log, ready, context), reconciled: false }) });
+    begun.push({ ready, work: async () => ({ result: await tool.run(input, context), reconciled: false }) });
   }
   // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
   await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
-  await Promise.all(begun.map(({ ready, work }) => finish(deps, log, ready, work)));
+  await Promise.all(begun.map(({ ready, work }) => finish(turn, ready, work)));
   if (stops.shutdown.aborted) await log.flush(true);
   stops.shutdown.throwIfAborted();
   await settle(
@@ -67,9 +60,8 @@ export async function runCalls(
 
 /** Runs one call and records its receipt, unless the process is going down: then the step is found again after the start. */
 async function finish(
-  deps: AgentDeps,
-  log: RunLog,
-  { call, tool }: ReadyCall,
+  { deps, log }: Turn,
+  { call, tool }: ToolCall,
   work: () => Promise<{ result: ToolResult; reconciled: boolean }>,
 ): Promise<void> {
   const { run, task } = log.state;
@@ -81,7 +73,7 @@ async function finish(
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
     ok: result.ok,
-    ...shorten(text, limit, call.id),
+    ...shorten(text, limit, { call: call.id, reader: usualTool(deps.tools(), 'reading') }),
     changes: result.changes,
     seen: result.seen ?? {},
   };
@@ -99,57 +91,46 @@ async function finish(
 }
 
 /** What a tool keeps for the case of a crash is given up only once the receipt is on disk. */
-async function settle(log: RunLog, group: readonly ReadyCall[]): Promise<void> {
+async function settle(log: RunLog, group: readonly ToolCall[]): Promise<void> {
   const keeping = group.filter(({ tool, call }) => tool.settled !== undefined && call.phase === 'returned');
   if (keeping.length === 0) return;
   await log.flush(true);
   for (const { tool, call } of keeping) await tool.settled?.(call.key);
 }
 
-async function runTool(deps: AgentDeps, log: RunLog, ready: ReadyCall, context: ToolContext): Promise<ToolResult> {
-  const output = await openOutput(deps.store, log.state, ready);
-  if (output !== null) return output;
-  const artefact = await openArtefact(deps, log, ready, context);
-  if (artefact !== null) return artefact;
-  return ready.tool.run(ready.input, context);
-}
-
-async function reconcile({ tool, input }: ReadyCall, context: ToolContext): Promise<Reconciled> {
+async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promise<Reconciled> {
   if (tool.reconcile) return tool.reconcile(input, context);
   if (tool.idempotent) return { state: 'not-started' };
   return { state: 'doubt', why: 'this tool has no way to look.' };
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-function stillAllowed(deps: AgentDeps, log: RunLog, agent: Agent, { call, tool, facts }: ReadyCall): boolean {
-  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(deps, agent, log));
+function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall): boolean {
+  const { log } = turn;
+  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
   if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
   log.emit({ type: 'decision.made', data: { call: call.id, tool: tool.name, ...decision } });
   return false;
 }
 
 /** An approval is for the exact call that was shown. */
-async function stillApproved(deps: AgentDeps, log: RunLog, agent: Agent, ready: ReadyCall): Promise<boolean> {
+async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean> {
+  const { deps, log } = turn;
   const { approval } = ready.call;
   if (approval === null) return true;
   const asked = await deps.store.byKey(`asked:${approval}`);
   const shown = asked?.type === 'approval.asked' ? ((await loadJson(deps.store, asked.data.shown)) as ShownCall) : null;
-  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedSkills(deps, agent)))) return true;
+  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedSkills(turn)))) return true;
   refuse(log, ready.call, 'The call is not the one that was approved: nothing was run.');
   return false;
 }
 
-function toolContext(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  ready: ReadyCall,
-  files: ToolContext['files'],
-  stops: Stops,
-): ToolContext {
+function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files']): ToolContext {
+  const { deps, log, agent, stops } = turn;
   const { run, task, seen } = log.state;
   const { call, tool, facts: about } = ready;
-  const facts = policyFacts(deps, agent, log);
+  const facts = policyFacts(turn);
+  const asked: PolicyCall = { tool: tool.name, effect: tool.effect, ...about };
   // What it holds back at the end comes with the result.
   const shown = deps.redactPieces();
   return {
@@ -158,10 +139,11 @@ function toolContext(
     call: call.id,
     key: call.key,
     files,
-    net: grantedNet(deps, log, agent, ready),
+    open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(turn, path),
+    net: grantedNet(turn, ready),
     seen,
-    mayRead: mayTouch('read', { tool: tool.name, effect: tool.effect, ...about }, facts),
-    mayWrite: mayTouch('write', { tool: tool.name, effect: tool.effect, ...about }, facts),
+    mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
+    mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
     labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),
     signal: stops.cancel,
     boundary: deps.boundary,
@@ -173,17 +155,23 @@ function toolContext(
  * Whether a call that names a folder, or a command, may read or write a single path: what a rule keeps from the file
  * tools it keeps from commands too.
  */
-function mayTouch(effect: 'read' | 'write', call: PolicyCall, facts: PolicyFacts): (path: string) => boolean {
+function mayTouch(
+  effect: 'read' | 'write',
+  fileTool: string,
+  call: PolicyCall,
+  facts: PolicyFacts,
+): (path: string) => boolean {
   if (![...facts.rules, ...facts.agentRules].some((rule) => rule.verdict !== 'allow')) return () => true;
-  const anyTool = { ...facts, tools: [...facts.tools, effect] };
+  const anyTool = { ...facts, tools: [...facts.tools, fileTool] };
   const own = hiddenPath({ ...call, effect }, facts);
-  const asFileTool = hiddenPath({ tool: effect, effect, paths: [] }, anyTool);
+  const asFileTool = hiddenPath({ tool: fileTool, effect, paths: [] }, anyTool);
   return (path) => !own(path) && !asFileTool(path);
 }
 
 /** The network as this one call may use it: what was decided for its address holds at every hop. */
-function grantedNet(deps: AgentDeps, log: RunLog, agent: Agent, { tool, facts: about }: ReadyCall): Net {
-  const facts = policyFacts(deps, agent, log);
+function grantedNet(turn: AgentTurn, { tool, facts: about }: ToolCall): Net {
+  const { deps } = turn;
+  const facts = policyFacts(turn);
   const grant = { ...netGrant(facts), who: `tool:${tool.name}` };
   const onRedirect = redirectPolicy({ tool: tool.name, effect: tool.effect, ...about }, facts);
   return { request: (request: NetRequest) => deps.net.request({ ...request, onRedirect }, grant) };

@@ -1,22 +1,20 @@
+import type { Turn } from '../run/deps.ts';
 import type { Label } from '../../core/labels.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import { type RunLog, loadJson } from '../run/log.ts';
 import type { CallState, ToolRecord, RunState } from '../run/state.ts';
 import { conversationId, runStream } from '../../core/ids.ts';
 import type { Store } from '../../core/ports/store.ts';
-import type { ToolResult } from '../../core/ports/tool.ts';
-import type { ReadyCall } from './ready.ts';
+import { type Opened, usualTool } from '../../core/ports/tool.ts';
 
 /** Puts a question to the person; the call waits for the answer. */
 export function askQuestion(
-  deps: AgentDeps,
-  log: RunLog,
+  { deps, log }: Turn,
   call: CallState,
-  shown: { text: string; reason: string },
+  { text, reason }: { text: string; reason: string },
   doubt: boolean,
 ): void {
   const question = deps.ids.next('qst');
-  const data = { question, call: call.id, doubt, text: log.put(shown) };
+  const data = { question, call: call.id, doubt, text: log.put({ text, reason }) };
   log.emit({ type: 'question.asked', data }, null, { key: `asked:${question}` });
 }
 
@@ -32,13 +30,17 @@ export function giveResult(log: RunLog, call: CallState, ok: boolean, text: stri
 
 /** The same with a text that may be long, and that others have had a hand in. */
 export function giveText(
-  deps: AgentDeps,
-  log: RunLog,
+  { deps, log }: Turn,
   call: CallState,
   { ok, text, labels }: { ok: boolean; text: string; labels: Label[] },
 ): void {
   const { toolOutput } = deps.governance().settings.limits;
-  const record: ToolRecord = { ok, ...shorten(deps.redact(text), toolOutput, call.id), changes: [], seen: {} };
+  const record: ToolRecord = {
+    ok,
+    ...shorten(deps.redact(text), toolOutput, { call: call.id, reader: usualTool(deps.tools(), 'reading') }),
+    changes: [],
+    seen: {},
+  };
   const { id, tool } = call;
   const data = { call: id, tool, ok, result: log.put(record), labels, ms: 0, reconciled: false };
   log.emit({ type: 'tool.returned', data }, record);
@@ -48,25 +50,27 @@ export function giveText(
 const HEAD_SHARE = 0.7;
 
 /**
- * Long output: the model sees head and tail, and a handle with which the `read` tool gives any part of the whole.
+ * Long output: the model sees head and tail, and a handle with which the tool `reader` gives any part of the whole.
  * `limit` in characters.
  */
-export function shorten(text: string, limit: number, call: string): { text: string; full: string | null } {
+export function shorten(
+  text: string,
+  limit: number,
+  { call, reader }: { call: string; reader: string },
+): { text: string; full: string | null } {
   if (text.length <= limit) return { text, full: null };
   // Providers refuse half a character, which a cut can leave.
   const head = text.slice(0, Math.floor(limit * HEAD_SHARE)).toWellFormed();
   const tail = text.slice(text.length - (limit - head.length)).toWellFormed();
   const left = text.length - head.length - tail.length;
-  const note = `\n[… ${left} characters left out; \`read\` with path "output:${call}" and an offset in lines shows them …]\n`;
+  const note = `\n[… ${left} characters left out; \`${reader}\` with path "output:${call}" and an offset in lines shows them …]\n`;
   return { text: head + note + tail, full: text };
 }
 
-/** Answers a `read` of `output:<call>` or `output:<run>/<call>` of this conversation; null if it is an ordinary call. */
-export async function openOutput(store: Store, state: RunState, ready: ReadyCall): Promise<ToolResult | null> {
-  const input = ready.input as { path?: string; offset?: number; limit?: number };
-  const match = ready.tool.name === 'read' ? /^output:(?:(run_[\w-]+)\/)?(s\d+c\d+)$/.exec(input.path ?? '') : null;
+/** What `output:<call>` or `output:<run>/<call>` of this conversation names; null for any other path. */
+export async function openOutput(store: Store, state: RunState, path: string): Promise<Opened | null> {
+  const match = /^output:(?:(run_[\w-]+)\/)?(s\d+c\d+)$/.exec(path);
   if (!match?.[2]) return null;
-  const fail = (text: string): ToolResult => ({ ok: false, text, labels: [], changes: [] });
   const run = match[1] ?? state.run;
   for await (const event of store.read({ stream: runStream(run) })) {
     // Another conversation's output is not readable, even to someone who knows its name.
@@ -76,11 +80,7 @@ export async function openOutput(store: Store, state: RunState, ready: ReadyCall
     }
     if (event.type !== 'tool.returned' || event.data.call !== match[2]) continue;
     const record = (await loadJson(store, event.data.result)) as ToolRecord;
-    const lines = (record.full ?? record.text).split('\n');
-    const from = Math.max(0, (input.offset ?? 1) - 1);
-    const to = Math.min(lines.length, from + (input.limit ?? 200));
-    const text = `Lines ${from + 1} to ${to} of ${lines.length}:\n${lines.slice(from, to).join('\n')}`;
-    return { ok: true, text, labels: [...event.data.labels], changes: [] };
+    return { kind: 'output', text: record.full ?? record.text, labels: [...event.data.labels] };
   }
-  return fail(`There is no output ${input.path} in this conversation.`);
+  return { kind: 'refused', why: `There is no output ${path} in this conversation.` };
 }

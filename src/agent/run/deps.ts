@@ -1,3 +1,5 @@
+import type { Stops } from '../../core/task.ts';
+import type { RunLog } from './log.ts';
 import type { PieceRedactor } from '../../core/ports/redactor.ts';
 import type { Agent, Governance } from '../../core/agent.ts';
 import type { Boundary } from '../../core/ports/boundary.ts';
@@ -11,7 +13,7 @@ import type { Store } from '../../core/ports/store.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
 import type { Delta } from '../../core/api/runtime.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
-import type { Tool } from '../../core/ports/tool.ts';
+import type { AnyTool } from '../../core/ports/tool.ts';
 import type { ConversationCache } from './conversation.ts';
 import type { LandingOrder } from './landing-order.ts';
 
@@ -37,7 +39,7 @@ export interface AgentDeps {
     random: () => number,
   ): { wait: number; index: number } | null;
   /** By name, in the order models see them. */
-  tools(): ReadonlyMap<string, Tool>;
+  tools(): ReadonlyMap<string, AnyTool>;
   net: Net;
   /** Whether shell commands are confined. */
   sandboxed: boolean;
@@ -58,4 +60,16 @@ export interface AgentDeps {
   log: Log;
   boundary: Boundary;
   worker: string;
+}
+
+/** A run under way: what it can reach, its hand on the journal, and what ends it early. */
+export interface Turn {
+  readonly deps: AgentDeps;
+  readonly log: RunLog;
+  readonly stops: Stops;
+}
+
+/** The same at a step, with its agent as it is in force at that step. */
+export interface AgentTurn extends Turn {
+  readonly agent: Agent;
 }

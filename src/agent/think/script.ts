@@ -1,11 +1,11 @@
-import type { Agent } from '../../core/agent.ts';
+import type { AgentTurn, Turn } from '../run/deps.ts';
 import { COMPACTION } from '../../core/records/compaction.ts';
 import { runKey } from '../../core/ids.ts';
 import { canonicalJson } from '../../core/text/json.ts';
 import { type ModelChoice, type ModelEvent, NO_USAGE } from '../../core/model.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { note } from '../run/conversation.ts';
-import type { AgentDeps } from '../run/deps.ts';
+import { usualTool } from '../../core/ports/tool.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
 import type { ToolRecord, Failure } from '../run/state.ts';
 
@@ -13,7 +13,6 @@ import type { ToolRecord, Failure } from '../run/state.ts';
 const PROVIDER = 'schedule';
 const MODEL = 'script';
 const SCRIPT = `${PROVIDER}/${MODEL}`;
-const SHELL = 'shell';
 
 const CHANGED = 'The result of this script is not what it was the last time. Say, or do, what follows from it.';
 const FAILED = 'This script runs for the first time, and failed. Say, or do, what follows from it.';
@@ -26,16 +25,17 @@ const NOT_RUN = /(?:^|\n)exit (?:126|127)$/;
 const MAX_SHOWN = 300;
 
 /** Why a script could not be run at all: there is no result then, and no model that would know more. */
-export async function scriptUnable({ store }: AgentDeps, log: RunLog, agent: Agent): Promise<Failure | null> {
+export async function scriptUnable({ deps, log, agent }: AgentTurn): Promise<Failure | null> {
   const { state } = log;
   if (state.model !== SCRIPT || state.calls.length === 0 || state.arrived.length > 0) return null;
   await log.flush(false);
-  const now = await firstResult(store, state.run);
+  const now = await firstResult(deps.store, state.run);
   if (now === null || now.ok) return null;
   const text = (now.full ?? now.text).trim();
-  const without = !agent.tools.includes(SHELL);
+  const tool = usualTool(deps.tools(), 'commands');
+  const without = !agent.tools.includes(tool);
   if (!without && !NOT_RUN.test(text)) return null;
-  const why = without ? `${agent.name} has no tool ${SHELL}` : text.slice(-MAX_SHOWN).replace(/\s*\n\s*/g, '; ');
+  const why = without ? `${agent.name} has no tool ${tool}` : text.slice(-MAX_SHOWN).replace(/\s*\n\s*/g, '; ');
   return { code: 'script.unable', message: `the script could not be run: ${why}.`, retryable: false };
 }
 
@@ -49,14 +49,20 @@ export const isQuiet = ({ state, claim }: RunLog): boolean => state.model === SC
  * What stands in for a model while the script of a schedule or trigger runs: it calls the script, through the same gate as
  * any call, and ends the run if the result is that of the last time. Null as soon as a model is needed, and for every other task.
  */
-export async function scriptChoice({ store }: AgentDeps, log: RunLog): Promise<ModelChoice | null> {
+export async function scriptChoice({ deps, log }: Turn): Promise<ModelChoice | null> {
+  const { store } = deps;
   const { state, claim } = log;
   const ran = state.calls[0];
   if (state.model !== null && (state.model !== SCRIPT || ran === undefined)) return null;
   const command = await commandOf(store, log);
   if (command === null) return null;
   if (state.model === null) {
-    const call = { type: 'call', id: MODEL, tool: SHELL, args: canonicalJson({ command }) } as const;
+    const call = {
+      type: 'call',
+      id: MODEL,
+      tool: usualTool(deps.tools(), 'commands'),
+      args: canonicalJson({ command }),
+    } as const;
     return saying(call, { type: 'finish', reason: 'calls', usage: NO_USAGE });
   }
   // Somebody has something to say, or was told that it changed.

@@ -5,6 +5,7 @@ import type { Change, FileEntry, Files } from '../files.ts';
 import type { Json } from '../text/json.ts';
 import type { Label } from '../labels.ts';
 import type { CallFacts } from '../policy.ts';
+import type { TaskCall } from '../task-call.ts';
 import type { ScheduleBook } from '../schedule.ts';
 import type { Net } from './net.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -21,6 +22,8 @@ export interface ToolContext {
   /** Names this effect for ever: equal after a crash and resume. Matches `^[A-Za-z0-9_-]+$`. */
   key: string;
   files: Files;
+  /** What a path means that names nothing in `files`; null for one that is meant as a file there. */
+  open(path: string): Promise<Opened | null>;
   net: Net;
   /** Blob oid by path, as the run last read it: `edit` and `write` refuse a file that changed since. */
   seen: Map<string, string>;
@@ -37,6 +40,13 @@ export interface ToolContext {
   /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */
   progress(text: string): void;
 }
+
+export type Opened =
+  /** What an earlier call had to say at length. */
+  | { kind: 'output'; text: string; labels: Label[] }
+  /** A file as it was at the commit it was handed over with. */
+  | { kind: 'file'; files: Files; path: string }
+  | { kind: 'refused'; why: string };
 
 export interface ToolResult {
   ok: boolean;
@@ -65,6 +75,11 @@ export interface ToolName {
   readonly usualFor?: 'reading' | 'writing' | 'commands' | 'addresses';
 }
 
+/** Name of the tool that is used, or whose rules hold. Without such a tool no agent has it, so whatever asks for it is denied. */
+export function usualTool(tools: ReadonlyMap<string, ToolName>, use: NonNullable<ToolName['usualFor']>): string {
+  return [...tools.values()].find(({ usualFor }) => usualFor === use)?.name ?? use;
+}
+
 /** What tools may need of the machine. */
 export interface ToolParts {
   sandbox: Sandbox;
@@ -74,25 +89,48 @@ export interface ToolParts {
 }
 
 /** A tool as `app/` lists it. One that needs nothing of the machine is its own declaration. */
-export type ToolDeclaration = Tool | (ToolName & { open(parts: ToolParts): Tool });
+export type ToolDeclaration = AnyTool | (ToolName & { open(parts: ToolParts): Tool });
 
-export interface Tool<Input = unknown> extends ToolName {
+/** What each tool says of itself. */
+interface Described<Input> extends ToolName {
   /** For the model; short, since every turn pays for it. */
   description: string;
   effect: Effect;
   /** True if it looks at the whole workspace, so that all of a person's edits must be committed first. */
   readsTree?: boolean;
-  /** True if running it twice is the same as once. */
-  idempotent: boolean;
+  /** Arguments that settle where something goes and what it does there, such as a recipient or an amount. */
+  critical?: readonly string[];
   /** JSON Schema of the arguments. */
   schema: Json;
   parse(args: unknown): Parsed<Input>;
   facts(input: Input): CallFacts;
-  /** Failures are results with `ok: false`; a throw is a bug. */
-  run(input: Input, ctx: ToolContext): Promise<ToolResult>;
-  reconcile?(input: Input, ctx: ToolContext): Promise<Reconciled>;
   /** Called once the call's `tool.returned` is durable: what was kept to find the result again may go. Safe to repeat. */
   settled?(key: string): Promise<void>;
   /** Called at start: lets go of what is kept of calls that are not among these. */
   sweep?(liveKeys: ReadonlySet<string>): Promise<void>;
+}
+
+/** What a call asks of the engine itself: it concerns the queue, conversations or people, which no tool sees. */
+export type EngineCall =
+  /** A question to a person, whose answer is the result. `early`: it is put before the calls ahead of it are done. */
+  | { kind: 'question'; text: string; reason: string; early: boolean }
+  | { kind: 'task'; task: TaskCall }
+  | { kind: 'hand-over'; to: string; brief: string };
+
+/** A tool whose calls the engine answers. */
+export interface EngineTool<Input = unknown> extends Described<Input> {
+  kind: 'engine';
+  asks(input: Input, agent: string): EngineCall;
+}
+
+export type AnyTool = Tool | EngineTool;
+
+/** A tool that runs. */
+export interface Tool<Input = unknown> extends Described<Input> {
+  kind?: 'run';
+  /** True if running it twice is the same as once. */
+  idempotent: boolean;
+  /** Failures are results with `ok: false`; a throw is a bug. */
+  run(input: Input, ctx: ToolContext): Promise<ToolResult>;
+  reconcile?(input: Input, ctx: ToolContext): Promise<Reconciled>;
 }

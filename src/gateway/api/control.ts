@@ -1,11 +1,17 @@
+import { unknownText } from '../../core/text/unknown.ts';
 import type { Facts } from '../../core/trigger.ts';
 import type { ModelDesk, SetupRequest } from '../../core/api/views.ts';
 import { type Fields, isObject, optionalText, readObject, text } from '../http/body.ts';
 import { OWNER, type GatewayContext } from '../http/context.ts';
-import { badRequest, clientSignal, HttpError, sendJson, type Exchange, type ApiRequest } from '../http/reply.ts';
-
-const unknown = (what: 'schedule' | 'trigger' | 'escalation'): HttpError =>
-  new HttpError(404, `unknown_${what}`, `There is no ${what} of this id: see GET /api/${what}s.`);
+import {
+  badRequest,
+  clientSignal,
+  HttpError,
+  sendJson,
+  unknownId,
+  type Exchange,
+  type ApiRequest,
+} from '../http/reply.ts';
 
 /** `POST /api/agents/:name/pause` `{reason?}`. False: it was paused already. */
 export async function pauseAgent(context: GatewayContext, request: ApiRequest<'name'>): Promise<void> {
@@ -23,7 +29,7 @@ export async function resumeAgent(context: GatewayContext, request: ApiRequest<'
 }
 
 async function answer(request: Exchange, name: string, changed: boolean | null): Promise<void> {
-  if (changed === null) throw new HttpError(404, 'unknown_agent', `There is no agent "${name}".`);
+  if (changed === null) throw unknownId('agent', name);
   await sendJson(request, 200, { agent: name, changed });
 }
 
@@ -43,7 +49,7 @@ export async function changeSchedule(
   const { schedules } = context.runtime;
   const task = verb === 'run' ? await schedules.run(id, OWNER) : null;
   const done = verb === 'run' ? task !== null : await schedules[verb](id, OWNER);
-  if (!done) throw unknown('schedule');
+  if (!done) throw unknownId('schedule', id);
   await sendJson(request, 200, { task });
 }
 
@@ -56,7 +62,7 @@ export async function getTriggers(context: GatewayContext, request: ApiRequest):
 export async function getTrigger(context: GatewayContext, request: ApiRequest<'id'>): Promise<void> {
   const { id } = request.params;
   const found = await context.runtime.triggers.show(id);
-  if (found === null) throw unknown('trigger');
+  if (found === null) throw unknownId('trigger', id);
   await sendJson(request, 200, found);
 }
 
@@ -64,11 +70,11 @@ export async function getTrigger(context: GatewayContext, request: ApiRequest<'i
 export async function runTrigger(context: GatewayContext, request: ApiRequest<'id'>): Promise<void> {
   const { id } = request.params;
   const { event = {} } = await readObject(request.incoming, context.limits);
-  if (!isObject(event)) throw badRequest('"event" must be an object: what the trigger is to be told.', 'event');
+  if (!isObject(event)) throw badRequest('"event" must be an object with the facts for the trigger.', 'event');
   const lacking = await context.runtime.triggers.lacking(id, event as Facts);
   if (lacking !== null) throw badRequest(lacking, 'event');
   const task = await context.runtime.triggers.run(id, OWNER, event as Facts);
-  if (task === null) throw unknown('trigger');
+  if (task === null) throw unknownId('trigger', id);
   await sendJson(request, 200, { task });
 }
 
@@ -80,7 +86,7 @@ export async function pauseTrigger(
 ): Promise<void> {
   const { id } = request.params;
   await readObject(request.incoming, context.limits);
-  if (!(await context.runtime.triggers[verb](id, OWNER))) throw unknown('trigger');
+  if (!(await context.runtime.triggers[verb](id, OWNER))) throw unknownId('trigger', id);
   await sendJson(request, 200, { id });
 }
 
@@ -94,7 +100,7 @@ export async function getEscalations(context: GatewayContext, request: ApiReques
 export async function getEscalation(context: GatewayContext, request: ApiRequest<'id'>): Promise<void> {
   const { id } = request.params;
   const escalation = await context.runtime.escalations.get(id);
-  if (escalation === null) throw unknown('escalation');
+  if (escalation === null) throw unknownId('escalation', id);
   await sendJson(request, 200, escalation);
 }
 
@@ -103,7 +109,7 @@ export async function acknowledgeEscalation(context: GatewayContext, request: Ap
   const { id } = request.params;
   await readObject(request.incoming, context.limits);
   const done = await context.runtime.escalations.acknowledge(id, OWNER);
-  if (done === null) throw unknown('escalation');
+  if (done === null) throw unknownId('escalation', id);
   await sendJson(request, 200, { acknowledged: done === 'done', ended: done === 'ended' });
 }
 
@@ -115,7 +121,7 @@ export async function makePairing(context: GatewayContext, request: ApiRequest):
     throw new HttpError(
       404,
       'unknown_channel',
-      `There is no channel "${channel}": name it under channels in ruche.yaml, or set TELEGRAM_BOT_TOKEN for telegram.`,
+      `${unknownText('channel', channel)} Add it under channels in ruche.yaml, or set TELEGRAM_BOT_TOKEN for telegram.`,
     );
   await sendJson(request, 200, { channel, ...pairing });
 }

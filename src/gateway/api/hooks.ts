@@ -35,9 +35,9 @@ export async function receiveHook(
   // One answer for all of it: a stranger learns neither which hooks there are, nor what was wrong.
   if (hook === null || proved === null) throw refused(limits.failures.pay(incoming.socket.remoteAddress ?? '', now));
   const wait = limits.rate.pay(name, now);
-  if (wait > 0) throw tooMany('Too many requests to this hook.', wait);
+  if (wait > 0) throw tooMany('Too many requests to this hook. Send it again later.', wait);
   if (proved.id !== null && !/^[\x21-\x7e]{1,255}$/.test(proved.id))
-    throw badRequest('The idempotency key must have 1 to 255 characters, and no spaces.');
+    throw badRequest('The idempotency key must have 1 to 255 characters and no spaces.');
   const value = parsed(context, incoming.headers, body);
   const result = await context.runtime.triggers.deliver({ hook: name, ...proved, body: value });
   if (!result.ok && result.why === 'stopping') throw shuttingDown(result.message, true);
@@ -57,7 +57,7 @@ async function bounded<T>(
   job: () => Promise<T>,
 ): Promise<T> {
   if (limits.unproved >= unproved)
-    throw new HttpError(503, 'overloaded', 'Too many webhooks are being read.', {
+    throw new HttpError(503, 'overloaded', 'Too many webhooks at once. Send it again later.', {
       headers: { 'retry-after': '1', 'x-should-retry': 'true' },
     });
   limits.unproved += 1;
@@ -74,8 +74,8 @@ async function bounded<T>(
  */
 const refused = (wait: number): HttpError =>
   wait > 0
-    ? tooMany('Too many requests without a right signature from this address.', wait)
-    : new HttpError(401, 'unauthorised', 'There is no such hook, or the request is not signed as it asks for.');
+    ? tooMany('Too many requests with an invalid signature from this address.', wait)
+    : new HttpError(401, 'unauthorised', 'Unknown hook or invalid signature.');
 
 const tooMany = (message: string, wait: number): HttpError =>
   new HttpError(429, 'too_many_requests', message, { headers: { 'retry-after': String(Math.ceil(wait / 1000)) } });

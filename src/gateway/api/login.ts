@@ -14,7 +14,7 @@ export const loginLink = (url: string, logins: Logins): string => `${url}/login#
 export async function makeLogin(context: GatewayContext, logins: Logins, request: ApiRequest): Promise<void> {
   await readObject(request.incoming, context.limits);
   if (request.incoming.headers.authorization === undefined)
-    throw new HttpError(403, 'token_needed', 'Only the token makes a login link: run "ruche login".');
+    throw new HttpError(403, 'token_needed', 'A login link needs the token. Create one with: ruche login.');
   const code = logins.code();
   await sendJson(request, 200, { code, path: `/login#${code}`, seconds: 600 });
 }
@@ -24,7 +24,7 @@ export async function enter(context: GatewayContext, logins: Logins, request: Ap
   const code = text(await readObject(request.incoming, context.limits), 'code');
   const cookie = await logins.enter(code);
   if (cookie === null)
-    throw new HttpError(401, 'bad_code', 'This link has been used, or is older than ten minutes: make another one.');
+    throw new HttpError(401, 'bad_code', 'This link has been used or has expired. Create another with: ruche login.');
   await sendJson(request, 200, { who: OWNER }, { 'set-cookie': cookie });
 }
 
@@ -47,7 +47,7 @@ const SCRIPT = `'use strict';
 const say = (text) => { document.querySelector('p').textContent = text; };
 const code = location.hash.slice(1);
 history.replaceState(null, '', '/login');
-if (code === '') say('This page needs a link with a code: "ruche login" makes one.');
+if (code === '') say('This page needs a link with a code. Create one with: ruche login.');
 else
   fetch('/api/sessions', {
     method: 'POST',
@@ -55,7 +55,7 @@ else
     body: JSON.stringify({ code }),
   }).then(
     async (answer) => (answer.ok ? location.replace('/') : say((await answer.json()).error.message)),
-    () => say('Ruche does not answer. Try the link again.'),
+    () => say('Ruche does not answer. Open the link again.'),
   );
 `;
 

@@ -16,7 +16,7 @@ export async function streamEvents(context: GatewayContext, request: ApiRequest)
   const given = (Array.isArray(header) ? header[0] : header) || (request.query.get('after') ?? undefined);
   const after = queryNumber(given, 'after', 0, Number.MAX_SAFE_INTEGER, newest);
   // A journal that was put back from a copy is behind its clients; waiting in silence would look like no news.
-  if (after > newest) throw badRequest(`The journal ends at event ${newest}: start there.`, 'after');
+  if (after > newest) throw badRequest(`The journal ends at event ${newest}. Start there.`, 'after');
   const types = typesOf(request.query.get('types'));
 
   const stream = eventStream(request, context.limits.backlogBytes);
@@ -34,7 +34,7 @@ export async function streamEvents(context: GatewayContext, request: ApiRequest)
       await stream.drained();
     }
   } catch (error) {
-    if (!signal.aborted) context.log.error({ err: error }, 'the event stream broke; its client will come again');
+    if (!signal.aborted) context.log.error({ err: error }, 'the event stream broke; its client will reconnect');
   } finally {
     beat.abort();
     await stream.end();
@@ -45,7 +45,7 @@ function typesOf(value: string | null): Set<string> | null {
   if (value === null || value === '') return null;
   const types = value.split(',').map((type) => type.trim());
   if (types.every((type) => /^[a-z]+\.[a-z]+$/.test(type))) return new Set(types);
-  throw badRequest('"types" is a list of event types such as run.started,run.finished.', 'types');
+  throw badRequest('"types" must be a list of event types such as run.started,run.finished.', 'types');
 }
 
 /** Milliseconds in which changes of one thing count as one. */
@@ -61,7 +61,7 @@ const MAX_TASKS = 20;
  */
 export async function streamLive(context: GatewayContext, views: Views, request: ApiRequest): Promise<void> {
   const tasks = [...new Set(request.query.getAll('task').filter(Boolean))];
-  if (tasks.length > MAX_TASKS) throw badRequest(`"task" may be given ${MAX_TASKS} times.`, 'task');
+  if (tasks.length > MAX_TASKS) throw badRequest(`"task" may be given at most ${MAX_TASKS} times.`, 'task');
   const stream = eventStream(request, context.limits.backlogBytes);
   const signal = clientSignal(request, context.closing);
   const changes = new Changes();
@@ -89,7 +89,7 @@ export async function streamLive(context: GatewayContext, views: Views, request:
       seen = sendChanges(stream, changes, seen);
     }
   } catch (error) {
-    if (!signal.aborted) context.log.error({ err: error }, 'the live stream broke; its client will come again');
+    if (!signal.aborted) context.log.error({ err: error }, 'the live stream broke; its client will reconnect');
   } finally {
     for (const stop of stops) stop();
     beat.abort();

@@ -4,14 +4,14 @@ import type { AnswerResult, RetryResult, TaskOutcome } from '../../core/api/runt
 import { filesOf, optionalText, queryNumber, readObject, text } from '../http/body.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } from '../http/context.ts';
 import { eventStream, heartbeat } from '../http/sse.ts';
-import { badRequest, clientSignal, head, HttpError, sendJson, type ApiRequest } from '../http/reply.ts';
+import { badRequest, clientSignal, head, HttpError, sendJson, unknownId, type ApiRequest } from '../http/reply.ts';
 
 /** Seconds a wait is held unless the request says otherwise, and at most. */
 const HOLD = { usual: 25, most: 55 };
 
 const safe = (value: string, name: string): string => {
   if (isSafeName(value)) return value;
-  throw badRequest(`"${name}" may hold letters, digits, "-" and "_", up to 128 of them.`, name);
+  throw badRequest(`"${name}" must be up to 128 letters, digits, "-" and "_".`, name);
 };
 
 /**
@@ -75,7 +75,7 @@ export async function getTask(context: GatewayContext, request: ApiRequest<'id'>
 async function known(context: GatewayContext, id: string): Promise<TaskOutcome> {
   const outcome = await context.runtime.task(id);
   if (outcome) return outcome;
-  throw new HttpError(404, 'unknown_task', 'There is no task of this id.');
+  throw unknownId('task', id);
 }
 
 /** `GET /api/tasks/:id/wait?seconds=N`: the outcome, or 204 to ask again. `peek=1` does not count as delivery. */

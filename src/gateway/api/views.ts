@@ -16,7 +16,7 @@ const MAX_SEARCH = 200;
 const limitOf = (query: Query, usual: number, most: number): number =>
   queryNumber(query.get('limit') || undefined, 'limit', 1, most, usual);
 
-const nothing = (what: string): HttpError => new HttpError(404, 'not_found', `There is no such ${what}.`);
+const nothing = (what: string): HttpError => new HttpError(404, 'not_found', `The ${what} was not found.`);
 
 const given = (query: Query, name: string): string | undefined => query.get(name) || undefined;
 
@@ -24,7 +24,7 @@ const given = (query: Query, name: string): string | undefined => query.get(name
 function markOf(query: Query, name: string): string | undefined {
   const mark = given(query, name);
   if (mark === undefined || /^evt_\d{1,15}$/.test(mark)) return mark;
-  throw badRequest(`"${name}" is the mark an earlier answer gave.`, name);
+  throw badRequest(`"${name}" must be a mark from an earlier answer.`, name);
 }
 
 /** `GET /api/conversations?limit=`: the newest first. */
@@ -59,13 +59,14 @@ export async function getTasks(views: Views, request: ApiRequest): Promise<void>
 async function pageOf(views: Views, query: Query): Promise<RunsPage> {
   const status = given(query, 'status')?.split(',') ?? [];
   const unknown = status.find((each) => !(STATUSES as readonly string[]).includes(each));
-  if (unknown !== undefined) throw badRequest(`"status" may be ${STATUSES.join(', ')}, with commas between.`, 'status');
+  if (unknown !== undefined)
+    throw badRequest(`"status" must be one or more of ${STATUSES.join(', ')}, separated by commas.`, 'status');
   const column = given(query, 'column');
   if (column !== undefined && !isColumn(column))
-    throw badRequest(`"column" may be ${BOARD_COLUMNS.join(', ')}.`, 'column');
+    throw badRequest(`"column" must be one of ${BOARD_COLUMNS.join(', ')}.`, 'column');
   const text = given(query, 'text');
   if (text !== undefined && text.length > MAX_SEARCH)
-    throw badRequest(`"text" may have ${MAX_SEARCH} characters.`, 'text');
+    throw badRequest(`"text" may have at most ${MAX_SEARCH} characters.`, 'text');
   const wanted: RunsQuery = {
     agent: given(query, 'agent'),
     status: status as TaskStatus[],

@@ -23,14 +23,15 @@ export const isLoopback = (host: string): boolean =>
  * because other users and web pages reach it; another address needs one that cannot be guessed.
  */
 export function refuseToListen(host: string, token: string): string | null {
-  const mend =
-    'Remove RUCHE_TOKEN so that a token is made and kept in <home>/token, or set one of at least 24 characters.';
+  const mend = 'Remove RUCHE_TOKEN to get a new token in <home>/token, or set one of at least 24 characters.';
   if (token === '' || token === 'undefined' || token === 'null') return `The gateway has no token. ${mend}`;
-  if (!/^[\x21-\x7e]+$/.test(token)) return `The token holds spaces or characters that a header cannot carry. ${mend}`;
+  if (!/^[\x21-\x7e]+$/.test(token))
+    return `The token contains spaces or characters that a header cannot carry. ${mend}`;
   if (isLoopback(host)) return null;
   const where = `The address ${host} can be reached from other machines`;
-  if (token.length < 24) return `${where}, and the token has ${token.length} characters: too few. ${mend}`;
-  if (new Set(token).size < 8) return `${where}, and the token repeats a few characters: too easy to guess. ${mend}`;
+  if (token.length < 24) return `${where}, and the token is too short (${token.length} characters). ${mend}`;
+  if (new Set(token).size < 8)
+    return `${where}, and the token is too easy to guess: it repeats a few characters. ${mend}`;
   return null;
 }
 
@@ -53,11 +54,11 @@ export function refuseStranger(request: Origin, names: readonly string[], page =
   if (!isOurs(host, request, names))
     return forbidden(
       'wrong_host',
-      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", or the machine's address in numbers, or start with --host and that name.`,
+      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", use the machine's numeric address, or start with --host and that name.`,
     );
   const { origin } = request.headers;
   if (origin !== undefined && origin !== `http://${host}` && !(names.includes(host) && origin === `https://${host}`))
-    return forbidden('wrong_origin', 'Requests from pages of another origin are refused.');
+    return forbidden('wrong_origin', 'Requests from another origin are refused.');
   const site = request.headers['sec-fetch-site'];
   // Somebody followed a link to the page: it holds no data, and what it asks for then comes from itself.
   const visit = page && request.headers['sec-fetch-mode'] === 'navigate';

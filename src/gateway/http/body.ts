@@ -126,7 +126,7 @@ export function filesOf(value: unknown, most: number): MessageFile[] {
       throw new HttpError(
         413,
         'too_large',
-        `The files of one message may have ${Math.floor(most / 1_000_000)} MB in all.`,
+        `The files of one message may have at most ${Math.floor(most / 1_000_000)} MB in all.`,
       );
     return file;
   });

@@ -68,7 +68,9 @@ export async function openLogins({ keep, bytes, token, clock, log }: LoginOption
     const all = [...sessions].map(([hash, until]) => ({ hash, until }));
     saving = saving
       .then(() => keep.save(all))
-      .catch((error: unknown) => log.warn({ error: String(error) }, 'sessions could not be kept: a restart ends them'));
+      .catch((error: unknown) =>
+        log.warn({ error: String(error) }, 'sessions could not be saved: a restart ends them'),
+      );
     return saving;
   };
   const add = (to: Map<string, number>, hash: string, until: number, most: number): void => {
@@ -122,7 +124,7 @@ export const sessionsFile = (file: PrivateFile, log: Log): SessionKeep => ({
       const text = await file.read();
       return text === null ? [] : sessionsIn(JSON.parse(text));
     } catch (error) {
-      log.warn({ path: file.path, error: String(error) }, 'the sessions are left out: log in again');
+      log.warn({ path: file.path, error: String(error) }, 'the sessions cannot be used: log in again');
       return [];
     }
   },
@@ -131,7 +133,7 @@ export const sessionsFile = (file: PrivateFile, log: Log): SessionKeep => ({
 
 function sessionsIn(value: unknown): KeptSession[] {
   if (!isObject(value) || value['version'] !== VERSION || !Array.isArray(value['sessions']))
-    throw new Error('it has an unknown form');
+    throw new Error('it has an unknown format');
   return value['sessions'].flatMap((each: unknown) =>
     isObject(each) && typeof each['hash'] === 'string' && typeof each['until'] === 'number'
       ? [{ hash: each['hash'], until: each['until'] }]

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { unknownText } from '../../core/text/unknown.ts';
 
 /** One request and its answer, as Node has them. */
 export interface Exchange {
@@ -116,6 +117,10 @@ export const errorBody = (error: HttpError): { error: object } => ({
 /** The request is at fault; `param` is the dotted path of the field. */
 export const badRequest = (message: string, param?: string): HttpError =>
   new HttpError(400, 'invalid_request', message, { param });
+
+/** A name or an id in a path that does not exist. The command lists what does. */
+export const unknownId = (kind: string, id: string): HttpError =>
+  new HttpError(404, `unknown_${kind}`, unknownText(kind, id, { list: `ruche ${kind}s` }));
 
 /** The process is going down. `rejoins`: sending the same request again finds the same work. */
 export const shuttingDown = (message: string, rejoins: boolean): HttpError =>

@@ -29,7 +29,7 @@ const NOT_BUILT = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>Ruche</title>
-<p>Ruche runs, but its web page has not been built. Run <code>npm run build</code> in its folder and load this page again.</p>
+<p>Ruche is running, but its web page is not built. Run <code>npm run build</code> in its folder and reload this page.</p>
 </html>
 `;
 
@@ -48,7 +48,7 @@ export async function serveStatic(exchange: Exchange, folder: string): Promise<v
   const known = segments.length <= DEPTH && segments.every((segment) => NAME.test(segment));
   const type = TYPES[extname(path)];
   const bytes = known && type !== undefined ? await fileBytes(folder, segments) : null;
-  if (bytes === null || type === undefined) throw new HttpError(404, 'not_found', 'There is nothing at this path.');
+  if (bytes === null || type === undefined) throw new HttpError(404, 'not_found', 'Nothing was found at this path.');
   const hashed = segments[0] === 'assets';
   const cache = path === '/index.html' ? 'no-store' : hashed ? 'public, max-age=31536000, immutable' : 'no-cache';
   await sendBytes(exchange, bytes, {

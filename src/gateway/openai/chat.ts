@@ -106,7 +106,9 @@ async function answerWith(context: GatewayContext, request: ApiRequest, started:
     // Before the first byte the status line can still tell; afterwards the answer itself must.
     if (!request.outgoing.headersSent) throw error;
     if (!(error instanceof HttpError)) context.log.error({ err: error }, 'a streamed answer failed');
-    await reply.fail(error instanceof HttpError ? error : new HttpError(500, 'internal', 'Something went wrong here.'));
+    await reply.fail(
+      error instanceof HttpError ? error : new HttpError(500, 'internal', 'Something went wrong in Ruche.'),
+    );
   } finally {
     unfollow();
   }
@@ -275,7 +277,7 @@ function contentOf(message: Fields, at: string): string {
       if (part['type'] === 'text' && typeof part['text'] === 'string') return part['text'];
       if (part['type'] === 'refusal' && typeof part['refusal'] === 'string') return part['refusal'];
       throw badRequest(
-        `"${where}" is of type ${JSON.stringify(part['type'])}: only text is taken so far. Put other material in the workspace and name its path.`,
+        `"${where}" has the type ${JSON.stringify(part['type'])}. Only text is supported. Put other material in the workspace and name its path.`,
         where,
       );
     })
@@ -292,7 +294,7 @@ function split(messages: readonly Read[], inSession: boolean): { text: string; h
   const textOf = (some: readonly Read[]): string => some.map((message) => message.text).join('\n\n');
   const text = textOf(messages.slice(lastAnswer + 1).filter((message) => message.role === 'user'));
   if (text.trim() === '')
-    throw badRequest('After the last assistant message there must be a user message with text.', 'messages');
+    throw badRequest('A user message with text must follow the last assistant message.', 'messages');
   const context = textOf(messages.filter((message) => message.role === 'context'));
   const earlier = inSession ? [] : messages.slice(0, lastAnswer + 1);
   const history = earlier.flatMap(({ role, text: said }) =>
@@ -314,7 +316,7 @@ const asHistory = (context: string): Said[] => [
 function namedSession(header: string | undefined, user: unknown): string | null {
   if (header !== undefined) {
     if (!isSafeName(header))
-      throw badRequest('X-Ruche-Session may hold letters, digits, "-" and "_", up to 128 of them.', 'X-Ruche-Session');
+      throw badRequest('X-Ruche-Session must be up to 128 letters, digits, "-" and "_".', 'X-Ruche-Session');
     return header;
   }
   if (user === undefined || user === null || user === '') return null;

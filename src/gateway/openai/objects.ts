@@ -1,3 +1,4 @@
+import { unknownText } from '../../core/text/unknown.ts';
 import type { AgentState } from '../../core/api/runtime.ts';
 import type { Usage } from '../../core/model.ts';
 import type { GatewayContext } from '../http/context.ts';
@@ -68,7 +69,13 @@ export async function oneModel(context: GatewayContext, request: ApiRequest<'nam
   const { name } = request.params;
   const { created, agents } = await known(context);
   const agent = agents.find((each) => each.name === name);
-  if (!agent) throw new HttpError(404, 'model_not_found', 'There is no agent of this name.', { param: 'model' });
+  if (!agent)
+    throw new HttpError(
+      404,
+      'model_not_found',
+      unknownText('agent', name, { known: agents.map((each) => each.name) }),
+      { param: 'model' },
+    );
   await sendJson(request, 200, modelOf(agent, created));
 }
 

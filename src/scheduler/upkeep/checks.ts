@@ -42,6 +42,8 @@ export async function lookAtChecks(options: {
   net: Net;
   clock: Pick<Clock, 'now'>;
   settings: Pick<Settings, 'checks' | 'rules'>;
+  /** Whose rules hold: the tool with which agents look at addresses. */
+  tool: string;
   signal: AbortSignal;
 }): Promise<CheckResult[]> {
   const { settings } = options;
@@ -50,9 +52,8 @@ export async function lookAtChecks(options: {
 
 async function lookAt(
   url: string,
-  { net, clock, settings, signal }: Parameters<typeof lookAtChecks>[0],
+  { net, clock, settings, tool, signal }: Parameters<typeof lookAtChecks>[0],
 ): Promise<CheckResult> {
-  const tool = 'fetch';
   const call: PolicyCall = { tool, effect: 'read', url };
   const facts: PolicyFacts = {
     rules: settings.rules,
