@@ -67,7 +67,8 @@ test('every word of JSON Schema that is understood holds, and says what it wants
     [{ b: 1 }, 'input a is missing, or b must be of type string'],
   ]);
   said({ not: { type: 'string' } }, [['x', 'input is of a form that is not allowed']]);
-  said({ if: { required: ['a'] }, then: { required: ['b'] }, else: { required: ['c'] } }, [
+  const branches = JSON.parse('{"if":{"required":["a"]},"then":{"required":["b"]},"else":{"required":["c"]}}') as Json;
+  said(branches, [
     [{ a: 1, b: 1 }, null],
     [{ a: 1 }, 'input.b is missing'],
     [{}, 'input.c is missing'],
@@ -157,6 +158,10 @@ test('what is not understood is refused at the door, with its place and what to 
     /^\$ref names "https:\/\/example\.org\/schema", which is not in this schema: write "#\/\$defs\/"/,
   );
   assert.match(refusal({ properties: { a: { $ref: '#/$defs/x' } } }), /^properties\.a\.\$ref names/);
+  for (const $ref of ['http://[', '//[', '', '#/nowhere', '\ud800'])
+    assert.match(refusal({ items: { $ref } }), /^items\.\$ref names/, $ref);
+  assert.match(refusal({ $anchor: '/properties/a', properties: { a: {} } }), /^\$anchor must be a name/);
+  assert.match(refusal({ properties: { '\ud800': {} } }), /name is not valid text/);
   assert.match(refusal('text'), /must be of type object or boolean/);
   for (const pattern of [
     '(',

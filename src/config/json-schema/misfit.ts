@@ -29,6 +29,8 @@ const AROUND = [
   'if',
   '$ref',
 ];
+/** Where the library puts what a reference comes to. */
+export const RESOLVED = '__absolute_ref__';
 /** Forms that are told of when none of them fits. */
 const MAX_FORMS = 4;
 
@@ -134,7 +136,7 @@ function schemaAt({ schema, lookup }: Looked, pointer: string): Schema {
   let here: unknown = schema;
   for (const step of stepsOf(pointer).slice(0, -1)) {
     const part = here as Schema;
-    here = step === '$ref' ? lookup[part.__absolute_ref__ ?? ''] : part[step];
+    here = step === '$ref' ? lookup[String(part[RESOLVED])] : part[step];
   }
   return here as Schema;
 }

@@ -3,7 +3,7 @@ import type { Schema } from '@cfworker/json-schema';
 import type { InputSchema } from '../../core/agent.ts';
 import type { Json } from '../../core/text/json.ts';
 import { didYouMean } from '../../core/text/near.ts';
-import { firstMisfit, type Misfit } from './misfit.ts';
+import { firstMisfit, type Misfit, RESOLVED } from './misfit.ts';
 import { formatPattern, type Pattern, readPattern } from './patterns.ts';
 import { INNER, INSTEAD, KNOWN_WORDS, META } from './words.ts';
 
@@ -81,11 +81,7 @@ function validator(library: Library, given: Json): Validate {
   const schema = prepared(draft, given, []);
   const lookup = library.dereference(schema);
   for (const { at, schema: each } of draft.references)
-    if (lookup[each.__absolute_ref__ ?? ''] === undefined)
-      throw new Refused(
-        at,
-        `names "${each.$ref}", which is not in this schema: write "#/$defs/" and a name in "$defs"`,
-      );
+    if (lookup[String(each[RESOLVED])] === undefined) throw lost(each, at);
   return (value) => {
     const crowded = draft.unique && isCrowded(value);
     if (crowded) return { at: [], unknown: false, said: TOO_LARGE };
@@ -108,6 +104,9 @@ function validator(library: Library, given: Json): Validate {
   };
 }
 
+const lost = ({ $ref }: Schema, at: Path): Refused =>
+  new Refused(at, `names "${$ref}", which is not in this schema: write "#/$defs/" and a name in "$defs"`);
+
 const TOO_LARGE = 'is too large or too deep to be held against the schema of its queue';
 
 /** A copy of a schema that the library can hold strangers' values against. */
@@ -116,7 +115,7 @@ function prepared(draft: Draft, given: Json, at: Path): Schema | boolean {
   const schema: Schema = {};
   for (const [word, value] of Object.entries(given)) {
     const inside = (each: Json, ...path: Path): Schema | boolean => prepared(draft, each, [...at, word, ...path]);
-    const holder = INNER[word];
+    const holder = INNER.get(word);
     if (holder === 'one') schema[word] = inside(value);
     else if (holder === 'list') schema[word] = (value as Json[]).map((each, index) => inside(each, index));
     else if (holder === 'map') {
@@ -134,7 +133,12 @@ function prepared(draft: Draft, given: Json, at: Path): Schema | boolean {
   const form = format === undefined ? null : formatPattern(format);
   if (form) names.push(addCheck(draft, `format ${format}`, form, maxLength));
   if (names.length > 0) schema.allOf = [...(schema.allOf ?? []), ...names.map((name) => ({ format: name }))];
-  if (schema.$ref !== undefined) draft.references.push({ at: [...at, '$ref'], schema });
+  if (schema.$anchor !== undefined && !/^[A-Za-z_][\w.-]*$/.test(schema.$anchor))
+    throw new Refused([...at, '$anchor'], 'must be a name: letters, digits, "_", "-" and "."');
+  if (schema.$ref !== undefined) {
+    if (!schema.$ref.startsWith('#')) throw lost(schema, [...at, '$ref']);
+    draft.references.push({ at: [...at, '$ref'], schema });
+  }
   if (schema.uniqueItems === true) draft.unique = true;
   // The library reads this word of each schema it looks at. It is one of another draft, so here it can count the looks.
   return Object.defineProperty(schema, '$recursiveAnchor', { get: () => spend(draft, 1) });

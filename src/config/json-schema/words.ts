@@ -1,26 +1,26 @@
 import type { Json } from '../../core/text/json.ts';
 
-/** Where a word of a schema holds further schemas. */
-export const INNER: Readonly<Record<string, 'one' | 'list' | 'map'>> = {
-  additionalProperties: 'one',
-  unevaluatedProperties: 'one',
-  propertyNames: 'one',
-  items: 'one',
-  unevaluatedItems: 'one',
-  contains: 'one',
-  not: 'one',
-  if: 'one',
-  then: 'one',
-  else: 'one',
-  prefixItems: 'list',
-  allOf: 'list',
-  anyOf: 'list',
-  oneOf: 'list',
-  properties: 'map',
-  dependentSchemas: 'map',
-  $defs: 'map',
-  definitions: 'map',
-};
+/** Words that hold a schema, a list of them, or a map. */
+const HOLDERS = {
+  one: [
+    'additionalProperties',
+    'unevaluatedProperties',
+    'propertyNames',
+    'items',
+    'unevaluatedItems',
+    'contains',
+    'not',
+    'if',
+    'then',
+    'else',
+  ],
+  list: ['prefixItems', 'allOf', 'anyOf', 'oneOf'],
+  map: ['properties', 'dependentSchemas', '$defs', 'definitions'],
+} as const;
+
+export const INNER: ReadonlyMap<string, keyof typeof HOLDERS> = new Map(
+  (['one', 'list', 'map'] as const).flatMap((holder) => HOLDERS[holder].map((word) => [word, holder] as const)),
+);
 
 const SCHEMA = { $ref: '#' };
 const TEXT = { type: 'string' };
@@ -28,7 +28,7 @@ const NUMBER = { type: 'number' };
 const COUNT = { type: 'integer', minimum: 0 };
 const NAMES = { type: 'array', items: TEXT };
 const TYPE = { enum: ['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'] };
-const HOLDERS = {
+const HELD = {
   one: SCHEMA,
   list: { type: 'array', minItems: 1, items: SCHEMA },
   map: { type: 'object', additionalProperties: SCHEMA },
@@ -82,7 +82,7 @@ const META_WORDS: Readonly<Record<string, Json>> = {
   minProperties: COUNT,
   maxProperties: COUNT,
   uniqueItems: { type: 'boolean' },
-  ...Object.fromEntries(Object.entries(INNER).map(([word, holder]) => [word, HOLDERS[holder]])),
+  ...Object.fromEntries([...INNER].map(([word, holder]) => [word, HELD[holder]])),
 };
 
 export const META: Json = { type: ['object', 'boolean'], properties: META_WORDS, additionalProperties: false };
