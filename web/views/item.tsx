@@ -3,7 +3,6 @@ import { useEffect } from 'preact/hooks';
 import type { RunView } from '../../src/core/api/views.ts';
 import { messageOf } from '../lib/api.ts';
 import { href } from '../lib/route.ts';
-import { channelName, senderName } from '../lib/words.ts';
 import { Chain } from '../parts/chain.tsx';
 import { Why } from '../parts/entry.tsx';
 import { Icon } from '../parts/icons.tsx';
@@ -61,7 +60,7 @@ export function ItemView({ task }: { task: string }): JSX.Element {
 }
 
 function Head({ run }: { run: RunView }): JSX.Element {
-  const { api, spoken } = useApp();
+  const { api, names, spoken } = useApp();
   const stop = async (): Promise<void> => {
     try {
       await api.cancel(run.task);
@@ -77,8 +76,8 @@ function Head({ run }: { run: RunView }): JSX.Element {
           <Plain text={run.title === '' ? 'Without a title' : run.title} />
         </h1>
         <p class="quiet">
-          {run.agent}, asked by {senderName(run.from)}
-          {run.channel !== 'http' && run.channel !== '' && ` over ${channelName(run.channel)}`},{' '}
+          {run.agent}, asked by {names.value.sender(run.from)}
+          {run.channel !== 'http' && run.channel !== '' && ` over ${names.value.channel(run.channel)}`},{' '}
           <Ago at={run.queuedAt} />
           {' · '}
           <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>The conversation</a>
