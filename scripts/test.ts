@@ -84,14 +84,14 @@ function findJobs(): Job[] {
 
 async function main(): Promise<number> {
   const jobs = findJobs();
-  if (!coverage && jobs.some(({ name }) => isHeavy(name))) bundle();
+  if (jobs.some(isPatient)) bundle();
   const coverageDir = coverage ? mkdtempSync(join(tmpdir(), 'ruche-coverage-')) : null;
   const env = { ...process.env, ...(coverageDir === null ? {} : { NODE_V8_COVERAGE: coverageDir }) };
   const waiting = [...jobs];
   const outcomes: Outcome[] = [];
   const work = async (): Promise<void> => {
     for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
-      const outcome = await runJob(job, env, isPatient(job) ? PATIENCE : 60_000);
+      const outcome = await runJob(job, env, isPatient(job) ? PATIENCE : 120_000);
       outcomes.push(outcome);
       print(outcome);
     }
@@ -104,11 +104,13 @@ async function main(): Promise<number> {
   return summarise(outcomes);
 }
 
-/** Hundreds of processes are started: from the bundle each takes half the time. Coverage needs the source. */
+/**
+ * Hundreds of processes are started: from the bundle each takes half the time. Coverage needs the source, but the page
+ * is built all the same: once, and not by two processes of tests into the same folder.
+ */
 function bundle(): void {
-  const build = spawnSync(process.execPath, [join(import.meta.dirname, 'build.ts'), '--if-stale'], {
-    encoding: 'utf8',
-  });
+  const args = [join(import.meta.dirname, 'build.ts'), '--if-stale', ...(coverage ? ['--web'] : [])];
+  const build = spawnSync(process.execPath, args, { encoding: 'utf8' });
   if (build.status !== 0) console.log(`The bundle cannot be built, so processes start from source.\n${build.stderr}`);
 }
 

@@ -1,8 +1,8 @@
-import { chainHash, GENESIS } from '../core/event-hash.ts';
-import type { EventRow } from '../core/event-hash.ts';
+import { chainHash, GENESIS, type EventRow } from '../core/event-hash.ts';
 import type { BlobRef } from '../core/blob.ts';
 import { eventId } from '../core/ids.ts';
 import type { Store } from '../core/ports/store.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 /** The first thing that does not fit, and where. */
 export interface Misfit {
@@ -41,7 +41,7 @@ export async function verifyChain(
       seq = row.seq;
     }
   } catch (error) {
-    return report(`it cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    return report(`it cannot be read: ${errorText(error)}`);
   }
   return report(null);
 }
@@ -106,6 +106,6 @@ async function lookAt(
       problem: fits ? null : `blob ${ref.hash} has ${bytes.length} bytes; the event says ${ref.size}`,
     };
   } catch (error) {
-    return { erased: false, problem: error instanceof Error ? error.message : String(error) };
+    return { erased: false, problem: errorText(error) };
   }
 }

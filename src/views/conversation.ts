@@ -3,7 +3,7 @@ import { conversationId, eventSeq, runStream } from '../core/ids.ts';
 import type { Store } from '../core/ports/store.ts';
 import { replyKey } from '../core/records/reply.ts';
 import type { ConversationEntry, ConversationView } from '../core/api/views.ts';
-import { fileViews, readSaid, readSentence } from './blobs.ts';
+import { fileViews, readSaid, readSentence } from './exact.ts';
 import type { Entry } from './entry.ts';
 import type { Facts } from './facts.ts';
 

@@ -4,7 +4,7 @@ import type { Store } from '../core/ports/store.ts';
 import type { Paused } from '../core/api/runtime.ts';
 import { isEnded, type TaskStatus } from '../core/task.ts';
 import type { RunSummary, Standing } from '../core/api/views.ts';
-import { readJson, readSentence, readTitle } from './blobs.ts';
+import { readJson, readSentence, readTitle } from './exact.ts';
 import type { Book } from './book.ts';
 import type { Entry, OpenWait } from './entry.ts';
 import { type Ledger, readEntry } from './ledger.ts';

@@ -4,13 +4,12 @@ import type { Store } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { Paused } from '../core/api/runtime.ts';
 import type { Views } from '../core/api/views.ts';
-import { readBoard } from './board.ts';
+import { readBoard, conversationList, failureList, runsPage } from './lists.ts';
 import { readChain } from './chain.ts';
 import { readConversation } from './conversation.ts';
 import { readDiff, readExact, readFile } from './exact.ts';
 import { Facts } from './facts.ts';
 import { Ledger } from './ledger.ts';
-import { conversationList, failureList, runsPage } from './lists.ts';
 import { readRun } from './run.ts';
 
 export interface ViewsOptions {

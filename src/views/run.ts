@@ -3,7 +3,7 @@ import { runStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { RunStep, RunView } from '../core/api/views.ts';
-import { readJson, readOrder, readSaid, readSentence } from './blobs.ts';
+import { readJson, readOrder, readSaid, readSentence } from './exact.ts';
 import type { Facts } from './facts.ts';
 
 type ModelStep = Extract<RunStep, { kind: 'model' }>;

@@ -10,7 +10,7 @@ import { systemClock } from '../../src/platform/system.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 import { ANNA, startTelegram, type TelegramFake } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';
-import { builtForRoot, noBrowser, visit } from '../web/browser.ts';
+import { builtWeb, noBrowser, visit } from '../web/browser.ts';
 
 const KEY = 'sk-ant-Faces-0123456789abcdef';
 const STORY = Array.from({ length: 120 }, (_, n) => `sentence ${n + 1}`).join(', ');
@@ -26,7 +26,7 @@ let mock: LLMock;
 let telegram: TelegramFake;
 let home: Home;
 before(async () => {
-  builtForRoot();
+  builtWeb();
   mock = new LLMock({ port: 0, logLevel: 'silent' });
   const usage = { input_tokens: 1_500, output_tokens: 40 };
   const command = JSON.stringify({ command: 'printf one > report.md; wc -c report.md' });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pending } from '../../src/core/api/runtime.ts';
-import { noBrowser as skip, withStage, type Stage } from './browser.ts';
+import { noBrowser as skip, withStage } from './browser.ts';
 import { faint, inPage, nameless, scrollsSideways } from './helpers.ts';
 import { agent, call, Scene, schedule } from './scene.ts';
 
@@ -52,54 +52,30 @@ const PLACES = [
   '/models',
 ];
 
-async function everyPlace(
-  stage: Stage,
-  look: (path: string, page: Parameters<typeof nameless>[0]) => Promise<void>,
-  options: object,
-): Promise<void> {
-  let looked = 0;
-  await stage.enter(async ({ page }) => {
-    for (const path of PLACES) {
-      await page.goto(stage.gateway.url + path);
-      await page.locator('main h1').first().waitFor({ state: 'attached' });
-      await page.locator('.loading').first().waitFor({ state: 'detached' });
-      await look(path, page);
-      looked += 1;
-    }
-  }, options);
-  assert.equal(looked, PLACES.length);
-}
-
-test('every control has a name, and every text stands out, in light and in dark', { skip }, () =>
-  withStage(async (stage) => {
-    await everyPlace(
-      stage,
-      async (path, page) => {
-        assert.deepEqual(await nameless(page), [], path);
-        assert.equal(await page.locator('h1').count(), 1, `${path} has not exactly one heading of the first level`);
-        for (const colorScheme of ['light', 'dark'] as const) {
-          await page.emulateMedia({ colorScheme });
-          assert.deepEqual(await faint(page), [], `${colorScheme} ${path}`);
+test(
+  'every control has a name, every text stands out in light and in dark, nothing scrolls sideways from 360 pixels on',
+  { skip },
+  () =>
+    withStage(async ({ enter, gateway }) => {
+      await enter(async ({ page }) => {
+        for (const path of PLACES) {
+          await page.goto(gateway.url + path);
+          await page.locator('main h1').first().waitFor({ state: 'attached' });
+          await page.locator('.loading').first().waitFor({ state: 'detached' });
+          assert.deepEqual(await nameless(page), [], path);
+          assert.equal(await page.locator('h1').count(), 1, `${path} has not exactly one heading of the first level`);
+          for (const colorScheme of ['light', 'dark'] as const) {
+            await page.emulateMedia({ colorScheme });
+            assert.deepEqual(await faint(page), [], `${colorScheme} ${path}`);
+          }
+          for (const width of [360, 768, 1440, 1600]) {
+            await page.setViewportSize({ width, height: 800 });
+            assert.equal(await scrollsSideways(page), false, `${path} at ${width}`);
+          }
+          await page.setViewportSize({ width: 1280, height: 800 });
         }
-      },
-      {},
-    );
-  }, company()),
-);
-
-test('nothing scrolls sideways from 360 to 1600 pixels', { skip }, () =>
-  withStage(async (stage) => {
-    await everyPlace(
-      stage,
-      async (path, page) => {
-        for (const width of [360, 768, 1440, 1600]) {
-          await page.setViewportSize({ width, height: 800 });
-          assert.equal(await scrollsSideways(page), false, `${path} at ${width}`);
-        }
-      },
-      {},
-    );
-  }, company()),
+      });
+    }, company()),
 );
 
 test('colours follow the system, and the switch, over a reload', { skip }, () =>

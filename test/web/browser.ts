@@ -1,10 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
-import { buildWeb } from '../../scripts/build-web.ts';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
 import { systemRandom } from '../../src/platform/system.ts';
 import { ROOT } from '../guards/source.ts';
@@ -22,26 +19,21 @@ const found = spawnSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' 
 export const noBrowser = requirePeer('chromium', found !== '');
 
 let browser: Promise<Browser> | null = null;
-let built: Promise<string> | null = null;
+let built = '';
 
 after(async () => {
   await (await browser)?.close();
-  if (built) rmSync(await built, { recursive: true, force: true });
 });
 
-/** The page as it is built for people, once for all tests. */
-export function builtWeb(): Promise<string> {
-  const folder = join(mkdtempSync(join(tmpdir(), 'ruche-web-')), 'web');
-  built ??= buildWeb(folder).then(() => folder);
-  return built;
-}
-
-/** The page where a real process looks for it: in dist/web, built if it is not from these sources. */
-export function builtForRoot(): void {
+/** The page as it is built for people, where a real process looks for it too; built anew if it is not from these sources. */
+export function builtWeb(): string {
+  if (built !== '') return built;
   const build = spawnSync(process.execPath, [join(ROOT, 'scripts', 'build.ts'), '--if-stale', '--web'], {
     encoding: 'utf8',
   });
   if (build.status !== 0) throw new Error(build.stderr);
+  built = join(ROOT, 'dist', 'web');
+  return built;
 }
 
 const launch = (): Promise<Browser> =>
@@ -67,7 +59,10 @@ export async function visit(
   { at, ...options }: VisitOptions = {},
 ): Promise<void> {
   browser ??= launch();
-  const context = await (await browser).newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  // Without motion: a page that draws without end takes the time of those who wait for it.
+  const context = await (
+    await browser
+  ).newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce', ...options });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const requests: string[] = [];
@@ -109,7 +104,7 @@ export interface Stage {
 
 /** The real gateway over a scripted engine. */
 export async function withStage(run: (stage: Stage) => Promise<void>, scene = new Scene()): Promise<void> {
-  const web = await builtWeb();
+  const web = builtWeb();
   const sessions = { keep: keepInMemory(), bytes: (length: number) => systemRandom.bytes(length) };
   let port = 0;
   const start = (): Promise<Gateway> =>

@@ -154,21 +154,33 @@ test(
     }),
 );
 
-test('without a reload the page finds its way back by itself', { skip }, () =>
+test('without a reload the page finds its way back: at once when told to, else by itself', { skip }, () =>
   withStage(async (stage) => {
     const { scene } = stage;
     const item = scene.add({ title: 'Begin', session: 'back', status: 'running' });
     await stage.enter(async ({ page }) => {
+      await page.clock.install();
       await page.goto(`${stage.gateway.url}/chat/assistant/back`);
       scene.say(item, 'before ');
       await page.locator('.writing', { hasText: 'before' }).waitFor();
+      const lost = page.getByText('The connection to Ruche is lost.');
+      // While its clock stands still, nothing but the button tries again.
+      await page.clock.pauseAt(Date.now() + 60_000);
       await stage.stop();
-      await page.getByText('The connection to Ruche is lost.').waitFor();
+      await lost.waitFor();
       await stage.start();
       await page.getByRole('button', { name: 'Try now' }).click();
-      await page.getByText('The connection to Ruche is lost.').waitFor({ state: 'detached' });
-      scene.say(item, 'after');
+      await lost.waitFor({ state: 'detached' });
+      await page.clock.resume();
+      scene.say(item, 'after ');
       await page.locator('.writing', { hasText: 'before after' }).waitFor();
+
+      await stage.stop();
+      await lost.waitFor();
+      await stage.start();
+      await lost.waitFor({ state: 'detached' });
+      scene.say(item, 'all');
+      await page.locator('.writing', { hasText: 'before after all' }).waitFor();
       await page.getByRole('button', { name: 'Stop', exact: true }).click();
       await page.locator('.why', { hasText: 'Stopped' }).waitFor();
       assert.deepEqual(scene.asked, [`cancel ${item.task}`]);
@@ -199,9 +211,31 @@ test('files are added by drop, paste and button, and can be taken away again', {
       await page.getByRole('button', { name: 'Remove drop.txt' }).click();
       await page.getByRole('button', { name: 'Send' }).click();
       await page.waitForURL(/\/chat\//);
-      await page.locator('.said').waitFor();
+      await page.locator('.said .bubble:not(.unsent)').waitFor();
       assert.deepEqual([...scene.files.keys()].sort(), ['chosen.md', 'paste.png']);
       assert.equal(Buffer.from(scene.files.get('chosen.md')?.bytes ?? []).toString(), '# x');
+    });
+  }),
+);
+
+test('what the gateway does not take for now is sent again after a while, not all the time', { skip }, () =>
+  withStage(async ({ scene, open, gateway }) => {
+    await open(async ({ page }) => {
+      await page.clock.install();
+      await page.goto(gateway.url);
+      let refused = 0;
+      const busy = { status: 503, json: { error: { code: 'busy', message: 'Too much to do.' } } };
+      await page.route(/\/api\/messages/, (route) => (refused++ === 0 ? route.fulfill(busy) : route.continue()));
+      await page.getByRole('textbox', { name: 'Write to assistant' }).fill('hello');
+      await page.clock.pauseAt(Date.now() + 60_000);
+      await page.keyboard.press('Enter');
+      await page.getByText('Not sent yet: Too much to do.').waitFor();
+      await page.request.get(`${gateway.url}/api/me`);
+      assert.equal(refused, 1);
+      assert.deepEqual(scene.asked, []);
+      await page.clock.runFor(2_000);
+      await page.locator('.said .bubble:not(.unsent)').waitFor();
+      assert.deepEqual(scene.asked, ['deliver hello']);
     });
   }),
 );

@@ -49,6 +49,10 @@ test(
 
         const item = scene.items.find((each) => each.title === 'agent-03 runs');
         assert.ok(item);
+        await lane.getByRole('link', { name: /^agent-03 runs/ }).focus();
+        scene.set(item, { status: 'waiting' });
+        await lane.locator('.column-person', { hasText: 'agent-03 runs' }).waitFor();
+        assert.match(await inPage(page, 'document.activeElement.textContent'), /^agent-03 runs/);
         scene.finish(item, 'done');
         await lane.getByText('and 2 more').waitFor();
         await page.setViewportSize({ width: 360, height: 740 });
@@ -171,6 +175,44 @@ test(
     }, scene);
   },
 );
+
+test('while a list is refreshed no click is lost, no focus taken, and nothing that was typed', { skip }, () => {
+  const scene = new Scene();
+  scene.schedules = [schedule('email')];
+  return withStage(async ({ enter, gateway }) => {
+    await enter(async ({ page }) => {
+      await page.goto(`${gateway.url}/agents`);
+      const email = page.getByRole('article', { name: 'email' });
+      await email.getByRole('button', { name: 'Pause morning' }).waitFor();
+      // What is looked for after each deed does not come for now.
+      const held = Promise.withResolvers<void>();
+      await page.route(/\/api\/pending/, (route) => held.promise.then(() => route.continue()));
+      for (const verb of ['Pause', 'Resume', 'Pause', 'Resume'])
+        await email.getByRole('button', { name: `${verb} morning` }).click();
+      await email.getByRole('button', { name: 'Pause morning' }).waitFor();
+      assert.deepEqual(
+        scene.asked,
+        ['pause', 'resume', 'pause', 'resume'].map((verb) => `${verb} email/morning`),
+      );
+      held.resolve();
+
+      await page.getByRole('button', { name: 'Pause assistant' }).click();
+      await page.getByRole('button', { name: 'Pause email' }).click();
+      const reason = page.getByLabel('Why assistant is paused');
+      await reason.click();
+      await page.keyboard.type('month ');
+      scene.agents = scene.agents.map((each) => ({ ...each, queued: 7 }));
+      scene.change(null);
+      await email.getByText('0 at work, 7 queued').waitFor();
+      await page.keyboard.type('end');
+      assert.equal(await reason.inputValue(), 'month end');
+      await page.route(/\/pause$/, (route) => route.abort());
+      await page.keyboard.press('Enter');
+      await page.getByText('Ruche does not answer.').waitFor();
+      assert.equal(await reason.inputValue(), 'month end');
+    });
+  }, scene);
+});
 
 test('the chain of causes of a task is two clicks away, and grows while one looks', { skip }, () => {
   const scene = new Scene();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Home } from '../fakes/home.ts';
 import { chunk, DONE, modelServer } from '../fakes/model-server.ts';
-import { builtForRoot, noBrowser as skip, PATIENCE, visit } from './browser.ts';
+import { builtWeb, noBrowser as skip, visit } from './browser.ts';
 
 const say = (content: string): string => chunk({ role: 'assistant', content });
 const USAGE = { usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 } };
@@ -14,9 +14,9 @@ const link = async (home: Home): Promise<string> =>
 
 test(
   'with the demo: the tour, an approval, a question, a crash in the middle; then with a server given on the page, a reload in mid-stream',
-  { skip, timeout: 8 * PATIENCE },
+  { skip },
   async () => {
-    builtForRoot();
+    builtWeb();
     const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
     const counting = [say('one '), say('two '), gates[0].promise, say('three '), gates[1].promise, say('four')];
     const server = await modelServer(({ body }) => {

@@ -1,6 +1,7 @@
 // What the page keeps in mind, without a browser: answers that come late, twice, or not at all.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { ConversationEntry, RunsPage } from '../../src/core/api/views.ts';
 import type { Api } from '../../web/lib/api.ts';
 import type { Live } from '../../web/stores/changes.ts';
@@ -127,41 +128,57 @@ test('a message that is taken back while it stands in line is not sent, and none
   assert.deepEqual(moved, ['email', 'email']);
 });
 
-test('what is told meanwhile is not overwritten by an older answer', async () => {
-  const answers: PromiseWithResolvers<string>[] = [];
+test('who asks again gets an answer asked for since; changes meanwhile lead to one more, after a pause', async () => {
+  const answers: PromiseWithResolvers<number>[] = [];
   const of = resource(() => {
-    const answer = Promise.withResolvers<string>();
+    const answer = Promise.withResolvers<number>();
     answers.push(answer);
     return answer.promise;
-  }, 0);
-  const done = of.refresh();
-  of.set('told');
-  answers[0]?.resolve('older');
-  await until(async () => answers.length === 2, 'it asks again');
-  assert.equal(valueOf(of.state.value), 'told');
-  answers[1]?.resolve('newer');
-  await done;
-  assert.equal(valueOf(of.state.value), 'newer');
+  }, 60_000);
+  const answer = async (n: number): Promise<void> => {
+    await until(() => answers.length === n, `request ${n}`);
+    answers[n - 1]?.resolve(n);
+  };
+  of.changed();
+  const seen: number[] = [];
+  const again = [of.refresh(), of.refresh()].map((done) => done.then(() => seen.push(valueOf(of.state.value) ?? 0)));
+  await answer(1);
+  await until(() => valueOf(of.state.value) === 1, 'the first answer');
+  assert.deepEqual(seen, []);
+  // A third would wait for its pause; whoever asks does not.
+  await until(() => answers.length === 2, 'request 2');
+  for (let n = 0; n < 3; n++) of.changed();
+  await answer(2);
+  await Promise.all(again);
+  assert.deepEqual(seen, [2, 2]);
+  const third = of.refresh();
+  await answer(3);
+  await third;
+  assert.equal(valueOf(of.state.value), 3);
+  assert.equal(answers.length, 3);
 });
 
-test('a gateway slower than the changes come is heard out: the list is refreshed all the same', async () => {
-  let total = 0;
-  const slow = async (signal?: AbortSignal): Promise<RunsPage> => {
-    const found = (total += 1);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    signal?.throwIfAborted();
-    return { runs: [], next: null, total: found };
+test('a gateway slower than the changes come is heard out: the list is refreshed all the same', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const answers: PromiseWithResolvers<number>[] = [];
+  const runs = async (_filter: unknown, _after: unknown, _limit: unknown, signal: AbortSignal): Promise<RunsPage> => {
+    const answer = Promise.withResolvers<number>();
+    answers.push(answer);
+    const total = await answer.promise;
+    signal.throwIfAborted();
+    return { runs: [], next: null, total };
   };
-  const api = { runs: (_filter: unknown, _after: unknown, _limit: unknown, signal?: AbortSignal) => slow(signal) };
   const live = fakeLive();
-  const work = createWork(api as unknown as Api);
+  const work = createWork({ runs } as unknown as Api);
   const stop = work.follow(live);
-  const changing = setInterval(() => live.change(), 20);
-  try {
-    const shown = async (): Promise<boolean> => work.state.value.kind === 'ready' && work.state.value.total > 0;
-    await until(shown, 'the list', 30_000);
-  } finally {
-    clearInterval(changing);
-    stop();
+  for (let n = 0; n < 20; n++) {
+    live.change();
+    context.mock.timers.tick(1_000);
   }
+  answers[0]?.resolve(7);
+  await setImmediate();
+  assert.equal(work.state.value.kind === 'ready' && work.state.value.total, 7);
+  context.mock.timers.tick(1_000);
+  assert.equal(answers.length, 2);
+  stop();
 });

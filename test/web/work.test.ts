@@ -95,3 +95,29 @@ test('a further page that is asked for while the list is refreshed comes all the
     });
   }, busyCompany(150)),
 );
+
+test('what is searched for is kept with what is clicked meanwhile, and never leads back to the list', { skip }, () =>
+  withStage(async ({ enter, gateway }) => {
+    await enter(async ({ page }) => {
+      await page.clock.install();
+      await page.goto(`${gateway.url}/work`);
+      await page.getByText('150 pieces of work').waitFor();
+      await page.clock.pauseAt(Date.now() + 60_000);
+      const search = page.getByLabel('Search the work');
+      await search.fill('job 7');
+      await page.getByRole('button', { name: 'Failed' }).click();
+      await page.waitForURL(/state=failed/);
+      await search.fill('job 7x');
+      await page.clock.runFor(1_000);
+      await page.waitForURL(/state=failed.*text=job\+7x|text=job\+7x.*state=failed/);
+      await search.fill('job 7');
+      await page.clock.runFor(1_000);
+      await page.getByText('1 piece of work found').waitFor();
+      await search.fill('job');
+      await page.getByRole('link', { name: 'Inbox' }).first().click();
+      await page.getByRole('heading', { name: 'Inbox' }).waitFor();
+      await page.clock.runFor(1_000);
+      assert.equal(page.url(), `${gateway.url}/inbox`);
+    });
+  }, busyCompany(150)),
+);

@@ -6,21 +6,24 @@ import { Plain } from './small.tsx';
 
 /** Does something with the gateway; says what went wrong beside the button, and brings the inbox up to date. */
 export function useAct(): {
-  act: (what: () => Promise<unknown>, said: string) => Promise<void>;
+  /** True if it was done. */
+  act: (what: () => Promise<unknown>, said: string) => Promise<boolean>;
   trouble: JSX.Element | null;
 } {
   const { inbox, spoken } = useApp();
   const trouble = useSignal('');
   return {
     async act(what, said) {
+      let why = '';
       try {
         await what();
-        trouble.value = '';
         spoken.value = said;
       } catch (error) {
-        trouble.value = messageOf(error);
+        why = messageOf(error);
       }
+      trouble.value = why;
       await inbox.refresh();
+      return why === '';
     },
     trouble:
       trouble.value === '' ? null : (

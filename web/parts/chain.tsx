@@ -15,8 +15,11 @@ export function Chain({ task }: { task: string }): JSX.Element {
   const { chain } = useOpened(task, () => {
     const opened: Resource<ChainView> = resource(() => api.chain(task), 1_000);
     const close = live.onChange((changed) => {
-      const known = changed === null || changed.task === null || tasksOf(opened).includes(changed.task);
-      if (known) void opened.refresh();
+      const nodes = valueOf(opened.state.value)?.nodes;
+      // While it is not known which tasks belong to it, each may.
+      const isOf = (task: string): boolean =>
+        !nodes || nodes.some((node) => node.kind === 'task' && node.task === task);
+      if (changed === null || changed.task === null || isOf(changed.task)) opened.changed();
     });
     void opened.refresh();
     return { chain: opened, close };
@@ -29,7 +32,7 @@ export function Chain({ task }: { task: string }): JSX.Element {
           <ol class="chain">
             {nodes.map((node, index) => (
               <li
-                key={index}
+                key={node.kind === 'task' ? node.task : index}
                 class={`link link-${node.kind}`}
                 style={{ '--depth': Math.min(node.depth, DEEPEST) }}
                 aria-current={node.kind === 'task' && node.task === task ? 'true' : undefined}
@@ -44,9 +47,6 @@ export function Chain({ task }: { task: string }): JSX.Element {
     </section>
   );
 }
-
-const tasksOf = ({ state }: Resource<ChainView>): string[] =>
-  (valueOf(state.value)?.nodes ?? []).flatMap((node) => (node.kind === 'task' ? [node.task] : []));
 
 function Line({ node, here }: { node: ChainNode; here: string }): JSX.Element {
   switch (node.kind) {

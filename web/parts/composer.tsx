@@ -1,9 +1,10 @@
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { useSignal, type Signal } from '@preact/signals';
 import type { Attachment } from '../lib/api.ts';
 import { bytes } from '../lib/format.ts';
 import { useApp } from '../stores/app.ts';
+import { useAct } from './act.tsx';
 import { Icon } from './icons.tsx';
 import { Button } from './small.tsx';
 
@@ -15,16 +16,17 @@ export interface ComposerProps {
   /** Where what is typed is kept, so that it survives a reload. */
   keep: string;
   placeholder: string;
-  /** Stops what is under way; null if nothing is. */
-  stop: (() => Promise<unknown>) | null;
+  /** The task that can be stopped; null if nothing is under way. */
+  working: string | null;
   send: (text: string, files: Attachment[]) => void;
   /** Text to begin with, from elsewhere on the page. */
   offered?: Signal<string>;
 }
 
-export function Composer(props: ComposerProps): JSX.Element {
-  const { tab } = useApp();
-  const text = useSignal('');
+export function Composer({ working, ...props }: ComposerProps): JSX.Element {
+  const { tab, api } = useApp();
+  const { act, trouble: notStopped } = useAct();
+  const text = useSignal(tab.read(props.keep) ?? '');
   const files = useSignal<Attachment[]>([]);
   const trouble = useSignal('');
   const area = useRef<HTMLTextAreaElement>(null);
@@ -32,10 +34,7 @@ export function Composer(props: ComposerProps): JSX.Element {
     text.value = value;
     tab.write(props.keep, value === '' ? null : value);
   };
-  useEffect(() => {
-    text.value = tab.read(props.keep) ?? '';
-  }, [props.keep]);
-  useEffect(
+  useLayoutEffect(
     () =>
       props.offered?.subscribe((offer) => {
         if (offer === '') return;
@@ -68,13 +67,19 @@ export function Composer(props: ComposerProps): JSX.Element {
           {trouble.value}
         </p>
       )}
+      {notStopped}
       <Chosen files={files} />
       <Writing text={text.value} placeholder={props.placeholder} area={area} type={type} send={send} add={add} />
       <div class="composer-row">
         <Picker add={add} />
         <span class="quiet hint">Enter sends, Shift+Enter begins a new line</span>
-        {props.stop !== null && (
-          <Button onClick={props.stop} label="Stop" title="Stop what is under way">
+        {working !== null && (
+          <Button
+            key={working}
+            onClick={() => act(() => api.cancel(working), 'Stopped')}
+            label="Stop"
+            title="Stop what is under way"
+          >
             <Icon of="stop" /> Stop
           </Button>
         )}
@@ -99,7 +104,7 @@ function Writing(props: {
   send: () => void;
   add: (files: Iterable<File>) => Promise<void>;
 }): JSX.Element {
-  useEffect(() => grow(props.area.current), [props.text]);
+  useLayoutEffect(() => grow(props.area.current), [props.text]);
   return (
     <textarea
       ref={props.area}
@@ -195,7 +200,7 @@ const base64 = (file: File): Promise<string> =>
 function useDrop(add: (files: Iterable<File>) => Promise<void>): void {
   const latest = useRef(add);
   latest.current = add;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const over = (event: DragEvent): void => {
       if (event.dataTransfer?.types.includes('Files')) event.preventDefault();
     };

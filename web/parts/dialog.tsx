@@ -1,12 +1,12 @@
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Button } from './small.tsx';
 import { Icon } from './icons.tsx';
 
 /** The browser's own dialog: it keeps the focus in, and gives it back. */
 export function Dialog(props: { title: string; close: () => void; children: ComponentChildren }): JSX.Element {
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     element.current?.showModal();
   }, []);
   return (

@@ -1,12 +1,12 @@
 import type { JSX } from 'preact';
 import type { FileView, Standing } from '../../src/core/api/views.ts';
-import { messageOf } from '../lib/api.ts';
 import { brief, bytes, money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import type { Outgoing } from '../stores/outgoing.ts';
 import type { Message, Reply } from '../stores/talk.ts';
+import { useAct } from './act.tsx';
 import { Icon } from './icons.tsx';
 import { Markdown } from './markdown.tsx';
 import { Approval, isMatter, Matter, Question } from './pending.tsx';
@@ -49,16 +49,9 @@ export function MessageEntry({ entry, steps, open }: { entry: Message; steps: st
 
 /** Why a message has no answer (yet), and what can be done: one click. */
 export function Why({ of, task }: { of: Standing; task: string }): JSX.Element {
-  const { api, spoken, inbox } = useApp();
+  const { api, inbox } = useApp();
+  const { act, trouble } = useAct();
   const asked = (valueOf(inbox.state.value)?.pending ?? []).filter((each) => each.task === task);
-  const act = (what: () => Promise<unknown>, said: string) => async (): Promise<void> => {
-    try {
-      await what();
-      spoken.value = said;
-    } catch (error) {
-      spoken.value = messageOf(error);
-    }
-  };
   const needsPerson = of.can.includes('approve') || of.can.includes('answer');
   return (
     <details class={`why why-${of.state}`} open={of.state === 'failed' || of.state === 'waiting'}>
@@ -80,6 +73,7 @@ export function Why({ of, task }: { of: Standing; task: string }): JSX.Element {
             <Question key={each.id} of={each} within />
           ),
         )}
+        {trouble}
         <div class="row">
           {needsPerson && asked.length === 0 && (
             <a class="button primary" href={href({ name: 'inbox' })}>
@@ -87,12 +81,12 @@ export function Why({ of, task }: { of: Standing; task: string }): JSX.Element {
             </a>
           )}
           {of.can.includes('retry') && (
-            <Button onClick={act(() => api.retry(task), 'It is tried again')}>
+            <Button onClick={() => act(() => api.retry(task), 'It is tried again')}>
               <Icon of="retry" /> Try again
             </Button>
           )}
           {of.can.includes('cancel') && (
-            <Button onClick={act(() => api.cancel(task), 'Stopped')}>
+            <Button onClick={() => act(() => api.cancel(task), 'Stopped')}>
               <Icon of="stop" /> Stop it
             </Button>
           )}

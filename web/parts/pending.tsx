@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useSignal } from '@preact/signals';
+import { useSignal, useSignalEffect } from '@preact/signals';
 import type { Pending } from '../../src/core/api/runtime.ts';
 import type { RunStep, RunView } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
@@ -7,6 +7,7 @@ import { LABELS, reasonWords } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import { useAct } from './act.tsx';
+import { AnswerForm } from './answer-form.tsx';
 import { Climb } from './climb.tsx';
 import { Ago, Button, Plain } from './small.tsx';
 import { gist } from './step.tsx';
@@ -83,23 +84,13 @@ export function Matter({ of, within = false }: { of: Pending; within?: boolean }
       </p>
       <Climb about={of.id} />
       {trouble}
-      <form
-        class="answer-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void act(() => api.answer(of.id, words.value.trim() || 'Settled.'), 'Settled');
-        }}
-      >
-        <input
-          aria-label="What was done about it"
-          placeholder="What was done about it (may be empty)"
-          value={words.value}
-          onInput={(event) => (words.value = event.currentTarget.value)}
-        />
-        <button type="submit" class="button primary">
-          Settle it
-        </button>
-      </form>
+      <AnswerForm
+        label="What was done about it"
+        placeholder="What was done about it (may be empty)"
+        text={words}
+        submit="Settle it"
+        send={() => act(() => api.answer(of.id, words.value.trim() || 'Settled.'), 'Settled')}
+      />
       {!within && of.task !== null && <a href={href({ name: 'item', task: of.task })}>What led to it</a>}
     </article>
   );
@@ -141,16 +132,12 @@ export function Question({ of, within = false }: { of: Pending; within?: boolean
   const { act, trouble } = useAct();
   const keep = `answer:${of.id}`;
   const text = useSignal(tab.read(keep) ?? '');
-  const type = (value: string): void => {
-    text.value = value;
-    tab.write(keep, value === '' ? null : value);
-  };
-  const answer = async (): Promise<void> => {
-    await act(async () => {
+  useSignalEffect(() => tab.write(keep, text.value === '' ? null : text.value));
+  const answer = (): Promise<boolean> =>
+    act(async () => {
       await api.answer(of.id, text.value);
-      type('');
+      text.value = '';
     }, 'Answered');
-  };
   return (
     <article aria-label="Question">
       {!within && <Who of={of} />}
@@ -164,23 +151,7 @@ export function Question({ of, within = false }: { of: Pending; within?: boolean
       )}
       <Climb about={of.id} />
       {trouble}
-      <form
-        class="answer-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void answer();
-        }}
-      >
-        <input
-          aria-label="Your answer"
-          placeholder="Your answer"
-          value={text.value}
-          onInput={(event) => type(event.currentTarget.value)}
-        />
-        <button type="submit" class="button primary" disabled={text.value.trim() === ''}>
-          Answer
-        </button>
-      </form>
+      <AnswerForm label="Your answer" placeholder="Your answer" text={text} submit="Answer" send={answer} needed />
     </article>
   );
 }

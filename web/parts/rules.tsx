@@ -26,7 +26,7 @@ interface RulesProps {
   title: string;
   list: readonly Rule[];
   change: (id: string, verb: 'run' | 'pause' | 'resume') => Promise<unknown>;
-  changed: () => void;
+  changed: () => Promise<void>;
   /** False: it cannot be had to fire without being told of what. */
   runs: boolean;
 }
@@ -65,7 +65,7 @@ function RuleLine({ of, change, changed, runs }: Omit<RulesProps, 'title' | 'lis
   const { id, name, when, hint, does, paused } = of;
   const press = async (verb: 'run' | 'pause' | 'resume', said: string): Promise<void> => {
     await act(() => change(id, verb), said);
-    changed();
+    await changed();
   };
   return (
     <>

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import type { Route } from '../lib/route.ts';
 import { useApp } from '../stores/app.ts';
@@ -24,7 +24,7 @@ export function useShortcuts(): { open: () => void; dialog: JSX.Element | null }
   const { settings, router } = useApp();
   const shown = useSignal(false);
   const on = useSignal(settings.read('shortcuts') !== 'off');
-  useEffect(() => {
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent): void => {
       if (event.key === 'Escape') return escape();
       if (!on.value || event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;

@@ -1,4 +1,4 @@
-import type { ComponentChildren, JSX } from 'preact';
+import { toChildArray, type ComponentChildren, type JSX } from 'preact';
 import { useComputed, useSignal, type ReadonlySignal } from '@preact/signals';
 import type { Standing } from '../../src/core/api/views.ts';
 import { away, exactTime, timeAgo } from '../lib/format.ts';
@@ -54,7 +54,10 @@ export const State = ({ of, quiet }: { of: Pick<Standing, 'state' | 'can'>; quie
   </span>
 );
 
-/** A button that says what it does, and shows that it is at it. */
+/**
+ * A button that says what it does, and shows that it is at it. Its words are its deed: where a refreshed list turns
+ * "Pause" into "Resume" it is the same element, which keeps the focus, but not held up by the pause still under way.
+ */
 export function Button(props: {
   children: ComponentChildren;
   onClick: () => void | Promise<unknown>;
@@ -63,14 +66,15 @@ export function Button(props: {
   disabled?: boolean;
   title?: string;
 }): JSX.Element {
-  const busy = useSignal(false);
+  const doing = useSignal<string | null>(null);
+  const does = props.label ?? wordsOf(props.children);
   const click = async (): Promise<void> => {
-    if (busy.value) return;
-    busy.value = true;
+    if (doing.value === does) return;
+    doing.value = does;
     try {
       await props.onClick();
     } finally {
-      busy.value = false;
+      if (doing.value === does) doing.value = null;
     }
   };
   return (
@@ -78,7 +82,7 @@ export function Button(props: {
       type="button"
       class={`button ${props.kind ?? 'plain'}`}
       aria-label={props.label}
-      aria-busy={busy.value}
+      aria-busy={doing.value === does}
       title={props.title ?? props.label}
       disabled={props.disabled}
       onClick={() => void click()}
@@ -87,6 +91,11 @@ export function Button(props: {
     </button>
   );
 }
+
+const wordsOf = (children: ComponentChildren): string =>
+  toChildArray(children)
+    .filter((each) => typeof each === 'string')
+    .join('');
 
 export function CopyButton({ text, what }: { text: string; what: string }): JSX.Element {
   const { spoken } = useApp();

@@ -22,7 +22,7 @@ export function useItem(task: string): Opened {
     const run = resource(() => api.run(task), 400);
     const diff = resource(() => api.diff(task));
     const close = live.onChange((changed) => {
-      if (changed === null || changed.task === task) void run.refresh();
+      if (changed === null || changed.task === task) run.changed();
     });
     void run.refresh();
     return { run, diff, close };

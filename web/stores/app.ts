@@ -26,6 +26,9 @@ export interface Inbox {
   escalations: EscalationState[];
 }
 
+/** Milliseconds. */
+const SEND_AGAIN = 2_000;
+
 /** Everything the page is made of, handed down through one context. */
 export interface App {
   api: Api;
@@ -91,7 +94,7 @@ export function createApp(): App {
     return known === null ? null : known.pending.length + known.failures.length;
   });
   const look = (): void => {
-    for (const each of [network, conversations, inbox]) void each.refresh();
+    for (const each of [network, conversations, inbox]) each.changed();
   };
   live.onChange(look);
   effect(() => {
@@ -101,6 +104,12 @@ export function createApp(): App {
     if (live.state.value !== 'open') return;
     session.value = 'in';
     outgoing.flush();
+  });
+  // What a gateway that is there does not take for now, such as one with too much to do, is sent again after a while.
+  effect(() => {
+    const waits = live.state.value === 'open' && outgoing.list.value.some(({ state }) => state === 'waiting');
+    const timer = waits ? setTimeout(outgoing.flush, SEND_AGAIN) : undefined;
+    return () => clearTimeout(timer);
   });
   // The first request tells whether there is a use in others.
   void check(api, session).then(() => {

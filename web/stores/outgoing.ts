@@ -79,7 +79,7 @@ export function createOutgoing(
       enqueue(whole);
     },
     flush() {
-      for (const message of list.value) if (message.state === 'waiting') enqueue(message);
+      for (const message of list.peek()) if (message.state === 'waiting') enqueue(message);
     },
     again(id) {
       for (const message of list.value) if (message.id === id) enqueue(message);

@@ -11,24 +11,21 @@ export type Loaded<T> =
 
 export interface Resource<T> {
   state: ReadonlySignal<Loaded<T>>;
-  /** Asks again; calls during a request lead to one more, not to many. */
+  /** Asks at once, or right after the request under way. Resolves with an answer that was asked for after the call. */
   refresh(): Promise<void>;
-  /** What is known before the next answer. */
-  set(value: T): void;
+  /** Asks again; what changes during a request is asked for after a pause, however much it is. */
+  changed(): void;
 }
 
-/** Something the gateway knows. `pause`: milliseconds between two requests at least, however much changes. */
+/** Something the gateway knows. `pause`: milliseconds before the request for what changed during another one. */
 export function resource<T>(fetch: () => Promise<T>, pause = 300): Resource<T> {
   const state = signal<Loaded<T>>({ kind: 'loading' });
-  let running: Promise<void> | null = null;
-  let again = false;
-  /** Told by `set` meanwhile: what was asked before that is older. */
-  let told = false;
+  /** The request under way, and the one after it, which all who call meanwhile share. */
+  let current: Promise<void> | null = null;
+  let next: { done: Promise<void>; hurry: () => void } | null = null;
   const once = async (): Promise<void> => {
-    told = false;
     try {
-      const value = await fetch();
-      if (!told) state.value = { kind: 'ready', value, trouble: null };
+      state.value = { kind: 'ready', value: await fetch(), trouble: null };
     } catch (error) {
       const message = messageOf(error);
       const old = state.value;
@@ -38,27 +35,28 @@ export function resource<T>(fetch: () => Promise<T>, pause = 300): Resource<T> {
           : { kind: 'failed', message, status: error instanceof ApiError ? error.status : 0 };
     }
   };
-  const loop = async (): Promise<void> => {
-    do {
-      again = false;
-      await once();
-      if (again) await new Promise((resolve) => setTimeout(resolve, pause));
-    } while (again);
-    running = null;
+  const start = (): Promise<void> => {
+    next = null;
+    current = once().then(() => void (current = null));
+    return current;
   };
-  return {
-    state,
-    refresh() {
-      if (running) again = true;
-      else running = loop();
-      return running;
-    },
-    set(value) {
-      told = true;
-      if (running) again = true;
-      state.value = { kind: 'ready', value, trouble: null };
-    },
+  const follow = (): NonNullable<typeof next> => {
+    const { promise: over, resolve: hurry } = Promise.withResolvers<void>();
+    const done = Promise.resolve(current).then(async () => {
+      const timer = setTimeout(hurry, pause);
+      await over;
+      clearTimeout(timer);
+      await start();
+    });
+    return { done, hurry };
   };
+  const ask = (hurried: boolean): Promise<void> => {
+    if (current === null && next === null) return start();
+    next ??= follow();
+    if (hurried) next.hurry();
+    return next.done;
+  };
+  return { state, refresh: () => ask(true), changed: () => void ask(false) };
 }
 
 export const valueOf = <T>(loaded: Loaded<T>): T | null => (loaded.kind === 'ready' ? loaded.value : null);

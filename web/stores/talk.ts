@@ -56,7 +56,7 @@ export function createTalk(
     live.onChange((change) => {
       const elsewhere =
         change !== null && change.agent !== null && !(change.agent === agent && change.session === session);
-      if (!elsewhere) void latest.refresh();
+      if (!elsewhere) latest.changed();
     }),
     effect(() => follow(live, working.value, draft)),
     effect(() => settle(entries.value, outgoing)),

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { useLayoutEffect } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import type { AgentState } from '../../src/core/api/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
@@ -7,6 +8,7 @@ import { money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { Rules, type Rule } from '../parts/rules.tsx';
 import { useAct } from '../parts/act.tsx';
+import { AnswerForm } from '../parts/answer-form.tsx';
 import { Ago, Await, Away, Button, Empty, Plain } from '../parts/small.tsx';
 import { useApp, useOpened } from '../stores/app.ts';
 import { resource, valueOf } from '../stores/resource.ts';
@@ -19,7 +21,7 @@ export function AgentsView(): JSX.Element {
       const [schedules, triggers] = await Promise.all([api.schedules(), api.triggers()]);
       return { schedules, triggers };
     }, 1_000);
-    const close = live.onChange(() => void opened.refresh());
+    const close = live.onChange(opened.changed);
     void opened.refresh();
     return { rules: opened, close };
   });
@@ -36,7 +38,7 @@ export function AgentsView(): JSX.Element {
             <ul class="agents">
               {agents.map((each) => (
                 <li key={each.name} class="card">
-                  <Agent of={each} rules={valueOf(rules.state.value)} changed={() => void rules.refresh()} />
+                  <Agent of={each} rules={valueOf(rules.state.value)} changed={rules.refresh} />
                 </li>
               ))}
             </ul>
@@ -58,7 +60,7 @@ interface AllRules {
 interface AgentProps {
   of: AgentState;
   rules: AllRules | null;
-  changed: () => void;
+  changed: () => Promise<void>;
 }
 
 const ofSchedule = (of: ScheduleState): Rule => ({ ...of, hint: '' });
@@ -168,34 +170,35 @@ function Pausing({ of: { name, paused } }: { of: AgentState }): JSX.Element {
   const asking = useSignal(false);
   const reason = useSignal('');
   const done = async (what: () => Promise<unknown>, said: string): Promise<void> => {
-    await act(what, said);
+    const did = await act(what, said);
+    await network.refresh();
+    // Where it failed, what was typed stays.
+    if (did) close();
+  };
+  const close = (): void => {
     asking.value = false;
     reason.value = '';
-    await network.refresh();
   };
+  // Paused elsewhere meanwhile: the question would come back with its next resumption.
+  useLayoutEffect(() => {
+    if (paused) close();
+  }, [paused?.at]);
   if (asking.value && !paused)
     return (
-      <form
-        class="answer-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void done(() => api.pauseAgent(name, reason.value), `${name} is paused`);
-        }}
-      >
+      <>
         {trouble}
-        <input
-          ref={(element) => element?.focus()}
-          aria-label={`Why ${name} is paused`}
+        <AnswerForm
+          label={`Why ${name} is paused`}
           placeholder="Why (those who write to it are told)"
-          maxLength={500}
-          value={reason.value}
-          onInput={(event) => (reason.value = event.currentTarget.value)}
-        />
-        <button type="submit" class="button primary">
-          Pause
-        </button>
-        <Button onClick={() => void (asking.value = false)}>Not now</Button>
-      </form>
+          text={reason}
+          submit="Pause"
+          send={() => done(() => api.pauseAgent(name, reason.value), `${name} is paused`)}
+          longest={500}
+          focused
+        >
+          <Button onClick={close}>Not now</Button>
+        </AnswerForm>
+      </>
     );
   return (
     <>

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { BoardCard, BoardColumn, BoardView as Board } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
 import { COLUMNS } from '../lib/words.ts';
@@ -17,7 +18,7 @@ export function BoardView({ agent }: { agent: string }): JSX.Element {
   const { api, live, router } = useApp();
   const { board } = useOpened(agent, () => {
     const opened = resource(() => api.board(agent, agent === '' ? CARDS.all : CARDS.one), 1_000);
-    const close = live.onChange(() => void opened.refresh());
+    const close = live.onChange(opened.changed);
     void opened.refresh();
     return { board: opened, close };
   });
@@ -45,13 +46,20 @@ export function BoardView({ agent }: { agent: string }): JSX.Element {
 
 function Lanes({ lanes, agent }: { lanes: readonly Lane[]; agent: string }): JSX.Element {
   const { network } = useApp();
+  const board = useRef<HTMLDivElement>(null);
+  // A card that goes to another column is another element there: the keyboard goes with it.
+  const focused = document.activeElement?.matches('.board-card') ? document.activeElement.getAttribute('href') : null;
+  useLayoutEffect(() => {
+    if (focused !== null && document.activeElement === document.body)
+      board.current?.querySelector<HTMLElement>(`[href="${focused}"]`)?.focus();
+  });
   const names = (valueOf(network.state.value)?.agents ?? []).map((each) => each.name);
   const place = (name: string): number => (names.includes(name) ? names.indexOf(name) : names.length);
   const idle = agent === '' ? names.filter((name) => !lanes.some((lane) => lane.agent === name)) : [];
   const total = (column: BoardColumn): number =>
     lanes.reduce((sum, { cells }) => sum + (cells.find((cell) => cell.column === column)?.total ?? 0), 0);
   return (
-    <div class="board" onKeyDown={walk}>
+    <div class="board" ref={board} onKeyDown={walk}>
       <div class="lane board-head" aria-hidden="true">
         <span />
         {COLUMNS.map(({ column, label }) => (

@@ -24,8 +24,6 @@ export function ChatView({ route }: { route: ChatRoute }): JSX.Element {
     void opened.refresh();
     return opened;
   });
-  const stop = (task: string) => () => app.api.cancel(task);
-  const working = talk.working.value;
   return (
     <div class={`split ${route.steps === null ? '' : 'with-steps'}`}>
       <Sidebar />
@@ -38,12 +36,12 @@ export function ChatView({ route }: { route: ChatRoute }): JSX.Element {
           <Composer
             keep={`draft:${agent}/${session}`}
             placeholder={asks(talk) ? `Your answer to ${agent}` : `Write to ${agent}`}
-            stop={working === null ? null : stop(working)}
+            working={talk.working.value}
             send={(text, files) => app.outgoing.send({ agent, session, text, files })}
           />
         </div>
       </section>
-      {route.steps !== null && <Beside route={route} task={route.steps} />}
+      {route.steps !== null && <Beside key={route.steps} route={route} task={route.steps} />}
     </div>
   );
 }

@@ -94,7 +94,7 @@ function Start({ network: { status, agents } }: { network: Network }): JSX.Eleme
           keep="draft:new"
           placeholder={`Write to ${agent.value}`}
           offered={offered}
-          stop={null}
+          working={null}
           send={(text, files) => {
             const session = newId();
             outgoing.send({ agent: agent.value, session, text, files });

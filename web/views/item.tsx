@@ -1,8 +1,8 @@
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { RunView } from '../../src/core/api/views.ts';
-import { messageOf } from '../lib/api.ts';
 import { href } from '../lib/route.ts';
+import { useAct } from '../parts/act.tsx';
 import { Chain } from '../parts/chain.tsx';
 import { Why } from '../parts/entry.tsx';
 import { Icon } from '../parts/icons.tsx';
@@ -60,14 +60,8 @@ export function ItemView({ task }: { task: string }): JSX.Element {
 }
 
 function Head({ run }: { run: RunView }): JSX.Element {
-  const { api, names, spoken } = useApp();
-  const stop = async (): Promise<void> => {
-    try {
-      await api.cancel(run.task);
-    } catch (error) {
-      spoken.value = messageOf(error);
-    }
-  };
+  const { api, names } = useApp();
+  const { act, trouble } = useAct();
   const underWay = run.status === 'running' || run.status === 'queued';
   return (
     <header class="item-head">
@@ -82,9 +76,10 @@ function Head({ run }: { run: RunView }): JSX.Element {
           {' · '}
           <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>The conversation</a>
         </p>
+        {trouble}
       </div>
       {underWay && (
-        <Button onClick={stop}>
+        <Button onClick={() => act(() => api.cancel(run.task), 'Stopped')}>
           <Icon of="stop" /> Stop
         </Button>
       )}

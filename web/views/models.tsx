@@ -13,7 +13,7 @@ import { Setup } from './setup.tsx';
 export function ModelsView(): JSX.Element {
   const { api, network } = useApp();
   const models = useMemo(() => resource(() => api.models()), []);
-  useEffect(() => network.state.subscribe(() => void models.refresh()), []);
+  useEffect(() => network.state.subscribe(models.changed), []);
   return (
     <div class="page">
       <h1>Models</h1>

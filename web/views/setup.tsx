@@ -31,11 +31,15 @@ export function Setup(): JSX.Element {
   const state = useSignal<{ busy: boolean; result: SetupResult | null }>({ busy: false, result: null });
   const form = useRef<HTMLFormElement>(null);
   const submit = async (): Promise<void> => {
+    if (state.value.busy) return;
     state.value = { busy: true, result: null };
-    const result = await tried(() => api.setup(asked(kind.value, fields)));
+    const wanted = asked(kind.value, fields);
+    const key = fields.key.value;
+    const result = await tried(() => api.setup(wanted));
     state.value = { busy: false, result };
     if (result.ok) {
-      fields.key.value = '';
+      // What was typed meanwhile is another key.
+      if (fields.key.value === key) fields.key.value = '';
       void network.refresh();
     } else form.current?.querySelector<HTMLElement>(`[name=${result.field}]`)?.focus();
   };
@@ -52,7 +56,7 @@ export function Setup(): JSX.Element {
           void submit();
         }}
       >
-        <Kinds kind={kind} changed={() => (state.value = { busy: false, result: null })} />
+        <Kinds kind={kind} busy={busy} changed={() => (state.value = { busy: false, result: null })} />
         {kind.value === 'key' && <KeyFields fields={fields} wrong={wrong} />}
         {kind.value === 'ollama' && (
           <>
@@ -93,18 +97,19 @@ export function Setup(): JSX.Element {
   );
 }
 
-const Kinds = ({ kind, changed }: { kind: Signal<Kind>; changed: () => void }): JSX.Element => (
-  <fieldset class="kinds">
+/** Not changed while one is tried: its answer would be shown as that of another. */
+const Kinds = (props: { kind: Signal<Kind>; busy: boolean; changed: () => void }): JSX.Element => (
+  <fieldset class="kinds" disabled={props.busy}>
     <legend class="unseen">What do you have?</legend>
     {KINDS.map((each) => (
       <label>
         <input
           type="radio"
           name="kind"
-          checked={kind.value === each.kind}
+          checked={props.kind.value === each.kind}
           onChange={() => {
-            kind.value = each.kind;
-            changed();
+            props.kind.value = each.kind;
+            props.changed();
           }}
         />
         {each.label}

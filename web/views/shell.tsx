@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { named } from '../lib/hidden.ts';
 import { href, placeOf, type Route } from '../lib/route.ts';
@@ -30,7 +30,7 @@ export function Shell(): JSX.Element {
   useTitle();
   const place = placeOf(route);
   const first = useRef(true);
-  useEffect(() => {
+  useLayoutEffect(() => {
     // Whoever cannot see the page change is taken to what is new; the first page is read from its top anyway.
     if (!first.current && !main.current?.contains(document.activeElement)) main.current?.focus();
     first.current = false;

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import { plural } from '../lib/format.ts';
 import type { Route } from '../lib/route.ts';
@@ -15,12 +15,16 @@ type WorkRoute = Extract<Route, { name: 'work' }>;
 export function WorkView({ route }: { route: WorkRoute }): JSX.Element {
   const { work, live, router } = useApp();
   const { agent, state, text } = route;
-  useEffect(() => {
+  // Before it is painted: what was shown here the last time may have been narrowed to something else.
+  useLayoutEffect(() => {
     const { status = '', column = '' } = filterOf(state) ?? {};
     work.show({ agent, status, column, text });
   }, [agent, state, text]);
   useEffect(() => work.follow(live), []);
-  const change = (part: Partial<WorkRoute>): void => router.go({ ...route, ...part }, 'replace');
+  const change = (part: Partial<WorkRoute>): void => {
+    const now = router.route.peek();
+    if (now.name === 'work') router.go({ ...now, ...part }, 'replace');
+  };
   return (
     <div class="page wide-page work">
       <header class="work-head">
@@ -87,10 +91,16 @@ const PAUSE = 200;
 
 function Search({ text, change }: { text: string; change: (text: string) => void }): JSX.Element {
   const typed = useSignal(text);
+  const said = useRef(text);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useEffect(() => {
+  useLayoutEffect(() => {
+    // What this field has said itself is older than what is typed in it by now.
+    if (text === said.current) return;
+    clearTimeout(timer.current);
+    said.current = text;
     typed.value = text;
   }, [text]);
+  useEffect(() => () => clearTimeout(timer.current), []);
   return (
     <input
       id="search"
@@ -103,7 +113,10 @@ function Search({ text, change }: { text: string; change: (text: string) => void
         const { value } = event.currentTarget;
         typed.value = value;
         clearTimeout(timer.current);
-        timer.current = setTimeout(() => change(value), PAUSE);
+        timer.current = setTimeout(() => {
+          said.current = value;
+          change(value);
+        }, PAUSE);
       }}
     />
   );
