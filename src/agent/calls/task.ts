@@ -1,6 +1,5 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
-import { misfit } from '../../core/text/json-schema.ts';
 import { givenTask } from '../../core/records/task.ts';
 import { conversationId, givenKey, taskStream } from '../../core/ids.ts';
 import { canonicalJson, redactedJson } from '../../core/text/json.ts';
@@ -134,7 +133,7 @@ async function problemOf({ deps, log }: Turn, asked: NewTaskCall): Promise<strin
   const queue = settings.queues[asked.agent];
   if (!agents.has(asked.agent)) return `There is no agent "${asked.agent}". Agents: ${[...agents.keys()].join(', ')}.`;
   if (queue?.state === 'draining') return `The queue ${asked.agent} is draining: it takes nothing new for now.`;
-  const wrong = queue?.input ? misfit(queue.input, asked.input) : null;
+  const wrong = queue?.input?.misfit(asked.input) ?? null;
   if (wrong !== null) return `The input does not fit the queue ${asked.agent}: ${wrong}. Nothing was made.`;
   if (canonicalJson(asked).length > MAX_CONTENT)
     return 'It is too long for a task: put it in a file, and hand that over.';
