@@ -5,17 +5,17 @@ import type { BoardColumn, RunSummary, Standing } from '../../src/core/api/views
 /** How a piece of work stands, in words for people. */
 const STATES: Readonly<Record<Standing['state'], string>> = {
   answered: 'Done',
-  queued: 'Waiting its turn',
+  queued: 'Queued',
   working: 'Working',
-  waiting: 'Waits for you',
-  retrying: 'Trying again',
+  waiting: 'Waiting for you',
+  retrying: 'Retrying',
   failed: 'Failed',
   cancelled: 'Stopped',
 };
 
 /** The same, where it waits for nobody but other tasks. */
 export const stateWords = ({ state, can }: Pick<Standing, 'state' | 'can'>): string =>
-  state === 'waiting' && !can.includes('approve') && !can.includes('answer') ? 'Waits for tasks' : STATES[state];
+  state === 'waiting' && !can.includes('approve') && !can.includes('answer') ? 'Waiting for tasks' : STATES[state];
 
 interface Filter {
   state: string;
@@ -27,8 +27,8 @@ interface Filter {
 /** What the list of work can be narrowed to, and the record's words for it. */
 export const FILTERS: readonly Filter[] = [
   { state: '', label: 'All' },
-  { state: 'working', label: 'Under way', status: 'queued,running' },
-  { state: 'waiting', label: 'Waits for you', column: 'person' },
+  { state: 'working', label: 'In progress', status: 'queued,running' },
+  { state: 'waiting', label: 'Waiting for you', column: 'person' },
   { state: 'done', label: 'Done', status: 'done' },
   { state: 'failed', label: 'Failed', status: 'failed,dead' },
   { state: 'stopped', label: 'Stopped', status: 'cancelled' },
@@ -38,8 +38,8 @@ export const FILTERS: readonly Filter[] = [
 export const COLUMNS: readonly (Filter & { column: BoardColumn })[] = [
   { column: 'queued', state: 'queued', label: 'Queued' },
   { column: 'working', state: 'now', label: 'Working' },
-  { column: 'person', state: 'waiting', label: 'Waits for you' },
-  { column: 'tasks', state: 'tasks', label: 'Waits for tasks' },
+  { column: 'person', state: 'waiting', label: 'Waiting for you' },
+  { column: 'tasks', state: 'tasks', label: 'Waiting for tasks' },
   { column: 'today', state: 'today', label: 'Done today' },
   { column: 'failed', state: 'open', label: 'Failed' },
 ];
@@ -58,7 +58,7 @@ export interface Names {
   sender(from: string): string;
 }
 
-const CHANNELS = { http: 'this page or a program', schedule: 'the clock', trigger: 'an event' };
+const CHANNELS = { http: 'this page or a program', schedule: 'a schedule', trigger: 'a trigger' };
 
 export function namesFor(channels: readonly Pick<ChannelState, 'name' | 'title'>[]): Names {
   const titles = new Map([...Object.entries(CHANNELS), ...channels.map(({ name, title }) => [name, title] as const)]);
