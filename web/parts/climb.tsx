@@ -32,7 +32,8 @@ export function Climb({ about }: { about: string }): JSX.Element | null {
         </Button>
       ) : (
         <p class="quiet">
-          Acknowledged by {names.value.sender(of.acknowledged.by)} <Ago at={of.acknowledged.at} />. Nobody else is notified.
+          Acknowledged by {names.value.sender(of.acknowledged.by)} <Ago at={of.acknowledged.at} />. Nobody else is
+          notified.
         </p>
       )}
     </section>
