@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUILTIN, knownOf } from './builtin.ts';
+import { BUILTIN, knownOf, openChannel } from './builtin.ts';
 import { openGovernance } from './governance.ts';
 import { type AppOptions, plainly } from './options.ts';
 import type { Known } from '../config/settings.ts';
@@ -71,14 +71,11 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const folder = await openFolder(options, { clock, boundary, known }, parts);
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
-  const openChannel = async ({ name, token, apiRoot }: ChannelSettings): Promise<Channel> => {
-    const { telegram } = await import('../channels/telegram/telegram.ts');
-    const bot = { name, token: await secrets.resolve(token, `the channel ${name}`), net, clock, log };
-    return telegram({ ...bot, random: random.number, ...(apiRoot === null ? {} : { apiRoot }) });
-  };
+  const channelOf = (channel: ChannelSettings): Promise<Channel> =>
+    openChannel(builtin, channel, { net, clock, log, secrets, random: random.number });
   const redact = (text: string): string => secrets.redact(text);
   const machine = { clock, ids, random, log, boundary, net, secrets, redact };
-  const network = { store, hub, builtin, found, fixed, openChannel, gate };
+  const network = { store, hub, builtin, found, fixed, openChannel: channelOf, gate };
   return {
     ...folder,
     ...machine,

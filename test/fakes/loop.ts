@@ -196,7 +196,7 @@ export async function openLoop(options: LoopOptions) {
       secrets: hiding(options.redact ?? ((text) => text)),
       channels: () => (options.channels ?? []).map((channel) => ({ channel, owners: [], agent: null })),
       system: { clock, ids: systemIds, random: { bytes: systemRandom.bytes, number: () => 0 } },
-      builtin: { tools: options.tools ?? [] },
+      builtin: { tools: options.tools ?? [], messengers: [] },
       wrap,
     });
   let app = await start();
