@@ -14,6 +14,7 @@ export const EFFORT = 'RUCHE_TEST_EFFORT';
 
 export const SUITES: readonly Suite[] = [
   { name: 'crash', paths: ['test/crash'], seconds: 300 },
+  { name: 'simulation', paths: ['test/simulate/play.slow.test.ts'], seconds: 180 },
   {
     name: 'random',
     paths: [

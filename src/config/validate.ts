@@ -35,7 +35,8 @@ const TYPES: Record<string, string> = {
 const kindOf = (value: unknown): string =>
   value === null || value === undefined ? 'empty' : (TYPES[Array.isArray(value) ? 'array' : typeof value] ?? 'that');
 
-function at(value: unknown, path: Path): unknown {
+/** What stands at a path, as it was written. */
+export function at(value: unknown, path: Path): unknown {
   let here = value;
   for (const step of path)
     here = here !== null && typeof here === 'object' ? (here as Record<string | number, unknown>)[step] : undefined;

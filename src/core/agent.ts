@@ -131,13 +131,19 @@ export interface CompactionSettings {
   usd: number;
 }
 
+/** A JSON Schema as it was read. */
+export interface InputSchema {
+  /** Where a value does not fit, with the path of the wrong field and why; null if it fits. */
+  misfit(value: Json): string | null;
+}
+
 export interface QueueSettings {
   /** Runs at once; null: as many as there may be in all. */
   concurrency: number | null;
   /** Attempts of a task before it is dead; null: as elsewhere. */
   maxAttempts: number | null;
-  /** JSON Schema that the input of a task must fit; null: anything. */
-  input: Json | null;
+  /** What the input of a task must fit; null: anything. */
+  input: InputSchema | null;
   /** `paused`: nothing is begun. `draining`: what is there is worked off, nothing new is taken. */
   state: 'open' | 'paused' | 'draining';
 }

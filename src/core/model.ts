@@ -68,6 +68,13 @@ export interface Usage {
 
 export const NO_USAGE: Usage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
 
+export const addUsage = (a: Usage, b: Usage): Usage => ({
+  input: a.input + b.input,
+  output: a.output + b.output,
+  cacheRead: a.cacheRead + b.cacheRead,
+  cacheWrite: a.cacheWrite + b.cacheWrite,
+});
+
 /** `calls` means that the answer holds tool calls to be run, whatever the provider named it. */
 export type FinishReason = 'stop' | 'calls' | 'length' | 'refused';
 

@@ -1,21 +1,27 @@
+import { createHash } from 'node:crypto';
 import type { BlobRef } from '../core/blob.ts';
 import type { EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
 import type { Label } from '../core/labels.ts';
-import type { ModelMessage, UserMessage } from '../core/model.ts';
-import type { InboundMessage } from '../core/ports/channel.ts';
-import type { Batch } from '../core/ports/store.ts';
+import {
+  type ModelMessage,
+  type UserMessage,
+  type FileRef,
+  IMAGE_TYPES,
+  type ImageType,
+  type Part,
+} from '../core/model.ts';
+import type { InboundMessage, MessageFile } from '../core/ports/channel.ts';
+import type { Batch, Store } from '../core/ports/store.ts';
 import type { DeliverResult } from '../core/api/runtime.ts';
 import type { Task } from '../core/task.ts';
+import { type MailDeps, openWaits, runOf, waitingIn } from '../pending/pending.ts';
+import { plainName } from '../core/text/media.ts';
 import { unknownText } from '../core/text/unknown.ts';
-import type { MailDeps } from '../pending/deps.ts';
-import { keepFiles } from './files.ts';
-import { movedTo } from './moved.ts';
-import { openWaits, runOf, waitingIn } from '../pending/pending.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
-export const MAX_TEXT = 1_000_000;
+const MAX_TEXT = 1_000_000;
 /** Files of one message, and their bytes together. */
 const MAX_FILES = 20;
 const MAX_FILE_BYTES = 50_000_000;
@@ -25,7 +31,7 @@ const MAX_QUEUED = 10_000;
 /** Tries to commit beside others that write to the same conversation. */
 const MAX_TRIES = 8;
 
-export interface DeliverOptions {
+interface DeliverOptions {
   /** An equal last message of the session, whose answer was not delivered, is meant. */
   join?: boolean;
   /** Earlier messages given with the first one of a conversation. */
@@ -262,4 +268,72 @@ async function undelivered(deps: MailDeps, stream: string, content: BlobRef): Pr
     return reply !== undefined && sent.has(reply) ? null : task;
   }
   return null;
+}
+
+/** Who answers in a conversation now: the agent it was handed over to last, if that one is still there. */
+async function movedTo(
+  store: Store,
+  { agent, session }: { agent: string; session: string },
+  names: readonly string[],
+): Promise<string> {
+  let at = agent;
+  let seq = 0;
+  for (;;) {
+    const move = await lastMove(store, conversationId(at, session), seq);
+    if (move === null || !names.includes(move.to)) return at;
+    // Only what came later counts: it may have been handed back.
+    ({ to: at, seq } = move);
+  }
+}
+
+async function lastMove(store: Store, stream: string, after: number): Promise<{ to: string; seq: number } | null> {
+  const types = ['conversation.moved'] as const;
+  for await (const event of store.read({ stream, types, after, reverse: true, limit: 1 }))
+    if (event.type === 'conversation.moved') return { to: event.data.to, seq: event.seq };
+  return null;
+}
+
+/** Bytes of an image that is shown to the model: what all providers take. Larger ones are only files. */
+const MAX_IMAGE = 5_000_000;
+
+interface KeptFiles {
+  files: FileRef[];
+  images: Part[];
+  /** For the model: what came, and where it is. */
+  note: string;
+}
+
+const isImage = (type: string): type is ImageType => (IMAGE_TYPES as readonly string[]).includes(type);
+
+const sizeOf = (bytes: number): string =>
+  bytes < 1_000_000 ? `${Math.max(1, Math.round(bytes / 1000))} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+
+/**
+ * Keeps the files of a message: each has a place in the workspace's `inbox/`, in a folder that belongs to this one
+ * message (`key`), and images that models can see are shown to them besides.
+ */
+function keepFiles(given: readonly MessageFile[], key: string, put: (bytes: Uint8Array) => BlobRef): KeptFiles {
+  const folder = createHash('sha256').update(key).digest('hex').slice(0, 16);
+  const kept: KeptFiles = { files: [], images: [], note: '' };
+  const lines: string[] = [];
+  for (const { name: called, mediaType, bytes } of given) {
+    const name = freeName(plainName(called), kept.files);
+    const blob = put(bytes);
+    const path = `inbox/${folder}/${name}`;
+    kept.files.push({ name, mediaType, path, blob });
+    if (isImage(mediaType) && bytes.length <= MAX_IMAGE) kept.images.push({ type: 'image', mediaType, name, blob });
+    lines.push(`${path} (${mediaType}, ${sizeOf(bytes.length)})`);
+  }
+  kept.note = `[Files that came with this message: ${lines.join(', ')}]`;
+  return kept;
+}
+
+/** Two files of one name must not become one. */
+function freeName(name: string, taken: readonly FileRef[]): string {
+  const used = new Set(taken.map((file) => file.name.toLowerCase()));
+  const dot = name.lastIndexOf('.');
+  const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
+  let free = name;
+  for (let n = 2; used.has(free.toLowerCase()); n += 1) free = `${stem}-${n}${ending}`;
+  return free;
 }

@@ -8,6 +8,7 @@ import type { QueueOp, Store } from '../core/ports/store.ts';
 import { draftKey, type ReplyContent, replyKey } from '../core/records/reply.ts';
 import type { Claim } from '../core/task.ts';
 import type { Channels } from './channels.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 /** Milliseconds before a failed send is tried again, and at most. */
 const RETRY_BASE = 1_000;
@@ -113,7 +114,7 @@ async function sendOver(
     const receipt = await channel.send(...args);
     return receipt.state === 'sent' ? receipt : { ...receipt, error: redact(receipt.error) };
   } catch (error) {
-    return { state: 'unsure', error: redact(error instanceof Error ? error.message : String(error)) };
+    return { state: 'unsure', error: redact(errorText(error)) };
   }
 }
 

@@ -1,14 +1,13 @@
 import type { EventOf } from '../core/event.ts';
-import { runKey, runStream } from '../core/ids.ts';
+import { runKey, runStream, type Ids } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
 import type { Store } from '../core/ports/store.ts';
-import type { AnswerResult, Pending } from '../core/api/runtime.ts';
+import type { AnswerResult, Pending, AgentAbout } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import { unknownText } from '../core/text/unknown.ts';
-import type { MailDeps } from './deps.ts';
-import { OpenMatters } from './matters.ts';
 
-export type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
+type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
 
 /** The run that works on the task; null before its first step. */
 export async function runOf(store: Store, task: Pick<Task, 'id'>): Promise<string | null> {
@@ -62,7 +61,7 @@ export async function allPendingOf(store: Store, task: Task): Promise<Pending[]>
 }
 
 /** What waits for a person in one task. */
-export async function pendingOf(store: Store, task: Task): Promise<Pending[]> {
+async function pendingOf(store: Store, task: Task): Promise<Pending[]> {
   const run = await runOf(store, task);
   if (run === null) return [];
   const pending: Pending[] = [];
@@ -256,4 +255,51 @@ const taskOf = async (store: Store, stream: string): Promise<string | null> =>
 export async function startOf(store: Store, stream: string): Promise<EventOf<'run.started'> | null> {
   for await (const event of store.read({ stream, limit: 1 })) return event.type === 'run.started' ? event : null;
   return null;
+}
+
+export interface MailDeps {
+  store: Store;
+  clock: Clock;
+  ids: Ids;
+  redact(text: string): string;
+  /** True for channels the runtime sends to; others come and fetch their reply. */
+  pushes(channel: string): boolean;
+  /** The agents that can be addressed. */
+  agents(): readonly AgentAbout[];
+  maxAttempts(): number;
+  /** Answers an approval that no run asked for: a change of what governs the network that came from outside. */
+  answerHeld(approval: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;
+}
+
+/**
+ * What was put before the owner and nobody has answered; no run waits for it. Reads on from where it was, when it is asked:
+ * of all matters there ever were few are open, and supervisors ask every few seconds.
+ */
+export class OpenMatters {
+  readonly #store: Store;
+  readonly #open = new Map<string, EventOf<'matter.raised'>>();
+  #seq = 0;
+  #reading: Promise<void> = Promise.resolve();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The oldest first. */
+  async list(): Promise<EventOf<'matter.raised'>[]> {
+    // One after the other: a slower reader would put back what was settled meanwhile.
+    const next = this.#reading.then(() => this.#read());
+    this.#reading = next.catch(() => undefined);
+    await next;
+    return [...this.#open.values()];
+  }
+
+  async #read(): Promise<void> {
+    const types = ['matter.raised', 'matter.settled'] as const;
+    for await (const event of this.#store.read({ types, after: this.#seq })) {
+      if (event.type === 'matter.raised') this.#open.set(event.data.matter, event);
+      if (event.type === 'matter.settled') this.#open.delete(event.data.matter);
+      this.#seq = event.seq;
+    }
+  }
 }

@@ -6,8 +6,8 @@ import { NO_USAGE } from '../core/model.ts';
 import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
 import { replyBody, replyKey, sendingOp } from '../core/records/reply.ts';
 import { type Claim, isEnded, type Task } from '../core/task.ts';
-import type { MailDeps } from '../pending/deps.ts';
-import { runOf } from '../pending/pending.ts';
+import { type MailDeps, runOf } from '../pending/pending.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 type EndDeps = Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'>;
 
@@ -84,7 +84,7 @@ function runEnd(run: string, status: End['status'], common: Pick<NewEvent, 'acto
 
 /** Ends a task that breaks whoever works on it as a dead letter: the senders hear of it, and the lane goes on. */
 export async function buryTask(deps: EndDeps, { task, lease }: Claim, error: unknown): Promise<void> {
-  const why = deps.redact(error instanceof Error ? error.message : String(error));
+  const why = deps.redact(errorText(error));
   const text = `I could not finish this. Something in Ruche went wrong: ${why}`;
   for (;;) {
     const batch = await buildEnd(deps, task, { status: 'dead', by: 'runtime', text, remembered: text, why });

@@ -5,8 +5,8 @@ import { answeredKey, askedKey, matterId } from '../core/records/matter.ts';
 import type { CommitResult, Store } from '../core/ports/store.ts';
 import type { RetryResult } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
+import type { MailDeps } from '../pending/pending.ts';
 import { unknownText } from '../core/text/unknown.ts';
-import type { MailDeps } from '../pending/deps.ts';
 
 /** Messages that may wait in one conversation. */
 const MAX_LANE = 100;

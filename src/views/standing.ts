@@ -4,6 +4,7 @@ import type { Paused } from '../core/api/runtime.ts';
 import type { TaskStatus } from '../core/task.ts';
 import type { Standing } from '../core/api/views.ts';
 import type { Doing, Entry } from './entry.ts';
+import { sentence } from '../core/text/sentence.ts';
 
 /** Something a person is asked, in words. */
 export interface Asked {
@@ -46,11 +47,6 @@ export interface Situation {
 }
 
 const NOTHING = { since: null, next: null } as const;
-
-const sentence = (text: string): string => {
-  const plain = text.trim();
-  return plain === '' || /[.!?…:]["”)]?$/.test(plain) ? plain : `${plain}.`;
-};
 
 const together = (...texts: readonly string[]): string => texts.filter((text) => text !== '').join(' ');
 

@@ -6,7 +6,7 @@ import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { systemPrompt } from '../../src/agent/think/model-call.ts';
 import type { Agent } from '../../src/core/agent.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
-import { readBundled } from '../../src/skills/folder.ts';
+import { readBundled } from '../../src/skills/judge.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
 import { searchTool } from '../../src/tools/search.ts';

@@ -5,7 +5,7 @@ import { render } from '../../src/channels/telegram/markdown.ts';
 import { cut, splitMessage } from '../../src/channels/telegram/split.ts';
 import { checkText } from '../fakes/telegram/check.ts';
 import { effort, tries } from '../fakes/effort.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 const REPEAT_ROOM = 4096 - 80;
 

@@ -6,7 +6,7 @@ import { micromark } from 'micromark';
 import { gfm, gfmHtml } from 'micromark-extension-gfm';
 import { readMarkdown } from '../../src/core/text/markdown/read.ts';
 import { type Block, type Inline, wordsOf } from '../../src/core/text/markdown/tree.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workMs } from '../fakes/work-ms.ts';
 
 const escape = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
@@ -390,9 +390,7 @@ const SLOW = [
 ];
 
 const withinTime = (text: string, name: string): void => {
-  const worked = workClock();
-  readMarkdown(text);
-  const ms = worked();
+  const ms = workMs(() => readMarkdown(text));
   assert.ok(ms < 600, `${name} took ${Math.round(ms)} ms`);
 };
 

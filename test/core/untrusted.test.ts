@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { neutralise, wrapUntrusted } from '../../src/core/text/untrusted.ts';
 import { effort, tries } from '../fakes/effort.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 test('A62 marks of chat templates and of our own wrapper lose their meaning', () => {
   const marks = [

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { matterRaised } from '../../src/core/records/matter.ts';
 import type { ReadFrom, Store } from '../../src/core/ports/store.ts';
-import { allPending, countPending } from '../../src/pending/pending.ts';
-import { OpenMatters } from '../../src/pending/matters.ts';
+import { allPending, countPending, OpenMatters } from '../../src/pending/pending.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { random, TestClock } from '../store/kit.ts';
 

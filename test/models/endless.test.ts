@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { type Answer, newAnswer, type Read, type Draft } from '../../src/models/wire/answer.ts';
 import { anthropicReader } from '../../src/models/anthropic/answer.ts';
 import { chatReader } from '../../src/models/chat/answer.ts';
-import { geminiReader } from '../../src/models/gemini/answer.ts';
+import { geminiReader } from '../../src/models/gemini/model.ts';
 import { responsesReader } from '../../src/models/responses/answer.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 const OWNER = { from: 'p', model: 'm' };
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import type { ModelEvent, ModelRequest } from '../../src/core/model.ts';
 import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/chat/model.ts';
-import { envSecrets } from '../../src/secrets/env.ts';
+import { envSecrets } from '../../src/secrets/open.ts';
 import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, type ModelServer, modelServer, type RawAnswer, sse } from '../fakes/model-server.ts';
 import { type FakeNet, fakeNet } from '../fakes/net.ts';

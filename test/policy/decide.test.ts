@@ -6,7 +6,7 @@ import { decide } from '../../src/policy/decide.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../src/policy/grant.ts';
 import { ruleProblem } from '../../src/policy/rules.ts';
 import { allow, ask, deny, facts, fetching, mailing, reading, rule, shell, TOOLS, writing } from './support.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 type Row = [name: string, call: PolicyCall, facts: PolicyFacts, verdict: Verdict, rule?: string];
 

@@ -7,7 +7,7 @@ import { decide } from '../../src/policy/decide.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../src/policy/grant.ts';
 import { TOOLS } from './support.ts';
 import { effort, tries } from '../fakes/effort.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 const STRICT: Record<Verdict, number> = { allow: 0, ask: 1, deny: 2 };
 

@@ -10,7 +10,7 @@ import { fetchTool, type FetchLimits } from '../../src/tools/fetch.ts';
 import { toolContract } from '../contracts/tool.ts';
 import { openLab, serve, WHO } from '../net/support.ts';
 import { allow, facts, fetching } from '../policy/support.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 const noFiles = new Proxy({}, { get: () => assert.fail('fetch touches no files') }) as ToolContext['files'];
 

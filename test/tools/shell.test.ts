@@ -3,12 +3,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-
 import type { Files } from '../../src/core/files.ts';
 import type { Checkouts } from '../../src/core/ports/workspace.ts';
 import type { Sandbox } from '../../src/core/ports/sandbox.ts';
 import type { ToolContext } from '../../src/core/ports/tool.ts';
-import { openSandbox } from '../../src/sandbox/open.ts';
+import { openSandbox } from '../../src/sandbox/probe.ts';
 import { shellTool, type ShellInput } from '../../src/tools/shell.ts';
 import { openCheckouts, type CheckoutPool } from '../../src/workspace/checkouts/checkouts.ts';
 import { limits, machine, processesWith, realClock } from '../fakes/sandbox-home.ts';

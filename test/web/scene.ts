@@ -235,7 +235,7 @@ export class Scene {
     retry: async (task) => {
       this.asked.push(`retry ${task}`);
       const item = this.find(task);
-      if (!item) return { ok: false, why: 'unknown', message: 'There is no such task.' };
+      if (!item) return { ok: false, why: 'unknown', message: 'This task does not exist.' };
       this.set(item, { status: 'running' });
       return { ok: true, task, message: 'evt_1' };
     },

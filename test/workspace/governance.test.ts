@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AGENT, makeWorkspace, write } from './govern-kit.ts';
 import type { TestWorkspace } from './govern-kit.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 let kit: TestWorkspace;
 before(async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import { makeLab, withLab } from './lab.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 const wallClock: Clock = { now: () => Date.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) };
 

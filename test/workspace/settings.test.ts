@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { PRICES } from '../../src/models/prices/table.ts';
+import { PRICES } from '../../src/models/prices/prices.ts';
 import fc from 'fast-check';
 import { BUILT_IN_PROVIDERS, type Problem } from '../../src/core/agent.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import { editorSchemas } from '../../src/config/schemas.ts';
 import { DEFAULT_LIMITS, parseSettings } from '../../src/config/settings.ts';
-import { readTemplate } from '../../src/workspace/template.ts';
+import { readTemplate } from '../../src/workspace/init.ts';
 import { tries } from '../fakes/effort.ts';
 import { KNOWN } from '../fakes/known.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 

@@ -6,7 +6,7 @@ import type { Facts, TriggerOn } from '../../src/core/trigger.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import { makeWorkspace } from './govern-kit.ts';
 import { KNOWN } from '../fakes/known.ts';
-import { workClock } from '../fakes/work-clock.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 const FILE = 'agents/a/AGENT.md';
 const parse = (triggers: string) => parseAgent(`---\ntriggers:\n${triggers}\n---\nYou.\n`, FILE, 'a', KNOWN);

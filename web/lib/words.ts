@@ -4,17 +4,17 @@ import type { BoardColumn, RunSummary, Standing } from '../../src/core/api/views
 /** How a piece of work stands, in words for people. */
 const STATES: Readonly<Record<Standing['state'], string>> = {
   answered: 'Done',
-  queued: 'Waiting its turn',
+  queued: 'Queued',
   working: 'Working',
-  waiting: 'Waits for you',
-  retrying: 'Trying again',
+  waiting: 'Waiting for you',
+  retrying: 'Retrying',
   failed: 'Failed',
   cancelled: 'Stopped',
 };
 
 /** The same, where it waits for nobody but other tasks. */
 export const stateWords = ({ state, can }: Pick<Standing, 'state' | 'can'>): string =>
-  state === 'waiting' && !can.includes('approve') && !can.includes('answer') ? 'Waits for tasks' : STATES[state];
+  state === 'waiting' && !can.includes('approve') && !can.includes('answer') ? 'Waiting for tasks' : STATES[state];
 
 interface Filter {
   state: string;
@@ -26,8 +26,8 @@ interface Filter {
 /** What the list of work can be narrowed to, and the record's words for it. */
 export const FILTERS: readonly Filter[] = [
   { state: '', label: 'All' },
-  { state: 'working', label: 'Under way', status: 'queued,running' },
-  { state: 'waiting', label: 'Waits for you', column: 'person' },
+  { state: 'working', label: 'In progress', status: 'queued,running' },
+  { state: 'waiting', label: 'Waiting for you', column: 'person' },
   { state: 'done', label: 'Done', status: 'done' },
   { state: 'failed', label: 'Failed', status: 'failed,dead' },
   { state: 'stopped', label: 'Stopped', status: 'cancelled' },
@@ -37,8 +37,8 @@ export const FILTERS: readonly Filter[] = [
 export const COLUMNS: readonly (Filter & { column: BoardColumn })[] = [
   { column: 'queued', state: 'queued', label: 'Queued' },
   { column: 'working', state: 'now', label: 'Working' },
-  { column: 'person', state: 'waiting', label: 'Waits for you' },
-  { column: 'tasks', state: 'tasks', label: 'Waits for tasks' },
+  { column: 'person', state: 'waiting', label: 'Waiting for you' },
+  { column: 'tasks', state: 'tasks', label: 'Waiting for tasks' },
   { column: 'today', state: 'today', label: 'Done today' },
   { column: 'failed', state: 'open', label: 'Failed' },
 ];
@@ -54,8 +54,8 @@ export const LABELS: Readonly<Record<Label, string>> = {
 const CHANNELS: Readonly<Record<string, string>> = {
   http: 'this page or a program',
   telegram: 'Telegram',
-  schedule: 'the clock',
-  trigger: 'an event',
+  schedule: 'a schedule',
+  trigger: 'a trigger',
 };
 
 export const channelName = (channel: string): string => CHANNELS[channel] ?? channel;

@@ -6,7 +6,7 @@ import { valueOf } from '../stores/resource.ts';
 import { useAct } from './act.tsx';
 import { Ago, Away, Button, Plain } from './small.tsx';
 
-const BECAME = { told: 'told', unreachable: 'not reachable', denies: 'denied' } as const;
+const BECAME = { told: 'notified', unreachable: 'not reachable', denies: 'denied' } as const;
 
 /** Who is told of what waits, and who is next: nobody further once it is acknowledged. */
 export function Climb({ about }: { about: string }): JSX.Element | null {
@@ -27,13 +27,13 @@ export function Climb({ about }: { about: string }): JSX.Element | null {
       {of.acknowledged === null ? (
         <Button
           onClick={() => act(() => api.acknowledge(of.id), 'Acknowledged')}
-          title="Nobody further is told; it still waits for its answer"
+          title="Nobody else is notified; it still waits for an answer"
         >
           Acknowledge
         </Button>
       ) : (
         <p class="quiet">
-          Acknowledged by {senderName(of.acknowledged.by)} <Ago at={of.acknowledged.at} />: nobody further is told.
+          Acknowledged by {senderName(of.acknowledged.by)} <Ago at={of.acknowledged.at} />. Nobody else is notified.
         </p>
       )}
     </section>

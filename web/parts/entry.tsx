@@ -21,7 +21,7 @@ export function MessageEntry({ entry, steps, open }: { entry: Message; steps: st
           Answers “<Plain text={brief(entry.answers)} />”
         </p>
       )}
-      {entry.repeats !== null && <p class="about">Tried again</p>}
+      {entry.repeats !== null && <p class="about">Retried</p>}
       <div class="bubble">
         {entry.text !== '' && (
           <p class="words">
@@ -81,13 +81,13 @@ export function Why({ of, task }: { of: Standing; task: string }): JSX.Element {
             </a>
           )}
           {of.can.includes('retry') && (
-            <Button onClick={() => act(() => api.retry(task), 'It is tried again')}>
-              <Icon of="retry" /> Try again
+            <Button onClick={() => act(() => api.retry(task), 'Retrying')}>
+              <Icon of="retry" /> Retry
             </Button>
           )}
           {of.can.includes('cancel') && (
             <Button onClick={() => act(() => api.cancel(task), 'Stopped')}>
-              <Icon of="stop" /> Stop it
+              <Icon of="stop" /> Stop
             </Button>
           )}
         </div>
@@ -161,7 +161,7 @@ export function OutgoingEntry({ message }: { message: Outgoing }): JSX.Element {
   const words: Record<Outgoing['state'], string> = {
     sending: 'Sending…',
     waiting:
-      message.why === '' ? 'Not sent yet' : `Not sent yet: ${message.why} It is sent when the connection is back.`,
+      message.why === '' ? 'Not sent yet' : `Not sent yet: ${message.why} It will be sent when the connection is back.`,
     accepted: 'Received',
     refused: `Not sent: ${message.why}`,
   };
@@ -185,7 +185,7 @@ export function OutgoingEntry({ message }: { message: Outgoing }): JSX.Element {
               Send now
             </Button>
             <Button kind="bare" onClick={() => outgoing.drop(message.id)}>
-              Take back
+              Discard
             </Button>
           </>
         )}

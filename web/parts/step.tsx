@@ -33,7 +33,7 @@ export function Step({ step, task }: { step: RunStep; task: string }): JSX.Eleme
       return (
         <Line
           mark="note"
-          title={step.waited ? 'Went on with what it had waited for' : 'Went on after an interruption'}
+          title={step.waited ? 'Continued with the answer it waited for' : 'Continued after an interruption'}
         />
       );
   }
@@ -47,9 +47,9 @@ function landing({ state, paths }: Of<'landing'>): string {
     case 'landed':
       return `Saved ${files} to the workspace`;
     case 'conflict':
-      return 'Somebody else changed the same place meanwhile; it looks again';
+      return 'Someone else changed the same place; it checks again';
     case 'asked':
-      return 'Wants to change what governs the network: waits for your approval';
+      return 'Wants to change the settings of the network: waiting for your approval';
   }
 }
 
@@ -66,7 +66,7 @@ const Line = (props: { mark: string; title: string; children?: ComponentChildren
 function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Element {
   const { usage } = step;
   const facts = [
-    step.ms === null ? 'under way' : duration(step.ms),
+    step.ms === null ? 'in progress' : duration(step.ms),
     // In the line of a step there is room for one: what it cost, or where it cost nothing what it took.
     money(step.costUsd) || (usage && `${count(usage.input + usage.output)} tokens`),
   ].filter(Boolean);
@@ -86,14 +86,14 @@ function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Ele
             <Plain text={step.error} />
           </p>
         )}
-        {step.reasoning !== '' && <Block title="Its thinking" text={step.reasoning} />}
-        {step.text !== '' && <Block title="It said" text={step.text} />}
+        {step.reasoning !== '' && <Block title="Reasoning" text={step.reasoning} />}
+        {step.text !== '' && <Block title="Answer" text={step.text} />}
         <dl class="facts">
           <Fact name="Model">
             {step.provider}/{step.model}
           </Fact>
           {usage && <Fact name="Tokens">{tokens(usage)}</Fact>}
-          {step.finish === 'length' && <Fact name="Cut off">at the longest answer the model may give</Fact>}
+          {step.finish === 'length' && <Fact name="Cut off">at the output limit of the model</Fact>}
           {step.finish === 'refused' && <Fact name="Refused">by the provider</Fact>}
         </dl>
         <p class="links">
@@ -108,7 +108,7 @@ function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Ele
 function tokens({ input, output, cacheRead, cacheWrite }: NonNullable<Of<'model'>['usage']>): string {
   const cached = [
     cacheRead > 0 && `${count(cacheRead)} from the cache`,
-    cacheWrite > 0 && `${count(cacheWrite)} kept in it`,
+    cacheWrite > 0 && `${count(cacheWrite)} written to it`,
   ];
   const known = cached.filter(Boolean).join(', ');
   return `${count(input)} in${known === '' ? '' : ` (${known})`}, ${count(output)} out`;
@@ -134,7 +134,7 @@ function CallStep({ step, task }: { step: Of<'call'>; task: string }): JSX.Eleme
         <Decision step={step} />
         {step.question && (
           <dl class="facts">
-            <Fact name={step.question.doubt ? 'Unsure whether it was done' : 'It asked'}>
+            <Fact name={step.question.doubt ? 'In doubt after an interruption' : 'It asked'}>
               <Plain text={step.question.text} />
             </Fact>
             <Fact name="Answer">
@@ -181,7 +181,7 @@ function verdict({ decision, approval, ok }: Of<'call'>): string {
   if (decision?.verdict === 'deny') return 'denied';
   if (approval?.verdict === 'deny') return 'denied by you';
   if (approval?.verdict === 'approve') return ok === false ? 'approved, failed' : 'approved';
-  if (decision?.verdict === 'ask') return 'waits for you';
+  if (decision?.verdict === 'ask') return 'waiting for you';
   return ok === false ? 'failed' : '';
 }
 

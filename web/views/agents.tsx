@@ -32,8 +32,8 @@ export function AgentsView(): JSX.Element {
       <Await of={network.state} what="the agents" retry={() => void network.refresh()}>
         {({ agents }) =>
           agents.length === 0 ? (
-            <Empty title="There is no agent.">
-              <p class="quiet">Each is a folder in agents/ with an AGENT.md.</p>
+            <Empty title="No agents are running.">
+              <p class="quiet">An agent is a folder in agents/ with an AGENT.md.</p>
             </Empty>
           ) : (
             <ul class="agents">
@@ -74,7 +74,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
     <article aria-label={name}>
       <header class="card-head">
         <h2>
-          <a href={href({ name: 'work', agent: name, state: '', text: '' })} title={`What ${name} does and has done`}>
+          <a href={href({ name: 'work', agent: name, state: '', text: '' })} title={`All work of ${name}`}>
             {name}
           </a>
         </h2>
@@ -124,7 +124,7 @@ function AgentAt({ of: { paused, running, waiting, queued, later = 0 } }: { of: 
     : running > 0
       ? ['working', 'Working']
       : queued > later
-        ? ['queued', 'About to begin']
+        ? ['queued', 'About to start']
         : waiting > 0
           ? ['waiting', 'Waiting']
           : ['answered', later > 0 ? `Idle, ${later} for later` : 'Idle'];
@@ -142,7 +142,7 @@ function Facts({ of }: { of: AgentState }): JSX.Element {
     <dl class="facts">
       <dt>Tasks</dt>
       <dd>
-        {running} at work, {queued} queued{later > 0 && ` (${later} for later)`}, {waiting} waiting
+        {running} running, {queued} queued{later > 0 && ` (${later} for later)`}, {waiting} waiting
       </dd>
       <dt>Last run</dt>
       <dd>
@@ -190,14 +190,14 @@ function Pausing({ of: { name, paused } }: { of: AgentState }): JSX.Element {
         {trouble}
         <AnswerForm
           label={`Why ${name} is paused`}
-          placeholder="Why (those who write to it are told)"
+          placeholder="Reason (shown to people who write to it)"
           text={reason}
           submit="Pause"
           send={() => done(() => api.pauseAgent(name, reason.value), `${name} is paused`)}
           longest={500}
           focused
         >
-          <Button onClick={close}>Not now</Button>
+          <Button onClick={close}>Cancel</Button>
         </AnswerForm>
       </>
     );
@@ -208,7 +208,7 @@ function Pausing({ of: { name, paused } }: { of: AgentState }): JSX.Element {
         <Button
           kind="primary"
           label={`Resume ${name}`}
-          onClick={() => done(() => api.resumeAgent(name), `${name} goes on`)}
+          onClick={() => done(() => api.resumeAgent(name), `${name} is resumed`)}
         >
           Resume
         </Button>

@@ -32,7 +32,7 @@ export function BoardView({ agent }: { agent: string }): JSX.Element {
       <Await of={board.state} what="the board" retry={() => void board.refresh()}>
         {({ lanes }) =>
           lanes.length === 0 ? (
-            <Empty title="Nothing is to be done, and nothing was done today.">
+            <Empty title="No open tasks, and none done today.">
               <a href={href({ name: 'work', agent, state: '', text: '' })}>All work</a>
             </Empty>
           ) : (
@@ -82,7 +82,7 @@ function Lanes({ lanes, agent }: { lanes: readonly Lane[]; agent: string }): JSX
         ))}
       {idle.length > 0 && (
         <p class="quiet board-idle">
-          Nothing here: <a href={href({ name: 'agents' })}>{idle.join(', ')}</a>
+          No tasks: <a href={href({ name: 'agents' })}>{idle.join(', ')}</a>
         </p>
       )}
     </div>
@@ -120,7 +120,7 @@ function Card({ of, column }: { of: BoardCard; column: BoardColumn }): JSX.Eleme
   return (
     <a class={`board-card column-${column}`} href={href({ name: 'item', task: of.task })}>
       <span class="board-title">
-        <Plain text={of.title === '' ? 'Without a title' : of.title} />
+        <Plain text={of.title === '' ? 'Untitled' : of.title} />
       </span>
       <span class="board-facts">
         {senderName(of.from)} · <Ago at={of.endedAt ?? of.queuedAt} />

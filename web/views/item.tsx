@@ -25,9 +25,9 @@ export function ItemView({ task }: { task: string }): JSX.Element {
   if (state.kind === 'failed' && state.status === 404)
     return (
       <div class="page">
-        <h1 class="unseen">Nothing here</h1>
-        <Empty title="There is no such task.">
-          <a href="/work">To all work</a>
+        <h1 class="unseen">Not found</h1>
+        <Empty title="This task does not exist.">
+          <a href="/work">All work</a>
         </Empty>
       </div>
     );
@@ -38,7 +38,7 @@ export function ItemView({ task }: { task: string }): JSX.Element {
           <Icon of="back" /> Work
         </a>
       </p>
-      <Await of={item.run.state} what="this piece of work" retry={() => void item.run.refresh()}>
+      <Await of={item.run.state} what="this task" retry={() => void item.run.refresh()}>
         {(run) => (
           <>
             <Head run={run} />
@@ -68,14 +68,14 @@ function Head({ run }: { run: RunView }): JSX.Element {
     <header class="item-head">
       <div>
         <h1>
-          <Plain text={run.title === '' ? 'Without a title' : run.title} />
+          <Plain text={run.title === '' ? 'Untitled' : run.title} />
         </h1>
         <p class="quiet">
           {run.agent}, asked by {senderName(run.from)}
-          {run.channel !== 'http' && run.channel !== '' && ` over ${channelName(run.channel)}`},{' '}
+          {run.channel !== 'http' && run.channel !== '' && ` via ${channelName(run.channel)}`},{' '}
           <Ago at={run.queuedAt} />
           {' · '}
-          <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>The conversation</a>
+          <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>Conversation</a>
         </p>
         {trouble}
       </div>

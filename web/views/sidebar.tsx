@@ -13,7 +13,7 @@ export function Sidebar(): JSX.Element {
   return (
     <nav class="sidebar" aria-label="Conversations">
       <a class="button plain new" href="/" aria-current={route.name === 'home' ? 'page' : undefined}>
-        <Icon of="plus" /> New conversation
+        <Icon of="plus" /> New chat
       </a>
       <Await of={conversations.state} what="conversations" retry={() => void conversations.refresh()}>
         {(list) =>
@@ -46,7 +46,7 @@ function Talk({ of, current }: { of: ConversationSummary; current: boolean }): J
       aria-current={current ? 'page' : undefined}
     >
       <span class="talk-title">
-        <Plain text={of.title === '' ? 'Without a title' : of.title} />
+        <Plain text={of.title === '' ? 'Untitled' : of.title} />
       </span>
       <span class="talk-facts">
         {of.agent}

@@ -1,5 +1,5 @@
+import type { Turn } from '../run/deps.ts';
 import type { Label } from '../../core/labels.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import { type RunLog, loadJson } from '../run/log.ts';
 import type { CallState, ToolRecord, RunState } from '../run/state.ts';
 import { conversationId, runStream } from '../../core/ids.ts';
@@ -8,8 +8,7 @@ import { type Opened, usualTool } from '../../core/ports/tool.ts';
 
 /** Puts a question to the person; the call waits for the answer. */
 export function askQuestion(
-  deps: AgentDeps,
-  log: RunLog,
+  { deps, log }: Turn,
   call: CallState,
   { text, reason }: { text: string; reason: string },
   doubt: boolean,
@@ -31,8 +30,7 @@ export function giveResult(log: RunLog, call: CallState, ok: boolean, text: stri
 
 /** The same with a text that may be long, and that others have had a hand in. */
 export function giveText(
-  deps: AgentDeps,
-  log: RunLog,
+  { deps, log }: Turn,
   call: CallState,
   { ok, text, labels }: { ok: boolean; text: string; labels: Label[] },
 ): void {

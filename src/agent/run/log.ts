@@ -3,7 +3,7 @@ import type { Body, Event, EventOf, NewEvent } from '../../core/event.ts';
 import { conversationId, runStream, runKey } from '../../core/ids.ts';
 import { redactedJson } from '../../core/text/json.ts';
 import type { Label } from '../../core/labels.ts';
-import type { QueueOp, Store } from '../../core/ports/store.ts';
+import type { Blobs, EventLog, QueueOp, Store } from '../../core/ports/store.ts';
 import type { Claim, Task } from '../../core/task.ts';
 import { contentOf, evolve, type RunState } from './state.ts';
 
@@ -129,19 +129,22 @@ export class RunLog {
 }
 
 /** Reads the blob an event's meaning depends on. Null if its key has been erased. */
-export async function loadContent(store: Store, event: Event): Promise<unknown> {
+export async function loadContent(store: Pick<Blobs, 'getBlob'>, event: Event): Promise<unknown> {
   const ref = contentOf(event);
   return ref === null ? null : loadJson(store, ref);
 }
 
-export async function loadJson(store: Store, ref: Pick<BlobRef, 'hash'>): Promise<unknown> {
+export async function loadJson(store: Pick<Blobs, 'getBlob'>, ref: Pick<BlobRef, 'hash'>): Promise<unknown> {
   const bytes = await store.getBlob(ref);
   if (bytes === null) throw new Error('the content of this conversation has been erased');
   return JSON.parse(Buffer.from(bytes).toString('utf8'));
 }
 
 /** The message a task answers; null for a task that came otherwise. */
-export async function messageOf(store: Store, task: Task): Promise<EventOf<'message.received'> | null> {
+export async function messageOf(
+  store: Pick<EventLog, 'event'>,
+  task: Task,
+): Promise<EventOf<'message.received'> | null> {
   const cause = task.cause === null ? null : await store.event(task.cause);
   return cause?.type === 'message.received' ? cause : null;
 }

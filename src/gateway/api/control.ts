@@ -1,7 +1,8 @@
 import { unknownText } from '../../core/text/unknown.ts';
 import type { Facts } from '../../core/trigger.ts';
 import type { ModelDesk, SetupRequest } from '../../core/api/views.ts';
-import { type Fields, isObject, optionalText, readObject, text } from '../http/body.ts';
+import { type Fields, optionalText, readObject, text } from '../http/body.ts';
+import { isObject } from '../../core/text/json.ts';
 import { OWNER, type GatewayContext } from '../http/context.ts';
 import {
   badRequest,

@@ -3,7 +3,8 @@ import { isSafeName } from '../../core/ids.ts';
 import { NO_USAGE, type Usage } from '../../core/model.ts';
 import { spokenStream } from '../../core/api/streamed-text.ts';
 import type { AnswerResult, TaskOutcome } from '../../core/api/runtime.ts';
-import { isObject, readObject, type Fields } from '../http/body.ts';
+import { isObject } from '../../core/text/json.ts';
+import { readObject, type Fields } from '../http/body.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } from '../http/context.ts';
 import {
   badRequest,

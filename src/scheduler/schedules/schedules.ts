@@ -1,4 +1,4 @@
-import type { Task } from '../../core/task.ts';
+import { type Task, isEnded } from '../../core/task.ts';
 import type { Governance } from '../../core/agent.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { NewEvent } from '../../core/event.ts';
@@ -18,10 +18,8 @@ import {
   scheduleStream,
   whenText,
 } from '../../core/schedule.ts';
-import { isEnded } from '../../core/task.ts';
 import { firingBatch } from './fire.ts';
-import { planFirings } from './plan.ts';
-import { knownSchedules, readStanding, type Standing, standingAfter } from './standing.ts';
+import { planFirings, knownSchedules, readStanding, type Standing, standingAfter } from './standing.ts';
 
 /** Milliseconds between looks at the clock: a machine that slept, or a clock that leapt, is noticed no later. */
 const LOOK_MS = 5_000;

@@ -1,10 +1,8 @@
-import { misfit } from '../../core/text/json-schema.ts';
 import { givenTask } from '../../core/records/task.ts';
-import { conversationId, isAgentName, taskStream } from '../../core/ids.ts';
+import { conversationId, isAgentName, taskStream, type Ids } from '../../core/ids.ts';
 import { canonicalJson, redactedJson } from '../../core/text/json.ts';
 import type { NewEvent } from '../../core/event.ts';
 import type { Governance } from '../../core/agent.ts';
-import type { Ids } from '../../core/ids.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
@@ -15,6 +13,9 @@ import type { Task } from '../../core/task.ts';
 import { workspacePath } from '../../core/text/paths.ts';
 import { artefactOf, type NewTaskCall, type TaskCall } from '../../core/task-call.ts';
 import type { Parsed } from '../../core/ports/tool.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import { TaskViews } from './views.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 /** Tasks that may be queued in all; beyond it files stay where they are. */
 const MAX_QUEUED = 10_000;
@@ -69,8 +70,7 @@ async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Prom
   const parsed = deps.parseTask({ ...rest, action: 'create', agent: queue });
   if (!parsed.ok) return bad(`It does not fit: ${parsed.error}. ${KEYS}`);
   const call: FileTask = { ...(parsed.value as NewTaskCall), ...(escalation === undefined ? {} : { escalation }) };
-  const schema = settings.queues[queue]?.input ?? null;
-  const wrong = schema === null ? null : misfit(schema, call.input);
+  const wrong = settings.queues[queue]?.input?.misfit(call.input) ?? null;
   if (wrong !== null) return bad(`The input does not fit the queue ${queue}: ${wrong}.`);
   for (const id of call.after)
     if ((await deps.store.task(id)) === null) return bad(`"after" names ${id}, which is no task.`);
@@ -153,4 +153,69 @@ async function rejectedMatter({ store }: InboxDeps, queue: string, what: string)
   };
   const text = store.putBlob(Buffer.from(canonicalJson({ ...shown })), 'inbox');
   return matterRaised({ kind: 'rejected', task: about, text }, BY);
+}
+
+/** Milliseconds between two looks. */
+const LOOK_MS = 250;
+
+interface TaskFilesDeps extends InboxDeps {
+  clock: Clock;
+  onWork(listener: () => void): () => void;
+}
+
+/** Keeps the queues as files: views are written, inboxes are read, and what somebody does to a view is undone. */
+export function startTaskFiles(deps: TaskFilesDeps): { close(): Promise<void> } {
+  const { store, files, clock, log } = deps;
+  const stopping = new AbortController();
+  const views = new TaskViews(store, files);
+  const opened = new Set<string>();
+  let changed = true;
+  const unlisten = deps.onWork(() => void (changed = true));
+  const look = async (): Promise<void> => {
+    for (const queue of deps.governance().agents.keys()) {
+      if (opened.has(queue)) continue;
+      // Once each: whoever removes one does not find it there again a moment later.
+      opened.add(queue);
+      await files.open(queue);
+    }
+    await takeInbox(deps);
+    if (changed) {
+      changed = false;
+      await views.update();
+    }
+    for (const task of await views.restore()) {
+      const event = {
+        type: 'task.restored' as const,
+        stream: taskStream(task),
+        actor: 'runtime',
+        cause: null,
+        labels: [],
+      };
+      await store.commit({ events: [{ ...event, data: { task } }], sync: false });
+    }
+  };
+  const loop = async (): Promise<void> => {
+    const { signal } = stopping;
+    let ready = false;
+    while (!signal.aborted) {
+      try {
+        if (!ready) await views.open();
+        ready = true;
+        await look();
+      } catch (error) {
+        changed = true;
+        const why = errorText(error);
+        log.warn({ error: why }, 'the task files could not be looked after; it is tried again');
+      }
+      await clock.sleep(LOOK_MS, signal).catch(() => undefined);
+    }
+  };
+  const running = loop();
+  return {
+    close: () => {
+      unlisten();
+      stopping.abort();
+      return running;
+    },
+  };
 }

@@ -1,9 +1,9 @@
 import type { BlobRef } from '../../core/blob.ts';
 import type { BlobCheck } from '../../core/ports/store.ts';
-import { BlobDamaged, MAX_BLOB, nameBlob, seal, SECRET_BYTES, subjectKey, unseal } from '../cipher.ts';
-import type { SubjectKey } from '../cipher.ts';
+import { BlobDamaged, MAX_BLOB, nameBlob, seal, SECRET_BYTES, subjectKey, unseal, type SubjectKey } from '../cipher.ts';
 import type { Db, Statement, Value } from './db.ts';
 import { Known } from './known.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 interface StoredKey extends SubjectKey {
   /** Null until its row is written. */
@@ -160,7 +160,7 @@ export class Blobs {
       try {
         this.#open(row);
       } catch (error) {
-        problem = error instanceof Error ? error.message : String(error);
+        problem = errorText(error);
       }
       yield { hash: row.hash, erased: row.erased === 1, problem };
     }

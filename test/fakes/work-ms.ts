@@ -6,3 +6,10 @@ export function workClock(): () => number {
     return (user + system) / 1_000;
   };
 }
+
+/** Milliseconds that this thread works at something. */
+export function workMs(run: () => unknown): number {
+  const worked = workClock();
+  run();
+  return worked();
+}
