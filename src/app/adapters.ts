@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUILTIN, knownOf } from './builtin.ts';
+import { BUILTIN, knownOf, openChannel } from './builtin.ts';
 import type { AppOptions } from './options.ts';
 import type { ChannelSettings } from '../core/agent.ts';
 import type { Channel } from '../core/ports/channel.ts';
@@ -81,11 +81,8 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const watch = openWatch({ git: workspace.git, clock, log });
   const dropped = openDropped({ git: workspace.git, log });
   const taskFiles = openTaskFiles({ root: options.workspace, clock, boundary });
-  const openChannel = async ({ name, token, apiRoot }: ChannelSettings): Promise<Channel> => {
-    const { telegram } = await import('../channels/telegram/telegram.ts');
-    const bot = { name, token: await secrets.resolve(token, `the channel ${name}`), net, clock, log };
-    return telegram({ ...bot, random: random.number, ...(apiRoot === null ? {} : { apiRoot }) });
-  };
+  const channelOf = (channel: ChannelSettings): Promise<Channel> =>
+    openChannel(builtin, channel, { net, clock, log, secrets, random: random.number });
   const owner = (channel: string, sender: string): Promise<void> =>
     addOwner({ root: options.workspace, temp: git.neutral.dir, channel, sender, known });
   const sandbox = await probing;
@@ -108,7 +105,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     dropped,
     taskFiles,
     fixed,
-    openChannel,
+    openChannel: channelOf,
     addOwner: owner,
     sandbox,
     gate,

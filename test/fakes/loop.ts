@@ -100,6 +100,7 @@ export async function openLoop(options: LoopOptions) {
     git: workspace.git,
     skills,
     tools: [...tools.values()],
+    messengers: [],
     providers: ['scripted'],
     ruleProblem: () => null,
   });
@@ -214,7 +215,7 @@ export async function openLoop(options: LoopOptions) {
     agents: () =>
       [...new Set(['assistant', ...governance.agents.keys()])].map((name) => ({ name, description: '', models: [] })),
     maxAttempts: () => options.maxAttempts ?? 3,
-    pair: async () => null,
+    pair: async () => ({ ok: false, message: 'no channels here' }),
     schedules: noSchedules,
     triggers: noTriggers,
     escalations: noEscalations,

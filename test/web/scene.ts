@@ -245,7 +245,7 @@ export class Scene {
       if (item) this.set(item, { status: 'cancelled' });
       return true;
     },
-    pair: async () => null,
+    pair: async () => ({ ok: false, message: 'no channels here' }),
     agents: async () => this.agents,
     triggers: {
       ...noTriggers,
@@ -311,6 +311,7 @@ export class Scene {
     for (const item of this.items) tasks[item.status] += 1;
     const rest = {
       sandbox: 'bwrap',
+      channels: [],
       workspace: '/home/ann/company',
       home: '/home/ann/.ruche',
       pending: 0,

@@ -1,3 +1,4 @@
+import type { ChannelState } from '../../src/core/api/runtime.ts';
 import type { Label } from '../../src/core/labels.ts';
 import type { BoardColumn, RunSummary, Standing } from '../../src/core/api/views.ts';
 
@@ -51,23 +52,27 @@ export const LABELS: Readonly<Record<Label, string>> = {
   private: 'private: mail, calendar, memory or a path marked private',
 };
 
-const CHANNELS: Readonly<Record<string, string>> = {
-  http: 'this page or a program',
-  telegram: 'Telegram',
-  schedule: 'a schedule',
-  trigger: 'a trigger',
-};
+/** How people, agents and the ways a message came by are named on the page. */
+export interface Names {
+  channel(name: string): string;
+  sender(from: string): string;
+}
 
-export const channelName = (channel: string): string => CHANNELS[channel] ?? channel;
+const CHANNELS = { http: 'this page or a program', schedule: 'a schedule', trigger: 'a trigger' };
 
-export function senderName(from: string): string {
-  const [kind = '', name = ''] = from.split(/:(.*)/s, 2);
-  if (from === 'owner' || from === 'person:owner') return 'you';
-  if (kind === 'person') return senderName(name);
-  if (kind === 'agent') return `agent ${name}`;
-  if (kind === 'schedule' || kind === 'trigger' || kind === 'file') return `${kind} ${name}`;
-  if (kind === 'escalation') return 'an escalation';
-  return kind in CHANNELS && name !== '' ? `${channelName(kind)} ${name}` : from;
+export function namesFor(channels: readonly Pick<ChannelState, 'name' | 'title'>[]): Names {
+  const titles = new Map([...Object.entries(CHANNELS), ...channels.map(({ name, title }) => [name, title] as const)]);
+  const channel = (name: string): string => titles.get(name) ?? name;
+  const sender = (from: string): string => {
+    const [kind = '', name = ''] = from.split(/:(.*)/s, 2);
+    if (from === 'owner' || from === 'person:owner') return 'you';
+    if (kind === 'person') return sender(name);
+    if (kind === 'agent') return `agent ${name}`;
+    if (kind === 'schedule' || kind === 'trigger' || kind === 'file') return `${kind} ${name}`;
+    if (kind === 'escalation') return 'an escalation';
+    return titles.has(kind) && name !== '' ? `${channel(kind)} ${name}` : from;
+  };
+  return { channel, sender };
 }
 
 /** A rule that an owner wrote has a name; those that are built in explain themselves. */

@@ -2,7 +2,6 @@ import type { JSX } from 'preact';
 import type { ChainNode, ChainView } from '../../src/core/api/views.ts';
 import { money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
-import { channelName, senderName } from '../lib/words.ts';
 import { useApp, useOpened } from '../stores/app.ts';
 import { resource, valueOf, type Resource } from '../stores/resource.ts';
 import { Ago, Await, Plain, State } from './small.tsx';
@@ -95,12 +94,13 @@ function TaskLine({ node, here }: { node: Extract<ChainNode, { kind: 'task' }>; 
 const itemOf = (task: string): string => href({ name: 'item', task });
 
 function Cause({ node }: { node: Extract<ChainNode, { kind: 'cause' }> }): JSX.Element {
+  const { names } = useApp();
   const { of, by, from, title } = node;
   const what =
     of === 'message'
-      ? `Message from ${senderName(from)}${by === 'http' ? '' : ` via ${channelName(by)}`}`
+      ? `Message from ${names.value.sender(from)}${by === 'http' ? '' : ` via ${names.value.channel(by)}`}`
       : of === 'other'
-        ? `From ${senderName(by)}`
+        ? `From ${names.value.sender(by)}`
         : `${WHAT[of]} ${by}`;
   return (
     <span>

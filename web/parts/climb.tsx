@@ -1,6 +1,5 @@
 import type { JSX } from 'preact';
 import type { EscalationState } from '../../src/core/escalation.ts';
-import { senderName } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import { useAct } from './act.tsx';
@@ -10,7 +9,7 @@ const BECAME = { told: 'notified', unreachable: 'not reachable', denies: 'denied
 
 /** Who is told of what waits, and who is next: nobody further once it is acknowledged. */
 export function Climb({ about }: { about: string }): JSX.Element | null {
-  const { api, inbox } = useApp();
+  const { api, inbox, names } = useApp();
   const { act, trouble } = useAct();
   const of = (valueOf(inbox.state.value)?.escalations ?? []).find((each) => each.about === about);
   if (of === undefined) return null;
@@ -33,7 +32,8 @@ export function Climb({ about }: { about: string }): JSX.Element | null {
         </Button>
       ) : (
         <p class="quiet">
-          Acknowledged by {senderName(of.acknowledged.by)} <Ago at={of.acknowledged.at} />. Nobody else is notified.
+          Acknowledged by {names.value.sender(of.acknowledged.by)} <Ago at={of.acknowledged.at} />. Nobody else is
+          notified.
         </p>
       )}
     </section>

@@ -2,7 +2,6 @@ import type { JSX } from 'preact';
 import type { FileView, Standing } from '../../src/core/api/views.ts';
 import { brief, bytes, money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
-import { channelName, senderName } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import type { Outgoing } from '../stores/outgoing.ts';
@@ -14,8 +13,9 @@ import { Approval, isMatter, Matter, Question } from './pending.tsx';
 import { Ago, Button, CopyButton, Plain, State } from './small.tsx';
 
 export function MessageEntry({ entry, steps, open }: { entry: Message; steps: string; open: boolean }): JSX.Element {
+  const { names } = useApp();
   return (
-    <article class="entry said" aria-label={`Message from ${senderName(entry.from)}`}>
+    <article class="entry said" aria-label={`Message from ${names.value.sender(entry.from)}`}>
       {entry.answers !== null && (
         <p class="about">
           Answers “<Plain text={brief(entry.answers)} />”
@@ -31,8 +31,8 @@ export function MessageEntry({ entry, steps, open }: { entry: Message; steps: st
         <Files files={entry.files} />
       </div>
       <footer class="entry-foot">
-        {entry.from !== 'owner' && <span>{senderName(entry.from)}</span>}
-        {entry.channel !== 'http' && <span>{channelName(entry.channel)}</span>}
+        {entry.from !== 'owner' && <span>{names.value.sender(entry.from)}</span>}
+        {entry.channel !== 'http' && <span>{names.value.channel(entry.channel)}</span>}
         <Ago at={entry.at} />
       </footer>
       {entry.standing.state !== 'answered' && (

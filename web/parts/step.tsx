@@ -2,7 +2,8 @@ import type { ComponentChildren, JSX } from 'preact';
 import type { RunStep } from '../../src/core/api/views.ts';
 import { brief, count, duration, money, plural } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
-import { LABELS, ruleName, senderName } from '../lib/words.ts';
+import { LABELS, ruleName } from '../lib/words.ts';
+import { useApp } from '../stores/app.ts';
 import { Arguments, parsed } from './json.tsx';
 import { Plain } from './small.tsx';
 
@@ -10,6 +11,7 @@ type Of<K extends RunStep['kind']> = Extract<RunStep, { kind: K }>;
 
 /** One thing that was done, in a line; opened, all that is known of it. */
 export function Step({ step, task }: { step: RunStep; task: string }): JSX.Element {
+  const { names } = useApp();
   switch (step.kind) {
     case 'model':
       return <ModelStep step={step} task={task} />;
@@ -17,7 +19,7 @@ export function Step({ step, task }: { step: RunStep; task: string }): JSX.Eleme
       return <CallStep step={step} task={task} />;
     case 'message':
       return (
-        <Line mark="said" title={`Meanwhile ${senderName(step.from)} wrote`}>
+        <Line mark="said" title={`Meanwhile ${names.value.sender(step.from)} wrote`}>
           <Plain text={step.text} />
         </Line>
       );
@@ -157,6 +159,7 @@ function CallStep({ step, task }: { step: Of<'call'>; task: string }): JSX.Eleme
 }
 
 function Decision({ step }: { step: Of<'call'> }): JSX.Element | null {
+  const { names } = useApp();
   const { decision, approval } = step;
   if (!decision) return null;
   return (
@@ -168,7 +171,7 @@ function Decision({ step }: { step: Of<'call'> }): JSX.Element | null {
         <Fact name="Answer">
           {approval.verdict === null
             ? 'not yet'
-            : `${approval.verdict === 'approve' ? 'approved' : 'denied'}${approval.by === null ? '' : ` by ${senderName(approval.by)}`}`}
+            : `${approval.verdict === 'approve' ? 'approved' : 'denied'}${approval.by === null ? '' : ` by ${names.value.sender(approval.by)}`}`}
         </Fact>
       )}
     </dl>

@@ -6,7 +6,6 @@ import type { ScheduleState } from '../../src/core/schedule.ts';
 import type { TriggerState } from '../../src/core/trigger.ts';
 import { money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
-import { senderName } from '../lib/words.ts';
 import { Rules, type Rule } from '../parts/rules.tsx';
 import { useAct } from '../parts/act.tsx';
 import { AnswerForm } from '../parts/answer-form.tsx';
@@ -68,7 +67,7 @@ const ofSchedule = (of: ScheduleState): Rule => ({ ...of, hint: '' });
 const ofTrigger = (of: TriggerState): Rule => ({ ...of, when: of.on, hint: of.when === null ? '' : `if ${of.when}` });
 
 function Agent({ of, rules, changed }: AgentProps): JSX.Element {
-  const { settings, api } = useApp();
+  const { settings, api, names } = useApp();
   const { name, description, paused } = of;
   return (
     <article aria-label={name}>
@@ -87,7 +86,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
       )}
       {paused && (
         <p class="note">
-          Paused <Ago at={paused.at} /> by {senderName(paused.by)}
+          Paused <Ago at={paused.at} /> by {names.value.sender(paused.by)}
           {paused.reason !== '' && ': '}
           <Plain text={paused.reason} />
         </p>

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { BoardCard, BoardColumn, BoardView as Board } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
-import { COLUMNS, senderName } from '../lib/words.ts';
+import { COLUMNS } from '../lib/words.ts';
 import { Ago, Await, Away, Empty, Plain } from '../parts/small.tsx';
 import { AgentSelect, Switch } from '../parts/work-head.tsx';
 import { useApp, useOpened } from '../stores/app.ts';
@@ -115,7 +115,7 @@ function Cell({ lane, of, at }: { lane: Lane; of: (typeof COLUMNS)[number]; at: 
 }
 
 function Card({ of, column }: { of: BoardCard; column: BoardColumn }): JSX.Element {
-  const { now } = useApp();
+  const { now, names } = useApp();
   const open = of.endedAt === null;
   return (
     <a class={`board-card column-${column}`} href={href({ name: 'item', task: of.task })}>
@@ -123,7 +123,7 @@ function Card({ of, column }: { of: BoardCard; column: BoardColumn }): JSX.Eleme
         <Plain text={of.title === '' ? 'Untitled' : of.title} />
       </span>
       <span class="board-facts">
-        {senderName(of.from)} · <Ago at={of.endedAt ?? of.queuedAt} />
+        {names.value.sender(of.from)} · <Ago at={of.endedAt ?? of.queuedAt} />
         {of.priority !== 0 && ` · priority ${of.priority}`}
       </span>
       {open && of.deadline !== null && (

@@ -2,7 +2,6 @@ import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { RunView } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
-import { channelName, senderName } from '../lib/words.ts';
 import { useAct } from '../parts/act.tsx';
 import { Chain } from '../parts/chain.tsx';
 import { Why } from '../parts/entry.tsx';
@@ -61,7 +60,7 @@ export function ItemView({ task }: { task: string }): JSX.Element {
 }
 
 function Head({ run }: { run: RunView }): JSX.Element {
-  const { api } = useApp();
+  const { api, names } = useApp();
   const { act, trouble } = useAct();
   const underWay = run.status === 'running' || run.status === 'queued';
   return (
@@ -71,8 +70,8 @@ function Head({ run }: { run: RunView }): JSX.Element {
           <Plain text={run.title === '' ? 'Untitled' : run.title} />
         </h1>
         <p class="quiet">
-          {run.agent}, asked by {senderName(run.from)}
-          {run.channel !== 'http' && run.channel !== '' && ` via ${channelName(run.channel)}`},{' '}
+          {run.agent}, asked by {names.value.sender(run.from)}
+          {run.channel !== 'http' && run.channel !== '' && ` via ${names.value.channel(run.channel)}`},{' '}
           <Ago at={run.queuedAt} />
           {' · '}
           <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>Conversation</a>
