@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
-import type { Problem, Settings } from '../core/agent.ts';
+import { type Problem, type Settings, SETTINGS_FILE } from '../core/agent.ts';
 import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
 import { machineOf, packageFolder } from './package.ts';
 import { privateFile } from '../platform/replace.ts';
@@ -114,7 +114,7 @@ async function readGovernance(
   workspace: OpenWorkspace,
   secrets: Pick<Secrets, 'resolve'>,
 ): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
-  const [{ openGovernanceReader, SETTINGS_FILE }, { liveProblems }, { BUILTIN, knownOf }] = await Promise.all([
+  const [{ openGovernanceReader }, { liveProblems }, { BUILTIN, knownOf }] = await Promise.all([
     import('../workspace/governance/reader.ts'),
     import('./problems.ts'),
     import('./builtin.ts'),

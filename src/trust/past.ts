@@ -1,5 +1,6 @@
 import type { Event, EventOf } from '../core/event.ts';
 import type { Store } from '../core/ports/store.ts';
+import { readJson } from '../core/records/json-blob.ts';
 
 /** Everything about what governs is told in this stream, and encrypted under this subject. */
 export const STREAM = 'workspace';
@@ -53,8 +54,6 @@ export async function readPast(store: Store): Promise<Past> {
 }
 
 async function recall(store: Store, event: EventOf<'config.refused'>, refused: Map<string, string>): Promise<void> {
-  const bytes = await store.getBlob(event.data.detail);
-  if (bytes === null) return;
-  const { what } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { what?: string };
-  refused.set(what ?? '', event.data.detail.hash);
+  const detail = await readJson<{ what?: string }>(store, event.data.detail);
+  if (detail !== null) refused.set(detail.what ?? '', event.data.detail.hash);
 }
