@@ -73,7 +73,7 @@ function findJobs(): Job[] {
   const jobs = new Map<string, Job>();
   for (const file of files) {
     const suite = whole ? suiteOf(file) : undefined;
-    const name = isHeavy(file) ? file : suite ? `${dirname(file)} (${suite.name})` : dirname(file);
+    const name = isHeavy(file) ? file : suite ? `${dirname(file)}:${suite.name}` : dirname(file);
     const job = jobs.get(name) ?? { name, files: [], ...(suite && { suite }) };
     job.files.push(join(root, file));
     jobs.set(name, job);

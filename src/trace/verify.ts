@@ -4,7 +4,7 @@ import type { Event } from '../core/event.ts';
 import { eventId, runOfStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
 import type { JournalRepository } from '../core/ports/journal.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Audit, Blobs } from '../core/ports/store.ts';
 import { blobRefs } from '../journal/chain.ts';
 import { eventJson, storedEvent } from '../journal/format.ts';
 import { errorText } from '../core/text/sentence.ts';
@@ -40,7 +40,7 @@ export interface Verification {
 }
 
 export interface VerifyOptions {
-  store: Pick<Store, 'rows' | 'getBlob'>;
+  store: Pick<Audit & Blobs, 'rows' | 'getBlob'>;
   /** Null: there is none to compare with. */
   journal: Pick<JournalRepository, 'lines' | 'tip'> | null;
   history: LandedHistory | null;

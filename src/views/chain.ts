@@ -5,7 +5,7 @@ import type { Facts } from './facts.ts';
 import { taskOf } from './run.ts';
 import type { Event, EventOf, MatterKind } from '../core/event.ts';
 import { eventId, runStream, conversationId, runOfStream, retriedBy, kindOf } from '../core/ids.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import { firstWords, readSaid, readSentence } from './exact.ts';
 import { matterId, askedKey, answeredKey } from '../core/records/matter.ts';
 import type { Entry } from './entry.ts';
@@ -105,7 +105,7 @@ class Teller {
 const MOST = 50;
 
 /** The ids between the task all began with and this one, both counted. */
-async function ancestorsOf(store: Store, task: Task): Promise<string[]> {
+async function ancestorsOf(store: Reads, task: Task): Promise<string[]> {
   const path: string[] = [];
   for (let each: Task | null = task; each !== null && path.length < MOST;) {
     path.unshift(each.id);
@@ -114,7 +114,7 @@ async function ancestorsOf(store: Store, task: Task): Promise<string[]> {
   return path;
 }
 
-async function rootOf(store: Store, task: Task): Promise<Task> {
+async function rootOf(store: Reads, task: Task): Promise<Task> {
   return (task.origin === undefined ? null : await store.task(task.origin.root)) ?? task;
 }
 
@@ -149,7 +149,7 @@ interface Made {
   after: string | null;
 }
 
-async function whatMade(store: Store, task: Task): Promise<Made> {
+async function whatMade(store: Reads, task: Task): Promise<Made> {
   const event = task.cause === null ? null : await store.event(task.cause);
   if (event === null) return { cause: null, after: null };
   if (event.type === 'message.received') return { cause: event, after: await beforeMessage(store, event) };
@@ -161,7 +161,7 @@ async function whatMade(store: Store, task: Task): Promise<Made> {
 }
 
 /** The task of the message that this one repeats, or the one whose run handed the conversation over before it. */
-async function beforeMessage(store: Store, message: EventOf<'message.received'>): Promise<string | null> {
+async function beforeMessage(store: Reads, message: EventOf<'message.received'>): Promise<string | null> {
   const repeated = message.cause === null ? null : await store.event(message.cause);
   if (repeated?.type === 'message.received') return repeated.data.task;
   const types = ['history.given', 'message.received'] as const;
@@ -175,14 +175,14 @@ async function beforeMessage(store: Store, message: EventOf<'message.received'>)
   return null;
 }
 
-async function startedBy(store: Store, run: string): Promise<string | null> {
+async function startedBy(store: Reads, run: string): Promise<string | null> {
   for await (const event of store.read({ stream: runStream(run), limit: 1 }))
     if (event.type === 'run.started') return event.data.task;
   return null;
 }
 
 /** The task an event is about. */
-async function concerned(store: Store, event: Event): Promise<string | null> {
+async function concerned(store: Reads, event: Event): Promise<string | null> {
   const { data, stream } = event;
   if ('task' in data && typeof data.task === 'string') return data.task;
   if ('about' in data) return data.about;

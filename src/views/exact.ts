@@ -1,7 +1,7 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { conversationId, runKey, runStream } from '../core/ids.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { DiffView, Views, FileView } from '../core/api/views.ts';
 import type { Button } from '../core/ports/channel.ts';
@@ -19,7 +19,7 @@ interface Manifest {
 }
 
 /** The exact JSON behind a hash that an event of this run names; null for any other, and for what was erased. */
-export async function readExact(store: Store, id: string, hash: string): Promise<string | null> {
+export async function readExact(store: Reads, id: string, hash: string): Promise<string | null> {
   const run = await runNamed(store, id);
   if (run === null) return null;
   for await (const event of store.read({ stream: runStream(run) })) {
@@ -32,7 +32,7 @@ export async function readExact(store: Store, id: string, hash: string): Promise
 }
 
 /** The run of this name, or the one that worked on the task of this name. */
-async function runNamed(store: Store, id: string): Promise<string | null> {
+async function runNamed(store: Reads, id: string): Promise<string | null> {
   if (id.startsWith('run_')) return id;
   const task = await store.task(id);
   const started = await store.byKey(runKey(task?.absorbedBy ?? id));
@@ -47,7 +47,7 @@ const isRef = (value: unknown): value is BlobRef =>
   value !== null && typeof value === 'object' && 'hash' in value && 'subject' in value;
 
 /** The request as it was sent, put together from its parts. */
-async function readRequest(store: Store, hash: string): Promise<string | null> {
+async function readRequest(store: Reads, hash: string): Promise<string | null> {
   const manifest = await readJson<Manifest>(store, { hash });
   if (manifest === null) return null;
   const { model } = manifest;
@@ -60,7 +60,7 @@ async function readRequest(store: Store, hash: string): Promise<string | null> {
 
 /** What the run's commit changed; null if it changed nothing, or the commit is gone. */
 export async function readDiff(
-  store: Store,
+  store: Reads,
   workspace: Pick<Workspace, 'commitDiff'>,
   id: string,
 ): Promise<DiffView | null> {
@@ -76,7 +76,7 @@ export async function readDiff(
 }
 
 /** A file that a message or a reply of this conversation names, the newest of that hash. */
-export async function readFile(store: Store, agent: string, session: string, hash: string): ReturnType<Views['file']> {
+export async function readFile(store: Reads, agent: string, session: string, hash: string): ReturnType<Views['file']> {
   const types = ['message.received', 'message.queued'] as const;
   for await (const event of store.read({ stream: conversationId(agent, session), types, reverse: true })) {
     if (event.type !== 'message.received' && event.type !== 'message.queued') continue;
@@ -91,7 +91,7 @@ export async function readFile(store: Store, agent: string, session: string, has
 
 // What the views read of the blobs that events name. All of it may be gone: erased with its conversation.
 
-type Blobs = Pick<Store, 'getBlob'>;
+type Blobs = Pick<Reads, 'getBlob'>;
 
 const ERASED = '(erased)';
 

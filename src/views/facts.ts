@@ -1,6 +1,6 @@
 import { runStream } from '../core/ids.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { Paused } from '../core/api/runtime.ts';
 import { isEnded, type TaskStatus } from '../core/task.ts';
 import type { RunSummary, Standing } from '../core/api/views.ts';
@@ -12,7 +12,7 @@ import { type Ledger, readEntry } from './ledger.ts';
 import { type Asked, type Situation, standingOf } from './standing.ts';
 
 export interface FactsOptions {
-  store: Store;
+  store: Reads;
   ledger: Ledger;
   clock: Clock;
   /** Why an agent takes no work; null if it does. */
@@ -24,7 +24,7 @@ const DEPTH = 3;
 
 /** Brings together what summaries and standings are told from. */
 export class Facts {
-  readonly store: Store;
+  readonly store: Reads;
   readonly #ledger: Ledger;
   readonly #clock: Clock;
   readonly #paused: (agent: string) => Paused | null;

@@ -1,7 +1,7 @@
 import type { Event, EventOf } from '../core/event.ts';
 import { runStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { RunStep, RunView } from '../core/api/views.ts';
 import { readJson } from '../core/records/json-blob.ts';
 import { readOrder, readSaid, readSentence } from './exact.ts';
@@ -49,7 +49,7 @@ interface Folded {
   list: RunStep[];
 }
 
-async function foldSteps(store: Store, run: string): Promise<Folded> {
+async function foldSteps(store: Reads, run: string): Promise<Folded> {
   const steps = new Steps(store);
   let started: Folded['started'] = null;
   for await (const event of store.read({ stream: runStream(run) })) {
@@ -62,13 +62,13 @@ async function foldSteps(store: Store, run: string): Promise<Folded> {
 /** The steps of a run as its events tell them. */
 class Steps {
   readonly list: RunStep[] = [];
-  readonly #store: Store;
+  readonly #store: Reads;
   readonly #calls = new Map<string, CallStep>();
   #model: ModelStep | null = null;
   #landing: LandingStep | null = null;
   #parked = false;
 
-  constructor(store: Store) {
+  constructor(store: Reads) {
     this.#store = store;
   }
 

@@ -280,7 +280,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       return { ok: true, task: again.outcome.task, message: 'evt_0' };
     },
     dismiss: async (id) => tasks.get(id)?.outcome.status === 'failed',
-    pair: async () => null,
+    pair: async () => ({ ok: false, message: 'no channels here' }),
     agents: async () => states(),
     agentsToday: async () => states().map((state) => ({ ...state, lastRun: null, costTodayUsd: 0.5 })),
     pauseAgent: async (name, by, reason) => {
@@ -300,6 +300,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       startedAt: 1_700_000_000_000,
       model: 'demo/demo',
       demo: true,
+      channels: [],
       sandbox: 'bubblewrap',
       workspace: '/somewhere/workspace',
       home: '/somewhere/home',

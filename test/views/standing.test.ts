@@ -220,8 +220,10 @@ test('a denial is told with its rule, an end by a person with who it was', async
 test('an agent that is gone is named', async () => {
   await withLoop([], {}, (loop) =>
     withViews(loop, async (views) => {
-      (loop.governance.agents as Map<string, unknown>).clear();
+      await loop.runtime.pauseAgent('assistant', OWNER, 'It is about to go.');
       const task = await loop.deliver('Anybody there?');
+      (loop.governance.agents as Map<string, unknown>).clear();
+      await loop.runtime.resumeAgent('assistant', OWNER);
       assert.match((await stands(views, task, 'failed')).why, /There is no usable agent "assistant"/);
     }),
   );

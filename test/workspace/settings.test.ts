@@ -258,11 +258,11 @@ test('any text gives settings or an error with a place, never an exception', () 
     ),
     tries(60, 300),
   );
-  assert.ok(refusedOnes > 60);
+  assert.ok(refusedOnes > 20);
 });
 
 test('the schemas for editors are those of the code, in schemas/ and in the template', async () => {
-  const made = JSON.parse(JSON.stringify(editorSchemas())) as Record<string, unknown>;
+  const made = JSON.parse(JSON.stringify(editorSchemas(KNOWN.messengers))) as Record<string, unknown>;
   assert.deepEqual(Object.keys(made), ['ruche.schema.json', 'agent.schema.json']);
   for (const folder of ['schemas', 'templates/solo/.ruche', 'templates/network/.ruche'])
     for (const [name, schema] of Object.entries(made))

@@ -1,9 +1,9 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
-import { misfit } from '../../core/text/json-schema.ts';
 import { givenTask, originAfter, noRoom } from '../../core/records/new-task.ts';
 import { conversationId, givenKey, taskStream, agentActor } from '../../core/ids.ts';
 import { canonicalJson } from '../../core/text/json.ts';
+import { askedKey, matterId } from '../../core/records/matter.ts';
 import type { NewTaskCall, TaskCall, TaskContent } from '../../core/task-call.ts';
 import { type Task, isEnded } from '../../core/task.ts';
 import { handArtefacts } from './artefacts.ts';
@@ -13,7 +13,6 @@ import type { CallState } from '../run/state.ts';
 import type { MatterKind } from '../../core/event.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
 import { note } from '../run/conversation.ts';
-import { askedKey, matterId } from '../../core/records/matter.ts';
 import { putJson, readText } from '../../core/records/json-blob.ts';
 
 /** Characters of what a task is to do. */
@@ -130,7 +129,7 @@ async function problemOf({ deps, log }: Turn, asked: NewTaskCall): Promise<strin
   const queue = settings.queues[asked.agent];
   if (!agents.has(asked.agent)) return `There is no agent "${asked.agent}". Agents: ${[...agents.keys()].join(', ')}.`;
   if (queue?.state === 'draining') return `The queue ${asked.agent} is draining: it takes nothing new for now.`;
-  const wrong = queue?.input ? misfit(queue.input, asked.input) : null;
+  const wrong = queue?.input?.misfit(asked.input) ?? null;
   if (wrong !== null) return `The input does not fit the queue ${asked.agent}: ${wrong}. Nothing was made.`;
   if (canonicalJson(asked).length > MAX_CONTENT)
     return 'It is too long for a task: put it in a file, and hand that over.';

@@ -3,7 +3,7 @@ import type { Body, Event, EventOf, NewEvent } from '../../core/event.ts';
 import { conversationId, runStream, runKey, agentActor } from '../../core/ids.ts';
 import { redactedJson } from '../../core/text/json.ts';
 import type { Label } from '../../core/labels.ts';
-import type { QueueOp, Store } from '../../core/ports/store.ts';
+import type { Blobs, EventLog, QueueOp, Store } from '../../core/ports/store.ts';
 import type { Claim, Task } from '../../core/task.ts';
 import { contentOf, evolve, type RunState } from './state.ts';
 import { readJson } from '../../core/records/json-blob.ts';
@@ -137,20 +137,23 @@ export class RunLog {
 }
 
 /** Reads the blob an event's meaning depends on. Null if its key has been erased. */
-export async function loadContent(store: Store, event: Event): Promise<unknown> {
+export async function loadContent(store: Pick<Blobs, 'getBlob'>, event: Event): Promise<unknown> {
   const ref = contentOf(event);
   return ref === null ? null : loadJson(store, ref);
 }
 
 /** What a blob of the run's conversation holds; without it the run cannot go on. */
-export async function loadJson<T>(store: Pick<Store, 'getBlob'>, ref: Pick<BlobRef, 'hash'>): Promise<T> {
+export async function loadJson<T>(store: Pick<Blobs, 'getBlob'>, ref: Pick<BlobRef, 'hash'>): Promise<T> {
   const value = await readJson<T>(store, ref);
   if (value === null) throw new Error('the content of this conversation has been erased');
   return value;
 }
 
 /** The message a task answers; null for a task that came otherwise. */
-export async function messageOf(store: Store, task: Task): Promise<EventOf<'message.received'> | null> {
+export async function messageOf(
+  store: Pick<EventLog, 'event'>,
+  task: Task,
+): Promise<EventOf<'message.received'> | null> {
   const cause = task.cause === null ? null : await store.event(task.cause);
   return cause?.type === 'message.received' ? cause : null;
 }

@@ -1,6 +1,6 @@
 import type { NewEvent } from '../../core/event.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
-import type { Batch, QueueOp, Store } from '../../core/ports/store.ts';
+import type { Batch, QueueOp, Blobs } from '../../core/ports/store.ts';
 import { firingKey, type Schedule, scheduleSession, scheduleStream } from '../../core/schedule.ts';
 import type { Task } from '../../core/task.ts';
 import type { Standing } from './standing.ts';
@@ -24,7 +24,7 @@ type Skipped = Extract<NewEvent, { type: 'schedule.skipped' }>['data'];
 
 /** One commit: what is let go, and each firing with its task. It holds only if nothing else has happened to the schedule. */
 export function firingBatch(
-  deps: { store: Pick<Store, 'putBlob'>; ids: Ids; redact(text: string): string; maxAttempts(): number },
+  deps: { store: Blobs; ids: Ids; redact(text: string): string; maxAttempts(): number },
   standing: Standing,
   schedule: Schedule,
   what: { skipped: Omit<Skipped, 'schedule'> | null; fire: readonly Firing[] },

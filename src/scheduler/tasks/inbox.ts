@@ -1,4 +1,3 @@
-import { misfit } from '../../core/text/json-schema.ts';
 import { givenTask, noRoom } from '../../core/records/new-task.ts';
 import { conversationId, isAgentName, taskStream, type Ids } from '../../core/ids.ts';
 import type { NewEvent } from '../../core/event.ts';
@@ -69,8 +68,7 @@ async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Prom
   const parsed = deps.parseTask({ ...rest, action: 'create', agent: queue });
   if (!parsed.ok) return bad(`It does not fit: ${parsed.error}. ${KEYS}`);
   const call: FileTask = { ...(parsed.value as NewTaskCall), ...(escalation === undefined ? {} : { escalation }) };
-  const schema = settings.queues[queue]?.input ?? null;
-  const wrong = schema === null ? null : misfit(schema, call.input);
+  const wrong = settings.queues[queue]?.input?.misfit(call.input) ?? null;
   if (wrong !== null) return bad(`The input does not fit the queue ${queue}: ${wrong}.`);
   for (const id of call.after)
     if ((await deps.store.task(id)) === null) return bad(`"after" names ${id}, which is no task.`);

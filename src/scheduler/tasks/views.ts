@@ -1,5 +1,5 @@
 import type { Event } from '../../core/event.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { Reads } from '../../core/ports/store.ts';
 import type { TaskFiles } from '../../core/ports/task-files.ts';
 import { OUTBOX } from '../../core/records/reply.ts';
 import type { TaskContent } from '../../core/task-call.ts';
@@ -13,13 +13,13 @@ type Text = Record<string, unknown>;
 
 /** Keeps `tasks/<queue>/<id>.json` as the queue is. Files of what ended long ago leave. */
 export class TaskViews {
-  readonly #store: Store;
+  readonly #store: Reads;
   readonly #files: TaskFiles;
   /** Tasks shown, the oldest first, and what their files hold. */
   readonly #shown = new Map<string, { queue: string; json: string; ended: boolean }>();
   readonly #contents = new Map<string, Text>();
 
-  constructor(store: Store, files: TaskFiles) {
+  constructor(store: Reads, files: TaskFiles) {
     this.#store = store;
     this.#files = files;
   }

@@ -1,6 +1,5 @@
 import type { Settings } from '../../core/agent.ts';
 import type { NewEvent } from '../../core/event.ts';
-import { misfit } from '../../core/text/json-schema.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
 import type { Json } from '../../core/text/json.ts';
 import { matterId, matterRaised, askedKey } from '../../core/records/matter.ts';
@@ -81,8 +80,8 @@ async function refusal(
     const known = told !== null && since(Math.max(limit.perMs, TELL_MS))(told);
     return { why: 'limit', text, about: known ? null : { kind: 'limit', id: limitMatter(id, first.id) } };
   }
-  const schema = source.on === 'webhook' ? (queues[agent]?.input ?? null) : null;
-  const wrong = schema === null ? null : misfit(schema, facts['body'] ?? null);
+  const schema = source.on === 'webhook' ? queues[agent]?.input : null;
+  const wrong = schema?.misfit(facts['body'] ?? null) ?? null;
   if (wrong !== null)
     return { why: 'input', text: `The input does not fit the queue ${agent}: ${wrong}.`, about: null };
   // What every cause of a kind may have is "(none)" where it has none; what a sender may leave out is part of the order.

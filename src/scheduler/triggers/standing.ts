@@ -1,6 +1,6 @@
 import type { Event, EventOf } from '../../core/event.ts';
 import { eventSeq } from '../../core/ids.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { Reads } from '../../core/ports/store.ts';
 import {
   type Facts,
   type Held,
@@ -55,7 +55,7 @@ interface Seen {
   told: [commit: string, seq: number][];
 }
 
-export async function readSeen(store: Store): Promise<Seen> {
+export async function readSeen(store: Reads): Promise<Seen> {
   const newest = async (type: Event['type']): Promise<Event | null> => {
     for await (const event of store.read({ types: [type], reverse: true, limit: 1 })) return event;
     return null;
@@ -79,7 +79,7 @@ export async function readSeen(store: Store): Promise<Seen> {
 }
 
 /** Commits on record as a person's, after this event and some before it. */
-async function toldSince(store: Store, seq: number): Promise<Seen['told']> {
+async function toldSince(store: Reads, seq: number): Promise<Seen['told']> {
   const told: Seen['told'] = [];
   let before = 200;
   for await (const event of store.read({ types: ['person.committed', 'main.moved'], reverse: true })) {
@@ -92,7 +92,7 @@ async function toldSince(store: Store, seq: number): Promise<Seen['told']> {
 
 /** A trigger from the moment it was set, with what has become of it before. */
 export async function standingOf(
-  store: Store,
+  store: Reads,
   set: EventOf<'trigger.set'>,
   readCondition: ReadCondition,
 ): Promise<Standing | null> {
@@ -126,7 +126,7 @@ export async function standingOf(
 }
 
 /** What a limit goes by: a thousand causes that were let go must not hide what has fired, nor that the owner was told. */
-async function lookBack(store: Store, standing: Standing, count: number): Promise<void> {
+async function lookBack(store: Reads, standing: Standing, count: number): Promise<void> {
   const { id } = standing;
   standing.fired = [];
   for await (const event of store.read({ stream: triggerStream(id), types: ['trigger.fired'], reverse: true })) {
@@ -164,7 +164,7 @@ export function tookPlace(standing: Standing, event: Outcome): void {
 
 /** How a trigger stands, in words. */
 export async function stateOf(
-  { store, secret }: { store: Store; secret: ReadSecret },
+  { store, secret }: { store: Reads; secret: ReadSecret },
   standing: Standing,
 ): Promise<TriggerState> {
   const { id, agent, trigger, paused, waiting, last } = standing;
@@ -187,7 +187,7 @@ export async function stateOf(
 }
 
 /** What came of one cause, or a burst of them. */
-export async function firingOf(store: Store, event: Outcome): Promise<TriggerFiring> {
+export async function firingOf(store: Reads, event: Outcome): Promise<TriggerFiring> {
   const { first, count } = event.data;
   const cause = first === null ? null : await store.event(first);
   const common = { at: event.at, cause: first, count };
@@ -204,7 +204,7 @@ export async function firingOf(store: Store, event: Outcome): Promise<TriggerFir
 
 /** Deliveries to its hook that came to nothing: no condition held. `outcomes`: what is on record of the others. */
 export async function unmatched(
-  store: Store,
+  store: Reads,
   { trigger: { source }, from, waiting, paused }: Standing,
   { outcomes, limit }: { outcomes: readonly Outcome[]; limit: number },
 ): Promise<TriggerFiring[]> {
