@@ -5,6 +5,9 @@ import type { Schedule } from './schedule.ts';
 import type { Skill } from './skill.ts';
 import type { Trigger } from './trigger.ts';
 
+/** The settings of the network, at the root of the workspace. */
+export const SETTINGS_FILE = 'ruche.yaml';
+
 /** `agents/<name>/AGENT.md` at a commit. */
 export interface Agent {
   name: string;

@@ -11,6 +11,7 @@ import { DEFAULT_LIMITS, parseSettings } from '../../src/config/settings.ts';
 import { readTemplate } from '../../src/workspace/init.ts';
 import { tries } from '../fakes/effort.ts';
 import { KNOWN } from '../fakes/known.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -215,11 +216,11 @@ test('a file made to exhaust the parser is refused within seconds', () => {
     aliases,
   ];
   for (const bomb of bombs) {
-    const start = performance.now();
+    const worked = workClock();
     const { settings, problems } = parseSettings(bomb, 'ruche.yaml', KNOWN);
     assert.equal(settings, null);
     assert.ok(problems.length > 0 && problems.length <= 20);
-    assert.ok(performance.now() - start < 8000, `${Math.round(performance.now() - start)} ms`);
+    assert.ok(worked() < 8000, `${Math.round(worked())} ms`);
   }
 });
 
