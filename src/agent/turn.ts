@@ -1,6 +1,7 @@
 import { COMPACTION } from '../core/records/compaction.ts';
 import type { Agent } from '../core/agent.ts';
 import { unionLabels } from '../core/labels.ts';
+import { OVER } from '../core/ports/clock.ts';
 import { StoreUnavailable } from '../core/ports/store.ts';
 import { type Claim, isEnded, type Stops, type Task } from '../core/task.ts';
 import { doCalls } from './calls/calls.ts';
@@ -47,7 +48,7 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
     await brokenOff(deps, run.log, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
   } finally {
     if (run.log) deps.landingOrder.leave(run.log.state.run);
-    done.abort();
+    done.abort(OVER);
     await run.timer;
   }
 }

@@ -89,11 +89,11 @@ function lineOf(event: Event, contents: Contents): string {
   return JSON.stringify({ seq, id, time, at, type, actor, stream, version, cause, labels, key, schema, data, hash });
 }
 
-/** The folder an event's line goes to: its run, else its stream in a form that fits a file name. */
-export function groupOf(event: Event): string {
-  if (event.stream.startsWith('run:')) return safe(event.stream.slice('run:'.length));
-  const { run } = event.data as { run?: unknown };
-  return safe(typeof run === 'string' ? run : event.stream);
+/** What an event's line is filed under: its run, else its stream, in a form that fits a file name. */
+export function groupOf(event: Event): { group: string; run: boolean } {
+  const { run: named } = event.data as { run?: unknown };
+  const run = event.stream.startsWith('run:') ? event.stream.slice('run:'.length) : named;
+  return typeof run === 'string' && run !== '' ? { group: safe(run), run: true } : { group: safe(event.stream), run: false };
 }
 
 function safe(name: string): string {
@@ -118,7 +118,7 @@ export async function journalLine(row: EventRow, blobs: Blobs): Promise<JournalL
     seq: row.seq,
     at: row.at,
     actor: row.actor,
-    group: groupOf(stored),
+    ...groupOf(stored),
     weighty,
     subject: clip(`${nameOf(event)}: ${words}`, SUBJECT),
     json: lineOf(stored, contents),

@@ -22,6 +22,9 @@ const MAX_FILE_BYTES = 50_000_000;
 /** Messages that may wait in one conversation, and tasks in all; beyond it the sender is told to come back. */
 const MAX_LANE = 100;
 const MAX_QUEUED = 10_000;
+/** Tasks of a conversation that do not wait for their turn: the one at work, or the one that waits for somebody. */
+const HOLDERS = 2;
+const OPEN = ['queued', 'running', 'waiting'] as const;
 /** Tries to commit beside others that write to the same conversation. */
 const MAX_TRIES = 8;
 
@@ -89,9 +92,10 @@ async function tryDeliver(
     const task = await undelivered(deps, stream, content);
     if (task !== null) return { ok: true, delivered: { task, joined: true } };
   }
-  const busy = await backlog(deps, stream);
+  const open = await deps.store.tasks({ lane: stream, statuses: OPEN, limit: MAX_LANE + HOLDERS });
+  const busy = await backlog(deps, open);
   if (busy) return busy;
-  const question = await openQuestion(deps, stream);
+  const question = await openQuestion(deps, open);
   const task = question ? null : newTask(deps, message, stream);
   const batch = buildBatch(message, { stream, version, content, key, question, task });
   if (version === 0 && options.history?.length) batch.events.unshift(history(deps, options.history, stream));
@@ -219,9 +223,9 @@ function history(deps: MailDeps, given: { role: 'user' | 'assistant'; text: stri
   return { type: 'history.given', stream, actor: 'runtime', cause: null, labels: [], data: { messages } };
 }
 
-async function backlog(deps: MailDeps, lane: string): Promise<DeliverResult | null> {
-  const waiting = await deps.store.tasks({ lane, statuses: ['queued'], limit: MAX_LANE });
-  if (waiting.length >= MAX_LANE)
+/** `open`: the tasks of the conversation. */
+async function backlog(deps: MailDeps, open: readonly Task[]): Promise<DeliverResult | null> {
+  if (open.filter(({ status }) => status === 'queued').length >= MAX_LANE)
     return { ok: false, why: 'busy', message: `${MAX_LANE} messages wait in this conversation. Try again later.` };
   const counts = await deps.store.counts();
   if (counts.queued >= MAX_QUEUED)
@@ -230,8 +234,8 @@ async function backlog(deps: MailDeps, lane: string): Promise<DeliverResult | nu
 }
 
 /** The oldest question the conversation's run waits for. */
-async function openQuestion(deps: MailDeps, lane: string): Promise<OpenQuestion | null> {
-  const [waiting] = await deps.store.tasks({ lane, statuses: ['waiting'], limit: 1 });
+async function openQuestion(deps: MailDeps, open: readonly Task[]): Promise<OpenQuestion | null> {
+  const waiting = open.find(({ status }) => status === 'waiting');
   // What a task asks that this conversation waits for is asked here.
   for (const task of waiting ? await waitingIn(deps.store, waiting) : []) {
     const run = await runOf(deps.store, task);
@@ -256,7 +260,7 @@ async function undelivered(deps: MailDeps, stream: string, content: BlobRef): Pr
     if (event.type !== 'message.received') continue;
     const { task } = event.data;
     if (event.data.content.hash !== content.hash) return null;
-    const question = await openQuestion(deps, stream);
+    const question = await openQuestion(deps, await deps.store.tasks({ lane: stream, statuses: ['waiting'], limit: 1 }));
     // The same words may answer the next question, once that has been put.
     const reply = answered.get(task) ?? (question?.task === task ? question.event : undefined);
     return reply !== undefined && sent.has(reply) ? null : task;

@@ -1,4 +1,4 @@
-import type { Clock } from '../core/ports/clock.ts';
+import { type Clock, OVER } from '../core/ports/clock.ts';
 import { NetError, type NetRequest } from '../core/ports/net.ts';
 
 /** The time limits and the abort signal of one request, all its hops included. */
@@ -20,7 +20,7 @@ const TICKS = 4;
 export function watch(clock: Clock, request: Pick<NetRequest, 'signal' | 'timeoutMs' | 'idleMs'>): Watch {
   const cut = new AbortController();
   const done = new AbortController();
-  const end = (): void => done.abort();
+  const end = (): void => done.abort(OVER);
   const fail = (code: NetError['code'], message: string): void => {
     cut.abort(new NetError(code, message));
     end();
