@@ -1,9 +1,11 @@
-// `npm run mutate [-- src/policy src/scheduler/worker.ts:40-80] [--minutes 60]`: changes the code in one place after the other
-// and says which changes no test notices. See docs/mutation.md.
+// `npm run mutate [-- src/policy src/scheduler/worker.ts:40-80] [--minutes 60] [--jobs 2] [--fresh]`: changes the code in one place
+// after the other and says which changes no test notices. See docs/mutation.md.
 import { globSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Known } from './testing/known-mutants.ts';
 import { mutantsOf, type Mutant } from './testing/mutants.ts';
-import { Laboratory, type Fate } from './testing/mutation.ts';
+import { Laboratory, type Fate, type TestFile } from './testing/mutation.ts';
 
 /** Each room, and the tests that have to notice. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
@@ -13,7 +15,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/trust': ['test/trust/*.test.ts'],
 };
 /** Per cent of a room's mutants that have to be noticed. */
-const THRESHOLD = 90;
+const THRESHOLD = 95;
 
 interface Tally {
   name: string;
@@ -22,17 +24,31 @@ interface Tally {
   timeout: number;
   survived: number;
 }
+interface File {
+  file: string;
+  code: string;
+  mutants: Mutant[];
+}
 
 const root = join(import.meta.dirname, '..');
-const args = process.argv.slice(2);
-const minutes = Number(option('--minutes') ?? 120);
-const wanted = args.filter((arg) => !arg.startsWith('-')).map(readWanted);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    minutes: { type: 'string', default: '120' },
+    jobs: { type: 'string', default: '1' },
+    fresh: { type: 'boolean', default: false },
+  },
+});
+const until = performance.now() + Number(values.minutes) * 60_000;
+const wanted = positionals.map(readWanted);
+const known = new Known(join(root, 'node_modules', '.cache', 'ruche-mutants.json'), values.fresh);
+const laboratories = Array.from({ length: Number(values.jobs) }, () => new Laboratory(root));
+process.on('exit', () => {
+  for (const laboratory of laboratories) laboratory.close();
+  known.save();
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 process.exitCode = await main();
-
-function option(name: string): string | undefined {
-  const at = args.indexOf(name);
-  return at < 0 ? undefined : args.splice(at, 2)[1];
-}
 
 function readWanted(text: string): { path: string; from: number; to: number } {
   const [, path = text, from = '1', to = from] = /^(.*?)(?::(\d+)(?:-(\d+))?)?$/.exec(text) ?? [];
@@ -47,28 +63,24 @@ function isWanted(file: string, { line }: Mutant): boolean {
 }
 
 async function main(): Promise<number> {
-  const until = performance.now() + minutes * 60_000;
-  const laboratory = new Laboratory(root);
-  process.on('exit', () => laboratory.close());
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+  const [first] = laboratories;
   const rooms: Tally[] = [];
-  for (const [room, tests] of Object.entries(ROOMS)) {
-    const work = globSync(`${room}/**/*.ts`, { cwd: laboratory.dir })
+  for (const [room, globs] of Object.entries(ROOMS)) {
+    const files = globSync(`${room}/**/*.ts`, { cwd: root })
       .sort()
-      .map((file) => ({ file, mutants: mutantsOf(laboratory.source(file)).filter((each) => isWanted(file, each)) }))
+      .map((file): File => {
+        const code = first?.source(file) ?? '';
+        return { file, code, mutants: mutantsOf(code).filter((each) => isWanted(file, each)) };
+      })
       .filter(({ mutants }) => mutants.length > 0);
-    if (work.length === 0) continue;
-    await laboratory.prepare(tests);
-    const files: Tally[] = [];
-    for (const { file, mutants } of work) {
-      const tally = await tryAll(laboratory, file, mutants, until);
-      if (tally === null) {
-        console.log(`\nThe ${minutes} minutes are over: raise --minutes, or name fewer files.`);
-        return 1;
-      }
-      files.push(tally);
+    if (files.length === 0) continue;
+    const tests = (await first?.prepare(globs)) ?? [];
+    const tallies = await tryAll(files, tests);
+    if (tallies === null) {
+      console.log(`\nThe ${values.minutes} minutes are over. What was tried is kept: run it again to go on.`);
+      return 1;
     }
-    rooms.push(sum(room, files));
+    rooms.push(sum(room, tallies));
   }
   if (rooms.length === 0) {
     console.log(`There is nothing to change there. The rooms are ${Object.keys(ROOMS).join(', ')}.`);
@@ -79,24 +91,40 @@ async function main(): Promise<number> {
   return rooms.every((room) => score(room) >= THRESHOLD) ? 0 : 1;
 }
 
-/** Null when the time is over. */
-async function tryAll(
-  laboratory: Laboratory,
-  file: string,
-  mutants: readonly Mutant[],
-  until: number,
-): Promise<Tally | null> {
+/** Tries every mutant whose fate is not known already; null when the time is over. */
+async function tryAll(files: readonly File[], tests: readonly TestFile[]): Promise<Tally[] | null> {
+  const work = files.map((file) => ({
+    file,
+    left: file.mutants.filter((mutant) => !known.holds(file.file, file.code, mutant, tests)),
+  }));
+  const count = work.reduce((sum, { left }) => sum + left.length, 0);
+  console.log(`${count} mutants to try, ${tests.length} test files`);
+  const tallies: Tally[] = [];
+  for (const { file, left } of work) {
+    const own = laboratories.map(async (laboratory) => {
+      const order = [...tests];
+      for (let next = left.shift(); next !== undefined && performance.now() < until; next = left.shift())
+        known.learn(file.file, file.code, next, tests, await laboratory.try(file.file, next, order));
+    });
+    await Promise.all(own);
+    known.save();
+    if (performance.now() >= until) return null;
+    tallies.push(tell(file));
+  }
+  return tallies;
+}
+
+/** What became of a file's mutants; prints it with the survivors. */
+function tell({ file, code, mutants }: File): Tally {
   const counts: Record<Fate, number> = { killed: 0, timeout: 0, survived: 0 };
   const survivors: Mutant[] = [];
   for (const mutant of mutants) {
-    if (performance.now() > until) return null;
-    const fate = await laboratory.fateOf(file, mutant);
+    const fate = known.fateOf(file, mutant);
     counts[fate] += 1;
     if (fate === 'survived') survivors.push(mutant);
   }
   const tally = { name: file, mutants: mutants.length, ...counts };
   console.log(line(tally));
-  const code = laboratory.source(file);
   for (const { line: at, column, start, end, replacement } of survivors)
     console.log(`    ${file}:${at}:${column}  ${short(code.slice(start, end))}  →  ${short(replacement)}`);
   return tally;
@@ -117,7 +145,7 @@ function score({ mutants, killed, timeout }: Tally): number {
 function line(tally: Tally): string {
   const { name, mutants, killed, timeout, survived } = tally;
   const counts = `${mutants} mutants, ${killed} killed, ${timeout} timeouts, ${survived} survived`;
-  return `${name.padEnd(32)} ${counts.padEnd(60)} ${score(tally).toFixed(1).padStart(5)} %`;
+  return `${name.padEnd(40)} ${counts.padEnd(60)} ${score(tally).toFixed(1).padStart(5)} %`;
 }
 
 function short(text: string): string {

@@ -1,5 +1,6 @@
 // A copy of the project in which one file after the other is changed in one place and tested. The tree itself is never touched.
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   cpSync,
   globSync,
@@ -12,16 +13,25 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Mutant } from './mutants.ts';
 
 export type Fate = 'killed' | 'survived' | 'timeout';
 
+/** What became of a mutant, and the test file that noticed. */
+export interface Verdict {
+  fate: Fate;
+  by: string | null;
+}
+
 /** A file of tests, how long it takes when all is well, and which places of a source file it runs. */
-interface TestFile {
+export interface TestFile {
   path: string;
   ms: number;
+  cpuMs: number;
+  /** Changes with the file and the kits beside it. */
+  hash: string;
   ranges: Map<string, Range[]>;
 }
 interface Range {
@@ -30,14 +40,16 @@ interface Range {
   count: number;
 }
 
-/** Milliseconds beyond four times the usual after which a test file is taken to hang. */
+/** A test file that takes more than four times the usual and so many milliseconds is taken to hang: of a processor, since a busy machine is no mutant. */
 const GRACE_MS = 3_000;
+/** The same by the wall, for one that waits. */
+const WAIT_MS = 20_000;
+const LOOK_MS = 200;
 const FIRST_RUN_MS = 60_000;
 const COPIED = ['package.json', 'tsconfig.json', 'bin', 'scripts', 'src', 'templates', 'skills', 'schemas', 'test'];
 
 export class Laboratory {
   readonly dir: string;
-  #tests: TestFile[] = [];
   #child: number | undefined;
 
   constructor(root: string) {
@@ -49,37 +61,46 @@ export class Laboratory {
   }
 
   /** Runs the unchanged tests: they have to pass, and are looked at for what they reach and how long they take. */
-  async prepare(globs: readonly string[]): Promise<void> {
-    this.#tests = [];
+  async prepare(globs: readonly string[]): Promise<TestFile[]> {
+    const tests: TestFile[] = [];
     for (const path of globSync([...globs], { cwd: this.dir }).sort()) {
       const coverage = mkdtempSync(join(this.dir, '.tmp', 'coverage-'));
-      const { fate, ms } = await this.#run(path, FIRST_RUN_MS, { NODE_V8_COVERAGE: coverage });
+      const limits = { cpuMs: FIRST_RUN_MS, ms: FIRST_RUN_MS };
+      const { fate, ms, cpuMs } = await this.#run(path, limits, { NODE_V8_COVERAGE: coverage });
       if (fate !== 'survived') throw new Error(`${path} does not pass without any mutant: mend it first`);
-      this.#tests.push({ path, ms, ranges: rangesIn(coverage, this.dir) });
+      tests.push({ path, ms, cpuMs, hash: this.#hashOf(path), ranges: rangesIn(coverage, this.dir) });
       rmSync(coverage, { recursive: true });
     }
-    if (this.#tests.length === 0) throw new Error(`there are no tests in ${globs.join(', ')}`);
-    this.#tests.sort((a, b) => a.ms - b.ms);
+    if (tests.length === 0) throw new Error(`there are no tests in ${globs.join(', ')}`);
+    return tests.sort((a, b) => a.ms - b.ms);
+  }
+
+  #hashOf(test: string): string {
+    const kits = globSync('*.ts', { cwd: join(this.dir, dirname(test)) }).filter((name) => !name.endsWith('.test.ts'));
+    const hash = createHash('sha256').update(this.source(test));
+    for (const name of kits.sort()) hash.update(this.source(join(dirname(test), name)));
+    return hash.digest('hex').slice(0, 16);
   }
 
   source(file: string): string {
     return readFileSync(join(this.dir, file), 'utf8');
   }
 
-  /** Only the test files that reach the place are run, the quick ones first. */
-  async fateOf(file: string, mutant: Mutant): Promise<Fate> {
+  /** Only the test files that reach the place are run, in their order; one that notices goes to the front. */
+  async try(file: string, mutant: Mutant, tests: TestFile[]): Promise<Verdict> {
     const code = this.source(file);
-    const reaching = this.#tests.filter(({ ranges }) => reaches(ranges.get(file) ?? [], mutant));
+    const reaching = tests.filter(({ ranges }) => reaches(ranges.get(file) ?? [], mutant));
     writeFileSync(join(this.dir, file), code.slice(0, mutant.start) + mutant.replacement + code.slice(mutant.end));
     try {
       for (const test of reaching) {
-        const { fate } = await this.#run(test.path, test.ms * 4 + GRACE_MS);
+        const limits = { cpuMs: test.cpuMs * 4 + GRACE_MS, ms: test.ms * 4 + WAIT_MS };
+        const { fate } = await this.#run(test.path, limits);
         if (fate === 'survived') continue;
         // What killed this one most likely kills the next; it changes the time, never the outcome.
-        this.#tests = [test, ...this.#tests.filter((other) => other !== test)];
-        return fate;
+        tests.splice(0, tests.length, test, ...tests.filter((other) => other !== test));
+        return { fate, by: test.path };
       }
-      return 'survived';
+      return { fate: 'survived', by: null };
     } finally {
       writeFileSync(join(this.dir, file), code);
     }
@@ -90,7 +111,11 @@ export class Laboratory {
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 10 });
   }
 
-  async #run(test: string, limitMs: number, env: NodeJS.ProcessEnv = {}): Promise<{ fate: Fate; ms: number }> {
+  async #run(
+    test: string,
+    limits: { cpuMs: number; ms: number },
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<{ fate: Fate; ms: number; cpuMs: number }> {
     // Not while coverage is taken, which would lose functions that come from the cache.
     const cache = env.NODE_V8_COVERAGE === undefined ? { NODE_COMPILE_CACHE: join(this.dir, '.cache') } : {};
     const random = readFileSync(join(this.dir, test), 'utf8').includes('fast-check');
@@ -106,20 +131,21 @@ export class Laboratory {
       env: { ...process.env, TMPDIR: join(this.dir, '.tmp'), ...cache, ...env },
     });
     this.#child = child.pid;
-    let late = false;
-    const end = (): void => {
+    let [late, cpuMs] = [false, 0];
+    const timer = setInterval(() => {
+      cpuMs = cpuMsOf(child.pid) ?? cpuMs;
+      if (cpuMs < limits.cpuMs && performance.now() - started < limits.ms) return;
       late = true;
       killGroup(child.pid);
-    };
-    const timer = setTimeout(end, limitMs);
+    }, LOOK_MS);
     const code = await new Promise<number | null>((resolve, reject) => {
       child.on('error', reject);
       child.on('exit', resolve);
     });
-    clearTimeout(timer);
+    clearInterval(timer);
     killGroup(child.pid);
     this.#child = undefined;
-    return { fate: late ? 'timeout' : code === 0 ? 'survived' : 'killed', ms: performance.now() - started };
+    return { fate: late ? 'timeout' : code === 0 ? 'survived' : 'killed', ms: performance.now() - started, cpuMs };
   }
 }
 
@@ -130,6 +156,17 @@ function killGroup(pid: number | undefined): void {
   } catch (error) {
     // Nobody of it is left, as it should be.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** What a process that runs has used of a processor; null where that cannot be known. */
+function cpuMsOf(pid: number | undefined): number | null {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    // It has ended, or this is no Linux: the limit by the wall holds.
+    return null;
   }
 }
 

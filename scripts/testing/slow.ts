@@ -14,6 +14,7 @@ export const EFFORT = 'RUCHE_TEST_EFFORT';
 
 export const SUITES: readonly Suite[] = [
   { name: 'crash', paths: ['test/crash'], seconds: 300 },
+  { name: 'simulation', paths: ['test/simulate/play.slow.test.ts'], seconds: 180 },
   {
     name: 'random',
     paths: [
@@ -30,6 +31,7 @@ export const SUITES: readonly Suite[] = [
       'test/scheduler/schedules-property.test.ts',
       'test/scheduler/triggers-property.test.ts',
       'test/skills/csv-report.test.ts',
+      'test/store/known.property.test.ts',
       'test/store/queue.property.test.ts',
       'test/views/agreement.test.ts',
       'test/workspace/concurrent.test.ts',

@@ -1,11 +1,10 @@
+import type { AgentDeps, AgentTurn, Turn } from './run/deps.ts';
 import { COMPACTION } from '../core/records/compaction.ts';
-import type { Agent } from '../core/agent.ts';
 import { unionLabels } from '../core/labels.ts';
 import { OVER } from '../core/ports/clock.ts';
 import { StoreUnavailable } from '../core/ports/store.ts';
 import { type Claim, isEnded, type Stops, type Task } from '../core/task.ts';
 import { doCalls } from './calls/calls.ts';
-import type { AgentDeps } from './run/deps.ts';
 import { fail, succeed } from './finish/finish.ts';
 import { land } from './finish/land.ts';
 import { park, setAside } from './finish/park.ts';
@@ -14,7 +13,7 @@ import { nextStep, type Step, type Failure, evolve, type RunState, startState, t
 import { think } from './think/think.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
-import { conversationId, runKey, runStream } from '../core/ids.ts';
+import { conversationId, runKey, runStream, kindOf } from '../core/ids.ts';
 import type { ModelMessage, FileRef, UserMessage } from '../core/model.ts';
 import type { TaskContent } from '../core/task-call.ts';
 import { wrapUntrusted } from '../core/text/untrusted.ts';
@@ -35,19 +34,19 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
   const stops: Stops = { cancel: AbortSignal.any([outer.cancel, limit.signal]), shutdown: outer.shutdown };
   const { runMs } = deps.governance().settings.limits;
   const end = AbortSignal.any([done.signal, outer.shutdown]);
-  const run: { log: RunLog | null; timer: Promise<void> | null } = { log: null, timer: null };
+  const run: { turn: Turn | null; timer: Promise<void> | null } = { turn: null, timer: null };
   try {
-    await openAndWork(deps, claim, stops, (log, spentMs) => {
-      run.log = log;
+    await openAndWork(deps, claim, stops, (turn, spentMs) => {
+      run.turn = turn;
       run.timer ??= deps.clock.sleep(Math.max(0, runMs - spentMs), end).then(
         () => limit.abort(new Error('the run took too long')),
         () => undefined,
       );
     });
   } catch (error) {
-    await brokenOff(deps, run.log, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
+    await brokenOff(run.turn, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
   } finally {
-    if (run.log) deps.landingOrder.leave(run.log.state.run);
+    if (run.turn) deps.landingOrder.leave(run.turn.log.state.run);
     done.abort(OVER);
     await run.timer;
   }
@@ -57,13 +56,14 @@ async function openAndWork(
   deps: AgentDeps,
   claim: Claim,
   stops: Stops,
-  opened: (log: RunLog, spentMs: number) => void,
+  opened: (turn: Turn, spentMs: number) => void,
 ): Promise<void> {
   for (;;) {
     const { log, spentMs } = await openRun(deps, claim);
-    opened(log, spentMs);
+    const turn = { deps, log, stops };
+    opened(turn, spentMs);
     try {
-      return await steps(deps, log, stops);
+      return await steps(turn);
     } catch (error) {
       if (!(error instanceof Overtaken)) throw error;
     }
@@ -72,30 +72,31 @@ async function openAndWork(
 
 /** Settles what a thrown step leaves behind; rejects with what the worker has to deal with. */
 async function brokenOff(
-  deps: AgentDeps,
-  log: RunLog | null,
+  turn: Turn | null,
   error: unknown,
   { outer, limit }: { outer: Stops; limit: Failure | null },
 ): Promise<void> {
   // Whoever took the lease, or cancelled the task, has written its end.
-  if (error instanceof LeaseLost || outer.cancel.aborted) return letGo(deps, log);
+  if (error instanceof LeaseLost || outer.cancel.aborted) return letGo(turn);
   // Without a journal nothing can be said.
-  if (log === null || error instanceof StoreUnavailable) throw error;
+  if (turn === null || error instanceof StoreUnavailable) throw error;
   try {
-    if (!outer.shutdown.aborted) return await fail(deps, log, limit ?? broken(deps, log, error));
+    if (!outer.shutdown.aborted) return await fail(turn, limit ?? broken(turn, error));
     // What the shutdown interrupts is resumed; receipts that are not on disk yet must not be lost with it.
-    if (error === outer.shutdown.reason) await log.flush(true);
+    if (error === outer.shutdown.reason) await turn.log.flush(true);
   } catch (late) {
     if (!(late instanceof LeaseLost)) throw late;
-    return letGo(deps, log);
+    return letGo(turn);
   }
   throw error;
 }
 
 /** What tools keep for the case of a crash is given up if the task has ended. Another worker that goes on needs it. */
-async function letGo(deps: AgentDeps, log: RunLog | null): Promise<void> {
-  const task = log && (await deps.store.task(log.state.task));
-  if (!log || !task || !isEnded(task.status)) return;
+async function letGo(turn: Turn | null): Promise<void> {
+  if (turn === null) return;
+  const { deps, log } = turn;
+  const task = await deps.store.task(log.state.task);
+  if (!task || !isEnded(task.status)) return;
   for (const { tool, key } of log.state.calls) await deps.tools().get(tool)?.settled?.(key);
 }
 
@@ -106,62 +107,59 @@ const tooLong = (ms: number): Failure => ({
 });
 
 /** A bug of ours: the person hears of it, the log has the details. */
-function broken(deps: AgentDeps, log: RunLog, error: unknown): Failure {
+function broken({ deps, log }: Turn, error: unknown): Failure {
   const text = deps.redact(error instanceof Error ? error.message : String(error));
   const stack = deps.redact((error instanceof Error && error.stack) || '');
   deps.log.error({ run: log.state.run, error: text, stack }, 'a run broke');
   return { code: 'internal', message: `Something in Ruche went wrong: ${text}`, retryable: true };
 }
 
-async function steps(deps: AgentDeps, log: RunLog, stops: Stops): Promise<void> {
+async function steps(turn: Turn): Promise<void> {
+  const { deps, log, stops } = turn;
   for (;;) {
     stops.shutdown.throwIfAborted();
     // What is done is told, whatever has become of the agent, and of the time it was given.
     const next = nextStep(log.state);
-    if (next === 'finish') return finish(deps, log);
+    if (next === 'finish') return finish(turn);
     stops.cancel.throwIfAborted();
     const agent = deps.governance().agents.get(log.state.agent);
-    if (!agent) return fail(deps, log, missingAgent(log.state.agent));
+    if (!agent) return fail(turn, missingAgent(log.state.agent));
     if (deps.paused?.(agent.name) === true) return setAside(log);
-    const outcome = await step(deps, log, agent, stops, next);
+    const outcome = await step({ ...turn, agent }, next);
     if (outcome === 'end') return;
-    if (outcome !== 'on') return fail(deps, log, outcome);
+    if (outcome !== 'on') return fail(turn, outcome);
   }
 }
 
-async function step(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  stops: Stops,
-  next: Exclude<Step, 'finish'>,
-): Promise<'on' | 'end' | Failure> {
+async function step(turn: AgentTurn, next: Exclude<Step, 'finish'>): Promise<'on' | 'end' | Failure> {
+  const { deps, log } = turn;
   switch (next) {
     case 'model': {
       const { steps: most } = deps.governance().settings.limits;
       if (log.state.step >= most)
         return { code: 'limit.steps', message: `It took more than ${most} steps (limits.steps).`, retryable: false };
-      if (log.state.step > 0) await takeMessages(deps, log);
-      await placeFiles(deps, log);
-      return (await think(deps, log, agent, stops)) ?? 'on';
+      if (log.state.step > 0) await takeMessages(turn);
+      await placeFiles(turn);
+      return (await think(turn)) ?? 'on';
     }
     case 'calls':
-      return (await doCalls(deps, log, agent, stops)) ? park(deps, log) : 'on';
+      return (await doCalls(turn)) ? park(turn) : 'on';
     case 'land': {
-      const landed = await land(deps, log, stops);
-      if (landed === 'park') return park(deps, log);
+      const landed = await land(turn);
+      if (landed === 'park') return park(turn);
       return landed === 'landed' || landed === 'think' ? 'on' : landed;
     }
   }
 }
 
-async function finish(deps: AgentDeps, log: RunLog): Promise<void> {
+async function finish(turn: Turn): Promise<void> {
+  const { deps, log } = turn;
   const { commit, landingApproval } = log.state;
   if (commit !== null && landingApproval !== null) {
     await log.flush(true);
     await deps.governanceLanded(commit);
   }
-  await succeed(deps, log);
+  await succeed(turn);
 }
 
 const missingAgent = (name: string): Failure => ({
@@ -171,7 +169,7 @@ const missingAgent = (name: string): Failure => ({
 });
 
 /** Messages that arrived in the lane while the run worked: the next model call sees them, and their tasks end with it. */
-async function takeMessages(deps: AgentDeps, log: RunLog): Promise<void> {
+async function takeMessages({ deps, log }: Turn): Promise<void> {
   const { lane, id, from } = log.claim.task;
   // A run that only summarises answers nobody.
   if (from === COMPACTION) return;
@@ -248,7 +246,7 @@ const NOT_YET = { seq: 0, id: '', version: 0, actor: '', cause: null, key: null,
 /** What came from outside with a trigger stands between marks, and as far as a model can be expected to read it. */
 function inputText({ id, from }: Task, input: unknown, limit: number): string {
   const text = JSON.stringify(input);
-  if (!from.startsWith('trigger:')) return text;
+  if (kindOf(from) !== 'trigger') return text;
   const cut = text.length > limit ? `\n[${text.length - limit} more characters were left out]` : '';
   return wrapUntrusted(text.slice(0, limit).toWellFormed() + cut, from, id);
 }
@@ -257,7 +255,7 @@ function inputText({ id, from }: Task, input: unknown, limit: number): string {
 async function firstMessage({ store, governance }: AgentDeps, task: Task): Promise<BlobRef[]> {
   const received = await messageOf(store, task);
   if (received !== null) return [received.data.content];
-  const given = task.content === null ? {} : ((await loadJson(store, task.content)) as Partial<TaskContent>);
+  const given = task.content === null ? {} : await loadJson<Partial<TaskContent>>(store, task.content);
   const { title = null, text = null, input = null, artefacts = [] } = given;
   const limit = governance().settings.limits.toolOutput;
   const said = [text ?? title, input === null ? null : inputText(task, input, limit)].filter(Boolean).join('\n');
@@ -273,7 +271,7 @@ async function firstMessage({ store, governance }: AgentDeps, task: Task): Promi
 }
 
 /** Puts the files that came with messages into the run's view, where the text of the message says they are. */
-async function placeFiles(deps: AgentDeps, log: RunLog): Promise<void> {
+async function placeFiles({ deps, log }: Turn): Promise<void> {
   const { state } = log;
   const came: FileRef[] = [...state.answerFiles];
   for (const ref of state.arrived) {

@@ -99,8 +99,7 @@ export async function initWorkspace(options: {
   env: Env;
 }): Promise<{ commit: string }> {
   const { workspace: dir, env } = options;
-  const { initWorkspace: init } = await import('../workspace/init.ts');
-  const { readTemplate } = await import('../workspace/template.ts');
+  const { initWorkspace: init, readTemplate } = await import('../workspace/init.ts');
   const files = await readTemplate(await templateFolder(options.template));
   return { commit: await init({ dir, files, scripts: true, env, clock }) };
 }

@@ -3,11 +3,12 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
-import type { Problem, Settings } from '../core/agent.ts';
+import { type Problem, type Settings, SETTINGS_FILE } from '../core/agent.ts';
 import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
 import { machineOf, packageFolder } from './package.ts';
 import { privateFile } from '../platform/replace.ts';
 import { systemClock as clock } from '../platform/system.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 type Env = AppOptions['env'];
 
@@ -21,8 +22,6 @@ export async function diagnose(options: { home: string; workspace: string; env: 
   ]);
   return { git, sandbox, ...config, ...journal };
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function gitVersion(env: Env): Promise<string | null> {
   const { plainGit } = await import('../git/git.ts');
@@ -40,7 +39,7 @@ async function trySandbox(env: Env): Promise<{ ok: boolean; why: string; mend: s
   try {
     return await probeSandbox({ dir, path: env['PATH'] ?? '', platform: process.platform, machine: machineOf() });
   } catch (error) {
-    return { ok: false, why: messageOf(error), mend: 'Correct what it names, then run doctor again.' };
+    return { ok: false, why: errorText(error), mend: 'Correct what it names, then run doctor again.' };
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
@@ -77,7 +76,7 @@ async function readConfig({
       await workspace.close();
     }
   } catch (error) {
-    return { ...none, workspace: messageOf(error) };
+    return { ...none, workspace: errorText(error) };
   }
 }
 
@@ -115,18 +114,13 @@ async function readGovernance(
   workspace: OpenWorkspace,
   secrets: Pick<Secrets, 'resolve'>,
 ): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
-  const [{ openGovernanceReader, SETTINGS_FILE }, { liveProblems }, { BUILTIN, knownOf }] = await Promise.all([
-    import('../workspace/governance/reader.ts'),
-    import('./problems.ts'),
-    import('./builtin.ts'),
-  ]);
   const { standingFiles } = await import('../workspace/edits/watch.ts');
-  const [{ readBundled }, { skillRules }] = await Promise.all([
-    import('../skills/folder.ts'),
-    import('../skills/judge.ts'),
-  ]);
-  const skills = { ...workspace, rules: skillRules(await readBundled(packageFolder('skills'))) };
-  const reader = openGovernanceReader({ git: workspace.git, skills, ...knownOf(BUILTIN) });
+  const { readBundled } = await import('../skills/judge.ts');
+  const { liveProblems } = await import('./problems.ts');
+  const { BUILTIN, knownOf } = await import('./builtin.ts');
+  const { openGovernance } = await import('./governance.ts');
+  const bundled = await readBundled(packageFolder('skills'));
+  const reader = openGovernance(workspace, { known: knownOf(BUILTIN), bundled, clock });
   const head = await workspace.head();
   const standing = await standingFiles(workspace.git);
   let foreseen = await reader.foresee(head, standing);
@@ -164,6 +158,6 @@ async function readNewest(options: {
       await record.close();
     }
   } catch (error) {
-    return { newestEvent: null, database: messageOf(error) };
+    return { newestEvent: null, database: errorText(error) };
   }
 }

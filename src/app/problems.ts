@@ -1,6 +1,6 @@
 import type { Agent, Problem } from '../core/agent.ts';
 import type { ScheduleState } from '../core/schedule.ts';
-import { hookSecret, type ReadSecret } from '../scheduler/triggers/hook-secret.ts';
+import { hookSecret, type ReadSecret } from '../scheduler/triggers/hooks.ts';
 
 interface Looked {
   reader: { hindrances(commit: string, agents: ReadonlyMap<string, Agent>): Promise<Problem[]> };

@@ -5,7 +5,7 @@ import { openSqliteStore } from '../store/sqlite/store.ts';
 import { systemClock as clock, systemRandom } from '../platform/system.ts';
 import { openGit, type Env } from '../git/git.ts';
 import { readJournalRepository } from '../git/journal.ts';
-import { openLandedHistory } from '../git/landed-history.ts';
+import { openLandedHistory } from '../git/commit.ts';
 import { findGitDir } from '../git/neutral.ts';
 
 /** The record of a home, to be read: nothing here writes, so a gateway may hold the home meanwhile. */

@@ -8,7 +8,7 @@ import { noteMissedDeadlines } from '../scheduler/tasks/deadlines.ts';
 import { type CheckResult, lookAtChecks } from '../scheduler/upkeep/checks.ts';
 import { Night } from '../scheduler/upkeep/night.ts';
 import { StatusFile } from '../scheduler/upkeep/status-file.ts';
-import { startTaskFiles } from '../scheduler/tasks/loop.ts';
+import { startTaskFiles } from '../scheduler/tasks/inbox.ts';
 import { parseTask } from '../tools/task.ts';
 
 /** Milliseconds between two looks at whether the workspace's objects should be packed. */

@@ -3,6 +3,7 @@ import { WEBHOOK } from '../core/escalation.ts';
 import { originOf, parseTarget } from '../core/net/host.ts';
 import { type ForWhom, type Net, NetError } from '../core/ports/net.ts';
 import type { Secrets } from '../core/ports/secrets.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 /** Milliseconds of one post. */
 const POST_MS = 10_000;
@@ -65,7 +66,7 @@ export function webhook({ net, secrets, secretOf }: WebhookOptions): Channel {
         const { status } = response;
         return failed(`${origin} answered with status ${status}`, status < 500 && !AGAIN.has(status));
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = errorText(error);
         // What was not resolved is missing in the settings: the same again would be the same.
         return failed(`${origin}: ${why}`, !(error instanceof NetError) || LASTING.has(error.code));
       }

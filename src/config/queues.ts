@@ -1,14 +1,14 @@
 import type { Agent, Problem, QueueSettings, Settings } from '../core/agent.ts';
-import { schemaProblem } from '../core/text/json-schema.ts';
 import type { Json } from '../core/text/json.ts';
 import { didYouMean } from '../core/text/near.ts';
+import { at } from './validate.ts';
+import { readSchema } from './json-schema/read.ts';
 import { problem } from './yaml-source.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 interface Given {
   concurrency?: number | undefined;
   retries?: number | undefined;
-  input?: unknown;
   state?: QueueSettings['state'] | undefined;
 }
 
@@ -20,14 +20,17 @@ export function queuesOf(
 ): { settings: Record<string, QueueSettings>; problems: Problem[] } {
   const settings: Record<string, QueueSettings> = {};
   const problems: Problem[] = [];
-  for (const [name, { concurrency = null, retries, input = null, state = 'open' }] of Object.entries(given)) {
-    const wrong = input === null ? null : schemaProblem(input as Json);
-    if (wrong !== null) {
-      const path = ['queues', name, 'input'];
-      problems.push(problem(file, source.lineOf(path), path.join('.'), wrong));
+  for (const [name, { concurrency = null, retries, state = 'open' }] of Object.entries(given)) {
+    const path = ['queues', name, 'input'];
+    // As it was written: a null in a schema is a value, and nothing that was left out.
+    const input = at(source.value, path) ?? null;
+    const read = input === null ? null : readSchema(input as Json);
+    if (read?.ok === false) {
+      const place = [...path, ...read.at];
+      problems.push(problem(file, source.lineOf(place), place.join('.'), read.error));
     }
     const maxAttempts = retries === undefined ? null : retries + 1;
-    settings[name] = { concurrency, maxAttempts, input: input as Json | null, state };
+    settings[name] = { concurrency, maxAttempts, input: read?.ok ? read.schema : null, state };
   }
   return { settings, problems };
 }

@@ -6,6 +6,7 @@ import type { GovernanceReader } from '../core/ports/governance.ts';
 import { type Schedule, type ScheduleBook, scheduleId, whenText } from '../core/schedule.ts';
 import { readCron } from './cron.ts';
 import { editSchedules, readFrom } from './schedule-edit.ts';
+import { sentence } from '../core/text/sentence.ts';
 
 /** The schedules of an AGENT.md as its agent lists and changes them. */
 export function openScheduleBook(options: {
@@ -72,4 +73,3 @@ function withZone(create: { [key: string]: Json }, machineZone: () => string): {
 
 /** `schedules.3.cron` is the model's `cron`. */
 const lastKey = (key: string): string => key.replace(/^schedules\.\d+\.?/, '');
-const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

@@ -5,6 +5,9 @@ import type { Schedule } from './schedule.ts';
 import type { Skill } from './skill.ts';
 import type { Trigger } from './trigger.ts';
 
+/** The settings of the network, at the root of the workspace. */
+export const SETTINGS_FILE = 'ruche.yaml';
+
 /** `agents/<name>/AGENT.md` at a commit. */
 export interface Agent {
   name: string;
@@ -58,15 +61,16 @@ export interface ProviderSettings {
 
 export interface ChannelSettings {
   name: string;
-  type: 'telegram';
-  /** A reference such as `env:TELEGRAM_BOT_TOKEN`. */
-  token: string;
+  /** The messenger, by the type it declares. */
+  type: string;
+  /** References such as `env:BOT_TOKEN`, by their key. */
+  secrets: Readonly<Record<string, string>>;
   /** The platform's immutable ids of those who may write. */
   owners: readonly string[];
   /** Who answers; null for the first agent. */
   agent: string | null;
-  /** Where the platform's API is, if not at its maker's. */
-  apiRoot: string | null;
+  /** What the messenger itself has settings for. */
+  settings: Readonly<Record<string, unknown>>;
 }
 
 /** Ties a chat to an agent. */
@@ -131,13 +135,19 @@ export interface CompactionSettings {
   usd: number;
 }
 
+/** A JSON Schema as it was read. */
+export interface InputSchema {
+  /** Where a value does not fit, with the path of the wrong field and why; null if it fits. */
+  misfit(value: Json): string | null;
+}
+
 export interface QueueSettings {
   /** Runs at once; null: as many as there may be in all. */
   concurrency: number | null;
   /** Attempts of a task before it is dead; null: as elsewhere. */
   maxAttempts: number | null;
-  /** JSON Schema that the input of a task must fit; null: anything. */
-  input: Json | null;
+  /** What the input of a task must fit; null: anything. */
+  input: InputSchema | null;
   /** `paused`: nothing is begun. `draining`: what is there is worked off, nothing new is taken. */
   state: 'open' | 'paused' | 'draining';
 }

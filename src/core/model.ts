@@ -68,6 +68,13 @@ export interface Usage {
 
 export const NO_USAGE: Usage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
 
+export const addUsage = (a: Usage, b: Usage): Usage => ({
+  input: a.input + b.input,
+  output: a.output + b.output,
+  cacheRead: a.cacheRead + b.cacheRead,
+  cacheWrite: a.cacheWrite + b.cacheWrite,
+});
+
 /** `calls` means that the answer holds tool calls to be run, whatever the provider named it. */
 export type FinishReason = 'stop' | 'calls' | 'length' | 'refused';
 
@@ -113,6 +120,8 @@ export interface ModelChoice {
   port: ModelPort;
   /** Tokens the model can hold; compaction starts near it. */
   window: number;
+  /** True if it only stands in for a language model, and can do nothing for it that wants one, such as a summary. */
+  standIn?: boolean;
   /** False if it cannot see: images are then named in the text instead. */
   images: boolean;
   /** USD for a usage; 0 where no price is known. */

@@ -1,13 +1,15 @@
 import type { Provenance } from '../core/ports/workspace.ts';
-import type { Git } from './git.ts';
+import type { Git, Env } from './git.ts';
 import type { Objects, Stored } from './objects.ts';
+import { parseConfig } from './neutral.ts';
+import { GitError, runProcess } from './process.ts';
 
 export interface Signature {
   name: string;
   email: string;
 }
 
-export interface CommitParts {
+interface CommitParts {
   tree: string;
   parents: readonly string[];
   author: Signature;
@@ -69,4 +71,70 @@ export async function findRun(git: Git, run: string, base: string): Promise<stri
     if (commit && runs.includes(run)) return commit;
   }
   return null;
+}
+
+/** What is read from the person's own Git configuration. Nothing of it is ever executed. */
+interface PersonConfig {
+  author: Signature;
+  excludesFile: string | null;
+}
+
+const OWNER: Signature = { name: 'owner', email: 'owner@ruche.invalid' };
+/** Where Git looks for a person's configuration. */
+const PLACES = ['PATH', 'HOME', 'XDG_CONFIG_HOME', 'GIT_CONFIG_GLOBAL', 'GIT_CONFIG_SYSTEM', 'GIT_CONFIG_NOSYSTEM'];
+
+/** Reads the identity with which the person commits in this repository; `owner` if there is none. */
+export async function personConfig(gitDir: string, env: Env): Promise<PersonConfig> {
+  const passed: Record<string, string> = { LC_ALL: 'C', GIT_DIR: gitDir };
+  for (const name of PLACES) if (env[name] !== undefined) passed[name] = env[name];
+  const keys = '^(user\\.(name|email)|core\\.excludesfile)$';
+  const argv = ['git', 'config', '-z', '--includes', '--get-regexp', keys];
+  const output = await runProcess(argv, passed, {
+    cwd: '/',
+    accept: [0, 1],
+    timeoutMs: 5000,
+    maxOutput: 65_536,
+  }).catch((error: unknown) => {
+    // A configuration that Git cannot read must not stop the runtime: it only costs the person's name.
+    if (error instanceof GitError) return null;
+    throw error;
+  });
+  const config = parseConfig(output?.stdout.toString('utf8') ?? '');
+  const name = config.get('user.name')?.trim();
+  const email = config.get('user.email')?.trim();
+  const home = env['HOME'];
+  const own = env['XDG_CONFIG_HOME'] ?? (home === undefined ? null : `${home}/.config`);
+  const excludes = config.get('core.excludesfile') ?? (own === null ? null : `${own}/git/ignore`);
+  return {
+    author: name && email ? { name, email } : OWNER,
+    excludesFile: excludes?.replace(/^~(?=\/)/, home ?? '~') ?? null,
+  };
+}
+
+const TRAILERS = '%(trailers:key=Ruche-Run,valueonly,separator=%x2C)';
+
+const runsIn = (text: string): string[] =>
+  text
+    .split(',')
+    .map((run) => run.trim())
+    .filter((run) => run !== '');
+
+/** What `ruche verify` asks of the workspace's history (`LandedHistory` of src/trace/verify.ts). */
+export function openLandedHistory(git: Git): {
+  landed(since: string | null): AsyncIterable<{ commit: string; run: string }>;
+  exists(commit: string): Promise<boolean>;
+} {
+  const exists = async (commit: string): Promise<boolean> =>
+    /^[0-9a-f]{40,64}$/.test(commit) && (await git.info(`${commit}^{commit}`)) !== null;
+  return {
+    exists,
+    async *landed(since) {
+      const range = since !== null && (await exists(since)) ? [MAIN, `^${since}`] : [MAIN];
+      const output = await git.text(['log', `--format=%H%x00${TRAILERS}`, ...range, '--']);
+      for (const line of output.split('\n')) {
+        const [commit = '', trailers = ''] = line.split('\0');
+        for (const run of runsIn(trailers)) yield { commit, run };
+      }
+    },
+  };
 }

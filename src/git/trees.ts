@@ -1,5 +1,4 @@
 import type { Git } from './git.ts';
-import { Lru } from './lru.ts';
 import type { Objects } from './objects.ts';
 
 export interface TreeEntry {
@@ -11,9 +10,9 @@ export interface TreeEntry {
 type Tree = ReadonlyMap<string, TreeEntry>;
 
 /** Path → what shall stand there; null removes a file. */
-export type Edits = ReadonlyMap<string, TreeEntry | null>;
+type Edits = ReadonlyMap<string, TreeEntry | null>;
 
-export type Edited = { ok: true; oid: string; stored: Promise<void> } | { ok: false; clash: string };
+type Edited = { ok: true; oid: string; stored: Promise<void> } | { ok: false; clash: string };
 
 export const FOLDER = '40000';
 export const GITLINK = '160000';
@@ -181,5 +180,39 @@ export class Trees {
     if (edit.leaf === null) return rest?.mode === FOLDER || rest?.mode === GITLINK ? rest : undefined;
     if (rest?.mode === FOLDER || rest?.mode === GITLINK) throw new Clash(textOf(at));
     return edit.leaf;
+  }
+}
+
+/** A map that forgets what was used longest ago once the weights exceed the bound. */
+export class Lru<Value> {
+  readonly #items = new Map<string, { value: Value; weight: number }>();
+  readonly #bound: number;
+  #weight = 0;
+
+  constructor(bound: number) {
+    this.#bound = bound;
+  }
+
+  get(key: string): Value | undefined {
+    const item = this.#items.get(key);
+    if (!item) return undefined;
+    this.#items.delete(key);
+    this.#items.set(key, item);
+    return item.value;
+  }
+
+  set(key: string, value: Value, weight = 1): void {
+    this.delete(key);
+    this.#items.set(key, { value, weight });
+    this.#weight += weight;
+    for (const oldest of this.#items.keys()) {
+      if (this.#weight <= this.#bound || oldest === key) break;
+      this.delete(oldest);
+    }
+  }
+
+  delete(key: string): void {
+    this.#weight -= this.#items.get(key)?.weight ?? 0;
+    this.#items.delete(key);
   }
 }

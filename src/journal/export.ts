@@ -4,6 +4,7 @@ import type { JournalLine, JournalRepository } from '../core/ports/journal.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import { journalLine } from './format.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 export interface ExportOptions {
   store: Pick<Store, 'head' | 'rows' | 'getBlob'>;
@@ -62,7 +63,7 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
   const failed = (error: unknown): number => {
     failing += 1;
     const wait = Math.min(FIRST_WAIT * 2 ** (failing - 1), LONGEST_WAIT);
-    const fields = { error: error instanceof Error ? error.message : String(error), exported, retryInMs: wait };
+    const fields = { error: errorText(error), exported, retryInMs: wait };
     log.warn(fields, 'the readable journal (journal.git) could not be written; nothing is lost, it is tried again');
     return wait;
   };

@@ -2,14 +2,13 @@ import { createHash } from 'node:crypto';
 import type { EventRow } from '../core/event-hash.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
-import { eventId } from '../core/ids.ts';
+import { eventId, runOfStream } from '../core/ids.ts';
 import type { JournalLine } from '../core/ports/journal.ts';
 import type { Store } from '../core/ports/store.ts';
 import { visible } from '../core/text/visible.ts';
 import { blobRefs } from './chain.ts';
 import { upcast } from './upcast.ts';
-import { describe, isWeighty } from './words.ts';
-import type { Contents } from './words.ts';
+import { describe, isWeighty, type Contents } from './words.ts';
 
 type Blobs = Pick<Store, 'getBlob'>;
 
@@ -92,8 +91,10 @@ function lineOf(event: Event, contents: Contents): string {
 /** What an event's line is filed under: its run, else its stream, in a form that fits a file name. */
 export function groupOf(event: Event): { group: string; run: boolean } {
   const { run: named } = event.data as { run?: unknown };
-  const run = event.stream.startsWith('run:') ? event.stream.slice('run:'.length) : named;
-  return typeof run === 'string' && run !== '' ? { group: safe(run), run: true } : { group: safe(event.stream), run: false };
+  const run = runOfStream(event.stream) ?? named;
+  return typeof run === 'string' && run !== ''
+    ? { group: safe(run), run: true }
+    : { group: safe(event.stream), run: false };
 }
 
 function safe(name: string): string {

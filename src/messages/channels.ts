@@ -1,6 +1,7 @@
 import type { ChannelSettings } from '../core/agent.ts';
 import type { Channel, ChannelHost } from '../core/ports/channel.ts';
 import type { Log } from '../core/ports/log.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 export interface ChannelsOptions {
   /** Channels that no settings name. */
@@ -50,7 +51,7 @@ export function openChannels(options: ChannelsOptions): Channels {
       await channel.start(host, stopping.signal);
     } catch (error) {
       if (stopping.signal.aborted) return;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorText(error);
       problems.set(name, why);
       log.error({ channel: name, error: why }, 'a channel has stopped');
     }
@@ -75,9 +76,9 @@ export function openChannels(options: ChannelsOptions): Channels {
     for (const channel of options.fixed)
       if (!running.has(channel.name)) begin(channel.name, '', () => Promise.resolve(channel), host(channel.name));
     for (const settings of wanted) {
-      const { name, type, token, apiRoot } = settings;
+      const { name, type, secrets, settings: own } = settings;
       // Owners and agent are asked for with every message.
-      const made = JSON.stringify({ type, token, apiRoot });
+      const made = JSON.stringify({ type, secrets, own });
       if (running.get(name)?.made === made) continue;
       end(name);
       begin(name, made, () => options.open(settings), host(name));

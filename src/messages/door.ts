@@ -1,16 +1,16 @@
 import { addressee } from '../core/text/addressed.ts';
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/ports/channel.ts';
-import type { ReplyContent } from '../core/records/reply.ts';
+import { type ReplyContent, sendingTask } from '../core/records/reply.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import { pressAnswer } from './answers.ts';
 import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
-import type { MailDeps } from '../pending/deps.ts';
-import { queueNotice } from './notice.ts';
-import { denials } from './denials.ts';
+import type { MailDeps } from '../pending/pending.ts';
 import { type PairingDeps, tryPairing } from './pairing.ts';
+import { conversationId } from '../core/ids.ts';
+import { putJson } from '../core/records/json-blob.ts';
 
-export interface DoorDeps
+interface DoorDeps
   extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps, Pick<CommandDeps, 'recent'> {
   runtime: Pick<Runtime, 'deliver'> & CommandDeps['runtime'];
   /** The platform's ids of those who may write on a channel. */
@@ -109,4 +109,52 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     deliver: (message) => deliver(channel, message),
     press: (pressed) => press(channel, pressed),
   });
+}
+
+/** Milliseconds in which further messages of a stranger are not recorded, and strangers that are kept in mind. */
+const DENIED_MS = 600_000;
+const MAX_STRANGERS = 1_000;
+
+type FromStranger = Pick<ChannelMessage | ChannelPress, 'sender' | 'chat' | 'externalId'>;
+
+/** Strangers are told nothing. One who goes on and on must not fill the journal either. */
+function denials({ store, clock }: Pick<MailDeps, 'store' | 'clock'>) {
+  const strangers = new Map<string, number>();
+  return async (channel: string, { sender, chat, externalId }: FromStranger): Promise<void> => {
+    const who = `${channel}:${sender}`;
+    const now = clock.now();
+    for (const [name, at] of strangers) if (now - at >= DENIED_MS) strangers.delete(name);
+    if (strangers.has(who) || strangers.size >= MAX_STRANGERS) return;
+    strangers.set(who, now);
+    const data = { channel, sender: who, chat };
+    const key = `denied:${channel}:${chat}:${externalId}`;
+    const event = { type: 'sender.denied' as const, stream: 'gateway', actor: who, cause: null, labels: [], key, data };
+    await store.commit({ events: [event], sync: false });
+  };
+}
+
+interface Notice {
+  agent: string;
+  session: string;
+  channel: string;
+  to: string;
+  content: ReplyContent;
+  /** Unique: the same notice is sent once. */
+  key: string;
+}
+
+/** Queues something the runtime says by itself in a chat: durable, and sent like any reply. */
+async function queueNotice(deps: Pick<MailDeps, 'store' | 'ids' | 'redact'>, notice: Notice): Promise<void> {
+  const { agent, session, channel, to, key } = notice;
+  const stream = conversationId(agent, session);
+  const content = putJson(deps.store, notice.content, stream, deps.redact);
+  const data = { agent, session, task: null, run: null, channel, to, content };
+  const event = { type: 'message.queued' as const, stream, actor: 'runtime', cause: null, labels: [], key, data };
+  const task = sendingTask({ id: deps.ids.next('tsk'), agent, session, channel, labels: [] });
+  const result = await deps.store.commit({
+    events: [event],
+    queue: [{ op: 'enqueue', task, causeOf: 0 }],
+    sync: true,
+  });
+  if (!result.ok && result.why !== 'duplicate') throw new Error(`a notice was refused: ${JSON.stringify(result)}`);
 }

@@ -1,34 +1,36 @@
+import { createHash } from 'node:crypto';
 import type { BlobRef } from '../core/blob.ts';
 import type { EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
-import { canonicalJson } from '../core/text/json.ts';
 import type { Label } from '../core/labels.ts';
-import type { ModelMessage, UserMessage } from '../core/model.ts';
-import type { InboundMessage } from '../core/ports/channel.ts';
-import type { Batch } from '../core/ports/store.ts';
+import {
+  type ModelMessage,
+  type UserMessage,
+  type FileRef,
+  IMAGE_TYPES,
+  type ImageType,
+  type Part,
+} from '../core/model.ts';
+import type { InboundMessage, MessageFile } from '../core/ports/channel.ts';
+import type { Batch, Store } from '../core/ports/store.ts';
 import type { DeliverResult } from '../core/api/runtime.ts';
 import type { Task } from '../core/task.ts';
+import { type MailDeps, openWaits, runOf, waitingIn } from '../pending/pending.ts';
+import { plainName } from '../core/text/media.ts';
 import { unknownText } from '../core/text/unknown.ts';
-import type { MailDeps } from '../pending/deps.ts';
-import { keepFiles } from './files.ts';
-import { movedTo } from './moved.ts';
-import { openWaits, runOf, waitingIn } from '../pending/pending.ts';
+import { newTask, noRoom } from '../core/records/new-task.ts';
+import { putJson } from '../core/records/json-blob.ts';
+import { answeredKey } from '../core/records/matter.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
-export const MAX_TEXT = 1_000_000;
+const MAX_TEXT = 1_000_000;
 /** Files of one message, and their bytes together. */
 const MAX_FILES = 20;
 const MAX_FILE_BYTES = 50_000_000;
-/** Messages that may wait in one conversation, and tasks in all; beyond it the sender is told to come back. */
-const MAX_LANE = 100;
-const MAX_QUEUED = 10_000;
-/** Tasks of a conversation that do not wait for their turn: the one at work, or the one that waits for somebody. */
-const HOLDERS = 2;
-const OPEN = ['queued', 'running', 'waiting'] as const;
 /** Tries to commit beside others that write to the same conversation. */
 const MAX_TRIES = 8;
 
-export interface DeliverOptions {
+interface DeliverOptions {
   /** An equal last message of the session, whose answer was not delivered, is meant. */
   join?: boolean;
   /** Earlier messages given with the first one of a conversation. */
@@ -92,11 +94,10 @@ async function tryDeliver(
     const task = await undelivered(deps, stream, content);
     if (task !== null) return { ok: true, delivered: { task, joined: true } };
   }
-  const open = await deps.store.tasks({ lane: stream, statuses: OPEN, limit: MAX_LANE + HOLDERS });
-  const busy = await backlog(deps, open);
-  if (busy) return busy;
-  const question = await openQuestion(deps, open);
-  const task = question ? null : newTask(deps, message, stream);
+  const full = await noRoom(store, stream);
+  if (full !== null) return { ok: false, why: 'busy', message: full };
+  const question = await openQuestion(deps, stream);
+  const task = question ? null : taskOf(deps, message);
   const batch = buildBatch(message, { stream, version, content, key, question, task });
   if (version === 0 && options.history?.length) batch.events.unshift(history(deps, options.history, stream));
   const first = version === 0 && options.history?.length ? 1 : 0;
@@ -116,7 +117,7 @@ function redelivered({ data }: EventOf<'message.received'>, content: BlobRef): D
 
 const putText = (deps: MailDeps, role: 'user' | 'assistant', text: string, subject: string): BlobRef => {
   const message: ModelMessage = { role, parts: [{ type: 'text', text: deps.redact(text.toWellFormed()) }] };
-  return deps.store.putBlob(Buffer.from(canonicalJson(message)), subject);
+  return putJson(deps.store, message, subject);
 };
 
 /** The message with its files. The same message gives the same bytes, which a redelivery is known by. */
@@ -129,7 +130,7 @@ function putMessage(deps: MailDeps, key: string, { text, files = [] }: InboundMe
     parts: [{ type: 'text', text: said }, ...kept.images],
     files: kept.files,
   };
-  return deps.store.putBlob(Buffer.from(canonicalJson(message)), subject);
+  return putJson(deps.store, message, subject);
 }
 
 interface OpenQuestion {
@@ -176,7 +177,7 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
       ...common,
       type: 'question.answered',
       stream: runStream(question.run),
-      key: `answered:${question.id}`,
+      key: answeredKey(question.id),
       data: { question: question.id, by: from, answer: content },
     });
   return {
@@ -195,47 +196,24 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
 const labelsOf = ({ files = [], foreign = false }: InboundMessage): readonly Label[] =>
   foreign || files.length > 0 ? ['untrusted'] : [];
 
-function newTask(deps: MailDeps, message: InboundMessage, lane: string): Task {
-  return {
+const taskOf = (deps: MailDeps, message: InboundMessage): Task =>
+  newTask({
     id: deps.ids.next('tsk'),
-    queue: message.agent,
-    lane,
     agent: message.agent,
     session: message.session,
     from: message.sender,
-    content: null,
-    priority: 0,
-    notBefore: null,
-    deadline: null,
-    key: null,
-    attempt: 1,
     maxAttempts: deps.maxAttempts(),
-    status: 'queued',
-    labels: [...labelsOf(message)],
-    cause: null,
-    absorbedBy: null,
-    result: null,
-  };
-}
+    labels: labelsOf(message),
+  });
 
 function history(deps: MailDeps, given: { role: 'user' | 'assistant'; text: string }[], stream: string): NewEvent {
   const messages = given.map(({ role, text }) => putText(deps, role, text, stream));
   return { type: 'history.given', stream, actor: 'runtime', cause: null, labels: [], data: { messages } };
 }
 
-/** `open`: the tasks of the conversation. */
-async function backlog(deps: MailDeps, open: readonly Task[]): Promise<DeliverResult | null> {
-  if (open.filter(({ status }) => status === 'queued').length >= MAX_LANE)
-    return { ok: false, why: 'busy', message: `${MAX_LANE} messages wait in this conversation. Try again later.` };
-  const counts = await deps.store.counts();
-  if (counts.queued >= MAX_QUEUED)
-    return { ok: false, why: 'busy', message: `${MAX_QUEUED} tasks are queued. Try again later.` };
-  return null;
-}
-
 /** The oldest question the conversation's run waits for. */
-async function openQuestion(deps: MailDeps, open: readonly Task[]): Promise<OpenQuestion | null> {
-  const waiting = open.find(({ status }) => status === 'waiting');
+async function openQuestion(deps: MailDeps, lane: string): Promise<OpenQuestion | null> {
+  const [waiting] = await deps.store.tasks({ lane, statuses: ['waiting'], limit: 1 });
   // What a task asks that this conversation waits for is asked here.
   for (const task of waiting ? await waitingIn(deps.store, waiting) : []) {
     const run = await runOf(deps.store, task);
@@ -260,10 +238,78 @@ async function undelivered(deps: MailDeps, stream: string, content: BlobRef): Pr
     if (event.type !== 'message.received') continue;
     const { task } = event.data;
     if (event.data.content.hash !== content.hash) return null;
-    const question = await openQuestion(deps, await deps.store.tasks({ lane: stream, statuses: ['waiting'], limit: 1 }));
+    const question = await openQuestion(deps, stream);
     // The same words may answer the next question, once that has been put.
     const reply = answered.get(task) ?? (question?.task === task ? question.event : undefined);
     return reply !== undefined && sent.has(reply) ? null : task;
   }
   return null;
+}
+
+/** Who answers in a conversation now: the agent it was handed over to last, if that one is still there. */
+async function movedTo(
+  store: Store,
+  { agent, session }: { agent: string; session: string },
+  names: readonly string[],
+): Promise<string> {
+  let at = agent;
+  let seq = 0;
+  for (;;) {
+    const move = await lastMove(store, conversationId(at, session), seq);
+    if (move === null || !names.includes(move.to)) return at;
+    // Only what came later counts: it may have been handed back.
+    ({ to: at, seq } = move);
+  }
+}
+
+async function lastMove(store: Store, stream: string, after: number): Promise<{ to: string; seq: number } | null> {
+  const types = ['conversation.moved'] as const;
+  for await (const event of store.read({ stream, types, after, reverse: true, limit: 1 }))
+    if (event.type === 'conversation.moved') return { to: event.data.to, seq: event.seq };
+  return null;
+}
+
+/** Bytes of an image that is shown to the model: what all providers take. Larger ones are only files. */
+const MAX_IMAGE = 5_000_000;
+
+interface KeptFiles {
+  files: FileRef[];
+  images: Part[];
+  /** For the model: what came, and where it is. */
+  note: string;
+}
+
+const isImage = (type: string): type is ImageType => (IMAGE_TYPES as readonly string[]).includes(type);
+
+const sizeOf = (bytes: number): string =>
+  bytes < 1_000_000 ? `${Math.max(1, Math.round(bytes / 1000))} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+
+/**
+ * Keeps the files of a message: each has a place in the workspace's `inbox/`, in a folder that belongs to this one
+ * message (`key`), and images that models can see are shown to them besides.
+ */
+function keepFiles(given: readonly MessageFile[], key: string, put: (bytes: Uint8Array) => BlobRef): KeptFiles {
+  const folder = createHash('sha256').update(key).digest('hex').slice(0, 16);
+  const kept: KeptFiles = { files: [], images: [], note: '' };
+  const lines: string[] = [];
+  for (const { name: called, mediaType, bytes } of given) {
+    const name = freeName(plainName(called), kept.files);
+    const blob = put(bytes);
+    const path = `inbox/${folder}/${name}`;
+    kept.files.push({ name, mediaType, path, blob });
+    if (isImage(mediaType) && bytes.length <= MAX_IMAGE) kept.images.push({ type: 'image', mediaType, name, blob });
+    lines.push(`${path} (${mediaType}, ${sizeOf(bytes.length)})`);
+  }
+  kept.note = `[Files that came with this message: ${lines.join(', ')}]`;
+  return kept;
+}
+
+/** Two files of one name must not become one. */
+function freeName(name: string, taken: readonly FileRef[]): string {
+  const used = new Set(taken.map((file) => file.name.toLowerCase()));
+  const dot = name.lastIndexOf('.');
+  const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
+  let free = name;
+  for (let n = 2; used.has(free.toLowerCase()); n += 1) free = `${stem}-${n}${ending}`;
+  return free;
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { EventOf } from '../core/event.ts';
 import type { ChannelMessage } from '../core/ports/channel.ts';
-import type { MailDeps } from '../pending/deps.ts';
+import type { MailDeps } from '../pending/pending.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 /** Milliseconds a code is good for. */
 const CODE_MS = 10 * 60_000;
@@ -48,7 +49,7 @@ export async function tryPairing(
   try {
     await deps.addOwner(channel, sender);
   } catch (error) {
-    return { state: 'failed', why: error instanceof Error ? error.message : String(error) };
+    return { state: 'failed', why: errorText(error) };
   }
   const data = { channel, sender };
   const event = {

@@ -2,8 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { pipeline, type Transform } from 'node:stream';
 import zlib from 'node:zlib';
 import { NetError } from '../core/ports/net.ts';
-import { type Answer, netError } from './exchange.ts';
-import type { Watch } from './watch.ts';
+import { type Answer, netError, type Watch } from './exchange.ts';
 
 type Chunks = AsyncIterable<Uint8Array>;
 

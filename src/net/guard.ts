@@ -6,10 +6,8 @@ import { originOf, parseTarget, type Target } from '../core/net/host.ts';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
-import { type Answer, exchange, type Hop } from './exchange.ts';
-import { pin, type Resolve } from './pin.ts';
-import { type Connect, connectPinned, openPools, type Pools } from './pool.ts';
-import { type Watch, watch } from './watch.ts';
+import { type Answer, exchange, type Hop, type Watch, watch } from './exchange.ts';
+import { pin, type Resolve, type Connect, connectPinned, openPools, type Pools } from './pool.ts';
 
 export interface NetOptions {
   clock: Clock;

@@ -7,17 +7,15 @@ import type { TriggerDesk } from '../core/trigger.ts';
 import { pausedWords } from '../core/api/paused.ts';
 import type { AgentState, DeliverResult, Runtime, RuntimeStatus } from '../core/api/runtime.ts';
 import { isEnded } from '../core/task.ts';
-import type { MailDeps } from '../pending/deps.ts';
+import { type MailDeps, OpenMatters, allPending, answer, approve, countPending, startOf } from '../pending/pending.ts';
 import { cancelTask } from './end.ts';
 import { Days } from './days.ts';
 import type { Hub } from '../messages/hub.ts';
 import { deliver } from '../messages/inbox.ts';
 import { metricsText } from './metrics.ts';
 import { outcomeOf, settledOutcome } from './outcome.ts';
-import { OpenMatters } from '../pending/matters.ts';
 import type { Pauses } from './pauses.ts';
 import { dismissTask, retryTask } from './retry.ts';
-import { allPending, answer, approve, countPending, startOf } from '../pending/pending.ts';
 
 export interface RuntimeDeps extends MailDeps {
   hub: Hub;

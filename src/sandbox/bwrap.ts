@@ -1,18 +1,14 @@
 import { createHash } from 'node:crypto';
 import { lstat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { SandboxError, type Sandbox } from '../core/ports/sandbox.ts';
 import type { Checkout } from '../core/ports/workspace.ts';
-import { bwrapArgs } from './args.ts';
+import { bwrapArgs, readSystem, type SystemMounts } from './system.ts';
 import { cgroupsOf, makeCgroups, removeCgroups, type Cgroups } from './cgroup.ts';
-import { inheritedFiles } from './inherited.ts';
-import { Jobs } from './jobs.ts';
-import { type Runner, STATUS_FILE } from './runner.ts';
+import { inheritedFiles, Jobs, type Runner, STATUS_FILE } from './jobs.ts';
 import { seccompFilter } from './seccomp.ts';
-import { readSystem, type SystemMounts } from './system.ts';
 import { LAUNCH, SWEEP_SANDBOX } from './wrapper.ts';
 
 /** What `probeSandbox` has found out about this machine. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { watch, type FSWatcher } from 'node:fs';
+import { mkdir, readdir, rm, writeFile, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { isSafeName } from '../core/ids.ts';
@@ -13,14 +13,22 @@ import {
   type Limits,
   type Sandbox,
 } from '../core/ports/sandbox.ts';
-import { ask, DOUBT, ended, exists, NO_COVERAGE, readResult, readState, stop, unlocked } from './folder.ts';
-import { followUntil } from './follow.ts';
-import { withoutFiles } from './inherited.ts';
-import { followOutput } from './output.ts';
-import type { Prepared, Runner } from './runner.ts';
+import {
+  ask,
+  DOUBT,
+  ended,
+  exists,
+  NO_COVERAGE,
+  readResult,
+  readState,
+  stop,
+  unlocked,
+  followOutput,
+} from './folder.ts';
 import { wrapper } from './wrapper.ts';
+import { errorText } from '../core/text/sentence.ts';
 
-export interface JobsOptions {
+interface JobsOptions {
   /** `<home>/shells`: a folder a command. */
   dir: string;
   boundary: Boundary;
@@ -134,7 +142,7 @@ export class Jobs implements Sandbox {
       return prepared;
     } catch (cause) {
       if (cause instanceof SandboxError) throw cause;
-      throw new SandboxError('start', cause instanceof Error ? cause.message : String(cause), { cause });
+      throw new SandboxError('start', errorText(cause), { cause });
     }
   }
 
@@ -207,4 +215,126 @@ export class Jobs implements Sandbox {
     boundary('shell.exit.after');
     return result;
   }
+}
+
+const CLOSE_ON_EXEC = 0o2000000;
+
+/**
+ * Files this process was started with beyond the standard three. Node's own are closed in programs it starts, these are
+ * not: a command would get whatever the terminal, the service manager or a parent had open.
+ */
+export async function inheritedFiles(): Promise<number[]> {
+  const numbers = (await readdir('/proc/self/fd').catch(() => [])).map(Number).filter((number) => number > 2);
+  const inherited = await Promise.all(
+    numbers.map(async (number) => {
+      const info = await readFile(`/proc/self/fdinfo/${number}`, 'utf8').catch(() => '');
+      const flags = /^flags:\s*([0-7]+)$/m.exec(info)?.[1];
+      return flags !== undefined && (parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
+    }),
+  );
+  return numbers.filter((_, index) => inherited[index]);
+}
+
+type Stdio = ('ignore' | number)[];
+
+/** Starts a program with no file of ours open: what was inherited is replaced by /dev/null. */
+async function withoutFiles<T>(inherited: readonly number[], start: (stdio: Stdio) => T): Promise<T> {
+  const none: Stdio = ['ignore', 'ignore', 'ignore'];
+  if (inherited.length === 0) return start(none);
+  const nothing = await open('/dev/null', 'r+');
+  try {
+    const all = Array.from({ length: Math.max(...inherited) + 1 }, (_, number) =>
+      inherited.includes(number) ? nothing.fd : 'ignore',
+    );
+    return start(all);
+  } finally {
+    await nothing.close();
+  }
+}
+
+/** How a command is run within its wrapper: the one thing in which the sandboxes differ. */
+export interface Runner {
+  name: string;
+  confined: boolean;
+  /**
+   * Puts what the command needs in its folder and gives the shell program that runs it there, with arguments. Its
+   * standard output and error become the command's output.
+   */
+  prepare(job: Job, dir: string): Promise<Prepared>;
+  /** Undoes what `prepare` has made outside the folder; false if something of the command is still in it. */
+  clear(key: string): Promise<boolean>;
+  /** Text of a program that ends what may have strayed from the command of the folder `$dir`, which is its working folder. */
+  sweep: string;
+}
+
+/**
+ * In the sandbox's folder: how the runtime is, for scripts that look after it. Commands can read it and nothing else of
+ * the runtime. A key never begins with a dot.
+ */
+export const STATUS_FILE = '.status';
+
+interface Prepared {
+  script: string;
+  args: string[];
+  /** Environment of the wrapper. */
+  env: Record<string, string>;
+  /** Cgroups, '' for none. */
+  memory: string;
+  pids: string;
+}
+
+/** How often to look when the machine can watch no more files, and how often to look anyway. */
+const POLL_MS = 200;
+const WATCHED_POLL_MS = 2000;
+
+/** Calls `look` whenever the folder changes, until `over`. Does not poll faster than a person could notice. */
+async function followUntil(options: {
+  dir: string;
+  over: Promise<unknown>;
+  clock: Clock;
+  look: () => Promise<void>;
+  enough: () => boolean;
+}): Promise<void> {
+  const { dir, clock, look, enough } = options;
+  let wake = (): void => undefined;
+  let pending = false;
+  let finished = false;
+  const nudge = (): void => {
+    pending = true;
+    wake();
+  };
+  const over = options.over.finally(() => {
+    finished = true;
+    nudge();
+  });
+  // The failure is the caller's; here it only ends the waiting.
+  over.catch(() => undefined);
+  let watcher: FSWatcher | null = null;
+  try {
+    watcher = watch(dir, { persistent: false }, nudge);
+    watcher.on('error', () => watcher?.close());
+  } catch {
+    // No inotify watch left: the clock wakes us instead.
+    watcher = null;
+  }
+  try {
+    while (!finished) {
+      await look();
+      if (enough()) break;
+      if (pending) {
+        pending = false;
+        continue;
+      }
+      const pause = new AbortController();
+      await Promise.race([
+        new Promise<void>((resolve) => (wake = resolve)),
+        clock.sleep(watcher === null ? POLL_MS : WATCHED_POLL_MS, pause.signal).catch(() => undefined),
+      ]);
+      pause.abort();
+      pending = false;
+    }
+  } finally {
+    watcher?.close();
+  }
+  await over;
 }

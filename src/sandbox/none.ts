@@ -1,13 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Sandbox } from '../core/ports/sandbox.ts';
-import { ENVIRONMENT } from './args.ts';
-import { inheritedFiles } from './inherited.ts';
-import { Jobs } from './jobs.ts';
-import { type Runner, STATUS_FILE } from './runner.ts';
+import { ENVIRONMENT } from './system.ts';
+import { inheritedFiles, Jobs, type Runner, STATUS_FILE } from './jobs.ts';
 import { LAUNCH, SWEEP_MARKED } from './wrapper.ts';
 
 export interface NoSandboxOptions {

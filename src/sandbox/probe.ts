@@ -2,17 +2,20 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-
-import { bwrapArgs } from './args.ts';
-import { bwrapFiles, type BwrapFeatures, type Machine } from './bwrap.ts';
+import { bwrapArgs } from './system.ts';
+import { bwrapFiles, type BwrapFeatures, type Machine, openBwrap } from './bwrap.ts';
 import { findCgroups } from './cgroup.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Sandbox } from '../core/ports/sandbox.ts';
+import { openUnconfined } from './none.ts';
 
-export type SandboxProbe =
+type SandboxProbe =
   | { ok: true; why: string; mend: string; features: BwrapFeatures }
   /** `why` says what is missing, `mend` what to do about it. */
   | { ok: false; why: string; mend: string };
 
-export interface ProbeOptions {
+interface ProbeOptions {
   /** A folder of the runtime that can be written; what the attempt needs in it is removed again. */
   dir: string;
   /** The runtime's PATH. */
@@ -219,4 +222,24 @@ export async function probeSandbox(options: ProbeOptions): Promise<SandboxProbe>
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+interface SandboxOptions {
+  home: string;
+  /** The runtime's PATH. */
+  path: string;
+  /** `process.platform`. */
+  platform: string;
+  machine: Machine;
+  boundary: Boundary;
+  clock: Clock;
+}
+
+/** The strictest sandbox that works on this machine. */
+export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const { home, path, platform, machine, boundary, clock } = options;
+  const dir = join(home, 'shells');
+  const probe = await probeSandbox({ dir, path, platform, machine });
+  if (!probe.ok) return openUnconfined({ dir, boundary, clock });
+  return openBwrap({ features: probe.features, machine, dir, boundary, clock });
 }

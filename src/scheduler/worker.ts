@@ -4,6 +4,7 @@ import { taskStream } from '../core/ids.ts';
 import type { Log } from '../core/ports/log.ts';
 import { type Store, StoreUnavailable } from '../core/ports/store.ts';
 import type { Claim, Lease, Stops } from '../core/task.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 /** Milliseconds a lease lasts. A lost process's tasks are free after that; our own restart does not wait for it. */
 const LEASE_MS = 30_000;
@@ -207,10 +208,7 @@ export class Worker {
 
   #report(error: unknown): void {
     if (error instanceof StoreUnavailable) this.#problem = error.message;
-    this.#options.log.error(
-      { error: error instanceof Error ? error.message : String(error) },
-      'the worker met an error',
-    );
+    this.#options.log.error({ error: errorText(error) }, 'the worker met an error');
   }
 
   async #renewLoop(): Promise<void> {

@@ -14,6 +14,8 @@ export function checkEscalations(played: Played, report: Report): void {
   );
   const reached = Map.groupBy(eventsOf(played, 'escalation.reached'), ({ data }) => data.escalation);
   const started = eventsOf(played, 'escalation.started');
+  const arrived = arrivedIn(played);
+  const messages = new Map(played.tasks.map(({ id, cause }) => [id, cause ?? '']));
   for (const { data } of started) {
     const { escalation: id, levels, from } = data;
     const say = (expected: string, found: string): void =>
@@ -23,6 +25,9 @@ export function checkEscalations(played: Played, report: Report): void {
       if (event.data.level !== n) say(`level ${n} next`, `level ${event.data.level}`);
       const due = from + (levels[event.data.level]?.after ?? 0);
       if (event.at < due && list[n - 1]?.data.outcome !== 'unreachable') say(`level ${n} at ${due}`, `${event.at}`);
+      const { to, outcome, task } = event.data;
+      if (outcome === 'told' && to.startsWith('chat:') && !arrived.has(messages.get(task ?? '') ?? ''))
+        say(`that ${to} was told of level ${n}`, 'that nothing arrived there');
       for (const end of [ended.get(id), acknowledged.get(id)])
         if (end && end.seq < event.seq) say(`no level after ${end.id}`, `${event.id} reaches one`);
     }
@@ -30,7 +35,7 @@ export function checkEscalations(played: Played, report: Report): void {
       say('an end, or its top', `level ${list.length} of ${levels.length}, and it still waits`);
   }
   checkBegun(played, new Set(started.map(({ data }) => data.about)), report);
-  checkTold(played, report);
+  checkSent(played, report);
 }
 
 /** What waited for long went up its chain at all. */
@@ -63,9 +68,12 @@ function checkBegun(played: Played, begun: ReadonlySet<string>, report: Report):
   }
 }
 
-/** Each level that says it told the owner did arrive there. */
-function checkTold(played: Played, report: Report): void {
-  const arrived = new Set(entriesOf(played, 'arrived').map(({ key }) => key.replace(/\.\d+$/, '')));
+const arrivedIn = (played: Played): ReadonlySet<string> =>
+  new Set(entriesOf(played, 'arrived').map(({ key }) => key.replace(/\.\d+$/, '')));
+
+/** What the outbox says it has sent did arrive. */
+function checkSent(played: Played, report: Report): void {
+  const arrived = arrivedIn(played);
   const sends = new Map(
     played.events.flatMap((event) =>
       event.type === 'message.sent' && event.data.channel === 'chat' ? [[event.data.message, event.id] as const] : [],

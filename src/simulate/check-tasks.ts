@@ -1,4 +1,5 @@
-import { isEnded } from '../core/task.ts';
+import type { Event } from '../core/event.ts';
+import { isEnded, type Task } from '../core/task.ts';
 import { MINUTE } from './calendar.ts';
 import type { Report } from './invariants.ts';
 import { entriesOf, eventsOf, type Played } from './record.ts';
@@ -29,6 +30,7 @@ export function checkTasks(played: Played, report: Report): void {
   }
   checkGiven(played, byOrder, report);
   checkDropped(played, byOrder, report);
+  checkOrigins(played, own, report);
   checkEnds(played, report);
   checkResults(played, report);
 }
@@ -85,12 +87,40 @@ function checkDropped({ plan }: Played, byOrder: Map<string, Played['tasks']>, r
   }
 }
 
+/** Nothing is worked on that nobody asked for: each task is named by what made it. */
+function checkOrigins({ events }: Played, own: readonly Task[], report: Report): void {
+  const made = new Set(events.flatMap((event) => madeBy(event) ?? []));
+  for (const { id, from } of own)
+    // Files in an inbox leave no event of their own; how many tasks became of them is counted above.
+    if (!made.has(id) && !from.startsWith('file:'))
+      report({
+        invariant: 'order-once',
+        about: id,
+        expected: 'an event that made it',
+        found: `none, and it says it is from ${from}`,
+        look: `log --task ${id}`,
+      });
+}
+
+/** The task that came of an event. */
+function madeBy(event: Event): string | null {
+  switch (event.type) {
+    case 'message.received':
+    case 'schedule.fired':
+    case 'trigger.fired':
+    case 'escalation.reached':
+      return event.data.task;
+    case 'task.created':
+      return event.data.child;
+    case 'task.queued':
+      return event.key?.startsWith('retry:') ? event.data.task.id : null;
+    default:
+      return null;
+  }
+}
+
 function checkEnds(played: Played, report: Report): void {
-  const asked = new Set(
-    played.events.flatMap((event) =>
-      event.type === 'approval.asked' || event.type === 'question.asked' ? [event.stream] : [],
-    ),
-  );
+  const asked = new Set(openQuestions(played).map(({ stream }) => stream));
   const runOf = new Map(eventsOf(played, 'run.started').map(({ data }) => [data.task, `run:${data.run}`]));
   const ends = new Map(eventsOf(played, 'task.finished').map((event) => [event.data.task, event]));
   for (const { id, status, queue } of played.tasks) {
@@ -105,7 +135,7 @@ function checkEnds(played: Played, report: Report): void {
         look,
       });
     const end = ends.get(id);
-    if (queue === 'outbox' || (status !== 'failed' && status !== 'dead')) continue;
+    if (queue === 'outbox' || !isEnded(status) || status === 'done') continue;
     const at = end?.at ?? 0;
     if (!played.plan.outages.some(({ both, from, to }) => both && at >= from && at <= to + AFTER))
       report({
@@ -116,6 +146,18 @@ function checkEnds(played: Played, report: Report): void {
         look,
       });
   }
+}
+
+/** What a person was asked and has not answered. */
+function openQuestions(played: Played): Event[] {
+  const done = new Set([
+    ...eventsOf(played, 'approval.answered').map(({ data }) => data.approval),
+    ...eventsOf(played, 'question.answered').map(({ data }) => data.question),
+  ]);
+  return [
+    ...eventsOf(played, 'approval.asked').filter(({ data }) => !done.has(data.approval)),
+    ...eventsOf(played, 'question.asked').filter(({ data }) => !done.has(data.question)),
+  ];
 }
 
 /** A call that waited for tasks has returned, after all of them, with what each of them said. */

@@ -17,6 +17,7 @@ export function check(played: Played): Violation[] {
   checkHanded(played, report);
   checkFiles(played, report);
   checkReplies(played, report);
+  checkStrays(played, report);
   checkAnswers(played, report);
   checkEscalations(played, report);
   for (const { event, where, message } of played.verified.findings)
@@ -39,8 +40,9 @@ function checkReplies(played: Played, report: Report): void {
     entriesOf(played, 'arrived').filter(({ asks, text }) => asks === null && isReply(text)),
     ({ to }) => to,
   );
+  const { messages } = played.plan;
   const taken = new Set(entriesOf(played, 'taken').map(({ message }) => message));
-  for (const { id, chat, order } of played.plan.messages) {
+  for (const { id, chat, order } of messages) {
     if (!taken.has(id)) continue;
     const here = arrived.get(`${chat}/${id}`) ?? [];
     const keys = Map.groupBy(here, ({ key }) => key);
@@ -50,10 +52,29 @@ function checkReplies(played: Played, report: Report): void {
     const tries = [...played.tasks].filter((task) => played.orderOf(task.id) === order && isEnded(task.status)).length;
     if (keys.size !== Math.max(1, tries) || failed > keys.size)
       report({ ...about, expected: `${Math.max(1, tries)} reply to ${order}`, found: `${keys.size}` });
+    // A run may have taken in a later message of its chat: both get its answer.
+    const fit = messages.filter((each) => each.chat === chat).map((each) => `done ${each.order} `);
+    for (const { text } of here)
+      if (text.startsWith('done ') && !fit.some((begin) => text.startsWith(begin)))
+        report({ ...about, expected: `a reply to ${order}`, found: text.slice(0, 200) });
     for (const [key, sends] of keys)
       for (const again of sends.slice(1))
         if (!again.again) report({ ...about, expected: `a repeat of ${key} that says so`, found: 'one that does not' });
   }
+}
+
+/** A reply that nobody waits for. */
+function checkStrays(played: Played, report: Report): void {
+  const known = new Set(played.plan.messages.map(({ chat, id }) => `${chat}/${id}`));
+  for (const { to, key, asks, text } of entriesOf(played, 'arrived'))
+    if (asks === null && isReply(text) && !known.has(to))
+      report({
+        invariant: 'reply-once',
+        about: key,
+        expected: 'a message that it replies to',
+        found: `it went to ${to}`,
+        look: 'log --type message.',
+      });
 }
 
 function checkAnswers(played: Played, report: Report): void {

@@ -5,6 +5,7 @@ import { SandboxError, type JobResult, type Limits, type Sandbox } from '../core
 import type { Checkout, Checkouts, Collected } from '../core/ports/workspace.ts';
 import { SKILLS } from '../core/skill.ts';
 import type { Parsed, Reconciled, Tool, ToolContext, ToolDeclaration, ToolResult } from '../core/ports/tool.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 export interface ShellInput {
   command: string;
@@ -59,8 +60,6 @@ function progressOf(ctx: ToolContext): (chunk: Uint8Array) => void {
   const decoder = new TextDecoder();
   return (chunk) => ctx.progress(decoder.decode(chunk, { stream: true }).replaceAll('\0', ''));
 }
-
-const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Bytes as text a model and a terminal can take: what is no UTF-8 becomes U+FFFD, NUL goes. */
 const readable = (bytes: Uint8Array): string => new TextDecoder().decode(bytes).replaceAll('\0', '');
@@ -125,7 +124,7 @@ class ShellTool implements Tool<ShellInput> {
       const hidden = (await ctx.files.list('')).map((entry) => entry.path).filter((path) => !ctx.mayRead(path));
       checkout = await checkouts.take(ctx.files.base, ctx.files.changes(), ctx.key, hidden);
     } catch (error) {
-      return failed(`The command was not run, there is no checkout for it: ${reason(error)}`);
+      return failed(`The command was not run, there is no checkout for it: ${errorText(error)}`);
     }
     const job = { key: ctx.key, command: input.command, checkout, limits: this.#limits(input) };
     try {
@@ -133,7 +132,7 @@ class ShellTool implements Tool<ShellInput> {
       return await this.#finish(result, checkout, input, ctx);
     } catch (error) {
       const never = error instanceof SandboxError && error.code === 'start';
-      return failed(`${never ? 'The command was not run: ' : ''}${reason(error)}\nnone of its changes were kept`);
+      return failed(`${never ? 'The command was not run: ' : ''}${errorText(error)}\nnone of its changes were kept`);
     }
   }
 
@@ -153,7 +152,7 @@ class ShellTool implements Tool<ShellInput> {
       const result = await sandbox.adopt(ctx.key, this.#limits(input), progressOf(ctx), ctx.signal);
       return { state: 'done', result: await this.#finish(result, checkout, input, ctx) };
     } catch (error) {
-      return { state: 'doubt', why: `${where} its result cannot be read: ${reason(error)}` };
+      return { state: 'doubt', why: `${where} its result cannot be read: ${errorText(error)}` };
     }
   }
 
@@ -190,7 +189,7 @@ class ShellTool implements Tool<ShellInput> {
     try {
       collected = await this.#options.checkouts.collect(checkout);
     } catch (error) {
-      return failed(`${end}\nnone of its changes were kept: ${reason(error)}`);
+      return failed(`${end}\nnone of its changes were kept: ${errorText(error)}`);
     }
     const { refused } = collected;
     const touched = collected.changes.map((change) => change.path);

@@ -1,13 +1,13 @@
-import { GENESIS, chainHash } from '../core/event-hash.ts';
-import type { EventRow } from '../core/event-hash.ts';
+import { GENESIS, chainHash, type EventRow } from '../core/event-hash.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
-import { eventId } from '../core/ids.ts';
+import { eventId, runOfStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
 import type { JournalRepository } from '../core/ports/journal.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Audit, Blobs } from '../core/ports/store.ts';
 import { blobRefs } from '../journal/chain.ts';
 import { eventJson, storedEvent } from '../journal/format.ts';
+import { errorText } from '../core/text/sentence.ts';
 
 /** The commits of `main` as far as verification needs them. */
 export interface LandedHistory {
@@ -40,7 +40,7 @@ export interface Verification {
 }
 
 export interface VerifyOptions {
-  store: Pick<Store, 'rows' | 'getBlob'>;
+  store: Pick<Audit & Blobs, 'rows' | 'getBlob'>;
   /** Null: there is none to compare with. */
   journal: Pick<JournalRepository, 'lines' | 'tip'> | null;
   history: LandedHistory | null;
@@ -72,8 +72,6 @@ export async function verify(options: VerifyOptions): Promise<Verification> {
   });
   return { findings, counts: check.counts };
 }
-
-const said = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 class Check {
   readonly findings: Finding[] = [];
@@ -114,7 +112,7 @@ class Check {
         if (seq % PROGRESS_EVERY === 0) this.#options.onProgress?.(this.counts);
       }
     } catch (error) {
-      this.#find(seq + 1, 'chain', `it cannot be read: ${said(error)}`);
+      this.#find(seq + 1, 'chain', `it cannot be read: ${errorText(error)}`);
     }
     await lines.end(seq);
     this.counts.lines = lines.read;
@@ -126,7 +124,7 @@ class Check {
     try {
       return (await this.#options.journal?.tip()) ?? 0;
     } catch (error) {
-      this.#find(null, 'journal.git', said(error));
+      this.#find(null, 'journal.git', errorText(error));
       return Infinity;
     }
   }
@@ -136,7 +134,7 @@ class Check {
     try {
       event = storedEvent(row);
     } catch (error) {
-      this.#find(row.seq, 'chain', `its data cannot be read: ${said(error)}`);
+      this.#find(row.seq, 'chain', `its data cannot be read: ${errorText(error)}`);
       return;
     }
     this.#remember(event);
@@ -148,7 +146,7 @@ class Check {
 
   #remember(event: Event): void {
     if (event.type === 'config.applied') this.#firstConfig ??= event.data.commit;
-    const run = event.stream.startsWith('run:') ? event.stream.slice('run:'.length) : null;
+    const run = runOfStream(event.stream);
     if (run === null) return;
     if (event.type === 'landing.started') this.#begun.add(run);
     if (event.type !== 'landing.finished' || event.data.commit === null) return;
@@ -168,7 +166,7 @@ class Check {
         return false;
       }
     } catch (error) {
-      this.#find(seq, 'blob', said(error));
+      this.#find(seq, 'blob', errorText(error));
       return false;
     }
     if (this.#seen.size >= SEEN_BOUND) this.#seen.clear();
@@ -182,7 +180,7 @@ class Check {
     try {
       for await (const { commit, run } of this.#options.history?.landed(since) ?? []) found.add(`${commit} ${run}`);
     } catch (error) {
-      this.#find(null, 'main', `the workspace cannot be read: ${said(error)}`);
+      this.#find(null, 'main', `the workspace cannot be read: ${errorText(error)}`);
     }
     return found;
   }
@@ -250,7 +248,7 @@ class Lines {
       return next.value;
     } catch (error) {
       this.#broken = true;
-      this.#find(seq, said(error));
+      this.#find(seq, errorText(error));
       return null;
     }
   }

@@ -1,5 +1,5 @@
 import type { Event, EventOf } from '../core/event.ts';
-import { NO_USAGE, type Usage } from '../core/model.ts';
+import { NO_USAGE, type Usage, addUsage } from '../core/model.ts';
 import { isEnded, type Task, type TaskStatus } from '../core/task.ts';
 
 /** Something a run has asked and nobody has answered. */
@@ -102,13 +102,6 @@ export function newEntry(event: Event, task: Task, message: Entry['message']): E
     dismissed: false,
   };
 }
-
-const addUsage = (a: Usage, b: Usage): Usage => ({
-  input: a.input + b.input,
-  output: a.output + b.output,
-  cacheRead: a.cacheRead + b.cacheRead,
-  cacheWrite: a.cacheWrite + b.cacheWrite,
-});
 
 /** The entry after one more event of its task or run. Changes it in place; an event it has seen is left out. */
 export function foldEntry(entry: Entry, event: Event): void {

@@ -1,20 +1,19 @@
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { Paused } from '../core/api/runtime.ts';
 import type { Views } from '../core/api/views.ts';
-import { readBoard } from './board.ts';
+import { readBoard, conversationList, failureList, runsPage } from './lists.ts';
 import { readChain } from './chain.ts';
 import { readConversation } from './conversation.ts';
 import { readDiff, readExact, readFile } from './exact.ts';
 import { Facts } from './facts.ts';
 import { Ledger } from './ledger.ts';
-import { conversationList, failureList, runsPage } from './lists.ts';
 import { readRun } from './run.ts';
 
 export interface ViewsOptions {
-  store: Store;
+  store: Reads;
   workspace: Pick<Workspace, 'commitDiff'>;
   clock: Clock;
   log: Log;

@@ -1,15 +1,13 @@
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile, readFile } from 'node:fs/promises';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import type { Clock } from '../core/ports/clock.ts';
-import { MAIN, putCommit } from '../git/commit.ts';
+import { MAIN, putCommit, personConfig } from '../git/commit.ts';
 import { badPath } from './overlay/files.ts';
-import { initRepository, openGit } from '../git/git.ts';
-import type { Env } from '../git/git.ts';
-import { personConfig } from '../git/identity.ts';
+import { initRepository, openGit, type Env } from '../git/git.ts';
 import { openObjects } from '../git/objects.ts';
 import { Trees } from '../git/trees.ts';
 
-export interface InitOptions {
+interface InitOptions {
   /** A folder that does not exist yet, or is empty. */
   dir: string;
   /** Path → bytes. */
@@ -69,4 +67,37 @@ export async function initWorkspace(options: InitOptions): Promise<string> {
     await rm(temp, { recursive: true, force: true });
     throw error;
   }
+}
+
+/**
+ * Files of a starter workspace by path, for `initWorkspace`. `gitignore` becomes `.gitignore`, which npm leaves out of
+ * packages. Rejects if there is no such folder.
+ */
+export async function readTemplate(dir: string): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const entry of await readdir(dir, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const full = join(entry.parentPath, entry.name);
+    const path = relative(dir, full).split(sep).join('/');
+    files.set(path === 'gitignore' ? '.gitignore' : path, await readFile(full));
+  }
+  return files;
+}
+
+/**
+ * Makes the workspace from a template where there is none yet; a folder that holds anything is left alone. True if it
+ * was made.
+ */
+export async function ensureWorkspace(options: {
+  workspace: string;
+  /** Folder of the template. */
+  template: string;
+  env: Env;
+  clock: Clock;
+}): Promise<boolean> {
+  const { workspace: dir, template, env, clock } = options;
+  const standing = await readdir(dir).catch(() => []);
+  if (standing.length > 0) return false;
+  await initWorkspace({ dir, files: await readTemplate(template), scripts: true, env, clock });
+  return true;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { readSchema } from '../../src/config/json-schema/read.ts';
 import type { EventOf } from '../../src/core/event.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
 import { readTool } from '../../src/tools/read.ts';
@@ -131,14 +132,22 @@ test('an artefact is landed before it is handed over, and read as it was meant',
 });
 
 test('an unknown agent, a file that is not there, an unknown or circular "after", an input that does not fit: refused with why', async () => {
-  const input = { type: 'object', required: ['customer'], properties: { hours: { type: 'number' } } };
-  const queues = { system: { concurrency: null, maxAttempts: null, input, state: 'open' as const } };
+  const slug = { type: 'string', pattern: '^([a-z0-9]+-?)+$' };
+  const read = readSchema({
+    type: 'object',
+    required: ['customer'],
+    properties: { hours: { type: 'number' }, slug },
+  });
+  assert.ok(read.ok);
+  const queues = { system: { concurrency: null, maxAttempts: null, input: read.schema, state: 'open' as const } };
   const tries = [
     create('nobody', 'x'),
     create('writing', 'x', { artefacts: ['gone.md'] }),
     create('writing', 'x', { after: ['tsk_gone'] }),
     create('system', 'x', { input: { hours: 1 } }),
     create('system', 'x', { input: { customer: 'c', hours: 'many' } }),
+    // Held the process for minutes when the platform's engine looked at it.
+    create('system', 'x', { input: { customer: 'c', slug: `${'a'.repeat(60)}!` } }),
     create('writing', 'x', { deadline: 'tomorrow' }),
     ['task', { action: 'wait', tasks: ['tsk_gone'] }] as const,
   ];
@@ -151,6 +160,7 @@ test('an unknown agent, a file that is not there, an unknown or circular "after"
       /"after" names tsk_gone, which is no task/,
       /queue system: input\.customer is missing/,
       /queue system: input\.hours must be of type number/,
+      /queue system: input\.slug must match \^\(\[a-z0-9\]\+-\?\)\+\$/,
       /"deadline" must be a time with its offset such as/,
       /no task tsk_gone that you have made/,
     ])
@@ -252,9 +262,13 @@ test('a cancelled run takes what it has led to with it', async () => {
 
 test('a queue runs no more at once than it may, and nothing while it is paused', async () => {
   let [now, most] = [0, 0];
+  const two = Promise.withResolvers<void>();
   const worker: By = async () => {
     now += 1;
     most = Math.max(most, now);
+    if (now === 2) two.resolve();
+    await two.promise;
+    // Time for one too many to begin.
     await new Promise((resolve) => setTimeout(resolve, 15));
     now -= 1;
     return says('done');

@@ -27,5 +27,8 @@ test('canonical JSON has its keys in order at every depth, and says what JSON sa
     { numRuns: 300 },
   );
   assert.ok(nested > 20, String(nested));
-  assert.equal(canonicalJson({ b: [{ d: 1, c: undefined }], a: new Date(0) }), '{"a":"1970-01-01T00:00:00.000Z","b":[{"d":1}]}');
+  assert.equal(
+    canonicalJson({ b: [{ d: 1, c: undefined }], a: new Date(0) }),
+    '{"a":"1970-01-01T00:00:00.000Z","b":[{"d":1}]}',
+  );
 });

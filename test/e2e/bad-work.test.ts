@@ -7,6 +7,9 @@ import { AGENT, Home } from '../fakes/home.ts';
 import { until } from '../fakes/until.ts';
 
 const SIZE = 50_000_000;
+const SECRET = 'a-secret-of-the-tests-42';
+/** An engine that goes back takes longer for each letter: sixteen seconds for 27 of them. */
+const SLUG = '^([a-z0-9]+-?)+$';
 /** Kilobytes that a body or file which is refused may cost: what was read until then, and what is not collected yet. */
 const COST_KB = 80_000;
 
@@ -14,11 +17,22 @@ let home: Home;
 before(async () => {
   home = await Home.up({
     files: {
-      'ruche.yaml': 'queues:\n  email: { state: paused }\n  emai: { concurrency: 1 }\n',
+      'ruche.yaml': `queues:
+  email: { state: paused }
+  emai: { concurrency: 1 }
+  slugs: { input: { type: object, properties: { slug: { type: string, pattern: '${SLUG}' } } } }
+`,
       'agents/assistant/AGENT.md': AGENT,
       'agents/email/AGENT.md': AGENT,
+      'agents/slugs/AGENT.md': `---
+description: names things
+triggers: [{ name: named, on: webhook, hook: slugs, auth: bearer, secret: env:HOOK_SECRET, task: "list {{body.slug}}" }]
+---
+You name things.
+`,
       'agents/Email/AGENT.md': AGENT,
     },
+    env: { HOOK_SECRET: SECRET },
   });
 });
 after(() => home.close());
@@ -56,6 +70,22 @@ test('50 MB of JSON, in an inbox and over HTTP, are refused at the door and cost
     }
   const cost = peak() - before;
   assert.ok(cost < COST_KB, `${cost} kB`);
+});
+
+test('an input that a pattern would go over again and again holds nobody up', async () => {
+  const slug = `${'a'.repeat(60)}!`;
+  inbox('slugs', 'slow.json', JSON.stringify({ text: 'list', input: { slug } }));
+  const hook = await fetch(`${home.url}/hooks/slugs`, {
+    method: 'POST',
+    body: JSON.stringify({ slug }),
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${SECRET}` },
+  });
+  assert.equal(hook.status, 202);
+  assert.match(await reason('slugs', 'slow.json'), /queue slugs: input\.slug must match \^\(\[a-z0-9\]/);
+  const why = async () =>
+    (await home.api<{ firings: { why: string | null }[] }>('/api/triggers/slugs/named')).firings[0]?.why;
+  assert.match(await until(why, 'the trigger says why'), /queue slugs: input\.slug must match/);
+  assert.equal((await fetch(`${home.url}/healthz`, { signal: AbortSignal.timeout(10_000) })).status, 200);
 });
 
 /** Sends a file as it is read, as far as it is taken. */

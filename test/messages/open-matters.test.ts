@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { matterRaised } from '../../src/core/records/matter.ts';
 import type { ReadFrom, Store } from '../../src/core/ports/store.ts';
-import { allPending, countPending } from '../../src/pending/pending.ts';
-import { OpenMatters } from '../../src/pending/matters.ts';
+import { allPending, countPending, OpenMatters } from '../../src/pending/pending.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { random, TestClock } from '../store/kit.ts';
 
@@ -31,7 +30,8 @@ test('whoever asks again is told of what is open, and nothing that is over is re
   const by = { actor: 'runtime', cause: null, labels: [] };
   const text = raw.putBlob(Buffer.from('{"text":"It is late.","reason":"A deadline."}'), 's');
   const raise = async (task: string): Promise<void> => {
-    const raised = matterRaised({ kind: 'deadline', task, text }, by);
+    const shown = { text: 'It is late.', reason: 'A deadline.' };
+    const raised = { ...matterRaised({ kind: 'deadline', about: task, shown }, () => text), ...by };
     assert.ok((await raw.commit({ events: [raised], sync: false })).ok);
   };
   const settle = async (task: string): Promise<void> => {

@@ -6,9 +6,16 @@ import { NO_USAGE } from '../../src/core/model.ts';
 import { openModels } from '../../src/models/choice/choose.ts';
 import { openFound } from '../../src/models/choice/found.ts';
 import type { Kept, KeptProvider } from '../../src/models/choice/kept.ts';
-import { DEFAULT_MODELS, PRICES } from '../../src/models/prices/table.ts';
-import { CLOUD_WINDOW, costOf, LOCAL_WINDOW, modelFacts, windowOf } from '../../src/models/prices/prices.ts';
-import { envSecrets } from '../../src/secrets/env.ts';
+import {
+  DEFAULT_MODELS,
+  PRICES,
+  CLOUD_WINDOW,
+  costOf,
+  LOCAL_WINDOW,
+  modelFacts,
+  windowOf,
+} from '../../src/models/prices/prices.ts';
+import { envSecrets } from '../../src/secrets/open.ts';
 import { ask, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, modelServer } from '../fakes/model-server.ts';
 import { fakeNet } from '../fakes/net.ts';

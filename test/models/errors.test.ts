@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import type { ModelError, ModelErrorKind } from '../../src/core/model.ts';
 import { type Net, NetError } from '../../src/core/ports/net.ts';
 import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/chat/model.ts';
-import { envSecrets } from '../../src/secrets/env.ts';
+import { envSecrets } from '../../src/secrets/open.ts';
 import { ask, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, type ModelServer, modelServer, type RawAnswer, sse } from '../fakes/model-server.ts';
 import { fakeNet } from '../fakes/net.ts';

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-
 import fc from 'fast-check';
-
-import { bwrapArgs, ENVIRONMENT, type BwrapPlan } from '../../src/sandbox/args.ts';
+import { bwrapArgs, ENVIRONMENT, type BwrapPlan } from '../../src/sandbox/system.ts';
 
 const PLAN: BwrapPlan = {
   system: [

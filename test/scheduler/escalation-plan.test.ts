@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { timesUpTo } from '../../src/scheduler/escalations/standing.ts';
-import { type Climb, levelsFor, nextDue, planEscalation, type Step } from '../../src/scheduler/escalations/plan.ts';
+import {
+  timesUpTo,
+  type Climb,
+  levelsFor,
+  nextDue,
+  planEscalation,
+  type Step,
+} from '../../src/scheduler/escalations/standing.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -5,7 +5,7 @@ import { openFirings } from '../../src/core/time/firing.ts';
 import type { Timing } from '../../src/core/schedule.ts';
 import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import { readCron } from '../../src/config/cron.ts';
-import { planFirings } from '../../src/scheduler/schedules/plan.ts';
+import { planFirings } from '../../src/scheduler/schedules/standing.ts';
 import { schedule, Scene, START, withScene } from './clock-kit.ts';
 
 const MINUTE = 60_000;

@@ -5,14 +5,14 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { Governance } from '../../src/core/agent.ts';
 import type { Store } from '../../src/core/ports/store.ts';
-import { takeInbox, type InboxDeps } from '../../src/scheduler/tasks/inbox.ts';
-import { startTaskFiles } from '../../src/scheduler/tasks/loop.ts';
+import { takeInbox, type InboxDeps, startTaskFiles } from '../../src/scheduler/tasks/inbox.ts';
 import { TaskViews } from '../../src/scheduler/tasks/views.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { systemIds } from '../../src/platform/system.ts';
 import { parseTask } from '../../src/tools/task.ts';
 import { openTaskFiles } from '../../src/workspace/task-files.ts';
-import { quiet, SETTINGS } from '../fakes/loop.ts';
+import { SETTINGS } from '../fakes/governance.ts';
+import { quiet } from '../fakes/loop.ts';
 import { until } from '../fakes/until.ts';
 import { random, settle, apply, TestClock } from '../store/kit.ts';
 

@@ -278,7 +278,7 @@ test('a script has one conversation, so that its results can be compared; an inp
     assert.equal(Buffer.from(content ?? []).toString(), '{"run":"./scripts/x.sh a","title":"run: ./scripts/x.sh a"}');
   });
   await withScene([trigger(hook())], async (scene) => {
-    const input = { type: 'object', required: ['n'] };
+    const input = { misfit: (value: unknown) => (value === null ? 'input must be of type object' : null) };
     const queue = { concurrency: null, maxAttempts: 7, input, state: 'open' } as const;
     scene.governance = { ...scene.governance, settings: { ...scene.governance.settings, queues: { a: queue } } };
     for (const body of [{ n: 1 }, null])

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
+import { parseAgent } from '../../src/config/agent.ts';
 import { switchOf, timesOf } from '../../src/simulate/calendar.ts';
 import { isOf, TRIGGERS } from '../../src/simulate/causes.ts';
-import { plannedOf } from '../../src/simulate/counts.ts';
+import { countPlay, plannedOf } from '../../src/simulate/counts.ts';
+import { agentFile } from '../../src/simulate/network.ts';
+import { AGENTS } from '../../src/simulate/orders.ts';
 import { makePlan } from '../../src/simulate/plan.ts';
+import { KNOWN } from '../fakes/known.ts';
+import { sound } from './sound.ts';
 
 const iso = (times: readonly number[]): string[] => times.map((time) => new Date(time).toISOString());
 
@@ -54,4 +61,56 @@ test('times are reckoned by the clocks of Paris', () => {
   const autumn = switchOf(2026, 9);
   assert.deepEqual(iso(timesOf(at(2, 30), autumn - day / 2, autumn + day / 2)), ['2026-10-25T00:30:00.000Z']);
   assert.deepEqual(timesOf({ everyMs: day }, autumn, autumn + 2 * day), [autumn + day, autumn + 2 * day]);
+});
+
+test('the files of the agents say what the plan says, by the product’s own reader', () => {
+  const { schedules } = makePlan(1, 7);
+  for (const name of AGENTS) {
+    const { agent, problems } = parseAgent(agentFile(name, schedules), `agents/${name}/AGENT.md`, name, KNOWN);
+    assert.deepEqual(problems, [], name);
+    const planned = schedules.filter((each) => each.agent === name).map((each) => `${each.name} ${each.jitter}`);
+    assert.deepEqual(
+      agent?.schedules.map((each) => `${each.name} ${each.timing.jitter}`),
+      planned,
+    );
+    assert.deepEqual(
+      agent?.triggers?.map((each) => [each.name, each.source.on, each.debounce, each.limit]),
+      TRIGGERS.filter((each) => each.agent === name).map((each) => [
+        each.name,
+        each.source.on,
+        each.debounceMs,
+        each.limit,
+      ]),
+    );
+  }
+});
+
+test('what a play is told to have had is counted from its record', () => {
+  const story = sound();
+  rmSync(dirname(story.home), { recursive: true });
+  story.world.push(
+    { t: 0, wall: 0, kind: 'fault', fault: 'kill', id: '1' },
+    { t: 0, wall: 0, kind: 'fault', fault: 'kill', id: '2' },
+  );
+  const { from, to, switchAt, ...counts } = countPlay(story);
+  assert.deepEqual([from, to, switchAt], [story.plan.start, story.plan.end, story.plan.switchAt]);
+  assert.deepEqual(counts, {
+    tasks: { dead: 3, done: 24 },
+    firings: 5,
+    missed: 2,
+    triggered: 5,
+    skipped: 1,
+    webhooks: 2,
+    late: 1,
+    handOvers: 0,
+    escalations: 4,
+    waits: 2,
+    landings: 13,
+    conflicts: 0,
+    messages: 10,
+    replies: 11,
+    faults: { 'clock: summer time': 1, kill: 2 },
+    events: story.events.length,
+    planned: { messages: 9, webhooks: 2, orders: 14, firings: 9, faults: 5 },
+  });
 });

@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { SkillFile } from '../../src/core/skill.ts';
 import { flagsIn, mistakenFor } from '../../src/skills/flags.ts';
-import { readBundled, readSkillFolder } from '../../src/skills/folder.ts';
+import { readBundled, readSkillFolder, judge } from '../../src/skills/judge.ts';
 import { openGate } from '../../src/skills/gate.ts';
-import { judge } from '../../src/skills/judge.ts';
 
 const file = (path: string, text: string | Uint8Array, mode: SkillFile['mode'] = '100644'): SkillFile => {
   const bytes = Buffer.from(text);

@@ -219,7 +219,7 @@ describe('what the writer knows without asking', () => {
           }
           for (const [what, count] of walk.done) done.set(what, (done.get(what) ?? 0) + count);
         }),
-        tries(15, 100),
+        tries(15, 60),
       );
     } finally {
       await remove();

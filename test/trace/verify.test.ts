@@ -7,13 +7,11 @@ import type { NewEvent } from '../../src/core/event.ts';
 import type { JournalRepository } from '../../src/core/ports/journal.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { startExport } from '../../src/journal/export.ts';
-import { verify } from '../../src/trace/verify.ts';
-import type { Verification } from '../../src/trace/verify.ts';
+import { verify, type Verification } from '../../src/trace/verify.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { openJournalRepository } from '../../src/git/journal.ts';
-import { openLandedHistory } from '../../src/git/landed-history.ts';
-import { makeWorkspace, quiet } from '../workspace/govern-kit.ts';
-import type { TestWorkspace } from '../workspace/govern-kit.ts';
+import { openLandedHistory } from '../../src/git/commit.ts';
+import { makeWorkspace, quiet, type TestWorkspace } from '../workspace/govern-kit.ts';
 
 interface Scene extends TestWorkspace {
   store: Store;

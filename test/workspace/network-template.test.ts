@@ -5,10 +5,10 @@ import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { BUILT_IN_PROVIDERS } from '../../src/core/agent.ts';
 import { sourceText } from '../../src/core/trigger.ts';
 import { decide } from '../../src/policy/decide.ts';
-import { readBundled } from '../../src/skills/folder.ts';
+import { readBundled } from '../../src/skills/judge.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import { parseSettings } from '../../src/config/settings.ts';
-import { readTemplate } from '../../src/workspace/template.ts';
+import { readTemplate } from '../../src/workspace/init.ts';
 import { makeWorkspace } from './govern-kit.ts';
 import { KNOWN } from '../fakes/known.ts';
 

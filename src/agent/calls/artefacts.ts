@@ -1,13 +1,11 @@
-import type { Agent } from '../../core/agent.ts';
+import type { AgentTurn, Turn } from '../run/deps.ts';
 import { workspacePath } from '../../core/text/paths.ts';
 import { artefactOf, type TaskContent } from '../../core/task-call.ts';
-import type { Stops } from '../../core/task.ts';
 import { type Opened, usualTool } from '../../core/ports/tool.ts';
 import { decide } from '../../policy/decide.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import { freshPaths, policyFacts } from './ready.ts';
 import { land } from '../finish/land.ts';
-import { loadJson, type RunLog } from '../run/log.ts';
+import { loadJson } from '../run/log.ts';
 
 export type Handed = { state: 'ready'; artefacts: string[] } | { state: 'park' } | { state: 'refused'; why: string };
 
@@ -15,16 +13,11 @@ export type Handed = { state: 'ready'; artefacts: string[] } | { state: 'park' }
  * Makes each artefact `path@commit`. What the run has changed lands first, so that the receiver finds what the sender
  * means, whatever lands later.
  */
-export async function handArtefacts(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  given: readonly string[],
-  stops: Stops,
-): Promise<Handed> {
+export async function handArtefacts(turn: AgentTurn, given: readonly string[]): Promise<Handed> {
+  const { deps, log } = turn;
   if (given.length === 0) return { state: 'ready', artefacts: [] };
   const refuse = (why: string): Handed => ({ state: 'refused', why: `${why} The task was not made.` });
-  const own = await givenTo(deps, log);
+  const own = await givenTo(turn);
   const passedOn = given.filter((path) => own.includes(path));
   const paths: string[] = [];
   const tool = usualTool(deps.tools(), 'reading');
@@ -33,12 +26,12 @@ export async function handArtefacts(
     if (artefactOf(raw) !== null) return refuse(`"${raw}" was not given to you: name the path alone.`);
     const checked = workspacePath(raw);
     if (!checked.ok) return refuse(`"${raw}" cannot be handed over: ${checked.reason}.`);
-    const may = decide({ tool, effect: 'read', paths: [raw] }, policyFacts(deps, agent, log));
+    const may = decide({ tool, effect: 'read', paths: [raw] }, policyFacts(turn));
     if (may.verdict !== 'allow') return refuse(`You may not read "${raw}", so you cannot hand it over: ${may.reason}`);
     paths.push(checked.path);
   }
-  await freshPaths(deps, log, paths);
-  const landed = paths.length === 0 ? 'landed' : await landNow(deps, log, stops);
+  await freshPaths(turn, paths);
+  const landed = paths.length === 0 ? 'landed' : await landNow(turn);
   if (landed === 'park') return { state: 'park' };
   if (landed !== 'landed') return refuse(landed);
   const { base } = log.state;
@@ -49,9 +42,10 @@ export async function handArtefacts(
 }
 
 /** Lands what the run has changed so far, and lets it go on from there. Gives why it cannot. */
-async function landNow(deps: AgentDeps, log: RunLog, stops: Stops): Promise<string> {
+async function landNow(turn: Turn): Promise<string> {
+  const { deps, log } = turn;
   if (log.state.changes.size === 0) return 'landed';
-  const landed = await land(deps, log, stops);
+  const landed = await land(turn);
   if (landed === 'park') return 'park';
   if (landed === 'think') return 'Your changes could not land on main: see what you are told about it.';
   if (typeof landed !== 'string') return landed.message;
@@ -63,15 +57,21 @@ async function landNow(deps: AgentDeps, log: RunLog, stops: Stops): Promise<stri
 }
 
 /** What the run's task was given to read. */
-async function givenTo({ store }: AgentDeps, { claim: { task } }: RunLog): Promise<readonly string[]> {
-  return task.content === null ? [] : (((await loadJson(store, task.content)) as TaskContent).artefacts ?? []);
+async function givenTo({
+  deps: { store },
+  log: {
+    claim: { task },
+  },
+}: Turn): Promise<readonly string[]> {
+  return task.content === null ? [] : ((await loadJson<TaskContent>(store, task.content)).artefacts ?? []);
 }
 
 /** What `path@commit` names, if that was given to this task; null for any other path. */
-export async function openArtefact(deps: AgentDeps, log: RunLog, path: string): Promise<Opened | null> {
+export async function openArtefact(turn: Turn, path: string): Promise<Opened | null> {
+  const { deps } = turn;
   const artefact = artefactOf(path);
   if (artefact === null) return null;
-  const given = await givenTo(deps, log);
+  const given = await givenTo(turn);
   if (given.includes(path))
     return { kind: 'file', files: deps.workspace.files(artefact.commit, []), path: artefact.path };
   const known = given.length > 0 ? ` Given to you: ${given.join(', ')}.` : '';

@@ -1,3 +1,4 @@
+import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { Agent } from '../../core/agent.ts';
 import { decide } from '../../policy/decide.ts';
 import type { EngineCall } from '../../core/ports/tool.ts';
@@ -11,45 +12,39 @@ import {
   showCall,
   type ToolCall,
 } from './ready.ts';
-import type { Stops } from '../../core/task.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import { runCalls } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
-import type { RunLog } from '../run/log.ts';
 import type { CallState } from '../run/state.ts';
 import { handOver, callTask, waitsFor, takeResults } from './task.ts';
+import { askedKey } from '../../core/records/matter.ts';
 
 /**
  * Works through the calls of an answer in their order. Neighbours that only read run side by side; everything behind a
  * call that waits for a person waits too, because it may build on it. Returns true if the run has to park.
  */
-export async function doCalls(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<boolean> {
-  for (const call of log.state.calls) if (call.phase === 'new') decideCall(deps, log, agent, call);
+export async function doCalls(turn: AgentTurn): Promise<boolean> {
+  const { deps, log, stops } = turn;
+  for (const call of log.state.calls) if (call.phase === 'new') decideCall(turn, call);
   for (;;) {
     stops.cancel.throwIfAborted();
     const open = log.state.calls.filter((call) => call.phase !== 'returned');
     const first = open[0];
     if (!first) return false;
     if (first.phase === 'waiting') {
-      if (await onWaiting(deps, log, agent, open, stops)) return true;
-    } else if (first.phase === 'asking') await askApproval(deps, log, agent, open);
+      if (await onWaiting(turn, open)) return true;
+    } else if (first.phase === 'asking') await askApproval(turn, open);
     else if (first.phase === 'refused') refuse(log, first, refusalOf(deps, first));
-    else if (first.answer !== null) await takeAnswer(deps, log, first);
-    else if (await runNext(deps, log, agent, open, stops)) return true;
+    else if (first.answer !== null) await takeAnswer(turn, first);
+    else if (await runNext(turn, open)) return true;
   }
 }
 
 /** What can be done while the first call waits. True if nothing can, so that the run has to park. */
-async function onWaiting(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  open: readonly CallState[],
-  stops: Stops,
-): Promise<boolean> {
+async function onWaiting(turn: AgentTurn, open: readonly CallState[]): Promise<boolean> {
+  const { deps, log, agent } = turn;
   const [first] = open;
   if (!first || first.tasks.length === 0) return true;
-  if (await takeResults(deps, log, first)) return false;
+  if (await takeResults(turn, first)) return false;
   if (await waitsFor(deps, first.tasks, log.state.task)) {
     refuse(log, first, 'What it waits for has come to wait for this very task: that would never end.');
     return false;
@@ -59,7 +54,7 @@ async function onWaiting(
   if (next?.phase !== 'allowed') return true;
   const ready = readCall(deps, next);
   if ('error' in ready || !isForEngine(ready)) return true;
-  return asked(ready, agent).kind === 'task' ? engineCall(deps, log, agent, ready, stops) : true;
+  return asked(ready, agent).kind === 'task' ? engineCall(turn, ready) : true;
 }
 
 /** What cannot be read is explained to the model better than by the rule that denied it. */
@@ -68,13 +63,8 @@ function refusalOf(deps: AgentDeps, call: CallState): string {
   return 'error' in ready ? ready.error : (call.refusal ?? 'Denied.');
 }
 
-async function runNext(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  open: readonly CallState[],
-  stops: Stops,
-): Promise<boolean> {
+async function runNext(turn: AgentTurn, open: readonly CallState[]): Promise<boolean> {
+  const { deps, log } = turn;
   const group: ToolCall[] = [];
   for (const call of open) {
     if ((call.phase !== 'allowed' && call.phase !== 'started') || call.answer !== null) break;
@@ -87,41 +77,37 @@ async function runNext(
     }
     if (isForEngine(ready)) {
       if (group.length > 0) break;
-      return engineCall(deps, log, agent, ready, stops);
+      return engineCall(turn, ready);
     }
     if (group.length > 0 && ready.tool.effect !== 'read') break;
     group.push(ready);
     if (ready.tool.effect !== 'read') break;
   }
-  await runCalls(deps, log, agent, group, stops);
+  await runCalls(turn, group);
   return false;
 }
 
 const asked = ({ tool, input }: EngineToolCall, agent: Agent): EngineCall => tool.asks(input, agent.name);
 
 /** Answers a call itself. Returns true if the run has to park before it can. */
-async function engineCall(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  ready: EngineToolCall,
-  stops: Stops,
-): Promise<boolean> {
+async function engineCall(turn: AgentTurn, ready: EngineToolCall): Promise<boolean> {
+  const { agent } = turn;
   const { call } = ready;
   const what = asked(ready, agent);
   switch (what.kind) {
     case 'task':
-      return callTask(deps, log, agent, call, what.task, stops);
+      return callTask(turn, call, what.task);
     case 'hand-over':
-      handOver(deps, log, call, what);
+      handOver(turn, call, what);
       return false;
     case 'question':
-      askQuestion(deps, log, call, what, false);
+      askQuestion(turn, call, what, false);
       return false;
   }
 }
 
-function decideCall(deps: AgentDeps, log: RunLog, agent: Agent, call: CallState): void {
+function decideCall(turn: AgentTurn, call: CallState): void {
+  const { deps, log, agent } = turn;
   const { id, tool } = call;
   const ready = readCall(deps, call);
   if ('error' in ready) {
@@ -129,18 +115,19 @@ function decideCall(deps: AgentDeps, log: RunLog, agent: Agent, call: CallState)
     log.emit({ type: 'decision.made', data: { call: id, tool, verdict: 'deny', rule: 'builtin:unreadable', reason } });
     return;
   }
-  const decision = decide({ tool, effect: ready.tool.effect, ...ready.facts }, policyFacts(deps, agent, log));
+  const decision = decide({ tool, effect: ready.tool.effect, ...ready.facts }, policyFacts(turn));
   log.emit({ type: 'decision.made', data: { call: id, tool, ...decision } });
   if (decision.verdict !== 'allow' || !isForEngine(ready)) return;
   const what = asked(ready, agent);
-  if (what.kind === 'question' && what.early) askQuestion(deps, log, call, what, false);
+  if (what.kind === 'question' && what.early) askQuestion(turn, call, what, false);
 }
 
 /**
  * Asks for the first call, and at once for its neighbours that wait too, as long as they are not commands: what a
  * command would do depends on the calls before it, so it is shown when they are done.
  */
-async function askApproval(deps: AgentDeps, log: RunLog, agent: Agent, open: readonly CallState[]): Promise<void> {
+async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise<void> {
+  const { deps, log } = turn;
   for (const [index, call] of open.entries()) {
     if (call.phase !== 'asking') break;
     const ready = readCall(deps, call);
@@ -148,17 +135,17 @@ async function askApproval(deps: AgentDeps, log: RunLog, agent: Agent, open: rea
     if ('error' in ready) return index === 0 ? refuse(log, call, ready.error) : undefined;
     if (index > 0 && ready.tool.effect === 'exec') break;
     // What the person has saved is part of what the command will see.
-    if (ready.tool.effect === 'exec') await freshBase(deps, log, [ready]);
+    if (ready.tool.effect === 'exec') await freshBase(turn, [ready]);
     const approval = deps.ids.next('apr');
-    const shown = log.put(showCall(log, ready, pinnedSkills(deps, agent)));
+    const shown = log.put(showCall(log, ready, pinnedSkills(turn)));
     const data = { approval, call: call.id, tool: call.tool, shown };
-    log.emit({ type: 'approval.asked', data }, null, { key: `asked:${approval}` });
+    log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
     if (ready.tool.effect === 'exec') break;
   }
 }
 
 /** A person has answered: the agent's question, or the runtime's about a call whose fate is unknown. */
-async function takeAnswer(deps: AgentDeps, log: RunLog, call: CallState): Promise<void> {
+async function takeAnswer({ deps, log }: Turn, call: CallState): Promise<void> {
   const answer = call.answer ?? '';
   if (!call.doubt) return giveResult(log, call, true, answer);
   // Nobody will ask any more how it ended, and nothing of it may go on while the person decides otherwise.

@@ -1,4 +1,4 @@
-import type { Agent } from '../../core/agent.ts';
+import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net, NetRequest } from '../../core/ports/net.ts';
 import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
@@ -14,33 +14,27 @@ import {
   skillLabels,
   viewOf,
 } from './ready.ts';
-import type { Stops } from '../../core/task.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
 import type { ShownCall, ToolRecord } from '../run/state.ts';
+import { askedKey } from '../../core/records/matter.ts';
 
 /**
  * Runs calls that are allowed: intent, effect, receipt. A call that had started before a crash is reconciled first, and
  * one whose fate nobody can tell is put before the person.
  */
-export async function runCalls(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  group: readonly ToolCall[],
-  stops: Stops,
-): Promise<void> {
-  await freshBase(deps, log, group);
-  const files = await viewOf(deps, log, agent);
+export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Promise<void> {
+  const { log, stops } = turn;
+  await freshBase(turn, group);
+  const files = await viewOf(turn);
   const begun: { ready: ToolCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
   for (const ready of group) {
-    const context = toolContext(deps, log, agent, ready, files, stops);
+    const context = toolContext(turn, ready, files);
     const again = ready.call.phase === 'started' ? await reconcile(ready, context) : null;
     if (again?.state === 'doubt') {
       const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${showCall(log, ready, []).text}\nAnswer "retry" to run it again, or say what happened.`;
-      askQuestion(deps, log, ready.call, { text, reason: 'A step is in doubt after a crash.' }, true);
+      askQuestion(turn, ready.call, { text, reason: 'A step is in doubt after a crash.' }, true);
       continue;
     }
     if (again?.state === 'done') {
@@ -48,7 +42,7 @@ export async function runCalls(
       begun.push({ ready, work: () => Promise.resolve({ result, reconciled: true }) });
       continue;
     }
-    if (!stillAllowed(deps, log, agent, ready) || !(await stillApproved(deps, log, agent, ready))) continue;
+    if (!stillAllowed(turn, ready) || !(await stillApproved(turn, ready))) continue;
     const { call, tool, input } = ready;
     const { effect, idempotent } = tool;
     log.emit({ type: 'tool.started', data: { call: call.id, tool: tool.name, key: call.key, effect, idempotent } });
@@ -56,7 +50,7 @@ export async function runCalls(
   }
   // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
   await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
-  await Promise.all(begun.map(({ ready, work }) => finish(deps, log, ready, work)));
+  await Promise.all(begun.map(({ ready, work }) => finish(turn, ready, work)));
   if (stops.shutdown.aborted) await log.flush(true);
   stops.shutdown.throwIfAborted();
   await settle(
@@ -67,8 +61,7 @@ export async function runCalls(
 
 /** Runs one call and records its receipt, unless the process is going down: then the step is found again after the start. */
 async function finish(
-  deps: AgentDeps,
-  log: RunLog,
+  { deps, log }: Turn,
   { call, tool }: ToolCall,
   work: () => Promise<{ result: ToolResult; reconciled: boolean }>,
 ): Promise<void> {
@@ -113,35 +106,31 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-function stillAllowed(deps: AgentDeps, log: RunLog, agent: Agent, { call, tool, facts }: ToolCall): boolean {
-  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(deps, agent, log));
+function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall): boolean {
+  const { log } = turn;
+  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
   if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
   log.emit({ type: 'decision.made', data: { call: call.id, tool: tool.name, ...decision } });
   return false;
 }
 
 /** An approval is for the exact call that was shown. */
-async function stillApproved(deps: AgentDeps, log: RunLog, agent: Agent, ready: ToolCall): Promise<boolean> {
+async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean> {
+  const { deps, log } = turn;
   const { approval } = ready.call;
   if (approval === null) return true;
-  const asked = await deps.store.byKey(`asked:${approval}`);
-  const shown = asked?.type === 'approval.asked' ? ((await loadJson(deps.store, asked.data.shown)) as ShownCall) : null;
-  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedSkills(deps, agent)))) return true;
+  const asked = await deps.store.byKey(askedKey(approval));
+  const shown = asked?.type === 'approval.asked' ? await loadJson<ShownCall>(deps.store, asked.data.shown) : null;
+  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedSkills(turn)))) return true;
   refuse(log, ready.call, 'The call is not the one that was approved: nothing was run.');
   return false;
 }
 
-function toolContext(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  ready: ToolCall,
-  files: ToolContext['files'],
-  stops: Stops,
-): ToolContext {
+function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files']): ToolContext {
+  const { deps, log, agent, stops } = turn;
   const { run, task, seen } = log.state;
   const { call, tool, facts: about } = ready;
-  const facts = policyFacts(deps, agent, log);
+  const facts = policyFacts(turn);
   const asked: PolicyCall = { tool: tool.name, effect: tool.effect, ...about };
   // What it holds back at the end comes with the result.
   const shown = deps.redactPieces();
@@ -151,8 +140,8 @@ function toolContext(
     call: call.id,
     key: call.key,
     files,
-    open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(deps, log, path),
-    net: grantedNet(deps, log, agent, ready),
+    open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(turn, path),
+    net: grantedNet(turn, ready),
     seen,
     mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
     mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
@@ -181,8 +170,9 @@ function mayTouch(
 }
 
 /** The network as this one call may use it: what was decided for its address holds at every hop. */
-function grantedNet(deps: AgentDeps, log: RunLog, agent: Agent, { tool, facts: about }: ToolCall): Net {
-  const facts = policyFacts(deps, agent, log);
+function grantedNet(turn: AgentTurn, { tool, facts: about }: ToolCall): Net {
+  const { deps } = turn;
+  const facts = policyFacts(turn);
   const grant = { ...netGrant(facts), who: `tool:${tool.name}` };
   const onRedirect = redirectPolicy({ tool: tool.name, effect: tool.effect, ...about }, facts);
   return { request: (request: NetRequest) => deps.net.request({ ...request, onRedirect }, grant) };

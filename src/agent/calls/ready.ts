@@ -1,7 +1,6 @@
-import type { Agent } from '../../core/agent.ts';
+import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { CallFacts, PolicyFacts } from '../../core/policy.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import type { RunLog } from '../run/log.ts';
 import type { CallState, RunState, ShownCall } from '../run/state.ts';
 import type { Files } from '../../core/files.ts';
@@ -18,7 +17,7 @@ function commonHosts(a: readonly string[] | null, b: readonly string[] | null): 
   return [...new Set([...a.filter(allowedBy(b)), ...b.filter(allowedBy(a))])];
 }
 
-export function policyFacts(deps: AgentDeps, agent: Agent, log: RunLog): PolicyFacts {
+export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
   const { agents, settings } = deps.governance();
   // A task has at most the rights of those who gave it: what narrows them narrows it.
   const senders = (log.claim.task.origin?.senders ?? []).flatMap((name) => agents.get(name) ?? []);
@@ -66,7 +65,7 @@ export function readCall(deps: AgentDeps, call: CallState): ReadyCall | { error:
  * Commits what people have changed before it is read, and lets the run go on from there, unless that would take changes
  * of its own out from under it. A command that a person is asked for gets its view then, and keeps it once approved.
  */
-export async function freshBase(deps: AgentDeps, log: RunLog, group: readonly ReadyCall[]): Promise<void> {
+export async function freshBase(turn: Turn, group: readonly ReadyCall[]): Promise<void> {
   const looking = group.filter(({ call, tool, facts }) => {
     const approvedCommand = call.approval !== null && tool.effect === 'exec';
     const begins = call.phase === 'asking' || (call.phase === 'allowed' && !approvedCommand);
@@ -74,11 +73,11 @@ export async function freshBase(deps: AgentDeps, log: RunLog, group: readonly Re
   });
   if (looking.length === 0) return;
   const all = looking.some(({ tool }) => tool.readsTree === true);
-  await freshPaths(deps, log, all ? null : looking.flatMap(({ facts }) => facts.paths ?? []));
+  await freshPaths(turn, all ? null : looking.flatMap(({ facts }) => facts.paths ?? []));
 }
 
 /** The same for paths (null: all) that are looked at otherwise. */
-export async function freshPaths(deps: AgentDeps, log: RunLog, paths: string[] | null): Promise<void> {
+export async function freshPaths({ deps, log }: Turn, paths: string[] | null): Promise<void> {
   const person = await deps.workspace.commitPerson(paths);
   const { base, changes } = log.state;
   if (person !== null) {
@@ -97,22 +96,22 @@ const isFirstLook = ({ step, calls }: RunState): boolean =>
   step <= 1 && calls.every((call) => call.phase !== 'returned' && call.phase !== 'started');
 
 /** Skills as they lie in an agent's view: those of the workspace for everybody, bundled ones for who has enabled them. */
-function skillsFor(deps: AgentDeps, agent: Agent): Skill[] {
+function skillsFor({ deps, agent }: AgentTurn): Skill[] {
   const { skills = [] } = deps.governance();
   return skills.filter(({ name, source }) => source === 'workspace' || agent.skills?.includes(name));
 }
 
 /** Names and hashes of what `viewOf` pins. */
-export const pinnedSkills = (deps: AgentDeps, agent: Agent): string[] =>
-  skillsFor(deps, agent).map(({ name, hash }) => `${name} ${hash}`);
+export const pinnedSkills = (turn: AgentTurn): string[] => skillsFor(turn).map(({ name, hash }) => `${name} ${hash}`);
 
 /**
  * What a run's tools see: its base, over it the skills as they were approved, over them its own changes. What somebody
  * landed in a skill's folder without approval is thus neither read nor run.
  */
-export async function viewOf(deps: AgentDeps, log: RunLog, agent: Agent): Promise<Files> {
+export async function viewOf(turn: AgentTurn): Promise<Files> {
+  const { deps, log } = turn;
   const { base, changes } = log.state;
-  const skills = skillsFor(deps, agent);
+  const skills = skillsFor(turn);
   const pinned = skills.length === 0 ? [] : await deps.reader.pinned(base, skills);
   return deps.workspace.files(base, [...pinned, ...changes.values()]);
 }

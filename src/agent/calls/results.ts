@@ -1,22 +1,22 @@
+import type { Turn } from '../run/deps.ts';
 import type { Label } from '../../core/labels.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import { type RunLog, loadJson } from '../run/log.ts';
 import type { CallState, ToolRecord, RunState } from '../run/state.ts';
 import { conversationId, runStream } from '../../core/ids.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { type Opened, usualTool } from '../../core/ports/tool.ts';
+import { askedKey } from '../../core/records/matter.ts';
 
 /** Puts a question to the person; the call waits for the answer. */
 export function askQuestion(
-  deps: AgentDeps,
-  log: RunLog,
+  { deps, log }: Turn,
   call: CallState,
   { text, reason }: { text: string; reason: string },
   doubt: boolean,
 ): void {
   const question = deps.ids.next('qst');
   const data = { question, call: call.id, doubt, text: log.put({ text, reason }) };
-  log.emit({ type: 'question.asked', data }, null, { key: `asked:${question}` });
+  log.emit({ type: 'question.asked', data }, null, { key: askedKey(question) });
 }
 
 /** Ends a call that does not run, with a result the model can read. */
@@ -31,8 +31,7 @@ export function giveResult(log: RunLog, call: CallState, ok: boolean, text: stri
 
 /** The same with a text that may be long, and that others have had a hand in. */
 export function giveText(
-  deps: AgentDeps,
-  log: RunLog,
+  { deps, log }: Turn,
   call: CallState,
   { ok, text, labels }: { ok: boolean; text: string; labels: Label[] },
 ): void {
@@ -81,7 +80,7 @@ export async function openOutput(store: Store, state: RunState, path: string): P
       if (conversationId(agent, session) !== conversationId(state.agent, state.session)) break;
     }
     if (event.type !== 'tool.returned' || event.data.call !== match[2]) continue;
-    const record = (await loadJson(store, event.data.result)) as ToolRecord;
+    const record = await loadJson<ToolRecord>(store, event.data.result);
     return { kind: 'output', text: record.full ?? record.text, labels: [...event.data.labels] };
   }
   return { kind: 'refused', why: `There is no output ${path} in this conversation.` };

@@ -1,71 +1,55 @@
-import type { Agent } from '../../core/agent.ts';
+import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
-import { misfit } from '../../core/text/json-schema.ts';
-import { givenTask } from '../../core/records/task.ts';
-import { conversationId, givenKey, taskStream } from '../../core/ids.ts';
-import { canonicalJson, redactedJson } from '../../core/text/json.ts';
-import { matterRaised, type MatterText } from '../../core/records/matter.ts';
+import { givenTask, originAfter, noRoom } from '../../core/records/new-task.ts';
+import { conversationId, givenKey, taskStream, agentActor } from '../../core/ids.ts';
+import { canonicalJson } from '../../core/text/json.ts';
+import { askedKey, matterId } from '../../core/records/matter.ts';
 import type { NewTaskCall, TaskCall, TaskContent } from '../../core/task-call.ts';
-import { type Stops, type Task, type Origin, isEnded } from '../../core/task.ts';
+import { type Task, isEnded } from '../../core/task.ts';
 import { handArtefacts } from './artefacts.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import { giveText, refuse } from './results.ts';
 import { type RunLog, loadJson, messageOf } from '../run/log.ts';
 import type { CallState } from '../run/state.ts';
 import type { MatterKind } from '../../core/event.ts';
-import type { ReplyContent } from '../../core/records/reply.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
 import { note } from '../run/conversation.ts';
+import { putJson, readText } from '../../core/records/json-blob.ts';
 
-/** Tasks that may be queued in all; beyond it whoever makes one is told to come back. */
-const MAX_QUEUED = 10_000;
 /** Characters of what a task is to do. */
 const MAX_CONTENT = 1_000_000;
 
 /** Works off one call that makes tasks or looks after them. Returns true if the run has to park before it can be. */
-export async function callTask(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  call: CallState,
-  asked: TaskCall,
-  stops: Stops,
-): Promise<boolean> {
-  if (asked.action === 'create') return create(deps, log, agent, call, asked, stops);
-  const known = await knownTasks(deps, log, asked.tasks);
+export async function callTask(turn: AgentTurn, call: CallState, asked: TaskCall): Promise<boolean> {
+  const { deps, log } = turn;
+  if (asked.action === 'create') return create(turn, call, asked);
+  const known = await knownTasks(turn, asked.tasks);
   if ('error' in known) refuse(log, call, known.error);
-  else if (asked.action === 'wait') await wait(deps, log, call, known.tasks);
+  else if (asked.action === 'wait') await wait(turn, call, known.tasks);
   else {
     if (asked.action === 'cancel')
-      for (const { id } of known.tasks) await deps.cancelTask(id, `agent:${log.state.agent}`);
+      for (const { id } of known.tasks) await deps.cancelTask(id, agentActor(log.state.agent));
     const { text, labels } = await describeTasks(deps, call, asked.tasks);
-    giveText(deps, log, call, { ok: true, text, labels });
+    giveText(turn, call, { ok: true, text, labels });
   }
   return false;
 }
 
-async function create(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  call: CallState,
-  asked: NewTaskCall,
-  stops: Stops,
-): Promise<boolean> {
+async function create(turn: AgentTurn, call: CallState, asked: NewTaskCall): Promise<boolean> {
+  const { deps, log } = turn;
   const known = asked.key === null ? null : await deps.store.byKey(givenKey(asked.agent, asked.key));
   if (known?.type === 'task.queued') {
     created(log, call, known.data.task.id, asked, true);
     joined(log, known.data.task);
-    await follow(deps, log, call, known.data.task.id, asked);
+    await follow(turn, call, known.data.task.id, asked);
     return false;
   }
-  const wrong = (await problemOf(deps, log, asked)) ?? (await guard(deps, log, asked));
+  const wrong = (await problemOf(turn, asked)) ?? (await guard(turn, asked));
   if (wrong !== null) {
-    if (typeof wrong !== 'string') await raise(deps, log, asked, wrong);
+    if (typeof wrong !== 'string') await raise(turn, asked, wrong);
     refuse(log, call, typeof wrong === 'string' ? wrong : `${wrong.why} The owner has been told; nothing was made.`);
     return false;
   }
-  const handed = await handArtefacts(deps, log, agent, asked.artefacts, stops);
+  const handed = await handArtefacts(turn, asked.artefacts);
   if (handed.state === 'park') return true;
   if (handed.state === 'refused') {
     refuse(log, call, handed.why);
@@ -73,13 +57,13 @@ async function create(
   }
   // In a commit of its own: another run may give a task of this key in the same moment.
   await log.flush(false);
-  const task = newTask(deps, log, asked, handed.artefacts);
+  const task = taskOf(turn, asked, handed.artefacts);
   const causeOf = log.nextIndex;
   created(log, call, task.id, asked, false);
   const key = task.key === null ? {} : { key: task.key };
   log.emit({ type: 'task.queued', data: { task } }, null, { stream: taskStream(task.id), ...key });
   log.queue({ op: 'enqueue', task, causeOf, after: asked.after });
-  await follow(deps, log, call, task.id, asked);
+  await follow(turn, call, task.id, asked);
   await log.flush(true);
   return false;
 }
@@ -95,14 +79,15 @@ function joined(log: RunLog, { id }: Task): void {
 }
 
 /** The call waits for the task, or is done. */
-async function follow(deps: AgentDeps, log: RunLog, call: CallState, child: string, asked: NewTaskCall): Promise<void> {
+async function follow(turn: Turn, call: CallState, child: string, asked: NewTaskCall): Promise<void> {
+  const { deps, log } = turn;
   if (asked.wait && (await waitsFor(deps, [child], log.state.task)))
     return refuse(log, call, `${child} waits, by way of others, for this very task: wait for neither.`);
   if (asked.wait) log.emit({ type: 'tasks.awaited', data: { call: call.id, children: [child] } });
-  else giveText(deps, log, call, { ok: true, text: `${child} is queued for ${asked.agent}.`, labels: [] });
+  else giveText(turn, call, { ok: true, text: `${child} is queued for ${asked.agent}.`, labels: [] });
 }
 
-async function wait(deps: AgentDeps, log: RunLog, call: CallState, tasks: readonly Task[]): Promise<void> {
+async function wait({ deps, log }: Turn, call: CallState, tasks: readonly Task[]): Promise<void> {
   const children = tasks.map(({ id }) => id);
   if (await waitsFor(deps, children, log.state.task))
     return refuse(log, call, 'One of these waits, by way of others, for this very task: that would never end.');
@@ -122,35 +107,34 @@ export async function waitsFor({ store }: AgentDeps, tasks: readonly string[], g
   return false;
 }
 
-function newTask(deps: AgentDeps, log: RunLog, asked: NewTaskCall, artefacts: string[]): Task {
+function taskOf({ deps, log }: Turn, asked: NewTaskCall, artefacts: string[]): Task {
   const { settings } = deps.governance();
   const session = deps.ids.next('ses');
   const { title, text, input } = asked;
   const content: TaskContent = { title, text, input, artefacts };
-  const bytes = Buffer.from(redactedJson(content, deps.redact));
   return givenTask(asked, {
     id: deps.ids.next('tsk'),
     session,
-    from: `agent:${log.state.agent}`,
-    content: deps.store.putBlob(bytes, conversationId(asked.agent, session)),
+    from: agentActor(log.state.agent),
+    content: putJson(deps.store, content, conversationId(asked.agent, session), deps.redact),
     labels: log.state.labels,
     maxAttempts: settings.queues[asked.agent]?.maxAttempts ?? settings.maxAttempts,
-    cause: null,
-    origin: originOf(log),
+    origin: originAfter(log.claim.task),
   });
 }
 
 /** Why the task cannot be made, for the model; null if it can. */
-async function problemOf(deps: AgentDeps, log: RunLog, asked: NewTaskCall): Promise<string | null> {
+async function problemOf({ deps, log }: Turn, asked: NewTaskCall): Promise<string | null> {
   const { agents, settings } = deps.governance();
   const queue = settings.queues[asked.agent];
   if (!agents.has(asked.agent)) return `There is no agent "${asked.agent}". Agents: ${[...agents.keys()].join(', ')}.`;
   if (queue?.state === 'draining') return `The queue ${asked.agent} is draining: it takes nothing new for now.`;
-  const wrong = queue?.input ? misfit(queue.input, asked.input) : null;
+  const wrong = queue?.input?.misfit(asked.input) ?? null;
   if (wrong !== null) return `The input does not fit the queue ${asked.agent}: ${wrong}. Nothing was made.`;
   if (canonicalJson(asked).length > MAX_CONTENT)
     return 'It is too long for a task: put it in a file, and hand that over.';
-  if ((await deps.store.counts()).queued >= MAX_QUEUED) return `${MAX_QUEUED} tasks are queued: try again later.`;
+  const full = await noRoom(deps.store);
+  if (full !== null) return full;
   for (const id of asked.after) {
     if ((await deps.store.task(id)) === null) return `"after" names ${id}, which is no task.`;
     if ((await ancestors(deps, log.claim.task)).includes(id))
@@ -171,8 +155,7 @@ async function ancestors({ store }: AgentDeps, task: Task): Promise<string[]> {
 
 /** Tasks that this conversation has made or joined; no others are its business. */
 async function knownTasks(
-  { store }: AgentDeps,
-  { state }: RunLog,
+  { deps: { store }, log: { state } }: Turn,
   ids: readonly string[],
 ): Promise<{ tasks: Task[] } | { error: string }> {
   const tasks: Task[] = [];
@@ -188,20 +171,12 @@ async function knownTasks(
 }
 
 /** A runaway is put before the owner, once for all that one message has led to. */
-async function raise(deps: AgentDeps, log: RunLog, asked: NewTaskCall, { kind, why }: Guarded): Promise<void> {
-  const { root } = originOf(log);
-  const shown: MatterText = {
-    text: `${log.state.agent} was kept from giving ${asked.agent} a task. ${why}`,
-    reason: 'A guard against runaway tasks has stopped it.',
-  };
-  const labels: readonly Label[] = log.state.labels;
-  const by = { actor: 'runtime', cause: null, labels };
-  const { type, data, stream, key } = matterRaised({ kind, task: root, text: log.put(shown) }, by) as ReturnType<
-    typeof matterRaised
-  > & { type: 'matter.raised'; key: string };
-  if ((await deps.store.byKey(key)) !== null) return;
+async function raise({ deps, log }: Turn, asked: NewTaskCall, { kind, why }: Guarded): Promise<void> {
+  const { root } = originAfter(log.claim.task);
+  if ((await deps.store.byKey(askedKey(matterId(kind, root)))) !== null) return;
   await log.flush(false);
-  log.emit({ type, data }, null, { stream, key });
+  const text = `${log.state.agent} was kept from giving ${asked.agent} a task. ${why}`;
+  log.raise({ kind, about: root, shown: { text, reason: 'A guard against runaway tasks has stopped it.' } });
   await log.flush(true);
 }
 
@@ -211,21 +186,11 @@ interface Guarded {
   why: string;
 }
 
-/** Where a task that this run makes would come from. */
-function originOf({ claim: { task }, state }: RunLog): Origin {
-  const { origin } = task;
-  return {
-    root: origin?.root ?? task.id,
-    parent: task.id,
-    hops: (origin?.hops ?? 0) + 1,
-    senders: [...(origin?.senders ?? []), state.agent],
-  };
-}
-
 /** Holds a cascade of tasks against the limits of `ruche.yaml`; null if it may go on. */
-async function guard(deps: AgentDeps, log: RunLog, call: NewTaskCall): Promise<Guarded | null> {
+async function guard(turn: Turn, call: NewTaskCall): Promise<Guarded | null> {
+  const { deps, log } = turn;
   const { limits } = deps.governance().settings;
-  const { root, hops } = originOf(log);
+  const { root, hops } = originAfter(log.claim.task);
   if (hops > limits.hops)
     return { kind: 'hops', why: `It would be task ${hops} in a row, and ${limits.hops} are allowed (limits.hops).` };
   if (log.state.created.length >= limits.fanOut)
@@ -233,7 +198,7 @@ async function guard(deps: AgentDeps, log: RunLog, call: NewTaskCall): Promise<G
   const made = await deps.store.tasks({ root, limit: limits.tasks });
   if (made.length >= limits.tasks)
     return { kind: 'tasks', why: `One message has led to ${limits.tasks} tasks, which is all it may (limits.tasks).` };
-  return (await isReturned(deps, log, call))
+  return (await isReturned(turn, call))
     ? { kind: 'ping-pong', why: `${call.agent} has had, or has sent, the same words in this chain of tasks already.` }
     : null;
 }
@@ -244,11 +209,11 @@ const wordsOfTask = ({ title, text, input }: Pick<TaskContent, 'title' | 'text' 
   [title, text, input === null ? null : JSON.stringify(input)].filter(Boolean).join('\n');
 
 /** Whether the same words come back to an agent that had them, or that sent them, further up the chain. */
-async function isReturned({ store }: AgentDeps, { claim }: RunLog, call: NewTaskCall): Promise<boolean> {
+async function isReturned({ deps: { store }, log: { claim } }: Turn, call: NewTaskCall): Promise<boolean> {
   const words = plain(wordsOfTask(call));
   let task: Task | null = claim.task;
   while (task !== null) {
-    const concerns = task.agent === call.agent || task.from === `agent:${call.agent}`;
+    const concerns = task.agent === call.agent || task.from === agentActor(call.agent);
     if (concerns && plain(await saidIn(store, task)) === words) return true;
     task = task.origin === undefined ? null : await store.task(task.origin.parent);
   }
@@ -256,11 +221,9 @@ async function isReturned({ store }: AgentDeps, { claim }: RunLog, call: NewTask
 }
 
 async function saidIn(store: AgentDeps['store'], task: Task): Promise<string> {
-  if (task.content !== null) return wordsOfTask((await loadJson(store, task.content)) as TaskContent);
+  if (task.content !== null) return wordsOfTask(await loadJson<TaskContent>(store, task.content));
   const message = await messageOf(store, task);
-  if (message === null) return '';
-  const { parts } = (await loadJson(store, message.data.content)) as { parts: { type: string; text?: string }[] };
-  return parts.map((part) => part.text ?? '').join('\n');
+  return message === null ? '' : ((await readText(store, message.data.content)) ?? '');
 }
 
 /** How the tasks stand, one paragraph each, as the model reads it. */
@@ -286,11 +249,8 @@ async function describeTasks(
   return { text: lines.join('\n\n'), labels, done };
 }
 
-async function saidBy(store: AgentDeps['store'], { status, result }: Task): Promise<string> {
-  if (!isEnded(status) || result === null) return '';
-  if ((await store.getBlob(result)) === null) return '(erased)';
-  return ((await loadJson(store, result)) as ReplyContent).text;
-}
+const saidBy = async (store: AgentDeps['store'], { status, result }: Task): Promise<string> =>
+  isEnded(status) && result !== null ? ((await readText(store, result)) ?? '(erased)') : '';
 
 /** What the task was given, and what its run has read. */
 async function labelsOf(store: AgentDeps['store'], { id, labels }: Task): Promise<Label[]> {
@@ -300,13 +260,14 @@ async function labelsOf(store: AgentDeps['store'], { id, labels }: Task): Promis
 }
 
 /** Gives a waiting call the results of its tasks, if all of them have ended. */
-export async function takeResults(deps: AgentDeps, log: RunLog, call: CallState): Promise<boolean> {
+export async function takeResults(turn: Turn, call: CallState): Promise<boolean> {
+  const { deps, log } = turn;
   for (const id of call.tasks) {
     const task = await deps.store.task(id);
     if (task !== null && !isEnded(task.status)) return false;
   }
   const { text, labels, done } = await describeTasks(deps, call, call.tasks);
-  giveText(deps, log, call, { ok: done, text, labels });
+  giveText(turn, call, { ok: done, text, labels });
   // What the tasks have landed is there to be read, unless that would take changes of its own out from under the run.
   const { base, changes } = log.state;
   const head = await deps.workspace.head();
@@ -316,12 +277,8 @@ export async function takeResults(deps: AgentDeps, log: RunLog, call: CallState)
 }
 
 /** Moves the conversation to another agent: its next message goes there, and finds the brief. The run itself goes on. */
-export function handOver(
-  deps: AgentDeps,
-  log: RunLog,
-  call: CallState,
-  { to, brief }: { to: string; brief: string },
-): void {
+export function handOver(turn: Turn, call: CallState, { to, brief }: { to: string; brief: string }): void {
+  const { deps, log } = turn;
   const { agents } = deps.governance();
   const { agent, session, run } = log.state;
   if (to === agent) return refuse(log, call, 'This conversation is yours already.');
@@ -333,5 +290,5 @@ export function handOver(
   log.emit({ type: 'conversation.moved', data }, null, { stream: log.subject });
   log.emit({ type: 'history.given', data: { messages: [told] } }, null, { stream });
   const text = `The next message of this conversation goes to ${to}, with your brief. Finish your answer.`;
-  giveText(deps, log, call, { ok: true, text, labels: [] });
+  giveText(turn, call, { ok: true, text, labels: [] });
 }

@@ -1,12 +1,12 @@
+import type { Turn } from '../run/deps.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { EventOf, MatterKind } from '../../core/event.ts';
 import { taskStream } from '../../core/ids.ts';
-import { deadText, matterRaised, type MatterText } from '../../core/records/matter.ts';
+import { deadText } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import { landingRequest } from './land.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { isQuiet } from '../think/script.ts';
@@ -25,11 +25,12 @@ const textOf = (message: ModelMessage | null): string =>
   (message?.parts ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
 
 /** Ends the run and its task, with the reply, in one commit. */
-export async function succeed(deps: AgentDeps, log: RunLog): Promise<void> {
-  const content = await withFiles(deps, log, textOf(log.state.answer));
-  const ended = await tasksOf(deps, log);
+export async function succeed(turn: Turn): Promise<void> {
+  const { log } = turn;
+  const content = await withFiles(turn, textOf(log.state.answer));
+  const ended = await tasksOf(turn);
   endRun(log, 'done', null);
-  endTask(deps, log, ended, { status: 'done', content, messages: isQuiet(log) ? [] : log.state.messages });
+  endTask(turn, ended, { status: 'done', content, messages: isQuiet(log) ? [] : log.state.messages });
   await log.flush(true);
 }
 
@@ -37,7 +38,8 @@ export async function succeed(deps: AgentDeps, log: RunLog): Promise<void> {
  * The run is tried again later and goes on where it is now, so that nothing it has done is done twice; or it ends with
  * the reason as reply, and its work is kept aside.
  */
-export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Promise<void> {
+export async function fail(turn: Turn, failure: Failure): Promise<void> {
+  const { deps, log } = turn;
   const { state, claim } = log;
   const { task } = claim;
   if (failure.retryable && task.attempt < task.maxAttempts) {
@@ -48,16 +50,21 @@ export async function fail(deps: AgentDeps, log: RunLog, failure: Failure): Prom
     return log.flush(true);
   }
   const status = failure.retryable ? 'dead' : 'failed';
-  const text = `I could not finish this: ${failure.message}${await keepWork(deps, log)}`;
-  const ended = await tasksOf(deps, log);
+  const text = `I could not finish this: ${failure.message}${await keepWork(turn)}`;
+  const ended = await tasksOf(turn);
   endRun(log, status, failure);
   // A conversation that was only to be summarised, or whose script cannot be run, hears nothing of it.
   const messages = isQuiet(log) ? [] : wholeTurn(log, text);
-  endTask(deps, log, ended, { status, content: { text }, messages });
+  endTask(turn, ended, { status, content: { text }, messages });
   const given = MATTERS[failure.code];
   if (given !== undefined)
-    raise(log, given.kind, { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason });
-  else if (status === 'dead') raise(log, 'dead', deadText(task.id, task.agent, failure.message));
+    log.raise({
+      kind: given.kind,
+      about: task.id,
+      shown: { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason },
+    });
+  else if (status === 'dead')
+    log.raise({ kind: 'dead', about: task.id, shown: deadText(task.id, task.agent, failure.message) });
   await log.flush(true);
 }
 
@@ -67,16 +74,8 @@ const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = 
   'agent.missing': { kind: 'gone', reason: 'Its agent is gone. Once it is back, `ruche tasks retry` has it done.' },
 };
 
-/** Puts the end of this run before the owner. */
-function raise(log: RunLog, kind: MatterKind, shown: MatterText): void {
-  const { task, labels } = log.state;
-  const by = { actor: 'runtime', cause: null, labels };
-  const { stream, key = '', ...matter } = matterRaised({ kind, task, text: log.put(shown) }, by);
-  log.emit(matter, null, { stream, key });
-}
-
 /** Keeps what the run has changed and not landed; says where, for the end of a sentence. */
-async function keepWork(deps: AgentDeps, log: RunLog): Promise<string> {
+async function keepWork({ deps, log }: Turn): Promise<string> {
   const { state } = log;
   if (state.changes.size === 0 || state.landing === 'done') return '';
   try {
@@ -114,7 +113,7 @@ interface Ended {
 }
 
 /** The run's task and those it has taken in. Read before the end is emitted, which must be whole or not at all. */
-async function tasksOf({ store }: AgentDeps, { state, claim }: RunLog): Promise<Ended[]> {
+async function tasksOf({ deps: { store }, log: { state, claim } }: Turn): Promise<Ended[]> {
   const tasks = [claim.task];
   for (const id of state.absorbed) {
     const task = await store.task(id);
@@ -124,11 +123,11 @@ async function tasksOf({ store }: AgentDeps, { state, claim }: RunLog): Promise<
 }
 
 function endTask(
-  deps: AgentDeps,
-  log: RunLog,
+  turn: Turn,
   ended: readonly Ended[],
   { status, content, messages }: { status: Ending; content: ReplyContent; messages: BlobRef[] },
 ): void {
+  const { deps, log } = turn;
   const { state, claim } = log;
   const { run } = state;
   const result = log.put(content);
@@ -141,14 +140,14 @@ function endTask(
     // Where the runtime sends, two messages that one answer covers get it once.
     const sent =
       message && deps.pushes(message.data.channel) ? `${message.data.channel} ${message.data.replyTo}` : null;
-    if (message && (sent === null || !told.has(sent))) reply(deps, log, task, message, result);
+    if (message && (sent === null || !told.has(sent))) reply(turn, task, message, result);
     if (sent !== null) told.add(sent);
   }
   log.queue({ op: 'settle', task: claim.task.id, status, result });
 }
 
 /** Queues the reply to whoever asked. Channels that are called, rather than asked, get a task of their own to send it. */
-function reply(deps: AgentDeps, log: RunLog, task: Task, message: EventOf<'message.received'>, content: BlobRef): void {
+function reply({ deps, log }: Turn, task: Task, message: EventOf<'message.received'>, content: BlobRef): void {
   const { run, labels } = log.state;
   const causeOf = log.nextIndex;
   log.emit(replyBody(task, message, run, content), null, { stream: log.subject, key: replyKey(task.id) });
@@ -162,7 +161,7 @@ const MAX_FILES = 10;
 const MAX_BYTES = 50_000_000;
 
 /** The reply, with what the run has left in the outbox folder. */
-async function withFiles(deps: AgentDeps, log: RunLog, text: string): Promise<ReplyContent> {
+async function withFiles({ deps, log }: Turn, text: string): Promise<ReplyContent> {
   const { state } = log;
   const paths = [...state.changes.values()]
     .filter((change) => change.path.startsWith(FOLDER) && change.oid !== null && change.mode !== '120000')

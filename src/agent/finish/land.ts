@@ -1,11 +1,12 @@
+import type { Turn } from '../run/deps.ts';
 import type { Change } from '../../core/files.ts';
 import type { LandingRequest } from '../../core/ports/workspace.ts';
 import { visible } from '../../core/text/visible.ts';
 import { note } from '../run/conversation.ts';
-import type { Stops } from '../../core/task.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import type { RunLog } from '../run/log.ts';
 import type { Rebase, RunState, Failure } from '../run/state.ts';
+import { askedKey } from '../../core/records/matter.ts';
+import { sentence } from '../../core/text/sentence.ts';
 
 /** After so many conflicts, or refusals, the run gives up, keeps its work aside, and the owner is told. */
 const MAX_CONFLICTS = 10;
@@ -15,8 +16,6 @@ const BLOCKED_WAIT = 250;
 const BLOCKED_MAX = 60_000;
 
 export type Landed = 'landed' | 'park' | 'think' | Failure;
-
-const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** What the change does, in words a person can scan in `git log`. */
 export function subjectOf(agent: string, changes: readonly Change[]): string {
@@ -35,13 +34,14 @@ export function landingRequest(state: RunState, at: number): LandingRequest {
 }
 
 /** Brings the run's changes to `main`: intent, commit, receipt. */
-export async function land(deps: AgentDeps, log: RunLog, stops: Stops): Promise<Landed> {
+export async function land(turn: Turn): Promise<Landed> {
+  const { deps, log, stops } = turn;
   const { state } = log;
   if (state.landing === 'asked') return 'park';
-  if (state.landing === 'refused') return dropProtected(deps, log);
+  if (state.landing === 'refused') return dropProtected(turn);
   const protectedDiff = await deps.reader.protectedChanges(state.base, [...state.changes.values()]);
   if (protectedDiff !== null && state.landing === 'none') {
-    askLanding(deps, log, protectedDiff);
+    askLanding(turn, protectedDiff);
     return 'park';
   }
   if (state.landing === 'started') {
@@ -90,12 +90,12 @@ function landed(log: RunLog, commit: string | null): Landed {
   return 'landed';
 }
 
-function askLanding(deps: AgentDeps, log: RunLog, diff: string): void {
+function askLanding({ deps, log }: Turn, diff: string): void {
   const approval = deps.ids.next('apr');
   // That it changes what governs is the reason, which whoever is asked reads beside it.
   const shown = log.put({ text: visible(diff), bound: '' });
   const data = { approval, call: 'landing', tool: 'landing', shown };
-  log.emit({ type: 'approval.asked', data }, null, { key: `asked:${approval}` });
+  log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
 }
 
 /** Goes back to the model with a note, from another base or with another overlay. */
@@ -146,7 +146,7 @@ function withoutPlaced(log: RunLog): Landed {
 }
 
 /** The owner said no to the change of what governs the network: those files go back, the rest may land. */
-async function dropProtected(deps: AgentDeps, log: RunLog): Promise<Landed> {
+async function dropProtected({ deps, log }: Turn): Promise<Landed> {
   const { base, changes } = log.state;
   const kept: Change[] = [];
   for (const change of changes.values())

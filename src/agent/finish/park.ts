@@ -1,14 +1,18 @@
+import type { AgentDeps, Turn } from '../run/deps.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { EventOf, Wait } from '../../core/event.ts';
 import type { Task } from '../../core/task.ts';
 import type { Button } from '../../core/ports/channel.ts';
 import { putKey, type ReplyContent, replyBody, sendingOp } from '../../core/records/reply.ts';
 import type { ShownCall } from '../run/state.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import { loadJson, messageOf, type RunLog } from '../run/log.ts';
+import { readText } from '../../core/records/json-blob.ts';
+import { askedKey } from '../../core/records/matter.ts';
+import { runStream } from '../../core/ids.ts';
 
 /** The run waits for a person, or for tasks, and costs nothing meanwhile; its lane stays taken. */
-export async function park(deps: AgentDeps, log: RunLog): Promise<'end'> {
+export async function park(turn: Turn): Promise<'end'> {
+  const { log } = turn;
   const { state } = log;
   const waits: Wait[] = state.calls
     .filter((call) => call.phase === 'waiting' && call.tasks.length === 0)
@@ -19,7 +23,7 @@ export async function park(deps: AgentDeps, log: RunLog): Promise<'end'> {
     waits.push({ kind: 'approval', id: state.landingApproval });
   // What was asked is on record before it is put to anybody.
   await log.flush(false);
-  for (const wait of waits) await put(deps, log, wait);
+  for (const wait of waits) await put(turn, wait);
   const until = state.calls.filter((call) => call.phase === 'waiting').flatMap((call) => call.tasks);
   for (const id of new Set(until)) waits.push({ kind: 'task', id });
   log.emit({ type: 'run.parked', data: { waits } });
@@ -29,12 +33,13 @@ export async function park(deps: AgentDeps, log: RunLog): Promise<'end'> {
 }
 
 /** Puts what it waits for before whoever wrote, where the runtime sends to them. Others come and look. */
-async function put(deps: AgentDeps, log: RunLog, wait: Wait): Promise<void> {
+async function put(turn: Turn, wait: Wait): Promise<void> {
+  const { deps, log } = turn;
   const message = await askerOf(deps, log.claim.task);
   if (message === null || !deps.pushes(message.data.channel)) return;
   if ((await deps.store.byKey(putKey(wait.id))) !== null) return;
-  const asked = await deps.store.byKey(`asked:${wait.id}`);
-  const content = await contentOf(deps, log, wait, asked?.type === 'approval.asked' ? asked.data.shown : null);
+  const asked = await deps.store.byKey(askedKey(wait.id));
+  const content = await contentOf(turn, wait, asked?.type === 'approval.asked' ? asked.data.shown : null);
   const { run, labels } = log.state;
   const causeOf = log.nextIndex;
   const body = replyBody(log.claim.task, message, run, log.put(content));
@@ -53,26 +58,26 @@ const approvalButtons = (id: string): Button[] => [
   { label: 'Deny', action: `deny:${id}` },
 ];
 
-async function contentOf(deps: AgentDeps, log: RunLog, wait: Wait, shown: BlobRef | null): Promise<ReplyContent> {
+async function contentOf(turn: Turn, wait: Wait, shown: BlobRef | null): Promise<ReplyContent> {
+  const { deps } = turn;
   if (wait.kind === 'question') {
-    const asked = await deps.store.byKey(`asked:${wait.id}`);
-    const text =
-      asked?.type === 'question.asked' ? ((await loadJson(deps.store, asked.data.text)) as ShownCall).text : '';
-    return { text: `${text}\n\n(Your next message here is the answer.)` };
+    const asked = await deps.store.byKey(askedKey(wait.id));
+    const text = asked?.type === 'question.asked' ? await readText(deps.store, asked.data.text) : null;
+    return { text: `${text ?? ''}\n\n(Your next message here is the answer.)` };
   }
-  const { text } = shown === null ? { text: '' } : ((await loadJson(deps.store, shown)) as ShownCall);
-  const why = await reasonOf(deps, log, wait.id);
+  const text = shown === null ? '' : (await loadJson<ShownCall>(deps.store, shown)).text;
+  const why = await reasonOf(turn, wait.id);
   // A fence longer than any within keeps the exact call from being read as Markdown.
   const fence = '`'.repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length + 1)));
   return { text: `May I?\n${fence}\n${text}\n${fence}\n${why}`, buttons: approvalButtons(wait.id) };
 }
 
 /** The rule that asks, in its own words. */
-async function reasonOf(deps: AgentDeps, log: RunLog, approval: string): Promise<string> {
+async function reasonOf({ deps, log }: Turn, approval: string): Promise<string> {
   const call = log.state.calls.find((each) => each.approval === approval);
   if (!call) return 'It changes what governs the network.';
   for await (const event of deps.store.read({
-    stream: `run:${log.state.run}`,
+    stream: runStream(log.state.run),
     types: ['decision.made'],
     reverse: true,
   }))

@@ -1,3 +1,5 @@
+import type { Stops } from '../../core/task.ts';
+import type { RunLog } from './log.ts';
 import type { PieceRedactor } from '../../core/ports/redactor.ts';
 import type { Agent, Governance } from '../../core/agent.ts';
 import type { Boundary } from '../../core/ports/boundary.ts';
@@ -58,4 +60,16 @@ export interface AgentDeps {
   log: Log;
   boundary: Boundary;
   worker: string;
+}
+
+/** A run under way: what it can reach, its hand on the journal, and what ends it early. */
+export interface Turn {
+  readonly deps: AgentDeps;
+  readonly log: RunLog;
+  readonly stops: Stops;
+}
+
+/** The same at a step, with its agent as it is in force at that step. */
+export interface AgentTurn extends Turn {
+  readonly agent: Agent;
 }

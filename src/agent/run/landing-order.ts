@@ -3,7 +3,7 @@ import type { Clock } from '../../core/ports/clock.ts';
 /** Milliseconds without any move after which the run that others wait for has had its turn. */
 const TURN_MAX = 120_000;
 
-interface Turn {
+interface Slot {
   run: string;
   paths: Set<string>;
 }
@@ -16,7 +16,7 @@ interface Turn {
  */
 export class LandingOrder {
   /** In the order in which they were asked for. */
-  #turns: Turn[] = [];
+  #turns: Slot[] = [];
   #moved = Promise.withResolvers<void>();
   readonly #clock: Clock;
 
@@ -51,7 +51,7 @@ export class LandingOrder {
     this.#moved = Promise.withResolvers();
   }
 
-  #before(run: string, paths: readonly string[]): Turn | null {
+  #before(run: string, paths: readonly string[]): Slot | null {
     for (const turn of this.#turns) {
       if (turn.run === run) return null;
       if (paths.some((path) => turn.paths.has(path))) return turn;

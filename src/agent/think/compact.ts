@@ -1,9 +1,9 @@
+import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { Agent } from '../../core/agent.ts';
 import { type ModelChoice, type ModelMessage, type ModelRequest, wordsOf, NO_USAGE, TIERS } from '../../core/model.ts';
 import { withoutUntrusted } from '../../core/text/untrusted.ts';
 import { collectAnswer, estimateTokens, fitted, prepare, type Prepared } from './model-call.ts';
 import { note, type Conversation } from '../run/conversation.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import type { RunLog } from '../run/log.ts';
 import type { Manifest } from '../run/state.ts';
 import { COMPACTION, KEPT_TURNS } from '../../core/records/compaction.ts';
@@ -60,23 +60,21 @@ export const mustCompact = (tokens: number, window: number, lastInput: number): 
  * alone is too long, old tool results are shortened in the request.
  */
 export async function compact(options: {
-  deps: AgentDeps;
-  log: RunLog;
-  agent: Agent;
+  turn: AgentTurn;
   choice: ModelChoice;
   conversation: Conversation;
   prepared: Prepared;
   signal: AbortSignal;
 }): Promise<{ conversation: Conversation; prepared: Prepared }> {
-  const { deps, log, agent, choice, conversation, prepared, signal } = options;
+  const { turn, choice, conversation, prepared, signal } = options;
   let current = conversation;
   let result = prepared;
   if (conversation.messages.length > 0) {
     const upTo = conversation.messages.at(-1)?.seq ?? 0;
     current = await summarise({ ...options, upTo, needed: true }, signal);
-    result = await prepare(deps, log, agent, current);
+    result = await prepare(turn, current);
   }
-  if (result.tokens > choice.window * FILL) result = shorten(log, result, choice.window * FILL);
+  if (result.tokens > choice.window * FILL) result = shorten(turn.log, result, choice.window * FILL);
   return { conversation: current, prepared: result };
 }
 
@@ -85,13 +83,14 @@ export async function compact(options: {
  * summarises it; else it is given back as it was.
  */
 async function summarise(
-  options: Pick<Parameters<typeof compact>[0], 'deps' | 'log' | 'choice' | 'conversation' | 'prepared'> & {
+  options: Pick<Parameters<typeof compact>[0], 'turn' | 'choice' | 'conversation' | 'prepared'> & {
     upTo: number;
     needed: boolean;
   },
   signal: AbortSignal,
 ): Promise<Conversation> {
-  const { deps, log, choice, conversation, prepared, upTo, needed } = options;
+  const { turn, choice, conversation, prepared, upTo, needed } = options;
+  const { deps, log } = turn;
   const old = conversation.messages.filter(({ seq }) => seq <= upTo).length + (conversation.summary === null ? 0 : 1);
   const all = prepared.request.messages.slice(0, old);
   const request: ModelRequest = {
@@ -100,7 +99,7 @@ async function summarise(
     tools: [],
     messages: [...fitting(all, choice.window * FILL), note(PROMPT)],
   };
-  const said = await askSummary(deps, log, choice, request, signal);
+  const said = await askSummary(turn, choice, request, signal);
   if (said === '' && !needed) return conversation;
   // A failed summary must not stop the run: what has to survive word for word is found without a model.
   const own = textsOf(all).map(withoutUntrusted).join('\n');
@@ -115,8 +114,7 @@ async function summarise(
 
 /** What the model says; '' where it cannot be had. A moment's trouble is waited for, since the summary is for good. */
 async function askSummary(
-  deps: AgentDeps,
-  log: RunLog,
+  { deps, log }: Turn,
   choice: ModelChoice,
   request: ModelRequest,
   signal: AbortSignal,
@@ -213,20 +211,16 @@ export const restingModels = (deps: Pick<AgentDeps, 'models'>, agent: Agent): re
  * What stands in for a model in the run that has a resting conversation summarised. The summary takes the place of all
  * but the newest turns; if there is none to be had, everything stays as it is. Null for every other task.
  */
-export async function restChoice(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  signal: AbortSignal,
-): Promise<ModelChoice | null> {
+export async function restChoice(turn: AgentTurn, signal: AbortSignal): Promise<ModelChoice | null> {
+  const { deps, log, agent } = turn;
   if (log.claim.task.from !== COMPACTION) return null;
   const conversation = await deps.conversations.load(deps.store, log.subject);
   const upTo = endOfOld(conversation);
   const [choice] = restingModels(deps, agent);
-  if (upTo === null || choice === undefined || choice.provider === 'demo' || (await isDone(deps, log)))
+  if (upTo === null || choice === undefined || choice.standIn === true || (await isDone(turn)))
     return said('There was nothing to summarise.');
-  const prepared = await prepare(deps, log, agent, conversation);
-  const after = await summarise({ deps, log, choice, conversation, prepared, upTo, needed: false }, signal);
+  const prepared = await prepare(turn, conversation);
+  const after = await summarise({ turn, choice, conversation, prepared, upTo, needed: false }, signal);
   return said(after === conversation ? 'No summary could be had: the conversation stays as it is.' : 'Summarised.');
 }
 
@@ -237,7 +231,7 @@ function endOfOld({ messages }: Conversation): number | null {
 }
 
 /** Before a crash, by this very run. */
-async function isDone({ store }: AgentDeps, { subject, state }: RunLog): Promise<boolean> {
+async function isDone({ deps: { store }, log: { subject, state } }: Turn): Promise<boolean> {
   const last = { stream: subject, types: ['conversation.compacted'], reverse: true, limit: 1 } as const;
   for await (const event of store.read(last))
     return event.type === 'conversation.compacted' && event.data.run === state.run;

@@ -1,3 +1,4 @@
+import type { AgentDeps, AgentTurn } from '../run/deps.ts';
 import type { Agent } from '../../core/agent.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import {
@@ -16,7 +17,6 @@ import type { OfferedSkill } from '../../core/skill.ts';
 import type { AnyTool } from '../../core/ports/tool.ts';
 import { neutralise } from '../../core/text/untrusted.ts';
 import { type Conversation, resultsMessage } from '../run/conversation.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import type { RunLog } from '../run/log.ts';
 import type { Manifest, RunState } from '../run/state.ts';
 import type { Json } from '../../core/text/json.ts';
@@ -101,12 +101,7 @@ export async function fitted(
   return { ...request, images };
 }
 
-export async function prepare(
-  deps: AgentDeps,
-  log: RunLog,
-  agent: Agent,
-  conversation: Conversation,
-): Promise<Prepared> {
+export async function prepare({ deps, log, agent }: AgentTurn, conversation: Conversation): Promise<Prepared> {
   const skills = (agent.skills?.length ?? 0) === 0 ? [] : await deps.skills?.(agent);
   const system = deps.redact(systemPrompt(agent, log.state.startedAt, skills));
   const tools = toolSchemas(agent, deps.tools());
@@ -120,7 +115,12 @@ export async function prepare(
     deps.conversations.common(`${agent.name} ${common[what]}`, () => log.putCommon(value).hash);
   return {
     request: { system, tools, messages },
-    manifest: { system: hashOf('system', system), tools: hashOf('tools', tools), messages: refs, turnFrom: before.length },
+    manifest: {
+      system: hashOf('system', system),
+      tools: hashOf('tools', tools),
+      messages: refs,
+      turnFrom: before.length,
+    },
     tokens: Math.ceil((common.system.length + common.tools.length + lengthOf(deps, messages)) / 4),
   };
 }

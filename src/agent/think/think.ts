@@ -1,10 +1,8 @@
-import type { Agent } from '../../core/agent.ts';
+import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { ModelChoice, ModelError } from '../../core/model.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice } from './compact.ts';
 import { note } from '../run/conversation.ts';
-import type { Stops } from '../../core/task.ts';
-import type { AgentDeps } from '../run/deps.ts';
 import type { Failure } from '../run/state.ts';
 import type { RunLog } from '../run/log.ts';
 import { scriptChoice, scriptUnable } from './script.ts';
@@ -13,11 +11,12 @@ const CUT =
   'Your answer was cut at the output limit before its tool calls were complete, so none of them ran. Go on in smaller steps.';
 
 /** One step of thought: asks the model until it answers, by way of retries and fallbacks. */
-export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: Stops): Promise<Failure | null> {
+export async function think(turn: AgentTurn): Promise<Failure | null> {
+  const { deps, log, agent, stops } = turn;
   const signal = AbortSignal.any([stops.cancel, stops.shutdown]);
-  const unable = await scriptUnable(deps, log, agent);
+  const unable = await scriptUnable(turn);
   if (unable !== null) return unable;
-  const script = (await scriptChoice(deps, log)) ?? (await restChoice(deps, log, agent, signal));
+  const script = (await scriptChoice(turn)) ?? (await restChoice(turn, signal));
   const choices = script === null ? deps.models(agent) : [script];
   const first = choices[0];
   if (!first)
@@ -27,20 +26,20 @@ export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: S
       retryable: false,
     };
   let conversation = await deps.conversations.load(deps.store, log.subject);
-  let prepared = await prepare(deps, log, agent, conversation);
+  let prepared = await prepare(turn, conversation);
   let [index, tries, compacted] = [0, 0, false];
   for (;;) {
     const choice = choices[index] ?? first;
     if (!compacted && mustCompact(prepared.tokens, choice.window, log.state.lastInput)) {
       compacted = true;
-      ({ conversation, prepared } = await compact({ deps, log, agent, choice, conversation, prepared, signal }));
+      ({ conversation, prepared } = await compact({ turn, choice, conversation, prepared, signal }));
     }
-    const error = await callModel(deps, log, choice, prepared, { signal, shutdown: stops.shutdown });
+    const error = await callModel(turn, choice, prepared, { signal, shutdown: stops.shutdown });
     signal.throwIfAborted();
     if (error === null) return null;
     if (error.kind === 'context' && !compacted) {
       compacted = true;
-      ({ conversation, prepared } = await compact({ deps, log, agent, choice, conversation, prepared, signal }));
+      ({ conversation, prepared } = await compact({ turn, choice, conversation, prepared, signal }));
       continue;
     }
     tries += 1;
@@ -61,12 +60,12 @@ export async function think(deps: AgentDeps, log: RunLog, agent: Agent, stops: S
 }
 
 async function callModel(
-  deps: AgentDeps,
-  log: RunLog,
+  turn: Turn,
   choice: ModelChoice,
   prepared: Prepared,
   { signal, shutdown }: { signal: AbortSignal; shutdown: AbortSignal },
 ): Promise<ModelError | null> {
+  const { deps, log } = turn;
   const { provider, model } = choice;
   const step = log.state.step + 1;
   const manifest = { ...prepared.manifest, model };

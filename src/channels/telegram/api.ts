@@ -1,6 +1,7 @@
 import type { Api, GrammyError, HttpError, InputFile } from 'grammy';
 import { parseTarget } from '../../core/net/host.ts';
 import { type ForWhom, type Net, NetError } from '../../core/ports/net.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 export interface ApiOptions {
   /** Name of the channel in `ruche.yaml`. */
@@ -112,7 +113,7 @@ export type Trouble =
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof Error && 'error_code' in error) return refusal(error as GrammyError);
   const inner = error instanceof Error && error.name === 'HttpError' ? (error as HttpError).error : error;
-  const says = inner instanceof Error ? inner.message : String(inner);
+  const says = errorText(inner);
   if (inner instanceof NetError && (inner.unsent || inner.code === 'dns' || inner.code === 'blocked'))
     return { kind: 'unsent', says };
   // A proxy that refuses has not let it through.

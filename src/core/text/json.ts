@@ -1,5 +1,9 @@
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+/** An object out of somebody else's JSON: nothing in it is certain. */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  value !== null && typeof value === 'object' && !Array.isArray(value);
+
 /** JSON with sorted keys and no undefined: equal values give equal bytes, which hashes rely on. */
 export const canonicalJson = (value: unknown): string => JSON.stringify(sorted(value));
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { MessageFile } from '../../core/ports/channel.ts';
 import { badRequest, HttpError } from './reply.ts';
+import { isObject } from '../../core/text/json.ts';
 
 export type Fields = Record<string, unknown>;
 
@@ -34,9 +35,6 @@ export async function readObject(
   if (!isObject(value)) throw badRequest('The body must be a JSON object.');
   return value;
 }
-
-export const isObject = (value: unknown): value is Fields =>
-  value !== null && typeof value === 'object' && !Array.isArray(value);
 
 /** The bytes as they came: what is signed must not be touched. */
 export async function readBytes(incoming: IncomingMessage, limit: number): Promise<Buffer> {

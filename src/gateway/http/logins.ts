@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { PrivateFile } from '../../core/ports/secrets.ts';
-import { isObject } from './body.ts';
+import { isObject } from '../../core/text/json.ts';
 
 /** What is kept of a session: enough to know it again, too little to be one. */
 export interface KeptSession {

@@ -1,6 +1,6 @@
-import type { Json } from '../../core/text/json.ts';
+import { type Json, isObject } from '../../core/text/json.ts';
 import type { Draft, PartialCall, Read } from '../wire/answer.ts';
-import { count, type Fields, isObject, wordsIn } from '../wire/fields.ts';
+import { count, type Fields, wordsIn } from '../wire/fields.ts';
 
 /** A block of content that is still open. */
 interface Block {

@@ -1,7 +1,5 @@
 import { BUILT_IN_PROVIDERS, type Problem, type Settings } from '../../core/agent.ts';
-import type { ModelChoice, Tier } from '../../core/model.ts';
-import { TIERS } from '../../core/model.ts';
-import { brokenModel } from './broken.ts';
+import { type ModelChoice, type Tier, TIERS, type ModelError, type ModelPort, NO_USAGE } from '../../core/model.ts';
 import type { Found } from './found.ts';
 import { CLOUD_WINDOW } from '../prices/prices.ts';
 import {
@@ -14,12 +12,12 @@ import {
   type ProviderParts,
 } from './providers.ts';
 
-export interface ModelsOptions extends ProviderParts {
+interface ModelsOptions extends ProviderParts {
   settings: Pick<Settings, 'providers' | 'tiers'>;
   found: Pick<Found, 'providers' | 'look' | 'ollama'>;
 }
 
-export interface ModelsDescription {
+interface ModelsDescription {
   /** `provider/model` by tier, in order of preference. */
   tiers: Record<Tier, string[]>;
   /** The first of `standard`. */
@@ -43,7 +41,7 @@ export interface Models {
   prepare(signal: AbortSignal): Promise<void>;
 }
 
-export const DEMO_MODEL = 'demo/demo';
+const DEMO_MODEL = 'demo/demo';
 /** Providers that need no entry in ruche.yaml. */
 export const PROVIDERS = BUILT_IN_PROVIDERS;
 
@@ -176,4 +174,14 @@ function findProblems({ settings, secrets }: ModelsOptions, providers: ReadonlyM
     }),
   );
   return [...flawed, ...named];
+}
+
+/** Stands for a model that cannot be used, so that the reason reaches a person by the ordinary way. */
+function brokenModel(kind: 'auth' | 'invalid', message: string): ModelPort {
+  const error: ModelError = { kind, message, retryable: false, retryAfter: null };
+  return {
+    async *stream() {
+      yield { type: 'error', error, usage: NO_USAGE };
+    },
+  };
 }

@@ -13,7 +13,8 @@ import {
   type OllamaModels,
   type OllamaPlace,
 } from '../ollama/models.ts';
-import { DEFAULT_MODELS } from '../prices/table.ts';
+import { DEFAULT_MODELS } from '../prices/prices.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -126,7 +127,7 @@ export function openFound(options: FoundOptions): Found {
       } catch (error) {
         signal.throwIfAborted();
         // One that was there before stays: that it does not answer is told by the calls, and no reason to become the demo.
-        missing = error instanceof Error ? error.message : String(error);
+        missing = errorText(error);
       }
     },
     ollama,

@@ -1,6 +1,7 @@
 import type { ProviderSettings, ProviderType } from '../../core/agent.ts';
 import type { PrivateFile } from '../../core/ports/secrets.ts';
-import { isObject, parseJson } from '../wire/fields.ts';
+import { isObject } from '../../core/text/json.ts';
+import { parseJson } from '../wire/fields.ts';
 
 /** A provider that a person gave on the web page. */
 export interface KeptProvider extends ProviderSettings {

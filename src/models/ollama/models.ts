@@ -1,7 +1,8 @@
 import { parseTarget } from '../../core/net/host.ts';
 import type { ForWhom, Net } from '../../core/ports/net.ts';
 import type { Secrets } from '../../core/ports/secrets.ts';
-import { type Fields, isObject, parseJson, wordsIn } from '../wire/fields.ts';
+import { type Fields, parseJson, wordsIn } from '../wire/fields.ts';
+import { isObject } from '../../core/text/json.ts';
 
 /** What Ollama says of one of its models. */
 export interface OllamaModel {

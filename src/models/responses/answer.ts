@@ -1,7 +1,7 @@
-import type { Json } from '../../core/text/json.ts';
+import { type Json, isObject } from '../../core/text/json.ts';
 import type { Usage } from '../../core/model.ts';
 import type { Draft, PartialCall, Read } from '../wire/answer.ts';
-import { count, type Fields, isObject, wordsIn } from '../wire/fields.ts';
+import { count, type Fields, wordsIn } from '../wire/fields.ts';
 
 function readUsage(raw: unknown): Usage | null {
   if (!isObject(raw)) return null;

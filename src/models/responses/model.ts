@@ -1,7 +1,10 @@
-import type { ModelPort } from '../../core/model.ts';
+import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
 import { responseEvents, responsesReader } from './answer.ts';
-import { responsesRequest } from './request.ts';
+import { type Json, isObject } from '../../core/text/json.ts';
+import { parseJson } from '../wire/fields.ts';
+import { modelFacts } from '../prices/prices.ts';
+import { argsOf, type Call, type ModelTurn, ownOpaque, turnsOf, type UserTurn } from '../wire/turns.ts';
 
 export const OPENAI_URL = 'https://api.openai.com/v1';
 
@@ -17,4 +20,63 @@ export function openai(options: HttpModelOptions): ModelPort {
     reader: (draft, { model }) => responsesReader(draft, { from: provider, model }),
     whole: responseEvents,
   });
+}
+
+type Item = { [key: string]: Json };
+
+/** OpenAI refuses ids of calls that are longer. */
+const CALL_ID = /^[\x21-\x7e]{1,64}$/;
+
+const argsText = (call: Call): string => (isObject(parseJson(call.args)) ? call.args : JSON.stringify(argsOf(call)));
+
+function userItem(turn: UserTurn): Item {
+  const content = turn.parts.map((part): Item => {
+    if (part.type === 'text') return { type: 'input_text', text: part.text };
+    return { type: 'input_image', image_url: `data:${part.mediaType};base64,${part.base64}`, detail: 'auto' };
+  });
+  return { role: 'user', content };
+}
+
+function modelItems(turn: ModelTurn, provider: string, model: string): Item[] {
+  const items: Item[] = [];
+  for (const part of turn.parts) {
+    if (part.type === 'text') items.push({ role: 'assistant', content: part.text });
+    if (part.type === 'call')
+      items.push({ type: 'function_call', call_id: part.id, name: part.tool, arguments: argsText(part) });
+    const own = part.type === 'reasoning' && turn.present ? ownOpaque(part, provider, model) : null;
+    if (Array.isArray(own?.items)) items.push(...own.items.filter(isItem));
+  }
+  // What was thought before something that is not sent would make the server refuse the request.
+  while (items.at(-1)?.type === 'reasoning') items.pop();
+  const outputs = turn.results.map(({ id, text }) => ({ type: 'function_call_output', call_id: id, output: text }));
+  return [...items, ...outputs];
+}
+
+const isItem = (value: Json): value is Item => isObject(value);
+
+/** The body of `POST /responses`: nothing is kept at OpenAI, so everything is sent. Equal requests give equal bytes. */
+function responsesRequest(request: ModelRequest, provider: string): Item {
+  const { model } = request;
+  const input = turnsOf(request, CALL_ID).flatMap((turn) =>
+    turn.role === 'user' ? [userItem(turn)] : modelItems(turn, provider, model),
+  );
+  const body: Item = { model };
+  if (request.system !== '') body.instructions = request.system;
+  body.input = input;
+  if (request.tools.length > 0) {
+    body.tools = request.tools.map(({ name, description, input: parameters }) => ({
+      type: 'function',
+      name,
+      description,
+      parameters,
+      // Strict schemas would have to name every field as required.
+      strict: false,
+    }));
+    body.parallel_tool_calls = true;
+  }
+  if (request.maxOutputTokens !== undefined) body.max_output_tokens = request.maxOutputTokens;
+  body.store = false;
+  // A model that does not think refuses the wish.
+  if (modelFacts(model)?.reasoning !== false) body.include = ['reasoning.encrypted_content'];
+  return { ...body, stream: true };
 }

@@ -1,9 +1,12 @@
-import { NO_USAGE } from '../../core/model.ts';
-import type { ModelDesk } from '../../core/api/views.ts';
-import type { DeskOptions } from './parts.ts';
-import { listModels } from './listing.ts';
-import { setUp } from './setup.ts';
-import { tryOut } from './trial.ts';
+import { NO_USAGE, TIERS } from '../../core/model.ts';
+import type { ModelDesk, ModelsView, ModelView, ProviderView } from '../../core/api/views.ts';
+import { type DeskOptions, setUp, tryOut } from './setup.ts';
+import type { Models } from '../choice/choose.ts';
+import { isAble } from '../choice/found.ts';
+import type { OllamaModel } from '../ollama/models.ts';
+import { modelFacts } from '../prices/prices.ts';
+import { abilitiesOf, flawOf, type KnownProvider } from '../choice/providers.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 /** The models of the network: what there is, whether it works, and how to have one. */
 export function openDesk(options: DeskOptions): ModelDesk {
@@ -18,4 +21,107 @@ export function openDesk(options: DeskOptions): ModelDesk {
     },
     setup: (request, signal) => setUp(options, request, signal),
   };
+}
+
+/** What is configured and found, and whatever is known of it. */
+async function listModels(options: DeskOptions, signal: AbortSignal): Promise<ModelsView> {
+  const { found, models: current, secrets } = options;
+  await found.look(signal);
+  const models = current();
+  const { tiers, model, demo } = models.describe();
+  const named = new Set([
+    ...TIERS.flatMap((tier) => tiers[tier]),
+    ...options.named().filter((ref) => ref.includes('/')),
+  ]);
+  const using = new Set([...named].map((ref) => ref.slice(0, ref.indexOf('/'))));
+  const providers = models.providers().filter((each) => each.source !== 'built in' || using.has(each.name));
+  const asked = await askOllamas(options, providers, signal);
+
+  const refs = new Set(named);
+  for (const { name, models: offered } of found.providers())
+    for (const tier of TIERS) for (const each of offered?.[tier] ?? []) refs.add(`${name}/${each}`);
+  for (const [name, { has }] of asked) for (const each of has) refs.add(`${name}/${each.name}`);
+
+  const view = (ref: string): ModelView => {
+    const at = ref.indexOf('/');
+    const provider = models.providers().find(({ name }) => name === ref.slice(0, at));
+    const name = ref.slice(at + 1);
+    return modelView(
+      options,
+      ref,
+      provider,
+      name,
+      models.problem(ref) || (asked.get(ref.slice(0, at))?.lacks(name) ?? ''),
+    );
+  };
+  const providerView = (provider: KnownProvider): ProviderView => {
+    const { name, type, baseUrl, source, apiKey } = provider;
+    const flaw = flawOf(provider, secrets);
+    const problem = flaw ? `${flaw.message}.` : (asked.get(name)?.problem ?? '');
+    return { name, type, baseUrl: bare(baseUrl), source, key: apiKey, problem };
+  };
+  return {
+    model,
+    demo,
+    providers: providers.map(providerView),
+    models: [...refs].map(view).map((each) => ({ ...each, tiers: placesOf(each.ref, tiers) })),
+  };
+}
+
+const placesOf = (ref: string, tiers: ReturnType<Models['describe']>['tiers']): ModelView['tiers'] =>
+  TIERS.flatMap((tier) => (tiers[tier].includes(ref) ? [{ tier, place: tiers[tier].indexOf(ref) }] : []));
+
+/** Without a user and password that may stand in it. */
+function bare(baseUrl: string): string {
+  const url = URL.parse(baseUrl);
+  return url ? `${url.origin}${url.pathname.replace(/\/$/, '')}` : '';
+}
+
+function modelView(
+  { found }: DeskOptions,
+  ref: string,
+  provider: KnownProvider | undefined,
+  model: string,
+  problem: string,
+): ModelView {
+  const none = { window: null, images: false, reasoning: false };
+  const abilities = provider ? abilitiesOf(provider, model, found) : none;
+  const facts = provider && provider.type !== 'ollama' && provider.type !== 'demo' ? modelFacts(model) : null;
+  const price = facts && { input: facts.input, cached: facts.cached, output: facts.output, asOf: facts.asOf };
+  return { ref, provider: provider?.name ?? '', model, tiers: [], ...abilities, price, problem };
+}
+
+interface Asked {
+  has: readonly OllamaModel[];
+  problem: string;
+  /** Why it cannot answer with this model. */
+  lacks(model: string): string;
+}
+
+/** What every Ollama that is known has, by the provider's name. */
+async function askOllamas(
+  { found, secrets }: DeskOptions,
+  providers: readonly KnownProvider[],
+  signal: AbortSignal,
+): Promise<Map<string, Asked>> {
+  const asked = new Map<string, Asked>();
+  for (const provider of providers) {
+    const { name, type, baseUrl, apiKey } = provider;
+    if (type !== 'ollama' || flawOf(provider, secrets)) continue;
+    try {
+      const has = await found.ollama.list({ provider: name, baseUrl, apiKey }, signal);
+      const problem = has.some(isAble) ? '' : 'it has no model that can use tools: try ollama pull qwen3.';
+      const lacks = (model: string): string => {
+        const known = has.find((each) => each.name === model || each.name === `${model}:latest`);
+        if (!known) return `Ollama does not have it: ollama pull ${model}`;
+        return known.tools ? '' : 'It cannot use tools, so agents can do little with it.';
+      };
+      asked.set(name, { has, problem, lacks });
+    } catch (error) {
+      signal.throwIfAborted();
+      const problem = `no Ollama answers at ${bare(baseUrl)}: start it with ollama serve (${secrets.redact(errorText(error))}).`;
+      asked.set(name, { has: [], problem, lacks: () => `${problem.charAt(0).toUpperCase()}${problem.slice(1)}` });
+    }
+  }
+  return asked;
 }

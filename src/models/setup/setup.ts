@@ -1,15 +1,17 @@
-import type { ProviderSettings } from '../../core/agent.ts';
+import type { ProviderSettings, Settings } from '../../core/agent.ts';
 import { parseTarget } from '../../core/net/host.ts';
-import { type ModelError, TIERS } from '../../core/model.ts';
+import { type ModelError, TIERS, type ModelChoice, type ModelRequest, type Usage, NO_USAGE } from '../../core/model.ts';
 import type { KeptSecrets } from '../../core/ports/secrets.ts';
-import type { SetupRequest, SetupResult } from '../../core/api/views.ts';
-import { type DeskOptions, messageOf } from './parts.ts';
-import { isAble } from '../choice/found.ts';
+import type { SetupRequest, SetupResult, ModelTest } from '../../core/api/views.ts';
+import { isAble, type Found } from '../choice/found.ts';
 import type { KeptProvider } from '../choice/kept.ts';
 import { type OllamaModel, ollamaUrl } from '../ollama/models.ts';
-import { DEFAULT_MODELS } from '../prices/table.ts';
-import { choiceOf, knownProviders } from '../choice/providers.ts';
-import { tryOut } from './trial.ts';
+import { DEFAULT_MODELS } from '../prices/prices.ts';
+import { choiceOf, knownProviders, type ProviderParts } from '../choice/providers.ts';
+import type { Models } from '../choice/choose.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import { errorText } from '../../core/text/sentence.ts';
+import { idIn } from '../../core/ids.ts';
 
 type Refusal = Extract<SetupResult, { ok: false }>;
 type Planned = { ok: true; provider: KeptProvider; model: string; key: string | null } | Refusal;
@@ -42,7 +44,7 @@ export async function setUp(options: DeskOptions, request: SetupRequest, signal:
   signal.throwIfAborted();
   if (tried.error) return refuse(fieldOf(tried.error, request), advice(tried.error, provider));
   if (planned.key !== null && provider.apiKey !== null)
-    await secrets.keep(provider.apiKey.slice('home:'.length), planned.key);
+    await secrets.keep(idIn('home', provider.apiKey) ?? '', planned.key);
   await found.keep(provider);
   const ref = `${provider.name}/${model}`;
   const unused = TIERS.some((tier) => options.settings().tiers[tier].length > 0);
@@ -106,7 +108,7 @@ async function planOllama(
     has = await found.ollama.list({ provider: 'ollama', baseUrl, apiKey: null }, signal);
   } catch (error) {
     signal.throwIfAborted();
-    return refuse('baseUrl', `No Ollama answers at ${baseUrl}: is it running? (${secrets.redact(messageOf(error))})`);
+    return refuse('baseUrl', `No Ollama answers at ${baseUrl}: is it running? (${secrets.redact(errorText(error))})`);
   }
   const model = wanted ?? has.find(isAble)?.name;
   if (model === undefined)
@@ -131,4 +133,64 @@ function advice(error: ModelError, { type }: ProviderSettings): string {
       ': copy it once more, and see what it may do.',
     );
   return error.message.replace(/baseUrl of models\.providers\.\S+ in ruche\.yaml/, 'the address');
+}
+
+export interface DeskOptions extends Omit<ProviderParts, 'secrets' | 'found'> {
+  secrets: KeptSecrets;
+  found: Found;
+  /** In force now. */
+  settings(): Pick<Settings, 'providers' | 'tiers'>;
+  models(): Models;
+  /** What agents name as their model: tiers and `provider/model`. */
+  named(): readonly string[];
+}
+
+/** Milliseconds one call may take. */
+const TEST_MS = 60_000;
+/** Tokens: a model that thinks needs room before its one word. */
+const TEST_TOKENS = 2_000;
+
+const TEST: Omit<ModelRequest, 'model'> = {
+  system: 'This is a test of the connection. Answer with one short sentence.',
+  tools: [],
+  messages: [{ role: 'user', parts: [{ type: 'text', text: 'Hello! Are you there?' }] }],
+  maxOutputTokens: TEST_TOKENS,
+};
+
+interface Tried extends Omit<ModelTest, 'ref'> {
+  error: ModelError | null;
+}
+
+/** One small call. Rejects for nothing but a bug. */
+export async function tryOut(choice: ModelChoice, clock: Clock, signal: AbortSignal): Promise<Tried> {
+  const late = new AbortController();
+  const done = new AbortController();
+  // It only ends the call, and is ended by it.
+  clock.sleep(TEST_MS, done.signal).then(
+    () => late.abort(),
+    () => undefined,
+  );
+  const before = clock.now();
+  let said = '';
+  let usage: Usage = NO_USAGE;
+  let error: ModelError | null = null;
+  try {
+    const request = { ...structuredClone(TEST), model: choice.model };
+    for await (const event of choice.port.stream(request, AbortSignal.any([signal, late.signal]))) {
+      if (event.type === 'text') said += event.delta;
+      if (event.type === 'finish' || event.type === 'error') usage = event.usage;
+      if (event.type === 'error') error = event.error;
+    }
+  } finally {
+    done.abort();
+  }
+  const ms = clock.now() - before;
+  if (late.signal.aborted && !signal.aborted && error)
+    error = {
+      ...error,
+      kind: 'timeout',
+      message: `${choice.provider}/${choice.model} did not answer within a minute.`,
+    };
+  const text = error ? error.message : said.trim() || '(an answer without words)';
+  return { ok: error === null, ms, usage, costUsd: choice.cost(usage), said: text, error };
 }

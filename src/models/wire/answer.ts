@@ -1,11 +1,7 @@
-import type { Json } from '../../core/text/json.ts';
-import type { FinishReason, ModelError, ModelEvent, Usage } from '../../core/model.ts';
-import { NO_USAGE } from '../../core/model.ts';
-import { readError, type Told } from './errors.ts';
-import { type Fields, isObject, parseJson } from './fields.ts';
-
-/** Why a stream that the server ended is no answer. */
-export type Flaw = 'cut' | 'malformed' | 'nameless' | 'too-long' | { told: Told } | { unusable: string };
+import { type Json, isObject } from '../../core/text/json.ts';
+import { type FinishReason, type ModelError, type ModelEvent, type Usage, NO_USAGE } from '../../core/model.ts';
+import { type Flaw, readError } from './errors.ts';
+import { type Fields, parseJson } from './fields.ts';
 
 /** A tool call as far as it has arrived. Empty means that nothing has come of it. */
 export interface PartialCall {

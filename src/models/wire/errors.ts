@@ -1,5 +1,8 @@
 import type { ModelError, ModelErrorKind } from '../../core/model.ts';
-import { type Fields, isObject, parseJson, wordsIn } from './fields.ts';
+import { type Fields, parseJson, wordsIn } from './fields.ts';
+import { isObject } from '../../core/text/json.ts';
+import { NetError } from '../../core/ports/net.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 /** What an error message needs to say where to look. */
 export interface ErrorContext {
@@ -11,6 +14,9 @@ export interface ErrorContext {
   model: string;
   redact(text: string): string;
 }
+
+/** Why a stream that the server ended is no answer. */
+export type Flaw = 'cut' | 'malformed' | 'nameless' | 'too-long' | { told: Told } | { unusable: string };
 
 /** An error as the server told it, from a body or from the middle of a stream. */
 export interface Told {
@@ -82,7 +88,7 @@ function isSpent(told: Told): boolean {
 }
 
 /** One line that a person can read: no control characters, no secrets, bounded. */
-export function plain(text: string, redact: (text: string) => string): string {
+function plain(text: string, redact: (text: string) => string): string {
   const line = redact(text)
     .replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
     .trim();
@@ -199,4 +205,90 @@ export function retryAfter(headers: Headers, now: number): number | null {
   // Without a letter it is no HTTP date, though Date.parse would make one of it.
   const at = /[a-z]/i.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(at) ? null : Math.max(0, at - now);
+}
+
+const failure = (kind: ModelErrorKind, retryable: boolean, message: string): ModelError => ({
+  kind,
+  message,
+  retryable,
+  retryAfter: null,
+});
+
+const setting = (provider: string, key: string): string => `${key} of models.providers.${provider} in ruche.yaml`;
+
+export const badUrl = (reason: string, { provider }: ErrorContext): ModelError =>
+  failure('invalid', false, `${setting(provider, 'baseUrl')} cannot be used: ${reason}.`);
+
+export const noKey = (error: unknown, { redact }: ErrorContext): ModelError =>
+  failure('auth', false, plain(errorText(error), redact));
+
+/** A 200 that holds no answer. `what`: a content type, or what was found instead. */
+export const notAStream = (what: string, { provider, baseUrl, urlEnd }: ErrorContext): ModelError =>
+  failure(
+    'invalid',
+    false,
+    `Provider "${provider}" at ${baseUrl} gave ${what} instead of a model's answer: check ${setting(provider, 'baseUrl')} (it usually ends in ${urlEnd}).`,
+  );
+
+export function explainFlaw(flaw: Flaw, context: ErrorContext): ModelError {
+  const { provider } = context;
+  if (typeof flaw === 'object' && 'told' in flaw) return toldError(flaw.told, null, context);
+  if (typeof flaw === 'object')
+    return failure(
+      'invalid',
+      true,
+      `Provider "${provider}" gave no usable answer: ${plain(flaw.unusable, context.redact)}`,
+    );
+  switch (flaw) {
+    case 'cut':
+      return failure('network', true, `The answer of provider "${provider}" ended early; what had arrived is kept.`);
+    case 'malformed':
+      return failure('invalid', true, `Provider "${provider}" sent a piece of an answer that is not valid JSON.`);
+    case 'nameless':
+      return failure('invalid', true, `Provider "${provider}" sent a tool call without the tool's name.`);
+    case 'too-long':
+      return failure('invalid', false, `Provider "${provider}" did not stop answering; the rest was not read.`);
+  }
+}
+
+/** The chain of causes, innermost words last: `fetch failed` alone helps nobody. */
+function causes(error: unknown): string {
+  const said: string[] = [];
+  for (let at: unknown = error; at instanceof Error && said.length < 4; at = at.cause) {
+    if (at.message !== '' && !said.some((each) => each.includes(at.message))) said.push(at.message);
+  }
+  return said.length > 0 ? said.join(': ') : String(error);
+}
+
+/** What broke between us and the server; `begun`: after its answer had started. */
+export function netFailure(error: unknown, context: ErrorContext, signal: AbortSignal, begun: boolean): ModelError {
+  if (signal.aborted) return failure('aborted', false, 'The model call was stopped.');
+  const { provider, baseUrl } = context;
+  const detail = plain(causes(error), context.redact);
+  const code = !(error instanceof NetError) || (begun && error.code === 'connect') ? 'protocol' : error.code;
+  const check = `check ${setting(provider, 'baseUrl')}`;
+  switch (code) {
+    case 'blocked':
+      return failure('unavailable', false, `Provider "${provider}" at ${baseUrl} may not be contacted: ${detail}`);
+    case 'dns':
+      return failure(
+        'network',
+        true,
+        `The host of provider "${provider}" (${baseUrl}) was not found: ${check}. ${detail}`,
+      );
+    case 'connect':
+      return failure(
+        'network',
+        true,
+        `Provider "${provider}" at ${baseUrl} cannot be reached: is it running? Else ${check}. ${detail}`,
+      );
+    case 'timeout':
+      return failure('timeout', true, `Provider "${provider}" stopped sending. ${detail}`);
+    case 'too-large':
+      return failure('invalid', false, `Provider "${provider}" did not stop answering; the rest was not read.`);
+    case 'redirect':
+      return failure('invalid', false, `Provider "${provider}" sends elsewhere: ${check}. ${detail}`);
+    default:
+      return failure('network', true, `The connection to provider "${provider}" broke: ${detail}`);
+  }
 }

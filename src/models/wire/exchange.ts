@@ -1,15 +1,24 @@
 import { type Clock, OVER } from '../../core/ports/clock.ts';
 import { parseTarget, type Target } from '../../core/net/host.ts';
-import type { Json } from '../../core/text/json.ts';
-import type { ModelError, ModelEvent, ModelPort, ModelRequest } from '../../core/model.ts';
-import { NO_USAGE } from '../../core/model.ts';
+import { type Json, isObject } from '../../core/text/json.ts';
+import { type ModelError, type ModelEvent, type ModelPort, type ModelRequest, NO_USAGE } from '../../core/model.ts';
 import type { ForWhom, Net } from '../../core/ports/net.ts';
 import type { Secrets } from '../../core/ports/secrets.ts';
 import { type Answer, type Draft, newAnswer, type Read } from './answer.ts';
-import { type ErrorContext, readError, readErrorBody, retryAfter, toldError } from './errors.ts';
+import {
+  type ErrorContext,
+  readError,
+  readErrorBody,
+  retryAfter,
+  toldError,
+  badUrl,
+  explainFlaw,
+  netFailure,
+  noKey,
+  notAStream,
+} from './errors.ts';
 import type { Feed } from './feed.ts';
-import { badUrl, explainFlaw, netFailure, noKey, notAStream } from './failures.ts';
-import { type Fields, isObject, parseJson } from './fields.ts';
+import { type Fields, parseJson } from './fields.ts';
 
 /** What every model over HTTP takes. */
 export interface HttpModelOptions {
@@ -166,7 +175,7 @@ async function head(response: Response): Promise<string> {
 }
 
 async function sseFeed(maxLine: number): Promise<Feed> {
-  const sse = await import('./sse.ts');
+  const sse = await import('./feed.ts');
   return sse.sseFeed(maxLine);
 }
 

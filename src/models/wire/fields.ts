@@ -1,9 +1,6 @@
 /** An object out of somebody else's JSON: nothing in it is certain. */
 export type Fields = Record<string, unknown>;
 
-export const isObject = (value: unknown): value is Fields =>
-  value !== null && typeof value === 'object' && !Array.isArray(value);
-
 /** Null for what is no JSON. */
 export function parseJson(text: string): unknown {
   try {

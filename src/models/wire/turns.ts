@@ -1,6 +1,6 @@
-import type { Json } from '../../core/text/json.ts';
+import { type Json, isObject } from '../../core/text/json.ts';
 import type { ImageType, ModelMessage, ModelRequest, Part } from '../../core/model.ts';
-import { isObject, parseJson } from './fields.ts';
+import { parseJson } from './fields.ts';
 
 type Text = Extract<Part, { type: 'text' }>;
 type Reasoning = Extract<Part, { type: 'reasoning' }>;

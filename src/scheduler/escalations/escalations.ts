@@ -12,11 +12,17 @@ import { answeredKey, askedKey } from '../../core/records/matter.ts';
 import { type Batch, StoreUnavailable } from '../../core/ports/store.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Pending } from '../../core/api/runtime.ts';
-import { beginning } from './begin.ts';
-import { climbOf, type Escalation, knownEscalations, readEscalation, timesUpTo } from './standing.ts';
-import { planEscalation } from './plan.ts';
+import {
+  beginning,
+  climbOf,
+  type Escalation,
+  knownEscalations,
+  readEscalation,
+  timesUpTo,
+  planEscalation,
+} from './standing.ts';
 import { type About, reachBatch, type ReachDeps } from './reach.ts';
-import { stateOf } from './shown.ts';
+import { stateOf } from './words.ts';
 
 /** Milliseconds between looks at the clock: a machine that slept, or a clock that leapt, is noticed no later. */
 const LOOK_MS = 5_000;

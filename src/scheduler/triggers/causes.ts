@@ -1,10 +1,12 @@
-import type { Event, EventType } from '../../core/event.ts';
+import type { Event, EventType, NewEvent } from '../../core/event.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
 import { OUTBOX } from '../../core/records/reply.ts';
 import type { Task } from '../../core/task.ts';
 import type { Facts, TriggerOn } from '../../core/trigger.ts';
+import type { WorkspaceWatch } from '../../core/ports/governance.ts';
+import { readText, readJson } from '../../core/records/json-blob.ts';
 
 /** Something that happened, as triggers see it. */
 export interface Cause {
@@ -95,15 +97,13 @@ async function describeCause({ store, workspace }: CauseDeps, event: Event): Pro
     }
     case 'message.received': {
       const { channel, from: sender, agent, session, task, content } = event.data;
-      const facts = { text: await textOf(store, content.hash), channel, sender, agent, session, task };
+      const facts = { text: (await readText(store, content)) ?? '', channel, sender, agent, session, task };
       // It was written to another agent, or at another time: to this one it is data, whoever wrote it.
       return { on: 'message', facts, labels: unionLabels(event.labels, ['untrusted']) };
     }
     case 'webhook.received': {
       const { hook, delivery, content } = event.data;
-      const bytes = await store.getBlob(content);
-      const said =
-        bytes === null ? { name: '', body: null } : (JSON.parse(Buffer.from(bytes).toString('utf8')) as Facts);
+      const said = (await readJson<Facts>(store, content)) ?? { name: '', body: null };
       return { on: 'webhook', facts: { ...said, hook, delivery }, labels: ['untrusted'] };
     }
     case 'approval.asked': {
@@ -153,9 +153,34 @@ async function ofRun(store: Store, stream: string): Promise<{ run: string; task:
   return { run: '', task: null };
 }
 
-async function textOf(store: Store, hash: string): Promise<string> {
-  const bytes = await store.getBlob({ hash });
-  if (bytes === null) return '';
-  const { parts } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { parts: { text?: string }[] };
-  return parts.map((part) => part.text ?? '').join('\n');
+interface MovesDeps {
+  store: Pick<Store, 'commit'>;
+  watch: Pick<WorkspaceWatch, 'moves'>;
+}
+
+/**
+ * Puts on record how `main` has moved since a commit, where nothing else tells of it: commits by hand, pulls. Gives where
+ * it is now. What runs land, and what the runtime commits for a person, has an event already or will have in a moment.
+ */
+export async function recordMoves(
+  { store, watch }: MovesDeps,
+  since: string,
+  told: (commit: string) => boolean,
+): Promise<string> {
+  let main = since;
+  for (const { from, to, by } of await watch.moves(since)) {
+    main = to;
+    if (by === 'landing' || told(to)) continue;
+    const event: NewEvent = {
+      type: 'main.moved',
+      stream: 'workspace',
+      actor: by === 'person' ? 'person:owner' : 'runtime',
+      cause: null,
+      labels: by === 'person' ? [] : ['untrusted'],
+      key: `moved:${from}..${to}`,
+      data: { from, to, by: by === 'person' ? 'person' : 'elsewhere' },
+    };
+    await store.commit({ events: [event], sync: true });
+  }
+  return main;
 }

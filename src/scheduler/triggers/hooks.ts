@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Event, NewEvent } from '../../core/event.ts';
-import { redactedJson } from '../../core/text/json.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { HookDelivery } from '../../core/trigger.ts';
+import { putJson } from '../../core/records/json-blob.ts';
 
-export type Received = { ok: true; event: Event; known: boolean } | { ok: false; message: string };
+type Received = { ok: true; event: Event; known: boolean } | { ok: false; message: string };
 
 /**
  * Puts a delivery on record, once: by the name its sender gave it, and by what it is signed with, which a replay under
@@ -16,7 +16,7 @@ export async function receive(
 ): Promise<Received> {
   const stream = `hook:${hook}/${digest(id)}`;
   const key = `webhook:${hook}:${seal === null ? `id:${digest(id)}` : `seal:${digest(seal)}`}`;
-  const content = store.putBlob(Buffer.from(redactedJson({ name, body }, redact)), `hook:${hook}`);
+  const content = putJson(store, { name, body }, `hook:${hook}`, redact);
   for (;;) {
     const known = (await firstOf(store, stream)) ?? (await store.byKey(key));
     if (known?.type === 'webhook.received')
@@ -42,4 +42,29 @@ const digest = (text: string): string => createHash('sha256').update(text).diges
 async function firstOf(store: Store, stream: string): Promise<Event | null> {
   for await (const event of store.read({ stream, limit: 1 })) return event;
   return null;
+}
+
+/** A secret that is shorter can be guessed. */
+const MIN_SECRET = 16;
+
+export type ReadSecret = (ref: string, forWhom: string) => Promise<string>;
+
+/** The secret of a hook, or why the hook answers nobody. Never says what it is. */
+export async function hookSecret(
+  ref: string,
+  hook: string,
+  secret: ReadSecret,
+): Promise<{ ok: true; value: string } | { ok: false; why: string }> {
+  const name = ref.replace(/^env:/, '');
+  const fromEnv = name !== ref;
+  const value = await secret(ref, `the hook ${hook}`).catch(() => null);
+  if (value === null) {
+    const missing = fromEnv
+      ? `${name} is not set where ruche was started; start it again with it`
+      : `there is no secret ${ref}`;
+    return { ok: false, why: `the hook ${hook} answers nobody: ${missing}` };
+  }
+  if (value.length >= MIN_SECRET) return { ok: true, value };
+  const short = `${name} has fewer than ${MIN_SECRET} characters, and could be guessed`;
+  return { ok: false, why: `the hook ${hook} answers nobody: ${short}; make one with openssl rand -hex 32` };
 }

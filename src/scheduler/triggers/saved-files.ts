@@ -4,6 +4,7 @@ import type { NewEvent } from '../../core/event.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 /** Milliseconds between two looks. */
 const LOOK_MS = 1_000;
@@ -51,7 +52,7 @@ export class Dropped {
         await this.#look();
       } catch (error) {
         pause = FAILED_MS;
-        const said = error instanceof Error ? error.message : String(error);
+        const said = errorText(error);
         log.warn({ error: said }, 'files that triggers name could not be committed; it is tried again');
       }
       await clock.sleep(pause, signal).catch(() => undefined);

@@ -1,6 +1,6 @@
 import type { Event, EventOf } from '../../core/event.ts';
 import { eventSeq } from '../../core/ids.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { Reads } from '../../core/ports/store.ts';
 import {
   type Facts,
   type Held,
@@ -8,8 +8,16 @@ import {
   type ReadCondition,
   type Trigger,
   triggerStream,
+  limitText,
+  sourceText,
+  type TriggerFiring,
+  type TriggerState,
 } from '../../core/trigger.ts';
 import type { Burst } from './match.ts';
+import { durationText } from '../../core/text/duration.ts';
+import { describe } from '../../journal/words.ts';
+import { hookSecret, type ReadSecret } from './hooks.ts';
+import { readJson, readText } from '../../core/records/json-blob.ts';
 
 /** Outcomes of one trigger that are looked back at. */
 const MAX_BACK = 1_000;
@@ -39,7 +47,7 @@ export const CONTROL_TYPES = ['trigger.set', 'trigger.removed', 'trigger.paused'
 export const OUTCOME_TYPES = ['trigger.fired', 'trigger.skipped'] as const;
 
 /** What an earlier process has seen. */
-export interface Seen {
+interface Seen {
   upTo: number;
   /** All that landed up to this commit is past; null: nobody has looked yet. */
   main: string | null;
@@ -47,7 +55,7 @@ export interface Seen {
   told: [commit: string, seq: number][];
 }
 
-export async function readSeen(store: Store): Promise<Seen> {
+export async function readSeen(store: Reads): Promise<Seen> {
   const newest = async (type: Event['type']): Promise<Event | null> => {
     for await (const event of store.read({ types: [type], reverse: true, limit: 1 })) return event;
     return null;
@@ -71,7 +79,7 @@ export async function readSeen(store: Store): Promise<Seen> {
 }
 
 /** Commits on record as a person's, after this event and some before it. */
-async function toldSince(store: Store, seq: number): Promise<Seen['told']> {
+async function toldSince(store: Reads, seq: number): Promise<Seen['told']> {
   const told: Seen['told'] = [];
   let before = 200;
   for await (const event of store.read({ types: ['person.committed', 'main.moved'], reverse: true })) {
@@ -84,14 +92,13 @@ async function toldSince(store: Store, seq: number): Promise<Seen['told']> {
 
 /** A trigger from the moment it was set, with what has become of it before. */
 export async function standingOf(
-  store: Store,
+  store: Reads,
   set: EventOf<'trigger.set'>,
   readCondition: ReadCondition,
 ): Promise<Standing | null> {
   const { trigger: id, agent, rule } = set.data;
-  const bytes = await store.getBlob(rule);
-  if (bytes === null) return null;
-  const trigger = JSON.parse(Buffer.from(bytes).toString('utf8')) as Trigger;
+  const trigger = await readJson<Trigger>(store, rule);
+  if (trigger === null) return null;
   const read = trigger.when === null ? null : readCondition(trigger.when, trigger.source.on);
   // On record since a Ruche that could read it: nothing is let through unseen.
   const unreadable = (error: string) => (): Held => ({ ok: false, error });
@@ -119,7 +126,7 @@ export async function standingOf(
 }
 
 /** What a limit goes by: a thousand causes that were let go must not hide what has fired, nor that the owner was told. */
-async function lookBack(store: Store, standing: Standing, count: number): Promise<void> {
+async function lookBack(store: Reads, standing: Standing, count: number): Promise<void> {
   const { id } = standing;
   standing.fired = [];
   for await (const event of store.read({ stream: triggerStream(id), types: ['trigger.fired'], reverse: true })) {
@@ -153,4 +160,67 @@ export function tookPlace(standing: Standing, event: Outcome): void {
   if (last === null || (event.type === 'trigger.skipped' && event.data.why === 'condition')) return;
   standing.done = Math.max(standing.done, eventSeq(last) ?? 0);
   if (standing.waiting !== null && standing.waiting.burst.last.seq <= standing.done) standing.waiting = null;
+}
+
+/** How a trigger stands, in words. */
+export async function stateOf(
+  { store, secret }: { store: Reads; secret: ReadSecret },
+  standing: Standing,
+): Promise<TriggerState> {
+  const { id, agent, trigger, paused, waiting, last } = standing;
+  const { name, source, when, debounce, limit, work } = trigger;
+  const known = source.on === 'webhook' ? await hookSecret(source.auth.secret, source.hook, secret) : null;
+  return {
+    id,
+    agent,
+    name,
+    ...(known === null || known.ok ? {} : { note: known.why }),
+    on: sourceText(source),
+    when,
+    debounce: debounce === 0 ? null : durationText(debounce),
+    limit: limit === null ? null : limitText(limit),
+    does: work.kind === 'run' ? `run: ${work.command}` : work.text,
+    paused,
+    waiting: waiting === null ? null : { count: waiting.burst.count, due: waiting.due },
+    last: last === null ? null : await firingOf(store, last),
+  };
+}
+
+/** What came of one cause, or a burst of them. */
+export async function firingOf(store: Reads, event: Outcome): Promise<TriggerFiring> {
+  const { first, count } = event.data;
+  const cause = first === null ? null : await store.event(first);
+  const common = { at: event.at, cause: first, count };
+  const what = cause === null ? '' : `${cause.actor.replace(/^person:/, '')} ${describe(cause, new Map())}`;
+  if (event.type === 'trigger.skipped') {
+    const { detail } = event.data;
+    const why = detail === null ? null : await readText(store, detail);
+    return { ...common, what, task: null, status: event.data.why, why, by: null };
+  }
+  const task = await store.task(event.data.task);
+  const status = task?.status ?? 'unknown';
+  return { ...common, what, task: event.data.task, status, why: null, by: event.data.by };
+}
+
+/** Deliveries to its hook that came to nothing: no condition held. `outcomes`: what is on record of the others. */
+export async function unmatched(
+  store: Reads,
+  { trigger: { source }, from, waiting, paused }: Standing,
+  { outcomes, limit }: { outcomes: readonly Outcome[]; limit: number },
+): Promise<TriggerFiring[]> {
+  if (source.on !== 'webhook' || paused) return [];
+  const spans = outcomes.map(({ data: { first, last } }) => [eventSeq(first ?? '') ?? 0, eventSeq(last ?? '') ?? 0]);
+  if (waiting !== null) spans.push([waiting.burst.first.seq, waiting.burst.last.seq]);
+  // Of what is older than the outcomes that were read nobody knows here what became of it.
+  const oldest = outcomes.length < limit ? from : Math.min(...spans.map(([first = 0]) => first));
+  const found: TriggerFiring[] = [];
+  for await (const event of store.read({ types: ['webhook.received'], after: oldest, reverse: true })) {
+    if (event.type !== 'webhook.received' || event.data.hook !== source.hook) continue;
+    if (found.length >= limit) break;
+    if (spans.some(([first = 0, last = 0]) => event.seq >= first && event.seq <= last)) continue;
+    const what = `${event.actor} ${describe(event, new Map())}`;
+    const common = { at: event.at, cause: event.id, what, count: 1, task: null, by: null };
+    found.push({ ...common, status: 'no match', why: 'its condition does not hold' });
+  }
+  return found;
 }

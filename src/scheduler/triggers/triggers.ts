@@ -13,12 +13,11 @@ import {
 } from '../../core/trigger.ts';
 import type { Event } from '../../core/event.ts';
 import { missingFacts } from '../../core/trigger-text.ts';
-import { hookSecret } from './hook-secret.ts';
-import { receive } from './hooks.ts';
+import { hookSecret, receive } from './hooks.ts';
 import { byHandBatch } from './fire.ts';
 import { type FoldOptions, triggerEvent, TriggerFold } from './fold.ts';
-import { OUTCOME_TYPES, tookPlace, type Outcome } from './standing.ts';
-import { firingOf, stateOf, unmatched } from './shown.ts';
+import { OUTCOME_TYPES, tookPlace, type Outcome, firingOf, stateOf, unmatched } from './standing.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 /** Milliseconds between tries while the store takes nothing. */
 const UNAVAILABLE_MS = 1_000;
@@ -206,7 +205,7 @@ export class Triggers implements TriggerDesk {
   }
 
   #report(error: unknown): void {
-    const said = error instanceof Error ? error.message : String(error);
+    const said = errorText(error);
     this.#options.log.error({ error: this.#options.redact(said) }, 'the triggers could not be looked at');
   }
 

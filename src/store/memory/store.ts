@@ -1,30 +1,26 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { GENESIS } from '../../core/event-hash.ts';
-import type { EventRow } from '../../core/event-hash.ts';
+import { GENESIS, type EventRow } from '../../core/event-hash.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { Event } from '../../core/event.ts';
 import { eventSeq } from '../../core/ids.ts';
-import { StoreUnavailable } from '../../core/ports/store.ts';
-import type {
-  Batch,
-  BlobCheck,
-  ClaimOptions,
-  CommitResult,
-  ReadFrom,
-  Store,
-  TaskFilter,
+import {
+  StoreUnavailable,
+  type Batch,
+  type BlobCheck,
+  type ClaimOptions,
+  type CommitResult,
+  type ReadFrom,
+  type Store,
+  type TaskFilter,
 } from '../../core/ports/store.ts';
 import type { Claim, Lease, Task, TaskStatus } from '../../core/task.ts';
-import { BlobDamaged, MAX_BLOB, nameBlob, seal, SECRET_BYTES, subjectKey, unseal } from '../cipher.ts';
-import type { SubjectKey } from '../cipher.ts';
-import { commitBatch } from '../commit.ts';
-import type { Tables } from '../commit.ts';
+import { BlobDamaged, MAX_BLOB, nameBlob, seal, SECRET_BYTES, subjectKey, unseal, type SubjectKey } from '../cipher.ts';
+import { commitBatch, type Tables } from '../commit.ts';
 import { MemoryQueue } from './queue.ts';
-import { Bell, followPages, readPages } from '../paging.ts';
-import type { Page } from '../paging.ts';
-import { eventOf, placeEvent, resolveCause, storable } from '../row.ts';
-import type { Upcast } from '../row.ts';
+import { Bell, followPages, readPages, type Page } from '../paging.ts';
+import { eventOf, placeEvent, resolveCause, storable, type Upcast } from '../row.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 export interface MemoryOptions {
   clock: Clock;
@@ -191,7 +187,7 @@ class MemoryStore implements Store {
       try {
         if (key) unseal(key, hash, body);
       } catch (error) {
-        problem = error instanceof Error ? error.message : String(error);
+        problem = errorText(error);
       }
       yield { hash, erased: key === null, problem };
     }

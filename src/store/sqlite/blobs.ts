@@ -1,9 +1,19 @@
 import type { BlobRef } from '../../core/blob.ts';
 import type { BlobCheck } from '../../core/ports/store.ts';
-import { BlobDamaged, MAX_BLOB, nameBlob, pack, seal, SECRET_BYTES, subjectKey, unseal } from '../cipher.ts';
-import type { SubjectKey } from '../cipher.ts';
+import {
+  BlobDamaged,
+  MAX_BLOB,
+  nameBlob,
+  pack,
+  seal,
+  SECRET_BYTES,
+  subjectKey,
+  unseal,
+  type SubjectKey,
+} from '../cipher.ts';
 import type { Db, Statement, Value } from './db.ts';
 import { Known } from './known.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 interface StoredKey extends SubjectKey {
   /** Null until its row is written. */
@@ -165,7 +175,7 @@ export class Blobs {
       try {
         this.#open(row);
       } catch (error) {
-        problem = error instanceof Error ? error.message : String(error);
+        problem = errorText(error);
       }
       yield { hash: row.hash, erased: row.erased === 1, problem };
     }
@@ -211,7 +221,9 @@ export class Blobs {
     const known = this.#adds.get(rows);
     if (known) return known;
     const marks = Array.from({ length: rows }, () => '(?, ?, ?, ?)').join(', ');
-    const made = this.#options.db.prepare<never>(`INSERT OR IGNORE INTO blob (hash, subject, body, packed) VALUES ${marks}`);
+    const made = this.#options.db.prepare<never>(
+      `INSERT OR IGNORE INTO blob (hash, subject, body, packed) VALUES ${marks}`,
+    );
     this.#adds.set(rows, made);
     return made;
   }

@@ -13,10 +13,11 @@ import {
   removeTree,
   throwaway,
   writeState,
+  type CheckoutState,
+  type Place,
 } from './folder.ts';
-import type { CheckoutState, Place } from './folder.ts';
 import type { OpenWorkspace } from '../workspace.ts';
-import { overlayTree } from '../overlay/tree.ts';
+import { overlayTree } from '../overlay/files.ts';
 
 export interface CheckoutOptions {
   workspace: Pick<OpenWorkspace, 'git' | 'trees'>;

@@ -6,7 +6,7 @@ import type { DroppedFiles } from '../../core/ports/saved-files.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { badPath } from '../overlay/files.ts';
 import type { Git } from '../../git/git.ts';
-import { ignoredPaths } from '../../git/ignored.ts';
+import { ignoredPaths } from '../../git/listing.ts';
 import { mirrorHead } from '../../git/neutral.ts';
 import { governs, isBusy, MAIN, stamp, statesOf } from './watch.ts';
 

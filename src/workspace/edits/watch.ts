@@ -1,14 +1,15 @@
-import { lstatSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, readdirSync, statSync, constants } from 'node:fs';
 import { lstat, open, readFile } from 'node:fs/promises';
-import { constants } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { MainMove, SavedFile, WorkspaceWatch } from '../../core/ports/governance.ts';
 import type { Git } from '../../git/git.ts';
-import { EXTRA_FILES, SETTINGS_FILE } from '../governance/reader.ts';
+import { EXTRA_FILES } from '../governance/reader.ts';
+import { SETTINGS_FILE } from '../../core/agent.ts';
 import { mirrorHead } from '../../git/neutral.ts';
 import { MAX_FILE } from '../../config/yaml-source.ts';
+import { errorText } from '../../core/text/sentence.ts';
 
 export const MAIN = 'refs/heads/main';
 const AGENT_FILES: readonly string[] = ['AGENT.md', ...EXTRA_FILES];
@@ -54,7 +55,7 @@ export function openWatch(options: WatchOptions): WorkspaceWatch {
             await look.once(on);
           } catch (error) {
             pause = AFTER_FAILURE;
-            const said = error instanceof Error ? error.message : String(error);
+            const said = errorText(error);
             log.warn({ error: said }, 'a change in the workspace could not be taken in; it is tried again');
           }
         }

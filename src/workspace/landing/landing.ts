@@ -8,9 +8,8 @@ import { MAIN, agentSignature, landingMessage, putCommit } from '../../git/commi
 import { badPath, isFile, tooLarge } from '../overlay/files.ts';
 import type { PathChange } from '../../git/changed.ts';
 import type { Git } from '../../git/git.ts';
-import { ignoredPaths } from '../../git/ignored.ts';
-import { mergeChanges } from './merge.ts';
-import type { Conflict, Merged } from './merge.ts';
+import { ignoredPaths } from '../../git/listing.ts';
+import { mergeChanges, type Conflict, type Merged } from './merge.ts';
 import type { Mover } from './move.ts';
 import type { Mutex } from '../../git/mutex.ts';
 import type { Objects } from '../../git/objects.ts';

@@ -1,21 +1,17 @@
-import type { BigIntStats } from 'node:fs';
-import { lstatSync } from 'node:fs';
+import { type BigIntStats, lstatSync } from 'node:fs';
 import { lstat, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { PersonCommit } from '../../core/ports/workspace.ts';
 import type { PathChange } from '../../git/changed.ts';
-import { MAIN, putCommit } from '../../git/commit.ts';
-import type { Signature } from '../../git/commit.ts';
+import { MAIN, putCommit, type Signature } from '../../git/commit.ts';
 import { badPath, isFile } from '../overlay/files.ts';
 import type { Git } from '../../git/git.ts';
-import { ignoredPaths } from '../../git/ignored.ts';
-import { Lru } from '../../git/lru.ts';
+import { ignoredPaths } from '../../git/listing.ts';
+import { Lru, FOLDER, type TreeEntry, type Trees } from '../../git/trees.ts';
 import type { Mover } from './move.ts';
 import type { Mutex } from '../../git/mutex.ts';
 import type { Objects } from '../../git/objects.ts';
-import { FOLDER } from '../../git/trees.ts';
-import type { TreeEntry, Trees } from '../../git/trees.ts';
 
 export interface PersonParts {
   git: Git;

@@ -1,12 +1,10 @@
 import type { Boundary } from '../../core/ports/boundary.ts';
-import { FileRefused } from '../../core/files.ts';
-import type { Change, FileEntry, FileMode, Files } from '../../core/files.ts';
+import { FileRefused, type Change, type FileEntry, type FileMode, type Files } from '../../core/files.ts';
 import { workspacePath } from '../../core/text/paths.ts';
 import type { Listing } from '../../git/listing.ts';
 import type { Git } from '../../git/git.ts';
 import type { Objects } from '../../git/objects.ts';
-import { FOLDER, GITLINK } from '../../git/trees.ts';
-import type { TreeEntry, Trees } from '../../git/trees.ts';
+import { FOLDER, GITLINK, type TreeEntry, type Trees } from '../../git/trees.ts';
 
 export interface FilesParts {
   git: Git;
@@ -163,5 +161,26 @@ export class Overlay implements Files {
         });
     }
     return [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+}
+
+/** The base with the changes put in. A path that fits nowhere is left out and named. */
+export async function overlayTree(
+  trees: Trees,
+  base: string,
+  changes: readonly Change[],
+): Promise<{ tree: string; stored: Promise<void>; left: string[] }> {
+  const edits = new Map<string, TreeEntry | null>();
+  for (const { path, oid, mode } of changes)
+    if (badPath(path) === null) edits.set(path, oid === null ? null : { oid, mode });
+  const left: string[] = [];
+  const baseTree = await trees.of(base);
+  for (;;) {
+    const edited = await trees.edit(baseTree, edits);
+    if (edited.ok) return { tree: edited.oid, stored: edited.stored, left };
+    const clashing = [...edits.keys()].filter((path) => path === edited.clash || path.startsWith(`${edited.clash}/`));
+    if (clashing.length === 0) throw new Error(`${edited.clash} is a file and a folder at once`);
+    for (const path of clashing) edits.delete(path);
+    left.push(...clashing);
   }
 }
