@@ -115,6 +115,7 @@ for (let tip = await repository.tip(); tip < head; tip = await repository.tip())
       at: started - DAYS + day * 86_400_000,
       actor: 'runtime',
       group: `day-${day}`,
+      run: false,
       weighty: false,
       subject: 'stubs',
       json,

@@ -1,6 +1,7 @@
 import type { AgentDeps, AgentTurn, Turn } from './run/deps.ts';
 import { COMPACTION } from '../core/records/compaction.ts';
 import { unionLabels } from '../core/labels.ts';
+import { OVER } from '../core/ports/clock.ts';
 import { StoreUnavailable } from '../core/ports/store.ts';
 import { type Claim, isEnded, type Stops, type Task } from '../core/task.ts';
 import { doCalls } from './calls/calls.ts';
@@ -46,7 +47,7 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
     await brokenOff(run.turn, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
   } finally {
     if (run.turn) deps.landingOrder.leave(run.turn.log.state.run);
-    done.abort();
+    done.abort(OVER);
     await run.timer;
   }
 }

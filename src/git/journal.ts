@@ -13,7 +13,7 @@ const BRANCH = 'refs/heads/journal';
 const TRAILER = /\nRuche-Seq: (\d+)\n*$/;
 /** More weighty lines at once than this are put together, `TOGETHER` to a commit. */
 const MANY = 60;
-const TOGETHER = 40;
+const TOGETHER = 1000;
 /** Packs after which they are rolled up. One comes with each import. */
 const MAX_PACKS = 40;
 /** Commits looked at together in verification. */
@@ -226,21 +226,21 @@ function authorOf(lines: readonly JournalLine[]): string {
   return identity(actors.size === 1 && only !== undefined ? only : 'runtime');
 }
 
-/** `journal/YYYY-MM-DD/<xx>/<group>/<first seq>.jsonl` */
-function segmentPath(first: JournalLine): string {
-  if (!isSafeName(first.group)) throw new Error(`"${first.group}" cannot be a folder of journal.git`);
-  const day = new Date(first.at).toISOString().slice(0, 10);
-  const shard = createHash('sha256').update(first.group).digest('hex').slice(0, 2);
-  return `journal/${day}/${shard}/${first.group}/${first.seq}.jsonl`;
+/** `journal/YYYY-MM-DD/<xx>/<run or stream>.<first seq>.jsonl`, without a name for lines of several streams. */
+function segmentPath(lines: readonly JournalLine[]): string {
+  const [{ at = 0, seq = 0, group = '' } = {}] = lines;
+  if (!isSafeName(group)) throw new Error(`"${group}" cannot be the name of a file of journal.git`);
+  const name = lines.every((line) => line.group === group) ? `${group}.${seq}` : `${seq}`;
+  const day = new Date(at).toISOString().slice(0, 10);
+  const shard = createHash('sha256').update(name).digest('hex').slice(0, 2);
+  return `journal/${day}/${shard}/${name}.jsonl`;
 }
 
+/** A file a run, and one for all that belongs to none: files cost more than the lines in them. */
 function segments(lines: readonly JournalLine[]): Map<string, string> {
-  const byGroup = Map.groupBy(lines, (line) => line.group);
   const files = new Map<string, string>();
-  for (const group of byGroup.values()) {
-    const [first] = group;
-    if (first) files.set(segmentPath(first), group.map((line) => `${line.json}\n`).join(''));
-  }
+  for (const group of Map.groupBy(lines, ({ run, group: name }) => (run ? name : null)).values())
+    files.set(segmentPath(group), group.map((line) => `${line.json}\n`).join(''));
   return files;
 }
 

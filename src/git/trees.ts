@@ -18,7 +18,14 @@ export const FOLDER = '40000';
 export const GITLINK = '160000';
 
 const bytesOf = (path: string): string => Buffer.from(path, 'utf8').toString('latin1');
-const textOf = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
+export const textOf = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
+
+/** The entries of a tree, by its id or another name Git knows it by. */
+export async function readTree(git: Git, name: string): Promise<Tree> {
+  const found = await git.object(name);
+  if (found?.type !== 'tree') throw new Error(`the repository has no tree ${name}; run: git fsck`);
+  return parseTree(found.bytes, git.neutral.objectFormat === 'sha256' ? 32 : 20);
+}
 
 function parseTree(bytes: Buffer, idLength: number): Tree {
   const tree = new Map<string, TreeEntry>();
@@ -74,20 +81,16 @@ export class Trees {
   readonly #objects: Objects;
   readonly #trees = new Lru<Tree>(200_000);
   readonly #commits = new Lru<string>(2000);
-  readonly #idLength: number;
 
   constructor(git: Git, objects: Objects) {
     this.#git = git;
     this.#objects = objects;
-    this.#idLength = git.neutral.objectFormat === 'sha256' ? 32 : 20;
   }
 
   async #tree(oid: string): Promise<Tree> {
     const cached = this.#trees.get(oid);
     if (cached) return cached;
-    const found = await this.#git.object(oid);
-    if (found?.type !== 'tree') throw new Error(`the repository has no tree ${oid}; run: git fsck`);
-    const tree = parseTree(found.bytes, this.#idLength);
+    const tree = await readTree(this.#git, oid);
     this.#trees.set(oid, tree, tree.size + 1);
     return tree;
   }

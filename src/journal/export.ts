@@ -11,7 +11,7 @@ export interface ExportOptions {
   repository: JournalRepository;
   clock: Clock;
   log: Log;
-  /** Milliseconds between batches; 500 unless given. */
+  /** Milliseconds between batches; 500 unless given. Three times as many after a large one: each costs a process of Git. */
   everyMs?: number;
   /** Events in one batch; 2000 unless given. */
   batch?: number;
@@ -32,6 +32,8 @@ const MAX_CHARACTERS = 8_000_000;
 const MAINTAIN_EVERY = 20;
 /** Lines made without letting others run. */
 const BREATH = 20;
+/** Events that make a batch a large one. */
+const LARGE = 300;
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 60_000;
 
@@ -73,6 +75,7 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
       try {
         const before = exported;
         const more = await step();
+        if (exported - before >= LARGE) wait *= 3;
         if (exported > before && ++imports % MAINTAIN_EVERY === 0) await repository.maintain();
         if (failing > 0) log.info({ exported }, 'the readable journal is written again');
         failing = 0;

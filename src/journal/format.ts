@@ -88,12 +88,13 @@ function lineOf(event: Event, contents: Contents): string {
   return JSON.stringify({ seq, id, time, at, type, actor, stream, version, cause, labels, key, schema, data, hash });
 }
 
-/** The folder an event's line goes to: its run, else its stream in a form that fits a file name. */
-export function groupOf(event: Event): string {
-  const ofStream = runOfStream(event.stream);
-  if (ofStream !== null) return safe(ofStream);
-  const { run } = event.data as { run?: unknown };
-  return safe(typeof run === 'string' ? run : event.stream);
+/** What an event's line is filed under: its run, else its stream, in a form that fits a file name. */
+export function groupOf(event: Event): { group: string; run: boolean } {
+  const { run: named } = event.data as { run?: unknown };
+  const run = runOfStream(event.stream) ?? named;
+  return typeof run === 'string' && run !== ''
+    ? { group: safe(run), run: true }
+    : { group: safe(event.stream), run: false };
 }
 
 function safe(name: string): string {
@@ -118,7 +119,7 @@ export async function journalLine(row: EventRow, blobs: Blobs): Promise<JournalL
     seq: row.seq,
     at: row.at,
     actor: row.actor,
-    group: groupOf(stored),
+    ...groupOf(stored),
     weighty,
     subject: clip(`${nameOf(event)}: ${words}`, SUBJECT),
     json: lineOf(stored, contents),

@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { type Target, originOf } from '../core/net/host.ts';
 import { NetError, type NetRequest } from '../core/ports/net.ts';
-import type { Clock } from '../core/ports/clock.ts';
+import { type Clock, OVER } from '../core/ports/clock.ts';
 
 /** One request to one target, after all checks. */
 export interface Hop {
@@ -115,7 +115,7 @@ const TICKS = 4;
 export function watch(clock: Clock, request: Pick<NetRequest, 'signal' | 'timeoutMs' | 'idleMs'>): Watch {
   const cut = new AbortController();
   const done = new AbortController();
-  const end = (): void => done.abort();
+  const end = (): void => done.abort(OVER);
   const fail = (code: NetError['code'], message: string): void => {
     cut.abort(new NetError(code, message));
     end();

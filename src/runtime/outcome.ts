@@ -86,14 +86,14 @@ export async function settledOutcome(store: Store, hub: Hub, id: string, signal:
     signal.addEventListener('abort', wake, { once: true });
     try {
       const task = await store.task(id);
-      const holder = task === null ? null : await laneHolder(store, task);
-      const others = holder === null ? [] : [task?.absorbedBy ?? null, holder.id, ...(await awaitedBy(store, holder))];
-      for (const other of others)
+      if (task === null) throw new Error(`there is no task ${id}`);
+      const holder = await laneHolder(store, task);
+      for (const other of [task.absorbedBy, holder.id, ...(await awaitedBy(store, holder))])
         if (other !== null && other !== id)
           stops.push(hub.listen(other, (delta) => delta.kind === 'changed' && wake()));
-      const outcome = await outcomeOf(store, id);
-      if (outcome === null) throw new Error(`there is no task ${id}`);
-      if (isEnded(outcome.status) || outcome.waits.length > 0) return outcome;
+      // While it is queued or at work there is nothing to tell, and looking costs more than the wait.
+      const outcome = isEnded(task.status) || holder.status === 'waiting' ? await outcomeOf(store, id) : null;
+      if (outcome !== null && (isEnded(outcome.status) || outcome.waits.length > 0)) return outcome;
       await changed;
     } finally {
       for (const stop of stops) stop();

@@ -1,4 +1,4 @@
-import type { Clock } from '../core/ports/clock.ts';
+import { type Clock, OVER } from '../core/ports/clock.ts';
 import type { Body, NewEvent } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import type { Log } from '../core/ports/log.ts';
@@ -117,7 +117,7 @@ export class Worker {
       }),
       this.#options.clock.sleep(ms, timer.signal).catch(() => undefined),
     ]);
-    timer.abort();
+    timer.abort(OVER);
   }
 
   async #claimLoop(): Promise<void> {

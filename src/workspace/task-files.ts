@@ -78,9 +78,13 @@ export function openTaskFiles(options: { root: string; clock: Clock; boundary: B
         views.delete(path);
         return rm(path, { force: true });
       }
-      await openInbox(root, queue);
       // In place of a link rather than through it. `open` of the views makes it anew after a crash.
-      await replaceFile(path, json, { temp: join(root, queue, `.${task}.tmp`), durable: false });
+      const write = () => replaceFile(path, json, { temp: join(root, queue, `.${task}.tmp`), durable: false });
+      await write().catch(async (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+        await openInbox(root, queue);
+        await write();
+      });
       views.set(path, stamp(path));
     },
     async taken(file) {

@@ -84,7 +84,7 @@ test('long content is cut and its hash kept; erased content says so; odd bytes d
 });
 
 test('lines go to the folder of their run, or of their stream in a safe form', () => {
-  const group = (stream: string, data: object = {}): string => groupOf({ stream, data } as Event);
+  const group = (stream: string, data: object = {}): string => groupOf({ stream, data } as Event).group;
   assert.equal(group('run:run_abc'), 'run_abc');
   assert.equal(group('conv:assistant/main', { run: 'run_abc' }), 'run_abc');
   assert.match(group('conv:assistant/main'), /^conv-assistant-main-[0-9a-f]{8}$/);

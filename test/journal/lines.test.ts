@@ -62,6 +62,7 @@ test('a line is the event’s columns in this order, with the time in words', as
       at: 1_000_000,
       actor: 'runtime',
       group: 'gateway',
+      run: false,
       weighty: true,
       subject: 'ruche: stopped: asked',
       json: '',
@@ -179,7 +180,7 @@ test('subjects: who, what, in a hundred characters on one line', async () => {
 });
 
 test('the folder of a line', () => {
-  const group = (stream: string, data: object = {}): string => groupOf({ stream, data } as Event);
+  const group = (stream: string, data: object = {}): string => groupOf({ stream, data } as Event).group;
   const digest = (name: string): string => createHash('sha256').update(name).digest('hex').slice(0, 8);
   assert.equal(group('run:run_1', { run: 'run_2' }), 'run_1');
   assert.equal(group('gateway', { run: 7 }), 'gateway');

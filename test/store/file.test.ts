@@ -279,6 +279,7 @@ describe('a large queue', () => {
     }
     assert.match(plan(QUEUE_SQL.nextDue), /^SEARCH task USING COVERING INDEX task_due \(due>\?\)$/);
     assert.match(plan(QUEUE_SQL.lane), /^SEARCH task USING INDEX task_lane \(lane=\?\)$/);
+    assert.match(plan(QUEUE_SQL.openIn), /^SEARCH task USING INDEX task_lane \(lane=\?\)$/);
     assert.match(plan(QUEUE_SQL.absorbed), /^SEARCH task USING INDEX task_absorbed \(absorbed_by=\?\)$/);
     assert.match(plan(QUEUE_SQL.counts), /^SCAN task_count$/);
     for (const [filter, index] of [

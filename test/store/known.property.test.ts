@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { tries } from '../fakes/effort.ts';
 import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import type { CommitResult, QueueOp, ReadFrom, Store } from '../../src/core/ports/store.ts';
 import type { Claim } from '../../src/core/task.ts';
 import { verifyJournal } from '../../src/journal/chain.ts';
 import { Known } from '../../src/store/sqlite/known.ts';
 import type { SqliteStore } from '../../src/store/sqlite/store.ts';
+import { tries } from '../fakes/effort.ts';
 import { claimAt, collect, newTask, note, openAt, tempDir, TestClock } from './kit.ts';
 
 const STREAMS = ['a', 'b', 'c'];
@@ -35,7 +35,7 @@ const batch = fc.record({
     }),
     { maxLength: 3 },
   ),
-  fenced: fc.boolean(),
+  fence: fc.constantFrom(null, null, 'current', 'stale'),
   blob: fc.option(fc.constantFrom('x', 'y', 'z'), { nil: undefined }),
 });
 type Wanted = typeof batch extends fc.Arbitrary<infer T> ? T : never;
@@ -111,8 +111,9 @@ class Walk {
     await this.open();
   }
 
-  async #commit({ events, expect, queue, fenced, blob }: Wanted): Promise<CommitResult> {
-    const fence = fenced ? this.#claims[this.#made % Math.max(1, this.#claims.length)]?.lease : undefined;
+  async #commit({ events, expect, queue, fence: which, blob }: Wanted): Promise<CommitResult> {
+    const lease = which === null ? undefined : this.#claims.at(-1)?.lease;
+    const fence = lease && which === 'stale' ? { ...lease, token: lease.token - 1 } : lease;
     if (blob !== undefined) this.store.putBlob(Buffer.from(blob), 'person:ann');
     const stream = events[0]?.stream ?? 'a';
     const version = await this.store.version(stream);
@@ -263,25 +264,28 @@ describe('what the writer knows without asking', () => {
     }
   });
 
-  test('forgets the least recently used, but never what a transaction under way may have to take back', () => {
-    const known = new Known<string, number>(2);
-    for (const [at, key] of ['a', 'b', 'c'].entries()) known.set(key, at);
-    assert.deepEqual([known.get('a'), known.get('b'), known.get('c')], [undefined, 1, 2]);
-    known.get('b');
+  test('forgets what is longest unused, but never what a transaction under way may have to take back', () => {
+    const known = new Known<string, number>(4);
+    for (const [at, key] of ['a', 'b', 'c', 'd', 'e'].entries()) known.set(key, at);
+    assert.deepEqual([known.get('a'), known.get('b')], [0, 1], 'used, and so young again');
+    for (const [at, key] of ['f', 'g', 'h', 'i'].entries()) known.set(key, at + 5);
+    assert.deepEqual([known.get('c'), known.get('d')], [undefined, undefined]);
+    const before = known.entries().toSorted();
     const undo = known.mark();
-    known.set('d', 3);
-    known.set('b', 9);
+    for (const [at, key] of ['a', 'h', 'x', 'y', 'z'].entries()) known.set(key, at + 100);
+    const during = known.entries().toSorted();
     const inner = known.mark();
-    known.forget('c');
-    known.set('e', 5);
-    assert.deepEqual([known.get('c'), known.get('e')], [undefined, 5]);
+    known.forget('h');
+    known.set('u', 5);
+    known.clear();
+    assert.deepEqual(known.entries(), []);
     inner();
-    assert.deepEqual([known.get('b'), known.get('c'), known.get('d'), known.get('e')], [9, 2, 3, undefined]);
+    assert.deepEqual(known.entries().toSorted(), during);
     undo();
-    assert.deepEqual([known.get('b'), known.get('c'), known.get('d')], [1, 2, undefined]);
+    assert.deepEqual(known.entries().toSorted(), before);
     known.keep();
-    known.set('f', 6);
-    assert.equal(known.entries().length, 2);
+    for (let at = 0; at < 50; at++) known.set(`k${at}`, at);
+    assert.ok(known.entries().length <= 6);
     const none = new Known<string, number>(0);
     assert.equal(none.set('a', 1), 1);
     assert.equal(none.get('a'), undefined);

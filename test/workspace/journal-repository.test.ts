@@ -17,6 +17,7 @@ const line = (seq: number, rest: Partial<JournalLine> = {}): JournalLine => ({
   at: AT + seq * 1000,
   actor: 'agent:assistant',
   group: 'run_1',
+  run: true,
   weighty: true,
   subject: `assistant: did ${seq}`,
   json: `{"seq":${seq},"text":"é ${seq}"}`,
@@ -48,7 +49,7 @@ test('a commit for each weighty line, by its actor, with a subject and new segme
   const repository = await open();
   assert.equal(await repository.tip(), 0);
   await repository.append([
-    line(1, { actor: 'person:owner', group: 'conv-assistant-main', subject: 'owner: wrote\nto assistant' }),
+    line(1, { actor: 'person:owner', group: 'conv-assistant-main', run: false, subject: 'owner: wrote\nto assistant' }),
     line(2, { weighty: false }),
     line(3),
     line(4, { actor: 'runtime', at: AT + 86_400_000 }),
@@ -66,7 +67,7 @@ test('a commit for each weighty line, by its actor, with a subject and new segme
   const files = (await git(dir, 'ls-tree', '-r', '--name-only', 'journal')).split('\n');
   assert.equal(files.length, 3);
   for (const file of files)
-    assert.match(file, /^journal\/2026-11-2[23]\/[0-9a-f]{2}\/(run_1|conv-assistant-main)\/[124].jsonl$/);
+    assert.match(file, /^journal\/2026-11-2[23]\/[0-9a-f]{2}\/(run_1|conv-assistant-main)\.[124].jsonl$/);
   assert.equal(await git(dir, 'symbolic-ref', 'HEAD'), 'refs/heads/journal');
 });
 
@@ -86,9 +87,16 @@ test('many lines at once take few commits', async (t) => {
   const { dir, open } = await journal(t);
   const repository = await open();
   await repository.append(upTo(1000).map((seq) => line(seq, { group: `run_${seq % 7}` })));
-  assert.equal(await git(dir, 'rev-list', '--count', 'journal'), '25');
+  assert.equal(await git(dir, 'rev-list', '--count', 'journal'), '1');
   assert.deepEqual(await all(repository), upTo(1000));
-  assert.match(await git(dir, 'log', '-1', '--format=%s'), /^40 events of 7 runs, the last: assistant: did 1000$/);
+  assert.match(await git(dir, 'log', '-1', '--format=%s'), /^1000 events of 7 runs, the last: assistant: did 1000$/);
+  await repository.append(upTo(1100).map((seq) => line(seq, { group: `conv-${seq % 50}`, run: seq % 2 === 0 })));
+  const last = ['show', '--format=', '--name-only', 'journal'];
+  const files = (await git(dir, ...last)).trim().split('\n');
+  // Of fifty runs and streams, those of no run share a file without a name.
+  assert.equal(files.length, 25 + 1);
+  assert.equal(files.filter((file) => /\/[0-9a-f]{2}\/1001\.jsonl$/.test(file)).length, 1);
+  assert.deepEqual(await all(repository), upTo(1100));
 });
 
 test('actors, groups and subjects cannot break out of their place', async (t) => {
@@ -103,7 +111,7 @@ test('actors, groups and subjects cannot break out of their place', async (t) =>
     'a-evil-x- 0 -0000-from 123|a-evil-x--0--0000-from-123@ruche.invalid',
   );
   assert.equal(await repository.tip(), 1);
-  await assert.rejects(repository.append([line(2, { group: '../../evil' })]), /cannot be a folder/);
+  await assert.rejects(repository.append([line(2, { group: '../../evil' })]), /cannot be the name of a file/);
   assert.equal(await repository.tip(), 1);
   const reopened = await open();
   assert.equal(await reopened.tip(), 1);

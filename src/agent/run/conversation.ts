@@ -36,12 +36,17 @@ function foldConversation(before: Conversation, event: Event): Conversation {
   }
 }
 
+/** Texts that stand in every request of an agent, two an agent and day. */
+const COMMON = 256;
+
 /** Folded conversations and their messages, so that a long one is not read again for every turn. A projection: can be dropped. */
 export class ConversationCache {
   readonly #limit: number;
   readonly #maxBytes: number;
   readonly #entries = new Map<string, Conversation>();
   readonly #messages = new Map<string, { message: ModelMessage; size: number }>();
+  readonly #lengths = new WeakMap<ModelMessage, number>();
+  readonly #common = new Map<string, string>();
   #bytes = 0;
 
   /** Keeps at most `limit` conversations and `maxBytes` of messages; the least recently used leave first. */
@@ -67,6 +72,25 @@ export class ConversationCache {
       this.#bytes -= entry.size;
     }
     return message;
+  }
+
+  /** Characters of a message as JSON, counted once. */
+  lengthOf(message: ModelMessage): number {
+    const known = this.#lengths.get(message);
+    if (known !== undefined) return known;
+    const { length } = JSON.stringify(message);
+    this.#lengths.set(message, length);
+    return length;
+  }
+
+  /** The hash of what stands in every request alike, such as the tools: put once, not for each turn. */
+  common(text: string, put: () => string): string {
+    const known = this.#common.get(text);
+    if (known !== undefined) return known;
+    if (this.#common.size >= COMMON) this.#common.clear();
+    const hash = put();
+    this.#common.set(text, hash);
+    return hash;
   }
 
   async load(store: Store, stream: string): Promise<Conversation> {

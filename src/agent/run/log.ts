@@ -77,6 +77,14 @@ export class RunLog {
     return this.#store.putBlob(Buffer.from(redactedJson(value, this.#redact)), this.subject);
   }
 
+  /**
+   * The same for what every conversation of the agent is told alike, and nobody has said in one: kept once, under a key of the
+   * agent's.
+   */
+  putCommon(value: unknown): BlobRef {
+    return this.#store.putBlob(Buffer.from(redactedJson(value, this.#redact)), `agent:${this.state.agent}`);
+  }
+
   emit(body: Body, content: unknown = null, options: EmitOptions = {}): void {
     const call = 'call' in body.data ? body.data.call : null;
     const cause = (call === null ? undefined : this.#callEvents.get(call)) ?? this.#last;

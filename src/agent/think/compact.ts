@@ -120,7 +120,7 @@ async function askSummary(
   signal: AbortSignal,
 ): Promise<string> {
   const messages = request.messages.map((message) => log.put(message));
-  const [system, tools] = [log.put(request.system).hash, log.put(request.tools).hash];
+  const [system, tools] = [log.putCommon(request.system).hash, log.putCommon(request.tools).hash];
   const manifest: Manifest = { model: choice.model, system, tools, messages, turnFrom: messages.length };
   const { provider, model } = choice;
   const common = { step: log.state.step + 1, purpose: 'compact' as const, provider, model };

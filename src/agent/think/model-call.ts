@@ -110,11 +110,25 @@ export async function prepare({ deps, log, agent }: AgentTurn, conversation: Con
   const refs = [...before, ...turnMessages(log, log.state)];
   const messages: ModelMessage[] = [];
   for (const ref of refs) messages.push(await deps.conversations.message(deps.store, ref));
+  const common = { system: JSON.stringify(system), tools: JSON.stringify(tools) };
+  const hashOf = (what: 'system' | 'tools', value: unknown): string =>
+    deps.conversations.common(`${agent.name} ${common[what]}`, () => log.putCommon(value).hash);
   return {
     request: { system, tools, messages },
-    manifest: { system: log.put(system).hash, tools: log.put(tools).hash, messages: refs, turnFrom: before.length },
-    tokens: estimateTokens({ system, tools, messages }) + imagesIn(messages).length * IMAGE_TOKENS,
+    manifest: {
+      system: hashOf('system', system),
+      tools: hashOf('tools', tools),
+      messages: refs,
+      turnFrom: before.length,
+    },
+    tokens: Math.ceil((common.system.length + common.tools.length + lengthOf(deps, messages)) / 4),
   };
+}
+
+/** Characters the messages add to a request, where an image counts for as many as its tokens. */
+function lengthOf({ conversations }: AgentDeps, messages: readonly ModelMessage[]): number {
+  const written = messages.reduce((sum, message) => sum + conversations.lengthOf(message) + 1, 0);
+  return written + imagesIn(messages).length * IMAGE_TOKENS * 4;
 }
 
 /** A model's answer as it came, whole or not. */

@@ -5,8 +5,10 @@ export interface JournalLine {
   at: number;
   /** `agent:<name>`, `person:<id>`, `runtime`. */
   actor: string;
-  /** Run the event belongs to, or its stream in a form that can be a folder name. */
+  /** Run the event belongs to, or its stream in a form that can be a file name. */
   group: string;
+  /** Whether that is a run. */
+  run: boolean;
   /** Deserves a commit; the others go with the next one that does. */
   weighty: boolean;
   /** One line a person can read. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { unknownText } from '../../core/text/unknown.ts';
+import { OVER } from '../../core/ports/clock.ts';
 
 /** One request and its answer, as Node has them. */
 export interface Exchange {
@@ -71,8 +72,8 @@ export function flushed({ incoming, outgoing }: Exchange): Promise<boolean> {
 /** Aborts when the client is gone or the gateway closes. */
 export function clientSignal({ outgoing }: Exchange, closing: AbortSignal): AbortSignal {
   const gone = new AbortController();
-  if (outgoing.destroyed) gone.abort();
-  outgoing.once('close', () => gone.abort());
+  if (outgoing.destroyed) gone.abort(OVER);
+  outgoing.once('close', () => gone.abort(OVER));
   return AbortSignal.any([gone.signal, closing]);
 }
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/ports/clock.ts';
+import { type Clock, OVER } from '../../core/ports/clock.ts';
 import { parseTarget, type Target } from '../../core/net/host.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
 import { type ModelError, type ModelEvent, type ModelPort, type ModelRequest, NO_USAGE } from '../../core/model.ts';
@@ -211,7 +211,7 @@ async function* read(
   } catch (error) {
     return netFailure(error, context, signal, true);
   } finally {
-    tail.abort();
+    tail.abort(OVER);
     release(reader);
   }
   return feed.any ? null : yield* wholeAnswer(feed.head, protocol, response, answer, context);

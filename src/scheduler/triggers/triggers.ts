@@ -1,3 +1,4 @@
+import { OVER } from '../../core/ports/clock.ts';
 import {
   type Facts,
   type Hook,
@@ -225,7 +226,7 @@ export class Triggers implements TriggerDesk {
         this.#wake = resolve;
       });
       await Promise.race([woken, clock.sleep(wait, timer.signal).catch(() => undefined)]);
-      timer.abort();
+      timer.abort(OVER);
     }
   }
 }

@@ -1,6 +1,16 @@
 import type { BlobRef } from '../../core/blob.ts';
 import type { BlobCheck } from '../../core/ports/store.ts';
-import { BlobDamaged, MAX_BLOB, nameBlob, seal, SECRET_BYTES, subjectKey, unseal, type SubjectKey } from '../cipher.ts';
+import {
+  BlobDamaged,
+  MAX_BLOB,
+  nameBlob,
+  pack,
+  seal,
+  SECRET_BYTES,
+  subjectKey,
+  unseal,
+  type SubjectKey,
+} from '../cipher.ts';
 import type { Db, Statement, Value } from './db.ts';
 import { Known } from './known.ts';
 import { errorText } from '../../core/text/sentence.ts';
@@ -13,12 +23,14 @@ interface StoredKey extends SubjectKey {
 interface Staged {
   key: StoredKey;
   body: Buffer;
+  packed: boolean;
 }
 
 interface BlobRow {
   id: number;
   hash: string;
   body: Uint8Array;
+  packed: number | null;
   subject: number;
   name: string | null;
   erased: number | null;
@@ -46,7 +58,7 @@ const TOGETHER = [8, 1] as const;
 /** Bytes staged before they are written without waiting for a commit. */
 const STAGE = 32 * 1024 * 1024;
 
-const SELECT = `SELECT blob.id, hash, body, subject, name, erased, secret FROM blob LEFT JOIN subject ON subject.id = blob.subject`;
+const SELECT = `SELECT blob.id, hash, body, packed, subject, name, erased, secret FROM blob LEFT JOIN subject ON subject.id = blob.subject`;
 
 /** Blobs and the keys they are under. `put` only stages: `write` is called in the next transaction. */
 export class Blobs {
@@ -93,8 +105,9 @@ export class Blobs {
     if (this.#staged.has(hash) || this.#names.get(hash)) return ref;
     if (bytes.length > SMALL && this.#sql.exists.get(hash)) return ref;
     if (this.#stagedBytes + bytes.length > STAGE) this.#options.overflow();
-    const body = seal(key, hash, bytes, this.#options.random);
-    this.#staged.set(hash, { key, body });
+    const packed = pack(bytes);
+    const body = seal(key, hash, packed ?? bytes, this.#options.random);
+    this.#staged.set(hash, { key, body, packed: packed !== null });
     this.#stagedBytes += body.length;
     this.#note(hash, bytes, key.subject);
     return ref;
@@ -104,7 +117,7 @@ export class Blobs {
     const recent = this.#recent.get(hash);
     if (recent) return recent.bytes;
     const staged = this.#staged.get(hash);
-    if (staged) return unseal(staged.key, hash, staged.body);
+    if (staged) return unseal(staged.key, hash, staged.body, staged.packed);
     const row = this.#sql.get.get(hash);
     if (!row) throw new BlobDamaged(hash, 'is not in the database');
     return this.#open(row);
@@ -118,7 +131,9 @@ export class Blobs {
     for (const size of TOGETHER)
       for (; rows.length - done >= size; done += size)
         this.#add(size).run(
-          ...rows.slice(done, done + size).flatMap(([hash, { key, body }]): Value[] => [hash, key.id, body]),
+          ...rows
+            .slice(done, done + size)
+            .flatMap(([hash, { key, body, packed }]): Value[] => [hash, key.id, body, packed ? 1 : null]),
         );
     return this.#fresh.size > 0 || done > 0;
   }
@@ -170,7 +185,8 @@ export class Blobs {
     if (row.name === null || row.secret === null) throw new BlobDamaged(row.hash, 'has lost the row of its key');
     if (row.erased === 1) return null;
     const known = this.#keys.get(row.name);
-    return unseal(known?.id === row.subject ? known : subjectKey(row.name, row.secret), row.hash, row.body);
+    const key = known?.id === row.subject ? known : subjectKey(row.name, row.secret);
+    return unseal(key, row.hash, row.body, row.packed === 1);
   }
 
   #keyOf(subject: string): StoredKey {
@@ -204,8 +220,10 @@ export class Blobs {
   #add(rows: number): Statement<never> {
     const known = this.#adds.get(rows);
     if (known) return known;
-    const marks = Array.from({ length: rows }, () => '(?, ?, ?)').join(', ');
-    const made = this.#options.db.prepare<never>(`INSERT OR IGNORE INTO blob (hash, subject, body) VALUES ${marks}`);
+    const marks = Array.from({ length: rows }, () => '(?, ?, ?, ?)').join(', ');
+    const made = this.#options.db.prepare<never>(
+      `INSERT OR IGNORE INTO blob (hash, subject, body, packed) VALUES ${marks}`,
+    );
     this.#adds.set(rows, made);
     return made;
   }

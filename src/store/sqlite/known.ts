@@ -12,13 +12,15 @@ interface Change<K, V> {
 }
 
 /**
- * What is known of the database without asking it: the only writer need not look for what it has written itself. At most
- * `limit` entries, the least recently used leave first; what is not known is asked for. A limit of 0 remembers nothing,
- * for a reader beside another process that writes.
+ * What is known of the database without asking it: the only writer need not look for what it has written itself. About
+ * `limit` entries, those longest unused leave first; what is not known is asked for. A limit of 0 remembers nothing, for a
+ * reader beside another process that writes.
  */
 export class Known<K, V> implements Remembers {
   readonly #limit: number;
-  readonly #values = new Map<K, V>();
+  /** Two ages, so that use need not be noted down each time: what is used again is young again, and the old leave together. */
+  #young = new Map<K, V>();
+  #old = new Map<K, V>();
   /** Since the first mark of the transaction under way; null outside of one. */
   #changes: Change<K, V>[] | null = null;
 
@@ -27,33 +29,33 @@ export class Known<K, V> implements Remembers {
   }
 
   get(key: K): V | undefined {
-    const value = this.#values.get(key);
-    if (value === undefined) return undefined;
-    this.#values.delete(key);
-    this.#values.set(key, value);
-    return value;
+    const young = this.#young.get(key);
+    if (young !== undefined) return young;
+    const old = this.#old.get(key);
+    if (old !== undefined) this.#young.set(key, old);
+    return old;
   }
 
   set(key: K, value: V): V {
     if (this.#limit === 0) return value;
     this.#note(key);
-    this.#values.delete(key);
-    this.#values.set(key, value);
-    this.#trim();
+    this.#young.set(key, value);
+    this.#age();
     return value;
   }
 
   forget(key: K): void {
     this.#note(key);
-    this.#values.delete(key);
+    this.#young.delete(key);
+    this.#old.delete(key);
   }
 
   entries(): [K, V][] {
-    return [...this.#values];
+    return [...new Map([...this.#old, ...this.#young])];
   }
 
   clear(): void {
-    for (const key of this.#values.keys()) this.forget(key);
+    for (const [key] of this.entries()) this.forget(key);
   }
 
   mark(): () => void {
@@ -63,28 +65,27 @@ export class Known<K, V> implements Remembers {
       while (changes.length > length) {
         const change = changes.pop();
         if (!change) return;
-        if (change.before === undefined) this.#values.delete(change.key);
-        else this.#values.set(change.key, change.before);
+        this.#old.delete(change.key);
+        if (change.before === undefined) this.#young.delete(change.key);
+        else this.#young.set(change.key, change.before);
       }
     };
   }
 
   keep(): void {
     this.#changes = null;
-    this.#trim();
+    this.#age();
   }
 
   #note(key: K): void {
-    this.#changes?.push({ key, before: this.#values.get(key) });
+    this.#changes?.push({ key, before: this.get(key) });
   }
 
   /** Not within a transaction, which must find what it knew when it began. */
-  #trim(): void {
-    if (this.#changes !== null) return;
-    for (const key of this.#values.keys()) {
-      if (this.#values.size <= this.#limit) return;
-      this.#values.delete(key);
-    }
+  #age(): void {
+    if (this.#changes !== null || this.#young.size <= this.#limit / 2) return;
+    this.#old = this.#young;
+    this.#young = new Map();
   }
 }
 

@@ -18,6 +18,7 @@ const OPEN = `status IN ('queued', 'running', 'waiting')`;
 export const QUEUE_SQL = {
   nextDue: 'SELECT due FROM task INDEXED BY task_due WHERE due > ? ORDER BY due LIMIT 1',
   lane: `SELECT * FROM task INDEXED BY task_lane WHERE lane = ? AND ${OPEN} AND absorbed_by IS NULL ORDER BY ord LIMIT 1`,
+  openIn: `SELECT count(*) AS n FROM task INDEXED BY task_lane WHERE lane = ? AND ${OPEN} AND absorbed_by IS NULL`,
   absorbed: `UPDATE task INDEXED BY task_absorbed SET status = ?, result = ? WHERE absorbed_by = ? AND status = 'queued' RETURNING id`,
   counts: 'SELECT status, n FROM task_count',
 } as const;
@@ -57,6 +58,7 @@ interface Quiet {
  */
 export class Queue implements Remembers {
   readonly #db: Db;
+  readonly #alone: boolean;
   readonly #shapes = new Map<string, Statement<TaskRow>>();
   readonly #rows: Known<string, TaskRow>;
   /** Open tasks of a lane that are not taken in by another. */
@@ -77,6 +79,7 @@ export class Queue implements Remembers {
     release: Statement<never>;
     nextDue: Statement<{ due: number }>;
     lane: Statement<TaskRow>;
+    openIn: Statement<{ n: number }>;
     due: Statement<never>;
     absorb: Statement<never>;
     park: Statement<never>;
@@ -95,6 +98,7 @@ export class Queue implements Remembers {
   /** `alone`: nobody else writes, so that what is known stays true. */
   constructor(db: Db, alone: boolean) {
     this.#db = db;
+    this.#alone = alone;
     const limit = alone ? KNOWN : 0;
     this.#rows = new Known(limit);
     this.#lanes = new Known(limit);
@@ -119,6 +123,7 @@ export class Queue implements Remembers {
       ),
       nextDue: db.prepare(QUEUE_SQL.nextDue),
       lane: db.prepare(QUEUE_SQL.lane),
+      openIn: db.prepare(QUEUE_SQL.openIn),
       due: db.prepare('UPDATE task SET due = ? WHERE ord = ?'),
       absorb: db.prepare('UPDATE task SET absorbed_by = ?, due = NULL WHERE ord = ?'),
       park: db.prepare(`UPDATE task SET status = 'waiting', worker = NULL, due = NULL WHERE ord = ?`),
@@ -219,13 +224,12 @@ export class Queue implements Remembers {
   tasks(filter: TaskFilter): Task[] {
     const { lane, statuses } = filter;
     const open = lane !== undefined && statuses?.every((status) => OPEN_STATUSES.includes(status));
-    if (open && this.#lanes.get(lane) === 0) return [];
+    // Those taken in are gone from a lane with their host, so that none at all are left then.
+    if (open && this.#alone && this.#openIn(lane) === 0) return [];
     const { sql, values } = tasksSql(filter);
-    const found = this.#shape(sql).all(...values);
-    // Those taken in are gone from a lane with their host, so nothing at all means none of either.
-    if (open && found.length === 0 && OPEN_STATUSES.every((status) => statuses?.includes(status)) && isWhole(filter))
-      this.#lanes.set(lane, 0);
-    return found.map(taskOf);
+    return this.#shape(sql)
+      .all(...values)
+      .map(taskOf);
   }
 
   /** Applies one operation; `seqs` are those of the batch's events. Null if it fitted, else nothing was written. */
@@ -399,6 +403,10 @@ export class Queue implements Remembers {
     for (const { id } of [row, ...guests]) this.#release(id);
   }
 
+  #openIn(lane: string): number {
+    return this.#lanes.get(lane) ?? this.#lanes.set(lane, this.#sql.openIn.get(lane)?.n ?? 0);
+  }
+
   /** One task fewer is open in the lane. */
   #leave(lane: string): void {
     const open = this.#lanes.get(lane);
@@ -429,10 +437,6 @@ export class Queue implements Remembers {
 
 const askerOf = (except: readonly string[], only: readonly string[] | undefined): string =>
   `${except.join(' ')}|${only?.join(' ') ?? '*'}`;
-
-/** Whether nothing but lane and statuses is asked for. */
-const isWhole = ({ queue, absorbedBy, parent, root, deadlineBy }: TaskFilter): boolean =>
-  [queue, absorbedBy, parent, root, deadlineBy].every((each) => each === undefined);
 
 /** Names the index that leaves the fewest rows to look at; nothing that is asked often walks through ended tasks. */
 export function tasksSql({ statuses, lane, queue, absorbedBy, parent, root, deadlineBy, limit = -1 }: TaskFilter): {

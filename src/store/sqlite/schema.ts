@@ -64,6 +64,9 @@ CREATE INDEX task_deadline ON task (deadline) WHERE deadline IS NOT NULL AND sta
 CREATE TABLE task_wait (task TEXT NOT NULL, until TEXT NOT NULL, PRIMARY KEY (task, until)) WITHOUT ROWID;
 CREATE INDEX task_wait_until ON task_wait (until);
 `,
+  `
+ALTER TABLE blob ADD COLUMN packed INTEGER;
+`,
 ];
 
 export const FORMAT = MIGRATIONS.length;

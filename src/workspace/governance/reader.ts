@@ -5,6 +5,7 @@ import { isAgentName } from '../../core/ids.ts';
 import type { Json } from '../../core/text/json.ts';
 import type { GovernanceReader, SavedFile } from '../../core/ports/governance.ts';
 import { nameProblem, parseAgent } from '../../config/agent.ts';
+import { FOLDER, readTree, textOf as textOfName, type TreeEntry } from '../../git/trees.ts';
 import type { Git } from '../../git/git.ts';
 import { hindrances } from './scripts.ts';
 import { describeProtected, placeOf, type LineDiff, type Side, type Touched } from './protected.ts';
@@ -20,14 +21,8 @@ import { MAX_FILE, decodeText, parseYaml, problem } from '../../config/yaml-sour
 export const EXTRA_FILES = ['SOUL.md', 'IDENTITY.md', 'USER.md'] as const;
 
 const KEEP_REF = 'refs/ruche/governance';
-/** Paths handed to one command. */
-const PATHS_AT_ONCE = 1000;
 
-interface Entry {
-  mode: string;
-  type: string;
-  oid: string;
-  size: number;
+interface Entry extends TreeEntry {
   path: string;
 }
 
@@ -129,8 +124,8 @@ const exists = async (git: Git, commit: string): Promise<boolean> =>
   (await git.info(`${oid(commit)}^{commit}`)) !== null;
 
 /** What stands at the root under the very name that is looked for; a file in place of `agents` is told of elsewhere. */
-const isOwn = ({ path, type }: Entry): boolean =>
-  path === SETTINGS_FILE || path === 'agents' || (path === 'skills' && type === 'tree');
+const isOwn = ({ path, mode }: Entry): boolean =>
+  path === SETTINGS_FILE || path === 'agents' || (path === 'skills' && mode === FOLDER);
 
 async function read(
   options: GovernanceOptions,
@@ -232,9 +227,9 @@ async function readAgents(
 ): Promise<{ agents: Map<string, Agent>; problems: Problem[] }> {
   const agents = new Map<string, Agent>();
   if (!folder) return { agents, problems: [] };
-  if (folder.type !== 'tree')
+  if (folder.mode !== FOLDER)
     return { agents, problems: [problem('agents', null, '', 'is not a folder, so there are no agents')] };
-  const names = (await listTree(options.git, folder.oid)).filter((entry) => entry.type === 'tree').map((e) => e.path);
+  const names = (await listTree(options.git, folder.oid)).filter((entry) => entry.mode === FOLDER).map((e) => e.path);
   const wanted = names.flatMap((name) => ['AGENT.md', ...EXTRA_FILES].map((file) => `${name}/${file}`));
   const files = await entriesAt(options.git, folder.oid, wanted);
   const problems: Problem[] = [];
@@ -309,7 +304,8 @@ async function textOf(
   });
   if (!entry) return refuse('is missing; write one, an empty file means the defaults');
   if (entry.mode !== '100644' && entry.mode !== '100755') return refuse('must be a plain file, not a link or a folder');
-  if (entry.size > MAX_FILE) return refuse(`the file has ${entry.size} bytes; ${MAX_FILE} are allowed`);
+  const size = (await git.info(entry.oid))?.size ?? 0;
+  if (size > MAX_FILE) return refuse(`the file has ${size} bytes; ${MAX_FILE} are allowed`);
   const object = await git.object(entry.oid);
   return object
     ? { ok: true, bytes: object.bytes }
@@ -337,25 +333,30 @@ const items = (output: Buffer): string[] =>
     .split('\0')
     .filter((item) => item !== '');
 
-function parseEntry(item: string): Entry | null {
-  const match = /^(\d{6}) (\w+) ([0-9a-f]+) +(\d+|-)\t([^]+)$/.exec(item);
-  if (!match) return null;
-  const [, mode = '', type = '', id = '', size = '', path = ''] = match;
-  return { mode, type, oid: id, size: Number(size) || 0, path };
-}
+const listTree = async (git: Git, tree: string): Promise<Entry[]> =>
+  [...(await readTree(git, `${tree.replace(/\^\{tree\}$/, '')}^{tree}`))].map(([name, entry]) => ({
+    ...entry,
+    path: textOfName(name),
+  }));
 
-const listTree = async (git: Git, tree: string, paths: readonly string[] = []): Promise<Entry[]> =>
-  items(
-    (await git.run(['ls-tree', '-z', '-l', '--full-tree', tree, ...(paths.length > 0 ? ['--', ...paths] : [])])).stdout,
-  )
-    .map(parseEntry)
-    .filter((entry) => entry !== null);
-
-/** Entries at these paths, by path. */
+/** Entries at these paths, by path. Through the one process that reads objects: starting others is most of a start. */
 async function entriesAt(git: Git, tree: string, paths: readonly string[]): Promise<Map<string, Entry>> {
+  const folders = new Map<string, Promise<Entry[]>>();
+  const inside = (folder: string, id: string): Promise<Entry[]> => {
+    const listed = folders.get(folder) ?? listTree(git, id);
+    folders.set(folder, listed);
+    return listed;
+  };
   const found = new Map<string, Entry>();
-  for (let at = 0; at < paths.length; at += PATHS_AT_ONCE)
-    for (const entry of await listTree(git, tree, paths.slice(at, at + PATHS_AT_ONCE))) found.set(entry.path, entry);
+  for (const path of paths) {
+    const parts = path.split('/');
+    let entry: Entry | undefined = { mode: FOLDER, oid: tree, path: '' };
+    for (const [depth, part] of parts.entries()) {
+      const above = parts.slice(0, depth).join('/');
+      entry = entry?.mode === FOLDER ? (await inside(above, entry.oid)).find((each) => each.path === part) : undefined;
+    }
+    if (entry) found.set(path, { ...entry, path });
+  }
   return found;
 }
 
@@ -373,7 +374,7 @@ function parseDiff(result: { stdout: Buffer }): RawChange[] {
 /** A run's change over what its base holds: `was` of the change itself is only what the run had seen. */
 function overlayChange(change: Change, before: ReadonlyMap<string, Entry>): RawChange {
   const entry = before.get(change.path);
-  const was = entry && entry.type !== 'tree' ? { mode: entry.mode, oid: entry.oid } : null;
+  const was = entry && entry.mode !== FOLDER ? { mode: entry.mode, oid: entry.oid } : null;
   return { path: change.path, was, now: change.oid === null ? null : { mode: change.mode, oid: change.oid } };
 }
 
