@@ -98,7 +98,7 @@ test('an approval goes up past whom it cannot reach; acknowledged, approved by b
       (await home.cli('escalations')).out,
       new RegExp(`^${id} {2}approval of assistant[^]*acknowledged by telegram:${ANNA}`),
     );
-    assert.match((await home.cli('escalations', 'ack', id)).out, /was acknowledged before/);
+    assert.match((await home.cli('escalations', 'ack', id)).out, /was already acknowledged/);
     telegram.press(ANNA, 'Approve');
     await until(async () => (await home.settled(first)).status === 'done', 'the end of the first');
     assert.equal(home.read('asked/first.md'), 'one');
