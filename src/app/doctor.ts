@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
-import type { Problem, Settings } from '../core/agent.ts';
+import { type Problem, type Settings, SETTINGS_FILE } from '../core/agent.ts';
 import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
 import { machineOf, packageFolder } from './package.ts';
 import { privateFile } from '../platform/replace.ts';
@@ -114,15 +114,13 @@ async function readGovernance(
   workspace: OpenWorkspace,
   secrets: Pick<Secrets, 'resolve'>,
 ): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
-  const [{ openGovernanceReader, SETTINGS_FILE }, { liveProblems }, { BUILTIN, knownOf }] = await Promise.all([
-    import('../workspace/governance/reader.ts'),
-    import('./problems.ts'),
-    import('./builtin.ts'),
-  ]);
   const { standingFiles } = await import('../workspace/edits/watch.ts');
-  const { readBundled, skillRules } = await import('../skills/judge.ts');
-  const skills = { ...workspace, rules: skillRules(await readBundled(packageFolder('skills'))) };
-  const reader = openGovernanceReader({ git: workspace.git, skills, ...knownOf(BUILTIN) });
+  const { readBundled } = await import('../skills/judge.ts');
+  const { liveProblems } = await import('./problems.ts');
+  const { BUILTIN, knownOf } = await import('./builtin.ts');
+  const { openGovernance } = await import('./governance.ts');
+  const bundled = await readBundled(packageFolder('skills'));
+  const reader = openGovernance(workspace, { known: knownOf(BUILTIN), bundled, clock });
   const head = await workspace.head();
   const standing = await standingFiles(workspace.git);
   let foreseen = await reader.foresee(head, standing);

@@ -1,7 +1,7 @@
 import { chainHash, GENESIS, type EventRow } from '../core/event-hash.ts';
 import type { BlobRef } from '../core/blob.ts';
 import { eventId } from '../core/ids.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Audit, Blobs } from '../core/ports/store.ts';
 import { errorText } from '../core/text/sentence.ts';
 
 /** The first thing that does not fit, and where. */
@@ -63,7 +63,7 @@ export interface JournalReport extends ChainReport {
 }
 
 /** The chain, and every blob that an event names: present, whole, or erased. The first misfit in order of events is named. */
-export async function verifyJournal(store: Pick<Store, 'rows' | 'getBlob'>): Promise<JournalReport> {
+export async function verifyJournal(store: Pick<Audit & Blobs, 'rows' | 'getBlob'>): Promise<JournalReport> {
   let blobs = 0;
   let erased = 0;
   let misfit: Misfit | null = null;
@@ -94,7 +94,7 @@ export async function verifyJournal(store: Pick<Store, 'rows' | 'getBlob'>): Pro
 const SEEN_BOUND = 50_000;
 
 async function lookAt(
-  store: Pick<Store, 'getBlob'>,
+  store: Pick<Blobs, 'getBlob'>,
   ref: BlobRef,
 ): Promise<{ erased: boolean; problem: string | null }> {
   try {

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/ports/clock.ts';
 import type { Event } from '../core/event.ts';
-import { runStream } from '../core/ids.ts';
-import type { Store } from '../core/ports/store.ts';
+import { runStream, runOfStream } from '../core/ids.ts';
+import type { EventLog } from '../core/ports/store.ts';
 import type { LastRun } from '../core/api/runtime.ts';
 
 const TYPES = ['run.started', 'model.answered', 'run.finished'] as const;
@@ -10,7 +10,7 @@ const MAX_BACK = 20_000;
 
 /** What each agent did last, and what it has cost since midnight. Reads on from where it was, when it is asked. */
 export class Days {
-  readonly #store: Store;
+  readonly #store: EventLog;
   readonly #clock: Pick<Clock, 'now'>;
   readonly #agents = new Map<string, string>();
   readonly #last = new Map<string, LastRun>();
@@ -19,7 +19,7 @@ export class Days {
   #seq: number | null = null;
   #reading: Promise<void> = Promise.resolve();
 
-  constructor(store: Store, clock: Pick<Clock, 'now'>) {
+  constructor(store: EventLog, clock: Pick<Clock, 'now'>) {
     this.#store = store;
     this.#clock = clock;
   }
@@ -72,7 +72,7 @@ export class Days {
       this.#agents.delete(event.data.run);
     }
     if (event.type !== 'model.answered' || event.at < this.#midnight) return;
-    const agent = await this.#agentOf(event.stream.slice('run:'.length));
+    const agent = await this.#agentOf(runOfStream(event.stream) ?? '');
     this.#cost.set(agent, (this.#cost.get(agent) ?? 0) + event.data.costUsd);
   }
 

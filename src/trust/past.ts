@@ -1,5 +1,6 @@
 import type { Event, EventOf } from '../core/event.ts';
-import type { Store } from '../core/ports/store.ts';
+import { readJson } from '../core/records/json-blob.ts';
+import type { Reads } from '../core/ports/store.ts';
 
 /** Everything about what governs is told in this stream, and encrypted under this subject. */
 export const STREAM = 'workspace';
@@ -24,7 +25,7 @@ export interface Past {
 }
 
 /** Folds what stands in the journal since the last settings applied. */
-export async function readPast(store: Store): Promise<Past> {
+export async function readPast(store: Reads): Promise<Past> {
   const past: Past = { applied: null, held: null, approved: false, denied: new Set(), refused: new Map() };
   const types = ['config.applied', 'config.held', 'config.refused', 'approval.answered'] as const;
   const recent: Event[] = [];
@@ -52,9 +53,7 @@ export async function readPast(store: Store): Promise<Past> {
   return past;
 }
 
-async function recall(store: Store, event: EventOf<'config.refused'>, refused: Map<string, string>): Promise<void> {
-  const bytes = await store.getBlob(event.data.detail);
-  if (bytes === null) return;
-  const { what } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { what?: string };
-  refused.set(what ?? '', event.data.detail.hash);
+async function recall(store: Reads, event: EventOf<'config.refused'>, refused: Map<string, string>): Promise<void> {
+  const detail = await readJson<{ what?: string }>(store, event.data.detail);
+  if (detail !== null) refused.set(detail.what ?? '', event.data.detail.hash);
 }

@@ -4,10 +4,10 @@ import type { ChainNode, ChainView } from '../core/api/views.ts';
 import type { Facts } from './facts.ts';
 import { taskOf } from './run.ts';
 import type { Event, EventOf, MatterKind } from '../core/event.ts';
-import { eventId, runStream, conversationId } from '../core/ids.ts';
-import type { Store } from '../core/ports/store.ts';
+import { eventId, runStream, conversationId, runOfStream, retriedBy, kindOf } from '../core/ids.ts';
+import type { Reads } from '../core/ports/store.ts';
 import { firstWords, readSaid, readSentence } from './exact.ts';
-import { matterId } from '../core/records/matter.ts';
+import { matterId, askedKey, answeredKey } from '../core/records/matter.ts';
 import type { Entry } from './entry.ts';
 
 /** Tasks that are told of one chain, and looked at to choose them. */
@@ -90,7 +90,7 @@ class Teller {
 
   /** A trigger or a chain of escalation that stands between a task and the one it looked at: lines told. */
   async #between(child: Task, depth: number): Promise<number> {
-    if (!/^(?:trigger|escalation):/.test(child.from)) return 0;
+    if (!['trigger', 'escalation'].includes(kindOf(child.from))) return 0;
     const event = child.cause === null ? null : await this.#facts.store.event(child.cause);
     this.#nodes.push({ ...(await causeLine(this.#facts, child, event)), depth });
     return 1;
@@ -105,7 +105,7 @@ class Teller {
 const MOST = 50;
 
 /** The ids between the task all began with and this one, both counted. */
-async function ancestorsOf(store: Store, task: Task): Promise<string[]> {
+async function ancestorsOf(store: Reads, task: Task): Promise<string[]> {
   const path: string[] = [];
   for (let each: Task | null = task; each !== null && path.length < MOST;) {
     path.unshift(each.id);
@@ -114,7 +114,7 @@ async function ancestorsOf(store: Store, task: Task): Promise<string[]> {
   return path;
 }
 
-async function rootOf(store: Store, task: Task): Promise<Task> {
+async function rootOf(store: Reads, task: Task): Promise<Task> {
   return (task.origin === undefined ? null : await store.task(task.origin.root)) ?? task;
 }
 
@@ -149,19 +149,19 @@ interface Made {
   after: string | null;
 }
 
-async function whatMade(store: Store, task: Task): Promise<Made> {
+async function whatMade(store: Reads, task: Task): Promise<Made> {
   const event = task.cause === null ? null : await store.event(task.cause);
   if (event === null) return { cause: null, after: null };
   if (event.type === 'message.received') return { cause: event, after: await beforeMessage(store, event) };
   // Its own: a file, or a repeat of a task that no message led to.
-  const again = event.type === 'task.queued' && event.key?.startsWith('retry:') === true;
-  if (again) return { cause: event, after: event.key?.slice('retry:'.length) ?? null };
+  const again = event.type === 'task.queued' ? retriedBy(event.key) : null;
+  if (again !== null) return { cause: event, after: again };
   const about = event.cause === null ? null : await store.event(event.cause);
   return { cause: event, after: about && (await concerned(store, about)) };
 }
 
 /** The task of the message that this one repeats, or the one whose run handed the conversation over before it. */
-async function beforeMessage(store: Store, message: EventOf<'message.received'>): Promise<string | null> {
+async function beforeMessage(store: Reads, message: EventOf<'message.received'>): Promise<string | null> {
   const repeated = message.cause === null ? null : await store.event(message.cause);
   if (repeated?.type === 'message.received') return repeated.data.task;
   const types = ['history.given', 'message.received'] as const;
@@ -175,18 +175,19 @@ async function beforeMessage(store: Store, message: EventOf<'message.received'>)
   return null;
 }
 
-async function startedBy(store: Store, run: string): Promise<string | null> {
+async function startedBy(store: Reads, run: string): Promise<string | null> {
   for await (const event of store.read({ stream: runStream(run), limit: 1 }))
     if (event.type === 'run.started') return event.data.task;
   return null;
 }
 
 /** The task an event is about. */
-async function concerned(store: Store, event: Event): Promise<string | null> {
+async function concerned(store: Reads, event: Event): Promise<string | null> {
   const { data, stream } = event;
   if ('task' in data && typeof data.task === 'string') return data.task;
   if ('about' in data) return data.about;
-  return stream.startsWith('run:') ? startedBy(store, stream.slice('run:'.length)) : null;
+  const run = runOfStream(stream);
+  return run === null ? null : startedBy(store, run);
 }
 
 /** What a task was made of, in a line. */
@@ -280,10 +281,10 @@ async function matters({ store }: Facts, entry: Entry): Promise<Aside[]> {
   const { task } = entry;
   const root = (await store.task(task))?.origin === undefined;
   for (const kind of kindsOf(entry, root)) {
-    const raised = await store.byKey(`asked:${matterId(kind, task)}`);
+    const raised = await store.byKey(askedKey(matterId(kind, task)));
     if (raised?.type !== 'matter.raised') continue;
     const title = firstWords(await readSentence(store, raised.data.text.hash), 200);
-    const settled = (await store.byKey(`answered:${raised.data.matter}`)) !== null;
+    const settled = (await store.byKey(answeredKey(raised.data.matter))) !== null;
     found.push({ kind: 'matter', at: raised.at, title, settled });
   }
   return found;

@@ -1,6 +1,6 @@
 import type { Event, EventOf } from '../core/event.ts';
-import { conversationId, eventSeq, runStream } from '../core/ids.ts';
-import type { Store } from '../core/ports/store.ts';
+import { conversationId, eventSeq, runStream, retriedBy } from '../core/ids.ts';
+import type { Reads } from '../core/ports/store.ts';
 import { replyKey } from '../core/records/reply.ts';
 import type { ConversationEntry, ConversationView } from '../core/api/views.ts';
 import { fileViews, readSaid, readSentence } from './exact.ts';
@@ -63,7 +63,7 @@ async function messageEntry(facts: Facts, event: EventOf<'message.received'>): P
     task,
     run,
     answers: own || run === null ? null : await questionOf(facts.store, run, content.hash),
-    repeats: event.key?.startsWith('retry:') ? event.cause : null,
+    repeats: retriedBy(event.key) === null ? null : event.cause,
     standing: entry === null ? UNKNOWN : (await facts.stands(entry)).standing,
   };
 }
@@ -83,7 +83,7 @@ async function runOf(facts: Facts, entry: Entry): Promise<string | null> {
 }
 
 /** The question of the run that this message answered. */
-async function questionOf(store: Store, run: string, content: string): Promise<string | null> {
+async function questionOf(store: Reads, run: string, content: string): Promise<string | null> {
   const asked = new Map<string, string>();
   const types = ['question.asked', 'question.answered'] as const;
   for await (const event of store.read({ stream: runStream(run), types })) {
@@ -117,7 +117,7 @@ async function replyEntry(
   };
 }
 
-async function deliveryOf(store: Store, reply: EventOf<'message.queued'>, pushed: boolean): Promise<Reply['delivery']> {
+async function deliveryOf(store: Reads, reply: EventOf<'message.queued'>, pushed: boolean): Promise<Reply['delivery']> {
   const sent = await store.byKey(`sent:${reply.id}`);
   if (sent?.type === 'message.sent')
     return { state: pushed ? 'sent' : 'fetched', repeated: sent.data.repeated, error: '' };

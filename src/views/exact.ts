@@ -1,10 +1,11 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { conversationId, runKey, runStream } from '../core/ids.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { DiffView, Views, FileView } from '../core/api/views.ts';
 import type { Button } from '../core/ports/channel.ts';
+import { readJson } from '../core/records/json-blob.ts';
 
 /** Bytes of all patches of one commit. */
 const MAX_DIFF = 1_000_000;
@@ -18,19 +19,20 @@ interface Manifest {
 }
 
 /** The exact JSON behind a hash that an event of this run names; null for any other, and for what was erased. */
-export async function readExact(store: Store, id: string, hash: string): Promise<string | null> {
+export async function readExact(store: Reads, id: string, hash: string): Promise<string | null> {
   const run = await runNamed(store, id);
   if (run === null) return null;
   for await (const event of store.read({ stream: runStream(run) })) {
     if (!hashesOf(event).includes(hash)) continue;
     if (event.type === 'model.called') return readRequest(store, hash);
-    return readText(store, hash);
+    const bytes = await store.getBlob({ hash });
+    return bytes === null ? null : Buffer.from(bytes).toString('utf8');
   }
   return null;
 }
 
 /** The run of this name, or the one that worked on the task of this name. */
-async function runNamed(store: Store, id: string): Promise<string | null> {
+async function runNamed(store: Reads, id: string): Promise<string | null> {
   if (id.startsWith('run_')) return id;
   const task = await store.task(id);
   const started = await store.byKey(runKey(task?.absorbedBy ?? id));
@@ -45,20 +47,20 @@ const isRef = (value: unknown): value is BlobRef =>
   value !== null && typeof value === 'object' && 'hash' in value && 'subject' in value;
 
 /** The request as it was sent, put together from its parts. */
-async function readRequest(store: Store, hash: string): Promise<string | null> {
-  const manifest = (await readJson(store, hash)) as Manifest | null;
+async function readRequest(store: Reads, hash: string): Promise<string | null> {
+  const manifest = await readJson<Manifest>(store, { hash });
   if (manifest === null) return null;
   const { model } = manifest;
-  const system = await readJson(store, manifest.system);
-  const tools = await readJson(store, manifest.tools);
+  const system = await readJson(store, { hash: manifest.system });
+  const tools = await readJson(store, { hash: manifest.tools });
   const messages: unknown[] = [];
-  for (const ref of manifest.messages) messages.push(await readJson(store, ref.hash));
+  for (const ref of manifest.messages) messages.push(await readJson(store, ref));
   return JSON.stringify({ model, system, tools, messages }, null, 2);
 }
 
 /** What the run's commit changed; null if it changed nothing, or the commit is gone. */
 export async function readDiff(
-  store: Store,
+  store: Reads,
   workspace: Pick<Workspace, 'commitDiff'>,
   id: string,
 ): Promise<DiffView | null> {
@@ -74,7 +76,7 @@ export async function readDiff(
 }
 
 /** A file that a message or a reply of this conversation names, the newest of that hash. */
-export async function readFile(store: Store, agent: string, session: string, hash: string): ReturnType<Views['file']> {
+export async function readFile(store: Reads, agent: string, session: string, hash: string): ReturnType<Views['file']> {
   const types = ['message.received', 'message.queued'] as const;
   for await (const event of store.read({ stream: conversationId(agent, session), types, reverse: true })) {
     if (event.type !== 'message.received' && event.type !== 'message.queued') continue;
@@ -89,20 +91,9 @@ export async function readFile(store: Store, agent: string, session: string, has
 
 // What the views read of the blobs that events name. All of it may be gone: erased with its conversation.
 
-type Blobs = Pick<Store, 'getBlob'>;
+type Blobs = Pick<Reads, 'getBlob'>;
 
 const ERASED = '(erased)';
-
-/** The parsed JSON of a blob; null if it has been erased. */
-export async function readJson(store: Blobs, hash: string): Promise<unknown> {
-  const text = await readText(store, hash);
-  return text === null ? null : JSON.parse(text);
-}
-
-async function readText(store: Blobs, hash: string): Promise<string | null> {
-  const bytes = await store.getBlob({ hash });
-  return bytes === null ? null : Buffer.from(bytes).toString('utf8');
-}
 
 interface FileOfMessage {
   name: string;
@@ -122,8 +113,7 @@ interface Content {
   buttons?: Button[];
 }
 
-const read = async (store: Blobs, hash: string): Promise<Content | null> =>
-  (await readJson(store, hash)) as Content | null;
+const read = (store: Blobs, hash: string): Promise<Content | null> => readJson(store, { hash });
 
 /** What the inbox adds for the model, behind a message that brought files. */
 const FILES_NOTE = /\n*\[Files that came with this message: [^\n]*\]$/;

@@ -1,17 +1,18 @@
 import { runStream } from '../core/ids.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { Paused } from '../core/api/runtime.ts';
 import { isEnded, type TaskStatus } from '../core/task.ts';
 import type { RunSummary, Standing } from '../core/api/views.ts';
-import { readJson, readSentence, readTitle } from './exact.ts';
+import { readJson } from '../core/records/json-blob.ts';
+import { readSentence, readTitle } from './exact.ts';
 import type { Book } from './book.ts';
 import type { Entry, OpenWait } from './entry.ts';
 import { type Ledger, readEntry } from './ledger.ts';
 import { type Asked, type Situation, standingOf } from './standing.ts';
 
 export interface FactsOptions {
-  store: Store;
+  store: Reads;
   ledger: Ledger;
   clock: Clock;
   /** Why an agent takes no work; null if it does. */
@@ -23,7 +24,7 @@ const DEPTH = 3;
 
 /** Brings together what summaries and standings are told from. */
 export class Facts {
-  readonly store: Store;
+  readonly store: Reads;
   readonly #ledger: Ledger;
   readonly #clock: Clock;
   readonly #paused: (agent: string) => Paused | null;
@@ -173,7 +174,7 @@ export class Facts {
     const { kind, tool, doubt, call, at } = wait;
     const asked: Asked = { kind, tool, doubt, text: '', rule: '', reason: '', at };
     if (kind === 'question') {
-      const shown = (await readJson(this.store, wait.shown)) as { text: string } | null;
+      const shown = await readJson<{ text: string }>(this.store, { hash: wait.shown });
       return { ...asked, text: shown?.text ?? '(erased)' };
     }
     const stream = runStream(entry.run ?? '');

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Event } from '../core/event.ts';
-import { runKey, runStream, taskStream } from '../core/ids.ts';
+import { runKey, runStream, taskStream, retryKey, conversationOf } from '../core/ids.ts';
 import type { Log } from '../core/ports/log.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { ViewChange } from '../core/api/views.ts';
 import { Book, COARSE } from './book.ts';
 import { type Entry, hasEnded } from './entry.ts';
@@ -13,7 +13,7 @@ export const MAX_ENTRIES = 20_000;
 const SLICE = 512;
 
 export interface LedgerOptions {
-  store: Store;
+  store: Reads;
   log: Log;
   limit?: number;
 }
@@ -21,7 +21,7 @@ export interface LedgerOptions {
 /** The book of the newest tasks: made on first use from the journal, and kept up to date as long as it is open. */
 export class Ledger {
   readonly book: Book;
-  readonly #store: Store;
+  readonly #store: Reads;
   readonly #log: Log;
   readonly #limit: number;
   readonly #closing = new AbortController();
@@ -137,16 +137,13 @@ function changeOf(event: Event, entry: Entry | null): ViewChange | null {
     const { task, run, agent, session } = entry;
     return { task, run, agent, session, seq };
   }
-  const conversation = /^conv:([^/]*)\/(.*)$/s.exec(event.stream);
-  if (conversation) {
-    const [, agent = '', session = ''] = conversation;
-    return { task: null, run: null, agent, session, seq };
-  }
+  const conversation = conversationOf(event.stream);
+  if (conversation) return { task: null, run: null, ...conversation, seq };
   return OTHERS.test(event.type) ? { task: null, run: null, agent: null, session: null, seq } : null;
 }
 
 /** The entry of a task, read from its own streams; null if there is no such task. */
-export async function readEntry(store: Store, id: string): Promise<Entry | null> {
+export async function readEntry(store: Reads, id: string): Promise<Entry | null> {
   const task = await store.task(id);
   if (task === null) return null;
   const message = task.cause === null ? null : await store.event(task.cause);
@@ -160,7 +157,7 @@ export async function readEntry(store: Store, id: string): Promise<Entry | null>
   const entry = book.entries.get(id) ?? null;
   if (entry === null) return null;
   entry.absorbedBy = task.absorbedBy;
-  const again = await store.byKey(`retry:${id}`);
+  const again = await store.byKey(retryKey(id));
   if (again?.type === 'message.received') entry.retriedAs = again.data.task;
   return entry;
 }

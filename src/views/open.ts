@@ -1,6 +1,6 @@
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { Paused } from '../core/api/runtime.ts';
 import type { Views } from '../core/api/views.ts';
@@ -13,7 +13,7 @@ import { Ledger } from './ledger.ts';
 import { readRun } from './run.ts';
 
 export interface ViewsOptions {
-  store: Store;
+  store: Reads;
   workspace: Pick<Workspace, 'commitDiff'>;
   clock: Clock;
   log: Log;

@@ -1,9 +1,10 @@
 import type { Event, EventOf } from '../core/event.ts';
 import { runStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { Reads } from '../core/ports/store.ts';
 import type { RunStep, RunView } from '../core/api/views.ts';
-import { readJson, readOrder, readSaid, readSentence } from './exact.ts';
+import { readJson } from '../core/records/json-blob.ts';
+import { readOrder, readSaid, readSentence } from './exact.ts';
 import type { Facts } from './facts.ts';
 
 type ModelStep = Extract<RunStep, { kind: 'model' }>;
@@ -48,7 +49,7 @@ interface Folded {
   list: RunStep[];
 }
 
-async function foldSteps(store: Store, run: string): Promise<Folded> {
+async function foldSteps(store: Reads, run: string): Promise<Folded> {
   const steps = new Steps(store);
   let started: Folded['started'] = null;
   for await (const event of store.read({ stream: runStream(run) })) {
@@ -61,13 +62,13 @@ async function foldSteps(store: Store, run: string): Promise<Folded> {
 /** The steps of a run as its events tell them. */
 class Steps {
   readonly list: RunStep[] = [];
-  readonly #store: Store;
+  readonly #store: Reads;
   readonly #calls = new Map<string, CallStep>();
   #model: ModelStep | null = null;
   #landing: LandingStep | null = null;
   #parked = false;
 
-  constructor(store: Store) {
+  constructor(store: Reads) {
     this.#store = store;
   }
 
@@ -146,7 +147,7 @@ class Steps {
 
   /** The runtime names the calls of an answer by step and place, since models repeat their own names. */
   async #addCalls({ at, data }: EventOf<'model.answered'>): Promise<void> {
-    const answer = (await readJson(this.#store, data.answer.hash)) as ModelMessage | null;
+    const answer = await readJson<ModelMessage>(this.#store, data.answer);
     const found = (answer?.parts ?? []).filter((part) => part.type === 'call');
     for (const [index, { tool, args }] of found.entries()) {
       const call = `s${data.step}c${index + 1}`;

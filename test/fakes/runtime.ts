@@ -50,7 +50,15 @@ interface FakeTask {
 export interface FakeRuntime extends Runtime {
   deliveries: Delivery[];
   deliveredMessages: string[];
-  state: { ready: boolean; notReady: string | null; stopping: boolean; agents: string[]; listeners(): number };
+  state: {
+    ready: boolean;
+    notReady: string | null;
+    stopping: boolean;
+    /** Messages that were refused because of it. */
+    refused: number;
+    agents: string[];
+    listeners(): number;
+  };
 }
 
 /** The engine as the gateway sees it, in memory: lanes in order, joins, parked runs, and a script for each run. */
@@ -65,6 +73,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       ready: true,
       notReady: null,
       stopping: false,
+      refused: 0,
       agents: ['assistant', 'email'],
       listeners: () => [...tasks.values()].reduce((sum, task) => sum + task.listeners.size, 0),
     },
@@ -179,7 +188,10 @@ export function fakeRuntime(script: Script): FakeRuntime {
   return {
     ...runtime,
     async deliver(message, options = {}) {
-      if (runtime.state.stopping) return { ok: false, why: 'stopping', message: 'Ruche is stopping.' };
+      if (runtime.state.stopping) {
+        runtime.state.refused += 1;
+        return { ok: false, why: 'stopping', message: 'Ruche is stopping.' };
+      }
       const { agents } = runtime.state;
       if (!agents.includes(message.agent)) {
         const said = unknownText('agent', message.agent, { known: agents });
@@ -280,7 +292,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       return { ok: true, task: again.outcome.task, message: 'evt_0' };
     },
     dismiss: async (id) => tasks.get(id)?.outcome.status === 'failed',
-    pair: async () => null,
+    pair: async () => ({ ok: false, message: 'no channels here' }),
     agents: async () => states(),
     agentsToday: async () => states().map((state) => ({ ...state, lastRun: null, costTodayUsd: 0.5 })),
     pauseAgent: async (name, by, reason) => {
@@ -300,6 +312,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       startedAt: 1_700_000_000_000,
       model: 'demo/demo',
       demo: true,
+      channels: [],
       sandbox: 'bubblewrap',
       workspace: '/somewhere/workspace',
       home: '/somewhere/home',

@@ -11,9 +11,10 @@ import type { Task } from '../../src/core/task.ts';
 import { allPending, answer, approve, pendingById } from '../../src/pending/pending.ts';
 import { Escalations } from '../../src/scheduler/escalations/escalations.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
-import { SETTINGS } from '../fakes/loop.ts';
+import { SETTINGS } from '../fakes/governance.ts';
 import { newTask, random } from '../store/kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';
+import { putJson } from '../../src/core/records/json-blob.ts';
 
 export const START = Date.UTC(2026, 10, 22, 8);
 export const MINUTE = 60_000;
@@ -200,9 +201,9 @@ export class World {
 
   async raise(kind: MatterKind = 'deadline', more: Partial<Task> = {}): Promise<string> {
     const task = await this.#task(more);
-    const text = this.store.putBlob(Buffer.from('{"text":"It is late.","reason":"A deadline."}'), task.lane);
-    const event = matterRaised({ kind, task: task.id, text }, { actor: 'runtime', cause: null, labels: task.labels });
-    await this.commit({ events: [event], sync: true });
+    const shown = { text: 'It is late.', reason: 'A deadline.' };
+    const raised = matterRaised({ kind, about: task.id, shown }, (value) => putJson(this.store, value, task.lane));
+    await this.commit({ events: [{ ...raised, actor: 'runtime', cause: null, labels: task.labels }], sync: true });
     await calm();
     return `mat_${kind}_${task.id}`;
   }

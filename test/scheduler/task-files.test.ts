@@ -11,7 +11,8 @@ import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { systemIds } from '../../src/platform/system.ts';
 import { parseTask } from '../../src/tools/task.ts';
 import { openTaskFiles } from '../../src/workspace/task-files.ts';
-import { quiet, SETTINGS } from '../fakes/loop.ts';
+import { SETTINGS } from '../fakes/governance.ts';
+import { quiet } from '../fakes/loop.ts';
 import { until } from '../fakes/until.ts';
 import { random, settle, apply, TestClock } from '../store/kit.ts';
 

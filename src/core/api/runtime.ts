@@ -6,6 +6,7 @@ import type { Problem } from '../agent.ts';
 import type { EscalationDesk } from '../escalation.ts';
 import type { ScheduleDesk } from '../schedule.ts';
 import type { TriggerDesk } from '../trigger.ts';
+import type { ApprovalVerdict } from '../event.ts';
 
 /** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */
 export type Delta =
@@ -72,8 +73,8 @@ export type DeliverResult =
 export type AnswerResult =
   | { ok: true; task: string | null }
   | { ok: false; why: 'unknown' | 'wrong-kind'; message: string }
-  /** It was answered before; the same verdict again (a re-sent request) means the same answer. Verdict null: a question. */
-  | { ok: false; why: 'answered'; message: string; task: string | null; verdict: 'approve' | 'deny' | null };
+  /** It was answered before; the same verdict again (a re-sent request) means the same answer. ApprovalVerdict null: a question. */
+  | { ok: false; why: 'answered'; message: string; task: string | null; verdict: ApprovalVerdict | null };
 
 export type RetryResult =
   /** `task`: the new one. */
@@ -132,9 +133,22 @@ export interface RuntimeStatus {
   tasks: Record<TaskStatus, number>;
   /** Seq of the last event, and the last one that has reached `journal.git`. */
   journal: { head: number; exported: number };
+  channels: readonly ChannelState[];
   pending: number;
   problems: readonly Problem[];
 }
+
+/** A messenger that is connected, or would be but for its problem. */
+export interface ChannelState {
+  name: string;
+  /** Its messenger, for people, and its name where that says something else. */
+  title: string;
+  /** Why nothing comes in; null if it does. */
+  problem: string | null;
+}
+
+/** A code that makes whoever sends it over the channel an owner, once, and how long it is good. */
+export type Pairing = { ok: true; code: string; until: number } | { ok: false; message: string };
 
 /** What faces (HTTP, and through it the CLI) can ask of the running network. */
 export interface Runtime {
@@ -156,15 +170,15 @@ export interface Runtime {
   /** Records that the reply, or the question, reached the client. */
   delivered(message: string): Promise<void>;
   pending(): Promise<Pending[]>;
-  approve(id: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;
+  approve(id: string, verdict: ApprovalVerdict, by: string): Promise<AnswerResult>;
   answer(id: string, text: string, by: string): Promise<AnswerResult>;
   cancel(task: string, by: string): Promise<boolean>;
   /** Delivers the message of a task that failed or was cancelled once more, as a task of its own; twice asked is once done. */
   retry(task: string, by: string): Promise<RetryResult>;
   /** Takes a failed task off the list of failures. False if there is no such one. */
   dismiss(task: string, by: string): Promise<boolean>;
-  /** A one-time code that makes whoever sends it over this channel an owner, and how long it is good; null if there is no such channel. */
-  pair(channel: string): Promise<{ code: string; until: number } | null>;
+  /** Not `ok`: there is no such channel. */
+  pair(channel: string): Promise<Pairing>;
   agents(): Promise<AgentState[]>;
   /** The same, with last run and cost. */
   agentsToday(): Promise<AgentState[]>;

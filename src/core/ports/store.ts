@@ -94,13 +94,8 @@ export interface TaskFilter {
 
 export type BlobCheck = { hash: string; erased: boolean; problem: string | null };
 
-/** Events, queue and blobs, in one transaction. */
-export interface Store {
-  /**
-   * All or none. Blobs put before are on disk no later than the batch. Checked in this order: fence, event and task keys,
-   * versions, queue operations. Rejects with StoreUnavailable if the disk does not take it.
-   */
-  commit(batch: Batch): Promise<CommitResult>;
+/** The record of what happened, as engines read it. */
+export interface EventLog {
   read(from: ReadFrom): AsyncIterable<Event>;
   /** Every event after `after`, then each new one as it is committed, without a gap, until the signal aborts. */
   follow(after: number, signal: AbortSignal): AsyncIterable<Event>;
@@ -110,7 +105,10 @@ export interface Store {
   /** Seq of the last event, 0 if none. */
   head(): Promise<number>;
   version(stream: string): Promise<number>;
+}
 
+/** Tasks and who works on them. What changes a task's status is a `QueueOp` of a commit. */
+export interface TaskQueue {
   /** The next task whose time has come and whose lane is free: by priority, then by age. Expired leases count as free. */
   claim(options: ClaimOptions): Promise<Claim | null>;
   /** False if the lease has been lost. */
@@ -129,7 +127,10 @@ export interface Store {
   awaited(task: string): Promise<string[]>;
   /** Count by status. */
   counts(): Promise<Record<TaskStatus, number>>;
+}
 
+/** What people and models said, encrypted by a key per subject (person, conversation). */
+export interface Blobs {
   /**
    * Encrypts under the subject's key (made on first use). Equal bytes of one subject give an equal ref. At most 64 MB, else
    * a RangeError.
@@ -139,10 +140,25 @@ export interface Store {
   getBlob(ref: Pick<BlobRef, 'hash'>): Promise<Uint8Array | null>;
   /** Deletes the subject's key: its blobs can never be read again. The chain still verifies. */
   erase(subject: string): Promise<void>;
+}
 
-  /** Events exactly as stored, neither parsed nor upcast, in order: for verification. */
+/** What a projection reads: it never writes, and never claims. */
+export type Reads = EventLog & Pick<TaskQueue, 'task' | 'tasks' | 'awaited' | 'counts'> & Pick<Blobs, 'getBlob'>;
+
+/** The record exactly as it is stored, for verification and export. */
+export interface Audit {
+  /** Rows of events, neither parsed nor upcast, in order. */
   rows(after?: number): AsyncIterable<EventRow>;
   /** Looks at every blob. `problem` says in plain words what does not fit; an erased blob is no problem. */
   checkBlobs(): AsyncIterable<BlobCheck>;
+}
+
+/** The four, joined by one transaction. A driver brings all of it; who reads asks for the part it reads. */
+export interface Store extends EventLog, TaskQueue, Blobs, Audit {
+  /**
+   * All or none. Blobs put before are on disk no later than the batch. Checked in this order: fence, event and task keys,
+   * versions, queue operations. Rejects with StoreUnavailable if the disk does not take it.
+   */
+  commit(batch: Batch): Promise<CommitResult>;
   close(): Promise<void>;
 }

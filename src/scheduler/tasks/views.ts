@@ -1,9 +1,10 @@
 import type { Event } from '../../core/event.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { Reads } from '../../core/ports/store.ts';
 import type { TaskFiles } from '../../core/ports/task-files.ts';
 import { OUTBOX } from '../../core/records/reply.ts';
 import type { TaskContent } from '../../core/task-call.ts';
 import { isEnded, type Task } from '../../core/task.ts';
+import { readText, readJson } from '../../core/records/json-blob.ts';
 
 /** Ended tasks whose files stay, by queue. */
 const KEPT = 50;
@@ -12,13 +13,13 @@ type Text = Record<string, unknown>;
 
 /** Keeps `tasks/<queue>/<id>.json` as the queue is. Files of what ended long ago leave. */
 export class TaskViews {
-  readonly #store: Store;
+  readonly #store: Reads;
   readonly #files: TaskFiles;
   /** Tasks shown, the oldest first, and what their files hold. */
   readonly #shown = new Map<string, { queue: string; json: string; ended: boolean }>();
   readonly #contents = new Map<string, Text>();
 
-  constructor(store: Store, files: TaskFiles) {
+  constructor(store: Reads, files: TaskFiles) {
     this.#store = store;
     this.#files = files;
   }
@@ -111,13 +112,10 @@ export class TaskViews {
   /** What the message says that the task answers. */
   async #message({ cause }: Task): Promise<Text> {
     const event: Event | null = cause === null ? null : await this.#store.event(cause);
-    if (event?.type !== 'message.received') return {};
-    const { parts = [] } = (await this.#read(event.data.content.hash)) as { parts?: { text?: string }[] };
-    return { text: parts.map((part) => part.text ?? '').join('\n') };
+    return event?.type === 'message.received' ? { text: await readText(this.#store, event.data.content) } : {};
   }
 
   async #read(hash: string): Promise<Text> {
-    const bytes = await this.#store.getBlob({ hash });
-    return bytes === null ? { text: '(erased)' } : (JSON.parse(Buffer.from(bytes).toString('utf8')) as Text);
+    return (await readJson<Text>(this.#store, { hash })) ?? { text: '(erased)' };
   }
 }

@@ -1,6 +1,6 @@
 import type { Event, EventOf } from '../../core/event.ts';
 import { eventSeq } from '../../core/ids.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { Reads } from '../../core/ports/store.ts';
 import {
   type Facts,
   type Held,
@@ -17,6 +17,7 @@ import type { Burst } from './match.ts';
 import { durationText } from '../../core/text/duration.ts';
 import { describe } from '../../journal/words.ts';
 import { hookSecret, type ReadSecret } from './hooks.ts';
+import { readJson, readText } from '../../core/records/json-blob.ts';
 
 /** Outcomes of one trigger that are looked back at. */
 const MAX_BACK = 1_000;
@@ -54,7 +55,7 @@ interface Seen {
   told: [commit: string, seq: number][];
 }
 
-export async function readSeen(store: Store): Promise<Seen> {
+export async function readSeen(store: Reads): Promise<Seen> {
   const newest = async (type: Event['type']): Promise<Event | null> => {
     for await (const event of store.read({ types: [type], reverse: true, limit: 1 })) return event;
     return null;
@@ -78,7 +79,7 @@ export async function readSeen(store: Store): Promise<Seen> {
 }
 
 /** Commits on record as a person's, after this event and some before it. */
-async function toldSince(store: Store, seq: number): Promise<Seen['told']> {
+async function toldSince(store: Reads, seq: number): Promise<Seen['told']> {
   const told: Seen['told'] = [];
   let before = 200;
   for await (const event of store.read({ types: ['person.committed', 'main.moved'], reverse: true })) {
@@ -91,14 +92,13 @@ async function toldSince(store: Store, seq: number): Promise<Seen['told']> {
 
 /** A trigger from the moment it was set, with what has become of it before. */
 export async function standingOf(
-  store: Store,
+  store: Reads,
   set: EventOf<'trigger.set'>,
   readCondition: ReadCondition,
 ): Promise<Standing | null> {
   const { trigger: id, agent, rule } = set.data;
-  const bytes = await store.getBlob(rule);
-  if (bytes === null) return null;
-  const trigger = JSON.parse(Buffer.from(bytes).toString('utf8')) as Trigger;
+  const trigger = await readJson<Trigger>(store, rule);
+  if (trigger === null) return null;
   const read = trigger.when === null ? null : readCondition(trigger.when, trigger.source.on);
   // On record since a Ruche that could read it: nothing is let through unseen.
   const unreadable = (error: string) => (): Held => ({ ok: false, error });
@@ -126,7 +126,7 @@ export async function standingOf(
 }
 
 /** What a limit goes by: a thousand causes that were let go must not hide what has fired, nor that the owner was told. */
-async function lookBack(store: Store, standing: Standing, count: number): Promise<void> {
+async function lookBack(store: Reads, standing: Standing, count: number): Promise<void> {
   const { id } = standing;
   standing.fired = [];
   for await (const event of store.read({ stream: triggerStream(id), types: ['trigger.fired'], reverse: true })) {
@@ -164,7 +164,7 @@ export function tookPlace(standing: Standing, event: Outcome): void {
 
 /** How a trigger stands, in words. */
 export async function stateOf(
-  { store, secret }: { store: Store; secret: ReadSecret },
+  { store, secret }: { store: Reads; secret: ReadSecret },
   standing: Standing,
 ): Promise<TriggerState> {
   const { id, agent, trigger, paused, waiting, last } = standing;
@@ -187,14 +187,14 @@ export async function stateOf(
 }
 
 /** What came of one cause, or a burst of them. */
-export async function firingOf(store: Store, event: Outcome): Promise<TriggerFiring> {
+export async function firingOf(store: Reads, event: Outcome): Promise<TriggerFiring> {
   const { first, count } = event.data;
   const cause = first === null ? null : await store.event(first);
   const common = { at: event.at, cause: first, count };
   const what = cause === null ? '' : `${cause.actor.replace(/^person:/, '')} ${describe(cause, new Map())}`;
   if (event.type === 'trigger.skipped') {
     const { detail } = event.data;
-    const why = detail === null ? null : await textOf(store, detail.hash);
+    const why = detail === null ? null : await readText(store, detail);
     return { ...common, what, task: null, status: event.data.why, why, by: null };
   }
   const task = await store.task(event.data.task);
@@ -202,14 +202,9 @@ export async function firingOf(store: Store, event: Outcome): Promise<TriggerFir
   return { ...common, what, task: event.data.task, status, why: null, by: event.data.by };
 }
 
-async function textOf(store: Store, hash: string): Promise<string | null> {
-  const bytes = await store.getBlob({ hash });
-  return bytes === null ? null : ((JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string }).text ?? null);
-}
-
 /** Deliveries to its hook that came to nothing: no condition held. `outcomes`: what is on record of the others. */
 export async function unmatched(
-  store: Store,
+  store: Reads,
   { trigger: { source }, from, waiting, paused }: Standing,
   { outcomes, limit }: { outcomes: readonly Outcome[]; limit: number },
 ): Promise<TriggerFiring[]> {

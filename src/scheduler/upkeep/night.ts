@@ -2,12 +2,12 @@ import type { Agent, CompactionSettings, Governance } from '../../core/agent.ts'
 import type { Clock } from '../../core/ports/clock.ts';
 import { COMPACTION, compactionKey, KEPT_TURNS } from '../../core/records/task.ts';
 import type { Event } from '../../core/event.ts';
-import { type Ids, taskStream } from '../../core/ids.ts';
-import { canonicalJson } from '../../core/text/json.ts';
+import { type Ids, taskStream, conversationOf } from '../../core/ids.ts';
 import { type ModelChoice, NO_USAGE } from '../../core/model.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
-import type { Task } from '../../core/task.ts';
+import { putJson } from '../../core/records/json-blob.ts';
+import { newTask } from '../../core/records/new-task.ts';
 
 /** Later than this after its time a night is over, and waits for the next one. */
 const WINDOW_MS = 3_600_000;
@@ -113,35 +113,16 @@ export class Night {
   /** Dollars, as far as they can be told before; null where no language model would do it. */
   #estimate(agent: Agent, { turns, summary }: Conversation): number | null {
     const [choice] = this.#deps.models(agent);
-    if (choice === undefined || choice.provider === 'demo') return null;
+    if (choice === undefined || choice.standIn === true) return null;
     return choice.cost({ ...NO_USAGE, input: tokensOf(turns, summary), output: SUMMARY_TOKENS });
   }
 
   async #enqueue(lane: string, { seq }: Conversation, { name }: Agent): Promise<string | null> {
     const { store, ids } = this.#deps;
-    const session = lane.slice(`conv:${name}/`.length);
+    const { session } = conversationOf(lane) ?? { session: '' };
     const key = compactionKey(lane, seq);
-    const content = store.putBlob(Buffer.from(canonicalJson({ title: 'Summarise this conversation.' })), lane);
-    const task: Task = {
-      id: ids.next('tsk'),
-      queue: name,
-      lane,
-      agent: name,
-      session,
-      from: COMPACTION,
-      content,
-      priority: 0,
-      notBefore: null,
-      deadline: null,
-      key,
-      attempt: 1,
-      maxAttempts: 1,
-      status: 'queued',
-      labels: [],
-      cause: null,
-      absorbedBy: null,
-      result: null,
-    };
+    const content = putJson(store, { title: 'Summarise this conversation.' }, lane);
+    const task = newTask({ id: ids.next('tsk'), agent: name, session, from: COMPACTION, content, key, maxAttempts: 1 });
     const event = {
       type: 'task.queued',
       stream: taskStream(task.id),
@@ -186,7 +167,7 @@ export class Night {
 const tokensOf = (turns: Conversation['turns'], summary: number): number =>
   Math.ceil((turns.reduce((sum, { bytes }) => sum + bytes, 0) + summary) / 4);
 
-const agentOf = (lane: string): string => /^conv:([^/]+)\//.exec(lane)?.[1] ?? '';
+const agentOf = (lane: string): string => conversationOf(lane)?.agent ?? '';
 
 /** The last time the clock of the machine showed this. */
 function lastTime(at: string, now: number): number {

@@ -1,8 +1,8 @@
 import type { Clock } from '../../core/ports/clock.ts';
 import type { EventOf } from '../../core/event.ts';
-import { runStream, taskStream } from '../../core/ids.ts';
+import { runStream, taskStream, idIn } from '../../core/ids.ts';
 import type { PrivateFile } from '../../core/ports/secrets.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { Reads } from '../../core/ports/store.ts';
 import { OUTBOX } from '../../core/records/reply.ts';
 import type { CheckResult } from './checks.ts';
 
@@ -13,7 +13,7 @@ const MAX_RUNS = 20_000;
 const MAX_NAMED = 20;
 
 export interface StatusDeps {
-  store: Store;
+  store: Reads;
   clock: Pick<Clock, 'now'>;
   file: Pick<PrivateFile, 'write'>;
   /** Queues of which nothing is begun now, by a person's will. */
@@ -162,7 +162,7 @@ const seconds = (ms: number): number => Math.floor(ms / 1000);
 const runOf = ({ at, actor, data }: EventOf<'run.finished'>): Run => ({
   at,
   run: data.run,
-  agent: actor.replace(/^agent:/, ''),
+  agent: idIn('agent', actor) ?? actor,
   status: data.status,
   error: data.error,
   costUsd: data.costUsd,

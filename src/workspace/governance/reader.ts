@@ -1,4 +1,4 @@
-import type { Agent, Governance, Problem, Settings } from '../../core/agent.ts';
+import { type Agent, type Governance, type Problem, type Settings, SETTINGS_FILE } from '../../core/agent.ts';
 import type { Change } from '../../core/files.ts';
 import { readReceiver } from '../../core/escalation.ts';
 import { isAgentName } from '../../core/ids.ts';
@@ -7,20 +7,15 @@ import type { GovernanceReader, SavedFile } from '../../core/ports/governance.ts
 import { nameProblem, parseAgent } from '../../config/agent.ts';
 import type { Git } from '../../git/git.ts';
 import { hindrances } from './scripts.ts';
-import { describeProtected, placeOf } from './protected.ts';
-import { describeSkills, mayConcernSkills } from './skill-changes.ts';
-import type { RawChange, SkillViews } from './skill-changes.ts';
-import { pinnedOver, readSkills } from './skills.ts';
-import type { SkillSupport } from './skills.ts';
-import type { LineDiff, Side, Touched } from './protected.ts';
-import { parseSettings } from '../../config/settings.ts';
+import { describeProtected, placeOf, type LineDiff, type Side, type Touched } from './protected.ts';
+import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
+import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
+import { parseSettings, type Known, type KnownToAgent } from '../../config/settings.ts';
 import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
 import { didYouMean } from '../../core/text/near.ts';
-import type { Known, KnownToAgent } from '../../config/settings.ts';
 import { MAX_FILE, decodeText, parseYaml, problem } from '../../config/yaml-source.ts';
 
-export const SETTINGS_FILE = 'ruche.yaml';
 /** Files beside AGENT.md whose text belongs to the agent's instructions, in this order. */
 export const EXTRA_FILES = ['SOUL.md', 'IDENTITY.md', 'USER.md'] as const;
 
@@ -39,9 +34,8 @@ interface Entry {
 export interface GovernanceOptions extends Known {
   git: Git;
   /** What a schedule means by the clock, for whoever approves it; null if that cannot be told. */
-  explain?: (agent: string, schedule: Json) => string | null;
-  /** Without it nobody has skills. */
-  skills?: SkillSupport;
+  explain: (agent: string, schedule: Json) => string | null;
+  skills: SkillSupport;
 }
 
 type ParsedAgent = ReturnType<typeof parseAgent>;
@@ -384,7 +378,7 @@ function overlayChange(change: Change, before: ReadonlyMap<string, Entry>): RawC
 }
 
 async function describe(
-  { git, skills, explain = () => null }: GovernanceOptions,
+  { git, skills, explain }: GovernanceOptions,
   changes: readonly RawChange[],
   views: SkillViews,
 ): Promise<string | null> {
@@ -397,7 +391,7 @@ async function describe(
   const lines: LineDiff = (was, now) => lineDiff(git, was, now);
   const rules = touched.length === 0 ? null : await describeProtected(touched, lines, explain);
   const about = await describeSkills(
-    { git, rules: skills?.rules ?? null, lines, sideOf: (side) => sideOf(git, side) },
+    { git, rules: skills.rules, lines, sideOf: (side) => sideOf(git, side) },
     changes,
     views,
   );
