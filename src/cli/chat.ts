@@ -1,7 +1,6 @@
 import { createInterface } from 'node:readline';
 import type { Pending, TaskOutcome } from '../core/api/runtime.ts';
-import { addressee } from '../core/text/addressed.ts';
-import { isSafeName } from '../core/ids.ts';
+import { isSafeName, addressee } from '../core/ids.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { agentNamed, agentNames } from './agent-named.ts';
 import { goesOn } from './ask.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/ports/clock.ts';
 import type { Ids } from '../core/ids.ts';
-import { visible } from '../core/text/visible.ts';
+import { visible } from '../core/text/untrusted.ts';
 import type { AppPort } from './app-port.ts';
 
 /** Everything a command can reach of the process it runs in. */

@@ -5,7 +5,7 @@ import type { Event } from '../core/event.ts';
 import { eventId, runOfStream } from '../core/ids.ts';
 import type { JournalLine } from '../core/ports/journal.ts';
 import type { Store } from '../core/ports/store.ts';
-import { visible } from '../core/text/visible.ts';
+import { visible } from '../core/text/untrusted.ts';
 import { blobRefs } from './chain.ts';
 import { upcast } from './upcast.ts';
 import { describe, isWeighty, type Contents } from './words.ts';

@@ -1,4 +1,3 @@
-import { addressee } from '../core/text/addressed.ts';
 import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } from '../core/ports/channel.ts';
 import { type ReplyContent, sendingTask } from '../core/records/reply.ts';
 import type { Runtime } from '../core/api/runtime.ts';
@@ -7,7 +6,7 @@ import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from '../pending/pending.ts';
 import { type PairingDeps, tryPairing } from './pairing.ts';
-import { conversationId } from '../core/ids.ts';
+import { addressee, conversationId } from '../core/ids.ts';
 import { putJson } from '../core/records/json-blob.ts';
 
 interface DoorDeps

@@ -4,8 +4,13 @@ import { conversationId } from '../core/ids.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { ScheduleDesk } from '../core/schedule.ts';
 import type { TriggerDesk } from '../core/trigger.ts';
-import { pausedWords } from '../core/api/paused.ts';
-import type { AgentState, DeliverResult, Runtime, RuntimeStatus } from '../core/api/runtime.ts';
+import {
+  type AgentState,
+  type DeliverResult,
+  type Runtime,
+  type RuntimeStatus,
+  pausedWords,
+} from '../core/api/runtime.ts';
 import { isEnded } from '../core/task.ts';
 import { type MailDeps, OpenMatters, allPending, answer, approve, countPending, startOf } from '../pending/pending.ts';
 import { cancelTask } from './end.ts';

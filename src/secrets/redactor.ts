@@ -1,4 +1,4 @@
-import type { PieceRedactor } from '../core/ports/redactor.ts';
+import type { PieceRedactor } from '../core/ports/secrets.ts';
 
 /** What hides secrets, whoever keeps them. */
 export interface Redactor {

@@ -1,6 +1,5 @@
 import { roughly } from '../core/text/duration.ts';
-import { pausedWords } from '../core/api/paused.ts';
-import type { Paused } from '../core/api/runtime.ts';
+import { type Paused, pausedWords } from '../core/api/runtime.ts';
 import type { TaskStatus } from '../core/task.ts';
 import type { Standing } from '../core/api/views.ts';
 import type { Doing, Entry } from './entry.ts';

@@ -79,7 +79,7 @@ test('what runs in the page and in the process reaches nothing else', () => {
 test('the rules see what breaks them', () => {
   const planted: [string, RegExp][] = [
     ['element.innerHTML = text;', /markup/],
-    ["import { x } from '../../src/core/text/visible.ts';", /imports src\/core/],
+    ["import { x } from '../../src/core/text/untrusted.ts';", /imports src\/core/],
     ["import type { x } from '../../src/messages/hub.ts';", /imports src\/messages/],
     ["import { marked } from 'marked';", /imports marked/],
     ["const a = 'https://cdn.example/x.js';", /another host/],

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { DroppedFiles } from '../../src/core/ports/saved-files.ts';
+import type { DroppedFiles } from '../../src/core/ports/governance.ts';
 import { openDropped } from '../../src/workspace/edits/saved.ts';
 import { recorder } from '../scheduler/worker-kit.ts';
 import { type Lab, withLab } from './lab.ts';

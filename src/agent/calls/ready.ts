@@ -7,7 +7,7 @@ import type { Files } from '../../core/files.ts';
 import type { Label } from '../../core/labels.ts';
 import { SKILLS, type Skill } from '../../core/skill.ts';
 import { canonicalJson } from '../../core/text/json.ts';
-import { visible } from '../../core/text/visible.ts';
+import { visible } from '../../core/text/untrusted.ts';
 
 /** Hosts that both lists allow; null allows all. */
 function commonHosts(a: readonly string[] | null, b: readonly string[] | null): readonly string[] | null {

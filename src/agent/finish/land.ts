@@ -1,7 +1,7 @@
 import type { Turn } from '../run/deps.ts';
 import type { Change } from '../../core/files.ts';
 import type { LandingRequest } from '../../core/ports/workspace.ts';
-import { visible } from '../../core/text/visible.ts';
+import { visible } from '../../core/text/untrusted.ts';
 import { note } from '../run/conversation.ts';
 import type { RunLog } from '../run/log.ts';
 import type { Rebase, RunState, Failure } from '../run/state.ts';

@@ -1,6 +1,6 @@
 import type { Stops } from '../../core/task.ts';
 import type { RunLog } from './log.ts';
-import type { PieceRedactor } from '../../core/ports/redactor.ts';
+import type { PieceRedactor } from '../../core/ports/secrets.ts';
 import type { Agent, Governance } from '../../core/agent.ts';
 import type { Boundary } from '../../core/ports/boundary.ts';
 import type { Clock } from '../../core/ports/clock.ts';

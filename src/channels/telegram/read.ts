@@ -1,7 +1,7 @@
 import type { Message, MessageEntity, User } from 'grammy/types';
 import { mediaTypeOf, plainName } from '../../core/text/media.ts';
 import type { ChannelMessage } from '../../core/ports/channel.ts';
-import { visible } from '../../core/text/visible.ts';
+import { visible } from '../../core/text/untrusted.ts';
 import { chatOf, isGroup, replyToOf } from './place.ts';
 
 /** The bot itself, as `getMe` tells it. */

@@ -1,3 +1,4 @@
+import { roughly } from '../text/duration.ts';
 import type { InboundMessage } from '../ports/channel.ts';
 import type { TaskStatus } from '../task.ts';
 import type { Usage } from '../model.ts';
@@ -190,4 +191,10 @@ export interface Runtime {
   status(): Promise<RuntimeStatus>;
   /** Prometheus text format. */
   metrics(): Promise<string>;
+}
+
+/** That an agent takes no work, since when and why, for whoever waits for it. */
+export function pausedWords(agent: string, { at, reason }: Pick<Paused, 'at' | 'reason'>, now: number): string {
+  const why = reason === '' ? '.' : `: ${/[.!?…]$/.test(reason) ? reason : `${reason}.`}`;
+  return `${agent} has been paused for ${roughly(now - at)}${why}`;
 }

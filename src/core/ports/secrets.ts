@@ -1,5 +1,3 @@
-import type { PieceRedactor } from './redactor.ts';
-
 /** `env:NAME` of the environment, `home:NAME` of what is kept in home. */
 export interface Secrets {
   /** Rejects with what is missing and where to set it, never with a value. */
@@ -27,4 +25,12 @@ export interface PrivateFile {
   read(): Promise<string | null>;
   /** Whole or not at all, and on disk when it resolves; mode 0600. */
   write(text: string): Promise<void>;
+}
+
+/** Takes secrets out of one text that comes in pieces. */
+export interface PieceRedactor {
+  /** What can be shown by now: the end of the text is held back while it may be the start of a secret. */
+  push(piece: string): string;
+  /** What was held back. */
+  end(): string;
 }

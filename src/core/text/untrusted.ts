@@ -1,5 +1,3 @@
-import { visible } from './visible.ts';
-
 /** Characters that show nothing: zero-width, bidirectional, tags, variation selectors, private use. Text can hide in them. */
 const INVISIBLE = /[\p{Cf}\p{Default_Ignorable_Code_Point}\p{Co}]/gu;
 
@@ -44,3 +42,14 @@ export function wrapUntrusted(text: string, source: string, boundary: string): s
 /** A text without what `wrapUntrusted` put in it. Where the end mark was cut off, all that follows is taken for external. */
 export const withoutUntrusted = (text: string): string =>
   text.replace(/<<untrusted (\S+):[^]*?(?:<<end untrusted \1>>|$)/g, '');
+
+/**
+ * Makes every character of a text visible: control, bidirectional, zero-width and tag characters become `\u{…}`, so that
+ * nothing in it can hide from whoever reads it, or steer their terminal. Newline and tab stay.
+ */
+export function visible(text: string): string {
+  return text.replace(
+    /[^\P{C}\n\t]|[\u2028\u2029\u3164\u115f\u1160\uffa0]/gu,
+    (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}

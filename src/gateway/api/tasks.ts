@@ -1,5 +1,4 @@
-import { addressee } from '../../core/text/addressed.ts';
-import { isSafeName } from '../../core/ids.ts';
+import { isSafeName, addressee } from '../../core/ids.ts';
 import type { AnswerResult, RetryResult, TaskOutcome } from '../../core/api/runtime.ts';
 import { filesOf, optionalText, queryNumber, readObject, text } from '../http/body.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } from '../http/context.ts';

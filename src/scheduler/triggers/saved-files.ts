@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/ports/clock.ts';
-import type { DroppedFiles } from '../../core/ports/saved-files.ts';
+import type { DroppedFiles } from '../../core/ports/governance.ts';
 import type { NewEvent } from '../../core/event.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';

@@ -2,7 +2,7 @@ import { lstatSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pathMatch, wildcardMatch } from '../../core/text/glob.ts';
-import type { DroppedFiles } from '../../core/ports/saved-files.ts';
+import type { DroppedFiles } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { badPath } from '../overlay/files.ts';
 import type { Git } from '../../git/git.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isScalar, stringify } from 'yaml';
 import { isAgentName } from '../../core/ids.ts';
 import { canonicalJson, type Json } from '../../core/text/json.ts';
-import { visible } from '../../core/text/visible.ts';
+import { visible } from '../../core/text/untrusted.ts';
 import { frontMatter } from '../../config/agent.ts';
 import { withoutNulls } from '../../config/validate.ts';
 

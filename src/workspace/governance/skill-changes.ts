@@ -1,6 +1,6 @@
 import type { SkillRules } from '../../core/ports/skill-rules.ts';
 import { isSkillName, SKILLS, skillOf } from '../../core/skill.ts';
-import { visible } from '../../core/text/visible.ts';
+import { visible } from '../../core/text/untrusted.ts';
 import { frontMatter } from '../../config/agent.ts';
 import type { Git } from '../../git/git.ts';
 import { shortened } from './protected.ts';
