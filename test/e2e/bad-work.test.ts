@@ -48,7 +48,7 @@ const peak = (): number => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${ho
 test('an agent nobody knows, a queue of nobody, names that differ in case: said at the start, and refused', async () => {
   assert.match(home.out, /queues\.emai\): there is no agent "emai".*[Dd]id you mean "?email/);
   assert.match(home.out, /agents\/Email: differs from agents\/email only in case/);
-  assert.match((await home.ask('ask nobody to: list the files')).text, /Unknown agent "nobody"/);
+  assert.match((await home.ask('ask nobody to: list the files')).text, /There is no agent "nobody"/);
   assert.match((await home.cli('ask', 'nobody', 'hello')).err, /Unknown agent "nobody"/);
   for (const queue of ['nobody', 'emai', 'Email']) inbox(queue, 'a.json', '{"text":"list the files"}');
   inbox('assistant', 'circle.json', '{"text":"x","after":["tsk_circle"]}');
