@@ -98,7 +98,7 @@ test('what is searched for is kept with what is clicked meanwhile, and never lea
     await enter(async ({ page }) => {
       await page.clock.install();
       await page.goto(`${gateway.url}/work`);
-      await page.getByText('150 pieces of work').waitFor();
+      await page.getByText('150 tasks').waitFor();
       await page.clock.pauseAt(Date.now() + 60_000);
       const search = page.getByLabel('Search the work');
       await search.fill('job 7');
@@ -109,7 +109,7 @@ test('what is searched for is kept with what is clicked meanwhile, and never lea
       await page.waitForURL(/state=failed.*text=job\+7x|text=job\+7x.*state=failed/);
       await search.fill('job 7');
       await page.clock.runFor(1_000);
-      await page.getByText('1 piece of work found').waitFor();
+      await page.getByText('1 task found').waitFor();
       await search.fill('job');
       await page.getByRole('link', { name: 'Inbox' }).first().click();
       await page.getByRole('heading', { name: 'Inbox' }).waitFor();
