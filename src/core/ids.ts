@@ -45,7 +45,11 @@ export const runKey = (task: string): string => `run:${task}`;
 /** Unique key of the `task.queued` of a task with a key: two of one queue are the same task. */
 export const givenKey = (queue: string, key: string): string => `given:${queue}:${key}`;
 export const taskStream = (task: string): string => `task:${task}`;
-<<<<<<< HEAD
+/** Unique key of what has a task done once more, and the task. */
+export const retryKey = (task: string): string => `retry:${task}`;
+export const retriedBy = (key: string | null | undefined): string | null => idIn('retry', key);
+/** The actor, or sender, that an agent is. */
+export const agentActor = (agent: string): string => `agent:${agent}`;
 
 /** What a message that begins with `@name` is to whom; null if no agent of this name is known: then it is part of the text. */
 export function addressee(text: string, known: (name: string) => boolean): { agent: string; text: string } | null {
@@ -53,10 +57,3 @@ export function addressee(text: string, known: (name: string) => boolean): { age
   const agent = name.toLowerCase();
   return name !== '' && known(agent) ? { agent, text: rest } : null;
 }
-=======
-/** Unique key of what has a task done once more, and the task. */
-export const retryKey = (task: string): string => `retry:${task}`;
-export const retriedBy = (key: string | null | undefined): string | null => idIn('retry', key);
-/** The actor, or sender, that an agent is. */
-export const agentActor = (agent: string): string => `agent:${agent}`;
->>>>>>> main

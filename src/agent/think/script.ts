@@ -1,11 +1,6 @@
 import type { AgentTurn, Turn } from '../run/deps.ts';
-<<<<<<< HEAD
 import { COMPACTION } from '../../core/records/task.ts';
-import { runKey } from '../../core/ids.ts';
-=======
-import { COMPACTION } from '../../core/records/compaction.ts';
 import { runKey, runStream, kindOf } from '../../core/ids.ts';
->>>>>>> main
 import { canonicalJson } from '../../core/text/json.ts';
 import { type ModelChoice, type ModelEvent, NO_USAGE } from '../../core/model.ts';
 import type { Store } from '../../core/ports/store.ts';
