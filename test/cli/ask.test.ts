@@ -160,7 +160,7 @@ test('A message that was refused while the gateway stopped is sent again as the 
   await withDesk(echo, async (desk) => {
     desk.runtime.state.stopping = true;
     const asked = desk.ruche('ask', 'assistant', 'work');
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await until(() => desk.runtime.state.refused > 0);
     desk.runtime.state.stopping = false;
     assert.equal(await asked, 0);
     assert.equal(desk.runtime.deliveries.length, 1);
@@ -181,8 +181,7 @@ test('A timeout, or Ctrl-C, ends the waiting and names the task that goes on', a
         /No answer within 0\.05 s\. Task tsk_1 goes on\. Follow it with: ruche log --task tsk_1\n/,
       );
       const asked = desk.ruche('ask', 'assistant', 'y');
-      await until(() => desk.runtime.deliveries.length === 2);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await until(() => desk.runtime.state.listeners() === 1);
       desk.signal('SIGINT');
       assert.equal(await asked, 1);
       assert.match(desk.err(), /Interrupted\. Task tsk_3 goes on/);
@@ -194,7 +193,7 @@ test('A timeout, or Ctrl-C, ends the waiting and names the task that goes on', a
 test('At a terminal progress is shown on stderr and removed', async () => {
   await withDesk(
     async (run) => {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await run.heard;
       run.emit({ kind: 'tool.started', call: 'c', tool: 'shell', args: '{"command":"ls\\u001b[2J -la"}' });
       run.emit({ kind: 'tool.returned', call: 'c', tool: 'shell', ok: true, text: '' });
       run.say('thinking aloud');
@@ -213,7 +212,7 @@ test('At a terminal progress is shown on stderr and removed', async () => {
 test('A model that fails and is asked again is told on stderr, also without a terminal', async () => {
   await withDesk(
     async (run) => {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await run.heard;
       run.emit({ kind: 'retrying', text: 'The model is overloaded. Asking a/b in 2 s.' });
       return 'the answer';
     },

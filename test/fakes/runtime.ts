@@ -24,6 +24,8 @@ export interface FakeRun {
   emit(delta: DistributiveOmit<Delta, 'task' | 'run'>): void;
   approval(tool: string, shown: string): Promise<'approve' | 'deny'>;
   question(text: string): Promise<string>;
+  /** Resolves when somebody follows it. */
+  heard: Promise<void>;
 }
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
@@ -42,6 +44,7 @@ interface FakeTask {
   delivered: boolean;
   watchers: Set<() => void>;
   listeners: Set<(delta: Delta) => void>;
+  heard: PromiseWithResolvers<void>;
   /** Streamed text of each step, so that pieces carry their offset. */
   said: Map<number, string>;
   waits: Map<string, (answer: string) => void>;
@@ -50,7 +53,14 @@ interface FakeTask {
 export interface FakeRuntime extends Runtime {
   deliveries: Delivery[];
   deliveredMessages: string[];
-  state: { ready: boolean; notReady: string | null; stopping: boolean; agents: string[]; listeners(): number };
+  state: {
+    ready: boolean;
+    notReady: string | null;
+    stopping: boolean;
+    refused: number;
+    agents: string[];
+    listeners(): number;
+  };
 }
 
 /** The engine as the gateway sees it, in memory: lanes in order, joins, parked runs, and a script for each run. */
@@ -65,6 +75,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       ready: true,
       notReady: null,
       stopping: false,
+      refused: 0,
       agents: ['assistant', 'email'],
       listeners: () => [...tasks.values()].reduce((sum, task) => sum + task.listeners.size, 0),
     },
@@ -108,6 +119,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       delivered: false,
       watchers: new Set(),
       listeners: new Set(),
+      heard: Promise.withResolvers(),
       said: new Map(),
       waits: new Map(),
     };
@@ -163,6 +175,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
           | 'approve'
           | 'deny',
       question: (text) => park(task, { kind: 'question', tool: null, text, reason: 'The agent asks.' }),
+      heard: task.heard.promise,
     };
     next += 1;
     const message = `evt_${next}`;
@@ -179,7 +192,10 @@ export function fakeRuntime(script: Script): FakeRuntime {
   return {
     ...runtime,
     async deliver(message, options = {}) {
-      if (runtime.state.stopping) return { ok: false, why: 'stopping', message: 'Ruche is stopping.' };
+      if (runtime.state.stopping) {
+        runtime.state.refused += 1;
+        return { ok: false, why: 'stopping', message: 'Ruche is stopping.' };
+      }
       const { agents } = runtime.state;
       if (!agents.includes(message.agent)) {
         const said = unknownText('agent', message.agent, { known: agents });
@@ -237,6 +253,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
     },
     listen(id, listener) {
       tasks.get(id)?.listeners.add(listener);
+      tasks.get(id)?.heard.resolve();
       return () => tasks.get(id)?.listeners.delete(listener);
     },
     recent: () => [],
