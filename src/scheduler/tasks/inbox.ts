@@ -5,6 +5,7 @@ import type { NewEvent } from '../../core/event.ts';
 import type { Governance } from '../../core/agent.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
+import type { Files } from '../../core/files.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
 import { answeredKey, askedKey, matterId, matterRaised, type MatterText } from '../../core/records/matter.ts';
 import { didYouMean } from '../../core/text/near.ts';
@@ -23,7 +24,7 @@ const MAX_QUEUED = 10_000;
 export interface InboxDeps {
   files: TaskFiles;
   store: Store;
-  workspace: Pick<Workspace, 'head' | 'files'>;
+  workspace: Pick<Workspace, 'head'> & { files(...of: Parameters<Workspace['files']>): Pick<Files, 'stat'> };
   governance(): Governance;
   ids: Ids;
   log: Log;
