@@ -19,9 +19,6 @@ const strict = whole || process.env.CI === 'true';
 
 /** Whole processes are started and killed there: each file goes by itself. */
 const isHeavy = (name: string): boolean => name.startsWith('test/crash/') || name.startsWith('test/e2e/');
-/** Those, slow proofs, and the folder that shares one browser. */
-const isPatient = ({ name, suite }: Job): boolean =>
-  isHeavy(name) || name.startsWith('test/web') || suite !== undefined;
 /** What takes longest begins first, or one of them is all that runs in the end. */
 const LONGEST = [
   'test/crash/boundaries.test.ts',
@@ -34,7 +31,7 @@ const LONGEST = [
 ];
 /** A third of the time tests wait, for a clock or another process: one more of them than there are cores goes at once. */
 const LANES = Math.max(3, Math.min(5, availableParallelism() + 1));
-/** Milliseconds in which a test of theirs must end. The crash suite sets it by its number of kills. */
+/** Milliseconds in which a test must end, also on a machine with ten times too much to do. The crash suite sets it by its number of kills. */
 const PATIENCE = Number(process.env.TEST_PATIENCE_MS ?? 300_000);
 /** A skip with such a reason means that something is missing on this machine, which must not happen where all is installed. */
 const MISSING = /\b(missing|not installed|not on this machine|no \S+ on this machine)\b/i;
@@ -84,14 +81,14 @@ function findJobs(): Job[] {
 
 async function main(): Promise<number> {
   const jobs = findJobs();
-  if (jobs.some(isPatient)) bundle();
+  if (jobs.some(({ name }) => isHeavy(name) || name.startsWith('test/web'))) bundle();
   const coverageDir = coverage ? mkdtempSync(join(tmpdir(), 'ruche-coverage-')) : null;
   const env = { ...process.env, ...(coverageDir === null ? {} : { NODE_V8_COVERAGE: coverageDir }) };
   const waiting = [...jobs];
   const outcomes: Outcome[] = [];
   const work = async (): Promise<void> => {
     for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
-      const outcome = await runJob(job, env, isPatient(job) ? PATIENCE : 120_000);
+      const outcome = await runJob(job, env, PATIENCE);
       outcomes.push(outcome);
       print(outcome);
     }

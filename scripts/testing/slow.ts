@@ -31,6 +31,7 @@ export const SUITES: readonly Suite[] = [
       'test/scheduler/schedules-property.test.ts',
       'test/scheduler/triggers-property.test.ts',
       'test/skills/csv-report.test.ts',
+      'test/store/known.property.test.ts',
       'test/store/queue.property.test.ts',
       'test/views/agreement.test.ts',
       'test/workspace/concurrent.test.ts',

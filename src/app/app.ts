@@ -4,7 +4,7 @@ import { openClockwork } from './clockwork.ts';
 import { Life } from './life.ts';
 import { openMessengers, startMessengers } from './messengers.ts';
 import { modelsKnown, openModelSetup, openToolsAndModels } from './models.ts';
-import type { App, AppOptions } from './options.ts';
+import { type App, type AppOptions, plainly } from './options.ts';
 import { recover } from './recover.ts';
 import { openRuntime } from './runtime.ts';
 import { startUpkeep } from './upkeep.ts';
@@ -33,14 +33,17 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 /** Each step is made of those before it, and knows nothing of those after. What it has opened is closed with `parts`, the last first. */
 async function compose(options: AppOptions, parts: AsyncDisposableStack): Promise<App> {
+  const { wrap = {} } = options;
   const life = new Life();
   const adapters = await openAdapters(options, parts);
   const { store, hub, log, redact } = adapters;
-  const trust = parts.adopt(await startTrust(adapters), (each) => each.close());
-  const models = openToolsAndModels(adapters, trust, parts);
+  const trust = await (wrap.trust ?? plainly)(async () =>
+    parts.adopt(await startTrust(adapters), (each) => each.close()),
+  );
+  const models = openToolsAndModels(options, adapters, trust, parts);
   const messengers = openMessengers(options, adapters, trust);
   const pauses = await Pauses.open(store, redact, () => hub.work());
-  const agents = openAgents(adapters, trust, models, messengers, pauses);
+  const agents = (wrap.agents ?? plainly)(() => openAgents(adapters, trust, models, messengers, pauses));
   const workers = openWorkers(adapters, agents, pauses, messengers);
   const clockwork = openClockwork(adapters, trust, agents, messengers, life);
   const exporter = parts.adopt(await startExport(adapters), (each) => each.close());
@@ -62,6 +65,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   return {
     gateway,
     runtime,
+    views,
     made: adapters.made,
     async close(reason) {
       life.end();

@@ -1,4 +1,9 @@
+import { telegramMessenger } from '../channels/telegram/messenger.ts';
+import type { ChannelParts, Messenger } from '../config/channels.ts';
 import type { Known } from '../config/settings.ts';
+import type { ChannelSettings } from '../core/agent.ts';
+import type { Channel } from '../core/ports/channel.ts';
+import type { Secrets } from '../core/ports/secrets.ts';
 import type { AnyTool, ToolDeclaration, ToolParts } from '../core/ports/tool.ts';
 import { PROVIDERS } from '../models/choice/choose.ts';
 import { ruleProblem } from '../policy/rules.ts';
@@ -19,6 +24,7 @@ import { writeTool } from '../tools/write.ts';
 export interface Builtin {
   /** Models see them in this order. An agent that names no tools has all of them. */
   tools: readonly ToolDeclaration[];
+  messengers: readonly Messenger[];
 }
 
 export const BUILTIN: Builtin = {
@@ -36,14 +42,31 @@ export const BUILTIN: Builtin = {
     escalateTool,
     schedule,
   ],
+  messengers: [telegramMessenger],
 };
 
 export const openTools = ({ tools }: Builtin, parts: ToolParts): ReadonlyMap<string, AnyTool> =>
   new Map(tools.map((each) => [each.name, 'open' in each ? each.open(parts) : each]));
 
+/** Rejects with what a person has to mend. */
+export async function openChannel(
+  { messengers }: Builtin,
+  { name, type, secrets, settings }: ChannelSettings,
+  parts: ChannelParts & { secrets: Pick<Secrets, 'resolve'> },
+): Promise<Channel> {
+  const messenger = messengers.find((each) => each.type === type);
+  if (messenger === undefined) throw new Error(`the channel ${name} has the type ${type}, which is none`);
+  const { net, clock, log, random } = parts;
+  const values: Record<string, string> = {};
+  for (const [key, reference] of Object.entries(secrets))
+    values[key] = await parts.secrets.resolve(reference, `the channel ${name}`);
+  return messenger.open({ name, secrets: values, settings, net, clock, log, random });
+}
+
 /** What the settings and agents of a network that is made of these may name. */
-export const knownOf = ({ tools }: Builtin): Known => ({
+export const knownOf = ({ tools, messengers }: Builtin): Known => ({
   tools,
+  messengers,
   providers: PROVIDERS,
   ruleProblem,
 });

@@ -114,15 +114,14 @@ async function readGovernance(
   workspace: OpenWorkspace,
   secrets: Pick<Secrets, 'resolve'>,
 ): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
-  const [{ openGovernanceReader, SETTINGS_FILE }, { liveProblems }, { BUILTIN, knownOf }] = await Promise.all([
-    import('../workspace/governance/reader.ts'),
-    import('./problems.ts'),
-    import('./builtin.ts'),
-  ]);
+  const { SETTINGS_FILE } = await import('../workspace/governance/reader.ts');
   const { standingFiles } = await import('../workspace/edits/watch.ts');
-  const { readBundled, skillRules } = await import('../skills/judge.ts');
-  const skills = { ...workspace, rules: skillRules(await readBundled(packageFolder('skills'))) };
-  const reader = openGovernanceReader({ git: workspace.git, skills, ...knownOf(BUILTIN) });
+  const { readBundled } = await import('../skills/judge.ts');
+  const { liveProblems } = await import('./problems.ts');
+  const { BUILTIN, knownOf } = await import('./builtin.ts');
+  const { openGovernance } = await import('./governance.ts');
+  const bundled = await readBundled(packageFolder('skills'));
+  const reader = openGovernance(workspace, { known: knownOf(BUILTIN), bundled, clock });
   const head = await workspace.head();
   const standing = await standingFiles(workspace.git);
   let foreseen = await reader.foresee(head, standing);

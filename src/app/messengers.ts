@@ -1,9 +1,11 @@
 import type { Adapters } from './adapters.ts';
 import type { AppOptions } from './options.ts';
+import { bareChannel, type Messenger } from '../config/channels.ts';
 import { webhook } from '../channels/webhook.ts';
 import type { ChannelSettings, Governance } from '../core/agent.ts';
 import { WEBHOOK } from '../core/escalation.ts';
-import type { Runtime } from '../core/api/runtime.ts';
+import type { ChannelState, Runtime } from '../core/api/runtime.ts';
+import { unknownText } from '../core/text/unknown.ts';
 import type { Views } from '../core/api/views.ts';
 import { type Channels, openChannels } from '../messages/channels.ts';
 import { openDoor } from '../messages/door.ts';
@@ -16,19 +18,12 @@ export interface Messengers {
   drafts: Drafts;
   /** Who owns a channel, and who answers there; undefined if there is no such channel. */
   about(channel: string): Pick<ChannelSettings, 'owners' | 'agent'> | undefined;
+  /** The channels that people write on. */
+  list(): ChannelState[];
 }
 
 /** Conversations that a messenger offers to go on with. */
 const RECENT = 10;
-
-const TELEGRAM: ChannelSettings = {
-  name: 'telegram',
-  type: 'telegram',
-  token: 'env:TELEGRAM_BOT_TOKEN',
-  owners: [],
-  agent: null,
-  apiRoot: null,
-};
 
 /** Who is bound to the chat, else to its channel, else the first agent. A binding to nobody is none. */
 export function usualAgent(
@@ -45,14 +40,23 @@ export function usualAgent(
   return here?.agent ?? ofChannel ?? [...agents.keys()][0] ?? '';
 }
 
+/** A channel for each messenger whose secrets are all in the environment. */
+const channelsIn = (env: AppOptions['env'], messengers: readonly Messenger[]): ChannelSettings[] =>
+  messengers.flatMap((each) => {
+    const variables = Object.values(each.secrets);
+    const given = variables.length > 0 && variables.every((name) => env[name]?.trim());
+    return given ? (bareChannel(each) ?? []) : [];
+  });
+
 /** The messengers, and who may write there. */
 export function openMessengers({ env }: AppOptions, adapters: Adapters, trust: Trust): Messengers {
   const { fixed, store, hub, clock, log, secrets, boundary } = adapters;
+  const bare = channelsIn(env, adapters.builtin.messengers);
   const settings = (): readonly ChannelSettings[] => {
     const configured = trust.current().settings.channels;
-    // A token alone is enough to be paired with: nobody may write before that.
-    const found = env['TELEGRAM_BOT_TOKEN']?.trim() && !configured.some(({ type }) => type === 'telegram');
-    return found ? [...configured, TELEGRAM] : configured;
+    // A secret alone is enough to be paired with: nobody may write before that.
+    const found = bare.filter((each) => !configured.some(({ type, name }) => type === each.type || name === each.name));
+    return [...configured, ...found];
   };
   const secretOf = (url: string): string | null => {
     const levels = Object.values(trust.current().settings.escalation ?? {}).flat();
@@ -64,9 +68,18 @@ export function openMessengers({ env }: AppOptions, adapters: Adapters, trust: T
     open: (given) => adapters.openChannel(given),
     log,
   });
+  const titleOf = ({ name, type }: Pick<ChannelSettings, 'name' | 'type'>): string => {
+    const title = adapters.builtin.messengers.find((each) => each.type === type)?.title ?? name;
+    return name === type ? title : `${title} (${name})`;
+  };
   return {
     channels,
     drafts: new Drafts({ store, hub, channels, clock, log, boundary }),
+    list: () => {
+      const problems = channels.problems();
+      const named = [...fixed.map(({ channel: { name } }) => ({ name, type: name })), ...settings()];
+      return named.map((each) => ({ name: each.name, title: titleOf(each), problem: problems.get(each.name) ?? null }));
+    },
     about: (name) =>
       fixed.find(({ channel }) => channel.name === name) ?? settings().find((each) => each.name === name),
   };
@@ -79,11 +92,17 @@ const pairingOf = ({ store, clock, random, addOwner }: Adapters): PairingDeps =>
   addOwner,
 });
 
-/** Makes a code by which somebody becomes an owner of a channel; null if there is no such channel. */
+/** Makes a code by which somebody becomes an owner of a channel. */
 export const pairer =
-  (adapters: Adapters, { about }: Messengers): Runtime['pair'] =>
-  async (channel) =>
-    about(channel) === undefined ? null : openPairing(pairingOf(adapters), channel);
+  (adapters: Adapters, { about, list }: Messengers): Runtime['pair'] =>
+  async (channel) => {
+    if (about(channel) !== undefined) return { ok: true, ...(await openPairing(pairingOf(adapters), channel)) };
+    const messenger = adapters.builtin.messengers.find(({ type }) => type === channel);
+    const variables = Object.values(messenger?.secrets ?? {}).join(' and ');
+    const instead = variables === '' ? '' : `, or set ${variables} where ruche is started`;
+    const unknown = unknownText('channel', channel, { known: list().map(({ name }) => name) });
+    return { ok: false, message: `${unknown} Add it under channels in ruche.yaml${instead}.` };
+  };
 
 /** From now on messages are received, on the channels of the settings in force. Returns how to stop that. */
 export async function startMessengers(

@@ -4,6 +4,7 @@ import type { ModelDesk } from '../core/api/views.ts';
 import { openModels } from '../models/choice/choose.ts';
 import { openDesk } from '../models/setup/desk.ts';
 import { openScheduleBook } from '../config/schedule-book.ts';
+import { type AppOptions, plainly } from './options.ts';
 import type { Trust } from '../trust/trust.ts';
 import { machineZone } from '../platform/system.ts';
 import { openTools } from './builtin.ts';
@@ -14,11 +15,16 @@ const PATIENCE_MS = 1_500;
 export type ToolsAndModels = ReturnType<typeof openToolsAndModels>;
 
 /** Tools and models follow the settings in force; they are made anew when those change. */
-export function openToolsAndModels(adapters: Adapters, trust: Trust, parts: AsyncDisposableStack) {
+export function openToolsAndModels(
+  { wrap = {} }: AppOptions,
+  adapters: Adapters,
+  trust: Trust,
+  parts: AsyncDisposableStack,
+) {
   const stopping = new AbortController();
   parts.defer(() => stopping.abort());
   const make = (settings: Settings) => {
-    const models = openModels({ ...adapters, settings });
+    const models = (wrap.models ?? plainly)(() => openModels({ ...adapters, settings }));
     // What a server says of its models counts from when it has said it.
     const prepared = models.prepare(stopping.signal).catch((error: unknown) => {
       if (!stopping.signal.aborted) adapters.log.warn({ error: String(error) }, 'the models could not be looked at');

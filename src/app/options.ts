@@ -1,4 +1,5 @@
 import type { Boundary } from '../core/ports/boundary.ts';
+import type { AgentDeps } from '../agent/run/deps.ts';
 import type { Builtin } from './builtin.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -7,9 +8,14 @@ import type { KeptSecrets, Secrets } from '../core/ports/secrets.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Net } from '../core/ports/net.ts';
 import type { Store } from '../core/ports/store.ts';
-import type { Workspace } from '../core/ports/workspace.ts';
 import type { Runtime } from '../core/api/runtime.ts';
+import type { Views } from '../core/api/views.ts';
+import type { JournalRepository } from '../core/ports/journal.ts';
+import type { Sandbox } from '../core/ports/sandbox.ts';
 import type { Gateway } from '../gateway/server.ts';
+import type { Models } from '../models/choice/choose.ts';
+import type { Trust } from '../trust/trust.ts';
+import type { OpenWorkspace } from '../workspace/workspace.ts';
 
 export interface AppOptions {
   version: string;
@@ -36,7 +42,7 @@ export interface AppOptions {
   system?: System;
   /** What the network can be made of; all that Ruche comes with unless given. */
   builtin?: Builtin;
-  /** Puts something before a port that was opened, or in its place. */
+  /** Puts something before a part of the network, or in its place. */
   wrap?: Wrap;
 }
 
@@ -46,11 +52,23 @@ export interface System {
   random: { bytes(length: number): Uint8Array; number(): number };
 }
 
+/** Each is given how its part is opened and gives what is used: that, something before it, or something else. */
 export interface Wrap {
-  store?(store: Store): Store;
-  workspace?<T extends Workspace>(workspace: T): T;
-  net?(net: Net): Net;
+  store?: Around<Promise<Store>>;
+  workspace?: Around<Promise<OpenWorkspace>>;
+  journal?: Around<Promise<JournalRepository>>;
+  net?: Around<Net>;
+  sandbox?: Around<Promise<Sandbox>>;
+  trust?: Around<Promise<Trust>>;
+  models?: Around<Models>;
+  /** All that runs can reach. */
+  agents?: Around<AgentDeps>;
 }
+
+type Around<T> = (open: () => T) => T;
+
+/** Opens a part as it comes, where nothing is put around it. */
+export const plainly = <T>(open: () => T): T => open();
 
 export interface FixedChannel {
   channel: Channel;
@@ -62,6 +80,7 @@ export interface FixedChannel {
 export interface App {
   gateway: Gateway;
   runtime: Runtime;
+  views: Views;
   /** True if the workspace was made just now. */
   made: boolean;
   /** Stops claiming, lets steps end for a few seconds and closes everything; what is left is resumed after the next start. */

@@ -52,6 +52,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
       ),
       startedAt,
       sandbox: sandbox.name,
+      channels: messengers.list(),
       notReady: life.notReady ?? workers.runs.problem ?? workers.sends.problem,
       journal: { head: await store.head(), exported: exporter.exported() },
     }),

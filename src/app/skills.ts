@@ -8,7 +8,7 @@ import { ENVIRONMENT } from '../sandbox/system.ts';
 import { readBundled, readSkillFolder, judge, skillRules } from '../skills/judge.ts';
 import { type Gate, openGate } from '../skills/gate.ts';
 import { systemClock as clock } from '../platform/system.ts';
-import { openGovernanceReader } from '../workspace/governance/reader.ts';
+import { openGovernance } from './governance.ts';
 import { filesBelow, skillFiles } from '../workspace/governance/skills.ts';
 import { openWorkspace, type OpenWorkspace } from '../workspace/workspace.ts';
 
@@ -87,7 +87,9 @@ async function listSkills(parts: Parts): Promise<SkillView[]> {
         const below = mine.map((file) => ({ ...file, path: file.path.slice(name.length + 1) }));
         found.set(name, { source: 'workspace', files: await skillFiles(git, below) });
       }
-      const loaded = await openGovernanceReader({ git, ...knownOf(BUILTIN) }).load(head);
+      // Only who uses which is asked: nothing of the bundled ones is put into the repository for that.
+      const bundled = new Map();
+      const loaded = await openGovernance(workspace, { known: knownOf(BUILTIN), bundled, clock }).load(head);
       if (!loaded.ok) return;
       ({ settings } = loaded.governance);
       for (const agent of loaded.governance.agents.values())

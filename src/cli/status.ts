@@ -1,5 +1,5 @@
 import type { Problem } from '../core/agent.ts';
-import type { AgentState, Pending, RuntimeStatus } from '../core/api/runtime.ts';
+import type { AgentState, ChannelState, Pending, RuntimeStatus } from '../core/api/runtime.ts';
 import { pendingTexts } from './approvals.ts';
 import { connect } from './connect.ts';
 import { asCalled } from './explain.ts';
@@ -35,6 +35,7 @@ export function statusText(
     `ruche ${now.version} at ${url}, ${now.ready ? 'ready' : `not ready: ${now.notReady ?? 'starting'}`}, for ${duration(at - now.startedAt)}`,
     `  model      ${now.model}${now.demo ? '  (the built-in demo: it understands a dozen sentences)' : ''}`,
     `  sandbox    ${now.sandbox}${now.sandbox === 'none' ? ': Ruche asks you before each shell command' : ''}`,
+    ...(now.channels.length === 0 ? [] : [`  channels   ${now.channels.map(channelText).join(', ')}`]),
     `  workspace  ${now.workspace}`,
     `  home       ${now.home}`,
     `  tasks      ${tasks.running} running, ${tasks.queued} queued, ${tasks.waiting} waiting, ${tasks.done} done, ${tasks.failed + tasks.dead} failed`,
@@ -49,6 +50,9 @@ export function statusText(
   lines.push(...problemLines(now.problems));
   return lines.join('\n');
 }
+
+const channelText = ({ title, problem }: ChannelState): string =>
+  plain(`${title}${problem === null ? '' : `: ${problem}`}`);
 
 const agentLine = (agent: AgentState, at: number): string => {
   const next = agent.nextFiring === null ? '' : `, fires in ${duration(agent.nextFiring - at)}`;

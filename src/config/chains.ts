@@ -13,7 +13,7 @@ const LONGEST = 366 * 86_400_000;
 /** The chains of `ruche.yaml`. Whether its agents are there is seen where they are known. */
 export function chainsOf(
   given: Readonly<Record<string, ChainSource>>,
-  channels: readonly string[],
+  known: { channels: readonly string[]; example: string },
   source: YamlSource,
   file: string,
 ): { chains: Record<string, EscalationLevel[]>; problems: Problem[] } {
@@ -30,7 +30,7 @@ export function chainsOf(
       if (ms < before) add('after', 'is earlier than the level before it: all are counted from when it was asked');
       if (ms > LONGEST) add('after', 'must be at most 366d');
       before = ms;
-      add('to', wrongReceiver(to, index === levels.length - 1, channels));
+      add('to', wrongReceiver(to, index === levels.length - 1, known));
       if (secret !== undefined && readReceiver(to)?.kind !== 'webhook')
         add('secret', 'has a meaning only for a webhook');
       return { after: ms, to, ...(secret === undefined ? {} : { secret }) };
@@ -39,11 +39,15 @@ export function chainsOf(
   return { chains, problems };
 }
 
-function wrongReceiver(to: string, last: boolean, channels: readonly string[]): string | null {
+function wrongReceiver(
+  to: string,
+  last: boolean,
+  { channels, example }: { channels: readonly string[]; example: string },
+): string | null {
   const receiver = readReceiver(to);
   switch (receiver?.kind) {
     case undefined:
-      return 'must be CHANNEL:ADDRESS (telegram:123456789), agent:NAME, webhook:URL or deny';
+      return `must be CHANNEL:ADDRESS${example}, agent:NAME, webhook:URL or deny`;
     case 'deny':
       return last ? null : `"${DENY}" can only be the last level`;
     case 'agent':

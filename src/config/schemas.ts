@@ -1,7 +1,7 @@
 import { readDuration } from '../core/text/duration.ts';
 import { z } from 'zod';
-import { RESERVED_CHANNELS } from '../core/escalation.ts';
 import { parseHostPattern } from '../core/net/host.ts';
+import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { triggerSchema } from './trigger-schema.ts';
@@ -76,38 +76,6 @@ const provider = z
 const modelRef = z.string().regex(MODEL_REF, { error: 'must be provider/model, e.g. local/qwen3' });
 const tier = z.array(modelRef).min(1).max(20);
 
-export const CHANNEL_TYPES = ['telegram'] as const;
-
-/** Unquoted, YAML reads an id as a number. */
-const platformId = z
-  .union([z.string(), z.number().int().safe()])
-  .transform(String)
-  .refine((id) => /^[1-9]\d{0,19}$/.test(id), {
-    error: 'must be the numeric id of a person, not a name: `ruche pair telegram` finds it out',
-  });
-
-const channel = z.strictObject({
-  type: z.enum(CHANNEL_TYPES).describe("The messenger; not needed where the channel's name says it.").optional(),
-  token: z
-    .string()
-    .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
-      error: 'must name where the token is, e.g. env:TELEGRAM_BOT_TOKEN; the token itself never stands in a file',
-    })
-    .describe('A reference; env:TELEGRAM_BOT_TOKEN unless given.')
-    .optional(),
-  owners: z
-    .array(platformId)
-    .max(100)
-    .describe('Numeric ids of those who may write; everybody else is ignored.')
-    .optional(),
-  agent: z.string().describe('Who answers; the first agent unless given.').optional(),
-  apiRoot: z
-    .string()
-    .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, { error: 'must be an http or https URL' })
-    .describe("Where a Bot API server of one's own is.")
-    .optional(),
-});
-
 const binding = z
   .strictObject({
     channel: z.string().min(1).max(64).describe('Name of a channel; every one unless given.').optional(),
@@ -150,6 +118,10 @@ const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodO
     names.map((name) => [name, z.unknown().optional().describe('Known, but not built yet: it has no effect.')]),
   ) as Record<Name, z.ZodOptional<z.ZodUnknown>>;
 
+/** What a channel holds beside its name is for its messenger to say. */
+const channels = <Entry extends z.ZodType>(entry: Entry) =>
+  z.record(channelName, entry).describe('Messengers, by a name that sessions and the record use.').optional();
+
 export const settingsSchema = z.strictObject({
   models: z
     .strictObject({
@@ -170,16 +142,7 @@ export const settingsSchema = z.strictObject({
       'Without models those that are found are used: a key in the environment or in home, or Ollama; else the demo.',
     )
     .optional(),
-  channels: z
-    .record(
-      z
-        .string()
-        .regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'a channel is named with small letters, digits and "-"' })
-        .refine((name) => !RESERVED_CHANNELS.includes(name), { error: 'a channel cannot have this name' }),
-      channel,
-    )
-    .describe('Messengers, by a name that sessions and the record use.')
-    .optional(),
+  channels: channels(z.record(z.string(), z.unknown())),
   bindings: z
     .array(binding)
     .max(1000)
@@ -295,13 +258,14 @@ export const agentSchema = z.strictObject({
 });
 
 /** JSON Schemas for editors, by file name. */
-export function editorSchemas(): Record<string, unknown> {
+export function editorSchemas(messengers: readonly Messenger[]): Record<string, unknown> {
   const make = (schema: z.ZodType, title: string): unknown => ({
     ...z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }),
     title,
   });
+  const entry = z.union(messengers.map((each) => channelSchema(each)));
   return {
-    'ruche.schema.json': make(settingsSchema, 'ruche.yaml'),
+    'ruche.schema.json': make(settingsSchema.extend({ channels: channels(entry) }), 'ruche.yaml'),
     'agent.schema.json': make(agentSchema, 'Front matter of an AGENT.md'),
   };
 }

@@ -1,19 +1,18 @@
-import type { ChannelSettings, CompactionSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
+import type { CompactionSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
 import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ToolName } from '../core/ports/tool.ts';
-import { CHANNEL_TYPES, SETTINGS_LATER, settingsSchema } from './schemas.ts';
+import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { didYouMean } from '../core/text/near.ts';
 import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
+import { channelsOf, type Messenger } from './channels.ts';
 import { queuesOf } from './queues.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { Path, YamlSource } from './yaml-source.ts';
 
 /** The provider that is always there. */
 const DEMO: ProviderSettings = { name: 'demo', type: 'demo', baseUrl: null, apiKey: null };
-
-const DEFAULT_TOKEN = 'env:TELEGRAM_BOT_TOKEN';
 
 export const DEFAULT_LIMITS: Settings['limits'] = {
   steps: 50,
@@ -40,14 +39,15 @@ export interface Known {
   /** Providers beside those of `ruche.yaml`: ones that need no entry. */
   providers: readonly string[];
   tools: readonly ToolName[];
-  /** Channels beside those of `ruche.yaml`, and those that a token alone makes. */
+  messengers: readonly Messenger[];
+  /** Channels beside those of `ruche.yaml`, and those that a secret alone makes. */
   channels?: readonly string[];
   /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
   ruleProblem(rule: Rule): string | null;
 }
 
 /** The same for an agent: `providers` are all there are. */
-export interface KnownToAgent extends Known {
+export interface KnownToAgent extends Omit<Known, 'messengers' | 'channels'> {
   /** Chains of escalation that it may name. */
   chains: readonly string[];
 }
@@ -108,6 +108,9 @@ export function laterKeys(source: YamlSource, file: string, names: readonly stri
     );
 }
 
+/** How a person is named in a chain, with a messenger that there is. */
+const exampleOf = ([first]: readonly Messenger[]): string => (first ? ` (${first.type}:${first.ids.example})` : '');
+
 /** An unset tier takes what the nearest set one has. */
 function tiersOf(models: { light?: string[]; standard?: string[]; strong?: string[] }): Settings['tiers'] {
   const { light, standard, strong } = models;
@@ -132,6 +135,8 @@ export function parseSettings(
   const source = parseYaml(decoded.text, file);
   if (source.problems.length > 0) return { settings: null, problems: source.problems };
   const { value, problems } = validate(settingsSchema, source, file);
+  const { channels, problems: others } = channelsOf(source, file, known.messengers);
+  problems.push(...others);
   const warnings = laterKeys(source, file, SETTINGS_LATER);
   if (!value) return { settings: null, problems: [...problems, ...warnings] };
 
@@ -153,21 +158,12 @@ export function parseSettings(
       const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
       problems.push(problem(file, source.lineOf(path), path.join('.'), said));
     }
-  const channels = Object.entries(value.channels ?? {}).flatMap(([name, given]): ChannelSettings[] => {
-    const type = given.type ?? CHANNEL_TYPES.find((known) => known === name);
-    if (type !== undefined) {
-      const { token = DEFAULT_TOKEN, owners = [], agent = null, apiRoot = null } = given;
-      return [{ name, type, token, owners, agent, apiRoot }];
-    }
-    const said = `needs a type (${CHANNEL_TYPES.join(', ')}), because its name is none`;
-    problems.push(problem(file, source.lineOf(['channels', name]), `channels.${name}`, said));
-    return [];
-  });
   const rules = value.policy?.rules ?? [];
   for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
-  const names = [...channels.map((each) => each.name), ...CHANNEL_TYPES, ...(known.channels ?? [])];
-  const chains = chainsOf(value.escalation ?? {}, names, source, file);
+  const names = [...channels, ...known.messengers.map(({ type: name }) => ({ name }))].map(({ name }) => name);
+  const of = { channels: [...names, ...(known.channels ?? [])], example: exampleOf(known.messengers) };
+  const chains = chainsOf(value.escalation ?? {}, of, source, file);
   problems.push(...chains.problems);
   const queues = queuesOf(value.queues ?? {}, source, file);
   problems.push(...queues.problems);

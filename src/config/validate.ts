@@ -90,21 +90,23 @@ export interface Validation<T> {
 export const timeNeeded = (given: { input?: unknown }): string | undefined =>
   typeof given.input === 'number' ? `must be a time such as 10m, not the number ${given.input}` : undefined;
 
-/** Holds a parsed file against its schema; each problem names line and key. `explain` may say more of an unknown key. */
+/** Holds a parsed file, or what is `under` a path of it, against its schema; each problem names line and key. `explain` may say more of an unknown key. */
 export function validate<T>(
   schema: z.ZodType<T>,
   source: YamlSource,
   file: string,
   explain: (path: Path, key: string) => string | null = () => null,
+  under: Path = [],
 ): Validation<T> {
-  const input = withoutNulls(source.value ?? {});
+  const input = withoutNulls(at(source.value ?? {}, under));
   const parsed = schema.safeParse(input);
   if (parsed.success) return { value: parsed.data, problems: [] };
   const problems: Problem[] = [];
   for (const issue of parsed.error.issues.slice(0, SHOWN)) {
-    const path = issue.path.filter((step) => typeof step !== 'symbol');
+    const inner = issue.path.filter((step) => typeof step !== 'symbol');
+    const path = [...under, ...inner];
     if (issue.code === 'unrecognized_keys') {
-      const known = knownKeys(schema, path);
+      const known = knownKeys(schema, inner);
       for (const key of issue.keys.slice(0, SHOWN)) {
         const said =
           explain(path, key) ?? `is not a known key.${didYouMean(key, known) || ` Known: ${listed(known)}.`}`;
@@ -112,7 +114,7 @@ export function validate<T>(
       }
       continue;
     }
-    problems.push(problem(file, source.lineOf(path), path.join('.'), messageOf(issue, at(input, path))));
+    problems.push(problem(file, source.lineOf(path), path.join('.'), messageOf(issue, at(input, inner))));
   }
   return { value: null, problems };
 }

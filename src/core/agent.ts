@@ -58,15 +58,16 @@ export interface ProviderSettings {
 
 export interface ChannelSettings {
   name: string;
-  type: 'telegram';
-  /** A reference such as `env:TELEGRAM_BOT_TOKEN`. */
-  token: string;
+  /** The messenger, by the type it declares. */
+  type: string;
+  /** References such as `env:BOT_TOKEN`, by their key. */
+  secrets: Readonly<Record<string, string>>;
   /** The platform's immutable ids of those who may write. */
   owners: readonly string[];
   /** Who answers; null for the first agent. */
   agent: string | null;
-  /** Where the platform's API is, if not at its maker's. */
-  apiRoot: string | null;
+  /** What the messenger itself has settings for. */
+  settings: Readonly<Record<string, unknown>>;
 }
 
 /** Ties a chat to an agent. */

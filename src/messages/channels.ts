@@ -76,9 +76,9 @@ export function openChannels(options: ChannelsOptions): Channels {
     for (const channel of options.fixed)
       if (!running.has(channel.name)) begin(channel.name, '', () => Promise.resolve(channel), host(channel.name));
     for (const settings of wanted) {
-      const { name, type, token, apiRoot } = settings;
+      const { name, type, secrets, settings: own } = settings;
       // Owners and agent are asked for with every message.
-      const made = JSON.stringify({ type, token, apiRoot });
+      const made = JSON.stringify({ type, secrets, own });
       if (running.get(name)?.made === made) continue;
       end(name);
       begin(name, made, () => options.open(settings), host(name));

@@ -119,8 +119,8 @@ class Life {
       boundary: (name) => this.#boundary(name),
       system: { clock: wrap.clock(clock), ids: systemIds, random: { bytes, number: () => dice.next() } },
       wrap: {
-        store: (store) => (this.#store = wrap.store(watched(store, clock, world))),
-        workspace: wrap.workspace,
+        store: async (open) => (this.#store = wrap.store(watched(await open(), clock, world))),
+        workspace: async (open) => wrap.workspace(await open()),
         net: () => scriptedNet({ plan, clock, world }),
       },
     };

@@ -294,7 +294,7 @@ class Keeper {
       const before = await store.byKey(`answered:${approval}`);
       if (before?.type !== 'approval.answered')
         return { ok: false, why: 'unknown', message: `There is no approval ${approval}.` };
-      const message = `${approval} has been answered already.`;
+      const message = `${approval} was already answered.`;
       return { ok: false, why: 'answered', message, task: null, verdict: before.data.verdict };
     }
     const data = { approval, verdict, by, reason: null };

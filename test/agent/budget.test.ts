@@ -10,7 +10,7 @@ import type { Sandbox } from '../../src/core/ports/sandbox.ts';
 import type { ScheduleBook } from '../../src/core/schedule.ts';
 import { BUILTIN, openTools } from '../../src/app/builtin.ts';
 import { parseAgent } from '../../src/config/agent.ts';
-import { SETTINGS } from '../fakes/loop.ts';
+import { SETTINGS } from '../fakes/governance.ts';
 import { KNOWN } from '../fakes/known.ts';
 
 test('system prompt and schemas of all default tools stay under 1,200 tokens, the same for every turn', () => {

@@ -107,18 +107,18 @@ test('messages are taken in at every step, however many came before', async () =
 
 const agentFile = calls(['write', { path: 'agents/new/AGENT.md', content: '---\ndescription: x\n---\nx\n' }]);
 
-test('what an approved landing changes governs even if the process dies before it is told', () =>
-  withLoop([agentFile, says('made')], {}, async (loop) => {
-    const told: string[] = [];
-    const dying = Promise.withResolvers<void>();
-    loop.deps.governanceLanded = async (commit) => {
-      told.push(commit);
-      if (told.length > 1) return;
-      dying.resolve();
-      await new Promise(() => {});
-    };
+test('what an approved landing changes governs even if the process dies before it is told', async () => {
+  const told: string[] = [];
+  const dying = Promise.withResolvers<void>();
+  const applyLanded = async (commit: string): Promise<void> => {
+    told.push(commit);
+    if (told.length > 1) return;
+    dying.resolve();
+    await new Promise(() => {});
+  };
+  await withLoop([agentFile, says('made')], { applyLanded }, async (loop) => {
     const waiting = await loop.send('make one');
-    assert.match(waiting.text, /changes what governs/);
+    assert.match(waiting.text, /changes the settings of the network/);
     await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'approve', OWNER);
     await dying.promise;
     await loop.restart();
@@ -126,7 +126,8 @@ test('what an approved landing changes governs even if the process dies before i
     assert.equal(outcome.text, 'made');
     assert.deepEqual(told, [outcome.commit, outcome.commit]);
     assert.equal(await loop.workspace.head(), outcome.commit);
-  }));
+  });
+});
 
 test('an agent that gives itself up with approval still answers', () =>
   withLoop([agentFile, says('goodbye')], {}, async (loop) => {

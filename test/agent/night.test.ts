@@ -107,7 +107,7 @@ test('when it wakes and comes to rest again it is summarised again', async () =>
 test('not by day, not while something is said, not without a model, not for a paused agent, and within the budget', async () => {
   await withLoop(talk(), {}, async (loop, _log, model) => {
     await say(loop);
-    const demo = { ...model.choice({ provider: 'demo' }) };
+    const demo = { ...model.choice({ provider: 'demo' }), standIn: true };
     const cases: [more: Parameters<typeof watch>[1], at: number][] = [
       [{ compaction: null }, night(1)],
       [{}, night(1, 5)],

@@ -6,7 +6,6 @@ import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { systemPrompt } from '../../src/agent/think/model-call.ts';
 import type { Agent } from '../../src/core/agent.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
-import { readBundled } from '../../src/skills/judge.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
 import { searchTool } from '../../src/tools/search.ts';
@@ -30,7 +29,6 @@ const files = {
 };
 
 test('a skill is named in the prompt, its text read on use and followed', async () => {
-  const bundled = await readBundled(join(ROOT, 'skills'));
   const agent = { skills: ['meeting-minutes', 'needs', 'notes'] };
   await withLoop(
     [
@@ -42,7 +40,7 @@ test('a skill is named in the prompt, its text read on use and followed', async 
       },
       says('Minutes are in shared/meetings/2026-11-20-move.md.'),
     ],
-    { tools, files, bundled, agent },
+    { tools, files, skills: join(ROOT, 'skills'), agent },
     async (loop, _log, model) => {
       const outcome = await loop.send('minutes of this, please');
       assert.equal(outcome.status, 'done', outcome.text);
@@ -66,10 +64,9 @@ test('a skill is named in the prompt, its text read on use and followed', async 
 });
 
 test('an agent that has not enabled a bundled skill does not see it', async () => {
-  const bundled = await readBundled(join(ROOT, 'skills'));
   await withLoop(
     [calls(['read', { path: 'skills/csv-report/SKILL.md' }], ['list', {}]), says('no')],
-    { tools, bundled },
+    { tools, skills: join(ROOT, 'skills') },
     async (loop, _log, model) => {
       await loop.send('hello');
       assert.doesNotMatch(model.requests[0]?.system ?? '', /skill/i);

@@ -47,7 +47,8 @@ test('the time of a run goes on where it was; what it waits for a person does no
   const clock: Clock = {
     now: () => Date.now() + ahead,
     sleep: (ms, signal) => {
-      if (ms > 100_000) given.push(ms);
+      // Nothing else in the network sleeps about as long.
+      if (ms > 480_000 && ms <= 590_000) given.push(ms);
       return systemClock.sleep(ms, signal);
     },
   };
@@ -63,13 +64,13 @@ test('the time of a run goes on where it was; what it waits for a person does no
     },
     says('done'),
   ];
-  await withLoop(script, { clock, limits: { runMs: 600_000 } }, async (loop) => {
+  await withLoop(script, { clock, limits: { runMs: 590_000 } }, async (loop) => {
     await loop.send('go');
     ahead += 3_600_000;
     await loop.send('yes');
     assert.equal((await loop.send('yes!')).text, 'done');
     const [first, second = 0, third = 0] = given;
-    assert.deepEqual([given.length, first], [3, 600_000]);
-    for (const left of [second, third]) assert.ok(left <= 550_000 && left > 500_000, `${left}`);
+    assert.deepEqual([given.length, first], [3, 590_000]);
+    for (const left of [second, third]) assert.ok(left <= 540_000 && left > 490_000, `${left}`);
   });
 });

@@ -262,9 +262,13 @@ test('a cancelled run takes what it has led to with it', async () => {
 
 test('a queue runs no more at once than it may, and nothing while it is paused', async () => {
   let [now, most] = [0, 0];
+  const two = Promise.withResolvers<void>();
   const worker: By = async () => {
     now += 1;
     most = Math.max(most, now);
+    if (now === 2) two.resolve();
+    await two.promise;
+    // Time for one too many to begin.
     await new Promise((resolve) => setTimeout(resolve, 15));
     now -= 1;
     return says('done');

@@ -6,8 +6,8 @@ import { openLab } from './kit.ts';
 
 const STRANGER = 987654321;
 
-const counts = channelContract('telegram', {}, async (t) => {
-  const { fake, open } = await openLab(t);
+const counts = channelContract('telegram', {}, async (t, factor) => {
+  const { fake, open } = await openLab(t, factor);
   fake.person(STRANGER, 'Anna');
   return {
     open,

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import type { Script } from '../fakes/runtime.ts';
-import { echo, gate, until } from '../gateway/help.ts';
+import { echo, gate, realClock } from '../gateway/help.ts';
+import { until } from '../fakes/until.ts';
 import { withDesk } from './help.ts';
 
 test('ask prints the answer and exits 0; --json gives exactly the promised fields', async () => {
@@ -168,39 +170,54 @@ test('A message that was refused while the gateway stopped is sent again as the 
 });
 
 test('A timeout, or Ctrl-C, ends the waiting and names the task that goes on', async () => {
-  const held = gate();
+  const [held, due] = [gate(), gate()];
+  let listeners = (): number => 0;
+  const sleep: Clock['sleep'] = (ms, signal) => (ms === 50 ? due.opened : realClock.sleep(ms, signal));
   await withDesk(
-    async () => {
+    async (run) => {
+      await until(() => listeners() > 0);
+      run.emit({ kind: 'retrying', text: 'At it.' });
       await held.opened;
       return 'late';
     },
     async (desk) => {
-      assert.equal(await desk.ruche('ask', 'assistant', 'x', '--timeout', '0.05'), 1);
+      ({ listeners } = desk.runtime.state);
+      const follows = (times: number) => until(() => desk.err().split('At it.').length > times, 'it follows the task');
+      const late = desk.ruche('ask', 'assistant', 'x', '--timeout', '0.05');
+      await follows(1);
+      due.open();
+      assert.equal(await late, 1);
       assert.match(
         desk.err(),
         /No answer within 0\.05 s\. Task tsk_1 goes on\. Follow it with: ruche log --task tsk_1\n/,
       );
+      await until(() => listeners() === 0);
       const asked = desk.ruche('ask', 'assistant', 'y');
-      await until(() => desk.runtime.state.listeners() === 1);
+      await follows(2);
       desk.signal('SIGINT');
       assert.equal(await asked, 1);
       assert.match(desk.err(), /Interrupted\. Task tsk_3 goes on/);
       held.open();
     },
+    { clock: { ...realClock, sleep } },
   );
 });
 
 test('At a terminal progress is shown on stderr and removed', async () => {
+  const listened = gate();
   await withDesk(
     async (run) => {
-      await run.heard;
+      await listened.opened;
       run.emit({ kind: 'tool.started', call: 'c', tool: 'shell', args: '{"command":"ls\\u001b[2J -la"}' });
       run.emit({ kind: 'tool.returned', call: 'c', tool: 'shell', ok: true, text: '' });
       run.say('thinking aloud');
       return 'the answer';
     },
     async (desk) => {
-      assert.equal(await desk.ruche('ask', 'assistant', 'x'), 0);
+      const asked = desk.ruche('ask', 'assistant', 'x');
+      await until(() => desk.runtime.state.listeners() > 0);
+      listened.open();
+      assert.equal(await asked, 0);
       assert.equal(desk.out(), 'the answer\n');
       assert.match(desk.err(), /⚙ shell ls\\u\{1b\}\[2J -la/);
       assert.ok(desk.err().endsWith('\r\x1b[2K'));
@@ -210,14 +227,18 @@ test('At a terminal progress is shown on stderr and removed', async () => {
 });
 
 test('A model that fails and is asked again is told on stderr, also without a terminal', async () => {
+  const listened = gate();
   await withDesk(
     async (run) => {
-      await run.heard;
+      await listened.opened;
       run.emit({ kind: 'retrying', text: 'The model is overloaded. Asking a/b in 2 s.' });
       return 'the answer';
     },
     async (desk) => {
-      assert.equal(await desk.ruche('ask', 'assistant', 'x'), 0);
+      const asked = desk.ruche('ask', 'assistant', 'x');
+      await until(() => desk.runtime.state.listeners() > 0);
+      listened.open();
+      assert.equal(await asked, 0);
       assert.equal(desk.out(), 'the answer\n');
       assert.match(desk.err(), /^The model is overloaded\. Asking a\/b in 2 s\.$/m);
     },

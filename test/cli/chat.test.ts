@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Script } from '../fakes/runtime.ts';
-import { echo, gate, until } from '../gateway/help.ts';
+import { echo, gate } from '../gateway/help.ts';
+import { until } from '../fakes/until.ts';
 import { withDesk, type Desk } from './help.ts';
 
 /** Feeds lines as a pipe does, and gives the exit code. */

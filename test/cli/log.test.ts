@@ -4,7 +4,8 @@ import type { AppPort, ReadOnlyHome } from '../../src/cli/app-port.ts';
 import { eventFilter, sinceOf } from '../../src/cli/log-filter.ts';
 import type { Event } from '../../src/core/event.ts';
 import type { ReadFrom } from '../../src/core/ports/store.ts';
-import { echo, until } from '../gateway/help.ts';
+import { echo } from '../gateway/help.ts';
+import { until } from '../fakes/until.ts';
 import { withDesk } from './help.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12);

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { until } from '../gateway/help.ts';
+import { until } from '../fakes/until.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
 
@@ -72,7 +72,7 @@ test('init, up, ask, log, verify and a second up; SIGTERM ends it within 10 s wi
 
   const place = ['--home', home, '--workspace', workspace];
   const up = start(['up', ...place, '--port', '0']);
-  await until(() => up.out().includes('Ctrl-C'), 30);
+  await until(() => up.out().includes('Ctrl-C'));
   assert.match(up.out(), /Ruche listens at http:\/\/127\.0\.0\.1:\d+\n[^]*built-in demo[^]*ruche chat[^]*curl /);
   const token = (await readFile(join(home, 'token'), 'utf8')).trim();
   assert.equal((await stat(join(home, 'token'))).mode & 0o777, 0o600);
@@ -105,7 +105,7 @@ test('init, up, ask, log, verify and a second up; SIGTERM ends it within 10 s wi
 
   // A command that works on is adopted by the next start; it must not hold this one.
   const working = start(['ask', 'assistant', 'run: sleep 12', ...place]);
-  await until(() => existsSync(join(home, 'shells')) && readdirSync(join(home, 'shells')).length > 0, 30);
+  await until(() => existsSync(join(home, 'shells')) && readdirSync(join(home, 'shells')).length > 0);
   const from = performance.now();
   up.child.kill('SIGTERM');
   const end = await up.ended;

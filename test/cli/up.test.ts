@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AppPort, RunningApp } from '../../src/cli/app-port.ts';
 import { welcome } from '../../src/cli/up.ts';
-import { echo, realClock, until } from '../gateway/help.ts';
+import { echo, realClock } from '../gateway/help.ts';
+import { until } from '../fakes/until.ts';
 import { withDesk } from './help.ts';
 
 const app = (change: Partial<RunningApp> = {}): RunningApp => ({

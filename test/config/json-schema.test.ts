@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { readSchema } from '../../src/config/json-schema/read.ts';
 import { parseSettings } from '../../src/config/settings.ts';
 import type { Json } from '../../src/core/text/json.ts';
+import { workMs } from '../fakes/work-ms.ts';
 
 /** What is said of a value; null if it fits. */
 function misfit(schema: Json, value: Json): string | null {
@@ -191,7 +192,7 @@ test('ruche.yaml names file, line and key of a pattern that cannot be used', () 
           type: string
           pattern: '^(?=.*x)[a-z]+$'
 `;
-  const known = { providers: [], tools: [], ruleProblem: () => null };
+  const known = { providers: [], tools: [], messengers: [], ruleProblem: () => null };
   const { settings, problems } = parseSettings(yaml, 'ruche.yaml', known);
   assert.equal(settings, null);
   assert.deepEqual(
@@ -200,14 +201,6 @@ test('ruche.yaml names file, line and key of a pattern that cannot be used', () 
   );
   assert.match(problems[0]?.message ?? '', /\(invalid or unsupported Perl syntax: `\(\?=`\): write it without/);
 });
-
-/** Of a processor. */
-function milliseconds(work: () => void): number {
-  const before = process.cpuUsage();
-  work();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1_000;
-}
 
 test('no input holds the process, whatever the schema of its owner', () => {
   const text = { type: 'string' };
@@ -254,7 +247,7 @@ test('no input holds the process, whatever the schema of its owner', () => {
     const read = readSchema(schema);
     assert.ok(read.ok, name);
     let wrong: string | null = null;
-    const ms = milliseconds(() => {
+    const ms = workMs(() => {
       wrong = read.schema.misfit(value);
     });
     assert.notEqual(wrong, null, name);

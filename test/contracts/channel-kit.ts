@@ -109,6 +109,8 @@ export async function greeted(rig: ChannelRig, host: Host): Promise<string> {
 
 export interface Case {
   name: string;
+  /** How many times as fast as ours the time of the channel runs. */
+  factor?: number;
   needs?: readonly Ability[];
   check(t: TestContext, rig: Able, channel: Channel, host: Host): Promise<void>;
 }

@@ -9,14 +9,15 @@ const CASES: readonly Case[] = [...RECEIVING, ...SENDING];
 export function channelContract(
   name: string,
   lacking: Partial<Record<Ability, string>>,
-  openRig: (t: TestContext) => Promise<ChannelRig>,
+  /** `factor`: how many times as fast as ours its time runs. */
+  openRig: (t: TestContext, factor: number) => Promise<ChannelRig>,
 ): { run: number; skipped: number } {
   let skipped = 0;
-  for (const { name: what, needs = [], check } of CASES) {
+  for (const { name: what, needs = [], factor = 100, check } of CASES) {
     const reason = needs.map((need) => lacking[need]).find((why) => why !== undefined);
     if (reason !== undefined) skipped += 1;
-    test(`${name}: ${what}`, { skip: reason ?? false, timeout: 20_000 }, async (t) => {
-      const rig = await openRig(t);
+    test(`${name}: ${what}`, { skip: reason ?? false, timeout: 50_000 }, async (t) => {
+      const rig = await openRig(t, factor);
       await check(t, rig as Able, rig.open(), new Host());
     });
   }

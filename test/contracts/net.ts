@@ -4,7 +4,7 @@ import { test, type TestContext } from 'node:test';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../../src/core/ports/net.ts';
 import { serve, serveRaw } from '../net/support.ts';
 
-const LIMITS = { maxBytes: 1_000_000, timeoutMs: 5000, idleMs: 2000, maxRedirects: 0 };
+const LIMITS = { maxBytes: 1_000_000, timeoutMs: 60_000, idleMs: 30_000, maxRedirects: 0 };
 
 /** Asserts that the work fails with a NetError of this code. */
 export async function fails(work: Promise<unknown>, code: NetError['code'], message = /./): Promise<NetError> {

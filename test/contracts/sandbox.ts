@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { BOUNDARIES, type Boundary, type BoundaryName } from '../../src/core/ports/boundary.ts';
 import { SandboxError, type Job, type JobResult, type Sandbox } from '../../src/core/ports/sandbox.ts';
 import type { BwrapFeatures } from '../../src/sandbox/bwrap.ts';
-import { limits, processesWith, realClock, sandboxHome, until, type SandboxHome } from '../fakes/sandbox-home.ts';
+import { limits, processesWith, realClock, sandboxHome, type SandboxHome } from '../fakes/sandbox-home.ts';
+import { until } from '../fakes/until.ts';
 import type { RuntimeOrder } from '../fakes/sandbox-runtime.ts';
 
 export interface SandboxSuite {
@@ -125,7 +126,7 @@ export function sandboxContract(suite: SandboxSuite): void {
       assert.equal(await sandbox.find(order.key), 'absent');
       let seen = '';
       const going = sandbox.exec(order, (chunk) => (seen += text(chunk)), never());
-      await until('output while it runs', () => seen === 'up\n');
+      await until(() => seen === 'up\n', 'output while it runs');
       assert.equal(await sandbox.find(order.key), 'running');
       await writeFile(join(order.checkout.dir, 'go'), '');
       assert.equal((await going).exit, 0);
@@ -162,7 +163,7 @@ export function sandboxContract(suite: SandboxSuite): void {
       assert.equal(result.ended, 'timeout');
       assert.notEqual(result.exit, 0);
       assert.equal(text(result.output), 'here\n');
-      await until('no process of it', async () => (await processesWith(nap(7781))).length === 0);
+      await until(async () => (await processesWith(nap(7781))).length === 0, 'no process of it');
     });
 
     test('what a command leaves in the background dies with it', async () => {
@@ -170,7 +171,7 @@ export function sandboxContract(suite: SandboxSuite): void {
         `setsid sleep ${nap(7782)}1 >/dev/null 2>&1 & (sleep ${nap(7782)}2 &) ; (setsid nohup sleep ${nap(7782)}3 &) ; echo done`,
       );
       assert.deepEqual([result.exit, text(result.output)], [0, 'done\n']);
-      await until('no process of it', async () => (await processesWith(nap(7782))).length === 0);
+      await until(async () => (await processesWith(nap(7782))).length === 0, 'no process of it');
     });
 
     test('an abort kills the tree and is a result', async () => {
@@ -178,7 +179,7 @@ export function sandboxContract(suite: SandboxSuite): void {
       const abort = new AbortController();
       const result = await sandbox.exec(order, () => abort.abort(), abort.signal);
       assert.deepEqual([result.exit, result.ended, text(result.output)], [137, 'aborted', 'up\n']);
-      await until('no process of it', async () => (await processesWith(nap(7783))).length === 0);
+      await until(async () => (await processesWith(nap(7783))).length === 0, 'no process of it');
       assert.equal(await sandbox.find(order.key), 'finished');
     });
 
@@ -189,7 +190,7 @@ export function sandboxContract(suite: SandboxSuite): void {
         setTimeout(() => abort.abort(), ms);
         assert.equal((await going).ended, 'aborted');
       }
-      await until('no process of it', async () => (await processesWith(nap(7784))).length === 0);
+      await until(async () => (await processesWith(nap(7784))).length === 0, 'no process of it');
     });
 
     test('aborted before the start, it never runs', async () => {
@@ -236,7 +237,7 @@ export function sandboxContract(suite: SandboxSuite): void {
       const order = await job(`echo up; sleep ${nap(7785)}`);
       let up = false;
       const going = sandbox.exec(order, () => (up = true), never());
-      await until('start', () => up);
+      await until(() => up, 'start');
       const [result] = await Promise.all([going, sandbox.forget(order.key)]);
       assert.equal(result.ended, 'aborted');
       assert.equal(await sandbox.find(order.key), 'absent');
@@ -246,12 +247,12 @@ export function sandboxContract(suite: SandboxSuite): void {
       const order = await job(`echo up; sleep ${nap(7786)}`);
       let up = false;
       const going = sandbox.exec(order, () => (up = true), never());
-      await until('start', () => up);
+      await until(() => up, 'start');
       const pid = Number((await readFile(join(home.shells, order.key, 'started'), 'utf8')).split(' ')[0]);
       process.kill(pid, 'SIGKILL');
       await assert.rejects(going, (error: unknown) => error instanceof SandboxError && error.code === 'doubt');
       assert.equal(await sandbox.find(order.key), 'doubt');
-      await until('no process of it', async () => (await processesWith(nap(7786))).length === 0);
+      await until(async () => (await processesWith(nap(7786))).length === 0, 'no process of it');
       await assert.rejects(sandbox.exec(order, quiet, never()), SandboxError);
     });
 
@@ -261,17 +262,17 @@ export function sandboxContract(suite: SandboxSuite): void {
         const order = await job(`sleep ${nap7}`);
         const going = sandbox.exec(order, quiet, never()).catch((error: unknown) => error);
         const started = join(home.shells, order.key, 'started');
-        await until('start', async () => (await readFile(started, 'utf8').catch(() => '')) !== '');
+        await until(async () => (await readFile(started, 'utf8').catch(() => '')) !== '', 'start');
         await realClock.sleep(ms);
         process.kill(Number((await readFile(started, 'utf8')).split(' ')[0]), 'SIGKILL');
         const error = await going;
         assert.ok(error instanceof SandboxError && error.code === 'doubt');
         // A program it had started may hold the lock for a moment longer.
-        await until('doubt', async () => (await sandbox.find(order.key)) === 'doubt');
+        await until(async () => (await sandbox.find(order.key)) === 'doubt', 'doubt');
         await sandbox.forget(order.key);
       }
-      await until('no process of it', async () => (await processesWith(nap7)).length === 0);
-      await until('no runner of it', async () => (await processesWith(home.dir)).length === 0);
+      await until(async () => (await processesWith(nap7)).length === 0, 'no process of it');
+      await until(async () => (await processesWith(home.dir)).length === 0, 'no runner of it');
     });
 
     test('after a restart of the machine a finished command is in doubt: its files were not synced', async () => {
@@ -300,7 +301,7 @@ export function sandboxContract(suite: SandboxSuite): void {
       assert.equal(await sandbox.find(order.key), 'running');
       let seen = '';
       const going = sandbox.adopt(order.key, order.limits, (chunk) => (seen += text(chunk)), never());
-      await until('the output from before', () => seen === 'first\n');
+      await until(() => seen === 'first\n', 'the output from before');
       await writeFile(join(order.checkout.dir, 'go'), '');
       const result = await going;
       assert.deepEqual([result.exit, text(result.output), seen], [0, 'first\nlast\n', 'first\nlast\n']);
@@ -322,7 +323,7 @@ export function sandboxContract(suite: SandboxSuite): void {
       await runtime({ kind, shells: home.shells, features, job: order, killAt: null }, (printed) =>
         printed.includes('up'),
       );
-      await until('the end', async () => (await sandbox.find(order.key)) === 'finished');
+      await until(async () => (await sandbox.find(order.key)) === 'finished', 'the end');
       assert.equal((await sandbox.adopt(order.key, order.limits, quiet, never())).ended, 'timeout');
     });
 
@@ -335,7 +336,7 @@ export function sandboxContract(suite: SandboxSuite): void {
       const abort = new AbortController();
       const result = await sandbox.adopt(order.key, order.limits, () => abort.abort(), abort.signal);
       assert.equal(result.ended, 'aborted');
-      await until('no process of it', async () => (await processesWith(nap(7788))).length === 0);
+      await until(async () => (await processesWith(nap(7788))).length === 0, 'no process of it');
     });
 
     test('A24 nothing of the runtime’s environment reaches a command or what watches over it', async () => {
@@ -354,9 +355,8 @@ export function sandboxContract(suite: SandboxSuite): void {
       const { kind, features } = suite;
       let around = '';
       const going = runtime({ kind, shells: home.shells, features, job: order, killAt: null, env }, () => false);
-      await until('start', async () =>
-        (await readFile(join(home.shells, order.key, 'out.0'), 'utf8').catch(() => '')).includes('up'),
-      );
+      const out = join(home.shells, order.key, 'out.0');
+      await until(async () => (await readFile(out, 'utf8').catch(() => '')).includes('up'), 'start');
       // The programs the wrapper has started name its folder or the inner program's.
       const watching = [...(await processesWith(join(home.shells, order.key))), ...(await processesWith('ruche-run'))];
       for (const pid of watching) around += await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');

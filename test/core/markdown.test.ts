@@ -6,6 +6,7 @@ import { micromark } from 'micromark';
 import { gfm, gfmHtml } from 'micromark-extension-gfm';
 import { readMarkdown } from '../../src/core/text/markdown/read.ts';
 import { type Block, type Inline, wordsOf } from '../../src/core/text/markdown/tree.ts';
+import { workMs } from '../fakes/work-ms.ts';
 
 const escape = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
@@ -388,16 +389,8 @@ const SLOW = [
   '\n',
 ];
 
-/** Of a processor; the clock on the wall counts what the rest of the machine does, too. */
-function milliseconds(work: () => void): number {
-  const before = process.cpuUsage();
-  work();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1_000;
-}
-
 const withinTime = (text: string, name: string): void => {
-  const ms = milliseconds(() => readMarkdown(text));
+  const ms = workMs(() => readMarkdown(text));
   assert.ok(ms < 600, `${name} took ${Math.round(ms)} ms`);
 };
 

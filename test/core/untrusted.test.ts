@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { neutralise, wrapUntrusted } from '../../src/core/text/untrusted.ts';
 import { effort, tries } from '../fakes/effort.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 test('A62 marks of chat templates and of our own wrapper lose their meaning', () => {
   const marks = [
@@ -67,11 +68,11 @@ test('A62 the wrapper is closed once, by a boundary that the text cannot hold', 
 });
 
 test('a text built to make the search slow is done at once', () => {
-  const start = performance.now();
+  const worked = workClock();
   for (const unit of ['<', '<<', '< ', '[', '<<end ', '\u200b', '\r'])
     wrapUntrusted(unit.repeat(100_000), unit.repeat(1000), 'b0b0');
   wrapUntrusted(`<<${' '.repeat(300_000)}`, 'x', 'b0b0');
-  assert.ok(performance.now() - start < 1500, `${performance.now() - start} ms`);
+  assert.ok(worked() < 1500, `${worked()} ms`);
 });
 
 test('whatever the text, it stays inside and holds nothing that hides', () => {

@@ -85,9 +85,9 @@ test(
     await visit(link, async ({ page }) => {
       await page.goto(`${home.url}/models`);
       await page.getByLabel('Key', { exact: true }).fill(KEY);
-      await page.getByText('Model and address, if not the usual ones').click();
+      await page.getByText('Other model or address').click();
       await page.getByLabel('Address').fill(mock.url);
-      await page.getByRole('button', { name: 'Try it and keep it' }).click();
+      await page.getByRole('button', { name: 'Test and save' }).click();
       await page.getByText('It works:').waitFor();
       // What ruche.yaml names goes before what was found: from here on it names nothing.
       home.write('ruche.yaml', settings(telegram.url));

@@ -85,7 +85,7 @@ test('500 again and again, or 429 for a long time: the next of the tier answers'
   first?.next({ status: 429, headers: { 'retry-after': '3600' }, pieces: ['{"error":{"message":"slow down"}}'] });
   const before = performance.now();
   assert.equal((await home.ask('hello')).text, 'the second answers');
-  assert.ok(performance.now() - before < 5000, 'nobody waits an hour');
+  assert.ok(performance.now() - before < 60_000, 'nobody waits an hour');
   const failed = await home.events('model.failed');
   assert.deepEqual(failed.map(({ data }) => data['error']).slice(-3), ['unavailable', 'overloaded', 'rate']);
   assert.equal((await home.ask('and now?')).text, 'You said: and now?', 'the first is asked first again');

@@ -1,65 +1,36 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConversationCache } from '../../src/agent/run/conversation.ts';
 import type { AgentDeps } from '../../src/agent/run/deps.ts';
-import { LandingOrder } from '../../src/agent/run/landing-order.ts';
-import { runTask } from '../../src/agent/turn.ts';
-import type { Clock } from '../../src/core/ports/clock.ts';
+import { startApp } from '../../src/app/app.ts';
+import type { AppOptions } from '../../src/app/options.ts';
 import type { Agent, Governance, Settings } from '../../src/core/agent.ts';
+import type { Delta, Runtime, TaskOutcome } from '../../src/core/api/runtime.ts';
+import type { Views } from '../../src/core/api/views.ts';
 import type { Event } from '../../src/core/event.ts';
 import type { ModelChoice } from '../../src/core/model.ts';
-import type { Channel } from '../../src/core/ports/channel.ts';
-import type { Log } from '../../src/core/ports/log.ts';
-import type { Net } from '../../src/core/ports/net.ts';
-import type { Store } from '../../src/core/ports/store.ts';
 import type { Rule } from '../../src/core/policy.ts';
-import { noEscalations, noSchedules, noTriggers } from './no-schedules.ts';
-import type { SkillRules } from '../../src/core/ports/skill-rules.ts';
-import { OUTBOX } from '../../src/core/records/reply.ts';
-import type { Delta, Runtime, TaskOutcome } from '../../src/core/api/runtime.ts';
+import type { Channel } from '../../src/core/ports/channel.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { JournalRepository } from '../../src/core/ports/journal.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Sandbox } from '../../src/core/ports/sandbox.ts';
+import type { KeptSecrets } from '../../src/core/ports/secrets.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { AnyTool, Tool } from '../../src/core/ports/tool.ts';
-import { Hub, observed } from '../../src/messages/hub.ts';
-import { buryTask } from '../../src/runtime/end.ts';
-import { sendReply } from '../../src/messages/outbox.ts';
-import { Pauses } from '../../src/runtime/pauses.ts';
-import { createRuntime } from '../../src/runtime/runtime.ts';
-import { nextTry } from '../../src/models/choice/retry.ts';
-import { heldQueues } from '../../src/scheduler/tasks/deadlines.ts';
-import { Worker, type WorkerOptions } from '../../src/scheduler/worker.ts';
-import { offeredSkills, openGate } from '../../src/skills/gate.ts';
-import { skillRules } from '../../src/skills/judge.ts';
+import { systemClock, systemIds, systemRandom } from '../../src/platform/system.ts';
+import { readBundled, skillRules } from '../../src/skills/judge.ts';
 import { askTool } from '../../src/tools/ask.ts';
 import { type ReadInput, readTool } from '../../src/tools/read.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
-import { systemClock, systemIds, systemRandom } from '../../src/platform/system.ts';
-import { openGovernanceReader } from '../../src/workspace/governance/reader.ts';
-import { initWorkspace } from '../../src/workspace/init.ts';
+import type { Trust } from '../../src/trust/trust.ts';
 import { readSkills } from '../../src/workspace/governance/skills.ts';
-import { openWorkspace } from '../../src/workspace/workspace.ts';
+import { initWorkspace } from '../../src/workspace/init.ts';
+import type { OpenWorkspace } from '../../src/workspace/workspace.ts';
+import { anAgent, governing, SETTINGS } from './governance.ts';
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
-export const SETTINGS: Settings = {
-  providers: [],
-  tiers: { light: [], standard: [], strong: [] },
-  rules: [],
-  channels: [],
-  concurrency: 50,
-  limits: {
-    steps: 20,
-    runMs: 60_000,
-    toolOutput: 2_000,
-    shellMs: 10_000,
-    shellMemory: 2 ** 30,
-    shellProcesses: 64,
-    hops: 8,
-    tasks: 200,
-    fanOut: 25,
-  },
-  queues: {},
-  maxAttempts: 3,
-};
 
 export interface LoopOptions {
   choices: readonly ModelChoice[];
@@ -71,170 +42,171 @@ export interface LoopOptions {
   queues?: Settings['queues'];
   limits?: Partial<Settings['limits']>;
   files?: Record<string, string>;
-  /** Skills that come with the package. */
-  bundled?: SkillRules['bundled'];
+  /** Folder of the skills that come with the package; none without it. */
+  skills?: string;
   channels?: readonly Channel[];
   redact?: (text: string) => string;
   maxAttempts?: number;
   nextTry?: AgentDeps['nextTry'];
+  /** What comes of a landing that changes what governs. */
+  applyLanded?: Trust['applyLanded'];
   clock?: Clock;
   /** Makes the store, in a folder of the test's own. Default: one in memory. */
   store?: (dir: string) => Promise<Store>;
 }
 
-const NO_NET: Net = { request: () => Promise.reject(new Error('no network in this test')) };
+const unused = (what: string) => () => Promise.reject(new Error(`no ${what} in this test`));
 
-/** The loop with everything real but the disk of the store, the model and the tools. */
+const SANDBOX: Sandbox = {
+  name: 'fake',
+  confined: true,
+  exec: unused('commands'),
+  find: async () => 'absent',
+  adopt: unused('commands'),
+  forget: async () => {},
+  list: async () => [],
+};
+
+/** A readable journal that nobody reads. */
+function heldInMemory(): JournalRepository {
+  let tip = 0;
+  return {
+    tip: async () => tip,
+    append: async (lines) => void (tip = lines.at(-1)?.seq ?? tip),
+    lines: async function* () {},
+    maintain: async () => {},
+  };
+}
+
+/** What governs is what the test says, without a file that could be edited. */
+const settledBy = (governance: Governance, applyLanded: Trust['applyLanded'] = async () => {}): Trust => ({
+  current: () => governance,
+  refused: () => [],
+  answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
+  applyLanded,
+  onChange: () => () => undefined,
+  onMoved: () => () => undefined,
+  settled: async () => {},
+  close: async () => {},
+});
+
+const hiding = (redact: (text: string) => string): KeptSecrets => ({
+  resolve: unused('secret'),
+  redact,
+  redactPieces: () => ({ push: redact, end: () => '' }),
+  hide: () => undefined,
+  has: () => false,
+  keep: unused('secret'),
+});
+
+function governanceOf(options: LoopOptions, commit: string): Governance {
+  const assistant = anAgent({
+    name: 'assistant',
+    description: 'helps',
+    tools: (options.tools ?? []).map(({ name }) => name),
+    instructions: 'You help.',
+    ...options.agent,
+  });
+  const agents = [assistant, ...(options.others ?? []).map((other) => ({ ...assistant, ...other }))];
+  const settings = {
+    ...SETTINGS,
+    rules: options.rules ?? [],
+    limits: { ...SETTINGS.limits, ...options.limits },
+    queues: options.queues ?? {},
+    maxAttempts: options.maxAttempts ?? SETTINGS.maxAttempts,
+  };
+  return governing(agents, { commit, settings });
+}
+
+const made = new Map<string, Promise<{ folder: string; commit: string }>>();
+
+/** A workspace as `init` makes it. Each is made once and then copied: half of what a test costs are the processes of Git. */
+async function initialWorkspace(dir: string, files: Record<string, string>): Promise<string> {
+  const key = JSON.stringify(files);
+  const make = async () => {
+    const folder = join(await mkdtemp(join(tmpdir(), 'ruche-first-')), 'workspace');
+    process.once('exit', () => rmSync(join(folder, '..'), { recursive: true, force: true }));
+    const env = { PATH: process.env.PATH, HOME: folder };
+    const bytes = new Map(Object.entries(files).map(([path, text]) => [path, Buffer.from(text)]));
+    return { folder, commit: await initWorkspace({ dir: folder, files: bytes, env, clock: systemClock }) };
+  };
+  if (!made.has(key)) made.set(key, make());
+  const { folder, commit } = await (made.get(key) as ReturnType<typeof make>);
+  await cp(folder, dir, { recursive: true });
+  return commit;
+}
+
+/** The network as it is started, with everything real but the disk of the store, the model, the tools and what governs. */
 export async function openLoop(options: LoopOptions) {
   const dir = await mkdtemp(join(tmpdir(), 'ruche-loop-'));
   const env = { PATH: process.env.PATH, HOME: dir };
   const clock = options.clock ?? systemClock;
-  const boundary = (): void => undefined;
-  const base = { 'README.md': 'hello\n', ...options.files };
-  const files = new Map(Object.entries(base).map(([path, text]) => [path, Buffer.from(text)]));
-  await initWorkspace({ dir: join(dir, 'workspace'), files, env, clock });
-  const workspace = await openWorkspace({ dir: join(dir, 'workspace'), env, clock, boundary });
-  const tools = new Map<string, AnyTool>((options.tools ?? []).map((tool) => [tool.name, tool]));
-  const skills = { ...workspace, rules: skillRules(options.bundled ?? new Map()) };
-  const reader = openGovernanceReader({
-    git: workspace.git,
-    skills,
-    tools: [...tools.values()],
-    providers: ['scripted'],
-    ruleProblem: () => null,
-  });
-  const agent: Agent = {
-    name: 'assistant',
-    description: 'helps',
-    model: 'standard',
-    tools: [...tools.keys()],
-    rules: [],
-    network: null,
-    schedules: [],
-    instructions: 'You help.',
-    ...options.agent,
-  };
-  const governance: Governance = {
-    commit: await workspace.head(),
-    settings: {
-      ...SETTINGS,
-      rules: options.rules ?? [],
-      limits: { ...SETTINGS.limits, ...options.limits },
-      queues: options.queues ?? {},
-    },
-    agents: new Map(
-      [agent, ...(options.others ?? []).map((other) => ({ ...agent, ...other }))].map((each) => [each.name, each]),
-    ),
-    problems: [],
-  };
-  governance.skills = (await readSkills(skills, workspace.git, governance.commit, governance.agents)).skills;
-  const gate = openGate({ platform: 'linux', path: '/usr/bin:/bin', hasVariable: () => false, clock });
-  const hub = new Hub();
+  const folder = join(dir, 'workspace');
+  const first = await initialWorkspace(folder, { 'README.md': 'hello\n', ...options.files });
+  const governance = governanceOf(options, first);
   const raw: Store = (await options.store?.(dir)) ?? openMemoryStore({ clock, random: systemRandom.bytes });
-  const store = observed(raw, hub);
-  const channels = new Map((options.channels ?? []).map((channel) => [channel.name, channel]));
+  const journal = heldInMemory();
   const deltas: Delta[] = [];
-  const deps: AgentDeps = {
-    store,
-    workspace,
-    reader,
-    skills: (of) => offeredSkills(gate, governance, of),
-    governance: () => governance,
-    governanceLanded: async () => {},
-    models: () => options.choices,
-    nextTry:
-      options.nextTry ??
-      ((...args) => {
-        const next = nextTry(...args);
+  let deps!: AgentDeps;
+  let workspace!: OpenWorkspace;
+  const wrap: AppOptions['wrap'] = {
+    store: async () => raw,
+    workspace: async (open) => {
+      workspace = await open();
+      const skills = {
+        ...workspace,
+        rules: skillRules(options.skills ? await readBundled(options.skills) : new Map()),
+      };
+      governance.skills = (await readSkills(skills, workspace.git, governance.commit, governance.agents)).skills;
+      return workspace;
+    },
+    journal: async () => journal,
+    net: () => ({ request: unused('network') }),
+    sandbox: async () => SANDBOX,
+    trust: async () => settledBy(governance, options.applyLanded),
+    models: (open) => ({ ...open(), choices: () => [...options.choices], prepare: async () => {} }),
+    agents: (open) => {
+      const given = open();
+      const emit: AgentDeps['emit'] = (delta) => {
+        deltas.push(delta);
+        given.emit(delta);
+      };
+      const nextTry: AgentDeps['nextTry'] = (...args) => {
+        const next = given.nextTry(...args);
         return next && { ...next, wait: 0 };
-      }),
-    tools: () => tools,
-    net: NO_NET,
-    sandboxed: true,
-    pushes: (name) => channels.has(name),
-    redact: options.redact ?? ((text) => text),
-    redactPieces: () => ({ push: options.redact ?? ((text) => text), end: () => '' }),
-    emit: (delta) => {
-      deltas.push(delta);
-      hub.emit(delta);
+      };
+      deps = { ...given, emit, nextTry: options.nextTry ?? nextTry };
+      return deps;
     },
-    cancelTask: (task, by) => runtime.cancel(task, by),
-    conversations: new ConversationCache(),
-    landingOrder: new LandingOrder(systemClock),
-    clock,
-    ids: systemIds,
-    random: () => 0,
-    log: quiet,
-    boundary,
-    worker: 'wrk_test',
   };
-  const common = {
-    store,
-    clock,
-    log: quiet,
-    worker: 'wrk_test',
-    onWork: (listener: () => void) => hub.onWork(listener),
-    onCancelled: (listener: (task: string) => void) => hub.onCancelled(listener),
-  };
-  /** The two workers of a process. */
-  const begin = () => {
-    const handle: WorkerOptions['handle'] = (claim, stops) => runTask(deps, claim, stops);
-    const send: WorkerOptions['handle'] = (claim) =>
-      sendReply(
-        {
-          store,
-          channels,
-          drafts: { settle: async () => {} },
-          clock,
-          log: quiet,
-          boundary,
-          redact: deps.redact,
-          random: () => 0,
-        },
-        claim,
-      );
-    const held: WorkerOptions['held'] = (running) => heldQueues(governance.settings.queues, running);
-    const bury: WorkerOptions['bury'] = (claim, error) => buryTask(deps, claim, error);
-    const except = (): string[] => [OUTBOX, ...pauses.names()];
-    const runs = new Worker({ ...common, concurrency: () => 50, except, held, handle, bury });
-    const sends = new Worker({ ...common, concurrency: () => 10, only: [OUTBOX], handle: send });
-    runs.start();
-    sends.start();
-    return { runs, sends };
-  };
-  let pauses = await Pauses.open(store, deps.redact, () => hub.work());
-  deps.paused = (name) => pauses.of(name) !== null;
-  let workers = begin();
-  const runtime: Runtime = createRuntime({
-    store,
-    clock,
-    ids: systemIds,
-    redact: deps.redact,
-    pushes: deps.pushes,
-    agents: () =>
-      [...new Set(['assistant', ...governance.agents.keys()])].map((name) => ({ name, description: '', models: [] })),
-    maxAttempts: () => options.maxAttempts ?? 3,
-    pair: async () => null,
-    schedules: noSchedules,
-    triggers: noTriggers,
-    escalations: noEscalations,
-    answerHeld: async () => ({ ok: false, why: 'unknown', message: '' }),
-    hub,
-    pauses: {
-      of: (...args) => pauses.of(...args),
-      pause: (...args) => pauses.pause(...args),
-      resume: (...args) => pauses.resume(...args),
-    },
-    accepting: () => true,
-    situation: () => Promise.reject(new Error('not in this test')),
-  });
+  const start = () =>
+    startApp({
+      version: '0.0.0-test',
+      home: join(dir, 'home'),
+      workspace: folder,
+      template: dir,
+      ...(options.skills ? { skills: options.skills } : {}),
+      host: '127.0.0.1',
+      port: 0,
+      token: 'a-token-of-the-tests-0123456789',
+      env,
+      platform: 'linux',
+      machine: { arch: process.arch, uid: 0 },
+      log: quiet,
+      secrets: hiding(options.redact ?? ((text) => text)),
+      channels: () => (options.channels ?? []).map((channel) => ({ channel, owners: [], agent: null })),
+      system: { clock, ids: systemIds, random: { bytes: systemRandom.bytes, number: () => 0 } },
+      builtin: { tools: options.tools ?? [], messengers: [] },
+      wrap,
+    });
+  let app = await start();
   let count = 0;
   const deliver = async (
     text: string,
     session = 'one',
     more: { channel?: string; id?: string } = {},
   ): Promise<string> => {
-    const result = await runtime.deliver({
+    const result = await app.runtime.deliver({
       channel: more.channel ?? 'http',
       sender: 'person:owner',
       agent: 'assistant',
@@ -246,35 +218,42 @@ export async function openLoop(options: LoopOptions) {
     if (!result.ok) throw new Error(result.message);
     return result.delivered.task;
   };
-  const settled = (task: string): Promise<TaskOutcome> => runtime.settled(task, AbortSignal.timeout(10_000));
+  const settled = (task: string): Promise<TaskOutcome> => app.runtime.settled(task, AbortSignal.timeout(10_000));
   return {
     dir,
-    deps,
-    store,
-    /** The store below the one that tells the hub. */
-    raw,
-    runtime,
-    paused: (name: string) => pauses.of(name),
-    workspace,
     governance,
     deltas,
+    /** The store below the one that tells the hub. */
+    raw,
+    get deps(): AgentDeps {
+      return deps;
+    },
+    get store(): Store {
+      return deps.store;
+    },
+    get workspace(): OpenWorkspace {
+      return workspace;
+    },
+    /** What pages show. */
+    get views(): Views {
+      return app.views;
+    },
+    get runtime(): Runtime {
+      return app.runtime;
+    },
     deliver,
     settled,
     send: async (text: string, session?: string): Promise<TaskOutcome> => settled(await deliver(text, session)),
     events: async (stream?: string): Promise<Event[]> =>
-      Array.fromAsync(store.read(stream === undefined ? {} : { stream })),
-    /** Stops the workers in the middle and starts others, as a new process would. */
+      Array.fromAsync(raw.read(stream === undefined ? {} : { stream })),
+    /** Stops the process in the middle and starts another one. */
     async restart(): Promise<void> {
-      await Promise.all([workers.runs.stop(50), workers.sends.stop(1_000)]);
-      await store.releaseAll();
-      deps.conversations = new ConversationCache();
-      pauses = await Pauses.open(store, deps.redact, () => hub.work());
-      workers = begin();
+      await app.close('a restart');
+      app = await start();
     },
     async close(): Promise<void> {
-      await Promise.all([workers.runs.stop(1_000), workers.sends.stop(1_000)]);
-      await store.close();
-      await workspace.close();
+      await app.close('the test is over');
+      await raw.close();
       await rm(dir, { recursive: true, force: true, maxRetries: 5 });
     },
   };

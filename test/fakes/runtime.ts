@@ -24,8 +24,6 @@ export interface FakeRun {
   emit(delta: DistributiveOmit<Delta, 'task' | 'run'>): void;
   approval(tool: string, shown: string): Promise<'approve' | 'deny'>;
   question(text: string): Promise<string>;
-  /** Resolves when somebody follows it. */
-  heard: Promise<void>;
 }
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
@@ -44,7 +42,6 @@ interface FakeTask {
   delivered: boolean;
   watchers: Set<() => void>;
   listeners: Set<(delta: Delta) => void>;
-  heard: PromiseWithResolvers<void>;
   /** Streamed text of each step, so that pieces carry their offset. */
   said: Map<number, string>;
   waits: Map<string, (answer: string) => void>;
@@ -57,6 +54,7 @@ export interface FakeRuntime extends Runtime {
     ready: boolean;
     notReady: string | null;
     stopping: boolean;
+    /** Messages that were refused because of it. */
     refused: number;
     agents: string[];
     listeners(): number;
@@ -119,7 +117,6 @@ export function fakeRuntime(script: Script): FakeRuntime {
       delivered: false,
       watchers: new Set(),
       listeners: new Set(),
-      heard: Promise.withResolvers(),
       said: new Map(),
       waits: new Map(),
     };
@@ -175,7 +172,6 @@ export function fakeRuntime(script: Script): FakeRuntime {
           | 'approve'
           | 'deny',
       question: (text) => park(task, { kind: 'question', tool: null, text, reason: 'The agent asks.' }),
-      heard: task.heard.promise,
     };
     next += 1;
     const message = `evt_${next}`;
@@ -253,7 +249,6 @@ export function fakeRuntime(script: Script): FakeRuntime {
     },
     listen(id, listener) {
       tasks.get(id)?.listeners.add(listener);
-      tasks.get(id)?.heard.resolve();
       return () => tasks.get(id)?.listeners.delete(listener);
     },
     recent: () => [],
@@ -297,7 +292,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       return { ok: true, task: again.outcome.task, message: 'evt_0' };
     },
     dismiss: async (id) => tasks.get(id)?.outcome.status === 'failed',
-    pair: async () => null,
+    pair: async () => ({ ok: false, message: 'no channels here' }),
     agents: async () => states(),
     agentsToday: async () => states().map((state) => ({ ...state, lastRun: null, costTodayUsd: 0.5 })),
     pauseAgent: async (name, by, reason) => {
@@ -317,6 +312,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       startedAt: 1_700_000_000_000,
       model: 'demo/demo',
       demo: true,
+      channels: [],
       sandbox: 'bubblewrap',
       workspace: '/somewhere/workspace',
       home: '/somewhere/home',

@@ -95,12 +95,3 @@ export async function processesWith(text: string): Promise<number[]> {
   }
   return found;
 }
-
-/** Waits until it holds; fails after ten seconds. */
-export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`never came: ${what}`);
-    await realClock.sleep(5);
-  }
-}

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TaskOutcome } from '../../src/core/api/runtime.ts';
 import type { Script } from '../fakes/runtime.ts';
-import { echo, gate, sse, until, withGateway, type Rig } from './help.ts';
+import { echo, gate, sse, withGateway, type Rig } from './help.ts';
+import { until } from '../fakes/until.ts';
 
 const json = async <T = Record<string, unknown>>(answer: Promise<Response>): Promise<T> =>
   (await (await answer).json()) as T;

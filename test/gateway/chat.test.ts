@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type OpenAI from 'openai';
 import type { Script } from '../fakes/runtime.ts';
 import { clientOf, failsWith, user } from './client.ts';
-import { echo, gate, sse, until, withGateway } from './help.ts';
+import { echo, gate, sse, withGateway } from './help.ts';
+import { until } from '../fakes/until.ts';
 
 test('The openai client lists the agents as models', async () => {
   await withGateway(echo, async ({ gateway }) => {

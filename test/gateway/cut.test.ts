@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createServer, connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { clientOf, user } from './client.ts';
-import { gate, until, withGateway } from './help.ts';
+import { gate, withGateway } from './help.ts';
+import { until } from '../fakes/until.ts';
 
 test('A client that hangs up does not end the run; the same request joins it and gets the answer once', async () => {
   for (const stream of [false, true]) {

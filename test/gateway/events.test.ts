@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
 import { test } from 'node:test';
-import { echo, sse, TOKEN, until, withGateway, type Rig } from './help.ts';
+import { echo, sse, TOKEN, withGateway, type Rig } from './help.ts';
+import { until } from '../fakes/until.ts';
 
 /** Reads events (not bare ids) until `count` have come, then hangs up. */
 async function take(rig: Rig, path: string, count: number, headers: Record<string, string> = {}): Promise<string[]> {

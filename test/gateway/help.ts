@@ -99,7 +99,7 @@ export function raw(port: number, bytes: string | Uint8Array, host = '127.0.0.1'
   return new Promise((resolve, reject) => {
     let got = '';
     const socket = createConnection(port, host, () => socket.write(bytes));
-    socket.setTimeout(5_000, () => socket.destroy(new Error('nothing came for 5 s')));
+    socket.setTimeout(30_000, () => socket.destroy(new Error('nothing came for 30 s')));
     socket.on('data', (chunk) => (got += chunk.toString()));
     socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? resolve(got) : reject(error)));
     socket.on('close', () => resolve(got));
@@ -115,16 +115,6 @@ export interface Gate {
 export function gate(): Gate {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { open: resolve, opened: promise };
-}
-
-/** Waits until something becomes true. */
-export async function until(what: () => boolean, seconds = 5): Promise<void> {
-  const end = performance.now() + seconds * 1000;
-  while (performance.now() < end) {
-    if (what()) return;
-    await realClock.sleep(5);
-  }
-  throw new Error(`it did not become true within ${seconds} s`);
 }
 
 /** The events of a server-sent stream, as they come. */

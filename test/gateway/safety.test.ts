@@ -6,7 +6,8 @@ import { failureLimit } from '../../src/gateway/http/access.ts';
 import { GatewayRefused, startGateway } from '../../src/gateway/server.ts';
 import { refuseToListen } from '../../src/gateway/http/access.ts';
 import { fakeJournal, fakeRuntime } from '../fakes/runtime.ts';
-import { countingIds, echo, raw, realClock, recordedLog, TOKEN, until, withGateway } from './help.ts';
+import { countingIds, echo, raw, realClock, recordedLog, TOKEN, withGateway } from './help.ts';
+import { until } from '../fakes/until.ts';
 
 const line = (answer: string): string => answer.split('\r\n')[0] ?? '';
 

@@ -3,7 +3,8 @@ import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import type { FakeViews } from './views-kit.ts';
 import { fakeViews } from './views-kit.ts';
-import { echo, gate, raw, sse, TOKEN, until, withGateway, type Rig } from './help.ts';
+import { echo, gate, raw, sse, TOKEN, withGateway, type Rig } from './help.ts';
+import { until } from '../fakes/until.ts';
 import type { Script } from '../fakes/runtime.ts';
 
 const withViews = (

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Agent, Binding } from '../../src/core/agent.ts';
 import { usualAgent } from '../../src/app/messengers.ts';
 import { parseSettings } from '../../src/config/settings.ts';
-import { SETTINGS } from '../fakes/loop.ts';
+import { SETTINGS } from '../fakes/governance.ts';
 import { KNOWN } from '../fakes/known.ts';
 
 const agents = new Map(['system', 'billing', 'email'].map((name) => [name, { name } as Agent]));

@@ -24,10 +24,10 @@ const untilAborted = (signal: AbortSignal): Promise<void> =>
 const settings = (more: Partial<ChannelSettings> = {}): ChannelSettings => ({
   name: 'telegram',
   type: 'telegram',
-  token: 'env:T',
+  secrets: { token: 'env:T' },
   owners: [],
   agent: null,
-  apiRoot: null,
+  settings: {},
   ...more,
 });
 
@@ -76,7 +76,7 @@ test('channels follow the settings: opened, opened again for another token, left
   const channels = openChannels({
     fixed: [],
     settings: () => wanted,
-    open: ({ name, token }) => {
+    open: ({ name, secrets: { token = '' } }) => {
       opened.push(token);
       return Promise.resolve(
         channel(name, async (_host, signal) => {
@@ -98,7 +98,7 @@ test('channels follow the settings: opened, opened again for another token, left
   assert.ok(first);
   await apply([settings({ owners: ['1'], agent: 'x' })]);
   assert.equal(channels.get('telegram'), first);
-  await apply([settings({ token: 'env:U' })]);
+  await apply([settings({ secrets: { token: 'env:U' } })]);
   assert.notEqual(channels.get('telegram'), first);
   await apply([]);
   assert.deepEqual(

@@ -38,6 +38,7 @@ const STATUS: RuntimeStatus = {
   journal: { head: 0, exported: 0 },
   pending: 0,
   problems: [],
+  channels: [],
 };
 
 /** A door before the loop, on a channel that records what it is told to send. */

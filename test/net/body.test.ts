@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
 import { fails } from '../contracts/net.ts';
+import { HandClock } from '../scheduler/worker-kit.ts';
 import { get, openLab, serve, serveRaw, WHO } from './support.ts';
 
 /** Writes for ever, as fast as the other side takes it; tells how much that was. */
@@ -104,31 +105,48 @@ test('A43 a body that is not taken is not read ahead, and the wait for the calle
   const server = await serve(t, (_request, response) => {
     count = pour(response, Buffer.alloc(64 * 1024));
   });
-  const { net } = openLab(t);
-  const response = await net.request(get(`http://a.example.org:${server.port}/`, { maxBytes: 1e9, idleMs: 30 }), WHO);
+  const clock = new HandClock();
+  const { net } = openLab(t, { clock });
+  const response = await net.request(get(`http://a.example.org:${server.port}/`, { maxBytes: 1e9, idleMs: 40 }), WHO);
   for (let still = -1; still !== count.written; await new Promise((resolve) => setTimeout(resolve, 100)))
     still = count.written;
   assert.ok(count.written < 100_000_000, `${count.written} bytes went ahead`);
+  for (let n = 0; n < 20; n++) await clock.pass(10);
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   assert.ok(((await reader.read()).value as Uint8Array).length > 0);
   await reader.cancel();
 });
 
 test('A43 slow reads: a byte now and then does not outlive the total time, and slow headers not the silence', async (t) => {
+  let drop = (): void => undefined;
   const drip = await serve(t, (_request, response) => {
-    const timer = setInterval(() => response.write('x'), 10);
-    response.on('close', () => clearInterval(timer));
+    drop = () => void response.write('x');
+    drop();
   });
-  const { net } = openLab(t);
-  const limits = { timeoutMs: 150, idleMs: 60 };
+  const clock = new HandClock();
+  const { net } = openLab(t, { clock });
+  const limits = { timeoutMs: 1_000, idleMs: 400 };
   const response = await net.request(get(`http://a.example.org:${drip.port}/`, limits), WHO);
-  await fails(response.text(), 'timeout', /longer than 150 ms/);
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  for (let at = 0; at < 1_000; at += 100) {
+    drop();
+    await reader.read();
+    await clock.pass(100);
+  }
+  await fails(reader.read(), 'timeout', /longer than 1000 ms/);
+  const written = Promise.withResolvers<void>();
   const port = await serveRaw(t, (socket) => {
-    const timer = setInterval(() => socket.write('x'), 10);
-    socket.write('HTTP/1.1 200 OK\r\nx-slow: ');
-    socket.on('close', () => clearInterval(timer));
+    socket.write('HTTP/1.1 200 OK\r\nx-slow: ', () => written.resolve());
+    drop = () => void socket.write('x');
   });
-  await fails(net.request(get(`http://a.example.org:${port}/`, { idleMs: 80 }), WHO), 'timeout', /nothing came/);
+  const slow = net.request(get(`http://a.example.org:${port}/`, limits), WHO);
+  const failed = fails(slow, 'timeout', /nothing came/);
+  await written.promise;
+  for (let n = 0; n < 5; n++) {
+    drop();
+    await clock.pass(100);
+  }
+  await failed;
 });
 
 test('an abort in the middle of a body, and a body that nobody wants, end the connection', async (t) => {

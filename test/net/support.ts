@@ -28,7 +28,7 @@ export function keptLog(): Log & { lines: string[] } {
 export const PUBLIC = '93.184.216.34';
 
 export const WHO: ForWhom = { who: 'tool:fetch', privateHosts: [], only: null };
-export const LIMITS = { maxBytes: 1_000_000, timeoutMs: 5000, idleMs: 2000, maxRedirects: 5 };
+export const LIMITS = { maxBytes: 1_000_000, timeoutMs: 60_000, idleMs: 30_000, maxRedirects: 5 };
 export const get = (url: string, more: Partial<NetRequest> = {}): NetRequest => ({ url, ...LIMITS, ...more });
 
 export interface Lab {

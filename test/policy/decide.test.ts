@@ -6,6 +6,7 @@ import { decide } from '../../src/policy/decide.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../src/policy/grant.ts';
 import { ruleProblem } from '../../src/policy/rules.ts';
 import { allow, ask, deny, facts, fetching, mailing, reading, rule, shell, TOOLS, writing } from './support.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 type Row = [name: string, call: PolicyCall, facts: PolicyFacts, verdict: Verdict, rule?: string];
 
@@ -232,7 +233,7 @@ test('path patterns', () => {
 });
 
 test('a pattern built to make matchers slow is answered at once', () => {
-  const start = performance.now();
+  const worked = workClock();
   const nasty = `${'a*'.repeat(500)}b`;
   for (const path of ['a'.repeat(255), `${'a'.repeat(250)}/`.repeat(16)]) {
     decide(reading(path), facts({ rules: [deny({ path: nasty }), deny({ path: `${'**/a'.repeat(250)}x` })] }));
@@ -241,7 +242,7 @@ test('a pattern built to make matchers slow is answered at once', () => {
   decide(fetching(`http://${'a'.repeat(200)}.org`), facts({ rules: [deny({ host: `${'a*'.repeat(100)}b` })] }));
   for (const unit of [':', '[', '.', '*', 'a:', '::1'])
     for (const tail of ['', '/', ':']) decide(fetching('http://x.org'), facts({ network: [unit.repeat(300) + tail] }));
-  assert.ok(performance.now() - start < 2000);
+  assert.ok(worked() < 2000);
 });
 
 test('a rule that cannot be read closes what it could have meant, and opens nothing', () => {

@@ -18,9 +18,9 @@ import {
   processesWith,
   realClock,
   sandboxHome,
-  until,
   type SandboxHome,
 } from '../fakes/sandbox-home.ts';
+import { until } from '../fakes/until.ts';
 
 const { features, skip } = await bwrapHere();
 const exists = (file: string): Promise<boolean> =>
@@ -347,7 +347,7 @@ git commit -aqm second; git log --format='%s %an <%ae>'; git branch other; git g
     let up = false;
     const job = { key: 'hidden', command, checkout: own, limits };
     const going = sandbox.exec(job, () => (up = true), new AbortController().signal);
-    await until('start', () => up);
+    await until(() => up, 'start');
     assert.deepEqual(await processesWith(marker), []);
     await writeFile(join(own.dir, 'seen'), '');
     assert.equal((await going).exit, 0);

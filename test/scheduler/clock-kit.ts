@@ -6,7 +6,7 @@ import { isEnded } from '../../src/core/task.ts';
 import { readCron } from '../../src/config/cron.ts';
 import { Schedules } from '../../src/scheduler/schedules/schedules.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
-import { SETTINGS } from '../fakes/loop.ts';
+import { SETTINGS } from '../fakes/governance.ts';
 import { random } from '../store/kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';
 

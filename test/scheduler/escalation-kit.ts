@@ -11,7 +11,7 @@ import type { Task } from '../../src/core/task.ts';
 import { allPending, answer, approve, pendingById } from '../../src/pending/pending.ts';
 import { Escalations } from '../../src/scheduler/escalations/escalations.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
-import { SETTINGS } from '../fakes/loop.ts';
+import { SETTINGS } from '../fakes/governance.ts';
 import { newTask, random } from '../store/kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';
 

@@ -15,12 +15,14 @@ import { openTaskFiles } from '../../src/workspace/task-files.ts';
 import { quiet } from '../fakes/loop.ts';
 import { until } from '../fakes/until.ts';
 import { random, settle, apply, TestClock } from '../store/kit.ts';
-import { agentOf, governanceOf } from '../fakes/build.ts';
+import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
 
 const input = readSchema({ type: 'object', required: ['customer'] });
 assert.ok(input.ok);
 const queues = { billing: { concurrency: null, maxAttempts: 7, input: input.schema, state: 'open' as const } };
-const governance = governanceOf({ settings: { queues }, agents: [agentOf('email'), agentOf('billing')] });
+const governance = governing([anAgent({ name: 'email' }), anAgent({ name: 'billing' })], {
+  settings: { ...SETTINGS, queues },
+});
 
 const THERE: FileEntry = { path: 'there.md', mode: '100644', oid: '0'.repeat(40), size: 1 };
 
@@ -185,7 +187,7 @@ test('every agent has an inbox from the start, and one that comes later gets its
     const there = async (name: string): Promise<boolean> =>
       (await readdir(root).catch((): string[] => [])).includes(name);
     await until(() => there('billing'), 'the inboxes are there');
-    agents.set('late', agentOf('late'));
+    agents.set('late', anAgent({ name: 'late' }));
     await until(() => there('late'), 'the inbox of another agent');
     await open.close();
     for (const name of ['email', 'billing', 'late']) assert.deepEqual(await readdir(join(root, name)), ['inbox']);

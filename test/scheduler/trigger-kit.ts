@@ -7,7 +7,7 @@ import type { Trigger, TriggerSource } from '../../src/core/trigger.ts';
 import { readCondition } from '../../src/config/conditions.ts';
 import { Triggers } from '../../src/scheduler/triggers/triggers.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
-import { SETTINGS } from '../fakes/loop.ts';
+import { SETTINGS } from '../fakes/governance.ts';
 import { newTask, random } from '../store/kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { envSecrets } from '../../src/secrets/open.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 const CANARY = 'sk-Canary+7/x?&=ü"\\z';
 
@@ -138,9 +139,9 @@ test('A64 a megabyte is redacted at once, with the keys of a whole environment k
   const secrets = envSecrets({ env });
   const line = 'the quick brown fox jumps over the lazy dog sk-1- 0123456789abcdef\n';
   const text = line.repeat(16_000) + env.SERVICE_39_KEY;
-  const from = performance.now();
+  const worked = workClock();
   const redacted = secrets.redact(text);
-  const ms = performance.now() - from;
+  const ms = worked();
   assert.equal(redacted, `${line.repeat(16_000)}[redacted]`);
   assert.ok(ms < 2_000, `took ${ms.toFixed(0)} ms`);
 });

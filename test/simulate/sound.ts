@@ -8,7 +8,7 @@ import type { Task, TaskStatus } from '../../src/core/task.ts';
 import { HOUR, MINUTE } from '../../src/simulate/calendar.ts';
 import { OrderBook } from '../../src/simulate/orders.ts';
 import type { Plan, PlannedMessage } from '../../src/simulate/plan.ts';
-import { eventOf } from '../fakes/build.ts';
+import { eventOf } from '../fakes/event.ts';
 import type { Commit, Played } from '../../src/simulate/record.ts';
 import type { Entry } from '../../src/simulate/world.ts';
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { tries } from '../fakes/effort.ts';
 import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import type { CommitResult, QueueOp, ReadFrom, Store } from '../../src/core/ports/store.ts';
 import type { Claim } from '../../src/core/task.ts';
@@ -217,7 +218,7 @@ describe('what the writer knows without asking', () => {
           }
           for (const [what, count] of walk.done) done.set(what, (done.get(what) ?? 0) + count);
         }),
-        { numRuns: 15 },
+        tries(15, 60),
       );
     } finally {
       await remove();

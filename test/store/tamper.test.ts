@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { verifyChain, verifyJournal } from '../../src/journal/chain.ts';
 import { openDb } from '../../src/store/sqlite/db.ts';
 import { collect, commit, note, openAt, tempDir } from './kit.ts';
+import { until } from '../fakes/until.ts';
 
 async function inTemp(body: (path: string) => Promise<void>): Promise<void> {
   const { dir, remove } = await tempDir();
@@ -171,8 +172,7 @@ describe('erasure', () => {
       const reader = openDb(path, { timeout: 0 });
       reader.exec('BEGIN; SELECT count(*) FROM event');
       const erased = store.erase('person:ann');
-      await new Promise((resolve) => setTimeout(resolve, 120));
-      assert.equal(await store.getBlob(ref), null, 'gone for everyone at once');
+      await until(async () => (await store.getBlob(ref)) === null, 'gone for everyone at once');
       reader.exec('COMMIT');
       await erased;
       assert.equal((await stat(`${path}-wal`)).size, 0);

@@ -7,7 +7,7 @@ import { explainSchedule } from '../../src/config/schedule-words.ts';
 import { machineZone } from '../../src/platform/system.ts';
 import { scheduleTool } from '../../src/tools/schedule.ts';
 import { parseAgent } from '../../src/config/agent.ts';
-import { SETTINGS } from '../fakes/loop.ts';
+import { SETTINGS } from '../fakes/governance.ts';
 import { call, contextOf, openBench, type Bench } from './workspace.ts';
 import { KNOWN } from '../fakes/known.ts';
 

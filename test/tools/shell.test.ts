@@ -10,7 +10,8 @@ import type { ToolContext } from '../../src/core/ports/tool.ts';
 import { openSandbox } from '../../src/sandbox/probe.ts';
 import { shellTool, type ShellInput } from '../../src/tools/shell.ts';
 import { openCheckouts, type CheckoutPool } from '../../src/workspace/checkouts/checkouts.ts';
-import { limits, machine, processesWith, realClock, until } from '../fakes/sandbox-home.ts';
+import { limits, machine, processesWith, realClock } from '../fakes/sandbox-home.ts';
+import { until } from '../fakes/until.ts';
 import { contextOf, openBench, type Bench } from './workspace.ts';
 
 const skip = process.platform === 'linux' ? false : 'commands need Linux';
@@ -208,7 +209,7 @@ describe('shell', { skip }, () => {
       held: () => checkouts.held(),
     };
     void toolOf({ sandbox, checkouts: dead }).run(say(command), { ...ctx, progress: () => (up = true) });
-    await until('start', () => up);
+    await until(() => up, 'start');
     const again = await openAgain();
     const files = await bench.files();
     const going = toolOf(again).reconcile?.(say(command), { ...ctx, files });
@@ -238,7 +239,7 @@ describe('shell', { skip }, () => {
       ...ctx,
       progress: () => (up = true),
     });
-    await until('start', () => up);
+    await until(() => up, 'start');
     const pid = (await readFile(join(root, 'shells', ctx.key, 'started'), 'utf8')).split(' ')[0];
     process.kill(Number(pid), 'SIGKILL');
     const result = await going;

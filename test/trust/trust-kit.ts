@@ -5,7 +5,7 @@ import type { Store } from '../../src/core/ports/store.ts';
 import { startTrust, type Trust, type TrustOptions } from '../../src/trust/trust.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { collect, random } from '../store/kit.ts';
-import { agentOf, governanceOf } from '../fakes/build.ts';
+import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
 import { HandClock, calm, recorder, type Told } from '../scheduler/worker-kit.ts';
 
 /** A commit as far as trust cares: what governs at it, in a word, and what is wrong with that. */
@@ -26,7 +26,8 @@ export const problem = (message: string, more: Partial<Problem> = {}): Problem =
 });
 
 /** Settings that say nothing but the word, and the word of them. */
-const settingsAt = (word: string): Pick<Settings, 'rules'> => ({
+const settingsAt = (word: string): Settings => ({
+  ...SETTINGS,
   rules: [{ id: word, verdict: 'deny', match: {}, reason: word }],
 });
 const wordOf = ({ rules }: Settings): string => rules[0]?.id ?? '';
@@ -138,8 +139,8 @@ export class World {
       load: async (commit) => {
         const { rules, problems = [] } = this.#at(commit);
         if (isBroken(problems)) return { ok: false, problems: [...problems] };
-        const agents = [agentOf('assistant')];
-        return { ok: true, governance: governanceOf({ commit, settings: settingsAt(rules), agents, problems }) };
+        const settings = settingsAt(rules);
+        return { ok: true, governance: governing([anAgent({ name: 'assistant' })], { commit, settings, problems }) };
       },
       protectedDiff: (from, to) => Promise.resolve(difference(from, to)),
       protectedChanges: () => Promise.reject(new Error('not in this test')),

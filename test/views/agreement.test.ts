@@ -5,14 +5,13 @@ import fc from 'fast-check';
 import type { EventOf } from '../../src/core/event.ts';
 import type { Rule } from '../../src/core/policy.ts';
 import type { TaskStatus } from '../../src/core/task.ts';
-import type { Standing } from '../../src/core/api/views.ts';
+import type { Standing, Views } from '../../src/core/api/views.ts';
 import { outcomeOf } from '../../src/runtime/outcome.ts';
 import { retryTask } from '../../src/runtime/retry.ts';
 import { systemIds } from '../../src/platform/system.ts';
 import { hurry, withLoop } from '../agent/with-loop.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { calls, fails, says } from '../fakes/scripted-model.ts';
-import type { OpenViews } from '../../src/views/open.ts';
 import { OWNER, withViews } from './kit.ts';
 import { effort, tries } from '../fakes/effort.ts';
 
@@ -123,7 +122,7 @@ async function act(loop: Loop, what: string, n: number, seen: Set<string>): Prom
 }
 
 /** Compares every message's standing with the outcome the messenger would tell; the number of messages compared. */
-async function compare(loop: Loop, views: OpenViews, states: Set<string>): Promise<number> {
+async function compare(loop: Loop, views: Views, states: Set<string>): Promise<number> {
   for (let tries = 0; tries < 50; tries++) {
     const before = [await loop.store.head(), JSON.stringify(await loop.store.counts())];
     const found: [Standing, TaskStatus, string][] = [];
@@ -180,9 +179,13 @@ test('each message has one standing, and it agrees with the outcome', async () =
               }
               compared += await compare(loop, views, states);
               // Read anew, from the record alone, it is the same.
-              await withViews(loop, async (fresh) => {
-                compared += await compare(loop, fresh, states);
-              });
+              await withViews(
+                loop,
+                async (fresh) => {
+                  compared += await compare(loop, fresh, states);
+                },
+                {},
+              );
               await assertOne(loop, views);
             });
           },
@@ -196,7 +199,7 @@ test('each message has one standing, and it agrees with the outcome', async () =
 });
 
 /** As many messages are shown as there are on record, each once. */
-async function assertOne(loop: Loop, views: OpenViews): Promise<void> {
+async function assertOne(loop: Loop, views: Views): Promise<void> {
   const events = await loop.events();
   const received = events.filter((event): event is EventOf<'message.received'> => event.type === 'message.received');
   const shown: string[] = [];

@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import type { ModelRequest } from '../../src/core/model.ts';
 import { givenTask } from '../../src/core/records/task.ts';
 import { matterRaised } from '../../src/core/records/matter.ts';
-import type { ChainNode, ChainView } from '../../src/core/api/views.ts';
-import type { OpenViews } from '../../src/views/open.ts';
+import type { ChainNode, ChainView, Views } from '../../src/core/api/views.ts';
 import { handOverTool } from '../../src/tools/hand-over.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { testTools } from '../fakes/loop.ts';
@@ -38,7 +37,7 @@ const script = (request: ModelRequest) => {
     : says('the end');
 };
 
-const chainOf = async (views: OpenViews, id: string): Promise<ChainView> => {
+const chainOf = async (views: Views, id: string): Promise<ChainView> => {
   const chain = await views.chain(id);
   assert.ok(chain, `no chain of ${id}`);
   return chain;

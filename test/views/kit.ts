@@ -1,20 +1,18 @@
-import type { Standing } from '../../src/core/api/views.ts';
-import { type OpenViews, openViews } from '../../src/views/open.ts';
+import type { Standing, Views } from '../../src/core/api/views.ts';
+import { openViews } from '../../src/views/open.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { until } from '../fakes/until.ts';
 
 export const OWNER = 'person:owner';
 
-const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
-/** Views over the loop's own store, closed when `body` is done. */
+/** Views of the network itself, or others that read its record anew, closed when `body` is done. */
 export async function withViews<T>(
   loop: Loop,
-  body: (views: OpenViews) => Promise<T>,
-  more: { limit?: number; pushes?: (channel: string) => boolean } = {},
+  body: (views: Views) => Promise<T>,
+  anew?: { limit?: number; pushes?: (channel: string) => boolean },
 ): Promise<T> {
-  const { store, workspace, deps, paused } = loop;
-  const views = openViews({ store, workspace, clock: deps.clock, log: quiet, pushes: deps.pushes, paused, ...more });
+  if (anew === undefined) return body(loop.views);
+  const views = openViews({ ...loop.deps, paused: () => null, ...anew });
   try {
     return await body(views);
   } finally {
@@ -23,7 +21,7 @@ export async function withViews<T>(
 }
 
 /** How the message of a task stands, as its conversation shows it. */
-export async function standingIn(views: OpenViews, task: string, session = 'one'): Promise<Standing> {
+export async function standingIn(views: Views, task: string, session = 'one'): Promise<Standing> {
   const view = await views.conversation('assistant', session, null, 100);
   const entry = view?.entries.find((each) => each.kind === 'message' && each.task === task);
   if (entry?.kind !== 'message') throw new Error(`no message of ${task}`);
@@ -31,7 +29,7 @@ export async function standingIn(views: OpenViews, task: string, session = 'one'
 }
 
 /** Waits until the message stands as told. */
-export const stands = (views: OpenViews, task: string, state: Standing['state'], session = 'one'): Promise<Standing> =>
+export const stands = (views: Views, task: string, state: Standing['state'], session = 'one'): Promise<Standing> =>
   until(async () => {
     const standing = await standingIn(views, task, session);
     return standing.state === state ? standing : null;

@@ -120,14 +120,18 @@ test('what was erased is said to be, and nothing breaks', async () => {
       await stands(views, task, 'waiting');
       await loop.store.erase('conv:assistant/one');
       assert.match((await stands(views, task, 'waiting')).why, /\(erased\)/);
-      await withViews(loop, async (fresh) => {
-        const [run] = (await fresh.runs({})).runs;
-        assert.equal(run?.title, '(erased)');
-        assert.equal((await fresh.conversations(5))[0]?.title, '(erased)');
-        assert.equal((await fresh.run(task))?.request, '(erased)');
-        const request = (await fresh.run(task))?.list.find((step) => step.kind === 'model')?.request ?? '';
-        assert.equal(await fresh.exact(task, request), null);
-      });
+      await withViews(
+        loop,
+        async (fresh) => {
+          const [run] = (await fresh.runs({})).runs;
+          assert.equal(run?.title, '(erased)');
+          assert.equal((await fresh.conversations(5))[0]?.title, '(erased)');
+          assert.equal((await fresh.run(task))?.request, '(erased)');
+          const request = (await fresh.run(task))?.list.find((step) => step.kind === 'model')?.request ?? '';
+          assert.equal(await fresh.exact(task, request), null);
+        },
+        {},
+      );
     }),
   );
 });

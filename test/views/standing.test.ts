@@ -5,6 +5,7 @@ import { dismissTask, retryTask } from '../../src/runtime/retry.ts';
 import { systemIds } from '../../src/platform/system.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { calls, fails, says } from '../fakes/scripted-model.ts';
+import { until } from '../fakes/until.ts';
 import { withLoop } from '../agent/with-loop.ts';
 import { OWNER, standingIn, stands, withViews } from './kit.ts';
 
@@ -88,7 +89,7 @@ test('work under way says which model or tool, and a message that comes in meanw
     };
     await withViews(loop, async (views) => {
       const task = await loop.deliver('Do it once');
-      await waitFor(async () => (await standingIn(views, task)).since !== null);
+      await until(async () => (await standingIn(views, task)).since !== null);
       const thinking = await standingIn(views, task);
       assert.equal(thinking.state, 'working');
       assert.match(thinking.why, /^It is being worked on: scripted\/model has been thinking for \d+ s\.$/);
@@ -96,7 +97,7 @@ test('work under way says which model or tool, and a message that comes in meanw
       const behind = await standingIn(views, second);
       assert.equal(behind.why, 'It comes after “Do it once” in this conversation, which is being worked on.');
       model.open();
-      await waitFor(async () => (await standingIn(views, task)).why.includes('“once” has been running'));
+      await until(async () => (await standingIn(views, task)).why.includes('“once” has been running'));
       tool.open();
       const taken = await stands(views, second, 'working');
       assert.match(taken.why, /^It was taken into the work on “Do it once”\. It is being worked on: /);
@@ -106,14 +107,6 @@ test('work under way says which model or tool, and a message that comes in meanw
     });
   });
 });
-
-async function waitFor(look: () => Promise<boolean>): Promise<void> {
-  for (let n = 0; n < 500; n++) {
-    if (await look()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  assert.fail('it did not come');
-}
 
 test('a failure says what failed; a retry delivers the message once more, and the first stays as it was', async () => {
   const script = [fails('auth', { message: 'The key of scripted is wrong.' }), says('now it works')];
@@ -220,8 +213,10 @@ test('a denial is told with its rule, an end by a person with who it was', async
 test('an agent that is gone is named', async () => {
   await withLoop([], {}, (loop) =>
     withViews(loop, async (views) => {
-      (loop.governance.agents as Map<string, unknown>).clear();
+      await loop.runtime.pauseAgent('assistant', OWNER, 'It is about to go.');
       const task = await loop.deliver('Anybody there?');
+      (loop.governance.agents as Map<string, unknown>).clear();
+      await loop.runtime.resumeAgent('assistant', OWNER);
       assert.match((await stands(views, task, 'failed')).why, /There is no usable agent "assistant"/);
     }),
   );

@@ -84,7 +84,7 @@ test('colours follow the system, and the switch, over a reload', { skip }, () =>
     await open(
       async ({ page }) => {
         assert.equal(await inPage(page, paper), 'rgb(23, 22, 19)');
-        await page.getByRole('button', { name: /^Colours: as the system/ }).click();
+        await page.getByRole('button', { name: /^Colours: same as the system/ }).click();
         await page.getByRole('button', { name: /^Colours: light/ }).waitFor();
         assert.equal(await inPage(page, paper), 'rgb(250, 249, 245)');
         await page.goto(`${gateway.url}/inbox`);

@@ -44,12 +44,12 @@ test(
 
         await page.getByLabel('Key', { exact: true }).fill('sk-ant-wrong');
         await page.getByText('Looks like Anthropic’s.').waitFor();
-        await page.getByRole('button', { name: 'Try it and keep it' }).click();
+        await page.getByRole('button', { name: 'Test and save' }).click();
         await page.getByText('The provider refused this key.').waitFor();
         assert.equal(await inPage(page, 'document.activeElement.name'), 'key');
         await page.getByLabel('Key', { exact: true }).fill('sk-ant-right');
-        await page.getByRole('button', { name: 'Try it and keep it' }).click();
-        await page.getByText('What shall be done?').waitFor();
+        await page.getByRole('button', { name: 'Test and save' }).click();
+        await page.getByText('What would you like done?').waitFor();
         assert.deepEqual(scene.setups.at(-1), { kind: 'key', provider: 'anthropic', key: 'sk-ant-right' });
 
         await page.locator('.try').nth(1).click();
@@ -110,7 +110,7 @@ test('a reload in the middle of a stream shows the same as without one', { skip 
       assert.equal(await page.locator('.writing').innerText(), before);
       scene.say(item, 'four', 2);
       await page.locator('.writing', { hasText: 'three four' }).waitFor();
-      assert.equal(await page.getByText('The beginning was missed').count(), 0);
+      assert.equal(await page.getByText('The beginning is missing here').count(), 0);
       scene.finish(item, 'one two three four');
       await page.locator('.answer:not(.writing)', { hasText: 'one two three four' }).waitFor();
     });
@@ -133,7 +133,7 @@ test(
         const field = page.getByRole('textbox', { name: 'Write to assistant' });
         await field.fill('sent while away');
         await field.press('Enter');
-        await page.getByText('It is sent when the connection is back.').waitFor();
+        await page.getByText('It will be sent when the connection is back.').waitFor();
         await field.fill('half a thought');
         await page.reload().catch(() => undefined); // nobody answers: the browser says so
         await page.waitForURL(/^chrome-error:/);
@@ -169,7 +169,7 @@ test('without a reload the page finds its way back: at once when told to, else b
       await stage.stop();
       await lost.waitFor();
       await stage.start();
-      await page.getByRole('button', { name: 'Try now' }).click();
+      await page.getByRole('button', { name: 'Reconnect now' }).click();
       await lost.waitFor({ state: 'detached' });
       await page.clock.resume();
       scene.say(item, 'after ');

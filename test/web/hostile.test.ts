@@ -61,7 +61,7 @@ test('the page has no inline script or style, and asks nobody but its gateway', 
         await page.goto(gateway.url + path);
         await page.locator('main').waitFor();
       }
-      await page.getByText('There is nothing at this address.').waitFor();
+      await page.getByText('This page does not exist.').waitFor();
       assert.equal(await inPage(page, `document.querySelectorAll('style, script:not([src]), [onclick]').length`), 0);
       const response = await page.request.get(`${gateway.url}/`);
       assert.match(

@@ -60,7 +60,7 @@ test(
         await page.getByRole('article', { name: 'Question' }).waitFor({ state: 'detached' });
 
         await page.getByText('The model refused the key.').waitFor();
-        await page.getByRole('button', { name: 'Try again' }).click();
+        await page.getByRole('button', { name: 'Retry' }).click();
         await page.getByText('Nothing waits for you.').waitFor();
         await page.waitForFunction(`document.title === 'Inbox · Ruche'`);
         assert.deepEqual(scene.asked, ['approve apr_1', 'answer blue', 'retry tsk_3']);
@@ -82,7 +82,7 @@ test('for a message without an answer the conversation says why, and lets a pers
       await page.getByRole('button', { name: 'Deny' }).waitFor({ state: 'detached' });
       await page.goto(`${gateway.url}/chat/assistant/s3`);
       await page.getByText('The model refused the key.').waitFor();
-      await page.getByRole('button', { name: 'Try again' }).click();
+      await page.getByRole('button', { name: 'Retry' }).click();
       await page.locator('.why-working').waitFor();
       assert.deepEqual(scene.asked, ['deny apr_1', 'retry tsk_3']);
     });
@@ -93,7 +93,7 @@ test('what is not there is said once; whoever is not logged in is told how to, a
   withStage(async ({ open, gateway }) => {
     await open(async ({ page }) => {
       await page.goto(`${gateway.url}/work/tsk_nope`);
-      await page.getByText('There is no such task.').waitFor();
+      await page.getByText('This task does not exist.').waitFor();
       assert.equal(await page.getByText(/could not load/i).count(), 0);
       assert.equal(await page.title(), 'Work · Ruche');
       // The page before asks nothing more from here on, and no clock but the test's moves the next one.
@@ -134,7 +134,7 @@ test('loading, empty and failed look different', { skip }, () =>
       waiting.resolve();
       await page.getByText('Could not load the work').waitFor();
       fail = false;
-      await page.getByRole('button', { name: 'Try again' }).click();
+      await page.getByRole('button', { name: 'Retry' }).click();
       await page.getByText('No agent has done anything yet.').waitFor();
     });
   }),

@@ -37,11 +37,11 @@ test(
         assert.ok((await page.locator('.board-card').count()) < 15 * 6 * 3);
         assert.match(
           (await page.locator('.board-head').textContent()) ?? '',
-          /Queued 300.*Working 15.*Waits for tasks 1.*Done today 60.*Failed 15/,
+          /Queued 300.*Working 15.*Waiting for tasks 1.*Done today 60.*Failed 15/,
         );
         await lane.getByText('was due 1 hour ago').waitFor();
         await lane.getByText('priority 5').waitFor();
-        await page.getByText('Nothing here: resting').waitFor();
+        await page.getByText('No tasks: resting').waitFor();
 
         await lane.getByRole('link', { name: /^agent-03 job 0/ }).focus();
         for (const key of ['ArrowDown', 'ArrowUp', 'ArrowRight', 'ArrowDown']) await page.keyboard.press(key);
@@ -59,7 +59,7 @@ test(
         await lane.getByRole('heading', { name: 'Queued 20' }).waitFor();
         assert.equal(await scrollsSideways(page), false);
         await lane.getByText('and 17 more').click();
-        await page.getByText('20 pieces of work found').waitFor();
+        await page.getByText('20 tasks found').waitFor();
         await page.getByRole('button', { name: 'Queued', pressed: true }).waitFor();
       });
     }, busyNetwork()),
@@ -122,7 +122,7 @@ test(
       await open(async ({ page }) => {
         await page.keyboard.press('a');
         const card = page.getByRole('article', { name: 'email' });
-        await card.getByText('1 at work, 2 queued, 0 waiting').waitFor();
+        await card.getByText('1 running, 2 queued, 0 waiting').waitFor();
         for (const text of ['Working', '$0.42', 'in 1 hour', '15 8 * * 1-5'])
           await card.getByText(text).first().waitFor();
         await card.getByRole('button', { name: 'Pause email' }).click();
@@ -145,16 +145,16 @@ test(
         await card.getByRole('button', { name: 'Pause deadline' }).waitFor();
         await happens.close();
         await card.getByRole('link', { name: 'email', exact: true }).click();
-        await page.getByText('1 piece of work found').waitFor();
+        await page.getByText('1 task found').waitFor();
 
         await page.keyboard.press('i');
-        const raised = page.getByRole('article', { name: 'Matter' });
+        const raised = page.getByRole('article', { name: 'Open item' });
         await raised.getByText('It is given up.').waitFor();
-        await raised.getByText('telegram:1 told just now').waitFor();
+        await raised.getByText('telegram:1 notified just now').waitFor();
         await raised.getByText('agent:system in 30 minutes').waitFor();
         await raised.getByRole('button', { name: 'Acknowledge' }).click();
-        await raised.getByText('nobody further is told').waitFor();
-        await raised.getByRole('button', { name: 'Settle it' }).click();
+        await raised.getByText('Nobody else is notified').waitFor();
+        await raised.getByRole('button', { name: 'Mark as done' }).click();
         await page.getByText('Nothing waits for you.').waitFor();
 
         await page.keyboard.press('n');
@@ -168,7 +168,7 @@ test(
           'pause email/morning',
           'run email/morning',
           'ack esc_1',
-          'answer Settled.',
+          'answer Done.',
           'deliver what is new?',
         ]);
       });
@@ -203,7 +203,7 @@ test('while a list is refreshed no click is lost, no focus taken, and nothing th
       await page.keyboard.type('month ');
       scene.agents = scene.agents.map((each) => ({ ...each, queued: 7 }));
       scene.change(null);
-      await email.getByText('0 at work, 7 queued').waitFor();
+      await email.getByText('0 running, 7 queued').waitFor();
       await page.keyboard.type('end');
       assert.equal(await reason.inputValue(), 'month end');
       await page.route(/\/pause$/, (route) => route.abort());

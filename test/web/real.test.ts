@@ -46,7 +46,7 @@ test(
         await field.press('Enter');
         const card = page.getByRole('article', { name: 'Approval: write' });
         await card.getByText('contracts/rent.md').first().waitFor();
-        await card.getByText('In this piece of work it has read nothing from outside').waitFor();
+        await card.getByText('In this task it has read nothing from outside').waitFor();
         assert.equal(home.exists('contracts/rent.md'), false);
         await card.getByRole('button', { name: 'Approve exactly this' }).click();
         await answer.getByText('Created contracts/rent.md').waitFor();
@@ -72,10 +72,10 @@ test(
         await page.getByLabel('Another server').check();
         await page.getByLabel('Address', { exact: true }).fill(server.baseUrl);
         await page.getByLabel('Model', { exact: true }).fill('large');
-        await page.getByRole('button', { name: 'Try it and keep it' }).click();
+        await page.getByRole('button', { name: 'Test and save' }).click();
         await page.getByText('It works:').waitFor();
         await page.getByRole('link', { name: 'Chat' }).first().click();
-        await page.getByText('What shall be done?').waitFor();
+        await page.getByText('What would you like done?').waitFor();
         await field.fill('hello');
         await field.press('Enter');
         await answer.locator('strong', { hasText: 'real' }).waitFor();

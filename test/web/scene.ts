@@ -235,7 +235,7 @@ export class Scene {
     retry: async (task) => {
       this.asked.push(`retry ${task}`);
       const item = this.find(task);
-      if (!item) return { ok: false, why: 'unknown', message: 'There is no such task.' };
+      if (!item) return { ok: false, why: 'unknown', message: 'This task does not exist.' };
       this.set(item, { status: 'running' });
       return { ok: true, task, message: 'evt_1' };
     },
@@ -245,7 +245,7 @@ export class Scene {
       if (item) this.set(item, { status: 'cancelled' });
       return true;
     },
-    pair: async () => null,
+    pair: async () => ({ ok: false, message: 'no channels here' }),
     agents: async () => this.agents,
     triggers: {
       ...noTriggers,
@@ -311,6 +311,7 @@ export class Scene {
     for (const item of this.items) tasks[item.status] += 1;
     const rest = {
       sandbox: 'bwrap',
+      channels: [],
       workspace: '/home/ann/company',
       home: '/home/ann/.ruche',
       pending: 0,

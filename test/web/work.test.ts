@@ -18,50 +18,47 @@ function busyCompany(count = COUNT): Scene {
   return scene;
 }
 
-test(
-  '5,000 pieces of work: scrolled to the end, filtered, searched and live, with no more drawn than is seen',
-  { skip },
-  () =>
-    withStage(async ({ scene, enter, gateway }) => {
-      await enter(async ({ page }) => {
-        await page.goto(`${gateway.url}/work`);
-        await page.getByText('5,000 pieces of work').waitFor();
-        await page.getByText('Job 4999', { exact: true }).waitFor();
-        const bottom = `(() => { const list = document.querySelector('.rows-scroll'); list.scrollTop = list.scrollHeight; return list.scrollHeight; })()`;
-        const last = page.getByText('Job 0', { exact: true });
-        const reached = async (): Promise<boolean> => {
-          await inPage(page, bottom);
-          return (await last.count()) > 0;
-        };
-        await until(reached, 'the oldest piece of work', 2 * PATIENCE);
-        assert.ok((await page.locator('.work-row').count()) < 80, 'more rows are drawn than can be seen');
-        assert.equal(await page.locator('.row-slot').last().getAttribute('aria-posinset'), String(COUNT));
+test('5,000 tasks: scrolled to the end, filtered, searched and live, with no more drawn than is seen', { skip }, () =>
+  withStage(async ({ scene, enter, gateway }) => {
+    await enter(async ({ page }) => {
+      await page.goto(`${gateway.url}/work`);
+      await page.getByText('5,000 tasks').waitFor();
+      await page.getByText('Job 4999', { exact: true }).waitFor();
+      const bottom = `(() => { const list = document.querySelector('.rows-scroll'); list.scrollTop = list.scrollHeight; return list.scrollHeight; })()`;
+      const last = page.getByText('Job 0', { exact: true });
+      const reached = async (): Promise<boolean> => {
+        await inPage(page, bottom);
+        return (await last.count()) > 0;
+      };
+      await until(reached, 'the oldest task', 2 * PATIENCE);
+      assert.ok((await page.locator('.work-row').count()) < 80, 'more rows are drawn than can be seen');
+      assert.equal(await page.locator('.row-slot').last().getAttribute('aria-posinset'), String(COUNT));
 
-        await page.getByRole('button', { name: 'Failed' }).click();
-        await page.getByText('10 pieces of work found').waitFor();
-        await page.waitForURL(/state=failed/);
-        await page.getByLabel('Agent').selectOption('email');
-        await page.getByText('Nothing fits these filters.').waitFor();
-        await page.getByRole('button', { name: 'Show all' }).click();
-        await page.getByLabel('Search the work').fill('job 123');
-        await page.getByText('11 pieces of work found').waitFor();
-        await page.reload();
-        await page.getByText('11 pieces of work found').waitFor();
-        assert.equal(await page.getByLabel('Search the work').inputValue(), 'job 123');
+      await page.getByRole('button', { name: 'Failed' }).click();
+      await page.getByText('10 tasks found').waitFor();
+      await page.waitForURL(/state=failed/);
+      await page.getByLabel('Agent').selectOption('email');
+      await page.getByText('No tasks match these filters.').waitFor();
+      await page.getByRole('button', { name: 'Show all' }).click();
+      await page.getByLabel('Search the work').fill('job 123');
+      await page.getByText('11 tasks found').waitFor();
+      await page.reload();
+      await page.getByText('11 tasks found').waitFor();
+      assert.equal(await page.getByLabel('Search the work').inputValue(), 'job 123');
 
-        await page.getByLabel('Search the work').fill('');
-        await page.getByText('5,000 pieces of work').waitFor();
-        const item = scene.add({ title: 'Just now', status: 'running' });
-        await page.locator('.work-row', { hasText: 'Just now' }).getByText('Working').waitFor();
-        scene.finish(item, 'done');
-        await page.locator('.work-row', { hasText: 'Just now' }).getByText('Done').waitFor();
+      await page.getByLabel('Search the work').fill('');
+      await page.getByText('5,000 tasks').waitFor();
+      const item = scene.add({ title: 'Just now', status: 'running' });
+      await page.locator('.work-row', { hasText: 'Just now' }).getByText('Working').waitFor();
+      scene.finish(item, 'done');
+      await page.locator('.work-row', { hasText: 'Just now' }).getByText('Done').waitFor();
 
-        await page.getByText('Just now', { exact: true }).click();
-        await page.waitForURL(/\/work\/tsk_5001/);
-        await page.goBack();
-        await page.getByText('5,001 pieces of work').waitFor();
-      });
-    }, busyCompany()),
+      await page.getByText('Just now', { exact: true }).click();
+      await page.waitForURL(/\/work\/tsk_5001/);
+      await page.goBack();
+      await page.getByText('5,001 tasks').waitFor();
+    });
+  }, busyCompany()),
 );
 
 test('a further page that is asked for while the list is refreshed comes all the same', { skip }, () =>
@@ -74,21 +71,21 @@ test('a further page that is asked for while the list is refreshed comes all the
           const refreshed = page.waitForResponse(/\/runs\?(?!.*after=[^&])/);
           scene.add({ title: 'Meanwhile' });
           await refreshed;
-          await page.getByText('151 pieces of work').waitFor();
+          await page.getByText('151 tasks').waitFor();
         }
         await route.continue();
       });
       await page.goto(`${gateway.url}/work`);
-      await page.getByText('150 pieces of work').waitFor();
+      await page.getByText('150 tasks').waitFor();
       const bottom = `(() => { const list = document.querySelector('.rows-scroll'); list.scrollTop = list.scrollHeight; })()`;
       await inPage(page, bottom);
-      await page.getByText('151 pieces of work').waitFor();
+      await page.getByText('151 tasks').waitFor();
       await until(
         async () => {
           await inPage(page, bottom);
           return (await page.getByText('Job 0', { exact: true }).count()) > 0;
         },
-        'the oldest piece of work',
+        'the oldest task',
         PATIENCE,
       );
       assert.ok(held > 0, 'no further page was asked for');

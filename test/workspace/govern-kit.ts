@@ -118,6 +118,7 @@ export async function makeWorkspace(
     providers: [],
     ruleProblem,
     skills,
+    explain: () => null,
   });
   const git = async (...args: string[]): Promise<string> =>
     (await promisify(execFile)('git', args, { cwd: dir, env })).stdout.trim();

@@ -7,6 +7,7 @@ import { parseAgent } from '../../src/config/agent.ts';
 import { makeWorkspace } from './govern-kit.ts';
 import { KNOWN } from '../fakes/known.ts';
 import type { Json } from '../../src/core/text/json.ts';
+import { workClock } from '../fakes/work-ms.ts';
 
 const FILE = 'agents/a/AGENT.md';
 const parse = (triggers: string) => parseAgent(`---\ntriggers:\n${triggers}\n---\nYou.\n`, FILE, 'a', KNOWN);
@@ -150,9 +151,9 @@ test('a condition is bounded: no regular expressions, no loops in loops, no more
   const list = Array.from({ length: 100_000 }, () => 'x');
   const long = 'a'.repeat(500_000);
   const worst = 'body.list.all(x, body.long.contains("aaaaaaaaaaaaaaaaaaaaaaaaaaaab") || body.list != [x] || x == "x")';
-  const started = performance.now();
+  const worked = workClock();
   assert.equal(holds(worst, { body: { list, long } }).ok, true);
-  assert.ok(performance.now() - started < 10_000);
+  assert.ok(worked() < 10_000);
   const many = Object.fromEntries(list.slice(0, 30_000).map((value, n) => [`k${n}`, value]));
   assert.deepEqual(holds('hook == "h"', { body: many, hook: 'h' }), {
     ok: false,

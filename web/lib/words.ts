@@ -1,20 +1,21 @@
+import type { ChannelState } from '../../src/core/api/runtime.ts';
 import type { Label } from '../../src/core/labels.ts';
 import type { BoardColumn, RunSummary, Standing } from '../../src/core/api/views.ts';
 
 /** How a piece of work stands, in words for people. */
 const STATES: Readonly<Record<Standing['state'], string>> = {
   answered: 'Done',
-  queued: 'Waiting its turn',
+  queued: 'Queued',
   working: 'Working',
-  waiting: 'Waits for you',
-  retrying: 'Trying again',
+  waiting: 'Waiting for you',
+  retrying: 'Retrying',
   failed: 'Failed',
   cancelled: 'Stopped',
 };
 
 /** The same, where it waits for nobody but other tasks. */
 export const stateWords = ({ state, can }: Pick<Standing, 'state' | 'can'>): string =>
-  state === 'waiting' && !can.includes('approve') && !can.includes('answer') ? 'Waits for tasks' : STATES[state];
+  state === 'waiting' && !can.includes('approve') && !can.includes('answer') ? 'Waiting for tasks' : STATES[state];
 
 interface Filter {
   state: string;
@@ -26,8 +27,8 @@ interface Filter {
 /** What the list of work can be narrowed to, and the record's words for it. */
 export const FILTERS: readonly Filter[] = [
   { state: '', label: 'All' },
-  { state: 'working', label: 'Under way', status: 'queued,running' },
-  { state: 'waiting', label: 'Waits for you', column: 'person' },
+  { state: 'working', label: 'In progress', status: 'queued,running' },
+  { state: 'waiting', label: 'Waiting for you', column: 'person' },
   { state: 'done', label: 'Done', status: 'done' },
   { state: 'failed', label: 'Failed', status: 'failed,dead' },
   { state: 'stopped', label: 'Stopped', status: 'cancelled' },
@@ -37,8 +38,8 @@ export const FILTERS: readonly Filter[] = [
 export const COLUMNS: readonly (Filter & { column: BoardColumn })[] = [
   { column: 'queued', state: 'queued', label: 'Queued' },
   { column: 'working', state: 'now', label: 'Working' },
-  { column: 'person', state: 'waiting', label: 'Waits for you' },
-  { column: 'tasks', state: 'tasks', label: 'Waits for tasks' },
+  { column: 'person', state: 'waiting', label: 'Waiting for you' },
+  { column: 'tasks', state: 'tasks', label: 'Waiting for tasks' },
   { column: 'today', state: 'today', label: 'Done today' },
   { column: 'failed', state: 'open', label: 'Failed' },
 ];
@@ -51,23 +52,27 @@ export const LABELS: Readonly<Record<Label, string>> = {
   private: 'private: mail, calendar, memory or a path marked private',
 };
 
-const CHANNELS: Readonly<Record<string, string>> = {
-  http: 'this page or a program',
-  telegram: 'Telegram',
-  schedule: 'the clock',
-  trigger: 'an event',
-};
+/** How people, agents and the ways a message came by are named on the page. */
+export interface Names {
+  channel(name: string): string;
+  sender(from: string): string;
+}
 
-export const channelName = (channel: string): string => CHANNELS[channel] ?? channel;
+const CHANNELS = { http: 'this page or a program', schedule: 'a schedule', trigger: 'a trigger' };
 
-export function senderName(from: string): string {
-  const [kind = '', name = ''] = from.split(/:(.*)/s, 2);
-  if (from === 'owner' || from === 'person:owner') return 'you';
-  if (kind === 'person') return senderName(name);
-  if (kind === 'agent') return `agent ${name}`;
-  if (kind === 'schedule' || kind === 'trigger' || kind === 'file') return `${kind} ${name}`;
-  if (kind === 'escalation') return 'an escalation';
-  return kind in CHANNELS && name !== '' ? `${channelName(kind)} ${name}` : from;
+export function namesFor(channels: readonly Pick<ChannelState, 'name' | 'title'>[]): Names {
+  const titles = new Map([...Object.entries(CHANNELS), ...channels.map(({ name, title }) => [name, title] as const)]);
+  const channel = (name: string): string => titles.get(name) ?? name;
+  const sender = (from: string): string => {
+    const [kind = '', name = ''] = from.split(/:(.*)/s, 2);
+    if (from === 'owner' || from === 'person:owner') return 'you';
+    if (kind === 'person') return sender(name);
+    if (kind === 'agent') return `agent ${name}`;
+    if (kind === 'schedule' || kind === 'trigger' || kind === 'file') return `${kind} ${name}`;
+    if (kind === 'escalation') return 'an escalation';
+    return titles.has(kind) && name !== '' ? `${channel(kind)} ${name}` : from;
+  };
+  return { channel, sender };
 }
 
 /** A rule that an owner wrote has a name; those that are built in explain themselves. */

@@ -2,7 +2,6 @@ import type { JSX } from 'preact';
 import type { ChainNode, ChainView } from '../../src/core/api/views.ts';
 import { money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
-import { channelName, senderName } from '../lib/words.ts';
 import { useApp, useOpened } from '../stores/app.ts';
 import { resource, valueOf, type Resource } from '../stores/resource.ts';
 import { Ago, Await, Plain, State } from './small.tsx';
@@ -60,7 +59,7 @@ function Line({ node, here }: { node: ChainNode; here: string }): JSX.Element {
     case 'matter':
       return (
         <span>
-          <span class="quiet">Put before you{node.settled ? ', settled' : ''}: </span>
+          <span class="quiet">For you to decide{node.settled ? ', settled' : ''}: </span>
           <Plain text={node.title} />
         </span>
       );
@@ -70,7 +69,7 @@ function Line({ node, here }: { node: ChainNode; here: string }): JSX.Element {
 }
 
 function TaskLine({ node, here }: { node: Extract<ChainNode, { kind: 'task' }>; here: boolean }): JSX.Element {
-  const title = <Plain text={node.title === '' ? 'Without a title' : node.title} />;
+  const title = <Plain text={node.title === '' ? 'Untitled' : node.title} />;
   const facts = [node.commit === null ? '' : `commit ${node.commit.slice(0, 10)}`, money(node.costUsd)];
   return (
     <>
@@ -95,12 +94,13 @@ function TaskLine({ node, here }: { node: Extract<ChainNode, { kind: 'task' }>; 
 const itemOf = (task: string): string => href({ name: 'item', task });
 
 function Cause({ node }: { node: Extract<ChainNode, { kind: 'cause' }> }): JSX.Element {
+  const { names } = useApp();
   const { of, by, from, title } = node;
   const what =
     of === 'message'
-      ? `Message from ${senderName(from)}${by === 'http' ? '' : ` over ${channelName(by)}`}`
+      ? `Message from ${names.value.sender(from)}${by === 'http' ? '' : ` via ${names.value.channel(by)}`}`
       : of === 'other'
-        ? `From ${senderName(by)}`
+        ? `From ${names.value.sender(by)}`
         : `${WHAT[of]} ${by}`;
   return (
     <span>
@@ -120,14 +120,14 @@ function Cause({ node }: { node: Extract<ChainNode, { kind: 'cause' }> }): JSX.E
 const WHAT = { schedule: 'Schedule', trigger: 'Trigger', escalation: 'Escalation', file: 'File' } as const;
 
 const LINKS = {
-  joined: 'Joined a task that was there, of',
-  taken: 'Taken into the work of',
-  repeats: 'Done once more by',
+  joined: 'Joined an existing task of',
+  taken: 'Joined the run of',
+  repeats: 'Retried by',
   moved: 'Handed the conversation to',
 } as const;
 
 function Link({ node: { of, task, agent, title } }: { node: Extract<ChainNode, { kind: 'link' }> }): JSX.Element {
-  const shown = <Plain text={title === '' ? 'Without a title' : title} />;
+  const shown = <Plain text={title === '' ? 'Untitled' : title} />;
   return (
     <span>
       <span class="quiet">{LINKS[of]}</span> <b>{agent}</b> {task === null ? shown : <a href={itemOf(task)}>{shown}</a>}

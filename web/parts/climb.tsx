@@ -1,16 +1,15 @@
 import type { JSX } from 'preact';
 import type { EscalationState } from '../../src/core/escalation.ts';
-import { senderName } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import { useAct } from './act.tsx';
 import { Ago, Away, Button, Plain } from './small.tsx';
 
-const BECAME = { told: 'told', unreachable: 'not reachable', denies: 'denied' } as const;
+const BECAME = { told: 'notified', unreachable: 'not reachable', denies: 'denied' } as const;
 
 /** Who is told of what waits, and who is next: nobody further once it is acknowledged. */
 export function Climb({ about }: { about: string }): JSX.Element | null {
-  const { api, inbox } = useApp();
+  const { api, inbox, names } = useApp();
   const { act, trouble } = useAct();
   const of = (valueOf(inbox.state.value)?.escalations ?? []).find((each) => each.about === about);
   if (of === undefined) return null;
@@ -27,13 +26,14 @@ export function Climb({ about }: { about: string }): JSX.Element | null {
       {of.acknowledged === null ? (
         <Button
           onClick={() => act(() => api.acknowledge(of.id), 'Acknowledged')}
-          title="Nobody further is told; it still waits for its answer"
+          title="Nobody else is notified; it still waits for an answer"
         >
           Acknowledge
         </Button>
       ) : (
         <p class="quiet">
-          Acknowledged by {senderName(of.acknowledged.by)} <Ago at={of.acknowledged.at} />: nobody further is told.
+          Acknowledged by {names.value.sender(of.acknowledged.by)} <Ago at={of.acknowledged.at} />. Nobody else is
+          notified.
         </p>
       )}
     </section>

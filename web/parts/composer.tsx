@@ -72,13 +72,13 @@ export function Composer({ working, ...props }: ComposerProps): JSX.Element {
       <Writing text={text.value} placeholder={props.placeholder} area={area} type={type} send={send} add={add} />
       <div class="composer-row">
         <Picker add={add} />
-        <span class="quiet hint">Enter sends, Shift+Enter begins a new line</span>
+        <span class="quiet hint">Enter sends, Shift+Enter starts a new line</span>
         {working !== null && (
           <Button
             key={working}
             onClick={() => act(() => api.cancel(working), 'Stopped')}
             label="Stop"
-            title="Stop what is under way"
+            title="Stop the current run"
           >
             <Icon of="stop" /> Stop
           </Button>
@@ -178,7 +178,7 @@ async function attach(list: readonly File[], files: Signal<Attachment[]>, troubl
   for (const file of list) {
     const taken = files.value.reduce((sum, each) => sum + sizeOf(each), 0);
     if (taken + file.size > MOST_BYTES || files.value.length >= MOST_FILES) {
-      trouble.value = `${file.name} was not added: one message takes ${MOST_FILES} files, ${bytes(MOST_BYTES)} in all.`;
+      trouble.value = `${file.name} was not added. A message can have ${MOST_FILES} files, ${bytes(MOST_BYTES)} in all.`;
       return;
     }
     const data = await base64(file);

@@ -12,14 +12,16 @@ export function Connection(): JSX.Element {
     <div class="banners" role="status" aria-live="polite">
       {lost && (
         <p class="banner banner-wait">
-          <span>The connection to Ruche is lost. What you see may be old; what you write is kept. Trying again…</span>
-          <Button onClick={live.retry}>Try now</Button>
+          <span>
+            The connection to Ruche is lost. This page may be out of date; what you write is kept. Reconnecting…
+          </span>
+          <Button onClick={live.retry}>Reconnect now</Button>
         </p>
       )}
       {!lost && status?.notReady && (
         <p class="banner banner-wait">
           <span>
-            Nothing is worked on at the moment: <Plain text={status.notReady} />
+            Agents are not working right now: <Plain text={status.notReady} />
           </span>
         </p>
       )}

@@ -22,7 +22,7 @@ export const Diff = ({ of }: { of: DiffView }): JSX.Element => (
         {file.binary ? <p class="quiet">Not a text.</p> : <Patch text={file.patch} />}
       </details>
     ))}
-    {of.cut && <p class="note">The rest is too long to show here. The commit holds all of it.</p>}
+    {of.cut && <p class="note">The rest is too long to show here. The commit has all of it.</p>}
   </section>
 );
 

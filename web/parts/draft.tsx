@@ -18,7 +18,9 @@ export function DraftEntry({ draft, agent }: { draft: ReadonlySignal<Draft>; age
           <ToolLine part={part} />
         ) : (
           <>
-            {part.from > 0 && <p class="note">The beginning was missed; all of it comes when it is finished.</p>}
+            {part.from > 0 && (
+              <p class="note">The beginning is missing here; the full answer appears when it is finished.</p>
+            )}
             <Markdown text={part.text} />
           </>
         ),
@@ -39,7 +41,7 @@ export function DraftEntry({ draft, agent }: { draft: ReadonlySignal<Draft>; age
           <i />
           <i />
         </span>
-        {nothing ? `${agent} is at work` : ''}
+        {nothing ? `${agent} is working` : ''}
       </p>
     </article>
   );

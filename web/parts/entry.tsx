@@ -2,7 +2,6 @@ import type { JSX } from 'preact';
 import type { FileView, Standing } from '../../src/core/api/views.ts';
 import { brief, bytes, money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
-import { channelName, senderName } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import type { Outgoing } from '../stores/outgoing.ts';
@@ -14,14 +13,15 @@ import { Approval, isMatter, Matter, Question } from './pending.tsx';
 import { Ago, Button, CopyButton, Plain, State } from './small.tsx';
 
 export function MessageEntry({ entry, steps, open }: { entry: Message; steps: string; open: boolean }): JSX.Element {
+  const { names } = useApp();
   return (
-    <article class="entry said" aria-label={`Message from ${senderName(entry.from)}`}>
+    <article class="entry said" aria-label={`Message from ${names.value.sender(entry.from)}`}>
       {entry.answers !== null && (
         <p class="about">
           Answers “<Plain text={brief(entry.answers)} />”
         </p>
       )}
-      {entry.repeats !== null && <p class="about">Tried again</p>}
+      {entry.repeats !== null && <p class="about">Retried</p>}
       <div class="bubble">
         {entry.text !== '' && (
           <p class="words">
@@ -31,8 +31,8 @@ export function MessageEntry({ entry, steps, open }: { entry: Message; steps: st
         <Files files={entry.files} />
       </div>
       <footer class="entry-foot">
-        {entry.from !== 'owner' && <span>{senderName(entry.from)}</span>}
-        {entry.channel !== 'http' && <span>{channelName(entry.channel)}</span>}
+        {entry.from !== 'owner' && <span>{names.value.sender(entry.from)}</span>}
+        {entry.channel !== 'http' && <span>{names.value.channel(entry.channel)}</span>}
         <Ago at={entry.at} />
       </footer>
       {entry.standing.state !== 'answered' && (
@@ -81,13 +81,13 @@ export function Why({ of, task }: { of: Standing; task: string }): JSX.Element {
             </a>
           )}
           {of.can.includes('retry') && (
-            <Button onClick={() => act(() => api.retry(task), 'It is tried again')}>
-              <Icon of="retry" /> Try again
+            <Button onClick={() => act(() => api.retry(task), 'Retrying')}>
+              <Icon of="retry" /> Retry
             </Button>
           )}
           {of.can.includes('cancel') && (
             <Button onClick={() => act(() => api.cancel(task), 'Stopped')}>
-              <Icon of="stop" /> Stop it
+              <Icon of="stop" /> Stop
             </Button>
           )}
         </div>
@@ -161,7 +161,7 @@ export function OutgoingEntry({ message }: { message: Outgoing }): JSX.Element {
   const words: Record<Outgoing['state'], string> = {
     sending: 'Sending…',
     waiting:
-      message.why === '' ? 'Not sent yet' : `Not sent yet: ${message.why} It is sent when the connection is back.`,
+      message.why === '' ? 'Not sent yet' : `Not sent yet: ${message.why} It will be sent when the connection is back.`,
     accepted: 'Received',
     refused: `Not sent: ${message.why}`,
   };
@@ -185,7 +185,7 @@ export function OutgoingEntry({ message }: { message: Outgoing }): JSX.Element {
               Send now
             </Button>
             <Button kind="bare" onClick={() => outgoing.drop(message.id)}>
-              Take back
+              Discard
             </Button>
           </>
         )}

@@ -118,7 +118,7 @@ function inline(of: Inline): ComponentChildren {
       return link(of.href, of.text, of.of.map(inline));
     case 'image':
       // Loading it would tell its server that this was read, and when.
-      return link(of.href, '', <>Image: {of.text === '' ? 'without a name' : <Plain text={of.text} />}</>);
+      return link(of.href, '', <>Image: {of.text === '' ? 'unnamed' : <Plain text={of.text} />}</>);
   }
 }
 

@@ -41,7 +41,7 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
       {!within && <Who of={of} />}
       <p class="card-title">
         {within && `${of.agent} `}
-        {of.tool === null ? 'wants to change what governs the network' : `wants to use ${of.tool}:`}
+        {of.tool === null ? 'wants to change the settings of the network' : `wants to use ${of.tool}:`}
       </p>
       <pre class="block call" tabIndex={0}>
         <Plain text={of.text} />
@@ -74,7 +74,7 @@ export function Matter({ of, within = false }: { of: Pending; within?: boolean }
   const { act, trouble } = useAct();
   const words = useSignal('');
   return (
-    <article aria-label="Matter">
+    <article aria-label="Open item">
       {!within && <Who of={of} />}
       <p class="words">
         <Plain text={of.text} />
@@ -85,11 +85,11 @@ export function Matter({ of, within = false }: { of: Pending; within?: boolean }
       <Climb about={of.id} />
       {trouble}
       <AnswerForm
-        label="What was done about it"
-        placeholder="What was done about it (may be empty)"
+        label="What you did about it"
+        placeholder="What you did about it (optional)"
         text={words}
-        submit="Settle it"
-        send={() => act(() => api.answer(of.id, words.value.trim() || 'Settled.'), 'Settled')}
+        submit="Mark as done"
+        send={() => act(() => api.answer(of.id, words.value.trim() || 'Done.'), 'Done')}
       />
       {!within && of.task !== null && <a href={href({ name: 'item', task: of.task })}>What led to it</a>}
     </article>
@@ -102,13 +102,13 @@ const ASKS = /^$|asks\.$/;
 /** What the agent had read before it asked: whoever wrote that may be behind the call. */
 function Sources({ task }: { task: string }): JSX.Element | null {
   const run = valueOf(useItem(task).run.state.value);
-  if (run === null) return <p class="quiet">Looking up where its data came from…</p>;
+  if (run === null) return <p class="quiet">Checking where its data came from…</p>;
   const read = labelled(run);
   if (read.length === 0)
-    return <p class="quiet">In this piece of work it has read nothing from outside so far, and nothing private.</p>;
+    return <p class="quiet">In this task it has read nothing from outside and nothing private so far.</p>;
   return (
     <div class="note sources">
-      <p>In this piece of work it has read:</p>
+      <p>In this task it has read:</p>
       <ul>
         {read.map((step) => (
           <li>

@@ -85,7 +85,7 @@ function Row({ run }: { run: RunSummary }): JSX.Element {
   return (
     <a class="work-row" href={href({ name: 'item', task: run.task })}>
       <span class="cell-title">
-        <Plain text={run.title === '' ? 'Without a title' : run.title} />
+        <Plain text={run.title === '' ? 'Untitled' : run.title} />
       </span>
       <span class="cell-state">
         <State of={run.standing} />

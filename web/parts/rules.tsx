@@ -84,12 +84,12 @@ function RuleLine({ of, change, changed, runs }: Omit<RulesProps, 'title' | 'lis
       {trouble}
       <div class="row">
         {runs && (
-          <Button label={`Run ${name} now`} onClick={() => press('run', `${name} has fired`)}>
+          <Button label={`Run ${name} now`} onClick={() => press('run', `${name} fired`)}>
             Run now
           </Button>
         )}
         {paused ? (
-          <Button label={`Resume ${name}`} onClick={() => press('resume', `${name} goes on`)}>
+          <Button label={`Resume ${name}`} onClick={() => press('resume', `${name} is resumed`)}>
             Resume
           </Button>
         ) : (
@@ -106,7 +106,7 @@ function Next({ of: { paused, next, zone } }: { of: Rule }): ComponentChildren {
   if (paused) return 'Paused.';
   if (next === undefined) return null;
   return next === null ? (
-    'Fires no more.'
+    'Never fires again.'
   ) : (
     <>
       Next <Away at={next} />

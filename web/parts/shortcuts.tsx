@@ -7,16 +7,16 @@ import { Dialog } from './dialog.tsx';
 import { Button } from './small.tsx';
 
 const KEYS: readonly { key: string; does: string; to?: Route }[] = [
-  { key: 'n', does: 'New conversation', to: { name: 'home' } },
+  { key: 'n', does: 'New chat', to: { name: 'home' } },
   { key: 'w', does: 'Work', to: { name: 'work', agent: '', state: '', text: '' } },
   { key: 'b', does: 'Board', to: { name: 'board', agent: '' } },
   { key: 'a', does: 'Agents', to: { name: 'agents' } },
   { key: 'i', does: 'Inbox', to: { name: 'inbox' } },
   { key: 'm', does: 'Models and keys', to: { name: 'models' } },
-  { key: '/', does: 'To the message field, or the search of this page' },
-  { key: '?', does: 'This list' },
-  { key: 'Enter', does: 'Sends, in the message field; Shift+Enter begins a new line' },
-  { key: 'Esc', does: 'Closes what lies above the page, leaves the message field' },
+  { key: '/', does: 'Go to the message field or the search' },
+  { key: '?', does: 'Show this list' },
+  { key: 'Enter', does: 'Send the message; Shift+Enter starts a new line' },
+  { key: 'Esc', does: 'Close a dialog, leave the message field' },
 ];
 
 /** Keys of one letter disturb those who speak to their computer: they can be switched off. */
@@ -73,10 +73,10 @@ function Help(props: { close: () => void; on: boolean; toggle: (on: boolean) => 
       </dl>
       <label class="check">
         <input type="checkbox" checked={props.on} onChange={(event) => props.toggle(event.currentTarget.checked)} />
-        Shortcuts of one key are on
+        Use single-key shortcuts
       </label>
       <p class="dialog-foot">
-        <Button onClick={logout}>Log out in this browser</Button>
+        <Button onClick={logout}>Log out of this browser</Button>
       </p>
     </Dialog>
   );

@@ -14,7 +14,7 @@ export function Plain({ text }: { text: string }): JSX.Element {
     <>
       {pieces(text).map((piece) =>
         piece.hidden ? (
-          <span class="hidden-char" title="A character that cannot be seen">
+          <span class="hidden-char" title="An invisible character">
             {piece.text}
           </span>
         ) : (
@@ -152,7 +152,7 @@ export const Trouble = (props: { message: string; what: string; retry: () => voi
     <p>
       Could not load {props.what}: <Plain text={props.message} />
     </p>
-    <Button onClick={props.retry}>Try again</Button>
+    <Button onClick={props.retry}>Retry</Button>
   </div>
 );
 

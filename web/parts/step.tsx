@@ -2,7 +2,8 @@ import type { ComponentChildren, JSX } from 'preact';
 import type { RunStep } from '../../src/core/api/views.ts';
 import { brief, count, duration, money, plural } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
-import { LABELS, ruleName, senderName } from '../lib/words.ts';
+import { LABELS, ruleName } from '../lib/words.ts';
+import { useApp } from '../stores/app.ts';
 import { Arguments, parsed } from './json.tsx';
 import { Plain } from './small.tsx';
 
@@ -10,6 +11,7 @@ type Of<K extends RunStep['kind']> = Extract<RunStep, { kind: K }>;
 
 /** One thing that was done, in a line; opened, all that is known of it. */
 export function Step({ step, task }: { step: RunStep; task: string }): JSX.Element {
+  const { names } = useApp();
   switch (step.kind) {
     case 'model':
       return <ModelStep step={step} task={task} />;
@@ -17,7 +19,7 @@ export function Step({ step, task }: { step: RunStep; task: string }): JSX.Eleme
       return <CallStep step={step} task={task} />;
     case 'message':
       return (
-        <Line mark="said" title={`Meanwhile ${senderName(step.from)} wrote`}>
+        <Line mark="said" title={`Meanwhile ${names.value.sender(step.from)} wrote`}>
           <Plain text={step.text} />
         </Line>
       );
@@ -33,7 +35,7 @@ export function Step({ step, task }: { step: RunStep; task: string }): JSX.Eleme
       return (
         <Line
           mark="note"
-          title={step.waited ? 'Went on with what it had waited for' : 'Went on after an interruption'}
+          title={step.waited ? 'Continued with the answer it waited for' : 'Continued after an interruption'}
         />
       );
   }
@@ -47,9 +49,9 @@ function landing({ state, paths }: Of<'landing'>): string {
     case 'landed':
       return `Saved ${files} to the workspace`;
     case 'conflict':
-      return 'Somebody else changed the same place meanwhile; it looks again';
+      return 'Someone else changed the same place; it checks again';
     case 'asked':
-      return 'Wants to change what governs the network: waits for your approval';
+      return 'Wants to change the settings of the network: waiting for your approval';
   }
 }
 
@@ -66,7 +68,7 @@ const Line = (props: { mark: string; title: string; children?: ComponentChildren
 function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Element {
   const { usage } = step;
   const facts = [
-    step.ms === null ? 'under way' : duration(step.ms),
+    step.ms === null ? 'in progress' : duration(step.ms),
     // In the line of a step there is room for one: what it cost, or where it cost nothing what it took.
     money(step.costUsd) || (usage && `${count(usage.input + usage.output)} tokens`),
   ].filter(Boolean);
@@ -86,14 +88,14 @@ function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Ele
             <Plain text={step.error} />
           </p>
         )}
-        {step.reasoning !== '' && <Block title="Its thinking" text={step.reasoning} />}
-        {step.text !== '' && <Block title="It said" text={step.text} />}
+        {step.reasoning !== '' && <Block title="Reasoning" text={step.reasoning} />}
+        {step.text !== '' && <Block title="Answer" text={step.text} />}
         <dl class="facts">
           <Fact name="Model">
             {step.provider}/{step.model}
           </Fact>
           {usage && <Fact name="Tokens">{tokens(usage)}</Fact>}
-          {step.finish === 'length' && <Fact name="Cut off">at the longest answer the model may give</Fact>}
+          {step.finish === 'length' && <Fact name="Cut off">at the output limit of the model</Fact>}
           {step.finish === 'refused' && <Fact name="Refused">by the provider</Fact>}
         </dl>
         <p class="links">
@@ -108,7 +110,7 @@ function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Ele
 function tokens({ input, output, cacheRead, cacheWrite }: NonNullable<Of<'model'>['usage']>): string {
   const cached = [
     cacheRead > 0 && `${count(cacheRead)} from the cache`,
-    cacheWrite > 0 && `${count(cacheWrite)} kept in it`,
+    cacheWrite > 0 && `${count(cacheWrite)} written to it`,
   ];
   const known = cached.filter(Boolean).join(', ');
   return `${count(input)} in${known === '' ? '' : ` (${known})`}, ${count(output)} out`;
@@ -134,7 +136,7 @@ function CallStep({ step, task }: { step: Of<'call'>; task: string }): JSX.Eleme
         <Decision step={step} />
         {step.question && (
           <dl class="facts">
-            <Fact name={step.question.doubt ? 'Unsure whether it was done' : 'It asked'}>
+            <Fact name={step.question.doubt ? 'In doubt after an interruption' : 'It asked'}>
               <Plain text={step.question.text} />
             </Fact>
             <Fact name="Answer">
@@ -157,6 +159,7 @@ function CallStep({ step, task }: { step: Of<'call'>; task: string }): JSX.Eleme
 }
 
 function Decision({ step }: { step: Of<'call'> }): JSX.Element | null {
+  const { names } = useApp();
   const { decision, approval } = step;
   if (!decision) return null;
   return (
@@ -168,7 +171,7 @@ function Decision({ step }: { step: Of<'call'> }): JSX.Element | null {
         <Fact name="Answer">
           {approval.verdict === null
             ? 'not yet'
-            : `${approval.verdict === 'approve' ? 'approved' : 'denied'}${approval.by === null ? '' : ` by ${senderName(approval.by)}`}`}
+            : `${approval.verdict === 'approve' ? 'approved' : 'denied'}${approval.by === null ? '' : ` by ${names.value.sender(approval.by)}`}`}
         </Fact>
       )}
     </dl>
@@ -181,7 +184,7 @@ function verdict({ decision, approval, ok }: Of<'call'>): string {
   if (decision?.verdict === 'deny') return 'denied';
   if (approval?.verdict === 'deny') return 'denied by you';
   if (approval?.verdict === 'approve') return ok === false ? 'approved, failed' : 'approved';
-  if (decision?.verdict === 'ask') return 'waits for you';
+  if (decision?.verdict === 'ask') return 'waiting for you';
   return ok === false ? 'failed' : '';
 }
 

@@ -39,7 +39,7 @@ export function Steps({ item, task }: { item: Opened; task: string }): JSX.Eleme
           <Totals run={run} />
           {run.list.length === 0 ? (
             <p class="quiet">
-              <Plain text={run.standing.why || 'It has not begun yet.'} />
+              <Plain text={run.standing.why || 'It has not started yet.'} />
             </p>
           ) : (
             <ol class="steps">

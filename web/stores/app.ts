@@ -7,6 +7,7 @@ import type { ConversationSummary, FailureView } from '../../src/core/api/views.
 import { ApiError, createApi, type Api } from '../lib/api.ts';
 import { createRouter, type Router } from '../lib/router.ts';
 import { kept, type Kept } from '../lib/stored.ts';
+import { namesFor, type Names } from '../lib/words.ts';
 import type { Live } from './changes.ts';
 import { createLive } from './live.ts';
 import { createOutgoing, type OutgoingStore } from './outgoing.ts';
@@ -38,6 +39,8 @@ export interface App {
   network: Resource<Network>;
   conversations: Resource<ConversationSummary[]>;
   inbox: Resource<Inbox>;
+  /** With the channels that there are. */
+  names: ReadonlySignal<Names>;
   /** How much waits for a person; null while that is not known. */
   waiting: ReadonlySignal<number | null>;
   outgoing: OutgoingStore;
@@ -80,6 +83,7 @@ export function createApp(): App {
     const [status, agents] = await Promise.all([api.status(), api.agents()]);
     return { status, agents };
   }, 2_000);
+  const names = computed(() => namesFor(valueOf(network.state.value)?.status.channels ?? []));
   const conversations = resource(() => api.conversations(), 800);
   const inbox = resource(async () => {
     const [pending, failures, escalations] = await Promise.all([api.pending(), api.failures(), api.escalations()]);
@@ -119,6 +123,7 @@ export function createApp(): App {
     live,
     session,
     network,
+    names,
     conversations,
     inbox,
     waiting,

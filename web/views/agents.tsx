@@ -6,7 +6,6 @@ import type { ScheduleState } from '../../src/core/schedule.ts';
 import type { TriggerState } from '../../src/core/trigger.ts';
 import { money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
-import { senderName } from '../lib/words.ts';
 import { Rules, type Rule } from '../parts/rules.tsx';
 import { useAct } from '../parts/act.tsx';
 import { AnswerForm } from '../parts/answer-form.tsx';
@@ -32,8 +31,8 @@ export function AgentsView(): JSX.Element {
       <Await of={network.state} what="the agents" retry={() => void network.refresh()}>
         {({ agents }) =>
           agents.length === 0 ? (
-            <Empty title="There is no agent.">
-              <p class="quiet">Each is a folder in agents/ with an AGENT.md.</p>
+            <Empty title="No agents are running.">
+              <p class="quiet">An agent is a folder in agents/ with an AGENT.md.</p>
             </Empty>
           ) : (
             <ul class="agents">
@@ -68,13 +67,13 @@ const ofSchedule = (of: ScheduleState): Rule => ({ ...of, hint: '' });
 const ofTrigger = (of: TriggerState): Rule => ({ ...of, when: of.on, hint: of.when === null ? '' : `if ${of.when}` });
 
 function Agent({ of, rules, changed }: AgentProps): JSX.Element {
-  const { settings, api } = useApp();
+  const { settings, api, names } = useApp();
   const { name, description, paused } = of;
   return (
     <article aria-label={name}>
       <header class="card-head">
         <h2>
-          <a href={href({ name: 'work', agent: name, state: '', text: '' })} title={`What ${name} does and has done`}>
+          <a href={href({ name: 'work', agent: name, state: '', text: '' })} title={`All work of ${name}`}>
             {name}
           </a>
         </h2>
@@ -87,7 +86,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
       )}
       {paused && (
         <p class="note">
-          Paused <Ago at={paused.at} /> by {senderName(paused.by)}
+          Paused <Ago at={paused.at} /> by {names.value.sender(paused.by)}
           {paused.reason !== '' && ': '}
           <Plain text={paused.reason} />
         </p>
@@ -124,7 +123,7 @@ function AgentAt({ of: { paused, running, waiting, queued, later = 0 } }: { of: 
     : running > 0
       ? ['working', 'Working']
       : queued > later
-        ? ['queued', 'About to begin']
+        ? ['queued', 'About to start']
         : waiting > 0
           ? ['waiting', 'Waiting']
           : ['answered', later > 0 ? `Idle, ${later} for later` : 'Idle'];
@@ -142,7 +141,7 @@ function Facts({ of }: { of: AgentState }): JSX.Element {
     <dl class="facts">
       <dt>Tasks</dt>
       <dd>
-        {running} at work, {queued} queued{later > 0 && ` (${later} for later)`}, {waiting} waiting
+        {running} running, {queued} queued{later > 0 && ` (${later} for later)`}, {waiting} waiting
       </dd>
       <dt>Last run</dt>
       <dd>
@@ -190,14 +189,14 @@ function Pausing({ of: { name, paused } }: { of: AgentState }): JSX.Element {
         {trouble}
         <AnswerForm
           label={`Why ${name} is paused`}
-          placeholder="Why (those who write to it are told)"
+          placeholder="Reason (shown to people who write to it)"
           text={reason}
           submit="Pause"
           send={() => done(() => api.pauseAgent(name, reason.value), `${name} is paused`)}
           longest={500}
           focused
         >
-          <Button onClick={close}>Not now</Button>
+          <Button onClick={close}>Cancel</Button>
         </AnswerForm>
       </>
     );
@@ -208,7 +207,7 @@ function Pausing({ of: { name, paused } }: { of: AgentState }): JSX.Element {
         <Button
           kind="primary"
           label={`Resume ${name}`}
-          onClick={() => done(() => api.resumeAgent(name), `${name} goes on`)}
+          onClick={() => done(() => api.resumeAgent(name), `${name} is resumed`)}
         >
           Resume
         </Button>

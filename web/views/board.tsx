@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { BoardCard, BoardColumn, BoardView as Board } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
-import { COLUMNS, senderName } from '../lib/words.ts';
+import { COLUMNS } from '../lib/words.ts';
 import { Ago, Await, Away, Empty, Plain } from '../parts/small.tsx';
 import { AgentSelect, Switch } from '../parts/work-head.tsx';
 import { useApp, useOpened } from '../stores/app.ts';
@@ -32,7 +32,7 @@ export function BoardView({ agent }: { agent: string }): JSX.Element {
       <Await of={board.state} what="the board" retry={() => void board.refresh()}>
         {({ lanes }) =>
           lanes.length === 0 ? (
-            <Empty title="Nothing is to be done, and nothing was done today.">
+            <Empty title="No open tasks, and none done today.">
               <a href={href({ name: 'work', agent, state: '', text: '' })}>All work</a>
             </Empty>
           ) : (
@@ -82,7 +82,7 @@ function Lanes({ lanes, agent }: { lanes: readonly Lane[]; agent: string }): JSX
         ))}
       {idle.length > 0 && (
         <p class="quiet board-idle">
-          Nothing here: <a href={href({ name: 'agents' })}>{idle.join(', ')}</a>
+          No tasks: <a href={href({ name: 'agents' })}>{idle.join(', ')}</a>
         </p>
       )}
     </div>
@@ -115,15 +115,15 @@ function Cell({ lane, of, at }: { lane: Lane; of: (typeof COLUMNS)[number]; at: 
 }
 
 function Card({ of, column }: { of: BoardCard; column: BoardColumn }): JSX.Element {
-  const { now } = useApp();
+  const { now, names } = useApp();
   const open = of.endedAt === null;
   return (
     <a class={`board-card column-${column}`} href={href({ name: 'item', task: of.task })}>
       <span class="board-title">
-        <Plain text={of.title === '' ? 'Without a title' : of.title} />
+        <Plain text={of.title === '' ? 'Untitled' : of.title} />
       </span>
       <span class="board-facts">
-        {senderName(of.from)} · <Ago at={of.endedAt ?? of.queuedAt} />
+        {names.value.sender(of.from)} · <Ago at={of.endedAt ?? of.queuedAt} />
         {of.priority !== 0 && ` · priority ${of.priority}`}
       </span>
       {open && of.deadline !== null && (

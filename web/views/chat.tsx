@@ -61,7 +61,7 @@ function Head({ talk: { agent, session } }: { talk: Talk }): JSX.Element {
         <Icon of="back" />
       </a>
       <h1>
-        <Plain text={known?.title || 'New conversation'} />
+        <Plain text={known?.title || 'New chat'} />
       </h1>
       <span class="quiet talk-agent">{agent}</span>
     </header>
@@ -143,7 +143,7 @@ function Beside({ route, task }: { route: ChatRoute; task: string }): JSX.Elemen
     <aside class="beside" aria-label="Steps">
       <header class="beside-head">
         <h2>Steps</h2>
-        <a href={href({ name: 'item', task })}>Open by itself</a>
+        <a href={href({ name: 'item', task })}>Open on its own page</a>
         <a class="button bare" href={close} aria-label="Close the steps">
           <Icon of="close" />
         </a>

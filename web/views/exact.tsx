@@ -22,10 +22,10 @@ export function ExactView({ task, hash }: { task: string; hash: string }): JSX.E
     <div class="page wide-page">
       <p class="crumbs">
         <a href={href({ name: 'item', task })}>
-          <Icon of="back" /> The piece of work
+          <Icon of="back" /> The task
         </a>
       </p>
-      <h1>Exactly as recorded</h1>
+      <h1>Exact record</h1>
       <Await of={text.state} what="the record" retry={() => void text.refresh()}>
         {(value) => <Exact text={value} path={exactPath(task, hash)} />}
       </Await>
@@ -62,7 +62,7 @@ function Exact({ text, path }: { text: string; path: string }): JSX.Element {
       ) : (
         <JsonView value={value} />
       )}
-      {text.length > MOST && <p class="note">This is the beginning; save it to see all.</p>}
+      {text.length > MOST && <p class="note">This is only the beginning. Save it to see all of it.</p>}
     </>
   );
 }

@@ -10,14 +10,14 @@ import { Sidebar } from './sidebar.tsx';
 const TRY = {
   demo: [
     { text: 'list the files', about: 'See what is in the workspace' },
-    { text: 'write notes.md: hello, then run: wc -c notes.md', about: 'Write a file, run a command on it' },
+    { text: 'write notes.md: hello, then run: wc -c notes.md', about: 'Write a file and run a command on it' },
     { text: 'ask me: which colour?', about: 'Let it ask you something' },
   ],
   model: [
     { text: 'What files are in the workspace, and what are they for?', about: 'See what is in the workspace' },
     {
       text: 'Write a haiku about bees to haiku.md, then count its words with a command.',
-      about: 'Write a file, run a command on it',
+      about: 'Write a file and run a command on it',
     },
     { text: 'Ask me which colour I like, then keep my answer in colour.md.', about: 'Let it ask you something' },
   ],
@@ -29,7 +29,7 @@ export function HomeView(): JSX.Element {
   return (
     <div class="split">
       <Sidebar />
-      <section class="talk-pane home" aria-label="New conversation">
+      <section class="talk-pane home" aria-label="New chat">
         <Await of={network.state} what="what is running" retry={() => void network.refresh()}>
           {(value) => <Start network={value} />}
         </Await>
@@ -47,11 +47,11 @@ function Start({ network: { status, agents } }: { network: Network }): JSX.Eleme
     <>
       <div class="scroll">
         <div class="column">
-          <h1>{status.demo ? 'Ruche is running' : 'What shall be done?'}</h1>
+          <h1>{status.demo ? 'Ruche is running' : 'What would you like done?'}</h1>
           {status.demo && (
             <p>
-              Your agents work in <code>{status.workspace}</code>. Nothing leaves this machine: so far a small built-in
-              demo answers. It follows a few fixed sentences, but what it does is real.
+              Your agents work in <code>{status.workspace}</code>. Nothing leaves this machine: until you connect a
+              model, a small built-in demo answers. It understands a few fixed sentences and does real work for them.
             </p>
           )}
           {chosen && chosen.description !== '' && !status.demo && (

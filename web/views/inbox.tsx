@@ -19,7 +19,7 @@ export function InboxView(): JSX.Element {
         {({ pending, failures }) =>
           pending.length + failures.length === 0 ? (
             <Empty title="Nothing waits for you.">
-              <p class="quiet">Approvals, questions, matters and failures come here.</p>
+              <p class="quiet">Approvals, questions, open items and failures appear here.</p>
             </Empty>
           ) : (
             <>
@@ -29,7 +29,7 @@ export function InboxView(): JSX.Element {
               <Group title="Questions" list={pending.filter((each) => each.kind === 'question' && !isMatter(each))}>
                 {(each) => <Question of={each} />}
               </Group>
-              <Group title="Matters" list={pending.filter(isMatter)}>
+              <Group title="Open items" list={pending.filter(isMatter)}>
                 {(each) => <Matter of={each} />}
               </Group>
               <Group title="Failures" list={failures.map((each) => ({ ...each, id: each.task }))}>
@@ -77,12 +77,12 @@ function Failure({ of }: { of: FailureView }): JSX.Element {
       {trouble}
       <div class="row">
         {of.canRetry && (
-          <Button kind="primary" onClick={() => act(() => api.retry(of.task), 'It is tried again')}>
-            <Icon of="retry" /> Try again
+          <Button kind="primary" onClick={() => act(() => api.retry(of.task), 'Retrying')}>
+            <Icon of="retry" /> Retry
           </Button>
         )}
-        <Button onClick={() => act(() => api.dismiss(of.task), 'Put aside')} title="Takes it off this list">
-          Put aside
+        <Button onClick={() => act(() => api.dismiss(of.task), 'Dismissed')} title="Removes it from this list">
+          Dismiss
         </Button>
         <a href={href({ name: 'item', task: of.task })}>What happened</a>
       </div>

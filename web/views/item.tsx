@@ -2,7 +2,6 @@ import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { RunView } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
-import { channelName, senderName } from '../lib/words.ts';
 import { useAct } from '../parts/act.tsx';
 import { Chain } from '../parts/chain.tsx';
 import { Why } from '../parts/entry.tsx';
@@ -25,9 +24,9 @@ export function ItemView({ task }: { task: string }): JSX.Element {
   if (state.kind === 'failed' && state.status === 404)
     return (
       <div class="page">
-        <h1 class="unseen">Nothing here</h1>
-        <Empty title="There is no such task.">
-          <a href="/work">To all work</a>
+        <h1 class="unseen">Not found</h1>
+        <Empty title="This task does not exist.">
+          <a href="/work">All work</a>
         </Empty>
       </div>
     );
@@ -38,7 +37,7 @@ export function ItemView({ task }: { task: string }): JSX.Element {
           <Icon of="back" /> Work
         </a>
       </p>
-      <Await of={item.run.state} what="this piece of work" retry={() => void item.run.refresh()}>
+      <Await of={item.run.state} what="this task" retry={() => void item.run.refresh()}>
         {(run) => (
           <>
             <Head run={run} />
@@ -61,21 +60,21 @@ export function ItemView({ task }: { task: string }): JSX.Element {
 }
 
 function Head({ run }: { run: RunView }): JSX.Element {
-  const { api } = useApp();
+  const { api, names } = useApp();
   const { act, trouble } = useAct();
   const underWay = run.status === 'running' || run.status === 'queued';
   return (
     <header class="item-head">
       <div>
         <h1>
-          <Plain text={run.title === '' ? 'Without a title' : run.title} />
+          <Plain text={run.title === '' ? 'Untitled' : run.title} />
         </h1>
         <p class="quiet">
-          {run.agent}, asked by {senderName(run.from)}
-          {run.channel !== 'http' && run.channel !== '' && ` over ${channelName(run.channel)}`},{' '}
+          {run.agent}, asked by {names.value.sender(run.from)}
+          {run.channel !== 'http' && run.channel !== '' && ` via ${names.value.channel(run.channel)}`},{' '}
           <Ago at={run.queuedAt} />
           {' · '}
-          <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>The conversation</a>
+          <a href={href({ name: 'chat', agent: run.agent, session: run.session, steps: null })}>Conversation</a>
         </p>
         {trouble}
       </div>

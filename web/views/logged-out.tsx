@@ -10,7 +10,7 @@ export const LoggedOut = (): JSX.Element => (
       Open the link that <code>ruche up</code> (or <code>npm start</code>) printed when it started. It works once,
       within ten minutes, and keeps this browser logged in.
     </p>
-    <p>Used already, or from another day? This prints a new one, on the machine where Ruche runs:</p>
+    <p>Already used or expired? Print a new one on the machine where Ruche runs:</p>
     <Code text="npx ruche login" />
   </main>
 );

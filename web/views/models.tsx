@@ -21,12 +21,12 @@ export function ModelsView(): JSX.Element {
         {(view) => (
           <>
             <p>
-              {view.demo ? 'The built-in demo answers until a model is given.' : 'New work goes to '}
+              {view.demo ? 'The built-in demo answers until you connect a model.' : 'New work goes to '}
               {!view.demo && <b>{view.model}</b>}
               {!view.demo && ', unless an agent names another.'}
             </p>
             {view.models.length === 0 ? (
-              <Empty title="No model is configured or found." />
+              <Empty title="No models are configured or found." />
             ) : (
               <ul class="cards">
                 {view.models.map((model) => (
@@ -58,15 +58,15 @@ function Model({ model }: { model: ModelView }): JSX.Element {
   const facts = [
     model.tiers.map(({ tier, place }) => (place === 0 ? tier : `${tier}, choice ${place + 1}`)).join(', '),
     model.window === null ? '' : `${count(model.window)} tokens`,
-    model.images ? 'sees pictures' : '',
-    model.reasoning ? 'thinks first' : '',
-    model.price && `$${model.price.input} in, $${model.price.output} out for a million tokens (${model.price.asOf})`,
+    model.images ? 'sees images' : '',
+    model.reasoning ? 'reasons' : '',
+    model.price && `$${model.price.input} in, $${model.price.output} out per million tokens (${model.price.asOf})`,
   ].filter(Boolean);
   return (
     <>
       <div class="card-head">
         <h2>{model.ref}</h2>
-        <Button onClick={test} title="One small call">
+        <Button onClick={test} title="Make one small call">
           Test
         </Button>
       </div>
@@ -91,7 +91,7 @@ function Result({ of }: { of: ModelTest | string }): JSX.Element {
 const SOURCES: Readonly<Record<ProviderView['source'], string>> = {
   'ruche.yaml': 'in ruche.yaml',
   environment: 'in the environment',
-  home: 'given on this page',
+  home: 'entered on this page',
   found: 'found on this machine',
   'built in': 'built in',
 };
@@ -99,7 +99,7 @@ const SOURCES: Readonly<Record<ProviderView['source'], string>> = {
 const Providers = ({ list }: { list: readonly ProviderView[] }): JSX.Element | null =>
   list.length === 0 ? null : (
     <section>
-      <h2 class="section-title">Where they come from</h2>
+      <h2 class="section-title">Providers</h2>
       <dl class="facts">
         {list.map((each) => (
           <div key={each.name}>

@@ -48,7 +48,7 @@ export function Setup(): JSX.Element {
     result && !result.ok && result.field === field ? result.message : null;
   return (
     <section class="card setup" aria-labelledby="setup-title">
-      <h2 id="setup-title">Give it a real model</h2>
+      <h2 id="setup-title">Connect a model</h2>
       <form
         ref={form}
         onSubmit={(event) => {
@@ -61,7 +61,7 @@ export function Setup(): JSX.Element {
         {kind.value === 'ollama' && (
           <>
             <Field name="baseUrl" label="Address of Ollama" of={fields.baseUrl} wrong={wrong} placeholder={OLLAMA} />
-            <Field name="model" label="Model (empty: the first it has)" of={fields.model} wrong={wrong} />
+            <Field name="model" label="Model (optional: the first one by default)" of={fields.model} wrong={wrong} />
           </>
         )}
         {kind.value === 'url' && (
@@ -74,12 +74,12 @@ export function Setup(): JSX.Element {
               placeholder="https://models.example.org/v1"
             />
             <Field name="model" label="Model" of={fields.model} wrong={wrong} />
-            <Field name="key" label="Key (empty if it needs none)" of={fields.key} wrong={wrong} secret />
+            <Field name="key" label="Key (optional)" of={fields.key} wrong={wrong} secret />
           </>
         )}
         <div class="row">
           <button type="submit" class="button primary" disabled={busy} aria-busy={busy}>
-            {busy ? 'Trying it with one small call…' : 'Try it and keep it'}
+            {busy ? 'Testing it with one small call…' : 'Test and save'}
           </button>
         </div>
         <p role="status" aria-live="polite">
@@ -91,7 +91,7 @@ export function Setup(): JSX.Element {
         </p>
       </form>
       <p class="quiet">
-        A key is kept in Ruche’s home, readable only by you; never in the workspace, and never shown again.
+        Ruche keeps the key in its home, readable only by you, never in the workspace, and never shows it again.
       </p>
     </section>
   );
@@ -100,7 +100,7 @@ export function Setup(): JSX.Element {
 /** Not changed while one is tried: its answer would be shown as that of another. */
 const Kinds = (props: { kind: Signal<Kind>; busy: boolean; changed: () => void }): JSX.Element => (
   <fieldset class="kinds" disabled={props.busy}>
-    <legend class="unseen">What do you have?</legend>
+    <legend class="unseen">Kind of model</legend>
     {KINDS.map((each) => (
       <label>
         <input
@@ -134,14 +134,16 @@ function KeyFields({ fields, wrong }: { fields: Fields; wrong: (field: string) =
             fields.provider.value = event.currentTarget.value as KeyProvider | '';
           }}
         >
-          <option value="">{found === null ? 'Seen from the key' : `Seen from the key: ${PROVIDERS[found]}`}</option>
+          <option value="">
+            {found === null ? 'Detected from the key' : `Detected from the key: ${PROVIDERS[found]}`}
+          </option>
           {Object.entries(PROVIDERS).map(([name, label]) => (
             <option value={name}>{label}</option>
           ))}
         </select>
       </label>
       <details class="more">
-        <summary>Model and address, if not the usual ones</summary>
+        <summary>Other model or address</summary>
         <Field name="model" label="Model" of={fields.model} wrong={wrong} />
         <Field name="baseUrl" label="Address" of={fields.baseUrl} wrong={wrong} placeholder="https://…" />
       </details>

@@ -78,9 +78,9 @@ function View({ route }: { route: Route }): JSX.Element {
     case 'nowhere':
       return (
         <div class="page">
-          <h1 class="unseen">Nothing here</h1>
-          <Empty title="There is nothing at this address.">
-            <a href="/">To the beginning</a>
+          <h1 class="unseen">Not found</h1>
+          <Empty title="This page does not exist.">
+            <a href="/">Home</a>
           </Empty>
         </div>
       );
@@ -135,7 +135,7 @@ function Bar({ openHelp }: { openHelp: () => void }): JSX.Element {
   const status = valueOf(network.state.value)?.status;
   return (
     <header class="bar">
-      <a class="brand" href="/" aria-label="Ruche, to the beginning">
+      <a class="brand" href="/" aria-label="Ruche home">
         <Mark />
         <span>Ruche</span>
       </a>
@@ -166,9 +166,9 @@ function ThemeButton(): JSX.Element {
   const change = (): void => {
     theme.value = nextTheme(theme.value);
     applyTheme(settings, theme.value);
-    spoken.value = `Colours: ${theme.value === 'auto' ? 'as the system' : theme.value}`;
+    spoken.value = `Colours: ${theme.value === 'auto' ? 'same as the system' : theme.value}`;
   };
-  const now = theme.value === 'auto' ? 'as the system' : theme.value;
+  const now = theme.value === 'auto' ? 'same as the system' : theme.value;
   return (
     <Button kind="bare" label={`Colours: ${now}. Change`} onClick={change}>
       <Icon of={icons[theme.value]} />

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import type { ConversationSummary } from '../../src/core/api/views.ts';
 import { href } from '../lib/route.ts';
-import { channelName, stateWords } from '../lib/words.ts';
+import { stateWords } from '../lib/words.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Ago, Await, Plain } from '../parts/small.tsx';
 import { useApp } from '../stores/app.ts';
@@ -13,7 +13,7 @@ export function Sidebar(): JSX.Element {
   return (
     <nav class="sidebar" aria-label="Conversations">
       <a class="button plain new" href="/" aria-current={route.name === 'home' ? 'page' : undefined}>
-        <Icon of="plus" /> New conversation
+        <Icon of="plus" /> New chat
       </a>
       <Await of={conversations.state} what="conversations" retry={() => void conversations.refresh()}>
         {(list) =>
@@ -38,6 +38,7 @@ export function Sidebar(): JSX.Element {
 }
 
 function Talk({ of, current }: { of: ConversationSummary; current: boolean }): JSX.Element {
+  const { names } = useApp();
   const { state } = of.standing;
   return (
     <a
@@ -46,11 +47,11 @@ function Talk({ of, current }: { of: ConversationSummary; current: boolean }): J
       aria-current={current ? 'page' : undefined}
     >
       <span class="talk-title">
-        <Plain text={of.title === '' ? 'Without a title' : of.title} />
+        <Plain text={of.title === '' ? 'Untitled' : of.title} />
       </span>
       <span class="talk-facts">
         {of.agent}
-        {of.channel !== 'http' && ` · ${channelName(of.channel)}`} · <Ago at={of.lastAt} />
+        {of.channel !== 'http' && ` · ${names.value.channel(of.channel)}`} · <Ago at={of.lastAt} />
       </span>
       {state !== 'answered' && (
         <span class="talk-state">

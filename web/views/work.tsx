@@ -66,18 +66,18 @@ function List({ filtered, clear }: { filtered: boolean; clear: () => void }): JS
   if (state.kind === 'failed') return <Trouble message={state.message} what="the work" retry={work.retry} />;
   if (state.rows.length === 0)
     return filtered ? (
-      <Empty title="Nothing fits these filters.">
+      <Empty title="No tasks match these filters.">
         <Button onClick={clear}>Show all</Button>
       </Empty>
     ) : (
       <Empty title="No agent has done anything yet.">
-        <a href="/">Ask for something</a>
+        <a href="/">Start a chat</a>
       </Empty>
     );
   return (
     <>
       <p class="quiet work-count" role="status">
-        {plural(state.total, 'piece of work', 'pieces of work')}
+        {plural(state.total, 'task', 'tasks')}
         {filtered && ' found'}
         {state.trouble !== null && ` · may be out of date: ${state.trouble}`}
       </p>

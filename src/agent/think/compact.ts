@@ -217,7 +217,7 @@ export async function restChoice(turn: AgentTurn, signal: AbortSignal): Promise<
   const conversation = await deps.conversations.load(deps.store, log.subject);
   const upTo = endOfOld(conversation);
   const [choice] = restingModels(deps, agent);
-  if (upTo === null || choice === undefined || choice.provider === 'demo' || (await isDone(turn)))
+  if (upTo === null || choice === undefined || choice.standIn === true || (await isDone(turn)))
     return said('There was nothing to summarise.');
   const prepared = await prepare(turn, conversation);
   const after = await summarise({ turn, choice, conversation, prepared, upTo, needed: false }, signal);

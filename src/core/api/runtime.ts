@@ -131,9 +131,22 @@ export interface RuntimeStatus {
   tasks: Record<TaskStatus, number>;
   /** Seq of the last event, and the last one that has reached `journal.git`. */
   journal: { head: number; exported: number };
+  channels: readonly ChannelState[];
   pending: number;
   problems: readonly Problem[];
 }
+
+/** A messenger that is connected, or would be but for its problem. */
+export interface ChannelState {
+  name: string;
+  /** Its messenger, for people, and its name where that says something else. */
+  title: string;
+  /** Why nothing comes in; null if it does. */
+  problem: string | null;
+}
+
+/** A code that makes whoever sends it over the channel an owner, once, and how long it is good. */
+export type Pairing = { ok: true; code: string; until: number } | { ok: false; message: string };
 
 /** What faces (HTTP, and through it the CLI) can ask of the running network. */
 export interface Runtime {
@@ -162,8 +175,8 @@ export interface Runtime {
   retry(task: string, by: string): Promise<RetryResult>;
   /** Takes a failed task off the list of failures. False if there is no such one. */
   dismiss(task: string, by: string): Promise<boolean>;
-  /** A one-time code that makes whoever sends it over this channel an owner, and how long it is good; null if there is no such channel. */
-  pair(channel: string): Promise<{ code: string; until: number } | null>;
+  /** Not `ok`: there is no such channel. */
+  pair(channel: string): Promise<Pairing>;
   agents(): Promise<AgentState[]>;
   /** The same, with last run and cost. */
   agentsToday(): Promise<AgentState[]>;

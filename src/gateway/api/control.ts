@@ -1,4 +1,3 @@
-import { unknownText } from '../../core/text/unknown.ts';
 import type { Facts } from '../../core/trigger.ts';
 import type { ModelDesk, SetupRequest } from '../../core/api/views.ts';
 import { type Fields, optionalText, readObject, text } from '../http/body.ts';
@@ -118,13 +117,9 @@ export async function acknowledgeEscalation(context: GatewayContext, request: Ap
 export async function makePairing(context: GatewayContext, request: ApiRequest): Promise<void> {
   const channel = text(await readObject(request.incoming, context.limits), 'channel');
   const pairing = await context.runtime.pair(channel);
-  if (pairing === null)
-    throw new HttpError(
-      404,
-      'unknown_channel',
-      `${unknownText('channel', channel)} Add it under channels in ruche.yaml, or set TELEGRAM_BOT_TOKEN for telegram.`,
-    );
-  await sendJson(request, 200, { channel, ...pairing });
+  if (!pairing.ok) throw new HttpError(404, 'unknown_channel', pairing.message);
+  const { code, until } = pairing;
+  await sendJson(request, 200, { channel, code, until });
 }
 
 /** `GET /api/models`: what is configured and found. */

@@ -165,6 +165,7 @@ export function choiceOf(provider: KnownProvider, model: string, parts: Provider
     provider: provider.name,
     model,
     port: portOf(provider, parts),
+    ...(type === 'demo' ? { standIn: true } : {}),
     window: window ?? usual,
     images,
     cost: type === 'ollama' || type === 'demo' ? free : costOf(model),

@@ -113,7 +113,7 @@ export class Night {
   /** Dollars, as far as they can be told before; null where no language model would do it. */
   #estimate(agent: Agent, { turns, summary }: Conversation): number | null {
     const [choice] = this.#deps.models(agent);
-    if (choice === undefined || choice.provider === 'demo') return null;
+    if (choice === undefined || choice.standIn === true) return null;
     return choice.cost({ ...NO_USAGE, input: tokensOf(turns, summary), output: SUMMARY_TOKENS });
   }
 

@@ -171,7 +171,7 @@ export type LineDiff = (was: Side | null, now: Side | null) => Promise<string>;
 export async function describeProtected(
   touched: readonly Touched[],
   lineDiff: LineDiff,
-  explain: Explain = () => null,
+  explain: Explain,
 ): Promise<string | null> {
   const parts: string[] = [];
   for (const file of [...touched].sort((a, b) => (a.path < b.path ? -1 : 1))) {

@@ -39,9 +39,8 @@ interface Entry {
 export interface GovernanceOptions extends Known {
   git: Git;
   /** What a schedule means by the clock, for whoever approves it; null if that cannot be told. */
-  explain?: (agent: string, schedule: Json) => string | null;
-  /** Without it nobody has skills. */
-  skills?: SkillSupport;
+  explain: (agent: string, schedule: Json) => string | null;
+  skills: SkillSupport;
 }
 
 type ParsedAgent = ReturnType<typeof parseAgent>;
@@ -384,7 +383,7 @@ function overlayChange(change: Change, before: ReadonlyMap<string, Entry>): RawC
 }
 
 async function describe(
-  { git, skills, explain = () => null }: GovernanceOptions,
+  { git, skills, explain }: GovernanceOptions,
   changes: readonly RawChange[],
   views: SkillViews,
 ): Promise<string | null> {
@@ -397,7 +396,7 @@ async function describe(
   const lines: LineDiff = (was, now) => lineDiff(git, was, now);
   const rules = touched.length === 0 ? null : await describeProtected(touched, lines, explain);
   const about = await describeSkills(
-    { git, rules: skills?.rules ?? null, lines, sideOf: (side) => sideOf(git, side) },
+    { git, rules: skills.rules, lines, sideOf: (side) => sideOf(git, side) },
     changes,
     views,
   );

@@ -27,7 +27,7 @@ export interface SkillViews {
 
 export interface SkillChangeParts {
   git: Git;
-  rules: SkillRules | null;
+  rules: SkillRules;
   lines: LineDiff;
   sideOf(side: RawChange['was']): Promise<Side | null>;
 }
@@ -47,7 +47,7 @@ export async function describeSkills(
   views: SkillViews,
 ): Promise<string | null> {
   const concerned = changes.filter(({ path }) => mayConcernSkills(path));
-  if (parts.rules === null || concerned.length === 0) return null;
+  if (concerned.length === 0) return null;
   const { git } = parts;
   const before = await agentFiles(git, views.before);
   const after = views.overlay ? overlaid(before, concerned) : await agentFiles(git, views.after);
@@ -131,7 +131,7 @@ async function describeSkill(
 ): Promise<string> {
   const at = `${SKILLS}/${name}`;
   const below = files.map((file) => ({ ...file, path: file.path.slice(at.length + 1) }));
-  const flags = parts.rules?.judge(name, await skillFiles(parts.git, below), at).flags ?? [];
+  const flags = parts.rules.judge(name, await skillFiles(parts.git, below), at).flags;
   const head = enabled
     ? `${at} (an enabled skill changes)`
     : `${at} (the skill is enabled: ${files.length} ${files.length === 1 ? 'file' : 'files'}, all shown)`;

@@ -58,7 +58,7 @@ const modeOf = (mode: string): FileMode => (mode === '120000' || mode === '10075
 
 /** The skills that these agents have enabled, as a commit or the package has them. */
 export async function readSkills(
-  support: SkillSupport | undefined,
+  support: SkillSupport,
   git: Git,
   commit: string,
   agents: ReadonlyMap<string, Agent>,
@@ -67,7 +67,7 @@ export async function readSkills(
   for (const agent of agents.values()) for (const name of agent.skills ?? []) users.set(name, agent.name);
   const skills: Skill[] = [];
   const problems: Problem[] = [];
-  if (support === undefined || users.size === 0) return { skills, problems };
+  if (users.size === 0) return { skills, problems };
   const root = await support.trees.of(commit);
   for (const [name, user] of [...users].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const at = `${SKILLS}/${name}`;
@@ -130,12 +130,12 @@ async function keepBundled({ trees }: SkillSupport, git: Git, skills: readonly S
 
 /** See `GovernanceReader.pinned`. */
 export async function pinnedOver(
-  support: SkillSupport | undefined,
+  support: SkillSupport,
   git: Git,
   base: string,
   skills: readonly Skill[],
 ): Promise<Change[]> {
-  if (support === undefined || skills.length === 0) return [];
+  if (skills.length === 0) return [];
   const root = await support.trees.of(base);
   const changes: Change[] = [];
   for (const { name, hash, files } of skills) {

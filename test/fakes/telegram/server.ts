@@ -101,7 +101,11 @@ export class ApiServer {
     const fault = this.#fault(method);
     if (fault?.kind === 'cut') return void response.destroy();
     if (fault?.kind === 'garbage') return void response.writeHead(200).end('<html>Bad gateway</html>');
-    if (fault?.kind === 'slow') await this.#world.clock.sleep(fault.ms);
+    if (fault?.kind === 'slow') {
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      await this.#world.clock.sleep(fault.ms, gone.signal).catch(() => undefined);
+    }
     if (fault?.kind === 'status') return answer(response, failure(fault.code, fault.retryAfter));
     const lost = fault?.kind === 'lost';
     if (file) return this.#download(response, name);
