@@ -12,7 +12,7 @@ import { nextStep, type Step, type Failure, evolve, type RunState, startState, t
 import { think } from './think/think.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
-import { conversationId, runKey, runStream } from '../core/ids.ts';
+import { conversationId, runKey, runStream, kindOf } from '../core/ids.ts';
 import type { ModelMessage, FileRef, UserMessage } from '../core/model.ts';
 import type { TaskContent } from '../core/task-call.ts';
 import { wrapUntrusted } from '../core/text/untrusted.ts';
@@ -123,7 +123,7 @@ async function steps(turn: Turn): Promise<void> {
     stops.cancel.throwIfAborted();
     const agent = deps.governance().agents.get(log.state.agent);
     if (!agent) return fail(turn, missingAgent(log.state.agent));
-    if (deps.paused?.(agent.name) === true) return setAside(log);
+    if (deps.paused(agent.name)) return setAside(log);
     const outcome = await step({ ...turn, agent }, next);
     if (outcome === 'end') return;
     if (outcome !== 'on') return fail(turn, outcome);
@@ -245,7 +245,7 @@ const NOT_YET = { seq: 0, id: '', version: 0, actor: '', cause: null, key: null,
 /** What came from outside with a trigger stands between marks, and as far as a model can be expected to read it. */
 function inputText({ id, from }: Task, input: unknown, limit: number): string {
   const text = JSON.stringify(input);
-  if (!from.startsWith('trigger:')) return text;
+  if (kindOf(from) !== 'trigger') return text;
   const cut = text.length > limit ? `\n[${text.length - limit} more characters were left out]` : '';
   return wrapUntrusted(text.slice(0, limit).toWellFormed() + cut, from, id);
 }
@@ -254,7 +254,7 @@ function inputText({ id, from }: Task, input: unknown, limit: number): string {
 async function firstMessage({ store, governance }: AgentDeps, task: Task): Promise<BlobRef[]> {
   const received = await messageOf(store, task);
   if (received !== null) return [received.data.content];
-  const given = task.content === null ? {} : ((await loadJson(store, task.content)) as Partial<TaskContent>);
+  const given = task.content === null ? {} : await loadJson<Partial<TaskContent>>(store, task.content);
   const { title = null, text = null, input = null, artefacts = [] } = given;
   const limit = governance().settings.limits.toolOutput;
   const said = [text ?? title, input === null ? null : inputText(task, input, limit)].filter(Boolean).join('\n');

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
-import type { Problem, Settings } from '../core/agent.ts';
+import { type Problem, type Settings, SETTINGS_FILE } from '../core/agent.ts';
 import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
 import { machineOf, packageFolder } from './package.ts';
 import { privateFile } from '../platform/replace.ts';
@@ -114,7 +114,6 @@ async function readGovernance(
   workspace: OpenWorkspace,
   secrets: Pick<Secrets, 'resolve'>,
 ): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
-  const { SETTINGS_FILE } = await import('../workspace/governance/reader.ts');
   const { standingFiles } = await import('../workspace/edits/watch.ts');
   const { readBundled } = await import('../skills/judge.ts');
   const { liveProblems } = await import('./problems.ts');

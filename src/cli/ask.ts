@@ -7,7 +7,8 @@ import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { progressLine } from './progress.ts';
 import { talk, type Accepted } from './talk.ts';
-import { type Verdict, verdictWords, watchSchedules } from './verdict.ts';
+import type { ApprovalVerdict } from '../core/event.ts';
+import { verdictWords, watchSchedules } from './verdict.ts';
 
 export interface AskFlags {
   session?: string;
@@ -50,7 +51,7 @@ export async function decide(
   io: Io,
   options: Options,
   id: string,
-  verdict: Verdict,
+  verdict: ApprovalVerdict,
   flags: AskFlags,
 ): Promise<ExitCode> {
   const path = `/api/approvals/${encodeURIComponent(id)}`;

@@ -10,7 +10,8 @@ import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { status } from './status.ts';
 import { talk, type Accepted, type Talk } from './talk.ts';
-import { type Verdict, verdictWords, watchSchedules } from './verdict.ts';
+import type { ApprovalVerdict } from '../core/event.ts';
+import { verdictWords, watchSchedules } from './verdict.ts';
 
 const HELP = `  /new      start a new conversation        /stop     stop the current run
   /status   show the state of the network   /quit     leave (runs go on)
@@ -168,13 +169,13 @@ async function say(state: Chat, text: string): Promise<void> {
   }
 }
 
-const verdictOf = (text: string): Verdict | null => {
+const verdictOf = (text: string): ApprovalVerdict | null => {
   if (/^(y|yes|approve)( apr_\S+)?$/i.test(text)) return 'approve';
   return /^(n|no|deny)( apr_\S+)?$/i.test(text) ? 'deny' : null;
 };
 
 /** A verdict, and what it did. */
-async function decide(state: Chat, id: string, verdict: Verdict): Promise<void> {
+async function decide(state: Chat, id: string, verdict: ApprovalVerdict): Promise<void> {
   const { screen, gateway } = state;
   const since = await watchSchedules(gateway);
   await answer(state, `/api/approvals/${id}`, { verdict }, ({ again = false }) =>

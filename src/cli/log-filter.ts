@@ -1,5 +1,6 @@
 import type { Event } from '../core/event.ts';
 import { CliError } from './io.ts';
+import { runOfStream, idIn, conversationOf } from '../core/ids.ts';
 
 export interface LogFlags {
   run?: string;
@@ -44,8 +45,8 @@ export function eventFilter(flags: LogFlags, since: number | null): Filter {
   const runs = new Set<string>();
   const belongs = (event: Event): boolean => {
     const data = event.data as { run?: unknown; task?: unknown; agent?: unknown };
-    const ofRun = event.stream.startsWith('run:') ? event.stream.slice('run:'.length) : data.run;
-    const ofTask = idOf(data.task) ?? (event.stream.startsWith('task:') ? event.stream.slice('task:'.length) : null);
+    const ofRun = runOfStream(event.stream) ?? data.run;
+    const ofTask = idOf(data.task) ?? idIn('task', event.stream);
     const ofAgent = data.agent ?? agentOf(data.task) ?? nameIn(event);
     const ours =
       (run === undefined || ofRun === run) &&
@@ -74,6 +75,5 @@ const agentOf = (task: unknown): string | null =>
   typeof task === 'object' && task !== null && 'agent' in task ? String(task.agent) : null;
 
 function nameIn(event: Event): string | null {
-  if (event.stream.startsWith('conv:')) return event.stream.slice('conv:'.length).split('/')[0] ?? null;
-  return event.actor.startsWith('agent:') ? event.actor.slice('agent:'.length) : null;
+  return conversationOf(event.stream)?.agent ?? idIn('agent', event.actor);
 }

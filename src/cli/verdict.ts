@@ -1,11 +1,10 @@
 import type { ScheduleState } from '../core/schedule.ts';
 import type { Talk } from './talk.ts';
 import { clockTime } from './time.ts';
-
-export type Verdict = 'approve' | 'deny';
+import type { ApprovalVerdict } from '../core/event.ts';
 
 /** What a verdict did by itself, whatever comes of the run. */
-export function verdictWords(id: string, verdict: Verdict, again: boolean): string {
+export function verdictWords(id: string, verdict: ApprovalVerdict, again: boolean): string {
   const word = verdict === 'approve' ? 'pproved' : 'enied';
   if (again) return `${id} was already ${verdict === 'approve' ? 'a' : 'd'}${word}.`;
   return `${verdict === 'approve' ? 'A' : 'D'}${word}.`;

@@ -1,3 +1,5 @@
+import { kindOf } from './ids.ts';
+
 /** One level of a chain of `ruche.yaml`. */
 export interface EscalationLevel {
   /** Milliseconds after it was asked. */
@@ -46,7 +48,7 @@ export const escalationKey = (id: string): string => `escalation:${id}`;
 export const escalationStepKey = (id: string, step: number | 'ack' | 'end'): string => `escalation:${id}@${step}`;
 /** What tasks say they come from that an escalation has made. */
 export const fromEscalation = (id: string): string => `escalation:${id}`;
-export const isFromEscalation = (from: string): boolean => from.startsWith('escalation:');
+export const isFromEscalation = (from: string): boolean => kindOf(from) === 'escalation';
 
 /** `ack:` and the escalation: what its button carries back. */
 export const ackAction = (id: string): string => `ack:${id}`;

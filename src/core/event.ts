@@ -6,6 +6,8 @@ import type { Task, TaskStatus } from './task.ts';
 import type { SkippedWhy } from './trigger.ts';
 
 export type Verdict = 'allow' | 'ask' | 'deny';
+/** What a person says to an approval. */
+export type ApprovalVerdict = 'approve' | 'deny';
 
 /** What a run waits for: a person's answer, or the end of a task. */
 export interface Wait {
@@ -202,7 +204,7 @@ export type Body =
   | { type: 'approval.asked'; data: { approval: string; call: string; tool: string; shown: BlobRef } }
   | {
       type: 'approval.answered';
-      data: { approval: string; verdict: 'approve' | 'deny'; by: string; reason: BlobRef | null };
+      data: { approval: string; verdict: ApprovalVerdict; by: string; reason: BlobRef | null };
     }
   /** `doubt`: the runtime itself asks, because it cannot tell whether the call took effect. */
   | { type: 'question.asked'; data: { question: string; call: string; doubt: boolean; text: BlobRef } }

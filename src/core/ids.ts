@@ -22,11 +22,31 @@ export function eventSeq(id: string): number | null {
   return match ? Number(match[1]) : null;
 }
 
+/** What stands behind `kind:` in the name of a stream, a key, an actor or a sender; null if it is of another kind. */
+export const idIn = (kind: string, name: string | null | undefined): string | null =>
+  name?.startsWith(`${kind}:`) === true ? name.slice(kind.length + 1) : null;
+
+/** The word before the colon: what a sender, a stream or a key is. */
+export const kindOf = (name: string): string => name.slice(0, Math.max(0, name.indexOf(':')));
+
 /** A conversation is one agent's thread in one session. It names a lane, a stream and an encryption subject. */
 export const conversationId = (agent: string, session: string): string => `conv:${agent}/${session}`;
+/** Agent and session of a conversation's id; null for anything else. */
+export function conversationOf(id: string): { agent: string; session: string } | null {
+  const [, agent, session] = /^conv:([^/]*)\/(.*)$/s.exec(id) ?? [];
+  return agent === undefined || session === undefined ? null : { agent, session };
+}
+
 export const runStream = (run: string): string => `run:${run}`;
+/** The run whose stream this is. */
+export const runOfStream = (stream: string): string | null => idIn('run', stream);
 /** Unique key of the `run.started` of a task: whatever attempts it takes, it has one run, which goes on. */
 export const runKey = (task: string): string => `run:${task}`;
 /** Unique key of the `task.queued` of a task with a key: two of one queue are the same task. */
 export const givenKey = (queue: string, key: string): string => `given:${queue}:${key}`;
 export const taskStream = (task: string): string => `task:${task}`;
+/** Unique key of what has a task done once more, and the task. */
+export const retryKey = (task: string): string => `retry:${task}`;
+export const retriedBy = (key: string | null | undefined): string | null => idIn('retry', key);
+/** The actor, or sender, that an agent is. */
+export const agentActor = (agent: string): string => `agent:${agent}`;

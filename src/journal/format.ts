@@ -2,14 +2,13 @@ import { createHash } from 'node:crypto';
 import type { EventRow } from '../core/event-hash.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
-import { eventId } from '../core/ids.ts';
+import { eventId, runOfStream } from '../core/ids.ts';
 import type { JournalLine } from '../core/ports/journal.ts';
 import type { Store } from '../core/ports/store.ts';
 import { visible } from '../core/text/visible.ts';
 import { blobRefs } from './chain.ts';
 import { upcast } from './upcast.ts';
-import { describe, isWeighty } from './words.ts';
-import type { Contents } from './words.ts';
+import { describe, isWeighty, type Contents } from './words.ts';
 
 type Blobs = Pick<Store, 'getBlob'>;
 
@@ -91,7 +90,8 @@ function lineOf(event: Event, contents: Contents): string {
 
 /** The folder an event's line goes to: its run, else its stream in a form that fits a file name. */
 export function groupOf(event: Event): string {
-  if (event.stream.startsWith('run:')) return safe(event.stream.slice('run:'.length));
+  const ofStream = runOfStream(event.stream);
+  if (ofStream !== null) return safe(ofStream);
   const { run } = event.data as { run?: unknown };
   return safe(typeof run === 'string' ? run : event.stream);
 }

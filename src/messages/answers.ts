@@ -1,5 +1,6 @@
 import type { EscalationDesk } from '../core/escalation.ts';
 import type { Runtime } from '../core/api/runtime.ts';
+import type { ApprovalVerdict } from '../core/event.ts';
 
 // What a person who was told of something says about it in a chat: by a button, or in words.
 
@@ -38,7 +39,7 @@ export async function pressAnswer(
 /** Gives an approval, or refuses it. */
 async function decide(
   { runtime }: AnswerDeps,
-  { id, verdict }: { id: string; verdict: 'approve' | 'deny' },
+  { id, verdict }: { id: string; verdict: ApprovalVerdict },
   by: string,
 ): Promise<string> {
   const result = await runtime.approve(id, verdict, by);

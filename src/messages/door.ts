@@ -8,7 +8,7 @@ import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from '../pending/pending.ts';
 import { type PairingDeps, tryPairing } from './pairing.ts';
 import { conversationId } from '../core/ids.ts';
-import { canonicalJson } from '../core/text/json.ts';
+import { putJson } from '../core/records/json-blob.ts';
 
 interface DoorDeps
   extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps, Pick<CommandDeps, 'recent'> {
@@ -147,7 +147,7 @@ interface Notice {
 async function queueNotice(deps: Pick<MailDeps, 'store' | 'ids' | 'redact'>, notice: Notice): Promise<void> {
   const { agent, session, channel, to, key } = notice;
   const stream = conversationId(agent, session);
-  const content = deps.store.putBlob(Buffer.from(deps.redact(canonicalJson(notice.content))), stream);
+  const content = putJson(deps.store, notice.content, stream, deps.redact);
   const data = { agent, session, task: null, run: null, channel, to, content };
   const event = { type: 'message.queued' as const, stream, actor: 'runtime', cause: null, labels: [], key, data };
   const task = sendingTask({ id: deps.ids.next('tsk'), agent, session, channel, labels: [] });

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { BlobRef } from '../core/blob.ts';
 import type { EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
-import { canonicalJson } from '../core/text/json.ts';
 import type { Label } from '../core/labels.ts';
 import {
   type ModelMessage,
@@ -19,15 +18,15 @@ import type { Task } from '../core/task.ts';
 import { type MailDeps, openWaits, runOf, waitingIn } from '../pending/pending.ts';
 import { plainName } from '../core/text/media.ts';
 import { unknownText } from '../core/text/unknown.ts';
+import { newTask, noRoom } from '../core/records/new-task.ts';
+import { putJson } from '../core/records/json-blob.ts';
+import { answeredKey } from '../core/records/matter.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
 const MAX_TEXT = 1_000_000;
 /** Files of one message, and their bytes together. */
 const MAX_FILES = 20;
 const MAX_FILE_BYTES = 50_000_000;
-/** Messages that may wait in one conversation, and tasks in all; beyond it the sender is told to come back. */
-const MAX_LANE = 100;
-const MAX_QUEUED = 10_000;
 /** Tries to commit beside others that write to the same conversation. */
 const MAX_TRIES = 8;
 
@@ -95,10 +94,10 @@ async function tryDeliver(
     const task = await undelivered(deps, stream, content);
     if (task !== null) return { ok: true, delivered: { task, joined: true } };
   }
-  const busy = await backlog(deps, stream);
-  if (busy) return busy;
+  const full = await noRoom(store, stream);
+  if (full !== null) return { ok: false, why: 'busy', message: full };
   const question = await openQuestion(deps, stream);
-  const task = question ? null : newTask(deps, message, stream);
+  const task = question ? null : taskOf(deps, message);
   const batch = buildBatch(message, { stream, version, content, key, question, task });
   if (version === 0 && options.history?.length) batch.events.unshift(history(deps, options.history, stream));
   const first = version === 0 && options.history?.length ? 1 : 0;
@@ -118,7 +117,7 @@ function redelivered({ data }: EventOf<'message.received'>, content: BlobRef): D
 
 const putText = (deps: MailDeps, role: 'user' | 'assistant', text: string, subject: string): BlobRef => {
   const message: ModelMessage = { role, parts: [{ type: 'text', text: deps.redact(text.toWellFormed()) }] };
-  return deps.store.putBlob(Buffer.from(canonicalJson(message)), subject);
+  return putJson(deps.store, message, subject);
 };
 
 /** The message with its files. The same message gives the same bytes, which a redelivery is known by. */
@@ -131,7 +130,7 @@ function putMessage(deps: MailDeps, key: string, { text, files = [] }: InboundMe
     parts: [{ type: 'text', text: said }, ...kept.images],
     files: kept.files,
   };
-  return deps.store.putBlob(Buffer.from(canonicalJson(message)), subject);
+  return putJson(deps.store, message, subject);
 }
 
 interface OpenQuestion {
@@ -178,7 +177,7 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
       ...common,
       type: 'question.answered',
       stream: runStream(question.run),
-      key: `answered:${question.id}`,
+      key: answeredKey(question.id),
       data: { question: question.id, by: from, answer: content },
     });
   return {
@@ -197,42 +196,19 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
 const labelsOf = ({ files = [], foreign = false }: InboundMessage): readonly Label[] =>
   foreign || files.length > 0 ? ['untrusted'] : [];
 
-function newTask(deps: MailDeps, message: InboundMessage, lane: string): Task {
-  return {
+const taskOf = (deps: MailDeps, message: InboundMessage): Task =>
+  newTask({
     id: deps.ids.next('tsk'),
-    queue: message.agent,
-    lane,
     agent: message.agent,
     session: message.session,
     from: message.sender,
-    content: null,
-    priority: 0,
-    notBefore: null,
-    deadline: null,
-    key: null,
-    attempt: 1,
     maxAttempts: deps.maxAttempts(),
-    status: 'queued',
-    labels: [...labelsOf(message)],
-    cause: null,
-    absorbedBy: null,
-    result: null,
-  };
-}
+    labels: labelsOf(message),
+  });
 
 function history(deps: MailDeps, given: { role: 'user' | 'assistant'; text: string }[], stream: string): NewEvent {
   const messages = given.map(({ role, text }) => putText(deps, role, text, stream));
   return { type: 'history.given', stream, actor: 'runtime', cause: null, labels: [], data: { messages } };
-}
-
-async function backlog(deps: MailDeps, lane: string): Promise<DeliverResult | null> {
-  const waiting = await deps.store.tasks({ lane, statuses: ['queued'], limit: MAX_LANE });
-  if (waiting.length >= MAX_LANE)
-    return { ok: false, why: 'busy', message: `${MAX_LANE} messages wait in this conversation. Try again later.` };
-  const counts = await deps.store.counts();
-  if (counts.queued >= MAX_QUEUED)
-    return { ok: false, why: 'busy', message: `${MAX_QUEUED} tasks are queued. Try again later.` };
-  return null;
 }
 
 /** The oldest question the conversation's run waits for. */

@@ -9,6 +9,7 @@ import { draftKey, type ReplyContent, replyKey } from '../core/records/reply.ts'
 import type { Claim } from '../core/task.ts';
 import type { Channels } from './channels.ts';
 import { errorText } from '../core/text/sentence.ts';
+import { readJson } from '../core/records/json-blob.ts';
 
 /** Milliseconds before a failed send is tried again, and at most. */
 const RETRY_BASE = 1_000;
@@ -94,9 +95,9 @@ async function draftOf(
 
 /** A reply as it was queued, with the bytes of its files; null if it has been erased. */
 async function readContent(store: Store, queued: EventOf<'message.queued'>): Promise<OutboundMessage | null> {
-  const bytes = await store.getBlob(queued.data.content);
-  if (bytes === null) return null;
-  const { text, files = [], buttons = [] } = JSON.parse(Buffer.from(bytes).toString('utf8')) as ReplyContent;
+  const reply = await readJson<ReplyContent>(store, queued.data.content);
+  if (reply === null) return null;
+  const { text, files = [], buttons = [] } = reply;
   const loaded = files.map(async ({ name, mediaType, blob }) => {
     const content = await store.getBlob(blob);
     return content === null ? [] : [{ name, mediaType, bytes: content }];

@@ -1,11 +1,12 @@
-import type { EventOf } from '../core/event.ts';
-import { runKey, runStream, type Ids } from '../core/ids.ts';
-import { canonicalJson } from '../core/text/json.ts';
+import type { EventOf, ApprovalVerdict } from '../core/event.ts';
+import { runKey, runStream, type Ids, runOfStream } from '../core/ids.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { AnswerResult, Pending, AgentAbout } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { unknownText } from '../core/text/unknown.ts';
+import { readJson, putJson } from '../core/records/json-blob.ts';
+import { askedKey, answeredKey } from '../core/records/matter.ts';
 
 type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
 
@@ -87,10 +88,8 @@ async function describe(store: Store, task: Task, run: string, event: Asked): Pr
 }
 
 async function readShown(store: Store, hash: string): Promise<{ text: string; reason: string }> {
-  const bytes = await store.getBlob({ hash });
-  if (bytes === null) return { text: '(erased)', reason: '' };
-  const { text, reason } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { text: string; reason?: string };
-  return { text, reason: reason ?? '' };
+  const shown = await readJson<{ text: string; reason?: string }>(store, { hash });
+  return { text: shown?.text ?? '(erased)', reason: shown?.reason ?? '' };
 }
 
 /** The rule that asked, in its own words. */
@@ -133,8 +132,8 @@ async function describeMatter(store: Store, { data, at }: EventOf<'matter.raised
 
 /** What waits under this id; null once it is answered, or its task has ended. A run that goes on with other things still waits. */
 export async function pendingById(store: Store, id: string): Promise<Pending | null> {
-  const asked = await store.byKey(`asked:${id}`);
-  if (asked === null || (await store.byKey(`answered:${id}`)) !== null) return null;
+  const asked = await store.byKey(askedKey(id));
+  if (asked === null || (await store.byKey(answeredKey(id))) !== null) return null;
   if (asked.type === 'config.held') return describeHeld(store, asked);
   if (asked.type === 'matter.raised') return describeMatter(store, asked);
   if (asked.type !== 'approval.asked' && asked.type !== 'question.asked') return null;
@@ -151,8 +150,8 @@ async function settleMatter(
   by: string,
 ): Promise<AnswerResult> {
   const { matter, text: ref } = raised.data;
-  const answer = deps.store.putBlob(Buffer.from(canonicalJson({ text: deps.redact(text) })), ref.subject);
-  const common = { stream: raised.stream, actor: by, cause: raised.id, labels: [], key: `answered:${matter}` };
+  const answer = putJson(deps.store, { text }, ref.subject, deps.redact);
+  const common = { stream: raised.stream, actor: by, cause: raised.id, labels: [], key: answeredKey(matter) };
   const event = { ...common, type: 'matter.settled' as const, data: { matter, by, answer } };
   const result = await deps.store.commit({ events: [event], sync: true });
   if (result.ok) return { ok: true, task: null };
@@ -174,7 +173,7 @@ export async function countPending(store: Store, matters: OpenMatters): Promise<
 async function openHeld(store: Store): Promise<EventOf<'config.held'>[]> {
   const held: EventOf<'config.held'>[] = [];
   for await (const event of store.read({ types: ['config.held'] }))
-    if (event.type === 'config.held' && (await store.byKey(`answered:${event.data.approval}`)) === null)
+    if (event.type === 'config.held' && (await store.byKey(answeredKey(event.data.approval))) === null)
       held.push(event);
   return held;
 }
@@ -185,18 +184,18 @@ const wrongKind = (message: string): AnswerResult => ({ ok: false, why: 'wrong-k
 export async function approve(
   deps: Pick<MailDeps, 'store' | 'answerHeld'>,
   id: string,
-  verdict: 'approve' | 'deny',
+  verdict: ApprovalVerdict,
   by: string,
   why: string | null = null,
 ): Promise<AnswerResult> {
-  const asked = await deps.store.byKey(`asked:${id}`);
+  const asked = await deps.store.byKey(askedKey(id));
   if (asked?.type === 'config.held') return deps.answerHeld(id, verdict, by);
   if (asked?.type === 'question.asked' || asked?.type === 'matter.raised')
     return wrongKind(`${id} is a question. Answer it with: ruche answer ${id} TEXT.`);
   if (asked?.type !== 'approval.asked')
     return { ok: false, why: 'unknown', message: unknownText('approval', id, { list: 'ruche approvals' }) };
   const { subject } = asked.data.shown;
-  const reason = why === null ? null : deps.store.putBlob(Buffer.from(canonicalJson({ text: why })), subject);
+  const reason = why === null ? null : putJson(deps.store, { text: why }, subject);
   const data = { approval: id, verdict, by, reason };
   return settleWait(deps, asked, { type: 'approval.answered', data }, by, id);
 }
@@ -207,14 +206,14 @@ export async function answer(
   text: string,
   by: string,
 ): Promise<AnswerResult> {
-  const asked = await deps.store.byKey(`asked:${id}`);
+  const asked = await deps.store.byKey(askedKey(id));
   if (asked?.type === 'approval.asked' || asked?.type === 'config.held')
     return wrongKind(`${id} is an approval. Use \`ruche approve ${id}\` or \`ruche deny ${id}\`.`);
   if (asked?.type === 'matter.raised') return settleMatter(deps, asked, text, by);
   if (asked?.type !== 'question.asked')
     return { ok: false, why: 'unknown', message: unknownText('question', id, { list: 'ruche approvals' }) };
   const message = { role: 'user', parts: [{ type: 'text', text: deps.redact(text) }] };
-  const content = deps.store.putBlob(Buffer.from(canonicalJson(message)), asked.data.text.subject);
+  const content = putJson(deps.store, message, asked.data.text.subject);
   return settleWait(deps, asked, { type: 'question.answered', data: { question: id, by, answer: content } }, by, id);
 }
 
@@ -229,17 +228,17 @@ async function settleWait(
 ): Promise<AnswerResult> {
   const { store } = deps;
   const task = await taskOf(store, asked.stream);
-  const event = { ...body, stream: asked.stream, actor: by, cause: asked.id, labels: [], key: `answered:${id}` };
+  const event = { ...body, stream: asked.stream, actor: by, cause: asked.id, labels: [], key: answeredKey(id) };
   const current = task === null ? null : await store.task(task);
   if (task === null || current?.status !== 'waiting') {
-    const before = await store.byKey(`answered:${id}`);
+    const before = await store.byKey(answeredKey(id));
     if (before) return answered(before, task, id);
     return { ok: false, why: 'unknown', message: `The run that asked ${id} has ended. Nothing waits for the answer.` };
   }
   // Read before what is open: an answer that comes in between makes the commit fail, and is seen on the next look.
   const expect = { [asked.stream]: await store.version(asked.stream) };
   // The run goes on once all that it asked is answered, so that it parks once and not after each answer.
-  const others = (await openWaits(store, asked.stream.slice('run:'.length))).filter((open) => open.id !== asked.id);
+  const others = (await openWaits(store, runOfStream(asked.stream) ?? '')).filter((open) => open.id !== asked.id);
   const wake = others.length === 0 ? [{ op: 'wake' as const, task }] : [];
   const result = await store.commit({ events: [event], queue: wake, expect, sync: true });
   if (result.ok) return { ok: true, task };
@@ -273,7 +272,7 @@ export interface MailDeps {
   agents(): readonly AgentAbout[];
   maxAttempts(): number;
   /** Answers an approval that no run asked for: a change of what governs the network that came from outside. */
-  answerHeld(approval: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;
+  answerHeld(approval: string, verdict: ApprovalVerdict, by: string): Promise<AnswerResult>;
 }
 
 /**

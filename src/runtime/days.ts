@@ -1,6 +1,6 @@
 import type { Clock } from '../core/ports/clock.ts';
 import type { Event } from '../core/event.ts';
-import { runStream } from '../core/ids.ts';
+import { runStream, runOfStream } from '../core/ids.ts';
 import type { EventLog } from '../core/ports/store.ts';
 import type { LastRun } from '../core/api/runtime.ts';
 
@@ -72,7 +72,7 @@ export class Days {
       this.#agents.delete(event.data.run);
     }
     if (event.type !== 'model.answered' || event.at < this.#midnight) return;
-    const agent = await this.#agentOf(event.stream.slice('run:'.length));
+    const agent = await this.#agentOf(runOfStream(event.stream) ?? '');
     this.#cost.set(agent, (this.#cost.get(agent) ?? 0) + event.data.costUsd);
   }
 

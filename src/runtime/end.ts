@@ -1,6 +1,5 @@
 import type { NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
-import { canonicalJson } from '../core/text/json.ts';
 import { deadText, matterRaised } from '../core/records/matter.ts';
 import { NO_USAGE } from '../core/model.ts';
 import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
@@ -8,6 +7,7 @@ import { replyBody, replyKey, sendingOp } from '../core/records/reply.ts';
 import { type Claim, isEnded, type Task } from '../core/task.ts';
 import { type MailDeps, runOf } from '../pending/pending.ts';
 import { errorText } from '../core/text/sentence.ts';
+import { putJson } from '../core/records/json-blob.ts';
 
 type EndDeps = Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'>;
 
@@ -99,7 +99,7 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
   const { store } = deps;
   const { status, by: actor } = end;
   const stream = conversationId(task.agent, task.session);
-  const put = (value: unknown) => store.putBlob(Buffer.from(canonicalJson(value)), stream);
+  const put = (value: unknown) => putJson(store, value, stream);
   const common = { actor, cause: task.cause, labels: [] } as const;
   const run = await runOf(store, task);
   const result = put({ text: end.text });
@@ -125,8 +125,9 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
       queue.push(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels: [] }));
   }
   if (status === 'dead') {
-    const shown = put(deadText(task.id, task.agent, end.why ?? end.text));
-    events.push(matterRaised({ kind: 'dead', task: task.id, text: shown }, { ...common, labels: task.labels }));
+    const shown = deadText(task.id, task.agent, end.why ?? end.text);
+    const matter = matterRaised({ kind: 'dead', about: task.id, shown }, put);
+    events.push({ ...common, ...matter, labels: task.labels });
   }
   // The conversation goes on knowing what was asked, and how that ended. What was withdrawn unread leaves no trace in it.
   if (messages.length > 0 && (run !== null || status === 'dead')) {

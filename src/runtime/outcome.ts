@@ -6,6 +6,7 @@ import type { Pending, TaskOutcome } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { Hub } from '../messages/hub.ts';
 import { allPendingOf, askedQuestion, runOf, waitingIn } from '../pending/pending.ts';
+import { readText } from '../core/records/json-blob.ts';
 
 /** How a task stands, from the journal. A task that another run has taken in stands as that one does. */
 export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome | null> {
@@ -57,9 +58,8 @@ async function addReply(store: Store, task: Task, outcome: TaskOutcome): Promise
   const reply = await store.byKey(replyKey(task.id));
   if (reply?.type === 'message.queued') outcome.message = reply.id;
   const ref = reply?.type === 'message.queued' ? reply.data.content : task.result;
-  const bytes = ref === null ? null : await store.getBlob(ref);
-  if (bytes !== null) outcome.text = (JSON.parse(Buffer.from(bytes).toString('utf8')) as { text: string }).text;
-  else outcome.text = task.status === 'cancelled' ? 'The task was cancelled.' : '(erased)';
+  const text = ref === null ? null : await readText(store, ref);
+  outcome.text = text ?? (task.status === 'cancelled' ? 'The task was cancelled.' : '(erased)');
 }
 
 /** What a person reads when their message leads to a question or an approval. */

@@ -1,7 +1,7 @@
-import type { BlobRef } from '../core/blob.ts';
 import type { NewEvent } from '../core/event.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Paused } from '../core/api/runtime.ts';
+import { putJson, readText } from '../core/records/json-blob.ts';
 
 /** The stream, and the subject of the reasons people give. */
 const STREAM = 'agents';
@@ -28,7 +28,11 @@ export class Pauses {
       if (event.type === 'agent.resumed') pauses.#paused.delete(event.data.agent);
       if (event.type !== 'agent.paused') continue;
       const { agent, reason } = event.data;
-      pauses.#paused.set(agent, { at: event.at, by: event.actor, reason: await textOf(store, reason) });
+      pauses.#paused.set(agent, {
+        at: event.at,
+        by: event.actor,
+        reason: (reason && (await readText(store, reason))) ?? '',
+      });
     }
     return pauses;
   }
@@ -45,7 +49,7 @@ export class Pauses {
   async pause(agent: string, by: string, reason: string): Promise<boolean> {
     if (this.#paused.has(agent)) return false;
     const said = this.#redact(reason.trim().slice(0, MAX_REASON).toWellFormed());
-    const blob = said === '' ? null : this.#store.putBlob(Buffer.from(JSON.stringify({ text: said })), STREAM);
+    const blob = said === '' ? null : putJson(this.#store, { text: said }, STREAM);
     const paused = { at: 0, by, reason: said };
     // At once: no step may begin while this is being written.
     this.#paused.set(agent, paused);
@@ -73,9 +77,4 @@ export class Pauses {
     if (!result.ok) throw new Error(`that an agent is paused or resumed could not be recorded: ${result.why}`);
     return result.events[0]?.at ?? 0;
   }
-}
-
-async function textOf(store: Store, ref: BlobRef | null): Promise<string> {
-  const bytes = ref === null ? null : await store.getBlob(ref);
-  return bytes === null ? '' : (JSON.parse(Buffer.from(bytes).toString('utf8')) as { text: string }).text;
 }

@@ -1,20 +1,15 @@
 import type { EventOf, NewEvent } from '../core/event.ts';
-import { taskStream } from '../core/ids.ts';
-import { canonicalJson } from '../core/text/json.ts';
+import { taskStream, retryKey } from '../core/ids.ts';
 import { answeredKey, askedKey, matterId } from '../core/records/matter.ts';
 import type { CommitResult, Store } from '../core/ports/store.ts';
 import type { RetryResult } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { MailDeps } from '../pending/pending.ts';
 import { unknownText } from '../core/text/unknown.ts';
-
-/** Messages that may wait in one conversation. */
-const MAX_LANE = 100;
+import { noRoom } from '../core/records/new-task.ts';
+import { putJson } from '../core/records/json-blob.ts';
 
 type RetryDeps = Pick<MailDeps, 'store' | 'ids' | 'agents' | 'maxAttempts'>;
-
-/** Unique key of the message that repeats the one of a task. */
-const retryKey = (task: string): string => `retry:${task}`;
 
 const refuse = (why: Extract<RetryResult, { ok: false }>['why'], message: string): RetryResult => ({
   ok: false,
@@ -40,9 +35,8 @@ export async function retryTask(deps: RetryDeps, id: string, by: string): Promis
     return refuse('refused', 'It did not begin with a message, so there is nothing to send again.');
   if (!deps.agents().some((agent) => agent.name === task.agent))
     return refuse('refused', `The agent "${task.agent}" no longer exists.`);
-  const waiting = await store.tasks({ lane: task.lane, statuses: ['queued'], limit: MAX_LANE });
-  if (waiting.length >= MAX_LANE)
-    return refuse('refused', `${MAX_LANE} messages wait in this conversation. Try again later.`);
+  const full = await noRoom(store, task.lane);
+  if (full !== null) return refuse('refused', full);
   return message?.type === 'message.received' ? commitRetry(deps, task, message, by) : resubmit(deps, task, by);
 }
 
@@ -156,7 +150,7 @@ async function settling(store: Store, { id }: Task, by: string, text: string): P
   const matter = matterId('dead', id);
   const raised = await store.byKey(askedKey(matter));
   if (raised?.type !== 'matter.raised' || (await store.byKey(answeredKey(matter))) !== null) return [];
-  const answer = store.putBlob(Buffer.from(canonicalJson({ text })), raised.data.text.subject);
+  const answer = putJson(store, { text }, raised.data.text.subject);
   const common = { stream: raised.stream, actor: by, cause: raised.id, labels: [], key: answeredKey(matter) };
   return [{ ...common, type: 'matter.settled', data: { matter, by, answer } }];
 }

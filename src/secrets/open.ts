@@ -1,6 +1,7 @@
 import type { KeptSecrets, PrivateFile, Secrets } from '../core/ports/secrets.ts';
 import { openRedactor, type Redactor } from './redactor.ts';
 import { isObject } from '../core/text/json.ts';
+import { idIn } from '../core/ids.ts';
 
 interface SecretsOptions extends EnvSecretsOptions {
   /** `keys.json` of home. */
@@ -14,13 +15,16 @@ export async function openSecrets(options: SecretsOptions): Promise<KeptSecrets>
   const home = await openHomeKeys(options.keys, redactor);
   return {
     resolve(ref, forWhom) {
-      const name = /^home:(.*)$/s.exec(ref)?.[1];
-      return name === undefined ? env.resolve(ref, forWhom) : home.resolve(name, forWhom);
+      const name = idIn('home', ref);
+      return name === null ? env.resolve(ref, forWhom) : home.resolve(name, forWhom);
     },
     redact: redactor.redact,
     redactPieces: redactor.redactPieces,
     hide: redactor.add,
-    has: (ref) => (ref.startsWith('home:') ? home.has(ref.slice('home:'.length)) : env.has(ref)),
+    has(ref) {
+      const name = idIn('home', ref);
+      return name === null ? env.has(ref) : home.has(name);
+    },
     keep: home.keep,
   };
 }
@@ -83,7 +87,7 @@ export function envSecrets(
       add(value);
       return value;
     },
-    has: (ref) => ref.startsWith('env:') && Boolean(env[ref.slice('env:'.length)]?.trim()),
+    has: (ref) => Boolean(env[idIn('env', ref) ?? '']?.trim()),
     redact,
     redactPieces,
   };

@@ -1,7 +1,7 @@
 import { GENESIS, chainHash, type EventRow } from '../core/event-hash.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
-import { eventId } from '../core/ids.ts';
+import { eventId, runOfStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
 import type { JournalRepository } from '../core/ports/journal.ts';
 import type { Audit, Blobs } from '../core/ports/store.ts';
@@ -146,7 +146,7 @@ class Check {
 
   #remember(event: Event): void {
     if (event.type === 'config.applied') this.#firstConfig ??= event.data.commit;
-    const run = event.stream.startsWith('run:') ? event.stream.slice('run:'.length) : null;
+    const run = runOfStream(event.stream);
     if (run === null) return;
     if (event.type === 'landing.started') this.#begun.add(run);
     if (event.type !== 'landing.finished' || event.data.commit === null) return;

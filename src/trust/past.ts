@@ -1,4 +1,5 @@
 import type { Event, EventOf } from '../core/event.ts';
+import { readJson } from '../core/records/json-blob.ts';
 import type { Reads } from '../core/ports/store.ts';
 
 /** Everything about what governs is told in this stream, and encrypted under this subject. */
@@ -53,8 +54,6 @@ export async function readPast(store: Reads): Promise<Past> {
 }
 
 async function recall(store: Reads, event: EventOf<'config.refused'>, refused: Map<string, string>): Promise<void> {
-  const bytes = await store.getBlob(event.data.detail);
-  if (bytes === null) return;
-  const { what } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { what?: string };
-  refused.set(what ?? '', event.data.detail.hash);
+  const detail = await readJson<{ what?: string }>(store, event.data.detail);
+  if (detail !== null) refused.set(detail.what ?? '', event.data.detail.hash);
 }

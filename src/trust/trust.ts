@@ -1,7 +1,7 @@
-import type { Governance, Problem } from '../core/agent.ts';
+import { type Governance, type Problem, SETTINGS_FILE } from '../core/agent.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { BlobRef } from '../core/blob.ts';
-import type { Body, NewEvent } from '../core/event.ts';
+import type { Body, NewEvent, ApprovalVerdict } from '../core/event.ts';
 import type { Ids } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
 import type { GovernanceReader, SavedFile, WorkspaceWatch } from '../core/ports/governance.ts';
@@ -10,17 +10,17 @@ import type { Store } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { AnswerResult } from '../core/api/runtime.ts';
 import { Signal } from '../core/signal.ts';
-import { STREAM, readPast } from './past.ts';
-import type { Past } from './past.ts';
+import { STREAM, readPast, type Past } from './past.ts';
+import { askedKey, answeredKey } from '../core/records/matter.ts';
+import { putJson } from '../core/records/json-blob.ts';
 
 /** Milliseconds a landing that changes what governs may wait for `applyLanded` before it is held like a stranger's. */
 const LANDING_GRACE = 2000;
-const SETTINGS_FILE = 'ruche.yaml';
 const MAIN = 'main';
 
 export interface TrustOptions {
   /** Files that govern, as they stand in the work tree. */
-  standing?: () => Promise<SavedFile[]>;
+  standing: () => Promise<SavedFile[]>;
   store: Store;
   reader: GovernanceReader;
   workspace: Pick<Workspace, 'head' | 'commitPerson'>;
@@ -40,7 +40,7 @@ export interface Trust {
   /** What is wrong with what was saved, or stands on `main`, and therefore does not govern. */
   refused(): readonly Problem[];
   /** A person's verdict on a change that came from outside. */
-  answerHeld(approval: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;
+  answerHeld(approval: string, verdict: ApprovalVerdict, by: string): Promise<AnswerResult>;
   /** A landing whose protected change was approved: it applies. */
   applyLanded(commit: string): Promise<void>;
   /** Calls back each time something else governs; returns how to stop that. */
@@ -171,7 +171,7 @@ class Keeper {
   /** What stands there broken is told of from the first moment; the watch, a moment later, puts it on record. */
   async glance(): Promise<void> {
     const { reader, standing } = this.#options;
-    for (const { path, bytes } of (await standing?.()) ?? []) {
+    for (const { path, bytes } of await standing()) {
       const errors = reader.check(path, bytes, this.current().settings).filter(({ severity }) => severity === 'error');
       const known = this.current().problems.some((found) => found.file === path && found.severity === 'error');
       if (errors.length > 0 && !known) this.#problems.set(path, errors);
@@ -273,7 +273,7 @@ class Keeper {
     if (!loaded.ok) return this.#refuse(MAIN, head, loaded.problems);
     const approval = ids.next('apr');
     const dropped = held ? [this.#dropHeld()] : [];
-    const event = this.#event({ type: 'config.held', data: { commit: head, approval, shown } }, `asked:${approval}`);
+    const event = this.#event({ type: 'config.held', data: { commit: head, approval, shown } }, askedKey(approval));
     await this.#commit([...dropped, event]);
     this.#past.held = { approval, commit: head, shown: shown.hash };
     log.warn({ commit: head, approval }, `settings from outside wait for approval: ruche approve ${approval}`);
@@ -284,21 +284,21 @@ class Keeper {
     const approval = this.#past.held?.approval ?? '';
     const reason = this.#put({ text: 'It was overtaken by a later change.' });
     const data = { approval, verdict: 'deny' as const, by: 'runtime', reason };
-    return this.#event({ type: 'approval.answered', data }, `answered:${approval}`);
+    return this.#event({ type: 'approval.answered', data }, answeredKey(approval));
   }
 
-  async answer(approval: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult> {
+  async answer(approval: string, verdict: ApprovalVerdict, by: string): Promise<AnswerResult> {
     const { store } = this.#options;
     const held = this.#past.held;
     if (held?.approval !== approval) {
-      const before = await store.byKey(`answered:${approval}`);
+      const before = await store.byKey(answeredKey(approval));
       if (before?.type !== 'approval.answered')
         return { ok: false, why: 'unknown', message: `There is no approval ${approval}.` };
       const message = `${approval} was already answered.`;
       return { ok: false, why: 'answered', message, task: null, verdict: before.data.verdict };
     }
     const data = { approval, verdict, by, reason: null };
-    await this.#commit([this.#event({ type: 'approval.answered', data }, `answered:${approval}`, by)]);
+    await this.#commit([this.#event({ type: 'approval.answered', data }, answeredKey(approval), by)]);
     if (verdict === 'approve') {
       await this.#applyHeld();
     } else {
@@ -383,7 +383,7 @@ class Keeper {
 
   #put(value: unknown): BlobRef {
     const { store, redact } = this.#options;
-    return store.putBlob(Buffer.from(redact(canonicalJson(value))), STREAM);
+    return putJson(store, value, STREAM, redact);
   }
 
   async #commit(events: readonly NewEvent[]): Promise<void> {

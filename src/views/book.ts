@@ -1,5 +1,6 @@
 import type { Event } from '../core/event.ts';
 import { type Entry, foldEntry, hasEnded, newEntry } from './entry.ts';
+import { runOfStream, retriedBy, kindOf } from '../core/ids.ts';
 
 /** A conversation as lists show it. */
 export interface ConversationRow {
@@ -73,7 +74,7 @@ export class Book {
       case 'task.queued':
         return this.#queued(event);
       case 'message.taken':
-        return this.#taken(event.stream.slice('run:'.length), event.data.task);
+        return this.#taken(runOfStream(event.stream) ?? '', event.data.task);
       default:
         return this.#fold(event);
     }
@@ -102,7 +103,7 @@ export class Book {
     const entry = this.entries.get(task);
     if (entry === undefined)
       this.#last = { task, message: { id: event.id, channel, content: content.hash, at: event.at } };
-    const again = event.key?.startsWith('retry:') ? this.entries.get(event.key.slice('retry:'.length)) : undefined;
+    const again = this.entries.get(retriedBy(event.key) ?? '');
     if (again) again.retriedAs = task;
     return entry ?? null;
   }
@@ -113,7 +114,7 @@ export class Book {
     if (known) return known;
     const entry = newEntry(event, task, this.#last?.task === task.id ? this.#last.message : null);
     this.#last = null;
-    const again = event.key?.startsWith('retry:') ? this.entries.get(event.key.slice('retry:'.length)) : undefined;
+    const again = this.entries.get(retriedBy(event.key) ?? '');
     if (again) again.retriedAs = task.id;
     this.entries.set(task.id, entry);
     this.order.push(entry);
@@ -144,12 +145,13 @@ export class Book {
     const entry = task === null ? undefined : this.entries.get(task);
     if (!entry) return null;
     if (event.type === 'run.started') this.#runs.set(event.data.run, entry.task);
-    if (event.stream.startsWith('run:') || event.stream.startsWith('task:')) foldEntry(entry, event);
+    if (['run', 'task'].includes(kindOf(event.stream))) foldEntry(entry, event);
     return entry;
   }
 
   #ofRun(stream: string): string | null {
-    return stream.startsWith('run:') ? this.taskOf(stream.slice('run:'.length)) : null;
+    const run = runOfStream(stream);
+    return run === null ? null : this.taskOf(run);
   }
 
   /** The entry as another book has it, read event by event. */

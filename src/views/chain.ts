@@ -4,10 +4,10 @@ import type { ChainNode, ChainView } from '../core/api/views.ts';
 import type { Facts } from './facts.ts';
 import { taskOf } from './run.ts';
 import type { Event, EventOf, MatterKind } from '../core/event.ts';
-import { eventId, runStream, conversationId } from '../core/ids.ts';
+import { eventId, runStream, conversationId, runOfStream, retriedBy, kindOf } from '../core/ids.ts';
 import type { Reads } from '../core/ports/store.ts';
 import { firstWords, readSaid, readSentence } from './exact.ts';
-import { matterId } from '../core/records/matter.ts';
+import { matterId, askedKey, answeredKey } from '../core/records/matter.ts';
 import type { Entry } from './entry.ts';
 
 /** Tasks that are told of one chain, and looked at to choose them. */
@@ -90,7 +90,7 @@ class Teller {
 
   /** A trigger or a chain of escalation that stands between a task and the one it looked at: lines told. */
   async #between(child: Task, depth: number): Promise<number> {
-    if (!/^(?:trigger|escalation):/.test(child.from)) return 0;
+    if (!['trigger', 'escalation'].includes(kindOf(child.from))) return 0;
     const event = child.cause === null ? null : await this.#facts.store.event(child.cause);
     this.#nodes.push({ ...(await causeLine(this.#facts, child, event)), depth });
     return 1;
@@ -154,8 +154,8 @@ async function whatMade(store: Reads, task: Task): Promise<Made> {
   if (event === null) return { cause: null, after: null };
   if (event.type === 'message.received') return { cause: event, after: await beforeMessage(store, event) };
   // Its own: a file, or a repeat of a task that no message led to.
-  const again = event.type === 'task.queued' && event.key?.startsWith('retry:') === true;
-  if (again) return { cause: event, after: event.key?.slice('retry:'.length) ?? null };
+  const again = event.type === 'task.queued' ? retriedBy(event.key) : null;
+  if (again !== null) return { cause: event, after: again };
   const about = event.cause === null ? null : await store.event(event.cause);
   return { cause: event, after: about && (await concerned(store, about)) };
 }
@@ -186,7 +186,8 @@ async function concerned(store: Reads, event: Event): Promise<string | null> {
   const { data, stream } = event;
   if ('task' in data && typeof data.task === 'string') return data.task;
   if ('about' in data) return data.about;
-  return stream.startsWith('run:') ? startedBy(store, stream.slice('run:'.length)) : null;
+  const run = runOfStream(stream);
+  return run === null ? null : startedBy(store, run);
 }
 
 /** What a task was made of, in a line. */
@@ -280,10 +281,10 @@ async function matters({ store }: Facts, entry: Entry): Promise<Aside[]> {
   const { task } = entry;
   const root = (await store.task(task))?.origin === undefined;
   for (const kind of kindsOf(entry, root)) {
-    const raised = await store.byKey(`asked:${matterId(kind, task)}`);
+    const raised = await store.byKey(askedKey(matterId(kind, task)));
     if (raised?.type !== 'matter.raised') continue;
     const title = firstWords(await readSentence(store, raised.data.text.hash), 200);
-    const settled = (await store.byKey(`answered:${raised.data.matter}`)) !== null;
+    const settled = (await store.byKey(answeredKey(raised.data.matter))) !== null;
     found.push({ kind: 'matter', at: raised.at, title, settled });
   }
   return found;

@@ -1,5 +1,5 @@
 import type { Event, EventOf } from '../core/event.ts';
-import { conversationId, eventSeq, runStream } from '../core/ids.ts';
+import { conversationId, eventSeq, runStream, retriedBy } from '../core/ids.ts';
 import type { Reads } from '../core/ports/store.ts';
 import { replyKey } from '../core/records/reply.ts';
 import type { ConversationEntry, ConversationView } from '../core/api/views.ts';
@@ -63,7 +63,7 @@ async function messageEntry(facts: Facts, event: EventOf<'message.received'>): P
     task,
     run,
     answers: own || run === null ? null : await questionOf(facts.store, run, content.hash),
-    repeats: event.key?.startsWith('retry:') ? event.cause : null,
+    repeats: retriedBy(event.key) === null ? null : event.cause,
     standing: entry === null ? UNKNOWN : (await facts.stands(entry)).standing,
   };
 }

@@ -5,6 +5,7 @@ import type { Reads } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { DiffView, Views, FileView } from '../core/api/views.ts';
 import type { Button } from '../core/ports/channel.ts';
+import { readJson } from '../core/records/json-blob.ts';
 
 /** Bytes of all patches of one commit. */
 const MAX_DIFF = 1_000_000;
@@ -24,7 +25,8 @@ export async function readExact(store: Reads, id: string, hash: string): Promise
   for await (const event of store.read({ stream: runStream(run) })) {
     if (!hashesOf(event).includes(hash)) continue;
     if (event.type === 'model.called') return readRequest(store, hash);
-    return readText(store, hash);
+    const bytes = await store.getBlob({ hash });
+    return bytes === null ? null : Buffer.from(bytes).toString('utf8');
   }
   return null;
 }
@@ -46,13 +48,13 @@ const isRef = (value: unknown): value is BlobRef =>
 
 /** The request as it was sent, put together from its parts. */
 async function readRequest(store: Reads, hash: string): Promise<string | null> {
-  const manifest = (await readJson(store, hash)) as Manifest | null;
+  const manifest = await readJson<Manifest>(store, { hash });
   if (manifest === null) return null;
   const { model } = manifest;
-  const system = await readJson(store, manifest.system);
-  const tools = await readJson(store, manifest.tools);
+  const system = await readJson(store, { hash: manifest.system });
+  const tools = await readJson(store, { hash: manifest.tools });
   const messages: unknown[] = [];
-  for (const ref of manifest.messages) messages.push(await readJson(store, ref.hash));
+  for (const ref of manifest.messages) messages.push(await readJson(store, ref));
   return JSON.stringify({ model, system, tools, messages }, null, 2);
 }
 
@@ -93,17 +95,6 @@ type Blobs = Pick<Reads, 'getBlob'>;
 
 const ERASED = '(erased)';
 
-/** The parsed JSON of a blob; null if it has been erased. */
-export async function readJson(store: Blobs, hash: string): Promise<unknown> {
-  const text = await readText(store, hash);
-  return text === null ? null : JSON.parse(text);
-}
-
-async function readText(store: Blobs, hash: string): Promise<string | null> {
-  const bytes = await store.getBlob({ hash });
-  return bytes === null ? null : Buffer.from(bytes).toString('utf8');
-}
-
 interface FileOfMessage {
   name: string;
   mediaType: string;
@@ -122,8 +113,7 @@ interface Content {
   buttons?: Button[];
 }
 
-const read = async (store: Blobs, hash: string): Promise<Content | null> =>
-  (await readJson(store, hash)) as Content | null;
+const read = (store: Blobs, hash: string): Promise<Content | null> => readJson(store, { hash });
 
 /** What the inbox adds for the model, behind a message that brought files. */
 const FILES_NOTE = /\n*\[Files that came with this message: [^\n]*\]$/;

@@ -4,7 +4,8 @@ import type { Reads } from '../core/ports/store.ts';
 import type { Paused } from '../core/api/runtime.ts';
 import { isEnded, type TaskStatus } from '../core/task.ts';
 import type { RunSummary, Standing } from '../core/api/views.ts';
-import { readJson, readSentence, readTitle } from './exact.ts';
+import { readJson } from '../core/records/json-blob.ts';
+import { readSentence, readTitle } from './exact.ts';
 import type { Book } from './book.ts';
 import type { Entry, OpenWait } from './entry.ts';
 import { type Ledger, readEntry } from './ledger.ts';
@@ -15,7 +16,7 @@ export interface FactsOptions {
   ledger: Ledger;
   clock: Clock;
   /** Why an agent takes no work; null if it does. */
-  paused?: (agent: string) => Paused | null;
+  paused: (agent: string) => Paused | null;
 }
 
 /** How many tasks back a standing looks: one that waits for one that was taken in by another. */
@@ -29,7 +30,7 @@ export class Facts {
   readonly #paused: (agent: string) => Paused | null;
   readonly #titles = new WeakMap<Entry, string>();
 
-  constructor({ store, ledger, clock, paused = () => null }: FactsOptions) {
+  constructor({ store, ledger, clock, paused }: FactsOptions) {
     this.store = store;
     this.#paused = paused;
     this.#ledger = ledger;
@@ -173,7 +174,7 @@ export class Facts {
     const { kind, tool, doubt, call, at } = wait;
     const asked: Asked = { kind, tool, doubt, text: '', rule: '', reason: '', at };
     if (kind === 'question') {
-      const shown = (await readJson(this.store, wait.shown)) as { text: string } | null;
+      const shown = await readJson<{ text: string }>(this.store, { hash: wait.shown });
       return { ...asked, text: shown?.text ?? '(erased)' };
     }
     const stream = runStream(entry.run ?? '');

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Event } from '../core/event.ts';
-import { runKey, runStream, taskStream } from '../core/ids.ts';
+import { runKey, runStream, taskStream, retryKey, conversationOf } from '../core/ids.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Reads } from '../core/ports/store.ts';
 import type { ViewChange } from '../core/api/views.ts';
@@ -137,11 +137,8 @@ function changeOf(event: Event, entry: Entry | null): ViewChange | null {
     const { task, run, agent, session } = entry;
     return { task, run, agent, session, seq };
   }
-  const conversation = /^conv:([^/]*)\/(.*)$/s.exec(event.stream);
-  if (conversation) {
-    const [, agent = '', session = ''] = conversation;
-    return { task: null, run: null, agent, session, seq };
-  }
+  const conversation = conversationOf(event.stream);
+  if (conversation) return { task: null, run: null, ...conversation, seq };
   return OTHERS.test(event.type) ? { task: null, run: null, agent: null, session: null, seq } : null;
 }
 
@@ -160,7 +157,7 @@ export async function readEntry(store: Reads, id: string): Promise<Entry | null>
   const entry = book.entries.get(id) ?? null;
   if (entry === null) return null;
   entry.absorbedBy = task.absorbedBy;
-  const again = await store.byKey(`retry:${id}`);
+  const again = await store.byKey(retryKey(id));
   if (again?.type === 'message.received') entry.retriedAs = again.data.task;
   return entry;
 }

@@ -3,7 +3,8 @@ import { runStream } from '../core/ids.ts';
 import type { ModelMessage } from '../core/model.ts';
 import type { Reads } from '../core/ports/store.ts';
 import type { RunStep, RunView } from '../core/api/views.ts';
-import { readJson, readOrder, readSaid, readSentence } from './exact.ts';
+import { readJson } from '../core/records/json-blob.ts';
+import { readOrder, readSaid, readSentence } from './exact.ts';
 import type { Facts } from './facts.ts';
 
 type ModelStep = Extract<RunStep, { kind: 'model' }>;
@@ -146,7 +147,7 @@ class Steps {
 
   /** The runtime names the calls of an answer by step and place, since models repeat their own names. */
   async #addCalls({ at, data }: EventOf<'model.answered'>): Promise<void> {
-    const answer = (await readJson(this.#store, data.answer.hash)) as ModelMessage | null;
+    const answer = await readJson<ModelMessage>(this.#store, data.answer);
     const found = (answer?.parts ?? []).filter((part) => part.type === 'call');
     for (const [index, { tool, args }] of found.entries()) {
       const call = `s${data.step}c${index + 1}`;

@@ -5,6 +5,7 @@ import type { TaskStatus } from '../core/task.ts';
 import type { Standing } from '../core/api/views.ts';
 import type { Doing, Entry } from './entry.ts';
 import { sentence } from '../core/text/sentence.ts';
+import { kindOf } from '../core/ids.ts';
 
 /** Something a person is asked, in words. */
 export interface Asked {
@@ -54,7 +55,7 @@ const quote = (text: string): string => `“${text}”`;
 
 /** A rule of the network has a name that its owner gave; one that is built in explains itself. */
 export const ruleWords = (rule: string): string =>
-  rule.startsWith('builtin:') ? 'a built-in rule' : `the rule ${quote(rule)}`;
+  kindOf(rule) === 'builtin' ? 'a built-in rule' : `the rule ${quote(rule)}`;
 
 /** How the message of a task stands, and why. Pure: equal situations give equal words. */
 export function standingOf(situation: Situation): Standing {

@@ -74,10 +74,7 @@ async function chat(session: string, ...lines: string[]): Promise<string> {
 
 test(
   'a key in the browser, an approval, then Telegram, the terminal and another maker: one conversation',
-  {
-    skip: noBrowser,
-    timeout: 60_000,
-  },
+  { skip: noBrowser },
   async () => {
     const link = /\S+\/login#\S+/.exec(home.out)?.[0];
     assert.ok(link, `no link in: ${home.out}`);
@@ -158,7 +155,7 @@ test('killed while a reply to Telegram is being written: it arrives whole, and n
   await home.end('SIGKILL');
   await home.start();
   const whole = `${STORY}, the end`;
-  await until(() => said().some((text) => text.endsWith('the end')), 'the whole story', 20_000);
+  await until(() => said().some((text) => text.endsWith('the end')), 'the whole story');
   const stories = said().filter((text) => text.includes('sentence 3'));
   const complete = stories.filter((text) => text.endsWith(whole));
   assert.ok(complete.length >= 1);

@@ -109,7 +109,7 @@ test('at 8:15 the report is there though nobody asked, and a probe has run witho
     const names = ['report', 'web'];
     return (await schedules()).filter(({ name, last }) => names.includes(name) && last?.status === 'done').length === 2;
   };
-  await until(ended, 'the report is written, and a probe has run', 20_000);
+  await until(ended, 'the report is written, and a probe has run');
   assert.deepEqual(authors(report), ['system']);
   const text = home.read(report);
   assert.match(text, new RegExp(`^# Report of ${DAY}\n\nFacts as of ${DAY}T07:15:`));

@@ -30,7 +30,7 @@ test('a schedule for the next seconds fires once although the process is killed 
     assert.equal(kills, KILLS);
     const done = async (): Promise<boolean> =>
       (await home.events('task.finished')).some(({ data }) => data['status'] === 'done');
-    await until(done, 'the task of the schedule ends', 20_000);
+    await until(done, 'the task of the schedule ends');
     const fired = await home.events('schedule.fired');
     assert.deepEqual(
       fired.map(({ data }) => [data['schedule'], data['at'], data['missed']]),

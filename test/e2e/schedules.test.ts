@@ -82,7 +82,7 @@ test('a script by the clock costs no model, and wakes the agent only when its re
     const models = async (): Promise<string[]> =>
       (await home.events('model.answered')).map(({ data }) => `${String(data['provider'])}/${String(data['model'])}`);
     const finished = async (): Promise<number> => (await home.events('task.finished')).length;
-    await until(async () => (await finished()) >= 3, 'it has run three times', 20_000);
+    await until(async () => (await finished()) >= 3, 'it has run three times');
     assert.ok((await models()).length >= 6);
     assert.deepEqual(new Set(await models()), new Set(['schedule/script']));
     assert.equal(
@@ -93,9 +93,9 @@ test('a script by the clock costs no model, and wakes the agent only when its re
 
     home.write('state.txt', 'on fire\n');
     const woken = async (): Promise<number> => (await models()).filter((name) => name === 'demo/demo').length;
-    await until(async () => (await woken()) > 0, 'the agent is woken', 20_000);
+    await until(async () => (await woken()) > 0, 'the agent is woken');
     const before = await finished();
-    await until(async () => (await finished()) >= before + 3, 'it goes on', 20_000);
+    await until(async () => (await finished()) >= before + 3, 'it goes on');
     assert.equal(await woken(), 1);
     const [last] = await list(home);
     assert.equal(last?.does, 'run: scripts/probe.sh');

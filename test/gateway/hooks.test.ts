@@ -184,10 +184,10 @@ test('A09 a stranger behind the same proxy is told off, and keeps nobody else ou
       const slow = [1, 2].map(() => createConnection(gateway.port, '127.0.0.1'));
       for (const socket of slow)
         socket.write('POST /hooks/h HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n');
-      await until(async () => (await post({}, bearer())).status === 503, 'the places are taken', 10_000);
+      await until(async () => (await post({}, bearer())).status === 503, 'the places are taken');
       assert.equal((await call('/api/status')).status, 200);
       for (const socket of slow) socket.destroy();
-      await until(async () => (await post({}, bearer())).status === 202, 'the places are free', 10_000);
+      await until(async () => (await post({}, bearer())).status === 202, 'the places are free');
       // A hook that cannot answer says so once.
       scene.secrets = {};
       const lines = scene.told.told.length;

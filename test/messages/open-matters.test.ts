@@ -30,7 +30,8 @@ test('whoever asks again is told of what is open, and nothing that is over is re
   const by = { actor: 'runtime', cause: null, labels: [] };
   const text = raw.putBlob(Buffer.from('{"text":"It is late.","reason":"A deadline."}'), 's');
   const raise = async (task: string): Promise<void> => {
-    const raised = matterRaised({ kind: 'deadline', task, text }, by);
+    const shown = { text: 'It is late.', reason: 'A deadline.' };
+    const raised = { ...matterRaised({ kind: 'deadline', about: task, shown }, () => text), ...by };
     assert.ok((await raw.commit({ events: [raised], sync: false })).ok);
   };
   const settle = async (task: string): Promise<void> => {

@@ -14,6 +14,7 @@ import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { SETTINGS } from '../fakes/governance.ts';
 import { newTask, random } from '../store/kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';
+import { putJson } from '../../src/core/records/json-blob.ts';
 
 export const START = Date.UTC(2026, 10, 22, 8);
 export const MINUTE = 60_000;
@@ -63,6 +64,7 @@ export class World {
       commit: 'c',
       settings: { ...SETTINGS, escalation: chains },
       agents: new Map(agents.map((each) => [each.name, each])),
+      skills: [],
       problems: [],
     };
   }
@@ -200,9 +202,9 @@ export class World {
 
   async raise(kind: MatterKind = 'deadline', more: Partial<Task> = {}): Promise<string> {
     const task = await this.#task(more);
-    const text = this.store.putBlob(Buffer.from('{"text":"It is late.","reason":"A deadline."}'), task.lane);
-    const event = matterRaised({ kind, task: task.id, text }, { actor: 'runtime', cause: null, labels: task.labels });
-    await this.commit({ events: [event], sync: true });
+    const shown = { text: 'It is late.', reason: 'A deadline.' };
+    const raised = matterRaised({ kind, about: task.id, shown }, (value) => putJson(this.store, value, task.lane));
+    await this.commit({ events: [{ ...raised, actor: 'runtime', cause: null, labels: task.labels }], sync: true });
     await calm();
     return `mat_${kind}_${task.id}`;
   }

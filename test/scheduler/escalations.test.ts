@@ -4,6 +4,7 @@ import type { EscalationLevel } from '../../src/core/escalation.ts';
 import { matterRaised } from '../../src/core/records/matter.ts';
 import { calm } from './worker-kit.ts';
 import { MINUTE, START, withWorld, World } from './escalation-kit.ts';
+import { putJson } from '../../src/core/records/json-blob.ts';
 
 const CHAIN: EscalationLevel[] = [
   { after: 0, to: 'chat:o' },
@@ -434,9 +435,9 @@ test('who was asked by the run itself, and could not be reached, is passed over'
 test('a button carries no more than messengers let it; words do', async () => {
   await withWorld(owner, async (world) => {
     const task = `${'a'.repeat(60)}/nightly@evt_123456`;
-    const text = world.store.putBlob(Buffer.from('{"text":"Too often.","reason":"A guard."}'), 's');
-    const by = { actor: 'runtime', cause: null, labels: [] };
-    await world.commit({ events: [matterRaised({ kind: 'limit', task, text }, by)], sync: true });
+    const shown = { text: 'Too often.', reason: 'A guard.' };
+    const raised = matterRaised({ kind: 'limit', about: task, shown }, (value) => putJson(world.store, value, 's'));
+    await world.commit({ events: [{ ...raised, actor: 'runtime', cause: null, labels: [] }], sync: true });
     await calm();
     const [said] = await world.said('chat');
     assert.deepEqual(said?.buttons, []);

@@ -86,6 +86,7 @@ export class World {
       ids: { next: (kind) => `${kind}_${(this.#made += 1)}` },
       log: this.#log,
       redact: (text) => text.replaceAll('hunter2', '***'),
+      standing: async () => [],
       ...more,
     });
     this.stopListening = this.trust.onChange(() => void this.changes.push(this.trust.current().commit));

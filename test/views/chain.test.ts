@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModelRequest } from '../../src/core/model.ts';
-import { givenTask } from '../../src/core/records/task.ts';
+import { givenTask } from '../../src/core/records/new-task.ts';
 import { matterRaised } from '../../src/core/records/matter.ts';
 import type { ChainNode, ChainView, Views } from '../../src/core/api/views.ts';
 import { handOverTool } from '../../src/tools/hand-over.ts';
@@ -10,6 +10,7 @@ import { testTools } from '../fakes/loop.ts';
 import { calls, fails, says } from '../fakes/scripted-model.ts';
 import { withLoop } from '../agent/with-loop.ts';
 import { stands, withViews } from './kit.ts';
+import { putJson } from '../../src/core/records/json-blob.ts';
 
 const options = {
   tools: [taskTool, handOverTool, testTools([]).write, testTools([]).ask],
@@ -159,9 +160,10 @@ test('a matter is put beside its task, and says when it is settled', async () =>
   await withLoop(script, options, async (loop) =>
     withViews(loop, async (views) => {
       const { task } = await loop.send('break', 'one');
-      const text = loop.store.putBlob(Buffer.from('{"text":"It is late.","reason":"r"}'), 'conv:assistant/one');
-      const by = { actor: 'runtime', cause: null, labels: [] };
-      await loop.store.commit({ events: [matterRaised({ kind: 'dead', task, text }, by)], sync: false });
+      const shown = { text: 'It is late.', reason: 'r' };
+      const put = (value: object) => putJson(loop.store, value, 'conv:assistant/one');
+      const raised = matterRaised({ kind: 'dead', about: task, shown }, put);
+      await loop.store.commit({ events: [{ ...raised, actor: 'runtime', cause: null, labels: [] }], sync: false });
       const { nodes } = await chainOf(views, task);
       const open = nodes.at(-1);
       assert.ok(open?.kind === 'matter' && open.title === 'It is late.' && !open.settled);
@@ -187,7 +189,7 @@ test('what a chain of escalation made of a task stands between the two', async (
       } as const;
       const origin = { root: parent, parent, hops: 1, senders: ['assistant'] };
       const by = { id: 'tsk_told', session: 'e', from: 'escalation:esc_1', content, labels: [], maxAttempts: 3 };
-      const task = givenTask(call, { ...by, cause: null, origin });
+      const task = givenTask(call, { ...by, origin });
       const common = { actor: 'runtime', labels: [] } as const;
       const reached = { level: 0, to: 'agent:writing', outcome: 'told', why: null, task: task.id } as const;
       const result = await loop.store.commit({

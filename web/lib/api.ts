@@ -17,6 +17,7 @@ import type {
   SetupResult,
 } from '../../src/core/api/views.ts';
 import { query } from './query.ts';
+import type { ApprovalVerdict } from '../../src/core/event.ts';
 
 /** A request that was refused, or (status 0) did not reach the gateway. The message is for people. */
 export class ApiError extends Error {
@@ -125,7 +126,7 @@ export function createApi(out: () => void) {
     setup: (wanted: SetupRequest) => post<SetupResult>('/api/setup', wanted),
     send: (message: { agent: string; session: string; text: string; id: string; files: Attachment[] }) =>
       post<Accepted>('/api/messages', message),
-    approve: (approval: string, verdict: 'approve' | 'deny') =>
+    approve: (approval: string, verdict: ApprovalVerdict) =>
       post<{ task: string | null }>(`/api/approvals/${id(approval)}`, { verdict }),
     answer: (question: string, text: string) =>
       post<{ task: string | null }>(`/api/questions/${id(question)}`, { text }),

@@ -63,7 +63,7 @@ async function givenTo({
     claim: { task },
   },
 }: Turn): Promise<readonly string[]> {
-  return task.content === null ? [] : (((await loadJson(store, task.content)) as TaskContent).artefacts ?? []);
+  return task.content === null ? [] : ((await loadJson<TaskContent>(store, task.content)).artefacts ?? []);
 }
 
 /** What `path@commit` names, if that was given to this task; null for any other path. */

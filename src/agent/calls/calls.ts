@@ -16,6 +16,7 @@ import { runCalls } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { CallState } from '../run/state.ts';
 import { handOver, callTask, waitsFor, takeResults } from './task.ts';
+import { askedKey } from '../../core/records/matter.ts';
 
 /**
  * Works through the calls of an answer in their order. Neighbours that only read run side by side; everything behind a
@@ -138,7 +139,7 @@ async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise
     const approval = deps.ids.next('apr');
     const shown = log.put(showCall(log, ready, pinnedSkills(turn)));
     const data = { approval, call: call.id, tool: call.tool, shown };
-    log.emit({ type: 'approval.asked', data }, null, { key: `asked:${approval}` });
+    log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
     if (ready.tool.effect === 'exec') break;
   }
 }

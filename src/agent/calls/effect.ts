@@ -18,6 +18,7 @@ import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
 import type { ShownCall, ToolRecord } from '../run/state.ts';
+import { askedKey } from '../../core/records/matter.ts';
 
 /**
  * Runs calls that are allowed: intent, effect, receipt. A call that had started before a crash is reconciled first, and
@@ -118,8 +119,8 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
   const { deps, log } = turn;
   const { approval } = ready.call;
   if (approval === null) return true;
-  const asked = await deps.store.byKey(`asked:${approval}`);
-  const shown = asked?.type === 'approval.asked' ? ((await loadJson(deps.store, asked.data.shown)) as ShownCall) : null;
+  const asked = await deps.store.byKey(askedKey(approval));
+  const shown = asked?.type === 'approval.asked' ? await loadJson<ShownCall>(deps.store, asked.data.shown) : null;
   if (shown?.bound === deps.redact(boundCall(log, ready, pinnedSkills(turn)))) return true;
   refuse(log, ready.call, 'The call is not the one that was approved: nothing was run.');
   return false;

@@ -5,6 +5,7 @@ import type { CallState, ToolRecord, RunState } from '../run/state.ts';
 import { conversationId, runStream } from '../../core/ids.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { type Opened, usualTool } from '../../core/ports/tool.ts';
+import { askedKey } from '../../core/records/matter.ts';
 
 /** Puts a question to the person; the call waits for the answer. */
 export function askQuestion(
@@ -15,7 +16,7 @@ export function askQuestion(
 ): void {
   const question = deps.ids.next('qst');
   const data = { question, call: call.id, doubt, text: log.put({ text, reason }) };
-  log.emit({ type: 'question.asked', data }, null, { key: `asked:${question}` });
+  log.emit({ type: 'question.asked', data }, null, { key: askedKey(question) });
 }
 
 /** Ends a call that does not run, with a result the model can read. */
@@ -79,7 +80,7 @@ export async function openOutput(store: Store, state: RunState, path: string): P
       if (conversationId(agent, session) !== conversationId(state.agent, state.session)) break;
     }
     if (event.type !== 'tool.returned' || event.data.call !== match[2]) continue;
-    const record = (await loadJson(store, event.data.result)) as ToolRecord;
+    const record = await loadJson<ToolRecord>(store, event.data.result);
     return { kind: 'output', text: record.full ?? record.text, labels: [...event.data.labels] };
   }
   return { kind: 'refused', why: `There is no output ${path} in this conversation.` };

@@ -1,22 +1,20 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
-import { givenTask } from '../../core/records/task.ts';
-import { conversationId, givenKey, taskStream } from '../../core/ids.ts';
-import { canonicalJson, redactedJson } from '../../core/text/json.ts';
-import { matterRaised, type MatterText } from '../../core/records/matter.ts';
+import { givenTask, originAfter, noRoom } from '../../core/records/new-task.ts';
+import { conversationId, givenKey, taskStream, agentActor } from '../../core/ids.ts';
+import { canonicalJson } from '../../core/text/json.ts';
+import { askedKey, matterId } from '../../core/records/matter.ts';
 import type { NewTaskCall, TaskCall, TaskContent } from '../../core/task-call.ts';
-import { type Task, type Origin, isEnded } from '../../core/task.ts';
+import { type Task, isEnded } from '../../core/task.ts';
 import { handArtefacts } from './artefacts.ts';
 import { giveText, refuse } from './results.ts';
 import { type RunLog, loadJson, messageOf } from '../run/log.ts';
 import type { CallState } from '../run/state.ts';
 import type { MatterKind } from '../../core/event.ts';
-import type { ReplyContent } from '../../core/records/reply.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
 import { note } from '../run/conversation.ts';
+import { putJson, readText } from '../../core/records/json-blob.ts';
 
-/** Tasks that may be queued in all; beyond it whoever makes one is told to come back. */
-const MAX_QUEUED = 10_000;
 /** Characters of what a task is to do. */
 const MAX_CONTENT = 1_000_000;
 
@@ -29,7 +27,7 @@ export async function callTask(turn: AgentTurn, call: CallState, asked: TaskCall
   else if (asked.action === 'wait') await wait(turn, call, known.tasks);
   else {
     if (asked.action === 'cancel')
-      for (const { id } of known.tasks) await deps.cancelTask(id, `agent:${log.state.agent}`);
+      for (const { id } of known.tasks) await deps.cancelTask(id, agentActor(log.state.agent));
     const { text, labels } = await describeTasks(deps, call, asked.tasks);
     giveText(turn, call, { ok: true, text, labels });
   }
@@ -59,7 +57,7 @@ async function create(turn: AgentTurn, call: CallState, asked: NewTaskCall): Pro
   }
   // In a commit of its own: another run may give a task of this key in the same moment.
   await log.flush(false);
-  const task = newTask(turn, asked, handed.artefacts);
+  const task = taskOf(turn, asked, handed.artefacts);
   const causeOf = log.nextIndex;
   created(log, call, task.id, asked, false);
   const key = task.key === null ? {} : { key: task.key };
@@ -109,21 +107,19 @@ export async function waitsFor({ store }: AgentDeps, tasks: readonly string[], g
   return false;
 }
 
-function newTask({ deps, log }: Turn, asked: NewTaskCall, artefacts: string[]): Task {
+function taskOf({ deps, log }: Turn, asked: NewTaskCall, artefacts: string[]): Task {
   const { settings } = deps.governance();
   const session = deps.ids.next('ses');
   const { title, text, input } = asked;
   const content: TaskContent = { title, text, input, artefacts };
-  const bytes = Buffer.from(redactedJson(content, deps.redact));
   return givenTask(asked, {
     id: deps.ids.next('tsk'),
     session,
-    from: `agent:${log.state.agent}`,
-    content: deps.store.putBlob(bytes, conversationId(asked.agent, session)),
+    from: agentActor(log.state.agent),
+    content: putJson(deps.store, content, conversationId(asked.agent, session), deps.redact),
     labels: log.state.labels,
     maxAttempts: settings.queues[asked.agent]?.maxAttempts ?? settings.maxAttempts,
-    cause: null,
-    origin: originOf(log),
+    origin: originAfter(log.claim.task),
   });
 }
 
@@ -137,7 +133,8 @@ async function problemOf({ deps, log }: Turn, asked: NewTaskCall): Promise<strin
   if (wrong !== null) return `The input does not fit the queue ${asked.agent}: ${wrong}. Nothing was made.`;
   if (canonicalJson(asked).length > MAX_CONTENT)
     return 'It is too long for a task: put it in a file, and hand that over.';
-  if ((await deps.store.counts()).queued >= MAX_QUEUED) return `${MAX_QUEUED} tasks are queued: try again later.`;
+  const full = await noRoom(deps.store);
+  if (full !== null) return full;
   for (const id of asked.after) {
     if ((await deps.store.task(id)) === null) return `"after" names ${id}, which is no task.`;
     if ((await ancestors(deps, log.claim.task)).includes(id))
@@ -175,19 +172,11 @@ async function knownTasks(
 
 /** A runaway is put before the owner, once for all that one message has led to. */
 async function raise({ deps, log }: Turn, asked: NewTaskCall, { kind, why }: Guarded): Promise<void> {
-  const { root } = originOf(log);
-  const shown: MatterText = {
-    text: `${log.state.agent} was kept from giving ${asked.agent} a task. ${why}`,
-    reason: 'A guard against runaway tasks has stopped it.',
-  };
-  const labels: readonly Label[] = log.state.labels;
-  const by = { actor: 'runtime', cause: null, labels };
-  const { type, data, stream, key } = matterRaised({ kind, task: root, text: log.put(shown) }, by) as ReturnType<
-    typeof matterRaised
-  > & { type: 'matter.raised'; key: string };
-  if ((await deps.store.byKey(key)) !== null) return;
+  const { root } = originAfter(log.claim.task);
+  if ((await deps.store.byKey(askedKey(matterId(kind, root)))) !== null) return;
   await log.flush(false);
-  log.emit({ type, data }, null, { stream, key });
+  const text = `${log.state.agent} was kept from giving ${asked.agent} a task. ${why}`;
+  log.raise({ kind, about: root, shown: { text, reason: 'A guard against runaway tasks has stopped it.' } });
   await log.flush(true);
 }
 
@@ -197,22 +186,11 @@ interface Guarded {
   why: string;
 }
 
-/** Where a task that this run makes would come from. */
-function originOf({ claim: { task }, state }: RunLog): Origin {
-  const { origin } = task;
-  return {
-    root: origin?.root ?? task.id,
-    parent: task.id,
-    hops: (origin?.hops ?? 0) + 1,
-    senders: [...(origin?.senders ?? []), state.agent],
-  };
-}
-
 /** Holds a cascade of tasks against the limits of `ruche.yaml`; null if it may go on. */
 async function guard(turn: Turn, call: NewTaskCall): Promise<Guarded | null> {
   const { deps, log } = turn;
   const { limits } = deps.governance().settings;
-  const { root, hops } = originOf(log);
+  const { root, hops } = originAfter(log.claim.task);
   if (hops > limits.hops)
     return { kind: 'hops', why: `It would be task ${hops} in a row, and ${limits.hops} are allowed (limits.hops).` };
   if (log.state.created.length >= limits.fanOut)
@@ -235,7 +213,7 @@ async function isReturned({ deps: { store }, log: { claim } }: Turn, call: NewTa
   const words = plain(wordsOfTask(call));
   let task: Task | null = claim.task;
   while (task !== null) {
-    const concerns = task.agent === call.agent || task.from === `agent:${call.agent}`;
+    const concerns = task.agent === call.agent || task.from === agentActor(call.agent);
     if (concerns && plain(await saidIn(store, task)) === words) return true;
     task = task.origin === undefined ? null : await store.task(task.origin.parent);
   }
@@ -243,11 +221,9 @@ async function isReturned({ deps: { store }, log: { claim } }: Turn, call: NewTa
 }
 
 async function saidIn(store: AgentDeps['store'], task: Task): Promise<string> {
-  if (task.content !== null) return wordsOfTask((await loadJson(store, task.content)) as TaskContent);
+  if (task.content !== null) return wordsOfTask(await loadJson<TaskContent>(store, task.content));
   const message = await messageOf(store, task);
-  if (message === null) return '';
-  const { parts } = (await loadJson(store, message.data.content)) as { parts: { type: string; text?: string }[] };
-  return parts.map((part) => part.text ?? '').join('\n');
+  return message === null ? '' : ((await readText(store, message.data.content)) ?? '');
 }
 
 /** How the tasks stand, one paragraph each, as the model reads it. */
@@ -273,11 +249,8 @@ async function describeTasks(
   return { text: lines.join('\n\n'), labels, done };
 }
 
-async function saidBy(store: AgentDeps['store'], { status, result }: Task): Promise<string> {
-  if (!isEnded(status) || result === null) return '';
-  if ((await store.getBlob(result)) === null) return '(erased)';
-  return ((await loadJson(store, result)) as ReplyContent).text;
-}
+const saidBy = async (store: AgentDeps['store'], { status, result }: Task): Promise<string> =>
+  isEnded(status) && result !== null ? ((await readText(store, result)) ?? '(erased)') : '';
 
 /** What the task was given, and what its run has read. */
 async function labelsOf(store: AgentDeps['store'], { id, labels }: Task): Promise<Label[]> {

@@ -2,7 +2,7 @@ import type { Turn } from '../run/deps.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { EventOf, MatterKind } from '../../core/event.ts';
 import { taskStream } from '../../core/ids.ts';
-import { deadText, matterRaised, type MatterText } from '../../core/records/matter.ts';
+import { deadText } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
@@ -58,8 +58,13 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   endTask(turn, ended, { status, content: { text }, messages });
   const given = MATTERS[failure.code];
   if (given !== undefined)
-    raise(log, given.kind, { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason });
-  else if (status === 'dead') raise(log, 'dead', deadText(task.id, task.agent, failure.message));
+    log.raise({
+      kind: given.kind,
+      about: task.id,
+      shown: { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason },
+    });
+  else if (status === 'dead')
+    log.raise({ kind: 'dead', about: task.id, shown: deadText(task.id, task.agent, failure.message) });
   await log.flush(true);
 }
 
@@ -68,14 +73,6 @@ const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = 
   'landing.conflict': { kind: 'conflict', reason: 'Changes conflict, and were given up.' },
   'agent.missing': { kind: 'gone', reason: 'Its agent is gone. Once it is back, `ruche tasks retry` has it done.' },
 };
-
-/** Puts the end of this run before the owner. */
-function raise(log: RunLog, kind: MatterKind, shown: MatterText): void {
-  const { task, labels } = log.state;
-  const by = { actor: 'runtime', cause: null, labels };
-  const { stream, key = '', ...matter } = matterRaised({ kind, task, text: log.put(shown) }, by);
-  log.emit(matter, null, { stream, key });
-}
 
 /** Keeps what the run has changed and not landed; says where, for the end of a sentence. */
 async function keepWork({ deps, log }: Turn): Promise<string> {

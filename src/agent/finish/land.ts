@@ -5,6 +5,8 @@ import { visible } from '../../core/text/visible.ts';
 import { note } from '../run/conversation.ts';
 import type { RunLog } from '../run/log.ts';
 import type { Rebase, RunState, Failure } from '../run/state.ts';
+import { askedKey } from '../../core/records/matter.ts';
+import { sentence } from '../../core/text/sentence.ts';
 
 /** After so many conflicts, or refusals, the run gives up, keeps its work aside, and the owner is told. */
 const MAX_CONFLICTS = 10;
@@ -14,8 +16,6 @@ const BLOCKED_WAIT = 250;
 const BLOCKED_MAX = 60_000;
 
 export type Landed = 'landed' | 'park' | 'think' | Failure;
-
-const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** What the change does, in words a person can scan in `git log`. */
 export function subjectOf(agent: string, changes: readonly Change[]): string {
@@ -95,7 +95,7 @@ function askLanding({ deps, log }: Turn, diff: string): void {
   // That it changes what governs is the reason, which whoever is asked reads beside it.
   const shown = log.put({ text: visible(diff), bound: '' });
   const data = { approval, call: 'landing', tool: 'landing', shown };
-  log.emit({ type: 'approval.asked', data }, null, { key: `asked:${approval}` });
+  log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
 }
 
 /** Goes back to the model with a note, from another base or with another overlay. */

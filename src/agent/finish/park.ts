@@ -6,6 +6,9 @@ import type { Button } from '../../core/ports/channel.ts';
 import { putKey, type ReplyContent, replyBody, sendingOp } from '../../core/records/reply.ts';
 import type { ShownCall } from '../run/state.ts';
 import { loadJson, messageOf, type RunLog } from '../run/log.ts';
+import { readText } from '../../core/records/json-blob.ts';
+import { askedKey } from '../../core/records/matter.ts';
+import { runStream } from '../../core/ids.ts';
 
 /** The run waits for a person, or for tasks, and costs nothing meanwhile; its lane stays taken. */
 export async function park(turn: Turn): Promise<'end'> {
@@ -35,7 +38,7 @@ async function put(turn: Turn, wait: Wait): Promise<void> {
   const message = await askerOf(deps, log.claim.task);
   if (message === null || !deps.pushes(message.data.channel)) return;
   if ((await deps.store.byKey(putKey(wait.id))) !== null) return;
-  const asked = await deps.store.byKey(`asked:${wait.id}`);
+  const asked = await deps.store.byKey(askedKey(wait.id));
   const content = await contentOf(turn, wait, asked?.type === 'approval.asked' ? asked.data.shown : null);
   const { run, labels } = log.state;
   const causeOf = log.nextIndex;
@@ -58,12 +61,11 @@ const approvalButtons = (id: string): Button[] => [
 async function contentOf(turn: Turn, wait: Wait, shown: BlobRef | null): Promise<ReplyContent> {
   const { deps } = turn;
   if (wait.kind === 'question') {
-    const asked = await deps.store.byKey(`asked:${wait.id}`);
-    const text =
-      asked?.type === 'question.asked' ? ((await loadJson(deps.store, asked.data.text)) as ShownCall).text : '';
-    return { text: `${text}\n\n(Your next message here is the answer.)` };
+    const asked = await deps.store.byKey(askedKey(wait.id));
+    const text = asked?.type === 'question.asked' ? await readText(deps.store, asked.data.text) : null;
+    return { text: `${text ?? ''}\n\n(Your next message here is the answer.)` };
   }
-  const { text } = shown === null ? { text: '' } : ((await loadJson(deps.store, shown)) as ShownCall);
+  const text = shown === null ? '' : (await loadJson<ShownCall>(deps.store, shown)).text;
   const why = await reasonOf(turn, wait.id);
   // A fence longer than any within keeps the exact call from being read as Markdown.
   const fence = '`'.repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length + 1)));
@@ -75,7 +77,7 @@ async function reasonOf({ deps, log }: Turn, approval: string): Promise<string> 
   const call = log.state.calls.find((each) => each.approval === approval);
   if (!call) return 'It changes what governs the network.';
   for await (const event of deps.store.read({
-    stream: `run:${log.state.run}`,
+    stream: runStream(log.state.run),
     types: ['decision.made'],
     reverse: true,
   }))

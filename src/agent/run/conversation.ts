@@ -57,7 +57,7 @@ export class ConversationCache {
       this.#messages.set(ref.hash, known);
       return known.message;
     }
-    const message = (await loadJson(store, ref)) as ModelMessage;
+    const message = await loadJson<ModelMessage>(store, ref);
     // Two runs may have looked for it at once: it counts once.
     if (!this.#messages.has(ref.hash)) this.#bytes += ref.size;
     this.#messages.set(ref.hash, { message, size: ref.size });

@@ -1,11 +1,13 @@
 import type { BlobRef } from '../../core/blob.ts';
 import type { Body, Event, EventOf, NewEvent } from '../../core/event.ts';
-import { conversationId, runStream, runKey } from '../../core/ids.ts';
+import { conversationId, runStream, runKey, agentActor } from '../../core/ids.ts';
 import { redactedJson } from '../../core/text/json.ts';
 import type { Label } from '../../core/labels.ts';
 import type { Blobs, EventLog, QueueOp, Store } from '../../core/ports/store.ts';
 import type { Claim, Task } from '../../core/task.ts';
 import { contentOf, evolve, type RunState } from './state.ts';
+import { readJson } from '../../core/records/json-blob.ts';
+import { matterRaised } from '../../core/records/matter.ts';
 
 /** Another worker owns the task now, or a person ended it: this run must not write another word. */
 export class LeaseLost extends Error {
@@ -80,7 +82,7 @@ export class RunLog {
     const cause = (call === null ? undefined : this.#callEvents.get(call)) ?? this.#last;
     const stream = options.stream ?? runStream(this.state.run);
     const labels = options.labels ?? this.state.labels;
-    const actor = options.actor ?? `agent:${this.state.agent}`;
+    const actor = options.actor ?? agentActor(this.state.agent);
     const event: NewEvent = { ...body, stream, actor, cause: null, labels };
     if (options.key !== undefined) event.key = options.key;
     const pending: Pending = { event, cause, id: null };
@@ -90,6 +92,12 @@ export class RunLog {
       this.#last = pending;
       evolve(this.state, event as Event, content);
     }
+  }
+
+  /** Puts something before the owner. */
+  raise(matter: Parameters<typeof matterRaised>[0]): void {
+    const { type, data, stream, key } = matterRaised(matter, (shown) => this.put(shown));
+    this.emit({ type, data }, null, { stream, key });
   }
 
   /** A change of the queue that is committed with the events emitted so far. */
@@ -134,10 +142,11 @@ export async function loadContent(store: Pick<Blobs, 'getBlob'>, event: Event): 
   return ref === null ? null : loadJson(store, ref);
 }
 
-export async function loadJson(store: Pick<Blobs, 'getBlob'>, ref: Pick<BlobRef, 'hash'>): Promise<unknown> {
-  const bytes = await store.getBlob(ref);
-  if (bytes === null) throw new Error('the content of this conversation has been erased');
-  return JSON.parse(Buffer.from(bytes).toString('utf8'));
+/** What a blob of the run's conversation holds; without it the run cannot go on. */
+export async function loadJson<T>(store: Pick<Blobs, 'getBlob'>, ref: Pick<BlobRef, 'hash'>): Promise<T> {
+  const value = await readJson<T>(store, ref);
+  if (value === null) throw new Error('the content of this conversation has been erased');
+  return value;
 }
 
 /** The message a task answers; null for a task that came otherwise. */

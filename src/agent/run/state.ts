@@ -8,6 +8,7 @@ import {
   NO_USAGE,
   type Usage,
   type UserMessage,
+  addUsage,
 } from '../../core/model.ts';
 import type { BlobRef } from '../../core/blob.ts';
 
@@ -159,13 +160,6 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
 }
 
 const NOBODY = 'Nobody answered in the time there was, so this call was denied.';
-
-const addUsage = (a: Usage, b: Usage): Usage => ({
-  input: a.input + b.input,
-  output: a.output + b.output,
-  cacheRead: a.cacheRead + b.cacheRead,
-  cacheWrite: a.cacheWrite + b.cacheWrite,
-});
 
 function newCalls(state: RunState, answer: ModelMessage): CallState[] {
   const calls: CallState[] = [];

@@ -1,6 +1,6 @@
 import type { AgentTurn, Turn } from '../run/deps.ts';
 import { COMPACTION } from '../../core/records/compaction.ts';
-import { runKey } from '../../core/ids.ts';
+import { runKey, runStream, kindOf } from '../../core/ids.ts';
 import { canonicalJson } from '../../core/text/json.ts';
 import { type ModelChoice, type ModelEvent, NO_USAGE } from '../../core/model.ts';
 import type { Store } from '../../core/ports/store.ts';
@@ -8,6 +8,7 @@ import { note } from '../run/conversation.ts';
 import { usualTool } from '../../core/ports/tool.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
 import type { ToolRecord, Failure } from '../run/state.ts';
+import { readJson } from '../../core/records/json-blob.ts';
 
 /** What stands in the record where a script, and no model, says what comes next. */
 const PROVIDER = 'schedule';
@@ -92,8 +93,8 @@ export function saying(...events: readonly ModelEvent[]): ModelChoice {
 
 /** The command line of a task that runs a script. */
 async function commandOf(store: Store, { claim: { task } }: RunLog): Promise<string | null> {
-  if (!/^(?:schedule|trigger):/.test(task.from) || task.content === null) return null;
-  const { run } = (await loadJson(store, task.content)) as { run?: unknown };
+  if (!['schedule', 'trigger'].includes(kindOf(task.from)) || task.content === null) return null;
+  const { run } = await loadJson<{ run?: unknown }>(store, task.content);
   return typeof run === 'string' ? run : null;
 }
 
@@ -101,10 +102,8 @@ const wordsOf = ({ ok, text, full }: ToolRecord): string => canonicalJson([ok, f
 
 /** What the run's first call came back with; null if it never did, or is erased. */
 async function firstResult(store: Store, run: string): Promise<ToolRecord | null> {
-  for await (const event of store.read({ stream: `run:${run}`, types: ['tool.returned'], limit: 1 })) {
-    if (event.type !== 'tool.returned') return null;
-    const bytes = await store.getBlob(event.data.result);
-    return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString('utf8')) as ToolRecord);
+  for await (const event of store.read({ stream: runStream(run), types: ['tool.returned'], limit: 1 })) {
+    return event.type === 'tool.returned' ? readJson(store, event.data.result) : null;
   }
   return null;
 }

@@ -5,6 +5,7 @@ import type { Problem } from '../agent.ts';
 import type { EscalationDesk } from '../escalation.ts';
 import type { ScheduleDesk } from '../schedule.ts';
 import type { TriggerDesk } from '../trigger.ts';
+import type { ApprovalVerdict } from '../event.ts';
 
 /** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */
 export type Delta =
@@ -71,8 +72,8 @@ export type DeliverResult =
 export type AnswerResult =
   | { ok: true; task: string | null }
   | { ok: false; why: 'unknown' | 'wrong-kind'; message: string }
-  /** It was answered before; the same verdict again (a re-sent request) means the same answer. Verdict null: a question. */
-  | { ok: false; why: 'answered'; message: string; task: string | null; verdict: 'approve' | 'deny' | null };
+  /** It was answered before; the same verdict again (a re-sent request) means the same answer. ApprovalVerdict null: a question. */
+  | { ok: false; why: 'answered'; message: string; task: string | null; verdict: ApprovalVerdict | null };
 
 export type RetryResult =
   /** `task`: the new one. */
@@ -168,7 +169,7 @@ export interface Runtime {
   /** Records that the reply, or the question, reached the client. */
   delivered(message: string): Promise<void>;
   pending(): Promise<Pending[]>;
-  approve(id: string, verdict: 'approve' | 'deny', by: string): Promise<AnswerResult>;
+  approve(id: string, verdict: ApprovalVerdict, by: string): Promise<AnswerResult>;
   answer(id: string, text: string, by: string): Promise<AnswerResult>;
   cancel(task: string, by: string): Promise<boolean>;
   /** Delivers the message of a task that failed or was cancelled once more, as a task of its own; twice asked is once done. */

@@ -1,4 +1,4 @@
-import type { Verdict } from '../event.ts';
+import type { ApprovalVerdict, Verdict } from '../event.ts';
 import type { Label } from '../labels.ts';
 import type { FinishReason, Tier, Usage } from '../model.ts';
 import type { CommitDiff } from '../ports/workspace.ts';
@@ -182,7 +182,7 @@ export type RunStep =
       args: string;
       at: number;
       decision: { verdict: Verdict; rule: string; reason: string } | null;
-      approval: { id: string; verdict: 'approve' | 'deny' | null; by: string | null } | null;
+      approval: { id: string; verdict: ApprovalVerdict | null; by: string | null } | null;
       question: { id: string; text: string; answer: string | null; doubt: boolean } | null;
       startedAt: number | null;
       ms: number | null;
@@ -201,7 +201,7 @@ export type RunStep =
       paths: number;
       state: 'started' | 'landed' | 'conflict' | 'asked';
       /** Set where a person had to agree, because it changes what governs the network. */
-      approval: { id: string; verdict: 'approve' | 'deny' | null; by: string | null } | null;
+      approval: { id: string; verdict: ApprovalVerdict | null; by: string | null } | null;
     }
   /** `waited`: for a person or for tasks; else it was interrupted. */
   | { kind: 'resumed'; at: number; waited: boolean };

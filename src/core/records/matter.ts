@@ -1,6 +1,5 @@
 import type { BlobRef } from '../blob.ts';
-import type { MatterKind, NewEvent } from '../event.ts';
-import type { Label } from '../labels.ts';
+import type { MatterKind } from '../event.ts';
 
 /** One matter of a kind about one task: a runaway that goes on does not ask a hundred times. */
 export const matterId = (kind: MatterKind, about: string): string => `mat_${kind}_${about}`;
@@ -17,15 +16,17 @@ export interface MatterText {
   reason: string;
 }
 
-/** Puts something before the owner. Nothing waits for the answer; chains of escalation begin here. */
+/**
+ * Puts something before the owner: once for each kind and each thing it is about. Nothing waits for the answer; chains of
+ * escalation begin here.
+ */
 export function matterRaised(
-  about: { kind: MatterKind; task: string; text: BlobRef },
-  by: { actor: string; cause: string | null; labels: readonly Label[] },
-): NewEvent {
-  const { kind, task, text } = about;
-  const matter = matterId(kind, task);
-  const data = { matter, kind, about: task, text };
-  return { type: 'matter.raised', stream: matterStream(matter), key: askedKey(matter), ...by, data };
+  { kind, about, shown }: { kind: MatterKind; about: string; shown: MatterText },
+  put: (shown: MatterText) => BlobRef,
+) {
+  const matter = matterId(kind, about);
+  const data = { matter, kind, about, text: put(shown) };
+  return { type: 'matter.raised', stream: matterStream(matter), key: askedKey(matter), data } as const;
 }
 
 /** What the owner reads of a dead letter. */

@@ -4,6 +4,8 @@ import type { Label } from '../labels.ts';
 import type { Button } from '../ports/channel.ts';
 import type { QueueOp } from '../ports/store.ts';
 import type { Task } from '../task.ts';
+import { newTask } from './new-task.ts';
+import { agentActor } from '../ids.ts';
 
 /** Queue of the tasks that send replies. */
 export const OUTBOX = 'outbox';
@@ -58,24 +60,14 @@ export function sendingTask(about: {
   labels: readonly Label[];
 }): Task {
   const { agent, session, channel } = about;
-  return {
+  return newTask({
     id: about.id,
     queue: OUTBOX,
     lane: `outbox:${channel}:${agent}/${session}`,
     agent,
     session,
-    from: `agent:${agent}`,
-    priority: 0,
-    content: null,
-    notBefore: null,
-    deadline: null,
-    key: null,
-    attempt: 1,
+    from: agentActor(agent),
     maxAttempts: SEND_ATTEMPTS,
-    status: 'queued',
-    labels: [...about.labels],
-    cause: null,
-    absorbedBy: null,
-    result: null,
-  };
+    labels: about.labels,
+  });
 }

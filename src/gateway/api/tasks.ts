@@ -5,6 +5,7 @@ import { filesOf, optionalText, queryNumber, readObject, text } from '../http/bo
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } from '../http/context.ts';
 import { eventStream, heartbeat } from '../http/sse.ts';
 import { badRequest, clientSignal, head, HttpError, sendJson, unknownId, type ApiRequest } from '../http/reply.ts';
+import type { ApprovalVerdict } from '../../core/event.ts';
 
 /** Seconds a wait is held unless the request says otherwise, and at most. */
 const HOLD = { usual: 25, most: 55 };
@@ -178,7 +179,7 @@ async function sendAnswer(
   context: GatewayContext,
   request: ApiRequest,
   result: AnswerResult,
-  verdict: 'approve' | 'deny' | null,
+  verdict: ApprovalVerdict | null,
 ): Promise<void> {
   // A verdict that was sent again after a lost connection is the same verdict; another text for a question is not.
   const repeated = !result.ok && result.why === 'answered' && verdict !== null && result.verdict === verdict;

@@ -19,6 +19,7 @@ import {
 } from '../http/reply.ts';
 import { eventStream, heartbeat } from '../http/sse.ts';
 import { chunk, completion, usageChunk, type AnswerHead } from './objects.ts';
+import type { ApprovalVerdict } from '../../core/event.ts';
 
 /** `POST /v1/chat/completions`: read, handed to the agent, waited for, answered. */
 export async function chatCompletions(context: GatewayContext, request: ApiRequest): Promise<void> {
@@ -213,7 +214,7 @@ interface ChatInput {
 }
 
 /** A message that answers what a run waits for. */
-type Command = { kind: 'approve' | 'deny'; id: string } | { kind: 'answer'; id: string; text: string };
+type Command = { kind: ApprovalVerdict; id: string } | { kind: 'answer'; id: string; text: string };
 
 /** `approve ID`, `deny ID` and `answer ID TEXT`, where ID has the form of one; anything else is a message. */
 function commandOf(text: string): Command | null {

@@ -11,6 +11,7 @@ import { choiceOf, knownProviders, type ProviderParts } from '../choice/provider
 import type { Models } from '../choice/choose.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { errorText } from '../../core/text/sentence.ts';
+import { idIn } from '../../core/ids.ts';
 
 type Refusal = Extract<SetupResult, { ok: false }>;
 type Planned = { ok: true; provider: KeptProvider; model: string; key: string | null } | Refusal;
@@ -43,7 +44,7 @@ export async function setUp(options: DeskOptions, request: SetupRequest, signal:
   signal.throwIfAborted();
   if (tried.error) return refuse(fieldOf(tried.error, request), advice(tried.error, provider));
   if (planned.key !== null && provider.apiKey !== null)
-    await secrets.keep(provider.apiKey.slice('home:'.length), planned.key);
+    await secrets.keep(idIn('home', provider.apiKey) ?? '', planned.key);
   await found.keep(provider);
   const ref = `${provider.name}/${model}`;
   const unused = TIERS.some((tier) => options.settings().tiers[tier].length > 0);

@@ -8,16 +8,16 @@ import {
   WEBHOOK,
 } from '../../core/escalation.ts';
 import type { DataOf, NewEvent } from '../../core/event.ts';
-import { givenTask } from '../../core/records/task.ts';
+import { givenTask, originAfter } from '../../core/records/new-task.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
-import { canonicalJson } from '../../core/text/json.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
 import type { Batch, QueueOp, Store } from '../../core/ports/store.ts';
 import { putKey, type ReplyContent, sendingTask } from '../../core/records/reply.ts';
 import type { Pending } from '../../core/api/runtime.ts';
-import type { Origin, Task } from '../../core/task.ts';
+import type { Task } from '../../core/task.ts';
 import type { Escalation } from './standing.ts';
 import { noticeOf, postedOf, taskContentOf } from './words.ts';
+import { putJson } from '../../core/records/json-blob.ts';
 
 /** Session of what is told: no conversation of anybody. */
 const SESSION = 'escalation';
@@ -119,7 +119,7 @@ function send(
   // One that takes nothing for long holds up nobody else who is to be told.
   const lane = `${sending.lane}/${to}`;
   const task = { ...sending, lane, maxAttempts: maxAttempts ?? sending.maxAttempts };
-  const blob = deps.store.putBlob(Buffer.from(deps.redact(canonicalJson(content))), subject);
+  const blob = putJson(deps.store, content, subject, deps.redact);
   const queued: NewEvent = {
     type: 'message.queued',
     stream: conversationId(agent, SESSION),
@@ -152,11 +152,11 @@ function giveAgent(deps: ReachDeps, escalation: Escalation, agent: string, about
       id: child,
       session,
       from: fromEscalation(id),
-      content: deps.store.putBlob(Buffer.from(deps.redact(canonicalJson(content))), about.subject),
+      content: putJson(deps.store, content, about.subject, deps.redact),
       labels: unionLabels([...about.labels], about.task?.labels ?? []),
       maxAttempts: queue?.maxAttempts ?? settings.maxAttempts,
-      cause: null,
-      ...(about.task === null ? {} : { origin: originOf(about.task) }),
+      // As if the task's run had made it: the rules of every agent up to there hold for it too.
+      ...(about.task === null ? {} : { origin: originAfter(about.task) }),
     },
   );
   const queued: NewEvent = {
@@ -173,11 +173,3 @@ function giveAgent(deps: ReachDeps, escalation: Escalation, agent: string, about
     queue: [{ op: 'enqueue', task, causeOf: 0 }],
   };
 }
-
-/** As if the task's run had made it: the rules of every agent up to there hold for it too. */
-const originOf = ({ id, agent, origin }: Task): Origin => ({
-  root: origin?.root ?? id,
-  parent: id,
-  hops: (origin?.hops ?? 0) + 1,
-  senders: [...(origin?.senders ?? []), agent],
-});

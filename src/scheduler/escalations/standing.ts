@@ -9,7 +9,7 @@ import {
   isFromEscalation,
 } from '../../core/escalation.ts';
 import type { Store, Batch } from '../../core/ports/store.ts';
-import { conversationId, taskStream } from '../../core/ids.ts';
+import { conversationId, taskStream, idIn } from '../../core/ids.ts';
 import { putKey } from '../../core/records/reply.ts';
 import { isEnded, type Task } from '../../core/task.ts';
 import type { Governance } from '../../core/agent.ts';
@@ -166,7 +166,7 @@ export function levelsFor(
   { approval, ofEscalation }: { approval: boolean; ofEscalation: boolean },
 ): PlannedLevel[] {
   const levels = chain
-    .filter(({ to }) => (to === DENY ? approval : !ofEscalation || !to.startsWith('agent:')))
+    .filter(({ to }) => (to === DENY ? approval : !ofEscalation || idIn('agent', to) === null))
     .map(({ after, to }) => ({ after, to }));
   const last = chain.at(-1);
   if (approval && last !== undefined && last.to !== DENY) levels.push({ after: last.after + DENY_MS, to: DENY });

@@ -6,9 +6,9 @@ import type { TaskContent } from '../../core/task-call.ts';
 import { visible } from '../../core/text/visible.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
 import { type Escalation, climbOf, type TimeOf, nextDue } from './standing.ts';
-import type { BlobRef } from '../../core/blob.ts';
 import { answeredKey, askedKey } from '../../core/records/matter.ts';
 import type { Store } from '../../core/ports/store.ts';
+import { readText } from '../../core/records/json-blob.ts';
 
 /** Characters of what waits that are passed on: whoever wants all of it looks there. */
 const MAX_SHOWN = 3_000;
@@ -118,12 +118,6 @@ export function taskContentOf(escalation: Escalation, pending: Pending, boundary
   };
 }
 
-/** Of a blob with a text; null if it is gone. */
-async function textOf(store: Store, ref: BlobRef): Promise<string | null> {
-  const bytes = await store.getBlob(ref);
-  return bytes === null ? null : ((JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string }).text ?? null);
-}
-
 /** What was asked: it is told also when nothing waits any more. */
 async function askedText(store: Store, about: string): Promise<string> {
   const asked = await store.byKey(askedKey(about));
@@ -133,7 +127,7 @@ async function askedText(store: Store, about: string): Promise<string> {
       : asked?.type === 'question.asked' || asked?.type === 'matter.raised'
         ? asked.data.text
         : null;
-  return ref === null ? '' : ((await textOf(store, ref)) ?? '(erased)');
+  return ref === null ? '' : ((await readText(store, ref)) ?? '(erased)');
 }
 
 async function answeredBy(store: Store, about: string): Promise<string | null> {
@@ -161,7 +155,8 @@ export async function stateOf(
     else {
       const { outcome, why, task: by } = event.data;
       const given = by === null ? null : await store.task(by);
-      const answer = given?.agent && given.queue !== OUTBOX && given.result ? await textOf(store, given.result) : null;
+      const answer =
+        given?.agent && given.queue !== OUTBOX && given.result ? await readText(store, given.result) : null;
       const status = given?.status ?? null;
       levels.push({ to, due, reached: { at: event.at, outcome, why, task: by, status, answer } });
     }

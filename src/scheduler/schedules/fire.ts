@@ -1,10 +1,11 @@
 import type { NewEvent } from '../../core/event.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
-import { canonicalJson } from '../../core/text/json.ts';
 import type { Batch, QueueOp, Blobs } from '../../core/ports/store.ts';
 import { firingKey, type Schedule, scheduleSession, scheduleStream } from '../../core/schedule.ts';
 import type { Task } from '../../core/task.ts';
 import type { Standing } from './standing.ts';
+import { putJson } from '../../core/records/json-blob.ts';
+import { newTask } from '../../core/records/new-task.ts';
 
 /** The content of a task that a schedule made. */
 export interface ScheduledContent {
@@ -39,7 +40,7 @@ export function firingBatch(
     events.push({ ...common, type: 'schedule.skipped', actor: 'runtime', key: firingKey(id, data.at), data });
   }
   for (const { at, missed, by } of what.fire) {
-    const task = newTask(deps, standing, schedule, by === null ? at : null);
+    const task = taskOf(deps, standing, schedule, by === null ? at : null);
     const fired = events.length;
     const data = { schedule: id, at, task: task.id, missed, by };
     const key = by === null ? { key: firingKey(id, at) } : {};
@@ -58,7 +59,7 @@ export function firingBatch(
   return { events, queue, tasks, expect: { [stream]: standing.version }, sync: true };
 }
 
-function newTask(
+function taskOf(
   { store, ids, redact, maxAttempts }: Parameters<typeof firingBatch>[0],
   { id, set }: Standing,
   { name, work }: Schedule,
@@ -66,27 +67,15 @@ function newTask(
 ): Task {
   const { agent } = set.data;
   const session = scheduleSession(name);
-  const lane = conversationId(agent, session);
   const content: ScheduledContent =
     work.kind === 'run' ? { title: `run: ./${work.command}`, run: `./${work.command}` } : { title: work.text };
-  return {
+  return newTask({
     id: ids.next('tsk'),
-    queue: agent,
-    lane,
     agent,
     session,
     from: `schedule:${id}`,
-    content: store.putBlob(Buffer.from(redact(canonicalJson(content))), lane),
-    priority: 0,
-    notBefore: null,
-    deadline: null,
+    content: putJson(store, content, conversationId(agent, session), redact),
     key: at === null ? null : firingKey(id, at),
-    attempt: 1,
     maxAttempts: maxAttempts(),
-    status: 'queued',
-    labels: [],
-    cause: null,
-    absorbedBy: null,
-    result: null,
-  };
+  });
 }

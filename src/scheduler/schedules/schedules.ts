@@ -20,6 +20,7 @@ import {
 } from '../../core/schedule.ts';
 import { firingBatch } from './fire.ts';
 import { planFirings, knownSchedules, readStanding, type Standing, standingAfter } from './standing.ts';
+import { readText } from '../../core/records/json-blob.ts';
 
 /** Milliseconds between looks at the clock: a machine that slept, or a clock that leapt, is noticed no later. */
 const LOOK_MS = 5_000;
@@ -344,10 +345,9 @@ export class Schedules implements ScheduleDesk {
 
   /** What a firing that failed has said of it. */
   async #whyOf(task: Task | null): Promise<{ why?: string }> {
-    if (task?.status !== 'failed' || task.result === null) return {};
-    const bytes = await this.#options.store.getBlob(task.result);
-    const { text } = bytes === null ? {} : (JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string });
-    return text === undefined ? {} : { why: text };
+    const why =
+      task?.status === 'failed' && task.result !== null ? await readText(this.#options.store, task.result) : null;
+    return why === null ? {} : { why };
   }
 }
 

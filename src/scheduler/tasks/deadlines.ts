@@ -1,10 +1,10 @@
 import type { QueueSettings } from '../../core/agent.ts';
 import { taskStream } from '../../core/ids.ts';
-import { canonicalJson } from '../../core/text/json.ts';
-import { matterRaised, type MatterText } from '../../core/records/matter.ts';
+import { matterRaised } from '../../core/records/matter.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Task } from '../../core/task.ts';
+import { putJson } from '../../core/records/json-blob.ts';
 
 /** Queues of which nothing more may be begun now: paused, or with as many runs as they may have. */
 export function heldQueues(
@@ -33,15 +33,15 @@ async function noteLate(store: Store, task: Task): Promise<void> {
   const { id, queue, cause, labels, deadline } = task;
   if (deadline === null) return;
   const by = { actor: 'runtime', cause, labels };
-  const shown: MatterText = {
+  const shown = {
     text: `The task ${id} of ${queue} had to end by ${new Date(deadline).toISOString()}, and is ${task.status}.`,
     reason: 'A deadline was missed.',
   };
-  const text = store.putBlob(Buffer.from(canonicalJson(shown)), task.lane);
+  const matter = matterRaised({ kind: 'deadline', about: id, shown }, (text) => putJson(store, text, task.lane));
   const data = { task: id, deadline };
   const late = { type: 'task.late' as const, stream: taskStream(id), ...by, key: lateKey(id), data };
   const result = await store.commit({
-    events: [late, matterRaised({ kind: 'deadline', task: id, text }, by)],
+    events: [late, { ...matter, ...by }],
     sync: true,
   });
   if (!result.ok && result.why !== 'duplicate')

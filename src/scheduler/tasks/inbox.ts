@@ -1,13 +1,12 @@
-import { givenTask } from '../../core/records/task.ts';
+import { givenTask, noRoom } from '../../core/records/new-task.ts';
 import { conversationId, isAgentName, taskStream, type Ids } from '../../core/ids.ts';
-import { canonicalJson, redactedJson } from '../../core/text/json.ts';
 import type { NewEvent } from '../../core/event.ts';
 import type { Governance } from '../../core/agent.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Files } from '../../core/files.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
-import { answeredKey, askedKey, matterId, matterRaised, type MatterText } from '../../core/records/matter.ts';
+import { answeredKey, askedKey, matterId, matterRaised } from '../../core/records/matter.ts';
 import { didYouMean } from '../../core/text/near.ts';
 import { type InboxFile, TASK_FILE_KEYS, type TaskFiles } from '../../core/ports/task-files.ts';
 import type { Task } from '../../core/task.ts';
@@ -17,9 +16,7 @@ import type { Parsed } from '../../core/ports/tool.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { TaskViews } from './views.ts';
 import { errorText } from '../../core/text/sentence.ts';
-
-/** Tasks that may be queued in all; beyond it files stay where they are. */
-const MAX_QUEUED = 10_000;
+import { putJson } from '../../core/records/json-blob.ts';
 
 export interface InboxDeps {
   files: TaskFiles;
@@ -36,7 +33,8 @@ export interface InboxDeps {
 /** Makes tasks of the files in the inboxes: each once, by its name and content; what is none is put aside with the reason. */
 export async function takeInbox(deps: InboxDeps): Promise<void> {
   for (const file of await deps.files.waiting()) {
-    if ((await deps.store.counts()).queued >= MAX_QUEUED) return;
+    // They stay where they are until there is room.
+    if ((await noRoom(deps.store)) !== null) return;
     const read = await readTask(deps, file);
     if (!read.ok) await reject(deps, file, read.error);
     else if (await enqueue(deps, file, read.value)) await deps.files.taken(file);
@@ -65,7 +63,7 @@ async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Prom
   const unknown = Object.keys(value).find((key) => !TASK_FILE_KEYS.includes(key));
   if (unknown !== undefined) return bad(`There is no key "${unknown}".${didYouMean(unknown, TASK_FILE_KEYS)} ${KEYS}`);
   const { escalation, ...rest } = value as Record<string, unknown>;
-  const chains = Object.keys(settings.escalation ?? {});
+  const chains = Object.keys(settings.escalation);
   if (escalation !== undefined && (typeof escalation !== 'string' || !chains.includes(escalation)))
     return bad(`"escalation" names no chain of ruche.yaml. Chains: ${chains.join(', ') || 'none'}.`);
   const parsed = deps.parseTask({ ...rest, action: 'create', agent: queue });
@@ -104,16 +102,15 @@ async function enqueue(deps: InboxDeps, file: InboxFile, call: FileTask): Promis
   if (queue?.state === 'draining') return false;
   const session = ids.next('ses');
   const { title, text, input, artefacts } = call;
-  const content = Buffer.from(redactedJson({ title, text, input, artefacts }, deps.redact));
+  const content = { title, text, input, artefacts };
   const key = `file:${file.queue}:${file.hash}:${file.name}`;
   const task = givenTask(call, {
     id: ids.next('tsk'),
     session,
     from: `file:${file.name}`,
-    content: store.putBlob(content, conversationId(file.queue, session)),
+    content: putJson(store, content, conversationId(file.queue, session), deps.redact),
     labels: [],
     maxAttempts: queue?.maxAttempts ?? settings.maxAttempts,
-    cause: null,
     ...(call.escalation === undefined ? {} : { escalation: call.escalation }),
   });
   const event: NewEvent = { type: 'task.queued', stream: taskStream(task.id), ...BY, key, data: { task } };
@@ -131,7 +128,7 @@ async function reject(deps: InboxDeps, file: InboxFile, why: string): Promise<vo
   const { store } = deps;
   const reason = deps.redact(why);
   const queue = deps.redact(file.queue).slice(0, 64);
-  const detail = store.putBlob(Buffer.from(canonicalJson({ text: `${file.name}: ${reason}` })), 'inbox');
+  const detail = putJson(store, { text: `${file.name}: ${reason}` }, 'inbox');
   // The word comes first: what is moved away without one would be a riddle.
   const rejected = { type: 'task.rejected', stream: 'workspace', ...BY, data: { queue, detail } } as const;
   const matter = await rejectedMatter(deps, queue, `${deps.redact(file.name)}: ${reason}`);
@@ -148,12 +145,11 @@ async function rejectedMatter({ store }: InboxDeps, queue: string, what: string)
     if ((await store.byKey(askedKey(matter))) === null) break;
     if ((await store.byKey(answeredKey(matter))) === null) return null;
   }
-  const shown: MatterText = {
+  const shown = {
     text: `A file in tasks/${queue}/inbox/ is no task. ${what}`,
     reason: `It lies in tasks/${queue}/rejected/; mend it and put it back. Any answer settles this; until then no further file is told of here.`,
   };
-  const text = store.putBlob(Buffer.from(canonicalJson({ ...shown })), 'inbox');
-  return matterRaised({ kind: 'rejected', task: about, text }, BY);
+  return { ...matterRaised({ kind: 'rejected', about, shown }, (text) => putJson(store, text, 'inbox')), ...BY };
 }
 
 /** Milliseconds between two looks. */

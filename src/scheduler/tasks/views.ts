@@ -4,6 +4,7 @@ import type { TaskFiles } from '../../core/ports/task-files.ts';
 import { OUTBOX } from '../../core/records/reply.ts';
 import type { TaskContent } from '../../core/task-call.ts';
 import { isEnded, type Task } from '../../core/task.ts';
+import { readText, readJson } from '../../core/records/json-blob.ts';
 
 /** Ended tasks whose files stay, by queue. */
 const KEPT = 50;
@@ -111,13 +112,10 @@ export class TaskViews {
   /** What the message says that the task answers. */
   async #message({ cause }: Task): Promise<Text> {
     const event: Event | null = cause === null ? null : await this.#store.event(cause);
-    if (event?.type !== 'message.received') return {};
-    const { parts = [] } = (await this.#read(event.data.content.hash)) as { parts?: { text?: string }[] };
-    return { text: parts.map((part) => part.text ?? '').join('\n') };
+    return event?.type === 'message.received' ? { text: await readText(this.#store, event.data.content) } : {};
   }
 
   async #read(hash: string): Promise<Text> {
-    const bytes = await this.#store.getBlob({ hash });
-    return bytes === null ? { text: '(erased)' } : (JSON.parse(Buffer.from(bytes).toString('utf8')) as Text);
+    return (await readJson<Text>(this.#store, { hash })) ?? { text: '(erased)' };
   }
 }

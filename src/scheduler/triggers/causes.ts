@@ -6,6 +6,7 @@ import { OUTBOX } from '../../core/records/reply.ts';
 import type { Task } from '../../core/task.ts';
 import type { Facts, TriggerOn } from '../../core/trigger.ts';
 import type { WorkspaceWatch } from '../../core/ports/governance.ts';
+import { readText, readJson } from '../../core/records/json-blob.ts';
 
 /** Something that happened, as triggers see it. */
 export interface Cause {
@@ -96,15 +97,13 @@ async function describeCause({ store, workspace }: CauseDeps, event: Event): Pro
     }
     case 'message.received': {
       const { channel, from: sender, agent, session, task, content } = event.data;
-      const facts = { text: await textOf(store, content.hash), channel, sender, agent, session, task };
+      const facts = { text: (await readText(store, content)) ?? '', channel, sender, agent, session, task };
       // It was written to another agent, or at another time: to this one it is data, whoever wrote it.
       return { on: 'message', facts, labels: unionLabels(event.labels, ['untrusted']) };
     }
     case 'webhook.received': {
       const { hook, delivery, content } = event.data;
-      const bytes = await store.getBlob(content);
-      const said =
-        bytes === null ? { name: '', body: null } : (JSON.parse(Buffer.from(bytes).toString('utf8')) as Facts);
+      const said = (await readJson<Facts>(store, content)) ?? { name: '', body: null };
       return { on: 'webhook', facts: { ...said, hook, delivery }, labels: ['untrusted'] };
     }
     case 'approval.asked': {
@@ -152,13 +151,6 @@ async function ofRun(store: Store, stream: string): Promise<{ run: string; task:
   for await (const event of store.read({ stream, limit: 1 }))
     if (event.type === 'run.started') return { run: event.data.run, task: await store.task(event.data.task) };
   return { run: '', task: null };
-}
-
-async function textOf(store: Store, hash: string): Promise<string> {
-  const bytes = await store.getBlob({ hash });
-  if (bytes === null) return '';
-  const { parts } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { parts: { text?: string }[] };
-  return parts.map((part) => part.text ?? '').join('\n');
 }
 
 interface MovesDeps {

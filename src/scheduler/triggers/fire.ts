@@ -1,8 +1,8 @@
 import type { Settings } from '../../core/agent.ts';
 import type { NewEvent } from '../../core/event.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
-import { canonicalJson, type Json, redactedJson } from '../../core/text/json.ts';
-import { matterId, matterRaised, type MatterText } from '../../core/records/matter.ts';
+import type { Json } from '../../core/text/json.ts';
+import { matterId, matterRaised, askedKey } from '../../core/records/matter.ts';
 import type { Batch, QueueOp, Store } from '../../core/ports/store.ts';
 import type { Origin, Task } from '../../core/task.ts';
 import { fillPlaceholders, missingFacts } from '../../core/trigger-text.ts';
@@ -16,6 +16,8 @@ import {
   triggerStream,
 } from '../../core/trigger.ts';
 import type { Burst } from './match.ts';
+import { putJson } from '../../core/records/json-blob.ts';
+import { newTask, originAfter } from '../../core/records/new-task.ts';
 
 /** The owner is not told of a limit more often than that, however short its span is. */
 const TELL_MS = 3_600_000;
@@ -42,16 +44,10 @@ export interface Firing {
 
 /** One commit: what the causes come to. */
 export async function outcomeBatch(deps: FireDeps, firing: Firing, burst: Burst, now: number): Promise<Batch> {
-  const origin = originOf(burst);
+  // A chain of tasks goes on through a trigger; the rights do not: the rule is the owner's, and no agent's wish.
+  const origin = burst.task && { ...originAfter(burst.task), senders: [] };
   const refused = await refusal(deps, firing, burst, origin, now);
   return refused === null ? firedBatch(deps, firing, burst, origin) : skippedBatch(deps, firing, burst, refused);
-}
-
-/** A chain of tasks goes on through a trigger; the rights do not: the rule is the owner's, and no agent's wish. */
-function originOf({ task }: Burst): Origin | null {
-  if (task === null) return null;
-  const { id, origin } = task;
-  return { root: origin?.root ?? id, parent: id, hops: (origin?.hops ?? 0) + 1, senders: [] };
 }
 
 interface Refusal {
@@ -104,16 +100,16 @@ async function skippedBatch(
   const { store } = deps;
   const { id } = firing;
   const matter = about === null ? null : matterId(about.kind, about.id);
-  const isNew = matter !== null && (await store.byKey(`asked:${matter}`)) === null;
+  const isNew = matter !== null && (await store.byKey(askedKey(matter))) === null;
   const events = [skippedEvent(deps, id, burst, { why, text, matter: isNew ? matter : null })];
   if (about !== null && isNew) {
-    const shown: MatterText = {
+    const shown = {
       text: `The trigger ${id} was kept from firing. ${text}`,
       reason: 'A guard against runaway tasks has stopped it.',
     };
-    const ref = store.putBlob(Buffer.from(deps.redact(canonicalJson(shown))), triggerStream(id));
-    const by = { actor: 'runtime', cause: burst.first.id, labels: burst.labels };
-    events.push(matterRaised({ kind: about.kind, task: about.id, text: ref }, by));
+    const put = (value: object) => putJson(store, value, triggerStream(id), deps.redact);
+    const raised = matterRaised({ kind: about.kind, about: about.id, shown }, put);
+    events.push({ ...raised, actor: 'runtime', cause: burst.first.id, labels: burst.labels });
   }
   return { events, sync: true };
 }
@@ -125,7 +121,7 @@ export function skippedEvent(
   { first, last, count, labels }: Pick<Burst, 'first' | 'last' | 'count' | 'labels'>,
   { why, text, matter }: { why: SkippedWhy; text: string; matter: string | null },
 ): NewEvent {
-  const detail = store.putBlob(Buffer.from(redact(canonicalJson({ text }))), triggerStream(id));
+  const detail = putJson(store, { text }, triggerStream(id), redact);
   return {
     type: 'trigger.skipped',
     stream: triggerStream(id),
@@ -140,7 +136,7 @@ export function skippedEvent(
 function firedBatch(deps: FireDeps, firing: Firing, burst: Burst, origin: Origin | null): Batch {
   const { first, last, count, labels } = burst;
   const key = triggerKey(firing.id, first.key);
-  const task = newTask(deps, firing, burst, { origin, key });
+  const task = taskOf(deps, firing, burst, { origin, key });
   const data = { trigger: firing.id, task: task.id, first: first.id, last: last.id, count, by: null };
   return taskBatch(firing, task, { type: 'trigger.fired', actor: 'runtime', cause: first.id, labels, key, data });
 }
@@ -151,7 +147,7 @@ export function byHandBatch(
   firing: Firing,
   { by, facts, labels }: { by: string; facts: Burst['facts']; labels: Burst['labels'] },
 ): Batch {
-  const task = newTask(deps, firing, { facts, labels }, { origin: null, key: null });
+  const task = taskOf(deps, firing, { facts, labels }, { origin: null, key: null });
   const data = { trigger: firing.id, task: task.id, first: null, last: null, count: 1, by };
   return taskBatch(firing, task, { type: 'trigger.fired', actor: by, cause: firing.setBy, labels, data });
 }
@@ -166,7 +162,7 @@ function taskBatch({ id }: Firing, task: Task, fired: Omit<NewEvent & { type: 't
   return { events, queue, sync: true };
 }
 
-function newTask(
+function taskOf(
   { store, ids, redact, settings }: FireDeps,
   { id, agent, trigger: { name, work, source } }: Firing,
   { facts, labels }: Pick<Burst, 'facts' | 'labels'>,
@@ -175,31 +171,20 @@ function newTask(
   const { queues, maxAttempts } = settings();
   // A script is compared with its last result; what a model is told of one cause is no business of the next.
   const session = work.kind === 'run' ? triggerSession(name) : ids.next('ses');
-  const lane = conversationId(agent, session);
   const input: Json = source.on === 'webhook' ? (facts['body'] ?? null) : null;
   const content =
     work.kind === 'run'
       ? { title: `run: ./${work.command}`, run: `./${work.command}` }
       : { title: null, text: fillPlaceholders(work.text, facts), input, artefacts: [] };
-  return {
+  return newTask({
     id: ids.next('tsk'),
-    queue: agent,
-    lane,
     agent,
     session,
     from: `trigger:${id}`,
-    content: store.putBlob(Buffer.from(redactedJson(content, redact)), lane),
-    priority: 0,
-    notBefore: null,
-    deadline: null,
+    content: putJson(store, content, conversationId(agent, session), redact),
     key,
-    attempt: 1,
     maxAttempts: queues[agent]?.maxAttempts ?? maxAttempts,
-    status: 'queued',
-    labels: [...labels],
-    cause: null,
-    absorbedBy: null,
-    result: null,
+    labels,
     ...(origin === null ? {} : { origin }),
-  };
+  });
 }

@@ -11,13 +11,13 @@ import { recordMoves, type Cause, CAUSE_TYPES, type CauseDeps, causeOf, commitOf
 import { type FireDeps, outcomeBatch, skippedEvent } from './fire.ts';
 import { type Burst, burstWith, heard, holding } from './match.ts';
 import { CONTROL_TYPES, OUTCOME_TYPES, readSeen, type Standing, standingOf, tookPlace } from './standing.ts';
+import { noRoom } from '../../core/records/new-task.ts';
+import { putJson } from '../../core/records/json-blob.ts';
 
 /** Milliseconds between looks where nothing announces itself. */
 const LOOK_MS = 5_000;
 /** Milliseconds between tries while too much is queued. */
 const FULL_MS = 1_000;
-/** Tasks that may be queued in all; beyond it what happens waits to be looked at. */
-const MAX_QUEUED = 10_000;
 /** A burst that never comes to rest fires after so many times its quiet. */
 const LONGEST_BURST = 10;
 /** Causes after which it is put on record how far they were seen, so that a start need not look at all again. */
@@ -86,7 +86,7 @@ export class TriggerFold {
       return wait;
     } catch (error) {
       if (!(error instanceof Full)) throw error;
-      this.#options.log.warn({}, `${MAX_QUEUED} tasks are queued: triggers wait`);
+      this.#options.log.warn({}, 'triggers wait: there is no room for more tasks');
       return FULL_MS;
     }
   }
@@ -230,7 +230,7 @@ export class TriggerFold {
   }
 
   async isFull(): Promise<boolean> {
-    return (await this.#options.store.counts()).queued >= MAX_QUEUED;
+    return (await noRoom(this.#options.store)) !== null;
   }
 
   /** Commits an outcome; one that is there already, of another process, counts. */
@@ -277,7 +277,7 @@ export class TriggerFold {
 
   async #setEvent(id: string, agent: string, trigger: Trigger): Promise<NewEvent> {
     const { store, workspace } = this.#options;
-    const rule = store.putBlob(Buffer.from(canonicalJson(trigger)), triggerStream(id));
+    const rule = putJson(store, trigger, triggerStream(id));
     const files = trigger.source.on === 'file.landed';
     // Nobody has watched until now: what has landed is past.
     if (files && !this.#listensToFiles()) this.#main = await workspace.head();

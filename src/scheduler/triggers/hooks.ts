@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Event, NewEvent } from '../../core/event.ts';
-import { redactedJson } from '../../core/text/json.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { HookDelivery } from '../../core/trigger.ts';
+import { putJson } from '../../core/records/json-blob.ts';
 
 type Received = { ok: true; event: Event; known: boolean } | { ok: false; message: string };
 
@@ -16,7 +16,7 @@ export async function receive(
 ): Promise<Received> {
   const stream = `hook:${hook}/${digest(id)}`;
   const key = `webhook:${hook}:${seal === null ? `id:${digest(id)}` : `seal:${digest(seal)}`}`;
-  const content = store.putBlob(Buffer.from(redactedJson({ name, body }, redact)), `hook:${hook}`);
+  const content = putJson(store, { name, body }, `hook:${hook}`, redact);
   for (;;) {
     const known = (await firstOf(store, stream)) ?? (await store.byKey(key));
     if (known?.type === 'webhook.received')

@@ -17,6 +17,7 @@ import type { Burst } from './match.ts';
 import { durationText } from '../../core/text/duration.ts';
 import { describe } from '../../journal/words.ts';
 import { hookSecret, type ReadSecret } from './hooks.ts';
+import { readJson, readText } from '../../core/records/json-blob.ts';
 
 /** Outcomes of one trigger that are looked back at. */
 const MAX_BACK = 1_000;
@@ -96,9 +97,8 @@ export async function standingOf(
   readCondition: ReadCondition,
 ): Promise<Standing | null> {
   const { trigger: id, agent, rule } = set.data;
-  const bytes = await store.getBlob(rule);
-  if (bytes === null) return null;
-  const trigger = JSON.parse(Buffer.from(bytes).toString('utf8')) as Trigger;
+  const trigger = await readJson<Trigger>(store, rule);
+  if (trigger === null) return null;
   const read = trigger.when === null ? null : readCondition(trigger.when, trigger.source.on);
   // On record since a Ruche that could read it: nothing is let through unseen.
   const unreadable = (error: string) => (): Held => ({ ok: false, error });
@@ -194,17 +194,12 @@ export async function firingOf(store: Reads, event: Outcome): Promise<TriggerFir
   const what = cause === null ? '' : `${cause.actor.replace(/^person:/, '')} ${describe(cause, new Map())}`;
   if (event.type === 'trigger.skipped') {
     const { detail } = event.data;
-    const why = detail === null ? null : await textOf(store, detail.hash);
+    const why = detail === null ? null : await readText(store, detail);
     return { ...common, what, task: null, status: event.data.why, why, by: null };
   }
   const task = await store.task(event.data.task);
   const status = task?.status ?? 'unknown';
   return { ...common, what, task: event.data.task, status, why: null, by: event.data.by };
-}
-
-async function textOf(store: Reads, hash: string): Promise<string | null> {
-  const bytes = await store.getBlob({ hash });
-  return bytes === null ? null : ((JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string }).text ?? null);
 }
 
 /** Deliveries to its hook that came to nothing: no condition held. `outcomes`: what is on record of the others. */

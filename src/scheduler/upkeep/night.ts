@@ -2,12 +2,12 @@ import type { Agent, CompactionSettings, Governance } from '../../core/agent.ts'
 import type { Clock } from '../../core/ports/clock.ts';
 import { COMPACTION, compactionKey, KEPT_TURNS } from '../../core/records/compaction.ts';
 import type { Event } from '../../core/event.ts';
-import { type Ids, taskStream } from '../../core/ids.ts';
-import { canonicalJson } from '../../core/text/json.ts';
+import { type Ids, taskStream, conversationOf } from '../../core/ids.ts';
 import { type ModelChoice, NO_USAGE } from '../../core/model.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
-import type { Task } from '../../core/task.ts';
+import { putJson } from '../../core/records/json-blob.ts';
+import { newTask } from '../../core/records/new-task.ts';
 
 /** Later than this after its time a night is over, and waits for the next one. */
 const WINDOW_MS = 3_600_000;
@@ -25,7 +25,7 @@ export interface NightDeps {
   governance(): Governance;
   /** The models that would summarise for the agent; empty for none. */
   models(agent: Agent): readonly ModelChoice[];
-  paused?(agent: string): boolean;
+  paused(agent: string): boolean;
 }
 
 interface Conversation {
@@ -58,7 +58,7 @@ export class Night {
   async look(): Promise<string[]> {
     const { clock, governance } = this.#deps;
     const { compaction } = governance().settings;
-    if (compaction === null || compaction === undefined) return [];
+    if (compaction === null) return [];
     const now = clock.now();
     const night = lastTime(compaction.at, now);
     if (night <= this.#done || now - night > WINDOW_MS) return [];
@@ -103,7 +103,7 @@ export class Night {
     const { store, governance, paused } = this.#deps;
     if (now - at < idleMs || tokensOf(turns, summary) < tokens || turns.length <= KEPT_TURNS) return null;
     const agent = governance().agents.get(agentOf(lane));
-    if (agent === undefined || paused?.(agent.name) === true) return null;
+    if (agent === undefined || paused(agent.name)) return null;
     // What is under way will be said there soon.
     const open = await store.tasks({ lane, statuses: ['queued', 'running', 'waiting'], limit: 1 });
     if (open.length > 0) return null;
@@ -119,29 +119,10 @@ export class Night {
 
   async #enqueue(lane: string, { seq }: Conversation, { name }: Agent): Promise<string | null> {
     const { store, ids } = this.#deps;
-    const session = lane.slice(`conv:${name}/`.length);
+    const { session } = conversationOf(lane) ?? { session: '' };
     const key = compactionKey(lane, seq);
-    const content = store.putBlob(Buffer.from(canonicalJson({ title: 'Summarise this conversation.' })), lane);
-    const task: Task = {
-      id: ids.next('tsk'),
-      queue: name,
-      lane,
-      agent: name,
-      session,
-      from: COMPACTION,
-      content,
-      priority: 0,
-      notBefore: null,
-      deadline: null,
-      key,
-      attempt: 1,
-      maxAttempts: 1,
-      status: 'queued',
-      labels: [],
-      cause: null,
-      absorbedBy: null,
-      result: null,
-    };
+    const content = putJson(store, { title: 'Summarise this conversation.' }, lane);
+    const task = newTask({ id: ids.next('tsk'), agent: name, session, from: COMPACTION, content, key, maxAttempts: 1 });
     const event = {
       type: 'task.queued',
       stream: taskStream(task.id),
@@ -186,7 +167,7 @@ export class Night {
 const tokensOf = (turns: Conversation['turns'], summary: number): number =>
   Math.ceil((turns.reduce((sum, { bytes }) => sum + bytes, 0) + summary) / 4);
 
-const agentOf = (lane: string): string => /^conv:([^/]+)\//.exec(lane)?.[1] ?? '';
+const agentOf = (lane: string): string => conversationOf(lane)?.agent ?? '';
 
 /** The last time the clock of the machine showed this. */
 function lastTime(at: string, now: number): number {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/ports/clock.ts';
 import type { EventOf } from '../../core/event.ts';
-import { runStream, taskStream } from '../../core/ids.ts';
+import { runStream, taskStream, idIn } from '../../core/ids.ts';
 import type { PrivateFile } from '../../core/ports/secrets.ts';
 import type { Reads } from '../../core/ports/store.ts';
 import { OUTBOX } from '../../core/records/reply.ts';
@@ -162,7 +162,7 @@ const seconds = (ms: number): number => Math.floor(ms / 1000);
 const runOf = ({ at, actor, data }: EventOf<'run.finished'>): Run => ({
   at,
   run: data.run,
-  agent: actor.replace(/^agent:/, ''),
+  agent: idIn('agent', actor) ?? actor,
   status: data.status,
   error: data.error,
   costUsd: data.costUsd,

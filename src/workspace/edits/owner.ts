@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { type Document, isSeq, parseDocument } from 'yaml';
 import { type Known, parseSettings } from '../../config/settings.ts';
 import { replaceFile } from '../../platform/replace.ts';
-
-const FILE = 'ruche.yaml';
+import { SETTINGS_FILE } from '../../core/agent.ts';
 
 /**
  * Writes an owner of a channel into the `ruche.yaml` that stands in the work tree, as the person at this machine would:
@@ -19,14 +18,14 @@ export async function addOwner(about: {
   known: Known;
 }): Promise<void> {
   const { root, temp, channel, sender, known } = about;
-  const path = join(root, FILE);
+  const path = join(root, SETTINGS_FILE);
   const before = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
     throw error;
   });
   const document = parseDocument(before);
   const [wrong] = document.errors;
-  if (wrong) throw new Error(`${FILE} cannot be read: ${wrong.message.split('\n')[0]}`);
+  if (wrong) throw new Error(`${SETTINGS_FILE} cannot be read: ${wrong.message.split('\n')[0]}`);
   const owners = ['channels', channel, 'owners'];
   const standing = document.getIn(owners);
   const ids: unknown[] = isSeq(standing) ? standing.toJSON() : [];
@@ -37,9 +36,9 @@ export async function addOwner(about: {
     document.setIn(owners, document.createNode([sender], { flow: true }));
   }
   const after = document.toString({ lineWidth: 0 });
-  const [problem] = parseSettings(after, FILE, known).problems.filter(({ severity }) => severity === 'error');
-  if (problem) throw new Error(`${FILE}, line ${problem.line}: ${problem.key} ${problem.message}`);
-  await replaceFile(path, after, { temp: join(temp, 'ruche.yaml.new') });
+  const [problem] = parseSettings(after, SETTINGS_FILE, known).problems.filter(({ severity }) => severity === 'error');
+  if (problem) throw new Error(`${SETTINGS_FILE}, line ${problem.line}: ${problem.key} ${problem.message}`);
+  await replaceFile(path, after, { temp: join(temp, `${SETTINGS_FILE}.new`) });
 }
 
 /** `channels:` with nothing behind it is a value, below which nothing can be put. */

@@ -1,4 +1,4 @@
-import type { Agent, Governance, Problem, Settings } from '../../core/agent.ts';
+import { type Agent, type Governance, type Problem, type Settings, SETTINGS_FILE } from '../../core/agent.ts';
 import type { Change } from '../../core/files.ts';
 import { readReceiver } from '../../core/escalation.ts';
 import { isAgentName } from '../../core/ids.ts';
@@ -7,20 +7,15 @@ import type { GovernanceReader, SavedFile } from '../../core/ports/governance.ts
 import { nameProblem, parseAgent } from '../../config/agent.ts';
 import type { Git } from '../../git/git.ts';
 import { hindrances } from './scripts.ts';
-import { describeProtected, placeOf } from './protected.ts';
-import { describeSkills, mayConcernSkills } from './skill-changes.ts';
-import type { RawChange, SkillViews } from './skill-changes.ts';
-import { pinnedOver, readSkills } from './skills.ts';
-import type { SkillSupport } from './skills.ts';
-import type { LineDiff, Side, Touched } from './protected.ts';
-import { parseSettings } from '../../config/settings.ts';
+import { describeProtected, placeOf, type LineDiff, type Side, type Touched } from './protected.ts';
+import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
+import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
+import { parseSettings, type Known, type KnownToAgent } from '../../config/settings.ts';
 import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
 import { didYouMean } from '../../core/text/near.ts';
-import type { Known, KnownToAgent } from '../../config/settings.ts';
 import { MAX_FILE, decodeText, parseYaml, problem } from '../../config/yaml-source.ts';
 
-export const SETTINGS_FILE = 'ruche.yaml';
 /** Files beside AGENT.md whose text belongs to the agent's instructions, in this order. */
 export const EXTRA_FILES = ['SOUL.md', 'IDENTITY.md', 'USER.md'] as const;
 
@@ -197,14 +192,14 @@ function layOver(
 }
 
 /** The front desk is the first agent of every list. */
-function deskFirst(agents: Map<string, Agent>, { bindings = [] }: Settings): Map<string, Agent> {
+function deskFirst(agents: Map<string, Agent>, { bindings }: Settings): Map<string, Agent> {
   const desk = bindings.find(({ channel, chat }) => channel === null && chat === null)?.agent;
   const first = desk === undefined ? undefined : agents.get(desk);
   return first ? new Map([[first.name, first], ...agents]) : agents;
 }
 
 /** Bindings that lead nowhere: whoever writes there is answered by somebody else. */
-const lostBindings = (agents: ReadonlyMap<string, Agent>, { bindings = [] }: Settings): Problem[] =>
+const lostBindings = (agents: ReadonlyMap<string, Agent>, { bindings }: Settings): Problem[] =>
   bindings.flatMap(({ agent }, index) => {
     if (agents.has(agent)) return [];
     const said = `there is no agent "${agent}", so nothing is bound to it.${didYouMean(agent, agents.keys())}`;
@@ -297,7 +292,7 @@ async function readAgent(
 
 const known = (options: GovernanceOptions, settings: Settings): KnownToAgent => ({
   providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
-  chains: Object.keys(settings.escalation ?? {}),
+  chains: Object.keys(settings.escalation),
   tools: options.tools,
   ruleProblem: options.ruleProblem,
 });
