@@ -45,7 +45,7 @@ const GRACE_MS = 3_000;
 /** The same by the wall, for one that waits. */
 const WAIT_MS = 20_000;
 const LOOK_MS = 200;
-const FIRST_RUN_MS = 60_000;
+const FIRST_RUN = { cpuMs: 120_000, ms: 600_000 };
 const COPIED = ['package.json', 'tsconfig.json', 'bin', 'scripts', 'src', 'templates', 'skills', 'schemas', 'test'];
 
 export class Laboratory {
@@ -65,8 +65,7 @@ export class Laboratory {
     const tests: TestFile[] = [];
     for (const path of globSync([...globs], { cwd: this.dir }).sort()) {
       const coverage = mkdtempSync(join(this.dir, '.tmp', 'coverage-'));
-      const limits = { cpuMs: FIRST_RUN_MS, ms: FIRST_RUN_MS };
-      const { fate, ms, cpuMs } = await this.#run(path, limits, { NODE_V8_COVERAGE: coverage });
+      const { fate, ms, cpuMs } = await this.#run(path, FIRST_RUN, { NODE_V8_COVERAGE: coverage });
       if (fate !== 'survived') throw new Error(`${path} does not pass without any mutant: mend it first`);
       tests.push({ path, ms, cpuMs, hash: this.#hashOf(path), ranges: rangesIn(coverage, this.dir) });
       rmSync(coverage, { recursive: true });

@@ -1,4 +1,4 @@
-// The slow proofs: many tries, many kills, whole weeks. `npm test` runs each of them in a quick form, so that everyday work sees what it breaks;
+// The slow proofs: many tries, many kills, days of simulation. `npm test` runs each of them in a quick form, so that everyday work sees what it breaks;
 // `npm run test:all` runs them whole. A test asks test/fakes/effort.ts how much is asked of it; a file `*.slow.test.ts` has no quick form.
 
 export interface Suite {

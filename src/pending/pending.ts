@@ -144,7 +144,7 @@ export async function pendingById(store: Store, id: string): Promise<Pending | n
 
 /** The owner has dealt with it: once. */
 async function settleMatter(
-  deps: MailDeps,
+  deps: Pick<MailDeps, 'store' | 'redact'>,
   raised: EventOf<'matter.raised'>,
   text: string,
   by: string,
@@ -200,7 +200,12 @@ export async function approve(
   return settleWait(deps, asked, { type: 'approval.answered', data }, by, id);
 }
 
-export async function answer(deps: MailDeps, id: string, text: string, by: string): Promise<AnswerResult> {
+export async function answer(
+  deps: Pick<MailDeps, 'store' | 'redact'>,
+  id: string,
+  text: string,
+  by: string,
+): Promise<AnswerResult> {
   const asked = await deps.store.byKey(askedKey(id));
   if (asked?.type === 'approval.asked' || asked?.type === 'config.held')
     return wrongKind(`${id} is an approval. Use \`ruche approve ${id}\` or \`ruche deny ${id}\`.`);

@@ -95,7 +95,7 @@ function anything(book: Book, random: (below: number) => number, n: number): Edi
   return new Map(paths.map((path) => [path, edit(path, [0, 0, 0, 1, 2][random(5)] ?? 0, random(9))]));
 }
 
-for (const seed of whole ? [1, 2, 3] : [1])
+for (const seed of whole ? [1, 2] : [1])
   test(`whatever runs edit at once, no line is lost: seed ${seed}`, async () => {
     const float = randomFrom(seed);
     const random = (below: number): number => Math.floor(float() * below);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Store } from '../../src/core/ports/store.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { until } from '../fakes/until.ts';
-import { calls, says, type ScriptTurn } from '../fakes/scripted-model.ts';
+import { calls, says, type ScriptStep, type ScriptTurn } from '../fakes/scripted-model.ts';
 import { withLoop } from './with-loop.ts';
 
 const OWNER = 'person:owner';
@@ -19,13 +19,13 @@ function wrapStore(loop: Loop, methods: (store: Store) => Partial<Store>): void 
 }
 
 /** A model call that waits until it is let go. */
-function gated(then: ScriptTurn & object): { turn: ScriptTurn; started: Promise<void>; go(): void } {
+function gated(then: readonly ScriptStep[]): { turn: ScriptTurn; started: Promise<void>; go(): void } {
   const started = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   const turn: ScriptTurn = async () => {
     started.resolve();
     await gate.promise;
-    return then as never;
+    return then;
   };
   return { turn, started: started.promise, go: gate.resolve };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../fakes/until.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
+import { anAgent } from '../fakes/governance.ts';
 import { withLoop } from './with-loop.ts';
 
 test('a paused agent stops at the next step, keeps what is queued over a restart, and goes on where it was', async () => {
@@ -57,8 +58,10 @@ test('a paused agent stops at the next step, keeps what is queued over a restart
 
 test('other agents go on, and a paused one can be asked to cancel', () =>
   withLoop([says('hello')], {}, async (loop) => {
-    const other = { ...loop.governance.agents.get('assistant'), name: 'email' } as never;
-    loop.governance.agents = new Map([...loop.governance.agents, ['email', other]]);
+    loop.governance.agents = new Map([
+      ...loop.governance.agents,
+      ['email', anAgent({ ...loop.governance.agents.get('assistant'), name: 'email' })],
+    ]);
     await loop.runtime.pauseAgent('email', 'person:owner', '');
     assert.equal((await loop.send('hello')).status, 'done');
     const message = { channel: 'http', sender: 'person:owner', session: 's', text: 'x', replyTo: 'o', externalId: 'x' };

@@ -3,9 +3,8 @@ import { test } from 'node:test';
 import { agentText } from '../../src/cli/agents.ts';
 import { ApiError } from '../../src/cli/http.ts';
 import { ofKind } from '../../src/cli/unknown.ts';
+import { echo } from '../gateway/help.ts';
 import { withDesk } from './help.ts';
-
-const echo = async function* () {} as never;
 
 test('agents lists them, pauses one with a reason, and resumes it', () =>
   withDesk(echo, async (desk) => {

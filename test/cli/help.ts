@@ -27,6 +27,40 @@ export interface Desk {
   io: Io;
 }
 
+const noApp = (): Promise<never> => Promise.reject(new Error('this test has no app'));
+
+export const NO_APP: AppPort = {
+  startApp: noApp,
+  initWorkspace: noApp,
+  openHomeReadOnly: noApp,
+  diagnose: noApp,
+  openSkills: noApp,
+  openSimulation: noApp,
+};
+
+/** A process in a folder, away from any terminal. */
+export const ioOf = (dir: string, more: Partial<Io>): Io => ({
+  out: () => undefined,
+  err: () => undefined,
+  outIsTerminal: false,
+  errIsTerminal: false,
+  stdin: new PassThrough(),
+  inIsTerminal: false,
+  editor: null,
+  env: {},
+  cwd: dir,
+  userHome: dir,
+  clock: realClock,
+  ids: countingIds(),
+  version: '1.2.3',
+  self: 'ruche',
+  command: ['ruche'],
+  onSignal: () => () => undefined,
+  exit: () => undefined,
+  loadApp: async () => NO_APP,
+  ...more,
+});
+
 /** A gateway over the fake engine with its home, and a process around the commands. */
 export async function withDesk(
   script: Script,
@@ -39,30 +73,17 @@ export async function withDesk(
   const printed = { out: '', err: '' };
   const handlers = new Set<(signal: 'SIGINT' | 'SIGTERM') => void>();
   const stdin = new PassThrough();
-  const io: Io = {
+  const io = ioOf(home, {
     out: (text) => void (printed.out += text),
     err: (text) => void (printed.err += text),
-    outIsTerminal: false,
-    errIsTerminal: false,
     stdin,
-    inIsTerminal: false,
-    editor: null,
     env: { RUCHE_HOME: home, RUCHE_TOKEN: TOKEN },
-    cwd: home,
-    userHome: home,
-    clock: realClock,
-    ids: countingIds(),
-    version: '1.2.3',
-    self: 'ruche',
-    command: ['ruche'],
     onSignal(handler) {
       handlers.add(handler);
       return () => handlers.delete(handler);
     },
-    exit: () => undefined,
-    loadApp: () => Promise.reject<AppPort>(new Error('this test has no app')),
     ...changes,
-  };
+  });
   const desk: Desk = {
     home,
     runtime,

@@ -4,11 +4,11 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/program.ts';
 import { openSkills } from '../../src/app/skills.ts';
 import { systemClock } from '../../src/platform/system.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
+import { ioOf, NO_APP } from './help.ts';
 
 const BUNDLED = join(import.meta.dirname, '../../skills');
 const SKILL =
@@ -39,20 +39,15 @@ after(() => rmSync(dir, { recursive: true, force: true }));
 async function ruche(...args: string[]): Promise<number> {
   printed.out = '';
   printed.err = '';
-  const io = {
-    out: (text: string) => void (printed.out += text),
-    err: (text: string) => void (printed.err += text),
+  const io = ioOf(dir, {
+    out: (text) => void (printed.out += text),
+    err: (text) => void (printed.err += text),
     env,
-    cwd: dir,
-    userHome: dir,
-    clock: systemClock,
-    version: '1',
-    self: 'ruche',
     loadApp: async () => ({
-      openSkills: (options: { workspace: string; env: Io['env'] }) =>
-        openSkills({ ...options, bundled: BUNDLED, platform: 'linux' }),
+      ...NO_APP,
+      openSkills: (options) => openSkills({ ...options, bundled: BUNDLED, platform: 'linux' }),
     }),
-  } as unknown as Io;
+  });
   return run(['skills', ...args], io);
 }
 

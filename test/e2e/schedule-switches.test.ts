@@ -46,7 +46,7 @@ async function over(switching: string): Promise<{ at: number; fired: Map<string,
       const { schedule, at: time } = event.data as { schedule: string; at: number };
       const name = schedule.slice('assistant/'.length);
       fired.set(name, [...(fired.get(name) ?? []), time]);
-      if ((event as unknown as { at: number }).at < time) early += 1;
+      if (event.at < time) early += 1;
     }
     return { at, fired, early };
   } finally {

@@ -208,7 +208,7 @@ export class Home {
   }
 
   /** Events of the journal, oldest first. */
-  async events(...types: string[]): Promise<{ type: string; data: Record<string, unknown> }[]> {
+  async events(...types: string[]): Promise<{ type: string; at: number; data: Record<string, unknown> }[]> {
     const { out } = await this.cli(
       'log',
       '--json',
@@ -219,7 +219,7 @@ export class Home {
     return out
       .split('\n')
       .filter(Boolean)
-      .map((line) => JSON.parse(line) as { type: string; data: Record<string, unknown> });
+      .map((line) => JSON.parse(line) as { type: string; at: number; data: Record<string, unknown> });
   }
 
   git(...args: string[]): string {

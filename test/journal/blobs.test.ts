@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GENESIS } from '../../src/core/event-hash.ts';
 import type { BlobRef } from '../../src/core/blob.ts';
+import type { NewEvent } from '../../src/core/event.ts';
 import type { EventRow } from '../../src/core/event-hash.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { blobRefs, verifyChain, verifyJournal } from '../../src/journal/chain.ts';
@@ -11,8 +12,14 @@ import { HandClock } from '../scheduler/worker-kit.ts';
 
 type Journal = Pick<Store, 'rows' | 'getBlob'>;
 
-const told = (ref: BlobRef): ReturnType<typeof note> =>
-  note('run:r', '', { type: 'note.added', data: { note: ref } } as never);
+const told = (ref: BlobRef): NewEvent => ({
+  type: 'note.added',
+  data: { note: ref },
+  stream: 'run:r',
+  actor: 'runtime',
+  cause: null,
+  labels: [],
+});
 
 async function journal(): Promise<{ store: Store; refs: [BlobRef, BlobRef]; getBlob: Store['getBlob'] }> {
   const store = openMemoryStore({ clock: new HandClock(), random });

@@ -3,6 +3,22 @@ import { test } from 'node:test';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import { type AnswerDeps, pressAnswer, runAnswer } from '../../src/messages/answers.ts';
 
+const escalationOf = (id: string): EscalationState => ({
+  id,
+  about: 'apr_1',
+  kind: 'approval',
+  chain: 'owner',
+  task: null,
+  agent: 'a',
+  from: 0,
+  levels: [],
+  next: null,
+  acknowledged: null,
+  ended: null,
+  text: '',
+  pending: null,
+});
+
 /** A network with one approval, one question and some escalations; what was asked of it is kept. */
 function network(open: readonly string[] = []) {
   const asked: string[] = [];
@@ -19,7 +35,7 @@ function network(open: readonly string[] = []) {
         return id === 'qst_1' ? { ok: true, task: null } : { ok: false, why: 'unknown', message: `No ${id}.` };
       },
       escalations: {
-        list: async () => open.map((id) => ({ id, agent: 'a', acknowledged: null }) as unknown as EscalationState),
+        list: async () => open.map(escalationOf),
         acknowledge: async (id, by) => {
           asked.push(`ack ${id} ${by}`);
           return id === 'esc_1' ? 'done' : id === 'esc_2' ? 'again' : id === 'esc_3' ? 'ended' : null;

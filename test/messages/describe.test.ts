@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Governance, Problem } from '../../src/core/agent.ts';
+import type { Problem } from '../../src/core/agent.ts';
+import { governing } from '../fakes/governance.ts';
 import { describeNetwork } from '../../src/runtime/describe.ts';
 
 test('A problem is told once, though the saved file, the commit and a model all have it', () => {
   const problem = (key: string): Problem => ({ file: 'ruche.yaml', line: 2, key, message: 'no', severity: 'error' });
-  const governance = { problems: [problem('a')] } as unknown as Governance;
+  const governance = governing([], { problems: [problem('a')] });
   const models = {
     choices: () => [],
     describe: () => ({ model: 'demo/demo', demo: true }),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Agent } from '../../src/core/agent.ts';
+import type { RuntimeStatus } from '../../src/core/api/runtime.ts';
 import { type ChannelHost, type ChannelMessage, HostBusy } from '../../src/core/ports/channel.ts';
 import { openDoor } from '../../src/messages/door.ts';
 import { openPairing } from '../../src/messages/pairing.ts';
@@ -22,6 +23,23 @@ interface Desk {
   /** The nth thing that was sent, once it was. */
   said(n: number): Promise<string>;
 }
+
+const STATUS: RuntimeStatus = {
+  version: '1',
+  ready: true,
+  notReady: null,
+  startedAt: 0,
+  model: 'm/m',
+  demo: false,
+  sandbox: 'none',
+  workspace: '/w',
+  home: '/h',
+  tasks: { queued: 2, running: 1, waiting: 0, done: 0, failed: 0, dead: 0, cancelled: 0 },
+  journal: { head: 0, exported: 0 },
+  pending: 0,
+  problems: [],
+  channels: [],
+};
 
 /** A door before the loop, on a channel that records what it is told to send. */
 async function withDoor(
@@ -45,12 +63,11 @@ async function withDoor(
         owners.push(sender);
       },
     };
-    const status = async () => ({ ready: true, model: 'm/m', pending: 0, tasks: { running: 1, queued: 2 } }) as never;
     const door = openDoor({
       ...pairing,
       ids: loop.deps.ids,
       redact: (text) => text,
-      runtime: { ...loop.runtime, deliver: (...args) => loop.runtime.deliver(...args), status },
+      runtime: { ...loop.runtime, deliver: (...args) => loop.runtime.deliver(...args), status: async () => STATUS },
       owners: () => owners,
       usualAgent: () => 'assistant',
       hasAgent: (name) => loop.governance.agents.has(name),

@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import type { Governance } from '../../src/core/agent.ts';
+import { readSchema } from '../../src/config/json-schema/read.ts';
+import type { FileEntry } from '../../src/core/files.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { takeInbox, type InboxDeps, startTaskFiles } from '../../src/scheduler/tasks/inbox.ts';
 import { TaskViews } from '../../src/scheduler/tasks/views.ts';
@@ -11,22 +12,19 @@ import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { systemIds } from '../../src/platform/system.ts';
 import { parseTask } from '../../src/tools/task.ts';
 import { openTaskFiles } from '../../src/workspace/task-files.ts';
-import { SETTINGS } from '../fakes/governance.ts';
 import { quiet } from '../fakes/loop.ts';
 import { until } from '../fakes/until.ts';
 import { random, settle, apply, TestClock } from '../store/kit.ts';
+import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
 
-const input = { type: 'object', required: ['customer'] };
-const queues = { billing: { concurrency: null, maxAttempts: 7, input, state: 'open' as const } };
-const governance = {
-  commit: 'c',
+const input = readSchema({ type: 'object', required: ['customer'] });
+assert.ok(input.ok);
+const queues = { billing: { concurrency: null, maxAttempts: 7, input: input.schema, state: 'open' as const } };
+const governance = governing([anAgent({ name: 'email' }), anAgent({ name: 'billing' })], {
   settings: { ...SETTINGS, queues },
-  agents: new Map([
-    ['email', {}],
-    ['billing', {}],
-  ]),
-  problems: [],
-} as unknown as Governance;
+});
+
+const THERE: FileEntry = { path: 'there.md', mode: '100644', oid: '0'.repeat(40), size: 1 };
 
 interface Bench {
   deps: InboxDeps;
@@ -43,10 +41,10 @@ async function withFiles(body: (bench: Bench) => Promise<void>): Promise<void> {
   const clock = new TestClock();
   const store = openMemoryStore({ clock, random });
   const files = openTaskFiles({ root: dir, clock, boundary: () => undefined });
-  const workspace = {
+  const workspace: InboxDeps['workspace'] = {
     head: async () => 'f'.repeat(40),
-    files: () => ({ stat: async (path: string) => (path === 'there.md' ? {} : null) }),
-  } as unknown as InboxDeps['workspace'];
+    files: () => ({ stat: async (path) => (path === 'there.md' ? THERE : null) }),
+  };
   const redact = (text: string): string => text;
   const deps = { files, store, workspace, governance: () => governance, ids: systemIds, log: quiet, redact, parseTask };
   const root = join(dir, 'tasks');
@@ -189,7 +187,7 @@ test('every agent has an inbox from the start, and one that comes later gets its
     const there = async (name: string): Promise<boolean> =>
       (await readdir(root).catch((): string[] => [])).includes(name);
     await until(() => there('billing'), 'the inboxes are there');
-    agents.set('late', {} as never);
+    agents.set('late', anAgent({ name: 'late' }));
     await until(() => there('late'), 'the inbox of another agent');
     await open.close();
     for (const name of ['email', 'billing', 'late']) assert.deepEqual(await readdir(join(root, name)), ['inbox']);

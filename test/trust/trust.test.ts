@@ -16,7 +16,7 @@ import type { TestWorkspace } from '../workspace/govern-kit.ts';
 
 interface Scene extends TestWorkspace {
   store: Store;
-  trust: Trust;
+  readonly trust: Trust;
   changes: Governance[];
   warnings: string[];
   /** Time passes until the watch has looked often enough to take a saved file in. */
@@ -39,15 +39,19 @@ async function scene(t: { after(done: () => Promise<void>): void }, files?: Reco
     for await (const event of store.read({ stream: 'workspace' })) found.push(event);
     return found;
   };
+  let trust: Trust | null = null;
   const it: Scene = {
     ...kit,
     store,
     changes,
     warnings,
-    trust: undefined as never,
+    get trust() {
+      assert.ok(trust, 'it has been started');
+      return trust;
+    },
     async start() {
       const watch = openWatch({ git: kit.workspace.git, clock: kit.clock, log: quiet });
-      it.trust = await startTrust({
+      trust = await startTrust({
         standing: async () => [],
         redact: (text) => text.replaceAll('a-known-secret', '[redacted]'),
         store,

@@ -99,7 +99,7 @@ async function act(loop: Loop, what: string, n: number, seen: Set<string>): Prom
       await loop.runtime.cancel(tasks[n % tasks.length] ?? '', OWNER);
       return;
     case 'retry': {
-      const agents = (): never[] => [{ name: 'assistant', description: '', models: [] } as never];
+      const agents = () => [{ name: 'assistant', description: '', models: [] }];
       for (const task of tasks) {
         const again = await retryTask({ ...loop.deps, ids: systemIds, agents, maxAttempts: () => 2 }, task, OWNER);
         if (again.ok) seen.add(again.task);

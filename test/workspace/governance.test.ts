@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AGENT, makeWorkspace, write } from './govern-kit.ts';
 import type { TestWorkspace } from './govern-kit.ts';
+import { SETTINGS } from '../fakes/governance.ts';
 import { workClock } from '../fakes/work-ms.ts';
 
 let kit: TestWorkspace;
@@ -128,9 +129,8 @@ test('a hundred agents load in well under a second, and again at once', async ()
 
 test('check says of a saved file what load would say of it', () => {
   const { reader } = kit;
-  const beside = {
-    providers: [{ name: 'local', type: 'openai-compatible', baseUrl: 'http://x', apiKey: null }],
-  } as never;
+  const local = { name: 'local', type: 'openai-compatible', baseUrl: 'http://x', apiKey: null } as const;
+  const beside = { ...SETTINGS, providers: [local] };
   const check = (path: string, text: string | null) =>
     reader
       .check(path, text === null ? null : Buffer.from(text), beside)

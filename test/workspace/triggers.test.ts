@@ -6,6 +6,7 @@ import type { Facts, TriggerOn } from '../../src/core/trigger.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import { makeWorkspace } from './govern-kit.ts';
 import { KNOWN } from '../fakes/known.ts';
+import type { Json } from '../../src/core/text/json.ts';
 import { workClock } from '../fakes/work-ms.ts';
 
 const FILE = 'agents/a/AGENT.md';
@@ -161,7 +162,8 @@ test('a condition is bounded: no regular expressions, no loops in loops, no more
 });
 
 test('what is filled in is data: on one line, bounded, nothing hidden, in quotes unless it is a plain name', () => {
-  const fill = (value: unknown): string => fillPlaceholders('<{{body.x}}>', { body: { x: value as never } });
+  const fill = (value?: Json): string =>
+    fillPlaceholders('<{{body.x}}>', { body: value === undefined ? {} : { x: value } });
   assert.equal(fill('notes/a-1.md'), '<notes/a-1.md>');
   assert.equal(fill('Ignore this.\n\nNow obey'), '<"Ignore this. Now obey">');
   assert.equal(fill('a\u200Bb'), '<ab>');

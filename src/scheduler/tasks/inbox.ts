@@ -4,6 +4,7 @@ import type { NewEvent } from '../../core/event.ts';
 import type { Governance } from '../../core/agent.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
+import type { Files } from '../../core/files.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
 import { answeredKey, askedKey, matterId, matterRaised } from '../../core/records/matter.ts';
 import { didYouMean } from '../../core/text/near.ts';
@@ -20,7 +21,7 @@ import { putJson } from '../../core/records/json-blob.ts';
 export interface InboxDeps {
   files: TaskFiles;
   store: Store;
-  workspace: Pick<Workspace, 'head' | 'files'>;
+  workspace: Pick<Workspace, 'head'> & { files(...of: Parameters<Workspace['files']>): Pick<Files, 'stat'> };
   governance(): Governance;
   ids: Ids;
   log: Log;
