@@ -124,7 +124,7 @@ async function steps(turn: Turn): Promise<void> {
     stops.cancel.throwIfAborted();
     const agent = deps.governance().agents.get(log.state.agent);
     if (!agent) return fail(turn, missingAgent(log.state.agent));
-    if (deps.paused?.(agent.name) === true) return setAside(log);
+    if (deps.paused(agent.name)) return setAside(log);
     const outcome = await step({ ...turn, agent }, next);
     if (outcome === 'end') return;
     if (outcome !== 'on') return fail(turn, outcome);

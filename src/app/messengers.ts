@@ -32,7 +32,7 @@ export function usualAgent(
   channel: string,
   chat: string,
 ): string {
-  const bound = (settings.bindings ?? []).filter(({ agent }) => agents.has(agent));
+  const bound = settings.bindings.filter(({ agent }) => agents.has(agent));
   const here = bound.find(
     (each) =>
       each.channel === channel && (each.chat === null || each.chat === chat || chat.startsWith(`${each.chat}_`)),
@@ -59,7 +59,7 @@ export function openMessengers({ env }: AppOptions, adapters: Adapters, trust: T
     return [...configured, ...found];
   };
   const secretOf = (url: string): string | null => {
-    const levels = Object.values(trust.current().settings.escalation ?? {}).flat();
+    const levels = Object.values(trust.current().settings.escalation).flat();
     return levels.find(({ to, secret }) => secret !== undefined && to === `${WEBHOOK}:${url}`)?.secret ?? null;
   };
   const channels = openChannels({

@@ -60,6 +60,6 @@ export async function startUpkeep(
   for (const each of started) parts.defer(() => each.close());
   // Before the first script asks.
   await status.write().catch((error: unknown) => log.warn({ error: String(error) }, 'the status could not be written'));
-  if ((agents.governance().settings.checks ?? []).length > 0)
+  if (agents.governance().settings.checks.length > 0)
     look().catch((error: unknown) => stopped.signal.aborted || log.warn({ error: String(error) }, 'the checks failed'));
 }

@@ -171,14 +171,12 @@ export function parseSettings(
   return {
     settings: {
       queues: queues.settings,
-      ...(value.escalation === undefined ? {} : { escalation: chains.chains }),
+      escalation: chains.chains,
       providers,
       tiers: tiersOf(tiers),
       rules: rules.map(toRule),
       channels,
-      ...(value.bindings === undefined
-        ? {}
-        : { bindings: value.bindings.map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })) }),
+      bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),
       concurrency: value.concurrency ?? 50,

@@ -90,11 +90,11 @@ export interface Settings {
   rules: readonly Rule[];
   channels: readonly ChannelSettings[];
   /** In order: the first that fits counts. One without channel and chat names the front desk. */
-  bindings?: readonly Binding[];
+  bindings: readonly Binding[];
   /** Addresses on the web that the runtime looks at every few minutes, for the probes. */
-  checks?: readonly string[];
+  checks: readonly string[];
   /** When long conversations that rest are summarised; null: never. */
-  compaction?: CompactionSettings | null;
+  compaction: CompactionSettings | null;
   /** Runs at once. */
   concurrency: number;
   limits: {
@@ -117,7 +117,7 @@ export interface Settings {
     fanOut: number;
   };
   /** Chains of escalation, by name. */
-  escalation?: Readonly<Record<string, readonly EscalationLevel[]>>;
+  escalation: Readonly<Record<string, readonly EscalationLevel[]>>;
   /** What is settled of single queues. */
   queues: Readonly<Record<string, QueueSettings>>;
   /** Attempts of a task before it is dead. */
@@ -158,7 +158,7 @@ export interface Governance {
   settings: Settings;
   agents: ReadonlyMap<string, Agent>;
   /** Those that an agent has enabled and that are in order, by name; each as it was approved. */
-  skills?: readonly Skill[];
+  skills: readonly Skill[];
   /** Refused agents and warnings; the others work. */
   problems: readonly Problem[];
 }

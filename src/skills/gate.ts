@@ -75,7 +75,7 @@ function configured(settings: object, key: string): boolean {
 
 /** The agent's skills that can work on this machine, in the order of their names. */
 export async function offeredSkills(gate: Gate, governance: Governance, agent: Agent): Promise<OfferedSkill[]> {
-  const mine = (governance.skills ?? []).filter(({ name }) => agent.skills?.includes(name));
+  const mine = governance.skills.filter(({ name }) => agent.skills?.includes(name));
   const missing = await Promise.all(mine.map(({ needs }) => gate.missing(needs, governance.settings)));
   return mine
     .filter((_skill, index) => missing[index]?.length === 0)

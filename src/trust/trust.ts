@@ -20,7 +20,7 @@ const MAIN = 'main';
 
 export interface TrustOptions {
   /** Files that govern, as they stand in the work tree. */
-  standing?: () => Promise<SavedFile[]>;
+  standing: () => Promise<SavedFile[]>;
   store: Store;
   reader: GovernanceReader;
   workspace: Pick<Workspace, 'head' | 'commitPerson'>;
@@ -171,7 +171,7 @@ class Keeper {
   /** What stands there broken is told of from the first moment; the watch, a moment later, puts it on record. */
   async glance(): Promise<void> {
     const { reader, standing } = this.#options;
-    for (const { path, bytes } of (await standing?.()) ?? []) {
+    for (const { path, bytes } of await standing()) {
       const errors = reader.check(path, bytes, this.current().settings).filter(({ severity }) => severity === 'error');
       const known = this.current().problems.some((found) => found.file === path && found.severity === 'error');
       if (errors.length > 0 && !known) this.#problems.set(path, errors);

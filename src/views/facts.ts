@@ -16,7 +16,7 @@ export interface FactsOptions {
   ledger: Ledger;
   clock: Clock;
   /** Why an agent takes no work; null if it does. */
-  paused?: (agent: string) => Paused | null;
+  paused: (agent: string) => Paused | null;
 }
 
 /** How many tasks back a standing looks: one that waits for one that was taken in by another. */
@@ -30,7 +30,7 @@ export class Facts {
   readonly #paused: (agent: string) => Paused | null;
   readonly #titles = new WeakMap<Entry, string>();
 
-  constructor({ store, ledger, clock, paused = () => null }: FactsOptions) {
+  constructor({ store, ledger, clock, paused }: FactsOptions) {
     this.store = store;
     this.#paused = paused;
     this.#ledger = ledger;

@@ -20,7 +20,7 @@ export interface ViewsOptions {
   /** True for channels the runtime sends to; the replies of others are fetched. */
   pushes(channel: string): boolean;
   /** Why an agent takes no work; null if it does. */
-  paused?: (agent: string) => Paused | null;
+  paused: (agent: string) => Paused | null;
   /** Newest tasks that lists show. */
   limit?: number;
 }

@@ -18,6 +18,10 @@ export const SETTINGS: Settings = {
     fanOut: 25,
   },
   queues: {},
+  bindings: [],
+  checks: [],
+  compaction: null,
+  escalation: {},
   maxAttempts: 3,
 };
 
@@ -37,6 +41,7 @@ export const governing = (agents: readonly Agent[], more: Partial<Governance> = 
   commit: 'c',
   settings: SETTINGS,
   agents: new Map(agents.map((each) => [each.name, each])),
+  skills: [],
   problems: [],
   ...more,
 });

@@ -53,6 +53,7 @@ export const governing = (schedules: Record<string, readonly Schedule[]>): Gover
       },
     ]),
   ),
+  skills: [],
   problems: [],
 });
 

@@ -64,6 +64,7 @@ export class World {
       commit: 'c',
       settings: { ...SETTINGS, escalation: chains },
       agents: new Map(agents.map((each) => [each.name, each])),
+      skills: [],
       problems: [],
     };
   }

@@ -154,7 +154,7 @@ test('checks: the owner wrote them down, rules still hold, and failures are told
     await lookAtChecks({
       net,
       clock: { now: () => 0 },
-      settings: { rules: [] },
+      settings: { rules: [], checks: [] },
       tool: 'fetch',
       signal: new AbortController().signal,
     }),

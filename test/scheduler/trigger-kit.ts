@@ -49,6 +49,7 @@ const governing = (agents: Readonly<Record<string, readonly Trigger[]>>, limits:
       },
     ]),
   ),
+  skills: [],
   problems: [],
 });
 

@@ -87,7 +87,7 @@ class Story implements Played {
   }
 
   note(entry: NewEntry): void {
-    this.world.push({ t: this.now, wall: this.now, ...entry } as Entry);
+    this.world.push({ t: this.now, wall: this.now, ...entry });
   }
 
   /** A commit of these lines, by a run or a person. */

@@ -78,6 +78,7 @@ export class World {
       ids: { next: (kind) => `${kind}_${(this.#made += 1)}` },
       log: this.#log,
       redact: (text) => text.replaceAll('hunter2', '***'),
+      standing: async () => [],
       ...more,
     });
     this.stopListening = this.trust.onChange(() => void this.changes.push(this.trust.current().commit));
@@ -132,7 +133,8 @@ export class World {
         const { rules, problems = [] } = this.#at(commit);
         if (isBroken(problems)) return { ok: false, problems: [...problems] };
         const settings = { rules } as unknown as Settings;
-        const governance: Governance = { commit, settings, agents: new Map([['assistant', {} as never]]), problems };
+        const agents = new Map([['assistant', {} as never]]);
+        const governance: Governance = { commit, settings, agents, skills: [], problems };
         return { ok: true, governance };
       },
       protectedDiff: (from, to) => Promise.resolve(difference(from, to)),

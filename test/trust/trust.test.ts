@@ -48,6 +48,7 @@ async function scene(t: { after(done: () => Promise<void>): void }, files?: Reco
     async start() {
       const watch = openWatch({ git: kit.workspace.git, clock: kit.clock, log: quiet });
       it.trust = await startTrust({
+        standing: async () => [],
         redact: (text) => text.replaceAll('a-known-secret', '[redacted]'),
         store,
         reader: kit.reader,
@@ -371,7 +372,15 @@ test('without anything valid, ever, nothing starts, and the reason has file and 
   const store = openMemoryStore({ clock: s.clock, random: (n) => randomBytes(n) });
   await s.commit({ 'ruche.yaml': '\nconcurrency: x\n' });
   const watch = openWatch({ git: s.workspace.git, clock: s.clock, log: quiet });
-  const options = { store, reader: s.reader, workspace: s.workspace, watch, clock: s.clock, log: quiet };
+  const options = {
+    store,
+    reader: s.reader,
+    workspace: s.workspace,
+    watch,
+    clock: s.clock,
+    log: quiet,
+    standing: async () => [],
+  };
   const start = (): Promise<Trust> => startTrust({ ...options, ids: { next: () => 'x' }, redact: (text) => text });
   await assert.rejects(start(), (error: unknown) => {
     assert.ok(error instanceof NoGovernance);

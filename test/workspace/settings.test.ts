@@ -35,6 +35,8 @@ test('an empty file, one of comments and one of empty keys mean the defaults', (
       tiers: { light: [], standard: [], strong: [] },
       rules: [],
       channels: [],
+      bindings: [],
+      escalation: {},
       checks: [],
       compaction: { at: '03:00', idleMs: 43_200_000, tokens: 20_000, usd: 1 },
       concurrency: 50,

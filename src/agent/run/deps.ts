@@ -23,7 +23,7 @@ export interface AgentDeps {
   workspace: Workspace;
   reader: Pick<GovernanceReader, 'protectedChanges' | 'pinned'>;
   /** Skills to name in the agent's prompt, in a stable order: enabled, in order, and possible on this machine. */
-  skills?(agent: Agent): Promise<readonly OfferedSkill[]>;
+  skills(agent: Agent): Promise<readonly OfferedSkill[]>;
   /** What is in force now. */
   governance(): Governance;
   /** A change of what governs the network has landed with a person's approval. */
@@ -44,7 +44,7 @@ export interface AgentDeps {
   /** Whether shell commands are confined. */
   sandboxed: boolean;
   /** Whether the agent takes no work now: its runs stop at the next step. */
-  paused?(agent: string): boolean;
+  paused(agent: string): boolean;
   /** True for channels the runtime sends to; others come and fetch their reply. */
   pushes(channel: string): boolean;
   redact(text: string): string;

@@ -102,7 +102,7 @@ export async function fitted(
 }
 
 export async function prepare({ deps, log, agent }: AgentTurn, conversation: Conversation): Promise<Prepared> {
-  const skills = (agent.skills?.length ?? 0) === 0 ? [] : await deps.skills?.(agent);
+  const skills = (agent.skills?.length ?? 0) === 0 ? [] : await deps.skills(agent);
   const system = deps.redact(systemPrompt(agent, log.state.startedAt, skills));
   const tools = toolSchemas(agent, deps.tools());
   const earlier = conversation.messages.map((message) => message.ref);

@@ -62,7 +62,7 @@ async function readTask(deps: InboxDeps, { queue, text, size }: InboxFile): Prom
   const unknown = Object.keys(value).find((key) => !TASK_FILE_KEYS.includes(key));
   if (unknown !== undefined) return bad(`There is no key "${unknown}".${didYouMean(unknown, TASK_FILE_KEYS)} ${KEYS}`);
   const { escalation, ...rest } = value as Record<string, unknown>;
-  const chains = Object.keys(settings.escalation ?? {});
+  const chains = Object.keys(settings.escalation);
   if (escalation !== undefined && (typeof escalation !== 'string' || !chains.includes(escalation)))
     return bad(`"escalation" names no chain of ruche.yaml. Chains: ${chains.join(', ') || 'none'}.`);
   const parsed = deps.parseTask({ ...rest, action: 'create', agent: queue });

@@ -47,7 +47,7 @@ export async function lookAtChecks(options: {
   signal: AbortSignal;
 }): Promise<CheckResult[]> {
   const { settings } = options;
-  return Promise.all((settings.checks ?? []).map((url) => lookAt(url, options)));
+  return Promise.all(settings.checks.map((url) => lookAt(url, options)));
 }
 
 async function lookAt(

@@ -25,7 +25,7 @@ export interface NightDeps {
   governance(): Governance;
   /** The models that would summarise for the agent; empty for none. */
   models(agent: Agent): readonly ModelChoice[];
-  paused?(agent: string): boolean;
+  paused(agent: string): boolean;
 }
 
 interface Conversation {
@@ -58,7 +58,7 @@ export class Night {
   async look(): Promise<string[]> {
     const { clock, governance } = this.#deps;
     const { compaction } = governance().settings;
-    if (compaction === null || compaction === undefined) return [];
+    if (compaction === null) return [];
     const now = clock.now();
     const night = lastTime(compaction.at, now);
     if (night <= this.#done || now - night > WINDOW_MS) return [];
@@ -103,7 +103,7 @@ export class Night {
     const { store, governance, paused } = this.#deps;
     if (now - at < idleMs || tokensOf(turns, summary) < tokens || turns.length <= KEPT_TURNS) return null;
     const agent = governance().agents.get(agentOf(lane));
-    if (agent === undefined || paused?.(agent.name) === true) return null;
+    if (agent === undefined || paused(agent.name)) return null;
     // What is under way will be said there soon.
     const open = await store.tasks({ lane, statuses: ['queued', 'running', 'waiting'], limit: 1 });
     if (open.length > 0) return null;

@@ -187,14 +187,14 @@ function layOver(
 }
 
 /** The front desk is the first agent of every list. */
-function deskFirst(agents: Map<string, Agent>, { bindings = [] }: Settings): Map<string, Agent> {
+function deskFirst(agents: Map<string, Agent>, { bindings }: Settings): Map<string, Agent> {
   const desk = bindings.find(({ channel, chat }) => channel === null && chat === null)?.agent;
   const first = desk === undefined ? undefined : agents.get(desk);
   return first ? new Map([[first.name, first], ...agents]) : agents;
 }
 
 /** Bindings that lead nowhere: whoever writes there is answered by somebody else. */
-const lostBindings = (agents: ReadonlyMap<string, Agent>, { bindings = [] }: Settings): Problem[] =>
+const lostBindings = (agents: ReadonlyMap<string, Agent>, { bindings }: Settings): Problem[] =>
   bindings.flatMap(({ agent }, index) => {
     if (agents.has(agent)) return [];
     const said = `there is no agent "${agent}", so nothing is bound to it.${didYouMean(agent, agents.keys())}`;
@@ -287,7 +287,7 @@ async function readAgent(
 
 const known = (options: GovernanceOptions, settings: Settings): KnownToAgent => ({
   providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
-  chains: Object.keys(settings.escalation ?? {}),
+  chains: Object.keys(settings.escalation),
   tools: options.tools,
   ruleProblem: options.ruleProblem,
 });
