@@ -1,5 +1,5 @@
 import type { AgentDeps, AgentTurn, Turn } from './run/deps.ts';
-import { COMPACTION } from '../core/records/task.ts';
+import { COMPACTION } from '../core/records/compaction.ts';
 import { unionLabels } from '../core/labels.ts';
 import { OVER } from '../core/ports/clock.ts';
 import { StoreUnavailable } from '../core/ports/store.ts';

@@ -228,7 +228,7 @@ function authorOf(lines: readonly JournalLine[]): string {
 
 /** `journal/YYYY-MM-DD/<xx>/<run or stream>.<first seq>.jsonl`, without a name for lines of several streams. */
 function segmentPath(lines: readonly JournalLine[]): string {
-  const [{ at = 0, seq = 0, group = '' } = {}] = lines;
+  const { at, seq, group } = lines[0] ?? { at: 0, seq: 0, group: '' };
   if (!isSafeName(group)) throw new Error(`"${group}" cannot be the name of a file of journal.git`);
   const name = lines.every((line) => line.group === group) ? `${group}.${seq}` : `${seq}`;
   const day = new Date(at).toISOString().slice(0, 10);

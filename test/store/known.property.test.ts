@@ -270,19 +270,25 @@ describe('what the writer knows without asking', () => {
     assert.deepEqual([known.get('a'), known.get('b')], [0, 1], 'used, and so young again');
     for (const [at, key] of ['f', 'g', 'h', 'i'].entries()) known.set(key, at + 5);
     assert.deepEqual([known.get('c'), known.get('d')], [undefined, undefined]);
-    const before = known.entries().toSorted();
+    const before = known.entries().toSorted(([a], [b]) => a.localeCompare(b));
     const undo = known.mark();
     for (const [at, key] of ['a', 'h', 'x', 'y', 'z'].entries()) known.set(key, at + 100);
-    const during = known.entries().toSorted();
+    const during = known.entries().toSorted(([a], [b]) => a.localeCompare(b));
     const inner = known.mark();
     known.forget('h');
     known.set('u', 5);
     known.clear();
     assert.deepEqual(known.entries(), []);
     inner();
-    assert.deepEqual(known.entries().toSorted(), during);
+    assert.deepEqual(
+      known.entries().toSorted(([a], [b]) => a.localeCompare(b)),
+      during,
+    );
     undo();
-    assert.deepEqual(known.entries().toSorted(), before);
+    assert.deepEqual(
+      known.entries().toSorted(([a], [b]) => a.localeCompare(b)),
+      before,
+    );
     known.keep();
     for (let at = 0; at < 50; at++) known.set(`k${at}`, at);
     assert.ok(known.entries().length <= 6);

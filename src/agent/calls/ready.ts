@@ -97,7 +97,7 @@ const isFirstLook = ({ step, calls }: RunState): boolean =>
 
 /** Skills as they lie in an agent's view: those of the workspace for everybody, bundled ones for who has enabled them. */
 function skillsFor({ deps, agent }: AgentTurn): Skill[] {
-  const { skills = [] } = deps.governance();
+  const { skills } = deps.governance();
   return skills.filter(({ name, source }) => source === 'workspace' || agent.skills?.includes(name));
 }
 
@@ -121,8 +121,8 @@ export function skillLabels(deps: AgentDeps, path: string, oid: string): Label[]
   if (!path.startsWith(`${SKILLS}/`)) return [];
   const approved = deps
     .governance()
-    .skills?.some(({ files }) => files.some((file) => file.path === path && file.oid === oid));
-  return approved === true ? [] : ['untrusted'];
+    .skills.some(({ files }) => files.some((file) => file.path === path && file.oid === oid));
+  return approved ? [] : ['untrusted'];
 }
 
 /**

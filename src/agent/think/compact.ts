@@ -6,7 +6,7 @@ import { collectAnswer, estimateTokens, fitted, prepare, type Prepared } from '.
 import { note, type Conversation } from '../run/conversation.ts';
 import type { RunLog } from '../run/log.ts';
 import type { Manifest } from '../run/state.ts';
-import { COMPACTION, KEPT_TURNS } from '../../core/records/task.ts';
+import { COMPACTION, KEPT_TURNS } from '../../core/records/compaction.ts';
 import { saying } from './script.ts';
 
 /** Share of the window at which a conversation is compacted; the rest is room for the answer and tool results. */

@@ -1,5 +1,5 @@
 import type { AgentTurn, Turn } from '../run/deps.ts';
-import { COMPACTION } from '../../core/records/task.ts';
+import { COMPACTION } from '../../core/records/compaction.ts';
 import { runKey, runStream, kindOf } from '../../core/ids.ts';
 import { canonicalJson } from '../../core/text/json.ts';
 import { type ModelChoice, type ModelEvent, NO_USAGE } from '../../core/model.ts';

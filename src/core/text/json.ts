@@ -12,7 +12,7 @@ function sorted(value: unknown): unknown {
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(sorted);
   const source = value as Record<string, unknown>;
-  if (typeof source['toJSON'] === 'function') return sorted(source['toJSON']());
+  if (typeof source['toJSON'] === 'function') return sorted((source['toJSON'] as () => unknown).call(source));
   const copy: Record<string, unknown> = {};
   for (const key of Object.keys(source).sort()) {
     const member = sorted(source[key]);

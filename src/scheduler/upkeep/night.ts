@@ -1,6 +1,6 @@
 import type { Agent, CompactionSettings, Governance } from '../../core/agent.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import { COMPACTION, compactionKey, KEPT_TURNS } from '../../core/records/task.ts';
+import { COMPACTION, compactionKey, KEPT_TURNS } from '../../core/records/compaction.ts';
 import type { Event } from '../../core/event.ts';
 import { type Ids, taskStream, conversationOf } from '../../core/ids.ts';
 import { type ModelChoice, NO_USAGE } from '../../core/model.ts';

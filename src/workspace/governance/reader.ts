@@ -202,7 +202,7 @@ const lostBindings = (agents: ReadonlyMap<string, Agent>, { bindings }: Settings
   });
 
 /** Levels that lead to nobody: they are passed over. */
-function lostLevels(agents: ReadonlyMap<string, Agent>, { escalation = {} }: Settings, file: Uint8Array): Problem[] {
+function lostLevels(agents: ReadonlyMap<string, Agent>, { escalation }: Settings, file: Uint8Array): Problem[] {
   return Object.entries(escalation).flatMap(([chain, levels]) =>
     levels.flatMap(({ to }, index) => {
       const receiver = readReceiver(to);
