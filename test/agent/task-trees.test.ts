@@ -120,7 +120,7 @@ async function checkResults(loop: Loop, events: readonly Event[]): Promise<numbe
       const last = finished.get(child);
       assert.ok(last && last.seq < end.seq, `${child} had ended`);
       const { text } = last.data.result
-        ? ((await loadJson(loop.store, last.data.result)) as ReplyContent)
+        ? await loadJson<ReplyContent>(loop.store, last.data.result)
         : { text: '' };
       assert.ok((record.full ?? record.text).includes(text), `${child}: "${text}" is not in "${record.text}"`);
       checked += 1;
