@@ -64,7 +64,7 @@ test('a body that is no JSON, too deep, too large, no UTF-8 or of the wrong form
     [JSON.stringify({ ...MESSAGE, session: { id: 1 } }), 400, /"session"/],
     [JSON.stringify({ text: 'x' }), 400, /"agent" must be a string/],
     [JSON.stringify({ ...MESSAGE, agent: 'nobody' }), 404, /Unknown agent "nobody".*assistant/],
-    [JSON.stringify({ ...MESSAGE, agent: '__proto__' }), 404, /no agent/],
+    [JSON.stringify({ ...MESSAGE, agent: '__proto__' }), 404, /Unknown agent/],
   ];
   for (const [body, status, said, type] of cases) {
     const refusal = await post('/api/messages', body, type);

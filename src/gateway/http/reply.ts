@@ -119,9 +119,14 @@ export const errorBody = (error: HttpError): { error: object } => ({
 export const badRequest = (message: string, param?: string): HttpError =>
   new HttpError(400, 'invalid_request', message, { param });
 
+/** What ids and names are made of. Anything else, such as a secret that was pasted by mistake, is not repeated. */
+const NAME = /^[\w./:@-]{1,80}$/;
+
 /** A name or an id in a path that does not exist. The command lists what does. */
 export const unknownId = (kind: string, id: string): HttpError =>
-  new HttpError(404, `unknown_${kind}`, unknownText(kind, id, { list: `ruche ${kind}s` }));
+  new HttpError(404, `unknown_${kind}`, unknownText(kind, shownName(id), { list: `ruche ${kind}s` }));
+
+export const shownName = (name: string): string => (NAME.test(name) ? name : '…');
 
 /** The process is going down. `rejoins`: sending the same request again finds the same work. */
 export const shuttingDown = (message: string, rejoins: boolean): HttpError =>
