@@ -112,7 +112,7 @@ test('at 8:15 the report is there though nobody asked, and a probe has run witho
   await until(ended, 'the report is written, and a probe has run');
   assert.deepEqual(authors(report), ['system']);
   const text = home.read(report);
-  assert.match(text, new RegExp(`^# Report of ${DAY}\n\nFacts as of ${DAY}T07:15:`));
+  assert.match(text, new RegExp(`^# Report for ${DAY}\n\nFacts as of ${DAY}T07:15:`));
   assert.match(text, /## Failures of the last 24 hours\n\nNothing\./);
   assert.match(text, /- billing [1-9]\d* 0 0\.0000/);
   assert.match(text, /- \w+: memory use[^]*- ok: the wait of the oldest task[^]*- ok: there are no addresses/);
