@@ -119,9 +119,7 @@ async function checkResults(loop: Loop, events: readonly Event[]): Promise<numbe
     for (const child of children) {
       const last = finished.get(child);
       assert.ok(last && last.seq < end.seq, `${child} had ended`);
-      const { text } = last.data.result
-        ? await loadJson<ReplyContent>(loop.store, last.data.result)
-        : { text: '' };
+      const { text } = last.data.result ? await loadJson<ReplyContent>(loop.store, last.data.result) : { text: '' };
       assert.ok((record.full ?? record.text).includes(text), `${child}: "${text}" is not in "${record.text}"`);
       checked += 1;
     }
