@@ -9,7 +9,7 @@ import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { apply, claimAt, commit, enqueue, newTask, note, openAt, random, settle, tempDir, TestClock } from './kit.ts';
 import { QueueModel } from './queue-model.ts';
 import type { ModelTask } from './queue-model.ts';
-import { effort } from '../fakes/effort.ts';
+import { tries } from '../fakes/effort.ts';
 
 const LEASE = 100;
 
@@ -201,7 +201,11 @@ class Walk {
   }
 }
 
-async function walkAll(walks: number, open: () => Promise<{ walk: Walk; dispose(): Promise<void> }>): Promise<void> {
+async function walkAll(
+  runs: { numRuns: number; seed?: number },
+  open: () => Promise<{ walk: Walk; dispose(): Promise<void> }>,
+): Promise<void> {
+  const walks = runs.numRuns;
   const done = new Map<string, number>();
   let drained = 0;
   await fc.assert(
@@ -215,7 +219,7 @@ async function walkAll(walks: number, open: () => Promise<{ walk: Walk; dispose(
       }
       for (const [act, count] of walk.done) done.set(act, (done.get(act) ?? 0) + count);
     }),
-    { numRuns: walks },
+    runs,
   );
   // 13 kinds of step; four of the five operations can also be refused.
   assert.equal(done.size, 13 + 5 + 4, [...done.keys()].join());
@@ -225,13 +229,13 @@ async function walkAll(walks: number, open: () => Promise<{ walk: Walk; dispose(
 
 describe('the queue against a model, over random interleavings', () => {
   test('memory', () =>
-    walkAll(effort(40, 120), async () => {
+    walkAll(tries(40, 120), async () => {
       const store = openMemoryStore({ clock: new TestClock(), random });
       return { walk: new Walk(store, async () => store), dispose: () => store.close() };
     }));
 
   test('sqlite, closed and opened again at each crash', async () => {
-    await walkAll(effort(15, 60), async () => {
+    await walkAll(tries(25, 60), async () => {
       const { dir, remove } = await tempDir();
       const path = join(dir, 'ruche.sqlite');
       let store = await openAt(path);
