@@ -23,7 +23,7 @@ function blockHtml(of: Block): string {
     case 'heading':
       return `<h${of.depth}>${inlineHtml(of.of)}</h${of.depth}>`;
     case 'code':
-      return `<pre><code${of.language === '' ? '' : ` class="language-${of.language}"`}>${escape(of.text)}</code></pre>`;
+      return `<pre><code${of.language === '' ? '' : ` class="language-${escape(of.language)}"`}>${escape(of.text)}</code></pre>`;
     case 'quote':
       return `<blockquote>${html(of.of)}</blockquote>`;
     case 'list': {
@@ -316,6 +316,10 @@ test('noise reads as another reader of Markdown reads it', () => {
     fc.property(noise, (text) => {
       // A table without a bar is more often a face; of empty items within others readers think differently.
       if (/:-|-:|[-+*>.)][ \t]*(?:[-+*]|\d+[.)])[ \t]*$/m.test(text)) return;
+      // The other reader ticks a box below an empty item, outside its list.
+      if (/^[ \t]*(?:[-+*]|\d+[.)])[ \t]*\n\s*\[[ x]\]/m.test(text)) return;
+      // Of a run that is partly used up, the specification counts what it had (as here), the other reader what is left.
+      if (/(?<![*])([*]+)(?![*])[^]*(?<![*])(?!\1(?![*]))[*]|(?<!_)(_+)(?!_)[^]*(?<!_)(?!\2(?!_))_/.test(text)) return;
       assert.equal(bare(html(readMarkdown(text))), bare(other(text)), JSON.stringify(text));
       count += 1;
     }),

@@ -26,15 +26,15 @@ interface Scan {
   plain: number;
   pieces: (Inline | Mark)[];
   brackets: Bracket[];
-  /** Runs of backticks that no other one of their length follows. */
-  unclosed: Set<string>;
+  /** Where the runs of backticks begin, by their length, the next one last; null before the first is met. */
+  ticks: Map<number, number[]> | null;
 }
 
 const TAG = /<\/?([a-z][a-z\d-]*)(?:\s+[a-z_:][\w.:-]*(?:\s*=\s*(?:[^\s"'=<>`]+|"[^"]*"|'[^']*'))?)*\s*\/?>/iy;
 
 /** The elements of a paragraph. Takes time in proportion to its length, whatever it holds. */
 export function inlines(text: string, definitions: Definitions): Inline[] {
-  const scan: Scan = { text, definitions, at: 0, plain: 0, pieces: [], brackets: [], unclosed: new Set() };
+  const scan: Scan = { text, definitions, at: 0, plain: 0, pieces: [], brackets: [], ticks: null };
   while (scan.at < text.length) step(scan, text[scan.at] ?? '');
   take(scan, 0);
   return emphasised(scan.pieces);
@@ -76,20 +76,32 @@ function runAt(text: string, at: number): string {
   return text.slice(at, end);
 }
 
+/** The places are looked up, not searched for: a thousand runs that find no partner would each walk the whole text. */
+function ticksByLength(text: string): Map<number, number[]> {
+  const places = new Map<number, number[]>();
+  for (const { 0: run, index } of [...text.matchAll(/`+/g)].reverse()) {
+    const same = places.get(run.length);
+    if (same) same.push(index);
+    else places.set(run.length, [index]);
+  }
+  return places;
+}
+
 function codeSpan(scan: Scan): void {
-  const { text, at, unclosed } = scan;
-  const run = runAt(text, at);
-  const begin = at + run.length;
-  let end = unclosed.has(run) ? -1 : text.indexOf(run, begin);
-  for (let other = ''; end >= 0 && (other = runAt(text, end)) !== run;) end = text.indexOf(run, end + other.length);
-  if (end < 0) {
-    unclosed.add(run);
+  const { text, at } = scan;
+  const { length } = runAt(text, at);
+  const begin = at + length;
+  scan.ticks ??= ticksByLength(text);
+  const places = scan.ticks.get(length) ?? [];
+  while ((places.at(-1) ?? begin) < begin) places.pop();
+  const end = places.at(-1);
+  if (end === undefined) {
     scan.at = begin;
     return;
   }
   const inside = text.slice(begin, end).replaceAll('\n', ' ');
   const padded = inside[0] === ' ' && inside.endsWith(' ') && inside.trim() !== '';
-  take(scan, end + begin - 2 * at, { kind: 'code', text: padded ? inside.slice(1, -1) : inside });
+  take(scan, end + length - at, { kind: 'code', text: padded ? inside.slice(1, -1) : inside });
 }
 
 /** Scripts that put no space between words, with their punctuation and their full-width forms. */
