@@ -1,8 +1,11 @@
-// `npm run bench [-- --quick] [-- --network]`: Ruche beside a bare floor, in one run, in medians. It measures; it judges nothing but the aims.
+// `npm run bench [-- --quick] [-- --network] [-- --profile] [-- --beside DIR]`: Ruche beside a bare floor, in one run, in medians. It
+// measures; it judges nothing but the aims. `--profile` keeps a flame graph; with `--beside` another checkout of Ruche is the floor.
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { inside } from './inside.ts';
 import { Lab } from './lab.ts';
 import * as network from './network.ts';
 import * as sections from './sections.ts';
@@ -54,12 +57,26 @@ const QUICK: Plan = {
   files: 1_000,
 };
 
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    network: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
+    beside: { type: 'string' },
+  },
+});
+const beside = options.beside === undefined ? null : resolve(options.beside);
+const profile = options.profile ? join(root, '.cache', 'profile') : null;
+
+const commitOf = (folder: string): string =>
+  execFileSync('git', ['-C', folder, 'rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+
 function conditions(): string {
-  const commit = execFileSync('git', ['-C', root, 'rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
   const git = execFileSync('git', ['--version'], { encoding: 'utf8' }).trim();
   const cpu = cpus()[0]?.model ?? 'unknown';
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-  return `Ruche ${version} at ${commit}, Node ${process.versions.node}, ${git}, ${availableParallelism()} × ${cpu}`;
+  const floor = beside === null ? '' : ` (floor: Ruche at ${commitOf(beside)})`;
+  return `Ruche ${version} at ${commitOf(root)}${floor}, Node ${process.versions.node}, ${git}, ${availableParallelism()} × ${cpu}`;
 }
 
 async function measure(lab: Lab, plan: Plan): Promise<Row[]> {
@@ -75,8 +92,13 @@ async function measure(lab: Lab, plan: Plan): Promise<Row[]> {
     await add('giving work', () => network.giving(lab, plan));
     await add('an inbox', () => network.inbox(lab, plan));
   };
-  if (process.argv.includes('--network')) {
+  const within = (): Promise<void> => add('within the process', () => inside(lab, plan.memoryTurns, profile));
+  if (options.network) {
     await ofNetwork();
+    return rows;
+  }
+  if (options.profile) {
+    await within();
     return rows;
   }
   await add('start', () => sections.starting(lab, plan));
@@ -88,6 +110,8 @@ async function measure(lab: Lab, plan: Plan): Promise<Row[]> {
   await add('turns', () => sections.turns(plan, pair));
   await add('throughput', () => sections.throughput(plan, pair));
   for (const served of [pair.floor, pair.ruche]) await served.stop();
+  await within();
+  if (lab.beside !== null) return rows;
   await add('landing', () => sections.landing(lab, 'turns'));
   await ofNetwork();
   await add('a long journal', () => sections.longJournal(lab, plan));
@@ -97,12 +121,14 @@ async function measure(lab: Lab, plan: Plan): Promise<Row[]> {
   return rows;
 }
 
-execFileSync(process.execPath, [join(root, 'scripts', 'build.ts'), '--if-stale'], { stdio: 'inherit' });
-const plan = process.argv.includes('--quick') ? QUICK : FULL;
+for (const folder of beside === null ? [root] : [root, beside])
+  execFileSync(process.execPath, [join(folder, 'scripts', 'build.ts'), '--if-stale'], { stdio: 'inherit' });
+if (profile !== null) mkdirSync(profile, { recursive: true });
+const plan = options.quick ? QUICK : FULL;
 const load = (): string => (loadavg()[0] ?? 0).toFixed(2);
 const before = `${conditions()}; load ${load()} before`;
 const started = performance.now();
-const lab = await Lab.open();
+const lab = await Lab.open(beside);
 const stop = (): void => void lab.close().finally(() => process.exit(130));
 process.once('SIGINT', stop).once('SIGTERM', stop);
 try {

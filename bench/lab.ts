@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,7 +9,8 @@ import { startModelServer, type ModelServer } from './model-server.ts';
 import { Served } from './served.ts';
 
 const root = join(import.meta.dirname, '..');
-const launcher = join(root, 'bin', 'ruche.js');
+const launcherOf = (folder: string): string => join(folder, 'bin', 'ruche.js');
+const launcher = launcherOf(root);
 const run = promisify(execFile);
 
 const NOT_WATCHED: { flags: string[]; env?: NodeJS.ProcessEnv } = { flags: [] };
@@ -20,19 +21,22 @@ export class Lab {
   readonly model: ModelServer;
   readonly #env: NodeJS.ProcessEnv;
   readonly #served = new Set<Served>();
+  /** The checkout of Ruche that takes the floor's place; null for the bare one. */
+  readonly beside: string | null;
   #floors = 0;
 
-  private constructor(dir: string, model: ModelServer) {
+  private constructor(dir: string, model: ModelServer, beside: string | null) {
     this.dir = dir;
     this.model = model;
+    this.beside = beside;
     // No Git configuration, keys or settings of whoever runs this.
     this.#env = { PATH: process.env.PATH, HOME: dir };
     // Copies, because memory shared with another Node of this machine would count for a part only.
     for (const name of ['node-ruche', 'node-floor']) copyFileSync(process.execPath, join(dir, name));
   }
 
-  static async open(): Promise<Lab> {
-    const lab = new Lab(mkdtempSync(join(tmpdir(), 'ruche-bench-')), await startModelServer());
+  static async open(beside: string | null = null): Promise<Lab> {
+    const lab = new Lab(mkdtempSync(join(tmpdir(), 'ruche-bench-')), await startModelServer(), beside);
     const floor = await rolldown({ input: join(import.meta.dirname, 'floor.ts'), platform: 'node' });
     await floor.write({ file: join(lab.dir, 'floor.mjs'), format: 'esm' });
     await floor.close();
@@ -43,8 +47,8 @@ export class Lab {
   workspace = (name: string): string => join(this.dir, name, 'workspace');
 
   /** A home and a workspace of one agent, with the model server for a model, and further files and settings. */
-  async network(name: string, files: Readonly<Record<string, string>> = {}, more = ''): Promise<string> {
-    const init = [launcher, 'init', join(this.dir, name), '--template', 'solo'];
+  async network(name: string, files: Readonly<Record<string, string>> = {}, more = '', by = launcher): Promise<string> {
+    const init = [by, 'init', join(this.dir, name), '--template', 'solo'];
     await run(join(this.dir, 'node-ruche'), init, { env: this.#env });
     for (const [path, text] of Object.entries(files)) {
       mkdirSync(dirname(join(this.workspace(name), path)), { recursive: true });
@@ -64,23 +68,34 @@ export class Lab {
     return to;
   }
 
-  /** Node's flags for a process whose event loop is watched; it writes what it saw to the file at its end. */
-  watched = (file: string): { flags: string[]; env: NodeJS.ProcessEnv } => ({
+  /** Node's flags for a process that `probe.ts` watches: it writes what it saw to `file`, and its CPU profile to `profile`. */
+  watched = (file: string, profile: string | null = null): { flags: string[]; env: NodeJS.ProcessEnv } => ({
     flags: ['--import', join(import.meta.dirname, 'probe.ts')],
-    env: { ...this.#env, PROBE_FILE: file },
+    env: { ...this.#env, PROBE_FILE: file, ...(profile !== null && { PROFILE_FILE: profile }) },
   });
 
   /** The real process, as `npm start` would start it. */
-  async ruche(name: string, { flags, env } = NOT_WATCHED): Promise<Served> {
+  async ruche(name: string, { flags, env } = NOT_WATCHED, by = launcher): Promise<Served> {
     const token = (): string => readFileSync(join(this.home(name), 'token'), 'utf8').trim();
     const places = ['--home', this.home(name), '--workspace', this.workspace(name)];
-    const argv = [join(this.dir, 'node-ruche'), ...flags, launcher, 'up', ...places, '--port', '0'];
+    const argv = [join(this.dir, 'node-ruche'), ...flags, by, 'up', ...places, '--port', '0'];
     return this.#keep(await Served.start(argv, { env: env ?? this.#env, cwd: this.dir, token }));
   }
 
-  async floor({ flags, env } = NOT_WATCHED): Promise<Served> {
-    const folder = join(this.dir, `floor-${(this.#floors += 1)}`);
-    mkdirSync(folder);
+  /** `files`: of its workspace, where the floor is another Ruche. With the name of an earlier one it has its data. */
+  async floor(
+    watched = NOT_WATCHED,
+    files: Readonly<Record<string, string>> = {},
+    name = `floor-${(this.#floors += 1)}`,
+  ): Promise<Served> {
+    const folder = join(this.dir, name);
+    if (this.beside !== null) {
+      const by = launcherOf(this.beside);
+      if (!existsSync(folder)) await this.network(name, files, '', by);
+      return this.ruche(name, watched, by);
+    }
+    const { flags, env } = watched;
+    mkdirSync(folder, { recursive: true });
     const argv = [join(this.dir, 'node-floor'), ...flags, join(this.dir, 'floor.mjs'), this.model.url, folder];
     return this.#keep(await Served.start(argv, { env: env ?? this.#env, cwd: this.dir, token: () => 'none' }));
   }

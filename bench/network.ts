@@ -31,7 +31,7 @@ export async function crowd(lab: Lab, { crowd: { rounds, tasks, agents, ms } }: 
   const files = { ruche: join(lab.dir, 'delay-ruche'), floor: join(lab.dir, 'delay-floor') };
   const name = await lab.network('crowd', agentFiles(agents));
   const pair = {
-    floor: await lab.floor(lab.watched(files.floor)),
+    floor: await lab.floor(lab.watched(files.floor), agentFiles(agents)),
     ruche: await lab.ruche(name, lab.watched(files.ruche)),
   };
   const who = names(agents);

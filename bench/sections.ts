@@ -51,7 +51,12 @@ const words = (served: Served, text: string, session?: string): Promise<number> 
   timed(() => served.turn(text, session));
 
 /** So many turns, so many at a time. */
-async function flight(served: Served, turns: number, inFlight: number, text: (at: number) => string): Promise<number> {
+export async function flight(
+  served: Served,
+  turns: number,
+  inFlight: number,
+  text: (at: number) => string,
+): Promise<number> {
   let next = 0;
   const client = async (): Promise<void> => {
     while (next < turns) await served.turn(text((next += 1)));
@@ -75,9 +80,11 @@ export async function starting(lab: Lab, plan: Plan): Promise<Row[]> {
     taken.first.push(served.readyMs);
     await served.stop();
   }
+  const floors = (): Promise<Served> => lab.floor(undefined, {}, 'floor-start');
+  await (await floors()).stop();
   for (let time = 0; time < plan.starts; time++) {
     for (const who of ['floor', 'ruche'] as const) {
-      const served = who === 'floor' ? await lab.floor() : await lab.ruche('first-0');
+      const served = await (who === 'floor' ? floors() : lab.ruche('first-0'));
       taken[who].push(served.readyMs);
       await served.stop();
     }
@@ -193,22 +200,30 @@ export async function landing(lab: Lab, name: string): Promise<Row[]> {
 
 export async function memory(lab: Lab, plan: Plan): Promise<Row[]> {
   const name = await lab.network('memory');
-  const pair = { floor: await lab.floor(), ruche: await lab.ruche(name) };
+  const floors = (): Promise<Served> => lab.floor(undefined, {}, 'memory-floor');
+  const pair = { floor: await floors(), ruche: await lab.ruche(name) };
   await delay(plan.settle);
   const idle = { value: pair.ruche.memory() / MB, floor: pair.floor.memory() / MB };
-  await pair.ruche.stop();
-  const before = sizes(lab, name);
-  pair.ruche = await lab.ruche(name);
+  const homes = lab.beside === null ? [name] : [name, 'memory-floor'];
+  for (const served of [pair.floor, pair.ruche]) await served.stop();
+  const before = homes.map((home) => sizes(lab, home));
+  Object.assign(pair, { floor: await floors(), ruche: await lab.ruche(name) });
   for (const served of [pair.floor, pair.ruche])
     await flight(served, plan.memoryTurns, 8, (at) => `hello memory-${at}`);
   await exported(pair.ruche);
+  if (lab.beside !== null) await exported(pair.floor);
   await delay(plan.settle);
   const after = { value: pair.ruche.memory() / MB, floor: pair.floor.memory() / MB };
   for (const served of [pair.floor, pair.ruche]) await served.stop();
   return [
     { what: 'memory, idle', unit: 'MB', ...idle, aim: 90, openclaw: 767, note: 'PSS of the process tree' },
     { what: `memory after ${plan.memoryTurns} turns`, unit: 'MB', ...after, aim: 120, openclaw: 1500 },
-    ...growth(before, sizes(lab, name), plan.memoryTurns, ''),
+    ...growth(
+      before,
+      homes.map((home) => sizes(lab, home)),
+      plan.memoryTurns,
+      '',
+    ),
   ];
 }
 
@@ -237,25 +252,31 @@ function sizes(lab: Lab, name: string): Sizes {
   };
 }
 
-function growth(before: Sizes, after: Sizes, turns: number, of: string): Row[] {
-  const scaled = (key: keyof Sizes): number => (((after[key] - before[key]) / turns) * 10_000) / MB;
-  const note = `scaled from ${turns}`;
-  const packed = `${note}; ${scaled('packed').toFixed(0)} MB after maintenance`;
-  const rows: Row[] = [
-    { what: `database, 10,000 turns${of}`, unit: 'MB', value: scaled('database'), note },
-    { what: `journal.git, 10,000 turns${of}`, unit: 'MB', value: scaled('journal'), note: packed },
+/** Of Ruche, and of the other Ruche that may be its floor. */
+function growth(before: readonly Sizes[], after: readonly Sizes[], turns: number, of: string): Row[] {
+  const each = (key: keyof Sizes, at = 0): number => ((after[at]?.[key] ?? NaN) - (before[at]?.[key] ?? NaN)) / turns;
+  const row = (what: string, key: keyof Sizes, note = `by ${turns} turns`): Row => ({
+    what: `${what} a turn${of}`,
+    unit: 'kB',
+    value: each(key) / 1000,
+    ...(after.length > 1 && { floor: each(key, 1) / 1000 }),
+    note,
+  });
+  const rows = [
+    row('database,', 'database'),
+    row('journal.git,', 'journal', `${(each('packed') / 1000).toFixed(1)} kB after maintenance`),
   ];
-  if (of !== '') rows.push({ what: `workspace .git, 10,000 turns${of}`, unit: 'MB', value: scaled('workspace'), note });
+  if (of !== '') rows.push(row('workspace .git,', 'workspace'));
   return rows;
 }
 
 /** Growth by turns that write a file. */
 export async function toolGrowth(lab: Lab, plan: Plan): Promise<Row[]> {
-  const before = sizes(lab, 'memory');
+  const before = [sizes(lab, 'memory')];
   const served = await lab.ruche('memory');
   await flight(served, plan.toolTurns, 8, (at) => `touch grow-${at}`);
   await served.stop();
-  return growth(before, sizes(lab, 'memory'), plan.toolTurns, ' that write');
+  return growth(before, [sizes(lab, 'memory')], plan.toolTurns, ' that write');
 }
 
 /** The same turn where little and where much has happened before. */
