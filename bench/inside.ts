@@ -41,7 +41,15 @@ export async function inside(lab: Lab, turns: number, profile: string | null): P
   const statements = ({ statements }: Probed): number => statements.reduce((sum, { times }) => sum + times, 0) / turns;
   const note = `${turns} turns, ${IN_FLIGHT} in flight`;
   return [
-    { what: 'SQL statements of a turn', unit: '', value: statements(value), floor: statements(floor), aim: 45, note },
+    {
+      what: 'SQL statements of a turn',
+      unit: '',
+      value: statements(value),
+      // The bare floor has no database.
+      ...(lab.beside !== null && { floor: statements(floor) }),
+      aim: 45,
+      note,
+    },
     { what: 'event loop late, p99', unit: 'ms', value: value.p99, floor: floor.p99, aim: 20, note },
   ];
 }
