@@ -67,7 +67,7 @@ export async function restore(git: Git, { paths, target, index, again }: Restore
   }
   await setIndex(git, index, paths, target);
   if (write.length === 0) return;
-  const env = { GIT_INDEX_FILE: index };
+  const env = { ...git.asPerson, GIT_INDEX_FILE: index };
   const input = write.map((change) => `${change.path}\0`).join('');
   await git.run(['checkout-index', '-f', '-q', '-u', '-z', '--stdin'], { env, input });
 }
