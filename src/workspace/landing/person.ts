@@ -7,7 +7,7 @@ import type { PathChange } from '../../git/changed.ts';
 import { MAIN, putCommit, type Signature } from '../../git/commit.ts';
 import { badPath, isFile } from '../overlay/files.ts';
 import type { Git } from '../../git/git.ts';
-import { GitError } from '../../git/process.ts';
+import { convert, conversionsOf, type Conversion } from '../../git/conversions.ts';
 import { ignoredPaths } from '../../git/listing.ts';
 import { Lru, FOLDER, type TreeEntry, type Trees } from '../../git/trees.ts';
 import type { Mover } from './move.ts';
@@ -221,7 +221,7 @@ export class Person {
       const after = await lstat(full, { bigint: true }).catch(() => null);
       if (!bytes || after?.mtimeNs !== found.mtimeNs || after.ino !== found.ino) continue;
       const converted = found.isFile() && conversion === 'built-in' ? await convert(git, path, bytes) : null;
-      if (converted === 'unreadable') return 'unreadable';
+      if (converted === 'refused') return 'unreadable';
       const put = converted === null ? objects.put('blob', bytes) : null;
       await put?.stored;
       const oid = put?.oid ?? converted ?? '';
@@ -231,36 +231,6 @@ export class Person {
     }
     return 'unreadable';
   }
-}
-
-type Conversion = 'none' | 'built-in' | 'filter';
-
-/** Which of the person's files Git stores otherwise than they stand: by itself (line endings, encodings), or by a program. */
-async function conversionsOf(git: Git, paths: readonly string[]): Promise<Map<string, Conversion>> {
-  const attributes = ['text', 'eol', 'crlf', 'ident', 'working-tree-encoding', 'filter'];
-  const input = paths.map((path) => `${path}\0`).join('');
-  const args = ['check-attr', '-z', '--stdin', ...attributes];
-  const fields = (await git.run(args, { env: git.asPerson, input })).stdout.toString('utf8').split('\0');
-  const { autocrlf, filters } = git.conversions;
-  const usual = autocrlf === 'true' || autocrlf === 'input' ? 'built-in' : 'none';
-  const found = new Map<string, Conversion>(paths.map((path) => [path, usual]));
-  for (let at = 0; at + 2 < fields.length; at += 3) {
-    const [path = '', name, value = ''] = fields.slice(at, at + 3);
-    if (value === 'unspecified' || value === 'unset' || found.get(path) === 'filter') continue;
-    if (name !== 'filter') found.set(path, 'built-in');
-    else if (filters.includes(value.toLowerCase())) found.set(path, 'filter');
-  }
-  return found;
-}
-
-/** Stores a file as the person's Git would, and gives its id. Runs nothing: no filter is configured. */
-async function convert(git: Git, path: string, bytes: Uint8Array): Promise<string> {
-  const args = ['hash-object', '-w', '--stdin', `--path=${path}`];
-  return git.text(args, { env: git.asPerson, input: bytes }).catch((error: unknown) => {
-    // Text that is not what its encoding says: their own Git could not commit it, either.
-    if (error instanceof GitError) return 'unreadable';
-    throw error;
-  });
 }
 
 function subjectOf(changes: readonly PathChange[]): string {
