@@ -63,9 +63,9 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   opening.catch(() => undefined);
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token], keys: inHome('keys.json') }));
-  const kept = await openKept(inHome('models.json'));
+  const kept = await openKept(inHome('models.json'), builtin.providers);
   const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
-  const found = openFound({ env, kept, net, secrets });
+  const found = openFound({ env, kept, net, secrets, kinds: builtin.providers });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const known = { ...knownOf(builtin), channels: fixed.map(({ channel }) => channel.name) };
   const folder = await openFolder(options, { clock, boundary, known }, parts);

@@ -5,7 +5,13 @@ import type { ChannelSettings } from '../core/agent.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { Secrets } from '../core/ports/secrets.ts';
 import type { AnyTool, ToolDeclaration, ToolParts } from '../core/ports/tool.ts';
-import { PROVIDERS } from '../models/choice/choose.ts';
+import { anthropicProvider } from '../models/anthropic/model.ts';
+import { compatibleProvider } from '../models/chat/model.ts';
+import { demoProvider } from '../models/demo/model.ts';
+import { geminiProvider } from '../models/gemini/model.ts';
+import { ollamaProvider } from '../models/ollama/model.ts';
+import { openaiProvider } from '../models/responses/model.ts';
+import type { Provider } from '../models/wire/provider.ts';
 import { ruleProblem } from '../policy/rules.ts';
 import { askTool } from '../tools/ask.ts';
 import { editTool } from '../tools/edit.ts';
@@ -25,6 +31,8 @@ export interface Builtin {
   /** Models see them in this order. An agent that names no tools has all of them. */
   tools: readonly ToolDeclaration[];
   messengers: readonly Messenger[];
+  /** Where nothing is configured, the first that the environment offers is used. */
+  providers: readonly Provider[];
 }
 
 export const BUILTIN: Builtin = {
@@ -43,6 +51,7 @@ export const BUILTIN: Builtin = {
     schedule,
   ],
   messengers: [telegramMessenger],
+  providers: [anthropicProvider, openaiProvider, geminiProvider, ollamaProvider, compatibleProvider, demoProvider],
 };
 
 export const openTools = ({ tools }: Builtin, parts: ToolParts): ReadonlyMap<string, AnyTool> =>
@@ -64,9 +73,10 @@ export async function openChannel(
 }
 
 /** What the settings and agents of a network that is made of these may name. */
-export const knownOf = ({ tools, messengers }: Builtin): Known => ({
+export const knownOf = ({ tools, messengers, providers }: Builtin): Known => ({
   tools,
   messengers,
-  providers: PROVIDERS,
+  providers: providers.map(({ name }) => name),
+  providerKinds: providers,
   ruleProblem,
 });

@@ -97,7 +97,9 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
   const { settings, problems } = await readGovernance(workspace, secrets);
   if (settings === null) return { config: { problems: plain(problems) }, keys: [] };
   const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
-  const found = openFound({ env, kept: await openKept(inHome('models.json')), net, secrets });
+  const { BUILTIN } = await import('./builtin.ts');
+  const kinds = BUILTIN.providers;
+  const found = openFound({ env, kept: await openKept(inHome('models.json'), kinds), net, secrets, kinds });
   const models = openModels({ settings, found, net, secrets, clock });
   const keys = models.providers().flatMap((provider) => {
     const name = provider.source === 'built in' ? undefined : /^env:(.+)$/.exec(provider.apiKey ?? '')?.[1];
