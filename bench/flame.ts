@@ -68,7 +68,7 @@ function box(frame: Frame, { x, y, width }: Place, share: number): string {
   const escaped = (text: string): string => text.replace(/[<>&"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
   const title = `${escaped(frame.name)}: ${(frame.time / 1000).toFixed(1)} ms, ${(share * 100).toFixed(1)} %`;
   // The same function has the same colour wherever it stands.
-  const hue = [...frame.name].reduce((sum, sign) => (sum * 31 + sign.charCodeAt(0)) % 60, 0);
+  const hue = Buffer.from(frame.name).reduce((sum, byte) => (sum * 31 + byte) % 60, 0);
   const rect = `<rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${HEIGHT}" fill="hsl(${hue} 80% 65%)"/>`;
   const fits = Math.floor(width / 7);
   const label =

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  appendFile,
   chmod,
   link,
   lstat,
@@ -100,6 +101,52 @@ test(
       await assert.rejects(pool.take(base, [], 'a'), /MB are free on the disk .* free some space/);
     },
     { minFree: 2 ** 60 },
+  ),
+);
+
+test(
+  'what a command linked, locked or set back reaches no later command',
+  withPool(
+    async (_lab, pool, base) => {
+      const first = await pool.take(base, [], 'call_1');
+      const at = (path: string): string => join(first.dir, path);
+      await link(at('notes.md'), at('twin.md'));
+      await chmod(at('run.sh'), 0o000);
+      await utimes(at('.gitignore'), 1, 1);
+      await chmod(at('docs/deep'), 0o555);
+      await chmod(at('docs'), 0o000);
+      await chmod(first.dir, 0o555);
+      const { changes, refused } = await pool.collect(first);
+      assert.equal(refused, null);
+      assert.deepEqual(
+        changes.map(({ path, oid }) => [path, oid !== null]),
+        [['twin.md', true]],
+      );
+      await pool.release(first);
+      const second = await pool.take(base, changes, 'call_2');
+      assert.equal(second.id, first.id);
+      const modes = await Promise.all(
+        ['', 'docs', 'docs/deep', 'run.sh', 'notes.md'].map(async (path) => {
+          const { mode, nlink, mtimeMs } = await lstat(at(path));
+          return [path, (mode & 0o777).toString(8), path === 'notes.md' ? nlink : 1, mtimeMs > 1000];
+        }),
+      );
+      assert.deepEqual(modes, [
+        ['', '755', 1, true],
+        ['docs', '755', 1, true],
+        ['docs/deep', '755', 1, true],
+        ['run.sh', '644', 1, true],
+        ['notes.md', '644', 1, true],
+      ]);
+      assert.equal((await lstat(at('.gitignore'))).mtimeMs > 1000, true);
+      await appendFile(at('twin.md'), 'more\n');
+      const after = await pool.collect(second);
+      assert.deepEqual(
+        after.changes.map(({ path }) => path),
+        ['twin.md'],
+      );
+    },
+    { max: 1, keep: 1 },
   ),
 );
 

@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { chmod, copyFile, lstat, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmodSync, lstatSync, readdirSync, rmSync } from 'node:fs';
+import { chmod, copyFile, lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Change } from '../../core/files.ts';
 import type { Checkout, Collected } from '../../core/ports/workspace.ts';
 import { changedPaths } from '../../git/changed.ts';
@@ -73,12 +75,28 @@ const on = (place: Place) => ({
 });
 const STRICT = ['-c', 'core.trustctime=true', '-c', 'core.checkStat=default', '-c', 'core.filemode=true'];
 
-/** A command may have taken away its own rights to a folder. */
-async function unlock(folder: string): Promise<void> {
-  await chmod(folder, 0o755);
-  for (const entry of await readdir(folder, { withFileTypes: true }))
-    if (entry.isDirectory()) await unlock(join(folder, entry.name));
+const absent = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== 'ENOENT') throw error;
+};
+
+/** Gives folders their rights back. What a command has locked Git calls removed, and the next command could not read. */
+async function unlock(folder: string, each: (path: string) => void = () => undefined): Promise<void> {
+  if ((lstatSync(folder).mode & 0o7700) !== 0o700) chmodSync(folder, 0o755);
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (!entry.isDirectory()) each(join(folder, entry.name));
+    else await unlock(join(folder, entry.name), each);
+  await turn();
 }
+
+/**
+ * Removes the files that are one with others, or lack rights, so that Git writes them anew. It would not see that by itself:
+ * it compares times by the second, and contents are the same.
+ */
+const straighten = (folder: string): Promise<void> =>
+  unlock(folder, (path) => {
+    const { mode, nlink } = lstatSync(path);
+    if (nlink > 1 || (mode & 0o7600) !== 0o600) rmSync(path);
+  });
 
 export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(async () => {
@@ -108,6 +126,7 @@ export async function fill(git: Git, place: Place, tree: string): Promise<void> 
   await mkdir(place.files, { recursive: true });
   await rm(`${place.index}.lock`, { force: true });
   const reset = async (): Promise<void> => {
+    await straighten(place.files);
     await git.run([...STRICT, 'read-tree', '--reset', '-u', tree], on(place));
     await clean(git, place);
   };
@@ -144,6 +163,8 @@ export async function throwaway(git: Git, place: Place, base: string, blind: boo
     writeFile(join(place.git, 'objects', 'info', 'alternates'), `${neutral.objects}\n`),
     writeFile(join(place.git, 'info', 'attributes'), '* -text !eol -ident !filter !working-tree-encoding\n'),
     writeFile(join(place.git, 'info', 'exclude'), await readFile(own).catch(() => '')),
+    // Of a shallow clone: where history ends.
+    copyFile(join(neutral.commonDir, 'shallow'), join(place.git, 'shallow')).catch(absent),
   ]);
   if (blind) await mkdir(join(place.git, 'none'));
   else {
@@ -206,6 +227,7 @@ async function look(git: Git, place: Place, options: CollectOptions): Promise<Fo
     else if (!valid || badPath(path) !== null) found.dropped.push(path);
     else if (!stats || stats.isDirectory()) found.gone.push(path);
     else if (stats.isSymbolicLink() || stats.isFile()) {
+      if (stats.isFile() && (stats.mode & 0o400) === 0) await chmod(join(place.files, path), stats.mode | 0o400);
       if (stats.size > options.maxFile) found.refused ??= tooLarge(path, stats.size, options.maxFile);
       total += stats.size;
       found.add.push(path);
@@ -230,16 +252,23 @@ export async function collectFrom(
 ): Promise<Collected> {
   // A kill in the middle of an earlier look leaves it; nobody else uses this index.
   await rm(`${place.index}.lock`, { force: true });
+  await unlock(place.files);
   const found = await look(git, place, options);
   if (found.refused !== null) return refuse(found.refused);
+  // The checkout's own index keeps the times from before the command, so that what was touched is written anew for the next.
+  const index = `${place.index}.collect`;
+  await rm(`${index}.lock`, { force: true });
+  await copyFile(place.index, index);
+  const { env, cwd } = on(place);
+  const aside = { env: { ...env, GIT_INDEX_FILE: index }, cwd };
   const stage = async (paths: string[], flags: string[]): Promise<void> => {
     if (paths.length === 0) return;
     const input = paths.map((path) => `${path}\0`).join('');
-    await git.run([...STRICT, 'update-index', ...flags, '-z', '--stdin'], { ...on(place), input });
+    await git.run([...STRICT, 'update-index', ...flags, '-z', '--stdin'], { ...aside, input });
   };
   await stage(found.gone, ['--force-remove']);
   await stage(found.add, ['--add', '--replace', '--remove']);
-  const written = await git.text(['write-tree'], on(place));
+  const written = await git.text(['write-tree'], aside);
   const baseTree = await trees.of(state.base);
   const changes: Change[] = [];
   for (const { path, old, new: next } of await changedPaths(git, state.tree, written)) {

@@ -67,7 +67,11 @@ export async function tamed(git: Git, path: string, entry: TreeEntry): Promise<T
 
 const same = (a: TreeEntry | null, b: TreeEntry | null): boolean => a?.oid === b?.oid && a?.mode === b?.mode;
 
-/** What the run wants at a path: its blob, and its mode where the run changed it, else main's. */
+/** One is a link and the other a file: the same bytes mean something else. */
+const typesDiffer = (a: TreeEntry | null, b: TreeEntry | null): boolean =>
+  a !== null && b !== null && (a.mode === LINK) !== (b.mode === LINK);
+
+/** What the run wants at a path: its blob, and its mode where the run changed it, else main's. Its text is never a link's target. */
 async function wanted(
   parts: MergeParts,
   change: Change,
@@ -76,7 +80,8 @@ async function wanted(
 ): Promise<TreeEntry | null> {
   if (change.oid === null) return null;
   const untouchedMode = base !== null && fileMode(base.mode) === change.mode;
-  if (untouchedMode && main && isFile(main) && base.oid === change.was) return { oid: change.oid, mode: main.mode };
+  const inherits = untouchedMode && main !== null && main.mode !== LINK && base.oid === change.was;
+  if (inherits) return { oid: change.oid, mode: main.mode };
   return tamed(parts.git, change.path, { oid: change.oid, mode: change.mode });
 }
 
@@ -105,7 +110,8 @@ export async function mergeChanges(
     if (same(mine, main)) continue;
     const onlyMode = change.oid !== null && change.oid === change.was;
     if (onlyMode && base?.mode === mine?.mode) continue;
-    if ((main?.oid ?? null) === change.was) take(change, mine, main);
+    if (typesDiffer(before, main)) both.push({ change, base: before, mine, main });
+    else if ((main?.oid ?? null) === change.was) take(change, mine, main);
     else if (onlyMode && main && mine) take(change, { oid: main.oid, mode: mine.mode }, main);
     else both.push({ change, base: before, mine, main });
   }
@@ -147,8 +153,7 @@ async function mergeBoth(
   let shown = 0;
   for (const one of both) {
     const entry = await trees.at(tree, one.change.path);
-    const typesDiffer = one.main && one.mine && (one.main.mode === LINK) !== (one.mine.mode === LINK);
-    if (!strange && !names.has(one.change.path) && !typesDiffer) {
+    if (!strange && !names.has(one.change.path) && !typesDiffer(one.main, one.mine)) {
       const clean = isFile(entry) ? entry : null;
       if (!same(clean, one.main)) take(one.change, clean, one.main);
       continue;

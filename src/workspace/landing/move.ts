@@ -76,25 +76,29 @@ export class Mover {
     const under = (file: string, what: string): string | null =>
       names.has(file) ? `a ${what} is under way in the workspace; finish or abort it` : null;
     const busy =
-      under('MERGE_HEAD', 'merge') ??
-      under('rebase-merge', 'rebase') ??
-      under('rebase-apply', 'rebase') ??
-      under('CHERRY_PICK_HEAD', 'cherry-pick') ??
-      under('REVERT_HEAD', 'revert');
-    return { onMain, busy: (onMain ? busy : null) ?? (await this.#mainElsewhere()) };
+      under('MERGE_HEAD', 'merge') ?? under('CHERRY_PICK_HEAD', 'cherry-pick') ?? under('REVERT_HEAD', 'revert');
+    return { onMain, busy: (onMain ? busy : null) ?? (await this.#mainInUse()) };
   }
 
-  /** Another linked worktree on main would silently take landings back with its next commit. */
-  async #mainElsewhere(): Promise<string | null> {
+  /**
+   * A rebase of main, in any worktree, ends by setting main to what it made: `--abort` would take a landing back, and
+   * `--continue` could never end. Another worktree on main would take landings back with its next commit.
+   */
+  async #mainInUse(): Promise<string | null> {
     const { gitDir, commonDir } = this.#parts.git.neutral;
     const linked = await readdir(join(commonDir, 'worktrees')).catch(() => []);
-    const dirs = [commonDir, ...linked.map((name) => join(commonDir, 'worktrees', name))];
-    for (const dir of dirs) {
-      if (dir === gitDir || linked.length === 0) continue;
-      const head = await readFile(join(dir, 'HEAD'), 'utf8').catch(() => '');
-      if (head.trim() !== `ref: ${MAIN}`) continue;
-      const place = await readFile(join(dir, 'gitdir'), 'utf8').catch(() => dir);
-      return `main is checked out in another worktree too (${place.trim()}); switch that one to another branch`;
+    const read = (...path: string[]): Promise<string> =>
+      readFile(join(...path), 'utf8').then(
+        (text) => text.trim(),
+        () => '',
+      );
+    for (const dir of [commonDir, ...linked.map((name) => join(commonDir, 'worktrees', name))]) {
+      const place = dir === gitDir ? 'the workspace' : (await read(dir, 'gitdir')) || dir;
+      for (const folder of ['rebase-merge', 'rebase-apply'])
+        if ((await read(dir, folder, 'head-name')) === MAIN)
+          return `main is being rebased in ${place}; finish the rebase (git rebase --continue) or abort it (git rebase --abort)`;
+      if (dir !== gitDir && linked.length > 0 && (await read(dir, 'HEAD')) === `ref: ${MAIN}`)
+        return `main is checked out in another worktree too (${place}); switch that one to another branch`;
     }
     return null;
   }
@@ -200,6 +204,12 @@ export class Mover {
       await this.#startIndex();
       const env = { GIT_INDEX_FILE: this.#nextIndex };
       if (options.refresh) await git.run(['update-index', '-q', '--refresh'], { env, accept: [0, 1] });
+      const removed = await this.#removed(paths, env);
+      if (removed !== null) {
+        await ref.drop();
+        await this.#release();
+        return { ok: false, why: 'dirty', message: `${removed} was removed from the workspace` };
+      }
       boundary('landing.files.before');
       await git.run(['read-tree', '-m', '-u', old, next], { env });
       await this.#syncFiles(paths);
@@ -222,6 +232,18 @@ export class Mover {
     boundary('landing.index.after');
     await this.#release();
     return result;
+  }
+
+  /** A file of these that a person has removed or moved without Git: read-tree would take it for unchanged and put it back. */
+  async #removed(paths: readonly PathChange[], env: Record<string, string>): Promise<string | null> {
+    const { git } = this.#parts;
+    const root = git.workTree ?? '';
+    const missing: string[] = [];
+    for (const { path, old } of paths) if (old !== null && !(await exists(join(root, path)))) missing.push(path);
+    if (missing.length === 0) return null;
+    // What a sparse checkout leaves out is missing, too, but not removed.
+    const { stdout } = await git.run(['ls-files', '-z', '--deleted', '--', ...missing], { env });
+    return stdout.toString('utf8').split('\0')[0] || null;
   }
 
   async #undo(paths: readonly PathChange[]): Promise<void> {
