@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUILTIN, knownOf, openChannel } from './builtin.ts';
+import { BUILTIN, knownOf, openChannel, openSandbox } from './builtin.ts';
 import { openGovernance } from './governance.ts';
 import { type AppOptions, plainly } from './options.ts';
 import type { Known } from '../config/settings.ts';
@@ -16,7 +16,6 @@ import { openKept } from '../models/choice/kept.ts';
 import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
-import { openSandbox } from '../sandbox/probe.ts';
 import { privateFile } from '../platform/replace.ts';
 import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/judge.ts';
@@ -50,7 +49,14 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   // The probe starts processes of its own and need not wait for Git's.
   // Commands live by the machine's time, whatever clock the network goes by.
   const probing = (wrap.sandbox ?? plainly)(() =>
-    openSandbox({ ...options, path: env.PATH ?? '', boundary, clock: systemClock }),
+    openSandbox(builtin, {
+      dir: join(home, 'shells'),
+      path: env.PATH ?? '',
+      platform: options.platform,
+      machine: options.machine,
+      boundary,
+      clock: systemClock,
+    }),
   );
   probing.catch(() => undefined);
   // Nor has the journal's repository to wait for the workspace's.

@@ -12,6 +12,11 @@ import { geminiProvider } from '../models/gemini/model.ts';
 import { ollamaProvider } from '../models/ollama/model.ts';
 import { openaiProvider } from '../models/responses/model.ts';
 import type { Provider } from '../models/wire/provider.ts';
+import { unconfined } from '../sandbox/none.ts';
+import { bubblewrap } from '../sandbox/probe.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { ProbeOptions, Sandbox, SandboxKind } from '../core/ports/sandbox.ts';
 import { ruleProblem } from '../policy/rules.ts';
 import { askTool } from '../tools/ask.ts';
 import { editTool } from '../tools/edit.ts';
@@ -33,6 +38,8 @@ export interface Builtin {
   messengers: readonly Messenger[];
   /** Where nothing is configured, the first that the environment offers is used. */
   providers: readonly Provider[];
+  /** The strictest first: the first that works on the machine is used. */
+  sandboxes: readonly SandboxKind[];
 }
 
 export const BUILTIN: Builtin = {
@@ -52,10 +59,23 @@ export const BUILTIN: Builtin = {
   ],
   messengers: [telegramMessenger],
   providers: [anthropicProvider, openaiProvider, geminiProvider, ollamaProvider, compatibleProvider, demoProvider],
+  sandboxes: [bubblewrap, unconfined],
 };
 
 export const openTools = ({ tools }: Builtin, parts: ToolParts): ReadonlyMap<string, AnyTool> =>
   new Map(tools.map((each) => [each.name, 'open' in each ? each.open(parts) : each]));
+
+/** The strictest that works on this machine. */
+export async function openSandbox(
+  { sandboxes }: Pick<Builtin, 'sandboxes'>,
+  { boundary, clock, ...options }: ProbeOptions & { boundary: Boundary; clock: Clock },
+): Promise<Sandbox> {
+  for (const kind of sandboxes) {
+    const probe = await kind.probe(options);
+    if (probe.ok) return probe.open({ boundary, clock });
+  }
+  throw new Error('no sandbox works on this machine');
+}
 
 /** Rejects with what a person has to mend. */
 export async function openChannel(

@@ -34,10 +34,12 @@ async function gitVersion(env: Env): Promise<string | null> {
 
 /** Tried in a folder of its own, so that looking makes no home. */
 async function trySandbox(env: Env): Promise<{ ok: boolean; why: string; mend: string }> {
-  const { probeSandbox } = await import('../sandbox/probe.ts');
+  const { BUILTIN } = await import('./builtin.ts');
+  const [strictest] = BUILTIN.sandboxes;
+  if (strictest === undefined) return { ok: false, why: 'No sandbox is built in.', mend: '' };
   const dir = await mkdtemp(join(tmpdir(), 'ruche-doctor-'));
   try {
-    return await probeSandbox({ dir, path: env['PATH'] ?? '', platform: process.platform, machine: machineOf() });
+    return await strictest.probe({ dir, path: env['PATH'] ?? '', platform: process.platform, machine: machineOf() });
   } catch (error) {
     return { ok: false, why: errorText(error), mend: 'Correct what it names, then run doctor again.' };
   } finally {

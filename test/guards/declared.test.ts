@@ -1,4 +1,4 @@
-// A tool, messenger or provider is one file and one line of app/: nobody else may know it by its name.
+// A tool, messenger, provider or sandbox is one file and one line of app/: nobody else may know it by its name.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BUILTIN } from '../../src/app/builtin.ts';
@@ -26,6 +26,10 @@ function meansTool(name: string): RegExp {
 const meansProvider = (type: string): RegExp =>
   new RegExp(type === 'demo' ? String.raw`(?<!\| )${literal(type)}(?! \|)` : literal(type));
 
+/** `none` is a word of many things; of it only a comparison with a sandbox counts. */
+const meansSandbox = (name: string): RegExp =>
+  new RegExp(name === 'none' ? String.raw`\bsandbox(?:\.name)?\s*[!=]==\s*${literal(name)}` : literal(name));
+
 /** Every place where code, comments and imports aside, names a tool, or a messenger at all. */
 function knownByName(files: ReadonlyMap<string, string>): string[] {
   const found: string[] = [];
@@ -36,6 +40,8 @@ function knownByName(files: ReadonlyMap<string, string>): string[] {
         found.push(`${path}: ${type}`);
     if (path !== LIST && (ENGINES.test(path) || PROVIDERS_ALIKE.test(path)))
       for (const { type } of BUILTIN.providers) if (meansProvider(type).test(code)) found.push(`${path}: ${type}`);
+    if (path !== LIST && (ENGINES.test(path) || path.startsWith('src/app/')))
+      for (const { name } of BUILTIN.sandboxes) if (meansSandbox(name).test(code)) found.push(`${path}: ${name}`);
     if (!ENGINES.test(path)) continue;
     for (const { name } of BUILTIN.tools) if (meansTool(name).test(code)) found.push(`${path}: ${name}`);
   }
@@ -44,7 +50,7 @@ function knownByName(files: ReadonlyMap<string, string>): string[] {
 
 const sources = (): Map<string, string> => new Map([...readSources('src'), ...readSources('web')]);
 
-test('no messenger, tool or provider is known by name outside its own file and app/', () => {
+test('no messenger, tool, provider or sandbox is known by name outside its own file and app/', () => {
   const files = sources();
   assert.ok(files.size >= 300, `only ${files.size} files were looked at`);
   assert.deepEqual(knownByName(files), []);
@@ -65,6 +71,8 @@ test('a name that is planted is found', () => {
     ['src/config/schemas.ts', "const TYPES = ['anthropic'];"],
     ['src/app/models.ts', "if (provider === 'demo') return;"],
     ['src/gateway/api/control.ts', 'case "gemini":'],
+    ['src/agent/calls/effect.ts', "if (sandbox.name === 'bwrap') return;"],
+    ['src/app/adapters.ts', "if (sandbox.name === 'none') return;"],
     ['src/scheduler/upkeep/checks.ts', "const tool = 'fetch';"],
   ];
   for (const [path, code] of planted) {
