@@ -21,7 +21,7 @@ import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/judge.ts';
 import { openGate } from '../skills/gate.ts';
 import { lockHome } from '../store/sqlite/lock.ts';
-import { openSqliteStore } from '../store/sqlite/store.ts';
+import { STORE } from './store.ts';
 import { systemClock, systemIds, systemRandom } from '../platform/system.ts';
 import { openCheckouts } from '../workspace/checkouts/checkouts.ts';
 import { openDropped } from '../workspace/edits/saved.ts';
@@ -41,9 +41,8 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   await mkdir(home, { recursive: true, mode: 0o700 });
   parts.adopt(lockHome(home), (lock) => lock.release());
   const hub = new Hub();
-  const path = join(home, 'ruche.sqlite');
   const opened = await (wrap.store ?? plainly)(async () =>
-    parts.adopt(await openSqliteStore({ path, clock, random: random.bytes, boundary, upcast }), (each) => each.close()),
+    parts.adopt(await STORE.open({ home, clock, random: random.bytes, boundary, upcast }), (each) => each.close()),
   );
   const store = observed(opened, hub);
   // The probe starts processes of its own and need not wait for Git's.

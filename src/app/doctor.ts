@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -149,8 +148,8 @@ async function readNewest(options: {
   workspace: string;
   env: Env;
 }): Promise<{ newestEvent: number | null; database: string | null }> {
-  const path = join(options.home, 'ruche.sqlite');
-  if (!existsSync(path)) return { newestEvent: null, database: null };
+  const { STORE } = await import('./store.ts');
+  if (!STORE.has(options.home)) return { newestEvent: null, database: null };
   try {
     const { openRecord } = await import('./record.ts');
     const record = await openRecord(options);
