@@ -7,6 +7,6 @@ import { editorSchemas } from '../src/config/schemas.ts';
 const root = join(import.meta.dirname, '..');
 for (const folder of ['schemas', 'templates/solo/.ruche', 'templates/network/.ruche']) {
   await mkdir(join(root, folder), { recursive: true });
-  for (const [name, schema] of Object.entries(editorSchemas(BUILTIN.messengers)))
+  for (const [name, schema] of Object.entries(editorSchemas(BUILTIN)))
     await writeFile(join(root, folder, name), `${JSON.stringify(schema, null, 2)}\n`);
 }

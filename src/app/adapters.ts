@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUILTIN, knownOf, openChannel } from './builtin.ts';
+import { BUILTIN, knownOf, openChannel, openSandbox } from './builtin.ts';
 import { openGovernance } from './governance.ts';
 import { type AppOptions, plainly } from './options.ts';
 import type { Known } from '../config/settings.ts';
@@ -16,13 +16,12 @@ import { openKept } from '../models/choice/kept.ts';
 import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
-import { openSandbox } from '../sandbox/probe.ts';
 import { privateFile } from '../platform/replace.ts';
 import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/judge.ts';
 import { openGate } from '../skills/gate.ts';
 import { lockHome } from '../store/sqlite/lock.ts';
-import { openSqliteStore } from '../store/sqlite/store.ts';
+import { STORE } from './store.ts';
 import { systemClock, systemIds, systemRandom } from '../platform/system.ts';
 import { openCheckouts } from '../workspace/checkouts/checkouts.ts';
 import { openDropped } from '../workspace/edits/saved.ts';
@@ -42,15 +41,21 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   await mkdir(home, { recursive: true, mode: 0o700 });
   parts.adopt(lockHome(home), (lock) => lock.release());
   const hub = new Hub();
-  const path = join(home, 'ruche.sqlite');
   const opened = await (wrap.store ?? plainly)(async () =>
-    parts.adopt(await openSqliteStore({ path, clock, random: random.bytes, boundary, upcast }), (each) => each.close()),
+    parts.adopt(await STORE.open({ home, clock, random: random.bytes, boundary, upcast }), (each) => each.close()),
   );
   const store = observed(opened, hub);
   // The probe starts processes of its own and need not wait for Git's.
   // Commands live by the machine's time, whatever clock the network goes by.
   const probing = (wrap.sandbox ?? plainly)(() =>
-    openSandbox({ ...options, path: env.PATH ?? '', boundary, clock: systemClock }),
+    openSandbox(builtin, {
+      dir: join(home, 'shells'),
+      path: env.PATH ?? '',
+      platform: options.platform,
+      machine: options.machine,
+      boundary,
+      clock: systemClock,
+    }),
   );
   probing.catch(() => undefined);
   // Nor has the journal's repository to wait for the workspace's.
@@ -63,9 +68,9 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   opening.catch(() => undefined);
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token], keys: inHome('keys.json') }));
-  const kept = await openKept(inHome('models.json'));
+  const kept = await openKept(inHome('models.json'), builtin.providers);
   const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
-  const found = openFound({ env, kept, net, secrets });
+  const found = openFound({ env, kept, net, secrets, kinds: builtin.providers });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const known = { ...knownOf(builtin), channels: fixed.map(({ channel }) => channel.name) };
   const folder = await openFolder(options, { clock, boundary, known }, parts);

@@ -5,7 +5,18 @@ import type { ChannelSettings } from '../core/agent.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { Secrets } from '../core/ports/secrets.ts';
 import type { AnyTool, ToolDeclaration, ToolParts } from '../core/ports/tool.ts';
-import { PROVIDERS } from '../models/choice/choose.ts';
+import { anthropicProvider } from '../models/anthropic/model.ts';
+import { compatibleProvider } from '../models/chat/model.ts';
+import { demoProvider } from '../models/demo/model.ts';
+import { geminiProvider } from '../models/gemini/model.ts';
+import { ollamaProvider } from '../models/ollama/model.ts';
+import { openaiProvider } from '../models/responses/model.ts';
+import type { Provider } from '../models/wire/provider.ts';
+import { unconfined } from '../sandbox/none.ts';
+import { bubblewrap } from '../sandbox/probe.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { ProbeOptions, Sandbox, SandboxKind } from '../core/ports/sandbox.ts';
 import { ruleProblem } from '../policy/rules.ts';
 import { askTool } from '../tools/ask.ts';
 import { editTool } from '../tools/edit.ts';
@@ -25,6 +36,10 @@ export interface Builtin {
   /** Models see them in this order. An agent that names no tools has all of them. */
   tools: readonly ToolDeclaration[];
   messengers: readonly Messenger[];
+  /** Where nothing is configured, the first that the environment offers is used. */
+  providers: readonly Provider[];
+  /** The strictest first: the first that works on the machine is used. */
+  sandboxes: readonly SandboxKind[];
 }
 
 export const BUILTIN: Builtin = {
@@ -43,10 +58,24 @@ export const BUILTIN: Builtin = {
     schedule,
   ],
   messengers: [telegramMessenger],
+  providers: [anthropicProvider, openaiProvider, geminiProvider, ollamaProvider, compatibleProvider, demoProvider],
+  sandboxes: [bubblewrap, unconfined],
 };
 
 export const openTools = ({ tools }: Builtin, parts: ToolParts): ReadonlyMap<string, AnyTool> =>
   new Map(tools.map((each) => [each.name, 'open' in each ? each.open(parts) : each]));
+
+/** The strictest that works on this machine. */
+export async function openSandbox(
+  { sandboxes }: Pick<Builtin, 'sandboxes'>,
+  { boundary, clock, ...options }: ProbeOptions & { boundary: Boundary; clock: Clock },
+): Promise<Sandbox> {
+  for (const kind of sandboxes) {
+    const probe = await kind.probe(options);
+    if (probe.ok) return probe.open({ boundary, clock });
+  }
+  throw new Error('no sandbox works on this machine');
+}
 
 /** Rejects with what a person has to mend. */
 export async function openChannel(
@@ -64,9 +93,10 @@ export async function openChannel(
 }
 
 /** What the settings and agents of a network that is made of these may name. */
-export const knownOf = ({ tools, messengers }: Builtin): Known => ({
+export const knownOf = ({ tools, messengers, providers }: Builtin): Known => ({
   tools,
   messengers,
-  providers: PROVIDERS,
+  providers: providers.map(({ name }) => name),
+  providerKinds: providers,
   ruleProblem,
 });

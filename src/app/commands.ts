@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
@@ -106,7 +105,8 @@ export async function initWorkspace(options: {
 
 /** Reads a home without disturbing the gateway that may hold it. */
 export async function openHomeReadOnly(options: { home: string; workspace: string; env: Env }) {
-  if (!existsSync(join(options.home, 'ruche.sqlite')))
+  const { STORE } = await import('./store.ts');
+  if (!STORE.has(options.home))
     throw new Error(`There is no journal in ${options.home} yet. Start the network first, or give another --home.`);
   const { openRecord } = await import('./record.ts');
   const { eventJson, logLine } = await import('../journal/format.ts');

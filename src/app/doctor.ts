@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,10 +33,12 @@ async function gitVersion(env: Env): Promise<string | null> {
 
 /** Tried in a folder of its own, so that looking makes no home. */
 async function trySandbox(env: Env): Promise<{ ok: boolean; why: string; mend: string }> {
-  const { probeSandbox } = await import('../sandbox/probe.ts');
+  const { BUILTIN } = await import('./builtin.ts');
+  const [strictest] = BUILTIN.sandboxes;
+  if (strictest === undefined) return { ok: false, why: 'No sandbox is built in.', mend: '' };
   const dir = await mkdtemp(join(tmpdir(), 'ruche-doctor-'));
   try {
-    return await probeSandbox({ dir, path: env['PATH'] ?? '', platform: process.platform, machine: machineOf() });
+    return await strictest.probe({ dir, path: env['PATH'] ?? '', platform: process.platform, machine: machineOf() });
   } catch (error) {
     return { ok: false, why: errorText(error), mend: 'Correct what it names, then run doctor again.' };
   } finally {
@@ -97,7 +98,9 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
   const { settings, problems } = await readGovernance(workspace, secrets);
   if (settings === null) return { config: { problems: plain(problems) }, keys: [] };
   const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
-  const found = openFound({ env, kept: await openKept(inHome('models.json')), net, secrets });
+  const { BUILTIN } = await import('./builtin.ts');
+  const kinds = BUILTIN.providers;
+  const found = openFound({ env, kept: await openKept(inHome('models.json'), kinds), net, secrets, kinds });
   const models = openModels({ settings, found, net, secrets, clock });
   const keys = models.providers().flatMap((provider) => {
     const name = provider.source === 'built in' ? undefined : /^env:(.+)$/.exec(provider.apiKey ?? '')?.[1];
@@ -145,8 +148,8 @@ async function readNewest(options: {
   workspace: string;
   env: Env;
 }): Promise<{ newestEvent: number | null; database: string | null }> {
-  const path = join(options.home, 'ruche.sqlite');
-  if (!existsSync(path)) return { newestEvent: null, database: null };
+  const { STORE } = await import('./store.ts');
+  if (!STORE.has(options.home)) return { newestEvent: null, database: null };
   try {
     const { openRecord } = await import('./record.ts');
     const record = await openRecord(options);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Store } from '../core/ports/store.ts';
 import { verify, type Verification, type VerifyOptions } from '../trace/verify.ts';
-import { openSqliteStore } from '../store/sqlite/store.ts';
+import { STORE } from './store.ts';
 import { systemClock as clock, systemRandom } from '../platform/system.ts';
 import { openGit, type Env } from '../git/git.ts';
 import { readJournalRepository } from '../git/journal.ts';
@@ -18,9 +18,8 @@ export interface OpenRecord {
 /** Second composition root, for the commands that only look. Rejects if there is no home, or its database cannot be read. */
 export async function openRecord(options: { home: string; workspace: string; env: Env }): Promise<OpenRecord> {
   const { home, workspace, env } = options;
-  const path = join(home, 'ruche.sqlite');
   const boundary = (): void => undefined;
-  const store = await openSqliteStore({ path, clock, random: systemRandom.bytes, boundary, readOnly: true });
+  const store = await STORE.open({ home, clock, random: systemRandom.bytes, boundary, readOnly: true });
   return {
     store,
     async verify(onProgress) {

@@ -1,5 +1,6 @@
 import { readDuration } from '../core/text/duration.ts';
 import { z } from 'zod';
+import type { ProviderKind } from '../core/agent.ts';
 import { parseHostPattern } from '../core/net/host.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
@@ -47,31 +48,30 @@ const narrowingRule = z
   .strictObject({ ...ruleBase, ask: match.optional(), deny: match.optional() })
   .refine(oneVerdict, { error: 'must have exactly one of ask and deny' });
 
-export const PROVIDER_TYPES = ['anthropic', 'openai', 'gemini', 'ollama', 'openai-compatible', 'demo'] as const;
-
-const provider = z
-  .strictObject({
-    type: z.enum(PROVIDER_TYPES).describe('How the provider is spoken to.'),
-    baseUrl: z
-      .string()
-      .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, {
-        error: 'must be an http or https URL without user name, query and fragment',
-      })
-      .describe('Where its API is, e.g. http://127.0.0.1:8080/v1; the maker knows its own.')
-      .optional(),
-    apiKey: z
-      .string()
-      .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
-        error: 'must name where the key is, e.g. env:OPENAI_API_KEY; the key itself never stands in a file',
-      })
-      .describe('A reference such as env:LOCAL_KEY or home:local, never the key itself.')
-      .optional(),
-    images: z.boolean().describe('Whether its models can see; set it where that is not known of them.').optional(),
-  })
-  .refine((given) => given.type !== 'openai-compatible' || given.baseUrl !== undefined, {
-    error: 'needs a baseUrl',
-    path: ['baseUrl'],
-  });
+const providerSchema = (kinds: readonly ProviderKind[]) =>
+  z
+    .strictObject({
+      type: z.enum(kinds.map(({ type }) => type)).describe('How the provider is spoken to.'),
+      baseUrl: z
+        .string()
+        .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, {
+          error: 'must be an http or https URL without user name, query and fragment',
+        })
+        .describe('Where its API is, e.g. http://127.0.0.1:8080/v1; the maker knows its own.')
+        .optional(),
+      apiKey: z
+        .string()
+        .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
+          error: 'must name where the key is, e.g. env:OPENAI_API_KEY; the key itself never stands in a file',
+        })
+        .describe('A reference such as env:LOCAL_KEY or home:local, never the key itself.')
+        .optional(),
+      images: z.boolean().describe('Whether its models can see; set it where that is not known of them.').optional(),
+    })
+    .refine((given) => given.baseUrl !== undefined || kinds.find(({ type }) => type === given.type)?.url !== '', {
+      error: 'needs a baseUrl',
+      path: ['baseUrl'],
+    });
 
 const modelRef = z.string().regex(MODEL_REF, { error: 'must be provider/model, e.g. local/qwen3' });
 const tier = z.array(modelRef).min(1).max(20);
@@ -122,8 +122,9 @@ const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodO
 const channels = <Entry extends z.ZodType>(entry: Entry) =>
   z.record(channelName, entry).describe('Messengers, by a name that sessions and the record use.').optional();
 
-export const settingsSchema = z.strictObject({
-  models: z
+/** What a provider holds is for its kind to say. */
+const models = <Entry extends z.ZodType>(provider: Entry) =>
+  z
     .strictObject({
       providers: z
         .record(
@@ -141,7 +142,10 @@ export const settingsSchema = z.strictObject({
     .describe(
       'Without models those that are found are used: a key in the environment or in home, or Ollama; else the demo.',
     )
-    .optional(),
+    .optional();
+
+const settings = z.strictObject({
+  models: models(z.unknown()),
   channels: channels(z.record(z.string(), z.unknown())),
   bindings: z
     .array(binding)
@@ -226,6 +230,10 @@ export const settingsSchema = z.strictObject({
   ...later(SETTINGS_LATER),
 });
 
+/** `ruche.yaml`, with the kinds of providers that there are. */
+export const settingsSchema = (kinds: readonly ProviderKind[]) =>
+  settings.extend({ models: models(providerSchema(kinds)) });
+
 export const agentSchema = z.strictObject({
   description: z.string().max(2000).describe('What the agent is for, in a sentence or two.').optional(),
   model: z
@@ -258,14 +266,20 @@ export const agentSchema = z.strictObject({
 });
 
 /** JSON Schemas for editors, by file name. */
-export function editorSchemas(messengers: readonly Messenger[]): Record<string, unknown> {
+export function editorSchemas({
+  messengers,
+  providers,
+}: {
+  messengers: readonly Messenger[];
+  providers: readonly ProviderKind[];
+}): Record<string, unknown> {
   const make = (schema: z.ZodType, title: string): unknown => ({
     ...z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }),
     title,
   });
   const entry = z.union(messengers.map((each) => channelSchema(each)));
   return {
-    'ruche.schema.json': make(settingsSchema.extend({ channels: channels(entry) }), 'ruche.yaml'),
+    'ruche.schema.json': make(settingsSchema(providers).extend({ channels: channels(entry) }), 'ruche.yaml'),
     'agent.schema.json': make(agentSchema, 'Front matter of an AGENT.md'),
   };
 }

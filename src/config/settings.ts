@@ -1,4 +1,4 @@
-import type { CompactionSettings, Problem, ProviderSettings, Settings } from '../core/agent.ts';
+import type { CompactionSettings, Problem, ProviderKind, ProviderSettings, Settings } from '../core/agent.ts';
 import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ToolName } from '../core/ports/tool.ts';
@@ -10,9 +10,6 @@ import { channelsOf, type Messenger } from './channels.ts';
 import { queuesOf } from './queues.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { Path, YamlSource } from './yaml-source.ts';
-
-/** The provider that is always there. */
-const DEMO: ProviderSettings = { name: 'demo', type: 'demo', baseUrl: null, apiKey: null };
 
 export const DEFAULT_LIMITS: Settings['limits'] = {
   steps: 50,
@@ -38,6 +35,8 @@ function compactionOf(given: false | Partial<typeof COMPACTION> | undefined): Co
 export interface Known {
   /** Providers beside those of `ruche.yaml`: ones that need no entry. */
   providers: readonly string[];
+  /** How a provider can be spoken to. */
+  providerKinds: readonly ProviderKind[];
   tools: readonly ToolName[];
   messengers: readonly Messenger[];
   /** Channels beside those of `ruche.yaml`, and those that a secret alone makes. */
@@ -47,7 +46,7 @@ export interface Known {
 }
 
 /** The same for an agent: `providers` are all there are. */
-export interface KnownToAgent extends Omit<Known, 'messengers' | 'channels'> {
+export interface KnownToAgent extends Omit<Known, 'messengers' | 'channels' | 'providerKinds'> {
   /** Chains of escalation that it may name. */
   chains: readonly string[];
 }
@@ -134,7 +133,7 @@ export function parseSettings(
   if (!decoded.ok) return { settings: null, problems: [decoded.problem] };
   const source = parseYaml(decoded.text, file);
   if (source.problems.length > 0) return { settings: null, problems: source.problems };
-  const { value, problems } = validate(settingsSchema, source, file);
+  const { value, problems } = validate(settingsSchema(known.providerKinds), source, file);
   const { channels, problems: others } = channelsOf(source, file, known.messengers);
   problems.push(...others);
   const warnings = laterKeys(source, file, SETTINGS_LATER);
@@ -147,7 +146,10 @@ export function parseSettings(
     apiKey: given.apiKey ?? null,
     ...(given.images === undefined ? {} : { images: given.images }),
   }));
-  if (!providers.some((provider) => provider.name === DEMO.name)) providers.push(DEMO);
+  // What stands in for a model is always there.
+  for (const { name, type, standIn } of known.providerKinds)
+    if (standIn !== undefined && !providers.some((provider) => provider.name === name))
+      providers.push({ name, type, baseUrl: null, apiKey: null });
   const named = new Set([...providers.map((provider) => provider.name), ...known.providers]);
   const tiers = { light: value.models?.light, standard: value.models?.standard, strong: value.models?.strong };
   for (const [tier, refs] of Object.entries(tiers))

@@ -42,15 +42,22 @@ export interface Problem {
   severity: 'error' | 'warning';
 }
 
-/** How a provider is spoken to. */
-export type ProviderType = 'anthropic' | 'openai' | 'gemini' | 'ollama' | 'openai-compatible' | 'demo';
-
-/** Providers that need no entry in `ruche.yaml`; `server` is the URL that the web page was given. */
-export const BUILT_IN_PROVIDERS = ['anthropic', 'openai', 'gemini', 'ollama', 'server', 'demo'] as const;
+/** What a kind of provider says of itself to those who only read its name. */
+export interface ProviderKind {
+  /** What `type` says in `ruche.yaml`: how it is spoken to. */
+  readonly type: string;
+  /** The name of one that needs no entry in `ruche.yaml`. */
+  readonly name: string;
+  /** Where its API is unless told; '' if only its owner can tell; null if it is reached without a URL and a key. */
+  readonly url: string | null;
+  /** The model that answers where there is no other, if it is a stand-in for one. */
+  readonly standIn?: string;
+}
 
 export interface ProviderSettings {
   name: string;
-  type: ProviderType;
+  /** How it is spoken to, by the type of its kind. */
+  type: string;
   /** Null: where its maker has it. */
   baseUrl: string | null;
   /** A reference such as `env:LOCAL_KEY` or `home:local`. */

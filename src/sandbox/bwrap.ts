@@ -3,7 +3,7 @@ import { lstat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import { SandboxError, type Sandbox } from '../core/ports/sandbox.ts';
+import { type Machine, SandboxError, type Sandbox } from '../core/ports/sandbox.ts';
 import type { Checkout } from '../core/ports/workspace.ts';
 import { bwrapArgs, readSystem, type SystemMounts } from './system.ts';
 import { cgroupsOf, makeCgroups, removeCgroups, type Cgroups } from './cgroup.ts';
@@ -18,14 +18,6 @@ export interface BwrapFeatures {
   /** Whether it can bound a memory file system. */
   size: boolean;
   cgroups: Cgroups;
-}
-
-/** Facts about the process and its machine. */
-export interface Machine {
-  /** `process.arch`. */
-  arch: string;
-  /** `process.getuid()`. */
-  uid: number;
 }
 
 export interface BwrapOptions {

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import type { Sandbox } from '../core/ports/sandbox.ts';
+import type { Sandbox, SandboxKind } from '../core/ports/sandbox.ts';
 import { ENVIRONMENT } from './system.ts';
 import { inheritedFiles, Jobs, type Runner, STATUS_FILE } from './jobs.ts';
 import { LAUNCH, SWEEP_MARKED } from './wrapper.ts';
@@ -67,3 +67,10 @@ export async function openUnconfined(options: NoSandboxOptions): Promise<Sandbox
   await mkdir(options.dir, { recursive: true, mode: 0o700 });
   return new Jobs({ ...options, inherited: await inheritedFiles(), runner });
 }
+
+/** Works everywhere, so it is the last that is tried. */
+export const unconfined: SandboxKind = {
+  name: 'none',
+  probe: ({ dir }) =>
+    Promise.resolve({ ok: true, why: '', mend: '', open: (parts) => openUnconfined({ dir, ...parts }) }),
+};

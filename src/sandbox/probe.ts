@@ -3,26 +3,16 @@ import { constants } from 'node:fs';
 import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { bwrapArgs } from './system.ts';
-import { bwrapFiles, type BwrapFeatures, type Machine, openBwrap } from './bwrap.ts';
+import { bwrapFiles, type BwrapFeatures, openBwrap } from './bwrap.ts';
 import { findCgroups } from './cgroup.ts';
-import type { Boundary } from '../core/ports/boundary.ts';
-import type { Clock } from '../core/ports/clock.ts';
-import type { Sandbox } from '../core/ports/sandbox.ts';
-import { openUnconfined } from './none.ts';
+import type { Machine, ProbeOptions, SandboxKind } from '../core/ports/sandbox.ts';
 
-type SandboxProbe =
+type BwrapProbe =
   | { ok: true; why: string; mend: string; features: BwrapFeatures }
   /** `why` says what is missing, `mend` what to do about it. */
   | { ok: false; why: string; mend: string };
 
-interface ProbeOptions {
-  /** A folder of the runtime that can be written; what the attempt needs in it is removed again. */
-  dir: string;
-  /** The runtime's PATH. */
-  path: string;
-  /** `process.platform`. */
-  platform: string;
-  machine: Machine;
+interface BwrapOptions extends ProbeOptions {
   /** Usually /sys/fs/cgroup and /proc/self/cgroup. */
   cgroupRoot?: string;
   cgroupSelf?: string;
@@ -180,7 +170,7 @@ async function tryBwrap(bwrap: string, scratch: string, machine: Machine): Promi
 }
 
 /** Tries bubblewrap for real: what `doctor` shows, and what decides at start which sandbox is used. */
-export async function probeSandbox(options: ProbeOptions): Promise<SandboxProbe> {
+export async function probeSandbox(options: BwrapOptions): Promise<BwrapProbe> {
   if (options.platform !== 'linux')
     return {
       ok: false,
@@ -224,22 +214,13 @@ export async function probeSandbox(options: ProbeOptions): Promise<SandboxProbe>
   }
 }
 
-interface SandboxOptions {
-  home: string;
-  /** The runtime's PATH. */
-  path: string;
-  /** `process.platform`. */
-  platform: string;
-  machine: Machine;
-  boundary: Boundary;
-  clock: Clock;
-}
-
-/** The strictest sandbox that works on this machine. */
-export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const { home, path, platform, machine, boundary, clock } = options;
-  const dir = join(home, 'shells');
-  const probe = await probeSandbox({ dir, path, platform, machine });
-  if (!probe.ok) return openUnconfined({ dir, boundary, clock });
-  return openBwrap({ features: probe.features, machine, dir, boundary, clock });
-}
+export const bubblewrap: SandboxKind = {
+  name: 'bwrap',
+  async probe(options) {
+    const probe = await probeSandbox(options);
+    if (!probe.ok) return probe;
+    const { why, mend, features } = probe;
+    const { dir, machine } = options;
+    return { ok: true, why, mend, open: (parts) => openBwrap({ features, machine, dir, ...parts }) };
+  },
+};

@@ -1,4 +1,4 @@
-// A tool and a messenger that Ruche has never heard of: each is one file, and one line of what the composition is given.
+// A tool, a messenger and a provider that Ruche has never heard of: each is one file, and one line of what the composition is given.
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,45 +6,29 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { startApp } from '../../src/app/app.ts';
 import { BUILTIN, knownOf } from '../../src/app/builtin.ts';
+import { editorSchemas } from '../../src/config/schemas.ts';
 import { parseSettings } from '../../src/config/settings.ts';
 import { systemClock as clock } from '../../src/platform/system.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
 import { namesFor } from '../../web/lib/words.ts';
 import { quiet } from '../fakes/loop.ts';
-import { chunk, DONE, modelServer } from '../fakes/model-server.ts';
 import { until } from '../fakes/until.ts';
 import { platform, toyMessenger } from './toy-messenger.ts';
+import { asked, toyProvider } from './toy-provider.ts';
 import { stamped, stampTool } from './toy-tool.ts';
 
 const builtin = {
   ...BUILTIN,
   tools: [...BUILTIN.tools, stampTool],
   messengers: [...BUILTIN.messengers, toyMessenger],
+  providers: [...BUILTIN.providers, toyProvider],
 };
 
-const settings = (url: string): string => `models:
-  providers: { scripted: { type: openai-compatible, baseUrl: "${url}" } }
-  standard: [scripted/one]
-channels:
+const SETTINGS = `channels:
   toy: { room: kitchen, owners: [U02ABC, "@a:b.org"] }
 policy:
   rules: [{ id: stamps, ask: { tool: stamp }, reason: Stamps need a person. }]
 `;
-
-/** Calls the tool, and says so once it has its result. */
-const model = () =>
-  modelServer(({ body }) => {
-    const { role } = (body['messages'] as { role: string }[]).at(-1) ?? {};
-    const call = {
-      index: 0,
-      id: 'c1',
-      type: 'function',
-      function: { name: 'stamp', arguments: '{"text":"A letter"}' },
-    };
-    const said = role === 'tool' ? chunk({ content: 'It is stamped.' }) : chunk({ tool_calls: [call] });
-    const pieces = [said, chunk({}, role === 'tool' ? 'stop' : 'tool_calls'), DONE];
-    return { headers: { 'content-type': 'text/event-stream' }, pieces };
-  });
 
 async function say(sender: string, text: string): Promise<void> {
   const host = await platform.host.promise;
@@ -86,10 +70,15 @@ test('settings with its ids are read, and a wrong one is told with file, line an
 
 test('a message of such a person reaches an agent, which uses the tool once a person has approved it, and answers', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'ruche-declared-'));
-  const scripted = await model();
-  const env = { PATH: process.env['PATH'], HOME: dir, OLLAMA_HOST: '127.0.0.1:1', TOY_KEY: 'toy-key-0123456789' };
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: dir,
+    OLLAMA_HOST: '127.0.0.1:1',
+    TOY_KEY: 'toy-key-0123456789',
+    PARROT_KEY: 'parrot-0123456789',
+  };
   const workspace = join(dir, 'workspace');
-  const files = { 'ruche.yaml': settings(scripted.baseUrl), 'agents/assistant/AGENT.md': '---\n---\nYou help.\n' };
+  const files = { 'ruche.yaml': SETTINGS, 'agents/assistant/AGENT.md': '---\n---\nYou help.\n' };
   const bytes = Object.entries(files).map(([path, text]) => [path, Buffer.from(text)] as const);
   await initWorkspace({ dir: workspace, files: new Map(bytes), env, clock });
   const app = await startApp({
@@ -109,14 +98,16 @@ test('a message of such a person reaches an agent, which uses the tool once a pe
   try {
     await say('U0STRANGER', 'Stamp it');
     await say('U02ABC', 'Stamp it');
-    const asked = await heard(/Stamps need a person/);
+    const question = await heard(/Stamps need a person/);
     assert.deepEqual(stamped, []);
-    const [button] = asked.kind === 'text' ? asked.buttons.filter(({ label }) => label === 'Approve') : [];
+    const [button] = question.kind === 'text' ? question.buttons.filter(({ label }) => label === 'Approve') : [];
     assert.ok(button);
     const host = await platform.host.promise;
     await host.press({ sender: '@a:b.org', chat: 'den', replyTo: 'den', action: button.action, externalId: 'p1' });
     await heard(/It is stamped\./);
     assert.deepEqual(stamped, ['A letter']);
+    assert.deepEqual(new Set(asked), new Set(['parrot http://127.0.0.1:9/parrot env:PARROT_KEY grey']));
+    assert.equal((await app.runtime.status()).model, 'parrot/grey');
     assert.deepEqual(
       new Set(platform.sent.map(({ to, room, key }) => `${to} ${room} ${key}`)),
       new Set(['den kitchen toy-key-0123456789']),
@@ -134,7 +125,22 @@ test('a message of such a person reaches an agent, which uses the tool once a pe
     assert.match(none.ok ? '' : none.message, /Unknown channel "toys"\. Did you mean "toy"/);
   } finally {
     await app.close('the test is over');
-    await scripted.close();
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   }
+});
+
+test('settings name the provider as its type and as its own, and a slip is told', () => {
+  const read = (text: string) => parseSettings(text, 'ruche.yaml', knownOf(builtin));
+  assert.deepEqual(read('models: { strong: [parrot/macaw] }\n').settings?.tiers.strong, ['parrot/macaw']);
+  const own = 'models: { providers: { polly: { type: parrot, apiKey: "env:POLLY" } }, standard: [polly/grey] }\n';
+  assert.deepEqual(read(own).settings?.providers[0], {
+    name: 'polly',
+    type: 'parrot',
+    baseUrl: null,
+    apiKey: 'env:POLLY',
+  });
+  const [slip] = read('models: { providers: { polly: { type: parot } } }\n').problems;
+  assert.match(`${slip?.key} ${slip?.message}`, /^models\.providers\.polly\.type .*parrot/);
+  const schema = JSON.stringify(editorSchemas(builtin)['ruche.schema.json']);
+  assert.match(schema, /"enum":\[[^\]]*"parrot"/);
 });

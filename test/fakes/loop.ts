@@ -3,6 +3,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AgentDeps } from '../../src/agent/run/deps.ts';
+import { BUILTIN } from '../../src/app/builtin.ts';
 import { startApp } from '../../src/app/app.ts';
 import type { AppOptions } from '../../src/app/options.ts';
 import type { Agent, Governance, Settings } from '../../src/core/agent.ts';
@@ -196,7 +197,7 @@ export async function openLoop(options: LoopOptions) {
       secrets: hiding(options.redact ?? ((text) => text)),
       channels: () => (options.channels ?? []).map((channel) => ({ channel, owners: [], agent: null })),
       system: { clock, ids: systemIds, random: { bytes: systemRandom.bytes, number: () => 0 } },
-      builtin: { tools: options.tools ?? [], messengers: [] },
+      builtin: { ...BUILTIN, tools: options.tools ?? [], messengers: [] },
       wrap,
     });
   let app = await start();

@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import type { Checkout } from '../../src/core/ports/workspace.ts';
 import type { Limits } from '../../src/core/ports/sandbox.ts';
-import type { BwrapFeatures, Machine } from '../../src/sandbox/bwrap.ts';
+import type { BwrapFeatures } from '../../src/sandbox/bwrap.ts';
+import type { Machine } from '../../src/core/ports/sandbox.ts';
 import { probeSandbox } from '../../src/sandbox/probe.ts';
 import { requirePeer } from './require-peer.ts';
 

@@ -9,6 +9,8 @@ const VIEW: ModelsView = { model: 'demo/demo', demo: true, providers: [], models
 function fakeDesk() {
   const asked: (string | SetupRequest)[] = [];
   const desk: ModelDesk = {
+    makers: ['openai', 'gemini'],
+    servers: ['ollama'],
     list: async () => VIEW,
     test: async (ref) => {
       asked.push(ref);

@@ -3,18 +3,11 @@ import { test } from 'node:test';
 import type { ProviderSettings, Settings } from '../../src/core/agent.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
+import { BUILTIN } from '../../src/app/builtin.ts';
 import { openModels } from '../../src/models/choice/choose.ts';
 import { openFound } from '../../src/models/choice/found.ts';
 import type { Kept, KeptProvider } from '../../src/models/choice/kept.ts';
-import {
-  DEFAULT_MODELS,
-  PRICES,
-  CLOUD_WINDOW,
-  costOf,
-  LOCAL_WINDOW,
-  modelFacts,
-  windowOf,
-} from '../../src/models/prices/prices.ts';
+import { PRICES, CLOUD_WINDOW, costOf, LOCAL_WINDOW, modelFacts, windowOf } from '../../src/models/prices/prices.ts';
 import { envSecrets } from '../../src/secrets/open.ts';
 import { ask, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, modelServer } from '../fakes/model-server.ts';
@@ -42,8 +35,14 @@ function models(
   const settings = { providers, tiers: { ...EMPTY, ...tiers } };
   const secrets = envSecrets({ env });
   const kept: Kept = { providers: () => home, keep: async (each) => void home.unshift(each) };
-  const found = openFound({ env, kept, net, secrets });
+  const found = openFound({ env, kept, net, secrets, kinds: BUILTIN.providers });
   return { net, found, ...openModels({ settings, found, net, secrets, clock }) };
+}
+
+function usualOf(type: string) {
+  const maker = BUILTIN.providers.find((each) => each.type === type)?.maker;
+  assert.ok(maker);
+  return maker.models;
 }
 
 const names = (choices: { provider: string; model: string }[]): string[] =>
@@ -52,7 +51,7 @@ const names = (choices: { provider: string; model: string }[]): string[] =>
 test('with nothing configured and nothing found it is the demo, and says so', async () => {
   const { choices, describe, problems, net } = models();
   for (const tier of TIERS) assert.deepEqual(names(choices(tier)), ['demo/demo']);
-  assert.deepEqual([describe().model, describe().demo, describe().source], ['demo/demo', true, 'demo']);
+  assert.deepEqual([describe().model, describe().demo, describe().source], ['demo/demo', true, 'stand-in']);
   assert.deepEqual(problems(), []);
   const text = textOf(await collect(choices('standard')[0]!.port.stream(ask('hello'), NEVER)));
   assert.match(text, /demo/i);
@@ -102,7 +101,7 @@ test('a key alone is enough where its maker is known: home, then anthropic, open
     apiKey: 'env:GOOGLE_API_KEY',
     model: null,
   };
-  const cases: [Record<string, string>, KeptProvider[], keyof typeof DEFAULT_MODELS][] = [
+  const cases: [Record<string, string>, KeptProvider[], string][] = [
     [keys, [home], 'gemini'],
     [keys, [], 'anthropic'],
     [{ ...keys, ANTHROPIC_API_KEY: ' ' }, [], 'openai'],
@@ -114,7 +113,7 @@ test('a key alone is enough where its maker is known: home, then anthropic, open
     for (const tier of TIERS)
       assert.deepEqual(
         names(choices(tier)),
-        DEFAULT_MODELS[maker][tier].map((model) => `${maker}/${model}`),
+        usualOf(maker)[tier].map((model) => `${maker}/${model}`),
       );
     assert.equal(describe().source, kept.length > 0 ? 'home' : 'environment');
   }
@@ -270,6 +269,8 @@ test('every row of the table can be right, and every default model has one', () 
     assert.ok(window >= 100_000 && maxOutput >= 16_384 && maxOutput < window * 2, name);
     assert.match(asOf, /^2026-\d\d-\d\d$/);
   }
-  for (const tiers of Object.values(DEFAULT_MODELS))
+  const makers = BUILTIN.providers.flatMap(({ maker }) => maker ?? []);
+  assert.ok(makers.length >= 3);
+  for (const { models: tiers } of makers)
     for (const tier of TIERS) for (const model of tiers[tier]) assert.ok(PRICES[model], model);
 });

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import type { ProviderSettings, Settings } from '../../src/core/agent.ts';
 import type { KeptSecrets } from '../../src/core/ports/secrets.ts';
 import type { SetupRequest } from '../../src/core/api/views.ts';
+import { BUILTIN } from '../../src/app/builtin.ts';
 import { openModels } from '../../src/models/choice/choose.ts';
 import { openDesk } from '../../src/models/setup/desk.ts';
 import { openFound } from '../../src/models/choice/found.ts';
@@ -68,6 +69,7 @@ async function desk(
     kept: { providers: () => home, keep: async (each) => void home.unshift(each) },
     net,
     secrets,
+    kinds: BUILTIN.providers,
   });
   const settings: Pick<Settings, 'providers' | 'tiers'> = {
     providers: more.providers ?? [],

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
 import type { KeptProvider } from '../../src/models/choice/kept.ts';
+import { BUILTIN } from '../../src/app/builtin.ts';
 import { openModels } from '../../src/models/choice/choose.ts';
 import { openFound } from '../../src/models/choice/found.ts';
 import { lineFeed } from '../../src/models/wire/feed.ts';
-import { OLLAMA_WINDOW, ollamaUrl } from '../../src/models/ollama/models.ts';
+import { OLLAMA_WINDOW } from '../../src/models/ollama/model.ts';
+import { ollamaUrl } from '../../src/models/ollama/models.ts';
 import { envSecrets } from '../../src/secrets/open.ts';
 import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { openWire } from '../contracts/model-wires.ts';
@@ -61,7 +63,13 @@ afterEach(() => server.close());
 function network(env: Record<string, string>, home: KeptProvider[] = [], standard: string[] = []) {
   const net = fakeNet();
   const secrets = envSecrets({ env });
-  const found = openFound({ env, kept: { providers: () => home, keep: async () => {} }, net, secrets });
+  const found = openFound({
+    env,
+    kept: { providers: () => home, keep: async () => {} },
+    net,
+    secrets,
+    kinds: BUILTIN.providers,
+  });
   const clock = { now: () => 0, sleep: () => new Promise<void>(() => {}) };
   const settings = { providers: [], tiers: { light: [], standard, strong: [] } };
   return { net, found, models: openModels({ settings, found, net, secrets, clock }) };

@@ -7,7 +7,7 @@ import type { Files } from '../../src/core/files.ts';
 import type { Checkouts } from '../../src/core/ports/workspace.ts';
 import type { Sandbox } from '../../src/core/ports/sandbox.ts';
 import type { ToolContext } from '../../src/core/ports/tool.ts';
-import { openSandbox } from '../../src/sandbox/probe.ts';
+import { BUILTIN, openSandbox } from '../../src/app/builtin.ts';
 import { shellTool, type ShellInput } from '../../src/tools/shell.ts';
 import { openCheckouts, type CheckoutPool } from '../../src/workspace/checkouts/checkouts.ts';
 import { limits, machine, processesWith, realClock } from '../fakes/sandbox-home.ts';
@@ -31,7 +31,14 @@ describe('shell', { skip }, () => {
     const boundary = (): void => undefined;
     const dir = join(root, 'checkouts');
     return {
-      sandbox: await openSandbox({ home: root, path, platform: 'linux', machine, boundary, clock: realClock }),
+      sandbox: await openSandbox(BUILTIN, {
+        dir: join(root, 'shells'),
+        path,
+        platform: 'linux',
+        machine,
+        boundary,
+        clock: realClock,
+      }),
       checkouts: await openCheckouts({ workspace: bench.workspace, dir, boundary, maxFile: 2000, minFree: 0 }),
     };
   };

@@ -409,6 +409,8 @@ export class Scene {
   }
 
   readonly desk: ModelDesk = {
+    makers: ['anthropic', 'openai', 'gemini'],
+    servers: ['ollama'],
     list: async () => ({
       model: this.demo ? 'demo/demo' : 'scripted/large',
       demo: this.demo,
@@ -430,7 +432,7 @@ export class Scene {
     }),
     setup: async (request) => {
       this.setups.push(request);
-      if (request.kind === 'key' && request.key.includes('wrong'))
+      if (request.kind === 'key' && request.key?.includes('wrong'))
         return { ok: false, field: 'key', message: 'The provider refused this key.' };
       this.demo = false;
       return { ok: true, model: 'scripted/large', said: 'Hello.' };

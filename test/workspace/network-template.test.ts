@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
-import { BUILT_IN_PROVIDERS } from '../../src/core/agent.ts';
+import { BUILTIN, knownOf } from '../../src/app/builtin.ts';
 import { sourceText } from '../../src/core/trigger.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { readBundled } from '../../src/skills/judge.ts';
@@ -87,7 +87,7 @@ test('what comes later stands in comments, which are known keys once the marks a
     .replaceAll(/^# (?=models:|channels:|queues:| {2})/gm, '')
     .replaceAll(/^ *# *(?=- \{ channel)/gm, '  ')
     .replaceAll(/^ *# *(?=- \{ after)/gm, '    ');
-  const { settings, problems } = parseSettings(written, 'ruche.yaml', { ...KNOWN, providers: BUILT_IN_PROVIDERS });
+  const { settings, problems } = parseSettings(written, 'ruche.yaml', knownOf(BUILTIN));
   assert.deepEqual(
     problems.filter(({ severity }) => severity === 'error'),
     [],

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { PRICES } from '../../src/models/prices/prices.ts';
 import fc from 'fast-check';
-import { BUILT_IN_PROVIDERS, type Problem } from '../../src/core/agent.ts';
+import { BUILTIN, knownOf } from '../../src/app/builtin.ts';
+import type { Problem } from '../../src/core/agent.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import { editorSchemas } from '../../src/config/schemas.ts';
 import { DEFAULT_LIMITS, parseSettings } from '../../src/config/settings.ts';
@@ -265,7 +266,7 @@ test('any text gives settings or an error with a place, never an exception', () 
 });
 
 test('the schemas for editors are those of the code, in schemas/ and in the template', async () => {
-  const made = JSON.parse(JSON.stringify(editorSchemas(KNOWN.messengers))) as Record<string, unknown>;
+  const made = JSON.parse(JSON.stringify(editorSchemas(BUILTIN))) as Record<string, unknown>;
   assert.deepEqual(Object.keys(made), ['ruche.schema.json', 'agent.schema.json']);
   for (const folder of ['schemas', 'templates/solo/.ruche', 'templates/network/.ruche'])
     for (const [name, schema] of Object.entries(made))
@@ -294,7 +295,7 @@ test('the template is whole and without a problem', async () => {
   let tried = 0;
   for (const [, example = ''] of examples) {
     tried += 1;
-    const known = { ...KNOWN, providers: BUILT_IN_PROVIDERS };
+    const known = knownOf(BUILTIN);
     assert.deepEqual(parseSettings(example.replaceAll(/^# /gm, ''), 'example', known).problems, []);
   }
   assert.equal(tried, 2);

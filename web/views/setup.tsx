@@ -7,7 +7,7 @@ import { providerOf, PROVIDERS, type KeyProvider } from '../lib/keys.ts';
 import { Plain } from '../parts/small.tsx';
 import { useApp } from '../stores/app.ts';
 
-type Kind = SetupRequest['kind'];
+type Kind = 'key' | 'ollama' | 'url';
 const KINDS: readonly { kind: Kind; label: string }[] = [
   { kind: 'key', label: 'With a key' },
   { kind: 'ollama', label: 'Ollama' },

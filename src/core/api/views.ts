@@ -346,10 +346,14 @@ export interface ModelsView {
 }
 
 /** What the first page of the web face asks for. */
-export type SetupRequest =
-  | { kind: 'key'; provider: 'anthropic' | 'openai' | 'gemini'; key: string; model?: string; baseUrl?: string }
-  | { kind: 'url'; baseUrl: string; model: string; key?: string }
-  | { kind: 'ollama'; baseUrl: string; model?: string };
+export interface SetupRequest {
+  /** `key`: of `provider`, a maker. `url`: of any server, with `baseUrl` and `model`. Else the type of a server, at `baseUrl`. */
+  kind: string;
+  provider?: string;
+  key?: string;
+  baseUrl?: string;
+  model?: string;
+}
 
 export type SetupResult =
   | { ok: true; model: string; said: string }
@@ -368,6 +372,9 @@ export interface ModelTest {
 
 /** The models of the network, for `ruche models` and the web page. */
 export interface ModelDesk {
+  /** What a request to set up may name: makers whose key it brings, and servers that say which models they have. */
+  readonly makers: readonly string[];
+  readonly servers: readonly string[];
   list(signal: AbortSignal): Promise<ModelsView>;
   /** One small call. */
   test(ref: string, signal: AbortSignal): Promise<ModelTest>;

@@ -1,3 +1,5 @@
+import type { Boundary } from './boundary.ts';
+import type { Clock } from './clock.ts';
 import type { Checkout } from './workspace.ts';
 
 export interface Limits {
@@ -53,6 +55,36 @@ export interface Sandbox {
   forget(key: string): Promise<void>;
   /** Keys of which something is kept. */
   list(): Promise<string[]>;
+}
+
+/** Facts about the process and its machine. */
+export interface Machine {
+  /** `process.arch`. */
+  arch: string;
+  /** `process.getuid()`. */
+  uid: number;
+}
+
+/** What finding out whether a sandbox works may need. */
+export interface ProbeOptions {
+  /** A folder of the runtime that can be written; what the attempt needs in it is removed again. */
+  dir: string;
+  /** The runtime's PATH. */
+  path: string;
+  /** `process.platform`. */
+  platform: string;
+  machine: Machine;
+}
+
+/** `why` says what works or is missing, `mend` what to do about it. */
+export type SandboxProbe =
+  | { ok: true; why: string; mend: string; open(parts: { boundary: Boundary; clock: Clock }): Promise<Sandbox> }
+  | { ok: false; why: string; mend: string };
+
+/** A sandbox as `app/` lists it: the first that works on the machine is used. */
+export interface SandboxKind {
+  readonly name: string;
+  probe(options: ProbeOptions): Promise<SandboxProbe>;
 }
 
 /** `start`: the command never ran. `doubt`: it started, and nobody knows how it ended. */

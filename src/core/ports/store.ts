@@ -1,3 +1,5 @@
+import type { Clock } from './clock.ts';
+import type { Boundary } from './boundary.ts';
 import type { BlobRef } from '../blob.ts';
 import type { EventRow } from '../event-hash.ts';
 import type { Event, NewEvent } from '../event.ts';
@@ -161,4 +163,20 @@ export interface Store extends EventLog, TaskQueue, Blobs, Audit {
    */
   commit(batch: Batch): Promise<CommitResult>;
   close(): Promise<void>;
+}
+
+/** A store as `app/` plugs it in. */
+export interface StoreKind {
+  readonly name: string;
+  /** Whether this home has a record already. */
+  has(home: string): boolean;
+  /** `readOnly`: every write rejects with StoreUnavailable; another process may write meanwhile. */
+  open(options: {
+    home: string;
+    clock: Clock;
+    random: (n: number) => Uint8Array;
+    boundary: Boundary;
+    upcast?: (event: Event) => Event;
+    readOnly?: boolean;
+  }): Promise<Store>;
 }

@@ -135,27 +135,29 @@ export async function testModel(context: GatewayContext, desk: ModelDesk, reques
 
 /** `POST /api/setup`, a SetupRequest: tried, and kept if it works. 200 also for what does not: the answer says which field to mend. */
 export async function setUpModel(context: GatewayContext, desk: ModelDesk, request: ApiRequest): Promise<void> {
-  const wanted = readSetup(await readObject(request.incoming, context.limits));
+  const wanted = readSetup(desk, await readObject(request.incoming, context.limits));
   await sendJson(request, 200, await desk.setup(wanted, clientSignal(request, context.closing)));
 }
 
-function readSetup(fields: Fields): SetupRequest {
+function readSetup({ makers, servers }: ModelDesk, fields: Fields): SetupRequest {
   const optional = <Name extends string>(name: Name): { [key in Name]?: string } => {
     const value = optionalText(fields, name);
     return value === null ? {} : ({ [name]: value } as { [key in Name]: string });
   };
-  switch (fields.kind) {
-    case 'key': {
-      const { provider } = fields;
-      if (provider !== 'anthropic' && provider !== 'openai' && provider !== 'gemini')
-        throw badRequest('"provider" must be "anthropic", "openai" or "gemini".', 'provider');
-      return { kind: 'key', provider, key: text(fields, 'key'), ...optional('model'), ...optional('baseUrl') };
-    }
-    case 'url':
-      return { kind: 'url', baseUrl: text(fields, 'baseUrl'), model: text(fields, 'model'), ...optional('key') };
-    case 'ollama':
-      return { kind: 'ollama', baseUrl: text(fields, 'baseUrl'), ...optional('model') };
-    default:
-      throw badRequest('"kind" must be "key", "url" or "ollama".', 'kind');
+  const { kind, provider } = fields;
+  const either = (names: readonly string[]): string =>
+    names
+      .map((name) => `"${name}"`)
+      .join(', ')
+      .replace(/, ([^,]*)$/, ' or $1');
+  if (kind === 'key') {
+    if (typeof provider !== 'string' || !makers.includes(provider))
+      throw badRequest(`"provider" must be ${either(makers)}.`, 'provider');
+    return { kind, provider, key: text(fields, 'key'), ...optional('model'), ...optional('baseUrl') };
   }
+  if (kind === 'url')
+    return { kind, baseUrl: text(fields, 'baseUrl'), model: text(fields, 'model'), ...optional('key') };
+  if (typeof kind === 'string' && servers.includes(kind))
+    return { kind, baseUrl: text(fields, 'baseUrl'), ...optional('model') };
+  throw badRequest(`"kind" must be ${either(['key', 'url', ...servers])}.`, 'kind');
 }

@@ -1,10 +1,9 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import { anthropicEvents, anthropicReader } from './answer.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
+import type { Provider } from '../wire/provider.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
 import { argsOf, type ModelTurn, ownOpaque, type Turn, turnsOf, type UserTurn } from '../wire/turns.ts';
-
-export const ANTHROPIC_URL = 'https://api.anthropic.com';
 
 /** Claude, or whatever speaks Anthropic's messages. `baseUrl`: with or without `/v1` at its end. */
 export function anthropic(options: HttpModelOptions): ModelPort {
@@ -19,6 +18,22 @@ export function anthropic(options: HttpModelOptions): ModelPort {
     whole: anthropicEvents,
   });
 }
+
+export const anthropicProvider: Provider = {
+  type: 'anthropic',
+  name: 'anthropic',
+  url: 'https://api.anthropic.com',
+  maker: {
+    keys: ['ANTHROPIC_API_KEY'],
+    // The cheap, the usual and the best, read on 2026-11-22; behind them what answers if the first will not.
+    models: {
+      light: ['claude-haiku-5-5', 'claude-sonnet-5-5'],
+      standard: ['claude-sonnet-5-5'],
+      strong: ['claude-opus-5-5', 'claude-sonnet-5-5'],
+    },
+  },
+  open: anthropic,
+};
 
 type Wire = { [key: string]: Json };
 type Message = { role: 'user' | 'assistant'; content: Wire[] };

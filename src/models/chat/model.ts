@@ -1,6 +1,7 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import { chatReader } from './answer.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
+import type { Provider } from '../wire/provider.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
 import { parseJson } from '../wire/fields.ts';
 import { argsOf, type Call, type ModelTurn, textOf, turnsOf, type UserTurn } from '../wire/turns.ts';
@@ -28,6 +29,14 @@ export function openAiCompatible(options: OpenAiCompatibleOptions): ModelPort {
     whole: (body) => ('choices' in body ? [body] : null),
   });
 }
+
+/** Any server with chat completions; `server` is the one whose URL the web page was given. */
+export const compatibleProvider: Provider = {
+  type: 'openai-compatible',
+  name: 'server',
+  url: '',
+  open: openAiCompatible,
+};
 
 interface ChatRequestOptions {
   /** Whose reasoning may be sent back: another provider's fields are refused by some. */

@@ -1,6 +1,7 @@
-import { BUILT_IN_PROVIDERS, type Problem, type Settings } from '../../core/agent.ts';
+import type { Problem, Settings } from '../../core/agent.ts';
 import { type ModelChoice, type Tier, TIERS, type ModelError, type ModelPort, NO_USAGE } from '../../core/model.ts';
 import type { Found } from './found.ts';
+import type { Provider } from '../wire/provider.ts';
 import { CLOUD_WINDOW } from '../prices/prices.ts';
 import {
   choiceOf,
@@ -14,7 +15,7 @@ import {
 
 interface ModelsOptions extends ProviderParts {
   settings: Pick<Settings, 'providers' | 'tiers'>;
-  found: Pick<Found, 'providers' | 'look' | 'ollama'>;
+  found: Pick<Found, 'kinds' | 'providers' | 'look' | 'servers'>;
 }
 
 interface ModelsDescription {
@@ -22,9 +23,9 @@ interface ModelsDescription {
   tiers: Record<Tier, string[]>;
   /** The first of `standard`. */
   model: string;
-  /** True if that is the built-in demo. */
+  /** True if that is the stand-in: there is no other. */
   demo: boolean;
-  source: 'ruche.yaml' | 'home' | 'environment' | 'found' | 'demo';
+  source: 'ruche.yaml' | 'home' | 'environment' | 'found' | 'stand-in';
 }
 
 export interface Models {
@@ -37,13 +38,16 @@ export interface Models {
   providers(): readonly KnownProvider[];
   /** Why a model cannot work; '' if nothing is known to be wrong. */
   problem(ref: string): string;
-  /** Finds out what only a server can tell: Ollama where no models are named, and what its models can do where some are. */
+  /** Finds out what only a server can tell: which models it has where none are named, and what they can do where some are. */
   prepare(signal: AbortSignal): Promise<void>;
 }
 
-const DEMO_MODEL = 'demo/demo';
-/** Providers that need no entry in ruche.yaml. */
-export const PROVIDERS = BUILT_IN_PROVIDERS;
+/** The model that answers where there is no other. */
+function standIn(kinds: readonly Provider[]): string {
+  const kind = kinds.find((each) => each.standIn !== undefined);
+  if (kind === undefined) throw new Error('no provider stands in where no model is configured');
+  return `${kind.name}/${kind.standIn}`;
+}
 
 const isTier = (name: string): name is Tier => (TIERS as readonly string[]).includes(name);
 
@@ -53,8 +57,8 @@ function planTiers({ settings, found }: ModelsOptions): Pick<ModelsDescription, 
   if (isUnset(settings.tiers)) {
     const plan = foundTiers(found.providers());
     if (plan) return { tiers: plan.tiers, source: plan.source === 'built in' ? 'found' : plan.source };
-    const demo = (): string[] => [DEMO_MODEL];
-    return { tiers: { light: demo(), standard: demo(), strong: demo() }, source: 'demo' };
+    const only = (): string[] => [standIn(found.kinds)];
+    return { tiers: { light: only(), standard: only(), strong: only() }, source: 'stand-in' };
   }
   const { light, standard, strong } = settings.tiers;
   const first = (...lists: (readonly string[])[]): string[] => [...(lists.find((list) => list.length > 0) ?? [])];
@@ -79,7 +83,8 @@ function split(ref: string): Ref {
 /** All models of a network. Cheap: nothing is contacted or loaded before the first call. What is found later counts at once. */
 export function openModels(options: ModelsOptions): Models {
   const { settings, found, secrets } = options;
-  const known = (): Map<string, KnownProvider> => knownProviders(settings, found.providers());
+  const { kinds } = found;
+  const known = (): Map<string, KnownProvider> => knownProviders(kinds, settings, found.providers());
   return {
     choices(modelOrTier) {
       const providers = known();
@@ -90,8 +95,8 @@ export function openModels(options: ModelsOptions): Models {
     },
     describe() {
       const { tiers, source } = planTiers(options);
-      const model = tiers.standard[0] ?? DEMO_MODEL;
-      return { tiers, model, demo: known().get(split(model).provider)?.type === 'demo', source };
+      const model = tiers.standard[0] ?? standIn(kinds);
+      return { tiers, model, demo: known().get(split(model).provider)?.kind.standIn !== undefined, source };
     },
     problems: () => findProblems(options, known()),
     providers: () => [...known().values()],
@@ -99,7 +104,7 @@ export function openModels(options: ModelsOptions): Models {
       const providers = known();
       const { provider, model } = split(ref);
       const each = providers.get(provider);
-      if (!each || model === '') return unknownModel(ref, [...providers.keys()]);
+      if (!each || model === '') return unknownModel(ref, [...providers.keys()], kinds);
       const flaw = flawOf(each, secrets);
       return flaw ? said(each, flaw) : '';
     },
@@ -110,8 +115,9 @@ export function openModels(options: ModelsOptions): Models {
       for (const ref of new Set(refs)) {
         const { provider, model } = split(ref);
         const each = providers.get(provider);
-        if (each?.type !== 'ollama' || each.baseUrl === '') continue;
-        await found.ollama.learn({ provider, baseUrl: each.baseUrl, apiKey: each.apiKey }, model, signal);
+        const server = each && found.servers.get(each.type);
+        if (!server || each.baseUrl === '') continue;
+        await server.learn({ provider, baseUrl: each.baseUrl, apiKey: each.apiKey }, model, signal);
       }
     },
   };
@@ -135,21 +141,24 @@ function openChoice(
     const port = brokenModel(kind, message);
     return { choice: { provider, model, port, window: CLOUD_WINDOW, images: false, cost: () => 0 }, works: false };
   };
-  if (!known || model === '') return broken('invalid', unknownModel(ref, [...providers.keys()]));
+  if (!known || model === '') return broken('invalid', unknownModel(ref, [...providers.keys()], options.found.kinds));
   const flaw = flawOf(known, options.secrets);
   if (flaw) return broken(flaw.key === 'apiKey' ? 'auth' : 'invalid', said(known, flaw));
   return { choice: choiceOf(known, model, options), works: true };
 }
 
-function unknownModel(ref: string, providers: readonly string[]): string {
+function unknownModel(ref: string, providers: readonly string[], kinds: readonly Provider[]): string {
   if (!ref.includes('/') || ref.endsWith('/'))
     return `"${ref}" is no model: write a tier (${TIERS.join(', ')}) or provider/model.`;
-  if (ref.startsWith('server/'))
+  if (kinds.some(({ name, url }) => url === '' && ref.startsWith(`${name}/`)))
     return `The model "${ref}" is at the URL that the web page was given, and it was given none: set it up there, or name another model.`;
   return `The model "${ref}" names a provider that is not configured (there are: ${providers.join(', ')}): add it to models.providers in ruche.yaml.`;
 }
 
-function findProblems({ settings, secrets }: ModelsOptions, providers: ReadonlyMap<string, KnownProvider>): Problem[] {
+function findProblems(
+  { settings, secrets, found: { kinds } }: ModelsOptions,
+  providers: ReadonlyMap<string, KnownProvider>,
+): Problem[] {
   const problem = (key: string, message: string): Problem => ({
     file: 'ruche.yaml',
     line: null,
@@ -167,7 +176,7 @@ function findProblems({ settings, secrets }: ModelsOptions, providers: ReadonlyM
       const key = `models.${tier}.${index}`;
       const { provider, model } = split(ref);
       const known = providers.get(provider);
-      if (!known || model === '') return [problem(key, unknownModel(ref, [...providers.keys()]))];
+      if (!known || model === '') return [problem(key, unknownModel(ref, [...providers.keys()], kinds))];
       // One that ruche.yaml has is told of where it stands.
       const flaw = known.source === 'ruche.yaml' ? null : flawOf(known, secrets);
       return flaw ? [problem(key, flaw.message)] : [];

@@ -1,4 +1,4 @@
-import type { ProviderSettings, ProviderType } from '../../core/agent.ts';
+import type { ProviderKind, ProviderSettings } from '../../core/agent.ts';
 import type { PrivateFile } from '../../core/ports/secrets.ts';
 import { isObject } from '../../core/text/json.ts';
 import { parseJson } from '../wire/fields.ts';
@@ -17,31 +17,25 @@ export interface Kept {
   keep(provider: KeptProvider): Promise<void>;
 }
 
-const TYPES: ReadonlySet<string> = new Set<ProviderType>([
-  'anthropic',
-  'openai',
-  'gemini',
-  'ollama',
-  'openai-compatible',
-]);
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/;
 
 const isText = (value: unknown): value is string | null => value === null || typeof value === 'string';
 
-function readProvider(value: unknown): KeptProvider | null {
+function readProvider(value: unknown, kinds: readonly ProviderKind[]): KeptProvider | null {
   if (!isObject(value)) return null;
   const { name, type, baseUrl = null, apiKey = null, model = null } = value;
-  if (typeof name !== 'string' || !NAME.test(name) || typeof type !== 'string' || !TYPES.has(type)) return null;
+  if (typeof name !== 'string' || !NAME.test(name) || typeof type !== 'string') return null;
+  if (!kinds.some((kind) => kind.type === type && kind.standIn === undefined)) return null;
   if (!isText(baseUrl) || !isText(apiKey) || !isText(model)) return null;
   // A key that somebody wrote in would be shown to whoever asks for the providers.
   if (apiKey !== null && !/^(?:env|home):/.test(apiKey)) return null;
-  return { name, type: type as ProviderType, baseUrl, apiKey, model };
+  return { name, type, baseUrl, apiKey, model };
 }
 
-function parse(text: string, path: string): KeptProvider[] {
+function parse(text: string, path: string, kinds: readonly ProviderKind[]): KeptProvider[] {
   const value = parseJson(text);
   const list = isObject(value) && value.format === 1 && Array.isArray(value.providers) ? value.providers : null;
-  const providers = list?.map(readProvider) ?? [null];
+  const providers = list?.map((each) => readProvider(each, kinds)) ?? [null];
   if (providers.includes(null))
     throw new Error(
       `${path} cannot be used (it is not what docs/formats/models-json.md says): mend it, or delete it and set the models up again on the web page.`,
@@ -50,9 +44,9 @@ function parse(text: string, path: string): KeptProvider[] {
 }
 
 /** Rejects if the file cannot be used, saying what to do. */
-export async function openKept(file: PrivateFile): Promise<Kept> {
+export async function openKept(file: PrivateFile, kinds: readonly ProviderKind[]): Promise<Kept> {
   const text = await file.read();
-  let providers: readonly KeptProvider[] = text === null ? [] : parse(text, file.path);
+  let providers: readonly KeptProvider[] = text === null ? [] : parse(text, file.path, kinds);
   let writing: Promise<unknown> = Promise.resolve();
   return {
     providers: () => providers,

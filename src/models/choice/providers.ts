@@ -3,18 +3,13 @@ import type { Clock } from '../../core/ports/clock.ts';
 import type { ModelChoice, ModelPort, Tier, Usage } from '../../core/model.ts';
 import type { KeptSecrets, Secrets } from '../../core/ports/secrets.ts';
 import type { Net } from '../../core/ports/net.ts';
-import { anthropic, ANTHROPIC_URL } from '../anthropic/model.ts';
-import { demoModel } from '../demo/model.ts';
-import { type Found, type FoundProvider, KEY_NAMES, OLLAMA_URL } from './found.ts';
-import { gemini, GEMINI_URL } from '../gemini/model.ts';
-import { ollama } from '../ollama/model.ts';
-import { ollamaUrl } from '../ollama/models.ts';
-import { openai, OPENAI_URL } from '../responses/model.ts';
-import { openAiCompatible } from '../chat/model.ts';
+import type { Found, FoundProvider } from './found.ts';
+import type { ModelServer, Provider } from '../wire/provider.ts';
 import { CLOUD_WINDOW, costOf, LOCAL_WINDOW, modelFacts, windowOf } from '../prices/prices.ts';
 
 /** A provider with everything filled in that need not be said. */
 export interface KnownProvider extends ProviderSettings {
+  kind: Provider;
   source: FoundProvider['source'];
   baseUrl: string;
 }
@@ -23,7 +18,7 @@ export interface ProviderParts {
   net: Net;
   secrets: Secrets & Pick<KeptSecrets, 'has'>;
   clock: Clock;
-  found: Pick<Found, 'ollama'>;
+  found: Pick<Found, 'servers'>;
   /** Milliseconds without a byte from a model. */
   idleMs?: number;
 }
@@ -34,45 +29,42 @@ export interface ProviderFlaw {
   message: string;
 }
 
-const URLS: Readonly<Record<ProviderSettings['type'], string>> = {
-  anthropic: ANTHROPIC_URL,
-  openai: OPENAI_URL,
-  gemini: GEMINI_URL,
-  ollama: OLLAMA_URL,
-  'openai-compatible': '',
-  demo: '',
-};
-const MAKERS = ['anthropic', 'openai', 'gemini'] as const;
-
-const isMaker = (type: string): type is (typeof MAKERS)[number] => (MAKERS as readonly string[]).includes(type);
-
 /** The key that stands for a maker where none is named: the one in home or in the environment. */
-function usualKey(type: (typeof MAKERS)[number], found: readonly FoundProvider[]): string {
-  return found.find((each) => each.type === type && each.name === type)?.apiKey ?? `env:${KEY_NAMES[type][0]}`;
+function usualKey({ type, name, maker }: Provider, found: readonly FoundProvider[]): string | null {
+  if (!maker) return null;
+  return found.find((each) => each.type === type && each.name === name)?.apiKey ?? `env:${maker.keys[0]}`;
 }
 
 /** Every provider that can be named, by its name: `ruche.yaml` beats home beats the environment beats what needs no entry. */
 export function knownProviders(
+  kinds: readonly Provider[],
   settings: Pick<Settings, 'providers'>,
   found: readonly FoundProvider[],
 ): Map<string, KnownProvider> {
   const known = new Map<string, KnownProvider>();
   const add = (provider: ProviderSettings, source: KnownProvider['source']): void => {
-    const { name, type } = provider;
+    const kind = kinds.find(({ type }) => type === provider.type);
+    if (!kind) return;
     // A key of the environment goes to its maker, and not to another address that the file names.
-    const implied = isMaker(type) && provider.apiKey === null && provider.baseUrl === null;
-    const apiKey = implied ? usualKey(type, found) : provider.apiKey;
-    const baseUrl = type === 'ollama' ? (ollamaUrl(provider.baseUrl ?? OLLAMA_URL) ?? '') : provider.baseUrl;
-    known.set(name, { ...provider, apiKey, baseUrl: baseUrl ?? URLS[type], source });
+    const implied = provider.apiKey === null && provider.baseUrl === null;
+    const apiKey = implied ? usualKey(kind, found) : provider.apiKey;
+    const written = provider.baseUrl ?? kind.url ?? '';
+    const baseUrl = kind.server ? (kind.server.urlOf(written) ?? '') : written;
+    known.set(provider.name, { ...provider, kind, apiKey, baseUrl, source });
   };
-  for (const type of ['demo', 'ollama', ...MAKERS] as const)
-    add({ name: type, type, baseUrl: null, apiKey: null }, 'built in');
+  // What needs no key is listed first.
+  const listed = [...kinds.filter(({ maker }) => !maker), ...kinds.filter(({ maker }) => maker)];
+  for (const { name, type, url } of listed)
+    if (url !== '') add({ name, type, baseUrl: null, apiKey: null }, 'built in');
   // The first of equal names is the one that is chosen.
   for (const provider of found.toReversed()) add(provider, provider.source);
-  for (const provider of settings.providers)
-    if (provider.name !== 'demo' || provider.type !== 'demo') add(provider, 'ruche.yaml');
+  for (const provider of settings.providers) if (!isStandIn(provider, kinds)) add(provider, 'ruche.yaml');
   return known;
 }
+
+/** The one that is always there, whether or not a file names it. */
+export const isStandIn = (provider: Pick<ProviderSettings, 'name' | 'type'>, kinds: readonly Provider[]): boolean =>
+  kinds.some(({ name, type, standIn }) => standIn !== undefined && name === provider.name && type === provider.type);
 
 /** `provider/model` by tier for what is found, if anything is: the first that offers models. */
 export function foundTiers(
@@ -89,15 +81,15 @@ export function foundTiers(
 }
 
 export function flawOf(provider: KnownProvider, secrets: ProviderParts['secrets']): ProviderFlaw | null {
-  const { name, type, apiKey } = provider;
-  if (type === 'demo') return null;
+  const { name, kind, apiKey } = provider;
+  if (kind.url === null) return null;
   if (provider.baseUrl === '') return { key: 'baseUrl', message: `provider "${name}" needs a baseUrl` };
   if (apiKey === null || secrets.has(apiKey)) return null;
   const variable = /^env:(.+)$/.exec(apiKey)?.[1];
-  if (provider.source === 'built in' && isMaker(type))
+  if (provider.source === 'built in' && kind.maker)
     return {
       key: 'apiKey',
-      message: `there is no key for "${name}": set ${KEY_NAMES[type][0]} where ruche is started, or give it on the web page`,
+      message: `there is no key for "${name}": set ${kind.maker.keys[0]} where ruche is started, or give it on the web page`,
     };
   if (variable === undefined)
     return {
@@ -110,25 +102,15 @@ export function flawOf(provider: KnownProvider, secrets: ProviderParts['secrets'
   };
 }
 
+const serverOf = ({ kind }: KnownProvider, { servers }: Pick<Found, 'servers'>): ModelServer | null =>
+  servers.get(kind.type) ?? null;
+
 /** What speaks with this provider. */
-export function portOf(provider: KnownProvider, parts: ProviderParts): ModelPort {
+function portOf(provider: KnownProvider, parts: ProviderParts): ModelPort {
   const { net, secrets, clock, idleMs, found } = parts;
-  const { baseUrl, apiKey } = provider;
-  const options = { provider: provider.name, baseUrl, apiKey, net, secrets, clock, idleMs };
-  switch (provider.type) {
-    case 'anthropic':
-      return anthropic(options);
-    case 'openai':
-      return openai(options);
-    case 'gemini':
-      return gemini(options);
-    case 'ollama':
-      return ollama({ ...options, models: found.ollama });
-    case 'openai-compatible':
-      return openAiCompatible(options);
-    case 'demo':
-      return demoModel();
-  }
+  const { name, kind, baseUrl, apiKey } = provider;
+  const options = { provider: name, baseUrl, apiKey, net, secrets, clock, idleMs };
+  return kind.open(options, serverOf(provider, found));
 }
 
 export interface Abilities {
@@ -139,35 +121,36 @@ export interface Abilities {
 }
 
 /** What is known of a model by now. */
-export function abilitiesOf(provider: KnownProvider, model: string, found: Pick<Found, 'ollama'>): Abilities {
-  const { type, baseUrl, apiKey } = provider;
-  if (type === 'demo') return { window: null, images: false, reasoning: false };
-  if (type === 'ollama') {
-    const facts = found.ollama.known({ provider: provider.name, baseUrl, apiKey }, model);
+export function abilitiesOf(provider: KnownProvider, model: string, found: Pick<Found, 'servers'>): Abilities {
+  const { name, kind, baseUrl, apiKey } = provider;
+  const server = serverOf(provider, found);
+  if (server) {
+    const facts = server.known({ provider: name, baseUrl, apiKey }, model);
     return {
       window: facts?.window ?? null,
       images: provider.images ?? facts?.images ?? false,
       reasoning: facts?.thinking ?? false,
     };
   }
+  if (kind.free) return { window: null, images: false, reasoning: false };
   const facts = modelFacts(model);
   // The makers' models have long had eyes; of another server's nobody knows.
-  const images = provider.images ?? facts?.images ?? isMaker(type);
+  const images = provider.images ?? facts?.images ?? kind.maker !== undefined;
   return { window: facts?.window ?? null, images, reasoning: facts?.reasoning ?? false };
 }
 
 export function choiceOf(provider: KnownProvider, model: string, parts: ProviderParts): ModelChoice {
-  const { type, baseUrl } = provider;
+  const { kind, baseUrl } = provider;
   const { window, images } = abilitiesOf(provider, model, parts.found);
-  const usual = type === 'ollama' ? LOCAL_WINDOW : type === 'demo' ? CLOUD_WINDOW : windowOf(model, baseUrl);
+  const usual = kind.server ? LOCAL_WINDOW : kind.free ? CLOUD_WINDOW : windowOf(model, baseUrl);
   const free = (_usage: Usage): number => 0;
   return {
     provider: provider.name,
     model,
     port: portOf(provider, parts),
-    ...(type === 'demo' ? { standIn: true } : {}),
+    ...(kind.standIn === undefined ? {} : { standIn: true }),
     window: window ?? usual,
     images,
-    cost: type === 'ollama' || type === 'demo' ? free : costOf(model),
+    cost: kind.free ? free : costOf(model),
   };
 }

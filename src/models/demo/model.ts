@@ -3,6 +3,7 @@ import type { ModelEvent, ModelMessage, ModelPort, ModelRequest, Usage } from '.
 import { NO_USAGE, wordsOf } from '../../core/model.ts';
 import { type Outcome, saying, SIGNATURE, type Step, type ToolUse } from './steps.ts';
 import { stepsOf } from './words.ts';
+import type { Provider } from '../wire/provider.ts';
 
 /** How the runtime marks what no person said. */
 const NOTE = '[Ruche] ';
@@ -171,6 +172,15 @@ function* eventsOf(request: ModelRequest): Generator<ModelEvent> {
   for (const delta of piecesOf(next.answer)) yield { type: 'text', delta };
   yield { type: 'finish', reason: 'stop', usage: usageOf(request, next.answer.length) };
 }
+
+export const demoProvider: Provider = {
+  type: 'demo',
+  name: 'demo',
+  url: null,
+  standIn: 'demo',
+  free: true,
+  open: () => demoModel(),
+};
 
 /** The built-in demo: no intelligence, no network, but real tools. A pure function of the request. */
 export function demoModel(): ModelPort {

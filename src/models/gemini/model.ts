@@ -1,5 +1,6 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
+import type { Provider } from '../wire/provider.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
 import {
   argsOf,
@@ -13,8 +14,6 @@ import {
 } from '../wire/turns.ts';
 import type { Draft, Read } from '../wire/answer.ts';
 import { count, type Fields, wordsIn } from '../wire/fields.ts';
-
-export const GEMINI_URL = 'https://generativelanguage.googleapis.com';
 
 /** Google's Gemini. `baseUrl`: with or without `/v1beta` at its end. */
 export function gemini(options: HttpModelOptions): ModelPort {
@@ -33,6 +32,22 @@ export function gemini(options: HttpModelOptions): ModelPort {
     whole: (body) => ('candidates' in body || 'promptFeedback' in body ? [body] : null),
   });
 }
+
+export const geminiProvider: Provider = {
+  type: 'gemini',
+  name: 'gemini',
+  url: 'https://generativelanguage.googleapis.com',
+  maker: {
+    keys: ['GEMINI_API_KEY', 'GOOGLE_API_KEY'],
+    // The cheap, the usual and the best, read on 2026-11-22; behind them what answers if the first will not.
+    models: {
+      light: ['gemini-3.5-flash-lite', 'gemini-4-hydrogen'],
+      standard: ['gemini-4-hydrogen'],
+      strong: ['gemini-4-carbon', 'gemini-4-hydrogen'],
+    },
+  },
+  open: gemini,
+};
 
 type Wire = { [key: string]: Json };
 type Content = { role: 'user' | 'model'; parts: Wire[] };

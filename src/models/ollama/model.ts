@@ -3,13 +3,14 @@ import type { Draft, Read } from '../wire/answer.ts';
 import { type HttpModelOptions, joinUrl, overHttp, type Protocol } from '../wire/exchange.ts';
 import { count, type Fields, wordsIn } from '../wire/fields.ts';
 import { isObject, type Json } from '../../core/text/json.ts';
-import type { OllamaModel, OllamaModels } from './models.ts';
+import { fullName, ollamaUrl, openOllamaModels } from './models.ts';
+import { given, type ModelServer, type Provider, type ServerModel } from '../wire/provider.ts';
 import { LOCAL_WINDOW } from '../prices/prices.ts';
 import { argsOf, type ModelTurn, textOf, turnsOf, type UserTurn } from '../wire/turns.ts';
 
 interface OllamaOptions extends HttpModelOptions {
   /** Tells what a model can hold and do. */
-  models: OllamaModels;
+  models: ModelServer;
 }
 
 /** Ollama by its own protocol: only there can the window be asked for, and come thoughts and calls as what they are. */
@@ -23,7 +24,45 @@ export function ollama(options: OllamaOptions): ModelPort {
   };
 }
 
-function protocol(provider: string, facts: OllamaModel | null): Protocol {
+const OLLAMA_URL = 'http://127.0.0.1:11434';
+/** Tokens, unless OLLAMA_CONTEXT_LENGTH says otherwise: enough for an agent at work, and little enough for most machines. */
+export const OLLAMA_WINDOW = 32_768;
+
+export const ollamaProvider: Provider = {
+  type: 'ollama',
+  name: 'ollama',
+  // Without a word of the owner nothing but this machine is asked.
+  url: OLLAMA_URL,
+  free: true,
+  // Where it is does not say yet whether it should be used.
+  inEnvironment(env) {
+    const host = given(env, 'OLLAMA_HOST');
+    return host === null ? null : { baseUrl: host, apiKey: null, models: null };
+  },
+  server: {
+    title: 'Ollama',
+    commands: { start: 'ollama serve', get: (model) => `ollama pull ${model}` },
+    suggested: 'qwen3',
+    near(env) {
+      const host = given(env, 'OLLAMA_HOST');
+      const url = host === null ? OLLAMA_URL : ollamaUrl(host);
+      if (url === null) throw new Error(`OLLAMA_HOST is "${host}", which is no host`);
+      return url;
+    },
+    urlOf: ollamaUrl,
+    fullName,
+    open({ net, secrets, env }) {
+      const wanted = Number(given(env, 'OLLAMA_CONTEXT_LENGTH') ?? 0);
+      return openOllamaModels({ net, secrets, maxWindow: wanted > 0 ? wanted : OLLAMA_WINDOW });
+    },
+  },
+  open(options, server) {
+    if (server === null) throw new Error('an Ollama is opened with what its models can do');
+    return ollama({ ...options, models: server });
+  },
+};
+
+function protocol(provider: string, facts: ServerModel | null): Protocol {
   const about = { provider, window: facts?.window ?? LOCAL_WINDOW, thinking: facts?.thinking ?? false };
   return {
     urlEnd: 'the port, 11434',

@@ -2,34 +2,8 @@ import { parseTarget } from '../../core/net/host.ts';
 import type { ForWhom, Net } from '../../core/ports/net.ts';
 import type { Secrets } from '../../core/ports/secrets.ts';
 import { type Fields, parseJson, wordsIn } from '../wire/fields.ts';
+import type { ModelServer, ServerModel, ServerPlace } from '../wire/provider.ts';
 import { isObject } from '../../core/text/json.ts';
-
-/** What Ollama says of one of its models. */
-export interface OllamaModel {
-  name: string;
-  /** Tokens it is asked to hold. */
-  window: number;
-  images: boolean;
-  tools: boolean;
-  thinking: boolean;
-}
-
-/** Where an Ollama is. */
-export interface OllamaPlace {
-  provider: string;
-  /** Without `/api` and `/v1`. */
-  baseUrl: string;
-  apiKey: string | null;
-}
-
-export interface OllamaModels {
-  /** Its models, the newest first. Rejects with NetError, or saying what answered instead. */
-  list(place: OllamaPlace, signal: AbortSignal): Promise<OllamaModel[]>;
-  /** What is known of a model by now. */
-  known(place: OllamaPlace, model: string): OllamaModel | null;
-  /** Asks for it if it is not known. Null if Ollama does not have it, or does not answer. */
-  learn(place: OllamaPlace, model: string, signal: AbortSignal): Promise<OllamaModel | null>;
-}
 
 export interface OllamaModelsOptions {
   net: Net;
@@ -37,9 +11,6 @@ export interface OllamaModelsOptions {
   /** Tokens a model is asked to hold at most; a window costs memory, used or not. */
   maxWindow: number;
 }
-
-/** Tokens, unless OLLAMA_CONTEXT_LENGTH says otherwise: enough for an agent at work, and little enough for most machines. */
-export const OLLAMA_WINDOW = 32_768;
 
 const MAX_BYTES = 8 * 1024 * 1024;
 /** Milliseconds: it is near, or it is not there. */
@@ -62,13 +33,13 @@ export function ollamaUrl(written: string): string | null {
 }
 
 /** `qwen3` is `qwen3:latest`. */
-const fullName = (name: string): string => (name.includes(':') ? name : `${name}:latest`);
+export const fullName = (name: string): string => (name.includes(':') ? name : `${name}:latest`);
 
-export function openOllamaModels(options: OllamaModelsOptions): OllamaModels {
-  const facts = new Map<string, OllamaModel>();
-  const keyOf = (place: OllamaPlace, model: string): string => `${place.baseUrl}\n${fullName(model)}`;
+export function openOllamaModels(options: OllamaModelsOptions): ModelServer {
+  const facts = new Map<string, ServerModel>();
+  const keyOf = (place: ServerPlace, model: string): string => `${place.baseUrl}\n${fullName(model)}`;
 
-  const show = async (place: OllamaPlace, name: string, signal: AbortSignal): Promise<OllamaModel | null> => {
+  const show = async (place: ServerPlace, name: string, signal: AbortSignal): Promise<ServerModel | null> => {
     const body = await ask(options, place, '/api/show', { model: name }, TIMEOUT.show, signal);
     if (body === null) return null;
     const model = readModel(name, body, options.maxWindow);
@@ -80,7 +51,7 @@ export function openOllamaModels(options: OllamaModelsOptions): OllamaModels {
       const body = await ask(options, place, '/api/tags', null, TIMEOUT.tags, signal);
       if (!body || !Array.isArray(body.models)) throw new Error(`what answers at ${place.baseUrl} is no Ollama`);
       const names = body.models.flatMap((each) => (isObject(each) && typeof each.name === 'string' ? [each.name] : []));
-      const found: OllamaModel[] = [];
+      const found: ServerModel[] = [];
       for (let at = 0; at < Math.min(names.length, MOST.models); at += MOST.together) {
         const batch = names.slice(at, Math.min(at + MOST.together, MOST.models));
         const shown = await Promise.all(batch.map((name) => show(place, name, signal)));
@@ -101,7 +72,7 @@ export function openOllamaModels(options: OllamaModelsOptions): OllamaModels {
 /** JSON of an answer; null for one that refuses. */
 async function ask(
   { net, secrets }: OllamaModelsOptions,
-  place: OllamaPlace,
+  place: ServerPlace,
   path: string,
   body: Fields | null,
   timeoutMs: number,
@@ -123,7 +94,7 @@ async function ask(
   return response.ok && isObject(value) ? value : null;
 }
 
-function readModel(name: string, body: Fields, maxWindow: number): OllamaModel {
+function readModel(name: string, body: Fields, maxWindow: number): ServerModel {
   const able = Array.isArray(body.capabilities) ? body.capabilities : [];
   const info = isObject(body.model_info) ? body.model_info : {};
   const trained = Object.entries(info).find(([key]) => key.endsWith('.context_length'))?.[1];

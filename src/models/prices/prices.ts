@@ -1,5 +1,5 @@
 import { hostKind, parseTarget } from '../../core/net/host.ts';
-import type { Usage, Tier } from '../../core/model.ts';
+import type { Usage } from '../../core/model.ts';
 
 /** Tokens, where nothing is known of a model in the cloud. */
 export const CLOUD_WINDOW = 128_000;
@@ -150,23 +150,4 @@ export const PRICES: Readonly<Record<string, ModelFacts>> = {
   'gemini-2.5-pro': gemini([1.25, 0.125, 10], { window: 200_000 }),
   'gemini-2.5-flash': gemini([0.3, 0.03, 2.5]),
   'gemini-2.5-flash-lite': gemini([0.1, 0.01, 0.4]),
-};
-
-/** The cheap, the usual and the best of each maker, read on 2026-11-22; behind them what answers if the first will not. */
-export const DEFAULT_MODELS: Readonly<Record<'anthropic' | 'openai' | 'gemini', Readonly<Record<Tier, string[]>>>> = {
-  anthropic: {
-    light: ['claude-haiku-5-5', 'claude-sonnet-5-5'],
-    standard: ['claude-sonnet-5-5'],
-    strong: ['claude-opus-5-5', 'claude-sonnet-5-5'],
-  },
-  openai: {
-    light: ['gpt-6-luna', 'gpt-6.2-sol'],
-    standard: ['gpt-6.2-sol'],
-    strong: ['gpt-6.2-astra', 'gpt-6.2-sol'],
-  },
-  gemini: {
-    light: ['gemini-3.5-flash-lite', 'gemini-4-hydrogen'],
-    standard: ['gemini-4-hydrogen'],
-    strong: ['gemini-4-carbon', 'gemini-4-hydrogen'],
-  },
 };

@@ -1,12 +1,12 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
 import { responseEvents, responsesReader } from './answer.ts';
+import { given, type Provider, sameModel, type TierModels } from '../wire/provider.ts';
+import { parseTarget } from '../../core/net/host.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
 import { parseJson } from '../wire/fields.ts';
 import { modelFacts } from '../prices/prices.ts';
 import { argsOf, type Call, type ModelTurn, ownOpaque, turnsOf, type UserTurn } from '../wire/turns.ts';
-
-export const OPENAI_URL = 'https://api.openai.com/v1';
 
 /** OpenAI's own API, which keeps nothing of it. `baseUrl`: up to and without `/responses`. */
 export function openai(options: HttpModelOptions): ModelPort {
@@ -21,6 +21,36 @@ export function openai(options: HttpModelOptions): ModelPort {
     whole: responseEvents,
   });
 }
+
+const MODELS: TierModels = {
+  // The cheap, the usual and the best, read on 2026-11-22; behind them what answers if the first will not.
+  light: ['gpt-6-luna', 'gpt-6.2-sol'],
+  standard: ['gpt-6.2-sol'],
+  strong: ['gpt-6.2-astra', 'gpt-6.2-sol'],
+};
+
+export const openaiProvider: Provider = {
+  type: 'openai',
+  name: 'openai',
+  url: 'https://api.openai.com/v1',
+  maker: { keys: ['OPENAI_API_KEY'], models: MODELS },
+  inEnvironment(env) {
+    if (!given(env, 'OPENAI_API_KEY')) return null;
+    const baseUrl = given(env, 'OPENAI_BASE_URL');
+    const target = baseUrl === null ? null : parseTarget(baseUrl);
+    const own = target === null || (target.ok && target.target.host === 'api.openai.com');
+    const model = given(env, 'OPENAI_MODEL');
+    return {
+      // Other servers that call themselves OpenAI's speak chat completions; few know the newer protocol.
+      ...(own ? {} : { type: 'openai-compatible' }),
+      baseUrl,
+      apiKey: 'env:OPENAI_API_KEY',
+      models: model ? sameModel(model) : own ? MODELS : null,
+      named: model !== null,
+    };
+  },
+  open: openai,
+};
 
 type Item = { [key: string]: Json };
 

@@ -3,14 +3,17 @@ import type { ModelDesk, ModelsView, ModelView, ProviderView } from '../../core/
 import { type DeskOptions, setUp, tryOut } from './setup.ts';
 import type { Models } from '../choice/choose.ts';
 import { isAble } from '../choice/found.ts';
-import type { OllamaModel } from '../ollama/models.ts';
+import type { ServerModel } from '../wire/provider.ts';
 import { modelFacts } from '../prices/prices.ts';
 import { abilitiesOf, flawOf, type KnownProvider } from '../choice/providers.ts';
 import { errorText } from '../../core/text/sentence.ts';
 
 /** The models of the network: what there is, whether it works, and how to have one. */
 export function openDesk(options: DeskOptions): ModelDesk {
+  const { kinds } = options.found;
   return {
+    makers: kinds.flatMap(({ type, maker }) => (maker ? [type] : [])),
+    servers: kinds.flatMap(({ type, server }) => (server ? [type] : [])),
     list: (signal) => listModels(options, signal),
     async test(ref, signal) {
       const problem = options.models().problem(ref);
@@ -35,7 +38,7 @@ async function listModels(options: DeskOptions, signal: AbortSignal): Promise<Mo
   ]);
   const using = new Set([...named].map((ref) => ref.slice(0, ref.indexOf('/'))));
   const providers = models.providers().filter((each) => each.source !== 'built in' || using.has(each.name));
-  const asked = await askOllamas(options, providers, signal);
+  const asked = await askServers(options, providers, signal);
 
   const refs = new Set(named);
   for (const { name, models: offered } of found.providers())
@@ -86,40 +89,42 @@ function modelView(
 ): ModelView {
   const none = { window: null, images: false, reasoning: false };
   const abilities = provider ? abilitiesOf(provider, model, found) : none;
-  const facts = provider && provider.type !== 'ollama' && provider.type !== 'demo' ? modelFacts(model) : null;
+  const facts = provider && !provider.kind.free ? modelFacts(model) : null;
   const price = facts && { input: facts.input, cached: facts.cached, output: facts.output, asOf: facts.asOf };
   return { ref, provider: provider?.name ?? '', model, tiers: [], ...abilities, price, problem };
 }
 
 interface Asked {
-  has: readonly OllamaModel[];
+  has: readonly ServerModel[];
   problem: string;
   /** Why it cannot answer with this model. */
   lacks(model: string): string;
 }
 
-/** What every Ollama that is known has, by the provider's name. */
-async function askOllamas(
+/** What every server that is known has, by the provider's name. */
+async function askServers(
   { found, secrets }: DeskOptions,
   providers: readonly KnownProvider[],
   signal: AbortSignal,
 ): Promise<Map<string, Asked>> {
   const asked = new Map<string, Asked>();
   for (const provider of providers) {
-    const { name, type, baseUrl, apiKey } = provider;
-    if (type !== 'ollama' || flawOf(provider, secrets)) continue;
+    const { name, type, kind, baseUrl, apiKey } = provider;
+    const servers = found.servers.get(type);
+    if (!servers || !kind.server || flawOf(provider, secrets)) continue;
+    const { title, commands, suggested, fullName } = kind.server;
     try {
-      const has = await found.ollama.list({ provider: name, baseUrl, apiKey }, signal);
-      const problem = has.some(isAble) ? '' : 'it has no model that can use tools: try ollama pull qwen3.';
+      const has = await servers.list({ provider: name, baseUrl, apiKey }, signal);
+      const problem = has.some(isAble) ? '' : `it has no model that can use tools: try ${commands.get(suggested)}.`;
       const lacks = (model: string): string => {
-        const known = has.find((each) => each.name === model || each.name === `${model}:latest`);
-        if (!known) return `Ollama does not have it: ollama pull ${model}`;
+        const known = has.find((each) => fullName(each.name) === fullName(model));
+        if (!known) return `${title} does not have it: ${commands.get(model)}`;
         return known.tools ? '' : 'It cannot use tools, so agents can do little with it.';
       };
       asked.set(name, { has, problem, lacks });
     } catch (error) {
       signal.throwIfAborted();
-      const problem = `no Ollama answers at ${bare(baseUrl)}: start it with ollama serve (${secrets.redact(errorText(error))}).`;
+      const problem = `no ${title} answers at ${bare(baseUrl)}: start it with ${commands.start} (${secrets.redact(errorText(error))}).`;
       asked.set(name, { has: [], problem, lacks: () => `${problem.charAt(0).toUpperCase()}${problem.slice(1)}` });
     }
   }

@@ -1,13 +1,12 @@
-import type { ProviderSettings, Settings } from '../../core/agent.ts';
+import type { Settings } from '../../core/agent.ts';
 import { parseTarget } from '../../core/net/host.ts';
 import { type ModelError, TIERS, type ModelChoice, type ModelRequest, type Usage, NO_USAGE } from '../../core/model.ts';
 import type { KeptSecrets } from '../../core/ports/secrets.ts';
 import type { SetupRequest, SetupResult, ModelTest } from '../../core/api/views.ts';
 import { isAble, type Found } from '../choice/found.ts';
 import type { KeptProvider } from '../choice/kept.ts';
-import { type OllamaModel, ollamaUrl } from '../ollama/models.ts';
-import { DEFAULT_MODELS } from '../prices/prices.ts';
-import { choiceOf, knownProviders, type ProviderParts } from '../choice/providers.ts';
+import type { Provider, ServerKind, ServerModel } from '../wire/provider.ts';
+import { choiceOf, isStandIn, knownProviders, type ProviderParts } from '../choice/providers.ts';
 import type { Models } from '../choice/choose.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { errorText } from '../../core/text/sentence.ts';
@@ -24,7 +23,7 @@ const refuse = (field: Refusal['field'], message: string): Refusal => ({ ok: fal
 /** Tries what a person gave, and keeps it in home only if it works. */
 export async function setUp(options: DeskOptions, request: SetupRequest, signal: AbortSignal): Promise<SetupResult> {
   const { secrets, found } = options;
-  const key = 'key' in request && request.key ? request.key.trim() : null;
+  const key = request.key ? request.key.trim() : null;
   // Before anything can fail and say so. What is longer is no key, and hiding it would cost its length many times over.
   if (key !== null && key.length <= MAX_KEY) secrets.hide(key);
   if (key !== null && (key.length > MAX_KEY || !/^[\x21-\x7e]{8,}$/.test(key)))
@@ -32,17 +31,18 @@ export async function setUp(options: DeskOptions, request: SetupRequest, signal:
   const planned = await plan(options, request, key, signal);
   if (!planned.ok) return planned;
   const { provider, model } = planned;
-  if (options.settings().providers.some(({ name, type }) => name === provider.name && type !== 'demo'))
+  if (options.settings().providers.some((each) => each.name === provider.name && !isStandIn(each, found.kinds)))
     return refuse(
       'baseUrl',
       `ruche.yaml has a provider "${provider.name}" of its own, which counts more: change it there.`,
     );
-  const known = knownProviders({ providers: [] }, [{ ...provider, source: 'home', models: null }]).get(provider.name);
+  const given = [{ ...provider, source: 'home' as const, models: null }];
+  const known = knownProviders(found.kinds, { providers: [] }, given).get(provider.name);
   if (!known) return refuse('baseUrl', 'This provider is not known.');
   const choice = choiceOf(known, model, { ...options, secrets: withKey(secrets, provider.apiKey, planned.key) });
   const tried = await tryOut(choice, options.clock, signal);
   signal.throwIfAborted();
-  if (tried.error) return refuse(fieldOf(tried.error, request), advice(tried.error, provider));
+  if (tried.error) return refuse(fieldOf(tried.error, request), advice(tried.error, known.kind));
   if (planned.key !== null && provider.apiKey !== null)
     await secrets.keep(idIn('home', provider.apiKey) ?? '', planned.key);
   await found.keep(provider);
@@ -67,7 +67,10 @@ async function plan(
 ): Promise<Planned> {
   const wanted = request.model?.trim() || null;
   const baseUrl = request.baseUrl?.trim() || null;
-  if (baseUrl !== null && request.kind !== 'ollama') {
+  const { kinds } = options.found;
+  const server = kinds.find((each) => each.server && each.type === request.kind);
+  if (server?.server) return planServer(options, { ...server, server: server.server }, baseUrl, wanted, signal);
+  if (baseUrl !== null) {
     const parsed = parseTarget(baseUrl);
     if (!parsed.ok || /[?#]/.test(baseUrl))
       return refuse(
@@ -76,49 +79,57 @@ async function plan(
       );
   }
   if (request.kind === 'key') {
-    const { provider: name } = request;
+    const kind = kinds.find(({ type, maker }) => maker && type === request.provider);
+    if (!kind) return refuse('key', 'The maker of this key is unknown.');
     if (key === null) return refuse('key', 'Give the key.');
-    const provider: KeptProvider = { name, type: name, baseUrl, apiKey: `home:${name}`, model: wanted };
-    return { ok: true, provider, model: wanted ?? DEFAULT_MODELS[name].standard[0] ?? '', key };
+    const { name, type, maker } = kind;
+    const provider: KeptProvider = { name, type, baseUrl, apiKey: `home:${name}`, model: wanted };
+    return { ok: true, provider, model: wanted ?? maker?.models.standard[0] ?? '', key };
   }
-  if (request.kind === 'url') {
-    if (baseUrl === null) return refuse('baseUrl', 'Give the address of the API.');
-    if (wanted === null) return refuse('model', 'Give the name of a model that is there.');
-    const about = { name: 'server', type: 'openai-compatible' as const, model: wanted };
-    const provider: KeptProvider = {
-      ...about,
-      baseUrl: baseUrl.replace(/(?:\/chat\/completions)?\/*$/, ''),
-      apiKey: key === null ? null : 'home:server',
-    };
-    return { ok: true, provider, model: wanted, key };
-  }
-  return planOllama(options, baseUrl, wanted, signal);
+  const any = kinds.find(({ url }) => url === '');
+  if (!any) return refuse('baseUrl', 'This provider is not known.');
+  if (baseUrl === null) return refuse('baseUrl', 'Give the address of the API.');
+  if (wanted === null) return refuse('model', 'Give the name of a model that is there.');
+  const { name, type } = any;
+  const provider: KeptProvider = {
+    name,
+    type,
+    model: wanted,
+    baseUrl: baseUrl.replace(/(?:\/chat\/completions)?\/*$/, ''),
+    apiKey: key === null ? null : `home:${name}`,
+  };
+  return { ok: true, provider, model: wanted, key };
 }
 
-async function planOllama(
+async function planServer(
   { found, secrets }: DeskOptions,
+  { name, type, url, server }: Provider & { server: ServerKind },
   written: string | null,
   wanted: string | null,
   signal: AbortSignal,
 ): Promise<Planned> {
-  const baseUrl = ollamaUrl(written ?? '');
-  if (baseUrl === null) return refuse('baseUrl', 'This is no address: it looks like http://127.0.0.1:11434.');
-  let has: OllamaModel[];
+  const { title, commands, suggested } = server;
+  const baseUrl = server.urlOf(written ?? '');
+  if (baseUrl === null) return refuse('baseUrl', `This is no address: it looks like ${url}.`);
+  let has: ServerModel[];
   try {
-    has = await found.ollama.list({ provider: 'ollama', baseUrl, apiKey: null }, signal);
+    has = (await found.servers.get(type)?.list({ provider: name, baseUrl, apiKey: null }, signal)) ?? [];
   } catch (error) {
     signal.throwIfAborted();
-    return refuse('baseUrl', `No Ollama answers at ${baseUrl}: is it running? (${secrets.redact(errorText(error))})`);
+    return refuse('baseUrl', `No ${title} answers at ${baseUrl}: is it running? (${secrets.redact(errorText(error))})`);
   }
   const model = wanted ?? has.find(isAble)?.name;
   if (model === undefined)
-    return refuse('model', 'This Ollama has no model that can use tools: try ollama pull qwen3, then come back.');
-  const provider: KeptProvider = { name: 'ollama', type: 'ollama', baseUrl, apiKey: null, model };
+    return refuse(
+      'model',
+      `This ${title} has no model that can use tools: try ${commands.get(suggested)}, then come back.`,
+    );
+  const provider: KeptProvider = { name, type, baseUrl, apiKey: null, model };
   return { ok: true, provider, model, key: null };
 }
 
 function fieldOf(error: ModelError, request: SetupRequest): Refusal['field'] {
-  const hasKey = request.kind !== 'ollama' && Boolean(request.key);
+  const hasKey = Boolean(request.key);
   if (error.kind === 'auth' || error.kind === 'rate') return hasKey || request.kind === 'key' ? 'key' : 'baseUrl';
   if (error.kind === 'invalid' && /does not know the model|found nothing for the model/.test(error.message))
     return 'model';
@@ -126,8 +137,8 @@ function fieldOf(error: ModelError, request: SetupRequest): Refusal['field'] {
 }
 
 /** What is wrong, without the words that only help who has written `ruche.yaml`. */
-function advice(error: ModelError, { type }: ProviderSettings): string {
-  if (error.kind === 'auth' && type !== 'ollama')
+function advice(error: ModelError, { server }: Provider): string {
+  if (error.kind === 'auth' && !server)
     return error.message.replace(
       /: check apiKey of \S+ in ruche\.yaml, and what the key may do\./,
       ': copy it once more, and see what it may do.',

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Boundary } from '../../core/ports/boundary.ts';
 import type { EventRow } from '../../core/event-hash.ts';
@@ -5,7 +7,7 @@ import type { Clock } from '../../core/ports/clock.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { Event } from '../../core/event.ts';
 import { eventSeq } from '../../core/ids.ts';
-import { StoreUnavailable } from '../../core/ports/store.ts';
+import { type StoreKind, StoreUnavailable } from '../../core/ports/store.ts';
 import type {
   Batch,
   BlobCheck,
@@ -71,6 +73,14 @@ export async function openSqliteStore(options: SqliteOptions): Promise<SqliteSto
     throw error;
   }
 }
+
+const fileOf = (home: string): string => join(home, 'ruche.sqlite');
+
+export const sqliteStore: StoreKind = {
+  name: 'sqlite',
+  has: (home) => existsSync(fileOf(home)),
+  open: ({ home, ...options }) => openSqliteStore({ path: fileOf(home), ...options }),
+};
 
 function prepare(db: Db): void {
   db.exec(`

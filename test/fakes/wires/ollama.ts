@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ollama } from '../../../src/models/ollama/model.ts';
-import type { OllamaModels } from '../../../src/models/ollama/models.ts';
+import type { ModelServer } from '../../../src/models/wire/provider.ts';
 import type { ModelWire, Said } from '../../contracts/model-wires.ts';
 
 /** One line of the stream. */
@@ -52,7 +52,7 @@ function valid(body: Record<string, unknown>): void {
 }
 
 /** Knows every model, so that nothing but the chat is asked for. */
-export const knowing: OllamaModels = {
+export const knowing: ModelServer = {
   list: () => Promise.resolve([]),
   known: () => null,
   learn: (_place, name) => Promise.resolve({ name, window: 16_384, images: true, tools: true, thinking: true }),
