@@ -140,6 +140,24 @@ test('formats are checked, and their examples told', () => {
   assert.equal(misfit({ format: 'date' }, 5), null, 'a format is one of texts');
 });
 
+test('a property may have the name of any word of a schema', () => {
+  // As in SCIM, where members of a group are said by "$ref".
+  const names = ['$ref', '$id', '$defs', 'properties', 'type', 'enum', 'const', 'allOf', 'items', 'format'];
+  const properties = Object.fromEntries(names.map((name) => [name, { type: 'string' }]));
+  for (const name of names)
+    said({ properties: { in: { properties } } }, [
+      [{ in: { [name]: 'x' } }, null],
+      [{ in: { [name]: 1 } }, `input.in.${name} must be of type string`],
+    ]);
+  said(
+    { $ref: '#/$defs/$ref', $defs: { $ref: { properties: { $ref: { $ref: '#/$defs/type' } } }, type: { minimum: 2 } } },
+    [
+      [{ $ref: 1 }, 'input.$ref must be 2 or more'],
+      [{ $ref: 2 }, null],
+    ],
+  );
+});
+
 test('what is not understood is refused at the door, with its place and what to write instead', () => {
   assert.match(
     refusal({ properties: { a: { requierd: [] } } }),

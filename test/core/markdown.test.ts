@@ -241,6 +241,12 @@ test('what people and models write beyond the specification', () => {
     ['**「強調」**です。', '<p><strong>「強調」</strong>です。</p>'],
     ['**テスト。**テスト', '<p><strong>テスト。</strong>テスト</p>'],
     ['**이것(this)**은', '<p><strong>이것(this)</strong>은</p>'],
+    // Nor have Thai, Lao, Khmer, Burmese and Tibetan, nor the characters of two units.
+    ['**(吉)**𠮷野家', '<p><strong>(吉)</strong>𠮷野家</p>'],
+    ['𠮷**(x)**', '<p>𠮷<strong>(x)</strong></p>'],
+    ['ภาษา**(ไทย)**ครับ', '<p>ภาษา<strong>(ไทย)</strong>ครับ</p>'],
+    ['**5%**ကို', '<p><strong>5%</strong>ကို</p>'],
+    ['**བོད་**ཡིག', '<p><strong>བོད་</strong>ཡིག</p>'],
     ['请看https://example.org/a。谢谢', '<p>请看<a href="https://example.org/a">https://example.org/a</a>。谢谢</p>'],
     ['3~5天，10~15天', '<p>3~5天，10~15天</p>'],
     ['about ~5 to ~10, ~~not~~', '<p>about ~5 to ~10, <del>not</del></p>'],

@@ -1,6 +1,6 @@
 import type { OutputUnit, Schema } from '@cfworker/json-schema';
 import type { Json } from '../../core/text/json.ts';
-import { FORMATS } from './words.ts';
+import { FORMATS, INNER } from './words.ts';
 
 /** What of a value does not fit, in words that follow its place. */
 export interface Misfit {
@@ -134,9 +134,12 @@ function valueAt(value: Json, pointer: string): { at: (string | number)[]; value
 /** The part of the schema that a word stands in. */
 function schemaAt({ schema, lookup }: Looked, pointer: string): Schema {
   let here: unknown = schema;
+  // The names of a map may read like words of a schema: a property "$ref" is no reference.
+  let isName = false;
   for (const step of stepsOf(pointer).slice(0, -1)) {
     const part = here as Schema;
-    here = step === '$ref' ? lookup[String(part[RESOLVED])] : part[step];
+    here = step === '$ref' && !isName ? lookup[String(part[RESOLVED])] : part[step];
+    isName = !isName && INNER.get(step) === 'map';
   }
   return here as Schema;
 }

@@ -104,12 +104,13 @@ function codeSpan(scan: Scan): void {
   take(scan, end + length - at, { kind: 'code', text: padded ? inside.slice(1, -1) : inside });
 }
 
-/** Scripts that put no space between words, with their punctuation and their full-width forms. */
-const CJK = /[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]/;
+/** Scripts that put no space between words, with their punctuation and their full-width forms; the rarer characters, too. */
+const UNSPACED =
+  /[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\u{16fe0}-\u{1b16f}\u{20000}-\u{3ffff}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}]/u;
 
 /**
  * CommonMark's rules of which run may open and which may close: `snake_case` and `2 * 3` are no emphasis. Beside Chinese,
- * Japanese and Korean, which have no spaces between words, punctuation within the stars changes nothing.
+ * Japanese, Korean, Thai and others that have no spaces between words, punctuation within the stars changes nothing.
  */
 function mark(scan: Scan, char: string): void {
   const { text, at } = scan;
@@ -121,8 +122,12 @@ function mark(scan: Scan, char: string): void {
   }
   const [left, right] = [text[at - 1] ?? ' ', text[at + length] ?? ' '];
   const sign = (each: string): boolean => /[\p{P}\p{S}]/u.test(each);
+  // Two units of the text make one of the rarer characters.
+  const unspaced =
+    UNSPACED.test(text.slice(Math.max(at - 2, 0), at).slice(/[\udc00-\udfff]/.test(left) ? -2 : -1)) ||
+    UNSPACED.test(String.fromCodePoint(text.codePointAt(at + length) ?? 0));
   const touches = (near: string, far: string): boolean =>
-    /\S/.test(near) && (!sign(near) || CJK.test(near) || /\s/.test(far) || sign(far) || CJK.test(far));
+    /\S/.test(near) && (!sign(near) || /\s/.test(far) || sign(far) || unspaced);
   const [begins, ends] = [touches(right, left), touches(left, right)];
   take(scan, length, {
     kind: 'mark',
