@@ -4,7 +4,7 @@ import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { aboutLink, failed, refusable, shownPath, shownSize } from './text.ts';
 
 const ARGS = { path: 'text', content: 'text' } as const;
-export type WriteInput = ArgsOf<typeof ARGS>;
+type WriteInput = ArgsOf<typeof ARGS>;
 
 /** Creates a file or replaces it as a whole. The content is stored exactly as given. */
 export const writeTool: Tool<WriteInput> = {

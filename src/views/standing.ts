@@ -53,7 +53,7 @@ const together = (...texts: readonly string[]): string => texts.filter((text) =>
 const quote = (text: string): string => `“${text}”`;
 
 /** A rule of the network has a name that its owner gave; one that is built in explains itself. */
-export const ruleWords = (rule: string): string =>
+const ruleWords = (rule: string): string =>
   kindOf(rule) === 'builtin' ? 'a built-in rule' : `the rule ${quote(rule)}`;
 
 /** How the message of a task stands, and why. Pure: equal situations give equal words. */

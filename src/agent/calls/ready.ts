@@ -41,7 +41,7 @@ interface Ready<Kind extends AnyTool> {
 export type ToolCall = Ready<Tool>;
 export type EngineToolCall = Ready<EngineTool>;
 /** A call made ready: its tool and its arguments in the tool's own form. */
-export type ReadyCall = ToolCall | EngineToolCall;
+type ReadyCall = ToolCall | EngineToolCall;
 
 /** Whether the engine answers the call; if not, its tool runs. */
 export const isForEngine = (ready: ReadyCall): ready is EngineToolCall => ready.tool.kind === 'engine';

@@ -15,7 +15,7 @@ const MAX_REFUSALS = 3;
 const BLOCKED_WAIT = 250;
 const BLOCKED_MAX = 60_000;
 
-export type Landed = 'landed' | 'park' | 'think' | Failure;
+type Landed = 'landed' | 'park' | 'think' | Failure;
 
 /** What the change does, in words a person can scan in `git log`. */
 export function subjectOf(agent: string, changes: readonly Change[]): string {
