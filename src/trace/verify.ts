@@ -1,11 +1,10 @@
 import { GENESIS, chainHash, type EventRow } from '../core/event-hash.ts';
-import type { BlobRef } from '../core/blob.ts';
+import { blobRefs, type BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { eventId, runOfStream } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
 import type { JournalRepository } from '../core/ports/journal.ts';
 import type { Audit, Blobs } from '../core/ports/store.ts';
-import { blobRefs } from '../journal/chain.ts';
 import { eventJson, storedEvent } from '../journal/format.ts';
 import { errorText } from '../core/text/sentence.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { verifyJournal } from '../../src/journal/chain.ts';
+import { verifyJournal } from '../store/chain-oracle.ts';
 import { collect, commit, note } from '../store/kit.ts';
 import type { WithStore } from './store.ts';
 
