@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module';
 import type { Schema } from '@cfworker/json-schema';
 import type { InputSchema } from '../../core/agent.ts';
 import type { Json } from '../../core/text/json.ts';
 import { didYouMean } from '../../core/text/near.ts';
+import { type SchemaPackage, schemaPackage } from '../packages.ts';
 import { firstMisfit, type Misfit, RESOLVED } from './misfit.ts';
 import { formatPattern, type Pattern, readPattern } from './patterns.ts';
 import { INNER, INSTEAD, KNOWN_WORDS, META } from './words.ts';
@@ -18,7 +18,6 @@ const PATTERN_STEPS = 200;
 const MAX_UNIQUE = 500;
 const MAX_UNIQUE_VALUES = 5_000;
 
-type Library = typeof import('@cfworker/json-schema');
 type Path = readonly (string | number)[];
 type Validate = (value: Json) => Misfit | null;
 
@@ -44,12 +43,9 @@ interface Draft {
   left: number;
 }
 
-/**
- * Reads a JSON Schema, 2020-12. A word that is not understood is refused, so that nothing seems to be checked that is not.
- * The package is loaded with the first schema there is, and not before.
- */
+/** Reads a JSON Schema, 2020-12. A word that is not understood is refused, so that nothing seems to be checked that is not. */
 export function readSchema(given: Json): { ok: true; schema: InputSchema } | { ok: false; at: Path; error: string } {
-  const library = createRequire(import.meta.url)('@cfworker/json-schema') as Library;
+  const library = schemaPackage();
   const odd = validator(library, META)(given);
   if (odd !== null) return { ok: false, at: odd.at, error: wordProblem(odd) };
   try {
@@ -76,7 +72,7 @@ function wordProblem({ at, unknown, said }: Misfit): string {
 }
 
 /** Holds values against a schema, and says where one does not fit. */
-function validator(library: Library, given: Json): Validate {
+function validator(library: SchemaPackage, given: Json): Validate {
   const draft: Draft = { checks: {}, references: [], unique: false, left: STEPS };
   const schema = prepared(draft, given, []);
   const lookup = library.dereference(schema);
