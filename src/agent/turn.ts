@@ -165,7 +165,7 @@ async function finish(turn: Turn): Promise<void> {
 
 const missingAgent = (name: string): Failure => ({
   code: 'agent.missing',
-  message: `There is no usable agent "${name}" on main: see \`ruche doctor\`.`,
+  message: `The agent "${name}" is missing or invalid on main: see \`ruche doctor\`.`,
   retryable: false,
 });
 

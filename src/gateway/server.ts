@@ -36,6 +36,8 @@ export interface GatewayOptions {
   clock: Clock;
   ids: Ids;
   log: Log;
+  /** Hides secrets: errors go through it. */
+  redact(text: string): string;
   limits?: Partial<GatewayLimits>;
 }
 
@@ -65,7 +67,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   if (refusal !== null) throw new GatewayRefused('token', refusal);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const closing = new AbortController();
-  const { token, clock, log } = options;
+  const { token, clock, log, redact } = options;
   const logins = options.sessions ? await openLogins({ ...options.sessions, token, clock, log }) : null;
   const respond = routes({
     views: options.views ?? null,
@@ -104,16 +106,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
               headers: { 'retry-after': '1', 'x-should-retry': 'true' },
             })
           : admit(incoming);
-      if (refused) void sendError({ incoming, outgoing }, refused);
-      else void respond({ incoming, outgoing });
+      const exchange = { incoming, outgoing, redact };
+      if (refused) void sendError(exchange, refused);
+      else void respond(exchange);
     },
   );
   server.maxConnections = limits.connections;
   server.on('upgrade', (incoming: IncomingMessage, socket: Duplex) => {
     const refused = admit(incoming) ?? new HttpError(426, 'no_upgrade', 'No other protocol is supported here.');
-    endRaw(socket, refused);
+    endRaw(socket, refused, options);
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => endRaw(socket, protocolError(error)));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => endRaw(socket, protocolError(error), options));
 
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
@@ -194,13 +197,13 @@ function protocolError(error: NodeJS.ErrnoException): HttpError {
 }
 
 /** Answers on a socket that has no response object, and closes it. */
-function endRaw(socket: Duplex, error: HttpError): void {
+function endRaw(socket: Duplex, error: HttpError, to: Pick<GatewayOptions, 'redact'>): void {
   socket.on('error', () => socket.destroy()); // the peer may be gone already
   if (!socket.writable) {
     socket.destroy();
     return;
   }
-  const body = JSON.stringify(errorBody(error));
+  const body = JSON.stringify(errorBody(error, to));
   socket.end(
     `HTTP/1.1 ${error.status} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     () => socket.destroy(),

@@ -23,7 +23,7 @@ export async function setIndex(
   };
   // Removals first, so that a folder may become a file.
   const sorted = [...paths].sort((a, b) => Number(Boolean(a[side])) - Number(Boolean(b[side])));
-  const env = { GIT_INDEX_FILE: index };
+  const env = { ...git.asPerson, GIT_INDEX_FILE: index };
   await git.run(['update-index', '-z', '--replace', '--index-info'], { env, input: sorted.map(line).join('') });
   await git.run(['update-index', '-q', '--refresh'], { env, accept: [0, 1] });
 }

@@ -1,7 +1,7 @@
 import type { Provenance } from '../core/ports/workspace.ts';
 import type { Git, Env } from './git.ts';
 import type { Objects, Stored } from './objects.ts';
-import { parseConfig } from './neutral.ts';
+import { parseConfig, type Conversions } from './neutral.ts';
 import { GitError, runProcess } from './process.ts';
 
 export interface Signature {
@@ -77,6 +77,7 @@ export async function findRun(git: Git, run: string, base: string): Promise<stri
 interface PersonConfig {
   author: Signature;
   excludesFile: string | null;
+  conversions: Conversions;
 }
 
 const OWNER: Signature = { name: 'owner', email: 'owner@ruche.invalid' };
@@ -87,7 +88,8 @@ const PLACES = ['PATH', 'HOME', 'XDG_CONFIG_HOME', 'GIT_CONFIG_GLOBAL', 'GIT_CON
 export async function personConfig(gitDir: string, env: Env): Promise<PersonConfig> {
   const passed: Record<string, string> = { LC_ALL: 'C', GIT_DIR: gitDir };
   for (const name of PLACES) if (env[name] !== undefined) passed[name] = env[name];
-  const keys = '^(user\\.(name|email)|core\\.excludesfile)$';
+  const keys =
+    '^(user\\.(name|email)|core\\.(excludesfile|attributesfile|autocrlf|eol)|filter\\..*\\.(clean|process))$';
   const argv = ['git', 'config', '-z', '--includes', '--get-regexp', keys];
   const output = await runProcess(argv, passed, {
     cwd: '/',
@@ -104,10 +106,25 @@ export async function personConfig(gitDir: string, env: Env): Promise<PersonConf
   const email = config.get('user.email')?.trim();
   const home = env['HOME'];
   const own = env['XDG_CONFIG_HOME'] ?? (home === undefined ? null : `${home}/.config`);
-  const excludes = config.get('core.excludesfile') ?? (own === null ? null : `${own}/git/ignore`);
+  const file = (key: string, usual: string): string | null =>
+    (config.get(key) ?? (own === null ? null : `${own}/git/${usual}`))?.replace(/^~(?=\/)/, home ?? '~') ?? null;
+  const one = (key: string, of: readonly string[]): string | null => {
+    const value =
+      config
+        .get(key)
+        ?.toLowerCase()
+        .replace(/^(yes|on|1)$/, 'true') ?? '';
+    return of.includes(value) ? value : null;
+  };
   return {
     author: name && email ? { name, email } : OWNER,
-    excludesFile: excludes?.replace(/^~(?=\/)/, home ?? '~') ?? null,
+    excludesFile: file('core.excludesfile', 'ignore'),
+    conversions: {
+      autocrlf: one('core.autocrlf', ['true', 'false', 'input']),
+      eol: one('core.eol', ['lf', 'crlf', 'native']),
+      attributesFile: file('core.attributesfile', 'attributes'),
+      filters: [...config.keys()].flatMap((key) => /^filter\.(.*)\.(?:clean|process)$/.exec(key)?.[1] ?? []),
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { openCatFile } from './catfile.ts';
 import type { GitObject, ObjectInfo } from './catfile.ts';
 import { openNeutral } from './neutral.ts';
-import type { Neutral } from './neutral.ts';
+import type { Conversions, Neutral } from './neutral.ts';
 import { diskError } from './objects.ts';
 import { GitError, runProcess } from './process.ts';
 import type { RunOptions, RunResult } from './process.ts';
@@ -19,6 +19,7 @@ export interface GitOptions {
   env: Env;
   /** The person's own ignore patterns. */
   excludesFile?: string | null;
+  conversions?: Conversions;
   /** Milliseconds a command may take unless it says otherwise. */
   timeoutMs?: number;
   /** Bytes of output a command may give unless it says otherwise. */
@@ -31,6 +32,9 @@ export interface GitOptions {
 export interface Git {
   readonly neutral: Neutral;
   readonly workTree: string | null;
+  /** Environment of commands on the person's working tree or index: with the conversions built into Git as the person has them. */
+  readonly asPerson: Record<string, string>;
+  readonly conversions: Conversions;
   /** Runs `git <args>`. Rejects with a GitError unless the exit code is accepted. Put `--` before paths and refs. */
   run(args: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** stdout as text, without the newline at its end. */
@@ -134,11 +138,12 @@ function limiter(places: number): <T>(job: () => Promise<T>) => Promise<T> {
 
 /** Opens a repository for the runtime. See `neutral.ts` for what makes it safe. */
 export async function openGit(options: GitOptions): Promise<Git> {
-  const { env } = options;
+  const { env, conversions = { autocrlf: null, eol: null, attributesFile: null, filters: [] } } = options;
   const neutral = await openNeutral({
     gitDir: options.gitDir,
     bare: options.workTree === undefined,
     excludesFile: options.excludesFile ?? null,
+    conversions,
     readConfig: async (file) => (await plainGit(['config', '-z', '--list', '-f', file], env)).stdout.toString('utf8'),
   }).catch((error: unknown) => {
     throw diskError(error, options.gitDir);
@@ -184,6 +189,8 @@ export async function openGit(options: GitOptions): Promise<Git> {
   return {
     neutral,
     workTree,
+    asPerson: { GIT_DIR: neutral.personDir },
+    conversions,
     run,
     object,
     text: async (args, given) => (await run(args, given)).stdout.toString('utf8').replace(/\n$/, ''),

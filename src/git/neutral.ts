@@ -10,6 +10,11 @@ import { replaceFile } from '../platform/replace.ts';
 export interface Neutral {
   /** What GIT_DIR is set to. */
   dir: string;
+  /**
+   * What GIT_DIR is set to where the person's working tree is compared or written: the same, with the conversions that are
+   * built into Git (line endings, `ident`, encodings) as the person has them. No filter is configured, so none runs.
+   */
+  personDir: string;
   /** Real places of the repository. For a linked worktree `gitDir` and `commonDir` differ. */
   gitDir: string;
   commonDir: string;
@@ -101,9 +106,13 @@ function checkExtensions(config: Map<string, string>, gitDir: string): void {
   }
 }
 
-function configText(config: Map<string, string>, bare: boolean, excludesFile: string | null): string {
+function configText(
+  config: Map<string, string>,
+  bare: boolean,
+  excludesFile: string | null,
+  conversions: readonly string[],
+): string {
   const format = config.get('extensions.objectformat');
-  const quote = (value: string): string => `"${value.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n')}"`;
   const inert = INERT.filter((key) => config.has(key)).map(
     (key) => `\t${key.slice('core.'.length)} = ${quote(config.get(key) ?? '')}`,
   );
@@ -116,12 +125,11 @@ function configText(config: Map<string, string>, bare: boolean, excludesFile: st
     '\thooksPath = /dev/null',
     '\tfsmonitor = false',
     '\tuntrackedCache = false',
-    '\tautocrlf = false',
     '\tsafecrlf = false',
+    ...conversions,
     '\tprecomposeUnicode = false',
     '\tquotePath = false',
     '\tuseReplaceRefs = false',
-    '\tattributesFile = /dev/null',
     `\texcludesFile = ${quote(excludesFile ?? '/dev/null')}`,
     // What a landing relies on is on disk before the ref names it; the index can be made again.
     '\tfsync = committed,loose-object,reference',
@@ -137,6 +145,26 @@ function configText(config: Map<string, string>, bare: boolean, excludesFile: st
   ].join('\n');
 }
 
+const quote = (value: string): string => `"${value.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n')}"`;
+
+const NO_CONVERSIONS = ['\tautocrlf = false', '\tattributesFile = /dev/null'];
+
+const conversionsOf = ({ autocrlf, eol, attributesFile }: Conversions): string[] => [
+  `\tautocrlf = ${quote(autocrlf ?? 'false')}`,
+  ...(eol === null ? [] : [`\teol = ${quote(eol)}`]),
+  `\tattributesFile = ${quote(attributesFile ?? '/dev/null')}`,
+];
+
+/** How the person has Git convert files between the repository and the working tree; null: not said. */
+export interface Conversions {
+  autocrlf: string | null;
+  eol: string | null;
+  /** Their own attributes, which are only patterns. */
+  attributesFile: string | null;
+  /** Names of filters for which a program is configured. It is never run: what it converts is left to the person's own Git. */
+  filters: readonly string[];
+}
+
 export interface NeutralOptions {
   gitDir: string;
   bare: boolean;
@@ -144,6 +172,7 @@ export interface NeutralOptions {
   readConfig: (file: string) => Promise<string>;
   /** The person's global ignore file, which is only patterns. */
   excludesFile: string | null;
+  conversions: Conversions;
 }
 
 /** Makes or refreshes `<gitDir>/ruche`. Rejects with advice for repositories whose form is not supported. */
@@ -155,20 +184,20 @@ export async function openNeutral(options: NeutralOptions): Promise<Neutral> {
   if ((await readdir(gitDir)).some((name) => name.startsWith('sharedindex.')))
     throw new Error(`${gitDir} has a split index, which is not supported; run: git update-index --no-split-index`);
   const dir = join(gitDir, 'ruche');
-  await mkdir(join(dir, 'info'), { recursive: true });
-  await mkdir(join(dir, 'objects'), { recursive: true });
+  const personDir = join(dir, 'person');
+  const { bare, excludesFile, conversions } = options;
   await mkdir(join(commonDir, 'refs', 'heads'), { recursive: true });
-  if (!options.bare) await mkdir(join(gitDir, 'logs'), { recursive: true });
-  await writeIfDifferent(join(dir, 'config'), configText(config, options.bare, options.excludesFile));
+  if (!bare) await mkdir(join(gitDir, 'logs'), { recursive: true });
+  await layOut(dir, { gitDir, commonDir, config: configText(config, bare, excludesFile, NO_CONVERSIONS) });
   await writeIfDifferent(join(dir, 'info', 'attributes'), ATTRIBUTES);
-  await linkTo(join(commonDir, 'info', 'exclude'), join(dir, 'info', 'exclude'));
-  await linkTo(join(commonDir, 'refs'), join(dir, 'refs'));
-  await linkTo(join(commonDir, 'packed-refs'), join(dir, 'packed-refs'));
-  await linkTo(join(commonDir, 'logs'), join(dir, 'logs'));
-  await linkTo(join(commonDir, 'shallow'), join(dir, 'shallow'));
-  await writeIfDifferent(join(dir, 'HEAD'), await readFile(join(gitDir, 'HEAD'), 'utf8'));
+  if (!bare) {
+    const text = configText(config, bare, excludesFile, conversionsOf(conversions));
+    await layOut(personDir, { gitDir, commonDir, config: text });
+    await linkTo(join(commonDir, 'info', 'attributes'), join(personDir, 'info', 'attributes'));
+  }
   return {
     dir,
+    personDir,
     gitDir,
     commonDir,
     objects: join(commonDir, 'objects'),
@@ -178,9 +207,19 @@ export async function openNeutral(options: NeutralOptions): Promise<Neutral> {
   };
 }
 
-/** Copies the real HEAD into the neutral directory, so that moving the branch it names is noted in HEAD's reflog. */
+async function layOut(dir: string, of: { gitDir: string; commonDir: string; config: string }): Promise<void> {
+  await mkdir(join(dir, 'info'), { recursive: true });
+  await mkdir(join(dir, 'objects'), { recursive: true });
+  await writeIfDifferent(join(dir, 'config'), of.config);
+  for (const name of ['info/exclude', 'refs', 'packed-refs', 'logs', 'shallow'])
+    await linkTo(join(of.commonDir, name), join(dir, name));
+  await writeIfDifferent(join(dir, 'HEAD'), await readFile(join(of.gitDir, 'HEAD'), 'utf8'));
+}
+
+/** Copies the real HEAD into the neutral directories, so that moving the branch it names is noted in HEAD's reflog. */
 export async function mirrorHead(neutral: Neutral): Promise<string> {
   const head = await readFile(join(neutral.gitDir, 'HEAD'), 'utf8');
   await writeIfDifferent(join(neutral.dir, 'HEAD'), head);
+  if (!neutral.bare) await writeIfDifferent(join(neutral.personDir, 'HEAD'), head);
   return head.trim();
 }

@@ -94,9 +94,9 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
   // Beside the check of the version, whose complaint goes first.
   found.catch(() => undefined);
   await checkGitVersion(env);
-  const { gitDir, excludesFile } = await found;
+  const { gitDir, excludesFile, conversions } = await found;
   const dir = await realpath(options.dir);
-  const git = await openGit({ gitDir, workTree: dir, env, excludesFile });
+  const git = await openGit({ gitDir, workTree: dir, env, excludesFile, conversions });
   try {
     await checkMain(git, dir);
   } catch (error) {
@@ -119,7 +119,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
       mutex.run(async () => {
         const done = await mover.recover();
         // Files that were only copied or touched would each count as edited.
-        await git.run(['update-index', '-q', '--refresh'], { accept: [0, 1, 128] });
+        await git.run(['update-index', '-q', '--refresh'], { env: git.asPerson, accept: [0, 1, 128] });
         return done;
       }),
     async head() {

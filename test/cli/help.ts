@@ -107,6 +107,7 @@ export async function withDesk(
         clock: realClock,
         ids: countingIds(),
         log: recordedLog(),
+        redact: (text) => text,
         limits: { closeMs: 200 },
         web: home,
         sessions: { keep: { load: async () => [], save: async () => undefined }, bytes: systemRandom.bytes },

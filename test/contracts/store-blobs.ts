@@ -92,6 +92,23 @@ export function blobContract(withStore: WithStore): void {
   );
 
   test(
+    'what is put while an erasure ends is under a key that lasts',
+    withStore(async (store) => {
+      await commit(store, [note('a', 'x')]);
+      store.putBlob(bytes('old'), 'person:ann');
+      // Answered in the same transaction, and heard of just before the erasure is.
+      const lease = { task: 'tsk_none', token: 1, worker: 'w', until: 0 };
+      const put = store.renew(lease, 1).then(() => store.putBlob(bytes('new'), 'person:ann'));
+      await store.erase('person:ann');
+      const ref = await put;
+      await commit(store, [note('a', 'y')]);
+      assert.deepEqual(await store.getBlob(ref), bytes('new'));
+      const checked = (await collect(store.checkBlobs())).map((blob) => `${blob.erased} ${blob.problem}`);
+      assert.deepEqual(checked.sort(), ['false null', 'true null']);
+    }),
+  );
+
+  test(
     'a blob that an event names and nobody has is a misfit at that event',
     withStore(async (store) => {
       const answer = { hash: 'gone', size: 1, subject: 's' };

@@ -20,7 +20,12 @@ test('SIGKILL at durable boundaries: nothing is lost, nothing doubled', async (c
   assert.deepEqual(missing, [], 'every boundary is reached by a quiet evening');
   const plan = killPlan(counts);
   const unreached: string[] = [];
-  for (const order of plan) if (!(await interrupted(crashes, order))) unreached.push(`${order.name}:${order.index}`);
+  for (const order of plan) {
+    const name = `${order.name}:${order.index}`;
+    await context.test(`killed at ${name}`, async () => {
+      if (!(await interrupted(crashes, order))) unreached.push(name);
+    });
+  }
   const firsts = unreached.filter((name) => name.endsWith(':1'));
   assert.deepEqual(firsts, [], 'every boundary of the plan was killed at');
   await crashes.rest();

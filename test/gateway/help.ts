@@ -69,6 +69,7 @@ export async function withGateway(
     clock: realClock,
     ids: countingIds(),
     log,
+    redact: (text) => text,
     ...options,
   });
   const call: Rig['call'] = (path, init = {}) =>

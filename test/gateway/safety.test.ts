@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { failureLimit } from '../../src/gateway/http/access.ts';
 import { GatewayRefused, startGateway } from '../../src/gateway/server.ts';
 import { refuseToListen } from '../../src/gateway/http/access.ts';
-import { fakeJournal, fakeRuntime } from '../fakes/runtime.ts';
+import { fakeJournal, fakeRuntime, type Script } from '../fakes/runtime.ts';
+import { openRedactor } from '../../src/secrets/redactor.ts';
 import { countingIds, echo, raw, realClock, recordedLog, TOKEN, withGateway } from './help.ts';
 import { until } from '../fakes/until.ts';
 
@@ -262,6 +263,7 @@ test('A10 an address others can reach is refused without a token that cannot be 
       clock: realClock,
       ids: countingIds(),
       log: recordedLog(),
+      redact: (text) => text,
     });
   for (const host of ['0.0.0.0', '::', '192.0.2.1'])
     for (const token of weak)
@@ -328,4 +330,45 @@ test('A taken port is named, with what to do', async () => {
       return true;
     });
   });
+});
+
+test('No error repeats a secret, wherever a person has pasted it', async () => {
+  const secret = 'sk-pasted.by/mistake-0123456789';
+  const redactor = openRedactor();
+  redactor.add(secret);
+  const script: Script = async ({ text }) => {
+    throw new Error(`the provider does not know ${text}`);
+  };
+  await withGateway(
+    script,
+    async ({ call }) => {
+      const json = { 'content-type': 'application/json' };
+      const message = (text: string) => ({ model: 'assistant', messages: [{ role: 'user', content: text }] });
+      const pasted: [string, Parameters<typeof call>[1]?][] = [
+        [`/api/tasks/${encodeURIComponent(secret)}`],
+        [`/api/tasks/${Buffer.from(secret).toString('hex')}`],
+        [`/v1/models/${encodeURIComponent(secret)}`],
+        [`/api/agents/${encodeURIComponent(secret)}/pause`, { body: {} }],
+        ['/v1/chat/completions', { body: { ...message('hello'), model: secret } }],
+        ['/v1/chat/completions', { body: { messages: [{ role: 'user', content: [{ type: secret }] }] } }],
+        ['/v1/chat/completions', { body: message(secret) }],
+        ['/v1/chat/completions', { body: { ...message(secret), stream: true } }],
+        ['/api/messages', { body: { agent: secret, text: 'hello' } }],
+        ['/api/messages', { method: 'POST', body: `{"key": ${secret}}`, headers: json }],
+        ['/api/messages', { method: 'POST', body: `${secret}`, headers: json }],
+        ['/api/messages', { method: 'POST', body: `"${secret}`, headers: json }],
+      ];
+      for (const [path, init] of pasted) {
+        const answer = await call(path, init);
+        const said = await answer.text();
+        assert.match(said, /"error"/, path);
+        // Nor half of it: that would be as good as the whole to whoever knows the other.
+        for (let at = 0; at + 8 <= secret.length; at += 1)
+          assert.ok(!said.includes(secret.slice(at, at + 8)), `${path} ${JSON.stringify(init)}: ${said}`);
+      }
+      const known = (await (await call('/api/tasks/tsk_that-is-no-secret')).json()) as { error: { message: string } };
+      assert.equal(known.error.message, 'Unknown task "tsk_that-is-no-secret". List them with: ruche tasks.');
+    },
+    { redact: (text) => redactor.redact(text) },
+  );
 });

@@ -119,6 +119,7 @@ export async function withStage(run: (stage: Stage) => Promise<void>, scene = ne
       clock: realClock,
       ids: countingIds(),
       log: recordedLog(),
+      redact: (text) => text,
       sessions,
       web,
       limits: { closeMs: 200 },

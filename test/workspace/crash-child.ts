@@ -26,7 +26,7 @@ async function main(crash: Crash): Promise<void> {
   const ws = await openWorkspace({ dir: crash.dir, env: crash.env, clock, boundary });
   const base = await ws.head();
   if (crash.work === 'person') {
-    await ws.commitPerson(null);
+    await ws.commitPerson(['notes.md', 'staged.txt']);
   } else if (crash.work === 'land') {
     const files = ws.files(base, []);
     for (const [path, text] of Object.entries(LANDED))

@@ -8,7 +8,7 @@ import { BOUNDARIES } from '../../src/core/ports/boundary.ts';
 import { openCheckouts } from '../../src/workspace/checkouts/checkouts.ts';
 import { LANDED } from './crash-child.ts';
 import type { Crash } from './crash-child.ts';
-import { makeLab, withLab } from './lab.ts';
+import { FIRST_FILES, makeLab, withLab } from './lab.ts';
 import type { Lab } from './lab.ts';
 
 const child = new URL('crash-child.ts', import.meta.url).pathname;
@@ -53,7 +53,7 @@ async function checkLanding(lab: Lab, base: string): Promise<void> {
 }
 
 async function checkPerson(lab: Lab, base: string): Promise<void> {
-  const again = await lab.ws.commitPerson(null);
+  const again = await lab.ws.commitPerson(['notes.md', 'staged.txt']);
   assert.equal(again === null, lab.git('rev-list', '--count', `${base}..main`).trim() === '1' && again === null);
   assert.equal(lab.git('log', '--format=%an', `${base}..main`), 'Ada\n');
   assert.equal(lab.git('show', 'main:notes.md'), 'edited by a person\n');
@@ -118,6 +118,33 @@ test('killed at any boundary, the workspace is found whole and the work done onc
   assert.deepEqual(done.toSorted(), mine.toSorted());
   assert.ok(done.length >= 17);
 });
+
+for (const boundary of ['landing.files.after', 'landing.ref.after'])
+  test(`killed at ${boundary}, files whose line endings Git converts are put back, too`, async () => {
+    const lab = await makeLab({
+      files: { ...FIRST_FILES, 'notes.md': 'one\ntwo\n' },
+      prepare: (_dir, root) =>
+        writeFile(join(root, 'gitconfig'), '[user]\nname = Ada\nemail = ada@example.org\n[core]\nautocrlf = true\n'),
+    });
+    try {
+      const base = await lab.ws.head();
+      await crash(lab, 'land', boundary);
+      assert.equal(await lab.read('fresh/deep/file.txt'), 'new\r\n');
+      await lab.reopen();
+      await lab.ws.recover();
+      const landed = boundary === 'landing.ref.after';
+      assert.equal((await lab.ws.head()) === base, !landed);
+      if (landed) assert.equal(await lab.read('fresh/deep/file.txt'), 'new\r\n');
+      else {
+        await assert.rejects(lab.read('fresh/deep/file.txt'), /ENOENT/);
+        assert.equal(await lab.read('notes.md'), 'one\r\ntwo\r\n');
+      }
+      assert.equal(await lab.ws.commitPerson(null), null);
+      await whole(lab);
+    } finally {
+      await lab.dispose();
+    }
+  });
 
 test(
   'files that were half written are put back, and what a person did meanwhile stays',

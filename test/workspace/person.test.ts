@@ -92,19 +92,29 @@ test(
 );
 
 test(
-  'what is staged elsewhere stays staged, and the staged path itself gets what is in the file',
+  'the index stays theirs: what is half staged, staged as new or taken out of it is left alone',
   withLab(async (lab) => {
-    await lab.put('docs/guide.md', 'staged\n');
-    await lab.put('notes.md', 'staged\n');
-    await lab.put('added.txt', 'added\n');
-    lab.git('add', 'docs/guide.md', 'notes.md', 'added.txt');
+    for (const path of ['docs/guide.md', 'notes.md', 'added.txt', 'half.txt']) await lab.put(path, 'staged\n');
+    lab.git('add', 'docs/guide.md', 'notes.md', 'added.txt', 'half.txt');
     await lab.put('notes.md', 'in the file\n');
-    const person = await lab.ws.commitPerson(['notes.md']);
-    assert.deepEqual(person?.paths, ['notes.md']);
-    assert.equal(lab.git('show', 'HEAD:notes.md'), 'in the file\n');
-    assert.equal(lab.git('status', '--porcelain'), 'A  added.txt\nM  docs/guide.md\n');
-    assert.deepEqual((await lab.ws.commitPerson(null))?.paths.toSorted(), ['added.txt', 'docs/guide.md']);
-    assert.equal(lab.git('status', '--porcelain'), '');
+    await lab.put('half.txt', 'in the file\n');
+    await lab.put('wip.txt', 'in the file\n');
+    lab.git('add', '-N', 'wip.txt');
+    lab.git('rm', '-q', '--cached', 'run.sh');
+    const all = await lab.ws.commitPerson(null);
+    assert.deepEqual(all?.paths, ['docs/guide.md']);
+    const left = 'A  added.txt\nAM half.txt\nMM notes.md\nD  run.sh\n A wip.txt\n?? run.sh\n';
+    assert.equal(lab.git('status', '--porcelain'), left);
+    assert.equal(await lab.ws.commitPerson(['notes.md', 'half.txt', 'run.sh']), null);
+    assert.equal(lab.git('show', ':notes.md'), 'staged\n');
+    assert.deepEqual((await lab.ws.commitPerson(['added.txt', 'wip.txt']))?.paths.toSorted(), ['added.txt', 'wip.txt']);
+    // A landing at such a path waits for them.
+    const blocked = await lab.land('run_1', { 'notes.md': 'by the run\n' });
+    assert.ok(blocked.state === 'blocked');
+    assert.match(blocked.why, /files of yours are in the way/);
+    lab.git('commit', '-qam', 'mine');
+    assert.equal((await lab.land('run_1', { 'notes.md': 'by the run\n' })).state, 'landed');
+    assert.equal(lab.git('status', '--porcelain'), '?? run.sh\n');
   }),
 );
 

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Json } from '../../core/text/json.ts';
 import type { Hook } from '../../core/trigger.ts';
-import { jsonDepth, readBytes } from '../http/body.ts';
+import { jsonDepth, notJson, readBytes } from '../http/body.ts';
 import { type FailureLimit, tokenCheck } from '../http/access.ts';
 import type { GatewayContext } from '../http/context.ts';
 import { badRequest, HttpError, sendJson, shuttingDown, type Exchange, type ApiRequest } from '../http/reply.ts';
@@ -96,7 +96,7 @@ function parsed(context: GatewayContext, headers: Exchange['incoming']['headers'
   try {
     return wellFormed(JSON.parse(text) as Json);
   } catch (error) {
-    throw badRequest(`The body is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : 'unreadable'}`);
+    throw notJson(error);
   }
 }
 

@@ -30,10 +30,16 @@ export async function readObject(
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw badRequest(`The body is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : 'unreadable'}`);
+    throw notJson(error);
   }
   if (!isObject(value)) throw badRequest('The body must be a JSON object.');
   return value;
+}
+
+/** Without the piece of the body that the platform quotes: it may cut a secret in two, and no half of one is known. */
+export function notJson(error: unknown): HttpError {
+  const why = error instanceof Error ? error.message.replace(/(?:^|, )(?:\.{3})?"[^]*is not valid JSON$/, '') : '';
+  return badRequest(`The body is not JSON${why === '' ? '.' : `: ${why}`}`);
 }
 
 /** The bytes as they came: what is signed must not be touched. */

@@ -6,6 +6,8 @@ import { OVER } from '../../core/ports/clock.ts';
 export interface Exchange {
   incoming: IncomingMessage;
   outgoing: ServerResponse;
+  /** Hides secrets. An error may repeat a piece of the request, such as a key that was pasted into the wrong place. */
+  redact(text: string): string;
 }
 
 /** A request that fits an endpoint, with the segments of its path that the table names. */
@@ -58,7 +60,7 @@ export const sendJson = (
 
 /** `x-should-retry` is what OpenAI's clients obey: without it they send failed requests again by themselves. */
 export const sendError = (exchange: Exchange, error: HttpError): Promise<boolean> =>
-  sendJson(exchange, error.status, errorBody(error), { 'x-should-retry': 'false', ...error.headers });
+  sendJson(exchange, error.status, errorBody(error, exchange), { 'x-should-retry': 'false', ...error.headers });
 
 /** Must be called before the answer ends. */
 export function flushed({ incoming, outgoing }: Exchange): Promise<boolean> {
@@ -106,11 +108,11 @@ const TYPES: Record<number, string> = {
   429: 'rate_limit_error',
 };
 
-export const errorBody = (error: HttpError): { error: object } => ({
+export const errorBody = (error: HttpError, { redact }: Pick<Exchange, 'redact'>): { error: object } => ({
   error: {
-    message: error.message,
+    message: redact(error.message),
     type: TYPES[error.status] ?? (error.status >= 500 ? 'server_error' : 'invalid_request_error'),
-    param: error.param,
+    param: error.param && redact(error.param),
     code: error.code,
   },
 });
@@ -119,14 +121,9 @@ export const errorBody = (error: HttpError): { error: object } => ({
 export const badRequest = (message: string, param?: string): HttpError =>
   new HttpError(400, 'invalid_request', message, { param });
 
-/** What ids and names are made of. Anything else, such as a secret that was pasted by mistake, is not repeated. */
-const NAME = /^[\w./:@-]{1,80}$/;
-
 /** A name or an id in a path that does not exist. The command lists what does. */
 export const unknownId = (kind: string, id: string): HttpError =>
-  new HttpError(404, `unknown_${kind}`, unknownText(kind, shownName(id), { list: `ruche ${kind}s` }));
-
-export const shownName = (name: string): string => (NAME.test(name) ? name : '…');
+  new HttpError(404, `unknown_${kind}`, unknownText(kind, id, { list: `ruche ${kind}s` }));
 
 /** The process is going down. `rejoins`: sending the same request again finds the same work. */
 export const shuttingDown = (message: string, rejoins: boolean): HttpError =>

@@ -190,7 +190,7 @@ function streamed(context: GatewayContext, request: Exchange, started: Started, 
     },
     fail(error) {
       if (!stream.opened) return sendError(request, error);
-      send(errorBody(error));
+      send(errorBody(error, request));
       return stream.end();
     },
   };

@@ -2,7 +2,7 @@ import { unknownText } from '../../core/text/unknown.ts';
 import type { AgentState } from '../../core/api/runtime.ts';
 import type { Usage } from '../../core/model.ts';
 import type { GatewayContext } from '../http/context.ts';
-import { HttpError, sendJson, shownName, type ApiRequest } from '../http/reply.ts';
+import { HttpError, sendJson, type ApiRequest } from '../http/reply.ts';
 
 export interface AnswerHead {
   id: string;
@@ -73,7 +73,7 @@ export async function oneModel(context: GatewayContext, request: ApiRequest<'nam
     throw new HttpError(
       404,
       'model_not_found',
-      unknownText('agent', shownName(name), { known: agents.map((each) => each.name) }),
+      unknownText('agent', name, { known: agents.map((each) => each.name) }),
       { param: 'model' },
     );
   await sendJson(request, 200, modelOf(agent, created));

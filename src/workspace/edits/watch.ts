@@ -170,7 +170,7 @@ export async function statesOf(git: Git, paths: readonly string[]): Promise<Map<
   const states = new Map<string, 'staged' | 'changed'>();
   for (let at = 0; at < paths.length; at += 500) {
     const page = paths.slice(at, at + 500);
-    const { stdout } = await git.run(['status', ...flags, '--', ...page]);
+    const { stdout } = await git.run(['status', ...flags, '--', ...page], { env: git.asPerson });
     for (const item of stdout.toString('utf8').split('\0').filter(Boolean)) {
       const staged = item[0] !== ' ' && item[0] !== '?';
       const path = item.slice(3);

@@ -202,7 +202,7 @@ export class Mover {
     let result: Moved;
     try {
       await this.#startIndex();
-      const env = { GIT_INDEX_FILE: this.#nextIndex };
+      const env = { ...git.asPerson, GIT_INDEX_FILE: this.#nextIndex };
       if (options.refresh) await git.run(['update-index', '-q', '--refresh'], { env, accept: [0, 1] });
       const removed = await this.#removed(paths, env);
       if (removed !== null) {

@@ -7,6 +7,7 @@ import type { PathChange } from '../../git/changed.ts';
 import { MAIN, putCommit, type Signature } from '../../git/commit.ts';
 import { badPath, isFile } from '../overlay/files.ts';
 import type { Git } from '../../git/git.ts';
+import { convert, conversionsOf, type Conversion } from '../../git/conversions.ts';
 import { ignoredPaths } from '../../git/listing.ts';
 import { Lru, FOLDER, type TreeEntry, type Trees } from '../../git/trees.ts';
 import type { Mover } from './move.ts';
@@ -24,6 +25,13 @@ export interface PersonParts {
   identity: () => Promise<Signature>;
   /** Bytes of the largest file that is committed. */
   maxFile: number;
+}
+
+interface Differing {
+  /** Paths to commit, with the mode of the file. */
+  changed: Map<string, string>;
+  /** Paths that differ and are not to be touched. */
+  left: Set<string>;
 }
 
 /** What a file's inode says; equal stamps mean equal bytes, once the file is older than the clock's grain. */
@@ -61,7 +69,7 @@ export class Person {
     if (this.#next) return this.#next;
     const mine = this.#running.then(async () => {
       this.#next = null;
-      if ((await this.#differing(null)).length === 0) return null;
+      if ((await this.#differing(null)).changed.size === 0) return null;
       return this.#parts.mutex.run(() => this.commitLocked(null));
     });
     this.#next = mine;
@@ -110,17 +118,29 @@ export class Person {
     return oid === main.oid;
   }
 
-  /** Raw differences between main and the working tree, as Git sees them. */
-  async #differing(paths: readonly string[] | null): Promise<{ path: string; mode: string }[]> {
-    const args = ['diff-index', '-z', '--raw', '--no-renames', '--ignore-submodules=all', MAIN, '--'];
-    const output = (await this.#parts.git.run([...args, ...(paths ?? [])])).stdout;
-    const fields = output.toString('utf8').split('\0');
-    const found: { path: string; mode: string }[] = [];
-    for (let at = 0; at + 1 < fields.length; at += 2) {
-      const [, mode = ''] = (fields[at] ?? '').split(' ');
-      const path = fields[at + 1] ?? '';
+  /**
+   * What differs from main in the working tree, as the person's own Git sees it. Their index stays theirs: left alone is what
+   * is staged otherwise than it stands in the file, and what is only staged as new unless it is named.
+   */
+  async #differing(paths: readonly string[] | null): Promise<Differing> {
+    const { git } = this.#parts;
+    const flags = ['--porcelain=v2', '-z', '--no-renames', '--untracked-files=no', '--ignore-submodules=all'];
+    const { stdout } = await git.run(['status', ...flags, '--', ...(paths ?? [])], { env: git.asPerson });
+    const found: Differing = { changed: new Map(), left: new Set() };
+    for (const record of stdout.toString('utf8').split('\0')) {
+      // 1 <staged and not> <sub-module> <modes of HEAD, index, file> <objects of HEAD, index> <path>; u: not merged.
+      const [kind, state = '', , , , mode = ''] = record.split(' ', 6);
+      const path = record
+        .split(' ')
+        .slice(kind === 'u' ? 10 : 8)
+        .join(' ');
       // Names that are not UTF-8 stay uncommitted and untouched.
-      if (!path.includes('\uFFFD') && mode !== '160000') found.push({ path, mode });
+      if ((kind !== '1' && kind !== 'u') || path.includes('\uFFFD') || mode === '160000') continue;
+      const isNew = state === 'A.' || state === '.A';
+      const halfStaged = kind === 'u' || (!state.includes('.') && state !== 'DD');
+      const unstaged = state[0] === 'D' && this.#look(path) !== null;
+      if (halfStaged || unstaged || (isNew && paths?.includes(path) !== true)) found.left.add(path);
+      else found.changed.set(path, mode);
     }
     return found;
   }
@@ -154,18 +174,22 @@ export class Person {
 
   async #changes(tree: string, paths: readonly string[] | null): Promise<PathChange[]> {
     const { git, trees } = this.#parts;
-    const differing = new Map((await this.#differing(paths)).map((one) => [one.path, one.mode]));
-    if (paths) for (const path of await this.#untracked(tree, paths, differing)) differing.set(path, '');
+    const { changed, left } = await this.#differing(paths);
+    if (paths)
+      for (const path of await this.#untracked(tree, paths, changed)) if (!left.has(path)) changed.set(path, '');
+    if (git.workTree === null || changed.size === 0) return [];
+    const conversions = await conversionsOf(git, [...changed.keys()]);
     const changes: PathChange[] = [];
-    for (const [path, mode] of differing) {
+    for (const [path, mode] of changed) {
+      const conversion = conversions.get(path) ?? 'none';
       if (badPath(path) !== null) continue;
       const there = await trees.at(tree, path);
       const old = isFile(there) ? there : null;
-      const next = await this.#read(path, mode);
+      const next = await this.#read(path, mode, conversion);
       if (next === 'unreadable' || (next?.oid === old?.oid && next?.mode === old?.mode)) continue;
       changes.push({ path, old, new: next });
     }
-    return git.workTree === null ? [] : changes;
+    return changes;
   }
 
   /** Named paths that Git does not know and that are not ignored. */
@@ -183,19 +207,24 @@ export class Person {
   }
 
   /** Stores what stands at a path now. Null: nothing. A file that is being written is read until it holds still. */
-  async #read(path: string, mode: string): Promise<TreeEntry | null | 'unreadable'> {
-    const { objects, maxFile } = this.#parts;
+  async #read(path: string, mode: string, conversion: Conversion): Promise<TreeEntry | null | 'unreadable'> {
+    const { git, objects, maxFile } = this.#parts;
     const full = join(this.#root, path);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const found = this.#look(path);
       if (!found || found.isDirectory()) return null;
       if (!found.isFile() && !found.isSymbolicLink()) return 'unreadable';
+      // Only the person's own Git has the program that makes of the file what is to be committed.
+      if (found.isFile() && conversion === 'filter') return 'unreadable';
       if (found.size > BigInt(maxFile)) return 'unreadable';
       const bytes = await (found.isFile() ? readFile(full) : readlink(full, 'buffer')).catch(() => null);
       const after = await lstat(full, { bigint: true }).catch(() => null);
       if (!bytes || after?.mtimeNs !== found.mtimeNs || after.ino !== found.ino) continue;
-      const { oid, stored } = objects.put('blob', bytes);
-      await stored;
+      const converted = found.isFile() && conversion === 'built-in' ? await convert(git, path, bytes) : null;
+      if (converted === 'refused') return 'unreadable';
+      const put = converted === null ? objects.put('blob', bytes) : null;
+      await put?.stored;
+      const oid = put?.oid ?? converted ?? '';
       if (found.isSymbolicLink()) return { oid, mode: '120000' };
       if (mode === '100644' || mode === '100755') return { oid, mode };
       return { oid, mode: (found.mode & 0o100n) === 0n ? '100644' : '100755' };

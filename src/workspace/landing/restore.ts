@@ -1,5 +1,6 @@
 import { lstat, readFile, readlink, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { convert, conversionsOf, type Conversion } from '../../git/conversions.ts';
 import type { Git } from '../../git/git.ts';
 import { setIndex } from '../../git/changed.ts';
 import type { PathChange } from '../../git/changed.ts';
@@ -44,6 +45,13 @@ async function isEntry(git: Git, bytes: Buffer, entry: TreeEntry | null, part: b
   return blob.bytes.subarray(0, bytes.length).equals(bytes);
 }
 
+/** What of a file would be in the repository: a landing writes it as the person's Git would, with their line endings. */
+async function stored(git: Git, path: string, bytes: Buffer, conversion: Conversion | undefined): Promise<Buffer> {
+  if (conversion !== 'built-in') return bytes;
+  const oid = await convert(git, path, bytes);
+  return oid === 'refused' ? bytes : ((await git.object(oid))?.bytes ?? bytes);
+}
+
 /**
  * Brings the files of a half-done landing to one side. Only what the landing itself can have left is touched: a file
  * that is neither side, nor the beginning of one, was edited by a person and stays.
@@ -52,6 +60,10 @@ export async function restore(git: Git, { paths, target, index, again }: Restore
   const root = git.workTree;
   if (root === null) return;
   const write: PathChange[] = [];
+  const conversions = await conversionsOf(
+    git,
+    paths.map(({ path }) => path),
+  );
   for (const change of paths) {
     const want = change[target];
     const found = await onDisk(root, change.path);
@@ -60,14 +72,15 @@ export async function restore(git: Git, { paths, target, index, again }: Restore
       if (want) write.push(change);
       continue;
     }
-    const ours = (await isEntry(git, found, change.new, true)) || (await isEntry(git, found, change.old, again));
+    const bytes = await stored(git, change.path, found, conversions.get(change.path));
+    const ours = (await isEntry(git, bytes, change.new, true)) || (await isEntry(git, bytes, change.old, again));
     if (!ours) continue;
     if (want) write.push(change);
     else await removeFile(root, change.path);
   }
   await setIndex(git, index, paths, target);
   if (write.length === 0) return;
-  const env = { GIT_INDEX_FILE: index };
+  const env = { ...git.asPerson, GIT_INDEX_FILE: index };
   const input = write.map((change) => `${change.path}\0`).join('');
   await git.run(['checkout-index', '-f', '-q', '-u', '-z', '--stdin'], { env, input });
 }
