@@ -4,7 +4,7 @@ import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { failed, readText, refusable, shownPath } from './text.ts';
 
 const ARGS = { path: 'text', old: 'text', new: 'text', all: ['flag?', 'Every occurrence'] } as const;
-export type EditInput = ArgsOf<typeof ARGS>;
+type EditInput = ArgsOf<typeof ARGS>;
 
 const MAX_PLACES = 10;
 

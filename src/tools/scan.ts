@@ -45,7 +45,7 @@ function matchingLines(
 /** Words, and whatever else holds no operator, need no engine and no protection from one. */
 const LITERAL = /^[^\\^$.*+?()[\]{}|]+$/;
 
-export type OpenScan = { ok: true; scan: Scan } | { ok: false; error: string };
+type OpenScan = { ok: true; scan: Scan } | { ok: false; error: string };
 
 /**
  * Prepares a search. A pattern with operators goes to a worker, because some patterns take years over one line and an

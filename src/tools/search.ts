@@ -9,7 +9,7 @@ import { openScan, type Hit, type Scan } from './scan.ts';
 import { absent, boundaryOf, decode, failed, refusable, shownPath } from './text.ts';
 
 const ARGS = { pattern: 'text', path: ['text?', 'File, folder or glob'] } as const;
-export type SearchInput = ArgsOf<typeof ARGS>;
+type SearchInput = ArgsOf<typeof ARGS>;
 
 const MAX_PATTERN = 1000;
 const MAX_HITS = 200;

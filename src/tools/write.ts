@@ -5,7 +5,7 @@ import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { aboutLink, decode, failed, refusable, shownPath, shownSize } from './text.ts';
 
 const ARGS = { path: 'text', content: 'text' } as const;
-export type WriteInput = ArgsOf<typeof ARGS>;
+type WriteInput = ArgsOf<typeof ARGS>;
 
 /** Creates a file, exactly as given, or replaces it as a whole: then it keeps its line endings and byte order mark. */
 export const writeTool: Tool<WriteInput> = {
