@@ -16,6 +16,7 @@ import type { Event } from '../core/event.ts';
 import { conversationId, runKey, runStream, kindOf } from '../core/ids.ts';
 import type { ModelMessage, FileRef, UserMessage } from '../core/model.ts';
 import type { TaskContent } from '../core/task-call.ts';
+import { errorText } from '../core/text/sentence.ts';
 import { wrapUntrusted } from '../core/text/untrusted.ts';
 import { note } from './run/conversation.ts';
 import { FileRefused } from '../core/files.ts';
@@ -108,7 +109,7 @@ const tooLong = (ms: number): Failure => ({
 
 /** A bug of ours: the person hears of it, the log has the details. */
 function broken({ deps, log }: Turn, error: unknown): Failure {
-  const text = deps.redact(error instanceof Error ? error.message : String(error));
+  const text = deps.redact(errorText(error));
   const stack = deps.redact((error instanceof Error && error.stack) || '');
   deps.log.error({ run: log.state.run, error: text, stack }, 'a run broke');
   return { code: 'internal', message: `Something in Ruche went wrong: ${text}`, retryable: true };
@@ -164,7 +165,7 @@ async function finish(turn: Turn): Promise<void> {
 
 const missingAgent = (name: string): Failure => ({
   code: 'agent.missing',
-  message: `There is no usable agent "${name}" on main: see \`ruche doctor\`.`,
+  message: `The agent "${name}" is missing or invalid on main: see \`ruche doctor\`.`,
   retryable: false,
 });
 

@@ -103,7 +103,7 @@ function refusal(status: number, value: unknown): Error {
   return new ApiError(status, code, message);
 }
 
-export interface ServerEvent {
+interface ServerEvent {
   event: string;
   data: string;
 }

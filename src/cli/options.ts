@@ -28,7 +28,7 @@ export interface Options {
   again: string;
 }
 
-export const DEFAULT_PORT = 4747;
+const DEFAULT_PORT = 4747;
 
 /** Flag beats environment beats a folder that holds `home/` and `workspace/` beats `~/.ruche`. */
 export function resolveOptions(flags: Flags, place: Place): Options {

@@ -1,7 +1,7 @@
 import type { Delta } from '../core/api/runtime.ts';
 import { oneLine, type Io } from './io.ts';
 
-export interface Progress {
+interface Progress {
   show(delta: Delta): void;
   clear(): void;
 }

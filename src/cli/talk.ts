@@ -20,7 +20,7 @@ export interface Accepted {
   note?: string;
 }
 
-export interface Listeners {
+interface Listeners {
   onAccepted?: (told: Accepted) => void;
   /** The work is accepted; it goes on from here whatever becomes of this process. */
   onTask?: (task: string) => void;

@@ -14,7 +14,7 @@ import type { YamlSource } from './yaml-source.ts';
 /** Characters of front matter: parsing costs time, and agents may write these files. */
 const MAX_FRONT = 64 * 1024;
 
-export type Split =
+type Split =
   | { ok: true; front: string; prose: string; firstLine: number }
   | { ok: false; line: number; message: string };
 

@@ -5,6 +5,7 @@ import type { Channel } from '../core/ports/channel.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Net } from '../core/ports/net.ts';
+import { isObject } from '../core/text/json.ts';
 import { didYouMean } from '../core/text/near.ts';
 import { listed, validate, withoutNulls } from './validate.ts';
 import { problem, type YamlSource } from './yaml-source.ts';
@@ -119,6 +120,4 @@ function toChannel({ type, secrets, settings }: Messenger, name: string, value: 
   };
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  value !== null && typeof value === 'object' && !Array.isArray(value);
 const entries = (value: unknown): [string, unknown][] => (isObject(value) ? Object.entries(value) : []);

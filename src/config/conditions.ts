@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module';
 import type { Environment } from '@marcbachmann/cel-js';
 import type { Json } from '../core/text/json.ts';
 import { unknownField } from '../core/trigger-text.ts';
+import { celPackage } from './packages/late.ts';
 import {
   COMMON_FIELDS,
   type Facts,
@@ -76,15 +76,10 @@ function pathOf(node: Node): string[] | null {
   return before === null ? null : [...before, name];
 }
 
-type Cel = typeof import('@marcbachmann/cel-js');
-
-/**
- * Conditions of triggers, in CEL. The package is loaded with the first condition there is, and not before: whoever has
- * none pays nothing for it at the start.
- */
+/** Conditions of triggers, in CEL. */
 export const readCondition: ReadCondition = (text, on) => {
   if (text.length > MAX_TEXT) return { ok: false, error: `has ${text.length} characters; ${MAX_TEXT} are allowed` };
-  const { Environment: Made } = createRequire(import.meta.url)('@marcbachmann/cel-js') as Cel;
+  const { Environment: Made } = celPackage();
   const environment = new Made({ unlistedVariablesAreDyn: false, limits: LIMITS });
   for (const name of TRIGGER_FIELDS[on]) environment.registerVariable(name, 'dyn');
   environment.registerVariable('event', 'dyn');

@@ -39,6 +39,6 @@ export function queuesOf(
 export const lostQueues = (agents: ReadonlyMap<string, Agent>, { queues }: Settings, file: string): Problem[] =>
   Object.keys(queues).flatMap((name) => {
     if (agents.has(name)) return [];
-    const said = `there is no agent "${name}", and a queue is its agent's: it takes nothing.${didYouMean(name, agents.keys())}`;
+    const said = `unknown agent "${name}": a queue without an agent takes nothing.${didYouMean(name, agents.keys())}`;
     return [problem(file, null, `queues.${name}`, said, 'warning')];
   });

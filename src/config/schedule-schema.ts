@@ -24,13 +24,15 @@ export const COMMAND =
 
 const oneOf = (names: readonly string[], given: object): boolean => names.filter((name) => name in given).length === 1;
 
+/** The name of a schedule, a trigger or a hook. */
+export const smallName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'must be a name of small letters, digits and "-", at most 63 long' });
+
 /** An entry of `schedules` in an AGENT.md. */
 export const scheduleSchema = z
   .strictObject({
-    name: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'must be a name of small letters, digits and "-", at most 63 long' })
-      .describe('Unique in the agent; the record and the conversation use it.'),
+    name: smallName.describe('Unique in the agent; the record and the conversation use it.'),
     cron: text.describe('Minute, hour, day, month, weekday; with a sixth field in front, the second.').optional(),
     every: duration('a time').describe('A time that goes by between two firings: 15m, 1h30m.').optional(),
     at: text.describe('One moment: 2026-12-24T08:00, by the clock of the time zone.').optional(),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { readDuration } from '../core/text/duration.ts';
 import { readLimit, TRIGGER_FIELDS, type TriggerOn } from '../core/trigger.ts';
-import { COMMAND } from './schedule-schema.ts';
+import { COMMAND, smallName } from './schedule-schema.ts';
 import { timeNeeded } from './validate.ts';
 
 const name = z.string().min(1).max(128);
@@ -14,10 +14,7 @@ const time = (what: string): z.ZodString =>
 /** An entry of `triggers` in an AGENT.md. Which keys go with which `on` is looked at where it is read. */
 export const triggerSchema = z
   .strictObject({
-    name: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'must be a name of small letters, digits and "-", at most 63 long' })
-      .describe('Unique in the agent; the record uses it.'),
+    name: smallName.describe('Unique in the agent; the record uses it.'),
     on: z.enum(Object.keys(TRIGGER_FIELDS) as [TriggerOn, ...TriggerOn[]]).describe('What it listens to.'),
     path: z
       .union([glob, z.array(glob).min(1).max(50)])
@@ -34,11 +31,7 @@ export const triggerSchema = z
       .describe('message: a text with * and ? that the message must fit, small or capital letters alike.')
       .optional(),
     tool: name.describe('approval.waiting: only calls of this tool.').optional(),
-    hook: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'must be a name of small letters, digits and "-", at most 63 long' })
-      .describe('webhook: its name, as in POST /hooks/<name>.')
-      .optional(),
+    hook: smallName.describe('webhook: its name, as in POST /hooks/<name>.').optional(),
     auth: z
       .enum(['bearer', 'hmac', 'github'])
       .describe('webhook: how the sender proves who it is. There is none without.')

@@ -8,7 +8,7 @@ const MAX_DEPTH = 64;
 const SHOWN = 10;
 
 export type Path = readonly (string | number)[];
-export type Decoded = { ok: true; text: string } | { ok: false; problem: Problem };
+type Decoded = { ok: true; text: string } | { ok: false; problem: Problem };
 
 export const problem = (
   file: string,

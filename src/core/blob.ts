@@ -4,3 +4,12 @@ export interface BlobRef {
   size: number;
   subject: string;
 }
+
+/** Every blob an event's data names, however deep. */
+export function blobRefs(value: unknown): BlobRef[] {
+  if (value === null || typeof value !== 'object') return [];
+  const inner = value as Record<string, unknown>;
+  if (typeof inner.hash === 'string' && typeof inner.size === 'number' && typeof inner.subject === 'string')
+    return [inner as unknown as BlobRef];
+  return Object.values(inner).flatMap(blobRefs);
+}

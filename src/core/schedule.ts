@@ -23,7 +23,7 @@ export type Timing = (
 export type Missed = { mode: 'skip' } | { mode: 'once' } | { mode: 'all'; max: number };
 
 /** What happens if the task of the last firing has not ended. */
-export type Overlap = 'skip' | 'queue' | 'cancel';
+type Overlap = 'skip' | 'queue' | 'cancel';
 
 /** A schedule of an AGENT.md. */
 export interface Schedule {

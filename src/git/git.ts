@@ -51,7 +51,7 @@ const PASSED = ['PATH', 'TMPDIR', 'SYSTEMROOT'];
 const MB = 1024 * 1024;
 
 /** Environment of every Git process: an allow-list, and no GIT_* from outside. */
-export function gitEnv(env: Env, more: Record<string, string> = {}): Record<string, string> {
+function gitEnv(env: Env, more: Record<string, string> = {}): Record<string, string> {
   const passed: Record<string, string> = {};
   for (const name of PASSED) if (env[name] !== undefined) passed[name] = env[name];
   return {

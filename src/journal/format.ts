@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { EventRow } from '../core/event-hash.ts';
-import type { BlobRef } from '../core/blob.ts';
+import { blobRefs, type BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { eventId, runOfStream } from '../core/ids.ts';
 import type { JournalLine } from '../core/ports/journal.ts';
 import type { Store } from '../core/ports/store.ts';
 import { visible } from '../core/text/untrusted.ts';
-import { blobRefs } from './chain.ts';
 import { upcast } from './upcast.ts';
 import { describe, isWeighty, type Contents } from './words.ts';
 

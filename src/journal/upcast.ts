@@ -2,7 +2,7 @@ import { EVENT_SCHEMA } from '../core/event.ts';
 import type { Event } from '../core/event.ts';
 
 /** By event type and the schema it was written in: the same data one schema later. A type without an entry did not change. */
-export type Upcasters = Readonly<Record<string, Readonly<Record<number, (data: never) => unknown>>>>;
+type Upcasters = Readonly<Record<string, Readonly<Record<number, (data: never) => unknown>>>>;
 
 const UPCASTERS: Upcasters = {
   // 2: replies go out in parts, and a chat can be named.

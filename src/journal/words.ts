@@ -17,18 +17,18 @@ const seconds = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `$
 
 const time = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z');
 const SKIPPED: Readonly<Record<DataOf<'schedule.skipped'>['why'], string>> = {
-  missed: 'nobody was there',
-  overlap: 'the task before has not ended',
+  missed: 'Ruche was off',
+  overlap: 'the previous task has not ended',
   full: 'too many tasks wait',
 };
 
 const PASSED: Readonly<Record<DataOf<'trigger.skipped'>['why'], string>> = {
-  condition: 'the condition could not be told',
-  limit: 'it has fired as often as it may',
-  hops: 'it would be one task too many in a row',
-  tasks: 'it would be one task too many in all',
+  condition: 'the condition could not be evaluated',
+  limit: 'it has reached its limit',
+  hops: 'the chain of tasks would be too long',
+  tasks: 'the number of tasks would be too large',
   input: 'the input does not fit the queue',
-  placeholder: 'it has not all that the text needs',
+  placeholder: 'a value the text needs is missing',
 };
 const causes = ({ first, last, count: number }: { first: string; last: string; count: number }): string =>
   number === 1 ? first : `${number} causes from ${first} to ${last}`;
@@ -44,14 +44,14 @@ const ENDED: Readonly<Record<DataOf<'escalation.ended'>['why'], string>> = {
 };
 
 const WORDS: Words = {
-  'message.received': (data, say) => `wrote to ${data.agent} by ${data.channel}${say(data.content)}`,
+  'message.received': (data, say) => `wrote to ${data.agent} via ${data.channel}${say(data.content)}`,
   'history.given': (data) => `brought ${count(data.messages.length, 'earlier message')}`,
-  'sender.denied': (data) => `turned away ${data.sender} on ${data.channel}`,
-  'pairing.opened': (data) => `made a code that pairs an owner with ${data.channel}`,
+  'sender.denied': (data) => `rejected ${data.sender} on ${data.channel}`,
+  'pairing.opened': (data) => `created a code that pairs an owner with ${data.channel}`,
   'owner.paired': (data) => `made ${data.sender} an owner on ${data.channel}`,
   'chat.session': (data) => `began ${data.session} with ${data.agent} on ${data.channel}`,
   'turn.ended': (data) => `ended the turn: ${data.status}`,
-  'conversation.compacted': (data) => `summed up the conversation, ${data.tokensBefore} to ${data.tokensAfter} tokens`,
+  'conversation.compacted': (data) => `summarised the conversation, ${data.tokensBefore} to ${data.tokensAfter} tokens`,
   'message.queued': (data, say) => `answers${say(data.content)}`,
   'message.drafted': (data) => `shows the reply by ${data.channel} while it is written`,
   'message.sending': (data) =>
@@ -65,38 +65,38 @@ const WORDS: Words = {
   'task.retried': (data) => `tries ${data.task} again, attempt ${data.attempt}: ${data.error}`,
   'task.finished': (data) => `finished ${data.task}: ${data.status}`,
   'task.late': (data) => `${data.task} has missed its deadline, ${new Date(data.deadline).toISOString()}`,
-  'task.restored': (data) => `put the file of ${data.task} back as it was`,
-  'task.rejected': (data, say) => `refused a file in the inbox of ${data.queue}${say(data.detail)}`,
+  'task.restored': (data) => `restored the file of ${data.task}`,
+  'task.rejected': (data, say) => `rejected a file in the inbox of ${data.queue}${say(data.detail)}`,
   'task.created': (data) => (data.joined ? `joins ${data.child} of ${data.to}` : `gives ${data.child} to ${data.to}`),
-  'task.joined': (data) => `is wanted by ${data.by} too`,
+  'task.joined': (data) => `is also wanted by ${data.by}`,
   'tasks.awaited': (data) =>
     `will go on when ${data.children.join(', ')} ${data.children.length === 1 ? 'has' : 'have'} ended`,
-  'matter.raised': (data, say) => `puts ${data.matter} before the owner (${data.kind}, ${data.about})${say(data.text)}`,
-  'matter.settled': (data, say) => `settled ${data.matter}${say(data.answer)}`,
+  'matter.raised': (data, say) => `asks the owner ${data.matter} (${data.kind}, ${data.about})${say(data.text)}`,
+  'matter.settled': (data, say) => `closed ${data.matter}${say(data.answer)}`,
   'escalation.started': (data) => `takes ${data.about} up the chain ${data.chain}`,
   'escalation.reached': (data) =>
     `level ${data.level + 1}, ${data.to}: ${REACHED[data.outcome]}${data.why === null ? '' : ` (${data.why})`}`,
-  'escalation.acknowledged': (data) => `has seen ${data.escalation}, and stopped its clock`,
-  'escalation.ended': (data) => `${data.escalation} is over: ${ENDED[data.why]}`,
+  'escalation.acknowledged': (data) => `acknowledged ${data.escalation}`,
+  'escalation.ended': (data) => `${data.escalation} is closed: ${ENDED[data.why]}`,
   'conversation.moved': (data, say) => `handed the conversation over to ${data.to}${say(data.brief)}`,
-  'task.dismissed': (data) => `put ${data.task} off the list of failures`,
+  'task.dismissed': (data) => `dismissed ${data.task} from the list of failures`,
   'schedule.set': (data) => `fires ${whenText(data.timing)} (${data.timing.zone})`,
-  'schedule.removed': () => 'is there no more',
+  'schedule.removed': () => 'was removed',
   'schedule.fired': (data) =>
-    `${data.by === null ? 'fired' : 'was run out of turn'} for ${time(data.at)}: ${data.task}${data.missed > 0 ? `, for ${count(data.missed, 'missed firing')} too` : ''}`,
-  'schedule.skipped': (data) => `let ${count(data.count, 'firing')} up to ${time(data.at)} go: ${SKIPPED[data.why]}`,
+    `${data.by === null ? 'fired' : 'was run by hand'} for ${time(data.at)}: ${data.task}${data.missed > 0 ? `, for ${count(data.missed, 'missed firing')} too` : ''}`,
+  'schedule.skipped': (data) => `skipped ${count(data.count, 'firing')} up to ${time(data.at)}: ${SKIPPED[data.why]}`,
   'schedule.paused': () => 'is paused',
-  'schedule.resumed': () => 'goes on',
-  'trigger.set': (data) => `${data.trigger} counts from here on`,
-  'trigger.removed': () => 'is there no more',
+  'schedule.resumed': () => 'is resumed',
+  'trigger.set': (data) => `${data.trigger} applies from here on`,
+  'trigger.removed': () => 'was removed',
   'trigger.fired': ({ task, first, last, count: number, by }) =>
     first === null || last === null
-      ? `was run by ${by ?? 'somebody'}: ${task}`
+      ? `was run by ${by ?? 'someone'}: ${task}`
       : `fired for ${causes({ first, last, count: number })}: ${task}`,
   'trigger.skipped': (data, say) =>
-    `let ${causes(data)} go: ${PASSED[data.why]}${data.detail === null ? '' : say(data.detail)}`,
+    `skipped ${causes(data)}: ${PASSED[data.why]}${data.detail === null ? '' : say(data.detail)}`,
   'trigger.paused': () => 'is paused',
-  'trigger.resumed': () => 'goes on',
+  'trigger.resumed': () => 'is resumed',
   'triggers.seen': (data) => `triggers have seen the journal up to ${data.upTo}`,
   'webhook.received': (data) => `received a webhook on ${data.hook} (delivery ${data.delivery})`,
   'main.moved': (data) =>
@@ -105,22 +105,20 @@ const WORDS: Words = {
   'run.resumed': (data) => `resumed at step ${data.step}`,
   'base.moved': (data) => `goes on from ${short(data.to)}, with what has changed since`,
   'files.placed': (data) => `finds ${count(data.files, 'file')} of the message in its view`,
-  'message.taken': (data, say) => `took in a further message${say(data.content)}`,
+  'message.taken': (data, say) => `took in another message${say(data.content)}`,
   'model.called': (data) => `asked ${data.provider}/${data.model}${data.purpose === 'compact' ? ' for a summary' : ''}`,
   'model.answered': (data, say) =>
     `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${data.usage.input} + ${data.usage.output} tokens)${say(data.answer)}`,
   'model.failed': (data, say) =>
     `${data.provider}/${data.model} failed after ${seconds(data.ms)}: ${data.error}${say(data.detail)}`,
   'decision.made': (data) => `${data.tool}: ${data.verdict} by ${data.rule}: ${data.reason}`,
-  'approval.asked': (data, say) => `asks leave for ${data.tool} (${data.approval})${say(data.shown)}`,
+  'approval.asked': (data, say) => `asks approval for ${data.tool} (${data.approval})${say(data.shown)}`,
   'approval.answered': (data) => `${data.verdict === 'approve' ? 'approved' : 'denied'} ${data.approval}`,
   'question.asked': (data, say) =>
     `${data.doubt ? 'cannot tell what happened and asks' : 'asks'} (${data.question})${say(data.text)}`,
   'question.answered': (data, say) => `answered ${data.question}${say(data.answer)}`,
   'run.parked': (data) =>
-    data.waits.length === 0
-      ? 'is set aside: its agent is paused'
-      : `waits for ${data.waits.map((wait) => wait.id).join(', ')}`,
+    data.waits.length === 0 ? 'is paused with its agent' : `waits for ${data.waits.map((wait) => wait.id).join(', ')}`,
   'tool.started': (data) => `starts ${data.tool}`,
   'tool.returned': (data, say) =>
     `${data.tool} ${data.ok ? 'done' : 'failed'} in ${seconds(data.ms)}${data.reconciled ? ' (found after a restart)' : ''}${say(data.result)}`,

@@ -7,7 +7,7 @@ export interface ChatPlace {
   session: string;
 }
 
-export const chatStream = (channel: string, chat: string): string => `chat:${channel}/${chat}`;
+const chatStream = (channel: string, chat: string): string => `chat:${channel}/${chat}`;
 
 /**
  * The conversation a chat is in: the last one it was moved to, else one that is named after it. With an agent that is
@@ -34,7 +34,7 @@ export async function placeOf(store: Store, channel: string, chat: string, agent
 }
 
 /** `telegram-123`: a name that people can type after `ruche chat --session`. */
-export function sessionName(channel: string, chat: string, number = 1): string {
+function sessionName(channel: string, chat: string, number = 1): string {
   const name = `${channel}-${chat}${number > 1 ? `-${number}` : ''}`;
   if (!isSafeName(name)) throw new Error(`the channel ${channel} names a chat "${chat}", which is no name`);
   return name;

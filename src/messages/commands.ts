@@ -12,7 +12,7 @@ export interface CommandDeps {
   recent(): Promise<readonly RecentChat[]>;
 }
 
-export interface RecentChat extends ChatPlace {
+interface RecentChat extends ChatPlace {
   title: string;
 }
 

@@ -29,7 +29,7 @@ export async function openPairing(deps: PairingDeps, channel: string): Promise<{
   return { code: `${code.slice(0, 4)}-${code.slice(4)}`, until };
 }
 
-export type Paired = { state: 'no' } | { state: 'paired' } | { state: 'failed'; why: string };
+type Paired = { state: 'no' } | { state: 'paired' } | { state: 'failed'; why: string };
 
 /** Makes the sender an owner if the text is a code that is open. Redelivered, it is the same pairing. */
 export async function tryPairing(

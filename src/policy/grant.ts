@@ -4,7 +4,7 @@ import { decide } from './decide.ts';
 import { literalHost } from './rules.ts';
 
 /** What the net guard may let through for a run, after resolution and at every hop. */
-export interface NetGrant {
+interface NetGrant {
   /** `host` or `host:port` that may be, or lead to, a private address. */
   privateHosts: string[];
   /** The agent's network list, or null for no list. */

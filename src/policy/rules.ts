@@ -13,7 +13,7 @@ import { everyCommand } from './programs.ts';
 import { readShellLine, type ShellLine } from './shell-line.ts';
 
 /** A command line as rules look at it. */
-export interface SeenCommand {
+interface SeenCommand {
   raw: string;
   line: ShellLine;
   /** For rules that restrict: with everything found inside wrappers. */

@@ -51,7 +51,7 @@ async function checkMountPoints(checkout: Checkout): Promise<void> {
   );
 }
 
-export function bwrapRunner(options: {
+function bwrapRunner(options: {
   features: BwrapFeatures;
   /** Distinguishes this home's cgroups from another's. */
   scope: string;

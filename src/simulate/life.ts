@@ -265,7 +265,7 @@ class Life {
 }
 
 /** The schedules as an edit leaves them. */
-export function schedulesAt(plan: Plan, upTo: Act): Plan['schedules'] {
+function schedulesAt(plan: Plan, upTo: Act): Plan['schedules'] {
   const schedules = plan.schedules.map((each) => ({ ...each }));
   for (const act of plan.acts) {
     const edited = act.do === 'reschedule' ? schedules[act.schedule] : undefined;

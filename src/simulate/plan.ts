@@ -44,7 +44,7 @@ export interface PlannedMessage {
   silent?: boolean;
 }
 
-export type OutageKind = 'rate' | 'error' | 'stall' | 'truncated';
+type OutageKind = 'rate' | 'error' | 'stall' | 'truncated';
 
 export interface Outage {
   id: string;

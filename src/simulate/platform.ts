@@ -13,7 +13,7 @@ export const PERSON = '1';
 export const OWNER = 'owner';
 
 /** Where the reply to a message goes: an address of its own, so that each reply is told from the others. */
-export const addressOf = ({ chat, id }: Pick<PlannedMessage, 'chat' | 'id'>): string => `${chat}/${id}`;
+const addressOf = ({ chat, id }: Pick<PlannedMessage, 'chat' | 'id'>): string => `${chat}/${id}`;
 
 /** A messenger that repeats, delays and loses, and a person who answers what is asked. What arrives there is in the world. */
 export function scriptedChannel(parts: { plan: Plan; clock: VirtualClock; world: World }): Channel {

@@ -44,7 +44,7 @@ async function broken({ kind }: Outage, request: NetRequest, clock: VirtualClock
 }
 
 /** Which step of which order comes next, as the conversation shows. */
-export function answerTo(plan: Plan, said: readonly Said[], now: number): { step: Step; text: string; ms: number } {
+function answerTo(plan: Plan, said: readonly Said[], now: number): { step: Step; text: string; ms: number } {
   const users = said.map(({ role, content }) => (role === 'user' ? (content ?? '') : ''));
   const at = users.findLastIndex((text) => text.includes('[order '));
   const [, id = '', given] = /\[order ([\w-]+)(?:\.([\w-]+))?\](?![^]*\[order )/.exec(users[at] ?? '') ?? [];

@@ -12,7 +12,7 @@ export interface Page {
   types?: readonly string[];
 }
 
-export interface Pages {
+interface Pages {
   head(): number;
   page(page: Page): Event[];
 }

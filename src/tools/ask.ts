@@ -2,7 +2,7 @@ import type { EngineTool, Parsed } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 
 const ARGS = { question: 'text' } as const;
-export type AskInput = ArgsOf<typeof ARGS>;
+type AskInput = ArgsOf<typeof ARGS>;
 
 function parse(args: unknown): Parsed<AskInput> {
   const parsed = readArgs(ARGS, args);

@@ -1,9 +1,10 @@
 import type { Parsed, Tool } from '../core/ports/tool.ts';
+import { likeBefore } from '../core/text/endings.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { failed, readText, refusable, shownPath } from './text.ts';
 
 const ARGS = { path: 'text', old: 'text', new: 'text', all: ['flag?', 'Every occurrence'] } as const;
-export type EditInput = ArgsOf<typeof ARGS>;
+type EditInput = ArgsOf<typeof ARGS>;
 
 const MAX_PLACES = 10;
 
@@ -36,8 +37,9 @@ function linesOf(text: string, places: readonly number[]): string {
 
 /** The usual reasons for a text that is not found, so that the model need not guess. */
 function missingHint(text: string, old: string): string {
+  // Where they all end so, `old` was looked for with such endings.
   if (text.includes('\r\n') && occurrences(text.replaceAll('\r\n', '\n'), old).length > 0)
-    return ' The file ends its lines with \\r\\n.';
+    return ' The file ends some of its lines with \\r\\n.';
   const squeeze = (part: string): string => part.replaceAll(/\s+/g, ' ').trim();
   if (squeeze(text).includes(squeeze(old))) return ' It is there with other white space.';
   return text.normalize('NFC').includes(old.normalize('NFC')) ? ' It is there in another Unicode form.' : '';
@@ -53,7 +55,7 @@ export const editTool: Tool<EditInput> = {
   schema: argsSchema(ARGS),
   parse,
   facts: ({ path }) => ({ paths: [path] }),
-  run: ({ path: raw, old, new: replacement, all }, { files, seen }) =>
+  run: ({ path: raw, old: oldText, new: newText, all }, { files, seen }) =>
     refusable(async () => {
       const file = await readText(files, raw);
       if (!file.ok) return failed(`${file.why} Nothing was changed.`);
@@ -63,6 +65,7 @@ export const editTool: Tool<EditInput> = {
       if (known === undefined) return failed(`You have not read ${name} yet: read it first. Nothing was changed.`);
       if (known !== entry.oid)
         return failed(`${name} has changed since you read it: read it again, then edit. Nothing was changed.`);
+      const [old, replacement] = [likeBefore(oldText, text, 'part'), likeBefore(newText, text, 'part')];
       const places = occurrences(text, old);
       if (places.length === 0)
         return failed(`"old" does not occur in ${name}.${missingHint(text, old)} Nothing was changed.`);

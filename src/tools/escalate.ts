@@ -2,7 +2,7 @@ import type { EngineTool, Parsed } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 
 const ARGS = { matter: 'text' } as const;
-export type EscalateInput = ArgsOf<typeof ARGS>;
+type EscalateInput = ArgsOf<typeof ARGS>;
 
 function parse(args: unknown): Parsed<EscalateInput> {
   const parsed = readArgs(ARGS, args);

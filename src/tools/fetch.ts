@@ -28,7 +28,7 @@ const LIMITS: FetchLimits = {
 const ERROR_TEXT = 2000;
 
 const ARGS = { url: 'text' } as const;
-export type FetchInput = ArgsOf<typeof ARGS>;
+type FetchInput = ArgsOf<typeof ARGS>;
 
 /** Even a failure may carry words of the other side, such as the host name of a redirect. */
 const result = (ok: boolean, text: string): ToolResult => ({ ok, text, labels: ['untrusted'], changes: [] });

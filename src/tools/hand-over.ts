@@ -2,7 +2,7 @@ import type { EngineTool, Parsed } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 
 const ARGS = { agent: 'text', brief: ['text', 'What it should know'] } as const;
-export type HandOverInput = ArgsOf<typeof ARGS>;
+type HandOverInput = ArgsOf<typeof ARGS>;
 
 function parse(args: unknown): Parsed<HandOverInput> {
   const parsed = readArgs(ARGS, args);

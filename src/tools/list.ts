@@ -5,7 +5,7 @@ import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { absent, failed, refusable, shownPath, shownSize } from './text.ts';
 
 const ARGS = { path: 'text?' } as const;
-export type ListInput = ArgsOf<typeof ARGS>;
+type ListInput = ArgsOf<typeof ARGS>;
 
 const MAX_ENTRIES = 300;
 

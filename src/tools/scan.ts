@@ -28,7 +28,9 @@ function matchingLines(
   const hits: Hit[] = [];
   for (const { path, text } of files) {
     let number = 0;
-    for (const line of text.split('\n')) {
+    // A mark at the beginning is no character of the first line, and a return before the end none of any.
+    for (const whole of text.replace(/^\ufeff/, '').split('\n')) {
+      const line = whole.endsWith('\r') ? whole.slice(0, -1) : whole;
       number += 1;
       const at = place(line);
       if (at === -1) continue;
@@ -43,7 +45,7 @@ function matchingLines(
 /** Words, and whatever else holds no operator, need no engine and no protection from one. */
 const LITERAL = /^[^\\^$.*+?()[\]{}|]+$/;
 
-export type OpenScan = { ok: true; scan: Scan } | { ok: false; error: string };
+type OpenScan = { ok: true; scan: Scan } | { ok: false; error: string };
 
 /**
  * Prepares a search. A pattern with operators goes to a worker, because some patterns take years over one line and an
@@ -54,6 +56,8 @@ export function openScan(pattern: string, budgetMs: number): OpenScan {
   if (LITERAL.test(pattern)) return { ok: true, scan: literalScan(pattern) };
   const anyCase = pattern.startsWith('(?i)');
   const source = anyCase ? pattern.slice(4) : pattern;
+  const foreign = foreignSyntax(source);
+  if (foreign !== null) return { ok: false, error: foreign };
   try {
     RegExp(source);
   } catch (error) {
@@ -62,6 +66,18 @@ export function openScan(pattern: string, budgetMs: number): OpenScan {
   }
   return { ok: true, scan: workerScan(source, anyCase ? 'i' : '', budgetMs) };
 }
+
+/** What other engines know and this one would take for plain characters, so that it would find nothing. */
+const FOREIGN: readonly (readonly [RegExp, string])[] = [
+  [/\[\[:\^?\w+:\]/, 'Classes such as [[:space:]] mean nothing here: use \\s, \\d, \\w or [A-Za-z].'],
+  [
+    /(?<!\\)(?:\\\\)*\\[AZz]/,
+    'Anchors such as \\A and \\Z mean nothing here: each line is searched by itself, use ^ and $.',
+  ],
+  [/(?<!\\)(?:\\\\)*\\[pP]\{/, 'Classes such as \\p{Lu} mean nothing here: use [A-Z] and the letters you look for.'],
+];
+
+const foreignSyntax = (source: string): string | null => FOREIGN.find(([sign]) => sign.test(source))?.[1] ?? null;
 
 const literalScan = (pattern: string): Scan => ({
   find: (files, limit) => Promise.resolve(matchingLines(files, limit, WIDTH, (line) => line.indexOf(pattern))),

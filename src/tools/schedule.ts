@@ -11,7 +11,7 @@ const ARGS = {
 
 const NAME = 'schedule';
 
-export interface ScheduleInput {
+interface ScheduleInput {
   create: { [key: string]: Json } | null;
   remove: string | null;
 }

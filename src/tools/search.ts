@@ -9,7 +9,7 @@ import { openScan, type Hit, type Scan } from './scan.ts';
 import { absent, boundaryOf, decode, failed, refusable, shownPath } from './text.ts';
 
 const ARGS = { pattern: 'text', path: ['text?', 'File, folder or glob'] } as const;
-export type SearchInput = ArgsOf<typeof ARGS>;
+type SearchInput = ArgsOf<typeof ARGS>;
 
 const MAX_PATTERN = 1000;
 const MAX_HITS = 200;
@@ -48,6 +48,11 @@ async function choose(raw: string | null, { files, mayRead }: ToolContext): Prom
   if (!checked.ok) return { ok: false, why: `${shownPath(raw ?? '.')}: ${checked.reason}.` };
   if (raw !== null && !usablePathPattern(raw))
     return { ok: false, why: `${shownPath(raw)} cannot be used as a pattern.` };
+  if (raw !== null && /[*?].*\{.*,.*\}|\{.*,.*\}.*[*?]/.test(raw))
+    return {
+      ok: false,
+      why: `Braces stand for themselves in ${shownPath(raw)}: search once for each of the patterns.`,
+    };
   const { path } = checked;
   const file = path === '' ? null : await files.stat(path);
   const all = file === null ? await files.list(path) : [file];
@@ -68,12 +73,18 @@ interface Found {
   searched: number;
   /** Files that were left out for their size. */
   large: string[];
+  /** Files that are not UTF-8. */
+  notText: string[];
   ended: 'all' | 'hits' | 'size' | 'timeout' | 'aborted';
 }
 
+/** UTF-16, or some encoding of one byte a character: text that a reader would expect to be searched. */
+const isOtherText = (bytes: Uint8Array): boolean =>
+  !bytes.includes(0) || (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+
 /** Reads the files in batches and scans them until all is done or a bound is reached. */
 async function lookThrough(entries: readonly FileEntry[], scan: Scan, { files, signal }: ToolContext): Promise<Found> {
-  const found: Found = { hits: [], seen: {}, searched: 0, large: [], ended: 'all' };
+  const found: Found = { hits: [], seen: {}, searched: 0, large: [], notText: [], ended: 'all' };
   let [total, pending] = [0, 0];
   let batch: { path: string; text: string; oid: string }[] = [];
   const flush = async (): Promise<boolean> => {
@@ -101,6 +112,7 @@ async function lookThrough(entries: readonly FileEntry[], scan: Scan, { files, s
     total += size;
     const file = await files.read(path);
     const text = file === null ? null : decode(file.bytes);
+    if (file !== null && text === null && isOtherText(file.bytes)) found.notText.push(path);
     if (file === null || text === null) continue;
     batch.push({ path, text, oid: file.entry.oid });
     pending += size;
@@ -110,7 +122,7 @@ async function lookThrough(entries: readonly FileEntry[], scan: Scan, { files, s
   return found;
 }
 
-function report({ hits, searched, large, ended, seen }: Found): ToolResult {
+function report({ hits, searched, large, notText, ended, seen }: Found): ToolResult {
   if (ended === 'aborted') return failed('The search was aborted.');
   if (ended === 'timeout')
     return failed(
@@ -122,10 +134,12 @@ function report({ hits, searched, large, ended, seen }: Found): ToolResult {
     lines.push(`[There may be more: the search stopped at ${MAX_HITS} lines. Narrow the pattern or the path.]`);
   if (ended === 'size')
     lines.push(`[Stopped after ${searched} files (${MAX_TOTAL / 1_000_000} MB): name a path to search the rest.]`);
-  if (large.length > 0) {
-    const named = large.slice(0, 5).map(shownPath).join(', ');
-    lines.push(`[Not searched, too large: ${named}${large.length > 5 ? ` and ${large.length - 5} more` : ''}]`);
-  }
+  const name = (paths: readonly string[], why: string): void => {
+    const more = paths.length > 5 ? ` and ${paths.length - 5} more` : '';
+    if (paths.length > 0) lines.push(`[Not searched, ${why}: ${paths.slice(0, 5).map(shownPath).join(', ')}${more}]`);
+  };
+  name(large, 'too large');
+  name(notText, 'not UTF-8');
   return { ok: true, text: lines.join('\n'), labels: [], changes: [], seen };
 }
 

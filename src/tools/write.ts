@@ -1,12 +1,13 @@
+import { likeBefore } from '../core/text/endings.ts';
 import { workspacePath } from '../core/text/paths.ts';
 import type { Tool } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
-import { aboutLink, failed, refusable, shownPath, shownSize } from './text.ts';
+import { aboutLink, decode, failed, refusable, shownPath, shownSize } from './text.ts';
 
 const ARGS = { path: 'text', content: 'text' } as const;
-export type WriteInput = ArgsOf<typeof ARGS>;
+type WriteInput = ArgsOf<typeof ARGS>;
 
-/** Creates a file or replaces it as a whole. The content is stored exactly as given. */
+/** Creates a file, exactly as given, or replaces it as a whole: then it keeps its line endings and byte order mark. */
 export const writeTool: Tool<WriteInput> = {
   name: 'write',
   usualFor: 'writing',
@@ -30,7 +31,9 @@ export const writeTool: Tool<WriteInput> = {
         return failed(
           `${shownPath(path)} has changed since you read it: read it again, then write. Nothing was written.`,
         );
-      const bytes = new TextEncoder().encode(content);
+      const before = old === null ? null : await files.read(path);
+      const text = before === null ? null : decode(before.bytes);
+      const bytes = new TextEncoder().encode(text === null ? content : likeBefore(content, text, 'whole'));
       const change = await files.write(path, bytes);
       return {
         ok: true,

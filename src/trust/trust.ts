@@ -13,6 +13,7 @@ import { Signal } from '../core/signal.ts';
 import { STREAM, readPast, type Past } from './past.ts';
 import { askedKey, answeredKey } from '../core/records/matter.ts';
 import { putJson } from '../core/records/json-blob.ts';
+import { unknownText } from '../core/text/unknown.ts';
 
 /** Milliseconds a landing that changes what governs may wait for `applyLanded` before it is held like a stranger's. */
 const LANDING_GRACE = 2000;
@@ -127,7 +128,7 @@ class Keeper {
   }
 
   current(): Governance {
-    if (!this.#governance) throw new Error('nothing governs yet');
+    if (!this.#governance) throw new Error('no settings apply yet');
     return this.#governance;
   }
 
@@ -282,7 +283,7 @@ class Keeper {
   /** Ends an approval that nobody need give any more. */
   #dropHeld(): NewEvent {
     const approval = this.#past.held?.approval ?? '';
-    const reason = this.#put({ text: 'It was overtaken by a later change.' });
+    const reason = this.#put({ text: 'A later change replaced it.' });
     const data = { approval, verdict: 'deny' as const, by: 'runtime', reason };
     return this.#event({ type: 'approval.answered', data }, answeredKey(approval));
   }
@@ -293,7 +294,7 @@ class Keeper {
     if (held?.approval !== approval) {
       const before = await store.byKey(answeredKey(approval));
       if (before?.type !== 'approval.answered')
-        return { ok: false, why: 'unknown', message: `There is no approval ${approval}.` };
+        return { ok: false, why: 'unknown', message: unknownText('approval', approval, { list: 'ruche approvals' }) };
       const message = `${approval} was already answered.`;
       return { ok: false, why: 'answered', message, task: null, verdict: before.data.verdict };
     }

@@ -3,7 +3,7 @@ import { type Entry, foldEntry, hasEnded, newEntry } from './entry.ts';
 import { runOfStream, retriedBy, kindOf } from '../core/ids.ts';
 
 /** A conversation as lists show it. */
-export interface ConversationRow {
+interface ConversationRow {
   agent: string;
   session: string;
   /** Blob of its first message that is known here. */

@@ -53,7 +53,7 @@ const together = (...texts: readonly string[]): string => texts.filter((text) =>
 const quote = (text: string): string => `“${text}”`;
 
 /** A rule of the network has a name that its owner gave; one that is built in explains itself. */
-export const ruleWords = (rule: string): string =>
+const ruleWords = (rule: string): string =>
   kindOf(rule) === 'builtin' ? 'a built-in rule' : `the rule ${quote(rule)}`;
 
 /** How the message of a task stands, and why. Pure: equal situations give equal words. */
@@ -64,7 +64,7 @@ export function standingOf(situation: Situation): Standing {
   if (status === 'failed' || status === 'dead') return failed(situation);
   if (situation.taken !== null) {
     const { title, standing } = situation.taken;
-    return { ...standing, why: `It was taken into the work on ${quote(title)}. ${standing.why}`, can: [] };
+    return { ...standing, why: `It joined the run of ${quote(title)}. ${standing.why}`, can: [] };
   }
   if (situation.stopped !== null) {
     const why = `Ruche is not running (${situation.stopped}); this goes on when it starts again.`;
@@ -82,7 +82,7 @@ const deniedWords = ({ tool, rule, reason }: NonNullable<Situation['denied']>): 
 
 function cancelled({ endedBy, retriedAs }: Entry): Standing {
   const who = endedBy === 'owner' || endedBy === '' ? 'the owner' : endedBy;
-  const again = retriedAs === null ? '' : 'It was sent once more.';
+  const again = retriedAs === null ? '' : 'It was sent again.';
   return {
     state: 'cancelled',
     why: together(`It was cancelled by ${who}.`, again),
@@ -94,7 +94,7 @@ function cancelled({ endedBy, retriedAs }: Entry): Standing {
 function failed({ entry, failed: why, status, denied }: Situation): Standing {
   const tries = status === 'dead' && entry.attempt > 1 ? `It was tried ${entry.attempt} times.` : '';
   const rule = denied === null ? '' : deniedWords(denied);
-  const again = entry.retriedAs === null ? '' : 'It was sent once more.';
+  const again = entry.retriedAs === null ? '' : 'It was sent again.';
   return {
     state: 'failed',
     why: together(sentence(why) || 'It failed; the record does not say why.', tries, rule, again),
@@ -121,9 +121,9 @@ function waiting({ asked, awaited }: Situation): Standing {
 function askedWords({ kind, tool, doubt, text, rule, reason }: Asked): string {
   if (kind === 'question')
     return doubt
-      ? `It cannot tell whether a call took effect, and waits for your word: ${quote(text)}`
+      ? `It cannot tell whether a call took effect and waits for your answer: ${quote(text)}`
       : `It waits for your answer to its question: ${quote(text)}`;
-  if (tool === 'landing') return 'It waits for your approval, because it changes what governs the network.';
+  if (tool === 'landing') return 'It waits for your approval, because it changes the settings of the network.';
   const why = rule === '' ? '' : `, which ${ruleWords(rule)} asks for: ${reason}`;
   return sentence(`It waits for your approval of a call of ${quote(tool)}${why}`);
 }
@@ -146,15 +146,15 @@ function working({ entry, failed: why, now }: Situation): Standing {
 }
 
 function doingWords(doing: Doing | undefined, now: number): string {
-  if (doing === undefined) return 'It is being worked on.';
+  if (doing === undefined) return 'It is running.';
   const time = roughly(now - doing.since);
   switch (doing.kind) {
     case 'model':
-      return `It is being worked on: ${doing.name} has been thinking for ${time}.`;
+      return `It is running: ${doing.name} has been thinking for ${time}.`;
     case 'tool':
-      return `It is being worked on: ${quote(doing.name)} has been running for ${time}.`;
+      return `It is running: ${quote(doing.name)} has been running for ${time}.`;
     case 'landing':
-      return `It is being worked on: its changes have been on their way into the workspace for ${time}.`;
+      return `It is running: its changes have been landing for ${time}.`;
   }
 }
 
@@ -162,7 +162,7 @@ function queued(situation: Situation): Standing {
   const { entry, before, now, paused } = situation;
   const can: Standing['can'] = ['cancel'];
   if (paused !== null) {
-    const why = `${pausedWords(entry.agent, paused, now)} It waits until that is resumed.`;
+    const why = `${pausedWords(entry.agent, paused, now)} It waits until the agent is resumed.`;
     return { state: 'queued', why, can, since: paused.at, next: null };
   }
   if (before !== null) {
@@ -194,7 +194,7 @@ function holderWords({ state, can }: Standing): string {
       ? 'which waits for your answer'
       : `which waits for ${can.includes('approve') ? 'your approval' : 'other tasks'}`;
   if (state === 'retrying') return 'which failed and is tried again';
-  return state === 'working' ? 'which is being worked on' : 'which begins in a moment';
+  return state === 'working' ? 'which is running' : 'which starts in a moment';
 }
 
 /** The record keeps a word for programs; people get a sentence. */
@@ -206,7 +206,7 @@ function retryWords({ entry, failed: why }: Situation): string {
 }
 
 function soonWords({ entry, interrupted }: Situation): string {
-  if (interrupted) return 'Ruche stopped while this was being worked on; it goes on in a moment.';
+  if (interrupted) return 'Ruche stopped while this was running; it goes on in a moment.';
   if (entry.run !== null) return 'What it waited for has been answered; it goes on in a moment.';
-  return 'It begins in a moment.';
+  return 'It starts in a moment.';
 }

@@ -37,8 +37,8 @@ test('a conversation moves with a brief, on, and back; a redelivered message sta
     await loop.send('to assistant');
     assert.equal((await loop.send('hello')).text, 'assistant answers');
     assert.equal((await loop.send('hello', 'two')).text, 'assistant answers', 'other conversations stay');
-    assert.match((await loop.send('to nobody')).text, /no agent "nobody"/);
-    assert.match((await loop.send('to assistant')).text, /yours already/);
+    assert.match((await loop.send('to nobody')).text, /Unknown agent "nobody"/);
+    assert.match((await loop.send('to assistant')).text, /already yours/);
     assert.equal((await loop.events()).filter((event) => event.type === 'conversation.moved').length, 3);
   });
 });

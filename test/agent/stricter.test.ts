@@ -57,7 +57,7 @@ test('an agent that is gone when the answer comes ends its run with the reason',
     loop.governance.agents = new Map();
     await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'approve', 'person:owner');
     const outcome = await loop.settled(waiting.task);
-    assert.match(outcome.text, /no usable agent "assistant"/);
+    assert.match(outcome.text, /The agent "assistant" is missing or invalid/);
     assert.deepEqual([outcome.status, log], ['failed', []]);
   }));
 

@@ -79,7 +79,7 @@ test('a task is read, waited for and cancelled by whoever made it, and by nobody
   await withLoop(cast({ assistant, writing, system: () => says('quick result') }), options, async (loop) => {
     const outcome = await loop.send('go');
     assert.match(outcome.text, /writing\): cancelled\nThe task was cancelled\.[^]*quick result/);
-    assert.match((await loop.send('foreign', 'two')).text, /no task .* that you have made/);
+    assert.match((await loop.send('foreign', 'two')).text, /You have made no task .* in this conversation/);
     gate.resolve();
     assert.equal((await loop.runtime.task(child))?.status, 'cancelled');
   });
@@ -155,14 +155,14 @@ test('an unknown agent, a file that is not there, an unknown or circular "after"
   await withLoop(cast({ assistant }), { ...options, queues }, async (loop) => {
     const { text } = await loop.send('go');
     for (const why of [
-      /no agent "nobody"\. Agents: assistant, writing, system/,
-      /no file "gone\.md" to hand over/,
-      /"after" names tsk_gone, which is no task/,
+      /Unknown agent "nobody"\. Known: assistant, writing, system/,
+      /File "gone\.md" not found/,
+      /"after" names the unknown task tsk_gone/,
       /queue system: input\.customer is missing/,
       /queue system: input\.hours must be of type number/,
       /queue system: input\.slug must match \^\(\[a-z0-9\]\+-\?\)\+\$/,
       /"deadline" must be a time with its offset such as/,
-      /no task tsk_gone that you have made/,
+      /You have made no task tsk_gone in this conversation/,
     ])
       assert.match(text, why);
     assert.equal((await ofType(loop, 'task.created')).length, 0);
@@ -197,7 +197,7 @@ test('each guard refuses with why, and puts the matter before the owner once', a
   const raised = async (loop: Loop) => (await loop.runtime.pending()).map(({ id }) => id.split('_')[1]);
   await withLoop(cast({ assistant: passOn, writing: passOn, system: passOn }), options, async (loop) => {
     const { text } = await loop.send('round 0');
-    assert.match(text, /9 in a row, and 8 are allowed \(limits\.hops\)/);
+    assert.match(text, /9 in a row; at most 8 are allowed \(limits\.hops\)/);
     assert.deepEqual(await raised(loop), ['hops']);
     const [matter] = await loop.runtime.pending();
     assert.ok(matter && (await loop.runtime.answer(matter.id, 'seen', 'person:owner')).ok);
@@ -224,7 +224,7 @@ test('each guard refuses with why, and puts the matter before the owner once', a
       ? says(results.join('\n'))
       : calls(create(agentOf(request) === 'writing' ? 'assistant' : 'writing', 'You do it.', { wait: true }));
   await withLoop(cast({ assistant: back, writing: back }), options, async (loop) => {
-    assert.match((await loop.send('Do it.')).text, /assistant has had, or has sent, the same words/);
+    assert.match((await loop.send('Do it.')).text, /assistant has already received or sent the same text/);
     assert.deepEqual(await raised(loop), ['ping-pong']);
   });
 });

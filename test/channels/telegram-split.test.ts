@@ -260,6 +260,9 @@ test('a reply that is made to hold up its reader holds up nobody, and is read al
     '_a_'.repeat(30_000),
     '**a'.repeat(20_000),
     '[a]('.repeat(20_000),
+    // Addresses that stand in the text, and a table of thousands of columns with as many rows.
+    '[a](x:y) '.repeat(20_000),
+    `${'a|'.repeat(4_000)}\n${'-|'.repeat(4_000)}\n${'a|\n'.repeat(4_000)}`,
   ]) {
     const made = partsOf(text);
     assert.ok(made.length > 0);
@@ -276,6 +279,12 @@ test('a reply that is made to hold up its reader holds up nobody, and is read al
   // A title repeated in each of the rows would be two hundred million characters.
   const rows = partsOf(`| ${'title '.repeat(1_500)} |\n|-|\n${'| x |\n'.repeat(20_000)}`);
   assert.ok(rows.length < 100, `${rows.length} parts`);
+  // The address of a title is in its text where Telegram would refuse the link, and beside it where it would not.
+  for (const scheme of ['ftp', 'https']) {
+    const titles = `| [a](${scheme}://example.org/${'x'.repeat(1_900)}) | ${'b'.repeat(50)} |\n|-|-|\n`;
+    const bytes = JSON.stringify(partsOf(titles + '| x | y |\n'.repeat(5_000))).length;
+    assert.ok(bytes < 2_000_000, `${bytes} bytes`);
+  }
 });
 
 test('files follow the words; what Telegram would not take is said', () => {

@@ -277,6 +277,31 @@ test('no input holds the process, whatever the schema of its owner', () => {
   assert.match(misfit({ additionalProperties: text }, { '\ud800': 1 }) ?? '', /not valid text/);
 });
 
+test('names that every object has are names like all others', () => {
+  for (const word of ['constructor', 'toString', '__proto__'])
+    assert.match(
+      refusal(JSON.parse(`{"${word}": 1}`) as Json),
+      /is not a word of JSON Schema that is understood\. (?!.*native)There are: /,
+    );
+  const closed: Json = { properties: { a: {} }, required: ['valueOf'], additionalProperties: false };
+  assert.equal(misfit(closed, {}), 'input.valueOf is missing');
+  assert.equal(
+    misfit({ additionalProperties: false }, JSON.parse('{"__proto__": 1}') as Json),
+    'input.__proto__ is not known',
+  );
+});
+
+test('a name of a megabyte is not repeated, and long lists of values hold up nobody', () => {
+  const wrong = misfit({ additionalProperties: false }, { ['k'.repeat(1_000_000)]: 1 }) ?? '';
+  assert.match(wrong, /^input\.k+… is not known$/);
+  assert.ok(wrong.length < 300);
+  const forms = Array.from({ length: 500 }, (_, n) => ({ a: [n, { b: n }] }));
+  const last = Array.from({ length: 60_000 }, () => forms[499] ?? null);
+  const ms = workMs(() => assert.match(misfit({ items: { enum: forms } }, last) ?? '', /too large or too deep/));
+  assert.ok(ms < 1_500, `${Math.round(ms)} ms`);
+  assert.equal(misfit({ items: { enum: forms } }, last.slice(0, 1_000)), null);
+});
+
 test('the engine of the platform sees no text from outside', (t) => {
   const seen: string[] = [];
   // Single characters, in the names of properties.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { verifyJournal } from '../../src/journal/chain.ts';
+import { verifyJournal } from '../store/chain-oracle.ts';
 import { collect, commit, note } from '../store/kit.ts';
 import type { WithStore } from './store.ts';
 
@@ -88,6 +88,23 @@ export function blobContract(withStore: WithStore): void {
       assert.deepEqual([counts.events, counts.blobs, counts.erased], [3, 1, 1]);
       const checked = (await collect(store.checkBlobs())).map((blob) => `${blob.erased} ${blob.problem}`);
       assert.deepEqual(checked.sort(), ['false null', 'false null', 'true null', 'true null']);
+    }),
+  );
+
+  test(
+    'what is put while an erasure ends is under a key that lasts',
+    withStore(async (store) => {
+      await commit(store, [note('a', 'x')]);
+      store.putBlob(bytes('old'), 'person:ann');
+      // Answered in the same transaction, and heard of just before the erasure is.
+      const lease = { task: 'tsk_none', token: 1, worker: 'w', until: 0 };
+      const put = store.renew(lease, 1).then(() => store.putBlob(bytes('new'), 'person:ann'));
+      await store.erase('person:ann');
+      const ref = await put;
+      await commit(store, [note('a', 'y')]);
+      assert.deepEqual(await store.getBlob(ref), bytes('new'));
+      const checked = (await collect(store.checkBlobs())).map((blob) => `${blob.erased} ${blob.problem}`);
+      assert.deepEqual(checked.sort(), ['false null', 'true null']);
     }),
   );
 

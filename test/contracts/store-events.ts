@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { EVENT_SCHEMA, type Event, type NewEvent } from '../../src/core/event.ts';
 import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import type { CommitResult, ReadFrom } from '../../src/core/ports/store.ts';
-import { verifyChain } from '../../src/journal/chain.ts';
+import { verifyChain } from '../store/chain-oracle.ts';
 import { upcast } from '../../src/journal/upcast.ts';
 import { apply, claimAt, collect, commit, enqueue, newTask, note, settle, take } from '../store/kit.ts';
 import type { WithStore } from './store.ts';

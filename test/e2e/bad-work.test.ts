@@ -46,9 +46,9 @@ const reason = (queue: string, name: string): Promise<string> =>
 const peak = (): number => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${home.pid}/status`, 'utf8'))?.[1]);
 
 test('an agent nobody knows, a queue of nobody, names that differ in case: said at the start, and refused', async () => {
-  assert.match(home.out, /queues\.emai\): there is no agent "emai".*[Dd]id you mean "?email/);
+  assert.match(home.out, /queues\.emai\): unknown agent "emai".*[Dd]id you mean "?email/);
   assert.match(home.out, /agents\/Email: differs from agents\/email only in case/);
-  assert.match((await home.ask('ask nobody to: list the files')).text, /There is no agent "nobody"/);
+  assert.match((await home.ask('ask nobody to: list the files')).text, /Unknown agent "nobody"/);
   assert.match((await home.cli('ask', 'nobody', 'hello')).err, /Unknown agent "nobody"/);
   for (const queue of ['nobody', 'emai', 'Email']) inbox(queue, 'a.json', '{"text":"list the files"}');
   inbox('assistant', 'circle.json', '{"text":"x","after":["tsk_circle"]}');
@@ -119,14 +119,14 @@ test('an agent is removed while tasks wait for it: whoever gave them hears of it
   home.git('add', 'ruche.yaml');
   home.commit('email is called mail now');
   const told = await home.settled(asked);
-  assert.match(told.text, /There is no usable agent "email"/);
+  assert.match(told.text, /The agent "email" is missing or invalid/);
   const matters = await until(async () => {
     // What tests before this one have put aside waits, too.
     const pending = (await home.pending()).filter(({ text }) => text.startsWith('email, '));
     return pending.length === 2 ? pending : null;
   }, 'the owner is told of both');
   for (const { text, reason: why } of matters) {
-    assert.match(text, /^email, tsk_\S+: .*There is no usable agent "email"/);
+    assert.match(text, /^email, tsk_\S+: .*The agent "email" is missing or invalid/);
     assert.match(why, /Its agent is gone.*ruche tasks retry/);
   }
   const { tasks } = await home.status();

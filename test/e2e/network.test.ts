@@ -71,7 +71,7 @@ test('a schedule made in a chat counts when it is approved, and leaves the file 
   );
 
   const denied = await said('every day at 08:15: append log.md: x', 'deny');
-  assert.match(denied.text, /The owner refused your change/);
+  assert.match(denied.text, /The owner denied your change/);
   assert.equal(home.read(file), before);
 
   const made = await said('every 1s: append log.md: x, then append log.md: y', 'approve');

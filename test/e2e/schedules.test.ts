@@ -104,7 +104,7 @@ test('a script by the clock costs no model, and wakes the agent only when its re
     assert.equal(said.length, 1);
     const outcome = await home.settled(String(said[0]?.data['task']));
     assert.match(outcome.text, /on fire\s+exit 1/);
-    assert.match(outcome.text, /not what it was the last time/);
+    assert.match(outcome.text, /has changed since the last time/);
   } finally {
     await home.close();
   }

@@ -53,7 +53,7 @@ test('A50 A51 files that land, and webhooks, become tasks: once each, over kills
   const files = { 'ruche.yaml': '', 'agents/assistant/AGENT.md': TRIGGERS };
   const home = await Home.up({ files, env: { HOOK_SECRET: SECRET } });
   try {
-    // By a run, by hand, and while nobody was there.
+    // By a run, by hand, and while Ruche was off.
     assert.equal((await home.ask('write notes/a.md: one')).status, 'done');
     await fired(home, 'assistant/note', 1);
     home.write('notes/b.md', 'two\n');

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GENESIS } from '../../src/core/event-hash.ts';
-import type { BlobRef } from '../../src/core/blob.ts';
+import { blobRefs, type BlobRef } from '../../src/core/blob.ts';
 import type { NewEvent } from '../../src/core/event.ts';
 import type { EventRow } from '../../src/core/event-hash.ts';
 import type { Store } from '../../src/core/ports/store.ts';
-import { blobRefs, verifyChain, verifyJournal } from '../../src/journal/chain.ts';
+import { verifyChain, verifyJournal } from '../store/chain-oracle.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { collect, commit, note, random } from '../store/kit.ts';
 import { HandClock } from '../scheduler/worker-kit.ts';

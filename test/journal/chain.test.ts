@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { chainHash, GENESIS } from '../../src/core/event-hash.ts';
 import type { EventRow } from '../../src/core/event-hash.ts';
 import type { Event } from '../../src/core/event.ts';
-import { blobRefs, verifyChain } from '../../src/journal/chain.ts';
+import { blobRefs } from '../../src/core/blob.ts';
+import { verifyChain } from '../store/chain-oracle.ts';
 import { EVENT_SCHEMA } from '../../src/core/event.ts';
 import { upcast } from '../../src/journal/upcast.ts';
 

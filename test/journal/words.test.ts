@@ -33,7 +33,7 @@ const passed = { trigger: 'a/n', first: 'evt_1', last: 'evt_1', count: 1, detail
 const two = { last: 'evt_2', count: 2 };
 
 const TABLE: Rows = {
-  'message.received': { weighty: true, rows: [['wrote to a by http: "words"', received]] },
+  'message.received': { weighty: true, rows: [['wrote to a via http: "words"', received]] },
   'history.given': {
     weighty: true,
     rows: [
@@ -41,10 +41,10 @@ const TABLE: Rows = {
       ['brought 0 earlier messages', { messages: [] }],
     ],
   },
-  'sender.denied': { weighty: true, rows: [['turned away x on http', { channel: 'http', sender: 'x', chat: '' }]] },
+  'sender.denied': { weighty: true, rows: [['rejected x on http', { channel: 'http', sender: 'x', chat: '' }]] },
   'pairing.opened': {
     weighty: true,
-    rows: [['made a code that pairs an owner with chat', { channel: 'chat', hash: 'h', until: 1 }]],
+    rows: [['created a code that pairs an owner with chat', { channel: 'chat', hash: 'h', until: 1 }]],
   },
   'owner.paired': { weighty: true, rows: [['made x an owner on chat', { channel: 'chat', sender: 'x' }]] },
   'chat.session': {
@@ -55,15 +55,15 @@ const TABLE: Rows = {
     weighty: false,
     rows: [['shows the reply by chat while it is written', { task: 't', channel: 'chat', to: 'o', draft: 'd' }]],
   },
-  'task.dismissed': { weighty: true, rows: [['put t off the list of failures', { task: 't' }]] },
+  'task.dismissed': { weighty: true, rows: [['dismissed t from the list of failures', { task: 't' }]] },
   'task.late': {
     weighty: true,
     rows: [['t has missed its deadline, 1970-01-01T00:00:00.000Z', { task: 't', deadline: 0 }]],
   },
-  'task.restored': { weighty: true, rows: [['put the file of t back as it was', { task: 't' }]] },
+  'task.restored': { weighty: true, rows: [['restored the file of t', { task: 't' }]] },
   'task.rejected': {
     weighty: true,
-    rows: [['refused a file in the inbox of email: "words"', { queue: 'email', detail: blob }]],
+    rows: [['rejected a file in the inbox of email: "words"', { queue: 'email', detail: blob }]],
   },
   'task.created': {
     weighty: false,
@@ -81,12 +81,10 @@ const TABLE: Rows = {
   },
   'matter.raised': {
     weighty: true,
-    rows: [
-      ['puts mat_1 before the owner (hops, t): "words"', { matter: 'mat_1', kind: 'hops', about: 't', text: blob }],
-    ],
+    rows: [['asks the owner mat_1 (hops, t): "words"', { matter: 'mat_1', kind: 'hops', about: 't', text: blob }]],
   },
-  'matter.settled': { weighty: true, rows: [['settled mat_1: "words"', { matter: 'mat_1', by: 'o', answer: blob }]] },
-  'task.joined': { weighty: true, rows: [['is wanted by tsk_2 too', { task: 't', by: 'tsk_2' }]] },
+  'matter.settled': { weighty: true, rows: [['closed mat_1: "words"', { matter: 'mat_1', by: 'o', answer: blob }]] },
+  'task.joined': { weighty: true, rows: [['is also wanted by tsk_2', { task: 't', by: 'tsk_2' }]] },
   'escalation.started': {
     weighty: true,
     rows: [
@@ -124,14 +122,14 @@ const TABLE: Rows = {
   },
   'escalation.acknowledged': {
     weighty: true,
-    rows: [['has seen esc_apr_1, and stopped its clock', { escalation: 'esc_apr_1' }]],
+    rows: [['acknowledged esc_apr_1', { escalation: 'esc_apr_1' }]],
   },
   'escalation.ended': {
     weighty: true,
     rows: [
-      ['esc_apr_1 is over: it was answered', { escalation: 'esc_apr_1', why: 'answered' }],
-      ['esc_apr_1 is over: it was denied', { escalation: 'esc_apr_1', why: 'denied' }],
-      ['esc_apr_1 is over: nothing waits any more', { escalation: 'esc_apr_1', why: 'gone' }],
+      ['esc_apr_1 is closed: it was answered', { escalation: 'esc_apr_1', why: 'answered' }],
+      ['esc_apr_1 is closed: it was denied', { escalation: 'esc_apr_1', why: 'denied' }],
+      ['esc_apr_1 is closed: nothing waits any more', { escalation: 'esc_apr_1', why: 'gone' }],
     ],
   },
   'conversation.moved': {
@@ -156,7 +154,7 @@ const TABLE: Rows = {
     weighty: true,
     rows: [
       [
-        'summed up the conversation, 900 to 90 tokens',
+        'summarised the conversation, 900 to 90 tokens',
         { run: 'r', upTo: 1, summary: blob, tokensBefore: 900, tokensAfter: 90 },
       ],
     ],
@@ -219,7 +217,7 @@ const TABLE: Rows = {
   },
   'message.taken': {
     weighty: true,
-    rows: [['took in a further message: "words"', { message: 'm', task: 't', content: blob }]],
+    rows: [['took in another message: "words"', { message: 'm', task: 't', content: blob }]],
   },
   'model.called': {
     weighty: false,
@@ -245,7 +243,7 @@ const TABLE: Rows = {
   },
   'approval.asked': {
     weighty: true,
-    rows: [['asks leave for shell (apr_1): "words"', { approval: 'apr_1', call: 'c', tool: 'shell', shown: blob }]],
+    rows: [['asks approval for shell (apr_1): "words"', { approval: 'apr_1', call: 'c', tool: 'shell', shown: blob }]],
   },
   'approval.answered': {
     weighty: true,
@@ -352,7 +350,7 @@ const TABLE: Rows = {
       ['fires at 2026-12-24T08:00 (UTC)', { ...set, timing: { kind: 'at', at: '2026-12-24T08:00', ...timing } }],
     ],
   },
-  'schedule.removed': { weighty: true, rows: [['is there no more', { schedule: 'a/n' }]] },
+  'schedule.removed': { weighty: true, rows: [['was removed', { schedule: 'a/n' }]] },
   'schedule.fired': {
     weighty: true,
     rows: [
@@ -361,26 +359,26 @@ const TABLE: Rows = {
         'fired for 1970-01-01T00:00:01Z: t, for 2 missed firings too',
         { schedule: 'a/n', at: 1000, task: 't', missed: 2, by: null },
       ],
-      ['was run out of turn for 1970-01-01T00:00:01Z: t', { schedule: 'a/n', at: 1000, task: 't', missed: 0, by: 'o' }],
+      ['was run by hand for 1970-01-01T00:00:01Z: t', { schedule: 'a/n', at: 1000, task: 't', missed: 0, by: 'o' }],
     ],
   },
   'schedule.skipped': {
     weighty: true,
     rows: [
-      ['let 1 firing up to 1970-01-01T00:00:01Z go: nobody was there', { ...skipped, why: 'missed' }],
-      ['let 1 firing up to 1970-01-01T00:00:01Z go: the task before has not ended', { ...skipped, why: 'overlap' }],
-      ['let 1 firing up to 1970-01-01T00:00:01Z go: too many tasks wait', { ...skipped, why: 'full' }],
+      ['skipped 1 firing up to 1970-01-01T00:00:01Z: Ruche was off', { ...skipped, why: 'missed' }],
+      ['skipped 1 firing up to 1970-01-01T00:00:01Z: the previous task has not ended', { ...skipped, why: 'overlap' }],
+      ['skipped 1 firing up to 1970-01-01T00:00:01Z: too many tasks wait', { ...skipped, why: 'full' }],
     ],
   },
   'schedule.paused': { weighty: true, rows: [['is paused', { schedule: 'a/n' }]] },
   'trigger.set': {
     weighty: true,
     rows: [
-      ['a/n counts from here on', { trigger: 'a/n', agent: 'a', name: 'n', rule: blob, main: null }],
-      ['a/n counts from here on', { trigger: 'a/n', agent: 'a', name: 'n', rule: blob, main: commit }],
+      ['a/n applies from here on', { trigger: 'a/n', agent: 'a', name: 'n', rule: blob, main: null }],
+      ['a/n applies from here on', { trigger: 'a/n', agent: 'a', name: 'n', rule: blob, main: commit }],
     ],
   },
-  'trigger.removed': { weighty: true, rows: [['is there no more', { trigger: 'a/n' }]] },
+  'trigger.removed': { weighty: true, rows: [['was removed', { trigger: 'a/n' }]] },
   'trigger.fired': {
     weighty: true,
     rows: [
@@ -390,22 +388,22 @@ const TABLE: Rows = {
         { trigger: 'a/n', task: 't', first: 'evt_1', last: 'evt_9', count: 3, by: null },
       ],
       ['was run by o: t', { trigger: 'a/n', task: 't', first: null, last: null, count: 1, by: 'o' }],
-      ['was run by somebody: t', { trigger: 'a/n', task: 't', first: null, last: null, count: 1, by: null }],
+      ['was run by someone: t', { trigger: 'a/n', task: 't', first: null, last: null, count: 1, by: null }],
     ],
   },
   'trigger.skipped': {
     weighty: true,
     rows: [
-      ['let evt_1 go: the condition could not be told: "words"', { ...passed, why: 'condition', detail: blob }],
-      ['let 2 causes from evt_1 to evt_2 go: it has fired as often as it may', { ...passed, ...two, why: 'limit' }],
-      ['let evt_1 go: it would be one task too many in a row', { ...passed, why: 'hops', matter: 'mat_1' }],
-      ['let evt_1 go: it would be one task too many in all', { ...passed, why: 'tasks' }],
-      ['let evt_1 go: the input does not fit the queue', { ...passed, why: 'input' }],
-      ['let evt_1 go: it has not all that the text needs', { ...passed, why: 'placeholder' }],
+      ['skipped evt_1: the condition could not be evaluated: "words"', { ...passed, why: 'condition', detail: blob }],
+      ['skipped 2 causes from evt_1 to evt_2: it has reached its limit', { ...passed, ...two, why: 'limit' }],
+      ['skipped evt_1: the chain of tasks would be too long', { ...passed, why: 'hops', matter: 'mat_1' }],
+      ['skipped evt_1: the number of tasks would be too large', { ...passed, why: 'tasks' }],
+      ['skipped evt_1: the input does not fit the queue', { ...passed, why: 'input' }],
+      ['skipped evt_1: a value the text needs is missing', { ...passed, why: 'placeholder' }],
     ],
   },
   'trigger.paused': { weighty: true, rows: [['is paused', { trigger: 'a/n' }]] },
-  'trigger.resumed': { weighty: true, rows: [['goes on', { trigger: 'a/n' }]] },
+  'trigger.resumed': { weighty: true, rows: [['is resumed', { trigger: 'a/n' }]] },
   'triggers.seen': {
     weighty: false,
     rows: [['triggers have seen the journal up to 7', { upTo: 7, main: commit }]],
@@ -421,7 +419,7 @@ const TABLE: Rows = {
       ['found main moved to 0123456789 from elsewhere', { from: 'a', to: commit, by: 'elsewhere' }],
     ],
   },
-  'schedule.resumed': { weighty: true, rows: [['goes on', { schedule: 'a/n', from: 1 }]] },
+  'schedule.resumed': { weighty: true, rows: [['is resumed', { schedule: 'a/n', from: 1 }]] },
   'gateway.stopped': { weighty: true, rows: [['stopped: asked', { reason: 'asked' }]] },
 };
 

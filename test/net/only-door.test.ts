@@ -47,8 +47,8 @@ const MAY: readonly [place: RegExp, doors: readonly string[]][] = [
   // The page it serves holds a script for the browser, which asks this gateway.
   [/^gateway\/api\/login\.ts$/, ['the global fetch']],
   [/^gateway\//, ['a network module']],
-  // Each loads one package, and only where a trigger has a condition, or a queue a schema: 33 ms of every other start.
-  [/^config\/(conditions|json-schema\/(patterns|read))\.ts$/, ['a builtin by the back door']],
+  // Loads three packages, each only where a file of settings needs it.
+  [/^config\/packages\/late\.ts$/, ['a builtin by the back door']],
   // Somebody else's server, which calls the gateway of the play.
   [/^simulate\/sender\.ts$/, ['a network module', 'an outgoing call']],
   [/^cli\//, ['a network module', 'an outgoing call', 'the global fetch']],

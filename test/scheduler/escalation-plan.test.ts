@@ -80,7 +80,7 @@ const TABLE: Row[] = [
   },
   { what: 'told late: a minute to answer', given: { reached: told(0, 30, 119.9) }, when: 120, step: until(120.9) },
   {
-    what: 'nobody was there: a minute to answer',
+    what: 'Ruche was off: a minute to answer',
     given: { reached: told(0, 30, 60) },
     when: 600,
     since: 600,

@@ -148,8 +148,8 @@ test('who cannot be reached is passed over at once, on record; a denial keeps it
     const why = (await world.of('escalation.reached')).map(({ data }) => data.why);
     assert.deepEqual(why, [
       'the channel gone is not configured',
-      'there is no agent none',
-      'it is a itself that waits',
+      'unknown agent "none"',
+      'a itself waits for it',
       null,
     ]);
     const [sending] = await world.store.tasks({ queue: 'outbox' });
@@ -284,7 +284,7 @@ test('killed at any commit, each level is reached once and in order', async () =
   assert.equal(deaths, 14);
 });
 
-test('nobody was there when levels were due: each is reached once at the start, and a denial leaves time to answer', async () => {
+test('Ruche was off when levels were due: each is reached once at the start, and a denial leaves time to answer', async () => {
   await withWorld(owner, async (world) => {
     const id = await world.ask('approval');
     world.kill();

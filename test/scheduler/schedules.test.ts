@@ -312,7 +312,7 @@ test('what is missed, at its bounds', () => {
   });
   assert.deepEqual(planFirings(jittered.firings, at(1), due - 1, { mode: 'once' }), null);
   assert.deepEqual(planFirings(jittered.firings, at(1), due, { mode: 'once' }), { fire: [at(2)], left: null });
-  // However long nobody was there, it is told in a moment.
+  // However long Ruche was off, it is told in a moment.
   assert.deepEqual(plan(1_000_000, { mode: 'once' }), {
     fire: [at(1_000_000)],
     left: { count: 1_000, at: at(999_999) },

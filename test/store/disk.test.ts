@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { BoundaryName } from '../../src/core/ports/boundary.ts';
 import { StoreUnavailable } from '../../src/core/ports/store.ts';
-import { verifyJournal } from '../../src/journal/chain.ts';
+import { verifyJournal } from './chain-oracle.ts';
 import { lockHome } from '../../src/store/sqlite/lock.ts';
 import { apply, collect, commit, newTask, note, openAt, settle, tempDir } from './kit.ts';
 import { cannotMount, cutPower, freeBytes, image, makeImage, tmpfs } from './mounted.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { BoundaryName } from '../../src/core/ports/boundary.ts';
 import { StoreUnavailable } from '../../src/core/ports/store.ts';
-import { verifyChain } from '../../src/journal/chain.ts';
+import { verifyChain } from './chain-oracle.ts';
 import { openDb } from '../../src/store/sqlite/db.ts';
 import { FORMAT } from '../../src/store/sqlite/schema.ts';
 import { claimSql, QUEUE_SQL, tasksSql } from '../../src/store/sqlite/queue.ts';

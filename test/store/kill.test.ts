@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
-import { verifyJournal } from '../../src/journal/chain.ts';
+import { verifyJournal } from './chain-oracle.ts';
 import { HomeLocked, lockHome } from '../../src/store/sqlite/lock.ts';
 import { collect, openAt, tempDir } from './kit.ts';
 

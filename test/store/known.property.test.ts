@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import type { CommitResult, QueueOp, ReadFrom, Store } from '../../src/core/ports/store.ts';
 import type { Claim } from '../../src/core/task.ts';
-import { verifyJournal } from '../../src/journal/chain.ts';
+import { verifyJournal } from './chain-oracle.ts';
 import { Known } from '../../src/store/sqlite/known.ts';
 import type { SqliteStore } from '../../src/store/sqlite/store.ts';
 import { tries } from '../fakes/effort.ts';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { verifyChain, verifyJournal } from '../../src/journal/chain.ts';
+import { verifyChain, verifyJournal } from './chain-oracle.ts';
 import { openDb } from '../../src/store/sqlite/db.ts';
 import { collect, commit, note, openAt, tempDir } from './kit.ts';
 import { until } from '../fakes/until.ts';

@@ -153,8 +153,8 @@ test('edit refuses what is unread, changed, absent or ambiguous, and says why', 
   assert.match(await edit({ path: 'notes.md', old: 'e', new: 'E' }), /occurs 3 times in notes\.md \(lines 1, 3, 3\)/);
   assert.match(await edit({ path: 'missing.md', old: 'e', new: 'E' }), /There is no file/);
   assert.match(await edit({ path: 'image.png', old: 'e', new: 'E' }), /not text/);
-  await call(readTool, { path: 'windows.txt' }, ctx);
-  assert.match(await edit({ path: 'windows.txt', old: 'a\nb', new: 'x' }), /ends its lines with/);
+  await call(writeTool, { path: 'mixed.txt', content: 'a\r\nb\nc\n' }, ctx);
+  assert.match(await edit({ path: 'mixed.txt', old: 'a\nb', new: 'x' }), /ends some of its lines with/);
   await ctx.files.write('notes.md', Buffer.from('one more\n'));
   assert.match(await edit({ path: 'notes.md', old: 'one', new: '1' }), /has changed since you read it/);
   assert.equal(editTool.parse({ path: 'a', old: '', new: 'x' }).ok, false);
@@ -188,4 +188,26 @@ test('list is bounded, and leaves out what may not be read', async () => {
   assert.deepEqual([lines.length, lines.at(-1)], [301, '[10 more: use search, or list a folder below]']);
   const hidden = contextOf(ctx.files, { mayRead: (path) => !path.startsWith('src/deep/') });
   assert.equal((await call(listTool, { path: 'src' }, hidden)).text, 'c.ts  1 byte');
+});
+
+test('a file keeps its line endings and its mark, whatever the model writes', async () => {
+  await fresh();
+  await call(readTool, { path: 'windows.txt' }, ctx);
+  const edited = await call(editTool, { path: 'windows.txt', old: 'a\nb', new: 'a\nnew\r\nb' }, ctx);
+  assert.equal(edited.ok, true, edited.text);
+  assert.equal(await textOf('windows.txt'), 'a\r\nnew\r\nb\r\nc\r\n');
+  assert.equal((await call(writeTool, { path: 'windows.txt', content: 'x\ny\r\nz' }, ctx)).ok, true);
+  assert.equal(await textOf('windows.txt'), 'x\r\ny\r\nz');
+  assert.equal((await call(writeTool, { path: 'bom.txt', content: 'other\n' }, ctx)).ok, true);
+  assert.equal(await textOf('bom.txt'), '\ufeffother\n');
+  // What has no one ending has none to keep.
+  for (const [path, before, after] of [
+    ['mixed.txt', 'a\r\nb\n', 'c\nd\r\n'],
+    ['unix.txt', 'a\nb\n', 'c\r\nd\n'],
+    ['one.txt', 'a', 'b\n'],
+  ] as const) {
+    await call(writeTool, { path, content: before }, ctx);
+    await call(writeTool, { path, content: after }, ctx);
+    assert.equal(await textOf(path), after);
+  }
 });

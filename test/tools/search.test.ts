@@ -40,6 +40,27 @@ test('search finds plain words and regular expressions, by line', async () => {
   ]);
 });
 
+test('search reads lines as people do, and says what it does not understand or has left out', async () => {
+  const own = await openBench({
+    'dos.txt': '\ufefffirst();\r\nsecond();\r\n',
+    'back.txt': 'C:\\Archive\n',
+    'utf16.txt': Buffer.from('\ufefffirst\n', 'utf16le'),
+    'latin1.txt': Buffer.from('caf\u00e9 first', 'latin1'),
+    'picture.png': Buffer.from([0x89, 0x50, 0, 1]),
+  });
+  const inOwn = async (pattern: string, path?: string): Promise<string> =>
+    (await call(searchTool, { pattern, path }, contextOf(await own.files()))).text;
+  assert.equal(await inOwn('\\);$', 'dos.txt'), 'dos.txt:1: first();\ndos.txt:2: second();');
+  assert.equal(await inOwn('^first', 'dos.txt'), 'dos.txt:1: first();');
+  assert.match(await inOwn('first'), /dos\.txt:1: first.*\n\[Not searched, not UTF-8: latin1\.txt, utf16\.txt\]$/);
+  assert.match(await inOwn('[[:space:]]first'), /\[\[:space:\]\] mean nothing here: use \\s/);
+  assert.match(await inOwn('\\Afirst'), /each line is searched by itself/);
+  assert.match(await inOwn('\\p{Lu}'), /mean nothing here/);
+  assert.equal(await inOwn('C:\\\\Arch'), 'back.txt:1: C:\\Archive\n[Not searched, not UTF-8: latin1.txt, utf16.txt]');
+  assert.match(await inOwn('first', '*.{txt,md}'), /Braces stand for themselves/);
+  await own.close();
+});
+
 test('search counts as having read the files it shows', async () => {
   const own = contextOf(await bench.files());
   const result = await call(searchTool, { pattern: 'alpha', path: 'src' }, own);

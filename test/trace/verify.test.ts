@@ -173,11 +173,11 @@ test('lines that are missing, doubled, changed or too many are told of', async (
   await s.export();
   const real: { seq: number; json: string; path: string }[] = [];
   for await (const line of s.journal.lines()) real.push(line);
-  const withLines = async (lines: typeof real): Promise<string[]> =>
+  const withLines = async (lines: typeof real, tip = s.journal.tip()): Promise<string[]> =>
     said(
       await s.check({
         journal: {
-          tip: () => s.journal.tip(),
+          tip: () => tip,
           append: () => Promise.resolve(),
           maintain: () => Promise.resolve(),
           async *lines() {
@@ -196,6 +196,12 @@ test('lines that are missing, doubled, changed or too many are told of', async (
   );
   const forged = real.map((line) => (line.seq === 2 ? { ...line, json: line.json.replace('about', 'ABOUT') } : line));
   assert.match((await withLines(forged))[0] ?? '', /^evt_2 journal.git: its line in .* is not what was written/);
+  // Whoever forges a line can make the tip say that the journal ends before it.
+  assert.match(
+    (await withLines(forged, Promise.resolve(1)))[0] ?? '',
+    /^evt_2 journal.git: its line in .* is not what was written/,
+  );
+  assert.deepEqual(await withLines(real, Promise.resolve(1)), []);
   assert.match(
     (await withLines([...real, { seq: 9, json: '{"seq":9}', path: 'journal/x' }]))[0] ?? '',
     /^evt_9 journal.git: a line stands in journal\/x/,

@@ -204,7 +204,7 @@ test('answers that come twice, or to nothing, say so', async () => {
   assert.deepEqual(await w.trust.answerHeld('apr_9', 'approve', 'person:ada'), {
     ok: false,
     why: 'unknown',
-    message: 'There is no approval apr_9.',
+    message: 'Unknown approval "apr_9". List them with: ruche approvals.',
   });
   assert.equal(w.trust.current().commit, 'c1');
   await w.close();
@@ -223,7 +223,7 @@ test('a question that is overtaken is ended by the runtime, and may be asked aga
   assert.deepEqual([dropped.type, dropped.key, dropped.actor], ['approval.answered', 'answered:apr_1', 'runtime']);
   const { reason, ...data } = dropped.data;
   assert.deepEqual(data, { approval: 'apr_1', verdict: 'deny', by: 'runtime' });
-  assert.deepEqual(await w.blob(reason?.hash ?? ''), { text: 'It was overtaken by a later change.' });
+  assert.deepEqual(await w.blob(reason?.hash ?? ''), { text: 'A later change replaced it.' });
   assert.deepEqual([again.data.approval, again.data.commit], ['apr_2', 'c3']);
   await w.close();
   await w.start();

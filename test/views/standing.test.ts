@@ -92,15 +92,15 @@ test('work under way says which model or tool, and a message that comes in meanw
       await until(async () => (await standingIn(views, task)).since !== null);
       const thinking = await standingIn(views, task);
       assert.equal(thinking.state, 'working');
-      assert.match(thinking.why, /^It is being worked on: scripted\/model has been thinking for \d+ s\.$/);
+      assert.match(thinking.why, /^It is running: scripted\/model has been thinking for \d+ s\.$/);
       const second = await loop.deliver('also this');
       const behind = await standingIn(views, second);
-      assert.equal(behind.why, 'It comes after “Do it once” in this conversation, which is being worked on.');
+      assert.equal(behind.why, 'It comes after “Do it once” in this conversation, which is running.');
       model.open();
       await until(async () => (await standingIn(views, task)).why.includes('“once” has been running'));
       tool.open();
       const taken = await stands(views, second, 'working');
-      assert.match(taken.why, /^It was taken into the work on “Do it once”\. It is being worked on: /);
+      assert.match(taken.why, /^It joined the run of “Do it once”\. It is running: /);
       assert.deepEqual(taken.can, []);
       last.open();
       assert.equal((await stands(views, second, 'answered')).why, 'It was answered.');
@@ -132,7 +132,7 @@ test('a failure says what failed; a retry delivers the message once more, and th
       assert.deepEqual(await retryTask(deps, task, OWNER), again, 'twice pressed is once done');
       await stands(views, again.task, 'answered');
       const before = await standingIn(views, task);
-      assert.equal(before.why, 'The key of scripted is wrong. It was sent once more.');
+      assert.equal(before.why, 'The key of scripted is wrong. It was sent again.');
       assert.deepEqual(before.can, []);
       assert.deepEqual(await views.failures(10), []);
       const view = await views.conversation('assistant', 'one', null, 10);
@@ -217,7 +217,7 @@ test('an agent that is gone is named', async () => {
       const task = await loop.deliver('Anybody there?');
       (loop.governance.agents as Map<string, unknown>).clear();
       await loop.runtime.resumeAgent('assistant', OWNER);
-      assert.match((await stands(views, task, 'failed')).why, /There is no usable agent "assistant"/);
+      assert.match((await stands(views, task, 'failed')).why, /The agent "assistant" is missing or invalid on main/);
     }),
   );
 });

@@ -77,7 +77,7 @@ test('for a message without an answer the conversation says why, and lets a pers
       await page.goto(`${gateway.url}/chat/assistant/s1`);
       const queued = page.locator('.why-queued');
       await queued.locator('summary').click();
-      await queued.getByText('It begins in a moment.').waitFor();
+      await queued.getByText('It starts in a moment.').waitFor();
       await page.getByRole('button', { name: 'Deny' }).click();
       await page.getByRole('button', { name: 'Deny' }).waitFor({ state: 'detached' });
       await page.goto(`${gateway.url}/chat/assistant/s3`);

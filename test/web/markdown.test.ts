@@ -13,6 +13,14 @@ test('links lead to the web and to mail only, and say where', () => {
   );
   assert.equal(target('https://аpple.example', 'https://apple.example')?.shown, 'xn--pple-43d.example');
   assert.deepEqual(target('mailto:a@b.example', 'write'), { href: 'mailto:a@b.example', shown: 'a@b.example' });
+  // A name that ends alike is another's, and so is one behind a question mark.
+  for (const elsewhere of [
+    'mailto:s@b.example',
+    'mailto:?to=x@evil.example',
+    'mailto:boss@b.example?bcc=x@evil.example',
+  ])
+    assert.equal(target(elsewhere, 'boss@b.example')?.shown, elsewhere.slice('mailto:'.length));
+  assert.equal(target('mailto:boss@b.example', 'boss@b.example')?.shown, '');
   for (const bad of [
     'javascript:alert(1)',
     'JaVaScRiPt:alert(1)',

@@ -36,8 +36,8 @@ const standing = (state: Standing['state'], why = '', can: Standing['can'] = [])
   next: null,
 });
 export const STANDINGS: Record<TaskStatus, Standing> = {
-  queued: standing('queued', 'It begins in a moment.', ['cancel']),
-  running: standing('working', 'It is being worked on.', ['cancel']),
+  queued: standing('queued', 'It starts in a moment.', ['cancel']),
+  running: standing('working', 'It is running.', ['cancel']),
   waiting: standing('waiting', 'It waits for your approval.', ['approve', 'cancel']),
   done: standing('answered', 'It was answered.'),
   failed: standing('failed', 'The model refused the key.', ['retry']),

@@ -1,7 +1,7 @@
 import type { Kept } from './stored.ts';
 
 /** `auto` follows the system. */
-export type Theme = 'auto' | 'light' | 'dark';
+type Theme = 'auto' | 'light' | 'dark';
 const THEMES: readonly Theme[] = ['auto', 'light', 'dark'];
 
 export const themeOf = (settings: Kept): Theme => THEMES.find((theme) => theme === settings.read('theme')) ?? 'auto';

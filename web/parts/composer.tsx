@@ -12,7 +12,7 @@ import { Button } from './small.tsx';
 const MOST_BYTES = 25_000_000;
 const MOST_FILES = 20;
 
-export interface ComposerProps {
+interface ComposerProps {
   /** Where what is typed is kept, so that it survives a reload. */
   keep: string;
   placeholder: string;

@@ -211,7 +211,7 @@ const Block = ({ title, text }: { title: string; text: string }): JSX.Element =>
   </>
 );
 
-export const Fact = ({ name, children }: { name: string; children: ComponentChildren }): JSX.Element => (
+const Fact = ({ name, children }: { name: string; children: ComponentChildren }): JSX.Element => (
   <div>
     <dt>{name}</dt>
     <dd>{children}</dd>

@@ -36,8 +36,7 @@ export async function handArtefacts(turn: AgentTurn, given: readonly string[]): 
   if (landed !== 'landed') return refuse(landed);
   const { base } = log.state;
   const files = deps.workspace.files(base, []);
-  for (const path of paths)
-    if ((await files.stat(path)) === null) return refuse(`There is no file "${path}" to hand over.`);
+  for (const path of paths) if ((await files.stat(path)) === null) return refuse(`File "${path}" not found.`);
   return { state: 'ready', artefacts: [...passedOn, ...paths.map((path) => `${path}@${base}`)] };
 }
 
@@ -47,7 +46,7 @@ async function landNow(turn: Turn): Promise<string> {
   if (log.state.changes.size === 0) return 'landed';
   const landed = await land(turn);
   if (landed === 'park') return 'park';
-  if (landed === 'think') return 'Your changes could not land on main: see what you are told about it.';
+  if (landed === 'think') return 'Your changes could not land on main: see the note about it.';
   if (typeof landed !== 'string') return landed.message;
   const { base, commit, landingApproval } = log.state;
   log.emit({ type: 'base.moved', data: { from: base, to: commit ?? (await deps.workspace.head()) } });

@@ -46,7 +46,7 @@ async function onWaiting(turn: AgentTurn, open: readonly CallState[]): Promise<b
   if (!first || first.tasks.length === 0) return true;
   if (await takeResults(turn, first)) return false;
   if (await waitsFor(deps, first.tasks, log.state.task)) {
-    refuse(log, first, 'What it waits for has come to wait for this very task: that would never end.');
+    refuse(log, first, 'The task it waits for now waits for this task, so neither would end.');
     return false;
   }
   // Tasks that are given side by side work side by side.

@@ -102,7 +102,7 @@ async function settle(log: RunLog, group: readonly ToolCall[]): Promise<void> {
 async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promise<Reconciled> {
   if (tool.reconcile) return tool.reconcile(input, context);
   if (tool.idempotent) return { state: 'not-started' };
-  return { state: 'doubt', why: 'this tool has no way to look.' };
+  return { state: 'doubt', why: 'this tool cannot check.' };
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
@@ -122,7 +122,7 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
   const asked = await deps.store.byKey(askedKey(approval));
   const shown = asked?.type === 'approval.asked' ? await loadJson<ShownCall>(deps.store, asked.data.shown) : null;
   if (shown?.bound === deps.redact(boundCall(log, ready, pinnedSkills(turn)))) return true;
-  refuse(log, ready.call, 'The call is not the one that was approved: nothing was run.');
+  refuse(log, ready.call, 'The call differs from the approved one. Nothing was run.');
   return false;
 }
 

@@ -8,6 +8,7 @@ import type { Label } from '../../core/labels.ts';
 import { SKILLS, type Skill } from '../../core/skill.ts';
 import { canonicalJson } from '../../core/text/json.ts';
 import { visible } from '../../core/text/untrusted.ts';
+import { unknownText } from '../../core/text/unknown.ts';
 
 /** Hosts that both lists allow; null allows all. */
 function commonHosts(a: readonly string[] | null, b: readonly string[] | null): readonly string[] | null {
@@ -41,7 +42,7 @@ interface Ready<Kind extends AnyTool> {
 export type ToolCall = Ready<Tool>;
 export type EngineToolCall = Ready<EngineTool>;
 /** A call made ready: its tool and its arguments in the tool's own form. */
-export type ReadyCall = ToolCall | EngineToolCall;
+type ReadyCall = ToolCall | EngineToolCall;
 
 /** Whether the engine answers the call; if not, its tool runs. */
 export const isForEngine = (ready: ReadyCall): ready is EngineToolCall => ready.tool.kind === 'engine';
@@ -49,7 +50,7 @@ export const isForEngine = (ready: ReadyCall): ready is EngineToolCall => ready.
 /** Finds the tool and parses the arguments, or says what the model should be told. */
 export function readCall(deps: AgentDeps, call: CallState): ReadyCall | { error: string } {
   const tool = deps.tools().get(call.tool);
-  if (!tool) return { error: `There is no tool "${call.tool}". Tools: ${[...deps.tools().keys()].join(', ')}.` };
+  if (!tool) return { error: unknownText('tool', call.tool, { known: deps.tools().keys() }) };
   let args: unknown;
   try {
     args = JSON.parse(call.args === '' ? '{}' : call.args);

@@ -12,6 +12,7 @@ import { type RunLog, loadJson, messageOf } from '../run/log.ts';
 import type { CallState } from '../run/state.ts';
 import type { MatterKind } from '../../core/event.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
+import { unknownText } from '../../core/text/unknown.ts';
 import { note } from '../run/conversation.ts';
 import { putJson, readText } from '../../core/records/json-blob.ts';
 
@@ -46,7 +47,7 @@ async function create(turn: AgentTurn, call: CallState, asked: NewTaskCall): Pro
   const wrong = (await problemOf(turn, asked)) ?? (await guard(turn, asked));
   if (wrong !== null) {
     if (typeof wrong !== 'string') await raise(turn, asked, wrong);
-    refuse(log, call, typeof wrong === 'string' ? wrong : `${wrong.why} The owner has been told; nothing was made.`);
+    refuse(log, call, typeof wrong === 'string' ? wrong : `${wrong.why} The owner has been told. No task was made.`);
     return false;
   }
   const handed = await handArtefacts(turn, asked.artefacts);
@@ -127,16 +128,16 @@ function taskOf({ deps, log }: Turn, asked: NewTaskCall, artefacts: string[]): T
 async function problemOf({ deps, log }: Turn, asked: NewTaskCall): Promise<string | null> {
   const { agents, settings } = deps.governance();
   const queue = settings.queues[asked.agent];
-  if (!agents.has(asked.agent)) return `There is no agent "${asked.agent}". Agents: ${[...agents.keys()].join(', ')}.`;
-  if (queue?.state === 'draining') return `The queue ${asked.agent} is draining: it takes nothing new for now.`;
+  if (!agents.has(asked.agent)) return unknownText('agent', asked.agent, { known: agents.keys() });
+  if (queue?.state === 'draining') return `The queue ${asked.agent} is draining: it takes no new tasks.`;
   const wrong = queue?.input?.misfit(asked.input) ?? null;
-  if (wrong !== null) return `The input does not fit the queue ${asked.agent}: ${wrong}. Nothing was made.`;
+  if (wrong !== null) return `The input does not fit the queue ${asked.agent}: ${wrong}. No task was made.`;
   if (canonicalJson(asked).length > MAX_CONTENT)
-    return 'It is too long for a task: put it in a file, and hand that over.';
+    return 'It is too long for a task. Put it in a file and hand that over.';
   const full = await noRoom(deps.store);
   if (full !== null) return full;
   for (const id of asked.after) {
-    if ((await deps.store.task(id)) === null) return `"after" names ${id}, which is no task.`;
+    if ((await deps.store.task(id)) === null) return `"after" names the unknown task ${id}.`;
     if ((await ancestors(deps, log.claim.task)).includes(id))
       return `"after" names ${id}, which leads to this call: the task would wait for itself.`;
   }
@@ -164,7 +165,7 @@ async function knownTasks(
     const parent = task?.origin === undefined ? null : await store.task(task.origin.parent);
     const own = parent?.agent === state.agent && parent.session === state.session;
     if (task === null || (!own && !state.created.includes(id)))
-      return { error: `There is no task ${id} that you have made in this conversation.` };
+      return { error: `You have made no task ${id} in this conversation.` };
     tasks.push(task);
   }
   return { tasks };
@@ -175,8 +176,8 @@ async function raise({ deps, log }: Turn, asked: NewTaskCall, { kind, why }: Gua
   const { root } = originAfter(log.claim.task);
   if ((await deps.store.byKey(askedKey(matterId(kind, root)))) !== null) return;
   await log.flush(false);
-  const text = `${log.state.agent} was kept from giving ${asked.agent} a task. ${why}`;
-  log.raise({ kind, about: root, shown: { text, reason: 'A guard against runaway tasks has stopped it.' } });
+  const text = `${log.state.agent} could not give ${asked.agent} a task. ${why}`;
+  log.raise({ kind, about: root, shown: { text, reason: 'A guard against runaway tasks stopped it.' } });
   await log.flush(true);
 }
 
@@ -192,14 +193,17 @@ async function guard(turn: Turn, call: NewTaskCall): Promise<Guarded | null> {
   const { limits } = deps.governance().settings;
   const { root, hops } = originAfter(log.claim.task);
   if (hops > limits.hops)
-    return { kind: 'hops', why: `It would be task ${hops} in a row, and ${limits.hops} are allowed (limits.hops).` };
+    return {
+      kind: 'hops',
+      why: `It would be task ${hops} in a row; at most ${limits.hops} are allowed (limits.hops).`,
+    };
   if (log.state.created.length >= limits.fanOut)
-    return { kind: 'fan-out', why: `This run has made ${limits.fanOut} tasks, which is all it may (limits.fanOut).` };
+    return { kind: 'fan-out', why: `This run has made ${limits.fanOut} tasks, its limit (limits.fanOut).` };
   const made = await deps.store.tasks({ root, limit: limits.tasks });
   if (made.length >= limits.tasks)
-    return { kind: 'tasks', why: `One message has led to ${limits.tasks} tasks, which is all it may (limits.tasks).` };
+    return { kind: 'tasks', why: `One message has led to ${limits.tasks} tasks, its limit (limits.tasks).` };
   return (await isReturned(turn, call))
-    ? { kind: 'ping-pong', why: `${call.agent} has had, or has sent, the same words in this chain of tasks already.` }
+    ? { kind: 'ping-pong', why: `${call.agent} has already received or sent the same text in this chain of tasks.` }
     : null;
 }
 
@@ -281,8 +285,8 @@ export function handOver(turn: Turn, call: CallState, { to, brief }: { to: strin
   const { deps, log } = turn;
   const { agents } = deps.governance();
   const { agent, session, run } = log.state;
-  if (to === agent) return refuse(log, call, 'This conversation is yours already.');
-  if (!agents.has(to)) return refuse(log, call, `There is no agent "${to}". Agents: ${[...agents.keys()].join(', ')}.`);
+  if (to === agent) return refuse(log, call, 'This conversation is already yours.');
+  if (!agents.has(to)) return refuse(log, call, unknownText('agent', to, { known: agents.keys() }));
   const stream = conversationId(to, session);
   const words = note(`${agent} has handed this conversation over to you. What you should know:\n${brief}`);
   const told = deps.store.putBlob(Buffer.from(deps.redact(JSON.stringify(words))), stream);

@@ -70,8 +70,8 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
 
 /** Failures of which the owner hears, whoever the task is from: nobody else can mend them. */
 const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = {
-  'landing.conflict': { kind: 'conflict', reason: 'Changes conflict, and were given up.' },
-  'agent.missing': { kind: 'gone', reason: 'Its agent is gone. Once it is back, `ruche tasks retry` has it done.' },
+  'landing.conflict': { kind: 'conflict', reason: 'Changes conflicted and were given up.' },
+  'agent.missing': { kind: 'gone', reason: 'Its agent is gone. When it is back, run `ruche tasks retry`.' },
 };
 
 /** Keeps what the run has changed and not landed; says where, for the end of a sentence. */

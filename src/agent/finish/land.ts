@@ -15,7 +15,7 @@ const MAX_REFUSALS = 3;
 const BLOCKED_WAIT = 250;
 const BLOCKED_MAX = 60_000;
 
-export type Landed = 'landed' | 'park' | 'think' | Failure;
+type Landed = 'landed' | 'park' | 'think' | Failure;
 
 /** What the change does, in words a person can scan in `git log`. */
 export function subjectOf(agent: string, changes: readonly Change[]): string {
@@ -129,7 +129,7 @@ function refused(log: RunLog, why: string): Landed {
     log,
     base,
     [...changes.values()],
-    `Your changes cannot land on main: ${why} Mend that, or say that you gave it up.`,
+    `Your changes cannot land on main: ${why} Fix that, or say that you gave it up.`,
   );
   return 'think';
 }
@@ -151,6 +151,6 @@ async function dropProtected({ deps, log }: Turn): Promise<Landed> {
   const kept: Change[] = [];
   for (const change of changes.values())
     if ((await deps.reader.protectedChanges(base, [change])) === null) kept.push(change);
-  rebase(log, base, kept, 'The owner refused your change of the network’s rules; those files are back as they were.');
+  rebase(log, base, kept, 'The owner denied your change of the network’s rules; those files are restored.');
   return 'think';
 }

@@ -75,7 +75,7 @@ async function contentOf(turn: Turn, wait: Wait, shown: BlobRef | null): Promise
 /** The rule that asks, in its own words. */
 async function reasonOf({ deps, log }: Turn, approval: string): Promise<string> {
   const call = log.state.calls.find((each) => each.approval === approval);
-  if (!call) return 'It changes what governs the network.';
+  if (!call) return 'It changes the settings of the network.';
   for await (const event of deps.store.read({
     stream: runStream(log.state.run),
     types: ['decision.made'],

@@ -20,7 +20,7 @@ export class LeaseLost extends Error {
 /** A task this commit concerns has just ended, or was made by another: nothing of the commit holds, and the run goes on from its record. */
 export class Overtaken extends Error {
   constructor() {
-    super('somebody else was first');
+    super('someone else was first');
     this.name = 'Overtaken';
   }
 }

@@ -159,7 +159,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
   };
 }
 
-const NOBODY = 'Nobody answered in the time there was, so this call was denied.';
+const NOBODY = 'Nobody answered in time, so this call was denied.';
 
 function newCalls(state: RunState, answer: ModelMessage): CallState[] {
   const calls: CallState[] = [];

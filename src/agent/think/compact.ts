@@ -221,7 +221,7 @@ export async function restChoice(turn: AgentTurn, signal: AbortSignal): Promise<
     return said('There was nothing to summarise.');
   const prepared = await prepare(turn, conversation);
   const after = await summarise({ turn, choice, conversation, prepared, upTo, needed: false }, signal);
-  return said(after === conversation ? 'No summary could be had: the conversation stays as it is.' : 'Summarised.');
+  return said(after === conversation ? 'The summary failed: the conversation stays as it is.' : 'Summarised.');
 }
 
 /** Seq of the last turn that is not among the newest; null if there are no others. */

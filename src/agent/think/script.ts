@@ -15,8 +15,8 @@ const PROVIDER = 'schedule';
 const MODEL = 'script';
 const SCRIPT = `${PROVIDER}/${MODEL}`;
 
-const CHANGED = 'The result of this script is not what it was the last time. Say, or do, what follows from it.';
-const FAILED = 'This script runs for the first time, and failed. Say, or do, what follows from it.';
+const CHANGED = 'The result of this script has changed since the last time. Say or do what follows from it.';
+const FAILED = 'This script ran for the first time and failed. Say or do what follows from it.';
 
 /** Earlier firings that are looked at for a result to compare with: some end before they have one. */
 const MAX_BACK = 20;

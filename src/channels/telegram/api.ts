@@ -21,7 +21,7 @@ export interface TelegramApi {
 }
 
 /** An answer that is none of the Bot API, from a proxy on the way for example. */
-export class OddAnswer extends Error {
+class OddAnswer extends Error {
   readonly status: number;
   constructor(status: number) {
     super(`the answer (HTTP ${status}) is not one of the Bot API`);

@@ -6,7 +6,7 @@ import { type TelegramApi, type Trouble, troubleOf } from './api.ts';
 const MAX_FILE = 20 * 1024 * 1024;
 const MAX_ALL = 3 * MAX_FILE;
 
-export interface Fetched {
+interface Fetched {
   files: MessageFile[];
   /** What could not be fetched, for the text. */
   notes: string[];

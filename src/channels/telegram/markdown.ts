@@ -25,7 +25,7 @@ type Mark = MessageEntity extends infer E ? (E extends unknown ? Omit<E, 'offset
 /** Columns of a table that a phone shows without wrapping. */
 const TABLE_WIDTH = 40;
 
-/** Characters that the titles of a table may take when each row of the list repeats them. */
+/** Characters that the titles of a table, with the addresses of their links, may take when each row of the list repeats them. */
 const MOST_TITLES = 100_000;
 
 /** No control characters or changes of direction: Telegram drops them, which would move the marks. */
@@ -121,9 +121,11 @@ function list(writer: Writer, { items, start }: Of<'list'>, indent: string, top:
 /** Narrow tables keep their columns; of wide ones each row becomes a list of its cells, since phones would wrap the columns. */
 function table(writer: Writer, { header, rows }: Of<'table'>, indent: string): void {
   const lines = [header, ...rows].map((row) => row.map((cell) => wordsOf(cell).replace(/\s+/g, ' ').trim()));
-  const widths = header.map((_, column) =>
-    lines.reduce((most, line) => Math.max(most, Array.from(line[column] ?? '').length), 0),
-  );
+  const widths = header.map(() => 0);
+  // By what is in the rows, and not by column: a short text may name thousands of columns, and leave them empty in as many rows.
+  for (const line of lines)
+    for (const [column, cell] of line.entries())
+      widths[column] = Math.max(widths[column] ?? 0, Array.from(cell).length);
   if (widths.reduce((sum, width) => sum + width + 3, -3) <= TABLE_WIDTH) {
     const pad = (line: string[]): string =>
       widths
@@ -134,7 +136,7 @@ function table(writer: Writer, { header, rows }: Of<'table'>, indent: string): v
     const [first = [], ...rest] = lines;
     return writer.mark({ type: 'pre' }, () => writer.write([pad(first), rule, ...rest.map(pad)].join('\n')));
   }
-  const titles = lines[0]?.join('').length ?? 0;
+  const titles = header.reduce((sum, cell) => sum + weight(cell), 0);
   const every = titles * rows.length > MOST_TITLES || rows.length === 0 ? [header, ...rows] : rows;
   for (const [index, row] of every.entries()) {
     if (index > 0) {
@@ -151,6 +153,17 @@ function table(writer: Writer, { header, rows }: Of<'table'>, indent: string): v
     }
   }
 }
+
+/** Characters that are sent for them at most. */
+const weight = (list: readonly Inline[]): number =>
+  list.reduce(
+    (sum, each) =>
+      sum +
+      ('text' in each ? each.text.length : 1) +
+      ('href' in each ? each.href.length : 0) +
+      ('of' in each && each.kind !== 'link' ? weight(each.of) : 0),
+    0,
+  );
 
 function inlines(writer: Writer, list: readonly Inline[], indent: string): void {
   for (const each of list) inline(writer, each, indent);
@@ -171,20 +184,22 @@ function inline(writer: Writer, of: Inline, indent: string): void {
     case 'del':
       return writer.mark({ type: 'strikethrough' }, () => inlines(writer, of.of, indent));
     case 'link':
-      return link(writer, of.href, () => inlines(writer, of.of, indent));
-    case 'image':
+      return link(writer, of.href, of.text, () => inlines(writer, of.of, indent));
+    case 'image': {
       // Never loaded by us: a link that the person may follow.
-      return link(writer, of.href, () => writer.write(`🖼 ${of.text || 'image'}`));
+      const label = `🖼 ${of.text || 'image'}`;
+      return link(writer, of.href, label, () => writer.write(label));
+    }
   }
 }
 
 /** Telegram refuses a whole message for a link it does not like, so what is not plainly a web address stands in the text. */
-function link(writer: Writer, href: string, label: () => void): void {
+function link(writer: Writer, href: string, text: string, label: () => void): void {
   const url = URL.parse(href);
   const web = url !== null && /^https?:$/.test(url.protocol) && /[^.]\.[^.]/.test(url.hostname) && href.length <= 2000;
   if (web && url.username === '') return writer.mark({ type: 'text_link', url: url.href }, label);
-  const offset = writer.text.length;
   label();
-  const shown = writer.text.slice(offset);
+  // Not what the writer has: to look into a text that still grows copies all of it, once for each link.
+  const shown = clean(text);
   if (shown !== href && href !== `mailto:${shown}` && href !== '') writer.write(` (${href})`);
 }

@@ -20,7 +20,7 @@ export interface Attachment {
 }
 
 /** A message whose files have not been fetched. */
-export interface Letter extends Omit<ChannelMessage, 'files'> {
+interface Letter extends Omit<ChannelMessage, 'files'> {
   attachments: Attachment[];
 }
 

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { patternPackage } from '../packages/late.ts';
 import { FORMATS } from './words.ts';
 
 /** A text that is held against a pattern. `steps`: what that may cost at the worst. */
@@ -12,12 +12,9 @@ const MAX_SIZE = 1_000;
 const INSTEAD =
   'write it without look-ahead (?=…), look-behind (?<=…) and back-references \\1, with repeats {n} up to 1000; for lengths use "minLength" and "maxLength"';
 
-/**
- * An engine of linear time: the platform's may take for ever, and what it looks at is a stranger's. The package is loaded
- * with the first pattern there is.
- */
+/** An engine of linear time: the platform's may take for ever, and what it looks at is a stranger's. */
 export function readPattern(text: string): { ok: true; pattern: Pattern } | { ok: false; error: string } {
-  const { RE2JS } = createRequire(import.meta.url)('re2js') as typeof import('re2js');
+  const { RE2JS } = patternPackage();
   // The engine takes \k for a letter.
   if (/(?<!\\)(?:\\\\)*\\k/.test(text)) return { ok: false, error: `has a back-reference, \\k: ${INSTEAD}` };
   try {

@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module';
 import type { Schema } from '@cfworker/json-schema';
 import type { InputSchema } from '../../core/agent.ts';
 import type { Json } from '../../core/text/json.ts';
 import { didYouMean } from '../../core/text/near.ts';
+import { type SchemaPackage, schemaPackage } from '../packages/late.ts';
 import { firstMisfit, type Misfit, RESOLVED } from './misfit.ts';
 import { formatPattern, type Pattern, readPattern } from './patterns.ts';
 import { INNER, INSTEAD, KNOWN_WORDS, META } from './words.ts';
@@ -17,8 +17,11 @@ const PATTERN_STEPS = 200;
 /** Where items must differ, each is compared with each other. */
 const MAX_UNIQUE = 500;
 const MAX_UNIQUE_VALUES = 5_000;
+/** Values of an "enum" that cost as much to compare with as a look. */
+const ENUM_VALUES = 40;
+/** Characters of the name of a property that are repeated. */
+const MAX_NAME = 200;
 
-type Library = typeof import('@cfworker/json-schema');
 type Path = readonly (string | number)[];
 type Validate = (value: Json) => Misfit | null;
 
@@ -44,12 +47,9 @@ interface Draft {
   left: number;
 }
 
-/**
- * Reads a JSON Schema, 2020-12. A word that is not understood is refused, so that nothing seems to be checked that is not.
- * The package is loaded with the first schema there is, and not before.
- */
+/** Reads a JSON Schema, 2020-12. A word that is not understood is refused, so that nothing seems to be checked that is not. */
 export function readSchema(given: Json): { ok: true; schema: InputSchema } | { ok: false; at: Path; error: string } {
-  const library = createRequire(import.meta.url)('@cfworker/json-schema') as Library;
+  const library = schemaPackage();
   const odd = validator(library, META)(given);
   if (odd !== null) return { ok: false, at: odd.at, error: wordProblem(odd) };
   try {
@@ -66,17 +66,21 @@ export function readSchema(given: Json): { ok: true; schema: InputSchema } | { o
 }
 
 const placeOf = (at: Path): string =>
-  at.reduce<string>((path, step) => path + (typeof step === 'number' ? `[${step}]` : `.${step}`), 'input');
+  at.reduce<string>((path, step) => path + (typeof step === 'number' ? `[${step}]` : `.${shortened(step)}`), 'input');
+
+/** A name is a stranger's, and may be a megabyte of it. */
+const shortened = (name: string): string =>
+  name.length <= MAX_NAME ? name : `${name.slice(0, MAX_NAME).toWellFormed()}…`;
 
 function wordProblem({ at, unknown, said }: Misfit): string {
   if (!unknown) return said;
   const word = String(at.at(-1));
-  const instead = INSTEAD[word] ?? didYouMean(word, KNOWN_WORDS).trim();
+  const instead = INSTEAD.get(word) ?? didYouMean(word, KNOWN_WORDS).trim();
   return `is not a word of JSON Schema that is understood. ${instead || `There are: ${KNOWN_WORDS.join(', ')}.`}`;
 }
 
 /** Holds values against a schema, and says where one does not fit. */
-function validator(library: Library, given: Json): Validate {
+function validator(library: SchemaPackage, given: Json): Validate {
   const draft: Draft = { checks: {}, references: [], unique: false, left: STEPS };
   const schema = prepared(draft, given, []);
   const lookup = library.dereference(schema);
@@ -140,8 +144,9 @@ function prepared(draft: Draft, given: Json, at: Path): Schema | boolean {
     draft.references.push({ at: [...at, '$ref'], schema });
   }
   if (schema.uniqueItems === true) draft.unique = true;
+  const cost = 1 + (schema.enum?.length ?? 0) / ENUM_VALUES;
   // The library reads this word of each schema it looks at. It is one of another draft, so here it can count the looks.
-  return Object.defineProperty(schema, '$recursiveAnchor', { get: () => spend(draft, 1) });
+  return Object.defineProperty(schema, '$recursiveAnchor', { get: () => spend(draft, cost) });
 }
 
 /** What says nothing of a value, or is put in another way. */

@@ -89,12 +89,14 @@ export const META: Json = { type: ['object', 'boolean'], properties: META_WORDS,
 export const KNOWN_WORDS: readonly string[] = Object.keys(META_WORDS);
 
 /** Words of other drafts, and what to write instead. */
-export const INSTEAD: Readonly<Record<string, string>> = {
-  patternProperties: 'name the properties in "properties", or limit their names with "propertyNames"',
-  additionalItems: 'use "items" for the items after those of "prefixItems"',
-  dependencies: 'use "dependentRequired" or "dependentSchemas"',
-  $dynamicRef: 'use "$ref"',
-  $dynamicAnchor: 'use "$anchor"',
-  $recursiveRef: 'use "$ref"',
-  $recursiveAnchor: 'use "$anchor"',
-};
+export const INSTEAD: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    patternProperties: 'name the properties in "properties", or limit their names with "propertyNames"',
+    additionalItems: 'use "items" for the items after those of "prefixItems"',
+    dependencies: 'use "dependentRequired" or "dependentSchemas"',
+    $dynamicRef: 'use "$ref"',
+    $dynamicAnchor: 'use "$anchor"',
+    $recursiveRef: 'use "$ref"',
+    $recursiveAnchor: 'use "$anchor"',
+  }),
+);

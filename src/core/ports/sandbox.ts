@@ -77,7 +77,7 @@ export interface ProbeOptions {
 }
 
 /** `why` says what works or is missing, `mend` what to do about it. */
-export type SandboxProbe =
+type SandboxProbe =
   | { ok: true; why: string; mend: string; open(parts: { boundary: Boundary; clock: Clock }): Promise<Sandbox> }
   | { ok: false; why: string; mend: string };
 

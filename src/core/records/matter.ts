@@ -4,14 +4,14 @@ import type { MatterKind } from '../event.ts';
 /** One matter of a kind about one task: a runaway that goes on does not ask a hundred times. */
 export const matterId = (kind: MatterKind, about: string): string => `mat_${kind}_${about}`;
 
-export const matterStream = (matter: string): string => `matter:${matter}`;
+const matterStream = (matter: string): string => `matter:${matter}`;
 /** Unique key of what asks. */
 export const askedKey = (id: string): string => `asked:${id}`;
 /** Unique key of its answer: there is one. */
 export const answeredKey = (id: string): string => `answered:${id}`;
 
 /** The blob of `matter.raised`. */
-export interface MatterText {
+interface MatterText {
   text: string;
   reason: string;
 }

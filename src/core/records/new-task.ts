@@ -37,7 +37,7 @@ export const newTask = (about: Given & Partial<Omit<Task, 'labels'>> & { labels?
 });
 
 /** What only whoever gives the task knows. */
-export interface GivenBy {
+interface GivenBy {
   id: string;
   session: string;
   /** `agent:<name>`, `file:<name>` … */

@@ -1,4 +1,4 @@
-export type PathResult = { ok: true; path: string } | { ok: false; reason: string };
+type PathResult = { ok: true; path: string } | { ok: false; reason: string };
 
 const refuse = (reason: string): PathResult => ({ ok: false, reason });
 

@@ -109,7 +109,7 @@ function wellFormed(value: Json): Json {
 }
 
 /** A request whose sender has proved who it is. */
-export interface Proved {
+interface Proved {
   /** The sender's own name for it; null if it gave none. */
   id: string | null;
   /** What only this delivery is signed with; null for a bearer, who signs nothing. */

@@ -11,7 +11,7 @@ export function tokenCheck(token: string): (guess: string) => boolean {
   return (guess) => timingSafeEqual(digest(guess), right);
 }
 
-export const isLoopback = (host: string): boolean =>
+const isLoopback = (host: string): boolean =>
   host === 'localhost' ||
   host === '::1' ||
   host === '[::1]' ||

@@ -1,6 +1,6 @@
 import type { ModelError } from '../../core/model.ts';
 
-export interface NextTry {
+interface NextTry {
   /** Milliseconds to wait before it. */
   wait: number;
   /** Which of the choices. */

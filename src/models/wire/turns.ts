@@ -6,7 +6,7 @@ type Text = Extract<Part, { type: 'text' }>;
 type Reasoning = Extract<Part, { type: 'reasoning' }>;
 export type Call = Extract<Part, { type: 'call' }>;
 export type Result = Extract<Part, { type: 'result' }>;
-export interface Picture {
+interface Picture {
   type: 'image';
   mediaType: ImageType;
   name: string;

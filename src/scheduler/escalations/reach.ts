@@ -89,7 +89,7 @@ function tell(
     case 'channel':
       return tellChat(deps, escalation, receiver, about);
     case undefined:
-      return unreachable('this names nobody');
+      return unreachable('the address is invalid');
   }
 }
 
@@ -138,8 +138,8 @@ function send(
 function giveAgent(deps: ReachDeps, escalation: Escalation, agent: string, about: About): Telling {
   const { agents, settings } = deps.governance();
   const queue = settings.queues[agent];
-  if (!agents.has(agent)) return unreachable(`there is no agent ${agent}`);
-  if (about.pending.agent === agent) return unreachable(`it is ${agent} itself that waits`);
+  if (!agents.has(agent)) return unreachable(`unknown agent "${agent}"`);
+  if (about.pending.agent === agent) return unreachable(`${agent} itself waits for it`);
   if (queue?.state === 'draining') return unreachable(`the queue ${agent} is draining`);
   const { id } = escalation;
   const session = deps.ids.next('ses');

@@ -14,7 +14,7 @@ const MAX_SHOWN = 3_000;
 /** Characters that a button can carry back: Telegram takes 64 bytes. */
 const MAX_ACTION = 64;
 
-const KINDS = { approval: 'asks for approval', question: 'asks', matter: 'is to be looked at' } as const;
+const KINDS = { approval: 'asks for approval', question: 'asks', matter: 'needs attention' } as const;
 
 const iso = (at: number): string => new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
 
@@ -58,7 +58,7 @@ export function noticeOf(escalation: Escalation, pending: Pending): ReplyContent
     fenced(cut(pending.text)),
     pending.reason === '' ? null : `Why: ${visible(pending.reason)}`,
     kind === 'approval' ? howToDecide(about, whole) : `Answer with \`/answer ${about} TEXT\`.`,
-    `\`/ack ${id}\` says that you look after it: nobody further is told${denied === null ? '' : ', and it is not denied for want of an answer'}.`,
+    `\`/ack ${id}\` marks it as being handled by you: nobody else is notified${denied === null ? '' : ', and it is not denied'}.`,
     denied === null ? null : `Without either it is denied at ${iso(denied)}.`,
   ];
   const verdicts: Button[] =
@@ -101,8 +101,8 @@ export function taskContentOf(escalation: Escalation, pending: Pending, boundary
   const { about, kind, chain, from, task } = started.data;
   const waits =
     kind === 'approval'
-      ? 'Only a person can approve or deny it; nothing that you do or say does.'
-      : 'Only a person can answer it; what you say is put on record beside it.';
+      ? 'Only a person can approve or deny it; you cannot.'
+      : 'Only a person can answer it; your answer is recorded beside it.';
   const text = [
     `${who(escalation)} ${KINDS[kind]}, since ${iso(from)}, and nobody has answered. It is ${about}${task === null ? '' : ` of the task ${task}`}, and has come to you by the chain ${chain}.`,
     wrapUntrusted(cut(pending.text), about, boundary),

@@ -8,7 +8,7 @@ import { putJson } from '../../core/records/json-blob.ts';
 import { newTask } from '../../core/records/new-task.ts';
 
 /** The content of a task that a schedule made. */
-export interface ScheduledContent {
+interface ScheduledContent {
   title: string;
   /** Command line of a script to run in the place of a model. */
   run?: string;

@@ -34,7 +34,7 @@ async function noteLate(store: Store, task: Task): Promise<void> {
   if (deadline === null) return;
   const by = { actor: 'runtime', cause, labels };
   const shown = {
-    text: `The task ${id} of ${queue} had to end by ${new Date(deadline).toISOString()}, and is ${task.status}.`,
+    text: `The task ${id} of ${queue} was due at ${new Date(deadline).toISOString()} and is still ${task.status}.`,
     reason: 'A deadline was missed.',
   };
   const matter = matterRaised({ kind: 'deadline', about: id, shown }, (text) => putJson(store, text, task.lane));

@@ -66,17 +66,17 @@ async function refusal(
 ): Promise<Refusal | null> {
   const { limits, queues } = settings();
   if (origin !== null && origin.hops > limits.hops) {
-    const text = `It would be task ${origin.hops} in a row, and ${limits.hops} are allowed (limits.hops).`;
+    const text = `It would be task ${origin.hops} in a row; at most ${limits.hops} are allowed (limits.hops).`;
     return { why: 'hops', text, about: { kind: 'hops', id: origin.root } };
   }
   if (origin !== null && (await store.tasks({ root: origin.root, limit: limits.tasks })).length >= limits.tasks) {
-    const text = `One message, firing or file has led to ${limits.tasks} tasks, which is all it may (limits.tasks).`;
+    const text = `One message, firing or file has led to ${limits.tasks} tasks, its limit (limits.tasks).`;
     return { why: 'tasks', text, about: { kind: 'tasks', id: origin.root } };
   }
   // One that seems yet to come is of a clock that was ahead, and must not count until then.
   const since = (span: number) => (at: number) => at > now - span && at <= now;
   if (limit !== null && fired.filter(since(limit.perMs)).length >= limit.count) {
-    const text = `It has fired as often as it may: ${limitText(limit)}. What comes beyond is recorded, and makes no task.`;
+    const text = `It has reached its limit: ${limitText(limit)}. Further events are recorded and make no task.`;
     const known = told !== null && since(Math.max(limit.perMs, TELL_MS))(told);
     return { why: 'limit', text, about: known ? null : { kind: 'limit', id: limitMatter(id, first.id) } };
   }
@@ -87,7 +87,7 @@ async function refusal(
   // What every cause of a kind may have is "(none)" where it has none; what a sender may leave out is part of the order.
   const lost = work.kind === 'task' ? missingFacts(work.text, facts).filter((name) => name.includes('.')) : [];
   if (lost.length === 0) return null;
-  return { why: 'placeholder', text: `The text needs ${lost.join(', ')}, which this does not have.`, about: null };
+  return { why: 'placeholder', text: `The text needs ${lost.join(', ')}, which is missing here.`, about: null };
 }
 
 /** Causes that made no task are on record with the reason; a runaway, and a limit that was met, are put before the owner. */
@@ -104,8 +104,8 @@ async function skippedBatch(
   const events = [skippedEvent(deps, id, burst, { why, text, matter: isNew ? matter : null })];
   if (about !== null && isNew) {
     const shown = {
-      text: `The trigger ${id} was kept from firing. ${text}`,
-      reason: 'A guard against runaway tasks has stopped it.',
+      text: `The trigger ${id} did not fire. ${text}`,
+      reason: 'A guard against runaway tasks stopped it.',
     };
     const put = (value: object) => putJson(store, value, triggerStream(id), deps.redact);
     const raised = matterRaised({ kind: about.kind, about: about.id, shown }, put);

@@ -22,7 +22,7 @@ export async function receive(
     if (known?.type === 'webhook.received')
       return known.data.content.hash === content.hash
         ? { ok: true, event: known, known: true }
-        : { ok: false, message: 'Another delivery had this idempotency key already, with another body.' };
+        : { ok: false, message: 'Another delivery with a different body already has this idempotency key.' };
     const event: NewEvent = {
       type: 'webhook.received',
       stream,
@@ -60,8 +60,8 @@ export async function hookSecret(
   const value = await secret(ref, `the hook ${hook}`).catch(() => null);
   if (value === null) {
     const missing = fromEnv
-      ? `${name} is not set where ruche was started; start it again with it`
-      : `there is no secret ${ref}`;
+      ? `${name} was not set when ruche was started; set it and start ruche again`
+      : `unknown secret ${ref}`;
     return { ok: false, why: `the hook ${hook} answers nobody: ${missing}` };
   }
   if (value.length >= MIN_SECRET) return { ok: true, value };

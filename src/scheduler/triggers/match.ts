@@ -43,7 +43,7 @@ export function holding(
   holds: ((facts: Facts) => Held) | null,
 ): { facts: Facts } | { error: string } | null {
   if (holds !== null && facts.length > MAX_PATHS)
-    return { error: `${facts.length} files landed at once, and it is asked of ${MAX_PATHS} at most` };
+    return { error: `${facts.length} files landed at once; it is evaluated for at most ${MAX_PATHS}` };
   const left: Facts[] = [];
   for (const each of facts) {
     const held: Held = holds === null ? { ok: true, holds: true } : holds(each);

@@ -152,12 +152,12 @@ export class Triggers implements TriggerDesk {
     const { ids, accepting } = this.#options;
     return this.#inTurn(async () => {
       if (!accepting())
-        return { ok: false, why: 'stopping', message: 'Ruche is not taking anything now: send it again.' };
+        return { ok: false, why: 'stopping', message: 'Ruche accepts nothing right now. Send it again.' };
       // A trigger that was saved a moment ago listens to what comes now.
       await this.#fold.look();
       // What is on disk is never let go of, so there must be an end to what is taken.
       if (await this.#fold.isFull())
-        return { ok: false, why: 'full', message: 'Too many tasks are queued: send it again later.' };
+        return { ok: false, why: 'full', message: 'Too many tasks are queued. Send it again later.' };
       const received = await receive(this.#options, {
         ...delivery,
         id: delivery.id ?? delivery.seal ?? ids.next('msg'),

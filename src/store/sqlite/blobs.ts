@@ -51,6 +51,8 @@ const NAMES = 4096;
 /** What was put lately is read back soon: bytes of it that are kept, and of one at most. */
 const RECENT = 2 * 1024 * 1024;
 const RECENT_MOST = 64 * 1024;
+/** What one takes in memory beside its bytes: a million of one byte each would be some hundred megabytes. */
+const RECENT_EACH = 512;
 /** Bytes above which it is looked up whether a blob is there already, before it is encrypted and written once more for nothing. */
 const SMALL = 16 * 1024;
 /** Rows of one INSERT: as many as fit of the largest first. */
@@ -68,6 +70,8 @@ export class Blobs {
   readonly #fresh = new Map<string, StoredKey>();
   readonly #staged = new Map<string, Staged>();
   readonly #names = new Known<string, true>(NAMES);
+  /** Subjects whose keys the transaction under way takes. */
+  readonly #erased = new Set<string>();
   readonly #recent = new Map<string, { bytes: Buffer; subject: string }>();
   readonly #adds = new Map<number, Statement<never>>();
   #stagedBytes = 0;
@@ -142,6 +146,9 @@ export class Blobs {
   kept(): void {
     for (const key of this.#fresh.values()) this.#remember(key);
     for (const hash of this.#staged.keys()) this.#names.set(hash, true);
+    // Now, and not when whoever erases hears of it: what is put in between would be under a key that nobody has any more.
+    for (const name of this.#erased) this.#forget(name);
+    this.#erased.clear();
     this.#fresh.clear();
     this.#staged.clear();
     this.#stagedBytes = 0;
@@ -150,18 +157,18 @@ export class Blobs {
   /** The transaction of the last `write` was rolled back: everything stays staged for the next one. */
   lost(): void {
     for (const key of this.#fresh.values()) key.id = null;
+    this.#erased.clear();
   }
 
-  /** Overwrites the key's row. What is staged must be written before. */
+  /** Overwrites the key's row, and drops the key with the transaction. What is staged must be written before. */
   erase(subject: string): boolean {
     const name = subject.toWellFormed();
+    this.#erased.add(name);
     for (const [hash, recent] of this.#recent) if (recent.subject === name) this.#drop(hash);
     return this.#sql.eraseKey.run(name) > 0;
   }
 
-  /** Drops the key from memory. */
-  forget(subject: string): void {
-    const name = subject.toWellFormed();
+  #forget(name: string): void {
     this.#keys.get(name)?.secret.fill(0);
     this.#keys.get(name)?.naming.fill(0);
     this.#keys.delete(name);
@@ -202,10 +209,11 @@ export class Blobs {
   /** A copy, and not of Node's pool, which would keep more alive than is meant. */
   #note(hash: string, bytes: Uint8Array, subject: string): void {
     if (bytes.length > RECENT_MOST) return;
+    this.#drop(hash);
     const copy = Buffer.allocUnsafeSlow(bytes.length);
     copy.set(bytes);
     this.#recent.set(hash, { bytes: copy, subject });
-    this.#recentBytes += bytes.length;
+    this.#recentBytes += bytes.length + RECENT_EACH;
     for (const oldest of this.#recent.keys()) {
       if (this.#recentBytes <= RECENT) return;
       this.#drop(oldest);
@@ -213,7 +221,8 @@ export class Blobs {
   }
 
   #drop(hash: string): void {
-    this.#recentBytes -= this.#recent.get(hash)?.bytes.length ?? 0;
+    const known = this.#recent.get(hash);
+    if (known) this.#recentBytes -= known.bytes.length + RECENT_EACH;
     this.#recent.delete(hash);
   }
 

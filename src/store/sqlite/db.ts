@@ -163,7 +163,7 @@ const CANTOPEN = 14;
 const NOTADB = 26;
 
 /** The primary SQLite result code of an error, or null if it is none of SQLite's. */
-export function primaryCode(error: unknown): number | null {
+function primaryCode(error: unknown): number | null {
   if (error instanceof StoreUnavailable) return primaryCode(error.cause);
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null;
   return error.errcode & 0xff;

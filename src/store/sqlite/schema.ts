@@ -3,7 +3,7 @@ import { StoreUnavailable } from '../../core/ports/store.ts';
 import type { Db } from './db.ts';
 
 /** "Ruch": how `file` and other tools tell our databases from others. */
-export const APPLICATION_ID = 0x52756368;
+const APPLICATION_ID = 0x52756368;
 
 /** One migration a version: index 0 makes version 1. Never edited after a release; described in docs/formats/database.md. */
 const MIGRATIONS: readonly string[] = [

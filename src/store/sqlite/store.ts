@@ -225,7 +225,6 @@ export class SqliteStore implements Store {
   /** Resolves when the key's bytes are in no file of the database any more. */
   async erase(subject: string): Promise<void> {
     await this.#write(true, () => ({ value: this.#blobs.erase(subject), keep: true }));
-    this.#blobs.forget(subject);
     const checkpoint = this.#db.prepare<{ busy: number }>('PRAGMA wal_checkpoint(TRUNCATE)');
     for (let tries = 0; checkpoint.get()?.busy !== 0; tries++) {
       if (tries === CHECKPOINTS)

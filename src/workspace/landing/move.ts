@@ -22,7 +22,7 @@ export interface Move {
   restoring?: true;
 }
 
-export type Moved =
+type Moved =
   | { ok: true }
   /** `dirty`: something in the working tree is in the way; `raced`: main moved; `blocked`: not now. */
   | { ok: false; why: 'dirty' | 'raced' | 'blocked'; message: string };

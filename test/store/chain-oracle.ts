@@ -1,8 +1,13 @@
-import { chainHash, GENESIS, type EventRow } from '../core/event-hash.ts';
-import type { BlobRef } from '../core/blob.ts';
-import { eventId } from '../core/ids.ts';
-import type { Audit, Blobs } from '../core/ports/store.ts';
-import { errorText } from '../core/text/sentence.ts';
+import { chainHash, GENESIS, type EventRow } from '../../src/core/event-hash.ts';
+import { blobRefs, type BlobRef } from '../../src/core/blob.ts';
+import { eventId } from '../../src/core/ids.ts';
+import type { Audit, Blobs } from '../../src/core/ports/store.ts';
+import { errorText } from '../../src/core/text/sentence.ts';
+
+/*
+ * What the tests of stores hold a record against: the chain and the blobs, recomputed by themselves. The product asks
+ * `trace/verify.ts`, which looks at the readable journal and at the workspace as well, and goes on after the first misfit.
+ */
 
 /** The first thing that does not fit, and where. */
 export interface Misfit {
@@ -44,15 +49,6 @@ export async function verifyChain(
     return report(`it cannot be read: ${errorText(error)}`);
   }
   return report(null);
-}
-
-/** Every blob an event's data names, however deep. */
-export function blobRefs(value: unknown): BlobRef[] {
-  if (value === null || typeof value !== 'object') return [];
-  const inner = value as Record<string, unknown>;
-  if (typeof inner.hash === 'string' && typeof inner.size === 'number' && typeof inner.subject === 'string')
-    return [inner as unknown as BlobRef];
-  return Object.values(inner).flatMap(blobRefs);
 }
 
 export interface JournalReport extends ChainReport {
