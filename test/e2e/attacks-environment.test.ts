@@ -154,7 +154,8 @@ test('A27 hooks, filters, drivers, monitors and programs of the repository and o
   mkdirSync(home.path('.git/hooks'), { recursive: true });
   for (const hook of HOOKS)
     writeFileSync(home.path(`.git/hooks/${hook}`), `#!/bin/sh\ntouch ${marker}\n`, { mode: 0o755 });
-  home.write('.gitattributes', '* filter=evil diff=evil merge=evil\n');
+  // Files with a filter that is configured are left to the person's own Git; all others are worked on.
+  home.write('.gitattributes', '*.bin filter=evil\n* diff=evil merge=evil\n');
   home.git('-c', 'core.hooksPath=/dev/null', 'add', '-f', '.gitattributes');
   home.git(
     '-c',
@@ -204,6 +205,7 @@ test('A27 hooks, filters, drivers, monitors and programs of the repository and o
   await home.end('SIGTERM');
   await home.start();
   home.write('a.md', 'one, by Ann\n');
+  home.write('big.bin', 'by Ann\n');
   assert.match(
     (await home.ask('read a.md, then append a.md: two, then run: git status; git log -1; cat a.md')).text,
     /by Ann/,

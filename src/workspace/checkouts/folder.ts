@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { chmodSync, lstatSync, readdirSync, rmSync } from 'node:fs';
-import { chmod, copyFile, lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Change } from '../../core/files.ts';
@@ -259,6 +259,9 @@ export async function collectFrom(
   const index = `${place.index}.collect`;
   await rm(`${index}.lock`, { force: true });
   await copyFile(place.index, index);
+  // Of a file that is as young as the index, Git compares the contents, because its times say nothing.
+  const { atime, mtime } = await lstat(place.index);
+  await utimes(index, atime, Math.floor(mtime.getTime() / 1000));
   const { env, cwd } = on(place);
   const aside = { env: { ...env, GIT_INDEX_FILE: index }, cwd };
   const stage = async (paths: string[], flags: string[]): Promise<void> => {
