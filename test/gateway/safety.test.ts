@@ -355,7 +355,7 @@ test('No error repeats a secret, wherever a person has pasted it', async () => {
         ['/v1/chat/completions', { body: { ...message(secret), stream: true } }],
         ['/api/messages', { body: { agent: secret, text: 'hello' } }],
         ['/api/messages', { method: 'POST', body: `{"key": ${secret}}`, headers: json }],
-        ['/api/messages', { method: 'POST', body: `${secret}`, headers: json }],
+        ['/api/messages', { method: 'POST', body: secret, headers: json }],
         ['/api/messages', { method: 'POST', body: `"${secret}`, headers: json }],
       ];
       for (const [path, init] of pasted) {
