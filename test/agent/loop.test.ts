@@ -100,7 +100,7 @@ test('arguments that do not parse, and tools that do not exist, are told to the 
     assert.deepEqual(log, []);
     const parts = model.requests[1]?.messages.at(-1)?.parts ?? [];
     assert.match(JSON.stringify(parts[0]), /not valid JSON/);
-    assert.match(JSON.stringify(parts[1]), /no tool \\"config.patch/);
+    assert.match(JSON.stringify(parts[1]), /Unknown tool \\"config.patch/);
   }));
 
 const askWrite: Rule = {

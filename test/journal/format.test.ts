@@ -102,7 +102,7 @@ test('ruche log says when, whose, who and what in one plain line', async (t) => 
   for (const event of events) said.push(await logLine(event, made.store, { timeZone: 'Europe/Paris' }));
   assert.match(
     said[0] ?? '',
-    /^2026-11-22 16:14:03 {2}evt_1 {5}main {18}owner: wrote to assistant by http: "list the \\u\{1b\}\[31mfiles\\u\{202e\}"$/,
+    /^2026-11-22 16:14:03 {2}evt_1 {5}main {18}owner: wrote to assistant via http: "list the \\u\{1b\}\[31mfiles\\u\{202e\}"$/,
   );
   assert.match(said[1] ?? '', /evt_2 {5}run_1 {17}assistant: asked demo\/demo/);
   assert.match(said[2] ?? '', /demo\/demo answered in 12 ms \(stop, 10 \+ 5 tokens\): "Done: /);
