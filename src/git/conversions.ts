@@ -4,7 +4,7 @@ import { GitError } from './process.ts';
 /** What Git does to a file between the working tree and the repository: by itself (line endings, encodings), or by a program. */
 export type Conversion = 'none' | 'built-in' | 'filter';
 
-/** How the person's own Git converts files. Every path has its answer. */
+/** How the person's own Git converts files. The result holds every path. */
 export async function conversionsOf(git: Git, paths: readonly string[]): Promise<Map<string, Conversion>> {
   const attributes = ['text', 'eol', 'crlf', 'ident', 'working-tree-encoding', 'filter'];
   const input = paths.map((path) => `${path}\0`).join('');

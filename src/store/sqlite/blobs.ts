@@ -146,7 +146,7 @@ export class Blobs {
   kept(): void {
     for (const key of this.#fresh.values()) this.#remember(key);
     for (const hash of this.#staged.keys()) this.#names.set(hash, true);
-    // Now, and not when whoever erases hears of it: what is put in between would be under a key that nobody has any more.
+    // Now, and not once the caller goes on: what is put in between would be under a key that is gone.
     for (const name of this.#erased) this.#forget(name);
     this.#erased.clear();
     this.#fresh.clear();
