@@ -29,7 +29,7 @@ import { openJournalRepository } from '../git/journal.ts';
 import { ensureWorkspace } from '../workspace/init.ts';
 import { addOwner } from '../workspace/edits/owner.ts';
 import { openTaskFiles } from '../workspace/task-files.ts';
-import { openWatch, standingFiles } from '../workspace/edits/watch.ts';
+import { openWatch } from '../workspace/edits/watch.ts';
 import { openWorkspace } from '../workspace/workspace.ts';
 
 export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
@@ -116,7 +116,6 @@ async function openFolder(
     watch: openWatch({ git, clock, log }),
     dropped: openDropped({ git, log }),
     taskFiles: openTaskFiles({ root, clock, boundary }),
-    standing: () => standingFiles(git),
     addOwner: (channel: string, sender: string) => addOwner({ root, temp: git.neutral.dir, channel, sender, known }),
   };
 }

@@ -20,8 +20,6 @@ const LANDING_GRACE = 2000;
 const MAIN = 'main';
 
 export interface TrustOptions {
-  /** Files that govern, as they stand in the work tree. */
-  standing: () => Promise<SavedFile[]>;
   store: Store;
   reader: GovernanceReader;
   workspace: Pick<Workspace, 'head' | 'commitPerson'>;
@@ -75,12 +73,14 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
   const past = await readPast(options.store);
   const keeper = new Keeper(options, past);
   await keeper.begin();
-  await keeper.glance();
+  const saved = (files: readonly SavedFile[]): Promise<void> => keeper.inTurn(() => keeper.saved(files));
+  // A rule that was saved while the process was stopped holds for the runs that it left, and for what channels bring in.
+  await options.watch.begin(saved);
   const moved = new Signal();
   const stop = new AbortController();
   const watching = options.watch.run(
     {
-      saved: (files) => keeper.inTurn(() => keeper.saved(files)),
+      saved,
       async moved() {
         await keeper.inTurn(() => keeper.look());
         moved.tell();
@@ -167,16 +167,6 @@ class Keeper {
       loaded = await reader.load(await workspace.head());
     if (!loaded.ok) throw new NoGovernance(loaded.problems);
     return this.#apply(loaded.governance);
-  }
-
-  /** What stands there broken is told of from the first moment; the watch, a moment later, puts it on record. */
-  async glance(): Promise<void> {
-    const { reader, standing } = this.#options;
-    for (const { path, bytes } of await standing()) {
-      const errors = reader.check(path, bytes, this.current().settings).filter(({ severity }) => severity === 'error');
-      const known = this.current().problems.some((found) => found.file === path && found.severity === 'error');
-      if (errors.length > 0 && !known) this.#problems.set(path, errors);
-    }
   }
 
   /** Looks where `main` is and what that means. */

@@ -44,9 +44,22 @@ interface Seen {
 export function openWatch(options: WatchOptions): WorkspaceWatch {
   const { git, clock, log } = options;
   const every = Math.min(options.everyMs ?? 200, 300);
+  const look = new Look(git);
+  const failed = (error: unknown): void =>
+    log.warn({ error: errorText(error) }, 'a change in the workspace could not be taken in; it is tried again');
   return {
+    async begin(saved) {
+      // A file of this very moment may be half written: it is waited for as it is while the workspace is watched.
+      for (let looks = 0; looks <= STILL_STAGED; looks += 1) {
+        try {
+          if (await look.first(saved, clock.now(), every)) return;
+        } catch (error) {
+          failed(error);
+        }
+        await clock.sleep(every);
+      }
+    },
     async run(on, signal) {
-      const look = new Look(git);
       let pause = 0;
       while (!signal.aborted) {
         if (pause > 0) pause -= 1;
@@ -55,8 +68,7 @@ export function openWatch(options: WatchOptions): WorkspaceWatch {
             await look.once(on);
           } catch (error) {
             pause = AFTER_FAILURE;
-            const said = errorText(error);
-            log.warn({ error: said }, 'a change in the workspace could not be taken in; it is tried again');
+            failed(error);
           }
         }
         await clock.sleep(every, signal).catch(() => undefined);
@@ -73,7 +85,8 @@ class Look {
   readonly #files = new Map<string, Seen>();
   #main = '';
   #head = '';
-  #first = true;
+  /** Whether edits made while nobody watched are still to be asked for. */
+  #unasked = true;
 
   constructor(git: Git) {
     if (git.workTree === null) throw new Error('a bare repository has no files to watch');
@@ -82,7 +95,7 @@ class Look {
   }
 
   async once(on: { saved(files: SavedFile[]): Promise<void>; moved(): Promise<void> }): Promise<void> {
-    const { commonDir, gitDir } = this.#git.neutral;
+    const { commonDir } = this.#git.neutral;
     const main = `${stamp(join(commonDir, MAIN))} ${stamp(join(commonDir, 'packed-refs'))}`;
     if (main !== this.#main) {
       // Remembered only once it has been taken in, so that a failure is tried again. At the first look too: it may have
@@ -90,16 +103,36 @@ class Look {
       await on.moved();
       this.#main = main;
     }
+    if (await this.#mayTell()) await this.#tell(on.saved, false);
+  }
+
+  /** One look at what was saved while nobody watched. False while a part of it still changes, or Git is not done with it. */
+  async first(saved: (files: SavedFile[]) => Promise<void>, now: number, everyMs: number): Promise<boolean> {
+    if (!(await this.#mayTell())) return true;
+    for (const [path, seen] of this.#files)
+      seen.still = Math.max(seen.still, Math.floor((now - changedAt(join(this.#root, path), now)) / everyMs));
+    return this.#tell(saved, true);
+  }
+
+  async #mayTell(): Promise<boolean> {
+    const { gitDir } = this.#git.neutral;
     this.#watchFiles();
     const head = readFileSync(join(gitDir, 'HEAD'), 'utf8').trim();
-    const back = head !== this.#head;
+    if (head !== this.#head) this.#unasked = true;
     this.#head = head;
     // Another branch's files say nothing about main; and Git at work is about to change them.
-    if (head !== `ref: ${MAIN}` || isBusy(gitDir)) return;
-    // Edits made while nobody watched show in Git, not in stat data.
-    if (back || this.#first) for (const seen of this.#files.values()) seen.told = undefined;
-    this.#first = false;
-    await this.#tell(on.saved);
+    if (head !== `ref: ${MAIN}` || isBusy(gitDir)) return false;
+    if (this.#unasked) await this.#askGit();
+    this.#unasked = false;
+    return true;
+  }
+
+  /** Edits made while nobody watched show in Git, not in stat data, and a folder that was removed shows nowhere else. */
+  async #askGit(): Promise<void> {
+    const { stdout } = await this.#git.run(['ls-tree', '-r', '-z', '--name-only', MAIN, '--', 'agents']);
+    for (const path of stdout.toString('utf8').split('\0'))
+      if (governs(path) && !this.#files.has(path)) this.#files.set(path, { told: undefined, now: '', still: 1 });
+    for (const seen of this.#files.values()) seen.told = undefined;
   }
 
   #watchFiles(): void {
@@ -117,26 +150,28 @@ class Look {
     }
   }
 
-  async #tell(saved: (files: SavedFile[]) => Promise<void>): Promise<void> {
-    const ready = [...this.#files].filter(([, seen]) => seen.told !== seen.now && seen.still >= STILL);
-    if (ready.length === 0) return;
+  /** `all`: what does not hold still yet is asked for, too, so that a false says that something has to be waited for. */
+  async #tell(saved: (files: SavedFile[]) => Promise<void>, all: boolean): Promise<boolean> {
+    const changed = [...this.#files].filter(([, seen]) => seen.told !== seen.now && (all || seen.still >= STILL));
+    if (changed.length === 0) return true;
     await mirrorHead(this.#git.neutral);
     const states = await statesOf(
       this.#git,
-      ready.map(([path]) => path),
+      changed.map(([path]) => path),
     );
     const files: SavedFile[] = [];
     const told: [Seen, string][] = [];
-    for (const [path, seen] of ready) {
+    for (const [path, seen] of changed) {
       const state = states.get(path);
       // A pull writes files, then the index, then the ref: what is staged may not be the person's own.
-      if (state === 'staged' && seen.still < STILL_STAGED) continue;
+      if (state !== undefined && seen.still < (state === 'staged' ? STILL_STAGED : STILL)) continue;
       const file = state ? await readSaved(this.#root, path) : { path, bytes: null, clean: true };
       if (file) files.push(file);
       told.push([seen, seen.now]);
     }
     if (files.length > 0) await saved(files);
     for (const [seen, stamped] of told) seen.told = stamped;
+    return told.length === changed.length;
   }
 }
 
@@ -151,6 +186,10 @@ export function stamp(path: string): string {
   const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
   return found ? `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs} ${found.mode}` : '';
 }
+
+/** When a file last became what it is; `otherwise` if it is not there. Its own time can be set to anything, so that does not count. */
+const changedAt = (path: string, otherwise: number): number =>
+  lstatSync(path, { throwIfNoEntry: false })?.ctimeMs ?? otherwise;
 
 function foldersIn(path: string): string[] {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [];
