@@ -12,7 +12,7 @@ import { checkGitVersion, openGit, plainGit, type Env, type Git } from '../git/g
 import { Landings } from './landing/landing.ts';
 import { openListing } from '../git/listing.ts';
 import { Mover } from './landing/move.ts';
-import { Mutex } from '../git/mutex.ts';
+import { Mutex } from '../core/time/mutex.ts';
 import { findGitDir } from '../git/neutral.ts';
 import { openObjects, type Objects } from '../git/objects.ts';
 import { Person } from './landing/person.ts';
