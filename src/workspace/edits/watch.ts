@@ -137,7 +137,7 @@ class Look {
 
   #watchFiles(): void {
     const paths = new Set([SETTINGS_FILE, ...this.#files.keys()]);
-    for (const name of foldersIn(join(this.#root, 'agents')))
+    for (const name of agentFolders(this.#root))
       for (const file of AGENT_FILES) paths.add(`agents/${name}/${file}`);
     for (const path of paths) {
       const now = stamp(join(this.#root, path));
@@ -191,6 +191,9 @@ export function stamp(path: string): string {
 const changedAt = (path: string, otherwise: number): number =>
   lstatSync(path, { throwIfNoEntry: false })?.ctimeMs ?? otherwise;
 
+/** Folders that hold an agent, or may. */
+export const agentFolders = (root: string): string[] => foldersIn(join(root, 'agents'));
+
 function foldersIn(path: string): string[] {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [];
   return readdirSync(path, { withFileTypes: true })
@@ -198,10 +201,38 @@ function foldersIn(path: string): string[] {
     .map((entry) => entry.name);
 }
 
-const BUSY = ['index.lock', 'MERGE_HEAD', 'rebase-merge', 'rebase-apply', 'CHERRY_PICK_HEAD', 'REVERT_HEAD'];
+const LOCK = 'index.lock';
+/** What Git leaves in its folder while it is not done, and what the person calls it. */
+const UNDER_WAY = {
+  'rebase-merge': 'rebase',
+  'rebase-apply': 'rebase',
+  MERGE_HEAD: 'merge',
+  CHERRY_PICK_HEAD: 'cherry-pick',
+  REVERT_HEAD: 'revert',
+} as const;
+const BUSY = [LOCK, ...Object.keys(UNDER_WAY)];
+/** Milliseconds after which a lock is one that a command has left behind, and not one that is about to go. */
+const STALE_LOCK = 10_000;
 
-export const isBusy = (gitDir: string): boolean =>
-  BUSY.some((name) => lstatSync(join(gitDir, name), { throwIfNoEntry: false }) !== undefined);
+const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+
+export const isBusy = (gitDir: string): boolean => BUSY.some((name) => isThere(join(gitDir, name)));
+
+/** Why files that a person saves are not taken in, and how to go on; null if they are. */
+export function whyNotTaken({ neutral: { gitDir } }: Pick<Git, 'neutral'>, now: number): string | null {
+  for (const [name, what] of Object.entries(UNDER_WAY))
+    if (isThere(join(gitDir, name)))
+      return `the workspace is in the middle of a ${what}. Finish it with "git ${what} --continue", or give it up with "git ${what} --abort"`;
+  const head = readFileSync(join(gitDir, 'HEAD'), 'utf8').trim();
+  if (head !== `ref: ${MAIN}`) {
+    const branch = /^ref: refs\/heads\/(.+)$/.exec(head)?.[1];
+    const where = branch === undefined ? 'at a commit and on no branch' : `on the branch "${branch}"`;
+    return `the workspace is ${where}. Go back with "git checkout main"`;
+  }
+  const lock = join(gitDir, LOCK);
+  if (!isThere(lock) || now - changedAt(lock, now) < STALE_LOCK) return null;
+  return `another Git command holds ${lock}. If none runs any more, remove that file`;
+}
 
 /** How files differ from HEAD; those that do not, or are ignored, are left out. */
 export async function statesOf(git: Git, paths: readonly string[]): Promise<Map<string, 'staged' | 'changed'>> {
@@ -242,7 +273,7 @@ export async function standingFiles(git: Git): Promise<SavedFile[]> {
   const root = git.workTree;
   const head = await readFile(join(git.neutral.gitDir, 'HEAD'), 'utf8');
   if (root === null || head.trim() !== `ref: ${MAIN}`) return [];
-  const names = foldersIn(join(root, 'agents'));
+  const names = agentFolders(root);
   const agents = names.flatMap((name) => AGENT_FILES.map((file) => `agents/${name}/${file}`));
   const files = await Promise.all([SETTINGS_FILE, ...agents].map((path) => readSaved(root, path)));
   return files.filter((file) => file !== null).filter(({ path, bytes }) => bytes !== null || path === SETTINGS_FILE);
