@@ -8,7 +8,7 @@ export interface AppPort {
   /** Opens the home, makes what is missing, listens and takes turns. Resolves when `/readyz` would answer 200. */
   startApp(options: StartOptions): Promise<RunningApp>;
   /** Makes a workspace from a template. Rejects if the folder holds anything. */
-  initWorkspace(options: { workspace: string; template: string; env: Env }): Promise<{ commit: string }>;
+  initWorkspace(options: { home: string; workspace: string; template: string; env: Env }): Promise<{ commit: string }>;
   /** Reads a home without disturbing the gateway that may hold it. */
   openHomeReadOnly(options: { home: string; workspace: string; env: Env }): Promise<ReadOnlyHome>;
   /** Looks at everything `doctor` reports that is not the process's own. Never rejects. */

@@ -147,7 +147,7 @@ async function rejectedMatter({ store }: InboxDeps, queue: string, what: string)
   }
   const shown = {
     text: `A file in tasks/${queue}/inbox/ is no task. ${what}`,
-    reason: `It lies in tasks/${queue}/rejected/; mend it and put it back. Any answer settles this; until then no further file is told of here.`,
+    reason: `It lies in tasks/${queue}/rejected/; correct it and put it back. Any answer settles this. Until then, further rejected files are not reported here.`,
   };
   return { ...matterRaised({ kind: 'rejected', about, shown }, (text) => putJson(store, text, 'inbox')), ...BY };
 }

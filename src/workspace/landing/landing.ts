@@ -9,7 +9,7 @@ import type { PathChange } from '../../git/changed.ts';
 import type { Git } from '../../git/git.ts';
 import { mergeChanges, type Conflict, type Merged } from './merge.ts';
 import type { Mover } from './move.ts';
-import type { Mutex } from '../../git/mutex.ts';
+import type { Mutex } from '../../core/time/mutex.ts';
 import type { Objects } from '../../git/objects.ts';
 import type { Person } from './person.ts';
 import { GitError } from '../../git/process.ts';

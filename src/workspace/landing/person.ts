@@ -11,7 +11,7 @@ import { convert, conversionsOf, type Conversion } from '../../git/conversions.t
 import { ignoredBy } from '../../git/listing.ts';
 import { Lru, FOLDER, type TreeEntry, type Trees } from '../../git/trees.ts';
 import type { Mover } from './move.ts';
-import type { Mutex } from '../../git/mutex.ts';
+import type { Mutex } from '../../core/time/mutex.ts';
 import type { Objects } from '../../git/objects.ts';
 
 export interface PersonParts {
