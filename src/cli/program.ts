@@ -111,13 +111,15 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
       .option('--json', 'print {task, run, session, status, text, commit}')
       .option('--timeout <seconds>', 'stop waiting after this time; the run goes on');
   asking(
-    'ask <agent> [text]',
+    'ask [agent] [text]',
     'send a message and print the answer; without an agent it goes to the front desk (exit 0 answered, 1 failed, 2 no gateway, 3 waiting)',
   )
     .usage('[options] [agent] <text>')
     .option('--session <id>', 'continue this conversation')
     .argument('[more...]')
-    .action((first: string, second: string | undefined, more: string[], flags: Flags) => {
+    .action((first: string | undefined, second: string | undefined, more: string[], flags: Flags) => {
+      if (first === undefined)
+        throw new CliError(`What do you want to ask? Put the text in quotes: ${io.self} ask "TEXT"`);
       if (more.length > 0) {
         const said = [second, ...more].join(' ');
         throw new CliError(`Put the text in quotes: ${io.self} ask ${first} "${said}"`);
