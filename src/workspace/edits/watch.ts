@@ -137,8 +137,7 @@ class Look {
 
   #watchFiles(): void {
     const paths = new Set([SETTINGS_FILE, ...this.#files.keys()]);
-    for (const name of agentFolders(this.#root))
-      for (const file of AGENT_FILES) paths.add(`agents/${name}/${file}`);
+    for (const name of agentFolders(this.#root)) for (const file of AGENT_FILES) paths.add(`agents/${name}/${file}`);
     for (const path of paths) {
       const now = stamp(join(this.#root, path));
       const seen = this.#files.get(path);
