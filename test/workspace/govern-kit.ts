@@ -55,8 +55,10 @@ export class StepClock implements Clock {
   /** What something comes to, while time goes by whenever it sleeps. */
   async during<T>(work: Promise<T>): Promise<T> {
     let over = false;
-    const done = (): void => void (over = true);
-    work.then(done, done);
+    const watched = work.finally(() => {
+      over = true;
+    });
+    watched.catch(() => undefined);
     while (!over) {
       await new Promise((go) => setImmediate(go));
       if (this.#short() === 0) continue;
