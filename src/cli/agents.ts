@@ -2,15 +2,9 @@ import type { AgentState } from '../core/api/runtime.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
+import type { AgentsFlags } from './pause.ts';
 import { duration } from './status.ts';
 import { talk } from './talk.ts';
-
-export interface AgentsFlags {
-  json?: boolean;
-  reason?: string;
-  /** Every agent. */
-  all?: boolean;
-}
 
 const ACTIONS = ['list', 'pause', 'resume'] as const;
 

@@ -1,9 +1,15 @@
 import { unknownText } from '../core/text/unknown.ts';
 import { agentNamed, agentNames } from './agent-named.ts';
-import type { AgentsFlags } from './agents.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';
+
+export interface AgentsFlags {
+  json?: boolean;
+  reason?: string;
+  /** Every agent. */
+  all?: boolean;
+}
 
 type Verb = 'pause' | 'resume';
 

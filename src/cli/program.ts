@@ -4,7 +4,7 @@ import { CliError, type Io } from './io.ts';
 import { resolveOptions, type Flags as PlaceFlags, type Options } from './options.ts';
 import type { AskFlags } from './ask.ts';
 import type { LogFlags } from './log-filter.ts';
-import type { AgentsFlags } from './agents.ts';
+import type { AgentsFlags } from './pause.ts';
 import type { ModelsFlags } from './models.ts';
 import type { SimulateFlags } from './simulate.ts';
 import type { SkillsFlags } from './skills.ts';
