@@ -7,6 +7,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { readJson, putJson } from '../core/records/json-blob.ts';
 import { askedKey, answeredKey } from '../core/records/matter.ts';
+import { Mutex } from '../core/time/mutex.ts';
 
 type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
 
@@ -283,7 +284,7 @@ export class OpenMatters {
   readonly #store: Store;
   readonly #open = new Map<string, EventOf<'matter.raised'>>();
   #seq = 0;
-  #reading: Promise<void> = Promise.resolve();
+  readonly #reading = new Mutex();
 
   constructor(store: Store) {
     this.#store = store;
@@ -292,9 +293,7 @@ export class OpenMatters {
   /** The oldest first. */
   async list(): Promise<EventOf<'matter.raised'>[]> {
     // One after the other: a slower reader would put back what was settled meanwhile.
-    const next = this.#reading.then(() => this.#read());
-    this.#reading = next.catch(() => undefined);
-    await next;
+    await this.#reading.run(() => this.#read());
     return [...this.#open.values()];
   }
 

@@ -173,7 +173,7 @@ async function reject(deps: InboxDeps, file: InboxFile, why: string): Promise<vo
   const reason = deps.redact(why);
   const shown = {
     text: `A file in tasks/${shownQueue(deps, queue)}/inbox/ is no task. ${shownName(deps, name)}: ${reason}`,
-    reason: `It lies in tasks/${shownQueue(deps, queue)}/rejected/; mend it and put it back.`,
+    reason: `It lies in tasks/${shownQueue(deps, queue)}/rejected/; correct it and put it back.`,
   };
   // The word comes first: what is moved away without one would be a riddle.
   await tellRejected(deps, file, `${shownName(deps, name)}: ${reason}`, shown);
@@ -231,7 +231,7 @@ async function rejectedMatter(
     if ((await store.byKey(askedKey(matter))) === null) break;
     if ((await store.byKey(answeredKey(matter))) === null) return null;
   }
-  const until = 'Any answer settles this; until then no further file of this inbox is told of here.';
+  const until = 'Any answer settles this. Until then, further files of this inbox are not reported here.';
   const shown = { text, reason: `${reason} ${until}` };
   return { ...matterRaised({ kind: 'rejected', about, shown }, (value) => putJson(store, value, 'inbox')), ...BY };
 }
