@@ -109,6 +109,8 @@ export async function initWorkspace(options: {
 /** Reads a home without disturbing the gateway that may hold it. */
 export async function openHomeReadOnly(options: { home: string; workspace: string; env: Env }) {
   const { STORE } = await import('./store.ts');
+  const { refuseNoDatabase } = await import('./lost.ts');
+  await refuseNoDatabase(options, options.env);
   if (!STORE.has(options.home))
     throw new Error(`There is no journal in ${options.home} yet. Start the network first, or give another --home.`);
   const { openRecord } = await import('./record.ts');

@@ -21,6 +21,8 @@ export interface AppOptions {
   version: string;
   home: string;
   workspace: string;
+  /** A person has said that the start may go on without events or a workspace that are gone; else it is refused. */
+  acceptLoss?: boolean;
   /** Folder of the template for a workspace that does not exist yet. */
   template: string;
   /** Folder of the bundled skills; none without it. */

@@ -4,10 +4,14 @@ import { liveKeys } from '../agent/run/log.ts';
 import { record } from '../scheduler/worker.ts';
 
 /** What the last process has left behind is found again or let go of, and its tasks are free. */
-export async function recover(agents: AgentDeps, { store, checkouts }: Adapters, version: string): Promise<void> {
+export async function recover(
+  agents: AgentDeps,
+  { store, checkouts, givenUp }: Adapters,
+  version: string,
+): Promise<void> {
   const live = await liveKeys(store);
   for (const tool of agents.tools().values()) await tool.sweep?.(live);
   await checkouts.recover([...live]);
   const recovered = await store.releaseAll();
-  await record(store, { type: 'gateway.started', data: { version, recovered } });
+  await record(store, { type: 'gateway.started', data: { version, recovered, ...(givenUp && { lost: givenUp }) } });
 }

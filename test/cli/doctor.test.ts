@@ -14,6 +14,7 @@ const diagnosis: Diagnosis = {
   workspace: null,
   newestEvent: null,
   database: null,
+  lost: [],
 };
 const unused = (): never => assert.fail('not for doctor');
 const app: AppPort = {

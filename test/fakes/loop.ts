@@ -76,6 +76,11 @@ function heldInMemory(): JournalRepository {
     append: async (lines) => void (tip = lines.at(-1)?.seq ?? tip),
     lines: async function* () {},
     maintain: async () => {},
+    check: async () => true,
+    anew: async () => {
+      tip = 0;
+      return 'kept';
+    },
   };
 }
 
