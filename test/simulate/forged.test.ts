@@ -295,6 +295,7 @@ const FORGERIES: Record<Invariant, readonly Forgery[]> = {
   ],
   orphans: [
     ['a run that landed left its work aside', (story) => (story.said['for-each-ref'] = 'refs/ruche/unlanded/run_1\n')],
+    ['a run that landed is still held', (story) => (story.said['for-each-ref'] = 'refs/ruche/runs/run_1\n')],
     ['a worktree is left', (story) => (story.said['worktree'] += '/tmp/other c0 [x]\n')],
     ['a lock is left', (story) => put(story.workspace, '.git/index.lock', '')],
     ['a checkout is held by nobody', (story) => put(story.home, 'checkouts/1/state.json', '{"key":"run_1"}')],
