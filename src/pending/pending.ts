@@ -8,6 +8,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { readJson, putJson } from '../core/records/json-blob.ts';
 import { askedKey, answeredKey, LANDING_REASON } from '../core/records/matter.ts';
+import { Mutex } from '../core/time/mutex.ts';
 
 type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
 
@@ -304,7 +305,7 @@ export class OpenMatters {
   readonly #store: Store;
   readonly #open = new Map<string, EventOf<'matter.raised'>>();
   #seq = 0;
-  #reading: Promise<void> = Promise.resolve();
+  readonly #reading = new Mutex();
 
   constructor(store: Store) {
     this.#store = store;
@@ -313,9 +314,7 @@ export class OpenMatters {
   /** The oldest first. */
   async list(): Promise<EventOf<'matter.raised'>[]> {
     // One after the other: a slower reader would put back what was settled meanwhile.
-    const next = this.#reading.then(() => this.#read());
-    this.#reading = next.catch(() => undefined);
-    await next;
+    await this.#reading.run(() => this.#read());
     return [...this.#open.values()];
   }
 

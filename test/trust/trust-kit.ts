@@ -56,6 +56,8 @@ export class World {
   /** What commits saved files; null when Git is busy. */
   person: ((paths: readonly string[]) => Step | null) | null = null;
   committed: (readonly string[])[] = [];
+  /** What was saved while nobody watched. */
+  standing: WorkspaceWatch['begin'] = () => Promise.resolve();
   trust!: Trust;
   stopListening: () => void = () => undefined;
   readonly #log: TrustOptions['log'];
@@ -92,7 +94,6 @@ export class World {
       ids: { next: (kind) => `${kind}_${(this.#made += 1)}` },
       log: this.#log,
       redact: (text) => text.replaceAll('hunter2', '***'),
-      standing: async () => [],
       ...more,
     });
     this.stopListening = this.trust.onChange(() => void this.changes.push(this.trust.current().commit));
@@ -163,6 +164,7 @@ export class World {
 
   #watch(): WorkspaceWatch {
     return {
+      begin: (saved) => this.standing(saved),
       run: (on, signal) => {
         this.#on = on;
         return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));

@@ -51,8 +51,7 @@ async function scene(t: { after(done: () => Promise<void>): void }, files?: Reco
     },
     async start() {
       const watch = openWatch({ git: kit.workspace.git, clock: kit.clock, log: quiet });
-      trust = await startTrust({
-        standing: async () => [],
+      const starting = startTrust({
         redact: (text) => text.replaceAll('a-known-secret', '[redacted]'),
         store,
         reader: kit.reader,
@@ -62,6 +61,7 @@ async function scene(t: { after(done: () => Promise<void>): void }, files?: Reco
         ids: { next: (kind) => `${kind}_${(made += 1)}` },
         log: { ...quiet, warn: (_fields, message) => void warnings.push(message) },
       });
+      trust = await kit.clock.during(starting);
       it.trust.onChange(() => void changes.push(it.trust.current()));
       await kit.clock.sleeping(1);
     },
@@ -389,6 +389,48 @@ test('while Git is at work a save waits; what is staged waits a little longer', 
   assert.equal(steps(s), 10);
 });
 
+test('what was saved while nothing ran governs before the start is over', async (t) => {
+  const s = await scene(t, { 'ruche.yaml': '', 'agents/assistant/AGENT.md': AGENT, 'agents/gone/AGENT.md': AGENT });
+  await s.trust.close();
+  await write(s.dir, 'ruche.yaml', 'concurrency: 7\n');
+  await write(s.dir, 'agents/new/AGENT.md', AGENT);
+  await rm(join(s.dir, 'agents/gone'), { recursive: true });
+  await s.start();
+  assert.equal(steps(s), 7);
+  assert.deepEqual([...s.trust.current().agents.keys()].toSorted(), ['assistant', 'new']);
+  assert.deepEqual(await s.told(), ['person.committed', 'config.applied', 'person.committed', 'config.applied']);
+  const head = await s.workspace.head();
+  await s.look();
+  assert.equal(await s.workspace.head(), head, 'and is not taken a second time');
+});
+
+test('a file that is being written at the start is waited for until it holds still', async (t) => {
+  const s = await scene(t);
+  await s.trust.close();
+  // A clock that stands shows no age: the file counts as one of this moment.
+  await write(s.dir, 'ruche.yaml', 'concurrency: 8\n');
+  await s.git('add', 'ruche.yaml');
+  const before = s.clock.now();
+  await s.start();
+  assert.equal(steps(s), 8, 'also one that Git holds in its index');
+  assert.ok(s.clock.now() - before >= 1_000, 'which a pull may have put there');
+});
+
+test('on another branch, and in the middle of a merge, what was saved waits', async (t) => {
+  const s = await scene(t);
+  await s.trust.close();
+  await s.git('checkout', '-q', '-b', 'other');
+  await write(s.dir, 'ruche.yaml', 'concurrency: 9\n');
+  const before = steps(s);
+  await s.start();
+  assert.equal(steps(s), before);
+  await s.git('stash', '-q');
+  await s.git('checkout', '-q', 'main');
+  await s.git('stash', 'pop', '-q');
+  for (let looks = 0; looks < 3 && steps(s) !== 9; looks += 1) await s.look();
+  assert.equal(steps(s), 9, 'until main is there again');
+});
+
 test('without anything valid, ever, nothing starts, and the reason has file and line', async (t) => {
   const s = await scene(t);
   await s.trust.close();
@@ -402,9 +444,9 @@ test('without anything valid, ever, nothing starts, and the reason has file and 
     watch,
     clock: s.clock,
     log: quiet,
-    standing: async () => [],
   };
-  const start = (): Promise<Trust> => startTrust({ ...options, ids: { next: () => 'x' }, redact: (text) => text });
+  const start = (): Promise<Trust> =>
+    s.clock.during(startTrust({ ...options, ids: { next: () => 'x' }, redact: (text) => text }));
   await assert.rejects(start(), (error: unknown) => {
     assert.ok(error instanceof NoGovernance);
     assert.match(error.message, /^ruche.yaml:2: concurrency must be a number/);

@@ -46,6 +46,8 @@ export interface MainMove {
 
 /** Sees what people do to the workspace by other means than the runtime. */
 export interface WorkspaceWatch {
+  /** Tells what was saved while nobody watched; `run` does not tell it again. On another branch, and while Git is at work, nothing. */
+  begin(saved: (files: SavedFile[]) => Promise<void>): Promise<void>;
   /** Calls one handler at a time and awaits it; a `saved` that rejects is told again later. Stops when the signal aborts. */
   run(on: { saved(files: SavedFile[]): Promise<void>; moved(): Promise<void> }, signal: AbortSignal): Promise<void>;
   /** How `main` came from a commit to where it is now, oldest step first. A way that cannot be told is one foreign step. */
