@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { chmodSync, lstatSync, readdirSync, rmSync } from 'node:fs';
-import { chmod, copyFile, lstat, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Change } from '../../core/files.ts';
 import type { Checkout, Collected } from '../../core/ports/workspace.ts';
 import { changedPaths } from '../../git/changed.ts';
-import { badPath, fileMode, isFile, tooLarge } from '../overlay/files.ts';
+import { badPath, fileMode, isFile, tooLarge } from '../overlay/path.ts';
 import type { Git } from '../../git/git.ts';
 import { tamed } from '../landing/merge.ts';
 import { replaceFile } from '../../platform/replace.ts';
@@ -129,6 +129,8 @@ export async function fill(git: Git, place: Place, tree: string): Promise<void> 
     await straighten(place.files);
     await git.run([...STRICT, 'read-tree', '--reset', '-u', tree], on(place));
     await clean(git, place);
+    // As in a clone: where the folder is missing, Git calls the sub-module removed.
+    for (const path of await gitlinks(git, place)) await mkdir(join(place.files, path), { recursive: true });
   };
   await reset().catch(async () => {
     // What cannot be put in order is thrown away: an unreadable index, folders without rights.
@@ -233,6 +235,10 @@ async function look(git: Git, place: Place, options: CollectOptions): Promise<Fo
       found.add.push(path);
     } else found.dropped.push(`${path} (not a regular file)`);
   }
+  // Git does not look into a sub-module, so what a command has put there is not among what it lists.
+  for (const path of links)
+    if ((await readdir(join(place.files, path)).catch(() => [])).length > 0)
+      found.dropped.push(`${path}/ (a sub-module)`);
   if (total > options.maxTotal) found.refused ??= tooLarge('all changed files together', total, options.maxTotal);
   return found;
 }
