@@ -8,11 +8,13 @@ import { until } from '../fakes/until.ts';
 import { withLoop } from './with-loop.ts';
 
 const git = (loop: Loop, ...args: string[]): string =>
-  execFileSync('git', args, { cwd: join(loop.dir, 'workspace'), stdio: 'pipe' }).toString('utf8').trim();
+  execFileSync('git', args, { cwd: join(loop.dir, 'workspace'), stdio: 'pipe' })
+    .toString('utf8')
+    .trim();
 
 const runRefs = (loop: Loop): string => git(loop, 'for-each-ref', '--format=%(refname)', 'refs/ruche/runs');
 
-const noRunRefs = (loop: Loop): Promise<void> => until(() => runRefs(loop) === '');
+const noRunRefs = (loop: Loop): Promise<boolean> => until(() => runRefs(loop) === '');
 
 const draft = calls(['write', { path: 'draft.txt', content: 'a draft\n' }]);
 const ask = calls(['ask', { question: 'Shall I?' }]);

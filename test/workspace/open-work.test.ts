@@ -26,8 +26,7 @@ async function changes(lab: Lab, files: Record<string, string>): Promise<{ base:
   return { base, changes: overlay.changes() };
 }
 
-const objectFile = (lab: Lab, oid: string): string =>
-  join(lab.dir, '.git', 'objects', oid.slice(0, 2), oid.slice(2));
+const objectFile = (lab: Lab, oid: string): string => join(lab.dir, '.git', 'objects', oid.slice(0, 2), oid.slice(2));
 
 const lose = (lab: Lab, change: Change | undefined): Promise<void> => rm(objectFile(lab, change?.oid ?? ''));
 
@@ -102,7 +101,13 @@ test(
       ['run_2', [gone]],
       ['run_3', [kept]],
     ] as const)
-      await lab.ws.keepUnlanded(lab.request(run, work.base, of.flatMap((change) => change ?? [])));
+      await lab.ws.keepUnlanded(
+        lab.request(
+          run,
+          work.base,
+          of.flatMap((change) => change ?? []),
+        ),
+      );
     const whole = lab.git('rev-parse', 'refs/ruche/unlanded/run_3');
     await lose(lab, lost);
     await lose(lab, gone);

@@ -8,7 +8,8 @@ import type { Objects } from '../../git/objects.ts';
 import { GitError } from '../../git/process.ts';
 import { refsBelow, removeRef, writeRef } from '../../git/refs.ts';
 import type { Trees } from '../../git/trees.ts';
-import { fileMode, overlayTree } from '../overlay/files.ts';
+import { overlayTree } from '../overlay/files.ts';
+import { fileMode } from '../overlay/path.ts';
 
 /** Work of runs that go on or wait. */
 const RUNS = 'refs/ruche/runs';
