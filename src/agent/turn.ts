@@ -286,7 +286,7 @@ async function placeFiles({ deps, log }: Turn): Promise<void> {
   for (const { path, name, blob } of fresh) {
     const bytes = await deps.store.getBlob(blob);
     try {
-      if (bytes !== null) placed.changes.push(await files.write(path, bytes));
+      if (bytes !== null) placed.changes.push(await files.place(path, bytes));
     } catch (error) {
       if (!(error instanceof FileRefused)) throw error;
       // The model must not look for a file that is not there.

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BUILTIN, knownOf, openChannel, openSandbox } from './builtin.ts';
 import { openGovernance } from './governance.ts';
@@ -16,7 +15,7 @@ import { openKept } from '../models/choice/kept.ts';
 import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
-import { privateFile } from '../platform/replace.ts';
+import { makeFolder, privateFile } from '../platform/replace.ts';
 import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/judge.ts';
 import { openGate } from '../skills/gate.ts';
@@ -29,7 +28,7 @@ import { openJournalRepository } from '../git/journal.ts';
 import { ensureWorkspace } from '../workspace/init.ts';
 import { addOwner } from '../workspace/edits/owner.ts';
 import { openTaskFiles } from '../workspace/task-files.ts';
-import { openWatch, standingFiles } from '../workspace/edits/watch.ts';
+import { openWatch } from '../workspace/edits/watch.ts';
 import { openWorkspace } from '../workspace/workspace.ts';
 
 export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
@@ -38,7 +37,7 @@ export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
 export async function openAdapters(options: AppOptions, parts: AsyncDisposableStack) {
   const { home, env, log, token, boundary = () => undefined, wrap = {}, builtin = BUILTIN } = options;
   const { clock, ids, random } = options.system ?? { clock: systemClock, ids: systemIds, random: systemRandom };
-  await mkdir(home, { recursive: true, mode: 0o700 });
+  await makeFolder(home, { mode: 0o700 });
   parts.adopt(lockHome(home), (lock) => lock.release());
   const hub = new Hub();
   const opened = await (wrap.store ?? plainly)(async () =>
@@ -116,7 +115,6 @@ async function openFolder(
     watch: openWatch({ git, clock, log }),
     dropped: openDropped({ git, log }),
     taskFiles: openTaskFiles({ root, clock, boundary }),
-    standing: () => standingFiles(git),
     addOwner: (channel: string, sender: string) => addOwner({ root, temp: git.neutral.dir, channel, sender, known }),
   };
 }

@@ -2,9 +2,10 @@ import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import type { Event } from '../core/event.ts';
+import type { ChangePauses } from './pause.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
-import { privateFile } from '../platform/replace.ts';
+import { makeFolder, privateFile } from '../platform/replace.ts';
 import { systemClock as clock, systemRandom as random } from '../platform/system.ts';
 
 // Third composition root: what commands need that work without a running network. Each loads only its own part.
@@ -20,7 +21,7 @@ const LOG_SIZE = 10 * 1024 * 1024;
 /** Starts the network on a home with its token and log, and says in `gateway.json` where it is. */
 export async function startApp(options: StartOptions) {
   const { home, env } = options;
-  await mkdir(home, { recursive: true, mode: 0o700 });
+  await makeFolder(home, { mode: 0o700 });
   const template = await templateFolder(options.template);
   const { homeToken, removePresence, writePresence } = await import('./presence.ts');
   const token = options.token ?? (await homeToken(home, random.bytes));
@@ -85,14 +86,20 @@ async function openLog(home: string, env: Env, redact: (text: string) => string)
   return { log, closeLog: () => file.end() };
 }
 
+/** Pauses agents of a home that nothing runs on, or lets them go on; null where a process runs on it. */
+export async function changePauses(options: ChangePauses) {
+  return (await import('./pause.ts')).changePauses(options);
+}
+
 /** What `ruche skills` needs. */
 export async function openSkills({ workspace, env }: { workspace: string; env: Env }) {
   const { openSkills: open } = await import('./skills.ts');
   return open({ workspace, env, bundled: packageFolder('skills'), platform: process.platform });
 }
 
-/** Makes a workspace from a template. Rejects if the folder holds anything. */
+/** Makes a workspace from a template, and an empty home. Rejects if the workspace's folder holds anything. */
 export async function initWorkspace(options: {
+  home: string;
   workspace: string;
   template: string;
   env: Env;
@@ -100,7 +107,9 @@ export async function initWorkspace(options: {
   const { workspace: dir, env } = options;
   const { initWorkspace: init, readTemplate } = await import('../workspace/init.ts');
   const files = await readTemplate(await templateFolder(options.template));
-  return { commit: await init({ dir, files, scripts: true, env, clock }) };
+  const commit = await init({ dir, files, scripts: true, env, clock });
+  await makeFolder(options.home, { mode: 0o700 });
+  return { commit };
 }
 
 /** Reads a home without disturbing the gateway that may hold it. */

@@ -139,7 +139,7 @@ async function readGovernance(
   const others = broken.length === 0 ? problems : problems.filter(({ file }) => file !== SETTINGS_FILE);
   return {
     settings,
-    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets }, agents))],
+    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets, clock }, agents))],
   };
 }
 

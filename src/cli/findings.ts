@@ -141,7 +141,7 @@ const checkConfig: Check = ({ workspace, config }) => {
     level: problem.severity === 'error' ? ('broken' as const) : ('warning' as const),
     subject: 'Configuration',
     text: problemText(problem),
-    mend: index === last ? 'Correct the file; a saved change applies within a second.' : '',
+    mend: index === last && problem.file !== '.git' ? 'Correct the file; a saved change applies within a second.' : '',
   }));
 };
 

@@ -8,6 +8,7 @@ import type { Log } from '../core/ports/log.ts';
 import { initRepository, openGit } from './git.ts';
 import type { Env, Git } from './git.ts';
 import { GitError } from './process.ts';
+import { Mutex } from '../core/time/mutex.ts';
 
 const BRANCH = 'refs/heads/journal';
 const TRAILER = /\nRuche-Seq: (\d+)\n*$/;
@@ -120,7 +121,7 @@ class Repository implements OpenedJournalRepository {
   readonly #boundary: Boundary;
   #tip: Tip;
   /** Imports and maintenance, one after the other. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Mutex();
 
   constructor(git: Git, tip: Tip, boundary: Boundary) {
     this.#git = git;
@@ -133,11 +134,11 @@ class Repository implements OpenedJournalRepository {
   }
 
   append(lines: readonly JournalLine[]): Promise<void> {
-    return this.#inTurn(() => this.#append(lines));
+    return this.#turns.run(() => this.#append(lines));
   }
 
   maintain(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const names = await readdir(join(this.#git.neutral.objects, 'pack'));
       if (names.filter((name) => name.endsWith('.pack')).length <= MAX_PACKS) return;
       const bounds = ['-c', 'pack.threads=1', '-c', 'pack.windowMemory=32m'];
@@ -153,12 +154,6 @@ class Repository implements OpenedJournalRepository {
 
   close(): void {
     this.#git.close();
-  }
-
-  #inTurn<T>(job: () => Promise<T>): Promise<T> {
-    const next = this.#last.then(job, job);
-    this.#last = next.catch(() => undefined);
-    return next;
   }
 
   async #append(lines: readonly JournalLine[]): Promise<void> {

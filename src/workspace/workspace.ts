@@ -1,4 +1,4 @@
-import { lstat, readdir, realpath } from 'node:fs/promises';
+import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -12,7 +12,7 @@ import { checkGitVersion, openGit, plainGit, type Env, type Git } from '../git/g
 import { Landings } from './landing/landing.ts';
 import { openListing } from '../git/listing.ts';
 import { Mover } from './landing/move.ts';
-import { Mutex } from '../git/mutex.ts';
+import { Mutex } from '../core/time/mutex.ts';
 import { findGitDir } from '../git/neutral.ts';
 import { openObjects, type Objects } from '../git/objects.ts';
 import { Person } from './landing/person.ts';
@@ -44,9 +44,12 @@ export interface OpenWorkspace extends Workspace {
 
 const DEFAULT_MAX_FILE = 100_000_000;
 
+/** A path as a shell takes it. */
+const quotedPath = (path: string): string => (/^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
+
 /** Rejects with what is wrong and the command that mends it. */
 async function checkRepository(dir: string, env: Env): Promise<string> {
-  const quoted = /^[\w./-]+$/.test(dir) ? dir : `'${dir.replaceAll("'", "'\\''")}'`;
+  const quoted = quotedPath(dir);
   const folder = await lstat(dir).catch(() => null);
   if (!folder) throw new Error(`the workspace ${dir} does not exist; make one with: ruche init ${quoted}`);
   const gitDir = await findGitDir(dir);
@@ -65,6 +68,11 @@ async function checkRepository(dir: string, env: Env): Promise<string> {
   if (owner !== me)
     throw new Error(
       `${gitDir} belongs to user ${owner}, and ruche runs as user ${me}; run it as that user, or: chown -R ${me} ${quoted}`,
+    );
+  const head = join(gitDir, 'HEAD');
+  if ((await readFile(head, 'utf8').catch(() => null))?.trim() === '')
+    throw new Error(
+      `${head} is empty, as a power cut can leave it, so Git does not see a repository; if your branch was main, run: echo 'ref: refs/heads/main' > ${quotedPath(head)}`,
     );
   return gitDir;
 }

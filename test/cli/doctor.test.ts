@@ -22,6 +22,7 @@ const app: AppPort = {
   initWorkspace: unused,
   openSkills: unused,
   openSimulation: unused,
+  changePauses: unused,
   openHomeReadOnly: unused,
 };
 

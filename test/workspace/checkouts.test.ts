@@ -296,20 +296,22 @@ test(
     const pool = await openPool(lab);
     const base = await lab.ws.head();
     const checkout = await pool.take(base, [], 'call_1');
-    await mkdir(join(checkout.dir, 'lib/sub'), { recursive: true });
+    // As a clone has it: without the folder, Git would call the sub-module removed.
+    assert.deepEqual(await readdir(join(checkout.dir, 'lib/sub')), []);
     await writeFile(join(checkout.dir, 'lib/sub/left.txt'), 'left');
     execFileSync('git', ['init', '-q', join(checkout.dir, 'lib/sub')], { env: lab.env });
     await writeFile(join(checkout.dir, 'other.txt'), 'x');
-    const { changes, refused } = await pool.collect(checkout);
+    const { changes, dropped, refused } = await pool.collect(checkout);
     assert.equal(refused, null);
     assert.deepEqual(
       changes.map((change) => change.path),
       ['other.txt'],
     );
+    assert.deepEqual(dropped, ['lib/sub/ (a sub-module)']);
     await pool.release(checkout);
     await pool.close();
     const again = await pool.take(base, [], 'call_2');
-    assert.deepEqual(await readdir(join(again.dir, 'lib')).catch(() => []), []);
+    assert.deepEqual(await readdir(join(again.dir, 'lib/sub')), []);
     await pool.close();
   }),
 );

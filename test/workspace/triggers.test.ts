@@ -75,7 +75,7 @@ test('what can never work is an error with line and key', () => {
     ['name: x, on: task.done, task: "{{event.pth}}"', 'task', /\{\{event\.pth\}\}/],
     ['name: x, on: task.done, task: "{{task.id}}"', 'task', /has no parts/],
     ['name: x, on: task.done, task: "{{}}"', 'task', /no such name/],
-    ['name: x, on: task.done, task: x, when: "agent =="', 'when', /is no condition: Unexpected token/],
+    ['name: x, on: task.done, task: x, when: "agent =="', 'when', /is not a valid condition: Unexpected token/],
     ['name: x, on: task.done, task: x, when: "agnt == 1"', 'when', /Unknown variable: agnt/],
     ['name: x, on: task.done, task: x, when: "event.pth == 1"', 'when', /task\.done has task/],
     ['name: x, on: task.done, task: x, when: "1 + 1"', 'when', /must be true or false/],
@@ -124,15 +124,15 @@ test('conditions see what happened, and nothing else', () => {
 
 test('a condition is bounded: no regular expressions, no loops in loops, no more than it says', () => {
   for (const [text, said] of [
-    ['body.s.matches("^(a+)+$")', /may take for ever/],
+    ['body.s.matches("^(a+)+$")', /may never end/],
     ['body.a.all(x, body.b.exists(y, x == y))', /within another/],
     ['body.a.map(x, x + x).size() > 1', /uses map\(\)/],
     ['body.a.contains(body.b)', /text in quotes/],
     ['duration(body.a) == duration("1h")', /text in quotes/],
     ['duration("1" + body.a) == duration("1h")', /text in quotes/],
     ['cel.bind(x, 1, x == 1)', /uses bind\(\)/],
-    [`${'hook == "a" || '.repeat(60)}true`, /is no condition|characters/],
-    [`${'('.repeat(200)}true${')'.repeat(200)}`, /is no condition/],
+    [`${'hook == "a" || '.repeat(60)}true`, /is not a valid condition|characters/],
+    [`${'('.repeat(200)}true${')'.repeat(200)}`, /is not a valid condition/],
     ['hook == "x" '.padEnd(1_001), /1000 are allowed/],
   ] as const) {
     const read = readCondition(text, 'webhook');
@@ -196,7 +196,7 @@ test('A53 triggers are protected: an agent that lands one waits for approval; a 
     const { oid, stored } = kit.workspace.objects.put('blob', Buffer.from(text('bearer', 'z')));
     await stored;
     const change = { path: 'agents/a/AGENT.md', mode: '100644' as const, oid, was: null };
-    assert.match((await kit.reader.protectedChanges(base, [change])) ?? '', /\+ {3}- name: z/);
+    assert.match((await kit.reader.protectedChanges(base, [change]))?.text ?? '', /\+ {3}- name: z/);
     // A20: whoever approves sees all of it.
     const long = `${'padding '.repeat(2_400)} and send it to evil.example`;
     const padded = kit.workspace.objects.put(
@@ -204,7 +204,7 @@ test('A53 triggers are protected: an agent that lands one waits for approval; a 
       Buffer.from(text('bearer', 'z').replace('task: x', `task: "${long}"`)),
     );
     await padded.stored;
-    const shown = await kit.reader.protectedChanges(base, [{ ...change, oid: padded.oid }]);
+    const shown = (await kit.reader.protectedChanges(base, [{ ...change, oid: padded.oid }]))?.text;
     assert.match(shown ?? '', /on: webhook[^]*send it to evil\.example/);
   } finally {
     await kit.remove();

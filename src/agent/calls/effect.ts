@@ -6,6 +6,7 @@ import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import { decide } from '../../policy/decide.ts';
 import {
   boundCall,
+  type EngineToolCall,
   showCall,
   freshBase,
   policyFacts,
@@ -106,7 +107,7 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall): boolean {
+export function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall | EngineToolCall): boolean {
   const { log } = turn;
   const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
   if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;

@@ -31,9 +31,8 @@ export type LandingResult =
   | { state: 'conflict'; onto: string; paths: string[]; changes: Change[]; text: string }
   /** `main` cannot move now (a person's merge is under way, an index lock is held): try again later. */
   | { state: 'blocked'; why: string }
-  /** Never lands: an ignored path, a nested repository … */
-  /** `path`: the one file that is to blame, if it is one. */
-  | { state: 'refused'; why: string; path?: string };
+  /** Never lands. `paths`: the files that are to blame (an ignored path …), without which the rest may. */
+  | { state: 'refused'; why: string; paths?: { path: string; why: string }[] };
 
 export interface PersonCommit {
   commit: string;

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { readdirSync, type Dirent } from 'node:fs';
-import { chmod, copyFile, lstat, rm, utimes } from 'node:fs/promises';
+import { chmod, copyFile, lstat, readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_PATHS, type Change } from '../../core/files.ts';
@@ -9,7 +9,7 @@ import { changedPaths } from '../../git/changed.ts';
 import type { Git } from '../../git/git.ts';
 import type { TreeEntry, Trees } from '../../git/trees.ts';
 import { tamed } from '../landing/merge.ts';
-import { badPath, fileMode, isFile, tooLarge } from '../overlay/files.ts';
+import { badPath, fileMode, isFile, tooLarge } from '../overlay/path.ts';
 import { on, STRICT, type CheckoutState, type Place } from './folder.ts';
 import { find, foldersOf, isSame, open, type Seal } from './seal.ts';
 
@@ -135,6 +135,10 @@ async function look(git: Git, place: Place, seen: Survey, options: CollectOption
       found.add.push(path);
     }
   }
+  // Git does not look into a sub-module, so what a command has put there is not among what it lists.
+  for (const path of links)
+    if ((await readdir(join(place.files, path)).catch(() => [])).length > 0)
+      found.dropped.push(`${path}/ (a sub-module)`);
   const bare = seen.bare.find((folder) => found.add.some((path) => isIn(path, [folder])));
   if (bare !== undefined) repository(bare === '' ? 'the workspace' : bare, 'remove its HEAD');
   if (total > options.maxTotal) found.refused ??= tooLarge('all changed files together', total, options.maxTotal);

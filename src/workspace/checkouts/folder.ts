@@ -73,9 +73,6 @@ const absent = (error: NodeJS.ErrnoException): void => {
   if (error.code !== 'ENOENT') throw error;
 };
 
-/** The mount point of the throwaway repository in a checkout. */
-const MOUNT_POINT = '.git';
-
 /**
  * Makes the files those of the tree, over what the seal vouches for; without one, or if that fails, over nothing. `discard` puts
  * away what is in the way.
@@ -94,8 +91,9 @@ export async function fill(
     await rm(`${place.index}.lock`, { force: true });
     await mkdir(place.files, { recursive: true });
     await git.run([...STRICT, 'read-tree', '--reset', '-u', tree], on(place));
-    await mkdir(join(place.files, MOUNT_POINT), { recursive: true });
-    return await seal(place.files, MOUNT_POINT, before);
+    // The mount point of the throwaway repository.
+    await mkdir(join(place.files, '.git'), { recursive: true });
+    return await seal(place.files, before);
   } catch (error) {
     if (before === null) throw error;
     return fill(git, place, tree, { before: null, discard });

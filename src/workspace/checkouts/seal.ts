@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, lstatSync, readdirSync, rmdirSync, type Dirent, type Stats } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, type Dirent, type Stats } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -42,24 +42,17 @@ async function contents(dir: string): Promise<{ files: string; folders: string[]
   return { files: digest.digest('base64'), folders: foldersOf(entries) };
 }
 
-/**
- * Seals what Git has filled. Git makes a file anew to write it, so a folder that is the same as in the seal `before` holds the
- * same files. Folders with nothing in them, such as Git makes for sub-modules, are removed, except `keep`.
- */
-export async function seal(root: string, keep: string, before: Seal | null): Promise<Seal> {
+/** Seals what Git has filled. Git makes a file anew to write it, so a folder that is the same as in the seal `before` holds the same files. */
+export async function seal(root: string, before: Seal | null): Promise<Seal> {
   const sealed = new Map<string, Sealed>();
   const visit = async (path: string): Promise<void> => {
     const dir = join(root, path);
     const old = before?.get(path);
     const stats = lstatSync(dir);
-    const folders = old && isSame(stats, old) ? old.folders : foldersOf(readdirSync(dir, { withFileTypes: true }));
-    for (const name of folders) await visit(join(path, name));
-    // Empty folders in it may be gone now.
-    const after = lstatSync(dir);
-    if (old && isSame(after, old)) sealed.set(path, old);
-    else if (path !== '' && path !== keep && readdirSync(dir).length === 0) rmdirSync(dir);
-    else sealed.set(path, { ...(await contents(dir)), stamp: stampOf(after) });
+    const now = old && isSame(stats, old) ? old : { ...(await contents(dir)), stamp: stampOf(stats) };
+    sealed.set(path, now);
     await turn();
+    for (const name of now.folders) await visit(join(path, name));
   };
   await visit('');
   return sealed;
