@@ -4,7 +4,7 @@ import type { BlobRef } from '../core/blob.ts';
 import type { Body, NewEvent, ApprovalVerdict } from '../core/event.ts';
 import type { Ids } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
-import type { GovernanceReader, SavedFile, WorkspaceWatch } from '../core/ports/governance.ts';
+import type { Difference, GovernanceReader, SavedFile, WorkspaceWatch } from '../core/ports/governance.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
@@ -250,9 +250,10 @@ class Keeper {
       this.#options.log.warn({}, `${problemLine(found)} (the settings before it stay in force)`);
   }
 
-  async #hold(head: string, difference: string): Promise<void> {
+  async #hold(head: string, difference: Difference): Promise<void> {
     const { ids, log, reader } = this.#options;
-    const shown = this.#put({ text: difference });
+    const { text, hidden } = difference;
+    const shown = this.#put(hidden === null ? { text } : { text, hidden });
     const { held, denied } = this.#past;
     if (denied.has(shown.hash) || held?.shown === shown.hash) return;
     const loaded = await reader.load(head);

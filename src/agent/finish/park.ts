@@ -7,7 +7,7 @@ import { putKey, type ReplyContent, replyBody, sendingOp } from '../../core/reco
 import type { ShownCall } from '../run/state.ts';
 import { loadJson, messageOf, type RunLog } from '../run/log.ts';
 import { readText } from '../../core/records/json-blob.ts';
-import { askedKey } from '../../core/records/matter.ts';
+import { askedKey, LANDING_REASON } from '../../core/records/matter.ts';
 import { runStream } from '../../core/ids.ts';
 
 /** The run waits for a person, or for tasks, and costs nothing meanwhile; its lane stays taken. */
@@ -75,7 +75,7 @@ async function contentOf(turn: Turn, wait: Wait, shown: BlobRef | null): Promise
 /** The rule that asks, in its own words. */
 async function reasonOf({ deps, log }: Turn, approval: string): Promise<string> {
   const call = log.state.calls.find((each) => each.approval === approval);
-  if (!call) return 'It changes the settings of the network.';
+  if (!call) return LANDING_REASON;
   for await (const event of deps.store.read({
     stream: runStream(log.state.run),
     types: ['decision.made'],

@@ -80,7 +80,8 @@ export type DeliverResult =
 
 export type AnswerResult =
   | { ok: true; task: string | null }
-  | { ok: false; why: 'unknown' | 'wrong-kind'; message: string }
+  /** `not-shown`: it cannot be shown whole, so it can only be denied. */
+  | { ok: false; why: 'unknown' | 'wrong-kind' | 'not-shown'; message: string }
   /** It was answered before; the same verdict again (a re-sent request) means the same answer. ApprovalVerdict null: a question. */
   | { ok: false; why: 'answered'; message: string; task: string | null; verdict: ApprovalVerdict | null };
 

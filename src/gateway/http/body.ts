@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { MessageFile } from '../../core/ports/channel.ts';
 import { badRequest, HttpError } from './reply.ts';
-import { isObject } from '../../core/text/json.ts';
+import { isObject, jsonDepth } from '../../core/text/json.ts';
 
 export type Fields = Record<string, unknown>;
 
@@ -69,26 +69,6 @@ function decode(bytes: Buffer): string {
   } catch {
     throw badRequest('The body is not valid UTF-8.');
   }
-}
-
-/** How deep brackets nest, told without recursion; counting stops above `enough`. */
-export function jsonDepth(text: string, enough: number): number {
-  let depth = 0;
-  let deepest = 0;
-  let inString = false;
-  for (let i = 0; i < text.length; i += 1) {
-    const code = text.charCodeAt(i);
-    if (inString) {
-      if (code === 0x5c) i += 1;
-      else if (code === 0x22) inString = false;
-    } else if (code === 0x22) inString = true;
-    else if (code === 0x5b || code === 0x7b) {
-      depth += 1;
-      if (depth > deepest) deepest = depth;
-      if (deepest > enough) return deepest;
-    } else if (code === 0x5d || code === 0x7d) depth -= 1;
-  }
-  return deepest;
 }
 
 /** A string field that must be there. Lone surrogates become U+FFFD, since they cannot be stored. */
