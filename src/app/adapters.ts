@@ -29,7 +29,7 @@ import { openJournalRepository } from '../git/journal.ts';
 import { ensureWorkspace } from '../workspace/init.ts';
 import { addOwner } from '../workspace/edits/owner.ts';
 import { openTaskFiles } from '../workspace/task-files.ts';
-import { openWatch, standingFiles } from '../workspace/edits/watch.ts';
+import { openWatch } from '../workspace/edits/watch.ts';
 import { openWorkspace } from '../workspace/workspace.ts';
 
 export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
@@ -112,7 +112,8 @@ async function openFolder(
   const workspace = await (wrap.workspace ?? plainly)(async () =>
     parts.adopt(await openWorkspace({ dir: root, env, clock, boundary }), (each) => each.close()),
   );
-  await workspace.recover();
+  const mended = await workspace.recover();
+  if (mended !== null) log.warn({ mended }, 'the workspace was mended');
   const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
   parts.defer(() => checkouts.close());
   const bundled = options.skills === undefined ? new Map() : await readBundled(options.skills);
@@ -125,7 +126,6 @@ async function openFolder(
     watch: openWatch({ git, clock, log }),
     dropped: openDropped({ git, log }),
     taskFiles: openTaskFiles({ root, clock, boundary }),
-    standing: () => standingFiles(git),
     addOwner: (channel: string, sender: string) => addOwner({ root, temp: git.neutral.dir, channel, sender, known }),
   };
 }

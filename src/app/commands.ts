@@ -2,6 +2,7 @@ import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import type { Event } from '../core/event.ts';
+import type { ChangePauses } from './pause.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
 import { makeFolder, privateFile } from '../platform/replace.ts';
@@ -83,6 +84,11 @@ async function openLog(home: string, env: Env, redact: (text: string) => string)
     { write: (line: string) => file.write(redact(line)) },
   );
   return { log, closeLog: () => file.end() };
+}
+
+/** Pauses agents of a home that nothing runs on, or lets them go on; null where a process runs on it. */
+export async function changePauses(options: ChangePauses) {
+  return (await import('./pause.ts')).changePauses(options);
 }
 
 /** What `ruche skills` needs. */

@@ -53,6 +53,8 @@ interface Config {
   /** Null if there is none yet. */
   config: { problems: Problem[] } | null;
   keys: { provider: string; name: string; present: boolean }[];
+  /** Refs of runs' work that name objects which are gone. */
+  refs: string[];
 }
 
 type OpenWorkspace = Awaited<ReturnType<typeof import('../workspace/workspace.ts').openWorkspace>>;
@@ -66,14 +68,14 @@ async function readConfig({
   workspace: string;
   env: Env;
 }): Promise<Config> {
-  const none: Config = { workspace: null, config: null, keys: [] };
+  const none: Config = { workspace: null, config: null, keys: [], refs: [] };
   const standing = await readdir(dir).catch(() => []);
   if (standing.length === 0) return none;
   const { openWorkspace } = await import('../workspace/workspace.ts');
   try {
     const workspace = await openWorkspace({ dir, env, clock, boundary: () => undefined });
     try {
-      return { ...none, ...(await judgeConfig(workspace, home, env)) };
+      return { ...none, ...(await judgeConfig(workspace, home, env)), refs: await workspace.brokenRefs() };
     } finally {
       await workspace.close();
     }
@@ -140,7 +142,7 @@ async function readGovernance(
   const others = broken.length === 0 ? problems : problems.filter(({ file }) => file !== SETTINGS_FILE);
   return {
     settings,
-    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets }, agents))],
+    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets, clock }, agents))],
   };
 }
 

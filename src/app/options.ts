@@ -30,6 +30,8 @@ export interface AppOptions {
   host: string;
   port: number;
   token: string;
+  /** Every agent is paused before anything is taken up. */
+  paused?: boolean;
   /** The process's environment. Only references such as `env:NAME`, Git's identity and PATH are looked up in it. */
   env: Readonly<Record<string, string | undefined>>;
   platform: string;

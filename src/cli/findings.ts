@@ -144,9 +144,19 @@ const checkConfig: Check = ({ workspace, config, lost }) => {
     level: problem.severity === 'error' ? ('broken' as const) : ('warning' as const),
     subject: 'Configuration',
     text: problemText(problem),
-    mend: index === last ? 'Correct the file; a saved change applies within a second.' : '',
+    mend: index === last && problem.file !== '.git' ? 'Correct the file; a saved change applies within a second.' : '',
   }));
 };
+
+/** With such a ref Git can neither clean up nor be copied whole. */
+const checkRefs: Check = ({ refs, start }) =>
+  refs.map((ref) =>
+    broken(
+      'Workspace',
+      `${ref} names work of a run that Git has removed, so \`git gc\` and \`git push --mirror\` fail`,
+      `The next start keeps what is left of it: \`${start}\`. Or remove it, in the workspace: git update-ref -d ${ref}`,
+    ),
+  );
 
 const checkGateway: Check = ({ gateway, start }) => {
   if (gateway.state === 'running') return [ok('Gateway', 'running')];
@@ -165,6 +175,7 @@ const CHECKS: readonly Check[] = [
   checkDatabase,
   checkLost,
   checkConfig,
+  checkRefs,
   checkKeys,
   checkGateway,
 ];

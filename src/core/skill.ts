@@ -69,3 +69,8 @@ export interface OfferedSkill {
 
 /** Name of the skill a workspace path belongs to; null if to none. */
 export const skillOf = (path: string): string | null => /^skills\/([^/]+)\/./.exec(path)?.[1] ?? null;
+
+/** Bounds of one skill. Official ones come with fonts and hundreds of small files; what is larger is the wrong folder. */
+export const SKILL_FILES = 500;
+export const SKILL_FILE_BYTES = 4 * 1024 * 1024;
+export const SKILL_BYTES = 16 * 1024 * 1024;

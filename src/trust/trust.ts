@@ -4,7 +4,7 @@ import type { BlobRef } from '../core/blob.ts';
 import type { Body, NewEvent, ApprovalVerdict } from '../core/event.ts';
 import type { Ids } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
-import type { GovernanceReader, SavedFile, WorkspaceWatch } from '../core/ports/governance.ts';
+import type { Difference, GovernanceReader, SavedFile, WorkspaceWatch } from '../core/ports/governance.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
@@ -21,8 +21,6 @@ const LANDING_GRACE = 2000;
 const MAIN = 'main';
 
 export interface TrustOptions {
-  /** Files that govern, as they stand in the work tree. */
-  standing: () => Promise<SavedFile[]>;
   store: Store;
   reader: GovernanceReader;
   workspace: Pick<Workspace, 'head' | 'commitPerson'>;
@@ -76,12 +74,14 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
   const past = await readPast(options.store);
   const keeper = new Keeper(options, past);
   await keeper.begin();
-  await keeper.glance();
+  const saved = (files: readonly SavedFile[]): Promise<void> => keeper.turns.run(() => keeper.saved(files));
+  // A rule that was saved while the process was stopped holds for the runs that it left, and for what channels bring in.
+  await options.watch.begin(saved);
   const moved = new Signal();
   const stop = new AbortController();
   const watching = options.watch.run(
     {
-      saved: (files) => keeper.turns.run(() => keeper.saved(files)),
+      saved,
       async moved() {
         await keeper.turns.run(() => keeper.look());
         moved.tell();
@@ -162,16 +162,6 @@ class Keeper {
       loaded = await reader.load(await workspace.head());
     if (!loaded.ok) throw new NoGovernance(loaded.problems);
     return this.#apply(loaded.governance);
-  }
-
-  /** What stands there broken is told of from the first moment; the watch, a moment later, puts it on record. */
-  async glance(): Promise<void> {
-    const { reader, standing } = this.#options;
-    for (const { path, bytes } of await standing()) {
-      const errors = reader.check(path, bytes, this.current().settings).filter(({ severity }) => severity === 'error');
-      const known = this.current().problems.some((found) => found.file === path && found.severity === 'error');
-      if (errors.length > 0 && !known) this.#problems.set(path, errors);
-    }
   }
 
   /** Looks where `main` is and what that means. */
@@ -260,9 +250,10 @@ class Keeper {
       this.#options.log.warn({}, `${problemLine(found)} (the settings before it stay in force)`);
   }
 
-  async #hold(head: string, difference: string): Promise<void> {
+  async #hold(head: string, difference: Difference): Promise<void> {
     const { ids, log, reader } = this.#options;
-    const shown = this.#put({ text: difference });
+    const { text, hidden } = difference;
+    const shown = this.#put(hidden === null ? { text } : { text, hidden });
     const { held, denied } = this.#past;
     if (denied.has(shown.hash) || held?.shown === shown.hash) return;
     const loaded = await reader.load(head);

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm, rmdir, writeFile, readFile } from '
 import { basename, dirname, join, relative, sep } from 'node:path';
 import type { Clock } from '../core/ports/clock.ts';
 import { MAIN, putCommit, personConfig } from '../git/commit.ts';
-import { badPath } from './overlay/files.ts';
+import { badPath } from './overlay/path.ts';
 import { initRepository, openGit, type Env } from '../git/git.ts';
 import { openObjects } from '../git/objects.ts';
 import { Trees } from '../git/trees.ts';

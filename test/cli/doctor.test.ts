@@ -12,6 +12,7 @@ const diagnosis: Diagnosis = {
   keys: [{ provider: 'cloud', name: 'CLOUD_KEY', present: false }],
   config: { problems: [] },
   workspace: null,
+  refs: [],
   newestEvent: null,
   database: null,
   lost: [],
@@ -23,6 +24,7 @@ const app: AppPort = {
   initWorkspace: unused,
   openSkills: unused,
   openSimulation: unused,
+  changePauses: unused,
   openHomeReadOnly: unused,
 };
 

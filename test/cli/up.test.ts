@@ -30,6 +30,7 @@ const port = (startApp: AppPort['startApp']): (() => Promise<AppPort>) => {
     openSimulation: unused,
     openHomeReadOnly: unused,
     diagnose: unused,
+    changePauses: unused,
   });
 };
 

@@ -43,7 +43,7 @@ async function changesOf(edits: Record<string, string | null>): Promise<Change[]
   return changes;
 }
 const protectedIn = async (edits: Record<string, string | null>): Promise<string | null> =>
-  kit.reader.protectedChanges(base, await changesOf(edits));
+  (await kit.reader.protectedChanges(base, await changesOf(edits)))?.text ?? null;
 
 test('what agents enable is there with hash and files, of workspace and package; what is not in order is told', async () => {
   const loaded = await kit.reader.load(base);
@@ -102,12 +102,12 @@ test('A59 any change in the folder of an enabled skill needs approval that shows
     ...change,
     mode: '120000',
   }));
-  assert.match((await kit.reader.protectedChanges(base, links)) ?? 'null', /a symbolic link/);
+  assert.match((await kit.reader.protectedChanges(base, links))?.text ?? 'null', /a symbolic link/);
   const programs = (await changesOf({ 'skills/notes/run.sh': 'echo one\n' })).map((change): Change => ({
     ...change,
     mode: '100755',
   }));
-  assert.match((await kit.reader.protectedChanges(base, programs)) ?? 'null', /mode 100644 becomes 100755/);
+  assert.match((await kit.reader.protectedChanges(base, programs))?.text ?? 'null', /mode 100644 becomes 100755/);
 });
 
 test('A59 a run sees enabled skills as they were approved, whatever its base holds by now', async () => {
@@ -121,7 +121,7 @@ test('A59 a run sees enabled skills as they were approved, whatever its base hol
     'skills/notes/more.sh': 'echo evil\n',
     'notes.md': 'x',
   });
-  assert.match((await kit.reader.protectedDiff(base, later)) ?? 'null', /\+echo evil/);
+  assert.match((await kit.reader.protectedDiff(base, later))?.text ?? 'null', /\+echo evil/);
   const pins = await kit.reader.pinned(later, skills);
   const files = kit.workspace.files(later, pins);
   const text = async (path: string): Promise<string | undefined> => {

@@ -12,7 +12,7 @@ import {
   showCall,
   type ToolCall,
 } from './ready.ts';
-import { runCalls } from './effect.ts';
+import { runCalls, stillAllowed } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { CallState } from '../run/state.ts';
 import { handOver, callTask, waitsFor, takeResults } from './task.ts';
@@ -77,7 +77,7 @@ async function runNext(turn: AgentTurn, open: readonly CallState[]): Promise<boo
     }
     if (isForEngine(ready)) {
       if (group.length > 0) break;
-      return engineCall(turn, ready);
+      return stillAllowed(turn, ready) ? engineCall(turn, ready) : false;
     }
     if (group.length > 0 && ready.tool.effect !== 'read') break;
     group.push(ready);

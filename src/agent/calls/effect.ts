@@ -6,6 +6,7 @@ import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import { decide } from '../../policy/decide.ts';
 import {
   boundCall,
+  type EngineToolCall,
   showCall,
   freshBase,
   policyFacts,
@@ -14,6 +15,7 @@ import {
   skillLabels,
   viewOf,
 } from './ready.ts';
+import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
@@ -51,6 +53,7 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
   // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
   await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
   await Promise.all(begun.map(({ ready, work }) => finish(turn, ready, work)));
+  void holdWork(turn);
   if (stops.shutdown.aborted) await log.flush(true);
   stops.shutdown.throwIfAborted();
   await settle(
@@ -106,7 +109,7 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall): boolean {
+export function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall | EngineToolCall): boolean {
   const { log } = turn;
   const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
   if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Json } from '../../core/text/json.ts';
+import { type Json, jsonDepth } from '../../core/text/json.ts';
 import type { Hook } from '../../core/trigger.ts';
-import { jsonDepth, notJson, readBytes } from '../http/body.ts';
+import { notJson, readBytes } from '../http/body.ts';
 import { type FailureLimit, tokenCheck } from '../http/access.ts';
 import type { GatewayContext } from '../http/context.ts';
 import { badRequest, HttpError, sendJson, shuttingDown, type Exchange, type ApiRequest } from '../http/reply.ts';

@@ -4,9 +4,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { pathMatch, wildcardMatch } from '../../core/text/glob.ts';
 import type { DroppedFiles } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
-import { badPath } from '../overlay/files.ts';
+import { badPath } from '../overlay/path.ts';
 import type { Git } from '../../git/git.ts';
-import { ignoredPaths } from '../../git/listing.ts';
+import { ignoredBy } from '../../git/listing.ts';
 import { mirrorHead } from '../../git/neutral.ts';
 import { governs, isBusy, MAIN, stamp, statesOf } from './watch.ts';
 
@@ -167,7 +167,7 @@ class Looks {
   async #askIgnored(folders: readonly string[]): Promise<void> {
     const unknown = folders.filter((folder) => folder !== '' && !this.#ignored.has(folder));
     if (unknown.length === 0) return;
-    const ignored = new Set(await ignoredPaths(this.#git, unknown));
+    const ignored = await ignoredBy(this.#git, unknown);
     for (const folder of unknown) this.#ignored.set(folder, ignored.has(folder));
   }
 
