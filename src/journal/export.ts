@@ -77,15 +77,6 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
     return wait;
   };
 
-  /** Damage below the tip is in nobody's way until somebody reads there. Beside the work, so that no start waits for it. */
-  const look = async (): Promise<void> => {
-    try {
-      if (!(await repository.check(stop.signal))) exported = await repository.tip();
-    } catch (error) {
-      if (!stop.signal.aborted) log.warn({ error: errorText(error) }, 'journal.git could not be checked for damage');
-    }
-  };
-
   const loop = async (): Promise<void> => {
     let imports = 0;
     while (!stop.signal.aborted) {
@@ -106,7 +97,9 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
     }
   };
 
-  const checking = look();
+  const checking = checkWhole(options, stop.signal).then(async () => {
+    exported = await repository.tip();
+  });
   const running = loop();
   return {
     exported: () => exported,
@@ -128,6 +121,15 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
       for (const { done } of waiting) done();
     },
   };
+}
+
+/** Damage below the tip is in nobody's way until somebody reads there. Beside the work, so that no start waits for it. */
+async function checkWhole({ repository, log }: ExportOptions, signal: AbortSignal): Promise<void> {
+  try {
+    await repository.check(signal);
+  } catch (error) {
+    if (!signal.aborted) log.warn({ error: errorText(error) }, 'journal.git could not be checked for damage');
+  }
 }
 
 async function nextLines(options: ExportOptions, after: number): Promise<JournalLine[]> {
