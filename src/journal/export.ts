@@ -57,8 +57,6 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
     const head = await store.head();
     if (exported > head) throw new Error(`journal.git holds event ${exported}, but the database ends at ${head}`);
     if (exported === head) return false;
-    // What a power cut takes from the database must not stand here: the next start would find it missing.
-    await store.commit({ events: [], sync: true });
     try {
       await repository.append(await nextLines(options, exported));
     } finally {
@@ -133,6 +131,8 @@ async function checkWhole({ repository, log }: ExportOptions, signal: AbortSigna
 }
 
 async function nextLines(options: ExportOptions, after: number): Promise<JournalLine[]> {
+  // What a power cut takes from the database must not stand here: the next start would find it missing.
+  await options.store.commit({ events: [], sync: true });
   const lines: JournalLine[] = [];
   let characters = 0;
   for await (const row of options.store.rows(after)) {
