@@ -52,11 +52,9 @@ export function admission(options: Admission): (incoming: IncomingMessage) => Ad
         'Send the token as "Authorization: Bearer TOKEN", or log in with the link that "ruche up" prints.',
       );
     if (cookie !== null && isForeign(incoming)) return originNeeded();
-    const right = cookie === null ? guess !== undefined && isRight(guess) : logins?.until(cookie) != null;
-    const admitted: Admitted =
-      cookie === null
-        ? { holds: () => token().value === value }
-        : { holds: () => token().value === value && logins?.until(cookie) != null };
+    const inSession = (): boolean => cookie !== null && logins !== null && logins.until(cookie) !== null;
+    const right = cookie === null ? guess !== undefined && isRight(guess) : inSession();
+    const admitted: Admitted = { holds: () => token().value === value && (cookie === null || inSession()) };
     // What nobody can guess is let in whatever others try: wrong tokens of another program must not lock the owner out.
     if (right && (cookie !== null || !isGuessable(value))) return admitted;
     // The peer is what the socket says: forwarding headers can be written by anyone.
