@@ -102,7 +102,8 @@ async function openFolder(
   const workspace = await (wrap.workspace ?? plainly)(async () =>
     parts.adopt(await openWorkspace({ dir: root, env, clock, boundary }), (each) => each.close()),
   );
-  await workspace.recover();
+  const mended = await workspace.recover();
+  if (mended !== null) log.warn({ mended }, 'the workspace was mended');
   const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
   parts.defer(() => checkouts.close());
   const bundled = options.skills === undefined ? new Map() : await readBundled(options.skills);

@@ -52,6 +52,8 @@ interface Config {
   /** Null if there is none yet. */
   config: { problems: Problem[] } | null;
   keys: { provider: string; name: string; present: boolean }[];
+  /** Refs of runs' work that name objects which are gone. */
+  refs: string[];
 }
 
 type OpenWorkspace = Awaited<ReturnType<typeof import('../workspace/workspace.ts').openWorkspace>>;
@@ -65,14 +67,14 @@ async function readConfig({
   workspace: string;
   env: Env;
 }): Promise<Config> {
-  const none: Config = { workspace: null, config: null, keys: [] };
+  const none: Config = { workspace: null, config: null, keys: [], refs: [] };
   const standing = await readdir(dir).catch(() => []);
   if (standing.length === 0) return none;
   const { openWorkspace } = await import('../workspace/workspace.ts');
   try {
     const workspace = await openWorkspace({ dir, env, clock, boundary: () => undefined });
     try {
-      return { ...none, ...(await judgeConfig(workspace, home, env)) };
+      return { ...none, ...(await judgeConfig(workspace, home, env)), refs: await workspace.brokenRefs() };
     } finally {
       await workspace.close();
     }

@@ -94,6 +94,8 @@ export interface Diagnosis {
   config: { problems: readonly Problem[] } | null;
   /** The workspace cannot be used: no repository, another branch. */
   workspace: string | null;
+  /** Refs of runs' work that name objects which Git has removed. */
+  refs: readonly string[];
   /** Milliseconds since the epoch of the newest event, null if there is none. */
   newestEvent: number | null;
   /** The database cannot be read, or is of a newer version. */

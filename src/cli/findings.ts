@@ -145,6 +145,16 @@ const checkConfig: Check = ({ workspace, config }) => {
   }));
 };
 
+/** With such a ref Git can neither clean up nor be copied whole. */
+const checkRefs: Check = ({ refs, start }) =>
+  refs.map((ref) =>
+    broken(
+      'Workspace',
+      `${ref} names work of a run that Git has removed, so \`git gc\` and \`git push --mirror\` fail`,
+      `The next start keeps what is left of it: \`${start}\`. Or remove it, in the workspace: git update-ref -d ${ref}`,
+    ),
+  );
+
 const checkGateway: Check = ({ gateway, start }) => {
   if (gateway.state === 'running') return [ok('Gateway', 'running')];
   if (gateway.state === 'stopped') return [ok('Gateway', `not running; start it with: ${start}`)];
@@ -161,6 +171,7 @@ const CHECKS: readonly Check[] = [
   checkToken,
   checkDatabase,
   checkConfig,
+  checkRefs,
   checkKeys,
   checkGateway,
 ];

@@ -12,6 +12,7 @@ const diagnosis: Diagnosis = {
   keys: [{ provider: 'cloud', name: 'CLOUD_KEY', present: false }],
   config: { problems: [] },
   workspace: null,
+  refs: [],
   newestEvent: null,
   database: null,
 };

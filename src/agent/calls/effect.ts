@@ -15,6 +15,7 @@ import {
   skillLabels,
   viewOf,
 } from './ready.ts';
+import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
@@ -52,6 +53,7 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
   // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
   await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
   await Promise.all(begun.map(({ ready, work }) => finish(turn, ready, work)));
+  void holdWork(turn);
   if (stops.shutdown.aborted) await log.flush(true);
   stops.shutdown.throwIfAborted();
   await settle(

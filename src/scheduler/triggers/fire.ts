@@ -145,11 +145,12 @@ function firedBatch(deps: FireDeps, firing: Firing, burst: Burst, origin: Origin
 export function byHandBatch(
   deps: FireDeps,
   firing: Firing,
-  { by, facts, labels }: { by: string; facts: Burst['facts']; labels: Burst['labels'] },
+  { by, facts, labels, key }: { by: string; facts: Burst['facts']; labels: Burst['labels']; key: string | null },
 ): Batch {
   const task = taskOf(deps, firing, { facts, labels }, { origin: null, key: null });
   const data = { trigger: firing.id, task: task.id, first: null, last: null, count: 1, by };
-  return taskBatch(firing, task, { type: 'trigger.fired', actor: by, cause: firing.setBy, labels, data });
+  const named = key === null ? {} : { key };
+  return taskBatch(firing, task, { type: 'trigger.fired', actor: by, cause: firing.setBy, labels, data, ...named });
 }
 
 function taskBatch({ id }: Firing, task: Task, fired: Omit<NewEvent & { type: 'trigger.fired' }, 'stream'>): Batch {
