@@ -87,6 +87,7 @@ const settledBy = (governance: Governance, applyLanded: Trust['applyLanded'] = a
   applyLanded,
   onChange: () => () => undefined,
   onMoved: () => () => undefined,
+  look: async () => {},
   settled: async () => {},
   close: async () => {},
 });
