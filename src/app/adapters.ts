@@ -72,7 +72,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   }));
   journal.catch(() => undefined);
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
-  const secrets = options.secrets ?? (await openSecrets({ env, values: [token], keys: inHome('keys.json') }));
+  const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], keys: inHome('keys.json') }));
   const kept = await openKept(inHome('models.json'), builtin.providers);
   const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
   const found = openFound({ env, kept, net, secrets, kinds: builtin.providers });

@@ -23,11 +23,12 @@ export async function startApp(options: StartOptions) {
   const { home, env } = options;
   await makeFolder(home, { mode: 0o700 });
   const template = await templateFolder(options.template);
-  const { homeToken, removePresence, writePresence } = await import('./presence.ts');
-  const token = options.token ?? (await homeToken(home, random.bytes));
+  const { homeToken, removePresence, tokenNow, writePresence } = await import('./presence.ts');
+  const first = options.token ?? (await homeToken(home, random.bytes));
   const { openSecrets } = await import('../secrets/open.ts');
-  const secrets = await openSecrets({ env, values: [token], keys: privateFile(join(home, 'keys.json')) });
+  const secrets = await openSecrets({ env, values: [first], keys: privateFile(join(home, 'keys.json')) });
   const { log, closeLog } = await openLog(home, env, (text) => secrets.redact(text));
+  const token = options.token === null ? tokenNow({ ...options, first, secrets, log }) : () => first;
   const app = await import('./app.ts');
   const machine = machineOf();
   const running = await app.startApp({

@@ -29,7 +29,8 @@ export interface AppOptions {
   skills?: string;
   host: string;
   port: number;
-  token: string;
+  /** As it is now: it may be changed while the network runs. */
+  token: () => string;
   /** Every agent is paused before anything is taken up. */
   paused?: boolean;
   /** The process's environment. Only references such as `env:NAME`, Git's identity and PATH are looked up in it. */

@@ -92,6 +92,7 @@ const settledBy = (governance: Governance, applyLanded: Trust['applyLanded'] = a
   applyLanded,
   onChange: () => () => undefined,
   onMoved: () => () => undefined,
+  look: async () => {},
   settled: async () => {},
   close: async () => {},
 });
@@ -194,7 +195,7 @@ export async function openLoop(options: LoopOptions) {
       ...(options.skills ? { skills: options.skills } : {}),
       host: '127.0.0.1',
       port: 0,
-      token: 'a-token-of-the-tests-0123456789',
+      token: () => 'a-token-of-the-tests-0123456789',
       env,
       platform: 'linux',
       machine: { arch: process.arch, uid: 0 },
