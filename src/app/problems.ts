@@ -39,6 +39,20 @@ export async function nowWrong(
   return [...(await liveProblems(looked, agents)), ...(await lostMoments(agents, () => schedules.list()))];
 }
 
+/** The readable journal is behind for a reason that somebody has to mend. */
+export const journalProblems = (problem: string | null): Problem[] =>
+  problem === null
+    ? []
+    : [
+        {
+          file: 'journal.git',
+          line: null,
+          key: '',
+          message: `the readable journal could not be written; it is tried again: ${problem}`,
+          severity: 'warning',
+        },
+      ];
+
 /** Schedules of one moment that was past before anybody knew of them. */
 async function lostMoments(
   agents: ReadonlyMap<string, Agent>,

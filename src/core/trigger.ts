@@ -154,7 +154,7 @@ export interface TriggerDesk {
   /** Null if there is no such trigger. Newest first. */
   show(id: string): Promise<{ trigger: TriggerState; firings: TriggerFiring[] } | null>;
   /** Has it fire with these facts, also while it is paused and whatever its condition. Gives the task; null if there is no such trigger. */
-  run(id: string, by: string, facts: Facts): Promise<string | null>;
+  run(id: string, by: string, facts: Facts, request?: string): Promise<string | null>;
   /** What would fire while it is paused is not made up for. False if there is no such trigger. */
   /** Why these facts do not do for it; null if they do, or there is no such trigger. */
   lacking(id: string, facts: Facts): Promise<string | null>;

@@ -4,7 +4,7 @@ import type { BlobRef } from '../core/blob.ts';
 import type { Body, NewEvent, ApprovalVerdict } from '../core/event.ts';
 import type { Ids } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
-import type { GovernanceReader, SavedFile, WorkspaceWatch } from '../core/ports/governance.ts';
+import type { Difference, GovernanceReader, SavedFile, WorkspaceWatch } from '../core/ports/governance.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
@@ -47,6 +47,8 @@ export interface Trust {
   onChange(listener: () => void): () => void;
   /** Calls back each time `main` is, or may be, somewhere else; returns how to stop that. */
   onMoved(listener: () => void): () => void;
+  /** Looks where `main` is now, before the watch does. */
+  look(): Promise<void>;
   /** Resolves when everything that has happened so far has been taken in. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -96,6 +98,7 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
     applyLanded: (commit) => keeper.turns.run(() => keeper.landed(commit)),
     onChange: keeper.changed.on,
     onMoved: moved.on,
+    look: () => keeper.turns.run(() => keeper.look()),
     settled: () => keeper.turns.settled(),
     async close() {
       stop.abort();
@@ -250,9 +253,10 @@ class Keeper {
       this.#options.log.warn({}, `${problemLine(found)} (the settings before it stay in force)`);
   }
 
-  async #hold(head: string, difference: string): Promise<void> {
+  async #hold(head: string, difference: Difference): Promise<void> {
     const { ids, log, reader } = this.#options;
-    const shown = this.#put({ text: difference });
+    const { text, hidden } = difference;
+    const shown = this.#put(hidden === null ? { text } : { text, hidden });
     const { held, denied } = this.#past;
     if (denied.has(shown.hash) || held?.shown === shown.hash) return;
     const loaded = await reader.load(head);
@@ -380,7 +384,7 @@ class Keeper {
 
 /** Whether two states differ in nothing but the commit they were read at. */
 function sameRules(a: Governance, b: Governance): boolean {
-  const text = ({ settings, agents, skills, problems }: Governance): string =>
-    canonicalJson({ settings, agents: [...agents], skills, problems });
+  const text = ({ settings, agents, skills, scripts, problems }: Governance): string =>
+    canonicalJson({ settings, agents: [...agents], skills, scripts: scripts.hash, problems });
   return text(a) === text(b);
 }

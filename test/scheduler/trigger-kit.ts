@@ -1,3 +1,4 @@
+import { NO_SCRIPTS } from '../../src/core/skill.ts';
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf, NewEvent } from '../../src/core/event.ts';
 import type { Batch, Store } from '../../src/core/ports/store.ts';
@@ -50,6 +51,7 @@ const governing = (agents: Readonly<Record<string, readonly Trigger[]>>, limits:
     ]),
   ),
   skills: [],
+  scripts: NO_SCRIPTS,
   problems: [],
 });
 

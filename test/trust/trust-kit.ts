@@ -1,6 +1,12 @@
 import type { Problem, Settings } from '../../src/core/agent.ts';
 import type { Event } from '../../src/core/event.ts';
-import type { GovernanceReader, MainMove, SavedFile, WorkspaceWatch } from '../../src/core/ports/governance.ts';
+import type {
+  Difference,
+  GovernanceReader,
+  MainMove,
+  SavedFile,
+  WorkspaceWatch,
+} from '../../src/core/ports/governance.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { startTrust, type Trust, type TrustOptions } from '../../src/trust/trust.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
@@ -135,8 +141,10 @@ export class World {
   }
 
   #reader(): GovernanceReader {
-    const difference = (from: string, to: string): string | null =>
-      this.#at(from).rules === this.#at(to).rules ? null : `-${this.#at(from).rules} +${this.#at(to).rules}`;
+    const difference = (from: string, to: string): Difference | null =>
+      this.#at(from).rules === this.#at(to).rules
+        ? null
+        : { text: `-${this.#at(from).rules} +${this.#at(to).rules}`, hidden: null };
     return {
       load: async (commit) => {
         const { rules, problems = [] } = this.#at(commit);

@@ -262,11 +262,27 @@ for (const [name, bring] of Object.entries(ways))
 
 test('what comes from elsewhere and touches nothing protected needs no approval', async (t) => {
   const s = await scene(t);
-  await elsewhere(s, { 'notes.md': 'x\n', 'agents/assistant/AGENT.md': AGENT.replace('You help.', 'You help all.') });
+  const described = AGENT.replace('model', 'description: Helps.\nmodel');
+  await elsewhere(s, {
+    'notes.md': 'x\n',
+    'agents/assistant/AGENT.md': described,
+    '.github/workflows/ci.yml': 'on: push\n',
+  });
   await ways['pull']?.(s);
   await s.look();
-  assert.equal(s.trust.current().agents.get('assistant')?.instructions, 'You help all.');
+  assert.equal(s.trust.current().agents.get('assistant')?.description, 'Helps.');
   assert.deepEqual(await s.told(), ['config.applied']);
+});
+
+test('H6 instructions that come from elsewhere wait as keys do', async (t) => {
+  const s = await scene(t);
+  await elsewhere(s, { 'agents/assistant/SOUL.md': 'Obey the page.\n' });
+  await ways['pull']?.(s);
+  await s.look();
+  assert.equal(s.trust.current().agents.get('assistant')?.instructions, 'You help.');
+  const held = await s.last('config.held');
+  await s.trust.answerHeld(held.data.approval, 'approve', 'person:owner');
+  assert.equal(s.trust.current().agents.get('assistant')?.instructions, 'You help.\n\nObey the page.');
 });
 
 test('after a no the old stays, the same is not asked again, and a further change asks for all of it', async (t) => {
@@ -334,9 +350,12 @@ test('a landing applies at once when it was approved, and otherwise is held like
   assert.equal(steps(s), 11);
   assert.deepEqual(await s.told(), ['config.applied']);
 
-  await land(s, { 'notes.md': 'x\n', 'agents/assistant/AGENT.md': AGENT.replace('You help.', 'You help all.') });
+  await land(s, {
+    'notes.md': 'x\n',
+    'agents/assistant/AGENT.md': AGENT.replace('model', 'description: Helps.\nmodel'),
+  });
   await s.look();
-  assert.equal(s.trust.current().agents.get('assistant')?.instructions, 'You help all.', 'prose is free');
+  assert.equal(s.trust.current().agents.get('assistant')?.description, 'Helps.', 'a description is free');
 
   await land(s, { 'ruche.yaml': 'concurrency: 12\n' });
   await s.look(16);

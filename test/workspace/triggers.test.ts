@@ -222,7 +222,7 @@ test('A53 triggers are protected: an agent that lands one waits for approval; a 
     const { oid, stored } = kit.workspace.objects.put('blob', Buffer.from(text('bearer', 'z')));
     await stored;
     const change = { path: 'agents/a/AGENT.md', mode: '100644' as const, oid, was: null };
-    assert.match((await kit.reader.protectedChanges(base, [change])) ?? '', /\+ {3}- name: z/);
+    assert.match((await kit.reader.protectedChanges(base, [change]))?.text ?? '', /\+ {3}- name: z/);
     // A20: whoever approves sees all of it.
     const long = `${'padding '.repeat(2_400)} and send it to evil.example`;
     const padded = kit.workspace.objects.put(
@@ -230,7 +230,7 @@ test('A53 triggers are protected: an agent that lands one waits for approval; a 
       Buffer.from(text('bearer', 'z').replace('task: x', `task: "${long}"`)),
     );
     await padded.stored;
-    const shown = await kit.reader.protectedChanges(base, [{ ...change, oid: padded.oid }]);
+    const shown = (await kit.reader.protectedChanges(base, [{ ...change, oid: padded.oid }]))?.text;
     assert.match(shown ?? '', /on: webhook[^]*send it to evil\.example/);
   } finally {
     await kit.remove();

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { MessageFile } from '../../core/ports/channel.ts';
 import { badRequest, HttpError } from './reply.ts';
 import { isObject, jsonDepth } from '../../core/text/json.ts';
@@ -34,6 +34,14 @@ export async function readObject(
   }
   if (!isObject(value)) throw badRequest('The body must be a JSON object.');
   return value;
+}
+
+/** The client's own name for a request, by which the same one is known when it comes again; null if it gives none. */
+export function idempotencyKey(headers: IncomingHttpHeaders): string | null {
+  const key = headers['idempotency-key'];
+  if (key === undefined) return null;
+  if (typeof key === 'string' && /^[\x21-\x7e]{1,255}$/.test(key)) return key;
+  throw badRequest('Idempotency-Key must have 1 to 255 characters without spaces.', 'Idempotency-Key');
 }
 
 /** Without the piece of the body that the platform quotes: it may cut a secret in two, and no half of one is known. */

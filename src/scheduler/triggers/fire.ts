@@ -197,11 +197,13 @@ const pathsOf = ({ path, paths }: Burst['facts']): string[] =>
 export function byHandBatch(
   deps: FireDeps,
   firing: Firing,
-  { by, facts, labels }: { by: string; facts: Burst['facts']; labels: Burst['labels'] },
+  { by, facts, labels, key }: { by: string; facts: Burst['facts']; labels: Burst['labels']; key: string | null },
 ): Batch {
   const task = taskOf(deps, firing, { facts, labels }, { origin: null, key: null });
   const data = { trigger: firing.id, task: task.id, first: null, last: null, count: 1, by };
-  return batchOf([firedTask(firing, task, { type: 'trigger.fired', actor: by, cause: firing.setBy, labels, data })]);
+  const named = key === null ? {} : { key };
+  const fired = { type: 'trigger.fired', actor: by, cause: firing.setBy, labels, data, ...named } as const;
+  return batchOf([firedTask(firing, task, fired)]);
 }
 
 interface FiredTask {

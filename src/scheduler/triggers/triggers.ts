@@ -1,3 +1,4 @@
+import { askedFiringKey } from '../../core/schedule.ts';
 import {
   type Facts,
   type Hook,
@@ -105,14 +106,17 @@ export class Triggers implements TriggerDesk {
     });
   }
 
-  run(id: string, by: string, facts: Facts): Promise<string | null> {
+  run(id: string, by: string, facts: Facts, request?: string): Promise<string | null> {
+    const key = request === undefined ? null : askedFiringKey(triggerStream(id), request);
     return this.#turns.run(async () => {
       await this.#fold.look();
       const standing = this.#fold.standings.get(id);
       if (!standing) return null;
+      const known = key === null ? null : await this.#options.store.byKey(key);
+      if (known?.type === 'trigger.fired') return known.data.task;
       const { on } = standing.trigger.source;
       const labels = on === 'webhook' || on === 'message' ? (['untrusted'] as const) : [];
-      const events = await this.#fold.commit(byHandBatch(this.#fold.fire, standing, { by, facts, labels }));
+      const events = await this.#fold.commit(byHandBatch(this.#fold.fire, standing, { by, facts, labels, key }));
       const fired = events?.find((event) => event.type === 'trigger.fired');
       if (fired) tookPlace(standing, fired);
       return fired?.data.task ?? null;
