@@ -105,6 +105,24 @@ test('messages are taken in at every step, however many came before', async () =
   });
 });
 
+test('messages that join a slow run bring the steps they would have had alone, and do not fail together by its limit', async () => {
+  const limits = { steps: 3 };
+  const slow = gated(calls(['read', { path: 'README.md' }]));
+  const each = Array.from({ length: 30 }, () => calls(['read', { path: 'README.md' }]));
+  await withLoop([slow.turn, ...each, says('all')], { limits }, async (loop) => {
+    const tasks = [await loop.deliver('m0')];
+    await slow.started;
+    for (let n = 1; n <= 30; n++) tasks.push(await loop.deliver(`m${n}`));
+    slow.go();
+    const outcomes = await Promise.all(tasks.map((task) => loop.settled(task)));
+    assert.equal(outcomes.filter(({ status, text }) => status === 'done' && text === 'all').length, 31);
+  });
+  // A run that nobody joins keeps its limit.
+  await withLoop(each.slice(0, 4), { limits }, async (loop) => {
+    assert.match((await loop.send('alone')).text, /more than 3 steps/);
+  });
+});
+
 const agentFile = calls(['write', { path: 'agents/new/AGENT.md', content: '---\ndescription: x\n---\nx\n' }]);
 
 test('what an approved landing changes governs even if the process dies before it is told', async () => {
