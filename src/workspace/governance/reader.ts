@@ -15,6 +15,7 @@ import {
   joined,
   mayBeProtected,
   placeOf,
+  type Explain,
   type LineDiff,
   type Side,
   type Touched,
@@ -37,7 +38,9 @@ interface Entry extends TreeEntry {
 export interface GovernanceOptions extends Known {
   git: Git;
   /** What a schedule means by the clock, for whoever approves it; null if that cannot be told. */
-  explain: (agent: string, schedule: Json) => string | null;
+  explain: Explain;
+  /** The name of a schedule whose only moment has passed; null for any other. */
+  over: (agent: string, schedule: Json) => string | null;
   skills: SkillSupport;
 }
 
@@ -111,7 +114,15 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
         named.map((change) => change.path),
       );
       const raw = named.map((change) => overlayChange(change, before));
-      return describe({ ...options, scripts, governing: false }, raw, { before: tree, after: tree, overlay: true });
+      const over = new Set<string>();
+      const explain: Explain = (agent, schedule) => {
+        over.add(options.over(agent, schedule) ?? '');
+        return options.explain(agent, schedule);
+      };
+      const views = { before: tree, after: tree, overlay: true };
+      const found = await describe({ ...options, explain, scripts, governing: false }, raw, views);
+      over.delete('');
+      return found === null || over.size === 0 ? found : { ...found, over: [...over] };
     },
     pinned: async (base, skills, pins) => [
       ...(await scripts.over(oid(base), pins)),
