@@ -6,7 +6,7 @@ import { record } from '../scheduler/worker.ts';
 
 /** What the last process has left behind is found again or let go of, and its tasks are free. */
 export async function recover(agents: AgentDeps, adapters: Adapters, version: string): Promise<void> {
-  const { store, checkouts, hub, workspace, log } = adapters;
+  const { store, checkouts, hub, workspace, log, givenUp } = adapters;
   hub.onRunEnded((run) => {
     const failed = (error: unknown): void => log.warn({ run, error: String(error) }, 'the ref of an ended run is left');
     workspace.release(run).catch(failed);
@@ -16,5 +16,5 @@ export async function recover(agents: AgentDeps, adapters: Adapters, version: st
   for (const tool of agents.tools().values()) await tool.sweep?.(live);
   await checkouts.recover([...live]);
   const recovered = await store.releaseAll();
-  await record(store, { type: 'gateway.started', data: { version, recovered } });
+  await record(store, { type: 'gateway.started', data: { version, recovered, ...(givenUp && { lost: givenUp }) } });
 }

@@ -131,8 +131,11 @@ const checkDatabase: Check = ({ database }) =>
     ? []
     : [broken('Database', database, 'Restore a backup, or use the version of Ruche that wrote it.')];
 
-const checkConfig: Check = ({ workspace, config }) => {
+const checkLost: Check = ({ lost }) => lost.map(({ what, mend }) => broken('Record', what, mend));
+
+const checkConfig: Check = ({ workspace, config, lost }) => {
   if (workspace !== null) return [broken('Workspace', workspace, 'Do what the message says, then run doctor again.')];
+  if (config === null && lost.length > 0) return [];
   if (config === null) return [ok('Workspace', 'none yet; the first start creates one from a template')];
   if (config.problems.length === 0) return [ok('Configuration', 'ruche.yaml and every agent are valid')];
   // What to do is the same for all of them, and said once.
@@ -170,6 +173,7 @@ const CHECKS: readonly Check[] = [
   checkClock,
   checkToken,
   checkDatabase,
+  checkLost,
   checkConfig,
   checkRefs,
   checkKeys,
