@@ -26,11 +26,12 @@ export async function startApp(options: StartOptions) {
   const { home, env } = options;
   await makeFolder(home, { mode: 0o700 });
   const template = await templateFolder(options.template);
-  const { homeToken, removePresence, writePresence } = await import('./presence.ts');
-  const token = options.token ?? (await homeToken(home, random.bytes));
+  const { homeToken, removePresence, tokenNow, writePresence } = await import('./presence.ts');
+  const first = options.token ?? (await homeToken(home, random.bytes));
   const { openSecrets } = await import('../secrets/open.ts');
-  const secrets = await openSecrets({ env, values: [token], keys: privateFile(join(home, 'keys.json')) });
+  const secrets = await openSecrets({ env, values: [first], keys: privateFile(join(home, 'keys.json')) });
   const { log, closeLog } = await openLog(home, env, (text) => secrets.redact(text));
+  const token = options.token === null ? tokenNow({ ...options, first, secrets, log }) : () => first;
   const app = await import('./app.ts');
   const machine = machineOf();
   const running = await app.startApp({
@@ -120,6 +121,8 @@ export async function initWorkspace(options: {
 /** Reads a home without disturbing the gateway that may hold it. */
 export async function openHomeReadOnly(options: { home: string; workspace: string; env: Env }) {
   const { STORE } = await import('./store.ts');
+  const { refuseNoDatabase } = await import('./lost.ts');
+  await refuseNoDatabase(options, options.env);
   if (!STORE.has(options.home))
     throw new Error(`There is no journal in ${options.home} yet. Start the network first, or give another --home.`);
   const { openRecord } = await import('./record.ts');

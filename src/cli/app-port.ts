@@ -44,6 +44,7 @@ export interface StartOptions {
   host: string;
   /** 0 takes any free one. */
   port: number;
+  acceptLoss: boolean;
   /** Null: the one in `<home>/token`, made if there is none. */
   token: string | null;
   /** Every agent is paused before anything is taken up. */
@@ -94,10 +95,14 @@ export interface Diagnosis {
   config: { problems: readonly Problem[] } | null;
   /** The workspace cannot be used: no repository, another branch. */
   workspace: string | null;
+  /** Refs of runs' work that name objects which Git has removed. */
+  refs: readonly string[];
   /** Milliseconds since the epoch of the newest event, null if there is none. */
   newestEvent: number | null;
   /** The database cannot be read, or is of a newer version. */
   database: string | null;
+  /** What the record knows of and is gone, so that a start is refused. */
+  lost: readonly { what: string; mend: string }[];
 }
 
 /** A skill as `ruche skills` shows it. */

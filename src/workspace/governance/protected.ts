@@ -79,7 +79,7 @@ function protectedView(side: Side | null): Map<string, string> {
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
-export function shortened(value: string, limit: number): string {
+function shortened(value: string, limit: number): string {
   if (value.length <= limit) return value;
   // The hash keeps two long texts that differ only further down from looking the same.
   const hash = createHash('sha256').update(value).digest('hex');
