@@ -2,6 +2,7 @@ import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import type { Event } from '../core/event.ts';
+import type { ChangePauses } from './pause.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
 import { makeFolder, privateFile } from '../platform/replace.ts';
@@ -22,11 +23,12 @@ export async function startApp(options: StartOptions) {
   const { home, env } = options;
   await makeFolder(home, { mode: 0o700 });
   const template = await templateFolder(options.template);
-  const { homeToken, removePresence, writePresence } = await import('./presence.ts');
-  const token = options.token ?? (await homeToken(home, random.bytes));
+  const { homeToken, removePresence, tokenNow, writePresence } = await import('./presence.ts');
+  const first = options.token ?? (await homeToken(home, random.bytes));
   const { openSecrets } = await import('../secrets/open.ts');
-  const secrets = await openSecrets({ env, values: [token], keys: privateFile(join(home, 'keys.json')) });
+  const secrets = await openSecrets({ env, values: [first], keys: privateFile(join(home, 'keys.json')) });
   const { log, closeLog } = await openLog(home, env, (text) => secrets.redact(text));
+  const token = options.token === null ? tokenNow({ ...options, first, secrets, log }) : () => first;
   const app = await import('./app.ts');
   const machine = machineOf();
   const running = await app.startApp({
@@ -85,6 +87,11 @@ async function openLog(home: string, env: Env, redact: (text: string) => string)
   return { log, closeLog: () => file.end() };
 }
 
+/** Pauses agents of a home that nothing runs on, or lets them go on; null where a process runs on it. */
+export async function changePauses(options: ChangePauses) {
+  return (await import('./pause.ts')).changePauses(options);
+}
+
 /** What `ruche skills` needs. */
 export async function openSkills({ workspace, env }: { workspace: string; env: Env }) {
   const { openSkills: open } = await import('./skills.ts');
@@ -109,6 +116,8 @@ export async function initWorkspace(options: {
 /** Reads a home without disturbing the gateway that may hold it. */
 export async function openHomeReadOnly(options: { home: string; workspace: string; env: Env }) {
   const { STORE } = await import('./store.ts');
+  const { refuseNoDatabase } = await import('./lost.ts');
+  await refuseNoDatabase(options, options.env);
   if (!STORE.has(options.home))
     throw new Error(`There is no journal in ${options.home} yet. Start the network first, or give another --home.`);
   const { openRecord } = await import('./record.ts');

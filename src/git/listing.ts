@@ -29,8 +29,8 @@ function parse(output: Buffer): FileEntry[] {
   return entries;
 }
 
-/** `bound`: entries kept over all trees. */
-export function openListing(git: Git, bound = 200_000): Listing {
+/** `bound`: entries kept over all trees; the newest listing is always kept. Each landing makes another tree, and an entry takes 200 bytes. */
+export function openListing(git: Git, bound = 30_000): Listing {
   const cache = new Lru<Promise<readonly FileEntry[]>>(bound);
   return {
     of(tree) {
