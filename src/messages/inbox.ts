@@ -14,7 +14,7 @@ import { unknownText } from '../core/text/unknown.ts';
 import { newTask, noRoom } from '../core/records/new-task.ts';
 import { putJson } from '../core/records/json-blob.ts';
 import { answeredKey } from '../core/records/matter.ts';
-import { imageIn } from '../core/text/image.ts';
+import { imageIn } from '../core/image.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
 const MAX_TEXT = 1_000_000;

@@ -1,4 +1,4 @@
-import type { ImageType } from '../model.ts';
+import type { ImageType } from './model.ts';
 
 export interface ImageSize {
   mediaType: ImageType;
