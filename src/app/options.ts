@@ -21,13 +21,18 @@ export interface AppOptions {
   version: string;
   home: string;
   workspace: string;
+  /** A person has said that the start may go on without events or a workspace that are gone; else it is refused. */
+  acceptLoss?: boolean;
   /** Folder of the template for a workspace that does not exist yet. */
   template: string;
   /** Folder of the bundled skills; none without it. */
   skills?: string;
   host: string;
   port: number;
-  token: string;
+  /** As it is now: it may be changed while the network runs. */
+  token: () => string;
+  /** Every agent is paused before anything is taken up. */
+  paused?: boolean;
   /** The process's environment. Only references such as `env:NAME`, Git's identity and PATH are looked up in it. */
   env: Readonly<Record<string, string | undefined>>;
   platform: string;

@@ -1,5 +1,9 @@
+import { readFileSync, type Stats, statSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Log } from '../core/ports/log.ts';
+import type { KeptSecrets } from '../core/ports/secrets.ts';
+import { refuseToListen } from '../gateway/http/access.ts';
 import { privateFile } from '../platform/replace.ts';
 
 /** How commands find the gateway of a home: `gateway.json`, mode 0600, there while it listens. */
@@ -28,4 +32,54 @@ export async function homeToken(home: string, bytes: (length: number) => Uint8Ar
   const token = Buffer.from(bytes(32)).toString('base64url');
   await file.write(`${token}\n`);
   return token;
+}
+
+function readToken(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return null; // of another user, or gone since it was looked at
+  }
+}
+
+interface TokenNow {
+  home: string;
+  host: string;
+  first: string;
+  secrets: Pick<KeptSecrets, 'hide'>;
+  log: Log;
+}
+
+/**
+ * The token as its file holds it now, so that one that was changed counts at once. One that cannot be used is told of, and the
+ * one before stays.
+ */
+export function tokenNow({ home, host, first, secrets, log }: TokenNow): () => string {
+  const path = join(home, 'token');
+  const look = (): Stats | undefined => statSync(path, { throwIfNoEntry: false });
+  const stampOf = (found = look()): string =>
+    found ? `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}` : '';
+  let token = first;
+  let seen = stampOf();
+  const changed = (): string | null => {
+    const found = look();
+    if (found === undefined) return 'it is gone; the next start makes a new one';
+    if ((found.mode & 0o077) !== 0) return `it can be read by other users; run: chmod 600 ${path}`;
+    const next = readToken(path);
+    if (next === null) return 'it cannot be read';
+    const refusal = refuseToListen(host, next);
+    if (refusal !== null) return refusal;
+    secrets.hide(next);
+    token = next;
+    return null;
+  };
+  return () => {
+    const now = stampOf();
+    if (now === seen) return token;
+    seen = now;
+    const problem = changed();
+    if (problem !== null)
+      log.warn({ path, problem }, 'the changed token cannot be used, and the one before stays in force');
+    return token;
+  };
 }

@@ -1,24 +1,34 @@
 import type { Agent, Problem } from '../core/agent.ts';
 import type { ScheduleState } from '../core/schedule.ts';
-import { hookSecret, type ReadSecret } from '../scheduler/triggers/hooks.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Git } from '../git/git.ts';
+import { hookSecrets, type ReadSecret } from '../scheduler/triggers/hooks.ts';
+import { whyNotTaken } from '../workspace/edits/watch.ts';
 
 interface Looked {
   reader: { hindrances(commit: string, agents: ReadonlyMap<string, Agent>): Promise<Problem[]> };
-  workspace: { head(): Promise<string> };
+  workspace: { head(): Promise<string>; git: Pick<Git, 'neutral'> };
   secrets: { resolve: ReadSecret };
+  clock: Pick<Clock, 'now'>;
 }
 
 /** What is wrong now although every file is in order: scripts that are not there, secrets that are not given. */
 export async function liveProblems(
-  { reader, workspace, secrets }: Looked,
+  { reader, workspace, secrets, clock }: Looked,
   agents: ReadonlyMap<string, Agent>,
 ): Promise<Problem[]> {
   const [scripts, hooks] = await Promise.all([
     workspace.head().then((head) => reader.hindrances(head, agents)),
     Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.resolve(...of)))),
   ]);
-  return [...scripts, ...hooks.flat()];
+  return [...waiting(whyNotTaken(workspace.git, clock.now())), ...scripts, ...hooks.flat()];
 }
+
+/** A rule that somebody has saved and believes in force. */
+const waiting = (why: string | null): Problem[] => {
+  const message = `What is saved in ruche.yaml and agents/ is not in force yet: ${why}.`;
+  return why === null ? [] : [{ applied: false, file: '.git', line: null, key: '', message, severity: 'warning' }];
+};
 
 /** The same where a network runs, which knows what has fired. */
 export async function nowWrong(
@@ -28,6 +38,20 @@ export async function nowWrong(
 ): Promise<Problem[]> {
   return [...(await liveProblems(looked, agents)), ...(await lostMoments(agents, () => schedules.list()))];
 }
+
+/** The readable journal is behind for a reason that somebody has to mend. */
+export const journalProblems = (problem: string | null): Problem[] =>
+  problem === null
+    ? []
+    : [
+        {
+          file: 'journal.git',
+          line: null,
+          key: '',
+          message: `the readable journal could not be written; it is tried again: ${problem}`,
+          severity: 'warning',
+        },
+      ];
 
 /** Schedules of one moment that was past before anybody knew of them. */
 async function lostMoments(
@@ -49,10 +73,10 @@ async function hookProblems({ name, triggers = [] }: Agent, secret: ReadSecret):
   const found = await Promise.all(
     triggers.map(async ({ name: trigger, source }): Promise<Problem[]> => {
       if (source.on !== 'webhook') return [];
-      const known = await hookSecret(source.auth.secret, source.hook, secret);
-      if (known.ok) return [];
+      const { values, lacking } = await hookSecrets(source.auth, source.hook, secret);
+      if (lacking === null) return [];
       const at = { file: `agents/${name}/AGENT.md`, line: null, key: `triggers.${trigger}.secret` };
-      return [{ ...at, message: known.why, severity: 'error' }];
+      return [{ ...at, message: lacking, severity: values.length === 0 ? 'error' : 'warning' }];
     }),
   );
   return found.flat();

@@ -22,13 +22,17 @@ export const pendingTexts =
   (wait: Pending): string =>
     pendingText(wait, (words) => `${io.self} ${words}${again}`);
 
+/** A landing waits because it changes what governs; a held change of settings names no tool. */
+const asked = (tool: string | null | undefined): string =>
+  tool === 'landing' || !tool ? 'a change of the settings' : tool;
+
 function pendingText(wait: Pending, command: (words: string) => string): string {
   const who = wait.agent === null ? '' : ` · ${wait.agent} · session ${wait.session}`;
-  const what = wait.kind === 'question' ? 'question' : `approval of ${wait.tool ?? 'a change of the settings'}`;
+  const what = wait.kind === 'question' ? 'question' : `approval of ${asked(wait.tool)}`;
   const how =
     wait.kind === 'question'
       ? command(`answer ${wait.id} "TEXT"`)
-      : `${command(`approve ${wait.id}`)}   or   ${command(`deny ${wait.id}`)}`;
+      : `${command(`approve ${wait.id}`)}\n  ${command(`deny ${wait.id}`)}`;
   const body = plain(wait.text)
     .split('\n')
     .map((line) => `    ${line}`);

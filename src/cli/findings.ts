@@ -131,8 +131,11 @@ const checkDatabase: Check = ({ database }) =>
     ? []
     : [broken('Database', database, 'Restore a backup, or use the version of Ruche that wrote it.')];
 
-const checkConfig: Check = ({ workspace, config }) => {
+const checkLost: Check = ({ lost }) => lost.map(({ what, mend }) => broken('Record', what, mend));
+
+const checkConfig: Check = ({ workspace, config, lost }) => {
   if (workspace !== null) return [broken('Workspace', workspace, 'Do what the message says, then run doctor again.')];
+  if (config === null && lost.length > 0) return [];
   if (config === null) return [ok('Workspace', 'none yet; the first start creates one from a template')];
   if (config.problems.length === 0) return [ok('Configuration', 'ruche.yaml and every agent are valid')];
   // What to do is the same for all of them, and said once.
@@ -141,9 +144,19 @@ const checkConfig: Check = ({ workspace, config }) => {
     level: problem.severity === 'error' ? ('broken' as const) : ('warning' as const),
     subject: 'Configuration',
     text: problemText(problem),
-    mend: index === last ? 'Correct the file; a saved change applies within a second.' : '',
+    mend: index === last && problem.file !== '.git' ? 'Correct the file; a saved change applies within a second.' : '',
   }));
 };
+
+/** With such a ref Git can neither clean up nor be copied whole. */
+const checkRefs: Check = ({ refs, start }) =>
+  refs.map((ref) =>
+    broken(
+      'Workspace',
+      `${ref} names work of a run that Git has removed, so \`git gc\` and \`git push --mirror\` fail`,
+      `The next start keeps what is left of it: \`${start}\`. Or remove it, in the workspace: git update-ref -d ${ref}`,
+    ),
+  );
 
 const checkGateway: Check = ({ gateway, start }) => {
   if (gateway.state === 'running') return [ok('Gateway', 'running')];
@@ -160,7 +173,9 @@ const CHECKS: readonly Check[] = [
   checkClock,
   checkToken,
   checkDatabase,
+  checkLost,
   checkConfig,
+  checkRefs,
   checkKeys,
   checkGateway,
 ];

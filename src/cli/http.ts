@@ -26,6 +26,8 @@ interface Call {
   method?: 'GET' | 'POST';
   body?: unknown;
   signal?: AbortSignal;
+  /** Names the request where it may be sent again. */
+  key?: string;
 }
 
 /** Milliseconds without a byte after which a connection counts as lost. The gateway sends something every 15 s, or within a held wait of 55 s. */
@@ -45,6 +47,7 @@ function open(connection: Connection, path: string, call: Call): Promise<Incomin
         headers: {
           authorization: `Bearer ${connection.token}`,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(call.key === undefined ? {} : { 'idempotency-key': call.key }),
         },
       },
       resolve,

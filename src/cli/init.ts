@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ExitCode, Io } from './io.ts';
 import { quoted, type Options } from './options.ts';
@@ -9,8 +8,7 @@ export async function init(io: Io, options: Options, dir: string | undefined): P
   const home = root === null ? options.home : join(root, 'home');
   const workspace = root === null ? options.workspace : join(root, 'workspace');
   const app = await io.loadApp();
-  const { commit } = await app.initWorkspace({ workspace, template: options.template, env: io.env });
-  await mkdir(home, { recursive: true, mode: 0o700 });
+  const { commit } = await app.initWorkspace({ home, workspace, template: options.template, env: io.env });
   io.out(
     [
       `Created the workspace ${workspace} from the template "${options.template}" (commit ${commit.slice(0, 10)}).`,

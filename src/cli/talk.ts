@@ -67,7 +67,11 @@ export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
   };
 
   return {
-    call: (path, body) => persist((connection) => callApi(connection, path, { body, signal })),
+    call(path, body) {
+      // A firing whose answer was lost must not be a second one.
+      const key = body === undefined ? undefined : io.ids.next('msg');
+      return persist((connection) => callApi(connection, path, { body, signal, key }));
+    },
     follow(path, body, listeners) {
       let task: string | null = null;
       return persist(async (connection) => {

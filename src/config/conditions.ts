@@ -47,7 +47,7 @@ function refusal(node: Node, on: TriggerOn, inside: boolean): string | null {
       looping = true;
     } else if (!METHODS.includes(name))
       return name === 'matches'
-        ? 'uses matches(): a regular expression may take for ever; use contains, startsWith or endsWith'
+        ? 'uses matches(), and a regular expression may never end; use contains, startsWith or endsWith'
         : `uses ${name}(), which is not among ${[...METHODS, ...MACROS].join(', ')}`;
     // Of two texts from outside, one looked for in the other could be slow by the square.
     const [, , given] = node.args as [string, Node, Node[]];
@@ -86,7 +86,7 @@ export const readCondition: ReadCondition = (text, on) => {
   try {
     return compile(environment, text, on);
   } catch (error) {
-    return { ok: false, error: `is no condition: ${summary(error)}` };
+    return { ok: false, error: `is not a valid condition: ${summary(error)}` };
   }
 };
 
@@ -95,7 +95,7 @@ function compile(environment: Environment, text: string, on: TriggerOn): ReturnT
   const refused = refusal(parsed.ast, on, false);
   if (refused !== null) return { ok: false, error: refused };
   const checked = parsed.check();
-  if (!checked.valid) return { ok: false, error: `is no condition: ${summary(checked.error)}` };
+  if (!checked.valid) return { ok: false, error: `is not a valid condition: ${summary(checked.error)}` };
   if (checked.type !== 'bool' && checked.type !== 'dyn')
     return { ok: false, error: `must be true or false, and is ${checked.type}` };
   return { ok: true, holds: (facts) => evaluate(parsed, facts) };

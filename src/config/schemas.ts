@@ -225,7 +225,7 @@ const settings = z.strictObject({
     .optional(),
   escalation: z
     .record(CHAIN_NAME, chainSchema)
-    .describe('Who is told of what waits for a person, and when; the chain `owner` applies where none is named.')
+    .describe('Who hears about what waits for a person, and when. The chain `owner` is the default.')
     .optional(),
   ...later(SETTINGS_LATER),
 });

@@ -9,6 +9,9 @@ export interface Change {
   was: string | null;
 }
 
+/** Paths that one command, or one landing, may change: more hold up everything else while they are put on `main`. */
+export const MAX_PATHS = 20_000;
+
 export interface FileEntry {
   path: string;
   mode: FileMode;
@@ -16,6 +19,9 @@ export interface FileEntry {
   /** Bytes. */
   size: number;
 }
+
+/** What is at a path; a sub-module is the place of another repository, whose files are not here. */
+export type Place = 'file' | 'link' | 'folder' | 'sub-module';
 
 /** What a run sees of the workspace: its base commit and, over it, its own changes. */
 export interface Files {
@@ -26,8 +32,12 @@ export interface Files {
   stat(path: string): Promise<FileEntry | null>;
   /** Bytes from `offset`, at most `limit`. Null if there is no such file. */
   read(path: string): Promise<{ entry: FileEntry; bytes: Uint8Array } | null>;
-  /** Stores the bytes durably and puts them in the overlay. */
+  /** Null: nothing. */
+  about(path: string): Promise<Place | null>;
+  /** Stores the bytes durably and puts them in the overlay. Refuses a path that could not come to `main`. */
   write(path: string, bytes: Uint8Array, mode?: FileMode): Promise<Change>;
+  /** The same for a file that need not come to `main`: one that is only to be worked with. */
+  place(path: string, bytes: Uint8Array): Promise<Change>;
   remove(path: string): Promise<Change | null>;
   /** All files below a folder ('' is the root), sorted by path. */
   list(folder: string): Promise<FileEntry[]>;
@@ -37,7 +47,7 @@ export interface Files {
 
 /** A file cannot be read or written as asked. The message is for the model and for people; anything else thrown is a bug. */
 export class FileRefused extends Error {
-  readonly code: 'path' | 'clash' | 'too-large' | 'full' | 'readonly';
+  readonly code: 'path' | 'clash' | 'obstacle' | 'too-large' | 'full' | 'readonly';
   constructor(code: FileRefused['code'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'FileRefused';

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { isAbsolute } from 'node:path';
 import type { FileEntry } from '../core/files.ts';
 import type { Git } from './git.ts';
 import { Lru } from './trees.ts';
@@ -28,8 +29,8 @@ function parse(output: Buffer): FileEntry[] {
   return entries;
 }
 
-/** `bound`: entries kept over all trees. */
-export function openListing(git: Git, bound = 200_000): Listing {
+/** `bound`: entries kept over all trees; the newest listing is always kept. Each landing makes another tree, and an entry takes 200 bytes. */
+export function openListing(git: Git, bound = 30_000): Listing {
   const cache = new Lru<Promise<readonly FileEntry[]>>(bound);
   return {
     of(tree) {
@@ -47,23 +48,33 @@ export function openListing(git: Git, bound = 200_000): Listing {
   };
 }
 
-/** Those of the paths that .gitignore files, `info/exclude` or the person's own patterns exclude. */
-export async function ignoredPaths(git: Git, paths: readonly string[]): Promise<string[]> {
-  const args = ['check-ignore', '--no-index', '-z', '--stdin'];
-  const ask = async (some: readonly string[]): Promise<string[]> => {
-    // check-ignore refuses literal pathspecs; `./` keeps a leading colon from meaning anything.
-    const input = some.map((path) => `./${path}\0`).join('');
-    const result = await git.run(args, { input, env: { GIT_LITERAL_PATHSPECS: '0' }, accept: [0, 1] });
-    const found = result.stdout.toString('utf8').split('\0').filter(Boolean);
-    return found.map((path) => path.slice('./'.length));
-  };
+/** Those of the paths that .gitignore files, `info/exclude` or the person's own patterns exclude, and which of these does. */
+export async function ignoredBy(git: Git, paths: readonly string[]): Promise<Map<string, string>> {
+  const args = ['check-ignore', '--no-index', '--verbose', '-z', '--stdin'];
+  // check-ignore refuses literal pathspecs; `./` keeps a leading colon from meaning anything.
+  const input = paths.map((path) => `./${path}\0`).join('');
   try {
-    return await ask(paths);
+    const result = await git.run(args, { input, env: { GIT_LITERAL_PATHSPECS: '0' }, accept: [0, 1] });
+    const fields = result.stdout.toString('utf8').split('\0');
+    const found = new Map<string, string>();
+    for (let at = 0; at + 3 < fields.length; at += 4) {
+      const [source = '', line = '', pattern = '', path = ''] = fields.slice(at, at + 4);
+      // The last pattern that fits may say that the path is not ignored.
+      if (!pattern.startsWith('!'))
+        found.set(path.slice('./'.length), `${sourceName(git, source)}, line ${line} (${pattern})`);
+    }
+    return found;
   } catch (error) {
     if (!(error instanceof GitError) || !error.stderr.includes('beyond a symbolic link')) throw error;
     // One path below a link makes Git give up on all of them. Such a path cannot be written anyway.
-    if (paths.length === 1) return [...paths];
-    const each = await Promise.all(paths.map((path) => ignoredPaths(git, [path])));
-    return each.flat();
+    const [only] = paths;
+    if (paths.length === 1 && only !== undefined) return new Map([[only, 'a symbolic link on the way to it']]);
+    const each = await Promise.all(paths.map((path) => ignoredBy(git, [path])));
+    return new Map(each.flatMap((some) => [...some]));
   }
+}
+
+function sourceName({ neutral }: Git, source: string): string {
+  if (source.startsWith(neutral.dir)) return '.git/info/exclude';
+  return isAbsolute(source) ? "the owner's own list of ignored files (core.excludesFile)" : source;
 }

@@ -216,6 +216,10 @@ async function layOut(dir: string, of: { gitDir: string; commonDir: string; conf
   await writeIfDifferent(join(dir, 'HEAD'), await readFile(join(of.gitDir, 'HEAD'), 'utf8'));
 }
 
+/** `ref: refs/heads/…`, or a commit. */
+export const readHead = async ({ gitDir }: Neutral): Promise<string> =>
+  (await readFile(join(gitDir, 'HEAD'), 'utf8')).trim();
+
 /** Copies the real HEAD into the neutral directories, so that moving the branch it names is noted in HEAD's reflog. */
 export async function mirrorHead(neutral: Neutral): Promise<string> {
   const head = await readFile(join(neutral.gitDir, 'HEAD'), 'utf8');

@@ -8,6 +8,7 @@ import type { MailDeps } from '../pending/pending.ts';
 import { type PairingDeps, tryPairing } from './pairing.ts';
 import { addressee, conversationId } from '../core/ids.ts';
 import { putJson } from '../core/records/json-blob.ts';
+import { Mutex } from '../core/time/mutex.ts';
 
 interface DoorDeps
   extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps, Pick<CommandDeps, 'recent'> {
@@ -51,12 +52,10 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
   const say = (channel: string, message: ChannelMessage, place: ChatPlace, said: ReplyContent) =>
     queueNotice(deps, { ...place, channel, to: message.replyTo, content: said, key: noticeKey(channel, message) });
 
-  let pairing: Promise<unknown> = Promise.resolve();
+  const pairing = new Mutex();
   const pair = async (channel: string, message: ChannelMessage, place: ChatPlace): Promise<boolean> => {
     // One after the other: a code is good once, and two who write ruche.yaml at once would lose one of them.
-    const trying = pairing.then(() => tryPairing(deps, channel, message));
-    pairing = trying.catch(() => undefined);
-    const paired = await trying;
+    const paired = await pairing.run(() => tryPairing(deps, channel, message));
     if (paired.state === 'no') return false;
     const text =
       paired.state === 'paired'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { PrivateFile } from '../core/ports/secrets.ts';
 
 /** The calls that make a file durable, in the order in which they are made: a test cuts the power between them. */
@@ -14,7 +14,7 @@ interface OpenFile {
   sync(): Promise<void>;
   close(): Promise<void>;
 }
-const realDisk: Disk = { open, rename, rm };
+export const realDisk: Disk = { open, rename, rm };
 
 export interface ReplaceOptions {
   mode?: number;
@@ -58,13 +58,36 @@ export async function replaceFile(
 }
 
 /** Makes the names in a folder durable: a file's own sync does not keep its name. */
-export async function syncFolder(path: string, disk: Disk = realDisk): Promise<void> {
-  const folder = await disk.open(path, 'r');
+export const syncFolder = (path: string, disk: Disk = realDisk): Promise<void> => sync(path, disk);
+
+async function sync(path: string, disk: Disk): Promise<void> {
+  const opened = await disk.open(path, 'r');
   try {
-    await folder.sync();
+    await opened.sync();
   } finally {
-    await folder.close();
+    await opened.close();
   }
+}
+
+/** Makes a folder, and those above it, with names that survive a power cut; one that is there already is left as it is. */
+export async function makeFolder(path: string, options: { mode?: number; disk?: Disk } = {}): Promise<void> {
+  const { mode = 0o777, disk = realDisk } = options;
+  const first = await mkdir(path, { recursive: true, mode });
+  if (first === undefined) return;
+  for (let made = path; made !== dirname(first); made = dirname(made)) await syncFolder(dirname(made), disk);
+}
+
+/** Makes everything below a folder durable that others have written there: bytes first, then the names. */
+export async function syncTree(path: string, disk: Disk = realDisk): Promise<void> {
+  const entries = await readdir(path, { withFileTypes: true });
+  await Promise.all(
+    entries.map(async (entry) => {
+      const full = join(path, entry.name);
+      if (entry.isDirectory()) await syncTree(full, disk);
+      else if (entry.isFile()) await sync(full, disk);
+    }),
+  );
+  await syncFolder(path, disk);
 }
 
 /** A file that only its owner may read. */

@@ -3,6 +3,7 @@ import type { Event } from '../core/event.ts';
 import { runStream, runOfStream } from '../core/ids.ts';
 import type { EventLog } from '../core/ports/store.ts';
 import type { LastRun } from '../core/api/runtime.ts';
+import { Mutex } from '../core/time/mutex.ts';
 
 const TYPES = ['run.started', 'model.answered', 'run.finished'] as const;
 /** Events that are looked back at for the last run of agents that have rested. */
@@ -17,7 +18,7 @@ export class Days {
   readonly #cost = new Map<string, number>();
   #midnight = 0;
   #seq: number | null = null;
-  #reading: Promise<void> = Promise.resolve();
+  readonly #reading = new Mutex();
 
   constructor(store: EventLog, clock: Pick<Clock, 'now'>) {
     this.#store = store;
@@ -26,11 +27,7 @@ export class Days {
 
   /** Brings it up to date; one after the other. */
   look(): Promise<void> {
-    this.#reading = this.#reading.then(
-      () => this.#look(),
-      () => this.#look(),
-    );
-    return this.#reading;
+    return this.#reading.run(() => this.#look());
   }
 
   of(agent: string): { lastRun: LastRun | null; costTodayUsd: number } {

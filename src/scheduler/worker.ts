@@ -1,10 +1,11 @@
-import { type Clock, OVER } from '../core/ports/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { Body, NewEvent } from '../core/event.ts';
 import { taskStream } from '../core/ids.ts';
 import type { Log } from '../core/ports/log.ts';
 import { type Store, StoreUnavailable } from '../core/ports/store.ts';
 import type { Claim, Lease, Stops } from '../core/task.ts';
 import { errorText } from '../core/text/sentence.ts';
+import { Waker } from '../core/time/waker.ts';
 
 /** Milliseconds a lease lasts. A lost process's tasks are free after that; our own restart does not wait for it. */
 const LEASE_MS = 30_000;
@@ -55,8 +56,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #running = new Map<string, Running>();
   readonly #shutdown = new AbortController();
-  #wake: () => void = () => undefined;
-  #woken = false;
+  readonly #waker: Waker;
   #loops: Promise<void>[] = [];
   #stopListening: () => void = () => undefined;
   #stopCancelling: () => void = () => undefined;
@@ -66,6 +66,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#waker = new Waker(options.clock);
   }
 
   /** Why no task is taken, in plain words; null if tasks are taken. */
@@ -78,7 +79,7 @@ export class Worker {
   }
 
   start(): void {
-    this.#stopListening = this.#options.onWork(() => this.#notify());
+    this.#stopListening = this.#options.onWork(() => this.#waker.wake());
     this.#stopCancelling = this.#options.onCancelled((task) => this.#cancel(task));
     this.#renewed = this.#options.clock.now();
     this.#loops = [this.#claimLoop(), this.#renewLoop()];
@@ -88,7 +89,7 @@ export class Worker {
   async stop(graceMs: number): Promise<void> {
     this.#stopListening();
     this.#shutdown.abort(new Error('the runtime is shutting down'));
-    this.#notify();
+    this.#waker.wake();
     const { clock } = this.#options;
     const grace = new AbortController();
     const all = Promise.all([...this.#loops, ...[...this.#running.values()].map((run) => run.done)]);
@@ -102,36 +103,18 @@ export class Worker {
     this.#running.get(task)?.cancel.abort(new Error('the task was cancelled'));
   }
 
-  #notify(): void {
-    this.#woken = true;
-    this.#wake();
-  }
-
-  /** Resolves when notified or after `ms`. */
-  async #idle(ms: number): Promise<void> {
-    if (this.#woken) return;
-    const timer = new AbortController();
-    await Promise.race([
-      new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      }),
-      this.#options.clock.sleep(ms, timer.signal).catch(() => undefined),
-    ]);
-    timer.abort(OVER);
-  }
-
   async #claimLoop(): Promise<void> {
     const { store, clock, worker, only, except: given } = this.#options;
     while (!this.#shutdown.signal.aborted) {
-      this.#woken = false;
+      this.#waker.reset();
       try {
         if (this.#running.size >= this.#options.concurrency()) {
-          await this.#idle(IDLE_MS);
+          await this.#waker.sleep(IDLE_MS);
           continue;
         }
         // The machine has slept, or its clock has jumped: what runs here must not look abandoned.
         if (Math.abs(clock.now() - this.#renewed) > LEASE_MS / 2 && !(await this.#renewAll())) {
-          await this.#idle(UNAVAILABLE_MS);
+          await this.#waker.sleep(UNAVAILABLE_MS);
           continue;
         }
         const always = typeof given === 'function' ? given() : (given ?? []);
@@ -144,11 +127,11 @@ export class Worker {
           continue;
         }
         const due = await store.nextDue(clock.now());
-        await this.#idle(due === null ? IDLE_MS : Math.min(IDLE_MS, Math.max(1, due - clock.now())));
+        await this.#waker.sleep(due === null ? IDLE_MS : Math.min(IDLE_MS, Math.max(1, due - clock.now())));
       } catch (error) {
         this.#report(error);
-        this.#woken = false;
-        await this.#idle(UNAVAILABLE_MS);
+        this.#waker.reset();
+        await this.#waker.sleep(UNAVAILABLE_MS);
       }
     }
   }
@@ -168,7 +151,7 @@ export class Worker {
     this.#running.set(id, running);
     running.done = this.#work(claim, stops).finally(() => {
       if (this.#running.get(id) === running) this.#running.delete(id);
-      this.#notify();
+      this.#waker.wake();
     });
   }
 

@@ -2,6 +2,7 @@ import type { KeptSecrets, PrivateFile, Secrets } from '../core/ports/secrets.ts
 import { openRedactor, type Redactor } from './redactor.ts';
 import { isObject } from '../core/text/json.ts';
 import { idIn } from '../core/ids.ts';
+import { Mutex } from '../core/time/mutex.ts';
 
 interface SecretsOptions extends EnvSecretsOptions {
   /** `keys.json` of home. */
@@ -131,7 +132,7 @@ async function openHomeKeys(file: PrivateFile, redactor: Redactor): Promise<Home
   const text = await file.read();
   let keys = text === null ? new Map<string, string>() : parse(text, file.path);
   for (const key of keys.values()) redactor.add(key);
-  let writing: Promise<unknown> = Promise.resolve();
+  const writing = new Mutex();
   const write = async (name: string, value: string): Promise<void> => {
     const next = new Map(keys).set(name, value);
     await file.write(`${JSON.stringify({ format: 1, keys: Object.fromEntries(next) }, null, 2)}\n`);
@@ -148,9 +149,7 @@ async function openHomeKeys(file: PrivateFile, redactor: Redactor): Promise<Home
       if (!HOME_NAME.test(name)) throw new RangeError('a key is kept under a name of letters, digits, "-" and "_"');
       redactor.add(value);
       // One after the other: each write holds what the ones before have kept.
-      const written = writing.then(() => write(name, value.trim()));
-      writing = written.catch(() => undefined);
-      await written;
+      await writing.run(() => write(name, value.trim()));
       return `home:${name}`;
     },
   };

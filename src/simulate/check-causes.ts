@@ -56,7 +56,7 @@ function checkTrigger(played: Seen, trigger: PlannedTrigger, report: Report): vo
     if (fate.why !== null && !(fate.why === 'limit' && trigger.limit)) say(fate.id, 'a task', `skipped: ${fate.why}`);
     const said = textOf(played, fate.task);
     for (const word of own.at(-1)?.says ?? [])
-      if (fate.task !== null && !said.includes(word)) say(fate.task, `that it is told of ${word}`, said.slice(0, 200));
+      if (fate.task !== null && !said.includes(word)) say(fate.task, `that it hears of ${word}`, said.slice(0, 200));
   }
   for (const cause of causes) {
     const count = times.get(cause) ?? 0;

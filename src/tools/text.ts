@@ -73,16 +73,21 @@ export async function aboutLink(files: Files, path: string): Promise<string> {
   return `${shownPath(path)} is a symbolic link to ${target}, and links are not followed.`;
 }
 
+const aboutSubModule = (path: string): string =>
+  `${shownPath(path)} is a sub-module: a repository of its own, whose files cannot be read or changed from here.`;
+
 /** Why nothing is at a path: a folder, something in the way, or simply nothing. */
 export async function absent(files: Files, path: string): Promise<string> {
   if (path === '') return 'That is the workspace itself, not a file.';
   const parts = path.split('/');
   for (let depth = 1; depth < parts.length; depth += 1) {
     const parent = parts.slice(0, depth).join('/');
-    const entry = await files.stat(parent);
-    if (entry?.mode === '120000') return aboutLink(files, parent);
-    if (entry !== null) return `${shownPath(parent)} is a file, so nothing is below it.`;
+    const place = await files.about(parent);
+    if (place === 'link') return aboutLink(files, parent);
+    if (place === 'sub-module') return aboutSubModule(parent);
+    if (place === 'file') return `${shownPath(parent)} is a file, so nothing is below it.`;
   }
+  if ((await files.about(path)) === 'sub-module') return aboutSubModule(path);
   if ((await files.list(path)).length > 0) return `${shownPath(path)} is a folder.`;
   return `There is no file ${shownPath(path)}.`;
 }

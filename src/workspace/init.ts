@@ -1,11 +1,12 @@
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile, readFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, rmdir, writeFile, readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import type { Clock } from '../core/ports/clock.ts';
 import { MAIN, putCommit, personConfig } from '../git/commit.ts';
-import { badPath } from './overlay/files.ts';
+import { badPath } from './overlay/path.ts';
 import { initRepository, openGit, type Env } from '../git/git.ts';
 import { openObjects } from '../git/objects.ts';
 import { Trees } from '../git/trees.ts';
+import { type Disk, makeFolder, realDisk, syncFolder, syncTree } from '../platform/replace.ts';
 
 interface InitOptions {
   /** A folder that does not exist yet, or is empty. */
@@ -18,14 +19,18 @@ interface InitOptions {
   scripts?: boolean;
   /** First line of the first commit. */
   subject?: string;
+  disk?: Disk;
 }
 
-/** Makes a repository with branch `main` and a first commit. It is there whole or not at all. */
+/**
+ * Makes a repository with branch `main` and a first commit. It is there whole or not at all, after a power cut too: files
+ * that come back empty would look like a person's edit, which empties the rules.
+ */
 export async function initWorkspace(options: InitOptions): Promise<string> {
-  const { dir, files, env, clock } = options;
+  const { dir, files, env, clock, disk = realDisk } = options;
   const standing = await readdir(dir).catch(() => []);
   if (standing.length > 0) throw new Error(`${dir} is not empty; give a new folder for the workspace`);
-  await mkdir(dirname(dir), { recursive: true });
+  await makeFolder(dirname(dir), { disk });
   const temp = await mkdtemp(join(dirname(dir), `.${basename(dir)}-`));
   try {
     await chmod(temp, 0o755);
@@ -58,7 +63,10 @@ export async function initWorkspace(options: InitOptions): Promise<string> {
       await rmdir(dir).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error;
       });
-      await rename(temp, dir);
+      // Git and `writeFile` leave to the system when their bytes reach the disk.
+      await syncTree(temp, disk);
+      await disk.rename(temp, dir);
+      await syncFolder(dirname(dir), disk);
       return commit.oid;
     } finally {
       git.close();

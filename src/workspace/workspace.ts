@@ -1,20 +1,20 @@
-import { lstat, readdir, realpath } from 'node:fs/promises';
+import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Change, Files } from '../core/files.ts';
-import { isSafeName } from '../core/ids.ts';
-import type { LandingRequest, Workspace } from '../core/ports/workspace.ts';
+import type { Workspace } from '../core/ports/workspace.ts';
 import { addedPaths, commitDiff } from '../git/changed.ts';
-import { MAIN, agentSignature, findRun, landingMessage, putCommit, personConfig } from '../git/commit.ts';
+import { MAIN, findRun, personConfig } from '../git/commit.ts';
 import { Overlay, type FilesParts, overlayTree } from './overlay/files.ts';
 import { checkGitVersion, openGit, plainGit, type Env, type Git } from '../git/git.ts';
 import { Landings } from './landing/landing.ts';
 import { openListing } from '../git/listing.ts';
 import { Mover } from './landing/move.ts';
-import { Mutex } from '../git/mutex.ts';
+import { Mutex } from '../core/time/mutex.ts';
 import { findGitDir } from '../git/neutral.ts';
 import { openObjects, type Objects } from '../git/objects.ts';
+import { OpenWork } from './landing/open-work.ts';
 import { Person } from './landing/person.ts';
 import { Trees } from '../git/trees.ts';
 
@@ -33,10 +33,15 @@ export interface WorkspaceOptions {
 
 /** An open workspace, with what the other parts of this room build on. */
 export interface OpenWorkspace extends Workspace {
-  /** Finishes or undoes a landing that a crash has cut off; resolves with what was done. Call before anything else. */
+  /**
+   * Finishes or undoes a landing that a crash has cut off, and mends refs of runs' work whose objects are gone; resolves with
+   * what was done. Call before anything else.
+   */
   recover(): Promise<string | null>;
-  /** Packs loose objects once there are many. Nothing is pruned: what runs hold is reachable from nowhere yet. */
+  /** Packs loose objects once there are many. Nothing is pruned: what a step has just written is held a moment later. */
   maintain(): Promise<void>;
+  /** Refs of runs' work that name objects which are gone: the person's own `git gc` fails on them. */
+  brokenRefs(): Promise<string[]>;
   readonly git: Git;
   readonly objects: Objects;
   readonly trees: Trees;
@@ -44,9 +49,12 @@ export interface OpenWorkspace extends Workspace {
 
 const DEFAULT_MAX_FILE = 100_000_000;
 
+/** A path as a shell takes it. */
+const quotedPath = (path: string): string => (/^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
+
 /** Rejects with what is wrong and the command that mends it. */
 async function checkRepository(dir: string, env: Env): Promise<string> {
-  const quoted = /^[\w./-]+$/.test(dir) ? dir : `'${dir.replaceAll("'", "'\\''")}'`;
+  const quoted = quotedPath(dir);
   const folder = await lstat(dir).catch(() => null);
   if (!folder) throw new Error(`the workspace ${dir} does not exist; make one with: ruche init ${quoted}`);
   const gitDir = await findGitDir(dir);
@@ -65,6 +73,11 @@ async function checkRepository(dir: string, env: Env): Promise<string> {
   if (owner !== me)
     throw new Error(
       `${gitDir} belongs to user ${owner}, and ruche runs as user ${me}; run it as that user, or: chown -R ${me} ${quoted}`,
+    );
+  const head = join(gitDir, 'HEAD');
+  if ((await readFile(head, 'utf8').catch(() => null))?.trim() === '')
+    throw new Error(
+      `${head} is empty, as a power cut can leave it, so Git does not see a repository; if your branch was main, run: echo 'ref: refs/heads/main' > ${quotedPath(head)}`,
     );
   return gitDir;
 }
@@ -110,6 +123,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
   const identity = async () => (await personConfig(gitDir, env)).author;
   const person = new Person({ git, objects, trees, mover, mutex, clock, identity, maxFile }, dir);
   const landings = new Landings({ git, objects, trees, mover, person, mutex, boundary, maxFile });
+  const openWork = new OpenWork({ git, objects, trees });
   const filesParts: FilesParts = { git, objects, trees, listing: openListing(git), boundary, maxFile };
   return {
     git,
@@ -120,7 +134,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
         const done = await mover.recover();
         // Files that were only copied or touched would each count as edited.
         await git.run(['update-index', '-q', '--refresh'], { env: git.asPerson, accept: [0, 1, 128] });
-        return done;
+        const mended = [...(done === null ? [] : [done]), ...(await openWork.recover())];
+        return mended.length === 0 ? null : mended.join('; ');
       }),
     async head() {
       const head = await git.resolve(MAIN);
@@ -132,7 +147,11 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
     untouched: (from, to, paths) => untouched(trees, from, to, paths),
     land: (request) => landings.land(request),
     findLanding: (run, base) => findRun(git, run, base),
-    keepUnlanded: (request) => keepUnlanded(git, objects, trees, request),
+    hold: (request) => openWork.hold(request),
+    release: (run) => openWork.release(run),
+    held: () => openWork.runs(),
+    keepUnlanded: (request) => openWork.keep(request),
+    brokenRefs: () => openWork.broken(),
     diff: (base, changes, limit) => diff(git, trees, base, changes, limit),
     added: (from, to) => addedPaths(git, from, to),
     commitDiff: (commit, limit) => commitDiff(git, commit, limit),
@@ -140,6 +159,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
     async close() {
       // A landing that is under way is finished first.
       await mutex.run(() => Promise.resolve());
+      await openWork.settled();
       git.close();
     },
   };
@@ -162,18 +182,6 @@ async function untouched(trees: Trees, from: string, to: string, paths: readonly
     if (old?.oid !== now?.oid || old?.mode !== now?.mode) return false;
   }
   return true;
-}
-
-async function keepUnlanded(git: Git, objects: Objects, trees: Trees, request: LandingRequest): Promise<void> {
-  const { run, agent } = request.provenance;
-  if (!isSafeName(run)) throw new Error(`"${run}" cannot be part of a ref`);
-  const { tree, stored, left } = await overlayTree(trees, request.base, request.changes);
-  const subject = left.length === 0 ? request.subject : `${request.subject} (without ${left.join(', ')})`;
-  const message = landingMessage(subject, request.provenance);
-  const author = agentSignature(agent);
-  const commit = putCommit(objects, { tree, parents: [request.base], author, at: request.at, message });
-  await Promise.all([stored, commit.stored]);
-  await git.run(['update-ref', '--', `refs/ruche/unlanded/${run}`, commit.oid]);
 }
 
 async function diff(git: Git, trees: Trees, base: string, changes: readonly Change[], limit: number): Promise<string> {

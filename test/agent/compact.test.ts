@@ -176,3 +176,62 @@ test('a turn that is too long by itself loses the middle of old results, not the
     await loop.close();
   }
 });
+
+/** A server with a window of 8,192 tokens that counts as its own tokenizer does, and refuses what is longer. */
+function strictServer(script: readonly ScriptTurn[], countOf: (text: string) => number) {
+  const left = [...script];
+  return scriptedModel((request, signal) => {
+    const input = countOf(JSON.stringify([request.system, request.tools, request.messages]));
+    if (input > 8_192) return fails('context');
+    const turn = left.shift() ?? says('done');
+    const steps = typeof turn === 'function' ? turn(request, signal) : turn;
+    return Promise.resolve(steps).then((list) =>
+      list.map((step) =>
+        'type' in step && step.type === 'finish' ? { ...step, usage: { ...step.usage, input } } : step,
+      ),
+    );
+  });
+}
+
+const quarter = (text: string): number => text.length / 4;
+/** About as tokenizers do it: a sign of Chinese is a token or more. */
+const bySign = (text: string): number =>
+  Array.from(text).reduce((sum, sign) => sum + (sign > '\u2e80' ? 1.2 : 0.25), 0);
+
+const small = [
+  ['three long results in one step', [calls(...['a', 'b', 'c'].map((path) => ['read', { path }] as const))], quarter],
+  [
+    'seven files that it writes itself',
+    Array.from({ length: 7 }, (_, index) =>
+      calls(['write', { path: `f${index}`, content: `${index}${'word '.repeat(800)}` }]),
+    ),
+    quarter,
+  ],
+  [
+    'seven Chinese files, of which each sign is a token',
+    Array.from({ length: 7 }, (_, index) =>
+      calls(['write', { path: `f${index}`, content: `${index}${'数据'.repeat(549)}` }]),
+    ),
+    bySign,
+  ],
+] as const;
+for (const [what, script, countOf] of small)
+  test(`a window of 8,192 tokens holds ${what}`, async () => {
+    const model = strictServer(script, countOf);
+    const files = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, name.repeat(14_000)]));
+    const loop = await openLoop({
+      tools: Object.values(testTools([])),
+      choices: [model.choice({ window: 8_192 })],
+      files,
+      limits: { toolOutput: 20_000 },
+    });
+    try {
+      const outcome = await loop.send('go');
+      assert.deepEqual([outcome.status, outcome.text], ['done', 'done']);
+      assert.match(JSON.stringify(model.requests.at(-1)?.messages), /cut to save room/);
+      // Each call is still known by its beginning.
+      assert.equal(model.requests.at(-1)?.messages.filter(({ role }) => role === 'assistant').length, script.length);
+    } finally {
+      await loop.close();
+    }
+  });

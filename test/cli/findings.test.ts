@@ -10,8 +10,10 @@ const well: Facts = {
   keys: [{ provider: 'local', name: 'LOCAL_KEY', present: true }],
   config: { problems: [] },
   workspace: null,
+  refs: [],
   newestEvent: Date.UTC(2026, 10, 1),
   database: null,
+  lost: [],
   home: '/h',
   homeMade: true,
   homeProblem: null,
@@ -84,9 +86,11 @@ test('Each thing that is wrong is named with its mend', () => {
     [{ token: 0o644 }, 'Token', 'broken', /mode 644.*Delete/s],
     [{ keys: [{ provider: 'p', name: 'P_KEY', present: false }] }, 'Key', 'broken', /P_KEY.*Set/s],
     [{ database: 'It is of a newer version.' }, 'Database', 'broken', /newer/],
+    [{ lost: [{ what: 'Events are lost.', mend: 'Put it back.' }] }, 'Record', 'broken', /lost\. Put/],
     [{ workspace: 'the branch is "master"' }, 'Workspace', 'broken', /master/],
     [{ config: { problems: [problem] } }, 'Configuration', 'broken', /ruche\.yaml:3 \(models\): unknown key/],
     [{ config: { problems: [{ ...problem, severity: 'warning' }] } }, 'Configuration', 'warning', /unknown key/],
+    [{ refs: ['refs/ruche/unlanded/run_1'] }, 'Workspace', 'broken', /unlanded\/run_1.*git gc.*update-ref -d/s],
     [{ gateway: { state: 'odd', detail: 'It is silent.' } }, 'Gateway', 'warning', /silent/],
   ];
   for (const [change, subject, level, text] of cases) {
@@ -95,7 +99,7 @@ test('Each thing that is wrong is named with its mend', () => {
     assert.match(`${finding.text} ${finding.mend}`, text);
     assert.notEqual(finding.mend, '', subject);
   }
-  assert.equal(cases.length, 22);
+  assert.equal(cases.length, 23);
 });
 
 test('Git 2.38 is new enough, whatever the vendor adds', () => {

@@ -34,6 +34,7 @@ export const NO_APP: AppPort = {
   initWorkspace: noApp,
   openHomeReadOnly: noApp,
   diagnose: noApp,
+  changePauses: noApp,
   openSkills: noApp,
   openSimulation: noApp,
 };
@@ -101,7 +102,7 @@ export async function withDesk(
       gateway = await startGateway({
         runtime,
         store: fakeJournal(),
-        token: TOKEN,
+        token: () => TOKEN,
         host: '127.0.0.1',
         port: 0,
         clock: realClock,

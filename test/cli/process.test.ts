@@ -273,5 +273,5 @@ test('--help and a wrong command are quick and clear, and --version is the versi
   assert.equal(wrong.code, 1);
   assert.match(wrong.err, /unknown command 'frobnicate'/);
   assert.equal(missing.code, 1);
-  assert.match(missing.err, /missing required argument/);
+  assert.match(missing.err, /What do you want to ask/);
 });

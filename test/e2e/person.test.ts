@@ -85,12 +85,9 @@ test('untracked files are taken in only when a call names them, ignored ones nev
   assert.deepEqual(history('draft.md'), ['Ann Example']);
   const looked = done(await home.ask('run: cat .env other.md; ls -A, then read .env'));
   assert.ok(!looked.text.includes('not-for-agents'), looked.text);
-  const written = await home.ask('write .env: KEY=mine');
-  assert.equal(written.status, 'failed');
-  assert.match(
-    written.text,
-    /\.env cannot be committed: it is ignored by \.gitignore\. Its changes are kept at refs\/ruche/,
-  );
+  const written = done(await home.ask('write .env: KEY=mine, then write good.txt: good'));
+  assert.match(written.text, /\.env could not be kept: it is ignored by \.gitignore, line 1 \(\.env\)/);
+  assert.equal(home.git('show', 'main:good.txt'), 'good');
   assert.equal(home.read('.env'), 'KEY=not-for-agents\n');
   assert.equal(home.git('status', '--porcelain').trim(), '?? other.md');
   assert.equal(home.git('log', 'main', '--format=%H', '--', '.env'), '');

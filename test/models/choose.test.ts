@@ -210,7 +210,7 @@ test('what cannot work and is the only one says why when it is called', async ()
     ['gone/model', /not configured \(there are: .*cloud/],
     ['anthropic/claude', /^There is no key for "anthropic"/],
     ['enormous', /write a tier \(light, standard, strong\) or provider\/model/],
-    ['cloud/', /is no model/],
+    ['cloud/', /is not a model/],
   ];
   for (const [name, message] of cases) {
     const [choice] = choices(name);

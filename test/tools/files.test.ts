@@ -6,7 +6,7 @@ import { editTool } from '../../src/tools/edit.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
 import { writeTool } from '../../src/tools/write.ts';
-import { call, contextOf, openBench, type Bench } from './workspace.ts';
+import { call, contextOf, git, openBench, type Bench } from './workspace.ts';
 
 const BIG = Array.from({ length: 5000 }, (_, index) => `line ${index + 1}`).join('\n');
 
@@ -89,6 +89,18 @@ test('read says what a file is that is no text, and what is not there', async ()
     assert.match(result.text, text);
     assert.equal(result.seen, undefined);
   }
+});
+
+test('a sub-module is named as what it is, by each tool that meets it', async () => {
+  git(bench.dir, 'update-index', '--add', '--cacheinfo', `160000,${git(bench.dir, 'rev-parse', 'HEAD').trim()},mod`);
+  git(bench.dir, '-c', 'user.name=a', '-c', 'user.email=a@b.c', 'commit', '-qm', 'sub-module');
+  await fresh();
+  for (const path of ['mod', 'mod/s.txt'])
+    for (const { text } of [await call(readTool, { path }, ctx), await call(listTool, { path }, ctx)])
+      assert.match(text, /^mod is a sub-module: a repository of its own/);
+  const written = await call(writeTool, { path: 'mod/s.txt', content: 'x' }, ctx);
+  assert.deepEqual([written.ok, written.changes], [false, []]);
+  assert.match(written.text, /mod is a sub-module/);
 });
 
 test('write stores exactly what it is given, again and again', async () => {

@@ -49,7 +49,7 @@ export interface Lab {
   git(...args: string[]): string;
   put(path: string, text: string | Uint8Array): Promise<void>;
   read(path: string): Promise<string>;
-  /** Writes files over a base and lands them. Null removes. */
+  /** Puts files over a base, wherever they are, and lands them. Null removes. */
   land(run: string, files: Record<string, string | null>, base?: string): Promise<LandingResult>;
   request(run: string, base: string, changes: readonly Change[]): LandingRequest;
   reopen(options?: { boundary?: Boundary }): Promise<OpenWorkspace>;
@@ -125,7 +125,7 @@ async function fillLab(root: string, options: LabOptions): Promise<Lab> {
       const overlay = lab.ws.files(from, []);
       for (const [path, text] of Object.entries(files))
         if (text === null) await overlay.remove(path);
-        else await overlay.write(path, Buffer.from(text));
+        else await overlay.place(path, Buffer.from(text));
       return lab.ws.land(lab.request(run, from, overlay.changes()));
     },
     request: (run, base, changes) => ({

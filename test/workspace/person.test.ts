@@ -159,7 +159,12 @@ test("a person's own ignore file counts", async () => {
   try {
     await lab.put('notes.swp', 'x');
     assert.equal(await lab.ws.commitPerson(['notes.swp']), null);
-    assert.equal((await lab.land('run_1', { 'other.swp': 'x' })).state, 'refused');
+    const refused = await lab.land('run_1', { 'other.swp': 'x' });
+    assert.ok(refused.state === 'refused');
+    assert.match(
+      refused.why,
+      /ignored by the owner's own list of ignored files \(core\.excludesFile\), line 1 \(\*\.swp\)/,
+    );
   } finally {
     await lab.dispose();
   }

@@ -6,14 +6,16 @@ import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import { decide } from '../../policy/decide.ts';
 import {
   boundCall,
+  type EngineToolCall,
   showCall,
   freshBase,
   policyFacts,
   type ToolCall,
-  pinnedSkills,
+  pinnedNames,
   skillLabels,
   viewOf,
 } from './ready.ts';
+import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
@@ -51,6 +53,7 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
   // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
   await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
   await Promise.all(begun.map(({ ready, work }) => finish(turn, ready, work)));
+  void holdWork(turn);
   if (stops.shutdown.aborted) await log.flush(true);
   stops.shutdown.throwIfAborted();
   await settle(
@@ -106,7 +109,7 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall): boolean {
+export function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall | EngineToolCall): boolean {
   const { log } = turn;
   const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
   if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
@@ -121,7 +124,7 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
   if (approval === null) return true;
   const asked = await deps.store.byKey(askedKey(approval));
   const shown = asked?.type === 'approval.asked' ? await loadJson<ShownCall>(deps.store, asked.data.shown) : null;
-  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedSkills(turn)))) return true;
+  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedNames(turn)))) return true;
   refuse(log, ready.call, 'The call differs from the approved one. Nothing was run.');
   return false;
 }

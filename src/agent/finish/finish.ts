@@ -79,8 +79,9 @@ async function keepWork({ deps, log }: Turn): Promise<string> {
   const { state } = log;
   if (state.changes.size === 0 || state.landing === 'done') return '';
   try {
-    await deps.workspace.keepUnlanded(landingRequest(state, deps.clock.now()));
-    return ` Its changes are kept at refs/ruche/unlanded/${state.run}.`;
+    const lost = await deps.workspace.keepUnlanded(landingRequest(state, deps.clock.now()));
+    const but = lost.length === 0 ? '' : `, but for ${lost.join(', ')}, whose content the repository has lost`;
+    return ` Its changes are kept at refs/ruche/unlanded/${state.run}${but}.`;
   } catch (error) {
     // The person must hear that it failed even where the repository takes nothing more.
     const why = deps.redact(String(error));

@@ -27,7 +27,10 @@ export function subjectOf(agent: string, changes: readonly Change[]): string {
 }
 
 export function landingRequest(state: RunState, at: number): LandingRequest {
-  const changes = [...state.changes.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  // What the run has made and removed again never was.
+  const changes = [...state.changes.values()]
+    .filter(({ oid, was }) => oid !== null || was !== null)
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
   const { run, task, agent, costUsd, labels } = state;
   const provenance = { run, task, agent, model: state.model ?? 'none', costUsd, labels };
   return { base: state.base, changes, subject: subjectOf(agent, changes), provenance, at };
@@ -39,10 +42,13 @@ export async function land(turn: Turn): Promise<Landed> {
   const { state } = log;
   if (state.landing === 'asked') return 'park';
   if (state.landing === 'refused') return dropProtected(turn);
-  const protectedDiff = await deps.reader.protectedChanges(state.base, [...state.changes.values()]);
-  if (protectedDiff !== null && state.landing === 'none') {
-    askLanding(turn, protectedDiff);
-    return 'park';
+  const difference = await deps.reader.protectedChanges(state.base, [...state.changes.values()]);
+  if (difference !== null && state.landing !== 'started') {
+    if (difference.hidden !== null) return refused(log, tooMuch(difference.hidden));
+    if (state.landing === 'none') {
+      askLanding(turn, difference.text);
+      return 'park';
+    }
   }
   if (state.landing === 'started') {
     const commit = await deps.workspace.findLanding(state.run, state.base);
@@ -71,8 +77,7 @@ export async function land(turn: Turn): Promise<Landed> {
         if (await deps.landingOrder.take(run, result.paths, stop)) break;
         return conflict(log, result.onto, result.changes, result.text);
       case 'refused':
-        if (result.path !== undefined && state.placed.has(result.path)) return withoutPlaced(log);
-        return refused(log, sentence(result.why));
+        return result.paths === undefined ? refused(log, sentence(result.why)) : without(log, result.paths);
       case 'blocked':
         if (waited >= BLOCKED_MAX)
           return {
@@ -89,6 +94,9 @@ function landed(log: RunLog, commit: string | null): Landed {
   log.emit({ type: 'landing.finished', data: { commit, paths: log.state.changes.size } });
   return 'landed';
 }
+
+const tooMuch = (hidden: string): string =>
+  `a person has to approve your changes of protected files, and cannot be shown them whole: ${hidden}. Make them in smaller steps, or leave them out.`;
 
 function askLanding({ deps, log }: Turn, diff: string): void {
   const approval = deps.ids.next('apr');
@@ -135,22 +143,27 @@ function refused(log: RunLog, why: string): Landed {
 }
 
 /**
- * Files that came with messages, and that main must not have (its .gitignore says so), stay out of the landing: they were
- * there to work with, and the record holds them. The model could not mend that.
+ * What can never come to main is left out, and the rest lands. The model hears of it, unless those are files that came with
+ * messages: they were there to work with, the record holds them, and it could not mend that.
  */
-function withoutPlaced(log: RunLog): Landed {
+function without(log: RunLog, paths: readonly { path: string; why: string }[]): Landed {
   const { base, changes, placed } = log.state;
-  const content: Rebase = { changes: [...changes.values()].filter(({ path }) => !placed.has(path)) };
+  const never = new Set(paths.map(({ path }) => path));
+  const content: Rebase = { changes: [...changes.values()].filter(({ path }) => !never.has(path)) };
   log.emit({ type: 'landing.conflicted', data: { onto: base, detail: log.put(content) } }, content);
+  const told = paths.filter(({ path }) => !placed.has(path)).map(({ why }) => sentence(why));
+  if (told.length === 0) return 'think';
+  const text = `These files cannot land on main and are left out; your other changes land.\n${told.join('\n')}\nWrite them elsewhere if they are still wanted, or say that they are missing.`;
+  log.emit({ type: 'note.added', data: { note: log.put(note(text)) } });
   return 'think';
 }
 
-/** The owner said no to the change of what governs the network: those files go back, the rest may land. */
+/** The owner said no to the change of protected files: those go back, the rest may land. */
 async function dropProtected({ deps, log }: Turn): Promise<Landed> {
   const { base, changes } = log.state;
   const kept: Change[] = [];
   for (const change of changes.values())
     if ((await deps.reader.protectedChanges(base, [change])) === null) kept.push(change);
-  rebase(log, base, kept, 'The owner denied your change of the network’s rules; those files are restored.');
+  rebase(log, base, kept, 'The owner denied your change of protected files; those files are restored.');
   return 'think';
 }

@@ -31,6 +31,8 @@ export interface Manifest {
   messages: BlobRef[];
   /** Where in `messages` this run's own ones begin. */
   turnFrom: number;
+  /** Our estimate of its input tokens. Manifests of older versions have none. */
+  tokens?: number;
 }
 
 /** The blob of `files.placed`. */
@@ -110,6 +112,10 @@ export interface RunState {
   costUsd: number;
   /** Input tokens of the last turn's call, as the provider counted. */
   lastInput: number;
+  /** Our own estimate of the same; 0 where there is none. */
+  lastAsked: number;
+  /** The estimate for the call that is under way. */
+  asked: number;
   landing: LandingPhase;
   landingApproval: string | null;
   commit: string | null;
@@ -149,6 +155,8 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     usage: NO_USAGE,
     costUsd: 0,
     lastInput: 0,
+    lastAsked: 0,
+    asked: 0,
     landing: 'none',
     landingApproval: null,
     commit: null,
@@ -289,6 +297,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.calls = [];
       state.answer = null;
       state.step = event.data.step;
+      state.asked = manifest.tokens ?? 0;
       return;
     }
     case 'model.answered': {
@@ -296,6 +305,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.costUsd += event.data.costUsd;
       if (event.data.purpose !== 'turn') return;
       state.lastInput = event.data.usage.input;
+      state.lastAsked = state.asked;
       state.failures = [];
       state.model = `${event.data.provider}/${event.data.model}`;
       state.answer = content as ModelMessage;

@@ -4,15 +4,17 @@ import { type ModelChoice, type ModelMessage, type ModelRequest, wordsOf, NO_USA
 import { withoutUntrusted } from '../../core/text/untrusted.ts';
 import { collectAnswer, estimateTokens, fitted, prepare, type Prepared } from './model-call.ts';
 import { note, type Conversation } from '../run/conversation.ts';
-import type { RunLog } from '../run/log.ts';
-import type { Manifest } from '../run/state.ts';
+import type { Manifest, RunState } from '../run/state.ts';
+import { shorten } from './shorten.ts';
 import { COMPACTION, KEPT_TURNS } from '../../core/records/compaction.ts';
 import { saying } from './script.ts';
 
 /** Share of the window at which a conversation is compacted; the rest is room for the answer and tool results. */
 const FILL = 0.7;
-/** Turn results longer than this are cut when even the turn alone does not fit. */
-const STUB = 400;
+/** A model that says a request is too long gets at most this share of it the next time. */
+const AGAIN = 0.6;
+type Measured = Pick<RunState, 'lastInput' | 'lastAsked'>;
+
 /** Words kept at most; the newest win. */
 const MAX_KEPT = 200;
 
@@ -52,18 +54,24 @@ export function completeSummary(summary: string, source: string, own = source): 
   return kept.length === 0 ? summary : `${summary}\n\nKept word for word:\n${kept.join('\n')}`;
 }
 
-export const mustCompact = (tokens: number, window: number, lastInput: number): boolean =>
-  Math.max(tokens, lastInput) > window * FILL;
+/** Tokens, as we estimate them, that a request may have. The provider's own count of the last one says how far off we are. */
+export const roomOf = ({ window }: Pick<ModelChoice, 'window'>, state: Measured): number =>
+  (window * FILL) / Math.max(1, state.lastAsked === 0 ? 1 : state.lastInput / state.lastAsked);
+
+export const mustCompact = (tokens: number, choice: Pick<ModelChoice, 'window'>, state: Measured): boolean =>
+  tokens > roomOf(choice, state) || state.lastInput > choice.window * FILL;
 
 /**
  * Puts a summary in place of all earlier turns of the conversation, as an event; nothing is deleted. Where the turn
- * alone is too long, old tool results are shortened in the request.
+ * alone is too long, what it has read and written is shortened in the request. `refused`: the model has said that the
+ * request is too long, whatever we make of it, so it becomes shorter in any case.
  */
 export async function compact(options: {
   turn: AgentTurn;
   choice: ModelChoice;
   conversation: Conversation;
   prepared: Prepared;
+  refused: boolean;
   signal: AbortSignal;
 }): Promise<{ conversation: Conversation; prepared: Prepared }> {
   const { turn, choice, conversation, prepared, signal } = options;
@@ -74,7 +82,8 @@ export async function compact(options: {
     current = await summarise({ ...options, upTo, needed: true }, signal);
     result = await prepare(turn, current);
   }
-  if (result.tokens > choice.window * FILL) result = shorten(turn.log, result, choice.window * FILL);
+  const room = Math.min(roomOf(choice, turn.log.state), options.refused ? prepared.tokens * AGAIN : Infinity);
+  if (result.tokens > room) result = shorten(turn.log, result, room);
   return { conversation: current, prepared: result };
 }
 
@@ -97,7 +106,7 @@ async function summarise(
     model: choice.model,
     system: 'You summarise conversations exactly.',
     tools: [],
-    messages: [...fitting(all, choice.window * FILL), note(PROMPT)],
+    messages: [...fitting(all, roomOf(choice, log.state)), note(PROMPT)],
   };
   const said = await askSummary(turn, choice, request, signal);
   if (said === '' && !needed) return conversation;
@@ -174,30 +183,6 @@ function fitting(messages: readonly ModelMessage[], tokens: number): ModelMessag
   // A result without its call is refused by providers.
   while (kept[0]?.role === 'tool') kept.shift();
   return kept;
-}
-
-/** Cuts this turn's oldest long tool results until the request fits; the model can run the tool again. */
-function shorten(log: RunLog, prepared: Prepared, limit: number): Prepared {
-  const messages = [...prepared.request.messages];
-  const refs = [...prepared.manifest.messages];
-  let tokens = prepared.tokens;
-  for (const [index, message] of messages.entries()) {
-    if (tokens <= limit) break;
-    if (message.role !== 'tool' || index === messages.length - 1) continue;
-    const parts = message.parts.map((part) =>
-      part.type === 'result' && part.text.length > STUB
-        ? {
-            ...part,
-            text: `${part.text.slice(0, STUB).toWellFormed()}\n[cut to save room: run the tool again if you need the rest]`,
-          }
-        : part,
-    );
-    const shorter: ModelMessage = { ...message, parts };
-    tokens -= estimateTokens(message) - estimateTokens(shorter);
-    messages[index] = shorter;
-    refs[index] = log.put(shorter);
-  }
-  return { request: { ...prepared.request, messages }, manifest: { ...prepared.manifest, messages: refs }, tokens };
 }
 
 /**

@@ -3,12 +3,15 @@ import type { ModelChoice, ModelError } from '../../core/model.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice } from './compact.ts';
 import { note } from '../run/conversation.ts';
-import type { Failure } from '../run/state.ts';
+import type { Failure, Manifest } from '../run/state.ts';
 import type { RunLog } from '../run/log.ts';
 import { scriptChoice, scriptUnable } from './script.ts';
 
 const CUT =
   'Your answer was cut at the output limit before its tool calls were complete, so none of them ran. Go on in smaller steps.';
+
+/** How often a request is made shorter because the model says it is too long. */
+const MAX_REFUSALS = 3;
 
 /** One step of thought: asks the model until it answers, by way of retries and fallbacks. */
 export async function think(turn: AgentTurn): Promise<Failure | null> {
@@ -27,20 +30,21 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     };
   let conversation = await deps.conversations.load(deps.store, log.subject);
   let prepared = await prepare(turn, conversation);
-  let [index, tries, compacted] = [0, 0, false];
+  let [index, tries, compacted, refusals] = [0, 0, false, 0];
   for (;;) {
     const choice = choices[index] ?? first;
-    if (!compacted && mustCompact(prepared.tokens, choice.window, log.state.lastInput)) {
+    if (!compacted && mustCompact(prepared.tokens, choice, log.state)) {
       compacted = true;
-      ({ conversation, prepared } = await compact({ turn, choice, conversation, prepared, signal }));
+      ({ conversation, prepared } = await compact({ turn, choice, conversation, prepared, refused: false, signal }));
     }
     const error = await callModel(turn, choice, prepared, { signal, shutdown: stops.shutdown });
     signal.throwIfAborted();
     if (error === null) return null;
-    if (error.kind === 'context' && !compacted) {
-      compacted = true;
-      ({ conversation, prepared } = await compact({ turn, choice, conversation, prepared, signal }));
-      continue;
+    if (error.kind === 'context' && refusals < MAX_REFUSALS) {
+      [compacted, refusals] = [true, refusals + 1];
+      const { tokens } = prepared;
+      ({ conversation, prepared } = await compact({ turn, choice, conversation, prepared, refused: true, signal }));
+      if (prepared.tokens < tokens) continue;
     }
     tries += 1;
     const next = deps.nextTry(error, tries, choices, index, deps.random);
@@ -68,7 +72,7 @@ async function callModel(
   const { deps, log } = turn;
   const { provider, model } = choice;
   const step = log.state.step + 1;
-  const manifest = { ...prepared.manifest, model };
+  const manifest: Manifest = { ...prepared.manifest, model, tokens: prepared.tokens };
   const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest) };
   log.emit({ type: 'model.called', data: called }, manifest);
   await log.flush(false);

@@ -31,9 +31,8 @@ export type LandingResult =
   | { state: 'conflict'; onto: string; paths: string[]; changes: Change[]; text: string }
   /** `main` cannot move now (a person's merge is under way, an index lock is held): try again later. */
   | { state: 'blocked'; why: string }
-  /** Never lands: an ignored path, a nested repository … */
-  /** `path`: the one file that is to blame, if it is one. */
-  | { state: 'refused'; why: string; path?: string };
+  /** Never lands. `paths`: the files that are to blame (an ignored path …), without which the rest may. */
+  | { state: 'refused'; why: string; paths?: { path: string; why: string }[] };
 
 export interface PersonCommit {
   commit: string;
@@ -64,8 +63,17 @@ export interface Workspace {
   land(request: LandingRequest): Promise<LandingResult>;
   /** The commit on `main` whose trailer names this run, if it got there before a crash. */
   findLanding(run: string, base: string): Promise<string | null>;
-  /** Keeps a failed run's work under `refs/ruche/unlanded/<run>`. */
-  keepUnlanded(request: LandingRequest): Promise<void>;
+  /**
+   * Holds what a run has changed so far under `refs/ruche/runs/<run>`, in place of what it held before: no commit names it
+   * yet, so `git gc` would remove it. Costs nothing where there are no changes.
+   */
+  hold(request: LandingRequest): Promise<void>;
+  /** The run has ended: nothing of it is held any more. */
+  release(run: string): Promise<void>;
+  /** Runs whose work is held. */
+  held(): readonly string[];
+  /** Keeps a failed run's work under `refs/ruche/unlanded/<run>`; resolves with the paths whose content is lost. */
+  keepUnlanded(request: LandingRequest): Promise<readonly string[]>;
   /** Changes between the base and the overlay as a unified diff, at most `limit` bytes. */
   diff(base: string, changes: readonly Change[], limit: number): Promise<string>;
   /** Paths new or changed at a commit, against an earlier one (null: its first parent); null if one is gone. */

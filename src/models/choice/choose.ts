@@ -149,7 +149,7 @@ function openChoice(
 
 function unknownModel(ref: string, providers: readonly string[], kinds: readonly Provider[]): string {
   if (!ref.includes('/') || ref.endsWith('/'))
-    return `"${ref}" is no model: write a tier (${TIERS.join(', ')}) or provider/model.`;
+    return `"${ref}" is not a model: write a tier (${TIERS.join(', ')}) or provider/model.`;
   if (kinds.some(({ name, url }) => url === '' && ref.startsWith(`${name}/`)))
     return `The model "${ref}" is at the URL that the web page was given, and it was given none: set it up there, or name another model.`;
   return `The model "${ref}" names a provider that is not configured (there are: ${providers.join(', ')}): add it to models.providers in ruche.yaml.`;

@@ -2,6 +2,7 @@ import type { ProviderKind, ProviderSettings } from '../../core/agent.ts';
 import type { PrivateFile } from '../../core/ports/secrets.ts';
 import { isObject } from '../../core/text/json.ts';
 import { parseJson } from '../wire/fields.ts';
+import { Mutex } from '../../core/time/mutex.ts';
 
 /** A provider that a person gave on the web page. */
 export interface KeptProvider extends ProviderSettings {
@@ -47,17 +48,15 @@ function parse(text: string, path: string, kinds: readonly ProviderKind[]): Kept
 export async function openKept(file: PrivateFile, kinds: readonly ProviderKind[]): Promise<Kept> {
   const text = await file.read();
   let providers: readonly KeptProvider[] = text === null ? [] : parse(text, file.path, kinds);
-  let writing: Promise<unknown> = Promise.resolve();
+  const writing = new Mutex();
   return {
     providers: () => providers,
     async keep(provider) {
-      const written = writing.then(async () => {
+      await writing.run(async () => {
         const next = [provider, ...providers.filter(({ name }) => name !== provider.name)];
         await file.write(`${JSON.stringify({ format: 1, providers: next }, null, 2)}\n`);
         providers = next;
       });
-      writing = written.catch(() => undefined);
-      await written;
     },
   };
 }

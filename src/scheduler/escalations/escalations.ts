@@ -23,6 +23,8 @@ import {
 } from './standing.ts';
 import { type About, reachBatch, type ReachDeps } from './reach.ts';
 import { stateOf } from './words.ts';
+import { Mutex } from '../../core/time/mutex.ts';
+import { Waker } from '../../core/time/waker.ts';
 
 /** Milliseconds between looks at the clock: a machine that slept, or a clock that leapt, is noticed no later. */
 const LOOK_MS = 5_000;
@@ -67,12 +69,13 @@ export class Escalations implements EscalationDesk {
   #seen = 0;
   /** Everything up to here has been taken in; null before the first look. */
   #head: number | null = null;
-  #wake: () => void = () => undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #waker: Waker;
+  readonly #turns = new Mutex();
   #loops: Promise<void>[] = [];
 
   constructor(options: EscalationsOptions) {
     this.#options = options;
+    this.#waker = new Waker(options.clock);
     this.#since = options.clock.now();
   }
 
@@ -83,19 +86,19 @@ export class Escalations implements EscalationDesk {
 
   async close(): Promise<void> {
     this.#stop.abort();
-    this.#wake();
+    this.#waker.wake();
     await Promise.all(this.#loops);
-    await this.#last;
+    await this.#turns.settled();
   }
 
   /** What governs has changed: what had no chain may have one. */
   changed(): void {
     for (const entry of this.#entries.values()) entry.dirty ||= entry.escalation === null;
-    this.#wake();
+    this.#waker.wake();
   }
 
   list({ ended = false }: { ended?: boolean } = {}): Promise<EscalationState[]> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       await this.#look();
       const open = [...this.#entries.values()].flatMap(({ escalation }) => escalation ?? []);
       const found = ended ? [...(await this.#newest()), ...open] : open;
@@ -105,7 +108,7 @@ export class Escalations implements EscalationDesk {
   }
 
   get(id: string): Promise<EscalationState | null> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       await this.#look();
       const escalation = await this.#find(id);
       return escalation === null ? null : this.#stateOf(escalation);
@@ -113,7 +116,7 @@ export class Escalations implements EscalationDesk {
   }
 
   acknowledge(given: string, by: string): Promise<'done' | 'again' | 'ended' | null> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       for (;;) {
         await this.#look();
         const escalation = await this.#find(given);
@@ -157,30 +160,20 @@ export class Escalations implements EscalationDesk {
     return stateOf(this.#options, escalation, { timeOf, now, since: this.#since });
   }
 
-  #inTurn<T>(job: () => Promise<T>): Promise<T> {
-    const next = this.#last.then(job, job);
-    this.#last = next.catch(() => undefined);
-    return next;
-  }
-
   async #run(): Promise<void> {
-    const { clock, log, redact } = this.#options;
+    const { log, redact } = this.#options;
     while (!this.#stop.signal.aborted) {
-      const woken = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      this.#waker.reset();
       let wait = UNAVAILABLE_MS;
       try {
-        wait = await this.#inTurn(() => this.#look());
+        wait = await this.#turns.run(() => this.#look());
         // Only once what stood before is taken in: nothing falls between the two.
         if (this.#loops.length === 1) this.#loops.push(this.#follow());
       } catch (error) {
         const said = error instanceof StoreUnavailable ? error.message : String(error);
         log.error({ error: redact(said) }, 'the escalations could not be looked at');
       }
-      const timer = new AbortController();
-      await Promise.race([woken, clock.sleep(wait, timer.signal).catch(() => undefined)]);
-      timer.abort();
+      await this.#waker.sleep(wait);
     }
   }
 
@@ -191,7 +184,7 @@ export class Escalations implements EscalationDesk {
       try {
         for await (const event of store.follow(this.#head ?? 0, signal)) {
           this.#head = event.seq;
-          if (this.#notes(event)) this.#wake();
+          if (this.#notes(event)) this.#waker.wake();
         }
       } catch (error) {
         if (!signal.aborted) log.error({ error: redact(String(error)) }, 'the journal could not be followed');

@@ -8,6 +8,7 @@ import { canonicalJson } from '../../core/text/json.ts';
 import { type Batch, type CommitResult, type Store, StoreUnavailable } from '../../core/ports/store.ts';
 import type { Log } from '../../core/ports/log.ts';
 import {
+  askedFiringKey,
   firingKey,
   type ReadCron,
   type Schedule,
@@ -21,6 +22,8 @@ import {
 import { firingBatch } from './fire.ts';
 import { planFirings, knownSchedules, readStanding, type Standing, standingAfter } from './standing.ts';
 import { readText } from '../../core/records/json-blob.ts';
+import { Mutex } from '../../core/time/mutex.ts';
+import { Waker } from '../../core/time/waker.ts';
 
 /** Milliseconds between looks at the clock: a machine that slept, or a clock that leapt, is noticed no later. */
 const LOOK_MS = 5_000;
@@ -61,12 +64,13 @@ export class Schedules implements ScheduleDesk {
   #seen: Governance | null = null;
   /** Ids on record, also of schedules that no file has any more. */
   #known: Set<string> | null = null;
-  #wake: () => void = () => undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #waker: Waker;
+  readonly #turns = new Mutex();
   #loop: Promise<void> = Promise.resolve();
 
   constructor(options: SchedulesOptions) {
     this.#options = options;
+    this.#waker = new Waker(options.clock);
   }
 
   start(): void {
@@ -75,18 +79,18 @@ export class Schedules implements ScheduleDesk {
 
   async close(): Promise<void> {
     this.#stop.abort();
-    this.#wake();
+    this.#waker.wake();
     await this.#loop;
-    await this.#last;
+    await this.#turns.settled();
   }
 
   /** What governs has changed: an edit counts from now on. */
   changed(): void {
-    this.#wake();
+    this.#waker.wake();
   }
 
   list(): Promise<ScheduleState[]> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       await this.#look();
       return Promise.all([...this.#entries.values()].map((entry) => this.#stateOf(entry)));
     });
@@ -99,9 +103,12 @@ export class Schedules implements ScheduleDesk {
     return times.length === 0 ? null : Math.min(...times);
   }
 
-  run(id: string, by: string): Promise<string | null> {
+  run(id: string, by: string, request?: string): Promise<string | null> {
+    const key = request === undefined ? undefined : askedFiringKey(scheduleStream(id), request);
     return this.#changing(id, async (entry) => {
-      const firing = { at: this.#options.clock.now(), missed: 0, by };
+      const known = key === undefined ? null : await this.#options.store.byKey(key);
+      if (known?.type === 'schedule.fired') return known.data.task;
+      const firing = { at: this.#options.clock.now(), missed: 0, by, ...(key === undefined ? {} : { key }) };
       const batch = firingBatch(this.#options, entry.standing, entry.schedule, { skipped: null, fire: [firing] });
       return (await this.#commit(entry, batch)) ? (batch.tasks[0]?.id ?? null) : 'again';
     });
@@ -131,7 +138,7 @@ export class Schedules implements ScheduleDesk {
 
   /** Does something with a schedule as it stands after everything due has fired. */
   #changing<T>(id: string, change: (entry: Entry) => Promise<T | 'again'>): Promise<T | null> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       for (;;) {
         await this.#look();
         const entry = this.#entries.get(id);
@@ -142,28 +149,18 @@ export class Schedules implements ScheduleDesk {
     });
   }
 
-  #inTurn<T>(job: () => Promise<T>): Promise<T> {
-    const next = this.#last.then(job, job);
-    this.#last = next.catch(() => undefined);
-    return next;
-  }
-
   async #run(): Promise<void> {
-    const { clock, log } = this.#options;
+    const { log } = this.#options;
     while (!this.#stop.signal.aborted) {
-      const woken = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      this.#waker.reset();
       let wait = UNAVAILABLE_MS;
       try {
-        wait = await this.#inTurn(() => this.#look());
+        wait = await this.#turns.run(() => this.#look());
       } catch (error) {
         const said = error instanceof StoreUnavailable ? error.message : String(error);
         log.error({ error: this.#options.redact(said) }, 'the schedules could not be looked at');
       }
-      const timer = new AbortController();
-      await Promise.race([woken, clock.sleep(wait, timer.signal).catch(() => undefined)]);
-      timer.abort();
+      await this.#waker.sleep(wait);
     }
   }
 

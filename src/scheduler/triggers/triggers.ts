@@ -1,4 +1,4 @@
-import { OVER } from '../../core/ports/clock.ts';
+import { askedFiringKey } from '../../core/schedule.ts';
 import {
   type Facts,
   type Hook,
@@ -13,11 +13,13 @@ import {
 } from '../../core/trigger.ts';
 import type { Event } from '../../core/event.ts';
 import { missingFacts } from '../../core/trigger-text.ts';
-import { hookSecret, receive } from './hooks.ts';
+import { hookSecrets, receive } from './hooks.ts';
 import { byHandBatch } from './fire.ts';
 import { type FoldOptions, triggerEvent, TriggerFold } from './fold.ts';
 import { OUTCOME_TYPES, tookPlace, type Outcome, firingOf, stateOf, unmatched } from './standing.ts';
 import { errorText } from '../../core/text/sentence.ts';
+import { Mutex } from '../../core/time/mutex.ts';
+import { Waker } from '../../core/time/waker.ts';
 
 /** Milliseconds between tries while the store takes nothing. */
 const UNAVAILABLE_MS = 1_000;
@@ -39,39 +41,39 @@ export class Triggers implements TriggerDesk {
   readonly #stop = new AbortController();
   /** Hooks that answer nobody, with what was said of it. */
   readonly #told = new Map<string, string>();
-  #wake: () => void = () => undefined;
-  #woken = false;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #waker: Waker;
+  readonly #turns = new Mutex();
   #loop: Promise<void> = Promise.resolve();
   #stopListening: () => void = () => undefined;
 
   constructor(options: TriggersOptions) {
     this.#options = options;
+    this.#waker = new Waker(options.clock);
     this.#fold = new TriggerFold(options);
   }
 
   start(): void {
-    this.#stopListening = this.#options.onWork(() => this.#notify());
+    this.#stopListening = this.#options.onWork(() => this.#waker.wake());
     this.#loop = this.#run();
   }
 
   async close(): Promise<void> {
     this.#stopListening();
     this.#stop.abort();
-    this.#notify();
+    this.#waker.wake();
     await this.#loop;
-    await this.#inTurn(() => this.#fold.recordSeen(1)).catch((error: unknown) => this.#report(error));
+    await this.#turns.run(() => this.#fold.recordSeen(1)).catch((error: unknown) => this.#report(error));
   }
 
   /** What governs has changed: an edit counts from now on. */
   changed(): void {
-    this.#notify();
+    this.#waker.wake();
   }
 
   /** `main` is somewhere else. */
   moved(): void {
     this.#fold.moved();
-    this.#notify();
+    this.#waker.wake();
   }
 
   /** Of the files that triggers wait for: of those that are set, so that whatever lands for one has its effect. */
@@ -82,14 +84,14 @@ export class Triggers implements TriggerDesk {
   }
 
   list(): Promise<TriggerState[]> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       await this.#fold.look();
       return Promise.all([...this.#fold.standings.values()].map((each) => stateOf(this.#options, each)));
     });
   }
 
   show(id: string): Promise<{ trigger: TriggerState; firings: TriggerFiring[] } | null> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       await this.#fold.look();
       const standing = this.#fold.standings.get(id);
       if (!standing) return null;
@@ -104,14 +106,17 @@ export class Triggers implements TriggerDesk {
     });
   }
 
-  run(id: string, by: string, facts: Facts): Promise<string | null> {
-    return this.#inTurn(async () => {
+  run(id: string, by: string, facts: Facts, request?: string): Promise<string | null> {
+    const key = request === undefined ? null : askedFiringKey(triggerStream(id), request);
+    return this.#turns.run(async () => {
       await this.#fold.look();
       const standing = this.#fold.standings.get(id);
       if (!standing) return null;
+      const known = key === null ? null : await this.#options.store.byKey(key);
+      if (known?.type === 'trigger.fired') return known.data.task;
       const { on } = standing.trigger.source;
       const labels = on === 'webhook' || on === 'message' ? (['untrusted'] as const) : [];
-      const events = await this.#fold.commit(byHandBatch(this.#fold.fire, standing, { by, facts, labels }));
+      const events = await this.#fold.commit(byHandBatch(this.#fold.fire, standing, { by, facts, labels, key }));
       const fired = events?.find((event) => event.type === 'trigger.fired');
       if (fired) tookPlace(standing, fired);
       return fired?.data.task ?? null;
@@ -119,7 +124,7 @@ export class Triggers implements TriggerDesk {
   }
 
   lacking(id: string, facts: Facts): Promise<string | null> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       await this.#fold.look();
       const work = this.#fold.standings.get(id)?.trigger.work;
       const missing = work?.kind === 'task' ? missingFacts(work.text, facts) : [];
@@ -137,20 +142,19 @@ export class Triggers implements TriggerDesk {
     const triggers = [...governance().agents.values()].flatMap((agent) => agent.triggers ?? []);
     const auth = hookAuth(triggers, name);
     if (auth === null || auth === 'ambiguous') return null;
-    const known = await hookSecret(auth.secret, name, secret);
-    if (known.ok) {
-      this.#told.delete(name);
-      return { name, auth, secret: known.value };
-    }
+    const { values: secrets, lacking } = await hookSecrets(auth, name, secret);
+    if (lacking === null) this.#told.delete(name);
     // Said once each: strangers must not be able to fill the log.
-    if (this.#told.get(name) !== known.why) this.#options.log.warn({ hook: name }, known.why);
-    this.#told.set(name, known.why);
-    return null;
+    else if (this.#told.get(name) !== lacking) {
+      this.#options.log.warn({ hook: name }, lacking);
+      this.#told.set(name, lacking);
+    }
+    return secrets.length === 0 ? null : { name, auth, secrets };
   }
 
   deliver(delivery: HookDelivery): Promise<HookResult> {
     const { ids, accepting } = this.#options;
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       if (!accepting())
         return { ok: false, why: 'stopping', message: 'Ruche accepts nothing right now. Send it again.' };
       // A trigger that was saved a moment ago listens to what comes now.
@@ -179,7 +183,7 @@ export class Triggers implements TriggerDesk {
   }
 
   #setPaused(id: string, by: string, paused: boolean): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       // What has happened before is not lost to the pause.
       await this.#fold.look();
       const standing = this.#fold.standings.get(id);
@@ -193,40 +197,22 @@ export class Triggers implements TriggerDesk {
     });
   }
 
-  #inTurn<T>(job: () => Promise<T>): Promise<T> {
-    const next = this.#last.then(job, job);
-    this.#last = next.catch(() => undefined);
-    return next;
-  }
-
-  #notify(): void {
-    this.#woken = true;
-    this.#wake();
-  }
-
   #report(error: unknown): void {
     const said = errorText(error);
     this.#options.log.error({ error: this.#options.redact(said) }, 'the triggers could not be looked at');
   }
 
   async #run(): Promise<void> {
-    const { clock } = this.#options;
     while (!this.#stop.signal.aborted) {
-      this.#woken = false;
+      this.#waker.reset();
       let wait = UNAVAILABLE_MS;
       try {
-        wait = await this.#inTurn(() => this.#fold.look());
+        wait = await this.#turns.run(() => this.#fold.look());
       } catch (error) {
         this.#report(error);
-        this.#woken = false;
+        this.#waker.reset();
       }
-      if (this.#woken) continue;
-      const timer = new AbortController();
-      const woken = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      await Promise.race([woken, clock.sleep(wait, timer.signal).catch(() => undefined)]);
-      timer.abort(OVER);
+      await this.#waker.sleep(wait);
     }
   }
 }

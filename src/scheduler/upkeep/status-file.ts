@@ -5,6 +5,7 @@ import type { PrivateFile } from '../../core/ports/secrets.ts';
 import type { Reads } from '../../core/ports/store.ts';
 import { OUTBOX } from '../../core/records/reply.ts';
 import type { CheckResult } from './checks.ts';
+import { Mutex } from '../../core/time/mutex.ts';
 
 const DAY = 86_400_000;
 /** Runs of a day that are counted. */
@@ -38,7 +39,7 @@ export class StatusFile {
   readonly #deps: StatusDeps;
   #runs: Run[] = [];
   #seq: number | null = null;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Mutex();
 
   constructor(deps: StatusDeps) {
     this.#deps = deps;
@@ -46,9 +47,7 @@ export class StatusFile {
 
   /** One after the other: two that read on at once would count what they find twice. */
   text(): Promise<string> {
-    const next = this.#last.then(() => this.#text());
-    this.#last = next.catch(() => undefined);
-    return next;
+    return this.#turns.run(() => this.#text());
   }
 
   async write(): Promise<void> {

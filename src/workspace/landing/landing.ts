@@ -1,17 +1,15 @@
-import { lstat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Boundary } from '../../core/ports/boundary.ts';
 import { FileRefused } from '../../core/files.ts';
 import { isAgentName, isSafeName } from '../../core/ids.ts';
 import type { LandingRequest, LandingResult } from '../../core/ports/workspace.ts';
 import { MAIN, agentSignature, landingMessage, putCommit } from '../../git/commit.ts';
-import { badPath, isFile, tooLarge } from '../overlay/files.ts';
+import { obstacles } from '../overlay/obstacles.ts';
+import { badPath, isFile } from '../overlay/path.ts';
 import type { PathChange } from '../../git/changed.ts';
 import type { Git } from '../../git/git.ts';
-import { ignoredPaths } from '../../git/listing.ts';
 import { mergeChanges, type Conflict, type Merged } from './merge.ts';
 import type { Mover } from './move.ts';
-import type { Mutex } from '../../git/mutex.ts';
+import type { Mutex } from '../../core/time/mutex.ts';
 import type { Objects } from '../../git/objects.ts';
 import type { Person } from './person.ts';
 import { GitError } from '../../git/process.ts';
@@ -97,7 +95,7 @@ export class Landings {
       const head = await git.resolve(MAIN);
       if (head === null)
         return blockAll('the workspace has no branch main any more; make it again with git branch main');
-      const plan = await this.#prepare(requests, head, state.onMain);
+      const plan = await this.#prepare(requests, head);
       if (plan.tip === head) return plan.results;
       const note = `ruche: ${plan.results.filter((one) => one.state === 'landed').length} landed`;
       const paths = [...plan.paths.values()].filter(
@@ -118,12 +116,15 @@ export class Landings {
     return results;
   }
 
-  async #prepare(requests: readonly LandingRequest[], head: string, onMain: boolean): Promise<Plan> {
+  async #prepare(requests: readonly LandingRequest[], head: string): Promise<Plan> {
     const { boundary } = this.#parts;
     boundary('landing.commit.before');
     const tree = await this.#parts.trees.of(head);
     const plan: Plan = { results: [], tip: head, tree, paths: new Map(), stored: [] };
-    const forbidden = onMain ? await this.#forbidden(requests, head) : new Map<string, string>();
+    const wanted = requests
+      .flatMap(({ changes }) => changes)
+      .filter(({ oid, path }) => oid !== null && badPath(path) === null);
+    const forbidden = await obstacles(this.#parts, tree, [...new Set(wanted.map(({ path }) => path))]);
     for (const request of requests) plan.results.push(await this.#one(request, plan, forbidden));
     await Promise.all(plan.stored);
     boundary('landing.commit.after');
@@ -134,10 +135,11 @@ export class Landings {
     const { trees, objects } = this.#parts;
     const { agent, run } = request.provenance;
     if (!isAgentName(agent) || !isSafeName(run)) return refused(`"${agent}" or "${run}" is not a valid name`);
-    for (const { path } of request.changes) {
-      const bad = badPath(path) ?? forbidden.get(path);
-      if (bad !== undefined) return { state: 'refused', why: `${path} cannot be committed: ${bad}`, path };
-    }
+    const never = request.changes.flatMap(({ path }) => {
+      const why = badPath(path) ?? forbidden.get(path);
+      return why === undefined ? [] : [{ path, why: `${path} cannot be committed: ${why}` }];
+    });
+    if (never.length > 0) return { state: 'refused', why: never.map(({ why }) => why).join('\n'), paths: never };
     const mainTree = plan.tree;
     const baseTree = await trees.of(request.base);
     const merged = await mergeChanges(this.#parts, baseTree, mainTree, request.changes);
@@ -187,28 +189,6 @@ export class Landings {
         });
       }
     }
-  }
-
-  /** New paths that are ignored, or where something lies that Git does not know: a landing would overwrite it unseen. */
-  async #forbidden(requests: readonly LandingRequest[], head: string): Promise<Map<string, string>> {
-    const { git, trees, maxFile } = this.#parts;
-    const reasons = new Map<string, string>();
-    const tree = await trees.of(head);
-    const added: string[] = [];
-    for (const change of requests.flatMap((request) => request.changes))
-      if (change.oid !== null && badPath(change.path) === null && !isFile(await trees.at(tree, change.path)))
-        added.push(change.path);
-    if (added.length === 0) return reasons;
-    for (const path of await ignoredPaths(git, added)) reasons.set(path, 'it is ignored by .gitignore');
-    for (const path of added) {
-      const found = git.workTree === null ? null : await lstat(join(git.workTree, path)).catch(() => null);
-      if (found && found.size > maxFile)
-        reasons.set(path, `a file that Git does not know lies there, and ${tooLarge(path, found.size, maxFile)}`);
-      if (!found?.isDirectory()) continue;
-      const others = await git.run(['ls-files', '-z', '--others', '--', `${path}/`]);
-      if (others.stdout.length > 0) reasons.set(path, 'a folder of that name holds files that are not tracked');
-    }
-    return reasons;
   }
 }
 

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Change } from '../../core/files.ts';
 import { workspacePath } from '../../core/text/paths.ts';
 import { putCommit } from '../../git/commit.ts';
-import { fileMode, isFile } from '../overlay/files.ts';
+import { fileMode, isFile } from '../overlay/path.ts';
 import type { Git } from '../../git/git.ts';
 import type { Objects } from '../../git/objects.ts';
 import type { TreeEntry, Trees } from '../../git/trees.ts';

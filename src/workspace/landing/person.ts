@@ -5,13 +5,13 @@ import type { Clock } from '../../core/ports/clock.ts';
 import type { PersonCommit } from '../../core/ports/workspace.ts';
 import type { PathChange } from '../../git/changed.ts';
 import { MAIN, putCommit, type Signature } from '../../git/commit.ts';
-import { badPath, isFile } from '../overlay/files.ts';
+import { badPath, isFile } from '../overlay/path.ts';
 import type { Git } from '../../git/git.ts';
 import { convert, conversionsOf, type Conversion } from '../../git/conversions.ts';
-import { ignoredPaths } from '../../git/listing.ts';
+import { ignoredBy } from '../../git/listing.ts';
 import { Lru, FOLDER, type TreeEntry, type Trees } from '../../git/trees.ts';
 import type { Mover } from './move.ts';
-import type { Mutex } from '../../git/mutex.ts';
+import type { Mutex } from '../../core/time/mutex.ts';
 import type { Objects } from '../../git/objects.ts';
 
 export interface PersonParts {
@@ -202,7 +202,7 @@ export class Person {
       if (there === null || there.mode === FOLDER) candidates.push(path);
     }
     if (candidates.length === 0) return [];
-    const ignored = new Set(await ignoredPaths(this.#parts.git, candidates));
+    const ignored = await ignoredBy(this.#parts.git, candidates);
     return candidates.filter((path) => !ignored.has(path));
   }
 

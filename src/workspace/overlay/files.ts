@@ -1,10 +1,11 @@
 import type { Boundary } from '../../core/ports/boundary.ts';
-import { FileRefused, type Change, type FileEntry, type FileMode, type Files } from '../../core/files.ts';
-import { workspacePath } from '../../core/text/paths.ts';
+import { FileRefused, type Change, type FileEntry, type FileMode, type Files, type Place } from '../../core/files.ts';
 import type { Listing } from '../../git/listing.ts';
 import type { Git } from '../../git/git.ts';
 import type { Objects } from '../../git/objects.ts';
 import { FOLDER, GITLINK, type TreeEntry, type Trees } from '../../git/trees.ts';
+import { obstacles } from './obstacles.ts';
+import { badPath, fileMode, isFile, tooLarge } from './path.ts';
 
 export interface FilesParts {
   git: Git;
@@ -15,30 +16,6 @@ export interface FilesParts {
   /** Bytes of the largest file that is read or written. */
   maxFile: number;
 }
-
-/** Modes of old repositories (100664) are read as the nearest of the three. */
-export const fileMode = (mode: string): FileMode => (mode === '120000' || mode === '100755' ? mode : '100644');
-
-export const isFile = (entry: TreeEntry | null): entry is TreeEntry =>
-  entry !== null && entry.mode !== FOLDER && entry.mode !== GITLINK;
-
-/** Null if the path is canonical and may be written; otherwise why not. */
-export function badPath(path: string): string | null {
-  const checked = workspacePath(path);
-  if (!checked.ok) return checked.reason;
-  if (path === '' || checked.path !== path) return `"${path}" is not a path relative to the workspace`;
-  if (!path.isWellFormed()) return 'the path is not valid Unicode';
-  // What file systems can hold, counted in bytes and with room for the workspace's own folder.
-  if (Buffer.byteLength(path) > 2048) return 'the path is longer than 2048 bytes';
-  return path.split('/').some((part) => Buffer.byteLength(part) > 255)
-    ? 'a name in the path is longer than 255 bytes'
-    : null;
-}
-
-const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`;
-
-export const tooLarge = (path: string, size: number, limit: number): string =>
-  `${path} has ${megabytes(size)}, more than the limit of ${megabytes(limit)}; keep files of that size outside the workspace`;
 
 /** A run's view: an overlay of blob ids over a commit. Nothing is checked out. */
 export class Overlay implements Files {
@@ -96,12 +73,23 @@ export class Overlay implements Files {
     return { entry, bytes: object.bytes };
   }
 
+  async about(path: string): Promise<Place | null> {
+    const change = this.#changes.get(path);
+    const entry = change?.oid ? change : await this.#below(path);
+    if (entry === null || (change?.oid === null && entry.mode !== FOLDER && entry.mode !== GITLINK)) return null;
+    if (entry.mode === GITLINK) return 'sub-module';
+    if (entry.mode === FOLDER) return 'folder';
+    return entry.mode === '120000' ? 'link' : 'file';
+  }
+
   async #refuseClash(path: string): Promise<void> {
     const parts = path.split('/');
     for (let depth = 1; depth < parts.length; depth += 1) {
       const parent = parts.slice(0, depth).join('/');
-      if (await this.#entry(parent))
-        throw new FileRefused('clash', `${parent} is a file, so ${path} cannot be put below it`);
+      const place = await this.about(parent);
+      if (place === null || place === 'folder') continue;
+      const what = { file: 'a file', link: 'a symbolic link', 'sub-module': 'a sub-module' }[place];
+      throw new FileRefused('clash', `${parent} is ${what}, so ${path} cannot be put below it`);
     }
     const added = this.changes().some((change) => change.oid !== null && change.path.startsWith(`${path}/`));
     const stands = await this.#below(path);
@@ -110,12 +98,35 @@ export class Overlay implements Files {
     if (stands?.mode === GITLINK) throw new FileRefused('clash', `${path} is a sub-module, which agents cannot change`);
   }
 
+  /** What could never come to `main` is refused now, while there is still something else to do. */
+  async #refuseObstacle(path: string): Promise<void> {
+    const { trees } = this.#parts;
+    const why = (await obstacles(this.#parts, await trees.of(this.base), [path])).get(path);
+    if (why === undefined) return;
+    throw new FileRefused(
+      'obstacle',
+      `${path} could not be kept: ${why}. Write it elsewhere, or ask the owner to change that.`,
+    );
+  }
+
   async write(path: string, bytes: Uint8Array, mode?: FileMode): Promise<Change> {
     const bad = badPath(path);
     if (bad !== null) throw new FileRefused('path', bad);
+    await this.#refuseClash(path);
+    await this.#refuseObstacle(path);
+    return this.#put(path, bytes, mode);
+  }
+
+  async place(path: string, bytes: Uint8Array): Promise<Change> {
+    const bad = badPath(path);
+    if (bad !== null) throw new FileRefused('path', bad);
+    await this.#refuseClash(path);
+    return this.#put(path, bytes);
+  }
+
+  async #put(path: string, bytes: Uint8Array, mode?: FileMode): Promise<Change> {
     const { objects, boundary, maxFile } = this.#parts;
     if (bytes.length > maxFile) throw new FileRefused('too-large', tooLarge(path, bytes.length, maxFile));
-    await this.#refuseClash(path);
     const old = await this.#entry(path);
     const was = this.#changes.get(path);
     boundary('workspace.object.before');
