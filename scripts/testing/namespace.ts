@@ -38,6 +38,6 @@ export function ownMemory(network: readonly string[]): string[] {
   const folder = join(tmpdir(), 'ruche-tests');
   mkdirSync(folder, { recursive: true });
   const prefix = ['unshare', '-m', '--', 'sh', '-c', IN_MEMORY, folder];
-  const [command = '', ...rest] = [...network, ...prefix, 'true'];
-  return spawnSync(command, rest).status === 0 ? prefix : [];
+  const probe = spawnSync('env', [...network, ...prefix, 'true']);
+  return probe.status === 0 ? prefix : [];
 }
