@@ -19,6 +19,9 @@ type StartOptions = Omit<AppOptions, 'token' | 'platform' | 'machine' | 'log' | 
 /** Bytes after which a start begins a new log file; the one before is kept. */
 const LOG_SIZE = 10 * 1024 * 1024;
 
+/** Bytes of log lines that wait for a disk that takes nothing; later ones are dropped. */
+const LOG_WAITING = 1024 * 1024;
+
 /** Starts the network on a home with its token and log, and says in `gateway.json` where it is. */
 export async function startApp(options: StartOptions) {
   const { home, env } = options;
@@ -82,7 +85,9 @@ async function openLog(home: string, env: Env, redact: (text: string) => string)
     () => 0,
   );
   if (size > LOG_SIZE) await rename(dest, `${dest}.1`);
-  const file = pino.destination({ dest, sync: true, mode: 0o600 });
+  const file = pino.destination({ dest, sync: true, mode: 0o600, maxLength: LOG_WAITING });
+  // A full disk must not end the process. The lines wait, and are written with the first one for which there is space again.
+  file.on('error', () => undefined);
   const log = pino(
     { base: null, level: env['RUCHE_LOG_LEVEL'] || 'info', timestamp: pino.stdTimeFunctions.isoTime },
     { write: (line: string) => file.write(redact(line)) },

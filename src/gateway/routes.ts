@@ -25,7 +25,7 @@ export function isOpen(method: string | undefined, path: string, hasPage: boolea
 }
 
 /** Every endpoint but health lies behind one of these. */
-const isGuarded = (path: string): boolean => /^\/(?:api|v1|metrics)(?:\/|$)/.test(path);
+const isGuarded = (path: string): boolean => /^\/(?:api|v1|metrics|hooks)(?:\/|$)/.test(path);
 
 /** What a path names: `/api/runs/:id/exact/:hash` has `id` and `hash`. */
 type Names<Path> = Path extends `${string}:${infer Name}/${infer Rest}`
@@ -158,6 +158,8 @@ function answer(endpoints: readonly Endpoint[], web: string | null, exchange: Ex
     const params = endpoint.method === wanted ? match(endpoint.segments, segments) : null;
     if (params) return endpoint.handler({ ...exchange, params, query: new URLSearchParams(query) });
   }
+  if (path.startsWith(HOOKS) && method !== 'POST')
+    throw new HttpError(405, 'method_not_allowed', 'A hook takes POST.', { headers: { allow: 'POST' } });
   if (web !== null && wanted === 'GET' && !isGuarded(path)) return serveStatic(exchange, web);
   throw new HttpError(404, 'not_found', 'Nothing was found at this path with this method.');
 }

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { until } from '../fakes/until.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
+/** The bundle, where it is current. */
+const MAIN = join(import.meta.dirname, '../../bin/ruche.js');
 
 interface Ran {
   code: number | null;
