@@ -37,7 +37,7 @@ export function admission(options: Admission): (incoming: IncomingMessage) => Ad
   return (incoming) => {
     const path = (incoming.url ?? '').split('?')[0] ?? '';
     // Its sender proves itself by a secret of its own, wherever it was sent to: a tunnel's name is no name of ours.
-    if (incoming.method === 'POST' && path.startsWith(HOOKS)) return ALWAYS;
+    if (path.startsWith(HOOKS)) return ALWAYS;
     const open = isOpen(incoming.method, path, options.web !== undefined);
     const stranger = refuseStranger(incoming, names, open && incoming.method !== 'POST');
     if (stranger) return stranger;

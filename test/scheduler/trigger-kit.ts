@@ -200,11 +200,13 @@ export class Scene {
   }
 
   /** What the tasks say that triggers made, in order. */
-  async texts(): Promise<string[]> {
-    const said: string[] = [];
+  texts = async (): Promise<string[]> => (await this.contents()).map(({ text }) => text);
+
+  async contents(): Promise<{ text: string; input: unknown }[]> {
+    const said: { text: string; input: unknown }[] = [];
     for (const task of await this.tasks()) {
       const bytes = await this.store.getBlob(task.content ?? { hash: '' });
-      said.push((JSON.parse(Buffer.from(bytes ?? []).toString()) as { text: string }).text);
+      said.push(JSON.parse(Buffer.from(bytes ?? []).toString()) as { text: string; input: unknown });
     }
     return said;
   }
