@@ -36,6 +36,7 @@ test('what is no answer, under a 200, is a passing fault on every wire, and name
     ['text/event-stream', page, false],
     ['text/event-stream', 'data: {"choi\n\n', false],
   ];
+  const choice = { window: 16_384 };
   for (const wire of WIRES) {
     const server = await modelServer();
     try {
@@ -47,11 +48,11 @@ test('what is no answer, under a 200, is a passing fault on every wire, and name
         assert.equal(end.error.retryable, true, `${wire.name}, ${type}: ${body}: ${end.error.message}`);
         if (named) assert.match(end.error.message, /the URL is wrong: check baseUrl of models\.providers\./, wire.name);
         assert.notEqual(
-          nextTry(end.error, 1, [model], 0, () => 0),
+          nextTry(end.error, 1, [choice], 0, () => 0),
           null,
         );
         assert.deepEqual(
-          nextTry(end.error, 2, [model, model], 0, () => 0),
+          nextTry(end.error, 2, [choice, choice], 0, () => 0),
           { wait: 0, index: 1 },
           'the next of the tier',
         );
