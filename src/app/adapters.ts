@@ -16,7 +16,8 @@ import { openKept } from '../models/choice/kept.ts';
 import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
-import { makeFolder, privateFile } from '../platform/replace.ts';
+import { makePrivateFolder } from '../platform/private.ts';
+import { privateFile } from '../platform/replace.ts';
 import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/judge.ts';
 import { openGate } from '../skills/gate.ts';
@@ -39,7 +40,7 @@ export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
 export async function openAdapters(options: AppOptions, parts: AsyncDisposableStack) {
   const { home, env, log, token, boundary = () => undefined, wrap = {}, builtin = BUILTIN } = options;
   const { clock, ids, random } = options.system ?? { clock: systemClock, ids: systemIds, random: systemRandom };
-  await makeFolder(home, { mode: 0o700 });
+  await makePrivateFolder(home);
   parts.adopt(lockHome(home), (lock) => lock.release());
   await makeRoom(home);
   await refuseNoDatabase(options, env);
