@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import { type Problem, type Settings, SETTINGS_FILE } from '../core/agent.ts';
 import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
+import type { Lost } from './lost.ts';
 import { machineOf, packageFolder } from './package.ts';
 import { privateFile } from '../platform/replace.ts';
 import { systemClock as clock } from '../platform/system.ts';
@@ -145,24 +146,29 @@ async function readGovernance(
   };
 }
 
-async function readNewest(options: {
-  home: string;
-  workspace: string;
-  env: Env;
-}): Promise<{ newestEvent: number | null; database: string | null }> {
+interface Newest {
+  newestEvent: number | null;
+  database: string | null;
+  lost: Lost[];
+}
+
+async function readNewest(options: { home: string; workspace: string; env: Env }): Promise<Newest> {
   const { STORE } = await import('./store.ts');
-  if (!STORE.has(options.home)) return { newestEvent: null, database: null };
+  const { findLost } = await import('./lost.ts');
+  if (!STORE.has(options.home))
+    return { newestEvent: null, database: null, lost: await findLost(options, null, options.env) };
   try {
     const { openRecord } = await import('./record.ts');
     const record = await openRecord(options);
     try {
+      const lost = await findLost(options, record.store, options.env);
       for await (const event of record.store.read({ reverse: true, limit: 1 }))
-        return { newestEvent: event.at, database: null };
-      return { newestEvent: null, database: null };
+        return { newestEvent: event.at, database: null, lost };
+      return { newestEvent: null, database: null, lost };
     } finally {
       await record.close();
     }
   } catch (error) {
-    return { newestEvent: null, database: errorText(error) };
+    return { newestEvent: null, database: errorText(error), lost: [] };
   }
 }

@@ -2,7 +2,7 @@ import type { Agent, Problem } from '../core/agent.ts';
 import type { ScheduleState } from '../core/schedule.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Git } from '../git/git.ts';
-import { hookSecret, type ReadSecret } from '../scheduler/triggers/hooks.ts';
+import { hookSecrets, type ReadSecret } from '../scheduler/triggers/hooks.ts';
 import { whyNotTaken } from '../workspace/edits/watch.ts';
 
 interface Looked {
@@ -39,6 +39,20 @@ export async function nowWrong(
   return [...(await liveProblems(looked, agents)), ...(await lostMoments(agents, () => schedules.list()))];
 }
 
+/** The readable journal is behind for a reason that somebody has to mend. */
+export const journalProblems = (problem: string | null): Problem[] =>
+  problem === null
+    ? []
+    : [
+        {
+          file: 'journal.git',
+          line: null,
+          key: '',
+          message: `the readable journal could not be written; it is tried again: ${problem}`,
+          severity: 'warning',
+        },
+      ];
+
 /** Schedules of one moment that was past before anybody knew of them. */
 async function lostMoments(
   agents: ReadonlyMap<string, Agent>,
@@ -59,10 +73,10 @@ async function hookProblems({ name, triggers = [] }: Agent, secret: ReadSecret):
   const found = await Promise.all(
     triggers.map(async ({ name: trigger, source }): Promise<Problem[]> => {
       if (source.on !== 'webhook') return [];
-      const known = await hookSecret(source.auth.secret, source.hook, secret);
-      if (known.ok) return [];
+      const { values, lacking } = await hookSecrets(source.auth, source.hook, secret);
+      if (lacking === null) return [];
       const at = { file: `agents/${name}/AGENT.md`, line: null, key: `triggers.${trigger}.secret` };
-      return [{ ...at, message: known.why, severity: 'error' }];
+      return [{ ...at, message: lacking, severity: values.length === 0 ? 'error' : 'warning' }];
     }),
   );
   return found.flat();

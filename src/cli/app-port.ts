@@ -44,6 +44,7 @@ export interface StartOptions {
   host: string;
   /** 0 takes any free one. */
   port: number;
+  acceptLoss: boolean;
   /** Null: the one in `<home>/token`, made if there is none. */
   token: string | null;
   /** Every agent is paused before anything is taken up. */
@@ -100,6 +101,8 @@ export interface Diagnosis {
   newestEvent: number | null;
   /** The database cannot be read, or is of a newer version. */
   database: string | null;
+  /** What the record knows of and is gone, so that a start is refused. */
+  lost: readonly { what: string; mend: string }[];
 }
 
 /** A skill as `ruche skills` shows it. */

@@ -96,6 +96,7 @@ function serving(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--template <name>', 'template for a new workspace: network or solo (network)')
     .option('--host <address>', 'address to listen on (127.0.0.1)')
     .option('--port <number>', 'port to listen on (RUCHE_PORT, else 4747; 0 takes any free one)')
+    .option('--accept-loss', 'start without the events or the workspace that a refused start said are gone')
     .option('--paused', 'start with every agent paused')
     .action((flags: Flags) => act(flags, async (options) => (await import('./up.ts')).up(io, options, flags)));
   command('init [dir]', 'create a workspace from a template; with dir, create dir/home and dir/workspace')

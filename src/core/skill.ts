@@ -46,6 +46,20 @@ export interface PinnedFile {
   oid: string;
 }
 
+/** The scripts that schedules and triggers run, with the programs beside them, as they were when that was approved. */
+export interface PinnedScripts {
+  /** Paths that are named, whether a file is there or not, and the folders they lie in. */
+  files: readonly string[];
+  folders: readonly string[];
+  pinned: readonly PinnedFile[];
+  /** Of all of it. */
+  hash: string;
+  /** What a tree must look like at these names to have just these files. */
+  mark: string;
+}
+
+export const NO_SCRIPTS: PinnedScripts = { files: [], folders: [], pinned: [], hash: '', mark: '' };
+
 /** A skill that an agent has enabled, as it was when that was approved. */
 export interface Skill extends SkillText {
   source: 'workspace' | 'bundled';

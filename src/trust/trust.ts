@@ -47,6 +47,8 @@ export interface Trust {
   onChange(listener: () => void): () => void;
   /** Calls back each time `main` is, or may be, somewhere else; returns how to stop that. */
   onMoved(listener: () => void): () => void;
+  /** Looks where `main` is now, before the watch does. */
+  look(): Promise<void>;
   /** Resolves when everything that has happened so far has been taken in. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -96,6 +98,7 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
     applyLanded: (commit) => keeper.turns.run(() => keeper.landed(commit)),
     onChange: keeper.changed.on,
     onMoved: moved.on,
+    look: () => keeper.turns.run(() => keeper.look()),
     settled: () => keeper.turns.settled(),
     async close() {
       stop.abort();
@@ -381,7 +384,7 @@ class Keeper {
 
 /** Whether two states differ in nothing but the commit they were read at. */
 function sameRules(a: Governance, b: Governance): boolean {
-  const text = ({ settings, agents, skills, problems }: Governance): string =>
-    canonicalJson({ settings, agents: [...agents], skills, problems });
+  const text = ({ settings, agents, skills, scripts, problems }: Governance): string =>
+    canonicalJson({ settings, agents: [...agents], skills, scripts: scripts.hash, problems });
   return text(a) === text(b);
 }

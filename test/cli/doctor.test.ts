@@ -15,6 +15,7 @@ const diagnosis: Diagnosis = {
   refs: [],
   newestEvent: null,
   database: null,
+  lost: [],
 };
 const unused = (): never => assert.fail('not for doctor');
 const app: AppPort = {

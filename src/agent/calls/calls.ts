@@ -6,7 +6,7 @@ import {
   type EngineToolCall,
   freshBase,
   isForEngine,
-  pinnedSkills,
+  pinnedNames,
   policyFacts,
   readCall,
   showCall,
@@ -137,7 +137,7 @@ async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise
     // What the person has saved is part of what the command will see.
     if (ready.tool.effect === 'exec') await freshBase(turn, [ready]);
     const approval = deps.ids.next('apr');
-    const shown = log.put(showCall(log, ready, pinnedSkills(turn)));
+    const shown = log.put(showCall(log, ready, pinnedNames(turn)));
     const data = { approval, call: call.id, tool: call.tool, shown };
     log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
     if (ready.tool.effect === 'exec') break;

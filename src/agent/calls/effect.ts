@@ -11,7 +11,7 @@ import {
   freshBase,
   policyFacts,
   type ToolCall,
-  pinnedSkills,
+  pinnedNames,
   skillLabels,
   viewOf,
 } from './ready.ts';
@@ -125,7 +125,7 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
   if (approval === null) return true;
   const asked = await deps.store.byKey(askedKey(approval));
   const shown = asked?.type === 'approval.asked' ? await loadJson<ShownCall>(deps.store, asked.data.shown) : null;
-  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedSkills(turn)))) return true;
+  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedNames(turn)))) return true;
   refuse(log, ready.call, 'The call differs from the approved one. Nothing was run.');
   return false;
 }

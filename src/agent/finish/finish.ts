@@ -22,13 +22,17 @@ const RETRY_MAX = 300_000;
 const retryDelay = (attempt: number, random: number): number =>
   Math.round(Math.min(RETRY_MAX, RETRY_BASE * 2 ** (attempt - 1)) * (0.5 + random / 2));
 
+/** Half an answer must not pass for a whole one. */
+const CUT = '\n\n(The answer ends here because it reached the output limit of the model.)';
+
 const textOf = (message: ModelMessage | null): string =>
   (message?.parts ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
 
 /** Ends the run and its task, with the reply, in one commit. */
 export async function succeed(turn: Turn): Promise<void> {
   const { log } = turn;
-  const content = await withFiles(turn, textOf(log.state.answer));
+  const { answer, cut } = log.state;
+  const content = await withFiles(turn, `${textOf(answer)}${cut ? CUT : ''}`);
   const ended = await tasksOf(turn);
   const seen = await seenAtEnd(turn);
   endRun(log, 'done', null);

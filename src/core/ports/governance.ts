@@ -1,6 +1,6 @@
 import type { Governance, Problem, Settings } from '../agent.ts';
 import type { Change } from '../files.ts';
-import type { Skill } from '../skill.ts';
+import type { PinnedScripts, Skill } from '../skill.ts';
 
 /** A change that a person has to approve. */
 export interface Difference {
@@ -20,8 +20,11 @@ export interface GovernanceReader {
   protectedChanges(base: string, changes: readonly Change[]): Promise<Difference | null>;
   /** What would be wrong if this file, as a person saved it (null: removed), governed beside the given settings. */
   check(path: string, bytes: Uint8Array | null, beside: Settings): Problem[];
-  /** What must lie over a run's base so that it sees each skill exactly as approved, whatever is on `main`, and bundled ones at all. */
-  pinned(base: string, skills: readonly Skill[]): Promise<Change[]>;
+  /**
+   * What must lie over a run's base so that it sees each skill and script exactly as approved, whatever is on `main`, and
+   * bundled skills at all.
+   */
+  pinned(base: string, skills: readonly Skill[], scripts: PinnedScripts): Promise<Change[]>;
   exists(commit: string): Promise<boolean>;
   /** Keeps the commit that governs from garbage collection, whatever becomes of `main`. */
   keep(commit: string): Promise<void>;

@@ -100,7 +100,7 @@ export async function waitForTask(context: GatewayContext, request: ApiRequest<'
   const outcome = await settledWithin(context, id, seconds * 1000, signal);
   if (outcome) {
     if ((await sendJson(request, 200, outcome)) && !query.has('peek')) await markDelivered(context, outcome);
-  } else if (!request.outgoing.destroyed) {
+  } else if (!request.outgoing.destroyed && !request.outgoing.headersSent) {
     head(request.outgoing, 204, {});
     request.outgoing.end();
   }

@@ -1,5 +1,6 @@
 import { type Agent, type Governance, type Problem, type Settings, SETTINGS_FILE } from '../../core/agent.ts';
 import type { Change } from '../../core/files.ts';
+import { NO_SCRIPTS } from '../../core/skill.ts';
 import { readReceiver } from '../../core/escalation.ts';
 import { isAgentName } from '../../core/ids.ts';
 import type { Json } from '../../core/text/json.ts';
@@ -18,6 +19,7 @@ import {
   type Side,
   type Touched,
 } from './protected.ts';
+import { Scripts } from './script-changes.ts';
 import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
 import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
 import { parseSettings, type Known, type KnownToAgent } from '../../config/settings.ts';
@@ -56,6 +58,7 @@ interface Foresight {
 /** Reads `ruche.yaml` and every AGENT.md at a commit, through Git objects only: nothing of the work tree counts. */
 export function openGovernanceReader(options: GovernanceOptions): GovernanceReader & Foresight {
   const { git } = options;
+  const scripts = new Scripts(git, options.skills.trees);
   let last: { key: string; loaded: Loaded } | null = null;
   const parsed: ParsedAgents = new Map();
   let looked: { commit: string; agents: Governance['agents']; found: Promise<Problem[]> } | null = null;
@@ -72,7 +75,10 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
     const key = `${settings ?? ''} ${agents ?? ''} ${skills ?? ''}`;
     if (last?.key !== key) last = { key, loaded: await read(options, commit, parsed) };
     const { loaded } = last;
-    return loaded.ok ? { ok: true, governance: { ...loaded.governance, commit } } : loaded;
+    if (!loaded.ok) return loaded;
+    // Scripts lie anywhere in the tree, so what was read before says nothing about them.
+    const pins = await scripts.pin(commit, loaded.governance.agents);
+    return { ok: true, governance: { ...loaded.governance, commit, scripts: pins } };
   };
 
   return {
@@ -85,16 +91,18 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
       );
       const tree = (commit: string): string => `${oid(commit)}^{tree}`;
       // What comes from outside is known again by its words, which therefore must not change with the day.
-      return describe({ ...options, explain: () => null, governing: true }, changes, {
+      return describe({ ...options, scripts, explain: () => null, governing: true }, changes, {
         before: tree(from),
         after: tree(to),
         overlay: false,
       });
     },
     async protectedChanges(base, changes) {
-      const named = changes.filter(
-        ({ path, mode }) => mayBeProtected(path, [mode, '120000']) || mayConcernSkills(path),
-      );
+      const runs = await scripts.counter(oid(base), changes);
+      const named = changes.filter(({ path, mode }) => {
+        const modes = [mode, '120000'];
+        return mayBeProtected(path, modes) || mayConcernSkills(path) || runs(path, modes);
+      });
       if (named.length === 0) return null;
       const tree = `${oid(base)}^{tree}`;
       const before = await entriesAt(
@@ -103,9 +111,12 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
         named.map((change) => change.path),
       );
       const raw = named.map((change) => overlayChange(change, before));
-      return describe({ ...options, governing: false }, raw, { before: tree, after: tree, overlay: true });
+      return describe({ ...options, scripts, governing: false }, raw, { before: tree, after: tree, overlay: true });
     },
-    pinned: (base, skills) => pinnedOver(options.skills, git, oid(base), skills),
+    pinned: async (base, skills, pins) => [
+      ...(await scripts.over(oid(base), pins)),
+      ...(await pinnedOver(options.skills, git, oid(base), skills)),
+    ],
     check: (path, bytes, beside) => checkSaved(options, path, bytes, beside),
     foresee: async (commit, saved) =>
       (await exists(git, commit)) ? read(options, commit, new Map(), saved) : load(commit),
@@ -168,7 +179,10 @@ async function read(
     ...lostLevels(agents, settings, text.bytes),
   ];
   const all = [...problems, ...lost, ...odd, ...found.problems, ...skills.problems];
-  return { ok: true, governance: { commit, settings, agents, skills: skills.skills, problems: all } };
+  return {
+    ok: true,
+    governance: { commit, settings, agents, skills: skills.skills, scripts: NO_SCRIPTS, problems: all },
+  };
 }
 
 /** What a person has saved, in the place of what is committed. One that is refused leaves the committed agent at work. */
@@ -385,7 +399,7 @@ function overlayChange(change: Change, before: ReadonlyMap<string, Entry>): RawC
 }
 
 async function describe(
-  { git, skills, explain, governing }: GovernanceOptions & { governing: boolean },
+  { git, skills, scripts, explain, governing }: GovernanceOptions & { scripts: Scripts; governing: boolean },
   changes: readonly RawChange[],
   views: SkillViews,
 ): Promise<Difference | null> {
@@ -400,6 +414,7 @@ async function describe(
   return joined([
     await describeProtected(touched, { lines, explain, governing }),
     await describeSkills(parts, changes, views),
+    await scripts.describe(parts, changes, views),
   ]);
 }
 

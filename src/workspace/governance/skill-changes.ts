@@ -66,14 +66,14 @@ export async function describeSkills(
 type AgentFiles = ReadonlyMap<string, string>;
 
 /** Every AGENT.md of a tree: path → blob. */
-async function agentFiles(git: Git, tree: string): Promise<AgentFiles> {
+export async function agentFiles(git: Git, tree: string): Promise<AgentFiles> {
   const folder = await git.resolve(`${tree.replace(/\^\{tree\}$/, '')}:agents`);
   if (folder === null || (await git.info(folder))?.type !== 'tree') return new Map();
   const files = (await filesBelow(git, folder)).map(({ path, oid }) => [`agents/${path}`, oid] as const);
   return new Map(files.filter(([path]) => AGENT_FILE.test(path)));
 }
 
-function overlaid(before: AgentFiles, changes: readonly RawChange[]): AgentFiles {
+export function overlaid(before: AgentFiles, changes: readonly RawChange[]): AgentFiles {
   const after = new Map(before);
   for (const { path, now } of changes) {
     if (!AGENT_FILE.test(path)) continue;
