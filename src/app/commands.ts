@@ -5,6 +5,7 @@ import type { Event } from '../core/event.ts';
 import type { ChangePauses } from './pause.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
+import { makePrivateFolder } from '../platform/private.ts';
 import { makeFolder, privateFile } from '../platform/replace.ts';
 import { systemClock as clock, systemRandom as random } from '../platform/system.ts';
 
@@ -18,12 +19,16 @@ type StartOptions = Omit<AppOptions, 'token' | 'platform' | 'machine' | 'log' | 
 /** Bytes after which a start begins a new log file; the one before is kept. */
 const LOG_SIZE = 10 * 1024 * 1024;
 
+/** Bytes of log lines that wait for a disk that takes nothing; later ones are dropped. */
+const LOG_WAITING = 1024 * 1024;
+
 /** Starts the network on a home with its token and log, and says in `gateway.json` where it is. */
 export async function startApp(options: StartOptions) {
   const { home, env } = options;
-  await makeFolder(home, { mode: 0o700 });
+  await makePrivateFolder(home);
   const template = await templateFolder(options.template);
-  const { homeToken, removePresence, tokenNow, writePresence } = await import('./presence.ts');
+  const { homeToken, localAccess, presenceOf, removePresence, tokenNow, writePresence } = await import('./presence.ts');
+  const local = localAccess(home, process.platform, random.bytes);
   const first = options.token ?? (await homeToken(home, random.bytes));
   const { openSecrets } = await import('../secrets/open.ts');
   const secrets = await openSecrets({ env, values: [first], keys: privateFile(join(home, 'keys.json')) });
@@ -33,6 +38,7 @@ export async function startApp(options: StartOptions) {
   const machine = machineOf();
   const running = await app.startApp({
     ...options,
+    local,
     token,
     template,
     skills: packageFolder('skills'),
@@ -47,7 +53,7 @@ export async function startApp(options: StartOptions) {
     closeLog();
   };
   try {
-    await writePresence(home, { url: running.gateway.url, pid: process.pid });
+    await writePresence(home, presenceOf(running.gateway, local));
     const [status, agents] = await Promise.all([running.runtime.status(), running.runtime.agents()]);
     return {
       url: running.gateway.url,
@@ -79,7 +85,9 @@ async function openLog(home: string, env: Env, redact: (text: string) => string)
     () => 0,
   );
   if (size > LOG_SIZE) await rename(dest, `${dest}.1`);
-  const file = pino.destination({ dest, sync: true, mode: 0o600 });
+  const file = pino.destination({ dest, sync: true, mode: 0o600, maxLength: LOG_WAITING });
+  // A full disk must not end the process. The lines wait, and are written with the first one for which there is space again.
+  file.on('error', () => undefined);
   const log = pino(
     { base: null, level: env['RUCHE_LOG_LEVEL'] || 'info', timestamp: pino.stdTimeFunctions.isoTime },
     { write: (line: string) => file.write(redact(line)) },

@@ -1,4 +1,5 @@
 import type { Diagnosis } from './app-port.ts';
+import { quoted } from './options.ts';
 import { problemText } from './status.ts';
 
 /** What doctor knows, gathered before anything is judged. */
@@ -7,6 +8,8 @@ export interface Facts extends Diagnosis {
   home: string;
   /** Whether there is one yet. */
   homeMade: boolean;
+  /** Its rights; null if there is none yet, or the system knows no such rights. */
+  homeMode: number | null;
   /** Error code of a write in the home, or where it would be made; null if it works. */
   homeProblem: string | null;
   /** Mode of `<home>/token`, null if there is none yet. */
@@ -57,7 +60,15 @@ const checkSandbox: Check = ({ sandbox }) => [
     : warning('Sandbox', `${sandbox.why} Ruche asks you before each shell command.`, sandbox.mend),
 ];
 
-const checkHome: Check = ({ home, homeMade, homeProblem }) => {
+const checkHome: Check = ({ home, homeMade, homeMode, homeProblem }) => {
+  if (homeProblem === null && homeMode !== null && (homeMode & 0o077) !== 0)
+    return [
+      warning(
+        'Home',
+        `other users can enter ${home} (mode ${homeMode.toString(8)}), where messages and keys are`,
+        `Run: chmod 700 ${quoted(home)}`,
+      ),
+    ];
   if (homeProblem === null) return [ok('Home', home)];
   const theirs: [string, string] = homeMade
     ? ['is not writable for this user', `Make it yours: sudo chown -R "$USER" ${home}`]

@@ -114,6 +114,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
         text: '',
         commit: null,
         message: null,
+        cut: false,
         waits: [],
         usage: { ...NO_USAGE, input: 12, output: 3 },
         costUsd: 0,

@@ -1,4 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import type { Boundary } from '../../src/core/ports/boundary.ts';
 import { openCheckouts } from '../../src/workspace/checkouts/checkouts.ts';
@@ -40,7 +41,13 @@ async function main(crash: Crash): Promise<void> {
       at: 0,
     });
   } else {
-    const pool = await openCheckouts({ workspace: ws, dir: join(crash.home, 'checkouts'), boundary, minFree: 0 });
+    const pool = await openCheckouts({
+      workspace: ws,
+      dir: join(crash.home, 'checkouts'),
+      boundary,
+      clock,
+      minFree: 0,
+    });
     const checkout = await pool.take(base, [], 'call_1');
     writeFileSync(join(checkout.dir, 'made.txt'), 'made\n');
     rmSync(join(checkout.dir, 'notes.md'));
@@ -51,4 +58,8 @@ async function main(crash: Crash): Promise<void> {
   await ws.close();
 }
 
-if (process.argv[2]?.startsWith('{')) await main(JSON.parse(process.argv[2]) as Crash);
+if (process.argv[2]?.startsWith('{')) {
+  // It is killed, and would not keep for the next one what it has compiled.
+  flushCompileCache();
+  await main(JSON.parse(process.argv[2]) as Crash);
+}

@@ -51,6 +51,8 @@ export interface TaskOutcome {
   commit: string | null;
   /** Event id of the queued reply, or of the question that is put, for `delivered`. */
   message: string | null;
+  /** The answer has come to the output limit of the model. */
+  cut: boolean;
   waits: Pending[];
   usage: Usage;
   costUsd: number;
