@@ -114,14 +114,9 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
         named.map((change) => change.path),
       );
       const raw = named.map((change) => overlayChange(change, before));
-      const over = new Set<string>();
-      const explain: Explain = (agent, schedule) => {
-        over.add(options.over(agent, schedule) ?? '');
-        return options.explain(agent, schedule);
-      };
       const views = { before: tree, after: tree, overlay: true };
+      const { explain, over } = noticing(options);
       const found = await describe({ ...options, explain, scripts, governing: false }, raw, views);
-      over.delete('');
       return found === null || over.size === 0 ? found : { ...found, over: [...over] };
     },
     pinned: async (base, skills, pins) => [
@@ -140,6 +135,17 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
       await git.run(['update-ref', KEEP_REF, oid(commit)]);
     },
   };
+}
+
+/** Explains schedules, and keeps the names of those whose only moment has passed. */
+function noticing(options: GovernanceOptions): { explain: Explain; over: Set<string> } {
+  const over = new Set<string>();
+  const explain: Explain = (agent, schedule) => {
+    const name = options.over(agent, schedule);
+    if (name !== null) over.add(name);
+    return options.explain(agent, schedule);
+  };
+  return { explain, over };
 }
 
 /** An object id and nothing that Git could take for an option or a revision. */
