@@ -80,6 +80,8 @@ export class Scene {
   triggers: TriggerDesk = noTriggers;
   escalations: EscalationState[] = [];
   demo = true;
+  /** A model server that was found. */
+  offer: RuntimeStatus['offer'] = null;
   /** Called for each new message. */
   onMessage: (item: Item) => void = () => undefined;
   readonly #listeners = new Map<string, Set<(delta: Delta) => void>>();
@@ -319,7 +321,17 @@ export class Scene {
     };
     const model = this.demo ? 'demo/demo' : 'scripted/large';
     const at = { startedAt: 0, journal: { head: this.#seq, exported: this.#seq } };
-    return { version: '0.1.0', ready: true, notReady: null, model, demo: this.demo, tasks, ...rest, ...at };
+    return {
+      version: '0.1.0',
+      ready: true,
+      notReady: null,
+      model,
+      demo: this.demo,
+      offer: this.offer,
+      tasks,
+      ...rest,
+      ...at,
+    };
   }
 
   readonly views: Views = {
