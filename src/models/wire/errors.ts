@@ -225,12 +225,15 @@ export const badUrl = (reason: string, { provider }: ErrorContext): ModelError =
 export const noKey = (error: unknown, { redact }: ErrorContext): ModelError =>
   failure('auth', false, plain(errorText(error), redact));
 
-/** A 200 that holds no answer. `what`: a content type, or what was found instead. */
+/**
+ * A 200 that holds no answer. `what`: a content type, or what was found instead. A proxy or a login page gives it for a
+ * while; a wrong baseUrl gives it each time, which the tries find out.
+ */
 export const notAStream = (what: string, { provider, baseUrl, urlEnd }: ErrorContext): ModelError =>
   failure(
     'invalid',
-    false,
-    `Provider "${provider}" at ${baseUrl} gave ${what} instead of a model's answer: check ${setting(provider, 'baseUrl')} (it usually ends in ${urlEnd}).`,
+    true,
+    `Provider "${provider}" at ${baseUrl} gave ${what} instead of a model's answer. Either something in between answered (a proxy, a login page), or the URL is wrong: check ${setting(provider, 'baseUrl')} (it usually ends in ${urlEnd}).`,
   );
 
 export function explainFlaw(flaw: Flaw, context: ErrorContext): ModelError {
