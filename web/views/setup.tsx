@@ -51,17 +51,7 @@ export function Setup(): JSX.Element {
   return (
     <section class="card setup" aria-labelledby="setup-title">
       <h2 id="setup-title">Connect a model</h2>
-      {offer && (
-        <div class="row">
-          <p>
-            {offer.title} with <b>{offer.model}</b> answers at <code>{offer.baseUrl}</code>. Use it only if it is yours:
-            it will read every conversation.
-          </p>
-          <button type="button" class="button" disabled={busy} onClick={() => void submit(accepted(offer))}>
-            Use {offer.title}
-          </button>
-        </div>
-      )}
+      {offer && <Found offer={offer} busy={busy} use={() => void submit(accepted(offer))} />}
       <form
         ref={form}
         onSubmit={(event) => {
@@ -109,6 +99,19 @@ export function Setup(): JSX.Element {
     </section>
   );
 }
+
+/** Any program can listen on its port, so only the owner can say that it is theirs. */
+const Found = (props: { offer: ServerOffer; busy: boolean; use: () => void }): JSX.Element => (
+  <div class="row">
+    <p>
+      {props.offer.title} with <b>{props.offer.model}</b> answers at <code>{props.offer.baseUrl}</code>. Use it only if
+      it is yours: it will read every conversation.
+    </p>
+    <button type="button" class="button" disabled={props.busy} onClick={props.use}>
+      Use {props.offer.title}
+    </button>
+  </div>
+);
 
 /** Not changed while one is tried: its answer would be shown as that of another. */
 const Kinds = (props: { kind: Signal<Kind>; busy: boolean; changed: () => void }): JSX.Element => (
