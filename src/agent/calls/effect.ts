@@ -3,12 +3,12 @@ import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net, NetRequest } from '../../core/ports/net.ts';
 import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
-import { decide } from '../../policy/decide.ts';
 import {
   boundCall,
   type EngineToolCall,
   showCall,
   freshBase,
+  judge,
   policyFacts,
   type ToolCall,
   pinnedNames,
@@ -19,6 +19,7 @@ import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
+import { seenAs } from '../run/seen.ts';
 import type { ShownCall, ToolRecord } from '../run/state.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
@@ -109,9 +110,10 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-export function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall | EngineToolCall): boolean {
+export function stillAllowed(turn: AgentTurn, ready: ToolCall | EngineToolCall): boolean {
   const { log } = turn;
-  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
+  const { call, tool } = ready;
+  const decision = judge(turn, ready);
   if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
   log.emit({ type: 'decision.made', data: { call: call.id, tool: tool.name, ...decision } });
   return false;
@@ -131,7 +133,7 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
 
 function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files']): ToolContext {
   const { deps, log, agent, stops } = turn;
-  const { run, task, seen } = log.state;
+  const { run, task } = log.state;
   const { call, tool, facts: about } = ready;
   const facts = policyFacts(turn);
   const asked: PolicyCall = { tool: tool.name, effect: tool.effect, ...about };
@@ -145,7 +147,7 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
     files,
     open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(turn, path),
     net: grantedNet(turn, ready),
-    seen,
+    seen: (path) => seenAs(turn, path),
     mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
     mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
     labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),

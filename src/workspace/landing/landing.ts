@@ -1,5 +1,5 @@
 import type { Boundary } from '../../core/ports/boundary.ts';
-import { FileRefused } from '../../core/files.ts';
+import { FileRefused, MAX_PATHS } from '../../core/files.ts';
 import { isAgentName, isSafeName } from '../../core/ids.ts';
 import type { LandingRequest, LandingResult } from '../../core/ports/workspace.ts';
 import { MAIN, agentSignature, landingMessage, putCommit } from '../../git/commit.ts';
@@ -135,6 +135,8 @@ export class Landings {
     const { trees, objects } = this.#parts;
     const { agent, run } = request.provenance;
     if (!isAgentName(agent) || !isSafeName(run)) return refused(`"${agent}" or "${run}" is not a valid name`);
+    const count = request.changes.length;
+    if (count > MAX_PATHS) return refused(`it changes ${count} files, more than the limit of ${MAX_PATHS}`);
     const never = request.changes.flatMap(({ path }) => {
       const why = badPath(path) ?? forbidden.get(path);
       return why === undefined ? [] : [{ path, why: `${path} cannot be committed: ${why}` }];
