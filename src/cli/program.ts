@@ -201,7 +201,7 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .action((action: string | undefined, what: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./skills.ts')).skills(io, options, { action, what }, flags)),
     );
-  command('verify', 'check that journal, journal.git and workspace agree (exit 1 if not)')
+  command('verify', 'check that journal, queue, journal.git and workspace agree (exit 1 if not)')
     .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./verify.ts')).verify(io, options, flags)));
 }

@@ -275,6 +275,32 @@ test('an approval is put with buttons; who presses decides, once; what it was is
     askFirst,
   ));
 
+test('M4 an approval that a chat cannot show whole can only be denied there', () =>
+  withDoor(
+    [calls(['once', { path: 'a.md', content: `${'harmless\n'.repeat(3_000)}evil` }]), says('left it')],
+    async ({ write, said, host, sent, loop }) => {
+      await write('do it');
+      assert.match(await said(0), /^May I\? The call has \d+ characters, too many to be shown here\./);
+      assert.deepEqual(
+        sent[0]?.buttons?.map(({ label }) => label),
+        ['Deny'],
+      );
+      const [wait] = await loop.runtime.pending();
+      await write(`/approve ${wait?.id}`);
+      assert.match(await said(1), /is too long to be shown here/);
+      const press = { sender: '1', chat: '77', replyTo: '77', externalId: 'p1' };
+      assert.match(
+        (await host.press({ ...press, action: `approve:${wait?.id}` })).text,
+        /is too long to be shown here/,
+      );
+      assert.equal((await loop.runtime.pending()).length, 1);
+      await write(`/deny ${wait?.id}`);
+      assert.equal(await said(2), 'Denied.');
+      assert.equal(await said(3), 'left it');
+    },
+    askFirst,
+  ));
+
 test('a question is put in the chat, and the next message there is the answer', () =>
   withDoor([calls(['ask', { question: 'which colour?' }]), says('blue it is')], async ({ write, said, sent }) => {
     await write('paint');
