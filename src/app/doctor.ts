@@ -72,7 +72,10 @@ async function readConfig({
   try {
     const workspace = await openWorkspace({ dir, env, clock, boundary: () => undefined });
     try {
-      return { ...none, ...(await judgeConfig(workspace, home, env)) };
+      const { workspaceProblems } = await import('./problems.ts');
+      const wrong = await workspaceProblems({ workspace }, new Map());
+      const { config, keys } = await judgeConfig(workspace, home, env);
+      return { ...none, config: { problems: [...wrong, ...(config?.problems ?? [])] }, keys };
     } finally {
       await workspace.close();
     }

@@ -1,10 +1,12 @@
-import type { Agent, Problem } from '../core/agent.ts';
+import { type Agent, type Problem, WORKSPACE } from '../core/agent.ts';
+import { type Trouble, type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import type { ScheduleState } from '../core/schedule.ts';
+import { sentence } from '../core/text/sentence.ts';
 import { hookSecret, type ReadSecret } from '../scheduler/triggers/hooks.ts';
 
 interface Looked {
   reader: { hindrances(commit: string, agents: ReadonlyMap<string, Agent>): Promise<Problem[]> };
-  workspace: { head(): Promise<string> };
+  workspace: Pick<Workspace, 'head' | 'troubles'>;
   secrets: { resolve: ReadSecret };
 }
 
@@ -14,19 +16,60 @@ export async function liveProblems(
   agents: ReadonlyMap<string, Agent>,
 ): Promise<Problem[]> {
   const [scripts, hooks] = await Promise.all([
-    workspace.head().then((head) => reader.hindrances(head, agents)),
+    // What keeps it from being read is told by itself.
+    workspace.head().then((head) => reader.hindrances(head, agents).catch(ifUnavailable), ifUnavailable),
     Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.resolve(...of)))),
   ]);
   return [...scripts, ...hooks.flat()];
 }
+
+function ifUnavailable(error: unknown): Problem[] {
+  if (error instanceof WorkspaceUnavailable) return [];
+  throw error;
+}
+
+const CONSEQUENCES: Readonly<Record<Trouble['stops'], string>> = {
+  work: 'Until then no run goes on.',
+  landings: 'Until then what agents change waits, and so does what you save.',
+  edits: 'Until then files you save do not count.',
+};
+
+/** What is wrong with the workspace itself, and what runs wait for: `waiting` gives each reason with the number of runs. */
+export async function workspaceProblems(
+  { workspace }: Pick<Looked, 'workspace'>,
+  waiting: ReadonlyMap<string, number>,
+): Promise<Problem[]> {
+  const troubles = await workspace.troubles();
+  const seen = troubles.map(({ what, stops }) => ({
+    message: `${sentence(what)} ${CONSEQUENCES[stops]}${runsWait(waiting.get(what))}`,
+    severity: stops === 'edits' ? ('warning' as const) : ('error' as const),
+  }));
+  const known = new Set(troubles.map(({ what }) => what));
+  const others = [...waiting].filter(([why]) => !known.has(why));
+  const met = others.map(([why, runs]) => ({
+    message: `${sentence(why)}${runsWait(runs)}`,
+    severity: 'error' as const,
+  }));
+  return [...seen, ...met].map((problem) => ({ file: WORKSPACE, line: null, key: '', ...problem }));
+}
+
+const runsWait = (runs = 0): string =>
+  runs === 0
+    ? ''
+    : ` ${runs === 1 ? '1 run waits' : `${runs} runs wait`} and will go on by ${runs === 1 ? 'itself' : 'themselves'}.`;
 
 /** The same where a network runs, which knows what has fired. */
 export async function nowWrong(
   looked: Looked,
   { agents }: { agents: ReadonlyMap<string, Agent> },
   { schedules }: { schedules: { list(): Promise<readonly ScheduleState[]> } },
+  waiting: ReadonlyMap<string, number>,
 ): Promise<Problem[]> {
-  return [...(await liveProblems(looked, agents)), ...(await lostMoments(agents, () => schedules.list()))];
+  return [
+    ...(await workspaceProblems(looked, waiting)),
+    ...(await liveProblems(looked, agents)),
+    ...(await lostMoments(agents, () => schedules.list())),
+  ];
 }
 
 /** Schedules of one moment that was past before anybody knew of them. */

@@ -48,7 +48,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
         trust.current(),
         models().models,
         trust.refused(),
-        await nowWrong(adapters, trust.current(), clockwork.desks),
+        await nowWrong(adapters, trust.current(), clockwork.desks, agents.hindrances.all(clock.now())),
       ),
       startedAt,
       sandbox: sandbox.name,
