@@ -1,12 +1,12 @@
 // `npm test [-- paths] [--coverage]`: every room's tests in a process of its own, some at a time, with no network but loopback.
 // `npm run test:all [-- paths]` runs the slow proofs whole besides (testing/slow.ts), `-- --slow` those alone.
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { globSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { coverageTable } from './testing/coverage.ts';
 import { runJob, type Job, type Outcome } from './testing/job.ts';
-import { LOOPBACK_ONLY, ownNetwork } from './testing/namespace.ts';
+import { LOOPBACK_ONLY, ownMemory, ownNetwork } from './testing/namespace.ts';
 import { hasQuickForm, isBelow, SUITES, suiteOf } from './testing/slow.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -39,7 +39,7 @@ const MISSING = /\b(missing|not installed|not on this machine|no \S+ on this mac
 if (process.env[LOOPBACK_ONLY] === undefined) {
   const network = ownNetwork();
   if (network.ok) {
-    const [command = '', ...prefix] = network.prefix;
+    const [command = '', ...prefix] = [...network.prefix, ...ownMemory(network.prefix)];
     const env = { ...process.env, [LOOPBACK_ONLY]: '1' };
     const again = spawnSync(
       command,
@@ -81,9 +81,13 @@ function findJobs(): Job[] {
 
 async function main(): Promise<number> {
   const jobs = findJobs();
-  if (jobs.some(({ name }) => isHeavy(name) || name.startsWith('test/web'))) bundle();
-  const coverageDir = coverage ? mkdtempSync(join(tmpdir(), 'ruche-coverage-')) : null;
-  const env = { ...process.env, ...(coverageDir === null ? {} : { NODE_V8_COVERAGE: coverageDir }) };
+  if (jobs.some(({ name }) => isHeavy(name) || /^test\/(web|cli)\b/.test(name))) bundle();
+  mkdirSync(join(root, '.cache'), { recursive: true });
+  // Not among the temporary files: it grows to gigabytes, and those may be in memory.
+  const coverageDir = coverage ? mkdtempSync(join(root, '.cache', 'coverage-')) : null;
+  // What one process has compiled, the next one reads. V8 counts less exactly in what was kept so.
+  const compiled = { NODE_COMPILE_CACHE: join(root, '.cache', 'tests') };
+  const env = { ...process.env, ...(coverageDir === null ? compiled : { NODE_V8_COVERAGE: coverageDir }) };
   const waiting = [...jobs];
   const outcomes: Outcome[] = [];
   const work = async (): Promise<void> => {

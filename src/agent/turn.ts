@@ -8,10 +8,11 @@ import { type Claim, isEnded, type Stops, type Task } from '../core/task.ts';
 import { doCalls } from './calls/calls.ts';
 import { Faults } from './run/faults.ts';
 import { fail, succeed } from './finish/finish.ts';
+import { holdWork } from './finish/hold.ts';
 import { land } from './finish/land.ts';
 import { park, setAside } from './finish/park.ts';
-import { LeaseLost, messageOf, Overtaken, RunLog, loadContent, loadJson } from './run/log.ts';
-import { nextStep, type Step, type Failure, evolve, type RunState, startState, type Placed } from './run/state.ts';
+import { foldRun, LeaseLost, messageOf, Overtaken, RunLog, loadJson } from './run/log.ts';
+import { nextStep, type Step, type Failure, startState, type Placed } from './run/state.ts';
 import { think } from './think/think.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
@@ -116,7 +117,10 @@ async function brokenOff(
   try {
     if (!outer.shutdown.aborted) return await fail(turn, limit ?? broken(turn, error));
     // What the shutdown interrupts is resumed; receipts that are not on disk yet must not be lost with it.
-    if (error === outer.shutdown.reason) await turn.log.flush(true);
+    if (error === outer.shutdown.reason) {
+      await holdWork(turn);
+      await turn.log.flush(true);
+    }
   } catch (late) {
     if (!(late instanceof LeaseLost)) throw late;
     return letGo(turn);
@@ -151,13 +155,14 @@ async function steps(turn: Turn): Promise<void> {
   const { deps, log, stops } = turn;
   for (;;) {
     stops.shutdown.throwIfAborted();
+    void holdWork(turn);
     // What is done is told, whatever has become of the agent, and of the time it was given.
     const next = nextStep(log.state);
     if (next === 'finish') return finish(turn);
     stops.cancel.throwIfAborted();
     const agent = deps.governance().agents.get(log.state.agent);
     if (!agent) return fail(turn, missingAgent(log.state.agent));
-    if (deps.paused(agent.name)) return setAside(log);
+    if (deps.paused(agent.name)) return setAside(turn);
     const outcome = await step({ ...turn, agent }, next);
     if (outcome === 'end') return;
     if (outcome !== 'on') return fail(turn, outcome);
@@ -232,20 +237,16 @@ async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: RunLog; sp
   const started = await deps.store.byKey(runKey(task.id));
   const { store, redact } = deps;
   if (started?.type !== 'run.started') return { log: await startRun(deps, claim), spentMs: 0 };
-  let state: RunState | null = null;
   let last = started.id;
   let [spentMs, seen] = [0, started.at];
   const { limits } = deps.governance().settings;
-  for await (const event of store.read({ stream: started.stream })) {
-    if (state === null) state = startState(started, await firstMessage(deps, task));
-    evolve(state, event, await loadContent(store, event));
+  const state = await foldRun(store, started, await firstMessage(deps, task), (event) => {
     last = event.id;
     const ms = event.at - seen;
     // More than the whole time of a run cannot have gone by: the clock was set.
     if (!OUTSIDE.has(event.type) && ms > 0 && ms <= limits.runMs) spentMs += ms;
     seen = event.at;
-  }
-  if (state === null) throw new Error(`run ${started.stream} has no events`);
+  });
   const log = new RunLog({ store, redact, claim, state, last });
   const data = { worker: deps.worker, step: state.step, config: deps.governance().commit };
   log.emit({ type: 'run.resumed', data });

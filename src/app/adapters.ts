@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { BUILTIN, knownOf, openChannel, openSandbox } from './builtin.ts';
 import { openGovernance } from './governance.ts';
+import { refuseLostEvents, refuseLostWorkspace, refuseNoDatabase } from './lost.ts';
 import { type AppOptions, plainly } from './options.ts';
 import type { Known } from '../config/settings.ts';
 import type { ChannelSettings } from '../core/agent.ts';
@@ -15,7 +16,8 @@ import { openKept } from '../models/choice/kept.ts';
 import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
-import { makeFolder, privateFile } from '../platform/replace.ts';
+import { makePrivateFolder } from '../platform/private.ts';
+import { privateFile } from '../platform/replace.ts';
 import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/judge.ts';
 import { openGate } from '../skills/gate.ts';
@@ -28,7 +30,7 @@ import { openJournalRepository } from '../git/journal.ts';
 import { ensureWorkspace } from '../workspace/init.ts';
 import { addOwner } from '../workspace/edits/owner.ts';
 import { openTaskFiles } from '../workspace/task-files.ts';
-import { openWatch, standingFiles } from '../workspace/edits/watch.ts';
+import { openWatch } from '../workspace/edits/watch.ts';
 import { openWorkspace } from '../workspace/workspace.ts';
 
 export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
@@ -37,8 +39,9 @@ export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
 export async function openAdapters(options: AppOptions, parts: AsyncDisposableStack) {
   const { home, env, log, token, boundary = () => undefined, wrap = {}, builtin = BUILTIN } = options;
   const { clock, ids, random } = options.system ?? { clock: systemClock, ids: systemIds, random: systemRandom };
-  await makeFolder(home, { mode: 0o700 });
+  await makePrivateFolder(home);
   parts.adopt(lockHome(home), (lock) => lock.release());
+  await refuseNoDatabase(options, env);
   const hub = new Hub();
   const opened = await (wrap.store ?? plainly)(async () =>
     parts.adopt(await STORE.open({ home, clock, random: random.bytes, boundary, upcast }), (each) => each.close()),
@@ -64,14 +67,21 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     parts.defer(() => close().catch(() => undefined));
     return repository;
   });
-  opening.catch(() => undefined);
+  const journal = opening.then(async (repository) => ({
+    repository,
+    givenUp: await refuseLostEvents(options, { store, repository, log }),
+  }));
+  journal.catch(() => undefined);
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
-  const secrets = options.secrets ?? (await openSecrets({ env, values: [token], keys: inHome('keys.json') }));
+  const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], keys: inHome('keys.json') }));
   const kept = await openKept(inHome('models.json'), builtin.providers);
   const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
   const found = openFound({ env, kept, net, secrets, kinds: builtin.providers });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const known = { ...knownOf(builtin), channels: fixed.map(({ channel }) => channel.name) };
+  // Nothing in the workspace is touched, or made, for a record that is not whole.
+  const { repository, givenUp } = await journal;
+  await refuseLostWorkspace(options, store);
   const folder = await openFolder(options, { clock, boundary, known }, parts);
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
@@ -85,7 +95,8 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     ...machine,
     ...network,
     worker: ids.next('wrk'),
-    repository: await opening,
+    repository,
+    givenUp,
     sandbox: await probing,
     statusFile: inHome(join('shells', STATUS_FILE)),
   };
@@ -102,7 +113,8 @@ async function openFolder(
   const workspace = await (wrap.workspace ?? plainly)(async () =>
     parts.adopt(await openWorkspace({ dir: root, env, clock, boundary }), (each) => each.close()),
   );
-  await workspace.recover();
+  const mended = await workspace.recover();
+  if (mended !== null) log.warn({ mended }, 'the workspace was mended');
   const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
   parts.defer(() => checkouts.close());
   const bundled = options.skills === undefined ? new Map() : await readBundled(options.skills);
@@ -115,7 +127,6 @@ async function openFolder(
     watch: openWatch({ git, clock, log }),
     dropped: openDropped({ git, log }),
     taskFiles: openTaskFiles({ root, clock, boundary }),
-    standing: () => standingFiles(git),
     addOwner: (channel: string, sender: string) => addOwner({ root, temp: git.neutral.dir, channel, sender, known }),
   };
 }

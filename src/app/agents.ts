@@ -25,6 +25,7 @@ export function openAgents(
     ...adapters,
     governance: () => trust.current(),
     governanceLanded: (commit) => trust.applyLanded(commit),
+    governanceLook: () => trust.look(),
     skills: (agent) => offeredSkills(adapters.gate, trust.current(), agent),
     models: (agent) => models().models.choices(agent.model),
     nextTry,

@@ -5,6 +5,7 @@ import { Life } from './life.ts';
 import { openMessengers, startMessengers } from './messengers.ts';
 import { modelsKnown, openModelSetup, openToolsAndModels } from './models.ts';
 import { type App, type AppOptions, plainly } from './options.ts';
+import { startPaused } from './pause.ts';
 import { recover } from './recover.ts';
 import { openRuntime } from './runtime.ts';
 import { startUpkeep } from './upkeep.ts';
@@ -43,6 +44,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const models = openToolsAndModels(options, adapters, trust, parts);
   const messengers = openMessengers(options, adapters, trust);
   const pauses = await Pauses.open(store, redact, () => hub.work());
+  if (options.paused) parts.defer(await startPaused(trust, pauses, log));
   const agents = (wrap.agents ?? plainly)(() => openAgents(adapters, trust, models, messengers, pauses));
   const workers = openWorkers(adapters, agents, pauses, messengers);
   const clockwork = openClockwork(adapters, trust, agents, messengers, life);

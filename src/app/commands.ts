@@ -2,8 +2,10 @@ import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import type { Event } from '../core/event.ts';
+import type { ChangePauses } from './pause.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
+import { makePrivateFolder } from '../platform/private.ts';
 import { makeFolder, privateFile } from '../platform/replace.ts';
 import { systemClock as clock, systemRandom as random } from '../platform/system.ts';
 
@@ -17,20 +19,26 @@ type StartOptions = Omit<AppOptions, 'token' | 'platform' | 'machine' | 'log' | 
 /** Bytes after which a start begins a new log file; the one before is kept. */
 const LOG_SIZE = 10 * 1024 * 1024;
 
+/** Bytes of log lines that wait for a disk that takes nothing; later ones are dropped. */
+const LOG_WAITING = 1024 * 1024;
+
 /** Starts the network on a home with its token and log, and says in `gateway.json` where it is. */
 export async function startApp(options: StartOptions) {
   const { home, env } = options;
-  await makeFolder(home, { mode: 0o700 });
+  await makePrivateFolder(home);
   const template = await templateFolder(options.template);
-  const { homeToken, removePresence, writePresence } = await import('./presence.ts');
-  const token = options.token ?? (await homeToken(home, random.bytes));
+  const { homeToken, localAccess, presenceOf, removePresence, tokenNow, writePresence } = await import('./presence.ts');
+  const local = localAccess(home, process.platform, random.bytes);
+  const first = options.token ?? (await homeToken(home, random.bytes));
   const { openSecrets } = await import('../secrets/open.ts');
-  const secrets = await openSecrets({ env, values: [token], keys: privateFile(join(home, 'keys.json')) });
+  const secrets = await openSecrets({ env, values: [first], keys: privateFile(join(home, 'keys.json')) });
   const { log, closeLog } = await openLog(home, env, (text) => secrets.redact(text));
+  const token = options.token === null ? tokenNow({ ...options, first, secrets, log }) : () => first;
   const app = await import('./app.ts');
   const machine = machineOf();
   const running = await app.startApp({
     ...options,
+    local,
     token,
     template,
     skills: packageFolder('skills'),
@@ -45,7 +53,7 @@ export async function startApp(options: StartOptions) {
     closeLog();
   };
   try {
-    await writePresence(home, { url: running.gateway.url, pid: process.pid });
+    await writePresence(home, presenceOf(running.gateway, local));
     const [status, agents] = await Promise.all([running.runtime.status(), running.runtime.agents()]);
     return {
       url: running.gateway.url,
@@ -77,12 +85,19 @@ async function openLog(home: string, env: Env, redact: (text: string) => string)
     () => 0,
   );
   if (size > LOG_SIZE) await rename(dest, `${dest}.1`);
-  const file = pino.destination({ dest, sync: true, mode: 0o600 });
+  const file = pino.destination({ dest, sync: true, mode: 0o600, maxLength: LOG_WAITING });
+  // A full disk must not end the process. The lines wait, and are written with the first one for which there is space again.
+  file.on('error', () => undefined);
   const log = pino(
     { base: null, level: env['RUCHE_LOG_LEVEL'] || 'info', timestamp: pino.stdTimeFunctions.isoTime },
     { write: (line: string) => file.write(redact(line)) },
   );
   return { log, closeLog: () => file.end() };
+}
+
+/** Pauses agents of a home that nothing runs on, or lets them go on; null where a process runs on it. */
+export async function changePauses(options: ChangePauses) {
+  return (await import('./pause.ts')).changePauses(options);
 }
 
 /** What `ruche skills` needs. */
@@ -109,6 +124,8 @@ export async function initWorkspace(options: {
 /** Reads a home without disturbing the gateway that may hold it. */
 export async function openHomeReadOnly(options: { home: string; workspace: string; env: Env }) {
   const { STORE } = await import('./store.ts');
+  const { refuseNoDatabase } = await import('./lost.ts');
+  await refuseNoDatabase(options, options.env);
   if (!STORE.has(options.home))
     throw new Error(`There is no journal in ${options.home} yet. Start the network first, or give another --home.`);
   const { openRecord } = await import('./record.ts');

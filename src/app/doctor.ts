@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import { type Problem, type Settings, SETTINGS_FILE } from '../core/agent.ts';
 import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
+import type { Lost } from './lost.ts';
 import { machineOf, packageFolder } from './package.ts';
 import { privateFile } from '../platform/replace.ts';
 import { systemClock as clock } from '../platform/system.ts';
@@ -52,6 +53,8 @@ interface Config {
   /** Null if there is none yet. */
   config: { problems: Problem[] } | null;
   keys: { provider: string; name: string; present: boolean }[];
+  /** Refs of runs' work that name objects which are gone. */
+  refs: string[];
 }
 
 type OpenWorkspace = Awaited<ReturnType<typeof import('../workspace/workspace.ts').openWorkspace>>;
@@ -65,7 +68,7 @@ async function readConfig({
   workspace: string;
   env: Env;
 }): Promise<Config> {
-  const none: Config = { workspace: null, config: null, keys: [] };
+  const none: Config = { workspace: null, config: null, keys: [], refs: [] };
   const standing = await readdir(dir).catch(() => []);
   if (standing.length === 0) return none;
   const { openWorkspace } = await import('../workspace/workspace.ts');
@@ -75,7 +78,12 @@ async function readConfig({
       const { workspaceProblems } = await import('./problems.ts');
       const wrong = await workspaceProblems({ workspace }, new Map());
       const { config, keys } = await judgeConfig(workspace, home, env);
-      return { ...none, config: { problems: [...wrong, ...(config?.problems ?? [])] }, keys };
+      return {
+        ...none,
+        config: { problems: [...wrong, ...(config?.problems ?? [])] },
+        keys,
+        refs: await workspace.brokenRefs(),
+      };
     } finally {
       await workspace.close();
     }
@@ -142,28 +150,33 @@ async function readGovernance(
   const others = broken.length === 0 ? problems : problems.filter(({ file }) => file !== SETTINGS_FILE);
   return {
     settings,
-    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets }, agents))],
+    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets, clock }, agents))],
   };
 }
 
-async function readNewest(options: {
-  home: string;
-  workspace: string;
-  env: Env;
-}): Promise<{ newestEvent: number | null; database: string | null }> {
+interface Newest {
+  newestEvent: number | null;
+  database: string | null;
+  lost: Lost[];
+}
+
+async function readNewest(options: { home: string; workspace: string; env: Env }): Promise<Newest> {
   const { STORE } = await import('./store.ts');
-  if (!STORE.has(options.home)) return { newestEvent: null, database: null };
+  const { findLost } = await import('./lost.ts');
+  if (!STORE.has(options.home))
+    return { newestEvent: null, database: null, lost: await findLost(options, null, options.env) };
   try {
     const { openRecord } = await import('./record.ts');
     const record = await openRecord(options);
     try {
+      const lost = await findLost(options, record.store, options.env);
       for await (const event of record.store.read({ reverse: true, limit: 1 }))
-        return { newestEvent: event.at, database: null };
-      return { newestEvent: null, database: null };
+        return { newestEvent: event.at, database: null, lost };
+      return { newestEvent: null, database: null, lost };
     } finally {
       await record.close();
     }
   } catch (error) {
-    return { newestEvent: null, database: errorText(error) };
+    return { newestEvent: null, database: errorText(error), lost: [] };
   }
 }

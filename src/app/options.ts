@@ -12,7 +12,7 @@ import type { Runtime } from '../core/api/runtime.ts';
 import type { Views } from '../core/api/views.ts';
 import type { JournalRepository } from '../core/ports/journal.ts';
 import type { Sandbox } from '../core/ports/sandbox.ts';
-import type { Gateway } from '../gateway/server.ts';
+import type { Gateway, LocalAccess } from '../gateway/server.ts';
 import type { Models } from '../models/choice/choose.ts';
 import type { Trust } from '../trust/trust.ts';
 import type { OpenWorkspace } from '../workspace/workspace.ts';
@@ -21,13 +21,20 @@ export interface AppOptions {
   version: string;
   home: string;
   workspace: string;
+  /** A person has said that the start may go on without events or a workspace that are gone; else it is refused. */
+  acceptLoss?: boolean;
   /** Folder of the template for a workspace that does not exist yet. */
   template: string;
   /** Folder of the bundled skills; none without it. */
   skills?: string;
   host: string;
   port: number;
-  token: string;
+  /** As it is now: it may be changed while the network runs. */
+  token: () => string;
+  /** For the commands of this home. */
+  local?: LocalAccess;
+  /** Every agent is paused before anything is taken up. */
+  paused?: boolean;
   /** The process's environment. Only references such as `env:NAME`, Git's identity and PATH are looked up in it. */
   env: Readonly<Record<string, string | undefined>>;
   platform: string;

@@ -1,18 +1,22 @@
 import { type Agent, type Problem, WORKSPACE } from '../core/agent.ts';
 import { type Trouble, type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import type { ScheduleState } from '../core/schedule.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import { sentence } from '../core/text/sentence.ts';
-import { hookSecret, type ReadSecret } from '../scheduler/triggers/hooks.ts';
+import type { Git } from '../git/git.ts';
+import { hookSecrets, type ReadSecret } from '../scheduler/triggers/hooks.ts';
+import { whyNotTaken } from '../workspace/edits/watch.ts';
 
 interface Looked {
   reader: { hindrances(commit: string, agents: ReadonlyMap<string, Agent>): Promise<Problem[]> };
-  workspace: Pick<Workspace, 'head' | 'troubles'>;
+  workspace: Pick<Workspace, 'head' | 'troubles'> & { git: Pick<Git, 'neutral'> };
   secrets: { resolve: ReadSecret };
+  clock: Pick<Clock, 'now'>;
 }
 
 /** What is wrong now although every file is in order: scripts that are not there, secrets that are not given. */
 export async function liveProblems(
-  { reader, workspace, secrets }: Looked,
+  { reader, workspace, secrets, clock }: Looked,
   agents: ReadonlyMap<string, Agent>,
 ): Promise<Problem[]> {
   const [scripts, hooks] = await Promise.all([
@@ -20,7 +24,7 @@ export async function liveProblems(
     workspace.head().then((head) => reader.hindrances(head, agents).catch(ifUnavailable), ifUnavailable),
     Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.resolve(...of)))),
   ]);
-  return [...scripts, ...hooks.flat()];
+  return [...notInForce(workspace.git, clock), ...scripts, ...hooks.flat()];
 }
 
 function ifUnavailable(error: unknown): Problem[] {
@@ -31,7 +35,6 @@ function ifUnavailable(error: unknown): Problem[] {
 const CONSEQUENCES: Readonly<Record<Trouble['stops'], string>> = {
   work: 'Until then no run goes on.',
   landings: 'Until then what agents change waits, and so does what you save.',
-  edits: 'Until then files you save do not count.',
 };
 
 /** What is wrong with the workspace itself, and what runs wait for: `waiting` gives each reason with the number of runs. */
@@ -42,7 +45,7 @@ export async function workspaceProblems(
   const troubles = await workspace.troubles();
   const seen = troubles.map(({ what, stops }) => ({
     message: `${sentence(what)} ${CONSEQUENCES[stops]}${runsWait(waiting.get(what))}`,
-    severity: stops === 'edits' ? ('warning' as const) : ('error' as const),
+    severity: 'error' as const,
   }));
   const known = new Set(troubles.map(({ what }) => what));
   const others = [...waiting].filter(([why]) => !known.has(why));
@@ -58,6 +61,19 @@ const runsWait = (runs = 0): string =>
     ? ''
     : ` ${runs === 1 ? '1 run waits' : `${runs} runs wait`} and will go on by ${runs === 1 ? 'itself' : 'themselves'}.`;
 
+/** A rule that somebody has saved and believes in force. */
+function notInForce(git: Pick<Git, 'neutral'>, clock: Pick<Clock, 'now'>): Problem[] {
+  let why: string | null;
+  try {
+    why = whyNotTaken(git, clock.now());
+  } catch {
+    // The repository cannot be looked at, which is told by itself.
+    return [];
+  }
+  const message = `What is saved in ruche.yaml and agents/ is not in force yet: ${why}.`;
+  return why === null ? [] : [{ applied: false, file: '.git', line: null, key: '', message, severity: 'warning' }];
+}
+
 /** The same where a network runs, which knows what has fired. */
 export async function nowWrong(
   looked: Looked,
@@ -71,6 +87,20 @@ export async function nowWrong(
     ...(await lostMoments(agents, () => schedules.list())),
   ];
 }
+
+/** The readable journal is behind for a reason that somebody has to mend. */
+export const journalProblems = (problem: string | null): Problem[] =>
+  problem === null
+    ? []
+    : [
+        {
+          file: 'journal.git',
+          line: null,
+          key: '',
+          message: `the readable journal could not be written; it is tried again: ${problem}`,
+          severity: 'warning',
+        },
+      ];
 
 /** Schedules of one moment that was past before anybody knew of them. */
 async function lostMoments(
@@ -92,10 +122,10 @@ async function hookProblems({ name, triggers = [] }: Agent, secret: ReadSecret):
   const found = await Promise.all(
     triggers.map(async ({ name: trigger, source }): Promise<Problem[]> => {
       if (source.on !== 'webhook') return [];
-      const known = await hookSecret(source.auth.secret, source.hook, secret);
-      if (known.ok) return [];
+      const { values, lacking } = await hookSecrets(source.auth, source.hook, secret);
+      if (lacking === null) return [];
       const at = { file: `agents/${name}/AGENT.md`, line: null, key: `triggers.${trigger}.secret` };
-      return [{ ...at, message: known.why, severity: 'error' }];
+      return [{ ...at, message: lacking, severity: values.length === 0 ? 'error' : 'warning' }];
     }),
   );
   return found.flat();

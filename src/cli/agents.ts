@@ -1,15 +1,10 @@
 import type { AgentState } from '../core/api/runtime.ts';
 import { unknownText } from '../core/text/unknown.ts';
-import { agentNamed, agentNames } from './agent-named.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
+import type { AgentsFlags } from './pause.ts';
 import { duration } from './status.ts';
 import { talk } from './talk.ts';
-
-export interface AgentsFlags {
-  json?: boolean;
-  reason?: string;
-}
 
 const ACTIONS = ['list', 'pause', 'resume'] as const;
 
@@ -22,25 +17,15 @@ export async function agents(
 ): Promise<ExitCode> {
   const known = ACTIONS.find((each) => each === action);
   if (known === undefined) throw new CliError(unknownText('action', action, { known: ACTIONS }));
-  const gateway = talk(io, options, new AbortController().signal);
-  if (known === 'list') {
-    const { agents: states } = await gateway.call<{ agents: AgentState[] }>('/api/agents');
-    if (flags.json) io.out(`${JSON.stringify(states)}\n`);
-    else
-      io.out(
-        `${states.map((state) => agentText(state, io.clock.now())).join('\n') || 'No agents are running. Find out why with: ruche doctor.'}\n`,
-      );
-    return 0;
-  }
-  if (name === undefined) throw new CliError(`Name an agent: ${io.self} agents ${known} NAME`);
-  agentNamed(await agentNames(gateway), name);
-  const body = known === 'pause' && flags.reason ? { reason: flags.reason } : {};
-  const path = `/api/agents/${encodeURIComponent(name)}/${known}`;
-  const { changed } = await gateway.call<{ changed: boolean }>(path, body);
-  if (flags.json) io.out(`${JSON.stringify({ agent: name, changed })}\n`);
-  else if (!changed) io.out(`${plain(name)} ${known === 'pause' ? 'is already paused' : 'was not paused'}.\n`);
-  else if (known === 'resume') io.out(`${plain(name)} is resumed.\n`);
-  else io.out(`${plain(name)} is paused. Its run stops at the next step, and queued tasks wait.\n`);
+  if (known !== 'list') return (await import('./pause.ts')).changePauses(io, options, known, name, flags);
+  const { agents: states } = await talk(io, options, new AbortController().signal).call<{ agents: AgentState[] }>(
+    '/api/agents',
+  );
+  if (flags.json) io.out(`${JSON.stringify(states)}\n`);
+  else
+    io.out(
+      `${states.map((state) => agentText(state, io.clock.now())).join('\n') || 'No agents are running. Find out why with: ruche doctor.'}\n`,
+    );
   return 0;
 }
 

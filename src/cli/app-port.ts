@@ -13,12 +13,28 @@ export interface AppPort {
   openHomeReadOnly(options: { home: string; workspace: string; env: Env }): Promise<ReadOnlyHome>;
   /** Looks at everything `doctor` reports that is not the process's own. Never rejects. */
   diagnose(options: { home: string; workspace: string; env: Env }): Promise<Diagnosis>;
+  /** Pauses agents of a home that nothing runs on, or lets them go on. Null where a process runs on it. */
+  changePauses(options: {
+    home: string;
+    workspace: string;
+    env: Env;
+    verb: 'pause' | 'resume';
+    /** Null: every agent. */
+    agent: string | null;
+    reason: string;
+  }): Promise<ChangedPauses | null>;
   /** Skills of the package and of the workspace. */
   openSkills(options: { workspace: string; env: Env }): Promise<SkillsPort>;
   openSimulation(): Promise<SimulationPort>;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
+
+export interface ChangedPauses {
+  known: readonly string[];
+  /** Of each that was meant: whether there was something to change. */
+  changes: readonly { agent: string; changed: boolean }[];
+}
 
 export interface StartOptions {
   home: string;
@@ -28,8 +44,11 @@ export interface StartOptions {
   host: string;
   /** 0 takes any free one. */
   port: number;
+  acceptLoss: boolean;
   /** Null: the one in `<home>/token`, made if there is none. */
   token: string | null;
+  /** Every agent is paused before anything is taken up. */
+  paused: boolean;
   env: Env;
   version: string;
 }
@@ -76,10 +95,14 @@ export interface Diagnosis {
   config: { problems: readonly Problem[] } | null;
   /** The workspace cannot be used: no repository, another branch. */
   workspace: string | null;
+  /** Refs of runs' work that name objects which Git has removed. */
+  refs: readonly string[];
   /** Milliseconds since the epoch of the newest event, null if there is none. */
   newestEvent: number | null;
   /** The database cannot be read, or is of a newer version. */
   database: string | null;
+  /** What the record knows of and is gone, so that a start is refused. */
+  lost: readonly { what: string; mend: string }[];
 }
 
 /** A skill as `ruche skills` shows it. */

@@ -1,3 +1,4 @@
+import { visibleLine } from '../core/text/untrusted.ts';
 import type { ChainNode, ChainView } from '../core/api/views.ts';
 import { oneLine, plain } from './io.ts';
 
@@ -33,8 +34,8 @@ function nodeText(node: ChainNode, here: boolean): string {
 const quoted = (title: string): string => (title === '' ? '' : `: ${oneLine(title, 80)}`);
 
 function causeText({ of, by, from, title }: Extract<ChainNode, { kind: 'cause' }>): string {
-  if (of === 'message') return `message from ${plain(from)} via ${plain(by)}${quoted(title)}`;
-  return of === 'other' ? `from ${plain(by)}` : `${of} ${plain(by)}${quoted(title)}`;
+  if (of === 'message') return `message from ${visibleLine(from)} via ${visibleLine(by)}${quoted(title)}`;
+  return of === 'other' ? `from ${visibleLine(by)}` : `${of} ${visibleLine(by)}${quoted(title)}`;
 }
 
 const LINKS = {

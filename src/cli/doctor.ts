@@ -6,7 +6,7 @@ import type { RuntimeStatus } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
 import { connect } from './connect.ts';
 import { findings, type Facts, type Finding } from './findings.ts';
-import { callApi, GatewayLost } from './http.ts';
+import { callApi, GatewayLost, Stranger } from './http.ts';
 import { problemText } from './status.ts';
 import { asCalled, explain } from './explain.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
@@ -40,8 +40,9 @@ async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<F
     node: process.versions.node,
     home: options.home,
     homeMade: folder === options.home,
+    homeMode: folder === options.home && process.platform !== 'win32' ? await modeOf(folder) : null,
     homeProblem: await writeProblem(folder),
-    token: await tokenMode(join(options.home, 'token')),
+    token: await modeOf(join(options.home, 'token')),
     tokenGiven: options.token !== null,
     diskFree: await freeBytes(folder),
     ...(await otherDisk(folder, await nearestFolder(options.workspace))),
@@ -75,7 +76,7 @@ async function writeProblem(folder: string): Promise<string | null> {
   }
 }
 
-const tokenMode = (path: string): Promise<number | null> =>
+const modeOf = (path: string): Promise<number | null> =>
   stat(path).then(
     (info) => info.mode & 0o777,
     () => null,
@@ -134,7 +135,8 @@ async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
     });
     return { state: 'running', detail: '', problems };
   } catch (error) {
-    const away = error instanceof GatewayLost || (error instanceof CliError && error.exitCode === 2);
+    const stranger = error instanceof Stranger;
+    const away = error instanceof GatewayLost || (error instanceof CliError && error.exitCode === 2 && !stranger);
     const seen = away
       ? ({ state: 'stopped', detail: '' } as const)
       : ({ state: 'odd', detail: explain(error) } as const);

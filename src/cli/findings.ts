@@ -1,5 +1,6 @@
 import { type Problem, WORKSPACE } from '../core/agent.ts';
 import type { Diagnosis } from './app-port.ts';
+import { quoted } from './options.ts';
 import { problemText } from './status.ts';
 
 /** What doctor knows, gathered before anything is judged. */
@@ -8,6 +9,8 @@ export interface Facts extends Diagnosis {
   home: string;
   /** Whether there is one yet. */
   homeMade: boolean;
+  /** Its rights; null if there is none yet, or the system knows no such rights. */
+  homeMode: number | null;
   /** Error code of a write in the home, or where it would be made; null if it works. */
   homeProblem: string | null;
   /** Mode of `<home>/token`, null if there is none yet. */
@@ -60,7 +63,15 @@ const checkSandbox: Check = ({ sandbox }) => [
     : warning('Sandbox', `${sandbox.why} Ruche asks you before each shell command.`, sandbox.mend),
 ];
 
-const checkHome: Check = ({ home, homeMade, homeProblem }) => {
+const checkHome: Check = ({ home, homeMade, homeMode, homeProblem }) => {
+  if (homeProblem === null && homeMode !== null && (homeMode & 0o077) !== 0)
+    return [
+      warning(
+        'Home',
+        `other users can enter ${home} (mode ${homeMode.toString(8)}), where messages and keys are`,
+        `Run: chmod 700 ${quoted(home)}`,
+      ),
+    ];
   if (homeProblem === null) return [ok('Home', home)];
   const theirs: [string, string] = homeMade
     ? ['is not writable for this user', `Make it yours: sudo chown -R "$USER" ${home}`]
@@ -139,8 +150,11 @@ const checkDatabase: Check = ({ database }) =>
     ? []
     : [broken('Database', database, 'Restore a backup, or use the version of Ruche that wrote it.')];
 
-const checkConfig: Check = ({ workspace, config }) => {
+const checkLost: Check = ({ lost }) => lost.map(({ what, mend }) => broken('Record', what, mend));
+
+const checkConfig: Check = ({ workspace, config, lost }) => {
   if (workspace !== null) return [broken('Workspace', workspace, 'Do what the message says, then run doctor again.')];
+  if (config === null && lost.length > 0) return [];
   if (config === null) return [ok('Workspace', 'none yet; the first start creates one from a template')];
   const stuck = config.problems.filter(({ file }) => file === WORKSPACE);
   const wrong = config.problems.filter(({ file }) => file !== WORKSPACE);
@@ -160,9 +174,19 @@ function configFindings(problems: readonly Problem[]): Finding[] {
     level: problem.severity === 'error' ? ('broken' as const) : ('warning' as const),
     subject: 'Configuration',
     text: problemText(problem),
-    mend: index === last ? 'Correct the file; a saved change applies within a second.' : '',
+    mend: index === last && problem.file !== '.git' ? 'Correct the file; a saved change applies within a second.' : '',
   }));
 }
+
+/** With such a ref Git can neither clean up nor be copied whole. */
+const checkRefs: Check = ({ refs, start }) =>
+  refs.map((ref) =>
+    broken(
+      'Workspace',
+      `${ref} names work of a run that Git has removed, so \`git gc\` and \`git push --mirror\` fail`,
+      `The next start keeps what is left of it: \`${start}\`. Or remove it, in the workspace: git update-ref -d ${ref}`,
+    ),
+  );
 
 const checkGateway: Check = ({ gateway, start }) => {
   if (gateway.state === 'running') return [ok('Gateway', 'running')];
@@ -179,7 +203,9 @@ const CHECKS: readonly Check[] = [
   checkClock,
   checkToken,
   checkDatabase,
+  checkLost,
   checkConfig,
+  checkRefs,
   checkKeys,
   checkGateway,
 ];

@@ -1,3 +1,4 @@
+import { readMoment } from '../core/time/wall.ts';
 import type { Event } from '../core/event.ts';
 import { CliError } from './io.ts';
 import { runOfStream, idIn, conversationOf } from '../core/ids.ts';
@@ -27,7 +28,8 @@ const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86
 export function sinceOf(text: string, now: number): number {
   const ago = /^(\d{1,9})([smhd])$/.exec(text);
   if (ago) return now - Number(ago[1]) * (UNITS[ago[2] ?? ''] ?? 0);
-  const date = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  const isDay = readMoment(text.slice(0, 10)) !== null;
+  const date = isDay ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(date)) return date;
   throw new CliError(`Invalid --since "${text}". Give 30s, 10m, 2h or 3d, or a date such as 2026-11-23T08:15.`);
 }

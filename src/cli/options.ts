@@ -7,6 +7,7 @@ export interface Flags {
   template?: string;
   host?: string;
   port?: string;
+  acceptLoss?: boolean;
 }
 
 export interface Place {
@@ -22,6 +23,8 @@ export interface Options {
   template: string;
   host: string;
   port: number;
+  /** The start may go on without events or a workspace that are gone. */
+  acceptLoss: boolean;
   /** From RUCHE_TOKEN; null means the file in the home. */
   token: string | null;
   /** The flags that name another command the same places, as they were given here, with a space before; else ''. */
@@ -51,6 +54,7 @@ export function resolveOptions(flags: Flags, place: Place): Options {
     workspace,
     template: flags.template ?? 'network',
     host: flags.host ?? '127.0.0.1',
+    acceptLoss: flags.acceptLoss ?? false,
     port: portOf(flags.port, given('RUCHE_PORT')),
     token: given('RUCHE_TOKEN') ?? null,
     again: [flags.home && ` --home ${quoted(home)}`, flags.workspace && ` --workspace ${quoted(workspace)}`].join(''),

@@ -4,12 +4,13 @@ import { CliError, type Io } from './io.ts';
 import { resolveOptions, type Flags as PlaceFlags, type Options } from './options.ts';
 import type { AskFlags } from './ask.ts';
 import type { LogFlags } from './log-filter.ts';
-import type { AgentsFlags } from './agents.ts';
+import type { AgentsFlags } from './pause.ts';
 import type { ModelsFlags } from './models.ts';
 import type { SimulateFlags } from './simulate.ts';
 import type { SkillsFlags } from './skills.ts';
 import type { TasksFlags } from './tasks.ts';
 import type { TriggersFlags } from './triggers.ts';
+import type { UpFlags } from './up.ts';
 import { asCalled, explain } from './explain.ts';
 
 /** Runs one command line and gives its exit code. Each command's module is loaded only when it is used. */
@@ -37,7 +38,15 @@ const hinted = (text: string, { self, env }: Io): string =>
   );
 
 /** Every option of every command, as commander hands them over. */
-type Flags = PlaceFlags & AskFlags & LogFlags & ModelsFlags & TasksFlags & SkillsFlags & AgentsFlags & TriggersFlags;
+type Flags = PlaceFlags &
+  AskFlags &
+  LogFlags &
+  ModelsFlags &
+  TasksFlags &
+  SkillsFlags &
+  AgentsFlags &
+  TriggersFlags &
+  UpFlags;
 
 const TERM = new Help();
 
@@ -87,7 +96,9 @@ function serving(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--template <name>', 'template for a new workspace: network or solo (network)')
     .option('--host <address>', 'address to listen on (127.0.0.1)')
     .option('--port <number>', 'port to listen on (RUCHE_PORT, else 4747; 0 takes any free one)')
-    .action((flags: Flags) => act(flags, async (options) => (await import('./up.ts')).up(io, options)));
+    .option('--accept-loss', 'start without the events or the workspace that a refused start said are gone')
+    .option('--paused', 'start with every agent paused')
+    .action((flags: Flags) => act(flags, async (options) => (await import('./up.ts')).up(io, options, flags)));
   command('init [dir]', 'create a workspace from a template; with dir, create dir/home and dir/workspace')
     .option('--template <name>', 'the template: network or solo (network)')
     .action((dir: string | undefined, flags: Flags) =>
@@ -178,6 +189,7 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .action((flags: Flags) => act(flags, async (options) => (await import('./log.ts')).log(io, options, flags)));
   command('agents [action] [name]', 'list the agents (list), or pause NAME, resume NAME')
     .option('--reason <text>', 'pause: the reason, for the record')
+    .option('--all', 'pause or resume every agent')
     .option('--json', 'print JSON')
     .action((action: string | undefined, name: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./agents.ts')).agents(io, options, { action, name }, flags)),

@@ -1,3 +1,4 @@
+import { visibleLine } from '../core/text/untrusted.ts';
 import type { TaskOutcome } from '../core/api/runtime.ts';
 import type { ChainView, RunSummary, RunView } from '../core/api/views.ts';
 import { unknownText } from '../core/text/unknown.ts';
@@ -71,7 +72,7 @@ async function list(io: Io, call: Talk['call'], { agent, status, limit, json }: 
   else
     for (const task of page.tasks)
       io.out(
-        `${task.task}  ${task.status.padEnd(9)}  ${duration(io.clock.now() - task.queuedAt).padEnd(11)}  ${task.agent}  from ${plain(task.from)}  ${oneLine(task.title, 80)}\n`,
+        `${task.task}  ${task.status.padEnd(9)}  ${duration(io.clock.now() - task.queuedAt).padEnd(11)}  ${task.agent}  from ${visibleLine(task.from)}  ${oneLine(task.title, 80)}\n`,
       );
   return 0;
 }
@@ -82,7 +83,7 @@ function shown(outcome: TaskOutcome, view: RunView, now: number): string {
   const { from, queuedAt, startedAt, endedAt, deadline, priority, standing, costUsd, model, steps, request } = view;
   const lines = [
     `${task}  ${status}`,
-    `  agent ${agent}, session ${session}, from ${from}`,
+    `  agent ${agent}, session ${visibleLine(session)}, from ${visibleLine(from)}`,
     `  asked ${moment(queuedAt, now)}`,
     startedAt === null ? null : `  started ${moment(startedAt, now)}`,
     endedAt === null ? null : `  ended ${moment(endedAt, now)}`,

@@ -9,8 +9,13 @@ import { problemLines } from './status.ts';
 /** Milliseconds after which a signal counts as a second one. */
 const SECOND_SIGNAL_MS = 500;
 
+export interface UpFlags {
+  /** Every agent is paused until it is resumed. */
+  paused?: boolean;
+}
+
 /** `ruche up`: runs the network until SIGINT or SIGTERM; a second signal ends it at once. */
-export async function up(io: Io, options: Options): Promise<ExitCode> {
+export async function up(io: Io, options: Options, { paused = false }: UpFlags = {}): Promise<ExitCode> {
   // Heard from the first moment, so that a signal while it starts is not lost.
   const stopped = Promise.withResolvers<string>();
   let first: number | null = null;
@@ -21,10 +26,10 @@ export async function up(io: Io, options: Options): Promise<ExitCode> {
     stopped.resolve(signal);
   });
   try {
-    const app = await (await io.loadApp()).startApp({ ...options, env: io.env, version: io.version });
+    const app = await (await io.loadApp()).startApp({ ...options, paused, env: io.env, version: io.version });
     let end = 'it could not continue';
     try {
-      io.out(welcome(app, options, io));
+      io.out(welcome(app, options, io, paused));
       end = await stopped.promise;
       io.err(`\nStopping (${end}); a second signal stops at once.\n`);
     } finally {
@@ -43,7 +48,12 @@ const DEMO = `the built-in demo, not a language model; "help" lists the dozen se
 const NO_SANDBOX = 'none: Ruche asks you before each shell command';
 
 /** How to talk to it, in plain words. The token is named by its file and never shown. */
-export function welcome(app: RunningApp, options: Options, place: Pick<Io, 'self' | 'userHome'>): string {
+export function welcome(
+  app: RunningApp,
+  options: Options,
+  place: Pick<Io, 'self' | 'userHome'>,
+  paused = false,
+): string {
   const { self } = place;
   const url = fromHere(app.url) ?? app.url;
   const [agent = 'AGENT'] = app.agents;
@@ -60,6 +70,9 @@ export function welcome(app: RunningApp, options: Options, place: Pick<Io, 'self
     `  Home       ${options.home}`,
     `  Token      ${app.tokenFile === null ? 'from RUCHE_TOKEN' : `in the file ${app.tokenFile}`}`,
     `  Agents     ${app.agents.join(', ') || none}`,
+    ...(paused
+      ? [`  Paused     every agent; go on with "${self} agents resume NAME${where}", or --all in place of NAME`]
+      : []),
     '',
     `Open it in a browser (this link works once, within ten minutes; "${self} login${where}" prints another):`,
     `  ${app.loginLink.replace(app.url, url)}`,

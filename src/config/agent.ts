@@ -50,6 +50,13 @@ export function frontMatter(input: string | Uint8Array): Record<string, unknown>
     : null;
 }
 
+/** The role and instructions in an AGENT.md, as the agent reads them. Null if it cannot be parted. */
+export function instructionsOf(input: Uint8Array): string | null {
+  const decoded = decodeText(input, '');
+  const split = decoded.ok ? splitFrontMatter(decoded.text) : null;
+  return split?.ok === true ? split.prose.trim() : null;
+}
+
 function checkModel(model: string, known: Pick<KnownToAgent, 'providers'>): string | null {
   if ((TIERS as readonly string[]).includes(model)) return null;
   const name = model.slice(0, model.indexOf('/'));

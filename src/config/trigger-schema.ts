@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { readDuration } from '../core/text/duration.ts';
-import { readLimit, TRIGGER_FIELDS, type TriggerOn } from '../core/trigger.ts';
+import { HOOK_KINDS, readLimit, TRIGGER_FIELDS, type TriggerOn } from '../core/trigger.ts';
 import { COMMAND, smallName } from './schedule-schema.ts';
 import { timeNeeded } from './validate.ts';
 
@@ -10,6 +10,10 @@ const time = (what: string): z.ZodString =>
   z
     .string({ error: timeNeeded })
     .refine((given) => (readDuration(given) ?? 0) > 0, { error: `must be ${what} such as 30s, 5m or 1h` });
+
+const reference = z.string().regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
+  error: 'must name where the secret is, e.g. env:HOOK_SECRET; the secret itself never stands in a file',
+});
 
 /** An entry of `triggers` in an AGENT.md. Which keys go with which `on` is looked at where it is read. */
 export const triggerSchema = z
@@ -32,20 +36,22 @@ export const triggerSchema = z
       .optional(),
     tool: name.describe('approval.waiting: only calls of this tool.').optional(),
     hook: smallName.describe('webhook: its name, as in POST /hooks/<name>.').optional(),
-    auth: z
-      .enum(['bearer', 'hmac', 'github'])
-      .describe('webhook: how the sender proves who it is. There is none without.')
-      .optional(),
+    auth: z.enum(HOOK_KINDS).describe('webhook: how the sender proves who it is. There is none without.').optional(),
     secret: z
-      .string()
-      .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
-        error: 'must name where the secret is, e.g. env:HOOK_SECRET; the secret itself never stands in a file',
-      })
-      .describe('webhook: a reference such as env:HOOK_SECRET, never the secret itself.')
+      .union([reference, z.array(reference).min(1).max(3)])
+      .describe(
+        'webhook: a reference such as env:HOOK_SECRET, never the secret itself; a list while one replaces another.',
+      )
       .optional(),
-    window: time('a time').describe('webhook with auth: hmac: how old a request may be; 5m unless given.').optional(),
+    window: time('a time')
+      .describe('webhook with auth: hmac or standard: how old a request may be; 5m unless given.')
+      .optional(),
     when: z.string().min(1).max(1000).describe('A condition in CEL: body.action == "opened".').optional(),
     debounce: time('a time').describe('A burst fires once, after so long a quiet.').optional(),
+    each: z
+      .boolean()
+      .describe('file.landed with task: a task for each file, not one for all that land at once.')
+      .optional(),
     limit: z
       .string()
       .refine((given) => readLimit(given) !== null, { error: 'must be a number in a time such as 10/h or 3/10m' })

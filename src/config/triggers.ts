@@ -54,13 +54,18 @@ export function readTriggers(
 const disagreeing = (hook: string): string =>
   `the hook "${hook}" is told apart otherwise by another trigger: auth, secret and window must be the same`;
 
+/** Whether its signatures name a time. */
+const isTimed = (auth: TriggerEntry['auth']): boolean => auth === 'hmac' || auth === 'standard';
+
 function check(given: TriggerEntry, add: (key: string, said: string) => void): void {
-  const { on, path, task, run, when, debounce, window } = given;
+  const { on, path, task, run, when, debounce, window, each } = given;
   const { may, must } = KEYS[on];
   for (const key of FILTERS)
     if (given[key] !== undefined && !may.includes(key)) add(key, `has no meaning with on: ${on}`);
   for (const key of must) if (given[key] === undefined) add('', `needs ${key} with on: ${on}`);
-  if (window !== undefined && given.auth !== 'hmac') add('window', 'has a meaning only with auth: hmac');
+  if (each === true && on !== 'file.landed') add('each', `has no meaning with on: ${on}`);
+  if (each === true && run !== undefined) add('each', 'has a meaning only with task: a script is not told of files');
+  if (window !== undefined && !isTimed(given.auth)) add('window', 'has a meaning only with auth: hmac or standard');
   for (const [key, length] of [
     ['debounce', debounce],
     ['window', window],
@@ -82,12 +87,14 @@ function check(given: TriggerEntry, add: (key: string, said: string) => void): v
 }
 
 function toTrigger(given: TriggerEntry): Trigger {
-  const { name, when, debounce, limit, task, run } = given;
+  const { name, when, debounce, each, limit, task, run } = given;
   return {
     name,
     source: sourceOf(given),
     when: when ?? null,
     debounce: readDuration(debounce ?? '') ?? 0,
+    // Left out where it is not wanted: a rule that reads as it did before counts as the same.
+    ...(each === true ? { each } : {}),
     limit: limit === undefined ? null : readLimit(limit),
     work: run === undefined ? { kind: 'task', text: task ?? '' } : { kind: 'run', command: run },
   };
@@ -105,8 +112,10 @@ function sourceOf(given: TriggerEntry): TriggerSource {
       return { on, channel, sender, pattern, agent };
     }
     case 'webhook': {
-      const { hook = '', auth: kind = 'hmac', secret = '', window } = given;
-      return { on, hook, auth: { kind, secret, windowMs: readDuration(window ?? '') ?? WINDOW_MS } };
+      const { hook = '', auth: kind = 'hmac', window } = given;
+      const [secret = '', ...others] = [given.secret ?? []].flat();
+      const auth = { kind, secret, windowMs: readDuration(window ?? '') ?? WINDOW_MS };
+      return { on, hook, auth: others.length === 0 ? auth : { ...auth, others } };
     }
     case 'approval.waiting':
       return { on, agent, tool };

@@ -2,7 +2,7 @@ import type { EscalationLevel } from './escalation.ts';
 import type { Json } from './text/json.ts';
 import type { Rule } from './policy.ts';
 import type { Schedule } from './schedule.ts';
-import type { Skill } from './skill.ts';
+import type { PinnedScripts, Skill } from './skill.ts';
 import type { Trigger } from './trigger.ts';
 
 /** The settings of the network, at the root of the workspace. */
@@ -169,6 +169,8 @@ export interface Governance {
   agents: ReadonlyMap<string, Agent>;
   /** Those that an agent has enabled and that are in order, by name; each as it was approved. */
   skills: readonly Skill[];
+  /** What schedules and triggers run; each file as it was approved. */
+  scripts: PinnedScripts;
   /** Refused agents and warnings; the others work. */
   problems: readonly Problem[];
 }

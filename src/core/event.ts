@@ -293,7 +293,19 @@ export type Body =
   | { type: 'agent.paused'; data: { agent: string; reason: BlobRef | null } }
   | { type: 'agent.resumed'; data: { agent: string } }
   // gateway
-  | { type: 'gateway.started'; data: { version: string; recovered: number } }
+  /**
+   * `lost`: events that the database had lost and a person gave up; `kept` is the name of the old journal.git in the home.
+   * `interrupted`: tasks that were under way when the process ended without a stop, and how often since they last got further.
+   */
+  | {
+      type: 'gateway.started';
+      data: {
+        version: string;
+        recovered: number;
+        lost?: { events: number; kept: string };
+        interrupted?: { task: string; deaths: number }[];
+      };
+    }
   | { type: 'gateway.stopped'; data: { reason: string } };
 
 /** What the owner is to look at: a limit that a cascade of tasks has met, a deadline, work that was given up, or what an agent says. */

@@ -9,6 +9,9 @@ export interface Change {
   was: string | null;
 }
 
+/** Paths that one command, or one landing, may change: more hold up everything else while they are put on `main`. */
+export const MAX_PATHS = 20_000;
+
 export interface FileEntry {
   path: string;
   mode: FileMode;

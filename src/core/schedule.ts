@@ -44,6 +44,8 @@ export const scheduleId = (agent: string, name: string): string => `${agent}/${n
 export const scheduleStream = (id: string): string => `schedule:${id}`;
 /** Unique key of one firing, whatever comes of it. */
 export const firingKey = (id: string, at: number): string => `firing:${id}@${at}`;
+/** Unique key of a firing of a schedule or trigger that a person asked for, by the name that their request has. */
+export const askedFiringKey = (stream: string, request: string): string => `firing:${stream}#${request}`;
 /** Session of the conversation its tasks belong to. */
 export const scheduleSession = (name: string): string => `schedule-${name}`;
 
@@ -68,7 +70,8 @@ export interface ScheduleState {
 export interface ScheduleDesk {
   list(): Promise<ScheduleState[]>;
   /** Has it fire out of turn, also while it is paused. Gives the task; null if there is no such schedule. */
-  run(id: string, by: string): Promise<string | null>;
+  /** `request`: the same one again gives the task it has made. */
+  run(id: string, by: string, request?: string): Promise<string | null>;
   /** What would fire while it is paused is not made up for. False if there is no such schedule. */
   pause(id: string, by: string): Promise<boolean>;
   resume(id: string, by: string): Promise<boolean>;

@@ -46,6 +46,20 @@ export interface PinnedFile {
   oid: string;
 }
 
+/** The scripts that schedules and triggers run, with the programs beside them, as they were when that was approved. */
+export interface PinnedScripts {
+  /** Paths that are named, whether a file is there or not, and the folders they lie in. */
+  files: readonly string[];
+  folders: readonly string[];
+  pinned: readonly PinnedFile[];
+  /** Of all of it. */
+  hash: string;
+  /** What a tree must look like at these names to have just these files. */
+  mark: string;
+}
+
+export const NO_SCRIPTS: PinnedScripts = { files: [], folders: [], pinned: [], hash: '', mark: '' };
+
 /** A skill that an agent has enabled, as it was when that was approved. */
 export interface Skill extends SkillText {
   source: 'workspace' | 'bundled';
@@ -69,3 +83,8 @@ export interface OfferedSkill {
 
 /** Name of the skill a workspace path belongs to; null if to none. */
 export const skillOf = (path: string): string | null => /^skills\/([^/]+)\/./.exec(path)?.[1] ?? null;
+
+/** Bounds of one skill. Official ones come with fonts and hundreds of small files; what is larger is the wrong folder. */
+export const SKILL_FILES = 500;
+export const SKILL_FILE_BYTES = 4 * 1024 * 1024;
+export const SKILL_BYTES = 16 * 1024 * 1024;

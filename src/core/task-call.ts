@@ -30,6 +30,8 @@ export interface TaskContent {
   input: Json | null;
   /** `path@commit`. */
   artefacts: string[];
+  /** Of a file: a note of its writer's, by which nothing is joined. */
+  key?: string;
 }
 
 /** `shared/report.md@<commit>` in its two parts; null for a path without a commit. */

@@ -39,7 +39,7 @@ export function fillPlaceholders(text: string, facts: Facts): string {
     const value = valueAt(facts, parts[0] === 'event' ? parts.slice(1) : parts);
     if (!Array.isArray(value)) return shown(value);
     const listed = value.slice(0, MAX_LISTED).map(shown);
-    const more = value.length > MAX_LISTED ? ` and ${value.length - MAX_LISTED} more` : '';
+    const more = value.length > MAX_LISTED ? ` and ${value.length - MAX_LISTED} more, all of them in the input` : '';
     return listed.length === 0 ? '(none)' : `${listed.join(', ')}${more}`;
   });
 }

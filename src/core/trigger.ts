@@ -1,10 +1,14 @@
 import { durationText } from './text/duration.ts';
 import type { Json } from './text/json.ts';
 
+export const HOOK_KINDS = ['bearer', 'hmac', 'github', 'gitlab', 'standard'] as const;
+
 /** How a webhook's sender proves who it is. `secret` is a reference, `windowMs` how old a signed time may be. */
 export interface HookAuth {
-  kind: 'bearer' | 'hmac' | 'github';
+  kind: (typeof HOOK_KINDS)[number];
   secret: string;
+  /** Further references that are as good, while one secret takes the place of another. */
+  others?: readonly string[];
   windowMs: number;
 }
 
@@ -28,6 +32,8 @@ export interface Trigger {
   when: string | null;
   /** Milliseconds without a further cause before a burst of them fires once; 0: each fires at once. */
   debounce: number;
+  /** A task for each file, in the place of one for all of them. */
+  each?: true;
   /** Firings within any span of so many milliseconds. */
   limit: { count: number; perMs: number } | null;
   /** What the agent is told, with placeholders; or the command line of a script that runs without a model. */
@@ -117,11 +123,12 @@ export interface TriggerFiring {
   by: string | null;
 }
 
-/** A webhook with the secret its sender must know. */
+/** A webhook with the secrets of which its sender must know one. */
 export interface Hook {
   name: string;
-  auth: Omit<HookAuth, 'secret'>;
-  secret: string;
+  auth: Pick<HookAuth, 'kind' | 'windowMs'>;
+  /** One or more, each of which is as good. */
+  secrets: readonly string[];
 }
 
 /** One request to a hook whose sender has proved who it is. */
@@ -129,7 +136,7 @@ export interface HookDelivery {
   hook: string;
   /** The sender's own name for it: the same again is the same delivery; null if it gave none. */
   id: string | null;
-  /** What only this delivery is signed with; null where there are no signatures. */
+  /** What only this delivery is signed with; null where nothing is, or where the sender's name for it tells more. */
   seal: string | null;
   /** What happened, as GitHub names it; '' elsewhere. */
   name: string;
@@ -147,7 +154,7 @@ export interface TriggerDesk {
   /** Null if there is no such trigger. Newest first. */
   show(id: string): Promise<{ trigger: TriggerState; firings: TriggerFiring[] } | null>;
   /** Has it fire with these facts, also while it is paused and whatever its condition. Gives the task; null if there is no such trigger. */
-  run(id: string, by: string, facts: Facts): Promise<string | null>;
+  run(id: string, by: string, facts: Facts, request?: string): Promise<string | null>;
   /** What would fire while it is paused is not made up for. False if there is no such trigger. */
   /** Why these facts do not do for it; null if they do, or there is no such trigger. */
   lacking(id: string, facts: Facts): Promise<string | null>;
@@ -178,6 +185,9 @@ export function readLimit(text: string): Trigger['limit'] {
   return { count: Number(match[1]), perMs: Number(match[2] ?? 1) * unit };
 }
 
+/** References to every secret that a hook takes. */
+export const secretsOf = ({ secret, others = [] }: HookAuth): string[] => [secret, ...others];
+
 /** Whether the agents' triggers agree on how the sender of this hook is known; null if there is no such hook. */
 export function hookAuth(triggers: Iterable<Trigger>, name: string): HookAuth | 'ambiguous' | null {
   const found: HookAuth[] = [];
@@ -185,6 +195,8 @@ export function hookAuth(triggers: Iterable<Trigger>, name: string): HookAuth | 
   const [first, ...others] = found;
   if (first === undefined) return null;
   const same = (auth: HookAuth): boolean =>
-    auth.kind === first.kind && auth.secret === first.secret && auth.windowMs === first.windowMs;
+    auth.kind === first.kind &&
+    secretsOf(auth).join(' ') === secretsOf(first).join(' ') &&
+    auth.windowMs === first.windowMs;
   return others.every(same) ? first : 'ambiguous';
 }

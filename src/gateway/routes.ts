@@ -6,6 +6,7 @@ import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } 
 import { streamEvents, streamLive } from './api/streams.ts';
 import * as tasks from './api/tasks.ts';
 import * as views from './api/views.ts';
+import { PROOF_PATH, proveOwn } from './api/proof.ts';
 import { failureLimit } from './http/access.ts';
 import type { GatewayContext } from './http/context.ts';
 import type { Logins } from './http/logins.ts';
@@ -14,8 +15,8 @@ import { serveStatic } from './http/static.ts';
 import { chatCompletions } from './openai/chat.ts';
 import { listModels, oneModel } from './openai/objects.ts';
 
-/** Paths that supervisors poll. */
-const HEALTH: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+/** Paths that supervisors poll, and where commands ask whose the port is. */
+const HEALTH: ReadonlySet<string> = new Set(['/healthz', '/readyz', PROOF_PATH]);
 
 /** What answers without a token: health; where there is a page, the page, which holds no data, and the exchange of a login code. */
 export function isOpen(method: string | undefined, path: string, hasPage: boolean): boolean {
@@ -24,7 +25,7 @@ export function isOpen(method: string | undefined, path: string, hasPage: boolea
 }
 
 /** Every endpoint but health lies behind one of these. */
-const isGuarded = (path: string): boolean => /^\/(?:api|v1|metrics)(?:\/|$)/.test(path);
+const isGuarded = (path: string): boolean => /^\/(?:api|v1|metrics|hooks)(?:\/|$)/.test(path);
 
 /** What a path names: `/api/runs/:id/exact/:hash` has `id` and `hash`. */
 type Names<Path> = Path extends `${string}:${infer Name}/${infer Rest}`
@@ -51,6 +52,8 @@ export function routes(context: GatewayContext): (exchange: Exchange) => Promise
 
   on('GET', '/healthz', (request) => sendText(request, 200, 'ok\n'));
   on('GET', '/readyz', (request) => ready(context, request));
+  const { proof } = context;
+  if (proof !== null) on('GET', PROOF_PATH, (request) => proveOwn(proof, request));
   on('GET', '/metrics', (request) => metrics(context, request));
 
   on('GET', '/api/status', async (request) => sendJson(request, 200, await runtime.status()));
@@ -155,6 +158,8 @@ function answer(endpoints: readonly Endpoint[], web: string | null, exchange: Ex
     const params = endpoint.method === wanted ? match(endpoint.segments, segments) : null;
     if (params) return endpoint.handler({ ...exchange, params, query: new URLSearchParams(query) });
   }
+  if (path.startsWith(HOOKS) && method !== 'POST')
+    throw new HttpError(405, 'method_not_allowed', 'A hook takes POST.', { headers: { allow: 'POST' } });
   if (web !== null && wanted === 'GET' && !isGuarded(path)) return serveStatic(exchange, web);
   throw new HttpError(404, 'not_found', 'Nothing was found at this path with this method.');
 }

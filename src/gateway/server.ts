@@ -1,5 +1,6 @@
+import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { isIP, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Ids } from '../core/ids.ts';
@@ -7,19 +8,22 @@ import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
-import { failureLimit, refuseStranger, refuseToListen, tokenCheck } from './http/access.ts';
-import { HOOKS } from './api/hooks.ts';
+import { failureLimit, refuseToListen } from './http/access.ts';
+import { admission } from './admission.ts';
 import { loginLink } from './api/login.ts';
-import { openLogins, type Logins, type SessionKeep } from './http/logins.ts';
+import { openLogins, type SessionKeep } from './http/logins.ts';
 import { DEFAULT_LIMITS, type GatewayLimits } from './http/context.ts';
+import { boundConnections } from './http/connections.ts';
+import { Passes } from './http/passes.ts';
 import { errorBody, HttpError, sendError } from './http/reply.ts';
-import { isOpen, routes } from './routes.ts';
+import { routes } from './routes.ts';
 
 export interface GatewayOptions {
   runtime: Runtime;
   /** Where `/api/events` reads. */
   store: Pick<Store, 'follow' | 'head'>;
-  token: string;
+  /** The token as it is now: it may be changed while the gateway listens. */
+  token: () => string;
   host: string;
   /** 0 takes any free one. */
   port: number;
@@ -33,6 +37,8 @@ export interface GatewayOptions {
   sessions?: { keep: SessionKeep; bytes(length: number): Uint8Array };
   /** Folder of the web page. */
   web?: string;
+  /** For the commands of this home, which must not take another program for its gateway. */
+  local?: LocalAccess;
   clock: Clock;
   ids: Ids;
   log: Log;
@@ -41,10 +47,19 @@ export interface GatewayOptions {
   limits?: Partial<GatewayLimits>;
 }
 
+export interface LocalAccess {
+  /** Where it listens besides, in a folder that nobody else can enter; null where no socket can be. */
+  socket: string | null;
+  /** Proves whose the port is to those who know it. */
+  proof: string;
+}
+
 export interface Gateway {
   /** `http://127.0.0.1:4747`. */
   url: string;
   port: number;
+  /** Whether it listens on the socket. */
+  local: boolean;
   /** A link that logs one browser in, once, within ten minutes; null where there are no sessions. */
   loginLink(): string | null;
   /** Ends streams and waits, lets answers go out, and closes every connection; resolves within `limits.closeMs`. */
@@ -63,28 +78,63 @@ export class GatewayRefused extends Error {
 
 /** Resolves once it listens; rejects with `GatewayRefused`. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const refusal = refuseToListen(options.host, options.token);
+  const refusal = refuseToListen(options.host, options.token());
   if (refusal !== null) throw new GatewayRefused('token', refusal);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const closing = new AbortController();
   const { token, clock, log, redact } = options;
-  const logins = options.sessions ? await openLogins({ ...options.sessions, token, clock, log }) : null;
+  const passes = new Passes(clock, closing.signal);
+  const ended = (): void => passes.look();
+  const logins = options.sessions ? await openLogins({ ...options.sessions, token, clock, log, ended }) : null;
+  const failures = failureLimit(limits.failures);
   const respond = routes({
     views: options.views ?? null,
     desk: options.desk ?? null,
     logins,
     web: options.web ?? null,
+    proof: options.local?.proof ?? null,
     runtime: options.runtime,
     events: options.store,
     clock: options.clock,
     ids: options.ids,
     log: options.log,
     limits,
+    failures,
     closing: closing.signal,
   });
-  const admit = admission(options, logins, limits);
-  let underWay = 0;
+  const admit = admission({ ...options, logins, failures, changed: ended });
+  const open = (): Server => serve({ limits, closing: closing.signal, admit, passes, respond, redact });
 
+  const server = open();
+  await listen(server, options);
+  const local = options.local ? await listenLocally(open(), options.local.socket, log) : null;
+  const { port } = server.address() as AddressInfo;
+  const name = options.host.includes(':') ? `[${options.host}]` : options.host;
+  const url = `http://${name}:${port}`;
+  return {
+    url,
+    port,
+    local: local !== null,
+    loginLink: () => logins && loginLink(url, logins),
+    async close() {
+      const servers = local === null ? [server] : [server, local];
+      await Promise.all(servers.map((each) => close(each, closing, limits.closeMs, clock)));
+    },
+  };
+}
+
+interface Serving {
+  limits: GatewayLimits;
+  closing: AbortSignal;
+  admit: ReturnType<typeof admission>;
+  passes: Passes;
+  respond: ReturnType<typeof routes>;
+  redact(text: string): string;
+}
+
+/** A server that listens nowhere yet. Each counts for itself, so that none takes the places of another. */
+function serve({ limits, closing, admit, passes, respond, redact }: Serving): Server {
+  let underWay = 0;
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
@@ -98,96 +148,29 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       outgoing.once('close', () => {
         underWay -= 1;
         // Its connection is kept for a next request, which will not come any more.
-        if (closing.signal.aborted) setImmediate(() => server.closeIdleConnections());
+        if (closing.aborted) setImmediate(() => server.closeIdleConnections());
       });
-      const refused =
-        underWay > limits.requests
-          ? new HttpError(503, 'overloaded', 'Too many requests at once. Send it again later.', {
-              headers: { 'retry-after': '1', 'x-should-retry': 'true' },
-            })
-          : admit(incoming);
-      const exchange = { incoming, outgoing, redact };
-      if (refused) void sendError(exchange, refused);
+      const admitted = underWay > limits.requests ? overloaded() : admit(incoming);
+      const holds = admitted instanceof HttpError ? () => false : admitted.holds;
+      const exchange = { incoming, outgoing, redact, whileGood: () => passes.hold(holds, outgoing) };
+      if (admitted instanceof HttpError) void sendError(exchange, admitted);
       else void respond(exchange);
     },
   );
-  server.maxConnections = limits.connections;
+  boundConnections(server, limits.connections);
   server.on('upgrade', (incoming: IncomingMessage, socket: Duplex) => {
-    const refused = admit(incoming) ?? new HttpError(426, 'no_upgrade', 'No other protocol is supported here.');
-    endRaw(socket, refused, options);
+    const admitted = admit(incoming);
+    const refused = new HttpError(426, 'no_upgrade', 'No other protocol is supported here.');
+    endRaw(socket, admitted instanceof HttpError ? admitted : refused, { redact });
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => endRaw(socket, protocolError(error), options));
-
-  await listen(server, options);
-  const { port } = server.address() as AddressInfo;
-  const name = options.host.includes(':') ? `[${options.host}]` : options.host;
-  const url = `http://${name}:${port}`;
-  return {
-    url,
-    port,
-    loginLink: () => logins && loginLink(url, logins),
-    close: () => close(server, closing, limits.closeMs, options.clock),
-  };
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => endRaw(socket, protocolError(error), { redact }));
+  return server;
 }
 
-/** The gate before every endpoint: where the request was sent, from which page, and by whom. Null admits it. */
-function admission(
-  options: GatewayOptions,
-  logins: Logins | null,
-  limits: GatewayLimits,
-): (incoming: IncomingMessage) => HttpError | null {
-  // A name it was told to listen on is one it is called by.
-  const own = isIP(options.host) === 0 ? [options.host] : [];
-  const names = [...own, ...(options.hosts ?? [])].map((name) => name.toLowerCase());
-  const isToken = tokenCheck(options.token);
-  const failures = failureLimit(limits.failures);
-  return (incoming) => {
-    const path = (incoming.url ?? '').split('?')[0] ?? '';
-    // Its sender proves itself by a secret of its own, wherever it was sent to: a tunnel's name is no name of ours.
-    if (incoming.method === 'POST' && path.startsWith(HOOKS)) return null;
-    const open = isOpen(incoming.method, path, options.web !== undefined);
-    const stranger = refuseStranger(incoming, names, open && incoming.method !== 'POST');
-    if (stranger) return stranger;
-    const { authorization, cookie: header } = incoming.headers;
-    const cookie = authorization === undefined ? (logins?.cookieIn(header) ?? null) : null;
-    if (open && incoming.method !== 'POST') return null;
-    const guess = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-    if (guess === undefined && cookie === null && !open)
-      return unauthorised(
-        'Send the token as "Authorization: Bearer TOKEN", or log in with the link that "ruche up" prints.',
-      );
-    if (cookie !== null && isForeign(incoming)) return originNeeded();
-    // The peer is what the socket says: forwarding headers can be written by anyone.
-    const peer = incoming.socket.remoteAddress ?? '';
-    const wait = failures.pay(peer, options.clock.now());
-    if (wait > 0)
-      return new HttpError(429, 'too_many_failures', 'Too many invalid tokens from this address. Try again later.', {
-        headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
-      });
-    // A code is looked at where it is exchanged; that it was paid for limits guessing.
-    if (open) return null;
-    if (cookie !== null && logins?.until(cookie) === null) return sessionOver(logins);
-    if (guess !== undefined && !isToken(guess))
-      return unauthorised('Invalid token. It is in the file "token" of the home.');
-    failures.refund(peer);
-    return null;
-  };
-}
-
-/** A browser adds the cookie to whatever a page sends, so a change must name the page it comes from: ours, or `refuseStranger` ends it. */
-const isForeign = ({ method, headers }: IncomingMessage): boolean =>
-  method !== 'GET' && method !== 'HEAD' && headers.origin === undefined;
-
-const originNeeded = (): HttpError =>
-  new HttpError(403, 'origin_needed', 'A request with a session that changes something needs an Origin header.');
-
-const sessionOver = (logins: Logins): HttpError =>
-  new HttpError(401, 'session_over', 'The session has ended. Log in with a new link: ruche login.', {
-    headers: { 'set-cookie': logins.gone },
+const overloaded = (): HttpError =>
+  new HttpError(503, 'overloaded', 'Too many requests at once. Send it again later.', {
+    headers: { 'retry-after': '1', 'x-should-retry': 'true' },
   });
-
-const unauthorised = (message: string): HttpError =>
-  new HttpError(401, 'unauthorised', message, { headers: { 'www-authenticate': 'Bearer' } });
 
 function protocolError(error: NodeJS.ErrnoException): HttpError {
   if (error.code === 'HPE_HEADER_OVERFLOW')
@@ -232,6 +215,28 @@ async function listen(server: Server, options: GatewayOptions): Promise<void> {
       `Cannot listen on ${options.host}:${options.port} (${code ?? String(error)}). Choose another --host or --port.`,
       { cause: error },
     );
+  }
+}
+
+/** Null where the file system or the length of the path forbids it: then commands ask whose the port is. */
+async function listenLocally(server: Server, path: string | null, log: Log): Promise<Server | null> {
+  if (path === null) return null;
+  try {
+    // One that a crash has left: the home is locked, so nobody listens there.
+    await rm(path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+    await chmod(path, 0o600);
+    return server;
+  } catch (error) {
+    log.warn({ path, error: String(error) }, 'no socket can be made in the home: commands use the port');
+    server.close();
+    return null;
   }
 }
 

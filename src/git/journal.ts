@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { access, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
 import { isSafeName } from '../core/ids.ts';
@@ -8,6 +8,7 @@ import type { Log } from '../core/ports/log.ts';
 import { initRepository, openGit } from './git.ts';
 import type { Env, Git } from './git.ts';
 import { GitError } from './process.ts';
+import { closeTree } from '../platform/private.ts';
 import { Mutex } from '../core/time/mutex.ts';
 
 const BRANCH = 'refs/heads/journal';
@@ -41,22 +42,47 @@ export interface OpenedJournalRepository extends JournalRepository {
  * Opens `journal.git`, the readable form of the journal. It can always be made again from the database: one that cannot be
  * read is moved aside. Only one process may have it open.
  */
-export async function openJournalRepository(options: JournalRepositoryOptions): Promise<OpenedJournalRepository> {
-  await makeBare(options);
-  let git = await openGit({ gitDir: options.dir, env: options.env });
-  let tip = await readTip(git).catch((error: unknown) => {
+export const openJournalRepository = async (options: JournalRepositoryOptions): Promise<OpenedJournalRepository> =>
+  new Repository(options, await openWhole(options));
+
+interface Opened {
+  git: Git;
+  tip: Tip;
+}
+
+async function openWhole(options: JournalRepositoryOptions): Promise<Opened> {
+  const { git, tip } = await openAsItIs(options);
+  if (tip !== null) return { git, tip };
+  git.close();
+  await moveAside(options, 'damaged');
+  return openEmpty(options);
+}
+
+/** A tip of null: it cannot be read. */
+async function openAsItIs(options: JournalRepositoryOptions): Promise<{ git: Git; tip: Tip | null }> {
+  const git = await openBare(options);
+  const tip = await readTip(git).catch((error: unknown) => {
     // That Git could not be run says nothing of the repository.
-    if (error instanceof GitError && error.why !== 'exit') throw error;
+    if (error instanceof GitError && error.why !== 'exit') {
+      git.close();
+      throw error;
+    }
     return null;
   });
-  if (tip === null) {
-    git.close();
-    await moveAside(options);
-    await makeBare(options);
-    git = await openGit({ gitDir: options.dir, env: options.env });
-    tip = await readTip(git);
-  }
-  return new Repository(git, tip, options.boundary);
+  return { git, tip };
+}
+
+async function openEmpty(options: JournalRepositoryOptions): Promise<Opened> {
+  const git = await openBare(options);
+  return { git, tip: await readTip(git) };
+}
+
+/** Nobody else can read it, whoever made it and whatever the umask: its contents are plain text. */
+async function openBare(options: JournalRepositoryOptions): Promise<Git> {
+  await makeBare(options);
+  const git = await openGit({ gitDir: options.dir, env: options.env });
+  await closeTree(options.dir);
+  return git;
 }
 
 /** The same to be read only, beside a process that writes it. Null if there is none. */
@@ -72,8 +98,9 @@ export async function readJournalRepository(options: {
 async function makeBare({ dir, env }: JournalRepositoryOptions): Promise<void> {
   const whole = await Promise.all(['HEAD', 'config', 'objects', 'refs'].map((name) => exists(join(dir, name))));
   if (!whole.every(Boolean)) await initRepository(dir, env, { bare: true });
-  // `git log` in it shows the journal.
-  await writeFile(join(dir, 'HEAD'), `ref: ${BRANCH}\n`);
+  // `git log` in it shows the journal. Writing it again would empty it where the disk is full.
+  const head = `ref: ${BRANCH}\n`;
+  if ((await readFile(join(dir, 'HEAD'), 'utf8')) !== head) await writeFile(join(dir, 'HEAD'), head);
   await removeLeftovers(dir);
 }
 
@@ -95,11 +122,15 @@ async function removeLeftovers(dir: string): Promise<void> {
     await rm(path, { force: true });
 }
 
-async function moveAside({ dir, log }: JournalRepositoryOptions): Promise<void> {
+/** `why` becomes part of the name under which it is kept. */
+async function moveAside({ dir, log }: JournalRepositoryOptions, why: 'damaged' | 'ahead'): Promise<string> {
   let free = 1;
-  while (await exists(`${dir}.damaged-${free}`)) free += 1;
-  await rename(dir, `${dir}.damaged-${free}`);
-  log.error({ dir, kept: `${dir}.damaged-${free}` }, 'journal.git cannot be read; it is made anew from the database');
+  while (await exists(`${dir}.${why}-${free}`)) free += 1;
+  const kept = `${dir}.${why}-${free}`;
+  await rename(dir, kept);
+  const what = why === 'damaged' ? 'journal.git is damaged' : 'journal.git holds events that the database has lost';
+  log.error({ dir, kept }, `${what}; it is made anew from the database`);
+  return kept;
 }
 
 /** Rejects if there is a tip that cannot be read. */
@@ -117,20 +148,43 @@ async function readTip(git: Git): Promise<Tip> {
 }
 
 class Repository implements OpenedJournalRepository {
-  readonly #git: Git;
-  readonly #boundary: Boundary;
+  readonly #options: JournalRepositoryOptions;
+  #git: Git;
   #tip: Tip;
   /** Imports and maintenance, one after the other. */
   readonly #turns = new Mutex();
+  #checking = false;
 
-  constructor(git: Git, tip: Tip, boundary: Boundary) {
-    this.#git = git;
-    this.#tip = tip;
-    this.#boundary = boundary;
+  constructor(options: JournalRepositoryOptions, opened: Opened) {
+    this.#options = options;
+    this.#git = opened.git;
+    this.#tip = opened.tip;
   }
 
   tip(): Promise<number> {
     return Promise.resolve(this.#tip.seq);
+  }
+
+  anew(): Promise<string> {
+    return this.#turns.run(() => this.#anew('ahead'));
+  }
+
+  async check(signal: AbortSignal): Promise<boolean> {
+    const { commit } = this.#tip;
+    if (commit === null) return true;
+    this.#checking = true;
+    try {
+      const flags = ['--no-dangling', '--no-reflogs', '--no-progress'];
+      await this.#git.run(['fsck', ...flags, commit], { signal, timeoutMs: 3_600_000 });
+      return true;
+    } catch (error) {
+      const damaged = error instanceof GitError && error.why === 'exit' && (error.code ?? 0) > 0;
+      if (!damaged) throw error;
+      await this.#turns.run(() => this.#anew('damaged'));
+      return false;
+    } finally {
+      this.#checking = false;
+    }
   }
 
   append(lines: readonly JournalLine[]): Promise<void> {
@@ -139,6 +193,8 @@ class Repository implements OpenedJournalRepository {
 
   maintain(): Promise<void> {
     return this.#turns.run(async () => {
+      // A check must not find the packs gone that it is about to read.
+      if (this.#checking) return;
       const names = await readdir(join(this.#git.neutral.objects, 'pack'));
       if (names.filter((name) => name.endsWith('.pack')).length <= MAX_PACKS) return;
       const bounds = ['-c', 'pack.threads=1', '-c', 'pack.windowMemory=32m'];
@@ -156,6 +212,18 @@ class Repository implements OpenedJournalRepository {
     this.#git.close();
   }
 
+  async #anew(why: 'damaged' | 'ahead'): Promise<string> {
+    const kept = await moveAside(this.#options, why);
+    this.#replace(await openEmpty(this.#options));
+    return kept;
+  }
+
+  #replace({ git, tip }: Opened): void {
+    this.#git.close();
+    this.#git = git;
+    this.#tip = tip;
+  }
+
   async #append(lines: readonly JournalLine[]): Promise<void> {
     const fresh = lines.filter((line) => line.seq > this.#tip.seq);
     const first = fresh[0];
@@ -165,7 +233,7 @@ class Repository implements OpenedJournalRepository {
       if (line.seq !== expected)
         throw new Error(`journal.git lacks event ${expected}: it was given ${line.seq} instead`);
     });
-    this.#boundary('journal.import.before');
+    this.#options.boundary('journal.import.before');
     try {
       const input = importStream(fresh, this.#tip.commit);
       const { stdout } = await this.#git.run(['fast-import', '--done', '--quiet', '--date-format=raw'], { input });
@@ -174,11 +242,11 @@ class Repository implements OpenedJournalRepository {
         throw new Error(`git fast-import did not name the commit it made: ${commit}`);
       this.#tip = { commit, seq: this.#tip.seq + fresh.length };
     } catch (error) {
-      // An import of a process that was killed may have ended after all.
-      this.#tip = await readTip(this.#git);
+      // An import of a process that was killed may have ended after all, or somebody has deleted the repository.
+      this.#replace(await openWhole(this.#options));
       throw error;
     }
-    this.#boundary('journal.import.after');
+    this.#options.boundary('journal.import.after');
   }
 }
 

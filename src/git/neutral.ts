@@ -133,7 +133,8 @@ function configText(
     `\texcludesFile = ${quote(excludesFile ?? '/dev/null')}`,
     // What a landing relies on is on disk before the ref names it; the index can be made again.
     '\tfsync = committed,loose-object,reference',
-    '\tsharedRepository = umask',
+    // The journal is the only bare one, and holds what everybody has said.
+    `\tsharedRepository = ${bare ? '0600' : 'umask'}`,
     ...(format ? ['[extensions]', `\tobjectFormat = ${quote(format)}`] : []),
     '[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[receive]\n\tautogc = false',
     '[commit]\n\tgpgSign = false\n[tag]\n\tgpgSign = false\n[user]\n\tuseConfigOnly = true',

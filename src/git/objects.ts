@@ -32,11 +32,9 @@ export function diskError(error: unknown, place: string): unknown {
   return error;
 }
 
-/** Ids known to be on disk that are remembered, so that equal writes cost nothing. */
-const REMEMBERED = 20_000;
-
 export function openObjects(neutral: Neutral): Objects {
-  const known = new Map<string, Promise<void>>();
+  /** Equal objects that are asked for while one is being written. Later ones are looked for: `git gc` may have removed it. */
+  const writing = new Map<string, Promise<void>>();
   let count = 0;
 
   const frame = (type: string, bytes: Uint8Array): Buffer => Buffer.from(`${type} ${bytes.length}\0`, 'latin1');
@@ -76,13 +74,12 @@ export function openObjects(neutral: Neutral): Objects {
     oid: oidOf,
     put(type, bytes) {
       const oid = oidOf(type, bytes);
-      const before = known.get(oid);
+      const before = writing.get(oid);
       if (before) return { oid, stored: before };
       const stored = store(oid, type, bytes);
-      known.set(oid, stored);
-      stored.catch(() => known.delete(oid));
-      const oldest = known.size > REMEMBERED ? known.keys().next().value : undefined;
-      if (oldest !== undefined) known.delete(oldest);
+      writing.set(oid, stored);
+      const over = (): boolean => writing.delete(oid);
+      stored.then(over, over);
       return { oid, stored };
     },
   };

@@ -79,7 +79,8 @@ class Clash extends Error {}
 export class Trees {
   readonly #git: Git;
   readonly #objects: Objects;
-  readonly #trees = new Lru<Tree>(200_000);
+  /** By entries, which take up to 200 bytes each: every landing makes a tree of each folder above its files. */
+  readonly #trees = new Lru<Tree>(30_000);
   readonly #commits = new Lru<string>(2000);
 
   constructor(git: Git, objects: Objects) {

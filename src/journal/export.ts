@@ -7,7 +7,7 @@ import { journalLine } from './format.ts';
 import { errorText } from '../core/text/sentence.ts';
 
 export interface ExportOptions {
-  store: Pick<Store, 'head' | 'rows' | 'getBlob'>;
+  store: Pick<Store, 'commit' | 'head' | 'rows' | 'getBlob'>;
   repository: JournalRepository;
   clock: Clock;
   log: Log;
@@ -20,6 +20,8 @@ export interface ExportOptions {
 export interface JournalExport {
   /** Seq of the last event that has reached the repository. */
   exported(): number;
+  /** Why it is behind, in plain words; null if it is written. */
+  problem(): string | null;
   /** Resolves once every event up to `seq` has reached it. */
   reached(seq: number): Promise<void>;
   /** Brings over what is there, once, and stops. */
@@ -44,6 +46,7 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
   const waiting = new Set<{ seq: number; done: () => void }>();
   let exported = await repository.tip();
   let failing = 0;
+  let problem: string | null = null;
 
   const moved = (): void => {
     for (const waiter of waiting) if (waiter.seq <= exported && waiting.delete(waiter)) waiter.done();
@@ -54,8 +57,11 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
     const head = await store.head();
     if (exported > head) throw new Error(`journal.git holds event ${exported}, but the database ends at ${head}`);
     if (exported === head) return false;
-    await repository.append(await nextLines(options, exported));
-    exported = await repository.tip();
+    try {
+      await repository.append(await nextLines(options, exported));
+    } finally {
+      exported = await repository.tip();
+    }
     moved();
     return exported < head;
   };
@@ -63,8 +69,9 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
   const failed = (error: unknown): number => {
     failing += 1;
     const wait = Math.min(FIRST_WAIT * 2 ** (failing - 1), LONGEST_WAIT);
-    const fields = { error: errorText(error), exported, retryInMs: wait };
-    log.warn(fields, 'the readable journal (journal.git) could not be written; nothing is lost, it is tried again');
+    problem = errorText(error);
+    const fields = { error: problem, exported, retryInMs: wait };
+    log.warn(fields, 'the readable journal (journal.git) could not be written; it is tried again');
     return wait;
   };
 
@@ -79,6 +86,7 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
         if (exported > before && ++imports % MAINTAIN_EVERY === 0) await repository.maintain();
         if (failing > 0) log.info({ exported }, 'the readable journal is written again');
         failing = 0;
+        problem = null;
         if (more) wait = 0;
       } catch (error) {
         wait = failed(error);
@@ -87,9 +95,13 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
     }
   };
 
+  const checking = checkWhole(options, stop.signal).then(async () => {
+    exported = await repository.tip();
+  });
   const running = loop();
   return {
     exported: () => exported,
+    problem: () => problem,
     reached: (seq) =>
       new Promise((done) => {
         waiting.add({ seq, done });
@@ -97,7 +109,7 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
       }),
     async close() {
       stop.abort();
-      await running;
+      await Promise.all([running, checking]);
       try {
         while (await step());
       } catch (error) {
@@ -109,7 +121,18 @@ export async function startExport(options: ExportOptions): Promise<JournalExport
   };
 }
 
+/** Damage below the tip is in nobody's way until somebody reads there. Beside the work, so that no start waits for it. */
+async function checkWhole({ repository, log }: ExportOptions, signal: AbortSignal): Promise<void> {
+  try {
+    await repository.check(signal);
+  } catch (error) {
+    if (!signal.aborted) log.warn({ error: errorText(error) }, 'journal.git could not be checked for damage');
+  }
+}
+
 async function nextLines(options: ExportOptions, after: number): Promise<JournalLine[]> {
+  // What a power cut takes from the database must not stand here: the next start would find it missing.
+  await options.store.commit({ events: [], sync: true });
   const lines: JournalLine[] = [];
   let characters = 0;
   for await (const row of options.store.rows(after)) {

@@ -45,6 +45,7 @@ async function decide(
   const result = await runtime.approve(id, verdict, by);
   if (result.ok) return verdict === 'approve' ? 'Approved.' : 'Denied.';
   if (result.why === 'wrong-kind') return `This is a question. Write /answer ${id} TEXT.`;
+  if (result.why === 'not-shown') return result.message;
   if (result.why !== 'answered') return 'Nothing waits for this any more.';
   return `It was already ${result.verdict === 'approve' ? 'approved' : 'denied'}.`;
 }

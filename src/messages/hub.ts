@@ -8,6 +8,7 @@ export class Hub {
   readonly #listeners = new Map<string, Set<(delta: Delta) => void>>();
   readonly #work = new Signal();
   readonly #cancelled = new Signal<string>();
+  readonly #runEnded = new Signal<string>();
   readonly recent = new Recent();
 
   emit(delta: Delta): void {
@@ -35,6 +36,11 @@ export class Hub {
     return this.#cancelled.on(listener);
   }
 
+  /** Calls `listener` with each run that has ended, however it did. */
+  onRunEnded(listener: (run: string) => void): () => void {
+    return this.#runEnded.on(listener);
+  }
+
   /** There may be work although nothing was queued. */
   work(): void {
     this.#work.tell();
@@ -47,6 +53,7 @@ export class Hub {
         this.recent.drop(event.data.task);
         if (event.data.status === 'cancelled') this.#cancelled.tell(event.data.task);
       }
+      if (event.type === 'run.finished') this.#runEnded.tell(event.data.run);
       const task = taskOf(event);
       if (task !== null) this.emit({ kind: 'changed', task });
     }

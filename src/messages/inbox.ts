@@ -3,24 +3,18 @@ import type { BlobRef } from '../core/blob.ts';
 import type { EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
 import type { Label } from '../core/labels.ts';
-import {
-  type ModelMessage,
-  type UserMessage,
-  type FileRef,
-  IMAGE_TYPES,
-  type ImageType,
-  type Part,
-} from '../core/model.ts';
+import { type ModelMessage, type UserMessage, type FileRef, type Part } from '../core/model.ts';
 import type { InboundMessage, MessageFile } from '../core/ports/channel.ts';
 import type { Batch, Store } from '../core/ports/store.ts';
-import type { DeliverResult } from '../core/api/runtime.ts';
-import type { Task } from '../core/task.ts';
+import type { DeliverResult, LooseRequest } from '../core/api/runtime.ts';
+import { isEnded, type Task } from '../core/task.ts';
 import { type MailDeps, openWaits, runOf, waitingIn } from '../pending/pending.ts';
 import { plainName } from '../core/text/media.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { newTask, noRoom } from '../core/records/new-task.ts';
 import { putJson } from '../core/records/json-blob.ts';
 import { answeredKey } from '../core/records/matter.ts';
+import { imageIn } from '../core/image.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
 const MAX_TEXT = 1_000_000;
@@ -35,6 +29,8 @@ interface DeliverOptions {
   join?: boolean;
   /** Earlier messages given with the first one of a conversation. */
   history?: { role: 'user' | 'assistant'; text: string }[];
+  /** It names no conversation: its bytes alone say which one is sent again. */
+  request?: LooseRequest;
 }
 
 /**
@@ -64,16 +60,77 @@ export async function deliver(
       why: 'too-large',
       message: `A message may have at most ${MAX_FILES} files and ${MAX_FILE_BYTES / 1_000_000} MB. Put more into the workspace.`,
     };
+  if (options.request) return deliverLoose(deps, message, options, options.request);
   // Named after the conversation it was sent to: redelivered after that was handed over, it is the same message.
   const place = message.chat ?? conversationId(message.agent, message.session);
   const key = `message:${message.channel}:${place}:${message.externalId}`;
   const moved = { ...message, agent: await movedTo(deps.store, message, names) };
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const result = await tryDeliver(deps, moved, key, options);
-    if (result === 'again') continue;
+    if (result === 'again' || result === 'known') continue;
     return result.ok ? { ok: true, delivered: { agent: moved.agent, ...result.delivered } } : result;
   }
-  return { ok: false, why: 'conflict', message: 'Too many messages in this conversation at once. Send it again.' };
+  return TOO_MANY;
+}
+
+const TOO_MANY: DeliverResult = {
+  ok: false,
+  why: 'conflict',
+  message: 'Too many messages in this conversation at once. Send it again.',
+};
+
+/** Milliseconds after which no client sends a request again by itself, so that equal bytes are a new one. */
+const SENT_AGAIN = 2 * 3_600_000;
+/** Equal requests that are looked at for one whose answer has reached nobody. */
+const MAX_EQUAL = 20;
+
+/**
+ * Accepts a request that names no conversation. Equal ones are numbered, because two people may say the same; one that is
+ * sent again joins the newest of them whose answer has reached nobody.
+ */
+async function deliverLoose(
+  deps: MailDeps,
+  message: InboundMessage,
+  options: DeliverOptions,
+  { bytes, again }: LooseRequest,
+): Promise<DeliverResult> {
+  const { store } = deps;
+  const keyOf = (number: number): string => `message:${message.channel}:request:${bytes}:${number}`;
+  let number = await firstFree(async (each) => (await store.byKey(keyOf(each))) !== null);
+  for (let each = number - 1; again && each >= Math.max(0, number - MAX_EQUAL); each -= 1) {
+    const task = await sentBefore(deps, keyOf(each));
+    if (task !== null) return { ok: true, delivered: { task, joined: true, agent: message.agent } };
+  }
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const result = await tryDeliver(deps, message, keyOf(number), options);
+    // An equal request has come in the same moment.
+    if (result === 'known') number += 1;
+    else if (result !== 'again')
+      return result.ok ? { ok: true, delivered: { agent: message.agent, ...result.delivered } } : result;
+  }
+  return TOO_MANY;
+}
+
+/** The first number that is not taken, where all before it are. Few looks, because a program may ask the same every minute. */
+async function firstFree(isTaken: (number: number) => Promise<boolean>): Promise<number> {
+  let [below, step] = [-1, 1];
+  while (await isTaken(below + step)) [below, step] = [below + step, step * 2];
+  let free = below + step;
+  while (free - below > 1) {
+    const middle = Math.floor((below + free) / 2);
+    if (await isTaken(middle)) below = middle;
+    else free = middle;
+  }
+  return free;
+}
+
+async function sentBefore(deps: MailDeps, key: string): Promise<string | null> {
+  const event = await deps.store.byKey(key);
+  if (event?.type !== 'message.received') return null;
+  const task = await deps.store.task(event.data.task);
+  const old = deps.clock.now() - event.at > SENT_AGAIN;
+  if (task === null || (old && isEnded(task.status))) return null;
+  return undelivered(deps, event.stream, event.data.content);
 }
 
 async function tryDeliver(
@@ -81,11 +138,12 @@ async function tryDeliver(
   message: InboundMessage,
   key: string,
   options: DeliverOptions,
-): Promise<DeliverResult | 'again'> {
+): Promise<DeliverResult | 'again' | 'known'> {
   const { store } = deps;
   const stream = conversationId(message.agent, message.session);
   const known = await store.byKey(key);
   // The chat may have gone on to another conversation since; equal words have equal names only under its key.
+  if (known?.type === 'message.received' && options.request) return 'known';
   if (known?.type === 'message.received')
     return redelivered(known, putMessage(deps, key, message, known.data.content.subject));
   const content = putMessage(deps, key, message, stream);
@@ -271,6 +329,8 @@ async function lastMove(store: Store, stream: string, after: number): Promise<{ 
 
 /** Bytes of an image that is shown to the model: what all providers take. Larger ones are only files. */
 const MAX_IMAGE = 5_000_000;
+/** Pixels of a side that all providers take. */
+const MAX_SIDE = 8_000;
 
 interface KeptFiles {
   files: FileRef[];
@@ -278,8 +338,6 @@ interface KeptFiles {
   /** For the model: what came, and where it is. */
   note: string;
 }
-
-const isImage = (type: string): type is ImageType => (IMAGE_TYPES as readonly string[]).includes(type);
 
 const sizeOf = (bytes: number): string =>
   bytes < 1_000_000 ? `${Math.max(1, Math.round(bytes / 1000))} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
@@ -297,7 +355,10 @@ function keepFiles(given: readonly MessageFile[], key: string, put: (bytes: Uint
     const blob = put(bytes);
     const path = `inbox/${folder}/${name}`;
     kept.files.push({ name, mediaType, path, blob });
-    if (isImage(mediaType) && bytes.length <= MAX_IMAGE) kept.images.push({ type: 'image', mediaType, name, blob });
+    // By its bytes: one that the provider cannot read would be refused with every later message, too.
+    const image = bytes.length <= MAX_IMAGE ? imageIn(bytes) : null;
+    if (image !== null && Math.max(image.width, image.height) <= MAX_SIDE)
+      kept.images.push({ type: 'image', mediaType: image.mediaType, name, blob });
     lines.push(`${path} (${mediaType}, ${sizeOf(bytes.length)})`);
   }
   kept.note = `[Files that came with this message: ${lines.join(', ')}]`;

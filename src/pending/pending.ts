@@ -1,4 +1,5 @@
 import type { EventOf, ApprovalVerdict } from '../core/event.ts';
+import type { BlobRef } from '../core/blob.ts';
 import { runKey, runStream, type Ids, runOfStream } from '../core/ids.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { AnswerResult, Pending, AgentAbout } from '../core/api/runtime.ts';
@@ -6,7 +7,7 @@ import { isEnded, type Task } from '../core/task.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { readJson, putJson } from '../core/records/json-blob.ts';
-import { askedKey, answeredKey } from '../core/records/matter.ts';
+import { askedKey, answeredKey, LANDING_REASON } from '../core/records/matter.ts';
 import { Mutex } from '../core/time/mutex.ts';
 
 type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
@@ -95,7 +96,7 @@ async function readShown(store: Store, hash: string): Promise<{ text: string; re
 
 /** The rule that asked, in its own words. */
 async function reasonOf(store: Store, run: string, call: string): Promise<string> {
-  if (call === 'landing') return 'It changes the settings of the network.';
+  if (call === 'landing') return LANDING_REASON;
   for await (const event of store.read({ stream: runStream(run), types: ['decision.made'], reverse: true }))
     if (event.type === 'decision.made' && event.data.call === call) return `${event.data.rule}: ${event.data.reason}`;
   return '';
@@ -112,7 +113,7 @@ export async function allPending(store: Store, matters = new OpenMatters(store))
 
 async function describeHeld(store: Store, { data, at }: EventOf<'config.held'>): Promise<Pending> {
   const { text } = await readShown(store, data.shown.hash);
-  const reason = 'It came from outside and changes the settings of the network.';
+  const reason = 'It came from outside and changes what governs the network.';
   const none = { run: null, task: null, agent: null, session: null, tool: null };
   return { id: data.approval, kind: 'approval', ...none, text, reason, at };
 }
@@ -181,6 +182,22 @@ async function openHeld(store: Store): Promise<EventOf<'config.held'>[]> {
 
 const wrongKind = (message: string): AnswerResult => ({ ok: false, why: 'wrong-kind', message });
 
+/** What earlier versions wrote below a difference that they had cut. */
+const WAS_CUT = /\n… (\d+ more characters); SHA-256 of the whole [0-9a-f]{64}$/;
+
+/** Why a person cannot be shown all of what an approval would allow; null if they can. */
+async function hiddenIn(store: Store, shown: BlobRef): Promise<string | null> {
+  const found = await readJson<{ text?: string; hidden?: string }>(store, shown);
+  const cut = WAS_CUT.exec(found?.text ?? '');
+  return found?.hidden ?? (cut ? `there are ${cut[1]}` : null);
+}
+
+const notShown = (id: string, hidden: string): AnswerResult => ({
+  ok: false,
+  why: 'not-shown',
+  message: `${id} cannot be approved, because it cannot be shown whole: ${hidden}. Deny it (\`ruche deny ${id}\`), and make the change yourself if you want it.`,
+});
+
 /** Records a person's verdict once and lets the run go on. */
 export async function approve(
   deps: Pick<MailDeps, 'store' | 'answerHeld'>,
@@ -190,6 +207,10 @@ export async function approve(
   why: string | null = null,
 ): Promise<AnswerResult> {
   const asked = await deps.store.byKey(askedKey(id));
+  if (verdict === 'approve' && (asked?.type === 'config.held' || asked?.type === 'approval.asked')) {
+    const hidden = await hiddenIn(deps.store, asked.data.shown);
+    if (hidden !== null) return notShown(id, hidden);
+  }
   if (asked?.type === 'config.held') return deps.answerHeld(id, verdict, by);
   if (asked?.type === 'question.asked' || asked?.type === 'matter.raised')
     return wrongKind(`${id} is a question. Answer it with: ruche answer ${id} TEXT.`);

@@ -27,6 +27,7 @@ import {
 } from './folder.ts';
 import { wrapper } from './wrapper.ts';
 import { errorText } from '../core/text/sentence.ts';
+import { removeTree } from '../platform/remove.ts';
 
 interface JobsOptions {
   /** `<home>/shells`: a folder a command. */
@@ -40,9 +41,9 @@ interface JobsOptions {
 
 const NEVER_RAN: JobResult = { exit: 137, output: new Uint8Array(), outputSize: 0, cutAt: null, ended: 'aborted' };
 
-/** Of a wrapper that was killed, the collector may still write its last file. */
+/** Of a wrapper that was killed, the collector may still write its last file. A command's own folders may be locked, or too deep. */
 const removeFolder = (dir: string): Promise<void> =>
-  rm(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+  rm(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }).catch(() => removeTree(dir));
 
 /** A promise whose failure is looked at only later. */
 const settledLater = <T>(promise: Promise<T>): Promise<T> => {

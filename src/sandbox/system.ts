@@ -35,6 +35,8 @@ const ETC_MADE_UP: Readonly<Record<string, string>> = {
   passwd: 'agent:x:1000:1000:Agent:/tmp/home:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n',
   group: 'agent:x:1000:\nnogroup:x:65534:\n',
   hosts: '127.0.0.1 localhost ruche\n::1 localhost ruche\n',
+  // A folder of files that looks like a repository names no programs to Git: one agent's command may have landed it.
+  gitconfig: '[safe]\n\tbareRepository = explicit\n',
   'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n',
 };
 

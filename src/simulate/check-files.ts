@@ -89,8 +89,12 @@ function checkOrphans(played: Played, report: Report): void {
   const failed = new Set(
     eventsOf(played, 'run.finished').flatMap(({ data }) => (data.status === 'done' ? [] : [data.run])),
   );
-  for (const ref of git('for-each-ref', '--format=%(refname)', 'refs/ruche/unlanded').split('\n').filter(Boolean))
-    if (!failed.has(ref.split('/').at(-1) ?? '')) say(ref, 'a run that failed', 'none of that name');
+  const ended = new Set(eventsOf(played, 'run.finished').map(({ data }) => data.run));
+  for (const ref of git('for-each-ref', '--format=%(refname)', 'refs/ruche').split('\n')) {
+    const [, kind, run = ''] = /^refs\/ruche\/(unlanded|runs)\/(.*)$/.exec(ref) ?? [];
+    if (kind === 'unlanded' && !failed.has(run)) say(ref, 'a run that failed', 'none of that name');
+    if (kind === 'runs' && ended.has(run)) say(ref, 'a run that goes on', 'one that has ended');
+  }
   if (git('worktree', 'list').trim().split('\n').length !== 1) say('worktrees', 'one', git('worktree', 'list'));
   const lock = join(workspace, '.git', 'index.lock');
   if (existsSync(lock)) say(lock, 'no lock', 'it is there');

@@ -108,7 +108,7 @@ class Life {
       template: join(dir, 'template'),
       host: '127.0.0.1',
       port: 0,
-      token: 'simulated-token-of-a-network-that-is-played',
+      token: () => 'simulated-token-of-a-network-that-is-played',
       env: { PATH: path, HOME: dir, [SECRET_NAME]: SECRET },
       platform: process.platform,
       machine: { arch: process.arch, uid: process.getuid?.() ?? 0 },

@@ -53,22 +53,95 @@ export function readFront(text: string): Front {
   const size = front.join('\n').length;
   if (size > MAX_FRONT) return refuse(first + 1, `the front matter has ${size} characters; ${MAX_FRONT} are allowed`);
   const firstLine = first + 2;
+  const deep = tooDeep(front);
+  if (deep !== null) return refuse(firstLine + deep, `nested more than ${MAX_DEPTH} deep`);
   const read = readYaml(front, firstLine);
   if (!read.ok) {
     const { mended, odd } = mend(front, firstLine);
     const again = odd.length > 0 ? readYaml(mended, firstLine) : read;
-    if (!again.ok) return { ok: false, said: read.said };
+    if (!again.ok)
+      return readEach(front, firstLine, read.said, { body: lines.slice(end + 1).join('\n'), bodyLine: end + 2 });
     return { ...again, odd, body: lines.slice(end + 1).join('\n'), bodyLine: end + 2 };
   }
-  return { ...read, odd: [], body: lines.slice(end + 1).join('\n'), bodyLine: end + 2 };
+  return { ...read, odd: cutByComment(front, firstLine), body: lines.slice(end + 1).join('\n'), bodyLine: end + 2 };
 }
+
+/** Keys whose meaning matters here: what cannot be read of another maker's keys is left out. */
+const OWN = ['name', 'description'];
+
+/**
+ * Reads each key by itself, where the whole cannot be read: a mistake in a key that nobody here uses must not cost the
+ * skill. `whole` is what was wrong at first, and is said where no key can be made out.
+ */
+function readEach(
+  front: readonly string[],
+  firstLine: number,
+  whole: Said,
+  rest: { body: string; bodyLine: number },
+): Front {
+  const starts = front.flatMap((line, at) => (/^["']?[A-Za-z][\w-]*["']?[ \t]*:/.test(line) ? [at] : []));
+  if (starts.length === 0) return { ok: false, said: whole };
+  const values = new Map<string, unknown>();
+  const places = new Map<string, number>();
+  const odd: Said[] = [];
+  for (const [index, at] of starts.entries()) {
+    const block = front.slice(at, starts[index + 1] ?? front.length);
+    const line = firstLine + at;
+    const key = /[A-Za-z][\w-]*/.exec(block[0] ?? '')?.[0] ?? '';
+    const twice = `the key "${key}" stands here a second time; remove one`;
+    if (values.has(key) && OWN.includes(key)) return { ok: false, said: { line, key, message: twice } };
+    if (values.has(key)) odd.push({ line, key, message: twice });
+    else {
+      const read = readBlock(block, line, key);
+      if (read.odd !== null) odd.push(read.odd);
+      values.set(key, read.value);
+      places.set(key, line);
+    }
+  }
+  return { ok: true, values, lineOf: (key) => places.get(key) ?? null, odd, ...rest };
+}
+
+/** The value of one key, written over one line or more. Text that is not YAML is taken as it stands where a text is meant. */
+function readBlock(block: readonly string[], line: number, key: string): { value: unknown; odd: Said | null } {
+  const mended = mend(block, line);
+  for (const [lines, odd] of [[block, null] as const, [mended.mended, mended.odd[0] ?? null] as const]) {
+    const read = readYaml(lines, line);
+    if (read.ok) return { value: read.values.get(key) ?? null, odd };
+  }
+  const raw = block
+    .join(' ')
+    .replace(/^[^:]*:/, '')
+    .trim();
+  return OWN.includes(key)
+    ? {
+        value: raw.replace(/^(["'])(.*)\1$/, '$2'),
+        odd: { line, key, message: 'is not valid YAML; put the text in double quotes' },
+      }
+    : { value: null, odd: { line, key, message: 'is not valid YAML; it is ignored' } };
+}
+
+/** Whether it is one list in brackets, and not `[a] [b]`, which is how people write the arguments of a command. */
+function isOneList(value: string): boolean {
+  let depth = 0;
+  for (const [at, sign] of Array.from(value).entries()) {
+    if (sign === '[') depth += 1;
+    if (sign === ']') depth -= 1;
+    if (depth === 0) return at > 0 && at === Array.from(value).length - 1;
+  }
+  return false;
+}
+
+/** Text behind ` #` is a comment to YAML, which is seldom what was meant in a description. */
+const cutByComment = (front: readonly string[], firstLine: number): Said[] =>
+  front.flatMap((line, at) => {
+    const [, key = ''] = /^(name|description):[ \t]+[^"'|>\s#][^#]*[ \t]#/.exec(line) ?? [];
+    const message = 'ends before " #", where YAML begins a comment; put the text in double quotes to keep all of it';
+    return key === '' ? [] : [{ line: firstLine + at, key, message }];
+  });
 
 type Read = { ok: true; values: Map<string, unknown>; lineOf(key: string): number | null } | { ok: false; said: Said };
 
 function readYaml(front: readonly string[], firstLine: number): Read {
-  const deep = tooDeep(front);
-  if (deep !== null)
-    return { ok: false, said: { line: firstLine + deep, key: '', message: `nested more than ${MAX_DEPTH} deep` } };
   const counter = new LineCounter();
   const options = { lineCounter: counter, prettyErrors: false, uniqueKeys: false, version: '1.2' } as const;
   const document = parseDocument(front.join('\n'), options);
@@ -129,7 +202,7 @@ function mend(front: readonly string[], firstLine: number): { mended: string[]; 
     const match = /^([A-Za-z][\w-]*):[ \t]+(\S.*?)[ \t]*$/.exec(line);
     const [, key = '', value = ''] = match ?? [];
     // A text block, a quoted text and a map in braces say themselves where they end.
-    const own = match === null || /^(?:["'|>{&*!]|\[.*\]$)/.test(value);
+    const own = match === null || /^["'|>{&*!]/.test(value) || isOneList(value);
     if (own) {
       mended.push(line.replaceAll('\t', '  '));
       continue;

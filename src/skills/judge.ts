@@ -3,15 +3,12 @@ import { join } from 'node:path';
 import type { Problem } from '../core/agent.ts';
 import { workspacePath } from '../core/text/paths.ts';
 import type { SkillJudgement, SkillRules } from '../core/ports/skill-rules.ts';
-import { isSkillName, type SkillFile } from '../core/skill.ts';
+import { isSkillName, SKILL_BYTES, SKILL_FILE_BYTES, SKILL_FILES, type SkillFile } from '../core/skill.ts';
 import { decodeText } from './front.ts';
 import { flagsIn, mistakenFor } from './flags.ts';
 import { parseSkill } from './parse.ts';
 
-/** Bounds of one skill: what a person is asked to approve must be something a person can read. */
-const MAX_FILES = 200;
-const MAX_FILE = 1024 * 1024;
-const MAX_TOTAL = 4 * 1024 * 1024;
+/** What a person is asked to approve must be something a person can read. */
 const MAX_MAIN = 256 * 1024;
 
 const MAIN = ['SKILL.md', 'skill.md'] as const;
@@ -45,11 +42,11 @@ const error = (file: string, message: string, line: number | null = null, key = 
 /** What is wrong with the files of a skill, apart from what its SKILL.md says. */
 function filesProblems(files: readonly SkillFile[], at: string): Problem[] {
   const problems: Problem[] = [];
-  if (files.length > MAX_FILES) problems.push(error(at, `has ${files.length} files; ${MAX_FILES} are allowed`));
+  if (files.length > SKILL_FILES) problems.push(error(at, `has ${files.length} files; ${SKILL_FILES} are allowed`));
   const total = files.reduce((sum, file) => sum + file.size, 0);
-  if (total > MAX_TOTAL) problems.push(error(at, `has ${total} bytes; ${MAX_TOTAL} are allowed`));
+  if (total > SKILL_BYTES) problems.push(error(at, `has ${total} bytes; ${SKILL_BYTES} are allowed`));
   const folded = new Map<string, string>();
-  for (const { path, mode, size, bytes } of files.slice(0, MAX_FILES)) {
+  for (const { path, mode, size, bytes } of files.slice(0, SKILL_FILES)) {
     const file = `${at}/${path}`;
     const bad = badName(path);
     if (bad !== null) problems.push(error(at, `holds ${JSON.stringify(path)}: ${bad}; rename it`));
@@ -57,7 +54,7 @@ function filesProblems(files: readonly SkillFile[], at: string): Problem[] {
       problems.push(
         error(file, `is a link to ${JSON.stringify(decodeShort(bytes))}; put the file itself in its place`),
       );
-    if (size > MAX_FILE) problems.push(error(file, `has ${size} bytes; ${MAX_FILE} are allowed`));
+    if (size > SKILL_FILE_BYTES) problems.push(error(file, `has ${size} bytes; ${SKILL_FILE_BYTES} are allowed`));
     const fold = path.normalize('NFKC').toLowerCase();
     const twin = folded.get(fold);
     if (twin !== undefined && !(MAIN as readonly string[]).includes(path))
@@ -142,7 +139,7 @@ export const skillRules = (bundled: SkillRules['bundled']): SkillRules => ({
 /** What a copy leaves behind: it belongs to the folder's own tools. */
 const LEFT = new Set(['.git', '.DS_Store', 'Thumbs.db', 'node_modules', '__pycache__']);
 /** Entries that are looked at before it is given up: the wrong folder may have been named. */
-const MAX_ENTRIES = MAX_FILES * 10;
+const MAX_ENTRIES = SKILL_FILES * 10;
 
 /** All files of a folder as a skill, sorted by path. Links are not followed. Rejects if there is no such folder. */
 export async function readSkillFolder(dir: string): Promise<SkillFile[]> {
@@ -172,7 +169,7 @@ async function readOne(dir: string, path: string): Promise<SkillFile> {
     return { path, mode: '120000', size: target.length, bytes: target };
   }
   const mode = (info.mode & 0o111) === 0 ? '100644' : '100755';
-  return { path, mode, size: info.size, bytes: info.size > MAX_FILE ? null : await readFile(full) };
+  return { path, mode, size: info.size, bytes: info.size > SKILL_FILE_BYTES ? null : await readFile(full) };
 }
 
 /** The skills that come with the package: every folder of `skills/`. */

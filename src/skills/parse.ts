@@ -57,7 +57,11 @@ export function parseSkill(bytes: Uint8Array, name: string): Parsed {
   if (description === '')
     say(errors, 'description', 'is missing; say in a sentence what the skill does and when to use it');
   if (description.length > MAX_DESCRIPTION)
-    say(errors, 'description', `has ${description.length} characters; ${MAX_DESCRIPTION} are allowed`);
+    say(
+      warnings,
+      'description',
+      `has ${description.length} characters; the format allows ${MAX_DESCRIPTION}, and the rest is ignored`,
+    );
   const compatibility = word('compatibility');
   if ((compatibility?.length ?? 0) > MAX_COMPATIBILITY)
     say(warnings, 'compatibility', `is longer than the ${MAX_COMPATIBILITY} characters the format allows`);
@@ -67,7 +71,18 @@ export function parseSkill(bytes: Uint8Array, name: string): Parsed {
   if (errors.length > 0) return { text: null, errors, warnings };
   const license = word('license');
   const shown = compatibility === null ? null : oneLine(compatibility).slice(0, MAX_COMPATIBILITY);
-  return { text: { name, description, needs, install, license, compatibility: shown }, errors, warnings };
+  return {
+    text: {
+      name,
+      description: description.slice(0, MAX_DESCRIPTION).toWellFormed(),
+      needs,
+      install,
+      license,
+      compatibility: shown,
+    },
+    errors,
+    warnings,
+  };
 }
 
 type Warn = (key: string, message: string) => void;

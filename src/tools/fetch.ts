@@ -38,14 +38,17 @@ const failure = (why: string): ToolResult => {
   return result(false, `Nothing was fetched: ${text.replace(/\s+/g, ' ')}.`);
 };
 
-async function readBody(response: Response): Promise<{ bytes: Uint8Array; cut: boolean }> {
+/** `cut`: why the end is missing; null if it is all there. What arrived of a body that never ends is worth showing. */
+async function readBody(response: Response): Promise<{ bytes: Uint8Array; cut: 'large' | 'slow' | null }> {
   const chunks: Uint8Array[] = [];
-  let cut = false;
+  let cut: 'large' | 'slow' | null = null;
   try {
     for await (const chunk of response.body ?? []) chunks.push(chunk as Uint8Array);
   } catch (error) {
-    if (!(error instanceof NetError) || error.code !== 'too-large') throw error;
-    cut = true;
+    if (!(error instanceof NetError)) throw error;
+    if (error.code === 'too-large') cut = 'large';
+    else if (error.code === 'timeout' && chunks.length > 0) cut = 'slow';
+    else throw error;
   }
   return { bytes: Buffer.concat(chunks), cut };
 }
@@ -71,12 +74,16 @@ async function shown(response: Response, url: string, limits: FetchLimits, ctx: 
   }
   const { bytes, cut } = await readBody(response);
   const raw = decodeText(bytes, charset);
-  if (looksBinary(raw)) return binary(cut ? `more than ${shownSize(limits.maxBytes)}` : shownSize(bytes.length));
+  if (looksBinary(raw))
+    return binary(cut === 'large' ? `more than ${shownSize(limits.maxBytes)}` : shownSize(bytes.length));
   const final = response.url === '' ? url : response.url;
   const { title, text } = await textOf(kind, raw, final);
   const most = status >= 400 ? ERROR_TEXT : limits.maxText;
   const about = [`HTTP ${status}, ${said}, ${shownSize(bytes.length)}.`];
-  if (cut) about.push(`The body was cut after ${shownSize(limits.maxBytes)}.`);
+  if (cut === 'large') about.push(`The body was cut after ${shownSize(limits.maxBytes)}.`);
+  if (cut === 'slow') about.push('The body did not end in time; this is what had arrived.');
+  const again = response.headers.get('retry-after');
+  if (again !== null && status >= 400) about.push(`Retry-After: ${neutralise(again).text.slice(0, 60)}.`);
   if (text.length > most) about.push(`Shown are the first ${most} of ${text.length} characters.`);
   if (text.trim() === '') about.push('There is no text in it.');
   const body = (title === '' ? '' : `# ${title}\n\n`) + text.slice(0, most).toWellFormed();

@@ -1,5 +1,7 @@
 import type { FormatCallback, HtmlToTextOptions } from 'html-to-text';
 
+/** Characters in which a page's head is expected. */
+const MAX_TOP = 100_000;
 /** Characters of HTML that are turned into text; the work is synchronous and everyone else waits. */
 const MAX_HTML = 1_000_000;
 
@@ -21,12 +23,15 @@ export function kindOf(contentType: string): { kind: Kind; type: string; charset
   return { kind: unknown ? 'unknown' : 'binary', type, charset };
 }
 
+/** Bytes in which a text may declare its encoding. The standard says 1024; browsers look further, and pages rely on that. */
+const MAX_HEAD = 16 * 1024;
+
 /** The encoding a text declares inside: by byte order mark, HTML meta or XML declaration. */
 function declared(bytes: Uint8Array): string | null {
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return 'utf-8';
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 1024)).toString('latin1');
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, MAX_HEAD)).toString('latin1');
   return (
     /<meta[^>]{1,200}charset\s*=\s*["']?([\w:.-]{1,40})|<\?xml[^>]{1,200}encoding\s*=\s*["']([\w:.-]{1,40})/i
       .exec(head)
@@ -114,13 +119,36 @@ const options = (baseUrl: string): HtmlToTextOptions => ({
       selector,
       format: 'skip',
     })),
+    // Parts of forms and folded parts run together otherwise.
+    ...[
+      'details',
+      'summary',
+      'select',
+      'optgroup',
+      'option',
+      'textarea',
+      'fieldset',
+      'legend',
+      'dialog',
+      'figcaption',
+    ].map((selector) => ({ selector, format: 'block', options: { leadingLineBreaks: 1, trailingLineBreaks: 1 } })),
     { selector: 'tr', format: 'block', options: { leadingLineBreaks: 1, trailingLineBreaks: 1 } },
     ...['td', 'th'].map((selector) => ({ selector, format: 'cell' })),
   ],
 });
 
+/** Where relative links of a page lead: what its first `<base href>` says, or the address it came from. */
+function baseOf(html: string, url: string): string {
+  const found = /<base\b[^>]{0,500}?\shref\s*=\s*(?:"([^"]{1,2000})"|'([^']{1,2000})'|([^\s"'>]{1,2000}))/i.exec(
+    html.slice(0, MAX_TOP),
+  );
+  const href = found?.slice(1).find(Boolean)?.replaceAll('&amp;', '&');
+  const base = href === undefined ? null : URL.parse(href, url);
+  return base !== null && ['http:', 'https:'].includes(base.protocol) ? base.href : url;
+}
+
 function between(html: string, open: string, close: string): string {
-  const lower = html.slice(0, 100_000).toLowerCase();
+  const lower = html.slice(0, MAX_TOP).toLowerCase();
   const start = lower.indexOf(open);
   const from = start < 0 ? -1 : lower.indexOf('>', start) + 1;
   const to = from <= 0 ? -1 : lower.indexOf(close, from);
@@ -151,5 +179,5 @@ export async function htmlText(html: string, baseUrl: string): Promise<{ title: 
   const { convert } = await import('html-to-text');
   const page = html.slice(0, MAX_HTML);
   const title = convert(between(page, '<title', '</title').slice(0, 1000), { wordwrap: false }).replace(/\s+/g, ' ');
-  return { title, text: tooDeep(page) ? stripped(page) : convert(page, options(baseUrl)) };
+  return { title, text: tooDeep(page) ? stripped(page) : convert(page, options(baseOf(page, baseUrl))) };
 }

@@ -1,5 +1,6 @@
 import type { NewTaskCall, TaskCall } from '../core/task-call.ts';
 import type { EngineTool, Parsed } from '../core/ports/tool.ts';
+import { readMoment } from '../core/time/wall.ts';
 import { argsSchema, readArgs } from './args.ts';
 
 const ARGS = {
@@ -24,6 +25,10 @@ function timeOf(name: string, text: string | null): Parsed<number | null> {
   if (text === null) return { ok: true, value: null };
   // Without an offset it would be the time of whichever machine reads it.
   const at = /^\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:?\d{2})$/i.test(text) ? Date.parse(text) : Number.NaN;
+  const day = text.slice(0, 10);
+  // Read leniently, the 30th of February would be the 2nd of March.
+  if (!Number.isNaN(at) && readMoment(day) === null)
+    return bad(`"${name}" is ${JSON.stringify(text)}, and there is no ${day} in the calendar`);
   if (!Number.isNaN(at)) return { ok: true, value: at };
   const wrong = `and is ${JSON.stringify(text.slice(0, 60))}`;
   return bad(

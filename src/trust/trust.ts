@@ -4,7 +4,7 @@ import type { BlobRef } from '../core/blob.ts';
 import type { Body, NewEvent, ApprovalVerdict } from '../core/event.ts';
 import type { Ids } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
-import type { GovernanceReader, SavedFile, WorkspaceWatch } from '../core/ports/governance.ts';
+import type { Difference, GovernanceReader, SavedFile, WorkspaceWatch } from '../core/ports/governance.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
@@ -21,8 +21,6 @@ const LANDING_GRACE = 2000;
 const MAIN = 'main';
 
 export interface TrustOptions {
-  /** Files that govern, as they stand in the work tree. */
-  standing: () => Promise<SavedFile[]>;
   store: Store;
   reader: GovernanceReader;
   workspace: Pick<Workspace, 'head' | 'commitPerson'>;
@@ -49,6 +47,8 @@ export interface Trust {
   onChange(listener: () => void): () => void;
   /** Calls back each time `main` is, or may be, somewhere else; returns how to stop that. */
   onMoved(listener: () => void): () => void;
+  /** Looks where `main` is now, before the watch does. */
+  look(): Promise<void>;
   /** Resolves when everything that has happened so far has been taken in. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -76,12 +76,14 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
   const past = await readPast(options.store);
   const keeper = new Keeper(options, past);
   await keeper.begin();
-  await keeper.glance();
+  const saved = (files: readonly SavedFile[]): Promise<void> => keeper.turns.run(() => keeper.saved(files));
+  // A rule that was saved while the process was stopped holds for the runs that it left, and for what channels bring in.
+  await options.watch.begin(saved);
   const moved = new Signal();
   const stop = new AbortController();
   const watching = options.watch.run(
     {
-      saved: (files) => keeper.turns.run(() => keeper.saved(files)),
+      saved,
       async moved() {
         await keeper.turns.run(() => keeper.look());
         moved.tell();
@@ -96,6 +98,7 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
     applyLanded: (commit) => keeper.turns.run(() => keeper.landed(commit)),
     onChange: keeper.changed.on,
     onMoved: moved.on,
+    look: () => keeper.turns.run(() => keeper.look()),
     settled: () => keeper.turns.settled(),
     async close() {
       stop.abort();
@@ -162,16 +165,6 @@ class Keeper {
       loaded = await reader.load(await workspace.head());
     if (!loaded.ok) throw new NoGovernance(loaded.problems);
     return this.#apply(loaded.governance);
-  }
-
-  /** What stands there broken is told of from the first moment; the watch, a moment later, puts it on record. */
-  async glance(): Promise<void> {
-    const { reader, standing } = this.#options;
-    for (const { path, bytes } of await standing()) {
-      const errors = reader.check(path, bytes, this.current().settings).filter(({ severity }) => severity === 'error');
-      const known = this.current().problems.some((found) => found.file === path && found.severity === 'error');
-      if (errors.length > 0 && !known) this.#problems.set(path, errors);
-    }
   }
 
   /** Looks where `main` is and what that means. */
@@ -260,9 +253,10 @@ class Keeper {
       this.#options.log.warn({}, `${problemLine(found)} (the settings before it stay in force)`);
   }
 
-  async #hold(head: string, difference: string): Promise<void> {
+  async #hold(head: string, difference: Difference): Promise<void> {
     const { ids, log, reader } = this.#options;
-    const shown = this.#put({ text: difference });
+    const { text, hidden } = difference;
+    const shown = this.#put(hidden === null ? { text } : { text, hidden });
     const { held, denied } = this.#past;
     if (denied.has(shown.hash) || held?.shown === shown.hash) return;
     const loaded = await reader.load(head);
@@ -390,7 +384,7 @@ class Keeper {
 
 /** Whether two states differ in nothing but the commit they were read at. */
 function sameRules(a: Governance, b: Governance): boolean {
-  const text = ({ settings, agents, skills, problems }: Governance): string =>
-    canonicalJson({ settings, agents: [...agents], skills, problems });
+  const text = ({ settings, agents, skills, scripts, problems }: Governance): string =>
+    canonicalJson({ settings, agents: [...agents], skills, scripts: scripts.hash, problems });
   return text(a) === text(b);
 }

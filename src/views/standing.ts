@@ -125,7 +125,7 @@ function askedWords({ kind, tool, doubt, text, rule, reason }: Asked): string {
     return doubt
       ? `It cannot tell whether a call took effect and waits for your answer: ${quote(text)}`
       : `It waits for your answer to its question: ${quote(text)}`;
-  if (tool === 'landing') return 'It waits for your approval, because it changes the settings of the network.';
+  if (tool === 'landing') return 'It waits for your approval, because it changes protected files.';
   const why = rule === '' ? '' : `, which ${ruleWords(rule)} asks for: ${reason}`;
   return sentence(`It waits for your approval of a call of ${quote(tool)}${why}`);
 }

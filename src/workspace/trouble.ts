@@ -21,15 +21,14 @@ const LOCK_PATIENCE = 3_000;
 /** Bytes below which nothing can be written. */
 const FULL = 65_536;
 
-/** What keeps the workspace from being used, main from moving, or saved files from counting: what is wrong, and the mend. */
+/** What keeps the workspace from being used, or main from moving: what is wrong, and the mend. */
 export async function troublesOf(parts: TroubleParts): Promise<Trouble[]> {
   const { git } = parts;
   const dir = git.workTree ?? git.neutral.gitDir;
   const work = (await missing(git, dir)) ?? (await unwritable(git, dir)) ?? (await noMain(git, dir));
   if (work !== null) return [{ what: work, stops: 'work' }];
   const landings = [await splitIndex(git), await parts.mover.busy(), ...(await locks(parts))];
-  const found = landings.flatMap((what): Trouble[] => (what === null ? [] : [{ what, stops: 'landings' }]));
-  return [...found, ...(await elsewhere(git, dir))];
+  return landings.flatMap((what): Trouble[] => (what === null ? [] : [{ what, stops: 'landings' }]));
 }
 
 const isThere = (path: string): Promise<boolean> =>
@@ -97,13 +96,4 @@ async function locks({ git: { neutral }, clock }: TroubleParts): Promise<(string
       return isOld && !(await isOwnLock(path)) ? lockHeld(path) : null;
     }),
   );
-}
-
-async function elsewhere(git: Git, dir: string): Promise<Trouble[]> {
-  const head = await readHead(git.neutral);
-  if (head === `ref: ${MAIN}`) return [];
-  const where = /^ref: refs\/heads\/(.+)$/.exec(head)?.[1];
-  const shown = where === undefined ? 'no branch (a detached HEAD)' : `the branch "${where}"`;
-  const what = `the workspace shows ${shown}, and agents work on main; go back with: ${inShell(dir, 'switch main')}`;
-  return [{ what, stops: 'edits' }];
 }

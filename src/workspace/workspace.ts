@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { type Change, FileRefused, type Files } from '../core/files.ts';
-import { isSafeName } from '../core/ids.ts';
-import { type LandingRequest, type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
+import { type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import { addedPaths, commitDiff } from '../git/changed.ts';
-import { MAIN, agentSignature, findRun, landingMessage, mainCommit, putCommit, personConfig } from '../git/commit.ts';
+import { MAIN, findRun, mainCommit, personConfig } from '../git/commit.ts';
 import { Overlay, type FilesParts, overlayTree } from './overlay/files.ts';
 import { quotedPath } from '../git/fault.ts';
 import { splitIndex } from '../git/index-file.ts';
@@ -17,6 +16,7 @@ import { Mover } from './landing/move.ts';
 import { Mutex } from '../core/time/mutex.ts';
 import { findGitDir } from '../git/neutral.ts';
 import { openObjects, type Objects } from '../git/objects.ts';
+import { OpenWork } from './landing/open-work.ts';
 import { Person } from './landing/person.ts';
 import { Trees } from '../git/trees.ts';
 import { asUnavailable, type FaultParts, inPlainWords, mended } from './fault.ts';
@@ -37,12 +37,17 @@ export interface WorkspaceOptions {
 
 /** An open workspace, with what the other parts of this room build on. */
 export interface OpenWorkspace extends Workspace {
-  /** Finishes or undoes a landing that a crash has cut off; resolves with what was done. Call before anything else. */
+  /**
+   * Finishes or undoes a landing that a crash has cut off, and mends refs of runs' work whose objects are gone; resolves with
+   * what was done. Call before anything else.
+   */
   recover(): Promise<string | null>;
-  /** Packs loose objects once there are many. Nothing is pruned: what runs hold is reachable from nowhere yet. */
+  /** Packs loose objects once there are many. Nothing is pruned: what a step has just written is held a moment later. */
   maintain(): Promise<void>;
   /** The same part of this room, whose methods reject with WorkspaceUnavailable where disk or Git fail. */
   plainly<T extends object>(part: T): T;
+  /** Refs of runs' work that name objects which are gone: the person's own `git gc` fails on them. */
+  brokenRefs(): Promise<string[]>;
   readonly git: Git;
   readonly objects: Objects;
   readonly trees: Trees;
@@ -124,6 +129,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
   const faults: FaultParts = { git, mover, clock, mutex };
   const inWords = (error: unknown): Promise<unknown> => mended(faults, error).then(() => asUnavailable(faults, error));
   const landings = new Landings({ git, objects, trees, mover, person, mutex, boundary, maxFile, inWords });
+  const openWork = new OpenWork({ git, objects, trees });
   const filesParts: FilesParts = { git, objects, trees, listing: openListing(git), boundary, maxFile };
   return inPlainWords(faults, {
     git,
@@ -138,7 +144,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
         // Files that were only copied or touched would each count as edited.
         if (!(await mover.mendIndex()))
           await git.run(['update-index', '-q', '--refresh'], { env: git.asPerson, accept: [0, 1, 128] });
-        return done;
+        const mends = [...(done === null ? [] : [done]), ...(await openWork.recover())];
+        return mends.length === 0 ? null : mends.join('; ');
       }),
     async head() {
       const head = await mainCommit(git);
@@ -152,7 +159,11 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
     untouched: (from, to, paths) => untouched(trees, from, to, paths),
     land: (request) => landings.land(request),
     findLanding: (run, base) => findRun(git, run, base),
-    keepUnlanded: (request) => keepUnlanded(git, objects, trees, request),
+    hold: (request) => openWork.hold(request),
+    release: (run) => openWork.release(run),
+    held: () => openWork.runs(),
+    keepUnlanded: (request) => openWork.keep(request),
+    brokenRefs: () => openWork.broken(),
     diff: (base, changes, limit) => diff(git, trees, base, changes, limit),
     added: (from, to) => addedPaths(git, from, to),
     commitDiff: (commit, limit) => commitDiff(git, commit, limit),
@@ -160,6 +171,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
     async close() {
       // A landing that is under way is finished first.
       await mutex.run(() => Promise.resolve());
+      await openWork.settled();
       git.close();
     },
   });
@@ -182,18 +194,6 @@ async function untouched(trees: Trees, from: string, to: string, paths: readonly
     if (old?.oid !== now?.oid || old?.mode !== now?.mode) return false;
   }
   return true;
-}
-
-async function keepUnlanded(git: Git, objects: Objects, trees: Trees, request: LandingRequest): Promise<void> {
-  const { run, agent } = request.provenance;
-  if (!isSafeName(run)) throw new Error(`"${run}" cannot be part of a ref`);
-  const { tree, stored, left } = await overlayTree(trees, request.base, request.changes);
-  const subject = left.length === 0 ? request.subject : `${request.subject} (without ${left.join(', ')})`;
-  const message = landingMessage(subject, request.provenance);
-  const author = agentSignature(agent);
-  const commit = putCommit(objects, { tree, parents: [request.base], author, at: request.at, message });
-  await Promise.all([stored, commit.stored]);
-  await git.run(['update-ref', '--', `refs/ruche/unlanded/${run}`, commit.oid]);
 }
 
 async function diff(git: Git, trees: Trees, base: string, changes: readonly Change[], limit: number): Promise<string> {

@@ -118,7 +118,7 @@ test('what an approved landing changes governs even if the process dies before i
   };
   await withLoop([agentFile, says('made')], { applyLanded }, async (loop) => {
     const waiting = await loop.send('make one');
-    assert.match(waiting.text, /changes the settings of the network/);
+    assert.match(waiting.text, /changes protected files/);
     await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'approve', OWNER);
     await dying.promise;
     await loop.restart();

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { systemPrompt } from '../../src/agent/think/model-call.ts';
 import type { Agent } from '../../src/core/agent.ts';
+import type { Difference } from '../../src/core/ports/governance.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
@@ -129,6 +130,8 @@ test('A60 a skill gives no rights: what it tells the agent to call is decided on
     },
   ));
 
+const asking = (text: string): Difference => ({ text, hidden: null });
+
 test('A59 what lands in the folder of an enabled skill waits for approval, and is not used before', () =>
   withLoop(
     [calls(['write', { path: 'skills/notes/SKILL.md', content: NOTES.replace('notes.md', 'evil.md') }]), says('done')],
@@ -136,7 +139,7 @@ test('A59 what lands in the folder of an enabled skill waits for approval, and i
     async (loop) => {
       // The workspace of this test has no AGENT.md of its own, so the reader is asked as the trust root would be.
       const { reader } = loop.deps;
-      loop.deps.reader = { ...reader, protectedChanges: async () => 'skills/notes (an enabled skill changes)' };
+      loop.deps.reader = { ...reader, protectedChanges: async () => asking('skills/notes (an enabled skill changes)') };
       const outcome = await loop.send('improve your skill');
       assert.equal(outcome.status, 'waiting');
       assert.match(outcome.waits[0]?.text ?? '', /an enabled skill changes/);

@@ -100,6 +100,24 @@ test('a key makes one task of two, also of different runs', async () => {
   });
 });
 
+test('a key that is used again after its task has ended makes nothing new, and the call says so', async () => {
+  const assistant: By = (request, results) => {
+    const again = wordsOf(request).includes('again');
+    const [text, count] = again ? ['week 49', 1] : ['week 48', 0];
+    if (results.length > count) return says(results.at(-1) ?? '');
+    return calls(create('writing', text, { key: 'weekly', ...(again ? {} : { wait: true }) }));
+  };
+  await withLoop(cast({ assistant, writing: () => says('written') }), options, async (loop) => {
+    assert.match((await loop.send('go')).text, /writing\): done\nwritten/);
+    const { text } = await loop.send('again');
+    assert.match(text, /No new task was made: one with the key "weekly" has ended before\./);
+    assert.match(text, /tsk_\S+ \(writing\): done\nwritten$/);
+    assert.doesNotMatch(text, /queued/);
+    const made = (await ofType(loop, 'task.queued')).filter(({ data }) => data.task.agent === 'writing');
+    assert.equal(made.length, 1);
+  });
+});
+
 test('an artefact is landed before it is handed over, and read as it was meant', async () => {
   const gate = Promise.withResolvers<void>();
   const assistant: By = (_request, results) => {

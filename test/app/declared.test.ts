@@ -88,7 +88,7 @@ test('a message of such a person reaches an agent, which uses the tool once a pe
     template: join(import.meta.dirname, '../../templates/solo'),
     host: '127.0.0.1',
     port: 0,
-    token: 'token-of-the-test-0123456789',
+    token: () => 'token-of-the-test-0123456789',
     env,
     platform: 'none',
     machine: { arch: process.arch, uid: 1000 },

@@ -12,8 +12,10 @@ const diagnosis: Diagnosis = {
   keys: [{ provider: 'cloud', name: 'CLOUD_KEY', present: false }],
   config: { problems: [] },
   workspace: null,
+  refs: [],
   newestEvent: null,
   database: null,
+  lost: [],
 };
 const unused = (): never => assert.fail('not for doctor');
 const app: AppPort = {
@@ -22,6 +24,7 @@ const app: AppPort = {
   initWorkspace: unused,
   openSkills: unused,
   openSimulation: unused,
+  changePauses: unused,
   openHomeReadOnly: unused,
 };
 

@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream';
 import type { AppPort } from '../../src/cli/app-port.ts';
 import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/program.ts';
-import { writePresence } from '../../src/app/presence.ts';
+import { localAccess, presenceOf, writePresence } from '../../src/app/presence.ts';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
 import { systemRandom } from '../../src/platform/system.ts';
 import { fakeJournal, fakeRuntime, type FakeRuntime, type Script } from '../fakes/runtime.ts';
@@ -34,6 +34,7 @@ export const NO_APP: AppPort = {
   initWorkspace: noApp,
   openHomeReadOnly: noApp,
   diagnose: noApp,
+  changePauses: noApp,
   openSkills: noApp,
   openSimulation: noApp,
 };
@@ -98,10 +99,12 @@ export async function withDesk(
       gateway = null;
     },
     async start() {
+      const local = localAccess(home, process.platform, systemRandom.bytes);
       gateway = await startGateway({
+        local,
         runtime,
         store: fakeJournal(),
-        token: TOKEN,
+        token: () => TOKEN,
         host: '127.0.0.1',
         port: 0,
         clock: realClock,
@@ -112,7 +115,7 @@ export async function withDesk(
         web: home,
         sessions: { keep: { load: async () => [], save: async () => undefined }, bytes: systemRandom.bytes },
       });
-      await writePresence(home, { url: gateway.url, pid: 1 });
+      await writePresence(home, presenceOf(gateway, local));
     },
   };
   await desk.start();

@@ -105,6 +105,7 @@ function home(events: Event[]): { app: AppPort; reads: ReadFrom[]; closed: () =>
       initWorkspace: unused,
       openSkills: unused,
       openSimulation: unused,
+      changePauses: unused,
       diagnose: unused,
     },
     reads,

@@ -3,7 +3,8 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { homeToken, removePresence, writePresence } from '../../src/app/presence.ts';
+import { homeToken, removePresence, tokenNow, writePresence } from '../../src/app/presence.ts';
+import { recordedLog } from '../gateway/help.ts';
 
 async function withHome(run: (home: string) => Promise<void>): Promise<void> {
   const home = await mkdtemp(join(tmpdir(), 'ruche-presence-'));
@@ -27,6 +28,38 @@ test('The token is made once, from 32 bytes, and only its owner can read it', as
     await writeFile(join(home, 'token'), 'one of my own  \n');
     await chmod(join(home, 'token'), 0o400);
     assert.equal(await homeToken(home, bytes), 'one of my own');
+  });
+});
+
+test('A changed token counts at once; one that cannot be used is told of, and the one before stays', async () => {
+  await withHome(async (home) => {
+    const path = join(home, 'token');
+    const save = async (text: string, mode = 0o600): Promise<void> => {
+      await rm(path, { force: true });
+      await writeFile(path, text, { mode });
+      await chmod(path, mode);
+    };
+    const first = await homeToken(home, bytes);
+    const log = recordedLog();
+    const hidden: string[] = [];
+    const secrets = { hide: (value: string) => void hidden.push(value) };
+    const token = tokenNow({ home, host: '0.0.0.0', first, secrets, log });
+    assert.equal(token(), first);
+    await save('another-token-0123456789-abcdef\n');
+    assert.equal(token(), 'another-token-0123456789-abcdef');
+    assert.deepEqual(hidden, ['another-token-0123456789-abcdef'], 'and no log shows it');
+    for (const [text, mode, said] of [
+      ['short', 0o600, /too short/],
+      ['a-third-token-0123456789-abcdef', 0o644, /read by other users; run: chmod 600/],
+    ] as const) {
+      await save(text, mode);
+      assert.equal(token(), 'another-token-0123456789-abcdef');
+      assert.match(JSON.stringify(log.lines.at(-1)), said);
+    }
+    await rm(path);
+    assert.equal(token(), 'another-token-0123456789-abcdef');
+    assert.equal(token(), 'another-token-0123456789-abcdef');
+    assert.equal(log.lines.length, 3, 'each is told once');
   });
 });
 

@@ -51,7 +51,7 @@ const app = await startApp({
   template: TEMPLATE,
   host: '127.0.0.1',
   port: 0,
-  token: TOKEN,
+  token: () => TOKEN,
   env: { PATH: process.env.PATH, HOME: HOME_DIR, HOOK_SECRET },
   platform: process.platform,
   machine: { arch: process.arch, uid: process.getuid?.() ?? 0 },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { cannotMount, tmpfs } from '../store/mounted.ts';
@@ -46,17 +46,17 @@ test(
 
 test(
   'a full disk: messages are refused in plain words, nothing accepted is lost, and with space it goes on by itself',
-  onDisk('24m', async (home) => {
+  onDisk('24m', async (home, remount) => {
     await home.start();
     const accepted: string[] = [await home.say('write first.md: one')];
     await home.settled(accepted[0] ?? '');
     // Leaves little more than the journal needs for a while.
-    writeFileSync(join(home.home, 'filler'), Buffer.alloc(18 * 1024 * 1024));
+    writeFileSync(join(home.home, 'filler'), Buffer.alloc(21 * 1024 * 1024));
     let refusal = '';
     for (let n = 0; n < 40 && refusal === ''; n += 1) {
       const body = JSON.stringify({
         agent: 'assistant',
-        text: `write f${n}.md: ${'x'.repeat(400_000)}`,
+        text: `write f${n}.md: ${'x'.repeat(100_000)}`,
         session: `f${n}`,
       });
       const response = await home.fetch('/api/messages', { method: 'POST', body });
@@ -68,8 +68,59 @@ test(
     assert.equal((await home.fetch('/healthz')).status, 200);
     assert.equal((await home.status()).home, home.home, 'it still answers');
     rmSync(join(home.home, 'filler'));
+    // What was accepted may need more than there was.
+    remount('size=128m');
     for (const task of accepted) assert.equal((await home.settled(task)).status, 'done');
     assert.ok(accepted.length > 1, 'some were accepted');
+    const { findings } = await home.verify();
+    assert.deepEqual(findings, []);
+  }),
+);
+
+/** Fills the disk of the folder to its last byte. */
+function fill(dir: string): () => void {
+  const path = join(dir, 'filler');
+  const file = openSync(path, 'w');
+  for (let size = 1 << 20; size >= 1; size = Math.floor(size / 2))
+    try {
+      for (;;) writeSync(file, Buffer.alloc(size));
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+    }
+  closeSync(file);
+  return () => rmSync(path);
+}
+
+test(
+  'a disk full to the last byte: the process lives and answers, logs again when it can, and nothing accepted is lost',
+  onDisk('24m', async (home) => {
+    await home.start();
+    const kept = await home.say('write first.md: one');
+    await home.settled(kept);
+    const before = readFileSync(join(home.home, 'logs/ruche.log'), 'utf8').length;
+    const mend = fill(home.home);
+    const accepted: string[] = [];
+    const said: string[] = [];
+    for (let n = 0; n < 5; n += 1) {
+      const body = JSON.stringify({ agent: 'assistant', text: `write g${n}.md: ${n}`, session: `g${n}` });
+      const response = await home.fetch('/api/messages', { method: 'POST', body });
+      const text = await response.text();
+      if (response.ok) accepted.push((JSON.parse(text) as { task: string }).task);
+      else said.push(`${response.status} ${text}`);
+      // The worker tries, fails and logs meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      assert.equal((await home.fetch('/healthz')).status, 200);
+    }
+    assert.ok(home.alive, 'it lives');
+    assert.ok(said.length > 0, 'something was refused');
+    for (const text of said) assert.match(text, /^503 /);
+    mend();
+    for (const task of accepted) assert.equal((await home.settled(task)).status, 'done');
+    assert.match((await home.ask('write later.md: here')).text, /later\.md|here/);
+    assert.equal(await home.end('SIGTERM'), 0);
+    const log = readFileSync(join(home.home, 'logs/ruche.log'), 'utf8');
+    assert.ok(log.length > before, 'lines were written again');
+    for (const line of log.trimEnd().split('\n')) assert.ok(JSON.parse(line), 'whole ones');
     const { findings } = await home.verify();
     assert.deepEqual(findings, []);
   }),

@@ -108,6 +108,39 @@ for (const form of ['whole', 'streamed'] as const)
     assert.match(await talk[form](`run: echo ran >> ${file}; cat ${file}`), /^ran\nran$/m);
   });
 
+for (const form of ['whole', 'streamed'] as const)
+  test(`without a session the client's own retries run a command once, across a SIGKILL too (${form})`, async () => {
+    const file = `loose-${form}.txt`;
+    const hasty = new OpenAI({ baseURL: `${home.url}/v1`, apiKey: home.token, maxRetries: 12, timeout: 1_000 });
+    const messages: Said[] = [{ role: 'user', content: `run: echo ran >> ${file}; sleep 2.5; cat ${file}` }];
+    const asking = (async () => {
+      if (form === 'whole')
+        return (await hasty.chat.completions.create({ model: 'assistant', messages })).choices[0]?.message.content;
+      let text = '';
+      for await (const part of await hasty.chat.completions.create({ model: 'assistant', messages, stream: true }))
+        text += part.choices[0]?.delta.content ?? '';
+      return text;
+    })();
+    await until(async () => (await home.status()).tasks.running === 1, 'the run has begun');
+    await crash();
+    assert.match((await asking) ?? '', /^ran$/m);
+    assert.equal(home.read(file), 'ran\n', 'the command ran once');
+  });
+
+test('an Idempotency-Key finds its run again after a restart', async () => {
+  const ask = async () => {
+    const options = { headers: { 'Idempotency-Key': 'key-1' } };
+    const messages: Said[] = [{ role: 'user', content: 'run: echo ran >> keyed.txt; cat keyed.txt' }];
+    const answer = await client.chat.completions.create({ model: 'assistant', messages }, options);
+    return answer.choices[0]?.message.content ?? '';
+  };
+  const first = await ask();
+  assert.match(first, /^ran$/m);
+  await crash();
+  assert.equal(await ask(), first);
+  assert.equal(home.read('keyed.txt'), 'ran\n');
+});
+
 test('without a session the whole array counts, and each request is a conversation of its own', async () => {
   const messages: Said[] = [
     { role: 'user', content: 'my word is amber' },

@@ -105,6 +105,17 @@ test('a script by the clock costs no model, and wakes the agent only when its re
     const outcome = await home.settled(String(said[0]?.data['task']));
     assert.match(outcome.text, /on fire\s+exit 1/);
     assert.match(outcome.text, /has changed since the last time/);
+
+    // M1: an agent cannot change what another runs by the clock; the owner's saved change counts at the next firing.
+    const asked = await home.ask('write scripts/probe.sh: cat /etc/passwd');
+    assert.equal(asked.status, 'waiting', asked.text);
+    assert.match(asked.waits[0]?.text ?? '', /^\+cat \/etc\/passwd$/m);
+    await home.answer(asked.waits[0]?.id ?? '', 'deny');
+    assert.equal((await home.settled(asked.task)).status, 'done');
+    home.write('scripts/probe.sh', '#!/bin/sh\necho the owner says so\nexit 1\n');
+    const ran = await home.cli('schedules', 'run', 'assistant/probe', '--json');
+    const { task } = JSON.parse(ran.out) as { task: string };
+    assert.match((await home.settled(task)).text, /the owner says so/);
   } finally {
     await home.close();
   }

@@ -114,6 +114,11 @@ test('A50 A51 files that land, and webhooks, become tasks: once each, over kills
     const ran = await home.cli('triggers', 'run', 'assistant/note', '--event', '{"path":"x.md"}', '--json');
     assert.equal((await home.settled((JSON.parse(ran.out) as { task: string }).task)).status, 'done');
     assert.match(home.read('log.md'), /d\.mdsaw x\.md$/);
+    const again = async (): Promise<unknown> => {
+      const init = { method: 'POST', body: '{"event":{"path":"y.md"}}', headers: { 'idempotency-key': 'y' } };
+      return (await home.fetch('/api/triggers/assistant/note/run', init)).json();
+    };
+    assert.deepEqual(await again(), await again(), 'a firing that is asked for again is the same');
     assert.equal((await home.cli('triggers', 'pause', 'assistant/note')).out, 'assistant/note is paused.\n');
     assert.equal((await list(home))[0]?.paused, true);
     assert.match((await home.cli('triggers')).out, /assistant\/issue {2}webhook issues \(github\)\n/);

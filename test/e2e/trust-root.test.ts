@@ -58,22 +58,51 @@ test('approved, it lands and applies', async () => {
   assert.match((await home.ask('fetch http://127.0.0.1:9/')).text, /ECONNREFUSED|refused/i, 'the rule holds now');
 });
 
-test('protected keys of an AGENT.md wait, in a new one too; its prose does not', async () => {
+test('H6 keys and prose of an AGENT.md wait, in a new one too; its description does not', async () => {
   const tools = OTHER.replace('model', 'tools: [read, shell]\nmodel');
-  const prose = OTHER.replace('help.', 'help, and you are kind.');
-  const kind = await home.ask(`write agents/other/AGENT.md: ${prose}`);
-  assert.equal(kind.status, 'done', kind.text);
-  assert.equal(home.read('agents/other/AGENT.md'), prose);
+  const described = OTHER.replace('helps', 'helps people');
+  const done = await home.ask(`write agents/other/AGENT.md: ${described}`);
+  assert.equal(done.status, 'done', done.text);
+  assert.equal(home.read('agents/other/AGENT.md'), described);
+  for (const edit of [
+    `agents/other/AGENT.md: ${OTHER.replace('You help.', 'INJECTED')}`,
+    'agents/other/IDENTITY.md: INJECTED',
+  ]) {
+    const injected = await home.ask(`write ${edit}`);
+    const inject = theWait(injected);
+    assert.match(inject.text, /^\+INJECTED$/m);
+    await home.answer(inject.id, 'deny');
+    assert.equal((await home.settled(injected.task)).status, 'done');
+  }
   const asked = await home.ask(`write agents/other/AGENT.md: ${tools}`);
   const wait = theWait(asked);
   assert.match(wait.text, /^\+ tools: \["read","shell"\]$/m);
   await home.answer(wait.id, 'deny');
   assert.equal((await home.settled(asked.task)).status, 'done');
-  assert.equal(home.read('agents/other/AGENT.md'), prose);
+  assert.equal(home.read('agents/other/AGENT.md'), described);
   const fresh = await home.ask(`write agents/new/AGENT.md: ${tools}`);
   await home.answer(theWait(fresh).id, 'deny');
   assert.equal((await home.settled(fresh.task)).status, 'done');
   assert.ok(!home.exists('agents/new/AGENT.md'));
+});
+
+test('H7 what runs outside the sandbox waits, written by a tool or by a command, and what cannot be shown is refused', async () => {
+  for (const work of [
+    'write .github/workflows/ci.yml: on: push',
+    'run: mkdir -p docs && echo "* -diff" > docs/.gitattributes',
+    'run: mkdir -p .VSCode && echo "{}" > .VSCode/tasks.json',
+  ]) {
+    const outcome = await home.ask(work);
+    const wait = theWait(outcome);
+    assert.match(wait.text, /^\+(on: push|\* -diff|\{\})$/m, work);
+    await home.answer(wait.id, 'deny');
+    assert.equal((await home.settled(outcome.task)).status, 'done', work);
+  }
+  assert.deepEqual(home.git('ls-files', '*.yml', '*.gitattributes', '.VSCode').trim(), '');
+  const long = await home.ask('run: (seq 80000; echo "policy: {}") > ruche.yaml');
+  assert.equal(long.status, 'failed', long.text);
+  assert.match(long.text, /cannot be shown them whole: the difference has \d+ characters/);
+  assert.deepEqual(await home.pending(), []);
 });
 
 test('a shell command, a link and a rename reach what governs no more than a write does', async () => {
@@ -137,4 +166,16 @@ test('a pulled commit that changes what governs is held until it is approved; on
   assert.deepEqual(await home.pending(), []);
   const { findings } = await home.verify();
   assert.deepEqual(findings, []);
+});
+
+test('M4 A20 what a pull brings and cannot be shown whole can only be denied', async () => {
+  const before = await governing();
+  pull({ 'ruche.yaml': `${'# a comment\n'.repeat(40_000)}policy: { rules: [] }\n` });
+  const wait = await until(async () => (await home.pending())[0] ?? null);
+  const { code, err } = await home.cli('approve', wait.id);
+  assert.notEqual(code, 0);
+  assert.match(err, /cannot be approved, because it cannot be shown whole: the difference has \d+ characters/);
+  assert.equal(await governing(), before);
+  assert.equal((await home.cli('deny', wait.id)).code, 0);
+  assert.equal(await governing(), before);
 });

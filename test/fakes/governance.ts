@@ -1,3 +1,4 @@
+import { NO_SCRIPTS } from '../../src/core/skill.ts';
 import type { Agent, Governance, Settings } from '../../src/core/agent.ts';
 
 export const SETTINGS: Settings = {
@@ -42,6 +43,7 @@ export const governing = (agents: readonly Agent[], more: Partial<Governance> = 
   settings: SETTINGS,
   agents: new Map(agents.map((each) => [each.name, each])),
   skills: [],
+  scripts: NO_SCRIPTS,
   problems: [],
   ...more,
 });

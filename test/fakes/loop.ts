@@ -76,6 +76,11 @@ function heldInMemory(): JournalRepository {
     append: async (lines) => void (tip = lines.at(-1)?.seq ?? tip),
     lines: async function* () {},
     maintain: async () => {},
+    check: async () => true,
+    anew: async () => {
+      tip = 0;
+      return 'kept';
+    },
   };
 }
 
@@ -87,6 +92,7 @@ const settledBy = (governance: Governance, applyLanded: Trust['applyLanded'] = a
   applyLanded,
   onChange: () => () => undefined,
   onMoved: () => () => undefined,
+  look: async () => {},
   settled: async () => {},
   close: async () => {},
 });
@@ -189,7 +195,7 @@ export async function openLoop(options: LoopOptions) {
       ...(options.skills ? { skills: options.skills } : {}),
       host: '127.0.0.1',
       port: 0,
-      token: 'a-token-of-the-tests-0123456789',
+      token: () => 'a-token-of-the-tests-0123456789',
       env,
       platform: 'linux',
       machine: { arch: process.arch, uid: 0 },

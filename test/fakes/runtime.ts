@@ -39,6 +39,8 @@ export interface Delivery {
 interface FakeTask {
   outcome: TaskOutcome;
   message: InboundMessage;
+  /** Of a request that names no conversation. */
+  bytes: string;
   delivered: boolean;
   watchers: Set<() => void>;
   listeners: Set<(delta: Delta) => void>;
@@ -56,6 +58,8 @@ export interface FakeRuntime extends Runtime {
     stopping: boolean;
     /** Messages that were refused because of it. */
     refused: number;
+    /** Calls of `deliver`. */
+    requests: number;
     agents: string[];
     listeners(): number;
   };
@@ -74,6 +78,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       notReady: null,
       stopping: false,
       refused: 0,
+      requests: 0,
       agents: ['assistant', 'email'],
       listeners: () => [...tasks.values()].reduce((sum, task) => sum + task.listeners.size, 0),
     },
@@ -109,11 +114,13 @@ export function fakeRuntime(script: Script): FakeRuntime {
         text: '',
         commit: null,
         message: null,
+        cut: false,
         waits: [],
         usage: { ...NO_USAGE, input: 12, output: 3 },
         costUsd: 0,
       },
       message,
+      bytes: '',
       delivered: false,
       watchers: new Set(),
       listeners: new Set(),
@@ -188,6 +195,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
   return {
     ...runtime,
     async deliver(message, options = {}) {
+      runtime.state.requests += 1;
       if (runtime.state.stopping) {
         runtime.state.refused += 1;
         return { ok: false, why: 'stopping', message: 'Ruche is stopping.' };
@@ -199,11 +207,16 @@ export function fakeRuntime(script: Script): FakeRuntime {
       }
       if (message.text.length > 2_000_000) return { ok: false, why: 'too-large', message: 'The message is too large.' };
       const lane = laneOf(message);
+      const { request } = options;
       const known = [...tasks.values()].find(
         (task) =>
-          laneOf(task.message) === lane &&
-          (task.message.externalId === message.externalId ||
-            (options.join === true && !task.delivered && task.message.text === message.text)),
+          (request?.again === true && task.bytes === request.bytes && !task.delivered) ||
+          (message.chat !== undefined &&
+            task.message.chat === message.chat &&
+            task.message.externalId === message.externalId) ||
+          (laneOf(task.message) === lane &&
+            (task.message.externalId === message.externalId ||
+              (options.join === true && !task.delivered && task.message.text === message.text))),
       );
       if (known) {
         if (known.message.text !== message.text)
@@ -217,6 +230,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
         return { ok: true, delivered: { task: parked.outcome.task, joined: false } };
       }
       const task = newTask(message);
+      task.bytes = request?.bytes ?? '';
       runtime.deliveries.push({ message, history: options.history ?? [], task: task.outcome.task });
       if (parked) change(task, { waits: parked.outcome.waits, text: describeWaits(parked.outcome.waits) });
       const before = lanes.get(lane) ?? Promise.resolve();

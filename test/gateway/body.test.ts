@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { jsonDepth } from '../../src/gateway/http/body.ts';
+import { jsonDepth } from '../../src/core/text/json.ts';
 import { echo, raw, TOKEN, withGateway } from './help.ts';
 
 interface ErrorBody {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer, connect, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { clientOf, user } from './client.ts';
+import { clientOf, failsWith, user } from './client.ts';
 import { gate, withGateway } from './help.ts';
 import { until } from '../fakes/until.ts';
 
@@ -48,6 +48,76 @@ test('A client that hangs up does not end the run; the same request joins it and
       },
     );
   }
+});
+
+for (const stream of [false, true])
+  test(`Without a session the client’s own retries are one run (stream: ${stream})`, async () => {
+    let runs = 0;
+    const held = gate();
+    await withGateway(
+      async () => {
+        runs += 1;
+        await held.opened;
+        return 'done once';
+      },
+      async ({ gateway, runtime }) => {
+        // It gives up and asks again while the run still works.
+        const client = clientOf(gateway.url, { maxRetries: 3, timeout: 300 });
+        const said = async (): Promise<string> => {
+          const asked = { model: 'assistant', messages: [user('work')] };
+          if (!stream) return (await client.chat.completions.create(asked)).choices[0]?.message.content ?? '';
+          let text = '';
+          for await (const part of await client.chat.completions.create({ ...asked, stream: true }))
+            text += part.choices[0]?.delta.content ?? '';
+          return text;
+        };
+        const first = said();
+        await until(() => runtime.state.requests >= 2);
+        held.open();
+        assert.equal(await first, 'done once');
+        assert.equal(runs, 1);
+        await until(() => runtime.deliveredMessages.length > 0);
+        assert.equal(await said(), 'done once');
+        assert.equal(runs, 2, 'what is not sent again is a new request, however equal');
+        const both = await Promise.all([said(), said()]);
+        assert.deepEqual([both, runs], [['done once', 'done once'], 4], 'and two people may say the same');
+      },
+    );
+  });
+
+test('An Idempotency-Key is one request in every session and without one; with other words it is refused', async () => {
+  let runs = 0;
+  await withGateway(
+    async (run) => `${run.text} ${(runs += 1)}`,
+    async ({ gateway, call, runtime }) => {
+      const client = clientOf(gateway.url, { maxRetries: 0 });
+      const ask = async (content: string, key: string, more: object = {}): Promise<string> => {
+        const options = { headers: { 'Idempotency-Key': key } };
+        const asked = { model: 'assistant', messages: [user(content)], ...more };
+        return (await client.chat.completions.create(asked, options)).choices[0]?.message.content ?? '';
+      };
+      assert.equal(await ask('a', 'k-1'), 'a 1');
+      await until(() => runtime.deliveredMessages.length > 0);
+      assert.equal(await ask('a', 'k-1'), 'a 1', 'also after its answer was delivered');
+      assert.equal(await ask('a', 'k-2'), 'a 2');
+      assert.deepEqual(await Promise.all([ask('c', 'k-3'), ask('c', 'k-3')]), ['c 3', 'c 3']);
+      assert.equal(await ask('d', 'k-4', { user: 'me' }), 'd 4');
+      assert.equal(await ask('d', 'k-4', { user: 'me' }), 'd 4');
+      for (const [content, key, more] of [
+        ['b', 'k-1', {}],
+        ['d', 'k-4', { user: 'you' }],
+        ['e', 'k-4', { user: 'me' }],
+      ] as const)
+        await assert.rejects(ask(content, key, more), failsWith(422, /was sent with another request/));
+      await assert.rejects(ask('f', 'ä'.repeat(2)), failsWith(400, /1 to 255 characters/));
+      const headers = { 'Idempotency-Key': 'm-1' };
+      const post = async (text: string): Promise<Response> =>
+        call('/api/messages', { body: { agent: 'assistant', text }, headers });
+      const [one, two] = [await (await post('x')).json(), await (await post('x')).json()] as { task: string }[];
+      assert.equal(one?.task, two?.task);
+      assert.equal((await post('y')).status, 409);
+    },
+  );
 });
 
 /** A TCP proxy that cuts each connection when told to. */

@@ -63,7 +63,7 @@ export async function withGateway(
   const gateway = await startGateway({
     runtime,
     store: journal,
-    token: TOKEN,
+    token: () => TOKEN,
     host: '127.0.0.1',
     port: 0,
     clock: realClock,

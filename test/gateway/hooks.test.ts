@@ -6,6 +6,7 @@ import { prove } from '../../src/gateway/api/hooks.ts';
 import { until } from '../fakes/until.ts';
 import { Scene, trigger } from '../scheduler/trigger-kit.ts';
 import { realClock, withGateway, type Rig } from './help.ts';
+import { withPage } from './views-kit.ts';
 
 const SECRET = 'a-secret-of-the-tests';
 const NOW = 1_800_000_000_000;
@@ -55,13 +56,15 @@ const signed = (body: unknown, time = NOW / 1000, secret = SECRET): Record<strin
 });
 
 test('GitHub’s own example is right, and nothing near it', () => {
-  const hook = { name: 'h', auth: { kind: 'github' as const, windowMs: 0 }, secret: "It's a Secret to Everybody" };
+  const hook = { name: 'h', auth: { kind: 'github' as const, windowMs: 0 }, secrets: ["It's a Secret to Everybody"] };
   const right = 'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17';
   const headers = { 'x-hub-signature-256': right, 'x-github-delivery': 'd-1', 'x-github-event': 'ping' };
   const body = Buffer.from('Hello, World!');
-  assert.deepEqual(prove(hook, { headers, body }, 0), { id: 'd-1', seal: right, name: 'ping' });
+  assert.deepEqual(prove(hook, { headers, body }, 0), { id: 'd-1', seal: null, name: 'ping' });
+  const { 'x-github-delivery': _id, ...nameless } = headers;
+  assert.deepEqual(prove(hook, { headers: nameless, body }, 0), { id: null, seal: right, name: 'ping' });
   assert.equal(prove(hook, { headers, body: Buffer.from('Hello, World') }, 0), null);
-  assert.equal(prove({ ...hook, secret: 'other' }, { headers, body }, 0), null);
+  assert.equal(prove({ ...hook, secrets: ['other'] }, { headers, body }, 0), null);
   for (const wrong of ['', 'sha256=', right.slice(7), right.replace('sha256', 'sha1'), `${right}0`, right.slice(0, -1)])
     assert.equal(prove(hook, { headers: { ...headers, 'x-hub-signature-256': wrong }, body }, 0), null, wrong);
 });
@@ -115,13 +118,111 @@ test('A51 a replay is the first delivery, under whichever name; an old one, or o
     const headers = { 'x-hub-signature-256': sign(JSON.stringify(body)), 'x-github-delivery': '1' };
     const first = await post(body, headers);
     assert.equal(first.status, 202);
-    for (const delivery of ['1', '2'])
-      assert.deepEqual(await post(body, { ...headers, 'x-github-delivery': delivery }), {
-        status: 200,
-        text: first.text,
+    assert.deepEqual(await post(body, headers), { status: 200, text: first.text });
+    // GitHub keeps the name of what it sends again: another one is another event, whatever the body.
+    const other = { ...headers, 'x-github-delivery': '2' };
+    const second = await post(body, other);
+    assert.equal(second.status, 202);
+    assert.deepEqual(await post(body, other), { status: 200, text: second.text });
+    assert.equal((await scene.tasks()).length, 2);
+    // Without a name it is known by its signature.
+    const nameless = { 'x-hub-signature-256': headers['x-hub-signature-256'] };
+    const third = await post(body, nameless);
+    assert.deepEqual([third.status, await post(body, nameless)], [202, { status: 200, text: third.text }]);
+    assert.equal((await scene.tasks()).length, 3);
+  });
+});
+
+test('while one secret takes the place of another both are taken, and a sender may sign with both', async () => {
+  const [fresh, stale] = [`${SECRET}-new`, `${SECRET}-old`];
+  const both = (kind: HookAuth['kind']): Trigger =>
+    hooked(kind, {
+      source: {
+        on: 'webhook',
+        hook: 'h',
+        auth: { kind, secret: 'env:NEW', others: ['env:OLD'], windowMs: 300_000 },
+      },
+    });
+  const body = { title: 'x' };
+  await withDoor([both('hmac')], async ({ scene, post }) => {
+    scene.secrets = { 'env:NEW': fresh, 'env:OLD': stale };
+    const time = NOW / 1000;
+    const [one, two] = [signed(body, time, fresh), signed(body, time, stale)];
+    const first = await post(body, one);
+    assert.equal(first.status, 202);
+    // However it is signed, it is the same delivery.
+    const signatures = [one['webhook-signature'] ?? '', two['webhook-signature'] ?? ''];
+    for (const given of [
+      signatures[1] ?? '',
+      signatures.join(' '),
+      signatures.toReversed().join(','),
+      `sha256=00, ${signatures[1]}`,
+    ])
+      assert.deepEqual(await post(body, { ...one, 'webhook-signature': given }), { status: 200, text: first.text });
+    assert.equal((await post(body, signed(body, time, SECRET))).status, 401);
+    // One that is gone takes nothing from the other.
+    scene.secrets = { 'env:NEW': fresh };
+    assert.equal((await post(body, signed(body, time + 1, fresh))).status, 202);
+    assert.equal((await post(body, signed(body, time + 2, stale))).status, 401);
+    const [{ note } = {}] = await scene.triggers.list();
+    assert.match(note ?? '', /takes only what is left of its secrets: OLD was not set/);
+  });
+  for (const kind of ['bearer', 'github', 'gitlab'] as const)
+    await withDoor([both(kind)], async ({ scene, post }) => {
+      scene.secrets = { 'env:NEW': fresh, 'env:OLD': stale };
+      const headers = (secret: string): Record<string, string> => ({
+        authorization: `Bearer ${secret}`,
+        'x-gitlab-token': secret,
+        'x-hub-signature-256': sign(JSON.stringify(body), secret),
       });
+      assert.equal((await post(body, headers(fresh))).status, 202);
+      assert.equal((await post(body, { ...headers(stale), 'idempotency-key': 'k' })).status, 202);
+      assert.equal((await post(body, headers(SECRET))).status, 401);
+    });
+});
+
+test('Standard Webhooks and GitLab prove themselves as they do', async () => {
+  // The example of the specification.
+  const hook = {
+    name: 'h',
+    auth: { kind: 'standard' as const, windowMs: 300_000 },
+    secrets: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'],
+  };
+  const headers = {
+    'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+    'webhook-timestamp': '1614265330',
+    'webhook-signature': 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+  };
+  const body = Buffer.from('{"test": 2432232314}');
+  const at = 1_614_265_330_000;
+  const right = { id: 'msg_p5jXN8AQM9LWM0D4loKWxJek', seal: null, name: '' };
+  assert.deepEqual(prove(hook, { headers, body }, at), right);
+  const two = `v1,AAAA ${headers['webhook-signature']}`;
+  assert.deepEqual(prove(hook, { headers: { ...headers, 'webhook-signature': two }, body }, at), right);
+  assert.equal(prove(hook, { headers, body }, at + 301_000), null);
+  assert.equal(prove(hook, { headers: { ...headers, 'webhook-id': 'msg_2' }, body }, at), null);
+  assert.equal(prove(hook, { headers, body: Buffer.from('{}') }, at), null);
+  await withDoor([hooked('gitlab')], async ({ scene, post }) => {
+    const given = { 'x-gitlab-token': SECRET, 'x-gitlab-event': 'Push Hook', 'x-gitlab-event-uuid': 'u-1' };
+    const first = await post({ title: 'x' }, given);
+    assert.deepEqual([first.status, await post({ title: 'x' }, given)], [202, { status: 200, text: first.text }]);
+    assert.equal((await post({ title: 'x' }, { ...given, 'x-gitlab-token': 'wrong' })).status, 401);
     assert.equal((await scene.tasks()).length, 1);
   });
+});
+
+test('what is below /hooks/ is no place of the page: a proxy that passes only that shows nothing', async () => {
+  const body = async ({ gateway }: Rig): Promise<void> => {
+    assert.equal((await fetch(`${gateway.url}/somewhere`)).status, 200, 'the page is there');
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])
+      for (const path of ['/hooks/h', '/hooks/none', '/hooks/', '/hooks/a/b']) {
+        const response = await fetch(gateway.url + path, { method });
+        assert.deepEqual([response.status, response.headers.get('allow')], [405, 'POST'], `${method} ${path}`);
+        assert.doesNotMatch(await response.text(), /<html/i);
+      }
+    assert.equal((await fetch(`${gateway.url}/hooks`)).status, 401);
+  };
+  await withPage((page) => withGateway(async () => '', body, page));
 });
 
 test('an idempotency key: the same body is the same task, another body is refused', async () => {
@@ -203,8 +304,8 @@ test('A51 a replay whose signature is written otherwise is the same delivery', a
   const shout = (given: string): string => given.replace(/^sha256=/, 'SHA256=').toUpperCase();
   await withDoor([hooked('github')], async ({ scene, post }) => {
     const right = sign(JSON.stringify(body));
-    const first = await post(body, { 'x-hub-signature-256': right, 'x-github-delivery': '1' });
-    const again = await post(body, { 'x-hub-signature-256': shout(right), 'x-github-delivery': '2' });
+    const first = await post(body, { 'x-hub-signature-256': right });
+    const again = await post(body, { 'x-hub-signature-256': shout(right) });
     assert.deepEqual([first.status, again], [202, { status: 200, text: first.text }]);
     assert.equal((await scene.tasks()).length, 1);
   });

@@ -7,6 +7,7 @@ import { openLogins, sessionsFile } from '../../src/gateway/http/logins.ts';
 import { privateFile } from '../../src/platform/replace.ts';
 import { systemRandom } from '../../src/platform/system.ts';
 import { echo, raw, realClock, recordedLog, TOKEN, withGateway, type Rig } from './help.ts';
+import { until } from '../fakes/until.ts';
 import { memoryKeep, withPage } from './views-kit.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -185,11 +186,106 @@ test('guesses of codes and cookies are limited, together with those of tokens', 
   );
 });
 
+test('A08 streams and waits end with their session: logged out, expired, or under another token', async () => {
+  const ways: [
+    how: string,
+    end: (rig: Rig, cookie: string, world: { now: number; token: string }) => Promise<unknown>,
+  ][] = [
+    [
+      'logout',
+      ({ gateway }, cookie) =>
+        fetch(`${gateway.url}/api/logout`, {
+          method: 'POST',
+          headers: { ...JSON_TYPE, cookie, origin: gateway.url },
+          body: '{}',
+        }),
+    ],
+    ['expiry', async (_rig, _cookie, world) => void (world.now += 31 * 86_400_000)],
+    ['another token', async (_rig, _cookie, world) => void (world.token = `${TOKEN}-changed`)],
+  ];
+  for (const [how, end] of ways)
+    await withPage(async (page) => {
+      const world = { now: Date.now(), token: TOKEN };
+      await withGateway(
+        () => new Promise(() => undefined),
+        async (rig) => {
+          const { gateway, call, runtime } = rig;
+          const cookie = await enter(rig);
+          const sent = await call('/api/messages', { body: { agent: 'assistant', text: 'hello' } });
+          const { task } = (await sent.json()) as { task: string };
+          const chat = JSON.stringify({ user: 'me', stream: true, messages: [{ role: 'user', content: 'hello' }] });
+          const asked: [path: string, init?: RequestInit][] = [
+            ['/api/live'],
+            ['/api/events'],
+            [`/api/tasks/${task}/stream`],
+            [`/api/tasks/${task}/wait?seconds=50`],
+            ['/v1/chat/completions', { method: 'POST', body: chat }],
+          ];
+          const read = async ([path, init]: (typeof asked)[number]): Promise<number> => {
+            const headers = { ...JSON_TYPE, cookie, origin: gateway.url };
+            const answer = await fetch(gateway.url + path, { ...init, headers });
+            await answer.text();
+            return answer.status;
+          };
+          const all = Promise.all(asked.map(read));
+          await until(() => runtime.deliveries.length === 2);
+          await until(() => runtime.state.listeners() >= 2);
+          await end(rig, cookie, world);
+          assert.deepEqual(await all, [200, 200, 200, 401, 401], how);
+          const me = await fetch(`${gateway.url}/api/me`, { headers: { cookie } });
+          assert.equal(me.status, 401, how);
+          const old = await call('/api/status');
+          assert.equal(old.status, how === 'another token' ? 401 : 200, how);
+        },
+        { ...page, token: () => world.token, clock: { ...realClock, now: () => world.now } },
+      );
+    });
+});
+
+test('A08 a login link of the token before logs nobody in', async () => {
+  await withPage(async (page) => {
+    let token = TOKEN;
+    await withGateway(
+      echo,
+      async ({ gateway }) => {
+        const code = gateway.loginLink()?.split('#')[1];
+        token = `${TOKEN}-changed`;
+        const init = { method: 'POST', headers: JSON_TYPE, body: JSON.stringify({ code }) };
+        assert.equal((await fetch(`${gateway.url}/api/sessions`, init)).status, 401);
+      },
+      { ...page, token: () => token },
+    );
+  });
+});
+
+test('a right code and a right session are let in while others guess', async () => {
+  await withPage((page) =>
+    withGateway(
+      echo,
+      async (rig) => {
+        const cookie = await enter(rig);
+        for (let n = 0; n < 5; n++) await rig.call('/api/me', { headers: { authorization: `Bearer wrong-${n}` } });
+        assert.equal((await rig.call('/api/me', { headers: { authorization: 'Bearer wrong' } })).status, 429);
+        assert.equal((await fetch(`${rig.gateway.url}/api/me`, { headers: { cookie } })).status, 200);
+        await enter(rig);
+      },
+      { ...page, limits: { failures: { burst: 3, perSecond: 0.0001 } } },
+    ),
+  );
+});
+
 test('codes and sessions end in time, and are bounded', async () => {
   let now = 1_000;
   const keep = memoryKeep();
   const clock = { ...realClock, now: () => now };
-  const options = { keep, bytes: systemRandom.bytes, token: TOKEN, clock, log: recordedLog() };
+  const options = {
+    keep,
+    bytes: systemRandom.bytes,
+    token: () => TOKEN,
+    ended: () => undefined,
+    clock,
+    log: recordedLog(),
+  };
   const logins = await openLogins(options);
   const late = logins.code();
   now += 10 * 60_000;
@@ -208,7 +304,7 @@ test('codes and sessions end in time, and are bounded', async () => {
   assert.equal(again.until(first), until);
   const cookie = `x=1; ${(await again.enter(again.code()))?.split(';')[0]}; y=2`;
   assert.ok(again.cookieIn(cookie));
-  const other = await openLogins({ ...options, token: `${TOKEN}-new` });
+  const other = await openLogins({ ...options, token: () => `${TOKEN}-new` });
   assert.equal(other.cookieIn(cookie), null);
   // Not under the name that it has now either.
   assert.equal(other.until(again.cookieIn(cookie) ?? ''), null);
@@ -244,7 +340,14 @@ test('sessions are kept for their owner only; a file that others can read, or a 
     assert.equal(log.lines.filter(({ level }) => level === 'warn').length, 6);
     // A disk that takes nothing keeps nobody out.
     const failing = { load: async () => [], save: () => Promise.reject(new Error('disk full')) };
-    const logins = await openLogins({ keep: failing, bytes: systemRandom.bytes, token: TOKEN, clock: realClock, log });
+    const logins = await openLogins({
+      keep: failing,
+      bytes: systemRandom.bytes,
+      token: () => TOKEN,
+      ended: () => undefined,
+      clock: realClock,
+      log,
+    });
     assert.ok(await logins.enter(logins.code()));
     assert.match(JSON.stringify(log.lines.at(-1)), /disk full.*a restart ends them/);
   } finally {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -136,7 +137,7 @@ test('A06 forwarding headers grant nothing and do not get round the count of fai
   );
 });
 
-test('A09 a thousand wrong tokens are counted before they are looked at', async () => {
+test('A09 a thousand wrong tokens are counted, and the right one is let in meanwhile', async () => {
   let now = 1_000_000;
   const clock = { ...realClock, now: () => now };
   await withGateway(
@@ -149,14 +150,53 @@ test('A09 a thousand wrong tokens are counted before they are looked at', async 
       }
       assert.equal(counts.get(401), 20);
       assert.equal(counts.get(429), 980);
-      const locked = await call('/api/status');
-      assert.equal(locked.status, 429, 'not even the right token is looked at now');
-      assert.equal(locked.headers.get('retry-after'), '1');
+      const wrong = await call('/api/status', { headers: { authorization: 'Bearer guess' } });
+      assert.equal(wrong.headers.get('retry-after'), '1');
       assert.equal((await call('/healthz')).status, 200);
-      now += 1_000;
       for (let i = 0; i < 50; i += 1) assert.equal((await call('/api/status')).status, 200);
+      now += 1_000;
+      assert.equal((await call('/api/status', { headers: { authorization: 'Bearer guess' } })).status, 401);
     },
     { clock },
+  );
+});
+
+test('A09 a token that can be guessed is counted like any guess', async () => {
+  const limits = { failures: { burst: 2, perSecond: 0.001 } };
+  await withGateway(
+    echo,
+    async ({ call }) => {
+      const statuses: number[] = [];
+      for (const guess of ['a', 'b', 'weak'])
+        statuses.push((await call('/api/status', { headers: { authorization: `Bearer ${guess}` } })).status);
+      assert.deepEqual(statuses, [401, 401, 429]);
+    },
+    { limits, token: () => 'weak' },
+  );
+});
+
+test('A09 connections on which nothing is asked make room for those who ask', async () => {
+  await withGateway(
+    async () => new Promise(() => undefined),
+    async ({ gateway: { port }, call, runtime }) => {
+      const body = { user: 'a', messages: [{ role: 'user', content: 'wait' }] };
+      const working = call('/v1/chat/completions', { body }).then(
+        () => 'answered',
+        () => 'cut',
+      );
+      await until(() => runtime.deliveries.length === 1);
+      const half = Array.from({ length: 60 }, () => createConnection(port, '127.0.0.1'));
+      for (const socket of half) {
+        socket.on('error', () => undefined);
+        socket.write('GET /healthz HT');
+      }
+      for (const socket of half) if (socket.connecting) await once(socket, 'connect');
+      for (let n = 0; n < 20; n += 1) assert.equal((await call('/api/status')).status, 200);
+      const early = await Promise.race([working, Promise.resolve('at work')]);
+      assert.equal(early, 'at work', 'what is at work is not cut');
+      for (const socket of half) socket.destroy();
+    },
+    { limits: { connections: 8, closeMs: 50 } },
   );
 });
 
@@ -257,7 +297,7 @@ test('A10 an address others can reach is refused without a token that cannot be 
     startGateway({
       runtime: fakeRuntime(echo),
       store: fakeJournal(),
-      token,
+      token: () => token,
       host,
       port: 0,
       clock: realClock,

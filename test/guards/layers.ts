@@ -46,6 +46,7 @@ export const CLI_ENTRY = 'src/cli/main.ts';
 
 /** Commands that work without a running network may ask for that port; every other one talks HTTP. */
 export const MAY_LOAD_APP: readonly string[] = [
+  'pause',
   'up',
   'init',
   'doctor',

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { chmod, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { JournalRepository } from '../../src/core/ports/journal.ts';
@@ -9,6 +11,7 @@ import { quiet } from '../workspace/govern-kit.ts';
 import { makeJournal } from './export-kit.ts';
 import type { Journal } from './export-kit.ts';
 import { effort, tries } from '../fakes/effort.ts';
+import { until } from '../fakes/until.ts';
 
 async function journal(t: { after(done: () => Promise<void>): void }): Promise<Journal> {
   const made = await makeJournal();
@@ -65,6 +68,8 @@ test('a disk that fails is told of in plain words and tried again, ever more slo
     tip: () => repository.tip(),
     lines: () => repository.lines(),
     maintain: () => repository.maintain(),
+    check: (signal) => repository.check(signal),
+    anew: () => repository.anew(),
     append(lines) {
       failures -= 1;
       return failures >= 0 ? Promise.reject(new Error('ENOSPC: no space left on device')) : repository.append(lines);
@@ -79,7 +84,7 @@ test('a disk that fails is told of in plain words and tried again, ever more slo
   }
   assert.equal(exporter.exported(), 5);
   assert.ok(made.clock.now() - start >= 7000, 'it waited 1, 2 and 4 seconds');
-  assert.equal(told.filter((line) => line.includes('nothing is lost')).length, 3);
+  assert.equal(told.filter((line) => line.includes('could not be written; it is tried again')).length, 3);
   await exporter.close();
   assert.equal(await assertEqualRecord(made, repository), 5);
 });
@@ -97,6 +102,59 @@ test('a repository ahead of the database is left alone', async (t) => {
   await exporter.close();
   assert.equal(await repository.tip(), 5);
   assert.match(JSON.stringify(told), /holds event 5, but the database ends at 0/);
+});
+
+test('a journal.git that is deleted while Ruche runs is written again, whole, and is a problem until then', async (t) => {
+  const made = await journal(t);
+  const repository = await made.open();
+  const { store, clock } = made;
+  const exporter = await startExport({ store, repository, clock, log: quiet, everyMs: 1000 });
+  const goOn = async (): Promise<void> => {
+    await clock.asleep();
+    await clock.step(1000);
+    await clock.asleep();
+  };
+  await made.turn('run_1');
+  await goOn();
+  assert.equal(exporter.exported(), 5);
+  for (const gone of ['', 'objects', 'refs']) {
+    await rm(join(made.dir, gone), { recursive: true });
+    await made.turn(`run_without_${gone}`);
+    const said = new Set<string | null>();
+    for (let tries = 0; tries < 5 && exporter.exported() < (await store.head()); tries += 1) {
+      await goOn();
+      said.add(exporter.problem());
+    }
+    assert.equal(exporter.exported(), await store.head(), `without ${gone}`);
+    assert.ok(said.size === 2 && said.has(null), `a problem that ends: ${[...said].join(', ')}`);
+  }
+  await exporter.close();
+  assert.equal(await assertEqualRecord(made, repository), 20);
+});
+
+test('damage below the tip is found after the start: journal.git is put aside and made anew from the database', async (t) => {
+  const made = await journal(t);
+  const first = await made.open();
+  for (const run of ['run_1', 'run_2', 'run_3']) {
+    await made.turn(run);
+    await (await startExport({ store: made.store, repository: first, clock: made.clock, log: quiet })).close();
+  }
+  first.close();
+  const packs = join(made.dir, 'objects', 'pack');
+  const names = (await readdir(packs)).filter((name) => name.endsWith('.pack'));
+  const ages = await Promise.all(names.map(async (name) => (await stat(join(packs, name))).mtimeMs));
+  const pack = join(packs, names[ages.indexOf(Math.min(...ages))] ?? assert.fail('no pack'));
+  const bytes = await readFile(pack);
+  bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+  await chmod(pack, 0o644);
+  await writeFile(pack, bytes);
+
+  const second = await made.open();
+  assert.equal(await second.tip(), 15, 'its tip is whole');
+  const exporter = await startExport({ store: made.store, repository: second, clock: made.clock, log: quiet });
+  await until(async () => (await readdir(made.root)).includes('journal.git.damaged-1'), 'the damage is found');
+  await exporter.close();
+  assert.equal(await assertEqualRecord(made, second), 15);
 });
 
 class Killed extends Error {}
@@ -128,6 +186,8 @@ test('killed at any import, once or often, the lines are the events exactly', as
             tip: () => repository.tip(),
             lines: () => repository.lines(),
             maintain: () => repository.maintain(),
+            check: (signal) => repository.check(signal),
+            anew: () => repository.anew(),
             async append(lines) {
               if (diesAt !== null && calls >= diesAt) throw new Killed();
               await repository.append(lines);

@@ -35,6 +35,11 @@ function scene(): Scene {
       batches.push([...lines]);
     },
     maintain: async () => void (maintained += 1),
+    check: async () => true,
+    anew: async () => {
+      batches.length = 0;
+      return 'kept';
+    },
     lines: () => {
       throw new Error('not in this test');
     },
@@ -165,7 +170,7 @@ test('what cannot be written is tried after 1, 2, 4 … at most 60 seconds, and 
     const { level, fields, message } = it.told.at(-1) ?? assert.fail();
     assert.equal(level, 'warn');
     assert.deepEqual(fields, { error: 'disk full', exported: 0, retryInMs: wait });
-    assert.match(message, /^the readable journal \(journal\.git\) could not be written; nothing is lost/);
+    assert.match(message, /^the readable journal \(journal\.git\) could not be written; it is tried again/);
     assert.equal(it.clock.sleeps.at(-1), wait);
     await it.clock.pass(wait);
   }

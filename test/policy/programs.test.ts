@@ -19,7 +19,7 @@ test('every option that can run a program, or write elsewhere, is known, and nam
     git:
       '--exec-path --upload-pack --receive-pack --exec --output --config-env --config --open-files-in-pager --ext-diff ' +
       '--textconv -c -x -u -O bisect submodule filter-branch difftool mergetool config daemon remote-ext instaweb hook ' +
-      'credential --git-dir=x --work-tree=x -C ext::sh',
+      'credential help worktree bundle maintenance send-email svn -o -oX --git-dir=x --work-tree=x -C ext::sh',
     rg: '--pre --pre-glob --hostname-bin',
     ag: '--pager --pager=sh --pag',
     curl: '--config --output --upload-file --output-dir --engine -K -o -O -T -J -sSo',
@@ -28,7 +28,7 @@ test('every option that can run a program, or write elsewhere, is known, and nam
     make: '--eval --file --makefile --directory --include-dir -f -C -I CC=sh',
     gmake: '--eval --file --makefile --directory --include-dir -f -C -I CC=sh',
     npm: '--script-shell --node-options --prefix --call --userconfig --globalconfig --shell -c -C exec x explore config set edit',
-    go: '-exec --exec -toolexec=sh -overlay -ldflags -gccgoflags -C',
+    go: '-exec --exec -toolexec=sh -vettool=./x --vettool -overlay -ldflags -gccgoflags -C -o generate tool env',
     cargo: '--config --config=x -C -Zunstable',
     uniq: 'file out',
     split: '--filter --filter=sh --fil',
@@ -38,6 +38,25 @@ test('every option that can run a program, or write elsewhere, is known, and nam
     xxd: '-r -pr',
     date: '-s -f --set --file=x',
     tcpdump: '-z -w -nw',
+    shuf: '-o --output=x --out -no',
+    iconv: '-o --output',
+    gcc: '-wrapper -B. -B./ -specs=x --specs=x -fplugin=x -fuse-ld=x -Wl,-plugin -Xlinker @args',
+    'x86_64-linux-gnu-g++-12': '-wrapper -B./',
+    'clang-18': '-fplugin=x -Xclang --config=x --ld-path=x',
+    rustc: '-Clinker=x --codegen -Zx @args',
+    java: '-javaagent:x -agentpath:x -XX:OnError=x @args',
+    pandoc: '--filter --filter=x --lua-filter -F -L -o --output --pdf-engine=x --defaults -d x.lua',
+    hg: '--config --config=hooks.x=id --cwd -R extdiff serve',
+    svn: '--diff-cmd --diff-cmd=x --diff3-cmd --editor-cmd --config-dir --config-option',
+    ip: 'exec exe -b -batch',
+    bat: '--pager --pager=sh cache',
+    ack: '--pager=sh --ackrc --output',
+    fzf: '--preview --bind=x',
+    yq: '-i --inplace -s',
+    openssl: '-out -engine -provider-path',
+    dd: 'of=x',
+    patch: '-o --output -d',
+    'yt-dlp': '--exec --exec=x --netrc-cmd --config-locations --downloader --ffmpeg-location --plugin-dirs -o -P -a',
   };
   let rows = 0;
   for (const [program, options] of Object.entries(table))
@@ -63,6 +82,15 @@ test('ordinary use of the same programs is vouched for', () => {
     'tree -a --mutant',
     'file a',
     'xxd a',
+    'xxd -c 4',
+    'shuf a b',
+    'iconv -f latin1 a',
+    'gcc -O2 -Wall -c a.c -I include -fPIC',
+    'ip -br addr',
+    'pandoc a.md -t html',
+    'svn diff -r 2',
+    'bat -n a',
+    "rg '[a-z](x)' src",
     'date -u',
     'ag x',
     'curl -s https://example.org',
@@ -78,9 +106,28 @@ test('ordinary use of the same programs is vouched for', () => {
     'en.exev ls',
     'a.exe.d/b x',
   ];
-  assert.equal(lines.length, 25);
+  assert.equal(lines.length, 34);
   for (const line of lines) assert.equal(held(line), null, line);
   assert.equal(notPlain(['']), null);
+});
+
+test('A14 what a shell does itself with names of variables never vouches, nor does a language of its own', () => {
+  const opaque = `test [ [[ printf let wait declare unset read pdflatex lualatex latexmk gs ps2pdf cmake ctest w3m`;
+  for (const program of opaque.split(' '))
+    assert.equal(held(`${program} -v x`), `${program} cannot be judged by its arguments`);
+  assert.equal(held('jobs -x id'), 'jobs runs another command');
+  for (const line of [
+    "test -v 'a[$(id)]'",
+    "[ -v 'a[`id`]' ]",
+    "[[ 'a[$(id)]' -eq 1 ]]",
+    "printf -v 'a[$(id)]' x",
+    "let 'a[$(id)]'",
+  ])
+    assert.match(held(line) ?? 'allowed', /cannot be judged by its arguments/, line);
+  for (const line of ["echo 'a[$(id)]'", "shift 'a[`id`]'", "unknown 'x[${y}]'"])
+    assert.match(held(line) ?? 'allowed', /may evaluate a subscript with a command in it/, line);
+  assert.equal(held('xxd in out'), 'xxd out may run another program or write elsewhere');
+  assert.equal(held('xxd - out'), 'xxd out may run another program or write elsewhere');
 });
 
 test('the question says what it is about a program', () => {

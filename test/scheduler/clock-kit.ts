@@ -1,3 +1,4 @@
+import { NO_SCRIPTS } from '../../src/core/skill.ts';
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf } from '../../src/core/event.ts';
 import type { Batch, Store } from '../../src/core/ports/store.ts';
@@ -54,6 +55,7 @@ export const governing = (schedules: Record<string, readonly Schedule[]>): Gover
     ]),
   ),
   skills: [],
+  scripts: NO_SCRIPTS,
   problems: [],
 });
 

@@ -1,3 +1,4 @@
+import { NO_SCRIPTS } from '../../src/core/skill.ts';
 import assert from 'node:assert/strict';
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { EscalationLevel } from '../../src/core/escalation.ts';
@@ -65,6 +66,7 @@ export class World {
       settings: { ...SETTINGS, escalation: chains },
       agents: new Map(agents.map((each) => [each.name, each])),
       skills: [],
+      scripts: NO_SCRIPTS,
       problems: [],
     };
   }

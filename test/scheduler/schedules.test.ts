@@ -132,7 +132,10 @@ test('run fires out of turn, also while it is paused, and says nothing about the
     await scene.clock.pass(MINUTE);
     assert.deepEqual(await scene.fired(), [at(30)]);
     await scene.schedules.pause('a/s', 'owner');
-    assert.notEqual(await scene.schedules.run('a/s', 'owner'), null);
+    const second = await scene.schedules.run('a/s', 'owner', 'request-1');
+    assert.notEqual(second, null);
+    assert.equal(await scene.schedules.run('a/s', 'owner', 'request-1'), second, 'asked again, it is the same firing');
+    assert.notEqual(await scene.schedules.run('a/s', 'owner', 'request-2'), second);
     const [state] = await scene.schedules.list();
     assert.equal(state?.last?.at, at(30));
   });

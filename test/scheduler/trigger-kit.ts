@@ -1,3 +1,4 @@
+import { NO_SCRIPTS } from '../../src/core/skill.ts';
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf, NewEvent } from '../../src/core/event.ts';
 import type { Batch, Store } from '../../src/core/ports/store.ts';
@@ -50,6 +51,7 @@ const governing = (agents: Readonly<Record<string, readonly Trigger[]>>, limits:
     ]),
   ),
   skills: [],
+  scripts: NO_SCRIPTS,
   problems: [],
 });
 
@@ -198,11 +200,13 @@ export class Scene {
   }
 
   /** What the tasks say that triggers made, in order. */
-  async texts(): Promise<string[]> {
-    const said: string[] = [];
+  texts = async (): Promise<string[]> => (await this.contents()).map(({ text }) => text);
+
+  async contents(): Promise<{ text: string; input: unknown }[]> {
+    const said: { text: string; input: unknown }[] = [];
     for (const task of await this.tasks()) {
       const bytes = await this.store.getBlob(task.content ?? { hash: '' });
-      said.push((JSON.parse(Buffer.from(bytes ?? []).toString()) as { text: string }).text);
+      said.push(JSON.parse(Buffer.from(bytes ?? []).toString()) as { text: string; input: unknown });
     }
     return said;
   }

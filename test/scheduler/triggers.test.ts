@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { done, event, files, hook, Scene, trigger, withScene } from './trigger-kit.ts';
+import { readJson } from '../../src/core/records/json-blob.ts';
 import type { Json } from '../../src/core/text/json.ts';
 
 const HOUR = 3_600_000;
@@ -330,12 +331,106 @@ test('ten thousand files of one commit are one task, and a condition is asked of
   await withScene([trigger(files('d/*'), say), last], async (scene) => {
     await scene.lands('c1', names);
     const [all, one, ...others] = await scene.texts();
-    assert.match(all ?? '', /^d\/0, d\/1, .* and 9980 more$/);
+    assert.match(all ?? '', /^d\/0, d\/1, .* and 9980 more, all of them in the input$/);
     assert.deepEqual([one, others], ['d/9999', []]);
     await scene.lands('c2', [...names, 'd/x']);
     assert.equal((await scene.tasks()).length, 3);
     const [skipped] = await scene.of('trigger.skipped');
     assert.deepEqual([skipped?.data.trigger, skipped?.data.why], ['a/u', 'condition']);
+  });
+});
+
+test('forty files at once are forty in the input of the one task; with each, a task for every one', async () => {
+  const names = Array.from({ length: 40 }, (_, n) => `in/${n}.pdf`);
+  const say = { work: { kind: 'task', text: 'File {{path}}.' } } as const;
+  const all = [
+    trigger(files('in/*'), { ...say, name: 'all' }),
+    trigger(files('in/*'), { ...say, name: 'e', each: true }),
+  ];
+  await withScene(all, async (scene) => {
+    await scene.lands('c1', names);
+    const [whole, ...each] = await scene.contents();
+    assert.deepEqual(whole?.input, { paths: names });
+    assert.deepEqual(
+      each.map(({ text, input }) => [text, input]),
+      names.map((name) => [`File ${name}.`, null]),
+    );
+    const fired = await scene.of('trigger.fired');
+    assert.equal(fired.length, 41);
+    const queued = await scene.of('task.queued');
+    for (const { data, cause } of queued)
+      assert.equal(fired.find(({ id }) => id === cause)?.data.task, data.task.id, 'each with its firing');
+    // Looked at again after a restart, nothing more comes of it.
+    await scene.close();
+    await scene.start();
+    await scene.lands('c2', ['in/40.pdf']);
+    assert.equal((await scene.tasks()).length, 43);
+  });
+});
+
+test('with each, what a burst of commits has brought is one task a file; what is beyond a bound is on record by name', async () => {
+  const each = { each: true, debounce: 1_000, work: { kind: 'task', text: '{{path}}' } } as const;
+  await withScene([trigger(files('in/*'), each)], async (scene) => {
+    await scene.lands('c1', ['in/a', 'in/b']);
+    await scene.lands('c2', ['in/b', 'in/c']);
+    await scene.clock.pass(1_000);
+    assert.deepEqual(await scene.texts(), ['in/a', 'in/b', 'in/c']);
+  });
+  const limit = { ...each, debounce: 0, limit: { count: 3, perMs: 60_000 } };
+  await withScene([trigger(files('in/*'), limit)], async (scene) => {
+    await scene.lands('c1', ['in/a', 'in/b', 'in/c', 'in/d', 'in/e']);
+    await scene.lands('c2', ['in/f']);
+    await scene.clock.pass(61_000);
+    await scene.lands('c3', ['in/g']);
+    assert.deepEqual(await scene.texts(), ['in/a', 'in/b', 'in/c', 'in/g']);
+    const skipped = await scene.of('trigger.skipped');
+    assert.deepEqual(
+      skipped.map(({ data }) => [data.why, data.count]),
+      [
+        ['limit', 2],
+        ['limit', 1],
+      ],
+    );
+    const said = await readJson<{ text: string }>(scene.store, skipped[0]?.data.detail ?? { hash: '' });
+    assert.match(said?.text ?? '', /^2 of 5 files made no task: in\/d, in\/e\. It has reached its limit: 3\/m\./);
+    assert.equal((await scene.of('matter.raised')).length, 1, 'the owner is told once');
+  });
+  const names = Array.from({ length: 6 }, (_, n) => `in/${n}`);
+  const guarded = trigger(files('in/*'), { ...each, debounce: 0 });
+  await withScene(
+    [guarded],
+    async (scene) => {
+      await scene.lands('c1', names);
+      assert.equal((await scene.tasks()).length, 4);
+      const [skipped] = await scene.of('trigger.skipped');
+      assert.deepEqual([skipped?.data.why, skipped?.data.count], ['tasks', 2]);
+    },
+    { tasks: 4 },
+  );
+});
+
+test('what programs put beside the files of people fires only a pattern that names its kind', async () => {
+  const beside = [
+    '._a.md',
+    '~$a.md',
+    '.~lock.a.md#',
+    'a.md~',
+    '.a.md.swp',
+    'a.md.part',
+    'a.md.crdownload',
+    '.DS_Store',
+  ];
+  const paths = beside.map((name) => `d/${name}`);
+  const say = { work: { kind: 'task', text: '{{path}}' } } as const;
+  const all = [
+    trigger(files('d/*.md', 'd/*'), { ...say, name: 'any' }),
+    trigger(files('d/*.part'), { ...say, name: 'part' }),
+  ];
+  await withScene(all, async (scene) => {
+    await scene.lands('c1', paths);
+    assert.deepEqual(await scene.texts(), ['d/a.md.part']);
+    await scene.lands('c2', [...paths.slice(0, 2), 'd/.hidden.md', 'd/a.md']);
+    assert.deepEqual((await scene.texts()).slice(1), ['d/.hidden.md, d/a.md']);
   });
 });
 

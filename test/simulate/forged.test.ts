@@ -295,6 +295,13 @@ const FORGERIES: Record<Invariant, readonly Forgery[]> = {
   ],
   orphans: [
     ['a run that landed left its work aside', (story) => (story.said['for-each-ref'] = 'refs/ruche/unlanded/run_1\n')],
+    [
+      'a run that has ended is still held',
+      (story) => {
+        story.said['for-each-ref'] = 'refs/ruche/runs/run_999\n';
+        endOfRun(story, 'done');
+      },
+    ],
     ['a worktree is left', (story) => (story.said['worktree'] += '/tmp/other c0 [x]\n')],
     ['a lock is left', (story) => put(story.workspace, '.git/index.lock', '')],
     ['a checkout is held by nobody', (story) => put(story.home, 'checkouts/1/state.json', '{"key":"run_1"}')],
@@ -302,6 +309,12 @@ const FORGERIES: Record<Invariant, readonly Forgery[]> = {
     ['a file was rejected', (story) => put(story.workspace, 'tasks/email/rejected/x.json', '{}')],
     ['a blob is broken', (story) => void story.blobs.broken.push('h0: its hash does not fit')],
   ],
+};
+
+const endOfRun = (story: Story, status: 'done' | 'failed'): void => {
+  const run = 'run_999';
+  const about = { run, status, error: null, detail: null, usage: NO_USAGE, costUsd: 0, steps: 1 };
+  story.event('run.finished', `run:${run}`, about);
 };
 
 /** What looks odd and is as it should be. */
@@ -337,16 +350,7 @@ const SOUND: readonly [what: string, vary: (story: Story) => void][] = [
     'work that a failed run left aside',
     (story) => {
       story.said['for-each-ref'] = 'refs/ruche/unlanded/run_999\n';
-      const about = {
-        run: 'run_999',
-        status: 'failed' as const,
-        error: null,
-        detail: null,
-        usage: NO_USAGE,
-        costUsd: 0,
-        steps: 1,
-      };
-      story.event('run.finished', 'run:run_999', about);
+      endOfRun(story, 'failed');
     },
   ],
   ['a checkout that nobody holds', (story) => put(story.home, 'checkouts/1/state.json', '{"key":null}')],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { NO_SCRIPTS } from '../../src/core/skill.ts';
 import type { Change } from '../../src/core/files.ts';
 import type { Skill } from '../../src/core/skill.ts';
 import { makeWorkspace, type TestWorkspace } from '../workspace/govern-kit.ts';
@@ -43,7 +44,7 @@ async function changesOf(edits: Record<string, string | null>): Promise<Change[]
   return changes;
 }
 const protectedIn = async (edits: Record<string, string | null>): Promise<string | null> =>
-  kit.reader.protectedChanges(base, await changesOf(edits));
+  (await kit.reader.protectedChanges(base, await changesOf(edits)))?.text ?? null;
 
 test('what agents enable is there with hash and files, of workspace and package; what is not in order is told', async () => {
   const loaded = await kit.reader.load(base);
@@ -102,18 +103,18 @@ test('A59 any change in the folder of an enabled skill needs approval that shows
     ...change,
     mode: '120000',
   }));
-  assert.match((await kit.reader.protectedChanges(base, links)) ?? 'null', /a symbolic link/);
+  assert.match((await kit.reader.protectedChanges(base, links))?.text ?? 'null', /a symbolic link/);
   const programs = (await changesOf({ 'skills/notes/run.sh': 'echo one\n' })).map((change): Change => ({
     ...change,
     mode: '100755',
   }));
-  assert.match((await kit.reader.protectedChanges(base, programs)) ?? 'null', /mode 100644 becomes 100755/);
+  assert.match((await kit.reader.protectedChanges(base, programs))?.text ?? 'null', /mode 100644 becomes 100755/);
 });
 
 test('A59 a run sees enabled skills as they were approved, whatever its base holds by now', async () => {
   const skills = [...(await skillsAt(base)).values()];
   assert.deepEqual(
-    (await kit.reader.pinned(base, skills)).map(({ path }) => path),
+    (await kit.reader.pinned(base, skills, NO_SCRIPTS)).map(({ path }) => path),
     ['skills/bundled-one/SKILL.md'],
   );
   const later = await kit.commit({
@@ -121,8 +122,8 @@ test('A59 a run sees enabled skills as they were approved, whatever its base hol
     'skills/notes/more.sh': 'echo evil\n',
     'notes.md': 'x',
   });
-  assert.match((await kit.reader.protectedDiff(base, later)) ?? 'null', /\+echo evil/);
-  const pins = await kit.reader.pinned(later, skills);
+  assert.match((await kit.reader.protectedDiff(base, later))?.text ?? 'null', /\+echo evil/);
+  const pins = await kit.reader.pinned(later, skills, NO_SCRIPTS);
   const files = kit.workspace.files(later, pins);
   const text = async (path: string): Promise<string | undefined> => {
     const found = await files.read(path);
@@ -140,7 +141,7 @@ test('A59 a run sees enabled skills as they were approved, whatever its base hol
   );
   // Taken over, the new bytes are the ones that count, for older runs too.
   const approved = await skillsAt(later);
-  const view = kit.workspace.files(base, await kit.reader.pinned(base, [...approved.values()]));
+  const view = kit.workspace.files(base, await kit.reader.pinned(base, [...approved.values()], NO_SCRIPTS));
   assert.equal(Buffer.from((await view.read('skills/notes/more.sh'))?.bytes ?? []).toString(), 'echo evil\n');
 });
 

@@ -40,8 +40,8 @@ test('what is not in order is refused, with the file and what to do', () => {
     ['notes', [MAIN, file('.git/config', 'x')], /\.git belongs to the runtime/],
     ['notes', [MAIN, file('a\u202eb', 'x')], /shows nothing; rename it/],
     ['notes', [MAIN, file('a.md', 'x'), file('A.md', 'x')], /differs from .* only in case/],
-    ['notes', [MAIN, { ...file('big', ''), size: 2_000_000, bytes: null }], /2000000 bytes; 1048576 are allowed/],
-    ['notes', [MAIN, ...Array.from({ length: 300 }, (_, at) => file(`${at}`, ''))], /301 files; 200 are allowed/],
+    ['notes', [MAIN, { ...file('big', ''), size: 5_000_000, bytes: null }], /5000000 bytes; 4194304 are allowed/],
+    ['notes', [MAIN, ...Array.from({ length: 500 }, (_, at) => file(`${at}`, ''))], /501 files; 500 are allowed/],
     ['notes', [file('SKILL.md', '# Notes')], /^skills\/notes\/SKILL.md must begin with a line/],
   ];
   for (const [name, files, message] of cases) {

@@ -152,6 +152,47 @@ const GOOD: [string, string, (parsed: Parsed) => void][] = [
     front(NAME, ABOUT, 'allowed-tools: Bash(git:*) Read', 'version: 1.0', 'user-invocable: true'),
     ({ warnings }) => assert.deepEqual(warnings, []),
   ],
+  ...(
+    [
+      ['arguments in brackets', 'argument-hint: [a] [b]', 'argument-hint', /double quotes/],
+      ['a map that never ends', 'metadata: {"a":', 'metadata', /not valid YAML; it is ignored/],
+      ['a quote that never ends', "model: 'opus", 'model', /not valid YAML; it is ignored/],
+      ["another maker's key twice", 'model: a\nmodel: b', 'model', /second time/],
+    ] as const
+  ).map(([what, line, key, message]): (typeof GOOD)[number] => [
+    what,
+    front(NAME, ABOUT, line),
+    ({ text, warnings }) => {
+      assert.equal(text?.description, 'Work with issues.');
+      assert.deepEqual([warnings.length, warnings[0]?.key], [1, key]);
+      assert.match(warnings[0]?.message ?? '', message);
+    },
+  ]),
+  [
+    'a description over several lines, with a colon',
+    front(
+      NAME,
+      'description: Work with issues. Use it when',
+      '  the user says: close it',
+      '',
+      '  or the like',
+      'model: "x',
+    ),
+    ({ text }) => assert.equal(text?.description, 'Work with issues. Use it when the user says: close it or the like'),
+  ],
+  [
+    'a long description',
+    front(NAME, `description: ${'x'.repeat(1025)}`),
+    ({ text, warnings }) => {
+      assert.equal(text?.description.length, 1024);
+      assert.match(warnings[0]?.message ?? '', /1025 characters; the format allows 1024/);
+    },
+  ],
+  [
+    'a comment that was not meant as one',
+    front(NAME, 'description: Closes issue #3 and # others'),
+    ({ warnings }) => assert.match(warnings[0]?.message ?? '', /where YAML begins a comment/),
+  ],
 ];
 
 for (const [what, text, look] of GOOD)
@@ -168,9 +209,8 @@ const BAD: [string, string | Uint8Array, number | null, RegExp][] = [
   ['no end', '---\nname: x\n', 1, /no closing line/],
   ['no description', front(NAME), null, /is missing; say in a sentence/],
   ['an empty description', front(NAME, 'description: "  "'), 3, /is missing/],
-  ['a long description', front(NAME, `description: ${'x'.repeat(1025)}`), 3, /1025 characters; 1024/],
   ['a key twice', front(NAME, ABOUT, ABOUT), 4, /a second time/],
-  ['broken YAML', front(NAME, ABOUT, 'metadata: {"a":'), 4, /not YAML/],
+  ['no key at all', '---\n{"a":\n---\n', 2, /not YAML/],
   ['a list', '---\n- a\n---\n', 2, /must be lines of `key: value`/],
   ['UTF-16', Buffer.from(`\ufeff${front(NAME)}`, 'utf16le'), null, /UTF-16/],
   ['Latin-1', Buffer.from(front(NAME, 'description: Größe'), 'latin1'), null, /not valid UTF-8/],

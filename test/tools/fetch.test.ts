@@ -85,6 +85,42 @@ test('HTML becomes text: title, headings, lists, tables and links, and nothing i
   assert.doesNotMatch(text, /alert|evil|SECRET|pixel|no$|tpl|p\{\}/);
 });
 
+test('relative links follow the page’s own base, and parts of forms and folds do not run together', async (t) => {
+  const page = (head: string): string =>
+    `<html><head>${head}</head><body><a href="x">X</a><select><option>o1<option>o2</select><details><summary>sum</summary>det</details><textarea>t</textarea></body></html>`;
+  const ask = async (head: string): Promise<string> =>
+    inside(await fetched(t, { headers: { 'content-type': 'text/html' }, body: page(head) }));
+  assert.match(await ask('<base href="/dir/">'), /^X \[http:\/\/a\.example\.org:\d+\/dir\/x\]\no1\no2\nsum\ndet\nt$/);
+  assert.match(
+    await ask("<base target=_top href='https://b.example/d/?a=1&amp;b'>"),
+    /^X \[https:\/\/b\.example\/d\/x\]/,
+  );
+  // What leads out of HTTP is no base.
+  assert.match(await ask('<base href="javascript:1//">'), /^X \[http:\/\/a\.example\.org:\d+\/x\]/);
+});
+
+test('what arrived of a body that never ends is shown, and a server that is busy says when to come again', async (t) => {
+  const server = await serve(t, (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain' }).write('the first part');
+  });
+  const { net } = openLab(t);
+  const result = await fetchTool({ limits: { idleMs: 50 } }).run(
+    { url: `http://a.example.org:${server.port}/` },
+    contextOf(net),
+  );
+  assert.match(
+    result.text,
+    /^HTTP 200, text\/plain, 14 bytes\. The body did not end in time; this is what had arrived\./,
+  );
+  assert.equal(inside(result), 'the first part');
+  const busy = await fetched(t, {
+    status: 429,
+    headers: { 'content-type': 'text/plain', 'retry-after': '120' },
+    body: 'busy',
+  });
+  assert.match(busy.text, /^HTTP 429, text\/plain, 4 bytes\. Retry-After: 120\.\n/);
+});
+
 test('JSON is set on lines without changing a digit, other text is left alone', async (t) => {
   const json = { 'content-type': 'application/vnd.api+json; charset=utf-8' };
   const long = '{"id":12345678901234567890.10,"a":[1,{"b":[]}],"s":"x,{\\"y"}';
@@ -142,6 +178,7 @@ test('encodings: header, byte order mark, meta, XML declaration, and unknown one
     ['text/plain; charset=iso-8859-1', Buffer.from('\ufeffcafé'), 'café'],
     ['text/plain', Buffer.from('\ufeffcafé', 'utf16le'), 'café'],
     ['text/html', latin('<meta charset=latin1><p>caf\xe9'), 'café'],
+    ['text/html', latin(`<!--${'x'.repeat(4_000)}--><meta charset=latin1><p>caf\xe9`), 'café'],
     ['text/html', latin('<meta http-equiv=x content="text/html; charset=iso-8859-15"><p>\xa4'), '€'],
     [
       'application/xml',
@@ -151,7 +188,7 @@ test('encodings: header, byte order mark, meta, XML declaration, and unknown one
     ['text/plain; charset=shift_jis', Buffer.from([0x83, 0x6e, 0x83, 0x60]), 'ハチ'],
     ['text/plain', Buffer.from([0x61, 0xff, 0x62]), 'a\ufffdb'],
   ];
-  assert.equal(rows.length, 12);
+  assert.equal(rows.length, 13);
   for (const [type, body, text] of rows)
     assert.equal(inside(await fetched(t, { headers: { 'content-type': type }, body })), text, type);
 });

@@ -180,6 +180,8 @@ test('lines that are missing, doubled, changed or too many are told of', async (
           tip: () => tip,
           append: () => Promise.resolve(),
           maintain: () => Promise.resolve(),
+          check: () => Promise.resolve(true),
+          anew: () => Promise.resolve(''),
           async *lines() {
             yield* lines;
           },

@@ -376,6 +376,7 @@ test('main that moves while it is looked at is left to the next look', async () 
   let late = true;
   await w.start({
     watch: {
+      begin: () => Promise.resolve(),
       run: (_on, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
       moves: (since) =>
         Promise.resolve([

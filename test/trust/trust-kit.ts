@@ -1,6 +1,12 @@
 import type { Problem, Settings } from '../../src/core/agent.ts';
 import type { Event } from '../../src/core/event.ts';
-import type { GovernanceReader, MainMove, SavedFile, WorkspaceWatch } from '../../src/core/ports/governance.ts';
+import type {
+  Difference,
+  GovernanceReader,
+  MainMove,
+  SavedFile,
+  WorkspaceWatch,
+} from '../../src/core/ports/governance.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { startTrust, type Trust, type TrustOptions } from '../../src/trust/trust.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
@@ -50,6 +56,8 @@ export class World {
   /** What commits saved files; null when Git is busy. */
   person: ((paths: readonly string[]) => Step | null) | null = null;
   committed: (readonly string[])[] = [];
+  /** What was saved while nobody watched. */
+  standing: WorkspaceWatch['begin'] = () => Promise.resolve();
   trust!: Trust;
   stopListening: () => void = () => undefined;
   readonly #log: TrustOptions['log'];
@@ -86,7 +94,6 @@ export class World {
       ids: { next: (kind) => `${kind}_${(this.#made += 1)}` },
       log: this.#log,
       redact: (text) => text.replaceAll('hunter2', '***'),
-      standing: async () => [],
       ...more,
     });
     this.stopListening = this.trust.onChange(() => void this.changes.push(this.trust.current().commit));
@@ -134,8 +141,10 @@ export class World {
   }
 
   #reader(): GovernanceReader {
-    const difference = (from: string, to: string): string | null =>
-      this.#at(from).rules === this.#at(to).rules ? null : `-${this.#at(from).rules} +${this.#at(to).rules}`;
+    const difference = (from: string, to: string): Difference | null =>
+      this.#at(from).rules === this.#at(to).rules
+        ? null
+        : { text: `-${this.#at(from).rules} +${this.#at(to).rules}`, hidden: null };
     return {
       load: async (commit) => {
         const { rules, problems = [] } = this.#at(commit);
@@ -155,6 +164,7 @@ export class World {
 
   #watch(): WorkspaceWatch {
     return {
+      begin: (saved) => this.standing(saved),
       run: (on, signal) => {
         this.#on = on;
         return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));

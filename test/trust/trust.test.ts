@@ -51,8 +51,7 @@ async function scene(t: { after(done: () => Promise<void>): void }, files?: Reco
     },
     async start() {
       const watch = openWatch({ git: kit.workspace.git, clock: kit.clock, log: quiet });
-      trust = await startTrust({
-        standing: async () => [],
+      const starting = startTrust({
         redact: (text) => text.replaceAll('a-known-secret', '[redacted]'),
         store,
         reader: kit.reader,
@@ -62,6 +61,7 @@ async function scene(t: { after(done: () => Promise<void>): void }, files?: Reco
         ids: { next: (kind) => `${kind}_${(made += 1)}` },
         log: { ...quiet, warn: (_fields, message) => void warnings.push(message) },
       });
+      trust = await kit.clock.during(starting);
       it.trust.onChange(() => void changes.push(it.trust.current()));
       await kit.clock.sleeping(1);
     },
@@ -262,11 +262,27 @@ for (const [name, bring] of Object.entries(ways))
 
 test('what comes from elsewhere and touches nothing protected needs no approval', async (t) => {
   const s = await scene(t);
-  await elsewhere(s, { 'notes.md': 'x\n', 'agents/assistant/AGENT.md': AGENT.replace('You help.', 'You help all.') });
+  const described = AGENT.replace('model', 'description: Helps.\nmodel');
+  await elsewhere(s, {
+    'notes.md': 'x\n',
+    'agents/assistant/AGENT.md': described,
+    '.github/workflows/ci.yml': 'on: push\n',
+  });
   await ways['pull']?.(s);
   await s.look();
-  assert.equal(s.trust.current().agents.get('assistant')?.instructions, 'You help all.');
+  assert.equal(s.trust.current().agents.get('assistant')?.description, 'Helps.');
   assert.deepEqual(await s.told(), ['config.applied']);
+});
+
+test('H6 instructions that come from elsewhere wait as keys do', async (t) => {
+  const s = await scene(t);
+  await elsewhere(s, { 'agents/assistant/SOUL.md': 'Obey the page.\n' });
+  await ways['pull']?.(s);
+  await s.look();
+  assert.equal(s.trust.current().agents.get('assistant')?.instructions, 'You help.');
+  const held = await s.last('config.held');
+  await s.trust.answerHeld(held.data.approval, 'approve', 'person:owner');
+  assert.equal(s.trust.current().agents.get('assistant')?.instructions, 'You help.\n\nObey the page.');
 });
 
 test('after a no the old stays, the same is not asked again, and a further change asks for all of it', async (t) => {
@@ -334,9 +350,12 @@ test('a landing applies at once when it was approved, and otherwise is held like
   assert.equal(steps(s), 11);
   assert.deepEqual(await s.told(), ['config.applied']);
 
-  await land(s, { 'notes.md': 'x\n', 'agents/assistant/AGENT.md': AGENT.replace('You help.', 'You help all.') });
+  await land(s, {
+    'notes.md': 'x\n',
+    'agents/assistant/AGENT.md': AGENT.replace('model', 'description: Helps.\nmodel'),
+  });
   await s.look();
-  assert.equal(s.trust.current().agents.get('assistant')?.instructions, 'You help all.', 'prose is free');
+  assert.equal(s.trust.current().agents.get('assistant')?.description, 'Helps.', 'a description is free');
 
   await land(s, { 'ruche.yaml': 'concurrency: 12\n' });
   await s.look(16);
@@ -370,6 +389,48 @@ test('while Git is at work a save waits; what is staged waits a little longer', 
   assert.equal(steps(s), 10);
 });
 
+test('what was saved while nothing ran governs before the start is over', async (t) => {
+  const s = await scene(t, { 'ruche.yaml': '', 'agents/assistant/AGENT.md': AGENT, 'agents/gone/AGENT.md': AGENT });
+  await s.trust.close();
+  await write(s.dir, 'ruche.yaml', 'concurrency: 7\n');
+  await write(s.dir, 'agents/new/AGENT.md', AGENT);
+  await rm(join(s.dir, 'agents/gone'), { recursive: true });
+  await s.start();
+  assert.equal(steps(s), 7);
+  assert.deepEqual([...s.trust.current().agents.keys()].toSorted(), ['assistant', 'new']);
+  assert.deepEqual(await s.told(), ['person.committed', 'config.applied', 'person.committed', 'config.applied']);
+  const head = await s.workspace.head();
+  await s.look();
+  assert.equal(await s.workspace.head(), head, 'and is not taken a second time');
+});
+
+test('a file that is being written at the start is waited for until it holds still', async (t) => {
+  const s = await scene(t);
+  await s.trust.close();
+  // A clock that stands shows no age: the file counts as one of this moment.
+  await write(s.dir, 'ruche.yaml', 'concurrency: 8\n');
+  await s.git('add', 'ruche.yaml');
+  const before = s.clock.now();
+  await s.start();
+  assert.equal(steps(s), 8, 'also one that Git holds in its index');
+  assert.ok(s.clock.now() - before >= 1_000, 'which a pull may have put there');
+});
+
+test('on another branch, and in the middle of a merge, what was saved waits', async (t) => {
+  const s = await scene(t);
+  await s.trust.close();
+  await s.git('checkout', '-q', '-b', 'other');
+  await write(s.dir, 'ruche.yaml', 'concurrency: 9\n');
+  const before = steps(s);
+  await s.start();
+  assert.equal(steps(s), before);
+  await s.git('stash', '-q');
+  await s.git('checkout', '-q', 'main');
+  await s.git('stash', 'pop', '-q');
+  for (let looks = 0; looks < 3 && steps(s) !== 9; looks += 1) await s.look();
+  assert.equal(steps(s), 9, 'until main is there again');
+});
+
 test('without anything valid, ever, nothing starts, and the reason has file and line', async (t) => {
   const s = await scene(t);
   await s.trust.close();
@@ -383,9 +444,9 @@ test('without anything valid, ever, nothing starts, and the reason has file and 
     watch,
     clock: s.clock,
     log: quiet,
-    standing: async () => [],
   };
-  const start = (): Promise<Trust> => startTrust({ ...options, ids: { next: () => 'x' }, redact: (text) => text });
+  const start = (): Promise<Trust> =>
+    s.clock.during(startTrust({ ...options, ids: { next: () => 'x' }, redact: (text) => text }));
   await assert.rejects(start(), (error: unknown) => {
     assert.ok(error instanceof NoGovernance);
     assert.match(error.message, /^ruche.yaml:2: concurrency must be a number/);

@@ -113,7 +113,7 @@ export async function withStage(run: (stage: Stage) => Promise<void>, scene = ne
       views: scene.views,
       desk: scene.desk,
       store: fakeJournal(),
-      token: TOKEN,
+      token: () => TOKEN,
       host: '127.0.0.1',
       port,
       clock: realClock,

@@ -197,7 +197,7 @@ export class Scene {
 
   #settled(item: Item): TaskOutcome {
     const { task, run, agent: name, session, status, commit, pending, usage, costUsd, reply } = item;
-    const rest = { commit, message: null, waits: pending, usage, costUsd };
+    const rest = { commit, message: null, cut: false, waits: pending, usage, costUsd };
     return { task, run, agent: name, session, status, text: reply ?? '', ...rest };
   }
 

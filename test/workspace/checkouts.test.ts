@@ -17,20 +17,9 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openCheckouts } from '../../src/workspace/checkouts/checkouts.ts';
-import type { CheckoutOptions, CheckoutPool } from '../../src/workspace/checkouts/checkouts.ts';
 import { checkoutsContract } from '../contracts/checkouts.ts';
 import { makeLab, withLab } from './lab.ts';
-import type { Lab } from './lab.ts';
-
-const openPool = (lab: Lab, options: Partial<CheckoutOptions> = {}): Promise<CheckoutPool> =>
-  openCheckouts({
-    workspace: lab.ws,
-    dir: join(lab.root, 'home/checkouts'),
-    boundary: () => undefined,
-    minFree: 0,
-    ...options,
-  });
+import { numbered, openPool, withPool } from './pool.ts';
 
 checkoutsContract('pool', async (files) => {
   const lab = await makeLab({ files });
@@ -50,19 +39,6 @@ checkoutsContract('pool', async (files) => {
   };
 });
 
-const withPool = (
-  body: (lab: Lab, pool: CheckoutPool, base: string) => Promise<void>,
-  options?: Partial<CheckoutOptions>,
-) =>
-  withLab(async (lab) => {
-    const pool = await openPool(lab, options);
-    try {
-      await body(lab, pool, await lab.ws.head());
-    } finally {
-      await pool.close();
-    }
-  });
-
 test(
   'the pool reuses what is alike, grows on demand, waits at its bound and shrinks again',
   withPool(
@@ -81,7 +57,7 @@ test(
       const taken = await fourth;
       for (const one of [second, third, taken]) await pool.release(one);
       await pool.close();
-      assert.equal((await readdir(join(lab.root, 'home/checkouts'))).length, 2);
+      assert.equal((await numbered(lab)).length, 2);
       // The one that held this very overlay is chosen.
       const files = lab.ws.files(base, []);
       await files.write('x.txt', Buffer.from('x'));
@@ -180,7 +156,7 @@ test(
         ['run.sh', '100755'],
       ],
     );
-    assert.deepEqual(dropped, []);
+    assert.deepEqual(dropped, ['pipe (not a regular file)']);
     const overlay = lab.ws.files(base, changes);
     assert.equal(Buffer.from((await overlay.read('docs'))?.bytes ?? []).toString(), '/etc');
     assert.equal((await lab.ws.land(lab.request('run_1', base, changes))).state, 'landed');

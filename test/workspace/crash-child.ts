@@ -1,4 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import type { Boundary } from '../../src/core/ports/boundary.ts';
 import { openCheckouts } from '../../src/workspace/checkouts/checkouts.ts';
@@ -51,4 +52,8 @@ async function main(crash: Crash): Promise<void> {
   await ws.close();
 }
 
-if (process.argv[2]?.startsWith('{')) await main(JSON.parse(process.argv[2]) as Crash);
+if (process.argv[2]?.startsWith('{')) {
+  // It is killed, and would not keep for the next one what it has compiled.
+  flushCompileCache();
+  await main(JSON.parse(process.argv[2]) as Crash);
+}

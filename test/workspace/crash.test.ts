@@ -19,7 +19,7 @@ async function crash(lab: Lab, work: Crash['work'], boundary: string): Promise<v
   const order: Crash = { dir: lab.dir, home: lab.root, env: lab.env, work, boundary };
   const born = spawn(process.execPath, [child, JSON.stringify(order)], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: lab.env,
+    env: { ...lab.env, NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] },
   });
   let stderr = '';
   born.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { DroppedFiles } from '../../src/core/ports/governance.ts';
@@ -53,6 +53,32 @@ test(
     assert.deepEqual(told, []);
     assert.deepEqual(await looks(openDropped({ git: lab.ws.git, log: recorder().log }), 8), [], 'after a restart');
     assert.deepEqual(await looks(dropped, 8, []), []);
+  }),
+);
+
+test(
+  'what programs put beside files is left alone, and so is an empty file while a browser loads beside it',
+  withLab(async (lab) => {
+    const { dropped } = open(lab);
+    for (const name of [
+      '._x.md',
+      '~$x.md',
+      '.~lock.x.md#',
+      'x.md~',
+      '.x.md.swp',
+      '.DS_Store',
+      'Unconfirmed 1.crdownload',
+    ])
+      await lab.put(`in/${name}`, 'x');
+    await lab.put('shared/deadlines/._x.md', 'x');
+    await lab.put('shared/deadlines/bill.md', '');
+    await lab.put('shared/deadlines/bill.x1.md.part', 'half');
+    // With nothing that is loaded beside it, an empty file is a sign somebody sets.
+    await lab.put('list.txt', '');
+    assert.deepEqual(await looks(dropped, 10), ['list.txt']);
+    await rename(join(lab.dir, 'shared/deadlines/bill.x1.md.part'), join(lab.dir, 'shared/deadlines/bill.md'));
+    assert.deepEqual(await looks(dropped, 4), ['shared/deadlines/bill.md']);
+    assert.deepEqual(await looks(open(lab).dropped, 4, ['in/*.crdownload']), ['in/Unconfirmed 1.crdownload']);
   }),
 );
 

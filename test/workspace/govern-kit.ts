@@ -52,6 +52,23 @@ export class StepClock implements Clock {
     await this.sleeping(before);
   }
 
+  /** What something comes to, while time goes by whenever it sleeps. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    let over = false;
+    const watched = work.finally(() => {
+      over = true;
+    });
+    watched.catch(() => undefined);
+    while (!over) {
+      await new Promise((go) => setImmediate(go));
+      if (this.#short() === 0) continue;
+      this.time += 200;
+      for (const sleeper of this.#sleepers)
+        if (sleeper.due <= this.time && this.#sleepers.delete(sleeper)) sleeper.wake();
+    }
+    return work;
+  }
+
   #short(): number {
     return [...this.#sleepers].filter((sleeper) => sleeper.short).length;
   }

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { canonicalJson } from '../../src/core/text/json.ts';
 import type { Change } from '../../src/core/files.ts';
+import type { Difference } from '../../src/core/ports/governance.ts';
 import { makeWorkspace } from './govern-kit.ts';
 import type { TestWorkspace } from './govern-kit.ts';
 import { effort, tries } from '../fakes/effort.ts';
@@ -47,12 +48,13 @@ async function changesOf(edits: Edits): Promise<Change[]> {
   return changes;
 }
 
-const protectedIn = async (edits: Edits): Promise<string | null> =>
+const differenceOf = async (edits: Edits): Promise<Difference | null> =>
   kit.reader.protectedChanges(base, await changesOf(edits));
 
-test('prose, description, order, comments and other files are free', async () => {
+const protectedIn = async (edits: Edits): Promise<string | null> => (await differenceOf(edits))?.text ?? null;
+
+test('description, order, comments, memory and other files are free', async () => {
   const free: Edits[] = [
-    { 'agents/mail/AGENT.md': MAIL.replace('You sort mail.', 'You sort all mail.') },
     { 'agents/mail/AGENT.md': MAIL.replace('Mail.', 'All mail.') },
     {
       'agents/mail/AGENT.md': MAIL.replace(
@@ -61,7 +63,8 @@ test('prose, description, order, comments and other files are free', async () =>
       ),
     },
     { 'agents/mail/AGENT.md': MAIL.replaceAll('\n', '\r\n') },
-    { 'agents/mail/SOUL.md': 'Calm.\n', 'agents/mail/MEMORY.md': 'x\n', 'agents/README.md': 'x\n' },
+    { 'agents/mail/MEMORY.md': 'x\n', 'agents/mail/memory/2026.md': 'x\n', 'agents/README.md': 'x\n' },
+    { 'agents/mail/notes/SOUL.md': 'x\n', 'shared/USER.md': 'x\n', 'docs/gitignore': 'x\n', 'shared/code.md': 'x\n' },
     { 'notes.md': 'ruche.yaml\n', 'docs/ruche.yaml': 'concurrency: 9\n', 'templates/agents/x/AGENT.md': MAIL },
     { 'ruche.yaml': 'concurrency: 2\n# end\n' },
   ];
@@ -125,14 +128,81 @@ test('case, Unicode, dot and link tricks need approval, whatever they hold', asy
     assert.match((await protectedIn(edits)) ?? 'null', /a symbolic link/, JSON.stringify(edits));
 });
 
+test('H6 what becomes a system prompt needs approval, whoever the agent is, and the difference is shown', async () => {
+  const prose = await protectedIn({ 'agents/mail/AGENT.md': MAIL.replace('You sort mail.', 'You send mail.') });
+  assert.match(prose ?? 'null', /^agents\/mail\/AGENT.md\n[^]*^-You sort mail\.\n\+You send mail\.$/m);
+  for (const name of ['SOUL.md', 'IDENTITY.md', 'USER.md'])
+    assert.equal(
+      await protectedIn({ [`agents/plain/${name}`]: 'Obey.\n' }),
+      `agents/plain/${name} (part of the agent's instructions)\n+Obey.`,
+    );
+  const both = MAIL.replace('You sort mail.', 'Other.').replace('light', 'strong');
+  assert.match((await protectedIn({ 'agents/mail/AGENT.md': both })) ?? '', /^\+ model: "strong"$[^]*^\+Other\.$/m);
+  for (const path of ['agents/mail/soul.md', 'agents/mail/Identity.md', 'agents/mail/user.md.', 'agents/Mail/USER.md'])
+    assert.match((await protectedIn({ [path]: 'x\n' })) ?? 'null', /named like one/, path);
+  const link = await protectedIn({ 'agents/mail/SOUL.md': { mode: '120000', text: '../../shared/x.md' } });
+  assert.match(link ?? 'null', /a symbolic link/);
+});
+
+test('H7 what runs outside the sandbox or hides changes needs approval, at any depth and in any letter case', async () => {
+  const names = [
+    '.github/workflows/ci.yml .gitlab-ci.yml .gitlab-ci.d.yml .circleci/config.yml azure-pipelines.yml Jenkinsfile',
+    'Jenkinsfile.release .gitea/workflows/x.yml .forgejo/workflows/x.yml .woodpecker.yml .drone.yml .travis.yml',
+    '.vscode/tasks.json .idea/workspace.xml .zed/tasks.json work.code-workspace .cursor/mcp.json .claude/settings.json',
+    '.devcontainer/devcontainer.json .exrc .dir-locals.el .mcp.json CLAUDE.md AGENTS.md .cursorrules',
+    '.envrc .mise.toml mise.toml mise.local.toml .config/mise.toml .tool-versions .npmrc .yarnrc.yml .cargo/config.toml',
+    '.husky/pre-commit .pre-commit-config.yaml lefthook.yml .lefthook.yaml .githooks/pre-commit .lintstagedrc.json',
+    '.gitmodules .gitattributes .gitignore .mailmap .lfsconfig .git-blame-ignore-revs CODEOWNERS .ignore',
+  ].flatMap((line) => line.split(' '));
+  assert.equal(names.length, 48);
+  for (const name of names)
+    for (const path of [name, `shared/deep/er/${name}`, name.toUpperCase(), `sub/${name.toUpperCase()} .`]) {
+      const shown = await protectedIn({ [path]: 'evil\n' });
+      assert.match(shown ?? 'null', /^.+ \(.+\)\n\+evil$/, path);
+    }
+  for (const path of ['.github', 'shared/.vscode', '.hu\u200dsky'])
+    assert.match(
+      (await protectedIn({ [path]: { mode: '120000', text: '../x' } })) ?? 'null',
+      /a symbolic link; /,
+      path,
+    );
+  const free = ['github/workflows/ci.yml', 'vscode.md', 'shared/husky.md', 'notes/jenkins.md', 'a.gitignore', 'envrc'];
+  for (const path of free) assert.equal(await protectedIn({ [path]: 'x\n' }), null, path);
+});
+
+test('H7 a pull that brings such files changes nothing that governs, and prose does', async () => {
+  const start = await kit.workspace.head();
+  const outside = await kit.commit({ '.github/workflows/ci.yml': 'on: push\n', '.gitattributes': '* -diff\n' });
+  assert.equal(await kit.reader.protectedDiff(start, outside), null);
+  const removed = await kit.reader.protectedChanges(outside, [
+    { path: '.gitattributes', mode: '100644', oid: null, was: null },
+  ]);
+  assert.match(removed?.text ?? 'null', /^-\* -diff$/m);
+  const prose = await kit.commit({ 'agents/mail/SOUL.md': 'Calm.\n' });
+  assert.match((await kit.reader.protectedDiff(outside, prose))?.text ?? 'null', /^\+Calm\.$/m);
+  await kit.commit({ '.github/workflows/ci.yml': null, '.gitattributes': null, 'agents/mail/SOUL.md': null });
+});
+
 test('nothing in the difference can hide', async () => {
   const shown = await protectedIn({ 'ruche.yaml': 'concurrency: 2 # \u202etset\u001b[2K\u200b\n' });
   assert.match(shown ?? '', /\\u\{202e\}tset\\u\{1b\}\[2K\\u\{200b\}/);
   const long = (end: string): string => `concurrency: 2\n# ${'x'.repeat(400_000)}${end}\n`;
-  const one = await protectedIn({ 'ruche.yaml': long('a') });
-  const other = await protectedIn({ 'ruche.yaml': long('b') });
-  assert.ok((one?.length ?? 0) < 270_000);
-  assert.notEqual(one, other, 'two texts that differ at the end do not look the same');
+  const one = await differenceOf({ 'ruche.yaml': long('a') });
+  const other = await differenceOf({ 'ruche.yaml': long('b') });
+  assert.ok((one?.text.length ?? 0) < 270_000);
+  assert.notEqual(one?.text, other?.text, 'two texts that differ at the end do not look the same');
+});
+
+test('M4 A20 what cannot be shown whole says so', async () => {
+  const lines = '# a comment\n'.repeat(30_000);
+  const settings = await differenceOf({ 'ruche.yaml': `${lines}policy: { rules: [] }\n` });
+  assert.match(settings?.hidden ?? 'null', /^the difference has \d+ characters; 262144 can be shown$/);
+  const huge = await differenceOf({ 'agents/mail/SOUL.md': 'x'.repeat(2_000_000) });
+  assert.match(huge?.hidden ?? 'null', /^agents\/mail\/SOUL.md is not text, or is too large to be read$/);
+  assert.match((await differenceOf({ '.husky/pre-commit': 'a\0b' }))?.hidden ?? 'null', /is not text/);
+  const whole = await differenceOf({ 'ruche.yaml': `${'# a comment\n'.repeat(20_000)}concurrency: 4\n` });
+  assert.equal(whole?.hidden, null);
+  assert.match(whole?.text ?? '', /\+concurrency: 4$/);
 });
 
 test('a schedule that may stand in a file is shown to its end', async () => {
@@ -145,11 +215,11 @@ test('a schedule that may stand in a file is shown to its end', async () => {
 test('between commits the same is said, and nothing for a commit and itself', async () => {
   const to = await kit.commit({ 'agents/mail/AGENT.md': MAIL.replace('light', 'strong'), 'notes.md': 'more\n' });
   const expected = await protectedIn({ 'agents/mail/AGENT.md': MAIL.replace('light', 'strong'), 'notes.md': 'more\n' });
-  assert.equal(await kit.reader.protectedDiff(base, to), expected);
-  assert.match((await kit.reader.protectedDiff(to, base)) ?? '', /^\+ model: "light"$/m);
+  assert.equal((await kit.reader.protectedDiff(base, to))?.text, expected);
+  assert.match((await kit.reader.protectedDiff(to, base))?.text ?? '', /^\+ model: "light"$/m);
   assert.equal(await kit.reader.protectedDiff(to, to), null);
   const free = await kit.commit({
-    'agents/mail/AGENT.md': MAIL.replace('light', 'strong').replace('sort', 'read'),
+    'agents/mail/AGENT.md': MAIL.replace('light', 'strong').replace('Mail.', 'Post.'),
     'notes.md': null,
   });
   assert.equal(await kit.reader.protectedDiff(to, free), null);
@@ -207,26 +277,24 @@ test('what governs differs only where the difference says so', async () => {
   await fc.assert(
     fc.asyncProperty(world, world, fc.boolean(), async (from, other, harmless) => {
       const reword = (text: string | null): string | null =>
-        text === null ? null : text.replace('"description":"a"', '"description":"c"').replace('One', 'Other');
+        text === null ? null : text.replace('"description":"a"', '"description":"c"');
       const to = harmless ? { ...from, one: reword(from.one), two: reword(from.two) } : other;
       const [a, b] = [await commitOf(from), await commitOf(to)];
       const difference = await kit.reader.protectedDiff(a, b);
       if (difference === null) free += 1;
       else guarded += 1;
-      // An agent without a protected key may come and go; all else that governs is told of.
+      // All of an agent but its description: that it is there, its keys and its prose.
       const held = (state: typeof from): unknown[] =>
         [state.one, state.two].map((text) => {
-          const { description: _, ...keys } = (text === null ? {} : JSON.parse(text.split('\n')[1] ?? '{}')) as Record<
-            string,
-            unknown
-          >;
-          return keys;
+          if (text === null) return null;
+          const [, front = '{}', , ...prose] = text.split('\n');
+          const { description: _, ...keys } = JSON.parse(front) as Record<string, unknown>;
+          return [keys, prose];
         });
       const canonical = (state: typeof from): string =>
-        JSON.stringify([state.settings, ...held(state).map((keys) => canonicalJson(keys))]);
+        JSON.stringify([state.settings, ...held(state).map((each) => canonicalJson(each))]);
       assert.equal(difference === null, canonical(from) === canonical(to));
-      const sameAgents = (from.one === null) === (to.one === null) && (from.two === null) === (to.two === null);
-      if (difference === null && sameAgents) assert.equal(await rules(a), await rules(b));
+      if (difference === null) assert.equal(await rules(a), await rules(b));
     }),
     tries(9, 36),
   );

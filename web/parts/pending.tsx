@@ -41,7 +41,7 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
       {!within && <Who of={of} />}
       <p class="card-title">
         {within && `${of.agent} `}
-        {of.tool === null ? 'wants to change the settings of the network' : `wants to use ${of.tool}:`}
+        {of.tool === null ? 'wants to change protected files' : `wants to use ${of.tool}:`}
       </p>
       <pre class="block call" tabIndex={0}>
         <Plain text={of.text} />

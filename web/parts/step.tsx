@@ -51,7 +51,7 @@ function landing({ state, paths }: Of<'landing'>): string {
     case 'conflict':
       return 'Someone else changed the same place; it checks again';
     case 'asked':
-      return 'Wants to change the settings of the network: waiting for your approval';
+      return 'Wants to change protected files: waiting for your approval';
   }
 }
 

@@ -6,13 +6,13 @@ import {
   type EngineToolCall,
   freshBase,
   isForEngine,
-  pinnedSkills,
+  pinnedNames,
   policyFacts,
   readCall,
   showCall,
   type ToolCall,
 } from './ready.ts';
-import { runCalls } from './effect.ts';
+import { runCalls, stillAllowed } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { CallState } from '../run/state.ts';
 import { handOver, callTask, waitsFor, takeResults } from './task.ts';
@@ -77,7 +77,7 @@ async function runNext(turn: AgentTurn, open: readonly CallState[]): Promise<boo
     }
     if (isForEngine(ready)) {
       if (group.length > 0) break;
-      return engineCall(turn, ready);
+      return stillAllowed(turn, ready) ? engineCall(turn, ready) : false;
     }
     if (group.length > 0 && ready.tool.effect !== 'read') break;
     group.push(ready);
@@ -137,7 +137,7 @@ async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise
     // What the person has saved is part of what the command will see.
     if (ready.tool.effect === 'exec') await freshBase(turn, [ready]);
     const approval = deps.ids.next('apr');
-    const shown = log.put(showCall(log, ready, pinnedSkills(turn)));
+    const shown = log.put(showCall(log, ready, pinnedNames(turn)));
     const data = { approval, call: call.id, tool: call.tool, shown };
     log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
     if (ready.tool.effect === 'exec') break;

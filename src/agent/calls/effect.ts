@@ -6,15 +6,17 @@ import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import { decide } from '../../policy/decide.ts';
 import {
   boundCall,
+  type EngineToolCall,
   showCall,
   freshBase,
   policyFacts,
   type ToolCall,
-  pinnedSkills,
+  pinnedNames,
   skillLabels,
   unseenBy,
   viewOf,
 } from './ready.ts';
+import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
@@ -55,6 +57,7 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
   const ended = await Promise.allSettled(
     begun.map(({ ready, work }) => finish(turn, ready, { work, unseen: unseen.get(ready.call.id) })),
   );
+  void holdWork(turn);
   for (const one of ended) if (one.status === 'rejected') throw one.reason;
   if (stops.shutdown.aborted) await log.flush(true);
   stops.shutdown.throwIfAborted();
@@ -111,7 +114,7 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall): boolean {
+export function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall | EngineToolCall): boolean {
   const { log } = turn;
   const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
   if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
@@ -126,7 +129,7 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
   if (approval === null) return true;
   const asked = await deps.store.byKey(askedKey(approval));
   const shown = asked?.type === 'approval.asked' ? await loadJson<ShownCall>(deps.store, asked.data.shown) : null;
-  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedSkills(turn)))) return true;
+  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedNames(turn)))) return true;
   refuse(log, ready.call, 'The call differs from the approved one. Nothing was run.');
   return false;
 }

@@ -3,7 +3,7 @@ import type { CallFacts, PolicyFacts } from '../../core/policy.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog } from '../run/log.ts';
 import type { CallState, RunState, ShownCall } from '../run/state.ts';
-import type { Files } from '../../core/files.ts';
+import type { Change, Files } from '../../core/files.ts';
 import type { Label } from '../../core/labels.ts';
 import { SKILLS, type Skill } from '../../core/skill.ts';
 import { canonicalJson } from '../../core/text/json.ts';
@@ -86,6 +86,8 @@ export async function freshPaths({ deps, log }: Turn, paths: string[] | null): P
     const data = { commit, author, paths: committed.length };
     // Their doing, whichever run was about to read it.
     log.emit({ type: 'person.committed', data }, null, { stream: 'workspace', actor: 'person:owner', labels: [] });
+    // It may be a script, which is seen as it was approved: what the person has just saved is.
+    await deps.governanceLook();
   }
   // Another run may have committed them a moment ago; nothing is pulled from under a run that has seen nothing yet.
   const to = person?.commit ?? (isFirstLook(log.state) ? await deps.workspace.head() : base);
@@ -118,18 +120,33 @@ function skillsFor({ deps, agent }: AgentTurn): Skill[] {
 }
 
 /** Names and hashes of what `viewOf` pins. */
-export const pinnedSkills = (turn: AgentTurn): string[] => skillsFor(turn).map(({ name, hash }) => `${name} ${hash}`);
+export function pinnedNames(turn: AgentTurn): string[] {
+  const { hash, pinned } = turn.deps.governance().scripts;
+  const skills = skillsFor(turn).map((skill) => `${skill.name} ${skill.hash}`);
+  return pinned.length === 0 ? skills : [...skills, `scripts ${hash}`];
+}
 
 /**
- * What a run's tools see: its base, over it the skills as they were approved, over them its own changes. What somebody
- * landed in a skill's folder without approval is thus neither read nor run.
+ * What a run's tools see: its base, over it skills and scripts as they were approved, over them its own changes. What
+ * somebody landed there without approval is thus neither read nor run.
  */
 export async function viewOf(turn: AgentTurn): Promise<Files> {
   const { deps, log } = turn;
   const { base, changes } = log.state;
-  const skills = skillsFor(turn);
-  const pinned = skills.length === 0 ? [] : await deps.reader.pinned(base, skills);
+  let pinned = await pinsOver(turn, base);
+  if (pinned.length > 0) {
+    // It may differ because the person has committed a moment ago.
+    await deps.governanceLook();
+    pinned = await pinsOver(turn, base);
+  }
   return deps.workspace.files(base, [...pinned, ...changes.values()]);
+}
+
+async function pinsOver(turn: AgentTurn, base: string): Promise<Change[]> {
+  const { deps } = turn;
+  const skills = skillsFor(turn);
+  const { scripts } = deps.governance();
+  return skills.length === 0 && scripts.files.length === 0 ? [] : deps.reader.pinned(base, skills, scripts);
 }
 
 /** Text of skills came from outside, unless it is exactly what a person has approved, or came with the package. */
@@ -142,8 +159,8 @@ export function skillLabels(deps: AgentDeps, path: string, oid: string): Label[]
 }
 
 /**
- * What an approval is bound to: tool, arguments and, for a command, the bytes of every file it could start, those of
- * skills (`pinnedSkills`) among them. Nobody else
+ * What an approval is bound to: tool, arguments and, for a command, the bytes of every file it could start, those that
+ * are pinned (`pinnedNames`) among them. Nobody else
  * can change the run's view, so naming base and overlay binds them all; what is run is compared once more.
  */
 export function boundCall(log: RunLog, { call, tool, input }: ReadyCall, skills: readonly string[]): string {

@@ -39,9 +39,7 @@ async function create(turn: AgentTurn, call: CallState, asked: NewTaskCall): Pro
   const { deps, log } = turn;
   const known = asked.key === null ? null : await deps.store.byKey(givenKey(asked.agent, asked.key));
   if (known?.type === 'task.queued') {
-    created(log, call, known.data.task.id, asked, true);
-    joined(log, known.data.task);
-    await follow(turn, call, known.data.task.id, asked);
+    await join(turn, call, known.data.task.id, asked);
     return false;
   }
   const wrong = (await problemOf(turn, asked)) ?? (await guard(turn, asked));
@@ -64,9 +62,25 @@ async function create(turn: AgentTurn, call: CallState, asked: NewTaskCall): Pro
   const key = task.key === null ? {} : { key: task.key };
   log.emit({ type: 'task.queued', data: { task } }, null, { stream: taskStream(task.id), ...key });
   log.queue({ op: 'enqueue', task, causeOf, after: asked.after });
-  await follow(turn, call, task.id, asked);
+  await follow(turn, call, task.id, { asked, standing: `${task.id} is queued for ${asked.agent}.` });
   await log.flush(true);
   return false;
+}
+
+/** A task of this key is there. One that has ended is told as that, or the work would seem to be under way. */
+async function join(turn: Turn, call: CallState, id: string, asked: NewTaskCall): Promise<void> {
+  const { deps, log } = turn;
+  const task = await deps.store.task(id);
+  created(log, call, id, asked, true);
+  if (task !== null && isEnded(task.status)) {
+    const { text, labels, done } = await describeTasks(deps, call, [id]);
+    const key = JSON.stringify(asked.key);
+    const told = `No new task was made: one with the key ${key} has ended before. For new work give another key, or none. What came of it:`;
+    return giveText(turn, call, { ok: done, text: `${told}\n\n${text}`, labels });
+  }
+  joined(log, id);
+  const standing = `${id} of ${asked.agent} has this key and is ${task?.status ?? 'queued'}: no second one was made.`;
+  return follow(turn, call, id, { asked, standing });
 }
 
 function created(log: RunLog, call: CallState, child: string, { agent: to }: NewTaskCall, joined: boolean): void {
@@ -74,18 +88,23 @@ function created(log: RunLog, call: CallState, child: string, { agent: to }: New
 }
 
 /** Its maker alone can cancel it no longer. */
-function joined(log: RunLog, { id }: Task): void {
+function joined(log: RunLog, id: string): void {
   const data = { task: id, by: log.state.task };
   log.emit({ type: 'task.joined', data }, null, { stream: taskStream(id) });
 }
 
 /** The call waits for the task, or is done. */
-async function follow(turn: Turn, call: CallState, child: string, asked: NewTaskCall): Promise<void> {
+async function follow(
+  turn: Turn,
+  call: CallState,
+  child: string,
+  { asked, standing }: { asked: NewTaskCall; standing: string },
+): Promise<void> {
   const { deps, log } = turn;
   if (asked.wait && (await waitsFor(deps, [child], log.state.task)))
     return refuse(log, call, `${child} waits, by way of others, for this very task: wait for neither.`);
   if (asked.wait) log.emit({ type: 'tasks.awaited', data: { call: call.id, children: [child] } });
-  else giveText(turn, call, { ok: true, text: `${child} is queued for ${asked.agent}.`, labels: [] });
+  else giveText(turn, call, { ok: true, text: standing, labels: [] });
 }
 
 async function wait({ deps, log }: Turn, call: CallState, tasks: readonly Task[]): Promise<void> {

@@ -21,13 +21,17 @@ const RETRY_MAX = 300_000;
 const retryDelay = (attempt: number, random: number): number =>
   Math.round(Math.min(RETRY_MAX, RETRY_BASE * 2 ** (attempt - 1)) * (0.5 + random / 2));
 
+/** Half an answer must not pass for a whole one. */
+const CUT = '\n\n(The answer ends here because it reached the output limit of the model.)';
+
 const textOf = (message: ModelMessage | null): string =>
   (message?.parts ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
 
 /** Ends the run and its task, with the reply, in one commit. */
 export async function succeed(turn: Turn): Promise<void> {
   const { log } = turn;
-  const content = await withFiles(turn, textOf(log.state.answer));
+  const { answer, cut } = log.state;
+  const content = await withFiles(turn, `${textOf(answer)}${cut ? CUT : ''}`);
   const ended = await tasksOf(turn);
   endRun(log, 'done', null);
   endTask(turn, ended, { status: 'done', content, messages: isQuiet(log) ? [] : log.state.messages });
@@ -81,8 +85,9 @@ async function keepWork({ deps, log }: Turn): Promise<string> {
   const { state } = log;
   if (state.changes.size === 0 || state.landing === 'done') return '';
   try {
-    await deps.workspace.keepUnlanded(landingRequest(state, deps.clock.now()));
-    return ` Its changes are kept at refs/ruche/unlanded/${state.run}.`;
+    const lost = await deps.workspace.keepUnlanded(landingRequest(state, deps.clock.now()));
+    const but = lost.length === 0 ? '' : `, but for ${lost.join(', ')}, whose content the repository has lost`;
+    return ` Its changes are kept at refs/ruche/unlanded/${state.run}${but}.`;
   } catch (error) {
     // The person must hear that it failed even where the repository takes nothing more.
     const why = deps.redact(String(error));

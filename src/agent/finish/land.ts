@@ -47,10 +47,13 @@ export async function land(turn: Turn): Promise<Landed> {
   const { state } = log;
   if (state.landing === 'asked') return 'park';
   if (state.landing === 'refused') return dropProtected(turn);
-  const protectedDiff = await deps.reader.protectedChanges(state.base, [...state.changes.values()]);
-  if (protectedDiff !== null && state.landing === 'none') {
-    askLanding(turn, protectedDiff);
-    return 'park';
+  const difference = await deps.reader.protectedChanges(state.base, [...state.changes.values()]);
+  if (difference !== null && state.landing !== 'started') {
+    if (difference.hidden !== null) return refused(log, tooMuch(difference.hidden));
+    if (state.landing === 'none') {
+      askLanding(turn, difference.text);
+      return 'park';
+    }
   }
   if (state.landing === 'started') {
     const commit = await deps.workspace.findLanding(state.run, state.base);
@@ -117,6 +120,9 @@ function landed(log: RunLog, commit: string | null): Landed {
   return 'landed';
 }
 
+const tooMuch = (hidden: string): string =>
+  `a person has to approve your changes of protected files, and cannot be shown them whole: ${hidden}. Make them in smaller steps, or leave them out.`;
+
 function askLanding({ deps, log }: Turn, diff: string): void {
   const approval = deps.ids.next('apr');
   // That it changes what governs is the reason, which whoever is asked reads beside it.
@@ -177,12 +183,12 @@ function without(log: RunLog, paths: readonly { path: string; why: string }[]): 
   return 'think';
 }
 
-/** The owner said no to the change of what governs the network: those files go back, the rest may land. */
+/** The owner said no to the change of protected files: those go back, the rest may land. */
 async function dropProtected({ deps, log }: Turn): Promise<Landed> {
   const { base, changes } = log.state;
   const kept: Change[] = [];
   for (const change of changes.values())
     if ((await deps.reader.protectedChanges(base, [change])) === null) kept.push(change);
-  rebase(log, base, kept, 'The owner denied your change of the network’s rules; those files are restored.');
+  rebase(log, base, kept, 'The owner denied your change of protected files; those files are restored.');
   return 'think';
 }

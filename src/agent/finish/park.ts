@@ -5,10 +5,11 @@ import type { Task } from '../../core/task.ts';
 import type { Button } from '../../core/ports/channel.ts';
 import { putKey, type ReplyContent, replyBody, sendingOp } from '../../core/records/reply.ts';
 import type { ShownCall } from '../run/state.ts';
-import { loadJson, messageOf, type RunLog } from '../run/log.ts';
+import { loadJson, messageOf } from '../run/log.ts';
 import { readText } from '../../core/records/json-blob.ts';
-import { askedKey } from '../../core/records/matter.ts';
+import { askedKey, LANDING_REASON } from '../../core/records/matter.ts';
 import { runStream } from '../../core/ids.ts';
+import { holdWork } from './hold.ts';
 
 /** The run waits for a person, or for tasks, and costs nothing meanwhile; its lane stays taken. */
 export async function park(turn: Turn): Promise<'end'> {
@@ -21,6 +22,7 @@ export async function park(turn: Turn): Promise<'end'> {
     );
   if (state.landing === 'asked' && state.landingApproval !== null)
     waits.push({ kind: 'approval', id: state.landingApproval });
+  await holdWork(turn);
   // What was asked is on record before it is put to anybody.
   await log.flush(false);
   for (const wait of waits) await put(turn, wait);
@@ -75,7 +77,7 @@ async function contentOf(turn: Turn, wait: Wait, shown: BlobRef | null): Promise
 /** The rule that asks, in its own words. */
 async function reasonOf({ deps, log }: Turn, approval: string): Promise<string> {
   const call = log.state.calls.find((each) => each.approval === approval);
-  if (!call) return 'It changes the settings of the network.';
+  if (!call) return LANDING_REASON;
   for await (const event of deps.store.read({
     stream: runStream(log.state.run),
     types: ['decision.made'],
@@ -90,8 +92,10 @@ async function reasonOf({ deps, log }: Turn, approval: string): Promise<string> 
  * The agent is paused: the run stops where it is and goes back to its place in the queue, from which nobody claims it
  * until the agent is resumed. Then it goes on with its next step.
  */
-export async function setAside(log: RunLog): Promise<void> {
+export async function setAside(turn: Turn): Promise<void> {
+  const { log } = turn;
   const { task } = log.state;
+  await holdWork(turn);
   log.emit({ type: 'run.parked', data: { waits: [] } });
   log.queue({ op: 'park', task });
   log.queue({ op: 'wake', task });

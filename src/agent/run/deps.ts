@@ -29,6 +29,8 @@ export interface AgentDeps {
   governance(): Governance;
   /** A change of what governs the network has landed with a person's approval. */
   governanceLanded(commit: string): Promise<void>;
+  /** Takes in what has become of `main`: what a person has just committed governs from now on. */
+  governanceLook(): Promise<void>;
   /** Models of the agent in order of preference; empty if none is usable. */
   models(agent: Agent): readonly ModelChoice[];
   /** What to do about a failed call: wait (ms) and go on with a choice, or give up. `tries` counts failures of this choice. */

@@ -5,7 +5,7 @@ import { redactedJson } from '../../core/text/json.ts';
 import type { Label } from '../../core/labels.ts';
 import type { Blobs, EventLog, QueueOp, Store } from '../../core/ports/store.ts';
 import type { Claim, Task } from '../../core/task.ts';
-import { contentOf, evolve, type RunState } from './state.ts';
+import { contentOf, evolve, type RunState, startState } from './state.ts';
 import { readJson } from '../../core/records/json-blob.ts';
 import { matterRaised } from '../../core/records/matter.ts';
 
@@ -164,6 +164,21 @@ export async function messageOf(
 ): Promise<EventOf<'message.received'> | null> {
   const cause = task.cause === null ? null : await store.event(task.cause);
   return cause?.type === 'message.received' ? cause : null;
+}
+
+/** A run as its events tell it, each of which `each` is shown. `first`: what its task was given. */
+export async function foldRun(
+  store: Pick<Store, 'read' | 'getBlob'>,
+  started: EventOf<'run.started'>,
+  first: BlobRef[],
+  each: (event: Event) => void = () => undefined,
+): Promise<RunState> {
+  const state = startState(started, first);
+  for await (const event of store.read({ stream: started.stream })) {
+    evolve(state, event, await loadContent(store, event));
+    each(event);
+  }
+  return state;
 }
 
 /** Keys of calls that may still be needed: begun, without receipt, of a task that has not ended. */

@@ -95,6 +95,8 @@ export interface RunState {
   calls: CallState[];
   /** The last answer, once there is one and it is to be acted on. */
   answer: ModelMessage | null;
+  /** The answer has come to the output limit of the model. */
+  cut: boolean;
   changes: Map<string, Change>;
   /** Paths it has landed before its end, when it handed work over. */
   landed: Set<string>;
@@ -143,6 +145,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     absorbed: [],
     calls: [],
     answer: null,
+    cut: false,
     changes: new Map(),
     landed: new Set(),
     created: [],
@@ -309,6 +312,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.failures = [];
       state.model = `${event.data.provider}/${event.data.model}`;
       state.answer = content as ModelMessage;
+      state.cut = event.data.finish === 'length';
       state.messages.push(event.data.answer);
       state.calls = newCalls(state, state.answer);
       return;

@@ -51,9 +51,19 @@ export interface TaskOutcome {
   commit: string | null;
   /** Event id of the queued reply, or of the question that is put, for `delivered`. */
   message: string | null;
+  /** The answer has come to the output limit of the model. */
+  cut: boolean;
   waits: Pending[];
   usage: Usage;
   costUsd: number;
+}
+
+/** A request that names no conversation. */
+export interface LooseRequest {
+  /** A hash of all it says. */
+  bytes: string;
+  /** Its client says that it was sent before, and so means an equal one whose answer has reached nobody, if there is one. */
+  again: boolean;
 }
 
 export interface Delivered {
@@ -72,7 +82,8 @@ export type DeliverResult =
 
 export type AnswerResult =
   | { ok: true; task: string | null }
-  | { ok: false; why: 'unknown' | 'wrong-kind'; message: string }
+  /** `not-shown`: it cannot be shown whole, so it can only be denied. */
+  | { ok: false; why: 'unknown' | 'wrong-kind' | 'not-shown'; message: string }
   /** It was answered before; the same verdict again (a re-sent request) means the same answer. ApprovalVerdict null: a question. */
   | { ok: false; why: 'answered'; message: string; task: string | null; verdict: ApprovalVerdict | null };
 
@@ -154,11 +165,12 @@ export type Pairing = { ok: true; code: string; until: number } | { ok: false; m
 export interface Runtime {
   /**
    * Accepts a message durably. `join`: an equal message of the session whose answer was not delivered is meant, if there
-   * is one. `history`: earlier messages given with a first message; ignored once the conversation has any.
+   * is one. `history`: earlier messages given with a first message; ignored once the conversation has any. `request`: it
+   * begins a conversation of its own, and only its bytes can say which request is sent again.
    */
   deliver(
     message: InboundMessage,
-    options?: { join?: boolean; history?: { role: 'user' | 'assistant'; text: string }[] },
+    options?: { join?: boolean; history?: { role: 'user' | 'assistant'; text: string }[]; request?: LooseRequest },
   ): Promise<DeliverResult>;
   task(id: string): Promise<TaskOutcome | null>;
   /** Resolves when the task has ended or waits for a person; rejects when the signal aborts. */

@@ -34,6 +34,8 @@ export const BOUNDARIES = [
   'channel.send.after',
   'channel.draft.before',
   'channel.draft.after',
+  'inbox.claim.before',
+  'inbox.claim.after',
   'inbox.take.before',
   'inbox.take.after',
   'journal.import.before',

@@ -1,19 +1,30 @@
 import type { Governance, Problem, Settings } from '../agent.ts';
 import type { Change } from '../files.ts';
-import type { Skill } from '../skill.ts';
+import type { PinnedScripts, Skill } from '../skill.ts';
+
+/** A change that a person has to approve. */
+export interface Difference {
+  /** What changes, for a person to read. */
+  text: string;
+  /** Why the text does not show all of it, so that nobody can approve it; null if it does. */
+  hidden: string | null;
+}
 
 /** Reads what governs the network (`ruche.yaml` and every AGENT.md) at a commit. */
 export interface GovernanceReader {
   /** Never rejects for what stands in the files: broken agents are left out and named in `problems`. */
   load(commit: string): Promise<{ ok: true; governance: Governance } | { ok: false; problems: Problem[] }>;
-  /** What going from one commit to another changes in `ruche.yaml` or protected keys of an AGENT.md, for a person to read; null if nothing. */
-  protectedDiff(from: string, to: string): Promise<string | null>;
-  /** The same for a run's changes over its base. */
-  protectedChanges(base: string, changes: readonly Change[]): Promise<string | null>;
+  /** What going from one commit to another changes in what governs: settings, agents, skills and scripts; null if nothing. */
+  protectedDiff(from: string, to: string): Promise<Difference | null>;
+  /** The same for a run's changes over its base, and what programs outside the sandbox obey. */
+  protectedChanges(base: string, changes: readonly Change[]): Promise<Difference | null>;
   /** What would be wrong if this file, as a person saved it (null: removed), governed beside the given settings. */
   check(path: string, bytes: Uint8Array | null, beside: Settings): Problem[];
-  /** What must lie over a run's base so that it sees each skill exactly as approved, whatever is on `main`, and bundled ones at all. */
-  pinned(base: string, skills: readonly Skill[]): Promise<Change[]>;
+  /**
+   * What must lie over a run's base so that it sees each skill and script exactly as approved, whatever is on `main`, and
+   * bundled skills at all.
+   */
+  pinned(base: string, skills: readonly Skill[], scripts: PinnedScripts): Promise<Change[]>;
   exists(commit: string): Promise<boolean>;
   /** Keeps the commit that governs from garbage collection, whatever becomes of `main`. */
   keep(commit: string): Promise<void>;
@@ -38,6 +49,8 @@ export interface MainMove {
 
 /** Sees what people do to the workspace by other means than the runtime. */
 export interface WorkspaceWatch {
+  /** Tells what was saved while nobody watched; `run` does not tell it again. On another branch, and while Git is at work, nothing. */
+  begin(saved: (files: SavedFile[]) => Promise<void>): Promise<void>;
   /** Calls one handler at a time and awaits it; a `saved` that rejects is told again later. Stops when the signal aborts. */
   run(on: { saved(files: SavedFile[]): Promise<void>; moved(): Promise<void> }, signal: AbortSignal): Promise<void>;
   /** How `main` came from a commit to where it is now, oldest step first. A way that cannot be told is one foreign step. */

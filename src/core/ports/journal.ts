@@ -21,13 +21,18 @@ export interface JournalLine {
 export interface JournalRepository {
   /** Seq of the last event in the tip, 0 for an empty repository. */
   tip(): Promise<number>;
+  /** Puts what is there aside and begins anew, empty. Gives where the old one is kept. */
+  anew(): Promise<string>;
   /**
    * Appends lines that follow the tip; those the tip has already are skipped. A commit for each weighty line, or one for
-   * many lines when there are many. Rejects and changes nothing if a seq is missing.
+   * many lines when there are many. Rejects and changes nothing if a seq is missing. After any rejection the tip may be
+   * another one: a repository that was deleted or damaged begins anew.
    */
   append(lines: readonly JournalLine[]): Promise<void>;
   /** All lines in order, for verification. Rejects, saying where, if the repository was not only appended to. */
   lines(): AsyncIterable<{ seq: number; json: string; path: string }>;
+  /** Reads everything that is stored; false, and the repository has begun anew, if some of it is damaged or missing. */
+  check(signal: AbortSignal): Promise<boolean>;
   /** Packs when enough has come together. */
   maintain(): Promise<void>;
 }

@@ -51,8 +51,8 @@ export interface CommitDiff {
 export interface Trouble {
   /** What is wrong, and what to do. */
   what: string;
-  /** `work`: no run can go on; `landings`: what runs have changed waits; `edits`: what a person has saved does not count yet. */
-  stops: 'work' | 'landings' | 'edits';
+  /** `work`: no run can go on; `landings`: what runs have changed waits. */
+  stops: 'work' | 'landings';
 }
 
 /** Rejects with this when disk or Git fail: nothing was done, and it may go well later. The message says what to do. */
@@ -83,8 +83,17 @@ export interface Workspace {
   land(request: LandingRequest): Promise<LandingResult>;
   /** The commit on `main` whose trailer names this run, if it got there before a crash. */
   findLanding(run: string, base: string): Promise<string | null>;
-  /** Keeps a failed run's work under `refs/ruche/unlanded/<run>`. */
-  keepUnlanded(request: LandingRequest): Promise<void>;
+  /**
+   * Holds what a run has changed so far under `refs/ruche/runs/<run>`, in place of what it held before: no commit names it
+   * yet, so `git gc` would remove it. Costs nothing where there are no changes.
+   */
+  hold(request: LandingRequest): Promise<void>;
+  /** The run has ended: nothing of it is held any more. */
+  release(run: string): Promise<void>;
+  /** Runs whose work is held. */
+  held(): readonly string[];
+  /** Keeps a failed run's work under `refs/ruche/unlanded/<run>`; resolves with the paths whose content is lost. */
+  keepUnlanded(request: LandingRequest): Promise<readonly string[]>;
   /** Changes between the base and the overlay as a unified diff, at most `limit` bytes. */
   diff(base: string, changes: readonly Change[], limit: number): Promise<string>;
   /** Paths new or changed at a commit, against an earlier one (null: its first parent); null if one is gone. */

@@ -2,7 +2,7 @@ import type { BlobRef } from '../blob.ts';
 import { conversationId, givenKey } from '../ids.ts';
 import type { Label } from '../labels.ts';
 import type { Store } from '../ports/store.ts';
-import type { NewTaskCall, TaskContent } from '../task-call.ts';
+import type { NewTaskCall } from '../task-call.ts';
 import type { Origin, Task } from '../task.ts';
 
 /** Tasks that may be queued in all, and in one conversation. */
@@ -51,7 +51,13 @@ interface GivenBy {
 
 /** A task for an agent, in a conversation of its own. */
 export const givenTask = (
-  { agent, key, priority, notBefore, deadline }: Omit<NewTaskCall, 'wait' | 'after' | keyof TaskContent>,
+  {
+    agent,
+    key,
+    priority,
+    notBefore,
+    deadline,
+  }: Pick<NewTaskCall, 'agent' | 'key' | 'priority' | 'notBefore' | 'deadline'>,
   by: GivenBy,
 ): Task => newTask({ ...by, agent, priority, notBefore, deadline, key: key === null ? null : givenKey(agent, key) });
 

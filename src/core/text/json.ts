@@ -50,3 +50,23 @@ function hiddenIn(value: Json, redact: (text: string) => string): Json {
   const hidden = redact(text);
   return hidden === text ? value : hidden;
 }
+
+/** How deep brackets nest, told without recursion; counting stops above `enough`. */
+export function jsonDepth(text: string, enough: number): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (inString) {
+      if (code === 0x5c) i += 1;
+      else if (code === 0x22) inString = false;
+    } else if (code === 0x22) inString = true;
+    else if (code === 0x5b || code === 0x7b) {
+      depth += 1;
+      if (depth > deepest) deepest = depth;
+      if (deepest > enough) return deepest;
+    } else if (code === 0x5d || code === 0x7d) depth -= 1;
+  }
+  return deepest;
+}

@@ -53,3 +53,7 @@ export function visible(text: string): string {
     (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`,
   );
 }
+
+/** The same on one line: a newline in a name would begin a line that looks like one of ours. */
+export const visibleLine = (text: string): string =>
+  visible(text).replaceAll('\n', '\\u{a}').replaceAll('\t', '\\u{9}');

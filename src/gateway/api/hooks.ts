@@ -1,11 +1,14 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Json } from '../../core/text/json.ts';
+import { type Json, jsonDepth } from '../../core/text/json.ts';
 import type { Hook } from '../../core/trigger.ts';
-import { jsonDepth, notJson, readBytes } from '../http/body.ts';
+import { notJson, readBytes } from '../http/body.ts';
 import { type FailureLimit, tokenCheck } from '../http/access.ts';
 import type { GatewayContext } from '../http/context.ts';
 import { badRequest, HttpError, sendJson, shuttingDown, type Exchange, type ApiRequest } from '../http/reply.ts';
+
+/** Signatures of one request that are looked at. */
+const MAX_SIGNATURES = 4;
 
 /** Where webhooks come in, each with a proof of its own in the place of the token. */
 export const HOOKS = '/hooks/';
@@ -18,7 +21,7 @@ export interface HookLimits {
 }
 
 /** Stands in for a hook that is not there, so that looking for one takes as long. */
-const NOBODY: Hook = { name: '', auth: { kind: 'github', windowMs: 0 }, secret: 'nobody knows this one either' };
+const NOBODY: Hook = { name: '', auth: { kind: 'github', windowMs: 0 }, secrets: ['nobody knows this one either'] };
 
 /** `POST /hooks/:name`: 202 with the tasks it has led to, 200 if it has come before. */
 export async function receiveHook(
@@ -112,7 +115,7 @@ function wellFormed(value: Json): Json {
 interface Proved {
   /** The sender's own name for it; null if it gave none. */
   id: string | null;
-  /** What only this delivery is signed with; null for a bearer, who signs nothing. */
+  /** What only this delivery is signed with; null where nothing is, or where the name it has tells more. */
   seal: string | null;
   /** What happened, as GitHub names it. */
   name: string;
@@ -120,38 +123,84 @@ interface Proved {
 
 type Signed = { headers: IncomingHttpHeaders; body: Uint8Array };
 
-/** Null: whoever sent this has not proved to know the secret, or sent it long ago. */
-export function prove(hook: Hook, { headers, body }: Signed, now: number): Proved | null {
+/** Null: the sender has not proved to know a secret, or sent this long ago. */
+export function prove(hook: Hook, signed: Signed, now: number): Proved | null {
+  // Each is looked at, whichever is right: the time must not tell.
+  const proofs = hook.secrets.map((secret) => proveWith(secret, hook.auth, signed, now));
+  const proof = proofs.find((each) => each !== null);
+  if (!proof) return null;
+  const { isSealed, ...said } = proof;
+  // Always by the first secret: a sender may sign with two, and a replay leave one of them out.
+  return { ...said, seal: isSealed ? sealOf(hook.secrets[0] ?? '', hook.auth, signed) : null };
+}
+
+type Auth = Hook['auth'];
+/** `isSealed`: what it is signed with is this delivery's alone. */
+type Proof = Omit<Proved, 'seal'> & { isSealed: boolean };
+
+function proveWith(secret: string, { kind, windowMs }: Auth, { headers, body }: Signed, now: number): Proof | null {
   const key = one(headers['idempotency-key']);
-  switch (hook.auth.kind) {
+  const time = one(headers['webhook-timestamp']) ?? '';
+  switch (kind) {
     case 'bearer': {
       // Only so that a long body takes as long as where it is signed: what a hook asks for must not show in the time.
-      signatureOf(hook.secret, [body]);
+      signatureOf(secret, [body]);
       const guess = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? '';
-      return tokenCheck(hook.secret)(guess) ? { id: key, seal: null, name: '' } : null;
+      return tokenCheck(secret)(guess) ? { id: key, isSealed: false, name: '' } : null;
+    }
+    case 'gitlab': {
+      signatureOf(secret, [body]);
+      if (!tokenCheck(secret)(one(headers['x-gitlab-token']) ?? '')) return null;
+      const id = key ?? one(headers['x-gitlab-event-uuid']);
+      return { id, isSealed: false, name: nameIn(headers['x-gitlab-event']) };
     }
     case 'hmac': {
-      const time = one(headers['webhook-timestamp']) ?? '';
-      const right = signatureOf(hook.secret, [`${time}.`, body]);
-      const old = Math.abs(now - Number(time) * 1000) > hook.auth.windowMs;
-      const signed = isSame(right, one(headers['webhook-signature']));
-      return signed && /^\d{1,12}$/.test(time) && !old ? { id: key, seal: `${time}.${right}`, name: '' } : null;
+      const right = signatureOf(secret, [`${time}.`, body]);
+      const isRight = signaturesIn(headers['webhook-signature']).some((each) => isSame(right, each));
+      return isRight && isRecent(time, windowMs, now) ? { id: key, isSealed: true, name: '' } : null;
+    }
+    case 'standard': {
+      const id = one(headers['webhook-id']);
+      const bytes = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
+      const right = tokenCheck(`v1,${digestOf(bytes, [`${id ?? ''}.${time}.`, body], 'base64')}`);
+      const isRight = signaturesIn(headers['webhook-signature']).some((each) => right(each));
+      // Its name is signed, and stays the same however often it is sent.
+      return isRight && id !== null && isRecent(time, windowMs, now) ? { id, isSealed: false, name: '' } : null;
     }
     case 'github': {
-      const right = signatureOf(hook.secret, [body]);
-      if (!isSame(right, one(headers['x-hub-signature-256']))) return null;
-      // Its name is not signed: a replay under another one is known by the signature.
+      if (!isSame(signatureOf(secret, [body]), one(headers['x-hub-signature-256']))) return null;
       const id = key ?? one(headers['x-github-delivery']);
-      return { id, seal: right, name: (one(headers['x-github-event']) ?? '').slice(0, 64) };
+      // Only the body is signed, and two events may have the same: the name of a delivery tells them apart.
+      return { id, isSealed: id === null, name: nameIn(headers['x-github-event']) };
     }
   }
 }
 
+/** What names a signed delivery alone. */
+function sealOf(secret: string, { kind }: Auth, { headers, body }: Signed): string {
+  if (kind !== 'hmac') return signatureOf(secret, [body]);
+  const time = one(headers['webhook-timestamp']) ?? '';
+  return `${time}.${signatureOf(secret, [`${time}.`, body])}`;
+}
+
+const isRecent = (time: string, windowMs: number, now: number): boolean =>
+  /^\d{1,12}$/.test(time) && Math.abs(now - Number(time) * 1000) <= windowMs;
+
+/** Two while a sender exchanges its secret, by custom with a space or a comma between; `v1,…` has a comma of its own. */
+const signaturesIn = (header: string | string[] | undefined): string[] =>
+  (one(header) ?? '').split(/ +|, *(?=sha256=)/i, MAX_SIGNATURES);
+
+const nameIn = (header: string | string[] | undefined): string => (one(header) ?? '').slice(0, 64);
+
 /** `sha256=` and the HMAC in hexadecimal. */
-function signatureOf(secret: string, parts: readonly (string | Uint8Array)[]): string {
+const signatureOf = (secret: string, parts: Signable): string => `sha256=${digestOf(secret, parts, 'hex')}`;
+
+type Signable = readonly (string | Uint8Array)[];
+
+function digestOf(secret: string | Uint8Array, parts: Signable, encoding: 'hex' | 'base64'): string {
   const hmac = createHmac('sha256', secret);
   for (const part of parts) hmac.update(part);
-  return `sha256=${hmac.digest('hex')}`;
+  return hmac.digest(encoding);
 }
 
 /** Compared in a time that says nothing of how much of it was right. A sender may write it in capitals. */

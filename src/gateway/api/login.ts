@@ -2,10 +2,13 @@ import { readObject, text } from '../http/body.ts';
 import { OWNER, type GatewayContext } from '../http/context.ts';
 import type { Logins } from '../http/logins.ts';
 import { PAGE_CSP } from '../http/static.ts';
-import { HttpError, sendJson, sendText, type ApiRequest, type Exchange } from '../http/reply.ts';
+import { HttpError, sendJson, sendText, tooManyFailures, type ApiRequest, type Exchange } from '../http/reply.ts';
 
 /** Path of the one endpoint besides health that takes no token: it takes a code. */
 export const ENTER_PATH = '/api/sessions';
+
+/** Bytes of the body that brings a code: whoever sends it has proved nothing. */
+const CODE_BYTES = 1_000;
 
 /** The code stands behind the `#`, which browsers send to nobody: not to us, not to a proxy's log, not as referrer. */
 export const loginLink = (url: string, logins: Logins): string => `${url}/login#${logins.code()}`;
@@ -21,8 +24,12 @@ export async function makeLogin(context: GatewayContext, logins: Logins, request
 
 /** `POST /api/sessions` `{code}`: 200 with the session's cookie. */
 export async function enter(context: GatewayContext, logins: Logins, request: ApiRequest): Promise<void> {
-  const code = text(await readObject(request.incoming, context.limits), 'code');
+  const code = text(await readObject(request.incoming, { ...context.limits, bodyBytes: CODE_BYTES }), 'code');
   const cookie = await logins.enter(code);
+  // A right code is let in whatever others try: nobody guesses one.
+  const peer = request.incoming.socket.remoteAddress ?? '';
+  const wait = cookie === null ? context.failures.pay(peer, context.clock.now()) : 0;
+  if (wait > 0) throw tooManyFailures(wait);
   if (cookie === null)
     throw new HttpError(401, 'bad_code', 'This link has been used or has expired. Create another with: ruche login.');
   await sendJson(request, 200, { who: OWNER }, { 'set-cookie': cookie });

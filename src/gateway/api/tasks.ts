@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { isSafeName, addressee } from '../../core/ids.ts';
 import type { AnswerResult, RetryResult, TaskOutcome } from '../../core/api/runtime.ts';
-import { filesOf, optionalText, queryNumber, readObject, text } from '../http/body.ts';
+import { filesOf, idempotencyKey, optionalText, queryNumber, readObject, text } from '../http/body.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } from '../http/context.ts';
 import { eventStream, heartbeat } from '../http/sse.ts';
 import { badRequest, clientSignal, head, HttpError, sendJson, unknownId, type ApiRequest } from '../http/reply.ts';
@@ -8,6 +9,12 @@ import type { ApprovalVerdict } from '../../core/event.ts';
 
 /** Seconds a wait is held unless the request says otherwise, and at most. */
 const HOLD = { usual: 25, most: 55 };
+
+/** A client that gives no id may give a key, as it does elsewhere. */
+function keyed({ incoming }: ApiRequest): string | null {
+  const key = idempotencyKey(incoming.headers);
+  return key === null ? null : createHash('sha256').update(key).digest('hex');
+}
 
 const safe = (value: string, name: string): string => {
   if (isSafeName(value)) return value;
@@ -26,8 +33,11 @@ export async function postMessage(context: GatewayContext, request: ApiRequest):
   // A picture says enough by itself.
   const words = files.length > 0 && fields['text'] === '' ? '' : text(fields, 'text');
   const session = optionalText(fields, 'session');
-  const id = optionalText(fields, 'id');
-  const conversation = session === null ? context.ids.next('ses') : safe(session, 'session');
+  const key = keyed(request);
+  const id = optionalText(fields, 'id') ?? key;
+  // A key is known without a session, too: the same one must not begin a second conversation.
+  const fresh = id === key && key !== null ? `ses_${key}` : context.ids.next('ses');
+  const conversation = session === null ? fresh : safe(session, 'session');
   const { agent, text: said } = await addressed(context, named, words);
   if (said === '' && files.length === 0) {
     await sendJson(request, 200, { task: null, agent, session: conversation, joined: false });
@@ -90,7 +100,7 @@ export async function waitForTask(context: GatewayContext, request: ApiRequest<'
   const outcome = await settledWithin(context, id, seconds * 1000, signal);
   if (outcome) {
     if ((await sendJson(request, 200, outcome)) && !query.has('peek')) await markDelivered(context, outcome);
-  } else if (!request.outgoing.destroyed) {
+  } else if (!request.outgoing.destroyed && !request.outgoing.headersSent) {
     head(request.outgoing, 204, {});
     request.outgoing.end();
   }

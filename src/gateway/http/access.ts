@@ -18,6 +18,11 @@ const isLoopback = (host: string): boolean =>
   (isIPv4(host) && host.startsWith('127.')) ||
   host.startsWith('::ffff:127.');
 
+const MIN_LENGTH = 24;
+
+/** Whether somebody who may try for long could find it. */
+export const isGuessable = (token: string): boolean => token.length < MIN_LENGTH || new Set(token).size < 8;
+
 /**
  * Why the gateway must not listen on this address with this token; null if it may. Loopback needs a real token too,
  * because other users and web pages reach it; another address needs one that cannot be guessed.
@@ -29,9 +34,8 @@ export function refuseToListen(host: string, token: string): string | null {
     return `The token contains spaces or characters that a header cannot carry. ${mend}`;
   if (isLoopback(host)) return null;
   const where = `The address ${host} can be reached from other machines`;
-  if (token.length < 24) return `${where}, and the token is too short (${token.length} characters). ${mend}`;
-  if (new Set(token).size < 8)
-    return `${where}, and the token is too easy to guess: it repeats a few characters. ${mend}`;
+  if (token.length < MIN_LENGTH) return `${where}, and the token is too short (${token.length} characters). ${mend}`;
+  if (isGuessable(token)) return `${where}, and the token is too easy to guess: it repeats a few characters. ${mend}`;
   return null;
 }
 
@@ -97,7 +101,7 @@ export interface FailureLimit {
   refund(address: string): void;
 }
 
-/** Counts wrong tokens by address. An attempt pays before it is validated, so that guessing is never free. */
+/** Counts wrong tokens by address. Where a secret can be guessed, an attempt pays before it is looked at. */
 export function failureLimit(options: { burst: number; perSecond: number }): FailureLimit {
   const buckets = new Map<string, Bucket>();
   return {

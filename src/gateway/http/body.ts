@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { MessageFile } from '../../core/ports/channel.ts';
 import { badRequest, HttpError } from './reply.ts';
-import { isObject } from '../../core/text/json.ts';
+import { isObject, jsonDepth } from '../../core/text/json.ts';
 
 export type Fields = Record<string, unknown>;
 
@@ -36,6 +36,14 @@ export async function readObject(
   return value;
 }
 
+/** The client's own name for a request, by which the same one is known when it comes again; null if it gives none. */
+export function idempotencyKey(headers: IncomingHttpHeaders): string | null {
+  const key = headers['idempotency-key'];
+  if (key === undefined) return null;
+  if (typeof key === 'string' && /^[\x21-\x7e]{1,255}$/.test(key)) return key;
+  throw badRequest('Idempotency-Key must have 1 to 255 characters without spaces.', 'Idempotency-Key');
+}
+
 /** Without the piece of the body that the platform quotes: it may cut a secret in two, and no half of one is known. */
 export function notJson(error: unknown): HttpError {
   const why = error instanceof Error ? error.message.replace(/(?:^|, )(?:\.{3})?"[^]*is not valid JSON$/, '') : '';
@@ -61,26 +69,6 @@ function decode(bytes: Buffer): string {
   } catch {
     throw badRequest('The body is not valid UTF-8.');
   }
-}
-
-/** How deep brackets nest, told without recursion; counting stops above `enough`. */
-export function jsonDepth(text: string, enough: number): number {
-  let depth = 0;
-  let deepest = 0;
-  let inString = false;
-  for (let i = 0; i < text.length; i += 1) {
-    const code = text.charCodeAt(i);
-    if (inString) {
-      if (code === 0x5c) i += 1;
-      else if (code === 0x22) inString = false;
-    } else if (code === 0x22) inString = true;
-    else if (code === 0x5b || code === 0x7b) {
-      depth += 1;
-      if (depth > deepest) deepest = depth;
-      if (deepest > enough) return deepest;
-    } else if (code === 0x5d || code === 0x7d) depth -= 1;
-  }
-  return deepest;
 }
 
 /** A string field that must be there. Lone surrogates become U+FFFD, since they cannot be stored. */

@@ -4,6 +4,7 @@ import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Delivered, DeliverResult, Runtime, TaskOutcome } from '../../core/api/runtime.ts';
 import type { ModelDesk, Views } from '../../core/api/views.ts';
+import type { FailureLimit } from './access.ts';
 import type { Logins } from './logins.ts';
 import { HttpError, shuttingDown } from './reply.ts';
 
@@ -20,9 +21,13 @@ export interface GatewayContext {
   desk: ModelDesk | null;
   /** Null: only the token opens. */
   logins: Logins | null;
+  /** What only this home's gateway and commands know; null if there is none. */
+  proof: string | null;
   /** Folder of the web page; null if there is none. */
   web: string | null;
   limits: GatewayLimits;
+  /** Counts wrong tokens, cookies and codes. */
+  failures: FailureLimit;
   /** Aborts when the gateway closes. */
   closing: AbortSignal;
 }

@@ -22,8 +22,10 @@ export interface LoginOptions {
   keep: SessionKeep;
   /** So many random bytes, fit for keys. */
   bytes(length: number): Uint8Array;
-  /** Another token is another cookie: who changes it logs everybody out. */
-  token: string;
+  /** As it is now. Another token is another cookie: who changes it logs everybody out. */
+  token(): string;
+  /** A session has ended before its time. */
+  ended(): void;
   clock: Clock;
   log: Log;
 }
@@ -52,15 +54,16 @@ const MAX_SESSIONS = 100;
 const digest = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
 /** Sessions of browsers: a code that works once becomes a cookie. Of both only the hash is kept. */
-export async function openLogins({ keep, bytes, token, clock, log }: LoginOptions): Promise<Logins> {
+export async function openLogins({ keep, bytes, token, ended, clock, log }: LoginOptions): Promise<Logins> {
   const codes = new Map<string, number>();
   const sessions = new Map<string, number>();
   for (const { hash, until } of await keep.load()) sessions.set(hash, until);
   // Cookies know no ports: two homes on one machine must not take each other's place.
-  const name = `ruche_${digest(`cookie ${token}`).slice(0, 8)}`;
+  const name = (): string => `ruche_${digest(`cookie ${token()}`).slice(0, 8)}`;
   const attributes = 'Path=/; HttpOnly; SameSite=Strict';
   // Bound to the token: whoever took a cookie must not bring it back under the name that a new token gives.
-  const sessionOf = (value: string): string => digest(`session ${token} ${value}`);
+  const sessionOf = (value: string): string => digest(`session ${token()} ${value}`);
+  const codeOf = (code: string): string => digest(`code ${token()} ${code}`);
   const random = (length: number): string => Buffer.from(bytes(length)).toString('base64url');
   let saving = Promise.resolve();
 
@@ -77,30 +80,35 @@ export async function openLogins({ keep, bytes, token, clock, log }: LoginOption
     for (const [each, end] of to) if (end <= clock.now()) to.delete(each);
     to.set(hash, until);
     for (const each of to.keys()) if (to.size > most) to.delete(each);
+    ended();
   };
 
-  const gone = `${name}=; ${attributes}; Max-Age=0`;
+  const gone = (): string => `${name()}=; ${attributes}; Max-Age=0`;
   return {
-    gone,
+    get gone() {
+      return gone();
+    },
     code() {
       const code = random(16);
-      add(codes, digest(code), clock.now() + CODE_MS, MAX_CODES);
+      add(codes, codeOf(code), clock.now() + CODE_MS, MAX_CODES);
       return code;
     },
     async enter(code) {
-      const hash = digest(code);
+      const hash = codeOf(code);
       const until = codes.get(hash) ?? 0;
       codes.delete(hash);
       if (until <= clock.now()) return null;
       const value = random(32);
       add(sessions, sessionOf(value), clock.now() + SESSION_MS, MAX_SESSIONS);
       await save();
-      return `${name}=${value}; ${attributes}; Max-Age=${SESSION_MS / 1000}`;
+      return `${name()}=${value}; ${attributes}; Max-Age=${SESSION_MS / 1000}`;
     },
     cookieIn(header = '') {
+      if (header === '') return null;
+      const own = name();
       for (const pair of header.split(';')) {
         const at = pair.indexOf('=');
-        if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim();
+        if (at > 0 && pair.slice(0, at).trim() === own) return pair.slice(at + 1).trim();
       }
       return null;
     },
@@ -109,8 +117,11 @@ export async function openLogins({ keep, bytes, token, clock, log }: LoginOption
       return until > clock.now() ? until : null;
     },
     async leave(cookie) {
-      if (sessions.delete(sessionOf(cookie))) await save();
-      return gone;
+      if (sessions.delete(sessionOf(cookie))) {
+        ended();
+        await save();
+      }
+      return gone();
     },
   };
 }

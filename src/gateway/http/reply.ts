@@ -8,6 +8,8 @@ export interface Exchange {
   outgoing: ServerResponse;
   /** Hides secrets. An error may repeat a piece of the request, such as a key that was pasted into the wrong place. */
   redact(text: string): string;
+  /** Aborts when the token or session that opened the request is good no more. */
+  whileGood(): AbortSignal;
 }
 
 /** A request that fits an endpoint, with the segments of its path that the table names. */
@@ -71,12 +73,16 @@ export function flushed({ incoming, outgoing }: Exchange): Promise<boolean> {
   });
 }
 
-/** Aborts when the client is gone or the gateway closes. */
-export function clientSignal({ outgoing }: Exchange, closing: AbortSignal): AbortSignal {
+/** Aborts when the client is gone, its session or token is good no more, or the gateway closes. */
+export function clientSignal(exchange: Exchange, closing: AbortSignal): AbortSignal {
+  const { outgoing } = exchange;
   const gone = new AbortController();
   if (outgoing.destroyed) gone.abort(OVER);
   outgoing.once('close', () => gone.abort(OVER));
-  return AbortSignal.any([gone.signal, closing]);
+  const ended = exchange.whileGood();
+  // A stream ends by itself; one that has nothing to show yet is told why.
+  ended.addEventListener('abort', () => void sendError(exchange, ACCESS_OVER), { once: true });
+  return AbortSignal.any([gone.signal, ended, closing]);
 }
 
 /** What went wrong with a request, in the form every answer of the gateway has: OpenAI's error object. */
@@ -99,6 +105,14 @@ export class HttpError extends Error {
     this.headers = options.headers ?? {};
   }
 }
+
+const ACCESS_OVER = new HttpError(401, 'session_over', 'The session has ended, or the token was changed.');
+
+/** `wait` in milliseconds. */
+export const tooManyFailures = (wait: number): HttpError =>
+  new HttpError(429, 'too_many_failures', 'Too many invalid tokens from this address. Try again later.', {
+    headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
+  });
 
 const TYPES: Record<number, string> = {
   401: 'authentication_error',

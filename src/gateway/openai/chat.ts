@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { isSafeName } from '../../core/ids.ts';
-import { NO_USAGE, type Usage } from '../../core/model.ts';
+import { NO_USAGE } from '../../core/model.ts';
 import { spokenStream } from '../../core/api/streamed-text.ts';
 import type { AnswerResult, TaskOutcome } from '../../core/api/runtime.ts';
 import { isObject } from '../../core/text/json.ts';
-import { readObject, type Fields } from '../http/body.ts';
+import { idempotencyKey, readObject, type Fields } from '../http/body.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } from '../http/context.ts';
 import {
   badRequest,
@@ -18,21 +18,22 @@ import {
   type ApiRequest,
 } from '../http/reply.ts';
 import { eventStream, heartbeat } from '../http/sse.ts';
-import { chunk, completion, usageChunk, type AnswerHead } from './objects.ts';
+import { chunk, completion, usageChunk, type AnswerHead, type Finish } from './objects.ts';
 import type { ApprovalVerdict } from '../../core/event.ts';
 
 /** `POST /v1/chat/completions`: read, handed to the agent, waited for, answered. */
 export async function chatCompletions(context: GatewayContext, request: ApiRequest): Promise<void> {
-  const input = readChat(await readObject(request.incoming, context.limits), sessionHeader(request));
+  const fields = await readObject(request.incoming, context.limits);
+  const input = readChat(fields, sessionHeader(request));
   const agent = input.agent ?? (await context.runtime.agents())[0]?.name ?? '';
-  const started = await start(context, agent, input);
+  const started = await start(context, agent, input, identityOf(request, fields));
   const reply = (input.stream ? streamed : whole)(context, request, started, {
     id: `chatcmpl-${'task' in started ? started.task : context.ids.next('msg')}`,
     created: Math.floor(context.clock.now() / 1000),
     model: agent,
     usage: input.includeUsage,
   });
-  if ('say' in started) await reply.done(started.say, NO_USAGE);
+  if ('say' in started) await reply.done({ text: started.say, usage: NO_USAGE, cut: false });
   else await answerWith(context, request, started, reply);
 }
 
@@ -41,15 +42,42 @@ const sessionHeader = ({ incoming }: ApiRequest): string | undefined => {
   return Array.isArray(header) ? header.join(',') : header;
 };
 
+/** By what a request is known when it comes again. */
+interface Identity {
+  /** A hash of the client's own name for it; null if it gave none. */
+  key: string | null;
+  /** How often the client has sent it before, as OpenAI's clients count; null if it does not say. */
+  retries: number | null;
+  /** A hash of all it says. */
+  bytes: string;
+}
+
+const hashed = (...parts: readonly string[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 32);
+
+function identityOf({ incoming: { headers } }: ApiRequest, fields: Fields): Identity {
+  const key = idempotencyKey(headers);
+  const count = headers['x-stainless-retry-count'];
+  return {
+    key: key === null ? null : hashed('key', key),
+    retries: typeof count === 'string' && /^\d{1,4}$/.test(count) ? Number(count) : null,
+    bytes: hashed('bytes', JSON.stringify(fields)),
+  };
+}
+
 /** What a request led to: a task to wait for, or something that can be said at once. */
 type Started = Waiting | { say: string; session: string };
-/** `named`: the client knows the session, so the same request finds the same task. */
+/** `named`: the client says by which the same request is known, so that it finds the same task. */
 type Waiting = { task: string; session: string; named: boolean };
 
-async function start(context: GatewayContext, agent: string, input: ChatInput): Promise<Started> {
-  const session = input.session ?? context.ids.next('ses');
+async function start(context: GatewayContext, agent: string, input: ChatInput, identity: Identity): Promise<Started> {
+  const { key, retries, bytes } = identity;
+  const own =
+    key === null ? context.ids.next('ses') : `ses_${hashed(key, agent, input.text, JSON.stringify(input.history))}`;
+  const session = input.session ?? own;
   const command = commandOf(input.text);
   if (command) return answered(context, command, session);
+  const named = input.session !== null || key !== null;
   const result = await context.runtime.deliver(
     {
       channel: HTTP_CHANNEL,
@@ -58,17 +86,35 @@ async function start(context: GatewayContext, agent: string, input: ChatInput): 
       session,
       text: input.text,
       replyTo: session,
-      externalId: context.ids.next('msg'),
+      externalId: key ?? context.ids.next('msg'),
+      // A key is one for all conversations: the same one must not begin a second conversation.
+      ...(key === null ? {} : { chat: `idempotency/${agent}` }),
     },
-    { join: input.session !== null, history: input.history },
+    {
+      // A key says by itself which request is meant.
+      join: input.session !== null && key === null,
+      history: input.history,
+      ...(named ? {} : { request: { bytes, again: (retries ?? 0) > 0 } }),
+    },
   );
   if (!result.ok && result.why === 'unknown-agent')
     throw new HttpError(404, 'model_not_found', result.message, { param: 'model' });
-  const { task, note } = accepted(result);
+  if (!result.ok && result.why === 'conflict' && key !== null) throw keyReused();
+  const { task, note, joined } = accepted(result);
+  const there = joined ? ((await context.runtime.task(task))?.session ?? session) : session;
+  if (key !== null && there !== session) throw keyReused();
   // A client that waited for it would give up, and never learn why.
-  if (note !== undefined) return { say: `${note} Its answer will be at /api/tasks/${task}.`, session };
-  return { task, session, named: input.session !== null };
+  if (note !== undefined) return { say: `${note} Its answer will be at /api/tasks/${task}.`, session: there };
+  return { task, session: there, named: named || retries !== null };
 }
+
+const keyReused = (): HttpError =>
+  new HttpError(
+    422,
+    'idempotency_key_reused',
+    'This Idempotency-Key was sent with another request. Send a new key with each new request.',
+    { param: 'Idempotency-Key' },
+  );
 
 /** Answers what a run waits for. The same answer again, as a client sends it after a cut, means the same run. */
 async function answered(context: GatewayContext, command: Command, session: string): Promise<Started> {
@@ -86,11 +132,15 @@ async function answered(context: GatewayContext, command: Command, session: stri
   throw new HttpError(result.why === 'unknown' ? 404 : 409, result.why, `${result.message} Waiting now: ${waits}.`);
 }
 
+type Answered = Pick<TaskOutcome, 'text' | 'usage' | 'cut'>;
+
+const finishOf = (cut: boolean): Finish => (cut ? 'length' : 'stop');
+
 /** How an answer goes out. Each end resolves with true once its last byte was handed to the network. */
 interface Reply {
   /** Passes on what the task says until the returned function is called. */
   follow(task: string, signal: AbortSignal): () => void;
-  done(text: string, usage: Usage): Promise<boolean>;
+  done(outcome: Answered): Promise<boolean>;
   fail(error: HttpError): Promise<boolean>;
 }
 
@@ -102,8 +152,7 @@ async function answerWith(context: GatewayContext, request: ApiRequest, started:
     if (outcome === null) return;
     const failure = failureOf(outcome);
     // A failure that was told is delivered too: otherwise the same words would be answered with it for ever.
-    if (await (failure ? reply.fail(failure) : reply.done(outcome.text, outcome.usage)))
-      await markDelivered(context, outcome);
+    if (await (failure ? reply.fail(failure) : reply.done(outcome))) await markDelivered(context, outcome);
   } catch (error) {
     // Before the first byte the status line can still tell; afterwards the answer itself must.
     if (!request.outgoing.headersSent) throw error;
@@ -154,7 +203,8 @@ const namesOf = (started: Started): Record<string, string> => ({
 
 const whole = (_: GatewayContext, request: Exchange, started: Started, head: AnswerHead): Reply => ({
   follow: () => () => undefined,
-  done: (text, usage) => sendJson(request, 200, completion(head, text, usage), namesOf(started)),
+  done: ({ text, usage, cut }) =>
+    sendJson(request, 200, completion(head, text, usage, finishOf(cut)), namesOf(started)),
   fail: (error) => sendError(request, error),
 });
 
@@ -181,9 +231,9 @@ function streamed(context: GatewayContext, request: Exchange, started: Started, 
         beat.abort();
       };
     },
-    done(text, usage) {
+    done({ text, usage, cut }) {
       say(parts.rest(text));
-      send(chunk(head, {}, 'stop'));
+      send(chunk(head, {}, finishOf(cut)));
       if (head.usage) send(usageChunk(head, usage));
       stream.send('[DONE]');
       return stream.end();

@@ -147,7 +147,7 @@ function giveAgent(deps: ReachDeps, escalation: Escalation, agent: string, about
   // Its name is one that whoever wrote what waits could not know.
   const content = taskContentOf(escalation, about.pending, child);
   const task = givenTask(
-    { action: 'create', agent, key: null, priority: 0, notBefore: null, deadline: null },
+    { agent, key: null, priority: 0, notBefore: null, deadline: null },
     {
       id: child,
       session,

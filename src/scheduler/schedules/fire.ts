@@ -18,6 +18,8 @@ export interface Firing {
   at: number;
   missed: number;
   by: string | null;
+  /** Names one that a person asked for. */
+  key?: string;
 }
 
 type Skipped = Extract<NewEvent, { type: 'schedule.skipped' }>['data'];
@@ -39,12 +41,13 @@ export function firingBatch(
     const data = { schedule: id, ...what.skipped };
     events.push({ ...common, type: 'schedule.skipped', actor: 'runtime', key: firingKey(id, data.at), data });
   }
-  for (const { at, missed, by } of what.fire) {
+  for (const { at, missed, by, key: asked } of what.fire) {
     const task = taskOf(deps, standing, schedule, by === null ? at : null);
     const fired = events.length;
     const data = { schedule: id, at, task: task.id, missed, by };
-    const key = by === null ? { key: firingKey(id, at) } : {};
-    events.push({ ...common, type: 'schedule.fired', actor: by ?? 'runtime', data, ...key });
+    const key = by === null ? firingKey(id, at) : asked;
+    const named = key === undefined ? {} : { key };
+    events.push({ ...common, type: 'schedule.fired', actor: by ?? 'runtime', data, ...named });
     events.push({
       ...common,
       type: 'task.queued',

@@ -8,6 +8,7 @@ import { canonicalJson } from '../../core/text/json.ts';
 import { type Batch, type CommitResult, type Store, StoreUnavailable } from '../../core/ports/store.ts';
 import type { Log } from '../../core/ports/log.ts';
 import {
+  askedFiringKey,
   firingKey,
   type ReadCron,
   type Schedule,
@@ -102,9 +103,12 @@ export class Schedules implements ScheduleDesk {
     return times.length === 0 ? null : Math.min(...times);
   }
 
-  run(id: string, by: string): Promise<string | null> {
+  run(id: string, by: string, request?: string): Promise<string | null> {
+    const key = request === undefined ? undefined : askedFiringKey(scheduleStream(id), request);
     return this.#changing(id, async (entry) => {
-      const firing = { at: this.#options.clock.now(), missed: 0, by };
+      const known = key === undefined ? null : await this.#options.store.byKey(key);
+      if (known?.type === 'schedule.fired') return known.data.task;
+      const firing = { at: this.#options.clock.now(), missed: 0, by, ...(key === undefined ? {} : { key }) };
       const batch = firingBatch(this.#options, entry.standing, entry.schedule, { skipped: null, fire: [firing] });
       return (await this.#commit(entry, batch)) ? (batch.tasks[0]?.id ?? null) : 'again';
     });

@@ -11,6 +11,7 @@ import {
   limitText,
   type SkippedWhy,
   type Trigger,
+  type TriggerOn,
   triggerKey,
   triggerSession,
   triggerStream,
@@ -21,6 +22,8 @@ import { newTask, originAfter } from '../../core/records/new-task.ts';
 
 /** The owner is not told of a limit more often than that, however short its span is. */
 const TELL_MS = 3_600_000;
+/** Files without a task that are named. */
+const MAX_NAMED = 20;
 
 export interface FireDeps {
   store: Store;
@@ -46,8 +49,12 @@ export interface Firing {
 export async function outcomeBatch(deps: FireDeps, firing: Firing, burst: Burst, now: number): Promise<Batch> {
   // A chain of tasks goes on through a trigger; the rights do not: the rule is the owner's, and no agent's wish.
   const origin = burst.task && { ...originAfter(burst.task), senders: [] };
-  const refused = await refusal(deps, firing, burst, origin, now);
-  return refused === null ? firedBatch(deps, firing, burst, origin) : skippedBatch(deps, firing, burst, refused);
+  const rooms = await roomsOf(deps, firing, { origin, first: burst.first.id, now });
+  const [tight] = rooms.filter(({ left }) => left <= 0);
+  const refused = tight?.beyond ?? unfit(deps, firing, burst);
+  if (refused !== null) return { events: await skippedEvents(deps, firing, burst, refused), sync: true };
+  if (firing.trigger.each !== true) return firedBatch(deps, firing, burst, origin);
+  return eachBatch(deps, firing, burst, { origin, rooms });
 }
 
 interface Refusal {
@@ -57,30 +64,43 @@ interface Refusal {
   about: { kind: 'hops' | 'tasks' | 'limit'; id: string } | null;
 }
 
-async function refusal(
+/** How many tasks a guard leaves room for, and what becomes of those beyond. */
+interface Room {
+  left: number;
+  beyond: Refusal;
+}
+
+async function roomsOf(
   { store, settings }: FireDeps,
-  { id, agent, trigger: { limit, source, work }, fired, told }: Firing,
-  { facts, first }: Burst,
-  origin: Origin | null,
-  now: number,
-): Promise<Refusal | null> {
-  const { limits, queues } = settings();
-  if (origin !== null && origin.hops > limits.hops) {
+  { id, trigger: { limit }, fired, told }: Firing,
+  { origin, first, now }: { origin: Origin | null; first: string; now: number },
+): Promise<Room[]> {
+  const { limits } = settings();
+  const rooms: Room[] = [];
+  if (origin !== null) {
     const text = `It would be task ${origin.hops} in a row; at most ${limits.hops} are allowed (limits.hops).`;
-    return { why: 'hops', text, about: { kind: 'hops', id: origin.root } };
+    const beyond = { why: 'hops', text, about: { kind: 'hops', id: origin.root } } as const;
+    rooms.push({ left: origin.hops > limits.hops ? 0 : Infinity, beyond });
   }
-  if (origin !== null && (await store.tasks({ root: origin.root, limit: limits.tasks })).length >= limits.tasks) {
-    const text = `One message, firing or file has led to ${limits.tasks} tasks, its limit (limits.tasks).`;
-    return { why: 'tasks', text, about: { kind: 'tasks', id: origin.root } };
-  }
+  const root = origin?.root ?? null;
+  const made = root === null ? 0 : (await store.tasks({ root, limit: limits.tasks })).length;
+  const text = `One message, firing or file has led to ${limits.tasks} tasks, its limit (limits.tasks).`;
+  const tasks = { why: 'tasks', text, about: { kind: 'tasks', id: root ?? first } } as const;
+  rooms.push({ left: root === null ? Math.max(1, limits.tasks) : limits.tasks - made, beyond: tasks });
+  if (limit === null) return rooms;
   // One that seems yet to come is of a clock that was ahead, and must not count until then.
   const since = (span: number) => (at: number) => at > now - span && at <= now;
-  if (limit !== null && fired.filter(since(limit.perMs)).length >= limit.count) {
-    const text = `It has reached its limit: ${limitText(limit)}. Further events are recorded and make no task.`;
-    const known = told !== null && since(Math.max(limit.perMs, TELL_MS))(told);
-    return { why: 'limit', text, about: known ? null : { kind: 'limit', id: limitMatter(id, first.id) } };
-  }
-  const schema = source.on === 'webhook' ? queues[agent]?.input : null;
+  const known = told !== null && since(Math.max(limit.perMs, TELL_MS))(told);
+  const said = `It has reached its limit: ${limitText(limit)}. Further events are recorded and make no task.`;
+  const about = known ? null : ({ kind: 'limit', id: limitMatter(id, first) } as const);
+  const left = limit.count - fired.filter(since(limit.perMs)).length;
+  rooms.push({ left, beyond: { why: 'limit', text: said, about } });
+  return rooms;
+}
+
+/** Why these facts make no task, whatever room there is. */
+function unfit({ settings }: FireDeps, { agent, trigger: { source, work } }: Firing, { facts }: Burst): Refusal | null {
+  const schema = source.on === 'webhook' ? settings().queues[agent]?.input : null;
   const wrong = schema?.misfit(facts['body'] ?? null) ?? null;
   if (wrong !== null)
     return { why: 'input', text: `The input does not fit the queue ${agent}: ${wrong}.`, about: null };
@@ -91,14 +111,13 @@ async function refusal(
 }
 
 /** Causes that made no task are on record with the reason; a runaway, and a limit that was met, are put before the owner. */
-async function skippedBatch(
+async function skippedEvents(
   deps: FireDeps,
-  firing: Firing,
+  { id }: Firing,
   burst: Burst,
   { why, text, about }: Refusal,
-): Promise<Batch> {
+): Promise<NewEvent[]> {
   const { store } = deps;
-  const { id } = firing;
   const matter = about === null ? null : matterId(about.kind, about.id);
   const isNew = matter !== null && (await store.byKey(askedKey(matter))) === null;
   const events = [skippedEvent(deps, id, burst, { why, text, matter: isNew ? matter : null })];
@@ -111,7 +130,7 @@ async function skippedBatch(
     const raised = matterRaised({ kind: about.kind, about: about.id, shown }, put);
     events.push({ ...raised, actor: 'runtime', cause: burst.first.id, labels: burst.labels });
   }
-  return { events, sync: true };
+  return events;
 }
 
 /** A cause that makes no task, and why. */
@@ -138,27 +157,80 @@ function firedBatch(deps: FireDeps, firing: Firing, burst: Burst, origin: Origin
   const key = triggerKey(firing.id, first.key);
   const task = taskOf(deps, firing, burst, { origin, key });
   const data = { trigger: firing.id, task: task.id, first: first.id, last: last.id, count, by: null };
-  return taskBatch(firing, task, { type: 'trigger.fired', actor: 'runtime', cause: first.id, labels, key, data });
+  return batchOf([
+    firedTask(firing, task, { type: 'trigger.fired', actor: 'runtime', cause: first.id, labels, key, data }),
+  ]);
 }
+
+/** A task for each file, as far as there is room; the others are on record as what was let go. */
+async function eachBatch(
+  deps: FireDeps,
+  firing: Firing,
+  burst: Burst,
+  { origin, rooms }: { origin: Origin | null; rooms: readonly Room[] },
+): Promise<Batch> {
+  const { first, last, labels, facts } = burst;
+  const [tightest] = rooms.toSorted((a, b) => a.left - b.left);
+  const paths = pathsOf(facts);
+  const fitting = paths.slice(0, tightest?.left);
+  const fired = fitting.map((path, index) => {
+    const key = `${triggerKey(firing.id, first.key)}${index === 0 ? '' : `#${index}`}`;
+    const task = taskOf(deps, firing, { facts: { ...facts, path, paths: [path] }, labels }, { origin, key });
+    const data = { trigger: firing.id, task: task.id, first: first.id, last: last.id, count: 1, by: null };
+    return firedTask(firing, task, { type: 'trigger.fired', actor: 'runtime', cause: first.id, labels, key, data });
+  });
+  const batch = batchOf(fired);
+  const over = paths.slice(fitting.length);
+  if (tightest === undefined || over.length === 0) return batch;
+  const named = fillPlaceholders('{{paths}}', { paths: over.slice(0, MAX_NAMED) });
+  const more = over.length > MAX_NAMED ? ` and ${over.length - MAX_NAMED} more` : '';
+  const text = `${over.length} of ${paths.length} files made no task: ${named}${more}. ${tightest.beyond.text}`;
+  const rest = { ...burst, first: { ...first, key: `${first.key}#rest` }, count: over.length };
+  const skipped = await skippedEvents(deps, firing, rest, { ...tightest.beyond, text });
+  return { ...batch, events: [...batch.events, ...skipped] };
+}
+
+const pathsOf = ({ path, paths }: Burst['facts']): string[] =>
+  [paths ?? path ?? []].flat().filter((each) => typeof each === 'string');
 
 /** A person has it fire, with facts of their own. */
 export function byHandBatch(
   deps: FireDeps,
   firing: Firing,
-  { by, facts, labels }: { by: string; facts: Burst['facts']; labels: Burst['labels'] },
+  { by, facts, labels, key }: { by: string; facts: Burst['facts']; labels: Burst['labels']; key: string | null },
 ): Batch {
   const task = taskOf(deps, firing, { facts, labels }, { origin: null, key: null });
   const data = { trigger: firing.id, task: task.id, first: null, last: null, count: 1, by };
-  return taskBatch(firing, task, { type: 'trigger.fired', actor: by, cause: firing.setBy, labels, data });
+  const named = key === null ? {} : { key };
+  const fired = { type: 'trigger.fired', actor: by, cause: firing.setBy, labels, data, ...named } as const;
+  return batchOf([firedTask(firing, task, fired)]);
 }
 
-function taskBatch({ id }: Firing, task: Task, fired: Omit<NewEvent & { type: 'trigger.fired' }, 'stream'>): Batch {
-  const { labels } = fired;
-  const events: NewEvent[] = [
-    { ...fired, stream: triggerStream(id) },
-    { type: 'task.queued', stream: taskStream(task.id), actor: 'runtime', cause: 0, labels, data: { task } },
-  ];
-  const queue: QueueOp[] = [{ op: 'enqueue', task, causeOf: 0 }];
+interface FiredTask {
+  task: Task;
+  fired: NewEvent;
+}
+
+const firedTask = (
+  { id }: Firing,
+  task: Task,
+  fired: Omit<NewEvent & { type: 'trigger.fired' }, 'stream'>,
+): FiredTask => ({
+  task,
+  fired: { ...fired, stream: triggerStream(id) },
+});
+
+/** Each task with the firing that is its cause. */
+function batchOf(all: readonly FiredTask[]): Batch {
+  const events: NewEvent[] = [];
+  const queue: QueueOp[] = [];
+  for (const { task, fired } of all) {
+    const cause = events.length;
+    const { labels } = fired;
+    events.push(fired);
+    events.push({ type: 'task.queued', stream: taskStream(task.id), actor: 'runtime', cause, labels, data: { task } });
+    queue.push({ op: 'enqueue', task, causeOf: cause });
+  }
   return { events, queue, sync: true };
 }
 
@@ -171,7 +243,7 @@ function taskOf(
   const { queues, maxAttempts } = settings();
   // A script is compared with its last result; what a model is told of one cause is no business of the next.
   const session = work.kind === 'run' ? triggerSession(name) : ids.next('ses');
-  const input: Json = source.on === 'webhook' ? (facts['body'] ?? null) : null;
+  const input = inputOf(source.on, facts);
   const content =
     work.kind === 'run'
       ? { title: `run: ./${work.command}`, run: `./${work.command}` }
@@ -187,4 +259,11 @@ function taskOf(
     labels,
     ...(origin === null ? {} : { origin }),
   });
+}
+
+/** What a text has no room for: the body of a webhook, and every file of those that landed at once. */
+function inputOf(on: TriggerOn, facts: Burst['facts']): Json {
+  if (on === 'webhook') return facts['body'] ?? null;
+  const paths = on === 'file.landed' ? pathsOf(facts) : [];
+  return paths.length > 1 ? { paths } : null;
 }

@@ -237,8 +237,9 @@ export class TriggerFold {
   async #come(standing: Standing, batch: Batch): Promise<void> {
     const events = await this.commit(batch);
     const key = batch.events[0]?.key;
-    const outcome = events?.[0] ?? (key === undefined ? null : await this.#options.store.byKey(key));
-    if (outcome?.type === 'trigger.fired' || outcome?.type === 'trigger.skipped') tookPlace(standing, outcome);
+    const known = events !== null || key === undefined ? null : await this.#options.store.byKey(key);
+    for (const outcome of events ?? [known])
+      if (outcome?.type === 'trigger.fired' || outcome?.type === 'trigger.skipped') tookPlace(standing, outcome);
     // A burst whose first cause had its outcome elsewhere is over.
     if (events === null && standing.waiting?.burst.first.key === key?.split('@').at(-1)) standing.waiting = null;
   }

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Event, NewEvent } from '../../core/event.ts';
 import type { Store } from '../../core/ports/store.ts';
-import type { HookDelivery } from '../../core/trigger.ts';
+import { type HookAuth, type HookDelivery, secretsOf } from '../../core/trigger.ts';
 import { putJson } from '../../core/records/json-blob.ts';
 
 type Received = { ok: true; event: Event; known: boolean } | { ok: false; message: string };
 
 /**
- * Puts a delivery on record, once: by the name its sender gave it, and by what it is signed with, which a replay under
- * another name has in common with the first.
+ * Puts a delivery on record, once: by the name its sender gave it, and where a time is signed by the signature, which a
+ * replay under another name has in common with the first.
  */
 export async function receive(
   { store, redact }: { store: Store; redact(text: string): string },
@@ -49,22 +49,29 @@ const MIN_SECRET = 16;
 
 export type ReadSecret = (ref: string, forWhom: string) => Promise<string>;
 
-/** The secret of a hook, or why the hook answers nobody. Never says what it is. */
-export async function hookSecret(
-  ref: string,
+/**
+ * The secrets that a hook takes, and in words which of them it lacks; null for none. A hook that lacks all of them answers
+ * nobody. Never says what they are.
+ */
+export async function hookSecrets(
+  auth: HookAuth,
   hook: string,
   secret: ReadSecret,
-): Promise<{ ok: true; value: string } | { ok: false; why: string }> {
-  const name = ref.replace(/^env:/, '');
-  const fromEnv = name !== ref;
-  const value = await secret(ref, `the hook ${hook}`).catch(() => null);
-  if (value === null) {
-    const missing = fromEnv
-      ? `${name} was not set when ruche was started; set it and start ruche again`
-      : `unknown secret ${ref}`;
-    return { ok: false, why: `the hook ${hook} answers nobody: ${missing}` };
+): Promise<{ values: string[]; lacking: string | null }> {
+  const values: string[] = [];
+  const lacking: string[] = [];
+  for (const ref of secretsOf(auth)) {
+    const name = ref.replace(/^env:/, '');
+    const value = await secret(ref, `the hook ${hook}`).catch(() => null);
+    if (value !== null && value.length >= MIN_SECRET) values.push(value);
+    else if (value !== null)
+      lacking.push(
+        `${name} has fewer than ${MIN_SECRET} characters, and could be guessed; make one with openssl rand -hex 32`,
+      );
+    else if (name === ref) lacking.push(`unknown secret ${ref}`);
+    else lacking.push(`${name} was not set when ruche was started; set it and start ruche again`);
   }
-  if (value.length >= MIN_SECRET) return { ok: true, value };
-  const short = `${name} has fewer than ${MIN_SECRET} characters, and could be guessed`;
-  return { ok: false, why: `the hook ${hook} answers nobody: ${short}; make one with openssl rand -hex 32` };
+  if (lacking.length === 0) return { values, lacking: null };
+  const what = values.length === 0 ? 'answers nobody' : 'takes only what is left of its secrets';
+  return { values, lacking: `the hook ${hook} ${what}: ${lacking.join('; ')}` };
 }

@@ -1,4 +1,5 @@
-import { pathMatch, wildcardMatch } from '../../core/text/glob.ts';
+import { fileMatch } from '../../core/text/file-match.ts';
+import { wildcardMatch } from '../../core/text/glob.ts';
 import { unionLabels } from '../../core/labels.ts';
 import type { Facts, Held, TriggerSource } from '../../core/trigger.ts';
 import type { Cause } from './causes.ts';
@@ -15,7 +16,7 @@ export function heard(source: TriggerSource, { on, facts }: Cause): Facts[] | nu
   if (source.on !== on) return null;
   switch (source.on) {
     case 'file.landed': {
-      const paths = (facts['paths'] as string[]).filter((path) => source.paths.some((glob) => pathMatch(glob, path)));
+      const paths = (facts['paths'] as string[]).filter((path) => source.paths.some((glob) => fileMatch(glob, path)));
       return paths.length === 0 ? null : paths.map((path) => ({ ...facts, path, paths: [path] }));
     }
     case 'run.failed':

@@ -16,7 +16,7 @@ import {
 import type { Burst } from './match.ts';
 import { durationText } from '../../core/text/duration.ts';
 import { describe } from '../../journal/words.ts';
-import { hookSecret, type ReadSecret } from './hooks.ts';
+import { hookSecrets, type ReadSecret } from './hooks.ts';
 import { readJson, readText } from '../../core/records/json-blob.ts';
 
 /** Outcomes of one trigger that are looked back at. */
@@ -168,14 +168,14 @@ export async function stateOf(
   standing: Standing,
 ): Promise<TriggerState> {
   const { id, agent, trigger, paused, waiting, last } = standing;
-  const { name, source, when, debounce, limit, work } = trigger;
-  const known = source.on === 'webhook' ? await hookSecret(source.auth.secret, source.hook, secret) : null;
+  const { name, source, when, debounce, each, limit, work } = trigger;
+  const known = source.on === 'webhook' ? await hookSecrets(source.auth, source.hook, secret) : null;
   return {
     id,
     agent,
     name,
-    ...(known === null || known.ok ? {} : { note: known.why }),
-    on: sourceText(source),
+    ...(known === null || known.lacking === null ? {} : { note: known.lacking }),
+    on: `${sourceText(source)}${each === true ? ', each file' : ''}`,
     when,
     debounce: debounce === 0 ? null : durationText(debounce),
     limit: limit === null ? null : limitText(limit),

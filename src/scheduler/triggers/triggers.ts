@@ -1,3 +1,4 @@
+import { askedFiringKey } from '../../core/schedule.ts';
 import {
   type Facts,
   type Hook,
@@ -12,7 +13,7 @@ import {
 } from '../../core/trigger.ts';
 import type { Event } from '../../core/event.ts';
 import { missingFacts } from '../../core/trigger-text.ts';
-import { hookSecret, receive } from './hooks.ts';
+import { hookSecrets, receive } from './hooks.ts';
 import { byHandBatch } from './fire.ts';
 import { type FoldOptions, triggerEvent, TriggerFold } from './fold.ts';
 import { OUTCOME_TYPES, tookPlace, type Outcome, firingOf, stateOf, unmatched } from './standing.ts';
@@ -105,14 +106,17 @@ export class Triggers implements TriggerDesk {
     });
   }
 
-  run(id: string, by: string, facts: Facts): Promise<string | null> {
+  run(id: string, by: string, facts: Facts, request?: string): Promise<string | null> {
+    const key = request === undefined ? null : askedFiringKey(triggerStream(id), request);
     return this.#turns.run(async () => {
       await this.#fold.look();
       const standing = this.#fold.standings.get(id);
       if (!standing) return null;
+      const known = key === null ? null : await this.#options.store.byKey(key);
+      if (known?.type === 'trigger.fired') return known.data.task;
       const { on } = standing.trigger.source;
       const labels = on === 'webhook' || on === 'message' ? (['untrusted'] as const) : [];
-      const events = await this.#fold.commit(byHandBatch(this.#fold.fire, standing, { by, facts, labels }));
+      const events = await this.#fold.commit(byHandBatch(this.#fold.fire, standing, { by, facts, labels, key }));
       const fired = events?.find((event) => event.type === 'trigger.fired');
       if (fired) tookPlace(standing, fired);
       return fired?.data.task ?? null;
@@ -138,15 +142,14 @@ export class Triggers implements TriggerDesk {
     const triggers = [...governance().agents.values()].flatMap((agent) => agent.triggers ?? []);
     const auth = hookAuth(triggers, name);
     if (auth === null || auth === 'ambiguous') return null;
-    const known = await hookSecret(auth.secret, name, secret);
-    if (known.ok) {
-      this.#told.delete(name);
-      return { name, auth, secret: known.value };
-    }
+    const { values: secrets, lacking } = await hookSecrets(auth, name, secret);
+    if (lacking === null) this.#told.delete(name);
     // Said once each: strangers must not be able to fill the log.
-    if (this.#told.get(name) !== known.why) this.#options.log.warn({ hook: name }, known.why);
-    this.#told.set(name, known.why);
-    return null;
+    else if (this.#told.get(name) !== lacking) {
+      this.#options.log.warn({ hook: name }, lacking);
+      this.#told.set(name, lacking);
+    }
+    return secrets.length === 0 ? null : { name, auth, secrets };
   }
 
   deliver(delivery: HookDelivery): Promise<HookResult> {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Boundary } from '../../core/ports/boundary.ts';
@@ -78,7 +78,7 @@ const fileOf = (home: string): string => join(home, 'ruche.sqlite');
 
 export const sqliteStore: StoreKind = {
   name: 'sqlite',
-  has: (home) => existsSync(fileOf(home)),
+  has: (home) => ['', '-wal'].some((end) => (statSync(fileOf(home) + end, { throwIfNoEntry: false })?.size ?? 0) > 0),
   open: ({ home, ...options }) => openSqliteStore({ path: fileOf(home), ...options }),
 };
 

@@ -1,21 +1,22 @@
-import { mkdir, readdir, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Boundary } from '../../core/ports/boundary.ts';
 import type { Change } from '../../core/files.ts';
 import { isSafeName } from '../../core/ids.ts';
 import type { Checkout, Checkouts, Collected } from '../../core/ports/workspace.ts';
+import { removeTree } from '../../platform/remove.ts';
+import { collectFrom } from './collect.ts';
 import {
   checkoutOf,
-  clean,
-  collectFrom,
   fill,
   placeOf,
   readState,
-  removeTree,
   throwaway,
   writeState,
   type CheckoutState,
   type Place,
 } from './folder.ts';
+import { straighten, type Seal } from './seal.ts';
 import type { OpenWorkspace } from '../workspace.ts';
 import { overlayTree } from '../overlay/files.ts';
 
@@ -33,6 +34,8 @@ export interface CheckoutOptions {
   /** Bytes of the largest file, and of all changed files of one command. */
   maxFile?: number;
   maxTotal?: number;
+  /** Files and folders of one checkout. */
+  maxPaths?: number;
 }
 
 export interface CheckoutPool extends Checkouts {
@@ -44,6 +47,8 @@ export interface CheckoutPool extends Checkouts {
 interface Slot {
   place: Place;
   state: CheckoutState | null;
+  /** Vouches for its files; null: nothing does, so they are thrown away before they are filled. */
+  seal: Seal | null;
   busy: boolean;
 }
 
@@ -65,36 +70,66 @@ class Pool implements CheckoutPool {
   readonly #waiting: (() => void)[] = [];
   readonly #background = new Set<Promise<void>>();
   #count = 0;
+  #left = 0;
 
   constructor(options: CheckoutOptions) {
     this.#options = options;
   }
 
+  /** Finds the checkouts in which a command may still be at work. Nothing vouches for the files of the others. */
   async load(): Promise<void> {
-    for (const id of await readdir(this.#options.dir)) {
-      const number = /^c(\d+)$/.exec(id)?.[1];
+    const { dir } = this.#options;
+    // What an earlier process has not come to remove.
+    for (const name of await readdir(this.#aside()).catch(() => [])) {
+      this.#left = Math.max(this.#left, Number(name) || 0);
+      this.#later(removeTree(join(this.#aside(), name)));
+    }
+    for (const name of await readdir(dir)) {
+      const number = /^c(\d+)$/.exec(name)?.[1];
       if (number === undefined) continue;
-      const place = placeOf(this.#options.dir, id);
+      const place = placeOf(dir, name);
       const state = await readState(place);
       this.#count = Math.max(this.#count, Number(number));
-      const slot: Slot = { place, state, busy: state !== null && state.key !== null };
-      this.#slots.set(id, slot);
-      // It was cut off while being made, so no command was ever started in it.
-      if (slot.busy && state?.ready !== true) await this.#free(slot);
+      if (state?.key && state.ready) this.#slots.set(name, { place, state, seal: null, busy: true });
+      else await this.#discard(place.root);
     }
+  }
+
+  #aside(): string {
+    return join(this.#options.dir, '.left');
+  }
+
+  /** A new name for what is to be removed. */
+  #leave(): string {
+    this.#left += 1;
+    return join(this.#aside(), String(this.#left));
+  }
+
+  #later(work: Promise<void>): void {
+    // What cannot be removed now is tried again at the next start.
+    const job: Promise<void> = work.catch(() => undefined).finally(() => this.#background.delete(job));
+    this.#background.add(job);
+  }
+
+  /** Out of the way at once, whatever a command has made of it; gone after a while. */
+  async #discard(path: string): Promise<void> {
+    const left = this.#leave();
+    await mkdir(this.#aside(), { recursive: true, mode: 0o700 });
+    const moved = await rename(path, left).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+        return false;
+      },
+    );
+    if (moved) this.#later(removeTree(left));
   }
 
   async recover(liveKeys: readonly string[]): Promise<number> {
     const live = new Set(liveKeys);
-    let released = 0;
-    for (const slot of this.#slots.values()) {
-      const owned = slot.state !== null && slot.state.key !== null;
-      if (owned && slot.state?.ready && live.has(slot.state.key ?? '')) continue;
-      if (owned) released += 1;
-      await this.#free(slot);
-    }
-    await Promise.all(this.#background);
-    return released;
+    const dead = [...this.#slots.values()].filter(({ state }) => state?.key && !live.has(state.key));
+    for (const slot of dead) await this.#free(slot);
+    return dead.length;
   }
 
   async take(base: string, changes: readonly Change[], key: string, hidden: readonly string[] = []): Promise<Checkout> {
@@ -111,8 +146,8 @@ class Pool implements CheckoutPool {
       this.#options.boundary('checkout.take.before');
       slot.state = { key, ready: false, base, tree, blind };
       await mkdir(slot.place.root, { recursive: true, mode: 0o700 });
-      await writeState(slot.place, slot.state);
-      await fill(git, slot.place, tree);
+      const discard = (path: string): Promise<void> => this.#discard(path);
+      slot.seal = await fill(git, slot.place, tree, { before: slot.seal, discard });
       await throwaway(git, slot.place, base, blind);
       slot.state = { ...slot.state, ready: true };
       await writeState(slot.place, slot.state);
@@ -137,7 +172,7 @@ class Pool implements CheckoutPool {
       }
       if (this.#slots.size < max) {
         this.#count += 1;
-        const slot: Slot = { place: placeOf(dir, `c${this.#count}`), state: null, busy: true };
+        const slot: Slot = { place: placeOf(dir, `c${this.#count}`), state: null, seal: null, busy: true };
         this.#slots.set(slot.place.id, slot);
         const disk = await statfs(dir);
         if (disk.bavail * disk.bsize >= minFree) return slot;
@@ -165,9 +200,11 @@ class Pool implements CheckoutPool {
   async collect(checkout: Checkout): Promise<Collected> {
     const slot = this.#slots.get(checkout.id);
     if (!slot?.state?.ready) throw new Error(`checkout ${checkout.id} is not taken`);
-    const { boundary, workspace, maxFile = 100_000_000, maxTotal = 1_000_000_000 } = this.#options;
+    const { boundary, workspace, maxFile = 100_000_000, maxTotal = 1_000_000_000, maxPaths = 200_000 } = this.#options;
     boundary('checkout.collect.before');
-    const collected = await collectFrom(workspace.git, workspace.trees, slot.place, slot.state, { maxFile, maxTotal });
+    const { place, state, seal } = slot;
+    const limits = { maxFile, maxTotal, maxPaths };
+    const collected = await collectFrom(workspace.git, workspace.trees, { place, state, seal }, limits);
     boundary('checkout.collect.after');
     return collected;
   }
@@ -180,37 +217,48 @@ class Pool implements CheckoutPool {
     this.#options.boundary('checkout.release.after');
   }
 
-  /** Nobody's from now on; what a command left is removed in the background, and only then is it given out again. */
+  /** Nobody's from now on; what a command left is put away in the background, and only then is it given out again. */
   async #free(slot: Slot): Promise<void> {
     slot.busy = true;
     slot.state = { ...(slot.state ?? FREE), key: null, ready: false };
-    await mkdir(slot.place.root, { recursive: true, mode: 0o700 });
-    await writeState(slot.place, slot.state);
-    const { keep = 4, workspace } = this.#options;
+    await rm(slot.place.state, { force: true });
+    const { keep = 4 } = this.#options;
     const enough = (): boolean => [...this.#slots.values()].filter((other) => !other.busy).length >= keep;
     const tidy = async (): Promise<void> => {
-      if (!enough()) {
-        await mkdir(slot.place.files, { recursive: true });
-        // What cannot be cleaned now is put in order, or made anew, when it is taken.
-        await clean(workspace.git, slot.place).catch(() => undefined);
+      if (!enough()) await this.#straighten(slot);
+      // Others may have become idle meanwhile.
+      if (enough()) {
+        this.#slots.delete(slot.place.id);
+        await this.#discard(slot.place.root);
       }
-      // Others may have become idle meanwhile. What cannot be removed stays in use.
-      const removed =
-        enough() &&
-        (await removeTree(slot.place.root).then(
-          () => true,
-          () => false,
-        ));
-      if (removed) this.#slots.delete(slot.place.id);
+    };
+    const next = (): void => {
       slot.busy = false;
       this.#waiting.shift()?.();
     };
-    const job: Promise<void> = tidy().finally(() => this.#background.delete(job));
-    this.#background.add(job);
-    job.catch(() => undefined);
+    this.#later(tidy().finally(next));
+  }
+
+  async #straighten(slot: Slot): Promise<void> {
+    const { seal, place } = slot;
+    slot.seal = null;
+    if (seal === null) return this.#discard(place.files);
+    const left: string[] = [];
+    const aside = (): string => {
+      left.push(this.#leave());
+      return left.at(-1) ?? '';
+    };
+    await mkdir(this.#aside(), { recursive: true, mode: 0o700 });
+    try {
+      await straighten(place.files, seal, aside);
+      slot.seal = seal;
+    } finally {
+      for (const path of left) this.#later(removeTree(path));
+    }
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#background);
+    // What is under way may leave more to remove.
+    while (this.#background.size > 0) await Promise.all(this.#background);
   }
 }

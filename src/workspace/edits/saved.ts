@@ -1,7 +1,8 @@
 import { lstatSync, readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { pathMatch, wildcardMatch } from '../../core/text/glob.ts';
+import { fileMatch, isPartial } from '../../core/text/file-match.ts';
+import { wildcardMatch } from '../../core/text/glob.ts';
 import type { DroppedFiles } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { badPath } from '../overlay/path.ts';
@@ -92,7 +93,9 @@ class Looks {
 
   /** What is neither on `main` as it is nor being prepared for a commit by hand. */
   async #ready(): Promise<string[]> {
-    const asked = [...this.#seen].filter(([, { still, wait }]) => still >= STILL && wait === 0);
+    const isReady = ([path, { still, wait }]: [string, Seen]): boolean =>
+      still >= STILL && wait === 0 && !this.#isPlaceholder(path);
+    const asked = [...this.#seen].filter(isReady);
     if (asked.length === 0) return [];
     await mirrorHead(this.#git.neutral);
     const states = await statesOf(
@@ -112,7 +115,10 @@ class Looks {
       }
       seen.given += 1;
       if (seen.given === 2)
-        this.#log.warn({ path }, 'a file a trigger names cannot be committed: too large, unreadable, or Git is busy');
+        this.#log.warn(
+          { path },
+          'a file a trigger names cannot be committed: too large, unreadable, a secret by its name, or Git is busy',
+        );
       given.push(path);
     }
     return given;
@@ -164,6 +170,13 @@ class Looks {
     }
   }
 
+  /** A browser holds a name with an empty file until what it loads beside it is whole. */
+  #isPlaceholder(path: string): boolean {
+    const found = lstatSync(join(this.#root, path), { throwIfNoEntry: false });
+    const folder = path.includes('/') ? dirname(path) : '';
+    return found?.size === 0 && this.#entries(folder).some(({ name }) => isPartial(name));
+  }
+
   async #askIgnored(folders: readonly string[]): Promise<void> {
     const unknown = folders.filter((folder) => folder !== '' && !this.#ignored.has(folder));
     if (unknown.length === 0) return;
@@ -181,7 +194,7 @@ class Looks {
   }
 
   #fits(path: string): boolean {
-    return this.#once(path, () => !isKept(path) && !governs(path) && this.#globs.some((glob) => pathMatch(glob, path)));
+    return this.#once(path, () => !isKept(path) && !governs(path) && this.#globs.some((glob) => fileMatch(glob, path)));
   }
 
   #mayHold(folder: string): boolean {

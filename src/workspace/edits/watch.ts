@@ -5,7 +5,7 @@ import type { Clock } from '../../core/ports/clock.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { MainMove, SavedFile, WorkspaceWatch } from '../../core/ports/governance.ts';
 import type { Git } from '../../git/git.ts';
-import { EXTRA_FILES } from '../governance/reader.ts';
+import { EXTRA_FILES } from '../governance/protected.ts';
 import { SETTINGS_FILE } from '../../core/agent.ts';
 import { mirrorHead } from '../../git/neutral.ts';
 import { MAX_FILE } from '../../config/yaml-source.ts';
@@ -44,9 +44,22 @@ interface Seen {
 export function openWatch(options: WatchOptions): WorkspaceWatch {
   const { git, clock, log } = options;
   const every = Math.min(options.everyMs ?? 200, 300);
+  const look = new Look(git);
+  const failed = (error: unknown): void =>
+    log.warn({ error: errorText(error) }, 'a change in the workspace could not be taken in; it is tried again');
   return {
+    async begin(saved) {
+      // A file of this very moment may be half written: it is waited for as it is while the workspace is watched.
+      for (let looks = 0; looks <= STILL_STAGED; looks += 1) {
+        try {
+          if (await look.first(saved, clock.now(), every)) return;
+        } catch (error) {
+          failed(error);
+        }
+        await clock.sleep(every);
+      }
+    },
     async run(on, signal) {
-      const look = new Look(git);
       let pause = 0;
       while (!signal.aborted) {
         if (pause > 0) pause -= 1;
@@ -55,8 +68,7 @@ export function openWatch(options: WatchOptions): WorkspaceWatch {
             await look.once(on);
           } catch (error) {
             pause = AFTER_FAILURE;
-            const said = errorText(error);
-            log.warn({ error: said }, 'a change in the workspace could not be taken in; it is tried again');
+            failed(error);
           }
         }
         await clock.sleep(every, signal).catch(() => undefined);
@@ -73,7 +85,8 @@ class Look {
   readonly #files = new Map<string, Seen>();
   #main = '';
   #head = '';
-  #first = true;
+  /** Whether edits made while nobody watched are still to be asked for. */
+  #unasked = true;
 
   constructor(git: Git) {
     if (git.workTree === null) throw new Error('a bare repository has no files to watch');
@@ -82,7 +95,7 @@ class Look {
   }
 
   async once(on: { saved(files: SavedFile[]): Promise<void>; moved(): Promise<void> }): Promise<void> {
-    const { commonDir, gitDir } = this.#git.neutral;
+    const { commonDir } = this.#git.neutral;
     const main = `${stamp(join(commonDir, MAIN))} ${stamp(join(commonDir, 'packed-refs'))}`;
     if (main !== this.#main) {
       // Remembered only once it has been taken in, so that a failure is tried again. At the first look too: it may have
@@ -90,22 +103,41 @@ class Look {
       await on.moved();
       this.#main = main;
     }
+    if (await this.#mayTell()) await this.#tell(on.saved, false);
+  }
+
+  /** One look at what was saved while nobody watched. False while a part of it still changes, or Git is not done with it. */
+  async first(saved: (files: SavedFile[]) => Promise<void>, now: number, everyMs: number): Promise<boolean> {
+    if (!(await this.#mayTell())) return true;
+    for (const [path, seen] of this.#files)
+      seen.still = Math.max(seen.still, Math.floor((now - changedAt(join(this.#root, path), now)) / everyMs));
+    return this.#tell(saved, true);
+  }
+
+  async #mayTell(): Promise<boolean> {
+    const { gitDir } = this.#git.neutral;
     this.#watchFiles();
     const head = readFileSync(join(gitDir, 'HEAD'), 'utf8').trim();
-    const back = head !== this.#head;
+    if (head !== this.#head) this.#unasked = true;
     this.#head = head;
     // Another branch's files say nothing about main; and Git at work is about to change them.
-    if (head !== `ref: ${MAIN}` || isBusy(gitDir)) return;
-    // Edits made while nobody watched show in Git, not in stat data.
-    if (back || this.#first) for (const seen of this.#files.values()) seen.told = undefined;
-    this.#first = false;
-    await this.#tell(on.saved);
+    if (head !== `ref: ${MAIN}` || isBusy(gitDir)) return false;
+    if (this.#unasked) await this.#askGit();
+    this.#unasked = false;
+    return true;
+  }
+
+  /** Edits made while nobody watched show in Git, not in stat data, and a folder that was removed shows nowhere else. */
+  async #askGit(): Promise<void> {
+    const { stdout } = await this.#git.run(['ls-tree', '-r', '-z', '--name-only', MAIN, '--', 'agents']);
+    for (const path of stdout.toString('utf8').split('\0'))
+      if (governs(path) && !this.#files.has(path)) this.#files.set(path, { told: undefined, now: '', still: 1 });
+    for (const seen of this.#files.values()) seen.told = undefined;
   }
 
   #watchFiles(): void {
     const paths = new Set([SETTINGS_FILE, ...this.#files.keys()]);
-    for (const name of foldersIn(join(this.#root, 'agents')))
-      for (const file of AGENT_FILES) paths.add(`agents/${name}/${file}`);
+    for (const name of agentFolders(this.#root)) for (const file of AGENT_FILES) paths.add(`agents/${name}/${file}`);
     for (const path of paths) {
       const now = stamp(join(this.#root, path));
       const seen = this.#files.get(path);
@@ -117,26 +149,28 @@ class Look {
     }
   }
 
-  async #tell(saved: (files: SavedFile[]) => Promise<void>): Promise<void> {
-    const ready = [...this.#files].filter(([, seen]) => seen.told !== seen.now && seen.still >= STILL);
-    if (ready.length === 0) return;
+  /** `all`: what does not hold still yet is asked for, too, so that a false says that something has to be waited for. */
+  async #tell(saved: (files: SavedFile[]) => Promise<void>, all: boolean): Promise<boolean> {
+    const changed = [...this.#files].filter(([, seen]) => seen.told !== seen.now && (all || seen.still >= STILL));
+    if (changed.length === 0) return true;
     await mirrorHead(this.#git.neutral);
     const states = await statesOf(
       this.#git,
-      ready.map(([path]) => path),
+      changed.map(([path]) => path),
     );
     const files: SavedFile[] = [];
     const told: [Seen, string][] = [];
-    for (const [path, seen] of ready) {
+    for (const [path, seen] of changed) {
       const state = states.get(path);
       // A pull writes files, then the index, then the ref: what is staged may not be the person's own.
-      if (state === 'staged' && seen.still < STILL_STAGED) continue;
+      if (state !== undefined && seen.still < (state === 'staged' ? STILL_STAGED : STILL)) continue;
       const file = state ? await readSaved(this.#root, path) : { path, bytes: null, clean: true };
       if (file) files.push(file);
       told.push([seen, seen.now]);
     }
     if (files.length > 0) await saved(files);
     for (const [seen, stamped] of told) seen.told = stamped;
+    return told.length === changed.length;
   }
 }
 
@@ -152,6 +186,13 @@ export function stamp(path: string): string {
   return found ? `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs} ${found.mode}` : '';
 }
 
+/** When a file last became what it is; `otherwise` if it is not there. Its own time can be set to anything, so that does not count. */
+const changedAt = (path: string, otherwise: number): number =>
+  lstatSync(path, { throwIfNoEntry: false })?.ctimeMs ?? otherwise;
+
+/** Folders that hold an agent, or may. */
+export const agentFolders = (root: string): string[] => foldersIn(join(root, 'agents'));
+
 function foldersIn(path: string): string[] {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [];
   return readdirSync(path, { withFileTypes: true })
@@ -159,10 +200,38 @@ function foldersIn(path: string): string[] {
     .map((entry) => entry.name);
 }
 
-const BUSY = ['index.lock', 'MERGE_HEAD', 'rebase-merge', 'rebase-apply', 'CHERRY_PICK_HEAD', 'REVERT_HEAD'];
+const LOCK = 'index.lock';
+/** What Git leaves in its folder while it is not done, and what the person calls it. */
+const UNDER_WAY = {
+  'rebase-merge': 'rebase',
+  'rebase-apply': 'rebase',
+  MERGE_HEAD: 'merge',
+  CHERRY_PICK_HEAD: 'cherry-pick',
+  REVERT_HEAD: 'revert',
+} as const;
+const BUSY = [LOCK, ...Object.keys(UNDER_WAY)];
+/** Milliseconds after which a lock is one that a command has left behind, and not one that is about to go. */
+const STALE_LOCK = 10_000;
 
-export const isBusy = (gitDir: string): boolean =>
-  BUSY.some((name) => lstatSync(join(gitDir, name), { throwIfNoEntry: false }) !== undefined);
+const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+
+export const isBusy = (gitDir: string): boolean => BUSY.some((name) => isThere(join(gitDir, name)));
+
+/** Why files that a person saves are not taken in, and how to go on; null if they are. */
+export function whyNotTaken({ neutral: { gitDir } }: Pick<Git, 'neutral'>, now: number): string | null {
+  for (const [name, what] of Object.entries(UNDER_WAY))
+    if (isThere(join(gitDir, name)))
+      return `the workspace is in the middle of a ${what}. Finish it with "git ${what} --continue", or give it up with "git ${what} --abort"`;
+  const head = readFileSync(join(gitDir, 'HEAD'), 'utf8').trim();
+  if (head !== `ref: ${MAIN}`) {
+    const branch = /^ref: refs\/heads\/(.+)$/.exec(head)?.[1];
+    const where = branch === undefined ? 'at a commit and on no branch' : `on the branch "${branch}"`;
+    return `the workspace is ${where}. Go back with "git checkout main"`;
+  }
+  const lock = join(gitDir, LOCK);
+  if (!isThere(lock) || now - changedAt(lock, now) < STALE_LOCK) return null;
+  return `another Git command holds ${lock}. If none runs any more, remove that file`;
+}
 
 /** How files differ from HEAD; those that do not, or are ignored, are left out. */
 export async function statesOf(git: Git, paths: readonly string[]): Promise<Map<string, 'staged' | 'changed'>> {
@@ -203,7 +272,7 @@ export async function standingFiles(git: Git): Promise<SavedFile[]> {
   const root = git.workTree;
   const head = await readFile(join(git.neutral.gitDir, 'HEAD'), 'utf8');
   if (root === null || head.trim() !== `ref: ${MAIN}`) return [];
-  const names = foldersIn(join(root, 'agents'));
+  const names = agentFolders(root);
   const agents = names.flatMap((name) => AGENT_FILES.map((file) => `agents/${name}/${file}`));
   const files = await Promise.all([SETTINGS_FILE, ...agents].map((path) => readSaved(root, path)));
   return files.filter((file) => file !== null).filter(({ path, bytes }) => bytes !== null || path === SETTINGS_FILE);

@@ -1,14 +1,25 @@
 import { type Agent, type Governance, type Problem, type Settings, SETTINGS_FILE } from '../../core/agent.ts';
 import type { Change } from '../../core/files.ts';
+import { NO_SCRIPTS } from '../../core/skill.ts';
 import { readReceiver } from '../../core/escalation.ts';
 import { isAgentName } from '../../core/ids.ts';
 import type { Json } from '../../core/text/json.ts';
-import type { GovernanceReader, SavedFile } from '../../core/ports/governance.ts';
+import type { Difference, GovernanceReader, SavedFile } from '../../core/ports/governance.ts';
 import { nameProblem, parseAgent } from '../../config/agent.ts';
 import { FOLDER, readTree, textOf as textOfName, type TreeEntry } from '../../git/trees.ts';
 import type { Git } from '../../git/git.ts';
 import { hindrances } from './scripts.ts';
-import { describeProtected, placeOf, type LineDiff, type Side, type Touched } from './protected.ts';
+import {
+  describeProtected,
+  EXTRA_FILES,
+  joined,
+  mayBeProtected,
+  placeOf,
+  type LineDiff,
+  type Side,
+  type Touched,
+} from './protected.ts';
+import { Scripts } from './script-changes.ts';
 import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
 import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
 import { parseSettings, type Known, type KnownToAgent } from '../../config/settings.ts';
@@ -16,9 +27,6 @@ import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
 import { didYouMean } from '../../core/text/near.ts';
 import { MAX_FILE, decodeText, parseYaml, problem } from '../../config/yaml-source.ts';
-
-/** Files beside AGENT.md whose text belongs to the agent's instructions, in this order. */
-export const EXTRA_FILES = ['SOUL.md', 'IDENTITY.md', 'USER.md'] as const;
 
 const KEEP_REF = 'refs/ruche/governance';
 
@@ -50,6 +58,7 @@ interface Foresight {
 /** Reads `ruche.yaml` and every AGENT.md at a commit, through Git objects only: nothing of the work tree counts. */
 export function openGovernanceReader(options: GovernanceOptions): GovernanceReader & Foresight {
   const { git } = options;
+  const scripts = new Scripts(git, options.skills.trees);
   let last: { key: string; loaded: Loaded } | null = null;
   const parsed: ParsedAgents = new Map();
   let looked: { commit: string; agents: Governance['agents']; found: Promise<Problem[]> } | null = null;
@@ -66,7 +75,10 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
     const key = `${settings ?? ''} ${agents ?? ''} ${skills ?? ''}`;
     if (last?.key !== key) last = { key, loaded: await read(options, commit, parsed) };
     const { loaded } = last;
-    return loaded.ok ? { ok: true, governance: { ...loaded.governance, commit } } : loaded;
+    if (!loaded.ok) return loaded;
+    // Scripts lie anywhere in the tree, so what was read before says nothing about them.
+    const pins = await scripts.pin(commit, loaded.governance.agents);
+    return { ok: true, governance: { ...loaded.governance, commit, scripts: pins } };
   };
 
   return {
@@ -79,16 +91,18 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
       );
       const tree = (commit: string): string => `${oid(commit)}^{tree}`;
       // What comes from outside is known again by its words, which therefore must not change with the day.
-      return describe({ ...options, explain: () => null }, changes, {
+      return describe({ ...options, scripts, explain: () => null, governing: true }, changes, {
         before: tree(from),
         after: tree(to),
         overlay: false,
       });
     },
     async protectedChanges(base, changes) {
-      const named = changes.filter(
-        ({ path, mode }) => placeOf(path, [mode, '120000']) !== null || mayConcernSkills(path),
-      );
+      const runs = await scripts.counter(oid(base), changes);
+      const named = changes.filter(({ path, mode }) => {
+        const modes = [mode, '120000'];
+        return mayBeProtected(path, modes) || mayConcernSkills(path) || runs(path, modes);
+      });
       if (named.length === 0) return null;
       const tree = `${oid(base)}^{tree}`;
       const before = await entriesAt(
@@ -97,9 +111,12 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
         named.map((change) => change.path),
       );
       const raw = named.map((change) => overlayChange(change, before));
-      return describe(options, raw, { before: tree, after: tree, overlay: true });
+      return describe({ ...options, scripts, governing: false }, raw, { before: tree, after: tree, overlay: true });
     },
-    pinned: (base, skills) => pinnedOver(options.skills, git, oid(base), skills),
+    pinned: async (base, skills, pins) => [
+      ...(await scripts.over(oid(base), pins)),
+      ...(await pinnedOver(options.skills, git, oid(base), skills)),
+    ],
     check: (path, bytes, beside) => checkSaved(options, path, bytes, beside),
     foresee: async (commit, saved) =>
       (await exists(git, commit)) ? read(options, commit, new Map(), saved) : load(commit),
@@ -162,7 +179,10 @@ async function read(
     ...lostLevels(agents, settings, text.bytes),
   ];
   const all = [...problems, ...lost, ...odd, ...found.problems, ...skills.problems];
-  return { ok: true, governance: { commit, settings, agents, skills: skills.skills, problems: all } };
+  return {
+    ok: true,
+    governance: { commit, settings, agents, skills: skills.skills, scripts: NO_SCRIPTS, problems: all },
+  };
 }
 
 /** What a person has saved, in the place of what is committed. One that is refused leaves the committed agent at work. */
@@ -379,24 +399,23 @@ function overlayChange(change: Change, before: ReadonlyMap<string, Entry>): RawC
 }
 
 async function describe(
-  { git, skills, explain }: GovernanceOptions,
+  { git, skills, scripts, explain, governing }: GovernanceOptions & { scripts: Scripts; governing: boolean },
   changes: readonly RawChange[],
   views: SkillViews,
-): Promise<string | null> {
+): Promise<Difference | null> {
   const touched: Touched[] = [];
   for (const { path, was, now } of changes) {
     const modes = [was?.mode, now?.mode].filter((mode) => mode !== undefined);
-    if (placeOf(path, modes) === null) continue;
+    if (!mayBeProtected(path, modes)) continue;
     touched.push({ path, was: await sideOf(git, was), now: await sideOf(git, now) });
   }
   const lines: LineDiff = (was, now) => lineDiff(git, was, now);
-  const rules = touched.length === 0 ? null : await describeProtected(touched, lines, explain);
-  const about = await describeSkills(
-    { git, rules: skills.rules, lines, sideOf: (side) => sideOf(git, side) },
-    changes,
-    views,
-  );
-  return rules === null ? about : about === null ? rules : `${rules}\n\n${about}`;
+  const parts = { git, rules: skills.rules, lines, sideOf: (side: RawChange['was']) => sideOf(git, side) };
+  return joined([
+    await describeProtected(touched, { lines, explain, governing }),
+    await describeSkills(parts, changes, views),
+    await scripts.describe(parts, changes, views),
+  ]);
 }
 
 async function sideOf(git: Git, side: RawChange['was']): Promise<Side | null> {
@@ -405,7 +424,9 @@ async function sideOf(git: Git, side: RawChange['was']): Promise<Side | null> {
   const info = side.mode === '160000' ? null : await git.info(side.oid);
   const fits = info !== null && info.size <= MAX_FILE;
   const bytes = fits ? (await git.object(side.oid))?.bytes : undefined;
-  return { ...side, bytes: bytes ?? Buffer.from(`(${info?.size ?? 0} bytes, object ${side.oid})`) };
+  if (bytes !== undefined) return { ...side, bytes };
+  const instead = { ...side, bytes: Buffer.from(`(${info?.size ?? 0} bytes, object ${side.oid})`) };
+  return side.mode === '160000' ? instead : { ...instead, unread: true };
 }
 
 async function lineDiff(git: Git, was: Side | null, now: Side | null): Promise<string> {

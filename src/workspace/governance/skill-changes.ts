@@ -1,10 +1,10 @@
+import type { Difference } from '../../core/ports/governance.ts';
 import type { SkillRules } from '../../core/ports/skill-rules.ts';
 import { isSkillName, SKILLS, skillOf } from '../../core/skill.ts';
 import { visible } from '../../core/text/untrusted.ts';
 import { frontMatter } from '../../config/agent.ts';
 import type { Git } from '../../git/git.ts';
-import { shortened } from './protected.ts';
-import type { LineDiff, Side } from './protected.ts';
+import { isLegible, type LineDiff, type Side } from './protected.ts';
 import { filesBelow, skillFiles } from './skills.ts';
 import type { ListedFile } from './skills.ts';
 import { MAX_FILE } from '../../config/yaml-source.ts';
@@ -33,9 +33,6 @@ export interface SkillChangeParts {
 }
 
 const AGENT_FILE = /^agents\/[^/]+\/AGENT\.md$/;
-/** Characters of one file, and of all of them. */
-const MAX_SHOWN = 16_000;
-const MAX_TEXT = 128 * 1024;
 const MAX_FLAGS = 30;
 
 export const mayConcernSkills = (path: string): boolean => AGENT_FILE.test(path) || path.startsWith(`${SKILLS}/`);
@@ -45,14 +42,14 @@ export async function describeSkills(
   parts: SkillChangeParts,
   changes: readonly RawChange[],
   views: SkillViews,
-): Promise<string | null> {
+): Promise<Difference | null> {
   const concerned = changes.filter(({ path }) => mayConcernSkills(path));
   if (concerned.length === 0) return null;
   const { git } = parts;
   const before = await agentFiles(git, views.before);
   const after = views.overlay ? overlaid(before, concerned) : await agentFiles(git, views.after);
   const [old, now] = [await enabledIn(git, before), await enabledIn(git, after)];
-  const texts: string[] = [];
+  const found: Difference[] = [];
   for (const name of [...now].sort()) {
     const touched = concerned.filter((change) => skillOf(change.path) === name);
     if (old.has(name) && touched.length === 0) continue;
@@ -60,22 +57,23 @@ export async function describeSkills(
     // A bundled one: the key of the AGENT.md says all there is to say.
     if (!old.has(name) && files.length === 0) continue;
     const shown = old.has(name) ? touched : files.map((file): RawChange => ({ path: file.path, was: null, now: file }));
-    texts.push(await describeSkill(parts, name, shown, files, old.has(name)));
+    found.push(await describeSkill(parts, name, shown, files, old.has(name)));
   }
-  return texts.length === 0 ? null : shortened(texts.join('\n\n'), MAX_TEXT);
+  const text = found.map((each) => each.text).join('\n\n');
+  return found.length === 0 ? null : { text, hidden: found.find(({ hidden }) => hidden !== null)?.hidden ?? null };
 }
 
 type AgentFiles = ReadonlyMap<string, string>;
 
 /** Every AGENT.md of a tree: path → blob. */
-async function agentFiles(git: Git, tree: string): Promise<AgentFiles> {
+export async function agentFiles(git: Git, tree: string): Promise<AgentFiles> {
   const folder = await git.resolve(`${tree.replace(/\^\{tree\}$/, '')}:agents`);
   if (folder === null || (await git.info(folder))?.type !== 'tree') return new Map();
   const files = (await filesBelow(git, folder)).map(({ path, oid }) => [`agents/${path}`, oid] as const);
   return new Map(files.filter(([path]) => AGENT_FILE.test(path)));
 }
 
-function overlaid(before: AgentFiles, changes: readonly RawChange[]): AgentFiles {
+export function overlaid(before: AgentFiles, changes: readonly RawChange[]): AgentFiles {
   const after = new Map(before);
   for (const { path, now } of changes) {
     if (!AGENT_FILE.test(path)) continue;
@@ -128,7 +126,7 @@ async function describeSkill(
   shown: readonly RawChange[],
   files: readonly ListedFile[],
   enabled: boolean,
-): Promise<string> {
+): Promise<Difference> {
   const at = `${SKILLS}/${name}`;
   const below = files.map((file) => ({ ...file, path: file.path.slice(at.length + 1) }));
   const flags = parts.rules.judge(name, await skillFiles(parts.git, below), at).flags;
@@ -142,14 +140,20 @@ async function describeSkill(
         `! look closely: ${visible(flag.file)}${flag.line === null ? '' : `:${flag.line}`}: ${visible(flag.message)}`,
     );
   if (flags.length > MAX_FLAGS) warnings.push(`! and ${flags.length - MAX_FLAGS} more`);
-  const bodies: string[] = [];
-  for (const { path, was, now } of shown) {
-    const kind = KINDS[now?.mode ?? was?.mode ?? ''] ?? '';
-    const same = was !== null && was.oid === now?.oid;
-    const text = same
-      ? `mode ${was.mode} becomes ${now?.mode}`
-      : await parts.lines(await parts.sideOf(was), await parts.sideOf(now));
-    bodies.push(`${visible(path)}${kind}\n${shortened(visible(text), MAX_SHOWN)}`);
-  }
-  return [head, ...warnings, ...bodies].join('\n');
+  const bodies = await Promise.all(shown.map((change) => describeFile(parts, change)));
+  const text = [head, ...warnings, ...bodies.map((body) => body.text)].join('\n');
+  return { text, hidden: bodies.find(({ hidden }) => hidden !== null)?.hidden ?? null };
+}
+
+async function describeFile(parts: SkillChangeParts, { path, was, now }: RawChange): Promise<Difference> {
+  const head = `${visible(path)}${KINDS[now?.mode ?? was?.mode ?? ''] ?? ''}`;
+  if (was !== null && was.oid === now?.oid)
+    return { text: `${head}\nmode ${was.mode} becomes ${now.mode}`, hidden: null };
+  const sides = [await parts.sideOf(was), await parts.sideOf(now)] as const;
+  const unlike = sides.find((side) => side !== null && !isLegible(side));
+  if (!unlike) return { text: `${head}\n${visible(await parts.lines(...sides))}`, hidden: null };
+  // A picture or font is named by its bytes; a program that nobody can read is none that anybody can approve.
+  const text = `${head}\n${now === null ? 'is removed' : `is not text: ${sides[1]?.bytes.length ?? 0} bytes, object ${now.oid}`}`;
+  const runs = now?.mode === '100755' || unlike.unread === true;
+  return { text, hidden: runs && now !== null ? `${visible(path)} is not text, or is too large to be read` : null };
 }

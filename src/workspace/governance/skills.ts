@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Agent, Problem } from '../../core/agent.ts';
 import type { Change, FileMode } from '../../core/files.ts';
 import type { SkillRules } from '../../core/ports/skill-rules.ts';
-import { SKILLS, type PinnedFile, type Skill, type SkillFile } from '../../core/skill.ts';
+import {
+  SKILL_FILE_BYTES,
+  SKILL_FILES,
+  SKILLS,
+  type PinnedFile,
+  type Skill,
+  type SkillFile,
+} from '../../core/skill.ts';
 import type { Git } from '../../git/git.ts';
 import type { Objects } from '../../git/objects.ts';
 import type { Trees } from '../../git/trees.ts';
@@ -19,10 +26,6 @@ export interface SkillSupport {
 
 /** Keeps the blobs of bundled skills from garbage collection: no commit holds them. */
 const BUNDLED_REF = 'refs/ruche/skills';
-/** Bytes of a file that is read to be judged; larger ones are refused by the rules anyway. */
-const MAX_FILE = 1024 * 1024;
-/** Files that are read at most: a skill with more is refused. */
-const MAX_FILES = 250;
 
 export interface ListedFile {
   path: string;
@@ -48,7 +51,8 @@ export async function skillFiles(git: Git, listed: readonly ListedFile[]): Promi
     listed.map(async ({ path, mode, oid }, index): Promise<SkillFile> => {
       if (mode === '160000') return { path, mode: '120000', size: 0, bytes: Buffer.from('another repository') };
       const size = (await git.info(oid))?.size ?? 0;
-      const read = index < MAX_FILES && size <= MAX_FILE;
+      // What is beyond the bounds is refused by the rules anyway.
+      const read = index < SKILL_FILES && size <= SKILL_FILE_BYTES;
       return { path, mode: modeOf(mode), size, bytes: read ? ((await git.object(oid))?.bytes ?? null) : null };
     }),
   );

@@ -8,7 +8,7 @@ import { putCommit, type Signature, mainCommit } from '../../git/commit.ts';
 import { badPath, isFile } from '../overlay/path.ts';
 import type { Git } from '../../git/git.ts';
 import { convert, conversionsOf, type Conversion } from '../../git/conversions.ts';
-import { ignoredBy } from '../../git/listing.ts';
+import { isSecretName, keptOut } from '../overlay/kept-out.ts';
 import { Lru, FOLDER, type TreeEntry, type Trees } from '../../git/trees.ts';
 import { whyLeft } from './left.ts';
 import type { Mover } from './move.ts';
@@ -140,7 +140,8 @@ export class Person {
       const isNew = state === 'A.' || state === '.A';
       const halfStaged = kind === 'u' || (!state.includes('.') && state !== 'DD');
       const unstaged = state[0] === 'D' && this.#look(path) !== null;
-      if (halfStaged || unstaged || (isNew && paths?.includes(path) !== true)) found.left.add(path);
+      if (halfStaged || unstaged || (isNew && (isSecretName(path) || paths?.includes(path) !== true)))
+        found.left.add(path);
       else found.changed.set(path, mode);
     }
     return found;
@@ -218,7 +219,7 @@ export class Person {
     return changes;
   }
 
-  /** Named paths that Git does not know and that are not ignored. */
+  /** Named paths that Git does not know and may. */
   async #untracked(tree: string, paths: readonly string[], known: Map<string, string>): Promise<string[]> {
     const candidates: string[] = [];
     for (const path of paths) {
@@ -228,8 +229,8 @@ export class Person {
       if (there === null || there.mode === FOLDER) candidates.push(path);
     }
     if (candidates.length === 0) return [];
-    const ignored = await ignoredBy(this.#parts.git, candidates);
-    return candidates.filter((path) => !ignored.has(path));
+    const out = await keptOut(this.#parts.git, candidates);
+    return candidates.filter((path) => !out.has(path));
   }
 
   /** Stores what stands at a path now. Null: nothing. A file that is being written is read until it holds still. */

@@ -1,0 +1,49 @@
+import type { AgentDeps, Turn } from '../run/deps.ts';
+import { runKey, runStream } from '../../core/ids.ts';
+import type { Store } from '../../core/ports/store.ts';
+import { foldRun } from '../run/log.ts';
+import type { RunState } from '../run/state.ts';
+import { landingRequest } from './land.ts';
+
+/**
+ * Holds what the run has changed so far against Git's own cleaning: the person may run `git gc` while it waits, or while
+ * the process is down. Only a run that stops waits for it, and one that cannot be held now goes on all the same.
+ */
+export async function holdWork({ deps, log, stops }: Turn): Promise<void> {
+  // The end of a cancelled run may have been told already, and with it that nothing of it is held.
+  if (!stops.cancel.aborted) await hold(deps, log.state);
+}
+
+async function hold({ workspace, log }: AgentDeps, state: RunState): Promise<void> {
+  const { run, startedAt } = state;
+  await workspace
+    .hold(landingRequest(state, startedAt))
+    .catch((error: unknown) => log.warn({ run, error: String(error) }, 'the work of a run is not held'));
+}
+
+/** At start: runs that go on or wait are held again (the workspace may be a clone, which has no such refs), others no longer. */
+export async function holdOpenRuns(deps: AgentDeps): Promise<void> {
+  const { store, workspace } = deps;
+  const held = new Set(workspace.held());
+  const open = new Set<string>();
+  for (const task of await store.tasks({ statuses: ['queued', 'running', 'waiting'] })) {
+    const started = await store.byKey(runKey(task.id));
+    if (started?.type !== 'run.started') continue;
+    const { run } = started.data;
+    open.add(run);
+    // One that waits was held before it did.
+    if ((task.status === 'waiting' && held.has(run)) || !(await mayHaveChanges(store, run))) continue;
+    const state = await foldRun(store, started, []).catch((error: unknown) => {
+      deps.log.warn({ run, error: String(error) }, 'the work of a run is not held');
+      return null;
+    });
+    if (state !== null) await hold(deps, state);
+  }
+  for (const run of held) if (!open.has(run)) await workspace.release(run);
+}
+
+async function mayHaveChanges(store: Store, run: string): Promise<boolean> {
+  for await (const event of store.read({ stream: runStream(run), types: ['tool.started', 'files.placed'] }))
+    if (event.type === 'files.placed' || (event.type === 'tool.started' && event.data.effect !== 'read')) return true;
+  return false;
+}
