@@ -22,6 +22,7 @@ import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/judge.ts';
 import { openGate } from '../skills/gate.ts';
 import { lockHome } from '../store/sqlite/lock.ts';
+import { makeRoom } from './room.ts';
 import { STORE } from './store.ts';
 import { systemClock, systemIds, systemRandom } from '../platform/system.ts';
 import { openCheckouts } from '../workspace/checkouts/checkouts.ts';
@@ -41,6 +42,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const { clock, ids, random } = options.system ?? { clock: systemClock, ids: systemIds, random: systemRandom };
   await makePrivateFolder(home);
   parts.adopt(lockHome(home), (lock) => lock.release());
+  await makeRoom(home);
   await refuseNoDatabase(options, env);
   const hub = new Hub();
   const opened = await (wrap.store ?? plainly)(async () =>
@@ -115,7 +117,12 @@ async function openFolder(
   );
   const mended = await workspace.recover();
   if (mended !== null) log.warn({ mended }, 'the workspace was mended');
-  const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
+  const checkouts = await openCheckouts({
+    workspace,
+    dir: join(home, 'checkouts'),
+    boundary,
+    clock: systemClock,
+  });
   parts.defer(() => checkouts.close());
   const bundled = options.skills === undefined ? new Map() : await readBundled(options.skills);
   const { git } = workspace;

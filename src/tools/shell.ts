@@ -1,6 +1,7 @@
-import type { Change } from '../core/files.ts';
+import { MAX_PATHS, type Change } from '../core/files.ts';
 import { unionLabels } from '../core/labels.ts';
 import type { CallFacts } from '../core/policy.ts';
+import { OVER } from '../core/ports/clock.ts';
 import { SandboxError, type JobResult, type Limits, type Sandbox } from '../core/ports/sandbox.ts';
 import type { Checkout, Checkouts, Collected } from '../core/ports/workspace.ts';
 import { SKILLS } from '../core/skill.ts';
@@ -128,8 +129,7 @@ class ShellTool implements Tool<ShellInput> {
     }
     const job = { key: ctx.key, command: input.command, checkout, limits: this.#limits(input) };
     try {
-      const result = await sandbox.exec(job, progressOf(ctx), ctx.signal);
-      return await this.#finish(result, checkout, input, ctx);
+      return await this.#attend(checkout, input, ctx, (signal) => sandbox.exec(job, progressOf(ctx), signal));
     } catch (error) {
       const never = error instanceof SandboxError && error.code === 'start';
       return failed(`${never ? 'The command was not run: ' : ''}${errorText(error)}\nnone of its changes were kept`);
@@ -149,8 +149,8 @@ class ShellTool implements Tool<ShellInput> {
     const checkout = await checkouts.adopt(ctx.key);
     if (checkout === null) return { state: 'doubt', why: `${where} the folder it worked in is gone.` };
     try {
-      const result = await sandbox.adopt(ctx.key, this.#limits(input), progressOf(ctx), ctx.signal);
-      return { state: 'done', result: await this.#finish(result, checkout, input, ctx) };
+      const adopt = (signal: AbortSignal) => sandbox.adopt(ctx.key, this.#limits(input), progressOf(ctx), signal);
+      return { state: 'done', result: await this.#attend(checkout, input, ctx, adopt) };
     } catch (error) {
       return { state: 'doubt', why: `${where} its result cannot be read: ${errorText(error)}` };
     }
@@ -175,11 +175,31 @@ class ShellTool implements Tool<ShellInput> {
     return { ...limits, timeMs: Math.min(limits.timeMs, input.timeoutMs ?? limits.timeMs) };
   }
 
-  /** A command can read, and run, every file it has: one that nobody approved lies in all it says. */
-  async #finish(result: JobResult, checkout: Checkout, input: ShellInput, ctx: ToolContext): Promise<ToolResult> {
+  /**
+   * Follows a command to its end. One that outgrows its bounds is ended, and its folder is given back at once: whatever is to be
+   * written next, its own result too, needs the space.
+   */
+  async #attend(
+    checkout: Checkout,
+    input: ShellInput,
+    ctx: ToolContext,
+    go: (signal: AbortSignal) => Promise<JobResult>,
+  ): Promise<ToolResult> {
+    const { checkouts } = this.#options;
+    const over = new AbortController();
+    const bounds = checkouts.watch(checkout, over.signal);
+    const result = await go(AbortSignal.any([ctx.signal, bounds])).finally(() => over.abort(OVER));
+    const outgrown = result.ended === 'aborted' && bounds.aborted && !ctx.signal.aborted;
+    if (outgrown) await checkouts.release(checkout);
+    const ended = outgrown
+      ? failed(
+          `${outputText(result)}exit ${result.exit}: killed, because ${bounds.reason}\nnone of its changes were kept`,
+        )
+      : await this.#end(result, checkout, input, ctx);
+    // A command can read, and run, every file it has: one that nobody approved lies in all it says.
     const skills = (await ctx.files.list(SKILLS)).filter(({ path }) => ctx.mayRead(path));
     const labels = unionLabels(...skills.map((entry) => ctx.labelsOf(entry)));
-    return { ...(await this.#end(result, checkout, input, ctx)), labels };
+    return { ...ended, labels };
   }
 
   async #end(result: JobResult, checkout: Checkout, input: ShellInput, ctx: ToolContext): Promise<ToolResult> {
@@ -197,6 +217,11 @@ class ShellTool implements Tool<ShellInput> {
     // A command must not do what the rules keep from the file tools, or put before a person.
     if (barred.length > 0)
       return failed(`${end}\nnone of its changes were kept: a rule does not let a command change ${names(barred)}`);
+    const paths = new Set([...ctx.files.changes().map((change) => change.path), ...touched]).size;
+    if (paths > MAX_PATHS)
+      return failed(
+        `${end}\nnone of its changes were kept: with them, this run would have changed ${paths} files, more than the limit of ${MAX_PATHS}`,
+      );
     const changes = refused === null ? collected.changes : [];
     if (changes.length > 0) ctx.files.apply(changes);
     const ok = result.exit === 0 && refused === null;

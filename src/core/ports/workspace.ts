@@ -130,6 +130,11 @@ export interface Checkouts {
   take(base: string, changes: readonly Change[], key: string, hidden?: readonly string[]): Promise<Checkout>;
   /** The directory a call had before the crash, as the command left it; null if there is none. */
   adopt(key: string): Promise<Checkout | null>;
+  /**
+   * Looks after a command at work until `over`: the signal is aborted, with the reason in words, when what it leaves outgrows
+   * its bounds, or the disk gets full.
+   */
+  watch(checkout: Checkout, over: AbortSignal): AbortSignal;
   /** What the command changed against what `take` put there. */
   collect(checkout: Checkout): Promise<Collected>;
   release(checkout: Checkout): Promise<void>;

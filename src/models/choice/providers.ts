@@ -5,7 +5,7 @@ import type { KeptSecrets, Secrets } from '../../core/ports/secrets.ts';
 import type { Net } from '../../core/ports/net.ts';
 import type { Found, FoundProvider } from './found.ts';
 import type { ModelServer, Provider } from '../wire/provider.ts';
-import { CLOUD_WINDOW, costOf, LOCAL_WINDOW, modelFacts, windowOf } from '../prices/prices.ts';
+import { costOf, LOCAL_WINDOW, modelFacts, STAND_IN_WINDOW, windowOf } from '../prices/prices.ts';
 
 /** A provider with everything filled in that need not be said. */
 export interface KnownProvider extends ProviderSettings {
@@ -142,7 +142,7 @@ export function abilitiesOf(provider: KnownProvider, model: string, found: Pick<
 export function choiceOf(provider: KnownProvider, model: string, parts: ProviderParts): ModelChoice {
   const { kind, baseUrl } = provider;
   const { window, images } = abilitiesOf(provider, model, parts.found);
-  const usual = kind.server ? LOCAL_WINDOW : kind.free ? CLOUD_WINDOW : windowOf(model, baseUrl);
+  const usual = kind.server ? LOCAL_WINDOW : kind.standIn ? STAND_IN_WINDOW : windowOf(model, baseUrl);
   const free = (_usage: Usage): number => 0;
   return {
     provider: provider.name,

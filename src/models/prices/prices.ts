@@ -9,6 +9,9 @@ export const CLOUD_WINDOW = 128_000;
  */
 export const LOCAL_WINDOW = 8_192;
 
+/** Tokens of what stands in for a model and needs each word as it was: bounded by memory alone. */
+export const STAND_IN_WINDOW = 10_000_000;
+
 const known = (name: string): ModelFacts | null => (Object.hasOwn(PRICES, name) ? (PRICES[name] ?? null) : null);
 
 /** A dated snapshot or a preview costs what its model costs; a router puts the maker's name before it, and dots in it. */

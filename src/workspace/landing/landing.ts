@@ -1,4 +1,5 @@
 import type { Boundary } from '../../core/ports/boundary.ts';
+import { MAX_PATHS } from '../../core/files.ts';
 import { isAgentName, isSafeName } from '../../core/ids.ts';
 import { type LandingRequest, type LandingResult, WorkspaceUnavailable } from '../../core/ports/workspace.ts';
 import { agentSignature, landingMessage, putCommit, mainCommit } from '../../git/commit.ts';
@@ -147,6 +148,8 @@ export class Landings {
     const { trees, objects } = this.#parts;
     const { agent, run } = request.provenance;
     if (!isAgentName(agent) || !isSafeName(run)) return refused(`"${agent}" or "${run}" is not a valid name`);
+    const count = request.changes.length;
+    if (count > MAX_PATHS) return refused(`it changes ${count} files, more than the limit of ${MAX_PATHS}`);
     const never = request.changes.flatMap(({ path }) => {
       const why = badPath(path) ?? forbidden.get(path);
       return why === undefined ? [] : [{ path, why: `${path} cannot be committed: ${why}` }];
