@@ -1,8 +1,10 @@
+import type { Files } from '../core/files.ts';
 import { artefactOf } from '../core/task-call.ts';
 import type { Tool } from '../core/ports/tool.ts';
+import { workspacePath } from '../core/text/paths.ts';
 import { wrapUntrusted } from '../core/text/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
-import { boundaryOf, failed, readText, refusable } from './text.ts';
+import { MAX_TEXT, boundaryOf, failed, readText, refusable } from './text.ts';
 
 const ARGS = { path: 'text', offset: ['count?', 'First line'], limit: ['count?', 'Lines'] } as const;
 export type ReadInput = ArgsOf<typeof ARGS>;
@@ -43,6 +45,15 @@ function outputLines(text: string, offset: number | null, limit: number | null):
   return `Lines ${from + 1} to ${to} of ${lines.length}:\n${lines.slice(from, to).join('\n')}`;
 }
 
+/** What a read that shows nothing has seen all the same: that there is no file, or one that is not text. */
+async function lookedAt(files: Files, raw: string): Promise<Record<string, string | null>> {
+  const checked = workspacePath(raw);
+  if (!checked.ok || checked.path === '') return {};
+  const entry = await files.stat(checked.path);
+  if (entry?.mode === '120000' || (entry?.size ?? 0) > MAX_TEXT) return {};
+  return { [checked.path]: entry?.oid ?? null };
+}
+
 /** Shows a text file, or some lines of it. */
 export const readTool: Tool<ReadInput> = {
   name: 'read',
@@ -61,7 +72,7 @@ export const readTool: Tool<ReadInput> = {
       if (opened?.kind === 'output')
         return { ok: true, text: outputLines(opened.text, offset, limit), labels: opened.labels, changes: [] };
       const file = await (opened === null ? readText(files, raw) : readText(opened.files, opened.path));
-      if (!file.ok) return failed(file.why);
+      if (!file.ok) return { ...failed(file.why), seen: opened === null ? await lookedAt(files, raw) : {} };
       const { path, entry, text } = file;
       const shown = text === '' ? '[The file is empty.]' : excerpt(text, offset ?? 1, limit ?? DEFAULT_LINES);
       const labels = labelsOf(entry);

@@ -225,7 +225,9 @@ class ShellTool implements Tool<ShellInput> {
     const changes = refused === null ? collected.changes : [];
     if (changes.length > 0) ctx.files.apply(changes);
     const ok = result.exit === 0 && refused === null;
-    return { ok, text: [end, ...changeText(collected)].join('\n'), labels: [], changes };
+    // What it has removed is known to be gone, and may be written anew; what it has changed has not been looked at.
+    const seen = Object.fromEntries(changes.flatMap(({ path, oid }) => (oid === null ? [[path, null]] : [])));
+    return { ok, text: [end, ...changeText(collected)].join('\n'), labels: [], changes, seen };
   }
 }
 

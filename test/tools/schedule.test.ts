@@ -8,7 +8,7 @@ import { machineZone } from '../../src/platform/system.ts';
 import { scheduleTool } from '../../src/tools/schedule.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import { SETTINGS } from '../fakes/governance.ts';
-import { call, contextOf, openBench, type Bench } from './workspace.ts';
+import { call, contextOf, openBench, type Bench, type TestContext } from './workspace.ts';
 import { KNOWN } from '../fakes/known.ts';
 
 const FILE = 'agents/assistant/AGENT.md';
@@ -27,7 +27,7 @@ const check = (path: string, bytes: Uint8Array | null): Problem[] =>
 const clock = { now: () => NOW, sleep: () => new Promise<void>(() => {}) };
 const tool = scheduleTool(openScheduleBook({ reader: { check }, settings: SETTINGS, clock, zone: machineZone }));
 
-const context = async (more: Partial<ToolContext> = {}): Promise<ToolContext> => contextOf(await bench.files(), more);
+const context = async (more: Partial<ToolContext> = {}): Promise<TestContext> => contextOf(await bench.files(), more);
 const good = { name: 'new', cron: '15 8 * * 1-5', timezone: 'Europe/Paris', task: 'Write.' };
 
 test('one is made in the file of the agent itself, and then listed; nothing is said without a need', async () => {

@@ -20,6 +20,7 @@ import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
+import { seenAs } from '../run/seen.ts';
 import type { ShownCall, ToolRecord } from '../run/state.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
@@ -136,7 +137,7 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
 
 function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files']): ToolContext {
   const { deps, log, agent, stops } = turn;
-  const { run, task, seen } = log.state;
+  const { run, task } = log.state;
   const { call, tool, facts: about } = ready;
   const facts = policyFacts(turn);
   const asked: PolicyCall = { tool: tool.name, effect: tool.effect, ...about };
@@ -150,7 +151,7 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
     files,
     open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(turn, path),
     net: grantedNet(turn, ready),
-    seen,
+    seen: (path) => seenAs(turn, path),
     mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
     mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
     labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),
