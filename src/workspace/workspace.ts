@@ -127,7 +127,10 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
   const identity = async () => (await personConfig(gitDir, env)).author;
   const person = new Person({ git, objects, trees, mover, mutex, clock, identity, maxFile }, dir);
   const faults: FaultParts = { git, mover, clock, mutex };
-  const inWords = (error: unknown): Promise<unknown> => mended(faults, error).then(() => asUnavailable(faults, error));
+  const inWords = async (error: unknown): Promise<unknown> => {
+    await mended(faults, error);
+    return asUnavailable(faults, error);
+  };
   const landings = new Landings({ git, objects, trees, mover, person, mutex, boundary, maxFile, inWords });
   const openWork = new OpenWork({ git, objects, trees });
   const filesParts: FilesParts = { git, objects, trees, listing: openListing(git), boundary, maxFile };

@@ -34,7 +34,7 @@ export class Hindrances {
   /** Each reason once, with the number of runs that wait for it. */
   all(now: number): Map<string, number> {
     const counts = new Map<string, number>();
-    for (const task of [...this.#tasks.keys()]) {
+    for (const task of this.#tasks.keys()) {
       const why = this.of(task, now)?.why;
       if (why !== undefined) counts.set(why, (counts.get(why) ?? 0) + 1);
     }
