@@ -111,7 +111,14 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
   const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
   const { BUILTIN } = await import('./builtin.ts');
   const kinds = BUILTIN.providers;
-  const found = openFound({ env, kept: await openKept(inHome('models.json'), kinds), net, secrets, kinds });
+  const found = openFound({
+    env,
+    kept: await openKept(inHome('models.json'), kinds),
+    net,
+    secrets,
+    kinds,
+    used: [],
+  });
   const models = openModels({ settings, found, net, secrets, clock });
   const keys = models.providers().flatMap((provider) => {
     const name = provider.source === 'built in' ? undefined : /^env:(.+)$/.exec(provider.apiKey ?? '')?.[1];

@@ -32,7 +32,7 @@ const findingText = (finding: Finding): string =>
 
 async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<Facts> {
   const folder = await nearestFolder(options.home);
-  const { problems, ...gateway } = await gatewayState(io, options);
+  const { problems, offer, ...gateway } = await gatewayState(io, options);
   return {
     ...diagnosis,
     config: diagnosis.config && { problems: together(diagnosis, problems) },
@@ -48,6 +48,7 @@ async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<F
     ...(await otherDisk(folder, await nearestFolder(options.workspace))),
     now: io.clock.now(),
     gateway,
+    offer,
     start: `${io.self} up${options.again}`,
   };
 }
@@ -120,7 +121,7 @@ function together({ config, keys }: Diagnosis, told: readonly Problem[] | null):
   return [...new Map([...here, ...there].map((problem) => [problemText(problem), problem])).values()];
 }
 
-type GatewayState = Facts['gateway'] & { problems: readonly Problem[] | null };
+type GatewayState = Facts['gateway'] & Pick<Facts, 'offer'> & { problems: readonly Problem[] | null };
 
 async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
   const late = new AbortController();
@@ -130,17 +131,17 @@ async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
     () => undefined,
   );
   try {
-    const { problems } = await callApi<RuntimeStatus>(await connect(io, options), '/api/status', {
+    const { problems, offer } = await callApi<RuntimeStatus>(await connect(io, options), '/api/status', {
       signal: late.signal,
     });
-    return { state: 'running', detail: '', problems };
+    return { state: 'running', detail: '', problems, offer };
   } catch (error) {
     const stranger = error instanceof Stranger;
     const away = error instanceof GatewayLost || (error instanceof CliError && error.exitCode === 2 && !stranger);
     const seen = away
       ? ({ state: 'stopped', detail: '' } as const)
       : ({ state: 'odd', detail: explain(error) } as const);
-    return { ...seen, problems: null };
+    return { ...seen, problems: null, offer: null };
   } finally {
     done.abort();
   }

@@ -1,7 +1,8 @@
 import { type Problem, WORKSPACE } from '../core/agent.ts';
+import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
 import { quoted } from './options.ts';
-import { problemText } from './status.ts';
+import { offerText, problemText } from './status.ts';
 
 /** What doctor knows, gathered before anything is judged. */
 export interface Facts extends Diagnosis {
@@ -23,6 +24,8 @@ export interface Facts extends Diagnosis {
   /** Milliseconds since the epoch. */
   now: number;
   gateway: { state: 'running' | 'stopped' | 'odd'; detail: string };
+  /** A model server that was found and is not used; null if there is none, or no gateway that has looked. */
+  offer: ServerOffer | null;
   /** The command line that starts it. */
   start: string;
 }
@@ -188,6 +191,8 @@ const checkRefs: Check = ({ refs, start }) =>
     ),
   );
 
+const checkOffer: Check = ({ offer }) => (offer === null ? [] : [ok('Model', offerText(offer))]);
+
 const checkGateway: Check = ({ gateway, start }) => {
   if (gateway.state === 'running') return [ok('Gateway', 'running')];
   if (gateway.state === 'stopped') return [ok('Gateway', `not running; start it with: ${start}`)];
@@ -207,5 +212,6 @@ const CHECKS: readonly Check[] = [
   checkConfig,
   checkRefs,
   checkKeys,
+  checkOffer,
   checkGateway,
 ];

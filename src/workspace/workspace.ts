@@ -55,8 +55,8 @@ export interface OpenWorkspace extends Workspace {
 
 const DEFAULT_MAX_FILE = 100_000_000;
 
-/** Rejects with what is wrong and the command that mends it. */
-async function checkRepository(dir: string, env: Env): Promise<string> {
+/** The git directory of a workspace. Rejects with what is wrong and the command that mends it. */
+export async function checkRepository(dir: string, env: Env): Promise<string> {
   const quoted = quotedPath(dir);
   const folder = await lstat(dir).catch(() => null);
   if (!folder) throw new Error(`the workspace ${dir} does not exist; make one with: ruche init ${quoted}`);

@@ -17,6 +17,7 @@ const well: Facts = {
   home: '/h',
   homeMade: true,
   homeMode: 0o700,
+  offer: null,
   homeProblem: null,
   token: 0o600,
   tokenGiven: false,

@@ -3,12 +3,12 @@ import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net, NetRequest } from '../../core/ports/net.ts';
 import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
-import { decide } from '../../policy/decide.ts';
 import {
   boundCall,
   type EngineToolCall,
   showCall,
   freshBase,
+  judge,
   policyFacts,
   type ToolCall,
   pinnedNames,
@@ -115,9 +115,10 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-export function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall | EngineToolCall): boolean {
+export function stillAllowed(turn: AgentTurn, ready: ToolCall | EngineToolCall): boolean {
   const { log } = turn;
-  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
+  const { call, tool } = ready;
+  const decision = judge(turn, ready);
   if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
   log.emit({ type: 'decision.made', data: { call: call.id, tool: tool.name, ...decision } });
   return false;

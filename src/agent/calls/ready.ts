@@ -1,5 +1,6 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
-import type { CallFacts, PolicyFacts } from '../../core/policy.ts';
+import type { CallFacts, Decision, PolicyFacts } from '../../core/policy.ts';
+import { decide } from '../../policy/decide.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog } from '../run/log.ts';
 import type { CallState, RunState, ShownCall } from '../run/state.ts';
@@ -31,6 +32,34 @@ export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
     labels: log.state.labels,
   };
 }
+
+/** Things that the calls of one answer may put before a person: of more, nobody finds the one that matters. */
+const MAX_ASKED = 10;
+
+/** May the call be made? As `decide` says, but that an answer asks a person only so often. */
+export function judge(turn: AgentTurn, { call, tool, facts }: ReadyCall): Decision {
+  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
+  if (decision.verdict === 'ask' && call.approval === null && asked(turn.log.state, call) >= MAX_ASKED)
+    return tooOften();
+  return decision;
+}
+
+/** The same for a question, which no rule has to allow. `alike`: other questions of the answer that are to come. */
+export const mayStillAsk = ({ log }: AgentTurn, call: CallState): boolean =>
+  asked(log.state, call) +
+    log.state.calls.filter(({ tool, phase }) => tool === call.tool && phase === 'allowed').length <
+  MAX_ASKED;
+
+export const tooOften = (): Decision => ({
+  verdict: 'deny',
+  rule: 'builtin:approval-limit',
+  reason: `The calls of this answer already ask a person ${MAX_ASKED} times, which is the most at once. Wait for those answers, then ask for what is still needed.`,
+});
+
+const asked = ({ calls }: RunState, except: CallState): number =>
+  calls.filter(
+    (call) => call !== except && (call.phase === 'asking' || call.approval !== null || call.question !== null),
+  ).length;
 
 interface Ready<Kind extends AnyTool> {
   call: CallState;
