@@ -173,10 +173,11 @@ async function step(turn: AgentTurn, next: Exclude<Step, 'finish'>): Promise<'on
   const { deps, log } = turn;
   switch (next) {
     case 'model': {
-      const { steps: most } = deps.governance().settings.limits;
+      if (log.state.step > 0) await takeMessages(turn);
+      // Each message it answers brings what it would have had alone: those that join a slow run must not fail together.
+      const most = deps.governance().settings.limits.steps * (1 + log.state.absorbed.length);
       if (log.state.step >= most)
         return { code: 'limit.steps', message: `It took more than ${most} steps (limits.steps).`, retryable: false };
-      if (log.state.step > 0) await takeMessages(turn);
       await placeFiles(turn);
       return (await think(turn)) ?? 'on';
     }

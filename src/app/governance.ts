@@ -1,4 +1,4 @@
-import { explainSchedule } from '../config/schedule-words.ts';
+import { explainSchedule, overSchedule } from '../config/schedule-words.ts';
 import type { Known } from '../config/settings.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { SkillRules } from '../core/ports/skill-rules.ts';
@@ -18,5 +18,6 @@ export const openGovernance = (
       git: workspace.git,
       skills: { ...workspace, rules: skillRules(bundled) },
       explain: explainSchedule(clock, machineZone),
+      over: overSchedule(clock, machineZone),
     }),
   );

@@ -81,10 +81,13 @@ export async function nowWrong(
   { schedules }: { schedules: { list(): Promise<readonly ScheduleState[]> } },
   waiting: ReadonlyMap<string, number>,
 ): Promise<Problem[]> {
+  const any = [...agents.values()].some(({ schedules: own }) => own.length > 0);
+  const states = any ? await schedules.list() : [];
   return [
     ...(await workspaceProblems(looked, waiting)),
     ...(await liveProblems(looked, agents)),
-    ...(await lostMoments(agents, () => schedules.list())),
+    ...lostMoments(states),
+    ...silent(states),
   ];
 }
 
@@ -102,13 +105,17 @@ export const journalProblems = (problem: string | null): Problem[] =>
         },
       ];
 
+/** Schedules that wait for a time which a clock that was ahead has shown before. */
+const silent = (states: readonly ScheduleState[]): Problem[] =>
+  states.flatMap(({ id, agent, name, silentUntil }) => {
+    if (silentUntil === undefined) return [];
+    const until = new Date(silentUntil).toISOString();
+    const message = `does not fire before ${until}: the clock was ahead, and it has fired for the times up to then. To have it count from now: ruche schedules pause ${id}, then ruche schedules resume ${id}`;
+    return [{ file: `agents/${agent}/AGENT.md`, line: null, key: `schedules.${name}`, message, severity: 'warning' }];
+  });
+
 /** Schedules of one moment that was past before anybody knew of them. */
-async function lostMoments(
-  agents: ReadonlyMap<string, Agent>,
-  list: () => Promise<readonly ScheduleState[]>,
-): Promise<Problem[]> {
-  const any = [...agents.values()].some(({ schedules }) => schedules.some(({ timing }) => timing.kind === 'at'));
-  const states = any ? await list() : [];
+function lostMoments(states: readonly ScheduleState[]): Problem[] {
   return states.flatMap(({ agent, name, when, paused, next, last }) => {
     if (!when.startsWith('at ') || paused || next !== null || last !== null) return [];
     const message = `${when.slice('at '.length)} is past, and it has never fired: write a moment that is yet to come`;

@@ -46,8 +46,10 @@ export async function land(turn: Turn): Promise<Landed> {
   const { deps, log, stops } = turn;
   const { state } = log;
   if (state.landing === 'asked') return 'park';
-  if (state.landing === 'refused') return dropProtected(turn);
+  if (state.landing === 'refused')
+    return dropProtected(turn, 'The owner denied your change of protected files; those files are restored.');
   const difference = await deps.reader.protectedChanges(state.base, [...state.changes.values()]);
+  if (state.landing === 'approved' && difference?.over) return dropProtected(turn, tooLate(difference.over));
   if (difference !== null && state.landing !== 'started') {
     if (difference.hidden !== null) return refused(log, tooMuch(difference.hidden));
     if (state.landing === 'none') {
@@ -183,12 +185,15 @@ function without(log: RunLog, paths: readonly { path: string; why: string }[]): 
   return 'think';
 }
 
-/** The owner said no to the change of protected files: those go back, the rest may land. */
-async function dropProtected({ deps, log }: Turn): Promise<Landed> {
+const tooLate = (names: readonly string[]): string =>
+  `The owner approved your change of protected files after the moment of ${names.join(', ')} had passed, so it would never fire. Those files are restored and nothing of the change is in force: say so, or ask whether another moment will do.`;
+
+/** The change of protected files is not to be: those go back, the rest may land. */
+async function dropProtected({ deps, log }: Turn, why: string): Promise<Landed> {
   const { base, changes } = log.state;
   const kept: Change[] = [];
   for (const change of changes.values())
     if ((await deps.reader.protectedChanges(base, [change])) === null) kept.push(change);
-  rebase(log, base, kept, 'The owner denied your change of protected files; those files are restored.');
+  rebase(log, base, kept, why);
   return 'think';
 }
