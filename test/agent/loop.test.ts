@@ -130,6 +130,33 @@ test('ask parks the run; an approval lets exactly that call run, once', () =>
     assert.deepEqual(await loop.runtime.pending(), []);
   }));
 
+test('M7 one answer asks a person ten times at most; the rest is refused in words, and nothing is asked twice', () => {
+  const many = Array.from({ length: 40 }, (_, n): [string, object] => [
+    'write',
+    { path: `contracts/${n}.md`, content: 'x' },
+  ]);
+  const questions = Array.from({ length: 12 }, (_, n): [string, object] => ['ask', { question: `Number ${n}?` }]);
+  return withLoop([calls(...many, ...questions), says('done')], { rules: [askWrite] }, async (loop, log, model) => {
+    const waiting = await loop.send('sign');
+    const open = await loop.runtime.pending();
+    assert.deepEqual(new Set(open.map(({ kind }) => kind)), new Set(['approval']));
+    assert.equal(open.length, 10);
+    for (const { id } of open) await loop.runtime.approve(id, 'approve', 'person:owner');
+    assert.equal((await loop.settled(waiting.task)).text, 'done');
+    assert.equal(log.length, 10);
+    const told = JSON.stringify(model.requests[1]?.messages.at(-1));
+    assert.equal(told.split('already ask a person 10 times').length - 1, 42);
+  });
+});
+
+test('M7 questions count as approvals do', () => {
+  const questions = Array.from({ length: 12 }, (_, n): [string, object] => ['ask', { question: `Number ${n}?` }]);
+  return withLoop([calls(...questions), says('done')], {}, async (loop) => {
+    await loop.send('ask me');
+    assert.equal((await loop.runtime.pending()).length, 10);
+  });
+});
+
 test('a denied call is told to the model', () =>
   withLoop([contract, says('not signed')], { rules: [askWrite] }, async (loop, log, model) => {
     const waiting = await loop.send('sign');
