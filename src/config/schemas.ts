@@ -180,7 +180,9 @@ const settings = z.strictObject({
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),
   limits: z
     .strictObject({
-      steps: whole(1, 10_000).describe('Model calls in one run; 50 unless given.').optional(),
+      steps: whole(1, 10_000)
+        .describe('Model calls in one run, for each message it answers; 50 unless given.')
+        .optional(),
       runMs: whole(1000, 7 * 86_400_000)
         .describe('Milliseconds of one run, waiting for a person not counted; 30 minutes unless given.')
         .optional(),

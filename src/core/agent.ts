@@ -29,6 +29,9 @@ export interface Agent {
   instructions: string;
 }
 
+/** Stands for a file in problems of the workspace itself. */
+export const WORKSPACE = 'workspace';
+
 /** Where something is wrong in a file, and what to do. */
 export interface Problem {
   /** False: of a change that therefore does not count; what governed before it still does. */

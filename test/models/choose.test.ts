@@ -35,7 +35,7 @@ function models(
   const settings = { providers, tiers: { ...EMPTY, ...tiers } };
   const secrets = envSecrets({ env });
   const kept: Kept = { providers: () => home, keep: async (each) => void home.unshift(each) };
-  const found = openFound({ env, kept, net, secrets, kinds: BUILTIN.providers });
+  const found = openFound({ env, kept, net, secrets, kinds: BUILTIN.providers, used: [] });
   return { net, found, ...openModels({ settings, found, net, secrets, clock }) };
 }
 
