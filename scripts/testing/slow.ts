@@ -37,6 +37,7 @@ export const SUITES: readonly Suite[] = [
       'test/workspace/concurrent.test.ts',
       'test/workspace/governance-protected.test.ts',
       'test/workspace/journal-repository.test.ts',
+      'test/workspace/person-random.test.ts',
       'test/workspace/settings.test.ts',
     ],
     seconds: 80,

@@ -12,15 +12,18 @@ import type { PrivateFile } from '../core/ports/secrets.ts';
 import { upcast } from '../journal/upcast.ts';
 import { Hub, observed } from '../messages/hub.ts';
 import { openFound } from '../models/choice/found.ts';
+import { usedServers } from '../models/choice/used.ts';
 import { openKept } from '../models/choice/kept.ts';
 import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
-import { makeFolder, privateFile } from '../platform/replace.ts';
+import { makePrivateFolder } from '../platform/private.ts';
+import { privateFile } from '../platform/replace.ts';
 import { openSecrets } from '../secrets/open.ts';
 import { readBundled } from '../skills/judge.ts';
 import { openGate } from '../skills/gate.ts';
 import { lockHome } from '../store/sqlite/lock.ts';
+import { makeRoom } from './room.ts';
 import { STORE } from './store.ts';
 import { systemClock, systemIds, systemRandom } from '../platform/system.ts';
 import { openCheckouts } from '../workspace/checkouts/checkouts.ts';
@@ -38,8 +41,9 @@ export type Adapters = Awaited<ReturnType<typeof openAdapters>>;
 export async function openAdapters(options: AppOptions, parts: AsyncDisposableStack) {
   const { home, env, log, token, boundary = () => undefined, wrap = {}, builtin = BUILTIN } = options;
   const { clock, ids, random } = options.system ?? { clock: systemClock, ids: systemIds, random: systemRandom };
-  await makeFolder(home, { mode: 0o700 });
+  await makePrivateFolder(home);
   parts.adopt(lockHome(home), (lock) => lock.release());
+  await makeRoom(home);
   await refuseNoDatabase(options, env);
   const hub = new Hub();
   const opened = await (wrap.store ?? plainly)(async () =>
@@ -75,7 +79,14 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], keys: inHome('keys.json') }));
   const kept = await openKept(inHome('models.json'), builtin.providers);
   const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
-  const found = openFound({ env, kept, net, secrets, kinds: builtin.providers });
+  const found = openFound({
+    env,
+    kept,
+    net,
+    secrets,
+    kinds: builtin.providers,
+    used: await usedServers(store, builtin.providers),
+  });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const known = { ...knownOf(builtin), channels: fixed.map(({ channel }) => channel.name) };
   // Nothing in the workspace is touched, or made, for a record that is not whole.
@@ -114,7 +125,12 @@ async function openFolder(
   );
   const mended = await workspace.recover();
   if (mended !== null) log.warn({ mended }, 'the workspace was mended');
-  const checkouts = await openCheckouts({ workspace, dir: join(home, 'checkouts'), boundary });
+  const checkouts = await openCheckouts({
+    workspace,
+    dir: join(home, 'checkouts'),
+    boundary,
+    clock: systemClock,
+  });
   parts.defer(() => checkouts.close());
   const bundled = options.skills === undefined ? new Map() : await readBundled(options.skills);
   const { git } = workspace;

@@ -5,6 +5,7 @@ import type { Event } from '../core/event.ts';
 import type { ChangePauses } from './pause.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
+import { makePrivateFolder } from '../platform/private.ts';
 import { makeFolder, privateFile } from '../platform/replace.ts';
 import { systemClock as clock, systemRandom as random } from '../platform/system.ts';
 
@@ -24,9 +25,10 @@ const LOG_WAITING = 1024 * 1024;
 /** Starts the network on a home with its token and log, and says in `gateway.json` where it is. */
 export async function startApp(options: StartOptions) {
   const { home, env } = options;
-  await makeFolder(home, { mode: 0o700 });
+  await makePrivateFolder(home);
   const template = await templateFolder(options.template);
-  const { homeToken, removePresence, tokenNow, writePresence } = await import('./presence.ts');
+  const { homeToken, localAccess, presenceOf, removePresence, tokenNow, writePresence } = await import('./presence.ts');
+  const local = localAccess(home, process.platform, random.bytes);
   const first = options.token ?? (await homeToken(home, random.bytes));
   const { openSecrets } = await import('../secrets/open.ts');
   const secrets = await openSecrets({ env, values: [first], keys: privateFile(join(home, 'keys.json')) });
@@ -36,6 +38,7 @@ export async function startApp(options: StartOptions) {
   const machine = machineOf();
   const running = await app.startApp({
     ...options,
+    local,
     token,
     template,
     skills: packageFolder('skills'),
@@ -50,7 +53,7 @@ export async function startApp(options: StartOptions) {
     closeLog();
   };
   try {
-    await writePresence(home, { url: running.gateway.url, pid: process.pid });
+    await writePresence(home, presenceOf(running.gateway, local));
     const [status, agents] = await Promise.all([running.runtime.status(), running.runtime.agents()]);
     return {
       url: running.gateway.url,
@@ -58,6 +61,7 @@ export async function startApp(options: StartOptions) {
       tokenFile: options.token === null ? join(home, 'token') : null,
       model: status.model,
       demo: status.demo,
+      offer: status.offer,
       sandbox: status.sandbox,
       agents: agents.map((agent) => agent.name),
       workspace: options.workspace,

@@ -12,7 +12,7 @@ import type { Runtime } from '../core/api/runtime.ts';
 import type { Views } from '../core/api/views.ts';
 import type { JournalRepository } from '../core/ports/journal.ts';
 import type { Sandbox } from '../core/ports/sandbox.ts';
-import type { Gateway } from '../gateway/server.ts';
+import type { Gateway, LocalAccess } from '../gateway/server.ts';
 import type { Models } from '../models/choice/choose.ts';
 import type { Trust } from '../trust/trust.ts';
 import type { OpenWorkspace } from '../workspace/workspace.ts';
@@ -31,6 +31,8 @@ export interface AppOptions {
   port: number;
   /** As it is now: it may be changed while the network runs. */
   token: () => string;
+  /** For the commands of this home. */
+  local?: LocalAccess;
   /** Every agent is paused before anything is taken up. */
   paused?: boolean;
   /** The process's environment. Only references such as `env:NAME`, Git's identity and PATH are looked up in it. */

@@ -1,8 +1,9 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAgentName } from '../core/ids.ts';
 import type { Log } from '../core/ports/log.ts';
 import { upcast } from '../journal/upcast.ts';
+import { makePrivateFolder } from '../platform/private.ts';
 import { privateFile } from '../platform/replace.ts';
 import { systemClock as clock, systemRandom } from '../platform/system.ts';
 import { Pauses } from '../runtime/pauses.ts';
@@ -30,7 +31,7 @@ export interface ChangePauses {
  * takes up none of their runs. Null where a process runs on the home, which then has to be asked.
  */
 export async function changePauses({ home, workspace, env, verb, agent, reason }: ChangePauses) {
-  await mkdir(home, { recursive: true, mode: 0o700 });
+  await makePrivateFolder(home);
   const lock = lockUnlessHeld(home);
   if (lock === null) return null;
   try {

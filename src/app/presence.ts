@@ -4,15 +4,38 @@ import { join } from 'node:path';
 import type { Log } from '../core/ports/log.ts';
 import type { KeptSecrets } from '../core/ports/secrets.ts';
 import { refuseToListen } from '../gateway/http/access.ts';
+import type { Gateway, LocalAccess } from '../gateway/server.ts';
 import { privateFile } from '../platform/replace.ts';
 
 /** How commands find the gateway of a home: `gateway.json`, mode 0600, there while it listens. */
 export interface Presence {
   url: string;
   pid: number;
+  /** Name of the socket in the home; none where it cannot be. */
+  socket?: string;
+  /** By which the gateway proves to commands that the port is its own. */
+  proof?: string;
 }
 
 const FILE = 'gateway.json';
+const SOCKET = 'gateway.sock';
+/** Bytes of the longest path that a socket can have, on every system. */
+const MAX_SOCKET = 103;
+
+/** How commands of a home reach its gateway without giving the token to whatever listens on its port. */
+export function localAccess(home: string, platform: string, bytes: (length: number) => Uint8Array): LocalAccess {
+  const path = join(home, SOCKET);
+  const can = platform !== 'win32' && Buffer.byteLength(path) <= MAX_SOCKET;
+  return { socket: can ? path : null, proof: Buffer.from(bytes(32)).toString('base64url') };
+}
+
+/** What `gateway.json` says of it. */
+export const presenceOf = ({ url, local }: Pick<Gateway, 'url' | 'local'>, { proof }: LocalAccess): Presence => ({
+  url,
+  pid: process.pid,
+  ...(local ? { socket: SOCKET } : {}),
+  proof,
+});
 
 export const writePresence = (home: string, presence: Presence): Promise<void> =>
   privateFile(join(home, FILE)).write(`${JSON.stringify(presence)}\n`);
@@ -21,7 +44,7 @@ export const writePresence = (home: string, presence: Presence): Promise<void> =
 export async function removePresence(home: string, pid: number): Promise<void> {
   const path = join(home, FILE);
   const text = await readFile(path, 'utf8').catch(() => ''); // gone already
-  if (text.includes(`"pid":${pid}}`)) await rm(path, { force: true });
+  if (new RegExp(`"pid":${pid}[,}]`).test(text)) await rm(path, { force: true });
 }
 
 /** The token of a home: the file `token`, made once from 32 random bytes. */

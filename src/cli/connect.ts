@@ -1,26 +1,59 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CliError, type Io } from './io.ts';
-import type { Options } from './options.ts';
+import { quoted, type Options } from './options.ts';
 
 export interface Connection {
+  /** Whose gateway it is to be. */
+  home: string;
   url: string;
   token: string;
+  /** Path of its socket in the home, where nobody else can listen; null if there is none. */
+  socket: string | null;
+  /** By which it proves that the port is its own; null where an older version has started it. */
+  proof: string | null;
+  /** Fresh for this connection, so that no proof can be kept for later. */
+  nonce: string;
 }
 
 type Where = Pick<Options, 'home' | 'token' | 'again'>;
 
 /** Where the running gateway of a home is, from `gateway.json` and `token` there. Exit code 2 if none is known. */
-export async function connect(io: Pick<Io, 'self'>, options: Where): Promise<Connection> {
+export async function connect(io: Pick<Io, 'self' | 'ids'>, options: Where): Promise<Connection> {
+  await refuseOpenHome(options.home);
   const path = join(options.home, 'gateway.json');
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
       throw new CliError(`No gateway is running for ${options.home}. ${startText(io, options)}`, 2);
     throw new CliError(`Cannot read ${path} (${error.code ?? error.message}).`, 2);
   });
-  const url = urlIn(text);
-  if (url === null) throw new CliError(`${path} does not contain the gateway's address. ${startText(io, options)}`, 2);
-  return { url, token: options.token ?? (await tokenIn(options.home)) };
+  const present = presenceIn(text);
+  if (present === null)
+    throw new CliError(`${path} does not contain the gateway's address. ${startText(io, options)}`, 2);
+  const { url, socket, proof } = present;
+  return {
+    home: options.home,
+    url,
+    socket: socket === null ? null : join(options.home, socket),
+    proof,
+    nonce: io.ids.next('msg'),
+    token: options.token ?? (await tokenIn(options.home)),
+  };
+}
+
+/** Who can write in the home can say where its gateway is, and would be sent the token. */
+async function refuseOpenHome(home: string): Promise<void> {
+  const me = process.getuid?.();
+  const found = await stat(home).catch(() => null); // there is none: said by who looks into it
+  if (me === undefined || found === null) return;
+  if (found.uid !== me && found.uid !== 0)
+    throw new CliError(
+      `${home} belongs to another user (${found.uid}), so the token is not sent. Give another --home.`,
+    );
+  if ((found.mode & 0o022) !== 0)
+    throw new CliError(
+      `Other users can change ${home}, so the token is not sent. Run: chmod 700 ${quoted(home)}, and look whether anything in it was changed.`,
+    );
 }
 
 export const startText = (io: Pick<Io, 'self'>, { again }: Pick<Options, 'again'>): string =>
@@ -42,11 +75,19 @@ export function fromHere(url: string): string | null {
   return parsed.protocol === 'http:' ? parsed.origin : null;
 }
 
-function urlIn(text: string): string | null {
+function presenceIn(text: string): Pick<Connection, 'url' | 'socket' | 'proof'> | null {
+  let found: { url?: unknown; socket?: unknown; proof?: unknown } | null;
   try {
-    const { url } = JSON.parse(text) as { url?: unknown };
-    return typeof url === 'string' ? fromHere(url) : null;
+    found = JSON.parse(text) as typeof found;
   } catch {
     return null; // cut short, or not ours
   }
+  const url = typeof found?.url === 'string' && URL.canParse(found.url) ? fromHere(found.url) : null;
+  if (url === null) return null;
+  const { socket, proof } = found ?? {};
+  return {
+    url,
+    socket: typeof socket === 'string' && /^[\w.-]+$/.test(socket) ? socket : null,
+    proof: typeof proof === 'string' && proof !== '' ? proof : null,
+  };
 }

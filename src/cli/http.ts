@@ -1,4 +1,5 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { createHmac } from 'node:crypto';
+import { Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import type { Connection } from './connect.ts';
 import { CliError } from './io.ts';
 
@@ -33,27 +34,93 @@ interface Call {
 /** Milliseconds without a byte after which a connection counts as lost. The gateway sends something every 15 s, or within a held wait of 55 s. */
 const SILENCE = 90_000;
 
+/** Another program listens where the gateway was. */
+export class Stranger extends CliError {}
+
 /** Sends a request and gives the answer with its status line read. `node:http`, because loading fetch takes longer than a whole command. */
-function open(connection: Connection, path: string, call: Call): Promise<IncomingMessage> {
-  const body = call.body === undefined ? undefined : JSON.stringify(call.body);
-  return new Promise((resolve, reject) => {
-    const outgoing = httpRequest(
-      `${connection.url}${path}`,
-      {
-        method: call.method ?? (body === undefined ? 'GET' : 'POST'),
-        agent: false,
-        signal: call.signal,
-        timeout: SILENCE,
-        headers: {
-          authorization: `Bearer ${connection.token}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(call.key === undefined ? {} : { 'idempotency-key': call.key }),
-        },
-      },
-      resolve,
+async function open(connection: Connection, path: string, call: Call): Promise<IncomingMessage> {
+  const { socket } = connection;
+  if (socket !== null) {
+    try {
+      return await send({ socketPath: socket, agent: false }, withToken(connection, path, call));
+    } catch (error) {
+      if (!isUnconnected(error)) throw error; // nothing was sent otherwise
+    }
+  }
+  const agent = new OneConnection({ keepAlive: true, maxSockets: 1 });
+  const { hostname, port } = new URL(connection.url);
+  const at = { hostname: hostname.replace(/^\[|\]$/g, ''), port, agent };
+  await prove(connection, at, call.signal);
+  return send(at, withToken(connection, path, call));
+}
+
+/** What was proved holds for the connection that it was proved on, and for no other. */
+class OneConnection extends Agent {
+  #made = false;
+  override createConnection(...given: Parameters<Agent['createConnection']>): ReturnType<Agent['createConnection']> {
+    if (this.#made) throw new GatewayLost('The connection to the gateway was lost.');
+    this.#made = true;
+    return super.createConnection(...given);
+  }
+}
+
+const NOT_THERE = new Set([
+  'ECONNREFUSED',
+  'ENOENT',
+  'EACCES',
+  'EINVAL',
+  'ENAMETOOLONG',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOTSOCK',
+]);
+
+/** That nobody listens there, as opposed to a connection that broke. */
+export const isUnconnected = (error: unknown): boolean =>
+  error instanceof GatewayLost && NOT_THERE.has((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '');
+
+/** Asks whose the port is before anything is sent there: after a crash, any program may have taken it. */
+async function prove({ home, url, proof, nonce }: Connection, at: RequestOptions, signal?: AbortSignal): Promise<void> {
+  if (proof === null)
+    throw new Stranger(
+      `The gateway at ${url} cannot prove that it is the one of ${home}, so the token is not sent. An older version may have started it; start it again.`,
+      2,
     );
+  const answer = await send(at, { path: `/proof?nonce=${nonce}`, method: 'GET', headers: {}, body: undefined, signal });
+  const { port } = new URL(url);
+  const own = createHmac('sha256', proof).update(`ruche gateway ${port} ${nonce}`).digest('base64url');
+  const told = parse(await readAll(answer, signal)) as { proof?: unknown } | null;
+  if (told?.proof !== own)
+    throw new Stranger(
+      `Another program answers at ${url}, where the gateway of ${home} was. The token was not sent to it. Start the gateway again.`,
+      2,
+    );
+}
+
+interface Sent {
+  path: string;
+  method: string;
+  headers: Record<string, string>;
+  body: string | undefined;
+  signal: AbortSignal | undefined;
+}
+
+function withToken({ token }: Connection, path: string, { method, body: value, signal, key }: Call): Sent {
+  const body = value === undefined ? undefined : JSON.stringify(value);
+  const headers = {
+    authorization: `Bearer ${token}`,
+    connection: 'close',
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(key === undefined ? {} : { 'idempotency-key': key }),
+  };
+  return { path, method: method ?? (body === undefined ? 'GET' : 'POST'), headers, body, signal };
+}
+
+function send(at: RequestOptions, { body, signal, ...what }: Sent): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest({ ...at, ...what, signal, timeout: SILENCE }, resolve);
     outgoing.on('timeout', () => outgoing.destroy(new Error('the gateway sends nothing')));
-    outgoing.on('error', (error) => reject(lost(error, call.signal)));
+    outgoing.on('error', (error) => reject(lost(error, signal)));
     outgoing.end(body);
   });
 }

@@ -1,6 +1,6 @@
 import type { Delta, TaskOutcome } from '../core/api/runtime.ts';
 import { connect, startText, type Connection } from './connect.ts';
-import { callApi, GatewayLost, streamApi } from './http.ts';
+import { callApi, GatewayLost, isUnconnected, streamApi } from './http.ts';
 import { CliError, type Io } from './io.ts';
 import type { Options } from './options.ts';
 
@@ -55,7 +55,7 @@ export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
       } catch (error) {
         const away = error instanceof GatewayLost || (met && error instanceof CliError && error.exitCode === 2);
         if (!away) throw error;
-        if (!met && isRefusedConnection(error)) throw gone(io, options, error);
+        if (!met && isUnconnected(error)) throw gone(io, options, error);
         met = true; // something answered there a moment ago
         if (lostAt === null) onAway?.(`Lost the gateway; waiting up to ${AWAY / 1000} s for it to come back.`);
         lostAt ??= io.clock.now();
@@ -96,11 +96,8 @@ export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
   };
 }
 
-const isRefusedConnection = (error: unknown): boolean =>
-  error instanceof GatewayLost && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED';
-
 function gone(io: Io, options: Options, cause: unknown): CliError {
-  const why = cause instanceof Error && !isRefusedConnection(cause) ? ` ${cause.message}` : '';
+  const why = cause instanceof Error && !isUnconnected(cause) ? ` ${cause.message}` : '';
   return new CliError(
     `The gateway of ${options.home} does not answer.${why} ${startText(io, options)} (accepted work goes on after that)`,
     2,

@@ -50,7 +50,11 @@ export type Body =
       data: { agent: string; session: string; to: string; run: string; brief: BlobRef };
     }
   /** One turn's contribution to the conversation: the model messages of the run, in order. */
-  | { type: 'turn.ended'; data: { run: string; task: string; status: TaskStatus; messages: BlobRef[] } }
+  | {
+      type: 'turn.ended';
+      /** `seen`: what the conversation has looked at so far, as JSON: a list of path and blob oid. Without it nothing was added. */
+      data: { run: string; task: string; status: TaskStatus; messages: BlobRef[]; seen?: BlobRef };
+    }
   | {
       type: 'conversation.compacted';
       data: { run: string; upTo: number; summary: BlobRef; tokensBefore: number; tokensAfter: number };
@@ -293,10 +297,18 @@ export type Body =
   | { type: 'agent.paused'; data: { agent: string; reason: BlobRef | null } }
   | { type: 'agent.resumed'; data: { agent: string } }
   // gateway
-  /** `lost`: events that the database had lost and a person gave up; `kept` is the name of the old journal.git in the home. */
+  /**
+   * `lost`: events that the database had lost and a person gave up; `kept` is the name of the old journal.git in the home.
+   * `interrupted`: tasks that were under way when the process ended without a stop, and how often since they last got further.
+   */
   | {
       type: 'gateway.started';
-      data: { version: string; recovered: number; lost?: { events: number; kept: string } };
+      data: {
+        version: string;
+        recovered: number;
+        lost?: { events: number; kept: string };
+        interrupted?: { task: string; deaths: number }[];
+      };
     }
   | { type: 'gateway.stopped'; data: { reason: string } };
 

@@ -6,6 +6,7 @@ import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } 
 import { streamEvents, streamLive } from './api/streams.ts';
 import * as tasks from './api/tasks.ts';
 import * as views from './api/views.ts';
+import { PROOF_PATH, proveOwn } from './api/proof.ts';
 import { failureLimit } from './http/access.ts';
 import type { GatewayContext } from './http/context.ts';
 import type { Logins } from './http/logins.ts';
@@ -14,8 +15,8 @@ import { serveStatic } from './http/static.ts';
 import { chatCompletions } from './openai/chat.ts';
 import { listModels, oneModel } from './openai/objects.ts';
 
-/** Paths that supervisors poll. */
-const HEALTH: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+/** Paths that supervisors poll, and where commands ask whose the port is. */
+const HEALTH: ReadonlySet<string> = new Set(['/healthz', '/readyz', PROOF_PATH]);
 
 /** What answers without a token: health; where there is a page, the page, which holds no data, and the exchange of a login code. */
 export function isOpen(method: string | undefined, path: string, hasPage: boolean): boolean {
@@ -51,6 +52,8 @@ export function routes(context: GatewayContext): (exchange: Exchange) => Promise
 
   on('GET', '/healthz', (request) => sendText(request, 200, 'ok\n'));
   on('GET', '/readyz', (request) => ready(context, request));
+  const { proof } = context;
+  if (proof !== null) on('GET', PROOF_PATH, (request) => proveOwn(proof, request));
   on('GET', '/metrics', (request) => metrics(context, request));
 
   on('GET', '/api/status', async (request) => sendJson(request, 200, await runtime.status()));

@@ -1,3 +1,4 @@
+import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -36,6 +37,8 @@ export interface GatewayOptions {
   sessions?: { keep: SessionKeep; bytes(length: number): Uint8Array };
   /** Folder of the web page. */
   web?: string;
+  /** For the commands of this home, which must not take another program for its gateway. */
+  local?: LocalAccess;
   clock: Clock;
   ids: Ids;
   log: Log;
@@ -44,10 +47,19 @@ export interface GatewayOptions {
   limits?: Partial<GatewayLimits>;
 }
 
+export interface LocalAccess {
+  /** Where it listens besides, in a folder that nobody else can enter; null where no socket can be. */
+  socket: string | null;
+  /** Proves whose the port is to those who know it. */
+  proof: string;
+}
+
 export interface Gateway {
   /** `http://127.0.0.1:4747`. */
   url: string;
   port: number;
+  /** Whether it listens on the socket. */
+  local: boolean;
   /** A link that logs one browser in, once, within ten minutes; null where there are no sessions. */
   loginLink(): string | null;
   /** Ends streams and waits, lets answers go out, and closes every connection; resolves within `limits.closeMs`. */
@@ -80,6 +92,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     desk: options.desk ?? null,
     logins,
     web: options.web ?? null,
+    proof: options.local?.proof ?? null,
     runtime: options.runtime,
     events: options.store,
     clock: options.clock,
@@ -90,8 +103,38 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     closing: closing.signal,
   });
   const admit = admission({ ...options, logins, failures, changed: ended });
-  let underWay = 0;
+  const open = (): Server => serve({ limits, closing: closing.signal, admit, passes, respond, redact });
 
+  const server = open();
+  await listen(server, options);
+  const local = options.local ? await listenLocally(open(), options.local.socket, log) : null;
+  const { port } = server.address() as AddressInfo;
+  const name = options.host.includes(':') ? `[${options.host}]` : options.host;
+  const url = `http://${name}:${port}`;
+  return {
+    url,
+    port,
+    local: local !== null,
+    loginLink: () => logins && loginLink(url, logins),
+    async close() {
+      const servers = local === null ? [server] : [server, local];
+      await Promise.all(servers.map((each) => close(each, closing, limits.closeMs, clock)));
+    },
+  };
+}
+
+interface Serving {
+  limits: GatewayLimits;
+  closing: AbortSignal;
+  admit: ReturnType<typeof admission>;
+  passes: Passes;
+  respond: ReturnType<typeof routes>;
+  redact(text: string): string;
+}
+
+/** A server that listens nowhere yet. Each counts for itself, so that none takes the places of another. */
+function serve({ limits, closing, admit, passes, respond, redact }: Serving): Server {
+  let underWay = 0;
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
@@ -105,7 +148,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       outgoing.once('close', () => {
         underWay -= 1;
         // Its connection is kept for a next request, which will not come any more.
-        if (closing.signal.aborted) setImmediate(() => server.closeIdleConnections());
+        if (closing.aborted) setImmediate(() => server.closeIdleConnections());
       });
       const admitted = underWay > limits.requests ? overloaded() : admit(incoming);
       const holds = admitted instanceof HttpError ? () => false : admitted.holds;
@@ -118,20 +161,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   server.on('upgrade', (incoming: IncomingMessage, socket: Duplex) => {
     const admitted = admit(incoming);
     const refused = new HttpError(426, 'no_upgrade', 'No other protocol is supported here.');
-    endRaw(socket, admitted instanceof HttpError ? admitted : refused, options);
+    endRaw(socket, admitted instanceof HttpError ? admitted : refused, { redact });
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => endRaw(socket, protocolError(error), options));
-
-  await listen(server, options);
-  const { port } = server.address() as AddressInfo;
-  const name = options.host.includes(':') ? `[${options.host}]` : options.host;
-  const url = `http://${name}:${port}`;
-  return {
-    url,
-    port,
-    loginLink: () => logins && loginLink(url, logins),
-    close: () => close(server, closing, limits.closeMs, options.clock),
-  };
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => endRaw(socket, protocolError(error), { redact }));
+  return server;
 }
 
 const overloaded = (): HttpError =>
@@ -182,6 +215,28 @@ async function listen(server: Server, options: GatewayOptions): Promise<void> {
       `Cannot listen on ${options.host}:${options.port} (${code ?? String(error)}). Choose another --host or --port.`,
       { cause: error },
     );
+  }
+}
+
+/** Null where the file system or the length of the path forbids it: then commands ask whose the port is. */
+async function listenLocally(server: Server, path: string | null, log: Log): Promise<Server | null> {
+  if (path === null) return null;
+  try {
+    // One that a crash has left: the home is locked, so nobody listens there.
+    await rm(path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+    await chmod(path, 0o600);
+    return server;
+  } catch (error) {
+    log.warn({ path, error: String(error) }, 'no socket can be made in the home: commands use the port');
+    server.close();
+    return null;
   }
 }
 

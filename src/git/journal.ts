@@ -8,6 +8,7 @@ import type { Log } from '../core/ports/log.ts';
 import { initRepository, openGit } from './git.ts';
 import type { Env, Git } from './git.ts';
 import { GitError } from './process.ts';
+import { closeTree } from '../platform/private.ts';
 import { Mutex } from '../core/time/mutex.ts';
 
 const BRANCH = 'refs/heads/journal';
@@ -59,8 +60,7 @@ async function openWhole(options: JournalRepositoryOptions): Promise<Opened> {
 
 /** A tip of null: it cannot be read. */
 async function openAsItIs(options: JournalRepositoryOptions): Promise<{ git: Git; tip: Tip | null }> {
-  await makeBare(options);
-  const git = await openGit({ gitDir: options.dir, env: options.env });
+  const git = await openBare(options);
   const tip = await readTip(git).catch((error: unknown) => {
     // That Git could not be run says nothing of the repository.
     if (error instanceof GitError && error.why !== 'exit') {
@@ -73,9 +73,16 @@ async function openAsItIs(options: JournalRepositoryOptions): Promise<{ git: Git
 }
 
 async function openEmpty(options: JournalRepositoryOptions): Promise<Opened> {
+  const git = await openBare(options);
+  return { git, tip: await readTip(git) };
+}
+
+/** Nobody else can read it, whoever made it and whatever the umask: its contents are plain text. */
+async function openBare(options: JournalRepositoryOptions): Promise<Git> {
   await makeBare(options);
   const git = await openGit({ gitDir: options.dir, env: options.env });
-  return { git, tip: await readTip(git) };
+  await closeTree(options.dir);
+  return git;
 }
 
 /** The same to be read only, beside a process that writes it. Null if there is none. */

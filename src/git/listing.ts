@@ -48,13 +48,26 @@ export function openListing(git: Git, bound = 30_000): Listing {
   };
 }
 
-/** Those of the paths that .gitignore files, `info/exclude` or the person's own patterns exclude, and which of these does. */
-export async function ignoredBy(git: Git, paths: readonly string[]): Promise<Map<string, string>> {
+/**
+ * Those of the paths that .gitignore files, `info/exclude` or the person's own patterns exclude, and which of these does.
+ * `dir`: where the .gitignore files lie, if not in the working tree.
+ */
+export async function ignoredBy(
+  git: Git,
+  paths: readonly string[],
+  dir: string | null = git.workTree,
+): Promise<Map<string, string>> {
   const args = ['check-ignore', '--no-index', '--verbose', '-z', '--stdin'];
   // check-ignore refuses literal pathspecs; `./` keeps a leading colon from meaning anything.
   const input = paths.map((path) => `./${path}\0`).join('');
   try {
-    const result = await git.run(args, { input, env: { GIT_LITERAL_PATHSPECS: '0' }, accept: [0, 1] });
+    const tree: Record<string, string> = dir === null ? {} : { GIT_WORK_TREE: dir };
+    const result = await git.run(args, {
+      input,
+      env: { GIT_LITERAL_PATHSPECS: '0', ...tree },
+      accept: [0, 1],
+      ...(dir === null ? {} : { cwd: dir }),
+    });
     const fields = result.stdout.toString('utf8').split('\0');
     const found = new Map<string, string>();
     for (let at = 0; at + 3 < fields.length; at += 4) {
@@ -69,7 +82,7 @@ export async function ignoredBy(git: Git, paths: readonly string[]): Promise<Map
     // One path below a link makes Git give up on all of them. Such a path cannot be written anyway.
     const [only] = paths;
     if (paths.length === 1 && only !== undefined) return new Map([[only, 'a symbolic link on the way to it']]);
-    const each = await Promise.all(paths.map((path) => ignoredBy(git, [path])));
+    const each = await Promise.all(paths.map((path) => ignoredBy(git, [path], dir)));
     return new Map(each.flatMap((some) => [...some]));
   }
 }

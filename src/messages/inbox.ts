@@ -3,14 +3,7 @@ import type { BlobRef } from '../core/blob.ts';
 import type { EventOf, NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
 import type { Label } from '../core/labels.ts';
-import {
-  type ModelMessage,
-  type UserMessage,
-  type FileRef,
-  IMAGE_TYPES,
-  type ImageType,
-  type Part,
-} from '../core/model.ts';
+import { type ModelMessage, type UserMessage, type FileRef, type Part } from '../core/model.ts';
 import type { InboundMessage, MessageFile } from '../core/ports/channel.ts';
 import type { Batch, Store } from '../core/ports/store.ts';
 import type { DeliverResult, LooseRequest } from '../core/api/runtime.ts';
@@ -21,6 +14,7 @@ import { unknownText } from '../core/text/unknown.ts';
 import { newTask, noRoom } from '../core/records/new-task.ts';
 import { putJson } from '../core/records/json-blob.ts';
 import { answeredKey } from '../core/records/matter.ts';
+import { imageIn } from '../core/image.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
 const MAX_TEXT = 1_000_000;
@@ -335,6 +329,8 @@ async function lastMove(store: Store, stream: string, after: number): Promise<{ 
 
 /** Bytes of an image that is shown to the model: what all providers take. Larger ones are only files. */
 const MAX_IMAGE = 5_000_000;
+/** Pixels of a side that all providers take. */
+const MAX_SIDE = 8_000;
 
 interface KeptFiles {
   files: FileRef[];
@@ -342,8 +338,6 @@ interface KeptFiles {
   /** For the model: what came, and where it is. */
   note: string;
 }
-
-const isImage = (type: string): type is ImageType => (IMAGE_TYPES as readonly string[]).includes(type);
 
 const sizeOf = (bytes: number): string =>
   bytes < 1_000_000 ? `${Math.max(1, Math.round(bytes / 1000))} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
@@ -361,7 +355,10 @@ function keepFiles(given: readonly MessageFile[], key: string, put: (bytes: Uint
     const blob = put(bytes);
     const path = `inbox/${folder}/${name}`;
     kept.files.push({ name, mediaType, path, blob });
-    if (isImage(mediaType) && bytes.length <= MAX_IMAGE) kept.images.push({ type: 'image', mediaType, name, blob });
+    // By its bytes: one that the provider cannot read would be refused with every later message, too.
+    const image = bytes.length <= MAX_IMAGE ? imageIn(bytes) : null;
+    if (image !== null && Math.max(image.width, image.height) <= MAX_SIDE)
+      kept.images.push({ type: 'image', mediaType: image.mediaType, name, blob });
     lines.push(`${path} (${mediaType}, ${sizeOf(bytes.length)})`);
   }
   kept.note = `[Files that came with this message: ${lines.join(', ')}]`;

@@ -9,7 +9,7 @@ import { type MailDeps, runOf } from '../pending/pending.ts';
 import { errorText } from '../core/text/sentence.ts';
 import { putJson } from '../core/records/json-blob.ts';
 
-type EndDeps = Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'>;
+export type EndDeps = Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'>;
 
 interface End {
   status: 'cancelled' | 'dead';
@@ -20,6 +20,8 @@ interface End {
   remembered: string;
   /** What the owner is told of a dead letter. */
   why?: string;
+  /** What the run's end is filed under; the status unless given. */
+  code?: string;
 }
 
 /** Ends a task for good, whatever it was doing, and then all that it has led to. False if it had ended already, or never was. */
@@ -55,8 +57,17 @@ async function isWantedBeside(store: Store, { id, origin }: Task, cancelled: str
   return false;
 }
 
-async function cancelOne(deps: EndDeps, id: string, by: string): Promise<boolean> {
-  const end: End = { status: 'cancelled', by, text: 'The task was cancelled.', remembered: '[cancelled]' };
+const cancelOne = (deps: EndDeps, id: string, by: string): Promise<boolean> =>
+  endUnlessEnded(deps, id, { status: 'cancelled', by, text: 'The task was cancelled.', remembered: '[cancelled]' });
+
+/** Ends a task that nobody works on as a dead letter, and says why to all who wait for it. */
+export async function setTaskAside(deps: EndDeps, id: string, code: string, why: string): Promise<void> {
+  const text = `I could not finish this. ${why}`;
+  await endUnlessEnded(deps, id, { status: 'dead', by: 'runtime', text, remembered: text, why, code });
+}
+
+/** False if it had ended already, or never was, or ends with the one that has taken it in. */
+async function endUnlessEnded(deps: EndDeps, id: string, end: End): Promise<boolean> {
   for (;;) {
     const task = await deps.store.task(id);
     if (task === null || isEnded(task.status) || task.absorbedBy !== null) return false;
@@ -71,14 +82,18 @@ async function cancelOne(deps: EndDeps, id: string, by: string): Promise<boolean
 }
 
 /** A run whose beginning was committed in the same moment as the end of its task, unseen by it, ends too. */
-async function endLateRun({ store }: EndDeps, task: Task, { status, by: actor }: End): Promise<void> {
+async function endLateRun({ store }: EndDeps, task: Task, end: End): Promise<void> {
   const run = await runOf(store, task);
   if (run === null) return;
-  await store.commit({ events: [runEnd(run, status, { actor, cause: task.cause, labels: [] })], sync: true });
+  await store.commit({ events: [runEnd(run, end, { actor: end.by, cause: task.cause, labels: [] })], sync: true });
 }
 
-function runEnd(run: string, status: End['status'], common: Pick<NewEvent, 'actor' | 'cause' | 'labels'>): NewEvent {
-  const data = { run, status, error: status, detail: null, usage: NO_USAGE, costUsd: 0, steps: 0 };
+function runEnd(
+  run: string,
+  { status, code = status }: End,
+  common: Pick<NewEvent, 'actor' | 'cause' | 'labels'>,
+): NewEvent {
+  const data = { run, status, error: code, detail: null, usage: NO_USAGE, costUsd: 0, steps: 0 };
   return { ...common, type: 'run.finished', stream: runStream(run), key: `end:${run}`, data };
 }
 
@@ -109,7 +124,7 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
   const expect: Record<string, number> = {};
   if (run !== null) {
     expect[runStream(run)] = await store.version(runStream(run));
-    events.push(runEnd(run, status, common));
+    events.push(runEnd(run, end, common));
   }
   const messages = [];
   for (const each of [task, ...(await store.tasks({ absorbedBy: task.id }))]) {

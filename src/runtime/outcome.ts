@@ -23,6 +23,7 @@ export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome |
     text: '',
     commit: null,
     message: null,
+    cut: false,
     waits: [],
     usage: NO_USAGE,
     costUsd: 0,
@@ -46,9 +47,10 @@ async function laneHolder(store: Store, task: Task): Promise<Task> {
 }
 
 async function addRun(store: Store, run: string, outcome: TaskOutcome): Promise<void> {
-  const types = ['landing.finished', 'run.finished'] as const;
+  const types = ['landing.finished', 'model.answered', 'run.finished'] as const;
   for await (const event of store.read({ stream: runStream(run), types })) {
     if (event.type === 'landing.finished' && event.data.commit !== null) outcome.commit = event.data.commit;
+    if (event.type === 'model.answered' && event.data.purpose === 'turn') outcome.cut = event.data.finish === 'length';
     if (event.type === 'run.finished') Object.assign(outcome, { usage: event.data.usage, costUsd: event.data.costUsd });
   }
 }

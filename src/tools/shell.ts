@@ -1,11 +1,13 @@
-import type { Change } from '../core/files.ts';
+import { MAX_PATHS, type Change } from '../core/files.ts';
 import { unionLabels } from '../core/labels.ts';
 import type { CallFacts } from '../core/policy.ts';
+import { OVER } from '../core/ports/clock.ts';
 import { SandboxError, type JobResult, type Limits, type Sandbox } from '../core/ports/sandbox.ts';
 import type { Checkout, Checkouts, Collected } from '../core/ports/workspace.ts';
 import { SKILLS } from '../core/skill.ts';
 import type { Parsed, Reconciled, Tool, ToolContext, ToolDeclaration, ToolResult } from '../core/ports/tool.ts';
 import { errorText } from '../core/text/sentence.ts';
+import { shownByTerminal } from '../core/text/terminal.ts';
 
 export interface ShellInput {
   command: string;
@@ -61,7 +63,7 @@ function progressOf(ctx: ToolContext): (chunk: Uint8Array) => void {
   return (chunk) => ctx.progress(decoder.decode(chunk, { stream: true }).replaceAll('\0', ''));
 }
 
-/** Bytes as text a model and a terminal can take: what is no UTF-8 becomes U+FFFD, NUL goes. */
+/** What is no UTF-8 becomes U+FFFD, NUL goes. */
 const readable = (bytes: Uint8Array): string => new TextDecoder().decode(bytes).replaceAll('\0', '');
 
 /** JSON quotes where a name could be taken for something else. */
@@ -72,9 +74,13 @@ const names = (paths: readonly string[]): string => {
 
 function outputText({ output, outputSize, cutAt }: JobResult): string {
   if (outputSize === 0) return '';
-  if (cutAt === null) return readable(output).replace(/\n?$/, '\n');
+  if (cutAt === null) return shownByTerminal(readable(output)).replace(/\n?$/, '\n');
   const missing = `\n… ${outputSize - output.length} bytes left out …\n`;
-  return readable(output.subarray(0, cutAt)) + missing + readable(output.subarray(cutAt)).replace(/\n?$/, '\n');
+  let [head, tail] = [readable(output.subarray(0, cutAt)), readable(output.subarray(cutAt))];
+  // The line that was cut is drawn anew behind the cut.
+  if (/^[^\n]*\r(?!\n)/.test(tail)) head = head.slice(0, head.lastIndexOf('\n') + 1);
+  [head, tail] = [shownByTerminal(head), shownByTerminal(tail)];
+  return head + missing + tail.replace(/\n?$/, '\n');
 }
 
 function endText({ exit, ended }: JobResult, limits: Limits): string {
@@ -128,8 +134,7 @@ class ShellTool implements Tool<ShellInput> {
     }
     const job = { key: ctx.key, command: input.command, checkout, limits: this.#limits(input) };
     try {
-      const result = await sandbox.exec(job, progressOf(ctx), ctx.signal);
-      return await this.#finish(result, checkout, input, ctx);
+      return await this.#attend(checkout, input, ctx, (signal) => sandbox.exec(job, progressOf(ctx), signal));
     } catch (error) {
       const never = error instanceof SandboxError && error.code === 'start';
       return failed(`${never ? 'The command was not run: ' : ''}${errorText(error)}\nnone of its changes were kept`);
@@ -149,8 +154,8 @@ class ShellTool implements Tool<ShellInput> {
     const checkout = await checkouts.adopt(ctx.key);
     if (checkout === null) return { state: 'doubt', why: `${where} the folder it worked in is gone.` };
     try {
-      const result = await sandbox.adopt(ctx.key, this.#limits(input), progressOf(ctx), ctx.signal);
-      return { state: 'done', result: await this.#finish(result, checkout, input, ctx) };
+      const adopt = (signal: AbortSignal) => sandbox.adopt(ctx.key, this.#limits(input), progressOf(ctx), signal);
+      return { state: 'done', result: await this.#attend(checkout, input, ctx, adopt) };
     } catch (error) {
       return { state: 'doubt', why: `${where} its result cannot be read: ${errorText(error)}` };
     }
@@ -175,11 +180,31 @@ class ShellTool implements Tool<ShellInput> {
     return { ...limits, timeMs: Math.min(limits.timeMs, input.timeoutMs ?? limits.timeMs) };
   }
 
-  /** A command can read, and run, every file it has: one that nobody approved lies in all it says. */
-  async #finish(result: JobResult, checkout: Checkout, input: ShellInput, ctx: ToolContext): Promise<ToolResult> {
+  /**
+   * Follows a command to its end. One that outgrows its bounds is ended, and its folder is given back at once: whatever is to be
+   * written next, its own result too, needs the space.
+   */
+  async #attend(
+    checkout: Checkout,
+    input: ShellInput,
+    ctx: ToolContext,
+    go: (signal: AbortSignal) => Promise<JobResult>,
+  ): Promise<ToolResult> {
+    const { checkouts } = this.#options;
+    const over = new AbortController();
+    const bounds = checkouts.watch(checkout, over.signal);
+    const result = await go(AbortSignal.any([ctx.signal, bounds])).finally(() => over.abort(OVER));
+    const outgrown = result.ended === 'aborted' && bounds.aborted && !ctx.signal.aborted;
+    if (outgrown) await checkouts.release(checkout);
+    const ended = outgrown
+      ? failed(
+          `${outputText(result)}exit ${result.exit}: killed, because ${bounds.reason}\nnone of its changes were kept`,
+        )
+      : await this.#end(result, checkout, input, ctx);
+    // A command can read, and run, every file it has: one that nobody approved lies in all it says.
     const skills = (await ctx.files.list(SKILLS)).filter(({ path }) => ctx.mayRead(path));
     const labels = unionLabels(...skills.map((entry) => ctx.labelsOf(entry)));
-    return { ...(await this.#end(result, checkout, input, ctx)), labels };
+    return { ...ended, labels };
   }
 
   async #end(result: JobResult, checkout: Checkout, input: ShellInput, ctx: ToolContext): Promise<ToolResult> {
@@ -197,10 +222,17 @@ class ShellTool implements Tool<ShellInput> {
     // A command must not do what the rules keep from the file tools, or put before a person.
     if (barred.length > 0)
       return failed(`${end}\nnone of its changes were kept: a rule does not let a command change ${names(barred)}`);
+    const paths = new Set([...ctx.files.changes().map((change) => change.path), ...touched]).size;
+    if (paths > MAX_PATHS)
+      return failed(
+        `${end}\nnone of its changes were kept: with them, this run would have changed ${paths} files, more than the limit of ${MAX_PATHS}`,
+      );
     const changes = refused === null ? collected.changes : [];
     if (changes.length > 0) ctx.files.apply(changes);
     const ok = result.exit === 0 && refused === null;
-    return { ok, text: [end, ...changeText(collected)].join('\n'), labels: [], changes };
+    // What it has removed is known to be gone, and may be written anew; what it has changed has not been looked at.
+    const seen = Object.fromEntries(changes.flatMap(({ path, oid }) => (oid === null ? [[path, null]] : [])));
+    return { ok, text: [end, ...changeText(collected)].join('\n'), labels: [], changes, seen };
   }
 }
 

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConversationCache } from '../../src/agent/run/conversation.ts';
+import type { ModelEvent } from '../../src/core/model.ts';
+import { openLoop } from '../fakes/loop.ts';
+import { fails, says, scriptedModel, USAGE } from '../fakes/scripted-model.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { systemClock, systemRandom } from '../../src/platform/system.ts';
 
@@ -28,4 +31,42 @@ test('a message that several look for at once counts once, and the bound holds',
   await cache.message(counting, one);
   assert.equal(reads, 2);
   await store.close();
+});
+
+test('a conversation whose history the provider refuses is answered without it, once and for all', async () => {
+  const model = scriptedModel((request) =>
+    JSON.stringify(request.messages).includes('unspeakable') ? fails('refused') : says('fine'),
+  );
+  const loop = await openLoop({ choices: [model.choice()] });
+  try {
+    assert.equal((await loop.send('an unspeakable thing')).status, 'failed');
+    assert.equal((await loop.send('a harmless question')).text, 'fine');
+    const asked = model.requests.length;
+    assert.match(JSON.stringify(model.requests.at(-1)?.messages), /Earlier turns of this conversation are left out/);
+    assert.equal((await loop.send('and another')).text, 'fine');
+    assert.equal(model.requests.length, asked + 1, 'the refused turns are not sent again');
+    assert.equal((await loop.events()).filter(({ type }) => type === 'conversation.compacted').length, 1);
+    assert.equal((await loop.send('one more unspeakable thing')).status, 'failed');
+  } finally {
+    await loop.close();
+  }
+});
+
+test('an answer that reached the output limit says so', async () => {
+  const cut: ModelEvent[] = [
+    { type: 'text', delta: 'Half a sent' },
+    { type: 'finish', reason: 'length', usage: USAGE },
+  ];
+  const loop = await openLoop({ choices: [scriptedModel([cut, says('whole')]).choice()] });
+  try {
+    const outcome = await loop.send('go');
+    assert.match(
+      outcome.text,
+      /^Half a sent\n\n\(The answer ends here because it reached the output limit of the model\.\)$/,
+    );
+    assert.equal(outcome.cut, true);
+    assert.equal((await loop.send('again')).cut, false);
+  } finally {
+    await loop.close();
+  }
 });

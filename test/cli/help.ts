@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream';
 import type { AppPort } from '../../src/cli/app-port.ts';
 import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/program.ts';
-import { writePresence } from '../../src/app/presence.ts';
+import { localAccess, presenceOf, writePresence } from '../../src/app/presence.ts';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
 import { systemRandom } from '../../src/platform/system.ts';
 import { fakeJournal, fakeRuntime, type FakeRuntime, type Script } from '../fakes/runtime.ts';
@@ -99,7 +99,9 @@ export async function withDesk(
       gateway = null;
     },
     async start() {
+      const local = localAccess(home, process.platform, systemRandom.bytes);
       gateway = await startGateway({
+        local,
         runtime,
         store: fakeJournal(),
         token: () => TOKEN,
@@ -113,7 +115,7 @@ export async function withDesk(
         web: home,
         sessions: { keep: { load: async () => [], save: async () => undefined }, bytes: systemRandom.bytes },
       });
-      await writePresence(home, { url: gateway.url, pid: 1 });
+      await writePresence(home, presenceOf(gateway, local));
     },
   };
   await desk.start();

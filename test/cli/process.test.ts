@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -64,6 +64,14 @@ function isOneClearMessage({ err }: Ran): void {
   assert.doesNotMatch(err, /\bat .*:\d+:\d+|node:internal/);
 }
 
+const modeOf = (path: string): number => statSync(path).mode & 0o777;
+
+/** What below a folder others may read or enter. */
+const openToOthers = (path: string): string[] =>
+  readdirSync(path, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => (lstatSync(join(path, name)).mode & 0o077) !== 0 && !lstatSync(join(path, name)).isSymbolicLink(),
+  );
+
 test('init, up, ask, log, verify and a second up; SIGTERM ends it within 10 s with exit 0', async () => {
   const made = await ruche('init', 'net', '--template', 'solo');
   assert.equal(made.code, 0, made.err);
@@ -72,7 +80,11 @@ test('init, up, ask, log, verify and a second up; SIGTERM ends it within 10 s wi
   isOneClearMessage(await ruche('init', 'net'));
 
   const place = ['--home', home, '--workspace', workspace];
+  // Whoever made the folder, and whatever the umask: nobody else can enter the home.
+  await chmod(home, 0o755);
+  const umask = process.umask(0);
   const up = start(['up', ...place, '--port', '0']);
+  process.umask(umask);
   await until(() => up.out().includes('Ctrl-C'));
   assert.match(up.out(), /Ruche listens at http:\/\/127\.0\.0\.1:\d+\n[^]*built-in demo[^]*ruche chat[^]*curl /);
   const token = (await readFile(join(home, 'token'), 'utf8')).trim();
@@ -89,6 +101,11 @@ test('init, up, ask, log, verify and a second up; SIGTERM ends it within 10 s wi
   assert.deepEqual(Object.keys(answer), ['task', 'run', 'session', 'status', 'text', 'commit']);
   assert.match(String(answer['commit']), /^[0-9a-f]{40}/);
   assert.equal(await readFile(join(workspace, 'a.md'), 'utf8'), 'hi');
+
+  assert.deepEqual([modeOf(home), modeOf(join(home, 'journal.git'))], [0o700, 0o700]);
+  assert.deepEqual(openToOthers(join(home, 'journal.git')), []);
+  for (const { name } of readdirSync(home, { withFileTypes: true }).filter((entry) => !entry.isDirectory()))
+    assert.equal(modeOf(join(home, name)) & 0o077, 0, name);
 
   const [log, verified, doctor, status] = await Promise.all([
     ruche('log', ...place, '--run', String(answer['run'])),

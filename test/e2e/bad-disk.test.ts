@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { cannotMount, tmpfs } from '../store/mounted.ts';
@@ -123,5 +123,35 @@ test(
     for (const line of log.trimEnd().split('\n')) assert.ok(JSON.parse(line), 'whole ones');
     const { findings } = await home.verify();
     assert.deepEqual(findings, []);
+  }),
+);
+
+test(
+  'a start on a disk that commands have filled removes what they left, and else says what to free',
+  onDisk('32m', async (home) => {
+    await home.start();
+    await home.ask('write a.md: kept');
+    await home.end('SIGKILL');
+    const left = (folder: string, state: object | null): void => {
+      const dir = join(home.home, 'checkouts', folder);
+      mkdirSync(join(dir, 'files/sub'), { recursive: true });
+      if (state) writeFileSync(join(dir, 'state.json'), JSON.stringify(state));
+      fill(join(dir, 'files/sub'));
+    };
+    // Nobody's, and one of a command that was under way.
+    left('c7', null);
+    await home.start();
+    await home.end('SIGKILL');
+    left('c8', { key: 'run_1-s1c0', ready: true, base: 'x', tree: 'x', blind: false });
+    await home.start();
+    assert.match((await home.ask('read a.md')).text, /kept/);
+    await home.end('SIGKILL');
+    const mend = fill(home.home);
+    const ended = await home.tryStart();
+    assert.equal(ended?.code, 1);
+    assert.match(ended.err, /The disk of \S+ is full\. Free some space on it .* home itself: filler \(\d+ MB\)/);
+    mend();
+    await home.start();
+    assert.equal((await home.cli('verify')).code, 0);
   }),
 );

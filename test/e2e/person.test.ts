@@ -93,6 +93,20 @@ test('untracked files are taken in only when a call names them, ignored ones nev
   assert.equal(home.git('log', 'main', '--format=%H', '--', '.env'), '');
 });
 
+test('H1 an agent that may change .gitignore with a person’s consent still reads no secret', async () => {
+  const asked = await home.ask('write .gitignore: # nothing, then write config/.gitignore: !.env');
+  assert.equal(asked.status, 'waiting', asked.text);
+  assert.match(asked.waits[0]?.text ?? '', /^-\.env$/m);
+  await home.answer(asked.waits[0]?.id ?? '', 'approve');
+  done(await home.settled(asked.task));
+  home.write('config/my.key', 'KEY=not-for-agents\n');
+  for (const path of ['.env', 'config/my.key']) {
+    const read = done(await home.ask(`read ${path}`));
+    assert.ok(!read.text.includes('not-for-agents'), read.text);
+  }
+  assert.equal(home.git('log', 'main', '--format=%H', '--', '.env', 'config/my.key'), '');
+});
+
 test('two sessions change one file: what fits together is merged, what does not comes back', async () => {
   const first = await home.ask('edit lines.md: line 2 => line two, then ask me: go on?', 'first');
   done(await home.ask('edit lines.md: line 11 => line eleven', 'second'));

@@ -5,9 +5,10 @@ import { mediaTypeOf, plainName } from '../../src/core/text/media.ts';
 import type { MessageFile } from '../../src/core/ports/channel.ts';
 import { withLoop } from '../agent/with-loop.ts';
 import type { Loop } from '../fakes/loop.ts';
+import { pngOf } from '../fakes/images.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
 
-const PNG: MessageFile = { name: 'board.png', mediaType: 'image/png', bytes: Buffer.from('png-bytes') };
+const PNG: MessageFile = { name: 'board.png', mediaType: 'image/png', bytes: pngOf(2, 2, 'png-bytes') };
 const PDF: MessageFile = { name: '../../ruche.yaml', mediaType: 'application/pdf', bytes: Buffer.from('pdf-bytes') };
 
 async function deliver(loop: Loop, files: readonly MessageFile[], externalId = 'm1'): Promise<string> {
@@ -19,7 +20,7 @@ async function deliver(loop: Loop, files: readonly MessageFile[], externalId = '
 
 test('files of a message lie in the view of the run and land with it; images are shown to the model', () =>
   withLoop([says('seen')], {}, async (loop, _log, model) => {
-    const outcome = await loop.settled(await deliver(loop, [PNG, PDF, { ...PNG, bytes: Buffer.from('other') }]));
+    const outcome = await loop.settled(await deliver(loop, [PNG, PDF, { ...PNG, bytes: pngOf(2, 2, 'other') }]));
     assert.equal(outcome.text, 'seen');
     const [request] = model.requests;
     const parts = request?.messages.at(-1)?.parts ?? [];
@@ -29,7 +30,11 @@ test('files of a message lie in the view of the run and land with it; images are
     );
     const images = parts.flatMap((part) => (part.type === 'image' ? [part.blob.hash] : []));
     assert.deepEqual(
-      images.map((hash) => Buffer.from(request?.images?.get(hash) ?? []).toString()),
+      images.map((hash) =>
+        Buffer.from(request?.images?.get(hash) ?? [])
+          .subarray(29)
+          .toString(),
+      ),
       ['png-bytes', 'other'],
     );
     const [text] = parts;
@@ -39,12 +44,39 @@ test('files of a message lie in the view of the run and land with it; images are
     assert.equal(paths.length, 3);
     const view = loop.workspace.files(outcome.commit ?? '', []);
     const contents = await Promise.all(
-      paths.map(async (path) => Buffer.from((await view.read(path))?.bytes ?? []).toString()),
+      paths.map(async (path) =>
+        Buffer.from((await view.read(path))?.bytes ?? [])
+          .toString()
+          .split('\0')
+          .at(-1),
+      ),
     );
     assert.deepEqual(contents, ['png-bytes', 'pdf-bytes', 'other']);
     const events = await loop.events();
     assert.ok(events.some((event) => event.type === 'message.received' && event.labels.includes('untrusted')));
     assert.equal(events.filter((event) => event.type === 'files.placed').length, 1);
+  }));
+
+test('what a provider could not read is a file and no image, whatever its name and type say', () =>
+  withLoop([says('seen')], {}, async (loop, _log, model) => {
+    const given = [
+      { ...PNG, bytes: Buffer.from('<html>an error page</html>') },
+      { ...PNG, name: 'wide.png', bytes: pngOf(9_000, 10) },
+      { ...PNG, name: 'cut.png', bytes: pngOf(2, 2).subarray(0, 18) },
+      { name: 'really.png', mediaType: 'image/png', bytes: Buffer.from('GIF89a\x02\0\x02\0more', 'latin1') },
+      { name: 'a.jpg', mediaType: 'image/jpeg', bytes: Buffer.from('ffd8ffe000040000ffc0000b080010002001', 'hex') },
+      {
+        name: 'a.webp',
+        mediaType: 'image/webp',
+        bytes: Buffer.from('RIFF....WEBPVP8X....\0\0\0\0\x01\0\0\x01\0\0', 'latin1'),
+      },
+    ];
+    await loop.settled(await deliver(loop, given));
+    const parts = model.requests[0]?.messages.at(-1)?.parts ?? [];
+    assert.deepEqual(
+      parts.flatMap((part) => (part.type === 'image' ? [`${part.name} ${part.mediaType}`] : [])),
+      ['really.png image/gif', 'a.jpg image/jpeg', 'a.webp image/webp'],
+    );
   }));
 
 test('a redelivered message with files is the same message, and its files are placed once', () =>

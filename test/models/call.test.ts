@@ -9,13 +9,20 @@ const error = (kind: ModelErrorKind, retryable = true, retryAfter: number | null
   retryable,
   retryAfter,
 });
-const one = ['a'];
-const two = ['a', 'b'];
+const one = [{ window: 1 }];
+const two = [{ window: 1 }, { window: 1 }];
 const half = (): number => 0.5;
 
 test('what another try cannot mend is given up at once', () => {
-  for (const kind of ['aborted', 'context', 'refused'] as const)
-    assert.equal(nextTry(error(kind, true), 1, two, 0, half), null);
+  assert.equal(nextTry(error('aborted', true), 1, two, 0, half), null);
+  for (const kind of ['context', 'refused'] as const) assert.equal(nextTry(error(kind, true), 1, one, 0, half), null);
+});
+
+test('what is too long goes to a larger window alone, what is refused to any other model', () => {
+  assert.equal(nextTry(error('context', false), 1, two, 0, half), null);
+  const larger = [...two, { window: 2 }];
+  assert.deepEqual(nextTry(error('context', false), 1, larger, 0, half), { wait: 0, index: 2 });
+  assert.deepEqual(nextTry(error('refused', false), 1, two, 0, half), { wait: 0, index: 1 });
 });
 
 test('what lasts goes to the next choice at once, and ends with the last', () => {
@@ -58,7 +65,7 @@ test('whatever happens, it ends: every choice is tried, none too often, no wait 
       fc.array(failure, { minLength: 40, maxLength: 40 }),
       fc.integer({ min: 1, max: 4 }),
       (failures, count) => {
-        const choices = Array.from({ length: count }, (_, n) => n);
+        const choices = Array.from({ length: count }, (_, n) => ({ window: n }));
         let index = 0;
         let tries = 1;
         for (const each of failures) {

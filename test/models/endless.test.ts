@@ -48,7 +48,7 @@ const CALLS: Record<string, [(draft: Draft) => Read, Iterable<object>]> = {
     })),
   ],
   chat: [
-    chatReader('p'),
+    (draft) => chatReader('p')(draft, { model: 'm' }),
     [{ choices: [{ delta: { tool_calls: many(100_000, (index) => ({ index, function: { name: 't' } })) } }] }],
   ],
 };

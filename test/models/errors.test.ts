@@ -210,8 +210,8 @@ test('what is no answer at all says so', async () => {
     headers: { 'content-type': 'text/html' },
     pieces: ['<!doctype html><title>Welcome</title>'],
   });
-  assert.deepEqual([page.kind, page.retryable], ['invalid', false]);
-  assert.match(page.message, /text\/html.*baseUrl of models\.providers\.local.*\/v1/);
+  assert.deepEqual([page.kind, page.retryable], ['invalid', true]);
+  assert.match(page.message, /text\/html.*the URL is wrong: check baseUrl of models\.providers\.local.*\/v1/);
   for (const body of ['OK', '{"status":"ok"}', '[]', '<p>'])
     assert.equal((await answered(json(200, body))).kind, 'invalid', body);
   for (const pieces of [[], [' \n'], [': only a comment\n\n'], ['data: {"choi']]) {

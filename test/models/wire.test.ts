@@ -1,82 +1,11 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
-import type { ModelEvent, ModelRequest } from '../../src/core/model.ts';
-import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/chat/model.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
-import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
-import { chunk, DONE, type ModelServer, modelServer, type RawAnswer, sse } from '../fakes/model-server.ts';
-import { type FakeNet, fakeNet } from '../fakes/net.ts';
+import { ask, askedAndRead, collect, endOf, textOf } from '../contracts/model.ts';
+import { chunk, DONE, sse, type RawAnswer } from '../fakes/model-server.ts';
+import type { FakeNet } from '../fakes/net.ts';
+import { NOW, KEY, NEVER, server, net, model, failed, finished, call } from './chat-kit.ts';
 
-const NOW = Date.parse('2026-11-22T12:00:00Z');
-const KEY = 'sk-wire-canary-0123456789';
-/** Sleeps only when told: the wait for usage at the end of an answer. */
-const still: Clock = { now: () => NOW, sleep: (_ms, signal) => untilAborted(signal) };
-const NEVER = new AbortController().signal;
-
-function untilAborted(signal?: AbortSignal): Promise<void> {
-  return new Promise((_resolve, reject) => {
-    signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true });
-  });
-}
-
-let server: ModelServer;
-let net: FakeNet;
-beforeEach(async () => {
-  server = await modelServer();
-  net = fakeNet();
-});
-afterEach(() => server.close());
-
-const model = (more: Partial<OpenAiCompatibleOptions> = {}) =>
-  openAiCompatible({
-    provider: 'local',
-    baseUrl: server.baseUrl,
-    apiKey: 'env:LOCAL_KEY',
-    net,
-    secrets: envSecrets({ env: { LOCAL_KEY: KEY } }),
-    clock: still,
-    idleMs: 10_000,
-    ...more,
-  });
-
-/** What the port makes of one answer. */
-async function given(
-  answer: RawAnswer | RawAnswer['pieces'],
-  request: ModelRequest = ask('hi'),
-  more: Partial<OpenAiCompatibleOptions> = {},
-): Promise<ModelEvent[]> {
-  server.next('pieces' in answer ? answer : { pieces: answer });
-  const events = await collect(model(more).stream(request, NEVER));
-  endOf(events);
-  assert.equal(JSON.stringify(events).includes(KEY), false, 'no key in events');
-  return events;
-}
-
-async function failed(answer: RawAnswer | RawAnswer['pieces'], more: Partial<OpenAiCompatibleOptions> = {}) {
-  const events = await given(answer, ask('hi'), more);
-  const end = endOf(events);
-  assert.ok(end.type === 'error', JSON.stringify(end));
-  return { ...end.error, text: textOf(events), calls: callsOf(events), usage: end.usage };
-}
-
-async function finished(answer: RawAnswer | RawAnswer['pieces'], request?: ModelRequest) {
-  const events = await given(answer, request);
-  const end = endOf(events);
-  assert.ok(end.type === 'finish', JSON.stringify(end));
-  return { reason: end.reason, text: textOf(events), calls: callsOf(events), usage: end.usage, events };
-}
-
-const call = (index: number | null, id: string | null, name: string | null, args: string): object => ({
-  tool_calls: [
-    {
-      ...(index === null ? {} : { index }),
-      ...(id === null ? {} : { id }),
-      type: 'function',
-      function: { ...(name === null ? {} : { name }), arguments: args },
-    },
-  ],
-});
 const USAGE = { prompt_tokens: 12, completion_tokens: 3, prompt_tokens_details: { cached_tokens: 5 } };
 
 test('the request says what the model needs, in a stable order', async () => {
@@ -204,7 +133,7 @@ test('usage in the places where servers put it', async () => {
   assert.equal(error.usage.input, 12);
 });
 
-test('reasoning in each of its fields, sent back in the same one while the turn lasts', async () => {
+test('reasoning in each of its fields, sent back in the same one with the calls it led to, to the same model alone', async () => {
   for (const field of ['reasoning_content', 'reasoning', 'thinking']) {
     const { events } = await finished([
       chunk({ [field]: 'Let me ' }),
@@ -214,7 +143,7 @@ test('reasoning in each of its fields, sent back in the same one while the turn 
       DONE,
     ]);
     assert.deepEqual(events.slice(0, 2), [
-      { type: 'reasoning', delta: 'Let me ', opaque: { from: 'local', field } },
+      { type: 'reasoning', delta: 'Let me ', opaque: { from: 'local', model: 'm', field } },
       { type: 'reasoning', delta: 'see.' },
     ]);
     const request = askedAndRead('read');
@@ -225,7 +154,15 @@ test('reasoning in each of its fields, sent back in the same one while the turn 
     request.messages.push({ role: 'user', parts: [{ type: 'text', text: 'next' }] });
     await finished([chunk({ content: 'x' }, 'stop'), DONE], request);
     const later = server.requests.at(-1)?.body.messages as Record<string, unknown>[];
-    assert.equal(later[2]?.[field], undefined);
+    assert.equal(later[2]?.[field], 'Let me see.', 'also in later turns');
+    request.messages[1]?.parts.splice(0, 1, {
+      type: 'reasoning',
+      text: 'Let me see.',
+      opaque: { from: 'local', model: 'another', field },
+    });
+    await finished([chunk({ content: 'x' }, 'stop'), DONE], request);
+    const foreign = server.requests.at(-1)?.body.messages as Record<string, unknown>[];
+    assert.equal(foreign[2]?.[field], undefined);
   }
   const parts = [
     { type: 'thinking', thinking: [{ type: 'text', text: 'Hm' }] },

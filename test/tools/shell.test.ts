@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,10 +13,12 @@ import { shellTool, type ShellInput } from '../../src/tools/shell.ts';
 import { openCheckouts, type CheckoutPool } from '../../src/workspace/checkouts/checkouts.ts';
 import { limits, machine, processesWith, realClock } from '../fakes/sandbox-home.ts';
 import { until } from '../fakes/until.ts';
+import { cannotMount, tmpfs } from '../store/mounted.ts';
 import { contextOf, openBench, type Bench } from './workspace.ts';
 
 const skip = process.platform === 'linux' ? false : 'commands need Linux';
 const OWN = { ...limits, timeMs: 10_000, output: 10_000 };
+const BOUNDS = { maxFile: 2000, minFree: 0, maxBytes: 20_000_000, maxPaths: 2000 };
 const say = (command: string, timeoutMs: number | null = null): ShellInput => ({ command, timeoutMs });
 
 describe('shell', { skip }, () => {
@@ -39,7 +42,13 @@ describe('shell', { skip }, () => {
         boundary,
         clock: realClock,
       }),
-      checkouts: await openCheckouts({ workspace: bench.workspace, dir, boundary, maxFile: 2000, minFree: 0 }),
+      checkouts: await openCheckouts({
+        workspace: bench.workspace,
+        dir,
+        boundary,
+        clock: realClock,
+        ...BOUNDS,
+      }),
     };
   };
   const toolOf = (parts: { sandbox: Sandbox; checkouts: Checkouts }): ReturnType<typeof shellTool> =>
@@ -138,6 +147,13 @@ describe('shell', { skip }, () => {
     assert.equal(pieces.join(''), 'ab\ufffdcé\n');
   });
 
+  test('of what a program redraws the last state is shown, and no colours', async () => {
+    const bar = (count: number): string =>
+      `echo begin; for i in $(seq 1 ${count}); do printf '\\r\\033[32m%d %%\\033[0m' "$i"; done; echo`;
+    assert.equal((await run(say(bar(300)))).text, 'begin\n300 %\nexit 0');
+    assert.match((await run(say(bar(3000)))).text, /^begin\n\n… \d+ bytes left out …\n3000 %\nexit 0$/);
+  });
+
   test('long output says what is missing', async () => {
     const { text } = await run(say('seq 1 10000'));
     assert.match(text, /^1\n2\n[^]*\n… 38894 bytes left out …\n[^]*\n10000\nexit 0$/);
@@ -162,6 +178,58 @@ describe('shell', { skip }, () => {
     });
     assert.deepEqual([result.ok, result.text], [false, 'up\nexit 137: aborted\nnone of its changes were kept']);
     assert.deepEqual(files.changes(), []);
+  });
+
+  test('a command that outgrows its bounds is ended, nothing of it is kept, and the next one works', async () => {
+    const files = await bench.files();
+    const large = await run(say('head -c 30000000 /dev/zero >large.log; echo up; sleep 60'), files);
+    assert.deepEqual(
+      [large.ok, large.text],
+      [false, 'up\nexit 137: killed, because it wrote more than 20 MB\nnone of its changes were kept'],
+    );
+    const many = 'for at in $(seq 1 50); do mkdir -p .git/$at; touch $(seq -f ".git/$at/%.0f" 1 60); done; sleep 60';
+    assert.match((await run(say(many), files)).text, /: killed, because it made more than 2000 files and folders\n/);
+    assert.deepEqual(files.changes(), []);
+    assert.deepEqual(await checkouts.held(), []);
+    const next = await run(say('ls; echo x >x'), files);
+    assert.equal(next.text, 'a.txt\nb.txt\nexit 0\nchanged: x');
+  });
+
+  test('a command that fills the disk is ended, the space is free again, and the next one works', async (t) => {
+    const reason = cannotMount(root);
+    if (reason) return t.skip(reason);
+    const disk = tmpfs(join(root, 'small'), '64m');
+    const pool = await openCheckouts({
+      workspace: bench.workspace,
+      dir: join(disk.dir, 'checkouts'),
+      boundary: () => undefined,
+      clock: realClock,
+      minFree: 30_000_000,
+    });
+    const tool = toolOf({ sandbox, checkouts: pool });
+    const files = await bench.files();
+    const over = async (command: string): Promise<string> => {
+      const ctx = context(files);
+      const { text } = await tool.run(say(command), ctx);
+      await tool.settled?.(ctx.key);
+      return text;
+    };
+    try {
+      const filled = await over('for at in 1 2 3; do head -c 90000000 /dev/zero >f$at.log; done 2>/dev/null; sleep 60');
+      assert.match(filled, /killed, because less than 10 MB are free on the disk\nnone of its changes were kept$/);
+      assert.match(await over('echo x >x'), /^exit 0\nchanged: x$/);
+      // Somebody else's.
+      writeFileSync(join(disk.dir, 'filler'), Buffer.alloc(60_000_000));
+      assert.match(
+        await over('true'),
+        /^The command was not run, .*less than 10 MB are free on the disk of .*free some/,
+      );
+      rmSync(join(disk.dir, 'filler'));
+      assert.match(await over('true'), /^exit 0$/);
+    } finally {
+      await pool.close();
+      disk.unmount();
+    }
   });
 
   test('A25 files of the workspace set no environment', async () => {
@@ -210,6 +278,7 @@ describe('shell', { skip }, () => {
     // It dies while the command runs, so it never takes the result.
     const dead: Checkouts = {
       take: (...args) => checkouts.take(...args),
+      watch: (...args) => checkouts.watch(...args),
       collect: () => new Promise(() => undefined),
       adopt: (key) => checkouts.adopt(key),
       release: (checkout) => checkouts.release(checkout),

@@ -17,6 +17,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { MAX_PATHS } from '../../src/core/files.ts';
 import { checkoutsContract } from '../contracts/checkouts.ts';
 import { makeLab, withLab } from './lab.ts';
 import { numbered, openPool, withPool } from './pool.ts';
@@ -123,6 +124,31 @@ test(
       );
     },
     { max: 1, keep: 1 },
+  ),
+);
+
+test(
+  'more files than can land together are refused, from a command and at the landing',
+  withPool(
+    async (lab, pool, base) => {
+      const checkout = await pool.take(base, [], 'call_1');
+      await mkdir(join(checkout.dir, 'many'));
+      for (let at = 0; at < 49; at += 1) await writeFile(join(checkout.dir, 'many', String(at)), '');
+      await rm(join(checkout.dir, 'notes.md'));
+      assert.equal((await pool.collect(checkout)).changes.length, 50);
+      await writeFile(join(checkout.dir, 'many/50'), '');
+      const { refused, changes } = await pool.collect(checkout);
+      assert.match(refused ?? '', /^it changed 51 files, more than the limit of 50; .*\.gitignore/);
+      assert.deepEqual(changes, []);
+      const one = await lab.ws.files(base, []).write('one', Buffer.from(''));
+      const many = Array.from({ length: MAX_PATHS + 1 }, (_, at) => ({ ...one, path: `many/${at}` }));
+      const landed = await lab.ws.land(lab.request('run_1', base, many));
+      assert.match(
+        landed.state === 'refused' ? landed.why : '',
+        /^it changes 20001 files, more than the limit of 20000$/,
+      );
+    },
+    { maxChanges: 50 },
   ),
 );
 

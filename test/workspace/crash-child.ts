@@ -41,7 +41,13 @@ async function main(crash: Crash): Promise<void> {
       at: 0,
     });
   } else {
-    const pool = await openCheckouts({ workspace: ws, dir: join(crash.home, 'checkouts'), boundary, minFree: 0 });
+    const pool = await openCheckouts({
+      workspace: ws,
+      dir: join(crash.home, 'checkouts'),
+      boundary,
+      clock,
+      minFree: 0,
+    });
     const checkout = await pool.take(base, [], 'call_1');
     writeFileSync(join(checkout.dir, 'made.txt'), 'made\n');
     rmSync(join(checkout.dir, 'notes.md'));

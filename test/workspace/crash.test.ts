@@ -5,6 +5,7 @@ import { readFile, readdir, rename, stat, unlink, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BOUNDARIES } from '../../src/core/ports/boundary.ts';
+import { realClock } from '../fakes/sandbox-home.ts';
 import { openCheckouts } from '../../src/workspace/checkouts/checkouts.ts';
 import { LANDED } from './crash-child.ts';
 import type { Crash } from './crash-child.ts';
@@ -63,7 +64,7 @@ async function checkPerson(lab: Lab, base: string): Promise<void> {
 
 async function checkCheckout(lab: Lab, boundary: string): Promise<void> {
   const dir = join(lab.root, 'checkouts');
-  const pool = await openCheckouts({ workspace: lab.ws, dir, boundary: () => undefined, minFree: 0 });
+  const pool = await openCheckouts({ workspace: lab.ws, dir, boundary: () => undefined, clock: realClock, minFree: 0 });
   const adopted = await pool.adopt('call_1');
   const lives = ['checkout.take.after', 'checkout.collect.before', 'checkout.collect.after', 'checkout.release.before'];
   assert.equal(adopted !== null, lives.includes(boundary));

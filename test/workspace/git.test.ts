@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { openCheckouts } from '../../src/workspace/checkouts/checkouts.ts';
 import { initRepository, openGit } from '../../src/git/git.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
+import { realClock } from '../fakes/sandbox-home.ts';
 import { makeLab, runningClock, withLab } from './lab.ts';
 
 /** Fills a repository and a person's global configuration with everything that could start a program. */
@@ -79,7 +80,12 @@ test('A27 nothing that stands in a repository or a user configuration is execute
       canary = await trap(dir, root);
     },
   });
-  const pool = await openCheckouts({ workspace: lab.ws, dir: join(lab.root, 'checkouts'), boundary: () => undefined });
+  const pool = await openCheckouts({
+    workspace: lab.ws,
+    dir: join(lab.root, 'checkouts'),
+    boundary: () => undefined,
+    clock: realClock,
+  });
   try {
     const exact = '$Id$\nline\r\nline\n';
     // Attributes arrive by a landing, and by the person.

@@ -60,6 +60,50 @@ test(
 );
 
 test(
+  'H1 secrets by custom and what an agent has un-ignored are never committed because somebody names them',
+  withLab(async (lab) => {
+    const secrets =
+      '.env .env.local .ENV config/.env.production prod.env server.pem tls/my.key id_rsa keys/id_ed25519 a.p12 b.pfx ' +
+      '.netrc .npmrc kubeconfig dev.kubeconfig .kube/config .ssh/config .aws/credentials .pypirc .pgpass secrets.yaml';
+    const shared = [
+      '.env.example',
+      'config/.env.sample',
+      '.env.template',
+      'keys/id_rsa.pub',
+      'id_cards.csv',
+      'environment.md',
+    ];
+    for (const path of [...secrets.split(' '), ...shared, 'private/plan.txt', 'notes/app.log', 'open/app.log'])
+      await lab.put(path, 'SECRET\n');
+    lab.git('add', '-N', '-f', 'a.p12');
+    await lab.put('.gitignore', '*.log\nbuild/\n.env\n/private/\n');
+    assert.deepEqual((await lab.ws.commitPerson(['.gitignore']))?.paths, ['.gitignore']);
+    assert.equal(
+      (await lab.land('run_1', { '.gitignore': 'build/\n', 'notes/.gitignore': '!*.log\n' })).state,
+      'landed',
+    );
+    assert.equal((await lab.land('run_2', { '.gitignore': '' })).state, 'landed');
+    const named = [...secrets.split(' '), ...shared, 'private/plan.txt', 'notes/app.log'];
+    assert.deepEqual((await lab.ws.commitPerson(named))?.paths.toSorted(), shared.toSorted());
+    for (const path of ['private/plan.txt', 'tls/my.key']) {
+      const over = await lab.land('run_3', { [path]: 'agent\n' });
+      assert.ok(over.state === 'refused');
+      assert.match(over.why, /a file of the owner lies there that stays out of Git/);
+    }
+    assert.equal(lab.git('log', '--format=%H', '--', ...secrets.split(' '), 'private', 'notes/app.log'), '');
+    assert.equal(await lab.read('private/plan.txt'), 'SECRET\n');
+    // What the owner has ignored and opened again is the owner's to open.
+    await lab.put('open/.gitignore', '*.log\n');
+    await lab.ws.commitPerson(['open/.gitignore']);
+    assert.equal(await lab.ws.commitPerson(['open/app.log']), null);
+    await lab.put('open/.gitignore', '# nothing\n');
+    await lab.ws.commitPerson(null);
+    await lab.put('open/other.txt', 'mine\n');
+    assert.deepEqual((await lab.ws.commitPerson(['open/other.txt']))?.paths, ['open/other.txt']);
+  }),
+);
+
+test(
   'removals, renames, modes and links of a person are committed as they are',
   withLab(async (lab) => {
     await unlink(join(lab.dir, 'docs/guide.md'));

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openCheckouts } from '../../src/workspace/checkouts/checkouts.ts';
 import type { CheckoutOptions, CheckoutPool } from '../../src/workspace/checkouts/checkouts.ts';
+import { realClock } from '../fakes/sandbox-home.ts';
 import { withLab } from './lab.ts';
 import type { Lab } from './lab.ts';
 
@@ -10,6 +11,7 @@ export const openPool = (lab: Lab, options: Partial<CheckoutOptions> = {}): Prom
     workspace: lab.ws,
     dir: join(lab.root, 'home/checkouts'),
     boundary: () => undefined,
+    clock: realClock,
     minFree: 0,
     ...options,
   });

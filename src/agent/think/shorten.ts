@@ -69,7 +69,9 @@ const stubArguments: Cut = (message) =>
 
 function shortValue(value: unknown): unknown {
   if (typeof value === 'string')
-    return value.length <= STUB ? value : `${value.slice(0, STUB).toWellFormed()} [cut to save room]`;
+    return value.length <= STUB
+      ? value
+      : `${value.slice(0, STUB).toWellFormed()} [… ${value.length - STUB} more characters, which the call had; left out here to save room]`;
   if (Array.isArray(value)) return value.map(shortValue);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shortValue(each)]));

@@ -2,7 +2,8 @@ import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { ModelChoice, ModelError } from '../../core/model.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice } from './compact.ts';
-import { note } from '../run/conversation.ts';
+import { type Conversation, note } from '../run/conversation.ts';
+import { leaveOut, mayBeHistory, withoutHistory } from './left-out.ts';
 import type { Failure, Manifest } from '../run/state.ts';
 import type { RunLog } from '../run/log.ts';
 import { scriptChoice, scriptUnable } from './script.ts';
@@ -30,7 +31,8 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     };
   let conversation = await deps.conversations.load(deps.store, log.subject);
   let prepared = await prepare(turn, conversation);
-  let [index, tries, compacted, refusals] = [0, 0, false, 0];
+  let [index, tries, compacted, refusals, alone] = [0, 0, false, 0, false];
+  let before: Conversation | null = null;
   for (;;) {
     const choice = choices[index] ?? first;
     if (!compacted && mustCompact(prepared.tokens, choice, log.state)) {
@@ -39,7 +41,10 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     }
     const error = await callModel(turn, choice, prepared, { signal, shutdown: stops.shutdown });
     signal.throwIfAborted();
-    if (error === null) return null;
+    if (error === null) {
+      if (before !== null) await leaveOut(turn, before, conversation);
+      return null;
+    }
     if (error.kind === 'context' && refusals < MAX_REFUSALS) {
       [compacted, refusals] = [true, refusals + 1];
       const { tokens } = prepared;
@@ -48,6 +53,13 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     }
     tries += 1;
     const next = deps.nextTry(error, tries, choices, index, deps.random);
+    if (next === null && !alone && mayBeHistory(error, conversation)) {
+      alone = true;
+      before = conversation;
+      conversation = withoutHistory(log, conversation);
+      prepared = await prepare(turn, conversation);
+      continue;
+    }
     if (next === null) return { code: `model.${error.kind}`, message: error.message, retryable: error.retryable };
     if (next.index !== index) tries = 0;
     index = next.index;

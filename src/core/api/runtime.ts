@@ -51,6 +51,8 @@ export interface TaskOutcome {
   commit: string | null;
   /** Event id of the queued reply, or of the question that is put, for `delivered`. */
   message: string | null;
+  /** The answer has come to the output limit of the model. */
+  cut: boolean;
   waits: Pending[];
   usage: Usage;
   costUsd: number;
@@ -128,6 +130,15 @@ export interface AgentState {
 /** What is known of an agent without asking the queue or the clock. */
 export type AgentAbout = Omit<AgentState, 'queued' | 'running' | 'waiting' | 'nextFiring'>;
 
+/** A server that was found. Whose process it is nobody knows, so it answers only once the owner has said yes. */
+export interface ServerOffer {
+  /** Type of its provider. */
+  kind: string;
+  title: string;
+  baseUrl: string;
+  model: string;
+}
+
 export interface RuntimeStatus {
   version: string;
   ready: boolean;
@@ -136,6 +147,8 @@ export interface RuntimeStatus {
   startedAt: number;
   model: string;
   demo: boolean;
+  /** A model server of this machine that would answer if the owner said so; null if there is none, or another model is chosen. */
+  offer: ServerOffer | null;
   sandbox: string;
   workspace: string;
   home: string;

@@ -36,3 +36,13 @@ export function workspacePath(raw: string): PathResult {
   }
   return { ok: true, path: parts.join('/') };
 }
+
+/** A name as a file system that folds case, Unicode forms, streams and trailing dots would find it. */
+export const foldedPath = (path: string): string =>
+  path
+    .normalize('NFKC')
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
+    .toLowerCase()
+    .split('/')
+    .map((part) => part.replace(/(?<=.):.*$/s, '').replace(/[. ]+$/, ''))
+    .join('/');

@@ -21,6 +21,8 @@ export interface GatewayContext {
   desk: ModelDesk | null;
   /** Null: only the token opens. */
   logins: Logins | null;
+  /** What only this home's gateway and commands know; null if there is none. */
+  proof: string | null;
   /** Folder of the web page; null if there is none. */
   web: string | null;
   limits: GatewayLimits;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isSafeName } from '../../core/ids.ts';
-import { NO_USAGE, type Usage } from '../../core/model.ts';
+import { NO_USAGE } from '../../core/model.ts';
 import { spokenStream } from '../../core/api/streamed-text.ts';
 import type { AnswerResult, TaskOutcome } from '../../core/api/runtime.ts';
 import { isObject } from '../../core/text/json.ts';
@@ -18,7 +18,7 @@ import {
   type ApiRequest,
 } from '../http/reply.ts';
 import { eventStream, heartbeat } from '../http/sse.ts';
-import { chunk, completion, usageChunk, type AnswerHead } from './objects.ts';
+import { chunk, completion, usageChunk, type AnswerHead, type Finish } from './objects.ts';
 import type { ApprovalVerdict } from '../../core/event.ts';
 
 /** `POST /v1/chat/completions`: read, handed to the agent, waited for, answered. */
@@ -33,7 +33,7 @@ export async function chatCompletions(context: GatewayContext, request: ApiReque
     model: agent,
     usage: input.includeUsage,
   });
-  if ('say' in started) await reply.done(started.say, NO_USAGE);
+  if ('say' in started) await reply.done({ text: started.say, usage: NO_USAGE, cut: false });
   else await answerWith(context, request, started, reply);
 }
 
@@ -132,11 +132,15 @@ async function answered(context: GatewayContext, command: Command, session: stri
   throw new HttpError(result.why === 'unknown' ? 404 : 409, result.why, `${result.message} Waiting now: ${waits}.`);
 }
 
+type Answered = Pick<TaskOutcome, 'text' | 'usage' | 'cut'>;
+
+const finishOf = (cut: boolean): Finish => (cut ? 'length' : 'stop');
+
 /** How an answer goes out. Each end resolves with true once its last byte was handed to the network. */
 interface Reply {
   /** Passes on what the task says until the returned function is called. */
   follow(task: string, signal: AbortSignal): () => void;
-  done(text: string, usage: Usage): Promise<boolean>;
+  done(outcome: Answered): Promise<boolean>;
   fail(error: HttpError): Promise<boolean>;
 }
 
@@ -148,8 +152,7 @@ async function answerWith(context: GatewayContext, request: ApiRequest, started:
     if (outcome === null) return;
     const failure = failureOf(outcome);
     // A failure that was told is delivered too: otherwise the same words would be answered with it for ever.
-    if (await (failure ? reply.fail(failure) : reply.done(outcome.text, outcome.usage)))
-      await markDelivered(context, outcome);
+    if (await (failure ? reply.fail(failure) : reply.done(outcome))) await markDelivered(context, outcome);
   } catch (error) {
     // Before the first byte the status line can still tell; afterwards the answer itself must.
     if (!request.outgoing.headersSent) throw error;
@@ -200,7 +203,8 @@ const namesOf = (started: Started): Record<string, string> => ({
 
 const whole = (_: GatewayContext, request: Exchange, started: Started, head: AnswerHead): Reply => ({
   follow: () => () => undefined,
-  done: (text, usage) => sendJson(request, 200, completion(head, text, usage), namesOf(started)),
+  done: ({ text, usage, cut }) =>
+    sendJson(request, 200, completion(head, text, usage, finishOf(cut)), namesOf(started)),
   fail: (error) => sendError(request, error),
 });
 
@@ -227,9 +231,9 @@ function streamed(context: GatewayContext, request: Exchange, started: Started, 
         beat.abort();
       };
     },
-    done(text, usage) {
+    done({ text, usage, cut }) {
       say(parts.rest(text));
-      send(chunk(head, {}, 'stop'));
+      send(chunk(head, {}, finishOf(cut)));
       if (head.usage) send(usageChunk(head, usage));
       stream.send('[DONE]');
       return stream.end();

@@ -13,6 +13,9 @@ export interface AnswerHead {
   usage: boolean;
 }
 
+/** Why an answer ends, in OpenAI's words. */
+export type Finish = 'stop' | 'length';
+
 const usageOf = (usage: Usage): object => ({
   prompt_tokens: usage.input,
   completion_tokens: usage.output,
@@ -20,7 +23,7 @@ const usageOf = (usage: Usage): object => ({
   prompt_tokens_details: { cached_tokens: usage.cacheRead },
 });
 
-export const completion = (head: AnswerHead, text: string, usage: Usage): object => ({
+export const completion = (head: AnswerHead, text: string, usage: Usage, finish: Finish): object => ({
   id: head.id,
   object: 'chat.completion',
   created: head.created,
@@ -30,7 +33,7 @@ export const completion = (head: AnswerHead, text: string, usage: Usage): object
       index: 0,
       message: { role: 'assistant', content: text, refusal: null },
       logprobs: null,
-      finish_reason: 'stop',
+      finish_reason: finish,
     },
   ],
   usage: usageOf(usage),
@@ -40,7 +43,7 @@ export const completion = (head: AnswerHead, text: string, usage: Usage): object
 export const chunk = (
   head: AnswerHead,
   delta: { role?: 'assistant'; content?: string },
-  finish: 'stop' | null,
+  finish: Finish | null,
 ): object => ({
   id: head.id,
   object: 'chat.completion.chunk',

@@ -67,9 +67,12 @@ function thinkingBlocks(text: string, opaque: Wire | null): Wire[] | null {
   return at === text.length ? blocks : null;
 }
 
-/** Thinking has to come back with the calls it led to, while the turn lasts, unchanged or not at all. */
+/**
+ * Thinking has to come back with the calls it led to, unchanged or not at all. Of earlier turns Anthropic ignores it, and
+ * other makers' models behind this wire refuse a conversation without it.
+ */
 function modelContent(turn: ModelTurn, provider: string, model: string): Wire[] {
-  const thinks = turn.present && turn.results.length > 0;
+  const thinks = turn.results.length > 0;
   return turn.parts.flatMap((part): Wire[] => {
     if (part.type === 'text') return [{ type: 'text', text: part.text }];
     if (part.type === 'call') return [{ type: 'tool_use', id: part.id, name: part.tool, input: argsOf(part) }];

@@ -1,14 +1,19 @@
-import type { Usage } from '../../core/model.ts';
+import type { ModelRequest, Usage } from '../../core/model.ts';
 import { type Draft, type Read, MAX_CALLS, type PartialCall } from '../wire/answer.ts';
 import { count, type Fields, wordsIn, parseJson } from '../wire/fields.ts';
 import { isObject, type Json } from '../../core/text/json.ts';
+import { ThinkTags } from './thinking.ts';
 
 function readUsage(raw: unknown): Usage | null {
   if (!isObject(raw)) return null;
   const details = isObject(raw.prompt_tokens_details) ? raw.prompt_tokens_details : {};
+  const thought = isObject(raw.completion_tokens_details) ? count(raw.completion_tokens_details.reasoning_tokens) : 0;
+  const [input, said] = [count(raw.prompt_tokens), count(raw.completion_tokens)];
+  // Some count the reasoning beside the answer, which only their sum shows.
+  const beside = thought > 0 && count(raw.total_tokens) === input + said + thought;
   return {
-    input: count(raw.prompt_tokens),
-    output: count(raw.completion_tokens),
+    input,
+    output: beside ? said + thought : said,
     cacheRead: count(details.cached_tokens, raw.prompt_cache_hit_tokens, raw.cache_read_input_tokens),
     cacheWrite: count(details.cache_write_tokens, raw.cache_creation_input_tokens),
   };
@@ -34,29 +39,41 @@ const FAILED: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Reads chunks of a chat completion, or a whole one. `provider`: whom its reasoning goes back to. */
-export function chatReader(provider: string): (draft: Draft) => Read {
-  return (draft) => {
+export function chatReader(provider: string): (draft: Draft, request: Pick<ModelRequest, 'model'>) => Read {
+  return (draft, { model }) => {
     const calls: CallDelta[] = [];
     draft.pending = calls;
     let field: string | null = null;
     let refusal = false;
+    let streamed = false;
+    let details: Json[] = [];
+    const tags = new ThinkTags();
 
     const addText = (text: string): void => {
       if (text !== '') field = null;
       draft.text(text);
     };
-    const addReasoning = (into: string, text: string): void => {
-      if (text === '') return;
+    const addReasoning = (into: string, text: string, more: readonly unknown[] = []): void => {
+      if (text === '' && more.length === 0) return;
+      details = more.reduce(withDetail, field === into ? details : []);
       // Where it came in goes with the first piece: the request builder sends it back in the same field.
-      draft.reasoning(text, field === into ? undefined : { from: provider, field: into });
+      const given = field === into && more.length === 0;
+      const opaque = { from: provider, model, field: into, ...(details.length > 0 && { details }) };
+      draft.reasoning(text, given ? undefined : opaque);
       field = into;
     };
+    const addWords = ({ thinking, words }: { thinking: string; words: string }): void => {
+      addReasoning('content', thinking);
+      addText(words);
+    };
+    draft.last = () => addWords(tags.end());
     const addDelta = (delta: Fields): void => {
       const into = REASONING_FIELDS.find((name) => wordsIn(delta[name]) !== '');
-      if (into) addReasoning(into, wordsIn(delta[into]));
+      const more = Array.isArray(delta.reasoning_details) ? delta.reasoning_details : [];
+      addReasoning(into ?? 'reasoning', into === undefined ? '' : wordsIn(delta[into]), more);
       const parts = Array.isArray(delta.content) ? readParts(delta.content) : null;
       if (parts) addReasoning('content', parts.thinking);
-      addText(parts ? parts.text : wordsIn(delta.content));
+      addWords(tags.split(parts ? parts.text : wordsIn(delta.content)));
       const refused = wordsIn(delta.refusal);
       refusal ||= refused !== '';
       addText(refused);
@@ -73,15 +90,30 @@ export function chatReader(provider: string): (draft: Draft) => Read {
       const choice: unknown = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
       const extra = isObject(chunk.x_groq) ? chunk.x_groq.usage : undefined;
       const usage = readUsage(chunk.usage ?? (isObject(choice) ? choice.usage : undefined) ?? extra);
-      if (usage) draft.usage = usage;
+      // Zeros after real counts are no counts.
+      if (usage && usage.input + usage.output > 0) draft.usage = usage;
       if (!isObject(choice)) return;
-      // A server that does not stream sends the whole as `message`.
-      const delta = isObject(choice.delta) ? choice.delta : choice.message;
+      // A server that does not stream sends the whole as `message`; one that does may repeat the whole at the end.
+      const delta = isObject(choice.delta) ? choice.delta : streamed ? null : choice.message;
+      streamed ||= isObject(choice.delta);
       if (isObject(delta)) addDelta(delta);
       const reason = wordsIn(choice.finish_reason);
       if (reason !== '') addReason(reason);
     };
   };
+}
+
+/** One more of OpenRouter's details of reasoning, which may carry a signature. Pieces of one have the same index and type. */
+function withDetail(details: Json[], piece: unknown): Json[] {
+  if (!isObject(piece)) return details;
+  const fields = piece as { [key: string]: Json };
+  const last = details.at(-1);
+  const same = isObject(last) && fields.index !== undefined && last.index === fields.index && last.type === fields.type;
+  if (!same) return [...details, fields];
+  const grown = ['text', 'summary', 'data'].flatMap((key) =>
+    typeof last[key] === 'string' && typeof fields[key] === 'string' ? [[key, last[key] + fields[key]] as const] : [],
+  );
+  return [...details.slice(0, -1), { ...last, ...fields, ...Object.fromEntries(grown) }];
 }
 
 /** A call, or one more piece of it. */
@@ -124,6 +156,8 @@ function findCall(calls: readonly CallDelta[], delta: CallDelta): CallDelta | un
   return delta.tool === '' ? calls.at(-1) : undefined;
 }
 
+const sameCall = (a: CallDelta, b: CallDelta): boolean => a.id === b.id && a.tool === b.tool && a.args === b.args;
+
 /** Puts one more piece of `delta.tool_calls` where it belongs. Gives the characters it added. */
 function addCallDelta(calls: CallDelta[], raw: unknown, provider: string): number {
   const delta = readDelta(raw, provider);
@@ -131,6 +165,8 @@ function addCallDelta(calls: CallDelta[], raw: unknown, provider: string): numbe
   if (!delta || calls.length > MAX_CALLS) return 0;
   const known = findCall(calls, delta);
   if (!known) {
+    // The very same call again, whole: the server repeats itself.
+    if (delta.id !== '' && calls.some((call) => sameCall(call, delta))) return 0;
     calls.push({ ...delta });
     return delta.args.length;
   }

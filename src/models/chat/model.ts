@@ -4,6 +4,7 @@ import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
 import type { Provider } from '../wire/provider.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
 import { parseJson } from '../wire/fields.ts';
+import { type Quirk, Quirks } from './quirks.ts';
 import { argsOf, type Call, type ModelTurn, textOf, turnsOf, type UserTurn } from '../wire/turns.ts';
 
 /** `baseUrl`: up to and without `/chat/completions`, usually ending in `/v1`. */
@@ -11,20 +12,26 @@ export type OpenAiCompatibleOptions = HttpModelOptions;
 
 /** OpenAI refuses ids of more than forty characters. */
 const ANY = /^[\x21-\x7e]{1,40}$/;
+/** Stands between a result and the next words of the user, where a server insists on it. */
+const BETWEEN = 'Noted.';
 const NINE = /^[a-zA-Z0-9]{9}$/;
 
 /** A model behind any URL that speaks OpenAI's chat completions: OpenAI, Ollama, llama.cpp, vLLM, LM Studio, OpenRouter … */
 export function openAiCompatible(options: OpenAiCompatibleOptions): ModelPort {
   const { provider } = options;
+  const quirks = new Quirks();
   return overHttp(options, {
     urlEnd: '/v1',
     url: (baseUrl) => joinUrl(baseUrl, '/chat/completions'),
     keyHeaders: (key) => ({ authorization: `Bearer ${key}` }),
     body: (request, { host }) => {
-      const maxTokensField = host === 'api.openai.com' ? 'max_completion_tokens' : 'max_tokens';
+      const known = quirks.of(request.model);
+      const newName = host === 'api.openai.com' || known.has('other-max-tokens');
+      const maxTokensField = newName ? 'max_completion_tokens' : 'max_tokens';
       const idForm = host === 'api.mistral.ai' ? NINE : ANY;
-      return chatRequest(request, { provider, maxTokensField, idForm });
+      return chatRequest(request, { provider, maxTokensField, idForm, known });
     },
+    learn: (told, { model }) => quirks.learn(told, model),
     reader: chatReader(provider),
     whole: (body) => ('choices' in body ? [body] : null),
   });
@@ -45,6 +52,8 @@ interface ChatRequestOptions {
   maxTokensField: 'max_tokens' | 'max_completion_tokens';
   /** The ids of calls that it takes. */
   idForm: RegExp;
+  /** What it refuses. */
+  known: ReadonlySet<Quirk>;
 }
 
 type Wire = { [key: string]: Json };
@@ -58,28 +67,45 @@ function wireCall(call: Call, provider: string): Wire {
   return { id: call.id, type: 'function', function: { name: call.tool, arguments: argsText(call) }, ...extra };
 }
 
-/** Reasoning goes back only to the provider it came from, in the field it came in. */
-function wireReasoning(turn: ModelTurn, provider: string): Wire {
+interface Whose {
+  provider: string;
+  model: string;
+  known: ReadonlySet<Quirk>;
+}
+
+/**
+ * Reasoning goes back only to the model it came from, in the field it came in, and with the calls it led to: models that
+ * think refuse a conversation in which it is missing there, also in earlier turns.
+ */
+function wireReasoning(turn: ModelTurn, { provider, model, known }: Whose): Wire {
   const fields: Wire = {};
   for (const part of turn.parts) {
     if (part.type !== 'reasoning' || !isObject(part.opaque)) continue;
-    const { from, field } = part.opaque;
-    if (from !== provider || typeof field !== 'string') continue;
+    const { from, field, details, model: by = model } = part.opaque;
+    if (from !== provider || by !== model || typeof field !== 'string') continue;
     const before = fields[field];
-    fields[field] = (typeof before === 'string' ? before : '') + part.text;
+    if (part.text !== '') fields[field] = (typeof before === 'string' ? before : '') + part.text;
+    if (Array.isArray(details)) {
+      const kept = fields.reasoning_details;
+      fields.reasoning_details = [...(Array.isArray(kept) ? kept : []), ...details];
+    }
   }
+  if (known.has('reasoning-always')) fields.reasoning_content ??= '';
+  // What stood between tags in the content stays out of it.
+  delete fields.content;
   return fields;
 }
 
-function wireModel(turn: ModelTurn, provider: string): Wire[] {
+function wireModel(turn: ModelTurn, whose: Whose): Wire[] {
   const content = textOf(turn);
   if (turn.results.length === 0) return [{ role: 'assistant', content }];
+  const { provider } = whose;
   const calls = turn.parts.filter((part) => part.type === 'call');
   return [
     {
       role: 'assistant',
       content: content === '' ? null : content,
-      ...(turn.present ? wireReasoning(turn, provider) : {}),
+      ...wireReasoning(turn, whose),
       tool_calls: calls.map((call) => wireCall(call, provider)),
     },
     ...turn.results.map(({ id, text }) => ({ role: 'tool', tool_call_id: id, content: text })),
@@ -98,11 +124,20 @@ function wireUser(turn: UserTurn): Wire {
 
 /** The body of `POST /chat/completions`. Equal requests give equal bytes, the stable part first. */
 function chatRequest(request: ModelRequest, options: ChatRequestOptions): Wire {
-  const { provider, idForm } = options;
-  const system: Wire[] = request.system === '' ? [] : [{ role: 'system', content: request.system }];
-  const said = turnsOf(request, idForm).flatMap((turn) =>
-    turn.role === 'user' ? [wireUser(turn)] : wireModel(turn, provider),
-  );
+  const { provider, idForm, known } = options;
+  const { model } = request;
+  const turns = turnsOf(request, idForm);
+  const [first] = turns;
+  const none = request.system === '' || known.has('no-system');
+  if (none && request.system !== '' && first?.role === 'user')
+    first.parts.unshift({ type: 'text', text: `${request.system}\n\n` });
+  const system: Wire[] = none ? [] : [{ role: 'system', content: request.system }];
+  const said = turns.flatMap((turn, at): Wire[] => {
+    if (turn.role === 'assistant') return wireModel(turn, { provider, model, known });
+    const before = turns[at - 1];
+    const between = known.has('reply-between') && before?.role === 'assistant' && before.results.length > 0;
+    return [...(between ? [{ role: 'assistant', content: BETWEEN }] : []), wireUser(turn)];
+  });
   const body: Wire = { model: request.model, messages: [...system, ...said] };
   if (request.tools.length > 0) {
     body.tools = request.tools.map(({ name, description, input }) => ({
@@ -111,5 +146,7 @@ function chatRequest(request: ModelRequest, options: ChatRequestOptions): Wire {
     }));
   }
   if (request.maxOutputTokens !== undefined) body[options.maxTokensField] = request.maxOutputTokens;
-  return { ...body, stream: true, stream_options: { include_usage: true } };
+  body.stream = true;
+  if (!known.has('no-stream-options')) body.stream_options = { include_usage: true };
+  return body;
 }

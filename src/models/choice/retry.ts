@@ -24,13 +24,17 @@ const MAX_PATIENCE = 300_000;
 export function nextTry(
   error: Pick<ModelError, 'kind' | 'retryable' | 'retryAfter'>,
   tries: number,
-  choices: readonly unknown[],
+  choices: readonly { window: number }[],
   index: number,
   random: () => number,
 ): NextTry | null {
-  // Another model would not help: the conversation is too long, the content unwanted, or nobody wants the answer.
-  if (error.kind === 'aborted' || error.kind === 'context' || error.kind === 'refused') return null;
-  const fallback = index + 1 < choices.length ? { wait: 0, index: index + 1 } : null;
+  // Nobody wants the answer any more.
+  if (error.kind === 'aborted') return null;
+  // What is too long for one may fit into a larger window; what one maker filters out, another may not.
+  const held = error.kind === 'context' ? (choices[index]?.window ?? 0) : -1;
+  const next = choices.findIndex(({ window }, at) => at > index && window > held);
+  const fallback = next < 0 ? null : { wait: 0, index: next };
+  if (error.kind === 'context' || error.kind === 'refused') return fallback;
   if (!error.retryable) return fallback;
   const asked = error.retryAfter ?? 0;
   if (fallback && asked > PATIENCE) return fallback;

@@ -1,4 +1,5 @@
 import { hostKind, parseTarget } from '../../core/net/host.ts';
+import type { ModelPrice } from '../../core/agent.ts';
 import type { Usage } from '../../core/model.ts';
 
 /** Tokens, where nothing is known of a model in the cloud. */
@@ -8,6 +9,9 @@ export const CLOUD_WINDOW = 128_000;
  * some silently drop the beginning of what is longer: too small costs a compaction, too large the instructions.
  */
 export const LOCAL_WINDOW = 8_192;
+
+/** Tokens of what stands in for a model and needs each word as it was: bounded by memory alone. */
+export const STAND_IN_WINDOW = 10_000_000;
 
 const known = (name: string): ModelFacts | null => (Object.hasOwn(PRICES, name) ? (PRICES[name] ?? null) : null);
 
@@ -27,9 +31,9 @@ export function windowOf(model: string, baseUrl: string): number {
   return modelFacts(model)?.window ?? (local ? LOCAL_WINDOW : CLOUD_WINDOW);
 }
 
-/** USD for a usage; 0 where no price is known. */
-export function costOf(model: string): (usage: Usage) => number {
-  const facts = modelFacts(model);
+/** USD for a usage; 0 where no price is known. `told`: what the owner says it costs. */
+export function costOf(model: string, told?: ModelPrice): (usage: Usage) => number {
+  const facts = told ? { cached: told.input, cacheWrite: told.input, ...told } : modelFacts(model);
   if (!facts) return () => 0;
   return ({ input, output, cacheRead, cacheWrite }) => {
     const read = Math.min(cacheRead, input);

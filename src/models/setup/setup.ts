@@ -1,6 +1,14 @@
 import type { Settings } from '../../core/agent.ts';
 import { parseTarget } from '../../core/net/host.ts';
-import { type ModelError, TIERS, type ModelChoice, type ModelRequest, type Usage, NO_USAGE } from '../../core/model.ts';
+import {
+  type ModelError,
+  TIERS,
+  type ModelChoice,
+  type ModelRequest,
+  type ToolSchema,
+  type Usage,
+  NO_USAGE,
+} from '../../core/model.ts';
 import type { KeptSecrets } from '../../core/ports/secrets.ts';
 import type { SetupRequest, SetupResult, ModelTest } from '../../core/api/views.ts';
 import { isAble, type Found } from '../choice/found.ts';
@@ -158,21 +166,31 @@ export interface DeskOptions extends Omit<ProviderParts, 'secrets' | 'found'> {
 
 /** Milliseconds one call may take. */
 const TEST_MS = 60_000;
-/** Tokens: a model that thinks needs room before its one word. */
-const TEST_TOKENS = 2_000;
+/** Agents always bring tools, and servers that take none would fail their every turn. */
+const TEST_TOOL: ToolSchema = {
+  name: 'note',
+  description: 'Notes a word. Not needed to answer.',
+  input: { type: 'object', properties: { word: { type: 'string' } }, required: ['word'] },
+};
 
 const TEST: Omit<ModelRequest, 'model'> = {
   system: 'This is a test of the connection. Answer with one short sentence.',
-  tools: [],
+  tools: [TEST_TOOL],
   messages: [{ role: 'user', parts: [{ type: 'text', text: 'Hello! Are you there?' }] }],
-  maxOutputTokens: TEST_TOKENS,
 };
 
 interface Tried extends Omit<ModelTest, 'ref'> {
   error: ModelError | null;
 }
 
-/** One small call. Rejects for nothing but a bug. */
+const emptyAnswer = ({ provider, model }: ModelChoice): ModelError => ({
+  kind: 'invalid',
+  message: `${provider}/${model} gave an empty answer.`,
+  retryable: true,
+  retryAfter: null,
+});
+
+/** One small call as an agent makes it: with a tool and without a limit. Rejects for nothing but a bug. */
 export async function tryOut(choice: ModelChoice, clock: Clock, signal: AbortSignal): Promise<Tried> {
   const late = new AbortController();
   const done = new AbortController();
@@ -183,12 +201,14 @@ export async function tryOut(choice: ModelChoice, clock: Clock, signal: AbortSig
   );
   const before = clock.now();
   let said = '';
+  let called = false;
   let usage: Usage = NO_USAGE;
   let error: ModelError | null = null;
   try {
     const request = { ...structuredClone(TEST), model: choice.model };
     for await (const event of choice.port.stream(request, AbortSignal.any([signal, late.signal]))) {
       if (event.type === 'text') said += event.delta;
+      called ||= event.type === 'call';
       if (event.type === 'finish' || event.type === 'error') usage = event.usage;
       if (event.type === 'error') error = event.error;
     }
@@ -202,6 +222,7 @@ export async function tryOut(choice: ModelChoice, clock: Clock, signal: AbortSig
       kind: 'timeout',
       message: `${choice.provider}/${choice.model} did not answer within a minute.`,
     };
-  const text = error ? error.message : said.trim() || '(an answer without words)';
+  if (!error && !called && said.trim() === '') error = emptyAnswer(choice);
+  const text = error ? error.message : said.trim() || '(a call of the test tool)';
   return { ok: error === null, ms, usage, costUsd: choice.cost(usage), said: text, error };
 }

@@ -1,7 +1,7 @@
 import { type Json, isObject } from '../../core/text/json.ts';
 import { type FinishReason, type ModelError, type ModelEvent, type Usage, NO_USAGE } from '../../core/model.ts';
 import { type Flaw, readError } from './errors.ts';
-import { type Fields, parseJson } from './fields.ts';
+import { type Fields, mendArgs, parseJson } from './fields.ts';
 
 /** A tool call as far as it has arrived. Empty means that nothing has come of it. */
 export interface PartialCall {
@@ -28,6 +28,8 @@ export interface Draft {
   /** Nothing more will come. */
   done: boolean;
   flaw: Flaw | null;
+  /** Called when no more will come, for what a reader has held back. */
+  last?: () => void;
 }
 
 /** Reads one chunk, parsed, into the draft. */
@@ -51,6 +53,8 @@ export interface Answer {
   feed(data: string): ModelEvent[];
   /** `finished`: all that counts has arrived, though usage may follow. `over`: nothing more is wanted. */
   readonly state: 'open' | 'finished' | 'over';
+  /** Characters so far: what comes after the reason was given is part of the answer still. */
+  readonly chars: number;
   /** The last events: calls, then exactly one end. `failure`: what stopped the reading; null if the server ended it. */
   end(failure: ModelError | null, explain: (flaw: Flaw) => ModelError): ModelEvent[];
 }
@@ -119,8 +123,9 @@ function finishReason(state: State): FinishReason {
 function flawOf(state: State): Flaw | null {
   if (state.flaw) return state.flaw;
   if (state.reason === null) {
-    // Some servers give no reason but do say that they are done; calls need the stronger proof.
-    return state.done && finishReason(state) === 'stop' && state.chars > 0 ? null : 'cut';
+    // Some servers give no reason but do say that they are done; calls must be whole besides.
+    const whole = state.pending.every(({ tool, args }) => tool !== '' && isObject(parseJson(args)));
+    return state.done && state.chars > 0 && whole ? null : 'cut';
   }
   return finishReason(state) === 'calls' && state.pending.some((call) => call.tool === '') ? 'nameless' : null;
 }
@@ -150,7 +155,11 @@ export function newAnswer(options: AnswerOptions, reader: (draft: Draft) => Read
       if (state.flaw !== null || state.done) return 'over';
       return state.reason === null ? 'open' : 'finished';
     },
+    get chars() {
+      return state.chars;
+    },
     end(failure, explain) {
+      state.last?.();
       // A connection that breaks after the reason was given has lost nothing but the usage.
       const lost = failure !== null && !(state.reason !== null && failure.kind !== 'aborted');
       const flaw = flawOf(state);
@@ -159,7 +168,7 @@ export function newAnswer(options: AnswerOptions, reader: (draft: Draft) => Read
       // A tool without arguments is often called with none at all.
       const whole = error === null && reason === 'calls';
       for (const call of state.pending.splice(0))
-        state.call(whole && call.args.trim() === '' ? { ...call, args: '{}' } : call);
+        state.call(whole ? { ...call, args: call.args.trim() === '' ? '{}' : mendArgs(call.args) } : call);
       const { usage } = state;
       return [...taken(), error ? { type: 'error', error, usage } : { type: 'finish', reason, usage }];
     },

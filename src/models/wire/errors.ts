@@ -31,7 +31,8 @@ export interface Told {
 const MAX_TEXT = 400;
 
 const CONTEXT =
-  /context[_ ](?:length|window|size)[_ ]?exceeded|exceed_context_size|maximum context length|exceeds? (?:the |its )?(?:model'?s )?(?:available )?(?:maximum )?context (?:length|window|size)|exceeds? (?:the )?(?:maximum )?(?:allowed )?(?:input|prompt) length|longer than the model'?s context|context length of only|context the overflows|greater than the context length|exceed context limit|prompt (?:is )?too long|input is too long|input token count.{0,40}exceeds|input tokens exceed|maximum prompt length|longer than the maximum model length|reduce (?:the length|your prompt)|too large for model with|must (?:be|have) (?:<=|less than) \d+ tokens|max_new_tokens. must be <=|too many tokens|token limit exceeded|exceeded model token limit|context size has been exceeded|configured context size|request[_ ]too[_ ]large|request entity too large|payload too large/i;
+  /context[_ ](?:length|window|size)[_ ]?exceeded|exceed_context_size|maximum context length|exceeds? (?:the |its )?(?:model'?s )?(?:available )?(?:maximum )?context (?:length|window|size)|exceeds? (?:the )?(?:maximum )?(?:allowed )?(?:input|prompt) length|longer than the model'?s context|context length of only|context the overflows|greater than the context length|exceed context limit|prompt (?:is )?too long|input is too long|context window exceeds limit|range of input length should be|exceeds the limit of \d+|input token count.{0,40}exceeds|input tokens exceed|maximum prompt length|longer than the maximum model length|reduce (?:the length|your prompt)|too large for model with|must (?:be|have) (?:<=|less than) \d+ tokens|max_new_tokens. must be <=|too many tokens|token limit exceeded|exceeded model token limit|context size has been exceeded|configured context size|request[_ ]too[_ ]large|request entity too large|payload too large/i;
+const TOO_LARGE = /request too large.{0,200}requested/is;
 const CREDIT =
   /insufficient[_ ](?:quota|credits?|balance|funds)|billing[_ ]hard[_ ]limit|exceeded your current quota|payment required|credit balance is too low|requires more credits|out of credits/i;
 /** Google's name for a quota that comes back tomorrow, though it asks to wait for seconds. */
@@ -66,6 +67,8 @@ function byStatus(status: number | null): ModelErrorKind | null {
 function kindOf({ status, codes, text }: Told): ModelErrorKind {
   const said = `${codes} ${text}`;
   const known = byStatus(status);
+  // A limit on tokens a minute that this one request exceeds by itself: waiting does not help, a shorter one does.
+  if (TOO_LARGE.test(said)) return 'context';
   if (known === 'context' || known === 'timeout') return known;
   if (known !== 'auth' && known !== 'rate' && CONTEXT.test(said)) return 'context';
   if (known === 'auth') return status === 403 && REFUSED.test(said) ? 'refused' : 'auth';
@@ -222,12 +225,15 @@ export const badUrl = (reason: string, { provider }: ErrorContext): ModelError =
 export const noKey = (error: unknown, { redact }: ErrorContext): ModelError =>
   failure('auth', false, plain(errorText(error), redact));
 
-/** A 200 that holds no answer. `what`: a content type, or what was found instead. */
+/**
+ * A 200 that holds no answer. `what`: a content type, or what was found instead. A proxy or a login page gives it for a
+ * while; a wrong baseUrl gives it each time, which the tries find out.
+ */
 export const notAStream = (what: string, { provider, baseUrl, urlEnd }: ErrorContext): ModelError =>
   failure(
     'invalid',
-    false,
-    `Provider "${provider}" at ${baseUrl} gave ${what} instead of a model's answer: check ${setting(provider, 'baseUrl')} (it usually ends in ${urlEnd}).`,
+    true,
+    `Provider "${provider}" at ${baseUrl} gave ${what} instead of a model's answer. Either something in between answered (a proxy, a login page), or the URL is wrong: check ${setting(provider, 'baseUrl')} (it usually ends in ${urlEnd}).`,
   );
 
 export function explainFlaw(flaw: Flaw, context: ErrorContext): ModelError {

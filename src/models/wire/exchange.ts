@@ -7,6 +7,7 @@ import type { Secrets } from '../../core/ports/secrets.ts';
 import { type Answer, type Draft, newAnswer, type Read } from './answer.ts';
 import {
   type ErrorContext,
+  type Told,
   readError,
   readErrorBody,
   retryAfter,
@@ -50,6 +51,8 @@ export interface Protocol {
   headers?: Readonly<Record<string, string>>;
   body(request: ModelRequest, target: Target): Json;
   reader(draft: Draft, request: ModelRequest): Read;
+  /** What to do about a request that was refused in these words: true if the body would now be another. */
+  learn?(told: Told, request: ModelRequest): boolean;
   /** A whole answer as JSON without a stream: the chunks it would have been streamed as; null if it is no answer. */
   whole(body: Fields): Fields[] | null;
   /** Server-sent events unless given. `maxLine`: characters of one event. */
@@ -124,6 +127,8 @@ async function open(
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     accept: 'text/event-stream',
+    // What is compressed arrives when the server flushes, which may be at the very end.
+    'accept-encoding': 'identity',
     ...protocol.headers,
   };
   try {
@@ -134,21 +139,41 @@ async function open(
   } catch (error) {
     return { ok: false, error: noKey(error, context) };
   }
-  const body = JSON.stringify(protocol.body(request, parsed.target));
   // The owner named this very address, so it may be a private one; nothing else may be contacted.
   const address = [`${host.includes(':') ? `[${host}]` : host}:${port}`];
   const forWhom: ForWhom = { who: `model:${options.provider}`, privateHosts: address, only: address };
   const { idleMs, maxChars, net, clock } = options;
   const limits = { maxBytes: maxChars * WIRE_FACTOR, timeoutMs: null, idleMs, maxRedirects: 0 };
   try {
-    signal.throwIfAborted();
-    const response = await net.request({ url, method: 'POST', headers, body, signal, ...limits }, forWhom);
-    if (response.ok) return { ok: true, response };
-    const told = readErrorBody(response.status, await head(response));
-    return { ok: false, error: toldError(told, retryAfter(response.headers, clock.now()), context) };
+    for (;;) {
+      signal.throwIfAborted();
+      const body = bodyText(protocol.body(request, parsed.target));
+      const response = await net.request({ url, method: 'POST', headers, body, signal, ...limits }, forWhom);
+      if (response.ok) return { ok: true, response };
+      const told = readErrorBody(response.status, await head(response));
+      if (protocol.learn?.(told, request) === true) continue;
+      return { ok: false, error: toldError(told, retryAfter(response.headers, clock.now()), context) };
+    }
   } catch (error) {
     return { ok: false, error: netFailure(error, context, signal, false) };
   }
+}
+
+/** JSON without half characters, for which strict servers refuse the whole request: a model may write one by itself. */
+function bodyText(body: Json): string {
+  const text = JSON.stringify(body);
+  // Halves are all that JSON.stringify writes as such an escape; those in arguments, which are JSON in JSON, look alike.
+  return /\\u[dD][89a-fA-F]/.test(text) ? JSON.stringify(body, (_key, value: unknown) => wholeSigns(value)) : text;
+}
+
+function wholeSigns(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  return value
+    .toWellFormed()
+    .replaceAll(
+      /\\u[dD][89abAB][\da-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][\da-fA-F]{2})\\u[dD][c-fC-F][\da-fA-F]{2}/g,
+      '\ufffd',
+    );
 }
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
@@ -192,12 +217,19 @@ async function* read(
   const maxLine = options.maxChars * 4;
   const feed = await (protocol.feed?.(maxLine) ?? sseFeed(maxLine));
   const reader: Reader = response.body.getReader();
-  const tail = new AbortController();
+  let tail = new AbortController();
   let tailEnd: Promise<null> | null = null;
+  let chars = 0;
   try {
     while (answer.state !== 'over') {
-      // A server that neither sends usage nor closes must not hold back a complete answer.
-      if (answer.state === 'finished') tailEnd ??= after(options, tail.signal);
+      // A server that neither sends usage nor closes must not hold back a complete answer. One that says why it stops in
+      // every chunk has not stopped: only silence counts.
+      if (answer.state === 'finished' && (tailEnd === null || answer.chars > chars)) {
+        tail.abort(OVER);
+        tail = new AbortController();
+        tailEnd = after(options, tail.signal);
+      }
+      chars = answer.chars;
       const next = reader.read().then(({ value }) => value ?? null);
       const chunk = await (tailEnd ? Promise.race([next, tailEnd]) : next);
       signal.throwIfAborted();

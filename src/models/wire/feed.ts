@@ -1,4 +1,6 @@
 import { createParser } from 'eventsource-parser';
+import { isObject } from '../../core/text/json.ts';
+import { parseJson } from './fields.ts';
 
 /** Text events out of bytes cut anywhere. */
 export interface Feed {
@@ -23,7 +25,7 @@ export function sseFeed(maxLine: number): Feed {
   };
   const parser = createParser({
     maxBufferSize: maxLine,
-    onEvent: ({ data }) => event(data),
+    onEvent: ({ data, event: name }) => event(name === 'error' ? asError(data) : data),
     onError: (error) => {
       // llama.cpp used to report errors in a field of their own.
       if (error.type === 'unknown-field' && error.field === 'error') event(`{"error":${error.value}}`);
@@ -48,6 +50,13 @@ export function sseFeed(maxLine: number): Feed {
       return head;
     },
   };
+}
+
+/** An event that calls itself an error is one, whatever its fields are called. */
+function asError(data: string): string {
+  const parsed = parseJson(data);
+  if (isObject(parsed) && parsed.error !== undefined) return data;
+  return JSON.stringify({ error: parsed ?? data });
 }
 
 /** JSON objects, one a line, out of bytes cut anywhere. A line longer than `maxLine` characters becomes one that says so. */

@@ -1,3 +1,5 @@
+import { isObject } from '../../core/text/json.ts';
+
 /** An object out of somebody else's JSON: nothing in it is certain. */
 export type Fields = Record<string, unknown>;
 
@@ -22,3 +24,17 @@ export function count(...values: unknown[]): number {
 
 /** The text of a field; '' if it is none. */
 export const wordsIn = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+/**
+ * Arguments as the model meant them, where a server has damaged them: an empty object put in front (`{}{"a":1}`), the
+ * whole flushed twice, or the JSON as a string. Everything else stays as it is, for the model to be told.
+ */
+export function mendArgs(args: string): string {
+  const parsed = parseJson(args);
+  if (typeof parsed === 'string') return isObject(parseJson(parsed)) ? parsed : args;
+  if (parsed !== null) return args;
+  const text = args.trim();
+  if (text.startsWith('{}')) return isObject(parseJson(text.slice(2))) ? text.slice(2) : args;
+  const half = text.slice(0, text.length / 2);
+  return half + half === text && isObject(parseJson(half)) ? half : args;
+}

@@ -1,10 +1,13 @@
-import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../../core/ports/boundary.ts';
-import type { Change } from '../../core/files.ts';
+import { MAX_PATHS, type Change } from '../../core/files.ts';
 import { isSafeName } from '../../core/ids.ts';
 import type { Checkout, Checkouts, Collected } from '../../core/ports/workspace.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import { freeSpace, megabytes } from '../../platform/disk.ts';
 import { removeTree } from '../../platform/remove.ts';
+import { scarce, watchOver } from './bounds.ts';
 import { collectFrom } from './collect.ts';
 import {
   checkoutOf,
@@ -25,18 +28,27 @@ export interface CheckoutOptions {
   /** `<home>/checkouts`; outside the workspace. */
   dir: string;
   boundary: Boundary;
+  /** The machine's, whatever clock the network goes by. */
+  clock: Clock;
   /** Checkouts at once; further calls wait. */
   max?: number;
   /** Idle checkouts that are kept for reuse. */
   keep?: number;
-  /** Bytes that must stay free on the disk when one is added. */
+  /** Bytes that must be free on the disk when one is added. With less than a third of that, commands are ended. */
   minFree?: number;
   /** Bytes of the largest file, and of all changed files of one command. */
   maxFile?: number;
   maxTotal?: number;
-  /** Files and folders of one checkout. */
+  /** Bytes, and files and folders, that one command may add to its checkout. */
+  maxBytes?: number;
   maxPaths?: number;
+  /** Files that one command may change. */
+  maxChanges?: number;
 }
+
+const MIN_FREE = 1_000_000_000;
+const MAX_BYTES = 2_000_000_000;
+const MAX_ENTRIES = 200_000;
 
 export interface CheckoutPool extends Checkouts {
   /** Releases what no live call owns. Call after `Workspace.recover`, before anything is taken. Resolves with how many. */
@@ -64,6 +76,21 @@ export async function openCheckouts(options: CheckoutOptions): Promise<CheckoutP
 
 const absent = (path: string): Change => ({ path, mode: '100644', oid: null, was: null });
 
+const isOwned = (state: CheckoutState | null): state is CheckoutState & { key: string } =>
+  state !== null && state.key !== null && isSafeName(state.key) && state.ready;
+
+/** Removes all but the checkouts in which a command may be at work, and gives those. Only while no pool is open there. */
+export async function removeFree(dir: string): Promise<{ key: string; root: string }[]> {
+  const held: { key: string; root: string }[] = [];
+  for (const name of await readdir(dir).catch(() => [])) {
+    const place = placeOf(dir, name);
+    const state = await readState(place);
+    if (isOwned(state)) held.push({ key: state.key, root: place.root });
+    else await removeTree(place.root).catch(() => undefined);
+  }
+  return held;
+}
+
 class Pool implements CheckoutPool {
   readonly #options: CheckoutOptions;
   readonly #slots = new Map<string, Slot>();
@@ -90,7 +117,7 @@ class Pool implements CheckoutPool {
       const place = placeOf(dir, name);
       const state = await readState(place);
       this.#count = Math.max(this.#count, Number(number));
-      if (state?.key && state.ready) this.#slots.set(name, { place, state, seal: null, busy: true });
+      if (isOwned(state)) this.#slots.set(name, { place, state, seal: null, busy: true });
       else await this.#discard(place.root);
     }
   }
@@ -141,6 +168,7 @@ class Pool implements CheckoutPool {
     const { tree, stored } = await overlayTree(trees, base, [...changes, ...hidden.map(absent)]);
     const blind = hidden.length > 0;
     await stored;
+    await this.#room();
     const slot = await this.#slot(base, tree);
     try {
       this.#options.boundary('checkout.take.before');
@@ -159,9 +187,32 @@ class Pool implements CheckoutPool {
     }
   }
 
+  #full(why: string): Error {
+    return new Error(`${why} of ${this.#options.dir}, so no command can run; free some space`);
+  }
+
+  /** Rejects if the command would have to be ended at once. What is on its way out is waited for before. */
+  async #room(): Promise<void> {
+    const why = async (): Promise<string | null> => scarce(await freeSpace(this.#options.dir), this.#floor);
+    if ((await why()) === null) return;
+    await this.close();
+    const still = await why();
+    if (still !== null) throw this.#full(still);
+  }
+
+  get #floor(): number {
+    return Math.floor((this.#options.minFree ?? MIN_FREE) / 3);
+  }
+
+  watch(checkout: Checkout, over: AbortSignal): AbortSignal {
+    const { clock, maxBytes = MAX_BYTES, maxPaths = MAX_ENTRIES } = this.#options;
+    const place = placeOf(this.#options.dir, checkout.id);
+    return watchOver({ place, clock, bounds: { maxBytes, maxPaths, minFree: this.#floor } }, over);
+  }
+
   /** A free slot, the more alike the better; a new one while there is room; otherwise the next that is released. */
   async #slot(base: string, tree: string): Promise<Slot> {
-    const { max = 64, minFree = 1_000_000_000, dir } = this.#options;
+    const { max = 64, minFree = MIN_FREE, dir } = this.#options;
     for (;;) {
       const free = [...this.#slots.values()].filter((slot) => !slot.busy);
       const alike = (slot: Slot): number => Number(slot.state?.base === base) + 2 * Number(slot.state?.tree === tree);
@@ -174,13 +225,9 @@ class Pool implements CheckoutPool {
         this.#count += 1;
         const slot: Slot = { place: placeOf(dir, `c${this.#count}`), state: null, seal: null, busy: true };
         this.#slots.set(slot.place.id, slot);
-        const disk = await statfs(dir);
-        if (disk.bavail * disk.bsize >= minFree) return slot;
+        if ((await freeSpace(dir)).bytes >= minFree) return slot;
         this.#slots.delete(slot.place.id);
-        if (this.#slots.size === 0)
-          throw new Error(
-            `less than ${Math.round(minFree / 1_000_000)} MB are free on the disk of ${dir}, so no command can run; free some space`,
-          );
+        if (this.#slots.size === 0) throw this.#full(`less than ${megabytes(minFree)} are free on the disk`);
       }
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -200,10 +247,11 @@ class Pool implements CheckoutPool {
   async collect(checkout: Checkout): Promise<Collected> {
     const slot = this.#slots.get(checkout.id);
     if (!slot?.state?.ready) throw new Error(`checkout ${checkout.id} is not taken`);
-    const { boundary, workspace, maxFile = 100_000_000, maxTotal = 1_000_000_000, maxPaths = 200_000 } = this.#options;
+    const { boundary, workspace, maxFile = 100_000_000, maxTotal = 1_000_000_000 } = this.#options;
+    const { maxPaths = MAX_ENTRIES, maxChanges = MAX_PATHS } = this.#options;
     boundary('checkout.collect.before');
     const { place, state, seal } = slot;
-    const limits = { maxFile, maxTotal, maxPaths };
+    const limits = { maxFile, maxTotal, maxPaths, maxChanges };
     const collected = await collectFrom(workspace.git, workspace.trees, { place, state, seal }, limits);
     boundary('checkout.collect.after');
     return collected;

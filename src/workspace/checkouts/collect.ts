@@ -3,7 +3,7 @@ import { readdirSync, type Dirent } from 'node:fs';
 import { chmod, copyFile, lstat, readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { MAX_PATHS, type Change } from '../../core/files.ts';
+import type { Change } from '../../core/files.ts';
 import type { Collected } from '../../core/ports/workspace.ts';
 import { changedPaths } from '../../git/changed.ts';
 import type { Git } from '../../git/git.ts';
@@ -17,8 +17,10 @@ export interface CollectOptions {
   /** Bytes of the largest file, and of all changed files of one command. */
   maxFile: number;
   maxTotal: number;
-  /** Files and folders of one checkout. */
+  /** Files and folders that one command may add. */
   maxPaths: number;
+  /** Files that it may change. */
+  maxChanges: number;
 }
 
 const refuse = (why: string): Collected => ({ changes: [], dropped: [], refused: why });
@@ -56,7 +58,7 @@ async function survey(root: string, seal: Seal | null, maxPaths: number): Promis
     let folders = known?.folders ?? [];
     if (!isSame(stats, known)) {
       const entries = readdirSync(dir, { withFileTypes: true });
-      count += entries.length;
+      count += Math.max(0, entries.length - (known?.count ?? 0));
       if (count > maxPaths) found.refused = `it left more than ${maxPaths} files and folders`;
       for (const entry of entries) sort(path, entry);
       if (isBare(new Set(entries.map((entry) => entry.name)))) found.bare.push(path);
@@ -143,8 +145,8 @@ async function look(git: Git, place: Place, seen: Survey, options: CollectOption
   if (bare !== undefined) repository(bare === '' ? 'the workspace' : bare, 'remove its HEAD');
   if (total > options.maxTotal) found.refused ??= tooLarge('all changed files together', total, options.maxTotal);
   const count = found.add.length + found.gone.length;
-  if (count > MAX_PATHS)
-    found.refused ??= `it changed ${count} files, more than the limit of ${MAX_PATHS}; change fewer at a time, or name in .gitignore what need not be kept`;
+  if (count > options.maxChanges)
+    found.refused ??= `it changed ${count} files, more than the limit of ${options.maxChanges}; change fewer at a time, or name in .gitignore what need not be kept`;
   return found;
 }
 

@@ -15,6 +15,8 @@ interface Sealed {
   /** Digest of the names in it, and of the stamps of its files. */
   files: string;
   folders: readonly string[];
+  /** Names in it. */
+  count: number;
 }
 
 /** Files after which others get their turn. */
@@ -31,7 +33,7 @@ export const isSame = (stats: Stats, sealed: Sealed | undefined): boolean => sta
 export const foldersOf = (entries: readonly Dirent[]): string[] =>
   entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 
-async function contents(dir: string): Promise<{ files: string; folders: string[] }> {
+async function contents(dir: string): Promise<Omit<Sealed, 'stamp'>> {
   const digest = createHash('sha256');
   const entries = readdirSync(dir, { withFileTypes: true });
   for (const [at, entry] of entries.entries()) {
@@ -39,7 +41,7 @@ async function contents(dir: string): Promise<{ files: string; folders: string[]
     const stats = entry.isDirectory() ? null : find(join(dir, entry.name));
     digest.update(`${entry.name}\0${stats === null ? '' : stampOf(stats)}\0`);
   }
-  return { files: digest.digest('base64'), folders: foldersOf(entries) };
+  return { files: digest.digest('base64'), folders: foldersOf(entries), count: entries.length };
 }
 
 /** Seals what Git has filled. Git makes a file anew to write it, so a folder that is the same as in the seal `before` holds the same files. */

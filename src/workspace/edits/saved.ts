@@ -115,7 +115,10 @@ class Looks {
       }
       seen.given += 1;
       if (seen.given === 2)
-        this.#log.warn({ path }, 'a file a trigger names cannot be committed: too large, unreadable, or Git is busy');
+        this.#log.warn(
+          { path },
+          'a file a trigger names cannot be committed: too large, unreadable, a secret by its name, or Git is busy',
+        );
       given.push(path);
     }
     return given;

@@ -4,6 +4,7 @@ import { isScalar, stringify } from 'yaml';
 import { isAgentName } from '../../core/ids.ts';
 import type { Difference } from '../../core/ports/governance.ts';
 import { canonicalJson, type Json } from '../../core/text/json.ts';
+import { foldedPath } from '../../core/text/paths.ts';
 import { visible } from '../../core/text/untrusted.ts';
 import { frontMatter, instructionsOf } from '../../config/agent.ts';
 import { decodeText } from '../../config/yaml-source.ts';
@@ -34,16 +35,6 @@ export interface Touched {
 /** `prose`: beside an AGENT.md. `odd`: not what the reader reads, but a file system or a link could make it so. */
 type Place = 'settings' | 'agent' | 'prose' | 'odd' | null;
 
-/** A name as a file system that folds case, Unicode forms, streams and trailing dots would find it. */
-export const folded = (path: string): string =>
-  path
-    .normalize('NFKC')
-    .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
-    .toLowerCase()
-    .split('/')
-    .map((part) => part.replace(/(?<=.):.*$/s, '').replace(/[. ]+$/, ''))
-    .join('/');
-
 const isFile = (mode: string): boolean => mode === '100644' || mode === '100755';
 
 /** What a path means for the network. */
@@ -55,7 +46,7 @@ export function placeOf(path: string, modes: readonly string[]): Place {
   const beside = /^agents\/([^/]+)\/([^/]+)$/.exec(path);
   if (beside && isAgentName(beside[1] ?? '') && EXTRA_FILES.some((name) => name === beside[2]))
     return plain ? 'prose' : 'odd';
-  const fold = folded(path);
+  const fold = foldedPath(path);
   if (fold === 'ruche.yaml' || fold === 'agents' || /^agents\/[^/]+\/(?:agent|soul|identity|user)\.md$/.test(fold))
     return 'odd';
   if (fold === 'skills' || (fold.startsWith('skills/') && !path.startsWith('skills/'))) return 'odd';
@@ -189,7 +180,7 @@ function oddDifference({ path, was, now }: Touched): string {
 }
 
 /** What a schedule means, in words; null if that cannot be told. */
-type Explain = (agent: string, schedule: Json) => string | null;
+export type Explain = (agent: string, schedule: Json) => string | null;
 
 /** Lines between two texts of `ruche.yaml`, given by Git. */
 export type LineDiff = (was: Side | null, now: Side | null) => Promise<string>;
@@ -204,7 +195,7 @@ async function outsideDifference({ path, was, now }: Touched, why: string, lines
 
 /** Whether a path needs a look at all, whatever stands there. */
 export const mayBeProtected = (path: string, modes: readonly string[]): boolean =>
-  placeOf(path, modes) !== null || obeyedOutside(folded(path)) !== null;
+  placeOf(path, modes) !== null || obeyedOutside(foldedPath(path)) !== null;
 
 /**
  * The protected part of a change for a person to read; null if there is none. `governing`: only what changes the network
@@ -243,7 +234,7 @@ async function describeFile(
     case 'prose':
       return proseDifference(file, lines);
     case null: {
-      const why = governing ? null : obeyedOutside(folded(path));
+      const why = governing ? null : obeyedOutside(foldedPath(path));
       return why === null ? null : outsideDifference(file, why, lines);
     }
   }

@@ -2,10 +2,9 @@ import { frontMatter } from '../../config/agent.ts';
 import { MAX_FILE } from '../../config/yaml-source.ts';
 import type { Agent } from '../../core/agent.ts';
 import type { PinnedFile } from '../../core/skill.ts';
-import { workspacePath } from '../../core/text/paths.ts';
+import { foldedPath, workspacePath } from '../../core/text/paths.ts';
 import type { Git } from '../../git/git.ts';
 import { FOLDER, GITLINK, readTree, textOf, type TreeEntry } from '../../git/trees.ts';
-import { folded } from './protected.ts';
 import { filesBelow } from './skills.ts';
 
 // Which files the schedules and triggers of a tree run: the scripts they name, and the programs beside these, which a
@@ -66,7 +65,7 @@ export async function workIn(git: Git, blobs: Iterable<string>): Promise<Work> {
 
 const isFile = (entry: TreeEntry | null): entry is TreeEntry =>
   entry !== null && entry.mode !== FOLDER && entry.mode !== GITLINK;
-const isData = ({ mode }: { mode: string }, path: string): boolean => mode === '100644' && DATA.test(folded(path));
+const isData = ({ mode }: { mode: string }, path: string): boolean => mode === '100644' && DATA.test(foldedPath(path));
 const folderOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
 /** Words of a text that could be paths of the workspace. */
@@ -110,12 +109,12 @@ export async function extentOf(work: Work, look: Look): Promise<Extent> {
 
 /** Tells whether a file is a script, a program beside one, or stands in the way of one, by names as file systems fold them. */
 export function counter(extent: Extent): (path: string, modes: readonly string[]) => boolean {
-  const files = new Set([...extent.files].map(folded));
-  const folders = new Set([...extent.folders].map(folded));
+  const files = new Set([...extent.files].map(foldedPath));
+  const folders = new Set([...extent.folders].map(foldedPath));
   const above = new Set([...files].flatMap(foldersAbove));
   return (path, modes) => {
     if (files.size === 0) return false;
-    const fold = folded(path);
+    const fold = foldedPath(path);
     if (files.has(fold) || above.has(fold)) return true;
     if (modes.every((mode) => isData({ mode }, path))) return false;
     return folders.has(folderOf(fold)) || foldersAbove(fold).some((folder) => folders.has(folder));

@@ -4,6 +4,7 @@ import { ignoredBy } from '../../git/listing.ts';
 import { MAIN } from '../../git/commit.ts';
 import type { Git } from '../../git/git.ts';
 import { readHead } from '../../git/neutral.ts';
+import { keptOut } from './kept-out.ts';
 import type { Trees } from '../../git/trees.ts';
 import { isFile, tooLarge } from './path.ts';
 
@@ -60,5 +61,13 @@ export async function obstacles(
   }
   if (added.length > 0)
     for (const [path, by] of await ignoredBy(git, added)) reasons.set(path, `it is ignored by ${by}`);
+  const lying: string[] = [];
+  for (const path of added) if (!reasons.has(path) && (await look(join(git.workTree, path))) !== null) lying.push(path);
+  // It would go to main as the owner's own, before the landing.
+  for (const path of lying.length === 0 ? [] : await keptOut(git, lying))
+    reasons.set(
+      path,
+      'a file of the owner lies there that stays out of Git: a secret by its name, or ignored when it was made',
+    );
   return reasons;
 }

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { ModelRequest } from '../../src/core/model.ts';
+import { ask, askedAndRead, collect, endOf, textOf } from '../contracts/model.ts';
+import { chunk, DONE, sse, type RawAnswer } from '../fakes/model-server.ts';
+import { NOW, NEVER, server, model, failed, finished, call } from './chat-kit.ts';
+
+test('details of reasoning, pieced together, go back as they came', async () => {
+  const signed = { type: 'reasoning.encrypted', index: 1, data: 'SIGNED', id: 'r1' };
+  const { events } = await finished([
+    chunk({ reasoning: 'Let ', reasoning_details: [{ type: 'reasoning.text', index: 0, text: 'Let ' }] }),
+    chunk({ reasoning: 'me.', reasoning_details: [{ type: 'reasoning.text', index: 0, text: 'me.' }] }),
+    chunk({ reasoning_details: [signed] }),
+    chunk(call(0, 'c1', 'read', '{"path":"a.md"}')),
+    chunk({}, 'tool_calls'),
+    DONE,
+  ]);
+  const thought = events.findLast((event) => event.type === 'reasoning');
+  const opaque = thought?.type === 'reasoning' ? thought.opaque : undefined;
+  const request = askedAndRead('read');
+  request.messages[1]?.parts.unshift({ type: 'reasoning', text: 'Let me.', ...(opaque !== undefined && { opaque }) });
+  await finished([chunk({ content: 'x' }, 'stop'), DONE], request);
+  const sent = server.requests.at(-1)?.body.messages as Record<string, unknown>[];
+  assert.equal(sent[2]?.reasoning, 'Let me.');
+  assert.deepEqual(sent[2]?.reasoning_details, [{ type: 'reasoning.text', index: 0, text: 'Let me.' }, signed]);
+});
+
+test('thinking between tags at the beginning of the content is no part of the answer, wherever it is cut', async () => {
+  const whole = '<think>Let me see.</think>\n\nYes: <think> is a tag.';
+  for (let at = 0; at <= whole.length; at += 1) {
+    const cut = [whole.slice(0, at), whole.slice(at)].filter((piece) => piece !== '');
+    const { text, events } = await finished([...cut.map((content) => chunk({ content })), chunk({}, 'stop'), DONE]);
+    assert.equal(text, 'Yes: <think> is a tag.', `${at}`);
+    const thought = events.map((event) => (event.type === 'reasoning' ? event.delta : '')).join('');
+    assert.equal(thought, 'Let me see.', `${at}`);
+  }
+  assert.equal((await finished([chunk({ content: '<thin' }, 'stop'), DONE])).text, '<thin');
+  assert.equal((await finished([chunk({ content: 'a <think>b</think>' }, 'stop'), DONE])).text, 'a <think>b</think>');
+});
+
+test('what a server says twice is said and done once', async () => {
+  const whole = { role: 'assistant', content: 'Hello there.' };
+  const twice = sse({ choices: [{ index: 0, message: whole, finish_reason: 'stop' }] });
+  assert.equal(
+    (await finished([chunk({ content: 'Hello ' }), chunk({ content: 'there.' }), twice, DONE])).text,
+    'Hello there.',
+  );
+  const again = chunk(call(0, 'c1', 'read', '{"path":"a.md"}'));
+  assert.equal((await finished([again, again, chunk({}, 'tool_calls'), DONE])).calls.length, 1);
+});
+
+test('arguments that the server has damaged are what the model meant; others stay for the model to be told', async () => {
+  const args = async (given: string): Promise<string | undefined> =>
+    (await finished([chunk(call(0, 'x', 'read', given)), chunk({}, 'tool_calls'), DONE])).calls[0]?.args;
+  const A = '{"path":"a.md"}';
+  for (const damaged of [`{}${A}`, A + A, JSON.stringify(A)]) assert.equal(await args(damaged), A, damaged);
+  for (const wrong of ['{"path":', `${A}{"path":"b.md"}`, '"a word"', 'a word']) assert.equal(await args(wrong), wrong);
+  const bare = await finished([chunk(call(0, 'x', 'read', A)), DONE]);
+  assert.deepEqual([bare.reason, bare.calls[0]?.args], ['calls', A], 'whole, and the server has said that it is done');
+});
+
+test('a reason in every chunk does not end the answer: only silence does', async () => {
+  const sleepers: (() => void)[] = [];
+  const clock: Clock = {
+    now: () => NOW,
+    sleep: (_ms, signal) =>
+      new Promise((resolve, reject) => {
+        sleepers.push(resolve);
+        signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true });
+      }),
+  };
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
+  const pieces = [chunk({ content: 'a' }, 'stop'), gates[0].promise, chunk({ content: 'b' }, 'stop'), gates[1].promise];
+  server.next({ pieces: [...pieces, chunk({ content: 'c' }, 'stop')], end: 'hang' });
+  let text = '';
+  for await (const event of model({ clock }).stream(ask('hi'), NEVER)) {
+    if (event.type === 'text') text += event.delta;
+    if (text === 'a') gates[0].resolve();
+    if (text === 'ab') {
+      // The ten seconds since the first reason are over while the answer goes on.
+      sleepers[0]?.();
+      gates[1].resolve();
+    }
+    if (text === 'abc') setImmediate(() => sleepers.at(-1)?.());
+  }
+  assert.equal(text, 'abc');
+});
+
+test('tokens: reasoning that is counted beside the answer, and zeros after the real counts', async () => {
+  const xai = {
+    prompt_tokens: 10,
+    completion_tokens: 1_499,
+    total_tokens: 4_318,
+    completion_tokens_details: { reasoning_tokens: 2_809 },
+  };
+  const zeros = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+  const { usage } = await finished([
+    chunk({ content: 'x' }, 'stop'),
+    sse({ choices: [], usage: xai }),
+    sse({ choices: [], usage: zeros }),
+    DONE,
+  ]);
+  assert.deepEqual([usage.input, usage.output], [10, 4_308]);
+});
+
+test('an event called error is one, in its own words', async () => {
+  const { message, kind } = await failed(['event: error\ndata: {"message":"engine is overloaded","code":529}\n\n']);
+  assert.equal(kind, 'overloaded');
+  assert.match(message, /engine is overloaded/);
+  assert.match((await failed(['event: error\ndata: the disk is full\n\n'])).message, /the disk is full/);
+});
+
+test('half a character, which a model wrote, is never sent', async () => {
+  const request = askedAndRead('read \ud83d and 🐝');
+  request.messages[1]?.parts.splice(0, 1, {
+    type: 'call',
+    id: 'c1',
+    tool: 'read',
+    args: '{"path":"\\ud83d","b":"\\ud83d\\udc1d"}',
+  });
+  await finished([chunk({ content: 'x' }, 'stop'), DONE], request);
+  const messages = server.requests.at(-1)?.body.messages as {
+    content: string;
+    tool_calls: { function: { arguments: string } }[];
+  }[];
+  assert.equal(messages[1]?.content, 'read \ufffd and 🐝');
+  assert.deepEqual(JSON.parse(messages[2]?.tool_calls[0]?.function.arguments ?? ''), { path: '\ufffd', b: '🐝' });
+});
+
+const refusing = (text: string): RawAnswer => ({ status: 422, pieces: [JSON.stringify({ error: { message: text } })] });
+const QUIRKS: Record<
+  string,
+  [said: string, request: () => ModelRequest, right: (body: Record<string, unknown>) => boolean]
+> = {
+  'no stream_options': [
+    "property 'stream_options' is unsupported",
+    () => ask('hi'),
+    (body) => !('stream_options' in body),
+  ],
+  'the new name of max_tokens': [
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+    () => ({ ...ask('hi'), maxOutputTokens: 9 }),
+    (body) => body.max_completion_tokens === 9 && !('max_tokens' in body),
+  ],
+  'words of the model between a result and the user': [
+    "Unexpected role 'user' after role 'tool'",
+    () => {
+      const request = askedAndRead('read');
+      request.messages.push({ role: 'user', parts: [{ type: 'text', text: 'and?' }] });
+      return request;
+    },
+    ({ messages }) =>
+      (messages as { role: string }[]).map(({ role }) => role).join(' ') ===
+      'system user assistant tool assistant user',
+  ],
+  'reasoning with every call': [
+    'The `reasoning_content` in the thinking mode must be passed back to the API.',
+    () => askedAndRead('read'),
+    ({ messages }) => (messages as { reasoning_content?: string }[])[2]?.reasoning_content === '',
+  ],
+  'no system message': [
+    'System role not supported',
+    () => ask('hi'),
+    ({ messages }) => {
+      const [first] = messages as { role: string; content: string }[];
+      return first?.role === 'user' && first.content === 'You are a test.\n\nhi';
+    },
+  ],
+};
+for (const [what, [said, request, right]] of Object.entries(QUIRKS))
+  test(`a server that wants ${what} says so once, and is asked so from then on`, async () => {
+    const port = model();
+    for (const _ of ['first', 'second']) {
+      server.next((raw) => (right(raw.body) ? { pieces: [chunk({ content: 'ok' }, 'stop'), DONE] } : refusing(said)));
+      server.next((raw) => (right(raw.body) ? { pieces: [chunk({ content: 'ok' }, 'stop'), DONE] } : refusing(said)));
+      const events = await collect(port.stream(request(), NEVER));
+      assert.equal(textOf(events), 'ok', JSON.stringify(endOf(events)));
+    }
+    // One refusal, and never the same one again.
+    assert.equal(server.requests.length, 3);
+    server.next(refusing(said));
+    server.next(refusing(said));
+  });
+
+test('a request that is larger than the limit of a minute is too long, whatever the status says', async () => {
+  const { kind } = await failed({
+    status: 429,
+    pieces: [
+      '{"error":{"message":"Request too large for gpt-5 on tokens per min (TPM): Limit 30000, Requested 37313.","type":"tokens","code":"rate_limit_exceeded"}}',
+    ],
+  });
+  assert.equal(kind, 'context');
+});
