@@ -50,7 +50,11 @@ export type Body =
       data: { agent: string; session: string; to: string; run: string; brief: BlobRef };
     }
   /** One turn's contribution to the conversation: the model messages of the run, in order. */
-  | { type: 'turn.ended'; data: { run: string; task: string; status: TaskStatus; messages: BlobRef[] } }
+  | {
+      type: 'turn.ended';
+      /** `seen`: what the conversation has looked at so far, as JSON: a list of path and blob oid. Without it nothing was added. */
+      data: { run: string; task: string; status: TaskStatus; messages: BlobRef[]; seen?: BlobRef };
+    }
   | {
       type: 'conversation.compacted';
       data: { run: string; upTo: number; summary: BlobRef; tokensBefore: number; tokensAfter: number };

@@ -34,6 +34,8 @@ export interface Files {
   read(path: string): Promise<{ entry: FileEntry; bytes: Uint8Array } | null>;
   /** Null: nothing. */
   about(path: string): Promise<Place | null>;
+  /** Bytes of a file as it was once, by its blob; null if the repository has them no longer, or they are too many to be read. */
+  earlier(oid: string): Promise<Uint8Array | null>;
   /** Stores the bytes durably and puts them in the overlay. Refuses a path that could not come to `main`. */
   write(path: string, bytes: Uint8Array, mode?: FileMode): Promise<Change>;
   /** The same for a file that need not come to `main`: one that is only to be worked with. */

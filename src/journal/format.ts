@@ -14,11 +14,11 @@ type Blobs = Pick<Store, 'getBlob'>;
 /** Characters of one content that a line holds. */
 const MAX_INLINE = 4000;
 /** What stands in other lines already, so that the journal does not grow with the square of a conversation. */
-const REPEATED: Record<string, string> = {
-  'model.called': 'request',
-  'turn.ended': 'messages',
-  'task.finished': 'result',
-  'landing.started': 'message',
+const REPEATED: Record<string, readonly string[]> = {
+  'model.called': ['request'],
+  'turn.ended': ['messages', 'seen'],
+  'task.finished': ['result'],
+  'landing.started': ['message'],
 };
 
 /** An event as stored, before any upcast: what the hash covers and the readable journal keeps. */
@@ -45,8 +45,8 @@ const isWithheld = (event: Event): boolean => {
 /** Blobs whose content the event's line holds. */
 function inlined(event: Event): BlobRef[] {
   if (isWithheld(event)) return [];
-  const repeated = REPEATED[event.type];
-  return Object.entries(event.data).flatMap(([name, value]) => (name === repeated ? [] : blobRefs(value)));
+  const repeated = REPEATED[event.type] ?? [];
+  return Object.entries(event.data).flatMap(([name, value]) => (repeated.includes(name) ? [] : blobRefs(value)));
 }
 
 function contentFields(bytes: Uint8Array | null): object {

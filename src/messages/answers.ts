@@ -1,11 +1,14 @@
 import type { EscalationDesk } from '../core/escalation.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import type { ApprovalVerdict } from '../core/event.ts';
+import { CHAT_MAX } from '../core/records/matter.ts';
 
 // What a person who was told of something says about it in a chat: by a button, or in words.
 
 export interface AnswerDeps {
-  runtime: Pick<Runtime, 'approve' | 'answer'> & { escalations: Pick<EscalationDesk, 'acknowledge' | 'list'> };
+  runtime: Pick<Runtime, 'approve' | 'answer' | 'pending'> & {
+    escalations: Pick<EscalationDesk, 'acknowledge' | 'list'>;
+  };
 }
 
 /** Carries out `/approve ID`, `/deny ID`, `/answer ID TEXT` and `/ack [ID]`; null for anything else. */
@@ -42,6 +45,11 @@ async function decide(
   { id, verdict }: { id: string; verdict: ApprovalVerdict },
   by: string,
 ): Promise<string> {
+  if (verdict === 'approve') {
+    const waiting = (await runtime.pending()).find((each) => each.id === id);
+    if (waiting !== undefined && waiting.text.length > CHAT_MAX)
+      return `${id} is too long to be shown here. Read it on the web page or with \`ruche approvals\`, and approve it there.`;
+  }
   const result = await runtime.approve(id, verdict, by);
   if (result.ok) return verdict === 'approve' ? 'Approved.' : 'Denied.';
   if (result.why === 'wrong-kind') return `This is a question. Write /answer ${id} TEXT.`;

@@ -1,6 +1,7 @@
 import type { Parsed, Tool } from '../core/ports/tool.ts';
 import { likeBefore } from '../core/text/endings.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
+import { refuseUnseen } from './seen.ts';
 import { failed, readText, refusable, shownPath } from './text.ts';
 
 const ARGS = { path: 'text', old: 'text', new: 'text', all: ['flag?', 'Every occurrence'] } as const;
@@ -55,16 +56,14 @@ export const editTool: Tool<EditInput> = {
   schema: argsSchema(ARGS),
   parse,
   facts: ({ path }) => ({ paths: [path] }),
-  run: ({ path: raw, old: oldText, new: newText, all }, { files, seen }) =>
+  run: ({ path: raw, old: oldText, new: newText, all }, ctx) =>
     refusable(async () => {
-      const file = await readText(files, raw);
+      const file = await readText(ctx.files, raw);
       if (!file.ok) return failed(`${file.why} Nothing was changed.`);
       const { path, entry, text } = file;
       const name = shownPath(path);
-      const known = seen.get(path);
-      if (known === undefined) return failed(`You have not read ${name} yet: read it first. Nothing was changed.`);
-      if (known !== entry.oid)
-        return failed(`${name} has changed since you read it: read it again, then edit. Nothing was changed.`);
+      const unseen = await refuseUnseen(ctx, path, entry, 'edit');
+      if (unseen !== null) return unseen;
       const [old, replacement] = [likeBefore(oldText, text, 'part'), likeBefore(newText, text, 'part')];
       const places = occurrences(text, old);
       if (places.length === 0)
@@ -73,7 +72,7 @@ export const editTool: Tool<EditInput> = {
         return failed(
           `"old" occurs ${places.length} times in ${name} (${linesOf(text, places)}): give more of the text around it, or set "all". Nothing was changed.`,
         );
-      const change = await files.write(path, new TextEncoder().encode(text.split(old).join(replacement)));
+      const change = await ctx.files.write(path, new TextEncoder().encode(text.split(old).join(replacement)));
       return {
         ok: true,
         text: `Changed ${name}, ${linesOf(text, places)}.`,

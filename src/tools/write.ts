@@ -2,6 +2,7 @@ import { likeBefore } from '../core/text/endings.ts';
 import { workspacePath } from '../core/text/paths.ts';
 import type { Tool } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
+import { refuseUnseen } from './seen.ts';
 import { aboutLink, decode, failed, refusable, shownPath, shownSize } from './text.ts';
 
 const ARGS = { path: 'text', content: 'text' } as const;
@@ -18,19 +19,17 @@ export const writeTool: Tool<WriteInput> = {
   schema: argsSchema(ARGS),
   parse: (args) => readArgs(ARGS, args),
   facts: ({ path }) => ({ paths: [path] }),
-  run: ({ path: raw, content }, { files, seen }) =>
+  run: ({ path: raw, content }, ctx) =>
     refusable(async () => {
+      const { files } = ctx;
       const checked = workspacePath(raw);
       if (!checked.ok) return failed(`${shownPath(raw)}: ${checked.reason}.`);
       const { path } = checked;
       if (path === '' || raw.endsWith('/')) return failed(`${shownPath(raw)} names a folder; a file needs a name.`);
       const old = await files.stat(path);
       if (old?.mode === '120000') return failed(`${await aboutLink(files, path)} Nothing was written.`);
-      const known = seen.get(path);
-      if (known !== undefined && known !== (old?.oid ?? null))
-        return failed(
-          `${shownPath(path)} has changed since you read it: read it again, then write. Nothing was written.`,
-        );
+      const unseen = await refuseUnseen(ctx, path, old, 'write');
+      if (unseen !== null) return unseen;
       const before = old === null ? null : await files.read(path);
       const text = before === null ? null : decode(before.bytes);
       const bytes = new TextEncoder().encode(text === null ? content : likeBefore(content, text, 'whole'));

@@ -130,6 +130,33 @@ test('ask parks the run; an approval lets exactly that call run, once', () =>
     assert.deepEqual(await loop.runtime.pending(), []);
   }));
 
+test('M7 one answer asks a person ten times at most; the rest is refused in words, and nothing is asked twice', () => {
+  const many = Array.from({ length: 40 }, (_, n): [string, object] => [
+    'write',
+    { path: `contracts/${n}.md`, content: 'x' },
+  ]);
+  const questions = Array.from({ length: 12 }, (_, n): [string, object] => ['ask', { question: `Number ${n}?` }]);
+  return withLoop([calls(...many, ...questions), says('done')], { rules: [askWrite] }, async (loop, log, model) => {
+    const waiting = await loop.send('sign');
+    const open = await loop.runtime.pending();
+    assert.deepEqual(new Set(open.map(({ kind }) => kind)), new Set(['approval']));
+    assert.equal(open.length, 10);
+    for (const { id } of open) await loop.runtime.approve(id, 'approve', 'person:owner');
+    assert.equal((await loop.settled(waiting.task)).text, 'done');
+    assert.equal(log.length, 10);
+    const told = JSON.stringify(model.requests[1]?.messages.at(-1));
+    assert.equal(told.split('already ask a person 10 times').length - 1, 42);
+  });
+});
+
+test('M7 questions count as approvals do', () => {
+  const questions = Array.from({ length: 12 }, (_, n): [string, object] => ['ask', { question: `Number ${n}?` }]);
+  return withLoop([calls(...questions), says('done')], {}, async (loop) => {
+    await loop.send('ask me');
+    assert.equal((await loop.runtime.pending()).length, 10);
+  });
+});
+
 test('a denied call is told to the model', () =>
   withLoop([contract, says('not signed')], { rules: [askWrite] }, async (loop, log, model) => {
     const waiting = await loop.send('sign');
@@ -325,6 +352,32 @@ test('long output is shown by head and tail, and read on by its handle', () =>
       assert.match(JSON.stringify(model.requests[2]?.messages.at(-1)), /line 500\\nline 501"/);
     },
   ));
+
+test('the middle of one very long line is reached, of a file and of what a call has said', () => {
+  const line = Array.from({ length: 30_000 }, (_, i) => `w${i}`).join(' ');
+  const at = (word: string): number => line.indexOf(`${word} `) + 1;
+  return withLoop(
+    [
+      calls(['read', { path: 'long.txt' }]),
+      calls(['read', { path: 'long.txt', offset: 1, column: at('w25000') }]),
+      calls(['read', { path: 'output:s1c1', offset: 2, column: at('w12000') }]),
+      calls(['read', { path: 'output:s1c1', offset: 2, column: 200_000 }]),
+      says('ok'),
+    ],
+    { files: { 'long.txt': line } },
+    async (loop, _log, model) => {
+      await loop.send('go');
+      const result = (turn: number): string => JSON.stringify(model.requests[turn]?.messages.at(-1)?.parts);
+      assert.match(result(1), /output:s1c1\\", offset 2 and column \d+ goes on there/);
+      assert.match(result(1), /go on with offset 1 and column 100001\]/);
+      const [, column] = /offset 2 and column (\d+)/.exec(result(1)) ?? [];
+      assert.ok(Number(column) > 100 && Number(column) <= 11_200);
+      assert.match(result(2), /characters \d+ to \d+ of \d+; go on with column \d+\]\\nw25000 w25001 /);
+      assert.match(result(3), /\]\\nw12000 w12001 /);
+      assert.match(result(4), /Line 2 has only \d+ characters/);
+    },
+  );
+});
 
 test('secrets that a tool shows are redacted before model, journal and listeners see them', () =>
   withLoop(

@@ -93,6 +93,7 @@ function home(events: Event[]): { app: AppPort; reads: ReadFrom[]; closed: () =>
     json: async (event) => JSON.stringify({ id: event.id }),
     verify: async () => ({
       findings: [{ event: 'evt_4', where: 'blob', message: 'the bytes\x1b[2J do not fit the hash' }],
+      notes: [{ event: 'evt_3', where: 'main', message: 'a person has rewritten it' }],
       counts: { events: 11, blobs: 3, erased: 0, lines: 11, commits: 1 },
     }),
     close: async () => void (closed = true),
@@ -164,7 +165,10 @@ test('verify exits 1 and names what does not fit', async () => {
     echo,
     async (desk) => {
       assert.equal(await desk.ruche('verify'), 1);
-      assert.match(desk.out(), /1 check failed[^]*evt_4 {2}blob: the bytes\\u\{1b\}\[2J do not fit the hash\n$/);
+      assert.match(
+        desk.out(),
+        /1 check failed[^]*evt_4 {2}blob: the bytes\\u\{1b\}\[2J do not fit the hash\nChanged by a person, and no fault:\n {2}evt_3 {2}main: a person has rewritten it\n$/,
+      );
     },
     { loadApp: async () => app },
   );

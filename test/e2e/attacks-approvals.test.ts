@@ -164,7 +164,7 @@ test('A22 the policy is no tool, and what an agent writes of it waits for a pers
   }
   const open = 'policy: { rules: [ { id: all, allow: { tool: shell }, reason: "" } ] }\n';
   for (const call of [order('write', { path: 'ruche.yaml', content: open }), shell(`printf '${open}' > ruche.yaml`)]) {
-    const outcome = await home.ask(orders(call));
+    const outcome = await home.ask(orders(order('read', { path: 'ruche.yaml' }), call));
     const wait = theWait(outcome);
     assert.match(wait.text, /-.*Contracts need a person/);
     await home.answer(wait.id, 'deny');

@@ -177,7 +177,7 @@ test('A31 links and hard links of the workspace lead nowhere, for tools and comm
   assert.ok(!said.some((text) => text.includes(SECRET)), JSON.stringify(said));
   checkOutside();
   // A hard link is a file of the workspace like any other; writing to it must not write to its other name.
-  await results(order('write', { path: 'hard.md', content: 'evil' }));
+  await results(order('read', { path: 'hard.md' }), order('write', { path: 'hard.md', content: 'evil' }));
   checkOutside();
   assert.equal(home.git('show', 'main:hard.md'), 'evil');
   // A folder that becomes a link between a run's read and its landing.

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Pending } from '../../src/core/api/runtime.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import { type AnswerDeps, pressAnswer, runAnswer } from '../../src/messages/answers.ts';
 
@@ -19,6 +20,20 @@ const escalationOf = (id: string): EscalationState => ({
   pending: null,
 });
 
+/** One that is too long for a chat. */
+const PENDING: Pending = {
+  id: 'apr_long',
+  kind: 'approval',
+  run: null,
+  task: null,
+  agent: null,
+  session: null,
+  tool: 'write',
+  text: '',
+  reason: '',
+  at: 0,
+};
+
 /** A network with one approval, one question and some escalations; what was asked of it is kept. */
 function network(open: readonly string[] = []) {
   const asked: string[] = [];
@@ -30,6 +45,7 @@ function network(open: readonly string[] = []) {
         if (id === 'apr_2') return { ok: false, why: 'answered', message: '', task: null, verdict: 'approve' };
         return id === 'apr_1' ? { ok: true, task: 'tsk_1' } : { ok: false, why: 'unknown', message: '' };
       },
+      pending: async () => [{ ...PENDING, text: 'x'.repeat(12_001) }],
       answer: async (id, text, by) => {
         asked.push(`answer ${id} ${by}: ${text}`);
         return id === 'qst_1' ? { ok: true, task: null } : { ok: false, why: 'unknown', message: `No ${id}.` };
@@ -50,6 +66,8 @@ const WORDS: [said: string, reply: RegExp | null, asked: string | null][] = [
   ['/approve apr_1', /^Approved\.$/, 'approve apr_1 chat:1'],
   [' /deny `apr_1` ', /^Denied\.$/, 'deny apr_1 chat:1'],
   ['/approve qst_1', /Write \/answer qst_1/, 'approve qst_1 chat:1'],
+  ['/approve apr_long', /^apr_long is too long to be shown here\. Read it on the web page/, null],
+  ['/deny apr_long', /^Nothing waits/, 'deny apr_long chat:1'],
   ['/deny apr_2', /^It was already approved\.$/, 'deny apr_2 chat:1'],
   ['/deny apr_9', /^Nothing waits/, 'deny apr_9 chat:1'],
   ['/approve', /^The id is missing\. Write \/approve ID/, null],
@@ -77,7 +95,7 @@ test('answers in words', async () => {
     else assert.match(text ?? '', reply, said);
     assert.deepEqual(asked, what === null ? [] : [what], said);
   }
-  assert.equal(WORDS.length, 20);
+  assert.equal(WORDS.length, 22);
 });
 
 test('without an id the only escalation is meant; of several they are named', async () => {

@@ -31,6 +31,7 @@ const STATUS: RuntimeStatus = {
   startedAt: 0,
   model: 'm/m',
   demo: false,
+  offer: null,
   sandbox: 'none',
   workspace: '/w',
   home: '/h',
@@ -270,6 +271,32 @@ test('an approval is put with buttons; who presses decides, once; what it was is
       assert.equal(await said(1), 'did it');
       const answered = (await loop.events()).find((event) => event.type === 'approval.answered');
       assert.ok(answered?.type === 'approval.answered' && answered.data.by === 'chat:1');
+    },
+    askFirst,
+  ));
+
+test('M4 an approval that a chat cannot show whole can only be denied there', () =>
+  withDoor(
+    [calls(['once', { path: 'a.md', content: `${'harmless\n'.repeat(3_000)}evil` }]), says('left it')],
+    async ({ write, said, host, sent, loop }) => {
+      await write('do it');
+      assert.match(await said(0), /^May I\? The call has \d+ characters, too many to be shown here\./);
+      assert.deepEqual(
+        sent[0]?.buttons?.map(({ label }) => label),
+        ['Deny'],
+      );
+      const [wait] = await loop.runtime.pending();
+      await write(`/approve ${wait?.id}`);
+      assert.match(await said(1), /is too long to be shown here/);
+      const press = { sender: '1', chat: '77', replyTo: '77', externalId: 'p1' };
+      assert.match(
+        (await host.press({ ...press, action: `approve:${wait?.id}` })).text,
+        /is too long to be shown here/,
+      );
+      assert.equal((await loop.runtime.pending()).length, 1);
+      await write(`/deny ${wait?.id}`);
+      assert.equal(await said(2), 'Denied.');
+      assert.equal(await said(3), 'left it');
     },
     askFirst,
   ));

@@ -111,9 +111,12 @@ const OTHERS: Readonly<Record<string, string>> = {
   'src/platform/replace.ts': 'the one writer',
   'src/app/commands.ts': 'puts the old log aside',
   'src/git/journal.ts': 'puts a damaged journal.git aside',
+  'src/platform/remove.ts': 'lifts what lies too deep to be named',
+  'src/workspace/checkouts/checkouts.ts': 'puts a checkout aside that cannot be emptied',
+  'src/workspace/checkouts/seal.ts': 'puts folders aside that are not as they should be',
+  'src/workspace/inbox-files.ts': "claims a person's file before it is read, and rejects it",
   'src/workspace/init.ts': 'a new workspace, as a folder',
   'src/workspace/landing/move.ts': 'the index that Git has written',
-  'src/workspace/task-files.ts': "a person's file that is rejected",
 };
 
 test('nothing else replaces a file by a rename of its own', () => {

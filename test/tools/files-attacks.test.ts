@@ -2,19 +2,19 @@ import assert from 'node:assert/strict';
 import { link, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Tool, ToolContext } from '../../src/core/ports/tool.ts';
+import type { Tool } from '../../src/core/ports/tool.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
 import { searchTool } from '../../src/tools/search.ts';
 import { writeTool } from '../../src/tools/write.ts';
-import { call, contextOf, git, openBench, type Bench } from './workspace.ts';
+import { call, contextOf, git, openBench, type Bench, type TestContext } from './workspace.ts';
 
 const CANARY = 'canary-7f3a';
 
 let bench: Bench;
 let outside: string;
-let ctx: ToolContext;
+let ctx: TestContext;
 before(async () => {
   bench = await openBench({ 'plain.md': 'plain\n', 'dir/in.md': 'inside\n' });
   outside = join(bench.dir, '..', 'outside.txt');
@@ -115,6 +115,7 @@ test('A31 a hard link shares nothing with what an agent writes', async () => {
   const twin = join(bench.dir, '..', 'twin.txt');
   await link(join(bench.dir, 'plain.md'), twin);
   const own = contextOf(await bench.files());
+  await call(readTool, { path: 'plain.md' }, own);
   const { changes } = await call(writeTool, { path: 'plain.md', content: 'by the agent\n' }, own);
   const provenance = { run: 'run_2', task: 'tsk_2', agent: 'a', model: 'demo/demo', costUsd: 0, labels: [] };
   const landed = await bench.workspace.land({ base: own.files.base, changes, subject: 's', provenance, at: 1 });

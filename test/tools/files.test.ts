@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import type { ToolContext, ToolResult } from '../../src/core/ports/tool.ts';
+import type { ToolResult } from '../../src/core/ports/tool.ts';
+import { lineDiff } from '../../src/core/text/line-diff.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
 import { writeTool } from '../../src/tools/write.ts';
-import { call, contextOf, git, openBench, type Bench } from './workspace.ts';
+import { call, contextOf, git, openBench, type Bench, type TestContext } from './workspace.ts';
 
 const BIG = Array.from({ length: 5000 }, (_, index) => `line ${index + 1}`).join('\n');
 
 let bench: Bench;
-let ctx: ToolContext;
+let ctx: TestContext;
 before(async () => {
   bench = await openBench({
     'notes.md': 'one\ntwo\nthree\n',
@@ -31,7 +32,7 @@ before(async () => {
   });
 });
 after(() => bench.close());
-const fresh = async (): Promise<ToolContext> => (ctx = contextOf(await bench.files()));
+const fresh = async (): Promise<TestContext> => (ctx = contextOf(await bench.files()));
 const textOf = async (path: string): Promise<string> => {
   const file = await ctx.files.read(path);
   assert.ok(file, `${path} is not there`);
@@ -71,6 +72,24 @@ test('read gives a long file in parts that together are the whole', async () => 
   assert.ok((await call(readTool, { path: 'long.txt' }, ctx)).text.length < 101_000);
 });
 
+test('read gives one very long line in parts that together are the whole', async () => {
+  await fresh();
+  const first = (await call(readTool, { path: 'long.txt' }, ctx)).text;
+  assert.match(first, /^\[Lines 1 to 1 of 1\]\nx+ \[200000 more [^\n]*; go on with offset 1 and column 100001\]$/);
+  let [line, column] = ['x'.repeat(100_000), '100001'];
+  while (column !== '') {
+    const { text }: ToolResult = await call(readTool, { path: 'long.txt', offset: 1, column }, ctx);
+    const [note = '', part = ''] = text.split('\n');
+    line += part;
+    column = /go on with column (\d+)/.exec(note)?.[1] ?? '';
+  }
+  assert.equal(line, 'x'.repeat(300_000));
+  const two = { path: 'notes.md', offset: 2, column: 2 };
+  assert.equal((await call(readTool, two, ctx)).text, '[Line 2, characters 2 to 3 of 3]\nwo');
+  assert.equal((await call(readTool, { ...two, column: 4 }, ctx)).text, '[Line 2 has only 3 characters.]');
+  assert.equal((await call(readTool, { ...two, offset: 4 }, ctx)).text, '[There are only 3 lines.]');
+});
+
 test('read says what a file is that is no text, and what is not there', async () => {
   await fresh();
   const expected: [path: string, text: RegExp][] = [
@@ -87,7 +106,10 @@ test('read says what a file is that is no text, and what is not there', async ()
     const result = await call(readTool, { path }, ctx);
     assert.equal(result.ok, false, path);
     assert.match(result.text, text);
-    assert.equal(result.seen, undefined);
+    // That nothing is there to be read, or nothing that could be, has been seen.
+    const seen = /^(?:image|latin1|binary)/.test(path) ? (await ctx.files.stat(path))?.oid : null;
+    if (path !== 'huge.log' && path !== '.') assert.deepEqual(result.seen, { [path]: seen });
+    else assert.deepEqual(result.seen, {});
   }
 });
 
@@ -125,16 +147,78 @@ test('write refuses folders, names below files, and half characters', async () =
   assert.equal(ctx.files.changes().length, 0);
 });
 
-test('write refuses a file that has changed since it was read', async () => {
+test('write refuses a file it would replace unseen, with what has changed since it was read', async () => {
   await fresh();
+  const write = (path: string, more: Partial<TestContext> = {}): Promise<ToolResult> =>
+    call(writeTool, { path, content: 'mine' }, { ...ctx, ...more });
+  const refused = async (path: string, why: RegExp, more: Partial<TestContext> = {}): Promise<string> => {
+    const before = ctx.files.changes().length;
+    const result = await write(path, more);
+    assert.deepEqual([result.ok, result.changes], [false, []], path);
+    assert.match(result.text, why);
+    assert.match(result.text, /Nothing was written\.$/m);
+    assert.equal(ctx.files.changes().length, before);
+    return result.text;
+  };
+  await refused('notes.md', /have not read notes\.md, which is there already: read it first/);
+  await refused('image.png', /have not read image\.png/);
   await call(readTool, { path: 'notes.md' }, ctx);
-  await ctx.files.write('notes.md', Buffer.from('by another hand'));
-  const result = await call(writeTool, { path: 'notes.md', content: 'mine' }, ctx);
-  assert.deepEqual([result.ok, /changed since you read it/.test(result.text)], [false, true]);
+  await ctx.files.write('notes.md', Buffer.from('one\nby another hand\nthree\nfour\n'));
+  const text = await refused('notes.md', /changed since you read it: read it again/);
+  assert.match(text, /:\n@@ line 2 @@\n-two\n\+by another hand\n@@ line 4 @@\n\+four$/);
+  // It was told, and has not read it: still no.
+  await refused('notes.md', /changed since you read it/);
+  assert.doesNotMatch(await refused('notes.md', /changed/, { mayRead: () => false }), /another hand/);
+  const outside = await write('notes.md', { labelsOf: () => ['untrusted'] });
+  assert.deepEqual(outside.labels, ['untrusted']);
+  assert.match(outside.text, /<<untrusted [^]*by another hand[^]*<<end untrusted/);
   await call(readTool, { path: 'notes.md' }, ctx);
-  assert.equal((await call(writeTool, { path: 'notes.md', content: 'mine' }, ctx)).ok, true);
+  assert.equal((await write('notes.md')).ok, true);
   await ctx.files.remove('notes.md');
-  assert.equal((await call(writeTool, { path: 'notes.md', content: 'back' }, ctx)).ok, false);
+  await refused('notes.md', /has been removed since you read it/);
+  // Now it knows.
+  await call(readTool, { path: 'notes.md' }, ctx);
+  await ctx.files.write('notes.md', Buffer.from('back'));
+  await refused('notes.md', /has been created since you looked/);
+  await ctx.files.remove('notes.md');
+  assert.equal((await write('notes.md')).ok, true);
+  // Nothing can be seen of an image but that it is one.
+  await call(readTool, { path: 'image.png' }, ctx);
+  assert.equal((await write('image.png')).ok, true);
+  await call(readTool, { path: 'latin1.txt' }, ctx);
+  await ctx.files.write('latin1.txt', Buffer.from([0, 1]));
+  assert.doesNotMatch(await refused('latin1.txt', /changed/), /What has changed/);
+});
+
+test('a file that was read in the same answer is not replaced: what it says was not known', async () => {
+  await fresh();
+  const oid = (await ctx.files.stat('notes.md'))?.oid ?? null;
+  const justRead = { ...ctx, seen: async () => ({ oid, known: false }) };
+  const written = await call(writeTool, { path: 'notes.md', content: 'mine' }, justRead);
+  assert.match(written.text, /You read notes\.md in this very answer/);
+  assert.equal(written.ok, false);
+  assert.equal((await call(editTool, { path: 'notes.md', old: 'two', new: '2' }, justRead)).ok, true);
+});
+
+test('the difference is told in bounds, and with what can hardly be seen', async () => {
+  const lines = (from: number, to: number): string =>
+    Array.from({ length: to - from }, (_, index) => `line ${from + index}`).join('\n');
+  assert.equal(lineDiff('same', 'same'), '');
+  assert.equal(lineDiff('a\r\nb', 'a\nb'), '@@ line 1 @@\n-a\\r\n+a');
+  assert.equal(lineDiff('end', 'end\n'), '@@ line 2 @@\n+');
+  assert.equal(lineDiff(lines(0, 900), `first\n${lines(0, 900)}`), '@@ line 1 @@\n+first');
+  assert.equal(lineDiff('1\n2\n3\n4', '1\n4\n5'), '@@ line 2 @@\n-2\n-3\n@@ line 3 @@\n+5');
+  const long = lineDiff(lines(0, 900), lines(5000, 5900));
+  assert.match(long, /\n\[17\d\d more lines differ\]$/);
+  assert.ok(lineDiff('', `${'x'.repeat(50_000)}\n`.repeat(500)).length < 20_000);
+  // Whatever the two texts: the new one is made of the old one and the lines with a plus.
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom('a', 'b', 'c')), fc.array(fc.constantFrom('a', 'b', 'd')), (old, now) => {
+      const shown = lineDiff(old.join('\n'), now.join('\n')).split('\n');
+      const count = (sign: string): number => shown.filter((line) => line.startsWith(sign)).length;
+      assert.equal(count('+') - count('-'), Math.max(1, now.length) - Math.max(1, old.length));
+    }),
+  );
 });
 
 test('edit replaces one exact text and leaves every other byte', async () => {
@@ -155,7 +239,7 @@ test('edit refuses what is unread, changed, absent or ambiguous, and says why', 
   const edit = async (args: object): Promise<string> => {
     const result = await call(editTool, args, ctx);
     assert.equal(result.ok, false);
-    assert.match(result.text, /Nothing was changed\.$/);
+    assert.match(result.text, /Nothing was changed\.$/m);
     return result.text;
   };
   assert.match(await edit({ path: 'notes.md', old: 'one', new: '1' }), /have not read notes\.md/);
@@ -210,6 +294,7 @@ test('a file keeps its line endings and its mark, whatever the model writes', as
   assert.equal(await textOf('windows.txt'), 'a\r\nnew\r\nb\r\nc\r\n');
   assert.equal((await call(writeTool, { path: 'windows.txt', content: 'x\ny\r\nz' }, ctx)).ok, true);
   assert.equal(await textOf('windows.txt'), 'x\r\ny\r\nz');
+  await call(readTool, { path: 'bom.txt' }, ctx);
   assert.equal((await call(writeTool, { path: 'bom.txt', content: 'other\n' }, ctx)).ok, true);
   assert.equal(await textOf('bom.txt'), '\ufeffother\n');
   // What has no one ending has none to keep.

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { ToolContext } from '../../src/core/ports/tool.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { searchTool } from '../../src/tools/search.ts';
-import { call, contextOf, openBench, type Bench } from './workspace.ts';
+import { call, contextOf, openBench, type Bench, type TestContext } from './workspace.ts';
 
 let bench: Bench;
-let ctx: ToolContext;
+let ctx: TestContext;
 before(async () => {
   bench = await openBench({
     'a.md': 'alpha\nBeta 12\ngamma (x)\n',

@@ -53,9 +53,16 @@ export async function openBench(content: Record<string, Content>): Promise<Bench
 export const git = (dir: string, ...args: string[]): string =>
   execFileSync('git', ['-C', dir, ...args], { encoding: 'utf8' });
 
-/** A context as the loop makes one; `seen` grows by what the calls show. */
-export function contextOf(files: Files, more: Partial<ToolContext> = {}): ToolContext {
+export interface TestContext extends ToolContext {
+  /** What the calls so far have shown. */
+  looks: Map<string, string | null>;
+}
+
+/** A context as the loop makes one. */
+export function contextOf(files: Files, more: Partial<ToolContext> = {}): TestContext {
+  const looks = new Map<string, string | null>();
   return {
+    looks,
     run: 'run_1',
     agent: 'assistant',
     call: 's1c0',
@@ -63,7 +70,7 @@ export function contextOf(files: Files, more: Partial<ToolContext> = {}): ToolCo
     files,
     open: () => Promise.resolve(null),
     net: { request: () => Promise.reject(new Error('no network in this test')) },
-    seen: new Map(),
+    seen: async (path) => (looks.has(path) ? { oid: looks.get(path) ?? null, known: true } : null),
     mayRead: () => true,
     mayWrite: () => true,
     labelsOf: () => [],
@@ -75,10 +82,10 @@ export function contextOf(files: Files, more: Partial<ToolContext> = {}): ToolCo
 }
 
 /** Parses and runs a call, and takes over what it showed, as the loop does. */
-export async function call<I>(tool: Tool<I>, args: unknown, ctx: ToolContext): Promise<ToolResult> {
+export async function call<I>(tool: Tool<I>, args: unknown, ctx: TestContext): Promise<ToolResult> {
   const parsed = tool.parse(args);
   if (!parsed.ok) throw new Error(`${tool.name}: ${parsed.error}`);
   const result = await tool.run(parsed.value, ctx);
-  for (const [path, oid] of Object.entries(result.seen ?? {})) ctx.seen.set(path, oid);
+  for (const [path, oid] of Object.entries(result.seen ?? {})) ctx.looks.set(path, oid);
   return result;
 }

@@ -12,7 +12,7 @@ import { type Lab, makeLab } from './lab.ts';
 // A person uses Git as they like while runs begin and land. Every line anybody writes is a token of its own: `p7` of the
 // person, `r7` of a run. What the person throws away by their own command may go. Nothing else may.
 
-const CASES = effort(4, 200);
+const CASES = effort(6, 200);
 const PATHS = ['a.md', 'b.md', 'sub/c.md'];
 const TOKEN = /\b[pr]\d+\b/g;
 

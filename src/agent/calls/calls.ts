@@ -1,13 +1,14 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { Agent } from '../../core/agent.ts';
-import { decide } from '../../policy/decide.ts';
 import type { EngineCall } from '../../core/ports/tool.ts';
 import {
   type EngineToolCall,
   freshBase,
   isForEngine,
   pinnedNames,
-  policyFacts,
+  judge,
+  mayStillAsk,
+  tooOften,
   readCall,
   showCall,
   type ToolCall,
@@ -115,10 +116,12 @@ function decideCall(turn: AgentTurn, call: CallState): void {
     log.emit({ type: 'decision.made', data: { call: id, tool, verdict: 'deny', rule: 'builtin:unreadable', reason } });
     return;
   }
-  const decision = decide({ tool, effect: ready.tool.effect, ...ready.facts }, policyFacts(turn));
+  const what = isForEngine(ready) ? asked(ready, agent) : null;
+  const judged = judge(turn, ready);
+  const question = judged.verdict === 'allow' && what?.kind === 'question';
+  const decision = question && !mayStillAsk(turn, call) ? tooOften() : judged;
   log.emit({ type: 'decision.made', data: { call: id, tool, ...decision } });
-  if (decision.verdict !== 'allow' || !isForEngine(ready)) return;
-  const what = asked(ready, agent);
+  if (decision.verdict !== 'allow' || what === null) return;
   if (what.kind === 'question' && what.early) askQuestion(turn, call, what, false);
 }
 

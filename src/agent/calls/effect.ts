@@ -3,22 +3,24 @@ import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net, NetRequest } from '../../core/ports/net.ts';
 import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
-import { decide } from '../../policy/decide.ts';
 import {
   boundCall,
   type EngineToolCall,
   showCall,
   freshBase,
+  judge,
   policyFacts,
   type ToolCall,
   pinnedNames,
   skillLabels,
+  unseenBy,
   viewOf,
 } from './ready.ts';
 import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
+import { seenAs } from '../run/seen.ts';
 import type { ShownCall, ToolRecord } from '../run/state.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
@@ -29,6 +31,7 @@ import { askedKey } from '../../core/records/matter.ts';
 export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Promise<void> {
   const { log, stops } = turn;
   await freshBase(turn, group);
+  const unseen = await unseenBy(turn, group);
   const files = await viewOf(turn);
   const begun: { ready: ToolCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
   for (const ready of group) {
@@ -52,8 +55,11 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
   }
   // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
   await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
-  await Promise.all(begun.map(({ ready, work }) => finish(turn, ready, work)));
+  const ended = await Promise.allSettled(
+    begun.map(({ ready, work }) => finish(turn, ready, { work, unseen: unseen.get(ready.call.id) })),
+  );
   void holdWork(turn);
+  for (const one of ended) if (one.status === 'rejected') throw one.reason;
   if (stops.shutdown.aborted) await log.flush(true);
   stops.shutdown.throwIfAborted();
   await settle(
@@ -66,14 +72,14 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
 async function finish(
   { deps, log }: Turn,
   { call, tool }: ToolCall,
-  work: () => Promise<{ result: ToolResult; reconciled: boolean }>,
+  { work, unseen }: { work: () => Promise<{ result: ToolResult; reconciled: boolean }>; unseen: string | undefined },
 ): Promise<void> {
   const { run, task } = log.state;
   deps.emit({ kind: 'tool.started', task, run, call: call.id, tool: tool.name, args: call.args });
   const before = deps.clock.now();
   const { result, reconciled } = await work();
   const ms = deps.clock.now() - before;
-  const text = deps.redact(result.text);
+  const text = deps.redact(unseen === undefined ? result.text : `${result.text}\n${unseen}`);
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
     ok: result.ok,
@@ -109,9 +115,10 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-export function stillAllowed(turn: AgentTurn, { call, tool, facts }: ToolCall | EngineToolCall): boolean {
+export function stillAllowed(turn: AgentTurn, ready: ToolCall | EngineToolCall): boolean {
   const { log } = turn;
-  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
+  const { call, tool } = ready;
+  const decision = judge(turn, ready);
   if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
   log.emit({ type: 'decision.made', data: { call: call.id, tool: tool.name, ...decision } });
   return false;
@@ -131,7 +138,7 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
 
 function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files']): ToolContext {
   const { deps, log, agent, stops } = turn;
-  const { run, task, seen } = log.state;
+  const { run, task } = log.state;
   const { call, tool, facts: about } = ready;
   const facts = policyFacts(turn);
   const asked: PolicyCall = { tool: tool.name, effect: tool.effect, ...about };
@@ -145,7 +152,7 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
     files,
     open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(turn, path),
     net: grantedNet(turn, ready),
-    seen,
+    seen: (path) => seenAs(turn, path),
     mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
     mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
     labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),

@@ -1,5 +1,6 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
-import type { CallFacts, PolicyFacts } from '../../core/policy.ts';
+import type { CallFacts, Decision, PolicyFacts } from '../../core/policy.ts';
+import { decide } from '../../policy/decide.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog } from '../run/log.ts';
 import type { CallState, RunState, ShownCall } from '../run/state.ts';
@@ -31,6 +32,34 @@ export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
     labels: log.state.labels,
   };
 }
+
+/** Things that the calls of one answer may put before a person: of more, nobody finds the one that matters. */
+const MAX_ASKED = 10;
+
+/** May the call be made? As `decide` says, but that an answer asks a person only so often. */
+export function judge(turn: AgentTurn, { call, tool, facts }: ReadyCall): Decision {
+  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
+  if (decision.verdict === 'ask' && call.approval === null && asked(turn.log.state, call) >= MAX_ASKED)
+    return tooOften();
+  return decision;
+}
+
+/** The same for a question, which no rule has to allow. `alike`: other questions of the answer that are to come. */
+export const mayStillAsk = ({ log }: AgentTurn, call: CallState): boolean =>
+  asked(log.state, call) +
+    log.state.calls.filter(({ tool, phase }) => tool === call.tool && phase === 'allowed').length <
+  MAX_ASKED;
+
+export const tooOften = (): Decision => ({
+  verdict: 'deny',
+  rule: 'builtin:approval-limit',
+  reason: `The calls of this answer already ask a person ${MAX_ASKED} times, which is the most at once. Wait for those answers, then ask for what is still needed.`,
+});
+
+const asked = ({ calls }: RunState, except: CallState): number =>
+  calls.filter(
+    (call) => call !== except && (call.phase === 'asking' || call.approval !== null || call.question !== null),
+  ).length;
 
 interface Ready<Kind extends AnyTool> {
   call: CallState;
@@ -93,6 +122,21 @@ export async function freshPaths({ deps, log }: Turn, paths: string[] | null): P
   const to = person?.commit ?? (isFirstLook(log.state) ? await deps.workspace.head() : base);
   if (to !== base && (await deps.workspace.untouched(base, to, [...changes.keys()])))
     log.emit({ type: 'base.moved', data: { from: base, to } });
+}
+
+/** By call: that files it looks at hold something of a person's that it does not see, and why. */
+export async function unseenBy({ deps }: Turn, group: readonly ToolCall[]): Promise<ReadonlyMap<string, string>> {
+  const told = new Map<string, string>();
+  for (const { call, tool, facts } of group) {
+    if (tool.readsTree !== true && facts.paths === undefined) continue;
+    const unseen = await deps.workspace.unseen(tool.readsTree === true ? null : (facts.paths ?? []));
+    const lines = unseen.map(({ path, why }) => {
+      const what = path === '' ? 'Some files have' : `${path} has`;
+      return `[${what} changes of the owner that are not committed and not in what you see: ${why}.]`;
+    });
+    if (lines.length > 0) told.set(call.id, lines.join('\n'));
+  }
+  return told;
 }
 
 const isFirstLook = ({ step, calls }: RunState): boolean =>

@@ -9,6 +9,7 @@ import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
 import { landingRequest } from './land.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
+import { seenAtEnd } from '../run/seen.ts';
 import { isQuiet } from '../think/script.ts';
 import type { Failure } from '../run/state.ts';
 import { mediaTypeOf } from '../../core/text/media.ts';
@@ -33,8 +34,9 @@ export async function succeed(turn: Turn): Promise<void> {
   const { answer, cut } = log.state;
   const content = await withFiles(turn, `${textOf(answer)}${cut ? CUT : ''}`);
   const ended = await tasksOf(turn);
+  const seen = await seenAtEnd(turn);
   endRun(log, 'done', null);
-  endTask(turn, ended, { status: 'done', content, messages: isQuiet(log) ? [] : log.state.messages });
+  endTask(turn, ended, { status: 'done', content, messages: isQuiet(log) ? [] : log.state.messages, ...seen });
   await log.flush(true);
 }
 
@@ -46,20 +48,23 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   const { deps, log } = turn;
   const { state, claim } = log;
   const { task } = claim;
-  if (failure.retryable && task.attempt < task.maxAttempts) {
-    const notBefore = deps.clock.now() + retryDelay(task.attempt, deps.random());
-    const data = { task: task.id, run: state.run, attempt: task.attempt + 1, notBefore, error: failure.code };
+  const { after } = failure;
+  if (after !== undefined || (failure.retryable && task.attempt < task.maxAttempts)) {
+    const notBefore = deps.clock.now() + (after ?? retryDelay(task.attempt, deps.random()));
+    const attempt = after === undefined ? task.attempt + 1 : task.attempt;
+    const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
     log.emit({ type: 'task.retried', data }, null, { stream: taskStream(task.id) });
-    log.queue({ op: 'retry', task: task.id, notBefore });
+    log.queue({ op: 'retry', task: task.id, notBefore, ...(after === undefined ? {} : { uncounted: true }) });
     return log.flush(true);
   }
   const status = failure.retryable ? 'dead' : 'failed';
   const text = `I could not finish this: ${failure.message}${await keepWork(turn)}`;
   const ended = await tasksOf(turn);
+  const seen = await seenAtEnd(turn);
   endRun(log, status, failure);
   // A conversation that was only to be summarised, or whose script cannot be run, hears nothing of it.
   const messages = isQuiet(log) ? [] : wholeTurn(log, text);
-  endTask(turn, ended, { status, content: { text }, messages });
+  endTask(turn, ended, { status, content: { text }, messages, ...seen });
   const given = MATTERS[failure.code];
   if (given !== undefined)
     log.raise({
@@ -130,13 +135,15 @@ async function tasksOf({ deps: { store }, log: { state, claim } }: Turn): Promis
 function endTask(
   turn: Turn,
   ended: readonly Ended[],
-  { status, content, messages }: { status: Ending; content: ReplyContent; messages: BlobRef[] },
+  { status, content, ...turnEnd }: { status: Ending; content: ReplyContent; messages: BlobRef[]; seen?: BlobRef },
 ): void {
   const { deps, log } = turn;
   const { state, claim } = log;
   const { run } = state;
   const result = log.put(content);
-  log.emit({ type: 'turn.ended', data: { run, task: claim.task.id, status, messages } }, null, { stream: log.subject });
+  log.emit({ type: 'turn.ended', data: { run, task: claim.task.id, status, ...turnEnd } }, null, {
+    stream: log.subject,
+  });
   const told = new Set<string>();
   for (const { task, message } of ended) {
     log.emit({ type: 'task.finished', data: { task: task.id, run, status, result } }, null, {

@@ -7,7 +7,7 @@ import { putKey, type ReplyContent, replyBody, sendingOp } from '../../core/reco
 import type { ShownCall } from '../run/state.ts';
 import { loadJson, messageOf } from '../run/log.ts';
 import { readText } from '../../core/records/json-blob.ts';
-import { askedKey, LANDING_REASON } from '../../core/records/matter.ts';
+import { askedKey, CHAT_MAX, LANDING_REASON } from '../../core/records/matter.ts';
 import { runStream } from '../../core/ids.ts';
 import { holdWork } from './hold.ts';
 
@@ -69,6 +69,11 @@ async function contentOf(turn: Turn, wait: Wait, shown: BlobRef | null): Promise
   }
   const text = shown === null ? '' : (await loadJson<ShownCall>(deps.store, shown)).text;
   const why = await reasonOf(turn, wait.id);
+  if (text.length > CHAT_MAX)
+    return {
+      text: `May I? The call has ${text.length} characters, too many to be shown here. Read it on the web page or with \`ruche approvals\`, and approve it there (\`ruche approve ${wait.id}\`). Here it can only be denied.\n${why}`,
+      buttons: approvalButtons(wait.id).filter(({ action }) => action.startsWith('deny:')),
+    };
   // A fence longer than any within keeps the exact call from being read as Markdown.
   const fence = '`'.repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length + 1)));
   return { text: `May I?\n${fence}\n${text}\n${fence}\n${why}`, buttons: approvalButtons(wait.id) };

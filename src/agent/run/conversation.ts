@@ -14,9 +14,11 @@ export interface Conversation {
   summary: BlobRef | null;
   messages: { ref: BlobRef; seq: number }[];
   labels: Label[];
+  /** What its turns have looked at. */
+  seen: BlobRef | null;
 }
 
-const emptyConversation = (): Conversation => ({ seq: 0, summary: null, messages: [], labels: [] });
+const emptyConversation = (): Conversation => ({ seq: 0, summary: null, messages: [], labels: [], seen: null });
 
 /** Pure fold; gives a new value so that a run keeps the one it started with. */
 function foldConversation(before: Conversation, event: Event): Conversation {
@@ -26,6 +28,7 @@ function foldConversation(before: Conversation, event: Event): Conversation {
     case 'turn.ended':
       next.messages = [...before.messages, ...event.data.messages.map((ref) => ({ ref, seq: event.seq }))];
       next.labels = unionLabels(before.labels, event.labels);
+      if (event.type === 'turn.ended') next.seen = event.data.seen ?? before.seen;
       return next;
     case 'conversation.compacted':
       next.summary = event.data.summary;

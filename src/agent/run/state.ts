@@ -20,7 +20,8 @@ export interface ToolRecord {
   /** The whole text, where `text` is only its head and tail. */
   full: string | null;
   changes: Change[];
-  seen: Record<string, string>;
+  /** Blob oid by path, null where there is no file. */
+  seen: Record<string, string | null>;
 }
 
 /** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */
@@ -105,7 +106,12 @@ export interface RunState {
   /** Files that came with an answer, and the paths of those that are in the view already. */
   answerFiles: FileRef[];
   placed: Set<string>;
-  seen: Map<string, string>;
+  /** What this turn has looked at: blob oid by path, null where there was no file. */
+  seen: Map<string, string | null>;
+  /** Paths of these that calls of the last answer have read: when it answered, the model did not know them so. */
+  justRead: Set<string>;
+  /** What earlier turns have looked at counts no more. */
+  looksAnew: boolean;
   labels: Label[];
   /** Failed model calls since the last answer. */
   failures: { choice: string; kind: ModelErrorKind }[];
@@ -152,6 +158,8 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     answerFiles: [],
     placed: new Set(),
     seen: new Map(),
+    justRead: new Set(),
+    looksAnew: false,
     labels: [...event.labels],
     failures: [],
     model: null,
@@ -204,7 +212,13 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
     const before = state.changes.get(change.path);
     state.changes.set(change.path, before ? { ...change, was: before.was } : change);
   }
-  for (const [path, oid] of Object.entries(record.seen)) state.seen.set(path, oid);
+  for (const [path, oid] of Object.entries(record.seen)) {
+    if (call?.effect !== 'read') state.justRead.delete(path);
+    else if (state.seen.get(path) !== oid) state.justRead.add(path);
+    // Seen last is remembered longest.
+    state.seen.delete(path);
+    state.seen.set(path, oid);
+  }
   if (call) {
     call.phase = 'returned';
     call.result = { text: record.text, isError: !record.ok };
@@ -298,6 +312,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.messages = manifest.messages.slice(manifest.turnFrom);
       state.arrived = [];
       state.calls = [];
+      state.justRead = new Set();
       state.answer = null;
       state.step = event.data.step;
       state.asked = manifest.tokens ?? 0;
@@ -372,6 +387,8 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.changes = new Map((content as Rebase).changes.map((change) => [change.path, change]));
       // What the model read before may have changed under it: it must read again before it edits.
       state.seen = new Map();
+      state.justRead = new Set();
+      state.looksAnew = true;
       state.landing = 'none';
       state.landingApproval = null;
       return;
@@ -432,4 +449,6 @@ export interface Failure {
   message: string;
   /** True if a later attempt may succeed. */
   retryable: boolean;
+  /** Milliseconds after which it is tried again, and that try is not counted: what keeps it is no fault of its own. */
+  after?: number;
 }

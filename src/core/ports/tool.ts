@@ -25,8 +25,8 @@ export interface ToolContext {
   /** What a path means that names nothing in `files`; null for one that is meant as a file there. */
   open(path: string): Promise<Opened | null>;
   net: Net;
-  /** Blob oid by path, as the run last read it: `edit` and `write` refuse a file that changed since. */
-  seen: Map<string, string>;
+  /** How this conversation last saw a path, in this turn or an earlier one; null: it never looked. */
+  seen(path: string): Promise<Seen | null>;
   /**
    * The policy for single paths. A call that names a folder, or a command, touches files it does not name: what may not be
    * read is left out of what it sees (list, search, the shell's checkout), and a change it may not make is refused.
@@ -39,6 +39,14 @@ export interface ToolContext {
   boundary: Boundary;
   /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */
   progress(text: string): void;
+}
+
+/** `edit` and `write` refuse a file that was not seen as it is now. */
+export interface Seen {
+  /** Null: there was no file. */
+  oid: string | null;
+  /** False if it was read by a call of the very answer this call is of: the model could not know what it says. */
+  known: boolean;
 }
 
 export type Opened =
@@ -55,8 +63,8 @@ export interface ToolResult {
   labels: Label[];
   /** What the call changed in the overlay. */
   changes: Change[];
-  /** Blobs by path this call has shown to the model (see `ToolContext.seen`). */
-  seen?: Record<string, string>;
+  /** Blobs by path (null: no file) this call has shown to the model (see `ToolContext.seen`). */
+  seen?: Record<string, string | null>;
 }
 
 /** What could be found out about a call that had started when the process died. */

@@ -10,6 +10,9 @@ export const askedKey = (id: string): string => `asked:${id}`;
 /** Unique key of its answer: there is one. */
 export const answeredKey = (id: string): string => `answered:${id}`;
 
+/** Characters of an approval that a chat shows. One that is longer is approved where all of it can be read. */
+export const CHAT_MAX = 12_000;
+
 /** Why a person is asked for a landing. */
 export const LANDING_REASON = 'It changes protected files: what governs the network, or what programs outside it obey.';
 

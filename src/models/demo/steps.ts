@@ -61,10 +61,23 @@ export const scheduled = (name: string, rest: { [name: string]: string }): Step 
   },
 });
 
-export const writing = (path: string, content: string): Step => ({
-  ...oneCall(`write ${path}`, { tool: 'write', args: { path, content } }),
-  changes: { path, again: false },
-});
+const UNREAD = /^You have not read /;
+
+/** Looks at a file that is there already before it replaces it. One that has changed since is left to the person. */
+export function writing(path: string, content: string): Step {
+  const label = `write ${path}`;
+  const write: ToolUse = { tool: 'write', args: { path, content } };
+  return {
+    label,
+    changes: { path, again: false },
+    *run(): Generator<ToolUse, string, Outcome> {
+      const outcome = yield write;
+      if (!outcome.isError || !UNREAD.test(outcome.text)) return told(label, outcome);
+      const before = yield { tool: 'read', args: { path } };
+      return told(label, before.isError ? before : yield write);
+    },
+  };
+}
 
 /** Reads first: a file the run has not seen is not edited. */
 export function editing(path: string, old: string, text: string): Step {

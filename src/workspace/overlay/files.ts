@@ -82,6 +82,12 @@ export class Overlay implements Files {
     return entry.mode === '120000' ? 'link' : 'file';
   }
 
+  async earlier(oid: string): Promise<Uint8Array | null> {
+    const { git, maxFile } = this.#parts;
+    const info = await git.info(oid);
+    return info?.type !== 'blob' || info.size > maxFile ? null : ((await git.object(oid))?.bytes ?? null);
+  }
+
   async #refuseClash(path: string): Promise<void> {
     const parts = path.split('/');
     for (let depth = 1; depth < parts.length; depth += 1) {
