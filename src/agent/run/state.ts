@@ -449,4 +449,6 @@ export interface Failure {
   message: string;
   /** True if a later attempt may succeed. */
   retryable: boolean;
+  /** Milliseconds after which it is tried again, and that try is not counted: what keeps it is no fault of its own. */
+  after?: number;
 }
