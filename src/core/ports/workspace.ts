@@ -109,7 +109,7 @@ export interface Checkout {
   dir: string;
   /** A throwaway repository to be bound over `<dir>/.git` in the sandbox. */
   git: string;
-  /** The workspace's object directory: read-only in the sandbox, whose alternates are made to name it. */
+  /** Git objects that the base reaches, and no others: read-only in the sandbox, whose alternates are made to name it. */
   objects: string;
 }
 
