@@ -75,7 +75,15 @@ async function readConfig({
   try {
     const workspace = await openWorkspace({ dir, env, clock, boundary: () => undefined });
     try {
-      return { ...none, ...(await judgeConfig(workspace, home, env)), refs: await workspace.brokenRefs() };
+      const { workspaceProblems } = await import('./problems.ts');
+      const wrong = await workspaceProblems({ workspace }, new Map());
+      const { config, keys } = await judgeConfig(workspace, home, env);
+      return {
+        ...none,
+        config: { problems: [...wrong, ...(config?.problems ?? [])] },
+        keys,
+        refs: await workspace.brokenRefs(),
+      };
     } finally {
       await workspace.close();
     }

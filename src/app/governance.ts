@@ -12,10 +12,12 @@ export const openGovernance = (
   workspace: OpenWorkspace,
   { known, bundled, clock }: { known: Known; bundled: SkillRules['bundled']; clock: Clock },
 ) =>
-  openGovernanceReader({
-    ...known,
-    git: workspace.git,
-    skills: { ...workspace, rules: skillRules(bundled) },
-    explain: explainSchedule(clock, machineZone),
-    over: overSchedule(clock, machineZone),
-  });
+  workspace.plainly(
+    openGovernanceReader({
+      ...known,
+      git: workspace.git,
+      skills: { ...workspace, rules: skillRules(bundled) },
+      explain: explainSchedule(clock, machineZone),
+      over: overSchedule(clock, machineZone),
+    }),
+  );

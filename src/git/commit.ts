@@ -62,6 +62,10 @@ export function landingMessage(subject: string, from: Provenance): string {
   return `${oneLine(subject, 200) || `Work of ${from.agent}`}\n\n${lines.join('\n')}\n`;
 }
 
+/** The commit main is at; null if there is no such branch. */
+export const mainCommit = async (git: Git): Promise<string | null> =>
+  (await git.resolve(MAIN)) ?? ((await git.mend()) ? git.resolve(MAIN) : null);
+
 /** The newest commit of `base..main` whose own trailer names the run. */
 export async function findRun(git: Git, run: string, base: string): Promise<string | null> {
   const format = '--format=%H%x00%(trailers:key=Ruche-Run,valueonly,separator=%x00)%x01';

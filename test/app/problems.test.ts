@@ -12,9 +12,12 @@ test('what is wrong now names the schedules that a clock which was ahead has sil
       const { workspace, reader } = kit;
       const secrets = { resolve: () => Promise.reject(new Error('there are none')) };
       const wrong = () =>
-        nowWrong({ reader, workspace, secrets, clock: scene.clock }, governing({ a: all }), {
-          schedules: scene.schedules,
-        });
+        nowWrong(
+          { reader, workspace, secrets, clock: scene.clock },
+          governing({ a: all }),
+          { schedules: scene.schedules },
+          new Map(),
+        );
       assert.deepEqual(await wrong(), []);
       await scene.clock.pass(10 * 86_400_000);
       scene.clock.time = START;

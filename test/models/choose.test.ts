@@ -243,6 +243,21 @@ test('who can see: known of the makers’ models, unknown of another server’s 
   );
 });
 
+test('what the file says of a model counts more than what is known of it', () => {
+  const price = { input: 1, output: 4 };
+  const lan = provider('lan', null, 'http://10.0.0.5:8000/v1', {
+    window: 32_768,
+    price,
+    byModel: { big: { window: 131_072, images: true }, free: { price: { input: 0, output: 0 } } },
+  });
+  const { choices } = models({}, [lan]);
+  const of = (model: string) => choices(`lan/${model}`)[0];
+  assert.deepEqual([of('small')?.window, of('big')?.window, of('gpt-4o')?.window], [32_768, 131_072, 32_768]);
+  assert.deepEqual([of('small')?.images, of('big')?.images], [false, true]);
+  const usage = { ...NO_USAGE, input: 1_000_000, cacheRead: 500_000, output: 1_000_000 };
+  assert.deepEqual([of('small')?.cost(usage), of('free')?.cost(usage), of('gpt-4o')?.cost(usage)], [5, 0, 5]);
+});
+
 test('prices and windows', () => {
   const usage = { ...NO_USAGE, input: 1_000_000, cacheRead: 400_000, output: 100_000 };
   assert.ok(Math.abs(costOf('gpt-4o')(usage) - (0.6 * 2.5 + 0.4 * 1.25 + 0.1 * 10)) < 1e-9);

@@ -11,9 +11,14 @@ import { sentence } from '../../core/text/sentence.ts';
 /** After so many conflicts, or refusals, the run gives up, keeps its work aside, and the owner is told. */
 const MAX_CONFLICTS = 10;
 const MAX_REFUSALS = 3;
-/** Milliseconds between tries while `main` cannot move, and how long to go on trying. */
+/** Milliseconds between tries while `main` cannot move: at first, and at most. */
 const BLOCKED_WAIT = 250;
+const BLOCKED_WAIT_MAX = 5_000;
+/** How long the run goes on trying. Then it makes room for others, and tries again after pauses, at most so long … */
 const BLOCKED_MAX = 60_000;
+const PAUSE_MAX = 60_000;
+/** … and after so long without success each further try is one of the task's attempts. */
+const PATIENCE = 3_600_000;
 
 type Landed = 'landed' | 'park' | 'think' | Failure;
 
@@ -64,11 +69,13 @@ export async function land(turn: Turn): Promise<Landed> {
     log.emit({ type: 'landing.started', data: { base, paths: request.changes.length, message } });
   await log.flush(true);
   const stop = AbortSignal.any([stops.cancel, stops.shutdown]);
-  for (let waited = 0; ; waited += BLOCKED_WAIT) {
+  const until = deps.clock.now() + BLOCKED_MAX;
+  for (let wait = BLOCKED_WAIT; ; wait = Math.min(BLOCKED_WAIT_MAX, wait * 2)) {
     // A run that was cancelled, or has lost its lease, must not land.
     stop.throwIfAborted();
     await deps.landingOrder.pass(run, paths, stop);
     const result = await deps.workspace.land({ ...request, at: deps.clock.now() });
+    if (result.state !== 'blocked') deps.hindrances.clear(state.task);
     switch (result.state) {
       case 'landed':
       case 'empty':
@@ -81,15 +88,33 @@ export async function land(turn: Turn): Promise<Landed> {
       case 'refused':
         return result.paths === undefined ? refused(log, sentence(result.why)) : without(log, result.paths);
       case 'blocked':
-        if (waited >= BLOCKED_MAX)
-          return {
-            code: 'landing.blocked',
-            message: `The changes could not land on main: ${sentence(result.why)}`,
-            retryable: true,
-          };
-        await deps.clock.sleep(BLOCKED_WAIT, stop);
+        if (deps.clock.now() + wait > until) return blocked(turn, result.why);
+        hinder(turn, result.why, wait);
+        await deps.clock.sleep(wait, stop);
     }
   }
+}
+
+/** Tells those who look, and those who watch, why the changes do not land. Gives how long that has been so. */
+function hinder({ deps, log }: Turn, why: string, wait: number): number {
+  const { task, run } = log.state;
+  const now = deps.clock.now();
+  const before = deps.hindrances.of(task, now);
+  const { since } = deps.hindrances.set(task, why, { now, until: now + wait });
+  const text = `The changes cannot land yet: ${sentence(why)} They land by themselves once that is mended.`;
+  if (before?.why !== why) deps.emit({ kind: 'retrying', task, run, text });
+  return now - since;
+}
+
+/** The run has tried for long enough: others get its place, and it comes back, later and later. */
+function blocked(turn: Turn, why: string): Failure {
+  const failure = {
+    code: 'landing.blocked',
+    message: `The changes could not land on main: ${sentence(why)}`,
+    retryable: true,
+  };
+  const lasted = hinder(turn, why, PAUSE_MAX);
+  return lasted > PATIENCE ? failure : { ...failure, after: Math.min(PAUSE_MAX, lasted / 2) };
 }
 
 function landed(log: RunLog, commit: string | null): Landed {
