@@ -141,7 +141,7 @@ test('A63 the text of an approval cannot pass for another one, for another argum
       assert.match(wait?.text ?? '', /^write\npath: contracts\/a\\u\{a\}b\.md\ncontent: x\n {2}```\n/);
       const lines = waiting.text.split('\n');
       assert.deepEqual(
-        lines.filter((line) => /^Approval/.test(line)),
+        lines.filter((line) => line.startsWith('Approval')),
         [`Approval ${wait?.id} is needed:`],
       );
       // Between the two fences, which are longer than any within, every line is indented.
