@@ -73,6 +73,8 @@ export interface ChannelMessage {
   /** What `send` needs to answer there. */
   replyTo: string;
   externalId: string;
+  /** The `externalId` of the message that this is an edit of, with the whole of its new words. */
+  edits?: string;
 }
 
 /** Somebody pressed a button of a message. */
