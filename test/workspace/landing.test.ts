@@ -452,18 +452,33 @@ test('a full disk blocks a landing in words, loses nothing, and lets it through 
     await ws.recover();
     const base = await ws.head();
     const files = ws.files(base, []);
-    await files.write('notes.md', Buffer.alloc(100_000, 'x'));
+    const change = await files.write('notes.md', Buffer.alloc(100_000, 'x'));
     await files.write('docs/guide.md', Buffer.from('changed\n'));
     await writeFile(join(disk, 'filler'), Buffer.alloc(4_000_000)).catch(() => undefined);
     const result = await ws.land(lab.request('run_1', base, files.changes()));
     assert.ok(result.state === 'blocked', JSON.stringify(result));
     assert.match(result.why, /full/);
+    assert.match((await ws.troubles())[0]?.what ?? '', /^the disk of \S+ is full; free some space$/);
     await assert.rejects(files.write('more.md', Buffer.alloc(50_000, 'y')), { name: 'FileRefused', code: 'full' });
     assert.equal(await ws.head(), base);
     await unlink(join(disk, 'filler'));
     ok((await ws.land(lab.request('run_1', base, files.changes()))).state);
     assert.equal((await readFile(join(dir, 'notes.md'))).length, 100_000);
     assert.equal(execFileSync('git', ['-C', dir, 'status', '--porcelain'], { env: lab.env }).toString(), '');
+    assert.deepEqual(await ws.troubles(), []);
+    // Read-only: what runs wait for, and people see, are words.
+    execFileSync('mount', ['-o', 'remount,ro', disk]);
+    const [trouble] = await ws.troubles();
+    assert.match(trouble?.what ?? '', /cannot be used \(EROFS\): its disk is read-only; mount it for writing$/);
+    const next = ws.files(await ws.head(), []);
+    await assert.rejects(next.write('new.md', Buffer.from('n')), {
+      name: 'WorkspaceUnavailable',
+      message: trouble?.what ?? '',
+    });
+    const waits = await ws.land(lab.request('run_2', await ws.head(), [{ ...change, path: 'other.md', was: null }]));
+    assert.deepEqual(waits, { state: 'blocked', why: trouble?.what });
+    execFileSync('mount', ['-o', 'remount,rw', disk]);
+    ok((await ws.land(lab.request('run_2', await ws.head(), [{ ...change, path: 'other.md', was: null }]))).state);
   } finally {
     await ws.close();
     execFileSync('umount', ['-l', disk]);
