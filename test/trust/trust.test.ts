@@ -220,6 +220,37 @@ const ways: Record<string, (s: Scene) => Promise<unknown>> = {
     await s.git('fetch', '-q', join(s.root, 'other'), 'main:main');
     await s.git('checkout', '-q', 'main');
   },
+  'merge --squash': async (s) => {
+    await s.commit({ 'own.md': 'x\n' });
+    await s.git('fetch', '-q', join(s.root, 'other'), 'main');
+    await s.git('merge', '-q', '--squash', 'FETCH_HEAD');
+    await s.git('commit', '-q', '-m', 'Squashed');
+  },
+  'merge --squash over an edit of the same file': async (s) => {
+    await s.commit({ 'agents/assistant/AGENT.md': `${AGENT}\nBe kind.\n` });
+    await s.git('fetch', '-q', join(s.root, 'other'), 'main:other');
+    await s.git('merge', '-q', '--squash', '-Xours', 'other');
+    await s.git('commit', '-q', '-m', 'Squashed');
+  },
+  'cherry-pick -n': async (s) => {
+    await s.git('remote', 'add', 'origin', join(s.root, 'other'));
+    await s.git('fetch', '-q', 'origin');
+    await s.git('cherry-pick', '-n', 'origin/main');
+    await s.git('commit', '-q', '-m', 'Picked');
+    // The next fetch brings something else.
+    await write(s.dir, '.git/FETCH_HEAD', '');
+  },
+  'apply --index': async (s) => {
+    await s.git('fetch', '-q', join(s.root, 'other'), 'main');
+    await write(s.root, 'change.patch', `${await s.git('diff', '--binary', 'HEAD', 'FETCH_HEAD')}\n`);
+    await s.git('apply', '--index', join(s.root, 'change.patch'));
+    await s.git('commit', '-q', '-a', '-m', 'Applied');
+  },
+  'checkout FETCH_HEAD -- path': async (s) => {
+    await s.git('fetch', '-q', join(s.root, 'other'), 'main');
+    await s.git('checkout', '-q', 'FETCH_HEAD', '--', 'agents', 'ruche.yaml');
+    await s.git('commit', '-q', '-m', 'Taken over');
+  },
   'a move without reflog': async (s) => {
     await s.git('fetch', '-q', join(s.root, 'other'), 'main');
     await s.git('update-ref', 'refs/ruche/x', 'FETCH_HEAD');
@@ -259,6 +290,47 @@ for (const [name, bring] of Object.entries(ways))
     const again = await s.trust.answerHeld(held.data.approval, 'approve', 'person:owner');
     assert.ok(!again.ok && again.why === 'answered' && again.verdict === 'approve');
   });
+
+test('L2 what is taken from a fetch into the working tree is held too, though it is committed as saved', async (t) => {
+  const s = await scene(t);
+  await elsewhere(s, { 'ruche.yaml': 'concurrency: 999\n' });
+  await s.git('fetch', '-q', join(s.root, 'other'), 'main');
+  await s.git('checkout', '-q', 'FETCH_HEAD', '--', 'ruche.yaml');
+  await s.look(10);
+  assert.equal(steps(s), 50);
+  assert.equal((await s.told()).at(-1), 'config.held');
+});
+
+test('L2 the owner’s own commit applies, pushed and fetched back, built upon by others, or beside a fetch', async (t) => {
+  const s = await scene(t);
+  const other = join(s.root, 'other');
+  await elsewhere(s, { 'theirs.md': 'x\n', 'ruche.yaml': 'concurrency: 999\n' });
+  await s.git('remote', 'add', 'origin', other);
+  await s.git('fetch', '-q', 'origin');
+  await s.commit({ 'ruche.yaml': 'concurrency: 7\n' });
+  await s.look();
+  assert.equal(steps(s), 7, 'beside a fetch that changes the same line otherwise');
+  await s.trust.close();
+  await s.commit({ 'ruche.yaml': 'concurrency: 8\n' });
+  await s.git('-C', other, 'config', 'receive.denyCurrentBranch', 'ignore');
+  await s.git('push', '-q', '-f', 'origin', 'main');
+  await s.git('-C', other, 'reset', '-q', '--hard');
+  await write(other, 'more.md', 'x\n');
+  await s.git('-C', other, 'add', '-A');
+  await s.git('-C', other, 'commit', '-q', '-m', 'Built upon');
+  await s.git('fetch', '-q', 'origin');
+  await s.start();
+  await s.look();
+  assert.equal(steps(s), 8);
+  assert.deepEqual(
+    (await s.told()).filter((type) => type === 'config.held'),
+    [],
+  );
+  await s.git('commit', '-q', '--amend', '-m', 'Reworded');
+  await s.commit({ 'ruche.yaml': 'concurrency: 9\n' });
+  await s.look();
+  assert.equal(steps(s), 9);
+});
 
 test('what comes from elsewhere and touches nothing protected needs no approval', async (t) => {
   const s = await scene(t);
