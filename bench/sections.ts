@@ -22,6 +22,8 @@ export interface Plan {
   flights: readonly { inFlight: number; turns: number }[];
   waits: { rounds: number; ms: number };
   memoryTurns: number;
+  /** Turns before the growth of memory is measured, and as many while it is. */
+  growthTurns: number;
   journal: number;
   /** After so many seconds it is as long as it is. */
   journalSeconds: number;
@@ -268,6 +270,25 @@ function growth(before: readonly Sizes[], after: readonly Sizes[], turns: number
   ];
   if (of !== '') rows.push(row('workspace .git,', 'workspace'));
   return rows;
+}
+
+/**
+ * How memory grows with the tasks done, once what has a bound is full: each task lands a file of its own, so that every one
+ * brings a commit, a tree and a longer listing.
+ */
+export async function memoryGrowth(lab: Lab, plan: Plan): Promise<Row[]> {
+  const served = await lab.ruche(await lab.network('growing'));
+  const after = async (round: string): Promise<number> => {
+    await flight(served, plan.growthTurns, 8, (at) => `touch ${round}-${at}`);
+    await exported(served);
+    await delay(plan.settle);
+    return served.memory();
+  };
+  const full = await after('filling');
+  const grown = ((await after('counted')) - full) / plan.growthTurns;
+  await served.stop();
+  const note = `by ${plan.growthTurns} tasks that land, after as many; ${(full / MB).toFixed(0)} MB before`;
+  return [{ what: 'memory, 10,000 tasks more', unit: 'MB', value: (grown * 10_000) / MB, aim: 20, note }];
 }
 
 /** Growth by turns that write a file. */

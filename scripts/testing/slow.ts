@@ -13,8 +13,8 @@ export interface Suite {
 export const EFFORT = 'RUCHE_TEST_EFFORT';
 
 export const SUITES: readonly Suite[] = [
-  { name: 'crash', paths: ['test/crash'], seconds: 300 },
-  { name: 'simulation', paths: ['test/simulate/play.slow.test.ts'], seconds: 180 },
+  { name: 'crash', paths: ['test/crash'], seconds: 200 },
+  { name: 'simulation', paths: ['test/simulate/play.slow.test.ts'], seconds: 60 },
   {
     name: 'random',
     paths: [
@@ -40,7 +40,7 @@ export const SUITES: readonly Suite[] = [
       'test/workspace/person-random.test.ts',
       'test/workspace/settings.test.ts',
     ],
-    seconds: 180,
+    seconds: 80,
   },
 ];
 

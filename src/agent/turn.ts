@@ -1,10 +1,12 @@
 import type { AgentDeps, AgentTurn, Turn } from './run/deps.ts';
 import { COMPACTION } from '../core/records/compaction.ts';
 import { unionLabels } from '../core/labels.ts';
-import { OVER } from '../core/ports/clock.ts';
+import { type Clock, OVER } from '../core/ports/clock.ts';
 import { StoreUnavailable } from '../core/ports/store.ts';
+import { WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import { type Claim, isEnded, type Stops, type Task } from '../core/task.ts';
 import { doCalls } from './calls/calls.ts';
+import { Faults } from './run/faults.ts';
 import { fail, succeed } from './finish/finish.ts';
 import { holdWork } from './finish/hold.ts';
 import { land } from './finish/land.ts';
@@ -32,42 +34,72 @@ const MAX_TAKEN = 20;
  */
 export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Promise<void> {
   const limit = new AbortController();
-  const done = new AbortController();
   const stops: Stops = { cancel: AbortSignal.any([outer.cancel, limit.signal]), shutdown: outer.shutdown };
   const { runMs } = deps.governance().settings.limits;
-  const end = AbortSignal.any([done.signal, outer.shutdown]);
-  const run: { turn: Turn | null; timer: Promise<void> | null } = { turn: null, timer: null };
+  const timer = workTimer(deps.clock, outer.shutdown, () => limit.abort(new Error('the run took too long')));
+  let turn: Turn | null = null;
   try {
-    await openAndWork(deps, claim, stops, (turn, spentMs) => {
-      run.turn = turn;
-      run.timer ??= deps.clock.sleep(Math.max(0, runMs - spentMs), end).then(
-        () => limit.abort(new Error('the run took too long')),
-        () => undefined,
-      );
+    await openAndWork(deps, claim, {
+      stops,
+      begins(opened, spentMs) {
+        turn = opened;
+        timer.start(runMs - spentMs);
+      },
+      rests: () => timer.stop(),
     });
   } catch (error) {
-    await brokenOff(run.turn, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
+    await brokenOff(turn, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
   } finally {
-    if (run.turn) deps.landingOrder.leave(run.turn.log.state.run);
-    done.abort(OVER);
-    await run.timer;
+    if (turn !== null) deps.landingOrder.leave((turn as Turn).log.state.run);
+    await timer.stop();
   }
 }
 
-async function openAndWork(
-  deps: AgentDeps,
-  claim: Claim,
-  stops: Stops,
-  opened: (turn: Turn, spentMs: number) => void,
-): Promise<void> {
+/** Measures the time in which a run works. */
+function workTimer(clock: Clock, shutdown: AbortSignal, reached: () => void) {
+  let over = new AbortController();
+  let running = Promise.resolve();
+  return {
+    start(ms: number): void {
+      over.abort(OVER);
+      over = new AbortController();
+      const end = AbortSignal.any([over.signal, shutdown]);
+      running = clock.sleep(Math.max(0, ms), end).then(reached, () => undefined);
+    },
+    async stop(): Promise<void> {
+      over.abort(OVER);
+      await running;
+    },
+  };
+}
+
+interface Working {
+  stops: Stops;
+  /** A run has been opened that has worked for so long already. */
+  begins(turn: Turn, spentMs: number): void;
+  /** It cannot go on for a while, which is no time of its own. */
+  rests(): Promise<void>;
+}
+
+async function openAndWork(deps: AgentDeps, claim: Claim, { stops, begins, rests }: Working): Promise<void> {
+  const faults = new Faults(deps, claim.task.id, stops);
   for (;;) {
-    const { log, spentMs } = await openRun(deps, claim);
-    const turn = { deps, log, stops };
-    opened(turn, spentMs);
+    let turn: Turn | null = null;
     try {
+      const { log, spentMs } = await openRun(deps, claim);
+      turn = { deps, log, stops };
+      begins(turn, spentMs);
       return await steps(turn);
     } catch (error) {
-      if (!(error instanceof Overtaken)) throw error;
+      if (error instanceof Overtaken) continue;
+      if (!(error instanceof WorkspaceUnavailable)) throw error;
+      await rests();
+      // What it has done is on record, so that it goes on from there.
+      await turn?.log.flush(true);
+      const lasting = await faults.wait(error);
+      if (lasting === null) continue;
+      if (turn === null) throw error;
+      return fail(turn, lasting);
     }
   }
 }
@@ -141,10 +173,11 @@ async function step(turn: AgentTurn, next: Exclude<Step, 'finish'>): Promise<'on
   const { deps, log } = turn;
   switch (next) {
     case 'model': {
-      const { steps: most } = deps.governance().settings.limits;
+      if (log.state.step > 0) await takeMessages(turn);
+      // Each message it answers brings what it would have had alone: those that join a slow run must not fail together.
+      const most = deps.governance().settings.limits.steps * (1 + log.state.absorbed.length);
       if (log.state.step >= most)
         return { code: 'limit.steps', message: `It took more than ${most} steps (limits.steps).`, retryable: false };
-      if (log.state.step > 0) await takeMessages(turn);
       await placeFiles(turn);
       return (await think(turn)) ?? 'on';
     }

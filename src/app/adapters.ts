@@ -12,6 +12,7 @@ import type { PrivateFile } from '../core/ports/secrets.ts';
 import { upcast } from '../journal/upcast.ts';
 import { Hub, observed } from '../messages/hub.ts';
 import { openFound } from '../models/choice/found.ts';
+import { usedServers } from '../models/choice/used.ts';
 import { openKept } from '../models/choice/kept.ts';
 import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
@@ -78,7 +79,14 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], keys: inHome('keys.json') }));
   const kept = await openKept(inHome('models.json'), builtin.providers);
   const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
-  const found = openFound({ env, kept, net, secrets, kinds: builtin.providers });
+  const found = openFound({
+    env,
+    kept,
+    net,
+    secrets,
+    kinds: builtin.providers,
+    used: await usedServers(store, builtin.providers),
+  });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const known = { ...knownOf(builtin), channels: fixed.map(({ channel }) => channel.name) };
   // Nothing in the workspace is touched, or made, for a record that is not whole.

@@ -1,6 +1,7 @@
 import type { Adapters } from './adapters.ts';
 import { ConversationCache } from '../agent/run/conversation.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
+import { Hindrances } from '../agent/run/hindrances.ts';
 import { LandingOrder } from '../agent/run/landing-order.ts';
 import { cancelTask } from '../runtime/end.ts';
 import type { Pauses } from '../runtime/pauses.ts';
@@ -37,6 +38,7 @@ export function openAgents(
     cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes }, task, by),
     conversations: new ConversationCache(),
     landingOrder: new LandingOrder(adapters.clock),
+    hindrances: new Hindrances(),
     random: random.number,
   };
 }

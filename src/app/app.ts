@@ -51,7 +51,12 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const exporter = parts.adopt(await startExport(adapters), (each) => each.close());
   const made = { adapters, life, trust, models, messengers, pauses, agents, workers, clockwork, exporter };
   const runtime = openRuntime(options, made);
-  const views = parts.adopt(openViews({ ...agents, paused: (agent) => pauses.of(agent) }), (each) => each.close());
+  const { hindrances, clock } = agents;
+  const live = {
+    paused: (agent: string) => pauses.of(agent),
+    hindered: (task: string) => hindrances.of(task, clock.now()),
+  };
+  const views = parts.adopt(openViews({ ...agents, ...live }), (each) => each.close());
   const setup = openModelSetup(adapters, trust, models);
   const page = openPage(options, adapters);
   const gateway = await startGateway({ ...options, ...adapters, ...page, views, desk: setup, runtime });

@@ -61,6 +61,7 @@ export async function startApp(options: StartOptions) {
       tokenFile: options.token === null ? join(home, 'token') : null,
       model: status.model,
       demo: status.demo,
+      offer: status.offer,
       sandbox: status.sandbox,
       agents: agents.map((agent) => agent.name),
       workspace: options.workspace,

@@ -75,7 +75,15 @@ async function readConfig({
   try {
     const workspace = await openWorkspace({ dir, env, clock, boundary: () => undefined });
     try {
-      return { ...none, ...(await judgeConfig(workspace, home, env)), refs: await workspace.brokenRefs() };
+      const { workspaceProblems } = await import('./problems.ts');
+      const wrong = await workspaceProblems({ workspace }, new Map());
+      const { config, keys } = await judgeConfig(workspace, home, env);
+      return {
+        ...none,
+        config: { problems: [...wrong, ...(config?.problems ?? [])] },
+        keys,
+        refs: await workspace.brokenRefs(),
+      };
     } finally {
       await workspace.close();
     }
@@ -103,7 +111,14 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
   const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
   const { BUILTIN } = await import('./builtin.ts');
   const kinds = BUILTIN.providers;
-  const found = openFound({ env, kept: await openKept(inHome('models.json'), kinds), net, secrets, kinds });
+  const found = openFound({
+    env,
+    kept: await openKept(inHome('models.json'), kinds),
+    net,
+    secrets,
+    kinds,
+    used: [],
+  });
   const models = openModels({ settings, found, net, secrets, clock });
   const keys = models.providers().flatMap((provider) => {
     const name = provider.source === 'built in' ? undefined : /^env:(.+)$/.exec(provider.apiKey ?? '')?.[1];

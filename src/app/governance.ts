@@ -1,4 +1,4 @@
-import { explainSchedule } from '../config/schedule-words.ts';
+import { explainSchedule, overSchedule } from '../config/schedule-words.ts';
 import type { Known } from '../config/settings.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { SkillRules } from '../core/ports/skill-rules.ts';
@@ -12,9 +12,12 @@ export const openGovernance = (
   workspace: OpenWorkspace,
   { known, bundled, clock }: { known: Known; bundled: SkillRules['bundled']; clock: Clock },
 ) =>
-  openGovernanceReader({
-    ...known,
-    git: workspace.git,
-    skills: { ...workspace, rules: skillRules(bundled) },
-    explain: explainSchedule(clock, machineZone),
-  });
+  workspace.plainly(
+    openGovernanceReader({
+      ...known,
+      git: workspace.git,
+      skills: { ...workspace, rules: skillRules(bundled) },
+      explain: explainSchedule(clock, machineZone),
+      over: overSchedule(clock, machineZone),
+    }),
+  );

@@ -1,13 +1,15 @@
-import type { Agent, Problem } from '../core/agent.ts';
+import { type Agent, type Problem, WORKSPACE } from '../core/agent.ts';
+import { type Trouble, type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import type { ScheduleState } from '../core/schedule.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import { sentence } from '../core/text/sentence.ts';
 import type { Git } from '../git/git.ts';
 import { hookSecrets, type ReadSecret } from '../scheduler/triggers/hooks.ts';
 import { whyNotTaken } from '../workspace/edits/watch.ts';
 
 interface Looked {
   reader: { hindrances(commit: string, agents: ReadonlyMap<string, Agent>): Promise<Problem[]> };
-  workspace: { head(): Promise<string>; git: Pick<Git, 'neutral'> };
+  workspace: Pick<Workspace, 'head' | 'troubles'> & { git: Pick<Git, 'neutral'> };
   secrets: { resolve: ReadSecret };
   clock: Pick<Clock, 'now'>;
 }
@@ -18,25 +20,75 @@ export async function liveProblems(
   agents: ReadonlyMap<string, Agent>,
 ): Promise<Problem[]> {
   const [scripts, hooks] = await Promise.all([
-    workspace.head().then((head) => reader.hindrances(head, agents)),
+    // What keeps it from being read is told by itself.
+    workspace.head().then((head) => reader.hindrances(head, agents).catch(ifUnavailable), ifUnavailable),
     Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.resolve(...of)))),
   ]);
-  return [...waiting(whyNotTaken(workspace.git, clock.now())), ...scripts, ...hooks.flat()];
+  return [...notInForce(workspace.git, clock), ...scripts, ...hooks.flat()];
 }
 
+function ifUnavailable(error: unknown): Problem[] {
+  if (error instanceof WorkspaceUnavailable) return [];
+  throw error;
+}
+
+const CONSEQUENCES: Readonly<Record<Trouble['stops'], string>> = {
+  work: 'Until then no run goes on.',
+  landings: 'Until then what agents change waits, and so does what you save.',
+};
+
+/** What is wrong with the workspace itself, and what runs wait for: `waiting` gives each reason with the number of runs. */
+export async function workspaceProblems(
+  { workspace }: Pick<Looked, 'workspace'>,
+  waiting: ReadonlyMap<string, number>,
+): Promise<Problem[]> {
+  const troubles = await workspace.troubles();
+  const seen = troubles.map(({ what, stops }) => ({
+    message: `${sentence(what)} ${CONSEQUENCES[stops]}${runsWait(waiting.get(what))}`,
+    severity: 'error' as const,
+  }));
+  const known = new Set(troubles.map(({ what }) => what));
+  const others = [...waiting].filter(([why]) => !known.has(why));
+  const met = others.map(([why, runs]) => ({
+    message: `${sentence(why)}${runsWait(runs)}`,
+    severity: 'error' as const,
+  }));
+  return [...seen, ...met].map((problem) => ({ file: WORKSPACE, line: null, key: '', ...problem }));
+}
+
+const runsWait = (runs = 0): string =>
+  runs === 0
+    ? ''
+    : ` ${runs === 1 ? '1 run waits' : `${runs} runs wait`} and will go on by ${runs === 1 ? 'itself' : 'themselves'}.`;
+
 /** A rule that somebody has saved and believes in force. */
-const waiting = (why: string | null): Problem[] => {
+function notInForce(git: Pick<Git, 'neutral'>, clock: Pick<Clock, 'now'>): Problem[] {
+  let why: string | null;
+  try {
+    why = whyNotTaken(git, clock.now());
+  } catch {
+    // The repository cannot be looked at, which is told by itself.
+    return [];
+  }
   const message = `What is saved in ruche.yaml and agents/ is not in force yet: ${why}.`;
   return why === null ? [] : [{ applied: false, file: '.git', line: null, key: '', message, severity: 'warning' }];
-};
+}
 
 /** The same where a network runs, which knows what has fired. */
 export async function nowWrong(
   looked: Looked,
   { agents }: { agents: ReadonlyMap<string, Agent> },
   { schedules }: { schedules: { list(): Promise<readonly ScheduleState[]> } },
+  waiting: ReadonlyMap<string, number>,
 ): Promise<Problem[]> {
-  return [...(await liveProblems(looked, agents)), ...(await lostMoments(agents, () => schedules.list()))];
+  const any = [...agents.values()].some(({ schedules: own }) => own.length > 0);
+  const states = any ? await schedules.list() : [];
+  return [
+    ...(await workspaceProblems(looked, waiting)),
+    ...(await liveProblems(looked, agents)),
+    ...lostMoments(states),
+    ...silent(states),
+  ];
 }
 
 /** The readable journal is behind for a reason that somebody has to mend. */
@@ -53,13 +105,17 @@ export const journalProblems = (problem: string | null): Problem[] =>
         },
       ];
 
+/** Schedules that wait for a time which a clock that was ahead has shown before. */
+const silent = (states: readonly ScheduleState[]): Problem[] =>
+  states.flatMap(({ id, agent, name, silentUntil }) => {
+    if (silentUntil === undefined) return [];
+    const until = new Date(silentUntil).toISOString();
+    const message = `does not fire before ${until}: the clock was ahead, and it has fired for the times up to then. To have it count from now: ruche schedules pause ${id}, then ruche schedules resume ${id}`;
+    return [{ file: `agents/${agent}/AGENT.md`, line: null, key: `schedules.${name}`, message, severity: 'warning' }];
+  });
+
 /** Schedules of one moment that was past before anybody knew of them. */
-async function lostMoments(
-  agents: ReadonlyMap<string, Agent>,
-  list: () => Promise<readonly ScheduleState[]>,
-): Promise<Problem[]> {
-  const any = [...agents.values()].some(({ schedules }) => schedules.some(({ timing }) => timing.kind === 'at'));
-  const states = any ? await list() : [];
+function lostMoments(states: readonly ScheduleState[]): Problem[] {
   return states.flatMap(({ agent, name, when, paused, next, last }) => {
     if (!when.startsWith('at ') || paused || next !== null || last !== null) return [];
     const message = `${when.slice('at '.length)} is past, and it has never fired: write a moment that is yet to come`;

@@ -5,8 +5,9 @@ import { STORE } from './store.ts';
 import { systemClock as clock, systemRandom } from '../platform/system.ts';
 import { openGit, type Env } from '../git/git.ts';
 import { readJournalRepository } from '../git/journal.ts';
-import { openLandedHistory } from '../git/commit.ts';
+import { openLandedHistory } from '../git/landed.ts';
 import { findGitDir } from '../git/neutral.ts';
+import { checkRepository } from '../workspace/workspace.ts';
 
 /** The record of a home, to be read: nothing here writes, so a gateway may hold the home meanwhile. */
 export interface OpenRecord {
@@ -28,6 +29,7 @@ export async function openRecord(options: { home: string; workspace: string; env
         throw new Error(
           `There is no workspace in ${workspace}, so what landed cannot be checked. Name it with --workspace.`,
         );
+      await checkRepository(workspace, env);
       const git = await openGit({ gitDir, workTree: workspace, env });
       const journal = await readJournalRepository({ dir: join(home, 'journal.git'), env });
       try {

@@ -44,7 +44,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
     agents: () => describeAgents(trust.current(), models().models),
     situation: async () => ({
       ...describeNetwork(options, trust.current(), models().models, trust.refused(), [
-        ...(await nowWrong(adapters, trust.current(), clockwork.desks)),
+        ...(await nowWrong(adapters, trust.current(), clockwork.desks, agents.hindrances.all(clock.now()))),
         ...journalProblems(exporter.problem()),
       ]),
       startedAt,

@@ -1,5 +1,6 @@
 import type { Problem } from '../core/agent.ts';
 import type { Event } from '../core/event.ts';
+import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Verification } from '../trace/verify.ts';
 
@@ -62,6 +63,7 @@ export interface RunningApp {
   /** The model that answers first: `provider/model`. */
   model: string;
   demo: boolean;
+  offer: ServerOffer | null;
   /** `none` where nothing confines shell commands. */
   sandbox: string;
   agents: readonly string[];

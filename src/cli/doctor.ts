@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Problem } from '../core/agent.ts';
+import { type Problem, WORKSPACE } from '../core/agent.ts';
 import type { RuntimeStatus } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
 import { connect } from './connect.ts';
@@ -32,7 +32,7 @@ const findingText = (finding: Finding): string =>
 
 async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<Facts> {
   const folder = await nearestFolder(options.home);
-  const { problems, ...gateway } = await gatewayState(io, options);
+  const { problems, offer, ...gateway } = await gatewayState(io, options);
   return {
     ...diagnosis,
     config: diagnosis.config && { problems: together(diagnosis, problems) },
@@ -45,8 +45,10 @@ async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<F
     token: await modeOf(join(options.home, 'token')),
     tokenGiven: options.token !== null,
     diskFree: await freeBytes(folder),
+    ...(await otherDisk(folder, await nearestFolder(options.workspace))),
     now: io.clock.now(),
     gateway,
+    offer,
     start: `${io.self} up${options.again}`,
   };
 }
@@ -87,6 +89,15 @@ const freeBytes = (folder: string): Promise<number | null> =>
     () => null,
   );
 
+async function otherDisk(home: string, workspace: string): Promise<Pick<Facts, 'workspaceFree'>> {
+  const device = (path: string): Promise<number | null> =>
+    stat(path).then(
+      (info) => info.dev,
+      () => null,
+    );
+  return (await device(home)) === (await device(workspace)) ? {} : { workspaceFree: await freeBytes(workspace) };
+}
+
 /** Milliseconds a healthy gateway needs at most to say how it is. */
 const PATIENCE = 3_000;
 
@@ -96,16 +107,21 @@ const keyOf = (key: Facts['keys'][number], problems: readonly Problem[]): Facts[
   present: !problems.some((problem) => problem.key === `models.providers.${key.provider}.apiKey`),
 });
 
-/** What a running gateway says, too: `status` and doctor must not differ. Secrets are missing where it runs, or nowhere. */
+/**
+ * What a running gateway says, too: `status` and doctor must not differ. Secrets are missing where it runs, or nowhere, and it
+ * knows which runs wait for the workspace.
+ */
 function together({ config, keys }: Diagnosis, told: readonly Problem[] | null): readonly Problem[] {
   if (told === null) return config?.problems ?? [];
   const ownKeys = new Set(keys.map(({ provider }) => `models.providers.${provider}.apiKey`));
-  const here = (config?.problems ?? []).filter(({ key }) => !/\.(?:secret|apiKey)$/.test(key));
+  const here = (config?.problems ?? []).filter(
+    ({ file, key }) => file !== WORKSPACE && !/\.(?:secret|apiKey)$/.test(key),
+  );
   const there = told.filter(({ key }) => !ownKeys.has(key));
   return [...new Map([...here, ...there].map((problem) => [problemText(problem), problem])).values()];
 }
 
-type GatewayState = Facts['gateway'] & { problems: readonly Problem[] | null };
+type GatewayState = Facts['gateway'] & Pick<Facts, 'offer'> & { problems: readonly Problem[] | null };
 
 async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
   const late = new AbortController();
@@ -115,17 +131,17 @@ async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
     () => undefined,
   );
   try {
-    const { problems } = await callApi<RuntimeStatus>(await connect(io, options), '/api/status', {
+    const { problems, offer } = await callApi<RuntimeStatus>(await connect(io, options), '/api/status', {
       signal: late.signal,
     });
-    return { state: 'running', detail: '', problems };
+    return { state: 'running', detail: '', problems, offer };
   } catch (error) {
     const stranger = error instanceof Stranger;
     const away = error instanceof GatewayLost || (error instanceof CliError && error.exitCode === 2 && !stranger);
     const seen = away
       ? ({ state: 'stopped', detail: '' } as const)
       : ({ state: 'odd', detail: explain(error) } as const);
-    return { ...seen, problems: null };
+    return { ...seen, problems: null, offer: null };
   } finally {
     done.abort();
   }

@@ -7,6 +7,7 @@ const MENDS: Record<string, string> = {
   EACCES: 'Permission denied. Correct the permissions, or choose another --home or --workspace.',
   EPERM: 'Permission denied. Correct the permissions, or choose another --home or --workspace.',
   ENOTDIR: 'Part of the path is a file, not a folder.',
+  EEXIST: 'A file is where a folder must be. Move it away and try again.',
 };
 
 const COMMAND =

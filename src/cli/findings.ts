@@ -1,6 +1,8 @@
+import { type Problem, WORKSPACE } from '../core/agent.ts';
+import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
 import { quoted } from './options.ts';
-import { problemText } from './status.ts';
+import { offerText, problemText } from './status.ts';
 
 /** What doctor knows, gathered before anything is judged. */
 export interface Facts extends Diagnosis {
@@ -17,9 +19,13 @@ export interface Facts extends Diagnosis {
   tokenGiven: boolean;
   /** Bytes free where the home is, null if unknown. */
   diskFree: number | null;
+  /** The same where the workspace is, if that is another disk. */
+  workspaceFree?: number | null;
   /** Milliseconds since the epoch. */
   now: number;
   gateway: { state: 'running' | 'stopped' | 'odd'; detail: string };
+  /** A model server that was found and is not used; null if there is none, or no gateway that has looked. */
+  offer: ServerOffer | null;
   /** The command line that starts it. */
   start: string;
 }
@@ -86,13 +92,18 @@ const checkHome: Check = ({ home, homeMade, homeMode, homeProblem }) => {
 
 const MEGABYTE = 1024 * 1024;
 
-const checkDisk: Check = ({ diskFree }) => {
-  if (diskFree === null) return [warning('Disk', 'the free space is unknown', 'Check with: df -h')];
-  const free = `${Math.round(diskFree / MEGABYTE)} MB free`;
-  if (diskFree < 50 * MEGABYTE) return [broken('Disk', `only ${free}`, 'Free at least 500 MB where the home is.')];
-  if (diskFree < 500 * MEGABYTE) return [warning('Disk', `only ${free}`, 'Free at least 500 MB where the home is.')];
-  return [ok('Disk', free)];
-};
+function checkFree(subject: string, free: number | null, where: string): Finding {
+  if (free === null) return warning(subject, 'the free space is unknown', 'Check with: df -h');
+  const text = `${Math.round(free / MEGABYTE)} MB free`;
+  const mend = `Free at least 500 MB where the ${where} is.`;
+  if (free < 50 * MEGABYTE) return broken(subject, `only ${text}`, mend);
+  return free < 500 * MEGABYTE ? warning(subject, `only ${text}`, mend) : ok(subject, text);
+}
+
+const checkDisk: Check = ({ diskFree, workspaceFree }) => [
+  checkFree('Disk', diskFree, 'home'),
+  ...(workspaceFree === undefined ? [] : [checkFree('Disk of the workspace', workspaceFree, 'workspace')]),
+];
 
 /** Before this was written nothing can have run. */
 const EARLIEST = Date.UTC(2026, 0, 1);
@@ -148,16 +159,27 @@ const checkConfig: Check = ({ workspace, config, lost }) => {
   if (workspace !== null) return [broken('Workspace', workspace, 'Do what the message says, then run doctor again.')];
   if (config === null && lost.length > 0) return [];
   if (config === null) return [ok('Workspace', 'none yet; the first start creates one from a template')];
-  if (config.problems.length === 0) return [ok('Configuration', 'ruche.yaml and every agent are valid')];
+  const stuck = config.problems.filter(({ file }) => file === WORKSPACE);
+  const wrong = config.problems.filter(({ file }) => file !== WORKSPACE);
+  return [...stuck.map(workspaceFinding), ...configFindings(wrong)];
+};
+
+const workspaceFinding = ({ message, severity }: Problem): Finding =>
+  severity === 'error'
+    ? broken('Workspace', message, 'What waits goes on by itself once that is mended.')
+    : warning('Workspace', message, '');
+
+function configFindings(problems: readonly Problem[]): Finding[] {
+  if (problems.length === 0) return [ok('Configuration', 'ruche.yaml and every agent are valid')];
   // What to do is the same for all of them, and said once.
-  const last = config.problems.length - 1;
-  return config.problems.map((problem, index) => ({
+  const last = problems.length - 1;
+  return problems.map((problem, index) => ({
     level: problem.severity === 'error' ? ('broken' as const) : ('warning' as const),
     subject: 'Configuration',
     text: problemText(problem),
     mend: index === last && problem.file !== '.git' ? 'Correct the file; a saved change applies within a second.' : '',
   }));
-};
+}
 
 /** With such a ref Git can neither clean up nor be copied whole. */
 const checkRefs: Check = ({ refs, start }) =>
@@ -168,6 +190,8 @@ const checkRefs: Check = ({ refs, start }) =>
       `The next start keeps what is left of it: \`${start}\`. Or remove it, in the workspace: git update-ref -d ${ref}`,
     ),
   );
+
+const checkOffer: Check = ({ offer }) => (offer === null ? [] : [ok('Model', offerText(offer))]);
 
 const checkGateway: Check = ({ gateway, start }) => {
   if (gateway.state === 'running') return [ok('Gateway', 'running')];
@@ -188,5 +212,6 @@ const CHECKS: readonly Check[] = [
   checkConfig,
   checkRefs,
   checkKeys,
+  checkOffer,
   checkGateway,
 ];

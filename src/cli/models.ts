@@ -1,16 +1,20 @@
-import type { ModelsView, ModelTest, ModelView } from '../core/api/views.ts';
-import { oneLine, plain, type ExitCode, type Io } from './io.ts';
+import type { RuntimeStatus } from '../core/api/runtime.ts';
+import type { ModelsView, ModelTest, ModelView, SetupResult } from '../core/api/views.ts';
+import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
-import { talk } from './talk.ts';
+import { talk, type Talk } from './talk.ts';
 
 export interface ModelsFlags {
   test?: boolean;
   json?: boolean;
+  /** Type of a server that was found. */
+  use?: string;
 }
 
 /** `ruche models`: what is configured and found, and with `--test` whether it answers. Exit code 1 if a model that a tier names does not. */
 export async function models(io: Io, options: Options, flags: ModelsFlags): Promise<ExitCode> {
   const gateway = talk(io, options, new AbortController().signal);
+  if (flags.use !== undefined) return useFound(io, gateway, flags.use, flags);
   const view = await gateway.call<ModelsView>('/api/models');
   const tests: ModelTest[] = [];
   // One after the other: a key that is limited would fail for our haste.
@@ -24,6 +28,23 @@ export async function models(io: Io, options: Options, flags: ModelsFlags): Prom
   const failed = (model: ModelView): boolean =>
     model.tiers.length > 0 && (model.problem !== '' || tests.some(({ ref, ok }) => ref === model.ref && !ok));
   return view.models.some(failed) ? 1 : 0;
+}
+
+/** The owner's yes to a server that was found: it is tried, and kept if it works. */
+async function useFound(io: Io, gateway: Talk, kind: string, { json }: ModelsFlags): Promise<ExitCode> {
+  // Looks for it, too: it may have been started a moment ago.
+  await gateway.call<ModelsView>('/api/models');
+  const { offer } = await gateway.call<RuntimeStatus>('/api/status');
+  if (offer?.kind !== kind)
+    throw new CliError(
+      `No ${plain(kind)} was found that could be used, or another model is chosen. See what there is with: ${io.self} models`,
+    );
+  const { baseUrl, model } = offer;
+  const result = await gateway.call<SetupResult>('/api/setup', { kind, baseUrl, model });
+  if (json) io.out(`${JSON.stringify(result)}\n`);
+  else if (result.ok) io.out(`${plain(result.model)} answers from now on.\n`);
+  else io.err(`ruche: ${plain(result.message)}\n`);
+  return result.ok ? 0 : 1;
 }
 
 export function modelsText(view: ModelsView, tests: readonly ModelTest[]): string {

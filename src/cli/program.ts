@@ -171,6 +171,7 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./status.ts')).status(io, options, flags)));
   command('models', 'list the models with price, context window and abilities')
+    .option('--use <server>', 'use a server that was found on this machine, such as ollama')
     .option('--test', 'ask each model for a short answer (costs a few hundred tokens)')
     .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./models.ts')).models(io, options, flags)));
@@ -200,7 +201,7 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .action((action: string | undefined, what: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./skills.ts')).skills(io, options, { action, what }, flags)),
     );
-  command('verify', 'check that journal, journal.git and workspace agree (exit 1 if not)')
+  command('verify', 'check that journal, queue, journal.git and workspace agree (exit 1 if not)')
     .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./verify.ts')).verify(io, options, flags)));
 }

@@ -58,8 +58,9 @@ const DONE = {
 };
 
 function scheduleText(state: ScheduleState, now: number): string {
-  const { id, when, zone, does, paused, next, last } = state;
-  const coming = next === null ? 'never again' : moment(next, zone, now);
+  const { id, when, zone, does, paused, next, last, silentUntil } = state;
+  const silent = silentUntil === undefined ? '' : ', silent until then because the clock was ahead';
+  const coming = next === null ? 'never again' : `${moment(next, zone, now)}${silent}`;
   const before =
     last === null
       ? 'never'

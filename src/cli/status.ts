@@ -1,5 +1,5 @@
 import type { Problem } from '../core/agent.ts';
-import type { AgentState, ChannelState, Pending, RuntimeStatus } from '../core/api/runtime.ts';
+import type { AgentState, ChannelState, Pending, RuntimeStatus, ServerOffer } from '../core/api/runtime.ts';
 import { pendingTexts } from './approvals.ts';
 import { connect } from './connect.ts';
 import { asCalled } from './explain.ts';
@@ -34,6 +34,7 @@ export function statusText(
   const lines = [
     `ruche ${now.version} at ${url}, ${now.ready ? 'ready' : `not ready: ${now.notReady ?? 'starting'}`}, for ${duration(at - now.startedAt)}`,
     `  model      ${now.model}${now.demo ? '  (the built-in demo: it understands a dozen sentences)' : ''}`,
+    ...(now.offer ? [`  found      ${offerText(now.offer)}`] : []),
     `  sandbox    ${now.sandbox}${now.sandbox === 'none' ? ': Ruche asks you before each shell command' : ''}`,
     ...(now.channels.length === 0 ? [] : [`  channels   ${now.channels.map(channelText).join(', ')}`]),
     `  workspace  ${now.workspace}`,
@@ -50,6 +51,12 @@ export function statusText(
   lines.push(...problemLines(now.problems));
   return lines.join('\n');
 }
+
+/** What answers on a port may be anybody's process, so the owner decides. */
+export const offerText = ({ kind, title, baseUrl, model }: ServerOffer): string =>
+  plain(
+    `${title} with ${model} at ${baseUrl}. It is not used until you say so: on the page, or with: ruche models --use ${kind}`,
+  );
 
 const channelText = ({ title, problem }: ChannelState): string =>
   plain(`${title}${problem === null ? '' : `: ${problem}`}`);

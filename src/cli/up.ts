@@ -4,7 +4,7 @@ import { fromHere } from './connect.ts';
 import { asCalled } from './explain.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import { quoted, type Options } from './options.ts';
-import { problemLines } from './status.ts';
+import { offerText, problemLines } from './status.ts';
 
 /** Milliseconds after which a signal counts as a second one. */
 const SECOND_SIGNAL_MS = 500;
@@ -65,6 +65,7 @@ export function welcome(
   const lines = [
     `Ruche listens at ${app.url}`,
     `  Model      ${app.model}${app.demo ? `: ${DEMO}` : ''}`,
+    ...(app.offer ? [`  Found      ${offerText(app.offer)}`] : []),
     `  Sandbox    ${app.sandbox === 'none' ? `${NO_SANDBOX} ("${self} doctor" says what to install)` : app.sandbox}`,
     `  Workspace  ${app.workspace}${app.created ? '  (just created)' : ''}`,
     `  Home       ${options.home}`,

@@ -1,10 +1,9 @@
 import type { Settings } from '../core/agent.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Json } from '../core/text/json.ts';
-import { openFirings } from '../core/time/firing.ts';
 import type { GovernanceReader } from '../core/ports/governance.ts';
 import { type Schedule, type ScheduleBook, scheduleId, whenText } from '../core/schedule.ts';
-import { readCron } from './cron.ts';
+import { momentIn, nextFiring } from './schedule-words.ts';
 import { editSchedules, readFrom } from './schedule-edit.ts';
 import { sentence } from '../core/text/sentence.ts';
 
@@ -20,17 +19,12 @@ export function openScheduleBook(options: {
   const describe = (agent: string, { name, timing, work }: Schedule): string => {
     const zone = timing.zone ?? machineZone();
     const what = work.kind === 'run' ? `run: ${work.command}` : work.text;
-    return `${name}: ${whenText(timing)} (${zone}), ${nextText(agent, name, { ...timing, zone })}\n  ${what}`;
-  };
-  const nextOf = (id: string, timing: Schedule['timing']): number | null => {
-    const zoned = { ...timing, zone: timing.zone ?? machineZone() };
-    const opened = openFirings({ id, timing: zoned, anchor: clock.now(), readCron });
-    return opened.ok ? opened.firings.after(clock.now()) : null;
-  };
-  const nextText = (agent: string, name: string, timing: Schedule['timing']): string => {
     const next = nextOf(scheduleId(agent, name), timing);
-    return next === null ? 'over' : `next ${new Date(next).toISOString().slice(0, 16)}Z`;
+    const coming = next === null ? 'over' : `next ${momentIn(zone, next)}`;
+    return `${name}: ${whenText(timing)} (${zone}), ${coming}\n  ${what}`;
   };
+  const nextOf = (id: string, timing: Schedule['timing']): number | null =>
+    nextFiring(id, { ...timing, zone: timing.zone ?? machineZone() }, clock.now());
 
   return {
     list(agent, text) {
@@ -53,7 +47,8 @@ export function openScheduleBook(options: {
       const said = [
         ...(change.remove === null ? [] : [`${change.remove} is removed.`]),
         ...(made ? [`Made ${describe(agent, made)}`] : []),
-        'It counts from when the owner has approved the change of AGENT.md.',
+        // Read before the approval and after it: the answer comes when that has been given.
+        'It counts from the approval of the owner, who is asked before this answer is delivered.',
       ];
       return { ok: true, text: edited.text, said: said.join('\n') };
     },

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/ports/clock.ts';
 import { openFirings } from '../core/time/firing.ts';
 import type { Json } from '../core/text/json.ts';
-import { type Schedule, scheduleId, whenText } from '../core/schedule.ts';
+import { type Schedule, scheduleId, type Timing, whenText } from '../core/schedule.ts';
 import { readCron } from './cron.ts';
 import { readSchedule } from './schedule-edit.ts';
 
@@ -15,16 +15,30 @@ export const explainSchedule =
     if (schedule === null) return null;
     const { name, timing } = schedule;
     const zone = timing.zone ?? machineZone();
-    const opened = openFirings({
-      id: scheduleId(agent, name),
-      timing: { ...timing, zone },
-      anchor: clock.now(),
-      readCron,
-    });
-    const next = opened.ok ? opened.firings.after(clock.now()) : null;
+    const next = nextFiring(scheduleId(agent, name), { ...timing, zone }, clock.now());
     const whose = zone === machineZone() ? `${zone}, the zone of this machine` : zone;
-    return `${name}: ${clockWords(timing)} (${whose}), ${next === null ? 'never fires' : `next ${momentIn(zone, next)}`}`;
+    // One that is approved later never fires.
+    const before = timing.kind === 'at' ? ' if it is approved before then' : '';
+    const coming = next === null ? 'never fires' : `next ${momentIn(zone, next)}${before}`;
+    return `${name}: ${clockWords(timing)} (${whose}), ${coming}`;
   };
+
+/** The name of a schedule whose only moment has passed; null for any other. */
+export const overSchedule =
+  (clock: Clock, machineZone: () => string) =>
+  (agent: string, given: Json): string | null => {
+    const schedule = readSchedule(given);
+    if (schedule?.timing.kind !== 'at') return null;
+    const { name, timing } = schedule;
+    const next = nextFiring(scheduleId(agent, name), { ...timing, zone: timing.zone ?? machineZone() }, clock.now());
+    return next === null ? name : null;
+  };
+
+/** When a schedule that counts from now fires first; null if it never does. */
+export function nextFiring(id: string, timing: Timing, now: number): number | null {
+  const opened = openFirings({ id, timing, anchor: now, readCron });
+  return opened.ok ? opened.firings.after(now) : null;
+}
 
 /** The usual patterns in words, others as they stand. */
 function clockWords(timing: Schedule['timing']): string {
@@ -36,7 +50,7 @@ function clockWords(timing: Schedule['timing']): string {
 }
 
 /** `Mon 23 Nov 08:15`. */
-function momentIn(timeZone: string, at: number): string {
+export function momentIn(timeZone: string, at: number): string {
   const format = new Intl.DateTimeFormat('en-GB', {
     timeZone,
     weekday: 'short',

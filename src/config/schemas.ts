@@ -48,6 +48,19 @@ const narrowingRule = z
   .strictObject({ ...ruleBase, ask: match.optional(), deny: match.optional() })
   .refine(oneVerdict, { error: 'must have exactly one of ask and deny' });
 
+const price = z
+  .strictObject({
+    input: z.number().min(0).max(10_000),
+    output: z.number().min(0).max(10_000),
+    cached: z.number().min(0).max(10_000).optional(),
+  })
+  .describe('US dollars for a million tokens of input, of output, and of input that the provider had cached.');
+const modelFacts = {
+  window: z.number().int().min(1_000).max(100_000_000).describe('Tokens that a request may have.').optional(),
+  price: price.optional(),
+  images: z.boolean().describe('Whether its models can see; set it where that is not known of them.').optional(),
+};
+
 const providerSchema = (kinds: readonly ProviderKind[]) =>
   z
     .strictObject({
@@ -66,7 +79,16 @@ const providerSchema = (kinds: readonly ProviderKind[]) =>
         })
         .describe('A reference such as env:LOCAL_KEY or home:local, never the key itself.')
         .optional(),
-      images: z.boolean().describe('Whether its models can see; set it where that is not known of them.').optional(),
+      ...modelFacts,
+      timeout: z
+        .string()
+        .refine((given) => (readDuration(given) ?? 0) >= 1_000, { error: 'must be a time such as 90s or 10m' })
+        .describe('How long a model may be silent: 5m unless given.')
+        .optional(),
+      models: z
+        .record(z.string().min(1).max(200), z.strictObject(modelFacts))
+        .describe('What is different for one of its models, by name.')
+        .optional(),
     })
     .refine((given) => given.baseUrl !== undefined || kinds.find(({ type }) => type === given.type)?.url !== '', {
       error: 'needs a baseUrl',
@@ -158,7 +180,9 @@ const settings = z.strictObject({
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),
   limits: z
     .strictObject({
-      steps: whole(1, 10_000).describe('Model calls in one run; 50 unless given.').optional(),
+      steps: whole(1, 10_000)
+        .describe('Model calls in one run, for each message it answers; 50 unless given.')
+        .optional(),
       runMs: whole(1000, 7 * 86_400_000)
         .describe('Milliseconds of one run, waiting for a person not counted; 30 minutes unless given.')
         .optional(),

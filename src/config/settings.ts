@@ -145,6 +145,10 @@ export function parseSettings(
     baseUrl: given.baseUrl ?? null,
     apiKey: given.apiKey ?? null,
     ...(given.images === undefined ? {} : { images: given.images }),
+    ...(given.window === undefined ? {} : { window: given.window }),
+    ...(given.price === undefined ? {} : { price: given.price }),
+    ...(given.models === undefined ? {} : { byModel: given.models }),
+    ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
   }));
   // What stands in for a model is always there.
   for (const { name, type, standIn } of known.providerKinds)

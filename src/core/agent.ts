@@ -29,6 +29,9 @@ export interface Agent {
   instructions: string;
 }
 
+/** Stands for a file in problems of the workspace itself. */
+export const WORKSPACE = 'workspace';
+
 /** Where something is wrong in a file, and what to do. */
 export interface Problem {
   /** False: of a change that therefore does not count; what governed before it still does. */
@@ -64,6 +67,20 @@ export interface ProviderSettings {
   apiKey: string | null;
   /** Whether its models can see, where nothing is known of them. */
   images?: boolean;
+  /** Tokens that its models hold, and what they cost: it counts more than what is known of them. */
+  window?: number;
+  price?: ModelPrice;
+  /** Milliseconds without a byte after which an answer is given up. */
+  timeoutMs?: number;
+  /** What of this is different for one of its models. */
+  byModel?: Readonly<Record<string, { window?: number; price?: ModelPrice; images?: boolean }>>;
+}
+
+/** USD for a million tokens. `cached`: input that the provider had cached; the price of input unless given. */
+export interface ModelPrice {
+  input: number;
+  output: number;
+  cached?: number;
 }
 
 export interface ChannelSettings {

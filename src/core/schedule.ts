@@ -62,6 +62,8 @@ export interface ScheduleState {
   paused: boolean;
   /** Null: never again, or paused. */
   next: number | null;
+  /** The clock was ahead: what is due before this moment has fired or was let go by it, and does not fire. Absent else. */
+  silentUntil?: number;
   /** The last time it fired, when that was due, and what came of it; null if it never did. `why`: what it said when it failed. */
   last: { at: number; task: string | null; status: string; why?: string } | null;
 }

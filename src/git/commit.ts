@@ -62,6 +62,10 @@ export function landingMessage(subject: string, from: Provenance): string {
   return `${oneLine(subject, 200) || `Work of ${from.agent}`}\n\n${lines.join('\n')}\n`;
 }
 
+/** The commit main is at; null if there is no such branch. */
+export const mainCommit = async (git: Git): Promise<string | null> =>
+  (await git.resolve(MAIN)) ?? ((await git.mend()) ? git.resolve(MAIN) : null);
+
 /** The newest commit of `base..main` whose own trailer names the run. */
 export async function findRun(git: Git, run: string, base: string): Promise<string | null> {
   const format = '--format=%H%x00%(trailers:key=Ruche-Run,valueonly,separator=%x00)%x01';
@@ -124,34 +128,6 @@ export async function personConfig(gitDir: string, env: Env): Promise<PersonConf
       eol: one('core.eol', ['lf', 'crlf', 'native']),
       attributesFile: file('core.attributesfile', 'attributes'),
       filters: [...config.keys()].flatMap((key) => /^filter\.(.*)\.(?:clean|process)$/.exec(key)?.[1] ?? []),
-    },
-  };
-}
-
-const TRAILERS = '%(trailers:key=Ruche-Run,valueonly,separator=%x2C)';
-
-const runsIn = (text: string): string[] =>
-  text
-    .split(',')
-    .map((run) => run.trim())
-    .filter((run) => run !== '');
-
-/** What `ruche verify` asks of the workspace's history (`LandedHistory` of src/trace/verify.ts). */
-export function openLandedHistory(git: Git): {
-  landed(since: string | null): AsyncIterable<{ commit: string; run: string }>;
-  exists(commit: string): Promise<boolean>;
-} {
-  const exists = async (commit: string): Promise<boolean> =>
-    /^[0-9a-f]{40,64}$/.test(commit) && (await git.info(`${commit}^{commit}`)) !== null;
-  return {
-    exists,
-    async *landed(since) {
-      const range = since !== null && (await exists(since)) ? [MAIN, `^${since}`] : [MAIN];
-      const output = await git.text(['log', `--format=%H%x00${TRAILERS}`, ...range, '--']);
-      for (const line of output.split('\n')) {
-        const [commit = '', trailers = ''] = line.split('\0');
-        for (const run of runsIn(trailers)) yield { commit, run };
-      }
     },
   };
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCatFile } from './catfile.ts';
 import type { GitObject, ObjectInfo } from './catfile.ts';
-import { openNeutral } from './neutral.ts';
+import { isLaidOut, openNeutral } from './neutral.ts';
 import type { Conversions, Neutral } from './neutral.ts';
 import { diskError } from './objects.ts';
 import { GitError, runProcess } from './process.ts';
@@ -44,6 +44,8 @@ export interface Git {
   info(name: string): Promise<ObjectInfo | null>;
   /** Id of a ref or other revision, null if there is none. */
   resolve(revision: string): Promise<string | null>;
+  /** Lays out the runtime's own folder in `.git` again if somebody has removed it. True if that was so. */
+  mend(): Promise<boolean>;
   close(): void;
 }
 
@@ -139,13 +141,15 @@ function limiter(places: number): <T>(job: () => Promise<T>) => Promise<T> {
 /** Opens a repository for the runtime. See `neutral.ts` for what makes it safe. */
 export async function openGit(options: GitOptions): Promise<Git> {
   const { env, conversions = { autocrlf: null, eol: null, attributesFile: null, filters: [] } } = options;
-  const neutral = await openNeutral({
-    gitDir: options.gitDir,
-    bare: options.workTree === undefined,
-    excludesFile: options.excludesFile ?? null,
-    conversions,
-    readConfig: async (file) => (await plainGit(['config', '-z', '--list', '-f', file], env)).stdout.toString('utf8'),
-  }).catch((error: unknown) => {
+  const layOut = (): Promise<Neutral> =>
+    openNeutral({
+      gitDir: options.gitDir,
+      bare: options.workTree === undefined,
+      excludesFile: options.excludesFile ?? null,
+      conversions,
+      readConfig: async (file) => (await plainGit(['config', '-z', '--list', '-f', file], env)).stdout.toString('utf8'),
+    });
+  const neutral = await layOut().catch((error: unknown) => {
     throw diskError(error, options.gitDir);
   });
   const workTree = options.workTree ?? null;
@@ -196,6 +200,11 @@ export async function openGit(options: GitOptions): Promise<Git> {
     text: async (args, given) => (await run(args, given)).stdout.toString('utf8').replace(/\n$/, ''),
     info: (name) => catFile.info(name),
     resolve: async (revision) => looseRef(neutral, revision) ?? (await catFile.info(revision))?.oid ?? null,
+    mend: async () => {
+      if (await isLaidOut(neutral)) return false;
+      await layOut();
+      return true;
+    },
     close: () => catFile.close(),
   };
 }

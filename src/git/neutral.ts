@@ -1,4 +1,4 @@
-import { lstat, mkdir, readFile, readdir, readlink, rm, stat, symlink } from 'node:fs/promises';
+import { lstat, mkdir, readFile, readlink, rm, stat, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { replaceFile } from '../platform/replace.ts';
 
@@ -182,8 +182,6 @@ export async function openNeutral(options: NeutralOptions): Promise<Neutral> {
   const commonDir = await commonDirOf(gitDir);
   const config = parseConfig(await options.readConfig(join(commonDir, 'config')));
   checkExtensions(config, gitDir);
-  if ((await readdir(gitDir)).some((name) => name.startsWith('sharedindex.')))
-    throw new Error(`${gitDir} has a split index, which is not supported; run: git update-index --no-split-index`);
   const dir = join(gitDir, 'ruche');
   const personDir = join(dir, 'person');
   const { bare, excludesFile, conversions } = options;
@@ -215,6 +213,14 @@ async function layOut(dir: string, of: { gitDir: string; commonDir: string; conf
   for (const name of ['info/exclude', 'refs', 'packed-refs', 'logs', 'shallow'])
     await linkTo(join(of.commonDir, name), join(dir, name));
   await writeIfDifferent(join(dir, 'HEAD'), await readFile(join(of.gitDir, 'HEAD'), 'utf8'));
+}
+
+/** Whether everything Git looks for is still there. */
+export async function isLaidOut({ dir, personDir, bare }: Neutral): Promise<boolean> {
+  for (const each of bare ? [dir] : [dir, personDir])
+    for (const name of ['HEAD', 'config', 'refs', 'objects', 'info/exclude'])
+      if ((await lstat(join(each, name)).catch(() => null)) === null) return false;
+  return true;
 }
 
 /** `ref: refs/heads/…`, or a commit. */

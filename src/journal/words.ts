@@ -80,7 +80,7 @@ const WORDS: Words = {
   'escalation.ended': (data) => `${data.escalation} is closed: ${ENDED[data.why]}`,
   'conversation.moved': (data, say) => `handed the conversation over to ${data.to}${say(data.brief)}`,
   'task.dismissed': (data) => `dismissed ${data.task} from the list of failures`,
-  'schedule.set': (data) => `fires ${whenText(data.timing)} (${data.timing.zone})`,
+  'schedule.set': (data) => `is set: ${whenText(data.timing)} (${data.timing.zone})`,
   'schedule.removed': () => 'was removed',
   'schedule.fired': (data) =>
     `${data.by === null ? 'fired' : 'was run by hand'} for ${time(data.at)}: ${data.task}${data.missed > 0 ? `, for ${count(data.missed, 'missed firing')} too` : ''}`,

@@ -5,7 +5,7 @@ import type { AgentAbout, RuntimeStatus } from '../core/api/runtime.ts';
 /** What the models' room knows, as far as people are told of it. */
 interface Models {
   choices(modelOrTier: string): readonly Pick<ModelChoice, 'provider' | 'model'>[];
-  describe(): { model: string; demo: boolean };
+  describe(): Pick<RuntimeStatus, 'model' | 'demo' | 'offer'>;
   problems(): readonly Problem[];
 }
 
@@ -32,14 +32,15 @@ export function describeNetwork(
   refused: readonly Problem[],
   /** What the files do not say, and only a look at machine and workspace shows. */
   live: readonly Problem[] = [],
-): Pick<RuntimeStatus, 'version' | 'workspace' | 'home' | 'model' | 'demo' | 'problems'> {
-  const { model, demo } = models.describe();
+): Pick<RuntimeStatus, 'version' | 'workspace' | 'home' | 'model' | 'demo' | 'offer' | 'problems'> {
+  const { model, demo, offer } = models.describe();
   return {
     version,
     workspace,
     home,
     model,
     demo,
+    offer,
     problems: distinct([
       ...refused.map((problem) => ({ ...problem, applied: false as const })),
       ...governance.problems,

@@ -6,30 +6,43 @@ import { wrapUntrusted } from '../core/text/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { MAX_TEXT, boundaryOf, failed, readText, refusable } from './text.ts';
 
-const ARGS = { path: 'text', offset: ['count?', 'First line'], limit: ['count?', 'Lines'] } as const;
+const ARGS = {
+  path: 'text',
+  offset: ['count?', 'First line'],
+  limit: ['count?', 'Lines'],
+  column: ['count?', 'First character of a long line'],
+} as const;
 export type ReadInput = ArgsOf<typeof ARGS>;
 
 const DEFAULT_LINES = 2000;
 const OUTPUT_LINES = 200;
 /** Characters of one answer. */
 const MAX_CHARS = 100_000;
+/** Characters from a column on: what is looked for in a long line shall not be cut out of the answer again. */
+const COLUMN_CHARS = 10_000;
+
+interface Part {
+  offset: number;
+  limit: number;
+  /** The first character of the first line; null shows it from its beginning. */
+  column: number | null;
+}
 
 /** Some lines of a text, with how to read on if there are more. A short text comes back exactly as it is. */
-function excerpt(text: string, offset: number, limit: number): string {
+function excerpt(text: string, { offset, limit, column }: Part): string {
   const lines = text.split('\n');
   // The end of the last line is not a line of its own.
   const count = text.endsWith('\n') ? lines.length - 1 : lines.length;
-  if (offset === 1 && count <= limit && text.length <= MAX_CHARS) return text;
+  if (offset === 1 && column === null && count <= limit && text.length <= MAX_CHARS) return text;
   if (offset > count) return `[There are only ${count} lines.]`;
+  if (column !== null) return columns(lines[offset - 1] ?? '', offset, column);
   const shown: string[] = [];
   let chars = 0;
   for (const line of lines.slice(offset - 1, Math.min(count, offset - 1 + limit))) {
     if (chars + line.length > MAX_CHARS && shown.length > 0) break;
-    shown.push(
-      line.length > MAX_CHARS
-        ? `${line.slice(0, MAX_CHARS)} [${line.length - MAX_CHARS} more characters in this line]`
-        : line,
-    );
+    const left = line.length - MAX_CHARS;
+    const more = `[${left} more characters in this line; go on with offset ${offset + shown.length} and column ${MAX_CHARS + 1}]`;
+    shown.push(left > 0 ? `${line.slice(0, MAX_CHARS).toWellFormed()} ${more}` : line);
     chars += line.length + 1;
   }
   const last = offset - 1 + shown.length;
@@ -37,11 +50,21 @@ function excerpt(text: string, offset: number, limit: number): string {
   return `[Lines ${offset} to ${last} of ${count}${more}]\n${shown.join('\n')}`;
 }
 
+/** A part of one line. */
+function columns(line: string, offset: number, column: number): string {
+  if (column > line.length) return `[Line ${offset} has only ${line.length} characters.]`;
+  const last = Math.min(line.length, column - 1 + COLUMN_CHARS);
+  const more = last < line.length ? `; go on with column ${last + 1}` : '';
+  const part = line.slice(column - 1, last).toWellFormed();
+  return `[Line ${offset}, characters ${column} to ${last} of ${line.length}${more}]\n${part}`;
+}
+
 /** Some lines of what a call had to say at length. */
-function outputLines(text: string, offset: number | null, limit: number | null): string {
+function outputLines(text: string, { offset, limit, column }: Part): string {
   const lines = text.split('\n');
-  const from = (offset ?? 1) - 1;
-  const to = Math.min(lines.length, from + (limit ?? OUTPUT_LINES));
+  const from = offset - 1;
+  if (column !== null && from < lines.length) return columns(lines[from] ?? '', offset, column);
+  const to = Math.min(lines.length, from + limit);
   return `Lines ${from + 1} to ${to} of ${lines.length}:\n${lines.slice(from, to).join('\n')}`;
 }
 
@@ -65,16 +88,24 @@ export const readTool: Tool<ReadInput> = {
   parse: (args) => readArgs(ARGS, args),
   // A rule about a file holds for it at any commit.
   facts: ({ path }) => ({ paths: [artefactOf(path)?.path ?? path] }),
-  run: ({ path: raw, offset, limit }, { open, files, labelsOf, key }) =>
+  run: ({ path: raw, offset, limit, column }, { open, files, labelsOf, key }) =>
     refusable(async () => {
       const opened = await open(raw);
       if (opened?.kind === 'refused') return failed(opened.why);
       if (opened?.kind === 'output')
-        return { ok: true, text: outputLines(opened.text, offset, limit), labels: opened.labels, changes: [] };
+        return {
+          ok: true,
+          text: outputLines(opened.text, { offset: offset ?? 1, limit: limit ?? OUTPUT_LINES, column }),
+          labels: opened.labels,
+          changes: [],
+        };
       const file = await (opened === null ? readText(files, raw) : readText(opened.files, opened.path));
       if (!file.ok) return { ...failed(file.why), seen: opened === null ? await lookedAt(files, raw) : {} };
       const { path, entry, text } = file;
-      const shown = text === '' ? '[The file is empty.]' : excerpt(text, offset ?? 1, limit ?? DEFAULT_LINES);
+      const shown =
+        text === ''
+          ? '[The file is empty.]'
+          : excerpt(text, { offset: offset ?? 1, limit: limit ?? DEFAULT_LINES, column });
       const labels = labelsOf(entry);
       const said = labels.includes('untrusted') ? wrapUntrusted(shown, path, boundaryOf(key)) : shown;
       // What was handed over was seen as it was then: an edit of the file must read it as it is now.

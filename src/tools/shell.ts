@@ -7,6 +7,7 @@ import type { Checkout, Checkouts, Collected } from '../core/ports/workspace.ts'
 import { SKILLS } from '../core/skill.ts';
 import type { Parsed, Reconciled, Tool, ToolContext, ToolDeclaration, ToolResult } from '../core/ports/tool.ts';
 import { errorText } from '../core/text/sentence.ts';
+import { shownByTerminal } from '../core/text/terminal.ts';
 
 export interface ShellInput {
   command: string;
@@ -62,7 +63,7 @@ function progressOf(ctx: ToolContext): (chunk: Uint8Array) => void {
   return (chunk) => ctx.progress(decoder.decode(chunk, { stream: true }).replaceAll('\0', ''));
 }
 
-/** Bytes as text a model and a terminal can take: what is no UTF-8 becomes U+FFFD, NUL goes. */
+/** What is no UTF-8 becomes U+FFFD, NUL goes. */
 const readable = (bytes: Uint8Array): string => new TextDecoder().decode(bytes).replaceAll('\0', '');
 
 /** JSON quotes where a name could be taken for something else. */
@@ -73,9 +74,13 @@ const names = (paths: readonly string[]): string => {
 
 function outputText({ output, outputSize, cutAt }: JobResult): string {
   if (outputSize === 0) return '';
-  if (cutAt === null) return readable(output).replace(/\n?$/, '\n');
+  if (cutAt === null) return shownByTerminal(readable(output)).replace(/\n?$/, '\n');
   const missing = `\n… ${outputSize - output.length} bytes left out …\n`;
-  return readable(output.subarray(0, cutAt)) + missing + readable(output.subarray(cutAt)).replace(/\n?$/, '\n');
+  let [head, tail] = [readable(output.subarray(0, cutAt)), readable(output.subarray(cutAt))];
+  // The line that was cut is drawn anew behind the cut.
+  if (/^[^\n]*\r(?!\n)/.test(tail)) head = head.slice(0, head.lastIndexOf('\n') + 1);
+  [head, tail] = [shownByTerminal(head), shownByTerminal(tail)];
+  return head + missing + tail.replace(/\n?$/, '\n');
 }
 
 function endText({ exit, ended }: JobResult, limits: Limits): string {

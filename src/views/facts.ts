@@ -17,6 +17,8 @@ export interface FactsOptions {
   clock: Clock;
   /** Why an agent takes no work; null if it does. */
   paused: (agent: string) => Paused | null;
+  /** What keeps a run of this process from going on now; null if nothing does. */
+  hindered: (task: string) => Situation['hindered'];
 }
 
 /** How many tasks back a standing looks: one that waits for one that was taken in by another. */
@@ -28,10 +30,12 @@ export class Facts {
   readonly #ledger: Ledger;
   readonly #clock: Clock;
   readonly #paused: (agent: string) => Paused | null;
+  readonly #hindered: FactsOptions['hindered'];
   readonly #titles = new WeakMap<Entry, string>();
 
-  constructor({ store, ledger, clock, paused }: FactsOptions) {
+  constructor({ store, ledger, clock, paused, hindered }: FactsOptions) {
     this.store = store;
+    this.#hindered = hindered;
     this.#paused = paused;
     this.#ledger = ledger;
     this.#clock = clock;
@@ -142,6 +146,7 @@ export class Facts {
       status,
       now: this.now(),
       paused: this.#paused(entry.agent),
+      hindered: this.#hindered(entry.task),
       taken: null,
       awaited: [],
       before: null,

@@ -8,7 +8,7 @@ import { readBoard, conversationList, failureList, runsPage } from './lists.ts';
 import { readChain } from './chain.ts';
 import { readConversation } from './conversation.ts';
 import { readDiff, readExact, readFile } from './exact.ts';
-import { Facts } from './facts.ts';
+import { Facts, type FactsOptions } from './facts.ts';
 import { Ledger } from './ledger.ts';
 import { readRun } from './run.ts';
 
@@ -21,6 +21,7 @@ export interface ViewsOptions {
   pushes(channel: string): boolean;
   /** Why an agent takes no work; null if it does. */
   paused: (agent: string) => Paused | null;
+  hindered: FactsOptions['hindered'];
   /** Newest tasks that lists show. */
   limit?: number;
 }
@@ -34,9 +35,9 @@ const MAX_PAGE = 200;
 
 /** Nothing is read until somebody asks. */
 export function openViews(options: ViewsOptions): OpenViews {
-  const { store, workspace, clock, log, limit, pushes, paused } = options;
+  const { store, workspace, clock, log, limit, pushes, paused, hindered } = options;
   const ledger = new Ledger({ store, log, limit });
-  const facts = new Facts({ store, ledger, clock, paused });
+  const facts = new Facts({ store, ledger, clock, paused, hindered });
   return {
     conversations: (most) => conversationList(facts, most),
     conversation: (agent, session, before, most) =>

@@ -40,6 +40,8 @@ export interface Situation {
   interrupted: boolean;
   /** It must not begin before this moment, which has not come; null if nothing keeps it. */
   later?: number | null;
+  /** What keeps it from going on now, with the mend, and since when. */
+  hindered?: { why: string; since: number } | null;
   /** Why its agent takes no work; null if it does. */
   paused: Paused | null;
   /** Why nothing works now; null while the gateway runs. */
@@ -128,9 +130,13 @@ function askedWords({ kind, tool, doubt, text, rule, reason }: Asked): string {
   return sentence(`It waits for your approval of a call of ${quote(tool)}${why}`);
 }
 
-function working({ entry, failed: why, now }: Situation): Standing {
+function working({ entry, failed: why, now, hindered = null }: Situation): Standing {
   const can: Standing['can'] = ['cancel'];
   const last = entry.doing.at(-1);
+  if (hindered !== null) {
+    const text = together(hinderedWords(entry, hindered.why), `That has been so for ${roughly(now - hindered.since)}.`);
+    return { state: 'retrying', why: text, can, since: hindered.since, next: null };
+  }
   if (last === undefined && entry.failure !== null) {
     const text = together(sentence(`${entry.failure.model} failed: ${why}`), 'A model is asked again in a moment.');
     return { state: 'retrying', why: text, can, since: entry.failure.at, next: null };
@@ -144,6 +150,11 @@ function working({ entry, failed: why, now }: Situation): Standing {
     next: null,
   };
 }
+
+const hinderedWords = ({ doing, retry }: Entry, why: string): string =>
+  doing.at(-1)?.kind === 'landing' || retry?.code === 'landing.blocked'
+    ? `Its changes cannot land yet: ${sentence(why)} They land by themselves once that is mended.`
+    : `It cannot go on now: ${sentence(why)} It goes on by itself once that is mended.`;
 
 function doingWords(doing: Doing | undefined, now: number): string {
   if (doing === undefined) return 'It is running.';
@@ -172,8 +183,8 @@ function queued(situation: Situation): Standing {
   if (entry.retry !== null) {
     const { at } = entry.retry;
     const when = at > now ? `in ${roughly(at - now)}` : 'in a moment';
-    const attempt = `(attempt ${entry.attempt} of ${entry.maxAttempts})`;
-    const why = together(sentence(retryWords(situation)), `It is tried again ${when} ${attempt}.`);
+    const attempt = entry.attempt === 1 ? '' : ` (attempt ${entry.attempt} of ${entry.maxAttempts})`;
+    const why = together(sentence(retryWords(situation)), `It is tried again ${when}${attempt}.`);
     return { state: 'retrying', why, can, since: entry.failure?.at ?? null, next: at };
   }
   const { awaited, later = null } = situation;
@@ -198,7 +209,8 @@ function holderWords({ state, can }: Standing): string {
 }
 
 /** The record keeps a word for programs; people get a sentence. */
-function retryWords({ entry, failed: why }: Situation): string {
+function retryWords({ entry, failed: why, hindered = null }: Situation): string {
+  if (hindered !== null) return hinderedWords(entry, hindered.why);
   const code = entry.retry?.code ?? '';
   if (entry.failure !== null && code.startsWith('model.')) return `${entry.failure.model} failed: ${why}`;
   if (code === 'landing.blocked') return 'Its changes could not go into the workspace, which was busy';

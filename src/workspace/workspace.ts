@@ -1,12 +1,14 @@
-import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
+import { lstat, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import type { Change, Files } from '../core/files.ts';
-import type { Workspace } from '../core/ports/workspace.ts';
+import { type Change, FileRefused, type Files } from '../core/files.ts';
+import { type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import { addedPaths, commitDiff } from '../git/changed.ts';
-import { MAIN, findRun, personConfig } from '../git/commit.ts';
+import { MAIN, findRun, mainCommit, personConfig } from '../git/commit.ts';
 import { Overlay, type FilesParts, overlayTree } from './overlay/files.ts';
+import { quotedPath } from '../git/fault.ts';
+import { splitIndex } from '../git/index-file.ts';
 import { checkGitVersion, openGit, plainGit, type Env, type Git } from '../git/git.ts';
 import { Landings } from './landing/landing.ts';
 import { openListing } from '../git/listing.ts';
@@ -17,6 +19,8 @@ import { openObjects, type Objects } from '../git/objects.ts';
 import { OpenWork } from './landing/open-work.ts';
 import { Person } from './landing/person.ts';
 import { Trees } from '../git/trees.ts';
+import { asUnavailable, type FaultParts, inPlainWords, mended } from './fault.ts';
+import { damagedHead, damagedMain, troublesOf } from './trouble.ts';
 
 export interface WorkspaceOptions {
   /** The top folder of the repository. */
@@ -40,6 +44,8 @@ export interface OpenWorkspace extends Workspace {
   recover(): Promise<string | null>;
   /** Packs loose objects once there are many. Nothing is pruned: what a step has just written is held a moment later. */
   maintain(): Promise<void>;
+  /** The same part of this room, whose methods reject with WorkspaceUnavailable where disk or Git fail. */
+  plainly<T extends object>(part: T): T;
   /** Refs of runs' work that name objects which are gone: the person's own `git gc` fails on them. */
   brokenRefs(): Promise<string[]>;
   readonly git: Git;
@@ -49,11 +55,8 @@ export interface OpenWorkspace extends Workspace {
 
 const DEFAULT_MAX_FILE = 100_000_000;
 
-/** A path as a shell takes it. */
-const quotedPath = (path: string): string => (/^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
-
-/** Rejects with what is wrong and the command that mends it. */
-async function checkRepository(dir: string, env: Env): Promise<string> {
+/** The git directory of a workspace. Rejects with what is wrong and the command that mends it. */
+export async function checkRepository(dir: string, env: Env): Promise<string> {
   const quoted = quotedPath(dir);
   const folder = await lstat(dir).catch(() => null);
   if (!folder) throw new Error(`the workspace ${dir} does not exist; make one with: ruche init ${quoted}`);
@@ -68,22 +71,21 @@ async function checkRepository(dir: string, env: Env): Promise<string> {
       `${dir} is not the top folder of a Git repository; run: git init -b main ${quoted} && git -C ${quoted} commit --allow-empty -m start`,
     );
   }
+  const damaged = await damagedHead(gitDir);
+  if (damaged !== null) throw new Error(damaged);
   const owner = (await lstat(gitDir)).uid;
   const me = process.getuid?.() ?? owner;
   if (owner !== me)
     throw new Error(
       `${gitDir} belongs to user ${owner}, and ruche runs as user ${me}; run it as that user, or: chown -R ${me} ${quoted}`,
     );
-  const head = join(gitDir, 'HEAD');
-  if ((await readFile(head, 'utf8').catch(() => null))?.trim() === '')
-    throw new Error(
-      `${head} is empty, as a power cut can leave it, so Git does not see a repository; if your branch was main, run: echo 'ref: refs/heads/main' > ${quotedPath(head)}`,
-    );
   return gitDir;
 }
 
 async function checkMain(git: Git, dir: string): Promise<void> {
   if ((await git.resolve(MAIN)) !== null) return;
+  const damaged = await damagedMain(git.neutral.commonDir);
+  if (damaged !== null) throw new Error(damaged);
   const head = await git.run(['symbolic-ref', '-q', '--short', 'HEAD'], { accept: [0, 1] });
   const branch = head.stdout.toString('utf8').trim();
   const born = branch !== '' && (await git.resolve(`refs/heads/${branch}`)) !== null;
@@ -112,6 +114,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
   const git = await openGit({ gitDir, workTree: dir, env, excludesFile, conversions });
   try {
     await checkMain(git, dir);
+    const unusable = await splitIndex(git);
+    if (unusable !== null) throw new Error(unusable);
   } catch (error) {
     git.close();
     throw error;
@@ -122,27 +126,38 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
   const mover = new Mover({ git, boundary, clock, lockWaitMs: options.lockWaitMs ?? 3000 });
   const identity = async () => (await personConfig(gitDir, env)).author;
   const person = new Person({ git, objects, trees, mover, mutex, clock, identity, maxFile }, dir);
-  const landings = new Landings({ git, objects, trees, mover, person, mutex, boundary, maxFile });
+  const faults: FaultParts = { git, mover, clock, mutex };
+  const inWords = async (error: unknown): Promise<unknown> => {
+    await mended(faults, error);
+    return asUnavailable(faults, error);
+  };
+  const landings = new Landings({ git, objects, trees, mover, person, mutex, boundary, maxFile, inWords });
   const openWork = new OpenWork({ git, objects, trees });
   const filesParts: FilesParts = { git, objects, trees, listing: openListing(git), boundary, maxFile };
-  return {
+  return inPlainWords(faults, {
     git,
     objects,
     trees,
+    plainly: (part) => inPlainWords(faults, part),
+    troubles: () => troublesOf(faults),
+    unseen: (paths) => person.unseen(paths),
     recover: () =>
       mutex.run(async () => {
         const done = await mover.recover();
         // Files that were only copied or touched would each count as edited.
-        await git.run(['update-index', '-q', '--refresh'], { env: git.asPerson, accept: [0, 1, 128] });
-        const mended = [...(done === null ? [] : [done]), ...(await openWork.recover())];
-        return mended.length === 0 ? null : mended.join('; ');
+        if (!(await mover.mendIndex()))
+          await git.run(['update-index', '-q', '--refresh'], { env: git.asPerson, accept: [0, 1, 128] });
+        const mends = [...(done === null ? [] : [done]), ...(await openWork.recover())];
+        return mends.length === 0 ? null : mends.join('; ');
       }),
     async head() {
-      const head = await git.resolve(MAIN);
-      if (head === null) throw new Error(`${dir} has no branch main any more; make it again with: git branch main`);
-      return head;
+      const head = await mainCommit(git);
+      if (head !== null) return head;
+      const [trouble] = await troublesOf(faults);
+      throw new WorkspaceUnavailable(trouble?.what ?? 'main could not be read');
     },
-    files: (base, changes): Files => new Overlay(filesParts, base, changes),
+    files: (base, changes): Files =>
+      inPlainWords(faults, new Overlay(filesParts, base, changes), (error) => error instanceof FileRefused),
     commitPerson: (paths) => person.commit(paths),
     untouched: (from, to, paths) => untouched(trees, from, to, paths),
     land: (request) => landings.land(request),
@@ -162,7 +177,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
       await openWork.settled();
       git.close();
     },
-  };
+  });
 }
 
 /** Loose objects at which they are packed. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ModelRequest } from '../../src/core/model.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { until } from '../fakes/until.ts';
@@ -105,7 +106,47 @@ test('messages are taken in at every step, however many came before', async () =
   });
 });
 
+test('messages that join a slow run bring the steps they would have had alone, and do not fail together by its limit', async () => {
+  const limits = { steps: 3 };
+  const slow = gated(calls(['read', { path: 'README.md' }]));
+  const each = Array.from({ length: 30 }, () => calls(['read', { path: 'README.md' }]));
+  await withLoop([slow.turn, ...each, says('all')], { limits }, async (loop) => {
+    const tasks = [await loop.deliver('m0')];
+    await slow.started;
+    for (let n = 1; n <= 30; n++) tasks.push(await loop.deliver(`m${n}`));
+    slow.go();
+    const outcomes = await Promise.all(tasks.map((task) => loop.settled(task)));
+    assert.equal(outcomes.filter(({ status, text }) => status === 'done' && text === 'all').length, 31);
+  });
+  // A run that nobody joins keeps its limit.
+  await withLoop(each.slice(0, 4), { limits }, async (loop) => {
+    assert.match((await loop.send('alone')).text, /more than 3 steps/);
+  });
+});
+
+const wordsOf = (request: ModelRequest): string =>
+  request.messages.flatMap(({ parts }) => parts.map((part) => ('text' in part ? part.text : ''))).join('\n');
+
 const agentFile = calls(['write', { path: 'agents/new/AGENT.md', content: '---\ndescription: x\n---\nx\n' }]);
+
+test('a schedule that is approved after its moment does not land, and the agent says so', () =>
+  withLoop([agentFile, says('made'), (request) => says(wordsOf(request))], {}, async (loop) => {
+    const waiting = await loop.send('at 01:18, say hello');
+    assert.equal(waiting.status, 'waiting');
+    const { reader } = loop.deps;
+    loop.deps.reader = {
+      ...reader,
+      // The clock has gone on meanwhile.
+      protectedChanges: async (...of) => {
+        const found = await reader.protectedChanges(...of);
+        return found && { ...found, over: ['hello'] };
+      },
+    };
+    await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'approve', OWNER);
+    const outcome = await loop.settled(waiting.task);
+    assert.match(outcome.text, /after the moment of hello had passed, so it would never fire/);
+    assert.equal(outcome.commit, null);
+  }));
 
 test('what an approved landing changes governs even if the process dies before it is told', async () => {
   const told: string[] = [];

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFile } from 'node:fs/promises';
+import { appendFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Loop } from '../fakes/loop.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
+import type { ModelRequest } from '../../src/core/model.ts';
 import type { Tool } from '../../src/core/ports/tool.ts';
+import { listTool } from '../../src/tools/list.ts';
+import { readTool } from '../../src/tools/read.ts';
 import { writeTool } from '../../src/tools/write.ts';
+import { quickClock } from '../fakes/quick-clock.ts';
+import { until } from '../fakes/until.ts';
+import { standingIn } from '../views/kit.ts';
 import { withLoop } from './with-loop.ts';
 
 const git = (loop: Loop, ...args: string[]): string =>
@@ -71,5 +77,119 @@ test('a file that was made and removed again is no part of what the commit says'
   await withLoop(script, { tools: [writeTool, remove] }, async (loop) => {
     assert.equal((await loop.send('go')).status, 'done');
     assert.equal(git(loop, 'log', '-1', '--format=%s', 'main').trim(), 'assistant: add good.txt');
+  });
+});
+
+const writes = [calls(['write', { path: 'good.txt', content: 'good' }]), says('Done.')];
+const problemsOf = async (loop: Loop): Promise<string[]> =>
+  (await loop.runtime.status()).problems.filter(({ file }) => file === 'workspace').map(({ message }) => message);
+
+test('a lock left behind is told at once, in the standing and in status, and the run lands once it is gone', async () => {
+  await withLoop(writes, { tools: [writeTool], clock: quickClock(100) }, async (loop) => {
+    const lock = join(loop.dir, 'workspace', '.git', 'index.lock');
+    await writeFile(lock, '');
+    const task = await loop.deliver('go');
+    const standing = await until(async () => {
+      const found = await standingIn(loop.views, task);
+      return found.state === 'retrying' ? found : null;
+    }, 'the standing tells of the lock');
+    assert.match(
+      standing.why,
+      /^Its changes cannot land yet: another Git command .* remove \S+index\.lock\. They land by/,
+    );
+    const problems = await problemsOf(loop);
+    assert.equal(problems.length, 1);
+    assert.match(problems[0] ?? '', /remove \S+index\.lock\. Until then what agents change waits.* 1 run waits/);
+    assert.ok(loop.deltas.some((delta) => delta.kind === 'retrying' && delta.text.includes('index.lock')));
+    await rm(lock);
+    assert.equal((await loop.settled(task)).status, 'done');
+    assert.deepEqual(await problemsOf(loop), []);
+    assert.equal(git(loop, 'show', 'main:good.txt'), 'good');
+  });
+});
+
+/** For the run, time goes by as it sleeps, and begins early enough for what it puts off to be due at once. */
+function leaping(loop: Loop): void {
+  const { clock } = loop.deps;
+  let slept = 0;
+  loop.deps.clock = {
+    now: () => clock.now() - 600_000 + slept,
+    sleep(ms, signal) {
+      // The time limit of the run.
+      if (ms > 300_000) return clock.sleep(ms, signal);
+      slept += ms;
+      return new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+test('after a minute a landing that is blocked gives up its place, and tries again uncounted until it lands', async () => {
+  const options = { tools: [writeTool], clock: quickClock(10), maxAttempts: 1, limits: { runMs: 3_600_000 } };
+  await withLoop(writes, options, async (loop) => {
+    leaping(loop);
+    const begun = loop.deps.clock.now();
+    const lock = join(loop.dir, 'workspace', '.git', 'index.lock');
+    await writeFile(lock, '');
+    const task = await loop.deliver('go');
+    const retried = await until(
+      async () => (await loop.events()).find((event) => event.type === 'task.retried'),
+      'it is set aside',
+    );
+    assert.ok(retried.type === 'task.retried');
+    assert.deepEqual([retried.data.attempt, retried.data.error], [1, 'landing.blocked']);
+    // A minute of trying, and half of one until it tries again.
+    const later = retried.data.notBefore - begun;
+    assert.ok(later > 75_000 && later < 300_000, `it comes back after ${later} ms`);
+    await rm(lock);
+    assert.equal((await loop.settled(task)).status, 'done');
+    assert.equal(git(loop, 'show', 'main:good.txt'), 'good');
+    assert.equal(
+      (await loop.events()).filter(({ type }) => type === 'model.called').length,
+      2,
+      'nothing was done twice',
+    );
+  });
+});
+
+for (const [what, breaks, mends, told] of [
+  ['main is renamed', ['branch', '-m', 'main', 'master'], ['branch', '-m', 'master', 'main'], /branch -m master main/],
+  ['the objects are away', 'objects', 'objects.away', /objects cannot be used \(ENOENT\): it is missing; put it back/],
+] as const)
+  test(`while ${what}, runs wait, which status tells, and nobody's work is given up`, async () => {
+    let files = 0;
+    const script = ({ messages }: ModelRequest) =>
+      messages.at(-1)?.role === 'user'
+        ? calls(['write', { path: `f${(files += 1)}.txt`, content: 'x' }])
+        : says('Done.');
+    await withLoop(script, { tools: [writeTool], clock: quickClock(20) }, async (loop) => {
+      const dir = join(loop.dir, 'workspace', '.git');
+      if (typeof breaks === 'string') await rename(join(dir, breaks), join(dir, `${breaks}.away`));
+      else git(loop, ...breaks);
+      const tasks = await Promise.all([1, 2, 3].map((n) => loop.deliver('go', `s${n}`)));
+      await until(
+        async () => (await problemsOf(loop)).some((message) => /3 runs wait/.test(message)) || null,
+        'they wait',
+      );
+      const problems = await problemsOf(loop);
+      assert.equal(problems.length, 1, problems.join('\n'));
+      assert.match(problems[0] ?? '', told);
+      for (const task of tasks) assert.equal((await loop.store.task(task))?.status, 'running');
+      if (typeof mends === 'string') await rename(join(dir, mends), join(dir, 'objects'));
+      else git(loop, ...mends);
+      for (const task of tasks) assert.equal((await loop.settled(task)).status, 'done');
+      assert.deepEqual(await problemsOf(loop), []);
+    });
+  });
+
+test('a file whose newer text cannot be committed is read with a word on that, and on why', async () => {
+  const reads = [calls(['read', { path: 'README.md' }], ['list', {}]), says('Done.')];
+  await withLoop(reads, { tools: [readTool, listTool], clock: quickClock(100) }, async (loop, _log, model) => {
+    await writeFile(join(loop.dir, 'workspace', 'README.md'), 'newer\n');
+    await writeFile(join(loop.dir, 'workspace', '.git', 'index.lock'), '');
+    const outcome = await loop.send('go');
+    assert.equal(outcome.status, 'done', outcome.text);
+    const told = JSON.stringify(model.requests[1]?.messages.at(-1));
+    assert.match(told, /hello\\n\\n\[README\.md has changes of the owner .* not in what you see: another Git command/);
+    assert.match(told, /\[Some files have changes of the owner/);
   });
 });

@@ -353,6 +353,32 @@ test('long output is shown by head and tail, and read on by its handle', () =>
     },
   ));
 
+test('the middle of one very long line is reached, of a file and of what a call has said', () => {
+  const line = Array.from({ length: 30_000 }, (_, i) => `w${i}`).join(' ');
+  const at = (word: string): number => line.indexOf(`${word} `) + 1;
+  return withLoop(
+    [
+      calls(['read', { path: 'long.txt' }]),
+      calls(['read', { path: 'long.txt', offset: 1, column: at('w25000') }]),
+      calls(['read', { path: 'output:s1c1', offset: 2, column: at('w12000') }]),
+      calls(['read', { path: 'output:s1c1', offset: 2, column: 200_000 }]),
+      says('ok'),
+    ],
+    { files: { 'long.txt': line } },
+    async (loop, _log, model) => {
+      await loop.send('go');
+      const result = (turn: number): string => JSON.stringify(model.requests[turn]?.messages.at(-1)?.parts);
+      assert.match(result(1), /output:s1c1\\", offset 2 and column \d+ goes on there/);
+      assert.match(result(1), /go on with offset 1 and column 100001\]/);
+      const [, column] = /offset 2 and column (\d+)/.exec(result(1)) ?? [];
+      assert.ok(Number(column) > 100 && Number(column) <= 11_200);
+      assert.match(result(2), /characters \d+ to \d+ of \d+; go on with column \d+\]\\nw25000 w25001 /);
+      assert.match(result(3), /\]\\nw12000 w12001 /);
+      assert.match(result(4), /Line 2 has only \d+ characters/);
+    },
+  );
+});
+
 test('secrets that a tool shows are redacted before model, journal and listeners see them', () =>
   withLoop(
     [calls(['read', { path: 's.txt' }]), says('ok')],

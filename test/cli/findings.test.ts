@@ -17,6 +17,7 @@ const well: Facts = {
   home: '/h',
   homeMade: true,
   homeMode: 0o700,
+  offer: null,
   homeProblem: null,
   token: 0o600,
   tokenGiven: false,
@@ -106,4 +107,21 @@ test('Each thing that is wrong is named with its mend', () => {
 test('Git 2.38 is new enough, whatever the vendor adds', () => {
   for (const git of ['2.38.0', '2.39.5 (Apple Git-154)', '3.0.0', '2.100.1.windows.2'])
     assert.equal(of({ git }, 'Git').level, 'ok', git);
+});
+
+test('What is wrong with the workspace itself stands by itself, and so does its disk where it is another', () => {
+  const lock = { file: 'workspace', line: null, key: '', message: 'Remove index.lock.', severity: 'error' } as const;
+  const branch = { ...lock, message: 'It shows "side".', severity: 'warning' } as const;
+  const found = findings({ ...well, config: { problems: [lock, branch] }, workspaceFree: 1000 });
+  assert.deepEqual(
+    found.filter(({ subject }) => subject === 'Workspace').map(({ level, text }) => [level, text]),
+    [
+      ['broken', 'Remove index.lock.'],
+      ['warning', 'It shows "side".'],
+    ],
+  );
+  assert.equal(of({ config: { problems: [lock] } }, 'Configuration').level, 'ok');
+  assert.equal(of({ workspaceFree: 1000 }, 'Disk of the workspace').level, 'broken');
+  assert.equal(of({ workspaceFree: 9e9 }, 'Disk of the workspace').level, 'ok');
+  assert.ok(!findings(well).some(({ subject }) => subject === 'Disk of the workspace'));
 });

@@ -93,6 +93,7 @@ function home(events: Event[]): { app: AppPort; reads: ReadFrom[]; closed: () =>
     json: async (event) => JSON.stringify({ id: event.id }),
     verify: async () => ({
       findings: [{ event: 'evt_4', where: 'blob', message: 'the bytes\x1b[2J do not fit the hash' }],
+      notes: [{ event: 'evt_3', where: 'main', message: 'a person has rewritten it' }],
       counts: { events: 11, blobs: 3, erased: 0, lines: 11, commits: 1 },
     }),
     close: async () => void (closed = true),
@@ -158,13 +159,36 @@ test('log --follow goes on with each new event until it is interrupted', async (
   );
 });
 
+test('of a thousand misfits verify shows fifty, and says where the others are', async () => {
+  const { app } = home(journal());
+  const finding = { event: null, where: 'main', message: 'it does not fit' } as const;
+  const findings = Array.from({ length: 1000 }, () => finding);
+  const counts = { events: 1, blobs: 0, erased: 0, lines: 0, commits: 0 };
+  const openHomeReadOnly: typeof app.openHomeReadOnly = async (options) => ({
+    ...(await app.openHomeReadOnly(options)),
+    verify: async () => ({ findings, notes: [], counts }),
+  });
+  await withDesk(
+    echo,
+    async (desk) => {
+      assert.equal(await desk.ruche('verify'), 1);
+      assert.equal(desk.out().match(/it does not fit/g)?.length, 50);
+      assert.match(desk.out(), /^1000 checks failed[^]* {2}and 950 more, which --json lists\n$/);
+    },
+    { loadApp: async () => ({ ...app, openHomeReadOnly }) },
+  );
+});
+
 test('verify exits 1 and names what does not fit', async () => {
   const { app } = home(journal());
   await withDesk(
     echo,
     async (desk) => {
       assert.equal(await desk.ruche('verify'), 1);
-      assert.match(desk.out(), /1 check failed[^]*evt_4 {2}blob: the bytes\\u\{1b\}\[2J do not fit the hash\n$/);
+      assert.match(
+        desk.out(),
+        /1 check failed[^]*evt_4 {2}blob: the bytes\\u\{1b\}\[2J do not fit the hash\nChanged by a person, and no fault:\n {2}evt_3 {2}main: a person has rewritten it\n$/,
+      );
     },
     { loadApp: async () => app },
   );

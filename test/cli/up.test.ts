@@ -12,6 +12,7 @@ const app = (change: Partial<RunningApp> = {}): RunningApp => ({
   tokenFile: '/h/token',
   model: 'demo/demo',
   demo: true,
+  offer: null,
   sandbox: 'bwrap',
   agents: ['assistant'],
   workspace: '/h/workspace',

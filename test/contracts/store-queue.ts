@@ -148,7 +148,7 @@ export function queueContract(withStore: WithStore): void {
   );
 
   test(
-    'a retry waits at its place with one attempt more',
+    'a retry waits at its place with one attempt more, or none if it is not counted',
     withStore(async (store, { time }) => {
       await enqueue(store, ...inLane('l', 'a', 'b'));
       await claimed(store, time);
@@ -156,6 +156,9 @@ export function queueContract(withStore: WithStore): void {
       assert.equal(await claimAt(store, time + 29), null);
       const again = await claimed(store, time + 30);
       assert.deepEqual([again.task.id, again.task.attempt, again.task.notBefore], ['a', 2, time + 30]);
+      await apply(store, { op: 'retry', task: 'a', notBefore: time + 60, uncounted: true });
+      assert.equal(await claimAt(store, time + 59), null);
+      assert.equal((await claimed(store, time + 60)).task.attempt, 2, 'the same attempt goes on');
     }),
   );
 

@@ -5,6 +5,7 @@ import { durationText, readDuration, roughly } from '../../src/core/text/duratio
 import { MAX_PATTERN, pathMatch, segmentsMatch, usablePathPattern, wildcardMatch } from '../../src/core/text/glob.ts';
 import { didYouMean } from '../../src/core/text/near.ts';
 import { workspacePath } from '../../src/core/text/paths.ts';
+import { shownByTerminal } from '../../src/core/text/terminal.ts';
 import { workMs } from '../fakes/work-ms.ts';
 
 const SECOND = 1_000;
@@ -251,4 +252,29 @@ test('did you mean: the nearest of what is known, if any is near', () => {
   // Of two that are equally near, the first; and nothing is reckoned for what nobody types.
   assert.equal(didYouMean('tas', ['tasx', 'tasy']), ' Did you mean "tasx"?');
   assert.equal(didYouMean('a'.repeat(65), ['a'.repeat(65)]), '');
+});
+
+test('what a terminal would show in the end', () => {
+  const shown: readonly (readonly [said: string, shown: string])[] = [
+    ['plain\ttext\n', 'plain\ttext\n'],
+    ['1 %\r50 %\r100 %\ndone\n', '100 %\ndone\n'],
+    ['windows\r\nlines\r\n', 'windows\nlines\n'],
+    ['50 %\r', '50 %'],
+    ['50 %\r\u001b[K', ''],
+    ['50 %\r\u001b[Kdone', 'done'],
+    ['half\u001b[2K\rwhole', 'whole'],
+    ['\u001b[1;31mred\u001b[0m \u001b[38;5;208morange\u001b[m', 'red orange'],
+    ['\u001b[?25l\u001b[1A\u001b[2Kstep 2\u001b[?25h', 'step 2'],
+    ['\u001b]8;;https://example.org\u001b\\link\u001b]8;;\u001b\\ and \u001b]0;title\u0007text', 'link and text'],
+    ['\u001bPq#0\u001b\\sixel \u001b(Bset \u001b=keys', 'sixel set keys'],
+    ['\u009b31mred', 'red'],
+    ['cut \u001b[3', 'cut '],
+    ['cut \u001b]8;;http://x\nnext', 'cut \nnext'],
+    ['cut \u001b', 'cut '],
+    ['b\bbo\bol\bld\bd', 'bold'],
+    ['bell\u0007', 'bell'],
+  ];
+  for (const [said, seen] of shown) assert.equal(shownByTerminal(said), seen, JSON.stringify(said));
+  for (const unit of ['\u001b[', '\u001b]x', '\r\u001b[K', 'x\b', '\u001b ', '\r'])
+    assert.ok(workMs(() => shownByTerminal(unit.repeat(200_000))) < 2_000, JSON.stringify(unit));
 });

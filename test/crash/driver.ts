@@ -16,6 +16,8 @@ const PATIENCE = 120_000;
 
 /** Milliseconds between two firings of the schedule that goes on through all of it. */
 export const TICK_MS = 3_000;
+/** Times that it fires at least, however quick everything else is. */
+export const FIRINGS = 4;
 
 /** Who is told of whatever waits. */
 export const BOSS = 'boss';
@@ -219,8 +221,11 @@ export class Crashes {
     writeFileSync(join(inbox, `c${n}.json`), JSON.stringify({ text: `append filed.md: f${n};` }));
   }
 
-  /** Pauses the schedule, and waits until nothing is left to do. */
+  /** Pauses the schedule once it has fired often enough, and waits until nothing is left to do. */
   async rest(): Promise<void> {
+    const ticks = (): number =>
+      existsSync(join(this.workspace, 'ticks.md')) ? this.read('ticks.md').split('tick;').length - 1 : 0;
+    await until(() => ticks() >= FIRINGS, 'the schedule has fired', PATIENCE);
     await this.api('/api/schedules/helper%2Ftick/pause', {});
     const idle = async (): Promise<boolean> => {
       const { tasks } = await this.api<RuntimeStatus>('/api/status');

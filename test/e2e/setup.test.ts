@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { LLMock } from '@copilotkit/aimock';
 import type { ModelsView, SetupResult } from '../../src/core/api/views.ts';
 import { filesBelow, gitObjects, sightings } from '../fakes/canary.ts';
 import { AGENT, Home } from '../fakes/home.ts';
+import { modelServer } from '../fakes/model-server.ts';
+import { line } from '../fakes/wires/ollama.ts';
 
 // First use: nothing is configured, a person gives a key on the web page, and goes on without a restart.
 
@@ -83,4 +85,35 @@ test('the key is in keys.json, which only its owner may read, and nowhere else',
   places.set('output', `${home.out}${home.err}`);
   assert.ok(places.size > 20, `${places.size} places`);
   assert.deepEqual(sightings(places, [KEY]), []);
+});
+
+test('an Ollama on this machine is offered, used after a yes that is kept, and goes on in a home that used it before', async () => {
+  const ollama = await modelServer(({ path }) => {
+    const headers = { 'content-type': 'application/json' };
+    if (path === '/api/tags') return { headers, pieces: ['{"models":[{"name":"qwen3:8b"}]}'] };
+    if (path === '/api/show') return { headers, pieces: ['{"capabilities":["tools"],"model_info":{}}'] };
+    return { pieces: [line({ content: 'From Ollama.' }), line({}, { done: true, done_reason: 'stop' })] };
+  });
+  const env = { OLLAMA_HOST: new URL(ollama.baseUrl).origin };
+  const own = await Home.up({ env, beside: [ollama], files: { 'ruche.yaml': '', 'agents/assistant/AGENT.md': AGENT } });
+  try {
+    const offered = /Ollama with qwen3:8b at http:\S+\. It is not used until you say so: .* models --use ollama/;
+    assert.match(own.out, offered);
+    for (const command of ['status', 'doctor']) assert.match((await own.cli(command)).out, offered);
+    assert.equal((await own.status()).model, 'demo/demo');
+    await own.ask('hello');
+    assert.ok(ollama.requests.every(({ path }) => path !== '/api/chat'));
+    assert.match((await own.cli('models', '--use', 'olama')).err, /No olama was found/);
+    assert.equal((await own.cli('models', '--use', 'ollama')).out, 'ollama/qwen3:8b answers from now on.\n');
+    await own.end('SIGTERM');
+    await own.start();
+    assert.equal((await own.ask('hello')).text, 'From Ollama.');
+    await own.end('SIGTERM');
+    rmSync(join(own.home, 'models.json'));
+    await own.start();
+    assert.equal((await own.ask('hello')).text, 'From Ollama.', 'a home of the time before there was a question');
+    assert.doesNotMatch(own.out, offered);
+  } finally {
+    await own.close();
+  }
 });

@@ -7,7 +7,7 @@ export function quickClock(factor = 100): Clock & { slept: number[] } {
   const slept: number[] = [];
   return {
     slept,
-    now: () => 1_800_000_000_000 + (performance.now() - start) * factor,
+    now: () => 1_800_000_000_000 + Math.round((performance.now() - start) * factor),
     async sleep(ms, signal) {
       slept.push(ms);
       await delay(ms / factor, undefined, { signal });

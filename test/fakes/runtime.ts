@@ -61,6 +61,7 @@ export interface FakeRuntime extends Runtime {
     /** Calls of `deliver`. */
     requests: number;
     agents: string[];
+    offer: RuntimeStatus['offer'];
     listeners(): number;
   };
 }
@@ -80,6 +81,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       refused: 0,
       requests: 0,
       agents: ['assistant', 'email'],
+      offer: null,
       listeners: () => [...tasks.values()].reduce((sum, task) => sum + task.listeners.size, 0),
     },
   };
@@ -326,6 +328,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
       startedAt: 1_700_000_000_000,
       model: 'demo/demo',
       demo: true,
+      offer: runtime.state.offer,
       channels: [],
       sandbox: 'bubblewrap',
       workspace: '/somewhere/workspace',

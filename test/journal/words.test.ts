@@ -345,9 +345,9 @@ const TABLE: Rows = {
   'schedule.set': {
     weighty: true,
     rows: [
-      ['fires 15 8 * * * (UTC)', { ...set, timing: { kind: 'cron', cron: '15 8 * * *', ...timing } }],
-      ['fires every 1h30m (UTC)', { ...set, timing: { kind: 'every', ms: 5_400_000, ...timing } }],
-      ['fires at 2026-12-24T08:00 (UTC)', { ...set, timing: { kind: 'at', at: '2026-12-24T08:00', ...timing } }],
+      ['is set: 15 8 * * * (UTC)', { ...set, timing: { kind: 'cron', cron: '15 8 * * *', ...timing } }],
+      ['is set: every 1h30m (UTC)', { ...set, timing: { kind: 'every', ms: 5_400_000, ...timing } }],
+      ['is set: at 2026-12-24T08:00 (UTC)', { ...set, timing: { kind: 'at', at: '2026-12-24T08:00', ...timing } }],
     ],
   },
   'schedule.removed': { weighty: true, rows: [['was removed', { schedule: 'a/n' }]] },

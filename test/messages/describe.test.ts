@@ -9,7 +9,7 @@ test('A problem is told once, though the saved file, the commit and a model all 
   const governance = governing([], { problems: [problem('a')] });
   const models = {
     choices: () => [],
-    describe: () => ({ model: 'demo/demo', demo: true }),
+    describe: () => ({ model: 'demo/demo', demo: true, offer: null }),
     problems: () => [problem('a'), problem('c')],
   };
   const place = { version: '1', workspace: '/w', home: '/h' };

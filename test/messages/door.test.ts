@@ -31,6 +31,7 @@ const STATUS: RuntimeStatus = {
   startedAt: 0,
   model: 'm/m',
   demo: false,
+  offer: null,
   sandbox: 'none',
   workspace: '/w',
   home: '/h',

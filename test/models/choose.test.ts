@@ -35,7 +35,7 @@ function models(
   const settings = { providers, tiers: { ...EMPTY, ...tiers } };
   const secrets = envSecrets({ env });
   const kept: Kept = { providers: () => home, keep: async (each) => void home.unshift(each) };
-  const found = openFound({ env, kept, net, secrets, kinds: BUILTIN.providers });
+  const found = openFound({ env, kept, net, secrets, kinds: BUILTIN.providers, used: [] });
   return { net, found, ...openModels({ settings, found, net, secrets, clock }) };
 }
 
@@ -241,6 +241,21 @@ test('who can see: known of the makers’ models, unknown of another server’s 
     ].map(sees),
     [true, true, true, false, true, false, false],
   );
+});
+
+test('what the file says of a model counts more than what is known of it', () => {
+  const price = { input: 1, output: 4 };
+  const lan = provider('lan', null, 'http://10.0.0.5:8000/v1', {
+    window: 32_768,
+    price,
+    byModel: { big: { window: 131_072, images: true }, free: { price: { input: 0, output: 0 } } },
+  });
+  const { choices } = models({}, [lan]);
+  const of = (model: string) => choices(`lan/${model}`)[0];
+  assert.deepEqual([of('small')?.window, of('big')?.window, of('gpt-4o')?.window], [32_768, 131_072, 32_768]);
+  assert.deepEqual([of('small')?.images, of('big')?.images], [false, true]);
+  const usage = { ...NO_USAGE, input: 1_000_000, cacheRead: 500_000, output: 1_000_000 };
+  assert.deepEqual([of('small')?.cost(usage), of('free')?.cost(usage), of('gpt-4o')?.cost(usage)], [5, 0, 5]);
 });
 
 test('prices and windows', () => {

@@ -70,6 +70,7 @@ async function desk(
     net,
     secrets,
     kinds: BUILTIN.providers,
+    used: [],
   });
   const settings: Pick<Settings, 'providers' | 'tiers'> = {
     providers: more.providers ?? [],

@@ -60,7 +60,12 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-function network(env: Record<string, string>, home: KeptProvider[] = [], standard: string[] = []) {
+function network(
+  env: Record<string, string>,
+  home: KeptProvider[] = [],
+  standard: string[] = [],
+  used: readonly string[] = ['ollama'],
+) {
   const net = fakeNet();
   const secrets = envSecrets({ env });
   const found = openFound({
@@ -69,13 +74,41 @@ function network(env: Record<string, string>, home: KeptProvider[] = [], standar
     net,
     secrets,
     kinds: BUILTIN.providers,
+    used,
   });
   const clock = { now: () => 0, sleep: () => new Promise<void>(() => {}) };
   const settings = { providers: [], tiers: { light: [], standard, strong: [] } };
   return { net, found, models: openModels({ settings, found, net, secrets, clock }) };
 }
 
-test('with nothing configured an Ollama that is there is used: its newest model that can use tools', async () => {
+test('an Ollama that nobody has chosen is offered and not used, also where the environment says where it is', async () => {
+  const { models, found } = network({ OLLAMA_HOST: origin }, [], [], []);
+  await models.prepare(NEVER);
+  assert.deepEqual(
+    models.choices('standard').map(({ provider }) => provider),
+    ['demo'],
+  );
+  const offer = { kind: 'ollama', title: 'Ollama', baseUrl: origin, model: 'qwen3:latest' };
+  assert.deepEqual([models.describe().demo, models.describe().offer], [true, offer]);
+  assert.ok(server.requests.every(({ path }) => path !== '/api/chat'));
+  const kept = { name: 'ollama', type: 'ollama', baseUrl: origin, apiKey: null, model: 'qwen3:latest' };
+  const yes = network({ OLLAMA_HOST: origin }, [kept], [], []).models;
+  assert.deepEqual([yes.describe().model, yes.describe().offer], ['ollama/qwen3:latest', null]);
+  const named = network({ OLLAMA_HOST: origin }, [], ['ollama/qwen3'], []).models;
+  assert.deepEqual(
+    [named.describe().model, named.describe().offer],
+    ['ollama/qwen3', null],
+    'a name in ruche.yaml is a yes',
+  );
+  const key = network({ OLLAMA_HOST: origin, ANTHROPIC_API_KEY: 'sk-ant-0123456789' }, [], [], []);
+  await key.found.look(NEVER);
+  assert.equal(key.models.describe().offer, null, 'another model is chosen');
+  await server.close();
+  await found.look(NEVER);
+  assert.match(found.missing, /./);
+});
+
+test('a home that an Ollama has answered before goes on with it: its newest model that can use tools', async () => {
   const { models, net } = network({ OLLAMA_HOST: origin });
   assert.equal(models.describe().demo, true);
   await models.prepare(NEVER);

@@ -255,6 +255,43 @@ test('resumed after a wrong clock: what had fired does not fire again', async ()
   });
 });
 
+test('after a clock that was ten days ahead it is told who is silent until then; paused and resumed, it counts from now', async () => {
+  const DAY = 86_400_000;
+  const all = [
+    schedule({ every: 5_000 }, { name: 'often' }),
+    schedule({ cron: '0 0 1 1 *' }, { name: 'yearly' }),
+    schedule({ at: '2026-03-01T13:00' }, { name: 'soon' }),
+  ];
+  await withScene(all, async (scene) => {
+    await scene.clock.pass(10_000);
+    assert.ok((await scene.schedules.list()).every(({ silentUntil }) => silentUntil === undefined));
+    scene.clock.time += 10 * DAY;
+    await scene.clock.pass(10_000);
+    // What is edited while the clock is ahead counts from there, too.
+    await scene.edit([...all, schedule({ every: 7_000 }, { name: 'late' })]);
+    await scene.clock.pass(10_000);
+    scene.clock.time = START + 20_000;
+    // A real sleep goes by no clock on a wall; that of this one does.
+    await scene.edit([...all, schedule({ every: 7_000 }, { name: 'late' })]);
+    const states = await scene.schedules.list();
+    const silent = states.filter(({ silentUntil }) => silentUntil !== undefined).map(({ name }) => name);
+    assert.deepEqual(silent.toSorted(), ['late', 'often'], 'only what would fire before then');
+    for (const { silentUntil = 0 } of states.filter(({ name }) => silent.includes(name)))
+      assert.ok(silentUntil > START + 10 * DAY);
+    const before = (await scene.fired()).length;
+    await scene.clock.pass(60_000);
+    assert.equal((await scene.fired()).length, before);
+    for (const name of silent) {
+      await scene.schedules.pause(`a/${name}`, 'person:owner');
+      await scene.schedules.resume(`a/${name}`, 'person:owner');
+    }
+    assert.ok((await scene.schedules.list()).every(({ silentUntil }) => silentUntil === undefined));
+    await scene.clock.pass(8_000);
+    const again = (await scene.of('schedule.fired')).slice(before).map(({ data }) => data.schedule);
+    assert.deepEqual(new Set(again), new Set(['a/late', 'a/often']));
+  });
+});
+
 test('jitter puts off by as much each time it is asked, never over the next, and never early', () => {
   const property = fc.property(
     fc.string({ minLength: 1, maxLength: 8 }),

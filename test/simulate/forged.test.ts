@@ -126,6 +126,11 @@ const FORGERIES: Record<Invariant, readonly Forgery[]> = {
       },
     ],
     ['its task was made twice', (story) => void copied(story, 'booking'), ['order-once']],
+    [
+      'its task was tried again though it had not died',
+      (story) => void story.tasks.push({ ...taskOf(story, 'booking'), id: 'tsk_again' }),
+      ['order-once'],
+    ],
     ['its task is not there', (story) => remove(story.tasks, taskOf(story, 'booking'))],
     ['a delivery left no trace', (story) => lose(story, 'webhook.received', 1)],
     ['a delivery is on record twice', (story) => twice(story, 'webhook.received', 1)],
@@ -344,6 +349,19 @@ const SOUND: readonly [what: string, vary: (story: Story) => void][] = [
   [
     'a firing out of turn, by a person',
     (story) => twice(story, 'schedule.fired', 0, { at: 1, by: 'person:p', task: copied(story, 'minutes', '777') }),
+  ],
+  [
+    'what an escalation gave to an agent died, and no further escalation came of it',
+    (story) => {
+      const about = nth(
+        story.tasks.filter(({ from }) => from.startsWith('escalation:')),
+        0,
+      ).id;
+      const raised = { matter: 'mat_own', kind: 'dead', about, text: story.blob('!') } as const;
+      story.event('matter.raised', 'matter:mat_own', raised);
+      story.now += HOUR;
+      story.event('matter.settled', 'matter:mat_own', { matter: 'mat_own', by: 'p', answer: story.blob('seen') });
+    },
   ],
   ['an escalation that somebody took on', (story) => (acknowledge(story), unreach(story))],
   [

@@ -52,7 +52,11 @@ class Story implements Played {
   readonly orders = new Map<string, string>();
   readonly home: string;
   readonly workspace: string;
-  verified: Played['verified'] = { findings: [], counts: { events: 0, blobs: 0, erased: 0, lines: 0, commits: 0 } };
+  verified: Played['verified'] = {
+    findings: [],
+    notes: [],
+    counts: { events: 0, blobs: 0, erased: 0, lines: 0, commits: 0 },
+  };
   blobs = { broken: [] as string[], count: 0 };
   /** What Git says to each of its commands; its files are those of `main`. */
   readonly said: Record<string, string> = { status: '', 'for-each-ref': '', worktree: '/workspace c0 [main]\n' };

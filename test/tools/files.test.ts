@@ -72,6 +72,24 @@ test('read gives a long file in parts that together are the whole', async () => 
   assert.ok((await call(readTool, { path: 'long.txt' }, ctx)).text.length < 101_000);
 });
 
+test('read gives one very long line in parts that together are the whole', async () => {
+  await fresh();
+  const first = (await call(readTool, { path: 'long.txt' }, ctx)).text;
+  assert.match(first, /^\[Lines 1 to 1 of 1\]\nx+ \[200000 more [^\n]*; go on with offset 1 and column 100001\]$/);
+  let [line, column] = ['x'.repeat(100_000), '100001'];
+  while (column !== '') {
+    const { text }: ToolResult = await call(readTool, { path: 'long.txt', offset: 1, column }, ctx);
+    const [note = '', part = ''] = text.split('\n');
+    line += part;
+    column = /go on with column (\d+)/.exec(note)?.[1] ?? '';
+  }
+  assert.equal(line, 'x'.repeat(300_000));
+  const two = { path: 'notes.md', offset: 2, column: 2 };
+  assert.equal((await call(readTool, two, ctx)).text, '[Line 2, characters 2 to 3 of 3]\nwo');
+  assert.equal((await call(readTool, { ...two, column: 4 }, ctx)).text, '[Line 2 has only 3 characters.]');
+  assert.equal((await call(readTool, { ...two, offset: 4 }, ctx)).text, '[There are only 3 lines.]');
+});
+
 test('read says what a file is that is no text, and what is not there', async () => {
   await fresh();
   const expected: [path: string, text: RegExp][] = [

@@ -36,10 +36,10 @@ test('one is made in the file of the agent itself, and then listed; nothing is s
   assert.deepEqual([made.ok, made.changes.map(({ path }) => path)], [true, [FILE]]);
   assert.match(
     made.text,
-    /^Made new: 15 8 \* \* 1-5 \(Europe\/Paris\), next 2026-11-23T07:15Z\n {2}Write\.\n.*the owner has approved/,
+    /^Made new: 15 8 \* \* 1-5 \(Europe\/Paris\), next Mon 23 Nov 08:15\n {2}Write\.\n.*who is asked before this answer is delivered\.$/,
   );
   const listed = await call(tool, {}, ctx);
-  assert.match(listed.text, /^old: 0 9 \* \* \* \(Europe\/Paris\), next 2026-11-23T08:00Z\n {2}Look\.\nnew: /);
+  assert.match(listed.text, /^old: 0 9 \* \* \* \(Europe\/Paris\), next Mon 23 Nov 09:00\n {2}Look\.\nnew: /);
   assert.deepEqual(listed.changes, []);
   const gone = await call(tool, { remove: 'new' }, ctx);
   assert.match(gone.text, /^new is removed\./);
@@ -74,6 +74,7 @@ test('whoever approves it reads when it is', () => {
   assert.equal(said({ cron: '0 9 * * 1' }), 'x: every Monday 09:00 (Europe/Paris), next Mon 23 Nov 09:00');
   assert.equal(said({ cron: '0 9 1 * *' }), 'x: 0 9 1 * * (Europe/Paris), next Tue 1 Dec 09:00');
   assert.equal(said({ at: '2020-01-01T08:00' }), 'x: at 2020-01-01T08:00 (Europe/Paris), never fires');
+  assert.match(said({ at: '2026-11-23T08:00' }) ?? '', /, next Mon 23 Nov 08:00 if it is approved before then$/);
   assert.match(
     explain('a', { name: 'x', task: 'x', every: '1h' }) ?? '',
     /^x: every 1h \(.*, the zone of this machine\), next /,

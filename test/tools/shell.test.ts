@@ -147,6 +147,13 @@ describe('shell', { skip }, () => {
     assert.equal(pieces.join(''), 'ab\ufffdcé\n');
   });
 
+  test('of what a program redraws the last state is shown, and no colours', async () => {
+    const bar = (count: number): string =>
+      `echo begin; for i in $(seq 1 ${count}); do printf '\\r\\033[32m%d %%\\033[0m' "$i"; done; echo`;
+    assert.equal((await run(say(bar(300)))).text, 'begin\n300 %\nexit 0');
+    assert.match((await run(say(bar(3000)))).text, /^begin\n\n… \d+ bytes left out …\n3000 %\nexit 0$/);
+  });
+
   test('long output says what is missing', async () => {
     const { text } = await run(say('seq 1 10000'));
     assert.match(text, /^1\n2\n[^]*\n… 38894 bytes left out …\n[^]*\n10000\nexit 0$/);

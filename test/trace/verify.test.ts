@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { NewEvent } from '../../src/core/event.ts';
 import type { JournalRepository } from '../../src/core/ports/journal.ts';
 import type { Store } from '../../src/core/ports/store.ts';
+import type { Task } from '../../src/core/task.ts';
 import { startExport } from '../../src/journal/export.ts';
 import { verify, type Verification } from '../../src/trace/verify.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { openJournalRepository } from '../../src/git/journal.ts';
-import { openLandedHistory } from '../../src/git/commit.ts';
+import { openLandedHistory } from '../../src/git/landed.ts';
+import { newTask, settle } from '../store/kit.ts';
 import { makeWorkspace, quiet, type TestWorkspace } from '../workspace/govern-kit.ts';
 
 interface Scene extends TestWorkspace {
@@ -224,8 +227,12 @@ test('a gateway at work meanwhile is no misfit, and a journal.git that cannot be
   await s.run('run_a');
   await s.export();
   let runs = 0;
-  const busy: Pick<Store, 'rows' | 'getBlob'> = {
+  const busy: Parameters<typeof verify>[0]['store'] = {
     getBlob: (ref) => s.store.getBlob(ref),
+    task: (id) => s.store.task(id),
+    tasks: (filter) => s.store.tasks(filter),
+    read: (from) => s.store.read(from),
+    byKey: (key) => s.store.byKey(key),
     async *rows() {
       for await (const row of s.store.rows()) {
         if ((runs += 1) <= 2) await s.run(`run_meanwhile${runs}`);
@@ -274,8 +281,125 @@ test('a landing cut off before its receipt, and work from before this journal, a
   await old.commit({ 'a.md': 'x\n' }, 'Work of another home\n\nRuche-Run: run_old');
   const history = openLandedHistory(old.workspace.git);
   const found: string[] = [];
-  for await (const { run } of history.landed(await old.workspace.head())) found.push(run);
+  for await (const { runs } of history.commits(await old.workspace.head())) found.push(...runs);
   assert.equal(found.length, 0);
-  for await (const { run } of history.landed(null)) found.push(run);
+  for await (const { runs } of history.commits(null)) found.push(...runs);
   assert.deepEqual(found, ['run_old']);
+});
+
+/** Does something to the file of a loose object. */
+async function damage(s: Scene, oid: string, how: 'flip' | 'remove'): Promise<void> {
+  const path = join(s.dir, '.git', 'objects', oid.slice(0, 2), oid.slice(2));
+  if (how === 'remove') return rm(path);
+  const bytes = await readFile(path);
+  bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+  await chmod(path, 0o644);
+  await writeFile(path, bytes);
+}
+
+test('a landed blob, tree or commit that is damaged or missing is told by the event that landed it', async (t) => {
+  const objects = {
+    'its blob': (commit: string) => `${commit}:run_b.md`,
+    'its tree': (commit: string) => `${commit}^{tree}`,
+    'the commit': (commit: string) => commit,
+  };
+  for (const [what, name] of Object.entries(objects))
+    for (const how of ['flip', 'remove'] as const) {
+      const s = await scene(t);
+      await s.run('run_a');
+      const commit = await s.run('run_b');
+      await s.run('run_c');
+      const oid = (await s.git('rev-parse', name(commit))).trim();
+      await damage(s, oid, how);
+      const found = said(await s.check());
+      const state = how === 'flip' ? 'is damaged' : 'is missing';
+      assert.equal(found.length, 1, `${what}, ${how}: ${found.join('\n')}`);
+      assert.match(found[0] ?? '', new RegExp(`^evt_7 main: .*${state}.*get it from a clone`), `${what}, ${how}`);
+      assert.match(found[0] ?? '', new RegExp(oid));
+      assert.doesNotMatch(found[0] ?? '', /fatal|inflate|exit \d/);
+    }
+});
+
+test("the tip's tree and a person's own file are looked at, and what only looks odd to Git is no fault", async (t) => {
+  const s = await scene(t);
+  await s.commit({ 'mine.md': 'mine\n' });
+  await s.run('run_a');
+  assert.deepEqual(said(await s.check()), []);
+  await damage(s, (await s.git('rev-parse', 'HEAD:mine.md')).trim(), 'flip');
+  assert.match(said(await s.check())[0] ?? '', /^null main: mine\.md as of commit [0-9a-f]{40} is damaged/);
+
+  const odd = await scene(t);
+  const tree = (await odd.git('rev-parse', 'HEAD^{tree}')).trim();
+  const bad = `tree ${tree}\nparent ${await odd.workspace.head()}\nauthor A <a> 1 +99999\ncommitter A <a> 1 +0000\n\nx\n`;
+  await writeFile(join(odd.root, 'odd'), bad);
+  const oid = (await odd.git('hash-object', '-t', 'commit', '-w', '--literally', join(odd.root, 'odd'))).trim();
+  await odd.git('update-ref', 'refs/heads/main', oid);
+  assert.deepEqual(said(await odd.check()), []);
+});
+
+test('a landing that a person has rewritten is told as that, by its trailer or its content, and is no fault', async (t) => {
+  const s = await scene(t);
+  const first = await s.run('run_a');
+  await s.git('commit', '-q', '--amend', '-m', 'Better words\n\nRuche-Run: run_a');
+  const amended = await s.workspace.head();
+  const second = await s.run('run_b');
+  await s.git('commit', '-q', '--amend', '-m', 'Without its trailer');
+  const bare = await s.workspace.head();
+  const third = await s.run('run_c');
+  await writeFile(join(s.dir, 'run_c.md'), 'by hand\n');
+  await s.git('commit', '-q', '-a', '--amend', '-m', 'Mine\n\nRuche-Run: run_c');
+  const { findings, notes } = await s.check();
+  assert.deepEqual(findings, []);
+  assert.deepEqual(
+    notes.map(({ event, message }) => `${event} ${message}`),
+    [
+      `evt_4 it landed as commit ${first}; a person has rewritten it as ${amended}, with the same content`,
+      `evt_7 it landed as commit ${second}; a person has rewritten it as ${bare}, with the same content`,
+      `evt_10 it landed as commit ${third}; a person has rewritten it as ${await s.workspace.head()}, with other content`,
+    ],
+  );
+});
+
+test('a commit that changes more than its run did is told, with the files that are gone by it', async (t) => {
+  const s = await scene(t);
+  await s.commit({ 'mine.md': 'mine\n' });
+  await s.commit({ 'mine.md': null, 'x.md': 'x\n' }, 'Work\n\nRuche-Run: run_x');
+  const commit = await s.workspace.head();
+  await s.add({ type: 'landing.finished', stream: 'run:run_x', ...agent, data: { commit, paths: 1 } });
+  const found = said(await s.check());
+  assert.deepEqual(found, [`evt_2 main: commit ${commit} changes 2 files, but the event says 1; it removes mine.md`]);
+});
+
+test('rows of the queue that are not what the events say are told by the event that queued the task', async (t) => {
+  const s = await scene(t);
+  const stream = (id: string): string => `task:${id}`;
+  const queued = (task: Task): NewEvent => ({ type: 'task.queued', stream: stream(task.id), ...agent, data: { task } });
+  for (const id of ['tsk_1', 'tsk_2', 'tsk_3', 'tsk_4', 'tsk_5']) {
+    const task = newTask(id);
+    const result = await s.store.commit({
+      events: [queued(task)],
+      queue: [{ op: 'enqueue', task, causeOf: 0 }],
+      sync: true,
+    });
+    assert.ok(result.ok);
+  }
+  const data = { task: 'tsk_2', run: null, status: 'cancelled', result: null } as const;
+  const end: NewEvent = { type: 'task.finished', stream: stream('tsk_2'), ...agent, data };
+  assert.ok((await s.store.commit({ events: [end], queue: [settle('tsk_2', 'cancelled')], sync: true })).ok);
+  assert.deepEqual(said(await s.check()), []);
+  await tamper(s, (db) => {
+    db.exec(`UPDATE task SET status = 'done' WHERE id = 'tsk_1'`);
+    db.exec(`UPDATE task SET status = 'queued', due = 0 WHERE id = 'tsk_2'`);
+    db.exec(`UPDATE task SET agent = 'billing' WHERE id = 'tsk_3'`);
+    db.exec(`DELETE FROM task WHERE id = 'tsk_4'`);
+    db.exec(`UPDATE task SET id = 'tsk_6' WHERE id = 'tsk_5'`);
+  });
+  assert.deepEqual(said(await s.check()), [
+    'evt_2 queue: the row of tsk_1 says done, but no event says that it has ended',
+    'evt_3 queue: the row of tsk_2 says queued, but it ended as cancelled',
+    'evt_4 queue: the row of tsk_3 is not the task that was queued',
+    'evt_5 queue: it queued tsk_4, which has no row: the task is lost',
+    'evt_6 queue: the row of tsk_6 belongs to no task that was queued',
+    'evt_6 queue: it queued tsk_5, which has no row: the task is lost',
+  ]);
 });

@@ -12,7 +12,7 @@ export async function withViews<T>(
   anew?: { limit?: number; pushes?: (channel: string) => boolean },
 ): Promise<T> {
   if (anew === undefined) return body(loop.views);
-  const views = openViews({ ...loop.deps, paused: () => null, ...anew });
+  const views = openViews({ ...loop.deps, paused: () => null, hindered: () => null, ...anew });
   try {
     return await body(views);
   } finally {

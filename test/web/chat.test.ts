@@ -42,6 +42,12 @@ test(
         await page.getByText('/home/ann/company').waitFor();
         assert.equal(await page.locator('.try').count(), 3);
 
+        scene.offer = { kind: 'ollama', title: 'Ollama', baseUrl: 'http://127.0.0.1:11434', model: 'qwen3:8b' };
+        await page.reload();
+        await page.getByText('it will read every conversation').waitFor();
+        assert.equal(scene.setups.length, 0, 'an Ollama that was found is not used by itself');
+        await page.getByRole('button', { name: 'Use Ollama' }).waitFor();
+
         await page.getByLabel('Key', { exact: true }).fill('sk-ant-wrong');
         await page.getByText('Looks like Anthropic’s.').waitFor();
         await page.getByRole('button', { name: 'Test and save' }).click();

@@ -80,6 +80,7 @@ export class Scene {
   triggers: TriggerDesk = noTriggers;
   escalations: EscalationState[] = [];
   demo = true;
+  offer: RuntimeStatus['offer'] = null;
   /** Called for each new message. */
   onMessage: (item: Item) => void = () => undefined;
   readonly #listeners = new Map<string, Set<(delta: Delta) => void>>();
@@ -317,9 +318,10 @@ export class Scene {
       pending: 0,
       problems: [],
     };
-    const model = this.demo ? 'demo/demo' : 'scripted/large';
+    const { demo, offer } = this;
+    const model = demo ? 'demo/demo' : 'scripted/large';
     const at = { startedAt: 0, journal: { head: this.#seq, exported: this.#seq } };
-    return { version: '0.1.0', ready: true, notReady: null, model, demo: this.demo, tasks, ...rest, ...at };
+    return { version: '0.1.0', ready: true, notReady: null, model, demo, offer, tasks, ...rest, ...at };
   }
 
   readonly views: Views = {

@@ -1,3 +1,4 @@
+import { overSchedule } from '../../src/config/schedule-words.ts';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -136,6 +137,7 @@ export async function makeWorkspace(
     ruleProblem,
     skills,
     explain: () => null,
+    over: overSchedule(clock, () => 'UTC'),
   });
   const git = async (...args: string[]): Promise<string> =>
     (await promisify(execFile)('git', args, { cwd: dir, env })).stdout.trim();

@@ -71,6 +71,18 @@ test('description, order, comments, memory and other files are free', async () =
   for (const edits of free) assert.equal(await protectedIn(edits), null, JSON.stringify(edits));
 });
 
+test('a schedule whose only moment has passed is named: approved now, it would never fire', async () => {
+  const year = new Date(kit.clock.now()).getUTCFullYear();
+  const made = (at: string): Edits => ({
+    'agents/mail/AGENT.md': MAIL.replace(
+      'model: light',
+      `schedules: [{ name: launch, at: ${at}, task: x }]\nmodel: light`,
+    ),
+  });
+  assert.deepEqual((await differenceOf(made(`${year - 1}-01-01T08:00`)))?.over, ['launch']);
+  assert.equal((await differenceOf(made(`${year + 1}-01-01T08:00`)))?.over, undefined);
+});
+
 test('ruche.yaml as a whole and the protected keys need approval, which shows the difference', async () => {
   const settings = await protectedIn({ 'ruche.yaml': 'concurrency: 3\n# end\n' });
   assert.match(settings ?? '', /^ruche.yaml\n@@[^]*\n-concurrency: 2\n\+concurrency: 3\n # end$/);

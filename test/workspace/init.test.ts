@@ -71,5 +71,5 @@ test('an empty HEAD, as a power cut can leave it, is told with the command that 
   await initWorkspace({ dir, files: new Map([['a.md', Buffer.from('a\n')]]), env, clock });
   await writeFile(join(dir, '.git', 'HEAD'), '');
   const open = openWorkspace({ dir, env, clock, boundary: () => undefined });
-  await assert.rejects(open, /\.git\/HEAD is empty.*run: echo 'ref: refs\/heads\/main' > /);
+  await assert.rejects(open, /\.git\/HEAD is empty or damaged, as a power cut.*run: echo 'ref: refs\/heads\/main' > /);
 });

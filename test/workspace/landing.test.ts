@@ -418,7 +418,9 @@ case "$*" in *"read-tree -m -u"*) [ ! -e "$FAIL" ] || { echo disk on fire >&2; e
     const before = await lab.ws.head();
     const files = { 'notes.md': 'landed\n', 'docs/guide.md': null, 'fresh/file.txt': 'new\n' };
     await writeFile(join(lab.root, 'fail'), '');
-    await assert.rejects(lab.land('run_1', files), /disk on fire/);
+    const failed = await lab.land('run_1', files);
+    assert.ok(failed.state === 'blocked');
+    assert.match(failed.why, /Git could not work on it \(disk on fire\); see what is wrong with: git -C/);
     assert.equal(await lab.ws.head(), before);
     assert.equal(await lab.read('notes.md'), 'one\ntwo\nthree\nfour\nfive\nsix\n');
     assert.equal(await lab.read('docs/guide.md'), 'guide\n');

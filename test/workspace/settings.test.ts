@@ -94,6 +94,37 @@ policy:
   assert.deepEqual([settings?.concurrency, settings?.maxAttempts, settings?.limits.steps], [7, 5, 9]);
 });
 
+test('a provider, and each of its models, can be told its window, price and patience', () => {
+  const text = `models:
+  providers:
+    lan:
+      type: openai-compatible
+      baseUrl: http://10.0.0.5:8000/v1
+      window: 32768
+      timeout: 10m
+      price: { input: 0.5, output: 1.5 }
+      models: { big: { window: 131072, images: true } }
+`;
+  const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
+  assert.deepEqual(problems, []);
+  assert.deepEqual(settings?.providers[0], {
+    name: 'lan',
+    type: 'openai-compatible',
+    baseUrl: 'http://10.0.0.5:8000/v1',
+    apiKey: null,
+    window: 32_768,
+    price: { input: 0.5, output: 1.5 },
+    timeoutMs: 600_000,
+    byModel: { big: { window: 131_072, images: true } },
+  });
+  const lan = (more: string): string =>
+    `models:\n  providers:\n    lan: { type: openai-compatible, baseUrl: http://10.0.0.5/v1, ${more} }\n`;
+  refused(lan('timeout: 10'), /lan.timeout/);
+  refused(lan('window: 12'), /lan.window/);
+  refused(lan('price: { input: -1, output: 2 }'), /lan.price.input/);
+  refused(lan('models: { big: { windw: 9000 } }'), /windw/);
+});
+
 test('a provider of a known maker needs no URL, keys may be kept in home, and eyes can be given', () => {
   const text = `models:
   providers:

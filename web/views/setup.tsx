@@ -1,11 +1,13 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 import { useSignal, type Signal } from '@preact/signals';
+import type { ServerOffer } from '../../src/core/api/runtime.ts';
 import type { SetupRequest, SetupResult } from '../../src/core/api/views.ts';
 import { messageOf } from '../lib/api.ts';
 import { providerOf, PROVIDERS, type KeyProvider } from '../lib/keys.ts';
 import { Plain } from '../parts/small.tsx';
 import { useApp } from '../stores/app.ts';
+import { valueOf } from '../stores/resource.ts';
 
 type Kind = 'key' | 'ollama' | 'url';
 const KINDS: readonly { kind: Kind; label: string }[] = [
@@ -30,10 +32,10 @@ export function Setup(): JSX.Element {
   const fields: Fields = { key: useSignal(''), baseUrl: useSignal(''), model: useSignal(''), provider: useSignal('') };
   const state = useSignal<{ busy: boolean; result: SetupResult | null }>({ busy: false, result: null });
   const form = useRef<HTMLFormElement>(null);
-  const submit = async (): Promise<void> => {
+  const offer = valueOf(network.state.value)?.status.offer ?? null;
+  const submit = async (wanted = asked(kind.value, fields)): Promise<void> => {
     if (state.value.busy) return;
     state.value = { busy: true, result: null };
-    const wanted = asked(kind.value, fields);
     const key = fields.key.value;
     const result = await tried(() => api.setup(wanted));
     state.value = { busy: false, result };
@@ -49,6 +51,7 @@ export function Setup(): JSX.Element {
   return (
     <section class="card setup" aria-labelledby="setup-title">
       <h2 id="setup-title">Connect a model</h2>
+      {offer && <Found offer={offer} busy={busy} use={() => void submit(accepted(offer))} />}
       <form
         ref={form}
         onSubmit={(event) => {
@@ -96,6 +99,19 @@ export function Setup(): JSX.Element {
     </section>
   );
 }
+
+/** Any program can listen on its port, so only the owner can say that it is theirs. */
+const Found = (props: { offer: ServerOffer; busy: boolean; use: () => void }): JSX.Element => (
+  <div class="row">
+    <p>
+      {props.offer.title} with <b>{props.offer.model}</b> answers at <code>{props.offer.baseUrl}</code>. Use it only if
+      it is yours: it will read every conversation.
+    </p>
+    <button type="button" class="button" disabled={props.busy} onClick={props.use}>
+      Use {props.offer.title}
+    </button>
+  </div>
+);
 
 /** Not changed while one is tried: its answer would be shown as that of another. */
 const Kinds = (props: { kind: Signal<Kind>; busy: boolean; changed: () => void }): JSX.Element => (
@@ -191,6 +207,9 @@ function Field(props: {
     </div>
   );
 }
+
+/** What the owner says yes to. */
+const accepted = ({ kind, baseUrl, model }: ServerOffer): SetupRequest => ({ kind, baseUrl, model });
 
 function asked(kind: Kind, { key, baseUrl, model, provider }: Fields): SetupRequest {
   const [k, url, name] = [key, baseUrl, model].map((each) => each.value.trim()) as [string, string, string];

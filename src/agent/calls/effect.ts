@@ -13,6 +13,7 @@ import {
   type ToolCall,
   pinnedNames,
   skillLabels,
+  unseenBy,
   viewOf,
 } from './ready.ts';
 import { holdWork } from '../finish/hold.ts';
@@ -30,6 +31,7 @@ import { askedKey } from '../../core/records/matter.ts';
 export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Promise<void> {
   const { log, stops } = turn;
   await freshBase(turn, group);
+  const unseen = await unseenBy(turn, group);
   const files = await viewOf(turn);
   const begun: { ready: ToolCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
   for (const ready of group) {
@@ -53,8 +55,11 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
   }
   // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
   await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
-  await Promise.all(begun.map(({ ready, work }) => finish(turn, ready, work)));
+  const ended = await Promise.allSettled(
+    begun.map(({ ready, work }) => finish(turn, ready, { work, unseen: unseen.get(ready.call.id) })),
+  );
   void holdWork(turn);
+  for (const one of ended) if (one.status === 'rejected') throw one.reason;
   if (stops.shutdown.aborted) await log.flush(true);
   stops.shutdown.throwIfAborted();
   await settle(
@@ -67,14 +72,14 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
 async function finish(
   { deps, log }: Turn,
   { call, tool }: ToolCall,
-  work: () => Promise<{ result: ToolResult; reconciled: boolean }>,
+  { work, unseen }: { work: () => Promise<{ result: ToolResult; reconciled: boolean }>; unseen: string | undefined },
 ): Promise<void> {
   const { run, task } = log.state;
   deps.emit({ kind: 'tool.started', task, run, call: call.id, tool: tool.name, args: call.args });
   const before = deps.clock.now();
   const { result, reconciled } = await work();
   const ms = deps.clock.now() - before;
-  const text = deps.redact(result.text);
+  const text = deps.redact(unseen === undefined ? result.text : `${result.text}\n${unseen}`);
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
     ok: result.ok,

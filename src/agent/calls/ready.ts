@@ -124,6 +124,21 @@ export async function freshPaths({ deps, log }: Turn, paths: string[] | null): P
     log.emit({ type: 'base.moved', data: { from: base, to } });
 }
 
+/** By call: that files it looks at hold something of a person's that it does not see, and why. */
+export async function unseenBy({ deps }: Turn, group: readonly ToolCall[]): Promise<ReadonlyMap<string, string>> {
+  const told = new Map<string, string>();
+  for (const { call, tool, facts } of group) {
+    if (tool.readsTree !== true && facts.paths === undefined) continue;
+    const unseen = await deps.workspace.unseen(tool.readsTree === true ? null : (facts.paths ?? []));
+    const lines = unseen.map(({ path, why }) => {
+      const what = path === '' ? 'Some files have' : `${path} has`;
+      return `[${what} changes of the owner that are not committed and not in what you see: ${why}.]`;
+    });
+    if (lines.length > 0) told.set(call.id, lines.join('\n'));
+  }
+  return told;
+}
+
 const isFirstLook = ({ step, calls }: RunState): boolean =>
   step <= 1 && calls.every((call) => call.phase !== 'returned' && call.phase !== 'started');
 

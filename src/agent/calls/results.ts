@@ -64,8 +64,17 @@ export function shorten(
   const head = text.slice(0, Math.floor(limit * HEAD_SHARE)).toWellFormed();
   const tail = text.slice(text.length - (limit - head.length)).toWellFormed();
   const left = text.length - head.length - tail.length;
-  const note = `\n[… ${left} characters left out; \`${reader}\` with path "output:${call}" and an offset in lines shows them …]\n`;
+  const place = placeOf(text, head.length, limit);
+  const note = `\n[… ${left} characters left out; \`${reader}\` with path "output:${call}", ${place} goes on there …]\n`;
   return { text: head + note + tail, full: text };
+}
+
+/** The line in which a text was cut, for the tool that reads; in a line of its own length the column too. */
+function placeOf(text: string, at: number, limit: number): string {
+  const start = text.lastIndexOf('\n', at - 1) + 1;
+  const end = text.indexOf('\n', at);
+  const offset = `offset ${text.slice(0, start).split('\n').length}`;
+  return (end < 0 ? text.length : end) - start > limit / 2 ? `${offset} and column ${at - start + 1}` : offset;
 }
 
 /** What `output:<call>` or `output:<run>/<call>` of this conversation names; null for any other path. */

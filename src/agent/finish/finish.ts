@@ -48,11 +48,13 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   const { deps, log } = turn;
   const { state, claim } = log;
   const { task } = claim;
-  if (failure.retryable && task.attempt < task.maxAttempts) {
-    const notBefore = deps.clock.now() + retryDelay(task.attempt, deps.random());
-    const data = { task: task.id, run: state.run, attempt: task.attempt + 1, notBefore, error: failure.code };
+  const { after } = failure;
+  if (after !== undefined || (failure.retryable && task.attempt < task.maxAttempts)) {
+    const notBefore = deps.clock.now() + (after ?? retryDelay(task.attempt, deps.random()));
+    const attempt = after === undefined ? task.attempt + 1 : task.attempt;
+    const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
     log.emit({ type: 'task.retried', data }, null, { stream: taskStream(task.id) });
-    log.queue({ op: 'retry', task: task.id, notBefore });
+    log.queue({ op: 'retry', task: task.id, notBefore, ...(after === undefined ? {} : { uncounted: true }) });
     return log.flush(true);
   }
   const status = failure.retryable ? 'dead' : 'failed';

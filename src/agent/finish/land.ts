@@ -11,9 +11,14 @@ import { sentence } from '../../core/text/sentence.ts';
 /** After so many conflicts, or refusals, the run gives up, keeps its work aside, and the owner is told. */
 const MAX_CONFLICTS = 10;
 const MAX_REFUSALS = 3;
-/** Milliseconds between tries while `main` cannot move, and how long to go on trying. */
+/** Milliseconds between tries while `main` cannot move: at first, and at most. */
 const BLOCKED_WAIT = 250;
+const BLOCKED_WAIT_MAX = 5_000;
+/** How long the run goes on trying. Then it makes room for others, and tries again after pauses, at most so long … */
 const BLOCKED_MAX = 60_000;
+const PAUSE_MAX = 60_000;
+/** … and after so long without success each further try is one of the task's attempts. */
+const PATIENCE = 3_600_000;
 
 type Landed = 'landed' | 'park' | 'think' | Failure;
 
@@ -41,8 +46,10 @@ export async function land(turn: Turn): Promise<Landed> {
   const { deps, log, stops } = turn;
   const { state } = log;
   if (state.landing === 'asked') return 'park';
-  if (state.landing === 'refused') return dropProtected(turn);
+  if (state.landing === 'refused')
+    return dropProtected(turn, 'The owner denied your change of protected files; those files are restored.');
   const difference = await deps.reader.protectedChanges(state.base, [...state.changes.values()]);
+  if (state.landing === 'approved' && difference?.over) return dropProtected(turn, tooLate(difference.over));
   if (difference !== null && state.landing !== 'started') {
     if (difference.hidden !== null) return refused(log, tooMuch(difference.hidden));
     if (state.landing === 'none') {
@@ -62,11 +69,13 @@ export async function land(turn: Turn): Promise<Landed> {
     log.emit({ type: 'landing.started', data: { base, paths: request.changes.length, message } });
   await log.flush(true);
   const stop = AbortSignal.any([stops.cancel, stops.shutdown]);
-  for (let waited = 0; ; waited += BLOCKED_WAIT) {
+  const until = deps.clock.now() + BLOCKED_MAX;
+  for (let wait = BLOCKED_WAIT; ; wait = Math.min(BLOCKED_WAIT_MAX, wait * 2)) {
     // A run that was cancelled, or has lost its lease, must not land.
     stop.throwIfAborted();
     await deps.landingOrder.pass(run, paths, stop);
     const result = await deps.workspace.land({ ...request, at: deps.clock.now() });
+    if (result.state !== 'blocked') deps.hindrances.clear(state.task);
     switch (result.state) {
       case 'landed':
       case 'empty':
@@ -79,15 +88,33 @@ export async function land(turn: Turn): Promise<Landed> {
       case 'refused':
         return result.paths === undefined ? refused(log, sentence(result.why)) : without(log, result.paths);
       case 'blocked':
-        if (waited >= BLOCKED_MAX)
-          return {
-            code: 'landing.blocked',
-            message: `The changes could not land on main: ${sentence(result.why)}`,
-            retryable: true,
-          };
-        await deps.clock.sleep(BLOCKED_WAIT, stop);
+        if (deps.clock.now() + wait > until) return blocked(turn, result.why);
+        hinder(turn, result.why, wait);
+        await deps.clock.sleep(wait, stop);
     }
   }
+}
+
+/** Tells those who look, and those who watch, why the changes do not land. Gives how long that has been so. */
+function hinder({ deps, log }: Turn, why: string, wait: number): number {
+  const { task, run } = log.state;
+  const now = deps.clock.now();
+  const before = deps.hindrances.of(task, now);
+  const { since } = deps.hindrances.set(task, why, { now, until: now + wait });
+  const text = `The changes cannot land yet: ${sentence(why)} They land by themselves once that is mended.`;
+  if (before?.why !== why) deps.emit({ kind: 'retrying', task, run, text });
+  return now - since;
+}
+
+/** The run has tried for long enough: others get its place, and it comes back, later and later. */
+function blocked(turn: Turn, why: string): Failure {
+  const failure = {
+    code: 'landing.blocked',
+    message: `The changes could not land on main: ${sentence(why)}`,
+    retryable: true,
+  };
+  const lasted = hinder(turn, why, PAUSE_MAX);
+  return lasted > PATIENCE ? failure : { ...failure, after: Math.min(PAUSE_MAX, lasted / 2) };
 }
 
 function landed(log: RunLog, commit: string | null): Landed {
@@ -158,12 +185,15 @@ function without(log: RunLog, paths: readonly { path: string; why: string }[]): 
   return 'think';
 }
 
-/** The owner said no to the change of protected files: those go back, the rest may land. */
-async function dropProtected({ deps, log }: Turn): Promise<Landed> {
+const tooLate = (names: readonly string[]): string =>
+  `The owner approved your change of protected files after the moment of ${names.join(', ')} had passed, so it would never fire. Those files are restored and nothing of the change is in force: say so, or ask whether another moment will do.`;
+
+/** The change of protected files is not to be: those go back, the rest may land. */
+async function dropProtected({ deps, log }: Turn, why: string): Promise<Landed> {
   const { base, changes } = log.state;
   const kept: Change[] = [];
   for (const change of changes.values())
     if ((await deps.reader.protectedChanges(base, [change])) === null) kept.push(change);
-  rebase(log, base, kept, 'The owner denied your change of protected files; those files are restored.');
+  rebase(log, base, kept, why);
   return 'think';
 }

@@ -15,6 +15,7 @@ import type { Delta } from '../../core/api/runtime.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
 import type { AnyTool } from '../../core/ports/tool.ts';
 import type { ConversationCache } from './conversation.ts';
+import type { Hindrances } from './hindrances.ts';
 import type { LandingOrder } from './landing-order.ts';
 
 /** All that a run can reach. */
@@ -56,6 +57,7 @@ export interface AgentDeps {
   cancelTask(task: string, by: string): Promise<boolean>;
   conversations: ConversationCache;
   landingOrder: LandingOrder;
+  hindrances: Hindrances;
   clock: Clock;
   ids: Ids;
   random(): number;

@@ -130,6 +130,15 @@ export interface AgentState {
 /** What is known of an agent without asking the queue or the clock. */
 export type AgentAbout = Omit<AgentState, 'queued' | 'running' | 'waiting' | 'nextFiring'>;
 
+/** A server that was found. Whose process it is nobody knows, so it answers only once the owner has said yes. */
+export interface ServerOffer {
+  /** Type of its provider. */
+  kind: string;
+  title: string;
+  baseUrl: string;
+  model: string;
+}
+
 export interface RuntimeStatus {
   version: string;
   ready: boolean;
@@ -138,6 +147,8 @@ export interface RuntimeStatus {
   startedAt: number;
   model: string;
   demo: boolean;
+  /** A model server of this machine that would answer if the owner said so; null if there is none, or another model is chosen. */
+  offer: ServerOffer | null;
   sandbox: string;
   workspace: string;
   home: string;

@@ -8,6 +8,8 @@ export interface Difference {
   text: string;
   /** Why the text does not show all of it, so that nobody can approve it; null if it does. */
   hidden: string | null;
+  /** Schedules in it whose only moment has passed: they would never fire. Absent for none. */
+  over?: readonly string[];
 }
 
 /** Reads what governs the network (`ruche.yaml` and every AGENT.md) at a commit. */

@@ -18,7 +18,8 @@ export type QueueOp =
   /** Waiting → queued, at its old place in the lane. A task that is not waiting is left alone. */
   | { op: 'wake'; task: string }
   /** Running → queued again, with attempt + 1. */
-  | { op: 'retry'; task: string; notBefore: number }
+  /** `uncounted`: it is the same attempt that goes on later. */
+  | { op: 'retry'; task: string; notBefore: number; uncounted?: boolean }
   /** Any status but an ended one → ended. */
   | {
       op: 'settle';

@@ -47,8 +47,26 @@ export interface CommitDiff {
   cut: boolean;
 }
 
+/** Something about the workspace that a person has to mend. */
+export interface Trouble {
+  /** What is wrong, and what to do. */
+  what: string;
+  /** `work`: no run can go on; `landings`: what runs have changed waits. */
+  stops: 'work' | 'landings';
+}
+
+/** Rejects with this when disk or Git fail: nothing was done, and it may go well later. The message says what to do. */
+export class WorkspaceUnavailable extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'WorkspaceUnavailable';
+  }
+}
+
 /** The Git repository people and agents share. */
 export interface Workspace {
+  /** What is wrong with it now, the worst first. */
+  troubles(): Promise<Trouble[]>;
   /** The commit `main` points to. */
   head(): Promise<string>;
   /** What a run sees. */
@@ -58,6 +76,8 @@ export interface Workspace {
    * `paths` (null: all tracked ones), and untracked ones that `paths` names. Null if there was nothing.
    */
   commitPerson(paths: readonly string[] | null): Promise<PersonCommit | null>;
+  /** Those of the paths (null: any) in which a person has something that `commitPerson` could not commit, and why. */
+  unseen(paths: readonly string[] | null): Promise<{ path: string; why: string }[]>;
   /** Whether going from one commit to a later one changes none of these paths. */
   untouched(from: string, to: string, paths: readonly string[]): Promise<boolean>;
   land(request: LandingRequest): Promise<LandingResult>;
@@ -89,7 +109,7 @@ export interface Checkout {
   dir: string;
   /** A throwaway repository to be bound over `<dir>/.git` in the sandbox. */
   git: string;
-  /** The workspace's object directory: read-only in the sandbox, whose alternates are made to name it. */
+  /** Git objects that the base reaches, and no others: read-only in the sandbox, whose alternates are made to name it. */
   objects: string;
 }
 

@@ -1,5 +1,6 @@
 import type { Problem, Settings } from '../../core/agent.ts';
 import { type ModelChoice, type Tier, TIERS, type ModelError, type ModelPort, NO_USAGE } from '../../core/model.ts';
+import type { ServerOffer } from '../../core/api/runtime.ts';
 import type { Found } from './found.ts';
 import type { Provider } from '../wire/provider.ts';
 import { CLOUD_WINDOW } from '../prices/prices.ts';
@@ -15,7 +16,7 @@ import {
 
 interface ModelsOptions extends ProviderParts {
   settings: Pick<Settings, 'providers' | 'tiers'>;
-  found: Pick<Found, 'kinds' | 'providers' | 'look' | 'servers'>;
+  found: Pick<Found, 'kinds' | 'providers' | 'look' | 'servers' | 'offer'>;
 }
 
 interface ModelsDescription {
@@ -25,6 +26,8 @@ interface ModelsDescription {
   model: string;
   /** True if that is the stand-in: there is no other. */
   demo: boolean;
+  /** What would answer if the owner said so. */
+  offer: ServerOffer | null;
   source: 'ruche.yaml' | 'home' | 'environment' | 'found' | 'stand-in';
 }
 
@@ -96,7 +99,8 @@ export function openModels(options: ModelsOptions): Models {
     describe() {
       const { tiers, source } = planTiers(options);
       const model = tiers.standard[0] ?? standIn(kinds);
-      return { tiers, model, demo: known().get(split(model).provider)?.kind.standIn !== undefined, source };
+      const demo = known().get(split(model).provider)?.kind.standIn !== undefined;
+      return { tiers, model, demo, offer: source === 'stand-in' ? found.offer : null, source };
     },
     problems: () => findProblems(options, known()),
     providers: () => [...known().values()],

@@ -1,6 +1,7 @@
 import type { ProviderSettings } from '../../core/agent.ts';
 import type { Net } from '../../core/ports/net.ts';
 import type { Secrets } from '../../core/ports/secrets.ts';
+import type { ServerOffer } from '../../core/api/runtime.ts';
 import type { ProviderView } from '../../core/api/views.ts';
 import type { Kept, KeptProvider } from './kept.ts';
 import {
@@ -31,6 +32,8 @@ export interface Found {
   look(signal: AbortSignal): Promise<void>;
   /** What the servers of a kind can do, by its type: the one that was found and all that are configured. */
   readonly servers: ReadonlyMap<string, ModelServer>;
+  /** What the last look saw and nobody has chosen yet; null if there is nothing, or something else is chosen. */
+  readonly offer: ServerOffer | null;
   /** Why the last look saw none; '' if it did, or nobody has looked. */
   readonly missing: string;
   /** Keeps what a person gave: on disk when it resolves, and in force from then on. */
@@ -43,6 +46,8 @@ export interface FoundOptions {
   net: Net;
   secrets: Secrets;
   kinds: readonly Provider[];
+  /** Names of servers that this home has used before it had to be asked for: their owner goes on with them. */
+  used: readonly string[];
 }
 
 /** The providers that the environment stands for. A key alone is enough where its maker's models are known. */
@@ -74,22 +79,35 @@ function homeProvider({ model, ...provider }: KeptProvider, kinds: readonly Prov
 export const isAble = (model: ServerModel): boolean => model.tools;
 
 export function openFound(options: FoundOptions): Found {
-  const { env, kept, net, secrets, kinds } = options;
+  const { env, kept, net, secrets, kinds, used } = options;
   const fromEnv = environmentProviders(kinds, env);
   const servers = new Map<string, ModelServer>();
   for (const { type, server } of kinds) if (server) servers.set(type, server.open({ net, secrets, env }));
   const here = new Map<string, FoundProvider>();
+  const offers = new Map<string, ServerOffer>();
   let missing = '';
   const lookFor = async ({ name, type, server }: Provider, signal: AbortSignal): Promise<void> => {
     const baseUrl = server?.near(env) ?? '';
     const listed = await servers.get(type)?.list({ provider: name, baseUrl, apiKey: null }, signal);
     const first = listed?.find(isAble);
-    const models = first ? sameModel(first.name) : null;
+    // Any process may listen on that port, and would be sent every conversation and every tool.
+    const models = first && used.includes(name) ? sameModel(first.name) : null;
     here.set(type, { name, type, baseUrl, apiKey: null, source: 'found', models });
+    if (first && server) offers.set(type, { kind: type, title: server.title, baseUrl, model: first.name });
+    else offers.delete(type);
   };
+  const providers = (): FoundProvider[] => [
+    ...kept.providers().map((each) => homeProvider(each, kinds)),
+    ...fromEnv,
+    ...here.values(),
+  ];
   return {
     kinds,
-    providers: () => [...kept.providers().map((each) => homeProvider(each, kinds)), ...fromEnv, ...here.values()],
+    providers,
+    get offer() {
+      const chosen = providers().some(({ models }) => models !== null);
+      return chosen ? null : (offers.values().next().value ?? null);
+    },
     async look(signal) {
       let failed = '';
       for (const kind of kinds.filter(({ server }) => server !== undefined))

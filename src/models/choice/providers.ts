@@ -109,8 +109,17 @@ const serverOf = ({ kind }: KnownProvider, { servers }: Pick<Found, 'servers'>):
 function portOf(provider: KnownProvider, parts: ProviderParts): ModelPort {
   const { net, secrets, clock, idleMs, found } = parts;
   const { name, kind, baseUrl, apiKey } = provider;
-  const options = { provider: name, baseUrl, apiKey, net, secrets, clock, idleMs };
+  const options = { provider: name, baseUrl, apiKey, net, secrets, clock, idleMs: provider.timeoutMs ?? idleMs };
   return kind.open(options, serverOf(provider, found));
+}
+
+/** What the file says of a model: of itself, else of all models of its provider. */
+export function toldOf(
+  provider: ProviderSettings,
+  model: string,
+): Pick<ProviderSettings, 'window' | 'price' | 'images'> {
+  const { window, price, images, byModel = {} } = provider;
+  return { window, price, images, ...(Object.hasOwn(byModel, model) ? byModel[model] : {}) };
 }
 
 export interface Abilities {
@@ -124,25 +133,27 @@ export interface Abilities {
 export function abilitiesOf(provider: KnownProvider, model: string, found: Pick<Found, 'servers'>): Abilities {
   const { name, kind, baseUrl, apiKey } = provider;
   const server = serverOf(provider, found);
+  const own = toldOf(provider, model);
   if (server) {
     const facts = server.known({ provider: name, baseUrl, apiKey }, model);
     return {
-      window: facts?.window ?? null,
-      images: provider.images ?? facts?.images ?? false,
+      window: own.window ?? facts?.window ?? null,
+      images: own.images ?? facts?.images ?? false,
       reasoning: facts?.thinking ?? false,
     };
   }
-  if (kind.free) return { window: null, images: false, reasoning: false };
+  if (kind.free) return { window: own.window ?? null, images: false, reasoning: false };
   const facts = modelFacts(model);
   // The makers' models have long had eyes; of another server's nobody knows.
-  const images = provider.images ?? facts?.images ?? kind.maker !== undefined;
-  return { window: facts?.window ?? null, images, reasoning: facts?.reasoning ?? false };
+  const images = own.images ?? facts?.images ?? kind.maker !== undefined;
+  return { window: own.window ?? facts?.window ?? null, images, reasoning: facts?.reasoning ?? false };
 }
 
 export function choiceOf(provider: KnownProvider, model: string, parts: ProviderParts): ModelChoice {
   const { kind, baseUrl } = provider;
   const { window, images } = abilitiesOf(provider, model, parts.found);
   const usual = kind.server ? LOCAL_WINDOW : kind.standIn ? STAND_IN_WINDOW : windowOf(model, baseUrl);
+  const told = toldOf(provider, model).price;
   const free = (_usage: Usage): number => 0;
   return {
     provider: provider.name,
@@ -151,6 +162,6 @@ export function choiceOf(provider: KnownProvider, model: string, parts: Provider
     ...(kind.standIn === undefined ? {} : { standIn: true }),
     window: window ?? usual,
     images,
-    cost: kind.free ? free : costOf(model),
+    cost: kind.free && told === undefined ? free : costOf(model, told),
   };
 }

@@ -1,4 +1,5 @@
 import { hostKind, parseTarget } from '../../core/net/host.ts';
+import type { ModelPrice } from '../../core/agent.ts';
 import type { Usage } from '../../core/model.ts';
 
 /** Tokens, where nothing is known of a model in the cloud. */
@@ -30,9 +31,9 @@ export function windowOf(model: string, baseUrl: string): number {
   return modelFacts(model)?.window ?? (local ? LOCAL_WINDOW : CLOUD_WINDOW);
 }
 
-/** USD for a usage; 0 where no price is known. */
-export function costOf(model: string): (usage: Usage) => number {
-  const facts = modelFacts(model);
+/** USD for a usage; 0 where no price is known. `told`: what the owner says it costs. */
+export function costOf(model: string, told?: ModelPrice): (usage: Usage) => number {
+  const facts = told ? { cached: told.input, cacheWrite: told.input, ...told } : modelFacts(model);
   if (!facts) return () => 0;
   return ({ input, output, cacheRead, cacheWrite }) => {
     const read = Math.min(cacheRead, input);

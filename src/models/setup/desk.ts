@@ -5,7 +5,7 @@ import type { Models } from '../choice/choose.ts';
 import { isAble } from '../choice/found.ts';
 import type { ServerModel } from '../wire/provider.ts';
 import { modelFacts } from '../prices/prices.ts';
-import { abilitiesOf, flawOf, type KnownProvider } from '../choice/providers.ts';
+import { abilitiesOf, flawOf, type KnownProvider, toldOf } from '../choice/providers.ts';
 import { errorText } from '../../core/text/sentence.ts';
 
 /** The models of the network: what there is, whether it works, and how to have one. */
@@ -89,10 +89,15 @@ function modelView(
 ): ModelView {
   const none = { window: null, images: false, reasoning: false };
   const abilities = provider ? abilitiesOf(provider, model, found) : none;
+  const told = provider && toldOf(provider, model).price;
   const facts = provider && !provider.kind.free ? modelFacts(model) : null;
-  const price = facts && { input: facts.input, cached: facts.cached, output: facts.output, asOf: facts.asOf };
+  const known = facts && { input: facts.input, cached: facts.cached, output: facts.output, asOf: facts.asOf };
+  const price = told ? { cached: told.input, ...told, asOf: TOLD } : known;
   return { ref, provider: provider?.name ?? '', model, tiers: [], ...abilities, price, problem };
 }
+
+/** Stands for the day on which a price was read, where the owner has given it. */
+const TOLD = 'ruche.yaml';
 
 interface Asked {
   has: readonly ServerModel[];

@@ -29,6 +29,8 @@ import { Waker } from '../../core/time/waker.ts';
 const LOOK_MS = 5_000;
 /** Milliseconds between tries while the store takes nothing. */
 const UNAVAILABLE_MS = 1_000;
+/** Milliseconds by which a clock may be put back without a word: those that follow the time of others are, by little. */
+const AHEAD_MS = 60_000;
 /** Tasks of one schedule that may wait. */
 const MAX_WAITING = 100;
 
@@ -131,8 +133,19 @@ export class Schedules implements ScheduleDesk {
         ? ({ type: 'schedule.paused', data: { schedule: id } } as const)
         : ({ type: 'schedule.resumed', data: { schedule: id, from } } as const);
       const event = { ...body, stream: scheduleStream(id), actor: by, cause: standing.set.id, labels: [] };
-      const batch = { events: [event], expect: { [scheduleStream(id)]: standing.version }, sync: true };
-      return (await this.#commit(entry, batch)) ? true : 'again';
+      const { data } = standing.set;
+      // Set by a clock that was ahead, it would count from there for as long.
+      const anew: NewEvent = {
+        ...this.#about(id),
+        type: 'schedule.set',
+        data: { ...data, anchor: from, paused: false },
+      };
+      const events = !paused && data.anchor > from ? [event, anew] : [event];
+      const batch = { events, expect: { [scheduleStream(id)]: standing.version }, sync: true };
+      if (!(await this.#commit(entry, batch))) return 'again';
+      const renewed = events.includes(anew) ? this.#entryOf(entry.standing, entry.schedule) : null;
+      if (renewed !== null) this.#entries.set(id, renewed);
+      return true;
     });
   }
 
@@ -336,6 +349,7 @@ export class Schedules implements ScheduleDesk {
       does: schedule.work.kind === 'run' ? `run: ${schedule.work.command}` : schedule.work.text,
       paused,
       next: nextOf(entry),
+      ...silence(entry, this.#options.clock.now()),
       last: last === null ? null : { ...last, status: task?.status ?? 'unknown', ...(await this.#whyOf(task)) },
     };
   }
@@ -346,6 +360,15 @@ export class Schedules implements ScheduleDesk {
       task?.status === 'failed' && task.result !== null ? await readText(this.#options.store, task.result) : null;
     return why === null ? {} : { why };
   }
+}
+
+/** Where a clock that was ahead has brought a schedule to, if something would fire before it gets there. */
+function silence({ standing: { paused, cursor, set }, firings }: Entry, now: number): { silentUntil?: number } {
+  const { timing, anchor } = set.data;
+  // One moment that has fired is over, whatever the clock said then.
+  if (paused || timing.kind === 'at' || cursor <= now + AHEAD_MS) return {};
+  const due = timing.kind === 'every' && anchor > now ? now + timing.ms : firings.after(now);
+  return due === null || due > cursor ? {} : { silentUntil: cursor };
 }
 
 function nextOf(entry: Entry): number | null {

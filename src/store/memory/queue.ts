@@ -123,7 +123,11 @@ export class MemoryQueue {
         return null;
       case 'retry':
         if (status !== 'running') return misfit;
-        this.#change(entry, { status: 'queued', attempt: attempt + 1, notBefore: op.notBefore });
+        this.#change(entry, {
+          status: 'queued',
+          attempt: op.uncounted ? attempt : attempt + 1,
+          notBefore: op.notBefore,
+        });
         return null;
       case 'settle':
         if (isEnded(status)) return misfit;

@@ -249,7 +249,7 @@ export class Queue implements Remembers {
         return null;
       case 'retry':
         if (row.status !== 'running') return misfit;
-        this.#requeue(row, row.attempt + 1, op.notBefore, op.notBefore);
+        this.#requeue(row, op.uncounted ? row.attempt : row.attempt + 1, op.notBefore, op.notBefore);
         return null;
       case 'settle':
         if (isEnded(row.status)) return misfit;

@@ -19,6 +19,7 @@ import {
   type CheckoutState,
   type Place,
 } from './folder.ts';
+import { Views, type View } from './objects.ts';
 import { straighten, type Seal } from './seal.ts';
 import type { OpenWorkspace } from '../workspace.ts';
 import { overlayTree } from '../overlay/files.ts';
@@ -61,6 +62,8 @@ interface Slot {
   state: CheckoutState | null;
   /** Vouches for its files; null: nothing does, so they are thrown away before they are filled. */
   seal: Seal | null;
+  /** The commit whose objects its command sees. */
+  view: string | null;
   busy: boolean;
 }
 
@@ -81,26 +84,36 @@ const isOwned = (state: CheckoutState | null): state is CheckoutState & { key: s
 
 /** Removes all but the checkouts in which a command may be at work, and gives those. Only while no pool is open there. */
 export async function removeFree(dir: string): Promise<{ key: string; root: string }[]> {
-  const held: { key: string; root: string }[] = [];
-  for (const name of await readdir(dir).catch(() => [])) {
-    const place = placeOf(dir, name);
-    const state = await readState(place);
-    if (isOwned(state)) held.push({ key: state.key, root: place.root });
-    else await removeTree(place.root).catch(() => undefined);
-  }
+  const places = (await readdir(dir).catch(() => [])).map((name) => placeOf(dir, name));
+  const states = await Promise.all(places.map(readState));
+  const held = places.flatMap(({ root }, at) => {
+    const state = states[at] ?? null;
+    return isOwned(state) ? [{ key: state.key, root }] : [];
+  });
+  const stay = new Set(held.map(({ root }) => root));
+  // Commands at work see objects of the views.
+  if (held.length > 0) stay.add(join(dir, VIEWS));
+  for (const { root } of places) if (!stay.has(root)) await removeTree(root).catch(() => undefined);
   return held;
 }
+
+/** Folder of what commands see of Git's objects. */
+const VIEWS = '.objects';
 
 class Pool implements CheckoutPool {
   readonly #options: CheckoutOptions;
   readonly #slots = new Map<string, Slot>();
   readonly #waiting: (() => void)[] = [];
   readonly #background = new Set<Promise<void>>();
+  readonly #views: Views;
   #count = 0;
   #left = 0;
 
   constructor(options: CheckoutOptions) {
     this.#options = options;
+    const { git } = options.workspace;
+    const discard = (path: string): Promise<void> => this.#discard(path);
+    this.#views = new Views({ git, dir: join(options.dir, VIEWS), discard });
   }
 
   /** Finds the checkouts in which a command may still be at work. Nothing vouches for the files of the others. */
@@ -111,15 +124,22 @@ class Pool implements CheckoutPool {
       this.#left = Math.max(this.#left, Number(name) || 0);
       this.#later(removeTree(join(this.#aside(), name)));
     }
+    await this.#views.load();
     for (const name of await readdir(dir)) {
       const number = /^c(\d+)$/.exec(name)?.[1];
       if (number === undefined) continue;
       const place = placeOf(dir, name);
       const state = await readState(place);
       this.#count = Math.max(this.#count, Number(number));
-      if (isOwned(state)) this.#slots.set(name, { place, state, seal: null, busy: true });
+      if (isOwned(state)) this.#slots.set(name, { place, state, seal: null, view: this.#adopt(state), busy: true });
       else await this.#discard(place.root);
     }
+  }
+
+  #adopt({ base, blind }: CheckoutState): string | null {
+    if (blind) return null;
+    this.#views.adopt(base);
+    return base;
   }
 
   #aside(): string {
@@ -175,16 +195,23 @@ class Pool implements CheckoutPool {
       slot.state = { key, ready: false, base, tree, blind };
       await mkdir(slot.place.root, { recursive: true, mode: 0o700 });
       const discard = (path: string): Promise<void> => this.#discard(path);
+      const { shallow } = blind ? { shallow: '' } : await this.#view(slot, base);
       slot.seal = await fill(git, slot.place, tree, { before: slot.seal, discard });
-      await throwaway(git, slot.place, base, blind);
+      await throwaway(git, slot.place, slot.state, { objects: this.#views.dirOf(base), shallow });
       slot.state = { ...slot.state, ready: true };
       await writeState(slot.place, slot.state);
       this.#options.boundary('checkout.take.after');
-      return checkoutOf(git, slot.place, blind);
+      return checkoutOf(slot.place, this.#views.dirOf(base), blind);
     } catch (error) {
       await this.#free(slot);
       throw error;
     }
+  }
+
+  async #view(slot: Slot, base: string): Promise<View> {
+    const view = await this.#views.hold(base);
+    slot.view = base;
+    return view;
   }
 
   #full(why: string): Error {
@@ -223,7 +250,7 @@ class Pool implements CheckoutPool {
       }
       if (this.#slots.size < max) {
         this.#count += 1;
-        const slot: Slot = { place: placeOf(dir, `c${this.#count}`), state: null, seal: null, busy: true };
+        const slot: Slot = { place: placeOf(dir, `c${this.#count}`), state: null, seal: null, view: null, busy: true };
         this.#slots.set(slot.place.id, slot);
         if ((await freeSpace(dir)).bytes >= minFree) return slot;
         this.#slots.delete(slot.place.id);
@@ -235,9 +262,9 @@ class Pool implements CheckoutPool {
 
   adopt(key: string): Promise<Checkout | null> {
     const slot = [...this.#slots.values()].find(({ state }) => state?.key === key && state.ready);
-    return Promise.resolve(
-      slot ? checkoutOf(this.#options.workspace.git, slot.place, slot.state?.blind === true) : null,
-    );
+    if (!slot?.state) return Promise.resolve(null);
+    const { base, blind } = slot.state;
+    return Promise.resolve(checkoutOf(slot.place, this.#views.dirOf(base), blind));
   }
 
   held(): Promise<string[]> {
@@ -270,6 +297,8 @@ class Pool implements CheckoutPool {
     slot.busy = true;
     slot.state = { ...(slot.state ?? FREE), key: null, ready: false };
     await rm(slot.place.state, { force: true });
+    if (slot.view !== null) this.#views.release(slot.view);
+    slot.view = null;
     const { keep = 4 } = this.#options;
     const enough = (): boolean => [...this.#slots.values()].filter((other) => !other.busy).length >= keep;
     const tidy = async (): Promise<void> => {

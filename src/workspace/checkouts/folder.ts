@@ -4,6 +4,7 @@ import type { Checkout } from '../../core/ports/workspace.ts';
 import type { Git } from '../../git/git.ts';
 import { removeTree } from '../../platform/remove.ts';
 import { replaceFile } from '../../platform/replace.ts';
+import { packObjects } from './objects.ts';
 import { seal, type Seal } from './seal.ts';
 
 /** What is kept of a checkout beside its files, so that a crash does not lose whose it is. */
@@ -40,12 +41,12 @@ export const placeOf = (root: string, id: string): Place => {
   };
 };
 
-/** `blind`: the command gets no objects, because among them are files that are hidden from it. */
-export const checkoutOf = (git: Git, place: Place, blind: boolean): Checkout => ({
+/** `objects`: those of the base. A blind command gets none, because among them are files that are hidden from it. */
+export const checkoutOf = (place: Place, objects: string, blind: boolean): Checkout => ({
   id: place.id,
   dir: place.files,
   git: place.git,
-  objects: blind ? join(place.git, 'none') : git.neutral.objects,
+  objects: blind ? join(place.git, 'none') : objects,
 });
 
 export const writeState = (place: Place, state: CheckoutState): Promise<void> =>
@@ -68,10 +69,6 @@ export const on = (place: Place) => ({
   cwd: place.files,
 });
 export const STRICT = ['-c', 'core.trustctime=true', '-c', 'core.checkStat=default', '-c', 'core.filemode=true'];
-
-const absent = (error: NodeJS.ErrnoException): void => {
-  if (error.code !== 'ENOENT') throw error;
-};
 
 /**
  * Makes the files those of the tree, over what the seal vouches for; without one, or if that fails, over nothing. `discard` puts
@@ -101,10 +98,15 @@ export async function fill(
 }
 
 /**
- * The repository a command sees: HEAD at the base, the workspace's objects behind an alternate, its own configuration,
- * and an index copied from ours, so that `status` need not read every file. Made anew each time. A blind one is empty.
+ * The repository a command sees: HEAD at the base, the objects of the base behind an alternate, those of the run's changes its
+ * own, and an index copied from ours, so that `status` need not read every file. Made anew each time. A blind one is empty.
  */
-export async function throwaway(git: Git, place: Place, base: string, blind: boolean): Promise<void> {
+export async function throwaway(
+  git: Git,
+  place: Place,
+  { base, tree, blind }: CheckoutState,
+  { objects, shallow }: { objects: string; shallow: string },
+): Promise<void> {
   const { neutral } = git;
   await removeTree(place.git);
   await mkdir(join(place.git, 'refs', 'heads'), { recursive: true });
@@ -121,15 +123,20 @@ export async function throwaway(git: Git, place: Place, base: string, blind: boo
   await Promise.all([
     writeFile(join(place.git, 'HEAD'), 'ref: refs/heads/main\n'),
     writeFile(join(place.git, 'config'), config),
-    writeFile(join(place.git, 'objects', 'info', 'alternates'), `${neutral.objects}\n`),
     writeFile(join(place.git, 'info', 'attributes'), '* -text !eol -ident !filter !working-tree-encoding\n'),
     writeFile(join(place.git, 'info', 'exclude'), await readFile(own).catch(() => '')),
-    // Of a shallow clone: where history ends.
-    copyFile(join(neutral.commonDir, 'shallow'), join(place.git, 'shallow')).catch(absent),
   ]);
-  if (blind) await mkdir(join(place.git, 'none'));
-  else {
-    await writeFile(join(place.git, 'refs', 'heads', 'main'), `${base}\n`);
-    await copyFile(place.index, join(place.git, 'index'));
-  }
+  if (blind) return mkdir(join(place.git, 'none')).then(() => undefined);
+  await Promise.all([
+    writeFile(join(place.git, 'objects', 'info', 'alternates'), `${objects}\n`),
+    writeFile(join(place.git, 'refs', 'heads', 'main'), `${base}\n`),
+    copyFile(place.index, join(place.git, 'index')),
+    ...(shallow === '' ? [] : [writeFile(join(place.git, 'shallow'), shallow)]),
+    ownObjects(git, join(place.git, 'objects'), base, tree),
+  ]);
+}
+
+async function ownObjects(git: Git, objects: string, base: string, tree: string): Promise<void> {
+  await mkdir(join(objects, 'pack'));
+  if ((await git.resolve(`${base}^{tree}`)) !== tree) await packObjects(git, objects, tree, base);
 }

@@ -15,6 +15,7 @@ import {
   joined,
   mayBeProtected,
   placeOf,
+  type Explain,
   type LineDiff,
   type Side,
   type Touched,
@@ -37,7 +38,9 @@ interface Entry extends TreeEntry {
 export interface GovernanceOptions extends Known {
   git: Git;
   /** What a schedule means by the clock, for whoever approves it; null if that cannot be told. */
-  explain: (agent: string, schedule: Json) => string | null;
+  explain: Explain;
+  /** The name of a schedule whose only moment has passed; null for any other. */
+  over: (agent: string, schedule: Json) => string | null;
   skills: SkillSupport;
 }
 
@@ -111,7 +114,10 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
         named.map((change) => change.path),
       );
       const raw = named.map((change) => overlayChange(change, before));
-      return describe({ ...options, scripts, governing: false }, raw, { before: tree, after: tree, overlay: true });
+      const views = { before: tree, after: tree, overlay: true };
+      const { explain, over } = noticing(options);
+      const found = await describe({ ...options, explain, scripts, governing: false }, raw, views);
+      return found === null || over.size === 0 ? found : { ...found, over: [...over] };
     },
     pinned: async (base, skills, pins) => [
       ...(await scripts.over(oid(base), pins)),
@@ -129,6 +135,17 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
       await git.run(['update-ref', KEEP_REF, oid(commit)]);
     },
   };
+}
+
+/** Explains schedules, and keeps the names of those whose only moment has passed. */
+function noticing(options: GovernanceOptions): { explain: Explain; over: Set<string> } {
+  const over = new Set<string>();
+  const explain: Explain = (agent, schedule) => {
+    const name = options.over(agent, schedule);
+    if (name !== null) over.add(name);
+    return options.explain(agent, schedule);
+  };
+  return { explain, over };
 }
 
 /** An object id and nothing that Git could take for an option or a revision. */

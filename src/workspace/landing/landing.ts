@@ -1,8 +1,8 @@
 import type { Boundary } from '../../core/ports/boundary.ts';
-import { FileRefused, MAX_PATHS } from '../../core/files.ts';
+import { MAX_PATHS } from '../../core/files.ts';
 import { isAgentName, isSafeName } from '../../core/ids.ts';
-import type { LandingRequest, LandingResult } from '../../core/ports/workspace.ts';
-import { MAIN, agentSignature, landingMessage, putCommit } from '../../git/commit.ts';
+import { type LandingRequest, type LandingResult, WorkspaceUnavailable } from '../../core/ports/workspace.ts';
+import { agentSignature, landingMessage, putCommit, mainCommit } from '../../git/commit.ts';
 import { obstacles } from '../overlay/obstacles.ts';
 import { badPath, isFile } from '../overlay/path.ts';
 import type { PathChange } from '../../git/changed.ts';
@@ -12,7 +12,6 @@ import type { Mover } from './move.ts';
 import type { Mutex } from '../../core/time/mutex.ts';
 import type { Objects } from '../../git/objects.ts';
 import type { Person } from './person.ts';
-import { GitError } from '../../git/process.ts';
 import type { Trees } from '../../git/trees.ts';
 
 export interface LandingParts {
@@ -25,6 +24,8 @@ export interface LandingParts {
   boundary: Boundary;
   /** Bytes of a file that Git is given. */
   maxFile: number;
+  /** A fault of disk or Git as a WorkspaceUnavailable, once what Ruche can mend is mended; other errors as they are. */
+  inWords(error: unknown): Promise<unknown>;
 }
 
 interface Waiting {
@@ -46,6 +47,9 @@ interface Plan {
 /** Landings that share one move of the working tree. */
 const BATCH = 50;
 const ATTEMPTS = 5;
+/** Files in the way that are named. */
+const MAX_NAMED = 5;
+const NO_MAIN = 'the workspace has no branch main any more; make it again with: git branch main COMMIT';
 
 const refused = (why: string): LandingResult => ({ state: 'refused', why });
 
@@ -76,10 +80,10 @@ export class Landings {
         const results = await this.#parts.mutex.run(() => this.#batch(batch.map((one) => one.request)));
         batch.forEach((one, at) => one.resolve(results[at] ?? refused('lost')));
       } catch (error) {
-        const why = diskTrouble(error);
+        const failure = await this.#parts.inWords(error);
         for (const one of batch)
-          if (why === null) one.reject(error);
-          else one.resolve({ state: 'blocked', why });
+          if (failure instanceof WorkspaceUnavailable) one.resolve({ state: 'blocked', why: failure.message });
+          else one.reject(error);
       }
     }
     this.#working = false;
@@ -92,9 +96,8 @@ export class Landings {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const state = await mover.state();
       if (state.busy !== null) return blockAll(state.busy);
-      const head = await git.resolve(MAIN);
-      if (head === null)
-        return blockAll('the workspace has no branch main any more; make it again with git branch main');
+      const head = await mainCommit(git);
+      if (head === null) return blockAll(NO_MAIN);
       const plan = await this.#prepare(requests, head);
       if (plan.tip === head) return plan.results;
       const note = `ruche: ${plan.results.filter((one) => one.state === 'landed').length} landed`;
@@ -110,10 +113,20 @@ export class Landings {
       // A person's edits go first, under the person's name; then the merge is worked out anew.
       if (moved.why === 'dirty') await person.commitLocked(paths.map((change) => change.path));
     }
-    if (requests.length === 1) return blockAll(`files of yours are in the way of this landing: ${why}`);
+    if (requests.length === 1) return blockAll(await this.#inTheWay(requests, why));
     const results: LandingResult[] = [];
     for (const request of requests) results.push(...(await this.#batch([request])));
     return results;
+  }
+
+  /** Which files of a person's are in the way, and why they are not committed; `said`: by Git, where that is not known. */
+  async #inTheWay(requests: readonly LandingRequest[], said: string): Promise<string> {
+    const paths = requests
+      .flatMap(({ changes }) => changes.map(({ path }) => path))
+      .filter((path) => badPath(path) === null);
+    const reasons = await this.#parts.person.explain(paths);
+    const named = [...reasons].slice(0, MAX_NAMED).map(([path, why]) => `${path}: ${why}`);
+    return `files of yours are in the way of this landing: ${named.join('; ') || said}`;
   }
 
   async #prepare(requests: readonly LandingRequest[], head: string): Promise<Plan> {
@@ -192,17 +205,6 @@ export class Landings {
       }
     }
   }
-}
-
-/** A full or read-only disk in words: the landing may succeed later. Null for anything else. */
-function diskTrouble(error: unknown): string | null {
-  if (error instanceof FileRefused) return error.message;
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (['ENOSPC', 'EDQUOT', 'EROFS'].includes(code)) return `the workspace's disk is full or read-only (${code})`;
-  const said = error instanceof GitError ? error.stderr : '';
-  return /No space left|Disk quota|Read-only file system/.test(said)
-    ? `the workspace's disk is full or read-only: ${said.trim().slice(0, 300)}`
-    : null;
 }
 
 function conflict(onto: string, { changes, conflicts }: Merged): LandingResult {

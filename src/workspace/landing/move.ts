@@ -5,8 +5,10 @@ import type { Clock } from '../../core/ports/clock.ts';
 import { changedPaths, setIndex } from '../../git/changed.ts';
 import type { PathChange } from '../../git/changed.ts';
 import { MAIN } from '../../git/commit.ts';
+import { faultWords, lockHeld } from '../../git/fault.ts';
 import type { Git } from '../../git/git.ts';
-import { mirrorHead } from '../../git/neutral.ts';
+import { isIndexWhole, splitIndex } from '../../git/index-file.ts';
+import { mirrorHead, readHead } from '../../git/neutral.ts';
 import { replaceFile } from '../../platform/replace.ts';
 import { GitError } from '../../git/process.ts';
 import { restore } from './restore.ts';
@@ -53,12 +55,25 @@ const gone = (path: string): Promise<void> =>
     if (error.code !== 'ENOENT') throw error;
   });
 
+/** Which file a lock is; null if there is none. */
+const lockOf = (path: string): Promise<string | null> =>
+  lstat(path).then(
+    ({ ino, ctimeMs }) => `${ino} ${ctimeMs}`,
+    () => null,
+  );
+
+/** Whether a lock is a landing's. */
+export const isOwnLock = async (path: string): Promise<boolean> =>
+  (await readFile(path, 'utf8').catch(() => '')).startsWith(SIGNATURE);
+
 /** Moves `main` and the working tree together, so that a crash at any point can be undone or finished. */
 export class Mover {
   readonly #parts: MoverParts;
   readonly #lock: string;
   readonly #note: string;
   readonly #nextIndex: string;
+  /** The lock of another that did not go in time. */
+  #stuck: string | null = null;
 
   constructor(parts: MoverParts) {
     this.#parts = parts;
@@ -70,14 +85,55 @@ export class Mover {
 
   /** Whether the working tree shows `main`, and what forbids moving it now (null: nothing). */
   async state(): Promise<{ onMain: boolean; busy: string | null }> {
+    const onMain = (await mirrorHead(this.#parts.git.neutral)) === `ref: ${MAIN}`;
+    return { onMain, busy: await this.busy() };
+  }
+
+  /** What of a person's holds the index now. */
+  async held(): Promise<string | null> {
+    const there = (await lockOf(this.#lock)) !== null && !(await isOwnLock(this.#lock));
+    return there ? lockHeld(this.#lock) : splitIndex(this.#parts.git);
+  }
+
+  /** Makes a new index of main's files where the old one cannot be read. False if it is whole, or cannot be replaced now. */
+  async mendIndex(): Promise<boolean> {
+    const { git } = this.#parts;
+    const head = (await isIndexWhole(git.neutral)) ? null : await git.resolve(MAIN);
+    if (head === null || !(await this.#take({ ruche: 1, kind: 'person', old: head, new: head })).ok) return false;
+    try {
+      // To take the lock may have mended it.
+      if (!(await isIndexWhole(git.neutral))) await this.#remakeIndex(head);
+      return true;
+    } finally {
+      await this.#release();
+    }
+  }
+
+  /** The old one is kept beside it: it may hold what a person has staged. */
+  async #remakeIndex(head: string): Promise<void> {
+    const { git } = this.#parts;
+    const { index } = git.neutral;
+    await gone(this.#nextIndex);
+    await gone(`${this.#nextIndex}.lock`);
+    const env = { ...git.asPerson, GIT_INDEX_FILE: this.#nextIndex };
+    await git.run(['read-tree', head], { env });
+    await git.run(['update-index', '-q', '--refresh'], { env, accept: [0, 1] });
+    await rename(index, `${index}.damaged`).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    await rename(this.#nextIndex, index);
+  }
+
+  /** What of a person's forbids moving main now. Only looks. */
+  async busy(): Promise<string | null> {
     const { neutral } = this.#parts.git;
-    const onMain = (await mirrorHead(neutral)) === `ref: ${MAIN}`;
+    const onMain = (await readHead(neutral)) === `ref: ${MAIN}`;
     const names = new Set(await readdir(neutral.gitDir));
     const under = (file: string, what: string): string | null =>
       names.has(file) ? `a ${what} is under way in the workspace; finish or abort it` : null;
     const busy =
       under('MERGE_HEAD', 'merge') ?? under('CHERRY_PICK_HEAD', 'cherry-pick') ?? under('REVERT_HEAD', 'revert');
-    return { onMain, busy: (onMain ? busy : null) ?? (await this.#mainInUse()) };
+    return (onMain ? busy : null) ?? (await this.#mainInUse());
   }
 
   /**
@@ -124,7 +180,8 @@ export class Mover {
         const error = await done;
         if (error !== null) {
           const head = await git.resolve(MAIN);
-          if (head !== next) return { ok: false, why: head === old ? 'blocked' : 'raced', message: error.message };
+          const message = faultWords(error, git.workTree ?? git.neutral.gitDir) ?? error.message;
+          if (head !== next) return { ok: false, why: head === old ? 'blocked' : 'raced', message };
         }
         boundary('landing.ref.after');
         return { ok: true };
@@ -146,12 +203,16 @@ export class Mover {
     if (await exists(this.#note)) {
       const failure = await this.recover().then(
         () => null,
-        (error: Error) => error.message,
+        (error: Error) => faultWords(error, this.#parts.git.workTree ?? '') ?? error.message,
       );
       if (failure !== null) return { ok: false, why: 'blocked', message: failure };
     }
+    const split = await splitIndex(this.#parts.git);
+    if (split !== null) return { ok: false, why: 'blocked', message: split };
     await this.#write(move);
-    const until = clock.now() + lockWaitMs;
+    // A lock that was waited for in vain is not waited for again.
+    const lock = await lockOf(this.#lock);
+    const until = lock !== null && lock === this.#stuck ? 0 : clock.now() + lockWaitMs;
     for (;;) {
       try {
         // A link appears whole or not at all, and never over a lock that is there.
@@ -164,8 +225,8 @@ export class Mover {
       await clock.sleep(RETRY_MS);
     }
     await gone(this.#note);
-    const message = `another Git command works on the workspace; if none does, remove ${this.#lock}`;
-    return { ok: false, why: 'blocked', message };
+    this.#stuck = await lockOf(this.#lock);
+    return { ok: false, why: 'blocked', message: lockHeld(this.#lock) };
   }
 
   /** The note goes first: a lock of ours without a note means that the move was complete. */
@@ -293,8 +354,7 @@ export class Mover {
   /** Finishes or undoes what a crash has left. Resolves with what was done, null if there was nothing. */
   async recover(): Promise<string | null> {
     const { git, clock } = this.#parts;
-    const lockText = await readFile(this.#lock, 'utf8').catch(() => '');
-    const lockIsOurs = lockText.startsWith(SIGNATURE);
+    const lockIsOurs = await isOwnLock(this.#lock);
     const noteText = await readFile(this.#note, 'utf8').catch(() => null);
     await gone(`${this.#note}.new`);
     if (noteText === null) {
@@ -323,6 +383,7 @@ export class Mover {
     const head = await git.resolve(MAIN);
     const landed =
       head !== null && head !== move.old && (head === move.new || (await this.#isAncestor(move.new, head)));
+    if (head !== null && !(await isIndexWhole(git.neutral))) await this.#remakeIndex(head);
     const paths = await changedPaths(git, move.old, move.new);
     const target = landed ? 'new' : 'old';
     await this.#startIndex();

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { PersonCommit } from '../../core/ports/workspace.ts';
 import type { PathChange } from '../../git/changed.ts';
-import { MAIN, putCommit, type Signature } from '../../git/commit.ts';
+import { putCommit, type Signature, mainCommit } from '../../git/commit.ts';
 import { badPath, isFile } from '../overlay/path.ts';
 import type { Git } from '../../git/git.ts';
 import { convert, conversionsOf, type Conversion } from '../../git/conversions.ts';
 import { isSecretName, keptOut } from '../overlay/kept-out.ts';
 import { Lru, FOLDER, type TreeEntry, type Trees } from '../../git/trees.ts';
+import { whyLeft } from './left.ts';
 import type { Mover } from './move.ts';
 import type { Mutex } from '../../core/time/mutex.ts';
 import type { Objects } from '../../git/objects.ts';
@@ -80,7 +81,7 @@ export class Person {
   /** Those of the paths that are not certainly as on main. A fraction of a millisecond when all are. */
   async #maybeDirty(paths: readonly string[]): Promise<string[]> {
     const { git, trees } = this.#parts;
-    const head = await git.resolve(MAIN);
+    const head = await mainCommit(git);
     if (head === null) return [];
     const tree = await trees.of(head);
     const dirty: string[] = [];
@@ -146,13 +147,38 @@ export class Person {
     return found;
   }
 
+  /** What `commit` could not commit, and why. `paths` null: whether there is any such, told without a name. */
+  async unseen(paths: readonly string[] | null): Promise<{ path: string; why: string }[]> {
+    const { mover } = this.#parts;
+    const dirty = paths === null ? [] : await this.#maybeDirty(paths.filter((path) => badPath(path) === null));
+    if (paths !== null && dirty.length === 0) return [];
+    const held = (await mover.busy()) ?? (await mover.held());
+    if (paths === null && held === null) return [];
+    const { onMain } = await mover.state();
+    if (!onMain) return [];
+    const found = await this.#differing(paths === null ? null : dirty);
+    if (paths === null) return found.changed.size > 0 && held !== null ? [{ path: '', why: held }] : [];
+    const reasons = await this.#reasons(dirty, found, held);
+    return [...reasons].map(([path, why]) => ({ path, why }));
+  }
+
+  /** Why what stands in these files is not committed for the person. */
+  async explain(paths: readonly string[]): Promise<Map<string, string>> {
+    return this.#reasons(paths, await this.#differing(paths), null);
+  }
+
+  #reasons(paths: readonly string[], { changed, left }: Differing, held: string | null): Promise<Map<string, string>> {
+    const { git, maxFile } = this.#parts;
+    return whyLeft({ git, maxFile, changed, left, held }, paths);
+  }
+
   /** The same for callers that hold the mutex. */
   async commitLocked(paths: readonly string[] | null): Promise<PersonCommit | null> {
     const { git, trees, objects, mover, clock, identity } = this.#parts;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const state = await mover.state();
       if (!state.onMain || state.busy !== null) return null;
-      const head = await git.resolve(MAIN);
+      const head = await mainCommit(git);
       if (head === null) return null;
       const tree = await trees.of(head);
       const changes = await this.#changes(tree, paths);
