@@ -29,6 +29,7 @@ const FULL: Plan = {
   ],
   waits: { rounds: 3, ms: 2000 },
   memoryTurns: 600,
+  growthTurns: 3_000,
   journal: 1_000_000,
   journalSeconds: 110,
   settle: 3000,
@@ -50,6 +51,7 @@ const QUICK: Plan = {
   ],
   waits: { rounds: 1, ms: 2000 },
   memoryTurns: 600,
+  growthTurns: 1_500,
   journal: 50_000,
   journalSeconds: 10,
   settle: 1500,
@@ -104,6 +106,7 @@ async function measure(lab: Lab, plan: Plan): Promise<Row[]> {
   await add('start', () => sections.starting(lab, plan));
   await add('memory and growth', () => sections.memory(lab, plan));
   await add('growth by writing', () => sections.toolGrowth(lab, plan));
+  await add('growth of memory', () => sections.memoryGrowth(lab, plan));
   const pair = { floor: await lab.floor(), ruche: await lab.ruche(await lab.network('turns')) };
   await pair.ruche.turn('hello');
   const tokens = sections.request(lab);

@@ -11,6 +11,7 @@ import type { Task } from '../src/core/task.ts';
 import { openSqliteStore, type SqliteStore } from '../src/store/sqlite/store.ts';
 import { systemClock, systemIds as ids, systemRandom } from '../src/platform/system.ts';
 import { openJournalRepository } from '../src/git/journal.ts';
+import { journalLine } from '../src/journal/format.ts';
 
 const DAYS = 100 * 86_400_000;
 /** Turns written at once: one transaction of the store. */
@@ -95,8 +96,8 @@ for (let turn = 0; turn < turns; turn += TOGETHER) {
   const refused = results.find((result) => !result.ok);
   if (refused) throw new Error(`a copied turn was refused: ${JSON.stringify(refused)}`);
 }
-// The lines of the copies are stubs: an import costs by what stands in today's folders, and the real lines of a million
-// events would take Git some minutes.
+// The lines are those of the events, so that `ruche verify` passes, but filed by the day: a file a run, as the runtime writes
+// them, would take Git some minutes for a million events.
 const log = { debug: quiet, info: quiet, warn: console.error, error: console.error };
 const repository = await openJournalRepository({
   dir: join(home, 'journal.git'),
@@ -106,21 +107,14 @@ const repository = await openJournalRepository({
 });
 const head = await store.head();
 for (let tip = await repository.tip(); tip < head; tip = await repository.tip()) {
-  const lines = Array.from({ length: Math.min(LINES, head - tip) }, (_, at): JournalLine => {
-    const seq = tip + at + 1;
-    const day = Math.floor((100 * seq) / head);
-    const json = `{"seq":${seq},"stub":true}`;
-    return {
-      seq,
-      at: started - DAYS + day * 86_400_000,
-      actor: 'runtime',
-      group: `day-${day}`,
-      run: false,
-      weighty: false,
-      subject: 'stubs',
-      json,
-    };
-  });
+  const lines: JournalLine[] = [];
+  for await (const row of store.rows(tip)) {
+    const { json } = await journalLine(row, store);
+    const day = Math.floor((100 * row.seq) / head);
+    const filed = { at: started - DAYS + day * 86_400_000, actor: 'runtime', group: `day-${day}`, run: false };
+    lines.push({ ...filed, seq: row.seq, weighty: false, subject: 'copies', json });
+    if (lines.length === LINES) break;
+  }
   await repository.append(lines);
 }
 repository.close();

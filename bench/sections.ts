@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
@@ -6,6 +6,7 @@ import { measureDependencies } from '../scripts/deps.ts';
 import { openRecord } from '../src/app/record.ts';
 import type { Lab } from './lab.ts';
 import { bytesOf, cpuOf, median, oneFsync, timed } from './measure.ts';
+import type { Probed } from './probe.ts';
 import type { Served } from './served.ts';
 import type { Row } from './table.ts';
 
@@ -22,6 +23,8 @@ export interface Plan {
   flights: readonly { inFlight: number; turns: number }[];
   waits: { rounds: number; ms: number };
   memoryTurns: number;
+  /** Turns before the growth of memory is measured, and as many while it is. */
+  growthTurns: number;
   journal: number;
   /** After so many seconds it is as long as it is. */
   journalSeconds: number;
@@ -268,6 +271,28 @@ function growth(before: readonly Sizes[], after: readonly Sizes[], turns: number
   ];
   if (of !== '') rows.push(row('workspace .git,', 'workspace'));
   return rows;
+}
+
+/**
+ * How the heap grows with the tasks done, once what has a bound is full: each task lands a file of its own, so that every one
+ * brings a commit, a tree and a longer listing.
+ */
+export async function memoryGrowth(lab: Lab, plan: Plan): Promise<Row[]> {
+  const file = join(lab.dir, 'growth');
+  const served = await lab.ruche(await lab.network('growing'), lab.watched(file));
+  const land = async (round: string): Promise<void> => {
+    await flight(served, plan.growthTurns, 8, (at) => `touch ${round}-${at}`);
+    await exported(served);
+    await delay(plan.settle);
+  };
+  await land('filling');
+  served.watch();
+  await land('counted');
+  await served.stop();
+  const { begun, ended } = (JSON.parse(readFileSync(file, 'utf8')) as Probed).heap;
+  const value = ((ended - begun) / MB / plan.growthTurns) * 10_000;
+  const note = `heap in use, by ${plan.growthTurns} tasks that land, after as many; ${(ended / MB).toFixed(0)} MB at the end`;
+  return [{ what: 'memory, 10,000 tasks more', unit: 'MB', value, aim: 20, note }];
 }
 
 /** Growth by turns that write a file. */

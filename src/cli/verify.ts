@@ -5,6 +5,14 @@ import type { Verification } from '../trace/verify.ts';
 const line = ({ event, where, message }: Verification['findings'][number]): string =>
   plain(`  ${event ?? '-'}  ${where}: ${message}`);
 
+/** What a person reads at once; a damaged disk may have a thousand. */
+const SHOWN = 50;
+
+const shown = (list: Verification['findings']): string[] => {
+  const more = list.length - SHOWN;
+  return [...list.slice(0, SHOWN).map(line), ...(more > 0 ? [`  and ${more} more, which --json lists`] : [])];
+};
+
 /** `ruche verify`: whether the record, its readable form and the workspace agree. Exit 1 with the first thing that does not fit. */
 export async function verify(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
   const home = await (await io.loadApp()).openHomeReadOnly({ ...options, env: io.env });
@@ -17,12 +25,12 @@ export async function verify(io: Io, options: Options, flags: { json?: boolean }
     if (flags.json) io.out(`${JSON.stringify({ findings, notes, counts })}\n`);
     else if (findings.length === 0) io.out(`All checks passed: ${looked}.\n`);
     else {
-      const lines = findings.map(line);
+      const lines = shown(findings);
       io.out(
         `${findings.length} ${findings.length === 1 ? 'check' : 'checks'} failed, the earliest first (${looked}):\n${lines.join('\n')}\n`,
       );
     }
-    if (notes.length > 0 && !flags.json) io.out(`Changed by a person, and no fault:\n${notes.map(line).join('\n')}\n`);
+    if (notes.length > 0 && !flags.json) io.out(`Changed by a person, and no fault:\n${shown(notes).join('\n')}\n`);
     return findings.length === 0 ? 0 : 1;
   } finally {
     await home.close();

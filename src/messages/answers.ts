@@ -19,7 +19,7 @@ export async function runAnswer(deps: AnswerDeps, said: string, by: string): Pro
   if (verb === '') return null;
   if (verb === 'ack') return id === '' ? acknowledgeOnly(deps, by) : acknowledge(deps, id, by);
   if (id === '') return `The id is missing. Write /${verb} ID${verb === 'answer' ? ' TEXT' : ''}.`;
-  if (verb === 'approve' || verb === 'deny') return decide(deps, { id, verdict: verb }, by);
+  if (verb === 'approve' || verb === 'deny') return (await decide(deps, { id, verdict: verb }, by)).text;
   if (text.trim() === '') return 'The answer is missing. Write it after the id.';
   const result = await deps.runtime.answer(id, text, by);
   return result.ok ? 'Answered.' : result.message;
@@ -30,32 +30,37 @@ export async function pressAnswer(
   deps: AnswerDeps,
   action: string,
   by: string,
-): Promise<{ text: string; done: boolean } | null> {
+): Promise<{ text: string; done: boolean; stands?: string } | null> {
   const [, verb, id = ''] = /^(approve|deny|ack):(.+)$/.exec(action) ?? [];
   // The other buttons of the message keep their use.
   if (verb === 'ack') return { text: await acknowledge(deps, id, by), done: false };
-  return verb === 'approve' || verb === 'deny'
-    ? { text: await decide(deps, { id, verdict: verb }, by), done: true }
-    : null;
+  if (verb !== 'approve' && verb !== 'deny') return null;
+  const { text, settled } = await decide(deps, { id, verdict: verb }, by);
+  // What stands below the message for good is what has become of it, and not what was pressed.
+  return { text, done: settled, ...(settled && { stands: text.replace(/\.$/, '') }) };
 }
 
-/** Gives an approval, or refuses it. */
+/** Gives an approval, or refuses it. `settled`: nothing waits for a verdict any more. */
 async function decide(
   { runtime }: AnswerDeps,
   { id, verdict }: { id: string; verdict: ApprovalVerdict },
   by: string,
-): Promise<string> {
+): Promise<{ text: string; settled: boolean }> {
+  const waits = (text: string) => ({ text, settled: false });
+  const settled = (text: string) => ({ text, settled: true });
   if (verdict === 'approve') {
     const waiting = (await runtime.pending()).find((each) => each.id === id);
     if (waiting !== undefined && waiting.text.length > CHAT_MAX)
-      return `${id} is too long to be shown here. Read it on the web page or with \`ruche approvals\`, and approve it there.`;
+      return waits(
+        `${id} is too long to be shown here. Read it on the web page or with \`ruche approvals\`, and approve it there.`,
+      );
   }
   const result = await runtime.approve(id, verdict, by);
-  if (result.ok) return verdict === 'approve' ? 'Approved.' : 'Denied.';
-  if (result.why === 'wrong-kind') return `This is a question. Write /answer ${id} TEXT.`;
-  if (result.why === 'not-shown') return result.message;
-  if (result.why !== 'answered') return 'Nothing waits for this any more.';
-  return `It was already ${result.verdict === 'approve' ? 'approved' : 'denied'}.`;
+  if (result.ok) return settled(verdict === 'approve' ? 'Approved.' : 'Denied.');
+  if (result.why === 'wrong-kind') return waits(`This is a question. Write /answer ${id} TEXT.`);
+  if (result.why === 'not-shown') return waits(result.message);
+  if (result.why !== 'answered') return settled('Nothing waits for this any more.');
+  return settled(`It was already ${result.verdict === 'approve' ? 'approved' : 'denied'}.`);
 }
 
 const SEEN = {

@@ -92,7 +92,10 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     await say(channel, message, to, { text: result.message });
   };
 
-  const press = async (channel: string, pressed: ChannelPress): Promise<{ text: string; done: boolean }> => {
+  const press = async (
+    channel: string,
+    pressed: ChannelPress,
+  ): Promise<{ text: string; done: boolean; stands?: string }> => {
     if (!isOwner(channel, pressed.sender)) {
       await deny(channel, pressed);
       return { text: '', done: false };

@@ -134,7 +134,11 @@ const asking = (text: string): Difference => ({ text, hidden: null });
 
 test('A59 what lands in the folder of an enabled skill waits for approval, and is not used before', () =>
   withLoop(
-    [calls(['write', { path: 'skills/notes/SKILL.md', content: NOTES.replace('notes.md', 'evil.md') }]), says('done')],
+    [
+      calls(['read', { path: 'skills/notes/SKILL.md' }]),
+      calls(['write', { path: 'skills/notes/SKILL.md', content: NOTES.replace('notes.md', 'evil.md') }]),
+      says('done'),
+    ],
     { tools, files, agent: { skills: ['notes'] } },
     async (loop) => {
       // The workspace of this test has no AGENT.md of its own, so the reader is asked as the trust root would be.

@@ -149,6 +149,59 @@ test('an artefact is landed before it is handed over, and read as it was meant',
   });
 });
 
+test('what a run has written is there for the agent it gives work to, named or not, and for one whose task it joins', async () => {
+  const assistant: By = (request, results) => {
+    const joins = wordsOf(request).includes('join');
+    if (results.length === 0) return calls(['write', { path: joins ? 'more.md' : 'plan.md', content: 'the plan' }]);
+    if (results.length > 1) return says(results.at(-1) ?? '');
+    return calls(create('writing', 'read the plan', { wait: true, ...(joins ? { key: 'once' } : {}) }));
+  };
+  const writing: By = (_request, results) =>
+    results.length === 0
+      ? calls(['read', { path: 'plan.md' }], ['read', { path: 'more.md' }])
+      : says(results.join(' | '));
+  await withLoop(cast({ assistant, writing }), options, async (loop) => {
+    assert.match((await loop.send('go')).text, /writing\): done\nthe plan \| There is no file more\.md/);
+    // A task of this key waits already, and has not begun.
+    await loop.runtime.pauseAgent('writing', 'person:owner', 'wait');
+    const first = await loop.deliver('join', 'two');
+    await until(async () => (await ofType(loop, 'task.queued')).length > 3);
+    const second = await loop.deliver('join', 'three');
+    await until(async () => (await ofType(loop, 'task.created')).some(({ data }) => data.joined));
+    await loop.runtime.resumeAgent('writing', 'person:owner');
+    for (const task of [first, second]) assert.match((await loop.settled(task)).text, /done\nthe plan \| the plan/);
+  });
+});
+
+test('work is not given away while what it may need cannot land; a file of a message that main ignores is in no way', async () => {
+  const assistant: By = (request, results) => {
+    const path = /inbox\/[0-9a-f]{16}\/note\.txt/.exec(wordsOf(request))?.[0] ?? 'none';
+    if (results.length === 0) return calls(['write', { path: 'plan.md', content: 'the plan' }]);
+    if (results.length === 1) return calls(create('writing', 'read the plan', { wait: true }));
+    if (results.length === 2) return calls(['read', { path }]);
+    return says(results.slice(1).join(' | '));
+  };
+  const writing: By = (_request, results) =>
+    results.length === 0 ? calls(['read', { path: 'plan.md' }]) : says(results.join(' | '));
+  const files = { '.gitignore': 'inbox/\n' };
+  await withLoop(cast({ assistant, writing }), { ...options, files }, async (loop) => {
+    const sent = await loop.runtime.deliver({
+      channel: 'http',
+      sender: 'person:owner',
+      agent: 'assistant',
+      session: 'one',
+      replyTo: 'one',
+      text: 'go',
+      externalId: 'with-file',
+      files: [{ name: 'note.txt', mediaType: 'text/plain', bytes: Buffer.from('a note') }],
+    });
+    assert.ok(sent.ok);
+    const outcome = await loop.settled(sent.delivered.task);
+    assert.match(outcome.text, /writing\): done\n[^]*the plan\n[^]* \| a note/);
+    assert.deepEqual(await loop.workspace.files(await loop.workspace.head(), []).list('inbox'), []);
+  });
+});
+
 test('an unknown agent, a file that is not there, an unknown or circular "after", an input that does not fit: refused with why', async () => {
   const slug = { type: 'string', pattern: '^([a-z0-9]+-?)+$' };
   const read = readSchema({

@@ -161,6 +161,18 @@ test('what is neither text nor file is said in words; service messages, bots and
   );
 });
 
+test('the address behind words reaches the agent, wherever it stands among mentions', async (t) => {
+  const { fake, open } = await openLab(t);
+  const host = new Taker();
+  running(t, open(), host);
+  const text = '😀 see this article and https://b.example';
+  const link = { type: 'text_link', offset: 7, length: 12, url: 'https://a.example/x?y=1' };
+  const same = { type: 'text_link', offset: 24, length: 17, url: 'https://b.example' };
+  fake.write({ text, entities: [link, same] });
+  await until(() => host.taken.length > 0, 'it arrives');
+  assert.equal(host.taken[0]?.text, '😀 see this article (https://a.example/x?y=1) and https://b.example');
+});
+
 test('forwarded and quoted words are marked as not the sender’s own', async (t) => {
   const { fake, open } = await openLab(t);
   fake.person(BOB, 'Bob');

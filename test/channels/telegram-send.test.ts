@@ -181,6 +181,27 @@ test('drafts in a group keep to its twenty messages a minute', async (t) => {
   assert.equal(fake.said(GROUP).length, 1);
 });
 
+test('a reply for a topic that is gone comes to the chat, and says so', async (t) => {
+  const { fake, channel } = await lab(t);
+  const [receipt] = await sendAll(channel, `${ANNA}_5`, { text: '**hi**' });
+  assert.equal(receipt?.state, 'sent', JSON.stringify(receipt));
+  const [message] = fake.said(ANNA);
+  assert.equal(message?.text, '(For a topic that is gone:)\n\nhi');
+  assert.deepEqual(message?.marks, [{ type: 'bold', text: 'hi' }]);
+});
+
+test('of a link whose words are code the address stays', async (t) => {
+  const { fake, channel } = await lab(t);
+  await sendAll(channel, String(ANNA), { text: '[`README.md`](https://x.example/r) and `code`' });
+  assert.deepEqual(
+    fake
+      .said(ANNA)
+      .at(-1)
+      ?.marks.map(({ type }) => type),
+    ['text_link', 'code'],
+  );
+});
+
 test('blocked, unknown and gone are failures for good; a chat that moved is followed', async (t) => {
   const { fake, channel } = await lab(t);
   const blocked = fake.person(77);
@@ -188,7 +209,6 @@ test('blocked, unknown and gone are failures for good; a chat that moved is foll
   for (const [to, says] of [
     ['77', /blocked by the user/],
     ['78', /chat not found/],
-    [`${ANNA}_5`, /thread not found/],
   ] as const) {
     const [receipt] = await sendAll(channel, to, { text: 'hi' });
     assert.ok(receipt?.state === 'failed' && receipt.final, JSON.stringify(receipt));

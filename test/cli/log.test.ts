@@ -159,6 +159,26 @@ test('log --follow goes on with each new event until it is interrupted', async (
   );
 });
 
+test('of a thousand misfits verify shows fifty, and says where the others are', async () => {
+  const { app } = home(journal());
+  const finding = { event: null, where: 'main', message: 'it does not fit' } as const;
+  const findings = Array.from({ length: 1000 }, () => finding);
+  const counts = { events: 1, blobs: 0, erased: 0, lines: 0, commits: 0 };
+  const openHomeReadOnly: typeof app.openHomeReadOnly = async (options) => ({
+    ...(await app.openHomeReadOnly(options)),
+    verify: async () => ({ findings, notes: [], counts }),
+  });
+  await withDesk(
+    echo,
+    async (desk) => {
+      assert.equal(await desk.ruche('verify'), 1);
+      assert.equal(desk.out().match(/it does not fit/g)?.length, 50);
+      assert.match(desk.out(), /^1000 checks failed[^]* {2}and 950 more, which --json lists\n$/);
+    },
+    { loadApp: async () => ({ ...app, openHomeReadOnly }) },
+  );
+});
+
 test('verify exits 1 and names what does not fit', async () => {
   const { app } = home(journal());
   await withDesk(

@@ -133,4 +133,10 @@ test('a home inside the workspace, a token others can read, a newer database, an
     assert.equal((await home.cli('verify')).code, 1);
     writeFileSync(join(home.dir, 'file'), '');
     refused(await home.tryStart('--home', join(home.dir, 'file')), /file/);
+    const long = join(home.dir, ...['x', 'y', 'z'].map((letter) => letter.repeat(200)));
+    refused(await home.tryStart('--home', long), /has more than 500 bytes.*choose a shorter --home/);
+    const other = join(home.dir, 'other');
+    mkdirSync(other);
+    writeFileSync(join(other, 'logs'), '');
+    refused(await home.tryStart('--home', other), /logs \(EEXIST\)\. A file is where a folder must be\. Move it away/);
   }));

@@ -112,8 +112,12 @@ test('without an id the only escalation is meant; of several they are named', as
 
 test('answers by button: an acknowledgement leaves the others their use', async () => {
   const { deps } = network();
-  assert.deepEqual(await pressAnswer(deps, 'approve:apr_1', 'chat:1'), { text: 'Approved.', done: true });
-  assert.deepEqual(await pressAnswer(deps, 'deny:apr_1', 'chat:1'), { text: 'Denied.', done: true });
+  assert.deepEqual(await pressAnswer(deps, 'approve:apr_1', 'chat:1'), {
+    text: 'Approved.',
+    done: true,
+    stands: 'Approved',
+  });
+  assert.deepEqual(await pressAnswer(deps, 'deny:apr_1', 'chat:1'), { text: 'Denied.', done: true, stands: 'Denied' });
   assert.equal((await pressAnswer(deps, 'ack:esc_1', 'chat:1'))?.done, false);
   assert.equal(await pressAnswer(deps, 'go:a/s', 'chat:1'), null);
 });

@@ -264,9 +264,13 @@ test('an approval is put with buttons; who presses decides, once; what it was is
       const press = (sender: string, action = approve?.action ?? '') =>
         host.press({ sender, chat: '77', replyTo: '77', action, externalId: 'p1' });
       assert.deepEqual(await press('666'), { text: '', done: false });
-      assert.deepEqual(await press('1'), { text: 'Approved.', done: true });
-      assert.deepEqual(await press('1'), { text: 'It was already approved.', done: true });
-      assert.deepEqual(await press('1', 'deny:apr_none'), { text: 'Nothing waits for this any more.', done: true });
+      assert.deepEqual(await press('1'), { text: 'Approved.', done: true, stands: 'Approved' });
+      // Whoever presses too late, and whatever they press: what counts is said, and stands there.
+      const late = { text: 'It was already approved.', done: true, stands: 'It was already approved' };
+      assert.deepEqual(await press('1'), late);
+      assert.deepEqual(await press('1', (approve?.action ?? '').replace('approve', 'deny')), late);
+      const gone = { text: 'Nothing waits for this any more.', done: true, stands: 'Nothing waits for this any more' };
+      assert.deepEqual(await press('1', 'deny:apr_none'), gone);
       assert.deepEqual(await press('1', 'else'), { text: 'This button has expired.', done: true });
       assert.equal(await said(1), 'did it');
       const answered = (await loop.events()).find((event) => event.type === 'approval.answered');

@@ -1,4 +1,5 @@
 import type { AgentTurn, Turn } from '../run/deps.ts';
+import type { Change } from '../../core/files.ts';
 import { workspacePath } from '../../core/text/paths.ts';
 import { artefactOf, type TaskContent } from '../../core/task-call.ts';
 import { type Opened, usualTool } from '../../core/ports/tool.ts';
@@ -6,16 +7,16 @@ import { decide } from '../../policy/decide.ts';
 import { freshPaths, policyFacts } from './ready.ts';
 import { land } from '../finish/land.ts';
 import { loadJson } from '../run/log.ts';
+import type { Placed } from '../run/state.ts';
 
 export type Handed = { state: 'ready'; artefacts: string[] } | { state: 'park' } | { state: 'refused'; why: string };
 
 /**
- * Makes each artefact `path@commit`. What the run has changed lands first, so that the receiver finds what the sender
- * means, whatever lands later.
+ * Lands what the run has changed, so that the receiver finds it, and makes each artefact `path@commit`: the receiver reads
+ * what the sender means, whatever lands later.
  */
 export async function handArtefacts(turn: AgentTurn, given: readonly string[]): Promise<Handed> {
   const { deps, log } = turn;
-  if (given.length === 0) return { state: 'ready', artefacts: [] };
   const refuse = (why: string): Handed => ({ state: 'refused', why: `${why} The task was not made.` });
   const own = await givenTo(turn);
   const passedOn = given.filter((path) => own.includes(path));
@@ -30,8 +31,8 @@ export async function handArtefacts(turn: AgentTurn, given: readonly string[]): 
     if (may.verdict !== 'allow') return refuse(`You may not read "${raw}", so you cannot hand it over: ${may.reason}`);
     paths.push(checked.path);
   }
-  await freshPaths(turn, paths);
-  const landed = paths.length === 0 ? 'landed' : await landNow(turn);
+  if (paths.length > 0) await freshPaths(turn, paths);
+  const landed = await landNow(turn);
   if (landed === 'park') return { state: 'park' };
   if (landed !== 'landed') return refuse(landed);
   const { base } = log.state;
@@ -43,16 +44,34 @@ export async function handArtefacts(turn: AgentTurn, given: readonly string[]): 
 /** Lands what the run has changed so far, and lets it go on from there. Gives why it cannot. */
 async function landNow(turn: Turn): Promise<string> {
   const { deps, log } = turn;
-  if (log.state.changes.size === 0) return 'landed';
+  const { changes, conflicts, placed } = log.state;
+  if (changes.size === 0) return 'landed';
+  const came = [...changes.values()].filter(({ path }) => placed.has(path));
   const landed = await land(turn);
   if (landed === 'park') return 'park';
-  if (landed === 'think') return 'Your changes could not land on main: see the note about it.';
+  if (landed === 'think') {
+    // Some of it can never land and was left out: the rest may.
+    const some = log.state.conflicts === conflicts && log.state.changes.size < changes.size;
+    const rest = some ? await landNow(turn) : 'Your changes could not land on main: see the note about it.';
+    if (rest === 'landed') await placeAgain(turn, came);
+    return rest;
+  }
   if (typeof landed !== 'string') return landed.message;
   const { base, commit, landingApproval } = log.state;
   log.emit({ type: 'base.moved', data: { from: base, to: commit ?? (await deps.workspace.head()) } });
   await log.flush(true);
   if (commit !== null && landingApproval !== null) await deps.governanceLanded(commit);
   return 'landed';
+}
+
+/** Files that came with messages and cannot come to main stay where the run can work with them. */
+async function placeAgain({ deps, log }: Turn, came: readonly Change[]): Promise<void> {
+  const files = deps.workspace.files(log.state.base, [...log.state.changes.values()]);
+  const placed: Placed = { changes: [] };
+  for (const change of came) if ((await files.stat(change.path)) === null) placed.changes.push(change);
+  if (placed.changes.length === 0) return;
+  const data = { files: placed.changes.length, detail: log.put(placed) };
+  log.emit({ type: 'files.placed', data }, placed);
 }
 
 /** What the run's task was given to read. */

@@ -39,8 +39,10 @@ async function create(turn: AgentTurn, call: CallState, asked: NewTaskCall): Pro
   const { deps, log } = turn;
   const known = asked.key === null ? null : await deps.store.byKey(givenKey(asked.agent, asked.key));
   if (known?.type === 'task.queued') {
-    await join(turn, call, known.data.task.id, asked);
-    return false;
+    // One that has not begun finds what this run has written, as a new one would.
+    const handed = await handOn(turn, call, []);
+    if (Array.isArray(handed)) await join(turn, call, known.data.task.id, asked);
+    return handed === 'park';
   }
   const wrong = (await problemOf(turn, asked)) ?? (await guard(turn, asked));
   if (wrong !== null) {
@@ -48,15 +50,11 @@ async function create(turn: AgentTurn, call: CallState, asked: NewTaskCall): Pro
     refuse(log, call, typeof wrong === 'string' ? wrong : `${wrong.why} The owner has been told. No task was made.`);
     return false;
   }
-  const handed = await handArtefacts(turn, asked.artefacts);
-  if (handed.state === 'park') return true;
-  if (handed.state === 'refused') {
-    refuse(log, call, handed.why);
-    return false;
-  }
+  const artefacts = await handOn(turn, call, asked.artefacts);
+  if (!Array.isArray(artefacts)) return artefacts === 'park';
   // In a commit of its own: another run may give a task of this key in the same moment.
   await log.flush(false);
-  const task = taskOf(turn, asked, handed.artefacts);
+  const task = taskOf(turn, asked, artefacts);
   const causeOf = log.nextIndex;
   created(log, call, task.id, asked, false);
   const key = task.key === null ? {} : { key: task.key };
@@ -65,6 +63,18 @@ async function create(turn: AgentTurn, call: CallState, asked: NewTaskCall): Pro
   await follow(turn, call, task.id, { asked, standing: `${task.id} is queued for ${asked.agent}.` });
   await log.flush(true);
   return false;
+}
+
+/** What the task gets to read, once the run's changes have landed; or the call waits for a person, or was refused. */
+async function handOn(
+  turn: AgentTurn,
+  call: CallState,
+  paths: readonly string[],
+): Promise<string[] | 'park' | 'refused'> {
+  const handed = await handArtefacts(turn, paths);
+  if (handed.state === 'ready') return handed.artefacts;
+  if (handed.state === 'refused') refuse(turn.log, call, handed.why);
+  return handed.state;
 }
 
 /** A task of this key is there. One that has ended is told as that, or the work would seem to be under way. */

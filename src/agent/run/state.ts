@@ -339,6 +339,27 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
   }
 }
 
+function place(state: RunState, { changes }: Placed): void {
+  // Also those that could not be kept: that has been said. Of those that are only placed once more nothing has come.
+  if (changes.length === 0 || changes.some(({ path }) => !state.placed.has(path))) state.answerFiles = [];
+  for (const change of changes) {
+    state.changes.set(change.path, change);
+    state.placed.add(change.path);
+  }
+}
+
+function rebase(state: RunState, onto: string, { changes }: Rebase): void {
+  if (onto !== state.base) {
+    state.conflicts += 1;
+    // What the model read before may have changed under it: it must read again before it edits.
+    Object.assign(state, { seen: new Map(), justRead: new Set(), looksAnew: true });
+  } else if (changes.length === state.changes.size) state.refusals += 1;
+  state.base = onto;
+  state.changes = new Map(changes.map((change) => [change.path, change]));
+  state.landing = 'none';
+  state.landingApproval = null;
+}
+
 /** The run after one more event. `content` is the parsed blob of the events that have one. Changes `state` in place. */
 export function evolve(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
@@ -356,13 +377,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.absorbed.push(event.data.task);
       return;
     case 'files.placed':
-      // Also those that could not be kept: that has been said.
-      state.answerFiles = [];
-      for (const change of (content as Placed).changes) {
-        state.changes.set(change.path, change);
-        state.placed.add(change.path);
-      }
-      return;
+      return place(state, content as Placed);
     case 'note.added':
       state.arrived.push(event.data.note);
       return;
@@ -381,17 +396,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.commit = event.data.commit;
       return;
     case 'landing.conflicted':
-      if (event.data.onto === state.base) state.refusals += 1;
-      else state.conflicts += 1;
-      state.base = event.data.onto;
-      state.changes = new Map((content as Rebase).changes.map((change) => [change.path, change]));
-      // What the model read before may have changed under it: it must read again before it edits.
-      state.seen = new Map();
-      state.justRead = new Set();
-      state.looksAnew = true;
-      state.landing = 'none';
-      state.landingApproval = null;
-      return;
+      return rebase(state, event.data.onto, content as Rebase);
     case 'run.finished':
       state.finished = true;
       return;

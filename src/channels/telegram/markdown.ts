@@ -56,7 +56,8 @@ class Writer implements Rendered {
   }
 
   mark(mark: Mark, inner: () => void): void {
-    if (this.#open.has(mark.type)) return inner();
+    // Of code and a link on the same words Telegram keeps the code, and the address is gone.
+    if (this.#open.has(mark.type) || (mark.type === 'code' && this.#open.has('text_link'))) return inner();
     const offset = this.text.length;
     this.#open.add(mark.type);
     inner();

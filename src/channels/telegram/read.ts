@@ -39,7 +39,7 @@ export function readMessage(parts: readonly Message[], edited: boolean, me: Me):
   if (isGroup(first.chat.id) && !parts.some((part) => isAddressed(part, me))) return null;
   const attachments = parts.flatMap(attachmentsOf);
   const things = parts.flatMap(thingsOf);
-  const words = parts.map((part) => withoutMention(part, me)).filter((text) => text !== '');
+  const words = parts.map((part) => wordsOf(part, me)).filter((text) => text !== '');
   const isContent =
     attachments.length > 0 || things.length > 0 || parts.some((part) => (part.text ?? part.caption) !== undefined);
   if (!isContent) return null;
@@ -91,14 +91,22 @@ function repliedTo(message: Message): Message | null {
   return answered;
 }
 
-function withoutMention(message: Message, me: Me): string {
+/** Without the bot's name, and with the addresses that stand behind words. */
+function wordsOf(message: Message, me: Me): string {
   let text = message.text ?? message.caption ?? '';
-  const ranges = entitiesOf(message).flatMap((entity) => mentionIn(text, entity, me) ?? []);
-  for (const { offset, length } of ranges.toSorted((a, b) => b.offset - a.offset)) {
-    const [before, after] = [text.slice(0, offset), text.slice(offset + length)];
-    text = /\s$/.test(before) ? before + after.replace(/^[ \t]/, '') : before + after;
+  const entities = entitiesOf(message);
+  const mentions = entities.flatMap((entity) => mentionIn(text, entity, me) ?? []);
+  const edits = [
+    ...mentions.map((range) => ({ ...range, url: null })),
+    ...entities.flatMap((entity) => (entity.type === 'text_link' ? [entity] : [])),
+  ];
+  for (const { offset, length, url } of edits.toSorted((a, b) => b.offset - a.offset)) {
+    const [before, shown] = [text.slice(0, offset), text.slice(offset, offset + length)];
+    const after = text.slice(offset + length);
+    if (url !== null) text = shown === url ? text : `${before}${shown} (${visible(url)})${after}`;
+    else text = /\s$/.test(before) ? before + after.replace(/^[ \t]/, '') : before + after;
   }
-  return ranges.length > 0 ? text.replace(/^\s*[,:]?\s*/, '').trimEnd() : text;
+  return mentions.length > 0 ? text.replace(/^\s*[,:]?\s*/, '').trimEnd() : text;
 }
 
 /** A name that anybody may choose: one line, short, nothing hidden in it. */
@@ -120,6 +128,12 @@ function origin(message: Message, me: Me): { notes: string[]; foreign: boolean }
     const whose = own ? 'your message' : answered?.from ? `a message of ${nameOf(answered.from)}` : 'a message';
     notes.push(`(In reply to ${whose}: "${shorten(quoted, QUOTE)}")`);
     foreign ||= !own && (answered?.from?.id !== message.from?.id || answered?.forward_origin !== undefined);
+  }
+  const elsewhere = message.external_reply;
+  if (elsewhere && quoted === '') {
+    const what = elsewhere.document?.file_name ?? (elsewhere.photo ? 'a photo' : 'a message');
+    notes.push(`(In reply to ${visible(what)} in another chat, from ${forwardedFrom(elsewhere.origin)})`);
+    foreign = true;
   }
   return { notes, foreign };
 }

@@ -15,6 +15,8 @@ const GROUP_DRAFT_MS = 4_000;
 /** Chats remembered: groups that moved, and when a draft was last shown. */
 const MAX_CHATS = 1_000;
 
+const GONE = '(For a topic that is gone:)\n\n';
+
 /** Never a preview: Telegram would fetch whatever address a text holds, and an address can carry data away. */
 const NO_PREVIEW = { link_preview_options: { is_disabled: true } } as const;
 
@@ -102,6 +104,9 @@ export class Sender {
     let result = await post(marks);
     // Words without their marks are better than no words.
     if (isRefused(result, 400) && /entit/i.test(result.says)) result = await post([]);
+    // The topic is gone, the chat is not.
+    if (isRefused(result, 400) && place.thread !== null && /thread not found|topic/i.test(result.says))
+      return this.#text({ ...place, thread: null, message: null }, lost(part), { key: '', again, draft: null });
     return isTrouble(result) ? receiptOf(result) : sent(result.message_id);
   }
 
@@ -133,6 +138,13 @@ export class Sender {
     return isTrouble(result) ? receiptOf(result) : sent(result.message_id);
   }
 }
+
+/** A reply for a topic that is gone, with a word about it. */
+const lost = (part: TextOf): TextOf => ({
+  ...part,
+  text: `${GONE}${part.text}`.slice(0, MAX_TEXT),
+  entities: part.entities.map((entity) => ({ ...entity, offset: entity.offset + GONE.length })),
+});
 
 type TextOf = Extract<TelegramPart, { kind: 'text' }>;
 type Kind = 'photo' | 'voice' | 'document';

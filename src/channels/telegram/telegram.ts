@@ -144,17 +144,18 @@ async function press(api: TelegramApi, host: ChannelHost, log: Log, query: Callb
   // Of a message that is too old Telegram tells the chat only.
   const chat = chatOf(message);
   const press = { sender: String(from.id), chat, replyTo: chat, action: data, externalId: `press.${id}` };
-  const { text, done } = await host.press(press);
+  const { text, done, stands } = await host.press(press);
   const answer = { callback_query_id: id, ...(text !== '' && { text: text.slice(0, MAX_ANSWER) }) };
   await quietly(log, 'the answer to a button', () => api.call.answerCallbackQuery(answer));
-  if (done) await quietly(log, 'the end of a button', () => settle(api, message, data));
+  if (done) await quietly(log, 'the end of a button', () => settle(api, message, data, stands));
 }
 
-/** Takes the buttons away and shows which one was pressed. */
-async function settle({ call }: TelegramApi, message: Message, action: string): Promise<void> {
+/** Takes the buttons away and shows what counts: a press may have come too late. */
+async function settle({ call }: TelegramApi, message: Message, action: string, stands?: string): Promise<void> {
   const at = { chat_id: message.chat.id, message_id: message.message_id };
   const keys = message.reply_markup?.inline_keyboard.flat() ?? [];
-  const label = keys.find((key) => 'callback_data' in key && key.callback_data === action)?.text ?? '';
+  const pressed = keys.find((key) => 'callback_data' in key && key.callback_data === action)?.text ?? '';
+  const label = stands ?? pressed;
   const text = `${message.text}\n\n→ ${label}`;
   if (message.text === undefined || label === '' || text.length > MAX_TEXT) await call.editMessageReplyMarkup(at);
   else

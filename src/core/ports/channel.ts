@@ -98,8 +98,11 @@ export interface ChannelHost {
   expects?(sender: string, chat: string): boolean;
   /** Resolves once the message is on disk, or is refused for good: only then the platform is told that it arrived. Rejects if it must come again: with HostBusy or StoreUnavailable as often as it takes, with another error so often that it is surely to blame itself. */
   deliver(message: ChannelMessage): Promise<void>;
-  /** Resolves with what the presser is shown; `done`: the buttons have had their use and can go. Rejects like `deliver`. */
-  press(press: ChannelPress): Promise<{ text: string; done: boolean }>;
+  /**
+   * Resolves with what the presser is shown; `done`: the buttons have had their use and can go, and the message says `stands`
+   * from then on, or else which button was pressed. Rejects like `deliver`.
+   */
+  press(press: ChannelPress): Promise<{ text: string; done: boolean; stands?: string }>;
 }
 
 /** A messenger. Sends that fail are receipts; whatever else goes wrong it logs, waits and tries again until the signal aborts. */

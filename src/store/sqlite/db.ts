@@ -152,6 +152,9 @@ const narrow = (row: Record<string, unknown> | undefined): Record<string, unknow
   return row;
 };
 
+/** Bytes of a path that SQLite takes, with the end of the log's name. */
+const LONGEST = 500;
+
 // Primary result codes of SQLite.
 const BUSY = 5;
 const LOCKED = 6;
@@ -196,6 +199,11 @@ function unavailable(error: unknown, path: string): unknown {
       // Growing the shared memory of WAL on a full disk reports a plain I/O error.
       return diskIsFull(path) ? full() : make('io', 'the disk reports an error; see the kernel log');
     case CANTOPEN:
+      if (Buffer.byteLength(path) > LONGEST)
+        return make(
+          'io',
+          `its path has more than ${LONGEST} bytes, which SQLite does not take; choose a shorter --home`,
+        );
       if (isReadOnly(path)) return make('readonly', 'the file or its folder is read-only');
       return diskIsFull(path)
         ? full()

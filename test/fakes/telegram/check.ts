@@ -29,7 +29,7 @@ export function checkText(
   const text = given.trim();
   if (!/[^\s\p{C}\p{Z}]/u.test(text)) throw bad(empty);
   if (text.length > limit) throw bad(limit === 4096 ? 'message is too long' : 'message caption is too long');
-  const kept = list.slice(0, 100).flatMap((entity) => {
+  const kept = withoutClashes(list.slice(0, 100)).flatMap((entity) => {
     const offset = Math.max(0, entity.offset - start);
     const length = Math.min(text.length, entity.offset - start + entity.length) - offset;
     return length > 0 ? [{ ...entity, offset, length }] : [];
@@ -52,6 +52,16 @@ function checkEntity(text: string, { type, offset, length, url }: ApiEntity): vo
   if (!parsed || !/^(?:https?|tg|ton):$/.test(parsed.protocol) || !/[^.]\.[^.]/.test(parsed.hostname))
     throw bad(`entity URL '${url}' is invalid: Wrong HTTP URL`);
 }
+
+/** TDLib's `fix_entities`: code and `pre` hold nothing else; what shares a character with them goes, a link as well. */
+const withoutClashes = (list: readonly ApiEntity[]): ApiEntity[] => {
+  const solid = list.filter(({ type }) => type === 'code' || type === 'pre');
+  const meets = (a: ApiEntity, b: ApiEntity): boolean =>
+    a.offset < b.offset + b.length && b.offset < a.offset + a.length;
+  return list.filter(
+    (each) => solid.includes(each) || each.type === 'blockquote' || !solid.some((code) => meets(each, code)),
+  );
+};
 
 /** Entities stand inside each other or apart. */
 function checkNesting(entities: readonly ApiEntity[]): void {
