@@ -51,7 +51,7 @@ const QUICK: Plan = {
   ],
   waits: { rounds: 1, ms: 2000 },
   memoryTurns: 600,
-  growthTurns: 1_000,
+  growthTurns: 1_500,
   journal: 50_000,
   journalSeconds: 10,
   settle: 1500,

@@ -4,6 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DatabaseSync, StatementSync, type SQLInputValue } from 'node:sqlite';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /** What is written to `PROBE_FILE`. */
 export interface Probed {
@@ -11,6 +13,8 @@ export interface Probed {
   p99: number;
   max: number;
   statements: { sql: string; times: number }[];
+  /** Bytes of the heap that are in use after a collection: when the watch began, and at the signal that ends the process. */
+  heap: { begun: number; ended: number };
 }
 
 const RESOLUTION = 5;
@@ -41,6 +45,14 @@ DatabaseSync.prototype.exec = function (sql) {
   exec.call(this, sql);
 };
 
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+const heap = { begun: 0, ended: 0 };
+function heapInUse(): number {
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
 let profiling: Session | null = null;
 async function profile(): Promise<void> {
   const session = new Session();
@@ -52,12 +64,14 @@ async function profile(): Promise<void> {
 }
 
 process.on('SIGUSR2', () => {
+  heap.begun = heapInUse();
   late.reset();
   statements = new Map();
   if (PROFILE_FILE !== undefined) void profile();
 });
 // Whoever does not hear the signal that ends it would end without a word. The profile is taken before the end is prepared.
 process.prependListener('SIGTERM', () => {
+  heap.ended = heapInUse();
   void profiling?.post('Profiler.stop').then(({ profile: taken }) => {
     writeFileSync(PROFILE_FILE ?? '', JSON.stringify(taken));
   });
@@ -69,6 +83,7 @@ process.on('exit', () => {
   const probed: Probed = {
     p99: ms(late.percentile(99)),
     max: ms(late.max),
+    heap,
     statements: [...statements].map(([sql, times]) => ({ sql: sql.replace(/\s+/g, ' ').trim(), times })),
   };
   writeFileSync(PROBE_FILE, JSON.stringify(probed));

@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
@@ -6,6 +6,7 @@ import { measureDependencies } from '../scripts/deps.ts';
 import { openRecord } from '../src/app/record.ts';
 import type { Lab } from './lab.ts';
 import { bytesOf, cpuOf, median, oneFsync, timed } from './measure.ts';
+import type { Probed } from './probe.ts';
 import type { Served } from './served.ts';
 import type { Row } from './table.ts';
 
@@ -273,22 +274,25 @@ function growth(before: readonly Sizes[], after: readonly Sizes[], turns: number
 }
 
 /**
- * How memory grows with the tasks done, once what has a bound is full: each task lands a file of its own, so that every one
+ * How the heap grows with the tasks done, once what has a bound is full: each task lands a file of its own, so that every one
  * brings a commit, a tree and a longer listing.
  */
 export async function memoryGrowth(lab: Lab, plan: Plan): Promise<Row[]> {
-  const served = await lab.ruche(await lab.network('growing'));
-  const after = async (round: string): Promise<number> => {
+  const file = join(lab.dir, 'growth');
+  const served = await lab.ruche(await lab.network('growing'), lab.watched(file));
+  const land = async (round: string): Promise<void> => {
     await flight(served, plan.growthTurns, 8, (at) => `touch ${round}-${at}`);
     await exported(served);
     await delay(plan.settle);
-    return served.memory();
   };
-  const full = await after('filling');
-  const grown = ((await after('counted')) - full) / plan.growthTurns;
+  await land('filling');
+  served.watch();
+  await land('counted');
   await served.stop();
-  const note = `by ${plan.growthTurns} tasks that land, after as many; ${(full / MB).toFixed(0)} MB before`;
-  return [{ what: 'memory, 10,000 tasks more', unit: 'MB', value: (grown * 10_000) / MB, aim: 20, note }];
+  const { begun, ended } = (JSON.parse(readFileSync(file, 'utf8')) as Probed).heap;
+  const value = ((ended - begun) / MB / plan.growthTurns) * 10_000;
+  const note = `heap in use, by ${plan.growthTurns} tasks that land, after as many; ${(ended / MB).toFixed(0)} MB at the end`;
+  return [{ what: 'memory, 10,000 tasks more', unit: 'MB', value, aim: 20, note }];
 }
 
 /** Growth by turns that write a file. */

@@ -24,7 +24,7 @@ export async function liveProblems(
     workspace.head().then((head) => reader.hindrances(head, agents).catch(ifUnavailable), ifUnavailable),
     Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.resolve(...of)))),
   ]);
-  return [...notInForce(workspace.git, clock), ...scripts, ...hooks.flat()];
+  return [...(await notInForce({ workspace, clock })), ...scripts, ...hooks.flat()];
 }
 
 function ifUnavailable(error: unknown): Problem[] {
@@ -61,15 +61,10 @@ const runsWait = (runs = 0): string =>
     ? ''
     : ` ${runs === 1 ? '1 run waits' : `${runs} runs wait`} and will go on by ${runs === 1 ? 'itself' : 'themselves'}.`;
 
-/** A rule that somebody has saved and believes in force. */
-function notInForce(git: Pick<Git, 'neutral'>, clock: Pick<Clock, 'now'>): Problem[] {
-  let why: string | null;
-  try {
-    why = whyNotTaken(git, clock.now());
-  } catch {
-    // The repository cannot be looked at, which is told by itself.
-    return [];
-  }
+/** A rule that somebody has saved and believes in force. Where nothing can be read, that is told instead. */
+async function notInForce({ workspace, clock }: Pick<Looked, 'workspace' | 'clock'>): Promise<Problem[]> {
+  if ((await workspace.troubles()).some(({ stops }) => stops === 'work')) return [];
+  const why = whyNotTaken(workspace.git, clock.now());
   const message = `What is saved in ruche.yaml and agents/ is not in force yet: ${why}.`;
   return why === null ? [] : [{ applied: false, file: '.git', line: null, key: '', message, severity: 'warning' }];
 }

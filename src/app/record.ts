@@ -16,6 +16,16 @@ export interface OpenRecord {
   close(): Promise<void>;
 }
 
+type Readable = NonNullable<Awaited<ReturnType<typeof readJournalRepository>>>;
+
+/** A repository that cannot even be opened is one finding, and no end of the others. */
+function unreadable(error: Error): Readable {
+  const fail = (): never => {
+    throw error;
+  };
+  return { tip: async () => fail(), lines: fail, close: () => undefined };
+}
+
 /** Second composition root, for the commands that only look. Rejects if there is no home, or its database cannot be read. */
 export async function openRecord(options: { home: string; workspace: string; env: Env }): Promise<OpenRecord> {
   const { home, workspace, env } = options;
@@ -31,7 +41,7 @@ export async function openRecord(options: { home: string; workspace: string; env
         );
       await checkRepository(workspace, env);
       const git = await openGit({ gitDir, workTree: workspace, env });
-      const journal = await readJournalRepository({ dir: join(home, 'journal.git'), env });
+      const journal = await readJournalRepository({ dir: join(home, 'journal.git'), env }).catch(unreadable);
       try {
         return await verify({ store, journal, history: openLandedHistory(git), onProgress });
       } finally {

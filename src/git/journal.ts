@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { access, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, readdir, readFile, rename, rm, writeFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
 import { isSafeName } from '../core/ids.ts';
@@ -92,12 +92,23 @@ export async function readJournalRepository(options: {
 }): Promise<(Pick<JournalRepository, 'lines' | 'tip'> & { close(): void }) | null> {
   if (!(await exists(join(options.dir, 'HEAD')))) return null;
   const git = await openGit({ gitDir: options.dir, env: options.env });
-  return { tip: async () => (await readTip(git)).seq, lines: () => readLines(git), close: () => git.close() };
+  const tip = async (): Promise<number> => {
+    try {
+      return (await readTip(git)).seq;
+    } catch (error) {
+      throw inWords(error);
+    }
+  };
+  return { tip, lines: () => readLines(git), close: () => git.close() };
 }
 
 async function makeBare({ dir, env }: JournalRepositoryOptions): Promise<void> {
   const whole = await Promise.all(['HEAD', 'config', 'objects', 'refs'].map((name) => exists(join(dir, name))));
-  if (!whole.every(Boolean)) await initRepository(dir, env, { bare: true });
+  if (!whole.every(Boolean)) {
+    // A file in its place is told with its path.
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await initRepository(dir, env, { bare: true });
+  }
   // `git log` in it shows the journal. Writing it again would empty it where the disk is full.
   const head = `ref: ${BRANCH}\n`;
   if ((await readFile(join(dir, 'HEAD'), 'utf8')) !== head) await writeFile(join(dir, 'HEAD'), head);
@@ -336,8 +347,22 @@ interface Segment {
   oid: string;
 }
 
-/** The lines commit by commit, so that what is held at once is one page, however long the journal is. */
 async function* readLines(git: Git): AsyncGenerator<{ seq: number; json: string; path: string }> {
+  try {
+    yield* linesByCommit(git);
+  } catch (error) {
+    throw inWords(error);
+  }
+}
+
+/** What Git says of a damaged object helps nobody: the next start finds it as well. */
+const inWords = (error: unknown): unknown =>
+  error instanceof GitError && error.why === 'exit'
+    ? new Error('journal.git is damaged here; the next start puts it aside and makes it anew', { cause: error })
+    : error;
+
+/** Commit by commit, so that what is held at once is one page, however long the journal is. */
+async function* linesByCommit(git: Git): AsyncGenerator<{ seq: number; json: string; path: string }> {
   const listed = await git.text(['for-each-ref', '--format=%(objectname)', BRANCH]);
   if (listed === '') return;
   const commits = (await git.text(['rev-list', '--reverse', '--parents', listed])).split('\n');

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type BigIntStats, constants, lstatSync, readdirSync } from 'node:fs';
+import { type BigIntStats, constants, lstatSync, readdirSync, rmdirSync } from 'node:fs';
 import { copyFile, mkdir, open, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
@@ -82,7 +82,7 @@ export class InboxFiles implements Pick<TaskFiles, 'waiting' | 'claim' | 'taken'
         this.#boundary('inbox.claim.after');
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-        return { blocked: said(error), mark };
+        return { blocked: said(error), mark: stampOf(this.#onDisk(from)) };
       }
     }
     return readClaimed(entry, to, mark);
@@ -147,7 +147,10 @@ export class InboxFiles implements Pick<TaskFiles, 'waiting' | 'claim' | 'taken'
     const inbox = this.#inboxOf(queue);
     if (!isFolder(inbox)) return [];
     const claimed = join(inbox, CLAIMED);
-    const left = isFolder(claimed) ? filesIn(claimed, this.#raw).filter(isTaskName) : [];
+    const isClaiming = isFolder(claimed);
+    const left = isClaiming ? filesIn(claimed, this.#raw).filter(isTaskName) : [];
+    // Also after a crash just before its first file.
+    if (isClaiming && left.length === 0) dropEmptyNow(claimed);
     const names = new Set(left);
     const fresh = filesIn(inbox, this.#raw).filter((name) => isTaskName(name) && !names.has(name));
     return [...left.map((name) => join(claimed, name)), ...fresh.map((name) => join(inbox, name))];
@@ -211,7 +214,8 @@ function markOfFolder(path: string): string {
 async function readClaimed(entry: InboxEntry, path: string, mark: string): Promise<InboxFile | null> {
   const found = lstat(path);
   if (found === null || markOf(found) !== mark) return null;
-  const file: InboxFile = { ...entry, hash: '', text: null, size: Number(found.size), unreadable: null, mark };
+  // Its rename has changed it: the same file, put back, is told of anew.
+  const file = { ...entry, hash: '', text: null, size: Number(found.size), unreadable: null, mark: stampOf(path) };
   if (!found.isFile()) return { ...file, unreadable: 'it is no plain file' };
   if (found.size > MAX_BYTES) return file;
   try {
@@ -236,6 +240,15 @@ async function ownFolder(path: string): Promise<void> {
 
 /** Gone if nothing is in it. */
 const dropEmpty = (path: string): Promise<void> => rmdir(path).catch(() => undefined);
+
+function dropEmptyNow(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    // Something else lies in it, or it may not be removed: then it stays.
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+  }
+}
 
 /** A name for a file and its reason that nothing in the folder has: what was rejected before stays. */
 function freeName(folder: string, name: string): string {

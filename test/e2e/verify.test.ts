@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Db, openDb } from '../../src/store/sqlite/db.ts';
 import { Home } from '../fakes/home.ts';
+import { until } from '../fakes/until.ts';
 
 let home: Home;
 let database: string;
@@ -149,4 +150,19 @@ test('a rewritten line of journal.git and a commit that is gone from main are na
   assert.match(await firstFinding(), new RegExp(`^evt_\\d+ {2}main: it landed as commit ${gone}`));
   home.git('update-ref', 'refs/heads/main', gone);
   assert.equal((await home.cli('verify')).code, 0);
+});
+
+test('a damaged pack of journal.git is told in words, and the next start makes it anew', async () => {
+  const packs = join(home.home, 'journal.git', 'objects', 'pack');
+  for (const name of readdirSync(packs).filter((each) => each.endsWith('.pack'))) {
+    const bytes = readFileSync(join(packs, name));
+    bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+    chmodSync(join(packs, name), 0o644);
+    writeFileSync(join(packs, name), bytes);
+  }
+  assert.match(await firstFinding(), /journal\.git is damaged here; the next start puts it aside and makes it anew/);
+  await home.start();
+  await until(() => readdirSync(home.home).some((name) => /^journal\.git\.damaged-\d$/.test(name)), 'it is put aside');
+  assert.deepEqual((await home.verify()).findings, []);
+  await home.end('SIGTERM');
 });

@@ -330,7 +330,7 @@ test('a file that cannot be moved makes no task and is told once; when it can be
   }));
 
 test('no rejected file takes the place of another, and a day that is not in the calendar is no deadline', () =>
-  withFiles(async ({ put, look, root }) => {
+  withFiles(async ({ store, put, look, root }) => {
     const texts = ['[1]', '[2]', '{"text":"x","deadline":"2027-02-30T08:00:00Z"}'];
     for (const text of texts) {
       await put('email/inbox/same.json', text);
@@ -343,6 +343,10 @@ test('no rejected file takes the place of another, and a day that is not in the 
       await readFile(join(folder, 'same.3.json.reason.txt'), 'utf8'),
       /there is no 2027-02-30 in the calendar/,
     );
+    // Put back as it is, it is told of as what it is: another try.
+    await rename(join(folder, 'same.json'), join(root, 'email/inbox/same.json'));
+    await look();
+    assert.equal((await Array.fromAsync(store.read({ types: ['task.rejected'] }))).length, 4);
   }));
 
 test('files of a draining queue keep those of no other', () =>
