@@ -231,3 +231,11 @@ test(
     { maxFile: 1000 },
   ),
 );
+
+test('a configuration that Git cannot read is told with what Git says and where to look', async () => {
+  const broken = (dir: string): Promise<void> => writeFile(join(dir, '.git', 'config'), '[core\n');
+  await assert.rejects(
+    makeLab({ prepare: broken }),
+    /^Error: the workspace cannot be opened: Git could not work on it \(.*bad config line 1 .*\); see what is wrong with: git -C/,
+  );
+});
