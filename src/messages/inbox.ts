@@ -63,7 +63,7 @@ export async function deliver(
   if (options.request) return deliverLoose(deps, message, options, options.request);
   // Named after the conversation it was sent to: redelivered after that was handed over, it is the same message.
   const place = message.chat ?? conversationId(message.agent, message.session);
-  const key = `message:${message.channel}:${place}:${message.externalId}`;
+  const key = messageKey(message.channel, place, message.externalId);
   const moved = { ...message, agent: await movedTo(deps.store, message, names) };
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const result = await tryDeliver(deps, moved, key, options);
@@ -72,6 +72,10 @@ export async function deliver(
   }
   return TOO_MANY;
 }
+
+/** Unique key of a message as its platform names it. */
+export const messageKey = (channel: string, place: string, externalId: string): string =>
+  `message:${channel}:${place}:${externalId}`;
 
 const TOO_MANY: DeliverResult = {
   ok: false,

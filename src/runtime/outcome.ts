@@ -6,7 +6,16 @@ import type { Pending, TaskOutcome } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { Hub } from '../messages/hub.ts';
 import { allPendingOf, askedQuestion, runOf, waitingIn } from '../pending/pending.ts';
+import { fenced } from '../core/text/fence.ts';
+import { visibleLine } from '../core/text/untrusted.ts';
 import { readText } from '../core/records/json-blob.ts';
+
+/** So that no line of a call looks like one of ours where the fence around it is shown as it is written. */
+const indented = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => `    ${line}`)
+    .join('\n');
 
 /** How a task stands, from the journal. A task that another run has taken in stands as that one does. */
 export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome | null> {
@@ -70,7 +79,7 @@ export function describeWaits(waits: readonly Pending[]): string {
     .map((wait) =>
       wait.kind === 'question'
         ? `${wait.text}\n(question ${wait.id}: answer with your next message or \`ruche answer ${wait.id} TEXT\`)`
-        : `Approval ${wait.id} is needed:\n${wait.text}\nWhy: ${wait.reason}\n(\`ruche approve ${wait.id}\` or \`ruche deny ${wait.id}\`, or send that as a message: approve ${wait.id})`,
+        : `Approval ${wait.id} is needed:\n${fenced(indented(wait.text))}\nWhy: ${visibleLine(wait.reason)}\n(\`ruche approve ${wait.id}\` or \`ruche deny ${wait.id}\`, or send that as a message: approve ${wait.id})`,
     )
     .join('\n\n');
 }

@@ -33,7 +33,7 @@ for (const answer of ['yes, it arrived: do not send it again', 'Run by hand, tha
       await working;
       await loop.restart();
       const waiting = await loop.settled(task);
-      assert.match(waiting.text, /unknown whether it took effect.*\nonce\npath: x\nAnswer "retry"/);
+      assert.match(waiting.text, /unknown whether it took effect.*\n```\nonce\npath: x\n```\nAnswer "retry"/);
       await loop.runtime.answer(waiting.waits[0]?.id ?? '', answer, 'person:owner');
       assert.equal((await loop.settled(task)).text, 'so it is');
       assert.deepEqual(log, ['first']);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { neutralise, wrapUntrusted } from '../../src/core/text/untrusted.ts';
+import { neutralise, wrapUntrusted, visibleLine } from '../../src/core/text/untrusted.ts';
 import { effort, tries } from '../fakes/effort.ts';
 import { workClock } from '../fakes/work-ms.ts';
 
@@ -95,4 +95,9 @@ test('whatever the text, it stays inside and holds nothing that hides', () => {
     tries(150, 1000),
   );
   assert.equal(count, effort(150, 1000));
+});
+
+test('a name on a line of ours begins no other line', () => {
+  assert.equal(visibleLine('a\n1 task\tb\u001b[2J\u202e.json'), 'a\\u{a}1 task\\u{9}b\\u{1b}[2J\\u{202e}.json');
+  assert.equal(visibleLine('plain é 文.json'), 'plain é 文.json');
 });

@@ -1,3 +1,4 @@
+import { fenced } from '../../core/text/fence.ts';
 import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net, NetRequest } from '../../core/ports/net.ts';
@@ -38,7 +39,7 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
     const context = toolContext(turn, ready, files);
     const again = ready.call.phase === 'started' ? await reconcile(ready, context) : null;
     if (again?.state === 'doubt') {
-      const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${showCall(log, ready, []).text}\nAnswer "retry" to run it again, or say what happened.`;
+      const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${fenced(showCall(log, ready, []).text)}\nAnswer "retry" to run it again, or say what happened.`;
       askQuestion(turn, ready.call, { text, reason: 'A step is in doubt after a crash.' }, true);
       continue;
     }

@@ -7,8 +7,8 @@ import type { CallState, RunState, ShownCall } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
 import type { Label } from '../../core/labels.ts';
 import { SKILLS, type Skill } from '../../core/skill.ts';
-import { canonicalJson } from '../../core/text/json.ts';
-import { visible } from '../../core/text/untrusted.ts';
+import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
+import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
 
 /** Hosts that both lists allow; null allows all. */
@@ -76,10 +76,15 @@ type ReadyCall = ToolCall | EngineToolCall;
 /** Whether the engine answers the call; if not, its tool runs. */
 export const isForEngine = (ready: ReadyCall): ready is EngineToolCall => ready.tool.kind === 'engine';
 
+/** Nested lists and objects of one call. What is deeper would exhaust the stack of whatever walks through it. */
+const MAX_DEPTH = 64;
+
 /** Finds the tool and parses the arguments, or says what the model should be told. */
 export function readCall(deps: AgentDeps, call: CallState): ReadyCall | { error: string } {
   const tool = deps.tools().get(call.tool);
   if (!tool) return { error: unknownText('tool', call.tool, { known: deps.tools().keys() }) };
+  if (jsonDepth(call.args, MAX_DEPTH) > MAX_DEPTH)
+    return { error: `The arguments are nested deeper than ${MAX_DEPTH} levels; nothing was run.` };
   let args: unknown;
   try {
     args = JSON.parse(call.args === '' ? '{}' : call.args);
@@ -203,8 +208,13 @@ export function boundCall(log: RunLog, { call, tool, input }: ReadyCall, skills:
 export function showCall(log: RunLog, ready: ReadyCall, skills: readonly string[]): ShownCall {
   // Null stands for an argument that was not given.
   const given = Object.entries(ready.input as Record<string, unknown>).filter(([, value]) => value !== null);
-  const lines = given.map(
-    ([name, value]) => `${name}: ${visible(typeof value === 'string' ? value : canonicalJson(value))}`,
-  );
+  const { url, paths = [] } = ready.facts;
+  const lines = given.map(([name, value]) => {
+    const text = typeof value === 'string' ? value : canonicalJson(value);
+    // A break within an address is not shown as one: it is not where the address ends.
+    if (text === url || paths.includes(text)) return `${name}: ${visibleLine(text)}`;
+    // Nor may a line of a text look like the next argument.
+    return `${name}: ${visible(text).replaceAll('\n', '\n  ')}`;
+  });
   return { text: [ready.call.tool, ...lines].join('\n'), bound: boundCall(log, ready, skills) };
 }

@@ -1,3 +1,4 @@
+import { fenced } from '../../core/text/fence.ts';
 import type { AgentDeps, Turn } from '../run/deps.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { EventOf, Wait } from '../../core/event.ts';
@@ -74,9 +75,7 @@ async function contentOf(turn: Turn, wait: Wait, shown: BlobRef | null): Promise
       text: `May I? The call has ${text.length} characters, too many to be shown here. Read it on the web page or with \`ruche approvals\`, and approve it there (\`ruche approve ${wait.id}\`). Here it can only be denied.\n${why}`,
       buttons: approvalButtons(wait.id).filter(({ action }) => action.startsWith('deny:')),
     };
-  // A fence longer than any within keeps the exact call from being read as Markdown.
-  const fence = '`'.repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length + 1)));
-  return { text: `May I?\n${fence}\n${text}\n${fence}\n${why}`, buttons: approvalButtons(wait.id) };
+  return { text: `May I?\n${fenced(text)}\n${why}`, buttons: approvalButtons(wait.id) };
 }
 
 /** The rule that asks, in its own words. */

@@ -195,7 +195,8 @@ export interface Runtime {
   pending(): Promise<Pending[]>;
   approve(id: string, verdict: ApprovalVerdict, by: string): Promise<AnswerResult>;
   answer(id: string, text: string, by: string): Promise<AnswerResult>;
-  cancel(task: string, by: string): Promise<boolean>;
+  /** `text`: what its sender is told, unless that is known. */
+  cancel(task: string, by: string, text?: string): Promise<boolean>;
   /** Delivers the message of a task that failed or was cancelled once more, as a task of its own; twice asked is once done. */
   retry(task: string, by: string): Promise<RetryResult>;
   /** Takes a failed task off the list of failures. False if there is no such one. */

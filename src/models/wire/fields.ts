@@ -1,10 +1,14 @@
-import { isObject } from '../../core/text/json.ts';
+import { isObject, jsonDepth } from '../../core/text/json.ts';
 
 /** An object out of somebody else's JSON: nothing in it is certain. */
 export type Fields = Record<string, unknown>;
 
-/** Null for what is no JSON. */
+/** Nesting of what a provider says: no answer needs more, and what walks through it has a stack. */
+const MAX_DEPTH = 256;
+
+/** Null for what is no JSON, or is nested too deep. */
 export function parseJson(text: string): unknown {
+  if (jsonDepth(text, MAX_DEPTH) > MAX_DEPTH) return null;
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -1,3 +1,4 @@
+import { fenced } from '../../core/text/fence.ts';
 import type { Button } from '../../core/ports/channel.ts';
 import { ackAction, DENY, type EscalationState } from '../../core/escalation.ts';
 import { type ReplyContent, OUTBOX } from '../../core/records/reply.ts';
@@ -22,13 +23,6 @@ const cut = (text: string): string =>
   text.length <= MAX_SHOWN
     ? text
     : `${text.slice(0, MAX_SHOWN).toWellFormed()}\n… (cut; \`ruche approvals\` has all of it)`;
-
-/** A fence longer than any within keeps the text from being read as Markdown. */
-function fenced(text: string): string {
-  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
-  const fence = '`'.repeat(longest + 1);
-  return `${fence}\n${visible(text)}\n${fence}`;
-}
 
 const who = ({ started }: Escalation): string =>
   started.data.kind === 'matter'
@@ -55,7 +49,7 @@ export function noticeOf(escalation: Escalation, pending: Pending): ReplyContent
   const whole = pending.text.length <= MAX_SHOWN;
   const lines = [
     `**${who(escalation)} ${KINDS[kind]}** (since ${iso(from)}${task === null ? '' : `, task ${task}`})`,
-    fenced(cut(pending.text)),
+    fenced(visible(cut(pending.text))),
     pending.reason === '' ? null : `Why: ${visible(pending.reason)}`,
     kind === 'approval' ? howToDecide(about, whole) : `Answer with \`/answer ${about} TEXT\`.`,
     `\`/ack ${id}\` marks it as being handled by you: nobody else is notified${denied === null ? '' : ', and it is not denied'}.`,

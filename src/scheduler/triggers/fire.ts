@@ -116,6 +116,7 @@ async function skippedEvents(
   { id }: Firing,
   burst: Burst,
   { why, text, about }: Refusal,
+  lead = 'did not fire',
 ): Promise<NewEvent[]> {
   const { store } = deps;
   const matter = about === null ? null : matterId(about.kind, about.id);
@@ -123,7 +124,7 @@ async function skippedEvents(
   const events = [skippedEvent(deps, id, burst, { why, text, matter: isNew ? matter : null })];
   if (about !== null && isNew) {
     const shown = {
-      text: `The trigger ${id} did not fire. ${text}`,
+      text: `The trigger ${id} ${lead}. ${text}`,
       reason: 'A guard against runaway tasks stopped it.',
     };
     const put = (value: object) => putJson(store, value, triggerStream(id), deps.redact);
@@ -186,7 +187,7 @@ async function eachBatch(
   const more = over.length > MAX_NAMED ? ` and ${over.length - MAX_NAMED} more` : '';
   const text = `${over.length} of ${paths.length} files made no task: ${named}${more}. ${tightest.beyond.text}`;
   const rest = { ...burst, first: { ...first, key: `${first.key}#rest` }, count: over.length };
-  const skipped = await skippedEvents(deps, firing, rest, { ...tightest.beyond, text });
+  const skipped = await skippedEvents(deps, firing, rest, { ...tightest.beyond, text }, 'fired for some files only');
   return { ...batch, events: [...batch.events, ...skipped] };
 }
 

@@ -6,6 +6,7 @@ import type { Log } from '../../core/ports/log.ts';
 import type { MainMove, SavedFile, WorkspaceWatch } from '../../core/ports/governance.ts';
 import type { Git } from '../../git/git.ts';
 import { EXTRA_FILES } from '../governance/protected.ts';
+import { bringsFetched } from './fetched.ts';
 import { SETTINGS_FILE } from '../../core/agent.ts';
 import { mirrorHead } from '../../git/neutral.ts';
 import { MAX_FILE } from '../../config/yaml-source.ts';
@@ -317,6 +318,8 @@ async function movesSince(git: Git, since: string): Promise<MainMove[]> {
     at = entry.to;
   }
   if (at !== head) moves.push({ from: at, to: head, by: 'foreign' });
+  for (const move of moves)
+    if (move.by === 'person' && (await bringsFetched(git, move.from, move.to))) move.by = 'foreign';
   return moves;
 }
 
