@@ -1,5 +1,6 @@
 import { type Agent, type Problem, WORKSPACE } from '../core/agent.ts';
 import { type Trouble, type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
+import type { ChannelState } from '../core/api/runtime.ts';
 import type { ScheduleState } from '../core/schedule.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { sentence } from '../core/text/sentence.ts';
@@ -24,7 +25,7 @@ export async function liveProblems(
     workspace.head().then((head) => reader.hindrances(head, agents).catch(ifUnavailable), ifUnavailable),
     Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.resolve(...of)))),
   ]);
-  return [...notInForce(workspace.git, clock), ...scripts, ...hooks.flat()];
+  return [...(await notInForce({ workspace, clock })), ...scripts, ...hooks.flat()];
 }
 
 function ifUnavailable(error: unknown): Problem[] {
@@ -61,15 +62,10 @@ const runsWait = (runs = 0): string =>
     ? ''
     : ` ${runs === 1 ? '1 run waits' : `${runs} runs wait`} and will go on by ${runs === 1 ? 'itself' : 'themselves'}.`;
 
-/** A rule that somebody has saved and believes in force. */
-function notInForce(git: Pick<Git, 'neutral'>, clock: Pick<Clock, 'now'>): Problem[] {
-  let why: string | null;
-  try {
-    why = whyNotTaken(git, clock.now());
-  } catch {
-    // The repository cannot be looked at, which is told by itself.
-    return [];
-  }
+/** A rule that somebody has saved and believes in force. Where nothing can be read, that is told instead. */
+async function notInForce({ workspace, clock }: Pick<Looked, 'workspace' | 'clock'>): Promise<Problem[]> {
+  if ((await workspace.troubles()).some(({ stops }) => stops === 'work')) return [];
+  const why = whyNotTaken(workspace.git, clock.now());
   const message = `What is saved in ruche.yaml and agents/ is not in force yet: ${why}.`;
   return why === null ? [] : [{ applied: false, file: '.git', line: null, key: '', message, severity: 'warning' }];
 }
@@ -104,6 +100,22 @@ export const journalProblems = (problem: string | null): Problem[] =>
           severity: 'warning',
         },
       ];
+
+/** Messengers that neither bring nor take messages now. */
+export const channelProblems = (channels: readonly ChannelState[]): Problem[] =>
+  channels.flatMap(({ name, title, problem }): Problem[] =>
+    problem === null
+      ? []
+      : [
+          {
+            file: 'ruche.yaml',
+            line: null,
+            key: `channels.${name}`,
+            message: `${title} does not work: ${problem}`,
+            severity: 'error',
+          },
+        ],
+  );
 
 /** Schedules that wait for a time which a clock that was ahead has shown before. */
 const silent = (states: readonly ScheduleState[]): Problem[] =>

@@ -8,6 +8,10 @@ const MENDS: Record<string, string> = {
   EPERM: 'Permission denied. Correct the permissions, or choose another --home or --workspace.',
   ENOTDIR: 'Part of the path is a file, not a folder.',
   EEXIST: 'A file is where a folder must be. Move it away and try again.',
+  EISDIR: 'A folder is where a file must be. Move it away and try again.',
+  ENAMETOOLONG: 'The path is too long. Choose a shorter --home or --workspace.',
+  EMFILE: 'Too many files are open. Raise the limit (ulimit -n) and try again.',
+  EIO: 'The disk reports an error. Look at the disk, then try again.',
 };
 
 const COMMAND =

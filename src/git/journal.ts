@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { access, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, readdir, readFile, rename, rm, writeFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
 import { isSafeName } from '../core/ids.ts';
@@ -104,7 +104,11 @@ export async function readJournalRepository(options: {
 
 async function makeBare({ dir, env }: JournalRepositoryOptions): Promise<void> {
   const whole = await Promise.all(['HEAD', 'config', 'objects', 'refs'].map((name) => exists(join(dir, name))));
-  if (!whole.every(Boolean)) await initRepository(dir, env, { bare: true });
+  if (!whole.every(Boolean)) {
+    // A file in its place is told with its path.
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await initRepository(dir, env, { bare: true });
+  }
   // `git log` in it shows the journal. Writing it again would empty it where the disk is full.
   const head = `ref: ${BRANCH}\n`;
   if ((await readFile(join(dir, 'HEAD'), 'utf8')) !== head) await writeFile(join(dir, 'HEAD'), head);

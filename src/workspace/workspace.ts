@@ -7,7 +7,7 @@ import { type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts
 import { addedPaths, commitDiff } from '../git/changed.ts';
 import { MAIN, findRun, mainCommit, personConfig } from '../git/commit.ts';
 import { Overlay, type FilesParts, overlayTree } from './overlay/files.ts';
-import { quotedPath } from '../git/fault.ts';
+import { faultWords, quotedPath } from '../git/fault.ts';
 import { splitIndex } from '../git/index-file.ts';
 import { checkGitVersion, openGit, plainGit, type Env, type Git } from '../git/git.ts';
 import { Landings } from './landing/landing.ts';
@@ -98,11 +98,12 @@ async function checkMain(git: Git, dir: string): Promise<void> {
   throw new Error(`the workspace has no commit on "main" yet; run: ${rename}${start}`);
 }
 
-/** Opens a repository as workspace. Rejects with advice if it cannot be one. */
-export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWorkspace> {
-  const { env, clock, boundary } = options;
-  const maxFile = options.maxFile ?? DEFAULT_MAX_FILE;
-  const found = checkRepository(options.dir, env).then(async (gitDir) => ({
+/** The person's repository, opened to be worked on. */
+async function openRepository({
+  dir: given,
+  env,
+}: WorkspaceOptions): Promise<{ git: Git; dir: string; gitDir: string }> {
+  const found = checkRepository(given, env).then(async (gitDir) => ({
     gitDir,
     ...(await personConfig(gitDir, env)),
   }));
@@ -110,16 +111,26 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
   found.catch(() => undefined);
   await checkGitVersion(env);
   const { gitDir, excludesFile, conversions } = await found;
-  const dir = await realpath(options.dir);
+  const dir = await realpath(given);
   const git = await openGit({ gitDir, workTree: dir, env, excludesFile, conversions });
   try {
     await checkMain(git, dir);
     const unusable = await splitIndex(git);
     if (unusable !== null) throw new Error(unusable);
+    return { git, dir, gitDir };
   } catch (error) {
     git.close();
     throw error;
   }
+}
+
+/** Opens a repository as workspace. Rejects with advice if it cannot be one. */
+export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWorkspace> {
+  const { env, clock, boundary, maxFile = DEFAULT_MAX_FILE } = options;
+  const { git, dir, gitDir } = await openRepository(options).catch((error: unknown) => {
+    const words = faultWords(error, options.dir);
+    throw words === null ? error : new Error(`the workspace cannot be opened: ${words}`, { cause: error });
+  });
   const objects = openObjects(git.neutral);
   const trees = new Trees(git, objects);
   const mutex = new Mutex();
@@ -157,7 +168,10 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
       throw new WorkspaceUnavailable(trouble?.what ?? 'main could not be read');
     },
     files: (base, changes): Files =>
-      inPlainWords(faults, new Overlay(filesParts, base, changes), (error) => error instanceof FileRefused),
+      // A file for which there is no room is the model's to know; a disk that takes nothing at all is waited for.
+      inPlainWords(faults, new Overlay(filesParts, base, changes), (error) => {
+        return error instanceof FileRefused && error.code !== 'readonly';
+      }),
     commitPerson: (paths) => person.commit(paths),
     untouched: (from, to, paths) => untouched(trees, from, to, paths),
     land: (request) => landings.land(request),

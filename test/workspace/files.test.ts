@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -235,5 +235,49 @@ test(
     assert.match(lab.git('ls-tree', '-r', 'HEAD', 'lib'), /^160000 commit/m);
     const change: Change = { path: 'lib/sub', mode: '100644', oid: files.base, was: null };
     assert.equal((await lab.ws.land(lab.request('run_2', await lab.ws.head(), [change]))).state, 'refused');
+  }),
+);
+
+test(
+  'what could not come to main is refused when it is written, with what keeps it out and where that is said',
+  withLab(async (lab) => {
+    await mkdir(join(lab.root, 'elsewhere'));
+    await symlink(join(lab.root, 'elsewhere'), join(lab.dir, 'linked'));
+    await symlink('notes.md', join(lab.dir, 'tracked-link'));
+    lab.git('add', 'tracked-link');
+    lab.git('update-index', '--add', '--cacheinfo', `160000,${lab.git('rev-parse', 'HEAD').trim()},mod`);
+    lab.git('commit', '-qm', 'a link and a sub-module');
+    await lab.put('docs/.gitignore', '!kept.log\nprivate\n');
+    await lab.put('.git/info/exclude', '*.secret\n');
+    await lab.put('stuff/file', 'mine\n');
+    await lab.put('top', 'mine\n');
+    execFileSync('git', ['init', '-q', join(lab.dir, 'nested')], { env: lab.env });
+    const files = lab.ws.files(await lab.ws.head(), []);
+    const refusals: [path: string, code: string, message: RegExp][] = [
+      [
+        'build/x.js',
+        'obstacle',
+        /^build\/x\.js could not be kept: it is ignored by \.gitignore, line 2 \(build\/\)\. Write it/,
+      ],
+      ['docs/private', 'obstacle', /ignored by docs\/\.gitignore, line 2 \(private\)/],
+      ['a.secret', 'obstacle', /ignored by \.git\/info\/exclude, line 1 \(\*\.secret\)/],
+      ['linked/f', 'obstacle', /linked is a symbolic link of the owner that Git does not track/],
+      ['top/in.txt', 'obstacle', /top is a file of the owner that Git does not track/],
+      ['stuff', 'obstacle', /a folder of that name holds files that are not tracked/],
+      ['nested/f', 'obstacle', /nested is a Git repository of its own/],
+      ['tracked-link/f', 'clash', /tracked-link is a symbolic link, so/],
+      ['mod/x.txt', 'clash', /mod is a sub-module, so mod\/x\.txt cannot be put below it/],
+      ['notes.md/f', 'clash', /notes\.md is a file, so/],
+    ];
+    for (const [path, code, message] of refusals)
+      await assert.rejects(files.write(path, Buffer.from('x')), { name: 'FileRefused', code, message }, path);
+    assert.deepEqual(files.changes(), []);
+    assert.equal(await files.about('mod'), 'sub-module');
+    // Beside the owner's own files, and where a pattern makes an exception, there is room.
+    for (const path of ['stuff/new.md', 'docs/kept.log']) await files.write(path, Buffer.from('x'));
+    assert.equal((await lab.ws.land(lab.request('run_1', files.base, files.changes()))).state, 'landed');
+    // While the folder shows another branch, its patterns say nothing of main.
+    lab.git('checkout', '-qb', 'other');
+    await lab.ws.files(files.base, []).write('build/x.js', Buffer.from('x'));
   }),
 );

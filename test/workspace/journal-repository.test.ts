@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
+import { explain } from '../../src/cli/explain.ts';
 import type { JournalLine } from '../../src/core/ports/journal.ts';
 import { env, makeJournal } from '../journal/export-kit.ts';
 import type { Journal } from '../journal/export-kit.ts';
@@ -217,4 +218,18 @@ test('however lines are cut into batches, groups and weights, they come back in 
   );
   assert.deepEqual(await all(repository), upTo(next - 1));
   assert.ok(next > 100, `${next - 1} lines`);
+});
+
+test('a file where the repository must be is told with its path, and left as it is', async (t) => {
+  const { dir, open } = await journal(t);
+  await rm(dir, { recursive: true, force: true });
+  await writeFile(dir, 'mine');
+  await assert.rejects(open(), (error: Error) => {
+    assert.equal(
+      explain(error),
+      `Cannot use ${dir} (EEXIST). A file is where a folder must be. Move it away and try again.`,
+    );
+    return true;
+  });
+  assert.equal(await readFile(dir, 'utf8'), 'mine');
 });

@@ -193,50 +193,6 @@ test(
 );
 
 test(
-  'what could not come to main is refused when it is written, with what keeps it out and where that is said',
-  withLab(async (lab) => {
-    await mkdir(join(lab.root, 'elsewhere'));
-    await symlink(join(lab.root, 'elsewhere'), join(lab.dir, 'linked'));
-    await symlink('notes.md', join(lab.dir, 'tracked-link'));
-    lab.git('add', 'tracked-link');
-    lab.git('update-index', '--add', '--cacheinfo', `160000,${lab.git('rev-parse', 'HEAD').trim()},mod`);
-    lab.git('commit', '-qm', 'a link and a sub-module');
-    await lab.put('docs/.gitignore', '!kept.log\nprivate\n');
-    await lab.put('.git/info/exclude', '*.secret\n');
-    await lab.put('stuff/file', 'mine\n');
-    await lab.put('top', 'mine\n');
-    execFileSync('git', ['init', '-q', join(lab.dir, 'nested')], { env: lab.env });
-    const files = lab.ws.files(await lab.ws.head(), []);
-    const refusals: [path: string, code: string, message: RegExp][] = [
-      [
-        'build/x.js',
-        'obstacle',
-        /^build\/x\.js could not be kept: it is ignored by \.gitignore, line 2 \(build\/\)\. Write it/,
-      ],
-      ['docs/private', 'obstacle', /ignored by docs\/\.gitignore, line 2 \(private\)/],
-      ['a.secret', 'obstacle', /ignored by \.git\/info\/exclude, line 1 \(\*\.secret\)/],
-      ['linked/f', 'obstacle', /linked is a symbolic link of the owner that Git does not track/],
-      ['top/in.txt', 'obstacle', /top is a file of the owner that Git does not track/],
-      ['stuff', 'obstacle', /a folder of that name holds files that are not tracked/],
-      ['nested/f', 'obstacle', /nested is a Git repository of its own/],
-      ['tracked-link/f', 'clash', /tracked-link is a symbolic link, so/],
-      ['mod/x.txt', 'clash', /mod is a sub-module, so mod\/x\.txt cannot be put below it/],
-      ['notes.md/f', 'clash', /notes\.md is a file, so/],
-    ];
-    for (const [path, code, message] of refusals)
-      await assert.rejects(files.write(path, Buffer.from('x')), { name: 'FileRefused', code, message }, path);
-    assert.deepEqual(files.changes(), []);
-    assert.equal(await files.about('mod'), 'sub-module');
-    // Beside the owner's own files, and where a pattern makes an exception, there is room.
-    for (const path of ['stuff/new.md', 'docs/kept.log']) await files.write(path, Buffer.from('x'));
-    ok((await lab.ws.land(lab.request('run_1', files.base, files.changes()))).state);
-    // While the folder shows another branch, its patterns say nothing of main.
-    lab.git('checkout', '-qb', 'other');
-    await lab.ws.files(files.base, []).write('build/x.js', Buffer.from('x'));
-  }),
-);
-
-test(
   'a file where main has a folder by now is a conflict; a clash of its own making is refused',
   withLab(async (lab) => {
     const base = await lab.ws.head();
@@ -452,18 +408,33 @@ test('a full disk blocks a landing in words, loses nothing, and lets it through 
     await ws.recover();
     const base = await ws.head();
     const files = ws.files(base, []);
-    await files.write('notes.md', Buffer.alloc(100_000, 'x'));
+    const change = await files.write('notes.md', Buffer.alloc(100_000, 'x'));
     await files.write('docs/guide.md', Buffer.from('changed\n'));
     await writeFile(join(disk, 'filler'), Buffer.alloc(4_000_000)).catch(() => undefined);
     const result = await ws.land(lab.request('run_1', base, files.changes()));
     assert.ok(result.state === 'blocked', JSON.stringify(result));
     assert.match(result.why, /full/);
+    assert.match((await ws.troubles())[0]?.what ?? '', /^the disk of \S+ is full; free some space$/);
     await assert.rejects(files.write('more.md', Buffer.alloc(50_000, 'y')), { name: 'FileRefused', code: 'full' });
     assert.equal(await ws.head(), base);
     await unlink(join(disk, 'filler'));
     ok((await ws.land(lab.request('run_1', base, files.changes()))).state);
     assert.equal((await readFile(join(dir, 'notes.md'))).length, 100_000);
     assert.equal(execFileSync('git', ['-C', dir, 'status', '--porcelain'], { env: lab.env }).toString(), '');
+    assert.deepEqual(await ws.troubles(), []);
+    // Read-only: what runs wait for, and people see, are words.
+    execFileSync('mount', ['-o', 'remount,ro', disk]);
+    const [trouble] = await ws.troubles();
+    assert.match(trouble?.what ?? '', /cannot be used \(EROFS\): its disk is read-only; mount it for writing$/);
+    const next = ws.files(await ws.head(), []);
+    await assert.rejects(next.write('new.md', Buffer.from('n')), {
+      name: 'WorkspaceUnavailable',
+      message: trouble?.what ?? '',
+    });
+    const waits = await ws.land(lab.request('run_2', await ws.head(), [{ ...change, path: 'other.md', was: null }]));
+    assert.deepEqual(waits, { state: 'blocked', why: trouble?.what });
+    execFileSync('mount', ['-o', 'remount,rw', disk]);
+    ok((await ws.land(lab.request('run_2', await ws.head(), [{ ...change, path: 'other.md', was: null }]))).state);
   } finally {
     await ws.close();
     execFileSync('umount', ['-l', disk]);
@@ -490,5 +461,30 @@ test(
     assert.equal(Buffer.from((await files.read('held.txt'))?.bytes ?? []).toString(), 'held by a run\n');
     ok((await lab.ws.land(lab.request('run_1', files.base, [held]))).state);
     lab.git('fsck', '--strict');
+  }),
+);
+
+test(
+  'a landing of thousands of files lets others have their turn all along',
+  withLab(async (lab) => {
+    const base = await lab.ws.head();
+    const one = await lab.ws.files(base, []).write('one', Buffer.from('x'));
+    const many = Array.from({ length: 5000 }, (_, at) => ({ ...one, path: `many/${at % 50}/${at}` }));
+    let turns = 0;
+    let over = false;
+    const count = (): void => {
+      turns += 1;
+      if (!over) setImmediate(count);
+    };
+    setImmediate(count);
+    const edited = await lab.ws.trees.edit(
+      await lab.ws.trees.of(base),
+      new Map(many.map(({ path, mode }) => [path, one.oid === null ? null : { mode, oid: one.oid }])),
+    );
+    over = true;
+    assert.equal(edited.ok, true);
+    assert.ok(turns >= 8, `only ${turns}`);
+    ok((await lab.ws.land(lab.request('run_1', base, many))).state);
+    assert.equal(lab.git('ls-files', 'many').trim().split('\n').length, 5000);
   }),
 );
