@@ -33,7 +33,7 @@ export const smallName = z
 export const recipient = z
   .string()
   .regex(/^(?:owner|[a-z][a-z0-9-]{0,62}:\S{1,200})$/, {
-    error: 'must be owner, or CHANNEL:ADDRESS such as telegram:123456789',
+    error: 'must be owner, or CHANNEL:ADDRESS: the name of a channel and the id of a person or chat there',
   })
   .describe('Who gets the answer: owner, or CHANNEL:ADDRESS. Nobody unless given; it is on record either way.');
 

@@ -59,7 +59,7 @@ test('one that is made in a chat answers there, unless it says who else is to he
   assert.equal(await line({ to: null }, 'telegram:111'), 'nobody');
   assert.equal(await line({}, null), 'nobody');
   const wrong = await call(tool, { create: { ...good, to: 'Anna' } }, await context());
-  assert.match(wrong.text, /to must be owner, or CHANNEL:ADDRESS such as telegram:123456789/);
+  assert.match(wrong.text, /to must be owner, or CHANNEL:ADDRESS/);
 });
 
 test('a clock on the wall gets its zone into the file, unless the time says its own or none counts', async () => {
