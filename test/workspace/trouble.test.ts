@@ -208,11 +208,15 @@ test(
         assert.match(blocked.why, /^files of yours are in the way of this landing: /);
         assert.match(blocked.why, why);
       }
-      assert.deepEqual(await lab.ws.unseen(['plain', 'docs/guide.md', 'nothing']), []);
+      // Also a folder: calls name some.
+      assert.deepEqual(await lab.ws.unseen(['plain', 'docs', 'docs/guide.md', 'nothing']), []);
       await lab.put('plain', 'two\n');
       assert.notEqual(await lab.ws.commitPerson(['plain']), null);
       assert.deepEqual(await lab.ws.unseen(['plain']), []);
       assert.deepEqual(await lab.ws.unseen(null), []);
+      await rm(join(lab.dir, 'plain'));
+      await lab.put('plain/below', 'one\n');
+      assert.match((await lab.ws.unseen(['plain']))[0]?.why ?? 'nothing', /a folder stands in its place/);
       // A file that Git does not know, and that is too large to be taken in, is there all the same.
       await lab.put('dump', 'x'.repeat(2000));
       assert.match((await lab.ws.unseen(['dump']))[0]?.why ?? 'nothing', /more than the limit/);
