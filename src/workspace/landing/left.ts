@@ -44,9 +44,7 @@ async function reason(
   if (mark !== undefined)
     return `Git was told not to look at it (${mark}); end that with: ${own(`update-index --no-${mark}`)}`;
   if (found.size > maxFile) return tooLarge(path, found.size, maxFile);
-  // A folder that a call names is what it is; one in the place of a file is a change.
-  if (found.isDirectory())
-    return changed.has(path) ? 'a folder stands in its place; move the folder away, or commit the change' : null;
+  if (found.isDirectory()) return 'a folder stands in its place; move the folder away, or commit the change';
   if (!found.isFile() && !found.isSymbolicLink()) return 'it is neither a file nor a link; move it away';
   if (!changed.has(path)) return null;
   if (filtered) return `a filter of yours converts it, which Ruche never runs; commit it yourself: ${own('commit')}`;
