@@ -176,12 +176,17 @@ export type Pairing = { ok: true; code: string; until: number } | { ok: false; m
 export interface Runtime {
   /**
    * Accepts a message durably. `join`: an equal message of the session whose answer was not delivered is meant, if there
-   * is one. `history`: earlier messages given with a first message; ignored once the conversation has any. `request`: it
+   * is one; `again`: it was sent before, so others may have come after that one. `history`: earlier messages given with a first message; ignored once the conversation has any. `request`: it
    * begins a conversation of its own, and only its bytes can say which request is sent again.
    */
   deliver(
     message: InboundMessage,
-    options?: { join?: boolean; history?: { role: 'user' | 'assistant'; text: string }[]; request?: LooseRequest },
+    options?: {
+      join?: boolean;
+      again?: boolean;
+      history?: { role: 'user' | 'assistant'; text: string }[];
+      request?: LooseRequest;
+    },
   ): Promise<DeliverResult>;
   task(id: string): Promise<TaskOutcome | null>;
   /** Resolves when the task has ended or waits for a person; rejects when the signal aborts. */
