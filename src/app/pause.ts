@@ -31,6 +31,10 @@ export interface ChangePauses {
  * takes up none of their runs. Null where a process runs on the home, which then has to be asked.
  */
 export async function changePauses({ home, workspace, env, verb, agent, reason }: ChangePauses) {
+  const made = await agentsOf(workspace);
+  // A name that is mistyped must not make a home.
+  if (!STORE.has(home) && (agent === null ? made.length === 0 : !made.includes(agent)))
+    return { known: made, changes: [] };
   await makePrivateFolder(home);
   const lock = lockUnlessHeld(home);
   if (lock === null) return null;
@@ -43,7 +47,7 @@ export async function changePauses({ home, workspace, env, verb, agent, reason }
         (text) => secrets.redact(text),
         () => undefined,
       );
-      const known = [...new Set([...(await agentsOf(workspace)), ...pauses.names()])];
+      const known = [...new Set([...made, ...pauses.names()])];
       const chosen = agent === null ? known : known.filter((name) => name === agent);
       const changes: { agent: string; changed: boolean }[] = [];
       for (const name of chosen) {

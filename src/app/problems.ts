@@ -1,5 +1,6 @@
 import { type Agent, type Problem, WORKSPACE } from '../core/agent.ts';
 import { type Trouble, type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
+import type { ChannelState } from '../core/api/runtime.ts';
 import type { ScheduleState } from '../core/schedule.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { sentence } from '../core/text/sentence.ts';
@@ -99,6 +100,22 @@ export const journalProblems = (problem: string | null): Problem[] =>
           severity: 'warning',
         },
       ];
+
+/** Messengers that neither bring nor take messages now. */
+export const channelProblems = (channels: readonly ChannelState[]): Problem[] =>
+  channels.flatMap(({ name, title, problem }): Problem[] =>
+    problem === null
+      ? []
+      : [
+          {
+            file: 'ruche.yaml',
+            line: null,
+            key: `channels.${name}`,
+            message: `${title} does not work: ${problem}`,
+            severity: 'error',
+          },
+        ],
+  );
 
 /** Schedules that wait for a time which a clock that was ahead has shown before. */
 const silent = (states: readonly ScheduleState[]): Problem[] =>

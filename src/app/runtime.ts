@@ -7,7 +7,7 @@ import type { Life } from './life.ts';
 import { type Messengers, pairer } from './messengers.ts';
 import type { ToolsAndModels } from './models.ts';
 import type { AppOptions } from './options.ts';
-import { journalProblems, nowWrong } from './problems.ts';
+import { channelProblems, journalProblems, nowWrong } from './problems.ts';
 import { describeAgents, describeNetwork } from '../runtime/describe.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import { createRuntime } from '../runtime/runtime.ts';
@@ -47,6 +47,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
       ...describeNetwork(options, trust.current(), models().models, trust.refused(), [
         ...(await nowWrong(adapters, trust.current(), clockwork.desks, agents.hindrances.all(clock.now()))),
         ...journalProblems(exporter.problem()),
+        ...channelProblems(messengers.list()),
       ]),
       startedAt,
       sandbox: sandbox.name,

@@ -1,3 +1,4 @@
+import { jsonDepth } from '../core/text/json.ts';
 import type { TriggerFiring, TriggerState } from '../core/trigger.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
@@ -47,8 +48,14 @@ export async function triggers(
   return 0;
 }
 
+/** Nesting that the gateway takes. */
+const MAX_DEPTH = 64;
+
 function eventOf({ event }: TriggersFlags): unknown {
   if (event === undefined) return {};
+  // The gateway would refuse it, too; but to write it out again would exhaust the stack here.
+  if (jsonDepth(event, MAX_DEPTH) > MAX_DEPTH)
+    throw new CliError(`Invalid --event. It is nested deeper than ${MAX_DEPTH} levels.`);
   try {
     return JSON.parse(event);
   } catch {

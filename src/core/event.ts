@@ -324,6 +324,7 @@ export type MatterKind =
   | 'gone'
   | 'limit'
   | 'rejected'
+  | 'undelivered'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';

@@ -24,8 +24,20 @@ interface Place {
 const MOST = 1000;
 const WORDS = /checksum|corrupt|inflate|mismatch|truncat|unable to|cannot be (?:read|accessed|mapped)/i;
 
+interface Found {
+  objects: Damage[];
+  /** What else is wrong, in Git's words. */
+  faults: string[];
+}
+
 /** Reads every object there is, and names those that are damaged, or missing though `main` or a run's work needs them. */
-export async function findDamage(git: Git): Promise<{ objects: Damage[]; faults: string[] }> {
+export async function findDamage(git: Git): Promise<Found> {
+  const found = await look(git);
+  // A gateway that packs meanwhile takes away what is about to be read: that is gone at the second look.
+  return found.objects.length === 0 && found.faults.length > 0 ? look(git) : found;
+}
+
+async function look(git: Git): Promise<Found> {
   const roots = (await git.text(['for-each-ref', '--format=%(objectname)', MAIN, 'refs/ruche'])).split('\n');
   const flags = ['--full', '--no-dangling', '--no-reflogs', '--no-progress'];
   const looked = await git.run(['fsck', ...flags, ...new Set(roots.filter(Boolean))], {
@@ -95,21 +107,21 @@ type Below = ReadonlyMap<string, { what: 'tree' | 'blob'; path: string }>;
 /** Gives the bad objects below a tree by their paths; each tree is read once. */
 function finder(git: Git, bad: ReadonlyMap<string, unknown>): (tree: string) => Promise<Below> {
   const known = new Map<string, Below>();
-  const look = async (tree: string): Promise<Below> => {
+  const below = async (tree: string): Promise<Below> => {
     const before = known.get(tree);
     if (before) return before;
-    const below = new Map<string, { what: 'tree' | 'blob'; path: string }>();
-    if (bad.has(tree)) below.set(tree, { what: 'tree', path: '' });
+    const all = new Map<string, { what: 'tree' | 'blob'; path: string }>();
+    if (bad.has(tree)) all.set(tree, { what: 'tree', path: '' });
     else
       for (const [bytes, { mode, oid }] of await readTree(git, tree).catch(() => [])) {
         const name = textOf(bytes);
         if (mode === FOLDER)
-          for (const [inner, { what, path }] of await look(oid))
-            below.set(inner, { what, path: path === '' ? name : `${name}/${path}` });
-        else if (mode !== GITLINK && bad.has(oid)) below.set(oid, { what: 'blob', path: name });
+          for (const [inner, { what, path }] of await below(oid))
+            all.set(inner, { what, path: path === '' ? name : `${name}/${path}` });
+        else if (mode !== GITLINK && bad.has(oid)) all.set(oid, { what: 'blob', path: name });
       }
-    known.set(tree, below);
-    return below;
+    known.set(tree, all);
+    return all;
   };
-  return look;
+  return below;
 }

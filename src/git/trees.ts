@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Git } from './git.ts';
 import type { Objects } from './objects.ts';
 
@@ -75,6 +76,9 @@ const adds = (node: EditNode): boolean => Boolean(node.leaf) || [...node.childre
 /** A file stands where a folder is needed, or the other way round. */
 class Clash extends Error {}
 
+/** Names after which others get their turn: a change of twenty thousand files would hold up everything else. */
+const BREATH = 500;
+
 /** Trees of a repository: looked up, and edited into new ones, in this process. */
 export class Trees {
   readonly #git: Git;
@@ -82,6 +86,7 @@ export class Trees {
   /** By entries, which take up to 200 bytes each: every landing makes a tree of each folder above its files. */
   readonly #trees = new Lru<Tree>(30_000);
   readonly #commits = new Lru<string>(2000);
+  #steps = 0;
 
   constructor(git: Git, objects: Objects) {
     this.#git = git;
@@ -149,6 +154,8 @@ export class Trees {
     const tree = new Map(old);
     let changed = oid === null;
     for (const [name, edit] of node.children) {
+      this.#steps += 1;
+      if (this.#steps % BREATH === 0) await turn();
       const before = old.get(name);
       const after = await this.#entry(before, edit, at === '' ? name : `${at}/${name}`, writes);
       if (after?.oid === before?.oid && after?.mode === before?.mode) continue;

@@ -48,7 +48,12 @@ export function openChannels(options: ChannelsOptions): Channels {
       const channel = await make();
       if (stopping.signal.aborted) return;
       channels.set(name, channel);
-      await channel.start(host, stopping.signal);
+      const report = (problem: string | null): void => {
+        if (stopping.signal.aborted) return;
+        if (problem === null) problems.delete(name);
+        else problems.set(name, problem);
+      };
+      await channel.start({ ...host, report }, stopping.signal);
     } catch (error) {
       if (stopping.signal.aborted) return;
       const why = errorText(error);

@@ -9,6 +9,7 @@ import { type PairingDeps, tryPairing } from './pairing.ts';
 import { addressee, conversationId } from '../core/ids.ts';
 import { putJson } from '../core/records/json-blob.ts';
 import { Mutex } from '../core/time/mutex.ts';
+import { Edits } from './edits.ts';
 
 interface DoorDeps
   extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps, Pick<CommandDeps, 'recent'> {
@@ -65,7 +66,17 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     return true;
   };
 
+  const edits = new Edits({ ...deps, cancel: (task, by, text) => deps.runtime.cancel(task, by, text) });
+
   const deliver = async (channel: string, message: ChannelMessage): Promise<void> => {
+    if (!isOwner(channel, message.sender)) return deliverOne(channel, message);
+    const taken = await edits.taken(channel, message);
+    if (taken === null) return;
+    await deliverOne(channel, taken);
+    edits.keep(channel, message);
+  };
+
+  const deliverOne = async (channel: string, message: ChannelMessage): Promise<void> => {
     // A command that comes again must not be carried out again: /stop would end what was written after it.
     if ((await deps.store.byKey(noticeKey(channel, message))) !== null) return;
     const agents = { usual: deps.usualAgent(channel, message.chat), has: deps.hasAgent };

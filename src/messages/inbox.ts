@@ -27,6 +27,8 @@ const MAX_TRIES = 8;
 interface DeliverOptions {
   /** An equal last message of the session, whose answer was not delivered, is meant. */
   join?: boolean;
+  /** With `join`: it was sent before, so an equal one that others have come after is meant as well. */
+  again?: boolean;
   /** Earlier messages given with the first one of a conversation. */
   history?: { role: 'user' | 'assistant'; text: string }[];
   /** It names no conversation: its bytes alone say which one is sent again. */
@@ -63,7 +65,7 @@ export async function deliver(
   if (options.request) return deliverLoose(deps, message, options, options.request);
   // Named after the conversation it was sent to: redelivered after that was handed over, it is the same message.
   const place = message.chat ?? conversationId(message.agent, message.session);
-  const key = `message:${message.channel}:${place}:${message.externalId}`;
+  const key = messageKey(message.channel, place, message.externalId);
   const moved = { ...message, agent: await movedTo(deps.store, message, names) };
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const result = await tryDeliver(deps, moved, key, options);
@@ -72,6 +74,10 @@ export async function deliver(
   }
   return TOO_MANY;
 }
+
+/** Unique key of a message as its platform names it. */
+export const messageKey = (channel: string, place: string, externalId: string): string =>
+  `message:${channel}:${place}:${externalId}`;
 
 const TOO_MANY: DeliverResult = {
   ok: false,
@@ -130,7 +136,7 @@ async function sentBefore(deps: MailDeps, key: string): Promise<string | null> {
   const task = await deps.store.task(event.data.task);
   const old = deps.clock.now() - event.at > SENT_AGAIN;
   if (task === null || (old && isEnded(task.status))) return null;
-  return undelivered(deps, event.stream, event.data.content);
+  return undelivered(deps, event.stream, event.data.content, 1);
 }
 
 async function tryDeliver(
@@ -149,7 +155,7 @@ async function tryDeliver(
   const content = putMessage(deps, key, message, stream);
   const version = await store.version(stream);
   if (options.join) {
-    const task = await undelivered(deps, stream, content);
+    const task = await undelivered(deps, stream, content, options.again === true ? MAX_EQUAL : 1);
     if (task !== null) return { ok: true, delivered: { task, joined: true } };
   }
   const full = await noRoom(store, stream);
@@ -285,17 +291,25 @@ async function openQuestion(deps: MailDeps, lane: string): Promise<OpenQuestion 
   return null;
 }
 
-/** The task of the last message of the conversation, if that message is equal and its answer has not reached anybody. */
-async function undelivered(deps: MailDeps, stream: string, content: BlobRef): Promise<string | null> {
+/**
+ * The task of the newest message of the conversation that is equal and whose answer has not reached anybody. `back`: so many
+ * of its last messages are looked at, and none that no client would send again by itself.
+ */
+async function undelivered(deps: MailDeps, stream: string, content: BlobRef, back: number): Promise<string | null> {
   const types = ['message.received', 'message.queued', 'message.sent'] as const;
   const sent = new Set<string>();
   const answered = new Map<string, string>();
+  let left = back;
   for await (const event of deps.store.read({ stream, types, reverse: true })) {
     if (event.type === 'message.sent') sent.add(event.data.message);
     if (event.type === 'message.queued' && event.data.task !== null) answered.set(event.data.task, event.id);
     if (event.type !== 'message.received') continue;
     const { task } = event.data;
-    if (event.data.content.hash !== content.hash) return null;
+    left -= 1;
+    if (event.data.content.hash !== content.hash) {
+      if (left === 0 || deps.clock.now() - event.at > SENT_AGAIN) return null;
+      continue;
+    }
     const question = await openQuestion(deps, stream);
     // The same words may answer the next question, once that has been put.
     const reply = answered.get(task) ?? (question?.task === task ? question.event : undefined);

@@ -9,7 +9,8 @@ import { draftKey, type ReplyContent, replyKey } from '../core/records/reply.ts'
 import type { Claim } from '../core/task.ts';
 import type { Channels } from './channels.ts';
 import { errorText } from '../core/text/sentence.ts';
-import { readJson } from '../core/records/json-blob.ts';
+import { putJson, readJson } from '../core/records/json-blob.ts';
+import { matterRaised, undeliveredText } from '../core/records/matter.ts';
 
 /** Milliseconds before a failed send is tried again, and at most. */
 const RETRY_BASE = 1_000;
@@ -40,8 +41,8 @@ export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
   const stream = conversationId(agent, session);
   const common = { stream, actor: 'runtime', cause: queued.id, labels: [] } as const;
   const message = queued.id;
-  const commit = async (event: NewEvent, queue: QueueOp[]): Promise<boolean> => {
-    const result = await store.commit({ events: [event], queue, fence: lease, sync: true });
+  const commit = async (event: NewEvent, queue: QueueOp[], more: readonly NewEvent[] = []): Promise<boolean> => {
+    const result = await store.commit({ events: [event, ...more], queue, fence: lease, sync: true });
     if (!result.ok && result.why !== 'lease-lost' && result.why !== 'state')
       throw new Error(`a send was refused: ${JSON.stringify(result)}`);
     return result.ok;
@@ -124,7 +125,7 @@ async function record(
   { task }: Claim,
   receipt: Receipt,
   about: { common: Omit<NewEvent, 'type' | 'data'>; message: string; name: string; repeated: boolean },
-  commit: (event: NewEvent, queue: QueueOp[]) => Promise<boolean>,
+  commit: (event: NewEvent, queue: QueueOp[], more?: readonly NewEvent[]) => Promise<boolean>,
 ): Promise<void> {
   const { common, message, name: channel, repeated } = about;
   if (receipt.state === 'sent') {
@@ -143,7 +144,30 @@ async function record(
     receipt.state === 'failed'
       ? ({ type: 'message.failed', data } as const)
       : ({ type: 'message.unsure', data: { message, channel, error: receipt.error } } as const);
-  await commit({ ...common, ...body }, [final ? settle(task.id, 'dead') : { op: 'retry', task: task.id, notBefore }]);
+  const told = final ? await undelivered(deps, message, channel, receipt.error) : [];
+  const queue: QueueOp = final ? settle(task.id, 'dead') : { op: 'retry', task: task.id, notBefore };
+  await commit(
+    { ...common, ...body },
+    [queue],
+    told.map((event) => ({ ...common, ...event })),
+  );
+}
+
+/** A reply that nobody will get is put before the owner. What tells the owner of something is not: it would go the same way. */
+async function undelivered(
+  { store, redact }: OutboxDeps,
+  message: string,
+  channel: string,
+  why: string,
+): Promise<ReturnType<typeof matterRaised>[]> {
+  const queued = await store.event(message);
+  if (queued?.type !== 'message.queued' || queued.data.task === null) return [];
+  const { task, agent } = queued.data;
+  const shown = undeliveredText(task, agent, channel, redact(why));
+  const matter = matterRaised({ kind: 'undelivered', about: task, shown }, (text) =>
+    putJson(store, text, queued.stream),
+  );
+  return (await store.byKey(matter.key)) === null ? [matter] : [];
 }
 
 const settle = (task: string, status: 'done' | 'dead'): QueueOp => ({ op: 'settle', task, status, result: null });

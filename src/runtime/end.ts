@@ -25,8 +25,8 @@ interface End {
 }
 
 /** Ends a task for good, whatever it was doing, and then all that it has led to. False if it had ended already, or never was. */
-export async function cancelTask(deps: EndDeps, id: string, by: string): Promise<boolean> {
-  const cancelled = await cancelOne(deps, id, by);
+export async function cancelTask(deps: EndDeps, id: string, by: string, text?: string): Promise<boolean> {
+  const cancelled = await cancelOne(deps, id, by, text);
   if (!cancelled) return false;
   for (const child of await ledTo(deps.store, id))
     if (!(await isWantedBeside(deps.store, child, id))) await cancelTask(deps, child.id, by);
@@ -57,8 +57,8 @@ async function isWantedBeside(store: Store, { id, origin }: Task, cancelled: str
   return false;
 }
 
-const cancelOne = (deps: EndDeps, id: string, by: string): Promise<boolean> =>
-  endUnlessEnded(deps, id, { status: 'cancelled', by, text: 'The task was cancelled.', remembered: '[cancelled]' });
+const cancelOne = (deps: EndDeps, id: string, by: string, text = 'The task was cancelled.'): Promise<boolean> =>
+  endUnlessEnded(deps, id, { status: 'cancelled', by, text, remembered: '[cancelled]' });
 
 /** Ends a task that nobody works on as a dead letter, and says why to all who wait for it. */
 export async function setTaskAside(deps: EndDeps, id: string, code: string, why: string): Promise<void> {

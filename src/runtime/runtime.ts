@@ -60,7 +60,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     pending: () => allPending(store, matters),
     approve: (id, verdict, by) => approve(deps, id, verdict, by),
     answer: (id, text, by) => answer(deps, id, text, by),
-    cancel: (task, by) => cancelTask(deps, task, by),
+    cancel: (task, by, text) => cancelTask(deps, task, by, text),
     retry: (task, by) => retryTask(deps, task, by),
     dismiss: (task, by) => dismissTask(deps, task, by),
     pair: (channel) => deps.pair(channel),

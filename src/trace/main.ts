@@ -81,7 +81,12 @@ export class MainCheck {
     const cut = await this.#damaged();
     const walked = await this.#walk(null);
     if (walked === null) {
-      if (!cut) this.#report.find(null, 'main', 'its commits cannot be read: see what git fsck says in the workspace');
+      if (!cut)
+        this.#report.find(
+          null,
+          'main',
+          'its commits cannot be read: `ruche up` says what is damaged and how to mend it',
+        );
       return;
     }
     const missing = landings.filter(({ commit, run }) => !(walked.get(commit) ?? []).includes(run ?? ''));

@@ -273,6 +273,7 @@ function kindsOf({ status, deadline }: Entry, root: boolean): MatterKind[] {
   const kinds: MatterKind[] = root ? ['hops', 'tasks', 'fan-out', 'ping-pong'] : [];
   if (deadline !== null) kinds.push('deadline');
   if (status === 'dead' || status === 'failed') kinds.push('dead', 'conflict');
+  kinds.push('undelivered');
   return kinds;
 }
 

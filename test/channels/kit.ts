@@ -40,6 +40,12 @@ export class Taker implements ChannelHost {
   readonly taken: ChannelMessage[] = [];
   readonly presses: ChannelPress[] = [];
   readonly strangers = new Set<string>();
+  /** What kept it from working, and null each time it worked again. */
+  readonly reports: (string | null)[] = [];
+
+  report(problem: string | null): void {
+    if (this.reports.at(-1) !== problem) this.reports.push(problem);
+  }
 
   expects(sender: string): boolean {
     return !this.strangers.has(sender);

@@ -195,7 +195,7 @@ test('forwarded and quoted words are marked as not the sender’s own', async (t
   assert.equal(command?.text, '/status');
 });
 
-test('an edited message is a new one that says so; a corrected command counts', async (t) => {
+test('an edited message names the one it edits', async (t) => {
   const { fake, open } = await openLab(t);
   const host = new Taker();
   running(t, open(), host);
@@ -206,12 +206,16 @@ test('an edited message is a new one that says so; a corrected command counts', 
   await until(() => host.taken.length === 3, 'the edits arrive');
   assert.deepEqual(
     host.taken.map(({ text }) => text),
-    ['buy 10', '(An edited message, as it reads now:)\n\nbuy 1', '/stop'],
+    ['buy 10', 'buy 1', '/stop'],
   );
   // Each bot counts the messages of a person from one: of another bot the same number is another message.
   const known = `${fake.me.id}.${ANNA}.${id}`;
   assert.equal(host.taken[0]?.externalId, known);
   assert.ok(host.taken[1]?.externalId.startsWith(`${known}.`));
+  assert.deepEqual(
+    host.taken.map(({ edits }) => edits),
+    [undefined, known, known],
+  );
 });
 
 test('an album is one message, also if its parts come one after the other', async (t) => {

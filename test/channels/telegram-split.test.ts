@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { render } from '../../src/channels/telegram/markdown.ts';
-import { cut, splitMessage } from '../../src/channels/telegram/split.ts';
+import { cut, REPEAT, splitMessage } from '../../src/channels/telegram/split.ts';
 import { checkText } from '../fakes/telegram/check.ts';
 import { effort, tries } from '../fakes/effort.ts';
 import { workClock } from '../fakes/work-ms.ts';
@@ -14,11 +14,8 @@ type Part = {
   entities: { type: string; offset: number; length: number; language?: string; url?: string }[];
 };
 
-const partsOf = (text: string): Part[] =>
-  splitMessage({ text, files: [], buttons: [] }).map((part) => {
-    assert.ok(part.kind === 'text');
-    return part;
-  });
+/** All parts of a text, however many: what one reply sends of them is another matter. */
+const partsOf = (text: string): Part[] => cut(render(text), 4096 - REPEAT.length);
 
 /** Kind and words of what is formatted. */
 const marksOf = ({ text, entities }: Part): string[] =>
@@ -152,7 +149,7 @@ test('split: any text at all is taken by Telegram, whatever it holds', () => {
       ),
       (text) => {
         const made = partsOf(text);
-        assert.ok(made.length > 0);
+        assert.ok(splitMessage({ text, files: [], buttons: [] }).length > 0);
         for (const part of made) checkText(part.text, part.entities, 4096);
         parts += made.length;
       },
@@ -335,8 +332,35 @@ test('cut: the seams of a rendering are in order, and a cut always goes on', () 
 
 test('a reply of a hundred thousand marks holds up nobody', () => {
   const worked = workClock();
-  const parts = splitMessage({ text: '- `a`\n'.repeat(100_000), files: [], buttons: [] });
+  const parts = partsOf('- `a`\n'.repeat(100_000));
   assert.ok(parts.length >= 1_000);
   // It was a minute and more.
   assert.ok(worked() < 10_000);
+});
+
+test('one reply is twenty messages at most, made in a moment: a longer one says so and comes whole as a file', () => {
+  const hard = '**a*_'.repeat(800).slice(0, 3_999);
+  const file = { name: 'a.pdf', mediaType: 'application/pdf', bytes: Buffer.from('x') };
+  const buttons = [{ label: 'Yes', action: 'yes' }];
+  for (const text of [
+    Array.from({ length: 100 }, () => hard).join('\n\n'),
+    Array.from({ length: 250 }, () => hard).join('\n\n'),
+    'x'.repeat(90_000),
+    '\n'.repeat(200_000) + 'end',
+  ]) {
+    const from = workClock();
+    const made = splitMessage({ text, files: [file], buttons });
+    assert.ok(from() < 2_000, `${from()} ms`);
+    const texts = made.flatMap((part) => (part.kind === 'text' ? [part] : []));
+    assert.ok(texts.length <= 20, `${texts.length} messages`);
+    for (const part of texts) checkText(part.text, part.entities, 4096);
+    assert.match(texts.at(-1)?.text ?? '', /This reply has \d+ characters, more than fit here\. .*whole-reply\.md/);
+    assert.deepEqual(texts.at(-1)?.buttons, buttons);
+    const [whole, other] = made.flatMap((part) => (part.kind === 'file' ? [part.file] : []));
+    assert.equal(Buffer.from(whole?.bytes ?? []).toString(), text);
+    assert.equal(other?.name, 'a.pdf');
+  }
+  const long = Array.from({ length: 19 }, () => 'word '.repeat(780)).join('\n\n');
+  const fits = splitMessage({ text: long, files: [], buttons: [] });
+  assert.ok(fits.length === 19 && fits.every(({ kind }) => kind === 'text'), 'what fits comes as messages alone');
 });

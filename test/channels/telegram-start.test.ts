@@ -98,9 +98,11 @@ test('a start without a network waits for one, with jitter and no busy loop', as
   running(t, open(), host);
   await until(() => clock.slept.filter((ms) => ms >= 500).length >= 4, 'it waits');
   assert.ok(lines.filter((line) => line.startsWith('warn')).length === 1, lines.join('\n'));
+  assert.match(host.reports[0] ?? '', /Telegram cannot be reached/);
   await fake.up();
   fake.write({ text: 'hello' });
   await until(() => host.taken.length === 1, 'it arrives');
+  assert.deepEqual([host.reports.length, host.reports[1]], [2, null]);
 });
 
 test('garbage, errors of the server and cut connections are lived through', async (t) => {

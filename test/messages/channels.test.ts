@@ -36,6 +36,25 @@ const host = (): ChannelHost => ({
   press: () => Promise.resolve({ text: '', done: false }),
 });
 
+test('what keeps a channel from working stands among the problems until it works again', async () => {
+  const told = Promise.withResolvers<ChannelHost>();
+  const channels = openChannels({
+    fixed: [channel('far', (given, signal) => (told.resolve(given), untilAborted(signal)))],
+    settings: () => [],
+    open: () => Promise.reject(new Error('not asked')),
+    log: quiet,
+  });
+  channels.sync(host);
+  const { report } = await told.promise;
+  report?.('it cannot be reached');
+  assert.deepEqual([...channels.problems()], [['far', 'it cannot be reached']]);
+  report?.(null);
+  assert.deepEqual([...channels.problems()], []);
+  channels.stop();
+  report?.('too late');
+  assert.deepEqual([...channels.problems()], []);
+});
+
 test('a channel that cannot start harms no other; what is refused, the adapter hears', async () => {
   const heard = Promise.withResolvers<string>();
   const channels = openChannels({

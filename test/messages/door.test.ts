@@ -118,6 +118,63 @@ test('a redelivered message is answered once', () =>
     assert.equal(sent.length, 1);
   }));
 
+const edit = (externalId: string) => ({ externalId: `m1.${externalId}`, edits: 'm1' });
+
+test('an edit that changes nothing is nothing, whether or not the process still knows the words', () =>
+  withDoor([says('paid'), says('paid less')], async ({ write, said, sent, loop }) => {
+    const file = { name: 'bill.txt', mediaType: 'text/plain', bytes: Buffer.from('12') };
+    await write('pay this https://a.example', { externalId: 'm1', files: [file] });
+    await said(0);
+    await write('pay this https://a.example', { ...edit('5'), files: [file] });
+    await loop.restart();
+    await write('pay this https://a.example', { ...edit('6'), files: [file] });
+    await write('pay less', { ...edit('7'), files: [file] });
+    assert.equal(await said(1), 'paid less');
+    await write('pay less', { ...edit('8'), files: [file] });
+    await write('/status', { externalId: 'm2' });
+    const status = await said(2);
+    await write('/status', { externalId: 'm2.9', edits: 'm2' });
+    assert.equal((await types(loop)).filter((type) => type === 'message.received').length, 2);
+    assert.deepEqual([sent.length, sent[2]?.text], [3, status]);
+  }));
+
+test('an edit takes the place of a message that nobody has begun with, and else says what it is', async () => {
+  const gate = Promise.withResolvers<void>();
+  const asked: string[] = [];
+  const heard =
+    (text: string): ScriptTurn =>
+    ({ messages }) => {
+      asked.push(JSON.stringify(messages.at(-1)));
+      return says(text);
+    };
+  await withDoor([[gate.promise, ...says('slow')], heard('bought'), heard('bought more')], async ({ write, sent }) => {
+    const arrives = (text: string) => until(() => sent.some((each) => each.text === text), text);
+    await write('a slow thing', { externalId: 'm0' });
+    await write('buy 10 shares', { externalId: 'm1' });
+    await write('buy 1 share', edit('5'));
+    gate.resolve();
+    await arrives('bought');
+    await arrives('Your edited message takes its place.');
+    assert.match(asked.join(), /buy 1 share/);
+    assert.doesNotMatch(asked.join(), /buy 10 shares|An edited message/);
+    await write('buy 2 shares', edit('6'));
+    await arrives('bought more');
+    assert.match(asked[1] ?? '', /\(An edited message, as it reads now:\)\\n\\nbuy 2 shares/);
+  });
+});
+
+test('an edit that could not be delivered comes again, and is no repetition then', () =>
+  withDoor([says('one'), says('two')], async ({ write, said, loop }) => {
+    await write('hello', { externalId: 'm1' });
+    await said(0);
+    const { deliver } = loop.runtime;
+    loop.runtime.deliver = async () => ({ ok: false, why: 'busy', message: 'later' });
+    await assert.rejects(write('hello you', edit('5')), HostBusy);
+    loop.runtime.deliver = deliver;
+    await write('hello you', edit('5'));
+    assert.equal(await said(1), 'two');
+  }));
+
 test('a stranger is told nothing and journaled, once in a while', () =>
   withDoor([], async ({ loop, write, host, sent, now }) => {
     for (let n = 0; n < 5; n++) await write('let me in', { sender: '666' });

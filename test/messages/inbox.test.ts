@@ -11,7 +11,7 @@ const ask = (question: string) => ['ask', { question }] as const;
 const write = ['write', { path: 'a', content: 'x' }] as const;
 
 let count = 0;
-const say = (loop: Loop, text: string, more: { session?: string; id?: string; join?: boolean } = {}) =>
+const say = (loop: Loop, text: string, more: { session?: string; id?: string; join?: boolean; again?: boolean } = {}) =>
   loop.runtime.deliver(
     {
       channel: 'http',
@@ -22,7 +22,7 @@ const say = (loop: Loop, text: string, more: { session?: string; id?: string; jo
       replyTo: '',
       externalId: more.id ?? `id${(count += 1)}`,
     },
-    { join: more.join ?? false },
+    { join: more.join ?? false, again: more.again ?? false },
   );
 
 const taskOf = async (result: ReturnType<typeof say>): Promise<string> => {
@@ -48,6 +48,42 @@ test('an id that comes again with another text is refused, not swallowed; elsewh
       );
     },
   ));
+
+test('what a client sends again is the same message, also if others of the conversation have come after it', () =>
+  withLoop(
+    (request) => says(JSON.stringify(request.messages.at(-1)?.parts).includes('other') ? 'other' : 'gone'),
+    {},
+    async (loop) => {
+      const first = await taskOf(say(loop, 'go', { join: true }));
+      const other = await taskOf(say(loop, 'other', { join: true }));
+      await Promise.all([first, other].map((task) => loop.settled(task)));
+      assert.equal(await taskOf(say(loop, 'go', { join: true, again: true })), first);
+      await loop.runtime.delivered((await loop.settled(first)).message ?? '');
+      const anew = await taskOf(say(loop, 'go', { join: true, again: true }));
+      assert.notEqual(anew, first, 'once its answer has arrived, it is a new one');
+      await loop.settled(anew);
+      assert.notEqual(await taskOf(say(loop, 'other', { join: true })), other, 'said once more, not sent again');
+    },
+  ));
+
+test('equal requests without a conversation are each their own, and one that is sent again is one of them', () =>
+  withLoop([says('1'), says('2'), says('3'), says('4'), says('5'), says('6')], {}, async (loop) => {
+    const request = (again: boolean, session: string) =>
+      loop.runtime.deliver(
+        { channel: 'http', sender: OWNER, agent: 'assistant', session, text: 'go', replyTo: '', externalId: session },
+        { request: { bytes: 'b', again } },
+      );
+    const made: string[] = [];
+    for (const session of ['s1', 's2', 's3', 's4']) made.push(await taskOf(request(false, session)));
+    made.push(...(await Promise.all(['s5', 's6'].map((session) => taskOf(request(false, session))))));
+    assert.equal(new Set(made).size, 6);
+    for (const task of made) await loop.settled(task);
+    const last = await taskOf(request(true, 's7'));
+    assert.ok(made.includes(last));
+    await loop.runtime.delivered((await loop.settled(last)).message ?? '');
+    const next = await taskOf(request(true, 's8'));
+    assert.ok(made.includes(next) && next !== last, 'of several the newest whose answer has reached nobody');
+  }));
 
 test('the same words answer the next question once it has been put, and before that they are the same answer', () =>
   withLoop([calls(ask('colour?')), calls(ask('second colour?')), says('painted')], {}, async (loop, _log, model) => {

@@ -55,6 +55,10 @@ test('a reply that is given up is on record with the reason, and the next one go
     await until(() => sent.length === 2, 'the next goes out');
     const failed = (await loop.events()).find((event) => event.type === 'message.failed');
     assert.ok(failed?.type === 'message.failed' && failed.data.final && failed.data.error === 'blocked');
+    // It is not lost in silence: the owner sees it among what waits.
+    const [open] = await loop.runtime.pending();
+    assert.match(open?.text ?? '', /A reply of assistant could not be delivered over chat: blocked/);
+    assert.equal((await loop.runtime.pending()).length, 1);
   });
 });
 

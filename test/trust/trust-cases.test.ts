@@ -112,6 +112,31 @@ test('what a stranger brings is held, with the difference, until it is approved'
   await w.close();
 });
 
+test('a difference that cannot be shown whole says so where it is asked for', async () => {
+  const w = await open();
+  w.hidden = 'a part of it';
+  await w.move('c2', 'foreign', 'r2');
+  const held = (await w.last()) as EventOf<'config.held'>;
+  assert.deepEqual(await w.blob(held.data.shown.hash), { text: '-r1 +r2', hidden: 'a part of it' });
+  await w.close();
+});
+
+test('a look may be asked for without waiting for the watch, and each move is told of after its look', async () => {
+  const w = await open();
+  const governed: string[] = [];
+  const stop = w.trust.onMoved(() => void governed.push(w.trust.current().commit));
+  w.main.push({ commit: 'c2', by: 'person', rules: 'r2' });
+  await w.trust.look();
+  assert.equal(w.trust.current().commit, 'c2');
+  assert.deepEqual(governed, []);
+  await w.move('c3', 'person', 'r3');
+  assert.deepEqual(governed, ['c3']);
+  stop();
+  await w.move('c4', 'person', 'r4');
+  assert.deepEqual(governed, ['c3']);
+  await w.close();
+});
+
 test('a no is remembered, over a restart too, until other settings apply', async () => {
   const w = await open();
   await w.move('c2', 'foreign', 'r2');

@@ -53,6 +53,8 @@ export class World {
   readonly gone = new Set<string>();
   /** What is wrong with a file that was saved, by its text and the rules beside it. */
   check: (text: string, rules: string) => Problem[] = () => [];
+  /** Why a part of a difference cannot be shown; null: all of it is. */
+  hidden: string | null = null;
   /** What commits saved files; null when Git is busy. */
   person: ((paths: readonly string[]) => Step | null) | null = null;
   committed: (readonly string[])[] = [];
@@ -144,7 +146,7 @@ export class World {
     const difference = (from: string, to: string): Difference | null =>
       this.#at(from).rules === this.#at(to).rules
         ? null
-        : { text: `-${this.#at(from).rules} +${this.#at(to).rules}`, hidden: null };
+        : { text: `-${this.#at(from).rules} +${this.#at(to).rules}`, hidden: this.hidden };
     return {
       load: async (commit) => {
         const { rules, problems = [] } = this.#at(commit);

@@ -463,3 +463,28 @@ test(
     lab.git('fsck', '--strict');
   }),
 );
+
+test(
+  'a landing of thousands of files lets others have their turn all along',
+  withLab(async (lab) => {
+    const base = await lab.ws.head();
+    const one = await lab.ws.files(base, []).write('one', Buffer.from('x'));
+    const many = Array.from({ length: 5000 }, (_, at) => ({ ...one, path: `many/${at % 50}/${at}` }));
+    let turns = 0;
+    let over = false;
+    const count = (): void => {
+      turns += 1;
+      if (!over) setImmediate(count);
+    };
+    setImmediate(count);
+    const edited = await lab.ws.trees.edit(
+      await lab.ws.trees.of(base),
+      new Map(many.map(({ path, mode }) => [path, one.oid === null ? null : { mode, oid: one.oid }])),
+    );
+    over = true;
+    assert.equal(edited.ok, true);
+    assert.ok(turns >= 8, `only ${turns}`);
+    ok((await lab.ws.land(lab.request('run_1', base, many))).state);
+    assert.equal(lab.git('ls-files', 'many').trim().split('\n').length, 5000);
+  }),
+);

@@ -181,7 +181,7 @@ test(
         '[user]\n\tname = Ada\n\temail = a@b.c\n[filter "up"]\n\tclean = cat\n',
       );
       await lab.put('.gitattributes', '*.up filter=up\n');
-      for (const name of ['staged', 'skipped', 'assumed', 'large', 'x.up', 'locked', 'plain'])
+      for (const name of ['staged', 'skipped', 'assumed', 'large', 'x.up', 'locked', 'plain', 'turned'])
         await lab.put(name, 'one\n');
       lab.git('add', '.');
       lab.git('commit', '-qm', 'files');
@@ -192,6 +192,8 @@ test(
       lab.git('update-index', '--assume-unchanged', 'assumed');
       for (const name of ['staged', 'skipped', 'assumed', 'x.up']) await lab.put(name, 'three\n');
       await lab.put('large', 'x'.repeat(2000));
+      await rm(join(lab.dir, 'turned'));
+      await lab.put('turned/inside', 'x\n');
       const cases: [path: string, why: RegExp][] = [
         ['staged', /staged otherwise than it stands in the file.*restore --staged 'staged'/],
         ['skipped', /not to look at it \(skip-worktree\).*update-index --no-skip-worktree 'skipped'/],
@@ -208,11 +210,20 @@ test(
         assert.match(blocked.why, /^files of yours are in the way of this landing: /);
         assert.match(blocked.why, why);
       }
+      // Its removal is committed; the folder in its place is no trouble before a run wants a file there.
+      await lab.ws.commitPerson(['turned']);
+      assert.deepEqual(await lab.ws.unseen(['turned']), []);
+      const inPlace = await lab.land('run_turned', { turned: 'by the run\n' });
+      assert.match(inPlace.state === 'refused' ? inPlace.why : inPlace.state, /a folder of that name holds files/);
       assert.deepEqual(await lab.ws.unseen(['plain', 'docs/guide.md', 'nothing']), []);
       await lab.put('plain', 'two\n');
       assert.notEqual(await lab.ws.commitPerson(['plain']), null);
       assert.deepEqual(await lab.ws.unseen(['plain']), []);
       assert.deepEqual(await lab.ws.unseen(null), []);
+      // A folder that is looked at, with something new in it.
+      await lab.put('docs/more.md', 'more\n');
+      await lab.ws.commitPerson(['docs']);
+      assert.deepEqual(await lab.ws.unseen(['docs', 'docs/deep']), []);
       // A file that Git does not know, and that is too large to be taken in, is there all the same.
       await lab.put('dump', 'x'.repeat(2000));
       assert.match((await lab.ws.unseen(['dump']))[0]?.why ?? 'nothing', /more than the limit/);

@@ -19,6 +19,8 @@ export interface PollOptions {
   random(): number;
   /** Resolves once an item has been taken in, or needs no more. Rejects if it must come again. */
   take(item: Item): Promise<void>;
+  /** Shows people what keeps messages from coming in; null when they come in again. */
+  report(problem: string | null): void;
   signal: AbortSignal;
 }
 
@@ -178,6 +180,9 @@ function grouped(updates: readonly Update[]): Group[] {
   return [...groups.values()] as unknown as Group[];
 }
 
+export const UNREACHED = 'Telegram cannot be reached; it is tried again until it can';
+const TAKEN = 'another program fetches the messages of this bot: stop it, or give each a bot of its own';
+
 /** Says once what is wrong and once that it is over, and how long to wait. */
 class Reporter {
   #failures = 0;
@@ -188,13 +193,16 @@ class Reporter {
   }
 
   works(): void {
-    if (this.#failures > 0) this.#options.log.info({}, 'messages from Telegram come in again');
+    if (this.#failures > 0) {
+      this.#options.log.info({}, 'messages from Telegram come in again');
+      this.#options.report(null);
+    }
     this.#failures = 0;
   }
 
   /** Milliseconds to wait. Rejects if waiting is of no use. */
   async failed(trouble: Trouble): Promise<number> {
-    const { api, log, random, signal } = this.#options;
+    const { api, log, random, signal, report } = this.#options;
     const code = trouble.kind === 'refused' ? trouble.code : null;
     if (code === 401 || code === 404) throw new RefusedToken();
     const first = this.#failures++ === 0;
@@ -202,9 +210,12 @@ class Reporter {
       log.warn({}, 'somebody has set a webhook for this bot; it is removed, since messages are fetched from here');
       await api.call.deleteWebhook({}, signal as never).catch(() => undefined);
     } else if (first && code === 409) {
-      const advice = 'another program fetches the messages of this bot: stop it, or give each a bot of its own';
-      log.warn({ error: trouble.says }, advice);
-    } else if (first) log.warn({ error: trouble.says }, 'Telegram cannot be reached; it is tried again until it can');
+      log.warn({ error: trouble.says }, TAKEN);
+      report(TAKEN);
+    } else if (first) {
+      log.warn({ error: trouble.says }, UNREACHED);
+      report(UNREACHED);
+    }
     const asked = trouble.kind === 'refused' ? (trouble.retryAfter ?? 0) : 0;
     return Math.max(asked, pauseMs(this.#failures - 1, random));
   }

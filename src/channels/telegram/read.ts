@@ -28,8 +28,8 @@ interface Letter extends Omit<ChannelMessage, 'files'> {
 const QUOTE = 300;
 
 /**
- * One message, or the parts of one album, as the agent gets it; null if it is not for the bot. An edit is a message of
- * its own: the person sees the new words and expects them to count, while the agent may have acted on the old ones.
+ * One message, or the parts of one, as the agent gets it; null if it is not for the bot. An edit is a message of its own,
+ * which names the one it edits.
  */
 export function readMessage(parts: readonly Message[], edited: boolean, me: Me): Letter | null {
   const [first] = parts;
@@ -43,15 +43,12 @@ export function readMessage(parts: readonly Message[], edited: boolean, me: Me):
   const isContent =
     attachments.length > 0 || things.length > 0 || parts.some((part) => (part.text ?? part.caption) !== undefined);
   if (!isContent) return null;
+  const id = `${me.id}.${first.chat.id}.${first.message_id}`;
   const said = words.join('\n\n');
   const { notes, foreign } = origin(first, me);
   // A command stands at the start of a text, also of one that was corrected; but nobody gives one in another's words.
   const text =
-    said.startsWith('/') && !first.forward_origin
-      ? said
-      : [...(edited ? ['(An edited message, as it reads now:)'] : []), ...notes, said, ...things]
-          .filter(Boolean)
-          .join('\n\n');
+    said.startsWith('/') && !first.forward_origin ? said : [...notes, said, ...things].filter(Boolean).join('\n\n');
   return {
     sender: String(from.id),
     chat: chatOf(first),
@@ -59,7 +56,8 @@ export function readMessage(parts: readonly Message[], edited: boolean, me: Me):
     ...(foreign && { foreign }),
     replyTo: replyToOf(first),
     // Each bot counts its messages with a person from one: behind another token the same number is another message.
-    externalId: `${me.id}.${first.chat.id}.${first.message_id}${edited ? `.${first.edit_date ?? 0}` : ''}`,
+    externalId: edited ? `${id}.${first.edit_date ?? 0}` : id,
+    ...(edited && { edits: id }),
     attachments,
   };
 }

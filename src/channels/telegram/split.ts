@@ -17,10 +17,24 @@ const PART = MAX_TEXT - REPEAT.length;
 /** Bytes of a file that a bot may send. */
 const MAX_FILE = 50_000_000;
 
+/** Messages that the text of one reply becomes: a longer one would bury the chat, and takes minutes to send. */
+const MOST_MESSAGES = 20;
+/** Characters of Markdown that are read for them. */
+const MOST_TEXT = 100_000;
+const WHOLE = 'whole-reply.md';
+
 export function splitMessage({ text, files, buttons }: OutboundMessage): readonly TelegramPart[] {
   const refused = files.flatMap((file) => refusal(file) ?? []);
   const sent = files.filter((file) => refusal(file) === null);
-  const texts = cut(render([text, ...refused].join('\n\n')), PART);
+  const written = [text, ...refused].join('\n\n');
+  const texts = cut(render(written.slice(0, MOST_TEXT)), PART);
+  if (texts.length > MOST_MESSAGES || written.length > MOST_TEXT) {
+    const rest = `(This reply has ${text.length} characters, more than fit here. All of it is in the file \`${WHOLE}\`.)`;
+    const told = cut(render([rest, ...refused].join('\n\n')), PART);
+    texts.splice(MOST_MESSAGES - 1, Infinity);
+    texts.push(...told.slice(0, 1));
+    sent.unshift({ name: WHOLE, mediaType: 'text/markdown', bytes: Buffer.from(text) });
+  }
   const needsText = sent.length === 0 || buttons.length > 0;
   if (texts.length === 0 && needsText) texts.push({ text: '—', entities: [] });
   return [

@@ -6,7 +6,7 @@ import type { Net } from '../../core/ports/net.ts';
 import { openApi, pauseMs, type TelegramApi, troubleOf } from './api.ts';
 import { fetchFiles } from './files.ts';
 import { chatOf } from './place.ts';
-import { type Item, poll, RefusedToken } from './poll.ts';
+import { type Item, poll, RefusedToken, UNREACHED } from './poll.ts';
 import { type Me, readMessage } from './read.ts';
 import { Sender } from './send.ts';
 import { MAX_TEXT, splitMessage } from './split.ts';
@@ -76,22 +76,28 @@ async function receive(
   signal: AbortSignal,
 ): Promise<void> {
   const { log } = options;
-  const { id, username } = await patiently(options, () => api.call.getMe(signal as never), signal);
+  const report = (problem: string | null): void => host.report?.(problem);
+  const { id, username } = await patiently({ ...options, report }, () => api.call.getMe(signal as never), signal);
+  host.report?.(null);
   const me: Me = { id, username };
-  const { url } = await patiently(options, () => api.call.getWebhookInfo(signal as never), signal);
+  const { url } = await patiently({ ...options, report }, () => api.call.getWebhookInfo(signal as never), signal);
   if (url) {
     log.warn({}, 'a webhook was set for this bot; it is removed, since messages are fetched from here');
-    await patiently(options, () => api.call.deleteWebhook({}, signal as never), signal);
+    await patiently({ ...options, report }, () => api.call.deleteWebhook({}, signal as never), signal);
   }
   const commands = options.commands ?? COMMANDS;
   await quietly(log, 'the menu of commands', () => api.call.setMyCommands({ commands }, signal as never));
   log.info({ bot: `@${username}` }, 'messages from Telegram come in');
   const take = (item: Item): Promise<void> => takeIn(api, host, me, log, item, signal);
-  await poll({ ...options, api, take, signal });
+  await poll({ ...options, api, take, signal, report });
 }
 
 /** Until the call gets through. Rejects if the token is refused, or when aborted. */
-async function patiently<T>(options: TelegramOptions, call: () => Promise<T>, signal: AbortSignal): Promise<T> {
+async function patiently<T>(
+  options: TelegramOptions & { report(problem: string | null): void },
+  call: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
   for (let failures = 0; ; failures++) {
     try {
       return await call();
@@ -99,8 +105,10 @@ async function patiently<T>(options: TelegramOptions, call: () => Promise<T>, si
       signal.throwIfAborted();
       const trouble = troubleOf(error);
       if (trouble.kind === 'refused' && (trouble.code === 401 || trouble.code === 404)) throw new RefusedToken();
-      if (failures === 0)
-        options.log.warn({ error: trouble.says }, 'Telegram cannot be reached; it is tried again until it can');
+      if (failures === 0) {
+        options.log.warn({ error: trouble.says }, UNREACHED);
+        options.report(UNREACHED);
+      }
       const asked = trouble.kind === 'refused' ? (trouble.retryAfter ?? 0) : 0;
       await options.clock.sleep(Math.max(asked, pauseMs(failures, options.random)), signal);
     }

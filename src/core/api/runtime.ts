@@ -176,12 +176,17 @@ export type Pairing = { ok: true; code: string; until: number } | { ok: false; m
 export interface Runtime {
   /**
    * Accepts a message durably. `join`: an equal message of the session whose answer was not delivered is meant, if there
-   * is one. `history`: earlier messages given with a first message; ignored once the conversation has any. `request`: it
+   * is one; `again`: it was sent before, so others may have come after that one. `history`: earlier messages given with a first message; ignored once the conversation has any. `request`: it
    * begins a conversation of its own, and only its bytes can say which request is sent again.
    */
   deliver(
     message: InboundMessage,
-    options?: { join?: boolean; history?: { role: 'user' | 'assistant'; text: string }[]; request?: LooseRequest },
+    options?: {
+      join?: boolean;
+      again?: boolean;
+      history?: { role: 'user' | 'assistant'; text: string }[];
+      request?: LooseRequest;
+    },
   ): Promise<DeliverResult>;
   task(id: string): Promise<TaskOutcome | null>;
   /** Resolves when the task has ended or waits for a person; rejects when the signal aborts. */
@@ -195,7 +200,8 @@ export interface Runtime {
   pending(): Promise<Pending[]>;
   approve(id: string, verdict: ApprovalVerdict, by: string): Promise<AnswerResult>;
   answer(id: string, text: string, by: string): Promise<AnswerResult>;
-  cancel(task: string, by: string): Promise<boolean>;
+  /** `text`: what its sender is told, unless that is known. */
+  cancel(task: string, by: string, text?: string): Promise<boolean>;
   /** Delivers the message of a task that failed or was cancelled once more, as a task of its own; twice asked is once done. */
   retry(task: string, by: string): Promise<RetryResult>;
   /** Takes a failed task off the list of failures. False if there is no such one. */

@@ -73,6 +73,8 @@ export interface ChannelMessage {
   /** What `send` needs to answer there. */
   replyTo: string;
   externalId: string;
+  /** The `externalId` of the message that this is an edit of, with the whole of its new words. */
+  edits?: string;
 }
 
 /** Somebody pressed a button of a message. */
@@ -94,6 +96,8 @@ export class HostBusy extends Error {
 
 /** The runtime, as a channel sees it. */
 export interface ChannelHost {
+  /** What keeps it from working just now, for people to see, until it says null. */
+  report?(problem: string | null): void;
   /** False: what this sender writes there will be refused, so its files need not be fetched. Absent: everybody is expected. */
   expects?(sender: string, chat: string): boolean;
   /** Resolves once the message is on disk, or is refused for good: only then the platform is told that it arrived. Rejects if it must come again: with HostBusy or StoreUnavailable as often as it takes, with another error so often that it is surely to blame itself. */

@@ -35,6 +35,12 @@ export function matterRaised(
   return { type: 'matter.raised', stream: matterStream(matter), key: askedKey(matter), data } as const;
 }
 
+/** What the owner reads of a reply that reached nobody. */
+export const undeliveredText = (task: string, agent: string, channel: string, why: string): MatterText => ({
+  text: `A reply of ${agent} could not be delivered over ${channel}: ${why}`,
+  reason: `Nobody has received it. Read it with \`ruche tasks show ${task}\`; any answer settles this.`,
+});
+
 /** What the owner reads of a dead letter. */
 export const deadText = (task: string, agent: string, why: string): MatterText => ({
   text: `${agent} could not finish ${task}, and it is given up: ${why}`,

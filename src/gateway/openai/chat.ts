@@ -93,6 +93,7 @@ async function start(context: GatewayContext, agent: string, input: ChatInput, i
     {
       // A key says by itself which request is meant.
       join: input.session !== null && key === null,
+      again: (retries ?? 0) > 0,
       history: input.history,
       ...(named ? {} : { request: { bytes, again: (retries ?? 0) > 0 } }),
     },

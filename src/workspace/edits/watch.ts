@@ -223,7 +223,8 @@ export function whyNotTaken({ neutral: { gitDir } }: Pick<Git, 'neutral'>, now: 
   for (const [name, what] of Object.entries(UNDER_WAY))
     if (isThere(join(gitDir, name)))
       return `the workspace is in the middle of a ${what}. Finish it with "git ${what} --continue", or give it up with "git ${what} --abort"`;
-  const head = readFileSync(join(gitDir, 'HEAD'), 'utf8').trim();
+  const head = isThere(join(gitDir, 'HEAD')) ? readFileSync(join(gitDir, 'HEAD'), 'utf8').trim() : null;
+  if (head === null) return `${gitDir} has no HEAD any more: the repository is gone or damaged. Put it back`;
   if (head !== `ref: ${MAIN}`) {
     const branch = /^ref: refs\/heads\/(.+)$/.exec(head)?.[1];
     const where = branch === undefined ? 'at a commit and on no branch' : `on the branch "${branch}"`;

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Boundary } from '../../core/ports/boundary.ts';
 import { MAX_PATHS } from '../../core/files.ts';
 import { isAgentName, isSafeName } from '../../core/ids.ts';
@@ -47,6 +48,8 @@ interface Plan {
 /** Landings that share one move of the working tree. */
 const BATCH = 50;
 const ATTEMPTS = 5;
+/** Paths after which others get their turn. */
+const BREATH = 500;
 /** Files in the way that are named. */
 const MAX_NAMED = 5;
 const NO_MAIN = 'the workspace has no branch main any more; make it again with: git branch main COMMIT';
@@ -73,7 +76,7 @@ export class Landings {
   async #work(): Promise<void> {
     this.#working = true;
     // What the same turn of the event loop brings goes into one batch.
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, BATCH);
       try {
@@ -176,7 +179,10 @@ export class Landings {
   }
 
   async #note(plan: Plan, merged: Merged, mainTree: string): Promise<void> {
+    let count = 0;
     for (const [path, entry] of merged.edits) {
+      count += 1;
+      if (count % BREATH === 0) await turn();
       const there = await this.#parts.trees.at(mainTree, path);
       const old = plan.paths.get(path)?.old ?? (plan.paths.has(path) ? null : isFile(there) ? there : null);
       plan.paths.set(path, { path, old, new: entry });

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { isUtf8 } from 'node:buffer';
 import type { Change } from '../../core/files.ts';
 import { workspacePath } from '../../core/text/paths.ts';
@@ -85,6 +86,9 @@ async function wanted(
   return tamed(parts.git, change.path, { oid: change.oid, mode: change.mode });
 }
 
+/** Paths after which others get their turn: what is remembered of trees waits for nothing. */
+const BREATH = 500;
+
 /** Sorts a run's changes into what applies to main as it is, and what has to be merged. */
 export async function mergeChanges(
   parts: MergeParts,
@@ -99,7 +103,8 @@ export async function mergeChanges(
     const mode = fileMode(entry?.mode ?? change.mode);
     merged.changes.push({ path: change.path, mode, oid: entry?.oid ?? null, was: main?.oid ?? null });
   };
-  for (const change of changes) {
+  for (const [at, change] of changes.entries()) {
+    if (at % BREATH === BREATH - 1) await turn();
     const [base, there] = await Promise.all([
       parts.trees.at(baseTree, change.path),
       parts.trees.at(mainTree, change.path),

@@ -158,7 +158,9 @@ export class Person {
     if (!onMain) return [];
     const found = await this.#differing(paths === null ? null : dirty);
     if (paths === null) return found.changed.size > 0 && held !== null ? [{ path: '', why: held }] : [];
-    const reasons = await this.#reasons(dirty, found, held);
+    // A call may look at a folder as such: it is in the way only where main has a file.
+    const files = dirty.filter((path) => found.changed.has(path) || this.#look(path)?.isDirectory() !== true);
+    const reasons = await this.#reasons(files, found, held);
     return [...reasons].map(([path, why]) => ({ path, why }));
   }
 
