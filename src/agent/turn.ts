@@ -9,7 +9,7 @@ import { doCalls } from './calls/calls.ts';
 import { Faults } from './run/faults.ts';
 import { fail, succeed } from './finish/finish.ts';
 import { holdWork } from './finish/hold.ts';
-import { land } from './finish/land.ts';
+import { land, leaveOutLost } from './finish/land.ts';
 import { park, setAside } from './finish/park.ts';
 import { foldRun, LeaseLost, messageOf, Overtaken, RunLog, loadJson } from './run/log.ts';
 import { nextStep, type Step, type Failure, startState, type Placed } from './run/state.ts';
@@ -89,6 +89,7 @@ async function openAndWork(deps: AgentDeps, claim: Claim, { stops, begins, rests
       const { log, spentMs } = await openRun(deps, claim);
       turn = { deps, log, stops };
       begins(turn, spentMs);
+      if (log.state.changes.size > 0 && log.state.landing !== 'started') await leaveOutLost(turn);
       return await steps(turn);
     } catch (error) {
       if (error instanceof Overtaken) continue;

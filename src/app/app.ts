@@ -77,12 +77,13 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     async close(reason) {
       life.end();
       stopReceiving();
-      await clockwork.close();
-      await Promise.all([workers.runs.stop(GRACE_MS), workers.sends.stop(GRACE_MS), messengers.drafts.close()]);
-      // A disk that takes nothing more keeps nobody from stopping.
+      // First, so that a second signal, which ends the process at once, is no death of the process to what is under way. A disk
+      // that takes nothing more keeps nobody from stopping.
       await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>
         log.error({ error: String(error) }, 'the end could not be recorded'),
       );
+      await clockwork.close();
+      await Promise.all([workers.runs.stop(GRACE_MS), workers.sends.stop(GRACE_MS), messengers.drafts.close()]);
       await parts.disposeAsync();
     },
   };

@@ -37,6 +37,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
     ...clockwork.desks,
     hub,
     pauses,
+    hindered: (task) => agents.hindrances.of(task, clock.now()),
     pair: pairer(adapters, messengers),
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: trust.answerHeld,

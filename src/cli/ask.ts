@@ -135,8 +135,8 @@ function show(io: Io, options: Options, outcome: TaskOutcome | null, json: boole
   return outcome === null ? 0 : exitCodeOf(outcome);
 }
 
-const exitCodeOf = (outcome: TaskOutcome): ExitCode =>
-  outcome.status === 'done' ? 0 : outcome.waits.length > 0 || outcome.status === 'waiting' ? 3 : 1;
+const exitCodeOf = ({ status, waits }: TaskOutcome): ExitCode =>
+  status === 'done' ? 0 : waits.length > 0 || status === 'waiting' || status === 'queued' ? 3 : 1;
 
 function report(outcome: TaskOutcome): object {
   const { task, run, session, status, text, commit, waits } = outcome;

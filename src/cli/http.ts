@@ -79,6 +79,9 @@ const NOT_THERE = new Set([
 export const isUnconnected = (error: unknown): boolean =>
   error instanceof GatewayLost && NOT_THERE.has((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '');
 
+/** Bytes of a proof: what is longer comes from somebody else, and may have no end. */
+const PROOF_BYTES = 1_000;
+
 /** Asks whose the port is before anything is sent there: after a crash, any program may have taken it. */
 async function prove({ home, url, proof, nonce }: Connection, at: RequestOptions, signal?: AbortSignal): Promise<void> {
   if (proof === null)
@@ -89,7 +92,7 @@ async function prove({ home, url, proof, nonce }: Connection, at: RequestOptions
   const answer = await send(at, { path: `/proof?nonce=${nonce}`, method: 'GET', headers: {}, body: undefined, signal });
   const { port } = new URL(url);
   const own = createHmac('sha256', proof).update(`ruche gateway ${port} ${nonce}`).digest('base64url');
-  const told = parse(await readAll(answer, signal)) as { proof?: unknown } | null;
+  const told = parse(await readAll(answer, signal, PROOF_BYTES)) as { proof?: unknown } | null;
   if (told?.proof !== own)
     throw new Stranger(
       `Another program answers at ${url}, where the gateway of ${home} was. The token was not sent to it. Start the gateway again.`,
@@ -146,10 +149,15 @@ export async function callApi<T>(connection: Connection, path: string, call: Cal
   throw refusal(status, value);
 }
 
-async function readAll(answer: IncomingMessage, signal: AbortSignal | undefined): Promise<string> {
+async function readAll(answer: IncomingMessage, signal: AbortSignal | undefined, limit = Infinity): Promise<string> {
   const chunks: Buffer[] = [];
+  let size = 0;
   try {
-    for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > limit) break;
+    }
   } catch (error) {
     throw lost(error, signal);
   }

@@ -29,6 +29,14 @@ export const smallName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'must be a name of small letters, digits and "-", at most 63 long' });
 
+/** Where the answer of a schedule or trigger is sent. */
+export const recipient = z
+  .string()
+  .regex(/^(?:owner|[a-z][a-z0-9-]{0,62}:\S{1,200})$/, {
+    error: 'must be owner, or CHANNEL:ADDRESS: the name of a channel and the id of a person or chat there',
+  })
+  .describe('Who gets the answer: owner, or CHANNEL:ADDRESS. Nobody unless given; it is on record either way.');
+
 /** An entry of `schedules` in an AGENT.md. */
 export const scheduleSchema = z
   .strictObject({
@@ -54,6 +62,7 @@ export const scheduleSchema = z
       .describe('Fires only within these hours: 08:00-18:00.')
       .optional(),
     task: z.string().min(1).max(20_000).describe('What the agent is told.').optional(),
+    to: recipient.optional(),
     run: z
       .string()
       .max(2000)

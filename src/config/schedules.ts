@@ -51,6 +51,7 @@ function toSchedule(given: ScheduleSource): Schedule {
     missed,
     overlap: given.overlap ?? (missed.mode === 'all' ? 'queue' : 'skip'),
     work: run === undefined ? { kind: 'task', text: task ?? '' } : { kind: 'run', command: run },
+    ...(given.to === undefined ? {} : { to: given.to }),
   };
 }
 

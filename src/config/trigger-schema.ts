@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { readDuration } from '../core/text/duration.ts';
 import { HOOK_KINDS, readLimit, TRIGGER_FIELDS, type TriggerOn } from '../core/trigger.ts';
-import { COMMAND, smallName } from './schedule-schema.ts';
+import { COMMAND, recipient, smallName } from './schedule-schema.ts';
 import { timeNeeded } from './validate.ts';
 
 const name = z.string().min(1).max(128);
@@ -52,6 +52,7 @@ export const triggerSchema = z
       .boolean()
       .describe('file.landed with task: a task for each file, not one for all that land at once.')
       .optional(),
+    to: recipient.optional(),
     limit: z
       .string()
       .refine((given) => readLimit(given) !== null, { error: 'must be a number in a time such as 10/h or 3/10m' })

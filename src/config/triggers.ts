@@ -97,6 +97,7 @@ function toTrigger(given: TriggerEntry): Trigger {
     ...(each === true ? { each } : {}),
     limit: limit === undefined ? null : readLimit(limit),
     work: run === undefined ? { kind: 'task', text: task ?? '' } : { kind: 'run', command: run },
+    ...(given.to === undefined ? {} : { to: given.to }),
   };
 }
 

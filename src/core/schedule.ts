@@ -35,6 +35,8 @@ export interface Schedule {
   overlap: Overlap;
   /** What the agent is told, or the command line of a script in the workspace that runs without a model. */
   work: { kind: 'task'; text: string } | { kind: 'run'; command: string };
+  /** Who gets the answer: `owner` or `CHANNEL:ADDRESS`. */
+  to?: string;
 }
 
 type WithoutZone<T> = T extends unknown ? Omit<T, 'zone'> : never;

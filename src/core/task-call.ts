@@ -32,6 +32,8 @@ export interface TaskContent {
   artefacts: string[];
   /** Of a file: a note of its writer's, by which nothing is joined. */
   key?: string;
+  /** Of a schedule or trigger: who gets the answer. */
+  to?: string;
 }
 
 /** `shared/report.md@<commit>` in its two parts; null for a path without a commit. */

@@ -38,6 +38,8 @@ export interface Trigger {
   limit: { count: number; perMs: number } | null;
   /** What the agent is told, with placeholders; or the command line of a script that runs without a model. */
   work: { kind: 'task'; text: string } | { kind: 'run'; command: string };
+  /** Who gets the answer: `owner` or `CHANNEL:ADDRESS`. */
+  to?: string;
 }
 
 /** What a cause is described by: the names that conditions and placeholders of a trigger may use. */

@@ -4,6 +4,7 @@ import type { Store } from '../core/ports/store.ts';
 import { replyKey } from '../core/records/reply.ts';
 import type { Pending, TaskOutcome } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
+import { sentence } from '../core/text/sentence.ts';
 import type { Hub } from '../messages/hub.ts';
 import { allPendingOf, askedQuestion, runOf, waitingIn } from '../pending/pending.ts';
 import { fenced } from '../core/text/fence.ts';
@@ -84,8 +85,23 @@ export function describeWaits(waits: readonly Pending[]): string {
     .join('\n\n');
 }
 
+/** What keeps a task from going on that only a person can end; null if nothing does. */
+type Hindered = (task: string) => { why: string } | null;
+
+/** A landing has been tried for long enough: whoever waits is told why, and the task goes on by itself. */
+async function hinderedOutcome(store: Store, id: string, why: string): Promise<TaskOutcome | null> {
+  const outcome = await outcomeOf(store, id);
+  const text = `The changes cannot land yet: ${sentence(why)} They land by themselves once that is mended.`;
+  return outcome?.status === 'queued' ? { ...outcome, text } : outcome;
+}
+
 /** Resolves once the task has ended, or a person must act before it can; rejects with the signal's reason. */
-export async function settledOutcome(store: Store, hub: Hub, id: string, signal: AbortSignal): Promise<TaskOutcome> {
+export async function settledOutcome(
+  store: Store,
+  hub: Hub,
+  id: string,
+  { signal, hindered }: { signal: AbortSignal; hindered: Hindered },
+): Promise<TaskOutcome> {
   for (;;) {
     signal.throwIfAborted();
     let wake = (): void => {};
@@ -105,6 +121,9 @@ export async function settledOutcome(store: Store, hub: Hub, id: string, signal:
       // While it is queued or at work there is nothing to tell, and looking costs more than the wait.
       const outcome = isEnded(task.status) || holder.status === 'waiting' ? await outcomeOf(store, id) : null;
       if (outcome !== null && (isEnded(outcome.status) || outcome.waits.length > 0)) return outcome;
+      const hindrance = holder.status === 'queued' ? hindered(holder.id) : null;
+      const stuck = hindrance && (await hinderedOutcome(store, id, hindrance.why));
+      if (stuck?.status === 'queued') return stuck;
       await changed;
     } finally {
       for (const stop of stops) stop();

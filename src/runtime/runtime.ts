@@ -31,6 +31,8 @@ export interface RuntimeDeps extends MailDeps {
   triggers: TriggerDesk;
   escalations: EscalationDesk;
   pauses: Pick<Pauses, 'of' | 'pause' | 'resume'>;
+  /** What keeps a run from going on now, and has to be mended by a person; null if nothing does. */
+  hindered(task: string): { why: string } | null;
   /** What does not come from the queue. */
   situation(): Promise<Omit<RuntimeStatus, 'tasks' | 'pending' | 'ready'>>;
 }
@@ -51,7 +53,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     deliver: async (message, options = {}) =>
       deps.accepting() ? noted(deps, await deliver(deps, message, options)) : STOPPING,
     task: (id) => outcomeOf(store, id),
-    settled: (id, signal) => settledOutcome(store, hub, id, signal),
+    settled: (id, signal) => settledOutcome(store, hub, id, { signal, hindered: deps.hindered }),
     listen: (task, listener) => hub.listen(task, listener),
     recent: (task) => hub.recent.of(task),
     delivered: (message) => recordDelivery(deps, message),

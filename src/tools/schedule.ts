@@ -38,7 +38,7 @@ export const scheduleTool = (book: ScheduleBook): Tool<ScheduleInput> => ({
   parse,
   // Which agent's file it is only the run knows; a rule of that very file is asked for below.
   facts: () => ({ paths: ['agents'] }),
-  run: ({ create, remove }, { agent, files, mayWrite }) =>
+  run: ({ create, remove }, { agent, files, mayWrite, chat }) =>
     refusable(async () => {
       const path = `agents/${agent}/AGENT.md`;
       const file = await readText(files, path);
@@ -46,7 +46,11 @@ export const scheduleTool = (book: ScheduleBook): Tool<ScheduleInput> => ({
       if (create === null && remove === null)
         return { ok: true, text: book.list(agent, file.text), labels: [], changes: [] };
       if (!mayWrite(path)) return failed(`A rule keeps you from changing ${path}. Nothing was changed.`);
-      const changed = book.change(agent, file.text, { create, remove });
+      // What is asked for in a chat answers there, unless it says who else is to hear of it, or `to: null` for nobody.
+      const there = create !== null && create.to === undefined ? ((await chat?.()) ?? null) : null;
+      const { to = there, ...rest } = create ?? {};
+      const made = create === null ? null : to === null ? rest : { ...rest, to };
+      const changed = book.change(agent, file.text, { create: made, remove });
       if (!changed.ok) return failed(`${changed.error} Nothing was changed.`);
       const change = await files.write(path, new TextEncoder().encode(changed.text), file.entry.mode);
       const seen = change.oid === null ? {} : { seen: { [path]: change.oid } };

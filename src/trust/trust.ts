@@ -13,6 +13,7 @@ import { Signal } from '../core/signal.ts';
 import { STREAM, readPast, type Past } from './past.ts';
 import { askedKey, answeredKey } from '../core/records/matter.ts';
 import { putJson } from '../core/records/json-blob.ts';
+import { errorText } from '../core/text/sentence.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { Mutex } from '../core/time/mutex.ts';
 
@@ -98,7 +99,13 @@ export async function startTrust(options: TrustOptions): Promise<Trust> {
     applyLanded: (commit) => keeper.turns.run(() => keeper.landed(commit)),
     onChange: keeper.changed.on,
     onMoved: moved.on,
-    look: () => keeper.turns.run(() => keeper.look()),
+    look: () =>
+      keeper.turns
+        .run(() => keeper.look())
+        .catch((error: unknown) =>
+          // The watch looks again a moment later, and until then what governed before does.
+          options.log.warn({ error: errorText(error) }, 'main could not be looked at'),
+        ),
     settled: () => keeper.turns.settled(),
     async close() {
       stop.abort();

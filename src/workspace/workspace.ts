@@ -177,6 +177,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
     land: (request) => landings.land(request),
     findLanding: (run, base) => findRun(git, run, base),
     hold: (request) => openWork.hold(request),
+    lost: (base, changes) => openWork.lost(base, changes),
     release: (run) => openWork.release(run),
     held: () => openWork.runs(),
     keepUnlanded: (request) => openWork.keep(request),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConversationCache } from '../../src/agent/run/conversation.ts';
+import { BESIDE, ConversationCache } from '../../src/agent/run/conversation.ts';
 import type { ModelEvent } from '../../src/core/model.ts';
 import { openLoop } from '../fakes/loop.ts';
 import { fails, says, scriptedModel, USAGE } from '../fakes/scripted-model.ts';
@@ -20,7 +20,7 @@ test('a message that several look for at once counts once, and the bound holds',
   const message = (text: string) => ({ role: 'user', parts: [{ type: 'text', text }] });
   const put = (text: string) => store.putBlob(Buffer.from(JSON.stringify(message(text))), 'conv:a/b');
   const [one, two, three] = [put('one one'), put('two two'), put('3'.repeat(200))];
-  const cache = new ConversationCache(10, one.size + two.size);
+  const cache = new ConversationCache(10, one.size + two.size + 2 * BESIDE);
   await Promise.all(Array.from({ length: 5 }, () => cache.message(counting, one)));
   assert.deepEqual(await cache.message(counting, two), message('two two'));
   reads = 0;

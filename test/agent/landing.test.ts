@@ -137,11 +137,18 @@ test('after a minute a landing that is blocked gives up its place, and tries aga
     );
     assert.ok(retried.type === 'task.retried');
     assert.deepEqual([retried.data.attempt, retried.data.error], [1, 'landing.blocked']);
+    // Whoever waits for the answer is told.
+    const told = await loop.settled(task);
+    assert.equal(told.status, 'queued');
+    assert.match(
+      told.text,
+      /^The changes cannot land yet: another Git command .*index\.lock\. They land by themselves/,
+    );
     // A minute of trying, and half of one until it tries again.
     const later = retried.data.notBefore - begun;
     assert.ok(later > 75_000 && later < 300_000, `it comes back after ${later} ms`);
     await rm(lock);
-    assert.equal((await loop.settled(task)).status, 'done');
+    await until(async () => (await loop.settled(task)).status === 'done' || null, 'it lands');
     assert.equal(git(loop, 'show', 'main:good.txt'), 'good');
     assert.equal(
       (await loop.events()).filter(({ type }) => type === 'model.called').length,

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { askTool } from '../../src/tools/ask.ts';
+import { writeTool } from '../../src/tools/write.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { calls, fails, says } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
@@ -64,6 +67,22 @@ test('a run interrupted in the middle is held until it goes on', async () => {
     assert.equal((await loop.settled(task)).text, 'done');
     assert.equal(git(loop, 'show', 'main:draft.txt'), 'a draft');
     await noRunRefs(loop);
+  });
+});
+
+test('what the repository has lost all the same is told to the model, which writes it again; the rest lands', () => {
+  const both = calls(
+    ['write', { path: 'draft.txt', content: 'a draft\n' }],
+    ['write', { path: 'kept.txt', content: 'kept\n' }],
+  );
+  return withLoop([both, ask, draft, says('done')], { tools: [writeTool, askTool] }, async (loop, _log, model) => {
+    const { run } = await loop.send('go');
+    const oid = git(loop, 'rev-parse', `refs/ruche/runs/${run}:draft.txt`);
+    rmSync(join(loop.dir, 'workspace', '.git', 'objects', oid.slice(0, 2), oid.slice(2)));
+    assert.equal((await loop.send('yes')).text, 'done');
+    assert.match(JSON.stringify(model.requests[2]?.messages), /has lost the content of draft\.txt/);
+    assert.equal(git(loop, 'show', 'main:kept.txt'), 'kept');
+    assert.equal(git(loop, 'show', 'main:draft.txt'), 'a draft');
   });
 });
 

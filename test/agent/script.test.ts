@@ -7,7 +7,9 @@ import { type Schedule, scheduleStream } from '../../src/core/schedule.ts';
 import type { Tool } from '../../src/core/ports/tool.ts';
 import { firingBatch } from '../../src/scheduler/schedules/fire.ts';
 import type { Loop } from '../fakes/loop.ts';
+import { recordingChannel } from '../fakes/recording-channel.ts';
 import { says } from '../fakes/scripted-model.ts';
+import { until } from '../fakes/until.ts';
 import { withLoop } from './with-loop.ts';
 
 const ID = 'assistant/probe';
@@ -175,5 +177,49 @@ test('a task in words goes to the model at once, and a script only comes of a sc
     assert.equal((await loop.settled('tsk_f')).text, 'Hm.');
     assert.deepEqual(ran, []);
     assert.deepEqual(await loadJson(loop.store, content), { title: 'x', run: './scripts/x.sh' });
+  });
+});
+
+test('the answer of a schedule arrives where it says, once; what has not changed tells nobody', async () => {
+  const { tool } = shell([
+    [true, 'well\nexit 0'],
+    [true, 'hot\nexit 0'],
+    [false, 'bash: scripts/probe.sh: No such file or directory\nexit 127'],
+  ]);
+  const { channel, sent } = recordingChannel();
+  const script = [says('It is hot.'), says('All is well.'), says('Nobody hears this.')];
+  await withLoop(script, { tools: [tool], channels: [channel] }, async (loop) => {
+    const fire = firing(loop);
+    const to = 'chat:77';
+    for (let n = 0; n < 3; n++) await fire({ to });
+    await fire({ to, work: { kind: 'task', text: 'Report.' } });
+    await fire({ work: { kind: 'task', text: 'Report.' } });
+    await until(() => sent.length >= 3, 'they are sent');
+    await loop.restart();
+    await until(async () => (await loop.store.counts()).queued === 0, 'nothing is left');
+    assert.deepEqual(
+      sent.map((each) => [each.to, each.text.slice(0, 36)]),
+      [
+        ['77', 'It is hot.'],
+        ['77', 'I could not finish this: the script '],
+        ['77', 'All is well.'],
+      ],
+    );
+    const queued = (await loop.events()).filter((event) => event.type === 'message.queued');
+    assert.equal(queued.length, 3);
+  });
+});
+
+test('owner is the first owner of the first messenger that has one', async () => {
+  const { channel, sent } = recordingChannel();
+  const channels = [
+    { name: 'empty', type: 'x', secrets: {}, owners: [], agent: null, settings: {} },
+    { name: 'chat', type: 'x', secrets: {}, owners: ['11', '22'], agent: null, settings: {} },
+  ];
+  await withLoop([says('Report.')], { channels: [channel] }, async (loop) => {
+    Object.assign(loop.governance.settings, { channels });
+    await firing(loop)({ to: 'owner', work: { kind: 'task', text: 'Report.' } });
+    await until(() => sent.length === 1, 'it is sent');
+    assert.equal(sent[0]?.to, '11');
   });
 });

@@ -89,7 +89,7 @@ test('on another branch and in the middle of a rebase, status and doctor say tha
     await home.start();
     assert.match(
       (await home.cli('status')).out,
-      /not in force yet: the workspace is in the middle of a rebase\. Finish it with "git rebase --continue"/,
+      /not in force yet: the workspace is in the middle of "git rebase"\. Finish it with "git rebase --continue"/,
     );
     home.git('rebase', '--abort');
     rmSync(home.path('agents/helper'), { recursive: true });

@@ -113,6 +113,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   'src/git/journal.ts': 'puts a damaged journal.git aside',
   'src/platform/remove.ts': 'lifts what lies too deep to be named',
   'src/workspace/checkouts/checkouts.ts': 'puts a checkout aside that cannot be emptied',
+  'src/workspace/checkouts/objects.ts': 'puts a copy of objects in its place once it is whole',
   'src/workspace/checkouts/seal.ts': 'puts folders aside that are not as they should be',
   'src/workspace/inbox-files.ts': "claims a person's file before it is read, and rejects it",
   'src/workspace/init.ts': 'a new workspace, as a folder',

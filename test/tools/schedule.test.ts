@@ -46,6 +46,22 @@ test('one is made in the file of the agent itself, and then listed; nothing is s
   assert.equal(Buffer.from((await ctx.files.read(FILE))?.bytes ?? []).toString(), TEXT);
 });
 
+test('one that is made in a chat answers there, unless it says who else is to hear of it', async () => {
+  const line = async (create: Record<string, string | null>, chat: string | null): Promise<string> => {
+    const ctx = await context({ chat: () => Promise.resolve(chat) });
+    const made = await call(tool, { create: { ...good, ...create } }, ctx);
+    assert.ok(made.ok, made.text);
+    const text = Buffer.from((await ctx.files.read(FILE))?.bytes ?? []).toString();
+    return /to: [^,}]*/.exec(text.split('\n').find((each) => each.includes('name: new')) ?? '')?.[0].trim() ?? 'nobody';
+  };
+  assert.equal(await line({}, 'telegram:111'), 'to: telegram:111');
+  assert.equal(await line({ to: 'owner' }, 'telegram:111'), 'to: owner');
+  assert.equal(await line({ to: null }, 'telegram:111'), 'nobody');
+  assert.equal(await line({}, null), 'nobody');
+  const wrong = await call(tool, { create: { ...good, to: 'Anna' } }, await context());
+  assert.match(wrong.text, /to must be owner, or CHANNEL:ADDRESS/);
+});
+
 test('a clock on the wall gets its zone into the file, unless the time says its own or none counts', async () => {
   const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
   const cases: [create: Record<string, string>, written: boolean][] = [

@@ -214,3 +214,23 @@ test('one thing after the other, and a failure stops nothing', async () => {
   await moving;
   await calm();
 });
+
+test('a run may have main looked at: at once, and a look that fails leaves what governs', async () => {
+  const w = new World(first);
+  let broken = false;
+  const head = (): Promise<string> => (broken ? Promise.reject(new Error('no disk')) : Promise.resolve(w.head.commit));
+  await w.start({ workspace: { head, commitPerson: () => Promise.resolve(null) } });
+  w.main.push({ commit: 'c2', by: 'person', rules: 'r2' });
+  broken = true;
+  await w.trust.look();
+  assert.equal(w.trust.current().commit, 'c1');
+  assert.deepEqual(w.told.at(-1), {
+    level: 'warn',
+    fields: { error: 'no disk' },
+    message: 'main could not be looked at',
+  });
+  broken = false;
+  await w.trust.look();
+  assert.equal(w.trust.current().commit, 'c2');
+  await w.close();
+});

@@ -7,7 +7,7 @@ import type { Change } from '../../src/core/files.ts';
 import { NoGovernance, startTrust } from '../../src/trust/trust.ts';
 import type { Trust } from '../../src/trust/trust.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
-import { openWatch } from '../../src/workspace/edits/watch.ts';
+import { openWatch, whyNotTaken } from '../../src/workspace/edits/watch.ts';
 import { AGENT, quiet, write } from '../workspace/govern-kit.ts';
 import { scene, steps, type Scene } from './scene.ts';
 
@@ -214,6 +214,30 @@ test('on another branch, and in the middle of a merge, what was saved waits', as
   await s.git('stash', 'pop', '-q');
   for (let looks = 0; looks < 3 && steps(s) !== 9; looks += 1) await s.look();
   assert.equal(steps(s), 9, 'until main is there again');
+});
+
+test('why saved files wait is told with the way to go on', async (t) => {
+  const s = await scene(t);
+  const { git } = s.workspace;
+  const { gitDir } = git.neutral;
+  const now = Date.now();
+  assert.equal(whyNotTaken(git, now), null);
+  for (const [file, said] of [
+    ['MERGE_HEAD', /in the middle of "git merge"\. Finish it with "git merge --continue"/],
+    ['rebase-apply/applying', /in the middle of "git am"\. .*"git am --abort"/],
+    ['REVERT_HEAD', /git revert --abort/],
+  ] as const) {
+    await write(gitDir, file, '');
+    assert.match(whyNotTaken(git, now) ?? '', said);
+    await rm(join(gitDir, file.split('/')[0] ?? ''), { recursive: true });
+  }
+  await write(gitDir, 'index.lock', '');
+  assert.equal(whyNotTaken(git, now), null, 'a lock of this moment is about to go');
+  assert.match(whyNotTaken(git, now + 60_000) ?? '', /another Git command holds \S+index\.lock\. .*remove that file/);
+  await rm(join(gitDir, 'index.lock'));
+  await s.git('checkout', '-q', '--detach');
+  assert.match(whyNotTaken(git, now) ?? '', /at a commit and on no branch\. Go back with "git checkout main"/);
+  await s.git('checkout', '-q', 'main');
 });
 
 test('without anything valid, ever, nothing starts, and the reason has file and line', async (t) => {

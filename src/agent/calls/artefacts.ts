@@ -56,7 +56,11 @@ async function landNow(turn: Turn): Promise<string> {
     if (rest === 'landed') await placeAgain(turn, came);
     return rest;
   }
-  if (typeof landed !== 'string') return landed.message;
+  if (typeof landed !== 'string') {
+    // It does not wait for that: the model hears of it and goes on.
+    deps.hindrances.clear(log.state.task);
+    return landed.message;
+  }
   const { base, commit, landingApproval } = log.state;
   log.emit({ type: 'base.moved', data: { from: base, to: commit ?? (await deps.workspace.head()) } });
   await log.flush(true);

@@ -20,7 +20,7 @@ import {
 import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
-import { loadJson, type RunLog } from '../run/log.ts';
+import { loadJson, messageOf, type RunLog } from '../run/log.ts';
 import { seenAs } from '../run/seen.ts';
 import type { ShownCall, ToolRecord } from '../run/state.ts';
 import { askedKey } from '../../core/records/matter.ts';
@@ -157,6 +157,10 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
     mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
     mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
     labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),
+    chat: async () => {
+      const message = await messageOf(deps.store, log.claim.task);
+      return message && deps.pushes(message.data.channel) ? `${message.data.channel}:${message.data.replyTo}` : null;
+    },
     signal: stops.cancel,
     boundary: deps.boundary,
     progress: (text) => deps.emit({ kind: 'tool.output', task, run, call: call.id, text: shown.push(text) }),

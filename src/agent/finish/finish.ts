@@ -11,6 +11,7 @@ import { landingRequest } from './land.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
 import { isQuiet } from '../think/script.ts';
+import { type Place, recipientOf, tell } from './tell.ts';
 import type { Failure } from '../run/state.ts';
 import { mediaTypeOf } from '../../core/text/media.ts';
 
@@ -120,16 +121,27 @@ type Ending = Extract<TaskStatus, 'done' | 'failed' | 'dead' | 'cancelled'>;
 interface Ended {
   task: Task;
   message: EventOf<'message.received'> | null;
+  /** Of a task that no message led to: whom its schedule or trigger tells. */
+  told: Place | null;
 }
 
 /** The run's task and those it has taken in. Read before the end is emitted, which must be whole or not at all. */
-async function tasksOf({ deps: { store }, log: { state, claim } }: Turn): Promise<Ended[]> {
+async function tasksOf(turn: Turn): Promise<Ended[]> {
+  const {
+    deps: { store },
+    log: { state, claim },
+  } = turn;
   const tasks = [claim.task];
   for (const id of state.absorbed) {
     const task = await store.task(id);
     if (task && !isEnded(task.status)) tasks.push(task);
   }
-  return Promise.all(tasks.map(async (task) => ({ task, message: await messageOf(store, task) })));
+  return Promise.all(
+    tasks.map(async (task) => {
+      const message = await messageOf(store, task);
+      return { task, message, told: message === null ? await recipientOf(turn, task) : null };
+    }),
+  );
 }
 
 function endTask(
@@ -145,7 +157,7 @@ function endTask(
     stream: log.subject,
   });
   const told = new Set<string>();
-  for (const { task, message } of ended) {
+  for (const { task, message, told: recipient } of ended) {
     log.emit({ type: 'task.finished', data: { task: task.id, run, status, result } }, null, {
       stream: taskStream(task.id),
     });
@@ -154,6 +166,8 @@ function endTask(
       message && deps.pushes(message.data.channel) ? `${message.data.channel} ${message.data.replyTo}` : null;
     if (message && (sent === null || !told.has(sent))) reply(turn, task, message, result);
     if (sent !== null) told.add(sent);
+    // A script that found what it had found before has nothing to tell.
+    if (recipient !== null && (status !== 'done' || !isQuiet(log))) tell(turn, task, recipient, result);
   }
   log.queue({ op: 'settle', task: claim.task.id, status, result });
 }

@@ -48,6 +48,11 @@ export async function land(turn: Turn): Promise<Landed> {
   if (state.landing === 'asked') return 'park';
   if (state.landing === 'refused')
     return dropProtected(turn, 'The owner denied your change of protected files; those files are restored.');
+  if (state.landing === 'started') {
+    const commit = await deps.workspace.findLanding(state.run, state.base);
+    if (commit !== null) return landed(log, commit);
+  }
+  if (await leaveOutLost(turn)) return 'think';
   const difference = await deps.reader.protectedChanges(state.base, [...state.changes.values()]);
   if (state.landing === 'approved' && difference?.over) return dropProtected(turn, tooLate(difference.over));
   if (difference !== null && state.landing !== 'started') {
@@ -56,10 +61,6 @@ export async function land(turn: Turn): Promise<Landed> {
       askLanding(turn, difference.text);
       return 'park';
     }
-  }
-  if (state.landing === 'started') {
-    const commit = await deps.workspace.findLanding(state.run, state.base);
-    if (commit !== null) return landed(log, commit);
   }
   const request = landingRequest(state, deps.clock.now());
   const { base, run } = state;
@@ -183,6 +184,20 @@ function without(log: RunLog, paths: readonly { path: string; why: string }[]): 
   const text = `These files cannot land on main and are left out; your other changes land.\n${told.join('\n')}\nWrite them elsewhere if they are still wanted, or say that they are missing.`;
   log.emit({ type: 'note.added', data: { note: log.put(note(text)) } });
   return 'think';
+}
+
+/**
+ * What the repository has lost can neither be read nor land: somebody pruned it in the moment it was written, or the
+ * workspace is a clone. The model has written it, and may do so again. True if something was left out.
+ */
+export async function leaveOutLost({ deps, log }: Turn): Promise<boolean> {
+  const { base, changes } = log.state;
+  const lost = new Set(await deps.workspace.lost(base, [...changes.values()]));
+  if (lost.size === 0) return false;
+  const kept = [...changes.values()].filter(({ path }) => !lost.has(path));
+  const text = `The repository has lost the content of ${[...lost].join(', ')}, as you had left it: these paths are as on main again. Write them anew if they are still wanted, or say that they are missing.`;
+  rebase(log, base, kept, text);
+  return true;
 }
 
 const tooLate = (names: readonly string[]): string =>

@@ -42,6 +42,9 @@ function foldConversation(before: Conversation, event: Event): Conversation {
 /** Texts that stand in every request of an agent, two an agent and day. */
 const COMMON = 256;
 
+/** Bytes that a message takes beside its text: most are short, and it is these that fill the memory. */
+export const BESIDE = 400;
+
 /** Folded conversations and their messages, so that a long one is not read again for every turn. A projection: can be dropped. */
 export class ConversationCache {
   readonly #limit: number;
@@ -67,8 +70,9 @@ export class ConversationCache {
     }
     const message = await loadJson<ModelMessage>(store, ref);
     // Two runs may have looked for it at once: it counts once.
-    if (!this.#messages.has(ref.hash)) this.#bytes += ref.size;
-    this.#messages.set(ref.hash, { message, size: ref.size });
+    const size = ref.size + BESIDE;
+    if (!this.#messages.has(ref.hash)) this.#bytes += size;
+    this.#messages.set(ref.hash, { message, size });
     for (const [hash, entry] of this.#messages) {
       if (this.#bytes <= this.#maxBytes) break;
       this.#messages.delete(hash);

@@ -354,8 +354,11 @@ function rebase(state: RunState, onto: string, { changes }: Rebase): void {
     // What the model read before may have changed under it: it must read again before it edits.
     Object.assign(state, { seen: new Map(), justRead: new Set(), looksAnew: true });
   } else if (changes.length === state.changes.size) state.refusals += 1;
+  const kept = new Map(changes.map((change) => [change.path, change]));
+  // What is left out is not as the run has made it any more, which it is told.
+  for (const path of state.changes.keys()) if (!kept.has(path)) state.seen.delete(path);
   state.base = onto;
-  state.changes = new Map(changes.map((change) => [change.path, change]));
+  state.changes = kept;
   state.landing = 'none';
   state.landingApproval = null;
 }

@@ -33,6 +33,8 @@ export interface ToolContext {
    */
   mayRead(path: string): boolean;
   mayWrite(path: string): boolean;
+  /** The chat in which the run was asked, as `CHANNEL:ADDRESS`; null where nobody can be written to. */
+  chat?(): Promise<string | null>;
   /** Where a file's text comes from: `untrusted` for what belongs to a skill and is not as a person approved it. */
   labelsOf(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
   signal: AbortSignal;

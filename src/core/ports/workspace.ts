@@ -88,6 +88,8 @@ export interface Workspace {
    * yet, so `git gc` would remove it. Costs nothing where there are no changes.
    */
   hold(request: LandingRequest): Promise<void>;
+  /** Paths of changes whose content the repository has lost while it still has their base. */
+  lost(base: string, changes: readonly Change[]): Promise<readonly string[]>;
   /** The run has ended: nothing of it is held any more. */
   release(run: string): Promise<void>;
   /** Runs whose work is held. */

@@ -12,6 +12,8 @@ interface ScheduledContent {
   title: string;
   /** Command line of a script to run in the place of a model. */
   run?: string;
+  /** Who gets the answer. */
+  to?: string;
 }
 
 export interface Firing {
@@ -65,13 +67,16 @@ export function firingBatch(
 function taskOf(
   { store, ids, redact, maxAttempts }: Parameters<typeof firingBatch>[0],
   { id, set }: Standing,
-  { name, work }: Schedule,
+  { name, work, to }: Schedule,
   at: number | null,
 ): Task {
   const { agent } = set.data;
   const session = scheduleSession(name);
+  const told = to === undefined ? {} : { to };
   const content: ScheduledContent =
-    work.kind === 'run' ? { title: `run: ./${work.command}`, run: `./${work.command}` } : { title: work.text };
+    work.kind === 'run'
+      ? { title: `run: ./${work.command}`, run: `./${work.command}`, ...told }
+      : { title: work.text, ...told };
   return newTask({
     id: ids.next('tsk'),
     agent,

@@ -237,7 +237,7 @@ function batchOf(all: readonly FiredTask[]): Batch {
 
 function taskOf(
   { store, ids, redact, settings }: FireDeps,
-  { id, agent, trigger: { name, work, source } }: Firing,
+  { id, agent, trigger: { name, work, source, to } }: Firing,
   { facts, labels }: Pick<Burst, 'facts' | 'labels'>,
   { origin, key }: { origin: Origin | null; key: string | null },
 ): Task {
@@ -245,10 +245,11 @@ function taskOf(
   // A script is compared with its last result; what a model is told of one cause is no business of the next.
   const session = work.kind === 'run' ? triggerSession(name) : ids.next('ses');
   const input = inputOf(source.on, facts);
+  const told = to === undefined ? {} : { to };
   const content =
     work.kind === 'run'
-      ? { title: `run: ./${work.command}`, run: `./${work.command}` }
-      : { title: null, text: fillPlaceholders(work.text, facts), input, artefacts: [] };
+      ? { title: `run: ./${work.command}`, run: `./${work.command}`, ...told }
+      : { title: null, text: fillPlaceholders(work.text, facts), input, artefacts: [], ...told };
   return newTask({
     id: ids.next('tsk'),
     agent,

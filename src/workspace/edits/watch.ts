@@ -204,6 +204,7 @@ function foldersIn(path: string): string[] {
 const LOCK = 'index.lock';
 /** What Git leaves in its folder while it is not done, and what the person calls it. */
 const UNDER_WAY = {
+  'rebase-apply/applying': 'am',
   'rebase-merge': 'rebase',
   'rebase-apply': 'rebase',
   MERGE_HEAD: 'merge',
@@ -222,7 +223,7 @@ export const isBusy = (gitDir: string): boolean => BUSY.some((name) => isThere(j
 export function whyNotTaken({ neutral: { gitDir } }: Pick<Git, 'neutral'>, now: number): string | null {
   for (const [name, what] of Object.entries(UNDER_WAY))
     if (isThere(join(gitDir, name)))
-      return `the workspace is in the middle of a ${what}. Finish it with "git ${what} --continue", or give it up with "git ${what} --abort"`;
+      return `the workspace is in the middle of "git ${what}". Finish it with "git ${what} --continue", or give it up with "git ${what} --abort"`;
   const head = isThere(join(gitDir, 'HEAD')) ? readFileSync(join(gitDir, 'HEAD'), 'utf8').trim() : null;
   if (head === null) return `${gitDir} has no HEAD any more: the repository is gone or damaged. Put it back`;
   if (head !== `ref: ${MAIN}`) {

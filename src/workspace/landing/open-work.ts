@@ -88,6 +88,12 @@ export class OpenWork {
     });
   }
 
+  /** Paths whose content the repository has lost. One that has not even their base is away as a whole, and may come back. */
+  async lost(base: string, changes: readonly Change[]): Promise<string[]> {
+    const { lost } = await this.#present(changes);
+    return lost.length === 0 || (await this.#parts.git.info(base)) === null ? [] : lost;
+  }
+
   /** Keeps the work of a run that failed; resolves with the paths whose content the repository has lost. */
   async keep(request: LandingRequest): Promise<string[]> {
     const { commit, lost } = await this.#commit(request);
