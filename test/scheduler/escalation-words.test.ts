@@ -122,18 +122,20 @@ test('a webhook is posted all of it as data', () => {
 
 test('an agent reads what waits as data, that it cannot decide it, and what to do', () => {
   const given = taskContentOf(escalation(), waits(), 'b0undary');
+  const text = given.text ?? '';
   assert.deepEqual({ ...given, text: '' }, { title: 'approval apr_1 waits', text: '', input: null, artefacts: [] });
-  const [first, ...rest] = given.text.split('\n\n');
+  const [first, ...rest] = text.split('\n\n');
   assert.equal(
     first,
     'mail asks for approval, since 2026-11-30T08:00:00Z, and nobody has answered. It is apr_1 of the task tsk_1, and has come to you by the chain owner.',
   );
-  assert.match(given.text, /b0undary[^]*write contracts\/a\.md[^]*b0undary/);
+  assert.match(text, /b0undary[^]*write contracts\/a\.md[^]*b0undary/);
   assert.deepEqual(rest.slice(-2), [
     'Why a person was asked: Contracts need a person.',
     'Only a person can approve or deny it; you cannot. See what you can find out or prepare within your own work, and answer with what a person should know to decide.',
   ]);
-  const question = taskContentOf(escalation({ kind: 'question', task: null }), waits({ reason: '' }), 'b0undary').text;
+  const asked = taskContentOf(escalation({ kind: 'question', task: null }), waits({ reason: '' }), 'b0undary');
+  const question = asked.text ?? '';
   assert.match(question, /It is apr_1, and has come/);
   assert.doesNotMatch(question, /Why a person/);
   assert.match(question, /\n\nOnly a person can answer it; your answer is recorded beside it\. See/);
