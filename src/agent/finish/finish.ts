@@ -7,6 +7,7 @@ import type { ModelMessage } from '../../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
+import { releaseWork } from './hold.ts';
 import { landingRequest } from './land.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
@@ -36,6 +37,7 @@ export async function succeed(turn: Turn): Promise<void> {
   const content = await withFiles(turn, `${textOf(answer)}${cut ? CUT : ''}`);
   const ended = await tasksOf(turn);
   const seen = await seenAtEnd(turn);
+  await releaseWork(turn);
   endRun(log, 'done', null);
   endTask(turn, ended, { status: 'done', content, messages: isQuiet(log) ? [] : log.state.messages, ...seen });
   await log.flush(true);
@@ -85,11 +87,13 @@ const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = 
 };
 
 /** Keeps what the run has changed and not landed; says where, for the end of a sentence. */
-async function keepWork({ deps, log }: Turn): Promise<string> {
+async function keepWork(turn: Turn): Promise<string> {
+  const { deps, log } = turn;
   const { state } = log;
   if (state.changes.size === 0 || state.landing === 'done') return '';
   try {
     const lost = await deps.workspace.keepUnlanded(landingRequest(state, deps.clock.now()));
+    await releaseWork(turn);
     const but = lost.length === 0 ? '' : `, but for ${lost.join(', ')}, whose content the repository has lost`;
     return ` Its changes are kept at refs/ruche/unlanded/${state.run}${but}.`;
   } catch (error) {

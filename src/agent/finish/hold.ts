@@ -21,6 +21,12 @@ async function hold({ workspace, log }: AgentDeps, state: RunState): Promise<voi
     .catch((error: unknown) => log.warn({ run, error: String(error) }, 'the work of a run is not held'));
 }
 
+/** Before the end is told: what has landed, or was kept elsewhere, is held no longer. */
+export async function releaseWork({ deps, log }: Turn): Promise<void> {
+  // It is tried again once the end is on record, and at the next start.
+  await deps.workspace.release(log.state.run).catch(() => undefined);
+}
+
 /** At start: runs that go on or wait are held again (the workspace may be a clone, which has no such refs), others no longer. */
 export async function holdOpenRuns(deps: AgentDeps): Promise<void> {
   const { store, workspace } = deps;
