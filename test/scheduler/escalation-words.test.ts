@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DataOf, EventOf } from '../../src/core/event.ts';
+import type { DataOf, EventOf, NewEvent } from '../../src/core/event.ts';
 import type { Pending } from '../../src/core/api/runtime.ts';
+import { putJson } from '../../src/core/records/json-blob.ts';
+import { answeredKey, askedKey } from '../../src/core/records/matter.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
 import type { Escalation } from '../../src/scheduler/escalations/standing.ts';
-import { noticeOf, postedOf, taskContentOf } from '../../src/scheduler/escalations/words.ts';
+import { noticeOf, postedOf, stateOf, taskContentOf } from '../../src/scheduler/escalations/words.ts';
 import { eventOf } from '../fakes/event.ts';
+import { apply, claimAt, commit, enqueue, newTask, random, settle, TestClock } from '../store/kit.ts';
 
 const SINCE = Date.UTC(2026, 10, 30, 8, 0, 0);
 const HOUR = 3_600_000;
@@ -139,4 +143,99 @@ test('an agent reads what waits as data, that it cannot decide it, and what to d
   assert.match(question, /It is apr_1, and has come/);
   assert.doesNotMatch(question, /Why a person/);
   assert.match(question, /\n\nOnly a person can answer it; your answer is recorded beside it\. See/);
+});
+
+const emptyStore = () => openMemoryStore({ clock: new TestClock(), random });
+const at = { timeOf: (_: string, time: number) => time, now: SINCE, since: SINCE };
+const nobodyWaits = () => Promise.resolve(null);
+
+/** How each kind of thing that waits is asked and answered. */
+const KINDS: readonly (readonly [asked: NewEvent['type'], answered: NewEvent['type'], text: 'shown' | 'text'])[] = [
+  ['approval.asked', 'approval.answered', 'shown'],
+  ['config.held', 'approval.answered', 'shown'],
+  ['question.asked', 'question.answered', 'text'],
+  ['matter.raised', 'matter.settled', 'text'],
+];
+
+for (const [asked, answered, field] of KINDS)
+  test(`${asked}: what was asked and who answered are told when nothing waits any more`, async () => {
+    const store = emptyStore();
+    const common = { stream: 's', actor: 'runtime', cause: null, labels: [] };
+    const ref = putJson(store, { text: 'the very words' }, 's');
+    const ended = eventOf(9, 'escalation.ended', { escalation: 'esc_apr_1', why: 'answered' }, { at: SINCE + 5 });
+    const over: Escalation = { ...escalation(), ended: ended as EventOf<'escalation.ended'> };
+    const read = () => stateOf({ store, pending: nobodyWaits }, over, at);
+    assert.equal((await read()).text, '');
+    await commit(store, [
+      { ...common, type: asked, key: askedKey('apr_1'), data: { [field]: ref } } as unknown as NewEvent,
+    ]);
+    const before = await read();
+    assert.deepEqual([before.text, before.ended], ['the very words', { at: SINCE + 5, why: 'answered', by: null }]);
+    const answer = { ...common, type: answered, key: answeredKey('apr_1'), data: { by: 'person:ada' } };
+    await commit(store, [answer as unknown as NewEvent]);
+    const { ended: end, next, pending } = await read();
+    assert.deepEqual([end?.by, next, pending], ['person:ada', null, null]);
+  });
+
+test('what was erased says so, and other events under its key say nothing', async () => {
+  const store = emptyStore();
+  const common = { stream: 's', actor: 'runtime', cause: null, labels: [] };
+  const gone = putJson(store, { text: 'a secret' }, 'conv:x');
+  const asked = { ...common, type: 'approval.asked', key: askedKey('apr_1'), data: { shown: gone } };
+  const others = ['x', 'answered'].map((_, n) => ({
+    ...common,
+    type: 'gateway.stopped',
+    key: n === 0 ? askedKey('apr_2') : answeredKey('apr_2'),
+    data: { reason: 'x', shown: gone, text: gone, by: 'nobody' },
+  }));
+  await commit(store, [asked, ...others] as unknown as NewEvent[]);
+  await store.erase('conv:x');
+  const ended = eventOf(9, 'escalation.ended', { escalation: 'e', why: 'gone' }) as EventOf<'escalation.ended'>;
+  const read = (about: string) => stateOf({ store, pending: nobodyWaits }, { ...escalation({ about }), ended }, at);
+  assert.equal((await read('apr_1')).text, '(erased)');
+  const other = await read('apr_2');
+  assert.deepEqual([other.text, other.ended?.by], ['', null]);
+});
+
+test('levels tell when they are due, who was told, and what an agent has answered', async () => {
+  const store = emptyStore();
+  const result = putJson(store, { text: 'it is ready' }, 's');
+  await enqueue(store, newTask('tsk_a'), newTask('tsk_o', { queue: 'outbox' }), newTask('tsk_n'));
+  for (const id of ['tsk_a', 'tsk_o']) {
+    await claimAt(store, 1_800_000_000_000);
+    await apply(store, { ...settle(id), result } as ReturnType<typeof settle>);
+  }
+  const levels = ['agent:a', 'fake:1', 'agent:b', 'fake:2', 'fake:3'].map((to, n) => ({ after: n * HOUR, to }));
+  const reached = [
+    { outcome: 'told', why: null, task: 'tsk_a' },
+    { outcome: 'told', why: null, task: 'tsk_o' },
+    { outcome: 'told', why: null, task: 'tsk_n' },
+    { outcome: 'unreachable', why: 'no such chat', task: null },
+  ] as const;
+  const open: Escalation = {
+    ...escalation({ levels }),
+    reached: reached.map((data, level) => {
+      const whole = { escalation: 'esc_apr_1', level, to: levels[level]?.to ?? '', ...data };
+      return eventOf(level + 2, 'escalation.reached', whole, { at: SINCE + level }) as EventOf<'escalation.reached'>;
+    }),
+    acknowledged: eventOf(
+      8,
+      'escalation.acknowledged',
+      { escalation: 'e' },
+      { at: SINCE + 9, actor: 'person:eve' },
+    ) as EventOf<'escalation.acknowledged'>,
+  };
+  const state = await stateOf({ store, pending: async () => waits() }, open, at);
+  assert.deepEqual(state.levels, [
+    { to: 'agent:a', due: SINCE, reached: { at: SINCE, ...reached[0], status: 'done', answer: 'it is ready' } },
+    { to: 'fake:1', due: SINCE + HOUR, reached: { at: SINCE + 1, ...reached[1], status: 'done', answer: null } },
+    { to: 'agent:b', due: SINCE + 2 * HOUR, reached: { at: SINCE + 2, ...reached[2], status: 'queued', answer: null } },
+    { to: 'fake:2', due: SINCE + 3 * HOUR, reached: { at: SINCE + 3, ...reached[3], status: null, answer: null } },
+    { to: 'fake:3', due: SINCE + 4 * HOUR, reached: null },
+  ]);
+  assert.deepEqual([state.acknowledged, state.ended], [{ at: SINCE + 9, by: 'person:eve' }, null]);
+  assert.deepEqual([state.text, state.pending?.reason], ['write contracts/a.md', 'Contracts need a person.']);
+  const fresh = await stateOf({ store, pending: async () => waits() }, escalation({ levels }), at);
+  assert.equal(fresh.next, SINCE);
+  assert.equal(fresh.acknowledged, null);
 });
