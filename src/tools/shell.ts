@@ -180,6 +180,15 @@ class ShellTool implements Tool<ShellInput> {
     return { ...limits, timeMs: Math.min(limits.timeMs, input.timeoutMs ?? limits.timeMs) };
   }
 
+  /** The command first, as in `settled`; but what is known of it stays until then, so that it is not taken for one that never ran. */
+  async #outgrown(result: JobResult | null, why: string, checkout: Checkout, key: string): Promise<ToolResult> {
+    const { checkouts, sandbox } = this.#options;
+    await sandbox.find(key);
+    await checkouts.release(checkout);
+    const said = result === null ? '' : `${outputText(result)}exit ${result.exit}: `;
+    return failed(`${said}killed, because ${why}\nnone of its changes were kept`);
+  }
+
   /**
    * Follows a command to its end. One that outgrows its bounds is ended, and its folder is given back at once: whatever is to be
    * written next, its own result too, needs the space.
@@ -193,14 +202,18 @@ class ShellTool implements Tool<ShellInput> {
     const { checkouts } = this.#options;
     const over = new AbortController();
     const bounds = checkouts.watch(checkout, over.signal);
-    const result = await go(AbortSignal.any([ctx.signal, bounds])).finally(() => over.abort(OVER));
-    const outgrown = result.ended === 'aborted' && bounds.aborted && !ctx.signal.aborted;
-    if (outgrown) await checkouts.release(checkout);
-    const ended = outgrown
-      ? failed(
-          `${outputText(result)}exit ${result.exit}: killed, because ${bounds.reason}\nnone of its changes were kept`,
-        )
-      : await this.#end(result, checkout, input, ctx);
+    const isOutgrown = (): boolean => bounds.aborted && !ctx.signal.aborted;
+    const result = await go(AbortSignal.any([ctx.signal, bounds]))
+      .catch((error: unknown) => {
+        // On a full disk nothing can be written about its end.
+        if (isOutgrown()) return null;
+        throw error;
+      })
+      .finally(() => over.abort(OVER));
+    const ended =
+      result === null || (result.ended === 'aborted' && isOutgrown())
+        ? await this.#outgrown(result, String(bounds.reason), checkout, ctx.key)
+        : await this.#end(result, checkout, input, ctx);
     // A command can read, and run, every file it has: one that nobody approved lies in all it says.
     const skills = (await ctx.files.list(SKILLS)).filter(({ path }) => ctx.mayRead(path));
     const labels = unionLabels(...skills.map((entry) => ctx.labelsOf(entry)));

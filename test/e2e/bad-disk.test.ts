@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { cannotMount, tmpfs } from '../store/mounted.ts';
+import { cannotMount, image, makeImage, tmpfs } from '../store/mounted.ts';
 import { AGENT, Home } from '../fakes/home.ts';
+import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
 
 type Remount = (options: string) => void;
 
@@ -155,3 +157,43 @@ test(
     assert.equal((await home.cli('verify')).code, 0);
   }),
 );
+
+test('a command that fills the disk at once is ended and told, the process lives, and the next command runs', async (t) => {
+  const server = await obedientModel();
+  const home = new Home({
+    beside: [server],
+    env: { WIRE_KEY: 'a-key-0123456789' },
+    files: { 'ruche.yaml': modelsYaml(server.baseUrl), 'agents/assistant/AGENT.md': AGENT },
+  });
+  const reason = cannotMount(home.dir) || cannotImage(home.dir);
+  if (reason || spawnSync('bwrap', ['--version']).status !== 0) {
+    await home.close();
+    return t.skip(reason || 'there is no bubblewrap here');
+  }
+  const disk = image(join(home.dir, 'image'), home.home);
+  const run = async (command: string): Promise<string> => (await home.ask(orders(order('shell', { command })))).text;
+  try {
+    await home.start();
+    const fill = 'for at in $(seq 1 60); do fallocate -l 100M f$at || break; done; cat /dev/zero >rest; sleep 12';
+    assert.match(
+      await run(fill),
+      /killed, because less than 333 MB are free on the disk\nnone of its changes were kept$/,
+    );
+    assert.equal(await run('echo ok'), 'ok\nexit 0');
+    assert.equal((await home.verify()).findings.length, 0);
+  } finally {
+    if (home.alive) await home.end('SIGKILL');
+    disk.unmount();
+    await home.close();
+  }
+});
+
+/** Makes the image of a disk; why that cannot be, or false. */
+function cannotImage(dir: string): string | false {
+  try {
+    makeImage(join(dir, 'image'), '2500M');
+    return false;
+  } catch (error) {
+    return `no disk can be made: ${String(error)}`;
+  }
+}

@@ -119,6 +119,8 @@ class Pool implements CheckoutPool {
   /** Finds the checkouts in which a command may still be at work. Nothing vouches for the files of the others. */
   async load(): Promise<void> {
     const { dir } = this.#options;
+    // Made now: on a full disk, which is when it is needed most, no folder can be made.
+    await mkdir(this.#aside(), { recursive: true, mode: 0o700 });
     // What an earlier process has not come to remove.
     for (const name of await readdir(this.#aside()).catch(() => [])) {
       this.#left = Math.max(this.#left, Number(name) || 0);
@@ -289,6 +291,8 @@ class Pool implements CheckoutPool {
     if (!slot) return;
     this.#options.boundary('checkout.release.before');
     await this.#free(slot);
+    // On a full disk the next thing to be written needs the space that this gives back.
+    if (scarce(await freeSpace(this.#options.dir), this.#floor) !== null) await this.close();
     this.#options.boundary('checkout.release.after');
   }
 
