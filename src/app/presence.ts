@@ -79,13 +79,21 @@ interface TokenNow {
  */
 export function tokenNow({ home, host, first, secrets, log }: TokenNow): () => string {
   const path = join(home, 'token');
-  const look = (): Stats | undefined => statSync(path, { throwIfNoEntry: false });
+  const look = (): Stats | undefined | string => {
+    try {
+      return statSync(path, { throwIfNoEntry: false });
+    } catch (error) {
+      // Of the disk, or of the way to the home. Thrown from here it would end the gateway, at whatever request comes next.
+      return (error as NodeJS.ErrnoException).code ?? String(error);
+    }
+  };
   const stampOf = (found = look()): string =>
-    found ? `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}` : '';
+    typeof found === 'object' ? `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}` : (found ?? '');
   let token = first;
   let seen = stampOf();
   const changed = (): string | null => {
     const found = look();
+    if (typeof found === 'string') return `the file cannot be looked at (${found})`;
     if (found === undefined) return 'it is gone; the next start makes a new one';
     if ((found.mode & 0o077) !== 0) return `it can be read by other users; run: chmod 600 ${path}`;
     const next = readToken(path);

@@ -102,16 +102,19 @@ async function deliverLoose(
 ): Promise<DeliverResult> {
   const { store } = deps;
   const keyOf = (number: number): string => `message:${message.channel}:request:${bytes}:${number}`;
-  let number = await firstFree(async (each) => (await store.byKey(keyOf(each))) !== null);
+  const free = (): Promise<number> => firstFree(async (each) => (await store.byKey(keyOf(each))) !== null);
+  let number = await free();
   for (let each = number - 1; again && each >= Math.max(0, number - MAX_EQUAL); each -= 1) {
     const task = await sentBefore(deps, keyOf(each));
     if (task !== null) return { ok: true, delivered: { task, joined: true, agent: message.agent } };
   }
-  for (let tries = 0; tries < MAX_TRIES; tries++) {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const result = await tryDeliver(deps, message, keyOf(number), options);
-    // An equal request has come in the same moment.
-    if (result === 'known') number += 1;
-    else if (result !== 'again')
+    if (result === 'known') {
+      // An equal request has come in the same moment and has this number. As many as that may come, so none of it is a try.
+      number = await free();
+      tries = -1;
+    } else if (result !== 'again')
       return result.ok ? { ok: true, delivered: { agent: message.agent, ...result.delivered } } : result;
   }
   return TOO_MANY;

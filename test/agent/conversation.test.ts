@@ -52,6 +52,20 @@ test('a conversation whose history the provider refuses is answered without it, 
   }
 });
 
+test('a refusal that passes by itself costs the conversation nothing', async () => {
+  const script = [says('noted'), fails('invalid', { retryable: false }), says('fine')];
+  const model = scriptedModel(script);
+  const loop = await openLoop({ choices: [model.choice()] });
+  try {
+    await loop.send('my name is Ann');
+    assert.equal((await loop.send('what is it?')).text, 'fine');
+    assert.match(JSON.stringify(model.requests.at(-1)?.messages), /my name is Ann/);
+    assert.ok(!(await loop.events()).some(({ type }) => type === 'conversation.compacted'));
+  } finally {
+    await loop.close();
+  }
+});
+
 test('an answer that reached the output limit says so', async () => {
   const cut: ModelEvent[] = [
     { type: 'text', delta: 'Half a sent' },

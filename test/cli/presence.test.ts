@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -60,6 +60,28 @@ test('A changed token counts at once; one that cannot be used is told of, and th
     assert.equal(token(), 'another-token-0123456789-abcdef');
     assert.equal(token(), 'another-token-0123456789-abcdef');
     assert.equal(log.lines.length, 3, 'each is told once');
+  });
+});
+
+test('A home that cannot be looked at leaves the token in force, and is told once', async () => {
+  await withHome(async (outer) => {
+    const home = join(outer, 'home');
+    await mkdir(home);
+    const first = await homeToken(home, bytes);
+    const log = recordedLog();
+    const token = tokenNow({ home, host: '127.0.0.1', first, secrets: { hide: () => undefined }, log });
+    // A loop stands for a mount that has gone or a bad disk: the system refuses the look itself, for root as well.
+    await rename(home, join(outer, 'away'));
+    await symlink('home', home);
+    assert.deepEqual([token(), token(), token()], [first, first, first]);
+    assert.equal(log.lines.length, 1);
+    assert.match(JSON.stringify(log.lines), /cannot be looked at \(ELOOP\)/);
+    await rm(home);
+    await rename(join(outer, 'away'), home);
+    assert.equal(token(), first);
+    await writeFile(join(home, 'token'), 'another-token-0123456789-abcdef\n');
+    assert.equal(token(), 'another-token-0123456789-abcdef');
+    assert.equal(log.lines.length, 1);
   });
 });
 

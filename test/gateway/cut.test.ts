@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
-import { createServer, connect, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, connect, Socket } from 'node:net';
 import { test } from 'node:test';
 import { clientOf, failsWith, user } from './client.ts';
 import { gate, withGateway } from './help.ts';
 import { until } from '../fakes/until.ts';
+import { clientSignal } from '../../src/gateway/http/reply.ts';
+import { Passes } from '../../src/gateway/http/passes.ts';
 
 test('A client that hangs up does not end the run; the same request joins it and gets the answer once', async () => {
   for (const stream of [false, true]) {
@@ -174,4 +178,29 @@ test('The automatic re-send of the openai client after a cut joins the run', asy
       }
     },
   );
+});
+
+test('An answer whose client hung up before it was waited for is over at once, and nothing looks after it', async () => {
+  let sleeps = 0;
+  const closing = new AbortController();
+  const clock = { now: () => 0, sleep: () => ((sleeps += 1), new Promise<void>(() => undefined)) };
+  const passes = new Passes(clock, closing.signal);
+  const incoming = new IncomingMessage(new Socket());
+  const outgoing = new ServerResponse(incoming);
+  const exchange = {
+    incoming,
+    outgoing,
+    redact: (text: string) => text,
+    whileGood: () => passes.hold(() => true, outgoing),
+  };
+  const open = clientSignal(exchange, closing.signal);
+  assert.deepEqual([open.aborted, sleeps], [false, 1]);
+  const closed = once(outgoing, 'close');
+  outgoing.destroy();
+  await closed;
+  assert.ok(open.aborted);
+  const late = new Passes(clock, closing.signal);
+  assert.ok(late.hold(() => true, outgoing).aborted);
+  assert.ok(clientSignal({ ...exchange, whileGood: () => late.hold(() => true, outgoing) }, closing.signal).aborted);
+  assert.equal(sleeps, 1, 'no loop was begun for it');
 });

@@ -66,6 +66,24 @@ test('what a client sends again is the same message, also if others of the conve
     },
   ));
 
+test('fifty equal requests in one moment are fifty runs, and one that is sent again joins one of them', () =>
+  withLoop(
+    () => says('ok'),
+    {},
+    async (loop) => {
+      const request = (again: boolean, session: string) =>
+        loop.runtime.deliver(
+          { channel: 'http', sender: OWNER, agent: 'assistant', session, text: 'go', replyTo: '', externalId: session },
+          { request: { bytes: 'b', again } },
+        );
+      const sessions = Array.from({ length: 50 }, (_, index) => `s${index}`);
+      const tasks = await Promise.all(sessions.map((session) => taskOf(request(false, session))));
+      assert.equal(new Set(tasks).size, 50);
+      assert.ok(tasks.includes(await taskOf(request(true, 'retry'))));
+      await loop.settled(tasks[49] ?? '');
+    },
+  ));
+
 test('equal requests without a conversation are each their own, and one that is sent again is one of them', () =>
   withLoop([says('1'), says('2'), says('3'), says('4'), says('5'), says('6')], {}, async (loop) => {
     const request = (again: boolean, session: string) =>

@@ -183,6 +183,24 @@ for (const [what, [said, request, right]] of Object.entries(QUIRKS))
     server.next(refusing(said));
   });
 
+test('two calls that learn the same at once are both answered', async () => {
+  const port = model();
+  const both = Promise.withResolvers<void>();
+  let asked = 0;
+  const strict = (raw: { body: Record<string, unknown> }): RawAnswer => {
+    if (!('stream_options' in raw.body)) return { pieces: [chunk({ content: 'ok' }, 'stop'), DONE] };
+    asked += 1;
+    if (asked === 2) both.resolve();
+    return {
+      ...refusing("'stream_options' is unsupported"),
+      pieces: [both.promise, ...refusing("'stream_options' is unsupported").pieces],
+    };
+  };
+  for (let n = 0; n < 4; n += 1) server.next(strict);
+  const answers = await Promise.all(['one', 'two'].map((text) => collect(port.stream(ask(text), NEVER))));
+  assert.deepEqual(answers.map(textOf), ['ok', 'ok']);
+});
+
 test('a request that is larger than the limit of a minute is too long, whatever the status says', async () => {
   const { kind } = await failed({
     status: 429,

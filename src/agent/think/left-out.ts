@@ -1,7 +1,6 @@
-import type { ModelError } from '../../core/model.ts';
+import { type ModelError, wordsOf } from '../../core/model.ts';
 import { type Conversation, note } from '../run/conversation.ts';
 import type { Turn } from '../run/deps.ts';
-import type { RunLog } from '../run/log.ts';
 import { estimateTokens } from './model-call.ts';
 
 const LEFT_OUT =
@@ -11,12 +10,14 @@ const LEFT_OUT =
 export const mayBeHistory = (error: ModelError, { messages }: Conversation): boolean =>
   messages.length > 0 && !error.retryable && (error.kind === 'refused' || error.kind === 'invalid');
 
-/** The conversation as if it began now. */
-export const withoutHistory = (log: RunLog, conversation: Conversation): Conversation => ({
-  ...conversation,
-  messages: [],
-  summary: log.put(note(LEFT_OUT)),
-});
+/** The conversation as if it began now, with what was summed up before. */
+export async function withoutHistory({ deps, log }: Turn, conversation: Conversation): Promise<Conversation> {
+  const { summary } = conversation;
+  const parts = summary === null ? [] : (await deps.conversations.message(deps.store, summary)).parts;
+  const earlier = parts.map(wordsOf).join('\n');
+  const kept = earlier === '' ? note(LEFT_OUT) : note(`${LEFT_OUT}\n\n${earlier}`);
+  return { ...conversation, messages: [], summary: log.put(kept) };
+}
 
 /** Without its history it was answered: from now on it is left out, or each further message would be refused first. */
 export async function leaveOut({ log }: Turn, before: Conversation, { summary }: Conversation): Promise<void> {

@@ -31,7 +31,7 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     };
   let conversation = await deps.conversations.load(deps.store, log.subject);
   let prepared = await prepare(turn, conversation);
-  let [index, tries, compacted, refusals, alone] = [0, 0, false, 0, false];
+  let [index, tries, compacted, refusals, again, alone] = [0, 0, false, 0, false, false];
   let before: Conversation | null = null;
   for (;;) {
     const choice = choices[index] ?? first;
@@ -54,10 +54,14 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     tries += 1;
     const next = deps.nextTry(error, tries, choices, index, deps.random);
     if (next === null && !alone && mayBeHistory(error, conversation)) {
-      alone = true;
-      before = conversation;
-      conversation = withoutHistory(log, conversation);
-      prepared = await prepare(turn, conversation);
+      // A refusal that passes by itself must not cost the conversation its past.
+      if (!again) again = true;
+      else {
+        alone = true;
+        before = conversation;
+        conversation = await withoutHistory(turn, conversation);
+        prepared = await prepare(turn, conversation);
+      }
       continue;
     }
     if (next === null) return { code: `model.${error.kind}`, message: error.message, retryable: error.retryable };

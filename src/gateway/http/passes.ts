@@ -21,6 +21,8 @@ export class Passes {
 
   /** Aborts when `holds` is true no more; looked at until the answer has gone. */
   hold(holds: () => boolean, outgoing: ServerResponse): AbortSignal {
+    // No `close` comes after it has closed, so it would be held from then on.
+    if (outgoing.destroyed) return AbortSignal.abort(OVER);
     const ended = new AbortController();
     this.#held.set(ended, holds);
     outgoing.once('close', () => this.#held.delete(ended));

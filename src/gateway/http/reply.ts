@@ -76,8 +76,8 @@ export function flushed({ incoming, outgoing }: Exchange): Promise<boolean> {
 /** Aborts when the client is gone, its session or token is good no more, or the gateway closes. */
 export function clientSignal(exchange: Exchange, closing: AbortSignal): AbortSignal {
   const { outgoing } = exchange;
+  if (outgoing.destroyed) return AbortSignal.abort(OVER);
   const gone = new AbortController();
-  if (outgoing.destroyed) gone.abort(OVER);
   outgoing.once('close', () => gone.abort(OVER));
   const ended = exchange.whileGood();
   // A stream ends by itself; one that has nothing to show yet is told why.

@@ -41,13 +41,11 @@ export class Quirks {
     return this.#known.get(model) ?? new Set();
   }
 
-  /** True if the refusal says something new: the request is worth another try. */
-  learn(told: Told, model: string): boolean {
-    if (told.status !== null && told.status !== 400 && told.status !== 422 && told.status !== 500) return false;
+  /** A body built from now on does without what the refusal names. */
+  learn(told: Told, model: string): void {
+    if (told.status !== null && told.status !== 400 && told.status !== 422 && told.status !== 500) return;
     const known = this.#known.get(model) ?? new Set<Quirk>();
     const found = REFUSALS.find(([quirk, words]) => !known.has(quirk) && words.test(`${told.codes} ${told.text}`));
-    if (found === undefined) return false;
-    this.#known.set(model, known.add(found[0]));
-    return true;
+    if (found !== undefined) this.#known.set(model, known.add(found[0]));
   }
 }

@@ -51,8 +51,8 @@ export interface Protocol {
   headers?: Readonly<Record<string, string>>;
   body(request: ModelRequest, target: Target): Json;
   reader(draft: Draft, request: ModelRequest): Read;
-  /** What to do about a request that was refused in these words: true if the body would now be another. */
-  learn?(told: Told, request: ModelRequest): boolean;
+  /** Hears in which words a request was refused: it is sent once more if its body would now be another. */
+  learn?(told: Told, request: ModelRequest): void;
   /** A whole answer as JSON without a stream: the chunks it would have been streamed as; null if it is no answer. */
   whole(body: Fields): Fields[] | null;
   /** Server-sent events unless given. `maxLine`: characters of one event. */
@@ -145,13 +145,17 @@ async function open(
   const { idleMs, maxChars, net, clock } = options;
   const limits = { maxBytes: maxChars * WIRE_FACTOR, timeoutMs: null, idleMs, maxRedirects: 0 };
   try {
-    for (;;) {
+    for (let body = bodyText(protocol.body(request, parsed.target)); ;) {
       signal.throwIfAborted();
-      const body = bodyText(protocol.body(request, parsed.target));
       const response = await net.request({ url, method: 'POST', headers, body, signal, ...limits }, forWhom);
       if (response.ok) return { ok: true, response };
       const told = readErrorBody(response.status, await head(response));
-      if (protocol.learn?.(told, request) === true) continue;
+      protocol.learn?.(told, request);
+      // Another call may have learned it while this one was on its way.
+      const next = bodyText(protocol.body(request, parsed.target));
+      const isNew = next !== body;
+      body = next;
+      if (isNew) continue;
       return { ok: false, error: toldError(told, retryAfter(response.headers, clock.now()), context) };
     }
   } catch (error) {
