@@ -24,7 +24,7 @@ export function ownNetwork(): { ok: true; prefix: string[] } | { ok: false; why:
   return { ok: false, why: `${failures.join('; ')} (needs util-linux, iproute2 and user namespaces)` };
 }
 
-/** Bytes of memory that have to be free before temporary files go there: the whole suite holds 0.6 GB at its peak. */
+/** Bytes of memory that have to be free before temporary files go there. */
 const ROOM = 3 * 1024 ** 3;
 const IN_MEMORY = 'mount -t tmpfs ruche-tests "$0" && export TMPDIR="$0" && exec "$@"';
 

@@ -1,6 +1,7 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
 import { holdOpenRuns } from '../agent/finish/hold.ts';
+import { keepWorkOf } from '../agent/finish/keep.ts';
 import { liveKeys } from '../agent/run/log.ts';
 import { countInterrupted } from '../runtime/interrupted.ts';
 import { record } from '../scheduler/worker.ts';
@@ -12,7 +13,7 @@ export async function recover(agents: AgentDeps, adapters: Adapters, version: st
     const failed = (error: unknown): void => log.warn({ run, error: String(error) }, 'the ref of an ended run is left');
     workspace.release(run).catch(failed);
   });
-  const interrupted = await countInterrupted(agents);
+  const interrupted = await countInterrupted(agents, (task) => keepWorkOf(agents, task));
   await holdOpenRuns(agents);
   const live = await liveKeys(store);
   for (const tool of agents.tools().values()) await tool.sweep?.(live);

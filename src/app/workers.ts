@@ -1,5 +1,6 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
+import { keepWorkOf } from '../agent/finish/keep.ts';
 import { runTask } from '../agent/turn.ts';
 import { OUTBOX } from '../core/records/reply.ts';
 import { buryTask } from '../runtime/end.ts';
@@ -39,7 +40,7 @@ export function openWorkers(
     except: () => [OUTBOX, ...pauses.names()],
     held: (running) => heldQueues(settings().queues, running),
     handle: runTask.bind(null, agents),
-    bury: (claim, error) => buryTask(agents, claim, error),
+    bury: (claim, error) => buryTask(agents, claim, error, (task) => keepWorkOf(agents, task)),
   });
   const sends = new Worker({
     ...pool,

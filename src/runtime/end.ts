@@ -6,7 +6,7 @@ import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
 import { replyBody, replyKey, sendingOp } from '../core/records/reply.ts';
 import { type Claim, isEnded, type Task } from '../core/task.ts';
 import { type MailDeps, runOf } from '../pending/pending.ts';
-import { errorText } from '../core/text/sentence.ts';
+import { errorText, sentence } from '../core/text/sentence.ts';
 import { putJson } from '../core/records/json-blob.ts';
 
 export type EndDeps = Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'>;
@@ -97,9 +97,17 @@ function runEnd(
   return { ...common, type: 'run.finished', stream: runStream(run), key: `end:${run}`, data };
 }
 
-/** Ends a task that breaks whoever works on it as a dead letter: the senders hear of it, and the lane goes on. */
-export async function buryTask(deps: EndDeps, { task, lease }: Claim, error: unknown): Promise<void> {
-  const why = deps.redact(errorText(error));
+/**
+ * Ends a task that breaks whoever works on it as a dead letter: the senders hear of it, and the lane goes on. Its work is
+ * kept before by `keep`, which says where.
+ */
+export async function buryTask(
+  deps: EndDeps,
+  { task, lease }: Claim,
+  error: unknown,
+  keep: (task: Task) => Promise<string>,
+): Promise<void> {
+  const why = `${sentence(deps.redact(errorText(error)))}${await keep(task)}`;
   const text = `I could not finish this. Something in Ruche went wrong: ${why}`;
   for (;;) {
     const batch = await buildEnd(deps, task, { status: 'dead', by: 'runtime', text, remembered: text, why });

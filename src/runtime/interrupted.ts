@@ -26,9 +26,10 @@ const WHY = `Ruche ended without a stop ${MOST} times while this was under way (
 /**
  * Call before what the last process left is free again. Counts, for each task that was under way, the ends of the process
  * without a stop, and ends the task at the third: what freezes or kills the process would do so after every start. Gives
- * the counts, which the record of this start has to keep. A stop in order counts nothing and forgets nothing.
+ * the counts, which the record of this start has to keep. A stop in order counts nothing and forgets nothing. The work of a
+ * task that is ended is kept before by `keep`, which says where: the end of a run releases what it holds.
  */
-export async function countInterrupted(deps: EndDeps): Promise<Interrupted> {
+export async function countInterrupted(deps: EndDeps, keep: (task: Task) => Promise<string>): Promise<Interrupted> {
   const { store } = deps;
   const last = await lastStart(store);
   if (last === null) return [];
@@ -42,7 +43,7 @@ export async function countInterrupted(deps: EndDeps): Promise<Interrupted> {
     if (task === null || isEnded(task.status)) continue;
     const stuck = (await gotFurther(store, task, last.seq)) ? 0 : (before.get(id) ?? 0);
     const deaths = stuck + (under.has(id) ? 1 : 0);
-    if (deaths >= MOST) await setTaskAside(deps, id, 'interrupted', WHY);
+    if (deaths >= MOST) await setTaskAside(deps, id, 'interrupted', `${WHY}${await keep(task)}`);
     else if (deaths > 0) counts.push({ task: id, deaths });
   }
   return counts;

@@ -190,7 +190,9 @@ for (const [what, breaks, mends, told] of [
 
 test('a file whose newer text cannot be committed is read with a word on that, and on why', async () => {
   const reads = [calls(['read', { path: 'README.md' }], ['list', {}]), says('Done.')];
-  await withLoop(reads, { tools: [readTool, listTool], clock: quickClock(100) }, async (loop, _log, model) => {
+  // The wait for a lock goes by a hundred times faster, and so would the time that the run may take.
+  const options = { tools: [readTool, listTool], clock: quickClock(100), limits: { runMs: 86_400_000 } };
+  await withLoop(reads, options, async (loop, _log, model) => {
     await writeFile(join(loop.dir, 'workspace', 'README.md'), 'newer\n');
     await writeFile(join(loop.dir, 'workspace', '.git', 'index.lock'), '');
     const outcome = await loop.send('go');

@@ -25,7 +25,7 @@ async function scene() {
     add,
     /** A start, and the task is taken up; gives what the start has counted. */
     async start(): Promise<number[]> {
-      const interrupted = await countInterrupted(deps);
+      const interrupted = await countInterrupted(deps, () => Promise.resolve(''));
       await store.releaseAll();
       await record(store, { type: 'gateway.started', data: { version: '1', recovered: 0, interrupted } });
       return interrupted.map(({ deaths }) => deaths);

@@ -225,7 +225,7 @@ export async function openLoop(options: LoopOptions) {
     if (!result.ok) throw new Error(result.message);
     return result.delivered.task;
   };
-  const settled = (task: string): Promise<TaskOutcome> => app.runtime.settled(task, AbortSignal.timeout(10_000));
+  const settled = (task: string): Promise<TaskOutcome> => app.runtime.settled(task, AbortSignal.timeout(60_000));
   return {
     dir,
     governance,

@@ -52,6 +52,8 @@ class Desk {
   messages: ModelMessage[] = [];
   /** Tools that answer otherwise than usual. */
   readonly refuse = new Map<string, string>();
+  /** Files that are not replaced before they were read, and what the tool says of them. */
+  readonly unread = new Map<string, string>();
   /** Called before each model call. */
   before: (call: number) => void = () => {};
 
@@ -63,10 +65,12 @@ class Desk {
     const text = this.files.get(path);
     switch (tool) {
       case 'read':
+        this.unread.delete(path);
         if (text === undefined) return { error: `There is no file ${path}.` };
         if (text.length > 100_000) return `[Lines 1 to 2000 of 3000; go on with offset 2001]\n${text.slice(0, 50_000)}`;
         return text === '' ? '[The file is empty.]' : text;
       case 'write':
+        if (this.unread.has(path)) return { error: this.unread.get(path) ?? '' };
         this.files.set(path, content);
         return `Wrote ${path}.`;
       case 'edit': {
@@ -374,4 +378,18 @@ test('an order for another agent takes all that follows it', async () => {
   const answer = await desk.say('write a.md: one, then ask writing to: read b.md, then ask system to: list the files');
   assert.match(answer, /ask writing was not done: this agent has no tool "task"/);
   assert.doesNotMatch(answer, /ask system/);
+});
+
+test('it looks at a file before it replaces it, and leaves one that has changed to the person', async () => {
+  const desk = new Desk();
+  desk.files.set('a.md', 'old').set('b.md', 'newer');
+  desk.unread.set('a.md', 'You have not read a.md, which is there already: read it first, then write.');
+  desk.unread.set('b.md', 'b.md has changed since you read it: read it again, then write.');
+  const answer = await desk.say('write a.md: new, then write b.md: mine');
+  assert.deepEqual(
+    desk.used.map(([tool, { path }]) => `${tool} ${path}`),
+    ['write a.md', 'read a.md', 'write a.md', 'write b.md'],
+  );
+  assert.match(answer, /write a\.md: Wrote a\.md\.[^]*write b\.md was not done: b\.md has changed/);
+  assert.deepEqual([...desk.files.values()], ['new', 'newer']);
 });

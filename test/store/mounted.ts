@@ -24,7 +24,8 @@ function mounted(dir: string, args: string[]): Mount {
     dir,
     remount: (options) => run('mount', '-o', `remount,${options}`, dir),
     unmount: () => {
-      run('umount', dir);
+      // A process that was killed a moment ago may still hold it: then it goes with that.
+      run('umount', '-l', dir);
       rmdirSync(dir);
     },
   };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Change } from '../../src/core/files.ts';
@@ -135,3 +136,44 @@ test(
     assert.equal(await lab.ws.recover(), null);
   }),
 );
+
+/** A clone that borrows the objects of `<root>/source`. */
+const borrowing = {
+  prepare: async (dir: string, root: string, env: Record<string, string>): Promise<void> => {
+    await rename(dir, join(root, 'source'));
+    execFileSync('git', ['clone', '-q', '--shared', join(root, 'source'), dir], { env, stdio: 'pipe' });
+  },
+};
+
+for (const [what, own] of [
+  ['base', false],
+  ['files of the base', true],
+] as const)
+  test(
+    `refs of work whose ${what} lie on a disk that is away at one start are left, and whole when it is back`,
+    withLab(async (lab) => {
+      // What lands is the clone's own; the files beside it stay in the source.
+      if (own) await lab.land('run_0', { 'landed.txt': 'landed\n' });
+      // One of the files has content that the source has, so nothing but that may be away.
+      const work = await changes(lab, { 'held.txt': 'held\n', 'docs/same.md': 'guide\n' });
+      const same = work.changes.filter(({ path }) => path === 'docs/same.md');
+      await lab.ws.hold(lab.request('run_1', work.base, work.changes));
+      await lab.ws.hold(lab.request('run_2', work.base, same));
+      await lab.ws.keepUnlanded(lab.request('run_3', work.base, work.changes));
+      const refs = lab.git('for-each-ref', 'refs/ruche');
+      const objects = join(lab.root, 'source', '.git', 'objects');
+      await rename(objects, join(lab.root, 'away'));
+      await lab.reopen();
+      assert.deepEqual(await lab.ws.brokenRefs(), []);
+      await lab.ws.recover().catch(() => null);
+      assert.deepEqual(await lab.ws.lost(work.base, work.changes), []);
+      await assert.rejects(lab.ws.hold(lab.request('run_2', work.base, [...same])));
+      await rename(join(lab.root, 'away'), objects);
+      assert.equal(lab.git('for-each-ref', 'refs/ruche'), refs);
+      await lab.reopen();
+      assert.equal(await lab.ws.recover(), null);
+      cleanAndCopy(lab);
+      assert.equal(lab.git('show', 'refs/ruche/runs/run_1:held.txt'), 'held\n');
+      assert.equal(lab.git('show', 'refs/ruche/unlanded/run_3:held.txt'), 'held\n');
+    }, borrowing),
+  );

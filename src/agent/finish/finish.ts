@@ -8,7 +8,7 @@ import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/re
 import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
 import { releaseWork } from './hold.ts';
-import { landingRequest } from './land.ts';
+import { keepUnlanded } from './keep.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
 import { isQuiet } from '../think/script.ts';
@@ -88,20 +88,9 @@ const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = 
 
 /** Keeps what the run has changed and not landed; says where, for the end of a sentence. */
 async function keepWork(turn: Turn): Promise<string> {
-  const { deps, log } = turn;
-  const { state } = log;
-  if (state.changes.size === 0 || state.landing === 'done') return '';
-  try {
-    const lost = await deps.workspace.keepUnlanded(landingRequest(state, deps.clock.now()));
-    await releaseWork(turn);
-    const but = lost.length === 0 ? '' : `, but for ${lost.join(', ')}, whose content the repository has lost`;
-    return ` Its changes are kept at refs/ruche/unlanded/${state.run}${but}.`;
-  } catch (error) {
-    // The person must hear that it failed even where the repository takes nothing more.
-    const why = deps.redact(String(error));
-    deps.log.error({ run: state.run, error: why }, 'the work of a failed run could not be kept');
-    return ' Its changes could not be kept.';
-  }
+  const { kept, text } = await keepUnlanded(turn.deps, turn.log.state);
+  if (kept) await releaseWork(turn);
+  return text;
 }
 
 /** What the next turn of the conversation sees of a turn that broke off: valid for every provider, with its end told. */

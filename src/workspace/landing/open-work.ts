@@ -25,7 +25,6 @@ export interface OpenWorkParts {
 /** What the commit of a ref says. */
 interface Work {
   base: string;
-  changes: Change[];
   author: string;
   at: number;
   message: string;
@@ -91,7 +90,7 @@ export class OpenWork {
   /** Paths whose content the repository has lost. One that has not even their base is away as a whole, and may come back. */
   async lost(base: string, changes: readonly Change[]): Promise<string[]> {
     const { lost } = await this.#present(changes);
-    return lost.length === 0 || (await this.#parts.git.info(base)) === null ? [] : lost;
+    return lost.length === 0 || !(await this.#isThere(base)) ? [] : lost;
   }
 
   /** Keeps the work of a run that failed; resolves with the paths whose content the repository has lost. */
@@ -139,8 +138,10 @@ export class OpenWork {
     const { run, agent } = request.provenance;
     if (!isSafeName(run)) throw new Error(`"${run}" cannot be part of a ref`);
     const { there, lost } = await this.#present(request.changes);
-    if (there.length === 0 && lost.length > 0) return { commit: null, lost };
     if ((await git.info(request.base)) === null) throw new Error(`the repository has no commit ${request.base}`);
+    if (lost.length > 0 && !(await this.#isThere(request.base)))
+      throw new Error(`a part of commit ${request.base} is away`);
+    if (there.length === 0 && lost.length > 0) return { commit: null, lost };
     const { tree, stored, left } = await overlayTree(trees, request.base, there);
     const without = [...lost, ...left];
     const subject = without.length === 0 ? request.subject : `${request.subject} (without ${without.join(', ')})`;
@@ -171,15 +172,25 @@ export class OpenWork {
 
   /** Whether something is gone that only this ref holds: what else is damaged is not mended by taking the work away. */
   async #isBroken(ref: string): Promise<boolean> {
-    const work = await this.#read(ref);
-    return work === null || (await this.#present(work.changes)).lost.length > 0;
+    const { git } = this.#parts;
+    const base = (await this.#read(ref))?.base ?? (await git.resolve(MAIN));
+    // Without its base the work may be whole, on a disk that is away for now: a clone may borrow the objects of another one.
+    if (base === null || !(await this.#isThere(base))) return false;
+    const changes = await this.#changes(ref, base);
+    return changes === null || (await this.#present(changes)).lost.length > 0;
   }
 
-  /** Makes the ref anew of what is still there, or removes it; says which. */
+  /** Whether a commit can be read with all its files. */
+  async #isThere(commit: string): Promise<boolean> {
+    const args = ['rev-list', '--objects', '--no-walk', '--quiet', commit];
+    return (await this.#parts.git.run(args, { accept: [0, 128] })).code === 0;
+  }
+
+  /** Makes the ref anew of what is still there, or removes it; says which. Only of one whose base is there. */
   async #mend(ref: string): Promise<string> {
     const { git, objects, trees } = this.#parts;
     const work = await this.#read(ref);
-    const { there, lost } = await this.#present(work?.changes ?? []);
+    const { there, lost } = await this.#present((work && (await this.#changes(ref, work.base))) ?? []);
     if (work === null || there.length === 0) {
       await removeRef(git, ref);
       return `removed ${ref}: the repository has lost the work it named`;
@@ -192,20 +203,25 @@ export class OpenWork {
     return `made ${ref} anew without ${lost.join(', ')}, whose content the repository has lost`;
   }
 
-  /** What a ref holds; null if its commit, its base or a folder of either is gone. */
+  /** What the commit of a ref says; null if it is gone. */
   async #read(ref: string): Promise<Work | null> {
-    const { git } = this.#parts;
-    const found = await git.object(ref);
+    const found = await this.#parts.git.object(ref);
     const text = found?.type === 'commit' ? found.bytes.toString('utf8') : '';
     const [, base, author = '', seconds = '', message = ''] =
       /^tree [0-9a-f]+\nparent ([0-9a-f]+)\nauthor (.*?) <.*> (\d+) [^]*?\n\n([^]*)$/.exec(text) ?? [];
-    if (found === null || base === undefined || (await git.info(base)) === null) return null;
+    return base === undefined ? null : { base, author, at: Number(seconds) * 1000, message };
+  }
+
+  /** What a ref holds; null if its commit or a folder of it is gone. */
+  async #changes(ref: string, base: string): Promise<Change[] | null> {
+    const { git } = this.#parts;
+    const found = await git.object(ref);
+    if (found === null) return null;
     try {
-      const changes = (await changedPaths(git, base, found.oid)).map(({ path, old, new: now }): Change => {
+      return (await changedPaths(git, base, found.oid)).map(({ path, old, new: now }): Change => {
         const mode = fileMode((now ?? old)?.mode ?? '');
         return { path, mode, oid: now?.oid ?? null, was: old?.oid ?? null };
       });
-      return { base, changes, author, at: Number(seconds) * 1000, message };
     } catch (error) {
       if (error instanceof GitError && error.why === 'exit') return null;
       throw error;
