@@ -77,8 +77,11 @@ const checkHome: Check = ({ home, homeMade, homeMode, homeProblem }) => {
     ];
   if (homeProblem === null) return [ok('Home', home)];
   const theirs: [string, string] = homeMade
-    ? ['is not writable for this user', `Make it yours: sudo chown -R "$USER" ${home}`]
-    : ['cannot be created by this user', `Choose another --home, or create it: sudo install -d -o "$USER" ${home}`];
+    ? ['is not writable for this user', `Make it yours: sudo chown -R "$USER" ${quoted(home)}`]
+    : [
+        'cannot be created by this user',
+        `Choose another --home, or create it: sudo install -d -o "$USER" ${quoted(home)}`,
+      ];
   const why: Record<string, [string, string]> = {
     EROFS: ['is on a read-only disk', 'Remount it for writing, or choose another --home.'],
     ENOSPC: ['is on a full disk', 'Free some space, or choose another --home.'],
@@ -199,7 +202,7 @@ const checkRefs: Check = ({ refs, start }) =>
     broken(
       'Workspace',
       `${ref} names work of a run that Git has removed, so \`git gc\` and \`git push --mirror\` fail`,
-      `The next start keeps what is left of it: \`${start}\`. Or remove it, in the workspace: git update-ref -d ${ref}`,
+      `The next start keeps what is left of it: \`${start}\`. Or remove it, in the workspace: git update-ref -d ${quoted(ref)}`,
     ),
   );
 
