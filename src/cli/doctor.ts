@@ -14,9 +14,9 @@ import type { Options } from './options.ts';
 
 /** `ruche doctor`: what is right and what is wrong, each with its mend. Works with and without a gateway. */
 export async function doctor(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
-  const { home, workspace } = options;
+  const { home, workspace, again } = options;
   const app = await io.loadApp();
-  const diagnosis = await app.diagnose({ home, workspace, env: io.env });
+  const diagnosis = await app.diagnose({ home, workspace, again, env: io.env });
   const found = findings(await gather(io, options, diagnosis));
   if (flags.json) io.out(`${JSON.stringify(found)}\n`);
   else io.out(`${asCalled(found.map(findingText).join('\n'), io.self)}\n`);

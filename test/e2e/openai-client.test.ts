@@ -14,7 +14,9 @@ type Said = OpenAI.Chat.Completions.ChatCompletionMessageParam;
 let home: Home;
 let client: OpenAI;
 before(async () => {
-  home = await Home.up({ files: { 'ruche.yaml': RULES, 'agents/assistant/AGENT.md': AGENT } });
+  home = await Home.up({
+    files: { 'ruche.yaml': RULES, 'agents/assistant/AGENT.md': AGENT, 'agents/other/AGENT.md': AGENT },
+  });
   // More tries than usual, because a machine under load takes longer to start a process; the waits are its own.
   client = new OpenAI({ baseURL: `${home.url}/v1`, apiKey: home.token, maxRetries: 8 });
 });
@@ -139,6 +141,13 @@ test('an Idempotency-Key finds its run again after a restart', async () => {
   await crash();
   assert.equal(await ask(), first);
   assert.equal(home.read('keyed.txt'), 'ran\n');
+  const messages: Said[] = [{ role: 'user', content: 'run: echo ran >> keyed.txt; cat keyed.txt' }];
+  const elsewhere = client.chat.completions.create(
+    { model: 'other', messages },
+    { headers: { 'Idempotency-Key': 'key-1' }, maxRetries: 0 },
+  );
+  await assert.rejects(elsewhere, /422 This Idempotency-Key was sent with another request/);
+  assert.equal(home.read('keyed.txt'), 'ran\n', 'no other agent does it again');
 });
 
 test('without a session the whole array counts, and each request is a conversation of its own', async () => {

@@ -125,7 +125,10 @@ const TYPES: Record<number, string> = {
 export const errorBody = (error: HttpError, { redact }: Pick<Exchange, 'redact'>): { error: object } => ({
   error: {
     message: redact(error.message),
-    type: TYPES[error.status] ?? (error.status >= 500 ? 'server_error' : 'invalid_request_error'),
+    type:
+      error.code === 'idempotency_key_reused'
+        ? 'invalid_request_error'
+        : (TYPES[error.status] ?? (error.status >= 500 ? 'server_error' : 'invalid_request_error')),
     param: error.param && redact(error.param),
     code: error.code,
   },

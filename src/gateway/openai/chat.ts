@@ -87,8 +87,8 @@ async function start(context: GatewayContext, agent: string, input: ChatInput, i
       text: input.text,
       replyTo: session,
       externalId: key ?? context.ids.next('msg'),
-      // A key is one for all conversations: the same one must not begin a second conversation.
-      ...(key === null ? {} : { chat: `idempotency/${agent}` }),
+      // A key is one for all agents and conversations: the same one must not begin a second one.
+      ...(key === null ? {} : { chat: 'idempotency' }),
     },
     {
       // A key says by itself which request is meant.
