@@ -140,6 +140,8 @@ export interface HookDelivery {
   id: string | null;
   /** What only this delivery is signed with; null where nothing is, or where the sender's name for it tells more. */
   seal: string | null;
+  /** What its body is signed with, where nothing else is: within a day, another name does not make it another delivery. */
+  signature?: string;
   /** What happened, as GitHub names it; '' elsewhere. */
   name: string;
   body: Json;
@@ -202,3 +204,6 @@ export function hookAuth(triggers: Iterable<Trigger>, name: string): HookAuth | 
     auth.windowMs === first.windowMs;
   return others.every(same) ? first : 'ambiguous';
 }
+
+/** The key of a secret of Standard Webhooks: what is no base64 gives a short key, or none at all. */
+export const standardKey = (secret: string): Uint8Array => Buffer.from(secret.replace(/^whsec_/, ''), 'base64');

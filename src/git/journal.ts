@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { access, readdir, readFile, rename, rm, writeFile, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Boundary } from '../core/ports/boundary.ts';
 import { isSafeName } from '../core/ids.ts';
 import type { JournalLine, JournalRepository } from '../core/ports/journal.ts';
@@ -63,7 +63,7 @@ async function openAsItIs(options: JournalRepositoryOptions): Promise<{ git: Git
   const git = await openBare(options);
   const tip = await readTip(git).catch((error: unknown) => {
     // That Git could not be run says nothing of the repository.
-    if (error instanceof GitError && error.why !== 'exit') {
+    if (error instanceof GitError && (error.why !== 'exit' || isShort(error))) {
       git.close();
       throw error;
     }
@@ -139,10 +139,26 @@ async function moveAside({ dir, log }: JournalRepositoryOptions, why: 'damaged' 
   while (await exists(`${dir}.${why}-${free}`)) free += 1;
   const kept = `${dir}.${why}-${free}`;
   await rename(dir, kept);
+  if (why === 'damaged') await keepOnly(kept);
   const what = why === 'damaged' ? 'journal.git is damaged' : 'journal.git holds events that the database has lost';
   log.error({ dir, kept }, `${what}; it is made anew from the database`);
   return kept;
 }
+
+/** Each copy is as large as the journal, and was made from the same database: the newest one shows what was wrong. */
+async function keepOnly(kept: string): Promise<void> {
+  const [folder, own] = [dirname(kept), basename(kept)];
+  const stem = own.slice(0, own.lastIndexOf('-') + 1);
+  for (const name of await readdir(folder))
+    if (name !== own && name.startsWith(stem) && /^[0-9]+$/.test(name.slice(stem.length)))
+      await rm(join(folder, name), { recursive: true, force: true });
+}
+
+/** Git says that the machine lacks something, which says nothing of the repository. */
+const isShort = ({ stderr }: GitError): boolean =>
+  /out of memory|cannot allocate memory|too many open files|resource temporarily unavailable|no space left/i.test(
+    stderr,
+  );
 
 /** Rejects if there is a tip that cannot be read. */
 async function readTip(git: Git): Promise<Tip> {
@@ -185,16 +201,23 @@ class Repository implements OpenedJournalRepository {
     if (commit === null) return true;
     this.#checking = true;
     try {
-      const flags = ['--no-dangling', '--no-reflogs', '--no-progress'];
-      await this.#git.run(['fsck', ...flags, commit], { signal, timeoutMs: 3_600_000 });
-      return true;
-    } catch (error) {
-      const damaged = error instanceof GitError && error.why === 'exit' && (error.code ?? 0) > 0;
-      if (!damaged) throw error;
+      // Git ends the same way if it lacks memory or open files: damage is still there when it looks again.
+      if (!((await this.#looksDamaged(commit, signal)) && (await this.#looksDamaged(commit, signal)))) return true;
       await this.#turns.run(() => this.#anew('damaged'));
       return false;
     } finally {
       this.#checking = false;
+    }
+  }
+
+  async #looksDamaged(commit: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      const flags = ['--no-dangling', '--no-reflogs', '--no-progress'];
+      await this.#git.run(['fsck', ...flags, commit], { signal, timeoutMs: 3_600_000 });
+      return false;
+    } catch (error) {
+      if (error instanceof GitError && error.why === 'exit' && (error.code ?? 0) > 0 && !isShort(error)) return true;
+      throw error;
     }
   }
 

@@ -18,6 +18,8 @@ class Told {
   readonly ends = new Map<string, { status: TaskStatus; result: BlobRef | null }>();
   /** How the sending of a message ended, by the id of its event. */
   readonly sent = new Map<string, TaskStatus>();
+  /** Messages of which nobody knows whether they arrived: the last try ends so, and any other is tried again. */
+  readonly unsure = new Set<string>();
 
   add(event: Event): void {
     if (event.type === 'task.queued')
@@ -25,6 +27,8 @@ class Told {
     else if (event.type === 'task.finished') this.ends.set(event.data.task, event.data);
     else if (event.type === 'message.sent') this.sent.set(event.data.message, 'done');
     else if (event.type === 'message.failed' && event.data.final) this.sent.set(event.data.message, 'dead');
+    if (event.type === 'message.unsure') this.unsure.add(event.data.message);
+    else if (event.type === 'message.sending') this.unsure.delete(event.data.message);
   }
 }
 
@@ -71,6 +75,7 @@ export class QueueCheck {
     for await (const event of this.#store.read({ stream: taskStream(id) })) now.add(event);
     const sent = await this.#store.byKey(`sent:${row.cause}`);
     if (sent !== null) now.add(sent);
+    if (row.cause !== null && this.#told.unsure.has(row.cause)) now.unsure.add(row.cause);
     for (const [message, status] of this.#told.sent) if (message === row.cause) now.sent.set(message, status);
     const wrong = misfit(row, now);
     const seq = now.queued.get(id)?.seq ?? (row.cause === null ? null : eventSeq(row.cause));
@@ -86,6 +91,7 @@ function misfit(row: Task, told: Told): string | null {
   if (queued && queued.lasting !== lasting(row)) return 'is not the task that was queued';
   const end = told.ends.get(row.id);
   const status = end?.status ?? (sends ? told.sent.get(row.cause ?? '') : undefined) ?? null;
+  if (status === null && sends && row.status === 'dead' && told.unsure.has(row.cause ?? '')) return null;
   if (status === null) return isEnded(row.status) ? `says ${row.status}, but no event says that it has ended` : null;
   if (row.status !== status) return `says ${row.status}, but it ended as ${status}`;
   if (end && row.result?.hash !== end.result?.hash) return 'has another result than the event of its end';

@@ -72,7 +72,7 @@ async function noMain(git: Git, dir: string): Promise<string | null> {
   const damaged = await damagedMain(git.neutral.commonDir);
   if (damaged !== null) return damaged;
   const branch = /^ref: refs\/heads\/(.+)$/.exec(await readHead(git.neutral))?.[1] ?? 'main';
-  const command = branch === 'main' ? 'branch main COMMIT' : `branch -m ${branch} main`;
+  const command = branch === 'main' ? 'branch main COMMIT' : `branch -m ${quotedPath(branch)} main`;
   return `the workspace has no branch main any more; make it again: ${inShell(dir, command)}`;
 }
 

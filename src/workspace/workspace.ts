@@ -7,7 +7,7 @@ import { type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts
 import { addedPaths, commitDiff } from '../git/changed.ts';
 import { MAIN, findRun, mainCommit, personConfig } from '../git/commit.ts';
 import { Overlay, type FilesParts, overlayTree } from './overlay/files.ts';
-import { faultWords, quotedPath } from '../git/fault.ts';
+import { faultWords, inShell, quotedPath } from '../git/fault.ts';
 import { splitIndex } from '../git/index-file.ts';
 import { checkGitVersion, openGit, plainGit, type Env, type Git } from '../git/git.ts';
 import { Landings } from './landing/landing.ts';
@@ -88,13 +88,11 @@ async function checkMain(git: Git, dir: string): Promise<void> {
   if (damaged !== null) throw new Error(damaged);
   const head = await git.run(['symbolic-ref', '-q', '--short', 'HEAD'], { accept: [0, 1] });
   const branch = head.stdout.toString('utf8').trim();
+  const move = inShell(dir, `branch -m ${quotedPath(branch)} main`);
   const born = branch !== '' && (await git.resolve(`refs/heads/${branch}`)) !== null;
-  if (born)
-    throw new Error(
-      `the workspace's branch is "${branch}", and it must be "main"; run: git -C ${dir} branch -m ${branch} main`,
-    );
-  const rename = branch === '' || branch === 'main' ? '' : `git -C ${dir} branch -m ${branch} main && `;
-  const start = branch === '' ? `git -C ${dir} branch main HEAD` : `git -C ${dir} commit --allow-empty -m start`;
+  if (born) throw new Error(`the workspace's branch is "${branch}", and it must be "main"; run: ${move}`);
+  const rename = branch === '' || branch === 'main' ? '' : `${move} && `;
+  const start = inShell(dir, branch === '' ? 'branch main HEAD' : 'commit --allow-empty -m start');
   throw new Error(`the workspace has no commit on "main" yet; run: ${rename}${start}`);
 }
 

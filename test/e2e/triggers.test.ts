@@ -82,6 +82,7 @@ test('A50 A51 files that land, and webhooks, become tasks: once each, over kills
     await home.end('SIGKILL');
     await home.start();
     assert.deepEqual(await post(home, opened, 'd-1'), { status: 200, task: first.task });
+    assert.deepEqual(await post(home, opened, 'a-replay'), { status: 200, task: first.task });
     assert.equal((await post(home, { ...opened, n: 1 }, 'd-1')).status, 409);
     assert.equal((await post(home, opened, 'd-2', 'not-the-secret-at-all')).status, 401);
     assert.deepEqual(await post(home, { action: 'closed' }, 'd-3'), { status: 202, task: null });

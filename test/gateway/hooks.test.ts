@@ -60,9 +60,14 @@ test('GitHub’s own example is right, and nothing near it', () => {
   const right = 'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17';
   const headers = { 'x-hub-signature-256': right, 'x-github-delivery': 'd-1', 'x-github-event': 'ping' };
   const body = Buffer.from('Hello, World!');
-  assert.deepEqual(prove(hook, { headers, body }, 0), { id: 'd-1', seal: null, name: 'ping' });
+  assert.deepEqual(prove(hook, { headers, body }, 0), { id: 'd-1', seal: null, signature: right, name: 'ping' });
   const { 'x-github-delivery': _id, ...nameless } = headers;
-  assert.deepEqual(prove(hook, { headers: nameless, body }, 0), { id: null, seal: right, name: 'ping' });
+  assert.deepEqual(prove(hook, { headers: nameless, body }, 0), {
+    id: null,
+    seal: right,
+    signature: right,
+    name: 'ping',
+  });
   assert.equal(prove(hook, { headers, body: Buffer.from('Hello, World') }, 0), null);
   assert.equal(prove({ ...hook, secrets: ['other'] }, { headers, body }, 0), null);
   for (const wrong of ['', 'sha256=', right.slice(7), right.replace('sha256', 'sha1'), `${right}0`, right.slice(0, -1)])
@@ -119,17 +124,25 @@ test('A51 a replay is the first delivery, under whichever name; an old one, or o
     const first = await post(body, headers);
     assert.equal(first.status, 202);
     assert.deepEqual(await post(body, headers), { status: 200, text: first.text });
-    // GitHub keeps the name of what it sends again: another one is another event, whatever the body.
-    const other = { ...headers, 'x-github-delivery': '2' };
-    const second = await post(body, other);
-    assert.equal(second.status, 202);
-    assert.deepEqual(await post(body, other), { status: 200, text: second.text });
+    // The name is not signed: a replay under another one, or none, is the same delivery.
+    const { 'x-github-delivery': _id, ...nameless } = headers;
+    const replays = [{ ...headers, 'x-github-delivery': '2' }, { ...headers, 'idempotency-key': 'k' }, nameless];
+    for (const replay of replays) assert.deepEqual(await post(body, replay), { status: 200, text: first.text });
+    assert.equal((await post(body, { ...headers, 'x-github-delivery': '3', 'x-github-event': 'push' })).status, 409);
+    // So it is for a day, over the midnight between; the name of what GitHub sends again counts for good.
+    const start = scene.clock.time;
+    const at = async (hours: number, delivery: string): Promise<number> => {
+      scene.clock.time = start + hours * 3_600_000;
+      return (await post(body, { ...headers, 'x-github-delivery': delivery })).status;
+    };
+    assert.deepEqual(
+      [await at(12, '4'), await at(23.9, '5'), await at(24.1, '1'), await at(24.1, '6')],
+      [200, 200, 200, 202],
+    );
     assert.equal((await scene.tasks()).length, 2);
-    // Without a name it is known by its signature.
-    const nameless = { 'x-hub-signature-256': headers['x-hub-signature-256'] };
-    const third = await post(body, nameless);
-    assert.deepEqual([third.status, await post(body, nameless)], [202, { status: 200, text: third.text }]);
-    assert.equal((await scene.tasks()).length, 3);
+    const fresh = { title: 'y' };
+    const other = { 'x-hub-signature-256': sign(JSON.stringify(fresh)), 'x-github-delivery': '7' };
+    assert.equal((await post(fresh, other)).status, 202);
   });
 });
 
@@ -176,7 +189,9 @@ test('while one secret takes the place of another both are taken, and a sender m
         'x-hub-signature-256': sign(JSON.stringify(body), secret),
       });
       assert.equal((await post(body, headers(fresh))).status, 202);
-      assert.equal((await post(body, { ...headers(stale), 'idempotency-key': 'k' })).status, 202);
+      // The body alone is signed for GitHub, so there it is the same delivery.
+      const again = await post(body, { ...headers(stale), 'idempotency-key': 'k' });
+      assert.equal(again.status, kind === 'github' ? 200 : 202);
       assert.equal((await post(body, headers(SECRET))).status, 401);
     });
 });
@@ -202,6 +217,18 @@ test('Standard Webhooks and GitLab prove themselves as they do', async () => {
   assert.equal(prove(hook, { headers, body }, at + 301_000), null);
   assert.equal(prove(hook, { headers: { ...headers, 'webhook-id': 'msg_2' }, body }, at), null);
   assert.equal(prove(hook, { headers, body: Buffer.from('{}') }, at), null);
+  await withDoor([hooked('standard')], async ({ scene, post }) => {
+    // Long enough as text, and a key of a few bytes, or of none.
+    for (const weak of ['whsec_!!!!!!!!!!!!!!!!!!!!!!', 'whsec_c2hvcnQ=', `whsec_${'A'.repeat(20)}`]) {
+      scene.secrets = { 'env:S': weak };
+      const key = Buffer.from(weak.slice(6), 'base64');
+      const time = String(NOW / 1000);
+      const mac = createHmac('sha256', key).update(`m.${time}.{}`).digest('base64');
+      const given = { 'webhook-id': 'm', 'webhook-timestamp': time, 'webhook-signature': `v1,${mac}` };
+      assert.equal((await post('{}', given)).status, 401, weak);
+      assert.match((await scene.triggers.list())[0]?.note ?? '', /S is not whsec_ and at least 16 bytes in base64/);
+    }
+  });
   await withDoor([hooked('gitlab')], async ({ scene, post }) => {
     const given = { 'x-gitlab-token': SECRET, 'x-gitlab-event': 'Push Hook', 'x-gitlab-event-uuid': 'u-1' };
     const first = await post({ title: 'x' }, given);

@@ -13,6 +13,7 @@ import { verify, type Verification } from '../../src/trace/verify.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { openJournalRepository } from '../../src/git/journal.ts';
 import { openLandedHistory } from '../../src/git/landed.ts';
+import { OUTBOX } from '../../src/core/records/reply.ts';
 import { newTask, settle } from '../store/kit.ts';
 import { makeWorkspace, quiet, type TestWorkspace } from '../workspace/govern-kit.ts';
 
@@ -368,6 +369,39 @@ test('a commit that changes more than its run did is told, with the files that a
   await s.add({ type: 'landing.finished', stream: 'run:run_x', ...agent, data: { commit, paths: 1 } });
   const found = said(await s.check());
   assert.deepEqual(found, [`evt_2 main: commit ${commit} changes 2 files, but the event says 1; it removes mine.md`]);
+});
+
+test('a send that was given up in doubt is an end, and one of which nothing was heard is not', async (t) => {
+  const s = await scene(t);
+  const common = { stream: 'conversation:assistant/main', ...agent };
+  const content = s.store.putBlob(Buffer.from('{"text":"hi"}'), 'conversation:assistant/main');
+  const about = { agent: 'assistant', session: 'main', task: null, run: null, channel: 'chat', to: 'x', content };
+  const queued: NewEvent = { ...common, type: 'message.queued', data: about };
+  const causes: string[] = [];
+  for (const id of ['tsk_1', 'tsk_2', 'tsk_3']) {
+    const result = await s.store.commit({
+      events: [queued],
+      queue: [{ op: 'enqueue', task: newTask(id, { queue: OUTBOX, lane: id }), causeOf: 0 }],
+      sync: true,
+    });
+    assert.ok(result.ok && result.events[0]);
+    causes.push(result.events[0].id);
+  }
+  const [message = '', again = ''] = causes;
+  const unsure = (of: string): NewEvent => {
+    const data = { message: of, channel: 'chat', error: 'hung up' };
+    return { ...common, type: 'message.unsure', data };
+  };
+  await s.add(unsure(message), unsure(again));
+  const next = { message: again, channel: 'chat', attempt: 2, part: 0, parts: 1 };
+  await s.add({ ...common, type: 'message.sending', data: next });
+  assert.deepEqual(said(await s.check()), [], 'all are still to be sent');
+  const queue = ['tsk_1', 'tsk_2', 'tsk_3'].map((id) => settle(id, 'dead'));
+  assert.ok((await s.store.commit({ events: [], queue, sync: true })).ok);
+  assert.deepEqual(said(await s.check()), [
+    'evt_3 queue: the row of tsk_2 says dead, but no event says that it has ended',
+    'evt_4 queue: the row of tsk_3 says dead, but no event says that it has ended',
+  ]);
 });
 
 test('rows of the queue that are not what the events say are told by the event that queued the task', async (t) => {

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { explain } from '../../src/cli/explain.ts';
 import type { JournalLine } from '../../src/core/ports/journal.ts';
+import { openJournalRepository } from '../../src/git/journal.ts';
+import { quiet } from './govern-kit.ts';
 import { env, makeJournal } from '../journal/export-kit.ts';
 import type { Journal } from '../journal/export-kit.ts';
 import { tries } from '../fakes/effort.ts';
@@ -162,6 +164,41 @@ test('a repository that cannot be read is moved aside and begun anew', async (t)
   await second.append([line(1)]);
   assert.deepEqual(await all(second), [1]);
   assert.ok((await readdir(root)).includes('journal.git.damaged-1'));
+});
+
+test('a check that fails once, or for want of memory, is no damage; of what is damaged the newest copy is kept', async (t) => {
+  const made = await journal(t);
+  const first = await made.open();
+  await first.append([line(1)]);
+  first.close();
+  // Git as it is on a machine under load: `fsck` ends as the next line of a file says.
+  const bin = join(made.root, 'bin');
+  const says = join(made.root, 'says');
+  await mkdir(bin);
+  const script = `case " $* " in *" fsck "*)
+  said=$(head -n 1 '${says}'); sed -i 1d '${says}'
+  if [ -n "$said" ]; then echo "$said" >&2; exit 128; fi;;
+esac
+PATH='${process.env['PATH']}' exec git "$@"`;
+  await writeFile(join(bin, 'git'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const path = { PATH: `${bin}:${process.env['PATH']}` };
+  const { dir } = made;
+  const repository = await openJournalRepository({ dir, env: path, boundary: () => undefined, log: quiet });
+  const check = async (...lines: string[]): Promise<boolean> => {
+    await writeFile(says, lines.map((line) => `${line}\n`).join(''));
+    return repository.check(new AbortController().signal);
+  };
+  const copies = async (): Promise<string[]> => (await readdir(made.root)).filter((name) => name.includes('.damaged-'));
+  assert.ok(await check('error: unable to read a pack'));
+  await assert.rejects(check('fatal: Out of memory, malloc failed'), /memory/);
+  await assert.rejects(check('error: bad', 'error: open: Too many open files'), /open files/);
+  assert.deepEqual(await copies(), []);
+  for (const copy of [1, 2, 3]) {
+    assert.ok(!(await check('error: bad', 'error: bad')));
+    assert.equal((await copies()).length, 1, `after damage ${copy}`);
+    await repository.append([line(1)]);
+  }
+  repository.close();
 });
 
 test('what was changed instead of added is told of', async (t) => {

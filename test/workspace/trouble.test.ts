@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -195,10 +197,10 @@ test(
       await rm(join(lab.dir, 'turned'));
       await lab.put('turned/inside', 'x\n');
       const cases: [path: string, why: RegExp][] = [
-        ['staged', /staged otherwise than it stands in the file.*restore --staged 'staged'/],
-        ['skipped', /not to look at it \(skip-worktree\).*update-index --no-skip-worktree 'skipped'/],
-        ['assumed', /\(assume-unchanged\).*--no-assume-unchanged 'assumed'/],
-        ['x.up', /a filter of yours converts it.*commit 'x\.up'/],
+        ['staged', /staged otherwise than it stands in the file.*restore --staged -- staged$/],
+        ['skipped', /not to look at it \(skip-worktree\).*update-index --no-skip-worktree -- skipped$/],
+        ['assumed', /\(assume-unchanged\).*--no-assume-unchanged -- assumed$/],
+        ['x.up', /a filter of yours converts it.*commit -- x\.up$/],
         ['large', /large has 0\.0 MB, more than the limit/],
       ];
       for (const [path, why] of cases) {
@@ -239,3 +241,35 @@ test('a configuration that Git cannot read is told with what Git says and where 
     /^Error: the workspace cannot be opened: Git could not work on it \(.*bad config line 1 .*\); see what is wrong with: git -C/,
   );
 });
+
+/** The command at the end of an advice, as a person pastes it. */
+const pasted = (lab: Lab, advice: string): Buffer =>
+  execFileSync('sh', ['-c', advice.slice(advice.indexOf('git -C '))], { cwd: lab.root, env: lab.env, stdio: 'pipe' });
+
+test(
+  'a path or a branch with any name stands in a command as that name, whatever a shell would make of it',
+  withLab(async (lab) => {
+    const name = "n'$(touch x)'.md";
+    for (const path of [name, '-f']) {
+      await lab.put(path, 'one\n');
+      lab.git('add', '--', path);
+      await lab.put(path, 'two\n');
+      await lab.ws.commitPerson([path]);
+      const [unseen] = await lab.ws.unseen([path]);
+      pasted(lab, unseen?.why ?? '');
+      assert.equal(lab.git('diff', '--cached', '--name-only'), '', path);
+    }
+    const branch = "b'$(id>x)'";
+    lab.git('branch', '-m', 'main', branch);
+    pasted(lab, (await only(lab)).what);
+    assert.equal(lab.git('branch', '--show-current'), 'main\n');
+    lab.git('branch', '-m', 'main', branch);
+    const refused = await lab.reopen().then(
+      () => '',
+      (error: unknown) => String(error),
+    );
+    pasted(lab, refused);
+    await lab.reopen();
+    assert.equal(existsSync(join(lab.root, 'x')) || existsSync(join(lab.dir, 'x')), false);
+  }),
+);

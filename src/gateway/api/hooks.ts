@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Json, jsonDepth } from '../../core/text/json.ts';
-import type { Hook } from '../../core/trigger.ts';
+import { type Hook, standardKey } from '../../core/trigger.ts';
 import { notJson, readBytes } from '../http/body.ts';
 import { type FailureLimit, tokenCheck } from '../http/access.ts';
 import type { GatewayContext } from '../http/context.ts';
@@ -117,6 +117,8 @@ interface Proved {
   id: string | null;
   /** What only this delivery is signed with; null where nothing is, or where the name it has tells more. */
   seal: string | null;
+  /** What its body is signed with, where the name it has is not signed. */
+  signature?: string;
   /** What happened, as GitHub names it. */
   name: string;
 }
@@ -131,12 +133,14 @@ export function prove(hook: Hook, signed: Signed, now: number): Proved | null {
   if (!proof) return null;
   const { isSealed, ...said } = proof;
   // Always by the first secret: a sender may sign with two, and a replay leave one of them out.
-  return { ...said, seal: isSealed ? sealOf(hook.secrets[0] ?? '', hook.auth, signed) : null };
+  const seal = sealOf(hook.secrets[0] ?? '', hook.auth, signed);
+  const replay = hook.auth.kind === 'github' ? { signature: seal } : {};
+  return { ...said, seal: isSealed ? seal : null, ...replay };
 }
 
 type Auth = Hook['auth'];
 /** `isSealed`: what it is signed with is this delivery's alone. */
-type Proof = Omit<Proved, 'seal'> & { isSealed: boolean };
+type Proof = Omit<Proved, 'seal' | 'signature'> & { isSealed: boolean };
 
 function proveWith(secret: string, { kind, windowMs }: Auth, { headers, body }: Signed, now: number): Proof | null {
   const key = one(headers['idempotency-key']);
@@ -161,8 +165,7 @@ function proveWith(secret: string, { kind, windowMs }: Auth, { headers, body }: 
     }
     case 'standard': {
       const id = one(headers['webhook-id']);
-      const bytes = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
-      const right = tokenCheck(`v1,${digestOf(bytes, [`${id ?? ''}.${time}.`, body], 'base64')}`);
+      const right = tokenCheck(`v1,${digestOf(standardKey(secret), [`${id ?? ''}.${time}.`, body], 'base64')}`);
       const isRight = signaturesIn(headers['webhook-signature']).some((each) => right(each));
       // Its name is signed, and stays the same however often it is sent.
       return isRight && id !== null && isRecent(time, windowMs, now) ? { id, isSealed: false, name: '' } : null;
@@ -170,7 +173,7 @@ function proveWith(secret: string, { kind, windowMs }: Auth, { headers, body }: 
     case 'github': {
       if (!isSame(signatureOf(secret, [body]), one(headers['x-hub-signature-256']))) return null;
       const id = key ?? one(headers['x-github-delivery']);
-      // Only the body is signed, and two events may have the same: the name of a delivery tells them apart.
+      // GitHub keeps the name of what it sends again. Only the body is signed, so a replay can have any name: `signature`.
       return { id, isSealed: id === null, name: nameIn(headers['x-github-event']) };
     }
   }

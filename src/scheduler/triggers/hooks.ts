@@ -1,24 +1,37 @@
 import { createHash } from 'node:crypto';
 import type { Event, NewEvent } from '../../core/event.ts';
+import type { Clock } from '../../core/ports/clock.ts';
 import type { Store } from '../../core/ports/store.ts';
-import { type HookAuth, type HookDelivery, secretsOf } from '../../core/trigger.ts';
+import { type HookAuth, type HookDelivery, secretsOf, standardKey } from '../../core/trigger.ts';
 import { putJson } from '../../core/records/json-blob.ts';
 
 type Received = { ok: true; event: Event; known: boolean } | { ok: false; message: string };
 
+/** Milliseconds in which an equal body with an equal signature is a replay, whatever name it was given. */
+const REPLAY_MS = 86_400_000;
+
 /**
- * Puts a delivery on record, once: by the name its sender gave it, and where a time is signed by the signature, which a
- * replay under another name has in common with the first.
+ * Puts a delivery on record, once: by the name its sender gave it, and by the signature, which a replay under another name
+ * has in common with the first. That is for good where a time is signed, and for a day where the body is all that is.
  */
 export async function receive(
-  { store, redact }: { store: Store; redact(text: string): string },
-  { hook, id, seal, name, body }: HookDelivery & { id: string },
+  { store, clock, redact }: { store: Store; clock: Clock; redact(text: string): string },
+  { hook, id, seal, signature, name, body }: HookDelivery & { id: string },
 ): Promise<Received> {
   const stream = `hook:${hook}/${digest(id)}`;
-  const key = `webhook:${hook}:${seal === null ? `id:${digest(id)}` : `seal:${digest(seal)}`}`;
+  const now = clock.now();
+  // A key a day, so that the next day can have one of its own.
+  const day = Math.floor(now / REPLAY_MS);
+  const ofDay = (each: number): string => `webhook:${hook}:signed:${digest(signature ?? '')}:${each}`;
+  const named = `webhook:${hook}:${seal === null ? `id:${digest(id)}` : `seal:${digest(seal)}`}`;
+  const key = signature === undefined ? named : ofDay(day);
+  const replayed = async (): Promise<Event | null> => {
+    const before = signature === undefined ? null : await store.byKey(ofDay(day - 1));
+    return before !== null && now - before.at < REPLAY_MS ? before : null;
+  };
   const content = putJson(store, { name, body }, `hook:${hook}`, redact);
   for (;;) {
-    const known = (await firstOf(store, stream)) ?? (await store.byKey(key));
+    const known = (await firstOf(store, stream)) ?? (await store.byKey(key)) ?? (await replayed());
     if (known?.type === 'webhook.received')
       return known.data.content.hash === content.hash
         ? { ok: true, event: known, known: true }
@@ -63,7 +76,11 @@ export async function hookSecrets(
   for (const ref of secretsOf(auth)) {
     const name = ref.replace(/^env:/, '');
     const value = await secret(ref, `the hook ${hook}`).catch(() => null);
-    if (value !== null && value.length >= MIN_SECRET) values.push(value);
+    if (value !== null && auth.kind === 'standard' && standardKey(value).length < MIN_SECRET)
+      lacking.push(
+        `${name} is not whsec_ and at least ${MIN_SECRET} bytes in base64, and could be guessed; make one with openssl rand -base64 32`,
+      );
+    else if (value !== null && value.length >= MIN_SECRET) values.push(value);
     else if (value !== null)
       lacking.push(
         `${name} has fewer than ${MIN_SECRET} characters, and could be guessed; make one with openssl rand -hex 32`,

@@ -1,4 +1,5 @@
 import type { Agent, Problem } from '../../core/agent.ts';
+import { quotedPath } from '../../git/fault.ts';
 import type { Git } from '../../git/git.ts';
 import { problem } from '../../config/yaml-source.ts';
 
@@ -38,7 +39,7 @@ export async function hindrances(git: Git, commit: string, agents: ReadonlyMap<s
     if (mode === '100755' || mode === '120000') return [];
     const said =
       mode === '100644'
-        ? `${path} is not executable on main, so this cannot run: chmod +x ${path}, and commit that`
+        ? `${path} is not executable on main, so this cannot run: chmod +x -- ${quotedPath(path)}, and commit that`
         : `there is no script ${path} on main, so this cannot run: write it, chmod +x it, and commit that`;
     return [problem(file, null, key, said, 'warning')];
   });

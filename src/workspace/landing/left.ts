@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { conversionsOf } from '../../git/conversions.ts';
-import { inShell } from '../../git/fault.ts';
+import { inShell, quotedPath } from '../../git/fault.ts';
 import type { Git } from '../../git/git.ts';
 import { tooLarge } from '../overlay/path.ts';
 
@@ -35,7 +35,7 @@ async function reason(
   { filtered, mark }: { filtered: boolean; mark: string | undefined },
 ): Promise<string | null> {
   const root = git.workTree ?? '';
-  const own = (command: string): string => inShell(root, `${command} '${path}'`);
+  const own = (command: string): string => inShell(root, `${command} -- ${quotedPath(path)}`);
   if (left.has(path))
     return `it is staged otherwise than it stands in the file; commit it, or unstage it with: ${own('restore --staged')}`;
   const full = join(root, path);
