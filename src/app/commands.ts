@@ -123,7 +123,7 @@ export async function initWorkspace(options: {
 }
 
 /** Reads a home without disturbing the gateway that may hold it. */
-export async function openHomeReadOnly(options: { home: string; workspace: string; env: Env }) {
+export async function openHomeReadOnly(options: { home: string; workspace: string; again?: string; env: Env }) {
   const { STORE } = await import('./store.ts');
   const { refuseNoDatabase } = await import('./lost.ts');
   await refuseNoDatabase(options, options.env);

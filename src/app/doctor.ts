@@ -13,7 +13,7 @@ import { errorText } from '../core/text/sentence.ts';
 type Env = AppOptions['env'];
 
 /** Looks at everything `doctor` reports that is not the process's own. */
-export async function diagnose(options: { home: string; workspace: string; env: Env }) {
+export async function diagnose(options: { home: string; workspace: string; again?: string; env: Env }) {
   const [git, sandbox, config, journal] = await Promise.all([
     gitVersion(options.env),
     trySandbox(options.env),
@@ -167,7 +167,7 @@ interface Newest {
   lost: Lost[];
 }
 
-async function readNewest(options: { home: string; workspace: string; env: Env }): Promise<Newest> {
+async function readNewest(options: { home: string; workspace: string; again?: string; env: Env }): Promise<Newest> {
   const { STORE } = await import('./store.ts');
   const { findLost } = await import('./lost.ts');
   if (!STORE.has(options.home))

@@ -24,12 +24,15 @@ interface Place {
   workspace: string;
   /** A person has said that the start may go on without what is lost. */
   acceptLoss?: boolean;
+  /** The flags that name a command the same places, with a space before: without them it would act on another home. */
+  again?: string;
 }
 
-const GO_ON = 'ruche up --accept-loss';
+const goOn = ({ again = '' }: Place): string => `ruche up${again} --accept-loss`;
 
 /** journal.git is written after the database, so it never holds more than that has held. */
-function lostEvents(home: string, head: number, tip: number): Lost | null {
+function lostEvents(place: Place, head: number, tip: number): Lost | null {
+  const { home } = place;
   if (tip <= head) return null;
   const state =
     head === 0
@@ -37,19 +40,20 @@ function lostEvents(home: string, head: number, tip: number): Lost | null {
       : `the database ${join(home, 'ruche.sqlite')} ends at event ${head}`;
   return {
     what: `Events are lost: ${state}, but journal.git beside it holds ${tip}, so ${tip - head} are missing. The database or its log (ruche.sqlite-wal) was damaged, removed or replaced by an old copy.`,
-    mend: `Put the newest copy of ruche.sqlite and ruche.sqlite-wal back. To go on without these events, run: ${GO_ON}. The old journal.git is kept beside the new one, to read.`,
+    mend: `Put the newest copy of ruche.sqlite and ruche.sqlite-wal back. To go on without these events, run: ${goOn(place)}. The old journal.git is kept beside the new one, to read.`,
   };
 }
 
 /** Its folder is missing or empty, and the journal has events of it. */
-async function lostWorkspace(workspace: string, events: Pick<EventLog, 'read'>): Promise<Lost | null> {
+async function lostWorkspace(place: Place, events: Pick<EventLog, 'read'>): Promise<Lost | null> {
+  const { workspace } = place;
   if (!(await isGone(workspace))) return null;
   for await (const event of events.read({ types: ['config.applied'], reverse: true, limit: 1 })) {
     if (event.type !== 'config.applied') continue;
     const last = `The journal knows it: commit ${event.data.commit.slice(0, 10)} governed last`;
     return {
       what: `The workspace ${workspace} is gone: its folder is missing or empty. ${last}.`,
-      mend: `If you moved it, name the place with --workspace; if its disk is not mounted, mount it; else put a copy or a clone back. To begin with a new workspace from a template, run: ${GO_ON}.`,
+      mend: `If you moved it, name the place with --workspace; if its disk is not mounted, mount it; else put a copy or a clone back. To begin with a new workspace from a template, run: ${goOn(place)}.`,
     };
   }
   return null;
@@ -81,17 +85,18 @@ const refuse = (lost: Lost | null): void => {
 };
 
 /** Rejects if there is no database where there was one: opening would make a new one. */
-export async function refuseNoDatabase({ home, acceptLoss = false }: Place, env: Env): Promise<void> {
-  if (!acceptLoss && !STORE.has(home)) refuse(lostEvents(home, 0, await tipBeside(home, env)));
+export async function refuseNoDatabase(place: Place, env: Env): Promise<void> {
+  const { home, acceptLoss = false } = place;
+  if (!acceptLoss && !STORE.has(home)) refuse(lostEvents(place, 0, await tipBeside(home, env)));
 }
 
 /** Rejects if the database has gone back. Gives what is lost if a person accepts it; journal.git begins anew then. */
 export async function refuseLostEvents(
-  { home, acceptLoss = false }: Place,
+  place: Place,
   { store, repository, log }: { store: Pick<EventLog, 'head'>; repository: JournalRepository; log: Log },
 ): Promise<GivenUp | null> {
   const [head, tip] = await Promise.all([store.head(), repository.tip()]);
-  if (!acceptLoss) refuse(lostEvents(home, head, tip));
+  if (place.acceptLoss !== true) refuse(lostEvents(place, head, tip));
   if (tip <= head) return null;
   const kept = await repository.anew();
   log.warn({ head, tip, kept }, 'events that the database has lost are given up, as asked for');
@@ -99,24 +104,21 @@ export async function refuseLostEvents(
 }
 
 /** Rejects if a workspace that the journal knows is gone: a new one would be made in its place. */
-export async function refuseLostWorkspace(
-  { workspace, acceptLoss = false }: Place,
-  events: Pick<EventLog, 'read'>,
-): Promise<void> {
-  if (!acceptLoss) refuse(await lostWorkspace(workspace, events));
+export async function refuseLostWorkspace(place: Place, events: Pick<EventLog, 'read'>): Promise<void> {
+  if (place.acceptLoss !== true) refuse(await lostWorkspace(place, events));
 }
 
 /** The same for commands that only look. `events` is null where there is no database. */
 export async function findLost(
-  { home, workspace }: Place,
+  place: Place,
   events: Pick<EventLog, 'head' | 'read'> | null,
   env: Env,
 ): Promise<Lost[]> {
   // A gateway may be writing: what is in journal.git now was in the database before.
-  const tip = await tipBeside(home, env);
+  const tip = await tipBeside(place.home, env);
   const found = [
-    lostEvents(home, (await events?.head()) ?? 0, tip),
-    events && (await lostWorkspace(workspace, events).catch(() => null)),
+    lostEvents(place, (await events?.head()) ?? 0, tip),
+    events && (await lostWorkspace(place, events).catch(() => null)),
   ];
   return found.filter((each) => each !== null);
 }

@@ -23,6 +23,8 @@ export interface AppOptions {
   workspace: string;
   /** A person has said that the start may go on without events or a workspace that are gone; else it is refused. */
   acceptLoss?: boolean;
+  /** The flags that name a command the same places, for what a refused start advises. */
+  again?: string;
   /** Folder of the template for a workspace that does not exist yet. */
   template: string;
   /** Folder of the bundled skills; none without it. */

@@ -98,6 +98,7 @@ export const journalProblems = (problem: string | null): Problem[] =>
           key: '',
           message: `the readable journal could not be written; it is tried again: ${problem}`,
           severity: 'warning',
+          live: true,
         },
       ];
 
@@ -113,6 +114,7 @@ export const channelProblems = (channels: readonly ChannelState[]): Problem[] =>
             key: `channels.${name}`,
             message: `${title} does not work: ${problem}`,
             severity: 'error',
+            live: true,
           },
         ],
   );
@@ -123,7 +125,8 @@ const silent = (states: readonly ScheduleState[]): Problem[] =>
     if (silentUntil === undefined) return [];
     const until = new Date(silentUntil).toISOString();
     const message = `does not fire before ${until}: the clock was ahead, and it has fired for the times up to then. To have it count from now: ruche schedules pause ${id}, then ruche schedules resume ${id}`;
-    return [{ file: `agents/${agent}/AGENT.md`, line: null, key: `schedules.${name}`, message, severity: 'warning' }];
+    const at = { file: `agents/${agent}/AGENT.md`, line: null, key: `schedules.${name}` };
+    return [{ ...at, message, severity: 'warning', live: true }];
   });
 
 /** Schedules of one moment that was past before anybody knew of them. */
@@ -144,7 +147,7 @@ async function hookProblems({ name, triggers = [] }: Agent, secret: ReadSecret):
       const { values, lacking } = await hookSecrets(source.auth, source.hook, secret);
       if (lacking === null) return [];
       const at = { file: `agents/${name}/AGENT.md`, line: null, key: `triggers.${trigger}.secret` };
-      return [{ ...at, message: lacking, severity: values.length === 0 ? 'error' : 'warning' }];
+      return [{ ...at, message: lacking, severity: values.length === 0 ? 'error' : 'warning', live: true }];
     }),
   );
   return found.flat();

@@ -11,9 +11,9 @@ export interface AppPort {
   /** Makes a workspace from a template. Rejects if the folder holds anything. */
   initWorkspace(options: { home: string; workspace: string; template: string; env: Env }): Promise<{ commit: string }>;
   /** Reads a home without disturbing the gateway that may hold it. */
-  openHomeReadOnly(options: { home: string; workspace: string; env: Env }): Promise<ReadOnlyHome>;
+  openHomeReadOnly(options: { home: string; workspace: string; again: string; env: Env }): Promise<ReadOnlyHome>;
   /** Looks at everything `doctor` reports that is not the process's own. Never rejects. */
-  diagnose(options: { home: string; workspace: string; env: Env }): Promise<Diagnosis>;
+  diagnose(options: { home: string; workspace: string; again: string; env: Env }): Promise<Diagnosis>;
   /** Pauses agents of a home that nothing runs on, or lets them go on. Null where a process runs on it. */
   changePauses(options: {
     home: string;
@@ -46,6 +46,8 @@ export interface StartOptions {
   /** 0 takes any free one. */
   port: number;
   acceptLoss: boolean;
+  /** As in `Options`, for commands that a refused start advises. */
+  again: string;
   /** Null: the one in `<home>/token`, made if there is none. */
   token: string | null;
   /** Every agent is paused before anything is taken up. */

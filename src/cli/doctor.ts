@@ -6,7 +6,7 @@ import type { RuntimeStatus } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
 import { connect } from './connect.ts';
 import { findings, type Facts, type Finding } from './findings.ts';
-import { callApi, GatewayLost, Stranger } from './http.ts';
+import { callApi, GatewayBusy, GatewayLost, Stranger } from './http.ts';
 import { problemText } from './status.ts';
 import { asCalled, explain } from './explain.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
@@ -14,9 +14,9 @@ import type { Options } from './options.ts';
 
 /** `ruche doctor`: what is right and what is wrong, each with its mend. Works with and without a gateway. */
 export async function doctor(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
-  const { home, workspace } = options;
+  const { home, workspace, again } = options;
   const app = await io.loadApp();
-  const diagnosis = await app.diagnose({ home, workspace, env: io.env });
+  const diagnosis = await app.diagnose({ home, workspace, again, env: io.env });
   const found = findings(await gather(io, options, diagnosis));
   if (flags.json) io.out(`${JSON.stringify(found)}\n`);
   else io.out(`${asCalled(found.map(findingText).join('\n'), io.self)}\n`);
@@ -136,6 +136,8 @@ async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
     });
     return { state: 'running', detail: '', problems, offer };
   } catch (error) {
+    // It runs, and what it would say of itself is not known now.
+    if (error instanceof GatewayBusy) return { state: 'running', detail: '', problems: null, offer: null };
     const stranger = error instanceof Stranger;
     const away = error instanceof GatewayLost || (error instanceof CliError && error.exitCode === 2 && !stranger);
     const seen = away

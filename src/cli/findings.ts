@@ -172,16 +172,28 @@ const workspaceFinding = ({ message, severity }: Problem): Finding =>
     ? broken('Workspace', message, 'What waits goes on by itself once that is mended.')
     : warning('Workspace', message, '');
 
+const CONFIGURATION = 'Configuration';
+
 function configFindings(problems: readonly Problem[]): Finding[] {
-  if (problems.length === 0) return [ok('Configuration', 'ruche.yaml and every agent are valid')];
-  // What to do is the same for all of them, and said once.
-  const last = problems.length - 1;
-  return problems.map((problem, index) => ({
+  // What to do is the same for all files, and said once.
+  const last = problems.findLastIndex(inFile);
+  const found = problems.map((problem, index) => ({
     level: problem.severity === 'error' ? ('broken' as const) : ('warning' as const),
-    subject: 'Configuration',
+    subject: subjectOf(problem),
     text: problemText(problem),
-    mend: index === last && problem.file !== '.git' ? 'Correct the file; a saved change applies within a second.' : '',
+    mend: index === last ? 'Correct the file; a saved change applies within a second.' : '',
   }));
+  if (found.some(({ subject }) => subject === CONFIGURATION)) return found;
+  return [ok(CONFIGURATION, 'ruche.yaml and every agent are valid'), ...found];
+}
+
+/** What is wrong is written in a file that its owner can correct. */
+const inFile = ({ file, live }: Problem): boolean =>
+  live !== true && /^(?:ruche\.yaml|(?:agents|skills)(?:\/|$))/.test(file);
+
+function subjectOf({ file, key, live }: Problem): string {
+  if (file === 'journal.git') return 'Record';
+  return live === true && key.startsWith('channels.') ? 'Channel' : CONFIGURATION;
 }
 
 /** With such a ref Git can neither clean up nor be copied whole. */

@@ -36,6 +36,8 @@ export const WORKSPACE = 'workspace';
 export interface Problem {
   /** False: of a change that therefore does not count; what governed before it still does. */
   applied?: false;
+  /** The file is in order and something else is not: to correct the file mends nothing. */
+  live?: true;
   file: string;
   /** From 1; null if the whole file is meant. */
   line: number | null;

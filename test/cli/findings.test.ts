@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { channelProblems, journalProblems } from '../../src/app/problems.ts';
+import type { Problem } from '../../src/core/agent.ts';
 import { asCalled } from '../../src/cli/explain.ts';
 import { findings, type Facts, type Finding } from '../../src/cli/findings.ts';
 
@@ -60,6 +62,36 @@ test('What to do about files that are wrong is said once, and commands as they a
     'See `npx ruche approvals`, "npx ruche up", or add one with: npx ruche skills add PATH; another ruche is running.';
   assert.equal(asCalled(text, 'npx ruche'), called);
   assert.equal(asCalled(text, 'ruche'), text);
+});
+
+test('A problem that no file causes is not called one of the configuration, and nobody is sent to a file for it', () => {
+  const advice = (problems: readonly Problem[]): [string, boolean][] =>
+    findings({ ...well, config: { problems } })
+      .filter(({ level }) => level !== 'ok')
+      .map(({ subject, mend }) => [subject, mend.startsWith('Correct the file')]);
+  const live = [
+    ...journalProblems('the disk is full'),
+    ...channelProblems([{ name: 'tg', title: 'Telegram', problem: 'no connection' }]),
+    { file: 'workspace', line: null, key: '', message: 'Remove index.lock.', severity: 'error' },
+  ] as const;
+  assert.deepEqual(advice(live), [
+    ['Workspace', false],
+    ['Record', false],
+    ['Channel', false],
+  ]);
+  const problem = {
+    file: 'ruche.yaml',
+    line: 3,
+    key: 'channels.tg',
+    message: 'unknown key',
+    severity: 'error',
+  } as const;
+  assert.deepEqual(advice([problem, ...live]), [
+    ['Workspace', false],
+    ['Configuration', true],
+    ['Record', false],
+    ['Channel', false],
+  ]);
 });
 
 test('Each thing that is wrong is named with its mend', () => {

@@ -3,8 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { CheckoutPool } from '../../src/workspace/checkouts/checkouts.ts';
 import type { Checkout } from '../../src/core/ports/workspace.ts';
 import { makeLab, withLab, type Lab } from './lab.ts';
+import { endsOf, Views } from '../../src/workspace/checkouts/objects.ts';
 import { openPool, withPool } from './pool.ts';
 
 /** Git as a command in the checkout has it. */
@@ -154,3 +156,55 @@ for (const [what, args] of [
       await rm(lab.root, { recursive: true, force: true });
     }
   });
+
+const oldBlob = async (lab: Lab): Promise<string> => {
+  await lab.land('run_old', { 'old.txt': 'of long ago\n' });
+  const oid = lab.git('rev-parse', 'main:old.txt').trim();
+  await lab.land('run_new', { 'old.txt': null, 'new.txt': 'new\n' });
+  return join(lab.dir, '.git/objects', oid.slice(0, 2), oid.slice(2));
+};
+
+/** A command sees its base and works on it; how many commits lie before it. */
+async function worksAt(lab: Lab, pool: CheckoutPool): Promise<number> {
+  const head = await lab.ws.head();
+  const files = lab.ws.files(head, []);
+  await files.write('over.txt', Buffer.from('overlay\n'));
+  const checkout = await pool.take(head, files.changes(), 'call_1');
+  const git = inside(lab, checkout);
+  assert.equal(git('rev-parse', 'HEAD').trim(), head);
+  assert.equal(git('status', '--porcelain'), 'A  over.txt\n');
+  assert.equal(git('show', 'HEAD:notes.md'), lab.git('show', 'main:notes.md'));
+  git('fsck', '--connectivity-only', '--no-dangling');
+  const count = lines(git('log', '--format=%H')).length;
+  await pool.release(checkout);
+  return count;
+}
+
+test(
+  'one old file of history that is lost takes history from commands, and not the commands',
+  withPool(async (lab, pool) => {
+    await rm(await oldBlob(lab));
+    assert.equal(await worksAt(lab, pool), 1);
+    // What comes later is added to it.
+    await lab.land('run_later', { 'notes.md': 'later\n' });
+    assert.equal(await worksAt(lab, pool), 2);
+    const kept = (await readdir(join(lab.root, 'home/checkouts/.objects'))).filter((name) => name.startsWith('new-'));
+    assert.deepEqual(kept, [], 'nothing is left of what failed');
+  }),
+);
+
+test(
+  'history for which the disk has no room is not copied, and commands see their base',
+  withLab(async (lab) => {
+    await oldBlob(lab);
+    const discard = (path: string): Promise<void> => rm(path, { recursive: true, force: true });
+    const head = await lab.ws.head();
+    const [all, alone] = [0, Number.MAX_SAFE_INTEGER].map(
+      (minFree) => new Views({ git: lab.ws.git, dir: join(lab.root, `views-${minFree}`), discard, minFree }),
+    );
+    const [whole, cut] = [await all?.hold(head), await alone?.hold(head)];
+    assert.ok(whole && cut);
+    assert.deepEqual([endsOf(whole), endsOf(cut)], ['', `${head}\n`]);
+    assert.ok((cut.packs[0]?.bytes ?? 0) < (whole.packs[0]?.bytes ?? 0));
+  }),
+);

@@ -19,7 +19,7 @@ import {
   type CheckoutState,
   type Place,
 } from './folder.ts';
-import { Views, type View } from './objects.ts';
+import { endsOf, Views, type View } from './objects.ts';
 import { straighten, type Seal } from './seal.ts';
 import type { OpenWorkspace } from '../workspace.ts';
 import { overlayTree } from '../overlay/files.ts';
@@ -113,7 +113,7 @@ class Pool implements CheckoutPool {
     this.#options = options;
     const { git } = options.workspace;
     const discard = (path: string): Promise<void> => this.#discard(path);
-    this.#views = new Views({ git, dir: join(options.dir, VIEWS), discard });
+    this.#views = new Views({ git, dir: join(options.dir, VIEWS), discard, minFree: this.#floor });
   }
 
   /** Finds the checkouts in which a command may still be at work. Nothing vouches for the files of the others. */
@@ -197,7 +197,7 @@ class Pool implements CheckoutPool {
       slot.state = { key, ready: false, base, tree, blind };
       await mkdir(slot.place.root, { recursive: true, mode: 0o700 });
       const discard = (path: string): Promise<void> => this.#discard(path);
-      const { shallow } = blind ? { shallow: '' } : await this.#view(slot, base);
+      const shallow = blind ? '' : endsOf(await this.#view(slot, base));
       slot.seal = await fill(git, slot.place, tree, { before: slot.seal, discard });
       await throwaway(git, slot.place, slot.state, { objects: this.#views.dirOf(base), shallow });
       slot.state = { ...slot.state, ready: true };

@@ -2,6 +2,8 @@ import { link, mkdir, readFile, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Mutex } from '../../core/time/mutex.ts';
 import type { Git } from '../../git/git.ts';
+import { GitError } from '../../git/process.ts';
+import { freeSpace, measure } from '../../platform/disk.ts';
 import { replaceFile } from '../../platform/replace.ts';
 
 /** Objects that one commit reaches, and no others: neither stashes nor other branches nor what was given up. */
@@ -9,6 +11,8 @@ export interface View {
   base: string;
   /** Where history ends, of a shallow clone: the text of Git's own file. */
   shallow: string;
+  /** Where history ends for its commands, because the whole cannot be read or does not fit on the disk. */
+  cut?: string;
   /** From the oldest to the newest; each holds what its commit reaches, and the one before does not. */
   packs: Pack[];
 }
@@ -25,7 +29,12 @@ interface ViewsOptions {
   /** A folder of their own, on one disk with what they are moved to. */
   dir: string;
   discard: (path: string) => Promise<void>;
+  /** Bytes that stay free on the disk. */
+  minFree: number;
 }
+
+/** What Git's own `shallow` has to say to the commands of a view. */
+export const endsOf = ({ shallow, cut }: View): string => (cut === undefined ? shallow : `${cut}\n`);
 
 /** Views that nobody uses are kept for the next command, so many at most. */
 const KEPT = 6;
@@ -83,18 +92,26 @@ export class Views {
   }
 
   /** The view of a commit, which stays until it has been released as often as it was held. */
-  hold(base: string): Promise<View> {
+  async hold(base: string): Promise<View> {
+    const shallow = await readFile(join(this.#options.git.neutral.commonDir, 'shallow'), 'utf8').catch(() => '');
+    const ready = this.#views.get(base);
+    // Not behind one that is being made, which can take minutes.
+    if (ready?.shallow === shallow) return this.#use(ready);
     return this.#turns.run(async () => {
-      const shallow = await readFile(join(this.#options.git.neutral.commonDir, 'shallow'), 'utf8').catch(() => '');
       let view = this.#views.get(base);
       // A history that has grown longer, or shorter, since.
       if (view?.shallow !== shallow) view = await this.#make(base, shallow);
-      this.#views.delete(base);
-      this.#views.set(base, view);
-      this.adopt(base);
+      this.#use(view);
       await this.#tidy();
       return view;
     });
+  }
+
+  #use(view: View): View {
+    this.#views.delete(view.base);
+    this.#views.set(view.base, view);
+    this.adopt(view.base);
+    return view;
   }
 
   /** Holds it for a command that an earlier process has left at work. */
@@ -109,6 +126,8 @@ export class Views {
   async #tidy(): Promise<void> {
     const idle = [...this.#views.keys()].filter((base) => (this.#holders.get(base) ?? 0) < 1);
     for (const base of idle.slice(0, -KEPT)) {
+      // Taken up meanwhile.
+      if ((this.#holders.get(base) ?? 0) > 0) continue;
       this.#views.delete(base);
       this.#holders.delete(base);
       await this.#options.discard(join(this.#options.dir, base));
@@ -117,25 +136,61 @@ export class Views {
 
   async #make(base: string, shallow: string): Promise<View> {
     const { dir, discard } = this.#options;
-    const before = await this.#ancestor(base, shallow);
-    const shared = before === null ? [] : joined(before.packs);
     this.#made += 1;
     const own = join(dir, `new-${this.#made}`);
     await discard(own);
+    try {
+      const view = (await this.#whole(own, base, shallow)) ?? (await this.#alone(own, base, shallow));
+      await replaceFile(join(own, 'view.json'), JSON.stringify(view), { durable: false });
+      await discard(join(dir, base));
+      await rename(own, join(dir, base));
+      return view;
+    } catch (error) {
+      await discard(own);
+      throw error;
+    }
+  }
+
+  /** With all history, as far as the view it shares packs with has it. Null if that cannot be read, or has no room on the disk. */
+  async #whole(own: string, base: string, shallow: string): Promise<View | null> {
+    const { git, discard } = this.#options;
+    const before = await this.#ancestor(base, shallow);
+    const shared = before === null ? [] : joined(before.packs);
+    const known = shared.at(-1)?.base ?? null;
     const objects = join(own, 'objects');
     const packs = join(objects, 'pack');
     await mkdir(packs, { recursive: true, mode: 0o700 });
+    if (known === null && !(await this.#hasRoom())) return null;
     for (const { name } of shared)
       for (const ending of ['idx', 'pack'])
         await link(join(this.#packs(before?.base ?? ''), `${name}.${ending}`), join(packs, `${name}.${ending}`));
-    const known = shared.at(-1)?.base;
-    const name = await packObjects(this.#options.git, objects, base, known ?? null);
-    const { size } = await stat(join(packs, `${name}.pack`));
-    const view: View = { base, shallow, packs: [...shared, { name, base, bytes: size }] };
-    await replaceFile(join(own, 'view.json'), JSON.stringify(view), { durable: false });
-    await discard(join(dir, base));
-    await rename(own, join(dir, base));
-    return view;
+    const cut = known === null ? undefined : before?.cut;
+    try {
+      const pack = await packed(git, objects, { base, known, cut });
+      return { base, shallow, ...(cut !== undefined && { cut }), packs: [...shared, pack] };
+    } catch (error) {
+      if (!(error instanceof GitError) || error.why === 'aborted') throw error;
+      await discard(own);
+      return null;
+    }
+  }
+
+  /** One lost file of long ago must not keep commands from what they work on. */
+  async #alone(own: string, base: string, shallow: string): Promise<View> {
+    const objects = join(own, 'objects');
+    await mkdir(join(objects, 'pack'), { recursive: true, mode: 0o700 });
+    const pack = await packed(this.#options.git, objects, { base, known: null, cut: base });
+    return { base, shallow, cut: base, packs: [pack] };
+  }
+
+  /** Whether all objects of the repository would fit on the disk once more. */
+  async #hasRoom(): Promise<boolean> {
+    const { git, dir, minFree } = this.#options;
+    const counted = await git.text(['count-objects', '-v']);
+    const places = [git.neutral.objects, ...[...counted.matchAll(/^alternate: (.+)$/gm)].map(([, path = '']) => path)];
+    let bytes = (await freeSpace(dir)).bytes - minFree;
+    for (const place of places) bytes -= (await measure(place, { bytes, paths: Infinity })).bytes;
+    return bytes >= 0;
   }
 
   /** The latest view whose commit the new one descends from. */
@@ -159,8 +214,25 @@ function joined(packs: readonly Pack[]): Pack[] {
   return others.reduce((sum, pack) => sum + pack.bytes, 0) * 2 < first.bytes ? [first] : [];
 }
 
+async function packed(
+  git: Git,
+  objects: string,
+  { base, known, cut }: { base: string; known: string | null; cut: string | undefined },
+): Promise<Pack> {
+  const name = await packObjects(git, objects, base, known, cut);
+  const { size } = await stat(join(objects, 'pack', `${name}.pack`));
+  return { name, base, bytes: size };
+}
+
 /** Packs what `tip` reaches and `known` does not into a folder of objects, quickly rather than tightly. Gives the pack's name. */
-export async function packObjects(git: Git, objects: string, tip: string, known: string | null): Promise<string> {
+export async function packObjects(
+  git: Git,
+  objects: string,
+  tip: string,
+  known: string | null,
+  /** A commit whose parents are left out, with all before them. */
+  cut?: string,
+): Promise<string> {
   const args = [
     '-c',
     'pack.compression=1',
@@ -170,7 +242,7 @@ export async function packObjects(git: Git, objects: string, tip: string, known:
     '-q',
     join(objects, 'pack', 'pack'),
   ];
-  const input = `${tip}\n${known === null ? '' : `^${known}\n`}`;
+  const input = `${cut === undefined ? '' : `--shallow ${cut}\n`}${tip}\n${known === null ? '' : `^${known}\n`}`;
   // Git writes it in its own folder before it is renamed, and the workspace may be on another disk.
   const env = {
     GIT_OBJECT_DIRECTORY: objects,
