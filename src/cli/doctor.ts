@@ -6,7 +6,7 @@ import type { RuntimeStatus } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
 import { connect } from './connect.ts';
 import { findings, type Facts, type Finding } from './findings.ts';
-import { callApi, GatewayLost, Stranger } from './http.ts';
+import { callApi, GatewayBusy, GatewayLost, Stranger } from './http.ts';
 import { problemText } from './status.ts';
 import { asCalled, explain } from './explain.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
@@ -136,6 +136,8 @@ async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
     });
     return { state: 'running', detail: '', problems, offer };
   } catch (error) {
+    // It runs, and what it would say of itself is not known now.
+    if (error instanceof GatewayBusy) return { state: 'running', detail: '', problems: null, offer: null };
     const stranger = error instanceof Stranger;
     const away = error instanceof GatewayLost || (error instanceof CliError && error.exitCode === 2 && !stranger);
     const seen = away

@@ -11,6 +11,9 @@ export class GatewayLost extends Error {
   }
 }
 
+/** The gateway is there and takes no request now; the message is its own, for a person. The same request may come again. */
+export class GatewayBusy extends GatewayLost {}
+
 /** The gateway refused; `status` and `code` say why, the message is for a person. */
 export class ApiError extends CliError {
   readonly status: number;
@@ -176,8 +179,9 @@ function refusal(status: number, value: unknown): Error {
   const error = (value as { error?: { message?: unknown; code?: unknown } } | null)?.error;
   const code = typeof error?.code === 'string' ? error.code : 'unknown';
   const message = typeof error?.message === 'string' ? error.message : `The gateway answered ${status}.`;
-  // It is going down or not up yet: for whoever can wait, that is the same as being away.
-  if (status === 503 || status === 429) return new GatewayLost(message);
+  // A disk that takes nothing waits for a person, who has to read why. Everything else passes by itself.
+  if (code === 'store_unavailable') return new ApiError(status, code, message);
+  if (status === 503 || status === 429) return new GatewayBusy(message);
   return new ApiError(status, code, message);
 }
 

@@ -1,7 +1,7 @@
 import type { Delta, TaskOutcome } from '../core/api/runtime.ts';
 import { connect, startText, type Connection } from './connect.ts';
-import { callApi, GatewayLost, isUnconnected, streamApi } from './http.ts';
-import { CliError, type Io } from './io.ts';
+import { callApi, GatewayBusy, GatewayLost, isUnconnected, streamApi } from './http.ts';
+import { CliError, plain, type Io } from './io.ts';
 import type { Options } from './options.ts';
 
 /** Milliseconds a command waits for a gateway that went away in the middle of something. */
@@ -25,7 +25,7 @@ interface Listeners {
   /** The work is accepted; it goes on from here whatever becomes of this process. */
   onTask?: (task: string) => void;
   onDelta?: (delta: Delta) => void;
-  /** The gateway went away; told once each time, in words for a person. */
+  /** The gateway went away, or takes nothing now; told once each time, in words for a person. */
   onAway?: (text: string) => void;
 }
 
@@ -42,7 +42,11 @@ export interface Talk {
 export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
   let met = false;
 
-  const persist = async <T>(what: (connection: Connection) => Promise<T>, onAway?: Listeners['onAway']): Promise<T> => {
+  const persist = async <T>(
+    what: (connection: Connection) => Promise<T>,
+    onAway = (text: string): void => io.err(`${text}\n`),
+  ): Promise<T> => {
+    const told = new Set<string>();
     let pause = PAUSE.first;
     let lostAt: number | null = null;
     for (;;) {
@@ -57,7 +61,9 @@ export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
         if (!away) throw error;
         if (!met && isUnconnected(error)) throw gone(io, options, error);
         met = true; // something answered there a moment ago
-        if (lostAt === null) onAway?.(`Lost the gateway; waiting up to ${AWAY / 1000} s for it to come back.`);
+        const text = awayText(error);
+        if (!told.has(text)) onAway(text);
+        told.add(text);
         lostAt ??= io.clock.now();
         if (io.clock.now() - lostAt > AWAY) throw gone(io, options, error);
       }
@@ -96,7 +102,19 @@ export function talk(io: Io, options: Options, signal: AbortSignal): Talk {
   };
 }
 
+/** Of a gateway that answers it must not be said that it is lost. */
+const awayText = (error: unknown): string =>
+  error instanceof GatewayBusy
+    ? `${plain(error.message)} Trying again for up to ${AWAY / 1000} s.`
+    : `Lost the gateway; waiting up to ${AWAY / 1000} s for it to come back.`;
+
 function gone(io: Io, options: Options, cause: unknown): CliError {
+  if (cause instanceof GatewayBusy)
+    return new CliError(
+      `${cause.message} The gateway of ${options.home} runs, but took nothing for ${AWAY / 1000} s. Try again later.`,
+      1,
+      { cause },
+    );
   const why = cause instanceof Error && !isUnconnected(cause) ? ` ${cause.message}` : '';
   return new CliError(
     `The gateway of ${options.home} does not answer.${why} ${startText(io, options)} (accepted work goes on after that)`,

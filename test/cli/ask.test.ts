@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
+import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import type { Script } from '../fakes/runtime.ts';
 import { echo, gate, realClock } from '../gateway/help.ts';
 import { until } from '../fakes/until.ts';
@@ -167,6 +168,41 @@ test('A message that was refused while the gateway stopped is sent again as the 
     assert.equal(await asked, 0);
     assert.equal(desk.runtime.deliveries.length, 1);
   });
+});
+
+test('A gateway whose disk is full says so at once, and is not called lost or to be started', async () => {
+  await withDesk(echo, async (desk) => {
+    const full = (): Promise<never> =>
+      Promise.reject(new StoreUnavailable('full', 'the disk is full; free some space'));
+    desk.runtime.deliver = full;
+    desk.runtime.pauseAgent = full;
+    for (const command of [
+      ['ask', 'assistant', 'work'],
+      ['agents', 'pause', 'assistant'],
+    ]) {
+      const before = desk.err().length;
+      assert.equal(await desk.ruche(...command), 1, command.join(' '));
+      assert.equal(desk.err().slice(before), 'ruche: Nothing was done: the disk is full; free some space.\n');
+    }
+  });
+});
+
+test('A gateway that answers but takes nothing is told once, and is not called lost or to be started', async () => {
+  let passed = 0;
+  const clock: Clock = { now: () => realClock.now() + passed, sleep: async (ms) => void (passed += ms) };
+  await withDesk(
+    echo,
+    async (desk) => {
+      desk.runtime.state.stopping = true;
+      assert.equal(await desk.ruche('ask', 'assistant', 'work'), 1);
+      assert.ok(desk.runtime.state.refused > 5, 'it is asked again');
+      const said = desk.err().split('\n');
+      assert.equal(said[0], 'Ruche is stopping. Trying again for up to 60 s.');
+      assert.match(said[1] ?? '', /^ruche: Ruche is stopping\. The gateway of .* runs, but took nothing for 60 s\./);
+      assert.equal(said.length, 3);
+    },
+    { clock },
+  );
 });
 
 test('A timeout, or Ctrl-C, ends the waiting and names the task that goes on', async () => {
