@@ -22,13 +22,15 @@ export const pendingTexts =
   (wait: Pending): string =>
     pendingText(wait, (words) => `${io.self} ${words}${again}`);
 
-/** A landing waits because it changes what governs; a held change of settings names no tool. */
-const asked = (tool: string | null | undefined): string =>
-  tool === 'landing' || !tool ? 'a change of the settings' : tool;
+/** A landing, or a change from outside, waits because it changes protected files; a call waits for its tool. */
+const asked = ({ tool, changes }: Pending): string => {
+  if (changes === 'settings') return 'a change of the settings';
+  return tool === 'landing' || !tool ? 'a change of protected files' : tool;
+};
 
 function pendingText(wait: Pending, command: (words: string) => string): string {
   const who = wait.agent === null ? '' : ` · ${wait.agent} · session ${wait.session}`;
-  const what = wait.kind === 'question' ? 'question' : `approval of ${asked(wait.tool)}`;
+  const what = wait.kind === 'question' ? 'question' : `approval of ${asked(wait)}`;
   const how =
     wait.kind === 'question'
       ? command(`answer ${wait.id} "TEXT"`)

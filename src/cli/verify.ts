@@ -21,7 +21,7 @@ export async function verify(io: Io, options: Options, flags: { json?: boolean }
       if (io.errIsTerminal) io.err(`\r${events} events`);
     });
     if (io.errIsTerminal) io.err('\r\x1b[2K');
-    const looked = `${counts.events} events, ${counts.blobs} blobs (${counts.erased} erased), ${counts.lines} lines of journal.git, ${counts.commits} landed commits`;
+    const looked = `${counts.events} events, ${counts.blobs} blobs (${counts.erased} erased), ${counts.lines} lines of journal.git, ${counts.commits} landed ${counts.commits === 1 ? 'commit' : 'commits'}`;
     if (flags.json) io.out(`${JSON.stringify({ findings, notes, counts })}\n`);
     else if (findings.length === 0) io.out(`All checks passed: ${looked}.\n`);
     else {

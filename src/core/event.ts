@@ -94,7 +94,7 @@ export type Body =
   | { type: 'task.late'; data: { task: string; deadline: number } }
   /** Its file was changed by somebody, and put back as it was. */
   | { type: 'task.restored'; data: { task: string } }
-  /** A file in an inbox that is no task was put aside; `detail` says why. */
+  /** A file in an inbox did not become a task; `detail` says why, and where it is now. */
   | { type: 'task.rejected'; data: { queue: string; detail: BlobRef } }
   | { type: 'task.finished'; data: { task: string; run: string | null; status: TaskStatus; result: BlobRef | null } }
   // schedule

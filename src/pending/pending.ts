@@ -5,6 +5,7 @@ import type { Store } from '../core/ports/store.ts';
 import type { AnswerResult, Pending, AgentAbout } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import { SETTINGS_FILE } from '../core/agent.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { readJson, putJson } from '../core/records/json-blob.ts';
 import { askedKey, answeredKey, LANDING_REASON } from '../core/records/matter.ts';
@@ -83,11 +84,16 @@ async function describe(store: Store, task: Task, run: string, event: Asked): Pr
     agent: task.agent,
     session: task.session,
     tool: approval ? event.data.tool : null,
+    ...(approval && event.data.call === 'landing' ? { changes: changesOf(shown.text) } : {}),
     text: shown.text,
     reason: shown.reason || (approval ? await reasonOf(store, run, event.data.call) : ''),
     at: event.at,
   };
 }
+
+/** Each file of a difference has a heading; lines of a file have a sign before them. */
+const changesOf = (text: string): 'settings' | 'files' =>
+  text.startsWith(`${SETTINGS_FILE}\n`) && !/\n\n(?![-+ @\\])/.test(text) ? 'settings' : 'files';
 
 async function readShown(store: Store, hash: string): Promise<{ text: string; reason: string }> {
   const shown = await readJson<{ text: string; reason?: string }>(store, { hash });
@@ -115,7 +121,7 @@ async function describeHeld(store: Store, { data, at }: EventOf<'config.held'>):
   const { text } = await readShown(store, data.shown.hash);
   const reason = 'It came from outside and changes what governs the network.';
   const none = { run: null, task: null, agent: null, session: null, tool: null };
-  return { id: data.approval, kind: 'approval', ...none, text, reason, at };
+  return { id: data.approval, kind: 'approval', ...none, changes: changesOf(text), text, reason, at };
 }
 
 async function describeMatter(store: Store, { data, at }: EventOf<'matter.raised'>): Promise<Pending> {

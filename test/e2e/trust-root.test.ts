@@ -153,7 +153,8 @@ test('a pulled commit that changes what governs is held until it is approved; on
   assert.equal(wait.task, null);
   assert.match(wait.text, /^\+concurrency: 11$/m);
   assert.equal(await governing(), before, 'what governed still does');
-  assert.match((await home.cli('approvals')).out, /a change of the settings/);
+  assert.equal(wait.changes, 'settings');
+  assert.match((await home.cli('approvals')).out, /approval of a change of the settings/);
   await home.end('SIGKILL');
   await home.start();
   assert.deepEqual(
@@ -164,6 +165,11 @@ test('a pulled commit that changes what governs is held until it is approved; on
   assert.equal((await home.cli('approve', wait.id)).code, 0);
   assert.equal(await governing(), home.git('rev-parse', 'main').trim());
   assert.deepEqual(await home.pending(), []);
+  pull({ 'agents/other/AGENT.md': OTHER.replace('light', 'heavy'), 'ruche.yaml': 'concurrency: 12\n' });
+  const more = await until(async () => (await home.pending())[0] ?? null);
+  assert.equal(more.changes, 'files');
+  assert.match((await home.cli('approvals')).out, /approval of a change of protected files/);
+  assert.equal((await home.cli('deny', more.id)).code, 0);
   const { findings } = await home.verify();
   assert.deepEqual(findings, []);
 });

@@ -61,7 +61,7 @@ test('verify is clean after turns, an approval, a SIGKILL and a stop', async () 
   assert.equal(code, 0, out);
   assert.match(
     out,
-    /^All checks passed: \d{2,} events, \d{2,} blobs \(0 erased\), \d{2,} lines of journal\.git, 3 landed/,
+    /^All checks passed: \d{2,} events, \d{2,} blobs \(0 erased\), \d{2,} lines of journal\.git, 3 landed commits\.$/m,
   );
 });
 

@@ -63,7 +63,7 @@ const TABLE: Rows = {
   'task.restored': { weighty: true, rows: [['restored the file of t', { task: 't' }]] },
   'task.rejected': {
     weighty: true,
-    rows: [['rejected a file in the inbox of email: "words"', { queue: 'email', detail: blob }]],
+    rows: [['made no task of a file in the inbox of email: "words"', { queue: 'email', detail: blob }]],
   },
   'task.created': {
     weighty: false,

@@ -35,8 +35,39 @@ test('thinking between tags at the beginning of the content is no part of the an
     const thought = events.map((event) => (event.type === 'reasoning' ? event.delta : '')).join('');
     assert.equal(thought, 'Let me see.', `${at}`);
   }
+  for (const [content, thinking, words] of [
+    ['<think>a</think><think>b</think>Hello', 'ab', 'Hello'],
+    ['\n\n<thinking>secret</thinking>\nHello', 'secret', 'Hello'],
+    ['  <Think>secret</Think>Hello', 'secret', 'Hello'],
+    ['<thought>secret</thought>Hello', 'secret', 'Hello'],
+    ['</think>\n\nHello', '', 'Hello'],
+    ['<thinker> is no tag', '', '<thinker> is no tag'],
+    ['</thin> is none', '', '</thin> is none'],
+  ] as const)
+    for (let at = 0; at <= content.length; at += 1) {
+      const cut = [content.slice(0, at), content.slice(at)].filter((piece) => piece !== '');
+      const { text, events } = await finished([
+        ...cut.map((piece) => chunk({ content: piece })),
+        chunk({}, 'stop'),
+        DONE,
+      ]);
+      const thought = events.map((event) => (event.type === 'reasoning' ? event.delta : '')).join('');
+      assert.deepEqual([thought, text], [thinking, words], `${content} cut at ${at}`);
+    }
   assert.equal((await finished([chunk({ content: '<thin' }, 'stop'), DONE])).text, '<thin');
   assert.equal((await finished([chunk({ content: 'a <think>b</think>' }, 'stop'), DONE])).text, 'a <think>b</think>');
+});
+
+test('a model whose thinking is opened in its prompt shows it once, and from then on it is told from the answer', async () => {
+  const port = model();
+  const answer = async (...contents: string[]): Promise<[string, string]> => {
+    server.next({ pieces: [...contents.map((content) => chunk({ content })), chunk({}, 'stop'), DONE] });
+    const events = await collect(port.stream(ask('hi'), NEVER));
+    return [events.map((event) => (event.type === 'reasoning' ? event.delta : '')).join(''), textOf(events)];
+  };
+  await answer('Let me see.</th', 'ink>\n\nHello');
+  assert.deepEqual(await answer('Hm', 'm.</thi', 'nk>\n\nHello again'), ['Hmm.', 'Hello again']);
+  assert.deepEqual(await answer('Without ', 'a thought'), ['', 'Without a thought']);
 });
 
 test('what a server says twice is said and done once', async () => {

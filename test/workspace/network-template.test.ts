@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
@@ -139,4 +142,23 @@ test('every folder of shared/ says what it is for, and is named in its README', 
     assert.ok(text('shared/README.md').includes(`\`${folder}/\``), folder);
   }
   assert.ok(files.has('.gitignore') && files.has('.ruche/agent.schema.json') && files.has('README.md'));
+});
+
+test('the .gitignore of every template keeps secrets out, and lets the examples of them in', async () => {
+  const examples = ['.env.example', '.env.sample', '.env.template', '.env.dist', '.env.production.example'];
+  for (const name of ['network', 'solo']) {
+    const dir = await mkdtemp(join(tmpdir(), 'ruche-ignore-'));
+    try {
+      const rules = (await readTemplate(join(ROOT, 'templates', name))).get('.gitignore');
+      await writeFile(join(dir, '.gitignore'), rules ?? '');
+      spawnSync('git', ['init', '-q'], { cwd: dir });
+      const ignored = (path: string): boolean =>
+        spawnSync('git', ['check-ignore', '-q', path], { cwd: dir }).status === 0;
+      for (const path of ['.env', '.env.local', '.env.example.local', 'web/.env.production', 'a.pem'])
+        assert.ok(ignored(path), `${name}: ${path}`);
+      for (const path of [...examples, 'web/.env.example']) assert.ok(!ignored(path), `${name}: ${path}`);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  }
 });

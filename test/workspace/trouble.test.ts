@@ -197,7 +197,7 @@ test(
       await rm(join(lab.dir, 'turned'));
       await lab.put('turned/inside', 'x\n');
       const cases: [path: string, why: RegExp][] = [
-        ['staged', /staged otherwise than it stands in the file.*restore --staged -- staged$/],
+        ['staged', /only a part of it is staged; commit it, or unstage it with.*restore --staged -- staged$/],
         ['skipped', /not to look at it \(skip-worktree\).*update-index --no-skip-worktree -- skipped$/],
         ['assumed', /\(assume-unchanged\).*--no-assume-unchanged -- assumed$/],
         ['x.up', /a filter of yours converts it.*commit -- x\.up$/],

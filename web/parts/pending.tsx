@@ -32,16 +32,23 @@ export function Who({ of }: { of: Pick<Pending, 'agent' | 'session' | 'at'> & { 
   );
 }
 
+/** What an approval changes that is not of a call; null for a call. */
+function changedFiles({ tool, changes }: Pending): string | null {
+  if (changes === 'settings') return 'the settings';
+  return tool === null || tool === 'landing' ? 'protected files' : null;
+}
+
 /** `within`: the conversation it belongs to is around it already. */
 export function Approval({ of, within = false }: { of: Pending; within?: boolean }): JSX.Element {
   const { api } = useApp();
   const { act, trouble } = useAct();
+  const changed = changedFiles(of);
   return (
-    <article aria-label={`Approval: ${of.tool ?? 'a change of the settings'}`}>
+    <article aria-label={`Approval: ${changed === null ? of.tool : `a change of ${changed}`}`}>
       {!within && <Who of={of} />}
       <p class="card-title">
         {within && `${of.agent} `}
-        {of.tool === null ? 'wants to change protected files' : `wants to use ${of.tool}:`}
+        {changed === null ? `wants to use ${of.tool}:` : `wants to change ${changed}`}
       </p>
       <pre class="block call" tabIndex={0}>
         <Plain text={of.text} />

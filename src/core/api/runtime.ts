@@ -32,6 +32,8 @@ export interface Pending {
   session: string | null;
   /** Tool of an approval, null for a question. */
   tool: string | null;
+  /** What an approval changes that is not of a call: `ruche.yaml` alone, or other protected files too. Absent for others. */
+  changes?: 'settings' | 'files';
   /** The exact call, or the question: escaped so that nothing in it can hide. */
   text: string;
   /** Why a person is asked. */

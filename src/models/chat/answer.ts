@@ -39,7 +39,11 @@ const FAILED: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Reads chunks of a chat completion, or a whole one. `provider`: whom its reasoning goes back to. */
-export function chatReader(provider: string): (draft: Draft, request: Pick<ModelRequest, 'model'>) => Read {
+/** `unopened`: models that do not open their thinking, as they have shown before. */
+export function chatReader(
+  provider: string,
+  unopened: Set<string> = new Set(),
+): (draft: Draft, request: Pick<ModelRequest, 'model'>) => Read {
   return (draft, { model }) => {
     const calls: CallDelta[] = [];
     draft.pending = calls;
@@ -47,7 +51,7 @@ export function chatReader(provider: string): (draft: Draft, request: Pick<Model
     let refusal = false;
     let streamed = false;
     let details: Json[] = [];
-    const tags = new ThinkTags();
+    const tags = new ThinkTags(unopened.has(model), () => unopened.add(model));
 
     const addText = (text: string): void => {
       if (text !== '') field = null;

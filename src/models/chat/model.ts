@@ -20,6 +20,7 @@ const NINE = /^[a-zA-Z0-9]{9}$/;
 export function openAiCompatible(options: OpenAiCompatibleOptions): ModelPort {
   const { provider } = options;
   const quirks = new Quirks();
+  const unopened = new Set<string>();
   return overHttp(options, {
     urlEnd: '/v1',
     url: (baseUrl) => joinUrl(baseUrl, '/chat/completions'),
@@ -32,7 +33,7 @@ export function openAiCompatible(options: OpenAiCompatibleOptions): ModelPort {
       return chatRequest(request, { provider, maxTokensField, idForm, known });
     },
     learn: (told, { model }) => quirks.learn(told, model),
-    reader: chatReader(provider),
+    reader: chatReader(provider, unopened),
     whole: (body) => ('choices' in body ? [body] : null),
   });
 }

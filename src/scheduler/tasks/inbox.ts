@@ -172,7 +172,7 @@ async function reject(deps: InboxDeps, file: InboxFile, why: string): Promise<vo
   const { queue, name } = file;
   const reason = deps.redact(why);
   const shown = {
-    text: `A file in tasks/${shownQueue(deps, queue)}/inbox/ is no task. ${shownName(deps, name)}: ${reason}`,
+    text: `A file in tasks/${shownQueue(deps, queue)}/inbox/ did not become a task. ${shownName(deps, name)}: ${reason}`,
     reason: `It lies in tasks/${shownQueue(deps, queue)}/rejected/; correct it and put it back.`,
   };
   // The word comes first: what is moved away without one would be a riddle.

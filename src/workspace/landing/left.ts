@@ -36,8 +36,7 @@ async function reason(
 ): Promise<string | null> {
   const root = git.workTree ?? '';
   const own = (command: string): string => inShell(root, `${command} -- ${quotedPath(path)}`);
-  if (left.has(path))
-    return `it is staged otherwise than it stands in the file; commit it, or unstage it with: ${own('restore --staged')}`;
+  if (left.has(path)) return `only a part of it is staged; commit it, or unstage it with: ${own('restore --staged')}`;
   const full = join(root, path);
   const found = await lstat(full).catch(() => null);
   if (found === null) return null;

@@ -121,7 +121,7 @@ export class Person {
 
   /**
    * What differs from main in the working tree, as the person's own Git sees it. Their index stays theirs: left alone is what
-   * is staged otherwise than it stands in the file, and what is only staged as new unless it is named.
+   * is staged only in part, and what is only staged as new unless it is named.
    */
   async #differing(paths: readonly string[] | null): Promise<Differing> {
     const { git } = this.#parts;
