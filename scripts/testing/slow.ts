@@ -40,7 +40,7 @@ export const SUITES: readonly Suite[] = [
       'test/workspace/person-random.test.ts',
       'test/workspace/settings.test.ts',
     ],
-    seconds: 80,
+    seconds: 200,
   },
 ];
 

@@ -61,14 +61,18 @@ async function openWhole(options: JournalRepositoryOptions): Promise<Opened> {
 /** A tip of null: it cannot be read. */
 async function openAsItIs(options: JournalRepositoryOptions): Promise<{ git: Git; tip: Tip | null }> {
   const git = await openBare(options);
-  const tip = await readTip(git).catch((error: unknown) => {
-    // That Git could not be run says nothing of the repository.
-    if (error instanceof GitError && (error.why !== 'exit' || isShort(error))) {
-      git.close();
-      throw error;
-    }
-    return null;
-  });
+  // Looked at twice, as in a check: a machine under load can fail a command once.
+  const read = (): Promise<Tip> => readTip(git);
+  const tip = await read()
+    .catch(read)
+    .catch((error: unknown) => {
+      // That Git could not be run says nothing of the repository.
+      if (error instanceof GitError && (error.why !== 'exit' || isShort(error))) {
+        git.close();
+        throw error;
+      }
+      return null;
+    });
   return { git, tip };
 }
 

@@ -136,12 +136,12 @@ export class MainCheck {
       const same = was && [...others].find(([, changes]) => includes(changes, was))?.[0];
       const now = by ?? same;
       if (now === undefined) {
-        const why = was ? `main does not hold under the name of ${run}` : 'the workspace does not have';
+        const why = missingText(commit, run ?? '', { kept: was !== undefined, onMain: walked.has(commit) });
         this.#report.find(seq, 'main', `it landed as commit ${commit}, which ${why}`);
         continue;
       }
       const after = was && (others.get(now) ?? (await this.#history.changes([now])).get(now));
-      const how = was && after && includes(after, was) ? 'with the same content' : 'with other content';
+      const how = contentText(was, after);
       this.#report.note(seq, 'main', `it landed as commit ${commit}; a person has rewritten it as ${now}, ${how}`);
     }
   }
@@ -182,6 +182,21 @@ export class MainCheck {
 /** Whether all that one commit has changed stands so in the other. */
 const includes = (all: Changes, some: Changes): boolean =>
   some.size > 0 && [...some].every(([path, oid]) => all.has(path) && all.get(path) === oid);
+
+/** Git removes a commit some time after a person has rewritten it: nothing can be said of its content then. */
+function contentText(was: Changes | undefined, after: Changes | undefined): string {
+  if (was === undefined) return 'and its content can no longer be compared';
+  return after && includes(after, was) ? 'with the same content' : 'with other content';
+}
+
+/** A person may have meant it, and then a commit that names the run says so for good. */
+function missingText(commit: string, run: string, { kept, onMain }: { kept: boolean; onMain: boolean }): string {
+  const accept = `git commit --allow-empty -m "Accept ${run}" --trailer "Ruche-Run: ${run}"`;
+  if (onMain) return `main does not hold under the name of ${run}`;
+  if (kept)
+    return `main does not hold under the name of ${run}. Put it back: git cherry-pick ${commit}. If main is to be without it: ${accept}`;
+  return `the workspace does not have, so its content can no longer be compared. Fetch it from a clone that has it, and put it back: git cherry-pick ${commit}. If main holds its work already, or is to be without it: ${accept}`;
+}
 
 function damageText({ oid, what, gone, commit, path }: Damage): string {
   const state = gone ? 'is missing' : 'is damaged';

@@ -88,6 +88,10 @@ export function queueContract(withStore: WithStore): void {
       assert.equal(await store.nextDue(time), time + 50);
       assert.equal((await claimed(store, time + 50)).task.id, 'first');
       assert.equal(await store.nextDue(time + 50), time + 900);
+      assert.deepEqual(
+        [await store.leaseEnd('first'), await store.leaseEnd('far'), await store.leaseEnd('none')],
+        [time + 50 + 1000, null, null],
+      );
       assert.equal(await store.nextDue(time + 5000), null);
     }),
   );

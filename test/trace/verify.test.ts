@@ -260,8 +260,14 @@ test('a landing that main lacks, and work on main that nobody knows, are told of
   await s.add({ type: 'landing.finished', stream: 'run:run_b', ...agent, data: { commit: 'a'.repeat(40), paths: 1 } });
   await s.add({ type: 'landing.finished', stream: 'run:run_c', ...agent, data: { commit: null, paths: 0 } });
   await s.commit({ 'forged.md': 'x\n' }, 'Forged\n\nRuche-Run: run_x');
-  assert.deepEqual(said(await s.check()), [
-    `evt_5 main: it landed as commit ${'a'.repeat(40)}, which the workspace does not have`,
+  const [gone = '', ...others] = said(await s.check());
+  assert.ok(
+    gone.startsWith(
+      `evt_5 main: it landed as commit ${'a'.repeat(40)}, which the workspace does not have, so its content can no longer be compared. `,
+    ),
+    gone,
+  );
+  assert.deepEqual(others, [
     `null main: commit ${await s.workspace.head()} on main names run_x, which the journal does not know`,
   ]);
   await s.git('reset', '-q', '--hard', before);
@@ -269,6 +275,60 @@ test('a landing that main lacks, and work on main that nobody knows, are told of
     said(await s.check())[0] ?? '',
     new RegExp(`^evt_4 main: it landed as commit ${commit}, which main does not hold`),
   );
+});
+
+/** Does in the workspace what the message says after these words. */
+async function advised(s: Scene, message: string, words: RegExp): Promise<void> {
+  const args = words.exec(message)?.[1]?.match(/"[^"]*"|[^ "]+/g);
+  assert.ok(args, message);
+  await s.git(...args.map((arg) => arg.replaceAll('"', '')));
+}
+
+const PUT_BACK = /Put it back: git (cherry-pick [0-9a-f]+)/;
+const ACCEPT = /is to be without it: git (commit .*)$/;
+
+test('what is advised for a landing that was taken off main mends it: put back, or accepted', async (t) => {
+  for (const words of [PUT_BACK, ACCEPT]) {
+    const s = await scene(t);
+    const before = await s.workspace.head();
+    await s.run('run_a');
+    await s.git('reset', '-q', '--hard', before);
+    const [found = ''] = said(await s.check());
+    await advised(s, found, words);
+    const { findings, notes } = await s.check();
+    assert.deepEqual(findings, []);
+    assert.match(notes[0]?.message ?? '', words === PUT_BACK ? /with the same content$/ : /with other content$/);
+  }
+});
+
+test('of a landing that Git has removed since a person rewrote it, nothing is said that cannot be known', async (t) => {
+  const s = await scene(t);
+  await s.run('run_a');
+  await s.git('commit', '-q', '--amend', '-m', 'Better words\n\nRuche-Run: run_a');
+  await s.run('run_b');
+  await s.git('commit', '-q', '--amend', '-m', 'Without its trailer');
+  await s.run('run_c');
+  await s.run('run_d');
+  await s.git('reset', '-q', '--soft', 'HEAD~2');
+  await s.git('commit', '-q', '-m', 'Both in one');
+  await s.git('reflog', 'expire', '--expire=now', '--all');
+  await s.git('prune', '--expire=now');
+  const before = await s.check();
+  assert.match(
+    before.notes[0]?.message ?? '',
+    /rewritten it as [0-9a-f]{40}, and its content can no longer be compared$/,
+  );
+  assert.equal(before.findings.length, 3);
+  for (const { message } of before.findings) {
+    assert.match(
+      message,
+      /which the workspace does not have, so its content can no longer be compared\. .*cherry-pick/,
+    );
+    await advised(s, message, ACCEPT);
+  }
+  const { findings, notes } = await s.check();
+  assert.deepEqual(findings, []);
+  assert.equal(notes.length, 4);
 });
 
 test('a landing cut off before its receipt, and work from before this journal, are no misfit', async (t) => {

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { GitError } from '../../src/git/process.ts';
+import { bringsFetched } from '../../src/workspace/edits/fetched.ts';
 import { AGENT, write } from '../workspace/govern-kit.ts';
+import { withLab } from '../workspace/lab.ts';
 import { elsewhere, scene, steps, type Scene } from './scene.ts';
 
 const ways: Record<string, (s: Scene) => Promise<unknown>> = {
@@ -201,3 +205,47 @@ test('approved, then killed before it applied: it applies at the start', async (
   assert.equal(steps(s), 999);
   assert.deepEqual((await s.told()).slice(-2), ['approval.answered', 'config.applied']);
 });
+
+test('a line that the owner has also committed on another branch of their own is no reason to ask', async (t) => {
+  const s = await scene(t);
+  await s.git('checkout', '-q', '-b', 'side');
+  await s.commit({ 'ruche.yaml': 'concurrency: 6\nmaxAttempts: 2\n' });
+  await s.git('checkout', '-q', 'main');
+  await s.look();
+  await s.commit({ 'ruche.yaml': 'concurrency: 6\n' });
+  await s.look();
+  assert.equal(steps(s), 6);
+  assert.ok(!(await s.told()).includes('config.held'));
+});
+
+test('thousands of commits of others to other files do not make the owner’s own a stranger’s', async (t) => {
+  const s = await scene(t);
+  const base = await s.git('rev-parse', 'main');
+  const commits = Array.from({ length: 5001 }, (_, at) => {
+    const from = at === 0 ? `from ${base}\n` : '';
+    const head = `commit refs/heads/theirs\ncommitter T <t@example.org> ${1_700_000_000 + at} +0000\ndata 1\nx\n`;
+    return `${head}${from}M 100644 inline theirs.md\ndata ${String(at).length}\n${at}\n`;
+  });
+  execFileSync('git', ['-C', s.dir, 'fast-import', '--quiet'], { input: commits.join('') });
+  await s.commit({ 'ruche.yaml': 'concurrency: 7\n' });
+  await s.look();
+  assert.equal(steps(s), 7);
+});
+
+test(
+  'a look at what others have made that takes too long makes a commit a stranger’s, and does not fail',
+  withLab(async (lab) => {
+    const from = await lab.ws.head();
+    await lab.put('ruche.yaml', 'concurrency: 7\n');
+    lab.git('add', '.');
+    lab.git('commit', '-qm', 'own');
+    const { git } = lab.ws;
+    const to = await lab.ws.head();
+    assert.equal(await bringsFetched(git, from, to), false);
+    for (const why of ['timeout', 'output', 'exit'] as const) {
+      const text: typeof git.text = (args, options) =>
+        args.includes('log') ? Promise.reject(new GitError(why, 'too long', null, '')) : git.text(args, options);
+      assert.equal(await bringsFetched({ ...git, text }, from, to), true, why);
+    }
+  }),
+);

@@ -171,11 +171,11 @@ test('a check that fails once, or for want of memory, is no damage; of what is d
   const first = await made.open();
   await first.append([line(1)]);
   first.close();
-  // Git as it is on a machine under load: `fsck` ends as the next line of a file says.
+  // Git as it is on a machine under load: a command ends as the next line of a file says.
   const bin = join(made.root, 'bin');
   const says = join(made.root, 'says');
   await mkdir(bin);
-  const script = `case " $* " in *" fsck "*)
+  const script = `case " $* " in *" fsck "*|*" for-each-ref "*)
   said=$(head -n 1 '${says}'); sed -i 1d '${says}'
   if [ -n "$said" ]; then echo "$said" >&2; exit 128; fi;;
 esac
@@ -183,7 +183,10 @@ PATH='${process.env['PATH']}' exec git "$@"`;
   await writeFile(join(bin, 'git'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   const path = { PATH: `${bin}:${process.env['PATH']}` };
   const { dir } = made;
+  await writeFile(says, 'error: bad\n');
   const repository = await openJournalRepository({ dir, env: path, boundary: () => undefined, log: quiet });
+  assert.equal(await repository.tip(), 1);
+  assert.equal(await readFile(says, 'utf8'), '', 'the first look failed');
   const check = async (...lines: string[]): Promise<boolean> => {
     await writeFile(says, lines.map((line) => `${line}\n`).join(''));
     return repository.check(new AbortController().signal);

@@ -121,6 +121,8 @@ export interface TaskQueue {
    * their number. Only for the sole owner of the home.
    */
   releaseAll(): Promise<number>;
+  /** When the lease of a running task ends, or has ended since its process died; null if it does not run. */
+  leaseEnd(task: string): Promise<number | null>;
   /** When, after `now`, the next queued task becomes due or a lease expires; null if nothing is coming. */
   nextDue(now: number): Promise<number | null>;
   task(id: string): Promise<Task | null>;

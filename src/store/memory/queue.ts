@@ -74,6 +74,11 @@ export class MemoryQueue {
     return released;
   }
 
+  leaseEnd(task: string): number | null {
+    const entry = this.#entries.get(task);
+    return entry?.task.status === 'running' ? entry.until : null;
+  }
+
   nextDue(now: number): number | null {
     const coming = this.#heads()
       .map(dueOf)

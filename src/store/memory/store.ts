@@ -126,6 +126,10 @@ class MemoryStore implements Store {
     return this.#queue.releaseAll();
   }
 
+  async leaseEnd(task: string): Promise<number | null> {
+    return this.#queue.leaseEnd(task);
+  }
+
   async nextDue(now: number): Promise<number | null> {
     return this.#queue.nextDue(now);
   }

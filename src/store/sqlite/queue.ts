@@ -200,6 +200,11 @@ export class Queue implements Remembers {
     return released;
   }
 
+  leaseEnd(task: string): number | null {
+    const row = this.#row(task);
+    return row?.status === 'running' ? row.due : null;
+  }
+
   nextDue(now: number): number | null {
     const known = this.#next.get('next');
     if (known && known.from <= now && (known.due === null || now < known.due)) return known.due;

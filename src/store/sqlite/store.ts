@@ -193,6 +193,10 @@ export class SqliteStore implements Store {
     return this.#write(false, () => ({ value: this.#queue.releaseAll(), keep: true }));
   }
 
+  async leaseEnd(task: string): Promise<number | null> {
+    return this.#queue.leaseEnd(task);
+  }
+
   async nextDue(now: number): Promise<number | null> {
     return this.#queue.nextDue(now);
   }

@@ -6,7 +6,7 @@ import type { Log } from '../../core/ports/log.ts';
 import type { MainMove, SavedFile, WorkspaceWatch } from '../../core/ports/governance.ts';
 import type { Git } from '../../git/git.ts';
 import { EXTRA_FILES } from '../governance/protected.ts';
-import { bringsFetched } from './fetched.ts';
+import { bringsFetched, isPersonal } from './fetched.ts';
 import { SETTINGS_FILE } from '../../core/agent.ts';
 import { mirrorHead } from '../../git/neutral.ts';
 import { MAX_FILE } from '../../config/yaml-source.ts';
@@ -298,9 +298,6 @@ async function reflog(git: Git): Promise<Logged[]> {
     .filter((match) => match !== null)
     .map(([, from = '', to = '', note = '']) => ({ from, to, note }));
 }
-
-/** `git commit` by whoever sits here. A commit that ends a merge brings in what is not theirs. */
-const isPersonal = (note: string): boolean => /^commit( \((amend|initial)\))?: /.test(note);
 
 /** The runtime's own notes begin with its name. */
 const isRuntime = (note: string): boolean => /^ruche\b/.test(note);
