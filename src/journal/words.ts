@@ -31,7 +31,7 @@ const PASSED: Readonly<Record<DataOf<'trigger.skipped'>['why'], string>> = {
   placeholder: 'a value the text needs is missing',
 };
 const causes = ({ first, last, count: number }: { first: string; last: string; count: number }): string =>
-  number === 1 ? first : `${number} causes from ${first} to ${last}`;
+  number === 1 ? first : first === last ? `${number} files of ${first}` : `${number} causes from ${first} to ${last}`;
 const REACHED: Readonly<Record<DataOf<'escalation.reached'>['outcome'], string>> = {
   told: 'told',
   unreachable: 'could not be reached',

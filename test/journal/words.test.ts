@@ -396,6 +396,7 @@ const TABLE: Rows = {
     rows: [
       ['skipped evt_1: the condition could not be evaluated: "words"', { ...passed, why: 'condition', detail: blob }],
       ['skipped 2 causes from evt_1 to evt_2: it has reached its limit', { ...passed, ...two, why: 'limit' }],
+      ['skipped 30 files of evt_1: it has reached its limit', { ...passed, count: 30, why: 'limit' }],
       ['skipped evt_1: the chain of tasks would be too long', { ...passed, why: 'hops', matter: 'mat_1' }],
       ['skipped evt_1: the number of tasks would be too large', { ...passed, why: 'tasks' }],
       ['skipped evt_1: the input does not fit the queue', { ...passed, why: 'input' }],

@@ -398,6 +398,28 @@ test('with each, what a burst of commits has brought is one task a file; what is
     const told = await readJson<{ text: string }>(scene.store, raised?.data.text ?? { hash: '' });
     assert.match(told?.text ?? '', /^The trigger a\/t fired for some files only\. 2 of 5 files made no task/);
   });
+  await withScene([trigger(files('in/*'), { ...limit, limit: { count: 10, perMs: 3_600_000 } })], async (scene) => {
+    const all = Array.from({ length: 40 }, (_, n) => `in/${String(n).padStart(2, '0')}'s.pdf`);
+    await scene.lands('c1', all);
+    await scene.lands('c2', ['in/x', 'in/y']);
+    assert.equal((await scene.tasks()).length, 10);
+    const skipped = await scene.of('trigger.skipped');
+    assert.deepEqual(
+      skipped.map(({ data }) => data.count),
+      [30, 2],
+    );
+    const [first, second] = await Promise.all(
+      skipped.map(({ data }) => readJson<{ text: string }>(scene.store, data.detail ?? { hash: '' })),
+    );
+    for (const name of all.slice(10)) assert.ok(first?.text.includes(name), name);
+    assert.doesNotMatch(first?.text ?? '', / more/);
+    assert.match(second?.text ?? '', /^2 of 2 files made no task: in\/x, in\/y\./);
+    const [raised, ...more] = await scene.of('matter.raised');
+    assert.equal(more.length, 0);
+    const told = await readJson<{ text: string; reason: string }>(scene.store, raised?.data.text ?? { hash: '' });
+    assert.match(told?.text ?? '', /29's\.pdf" and 10 more\. It has reached its limit/);
+    assert.ok(told?.reason.endsWith(`ruche triggers run a/t --event '{"path":"in/10'\\''s.pdf"}'`), told?.reason ?? '');
+  });
   const names = Array.from({ length: 6 }, (_, n) => `in/${n}`);
   const guarded = trigger(files('in/*'), { ...each, debounce: 0 });
   await withScene(

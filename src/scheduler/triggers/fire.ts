@@ -22,8 +22,9 @@ import { newTask, originAfter } from '../../core/records/new-task.ts';
 
 /** The owner is not told of a limit more often than that, however short its span is. */
 const TELL_MS = 3_600_000;
-/** Files without a task that are named. */
-const MAX_NAMED = 20;
+/** Files without a task that are on record by name, and how many of them the owner reads at once. */
+const MAX_NAMED = 5_000;
+const MAX_SHOWN = 20;
 
 export interface FireDeps {
   store: Store;
@@ -50,10 +51,12 @@ export async function outcomeBatch(deps: FireDeps, firing: Firing, burst: Burst,
   // A chain of tasks goes on through a trigger; the rights do not: the rule is the owner's, and no agent's wish.
   const origin = burst.task && { ...originAfter(burst.task), senders: [] };
   const rooms = await roomsOf(deps, firing, { origin, first: burst.first.id, now });
-  const [tight] = rooms.filter(({ left }) => left <= 0);
+  // Also where there is no room at all, its files are on record by name.
+  const isEach = firing.trigger.each === true && pathsOf(burst.facts).length > 0;
+  const tight = isEach ? undefined : rooms.find(({ left }) => left <= 0);
   const refused = tight?.beyond ?? unfit(deps, firing, burst);
   if (refused !== null) return { events: await skippedEvents(deps, firing, burst, refused), sync: true };
-  if (firing.trigger.each !== true) return firedBatch(deps, firing, burst, origin);
+  if (!isEach) return firedBatch(deps, firing, burst, origin);
   return eachBatch(deps, firing, burst, { origin, rooms });
 }
 
@@ -116,7 +119,8 @@ async function skippedEvents(
   { id }: Firing,
   burst: Burst,
   { why, text, about }: Refusal,
-  lead = 'did not fire',
+  /** What the owner is told in place of all of `text`. */
+  told = { text: `did not fire. ${text}`, more: '' },
 ): Promise<NewEvent[]> {
   const { store } = deps;
   const matter = about === null ? null : matterId(about.kind, about.id);
@@ -124,8 +128,8 @@ async function skippedEvents(
   const events = [skippedEvent(deps, id, burst, { why, text, matter: isNew ? matter : null })];
   if (about !== null && isNew) {
     const shown = {
-      text: `The trigger ${id} ${lead}. ${text}`,
-      reason: 'A guard against runaway tasks stopped it.',
+      text: `The trigger ${id} ${told.text}`,
+      reason: `A guard against runaway tasks stopped it.${told.more}`,
     };
     const put = (value: object) => putJson(store, value, triggerStream(id), deps.redact);
     const raised = matterRaised({ kind: about.kind, about: about.id, shown }, put);
@@ -173,7 +177,7 @@ async function eachBatch(
   const { first, last, labels, facts } = burst;
   const [tightest] = rooms.toSorted((a, b) => a.left - b.left);
   const paths = pathsOf(facts);
-  const fitting = paths.slice(0, tightest?.left);
+  const fitting = paths.slice(0, Math.max(0, tightest?.left ?? Infinity));
   const fired = fitting.map((path, index) => {
     const key = `${triggerKey(firing.id, first.key)}${index === 0 ? '' : `#${index}`}`;
     const task = taskOf(deps, firing, { facts: { ...facts, path, paths: [path] }, labels }, { origin, key });
@@ -183,12 +187,36 @@ async function eachBatch(
   const batch = batchOf(fired);
   const over = paths.slice(fitting.length);
   if (tightest === undefined || over.length === 0) return batch;
-  const named = fillPlaceholders('{{paths}}', { paths: over.slice(0, MAX_NAMED) });
-  const more = over.length > MAX_NAMED ? ` and ${over.length - MAX_NAMED} more` : '';
-  const text = `${over.length} of ${paths.length} files made no task: ${named}${more}. ${tightest.beyond.text}`;
-  const rest = { ...burst, first: { ...first, key: `${first.key}#rest` }, count: over.length };
-  const skipped = await skippedEvents(deps, firing, rest, { ...tightest.beyond, text }, 'fired for some files only');
+  const lost = (most: number): string =>
+    `${over.length} of ${paths.length} files made no task: ${listed(over, most)}. ${tightest.beyond.text}`;
+  const isAll = fitting.length === 0;
+  const rest = { ...burst, first: isAll ? first : { ...first, key: `${first.key}#rest` }, count: over.length };
+  const told = {
+    text: `${isAll ? 'did not fire' : 'fired for some files only'}. ${lost(MAX_SHOWN)}`,
+    more: ` ${makeUp(firing.id, over)}`,
+  };
+  const skipped = await skippedEvents(deps, firing, rest, { ...tightest.beyond, text: lost(MAX_NAMED) }, told);
   return { ...batch, events: [...batch.events, ...skipped] };
+}
+
+/** The names as a placeholder shows each, as many as there is room for. */
+function listed(paths: readonly string[], most: number): string {
+  const names = paths.slice(0, most).map((path) => fillPlaceholders('{{path}}', { path }));
+  return `${names.join(', ')}${paths.length > most ? ` and ${paths.length - most} more` : ''}`;
+}
+
+const escaped = (text: string): string =>
+  text
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
+
+/** How a person makes up for files that made no task. */
+function makeUp(id: string, [path = '']: readonly string[]): string {
+  // Hidden characters as JSON writes them, and each quote as a shell takes it.
+  const json = JSON.stringify({ path }).replace(/\p{C}/gu, (hidden) => escaped(hidden));
+  const event = `'${json.replaceAll("'", "'\\''")}'`;
+  return `Every name is in \`ruche triggers show ${id} --json\`. Make each up with: ruche triggers run ${id} --event ${event}`;
 }
 
 const pathsOf = ({ path, paths }: Burst['facts']): string[] =>

@@ -7,6 +7,7 @@ import type { DroppedFiles } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { badPath } from '../overlay/path.ts';
 import type { Git } from '../../git/git.ts';
+import { isSecretName } from '../overlay/kept-out.ts';
 import { ignoredBy } from '../../git/listing.ts';
 import { mirrorHead } from '../../git/neutral.ts';
 import { governs, isBusy, MAIN, stamp, statesOf } from './watch.ts';
@@ -117,7 +118,9 @@ class Looks {
       if (seen.given === 2)
         this.#log.warn(
           { path },
-          'a file a trigger names cannot be committed: too large, unreadable, a secret by its name, or Git is busy',
+          isSecretName(path)
+            ? 'a file that a trigger names is named like a secret, so it is not committed and fires nothing; commit it yourself if it is no secret'
+            : 'a file a trigger names cannot be committed: too large, unreadable, or Git is busy',
         );
       given.push(path);
     }
