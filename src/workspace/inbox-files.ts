@@ -148,11 +148,11 @@ export class InboxFiles implements Pick<TaskFiles, 'waiting' | 'claim' | 'taken'
     if (!isFolder(inbox)) return [];
     const claimed = join(inbox, CLAIMED);
     const isClaiming = isFolder(claimed);
-    const left = isClaiming ? filesIn(claimed, this.#raw).filter(isTaskName) : [];
+    const left = isClaiming ? taskNamesIn(claimed, this.#raw) : [];
     // Also after a crash just before its first file.
     if (isClaiming && left.length === 0) dropEmptyNow(claimed);
     const names = new Set(left);
-    const fresh = filesIn(inbox, this.#raw).filter((name) => isTaskName(name) && !names.has(name));
+    const fresh = taskNamesIn(inbox, this.#raw).filter((name) => !names.has(name));
     return [...left.map((name) => join(claimed, name)), ...fresh.map((name) => join(inbox, name))];
   }
 }
@@ -165,17 +165,20 @@ export const foldersIn = (path: string): string[] =>
     : [];
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
-const isTaskName = (name: string): boolean => name.endsWith(ENDING) && !name.startsWith('.');
+const isTaskName = (name: string): boolean => /^[^.].*\.json$/is.test(name);
 
-/** Names of the plain files of a folder; one that is not UTF-8 is kept beside, to be found again. */
-function filesIn(folder: string, raw: Map<string, Buffer>): string[] {
+/**
+ * Names in a folder that end like a task's, whatever bears them: a link or a folder must not lie there without a word. One
+ * that is not UTF-8 is kept beside, to be found again.
+ */
+function taskNamesIn(folder: string, raw: Map<string, Buffer>): string[] {
   const names: string[] = [];
   for (const entry of readdirSync(folder, { withFileTypes: true, encoding: 'buffer' })) {
-    if (!entry.isFile()) continue;
     const text = entry.name.toString('utf8');
+    if (!isTaskName(text)) continue;
     const isUtf8 = Buffer.from(text).equals(entry.name);
     // What stands for a byte that is no letter takes three.
-    const name = isUtf8 ? text : shortened(text, MAX_NAME - ENDING.length).replace(/(?:\.json)?$/, ENDING);
+    const name = isUtf8 ? text : shortened(text, MAX_NAME - ENDING.length).replace(/(?:\.json)?$/i, ENDING);
     if (!isUtf8) raw.set(join(folder, name), Buffer.concat([Buffer.from(`${folder}/`), entry.name]));
     names.push(name);
   }
@@ -210,13 +213,22 @@ function markOfFolder(path: string): string {
   return found === null ? '' : `${found.ino} ${found.ctimeNs}`;
 }
 
+/** What stands there in place of a plain file; null for one. */
+function kindOf(found: BigIntStats): string | null {
+  if (found.isFile()) return null;
+  if (found.isSymbolicLink()) return 'a symbolic link';
+  if (found.isDirectory()) return 'a folder';
+  return found.isFIFO() ? 'a named pipe' : 'a device or socket';
+}
+
 /** Null if it is not what was looked at, or changes while it is read: then it must be still first, where it is now. */
 async function readClaimed(entry: InboxEntry, path: string, mark: string): Promise<InboxFile | null> {
   const found = lstat(path);
   if (found === null || markOf(found) !== mark) return null;
   // Its rename has changed it: the same file, put back, is told of anew.
-  const file = { ...entry, hash: '', text: null, size: Number(found.size), unreadable: null, mark: stampOf(path) };
-  if (!found.isFile()) return { ...file, unreadable: 'it is no plain file' };
+  const told = { ...entry, size: Number(found.size), mark: stampOf(path) };
+  const file = { ...told, hash: '', text: null, unreadable: null, other: kindOf(found) };
+  if (file.other !== null) return file;
   if (found.size > MAX_BYTES) return file;
   try {
     const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -252,9 +264,10 @@ function dropEmptyNow(path: string): void {
 
 /** A name for a file and its reason that nothing in the folder has: what was rejected before stays. */
 function freeName(folder: string, name: string): string {
-  const stem = shortened(name.replace(/\.json$/, ''), MAX_NAME - REASON.length - ENDING.length - 8);
+  const ending = /\.json$/i.exec(name)?.[0] ?? ENDING;
+  const stem = shortened(name.replace(/\.json$/i, ''), MAX_NAME - REASON.length - ENDING.length - 8);
   for (let count = 1; ; count += 1) {
-    const free = count === 1 ? `${stem}${ENDING}` : `${stem}.${count}${ENDING}`;
+    const free = count === 1 ? `${stem}${ending}` : `${stem}.${count}${ending}`;
     if (!isThere(join(folder, free)) && !isThere(join(folder, `${free}${REASON}`))) return free;
   }
 }
@@ -271,7 +284,8 @@ async function moveFile(from: string, to: string): Promise<void> {
     await rename(from, to);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-    // The inbox is a file system of its own.
+    // The inbox is a file system of its own. A copy would follow a link, and wait for ever at a named pipe.
+    if (lstat(from)?.isFile() !== true) throw error;
     await copyFile(from, to, constants.COPYFILE_EXCL);
     await rm(from);
   }

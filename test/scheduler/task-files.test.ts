@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -96,7 +97,7 @@ test('a file is read once it has been still for a second, and makes one task how
     assert.deepEqual(content, { title: null, text: 'whole', input: null, artefacts: [`there.md@${'f'.repeat(40)}`] });
   }));
 
-test('what is no task is put aside with the reason, and links and half-written names are left alone', () =>
+test('what is no task is put aside with the reason, and half-written and other names are left alone', () =>
   withFiles(async ({ store, put, look, root }) => {
     const bad: [string, string, RegExp][] = [
       ['email/inbox/list.json', '[]', /must be a JSON object/],
@@ -122,13 +123,14 @@ test('what is no task is put aside with the reason, and links and half-written n
     for (const [path, text] of bad) await put(path, text);
     await put('email/inbox/.half.json', '{}');
     await put('elsewhere.json', '{"text":"x"}');
-    await symlink(join(root, 'elsewhere.json'), join(root, 'email/inbox/link.json'));
+    await put('email/inbox/x.txt', '{"text":"x"}');
+    await writeFile(Buffer.concat([Buffer.from(join(root, 'email/inbox/caf')), Buffer.from([0xe9])]), '{"text":"x"}');
     await look();
     for (const [path, , why] of bad) {
       const reason = await readFile(`${join(root, path.replace('inbox', 'rejected'))}.reason.txt`, 'utf8');
       assert.match(reason, why, path);
     }
-    assert.deepEqual((await readdir(join(root, 'email/inbox'))).toSorted(), ['.half.json', 'link.json']);
+    assert.deepEqual((await readdir(join(root, 'email/inbox'))).toSorted(), ['.half.json', 'caf\ufffd', 'x.txt']);
     assert.equal((await store.tasks({})).length, 0);
     const types = (await Array.fromAsync(store.read({}))).map(({ type }) => type);
     assert.equal(types.filter((type) => type === 'task.rejected').length, bad.length);
@@ -146,6 +148,41 @@ test('what is no task is put aside with the reason, and links and half-written n
     for (const name of ['a', 'b']) await put(`email/inbox/${name}.json`, '[]');
     await look();
     assert.deepEqual(new Set(await raised()), new Set([...first, 'mat_rejected_email.2']));
+  }));
+
+test('links, pipes and folders that are named like a task are set aside unopened, and told once', () =>
+  withFiles(async ({ store, put, look, root }) => {
+    await put('elsewhere.json', '{"text":"elsewhere"}');
+    await put('email/inbox/dir.json/inside.json', '{"text":"inside"}');
+    await symlink(join(root, 'elsewhere.json'), join(root, 'email/inbox/link.json'));
+    await symlink('nowhere', join(root, 'email/inbox/dangling.json'));
+    execFileSync('mkfifo', [join(root, 'email/inbox/fifo.json')]);
+    await put('email/inbox/UP.JSON', '{"text":"up"}');
+    await put('email/inbox/WRONG.Json', '[]');
+    for (let times = 0; times < 3; times++) await look();
+    assert.deepEqual(await readdir(join(root, 'email/inbox')), []);
+    const rejected = join(root, 'email/rejected');
+    const names = ['WRONG.Json', 'dangling.json', 'dir.json', 'fifo.json', 'link.json'];
+    assert.deepEqual(
+      (await readdir(rejected)).filter((name) => !name.endsWith('.reason.txt')).toSorted(),
+      names,
+      'a rejected file keeps its name',
+    );
+    for (const [name, kind] of [
+      ['link', 'a symbolic link'],
+      ['dangling', 'a symbolic link'],
+      ['dir', 'a folder'],
+      ['fifo', 'a named pipe'],
+    ])
+      assert.match(await readFile(join(rejected, `${name}.json.reason.txt`), 'utf8'), new RegExp(`^It is ${kind}, `));
+    assert.equal(await readlink(join(rejected, 'link.json')), join(root, 'elsewhere.json'));
+    assert.equal(await readFile(join(rejected, 'dir.json/inside.json'), 'utf8'), '{"text":"inside"}');
+    assert.deepEqual(
+      (await store.tasks({})).map(({ from }) => from),
+      ['file:UP.JSON'],
+    );
+    assert.equal((await Array.fromAsync(store.read({ types: ['task.rejected'] }))).length, names.length);
+    assert.equal((await Array.fromAsync(store.read({ types: ['matter.raised'] }))).length, 1);
   }));
 
 test('a thousand files at once become tasks, each once over some looks and a restart, and what is none lies in rejected/', () =>
@@ -305,6 +342,9 @@ test('one bad file is set aside alone, told once, and stops nothing: unreadable,
 test('a file that cannot be moved makes no task and is told once; when it can be, it does', () =>
   withFiles(async ({ deps, store, clock, put, look, root }) => {
     // What stands where claimed files go is as good as a folder that cannot be written.
+    // An older matter of the same inbox is about something else, and does not hide it.
+    await put('email/inbox/wrong.json', '[]');
+    await look();
     await put('email/inbox/stuck.json', '{"text":"stuck"}');
     await put('email/inbox/.taken', 'a file');
     await put('billing/inbox/good.json', '{"input":{"customer":"Ann"}}');
@@ -314,13 +354,16 @@ test('a file that cannot be moved makes no task and is told once; when it can be
       ['file:good.json'],
     );
     assert.deepEqual((await readdir(join(root, 'email/inbox'))).toSorted(), ['.taken', 'stuck.json']);
-    assert.equal((await Array.fromAsync(store.read({ types: ['task.rejected'] }))).length, 1);
+    assert.equal((await Array.fromAsync(store.read({ types: ['task.rejected'] }))).length, 2);
     // Another process does not tell it again.
     deps.files = openTaskFiles({ root: dirname(root), clock, boundary: () => undefined });
     await look();
-    assert.equal((await Array.fromAsync(store.read({ types: ['task.rejected'] }))).length, 1);
-    const [raised] = await Array.fromAsync(store.read({ types: ['matter.raised'] }));
-    assert.ok(raised?.type === 'matter.raised');
+    assert.equal((await Array.fromAsync(store.read({ types: ['task.rejected'] }))).length, 2);
+    const [wrong, raised, ...more] = await Array.fromAsync(store.read({ types: ['matter.raised'] }));
+    assert.equal(more.length, 0);
+    assert.ok(wrong?.type === 'matter.raised' && raised?.type === 'matter.raised');
+    assert.equal(wrong.data.matter, 'mat_rejected_email.1');
+    assert.equal(raised.data.matter, 'mat_rejected_email.stuck.1');
     const shown = await readJson<{ text: string }>(store, raised.data.text);
     assert.match(shown?.text ?? '', /stuck\.json: it cannot be moved out of the inbox/);
     await rm(join(root, 'email/inbox/.taken'));

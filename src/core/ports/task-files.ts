@@ -27,6 +27,8 @@ export interface InboxFile extends InboxEntry {
   size: number;
   /** Why its bytes could not be read; null otherwise. */
   unreadable: string | null;
+  /** What it is in place of a plain file, such as `a symbolic link`: never followed or opened. Null for a plain file. */
+  other: string | null;
   /** The same for one file, whenever it is looked at, and another for the next of its name. */
   mark: string;
 }

@@ -82,11 +82,15 @@ const KEYS = `The keys are: ${TASK_FILE_KEYS.join(', ')}.`;
 /** A task as a file gives it. */
 type FileTask = NewTaskCall & Pick<Task, 'escalation'>;
 
-async function readTask(deps: InboxDeps, { queue, text, size, unreadable }: InboxFile): Promise<Parsed<FileTask>> {
+async function readTask(
+  deps: InboxDeps,
+  { queue, text, size, unreadable, other }: InboxFile,
+): Promise<Parsed<FileTask>> {
   const bad = (error: string): { ok: false; error: string } => ({ ok: false, error });
   const { agents, settings } = deps.governance();
   if (!isAgentName(queue) || !agents.has(queue))
     return bad(`There is no agent "${queue}". Agents: ${[...agents.keys()].join(', ')}.`);
+  if (other !== null) return bad(`It is ${other}, and only a plain file becomes a task. Put a file there instead.`);
   if (unreadable !== null)
     return bad(`It cannot be read: ${unreadable}. See that the user who runs Ruche may read it.`);
   if (text === null)
@@ -176,35 +180,53 @@ async function reject(deps: InboxDeps, file: InboxFile, why: string): Promise<vo
     reason: `It lies in tasks/${shownQueue(deps, queue)}/rejected/; correct it and put it back.`,
   };
   // The word comes first: what is moved away without one would be a riddle.
-  await tellRejected(deps, file, `${shownName(deps, name)}: ${reason}`, shown);
+  const what = `${shownName(deps, name)}: ${reason}`;
+  await tell(deps, { queue, name, mark: file.mark, what, series: 'rejected' }, shown);
   await deps.files.reject(file, reason);
 }
 
 /** A file that cannot be moved: as it could not be removed either, no task is made of it. */
 function tellBlocked(deps: InboxDeps, { queue, name }: InboxEntry, { blocked, mark }: BlockedFile): Promise<void> {
   const what = `${shownName(deps, name)}: it cannot be moved out of the inbox: ${blocked}`;
-  return tellRejected(deps, { queue, name, mark }, what, {
-    text: `A file in tasks/${shownQueue(deps, queue)}/inbox/ could not be taken in. ${what}`,
-    reason: 'Let the user who runs Ruche write in that folder. The file is then taken in within a minute.',
-  });
+  return tell(
+    deps,
+    { queue, name, mark, what, series: 'stuck' },
+    {
+      text: `A file in tasks/${shownQueue(deps, queue)}/inbox/ could not be taken in. ${what}`,
+      reason:
+        'Let the user who runs Ruche write in that folder and move that file (`ls -ld` and `lsattr` show what keeps it). The file is then taken in within a minute.',
+    },
+  );
 }
 
 function tellUnseen(deps: InboxDeps, { queue, why, mark }: UnseenInbox): Promise<void> {
   const what = `The folder tasks/${shownQueue(deps, queue)}/inbox/ cannot be looked into: ${why}.`;
-  return tellRejected(deps, { queue, name: '', mark }, what, {
-    text: `${what} No task is made of the files in it.`,
-    reason: 'Let the user who runs Ruche read that folder.',
-  });
+  return tell(
+    deps,
+    { queue, name: '', mark, what, series: 'unseen' },
+    {
+      text: `${what} No task is made of the files in it.`,
+      reason: 'Let the user who runs Ruche read that folder.',
+    },
+  );
 }
 
 const shownName = ({ redact }: InboxDeps, name: string): string => redact(visibleLine(name));
 const shownQueue = ({ redact }: InboxDeps, queue: string): string => redact(visibleLine(queue)).slice(0, 64);
 
+/** What the owner has to do differs by kind, so that an open matter of one hides no other. */
+type Series = 'rejected' | 'stuck' | 'unseen';
+
+interface Told extends InboxEntry {
+  mark: string;
+  what: string;
+  series: Series;
+}
+
 /** On record, and before the owner, once for each file: what cannot be moved is found again at every look. */
-async function tellRejected(
+async function tell(
   deps: InboxDeps,
-  { queue, name, mark }: InboxEntry & { mark: string },
-  what: string,
+  { queue, name, mark, what, series }: Told,
   shown: { text: string; reason: string },
 ): Promise<void> {
   const { store } = deps;
@@ -212,26 +234,32 @@ async function tellRejected(
   const data = { queue: shownQueue(deps, queue), detail };
   const key = `rejected:${queue}:${mark}:${name}`;
   const rejected: NewEvent = { type: 'task.rejected', stream: 'workspace', ...BY, key, data };
-  const matter = await rejectedMatter(deps, queue, shown);
+  const matter = await matterOf(deps, { queue, series }, shown);
   const result = await store.commit({ events: matter === null ? [rejected] : [rejected, matter], sync: true });
   if (!result.ok && result.why !== 'duplicate')
     throw new Error(`the word of a rejected file was refused: ${JSON.stringify(result)}`);
 }
 
-/** Puts it before the owner, unless an earlier file of that queue still is: ten thousand wrong files are one matter. */
-async function rejectedMatter(
+const UNTIL: Readonly<Record<Series, string>> = {
+  rejected: 'further files of this inbox that become no task are not reported here',
+  stuck: 'further files of this inbox that cannot be moved are not reported here',
+  unseen: 'this folder is not reported here again',
+};
+
+/** Tells the owner, unless an earlier file of that queue and kind still waits: ten thousand wrong files are one matter. */
+async function matterOf(
   { store }: InboxDeps,
-  queue: string,
+  { queue, series }: Pick<Told, 'queue' | 'series'>,
   { text, reason }: { text: string; reason: string },
 ): Promise<NewEvent | null> {
   let about = '';
   for (let count = 1; ; count += 1) {
-    about = `${isAgentName(queue) ? queue : 'nobody'}.${count}`;
+    about = `${isAgentName(queue) ? queue : 'nobody'}.${series === 'rejected' ? '' : `${series}.`}${count}`;
     const matter = matterId('rejected', about);
     if ((await store.byKey(askedKey(matter))) === null) break;
     if ((await store.byKey(answeredKey(matter))) === null) return null;
   }
-  const until = 'Any answer settles this. Until then, further files of this inbox are not reported here.';
+  const until = `Any answer settles this. Until then, ${UNTIL[series]}.`;
   const shown = { text, reason: `${reason} ${until}` };
   return { ...matterRaised({ kind: 'rejected', about, shown }, (value) => putJson(store, value, 'inbox')), ...BY };
 }
