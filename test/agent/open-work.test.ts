@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { keepWorkOf } from '../../src/agent/finish/keep.ts';
 import { askTool } from '../../src/tools/ask.ts';
 import { writeTool } from '../../src/tools/write.ts';
 import type { Loop } from '../fakes/loop.ts';
@@ -103,4 +104,14 @@ test('nothing of a run is held once it has failed, which keeps its work elsewher
     assert.equal(runRefs(loop), `refs/ruche/runs/${waiting.run}`);
     assert.ok(await loop.runtime.cancel(waiting.task, 'person:owner'));
     await noRunRefs(loop);
+  }));
+
+test('the work of a task that is ended from outside its run is kept, with the words that say where', () =>
+  withLoop([draft, ask], {}, async (loop) => {
+    const id = await loop.deliver('go');
+    const { run } = await loop.settled(id);
+    const text = await keepWorkOf(loop.deps, { id });
+    assert.equal(text, ` Its changes are kept at refs/ruche/unlanded/${run}.`);
+    assert.equal(git(loop, 'show', `refs/ruche/unlanded/${run}:draft.txt`), 'a draft');
+    assert.equal(await keepWorkOf(loop.deps, { id: 'tsk_unknown' }), '');
   }));
