@@ -170,3 +170,17 @@ test(
     { maxFile: 1000 },
   ),
 );
+
+test(
+  'a file that is named like a secret is never committed, and the log says so once; an example of one is',
+  withLab(async (lab) => {
+    const { dropped, told } = open(lab);
+    await lab.put('in/id_rsa', 'key\n');
+    await lab.put('in/.env.example', 'KEY=\n');
+    const given = await looks(dropped, 3);
+    assert.deepEqual((await lab.ws.commitPerson(given))?.paths, ['in/.env.example']);
+    await looks(dropped, 200);
+    assert.equal(told.length, 1);
+    assert.match(JSON.stringify(told), /in\/id_rsa[^]*named like a secret|named like a secret[^]*in\/id_rsa/);
+  }),
+);
