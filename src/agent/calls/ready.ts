@@ -33,7 +33,7 @@ export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
   };
 }
 
-/** Things that the calls of one answer may put before a person: of more, nobody finds the one that matters. */
+/** How often the calls of one answer may ask a person: among more, nobody finds the one that matters. */
 const MAX_ASKED = 10;
 
 /** May the call be made? As `decide` says, but that an answer asks a person only so often. */
@@ -44,7 +44,7 @@ export function judge(turn: AgentTurn, { call, tool, facts }: ReadyCall): Decisi
   return decision;
 }
 
-/** The same for a question, which no rule has to allow. `alike`: other questions of the answer that are to come. */
+/** The same for a question, which no rule has to allow. Other questions of the same answer that are still to come count too. */
 export const mayStillAsk = ({ log }: AgentTurn, call: CallState): boolean =>
   asked(log.state, call) +
     log.state.calls.filter(({ tool, phase }) => tool === call.tool && phase === 'allowed').length <

@@ -20,7 +20,7 @@ export async function recipientOf({ deps }: Turn, task: Task): Promise<Place | n
   return owned === undefined ? null : { channel: owned.name, to: owned.owners[0] ?? '' };
 }
 
-/** Queues the answer for somebody who did not ask in a message. Like a reply it is one, whoever ends the task. */
+/** Queues the answer for somebody who did not ask in a message. Its key is that of a reply, so it is sent once. */
 export function tell({ deps, log }: Turn, { id: task, agent, session }: Task, place: Place, content: BlobRef): void {
   const { run, labels } = log.state;
   const causeOf = log.nextIndex;

@@ -178,8 +178,9 @@ export type Pairing = { ok: true; code: string; until: number } | { ok: false; m
 export interface Runtime {
   /**
    * Accepts a message durably. `join`: an equal message of the session whose answer was not delivered is meant, if there
-   * is one; `again`: it was sent before, so others may have come after that one. `history`: earlier messages given with a first message; ignored once the conversation has any. `request`: it
-   * begins a conversation of its own, and only its bytes can say which request is sent again.
+   * is one; `again`: it was sent before, so others may have come after that one. `history`: earlier messages given with a
+   * first message; ignored once the conversation has any. `request`: it begins a conversation of its own, and only its
+   * bytes can say which request is sent again.
    */
   deliver(
     message: InboundMessage,

@@ -119,7 +119,7 @@ class Looks {
         this.#log.warn(
           { path },
           isSecretName(path)
-            ? 'a file that a trigger names is named like a secret, so it is not committed and fires nothing; commit it yourself if it is no secret'
+            ? 'a file that a trigger names is named like a secret, so it is not committed and fires nothing; if it is not a secret, commit it yourself'
             : 'a file a trigger names cannot be committed: too large, unreadable, or Git is busy',
         );
       given.push(path);
