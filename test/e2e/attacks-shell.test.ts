@@ -7,7 +7,7 @@ import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-mode
 
 const bwrap = spawnSync('bwrap', ['--version']).status === 0;
 const python = spawnSync('python3', ['--version']).status === 0;
-const skip = bwrap ? false : 'there is no bubblewrap here';
+const skip = bwrap ? false : 'there is no bubblewrap on this machine';
 
 let server: ModelServer;
 let home: Home;

@@ -168,7 +168,7 @@ test('a command that fills the disk at once is ended and told, the process lives
   const reason = cannotMount(home.dir) || cannotImage(home.dir);
   if (reason || spawnSync('bwrap', ['--version']).status !== 0) {
     await home.close();
-    return t.skip(reason || 'there is no bubblewrap here');
+    return t.skip(reason || 'there is no bubblewrap on this machine');
   }
   const disk = image(join(home.dir, 'image'), home.home);
   const run = async (command: string): Promise<string> => (await home.ask(orders(order('shell', { command })))).text;

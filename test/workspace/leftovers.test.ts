@@ -15,7 +15,7 @@ const python = spawnSync('python3', ['--version']).status === 0;
 
 test(
   'a deep tree is told, and stops no later command, no removal and no start',
-  { skip: python ? false : 'python3 is not here to make one' },
+  { skip: python ? false : 'there is no python3 on this machine to make one' },
   withLab(async (lab) => {
     const pool = await openPool(lab, { max: 1, keep: 1 });
     const base = await lab.ws.head();
