@@ -37,7 +37,7 @@ test('a run under way at three unclean ends of the process is set aside with its
   const outcome = await home.settled(frozen);
   assert.equal(outcome.status, 'dead');
   assert.match(outcome.text, /Ruche ended without a stop 3 times while this was under way .* so it was set aside/);
-  const kept = / Its changes are kept at (refs\/ruche\/unlanded\/run_\w+)\./.exec(outcome.text)?.[1] ?? '';
+  const kept = / Its changes are kept at (refs\/ruche\/unlanded\/run_[\w-]+)\./.exec(outcome.text)?.[1] ?? '';
   assert.notEqual(kept, '', outcome.text);
   assert.equal(home.git('show', `${kept}:freeze.md`), 'so far\n');
   assert.equal((await home.settled(joined)).status, 'dead', 'what it has taken in ends with it');

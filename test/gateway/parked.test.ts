@@ -46,7 +46,7 @@ test('A parked run answers at once; "approve ID" and "deny ID" answer it and bri
 
 test('While a run waits for approval another message of the session is told so at once', async () => {
   await withGateway(guarded, async (rig) => {
-    const id = /apr_\w+/.exec(await say(rig, 's', 'pay'))?.[0] ?? '';
+    const id = /apr_[\w-]+/.exec(await say(rig, 's', 'pay'))?.[0] ?? '';
     assert.match(await say(rig, 's', 'and then?'), new RegExp(id));
     assert.equal(await say(rig, 's', `approve ${id}`), 'It is written.');
   });
@@ -56,7 +56,7 @@ test('A question is answered by the next message of the session, or by its id', 
   await withGateway(guarded, async (rig) => {
     assert.match(await say(rig, 's', 'colour'), /Which colour\?.*qst_/s);
     assert.equal(await say(rig, 's', 'green'), 'You said green.');
-    const id = /qst_\w+/.exec(await say(rig, null, 'colour'))?.[0] ?? '';
+    const id = /qst_[\w-]+/.exec(await say(rig, null, 'colour'))?.[0] ?? '';
     assert.equal(await say(rig, null, `answer ${id} dark\nblue`), 'You said dark\nblue.');
   });
 });
@@ -71,7 +71,7 @@ test('A parked run in a stream, and the approval in a stream', async () => {
       });
       return (await stream.finalContent()) ?? '';
     };
-    const id = /apr_\w+/.exec(await ask('pay'))?.[0] ?? '';
+    const id = /apr_[\w-]+/.exec(await ask('pay'))?.[0] ?? '';
     assert.notEqual(id, '');
     assert.equal(await ask(`approve ${id}`), 'It is written.');
   });
