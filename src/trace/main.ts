@@ -65,7 +65,8 @@ export class MainCheck {
 
   remember(event: Event): void {
     if (event.type === 'config.applied') this.#firstConfig ??= event.data.commit;
-    if (event.type === 'gateway.started' && (event.data.lost !== undefined || event.data.newer?.accepted)) this.#gap = true;
+    if (event.type === 'gateway.started' && (event.data.lost !== undefined || event.data.newer?.accepted))
+      this.#gap = true;
     if (event.type === 'person.committed') this.#known.push({ ...event.data, seq: event.seq, run: null });
     const run = runOfStream(event.stream);
     if (run === null) return;
