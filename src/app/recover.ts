@@ -1,7 +1,6 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
-import { holdOpenRuns } from '../agent/finish/hold.ts';
-import { keepWorkOf } from '../agent/finish/keep.ts';
+import { holdOpenRuns, keepWorkOf } from '../agent/finish/hold.ts';
 import { liveKeys } from '../agent/run/log.ts';
 import { countInterrupted } from '../runtime/interrupted.ts';
 import { record } from '../scheduler/worker.ts';

@@ -1,6 +1,6 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
-import { keepWorkOf } from '../agent/finish/keep.ts';
+import { keepWorkOf } from '../agent/finish/hold.ts';
 import { runTask } from '../agent/turn.ts';
 import { OUTBOX } from '../core/records/reply.ts';
 import { buryTask } from '../runtime/end.ts';
