@@ -26,7 +26,7 @@ import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
 import { parseSettings, type Known, type KnownToAgent } from '../../config/settings.ts';
 import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
-import { didYouMean } from '../../core/text/near.ts';
+import { didYouMean } from '../../core/text/unknown.ts';
 import { MAX_FILE, decodeText, parseYaml, problem } from '../../config/yaml-source.ts';
 
 const KEEP_REF = 'refs/ruche/governance';
