@@ -1,7 +1,7 @@
 import { explainSchedule, overSchedule } from '../config/schedule-words.ts';
 import type { Known } from '../config/settings.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import type { SkillRules } from '../core/skill.ts';
+import type { SkillRules } from '../core/ports/skill-rules.ts';
 import { machineZone } from '../platform/system.ts';
 import { skillRules } from '../skills/judge.ts';
 import { openGovernanceReader } from '../workspace/governance/reader.ts';

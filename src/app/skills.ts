@@ -2,7 +2,8 @@ import { mkdir, readdir, realpath, rm, writeFile, chmod } from 'node:fs/promises
 import { basename, dirname, join, resolve } from 'node:path';
 import { BUILTIN, knownOf } from './builtin.ts';
 import type { Problem } from '../core/agent.ts';
-import { isSkillName, SKILLS, type SkillFile, type SkillJudgement } from '../core/skill.ts';
+import type { SkillJudgement } from '../core/ports/skill-rules.ts';
+import { isSkillName, SKILLS, type SkillFile } from '../core/skill.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { readBundled, readSkillFolder, judge, skillRules } from '../skills/judge.ts';
 import { type Gate, openGate } from '../skills/gate.ts';

@@ -1,5 +1,4 @@
 import type { FileMode } from './files.ts';
-import type { Problem } from './agent.ts';
 
 /** What a skill needs of the machine; a list that is empty asks for nothing. */
 export interface SkillNeeds {
@@ -89,19 +88,3 @@ export const skillOf = (path: string): string | null => /^skills\/([^/]+)\/./.ex
 export const SKILL_FILES = 500;
 export const SKILL_FILE_BYTES = 4 * 1024 * 1024;
 export const SKILL_BYTES = 16 * 1024 * 1024;
-
-export interface SkillJudgement {
-  /** Null if there is an error among the problems. */
-  text: SkillText | null;
-  /** Errors and oddities of the format. */
-  problems: Problem[];
-  /** What a person should look at closely before saying yes: a download piped into a shell, hidden characters … */
-  flags: Problem[];
-}
-
-/** The format's own rules, and what comes with the package. */
-export interface SkillRules {
-  /** `at`: the folder as problems name it. */
-  judge(name: string, files: readonly SkillFile[], at: string): SkillJudgement;
-  bundled: ReadonlyMap<string, readonly SkillFile[]>;
-}

@@ -9,11 +9,12 @@ import type { Batch, Store } from '../core/ports/store.ts';
 import type { DeliverResult, LooseRequest } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import { type MailDeps, openWaits, runOf, waitingIn } from '../pending/pending.ts';
-import { plainName, imageIn } from '../core/text/media.ts';
+import { plainName } from '../core/text/media.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { newTask, noRoom } from '../core/records/new-task.ts';
 import { putJson } from '../core/records/json-blob.ts';
 import { answeredKey } from '../core/records/matter.ts';
+import { imageIn } from '../core/image.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
 const MAX_TEXT = 1_000_000;

@@ -2,15 +2,8 @@ import { lstat, readFile, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Problem } from '../core/agent.ts';
 import { workspacePath } from '../core/text/paths.ts';
-import {
-  isSkillName,
-  SKILL_BYTES,
-  SKILL_FILE_BYTES,
-  SKILL_FILES,
-  type SkillFile,
-  type SkillJudgement,
-  type SkillRules,
-} from '../core/skill.ts';
+import type { SkillJudgement, SkillRules } from '../core/ports/skill-rules.ts';
+import { isSkillName, SKILL_BYTES, SKILL_FILE_BYTES, SKILL_FILES, type SkillFile } from '../core/skill.ts';
 import { decodeText } from './front.ts';
 import { flagsIn, mistakenFor } from './flags.ts';
 import { parseSkill } from './parse.ts';

@@ -8,7 +8,6 @@ import type { Difference, GovernanceReader, SavedFile } from '../../core/ports/g
 import { nameProblem, parseAgent } from '../../config/agent.ts';
 import { FOLDER, readTree, textOf as textOfName, type TreeEntry } from '../../git/trees.ts';
 import type { Git } from '../../git/git.ts';
-import { hindrances } from './scripts.ts';
 import {
   describeProtected,
   EXTRA_FILES,
@@ -20,7 +19,7 @@ import {
   type Side,
   type Touched,
 } from './protected.ts';
-import { Scripts } from './script-changes.ts';
+import { Scripts, hindrances } from './script-changes.ts';
 import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
 import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
 import { parseSettings, type Known, type KnownToAgent } from '../../config/settings.ts';

@@ -1,5 +1,6 @@
 import type { Difference } from '../../core/ports/governance.ts';
-import { isSkillName, SKILLS, skillOf, type SkillRules } from '../../core/skill.ts';
+import type { SkillRules } from '../../core/ports/skill-rules.ts';
+import { isSkillName, SKILLS, skillOf } from '../../core/skill.ts';
 import { visible } from '../../core/text/untrusted.ts';
 import { frontMatter } from '../../config/agent.ts';
 import type { Git } from '../../git/git.ts';

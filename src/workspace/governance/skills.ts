@@ -8,11 +8,11 @@ import {
   type PinnedFile,
   type Skill,
   type SkillFile,
-  type SkillRules,
 } from '../../core/skill.ts';
 import type { Git } from '../../git/git.ts';
 import type { Objects } from '../../git/objects.ts';
 import type { Trees } from '../../git/trees.ts';
+import type { SkillRules } from '../../core/ports/skill-rules.ts';
 import { didYouMean } from '../../core/text/unknown.ts';
 import { problem } from '../../config/yaml-source.ts';
 
