@@ -55,7 +55,7 @@ export function openWorkers(
 
 /** What the last process has left behind is found again or let go of, and its tasks are free. */
 export async function recover(agents: AgentDeps, adapters: Adapters, version: string): Promise<void> {
-  const { store, checkouts, hub, workspace, log, givenUp } = adapters;
+  const { store, checkouts, hub, workspace, log, givenUp, newer } = adapters;
   hub.onRunEnded((run) => {
     const failed = (error: unknown): void => log.warn({ run, error: String(error) }, 'the ref of an ended run is left');
     workspace.release(run).catch(failed);
@@ -66,6 +66,10 @@ export async function recover(agents: AgentDeps, adapters: Adapters, version: st
   for (const tool of agents.tools().values()) await tool.sweep?.(live);
   await checkouts.recover([...live]);
   const recovered = await store.releaseAll();
-  const also = { ...(givenUp && { lost: givenUp }), ...(interrupted.length > 0 && { interrupted }) };
+  const also = {
+    ...(givenUp && { lost: givenUp }),
+    ...(interrupted.length > 0 && { interrupted }),
+    ...(newer && { newer }),
+  };
   await record(store, { type: 'gateway.started', data: { version, recovered, ...also } });
 }
