@@ -1,5 +1,4 @@
-import { fileMatch } from '../../core/text/file-match.ts';
-import { wildcardMatch } from '../../core/text/glob.ts';
+import { wildcardMatch, fileMatch } from '../../core/text/glob.ts';
 import { unionLabels } from '../../core/labels.ts';
 import type { Facts, Held, TriggerSource } from '../../core/trigger.ts';
 import type { Cause } from './causes.ts';
