@@ -41,27 +41,6 @@ test('a file that lands: one commit of the firing and its task, with cause, labe
   });
 });
 
-test('a file that is moved from one place a trigger names to another is nothing new; one that is moved in is', async () => {
-  const all = trigger(files('d/**'), { work: { kind: 'task', text: 'all {{path}}' } });
-  const paid = { name: 'paid', when: 'path.startsWith("d/paid/")' };
-  const some = trigger(files('d/**'), { ...paid, work: { kind: 'task', text: 'paid {{path}}' } });
-  await withScene([all, some], async (scene) => {
-    const moves = {
-      'd/b.md': 'd/a.md',
-      'd/in.md': 'elsewhere.md',
-      'd/paid/c.md': 'd/c.md',
-      'd/paid/e.md': 'd/paid/d.md',
-    };
-    for (const [path, from] of Object.entries(moves)) scene.from.set(path, from);
-    await scene.lands('c1', ['d/b.md']);
-    assert.deepEqual(await scene.texts(), []);
-    await scene.lands('c2', [...Object.keys(moves), 'd/new.md'], 'pull');
-    // Where a condition holds of the new place alone, the file is new to it.
-    assert.deepEqual(await scene.texts(), ['all d/in.md, d/new.md', 'paid d/paid/c.md']);
-    assert.deepEqual(await scene.of('trigger.skipped'), []);
-  });
-});
-
 test('what a run lands carries its labels and goes on with its chain, but not with its sender’s rules', async () => {
   await withScene([trigger(files('d/*'))], async (scene) => {
     const origin = { root: 'tsk_0', parent: 'tsk_0', hops: 2, senders: ['x'] };
