@@ -1,4 +1,5 @@
 import { durationText } from './text/duration.ts';
+import type { ActiveHours } from './time/hours.ts';
 import type { Json } from './text/json.ts';
 
 /** When a schedule fires, with nothing left out: what is on record of it. */
@@ -13,8 +14,8 @@ export type Timing = (
   zone: string;
   /** Last moment it may fire at: a date (its whole day counts) or a date with a time; null for none. */
   until: string | null;
-  /** Minutes of the day, from (included) and to (not included); over midnight if `from` is later. Null: all day. */
-  activeHours: { from: number; to: number } | null;
+  /** Null: at any time. */
+  activeHours: ActiveHours | null;
   /** Milliseconds by which a firing may be put off, so that not everything begins in the same second. */
   jitter: number;
 };
@@ -29,7 +30,7 @@ type Overlap = 'skip' | 'queue' | 'cancel';
 export interface Schedule {
   /** Unique in the agent. */
   name: string;
-  /** `zone` null: that of the machine. */
+  /** `zone` null: that of the network. */
   timing: WithoutZone<Timing> & { zone: string | null };
   missed: Missed;
   overlap: Overlap;
