@@ -3,7 +3,7 @@ import type { AgentDeps } from '../agent/run/deps.ts';
 import { usualTool } from '../core/ports/tool.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import { restingModels } from '../agent/think/compact.ts';
-import { startHousekeeping } from '../scheduler/upkeep/every.ts';
+import { startHousekeeping } from '../core/time/waker.ts';
 import { noteMissedDeadlines } from '../scheduler/tasks/deadlines.ts';
 import { type CheckResult, lookAtChecks } from '../scheduler/upkeep/checks.ts';
 import { Night } from '../scheduler/upkeep/night.ts';

@@ -105,8 +105,8 @@ export interface Diagnosis {
   newestEvent: number | null;
   /** The database cannot be read, or is of a newer version. */
   database: string | null;
-  /** What the record knows of and is gone, so that a start is refused. */
-  lost: readonly { what: string; mend: string }[];
+  /** What the record knows of and is gone, so that a start is refused; `safe`: it is not refused, and tells it. */
+  lost: readonly { what: string; mend: string; safe?: true }[];
 }
 
 /** A skill as `ruche skills` shows it. */

@@ -36,6 +36,8 @@ async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<F
   return {
     ...diagnosis,
     config: diagnosis.config && { problems: together(diagnosis, problems) },
+    // A gateway that runs has told of what is safe, as it found it at its start.
+    lost: diagnosis.lost.filter(({ safe }) => !safe || problems === null),
     keys: problems === null ? diagnosis.keys : diagnosis.keys.map((key) => keyOf(key, problems)),
     node: process.versions.node,
     home: options.home,

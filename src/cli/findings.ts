@@ -156,11 +156,12 @@ const checkDatabase: Check = ({ database }) =>
     ? []
     : [broken('Database', database, 'Restore a backup, or use the version of Ruche that wrote it.')];
 
-const checkLost: Check = ({ lost }) => lost.map(({ what, mend }) => broken('Record', what, mend));
+const checkLost: Check = ({ lost }) =>
+  lost.map(({ what, mend, safe }) => (safe ? warning : broken)('Record', what, mend));
 
 const checkConfig: Check = ({ workspace, config, lost }) => {
   if (workspace !== null) return [broken('Workspace', workspace, 'Do what the message says, then run doctor again.')];
-  if (config === null && lost.length > 0) return [];
+  if (config === null && lost.some(({ safe }) => !safe)) return [];
   if (config === null) return [ok('Workspace', 'none yet; the first start creates one from a template')];
   const stuck = config.problems.filter(({ file }) => file === WORKSPACE);
   const wrong = config.problems.filter(({ file }) => file !== WORKSPACE);

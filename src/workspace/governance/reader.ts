@@ -7,7 +7,6 @@ import type { Difference, GovernanceReader, SavedFile } from '../../core/ports/g
 import { nameProblem, parseAgent } from '../../config/agent.ts';
 import { FOLDER, readTree, textOf as textOfName, type TreeEntry } from '../../git/trees.ts';
 import type { Git } from '../../git/git.ts';
-import { hindrances } from './scripts.ts';
 import {
   describeProtected,
   EXTRA_FILES,
@@ -19,13 +18,13 @@ import {
   type Side,
   type Touched,
 } from './protected.ts';
-import { Scripts } from './script-changes.ts';
+import { Scripts, hindrances } from './script-changes.ts';
 import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
 import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
 import { parseSettings, type Known, type KnownToAgent } from '../../config/settings.ts';
 import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
-import { didYouMean } from '../../core/text/near.ts';
+import { didYouMean } from '../../core/text/unknown.ts';
 import { MAX_FILE, decodeText, parseYaml, problem } from '../../config/yaml-source.ts';
 
 const KEEP_REF = 'refs/ruche/governance';
