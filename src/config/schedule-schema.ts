@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { readDuration } from '../core/text/duration.ts';
-import type { ActiveHours } from '../core/time/hours.ts';
+import type { ActiveHours } from '../core/schedule.ts';
 import { timeNeeded } from './validate.ts';
 
 const text = z.string().min(1).max(200);

@@ -1,6 +1,14 @@
 import { durationText } from './text/duration.ts';
-import type { ActiveHours } from './time/hours.ts';
 import type { Json } from './text/json.ts';
+
+/** Hours of the day in which a schedule may fire, and the days on which they begin. */
+export interface ActiveHours {
+  /** Minutes of the day, from (included) and to (not included); over midnight if `from` is later. */
+  from: number;
+  to: number;
+  /** Days of the week on which they begin, Sunday being 0; every day unless given. */
+  days?: readonly number[];
+}
 
 /** When a schedule fires, with nothing left out: what is on record of it. */
 export type Timing = (

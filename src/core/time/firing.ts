@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { ReadCron, Timing } from '../schedule.ts';
-import { type ActiveHours, isOpen, lastClosing, nextClosing, nextOpening, opens } from './hours.ts';
+import type { ActiveHours, ReadCron, Timing } from '../schedule.ts';
+import { isOpen, lastClosing, nextClosing, nextOpening, opens } from './hours.ts';
 import { openWall, readMoment, type Wall } from './wall.ts';
 
 /** The times at which a schedule fires. Pure: equal questions have equal answers, on any machine that knows the same zones. */

@@ -1,13 +1,5 @@
+import type { ActiveHours } from '../schedule.ts';
 import type { Wall } from './wall.ts';
-
-/** Hours of the day in which a schedule may fire, and the days on which they begin. */
-export interface ActiveHours {
-  /** Minutes of the day, from (included) and to (not included); over midnight if `from` is later. */
-  from: number;
-  to: number;
-  /** Days of the week on which they begin, Sunday being 0; every day unless given. */
-  days?: readonly number[];
-}
 
 const MINUTE = 60_000;
 /** Of a day. */
