@@ -52,7 +52,8 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   const { state, claim } = log;
   const { task } = claim;
   const { after } = failure;
-  if (after !== undefined || (failure.retryable && task.attempt < task.maxAttempts)) {
+  const mayPass = failure.retryable && failure.spent !== true;
+  if (after !== undefined || (mayPass && task.attempt < task.maxAttempts)) {
     const notBefore = deps.clock.now() + (after ?? retryDelay(task.attempt, deps.random()));
     const attempt = after === undefined ? task.attempt + 1 : task.attempt;
     const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
