@@ -1,14 +1,13 @@
 import { isSafeName } from '../core/ids.ts';
 import type { Delta, TaskOutcome } from '../core/api/runtime.ts';
-import { pendingTexts } from './approvals.ts';
-import { agentNamed, agentNames } from './agent-named.ts';
+import { pendingTexts, verdictWords, watchSchedules } from './approvals.ts';
+import { agentNamed, agentNames } from './unknown.ts';
 import { asCalled } from './explain.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { progressLine } from './progress.ts';
 import { talk, type Accepted } from './talk.ts';
 import type { ApprovalVerdict } from '../core/event.ts';
-import { verdictWords, watchSchedules } from './verdict.ts';
 
 export interface AskFlags {
   session?: string;

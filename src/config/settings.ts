@@ -10,7 +10,7 @@ import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ToolName } from '../core/ports/tool.ts';
 import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
-import { didYouMean } from '../core/text/near.ts';
+import { didYouMean } from '../core/text/unknown.ts';
 import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
@@ -209,6 +209,7 @@ export function parseSettings(
       bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),
+      ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,

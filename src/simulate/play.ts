@@ -17,9 +17,8 @@ import { check } from './check.ts';
 import type { Violation } from './invariants.ts';
 import { type Counts, countPlay } from './counts.ts';
 import { writeTemplate } from './network.ts';
-import type { PlayOptions } from './options.ts';
 import { makePlan } from './plan.ts';
-import { entriesOf, readPlay } from './record.ts';
+import { entriesOf, readPlay, type PlayOptions } from './record.ts';
 import { readWorld } from './world.ts';
 
 /** Processes after which a play is given up: each kill of the plan is one. */

@@ -4,17 +4,17 @@ import type { EventOf, MatterKind } from '../../core/event.ts';
 import { taskStream } from '../../core/ids.ts';
 import { deadText } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
-import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
+import { type ReplyContent, replyBody, replyKey, sendingOp, sendingTask } from '../../core/records/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
-import { releaseWork } from './hold.ts';
-import { keepUnlanded } from './keep.ts';
+import { releaseWork, keepUnlanded } from './hold.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
 import { isQuiet } from '../think/script.ts';
-import { type Place, recipientOf, tell } from './tell.ts';
 import type { Failure } from '../run/state.ts';
 import { mediaTypeOf } from '../../core/text/media.ts';
+import { readJson } from '../../core/records/json-blob.ts';
+import type { TaskContent } from '../../core/task-call.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
 const RETRY_BASE = 2_000;
@@ -206,4 +206,28 @@ async function withFiles({ deps, log }: Turn, text: string): Promise<ReplyConten
   }
   const note = left.length > 0 ? `\n\n(Too much to send, and kept in the workspace: ${left.join(', ')}.)` : '';
   return { text: text + note, files };
+}
+
+/** A place of a messenger. */
+type Place = Pick<EventOf<'message.queued'>['data'], 'channel' | 'to'>;
+
+/** Whom a schedule or trigger wants told; the first owner of the first messenger for `owner`. */
+async function recipientOf({ deps }: Turn, task: Task): Promise<Place | null> {
+  if (!/^(?:schedule|trigger):/.test(task.from) || !task.content) return null;
+  const { to } = (await readJson<Pick<TaskContent, 'to'>>(deps.store, task.content)) ?? {};
+  if (to === undefined) return null;
+  if (to !== 'owner') return { channel: to.slice(0, to.indexOf(':')), to: to.slice(to.indexOf(':') + 1) };
+  const { channels } = deps.governance().settings;
+  const owned = channels.find(({ owners }) => owners.length > 0);
+  return owned === undefined ? null : { channel: owned.name, to: owned.owners[0] ?? '' };
+}
+
+/** Queues the answer for somebody who did not ask in a message. Its key is that of a reply, so it is sent once. */
+function tell({ deps, log }: Turn, { id: task, agent, session }: Task, place: Place, content: BlobRef): void {
+  const { run, labels } = log.state;
+  const causeOf = log.nextIndex;
+  const data = { agent, session, task, run, ...place, content };
+  log.emit({ type: 'message.queued', data }, null, { stream: log.subject, key: replyKey(task) });
+  const sending = sendingTask({ id: deps.ids.next('tsk'), agent, session, channel: place.channel, labels });
+  log.queue({ op: 'enqueue', task: sending, causeOf });
 }

@@ -1,9 +1,8 @@
 import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { ModelChoice, ModelError } from '../../core/model.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
-import { compact, mustCompact, restChoice } from './compact.ts';
+import { compact, mustCompact, restChoice, leaveOut, mayBeHistory, withoutHistory } from './compact.ts';
 import { type Conversation, note } from '../run/conversation.ts';
-import { leaveOut, mayBeHistory, withoutHistory } from './left-out.ts';
 import type { Failure, Manifest } from '../run/state.ts';
 import type { RunLog } from '../run/log.ts';
 import { scriptChoice, scriptUnable } from './script.ts';

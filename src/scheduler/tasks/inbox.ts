@@ -7,7 +7,7 @@ import { type Store, StoreUnavailable } from '../../core/ports/store.ts';
 import type { Files } from '../../core/files.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
 import { answeredKey, askedKey, matterId, matterRaised } from '../../core/records/matter.ts';
-import { didYouMean } from '../../core/text/near.ts';
+import { didYouMean } from '../../core/text/unknown.ts';
 import {
   type BlockedFile,
   type InboxEntry,
