@@ -1,6 +1,7 @@
 import { readDuration } from '../core/text/duration.ts';
 import { z } from 'zod';
 import type { ProviderKind } from '../core/agent.ts';
+import { openWall } from '../core/time/wall.ts';
 import { parseHostPattern } from '../core/net/host.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
@@ -176,6 +177,10 @@ const settings = z.strictObject({
       'Which agent answers in which chat; the first that fits counts, one with only an agent is the front desk.',
     )
     .optional(),
+  timezone: text
+    .refine((zone) => openWall(zone) !== null, { error: 'is no time zone; write one such as Europe/Paris' })
+    .describe('IANA name of the zone of the network, such as Europe/Paris; that of the machine unless given.')
+    .optional(),
   concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),
   limits: z
@@ -232,7 +237,7 @@ const settings = z.strictObject({
         at: z
           .string()
           .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: 'must be a time of the day such as 03:00' })
-          .describe('When, by the clock of the machine; 03:00 unless given.')
+          .describe('When, by the clock of the network; 03:00 unless given.')
           .optional(),
         idle: z
           .string()

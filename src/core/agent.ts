@@ -121,6 +121,8 @@ export interface Settings {
   checks: readonly string[];
   /** When long conversations that rest are summarised; null: never. */
   compaction: CompactionSettings | null;
+  /** IANA name of the zone by whose clock the network lives; that of the machine unless given. */
+  timezone?: string;
   /** Runs at once. */
   concurrency: number;
   limits: {
@@ -151,7 +153,7 @@ export interface Settings {
 }
 
 export interface CompactionSettings {
-  /** `03:00`, by the clock of the machine. */
+  /** `03:00`, by the clock of the network. */
   at: string;
   /** Milliseconds since the last word. */
   idleMs: number;

@@ -56,6 +56,7 @@ models:
     local: { type: openai-compatible, baseUrl: http://127.0.0.1:11434/v1, apiKey: env:LOCAL_KEY }
   light: [local/org/qwen3:8b]
   standard: [local/qwen3, demo/demo]
+timezone: Europe/Paris
 concurrency: 7
 maxAttempts: 5
 limits: { steps: 9, runMs: 60000, toolOutput: 5000, shellMs: 1000, shellMemory: 67108864, shellProcesses: 8 }
@@ -91,6 +92,8 @@ policy:
       { id: 'c', verdict: 'deny', match: { effect: 'exec', command: 'rm *' } },
     ],
   );
+  assert.equal(settings?.timezone, 'Europe/Paris');
+  refused('timezone: Paris', /timezone is no time zone; write one such as Europe\/Paris/);
   assert.deepEqual([settings?.concurrency, settings?.maxAttempts, settings?.limits.steps], [7, 5, 9]);
 });
 
