@@ -5,7 +5,7 @@ import { taskStream } from '../../core/ids.ts';
 import { deadText } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp, sendingTask } from '../../core/records/reply.ts';
-import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
+import { isEnded, makerOf, type Task, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
 import { releaseWork, keepUnlanded } from './hold.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
@@ -62,7 +62,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     return log.flush(true);
   }
   const status = failure.retryable ? 'dead' : 'failed';
-  const text = `I could not finish this: ${failure.message}${await keepWork(turn)}`;
+  const text = `I could not finish ${makerOf(task) ?? 'this'}: ${failure.message}${await keepWork(turn)}`;
   const ended = await tasksOf(turn);
   const seen = await seenAtEnd(turn);
   endRun(log, status, failure);
@@ -76,8 +76,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
       about: task.id,
       shown: { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason },
     });
-  else if (status === 'dead')
-    log.raise({ kind: 'dead', about: task.id, shown: deadText(task.id, task.agent, failure.message) });
+  else if (status === 'dead') log.raise({ kind: 'dead', about: task.id, shown: deadText(task, failure.message) });
   await log.flush(true);
 }
 
