@@ -8,6 +8,12 @@ export type TaskStatus = 'queued' | 'running' | 'waiting' | 'done' | 'failed' | 
 export const isEnded = (status: TaskStatus): boolean =>
   status === 'done' || status === 'failed' || status === 'dead' || status === 'cancelled';
 
+/** What made a task, where somebody hears of it who has not asked for it; null if a message did, a file or an agent. */
+export const makerOf = ({ from }: Pick<Task, 'from'>): string | null => {
+  const [, kind, name] = /^(schedule|trigger):(.+)$/s.exec(from) ?? [];
+  return name === undefined ? null : `the ${kind} ${name}`;
+};
+
 /**
  * A unit of work addressed to a queue. What people said (title, input) is in the `content` blob, so that erasing a
  * person's key erases it; a task made of a chat message has none: the message is its cause.

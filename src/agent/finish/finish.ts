@@ -5,7 +5,7 @@ import { taskStream } from '../../core/ids.ts';
 import { deadText } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp, sendingTask } from '../../core/records/reply.ts';
-import { isEnded, type Task, type TaskStatus, type TaskContent } from '../../core/task.ts';
+import { isEnded, makerOf, type Task, type TaskContent, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
 import { releaseWork, keepUnlanded } from './hold.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
@@ -51,7 +51,8 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   const { state, claim } = log;
   const { task } = claim;
   const { after } = failure;
-  if (after !== undefined || (failure.retryable && task.attempt < task.maxAttempts)) {
+  const mayPass = failure.retryable && failure.spent !== true;
+  if (after !== undefined || (mayPass && task.attempt < task.maxAttempts)) {
     const notBefore = deps.clock.now() + (after ?? retryDelay(task.attempt, deps.random()));
     const attempt = after === undefined ? task.attempt + 1 : task.attempt;
     const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
@@ -60,7 +61,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     return log.flush(true);
   }
   const status = failure.retryable ? 'dead' : 'failed';
-  const text = `I could not finish this: ${failure.message}${await keepWork(turn)}`;
+  const text = `I could not finish ${makerOf(task) ?? 'this'}: ${failure.message}${await keepWork(turn)}`;
   const ended = await tasksOf(turn);
   const seen = await seenAtEnd(turn);
   endRun(log, status, failure);
@@ -74,8 +75,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
       about: task.id,
       shown: { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason },
     });
-  else if (status === 'dead')
-    log.raise({ kind: 'dead', about: task.id, shown: deadText(task.id, task.agent, failure.message) });
+  else if (status === 'dead') log.raise({ kind: 'dead', about: task.id, shown: deadText(task, failure.message) });
   await log.flush(true);
 }
 
