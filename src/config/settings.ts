@@ -15,8 +15,7 @@ import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { queuesOf } from './queues.ts';
-import { decodeText, parseYaml, problem } from './yaml-source.ts';
-import type { Path, YamlSource } from './yaml-source.ts';
+import { decodeText, parseYaml, problem, type Path, type YamlSource } from './yaml-source.ts';
 
 export const DEFAULT_LIMITS: Settings['limits'] = {
   steps: 50,

@@ -5,7 +5,7 @@ import { taskStream } from '../../core/ids.ts';
 import { deadText } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp, sendingTask } from '../../core/records/reply.ts';
-import { isEnded, makerOf, type Task, type TaskStatus } from '../../core/task.ts';
+import { isEnded, makerOf, type Task, type TaskContent, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
 import { releaseWork, keepUnlanded } from './hold.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
@@ -14,7 +14,6 @@ import { isQuiet } from '../think/script.ts';
 import type { Failure } from '../run/state.ts';
 import { mediaTypeOf } from '../../core/text/media.ts';
 import { readJson } from '../../core/records/json-blob.ts';
-import type { TaskContent } from '../../core/task-call.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
 const RETRY_BASE = 2_000;
