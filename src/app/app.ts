@@ -7,7 +7,7 @@ import { modelsKnown, openModelSetup, openToolsAndModels } from './models.ts';
 import { type App, type AppOptions, plainly } from './options.ts';
 import { startPaused } from './pause.ts';
 import { openRuntime } from './runtime.ts';
-import { startUpkeep } from './upkeep.ts';
+import { openStatus, startUpkeep } from './upkeep.ts';
 import { openWorkers, recover } from './workers.ts';
 import { startGateway, type GatewayOptions } from '../gateway/server.ts';
 import { startExport } from '../journal/export.ts';
@@ -48,7 +48,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   if (options.paused) parts.defer(await startPaused(trust, pauses, log));
   const agents = (wrap.agents ?? plainly)(() => openAgents(adapters, trust, models, messengers, pauses));
   const workers = openWorkers(adapters, agents, pauses, messengers);
-  const clockwork = openClockwork(adapters, trust, agents, messengers, life);
+  const status = openStatus(adapters, agents, pauses);
+  const clockwork = openClockwork(adapters, trust, agents, messengers, life, status);
   const exporter = parts.adopt(await startExport(adapters), (each) => each.close());
   const made = { adapters, life, trust, models, messengers, pauses, agents, workers, clockwork, exporter };
   const runtime = openRuntime(options, made);
@@ -65,7 +66,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
 
   await recover(agents, adapters, options.version);
   await modelsKnown(adapters, models);
-  await startUpkeep(adapters, agents, pauses, parts);
+  await startUpkeep(adapters, agents, status, parts);
   for (const each of [workers.runs, workers.sends, clockwork]) each.start();
   life.begin();
   const stopReceiving = await startMessengers(messengers, adapters, trust, runtime, views);
