@@ -21,9 +21,10 @@ export function openAgents(
 ): AgentDeps {
   const { store, ids, secrets, hub, sandbox, random, redact } = adapters;
   const pushes = (channel: string): boolean => channels.has(channel);
+  const governance = () => trust.current();
   return {
     ...adapters,
-    governance: () => trust.current(),
+    governance,
     governanceLanded: (commit) => trust.applyLanded(commit),
     governanceLook: () => trust.look(),
     skills: (agent) => offeredSkills(adapters.gate, trust.current(), agent),
@@ -35,7 +36,7 @@ export function openAgents(
     pushes,
     redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),
-    cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes }, task, by),
+    cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes, governance }, task, by),
     conversations: new ConversationCache(),
     landingOrder: new LandingOrder(adapters.clock),
     hindrances: new Hindrances(),

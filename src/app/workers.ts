@@ -4,6 +4,7 @@ import { keepWorkOf } from '../agent/finish/keep.ts';
 import { runTask } from '../agent/turn.ts';
 import { OUTBOX } from '../core/records/reply.ts';
 import { buryTask } from '../runtime/end.ts';
+import { machineZone } from '../platform/system.ts';
 import { sendReply } from '../messages/outbox.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import type { Messengers } from './messengers.ts';
@@ -46,7 +47,7 @@ export function openWorkers(
     ...pool,
     concurrency: () => SENDS,
     only: [OUTBOX],
-    handle: (claim) => sendReply({ ...agents, channels, drafts }, claim),
+    handle: (claim) => sendReply({ ...agents, channels, drafts, zone: machineZone }, claim),
   });
   return { runs, sends };
 }

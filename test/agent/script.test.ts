@@ -201,7 +201,7 @@ test('the answer of a schedule arrives where it says, once; what has not changed
       sent.map((each) => [each.to, each.text.slice(0, 36)]),
       [
         ['77', 'It is hot.'],
-        ['77', 'I could not finish this: the script '],
+        ['77', 'The schedule assistant/probe failed:'],
         ['77', 'All is well.'],
       ],
     );

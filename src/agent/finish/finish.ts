@@ -4,6 +4,8 @@ import type { EventOf, MatterKind } from '../../core/event.ts';
 import { taskStream } from '../../core/ids.ts';
 import { deadText } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
+import type { Place } from '../../core/recipient.ts';
+import { noAnswerText, recipientOf, telling } from '../../core/records/told.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
 import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
@@ -12,7 +14,6 @@ import { keepUnlanded } from './keep.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
 import { isQuiet } from '../think/script.ts';
-import { type Place, recipientOf, tell } from './tell.ts';
 import type { Failure } from '../run/state.ts';
 import { mediaTypeOf } from '../../core/text/media.ts';
 
@@ -67,7 +68,8 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   endRun(log, status, failure);
   // A conversation that was only to be summarised, or whose script cannot be run, hears nothing of it.
   const messages = isQuiet(log) ? [] : wholeTurn(log, text);
-  endTask(turn, ended, { status, content: { text }, messages, ...seen });
+  const why = `${status === 'dead' ? 'was given up' : 'failed'}: ${failure.message}`;
+  endTask(turn, ended, { status, content: { text }, messages, why, ...seen });
   const given = MATTERS[failure.code];
   if (given !== undefined)
     log.raise({
@@ -132,7 +134,8 @@ async function tasksOf(turn: Turn): Promise<Ended[]> {
   return Promise.all(
     tasks.map(async (task) => {
       const message = await messageOf(store, task);
-      return { task, message, told: message === null ? await recipientOf(turn, task) : null };
+      const { channels } = turn.deps.governance().settings;
+      return { task, message, told: message === null ? await recipientOf(store, task, channels) : null };
     }),
   );
 }
@@ -140,7 +143,19 @@ async function tasksOf(turn: Turn): Promise<Ended[]> {
 function endTask(
   turn: Turn,
   ended: readonly Ended[],
-  { status, content, ...turnEnd }: { status: Ending; content: ReplyContent; messages: BlobRef[]; seen?: BlobRef },
+  {
+    status,
+    content,
+    why,
+    ...turnEnd
+  }: {
+    status: Ending;
+    content: ReplyContent;
+    messages: BlobRef[];
+    seen?: BlobRef;
+    /** Of one that did not end well: what became of it, as the rest of a sentence. */
+    why?: string;
+  },
 ): void {
   const { deps, log } = turn;
   const { state, claim } = log;
@@ -160,9 +175,21 @@ function endTask(
     if (message && (sent === null || !told.has(sent))) reply(turn, task, message, result);
     if (sent !== null) told.add(sent);
     // A script that found what it had found before has nothing to tell.
-    if (recipient !== null && (status !== 'done' || !isQuiet(log))) tell(turn, task, recipient, result);
+    if (recipient === null || (status === 'done' && isQuiet(log))) continue;
+    tell(turn, task, recipient, why === undefined ? result : log.put({ text: noAnswerText(task, why) }));
   }
   log.queue({ op: 'settle', task: claim.task.id, status, result });
+}
+
+/** Queues the answer for somebody who did not ask in a message. Its key is that of a reply, so it is sent once. */
+function tell({ deps, log }: Turn, task: Task, place: Place, content: BlobRef): void {
+  const { run, labels } = log.state;
+  const { agent, session, from } = task;
+  const by = { agent, session, task: task.id, run };
+  const told = telling({ id: deps.ids.next('tsk'), by, place, content, labels, from });
+  const causeOf = log.nextIndex;
+  log.emit(told.event, null, { stream: log.subject, key: replyKey(task.id) });
+  log.queue({ op: 'enqueue', task: told.task, causeOf });
 }
 
 /** Queues the reply to whoever asked. Channels that are called, rather than asked, get a task of their own to send it. */
