@@ -38,11 +38,7 @@ export function chainsOf(
   return { chains, problems };
 }
 
-function wrongReceiver(
-  to: string,
-  last: boolean,
-  known: Recipients & { example: string },
-): string | null {
+function wrongReceiver(to: string, last: boolean, known: Recipients & { example: string }): string | null {
   const receiver = readReceiver(to);
   switch (receiver?.kind) {
     case undefined:

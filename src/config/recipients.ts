@@ -1,6 +1,6 @@
 import type { ChannelSettings } from '../core/agent.ts';
 import { OWNER, placeOf } from '../core/recipient.ts';
-import { didYouMean } from '../core/text/near.ts';
+import { didYouMean } from '../core/text/unknown.ts';
 import type { Messenger } from './channels.ts';
 import { listed } from './validate.ts';
 

@@ -76,7 +76,10 @@ export type Body =
       };
     }
   /** What is told waits: for the end of quiet hours, or because one address has been told much within a minute. */
-  | { type: 'message.held'; data: { message: string; channel: string; to: string; until: number; why: 'quiet' | 'many' } }
+  | {
+      type: 'message.held';
+      data: { message: string; channel: string; to: string; until: number; why: 'quiet' | 'many' };
+    }
   /** These go out as one message, in this order; the first one's sending stands for all. */
   | { type: 'message.collected'; data: { channel: string; to: string; messages: string[] } }
   /** What was written so far of the reply to a task is shown: the reply takes its place. */
@@ -226,7 +229,7 @@ export type Body =
   | { type: 'task.joined'; data: { task: string; by: string } }
   /** The call goes on, with every result, when these tasks have ended. */
   | { type: 'tasks.awaited'; data: { call: string; children: string[] } }
-  /** A guard against runaways, or a missed deadline, is put before the owner. `about` is the task. */
+  /** The owner is asked about a guard against runaways, or a missed deadline. `about` is the task. */
   | { type: 'matter.raised'; data: { matter: string; kind: MatterKind; about: string; text: BlobRef } }
   | { type: 'matter.settled'; data: { matter: string; by: string; answer: BlobRef } }
   // escalation
@@ -307,6 +310,7 @@ export type Body =
   /**
    * `lost`: events that the database had lost and a person gave up; `kept` is the name of the old journal.git in the home.
    * `interrupted`: tasks that were under way when the process ended without a stop, and how often since they last got further.
+   * `newer`: commits on `main` of runs that the journal does not know, the newest of them, and whether a person has accepted that.
    */
   | {
       type: 'gateway.started';
@@ -315,6 +319,7 @@ export type Body =
         recovered: number;
         lost?: { events: number; kept: string };
         interrupted?: { task: string; deaths: number }[];
+        newer?: { commits: number; newest: string; accepted: boolean };
       };
     }
   | { type: 'gateway.stopped'; data: { reason: string } };

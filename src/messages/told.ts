@@ -118,7 +118,8 @@ const spaceAfter = (room: Said, said: Said): Said => ({
 
 async function saidIn(store: Store, { data }: Queued): Promise<Said> {
   const bytes = await store.getBlob(data.content);
-  const reply = bytes === null ? {} : (JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string; files?: [] });
+  const reply =
+    bytes === null ? {} : (JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string; files?: [] });
   return { chars: reply.text?.length ?? 0, files: reply.files?.length ?? 0 };
 }
 

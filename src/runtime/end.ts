@@ -22,7 +22,7 @@ interface End {
   text: string;
   /** What the conversation remembers. */
   remembered: string;
-  /** What the owner is told of a dead letter. */
+  /** What the owner hears about a dead letter. */
   why?: string;
   /** What the run's end is filed under; the status unless given. */
   code?: string;
@@ -50,7 +50,7 @@ async function ledTo(store: Store, id: string): Promise<Task[]> {
   return found;
 }
 
-/** Whether somebody other than a cancelled task wants it: whoever made it, or has joined it by its key. */
+/** Whether somebody other than a cancelled task wants it: its maker, or somebody who has joined it by its key. */
 async function isWantedBeside(store: Store, { id, origin }: Task, cancelled: string): Promise<boolean> {
   // What a file or a clock has made is wanted whatever a run thinks of it.
   if (origin === undefined) return true;
@@ -102,7 +102,7 @@ function runEnd(
 }
 
 /**
- * Ends a task that breaks whoever works on it as a dead letter: the senders hear of it, and the lane goes on. Its work is
+ * Ends a task that breaks every worker as a dead letter: the senders hear of it, and the lane goes on. Its work is
  * kept before by `keep`, which says where.
  */
 export async function buryTask(
@@ -133,8 +133,12 @@ async function tellEnd(
   const { agent, session, from, labels } = task;
   const place = await recipientOf(store, task, governance().settings.channels);
   if (place === null) return null;
-  const how = status === 'cancelled' ? 'was cancelled.' : `was given up: ${why ?? ''}`;
-  const content = putJson(store, { text: noAnswerText(task, how) }, conversationId(agent, session), redact);
+  const content = putJson(
+    store,
+    { text: noAnswerText(task, status, why ?? '') },
+    conversationId(agent, session),
+    redact,
+  );
   return telling({ id: ids.next('tsk'), by: { agent, session, task: task.id, run }, place, content, labels, from });
 }
 
@@ -174,7 +178,7 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
       queue.push(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels: [] }));
   }
   if (status === 'dead') {
-    const shown = deadText(task.id, task.agent, end.why ?? end.text);
+    const shown = deadText(task, end.why ?? end.text);
     const matter = matterRaised({ kind: 'dead', about: task.id, shown }, put);
     events.push({ ...common, ...matter, labels: task.labels });
   }

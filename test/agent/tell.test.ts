@@ -94,7 +94,11 @@ test('what would reach nobody is refused with the reason, before a person is ask
     const outcome = await loop.send('tell them');
     assert.deepEqual([outcome.status, outcome.text], ['done', 'Sorry.']);
     const results = JSON.stringify(model.requests[1]?.messages);
-    for (const said of [/No messenger has an owner/, /Unknown channel \\"chatt\\"/, /must be owner, or CHANNEL:ADDRESS/])
+    for (const said of [
+      /No messenger has an owner/,
+      /Unknown channel \\"chatt\\"/,
+      /must be owner, or CHANNEL:ADDRESS/,
+    ])
       assert.match(results, said);
     assert.match(results, /\\"text\\" is empty/);
     assert.equal(sent.length, 0);

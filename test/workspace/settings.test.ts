@@ -56,6 +56,7 @@ models:
     local: { type: openai-compatible, baseUrl: http://127.0.0.1:11434/v1, apiKey: env:LOCAL_KEY }
   light: [local/org/qwen3:8b]
   standard: [local/qwen3, demo/demo]
+timezone: Europe/Paris
 concurrency: 7
 maxAttempts: 5
 limits: { steps: 9, runMs: 60000, toolOutput: 5000, shellMs: 1000, shellMemory: 67108864, shellProcesses: 8 }
@@ -91,6 +92,8 @@ policy:
       { id: 'c', verdict: 'deny', match: { effect: 'exec', command: 'rm *' } },
     ],
   );
+  assert.equal(settings?.timezone, 'Europe/Paris');
+  refused('timezone: Paris', /timezone is no time zone; write one such as Europe\/Paris/);
   assert.deepEqual([settings?.concurrency, settings?.maxAttempts, settings?.limits.steps], [7, 5, 9]);
 });
 
@@ -103,7 +106,8 @@ test('a provider, and each of its models, can be told its window, price and pati
       window: 32768
       timeout: 10m
       price: { input: 0.5, output: 1.5 }
-      models: { big: { window: 131072, images: true } }
+      streamOptions: false
+      models: { big: { window: 131072, images: true, systemRole: false, maxTokensField: max_completion_tokens } }
 `;
   const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
   assert.deepEqual(problems, []);
@@ -115,7 +119,10 @@ test('a provider, and each of its models, can be told its window, price and pati
     window: 32_768,
     price: { input: 0.5, output: 1.5 },
     timeoutMs: 600_000,
-    byModel: { big: { window: 131_072, images: true } },
+    wants: { streamOptions: false },
+    byModel: {
+      big: { window: 131_072, images: true, wants: { systemRole: false, maxTokensField: 'max_completion_tokens' } },
+    },
   });
   const lan = (more: string): string =>
     `models:\n  providers:\n    lan: { type: openai-compatible, baseUrl: http://10.0.0.5/v1, ${more} }\n`;
@@ -386,7 +393,10 @@ test('quiet hours: for everybody and for one, in their time zones', () => {
     return settings?.quiet;
   };
   assert.equal(read(''), undefined);
-  assert.deepEqual(read('quiet: { hours: 22:00-07:00 }'), { everybody: { from: 1320, to: 420, zone: null }, people: {} });
+  assert.deepEqual(read('quiet: { hours: 22:00-07:00 }'), {
+    everybody: { from: 1320, to: 420, zone: null },
+    people: {},
+  });
   const some = `quiet:
   hours: 22:00-07:00
   timezone: Europe/Paris
@@ -405,6 +415,9 @@ test('quiet hours: for everybody and for one, in their time zones', () => {
   refused('quiet: { hours: 22-7 }', /:1 quiet\.hours must be two times of the day such as 22:00-07:00/);
   refused('quiet: { hours: 22:00-07:00, timezone: Paris }', /quiet\.timezone must be a time zone/);
   refused('quiet: { timezone: Europe/Paris }', /quiet\.timezone has a meaning only with hours/);
-  refused('quiet:\n  people:\n    telegrm:1: false', /:3 quiet\.people\.telegrm:1 names the channel "telegrm".*Did you mean/);
+  refused(
+    'quiet:\n  people:\n    telegrm:1: false',
+    /:3 quiet\.people\.telegrm:1 names the channel "telegrm".*Did you mean/,
+  );
   refused('quiet: { people: { anna: false } }', /must be owner, or CHANNEL:ADDRESS/);
 });

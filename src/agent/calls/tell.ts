@@ -25,7 +25,11 @@ export function readPlace({ deps }: Turn, to: string): { place: Place } | { wron
 }
 
 /** Queues the words with the call's receipt, in one commit: however often the process dies, they are told once. */
-export async function tellPerson(turn: Turn, call: CallState, { to, text }: { to: string; text: string }): Promise<void> {
+export async function tellPerson(
+  turn: Turn,
+  call: CallState,
+  { to, text }: { to: string; text: string },
+): Promise<void> {
   const { deps, log } = turn;
   const read = readPlace(turn, to);
   if ('wrong' in read) return refuse(log, call, read.wrong);

@@ -7,10 +7,9 @@ import type { ModelMessage } from '../../core/model.ts';
 import type { Place } from '../../core/recipient.ts';
 import { noAnswerText, recipientOf, telling } from '../../core/records/told.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
-import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
+import { isEnded, makerOf, type Task, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
-import { releaseWork } from './hold.ts';
-import { keepUnlanded } from './keep.ts';
+import { releaseWork, keepUnlanded } from './hold.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
 import { isQuiet } from '../think/script.ts';
@@ -53,7 +52,8 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   const { state, claim } = log;
   const { task } = claim;
   const { after } = failure;
-  if (after !== undefined || (failure.retryable && task.attempt < task.maxAttempts)) {
+  const mayPass = failure.retryable && failure.spent !== true;
+  if (after !== undefined || (mayPass && task.attempt < task.maxAttempts)) {
     const notBefore = deps.clock.now() + (after ?? retryDelay(task.attempt, deps.random()));
     const attempt = after === undefined ? task.attempt + 1 : task.attempt;
     const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
@@ -62,14 +62,13 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     return log.flush(true);
   }
   const status = failure.retryable ? 'dead' : 'failed';
-  const text = `I could not finish this: ${failure.message}${await keepWork(turn)}`;
+  const text = `I could not finish ${makerOf(task) ?? 'this'}: ${failure.message}${await keepWork(turn)}`;
   const ended = await tasksOf(turn);
   const seen = await seenAtEnd(turn);
   endRun(log, status, failure);
   // A conversation that was only to be summarised, or whose script cannot be run, hears nothing of it.
   const messages = isQuiet(log) ? [] : wholeTurn(log, text);
-  const why = `${status === 'dead' ? 'was given up' : 'failed'}: ${failure.message}`;
-  endTask(turn, ended, { status, content: { text }, messages, why, ...seen });
+  endTask(turn, ended, { status, content: { text }, messages, why: failure.message, ...seen });
   const given = MATTERS[failure.code];
   if (given !== undefined)
     log.raise({
@@ -77,12 +76,11 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
       about: task.id,
       shown: { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason },
     });
-  else if (status === 'dead')
-    log.raise({ kind: 'dead', about: task.id, shown: deadText(task.id, task.agent, failure.message) });
+  else if (status === 'dead') log.raise({ kind: 'dead', about: task.id, shown: deadText(task, failure.message) });
   await log.flush(true);
 }
 
-/** Failures of which the owner hears, whoever the task is from: nobody else can mend them. */
+/** Failures of which the owner hears, wherever the task is from: nobody else can mend them. */
 const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = {
   'landing.conflict': { kind: 'conflict', reason: 'Changes conflicted and were given up.' },
   'agent.missing': { kind: 'gone', reason: 'Its agent is gone. When it is back, run `ruche tasks retry`.' },
@@ -153,7 +151,7 @@ function endTask(
     content: ReplyContent;
     messages: BlobRef[];
     seen?: BlobRef;
-    /** Of one that did not end well: what became of it, as the rest of a sentence. */
+    /** Of one that did not end well: the reason. */
     why?: string;
   },
 ): void {
@@ -176,7 +174,8 @@ function endTask(
     if (sent !== null) told.add(sent);
     // A script that found what it had found before has nothing to tell.
     if (recipient === null || (status === 'done' && isQuiet(log))) continue;
-    tell(turn, task, recipient, why === undefined ? result : log.put({ text: noAnswerText(task, why) }));
+    const ill = status === 'done' || why === undefined ? null : noAnswerText(task, status, why);
+    tell(turn, task, recipient, ill === null ? result : log.put({ text: ill }));
   }
   log.queue({ op: 'settle', task: claim.task.id, status, result });
 }
@@ -192,7 +191,7 @@ function tell({ deps, log }: Turn, task: Task, place: Place, content: BlobRef): 
   log.queue({ op: 'enqueue', task: told.task, causeOf });
 }
 
-/** Queues the reply to whoever asked. Channels that are called, rather than asked, get a task of their own to send it. */
+/** Queues the reply to the sender. Channels that are called, rather than asked, get a task of their own to send it. */
 function reply({ deps, log }: Turn, task: Task, message: EventOf<'message.received'>, content: BlobRef): void {
   const { run, labels } = log.state;
   const causeOf = log.nextIndex;

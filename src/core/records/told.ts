@@ -4,8 +4,9 @@ import type { DataOf } from '../event.ts';
 import type { Label } from '../labels.ts';
 import type { Blobs } from '../ports/store.ts';
 import { addressOf, type Place, placeOf } from '../recipient.ts';
-import type { TaskContent } from '../task-call.ts';
-import type { Task } from '../task.ts';
+
+import { sentence } from '../text/sentence.ts';
+import { makerOf, type Task, type TaskContent } from '../task.ts';
 import { readJson } from './json-blob.ts';
 import { sendingTask } from './reply.ts';
 
@@ -59,12 +60,21 @@ export async function recipientOf(
   return to === undefined ? null : placeOf(to, channels);
 }
 
-/** `schedule:email/digest` as people read it; an agent by its name. */
+/** Who tells something, as people read it: `schedule email/digest`, or the name of an agent. */
 export const tellerName = (from: string): string => from.replace(/^agent:/, '').replace(':', ' ');
 
 /** One line for somebody who waits for the answer of a schedule or trigger, and gets none. */
-export function noAnswerText({ id, from }: Pick<Task, 'id' | 'from'>, how: string): string {
-  const line = how.replace(/\s+/g, ' ').trim();
+export function noAnswerText(
+  task: Pick<Task, 'id' | 'from'>,
+  status: 'failed' | 'dead' | 'cancelled',
+  why: string,
+): string {
+  const maker = makerOf(task) ?? 'this';
+  const line = sentence(why.replace(/\s+/g, ' ').trim());
   const short = line.length > MAX_WHY ? `${line.slice(0, MAX_WHY).toWellFormed()}…` : line;
-  return `The ${tellerName(from)} ${short}${/[.!?…]$/.test(short) ? '' : '.'} More: \`ruche tasks show ${id}\``;
+  const said =
+    status === 'cancelled'
+      ? `${maker.slice(0, 1).toUpperCase()}${maker.slice(1)} was cancelled.`
+      : `I could not finish ${maker}${status === 'dead' ? ', and gave it up' : ''}: ${short}`;
+  return `${said} More: \`ruche tasks show ${task.id}\``;
 }

@@ -35,7 +35,7 @@ export interface GatewayContext {
 /** Messages that come in over HTTP; their replies are fetched, not sent. */
 export const HTTP_CHANNEL = 'http';
 
-/** Whoever holds the token is the owner. */
+/** The holder of the token is the owner. */
 export const OWNER = 'owner';
 
 /** Throws for a refused message. Where nothing is wrong with it, the same request may come again: nothing was accepted. */
