@@ -112,7 +112,7 @@ test('lines that are missing, doubled, changed or too many are told of', async (
   );
   const forged = real.map((line) => (line.seq === 2 ? { ...line, json: line.json.replace('about', 'ABOUT') } : line));
   assert.match((await withLines(forged))[0] ?? '', /^evt_2 journal.git: its line in .* is not what was written/);
-  // Whoever forges a line can make the tip say that the journal ends before it.
+  // Somebody who forges a line can make the tip say that the journal ends before it.
   assert.match(
     (await withLines(forged, Promise.resolve(1)))[0] ?? '',
     /^evt_2 journal.git: its line in .* is not what was written/,
