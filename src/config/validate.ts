@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Problem } from '../core/agent.ts';
-import { didYouMean } from '../core/text/near.ts';
+import { didYouMean } from '../core/text/unknown.ts';
 import { problem } from './yaml-source.ts';
 import type { Path, YamlSource } from './yaml-source.ts';
 
@@ -86,7 +86,7 @@ export interface Validation<T> {
   problems: Problem[];
 }
 
-/** Of a text that is a length of time: what to write, for whoever gave a number. */
+/** Of a text that is a length of time: what to write, for a person who gave a number. */
 export const timeNeeded = (given: { input?: unknown }): string | undefined =>
   typeof given.input === 'number' ? `must be a time such as 10m, not the number ${given.input}` : undefined;
 

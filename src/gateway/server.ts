@@ -1,6 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Ids } from '../core/ids.ts';
@@ -9,13 +9,12 @@ import type { Store } from '../core/ports/store.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
 import { failureLimit, refuseToListen } from './http/access.ts';
-import { admission } from './admission.ts';
+import { admission, Passes } from './admission.ts';
 import { loginLink } from './api/login.ts';
 import { openLogins, type SessionKeep } from './http/logins.ts';
 import { DEFAULT_LIMITS, type GatewayLimits } from './http/context.ts';
-import { boundConnections } from './http/connections.ts';
-import { Passes } from './http/passes.ts';
-import { errorBody, HttpError, sendError } from './http/reply.ts';
+import { Pace } from './http/pace.ts';
+import { errorBody, type Exchange, HttpError, sendError } from './http/reply.ts';
 import { routes } from './routes.ts';
 
 export interface GatewayOptions {
@@ -84,6 +83,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const closing = new AbortController();
   const { token, clock, log, redact } = options;
   const passes = new Passes(clock, closing.signal);
+  const pace = new Pace(clock, limits, closing.signal);
   const ended = (): void => passes.look();
   const logins = options.sessions ? await openLogins({ ...options.sessions, token, clock, log, ended }) : null;
   const failures = failureLimit(limits.failures);
@@ -103,7 +103,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     closing: closing.signal,
   });
   const admit = admission({ ...options, logins, failures, changed: ended });
-  const open = (): Server => serve({ limits, closing: closing.signal, admit, passes, respond, redact });
+  const open = (): Server => serve({ limits, closing: closing.signal, admit, passes, pace, respond, redact });
 
   const server = open();
   await listen(server, options);
@@ -128,18 +128,20 @@ interface Serving {
   closing: AbortSignal;
   admit: ReturnType<typeof admission>;
   passes: Passes;
+  pace: Pace;
   respond: ReturnType<typeof routes>;
   redact(text: string): string;
 }
 
 /** A server that listens nowhere yet. Each counts for itself, so that none takes the places of another. */
-function serve({ limits, closing, admit, passes, respond, redact }: Serving): Server {
+function serve({ limits, closing, admit, passes, pace, respond, redact }: Serving): Server {
   let underWay = 0;
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
       headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
+      // A time for the whole request would refuse large files of slow lines: `Pace` bounds bodies.
+      requestTimeout: 0,
       keepAliveTimeout: limits.keepAliveMs,
       connectionsCheckingInterval: Math.min(1_000, limits.headersMs),
     },
@@ -153,6 +155,8 @@ function serve({ limits, closing, admit, passes, respond, redact }: Serving): Se
       const admitted = underWay > limits.requests ? overloaded() : admit(incoming);
       const holds = admitted instanceof HttpError ? () => false : admitted.holds;
       const exchange = { incoming, outgoing, redact, whileGood: () => passes.hold(holds, outgoing) };
+      const proved = !(admitted instanceof HttpError) && admitted.proved;
+      pace.watch(incoming, proved, () => void refuseLate(exchange));
       if (admitted instanceof HttpError) void sendError(exchange, admitted);
       else void respond(exchange);
     },
@@ -167,6 +171,13 @@ function serve({ limits, closing, admit, passes, respond, redact }: Serving): Se
   return server;
 }
 
+/** The rest of the body is not waited for: the connection goes with the answer. */
+async function refuseLate(exchange: Exchange): Promise<void> {
+  const late = new HttpError(408, 'timeout', 'The request took too long.', { headers: { connection: 'close' } });
+  await sendError(exchange, late);
+  exchange.incoming.destroy();
+}
+
 const overloaded = (): HttpError =>
   new HttpError(503, 'overloaded', 'Too many requests at once. Send it again later.', {
     headers: { 'retry-after': '1', 'x-should-retry': 'true' },
@@ -175,6 +186,7 @@ const overloaded = (): HttpError =>
 function protocolError(error: NodeJS.ErrnoException): HttpError {
   if (error.code === 'HPE_HEADER_OVERFLOW')
     return new HttpError(431, 'headers_too_large', 'The headers are too large.');
+  // Node's own, for the headers.
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new HttpError(408, 'timeout', 'The request took too long.');
   return new HttpError(400, 'bad_request', 'This is not HTTP.');
 }
@@ -252,4 +264,37 @@ async function close(server: Server, closing: AbortController, graceMs: number, 
   await Promise.race([closed, late]);
   done.abort();
   await closed;
+}
+
+/**
+ * Keeps room for those who ask. Beyond the limit, the connection that has been there longest without a request is let go,
+ * so that connections on which nothing is ever asked block nobody. Where all are at work, the new one is let go.
+ */
+function boundConnections(server: Server, limit: number): void {
+  const all = new Set<Socket>();
+  const idle = new Set<Socket>();
+  server.on('connection', (socket) => {
+    if (all.size >= limit) {
+      const oldest = idle.values().next().value;
+      if (oldest === undefined) {
+        socket.destroy();
+        return;
+      }
+      forget(oldest);
+      oldest.destroy();
+    }
+    all.add(socket);
+    idle.add(socket);
+    socket.once('close', () => forget(socket));
+  });
+  server.on('request', ({ socket }, outgoing) => {
+    idle.delete(socket);
+    outgoing.once('close', () => {
+      if (all.has(socket)) idle.add(socket);
+    });
+  });
+  const forget = (socket: Socket): void => {
+    all.delete(socket);
+    idle.delete(socket);
+  };
 }

@@ -7,8 +7,7 @@ import { isEnded, type Task } from '../core/task.ts';
 import { sentence } from '../core/text/sentence.ts';
 import type { Hub } from '../messages/hub.ts';
 import { allPendingOf, askedQuestion, runOf, waitingIn } from '../pending/pending.ts';
-import { fenced } from '../core/text/fence.ts';
-import { visibleLine } from '../core/text/untrusted.ts';
+import { visibleLine, fenced } from '../core/text/untrusted.ts';
 import { readText } from '../core/records/json-blob.ts';
 
 /** So that no line of a call looks like one of ours where the fence around it is shown as it is written. */
@@ -88,7 +87,7 @@ export function describeWaits(waits: readonly Pending[]): string {
 /** What keeps a task from going on that only a person can end; null if nothing does. */
 type Hindered = (task: string) => { why: string } | null;
 
-/** A landing has been tried for long enough: whoever waits is told why, and the task goes on by itself. */
+/** A landing has been tried for long enough: those who wait are told why, and the task goes on by itself. */
 async function hinderedOutcome(store: Store, id: string, why: string): Promise<TaskOutcome | null> {
   const outcome = await outcomeOf(store, id);
   const text = `The changes cannot land yet: ${sentence(why)} They land by themselves once that is mended.`;

@@ -85,6 +85,7 @@ export class Scene {
   onMessage: (item: Item) => void = () => undefined;
   readonly #listeners = new Map<string, Set<(delta: Delta) => void>>();
   readonly #watchers = new Set<(change: ViewChange) => void>();
+  readonly streams = (): number => this.#watchers.size;
   readonly #said = new Map<string, Delta[]>();
   #seq = 0;
   #clock: () => number;
@@ -148,7 +149,7 @@ export class Scene {
     return item;
   }
 
-  /** Changes how an item stands, and tells whoever watches. */
+  /** Changes how an item stands, and tells the watchers. */
   set(item: Item, part: Partial<Item>): void {
     if (part.status !== undefined && part.standing === undefined) part.standing = STANDINGS[part.status];
     Object.assign(item, part);

@@ -3,6 +3,11 @@ import type { PrivateFile } from '../../core/ports/secrets.ts';
 import { isObject } from '../../core/text/json.ts';
 import { parseJson } from '../wire/fields.ts';
 import { Mutex } from '../../core/time/mutex.ts';
+import type { Reads } from '../../core/ports/store.ts';
+import type { Provider } from '../wire/provider.ts';
+
+/** Answers looked at. */
+const NEWEST = 200;
 
 /** A provider that a person gave on the web page. */
 export interface KeptProvider extends ProviderSettings {
@@ -28,7 +33,7 @@ function readProvider(value: unknown, kinds: readonly ProviderKind[]): KeptProvi
   if (typeof name !== 'string' || !NAME.test(name) || typeof type !== 'string') return null;
   if (!kinds.some((kind) => kind.type === type && kind.standIn === undefined)) return null;
   if (!isText(baseUrl) || !isText(apiKey) || !isText(model)) return null;
-  // A key that somebody wrote in would be shown to whoever asks for the providers.
+  // A key that somebody wrote in would be shown to everybody who asks for the providers.
   if (apiKey !== null && !/^(?:env|home):/.test(apiKey)) return null;
   return { name, type, baseUrl, apiKey, model };
 }
@@ -59,4 +64,16 @@ export async function openKept(file: PrivateFile, kinds: readonly ProviderKind[]
       });
     },
   };
+}
+
+/**
+ * Servers that have answered runs of this home. They were used as soon as they were found, before that needed a yes, and their
+ * owner must not find the demo in their place.
+ */
+export async function usedServers(store: Reads, kinds: readonly Provider[]): Promise<string[]> {
+  const names = kinds.flatMap(({ name, server }) => (server ? [name] : []));
+  const used = new Set<string>();
+  for await (const event of store.read({ types: ['model.answered'], reverse: true, limit: NEWEST }))
+    if (event.type === 'model.answered' && names.includes(event.data.provider)) used.add(event.data.provider);
+  return [...used];
 }

@@ -51,7 +51,7 @@ export async function readStanding(store: Store, id: string): Promise<Standing |
   return { id, set, cursor, paused, last, version };
 }
 
-/** The standing after events that were committed by whoever holds it. */
+/** The standing after events that its holder has committed. */
 export function standingAfter(standing: Standing, events: readonly Event[]): Standing {
   const newer: Partial<Standing> = {};
   const own = events.filter((event) => event.stream === scheduleStream(standing.id));
@@ -101,6 +101,8 @@ interface Plan {
   fire: number[];
   /** Earlier ones that do not: how many (at most 1,000 are counted), and the last of them. */
   left: { count: number; at: number } | null;
+  /** The newest is missed, too. */
+  late?: true;
 }
 
 /**
@@ -120,5 +122,6 @@ export function planFirings(firings: Firings, cursor: number, now: number, misse
     if (times.length === most + MAX_COUNT) break;
   }
   const [at] = times.slice(most);
-  return { fire: times.slice(0, most).reverse(), left: at === undefined ? null : { count: times.length - most, at } };
+  const left = at === undefined ? null : { count: times.length - most, at };
+  return { fire: times.slice(0, most).reverse(), left, ...(late ? { late } : {}) };
 }

@@ -1,8 +1,7 @@
 import { lstatSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { fileMatch, isPartial } from '../../core/text/file-match.ts';
-import { wildcardMatch } from '../../core/text/glob.ts';
+import { wildcardMatch, fileMatch, isPartial } from '../../core/text/glob.ts';
 import type { DroppedFiles } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { badPath } from '../overlay/path.ts';
@@ -85,7 +84,7 @@ class Looks {
     this.#count += 1;
     if (this.#count % IGNORED_FOR === 0) this.#ignored.clear();
     const changed = globs.join('\0') !== this.#globs.join('\0');
-    // Names that come and go are not kept for ever.
+    // Names that come and go must not pile up.
     if (changed || this.#fitting.size > 2 * this.#maxEntries) this.#fitting.clear();
     if (!changed) return;
     this.#globs = [...globs];
