@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { BUILTIN, knownOf, openChannel, openSandbox } from './builtin.ts';
 import { openGovernance } from './governance.ts';
-import { refuseLostEvents, refuseLostWorkspace, refuseNoDatabase } from './lost.ts';
+import { findNewer, refuseLostEvents, refuseLostWorkspace, refuseNoDatabase } from './lost.ts';
 import { type AppOptions, plainly } from './options.ts';
 import type { Known } from '../config/settings.ts';
 import type { ChannelSettings } from '../core/agent.ts';
@@ -12,8 +12,7 @@ import type { PrivateFile } from '../core/ports/secrets.ts';
 import { upcast } from '../journal/upcast.ts';
 import { Hub, observed } from '../messages/hub.ts';
 import { openFound } from '../models/choice/found.ts';
-import { usedServers } from '../models/choice/used.ts';
-import { openKept } from '../models/choice/kept.ts';
+import { openKept, usedServers } from '../models/choice/kept.ts';
 import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
@@ -93,6 +92,8 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const { repository, givenUp } = await journal;
   await refuseLostWorkspace(options, store);
   const folder = await openFolder(options, { clock, boundary, known }, parts);
+  const newer = await findNewer(folder.workspace.git, store, options.acceptLoss);
+  if (newer?.accepted === false) log.warn({ newer }, 'the home is older than its workspace');
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
   const channelOf = (channel: ChannelSettings): Promise<Channel> =>
@@ -107,6 +108,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     worker: ids.next('wrk'),
     repository,
     givenUp,
+    newer,
     sandbox: await probing,
     statusFile: inHome(join('shells', STATUS_FILE)),
   };

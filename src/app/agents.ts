@@ -9,6 +9,7 @@ import type { Messengers } from './messengers.ts';
 import { nextTry } from '../models/choice/retry.ts';
 import type { ToolsAndModels } from './models.ts';
 import type { Trust } from '../trust/trust.ts';
+import { machineZone } from '../platform/system.ts';
 import { offeredSkills } from '../skills/gate.ts';
 
 /** All that runs can reach. */
@@ -24,6 +25,7 @@ export function openAgents(
   return {
     ...adapters,
     governance: () => trust.current(),
+    zone: () => trust.current().settings.timezone ?? machineZone(),
     governanceLanded: (commit) => trust.applyLanded(commit),
     governanceLook: () => trust.look(),
     skills: (agent) => offeredSkills(adapters.gate, trust.current(), agent),

@@ -1,4 +1,4 @@
-import { openAdapters } from './adapters.ts';
+import { openAdapters, type Adapters } from './adapters.ts';
 import { openAgents } from './agents.ts';
 import { openClockwork } from './clockwork.ts';
 import { Life } from './life.ts';
@@ -6,17 +6,18 @@ import { openMessengers, startMessengers } from './messengers.ts';
 import { modelsKnown, openModelSetup, openToolsAndModels } from './models.ts';
 import { type App, type AppOptions, plainly } from './options.ts';
 import { startPaused } from './pause.ts';
-import { recover } from './recover.ts';
 import { openRuntime } from './runtime.ts';
-import { startUpkeep } from './upkeep.ts';
-import { openPage } from './web.ts';
-import { openWorkers } from './workers.ts';
-import { startGateway } from '../gateway/server.ts';
+import { openStatus, startUpkeep } from './upkeep.ts';
+import { openWorkers, recover } from './workers.ts';
+import { startGateway, type GatewayOptions } from '../gateway/server.ts';
 import { startExport } from '../journal/export.ts';
 import { Pauses } from '../runtime/pauses.ts';
 import { record } from '../scheduler/worker.ts';
 import { startTrust } from '../trust/trust.ts';
 import { openViews } from '../views/open.ts';
+import { join } from 'node:path';
+import { sessionsFile } from '../gateway/http/logins.ts';
+import { privateFile } from '../platform/replace.ts';
 
 /** Milliseconds that running steps have at the end; the rest of the promised ten seconds is for closing. */
 const GRACE_MS = 6_000;
@@ -47,7 +48,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   if (options.paused) parts.defer(await startPaused(trust, pauses, log));
   const agents = (wrap.agents ?? plainly)(() => openAgents(adapters, trust, models, messengers, pauses));
   const workers = openWorkers(adapters, agents, pauses, messengers);
-  const clockwork = openClockwork(adapters, trust, agents, messengers, life);
+  const status = openStatus(adapters, agents, pauses);
+  const clockwork = openClockwork(adapters, trust, agents, messengers, life, status);
   const exporter = parts.adopt(await startExport(adapters), (each) => each.close());
   const made = { adapters, life, trust, models, messengers, pauses, agents, workers, clockwork, exporter };
   const runtime = openRuntime(options, made);
@@ -64,7 +66,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
 
   await recover(agents, adapters, options.version);
   await modelsKnown(adapters, models);
-  await startUpkeep(adapters, agents, pauses, parts);
+  await startUpkeep(adapters, agents, status, parts);
   for (const each of [workers.runs, workers.sends, clockwork]) each.start();
   life.begin();
   const stopReceiving = await startMessengers(messengers, adapters, trust, runtime, views);
@@ -86,5 +88,14 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
       await Promise.all([workers.runs.stop(GRACE_MS), workers.sends.stop(GRACE_MS), messengers.drafts.close()]);
       await parts.disposeAsync();
     },
+  };
+}
+
+/** What the gateway needs for the web page beside the views: sessions of browsers, and the page itself. */
+function openPage(options: AppOptions, { log, random }: Adapters): Required<Pick<GatewayOptions, 'sessions' | 'web'>> {
+  return {
+    sessions: { keep: sessionsFile(privateFile(join(options.home, 'sessions.json')), log), bytes: random.bytes },
+    // Templates and what is built lie in the same package.
+    web: join(options.template, '../../dist/web'),
   };
 }

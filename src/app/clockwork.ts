@@ -7,12 +7,12 @@ import type { Life } from './life.ts';
 import type { Channels } from '../messages/channels.ts';
 import type { Messengers } from './messengers.ts';
 import { allPending, approve, pendingById } from '../pending/pending.ts';
-import { machineZone } from '../platform/system.ts';
 import { Escalations } from '../scheduler/escalations/escalations.ts';
 import { Schedules } from '../scheduler/schedules/schedules.ts';
 import { Dropped } from '../scheduler/triggers/saved-files.ts';
 import { Triggers } from '../scheduler/triggers/triggers.ts';
 import type { Trust } from '../trust/trust.ts';
+import type { Status } from './upkeep.ts';
 
 export interface Clockwork {
   desks: Pick<RuntimeDeps, 'schedules' | 'triggers' | 'escalations'>;
@@ -27,6 +27,7 @@ export function openClockwork(
   agents: AgentDeps,
   { channels }: Messengers,
   life: Life,
+  status: Status,
 ): Clockwork {
   const { secrets, hub } = adapters;
   const schedules = new Schedules({
@@ -34,10 +35,11 @@ export function openClockwork(
     readCron,
     // Only where a schedule names none: it loads all there is of dates, 13 ms of a start.
     get zone() {
-      return machineZone();
+      return agents.zone();
     },
     maxAttempts: () => trust.current().settings.maxAttempts,
     cancel: agents.cancelTask,
+    prepare: () => status.file.refresh(),
   });
   const triggers = new Triggers({
     ...agents,

@@ -1,17 +1,29 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { type Problem, WORKSPACE } from '../core/agent.ts';
+import type { DataOf, Event } from '../core/event.ts';
+import { runStream } from '../core/ids.ts';
 import type { JournalRepository } from '../core/ports/journal.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { EventLog } from '../core/ports/store.ts';
-import type { Env } from '../git/git.ts';
+import { type Env, type Git, openGit } from '../git/git.ts';
 import { readJournalRepository } from '../git/journal.ts';
+import { MAIN } from '../git/commit.ts';
+import { openLandedHistory } from '../git/landed.ts';
+import { findGitDir } from '../git/neutral.ts';
+import { mayHaveLanded } from '../workspace/edits/watch.ts';
 import { STORE } from './store.ts';
 
 /** Something that the record knows of and that is not there any more. A start never passes over it in silence. */
 export interface Lost {
   what: string;
   mend: string;
+  /** It is safe to go on: the start is not refused. */
+  safe?: true;
 }
+
+/** What a home knows nothing of although it landed: it is older than its workspace. */
+export type Newer = NonNullable<DataOf<'gateway.started'>['newer']>;
 
 /** Events that a person has given up: how many, and the name under which the old journal.git is kept in the home. */
 export interface GivenUp {
@@ -108,6 +120,83 @@ export async function refuseLostWorkspace(place: Place, events: Pick<EventLog, '
   if (place.acceptLoss !== true) refuse(await lostWorkspace(place, events));
 }
 
+/** Events that name a commit of `main`. */
+const NAMES_COMMIT = ['landing.finished', 'person.committed', 'main.moved', 'config.applied'] as const;
+
+const commitOf = (event: Event): string | null => {
+  if (event.type === 'main.moved') return event.data.to;
+  return 'commit' in event.data && typeof event.data.commit === 'string' ? event.data.commit : null;
+};
+
+/**
+ * Looks for commits of runs that the journal does not know: a whole home that is older than its workspace fits itself, and
+ * only `main` shows it. What an earlier start has found is told until a person accepts it.
+ */
+export async function findNewer(git: Git, events: Pick<EventLog, 'read'>, accepted = false): Promise<Newer | null> {
+  const known = await lastCommit(events);
+  if (known === null) return null;
+  const before = await lastFound(events);
+  const found = (await git.resolve(MAIN)) === known ? [] : await unknownCommits(git, events, known);
+  if (found.length === 0) return before && { ...before, accepted };
+  return { commits: found.length + (before?.commits ?? 0), newest: found[0] ?? '', accepted };
+}
+
+async function lastCommit(events: Pick<EventLog, 'read'>): Promise<string | null> {
+  for await (const event of events.read({ types: NAMES_COMMIT, reverse: true })) {
+    const commit = commitOf(event);
+    if (commit !== null) return commit;
+  }
+  return null;
+}
+
+async function lastFound(events: Pick<EventLog, 'read'>): Promise<Newer | null> {
+  for await (const event of events.read({ stream: 'gateway', types: ['gateway.started'], reverse: true, limit: 1 }))
+    if (event.type === 'gateway.started' && event.data.newer?.accepted === false) return event.data.newer;
+  return null;
+}
+
+/** Newest first. A colleague's Ruche lands on the same branch, and what a pull has brought is not of this home. */
+async function unknownCommits(git: Git, events: Pick<EventLog, 'read'>, known: string): Promise<string[]> {
+  if (!(await mayHaveLanded(git, known))) return [];
+  const found: string[] = [];
+  for await (const { commit, runs } of openLandedHistory(git).commits(known))
+    for (const run of runs) if (!(await isKnown(events, run)) && found.at(-1) !== commit) found.push(commit);
+  return found;
+}
+
+async function isKnown(events: Pick<EventLog, 'read'>, run: string): Promise<boolean> {
+  for await (const _ of events.read({ stream: runStream(run), limit: 1 })) return true;
+  return false;
+}
+
+function newerText(place: Place, { commits, newest }: Newer): Lost {
+  const many = commits === 1 ? 'a commit of a run' : `${commits} commits of runs`;
+  return {
+    what: `This home is older than its workspace: main has ${many} that the home does not know (the newest is ${newest.slice(0, 10)}). An old backup of the home may have been put back. The files are safe; the messages, tasks and answers of that time are not in this home, and schedules, messages and inbox files of that time may be worked on again.`,
+    mend: `If you have a newer copy of the home, stop Ruche and put it back. If not, or if another Ruche made these commits, say so once: ${goOn(place)}.`,
+    safe: true,
+  };
+}
+
+/** As `status` and the start tell it. */
+export const newerProblems = (place: Place, newer: Newer | null): Problem[] => {
+  if (newer === null || newer.accepted) return [];
+  const { what, mend } = newerText(place, newer);
+  return [{ file: WORKSPACE, line: null, key: '', message: `${what} ${mend}`, severity: 'warning', live: true }];
+};
+
+async function lookForNewer(place: Place, events: Pick<EventLog, 'read'>, env: Env): Promise<Lost | null> {
+  const gitDir = await findGitDir(place.workspace);
+  if (gitDir === null) return null;
+  const git = await openGit({ gitDir, workTree: place.workspace, env });
+  try {
+    const newer = await findNewer(git, events);
+    return newer && newerText(place, newer);
+  } finally {
+    git.close();
+  }
+}
+
 /** The same for commands that only look. `events` is null where there is no database. */
 export async function findLost(
   place: Place,
@@ -119,6 +208,8 @@ export async function findLost(
   const found = [
     lostEvents(place, (await events?.head()) ?? 0, tip),
     events && (await lostWorkspace(place, events).catch(() => null)),
+    // What is wrong with the workspace itself is told in its place.
+    events && (await lookForNewer(place, events, env).catch(() => null)),
   ];
   return found.filter((each) => each !== null);
 }

@@ -29,7 +29,7 @@ export function openToolsAndModels(
     const prepared = models.prepare(stopping.signal).catch((error: unknown) => {
       if (!stopping.signal.aborted) adapters.log.warn({ error: String(error) }, 'the models could not be looked at');
     });
-    const book = openScheduleBook({ ...adapters, settings, zone: machineZone });
+    const book = openScheduleBook({ ...adapters, settings, zone: () => settings.timezone ?? machineZone() });
     return {
       settings,
       tools: openTools(adapters.builtin, { ...adapters, book, limits: settings.limits }),

@@ -7,6 +7,7 @@ import type { Life } from './life.ts';
 import { type Messengers, pairer } from './messengers.ts';
 import type { ToolsAndModels } from './models.ts';
 import type { AppOptions } from './options.ts';
+import { newerProblems } from './lost.ts';
 import { channelProblems, journalProblems, nowWrong } from './problems.ts';
 import { describeAgents, describeNetwork } from '../runtime/describe.ts';
 import type { Pauses } from '../runtime/pauses.ts';
@@ -46,6 +47,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
     situation: async () => ({
       ...describeNetwork(options, trust.current(), models().models, trust.refused(), [
         ...(await nowWrong(adapters, trust.current(), clockwork.desks, agents.hindrances.all(clock.now()))),
+        ...newerProblems(options, adapters.newer),
         ...journalProblems(exporter.problem()),
         ...channelProblems(messengers.list()),
       ]),

@@ -3,7 +3,7 @@ import type { AgentDeps } from '../agent/run/deps.ts';
 import { usualTool } from '../core/ports/tool.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import { restingModels } from '../agent/think/compact.ts';
-import { startHousekeeping } from '../scheduler/upkeep/every.ts';
+import { startHousekeeping } from '../core/time/waker.ts';
 import { noteMissedDeadlines } from '../scheduler/tasks/deadlines.ts';
 import { type CheckResult, lookAtChecks } from '../scheduler/upkeep/checks.ts';
 import { Night } from '../scheduler/upkeep/night.ts';
@@ -23,34 +23,47 @@ const NIGHT_MS = 60_000;
 /** Milliseconds between two writings of how the runtime is. */
 const STATUS_MS = 30_000;
 
+/** How the runtime is, as scripts read it, and what was found at the addresses that are looked at. */
+export interface Status {
+  file: StatusFile;
+  checks: CheckResult[];
+}
+
+export function openStatus(adapters: Adapters, agents: AgentDeps, pauses: Pauses): Status {
+  const held = (): string[] => {
+    const { queues } = agents.governance().settings;
+    return [...pauses.names(), ...Object.keys(queues).filter((name) => queues[name]?.state === 'paused')];
+  };
+  const checks = (): readonly CheckResult[] => status.checks;
+  const status: Status = {
+    file: new StatusFile({ ...agents, file: adapters.statusFile, paused: held, checks }),
+    checks: [],
+  };
+  return status;
+}
+
 /** Starts what goes on beside the runs, and ends with `parts`. */
 export async function startUpkeep(
   adapters: Adapters,
   agents: AgentDeps,
-  pauses: Pauses,
+  status: Status,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const { workspace, taskFiles: files, hub, clock, log } = adapters;
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
-  let checks: CheckResult[] = [];
-  const held = (): string[] => {
-    const { queues } = agents.governance().settings;
-    return [...pauses.names(), ...Object.keys(queues).filter((name) => queues[name]?.state === 'paused')];
-  };
-  const status = new StatusFile({ ...adapters, file: adapters.statusFile, paused: held, checks: () => checks });
   const night = new Night({ ...agents, models: (agent) => restingModels(agents, agent) });
   const look = async (): Promise<void> => {
     const { settings } = agents.governance();
     const tool = usualTool(agents.tools(), 'addresses');
-    checks = await lookAtChecks({ ...adapters, settings, tool, signal: stopped.signal });
-    await status.write();
+    status.checks = await lookAtChecks({ ...adapters, settings, tool, signal: stopped.signal });
+    await status.file.write();
   };
   const every = (everyMs: number, job: () => Promise<void>) => startHousekeeping({ job, everyMs, clock, log });
   const started = [
     every(PACK_MS, () => workspace.maintain()),
     every(DEADLINES_MS, () => noteMissedDeadlines(adapters)),
-    every(STATUS_MS, () => status.write()),
+    every(STATUS_MS, () => status.file.write()),
     every(CHECKS_MS, look),
     every(NIGHT_MS, async () => {
       await night.look();
@@ -59,7 +72,9 @@ export async function startUpkeep(
   ];
   for (const each of started) parts.defer(() => each.close());
   // Before the first script asks.
-  await status.write().catch((error: unknown) => log.warn({ error: String(error) }, 'the status could not be written'));
+  await status.file
+    .write()
+    .catch((error: unknown) => log.warn({ error: String(error) }, 'the status could not be written'));
   if (agents.governance().settings.checks.length > 0)
     look().catch((error: unknown) => stopped.signal.aborted || log.warn({ error: String(error) }, 'the checks failed'));
 }

@@ -1,6 +1,6 @@
 import type { Adapters } from './adapters.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
-import { keepWorkOf } from '../agent/finish/keep.ts';
+import { keepWorkOf, holdOpenRuns } from '../agent/finish/hold.ts';
 import { runTask } from '../agent/turn.ts';
 import { OUTBOX } from '../core/records/reply.ts';
 import { buryTask } from '../runtime/end.ts';
@@ -8,7 +8,9 @@ import { sendReply } from '../messages/outbox.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import type { Messengers } from './messengers.ts';
 import { heldQueues } from '../scheduler/tasks/deadlines.ts';
-import { Worker } from '../scheduler/worker.ts';
+import { Worker, record } from '../scheduler/worker.ts';
+import { liveKeys } from '../agent/run/log.ts';
+import { countInterrupted } from '../runtime/interrupted.ts';
 
 /** Replies sent at once. */
 const SENDS = 10;
@@ -49,4 +51,25 @@ export function openWorkers(
     handle: (claim) => sendReply({ ...agents, channels, drafts }, claim),
   });
   return { runs, sends };
+}
+
+/** What the last process has left behind is found again or let go of, and its tasks are free. */
+export async function recover(agents: AgentDeps, adapters: Adapters, version: string): Promise<void> {
+  const { store, checkouts, hub, workspace, log, givenUp, newer } = adapters;
+  hub.onRunEnded((run) => {
+    const failed = (error: unknown): void => log.warn({ run, error: String(error) }, 'the ref of an ended run is left');
+    workspace.release(run).catch(failed);
+  });
+  const interrupted = await countInterrupted(agents, (task) => keepWorkOf(agents, task));
+  await holdOpenRuns(agents);
+  const live = await liveKeys(store);
+  for (const tool of agents.tools().values()) await tool.sweep?.(live);
+  await checkouts.recover([...live]);
+  const recovered = await store.releaseAll();
+  const also = {
+    ...(givenUp && { lost: givenUp }),
+    ...(interrupted.length > 0 && { interrupted }),
+    ...(newer && { newer }),
+  };
+  await record(store, { type: 'gateway.started', data: { version, recovered, ...also } });
 }

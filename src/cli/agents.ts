@@ -3,7 +3,7 @@ import { unknownText } from '../core/text/unknown.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import type { AgentsFlags } from './pause.ts';
-import { duration } from './status.ts';
+import { duration } from './time.ts';
 import { talk } from './talk.ts';
 
 const ACTIONS = ['list', 'pause', 'resume'] as const;

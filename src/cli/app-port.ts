@@ -14,6 +14,8 @@ export interface AppPort {
   openHomeReadOnly(options: { home: string; workspace: string; again: string; env: Env }): Promise<ReadOnlyHome>;
   /** Looks at everything `doctor` reports that is not the process's own. Never rejects. */
   diagnose(options: { home: string; workspace: string; again: string; env: Env }): Promise<Diagnosis>;
+  /** What is free for this user on the disk of a folder; null where that cannot be said. */
+  freeBytes(folder: string): Promise<number | null>;
   /** Pauses agents of a home that nothing runs on, or lets them go on. Null where a process runs on it. */
   changePauses(options: {
     home: string;
@@ -105,8 +107,8 @@ export interface Diagnosis {
   newestEvent: number | null;
   /** The database cannot be read, or is of a newer version. */
   database: string | null;
-  /** What the record knows of and is gone, so that a start is refused. */
-  lost: readonly { what: string; mend: string }[];
+  /** What the record knows of and is gone, so that a start is refused; `safe`: it is not refused, and tells it. */
+  lost: readonly { what: string; mend: string; safe?: true }[];
 }
 
 /** A skill as `ruche skills` shows it. */

@@ -1,7 +1,10 @@
 import type { Pending } from '../core/api/runtime.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
-import { talk } from './talk.ts';
+import { talk, type Talk } from './talk.ts';
+import type { ScheduleState } from '../core/schedule.ts';
+import { clockTime } from './time.ts';
+import type { ApprovalVerdict } from '../core/event.ts';
 
 /** `ruche approvals`: what waits for a person, and how to answer it. */
 export async function approvals(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
@@ -45,3 +48,30 @@ function pendingText(wait: Pending, command: (words: string) => string): string 
     `  ${how}`,
   ].join('\n');
 }
+
+/** What a verdict did by itself, whatever comes of the run. */
+export function verdictWords(id: string, verdict: ApprovalVerdict, again: boolean): string {
+  const word = verdict === 'approve' ? 'pproved' : 'enied';
+  if (again) return `${id} was already ${verdict === 'approve' ? 'a' : 'd'}${word}.`;
+  return `${verdict === 'approve' ? 'A' : 'D'}${word}.`;
+}
+
+/** Looks at the schedules now; what it gives says later how they have changed since. */
+export async function watchSchedules({
+  call,
+}: Pick<Talk, 'call'>): Promise<(commit: string | null) => Promise<string[]>> {
+  const list = async (): Promise<ScheduleState[]> =>
+    (await call<{ schedules: ScheduleState[] }>('/api/schedules')).schedules;
+  const before = new Map((await list()).map((each) => [each.id, each]));
+  return async (commit) => {
+    const after = await list();
+    const by = commit === null ? '' : ` (commit ${commit.slice(0, 10)})`;
+    const there = new Set(after.map(({ id }) => id));
+    const gone = [...before.keys()].filter((id) => !there.has(id)).map((id) => `schedule ${id} is removed${by}`);
+    const made = after.filter((each) => !before.has(each.id) || before.get(each.id)?.when !== each.when);
+    return [...made.map((each) => `schedule ${each.id} applies from now, ${nextWords(each)}${by}`), ...gone];
+  };
+}
+
+const nextWords = ({ next, zone }: ScheduleState): string =>
+  next === null ? 'and does not fire' : `next ${clockTime(next, zone)}`;

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import type { Pending, TaskOutcome } from '../core/api/runtime.ts';
 import { isSafeName, addressee } from '../core/ids.ts';
 import { unknownText } from '../core/text/unknown.ts';
-import { agentNamed, agentNames } from './agent-named.ts';
+import { agentNamed, agentNames } from './unknown.ts';
 import { goesOn } from './ask.ts';
 import { chatScreen, type ChatScreen } from './chat-screen.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
@@ -10,7 +10,7 @@ import type { Options } from './options.ts';
 import { status } from './status.ts';
 import { talk, type Accepted, type Talk } from './talk.ts';
 import type { ApprovalVerdict } from '../core/event.ts';
-import { verdictWords, watchSchedules } from './verdict.ts';
+import { verdictWords, watchSchedules } from './approvals.ts';
 
 const HELP = `  /new      start a new conversation        /stop     stop the current run
   /status   show the state of the network   /quit     leave (runs go on)

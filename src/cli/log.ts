@@ -1,6 +1,6 @@
 import type { ReadOnlyHome } from './app-port.ts';
 import type { Event } from '../core/event.ts';
-import { didYouMean } from '../core/text/near.ts';
+import { didYouMean } from '../core/text/unknown.ts';
 import { CliError, type ExitCode, type Io } from './io.ts';
 import { eventFilter, fitsType, sinceOf, typesOf, type Filter, type LogFlags } from './log-filter.ts';
 import type { Options } from './options.ts';

@@ -1,5 +1,5 @@
 import { unknownText } from '../core/text/unknown.ts';
-import { agentNamed, agentNames } from './agent-named.ts';
+import { agentNamed, agentNames } from './unknown.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';

@@ -165,7 +165,7 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
   command('pair <channel>', 'print a one-time code; the person who sends it to the bot becomes an owner')
     .option('--json', 'print JSON')
     .action((channel: string, flags: Flags) =>
-      act(flags, async (options) => (await import('./pair.ts')).pair(io, options, channel, flags)),
+      act(flags, async (options) => (await import('./login.ts')).pair(io, options, channel, flags)),
     );
   command('status', 'show the state of the running network')
     .option('--json', 'print JSON')

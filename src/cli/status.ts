@@ -6,6 +6,7 @@ import { asCalled } from './explain.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';
+import { duration } from './time.ts';
 
 /** `ruche status`: what runs, which model answers, what waits and what is wrong. */
 export async function status(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
@@ -83,22 +84,4 @@ export function problemText(problem: Problem): string {
   const place = `${problem.file}${problem.line === null ? '' : `:${problem.line}`}`;
   const key = problem.key === '' ? '' : ` (${problem.key})`;
   return plain(`${problem.severity}: ${place}${key}: ${problem.message}`);
-}
-
-/** Milliseconds as the two largest units that say something. */
-export function duration(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const parts = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3_600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'min'],
-    [seconds % 60, 's'],
-  ] as const;
-  const first = parts.findIndex(([count]) => count > 0);
-  if (first === -1) return '0 s';
-  return parts
-    .slice(first, first + 2)
-    .filter(([count]) => count > 0)
-    .map(([count, unit]) => `${count} ${unit}`)
-    .join(' ');
 }

@@ -1,15 +1,20 @@
 import { visibleLine } from '../core/text/untrusted.ts';
 import type { TaskOutcome } from '../core/api/runtime.ts';
-import type { ChainView, RunSummary, RunView } from '../core/api/views.ts';
+import type { ChainView, RunSummary, RunView, ChainNode } from '../core/api/views.ts';
 import { unknownText } from '../core/text/unknown.ts';
-import { agentNamed, agentNames } from './agent-named.ts';
-import { chainText } from './chain.ts';
+import { agentNamed, agentNames } from './unknown.ts';
 import { asCalled } from './explain.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
-import { duration } from './status.ts';
+import { duration, clockTime, farAway } from './time.ts';
 import { talk, type Talk } from './talk.ts';
-import { clockTime, farAway } from './time.ts';
+
+const LINKS = {
+  joined: 'joins',
+  taken: 'joins the run of',
+  repeats: 'retried as',
+  moved: 'handed the conversation to',
+} as const;
 
 export interface TasksFlags {
   json?: boolean;
@@ -102,3 +107,43 @@ function shown(outcome: TaskOutcome, view: RunView, now: number): string {
 
 /** By the clock of this machine, and how far away that is. */
 const moment = (at: number, now: number): string => `${clockTime(at)} (${farAway(at, now)})`;
+
+/** What led to a task and what it has led to, as an indented tree; the task itself is marked. */
+const chainText = ({ task, nodes }: ChainView): string =>
+  nodes
+    .map((node) => {
+      const mark = node.kind === 'task' && node.task === task ? '>' : ' ';
+      return `${mark} ${'  '.repeat(node.depth)}${nodeText(node, mark === '>')}`;
+    })
+    .join('\n');
+
+/** The answer of the one that is asked about stands above. */
+function nodeText(node: ChainNode, here: boolean): string {
+  switch (node.kind) {
+    case 'cause':
+      return causeText(node);
+    case 'task': {
+      const { task, status, agent, title, commit, result } = node;
+      const landed = commit === null ? '' : `  [${commit.slice(0, 10)}]`;
+      const said = result === '' || here ? '' : `  = ${oneLine(result, 60)}`;
+      return `${task}  ${status}  ${plain(agent)}: ${oneLine(title, 80)}${landed}${said}`;
+    }
+    case 'link':
+      return linkText(node);
+    case 'matter':
+      return `question to the owner${node.settled ? ', closed' : ''}: ${oneLine(node.title, 100)}`;
+    case 'more':
+      return `and ${node.left} more`;
+  }
+}
+
+const quoted = (title: string): string => (title === '' ? '' : `: ${oneLine(title, 80)}`);
+
+function causeText({ of, by, from, title }: Extract<ChainNode, { kind: 'cause' }>): string {
+  if (of === 'message') return `message from ${visibleLine(from)} via ${visibleLine(by)}${quoted(title)}`;
+  return of === 'other' ? `from ${visibleLine(by)}` : `${of} ${visibleLine(by)}${quoted(title)}`;
+}
+
+function linkText({ of, task, agent, title }: Extract<ChainNode, { kind: 'link' }>): string {
+  return `${LINKS[of]} ${plain(agent)}${task === null ? '' : ` ${task}`}${quoted(title)}`;
+}

@@ -3,7 +3,7 @@ import type { TriggerFiring, TriggerState } from '../core/trigger.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
-import { duration } from './status.ts';
+import { duration } from './time.ts';
 import { talk, type Talk } from './talk.ts';
 import { needAgentAndName, ofKind } from './unknown.ts';
 

@@ -2,6 +2,7 @@ import { unknownText } from '../core/text/unknown.ts';
 import { ApiError } from './http.ts';
 import { CliError, type Io } from './io.ts';
 import type { Talk } from './talk.ts';
+import type { AgentState } from '../core/api/runtime.ts';
 
 /** A schedule, a trigger or an escalation, as its command names it. */
 type Kind = 'schedule' | 'trigger' | 'escalation';
@@ -28,4 +29,16 @@ export async function ofKind<T>(
     const ids = (known[`${kind}s`] ?? []).map((each) => each.id);
     throw new CliError(unknownText(kind, id, { known: ids, list: `${io.self} ${kind}s` }), 1, { cause: error });
   }
+}
+
+/** Names of the agents, the front desk first. */
+export const agentNames = async (gateway: Talk): Promise<string[]> =>
+  (await gateway.call<{ agents: AgentState[] }>('/api/agents')).agents.map(({ name }) => name);
+
+/** The agent that is wanted, or the front desk. */
+export function agentNamed(names: readonly string[], wanted: string | undefined): string {
+  const [name] = wanted === undefined ? names : names.filter((each) => each === wanted);
+  if (name !== undefined) return name;
+  if (names.length > 0) throw new CliError(unknownText('agent', wanted ?? '', { known: names }));
+  throw new CliError('No agents are running. Find out why with: ruche doctor.');
 }

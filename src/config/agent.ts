@@ -6,7 +6,7 @@ import { checkRules, laterKeys, toRule } from './settings.ts';
 import type { KnownToAgent } from './settings.ts';
 import { readSchedules } from './schedules.ts';
 import { readTriggers } from './triggers.ts';
-import { didYouMean } from '../core/text/near.ts';
+import { didYouMean } from '../core/text/unknown.ts';
 import { listed, validate } from './validate.ts';
 import { decodeText, parseYaml, problem } from './yaml-source.ts';
 import type { YamlSource } from './yaml-source.ts';

@@ -4,7 +4,7 @@ import { DENY, type EscalationLevel, readReceiver } from '../core/escalation.ts'
 import { parseTarget } from '../core/net/host.ts';
 import { isAgentName } from '../core/ids.ts';
 import type { ChainSource } from './escalation-schema.ts';
-import { didYouMean } from '../core/text/near.ts';
+import { didYouMean } from '../core/text/unknown.ts';
 import { listed } from './validate.ts';
 import { problem, type YamlSource } from './yaml-source.ts';
 

@@ -6,7 +6,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Net } from '../core/ports/net.ts';
 import { isObject } from '../core/text/json.ts';
-import { didYouMean } from '../core/text/near.ts';
+import { didYouMean } from '../core/text/unknown.ts';
 import { listed, validate, withoutNulls } from './validate.ts';
 import { problem, type YamlSource } from './yaml-source.ts';
 

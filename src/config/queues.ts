@@ -1,6 +1,6 @@
 import type { Agent, Problem, QueueSettings, Settings } from '../core/agent.ts';
 import type { Json } from '../core/text/json.ts';
-import { didYouMean } from '../core/text/near.ts';
+import { didYouMean } from '../core/text/unknown.ts';
 import { at } from './validate.ts';
 import { readSchema } from './json-schema/read.ts';
 import { problem } from './yaml-source.ts';

@@ -1,4 +1,6 @@
 import type { Settings } from '../core/agent.ts';
+import { readSpan } from '../core/text/duration.ts';
+import { openWall } from '../core/time/wall.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Json } from '../core/text/json.ts';
 import type { GovernanceReader } from '../core/ports/governance.ts';
@@ -7,24 +9,30 @@ import { momentIn, nextFiring } from './schedule-words.ts';
 import { editSchedules, readFrom } from './schedule-edit.ts';
 import { sentence } from '../core/text/sentence.ts';
 
+/** The longest time from now, in milliseconds. */
+const LONGEST = 366 * 86_400_000;
+
 /** The schedules of an AGENT.md as its agent lists and changes them. */
 export function openScheduleBook(options: {
   reader: Pick<GovernanceReader, 'check'>;
   settings: Settings;
   clock: Clock;
-  /** The machine's time zone, for schedules that name none. */
+  /** The network's time zone, for schedules that name none. */
   zone(): string;
 }): ScheduleBook {
-  const { reader, settings, clock, zone: machineZone } = options;
+  const { reader, settings, clock, zone: ownZone } = options;
   const describe = (agent: string, { name, timing, work }: Schedule): string => {
-    const zone = timing.zone ?? machineZone();
+    const zone = timing.zone ?? ownZone();
     const what = work.kind === 'run' ? `run: ${work.command}` : work.text;
     const next = nextOf(scheduleId(agent, name), timing);
     const coming = next === null ? 'over' : `next ${momentIn(zone, next)}`;
     return `${name}: ${whenText(timing)} (${zone}), ${coming}\n  ${what}`;
   };
   const nextOf = (id: string, timing: Schedule['timing']): number | null =>
-    nextFiring(id, { ...timing, zone: timing.zone ?? machineZone() }, clock.now());
+    nextFiring(id, { ...timing, zone: timing.zone ?? ownZone() }, clock.now());
+
+  const zoneOf = ({ timezone }: { [key: string]: Json }): string =>
+    typeof timezone === 'string' ? timezone : ownZone();
 
   return {
     list(agent, text) {
@@ -32,7 +40,9 @@ export function openScheduleBook(options: {
       return schedules.length === 0 ? 'None.' : schedules.map((each) => describe(agent, each)).join('\n');
     },
     change(agent, text, change) {
-      const create = change.create === null ? null : withZone(change.create, machineZone);
+      const asked = change.create === null ? null : withMoment(change.create, clock.now(), zoneOf(change.create));
+      if (asked !== null && !asked.ok) return asked;
+      const create = asked === null ? null : withZone(asked.create, ownZone);
       const edited = editSchedules(text, { ...change, create });
       if (!edited.ok) return { ok: false, error: sentence(edited.error) };
       const path = `agents/${agent}/AGENT.md`;
@@ -55,15 +65,40 @@ export function openScheduleBook(options: {
   };
 }
 
-/** Where a clock on the wall decides, its zone stands in the file: the machine's may change, and whoever approves sees it. */
-function withZone(create: { [key: string]: Json }, machineZone: () => string): { [key: string]: Json } {
+/** With the moment that `in` means from now, which a file can only name as such. */
+function withMoment(
+  create: { [key: string]: Json },
+  now: number,
+  zone: string,
+): { ok: true; create: { [key: string]: Json } } | { ok: false; error: string } {
+  const { in: span, ...rest } = create;
+  if (span === undefined || span === null) return { ok: true, create: rest };
+  const ms = typeof span === 'string' ? readSpan(span) : null;
+  if (ms === null || ms < 1000 || ms > LONGEST)
+    return { ok: false, error: '"in" must be a time from now such as 30m, 2h or 3d, of 1s to 366d.' };
+  const others = ['cron', 'every', 'at'].filter((key) => (rest[key] ?? null) !== null);
+  if (others.length > 0) return { ok: false, error: `"in" is a time of its own: leave out ${others.join(' and ')}.` };
+  const moment = Math.ceil((now + ms) / 1000) * 1000;
+  const wall = openWall(zone);
+  const shown = wall?.at(moment) ?? moment;
+  // In an hour that comes twice only its offset tells which one is meant.
+  const at = (wall?.instant(shown) ?? moment) === moment ? iso(shown) : `${iso(moment)}Z`;
+  const { name, task, run, ...more } = rest;
+  const work = { ...(task === undefined ? {} : { task }), ...(run === undefined ? {} : { run }) };
+  return { ok: true, create: { ...(name === undefined ? {} : { name }), at, ...more, ...work } };
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
+
+/** Where a clock on the wall decides, its zone stands in the file: that of the network may change, and whoever approves sees it. */
+function withZone(create: { [key: string]: Json }, ownZone: () => string): { [key: string]: Json } {
   const { timezone, every, at, activeHours, until } = create;
   const byTheWall = every === undefined || activeHours !== undefined || until !== undefined;
   const ownOffset = typeof at === 'string' && /(?:Z|[+-]\d\d:?\d\d)$/i.test(at);
   if (timezone !== undefined || !byTheWall || ownOffset) return create;
   const { task, run, ...rest } = create;
   const work = { ...(task === undefined ? {} : { task }), ...(run === undefined ? {} : { run }) };
-  return { ...rest, timezone: machineZone(), ...work };
+  return { ...rest, timezone: ownZone(), ...work };
 }
 
 /** `schedules.3.cron` is the model's `cron`. */

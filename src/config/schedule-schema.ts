@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { readDuration } from '../core/text/duration.ts';
+import type { ActiveHours } from '../core/schedule.ts';
 import { timeNeeded } from './validate.ts';
 
 const text = z.string().min(1).max(200);
@@ -10,12 +11,40 @@ const duration = (what: string): z.ZodString =>
     .refine((given) => (readDuration(given) ?? 0) > 0, { error: `must be ${what} such as 90s, 15m, 1h30m or 2d` });
 
 const HOURS = /^([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)$/;
+const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+const DAY_NAMES = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];
 
-/** `08:00-18:00` in minutes of the day. */
-export function readHours(given: string): { from: number; to: number } | null {
+/** `08:00-18:00`, `Mon-Fri 08:00-18:00`, `Sat,Sun`; null if it is nothing like that. */
+export function readHours(given: string): ActiveHours | null {
+  const words = given.trim().split(/\s+/);
+  const times = /\d/.test(words.at(-1) ?? '') ? words.pop() : undefined;
+  const days = words.length === 0 ? undefined : readDays(words.join(''));
+  if (days === null || (times === undefined && days === undefined)) return null;
+  const open = times === undefined ? { from: 0, to: 24 * 60 } : readTimes(times);
+  if (open === null) return null;
+  return days === undefined ? open : { ...open, days };
+}
+
+/** In minutes of the day. */
+function readTimes(given: string): { from: number; to: number } | null {
   if (!HOURS.test(given)) return null;
   const [from = 0, to = 0] = given.split('-').map((part) => Number(part.slice(0, 2)) * 60 + Number(part.slice(3)));
   return from === to ? null : { from, to };
+}
+
+/** `Mon-Fri`, `sat,sun`, `Fri-Mon,Wednesday`: each day once, Sunday being 0. */
+function readDays(given: string): number[] | null {
+  const found = new Set<number>();
+  for (const part of given.toLowerCase().split(',')) {
+    const ends = part.split('-').map((name) => Math.max(DAYS.indexOf(name), DAY_NAMES.indexOf(name)));
+    const [first = -1, last = first] = ends;
+    if (ends.length > 2 || first < 0 || last < 0) return null;
+    for (let day = first; ; day = (day + 1) % DAYS.length) {
+      found.add(day);
+      if (day === last) break;
+    }
+  }
+  return [...found].sort((a, b) => a - b);
 }
 
 /** A script in the workspace, and its arguments. */
@@ -44,7 +73,9 @@ export const scheduleSchema = z
     cron: text.describe('Minute, hour, day, month, weekday; with a sixth field in front, the second.').optional(),
     every: duration('a time').describe('A time that goes by between two firings: 15m, 1h30m.').optional(),
     at: text.describe('One moment: 2026-12-24T08:00, by the clock of the time zone.').optional(),
-    timezone: text.describe('IANA name such as Europe/Paris; that of the machine unless given.').optional(),
+    timezone: text
+      .describe('IANA name such as Europe/Paris; that of ruche.yaml, or of the machine, unless given.')
+      .optional(),
     missed: z
       .enum(['skip', 'once', 'all'])
       .describe('What becomes of firings while nobody was there; once unless given.')
@@ -58,8 +89,10 @@ export const scheduleSchema = z
     until: text.describe('The last day, or moment, it may fire at.').optional(),
     activeHours: z
       .string()
-      .refine((given) => readHours(given) !== null, { error: 'must be two times of the day such as 08:00-18:00' })
-      .describe('Fires only within these hours: 08:00-18:00.')
+      .refine((given) => readHours(given) !== null, {
+        error: 'must be hours such as 08:00-18:00, days such as Mon-Fri, or both: Mon-Fri 08:00-18:00',
+      })
+      .describe('Fires only within these hours and days: 08:00-18:00, Mon-Fri 08:00-18:00, Sat,Sun.')
       .optional(),
     task: z.string().min(1).max(20_000).describe('What the agent is told.').optional(),
     to: recipient.optional(),

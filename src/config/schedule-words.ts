@@ -10,13 +10,13 @@ const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 
 /** What a schedule means to whoever approves it: `every weekday 08:15 (UTC, the zone of this machine), next Mon 23 Nov 08:15`. */
 export const explainSchedule =
   (clock: Clock, machineZone: () => string) =>
-  (agent: string, given: Json): string | null => {
+  (agent: string, given: Json, network?: string): string | null => {
     const schedule = readSchedule(given);
     if (schedule === null) return null;
     const { name, timing } = schedule;
-    const zone = timing.zone ?? machineZone();
+    const zone = timing.zone ?? network ?? machineZone();
     const next = nextFiring(scheduleId(agent, name), { ...timing, zone }, clock.now());
-    const whose = zone === machineZone() ? `${zone}, the zone of this machine` : zone;
+    const whose = zone === machineZone() && network === undefined ? `${zone}, the zone of this machine` : zone;
     // One that is approved later never fires.
     const before = timing.kind === 'at' ? ' if it is approved before then' : '';
     const coming = next === null ? 'never fires' : `next ${momentIn(zone, next)}${before}`;
@@ -26,11 +26,12 @@ export const explainSchedule =
 /** The name of a schedule whose only moment has passed; null for any other. */
 export const overSchedule =
   (clock: Clock, machineZone: () => string) =>
-  (agent: string, given: Json): string | null => {
+  (agent: string, given: Json, network?: string): string | null => {
     const schedule = readSchedule(given);
     if (schedule?.timing.kind !== 'at') return null;
     const { name, timing } = schedule;
-    const next = nextFiring(scheduleId(agent, name), { ...timing, zone: timing.zone ?? machineZone() }, clock.now());
+    const zone = timing.zone ?? network ?? machineZone();
+    const next = nextFiring(scheduleId(agent, name), { ...timing, zone }, clock.now());
     return next === null ? name : null;
   };
 

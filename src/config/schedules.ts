@@ -89,7 +89,7 @@ function tryOut({ name, timing }: Schedule): { key: string; error: string } | nu
       : { key: kind, error: 'never fires: no day of the calendar fits' };
   }
   const second = trial.after(first);
-  if (second !== null && jitter >= second - first)
-    return { key: 'jitter', error: 'must be shorter than the time between two firings' };
+  const apart = kind === 'every' ? timing.ms : second === null ? Infinity : second - first;
+  if (jitter >= apart) return { key: 'jitter', error: 'must be shorter than the time between two firings' };
   return null;
 }

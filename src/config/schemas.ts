@@ -1,6 +1,7 @@
 import { readDuration } from '../core/text/duration.ts';
 import { z } from 'zod';
 import type { ProviderKind } from '../core/agent.ts';
+import { openWall } from '../core/time/wall.ts';
 import { parseHostPattern } from '../core/net/host.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
@@ -59,6 +60,12 @@ const modelFacts = {
   window: z.number().int().min(1_000).max(100_000_000).describe('Tokens that a request may have.').optional(),
   price: price.optional(),
   images: z.boolean().describe('Whether its models can see; set it where that is not known of them.').optional(),
+  streamOptions: z.boolean().describe('false: it takes no stream_options.').optional(),
+  systemRole: z.boolean().describe('false: it takes no system message.').optional(),
+  maxTokensField: z
+    .enum(['max_tokens', 'max_completion_tokens'])
+    .describe('What it calls the limit of an answer.')
+    .optional(),
 };
 
 const providerSchema = (kinds: readonly ProviderKind[]) =>
@@ -83,7 +90,7 @@ const providerSchema = (kinds: readonly ProviderKind[]) =>
       timeout: z
         .string()
         .refine((given) => (readDuration(given) ?? 0) >= 1_000, { error: 'must be a time such as 90s or 10m' })
-        .describe('How long a model may be silent: 5m unless given.')
+        .describe('How long a model may be silent: 5m unless given, 10m on your own network.')
         .optional(),
       models: z
         .record(z.string().min(1).max(200), z.strictObject(modelFacts))
@@ -176,6 +183,10 @@ const settings = z.strictObject({
       'Which agent answers in which chat; the first that fits counts, one with only an agent is the front desk.',
     )
     .optional(),
+  timezone: text
+    .refine((zone) => openWall(zone) !== null, { error: 'is no time zone; write one such as Europe/Paris' })
+    .describe('IANA name of the zone of the network, such as Europe/Paris; that of the machine unless given.')
+    .optional(),
   concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),
   limits: z
@@ -232,7 +243,7 @@ const settings = z.strictObject({
         at: z
           .string()
           .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: 'must be a time of the day such as 03:00' })
-          .describe('When, by the clock of the machine; 03:00 unless given.')
+          .describe('When, by the clock of the network; 03:00 unless given.')
           .optional(),
         idle: z
           .string()

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Problem } from '../core/agent.ts';
-import { didYouMean } from '../core/text/near.ts';
+import { didYouMean } from '../core/text/unknown.ts';
 import { problem } from './yaml-source.ts';
 import type { Path, YamlSource } from './yaml-source.ts';
 

@@ -300,6 +300,7 @@ export type Body =
   /**
    * `lost`: events that the database had lost and a person gave up; `kept` is the name of the old journal.git in the home.
    * `interrupted`: tasks that were under way when the process ended without a stop, and how often since they last got further.
+   * `newer`: commits on `main` of runs that the journal does not know, the newest of them, and whether a person has accepted that.
    */
   | {
       type: 'gateway.started';
@@ -308,6 +309,7 @@ export type Body =
         recovered: number;
         lost?: { events: number; kept: string };
         interrupted?: { task: string; deaths: number }[];
+        newer?: { commits: number; newest: string; accepted: boolean };
       };
     }
   | { type: 'gateway.stopped'; data: { reason: string } };

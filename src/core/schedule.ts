@@ -1,6 +1,15 @@
 import { durationText } from './text/duration.ts';
 import type { Json } from './text/json.ts';
 
+/** Hours of the day in which a schedule may fire, and the days on which they begin. */
+export interface ActiveHours {
+  /** Minutes of the day, from (included) and to (not included); over midnight if `from` is later. */
+  from: number;
+  to: number;
+  /** Days of the week on which they begin, Sunday being 0; every day unless given. */
+  days?: readonly number[];
+}
+
 /** When a schedule fires, with nothing left out: what is on record of it. */
 export type Timing = (
   | { kind: 'cron'; cron: string }
@@ -13,8 +22,8 @@ export type Timing = (
   zone: string;
   /** Last moment it may fire at: a date (its whole day counts) or a date with a time; null for none. */
   until: string | null;
-  /** Minutes of the day, from (included) and to (not included); over midnight if `from` is later. Null: all day. */
-  activeHours: { from: number; to: number } | null;
+  /** Null: at any time. */
+  activeHours: ActiveHours | null;
   /** Milliseconds by which a firing may be put off, so that not everything begins in the same second. */
   jitter: number;
 };
@@ -29,7 +38,7 @@ type Overlap = 'skip' | 'queue' | 'cancel';
 export interface Schedule {
   /** Unique in the agent. */
   name: string;
-  /** `zone` null: that of the machine. */
+  /** `zone` null: that of the network. */
   timing: WithoutZone<Timing> & { zone: string | null };
   missed: Missed;
   overlap: Overlap;

@@ -2,11 +2,20 @@ import { StoreUnavailable } from '../core/ports/store.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
 import * as control from './api/control.ts';
 import { HOOKS, receiveHook } from './api/hooks.ts';
-import { enter, ENTER_PATH, loginPage, loginScript, logOut, makeLogin, whoAmI } from './api/login.ts';
+import {
+  enter,
+  ENTER_PATH,
+  loginPage,
+  loginScript,
+  logOut,
+  makeLogin,
+  whoAmI,
+  PROOF_PATH,
+  proveOwn,
+} from './api/login.ts';
 import { streamEvents, streamLive } from './api/streams.ts';
 import * as tasks from './api/tasks.ts';
 import * as views from './api/views.ts';
-import { PROOF_PATH, proveOwn } from './api/proof.ts';
 import { failureLimit } from './http/access.ts';
 import type { GatewayContext } from './http/context.ts';
 import type { Logins } from './http/logins.ts';

@@ -1,6 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Ids } from '../core/ids.ts';
@@ -9,12 +9,10 @@ import type { Store } from '../core/ports/store.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
 import { failureLimit, refuseToListen } from './http/access.ts';
-import { admission } from './admission.ts';
+import { admission, Passes } from './admission.ts';
 import { loginLink } from './api/login.ts';
 import { openLogins, type SessionKeep } from './http/logins.ts';
 import { DEFAULT_LIMITS, type GatewayLimits } from './http/context.ts';
-import { boundConnections } from './http/connections.ts';
-import { Passes } from './http/passes.ts';
 import { errorBody, HttpError, sendError } from './http/reply.ts';
 import { routes } from './routes.ts';
 
@@ -252,4 +250,37 @@ async function close(server: Server, closing: AbortController, graceMs: number, 
   await Promise.race([closed, late]);
   done.abort();
   await closed;
+}
+
+/**
+ * Keeps room for those who ask. Beyond the limit, the connection that has been there longest without a request is let go,
+ * so that connections on which nothing is ever asked block nobody. Where all are at work, the new one is let go.
+ */
+function boundConnections(server: Server, limit: number): void {
+  const all = new Set<Socket>();
+  const idle = new Set<Socket>();
+  server.on('connection', (socket) => {
+    if (all.size >= limit) {
+      const oldest = idle.values().next().value;
+      if (oldest === undefined) {
+        socket.destroy();
+        return;
+      }
+      forget(oldest);
+      oldest.destroy();
+    }
+    all.add(socket);
+    idle.add(socket);
+    socket.once('close', () => forget(socket));
+  });
+  server.on('request', ({ socket }, outgoing) => {
+    idle.delete(socket);
+    outgoing.once('close', () => {
+      if (all.has(socket)) idle.add(socket);
+    });
+  });
+  const forget = (socket: Socket): void => {
+    all.delete(socket);
+    idle.delete(socket);
+  };
 }

@@ -1,6 +1,7 @@
+import { basename } from 'node:path';
 import type { Git } from './git.ts';
 import type { TreeEntry } from './trees.ts';
-import type { CommitDiff } from '../core/ports/workspace.ts';
+import type { AddedFile, CommitDiff } from '../core/ports/workspace.ts';
 
 /** What moving `main` from one commit to another changes: both sides by path. */
 export interface PathChange {
@@ -44,19 +45,42 @@ export async function changedPaths(git: Git, from: string, to: string): Promise<
 }
 
 /** Files that are new or changed at `to`; null if one of the commits is gone. Without `from`: against its first parent. */
-export async function addedPaths(git: Git, from: string | null, to: string): Promise<string[] | null> {
+export async function addedFiles(git: Git, from: string | null, to: string): Promise<AddedFile[] | null> {
   for (const commit of [from, to])
     if (commit !== null && !/^[0-9a-f]{40,64}$/.test(commit)) throw new Error(`"${commit}" is not the id of a commit`);
   if ((await git.resolve(`${to}^{commit}`)) === null) return null;
   const before = from === null ? await git.resolve(`${to}^`) : await git.resolve(`${from}^{commit}`);
   if (before === null && from !== null) return null;
-  if (before !== null)
-    return (await changedPaths(git, before, to)).filter((change) => change.new !== null).map(({ path }) => path);
+  if (before !== null) return withMoves(await changedPaths(git, before, to));
   const { stdout } = await git.run(['ls-tree', '-r', '-z', '--name-only', '--full-tree', to]);
   return stdout
     .toString('utf8')
     .split('\0')
-    .filter((path) => path !== '' && !path.includes('\uFFFD'));
+    .filter((path) => path !== '' && !path.includes('\uFFFD'))
+    .map((path) => ({ path, from: null }));
+}
+
+/** One file that is gone accounts for one that is new with its content; for one of its own name before all others. */
+function withMoves(changes: readonly PathChange[]): AddedFile[] {
+  const froms = new Map<string, string>();
+  const taken = new Set<string>();
+  for (const keyOf of [(path: string, oid: string) => `${oid} ${basename(path)}`, (_: string, oid: string) => oid]) {
+    const gone = new Map<string, string[]>();
+    for (const { path, old, new: now } of changes) {
+      if (old === null || now !== null || taken.has(path)) continue;
+      const key = keyOf(path, old.oid);
+      const same = gone.get(key);
+      if (same) same.push(path);
+      else gone.set(key, [path]);
+    }
+    for (const { path, old, new: now } of changes) {
+      const from = old !== null || now === null || froms.has(path) ? undefined : gone.get(keyOf(path, now.oid))?.pop();
+      if (from === undefined) continue;
+      froms.set(path, from);
+      taken.add(from);
+    }
+  }
+  return changes.flatMap(({ path, new: now }) => (now === null ? [] : [{ path, from: froms.get(path) ?? null }]));
 }
 
 const OPTIONS = ['-r', '--no-color', '--no-ext-diff', '--no-textconv', '--no-renames', '--root'];

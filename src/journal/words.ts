@@ -137,7 +137,7 @@ const WORDS: Words = {
   'agent.paused': (data, say) => `paused ${data.agent}${data.reason === null ? '' : say(data.reason)}`,
   'agent.resumed': (data) => `resumed ${data.agent}`,
   'gateway.started': (data) =>
-    `started, version ${data.version}${data.recovered > 0 ? `, ${count(data.recovered, 'task')} taken up again` : ''}${data.lost === undefined ? '' : `, without ${count(data.lost.events, 'lost event')} (kept in ${data.lost.kept})`}`,
+    `started, version ${data.version}${data.recovered > 0 ? `, ${count(data.recovered, 'task')} taken up again` : ''}${data.lost === undefined ? '' : `, without ${count(data.lost.events, 'lost event')} (kept in ${data.lost.kept})`}${data.newer === undefined ? '' : `; main has ${count(data.newer.commits, 'commit')} of runs that this home does not know${data.newer.accepted ? ', which a person has accepted' : ''}`}`,
   'gateway.stopped': (data) => `stopped: ${data.reason}`,
 };
 

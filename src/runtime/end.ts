@@ -148,7 +148,7 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
       queue.push(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels: [] }));
   }
   if (status === 'dead') {
-    const shown = deadText(task.id, task.agent, end.why ?? end.text);
+    const shown = deadText(task, end.why ?? end.text);
     const matter = matterRaised({ kind: 'dead', about: task.id, shown }, put);
     events.push({ ...common, ...matter, labels: task.labels });
   }

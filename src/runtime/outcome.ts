@@ -7,8 +7,7 @@ import { isEnded, type Task } from '../core/task.ts';
 import { sentence } from '../core/text/sentence.ts';
 import type { Hub } from '../messages/hub.ts';
 import { allPendingOf, askedQuestion, runOf, waitingIn } from '../pending/pending.ts';
-import { fenced } from '../core/text/fence.ts';
-import { visibleLine } from '../core/text/untrusted.ts';
+import { visibleLine, fenced } from '../core/text/untrusted.ts';
 import { readText } from '../core/records/json-blob.ts';
 
 /** So that no line of a call looks like one of ours where the fence around it is shown as it is written. */

@@ -17,7 +17,7 @@ import { cancelTask } from './end.ts';
 import { Days } from './days.ts';
 import type { Hub } from '../messages/hub.ts';
 import { deliver } from '../messages/inbox.ts';
-import { metricsText } from './metrics.ts';
+import { metricsText } from './describe.ts';
 import { outcomeOf, settledOutcome } from './outcome.ts';
 import type { Pauses } from './pauses.ts';
 import { dismissTask, retryTask } from './retry.ts';

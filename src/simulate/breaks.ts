@@ -5,7 +5,6 @@ import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { NewEvent } from '../core/event.ts';
 import type { Invariant } from './invariants.ts';
-import { over } from './over.ts';
 import { SHARED } from './orders.ts';
 import type { World } from './world.ts';
 
@@ -203,4 +202,15 @@ export function tamper(path: string): void {
   } finally {
     db.close();
   }
+}
+
+/** A store of which some methods are others. */
+export function over(store: Store, methods: Partial<Store>): Store {
+  return new Proxy(store, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(methods, name) ?? Reflect.get(target, name, target);
+      // The store is a class with private parts: its methods belong to it, and not to the proxy.
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
 }

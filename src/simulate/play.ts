@@ -17,9 +17,8 @@ import { check } from './check.ts';
 import type { Violation } from './invariants.ts';
 import { type Counts, countPlay } from './counts.ts';
 import { writeTemplate } from './network.ts';
-import type { PlayOptions } from './options.ts';
 import { makePlan } from './plan.ts';
-import { entriesOf, readPlay } from './record.ts';
+import { entriesOf, readPlay, type PlayOptions } from './record.ts';
 import { readWorld } from './world.ts';
 
 /** Processes after which a play is given up: each kill of the plan is one. */
@@ -72,8 +71,14 @@ export async function play(request: PlayRequest): Promise<PlayResult> {
   }
 }
 
-/** The options of a folder in which a play is under way. */
-export function readOptions(dir: string): PlayOptions {
+/** One process of the play that is under way in a folder. */
+export async function live(dir: string): Promise<void> {
+  // It holds a whole gateway, which the process that only starts others need not load.
+  const process = await import('./life.ts');
+  return process.live(readOptions(dir));
+}
+
+function readOptions(dir: string): PlayOptions {
   return JSON.parse(readFileSync(join(dir, OPTIONS), 'utf8')) as PlayOptions;
 }
 

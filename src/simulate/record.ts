@@ -7,9 +7,9 @@ import type { Store } from '../core/ports/store.ts';
 import type { Task } from '../core/task.ts';
 import { openRecord } from '../app/record.ts';
 import type { Verification } from '../trace/verify.ts';
-import type { PlayOptions } from './options.ts';
 import { makePlan, type Plan } from './plan.ts';
 import { type Entry, readWorld } from './world.ts';
+import type { Broken } from './breaks.ts';
 
 /** What a play has left behind, read when nobody works on it any more. */
 export interface Played {
@@ -138,4 +138,14 @@ function commitsOf(git: Played['git']): Commit[] {
       }
       return { commit, run: run.trim() || null, added, paths };
     });
+}
+
+export interface PlayOptions {
+  /** Where everything lies: `home`, `workspace`, `template`, and what happened outside. */
+  dir: string;
+  seed: number;
+  days: number;
+  broken: Broken | null;
+  /** Where programs are looked for. */
+  path: string;
 }

@@ -1,8 +1,7 @@
 import type { Parsed, Tool } from '../core/ports/tool.ts';
-import { likeBefore } from '../core/text/endings.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { refuseUnseen } from './seen.ts';
-import { failed, readText, refusable, shownPath } from './text.ts';
+import { failed, readText, refusable, shownPath, likeBefore } from './text.ts';
 
 const ARGS = { path: 'text', old: 'text', new: 'text', all: ['flag?', 'Every occurrence'] } as const;
 type EditInput = ArgsOf<typeof ARGS>;

@@ -5,7 +5,7 @@ import { argsSchema, readArgs } from './args.ts';
 import { failed, readText, refusable } from './text.ts';
 
 const ARGS = {
-  create: ['any?', '{name, task, cron | every | at, timezone…}'],
+  create: ['any?', '{name, task, cron | every | at | in: 30m, timezone…}'],
   remove: ['text?', 'Name'],
 } as const;
 

@@ -3,6 +3,8 @@ import { FileRefused, type FileEntry, type Files } from '../core/files.ts';
 import { workspacePath } from '../core/text/paths.ts';
 import type { ToolResult } from '../core/ports/tool.ts';
 
+const BOM = '\ufeff';
+
 /** Bytes of the largest file that is taken as text. */
 export const MAX_TEXT = 16_000_000;
 
@@ -110,4 +112,14 @@ function kindOf(bytes: Uint8Array): string {
   const known = SIGNATURES.find(([, signature]) => start.startsWith(signature));
   if (known) return known[0];
   return bytes.includes(0) ? 'binary data' : 'bytes that are no UTF-8 (perhaps another encoding)';
+}
+
+/**
+ * A text with the line endings and the byte order mark of the one it replaces, or part of which it replaces. Models write
+ * `\n` whatever the file has; a file that mixes its endings has none to keep.
+ */
+export function likeBefore(text: string, before: string, part: 'whole' | 'part'): string {
+  const crlf = before.includes('\r\n') && !/(?:^|[^\r])\n/.test(before);
+  const lines = crlf ? text.replaceAll(/\r?\n/g, '\r\n') : text;
+  return part === 'whole' && before.startsWith(BOM) && !lines.startsWith(BOM) ? BOM + lines : lines;
 }

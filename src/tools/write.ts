@@ -1,9 +1,8 @@
-import { likeBefore } from '../core/text/endings.ts';
 import { workspacePath } from '../core/text/paths.ts';
 import type { Tool } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { refuseUnseen } from './seen.ts';
-import { aboutLink, decode, failed, refusable, shownPath, shownSize } from './text.ts';
+import { aboutLink, decode, failed, refusable, shownPath, shownSize, likeBefore } from './text.ts';
 
 const ARGS = { path: 'text', content: 'text' } as const;
 type WriteInput = ArgsOf<typeof ARGS>;

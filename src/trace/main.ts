@@ -45,7 +45,7 @@ export class MainCheck {
   /** Runs whose landing was begun: its commit may be there before its receipt. */
   readonly #begun = new Set<string>();
   #firstConfig: string | null = null;
-  /** A person has gone on without events that the database had lost. */
+  /** A person has gone on without events that the database had lost, or with a home older than its workspace. */
   #gap = false;
   #before: Walked = new Map();
   #damage: ReturnType<LandedHistory['damage']>;
@@ -65,7 +65,8 @@ export class MainCheck {
 
   remember(event: Event): void {
     if (event.type === 'config.applied') this.#firstConfig ??= event.data.commit;
-    if (event.type === 'gateway.started' && event.data.lost !== undefined) this.#gap = true;
+    if (event.type === 'gateway.started' && (event.data.lost !== undefined || event.data.newer?.accepted))
+      this.#gap = true;
     if (event.type === 'person.committed') this.#known.push({ ...event.data, seq: event.seq, run: null });
     const run = runOfStream(event.stream);
     if (run === null) return;
@@ -174,7 +175,7 @@ export class MainCheck {
         if (!(this.#before.get(commit) ?? []).includes(run)) continue;
         const what = `commit ${commit} on main names ${run}, which the journal does not know`;
         if (this.#gap) this.#report.note(null, 'main', `${what}: events were lost, and a person went on without them`);
-        else this.#report.find(null, 'main', what);
+        else this.#report.find(null, 'main', `${what}. ${UNKNOWN}`);
       }
   }
 }
@@ -197,6 +198,9 @@ function missingText(commit: string, run: string, { kept, onMain }: { kept: bool
     return `main does not hold under the name of ${run}. Put it back: git cherry-pick ${commit}. If main is to be without it: ${accept}`;
   return `the workspace does not have, so its content can no longer be compared. Fetch it from a clone that has it, and put it back: git cherry-pick ${commit}. If main holds its work already, or is to be without it: ${accept}`;
 }
+
+const UNKNOWN =
+  'Either this home is older than its workspace, as after an old backup was put back, or another Ruche made the commit. If that is right, start once with --accept-loss';
 
 function damageText({ oid, what, gone, commit, path }: Damage): string {
   const state = gone ? 'is missing' : 'is damaged';

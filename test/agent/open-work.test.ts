@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { keepWorkOf } from '../../src/agent/finish/keep.ts';
+import { keepWorkOf } from '../../src/agent/finish/hold.ts';
 import { askTool } from '../../src/tools/ask.ts';
 import { writeTool } from '../../src/tools/write.ts';
 import type { Loop } from '../fakes/loop.ts';

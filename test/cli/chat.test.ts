@@ -136,7 +136,10 @@ test('A conversation taken up again shows what it waits for; one that is left sa
     assert.equal(await desk.ruche('ask', 'assistant', 'go', '--session', 's1'), 3);
     const asked = desk.out();
     assert.equal(await piped(desk, ['yes'], '--session', 's1'), 0);
-    assert.match(desk.out().slice(asked.length), /^apr_[\w-]+ {2}approval of write[^]*yes or no\n[^]*Done with it\.\n$/);
+    assert.match(
+      desk.out().slice(asked.length),
+      /^apr_[\w-]+ {2}approval of write[^]*yes or no\n[^]*Done with it\.\n$/,
+    );
     assert.equal(desk.runtime.deliveries.length, 1);
   });
   await withDesk(

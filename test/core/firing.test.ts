@@ -209,6 +209,60 @@ test('active hours, also over midnight and where clocks change', () => {
   assert.deepEqual(next(seconds, '2026-03-28T12:00Z', 1), ['2026-03-29T01:00:00']);
 });
 
+test('active hours know the days of the week on which they begin', () => {
+  // 1 January 2026 is a Thursday.
+  const days = (activeHours: NonNullable<Timing['activeHours']>) =>
+    next(firingsOf({ cron: '0 */8 * * *' }, { activeHours }), '2026-01-01T00:00Z', 4).map((time) => time?.slice(5, 13));
+  assert.deepEqual(days({ from: 480, to: 1080, days: [1, 2, 3, 4, 5] }), [
+    '01-01T08',
+    '01-01T16',
+    '01-02T08',
+    '01-02T16',
+  ]);
+  assert.deepEqual(days({ from: 480, to: 600, days: [1] }), ['01-05T08', '01-12T08', '01-19T08', '01-26T08']);
+  assert.deepEqual(days({ from: 0, to: 1440, days: [0, 6] }), ['01-03T00', '01-03T08', '01-03T16', '01-04T00']);
+  // The night of a Friday ends on Saturday.
+  assert.deepEqual(days({ from: 22 * 60, to: 9 * 60, days: [5] }), ['01-03T00', '01-03T08', '01-10T00', '01-10T08']);
+});
+
+test('an interval that never meets its hours fires when they begin, and others keep their steps', () => {
+  const hours = (from: number, to: number, more: object = {}) => ({ activeHours: { from, to, ...more } });
+  const daily = (more: Partial<Timing>) =>
+    next(firingsOf({ every: 86_400_000 }, more), '2026-01-01T12:00Z', 3).map((time) => time?.slice(5, 16));
+  // Counted from midnight: at 10 in the morning hours they wait until those begin, each day once.
+  assert.deepEqual(daily(hours(9 * 60, 17 * 60)), ['01-02T09:00', '01-03T09:00', '01-04T09:00']);
+  assert.deepEqual(daily(hours(23 * 60, 30)), ['01-02T00:00', '01-03T00:00', '01-04T00:00']);
+  assert.deepEqual(daily(hours(9 * 60, 17 * 60, { days: [1] })), ['01-05T09:00', '01-12T09:00', '01-19T09:00']);
+  assert.deepEqual(daily({ ...hours(9 * 60, 17 * 60), until: '2026-01-02' }), ['01-02T09:00', null].slice(0, 1));
+  const often = firingsOf({ every: 7 * 3_600_000 }, hours(8 * 60, 10 * 60));
+  const shown = next(often, '2026-01-01T00:00Z', 12).map((time) => Number(time?.slice(11, 13)));
+  assert.ok(
+    shown.every((hour) => hour === 8 || hour === 9),
+    String(shown),
+  );
+});
+
+test('jitter never leaves the hours, nor goes beyond the end', () => {
+  for (let n = 0; n < 200; n++) {
+    const timing = { kind: 'cron', cron: '55 17 * * *', zone: 'Europe/Paris', jitter: 3_600_000 } as const;
+    const open = (more: Partial<Timing>): Firings => {
+      const opened = openFirings({
+        id: `s${n}`,
+        anchor: 0,
+        readCron,
+        timing: { ...COMMON, ...timing, ...more } as Timing,
+      });
+      assert.ok(opened.ok);
+      return opened.firings;
+    };
+    const time = Date.UTC(2026, 0, 5, 16, 55);
+    const due = open({ activeHours: { from: 480, to: 1080, days: [1] } }).due(time);
+    assert.ok(due >= time && due < time + 5 * 60_000, iso(due) ?? '');
+    const last = open({ until: '2026-01-05T18:00' }).due(time);
+    assert.ok(last >= time && last <= time + 5 * 60_000, iso(last) ?? '');
+  }
+});
+
 test('what can be found forwards is found backwards: in any zone, with any bounds', () => {
   const zones = [
     'UTC',
@@ -239,8 +293,11 @@ test('what can be found forwards is found backwards: in any zone, with any bound
     fc.constantFrom(...crons),
     hours,
     fc.integer({ min: Date.UTC(2026, 0), max: Date.UTC(2027, 0) }),
-    (zone, cron, activeHours, from) => {
-      const firings = firingsOf({ cron }, { zone, activeHours });
+    fc.oneof(fc.constant(null), fc.subarray([0, 1, 2, 3, 4, 5, 6], { minLength: 1 })),
+    fc.oneof(fc.constant(null), fc.integer({ min: 20, max: 3_000 })),
+    (zone, cron, given, from, days, every) => {
+      const activeHours = given === null || days === null ? given : { ...given, days };
+      const firings = firingsOf(every === null ? { cron } : { every: every * 60_000 }, { zone, activeHours });
       let time = firings.after(from);
       for (let n = 0; n < 8 && time !== null; n++) {
         assert.ok(time > from);

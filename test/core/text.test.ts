@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { durationText, readDuration, roughly } from '../../src/core/text/duration.ts';
 import { MAX_PATTERN, pathMatch, segmentsMatch, usablePathPattern, wildcardMatch } from '../../src/core/text/glob.ts';
-import { didYouMean } from '../../src/core/text/near.ts';
+import { didYouMean } from '../../src/core/text/unknown.ts';
 import { workspacePath } from '../../src/core/text/paths.ts';
 import { shownByTerminal } from '../../src/core/text/terminal.ts';
 import { workMs } from '../fakes/work-ms.ts';

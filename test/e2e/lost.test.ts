@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
@@ -10,12 +11,13 @@ const inHome = (name: string): string => join(home.home, name);
 const kept = (name: string): string => join(home.dir, name);
 const copy = (from: string, to: string): void => cpSync(from, to, { recursive: true });
 
-/** `early` is the database after one message, `late` the whole home after a second one, as a kill leaves it. */
+/** `early` is the database after one message, `early-home` all of that home, `late` the home after a second one, as a kill leaves it. */
 before(async () => {
   home = await Home.up();
   await home.ask('write a.md: the plans', 'one');
   assert.equal(await home.end('SIGTERM'), 0);
   copy(inHome('ruche.sqlite'), kept('early'));
+  copy(home.home, kept('early-home'));
   await home.start();
   for (const at of [1, 2, 3]) await home.ask(`write b${at}.md: ${at}`, 'two');
   await until(async () => {
@@ -106,7 +108,7 @@ test('what is lost is given up on one word: the old journal.git is kept, the new
   );
   assert.ok(existsSync(inHome('journal.git.ahead-1')));
   const starts = await home.events('gateway.started');
-  assert.deepEqual(Object.keys(starts.at(-1)?.data ?? {}), ['version', 'recovered', 'lost']);
+  assert.deepEqual(Object.keys(starts.at(-1)?.data ?? {}), ['version', 'recovered', 'lost', 'newer']);
   assert.equal(await home.end('SIGTERM'), 0);
   await home.start();
   assert.equal(await home.end('SIGTERM'), 0);
@@ -126,5 +128,62 @@ test('a workspace that the journal knows is not made anew in silence', async () 
   }
   await home.start('--accept-loss');
   assert.equal((await home.ask('write c.md: on we go', 'three')).status, 'done');
+  assert.equal(await home.end('SIGTERM'), 0);
+});
+
+const OLDER = /This home is older than its workspace: main has 3 commits of runs that the home does not know/g;
+const told = (text: string): number => text.match(OLDER)?.length ?? 0;
+
+test('a whole home that is older than its workspace comes up and says so, until a person accepts it', async () => {
+  rmSync(home.home, { recursive: true });
+  copy(kept('early-home'), home.home);
+  const before = await home.cli('doctor');
+  assert.deepEqual([before.code, told(before.out)], [0, 1], before.out);
+
+  await home.start();
+  assert.equal(told(home.out), 1, home.out);
+  const advised = `up --home ${home.home} --workspace ${home.workspace} --accept-loss`;
+  assert.ok(home.out.includes(advised), home.out);
+  assert.equal((await home.ask('write c.md: on we go', 'three')).status, 'done');
+  for (const command of ['status', 'doctor']) {
+    const said = await home.cli(command);
+    assert.deepEqual([said.code, told(said.out)], [0, 1], said.out);
+  }
+  assert.equal(await home.end('SIGTERM'), 0);
+  const { findings } = await home.verify();
+  assert.deepEqual(
+    findings.map(({ where, message }) => [where, /names run_[\w-]+, which the journal does not know\./.test(message)]),
+    Array.from({ length: 3 }, () => ['main', true]),
+    JSON.stringify(findings),
+  );
+
+  // Its last landing is known by now, and it is told all the same.
+  await home.start();
+  assert.equal(told(home.out), 1, home.out);
+  assert.equal(await home.end('SIGTERM'), 0);
+  await home.start('--accept-loss');
+  assert.equal(told(home.out), 0, home.out);
+  assert.equal(await home.end('SIGTERM'), 0);
+  assert.equal(told((await home.cli('doctor')).out), 0);
+  await home.start();
+  assert.equal(told(home.out), 0, home.out);
+  assert.equal(await home.end('SIGTERM'), 0);
+  assert.deepEqual((await home.verify()).findings, []);
+});
+
+test('what a pull brings of another Ruche does not make a home look old', async () => {
+  await home.start();
+  assert.equal(await home.end('SIGTERM'), 0);
+  const git = (dir: string, ...args: string[]): string =>
+    execFileSync('git', ['-c', 'user.name=Pat', '-c', 'user.email=pat@example.org', ...args], {
+      cwd: dir,
+      encoding: 'utf8',
+    });
+  const theirs = kept('theirs');
+  git(home.dir, 'clone', '-q', home.workspace, theirs);
+  git(theirs, 'commit', '-q', '--allow-empty', '-m', 'By another', '--trailer', 'Ruche-Run: run_of-another');
+  git(home.workspace, 'pull', '-q', theirs, 'main');
+  await home.start();
+  assert.doesNotMatch(home.out, /older than its workspace/);
   assert.equal(await home.end('SIGTERM'), 0);
 });

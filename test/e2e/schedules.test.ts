@@ -14,7 +14,7 @@ const list = async (home: Home): Promise<ScheduleState[]> =>
 
 test('schedules by the command line and over HTTP: list, run, pause, resume', async () => {
   const files = {
-    'ruche.yaml': '',
+    'ruche.yaml': 'timezone: Asia/Tokyo\n',
     [FILE]: agent('  - { name: far, cron: "0 0 1 1 *", timezone: Europe/Paris, task: "list the files" }'),
   };
   const home = await Home.up({ files });
@@ -61,6 +61,10 @@ test('schedules by the command line and over HTTP: list, run, pause, resume', as
       (await list(home)).map(({ id }) => id),
       ['assistant/near'],
     );
+    // One that names no zone goes by that of the network, and anew when that changes.
+    assert.equal((await list(home))[0]?.zone, 'Asia/Tokyo');
+    home.write('ruche.yaml', 'timezone: Europe/Lisbon\n');
+    await until(async () => (await list(home))[0]?.zone === 'Europe/Lisbon', 'the zone changes');
     home.write(FILE, agent('  - { name: near, cron: "0 0 30 2 *", task: x }'));
     const problems = async (): Promise<string> => JSON.stringify((await home.status()).problems);
     await until(async () => /never fires/.test(await problems()), 'the problem is told');

@@ -7,7 +7,7 @@ import { clientOf, failsWith, user } from './client.ts';
 import { gate, withGateway } from './help.ts';
 import { until } from '../fakes/until.ts';
 import { clientSignal } from '../../src/gateway/http/reply.ts';
-import { Passes } from '../../src/gateway/http/passes.ts';
+import { Passes } from '../../src/gateway/admission.ts';
 
 test('A client that hangs up does not end the run; the same request joins it and gets the answer once', async () => {
   for (const stream of [false, true]) {

@@ -67,6 +67,7 @@ export class Scene {
   readonly told = recorder();
   governance: Governance;
   schedules!: Schedules;
+  prepare = async (): Promise<void> => {};
   #ids = 0;
   /** Commits from now on until the process dies, before (-) or after (+) the last of them is on disk. */
   #fatal: { left: number; after: boolean } | null = null;
@@ -103,6 +104,7 @@ export class Scene {
       governance: () => this.governance,
       maxAttempts: () => 3,
       redact: (text) => text,
+      prepare: () => this.prepare(),
       cancel: async (task) => {
         if (life.signal.aborted) return new Promise(() => undefined);
         this.cancelled.push(task);

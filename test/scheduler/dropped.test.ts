@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { Dropped } from '../../src/scheduler/triggers/saved-files.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { collect, random } from '../store/kit.ts';
+import { files, trigger, withScene } from './trigger-kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';
 
 test('what people drop is committed and on record as theirs; a failure is told of, and tried again', async () => {
@@ -64,4 +65,25 @@ test('what people drop is committed and on record as theirs; a failure is told o
     ],
   );
   await store.close();
+});
+
+test('a file that is moved from one place a trigger names to another is nothing new; one that is moved in is', async () => {
+  const all = trigger(files('d/**'), { work: { kind: 'task', text: 'all {{path}}' } });
+  const paid = { name: 'paid', when: 'path.startsWith("d/paid/")' };
+  const some = trigger(files('d/**'), { ...paid, work: { kind: 'task', text: 'paid {{path}}' } });
+  await withScene([all, some], async (scene) => {
+    const moves = {
+      'd/b.md': 'd/a.md',
+      'd/in.md': 'elsewhere.md',
+      'd/paid/c.md': 'd/c.md',
+      'd/paid/e.md': 'd/paid/d.md',
+    };
+    for (const [path, from] of Object.entries(moves)) scene.from.set(path, from);
+    await scene.lands('c1', ['d/b.md']);
+    assert.deepEqual(await scene.texts(), []);
+    await scene.lands('c2', [...Object.keys(moves), 'd/new.md'], 'pull');
+    // Where a condition holds of the new place alone, the file is new to it.
+    assert.deepEqual(await scene.texts(), ['all d/in.md, d/new.md', 'paid d/paid/c.md']);
+    assert.deepEqual(await scene.of('trigger.skipped'), []);
+  });
 });

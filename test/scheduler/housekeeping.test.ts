@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startHousekeeping } from '../../src/scheduler/upkeep/every.ts';
+import { startHousekeeping } from '../../src/core/time/waker.ts';
 import { HandClock, calm, recorder } from './worker-kit.ts';
 
 function open(job: () => Promise<void>) {

@@ -328,6 +328,54 @@ test('with jitter it fires when it is due, once', async () => {
   });
 });
 
+test('what was missed is made up for within the hours of the schedule, as one, and told as late', async () => {
+  const days = { from: 8 * 60, to: 18 * 60, days: [1, 2, 3, 4, 5] };
+  // START is a Sunday: the machine sleeps on Monday from ten to eleven in the evening.
+  await withScene([schedule({ cron: '0 * * * *' }, { timing: { activeHours: days } })], async (scene) => {
+    const monday = (hours: number): number => START + (12 + hours) * HOUR;
+    await scene.clock.pass(monday(10) - START);
+    assert.deepEqual(await scene.fired(), [monday(10)]);
+    for (const { id } of await scene.store.tasks({})) await scene.settle(id);
+    await scene.clock.pass(13 * HOUR);
+    assert.deepEqual(await scene.fired(), [monday(10)]);
+    const next = async (): Promise<unknown> => (await scene.schedules.list()).map((each) => each.next);
+    assert.deepEqual(await next(), [monday(32)]);
+    scene.kill();
+    await scene.start();
+    assert.deepEqual(await next(), [monday(32)]);
+    // In the morning one stands for all of them, among them that of the morning.
+    await scene.clock.pass(9 * HOUR);
+    const [, made] = await scene.of('schedule.fired');
+    assert.deepEqual([made?.data.at, made?.data.missed], [monday(32), 7]);
+    const content = async (id: string): Promise<unknown> => {
+      const hash = (await scene.store.task(id))?.content?.hash ?? '';
+      return JSON.parse(Buffer.from((await scene.store.getBlob({ hash })) ?? []).toString());
+    };
+    assert.deepEqual(await content(made?.data.task ?? ''), { title: 'Do it.', late: { at: monday(32), missed: 7 } });
+  });
+});
+
+test('what its work looks at is brought up to date before it fires; where that fails it fires all the same', async () => {
+  await withScene([hourly], async (scene) => {
+    const looks: number[] = [];
+    scene.prepare = async () => {
+      looks.push((await scene.fired()).length);
+      throw new Error('the disk is full');
+    };
+    await scene.clock.pass(30 * MINUTE);
+    await scene.clock.pass(60 * MINUTE);
+    assert.deepEqual([looks, (await scene.fired()).length], [[0, 1], 2]);
+  });
+});
+
+test('a firing in the last moment of its hours is no catch-up: a busy moment does not put it off to the morning', async () => {
+  const hours = { from: 8 * 60, to: 13 * 60 };
+  await withScene([schedule({ cron: '59 12 * * *' }, { timing: { activeHours: hours } })], async (scene) => {
+    await scene.clock.pass(60 * MINUTE);
+    assert.deepEqual(await scene.fired(), [at(59)]);
+  });
+});
+
 test('what is missed, at its bounds', () => {
   const timing: Timing = { kind: 'every', ms: MINUTE, zone: 'UTC', until: null, activeHours: null, jitter: 0 };
   const opened = openFirings({ id: 's', timing, anchor: START, readCron });
@@ -361,5 +409,5 @@ test('what is missed, at its bounds', () => {
   assert.ok(rare.ok);
   const late = (ms: number) => planFirings(rare.firings, START, at(60) + ms, { mode: 'skip' });
   assert.deepEqual(late(MINUTE), { fire: [at(60)], left: null });
-  assert.deepEqual(late(MINUTE + 1), { fire: [], left: { count: 1, at: at(60) } });
+  assert.deepEqual(late(MINUTE + 1), { fire: [], left: { count: 1, at: at(60) }, late: true });
 });

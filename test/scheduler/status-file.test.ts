@@ -14,10 +14,18 @@ const ONE = { concurrency: 1, maxAttempts: null, input: null, state: 'open' } as
 test('the status holds counts, names and ids of the last day, and nothing that anybody said', async () => {
   await withLoop([says('The secret is 42.'), says('I see.')], {}, async (loop) => {
     const clock = { now: () => Date.now() };
+    const zone = (): string => 'UTC';
     let text = '';
     const checks: CheckResult[] = [{ url: 'https://a.example/', state: 'down', status: 503, days: 20, why: '' }];
     const file = { write: async (given: string) => void (text = given) };
-    const status = new StatusFile({ store: loop.store, clock, file, paused: () => ['billing'], checks: () => checks });
+    const status = new StatusFile({
+      store: loop.store,
+      clock,
+      zone,
+      file,
+      paused: () => ['billing'],
+      checks: () => checks,
+    });
     await loop.send('What is the secret?');
     await status.write();
     assert.match(
@@ -31,10 +39,17 @@ test('the status holds counts, names and ids of the last day, and nothing that a
     await loop.send('And now?');
     assert.match(await status.text(), /\ndone_24h 2\n/);
     // After a restart it is the same.
-    const fresh = new StatusFile({ store: loop.store, clock, file, paused: () => [], checks: () => [] });
+    const fresh = new StatusFile({ store: loop.store, clock, zone, file, paused: () => [], checks: () => [] });
     assert.match(await fresh.text(), /\npaused none\ndone_24h 2\n[^]*\nagent assistant 2 0 /);
     const tomorrow = { now: () => Date.now() + 90_000_000 };
-    const later = new StatusFile({ store: loop.store, clock: tomorrow, file, paused: () => [], checks: () => [] });
+    const later = new StatusFile({
+      store: loop.store,
+      clock: tomorrow,
+      zone,
+      file,
+      paused: () => [],
+      checks: () => [],
+    });
     assert.match(await later.text(), /\ndone_24h 0\n/);
   });
 });
@@ -45,7 +60,8 @@ test('a failed run is named, and a task that nothing holds back is counted from 
   await withLoop(script, { queues: { assistant: ONE } }, async (loop) => {
     const file = { write: async () => {} };
     const clock = { now: () => Date.now() + 90_000 };
-    const deps = { store: loop.store, clock, file, checks: () => [] };
+    const zone = (): string => 'UTC';
+    const deps = { store: loop.store, clock, zone, file, checks: () => [] };
     await loop.send('hello');
     const [busy, held] = [await loop.deliver('first', 'one'), await loop.deliver('second', 'two')];
     const text = await new StatusFile({ ...deps, paused: () => [] }).text();
@@ -75,9 +91,11 @@ test('each run is counted once, whoever looks at the same time and whatever ends
       },
     });
     const clock = { now: () => Date.now() };
+    const zone = (): string => 'UTC';
     const status = new StatusFile({
       store,
       clock,
+      zone,
       file: { write: async () => {} },
       paused: () => [],
       checks: () => [],
@@ -86,6 +104,26 @@ test('each run is counted once, whoever looks at the same time and whatever ends
     await loop.send('third');
     for (const text of await Promise.all([status.text(), status.text()])) assert.match(text, /\ndone_24h 3\n/);
     assert.match(await status.text(), /\ndone_24h 3\n/);
+  });
+});
+
+test('the day is that of the network, and what is of before is written anew before something begins', async () => {
+  await withLoop([], {}, async (loop) => {
+    let now = Date.UTC(2026, 10, 30, 23, 30);
+    const written: string[] = [];
+    const file = { write: async (given: string) => void written.push(/^day (.*)$/m.exec(given)?.[1] ?? '') };
+    const deps = { store: loop.store, clock: { now: () => now }, file, paused: () => [], checks: () => [] };
+    const status = new StatusFile({ ...deps, zone: () => 'Europe/Paris' });
+    await status.refresh();
+    await status.refresh();
+    assert.deepEqual(written, ['2026-12-01']);
+    now += 9 * 3_600_000;
+    await status.refresh();
+    // A clock that is put back has other facts, too.
+    now -= 24 * 3_600_000;
+    await status.refresh();
+    assert.deepEqual(written, ['2026-12-01', '2026-12-01', '2026-11-30']);
+    assert.match(await new StatusFile({ ...deps, zone: () => 'America/New_York' }).text(), /^day 2026-11-30$/m);
   });
 });
 

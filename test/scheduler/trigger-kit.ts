@@ -62,6 +62,8 @@ export class Scene {
   readonly told = recorder();
   /** What commits hold, and how `main` came where it is. */
   readonly commits = new Map<string, string[]>();
+  /** Where files were before that a commit has moved. */
+  readonly from = new Map<string, string>();
   readonly moves: MainMove[] = [];
   secrets: Readonly<Record<string, string>> = { 'env:S': 'a-secret-of-the-tests' };
   redact = (text: string): string => text;
@@ -99,7 +101,11 @@ export class Scene {
       ids: { next: (kind) => `${kind}_t${(this.#ids += 1)}` },
       log: this.told.log,
       readCondition,
-      workspace: { head: async () => this.head, added: async (_from, to) => this.commits.get(to) ?? null },
+      workspace: {
+        head: async () => this.head,
+        added: async (_from, to) =>
+          this.commits.get(to)?.map((path) => ({ path, from: this.from.get(path) ?? null })) ?? null,
+      },
       watch: {
         moves: async (since) => {
           const at = this.moves.findLastIndex((move) => move.to === since);

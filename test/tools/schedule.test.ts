@@ -81,6 +81,41 @@ test('a clock on the wall gets its zone into the file, unless the time says its 
   }
 });
 
+test('a time from now becomes the moment that it means, by the clock of its zone', async () => {
+  const line = async (create: Record<string, unknown>): Promise<string> => {
+    const ctx = await context();
+    const made = await call(tool, { create: { name: 'new', timezone: 'Europe/Paris', task: 'Call.', ...create } }, ctx);
+    if (!made.ok) return made.text;
+    const text = Buffer.from((await ctx.files.read(FILE))?.bytes ?? []).toString();
+    return text.split('\n').find((each) => each.includes('name: new')) ?? '';
+  };
+  // It is noon UTC, one o'clock in Paris.
+  for (const span of ['30m', '30 minutes', 'in 30 min', '1800s', 'in 0 hours and 30 minutes'])
+    assert.match(await line({ in: span }), /at: 2026-11-22T13:30:00, timezone: Europe\/Paris, task: Call\./, span);
+  assert.match(await line({ in: 'in 2 hours' }), /at: 2026-11-22T15:00:00,/);
+  assert.match(await line({ in: 'a week' }), /at: 2026-11-29T13:00:00,/);
+  assert.match(await line({ in: '1d12h', timezone: 'Asia/Tokyo' }), /at: 2026-11-24T09:00:00, timezone: Asia\/Tokyo/);
+  assert.match(await line({ in: '30m', to: 'owner' }), /to: owner/);
+  assert.doesNotMatch(await line({ in: '30m' }), /\bin:/);
+  for (const span of ['soon', '0s', '-5m', '367d', '', 30, '30', '1 fortnight'])
+    assert.match(
+      await line({ in: span }),
+      /"in" must be a time from now such as 30m, 2h or 3d, of 1s to 366d\. Nothing/,
+    );
+  assert.match(await line({ in: '30m', cron: '0 9 * * *' }), /"in" is a time of its own: leave out cron\. Nothing/);
+});
+
+test('in an hour that comes twice the second one is meant where it is', async () => {
+  // 25 October 2026, 01:00 UTC: in Paris it is two o'clock for the second time.
+  const then = { now: () => Date.UTC(2026, 9, 25, 0, 40), sleep: () => new Promise<void>(() => {}) };
+  const book = openScheduleBook({ reader: { check }, settings: SETTINGS, clock: then, zone: () => 'Europe/Paris' });
+  const create = { name: 'new', in: '30m', task: 'Call.' };
+  const made = book.change('assistant', TEXT, { create, remove: null });
+  assert.ok(made.ok);
+  assert.match(made.text, /at: 2026-10-25T01:10:00Z, /);
+  assert.match(made.said, /next Sun 25 Oct 02:10/);
+});
+
 test('whoever approves it reads when it is', () => {
   const explain = explainSchedule(clock, machineZone);
   const daily = { name: 'x', task: 'Write.', timezone: 'Europe/Paris' };
@@ -95,6 +130,8 @@ test('whoever approves it reads when it is', () => {
     explain('a', { name: 'x', task: 'x', every: '1h' }) ?? '',
     /^x: every 1h \(.*, the zone of this machine\), next /,
   );
+  const network = explain('a', { name: 'x', task: 'x', cron: '0 9 * * *' }, 'Asia/Tokyo');
+  assert.equal(network, 'x: every day 09:00 (Asia/Tokyo), next Mon 23 Nov 09:00');
   assert.equal(said({ cron: 'soon' }), null);
 });
 

@@ -268,7 +268,7 @@ test('a landing that main lacks, and work on main that nobody knows, are told of
     gone,
   );
   assert.deepEqual(others, [
-    `null main: commit ${await s.workspace.head()} on main names run_x, which the journal does not know`,
+    `null main: commit ${await s.workspace.head()} on main names run_x, which the journal does not know. Either this home is older than its workspace, as after an old backup was put back, or another Ruche made the commit. If that is right, start once with --accept-loss`,
   ]);
   await s.git('reset', '-q', '--hard', before);
   assert.match(

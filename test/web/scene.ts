@@ -85,6 +85,7 @@ export class Scene {
   onMessage: (item: Item) => void = () => undefined;
   readonly #listeners = new Map<string, Set<(delta: Delta) => void>>();
   readonly #watchers = new Set<(change: ViewChange) => void>();
+  readonly streams = (): number => this.#watchers.size;
   readonly #said = new Map<string, Delta[]>();
   #seq = 0;
   #clock: () => number;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { ConversationEntry, RunsPage } from '../../src/core/api/views.ts';
-import type { Api } from '../../web/lib/api.ts';
+import { ApiError, type Api } from '../../web/lib/api.ts';
 import type { Live } from '../../web/stores/changes.ts';
 import { createOutgoing } from '../../web/stores/outgoing.ts';
 import { resource, valueOf } from '../../web/stores/resource.ts';
@@ -13,6 +13,8 @@ import { until } from '../fakes/until.ts';
 import { STANDINGS } from './scene.ts';
 
 const kept = { read: () => null, write: () => undefined };
+/** What a store of outgoing messages is made of; the tests say what they need of it. */
+const sender = { kept, now: () => Date.now(), newId: () => 'x', connected: () => true, moved: () => undefined };
 
 /** A live connection that tells what the test says. */
 function fakeLive(): Live & { change(): void } {
@@ -58,13 +60,7 @@ function conversation(count: number) {
     },
   } as unknown as Api;
   const live = fakeLive();
-  const outgoing = createOutgoing(
-    { send: () => Promise.reject(new Error('no')) },
-    kept,
-    Date.now,
-    () => 'x',
-    () => undefined,
-  );
+  const outgoing = createOutgoing({ ...sender, api: { send: () => Promise.reject(new Error('no')) } });
   const talk = createTalk({ api, live, outgoing }, 'assistant', 's');
   const shown = (): number[] => (valueOf(talk.state.value)?.entries ?? []).map((entry) => entry.at);
   return { state, talk, shown };
@@ -107,13 +103,12 @@ test('a message that is taken back while it stands in line is not sent, and none
   };
   let id = 0;
   const moved: string[] = [];
-  const outgoing = createOutgoing(
+  const outgoing = createOutgoing({
+    ...sender,
     api,
-    kept,
-    Date.now,
-    () => `m${(id += 1)}`,
-    (_message, to) => moved.push(to),
-  );
+    newId: () => `m${(id += 1)}`,
+    moved: (_message, to) => void moved.push(to),
+  });
   for (const text of ['one', 'two', 'three', '@email', '@email hi'])
     outgoing.send({ agent: 'assistant', session: 's', text, files: [] });
   outgoing.drop('m2');
@@ -126,6 +121,76 @@ test('a message that is taken back while it stands in line is not sent, and none
     ['assistant one', 'assistant three', 'email @email hi'],
   );
   assert.deepEqual(moved, ['email', 'email']);
+});
+
+test('a gateway that is busy is asked after pauses that grow, in order, and not without end', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  const sent: string[] = [];
+  const busy = new ApiError(429, 'busy', 'Too much to do.', 4_000);
+  const send: Api['send'] = ({ text }) => {
+    sent.push(`${Date.now() / 1_000} ${text}`);
+    return Promise.reject(busy);
+  };
+  let id = 0;
+  const outgoing = createOutgoing({ ...sender, api: { send }, newId: () => `m${(id += 1)}` });
+  for (const text of ['one', 'two']) outgoing.send({ agent: 'assistant', session: 's', text, files: [] });
+  await setImmediate();
+  assert.deepEqual(sent, ['0 one']);
+  for (let n = 0; n < 400; n++) {
+    context.mock.timers.tick(1_000);
+    // What is pressed or comes back meanwhile does not hurry it.
+    outgoing.flush();
+    await setImmediate();
+  }
+  assert.deepEqual(
+    sent.filter((each) => each.endsWith('one')).map((each) => Number.parseInt(each, 10)),
+    [0, 4, 8, 12, 20, 36, 68, 128, 188, 248],
+  );
+  const [first, second] = outgoing.list.value;
+  assert.equal(first?.state, 'refused');
+  assert.equal(first?.why, 'Too much to do. It was tried 10 times.');
+  // Then its turn comes, for as many attempts.
+  assert.equal(second?.text, 'two');
+  assert.ok(sent.filter((each) => each.endsWith('two')).length <= 10);
+  outgoing.again('m1');
+  await setImmediate();
+  assert.equal(outgoing.list.value[0]?.state, 'waiting');
+});
+
+test('what was not sent is kept over a reload: refused texts stay refused, and lost files are named', async () => {
+  const stored = new Map<string, string>();
+  const keep = {
+    read: (key: string) => stored.get(key) ?? null,
+    write: (key: string, value: string | null) => void (value === null ? stored.delete(key) : stored.set(key, value)),
+  };
+  const refuse: Api['send'] = ({ text }) =>
+    Promise.reject(
+      text === 'away' ? new ApiError(0, 'unreachable', 'Gone.') : new ApiError(413, 'too_large', 'Too long.'),
+    );
+  let id = 0;
+  const deps = { ...sender, kept: keep, newId: () => `m${(id += 1)}` };
+  const outgoing = createOutgoing({ ...deps, api: { send: refuse }, connected: () => false });
+  const file = { name: 'plan.pdf', mediaType: 'application/pdf', data: 'AAAA' };
+  const to = { agent: 'assistant', session: 's' };
+  outgoing.send({ ...to, text: 'long', files: [] });
+  outgoing.send({ ...to, text: 'look at it', files: [file] });
+  outgoing.send({ ...to, text: 'away', files: [] });
+  await until(() => outgoing.list.value.at(-1)?.state === 'waiting', 'all were tried');
+  const sent: string[] = [];
+  const send: Api['send'] = async ({ id: task, text, ...rest }) => {
+    sent.push(text);
+    return { ...rest, task, joined: false };
+  };
+  const again = createOutgoing({ ...deps, api: { send } });
+  const shown = again.list.value.map(({ text, state, why }) => `${state}: ${text} (${why})`);
+  assert.deepEqual(shown, [
+    'refused: long (Too long.)',
+    'refused: look at it (The page was reloaded, and the browser keeps no files. Choose again: plan.pdf.)',
+    'waiting: away ()',
+  ]);
+  again.flush();
+  await until(() => sent.length === 1, 'what waited is sent');
+  assert.deepEqual(sent, ['away']);
 });
 
 test('who asks again gets an answer asked for since; changes meanwhile lead to one more, after a pause', async () => {

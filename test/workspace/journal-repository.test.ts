@@ -267,7 +267,7 @@ test('a file where the repository must be is told with its path, and left as it 
   await assert.rejects(open(), (error: Error) => {
     assert.equal(
       explain(error),
-      `Cannot use ${dir} (EEXIST). A file is where a folder must be. Move it away and try again.`,
+      `Cannot use ${dir} (EEXIST): a file is where a folder must be. Move it away and try again.`,
     );
     return true;
   });

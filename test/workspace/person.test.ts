@@ -136,6 +136,21 @@ test(
 );
 
 test(
+  'a file that was moved by hand is committed as a move; a copy, and what was only deleted, are none',
+  withLab(async (lab) => {
+    await lab.put('two.md', 'the same\n');
+    await lab.put('twin.md', 'the same\n');
+    await lab.ws.commitPerson(['two.md', 'twin.md']);
+    await rename(join(lab.dir, 'notes.md'), join(lab.dir, 'moved.md'));
+    await lab.put('copy.md', 'the same\n');
+    await rm(join(lab.dir, 'docs/guide.md'));
+    const person = await lab.ws.commitPerson(['moved.md', 'copy.md']);
+    assert.deepEqual(person?.paths.toSorted(), ['copy.md', 'moved.md', 'notes.md']);
+    assert.equal(lab.git('status', '--porcelain'), ' D docs/guide.md\n');
+  }),
+);
+
+test(
   'the index stays theirs: what is half staged, staged as new or taken out of it is left alone',
   withLab(async (lab) => {
     for (const path of ['docs/guide.md', 'notes.md', 'added.txt', 'half.txt']) await lab.put(path, 'staged\n');

@@ -52,6 +52,26 @@ test('a schedule with everything, and one with defaults', () => {
   ]);
 });
 
+test('active hours: times, days of the week, or both', () => {
+  const hours = (given: string) => one(`name: x, every: 1m, activeHours: "${given}", task: y`).agent?.schedules[0];
+  const cases: [given: string, hours: object][] = [
+    ['08:00-18:00', { from: 480, to: 1080 }],
+    ['Mon-Fri 08:00-18:00', { from: 480, to: 1080, days: [1, 2, 3, 4, 5] }],
+    ['mon-fri', { from: 0, to: 1440, days: [1, 2, 3, 4, 5] }],
+    ['Sat, Sun 10:00-24:00', { from: 600, to: 1440, days: [0, 6] }],
+    ['FRI-MON 22:00-06:00', { from: 1320, to: 360, days: [0, 1, 5, 6] }],
+    ['Wednesday', { from: 0, to: 1440, days: [3] }],
+  ];
+  for (const [given, wanted] of cases) assert.deepEqual(hours(given)?.timing.activeHours, wanted, given);
+  for (const given of ['Mon-', 'Mo 08:00-18:00', 'Mon-Wed-Fri', '08:00-18:00 Mon', '1-5 08:00-18:00', 'Mon 08:00'])
+    assert.equal(hours(given), undefined, given);
+});
+
+test('an interval fires within its hours, whenever it was saved', () => {
+  for (const hours of ['09:00-17:00', '23:00-00:30', 'Sun 03:00-03:01'])
+    assert.deepEqual(one(`name: x, every: 1d, activeHours: "${hours}", task: y`).problems, [], hours);
+});
+
 test('without schedules there are none, and the default of missed: all is ten', () => {
   assert.deepEqual(parseAgent('---\n---\n', FILE, 'a', KNOWN).agent?.schedules, []);
   assert.deepEqual(one('name: x, every: 1m, task: y, missed: all').agent?.schedules[0]?.missed, {

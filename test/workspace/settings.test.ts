@@ -56,6 +56,7 @@ models:
     local: { type: openai-compatible, baseUrl: http://127.0.0.1:11434/v1, apiKey: env:LOCAL_KEY }
   light: [local/org/qwen3:8b]
   standard: [local/qwen3, demo/demo]
+timezone: Europe/Paris
 concurrency: 7
 maxAttempts: 5
 limits: { steps: 9, runMs: 60000, toolOutput: 5000, shellMs: 1000, shellMemory: 67108864, shellProcesses: 8 }
@@ -91,6 +92,8 @@ policy:
       { id: 'c', verdict: 'deny', match: { effect: 'exec', command: 'rm *' } },
     ],
   );
+  assert.equal(settings?.timezone, 'Europe/Paris');
+  refused('timezone: Paris', /timezone is no time zone; write one such as Europe\/Paris/);
   assert.deepEqual([settings?.concurrency, settings?.maxAttempts, settings?.limits.steps], [7, 5, 9]);
 });
 
@@ -103,7 +106,8 @@ test('a provider, and each of its models, can be told its window, price and pati
       window: 32768
       timeout: 10m
       price: { input: 0.5, output: 1.5 }
-      models: { big: { window: 131072, images: true } }
+      streamOptions: false
+      models: { big: { window: 131072, images: true, systemRole: false, maxTokensField: max_completion_tokens } }
 `;
   const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
   assert.deepEqual(problems, []);
@@ -115,7 +119,10 @@ test('a provider, and each of its models, can be told its window, price and pati
     window: 32_768,
     price: { input: 0.5, output: 1.5 },
     timeoutMs: 600_000,
-    byModel: { big: { window: 131_072, images: true } },
+    wants: { streamOptions: false },
+    byModel: {
+      big: { window: 131_072, images: true, wants: { systemRole: false, maxTokensField: 'max_completion_tokens' } },
+    },
   });
   const lan = (more: string): string =>
     `models:\n  providers:\n    lan: { type: openai-compatible, baseUrl: http://10.0.0.5/v1, ${more} }\n`;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { readCondition } from '../../src/config/conditions.ts';
 import { fillPlaceholders, missingFacts } from '../../src/core/trigger-text.ts';
@@ -242,11 +244,38 @@ test('which files a commit brought', async () => {
   try {
     const { workspace } = kit;
     const head = await workspace.head();
-    assert.deepEqual((await workspace.added(null, head))?.includes('a.md'), true);
+    assert.deepEqual(
+      (await workspace.added(null, head))?.find(({ path }) => path === 'a.md'),
+      { path: 'a.md', from: null },
+    );
     assert.deepEqual(await workspace.added(head, head), []);
     assert.equal(await workspace.added(null, '0'.repeat(40)), null);
     assert.equal(await workspace.added('0'.repeat(40), head), null);
     await assert.rejects(workspace.added(null, '--all'), /not the id of a commit/);
+    // A move is one of content: what is changed on the way, or was copied, is new.
+    const git = (...args: string[]): string => execFileSync('git', args, { cwd: kit.dir, encoding: 'utf8' });
+    const who = ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.org'];
+    for (const name of ['same', 'moved', 'edited', 'copied']) await writeFile(join(kit.dir, name), `text of ${name}\n`);
+    await writeFile(join(kit.dir, 'twin'), 'text of moved\n');
+    git('add', '.');
+    git(...who, 'commit', '-qm', 'before');
+    const before = await workspace.head();
+    await mkdir(join(kit.dir, 'to'));
+    git('mv', 'moved', 'to/other-name');
+    git('mv', 'twin', 'to/twin');
+    git('mv', 'edited', 'to/edited');
+    await writeFile(join(kit.dir, 'to/edited'), 'text of edited, and more\n');
+    await writeFile(join(kit.dir, 'to/copied'), 'text of copied\n');
+    await writeFile(join(kit.dir, 'to/third'), 'text of moved\n');
+    git('add', '.');
+    git(...who, 'commit', '-qm', 'after');
+    assert.deepEqual(await workspace.added(before, await workspace.head()), [
+      { path: 'to/copied', from: null },
+      { path: 'to/edited', from: null },
+      { path: 'to/other-name', from: 'moved' },
+      { path: 'to/third', from: null },
+      { path: 'to/twin', from: 'twin' },
+    ]);
   } finally {
     await kit.remove();
   }

@@ -23,15 +23,18 @@ import type { ApprovalVerdict } from '../../src/core/event.ts';
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
-  constructor(status: number, code: string, message: string) {
+  /** Milliseconds that the gateway asks to wait. */
+  readonly retryAfter: number;
+  constructor(status: number, code: string, message: string, retryAfter = 0) {
     super(message);
     this.name = 'ApiError';
     this.status = status;
     this.code = code;
+    this.retryAfter = retryAfter;
   }
   /** True if the same request may succeed later by itself. */
   get passing(): boolean {
-    return this.status === 0 || this.status === 429 || this.status === 502 || this.status === 503;
+    return this.status === 0 || this.status === 429 || [502, 503, 504].includes(this.status);
   }
 }
 
@@ -62,6 +65,7 @@ export interface RunsFilter {
   text: string;
 }
 
+const ME = '/api/me';
 const UNREACHABLE = 'Ruche does not answer.';
 
 /** Everything this page knows of the gateway. `out` is called when it no longer knows who we are. */
@@ -69,7 +73,7 @@ export function createApi(out: () => void) {
   let known = true;
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
     // Whoever is not logged in is asked to; asking the gateway on would only fill its log.
-    if (!known) throw new ApiError(401, 'unauthorized', 'You are not logged in.');
+    if (!known && path !== ME) throw new ApiError(401, 'unauthorized', 'You are not logged in.');
     let response: Response;
     try {
       response = await fetch(path, { ...init, credentials: 'same-origin', cache: 'no-store' });
@@ -77,7 +81,10 @@ export function createApi(out: () => void) {
       if (init.signal?.aborted) throw error;
       throw new ApiError(0, 'unreachable', UNREACHABLE);
     }
-    if (response.ok) return response;
+    if (response.ok) {
+      known = true;
+      return response;
+    }
     if (response.status === 401) {
       known = false;
       out();
@@ -92,7 +99,7 @@ export function createApi(out: () => void) {
   };
 
   return {
-    me: () => get<unknown>('/api/me'),
+    me: () => get<unknown>(ME),
     logout: () => post<unknown>('/api/logout', {}),
     status: () => get<RuntimeStatus>('/api/status'),
     agents: async () => (await get<{ agents: AgentState[] }>('/api/agents')).agents,
@@ -148,5 +155,6 @@ async function refusal(response: Response): Promise<ApiError> {
   const body: unknown = await response.json().catch(() => null); // a proxy answers in its own way
   const { error } = (body ?? {}) as { error?: { message?: string; code?: string } };
   const message = error?.message ?? `The gateway answered ${response.status}.`;
-  return new ApiError(response.status, error?.code ?? '', message);
+  const seconds = Number(response.headers.get('retry-after') ?? 0); // a date is none
+  return new ApiError(response.status, error?.code ?? '', message, seconds > 0 ? seconds * 1_000 : 0);
 }

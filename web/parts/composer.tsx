@@ -4,6 +4,8 @@ import { useSignal, type Signal } from '@preact/signals';
 import type { Attachment } from '../lib/api.ts';
 import { bytes } from '../lib/format.ts';
 import { useApp } from '../stores/app.ts';
+import { filesLost } from '../stores/outgoing.ts';
+import type { Unsent } from '../stores/unsent.ts';
 import { useAct } from './act.tsx';
 import { Icon } from './icons.tsx';
 import { Button } from './small.tsx';
@@ -13,43 +15,31 @@ const MOST_BYTES = 25_000_000;
 const MOST_FILES = 20;
 
 interface ComposerProps {
-  /** Where what is typed is kept, so that it survives a reload. */
-  keep: string;
+  unsent: Unsent;
   placeholder: string;
   /** The task that can be stopped; null if nothing is under way. */
   working: string | null;
   send: (text: string, files: Attachment[]) => void;
-  /** Text to begin with, from elsewhere on the page. */
-  offered?: Signal<string>;
 }
 
-export function Composer({ working, ...props }: ComposerProps): JSX.Element {
-  const { tab, api } = useApp();
+export function Composer({ working, unsent, ...props }: ComposerProps): JSX.Element {
+  const { api } = useApp();
   const { act, trouble: notStopped } = useAct();
-  const text = useSignal(tab.read(props.keep) ?? '');
-  const files = useSignal<Attachment[]>([]);
+  const { text, files, lost } = unsent;
   const trouble = useSignal('');
   const area = useRef<HTMLTextAreaElement>(null);
-  const type = (value: string): void => {
-    text.value = value;
-    tab.write(props.keep, value === '' ? null : value);
+  const type = (value: string): void => void (text.value = value);
+  const add = async (list: Iterable<File>): Promise<void> => {
+    const names = await attach([...list], files, trouble);
+    lost.value = lost.value.filter((name) => !names.includes(name));
   };
-  useLayoutEffect(
-    () =>
-      props.offered?.subscribe((offer) => {
-        if (offer === '') return;
-        type(offer);
-        area.current?.focus();
-      }),
-    [props.offered],
-  );
-  const add = (list: Iterable<File>): Promise<void> => attach([...list], files, trouble);
   useDrop(add);
   const send = (): void => {
     if (text.value.trim() === '' && files.value.length === 0) return;
-    props.send(text.value, files.value);
+    props.send(text.value, [...files.value]);
     type('');
     files.value = [];
+    lost.value = [];
     trouble.value = '';
     area.current?.focus();
   };
@@ -68,6 +58,14 @@ export function Composer({ working, ...props }: ComposerProps): JSX.Element {
         </p>
       )}
       {notStopped}
+      {lost.value.length > 0 && (
+        <p class="lost-files" role="status">
+          {filesLost(lost.value)}
+          <Button kind="bare" label="Go on without these files" onClick={() => void (lost.value = [])}>
+            <Icon of="close" />
+          </Button>
+        </p>
+      )}
       <Chosen files={files} />
       <Writing text={text.value} placeholder={props.placeholder} area={area} type={type} send={send} add={add} />
       <div class="composer-row">
@@ -115,7 +113,7 @@ function Writing(props: {
       aria-label={props.placeholder}
       onInput={(event) => props.type(event.currentTarget.value)}
       onKeyDown={(event) => {
-        if (event.key !== 'Enter' || event.shiftKey || event.isComposing || isTouch()) return;
+        if (event.key !== 'Enter' || event.shiftKey || composes(event) || isTouch()) return;
         event.preventDefault();
         props.send();
       }}
@@ -151,7 +149,7 @@ function Picker({ add }: { add: (files: Iterable<File>) => Promise<void> }): JSX
   );
 }
 
-const Chosen = ({ files }: { files: Signal<Attachment[]> }): JSX.Element | null =>
+const Chosen = ({ files }: { files: Signal<readonly Attachment[]> }): JSX.Element | null =>
   files.value.length === 0 ? null : (
     <ul class="chosen" aria-label="Files to send">
       {files.value.map((file) => (
@@ -173,19 +171,26 @@ const Chosen = ({ files }: { files: Signal<Attachment[]> }): JSX.Element | null 
 
 const sizeOf = (file: Attachment): number => Math.floor((file.data.length * 3) / 4);
 
-async function attach(list: readonly File[], files: Signal<Attachment[]>, trouble: Signal<string>): Promise<void> {
+async function attach(
+  list: readonly File[],
+  files: Signal<readonly Attachment[]>,
+  trouble: Signal<string>,
+): Promise<string[]> {
   trouble.value = '';
+  const added: string[] = [];
   for (const file of list) {
     const taken = files.value.reduce((sum, each) => sum + sizeOf(each), 0);
     if (taken + file.size > MOST_BYTES || files.value.length >= MOST_FILES) {
       trouble.value = `${file.name} was not added. A message can have ${MOST_FILES} files, ${bytes(MOST_BYTES)} in all.`;
-      return;
+      return added;
     }
     const data = await base64(file);
     // The browser adds parameters to some, such as a charset.
     const mediaType = (file.type.split(';', 1)[0] ?? '').trim() || 'application/octet-stream';
     files.value = [...files.value, { name: file.name === '' ? 'pasted' : file.name, mediaType, data }];
+    added.push(file.name);
   }
+  return added;
 }
 
 const base64 = (file: File): Promise<string> =>
@@ -224,6 +229,9 @@ function grow(area: HTMLTextAreaElement | null): void {
   area.style.height = 'auto';
   area.style.height = `${Math.min(area.scrollHeight + 2, 240)}px`;
 }
+
+/** The Enter that ends a composition only confirms it. Safari has ended the composition by then, and says 229. */
+const composes = (event: KeyboardEvent): boolean => event.isComposing || event.keyCode === 229;
 
 /** On a touch screen the Enter key is the only way to a new line. */
 const isTouch = (): boolean => matchMedia('(pointer: coarse)').matches;

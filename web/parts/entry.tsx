@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { useComputed } from '@preact/signals';
 import type { FileView, Standing } from '../../src/core/api/views.ts';
 import { brief, bytes, money } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
@@ -155,13 +156,23 @@ const Files = ({ files }: { files: readonly FileView[] }): JSX.Element | null =>
 /** Whatever the record says, a file comes from the gateway's own API. */
 const ownPath = (path: string): string => (path.startsWith('/api/') ? path : '');
 
+/** When a message that waits is tried again. */
+function Next({ due }: { due: number | null }): JSX.Element {
+  const { now } = useApp();
+  const text = useComputed(() => {
+    if (due === null) return 'It will be sent when the connection is back.';
+    const seconds = Math.ceil((due - now.value) / 1_000);
+    return seconds > 0 ? `Next attempt in ${seconds} s.` : 'Next attempt now.';
+  });
+  return <>{text}</>;
+}
+
 /** A message that the record does not hold yet. */
-export function OutgoingEntry({ message }: { message: Outgoing }): JSX.Element {
+export function OutgoingEntry({ message, edit }: { message: Outgoing; edit: () => void }): JSX.Element {
   const { outgoing } = useApp();
   const words: Record<Outgoing['state'], string> = {
     sending: 'Sending…',
-    waiting:
-      message.why === '' ? 'Not sent yet' : `Not sent yet: ${message.why} It will be sent when the connection is back.`,
+    waiting: message.why === '' ? 'Not sent yet' : `Not sent yet: ${message.why}`,
     accepted: 'Received',
     refused: `Not sent: ${message.why}`,
   };
@@ -178,11 +189,22 @@ export function OutgoingEntry({ message }: { message: Outgoing }): JSX.Element {
         ))}
       </div>
       <footer class="entry-foot">
-        <span class={message.state === 'refused' ? 'bad' : ''}>{words[message.state]}</span>
+        <span class={message.state === 'refused' ? 'bad' : ''}>
+          {words[message.state]} {message.state === 'waiting' && <Next due={message.due} />}
+        </span>
         {message.state !== 'sending' && message.state !== 'accepted' && (
           <>
             <Button kind="bare" onClick={() => outgoing.again(message.id)}>
-              Send now
+              {message.lost.length > 0 ? 'Send without files' : 'Send now'}
+            </Button>
+            <Button
+              kind="bare"
+              onClick={() => {
+                edit();
+                outgoing.drop(message.id);
+              }}
+            >
+              Edit
             </Button>
             <Button kind="bare" onClick={() => outgoing.drop(message.id)}>
               Discard

@@ -100,25 +100,50 @@ const wordsOf = (children: ComponentChildren): string =>
 export function CopyButton({ text, what }: { text: string; what: string }): JSX.Element {
   const { spoken } = useApp();
   const done = useSignal(false);
+  const refused = useSignal(false);
   const copy = async (): Promise<void> => {
     done.value = await toClipboard(text);
-    spoken.value = done.value ? 'Copied' : 'The browser did not allow copying';
-    setTimeout(() => (done.value = false), 1_500);
+    refused.value = !done.value;
+    spoken.value = done.value ? 'Copied' : REFUSED;
+    setTimeout(() => (done.value = refused.value = false), done.value ? 1_500 : 6_000);
   };
   return (
-    <Button kind="bare" label={`Copy ${what}`} onClick={copy}>
-      <Icon of={done.value ? 'check' : 'copy'} />
-    </Button>
+    <>
+      <Button kind="bare" label={`Copy ${what}`} onClick={copy}>
+        <Icon of={done.value ? 'check' : 'copy'} />
+      </Button>
+      {refused.value && <span class="bad">{REFUSED}</span>}
+    </>
   );
 }
 
-/** Browsers have a clipboard only for pages of this machine or over HTTPS. */
+const REFUSED = 'The browser did not allow copying. Select the text and copy it yourself.';
+
+/** Browsers have a clipboard only for pages of this machine or over HTTPS; elsewhere the older way works. */
 async function toClipboard(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
+    return copySelected(text);
+  }
+}
+
+function copySelected(text: string): boolean {
+  const { activeElement } = document;
+  const field = document.createElement('textarea');
+  field.value = text;
+  field.className = 'unseen';
+  // In a dialog, what is outside it cannot be selected.
+  (activeElement?.closest('dialog') ?? document.body).append(field);
+  field.select();
+  try {
+    return document.execCommand('copy');
+  } catch {
     return false;
+  } finally {
+    field.remove();
+    if (activeElement instanceof HTMLElement) activeElement.focus();
   }
 }
 

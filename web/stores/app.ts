@@ -1,6 +1,6 @@
 import { createContext } from 'preact';
 import { useContext, useEffect, useRef } from 'preact/hooks';
-import { computed, effect, signal, type ReadonlySignal, type Signal } from '@preact/signals';
+import { computed, effect, signal, untracked, type ReadonlySignal, type Signal } from '@preact/signals';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { AgentState, Pending, RuntimeStatus } from '../../src/core/api/runtime.ts';
 import type { ConversationSummary, FailureView } from '../../src/core/api/views.ts';
@@ -10,8 +10,10 @@ import { kept, type Kept } from '../lib/stored.ts';
 import { namesFor, type Names } from '../lib/words.ts';
 import type { Live } from './changes.ts';
 import { createLive } from './live.ts';
-import { createOutgoing, type OutgoingStore } from './outgoing.ts';
+import { createOutgoing, type Outgoing, type OutgoingStore } from './outgoing.ts';
 import { resource, valueOf, type Resource } from './resource.ts';
+import { joinTabs } from './tabs.ts';
+import { createUnsent, type Unsent } from './unsent.ts';
 import { createWork, type Work } from './work.ts';
 
 export interface Network {
@@ -25,9 +27,6 @@ export interface Inbox {
   /** Of what waits, those that go up a chain. */
   escalations: EscalationState[];
 }
-
-/** Milliseconds. */
-const SEND_AGAIN = 2_000;
 
 /** Everything the page is made of, handed down through one context. */
 export interface App {
@@ -44,6 +43,8 @@ export interface App {
   /** How much waits for a person; null while that is not known. */
   waiting: ReadonlySignal<number | null>;
   outgoing: OutgoingStore;
+  /** What is written and chosen in one place of the page. */
+  unsent(place: string): Unsent;
   work: Work;
   /** What is kept over reloads of this tab, and for good. */
   tab: Kept;
@@ -55,6 +56,8 @@ export interface App {
   /** Said by screen readers. */
   spoken: Signal<string>;
   newId(): string;
+  /** Asks whether we are logged in by now, such as in another tab. */
+  enter(): Promise<void>;
 }
 
 const Context = createContext<App | null>(null);
@@ -73,12 +76,9 @@ export function createApp(): App {
   const tab = kept(() => sessionStorage);
   const newId = (): string => `web-${randomName()}`;
   const router = createRouter();
-  const outgoing = createOutgoing(api, tab, Date.now, newId, ({ agent, session }, to) => {
-    const { value: route } = router.route;
-    if (route.name === 'chat' && route.agent === agent && route.session === session)
-      router.go({ ...route, agent: to, steps: null }, 'replace');
-  });
-  const live = createLive(() => void check(api, session));
+  const live = createLive(joinTabs(newId), () => void check(api, session));
+  const connected = (): boolean => live.state.peek() === 'open';
+  const outgoing = createOutgoing({ api, kept: tab, now: Date.now, newId, connected, moved: follow(router) });
   const network = resource(async () => {
     const [status, agents] = await Promise.all([api.status(), api.agents()]);
     return { status, agents };
@@ -103,20 +103,17 @@ export function createApp(): App {
   effect(() => {
     if (live.state.value !== 'open') return;
     session.value = 'in';
-    outgoing.flush();
-  });
-  // What a gateway that is there does not take for now, such as one with too much to do, is sent again after a while.
-  effect(() => {
-    const waits = live.state.value === 'open' && outgoing.list.value.some(({ state }) => state === 'waiting');
-    const timer = waits ? setTimeout(outgoing.flush, SEND_AGAIN) : undefined;
-    return () => clearTimeout(timer);
+    // What it reads and changes must not make this run again: that sent the same messages without end.
+    untracked(outgoing.flush);
   });
   // The first request tells whether there is a use in others.
-  void check(api, session).then(() => {
+  const enter = async (): Promise<void> => {
+    await check(api, session);
     if (session.peek() === 'out') return;
     look();
     live.retry();
-  });
+  };
+  void enter();
   return {
     api,
     router,
@@ -128,6 +125,7 @@ export function createApp(): App {
     inbox,
     waiting,
     outgoing,
+    unsent: createUnsent(tab),
     work: createWork(api),
     tab,
     settings,
@@ -135,8 +133,18 @@ export function createApp(): App {
     heading: signal(''),
     spoken: signal(''),
     newId,
+    enter,
   };
 }
+
+/** A conversation that is handed over is followed while it is looked at. */
+const follow =
+  (router: Router) =>
+  ({ agent, session }: Outgoing, to: string): void => {
+    const route = router.route.peek();
+    if (route.name === 'chat' && route.agent === agent && route.session === session)
+      router.go({ ...route, agent: to, steps: null }, 'replace');
+  };
 
 /** Tells a gateway that is gone from one that does not know us. */
 async function check(api: Api, session: Signal<'unknown' | 'in' | 'out'>): Promise<void> {

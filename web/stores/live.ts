@@ -2,53 +2,60 @@ import { signal } from '@preact/signals';
 import type { Delta } from '../../src/core/api/runtime.ts';
 import { query } from '../lib/query.ts';
 import type { Change, Live } from './changes.ts';
+import type { Stream, Tabs, Told } from './tabs.ts';
 
 /** Milliseconds between two attempts, the last for all that follow. */
 const WAITS = [500, 1_000, 2_000, 4_000, 8_000];
 
-/** `lost` is called when the stream breaks: only a request can tell whether we are logged out or the gateway is gone. */
-export function createLive(lost: () => void): Live {
+/**
+ * What the gateway tells by itself. A browser has six connections for all its tabs, so one tab holds the stream and tells
+ * the others. `lost` is called when the stream breaks: only a request can tell whether we are logged out or the gateway is
+ * gone.
+ */
+export function createLive(tabs: Tabs, lost: () => void): Live {
   const state = signal<'connecting' | 'open' | 'lost'>('connecting');
   const listeners = new Set<(change: Change | null) => void>();
   const watchers = new Map<string, Set<(delta: Delta | null) => void>>();
-  let source: EventSource | null = null;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let attempt = 0;
-  let closed = false;
+  let closed = true;
 
   const changed = (change: Change | null): void => {
     for (const listener of listeners) listener(change);
   };
-  const tell = (delta: Delta): void => {
-    for (const listener of watchers.get(delta.task) ?? []) listener(delta);
-  };
-  const connect = (): void => {
-    clearTimeout(timer);
-    source?.close();
+  const hear = (told: Told): void => {
     if (closed) return;
-    const [task = ''] = [...watchers.keys()].slice(-1);
-    const at = new EventSource(`/api/live?${query({ task })}`);
-    source = at;
-    at.addEventListener('open', () => {
-      attempt = 0;
-      state.value = 'open';
-      for (const watching of watchers.values()) for (const listener of watching) listener(null);
-      // Whatever happened while nobody listened.
-      changed(null);
-    });
-    at.addEventListener('changed', (event) => changed(JSON.parse(event.data as string) as Change));
-    at.addEventListener('resync', () => changed(null));
-    at.addEventListener('delta', (event) => tell(JSON.parse(event.data as string) as Delta));
-    at.addEventListener('error', () => {
-      // The browser's own attempts stop for good at an answer that is no stream, such as 503.
-      at.close();
-      state.value = 'lost';
-      lost();
-      timer = setTimeout(connect, WAITS[Math.min(attempt, WAITS.length - 1)]);
-      attempt += 1;
-    });
+    switch (told.kind) {
+      case 'open':
+        state.value = 'open';
+        for (const watching of watchers.values()) for (const listener of watching) listener(null);
+        // Whatever happened while nobody listened.
+        return changed(null);
+      case 'lost':
+        state.value = 'lost';
+        return lost();
+      case 'changed':
+        return changed(told.change);
+      case 'delta':
+        for (const listener of watchers.get(told.delta.task) ?? []) listener(told.delta);
+    }
   };
-  addEventListener('online', connect);
+  const wanted = (): void => tabs.want([...watchers.keys()]);
+  const retry = (): void => {
+    if (closed) {
+      closed = false;
+      tabs.join(hear, openStream);
+      wanted();
+    } else tabs.retry();
+  };
+  addEventListener('online', () => {
+    if (!closed) tabs.retry();
+  });
+  // A page that the browser keeps for going back must not hold the stream meanwhile.
+  addEventListener('pagehide', () => tabs.leave());
+  addEventListener('pageshow', ({ persisted }) => {
+    if (!persisted || closed) return;
+    closed = true;
+    retry();
+  });
 
   return {
     state,
@@ -60,15 +67,58 @@ export function createLive(lost: () => void): Live {
       const watching = watchers.get(task) ?? new Set();
       watchers.delete(task); // the latest comes last
       watchers.set(task, watching.add(listener));
-      if (watching.size === 1) connect();
+      if (watching.size === 1 && !closed) wanted();
       return () => {
         watching.delete(listener);
-        if (watching.size === 0 && watchers.get(task) === watching) watchers.delete(task);
+        if (watching.size > 0 || watchers.get(task) !== watching) return;
+        watchers.delete(task);
       };
+    },
+    retry,
+    close() {
+      closed = true;
+      state.value = 'lost';
+      tabs.leave();
+    },
+  };
+}
+
+/** The one connection, opened again after pauses that grow. */
+function openStream(tell: (told: Told) => void): Stream {
+  let source: EventSource | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let attempt = 0;
+  let carried: readonly string[] = [];
+
+  const connect = (): void => {
+    clearTimeout(timer);
+    source?.close();
+    const at = new EventSource(`/api/live?${carried.map((task) => query({ task })).join('&')}`);
+    source = at;
+    at.addEventListener('open', () => {
+      attempt = 0;
+      tell({ kind: 'open' });
+    });
+    at.addEventListener('changed', (event) =>
+      tell({ kind: 'changed', change: JSON.parse(event.data as string) as Change }),
+    );
+    at.addEventListener('resync', () => tell({ kind: 'changed', change: null }));
+    at.addEventListener('delta', (event) => tell({ kind: 'delta', delta: JSON.parse(event.data as string) as Delta }));
+    at.addEventListener('error', () => {
+      // The browser's own attempts stop for good at an answer that is no stream, such as 503.
+      at.close();
+      tell({ kind: 'lost' });
+      timer = setTimeout(connect, WAITS[Math.min(attempt, WAITS.length - 1)]);
+      attempt += 1;
+    });
+  };
+  return {
+    carry(tasks) {
+      carried = [...tasks];
+      connect();
     },
     retry: connect,
     close() {
-      closed = true;
       clearTimeout(timer);
       source?.close();
     },

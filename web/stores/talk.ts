@@ -16,6 +16,8 @@ export interface Talk {
   state: ReadonlySignal<Loaded<ConversationView>>;
   /** Messages that the record does not hold yet. */
   sending: ReadonlySignal<readonly Outgoing[]>;
+  /** How many were sent here since it was opened. */
+  sent: ReadonlySignal<number>;
   /** The task under way, and what is seen of its answer so far. */
   working: ReadonlySignal<string | null>;
   draft: ReadonlySignal<Draft>;
@@ -34,8 +36,9 @@ export function createTalk(
   session: string,
 ): Talk {
   const older = signal<Older | null>(null);
+  const mine = new Set<string>();
   const latest = resource(async () => {
-    const page = await loadLatest(api, agent, session);
+    const page = begins(outgoing, agent, session) ?? (await loadLatest(api, agent, session));
     if (older.value !== null)
       older.value = carried(older.value, valueOf(latest.state.value)?.entries ?? [], page.entries);
     return page;
@@ -47,6 +50,10 @@ export function createTalk(
     return outgoing.list.value.filter(
       (each) => each.agent === agent && each.session === session && !(each.task !== null && known.has(each.task)),
     );
+  });
+  const sent = computed(() => {
+    for (const each of sending.value) mine.add(each.id);
+    return mine.size;
   });
   const working = computed(() => workingTask(entries.value, sending.value));
   const draft = signal<Draft>(EMPTY);
@@ -67,6 +74,7 @@ export function createTalk(
     session,
     state,
     sending,
+    sent,
     working,
     draft,
     earlierTrouble,
@@ -92,6 +100,14 @@ export function createTalk(
     },
   };
 }
+
+/** Asking for a conversation before its first message has arrived would be an error in the browser's console. */
+const begins = (outgoing: OutgoingStore, agent: string, session: string): ConversationView | null =>
+  outgoing.list
+    .peek()
+    .some((each) => each.begins && each.agent === agent && each.session === session && each.state !== 'accepted')
+    ? { agent, session, entries: [], earlier: null }
+    : null;
 
 /** A conversation that nobody has begun yet is an empty one. */
 async function loadLatest(api: Api, agent: string, session: string): Promise<ConversationView> {

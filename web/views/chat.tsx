@@ -1,16 +1,18 @@
 import type { JSX } from 'preact';
-import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { ConversationView } from '../../src/core/api/views.ts';
 import { href, type Route } from '../lib/route.ts';
 import { Composer } from '../parts/composer.tsx';
 import { DraftEntry } from '../parts/draft.tsx';
 import { MessageEntry, OutgoingEntry, ReplyEntry } from '../parts/entry.tsx';
 import { Icon } from '../parts/icons.tsx';
+import { useStuck } from '../parts/scroll.ts';
 import { Await, Button, Plain } from '../parts/small.tsx';
 import { Steps, useItem } from '../parts/steps.tsx';
 import { useApp, useOpened } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
+import type { Outgoing } from '../stores/outgoing.ts';
 import { createTalk, type Talk } from '../stores/talk.ts';
+import type { Unsent } from '../stores/unsent.ts';
 import { Sidebar } from './sidebar.tsx';
 
 type ChatRoute = Extract<Route, { name: 'chat' }>;
@@ -24,17 +26,18 @@ export function ChatView({ route }: { route: ChatRoute }): JSX.Element {
     void opened.refresh();
     return opened;
   });
+  const mine = app.unsent(`draft:${agent}/${session}`);
   return (
     <div class={`split ${route.steps === null ? '' : 'with-steps'}`}>
       <Sidebar />
       <section class="talk-pane" aria-label={`Conversation with ${agent}`}>
         <Head talk={talk} />
         <Await of={talk.state} what="the conversation" retry={() => void talk.refresh()}>
-          {(view) => <Entries talk={talk} view={view} steps={route.steps} />}
+          {(view) => <Entries talk={talk} view={view} steps={route.steps} edit={(message) => edit(mine, message)} />}
         </Await>
         <div class="column foot">
           <Composer
-            keep={`draft:${agent}/${session}`}
+            unsent={mine}
             placeholder={asks(talk) ? `Your answer to ${agent}` : `Write to ${agent}`}
             working={talk.working.value}
             send={(text, files) => app.outgoing.send({ agent, session, text, files })}
@@ -44,6 +47,14 @@ export function ChatView({ route }: { route: ChatRoute }): JSX.Element {
       {route.steps !== null && <Beside key={route.steps} route={route} task={route.steps} />}
     </div>
   );
+}
+
+/** What was not sent goes back to where it was written, before what is written there by now. */
+function edit({ text, files, lost }: Unsent, message: Outgoing): void {
+  text.value = [message.text, text.value].filter((each) => each.trim() !== '').join('\n\n');
+  files.value = [...message.files, ...files.value];
+  lost.value = [...new Set([...message.lost, ...lost.value])];
+  document.querySelector<HTMLElement>('#composer')?.focus();
 }
 
 /** True if the next message is taken as the answer to a question. */
@@ -68,11 +79,22 @@ function Head({ talk: { agent, session } }: { talk: Talk }): JSX.Element {
   );
 }
 
-function Entries({ talk, view, steps }: { talk: Talk; view: ConversationView; steps: string | null }): JSX.Element {
+interface EntriesProps {
+  talk: Talk;
+  view: ConversationView;
+  steps: string | null;
+  edit: (message: Outgoing) => void;
+}
+
+function Entries({ talk, view, steps, edit: again }: EntriesProps): JSX.Element {
   const { agent, session } = talk;
   const sending = talk.sending.value;
   const working = talk.working.value;
-  const scroll = useStuck(`${view.entries.length} ${sending.length}`, working !== null ? talk.draft.value : null);
+  const { scroll, away, toEnd } = useStuck({
+    first: view.entries[0]?.id ?? '',
+    sent: talk.sent.value,
+    growing: [view.entries.length, sending.length, working !== null ? talk.draft.value : null],
+  });
   const route = (task: string): string => href({ name: 'chat', agent, session, steps: steps === task ? null : task });
   return (
     <div class="scroll" ref={scroll}>
@@ -100,40 +122,21 @@ function Entries({ talk, view, steps }: { talk: Talk; view: ConversationView; st
           ),
         )}
         {sending.map((message) => (
-          <OutgoingEntry key={message.id} message={message} />
+          <OutgoingEntry key={message.id} message={message} edit={() => again(message)} />
         ))}
         {working !== null && !view.entries.some((entry) => entry.task === working) && (
           <DraftEntry draft={talk.draft} agent={agent} />
         )}
       </div>
+      {away.value && (
+        <p class="newest">
+          <Button onClick={toEnd} label="Go to the newest message">
+            <Icon of="down" /> Newest
+          </Button>
+        </p>
+      )}
     </div>
   );
-}
-
-/** Keeps the end in view while it grows, unless the person has scrolled up to read. */
-function useStuck(count: string, growing: unknown): { current: HTMLDivElement | null } {
-  const scroll = useRef<HTMLDivElement>(null);
-  const stuck = useRef(true);
-  useLayoutEffect(() => {
-    const element = scroll.current;
-    if (!element) return undefined;
-    const look = (): void => {
-      stuck.current = element.scrollHeight - element.scrollTop - element.clientHeight < 80;
-    };
-    element.addEventListener('scroll', look, { passive: true });
-    const grown = new ResizeObserver(() => {
-      if (stuck.current) element.scrollTop = element.scrollHeight;
-    });
-    for (const child of element.children) grown.observe(child);
-    return () => {
-      element.removeEventListener('scroll', look);
-      grown.disconnect();
-    };
-  }, []);
-  useLayoutEffect(() => {
-    if (scroll.current && stuck.current) scroll.current.scrollTop = scroll.current.scrollHeight;
-  }, [count, growing]);
-  return scroll;
 }
 
 function Beside({ route, task }: { route: ChatRoute; task: string }): JSX.Element {

@@ -1,8 +1,9 @@
 import type { JSX } from 'preact';
-import { useSignal, type Signal } from '@preact/signals';
+import { useSignal } from '@preact/signals';
 import { Composer } from '../parts/composer.tsx';
 import { Await, Plain } from '../parts/small.tsx';
 import { useApp, type Network } from '../stores/app.ts';
+import type { Unsent } from '../stores/unsent.ts';
 import { Setup } from './setup.tsx';
 import { Sidebar } from './sidebar.tsx';
 
@@ -39,8 +40,8 @@ export function HomeView(): JSX.Element {
 }
 
 function Start({ network: { status, agents } }: { network: Network }): JSX.Element {
-  const { router, outgoing, newId, settings } = useApp();
-  const offered = useSignal('');
+  const { router, outgoing, newId, settings, unsent } = useApp();
+  const mine = unsent('draft:new');
   const agent = useSignal(agents.find((each) => each.name === settings.read('agent'))?.name ?? agents[0]?.name ?? '');
   const chosen = agents.find((each) => each.name === agent.value);
   return (
@@ -63,7 +64,7 @@ function Start({ network: { status, agents } }: { network: Network }): JSX.Eleme
           <ul class="tries">
             {TRY[status.demo ? 'demo' : 'model'].map(({ text, about }) => (
               <li>
-                <button type="button" class="try" onClick={() => offer(offered, text)}>
+                <button type="button" class="try" onClick={() => offer(mine, text)}>
                   <span class="try-about">{about}</span>
                   <span class="try-text">{text}</span>
                 </button>
@@ -91,13 +92,12 @@ function Start({ network: { status, agents } }: { network: Network }): JSX.Eleme
           </label>
         )}
         <Composer
-          keep="draft:new"
+          unsent={mine}
           placeholder={`Write to ${agent.value}`}
-          offered={offered}
           working={null}
           send={(text, files) => {
             const session = newId();
-            outgoing.send({ agent: agent.value, session, text, files });
+            outgoing.send({ agent: agent.value, session, text, files, begins: true });
             router.go({ name: 'chat', agent: agent.value, session, steps: null });
           }}
         />
@@ -106,8 +106,7 @@ function Start({ network: { status, agents } }: { network: Network }): JSX.Eleme
   );
 }
 
-/** The same sentence may be chosen twice. */
-function offer(offered: Signal<string>, text: string): void {
-  offered.value = '';
-  offered.value = text;
+function offer({ text }: Unsent, offered: string): void {
+  text.value = offered;
+  document.querySelector<HTMLElement>('#composer')?.focus();
 }

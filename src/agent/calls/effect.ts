@@ -1,4 +1,4 @@
-import { fenced } from '../../core/text/fence.ts';
+import { fenced } from '../../core/text/untrusted.ts';
 import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net, NetRequest } from '../../core/ports/net.ts';

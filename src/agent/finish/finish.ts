@@ -4,17 +4,16 @@ import type { EventOf, MatterKind } from '../../core/event.ts';
 import { taskStream } from '../../core/ids.ts';
 import { deadText } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
-import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
-import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
+import { type ReplyContent, replyBody, replyKey, sendingOp, sendingTask } from '../../core/records/reply.ts';
+import { isEnded, makerOf, type Task, type TaskContent, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
-import { releaseWork } from './hold.ts';
-import { keepUnlanded } from './keep.ts';
+import { releaseWork, keepUnlanded } from './hold.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
 import { isQuiet } from '../think/script.ts';
-import { type Place, recipientOf, tell } from './tell.ts';
 import type { Failure } from '../run/state.ts';
 import { mediaTypeOf } from '../../core/text/media.ts';
+import { readJson } from '../../core/records/json-blob.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
 const RETRY_BASE = 2_000;
@@ -52,7 +51,8 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   const { state, claim } = log;
   const { task } = claim;
   const { after } = failure;
-  if (after !== undefined || (failure.retryable && task.attempt < task.maxAttempts)) {
+  const mayPass = failure.retryable && failure.spent !== true;
+  if (after !== undefined || (mayPass && task.attempt < task.maxAttempts)) {
     const notBefore = deps.clock.now() + (after ?? retryDelay(task.attempt, deps.random()));
     const attempt = after === undefined ? task.attempt + 1 : task.attempt;
     const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
@@ -61,7 +61,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     return log.flush(true);
   }
   const status = failure.retryable ? 'dead' : 'failed';
-  const text = `I could not finish this: ${failure.message}${await keepWork(turn)}`;
+  const text = `I could not finish ${makerOf(task) ?? 'this'}: ${failure.message}${await keepWork(turn)}`;
   const ended = await tasksOf(turn);
   const seen = await seenAtEnd(turn);
   endRun(log, status, failure);
@@ -75,8 +75,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
       about: task.id,
       shown: { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason },
     });
-  else if (status === 'dead')
-    log.raise({ kind: 'dead', about: task.id, shown: deadText(task.id, task.agent, failure.message) });
+  else if (status === 'dead') log.raise({ kind: 'dead', about: task.id, shown: deadText(task, failure.message) });
   await log.flush(true);
 }
 
@@ -205,4 +204,28 @@ async function withFiles({ deps, log }: Turn, text: string): Promise<ReplyConten
   }
   const note = left.length > 0 ? `\n\n(Too much to send, and kept in the workspace: ${left.join(', ')}.)` : '';
   return { text: text + note, files };
+}
+
+/** A place of a messenger. */
+type Place = Pick<EventOf<'message.queued'>['data'], 'channel' | 'to'>;
+
+/** Whom a schedule or trigger wants told; the first owner of the first messenger for `owner`. */
+async function recipientOf({ deps }: Turn, task: Task): Promise<Place | null> {
+  if (!/^(?:schedule|trigger):/.test(task.from) || !task.content) return null;
+  const { to } = (await readJson<Pick<TaskContent, 'to'>>(deps.store, task.content)) ?? {};
+  if (to === undefined) return null;
+  if (to !== 'owner') return { channel: to.slice(0, to.indexOf(':')), to: to.slice(to.indexOf(':') + 1) };
+  const { channels } = deps.governance().settings;
+  const owned = channels.find(({ owners }) => owners.length > 0);
+  return owned === undefined ? null : { channel: owned.name, to: owned.owners[0] ?? '' };
+}
+
+/** Queues the answer for somebody who did not ask in a message. Its key is that of a reply, so it is sent once. */
+function tell({ deps, log }: Turn, { id: task, agent, session }: Task, place: Place, content: BlobRef): void {
+  const { run, labels } = log.state;
+  const causeOf = log.nextIndex;
+  const data = { agent, session, task, run, ...place, content };
+  log.emit({ type: 'message.queued', data }, null, { stream: log.subject, key: replyKey(task) });
+  const sending = sendingTask({ id: deps.ids.next('tsk'), agent, session, channel: place.channel, labels });
+  log.queue({ op: 'enqueue', task: sending, causeOf });
 }

@@ -1,4 +1,4 @@
-import { fenced } from '../../core/text/fence.ts';
+import { fenced } from '../../core/text/untrusted.ts';
 import type { AgentDeps, Turn } from '../run/deps.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { EventOf, Wait } from '../../core/event.ts';

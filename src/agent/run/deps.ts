@@ -59,6 +59,8 @@ export interface AgentDeps {
   landingOrder: LandingOrder;
   hindrances: Hindrances;
   clock: Clock;
+  /** IANA name of the zone by whose clock the network lives. */
+  zone(): string;
   ids: Ids;
   random(): number;
   log: Log;

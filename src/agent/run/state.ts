@@ -457,6 +457,8 @@ export interface Failure {
   message: string;
   /** True if a later attempt may succeed. */
   retryable: boolean;
+  /** It was tried often enough: what failed the same way each time would do so again. */
+  spent?: true;
   /** Milliseconds after which it is tried again, and that try is not counted: what keeps it is no fault of its own. */
   after?: number;
 }

@@ -1,13 +1,30 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { Agent } from '../../core/agent.ts';
-import { type ModelChoice, type ModelMessage, type ModelRequest, wordsOf, NO_USAGE, TIERS } from '../../core/model.ts';
+import {
+  type ModelChoice,
+  type ModelMessage,
+  type ModelRequest,
+  wordsOf,
+  NO_USAGE,
+  TIERS,
+  type Part,
+  type ModelError,
+} from '../../core/model.ts';
 import { withoutUntrusted } from '../../core/text/untrusted.ts';
 import { collectAnswer, estimateTokens, fitted, prepare, type Prepared } from './model-call.ts';
 import { note, type Conversation } from '../run/conversation.ts';
 import type { Manifest, RunState } from '../run/state.ts';
-import { shorten } from './shorten.ts';
 import { COMPACTION, KEPT_TURNS } from '../../core/records/compaction.ts';
 import { saying } from './script.ts';
+import type { RunLog } from '../run/log.ts';
+
+const LEFT_OUT =
+  'Earlier turns of this conversation are left out, because the provider of the model refused them. If you need something from them, ask.';
+
+/** Characters that are left of an old result or argument. */
+const STUB = 400;
+/** Characters a token is taken to have when room is shared out. */
+const PER_TOKEN = 3;
 
 /** Share of the window at which a conversation is compacted; the rest is room for the answer and tool results. */
 const FILL = 0.7;
@@ -225,3 +242,99 @@ async function isDone({ deps: { store }, log: { subject, state } }: Turn): Promi
 
 const said = (delta: string): ModelChoice =>
   saying({ type: 'text', delta }, { type: 'finish', reason: 'stop', usage: NO_USAGE });
+
+type Cut = (message: ModelMessage, left: number) => ModelMessage;
+
+/**
+ * Cuts this turn until its request fits: old tool results first, then what old calls were given, and at last the results
+ * that the model has not seen yet, of which each gets an equal share. The model can run a tool again.
+ */
+function shorten(log: RunLog, prepared: Prepared, limit: number): Prepared {
+  const messages = [...prepared.request.messages];
+  const refs = [...prepared.manifest.messages];
+  let { tokens } = prepared;
+  const cut = (index: number, how: Cut): void => {
+    const message = messages[index];
+    if (message === undefined || tokens <= limit) return;
+    const own = estimateTokens(message);
+    const shorter = how(message, limit - (tokens - own));
+    if (shorter === message) return;
+    tokens -= own - estimateTokens(shorter);
+    messages[index] = shorter;
+    refs[index] = log.put(shorter);
+  };
+  const last = messages.findLastIndex(({ role }) => role === 'tool');
+  for (const index of messages.keys()) if (index !== last) cut(index, stubResults);
+  for (const index of messages.keys()) cut(index, stubArguments);
+  cut(last, shareOut);
+  return { request: { ...prepared.request, messages }, manifest: { ...prepared.manifest, messages: refs }, tokens };
+}
+
+function mapParts(message: ModelMessage, change: (part: Part) => Part): ModelMessage {
+  const parts = message.parts.map(change);
+  return parts.every((part, index) => part === message.parts[index]) ? message : { ...message, parts };
+}
+
+const stubResults: Cut = (message) =>
+  mapParts(message, (part) => (part.type === 'result' ? shortResult(part, STUB) : part));
+
+/** Equal shares of the room that is left for all of them. */
+const shareOut: Cut = (message, left) => {
+  const results = message.parts.filter((part) => part.type === 'result').length;
+  const share = Math.max(STUB, Math.floor((left * PER_TOKEN) / Math.max(1, results)) - STUB);
+  return mapParts(message, (part) => (part.type === 'result' ? shortResult(part, share) : part));
+};
+
+function shortResult(part: Extract<Part, { type: 'result' }>, most: number): Part {
+  if (part.text.length <= most) return part;
+  const text = `${part.text.slice(0, most).toWellFormed()}\n[cut to save room: run the tool again if you need the rest]`;
+  return { ...part, text };
+}
+
+/** The call is done: what it was given is in the workspace or was said, and its beginning is enough to know it by. */
+const stubArguments: Cut = (message) =>
+  mapParts(message, (part) => {
+    if (part.type !== 'call' || part.args.length <= STUB) return part;
+    try {
+      return { ...part, args: JSON.stringify(shortValue(JSON.parse(part.args))) };
+    } catch {
+      // Not JSON: the model was told so, and what it wrote stays.
+      return part;
+    }
+  });
+
+function shortValue(value: unknown): unknown {
+  if (typeof value === 'string')
+    return value.length <= STUB
+      ? value
+      : `${value.slice(0, STUB).toWellFormed()} [… ${value.length - STUB} more characters, which the call had; left out here to save room]`;
+  if (Array.isArray(value)) return value.map(shortValue);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shortValue(each)]));
+}
+
+/** Whether what was said earlier may be what a provider does not take: a picture it cannot read, words that its filter knows. */
+export const mayBeHistory = (error: ModelError, { messages }: Conversation): boolean =>
+  messages.length > 0 &&
+  !error.retryable &&
+  error.asks === undefined &&
+  (error.kind === 'refused' || error.kind === 'invalid');
+
+/** The conversation as if it began now, with what was summed up before. */
+export async function withoutHistory({ deps, log }: Turn, conversation: Conversation): Promise<Conversation> {
+  const { summary } = conversation;
+  const parts = summary === null ? [] : (await deps.conversations.message(deps.store, summary)).parts;
+  const earlier = parts.map(wordsOf).join('\n');
+  const kept = earlier === '' ? note(LEFT_OUT) : note(`${LEFT_OUT}\n\n${earlier}`);
+  return { ...conversation, messages: [], summary: log.put(kept) };
+}
+
+/** Without its history it was answered: from now on it is left out, or each further message would be refused first. */
+export async function leaveOut({ log }: Turn, before: Conversation, { summary }: Conversation): Promise<void> {
+  const upTo = before.messages.at(-1)?.seq ?? 0;
+  if (summary === null) return;
+  const [tokensBefore, tokensAfter] = [estimateTokens(before.messages), Math.ceil(summary.size / 4)];
+  const data = { run: log.state.run, upTo, summary, tokensBefore, tokensAfter };
+  log.emit({ type: 'conversation.compacted', data }, null, { stream: log.subject });
+  await log.flush(true);
+}

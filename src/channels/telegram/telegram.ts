@@ -76,20 +76,20 @@ async function receive(
   signal: AbortSignal,
 ): Promise<void> {
   const { log } = options;
-  const report = (problem: string | null): void => host.report?.(problem);
-  const { id, username } = await patiently({ ...options, report }, () => api.call.getMe(signal as never), signal);
-  host.report?.(null);
+  const reporting = { ...options, report: (problem: string | null): void => host.report?.(problem) };
+  const { id, username } = await patiently(reporting, () => api.call.getMe(signal as never), signal);
+  reporting.report(null);
   const me: Me = { id, username };
-  const { url } = await patiently({ ...options, report }, () => api.call.getWebhookInfo(signal as never), signal);
+  const { url } = await patiently(reporting, () => api.call.getWebhookInfo(signal as never), signal);
   if (url) {
     log.warn({}, 'a webhook was set for this bot; it is removed, since messages are fetched from here');
-    await patiently({ ...options, report }, () => api.call.deleteWebhook({}, signal as never), signal);
+    await patiently(reporting, () => api.call.deleteWebhook({}, signal as never), signal);
   }
   const commands = options.commands ?? COMMANDS;
   await quietly(log, 'the menu of commands', () => api.call.setMyCommands({ commands }, signal as never));
   log.info({ bot: `@${username}` }, 'messages from Telegram come in');
   const take = (item: Item): Promise<void> => takeIn(api, host, me, log, item, signal);
-  await poll({ ...options, api, take, signal, report });
+  await poll({ ...reporting, api, take, signal });
 }
 
 /** Until the call gets through. Rejects if the token is refused, or when aborted. */

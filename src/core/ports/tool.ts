@@ -5,7 +5,7 @@ import type { Change, FileEntry, Files } from '../files.ts';
 import type { Json } from '../text/json.ts';
 import type { Label } from '../labels.ts';
 import type { CallFacts } from '../policy.ts';
-import type { TaskCall } from '../task-call.ts';
+import type { TaskCall } from '../task.ts';
 import type { ScheduleBook } from '../schedule.ts';
 import type { Net } from './net.ts';
 import type { Sandbox } from './sandbox.ts';

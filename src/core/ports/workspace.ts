@@ -63,6 +63,13 @@ export class WorkspaceUnavailable extends Error {
   }
 }
 
+/** A file that is new or changed at a commit. */
+export interface AddedFile {
+  path: string;
+  /** Where the very same content was before and is not any more: the file was moved. */
+  from: string | null;
+}
+
 /** The Git repository people and agents share. */
 export interface Workspace {
   /** What is wrong with it now, the worst first. */
@@ -98,8 +105,8 @@ export interface Workspace {
   keepUnlanded(request: LandingRequest): Promise<readonly string[]>;
   /** Changes between the base and the overlay as a unified diff, at most `limit` bytes. */
   diff(base: string, changes: readonly Change[], limit: number): Promise<string>;
-  /** Paths new or changed at a commit, against an earlier one (null: its first parent); null if one is gone. */
-  added(from: string | null, to: string): Promise<string[] | null>;
+  /** Files new or changed at a commit, against an earlier one (null: its first parent); null if one is gone. */
+  added(from: string | null, to: string): Promise<AddedFile[] | null>;
   /** What a commit changed against its first parent, patches of at most `limit` bytes in all; null if there is no such commit. */
   commitDiff(commit: string, limit: number): Promise<CommitDiff | null>;
   close(): Promise<void>;

@@ -2,8 +2,7 @@ import type { BlobRef } from '../blob.ts';
 import { conversationId, givenKey } from '../ids.ts';
 import type { Label } from '../labels.ts';
 import type { Store } from '../ports/store.ts';
-import type { NewTaskCall } from '../task-call.ts';
-import type { Origin, Task } from '../task.ts';
+import type { Origin, Task, NewTaskCall } from '../task.ts';
 
 /** Tasks that may be queued in all, and in one conversation. */
 const MAX_QUEUED = 10_000;

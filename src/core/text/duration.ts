@@ -27,3 +27,31 @@ export function roughly(ms: number): string {
   const minutes = Math.round(seconds / 60);
   return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }
+
+/** How a unit is said, and in which of the written ones it counts. */
+const SAID: readonly [said: RegExp, unit: string, times: number][] = [
+  [/^s(?:ec(?:ond)?s?)?$/, 's', 1],
+  [/^m(?:in(?:ute)?s?)?$/, 'm', 1],
+  [/^h(?:(?:ou)?rs?)?$/, 'h', 1],
+  [/^d(?:ays?)?$/, 'd', 1],
+  [/^w(?:eeks?)?$/, 'd', 7],
+];
+
+/** Milliseconds of a duration also as it is said: `in 2 hours`, `1 hour and 30 minutes`, `1h30m`; null if it is none. */
+export function readSpan(text: string): number | null {
+  const said = text
+    .trim()
+    .toLowerCase()
+    .replace(/^in\s+/, '')
+    .replace(/^an?\s+/, '1 ')
+    .replaceAll(/,|\band\b/g, ' ');
+  if (!/^(?:\s*\d{1,9}\s*[a-z]+)+\s*$/.test(said)) return null;
+  let written = '';
+  for (const [, count = '', word = ''] of said.matchAll(/(\d+)\s*([a-z]+)/g)) {
+    const known = SAID.find(([name]) => name.test(word));
+    if (known === undefined) return null;
+    const [, unit, times] = known;
+    written += `${Number(count) * times}${unit}`;
+  }
+  return readDuration(written);
+}

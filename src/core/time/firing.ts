@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { ReadCron, Timing } from '../schedule.ts';
+import type { ActiveHours, ReadCron, Timing } from '../schedule.ts';
+import { isOpen, lastClosing, nextClosing, nextOpening, opens } from './hours.ts';
 import { openWall, readMoment, type Wall } from './wall.ts';
 
 /** The times at which a schedule fires. Pure: equal questions have equal answers, on any machine that knows the same zones. */
@@ -10,9 +11,11 @@ export interface Firings {
   upTo(instant: number): number | null;
   /**
    * When a firing of this time is due: jitter puts it off, always by as much. Later times are never due before earlier
-   * ones.
+   * ones, and never into the hours in which the schedule rests.
    */
   due(time: number): number;
+  /** The first moment from an instant on at which it may fire at all: that instant, or when its hours begin. */
+  opens(instant: number): number;
 }
 
 export interface FiringOptions {
@@ -25,9 +28,7 @@ export interface FiringOptions {
 }
 
 const MINUTE = 60_000;
-/** Of a day. */
-const MINUTES = 24 * 60;
-const DAY = MINUTES * MINUTE;
+const DAY = 24 * 60 * MINUTE;
 /** Minutes to the active hours from which on a search leaps; the half that is left is more than clocks are ever put by. */
 const FAR = 240;
 /** How far a search for a time within the active hours goes: a 29th of February that is a Monday may be 40 years away. */
@@ -52,11 +53,21 @@ export function openFirings(
     return { ok: false, key: 'until', error: `"${timing.until}" is no date: write 2026-12-31 or 2026-12-31T18:00` };
   const source = sourceOf(options, wall);
   if ('error' in source) return { ok: false, key: timing.kind, error: source.error };
-  const raw = within(source, { wall, hours: timing.activeHours, until });
-  return { ok: true, firings: { ...raw, due: (time) => dueOf(raw, time, options) } };
+  const { activeHours: hours } = timing;
+  const bounds = { wall, hours, until };
+  const raw =
+    timing.kind === 'every' && hours !== null ? everyWithin(source, { ...bounds, hours }) : within(source, bounds);
+  return {
+    ok: true,
+    firings: {
+      ...raw,
+      due: (time) => dueOf(raw, time, { ...options, ...bounds }),
+      opens: (instant) => opens(instant, wall, hours),
+    },
+  };
 }
 
-type Times = Omit<Firings, 'due'>;
+type Times = Pick<Firings, 'after' | 'upTo'>;
 
 function sourceOf({ timing, anchor, readCron }: FiringOptions, wall: Wall): Times | { error: string } {
   if (timing.kind === 'every') return everyTimes(anchor, timing.ms);
@@ -119,8 +130,9 @@ function within(source: Times, { wall, hours, until }: Bounds): Times {
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const time = notAfter(source.after(from), until);
         if (time === null || time > (first ??= time) + HORIZON) return null;
-        const wait = modDay(hours.from - minuteOf(wall, time));
-        if (isOpen(minuteOf(wall, time), hours)) return time;
+        const shown = wall.at(time);
+        if (isOpen(shown, hours)) return time;
+        const wait = Math.floor((nextOpening(shown, hours) - shown) / MINUTE);
         from = wait > FAR ? time + (wait - FAR / 2) * MINUTE : startOfMinute(time) + MINUTE - 1;
       }
       return null;
@@ -131,8 +143,9 @@ function within(source: Times, { wall, hours, until }: Bounds): Times {
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const time = source.upTo(to);
         if (time === null || time < (last ??= time) - HORIZON) return null;
-        const since = modDay(minuteOf(wall, time) - hours.to);
-        if (isOpen(minuteOf(wall, time), hours)) return time;
+        const shown = wall.at(time);
+        if (isOpen(shown, hours)) return time;
+        const since = Math.floor((shown - lastClosing(shown, hours)) / MINUTE);
         to = since > FAR ? time - (since - FAR / 2) * MINUTE : startOfMinute(time) - 1;
       }
       return null;
@@ -140,13 +153,48 @@ function within(source: Times, { wall, hours, until }: Bounds): Times {
   };
 }
 
+/**
+ * Times of a grid, where one outside the hours waits until they begin if no other comes within them: an interval that never
+ * meets its hours would else never fire, and whether it does would hang on the minute in which it was saved.
+ */
+function everyWithin(grid: Times, { wall, hours, until }: Bounds & { hours: ActiveHours }): Times {
+  const fate = (time: number): number => {
+    if (isOpen(wall.at(time), hours)) return time;
+    const begin = opens(time, wall, hours);
+    const first = grid.after(begin - 1);
+    const same = first !== null && wall.at(first) < nextClosing(wall.at(begin), hours) && isOpen(wall.at(first), hours);
+    return same ? first : begin;
+  };
+  return {
+    after(instant) {
+      const waiting = grid.upTo(instant);
+      const late = waiting === null ? null : fate(waiting);
+      if (late !== null && late > instant) return notAfter(late, until);
+      const next = grid.after(instant);
+      return next === null ? null : notAfter(fate(next), until);
+    },
+    upTo(instant) {
+      const to = Math.min(instant, until);
+      const last = grid.upTo(to);
+      if (last === null) return null;
+      const own = fate(last);
+      if (own <= to) return own;
+      // It waits for hours to come: what those before had for a time of theirs was the last.
+      const closed = instantBefore(wall, lastClosing(wall.at(last), hours), last);
+      const before = grid.upTo(closed - 1);
+      return before === null ? null : fate(before);
+    },
+  };
+}
+
+/** The last instant up to another at which the clock showed this. */
+function instantBefore(wall: Wall, shown: number, instant: number): number {
+  const now = shown - (wall.at(instant) - instant);
+  return now <= instant && wall.at(now) === shown ? now : (wall.instant(shown) ?? now);
+}
+
 const notAfter = (time: number | null, until: number): number | null => (time !== null && time <= until ? time : null);
 const startOfMinute = (time: number): number => Math.floor(time / MINUTE) * MINUTE;
-const modDay = (minutes: number): number => ((minutes % MINUTES) + MINUTES) % MINUTES;
-const minuteOf = (wall: Wall, time: number): number => modDay(Math.floor(wall.at(time) / MINUTE));
-const isOpen = (minute: number, { from, to }: NonNullable<Timing['activeHours']>): boolean =>
-  from < to ? minute >= from && minute < to : minute >= from || minute < to;
-
 /** The last moment of `until`; null if it is no date. */
 function lastMoment(text: string, wall: Wall): number | null {
   const read = readMoment(text);
@@ -157,11 +205,20 @@ function lastMoment(text: string, wall: Wall): number | null {
   return read.dateOnly ? instantOf(read.wall + DAY) - 1 : instantOf(read.wall);
 }
 
-/** Each firing is put off by a share of the jitter, and waits for the one before it. */
-function dueOf(times: Times, time: number, { id, timing }: FiringOptions): number {
+/**
+ * Each firing is put off by a share of the jitter, and waits for the one before it. Where its hours or the schedule end
+ * before, by a share of what is left until then.
+ */
+function dueOf(times: Times, time: number, { id, timing, wall, hours, until }: FiringOptions & Bounds): number {
   const { jitter } = timing;
   if (jitter === 0) return time;
-  const own = (at: number): number => at + Math.floor(share(`${id}@${at}`) * jitter);
+  const own = (at: number): number => {
+    const shown = wall.at(at);
+    const left = hours === null ? jitter : nextClosing(shown, hours) - shown;
+    const due = at + Math.floor(share(`${id}@${at}`) * Math.max(0, Math.min(jitter, left, until - at + 1)));
+    // Clocks that are put forward on the way make the hours shorter than they seem.
+    return hours === null || isOpen(wall.at(due), hours) ? due : at;
+  };
   let due = own(time);
   for (let before = times.upTo(time - 1); before !== null && before + jitter > due; before = times.upTo(before - 1))
     due = Math.max(due, own(before));

@@ -1,4 +1,5 @@
 import { type Clock, OVER } from '../ports/clock.ts';
+import type { Log } from '../ports/log.ts';
 
 /** Lets a loop sleep until there is something to do. A wake that comes while the loop works counts: no change is slept through. */
 export class Waker {
@@ -30,4 +31,26 @@ export class Waker {
     await Promise.race([woken, this.#clock.sleep(ms, timer.signal).catch(() => undefined)]);
     timer.abort(OVER);
   }
+}
+
+/** Does a job of upkeep every `everyMs`, the first time after that; a failure is logged and the next time comes. */
+export function startHousekeeping(options: { job(): Promise<void>; everyMs: number; clock: Clock; log: Log }): {
+  close(): Promise<void>;
+} {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const loop = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await options.clock.sleep(options.everyMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await options.job().catch((error: unknown) => options.log.warn({ error: String(error) }, 'upkeep failed'));
+    }
+  };
+  const running = loop();
+  return {
+    close: () => {
+      stopping.abort();
+      return running;
+    },
+  };
 }

@@ -2,7 +2,16 @@ import { readObject, text } from '../http/body.ts';
 import { OWNER, type GatewayContext } from '../http/context.ts';
 import type { Logins } from '../http/logins.ts';
 import { PAGE_CSP } from '../http/static.ts';
-import { HttpError, sendJson, sendText, tooManyFailures, type ApiRequest, type Exchange } from '../http/reply.ts';
+import {
+  HttpError,
+  sendJson,
+  sendText,
+  tooManyFailures,
+  type ApiRequest,
+  type Exchange,
+  badRequest,
+} from '../http/reply.ts';
+import { createHmac } from 'node:crypto';
 
 /** Path of the one endpoint besides health that takes no token: it takes a code. */
 export const ENTER_PATH = '/api/sessions';
@@ -83,3 +92,18 @@ export const loginPage = (request: Exchange): Promise<boolean> =>
 
 export const loginScript = (request: Exchange): Promise<boolean> =>
   sendText(request, 200, SCRIPT, { 'content-type': 'text/javascript; charset=utf-8' });
+
+export const PROOF_PATH = '/proof';
+
+/**
+ * `GET /proof?nonce=…`: shows a command that this port belongs to the gateway of its home, before it sends the token. The port
+ * is part of it, so that a program on another port cannot pass the question on and the answer back.
+ */
+export async function proveOwn(proof: string, request: ApiRequest): Promise<void> {
+  const nonce = request.query.get('nonce') ?? '';
+  if (!/^[\w-]{1,128}$/.test(nonce))
+    throw badRequest('"nonce" must be up to 128 letters, digits, "-" and "_".', 'nonce');
+  const port = request.incoming.socket.localPort ?? 0;
+  const mac = createHmac('sha256', proof).update(`ruche gateway ${port} ${nonce}`).digest('base64url');
+  await sendJson(request, 200, { proof: mac });
+}

@@ -84,7 +84,8 @@ function split(ref: string): Ref {
 }
 
 /** All models of a network. Cheap: nothing is contacted or loaded before the first call. What is found later counts at once. */
-export function openModels(options: ModelsOptions): Models {
+export function openModels(parts: ModelsOptions): Models {
+  const options = { ...parts, ports: new Map<string, ModelPort>() };
   const { settings, found, secrets } = options;
   const { kinds } = found;
   const known = (): Map<string, KnownProvider> => knownProviders(kinds, settings, found.providers());

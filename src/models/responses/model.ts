@@ -82,7 +82,8 @@ function modelItems(turn: ModelTurn, provider: string, model: string): Item[] {
   return [...items, ...outputs];
 }
 
-const isItem = (value: Json): value is Item => isObject(value);
+/** One without its content is known to nobody, since nothing is kept. */
+const isItem = (value: Json): value is Item => isObject(value) && Boolean(value.encrypted_content);
 
 /** The body of `POST /responses`: nothing is kept at OpenAI, so everything is sent. Equal requests give equal bytes. */
 function responsesRequest(request: ModelRequest, provider: string): Item {

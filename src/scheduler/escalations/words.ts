@@ -1,10 +1,9 @@
-import { fenced } from '../../core/text/fence.ts';
 import type { Button } from '../../core/ports/channel.ts';
 import { ackAction, DENY, type EscalationState } from '../../core/escalation.ts';
 import { type ReplyContent, OUTBOX } from '../../core/records/reply.ts';
 import type { Pending } from '../../core/api/runtime.ts';
-import type { TaskContent } from '../../core/task-call.ts';
-import { wrapUntrusted, visible } from '../../core/text/untrusted.ts';
+import type { TaskContent } from '../../core/task.ts';
+import { wrapUntrusted, visible, fenced } from '../../core/text/untrusted.ts';
 import { type Escalation, climbOf, type TimeOf, nextDue } from './standing.ts';
 import { answeredKey, askedKey } from '../../core/records/matter.ts';
 import type { Store } from '../../core/ports/store.ts';

@@ -14,12 +14,16 @@ interface ScheduledContent {
   run?: string;
   /** Who gets the answer. */
   to?: string;
+  /** When it was due, and how many before it were let go for it; absent for one in time that stands for itself. */
+  late?: { at: number; missed: number };
 }
 
 export interface Firing {
   at: number;
   missed: number;
   by: string | null;
+  /** It was due a while ago. */
+  late?: boolean;
   /** Names one that a person asked for. */
   key?: string;
 }
@@ -43,8 +47,9 @@ export function firingBatch(
     const data = { schedule: id, ...what.skipped };
     events.push({ ...common, type: 'schedule.skipped', actor: 'runtime', key: firingKey(id, data.at), data });
   }
-  for (const { at, missed, by, key: asked } of what.fire) {
-    const task = taskOf(deps, standing, schedule, by === null ? at : null);
+  for (const firing of what.fire) {
+    const { at, missed, by, key: asked } = firing;
+    const task = taskOf(deps, standing, schedule, firing);
     const fired = events.length;
     const data = { schedule: id, at, task: task.id, missed, by };
     const key = by === null ? firingKey(id, at) : asked;
@@ -68,11 +73,14 @@ function taskOf(
   { store, ids, redact, maxAttempts }: Parameters<typeof firingBatch>[0],
   { id, set }: Standing,
   { name, work, to }: Schedule,
-  at: number | null,
+  { at, missed, by, late = false }: Firing,
 ): Task {
   const { agent } = set.data;
   const session = scheduleSession(name);
-  const told = to === undefined ? {} : { to };
+  const told = {
+    ...(to === undefined ? {} : { to }),
+    ...(late || missed > 0 ? { late: { at, missed } } : {}),
+  };
   const content: ScheduledContent =
     work.kind === 'run'
       ? { title: `run: ./${work.command}`, run: `./${work.command}`, ...told }
@@ -83,7 +91,7 @@ function taskOf(
     session,
     from: `schedule:${id}`,
     content: putJson(store, content, conversationId(agent, session), redact),
-    key: at === null ? null : firingKey(id, at),
+    key: by === null ? firingKey(id, at) : null,
     maxAttempts: maxAttempts(),
   });
 }

@@ -40,11 +40,13 @@ export interface SchedulesOptions {
   ids: Ids;
   log: Log;
   readCron: ReadCron;
-  /** IANA name of the machine's zone, for schedules that name none. */
+  /** IANA name of the zone for schedules that name none. */
   zone: string;
   governance(): Governance;
   maxAttempts(): number;
   redact(text: string): string;
+  /** Brings what the work will look at up to date, before something fires. */
+  prepare?(): Promise<void>;
   /** Ends a task for good, whatever it is doing; false if it had ended. */
   cancel(task: string, by: string): Promise<boolean>;
 }
@@ -259,12 +261,29 @@ export class Schedules implements ScheduleDesk {
       if (due === null || due > now) return;
       const plan = planFirings(firings, standing.cursor, now, schedule.missed);
       if (plan === null) return;
+      // What is made up for keeps the hours as what is in time does.
+      const opens = plan.late === true && plan.fire.length > 0 ? firings.opens(now) : now;
+      if (opens > now) {
+        entry.next = opens;
+        return;
+      }
       const newest = plan.fire.at(-1) ?? plan.left?.at ?? now;
-      const batch = await this.#batchOf(entry, await this.#undecided(id, plan));
+      const open = await this.#undecided(id, plan);
+      if (open.fire.length > 0) await this.#prepare();
+      const batch = await this.#batchOf(entry, open);
       // Every one of them has had its fate before the clock, or a person, went back behind it.
       if (batch === null) entry.standing = { ...standing, cursor: newest };
       else await this.#commit(entry, batch);
       delete entry.next;
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    try {
+      await this.#options.prepare?.();
+    } catch (error) {
+      // It fires all the same.
+      this.#options.log.warn({ error: this.#options.redact(String(error)) }, 'the status could not be written');
     }
   }
 
@@ -275,12 +294,12 @@ export class Schedules implements ScheduleDesk {
     const fire: number[] = [];
     for (const at of plan.fire) if (await isOpen(at)) fire.push(at);
     const left = plan.left !== null && (await isOpen(plan.left.at)) ? plan.left : null;
-    return { fire, left };
+    return { ...plan, fire, left };
   }
 
   async #batchOf(
     { standing, schedule }: Entry,
-    { fire, left }: NonNullable<ReturnType<typeof planFirings>>,
+    { fire, left, late }: NonNullable<ReturnType<typeof planFirings>>,
   ): Promise<Batch | null> {
     const make = (what: Parameters<typeof firingBatch>[3]): Batch =>
       firingBatch(this.#options, standing, schedule, what);
@@ -295,8 +314,11 @@ export class Schedules implements ScheduleDesk {
     }
     // One task stands for all of them.
     if (schedule.missed.mode === 'once')
-      return make({ skipped: null, fire: [{ at: newest, missed: left?.count ?? 0, by: null }] });
-    return make({ skipped: missed, fire: fire.map((at) => ({ at, missed: 0, by: null })) });
+      return make({ skipped: null, fire: [{ at: newest, missed: left?.count ?? 0, by: null, late: late === true }] });
+    return make({
+      skipped: missed,
+      fire: fire.map((at) => ({ at, missed: 0, by: null, late: late === true || at !== newest })),
+    });
   }
 
   /** Why no task can be made now, by the schedule's own rule. */

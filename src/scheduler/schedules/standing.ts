@@ -101,6 +101,8 @@ interface Plan {
   fire: number[];
   /** Earlier ones that do not: how many (at most 1,000 are counted), and the last of them. */
   left: { count: number; at: number } | null;
+  /** The newest is missed, too. */
+  late?: true;
 }
 
 /**
@@ -120,5 +122,6 @@ export function planFirings(firings: Firings, cursor: number, now: number, misse
     if (times.length === most + MAX_COUNT) break;
   }
   const [at] = times.slice(most);
-  return { fire: times.slice(0, most).reverse(), left: at === undefined ? null : { count: times.length - most, at } };
+  const left = at === undefined ? null : { count: times.length - most, at };
+  return { fire: times.slice(0, most).reverse(), left, ...(late ? { late } : {}) };
 }

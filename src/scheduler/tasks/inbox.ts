@@ -7,7 +7,7 @@ import { type Store, StoreUnavailable } from '../../core/ports/store.ts';
 import type { Files } from '../../core/files.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
 import { answeredKey, askedKey, matterId, matterRaised } from '../../core/records/matter.ts';
-import { didYouMean } from '../../core/text/near.ts';
+import { didYouMean } from '../../core/text/unknown.ts';
 import {
   type BlockedFile,
   type InboxEntry,
@@ -18,9 +18,8 @@ import {
 } from '../../core/ports/task-files.ts';
 import { jsonDepth } from '../../core/text/json.ts';
 import { visibleLine } from '../../core/text/untrusted.ts';
-import type { Task } from '../../core/task.ts';
+import { type Task, artefactOf, type NewTaskCall, type TaskCall, type TaskContent } from '../../core/task.ts';
 import { workspacePath } from '../../core/text/paths.ts';
-import { artefactOf, type NewTaskCall, type TaskCall, type TaskContent } from '../../core/task-call.ts';
 import type { Parsed } from '../../core/ports/tool.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { TaskViews } from './views.ts';

@@ -1,7 +1,7 @@
 import type { Event, EventType, NewEvent } from '../../core/event.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
 import type { Store } from '../../core/ports/store.ts';
-import type { Workspace } from '../../core/ports/workspace.ts';
+import type { AddedFile, Workspace } from '../../core/ports/workspace.ts';
 import { OUTBOX } from '../../core/records/reply.ts';
 import type { Task } from '../../core/task.ts';
 import type { Facts, TriggerOn } from '../../core/trigger.ts';
@@ -18,6 +18,8 @@ export interface Cause {
   /** What makes it one cause: a commit that two events tell of is one. */
   key: string;
   facts: Facts;
+  /** Files that were only moved: where to, and where from. */
+  moved?: ReadonlyMap<string, string>;
   labels: readonly Label[];
   /** The task it came of: a chain of tasks goes on through triggers. */
   task: Task | null;
@@ -123,13 +125,15 @@ async function describeCause({ store, workspace }: CauseDeps, event: Event): Pro
 
 /** Null if nothing is there to land on: the commit is gone. */
 function landed(
-  paths: readonly string[] | null,
+  added: readonly AddedFile[] | null,
   commit: string,
   { by, labels, task }: { by: Facts; labels: readonly Label[]; task: Task | null },
 ): Described | null {
-  const files = (paths ?? []).filter((path) => !path.startsWith('tasks/'));
+  const files = (added ?? []).filter(({ path }) => !path.startsWith('tasks/'));
   if (files.length === 0) return null;
-  return { on: 'file.landed', key: commit, facts: { ...by, commit, paths: files }, labels, task };
+  const facts = { ...by, commit, paths: files.map(({ path }) => path) };
+  const moved = new Map(files.flatMap(({ path, from }) => (from === null ? [] : [[path, from] as const])));
+  return { on: 'file.landed', key: commit, facts, moved, labels, task };
 }
 
 function ended(

@@ -1,3 +1,4 @@
+import { shellWord } from '../../core/text/shell-word.ts';
 import type { Settings } from '../../core/agent.ts';
 import type { NewEvent } from '../../core/event.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
@@ -215,7 +216,7 @@ const escaped = (text: string): string =>
 function makeUp(id: string, [path = '']: readonly string[]): string {
   // Hidden characters as JSON writes them, and each quote as a shell takes it.
   const json = JSON.stringify({ path }).replace(/\p{C}/gu, (hidden) => escaped(hidden));
-  const event = `'${json.replaceAll("'", "'\\''")}'`;
+  const event = shellWord(json);
   return `Every name is in \`ruche triggers show ${id} --json\`. Make each up with: ruche triggers run ${id} --event ${event}`;
 }
 

@@ -189,8 +189,7 @@ export class TriggerFold {
     const { trigger, holds, id } = standing;
     // A task that is to look after a failure, and fails, would be looked after for ever.
     const own = cause.task?.from === `trigger:${id}` && FAILURES.includes(cause.on);
-    const facts = own ? null : heard(trigger.source, cause);
-    const held = facts === null ? null : holding(facts, holds);
+    const held = own ? null : holding(heard(trigger.source, cause), holds);
     if (held === null) return;
     if ('error' in held) {
       const burst = { first: cause, last: cause, count: 1, labels: cause.labels };

@@ -1,5 +1,4 @@
-import { fileMatch } from '../../core/text/file-match.ts';
-import { wildcardMatch } from '../../core/text/glob.ts';
+import { wildcardMatch, fileMatch } from '../../core/text/glob.ts';
 import { unionLabels } from '../../core/labels.ts';
 import type { Facts, Held, TriggerSource } from '../../core/trigger.ts';
 import type { Cause } from './causes.ts';
@@ -11,45 +10,63 @@ const MAX_PATHS = 10_000;
 
 const fits = (wanted: string | null, given: unknown): boolean => wanted === null || wanted === given;
 
-/** Whether a trigger listens to this, conditions aside; of files, to which. Null if it does not. */
-export function heard(source: TriggerSource, { on, facts }: Cause): Facts[] | null {
-  if (source.on !== on) return null;
+interface Heard {
+  facts: Facts;
+  /** The same of where the file was before, if the trigger names that place, too. */
+  before: Facts | null;
+}
+
+/** What a trigger listens to of this, conditions aside: of files, those that it names. */
+export function heard(source: TriggerSource, cause: Cause): Heard[] {
+  if (source.on !== cause.on) return [];
+  const { facts, moved } = cause;
+  if (source.on !== 'file.landed') return isHeard(source, facts) ? [{ facts, before: null }] : [];
+  const isNamed = (path: string): boolean => source.paths.some((glob) => fileMatch(glob, path));
+  const at = (path: string): Facts => ({ ...facts, path, paths: [path] });
+  return (facts['paths'] as string[]).filter(isNamed).map((path) => {
+    const from = moved?.get(path);
+    return { facts: at(path), before: from !== undefined && isNamed(from) ? at(from) : null };
+  });
+}
+
+function isHeard(source: Exclude<TriggerSource, { on: 'file.landed' }>, facts: Facts): boolean {
   switch (source.on) {
-    case 'file.landed': {
-      const paths = (facts['paths'] as string[]).filter((path) => source.paths.some((glob) => fileMatch(glob, path)));
-      return paths.length === 0 ? null : paths.map((path) => ({ ...facts, path, paths: [path] }));
-    }
     case 'run.failed':
-      return fits(source.agent, facts['agent']) ? [facts] : null;
+      return fits(source.agent, facts['agent']);
     case 'message': {
       const { channel, sender, pattern, agent } = source;
       const known = fits(channel, facts['channel']) && fits(sender, facts['sender']) && fits(agent, facts['agent']);
-      return known && (pattern === null || said(pattern, facts['text'])) ? [facts] : null;
+      return known && (pattern === null || said(pattern, facts['text']));
     }
     case 'webhook':
-      return source.hook === facts['hook'] ? [facts] : null;
+      return source.hook === facts['hook'];
     case 'approval.waiting':
-      return fits(source.agent, facts['agent']) && fits(source.tool, facts['tool']) ? [facts] : null;
+      return fits(source.agent, facts['agent']) && fits(source.tool, facts['tool']);
     default:
-      return fits(source.queue, facts['queue']) && fits(source.agent, facts['agent']) ? [facts] : null;
+      return fits(source.queue, facts['queue']) && fits(source.agent, facts['agent']);
   }
 }
 
 const said = (pattern: string, text: unknown): boolean =>
   typeof text === 'string' && wildcardMatch(pattern.toLowerCase(), text.slice(0, MAX_TEXT).toLowerCase());
 
-/** The facts for which the condition holds, as one; null if it holds for none, or why that could not be told. */
+/**
+ * The facts for which the condition holds, as one; null if it holds for none, or why that could not be told. A file that was
+ * moved from one place that fits to another is nothing new.
+ */
 export function holding(
-  facts: readonly Facts[],
+  facts: readonly Heard[],
   holds: ((facts: Facts) => Held) | null,
 ): { facts: Facts } | { error: string } | null {
   if (holds !== null && facts.length > MAX_PATHS)
     return { error: `${facts.length} files landed at once; it is evaluated for at most ${MAX_PATHS}` };
   const left: Facts[] = [];
-  for (const each of facts) {
-    const held: Held = holds === null ? { ok: true, holds: true } : holds(each);
+  const hold = (each: Facts): Held => holds?.(each) ?? { ok: true, holds: true };
+  for (const { facts: each, before } of facts) {
+    const held = hold(each);
     if (!held.ok) return held;
-    if (held.holds) left.push(each);
+    const was = before === null ? null : hold(before);
+    if (held.holds && !(was?.ok && was.holds)) left.push(each);
   }
   const [first] = left;
   if (first === undefined) return null;

@@ -8,6 +8,7 @@ import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { putJson } from '../../core/records/json-blob.ts';
 import { newTask } from '../../core/records/new-task.ts';
+import { openWall } from '../../core/time/wall.ts';
 
 /** Later than this after its time a night is over, and waits for the next one. */
 const WINDOW_MS = 3_600_000;
@@ -23,6 +24,7 @@ export interface NightDeps {
   ids: Ids;
   log: Log;
   governance(): Governance;
+  zone(): string;
   /** The models that would summarise for the agent; empty for none. */
   models(agent: Agent): readonly ModelChoice[];
   paused(agent: string): boolean;
@@ -60,7 +62,7 @@ export class Night {
     const { compaction } = governance().settings;
     if (compaction === null) return [];
     const now = clock.now();
-    const night = lastTime(compaction.at, now);
+    const night = lastTime(compaction.at, now, this.#deps.zone());
     if (night <= this.#done || now - night > WINDOW_MS) return [];
     this.#begun ??= await this.#begunSince(night);
     // A process before this one has spent of the budget already.
@@ -169,9 +171,14 @@ const tokensOf = (turns: Conversation['turns'], summary: number): number =>
 
 const agentOf = (lane: string): string => conversationOf(lane)?.agent ?? '';
 
-/** The last time the clock of the machine showed this. */
-function lastTime(at: string, now: number): number {
+/** The last time the clocks of a zone showed this. */
+function lastTime(at: string, now: number, zone: string): number {
+  const wall = openWall(zone);
+  if (wall === null) throw new Error(`there is no time zone "${zone}"`);
   const [hour = 0, minute = 0] = at.split(':').map(Number);
-  const today = new Date(now).setHours(hour, minute, 0, 0);
-  return today <= now ? today : new Date(now - DAY).setHours(hour, minute, 0, 0);
+  const shown = wall.at(now);
+  const today = Math.floor(shown / DAY) * DAY + hour * 3_600_000 + minute * 60_000;
+  const last = today <= shown ? today : today - DAY;
+  // Clocks that are put forward over it show it a little later.
+  return wall.instant(last) ?? last - (shown - now);
 }

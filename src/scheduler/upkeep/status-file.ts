@@ -6,16 +6,21 @@ import type { Reads } from '../../core/ports/store.ts';
 import { OUTBOX } from '../../core/records/reply.ts';
 import type { CheckResult } from './checks.ts';
 import { Mutex } from '../../core/time/mutex.ts';
+import { openWall } from '../../core/time/wall.ts';
 
 const DAY = 86_400_000;
 /** Runs of a day that are counted. */
 const MAX_RUNS = 20_000;
+/** Milliseconds for which what was written counts as of now. */
+const FRESH_MS = 1_000;
 /** Failures that are named. */
 const MAX_NAMED = 20;
 
 export interface StatusDeps {
   store: Reads;
   clock: Pick<Clock, 'now'>;
+  /** IANA name of the zone whose day it is. */
+  zone(): string;
   file: Pick<PrivateFile, 'write'>;
   /** Queues of which nothing is begun now, by a person's will. */
   paused(): readonly string[];
@@ -39,6 +44,7 @@ export class StatusFile {
   readonly #deps: StatusDeps;
   #runs: Run[] = [];
   #seq: number | null = null;
+  #written = -Infinity;
   readonly #turns = new Mutex();
 
   constructor(deps: StatusDeps) {
@@ -51,7 +57,14 @@ export class StatusFile {
   }
 
   async write(): Promise<void> {
+    const now = this.#deps.clock.now();
     await this.#deps.file.write(await this.text());
+    this.#written = now;
+  }
+
+  /** Writes it unless it is of this very moment: what begins by the clock after a sleep must not read facts of before. */
+  async refresh(): Promise<void> {
+    if (Math.abs(this.#deps.clock.now() - this.#written) >= FRESH_MS) await this.write();
   }
 
   async #text(): Promise<string> {
@@ -65,7 +78,7 @@ export class StatusFile {
     const lines = [
       ['at', seconds(now)],
       ['time', new Date(now).toISOString()],
-      ['day', localDay(now)],
+      ['day', dayIn(this.#deps.zone(), now)],
       ['queued', counts.queued],
       ['running', counts.running],
       ['waiting', counts.waiting],
@@ -149,12 +162,9 @@ export class StatusFile {
   }
 }
 
-/** As the clock of the machine has it: at eight in the morning in Tokyo it is yesterday elsewhere. */
-function localDay(now: number): string {
-  const at = new Date(now);
-  const two = (part: number): string => String(part).padStart(2, '0');
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-}
+/** As the network's clock has it: at eight in the morning in Tokyo it is yesterday elsewhere. */
+const dayIn = (zone: string, now: number): string =>
+  new Date(openWall(zone)?.at(now) ?? now).toISOString().slice(0, 10);
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 

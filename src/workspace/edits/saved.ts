@@ -1,8 +1,7 @@
 import { lstatSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { fileMatch, isPartial } from '../../core/text/file-match.ts';
-import { wildcardMatch } from '../../core/text/glob.ts';
+import { wildcardMatch, fileMatch, isPartial } from '../../core/text/glob.ts';
 import type { DroppedFiles } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { badPath } from '../overlay/path.ts';

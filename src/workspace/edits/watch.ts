@@ -302,6 +302,13 @@ async function reflog(git: Git): Promise<Logged[]> {
 /** The runtime's own notes begin with its name. */
 const isRuntime = (note: string): boolean => /^ruche\b/.test(note);
 
+/** False if all that `main` has gained since then came by a pull, a merge or a person's commit, as the reflog has it. */
+export async function mayHaveLanded(git: Git, since: string): Promise<boolean> {
+  const entries = await reflog(git);
+  const start = entries.findLastIndex((entry) => entry.to === since);
+  return start < 0 || entries.slice(start + 1).some(({ note }) => isRuntime(note));
+}
+
 async function movesSince(git: Git, since: string): Promise<MainMove[]> {
   const head = await git.resolve(MAIN);
   if (head === null) throw new Error('the workspace has no branch main');

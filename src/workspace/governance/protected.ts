@@ -180,7 +180,7 @@ function oddDifference({ path, was, now }: Touched): string {
 }
 
 /** What a schedule means, in words; null if that cannot be told. */
-export type Explain = (agent: string, schedule: Json) => string | null;
+export type Explain = (agent: string, schedule: Json, zone?: string) => string | null;
 
 /** Lines between two texts of `ruche.yaml`, given by Git. */
 export type LineDiff = (was: Side | null, now: Side | null) => Promise<string>;

@@ -3,12 +3,10 @@ import type { Change } from '../../core/files.ts';
 import { NO_SCRIPTS } from '../../core/skill.ts';
 import { readReceiver } from '../../core/escalation.ts';
 import { isAgentName } from '../../core/ids.ts';
-import type { Json } from '../../core/text/json.ts';
 import type { Difference, GovernanceReader, SavedFile } from '../../core/ports/governance.ts';
 import { nameProblem, parseAgent } from '../../config/agent.ts';
 import { FOLDER, readTree, textOf as textOfName, type TreeEntry } from '../../git/trees.ts';
 import type { Git } from '../../git/git.ts';
-import { hindrances } from './scripts.ts';
 import {
   describeProtected,
   EXTRA_FILES,
@@ -20,13 +18,13 @@ import {
   type Side,
   type Touched,
 } from './protected.ts';
-import { Scripts } from './script-changes.ts';
+import { Scripts, hindrances } from './script-changes.ts';
 import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
 import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
 import { parseSettings, type Known, type KnownToAgent } from '../../config/settings.ts';
 import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
-import { didYouMean } from '../../core/text/near.ts';
+import { didYouMean } from '../../core/text/unknown.ts';
 import { MAX_FILE, decodeText, parseYaml, problem } from '../../config/yaml-source.ts';
 
 const KEEP_REF = 'refs/ruche/governance';
@@ -40,7 +38,7 @@ export interface GovernanceOptions extends Known {
   /** What a schedule means by the clock, for whoever approves it; null if that cannot be told. */
   explain: Explain;
   /** The name of a schedule whose only moment has passed; null for any other. */
-  over: (agent: string, schedule: Json) => string | null;
+  over: Explain;
   skills: SkillSupport;
 }
 
@@ -115,7 +113,9 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
       );
       const raw = named.map((change) => overlayChange(change, before));
       const views = { before: tree, after: tree, overlay: true };
-      const { explain, over } = noticing(options);
+      const governing = await load(base);
+      const zone = governing.ok ? governing.governance.settings.timezone : undefined;
+      const { explain, over } = noticing(options, zone);
       const found = await describe({ ...options, explain, scripts, governing: false }, raw, views);
       return found === null || over.size === 0 ? found : { ...found, over: [...over] };
     },
@@ -138,12 +138,12 @@ export function openGovernanceReader(options: GovernanceOptions): GovernanceRead
 }
 
 /** Explains schedules, and keeps the names of those whose only moment has passed. */
-function noticing(options: GovernanceOptions): { explain: Explain; over: Set<string> } {
+function noticing(options: GovernanceOptions, zone: string | undefined): { explain: Explain; over: Set<string> } {
   const over = new Set<string>();
   const explain: Explain = (agent, schedule) => {
-    const name = options.over(agent, schedule);
+    const name = options.over(agent, schedule, zone);
     if (name !== null) over.add(name);
-    return options.explain(agent, schedule);
+    return options.explain(agent, schedule, zone);
   };
   return { explain, over };
 }

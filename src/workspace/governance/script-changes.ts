@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Agent } from '../../core/agent.ts';
+import type { Agent, Problem } from '../../core/agent.ts';
 import type { Change } from '../../core/files.ts';
 import type { Difference } from '../../core/ports/governance.ts';
 import type { PinnedFile, PinnedScripts } from '../../core/skill.ts';
@@ -19,6 +19,8 @@ import {
   type Work,
 } from './script-files.ts';
 import { agentFiles, overlaid, type RawChange, type SkillChangeParts, type SkillViews } from './skill-changes.ts';
+import { shellWord } from '../../core/text/shell-word.ts';
+import { problem } from '../../config/yaml-source.ts';
 
 // Scripts that schedules and triggers run are protected as enabled skills are: a change is shown to a person, and every
 // view has them as they were approved. Otherwise an agent without a shell would have one, as another agent.
@@ -167,4 +169,46 @@ async function describeAll(
     );
   }
   return texts.length === 0 ? null : { text: texts.join('\n\n'), hidden: hidden[0] ?? null };
+}
+
+interface Script {
+  file: string;
+  key: string;
+  path: string;
+}
+
+const scriptsOf = ({ name, schedules, triggers = [] }: Agent): Script[] =>
+  Object.entries({ schedules, triggers }).flatMap(([kind, list]) =>
+    list.flatMap((each) => {
+      if (each.work.kind !== 'run') return [];
+      const [path = ''] = each.work.command.split(' ');
+      return [{ file: `agents/${name}/AGENT.md`, key: `${kind}.${each.name}.run`, path }];
+    }),
+  );
+
+/**
+ * Schedules and triggers whose script is not there or may not be run. Looked at anew each time, and no part of what is
+ * read once: a script lands whenever it likes.
+ */
+export async function hindrances(git: Git, commit: string, agents: ReadonlyMap<string, Agent>): Promise<Problem[]> {
+  const scripts = [...agents.values()].flatMap(scriptsOf);
+  const paths = [...new Set(scripts.map(({ path }) => path))];
+  if (paths.length === 0) return [];
+  const { stdout } = await git.run(['ls-tree', '-z', '--full-tree', commit, '--', ...paths]);
+  const modes = new Map(
+    stdout
+      .toString('utf8')
+      .split('\0')
+      .map((item) => [item.slice(item.indexOf('\t') + 1), item.slice(0, 6)]),
+  );
+  return scripts.flatMap(({ file, key, path }) => {
+    const mode = modes.get(path);
+    // Where a link leads is seen when it runs.
+    if (mode === '100755' || mode === '120000') return [];
+    const said =
+      mode === '100644'
+        ? `${path} is not executable on main, so this cannot run: chmod +x -- ${shellWord(path)}, and commit that`
+        : `there is no script ${path} on main, so this cannot run: write it, chmod +x it, and commit that`;
+    return [problem(file, null, key, said, 'warning')];
+  });
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Agent, Problem } from '../../core/agent.ts';
 import type { Change, FileMode } from '../../core/files.ts';
-import type { SkillRules } from '../../core/ports/skill-rules.ts';
 import {
   SKILL_FILE_BYTES,
   SKILL_FILES,
@@ -13,7 +12,8 @@ import {
 import type { Git } from '../../git/git.ts';
 import type { Objects } from '../../git/objects.ts';
 import type { Trees } from '../../git/trees.ts';
-import { didYouMean } from '../../core/text/near.ts';
+import type { SkillRules } from '../../core/ports/skill-rules.ts';
+import { didYouMean } from '../../core/text/unknown.ts';
 import { problem } from '../../config/yaml-source.ts';
 
 // Skills are pinned by the commit that governs: what an agent sees of them lies over its base, whatever landed since.

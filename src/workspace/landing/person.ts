@@ -100,6 +100,16 @@ export class Person {
     return found ?? null;
   }
 
+  /** False where nobody may look: Git takes that for gone. */
+  #isGone(path: string): boolean {
+    try {
+      return this.#look(path) === null;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+      return false;
+    }
+  }
+
   async #isClean(path: string, main: TreeEntry | null): Promise<boolean> {
     const found = this.#look(path);
     if (!found) return main === null;
@@ -202,11 +212,33 @@ export class Person {
   }
 
   async #changes(tree: string, paths: readonly string[] | null): Promise<PathChange[]> {
-    const { git, trees } = this.#parts;
+    const { git } = this.#parts;
     const { changed, left } = await this.#differing(paths);
-    if (paths)
-      for (const path of await this.#untracked(tree, paths, changed)) if (!left.has(path)) changed.set(path, '');
+    const untracked = paths ? await this.#untracked(tree, paths, changed) : [];
+    for (const path of untracked) if (!left.has(path)) changed.set(path, '');
     if (git.workTree === null || changed.size === 0) return [];
+    const changes = await this.#stored(tree, changed);
+    return untracked.length === 0 ? changes : [...changes, ...(await this.#movedFrom(tree, changes))];
+  }
+
+  /** A file that was moved by hand is gone where it was: one commit has both, so that it is a move for others, too. */
+  async #movedFrom(tree: string, changes: readonly PathChange[]): Promise<PathChange[]> {
+    const { git, trees } = this.#parts;
+    const fresh = new Set(changes.flatMap((change) => (change.old === null ? (change.new?.oid ?? []) : [])));
+    const known = new Set(changes.map(({ path }) => path));
+    const { stdout } = await git.run(['ls-files', '--deleted', '-z'], { env: git.asPerson });
+    const gone: string[] = [];
+    for (const path of new Set(stdout.toString('utf8').split('\0'))) {
+      if (path === '' || known.has(path) || badPath(path) !== null || path.includes('\uFFFD')) continue;
+      const there = await trees.at(tree, path);
+      if (isFile(there) && fresh.has(there.oid) && this.#isGone(path)) gone.push(path);
+    }
+    return gone.length === 0 ? [] : this.#stored(tree, (await this.#differing(gone)).changed);
+  }
+
+  /** What stands at these paths, stored, beside what `main` has there. */
+  async #stored(tree: string, changed: ReadonlyMap<string, string>): Promise<PathChange[]> {
+    const { git, trees } = this.#parts;
     const conversions = await conversionsOf(git, [...changed.keys()]);
     const changes: PathChange[] = [];
     for (const [path, mode] of changed) {

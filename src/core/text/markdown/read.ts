@@ -1,9 +1,7 @@
-import { unescaped } from './characters.ts';
 import { type Definitions, inlines } from './inlines.ts';
-import { Line } from './line.ts';
 import { DEFINITION, find } from './links.ts';
-import { cellsOf, columnsOf } from './table.ts';
 import { type Align, type Block, DEPTH, type Inline } from './tree.ts';
+import { unescaped } from './characters.ts';
 
 type List = Extract<Block, { kind: 'list' }>;
 
@@ -249,4 +247,60 @@ function withoutDefinitions(reader: Reader, lines: readonly string[]): string {
   const of = later(reader, text.slice(0, end).trimEnd(), { addresses: new Map(), left: 0 });
   if (end > 0) add(reader, { kind: 'definitions', of });
   return text.slice(end);
+}
+
+/** A line, taken apart from the left by the quotes and lists that its words stand in. */
+class Line {
+  /** All that is left of it. */
+  rest: string;
+  /** Where that begins: a tab reaches to the next fourth column. */
+  #column = 0;
+
+  constructor(text: string) {
+    this.rest = text;
+  }
+
+  /** White space before the words, in columns. */
+  get indent(): number {
+    let columns = 0;
+    for (const char of /^[ \t]*/.exec(this.rest)?.[0] ?? '')
+      columns += char === ' ' ? 1 : 4 - ((this.#column + columns) % 4);
+    return columns;
+  }
+
+  /** What is left without white space around it. */
+  get words(): string {
+    return this.rest.trim();
+  }
+
+  /** Goes over columns of white space, at most as many as there are, and then over a sign. */
+  skip(columns: number, sign = ''): void {
+    const spaces = Math.min(columns, this.indent);
+    for (let left = spaces; left > 0; left -= 1) {
+      if (this.rest[0] === '\t') this.rest = ' '.repeat(4 - (this.#column % 4)) + this.rest.slice(1);
+      this.rest = this.rest.slice(1);
+      this.#column += 1;
+    }
+    this.rest = this.rest.slice(sign.length);
+    this.#column += sign.length;
+  }
+}
+
+/** The cells of a row. A bar behind a backslash belongs to the cell; one within code does not, as on GitHub. */
+function cellsOf(line: string): string[] {
+  const cells = [''];
+  for (const piece of line.replace(/^\|/, '').split(/(\\[^]|\|)/)) {
+    if (piece === '|') cells.push('');
+    else cells[cells.length - 1] += piece === '\\|' ? '|' : piece;
+  }
+  // The bar at the end of a row begins no further cell.
+  if (cells.length > 1 && cells.at(-1)?.trim() === '') cells.pop();
+  return cells.map((cell) => cell.trim());
+}
+
+/** What `|:--|:-:|--:|` says of its columns; null if the line is not of this kind. */
+function columnsOf(line: string): Align[] | null {
+  const marks = cellsOf(line);
+  if (!marks.every((mark) => /^:?-+:?$/.test(mark))) return null;
+  return marks.map((mark) => (mark.endsWith(':') ? (mark.startsWith(':') ? 'center' : 'right') : null));
 }

@@ -1,0 +1,59 @@
+import type { ActiveHours } from '../schedule.ts';
+import type { Wall } from './wall.ts';
+
+const MINUTE = 60_000;
+/** Of a day. */
+const MINUTES = 24 * 60;
+const DAY = MINUTES * MINUTE;
+const WEEK = 7;
+/** 1 January 1970 was a Thursday. */
+const FIRST_DAY = 4;
+
+const dayOf = (shown: number): number => Math.floor(shown / DAY);
+const within = ({ days }: ActiveHours, day: number): boolean =>
+  days === undefined || days.includes((((day + FIRST_DAY) % WEEK) + WEEK) % WEEK);
+const startOn = ({ from }: ActiveHours, day: number): number => day * DAY + from * MINUTE;
+const endOn = ({ from, to }: ActiveHours, day: number): number => day * DAY + (from < to ? to : to + MINUTES) * MINUTE;
+
+// What a clock on the wall shows, as `Wall` has it.
+
+/** Whether hours are open when the clock shows this. */
+export function isOpen(shown: number, hours: ActiveHours): boolean {
+  const today = dayOf(shown);
+  // Hours over midnight may have begun yesterday.
+  return [today, today - 1].some(
+    (day) => within(hours, day) && shown >= startOn(hours, day) && shown < endOn(hours, day),
+  );
+}
+
+/** When hours that are closed open next. */
+export function nextOpening(shown: number, hours: ActiveHours): number {
+  let day = dayOf(shown);
+  while (!within(hours, day) || startOn(hours, day) <= shown) day += 1;
+  return startOn(hours, day);
+}
+
+/** When hours that are closed have closed last. */
+export function lastClosing(shown: number, hours: ActiveHours): number {
+  let day = dayOf(shown);
+  while (!within(hours, day) || endOn(hours, day) > shown) day -= 1;
+  return endOn(hours, day);
+}
+
+/** When hours that are open close: those of one day may go over into those of the next. */
+export function nextClosing(shown: number, hours: ActiveHours): number {
+  const today = dayOf(shown);
+  let day = within(hours, today) && startOn(hours, today) <= shown ? today : today - 1;
+  for (let more = 0; more < WEEK && isOpen(endOn(hours, day), hours); more++) day += 1;
+  return endOn(hours, day);
+}
+
+/** The first instant from this one on at which hours are open. */
+export function opens(instant: number, wall: Wall, hours: ActiveHours | null): number {
+  if (hours === null || isOpen(wall.at(instant), hours)) return instant;
+  for (let shown = nextOpening(wall.at(instant), hours); ; shown = nextOpening(shown, hours)) {
+    // Where the clock is put forward over the opening, they open when it has been.
+    const at = wall.instant(shown) ?? shown - (wall.at(instant) - instant);
+    if (at > instant && isOpen(wall.at(at), hours)) return at;
+  }
+}

@@ -1,0 +1,136 @@
+// What a person writes is not lost and not sent without end, in Chromium: busy gateways, sessions that end, files, drafts.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { noBrowser as skip, withStage } from './browser.ts';
+import { inPage } from './helpers.ts';
+
+const FILE = { name: 'plan.md', mimeType: 'text/markdown', buffer: Buffer.from('# x') };
+
+test(
+  'a gateway that stays busy is asked ten times in minutes, which is told, and the text goes back to its field',
+  { skip },
+  () =>
+    withStage(async ({ open, gateway }) => {
+      await open(async ({ page }) => {
+        await page.clock.install();
+        await page.goto(gateway.url);
+        let posts = 0;
+        const busy = { status: 429, json: { error: { code: 'busy', message: 'Too much to do.' } } };
+        await page.route(/\/api\/messages/, (route) => {
+          posts += 1;
+          return route.fulfill(busy);
+        });
+        const field = page.getByRole('textbox', { name: 'Write to assistant' });
+        await field.fill('hello');
+        await page.clock.pauseAt(Date.now() + 60_000);
+        await page.keyboard.press('Enter');
+        await page.getByText('Not sent yet: Too much to do. Next attempt in 1 s.').waitFor();
+        assert.equal(posts, 1);
+        const end = page.getByText('Not sent: Too much to do. It was tried 10 times.');
+        for (let n = 2; n <= 10; n++) {
+          await page.clock.runFor(60_000);
+          await page.getByText('Next attempt').or(end).waitFor();
+          assert.equal(posts, n);
+        }
+        await end.waitFor();
+        await page.clock.runFor(600_000);
+        assert.equal(posts, 10);
+        await page.reload();
+        await end.waitFor();
+        await page.getByRole('button', { name: 'Edit' }).click();
+        assert.equal(await field.inputValue(), 'hello');
+        assert.equal(await page.locator('.unsent').count(), 0);
+        assert.equal(posts, 10);
+      });
+    }),
+);
+
+test('a message into a session that has ended is kept, and sent once after the next login', { skip }, () =>
+  withStage(async ({ scene, open, gateway }) => {
+    await open(async ({ page, requests }) => {
+      const context = page.context();
+      const field = page.getByRole('textbox', { name: 'Write to assistant' });
+      await field.fill('pay the bill');
+      await context.clearCookies();
+      await page.keyboard.press('Enter');
+      await page.getByText('You are not logged in').waitFor();
+      await page.getByText('What you wrote is kept in this tab').waitFor();
+      const posts = (): number => requests.filter((each) => each.endsWith('/api/messages')).length;
+      assert.equal(posts(), 1);
+      assert.deepEqual(scene.asked, []);
+      const other = await context.newPage();
+      await other.goto(gateway.loginLink() ?? '');
+      await other.getByText('Three things to try').waitFor();
+      await inPage(page, "dispatchEvent(new Event('focus'))");
+      await page.locator('.said .bubble:not(.unsent)', { hasText: 'pay the bill' }).waitFor();
+      assert.deepEqual(scene.asked, ['deliver pay the bill']);
+      assert.equal(posts(), 2);
+    });
+  }),
+);
+
+test('chosen files stay while other places are looked at; a reload says which to choose again', { skip }, () =>
+  withStage(async ({ open, scene }) => {
+    await open(async ({ page }) => {
+      const field = page.getByRole('textbox', { name: 'Write to assistant' });
+      await field.fill('look at this');
+      const chosen = page.getByRole('list', { name: 'Files to send' });
+      await page.getByLabel('Files', { exact: true }).setInputFiles(FILE);
+      await chosen.getByText('plan.md').waitFor();
+      await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Inbox' }).click();
+      await page.getByText('Nothing waits for you.').waitFor();
+      await page.goBack();
+      await chosen.getByText('plan.md').waitFor();
+      assert.equal(await field.inputValue(), 'look at this');
+      await page.reload();
+      const lost = page.getByText('The page was reloaded, and the browser keeps no files. Choose again: plan.md.');
+      await lost.waitFor();
+      assert.equal(await field.inputValue(), 'look at this');
+      await page.getByLabel('Files', { exact: true }).setInputFiles(FILE);
+      await lost.waitFor({ state: 'detached' });
+      await page.getByRole('button', { name: 'Send' }).click();
+      await page.locator('.said .bubble:not(.unsent)').waitFor();
+      assert.deepEqual([...scene.files.keys()], ['plan.md']);
+    });
+  }),
+);
+
+test('an Enter that only confirms what an input method composes sends nothing, as Safari tells it too', { skip }, () =>
+  withStage(async ({ scene, open }) => {
+    await open(async ({ page }) => {
+      const field = page.getByRole('textbox', { name: 'Write to assistant' });
+      await field.fill('日本');
+      const enter = (how: string): Promise<boolean> =>
+        inPage(
+          page,
+          `document.querySelector('#composer').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ${how} }))`,
+        );
+      // True: nobody has taken the key for himself.
+      assert.equal(await enter('keyCode: 229'), true);
+      assert.equal(await enter('isComposing: true'), true);
+      assert.equal(await field.inputValue(), '日本');
+      assert.equal(await enter('keyCode: 13'), false);
+      await page.locator('.said .bubble:not(.unsent)', { hasText: '日本' }).waitFor();
+      assert.deepEqual(scene.asked, ['deliver 日本']);
+    });
+  }),
+);
+
+test('an answer is copied where the browser has no clipboard, and else it is said', { skip }, () =>
+  withStage(async ({ scene, enter, gateway }) => {
+    scene.add({ title: 'Ask', session: 'copy', reply: 'The answer is 42.' });
+    await enter(async ({ page }) => {
+      await page.addInitScript('delete Navigator.prototype.clipboard');
+      await page.goto(`${gateway.url}/chat/assistant/copy`);
+      const copy = page.getByRole('button', { name: 'Copy this answer' });
+      await copy.click();
+      const field = page.getByRole('textbox', { name: 'Write to assistant' });
+      await field.focus();
+      await page.keyboard.press('Control+v');
+      assert.equal(await field.inputValue(), 'The answer is 42.');
+      await inPage(page, "document.execCommand = () => { throw new Error('not allowed'); }");
+      await copy.click();
+      await page.locator('.answer .bad', { hasText: 'The browser did not allow copying.' }).waitFor();
+    });
+  }),
+);
