@@ -42,7 +42,7 @@ const aboutOf = (more: Partial<About> = {}): About => ({
     text: 'Which?',
     reason: '',
     at: SINCE,
-  } as About['pending'],
+  },
   labels: ['untrusted'],
   subject: 'conv:a/s',
   task: newTask('tsk_1', { agent: 'a', labels: ['private'] }),
@@ -127,7 +127,9 @@ test('what belongs to no agent is sent in the name of the first, or of the syste
   const nobody = { ...about, pending: { ...about.pending, agent: null } };
   const agentOf = async (more: Partial<ReachDeps> = {}) => {
     const { events } = await scene(more).reach('chat:o', nobody);
-    return [events[1]?.stream, (events[1]?.data as { agent: string }).agent];
+    const [, message] = events;
+    assert.ok(message?.type === 'message.queued');
+    return [message.stream, message.data.agent];
   };
   assert.deepEqual(await agentOf(), ['conv:a/escalation', 'a']);
   assert.deepEqual(await agentOf({ governance: () => governing([]) }), ['conv:system/escalation', 'system']);
