@@ -110,7 +110,7 @@ async function brokenOff(
   error: unknown,
   { outer, limit }: { outer: Stops; limit: Failure | null },
 ): Promise<void> {
-  // Whoever took the lease, or cancelled the task, has written its end.
+  // The worker that took the lease, or the one who cancelled the task, has written its end.
   if (error instanceof LeaseLost || outer.cancel.aborted) return letGo(turn);
   // Without a journal nothing can be said.
   if (turn === null || error instanceof StoreUnavailable) throw error;

@@ -199,7 +199,7 @@ async function knownTasks(
   return { tasks };
 }
 
-/** A runaway is put before the owner, once for all that one message has led to. */
+/** The owner is asked about a runaway, once for all that one message has led to. */
 async function raise({ deps, log }: Turn, asked: NewTaskCall, { kind, why }: Guarded): Promise<void> {
   const { root } = originAfter(log.claim.task);
   if ((await deps.store.byKey(askedKey(matterId(kind, root)))) !== null) return;
@@ -209,7 +209,7 @@ async function raise({ deps, log }: Turn, asked: NewTaskCall, { kind, why }: Gua
   await log.flush(true);
 }
 
-/** Why a task is not made, and what the owner is told of it. */
+/** Why a task is not made, and what the owner hears about it. */
 interface Guarded {
   kind: MatterKind;
   why: string;

@@ -79,7 +79,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   await log.flush(true);
 }
 
-/** Failures of which the owner hears, whoever the task is from: nobody else can mend them. */
+/** Failures of which the owner hears, wherever the task is from: nobody else can mend them. */
 const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = {
   'landing.conflict': { kind: 'conflict', reason: 'Changes conflicted and were given up.' },
   'agent.missing': { kind: 'gone', reason: 'Its agent is gone. When it is back, run `ruche tasks retry`.' },
@@ -164,7 +164,7 @@ function endTask(
   log.queue({ op: 'settle', task: claim.task.id, status, result });
 }
 
-/** Queues the reply to whoever asked. Channels that are called, rather than asked, get a task of their own to send it. */
+/** Queues the reply to the sender. Channels that are called, rather than asked, get a task of their own to send it. */
 function reply({ deps, log }: Turn, task: Task, message: EventOf<'message.received'>, content: BlobRef): void {
   const { run, labels } = log.state;
   const causeOf = log.nextIndex;

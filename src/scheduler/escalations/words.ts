@@ -9,7 +9,7 @@ import { answeredKey, askedKey } from '../../core/records/matter.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { readText } from '../../core/records/json-blob.ts';
 
-/** Characters of what waits that are passed on: whoever wants all of it looks there. */
+/** Characters of what waits that are passed on: all of it can be read where it waits. */
 const MAX_SHOWN = 3_000;
 /** Characters that a button can carry back: Telegram takes 64 bytes. */
 const MAX_ACTION = 64;

@@ -284,7 +284,7 @@ export function startTaskFiles(deps: TaskFilesDeps): { close(): Promise<void> } 
   const openNew = async (): Promise<void> => {
     for (const queue of deps.governance().agents.keys()) {
       if (opened.has(queue)) continue;
-      // Once each: whoever removes one does not find it there again a moment later.
+      // Once each: a person who removes one does not find it there again a moment later.
       opened.add(queue);
       await files.open(queue);
     }
