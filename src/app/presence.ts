@@ -75,7 +75,7 @@ interface TokenNow {
 }
 
 /**
- * The token as its file holds it now, so that one that was changed counts at once. One that cannot be used is told of, and the
+ * The token as its file holds it now, so that one that was changed counts at once. One that cannot be used is reported, and the
  * one before stays.
  */
 export function tokenNow({ home, host, first, secrets, log }: TokenNow): () => string {

@@ -130,7 +130,7 @@ async function follow(
   }
 }
 
-/** For whoever leaves before the end. */
+/** For a person who leaves before the end. */
 export const goesOn = (io: Pick<Io, 'self'>, { again }: Options, task: string): string =>
   `Task ${task} goes on. Follow it with: ${io.self} log --task ${task}${again}`;
 

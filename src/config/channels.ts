@@ -27,6 +27,8 @@ export interface Messenger<Own extends z.ZodRawShape = z.ZodRawShape> {
   readonly title: string;
   /** The platform's immutable ids of people, which `owners` lists. `about`: what they are; `wrong`: what a text is not that is none. */
   readonly ids: { readonly pattern: RegExp; readonly about: string; readonly wrong: string; readonly example: string };
+  /** The platform's ids of chats, those with a person among them; absent: any text may be one. `wrong`: what one must be. */
+  readonly chats?: { readonly pattern: RegExp; readonly wrong: string };
   /** By the key in `ruche.yaml` that refers to it, the environment variable a secret is in unless given. */
   readonly secrets: Readonly<Record<string, string>>;
   /** What else can be set. */
@@ -81,7 +83,7 @@ export function channelsOf(
   const problems: Problem[] = [];
   const { channels: given } = (withoutNulls(source.value) ?? {}) as { channels?: unknown };
   const channels = entries(given).flatMap(([name, entry]): ChannelSettings[] => {
-    // What is no channel at all is told of where the file's shape is.
+    // What is no channel at all is reported with the file's shape.
     if (!channelName.safeParse(name).success || !isObject(entry)) return [];
     const path = ['channels', name, ...('type' in entry ? ['type'] : [])];
     const messenger = messengers.find(({ type }) => type === (entry['type'] ?? name));

@@ -1,5 +1,6 @@
 import type { BlobRef } from './blob.ts';
 import type { Label } from './labels.ts';
+import type { Json } from './text/json.ts';
 
 export type TaskStatus = 'queued' | 'running' | 'waiting' | 'done' | 'failed' | 'dead' | 'cancelled';
 
@@ -82,4 +83,46 @@ export interface Stops {
   cancel: AbortSignal;
   /** The process is going down: every step is left so that it can be resumed. */
   shutdown: AbortSignal;
+}
+
+/** What an agent asks of the queue, with defaults filled in. */
+export type TaskCall = NewTaskCall | { action: 'read' | 'cancel' | 'wait'; tasks: string[] };
+
+export interface NewTaskCall {
+  action: 'create';
+  /** The agent, which has a queue of its name. */
+  agent: string;
+  title: string | null;
+  text: string | null;
+  input: Json | null;
+  /** Paths in the workspace, or `path@commit`. */
+  artefacts: string[];
+  key: string | null;
+  priority: number;
+  /** Milliseconds since the epoch. */
+  notBefore: number | null;
+  deadline: number | null;
+  /** Tasks that must have ended before this one begins. */
+  after: string[];
+  /** Whether the call goes on only when the task has ended. */
+  wait: boolean;
+}
+
+/** The blob of a task: what it is to do, and what it may read of others' work. */
+export interface TaskContent {
+  title: string | null;
+  text: string | null;
+  input: Json | null;
+  /** `path@commit`. */
+  artefacts: string[];
+  /** Of a file: a note of its writer's, by which nothing is joined. */
+  key?: string;
+  /** Of a schedule or trigger: who gets the answer. */
+  to?: string;
+}
+
+/** `shared/report.md@<commit>` in its two parts; null for a path without a commit. */
+export function artefactOf(path: string): { path: string; commit: string } | null {
+  const match = /^(.+)@([0-9a-f]{40,64})$/.exec(path);
+  return match?.[1] && match[2] ? { path: match[1], commit: match[2] } : null;
 }

@@ -68,7 +68,8 @@ async function addReply(store: Store, task: Task, outcome: TaskOutcome): Promise
   outcome.status = task.status;
   const reply = await store.byKey(replyKey(task.id));
   if (reply?.type === 'message.queued') outcome.message = reply.id;
-  const ref = reply?.type === 'message.queued' ? reply.data.content : task.result;
+  // Whoever waits for a schedule's answer is told in a line that none comes; here all of it is shown.
+  const ref = reply?.type === 'message.queued' && reply.data.told === undefined ? reply.data.content : task.result;
   const text = ref === null ? null : await readText(store, ref);
   outcome.text = text ?? (task.status === 'cancelled' ? 'The task was cancelled.' : '(erased)');
 }
@@ -87,7 +88,7 @@ export function describeWaits(waits: readonly Pending[]): string {
 /** What keeps a task from going on that only a person can end; null if nothing does. */
 type Hindered = (task: string) => { why: string } | null;
 
-/** A landing has been tried for long enough: whoever waits is told why, and the task goes on by itself. */
+/** A landing has been tried for long enough: those who wait are told why, and the task goes on by itself. */
 async function hinderedOutcome(store: Store, id: string, why: string): Promise<TaskOutcome | null> {
   const outcome = await outcomeOf(store, id);
   const text = `The changes cannot land yet: ${sentence(why)} They land by themselves once that is mended.`;

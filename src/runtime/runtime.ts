@@ -13,7 +13,7 @@ import {
 } from '../core/api/runtime.ts';
 import { isEnded } from '../core/task.ts';
 import { type MailDeps, OpenMatters, allPending, answer, approve, countPending, startOf } from '../pending/pending.ts';
-import { cancelTask } from './end.ts';
+import { cancelTask, type EndDeps } from './end.ts';
 import { Days } from './days.ts';
 import type { Hub } from '../messages/hub.ts';
 import { deliver } from '../messages/inbox.ts';
@@ -22,7 +22,7 @@ import { outcomeOf, settledOutcome } from './outcome.ts';
 import type { Pauses } from './pauses.ts';
 import { dismissTask, retryTask } from './retry.ts';
 
-export interface RuntimeDeps extends MailDeps {
+export interface RuntimeDeps extends MailDeps, EndDeps {
   hub: Hub;
   /** False once the process is going down: nothing new is accepted. */
   accepting(): boolean;
@@ -80,7 +80,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
   };
 }
 
-/** Says so if whoever is to answer takes no work: otherwise the sender waits and wonders. */
+/** Says so if the agent that should answer takes no work: otherwise the sender waits and wonders. */
 async function noted({ store, pauses, clock }: RuntimeDeps, result: DeliverResult): Promise<DeliverResult> {
   const task = result.ok ? await store.task(result.delivered.task) : null;
   const paused = task === null || isEnded(task.status) ? null : pauses.of(task.agent);
@@ -121,7 +121,7 @@ async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
   return states;
 }
 
-/** The reply, or the question, has reached whoever fetched it. Said twice, it is recorded once. */
+/** The reply, or the question, has reached the client that fetched it. Said twice, it is recorded once. */
 async function recordDelivery({ store, pushes }: RuntimeDeps, message: string): Promise<void> {
   const told = await store.event(message);
   if (told?.type !== 'message.queued' && told?.type !== 'question.asked') return;

@@ -27,7 +27,7 @@ import { askedKey } from '../../core/records/matter.ts';
 
 /**
  * Runs calls that are allowed: intent, effect, receipt. A call that had started before a crash is reconciled first, and
- * one whose fate nobody can tell is put before the person.
+ * about one whose fate nobody can tell the person is asked.
  */
 export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Promise<void> {
   const { log, stops } = turn;
@@ -159,7 +159,9 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
     labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),
     chat: async () => {
       const message = await messageOf(deps.store, log.claim.task);
-      return message && deps.pushes(message.data.channel) ? `${message.data.channel}:${message.data.replyTo}` : null;
+      if (message === null || !deps.pushes(message.data.channel)) return null;
+      const { channel, replyTo, chat = replyTo } = message.data;
+      return `${channel}:${chat}`;
     },
     signal: stops.cancel,
     boundary: deps.boundary,

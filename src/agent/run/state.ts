@@ -56,7 +56,7 @@ export interface CallState {
   tool: string;
   args: string;
   phase: CallPhase;
-  /** Names the effect for ever. A retry a person asked for gets a new one. */
+  /** Names the effect permanently. A retry a person asked for gets a new one. */
   key: string;
   effect: Effect | null;
   idempotent: boolean;

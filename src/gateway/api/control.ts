@@ -119,7 +119,7 @@ export async function acknowledgeEscalation(context: GatewayContext, request: Ap
   await sendJson(request, 200, { acknowledged: done === 'done', ended: done === 'ended' });
 }
 
-/** `POST /api/pairings` `{channel}`: a code that makes whoever sends it over that channel an owner, once. */
+/** `POST /api/pairings` `{channel}`: a code that makes the person who sends it over that channel an owner, once. */
 export async function makePairing(context: GatewayContext, request: ApiRequest): Promise<void> {
   const channel = text(await readObject(request.incoming, context.limits), 'channel');
   const pairing = await context.runtime.pair(channel);

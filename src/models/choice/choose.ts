@@ -199,7 +199,7 @@ function findProblems(
       const { provider, model } = split(ref);
       const known = providers.get(provider);
       if (!known || model === '') return [problem(key, unknownModel(ref, [...providers.keys()], kinds))];
-      // One that ruche.yaml has is told of where it stands.
+      // One that ruche.yaml has is reported where it stands.
       const flaw = known.source === 'ruche.yaml' ? null : flawOf(known, secrets);
       return flaw ? [problem(key, flaw.message)] : [];
     }),

@@ -12,7 +12,7 @@ import { argsOf, type Call, type ModelTurn, ownOpaque, turnsOf, type UserTurn } 
 export function openai(options: HttpModelOptions): ModelPort {
   const { provider } = options;
   return overHttp(options, {
-    // The hint is read by whoever gets a 404.
+    // The hint is for a person who gets a 404.
     urlEnd: '/v1; a server that speaks chat completions only is of type openai-compatible',
     url: (baseUrl) => joinUrl(baseUrl, '/responses'),
     keyHeaders: (key) => ({ authorization: `Bearer ${key}` }),

@@ -21,7 +21,7 @@ import {
 import { Scripts, hindrances } from './script-changes.ts';
 import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
 import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
-import { parseSettings, type Known, type KnownToAgent } from '../../config/settings.ts';
+import { parseSettings, recipientsOf, type Known, type KnownToAgent } from '../../config/settings.ts';
 import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
 import { didYouMean } from '../../core/text/unknown.ts';
@@ -35,7 +35,7 @@ interface Entry extends TreeEntry {
 
 export interface GovernanceOptions extends Known {
   git: Git;
-  /** What a schedule means by the clock, for whoever approves it; null if that cannot be told. */
+  /** What a schedule means by the clock, for the person who approves it; null if that cannot be told. */
   explain: Explain;
   /** The name of a schedule whose only moment has passed; null for any other. */
   over: Explain;
@@ -157,7 +157,7 @@ function oid(commit: string): string {
 const exists = async (git: Git, commit: string): Promise<boolean> =>
   (await git.info(`${oid(commit)}^{commit}`)) !== null;
 
-/** What stands at the root under the very name that is looked for; a file in place of `agents` is told of elsewhere. */
+/** What stands at the root under the very name that is looked for; a file in place of `agents` is reported elsewhere. */
 const isOwn = ({ path, mode }: Entry): boolean =>
   path === SETTINGS_FILE || path === 'agents' || (path === 'skills' && mode === FOLDER);
 
@@ -230,7 +230,7 @@ function deskFirst(agents: Map<string, Agent>, { bindings }: Settings): Map<stri
   return first ? new Map([[first.name, first], ...agents]) : agents;
 }
 
-/** Bindings that lead nowhere: whoever writes there is answered by somebody else. */
+/** Bindings that lead nowhere: a person who writes there is answered by another agent. */
 const lostBindings = (agents: ReadonlyMap<string, Agent>, { bindings }: Settings): Problem[] =>
   bindings.flatMap(({ agent }, index) => {
     if (agents.has(agent)) return [];
@@ -285,8 +285,9 @@ async function readAgents(
     const ids = ['AGENT.md', ...EXTRA_FILES]
       .map((file) => files.get(`${name}/${file}`))
       .map((e) => e && `${e.mode} ${e.oid}`);
-    const { providers, chains } = known(options, settings);
-    const key = JSON.stringify([name, ids, providers, chains]);
+    const { providers, chains, recipients } = known(options, settings);
+    const told = recipients.channels.map(({ name: channel, type, owners }) => [channel, type, owners]);
+    const key = JSON.stringify([name, ids, providers, chains, told]);
     const agent = parsed.get(key) ?? (await readAgent(options, name, files, settings));
     used.set(key, agent);
     problems.push(...agent.problems);
@@ -325,6 +326,7 @@ async function readAgent(
 const known = (options: GovernanceOptions, settings: Settings): KnownToAgent => ({
   providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
   chains: Object.keys(settings.escalation),
+  recipients: recipientsOf(settings.channels, options),
   tools: options.tools,
   ruleProblem: options.ruleProblem,
 });
