@@ -54,7 +54,7 @@ test('what fails the same way each time is given up earlier, and what was silent
   assert.deepEqual(nextTry(error('timeout'), 1, two, 0, half), { wait: 0, index: 1 });
 });
 
-test('the wait a provider asks for is kept, but not for ever', () => {
+test('the wait a provider asks for is kept, but only up to a bound', () => {
   assert.deepEqual(nextTry(error('rate', true, 20_000), 1, two, 0, half), { wait: 20_750, index: 0 });
   assert.deepEqual(nextTry(error('rate', true, 61_000), 1, two, 0, half), { wait: 0, index: 1 });
   assert.deepEqual(nextTry(error('rate', true, 61_000), 1, one, 0, half), { wait: 61_750, index: 0 });
@@ -93,7 +93,7 @@ test('whatever happens, it ends: every choice is tried, none too often, no wait 
           tries = next.index === index ? tries + 1 : 1;
           index = next.index;
         }
-        assert.fail('it went on for ever');
+        assert.fail('it went on without end');
       },
     ),
     { numRuns: 500 },

@@ -6,7 +6,7 @@ import { fails } from '../contracts/net.ts';
 import { HandClock } from '../scheduler/worker-kit.ts';
 import { get, openLab, serve, serveRaw, WHO } from './support.ts';
 
-/** Writes for ever, as fast as the other side takes it; tells how much that was. */
+/** Writes without end, as fast as the other side takes it; tells how much that was. */
 function pour(response: ServerResponse, chunk: Buffer): { written: number } {
   const count = { written: 0 };
   const more = (): void => {

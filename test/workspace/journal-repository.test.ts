@@ -204,7 +204,7 @@ PATH='${process.env['PATH']}' exec git "$@"`;
   repository.close();
 });
 
-test('what was changed instead of added is told of', async (t) => {
+test('what was changed instead of added is reported', async (t) => {
   const { dir, root, open } = await journal(t);
   const repository = await open();
   await repository.append([line(1), line(2)]);
@@ -224,7 +224,7 @@ test('maintenance keeps the number of packs small and loses nothing', async (t) 
     await repository.append([line(seq)]);
     if (seq % 20 === 0) await repository.maintain();
   }
-  // Whoever appends meanwhile waits its turn.
+  // A writer that appends meanwhile waits its turn.
   await Promise.all([repository.maintain(), repository.append([line(51)]), repository.maintain()]);
   const packs = (await readdir(join(dir, 'objects/pack'))).filter((name) => name.endsWith('.pack'));
   assert.ok(packs.length <= 40, `${packs.length} packs`);
