@@ -103,7 +103,12 @@ function ask(
   return new Promise((resolve, reject) => {
     const sent = request(
       {
-        ...{ host: '127.0.0.1', port, path, servername: NAME, rejectUnauthorized: false, agent: false },
+        host: '127.0.0.1',
+        port,
+        path,
+        servername: NAME,
+        rejectUnauthorized: false,
+        agent: false,
         method: body === null ? 'GET' : 'POST',
         headers: {
           host: `${NAME}:${port}`,
@@ -140,17 +145,17 @@ for (const proxy of [NGINX, CADDY])
       const port = await freePort();
       const publicUrl = `https://${NAME}:${port}`;
       const views = fakeViews();
-      await withPage((page) =>
-        withGateway(
-          echo,
-          (rig) => behind(rig, { proxy, dir, port, publicUrl, change: (seq) => views.change({ seq }) }),
-          {
-            ...page,
-            views,
-            publicUrl: () => publicUrl,
-          },
-        ),
-      ).finally(() => rm(dir, { recursive: true, force: true }));
+      try {
+        await withPage((page) =>
+          withGateway(
+            echo,
+            (rig) => behind(rig, { proxy, dir, port, publicUrl, change: (seq) => views.change({ seq }) }),
+            { ...page, views, publicUrl: () => publicUrl },
+          ),
+        );
+      } finally {
+        await rm(dir, { recursive: true, force: true });
+      }
     },
   );
 
