@@ -44,7 +44,7 @@ async function buildProgram(): Promise<void> {
     platform: 'node',
     tsconfig: join(root, 'tsconfig.json'),
     checks: { circularDependency: false, eval: false },
-    // grammY asks whether it is there, and Node warns whoever asks.
+    // grammY asks whether it is there, and Node warns when it is asked for.
     transform: { define: { localStorage: 'undefined' } },
     plugins: [onlyWhatIsNamed()],
   });

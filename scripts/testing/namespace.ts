@@ -10,7 +10,7 @@ export const LOOPBACK_ONLY = 'RUCHE_TEST_LOOPBACK_ONLY';
 
 const RAISE_LO = 'ip link set lo up && exec "$@"';
 
-/** The words to put before a command so that it runs in a network of its own, or why that cannot be had. */
+/** The words that go in front of a command so that it runs in a network of its own, or why that cannot be had. */
 export function ownNetwork(): { ok: true; prefix: string[] } | { ok: false; why: string } {
   if (process.platform !== 'linux') return { ok: false, why: `${process.platform} has no network namespaces` };
   const ways = process.getuid?.() === 0 ? [['-n'], ['-Urn']] : [['-Urn']];

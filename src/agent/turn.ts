@@ -4,7 +4,7 @@ import { unionLabels } from '../core/labels.ts';
 import { type Clock, OVER } from '../core/ports/clock.ts';
 import { StoreUnavailable } from '../core/ports/store.ts';
 import { WorkspaceUnavailable } from '../core/ports/workspace.ts';
-import { type Claim, isEnded, type Stops, type Task } from '../core/task.ts';
+import { type Claim, isEnded, type Stops, type Task, type TaskContent } from '../core/task.ts';
 import { doCalls } from './calls/calls.ts';
 import { Faults } from './run/faults.ts';
 import { fail, succeed } from './finish/finish.ts';
@@ -19,7 +19,6 @@ import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { conversationId, runKey, runStream, kindOf } from '../core/ids.ts';
 import type { ModelMessage, FileRef, UserMessage } from '../core/model.ts';
-import type { TaskContent } from '../core/task-call.ts';
 import { errorText } from '../core/text/sentence.ts';
 import { wrapUntrusted } from '../core/text/untrusted.ts';
 import { note } from './run/conversation.ts';
@@ -112,7 +111,7 @@ async function brokenOff(
   error: unknown,
   { outer, limit }: { outer: Stops; limit: Failure | null },
 ): Promise<void> {
-  // Whoever took the lease, or cancelled the task, has written its end.
+  // The worker that took the lease, or the one who cancelled the task, has written its end.
   if (error instanceof LeaseLost || outer.cancel.aborted) return letGo(turn);
   // Without a journal nothing can be said.
   if (turn === null || error instanceof StoreUnavailable) throw error;

@@ -5,6 +5,7 @@ import type { Event } from '../core/event.ts';
 import type { ChangePauses } from './pause.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
+import { freeSpace } from '../platform/disk.ts';
 import { makePrivateFolder } from '../platform/private.ts';
 import { makeFolder, privateFile } from '../platform/replace.ts';
 import { systemClock as clock, systemRandom as random } from '../platform/system.ts';
@@ -142,3 +143,9 @@ export async function openHomeReadOnly(options: { home: string; workspace: strin
     close: () => record.close(),
   };
 }
+
+export const freeBytes = (folder: string): Promise<number | null> =>
+  freeSpace(folder).then(
+    ({ bytes }) => bytes,
+    () => null,
+  );

@@ -5,7 +5,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { KeptSecrets } from '../core/ports/secrets.ts';
 import { refuseToListen } from '../gateway/http/access.ts';
 import type { Gateway, LocalAccess } from '../gateway/server.ts';
-import { quotedPath } from '../git/fault.ts';
+import { shellWord } from '../core/text/shell-word.ts';
 import { privateFile } from '../platform/replace.ts';
 
 /** How commands find the gateway of a home: `gateway.json`, mode 0600, there while it listens. */
@@ -75,7 +75,7 @@ interface TokenNow {
 }
 
 /**
- * The token as its file holds it now, so that one that was changed counts at once. One that cannot be used is told of, and the
+ * The token as its file holds it now, so that one that was changed counts at once. One that cannot be used is reported, and the
  * one before stays.
  */
 export function tokenNow({ home, host, first, secrets, log }: TokenNow): () => string {
@@ -96,7 +96,7 @@ export function tokenNow({ home, host, first, secrets, log }: TokenNow): () => s
     const found = look();
     if (typeof found === 'string') return `the file cannot be looked at (${found})`;
     if (found === undefined) return 'it is gone; the next start makes a new one';
-    if ((found.mode & 0o077) !== 0) return `it can be read by other users; run: chmod 600 ${quotedPath(path)}`;
+    if ((found.mode & 0o077) !== 0) return `it can be read by other users; run: chmod 600 ${shellWord(path)}`;
     const next = readToken(path);
     if (next === null) return 'it cannot be read';
     const refusal = refuseToListen(host, next);

@@ -28,7 +28,7 @@ const failed = (error: string, final: boolean): Receipt => ({ state: 'failed', e
 export function webhook({ net, secrets, secretOf }: WebhookOptions): Channel {
   return {
     name: WEBHOOK,
-    // By the header `idempotency-key`, as whoever receives it is told.
+    // By the header `idempotency-key`, as the documentation tells its receiver.
     dedupes: true,
     start: (_host, signal) =>
       new Promise((resolve) => {

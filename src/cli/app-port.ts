@@ -14,6 +14,8 @@ export interface AppPort {
   openHomeReadOnly(options: { home: string; workspace: string; again: string; env: Env }): Promise<ReadOnlyHome>;
   /** Looks at everything `doctor` reports that is not the process's own. Never rejects. */
   diagnose(options: { home: string; workspace: string; again: string; env: Env }): Promise<Diagnosis>;
+  /** What is free for this user on the disk of a folder; null where that cannot be said. */
+  freeBytes(folder: string): Promise<number | null>;
   /** Pauses agents of a home that nothing runs on, or lets them go on. Null where a process runs on it. */
   changePauses(options: {
     home: string;

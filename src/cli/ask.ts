@@ -90,6 +90,8 @@ async function follow(
   const progress = io.errIsTerminal && !flags.json ? progressLine(io) : null;
   let task: string | null = null;
   let accepted: Accepted = { task: null };
+  /** Why it takes longer, as it was told last. */
+  let held = '';
   try {
     const onTask = (id: string): void => void (task = id);
     const onAway = (text: string): void => {
@@ -102,14 +104,21 @@ async function follow(
       if (id === null && agent !== '') throw new CliError(`There is no message for ${agent}. Write it after the name.`);
       if (note !== undefined) onAway(plain(note));
     };
-    const onDelta = (delta: Delta): void =>
-      delta.kind === 'retrying' ? onAway(plain(delta.text)) : progress?.show(delta);
+    const onDelta = (delta: Delta): void => {
+      if (delta.kind !== 'retrying') return progress?.show(delta);
+      held = delta.text;
+      // In JSON the outcome says it.
+      if (!flags.json) onAway(plain(held));
+    };
     const listeners = { onAccepted, onTask, onAway, onDelta };
     const outcome = await talk(io, options, stop.signal).follow(path, body, listeners);
     progress?.clear();
     const said = (await before?.(accepted, outcome)) ?? [];
     if (said.length > 0) io.out(`${plain(said.join('\n'))}\n`);
-    return said.length > 0 && outcome === null ? 0 : show(io, options, outcome, flags.json === true);
+    if (said.length > 0 && outcome === null) return 0;
+    const isTold = outcome?.status === 'queued' && outcome.text === held && !flags.json;
+    if (isTold) io.err(`${goesOn(io, options, outcome.task)}\n`);
+    return isTold ? exitCodeOf(outcome) : show(io, options, outcome, flags.json === true);
   } catch (error) {
     progress?.clear();
     const why: unknown = stop.signal.reason;
@@ -121,7 +130,7 @@ async function follow(
   }
 }
 
-/** For whoever leaves before the end. */
+/** For a person who leaves before the end. */
 export const goesOn = (io: Pick<Io, 'self'>, { again }: Options, task: string): string =>
   `Task ${task} goes on. Follow it with: ${io.self} log --task ${task}${again}`;
 

@@ -1,7 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CliError, type Io } from './io.ts';
-import { quoted, type Options } from './options.ts';
+import { shellWord } from '../core/text/shell-word.ts';
+import type { Options } from './options.ts';
 
 export interface Connection {
   /** Whose gateway it is to be. */
@@ -52,7 +53,7 @@ async function refuseOpenHome(home: string): Promise<void> {
     );
   if ((found.mode & 0o022) !== 0)
     throw new CliError(
-      `Other users can change ${home}, so the token is not sent. Run: chmod 700 ${quoted(home)}, and look whether anything in it was changed.`,
+      `Other users can change ${home}, so the token is not sent. Run: chmod 700 ${shellWord(home)}, and look whether anything in it was changed.`,
     );
 }
 

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
-import { access, mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { access, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Problem, WORKSPACE } from '../core/agent.ts';
 import type { RuntimeStatus } from '../core/api/runtime.ts';
-import type { Diagnosis } from './app-port.ts';
+import type { AppPort, Diagnosis } from './app-port.ts';
 import { connect } from './connect.ts';
 import { findings, type Facts, type Finding } from './findings.ts';
 import { callApi, GatewayBusy, GatewayLost, Stranger } from './http.ts';
@@ -17,7 +17,7 @@ export async function doctor(io: Io, options: Options, flags: { json?: boolean }
   const { home, workspace, again } = options;
   const app = await io.loadApp();
   const diagnosis = await app.diagnose({ home, workspace, again, env: io.env });
-  const found = findings(await gather(io, options, diagnosis));
+  const found = findings(await gather(io, options, app, diagnosis));
   if (flags.json) io.out(`${JSON.stringify(found)}\n`);
   else io.out(`${asCalled(found.map(findingText).join('\n'), io.self)}\n`);
   return found.some((finding) => finding.level === 'broken') ? 1 : 0;
@@ -30,7 +30,7 @@ const findingText = (finding: Finding): string =>
     `${SIGNS[finding.level]} ${finding.subject}: ${finding.text}${finding.mend === '' ? '' : `\n    ${finding.mend}`}`,
   );
 
-async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<Facts> {
+async function gather(io: Io, options: Options, app: AppPort, diagnosis: Diagnosis): Promise<Facts> {
   const folder = await nearestFolder(options.home);
   const { problems, offer, ...gateway } = await gatewayState(io, options);
   return {
@@ -46,8 +46,8 @@ async function gather(io: Io, options: Options, diagnosis: Diagnosis): Promise<F
     homeProblem: await writeProblem(folder),
     token: await modeOf(join(options.home, 'token')),
     tokenGiven: options.token !== null,
-    diskFree: await freeBytes(folder),
-    ...(await otherDisk(folder, await nearestFolder(options.workspace))),
+    diskFree: await app.freeBytes(folder),
+    ...(await otherDisk(app, folder, await nearestFolder(options.workspace))),
     now: io.clock.now(),
     gateway,
     offer,
@@ -85,19 +85,13 @@ const modeOf = (path: string): Promise<number | null> =>
     () => null,
   );
 
-const freeBytes = (folder: string): Promise<number | null> =>
-  statfs(folder).then(
-    (info) => info.bavail * info.bsize,
-    () => null,
-  );
-
-async function otherDisk(home: string, workspace: string): Promise<Pick<Facts, 'workspaceFree'>> {
+async function otherDisk(app: AppPort, home: string, workspace: string): Promise<Pick<Facts, 'workspaceFree'>> {
   const device = (path: string): Promise<number | null> =>
     stat(path).then(
       (info) => info.dev,
       () => null,
     );
-  return (await device(home)) === (await device(workspace)) ? {} : { workspaceFree: await freeBytes(workspace) };
+  return (await device(home)) === (await device(workspace)) ? {} : { workspaceFree: await app.freeBytes(workspace) };
 }
 
 /** Milliseconds a healthy gateway needs at most to say how it is. */

@@ -1,7 +1,7 @@
 import { type Problem, WORKSPACE } from '../core/agent.ts';
 import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
-import { quoted } from './options.ts';
+import { shellWord } from '../core/text/shell-word.ts';
 import { offerText, problemText } from './status.ts';
 
 /** What doctor knows, gathered before anything is judged. */
@@ -72,15 +72,15 @@ const checkHome: Check = ({ home, homeMade, homeMode, homeProblem }) => {
       warning(
         'Home',
         `other users can enter ${home} (mode ${homeMode.toString(8)}), where messages and keys are`,
-        `Run: chmod 700 ${quoted(home)}`,
+        `Run: chmod 700 ${shellWord(home)}`,
       ),
     ];
   if (homeProblem === null) return [ok('Home', home)];
   const theirs: [string, string] = homeMade
-    ? ['is not writable for this user', `Make it yours: sudo chown -R "$USER" ${quoted(home)}`]
+    ? ['is not writable for this user', `Make it yours: sudo chown -R "$USER" ${shellWord(home)}`]
     : [
         'cannot be created by this user',
-        `Choose another --home, or create it: sudo install -d -o "$USER" ${quoted(home)}`,
+        `Choose another --home, or create it: sudo install -d -o "$USER" ${shellWord(home)}`,
       ];
   const why: Record<string, [string, string]> = {
     EROFS: ['is on a read-only disk', 'Remount it for writing, or choose another --home.'],
@@ -203,7 +203,7 @@ const checkRefs: Check = ({ refs, start }) =>
     broken(
       'Workspace',
       `${ref} names work of a run that Git has removed, so \`git gc\` and \`git push --mirror\` fail`,
-      `The next start keeps what is left of it: \`${start}\`. Or remove it, in the workspace: git update-ref -d ${quoted(ref)}`,
+      `The next start keeps what is left of it: \`${start}\`. Or remove it, in the workspace: git update-ref -d ${shellWord(ref)}`,
     ),
   );
 

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import type { ExitCode, Io } from './io.ts';
-import { quoted, type Options } from './options.ts';
+import { shellWord } from '../core/text/shell-word.ts';
+import type { Options } from './options.ts';
 
 /** `ruche init [dir]`: a workspace from a template; in `dir`, beside an empty home, where commands find both by themselves. */
 export async function init(io: Io, options: Options, dir: string | undefined): Promise<ExitCode> {
@@ -23,5 +24,5 @@ export async function init(io: Io, options: Options, dir: string | undefined): P
 /** `npx` finds this program only in the folder it is installed in. */
 const startIn = (self: string, root: string): string =>
   self === 'ruche'
-    ? `cd ${quoted(root)} && ruche up`
-    : `${self} up --home ${quoted(join(root, 'home'))} --workspace ${quoted(join(root, 'workspace'))}`;
+    ? `cd ${shellWord(root)} && ruche up`
+    : `${self} up --home ${shellWord(join(root, 'home'))} --workspace ${shellWord(join(root, 'workspace'))}`;

@@ -14,7 +14,7 @@ export async function login(io: Io, options: Options, flags: { json?: boolean })
   return 0;
 }
 
-/** `ruche pair CHANNEL`: a one-time code that makes whoever sends it to the bot an owner. */
+/** `ruche pair CHANNEL`: a one-time code that makes the person who sends it to the bot an owner. */
 export async function pair(io: Io, options: Options, channel: string, flags: { json?: boolean }): Promise<ExitCode> {
   const gateway = talk(io, options, new AbortController().signal);
   const made = await gateway.call<{ code: string; until: number }>('/api/pairings', { channel });

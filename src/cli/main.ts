@@ -33,7 +33,7 @@ const io: Io = {
   loadApp: async () => ({
     ...(await import('../app/commands.ts')),
     diagnose: async (options) => (await import('../app/doctor.ts')).diagnose(options),
-    openSimulation: async () => (await import('../simulate/open.ts')).openSimulation(),
+    openSimulation: () => import('../simulate/play.ts'),
   }),
 };
 

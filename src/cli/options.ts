@@ -1,3 +1,4 @@
+import { shellWord } from '../core/text/shell-word.ts';
 import { join, relative, resolve } from 'node:path';
 import { CliError } from './io.ts';
 
@@ -57,13 +58,11 @@ export function resolveOptions(flags: Flags, place: Place): Options {
     acceptLoss: flags.acceptLoss ?? false,
     port: portOf(flags.port, given('RUCHE_PORT')),
     token: given('RUCHE_TOKEN') ?? null,
-    again: [flags.home && ` --home ${quoted(home)}`, flags.workspace && ` --workspace ${quoted(workspace)}`].join(''),
+    again: [flags.home && ` --home ${shellWord(home)}`, flags.workspace && ` --workspace ${shellWord(workspace)}`].join(
+      '',
+    ),
   };
 }
-
-/** A path as a shell takes it. */
-export const quoted = (path: string): string =>
-  /^[\w./~-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 
 /** An empty variable is one that was not given. */
 const variables =

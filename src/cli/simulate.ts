@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Simulated } from './app-port.ts';
 import { CliError, type ExitCode, type Io, plain } from './io.ts';
-import { quoted } from './options.ts';
+import { shellWord } from '../core/text/shell-word.ts';
 
 export interface SimulateFlags {
   days?: string;
@@ -47,7 +47,7 @@ function numberOf(flag: string, text: string | undefined, usual: number, most: n
 }
 
 const again = (flags: SimulateFlags, days: number, seed: number): string =>
-  ` --days ${days} --seed ${seed}${flags.break === undefined ? '' : ` --break ${flags.break}`} --keep ${quoted(flags.keep ?? 'DIR')}`;
+  ` --days ${days} --seed ${seed}${flags.break === undefined ? '' : ` --break ${flags.break}`} --keep ${shellWord(flags.keep ?? 'DIR')}`;
 
 const day = (time: number): string => new Date(time).toISOString().slice(0, 16).replace('T', ' ');
 const sum = (counts: Record<string, number>): number => Object.values(counts).reduce((all, count) => all + count, 0);
@@ -84,7 +84,7 @@ function violationsText({ violations, broken }: Simulated, keep: string | null):
           : `The planted bug was not noticed by "${broken.caughtBy}", which should have noticed it.\n`
         : 'The planted bug never took effect.\n';
   if (violations.length === 0) return `${planted}All checks passed.\n`;
-  const place = keep === null ? 'DIR' : quoted(keep);
+  const place = keep === null ? 'DIR' : shellWord(keep);
   const shown = violations
     .slice(0, SHOWN)
     .map(

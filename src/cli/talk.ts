@@ -12,7 +12,7 @@ const PAUSE = { first: 100, most: 2_000 };
 export interface Accepted {
   /** Null: nothing was to be done. */
   task: string | null;
-  /** Who answers: whoever it was addressed to with `@name`. */
+  /** Who answers: the agent it was addressed to with `@name`. */
   agent?: string;
   /** This verdict had been given before. */
   again?: boolean;

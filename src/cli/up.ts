@@ -3,7 +3,8 @@ import type { RunningApp } from './app-port.ts';
 import { fromHere } from './connect.ts';
 import { asCalled } from './explain.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
-import { quoted, type Options } from './options.ts';
+import { shellWord } from '../core/text/shell-word.ts';
+import type { Options } from './options.ts';
 import { offerText, problemLines } from './status.ts';
 
 /** Milliseconds after which a signal counts as a second one. */
@@ -60,8 +61,8 @@ export function welcome(
   const none =
     app.problems.length > 0 ? 'none running: see below' : 'none: create agents/NAME/AGENT.md in the workspace';
   // Another terminal has neither this one's folder nor its variables.
-  const where = options.home === join(place.userHome, '.ruche') ? '' : ` --home ${quoted(options.home)}`;
-  const token = app.tokenFile === null ? '$RUCHE_TOKEN' : `$(cat ${quoted(app.tokenFile)})`;
+  const where = options.home === join(place.userHome, '.ruche') ? '' : ` --home ${shellWord(options.home)}`;
+  const token = app.tokenFile === null ? '$RUCHE_TOKEN' : `$(cat ${shellWord(app.tokenFile)})`;
   const lines = [
     `Ruche listens at ${app.url}`,
     `  Model      ${app.model}${app.demo ? `: ${DEMO}` : ''}`,

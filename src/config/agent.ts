@@ -37,7 +37,7 @@ export function splitFrontMatter(text: string): Split {
   return { ok: true, front, prose, firstLine: 2 };
 }
 
-/** The front matter as parsed, for whoever compares two of them. Null if it cannot be read. */
+/** The front matter as parsed, so that two of them can be compared. Null if it cannot be read. */
 export function frontMatter(input: string | Uint8Array): Record<string, unknown> | null {
   const decoded = decodeText(input, '');
   const split = decoded.ok ? splitFrontMatter(decoded.text) : null;

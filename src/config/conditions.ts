@@ -19,7 +19,7 @@ const MAX_STRING = 8_192;
 const MAX_LIST = 500;
 const MAX_VALUES = 20_000;
 
-/** Functions whose work is in proportion to what they look at. `matches` is not among them: a pattern may take for ever. */
+/** Functions whose work is in proportion to what they look at. `matches` is not among them: a pattern may never end. */
 const FUNCTIONS = ['has', 'size', 'string', 'int', 'double', 'bool', 'type', 'dyn', 'timestamp', 'duration'];
 const METHODS = ['size', 'contains', 'startsWith', 'endsWith', 'lowerAscii', 'upperAscii', 'trim'];
 /** They look at each element; one within the other would be slow by the square. */

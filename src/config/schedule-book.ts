@@ -90,7 +90,7 @@ function withMoment(
 
 const iso = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
 
-/** Where a clock on the wall decides, its zone stands in the file: that of the network may change, and whoever approves sees it. */
+/** Where a clock on the wall decides, its zone stands in the file: that of the network may change, and the person who approves sees it. */
 function withZone(create: { [key: string]: Json }, ownZone: () => string): { [key: string]: Json } {
   const { timezone, every, at, activeHours, until } = create;
   const byTheWall = every === undefined || activeHours !== undefined || until !== undefined;

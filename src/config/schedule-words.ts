@@ -7,7 +7,7 @@ import { readSchedule } from './schedule-edit.ts';
 
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 
-/** What a schedule means to whoever approves it: `every weekday 08:15 (UTC, the zone of this machine), next Mon 23 Nov 08:15`. */
+/** What a schedule means, for the person who approves it: `every weekday 08:15 (UTC, the zone of this machine), next Mon 23 Nov 08:15`. */
 export const explainSchedule =
   (clock: Clock, machineZone: () => string) =>
   (agent: string, given: Json, network?: string): string | null => {

@@ -60,6 +60,12 @@ const modelFacts = {
   window: z.number().int().min(1_000).max(100_000_000).describe('Tokens that a request may have.').optional(),
   price: price.optional(),
   images: z.boolean().describe('Whether its models can see; set it where that is not known of them.').optional(),
+  streamOptions: z.boolean().describe('false: it takes no stream_options.').optional(),
+  systemRole: z.boolean().describe('false: it takes no system message.').optional(),
+  maxTokensField: z
+    .enum(['max_tokens', 'max_completion_tokens'])
+    .describe('What it calls the limit of an answer.')
+    .optional(),
 };
 
 const providerSchema = (kinds: readonly ProviderKind[]) =>
@@ -84,7 +90,7 @@ const providerSchema = (kinds: readonly ProviderKind[]) =>
       timeout: z
         .string()
         .refine((given) => (readDuration(given) ?? 0) >= 1_000, { error: 'must be a time such as 90s or 10m' })
-        .describe('How long a model may be silent: 5m unless given.')
+        .describe('How long a model may be silent: 5m unless given, 10m on your own network.')
         .optional(),
       models: z
         .record(z.string().min(1).max(200), z.strictObject(modelFacts))

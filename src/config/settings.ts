@@ -1,4 +1,11 @@
-import type { CompactionSettings, Problem, ProviderKind, ProviderSettings, Settings } from '../core/agent.ts';
+import type {
+  CompactionSettings,
+  ModelWants,
+  Problem,
+  ProviderKind,
+  ProviderSettings,
+  Settings,
+} from '../core/agent.ts';
 import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ToolName } from '../core/ports/tool.ts';
@@ -8,8 +15,7 @@ import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { queuesOf } from './queues.ts';
-import { decodeText, parseYaml, problem } from './yaml-source.ts';
-import type { Path, YamlSource } from './yaml-source.ts';
+import { decodeText, parseYaml, problem, type Path, type YamlSource } from './yaml-source.ts';
 
 export const DEFAULT_LIMITS: Settings['limits'] = {
   steps: 50,
@@ -110,6 +116,23 @@ export function laterKeys(source: YamlSource, file: string, names: readonly stri
 /** How a person is named in a chain, with a messenger that there is. */
 const exampleOf = ([first]: readonly Messenger[]): string => (first ? ` (${first.type}:${first.ids.example})` : '');
 
+type GivenFacts = Pick<ProviderSettings, 'window' | 'price' | 'images'> & ModelWants;
+
+/** What is said of the models of a provider, or of one of them. */
+function factsOf({ window, price, images, streamOptions, systemRole, maxTokensField }: GivenFacts) {
+  const wants: ModelWants = {
+    ...(streamOptions === undefined ? {} : { streamOptions }),
+    ...(systemRole === undefined ? {} : { systemRole }),
+    ...(maxTokensField === undefined ? {} : { maxTokensField }),
+  };
+  return {
+    ...(images === undefined ? {} : { images }),
+    ...(window === undefined ? {} : { window }),
+    ...(price === undefined ? {} : { price }),
+    ...(Object.keys(wants).length === 0 ? {} : { wants }),
+  };
+}
+
 /** An unset tier takes what the nearest set one has. */
 function tiersOf(models: { light?: string[]; standard?: string[]; strong?: string[] }): Settings['tiers'] {
   const { light, standard, strong } = models;
@@ -144,10 +167,10 @@ export function parseSettings(
     type: given.type,
     baseUrl: given.baseUrl ?? null,
     apiKey: given.apiKey ?? null,
-    ...(given.images === undefined ? {} : { images: given.images }),
-    ...(given.window === undefined ? {} : { window: given.window }),
-    ...(given.price === undefined ? {} : { price: given.price }),
-    ...(given.models === undefined ? {} : { byModel: given.models }),
+    ...factsOf(given),
+    ...(given.models === undefined
+      ? {}
+      : { byModel: Object.fromEntries(Object.entries(given.models).map(([model, facts]) => [model, factsOf(facts)])) }),
     ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
   }));
   // What stands in for a model is always there.

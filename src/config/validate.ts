@@ -86,7 +86,7 @@ export interface Validation<T> {
   problems: Problem[];
 }
 
-/** Of a text that is a length of time: what to write, for whoever gave a number. */
+/** Of a text that is a length of time: what to write, for a person who gave a number. */
 export const timeNeeded = (given: { input?: unknown }): string | undefined =>
   typeof given.input === 'number' ? `must be a time such as 10m, not the number ${given.input}` : undefined;
 

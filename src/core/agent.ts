@@ -74,8 +74,19 @@ export interface ProviderSettings {
   price?: ModelPrice;
   /** Milliseconds without a byte after which an answer is given up. */
   timeoutMs?: number;
+  wants?: ModelWants;
   /** What of this is different for one of its models. */
-  byModel?: Readonly<Record<string, { window?: number; price?: ModelPrice; images?: boolean }>>;
+  byModel?: Readonly<Record<string, { window?: number; price?: ModelPrice; images?: boolean; wants?: ModelWants }>>;
+}
+
+/** How a model wants to be asked, where that is not learned from what it refuses. */
+export interface ModelWants {
+  /** False: takes no `stream_options`. */
+  streamOptions?: boolean;
+  /** False: takes no system message. */
+  systemRole?: boolean;
+  /** What the limit of an answer is called. */
+  maxTokensField?: 'max_tokens' | 'max_completion_tokens';
 }
 
 /** USD for a million tokens. `cached`: input that the provider had cached; the price of input unless given. */

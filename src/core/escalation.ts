@@ -92,7 +92,7 @@ export interface EscalationState {
   pending: { text: string; reason: string } | null;
 }
 
-/** What people can ask of the escalations. `by` is whoever asks. */
+/** What people can ask of the escalations. `by` is the one who asks. */
 export interface EscalationDesk {
   /** The open ones, the oldest first; with `ended`, the newest of those too. */
   list(options?: { ended?: boolean }): Promise<EscalationState[]>;

@@ -219,7 +219,7 @@ export type Body =
   | { type: 'task.joined'; data: { task: string; by: string } }
   /** The call goes on, with every result, when these tasks have ended. */
   | { type: 'tasks.awaited'; data: { call: string; children: string[] } }
-  /** A guard against runaways, or a missed deadline, is put before the owner. `about` is the task. */
+  /** The owner is asked about a guard against runaways, or a missed deadline. `about` is the task. */
   | { type: 'matter.raised'; data: { matter: string; kind: MatterKind; about: string; text: BlobRef } }
   | { type: 'matter.settled'; data: { matter: string; by: string; answer: BlobRef } }
   // escalation

@@ -98,6 +98,8 @@ export interface ModelError {
   retryable: boolean;
   /** Milliseconds the provider asked us to wait. */
   retryAfter: number | null;
+  /** Where asking again helps little: how often one is asked at most, and whether it may help to come back to it later. */
+  asks?: { most: number; later: boolean };
 }
 
 /** A stream ends with exactly one `finish` or `error`; what came before an `error` is the partial answer. */

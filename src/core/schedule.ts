@@ -79,7 +79,7 @@ export interface ScheduleState {
   last: { at: number; task: string | null; status: string; why?: string } | null;
 }
 
-/** What people can ask of the schedules. `by` is whoever asks. */
+/** What people can ask of the schedules. `by` is the one who asks. */
 export interface ScheduleDesk {
   list(): Promise<ScheduleState[]>;
   /** Has it fire out of turn, also while it is paused. Gives the task; null if there is no such schedule. */

@@ -79,7 +79,7 @@ export const triggerId = (agent: string, name: string): string => `${agent}/${na
 export const triggerStream = (id: string): string => `trigger:${id}`;
 /** Unique key of what one cause comes to, whatever that is. */
 export const triggerKey = (id: string, cause: string): string => `trigger:${id}@${cause}`;
-/** What the owner is told of a limit is about: one of its spans, named by the cause that met it. */
+/** What the owner hears about a limit concerns one of its spans, named by the cause that met it. */
 export const limitMatter = (id: string, cause: string): string => `${id}@${cause}`;
 /** Session of the conversation the scripts of a trigger belong to; each task for a model has one of its own. */
 export const triggerSession = (name: string): string => `trigger-${name}`;
@@ -152,7 +152,7 @@ export type HookResult =
   | { ok: true; event: string; tasks: string[]; known: boolean }
   | { ok: false; why: 'conflict' | 'stopping' | 'full'; message: string };
 
-/** What people, and senders of webhooks, can ask of the triggers. `by` is whoever asks. */
+/** What people, and senders of webhooks, can ask of the triggers. `by` is the one who asks. */
 export interface TriggerDesk {
   list(): Promise<TriggerState[]>;
   /** Null if there is no such trigger. Newest first. */

@@ -25,10 +25,12 @@ interface Admission {
 
 /** A request that was let in. `holds`: what opened it would open it still. */
 interface Admitted {
+  /** By a token or a session, not because its path is open to all. */
+  proved: boolean;
   holds(): boolean;
 }
 
-const ALWAYS: Admitted = { holds: () => true };
+const ALWAYS: Admitted = { proved: false, holds: () => true };
 
 /** The gate before every endpoint: where the request was sent, from which page, and by whom. */
 export function admission(options: Admission): (incoming: IncomingMessage) => Admitted | HttpError {
@@ -57,7 +59,10 @@ export function admission(options: Admission): (incoming: IncomingMessage) => Ad
     if (cookie !== null && isForeign(incoming)) return originNeeded();
     const inSession = (): boolean => cookie !== null && logins !== null && logins.until(cookie) !== null;
     const right = cookie === null ? guess !== undefined && isRight(guess) : inSession();
-    const admitted: Admitted = { holds: () => token().value === value && (cookie === null || inSession()) };
+    const admitted: Admitted = {
+      proved: true,
+      holds: () => token().value === value && (cookie === null || inSession()),
+    };
     // What nobody can guess is let in whatever others try: wrong tokens of another program must not lock the owner out.
     if (right && (cookie !== null || !isGuessable(value))) return admitted;
     // The peer is what the socket says: forwarding headers can be written by anyone.

@@ -13,7 +13,8 @@ import { admission, Passes } from './admission.ts';
 import { loginLink } from './api/login.ts';
 import { openLogins, type SessionKeep } from './http/logins.ts';
 import { DEFAULT_LIMITS, type GatewayLimits } from './http/context.ts';
-import { errorBody, HttpError, sendError } from './http/reply.ts';
+import { Pace } from './http/pace.ts';
+import { errorBody, type Exchange, HttpError, sendError } from './http/reply.ts';
 import { routes } from './routes.ts';
 
 export interface GatewayOptions {
@@ -82,6 +83,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const closing = new AbortController();
   const { token, clock, log, redact } = options;
   const passes = new Passes(clock, closing.signal);
+  const pace = new Pace(clock, limits, closing.signal);
   const ended = (): void => passes.look();
   const logins = options.sessions ? await openLogins({ ...options.sessions, token, clock, log, ended }) : null;
   const failures = failureLimit(limits.failures);
@@ -101,7 +103,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     closing: closing.signal,
   });
   const admit = admission({ ...options, logins, failures, changed: ended });
-  const open = (): Server => serve({ limits, closing: closing.signal, admit, passes, respond, redact });
+  const open = (): Server => serve({ limits, closing: closing.signal, admit, passes, pace, respond, redact });
 
   const server = open();
   await listen(server, options);
@@ -126,18 +128,20 @@ interface Serving {
   closing: AbortSignal;
   admit: ReturnType<typeof admission>;
   passes: Passes;
+  pace: Pace;
   respond: ReturnType<typeof routes>;
   redact(text: string): string;
 }
 
 /** A server that listens nowhere yet. Each counts for itself, so that none takes the places of another. */
-function serve({ limits, closing, admit, passes, respond, redact }: Serving): Server {
+function serve({ limits, closing, admit, passes, pace, respond, redact }: Serving): Server {
   let underWay = 0;
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
       headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
+      // A time for the whole request would refuse large files of slow lines: `Pace` bounds bodies.
+      requestTimeout: 0,
       keepAliveTimeout: limits.keepAliveMs,
       connectionsCheckingInterval: Math.min(1_000, limits.headersMs),
     },
@@ -151,6 +155,8 @@ function serve({ limits, closing, admit, passes, respond, redact }: Serving): Se
       const admitted = underWay > limits.requests ? overloaded() : admit(incoming);
       const holds = admitted instanceof HttpError ? () => false : admitted.holds;
       const exchange = { incoming, outgoing, redact, whileGood: () => passes.hold(holds, outgoing) };
+      const proved = !(admitted instanceof HttpError) && admitted.proved;
+      pace.watch(incoming, proved, () => void refuseLate(exchange));
       if (admitted instanceof HttpError) void sendError(exchange, admitted);
       else void respond(exchange);
     },
@@ -165,6 +171,13 @@ function serve({ limits, closing, admit, passes, respond, redact }: Serving): Se
   return server;
 }
 
+/** The rest of the body is not waited for: the connection goes with the answer. */
+async function refuseLate(exchange: Exchange): Promise<void> {
+  const late = new HttpError(408, 'timeout', 'The request took too long.', { headers: { connection: 'close' } });
+  await sendError(exchange, late);
+  exchange.incoming.destroy();
+}
+
 const overloaded = (): HttpError =>
   new HttpError(503, 'overloaded', 'Too many requests at once. Send it again later.', {
     headers: { 'retry-after': '1', 'x-should-retry': 'true' },
@@ -173,6 +186,7 @@ const overloaded = (): HttpError =>
 function protocolError(error: NodeJS.ErrnoException): HttpError {
   if (error.code === 'HPE_HEADER_OVERFLOW')
     return new HttpError(431, 'headers_too_large', 'The headers are too large.');
+  // Node's own, for the headers.
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new HttpError(408, 'timeout', 'The request took too long.');
   return new HttpError(400, 'bad_request', 'This is not HTTP.');
 }

@@ -81,7 +81,7 @@ async function openEmpty(options: JournalRepositoryOptions): Promise<Opened> {
   return { git, tip: await readTip(git) };
 }
 
-/** Nobody else can read it, whoever made it and whatever the umask: its contents are plain text. */
+/** Nobody else can read it, whichever user made it and whatever the umask is: its contents are plain text. */
 async function openBare(options: JournalRepositoryOptions): Promise<Git> {
   await makeBare(options);
   const git = await openGit({ gitDir: options.dir, env: options.env });

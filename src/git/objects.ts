@@ -3,6 +3,7 @@ import { mkdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { deflate, deflateSync } from 'node:zlib';
+import { faultText, fileFault } from '../core/text/file-fault.ts';
 import { FileRefused } from '../core/files.ts';
 import { replaceFile, syncFolder } from '../platform/replace.ts';
 import type { Neutral } from './neutral.ts';
@@ -24,11 +25,13 @@ export interface Objects {
 
 /** Errors of the disk in words for people; others pass through. */
 export function diskError(error: unknown, place: string): unknown {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new FileRefused('full', `the disk that holds ${place} is full; free some space and try again`);
-  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')
-    return new FileRefused('readonly', `${place} cannot be written to (${code}); check its mount and permissions`);
+  const { code } = error as NodeJS.ErrnoException;
+  const fault = fileFault(code);
+  if (fault === null) return error;
+  const refused = (why: FileRefused['code']): FileRefused =>
+    new FileRefused(why, `${place} cannot be written (${code}): ${faultText(fault)}`);
+  if (code === 'ENOSPC' || code === 'EDQUOT') return refused('full');
+  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') return refused('readonly');
   return error;
 }
 

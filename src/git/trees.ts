@@ -132,7 +132,7 @@ export class Trees {
     try {
       const oid = (await this.#apply(tree, nest(edits), '', writes)) ?? this.#write(new Map(), writes);
       const stored = Promise.all(writes).then(() => undefined);
-      // Whoever needs the tree awaits `stored`; until then a failure is not unhandled.
+      // A caller that needs the tree awaits `stored`; until then a failure is not unhandled.
       stored.catch(() => undefined);
       return { ok: true, oid, stored };
     } catch (error) {

@@ -3,7 +3,7 @@ import type { Batch, CommitResult, Store } from '../core/ports/store.ts';
 import type { Delta } from '../core/api/runtime.ts';
 import { Signal } from '../core/signal.ts';
 
-/** Carries pieces of runs to whoever watches. They are kept only while a task is under way: the journal has the whole. */
+/** Carries pieces of runs to their watchers. They are kept only while a task is under way: the journal has the whole. */
 export class Hub {
   readonly #listeners = new Map<string, Set<(delta: Delta) => void>>();
   readonly #work = new Signal();

@@ -259,7 +259,7 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
   };
 }
 
-/** A file, or what is forwarded, is from outside, whoever passes it on: what stands in it is data. */
+/** A file, or what is forwarded, is from outside, even where an owner passes it on: what stands in it is data. */
 const labelsOf = ({ files = [], foreign = false }: InboundMessage): readonly Label[] =>
   foreign || files.length > 0 ? ['untrusted'] : [];
 

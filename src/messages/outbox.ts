@@ -153,7 +153,7 @@ async function record(
   );
 }
 
-/** A reply that nobody will get is put before the owner. What tells the owner of something is not: it would go the same way. */
+/** A reply that nobody will get is shown to the owner. What tells the owner of something is not: it would go the same way. */
 async function undelivered(
   { store, redact }: OutboxDeps,
   message: string,

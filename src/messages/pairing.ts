@@ -18,7 +18,7 @@ export interface PairingDeps extends Pick<MailDeps, 'store' | 'clock'> {
 
 const hashOf = (code: string): string => createHash('sha256').update(code).digest('hex');
 
-/** A code that makes whoever sends it over the channel an owner, once. Only its hash is kept. */
+/** A code that makes the person who sends it over the channel an owner, once. Only its hash is kept. */
 export async function openPairing(deps: PairingDeps, channel: string): Promise<{ code: string; until: number }> {
   const code = [...deps.bytes(8)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
   const until = deps.clock.now() + CODE_MS;

@@ -44,7 +44,7 @@ async function* decoded(chunks: AsyncGenerator<Uint8Array>, encoding: string): A
     yield* chunks;
   };
   const decoder = (DECODERS[encoding] as (first: Uint8Array) => Transform)(first.value);
-  // The decoder carries every error, that of its source included, to whoever reads it.
+  // The decoder carries every error, that of its source included, to its reader.
   pipeline(whole, decoder, () => undefined);
   yield* decoder as Chunks as AsyncGenerator<Uint8Array>;
 }

@@ -109,8 +109,10 @@ export interface Watch {
   end(): void;
 }
 
-/** Silence is counted in ticks, not read from the clock, so that a clock that jumps ends nothing. */
-const TICKS = 4;
+/** Silence is counted in ticks, not read from the clock, so that a clock that jumps ends nothing. It may last one tick longer. */
+const TICKS = 60;
+/** Milliseconds: timers are not more exact. */
+const MIN_TICK = 10;
 
 export function watch(clock: Clock, request: Pick<NetRequest, 'signal' | 'timeoutMs' | 'idleMs'>): Watch {
   const cut = new AbortController();
@@ -124,18 +126,23 @@ export function watch(clock: Clock, request: Pick<NetRequest, 'signal' | 'timeou
     // The sleep rejects when the request has ended, which is no event.
     void clock.sleep(ms, done.signal).then(then, () => undefined);
 
+  const tickMs = Math.max(MIN_TICK, request.idleMs / TICKS);
   let quiet = 0;
+  let heard = false;
   let waits = true;
   const tick = (): void => {
-    if (waits) quiet++;
-    if (quiet > TICKS) fail('timeout', `nothing came for ${request.idleMs} ms`);
-    else after(request.idleMs / TICKS, tick);
+    // The part of a tick before something came does not count.
+    if (heard) quiet = 0;
+    else if (waits) quiet += tickMs;
+    heard = false;
+    if (quiet >= request.idleMs) fail('timeout', `nothing came for ${request.idleMs} ms`);
+    else after(tickMs, tick);
   };
   const { timeoutMs, signal } = request;
   if (signal?.aborted) fail('aborted', 'the request was aborted');
   else {
     signal?.addEventListener('abort', () => fail('aborted', 'the request was aborted'), { signal: done.signal });
-    after(request.idleMs / TICKS, tick);
+    after(tickMs, tick);
     if (timeoutMs !== null) after(timeoutMs, () => fail('timeout', `the exchange took longer than ${timeoutMs} ms`));
   }
   const aborted = new Promise<never>((_, reject) => {
@@ -148,10 +155,10 @@ export function watch(clock: Clock, request: Pick<NetRequest, 'signal' | 'timeou
   return {
     signal: cut.signal,
     heard: () => {
-      quiet = 0;
+      heard = true;
     },
     waiting: (yes) => {
-      if (yes && !waits) quiet = 0;
+      if (yes && !waits) heard = true;
       waits = yes;
     },
     race: (work) => Promise.race([work, aborted]),

@@ -304,7 +304,7 @@ export interface MailDeps {
 }
 
 /**
- * What was put before the owner and nobody has answered; no run waits for it. Reads on from where it was, when it is asked:
+ * What the owner was asked and nobody has answered; no run waits for it. Reads on from where it was, when it is asked:
  * of all matters there ever were few are open, and supervisors ask every few seconds.
  */
 export class OpenMatters {

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, type StatsFs, statfsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -11,8 +11,27 @@ export interface Space {
 
 /** What is free for this user on the disk of a folder. */
 export async function freeSpace(path: string): Promise<Space> {
-  const { bavail, bsize, files, ffree } = await statfs(path);
-  return { bytes: bavail * bsize, files: files > 0 ? ffree : null };
+  return spaceOf(await statfs(path));
+}
+
+/** A part of most disks is kept for root. */
+const spaceOf = ({ bavail, bfree, bsize, files, ffree }: StatsFs): Space => ({
+  bytes: (process.getuid?.() === 0 ? bfree : bavail) * bsize,
+  files: files > 0 ? ffree : null,
+});
+
+/** Bytes below which next to nothing can be written. */
+const FULL = 65_536;
+
+export const isFull = ({ bytes }: Pick<Space, 'bytes'>): boolean => bytes < FULL;
+
+/** For an error that does not say so itself; false where the folder cannot even be looked at. */
+export function diskIsFull(folder: string): boolean {
+  try {
+    return isFull(spaceOf(statfsSync(folder)));
+  } catch {
+    return false;
+  }
 }
 
 export const megabytes = (bytes: number): string => `${Math.round(bytes / 1_000_000)} MB`;

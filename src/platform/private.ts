@@ -5,7 +5,7 @@ import { makeFolder } from './replace.ts';
 const OTHERS = 0o077;
 
 /**
- * A folder that nobody else can enter, whatever the umask and whoever made it. Where it belongs to somebody else, or the disk
+ * A folder that nobody else can enter, whatever the umask is and whichever user made it. Where it belongs to somebody else, or the disk
  * knows no rights, it stays as it is, and doctor names it.
  */
 export async function makePrivateFolder(path: string): Promise<void> {

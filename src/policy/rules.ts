@@ -45,7 +45,7 @@ const commandFits = (pattern: string, words: readonly string[]): boolean =>
 const hostPattern = (rule: Rule): HostPattern | null =>
   rule.match.host === undefined ? null : parseHostPattern(rule.match.host);
 
-/** What is wrong with a rule's patterns, for whoever loads it; null if nothing is. */
+/** What is wrong with a rule's patterns, for the loader; null if nothing is. */
 export function ruleProblem(rule: Rule): string | null {
   const { tool, path, command, host } = rule.match;
   for (const [field, pattern] of Object.entries({ tool, path, command })) {

@@ -87,7 +87,7 @@ export function describeWaits(waits: readonly Pending[]): string {
 /** What keeps a task from going on that only a person can end; null if nothing does. */
 type Hindered = (task: string) => { why: string } | null;
 
-/** A landing has been tried for long enough: whoever waits is told why, and the task goes on by itself. */
+/** A landing has been tried for long enough: those who wait are told why, and the task goes on by itself. */
 async function hinderedOutcome(store: Store, id: string, why: string): Promise<TaskOutcome | null> {
   const outcome = await outcomeOf(store, id);
   const text = `The changes cannot land yet: ${sentence(why)} They land by themselves once that is mended.`;

@@ -40,7 +40,7 @@ export async function retryTask(deps: RetryDeps, id: string, by: string): Promis
   return message?.type === 'message.received' ? commitRetry(deps, task, message, by) : resubmit(deps, task, by);
 }
 
-/** The same, for a task that no message led to. Whoever waited for the first has its end already. */
+/** The same, for a task that no message led to. Those who waited for the first have its end already. */
 async function resubmit(deps: RetryDeps, task: Task, by: string): Promise<RetryResult> {
   const { store } = deps;
   const again = { ...anew(deps, task), ...(await chainOf(store, task)) };

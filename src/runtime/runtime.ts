@@ -80,7 +80,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
   };
 }
 
-/** Says so if whoever is to answer takes no work: otherwise the sender waits and wonders. */
+/** Says so if the agent that should answer takes no work: otherwise the sender waits and wonders. */
 async function noted({ store, pauses, clock }: RuntimeDeps, result: DeliverResult): Promise<DeliverResult> {
   const task = result.ok ? await store.task(result.delivered.task) : null;
   const paused = task === null || isEnded(task.status) ? null : pauses.of(task.agent);
@@ -121,7 +121,7 @@ async function agentStates(deps: RuntimeDeps): Promise<AgentState[]> {
   return states;
 }
 
-/** The reply, or the question, has reached whoever fetched it. Said twice, it is recorded once. */
+/** The reply, or the question, has reached the client that fetched it. Said twice, it is recorded once. */
 async function recordDelivery({ store, pushes }: RuntimeDeps, message: string): Promise<void> {
   const told = await store.event(message);
   if (told?.type !== 'message.queued' && told?.type !== 'question.asked') return;

@@ -7,7 +7,7 @@
 /**
  * From its start to the runner's program. Arguments: process id of the wrapper, seconds, cgroup for memory and for
  * processes, then the program and its arguments. Entering a cgroup can take 15 ms, so it happens while the start is being
- * synced; opening the pipe waits until it is. Whoever kills the wrapper kills this too: by its death signal, or because the
+ * synced; opening the pipe waits until it is. Killing the wrapper kills this too: by its death signal, or because the
  * parent is another one already.
  */
 const RUN = `

@@ -1,6 +1,6 @@
 import type { PieceRedactor } from '../core/ports/secrets.ts';
 
-/** What hides secrets, whoever keeps them. */
+/** What hides secrets, wherever they are kept. */
 export interface Redactor {
   /** From now on this value is hidden, in every spelling. */
   add(value: string): void;

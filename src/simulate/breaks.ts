@@ -32,7 +32,7 @@ export interface Wrappers {
   clock(clock: Clock): Clock;
 }
 
-/** What is put before the ports. Once a bug has struck it is in the world, and no later process plants it again. */
+/** What stands in front of the ports. Once a bug has struck it is in the world, and no later process plants it again. */
 export function breakIn(broken: Broken | null, world: World): Wrappers {
   const sound: Wrappers = {
     store: (store) => store,

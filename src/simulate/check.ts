@@ -3,8 +3,7 @@ import { checkCauses } from './check-causes.ts';
 import { checkEscalations } from './check-escalations.ts';
 import { checkFirings } from './check-firings.ts';
 import { checkFiles } from './check-files.ts';
-import { checkHanded } from './check-handed.ts';
-import { checkTasks } from './check-tasks.ts';
+import { checkTasks, checkHanded } from './check-tasks.ts';
 import type { Report, Violation } from './invariants.ts';
 import { entriesOf, eventsOf, type Played } from './record.ts';
 

@@ -26,12 +26,12 @@ const AT_REST: ReadonlySet<string> = new Set(['TCPServerWrap', 'Immediate', 'Pip
 const TURNS = 4;
 /** Turns of waiting for the disk before real time is waited for. */
 const SPINS = 30;
-/** Milliseconds after something has happened in which no sleeper is leapt over: whoever polls sees it in time. */
+/** Milliseconds after something has happened in which no sleeper is leapt over: what polls sees it in time. */
 const AWAKE = 1_600;
 /** Sleeps that are leapt over while only a slow model is waited for. */
 const POLL = 1_000;
 
-/** Time that stands while anything is under way, and leaps to whoever sleeps when all is at rest. */
+/** Time that stands while anything is under way, and leaps to the next sleeper when all is at rest. */
 export class VirtualClock implements Clock {
   readonly #options: VirtualClockOptions;
   readonly #sleepers = new Set<Sleeper>();
@@ -135,7 +135,7 @@ export class VirtualClock implements Clock {
       due,
       first(({ world }) => world),
     );
-    // What comes next is seen by whoever polls for it.
+    // What comes next is seen by what polls for it.
     this.#awake = next + AWAKE;
     return Math.max(this.#time, next);
   }

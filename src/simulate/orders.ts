@@ -49,7 +49,7 @@ export const lineSteps = ({ path, anchor, text }: Line): Step[] => [
   { calls: [{ tool: 'edit', args: { path, old: anchor, new: `- ${text}\n${anchor}` } }] },
 ];
 
-/** Milliseconds until whoever is given a file looks at it, and that a task takes which had to be done within `SOON`. */
+/** Milliseconds until an agent looks at a file it is given, and that a task takes which had to be done within `SOON`. */
 const READS = 60_000;
 const LATE = 6 * 60_000;
 export const SOON = 2 * 60_000;

@@ -136,5 +136,5 @@ async function insist(clock: VirtualClock, signal: AbortSignal, job: () => Promi
   }
 }
 
-/** Whoever is aborted looks at the signal. */
+/** A call that is aborted looks at the signal. */
 const untilAborted = (sleep: Promise<void>): Promise<void> => sleep.catch(() => undefined);

@@ -71,8 +71,14 @@ export async function play(request: PlayRequest): Promise<PlayResult> {
   }
 }
 
-/** The options of a folder in which a play is under way. */
-export function readOptions(dir: string): PlayOptions {
+/** One process of the play that is under way in a folder. */
+export async function live(dir: string): Promise<void> {
+  // It holds a whole gateway, which the process that only starts others need not load.
+  const process = await import('./life.ts');
+  return process.live(readOptions(dir));
+}
+
+function readOptions(dir: string): PlayOptions {
   return JSON.parse(readFileSync(join(dir, OPTIONS), 'utf8')) as PlayOptions;
 }
 

@@ -70,7 +70,7 @@ export async function* followPages(
   }
 }
 
-/** Wakes whoever waits for the next commit. */
+/** Wakes the readers that wait for the next commit. */
 export class Bell {
   readonly #waiting = new Set<() => void>();
 

@@ -1,5 +1,5 @@
 import type { Files } from '../core/files.ts';
-import { artefactOf } from '../core/task-call.ts';
+import { artefactOf } from '../core/task.ts';
 import type { Tool } from '../core/ports/tool.ts';
 import { workspacePath } from '../core/text/paths.ts';
 import { wrapUntrusted } from '../core/text/untrusted.ts';

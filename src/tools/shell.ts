@@ -232,7 +232,7 @@ class ShellTool implements Tool<ShellInput> {
     const { refused } = collected;
     const touched = collected.changes.map((change) => change.path);
     const barred = touched.filter((path) => !ctx.mayRead(path) || !ctx.mayWrite(path));
-    // A command must not do what the rules keep from the file tools, or put before a person.
+    // A command must not do what the rules keep from the file tools, or ask a person about.
     if (barred.length > 0)
       return failed(`${end}\nnone of its changes were kept: a rule does not let a command change ${names(barred)}`);
     const paths = new Set([...ctx.files.changes().map((change) => change.path), ...touched]).size;

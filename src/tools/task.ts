@@ -1,4 +1,4 @@
-import type { NewTaskCall, TaskCall } from '../core/task-call.ts';
+import type { NewTaskCall, TaskCall } from '../core/task.ts';
 import type { EngineTool, Parsed } from '../core/ports/tool.ts';
 import { readMoment } from '../core/time/wall.ts';
 import { argsSchema, readArgs } from './args.ts';

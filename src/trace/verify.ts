@@ -85,7 +85,7 @@ class Events {
     this.#options.onProgress?.(this.#report.counts);
   }
 
-  /** Up to where lines can be expected. A tip that cannot be read is told of, and every line is looked for. */
+  /** Up to where lines can be expected. A tip that cannot be read is reported, and every line is looked for. */
   async #tip(): Promise<number> {
     try {
       return (await this.#options.journal?.tip()) ?? 0;

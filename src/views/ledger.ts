@@ -59,7 +59,7 @@ export class Ledger {
   }
 
   #make(): Promise<void> {
-    // One that failed is made anew by whoever asks next.
+    // One that failed is made anew for the next one who asks.
     this.#made ??= this.#build().catch((error: unknown) => {
       this.#made = null;
       throw error;

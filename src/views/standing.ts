@@ -196,7 +196,7 @@ function queued(situation: Situation): Standing {
   return { state: 'queued', why, can, ...NOTHING };
 }
 
-/** `2026-11-23 08:15 UTC`: whoever reads it may be anywhere. */
+/** `2026-11-23 08:15 UTC`: its reader may be anywhere. */
 const utc = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
 function holderWords({ state, can }: Standing): string {

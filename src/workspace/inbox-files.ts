@@ -12,7 +12,7 @@ const STILL_MS = 1_000;
 const LATER_MS = 60_000;
 /** Files of one look; ten thousand at once come in several. */
 const PER_LOOK = 200;
-/** Bytes of a task. A longer file is told of without its bytes. */
+/** Bytes of a task. A longer file is reported without its bytes. */
 const MAX_BYTES = 1_000_000;
 /** Bytes of a name in most file systems. */
 const MAX_NAME = 255;
@@ -225,7 +225,7 @@ function kindOf(found: BigIntStats): string | null {
 async function readClaimed(entry: InboxEntry, path: string, mark: string): Promise<InboxFile | null> {
   const found = lstat(path);
   if (found === null || markOf(found) !== mark) return null;
-  // Its rename has changed it: the same file, put back, is told of anew.
+  // Its rename has changed it: the same file, put back, is reported anew.
   const told = { ...entry, size: Number(found.size), mark: stampOf(path) };
   const file = { ...told, hash: '', text: null, unreadable: null, other: kindOf(found) };
   if (file.other !== null) return file;
@@ -284,7 +284,7 @@ async function moveFile(from: string, to: string): Promise<void> {
     await rename(from, to);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-    // The inbox is a file system of its own. A copy would follow a link, and wait for ever at a named pipe.
+    // The inbox is a file system of its own. A copy would follow a link, and wait without end at a named pipe.
     if (lstat(from)?.isFile() !== true) throw error;
     await copyFile(from, to, constants.COPYFILE_EXCL);
     await rm(from);

@@ -75,7 +75,7 @@ function isTouched(path: string, written: string): boolean {
   try {
     return stamp(path) !== written;
   } catch (error) {
-    // Whoever took away the right to look is not told over and over that it was put back.
+    // A person who took away the right to look is not told over and over that it was put back.
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     return false;
   }

@@ -1,14 +1,18 @@
 import { constants } from 'node:fs';
-import { access, lstat, readFile, statfs } from 'node:fs/promises';
+import { access, lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../core/ports/clock.ts';
-import type { Trouble } from '../core/ports/workspace.ts';
+import { type Trouble, WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import { MAIN, mainCommit } from '../git/commit.ts';
-import { faultWords, inShell, lockHeld, quotedPath } from '../git/fault.ts';
+import { shellWord } from '../core/text/shell-word.ts';
+import { faultWords, inShell, lockHeld } from '../git/fault.ts';
+import { freeSpace, isFull } from '../platform/disk.ts';
 import { splitIndex } from '../git/index-file.ts';
 import type { Git } from '../git/git.ts';
 import { readHead } from '../git/neutral.ts';
 import { isOwnLock, type Mover } from './landing/move.ts';
+import type { Mutex } from '../core/time/mutex.ts';
+import { GitError } from '../git/process.ts';
 
 export interface TroubleParts {
   git: Git;
@@ -18,8 +22,6 @@ export interface TroubleParts {
 
 /** Milliseconds for which a Git command of a person may hold a lock without a word. */
 const LOCK_PATIENCE = 3_000;
-/** Bytes below which nothing can be written. */
-const FULL = 65_536;
 
 /** What keeps the workspace from being used, or main from moving: what is wrong, and the mend. */
 export async function troublesOf(parts: TroubleParts): Promise<Trouble[]> {
@@ -49,7 +51,7 @@ export async function damagedHead(gitDir: string): Promise<string | null> {
   const head = await readFile(path, 'utf8').catch(() => '');
   return /^(?:ref: refs\/\S|[0-9a-f]{40,64}\s*$)/.test(head)
     ? null
-    : `${path} is empty or damaged, as a power cut can leave it, so Git does not see a repository; if your branch was main, run: echo 'ref: ${MAIN}' > ${quotedPath(path)}`;
+    : `${path} is empty or damaged, as a power cut can leave it, so Git does not see a repository; if your branch was main, run: echo 'ref: ${MAIN}' > ${shellWord(path)}`;
 }
 
 async function unwritable({ neutral }: Git, dir: string): Promise<string | null> {
@@ -59,10 +61,10 @@ async function unwritable({ neutral }: Git, dir: string): Promise<string | null>
       (refused: unknown) => refused,
     );
     if (error !== null) return faultWords(error, dir);
-    const disk = await statfs(place).catch(() => null);
-    if (disk === null) continue;
-    if (disk.bfree * disk.bsize < FULL) return `the disk of ${place} is full; free some space`;
-    if (disk.files > 0 && disk.ffree === 0) return `the disk of ${place} takes no more files; remove some`;
+    const free = await freeSpace(place).catch(() => null);
+    if (free === null) continue;
+    if (isFull(free)) return `the disk of ${place} is full; free some space`;
+    if (free.files === 0) return `the disk of ${place} takes no more files; remove some`;
   }
   return null;
 }
@@ -72,7 +74,7 @@ async function noMain(git: Git, dir: string): Promise<string | null> {
   const damaged = await damagedMain(git.neutral.commonDir);
   if (damaged !== null) return damaged;
   const branch = /^ref: refs\/heads\/(.+)$/.exec(await readHead(git.neutral))?.[1] ?? 'main';
-  const command = branch === 'main' ? 'branch main COMMIT' : `branch -m ${quotedPath(branch)} main`;
+  const command = branch === 'main' ? 'branch main COMMIT' : `branch -m ${shellWord(branch)} main`;
   return `the workspace has no branch main any more; make it again: ${inShell(dir, command)}`;
 }
 
@@ -83,7 +85,7 @@ export async function damagedMain(commonDir: string): Promise<string | null> {
   if (text === null || /^(?:ref: |[0-9a-f]{40,64}\s*$)/.test(text)) return null;
   const log = await readFile(join(commonDir, 'logs', MAIN), 'utf8').catch(() => '');
   const last = /^[0-9a-f]+ ([0-9a-f]{40,64}) /.exec(log.trimEnd().split('\n').at(-1) ?? '')?.[1] ?? 'COMMIT';
-  return `${path} is empty or damaged, as a power cut can leave it; write the commit into it that main was at: echo ${last} > ${quotedPath(path)}`;
+  return `${path} is empty or damaged, as a power cut can leave it; write the commit into it that main was at: echo ${last} > ${shellWord(path)}`;
 }
 
 /** Locks that are no landing's, and older than what a person's command needs. */
@@ -96,4 +98,55 @@ async function locks({ git: { neutral }, clock }: TroubleParts): Promise<(string
       return isOld && !(await isOwnLock(path)) ? lockHeld(path) : null;
     }),
   );
+}
+
+export interface FaultParts extends TroubleParts {
+  mutex: Mutex;
+}
+
+/** An error of disk or Git as what runs wait for; itself if it is another one. */
+export async function asUnavailable(parts: FaultParts, error: unknown): Promise<unknown> {
+  const words = faultWords(error, parts.git.workTree ?? parts.git.neutral.gitDir);
+  if (words === null) return error;
+  const [found] = await troublesOf(parts).catch(() => []);
+  return new WorkspaceUnavailable(found?.stops === 'work' ? found.what : words, { cause: error });
+}
+
+/** Makes again what somebody has removed of the runtime's own folder, or a power cut has left of the index. */
+export async function mended({ git, mover, mutex }: FaultParts, error: unknown): Promise<boolean> {
+  if (await git.mend().catch(() => false)) return true;
+  return error instanceof GitError && mutex.run(() => mover.mendIndex()).catch(() => false);
+}
+
+type Method = (...args: unknown[]) => unknown;
+
+/**
+ * The same object, whose methods reject with a fault in words. What can be mended at once is, and the call repeated.
+ * `passes`: errors that the caller puts in words itself.
+ */
+export function inPlainWords<T extends object>(
+  parts: FaultParts,
+  target: T,
+  passes: (error: unknown) => boolean = () => false,
+): T {
+  const failed = async (error: unknown, again: () => unknown): Promise<unknown> => {
+    const isFault = !passes(error) && faultWords(error, '') !== null;
+    if (!isFault || !(await mended(parts, error))) throw isFault ? await asUnavailable(parts, error) : error;
+    try {
+      return await again();
+    } catch (second) {
+      throw await asUnavailable(parts, second);
+    }
+  };
+  return new Proxy(target, {
+    get(of, name) {
+      const value: unknown = Reflect.get(of, name, of);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        const call = (): unknown => (value as Method).apply(of, args);
+        const result = call();
+        return result instanceof Promise ? result.catch((error: unknown) => failed(error, call)) : result;
+      };
+    },
+  });
 }

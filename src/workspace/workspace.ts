@@ -7,7 +7,8 @@ import { type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts
 import { addedFiles, commitDiff } from '../git/changed.ts';
 import { MAIN, findRun, mainCommit, personConfig } from '../git/commit.ts';
 import { Overlay, type FilesParts, overlayTree } from './overlay/files.ts';
-import { faultWords, inShell, quotedPath } from '../git/fault.ts';
+import { shellWord } from '../core/text/shell-word.ts';
+import { faultWords, inShell } from '../git/fault.ts';
 import { splitIndex } from '../git/index-file.ts';
 import { checkGitVersion, openGit, plainGit, type Env, type Git } from '../git/git.ts';
 import { Landings } from './landing/landing.ts';
@@ -19,8 +20,15 @@ import { openObjects, type Objects } from '../git/objects.ts';
 import { OpenWork } from './landing/open-work.ts';
 import { Person } from './landing/person.ts';
 import { Trees } from '../git/trees.ts';
-import { asUnavailable, type FaultParts, inPlainWords, mended } from './fault.ts';
-import { damagedHead, damagedMain, troublesOf } from './trouble.ts';
+import {
+  damagedHead,
+  damagedMain,
+  troublesOf,
+  asUnavailable,
+  type FaultParts,
+  inPlainWords,
+  mended,
+} from './trouble.ts';
 
 export interface WorkspaceOptions {
   /** The top folder of the repository. */
@@ -57,7 +65,7 @@ const DEFAULT_MAX_FILE = 100_000_000;
 
 /** The git directory of a workspace. Rejects with what is wrong and the command that mends it. */
 export async function checkRepository(dir: string, env: Env): Promise<string> {
-  const quoted = quotedPath(dir);
+  const quoted = shellWord(dir);
   const folder = await lstat(dir).catch(() => null);
   if (!folder) throw new Error(`the workspace ${dir} does not exist; make one with: ruche init ${quoted}`);
   const gitDir = await findGitDir(dir);
@@ -88,7 +96,7 @@ async function checkMain(git: Git, dir: string): Promise<void> {
   if (damaged !== null) throw new Error(damaged);
   const head = await git.run(['symbolic-ref', '-q', '--short', 'HEAD'], { accept: [0, 1] });
   const branch = head.stdout.toString('utf8').trim();
-  const move = inShell(dir, `branch -m ${quotedPath(branch)} main`);
+  const move = inShell(dir, `branch -m ${shellWord(branch)} main`);
   const born = branch !== '' && (await git.resolve(`refs/heads/${branch}`)) !== null;
   if (born) throw new Error(`the workspace's branch is "${branch}", and it must be "main"; run: ${move}`);
   const rename = branch === '' || branch === 'main' ? '' : `${move} && `;

@@ -50,7 +50,7 @@ test('a task that two have asked for by its key outlives the one who made it', a
   });
 });
 
-test('when nobody wants it any more it is cancelled, whoever goes last', async () => {
+test('when nobody wants it any more it is cancelled, in whatever order they go', async () => {
   for (const order of [
     [0, 1],
     [1, 0],

@@ -11,7 +11,7 @@ const agentOf = (request: ModelRequest): string => /You are the agent "(\w+)"/.e
 const textOf = ({ messages }: ModelRequest): string =>
   messages.flatMap(({ parts }) => parts.map((part) => ('text' in part ? part.text : ''))).join('\n');
 
-/** Whoever is told "to NAME" hands over to NAME; all else is answered with who answers. */
+/** An agent that is told "to NAME" hands over to NAME; all else is answered with who answers. */
 const answering = (request: ModelRequest) => {
   const last = request.messages.at(-1)?.parts[0];
   const to = last?.type === 'text' ? /^to (\w+)/.exec(last.text)?.[1] : undefined;

@@ -58,7 +58,7 @@ test('who takes too long has had its turn, and who is cancelled waits no longer'
   assert.equal(await second, true);
 });
 
-test('whoever wants whatever, everybody has a turn, and no two at one path', async () => {
+test('whatever each one wants, everybody has a turn, and no two at one path', async () => {
   const wants = fc.array(fc.uniqueArray(fc.constantFrom('x', 'y', 'z'), { minLength: 1 }), { maxLength: 8 });
   let turns = 0;
   await fc.assert(

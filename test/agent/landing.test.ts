@@ -137,7 +137,7 @@ test('after a minute a landing that is blocked gives up its place, and tries aga
     );
     assert.ok(retried.type === 'task.retried');
     assert.deepEqual([retried.data.attempt, retried.data.error], [1, 'landing.blocked']);
-    // Whoever waits for the answer is told.
+    // Those who wait for the answer are told.
     const told = await loop.settled(task);
     assert.equal(told.status, 'queued');
     assert.match(

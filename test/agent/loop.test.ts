@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Rule } from '../../src/core/policy.ts';
+import { endsInCall } from '../../src/agent/think/model-call.ts';
 import { openLoop, testTools, type Loop, type LoopOptions } from '../fakes/loop.ts';
-import { calls, fails, says, scriptedModel, type ScriptTurn } from '../fakes/scripted-model.ts';
+import { calls, fails, says, scriptedModel, type ScriptTurn, USAGE } from '../fakes/scripted-model.ts';
 
 async function withLoop(
   script: Parameters<typeof scriptedModel>[0],
@@ -295,6 +296,66 @@ test('when no model answers, the task is tried again and ends as a dead letter t
       assert.match(outcome.text, /could not finish this: scripted: network/);
     },
   ));
+
+test('what fails the same way each time is not asked again and again: one attempt, and a dead letter', () =>
+  withLoop(
+    () => [{ type: 'finish', reason: 'stop', usage: USAGE }],
+    { maxAttempts: 3, nextTry: (error, tries) => (tries < (error.asks?.most ?? 9) ? { wait: 0, index: 0 } : null) },
+    async (loop, _log, model) => {
+      const outcome = await loop.send('go');
+      assert.equal(outcome.status, 'dead');
+      assert.match(outcome.text, /empty answer/);
+      assert.equal(model.requests.length, 3);
+    },
+  ));
+
+test('a call that came as text is no answer: the model is told, and in the end the person', async () => {
+  const written = 'I will look.\n<tool_call>\n{"name": "read", "arguments": {"path": "README.md"}}\n</tool_call>';
+  await withLoop(
+    [says(written), calls(['read', { path: 'README.md' }]), says('read')],
+    {},
+    async (loop, _log, model) => {
+      assert.equal((await loop.send('look')).text, 'read');
+      assert.match(JSON.stringify(model.requests[1]?.messages.at(-1)), /arrived as text, so nothing ran/);
+    },
+  );
+  await withLoop(
+    () => says(written),
+    {},
+    async (loop, _log, model) => {
+      const outcome = await loop.send('look');
+      assert.match(outcome.text, /writes its tool calls as text.*--tool-call-parser/);
+      assert.equal(model.requests.length, 3);
+    },
+  );
+});
+
+test('which words end in a call, and which only speak of one', () => {
+  const tools = [{ name: 'list' }, { name: 'read' }];
+  for (const call of [
+    '<tool_call>{"name":"list","arguments":{"path":"."}}</tool_call>',
+    'Let me see. <function=list><parameter=path>.</parameter></function>',
+    '[TOOL_CALLS][{"name": "list", "arguments": {}}]',
+    '<|python_tag|>{"name": "list", "parameters": {"path": "."}}',
+    '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>list\n{"path":"."}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+    '<minimax:tool_call><invoke name="list"><parameter name="path">.</parameter></invoke></minimax:tool_call>',
+    '{"name": "list", "arguments": {"path": "."}}',
+    '```json\n[{"name": "list", "parameters": {}}]\n```',
+    '{"type": "function", "function": {"name": "read", "arguments": "{}"}}',
+    'functools[{"name": "list", "arguments": {}}]',
+  ])
+    assert.equal(endsInCall(call, tools), true, call);
+  for (const words of [
+    'A call is written `<tool_call>{"name":"list","arguments":{}}</tool_call>`',
+    'So:\n```\n<tool_call>{"name":"list","arguments":{}}</tool_call>\n```',
+    '<tool_call>{"name":"list","arguments":{}}</tool_call> is how it looks.',
+    '<tool_call>{"name":"unheard_of","arguments":{}}</tool_call>',
+    '{"name": "list"}',
+    '{"list": [1, 2]}',
+    'The list is empty.',
+  ])
+    assert.equal(endsInCall(words, tools), false, words);
+});
 
 test('too many steps end the run with its work kept aside', () =>
   withLoop(

@@ -59,7 +59,7 @@ test('tasks given side by side work side by side, and the run goes on once with 
   });
 });
 
-test('a task is read, waited for and cancelled by whoever made it, and by nobody else', async () => {
+test('a task is read, waited for and cancelled by its maker, and by nobody else', async () => {
   const gate = Promise.withResolvers<void>();
   let child = '';
   const assistant: By = (request, results) => {
@@ -300,7 +300,7 @@ test('each guard refuses with why, and puts the matter before the owner once', a
   });
 });
 
-test('what a task asks is asked of whoever wrote, and their next message is the answer', async () => {
+test('what a task asks is asked of the person who wrote, and their next message is the answer', async () => {
   const assistant: By = (_request, results) =>
     results.length === 0 ? calls(create('writing', 'ask them', { wait: true })) : says(results[0] ?? '');
   const writing: By = (_request, results) =>
@@ -414,7 +414,7 @@ test('a task that failed is resubmitted as one of its own, once', async () => {
   });
 });
 
-test('a circle of `after` and waits is seen by whoever would close it, and everything ends', async () => {
+test('a circle of `after` and waits is seen by the one who would close it, and everything ends', async () => {
   const [one, two] = [create('writing', 'one'), ['system', 'two', { key: 'second' }] as const];
   const assistant: By = (_request, results) => {
     if (results.length === 0) return calls(one);

@@ -4,7 +4,7 @@ import type { ChannelHost, OutboundPart } from '../../src/core/ports/channel.ts'
 
 const settings = { room: z.string().describe('The room it is in.') };
 
-/** The platform: what was sent to whom, and whoever writes there. */
+/** The platform: what was sent to whom, and the people who write there. */
 export const platform = {
   sent: [] as { to: string; part: OutboundPart; room: string; key: string }[],
   host: Promise.withResolvers<ChannelHost>(),

@@ -16,7 +16,7 @@ const LACKS = {
   loseAnswer: 'it never loses an answer',
   throttle: 'it knows no limits',
   receipts: 'it takes every text to every place, and says so by the key alone',
-  patience: 'it waits for its first message for ever',
+  patience: 'it waits for its first message without end',
 };
 
 const counts = channelContract('fake', LACKS, async (t) => {

@@ -1,4 +1,4 @@
-// What the host does not take: comes again, in order, and holds nobody else back for ever.
+// What the host does not take: comes again, in order, and does not hold others back.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HostBusy } from '../../src/core/ports/channel.ts';

@@ -281,6 +281,36 @@ test('A model that fails and is asked again is told on stderr, also without a te
   );
 });
 
+test('Why changes cannot land yet is said once: in words on stderr, or in the JSON on stdout', async () => {
+  const why = 'The changes cannot land yet: a lock is in the way.';
+  const listened = [gate(), gate()];
+  await withDesk(
+    async (run) => {
+      await listened[run.text === 'one' ? 0 : 1]?.opened;
+      run.hinder(why);
+      return new Promise(() => {});
+    },
+    async (desk) => {
+      const begun = async (at: number): Promise<void> => {
+        await until(() => desk.runtime.state.listeners() > 0);
+        listened[at]?.open();
+      };
+      const [asked] = [desk.ruche('ask', 'assistant', 'one'), await begun(0)];
+      assert.equal(await asked, 3);
+      assert.equal(desk.out(), '');
+      assert.match(
+        desk.err(),
+        /^The changes cannot land yet: a lock is in the way\.\nTask tsk_1 goes on\. Follow it with: ruche log --task tsk_1\n$/,
+      );
+      await until(() => desk.runtime.state.listeners() === 0);
+      const [inJson] = [desk.ruche('ask', 'assistant', 'two', '--json'), await begun(1)];
+      assert.equal(await inJson, 3);
+      assert.equal((JSON.parse(desk.out()) as { text: string }).text, why);
+      assert.equal(desk.err().split(why).length, 2, 'nothing more on stderr');
+    },
+  );
+});
+
 test('status shows what runs, in words and as JSON', async () => {
   await withDesk(echo, async (desk) => {
     assert.equal(await desk.ruche('status'), 0);

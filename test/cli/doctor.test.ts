@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { AppPort, Diagnosis } from '../../src/cli/app-port.ts';
 import { echo } from '../gateway/help.ts';
-import { withDesk } from './help.ts';
+import { NO_APP, withDesk } from './help.ts';
 
 const diagnosis: Diagnosis = {
   git: '2.39.5',
@@ -17,16 +17,7 @@ const diagnosis: Diagnosis = {
   database: null,
   lost: [],
 };
-const unused = (): never => assert.fail('not for doctor');
-const app: AppPort = {
-  diagnose: async () => diagnosis,
-  startApp: unused,
-  initWorkspace: unused,
-  openSkills: unused,
-  openSimulation: unused,
-  changePauses: unused,
-  openHomeReadOnly: unused,
-};
+const app: AppPort = { ...NO_APP, diagnose: async () => diagnosis, freeBytes: async () => 1e12 };
 
 test('Whether a key is set is asked of the running gateway: its environment counts, not this terminal’s', async () => {
   await withDesk(

@@ -34,6 +34,7 @@ export const NO_APP: AppPort = {
   initWorkspace: noApp,
   openHomeReadOnly: noApp,
   diagnose: noApp,
+  freeBytes: noApp,
   changePauses: noApp,
   openSkills: noApp,
   openSimulation: noApp,

@@ -6,7 +6,7 @@ import type { Event } from '../../src/core/event.ts';
 import type { ReadFrom } from '../../src/core/ports/store.ts';
 import { echo } from '../gateway/help.ts';
 import { until } from '../fakes/until.ts';
-import { withDesk } from './help.ts';
+import { NO_APP, withDesk } from './help.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12);
 
@@ -98,17 +98,8 @@ function home(events: Event[]): { app: AppPort; reads: ReadFrom[]; closed: () =>
     }),
     close: async () => void (closed = true),
   };
-  const unused = (): never => assert.fail('not for this command');
   return {
-    app: {
-      openHomeReadOnly: async () => open,
-      startApp: unused,
-      initWorkspace: unused,
-      openSkills: unused,
-      openSimulation: unused,
-      changePauses: unused,
-      diagnose: unused,
-    },
+    app: { ...NO_APP, openHomeReadOnly: async () => open },
     reads,
     closed: () => closed,
   };

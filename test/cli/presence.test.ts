@@ -31,7 +31,7 @@ test('The token is made once, from 32 bytes, and only its owner can read it', as
   });
 });
 
-test('A changed token counts at once; one that cannot be used is told of, and the one before stays', async () => {
+test('A changed token counts at once; one that cannot be used is reported, and the one before stays', async () => {
   await withHome(async (home) => {
     const path = join(home, 'token');
     const save = async (text: string, mode = 0o600): Promise<void> => {

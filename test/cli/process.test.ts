@@ -80,7 +80,7 @@ test('init, up, ask, log, verify and a second up; SIGTERM ends it within 10 s wi
   isOneClearMessage(await ruche('init', 'net'));
 
   const place = ['--home', home, '--workspace', workspace];
-  // Whoever made the folder, and whatever the umask: nobody else can enter the home.
+  // Whichever user made the folder, and whatever the umask is: nobody else can enter the home.
   await chmod(home, 0o755);
   const umask = process.umask(0);
   const up = start(['up', ...place, '--port', '0']);

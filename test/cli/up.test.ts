@@ -4,7 +4,7 @@ import type { AppPort, RunningApp } from '../../src/cli/app-port.ts';
 import { welcome } from '../../src/cli/up.ts';
 import { echo, realClock } from '../gateway/help.ts';
 import { until } from '../fakes/until.ts';
-import { withDesk } from './help.ts';
+import { NO_APP, withDesk } from './help.ts';
 
 const app = (change: Partial<RunningApp> = {}): RunningApp => ({
   url: 'http://127.0.0.1:4747',
@@ -22,18 +22,9 @@ const app = (change: Partial<RunningApp> = {}): RunningApp => ({
   ...change,
 });
 
-const port = (startApp: AppPort['startApp']): (() => Promise<AppPort>) => {
-  const unused = (): never => assert.fail('not for up');
-  return async () => ({
-    startApp,
-    initWorkspace: unused,
-    openSkills: unused,
-    openSimulation: unused,
-    openHomeReadOnly: unused,
-    diagnose: unused,
-    changePauses: unused,
-  });
-};
+const port =
+  (startApp: AppPort['startApp']): (() => Promise<AppPort>) =>
+  async () => ({ ...NO_APP, startApp });
 
 test('up closes the network at a signal, also at one that comes while it starts', async () => {
   for (const name of ['SIGTERM', 'SIGINT'] as const) {

@@ -22,7 +22,7 @@ export interface ChannelRig {
   strangerSays?: (text: string) => void;
   sendsFile?: (name: string, bytes: Uint8Array, text: string) => void;
   presses?: (label: string) => void;
-  /** What was shown to whoever pressed last. */
+  /** What was shown to the person who pressed last. */
   pressed?: () => string;
   /** Messages that the platform still keeps for the channel. */
   kept?: () => number;

@@ -97,7 +97,7 @@ export const RECEIVING: readonly Case[] = [
     },
   },
   {
-    name: 'a message that is rejected each time does not block the others for ever',
+    name: 'a message that is rejected each time does not block the others without end',
     needs: ['patience'],
     async check(t, rig, channel, host) {
       host.refuse = ({ text }) => text === 'poison';

@@ -5,7 +5,7 @@ import { SENDING } from './channel-sending.ts';
 
 const CASES: readonly Case[] = [...RECEIVING, ...SENDING];
 
-/** What whoever is handed a Channel may rely on. Gives how many cases run and how many are skipped, for the caller to assert. */
+/** What the user of a Channel may rely on. Gives how many cases run and how many are skipped, for the caller to assert. */
 export function channelContract(
   name: string,
   lacking: Partial<Record<Ability, string>>,

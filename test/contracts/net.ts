@@ -18,7 +18,7 @@ export async function fails(work: Promise<unknown>, code: NetError['code'], mess
   return error;
 }
 
-/** What whoever is handed a Net may rely on. `open` is given nothing: the servers are on 127.0.0.1. */
+/** What the user of a Net may rely on. `open` is given nothing: the servers are on 127.0.0.1. */
 export function netContract(name: string, open: (t: TestContext) => Net): void {
   const forPort = (port: number, more: Partial<ForWhom> = {}): ForWhom => ({
     who: 'model:test',

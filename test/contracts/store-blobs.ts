@@ -61,7 +61,7 @@ export function blobContract(withStore: WithStore): void {
   );
 
   test(
-    'erasing a subject takes its blobs and no others, for ever, and the chain still verifies',
+    'erasing a subject takes its blobs and no others, permanently, and the chain still verifies',
     withStore(async (store) => {
       const mine = store.putBlob(bytes('my secret'), 'person:ann');
       const other = store.putBlob(bytes('other'), 'person:bob');

@@ -19,7 +19,7 @@ export const TICK_MS = 3_000;
 /** Times that it fires at least, however quick everything else is. */
 export const FIRINGS = 4;
 
-/** Who is told of whatever waits. */
+/** Who hears about everything that waits. */
 export const BOSS = 'boss';
 
 export const CRASH_FILES = (platform: string): Record<string, string> => ({

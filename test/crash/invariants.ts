@@ -154,7 +154,7 @@ function checkTriggers(crashes: Crashes, events: readonly Event[]): string {
   return `${fired.length} by triggers, ${received.length} webhooks`;
 }
 
-/** Whatever waited was put before the boss, by its one level, once. */
+/** The boss was asked about everything that waited, by its one level, once. */
 function checkEscalations(crashes: Crashes, events: readonly Event[]): number {
   const started = ofType(events, 'escalation.started').map(({ data }) => data.escalation);
   const ended = ofType(events, 'escalation.ended').map(({ data }) => data.escalation);

@@ -1,4 +1,4 @@
-// Work that nobody can do, or that nobody could hold: it is refused at the door, or whoever is to know is told.
+// Work that nobody can do, or that nobody could hold: it is refused at the door, or those who need to know are told.
 import assert from 'node:assert/strict';
 import { createReadStream, readFileSync, truncateSync } from 'node:fs';
 import { request } from 'node:http';
@@ -109,7 +109,7 @@ function send(path: string, file: string, chunked: boolean): Promise<{ status: n
   });
 }
 
-test('an agent is removed while tasks wait for it: whoever gave them hears of it, and so does the owner', async () => {
+test('an agent is removed while tasks wait for it: their giver hears of it, and so does the owner', async () => {
   inbox('email', 'a.json', '{"text":"list the files"}');
   const asked = await home.say('ask email to: list the files');
   const queued = async (): Promise<number> => (await home.status()).tasks.queued;
@@ -124,7 +124,7 @@ test('an agent is removed while tasks wait for it: whoever gave them hears of it
     // What tests before this one have put aside waits, too.
     const pending = (await home.pending()).filter(({ text }) => text.startsWith('email, '));
     return pending.length === 2 ? pending : null;
-  }, 'the owner is told of both');
+  }, 'the owner hears about both');
   for (const { text, reason: why } of matters) {
     assert.match(text, /^email, tsk_\S+: .*The agent "email" is missing or invalid/);
     assert.match(why, /Its agent is gone.*ruche tasks retry/);

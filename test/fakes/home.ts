@@ -48,7 +48,7 @@ export class Home {
     this.env = {
       PATH: process.env['PATH'] ?? '',
       HOME: join(this.dir, 'person'),
-      // An Ollama of whoever runs the tests is none of their business.
+      // The tests must not meet an Ollama of the person who runs them.
       OLLAMA_HOST: '127.0.0.1:1',
       ...(coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage }),
       ...options.env,

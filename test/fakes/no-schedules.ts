@@ -23,7 +23,7 @@ export const noTriggers: TriggerDesk = {
   deliver: async () => ({ ok: false, why: 'stopping', message: 'nothing listens' }),
 };
 
-/** A network in which nobody is told of what waits. */
+/** A network in which nobody hears about what waits. */
 export const noEscalations: EscalationDesk = {
   list: async () => [],
   get: async () => null,

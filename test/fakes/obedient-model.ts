@@ -16,7 +16,7 @@ interface Message {
 }
 
 /**
- * The worst model there is: it does to the letter what the last message says, whoever wrote it, and then repeats the
+ * The worst model there is: it does to the letter what the last message says, from any author, and then repeats the
  * results it got. Any text without orders is answered by that text.
  */
 export async function obedientModel(): Promise<ModelServer> {

@@ -22,6 +22,8 @@ export interface FakeRun {
   /** Streams a piece of a step's text. */
   say(text: string, step?: number): void;
   emit(delta: DistributiveOmit<Delta, 'task' | 'run'>): void;
+  /** What it has done waits for something that a person has to mend, and it is queued meanwhile. */
+  hinder(text: string): void;
   approval(tool: string, shown: string): Promise<'approve' | 'deny'>;
   question(text: string): Promise<string>;
 }
@@ -176,6 +178,10 @@ export function fakeRuntime(script: Script): FakeRuntime {
         if (delta.kind === 'discard') task.said.clear();
         emit(task, delta);
       },
+      hinder(text) {
+        emit(task, { kind: 'retrying', text });
+        change(task, { status: 'queued', text });
+      },
       approval: async (tool, shown) =>
         (await park(task, { kind: 'approval', tool, text: shown, reason: 'A rule asks for it.' })) as
           | 'approve'
@@ -248,8 +254,9 @@ export function fakeRuntime(script: Script): FakeRuntime {
       if (!task) return Promise.reject(new Error(`no task ${id}`));
       return new Promise((resolve, reject) => {
         const look = (): void => {
-          const { status, waits } = task.outcome;
-          if (!isEnded(status) && status !== 'waiting' && waits.length === 0) return;
+          const { status, waits, text } = task.outcome;
+          const hindered = status === 'queued' && text !== '';
+          if (!isEnded(status) && status !== 'waiting' && !hindered && waits.length === 0) return;
           task.watchers.delete(look);
           resolve({ ...task.outcome });
         };

@@ -11,7 +11,7 @@ const json = async <T = Record<string, unknown>>(answer: Promise<Response>): Pro
 const post = (rig: Rig, body: object): Promise<{ task: string; session: string; joined: boolean }> =>
   json(rig.call('/api/messages', { body: { agent: 'assistant', ...body } }));
 
-test('A message is accepted with 202, and its id makes it the same message for ever', async () => {
+test('A message is accepted with 202, and its id makes it the same message each time', async () => {
   await withGateway(echo, async (rig) => {
     const first = await rig.call('/api/messages', {
       body: { agent: 'assistant', text: 'hello', session: 's', id: 'm1' },

@@ -402,7 +402,7 @@ test('No error repeats a secret, wherever a person has pasted it', async () => {
         const answer = await call(path, init);
         const said = await answer.text();
         assert.match(said, /"error"/, path);
-        // Nor half of it: that would be as good as the whole to whoever knows the other.
+        // Nor half of it: that would be as good as the whole to somebody who knows the other.
         for (let at = 0; at + 8 <= secret.length; at += 1)
           assert.ok(!said.includes(secret.slice(at, at + 8)), `${path} ${JSON.stringify(init)}: ${said}`);
       }

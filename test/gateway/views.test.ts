@@ -3,8 +3,9 @@ import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import type { FakeViews } from './views-kit.ts';
 import { fakeViews } from './views-kit.ts';
-import { echo, gate, raw, sse, TOKEN, withGateway, type Rig } from './help.ts';
+import { echo, gate, sse, TOKEN, withGateway, type Rig } from './help.ts';
 import { until } from '../fakes/until.ts';
+import { HandClock } from '../scheduler/worker-kit.ts';
 import type { Script } from '../fakes/runtime.ts';
 
 const withViews = (
@@ -272,15 +273,58 @@ test('a storm of changes becomes one word, and who leaves is forgotten', async (
   );
 });
 
-test('a slow sender of a large message is given up, and holds nothing up meanwhile', async () => {
+test('a body is bounded by silence and by a pace, not by its length; without a right token by its time', async () => {
+  const clock = new HandClock();
+  const slow = (port: number, path: string, length: number, token = ''): Slow => {
+    const type = 'Content-Type: application/json\r\n';
+    const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${token}${type}Content-Length: ${length}\r\n\r\n`;
+    return slowly(port, head);
+  };
   await withViews(
     async ({ call, gateway: { port }, runtime }) => {
-      const head = `POST /api/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\nContent-Length: 30000000\r\n\r\n{"agent":"assistant"`;
-      const slow = raw(port, head);
+      const body = JSON.stringify({ agent: 'assistant', text: 'x'.repeat(40_000), id: 'slow' });
+      const bearer = `Authorization: Bearer ${TOKEN}\r\n`;
+      const steady = slow(port, '/api/messages', body.length, bearer);
+      const silent = slow(port, '/api/messages', 30_000_000, bearer);
+      const dripping = slow(port, '/api/messages', 30_000_000, bearer);
+      const stranger = slow(port, '/hooks/none', 900_000);
       assert.equal((await call('/api/me')).status, 404, 'others are answered');
-      assert.match(await slow, /^HTTP\/1\.1 408 /);
-      assert.equal(runtime.deliveries.length, 0);
+      // 50 s: longer than a silence may last, and faster than the pace that is asked for.
+      const piece = Math.ceil(body.length / 50);
+      for (let at = 0; at < body.length; at += piece) {
+        await steady.write(body.slice(at, at + piece));
+        await dripping.write('x');
+        await stranger.write('x'.repeat(1_000));
+        await clock.pass(1_000);
+      }
+      assert.match(await steady.answer, /^HTTP\/1\.1 202 /);
+      for (const each of [silent, dripping, stranger]) assert.match(await each.answer, /^HTTP\/1\.1 408 /);
+      assert.equal(runtime.deliveries.length, 1);
     },
-    { limits: { requestMs: 1_200, headersMs: 500 } },
+    { clock, limits: { uploadBytesPerSecond: 500 } },
   );
 });
+
+interface Slow {
+  /** Resolves when the bytes have gone, or nobody takes them any more. */
+  write(bytes: string): Promise<void>;
+  answer: Promise<string>;
+}
+
+/** A client whose body comes as the test sends it. Closes with the answer. */
+function slowly(port: number, head: string): Slow {
+  const socket = createConnection(port, '127.0.0.1');
+  socket.on('error', () => socket.destroy());
+  let got = '';
+  const answer = new Promise<string>((resolve) => {
+    socket.on('data', (chunk) => {
+      got += chunk.toString();
+      if (got.includes('\r\n\r\n')) socket.destroy();
+    });
+    socket.on('close', () => resolve(got));
+  });
+  const write = (bytes: string): Promise<void> =>
+    new Promise((resolve) => (socket.destroyed ? resolve() : socket.write(bytes, () => resolve())));
+  void write(head);
+  return { write, answer };
+}

@@ -1,4 +1,4 @@
-// The linter's rules stand for house rules; a rule that was switched off by accident would pass for ever.
+// The linter's rules stand for house rules; a rule that was switched off by accident would go unnoticed.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

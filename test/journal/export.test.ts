@@ -54,7 +54,7 @@ test('what is committed reaches the repository within two seconds, and close bri
   assert.equal(await assertEqualRecord(made, repository), 22 * 5);
 });
 
-test('a disk that fails is told of in plain words and tried again, ever more slowly, and nothing is lost', async (t) => {
+test('a disk that fails is reported in plain words and tried again, ever more slowly, and nothing is lost', async (t) => {
   const made = await journal(t);
   const repository = await made.open();
   const told: string[] = [];

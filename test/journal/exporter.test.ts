@@ -160,7 +160,7 @@ test('it waits until a certain event has arrived, and no longer', async () => {
   assert.equal(exporter.exported(), 4);
 });
 
-test('what cannot be written is tried after 1, 2, 4 … at most 60 seconds, and its end is told of once', async () => {
+test('what cannot be written is tried after 1, 2, 4 … at most 60 seconds, and its end is reported once', async () => {
   const it = scene();
   await it.add(1);
   it.refuse(new Error('disk full'));

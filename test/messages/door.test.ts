@@ -322,7 +322,7 @@ test('an approval is put with buttons; who presses decides, once; what it was is
         host.press({ sender, chat: '77', replyTo: '77', action, externalId: 'p1' });
       assert.deepEqual(await press('666'), { text: '', done: false });
       assert.deepEqual(await press('1'), { text: 'Approved.', done: true, stands: 'Approved' });
-      // Whoever presses too late, and whatever they press: what counts is said, and stands there.
+      // A person presses too late, whatever they press: what counts is said, and stands there.
       const late = { text: 'It was already approved.', done: true, stands: 'It was already approved' };
       assert.deepEqual(await press('1'), late);
       assert.deepEqual(await press('1', (approve?.action ?? '').replace('approve', 'deny')), late);
@@ -436,7 +436,7 @@ test('@name at the beginning goes to that agent, and the chat stays with it', ()
     );
   }));
 
-test('whoever writes to a paused agent is told once for each message, and answered when it is resumed', () =>
+test('a person who writes to a paused agent is told once for each message, and answered when it is resumed', () =>
   withDoor([says('one'), says('two')], async ({ loop, write, said }) => {
     await loop.runtime.pauseAgent('assistant', 'owner', 'month end');
     await write('hello', { externalId: 'a' });

@@ -87,7 +87,7 @@ test('a redelivered message with files is the same message, and its files are pl
     assert.equal(model.requests.length, 1);
   }));
 
-test('a model that cannot see is told of the image in words', async () => {
+test('a model that cannot see gets the image in words', async () => {
   await withLoop([says('ok')], { choice: { images: false } }, async (loop, _log, model) => {
     await loop.settled(await deliver(loop, [PNG]));
     assert.match(JSON.stringify(model.requests[0]?.messages), /image board\.png: this model cannot see images/);
@@ -117,7 +117,7 @@ test('the file of an answer to a question can be read', () =>
     },
   ));
 
-test('a file of an answer that cannot be kept is told of once', () =>
+test('a file of an answer that cannot be kept is reported once', () =>
   withLoop(
     [
       calls(['ask', { question: 'which one?' }]),

@@ -6,7 +6,7 @@ import { allPending, countPending, OpenMatters } from '../../src/pending/pending
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { random, TestClock } from '../store/kit.ts';
 
-test('whoever asks again is told of what is open, and nothing that is over is read a second time', async () => {
+test('a person who asks again hears about what is open, and nothing that is over is read a second time', async () => {
   const clock = new TestClock();
   const raw = openMemoryStore({ clock, random });
   let read = 0;

@@ -41,7 +41,20 @@ test('what may pass is tried again, longer apart each time, then by the next cho
   assert.equal(nextTry(error('timeout'), 2, one, 0, half), null, 'a stall has cost minutes already');
 });
 
-test('the wait a provider asks for is kept, but not for ever', () => {
+test('what is too long goes to a window that is only assumed, too, and from one', () => {
+  const guessed = [{ window: 1, assumed: true }, { window: 1 }];
+  assert.deepEqual(nextTry(error('context', false), 1, guessed, 0, half), { wait: 0, index: 1 });
+  assert.deepEqual(nextTry(error('context', false), 1, guessed.toReversed(), 0, half), { wait: 0, index: 1 });
+});
+
+test('what fails the same way each time is given up earlier, and what was silent is not asked again beside another', () => {
+  const unusable = { ...error('invalid'), asks: { most: 3, later: false } };
+  assert.ok(nextTry(unusable, 2, one, 0, half));
+  assert.equal(nextTry(unusable, 3, one, 0, half), null);
+  assert.deepEqual(nextTry(error('timeout'), 1, two, 0, half), { wait: 0, index: 1 });
+});
+
+test('the wait a provider asks for is kept, but only up to a bound', () => {
   assert.deepEqual(nextTry(error('rate', true, 20_000), 1, two, 0, half), { wait: 20_750, index: 0 });
   assert.deepEqual(nextTry(error('rate', true, 61_000), 1, two, 0, half), { wait: 0, index: 1 });
   assert.deepEqual(nextTry(error('rate', true, 61_000), 1, one, 0, half), { wait: 61_750, index: 0 });
@@ -80,7 +93,7 @@ test('whatever happens, it ends: every choice is tried, none too often, no wait 
           tries = next.index === index ? tries + 1 : 1;
           index = next.index;
         }
-        assert.fail('it went on for ever');
+        assert.fail('it went on without end');
       },
     ),
     { numRuns: 500 },

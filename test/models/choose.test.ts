@@ -48,6 +48,40 @@ function usualOf(type: string) {
 const names = (choices: { provider: string; model: string }[]): string[] =>
   choices.map((choice) => `${choice.provider}/${choice.model}`);
 
+test('what a server has refused once is not tried again by the next call', async () => {
+  const server = await modelServer((raw) =>
+    'stream_options' in raw.body
+      ? { status: 400, pieces: ['{"error":{"message":"stream_options is unsupported"}}'] }
+      : { pieces: [chunk({ content: 'ok' }, 'stop'), DONE] },
+  );
+  try {
+    const { choices } = models({}, [provider('local', null, server.baseUrl)]);
+    for (const _ of ['first', 'second']) {
+      const [choice] = choices('local/m');
+      assert.equal(textOf(await collect(choice!.port.stream(ask('hi'), NEVER))), 'ok');
+    }
+    assert.equal(server.requests.length, 3);
+  } finally {
+    await server.close();
+  }
+});
+
+test('what ruche.yaml says of how a model is asked counts for that model', async () => {
+  const server = await modelServer(() => ({ pieces: [chunk({ content: 'ok' }, 'stop'), DONE] }));
+  try {
+    const wants = { streamOptions: false };
+    const { choices } = models({}, [provider('local', null, server.baseUrl, { byModel: { odd: { wants } } })]);
+    for (const name of ['odd', 'plain'])
+      await collect(choices(`local/${name}`)[0]!.port.stream(ask('hi', { model: name }), NEVER));
+    assert.deepEqual(
+      server.requests.map(({ body }) => 'stream_options' in body),
+      [false, true],
+    );
+  } finally {
+    await server.close();
+  }
+});
+
 test('with nothing configured and nothing found it is the demo, and says so', async () => {
   const { choices, describe, problems, net } = models();
   for (const tier of TIERS) assert.deepEqual(names(choices(tier)), ['demo/demo']);

@@ -32,7 +32,7 @@ modelContract('demo', async () => ({
       case 'written':
         return 'the demo caches nothing';
       default:
-        return 'the demo neither fails nor goes on for ever';
+        return 'the demo neither fails nor goes on without end';
     }
   },
   close: async () => {},

@@ -130,6 +130,14 @@ const SAID: readonly [status: number, body: unknown, kind: ModelErrorKind, retry
   ],
   [400, message("The input (9000 tokens) is longer than the model's context length (8192 tokens)."), 'context', false],
   [500, message('Context size has been exceeded.'), 'context', false],
+  [400, message('Prompt exceeds max length', { code: '1261' }), 'context', false],
+  [400, message('Prompt tokens too long', { code: 'prompt_tokens_too_long' }), 'context', false],
+  [400, message('prompt tokens (140000) plus max_tokens exceed the model maximum (131072)'), 'context', false],
+  [400, message('Input tokens (9000) exceeded the configured limit'), 'context', false],
+  [400, message('The conversation is too long for this model'), 'context', false],
+  [400, message('输入内容过长，超过模型上下文长度限制'), 'context', false],
+  [400, message('max_tokens must be at least 1'), 'invalid', false],
+  [429, message('余额不足或无可用资源包,请充值。', { code: '1113' }), 'rate', false],
 ];
 
 test('what servers say is understood, and told to people with where and what to do', async () => {
@@ -149,6 +157,37 @@ test('an unknown model is named, with what to do', async () => {
   assert.match((await answered(json(404, '404 page not found'))).message, /qwen3.*\/v1.*models\.providers\.local/);
 });
 
+test('a server or a model that takes no tools is called that, with what to do', async () => {
+  for (const [status, said] of [
+    [400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'],
+    [400, 'registry.ollama.ai/library/gemma3 does not support tools'],
+    [404, 'No endpoints found that support tool use. To learn more about provider routing, visit: …'],
+    [500, 'tools param requires --jinja flag'],
+    [400, '`tool calling` is not supported with this model'],
+    [400, "Unrecognized request argument supplied: 'tools'"],
+  ] as const) {
+    const error = await answered(json(status, message(said)));
+    assert.match(error.message, /takes no tools.*--jinja.*It said/, said);
+    assert.equal(error.retryable, false, said);
+  }
+  const account = await answered(json(404, message('No endpoints found matching your data policy.')));
+  assert.match(account.message, /for this account/);
+});
+
+test('how often what is wrong is asked again: silence and answers that cannot be used less, a page once more', async () => {
+  const silent = await errorOf({
+    net: { request: () => Promise.reject(new NetError('timeout', 'nothing came for 5 ms')) },
+  });
+  assert.deepEqual(silent.asks, { most: 2, later: false });
+  assert.match(
+    silent.message,
+    /did not begin to answer: nothing came for 5 ms.*set timeout of models\.providers\.local/,
+  );
+  assert.deepEqual((await answered({ pieces: [chunk({ content: 'x' })] })).asks, { most: 3, later: false });
+  const page = await answered({ headers: { 'content-type': 'text/html' }, pieces: ['<html>'] });
+  assert.deepEqual(page.asks, { most: 2, later: true });
+});
+
 test('how long to wait, in all its forms', async () => {
   const forms: [Record<string, string>, string, number | null][] = [
     [{ 'retry-after': '7' }, '', 7_000],
@@ -164,6 +203,8 @@ test('how long to wait, in all its forms', async () => {
     [{}, 'Please try again in 320ms.', 320],
     [{}, 'Please try again in a while.', null],
   ];
+  const inField = await answered(json(429, message('Usage limit', { resets_in_seconds: 9_000 })));
+  assert.equal(inField.retryAfter, 9_000_000);
   for (const [headers, text, wait] of forms) {
     const error = await answered(json(429, message(`Too many requests. ${text}`), headers));
     assert.deepEqual([error.kind, error.retryAfter], ['rate', wait], JSON.stringify([headers, text]));

@@ -190,6 +190,46 @@ const QUIRKS: Record<
     () => askedAndRead('read'),
     ({ messages }) => (messages as { reasoning_content?: string }[])[2]?.reasoning_content === '',
   ],
+  'no reasoning back': [
+    "'messages.2' : for 'role:assistant' the following must be satisfied[('messages.2' : property 'reasoning' is unsupported)]",
+    () => {
+      const request = askedAndRead('read');
+      const opaque = { from: 'local', model: request.model, field: 'reasoning' };
+      request.messages[1]?.parts.unshift({ type: 'reasoning', text: 'hm', opaque });
+      return request;
+    },
+    ({ messages }) => !('reasoning' in (messages as object[])[2]!),
+  ],
+  'a string as the content of calls': [
+    '1 validation error: messages.2.content Input should be a valid string [input_value=None]',
+    () => askedAndRead('read'),
+    ({ messages }) => (messages as { content: unknown }[])[2]?.content === '',
+  ],
+  'no images': [
+    'messages[1]: unknown variant `image_url`, expected `text`',
+    () => {
+      const request = ask('look');
+      const blob = { hash: 'h', size: 1, subject: 's' };
+      request.messages[0]?.parts.push({ type: 'image', mediaType: 'image/png', name: 'a.png', blob });
+      return { ...request, images: new Map([['h', new Uint8Array([1])]]) };
+    },
+    ({ messages }) =>
+      (messages as { content: unknown }[])[1]?.content === 'look[image a.png: this model cannot see images]',
+  ],
+  'plain schemas': [
+    'Invalid JSON payload received. Unknown name "additionalProperties" at \'tools.function_declarations[0].parameters\'',
+    () => {
+      const input = {
+        type: 'object',
+        properties: { default: { type: 'string', minLength: 1 } },
+        additionalProperties: false,
+      };
+      return { ...ask('hi'), tools: [{ name: 'read', description: 'Reads.', input }] };
+    },
+    ({ tools }) =>
+      JSON.stringify((tools as { function: { parameters: unknown } }[])[0]?.function.parameters) ===
+      '{"type":"object","properties":{"default":{"type":"string"}}}',
+  ],
   'no system message': [
     'System role not supported',
     () => ask('hi'),
@@ -213,6 +253,30 @@ for (const [what, [said, request, right]] of Object.entries(QUIRKS))
     server.next(refusing(said));
     server.next(refusing(said));
   });
+
+test('a refusal inside a 200 is learned from, too: in the stream, or as the whole of it', async () => {
+  const said = "Error rendering prompt with jinja template: 'Conversation roles must alternate user/assistant'";
+  for (const refusal of [
+    { pieces: [`event: error\n${sse({ error: { message: said } })}`] },
+    { headers: { 'content-type': 'application/json' }, pieces: [JSON.stringify({ error: said })] },
+  ]) {
+    server.next(refusal);
+    server.next({ pieces: [chunk({ content: 'ok' }, 'stop'), DONE] });
+    const request = askedAndRead('read');
+    request.messages.push({ role: 'user', parts: [{ type: 'text', text: 'and?' }] });
+    assert.equal(textOf(await collect(model().stream(request, NEVER))), 'ok');
+    const sent = server.requests.at(-1)?.body.messages as { role: string }[];
+    assert.equal(sent.map(({ role }) => role).join(' '), 'system user assistant tool assistant user');
+  }
+});
+
+test('what the owner has said of a model is not tried first', async () => {
+  const port = model({ quirks: (name) => (name === ask('x').model ? ['no-stream-options', 'no-system'] : []) });
+  server.next({ pieces: [chunk({ content: 'ok' }, 'stop'), DONE] });
+  await collect(port.stream(ask('hi'), NEVER));
+  const { body } = server.requests.at(-1)!;
+  assert.deepEqual(['stream_options' in body, (body.messages as { role: string }[])[0]?.role], [false, 'user']);
+});
 
 test('two calls that learn the same at once are both answered', async () => {
   const port = model();

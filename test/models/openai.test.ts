@@ -46,6 +46,29 @@ const reasoning = (at: number, id: string, summary: readonly string[] = []): str
   ];
 };
 
+test('reasoning that came without its content is known to nobody, and does not go back', async () => {
+  const bare = { type: 'reasoning', id: 'rs_1', summary: [], encrypted_content: null };
+  const events = await given([
+    event('response.output_item.done', { output_index: 0, item: bare }),
+    ...call(1, CALL),
+    ended('completed'),
+  ]);
+  assert.ok(
+    events.every((each) => each.type !== 'reasoning' || each.opaque === undefined),
+    JSON.stringify(events),
+  );
+  // As an older version has kept it.
+  const request = askedAndRead('read a.md');
+  const opaque = { from: 'openai', model: request.model, items: [bare] };
+  request.messages[1]?.parts.unshift({ type: 'reasoning', text: '', opaque });
+  await given([...message(0, ['ok']), ended('completed')], request);
+  const input = server.requests.at(-1)?.body.input as { type?: string }[];
+  assert.deepEqual(
+    input.map(({ type = 'message' }) => type),
+    ['message', 'function_call', 'function_call_output'],
+  );
+});
+
 test('the request: nothing is kept there, everything is sent, in a stable order', async () => {
   const request = { ...askedAndRead('read a.md'), model: 'gpt-6.2-sol', maxOutputTokens: 100 };
   await given([...message(0, ['ok']), ended('completed')], request);

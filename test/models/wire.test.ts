@@ -108,7 +108,7 @@ test('ends that servers leave out or repeat', async () => {
   }
 });
 
-test('an answer that is complete does not wait for ever for its usage', async () => {
+test('an answer that is complete does not wait without end for its usage', async () => {
   let slept = 0;
   const clock: Clock = { now: () => NOW, sleep: async (ms) => void (slept += ms) };
   server.next({ pieces: [chunk({ content: 'Hello' }, 'stop')], end: 'hang' });

@@ -6,7 +6,7 @@ import { fails } from '../contracts/net.ts';
 import { HandClock } from '../scheduler/worker-kit.ts';
 import { get, openLab, serve, serveRaw, WHO } from './support.ts';
 
-/** Writes for ever, as fast as the other side takes it; tells how much that was. */
+/** Writes without end, as fast as the other side takes it; tells how much that was. */
 function pour(response: ServerResponse, chunk: Buffer): { written: number } {
   const count = { written: 0 };
   const more = (): void => {
@@ -142,10 +142,25 @@ test('A43 slow reads: a byte now and then does not outlive the total time, and s
   const slow = net.request(get(`http://a.example.org:${port}/`, limits), WHO);
   const failed = fails(slow, 'timeout', /nothing came/);
   await written.promise;
-  for (let n = 0; n < 5; n++) {
+  for (let at = 0; at < 400; at += 10) {
     drop();
-    await clock.pass(100);
+    await clock.pass(10);
   }
+  await failed;
+});
+
+test('silence lasts as long as it says: not a moment less, and a sixtieth more at most', async (t) => {
+  const silent = await serve(t, () => undefined);
+  const clock = new HandClock();
+  const { net } = openLab(t, { clock });
+  let ended = false;
+  const limits = { timeoutMs: 1e9, idleMs: 300_000 };
+  const failed = fails(net.request(get(`http://a.example.org:${silent.port}/`, limits), WHO), 'timeout', /300000 ms/);
+  void failed.then(() => void (ended = true));
+  while (silent.seen.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  for (let at = 0; at < 295_000; at += 5_000) await clock.pass(5_000);
+  assert.equal(ended, false);
+  for (let at = 0; at < 10_000; at += 5_000) await clock.pass(5_000);
   await failed;
 });
 

@@ -113,7 +113,7 @@ for (const { due, looks } of [
     await worker.stop(0);
   });
 
-test('a due time that has just passed is looked at again in a millisecond, not at once for ever', async () => {
+test('a due time that has just passed is looked at again in a millisecond, not at once without end', async () => {
   let looks = 0;
   const { worker, clock } = openScene({
     store: () => ({ nextDue: (now) => Promise.resolve((looks += 1) > 50 ? null : now - 5) }),
@@ -189,7 +189,7 @@ test('a lease is renewed every ten seconds for as long as the work takes', async
   await worker.stop(0);
 });
 
-test('a renewal that the store does not take is told of and tried again, and the work goes on', async () => {
+test('a renewal that the store does not take is reported and tried again, and the work goes on', async () => {
   let broken = true;
   let renewals = 0;
   const signals: Stops[] = [];

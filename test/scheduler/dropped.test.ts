@@ -6,7 +6,7 @@ import { collect, random } from '../store/kit.ts';
 import { files, trigger, withScene } from './trigger-kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';
 
-test('what people drop is committed and on record as theirs; a failure is told of, and tried again', async () => {
+test('what people drop is committed and on record as theirs; a failure is reported, and tried again', async () => {
   const clock = new HandClock();
   const store = openMemoryStore({ clock, random });
   const { log, told } = recorder();

@@ -96,7 +96,7 @@ test('a dead letter is on disk before the next task begins, and only while the l
   await worker.stop(0);
 });
 
-test('a burial that fails is told of', async () => {
+test('a burial that fails is reported', async () => {
   const { worker, store, told } = openScene({
     handle: () => Promise.reject(new Error('broken')),
     store: (raw) => ({

@@ -157,7 +157,7 @@ export class World {
     return task;
   }
 
-  /** A run asks, and parks; gives the id of what waits. `put`: it has been put before somebody on a channel. */
+  /** A run asks, and parks; gives the id of what waits. `put`: somebody has been asked on a channel. */
   async ask(
     kind: 'approval' | 'question',
     more: Partial<Task> & { put?: { channel: string; to: string }; text?: string } = {},

@@ -229,7 +229,7 @@ test('a chain that is written later counts from then, and one that is changed go
   });
 });
 
-test('what an escalation has led to is put before people, and its dead letter before nobody further', async () => {
+test('what an escalation has led to goes to people, and its dead letter to nobody further', async () => {
   const chain = [
     { after: 0, to: 'agent:b' },
     { after: MINUTE, to: 'chat:o' },

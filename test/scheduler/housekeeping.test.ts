@@ -24,7 +24,7 @@ test('upkeep is done every time the interval has passed, and not at once', async
   await upkeep.close();
 });
 
-test('upkeep that fails is told of, and the next time comes', async () => {
+test('upkeep that fails is reported, and the next time comes', async () => {
   let tries = 0;
   const { clock, told, upkeep } = open(() => {
     tries += 1;

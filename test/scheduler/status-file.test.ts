@@ -74,7 +74,7 @@ test('a failed run is named, and a task that nothing holds back is counted from 
   });
 });
 
-test('each run is counted once, whoever looks at the same time and whatever ends meanwhile', async () => {
+test('each run is counted once, even if several look at the same time and whatever ends meanwhile', async () => {
   await withLoop([says('One.'), says('Two.'), says('Three.')], {}, async (loop) => {
     await loop.send('first');
     let late = true;

@@ -386,7 +386,7 @@ test('no rejected file takes the place of another, and a day that is not in the 
       await readFile(join(folder, 'same.3.json.reason.txt'), 'utf8'),
       /there is no 2027-02-30 in the calendar/,
     );
-    // Put back as it is, it is told of as what it is: another try.
+    // Put back as it is, it is reported as what it is: another try.
     await rename(join(folder, 'same.json'), join(root, 'email/inbox/same.json'));
     await look();
     assert.equal((await Array.fromAsync(store.read({ types: ['task.rejected'] }))).length, 4);

@@ -165,7 +165,7 @@ export class Scene {
     await calm();
   }
 
-  /** Something happens, whoever runs. */
+  /** Something happens, whichever process runs. */
   async happen(...events: readonly NewEvent[]): Promise<Event[]> {
     const result = await this.store.commit({ events, sync: true });
     if (!result.ok) throw new Error(JSON.stringify(result));

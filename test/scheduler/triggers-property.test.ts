@@ -82,7 +82,7 @@ async function play(
   let [kills, count] = [0, 0];
   const deliver = async (name: number): Promise<void> => {
     const delivery = { hook: 'h', id: `d${name}`, seal: null, name: '', body: { name } };
-    // Whoever sends to a process that dies hears nothing, and sends it again.
+    // A sender to a process that dies hears nothing, and sends it again.
     void scene.triggers.deliver(delivery).catch(() => undefined);
     await scene.clock.pass(0);
   };

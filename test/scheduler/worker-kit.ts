@@ -57,7 +57,7 @@ export class HandClock implements Clock {
     });
   }
 
-  /** Time passes, whoever is due wakes, and everything that follows from it without more time happens. */
+  /** Time passes, what is due wakes, and everything that follows from it without more time happens. */
   async pass(ms: number): Promise<void> {
     this.time += ms;
     for (const sleeper of this.#sleepers)

@@ -92,7 +92,7 @@ test('A64 a canary in any form, amid any text, survives no redaction', () => {
       const encoded = encode(`${before}${value}${after}`);
       const redacted = secrets.redact(encoded);
       assert.equal(redacted.includes('[redacted]'), true);
-      // Whoever decodes what is left does not find it either.
+      // Decoding what is left does not find it either.
       for (const form of [value, encode(value)]) assert.equal(has(redacted, form) && form.length >= 8, false);
       checked.set(name, (checked.get(name) ?? 0) + 1);
     }),

@@ -348,7 +348,7 @@ function late(story: Story): Work {
   return story.end(story.land(tardy, story.plan.orders['tardy']?.lines ?? []), 'done tardy 1');
 }
 
-/** Something the owner is told of, who settles it after so many minutes. */
+/** Something the owner hears about, and settles after so many minutes. */
 function matter(story: Story, kind: 'deadline' | 'dead', about: string, after: number): string {
   const id = `mat_${kind}_${about}`;
   story.event('matter.raised', `matter:${id}`, { matter: id, kind, about, text: story.blob('!') });

@@ -65,7 +65,7 @@ test('what agents enable is there with hash and files, of workspace and package;
   assert.ok(governance.agents.has('user'), 'the agent goes on without them');
 });
 
-test('A59 enabling shows every file of the skill, whoever landed them before; flags come first', async () => {
+test('A59 enabling shows every file of the skill, also what landed before; flags come first', async () => {
   assert.equal(
     await protectedIn({ 'skills/idle/setup.md': 'new\n', 'skills/fresh/SKILL.md': 'x' }),
     null,

@@ -232,7 +232,7 @@ describe('group commit', () => {
     seen.length = 0;
     const again = await commit(store, [note('a', 'y', { key: 'k' })], [], { sync: true });
     assert.equal(again.ok, false);
-    // The one it is a double of was not synced yet, and whoever asks now may tell the platform "received".
+    // The one it is a double of was not synced yet, and a caller that asks now may tell the platform "received".
     assert.deepEqual(seen, ['store.commit.before', 'store.sync.before', 'store.sync.after', 'store.commit.after']);
     await store.close();
   });

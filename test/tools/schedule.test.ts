@@ -116,7 +116,7 @@ test('in an hour that comes twice the second one is meant where it is', async ()
   assert.match(made.said, /next Sun 25 Oct 02:10/);
 });
 
-test('whoever approves it reads when it is', () => {
+test('the person who approves it reads when it is', () => {
   const explain = explainSchedule(clock, machineZone);
   const daily = { name: 'x', task: 'Write.', timezone: 'Europe/Paris' };
   const said = (more: object) => explain('a', { ...daily, ...more });

@@ -202,7 +202,7 @@ test('lines that are missing, doubled, changed or too many are told of', async (
   );
   const forged = real.map((line) => (line.seq === 2 ? { ...line, json: line.json.replace('about', 'ABOUT') } : line));
   assert.match((await withLines(forged))[0] ?? '', /^evt_2 journal.git: its line in .* is not what was written/);
-  // Whoever forges a line can make the tip say that the journal ends before it.
+  // Somebody who forges a line can make the tip say that the journal ends before it.
   assert.match(
     (await withLines(forged, Promise.resolve(1)))[0] ?? '',
     /^evt_2 journal.git: its line in .* is not what was written/,
@@ -268,7 +268,7 @@ test('a landing that main lacks, and work on main that nobody knows, are told of
     gone,
   );
   assert.deepEqual(others, [
-    `null main: commit ${await s.workspace.head()} on main names run_x, which the journal does not know`,
+    `null main: commit ${await s.workspace.head()} on main names run_x, which the journal does not know. Either this home is older than its workspace, as after an old backup was put back, or another Ruche made the commit. If that is right, start once with --accept-loss`,
   ]);
   await s.git('reset', '-q', '--hard', before);
   assert.match(

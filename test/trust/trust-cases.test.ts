@@ -121,7 +121,7 @@ test('a difference that cannot be shown whole says so where it is asked for', as
   await w.close();
 });
 
-test('a look may be asked for without waiting for the watch, and each move is told of after its look', async () => {
+test('a look may be asked for without waiting for the watch, and each move is reported after its look', async () => {
   const w = await open();
   const governed: string[] = [];
   const stop = w.trust.onMoved(() => void governed.push(w.trust.current().commit));
@@ -379,7 +379,7 @@ test('closing while a landing may still tell leaves nothing asleep and nothing t
   assert.deepEqual([w.clock.sleeping, w.told.length], [0, told]);
 });
 
-test('a look that fails after the wait is told of', async () => {
+test('a look that fails after the wait is reported', async () => {
   const w = await open();
   await w.move('c2', 'landing', 'r2');
   const { head } = w;

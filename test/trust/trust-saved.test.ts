@@ -93,7 +93,7 @@ test('an agent that was refused is tried again beside new settings', async () =>
   await w.move('c2', 'person', 'r2');
   assert.deepEqual(w.committed, [['agents/a/AGENT.md']]);
   assert.equal(w.trust.refused().length, 1);
-  assert.equal((await w.types()).filter((type) => type === 'config.refused').length, 3, 'none is told of again');
+  assert.equal((await w.types()).filter((type) => type === 'config.refused').length, 3, 'none is reported again');
   await w.close();
 });
 

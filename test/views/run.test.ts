@@ -68,7 +68,7 @@ test('a run is told step by step: models, calls, verdicts, approvals, what lande
         cut: false,
       });
 
-      // Another conversation's run reads none of it, whoever knows its hashes.
+      // Another conversation's run reads none of it, even if it knows the hashes.
       const other = await loop.send('Hello', 'two');
       assert.equal(await views.exact(other.task, first.request), null);
       assert.equal(await views.exact(other.run ?? '', first.answer ?? ''), null);

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import type { Clock } from '../../src/core/ports/clock.ts';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
 import { systemRandom } from '../../src/platform/system.ts';
 import { ROOT } from '../guards/source.ts';
@@ -103,7 +104,11 @@ export interface Stage {
 }
 
 /** The real gateway over a scripted engine. */
-export async function withStage(run: (stage: Stage) => Promise<void>, scene = new Scene()): Promise<void> {
+export async function withStage(
+  run: (stage: Stage) => Promise<void>,
+  scene = new Scene(),
+  clock: Clock = realClock,
+): Promise<void> {
   const web = builtWeb();
   const sessions = { keep: keepInMemory(), bytes: (length: number) => systemRandom.bytes(length) };
   let port = 0;
@@ -116,7 +121,7 @@ export async function withStage(run: (stage: Stage) => Promise<void>, scene = ne
       token: () => TOKEN,
       host: '127.0.0.1',
       port,
-      clock: realClock,
+      clock,
       ids: countingIds(),
       log: recordedLog(),
       redact: (text) => text,

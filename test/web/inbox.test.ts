@@ -89,30 +89,33 @@ test('for a message without an answer the conversation says why, and lets a pers
   }),
 );
 
-test('what is not there is said once; whoever is not logged in is told how to, and asks no further', { skip }, () =>
-  withStage(async ({ open, gateway }) => {
-    await open(async ({ page }) => {
-      await page.goto(`${gateway.url}/work/tsk_nope`);
-      await page.getByText('This task does not exist.').waitFor();
-      assert.equal(await page.getByText(/could not load/i).count(), 0);
-      assert.equal(await page.title(), 'Work · Ruche');
-      // The page before asks nothing more from here on, and no clock but the test's moves the next one.
-      await page.goto('about:blank');
-      await page.clock.install();
-      await page.context().clearCookies();
-      const asked: string[] = [];
-      page.on('request', (request) => {
-        const { pathname } = new URL(request.url());
-        if (pathname.startsWith('/api/')) asked.push(pathname);
+test(
+  'what is not there is said once; a person who is not logged in is told how to, and asks no further',
+  { skip },
+  () =>
+    withStage(async ({ open, gateway }) => {
+      await open(async ({ page }) => {
+        await page.goto(`${gateway.url}/work/tsk_nope`);
+        await page.getByText('This task does not exist.').waitFor();
+        assert.equal(await page.getByText(/could not load/i).count(), 0);
+        assert.equal(await page.title(), 'Work · Ruche');
+        // The page before asks nothing more from here on, and no clock but the test's moves the next one.
+        await page.goto('about:blank');
+        await page.clock.install();
+        await page.context().clearCookies();
+        const asked: string[] = [];
+        page.on('request', (request) => {
+          const { pathname } = new URL(request.url());
+          if (pathname.startsWith('/api/')) asked.push(pathname);
+        });
+        await page.goto(`${gateway.url}/work`);
+        await page.getByText('You are not logged in').waitFor();
+        await page.clock.runFor('10:00');
+        await page.getByText('ruche up').first().waitFor();
+        assert.deepEqual(asked, ['/api/me']);
+        assert.equal(await page.title(), 'logged out · Ruche');
       });
-      await page.goto(`${gateway.url}/work`);
-      await page.getByText('You are not logged in').waitFor();
-      await page.clock.runFor('10:00');
-      await page.getByText('ruche up').first().waitFor();
-      assert.deepEqual(asked, ['/api/me']);
-      assert.equal(await page.title(), 'logged out · Ruche');
-    });
-  }),
+    }),
 );
 
 test('loading, empty and failed look different', { skip }, () =>

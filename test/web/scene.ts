@@ -149,7 +149,7 @@ export class Scene {
     return item;
   }
 
-  /** Changes how an item stands, and tells whoever watches. */
+  /** Changes how an item stands, and tells the watchers. */
   set(item: Item, part: Partial<Item>): void {
     if (part.status !== undefined && part.standing === undefined) part.standing = STANDINGS[part.status];
     Object.assign(item, part);

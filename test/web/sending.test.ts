@@ -1,8 +1,11 @@
 // What a person writes is not lost and not sent without end, in Chromium: busy gateways, sessions that end, files, drafts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { noBrowser as skip, withStage } from './browser.ts';
+import { HandClock } from '../scheduler/worker-kit.ts';
 import { inPage } from './helpers.ts';
+import { Scene } from './scene.ts';
 
 const FILE = { name: 'plan.md', mimeType: 'text/markdown', buffer: Buffer.from('# x') };
 
@@ -134,3 +137,54 @@ test('an answer is copied where the browser has no clipboard, and else it is sai
     });
   }),
 );
+
+/** A line over which the browser's bytes go on in pieces, each of which takes a second of the gateway's clock. */
+async function slowLine(port: number, bytesPerSecond: number, clock: HandClock) {
+  const seconds = { passed: 0 };
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    far.pipe(near);
+    far.on('error', () => near.destroy());
+    near.on('error', () => far.destroy());
+    void (async () => {
+      for await (const chunk of near as AsyncIterable<Buffer>)
+        for (let at = 0; at < chunk.length; at += bytesPerSecond) {
+          const piece = chunk.subarray(at, at + bytesPerSecond);
+          await new Promise<void>((resolve) => far.write(piece, () => resolve()));
+          if (chunk.length < 10_000) continue; // what is no upload
+          seconds.passed += piece.length / bytesPerSecond;
+          await clock.pass((piece.length / bytesPerSecond) * 1_000);
+        }
+      far.end();
+    })().catch(() => far.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seconds, server };
+}
+
+test('a file of 4 MB over a line of 100 kB/s arrives, though it takes most of a minute', { skip }, () => {
+  const clock = new HandClock();
+  const scene = new Scene();
+  return withStage(
+    async ({ enter, gateway }) => {
+      await enter(async ({ page }) => {
+        const { url, seconds, server } = await slowLine(gateway.port, 100_000, clock);
+        try {
+          await page.goto(url);
+          const bytes = Buffer.alloc(4_000_000, 7);
+          const file = { name: 'plan.bin', mimeType: 'application/octet-stream', buffer: bytes };
+          await page.getByLabel('Files', { exact: true }).setInputFiles(file);
+          await page.getByRole('list', { name: 'Files to send' }).getByText('plan.bin').waitFor();
+          await page.getByRole('button', { name: 'Send' }).click();
+          await page.locator('.said .bubble:not(.unsent)').waitFor();
+          assert.ok(seconds.passed > 50, `it took ${seconds.passed} s`);
+          assert.equal(scene.files.get('plan.bin')?.bytes.length, 4_000_000);
+        } finally {
+          server.close();
+        }
+      });
+    },
+    scene,
+    clock,
+  );
+});

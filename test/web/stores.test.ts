@@ -210,7 +210,7 @@ test('who asks again gets an answer asked for since; changes meanwhile lead to o
   await answer(1);
   await until(() => valueOf(of.state.value) === 1, 'the first answer');
   assert.deepEqual(seen, []);
-  // A third would wait for its pause; whoever asks does not.
+  // A third would wait for its pause; a person who asks does not.
   await until(() => answers.length === 2, 'request 2');
   for (let n = 0; n < 3; n++) of.changed();
   await answer(2);

@@ -143,7 +143,7 @@ test(
 );
 
 test(
-  'what cannot be committed is told of once and tried again; so many names are looked at, and no more',
+  'what cannot be committed is reported once and tried again; so many names are looked at, and no more',
   withLab(
     async (lab) => {
       const { dropped, told } = open(lab, 50);

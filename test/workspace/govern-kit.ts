@@ -15,7 +15,7 @@ import { KNOWN } from '../fakes/known.ts';
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Time stands still until it is moved; whoever sleeps wakes when it is due. */
+/** Time stands still until it is moved; a sleeper wakes when it is due. */
 export class StepClock implements Clock {
   time = 1_790_000_000_000;
   readonly #sleepers = new Set<{ due: number; short: boolean; wake: () => void }>();

@@ -140,7 +140,7 @@ test('case, Unicode, dot and link tricks need approval, whatever they hold', asy
     assert.match((await protectedIn(edits)) ?? 'null', /a symbolic link/, JSON.stringify(edits));
 });
 
-test('H6 what becomes a system prompt needs approval, whoever the agent is, and the difference is shown', async () => {
+test('H6 what becomes a system prompt needs approval, from every agent, and the difference is shown', async () => {
   const prose = await protectedIn({ 'agents/mail/AGENT.md': MAIL.replace('You sort mail.', 'You send mail.') });
   assert.match(prose ?? 'null', /^agents\/mail\/AGENT.md\n[^]*^-You sort mail\.\n\+You send mail\.$/m);
   for (const name of ['SOUL.md', 'IDENTITY.md', 'USER.md'])

@@ -204,7 +204,7 @@ PATH='${process.env['PATH']}' exec git "$@"`;
   repository.close();
 });
 
-test('what was changed instead of added is told of', async (t) => {
+test('what was changed instead of added is reported', async (t) => {
   const { dir, root, open } = await journal(t);
   const repository = await open();
   await repository.append([line(1), line(2)]);
@@ -224,7 +224,7 @@ test('maintenance keeps the number of packs small and loses nothing', async (t) 
     await repository.append([line(seq)]);
     if (seq % 20 === 0) await repository.maintain();
   }
-  // Whoever appends meanwhile waits its turn.
+  // A writer that appends meanwhile waits its turn.
   await Promise.all([repository.maintain(), repository.append([line(51)]), repository.maintain()]);
   const packs = (await readdir(join(dir, 'objects/pack'))).filter((name) => name.endsWith('.pack'));
   assert.ok(packs.length <= 40, `${packs.length} packs`);
@@ -267,7 +267,7 @@ test('a file where the repository must be is told with its path, and left as it 
   await assert.rejects(open(), (error: Error) => {
     assert.equal(
       explain(error),
-      `Cannot use ${dir} (EEXIST). A file is where a folder must be. Move it away and try again.`,
+      `Cannot use ${dir} (EEXIST): a file is where a folder must be. Move it away and try again.`,
     );
     return true;
   });

@@ -425,7 +425,7 @@ test('a full disk blocks a landing in words, loses nothing, and lets it through 
     // Read-only: what runs wait for, and people see, are words.
     execFileSync('mount', ['-o', 'remount,ro', disk]);
     const [trouble] = await ws.troubles();
-    assert.match(trouble?.what ?? '', /cannot be used \(EROFS\): its disk is read-only; mount it for writing$/);
+    assert.match(trouble?.what ?? '', /cannot be used \(EROFS\): the disk is read-only; mount it for writing$/);
     const next = ws.files(await ws.head(), []);
     await assert.rejects(next.write('new.md', Buffer.from('n')), {
       name: 'WorkspaceUnavailable',

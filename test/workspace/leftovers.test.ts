@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { chmod, link, lstat, mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -126,6 +127,20 @@ test(
         async (at) => {
           await writeFile(at('docs/HEAD'), 'ref: refs/heads/main\n');
           await writeFile(at('docs/commondir'), '../elsewhere\n');
+        },
+      ],
+      [
+        /^3 folders are Git repositories of their own; remove docs\/\.git, new\/a\/\.git, docs\/cache\/HEAD, and run the command again$/,
+        (at) => {
+          init(at('docs'));
+          init('--bare', at('docs/cache'));
+          init(at('new/a'));
+        },
+      ],
+      [
+        /^30 folders are .*; remove (?:many\/\d+\/\.git(?:, )?){20} and 10 more of their kind, and run/,
+        (at) => {
+          for (let n = 0; n < 30; n += 1) mkdirSync(at(`many/${n}/.git`), { recursive: true });
         },
       ],
       // What Git ignores is not kept, so it may hold what it likes.

@@ -106,7 +106,8 @@ test('a provider, and each of its models, can be told its window, price and pati
       window: 32768
       timeout: 10m
       price: { input: 0.5, output: 1.5 }
-      models: { big: { window: 131072, images: true } }
+      streamOptions: false
+      models: { big: { window: 131072, images: true, systemRole: false, maxTokensField: max_completion_tokens } }
 `;
   const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
   assert.deepEqual(problems, []);
@@ -118,7 +119,10 @@ test('a provider, and each of its models, can be told its window, price and pati
     window: 32_768,
     price: { input: 0.5, output: 1.5 },
     timeoutMs: 600_000,
-    byModel: { big: { window: 131_072, images: true } },
+    wants: { streamOptions: false },
+    byModel: {
+      big: { window: 131_072, images: true, wants: { systemRole: false, maxTokensField: 'max_completion_tokens' } },
+    },
   });
   const lan = (more: string): string =>
     `models:\n  providers:\n    lan: { type: openai-compatible, baseUrl: http://10.0.0.5/v1, ${more} }\n`;

@@ -50,7 +50,7 @@ export interface Attachment {
 export interface Accepted {
   /** Null: nothing was to be done, only somebody to be turned to. */
   task: string | null;
-  /** In whose conversation it is: whoever it was addressed to, or the conversation was handed over to. */
+  /** In whose conversation it is: the agent it was addressed to, or that the conversation was handed over to. */
   agent: string;
   session: string;
   joined: boolean;
@@ -72,7 +72,7 @@ const UNREACHABLE = 'Ruche does not answer.';
 export function createApi(out: () => void) {
   let known = true;
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
-    // Whoever is not logged in is asked to; asking the gateway on would only fill its log.
+    // A person who is not logged in is asked to; asking the gateway on would only fill its log.
     if (!known && path !== ME) throw new ApiError(401, 'unauthorized', 'You are not logged in.');
     let response: Response;
     try {

@@ -7,7 +7,7 @@ import { Ago, Away, Button, Plain } from './small.tsx';
 
 const BECAME = { told: 'notified', unreachable: 'not reachable', denies: 'denied' } as const;
 
-/** Who is told of what waits, and who is next: nobody further once it is acknowledged. */
+/** Who hears about what waits, and who is next: nobody further once it is acknowledged. */
 export function Climb({ about }: { about: string }): JSX.Element | null {
   const { api, inbox, names } = useApp();
   const { act, trouble } = useAct();

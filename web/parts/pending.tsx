@@ -73,7 +73,7 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
   );
 }
 
-/** Put before the owner, and no run waits for the answer. */
+/** The owner is asked, and no run waits for the answer. */
 export const isMatter = (of: Pending): boolean => of.kind === 'question' && of.run === null;
 
 export function Matter({ of, within = false }: { of: Pending; within?: boolean }): JSX.Element {
@@ -106,7 +106,7 @@ export function Matter({ of, within = false }: { of: Pending; within?: boolean }
 /** What says no more than that it is a question. */
 const ASKS = /^$|asks\.$/;
 
-/** What the agent had read before it asked: whoever wrote that may be behind the call. */
+/** What the agent had read before it asked: its author may be behind the call. */
 function Sources({ task }: { task: string }): JSX.Element | null {
   const run = valueOf(useItem(task).run.state.value);
   if (run === null) return <p class="quiet">Checking where its data came from…</p>;

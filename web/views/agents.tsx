@@ -163,7 +163,7 @@ function Facts({ of }: { of: AgentState }): JSX.Element {
   );
 }
 
-/** Off work, with a reason that whoever writes to it is told; and back. */
+/** Off work, with a reason that people who write to it are told; and back. */
 function Pausing({ of: { name, paused } }: { of: AgentState }): JSX.Element {
   const { api, network } = useApp();
   const { act, trouble } = useAct();

@@ -31,7 +31,7 @@ export function Shell(): JSX.Element {
   const place = placeOf(route);
   const first = useRef(true);
   useLayoutEffect(() => {
-    // Whoever cannot see the page change is taken to what is new; the first page is read from its top anyway.
+    // A person who cannot see the page change is taken to what is new; the first page is read from its top anyway.
     if (!first.current && !main.current?.contains(document.activeElement)) main.current?.focus();
     first.current = false;
   }, [place]);

@@ -1,7 +1,7 @@
 import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { Change } from '../../core/files.ts';
 import { workspacePath } from '../../core/text/paths.ts';
-import { artefactOf, type TaskContent } from '../../core/task-call.ts';
+import { artefactOf, type TaskContent } from '../../core/task.ts';
 import { type Opened, usualTool } from '../../core/ports/tool.ts';
 import { decide } from '../../policy/decide.ts';
 import { freshPaths, policyFacts } from './ready.ts';

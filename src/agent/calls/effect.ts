@@ -27,7 +27,7 @@ import { askedKey } from '../../core/records/matter.ts';
 
 /**
  * Runs calls that are allowed: intent, effect, receipt. A call that had started before a crash is reconciled first, and
- * one whose fate nobody can tell is put before the person.
+ * about one whose fate nobody can tell the person is asked.
  */
 export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Promise<void> {
   const { log, stops } = turn;

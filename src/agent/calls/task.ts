@@ -4,8 +4,7 @@ import { givenTask, originAfter, noRoom } from '../../core/records/new-task.ts';
 import { conversationId, givenKey, taskStream, agentActor } from '../../core/ids.ts';
 import { canonicalJson } from '../../core/text/json.ts';
 import { askedKey, matterId } from '../../core/records/matter.ts';
-import type { NewTaskCall, TaskCall, TaskContent } from '../../core/task-call.ts';
-import { type Task, isEnded } from '../../core/task.ts';
+import { type Task, isEnded, type NewTaskCall, type TaskCall, type TaskContent } from '../../core/task.ts';
 import { handArtefacts } from './artefacts.ts';
 import { giveText, refuse } from './results.ts';
 import { type RunLog, loadJson, messageOf } from '../run/log.ts';
@@ -200,7 +199,7 @@ async function knownTasks(
   return { tasks };
 }
 
-/** A runaway is put before the owner, once for all that one message has led to. */
+/** The owner is asked about a runaway, once for all that one message has led to. */
 async function raise({ deps, log }: Turn, asked: NewTaskCall, { kind, why }: Guarded): Promise<void> {
   const { root } = originAfter(log.claim.task);
   if ((await deps.store.byKey(askedKey(matterId(kind, root)))) !== null) return;
@@ -210,7 +209,7 @@ async function raise({ deps, log }: Turn, asked: NewTaskCall, { kind, why }: Gua
   await log.flush(true);
 }
 
-/** Why a task is not made, and what the owner is told of it. */
+/** Why a task is not made, and what the owner hears about it. */
 interface Guarded {
   kind: MatterKind;
   why: string;

@@ -5,7 +5,7 @@ import { taskStream } from '../../core/ids.ts';
 import { deadText } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp, sendingTask } from '../../core/records/reply.ts';
-import { isEnded, type Task, type TaskStatus } from '../../core/task.ts';
+import { isEnded, makerOf, type Task, type TaskContent, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
 import { releaseWork, keepUnlanded } from './hold.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
@@ -14,7 +14,6 @@ import { isQuiet } from '../think/script.ts';
 import type { Failure } from '../run/state.ts';
 import { mediaTypeOf } from '../../core/text/media.ts';
 import { readJson } from '../../core/records/json-blob.ts';
-import type { TaskContent } from '../../core/task-call.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
 const RETRY_BASE = 2_000;
@@ -52,7 +51,8 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   const { state, claim } = log;
   const { task } = claim;
   const { after } = failure;
-  if (after !== undefined || (failure.retryable && task.attempt < task.maxAttempts)) {
+  const mayPass = failure.retryable && failure.spent !== true;
+  if (after !== undefined || (mayPass && task.attempt < task.maxAttempts)) {
     const notBefore = deps.clock.now() + (after ?? retryDelay(task.attempt, deps.random()));
     const attempt = after === undefined ? task.attempt + 1 : task.attempt;
     const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
@@ -61,7 +61,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     return log.flush(true);
   }
   const status = failure.retryable ? 'dead' : 'failed';
-  const text = `I could not finish this: ${failure.message}${await keepWork(turn)}`;
+  const text = `I could not finish ${makerOf(task) ?? 'this'}: ${failure.message}${await keepWork(turn)}`;
   const ended = await tasksOf(turn);
   const seen = await seenAtEnd(turn);
   endRun(log, status, failure);
@@ -75,12 +75,11 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
       about: task.id,
       shown: { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason },
     });
-  else if (status === 'dead')
-    log.raise({ kind: 'dead', about: task.id, shown: deadText(task.id, task.agent, failure.message) });
+  else if (status === 'dead') log.raise({ kind: 'dead', about: task.id, shown: deadText(task, failure.message) });
   await log.flush(true);
 }
 
-/** Failures of which the owner hears, whoever the task is from: nobody else can mend them. */
+/** Failures of which the owner hears, wherever the task is from: nobody else can mend them. */
 const MATTERS: Readonly<Record<string, { kind: MatterKind; reason: string }>> = {
   'landing.conflict': { kind: 'conflict', reason: 'Changes conflicted and were given up.' },
   'agent.missing': { kind: 'gone', reason: 'Its agent is gone. When it is back, run `ruche tasks retry`.' },
@@ -165,7 +164,7 @@ function endTask(
   log.queue({ op: 'settle', task: claim.task.id, status, result });
 }
 
-/** Queues the reply to whoever asked. Channels that are called, rather than asked, get a task of their own to send it. */
+/** Queues the reply to the sender. Channels that are called, rather than asked, get a task of their own to send it. */
 function reply({ deps, log }: Turn, task: Task, message: EventOf<'message.received'>, content: BlobRef): void {
   const { run, labels } = log.state;
   const causeOf = log.nextIndex;

@@ -128,7 +128,7 @@ const tooMuch = (hidden: string): string =>
 
 function askLanding({ deps, log }: Turn, diff: string): void {
   const approval = deps.ids.next('apr');
-  // That it changes what governs is the reason, which whoever is asked reads beside it.
+  // That it changes what governs is the reason, which the person who is asked reads beside it.
   const shown = log.put({ text: visible(diff), bound: '' });
   const data = { approval, call: 'landing', tool: 'landing', shown };
   log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });

@@ -35,7 +35,7 @@ export async function park(turn: Turn): Promise<'end'> {
   return 'end';
 }
 
-/** Puts what it waits for before whoever wrote, where the runtime sends to them. Others come and look. */
+/** Sends what it waits for to the person who wrote, where the runtime can. Others come and look. */
 async function put(turn: Turn, wait: Wait): Promise<void> {
   const { deps, log } = turn;
   const message = await askerOf(deps, log.claim.task);
@@ -50,7 +50,7 @@ async function put(turn: Turn, wait: Wait): Promise<void> {
   log.queue(sendingOp(message, { id: deps.ids.next('tsk'), causeOf, labels }));
 }
 
-/** Whoever wrote the message that all of it began with. */
+/** The person who wrote the message that all of it began with. */
 async function askerOf({ store }: AgentDeps, task: Task): Promise<EventOf<'message.received'> | null> {
   const root = task.origin === undefined ? task : await store.task(task.origin.root);
   return root === null ? null : messageOf(store, root);

@@ -58,7 +58,7 @@ export interface CallState {
   tool: string;
   args: string;
   phase: CallPhase;
-  /** Names the effect for ever. A retry a person asked for gets a new one. */
+  /** Names the effect permanently. A retry a person asked for gets a new one. */
   key: string;
   effect: Effect | null;
   idempotent: boolean;
@@ -463,6 +463,8 @@ export interface Failure {
   message: string;
   /** True if a later attempt may succeed. */
   retryable: boolean;
+  /** It was tried often enough: what failed the same way each time would do so again. */
+  spent?: true;
   /** Milliseconds after which it is tried again, and that try is not counted: what keeps it is no fault of its own. */
   after?: number;
 }

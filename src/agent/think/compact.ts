@@ -315,7 +315,10 @@ function shortValue(value: unknown): unknown {
 
 /** Whether what was said earlier may be what a provider does not take: a picture it cannot read, words that its filter knows. */
 export const mayBeHistory = (error: ModelError, { messages }: Conversation): boolean =>
-  messages.length > 0 && !error.retryable && (error.kind === 'refused' || error.kind === 'invalid');
+  messages.length > 0 &&
+  !error.retryable &&
+  error.asks === undefined &&
+  (error.kind === 'refused' || error.kind === 'invalid');
 
 /** The conversation as if it began now, with what was summed up before. */
 export async function withoutHistory({ deps, log }: Turn, conversation: Conversation): Promise<Conversation> {

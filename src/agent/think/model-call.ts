@@ -23,7 +23,7 @@ import { scheduleId } from '../../core/schedule.ts';
 import type { Task } from '../../core/task.ts';
 import type { RunLog } from '../run/log.ts';
 import type { Manifest, RunState } from '../run/state.ts';
-import type { Json } from '../../core/text/json.ts';
+import { isObject, type Json } from '../../core/text/json.ts';
 
 /** A request and the same by blobs, as the journal keeps it. */
 export interface Prepared {
@@ -179,6 +179,8 @@ export interface Outcome {
   error: ModelError | null;
   /** True if calls were left out because the answer was cut at the output limit. */
   dropped: boolean;
+  /** The words end in a call that the server did not read as one. */
+  written?: true;
 }
 
 /** Reads a stream to its end. Text goes to `onText` as it comes; calls count only once the stream has finished. */
@@ -201,13 +203,56 @@ export async function collectAnswer(
         parts.push(event);
         break;
       case 'finish':
-        return finished(message, event.reason, event.usage);
+        return withWritten(finished(message, event.reason, event.usage), request.tools);
       case 'error':
         return { message, finish: 'stop', usage: event.usage, error: event.error, dropped: false };
     }
   }
   const error: ModelError = { kind: 'network', message: 'The answer ended early.', retryable: true, retryAfter: null };
   return { message, finish: 'stop', usage: NO_USAGE, error, dropped: false };
+}
+
+/** How templates of models begin a call in the text. */
+const MARK =
+  /<tool_call>|<tools?>\s*[{[]|<function(?:_calls?)?[=>\s]|<(?:\w+:)?tool_calls?>|<invoke\s|<\|(?:tool[_▁]call|python_tag|action_start|plugin)|<｜tool|\[TOOL_CALLS\]|<\|channel\|>\s*commentary|\bfunctools\[/;
+/** What may stand behind it: closing tags and marks alone. */
+const CLOSED = /(?:[}\])>]|\|>|｜>)\s*$/;
+
+/** Whether words end in a call of a tool, which a server's parser has missed: the model waits for a result that nobody fetches. */
+export function endsInCall(text: string, tools: readonly Pick<ToolSchema, 'name'>[]): boolean {
+  const said = text.trim();
+  const names = (call: string): boolean => tools.some(({ name }) => call.includes(name));
+  const mark = MARK.exec(said);
+  if (mark !== null) {
+    const before = said.slice(0, mark.index);
+    // Quoted, it is spoken about.
+    const quoted = before.endsWith('`') || before.split('```').length % 2 === 0;
+    if (!quoted && CLOSED.test(said) && names(said.slice(mark.index))) return true;
+  }
+  const bare = /^(?:```(?:json|tool_call)?\s*)?([{[][\s\S]*[}\]])(?:\s*```)?$/.exec(said)?.[1];
+  if (bare === undefined || bare.length > MAX_WRITTEN) return false;
+  try {
+    const value: unknown = JSON.parse(bare);
+    return (Array.isArray(value) ? value : [value]).some((call) => isCall(call, tools));
+  } catch {
+    return false; // not JSON: words
+  }
+}
+
+/** Characters of a call in JSON that is looked into. */
+const MAX_WRITTEN = 100_000;
+
+function isCall(value: unknown, tools: readonly Pick<ToolSchema, 'name'>[]): boolean {
+  if (!isObject(value)) return false;
+  const call = isObject(value.function) ? value.function : value;
+  const named = [call.name, call.tool, call.tool_name].some((name) => tools.some((tool) => tool.name === name));
+  return named && ['arguments', 'parameters', 'args', 'input'].some((key) => key in call);
+}
+
+function withWritten(outcome: Outcome, tools: readonly ToolSchema[]): Outcome {
+  if (outcome.error !== null || outcome.finish !== 'stop') return outcome;
+  const text = outcome.message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+  return endsInCall(text, tools) ? { ...outcome, written: true } : outcome;
 }
 
 /** The answer as the journal keeps it: what tools are given must be what is on record, also where a provider repeats its key. */
@@ -236,6 +281,11 @@ const failure = (kind: ModelErrorKind, message: string, retryable: boolean): Mod
   retryAfter: null,
 });
 
+const EMPTY: ModelError = {
+  ...failure('invalid', 'The model gave an empty answer.', true),
+  asks: { most: 3, later: false },
+};
+
 function finished(message: ModelMessage, finish: FinishReason, usage: Usage): Outcome {
   const whole: Outcome = { message, finish, usage, error: null, dropped: false };
   if (finish === 'refused') return { ...whole, error: failure('refused', 'The model refused to answer.', false) };
@@ -247,6 +297,6 @@ function finished(message: ModelMessage, finish: FinishReason, usage: Usage): Ou
     return { ...whole, message: { ...message, parts: kept }, dropped: calls || parts.length === 0 };
   }
   const text = message.parts.some((part) => part.type === 'text' && part.text.trim() !== '');
-  if (!calls && !text) return { ...whole, error: failure('invalid', 'The model gave an empty answer.', true) };
+  if (!calls && !text) return { ...whole, error: EMPTY };
   return { ...whole, finish: calls ? 'calls' : 'stop' };
 }

@@ -10,6 +10,20 @@ import { scriptChoice, scriptUnable } from './script.ts';
 const CUT =
   'Your answer was cut at the output limit before its tool calls were complete, so none of them ran. Go on in smaller steps.';
 
+const WRITTEN =
+  'Your tool call arrived as text, so nothing ran. If you meant to call the tool, call it as the interface for tools wants it; if not, answer without the call.';
+
+/** Said to the model this often in a turn, in vain, it is the server that does not read its calls. */
+const MAX_WRITTEN = 2;
+
+const UNREAD = ({ provider, model }: ModelChoice): ModelError => ({
+  kind: 'invalid',
+  message: `${provider}/${model} writes its tool calls as text, and its server does not read them: start the server with the model's tool parser (vLLM: --enable-auto-tool-choice --tool-call-parser NAME; llama.cpp: --jinja), or name another model.`,
+  retryable: false,
+  retryAfter: null,
+  asks: { most: 1, later: false },
+});
+
 /** How often a request is made shorter because the model says it is too long. */
 const MAX_REFUSALS = 3;
 
@@ -63,7 +77,7 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
       }
       continue;
     }
-    if (next === null) return { code: `model.${error.kind}`, message: error.message, retryable: error.retryable };
+    if (next === null) return failureOf(error);
     if (next.index !== index) tries = 0;
     index = next.index;
     const { task, run } = log.state;
@@ -77,6 +91,13 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     }
   }
 }
+
+const failureOf = ({ kind, message, retryable, asks }: ModelError): Failure => ({
+  code: `model.${kind}`,
+  message,
+  retryable,
+  ...(asks?.later === false ? { spent: true } : {}),
+});
 
 async function callModel(
   turn: Turn,
@@ -119,7 +140,9 @@ function record(
   choice: ModelChoice,
   discard: () => void,
 ): ModelError | null {
-  const { message, finish, usage, error } = outcome;
+  const { message, finish, usage } = outcome;
+  const unread = outcome.written === true && timesSaid(log, WRITTEN) >= MAX_WRITTEN;
+  const error = outcome.error ?? (unread ? UNREAD(choice) : null);
   const common = { ...about, purpose: 'turn' as const };
   if (error) {
     const partial = message.parts.length > 0 ? log.put(message) : null;
@@ -130,6 +153,13 @@ function record(
   const answer = log.put(message);
   const costUsd = choice.cost(usage);
   log.emit({ type: 'model.answered', data: { ...common, answer, finish, usage, costUsd } }, message);
-  if (outcome.dropped) log.emit({ type: 'note.added', data: { note: log.put(note(CUT)) } });
+  const told = outcome.dropped ? CUT : outcome.written === true ? WRITTEN : null;
+  if (told !== null) log.emit({ type: 'note.added', data: { note: log.put(note(told)) } });
   return null;
+}
+
+/** How often the model was told this in its turn. */
+function timesSaid(log: RunLog, said: string): number {
+  const { hash } = log.put(note(said));
+  return [...log.state.messages, ...log.state.arrived].filter((ref) => ref.hash === hash).length;
 }

@@ -111,7 +111,7 @@ class Queue {
           if (await this.#try(group)) taken += 1;
           else {
             rejected.push(group);
-            // What follows in this chat waits, so that the order stays; but not for ever.
+            // What follows in this chat waits, so that the order stays; but not without end.
             if (this.#triesOf(group) < PATIENCE) break;
           }
         }

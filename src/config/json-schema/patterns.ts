@@ -12,7 +12,7 @@ const MAX_SIZE = 1_000;
 const INSTEAD =
   'write it without look-ahead (?=…), look-behind (?<=…) and back-references \\1, with repeats {n} up to 1000; for lengths use "minLength" and "maxLength"';
 
-/** An engine of linear time: the platform's may take for ever, and what it looks at is a stranger's. */
+/** An engine of linear time: the platform's may never end, and what it looks at is a stranger's. */
 export function readPattern(text: string): { ok: true; pattern: Pattern } | { ok: false; error: string } {
   const { RE2JS } = patternPackage();
   // The engine takes \k for a letter.

@@ -74,7 +74,7 @@ export interface Delivered {
   joined: boolean;
   /** In whose conversation it is: another one's than it was sent to, if that was handed over. */
   agent?: string;
-  /** What its sender is to know at once: that whoever answers is paused, and why. None: nothing. */
+  /** What its sender is to know at once: that the agent which answers is paused, and why. None: nothing. */
   note?: string;
 }
 
@@ -171,7 +171,7 @@ export interface ChannelState {
   problem: string | null;
 }
 
-/** A code that makes whoever sends it over the channel an owner, once, and how long it is good. */
+/** A code that makes the person who sends it over the channel an owner, once, and how long it is good. */
 export type Pairing = { ok: true; code: string; until: number } | { ok: false; message: string };
 
 /** What faces (HTTP, and through it the CLI) can ask of the running network. */
@@ -225,7 +225,7 @@ export interface Runtime {
   metrics(): Promise<string>;
 }
 
-/** That an agent takes no work, since when and why, for whoever waits for it. */
+/** That an agent takes no work, since when and why, for those who wait for it. */
 export function pausedWords(agent: string, { at, reason }: Pick<Paused, 'at' | 'reason'>, now: number): string {
   const why = reason === '' ? '.' : `: ${/[.!?…]$/.test(reason) ? reason : `${reason}.`}`;
   return `${agent} has been paused for ${roughly(now - at)}${why}`;

@@ -72,7 +72,7 @@ export type ConversationEntry =
       files: FileView[];
       commit: string | null;
       costUsd: number;
-      /** `fetched`: over HTTP, by whoever asked. */
+      /** `fetched`: over HTTP, by the client that asked. */
       delivery: {
         state: 'sent' | 'fetched' | 'sending' | 'waiting' | 'unsure' | 'failed';
         repeated: boolean;
@@ -250,7 +250,7 @@ export type ChainNode = { depth: number; at: number } & (
     }
   /** A task that belongs elsewhere: joined by its key, taken in by another run, repeated, or what a hand-over went on with. */
   | { kind: 'link'; of: 'joined' | 'taken' | 'repeats' | 'moved'; task: string | null; agent: string; title: string }
-  /** Put before the owner. */
+  /** The owner is asked about it. */
   | { kind: 'matter'; title: string; settled: boolean }
   | { kind: 'more'; left: number }
 );

@@ -13,7 +13,7 @@ export interface Limits {
 }
 
 export interface Job {
-  /** `^[A-Za-z0-9_-]+$`: names the command for ever, so that it can be found again after a crash. */
+  /** `^[A-Za-z0-9_-]+$`: names the command permanently, so that it can be found again after a crash. */
   key: string;
   /** A shell command line; bash where there is one, else sh. */
   command: string;

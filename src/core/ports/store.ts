@@ -161,7 +161,7 @@ export interface Audit {
 /** The four, joined by one transaction. A driver brings all of it; who reads asks for the part it reads. */
 export interface Store extends EventLog, TaskQueue, Blobs, Audit {
   /**
-   * All or none. Blobs put before are on disk no later than the batch. Checked in this order: fence, event and task keys,
+   * All or none. Blobs that were put earlier are on disk no later than the batch. Checked in this order: fence, event and task keys,
    * versions, queue operations. Rejects with StoreUnavailable if the disk does not take it.
    */
   commit(batch: Batch): Promise<CommitResult>;

@@ -5,7 +5,7 @@ import type { Change, FileEntry, Files } from '../files.ts';
 import type { Json } from '../text/json.ts';
 import type { Label } from '../labels.ts';
 import type { CallFacts } from '../policy.ts';
-import type { TaskCall } from '../task-call.ts';
+import type { TaskCall } from '../task.ts';
 import type { ScheduleBook } from '../schedule.ts';
 import type { Net } from './net.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -19,7 +19,7 @@ export interface ToolContext {
   agent: string;
   /** The model's call id, unique in the run. */
   call: string;
-  /** Names this effect for ever: equal after a crash and resume. Matches `^[A-Za-z0-9_-]+$`. */
+  /** Names this effect permanently: equal after a crash and resume. Matches `^[A-Za-z0-9_-]+$`. */
   key: string;
   files: Files;
   /** What a path means that names nothing in `files`; null for one that is meant as a file there. */
@@ -122,7 +122,7 @@ interface Described<Input> extends ToolName {
 
 /** What a call asks of the engine itself: it concerns the queue, conversations or people, which no tool sees. */
 export type EngineCall =
-  /** A question to a person, whose answer is the result. `early`: it is put before the calls ahead of it are done. */
+  /** A question to a person, whose answer is the result. `early`: it is asked before the calls ahead of it are done. */
   | { kind: 'question'; text: string; reason: string; early: boolean }
   | { kind: 'task'; task: TaskCall }
   | { kind: 'hand-over'; to: string; brief: string };

@@ -1,5 +1,6 @@
 import type { BlobRef } from '../blob.ts';
 import type { MatterKind } from '../event.ts';
+import { makerOf, type Task } from '../task.ts';
 
 /** One matter of a kind about one task: a runaway that goes on does not ask a hundred times. */
 export const matterId = (kind: MatterKind, about: string): string => `mat_${kind}_${about}`;
@@ -42,7 +43,11 @@ export const undeliveredText = (task: string, agent: string, channel: string, wh
 });
 
 /** What the owner reads of a dead letter. */
-export const deadText = (task: string, agent: string, why: string): MatterText => ({
-  text: `${agent} could not finish ${task}, and it is given up: ${why}`,
-  reason: `A task is dead. \`ruche tasks retry ${task}\` has it done once more; any answer settles this.`,
-});
+export const deadText = (task: Pick<Task, 'id' | 'agent' | 'from'>, why: string): MatterText => {
+  const maker = makerOf(task);
+  const what = maker === null ? task.id : `${task.id} of ${maker}`;
+  return {
+    text: `${task.agent} could not finish ${what}, and it is given up: ${why}`,
+    reason: `A task is dead. \`ruche tasks retry ${task.id}\` has it done once more; any answer settles this.`,
+  };
+};

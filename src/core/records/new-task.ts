@@ -2,14 +2,13 @@ import type { BlobRef } from '../blob.ts';
 import { conversationId, givenKey } from '../ids.ts';
 import type { Label } from '../labels.ts';
 import type { Store } from '../ports/store.ts';
-import type { NewTaskCall } from '../task-call.ts';
-import type { Origin, Task } from '../task.ts';
+import type { Origin, Task, NewTaskCall } from '../task.ts';
 
 /** Tasks that may be queued in all, and in one conversation. */
 const MAX_QUEUED = 10_000;
 const MAX_LANE = 100;
 
-/** Why nothing more is taken in for now, in a sentence for whoever wants it; null if there is room. `lane`: a conversation. */
+/** Why nothing more is taken in for now, in a sentence for the sender; null if there is room. `lane`: a conversation. */
 export async function noRoom(store: Pick<Store, 'counts' | 'tasks'>, lane?: string): Promise<string | null> {
   if (lane !== undefined && (await store.tasks({ lane, statuses: ['queued'], limit: MAX_LANE })).length >= MAX_LANE)
     return `${MAX_LANE} messages wait in this conversation. Try again later.`;
@@ -36,7 +35,7 @@ export const newTask = (about: Given & Partial<Omit<Task, 'labels'>> & { labels?
   labels: [...(about.labels ?? [])],
 });
 
-/** What only whoever gives the task knows. */
+/** What only the giver of the task knows. */
 interface GivenBy {
   id: string;
   session: string;

@@ -12,7 +12,7 @@ export const OUTBOX = 'outbox';
 /** Tries to send a reply before it is given up: a week, at ten minutes between two. A platform that is down over a weekend costs nobody an answer. */
 const SEND_ATTEMPTS = 1_000;
 
-/** Unique key of the reply to a task: there is one, whoever ends the task. */
+/** Unique key of the reply to a task: there is one, whatever ends the task. */
 export const replyKey = (task: string): string => `reply:${task}`;
 
 /** Unique key of what shows the reply to a task while it is written. */

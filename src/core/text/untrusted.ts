@@ -45,7 +45,7 @@ export const withoutUntrusted = (text: string): string =>
 
 /**
  * Makes every character of a text visible: control, bidirectional, zero-width and tag characters become `\u{…}`, so that
- * nothing in it can hide from whoever reads it, or steer their terminal. Newline and tab stay.
+ * nothing in it can hide from its reader, or steer their terminal. Newline and tab stay.
  */
 export function visible(text: string): string {
   return text.replace(

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { Facts } from '../../core/trigger.ts';
 import type { ModelDesk, SetupRequest } from '../../core/api/views.ts';
-import { type Fields, idempotencyKey, optionalText, readObject, text } from '../http/body.ts';
+import { type Fields, optionalText, requestName, readObject, text } from '../http/body.ts';
 import { isObject } from '../../core/text/json.ts';
 import { OWNER, type GatewayContext } from '../http/context.ts';
 import {
@@ -48,16 +47,11 @@ export async function changeSchedule(
   const { id } = request.params;
   await readObject(request.incoming, context.limits);
   const { schedules } = context.runtime;
-  const task = verb === 'run' ? await schedules.run(id, OWNER, requestName(request)) : null;
+  const task =
+    verb === 'run' ? await schedules.run(id, OWNER, requestName(request.incoming.headers, 'base64url')) : null;
   const done = verb === 'run' ? task !== null : await schedules[verb](id, OWNER);
   if (!done) throw unknownId('schedule', id);
   await sendJson(request, 200, { task });
-}
-
-/** A firing that is asked for again, because the answer was lost, is one firing. */
-function requestName({ incoming }: Exchange): string | undefined {
-  const key = idempotencyKey(incoming.headers);
-  return key === null ? undefined : createHash('sha256').update(key).digest('base64url');
 }
 
 /** `GET /api/triggers`: every trigger with what came of it last. */
@@ -80,7 +74,12 @@ export async function runTrigger(context: GatewayContext, request: ApiRequest<'i
   if (!isObject(event)) throw badRequest('"event" must be an object with the facts for the trigger.', 'event');
   const lacking = await context.runtime.triggers.lacking(id, event as Facts);
   if (lacking !== null) throw badRequest(lacking, 'event');
-  const task = await context.runtime.triggers.run(id, OWNER, event as Facts, requestName(request));
+  const task = await context.runtime.triggers.run(
+    id,
+    OWNER,
+    event as Facts,
+    requestName(request.incoming.headers, 'base64url'),
+  );
   if (task === null) throw unknownId('trigger', id);
   await sendJson(request, 200, { task });
 }
@@ -120,7 +119,7 @@ export async function acknowledgeEscalation(context: GatewayContext, request: Ap
   await sendJson(request, 200, { acknowledged: done === 'done', ended: done === 'ended' });
 }
 
-/** `POST /api/pairings` `{channel}`: a code that makes whoever sends it over that channel an owner, once. */
+/** `POST /api/pairings` `{channel}`: a code that makes the person who sends it over that channel an owner, once. */
 export async function makePairing(context: GatewayContext, request: ApiRequest): Promise<void> {
   const channel = text(await readObject(request.incoming, context.limits), 'channel');
   const pairing = await context.runtime.pair(channel);

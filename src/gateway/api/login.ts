@@ -16,7 +16,7 @@ import { createHmac } from 'node:crypto';
 /** Path of the one endpoint besides health that takes no token: it takes a code. */
 export const ENTER_PATH = '/api/sessions';
 
-/** Bytes of the body that brings a code: whoever sends it has proved nothing. */
+/** Bytes of the body that brings a code: its sender has proved nothing. */
 const CODE_BYTES = 1_000;
 
 /** The code stands behind the `#`, which browsers send to nobody: not to us, not to a proxy's log, not as referrer. */

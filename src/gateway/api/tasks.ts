@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { isSafeName, addressee } from '../../core/ids.ts';
 import type { AnswerResult, RetryResult, TaskOutcome } from '../../core/api/runtime.ts';
-import { filesOf, idempotencyKey, optionalText, queryNumber, readObject, text } from '../http/body.ts';
+import { filesOf, optionalText, queryNumber, readObject, requestName, text } from '../http/body.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } from '../http/context.ts';
 import { eventStream, heartbeat } from '../http/sse.ts';
 import { badRequest, clientSignal, head, HttpError, sendJson, unknownId, type ApiRequest } from '../http/reply.ts';
@@ -9,12 +8,6 @@ import type { ApprovalVerdict } from '../../core/event.ts';
 
 /** Seconds a wait is held unless the request says otherwise, and at most. */
 const HOLD = { usual: 25, most: 55 };
-
-/** A client that gives no id may give a key, as it does elsewhere. */
-function keyed({ incoming }: ApiRequest): string | null {
-  const key = idempotencyKey(incoming.headers);
-  return key === null ? null : createHash('sha256').update(key).digest('hex');
-}
 
 const safe = (value: string, name: string): string => {
   if (isSafeName(value)) return value;
@@ -33,7 +26,8 @@ export async function postMessage(context: GatewayContext, request: ApiRequest):
   // A picture says enough by itself.
   const words = files.length > 0 && fields['text'] === '' ? '' : text(fields, 'text');
   const session = optionalText(fields, 'session');
-  const key = keyed(request);
+  // A client that gives no id may give a key, as it does elsewhere.
+  const key = requestName(request.incoming.headers, 'hex') ?? null;
   const id = optionalText(fields, 'id') ?? key;
   // A key is known without a session, too: the same one must not begin a second conversation.
   const fresh = id === key && key !== null ? `ses_${key}` : context.ids.next('ses');

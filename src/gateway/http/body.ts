@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { MessageFile } from '../../core/ports/channel.ts';
 import { badRequest, HttpError } from './reply.ts';
@@ -42,6 +43,12 @@ export function idempotencyKey(headers: IncomingHttpHeaders): string | null {
   if (key === undefined) return null;
   if (typeof key === 'string' && /^[\x21-\x7e]{1,255}$/.test(key)) return key;
   throw badRequest('Idempotency-Key must have 1 to 255 characters without spaces.', 'Idempotency-Key');
+}
+
+/** Its hash, under which the request is kept. The form is that of earlier homes, which know the request when it comes again. */
+export function requestName(headers: IncomingHttpHeaders, form: 'hex' | 'base64url'): string | undefined {
+  const key = idempotencyKey(headers);
+  return key === null ? undefined : createHash('sha256').update(key).digest(form);
 }
 
 /** Without the piece of the body that the platform quotes: it may cut a secret in two, and no half of one is known. */

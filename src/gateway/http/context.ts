@@ -35,7 +35,7 @@ export interface GatewayContext {
 /** Messages that come in over HTTP; their replies are fetched, not sent. */
 export const HTTP_CHANNEL = 'http';
 
-/** Whoever holds the token is the owner. */
+/** The holder of the token is the owner. */
 export const OWNER = 'owner';
 
 /** Throws for a refused message. Where nothing is wrong with it, the same request may come again: nothing was accepted. */
@@ -88,8 +88,10 @@ export interface GatewayLimits {
   headerBytes: number;
   /** Milliseconds until the headers are there; then the connection is closed. */
   headersMs: number;
-  /** Milliseconds until the whole request is there; then 408. */
+  /** Milliseconds of silence while a body comes in, and until one is there whose sender has proved nothing; then 408. */
   requestMs: number;
+  /** Bytes a second that the body of a sender who is let in must bring in the long run; below: 408. */
+  uploadBytesPerSecond: number;
   /** Milliseconds an idle connection is kept. */
   keepAliveMs: number;
   /** Open connections; above: a new one is closed at once. */
@@ -118,6 +120,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   headerBytes: 16 * 1024,
   headersMs: 10_000,
   requestMs: 30_000,
+  uploadBytesPerSecond: 8_000,
   keepAliveMs: 30_000,
   connections: 1_024,
   requests: 512,

@@ -61,7 +61,7 @@ export async function openLogins({ keep, bytes, token, ended, clock, log }: Logi
   // Cookies know no ports: two homes on one machine must not take each other's place.
   const name = (): string => `ruche_${digest(`cookie ${token()}`).slice(0, 8)}`;
   const attributes = 'Path=/; HttpOnly; SameSite=Strict';
-  // Bound to the token: whoever took a cookie must not bring it back under the name that a new token gives.
+  // Bound to the token: somebody who took a cookie must not bring it back under the name that a new token gives.
   const sessionOf = (value: string): string => digest(`session ${token()} ${value}`);
   const codeOf = (code: string): string => digest(`code ${token()} ${code}`);
   const random = (length: number): string => Buffer.from(bytes(length)).toString('base64url');

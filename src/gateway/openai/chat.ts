@@ -152,7 +152,7 @@ async function answerWith(context: GatewayContext, request: ApiRequest, started:
     const outcome = await settled(context, started, signal);
     if (outcome === null) return;
     const failure = failureOf(outcome);
-    // A failure that was told is delivered too: otherwise the same words would be answered with it for ever.
+    // A failure that was told is delivered too: otherwise the same words would always be answered with it.
     if (await (failure ? reply.fail(failure) : reply.done(outcome))) await markDelivered(context, outcome);
   } catch (error) {
     // Before the first byte the status line can still tell; afterwards the answer itself must.

@@ -165,7 +165,7 @@ const sameCall = (a: CallDelta, b: CallDelta): boolean => a.id === b.id && a.too
 /** Puts one more piece of `delta.tool_calls` where it belongs. Gives the characters it added. */
 function addCallDelta(calls: CallDelta[], raw: unknown, provider: string): number {
   const delta = readDelta(raw, provider);
-  // One more than there may be ends the answer: to look through all of them for each piece would take for ever.
+  // One more than there may be ends the answer: to look through all of them for each piece would take far too long.
   if (!delta || calls.length > MAX_CALLS) return 0;
   const known = findCall(calls, delta);
   if (!known) {

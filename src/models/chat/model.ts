@@ -4,7 +4,7 @@ import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
 import type { Provider } from '../wire/provider.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
 import { parseJson } from '../wire/fields.ts';
-import { type Quirk, Quirks } from './quirks.ts';
+import { type Quirk, Quirks } from '../wire/quirks.ts';
 import { argsOf, type Call, type ModelTurn, textOf, turnsOf, type UserTurn } from '../wire/turns.ts';
 
 /** `baseUrl`: up to and without `/chat/completions`, usually ending in `/v1`. */
@@ -19,7 +19,7 @@ const NINE = /^[a-zA-Z0-9]{9}$/;
 /** A model behind any URL that speaks OpenAI's chat completions: OpenAI, Ollama, llama.cpp, vLLM, LM Studio, OpenRouter … */
 export function openAiCompatible(options: OpenAiCompatibleOptions): ModelPort {
   const { provider } = options;
-  const quirks = new Quirks();
+  const quirks = new Quirks(options.quirks);
   const unopened = new Set<string>();
   return overHttp(options, {
     urlEnd: '/v1',
@@ -91,6 +91,7 @@ function wireReasoning(turn: ModelTurn, { provider, model, known }: Whose): Wire
       fields.reasoning_details = [...(Array.isArray(kept) ? kept : []), ...details];
     }
   }
+  if (known.has('no-reasoning')) return {};
   if (known.has('reasoning-always')) fields.reasoning_content ??= '';
   // What stood between tags in the content stays out of it.
   delete fields.content;
@@ -100,12 +101,12 @@ function wireReasoning(turn: ModelTurn, { provider, model, known }: Whose): Wire
 function wireModel(turn: ModelTurn, whose: Whose): Wire[] {
   const content = textOf(turn);
   if (turn.results.length === 0) return [{ role: 'assistant', content }];
-  const { provider } = whose;
+  const { provider, known } = whose;
   const calls = turn.parts.filter((part) => part.type === 'call');
   return [
     {
       role: 'assistant',
-      content: content === '' ? null : content,
+      content: content === '' && !known.has('no-null') ? null : content,
       ...wireReasoning(turn, whose),
       tool_calls: calls.map((call) => wireCall(call, provider)),
     },
@@ -114,13 +115,34 @@ function wireModel(turn: ModelTurn, whose: Whose): Wire[] {
 }
 
 /** Words alone are a string: not every server takes parts. */
-function wireUser(turn: UserTurn): Wire {
-  if (turn.parts.every((part) => part.type === 'text')) return { role: 'user', content: textOf(turn) };
-  const content = turn.parts.map((part): Wire => {
+function wireUser({ role, parts }: UserTurn, known: ReadonlySet<Quirk>): Wire {
+  const shown = parts.map((part) =>
+    part.type === 'image' && known.has('no-images')
+      ? { type: 'text' as const, text: `[image ${part.name}: this model cannot see images]` }
+      : part,
+  );
+  if (shown.every((part) => part.type === 'text')) return { role, content: textOf({ role, parts: shown }) };
+  const content = shown.map((part): Wire => {
     if (part.type === 'text') return { type: 'text', text: part.text };
     return { type: 'image_url', image_url: { url: `data:${part.mediaType};base64,${part.base64}` } };
   });
-  return { role: 'user', content };
+  return { role, content };
+}
+
+/** Words of JSON Schema that every server knows. */
+const SCHEMA_WORDS = new Set(['type', 'description', 'properties', 'required', 'items', 'enum', 'anyOf']);
+
+function plainSchema(schema: Json): Json {
+  if (Array.isArray(schema)) return schema.map(plainSchema);
+  if (!isObject(schema)) return schema;
+  const kept = Object.entries(schema).filter(([word]) => SCHEMA_WORDS.has(word));
+  return Object.fromEntries(
+    kept.map(([word, value]) => {
+      if (word !== 'properties' || !isObject(value)) return [word, word === 'enum' ? value : plainSchema(value)];
+      const inner = Object.entries(value).map(([name, each]) => [name, plainSchema(each)]);
+      return [word, Object.fromEntries(inner) as Wire];
+    }),
+  );
 }
 
 /** The body of `POST /chat/completions`. Equal requests give equal bytes, the stable part first. */
@@ -137,13 +159,13 @@ function chatRequest(request: ModelRequest, options: ChatRequestOptions): Wire {
     if (turn.role === 'assistant') return wireModel(turn, { provider, model, known });
     const before = turns[at - 1];
     const between = known.has('reply-between') && before?.role === 'assistant' && before.results.length > 0;
-    return [...(between ? [{ role: 'assistant', content: BETWEEN }] : []), wireUser(turn)];
+    return [...(between ? [{ role: 'assistant', content: BETWEEN }] : []), wireUser(turn, known)];
   });
   const body: Wire = { model: request.model, messages: [...system, ...said] };
   if (request.tools.length > 0) {
     body.tools = request.tools.map(({ name, description, input }) => ({
       type: 'function',
-      function: { name, description, parameters: input },
+      function: { name, description, parameters: known.has('plain-schemas') ? plainSchema(input) : input },
     }));
   }
   if (request.maxOutputTokens !== undefined) body[options.maxTokensField] = request.maxOutputTokens;

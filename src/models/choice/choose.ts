@@ -84,7 +84,8 @@ function split(ref: string): Ref {
 }
 
 /** All models of a network. Cheap: nothing is contacted or loaded before the first call. What is found later counts at once. */
-export function openModels(options: ModelsOptions): Models {
+export function openModels(parts: ModelsOptions): Models {
+  const options = { ...parts, ports: new Map<string, ModelPort>() };
   const { settings, found, secrets } = options;
   const { kinds } = found;
   const known = (): Map<string, KnownProvider> => knownProviders(kinds, settings, found.providers());
@@ -181,7 +182,7 @@ function findProblems(
       const { provider, model } = split(ref);
       const known = providers.get(provider);
       if (!known || model === '') return [problem(key, unknownModel(ref, [...providers.keys()], kinds))];
-      // One that ruche.yaml has is told of where it stands.
+      // One that ruche.yaml has is reported where it stands.
       const flaw = known.source === 'ruche.yaml' ? null : flawOf(known, secrets);
       return flaw ? [problem(key, flaw.message)] : [];
     }),

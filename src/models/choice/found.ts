@@ -58,7 +58,7 @@ function environmentProviders(kinds: readonly Provider[], env: Env): FoundProvid
     const { named = false, ...provider } = offer;
     return [{ named, provider: { name: kind.name, type: kind.type, ...provider, source: 'environment' as const } }];
   });
-  // Whoever names a model wants it; a key alone may be there for another program.
+  // A person who names a model wants it; a key alone may be there for another program.
   return [...found.filter(({ named }) => named), ...found.filter(({ named }) => !named)].map(
     ({ provider }) => provider,
   );

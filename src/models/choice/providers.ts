@@ -1,10 +1,11 @@
-import type { ProviderSettings, Settings } from '../../core/agent.ts';
+import type { ModelWants, ProviderSettings, Settings } from '../../core/agent.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { ModelChoice, ModelPort, Tier, Usage } from '../../core/model.ts';
 import type { KeptSecrets, Secrets } from '../../core/ports/secrets.ts';
 import type { Net } from '../../core/ports/net.ts';
 import type { Found, FoundProvider } from './found.ts';
 import type { ModelServer, Provider } from '../wire/provider.ts';
+import type { Quirk } from '../wire/quirks.ts';
 import { costOf, LOCAL_WINDOW, modelFacts, STAND_IN_WINDOW, windowOf } from '../prices/prices.ts';
 
 /** A provider with everything filled in that need not be said. */
@@ -21,6 +22,8 @@ export interface ProviderParts {
   found: Pick<Found, 'servers'>;
   /** Milliseconds without a byte from a model. */
   idleMs?: number;
+  /** What is spoken with, by its settings: it keeps what it has learned of its models. */
+  ports?: Map<string, ModelPort>;
 }
 
 /** What keeps a provider from working, with its key to mend. */
@@ -107,19 +110,31 @@ const serverOf = ({ kind }: KnownProvider, { servers }: Pick<Found, 'servers'>):
 
 /** What speaks with this provider. */
 function portOf(provider: KnownProvider, parts: ProviderParts): ModelPort {
-  const { net, secrets, clock, idleMs, found } = parts;
-  const { name, kind, baseUrl, apiKey } = provider;
-  const options = { provider: name, baseUrl, apiKey, net, secrets, clock, idleMs: provider.timeoutMs ?? idleMs };
-  return kind.open(options, serverOf(provider, found));
+  const { net, secrets, clock, found, ports } = parts;
+  const { name, kind, baseUrl, apiKey, timeoutMs: idleMs = parts.idleMs } = provider;
+  const key = JSON.stringify([kind.type, name, baseUrl, apiKey]);
+  const open = ports?.get(key);
+  if (open !== undefined) return open;
+  const quirks = (model: string): Quirk[] => quirksOf(toldOf(provider, model).wants);
+  const options = { provider: name, baseUrl, apiKey, net, secrets, clock, idleMs, quirks };
+  const port = kind.open(options, serverOf(provider, found));
+  ports?.set(key, port);
+  return port;
 }
+
+const quirksOf = ({ streamOptions, systemRole, maxTokensField }: ModelWants = {}): Quirk[] => [
+  ...(streamOptions === false ? ['no-stream-options' as const] : []),
+  ...(systemRole === false ? ['no-system' as const] : []),
+  ...(maxTokensField === 'max_completion_tokens' ? ['other-max-tokens' as const] : []),
+];
 
 /** What the file says of a model: of itself, else of all models of its provider. */
 export function toldOf(
   provider: ProviderSettings,
   model: string,
-): Pick<ProviderSettings, 'window' | 'price' | 'images'> {
-  const { window, price, images, byModel = {} } = provider;
-  return { window, price, images, ...(Object.hasOwn(byModel, model) ? byModel[model] : {}) };
+): Pick<ProviderSettings, 'window' | 'price' | 'images' | 'wants'> {
+  const { window, price, images, wants, byModel = {} } = provider;
+  return { window, price, images, wants, ...(Object.hasOwn(byModel, model) ? byModel[model] : {}) };
 }
 
 export interface Abilities {

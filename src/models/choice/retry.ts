@@ -22,24 +22,29 @@ const MAX_PATIENCE = 300_000;
  * `tries` counts the calls of this choice (`choices[index]`) for this step, the failed one included. Null: give up.
  */
 export function nextTry(
-  error: Pick<ModelError, 'kind' | 'retryable' | 'retryAfter'>,
+  error: Pick<ModelError, 'kind' | 'retryable' | 'retryAfter' | 'asks'>,
   tries: number,
-  choices: readonly { window: number }[],
+  choices: readonly { window: number; assumed?: boolean }[],
   index: number,
   random: () => number,
 ): NextTry | null {
   // Nobody wants the answer any more.
   if (error.kind === 'aborted') return null;
   // What is too long for one may fit into a larger window; what one maker filters out, another may not.
-  const held = error.kind === 'context' ? (choices[index]?.window ?? 0) : -1;
-  const next = choices.findIndex(({ window }, at) => at > index && window > held);
+  const tooLong = error.kind === 'context';
+  const { window: held = 0, assumed: guessed = false } = choices[index] ?? {};
+  const mayHold = ({ window, assumed = false }: (typeof choices)[number]): boolean =>
+    !tooLong || window > held || guessed || assumed;
+  const next = choices.findIndex((choice, at) => at > index && mayHold(choice));
   const fallback = next < 0 ? null : { wait: 0, index: next };
   if (error.kind === 'context' || error.kind === 'refused') return fallback;
   if (!error.retryable) return fallback;
   const asked = error.retryAfter ?? 0;
   if (fallback && asked > PATIENCE) return fallback;
   // A stall has cost minutes already.
-  const allowed = error.kind === 'timeout' ? 2 : fallback ? TRIES.withFallback : TRIES.last;
+  const stalled = error.kind === 'timeout';
+  const usual = fallback ? (stalled ? 1 : TRIES.withFallback) : stalled ? 2 : TRIES.last;
+  const allowed = Math.min(usual, error.asks?.most ?? usual);
   if (tries >= allowed) return fallback;
   const backoff = Math.min(MAX_WAIT, FIRST_WAIT * 2 ** (tries - 1));
   // Jitter keeps fifty runs that failed together from coming back together; never earlier than asked.

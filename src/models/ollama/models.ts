@@ -99,7 +99,7 @@ function readModel(name: string, body: Fields, maxWindow: number): ServerModel {
   const info = isObject(body.model_info) ? body.model_info : {};
   const trained = Object.entries(info).find(([key]) => key.endsWith('.context_length'))?.[1];
   const most = typeof trained === 'number' && trained > 0 ? trained : maxWindow;
-  // Whoever made the model with a window of its own meant it.
+  // A window that somebody gave the model stays.
   const made = Number(/^num_ctx\s+(\d+)/m.exec(wordsIn(body.parameters))?.[1] ?? 0);
   // One that runs elsewhere costs no memory here.
   const remote = wordsIn(body.remote_model) !== '';

@@ -12,7 +12,7 @@ import { argsOf, type Call, type ModelTurn, ownOpaque, turnsOf, type UserTurn } 
 export function openai(options: HttpModelOptions): ModelPort {
   const { provider } = options;
   return overHttp(options, {
-    // The hint is read by whoever gets a 404.
+    // The hint is for a person who gets a 404.
     urlEnd: '/v1; a server that speaks chat completions only is of type openai-compatible',
     url: (baseUrl) => joinUrl(baseUrl, '/responses'),
     keyHeaders: (key) => ({ authorization: `Bearer ${key}` }),
@@ -82,7 +82,8 @@ function modelItems(turn: ModelTurn, provider: string, model: string): Item[] {
   return [...items, ...outputs];
 }
 
-const isItem = (value: Json): value is Item => isObject(value);
+/** One without its content is known to nobody, since nothing is kept. */
+const isItem = (value: Json): value is Item => isObject(value) && Boolean(value.encrypted_content);
 
 /** The body of `POST /responses`: nothing is kept at OpenAI, so everything is sent. Equal requests give equal bytes. */
 function responsesRequest(request: ModelRequest, provider: string): Item {

@@ -31,10 +31,12 @@ export interface Told {
 const MAX_TEXT = 400;
 
 const CONTEXT =
-  /context[_ ](?:length|window|size)[_ ]?exceeded|exceed_context_size|maximum context length|exceeds? (?:the |its )?(?:model'?s )?(?:available )?(?:maximum )?context (?:length|window|size)|exceeds? (?:the )?(?:maximum )?(?:allowed )?(?:input|prompt) length|longer than the model'?s context|context length of only|context the overflows|greater than the context length|exceed context limit|prompt (?:is )?too long|input is too long|context window exceeds limit|range of input length should be|exceeds the limit of \d+|input token count.{0,40}exceeds|input tokens exceed|maximum prompt length|longer than the maximum model length|reduce (?:the length|your prompt)|too large for model with|must (?:be|have) (?:<=|less than) \d+ tokens|max_new_tokens. must be <=|too many tokens|token limit exceeded|exceeded model token limit|context size has been exceeded|configured context size|request[_ ]too[_ ]large|request entity too large|payload too large/i;
+  /context[_ ](?:length|window|size)[_ ]?exceeded|exceed_context_size|maximum context length|exceeds? (?:the |its )?(?:model'?s )?(?:available )?(?:maximum )?context (?:length|window|size)|exceeds? (?:the )?(?:maximum )?(?:allowed )?(?:input|prompt) length|longer than the model'?s context|context length of only|context the overflows|greater than the context length|exceed context limit|prompt (?:is )?too long|input is too long|context window exceeds limit|range of input length should be|exceeds the limit of \d+|prompt[_ ]tokens[_ ]too[_ ]long|prompt exceeds max|(?:prompt|input|total|context|request)[_ ]tokens?\b.{0,80}exceed|(?:input|prompt|context|conversation|messages?|request).{0,20}(?:is|are) too (?:long|large)|maximum context|max(?:imum)?[_ ](?:model|seq(?:uence)?)[_ ]len|input token count.{0,40}exceeds|input tokens exceed|maximum prompt length|longer than the maximum model length|reduce (?:the length|your prompt)|too large for model with|must (?:be|have) (?:<=|less than) \d+ tokens|max_new_tokens. must be <=|too many tokens|token limit exceeded|exceeded model token limit|context size has been exceeded|configured context size|request[_ ]too[_ ]large|request entity too large|payload too large/i;
+/** The same in Chinese, as several makers say it. */
+const CONTEXT_CHINESE = /(?:输入|上下文|提示词?|内容|消息|token).{0,20}(?:过长|超长|超出|超过)/i;
 const TOO_LARGE = /request too large.{0,200}requested/is;
 const CREDIT =
-  /insufficient[_ ](?:quota|credits?|balance|funds)|billing[_ ]hard[_ ]limit|exceeded your current quota|payment required|credit balance is too low|requires more credits|out of credits/i;
+  /insufficient[_ ](?:quota|credits?|balance|funds)|billing[_ ]hard[_ ]limit|exceeded your current quota|payment required|credit balance is too low|requires more credits|out of credits|余额不足|欠费|额度不足/i;
 /** Google's name for a quota that comes back tomorrow, though it asks to wait for seconds. */
 const PER_DAY = /perday/;
 const RATE = /rate[_ -]?limit|too many requests|tokens per min|requests per min|resource[_ ]exhausted|throttl/i;
@@ -46,6 +48,10 @@ const REFUSED =
   /content[_ ](?:filter|policy|management)|responsible ?ai|safety system|flagged|moderation|prohibited[_ ]content/i;
 const UNKNOWN_MODEL =
   /model[_ ]not[_ ]found|model.{0,80}(?:not found|does not exist|not exist|is not available|not (?:a )?valid|unknown)|no models? loaded|invalid model|unknown model|try pulling it/i;
+/** Of a server or a model that can only talk: an agent without tools could do nothing. */
+const NO_TOOLS =
+  /(?:does not|doesn't|do not|not) support (?:the use of )?(?:tools?\b|tool[_ -]|function)|tool[_ -]?(?:s|use|choice|calls?|calling)\b.{0,80}(?:not (?:supported|enabled|available|allowed)|unsupported|requires? -)|(?:unsupported|unknown|unrecognized).{0,30}['"`]?tools\b|support tool use|enable-auto-tool-choice|tools? param requires|--jinja/i;
+const NO_ENDPOINT = /no (?:allowed )?(?:endpoints|providers) (?:are )?(?:found|available)/i;
 const SERVER =
   /server[_ ]error|internal error|api_error|upstream|bad gateway|timed? ?out|runner (?:process )?(?:has )?/i;
 /** Ollama's word for arguments that are no JSON: a slip of the model, which it may not make again. */
@@ -70,12 +76,12 @@ function kindOf({ status, codes, text }: Told): ModelErrorKind {
   // A limit on tokens a minute that this one request exceeds by itself: waiting does not help, a shorter one does.
   if (TOO_LARGE.test(said)) return 'context';
   if (known === 'context' || known === 'timeout') return known;
-  if (known !== 'auth' && known !== 'rate' && CONTEXT.test(said)) return 'context';
+  if (known !== 'auth' && known !== 'rate' && (CONTEXT.test(said) || CONTEXT_CHINESE.test(text))) return 'context';
   if (known === 'auth') return status === 403 && REFUSED.test(said) ? 'refused' : 'auth';
   if (known === 'rate' || known === 'overloaded') return known;
   if (CREDIT.test(said) || RATE.test(said)) return 'rate';
   if (OVERLOADED.test(said)) return 'overloaded';
-  if (known === 'unavailable') return SLIP.test(said) ? 'invalid' : known;
+  if (known === 'unavailable') return SLIP.test(said) || NO_TOOLS.test(said) ? 'invalid' : known;
   if (status === 404 || UNKNOWN_MODEL.test(said)) return 'invalid';
   if (SLIP.test(said)) return 'invalid';
   if (REFUSED.test(said)) return 'refused';
@@ -118,6 +124,10 @@ function explain(kind: ModelErrorKind, told: Told, { provider, baseUrl, urlEnd, 
     case 'timeout':
       return `Provider "${provider}" gave up waiting.`;
     case 'invalid':
+      if (NO_TOOLS.test(said))
+        return `The model "${model}" of provider "${provider}" takes no tools, and an agent cannot work without: name another model, or start the server with tools (vLLM: --enable-auto-tool-choice --tool-call-parser NAME; llama.cpp: --jinja).`;
+      if (NO_ENDPOINT.test(said))
+        return `Provider "${provider}" has nothing that may answer as the model "${model}" for this account: check the account's settings there, or name another model.`;
       if (UNKNOWN_MODEL.test(said))
         return `Provider "${provider}" does not know the model "${model}": check its name (with Ollama: ollama pull ${model}).`;
       if (told.status === 404)
@@ -162,10 +172,14 @@ export function readError(value: unknown): Told | null {
   return { status, codes, text: message + metadata, ...(wait === null ? {} : { wait }) };
 }
 
+/** Fields in which providers say how many seconds to wait. */
+const WAITS = ['retry_after', 'retry_after_seconds', 'resets_in_seconds', 'retryAfter'] as const;
+
 /** What an error calls itself; Google adds details: how long to wait, and which quota is used up. */
 function readDetails(error: Fields): { codes: string; wait: number | null } {
   const codes = [error.code, error.type, error.status].filter((code) => typeof code === 'string');
-  let wait: number | null = null;
+  const told = WAITS.map((name) => error[name]).find((value) => typeof value === 'number' && value >= 0);
+  let wait: number | null = typeof told === 'number' ? Math.ceil(told * 1000) : null;
   for (const detail of Array.isArray(error.details) ? error.details : []) {
     if (!isObject(detail)) continue;
     const seconds = Number.parseFloat(wordsIn(detail.retryDelay));
@@ -210,12 +224,20 @@ export function retryAfter(headers: Headers, now: number): number | null {
   return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
 
-const failure = (kind: ModelErrorKind, retryable: boolean, message: string): ModelError => ({
+const failure = (kind: ModelErrorKind, retryable: boolean, message: string, asks?: ModelError['asks']): ModelError => ({
   kind,
   message,
   retryable,
   retryAfter: null,
+  ...(asks === undefined ? {} : { asks }),
 });
+
+/** The server does answer: what it does wrong three times it will do wrong the next time, too. */
+const UNUSABLE = { most: 3, later: false };
+/** A page may stand there for minutes, or for good. */
+const PAGE = { most: 2, later: true };
+/** What a silent server has begun is lost each time it is asked again. */
+const SILENT = { most: 2, later: false };
 
 const setting = (provider: string, key: string): string => `${key} of models.providers.${provider} in ruche.yaml`;
 
@@ -234,6 +256,7 @@ export const notAStream = (what: string, { provider, baseUrl, urlEnd }: ErrorCon
     'invalid',
     true,
     `Provider "${provider}" at ${baseUrl} gave ${what} instead of a model's answer. Either something in between answered (a proxy, a login page), or the URL is wrong: check ${setting(provider, 'baseUrl')} (it usually ends in ${urlEnd}).`,
+    PAGE,
   );
 
 export function explainFlaw(flaw: Flaw, context: ErrorContext): ModelError {
@@ -244,14 +267,25 @@ export function explainFlaw(flaw: Flaw, context: ErrorContext): ModelError {
       'invalid',
       true,
       `Provider "${provider}" gave no usable answer: ${plain(flaw.unusable, context.redact)}`,
+      UNUSABLE,
     );
   switch (flaw) {
     case 'cut':
-      return failure('network', true, `The answer of provider "${provider}" ended early; what had arrived is kept.`);
+      return failure(
+        'network',
+        true,
+        `The answer of provider "${provider}" ended early; what had arrived is kept.`,
+        UNUSABLE,
+      );
     case 'malformed':
-      return failure('invalid', true, `Provider "${provider}" sent a piece of an answer that is not valid JSON.`);
+      return failure(
+        'invalid',
+        true,
+        `Provider "${provider}" sent a piece of an answer that is not valid JSON.`,
+        UNUSABLE,
+      );
     case 'nameless':
-      return failure('invalid', true, `Provider "${provider}" sent a tool call without the tool's name.`);
+      return failure('invalid', true, `Provider "${provider}" sent a tool call without the tool's name.`, UNUSABLE);
     case 'too-long':
       return failure('invalid', false, `Provider "${provider}" did not stop answering; the rest was not read.`);
   }
@@ -289,7 +323,12 @@ export function netFailure(error: unknown, context: ErrorContext, signal: AbortS
         `Provider "${provider}" at ${baseUrl} cannot be reached: is it running? Else ${check}. ${detail}`,
       );
     case 'timeout':
-      return failure('timeout', true, `Provider "${provider}" stopped sending. ${detail}`);
+      return failure(
+        'timeout',
+        true,
+        `Provider "${provider}" ${begun ? 'stopped sending' : 'did not begin to answer'}: ${detail}. If it needs longer, set ${setting(provider, 'timeout')}, such as 20m.`,
+        SILENT,
+      );
     case 'too-large':
       return failure('invalid', false, `Provider "${provider}" did not stop answering; the rest was not read.`);
     case 'redirect':

@@ -1,5 +1,5 @@
 import { type Clock, OVER } from '../../core/ports/clock.ts';
-import { parseTarget, type Target } from '../../core/net/host.ts';
+import { hostKind, parseTarget, type Target } from '../../core/net/host.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
 import { type ModelError, type ModelEvent, type ModelPort, type ModelRequest, NO_USAGE } from '../../core/model.ts';
 import type { ForWhom, Net } from '../../core/ports/net.ts';
@@ -19,6 +19,7 @@ import {
   notAStream,
 } from './errors.ts';
 import type { Feed } from './feed.ts';
+import type { Quirk } from './quirks.ts';
 import { type Fields, parseJson } from './fields.ts';
 
 /** What every model over HTTP takes. */
@@ -32,8 +33,10 @@ export interface HttpModelOptions {
   net: Net;
   secrets: Secrets;
   clock: Clock;
-  /** Milliseconds without a byte; generous, since models that think are silent. Default five minutes. */
+  /** Milliseconds without a byte; generous, since models that think are silent. Default five minutes, ten on one's own network. */
   idleMs?: number;
+  /** What its owner has said that a model of it wants. */
+  quirks?: (model: string) => readonly Quirk[];
   /** Milliseconds to wait for usage once the answer is complete. Default ten seconds. */
   tailMs?: number;
   /** Characters of one answer. Default four million. */
@@ -59,18 +62,29 @@ export interface Protocol {
   feed?(maxLine: number): Promise<Feed>;
 }
 
-type Options = Required<HttpModelOptions>;
-type Opened = { ok: true; response: Response } | { ok: false; error: ModelError };
+type Options = Required<Omit<HttpModelOptions, 'quirks'>>;
+/** A request's body as it was sent, and where to. */
+interface Sent {
+  body: string;
+  target: Target;
+}
+type Opened = ({ ok: true; response: Response } & Sent) | { ok: false; error: ModelError };
 
 /** Bytes on the wire for a character of answer: each token comes in some 200 bytes of JSON. */
 const WIRE_FACTOR = 60;
 const MAX_ERROR_BODY = 64 * 1024;
 
+/** Milliseconds. A slow machine reads a long prompt for minutes before it says a word. */
+function usualIdle(baseUrl: string): number {
+  const parsed = parseTarget(baseUrl);
+  return parsed.ok && hostKind(parsed.target.host) !== 'public' ? 600_000 : 300_000;
+}
+
 /** A model that is asked by one POST and answers with a stream. */
 export function overHttp(options: HttpModelOptions, protocol: Protocol): ModelPort {
   const full: Options = {
     ...options,
-    idleMs: options.idleMs ?? 300_000,
+    idleMs: options.idleMs ?? usualIdle(options.baseUrl),
     tailMs: options.tailMs ?? 10_000,
     maxChars: options.maxChars ?? 4_000_000,
   };
@@ -87,16 +101,33 @@ async function* stream(
   signal: AbortSignal,
 ): AsyncGenerator<ModelEvent> {
   const context = errorContext(options, protocol, request.model);
-  const opened = await open(options, protocol, request, context, signal);
-  if (!opened.ok) {
-    yield { type: 'error', error: opened.error, usage: NO_USAGE };
-    return;
-  }
   const { maxChars } = options;
   const bounds = { usedIds: callIds(request), idPrefix: `call_${request.messages.length}`, maxChars };
-  const answer = newAnswer(bounds, (draft) => protocol.reader(draft, request));
-  const failed = yield* read(options, protocol, opened.response, answer, context, signal);
-  yield* answer.end(failed, (flaw) => explainFlaw(flaw, context));
+  for (;;) {
+    const opened = await open(options, protocol, request, context, signal);
+    if (!opened.ok) {
+      yield { type: 'error', error: opened.error, usage: NO_USAGE };
+      return;
+    }
+    const answer = newAnswer(bounds, (draft) => protocol.reader(draft, request));
+    const failed = yield* read(options, protocol, opened.response, answer, context, signal);
+    let told: Told | null = null;
+    const end = answer.end(failed, (flaw) => {
+      if (typeof flaw === 'object' && 'told' in flaw) told = flaw.told;
+      return explainFlaw(flaw, context);
+    });
+    // Some refuse a request after a 200: in the stream, or as the whole of it.
+    if (told !== null && answer.chars === 0 && learned(protocol, request, told, opened)) continue;
+    yield* end;
+    return;
+  }
+}
+
+/** Whether the words of a refusal make another body of the request. */
+function learned(protocol: Protocol, request: ModelRequest, told: Told, { body, target }: Sent): boolean {
+  protocol.learn?.(told, request);
+  // Another call may have learned it while this one was on its way.
+  return bodyText(protocol.body(request, target)) !== body;
 }
 
 const callIds = (request: ModelRequest): Set<string> =>
@@ -145,17 +176,14 @@ async function open(
   const { idleMs, maxChars, net, clock } = options;
   const limits = { maxBytes: maxChars * WIRE_FACTOR, timeoutMs: null, idleMs, maxRedirects: 0 };
   try {
-    for (let body = bodyText(protocol.body(request, parsed.target)); ;) {
+    for (;;) {
       signal.throwIfAborted();
+      const { target } = parsed;
+      const body = bodyText(protocol.body(request, target));
       const response = await net.request({ url, method: 'POST', headers, body, signal, ...limits }, forWhom);
-      if (response.ok) return { ok: true, response };
+      if (response.ok) return { ok: true, response, body, target };
       const told = readErrorBody(response.status, await head(response));
-      protocol.learn?.(told, request);
-      // Another call may have learned it while this one was on its way.
-      const next = bodyText(protocol.body(request, parsed.target));
-      const isNew = next !== body;
-      body = next;
-      if (isNew) continue;
+      if (learned(protocol, request, told, { body, target })) continue;
       return { ok: false, error: toldError(told, retryAfter(response.headers, clock.now()), context) };
     }
   } catch (error) {
@@ -268,7 +296,10 @@ function* wholeAnswer(
   context: ErrorContext,
 ): Generator<ModelEvent, ModelError | null> {
   const body = parseJson(text);
-  if (readError(body)) return toldError({ ...readErrorBody(200, text), status: null }, null, context);
+  if (readError(body)) {
+    yield* answer.feed(text);
+    return null;
+  }
   const chunks = isObject(body) ? protocol.whole(body) : null;
   if (chunks) {
     for (const chunk of chunks) yield* answer.feed(JSON.stringify(chunk));

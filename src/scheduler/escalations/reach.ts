@@ -99,7 +99,7 @@ async function tellChat(
   { channel, address: to }: Extract<Receiver, { kind: 'channel' }>,
   about: About,
 ): Promise<Telling> {
-  // Whoever wrote the message that led to it may have been asked there by the run itself.
+  // The person who wrote the message that led to it may have been asked there by the run itself.
   const put = await deps.store.byKey(putKey(about.pending.id));
   if (put?.type === 'message.queued' && put.data.channel === channel && put.data.to === to)
     return { reached: { outcome: 'told', why: 'the run has asked there itself', task: null }, events: [], queue: [] };
@@ -144,7 +144,7 @@ function giveAgent(deps: ReachDeps, escalation: Escalation, agent: string, about
   const { id } = escalation;
   const session = deps.ids.next('ses');
   const child = deps.ids.next('tsk');
-  // Its name is one that whoever wrote what waits could not know.
+  // Its name is one that the author of what waits could not know.
   const content = taskContentOf(escalation, about.pending, child);
   const task = givenTask(
     { agent, key: null, priority: 0, notBefore: null, deadline: null },

@@ -105,7 +105,7 @@ async function isRefused(store: Store, about: string): Promise<boolean> {
   return false;
 }
 
-/** Milliseconds that whoever was told last has at least, whatever the clock did or how long nobody was there: an answer may be under way. */
+/** Milliseconds that the last one who was told has at least, whatever the clock did or how long nobody was there: an answer may be under way. */
 const FAIR_MS = 60_000;
 /** Milliseconds after its last level in which an approval is denied, where the chain does not say when. */
 const DENY_MS = 24 * 3_600_000;
@@ -159,7 +159,7 @@ export function nextDue(
 
 /**
  * The levels that an escalation of this kind has. Only an approval can end by being denied, and always does. What a task is
- * stuck with that an escalation made is put before people, and before no further agent.
+ * stuck with that an escalation made goes to people, and to no further agent.
  */
 export function levelsFor(
   chain: readonly PlannedLevel[],

@@ -2,14 +2,14 @@ import type { Button } from '../../core/ports/channel.ts';
 import { ackAction, DENY, type EscalationState } from '../../core/escalation.ts';
 import { type ReplyContent, OUTBOX } from '../../core/records/reply.ts';
 import type { Pending } from '../../core/api/runtime.ts';
-import type { TaskContent } from '../../core/task-call.ts';
+import type { TaskContent } from '../../core/task.ts';
 import { wrapUntrusted, visible, fenced } from '../../core/text/untrusted.ts';
 import { type Escalation, climbOf, type TimeOf, nextDue } from './standing.ts';
 import { answeredKey, askedKey } from '../../core/records/matter.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { readText } from '../../core/records/json-blob.ts';
 
-/** Characters of what waits that are passed on: whoever wants all of it looks there. */
+/** Characters of what waits that are passed on: all of it can be read where it waits. */
 const MAX_SHOWN = 3_000;
 /** Characters that a button can carry back: Telegram takes 64 bytes. */
 const MAX_ACTION = 64;

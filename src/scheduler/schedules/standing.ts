@@ -51,7 +51,7 @@ export async function readStanding(store: Store, id: string): Promise<Standing |
   return { id, set, cursor, paused, last, version };
 }
 
-/** The standing after events that were committed by whoever holds it. */
+/** The standing after events that its holder has committed. */
 export function standingAfter(standing: Standing, events: readonly Event[]): Standing {
   const newer: Partial<Standing> = {};
   const own = events.filter((event) => event.stream === scheduleStream(standing.id));

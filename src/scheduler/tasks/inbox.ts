@@ -18,9 +18,8 @@ import {
 } from '../../core/ports/task-files.ts';
 import { jsonDepth } from '../../core/text/json.ts';
 import { visibleLine } from '../../core/text/untrusted.ts';
-import type { Task } from '../../core/task.ts';
+import { type Task, artefactOf, type NewTaskCall, type TaskCall, type TaskContent } from '../../core/task.ts';
 import { workspacePath } from '../../core/text/paths.ts';
-import { artefactOf, type NewTaskCall, type TaskCall, type TaskContent } from '../../core/task-call.ts';
 import type { Parsed } from '../../core/ports/tool.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { TaskViews } from './views.ts';
@@ -285,7 +284,7 @@ export function startTaskFiles(deps: TaskFilesDeps): { close(): Promise<void> } 
   const openNew = async (): Promise<void> => {
     for (const queue of deps.governance().agents.keys()) {
       if (opened.has(queue)) continue;
-      // Once each: whoever removes one does not find it there again a moment later.
+      // Once each: a person who removes one does not find it there again a moment later.
       opened.add(queue);
       await files.open(queue);
     }

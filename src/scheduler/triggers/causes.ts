@@ -100,7 +100,7 @@ async function describeCause({ store, workspace }: CauseDeps, event: Event): Pro
     case 'message.received': {
       const { channel, from: sender, agent, session, task, content } = event.data;
       const facts = { text: (await readText(store, content)) ?? '', channel, sender, agent, session, task };
-      // It was written to another agent, or at another time: to this one it is data, whoever wrote it.
+      // It was written to another agent, or at another time: to this one it is data, from any author.
       return { on: 'message', facts, labels: unionLabels(event.labels, ['untrusted']) };
     }
     case 'webhook.received': {

@@ -1,3 +1,4 @@
+import { shellWord } from '../../core/text/shell-word.ts';
 import type { Settings } from '../../core/agent.ts';
 import type { NewEvent } from '../../core/event.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
@@ -63,7 +64,7 @@ export async function outcomeBatch(deps: FireDeps, firing: Firing, burst: Burst,
 interface Refusal {
   why: SkippedWhy;
   text: string;
-  /** What the owner is told of it: of what kind, about what. */
+  /** What the owner hears about it: of what kind, about what. */
   about: { kind: 'hops' | 'tasks' | 'limit'; id: string } | null;
 }
 
@@ -113,7 +114,7 @@ function unfit({ settings }: FireDeps, { agent, trigger: { source, work } }: Fir
   return { why: 'placeholder', text: `The text needs ${lost.join(', ')}, which is missing here.`, about: null };
 }
 
-/** Causes that made no task are on record with the reason; a runaway, and a limit that was met, are put before the owner. */
+/** Causes that made no task are on record with the reason; the owner is asked about a runaway, and about a limit that was met. */
 async function skippedEvents(
   deps: FireDeps,
   { id }: Firing,
@@ -215,7 +216,7 @@ const escaped = (text: string): string =>
 function makeUp(id: string, [path = '']: readonly string[]): string {
   // Hidden characters as JSON writes them, and each quote as a shell takes it.
   const json = JSON.stringify({ path }).replace(/\p{C}/gu, (hidden) => escaped(hidden));
-  const event = `'${json.replaceAll("'", "'\\''")}'`;
+  const event = shellWord(json);
   return `Every name is in \`ruche triggers show ${id} --json\`. Make each up with: ruche triggers run ${id} --event ${event}`;
 }
 
@@ -270,7 +271,7 @@ function taskOf(
   { origin, key }: { origin: Origin | null; key: string | null },
 ): Task {
   const { queues, maxAttempts } = settings();
-  // A script is compared with its last result; what a model is told of one cause is no business of the next.
+  // A script is compared with its last result; what a model hears about one cause must not reach the next.
   const session = work.kind === 'run' ? triggerSession(name) : ids.next('ses');
   const input = inputOf(source.on, facts);
   const told = to === undefined ? {} : { to };

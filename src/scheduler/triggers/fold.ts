@@ -110,7 +110,7 @@ export class TriggerFold {
     if (!this.#moved || this.#main === null || !this.#listensToFiles()) return;
     this.#moved = false;
     try {
-      // What is on record is looked at first, so that no commit is told of twice.
+      // What is on record is looked at first, so that no commit is reported twice.
       await this.#scan();
       this.#main = await recordMoves(this.#options, this.#main, (commit) => this.#told.has(commit));
     } catch (error) {
@@ -187,7 +187,7 @@ export class TriggerFold {
   /** One trigger and one cause. */
   async #happened(standing: Standing, cause: Cause): Promise<void> {
     const { trigger, holds, id } = standing;
-    // A task that is to look after a failure, and fails, would be looked after for ever.
+    // A task that is to look after a failure, and fails, would be looked after without end.
     const own = cause.task?.from === `trigger:${id}` && FAILURES.includes(cause.on);
     const held = own ? null : holding(heard(trigger.source, cause), holds);
     if (held === null) return;

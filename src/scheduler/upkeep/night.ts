@@ -40,7 +40,7 @@ interface Conversation {
 }
 
 /**
- * At night long conversations in which nothing has been said for long are summarised, so that whoever takes one up again
+ * At night long conversations in which nothing has been said for long are summarised, so that a person who takes one up again
  * does not pay for all of it. Each is a task of the conversation's own lane, and has a key: once for each rest.
  */
 export class Night {

@@ -1,4 +1,6 @@
-import { accessSync, closeSync, constants, fsyncSync, openSync, statfsSync, statSync } from 'node:fs';
+import { diskIsFull } from '../../platform/disk.ts';
+import { DISK_FULL, faultText } from '../../core/text/file-fault.ts';
+import { accessSync, closeSync, constants, fsyncSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
@@ -183,29 +185,30 @@ function unavailable(error: unknown, path: string): unknown {
   if (error instanceof StoreUnavailable) return error;
   const make = (code: StoreUnavailable['code'], message: string): StoreUnavailable =>
     new StoreUnavailable(code, `${path}: ${message}`, { cause: error });
-  const full = (): StoreUnavailable => make('full', 'the disk is full; free some space, nothing was lost');
+  const full = (): StoreUnavailable => make('full', `${faultText(DISK_FULL)}, nothing was lost`);
+  const readOnly = (): StoreUnavailable =>
+    make('readonly', 'the file or its folder is read-only; correct its permissions or mount the disk for writing');
   const fs = error instanceof Error && 'code' in error ? error.code : null;
   if (fs === 'ENOSPC' || fs === 'EDQUOT') return full();
-  if (fs === 'EROFS' || fs === 'EACCES' || fs === 'EPERM')
-    return make('readonly', 'the file or its folder is read-only');
+  if (fs === 'EROFS' || fs === 'EACCES' || fs === 'EPERM') return readOnly();
   if (fs === 'ERR_INVALID_STATE') return make('io', 'the store is closed');
   if (fs === 'ENOENT') return make('io', 'there is no such folder or file');
   switch (primaryCode(error)) {
     case FULL:
       return full();
     case READONLY:
-      return make('readonly', 'the file or its folder is read-only; mend its permissions or remount the disk');
+      return readOnly();
     case IOERR:
       // Growing the shared memory of WAL on a full disk reports a plain I/O error.
-      return diskIsFull(path) ? full() : make('io', 'the disk reports an error; see the kernel log');
+      return diskIsFull(dirname(path)) ? full() : make('io', 'the disk reports an error; see the kernel log');
     case CANTOPEN:
       if (Buffer.byteLength(path) > LONGEST)
         return make(
           'io',
           `its path has more than ${LONGEST} bytes, which SQLite does not take; choose a shorter --home`,
         );
-      if (isReadOnly(path)) return make('readonly', 'the file or its folder is read-only');
-      return diskIsFull(path)
+      if (isReadOnly(path)) return readOnly();
+      return diskIsFull(dirname(path))
         ? full()
         : make('io', 'it cannot be opened; see whether the folder exists and may be written');
     case CORRUPT:
@@ -220,16 +223,6 @@ function unavailable(error: unknown, path: string): unknown {
       return make('io', 'another process holds the database');
     default:
       return error;
-  }
-}
-
-function diskIsFull(path: string): boolean {
-  try {
-    const { bavail, bsize } = statfsSync(dirname(path));
-    return bavail * bsize < 64 * 1024;
-  } catch {
-    // The folder cannot even be looked at: that is an I/O problem and not a full disk.
-    return false;
   }
 }
 

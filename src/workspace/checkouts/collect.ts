@@ -105,6 +105,19 @@ interface Found {
 const isIn = (path: string, folders: readonly string[]): boolean =>
   folders.some((folder) => path === folder || path.startsWith(`${folder}/`));
 
+/** Repositories that are named; a command can leave thousands. */
+const MAX_NAMED = 20;
+
+function repositoriesText(repositories: ReadonlyMap<string, string>): string {
+  const all = [...repositories];
+  const [[folder, marker] = ['', '']] = all;
+  if (all.length === 1)
+    return `${folder === '' ? 'the workspace' : folder} is a Git repository of its own; remove its ${marker} and run the command again`;
+  const markers = all.slice(0, MAX_NAMED).map(([path, each]) => (path === '' ? each : `${path}/${each}`));
+  const more = all.length > MAX_NAMED ? ` and ${all.length - MAX_NAMED} more of their kind` : '';
+  return `${all.length} folders are Git repositories of their own; remove ${markers.join(', ')}${more}, and run the command again`;
+}
+
 /** Sorts out what must not reach the index, without following anything. */
 async function look(git: Git, place: Place, seen: Survey, options: CollectOptions): Promise<Found> {
   const list = (args: string[]) => git.run([...STRICT, 'ls-files', '-z', ...args, '--exclude-standard'], on(place));
@@ -116,10 +129,9 @@ async function look(git: Git, place: Place, seen: Survey, options: CollectOption
   const dropped = names(ignored.stdout).map((name) => name.text);
   const unseen = [...dropped.filter((name) => name.endsWith('/')).map((name) => name.slice(0, -1)), ...links];
   const found: Found = { add: [], gone: [], dropped, refused: null };
-  const repository = (folder: string, mend: string): void => {
-    found.refused ??= `${folder} is a Git repository of its own; ${mend} and run the command again`;
-  };
-  for (const folder of seen.nested) if (!isIn(folder, unseen)) repository(folder, 'remove its .git');
+  // What makes each of them one. All are named, and before what is too large: one call can remove them.
+  const repositories = new Map<string, string>();
+  for (const folder of seen.nested) if (!isIn(folder, unseen)) repositories.set(folder, '.git');
   const special = seen.special.filter((path) => !isIn(path, unseen));
   dropped.push(...special.map((path) => `${path} (not a regular file)`));
   let total = 0;
@@ -127,7 +139,7 @@ async function look(git: Git, place: Place, seen: Survey, options: CollectOption
     const path = name.replace(/\/$/, '');
     const stats = valid ? await lstat(join(place.files, path)).catch(() => null) : null;
     if (links.includes(path)) continue;
-    if (name.endsWith('/')) repository(path, 'remove its .git');
+    if (name.endsWith('/')) repositories.set(path, '.git');
     else if (!valid || badPath(path) !== null) found.dropped.push(path);
     else if (!stats || stats.isDirectory()) found.gone.push(path);
     else if (stats.isSymbolicLink() || stats.isFile()) {
@@ -141,8 +153,9 @@ async function look(git: Git, place: Place, seen: Survey, options: CollectOption
   for (const path of links)
     if ((await readdir(join(place.files, path)).catch(() => [])).length > 0)
       found.dropped.push(`${path}/ (a sub-module)`);
-  const bare = seen.bare.find((folder) => found.add.some((path) => isIn(path, [folder])));
-  if (bare !== undefined) repository(bare === '' ? 'the workspace' : bare, 'remove its HEAD');
+  for (const folder of seen.bare)
+    if (!repositories.has(folder) && found.add.some((path) => isIn(path, [folder]))) repositories.set(folder, 'HEAD');
+  if (repositories.size > 0) found.refused = repositoriesText(repositories);
   if (total > options.maxTotal) found.refused ??= tooLarge('all changed files together', total, options.maxTotal);
   const count = found.add.length + found.gone.length;
   if (count > options.maxChanges)

@@ -57,7 +57,7 @@ async function brings(git: Git, from: string, to: string): Promise<boolean> {
 /** Only commits that touch what was changed: others may have made thousands, which say nothing of it. */
 async function foreignSince(git: Git, from: string, changes: readonly { path: string }[]): Promise<Foreign | null> {
   const head = (await git.resolve(MAIN)) ?? from;
-  // The owner's own commits come back with a push; whoever works on them changes other files, or these anew.
+  // The owner's own commits come back with a push; a person who works on them changes other files, or these anew.
   const own = new Set((await git.text(['rev-list', '--first-parent', `${from}..${head}`])).split('\n'));
   for (const id of await personal(git)) own.add(id);
   const refs = ['--exclude=refs/ruche/*', '--exclude=refs/stash', '--all', ...(await fetchHeads(git))];

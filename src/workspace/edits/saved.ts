@@ -84,7 +84,7 @@ class Looks {
     this.#count += 1;
     if (this.#count % IGNORED_FOR === 0) this.#ignored.clear();
     const changed = globs.join('\0') !== this.#globs.join('\0');
-    // Names that come and go are not kept for ever.
+    // Names that come and go must not pile up.
     if (changed || this.#fitting.size > 2 * this.#maxEntries) this.#fitting.clear();
     if (!changed) return;
     this.#globs = [...globs];

@@ -100,7 +100,7 @@ class Look {
     const main = `${stamp(join(commonDir, MAIN))} ${stamp(join(commonDir, 'packed-refs'))}`;
     if (main !== this.#main) {
       // Remembered only once it has been taken in, so that a failure is tried again. At the first look too: it may have
-      // moved since whoever listens looked for themselves.
+      // moved since the listener looked for itself.
       await on.moved();
       this.#main = main;
     }
@@ -261,7 +261,7 @@ async function readSaved(root: string, path: string): Promise<SavedFile | null> 
   if (!found.isFile()) return null;
   const handle = await open(full, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    // One byte more than allowed is enough for whoever checks it to see that it is too long.
+    // One byte more than allowed is enough to see that it is too long.
     const bytes = Buffer.alloc(Math.min(found.size, MAX_FILE + 1));
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
     return { path, bytes: bytes.subarray(0, bytesRead), clean: false };

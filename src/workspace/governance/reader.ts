@@ -35,7 +35,7 @@ interface Entry extends TreeEntry {
 
 export interface GovernanceOptions extends Known {
   git: Git;
-  /** What a schedule means by the clock, for whoever approves it; null if that cannot be told. */
+  /** What a schedule means by the clock, for the person who approves it; null if that cannot be told. */
   explain: Explain;
   /** The name of a schedule whose only moment has passed; null for any other. */
   over: Explain;
@@ -157,7 +157,7 @@ function oid(commit: string): string {
 const exists = async (git: Git, commit: string): Promise<boolean> =>
   (await git.info(`${oid(commit)}^{commit}`)) !== null;
 
-/** What stands at the root under the very name that is looked for; a file in place of `agents` is told of elsewhere. */
+/** What stands at the root under the very name that is looked for; a file in place of `agents` is reported elsewhere. */
 const isOwn = ({ path, mode }: Entry): boolean =>
   path === SETTINGS_FILE || path === 'agents' || (path === 'skills' && mode === FOLDER);
 
@@ -230,7 +230,7 @@ function deskFirst(agents: Map<string, Agent>, { bindings }: Settings): Map<stri
   return first ? new Map([[first.name, first], ...agents]) : agents;
 }
 
-/** Bindings that lead nowhere: whoever writes there is answered by somebody else. */
+/** Bindings that lead nowhere: a person who writes there is answered by another agent. */
 const lostBindings = (agents: ReadonlyMap<string, Agent>, { bindings }: Settings): Problem[] =>
   bindings.flatMap(({ agent }, index) => {
     if (agents.has(agent)) return [];

@@ -19,7 +19,7 @@ import {
   type Work,
 } from './script-files.ts';
 import { agentFiles, overlaid, type RawChange, type SkillChangeParts, type SkillViews } from './skill-changes.ts';
-import { quotedPath } from '../../git/fault.ts';
+import { shellWord } from '../../core/text/shell-word.ts';
 import { problem } from '../../config/yaml-source.ts';
 
 // Scripts that schedules and triggers run are protected as enabled skills are: a change is shown to a person, and every
@@ -207,7 +207,7 @@ export async function hindrances(git: Git, commit: string, agents: ReadonlyMap<s
     if (mode === '100755' || mode === '120000') return [];
     const said =
       mode === '100644'
-        ? `${path} is not executable on main, so this cannot run: chmod +x -- ${quotedPath(path)}, and commit that`
+        ? `${path} is not executable on main, so this cannot run: chmod +x -- ${shellWord(path)}, and commit that`
         : `there is no script ${path} on main, so this cannot run: write it, chmod +x it, and commit that`;
     return [problem(file, null, key, said, 'warning')];
   });

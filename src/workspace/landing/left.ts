@@ -2,7 +2,8 @@ import { constants } from 'node:fs';
 import { access, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { conversionsOf } from '../../git/conversions.ts';
-import { inShell, quotedPath } from '../../git/fault.ts';
+import { shellWord } from '../../core/text/shell-word.ts';
+import { inShell } from '../../git/fault.ts';
 import type { Git } from '../../git/git.ts';
 import { tooLarge } from '../overlay/path.ts';
 
@@ -35,7 +36,7 @@ async function reason(
   { filtered, mark }: { filtered: boolean; mark: string | undefined },
 ): Promise<string | null> {
   const root = git.workTree ?? '';
-  const own = (command: string): string => inShell(root, `${command} -- ${quotedPath(path)}`);
+  const own = (command: string): string => inShell(root, `${command} -- ${shellWord(path)}`);
   if (left.has(path)) return `only a part of it is staged; commit it, or unstage it with: ${own('restore --staged')}`;
   const full = join(root, path);
   const found = await lstat(full).catch(() => null);

@@ -124,7 +124,7 @@ export class OpenWork {
     const before = this.#held.get(run)?.done ?? Promise.resolve();
     const done = before.catch(() => undefined).then(job);
     this.#held.set(run, { what, done });
-    // It is tried again with the next change, and whoever awaits it hears of it.
+    // It is tried again with the next change, and the caller that awaits it hears of it.
     done.catch(() => {
       const held = this.#held.get(run);
       if (held?.done === done) held.what = null;

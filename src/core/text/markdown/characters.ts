@@ -9,7 +9,7 @@ export const decoded = (text: string): string =>
     return String.fromCodePoint(code > 0 && code <= 0x10ffff ? code : 0xfffd).toWellFormed();
   });
 
-/** The same without the backslashes that are put before signs. */
+/** The same without the backslashes in front of signs. */
 export const unescaped = (text: string): string =>
   text
     .split(/\\([!-/:-@[-`{-~])/)
