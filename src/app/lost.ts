@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Problem, WORKSPACE } from '../core/agent.ts';
-import type { DataOf, Event } from '../core/event.ts';
+import type { DataOf, Event, EventType } from '../core/event.ts';
 import { runStream } from '../core/ids.ts';
 import type { JournalRepository } from '../core/ports/journal.ts';
 import type { Log } from '../core/ports/log.ts';
@@ -130,19 +130,29 @@ const commitOf = (event: Event): string | null => {
 
 /**
  * Looks for commits of runs that the journal does not know: a whole home that is older than its workspace fits itself, and
- * only `main` shows it. What an earlier start has found is told until a person accepts it.
+ * only `main` shows it. What a pull has brought may be of a colleague's Ruche, and does not count. What an earlier start has
+ * found is told until a person accepts it.
  */
 export async function findNewer(git: Git, events: Pick<EventLog, 'read'>, accepted = false): Promise<Newer | null> {
-  const known = await lastCommit(events);
+  // What is accepted is all that `verify` would find, however it came.
+  const known = accepted
+    ? await namedCommit(events, ['config.applied'], false)
+    : await namedCommit(events, NAMES_COMMIT, true);
   if (known === null) return null;
+  const isNew = accepted || ((await git.resolve(MAIN)) !== known && (await mayHaveLanded(git, known)));
+  const found = isNew ? await unknownCommits(git, events, known) : [];
+  if (accepted) return found.length === 0 ? null : { commits: found.length, newest: found[0] ?? '', accepted };
   const before = await lastFound(events);
-  const found = (await git.resolve(MAIN)) === known ? [] : await unknownCommits(git, events, known);
-  if (found.length === 0) return before && { ...before, accepted };
+  if (found.length === 0) return before;
   return { commits: found.length + (before?.commits ?? 0), newest: found[0] ?? '', accepted };
 }
 
-async function lastCommit(events: Pick<EventLog, 'read'>): Promise<string | null> {
-  for await (const event of events.read({ types: NAMES_COMMIT, reverse: true })) {
+async function namedCommit(
+  events: Pick<EventLog, 'read'>,
+  types: readonly EventType[],
+  reverse: boolean,
+): Promise<string | null> {
+  for await (const event of events.read({ types, reverse })) {
     const commit = commitOf(event);
     if (commit !== null) return commit;
   }
@@ -155,9 +165,8 @@ async function lastFound(events: Pick<EventLog, 'read'>): Promise<Newer | null> 
   return null;
 }
 
-/** Newest first. A colleague's Ruche lands on the same branch, and what a pull has brought is not of this home. */
+/** Newest first. */
 async function unknownCommits(git: Git, events: Pick<EventLog, 'read'>, known: string): Promise<string[]> {
-  if (!(await mayHaveLanded(git, known))) return [];
   const found: string[] = [];
   for await (const { commit, runs } of openLandedHistory(git).commits(known))
     for (const run of runs) if (!(await isKnown(events, run)) && found.at(-1) !== commit) found.push(commit);

@@ -1,5 +1,8 @@
 import type { Event } from '../core/event.ts';
-import { runOfStream } from '../core/ids.ts';
+import type { Change } from '../core/files.ts';
+import { runOfStream, runStream } from '../core/ids.ts';
+import type { Blobs, EventLog } from '../core/ports/store.ts';
+import { readJson } from '../core/records/json-blob.ts';
 import { errorText } from '../core/text/sentence.ts';
 import type { Report } from './finding.ts';
 
@@ -37,9 +40,34 @@ interface Known {
 
 type Walked = ReadonlyMap<string, readonly string[]>;
 
+type RecordStore = Pick<EventLog, 'read'> & Pick<Blobs, 'getBlob'>;
+
+/** What each commit of a run has put where, by the record alone: it outlives the commit. Without what was erased since. */
+async function changesOnRecord(store: RecordStore, run: string): Promise<ReadonlyMap<string, Changes>> {
+  const found = new Map<string, Changes>();
+  let overlay = new Map<string, string | null>();
+  for await (const event of store.read({ stream: runStream(run), types: ON_RECORD })) {
+    if (event.type === 'landing.finished') {
+      if (event.data.commit !== null && overlay.size > 0) found.set(event.data.commit, overlay);
+      overlay = new Map();
+      continue;
+    }
+    const ref = 'result' in event.data ? event.data.result : 'detail' in event.data ? event.data.detail : null;
+    if (ref === null || typeof ref === 'string') continue;
+    // One that is damaged is a finding of its own.
+    const record = await readJson<{ changes?: readonly Change[] }>(store, ref).catch(() => null);
+    if (event.type === 'landing.conflicted') overlay = new Map();
+    for (const { path, oid } of record?.changes ?? []) overlay.set(path, oid);
+  }
+  return found;
+}
+
+const ON_RECORD = ['tool.returned', 'files.placed', 'landing.conflicted', 'landing.finished'] as const;
+
 /** Holds `main` against the events: what landed is there, whole, and as it landed; and nothing that the journal does not know. */
 export class MainCheck {
   readonly #history: LandedHistory;
+  readonly #store: RecordStore;
   readonly #report: Report;
   readonly #known: Known[] = [];
   /** Runs whose landing was begun: its commit may be there before its receipt. */
@@ -50,8 +78,9 @@ export class MainCheck {
   #before: Walked = new Map();
   #damage: ReturnType<LandedHistory['damage']>;
 
-  constructor(history: LandedHistory, report: Report) {
+  constructor(history: LandedHistory, store: RecordStore, report: Report) {
     this.#history = history;
+    this.#store = store;
     this.#report = report;
     // A process of its own, beside the walk over the events.
     this.#damage = history.damage();
@@ -132,12 +161,16 @@ export class MainCheck {
     const named = new Map([...walked].flatMap(([commit, runs]) => runs.map((run) => [run, commit] as const)));
     const others = await this.#others(walked);
     for (const { seq, commit, run } of missing) {
-      const was = landed.get(commit);
+      const was = landed.get(commit) ?? (await changesOnRecord(this.#store, run ?? '')).get(commit);
       const by = named.get(run ?? '');
       const same = was && [...others].find(([, changes]) => includes(changes, was))?.[0];
       const now = by ?? same;
       if (now === undefined) {
-        const why = missingText(commit, run ?? '', { kept: was !== undefined, onMain: walked.has(commit) });
+        const why = missingText(commit, run ?? '', {
+          kept: landed.has(commit),
+          compared: was !== undefined,
+          onMain: walked.has(commit),
+        });
         this.#report.find(seq, 'main', `it landed as commit ${commit}, which ${why}`);
         continue;
       }
@@ -184,19 +217,26 @@ export class MainCheck {
 const includes = (all: Changes, some: Changes): boolean =>
   some.size > 0 && [...some].every(([path, oid]) => all.has(path) && all.get(path) === oid);
 
-/** Git removes a commit some time after a person has rewritten it: nothing can be said of its content then. */
+/** Git removes a commit some time after a person has rewritten it. Then the record has its content, unless that was erased. */
 function contentText(was: Changes | undefined, after: Changes | undefined): string {
   if (was === undefined) return 'and its content can no longer be compared';
   return after && includes(after, was) ? 'with the same content' : 'with other content';
 }
 
 /** A person may have meant it, and then a commit that names the run says so for good. */
-function missingText(commit: string, run: string, { kept, onMain }: { kept: boolean; onMain: boolean }): string {
+function missingText(
+  commit: string,
+  run: string,
+  { kept, compared, onMain }: { kept: boolean; compared: boolean; onMain: boolean },
+): string {
   const accept = `git commit --allow-empty -m "Accept ${run}" --trailer "Ruche-Run: ${run}"`;
   if (onMain) return `main does not hold under the name of ${run}`;
   if (kept)
     return `main does not hold under the name of ${run}. Put it back: git cherry-pick ${commit}. If main is to be without it: ${accept}`;
-  return `the workspace does not have, so its content can no longer be compared. Fetch it from a clone that has it, and put it back: git cherry-pick ${commit}. If main holds its work already, or is to be without it: ${accept}`;
+  const state = compared
+    ? 'and no commit on main has all of what the record says it changed'
+    : 'so its content can no longer be compared';
+  return `the workspace does not have, ${state}. Fetch it from a clone that has it, and put it back: git cherry-pick ${commit}. If main holds its work already, or is to be without it: ${accept}`;
 }
 
 const UNKNOWN =

@@ -34,7 +34,7 @@ const SEEN_BOUND = 200_000;
 /** Holds the record against itself, its readable form and the workspace. Never rejects for what it finds there. */
 export async function verify(options: VerifyOptions): Promise<Verification> {
   const report = new Report();
-  const main = options.history && new MainCheck(options.history, report);
+  const main = options.history && new MainCheck(options.history, options.store, report);
   const queue = new QueueCheck(options.store, report);
   await main?.before();
   await new Events(options, report, [queue, ...(main ? [main] : [])]).walk();

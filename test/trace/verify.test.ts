@@ -1,105 +1,15 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { NewEvent } from '../../src/core/event.ts';
-import type { JournalRepository } from '../../src/core/ports/journal.ts';
-import type { Store } from '../../src/core/ports/store.ts';
 import type { Task } from '../../src/core/task.ts';
-import { startExport } from '../../src/journal/export.ts';
-import { verify, type Verification } from '../../src/trace/verify.ts';
-import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import { openJournalRepository } from '../../src/git/journal.ts';
+import { verify } from '../../src/trace/verify.ts';
 import { openLandedHistory } from '../../src/git/landed.ts';
 import { OUTBOX } from '../../src/core/records/reply.ts';
 import { newTask, settle } from '../store/kit.ts';
-import { makeWorkspace, quiet, type TestWorkspace } from '../workspace/govern-kit.ts';
-
-interface Scene extends TestWorkspace {
-  store: Store;
-  /** The store anew, after its file was tampered with. */
-  reopen(): Promise<Store>;
-  database: string;
-  journal: JournalRepository;
-  /** A whole run: it lands a file and the journal says so. */
-  run(run: string): Promise<string>;
-  add(...events: NewEvent[]): Promise<void>;
-  export(): Promise<void>;
-  check(with_?: Partial<{ store: Store; journal: JournalRepository }>): Promise<Verification>;
-}
-
-const agent = { actor: 'agent:assistant', cause: null, labels: [] };
-
-async function scene(t: { after(done: () => Promise<void>): void }): Promise<Scene> {
-  const kit = await makeWorkspace();
-  const { clock, workspace } = kit;
-  const database = join(kit.root, 'ruche.sqlite');
-  const open = () => openSqliteStore({ path: database, clock, random: (n) => randomBytes(n), boundary: () => {} });
-  let store: Store = await open();
-  const env = { PATH: process.env['PATH'] };
-  const journal = await openJournalRepository({
-    dir: join(kit.root, 'journal.git'),
-    env,
-    boundary: () => {},
-    log: quiet,
-  });
-  const scene: Scene = {
-    ...kit,
-    store,
-    database,
-    journal,
-    async reopen() {
-      store = await open();
-      scene.store = store;
-      return store;
-    },
-    async add(...events) {
-      const result = await store.commit({ events, sync: true });
-      assert.ok(result.ok);
-    },
-    async run(run) {
-      const stream = `run:${run}`;
-      const base = await workspace.head();
-      const put = (text: string) => store.putBlob(Buffer.from(JSON.stringify({ text })), 'conv:assistant/main');
-      const { oid, stored } = workspace.objects.put('blob', Buffer.from(run));
-      await stored;
-      await scene.add(
-        { type: 'note.added', stream, ...agent, data: { note: put(`about ${run}`) } },
-        { type: 'landing.started', stream, ...agent, data: { base, paths: 1, message: put(`add ${run}`) } },
-      );
-      const provenance = { run, task: 'tsk_1', agent: 'assistant', model: 'demo/demo', costUsd: 0, labels: [] };
-      const changes = [{ path: `${run}.md`, mode: '100644' as const, oid, was: null }];
-      const landed = await workspace.land({ base, changes, subject: `add ${run}`, provenance, at: clock.now() });
-      assert.ok(landed.state === 'landed');
-      await scene.add({ type: 'landing.finished', stream, ...agent, data: { commit: landed.commit, paths: 1 } });
-      return landed.commit;
-    },
-    async export() {
-      const exporter = await startExport({ store, repository: journal, clock, log: quiet });
-      await exporter.close();
-    },
-    check: (over = {}) => verify({ store, journal, history: openLandedHistory(workspace.git), ...over }),
-  };
-  await scene.add({
-    type: 'config.applied',
-    stream: 'workspace',
-    actor: 'runtime',
-    cause: null,
-    labels: [],
-    data: { commit: await workspace.head() },
-  });
-  t.after(async () => {
-    await store.close();
-    journal.close();
-    await kit.remove();
-  });
-  return scene;
-}
-
-const said = ({ findings }: Verification): string[] =>
-  findings.map(({ event, where, message }) => `${event} ${where}: ${message}`);
+import { agent, said, scene, type Scene } from './kit.ts';
 
 test('a whole record verifies, and the counts say what was looked at', async (t) => {
   const s = await scene(t);
@@ -252,103 +162,6 @@ test('a gateway at work meanwhile is no misfit, and a journal.git that cannot be
   assert.deepEqual(said(result), ['null journal.git: no tip']);
 });
 
-test('a landing that main lacks, and work on main that nobody knows, are told of', async (t) => {
-  const s = await scene(t);
-  const before = await s.workspace.head();
-  const commit = await s.run('run_a');
-  await s.export();
-  await s.add({ type: 'landing.finished', stream: 'run:run_b', ...agent, data: { commit: 'a'.repeat(40), paths: 1 } });
-  await s.add({ type: 'landing.finished', stream: 'run:run_c', ...agent, data: { commit: null, paths: 0 } });
-  await s.commit({ 'forged.md': 'x\n' }, 'Forged\n\nRuche-Run: run_x');
-  const [gone = '', ...others] = said(await s.check());
-  assert.ok(
-    gone.startsWith(
-      `evt_5 main: it landed as commit ${'a'.repeat(40)}, which the workspace does not have, so its content can no longer be compared. `,
-    ),
-    gone,
-  );
-  assert.deepEqual(others, [
-    `null main: commit ${await s.workspace.head()} on main names run_x, which the journal does not know. Either this home is older than its workspace, as after an old backup was put back, or another Ruche made the commit. If that is right, start once with --accept-loss`,
-  ]);
-  await s.git('reset', '-q', '--hard', before);
-  assert.match(
-    said(await s.check())[0] ?? '',
-    new RegExp(`^evt_4 main: it landed as commit ${commit}, which main does not hold`),
-  );
-});
-
-/** Does in the workspace what the message says after these words. */
-async function advised(s: Scene, message: string, words: RegExp): Promise<void> {
-  const args = words.exec(message)?.[1]?.match(/"[^"]*"|[^ "]+/g);
-  assert.ok(args, message);
-  await s.git(...args.map((arg) => arg.replaceAll('"', '')));
-}
-
-const PUT_BACK = /Put it back: git (cherry-pick [0-9a-f]+)/;
-const ACCEPT = /is to be without it: git (commit .*)$/;
-
-test('what is advised for a landing that was taken off main mends it: put back, or accepted', async (t) => {
-  for (const words of [PUT_BACK, ACCEPT]) {
-    const s = await scene(t);
-    const before = await s.workspace.head();
-    await s.run('run_a');
-    await s.git('reset', '-q', '--hard', before);
-    const [found = ''] = said(await s.check());
-    await advised(s, found, words);
-    const { findings, notes } = await s.check();
-    assert.deepEqual(findings, []);
-    assert.match(notes[0]?.message ?? '', words === PUT_BACK ? /with the same content$/ : /with other content$/);
-  }
-});
-
-test('of a landing that Git has removed since a person rewrote it, nothing is said that cannot be known', async (t) => {
-  const s = await scene(t);
-  await s.run('run_a');
-  await s.git('commit', '-q', '--amend', '-m', 'Better words\n\nRuche-Run: run_a');
-  await s.run('run_b');
-  await s.git('commit', '-q', '--amend', '-m', 'Without its trailer');
-  await s.run('run_c');
-  await s.run('run_d');
-  await s.git('reset', '-q', '--soft', 'HEAD~2');
-  await s.git('commit', '-q', '-m', 'Both in one');
-  await s.git('reflog', 'expire', '--expire=now', '--all');
-  await s.git('prune', '--expire=now');
-  const before = await s.check();
-  assert.match(
-    before.notes[0]?.message ?? '',
-    /rewritten it as [0-9a-f]{40}, and its content can no longer be compared$/,
-  );
-  assert.equal(before.findings.length, 3);
-  for (const { message } of before.findings) {
-    assert.match(
-      message,
-      /which the workspace does not have, so its content can no longer be compared\. .*cherry-pick/,
-    );
-    await advised(s, message, ACCEPT);
-  }
-  const { findings, notes } = await s.check();
-  assert.deepEqual(findings, []);
-  assert.equal(notes.length, 4);
-});
-
-test('a landing cut off before its receipt, and work from before this journal, are no misfit', async (t) => {
-  const s = await scene(t);
-  const data = { base: await s.workspace.head(), paths: 1, message: s.store.putBlob(Buffer.from('"x"'), 'conv:a/b') };
-  await s.add({ type: 'landing.started', stream: 'run:run_open', ...agent, data });
-  await s.commit({ 'a.md': 'x\n' }, 'Work\n\nRuche-Run: run_open');
-  assert.deepEqual(said(await s.check()), []);
-  const old = await makeWorkspace();
-  t.after(() => old.remove());
-  await old.commit({ 'a.md': 'x\n' }, 'Work of another home\n\nRuche-Run: run_old');
-  const history = openLandedHistory(old.workspace.git);
-  const found: string[] = [];
-  for await (const { runs } of history.commits(await old.workspace.head())) found.push(...runs);
-  assert.equal(found.length, 0);
-  for await (const { runs } of history.commits(null)) found.push(...runs);
-  assert.deepEqual(found, ['run_old']);
-});
-
-/** Does something to the file of a loose object. */
 async function damage(s: Scene, oid: string, how: 'flip' | 'remove'): Promise<void> {
   const path = join(s.dir, '.git', 'objects', oid.slice(0, 2), oid.slice(2));
   if (how === 'remove') return rm(path);
@@ -396,39 +209,6 @@ test("the tip's tree and a person's own file are looked at, and what only looks 
   const oid = (await odd.git('hash-object', '-t', 'commit', '-w', '--literally', join(odd.root, 'odd'))).trim();
   await odd.git('update-ref', 'refs/heads/main', oid);
   assert.deepEqual(said(await odd.check()), []);
-});
-
-test('a landing that a person has rewritten is told as that, by its trailer or its content, and is no fault', async (t) => {
-  const s = await scene(t);
-  const first = await s.run('run_a');
-  await s.git('commit', '-q', '--amend', '-m', 'Better words\n\nRuche-Run: run_a');
-  const amended = await s.workspace.head();
-  const second = await s.run('run_b');
-  await s.git('commit', '-q', '--amend', '-m', 'Without its trailer');
-  const bare = await s.workspace.head();
-  const third = await s.run('run_c');
-  await writeFile(join(s.dir, 'run_c.md'), 'by hand\n');
-  await s.git('commit', '-q', '-a', '--amend', '-m', 'Mine\n\nRuche-Run: run_c');
-  const { findings, notes } = await s.check();
-  assert.deepEqual(findings, []);
-  assert.deepEqual(
-    notes.map(({ event, message }) => `${event} ${message}`),
-    [
-      `evt_4 it landed as commit ${first}; a person has rewritten it as ${amended}, with the same content`,
-      `evt_7 it landed as commit ${second}; a person has rewritten it as ${bare}, with the same content`,
-      `evt_10 it landed as commit ${third}; a person has rewritten it as ${await s.workspace.head()}, with other content`,
-    ],
-  );
-});
-
-test('a commit that changes more than its run did is told, with the files that are gone by it', async (t) => {
-  const s = await scene(t);
-  await s.commit({ 'mine.md': 'mine\n' });
-  await s.commit({ 'mine.md': null, 'x.md': 'x\n' }, 'Work\n\nRuche-Run: run_x');
-  const commit = await s.workspace.head();
-  await s.add({ type: 'landing.finished', stream: 'run:run_x', ...agent, data: { commit, paths: 1 } });
-  const found = said(await s.check());
-  assert.deepEqual(found, [`evt_2 main: commit ${commit} changes 2 files, but the event says 1; it removes mine.md`]);
 });
 
 test('a send that was given up in doubt is an end, and one of which nothing was heard is not', async (t) => {
