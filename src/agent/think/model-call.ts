@@ -54,7 +54,7 @@ const MAX_PURPOSE = 100;
 /** Whom an agent can give work to, a line each; '' for one that can give none, or is alone. */
 function othersOf(agent: Agent, agents: ReadonlyMap<string, Agent>): string {
   const others = [...agents.values()].filter(({ name }) => name !== agent.name);
-  if (others.length === 0 || !['task', 'hand_over'].some((tool) => agent.tools.includes(tool))) return '';
+  if (others.length === 0 || !agent.tools.includes('task')) return '';
   const lines = others.slice(0, MAX_OTHERS).map(({ name, description }) => {
     const said = description.replace(/\s+/g, ' ').trim();
     return `- ${name}${said === '' ? '' : `: ${said.length <= MAX_PURPOSE ? said : `${said.slice(0, MAX_PURPOSE - 1).toWellFormed()}…`}`}`;
