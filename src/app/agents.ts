@@ -25,9 +25,10 @@ export function openAgents(
   const pushes = (channel: string): boolean => channels.has(channel);
   const zone = (): string => trust.current().settings.timezone ?? machineZone();
   const walls = new Map<string, Wall>();
+  const governance = () => trust.current();
   return {
     ...adapters,
-    governance: () => trust.current(),
+    governance,
     zone,
     timeText(at, named = zone()) {
       // To make one costs as much as a commit of events.
@@ -47,7 +48,7 @@ export function openAgents(
     pushes,
     redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),
-    cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes }, task, by),
+    cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes, governance }, task, by),
     conversations: new ConversationCache(),
     landingOrder: new LandingOrder(adapters.clock),
     hindrances: new Hindrances(),
