@@ -22,9 +22,10 @@ export function openAgents(
 ): AgentDeps {
   const { store, ids, secrets, hub, sandbox, random, redact } = adapters;
   const pushes = (channel: string): boolean => channels.has(channel);
+  const governance = () => trust.current();
   return {
     ...adapters,
-    governance: () => trust.current(),
+    governance,
     zone: () => trust.current().settings.timezone ?? machineZone(),
     governanceLanded: (commit) => trust.applyLanded(commit),
     governanceLook: () => trust.look(),
@@ -37,7 +38,7 @@ export function openAgents(
     pushes,
     redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),
-    cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes }, task, by),
+    cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes, governance }, task, by),
     conversations: new ConversationCache(),
     landingOrder: new LandingOrder(adapters.clock),
     hindrances: new Hindrances(),

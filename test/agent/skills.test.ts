@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { systemPrompt } from '../../src/agent/think/model-call.ts';
-import type { Agent } from '../../src/core/agent.ts';
+import { anAgent } from '../fakes/governance.ts';
 import type { Difference } from '../../src/core/ports/governance.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
 import { listTool } from '../../src/tools/list.ts';
@@ -151,16 +151,7 @@ test('A59 what lands in the folder of an enabled skill waits for approval, and i
   ));
 
 test('who has no skills pays no token for them; each skill costs less than 60', () => {
-  const agent: Agent = {
-    name: 'a',
-    description: '',
-    model: 'standard',
-    tools: [],
-    rules: [],
-    network: null,
-    schedules: [],
-    instructions: 'x',
-  };
+  const agent = anAgent({ name: 'a', instructions: 'x' });
   const none = systemPrompt(agent, 0);
   assert.equal(systemPrompt(agent, 0, []), none);
   const cost = (count: number): number => {

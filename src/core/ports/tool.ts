@@ -125,7 +125,9 @@ export type EngineCall =
   /** A question to a person, whose answer is the result. `early`: it is asked before the calls ahead of it are done. */
   | { kind: 'question'; text: string; reason: string; early: boolean }
   | { kind: 'task'; task: TaskCall }
-  | { kind: 'hand-over'; to: string; brief: string };
+  | { kind: 'hand-over'; to: string; brief: string }
+  /** Words for a person; nobody waits for an answer. */
+  | { kind: 'message'; to: string; text: string };
 
 /** A tool whose calls the engine answers. */
 export interface EngineTool<Input = unknown> extends Described<Input> {
