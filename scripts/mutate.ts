@@ -48,7 +48,7 @@ process.on('exit', () => {
   known.save();
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
-process.exitCode = await main();
+process.exit(await main());
 
 function readWanted(text: string): { path: string; from: number; to: number } {
   const [, path = text, from = '1', to = from] = /^(.*?)(?::(\d+)(?:-(\d+))?)?$/.exec(text) ?? [];
@@ -56,10 +56,10 @@ function readWanted(text: string): { path: string; from: number; to: number } {
   return { path: relative(root, resolve(path)), from: Number(from), to: lines ? Number(to) : Infinity };
 }
 
-function isWanted(file: string, { line }: Mutant): boolean {
-  const fits = ({ path, from, to }: (typeof wanted)[number]): boolean =>
-    (file === path || file.startsWith(`${path}/`)) && line >= from && line <= to;
-  return wanted.length === 0 || wanted.some(fits);
+/** The lines of a file that were asked for. */
+function linesOf(file: string): (typeof wanted)[number][] {
+  const all = { path: file, from: 1, to: Infinity };
+  return wanted.length === 0 ? [all] : wanted.filter(({ path }) => file === path || file.startsWith(`${path}/`));
 }
 
 async function main(): Promise<number> {
@@ -70,11 +70,13 @@ async function main(): Promise<number> {
       .sort()
       .map((file): File => {
         const code = first?.source(file) ?? '';
-        return { file, code, mutants: mutantsOf(code).filter((each) => isWanted(file, each)) };
+        const lines = linesOf(file);
+        const isWanted = ({ line }: Mutant): boolean => lines.some(({ from, to }) => line >= from && line <= to);
+        return { file, code, mutants: lines.length === 0 ? [] : mutantsOf(code).filter(isWanted) };
       })
       .filter(({ mutants }) => mutants.length > 0);
     if (files.length === 0) continue;
-    const tests = (await first?.prepare(globs)) ?? [];
+    const tests = (await first?.prepare(room, globs, known.measured)) ?? [];
     const tallies = await tryAll(files, tests);
     if (tallies === null) {
       console.log(`\nThe ${values.minutes} minutes are over. What was tried is kept: run it again to go on.`);
@@ -95,22 +97,28 @@ async function main(): Promise<number> {
 async function tryAll(files: readonly File[], tests: readonly TestFile[]): Promise<Tally[] | null> {
   const work = files.map((file) => ({
     file,
-    left: file.mutants.filter((mutant) => !known.holds(file.file, file.code, mutant, tests)),
+    left: file.mutants
+      .map((mutant) => ({ mutant, open: known.open(file.file, file.code, mutant, tests) }))
+      .filter(({ open }) => open.length > 0),
   }));
   const count = work.reduce((sum, { left }) => sum + left.length, 0);
-  console.log(`${count} mutants to try, ${tests.length} test files`);
+  const cases = tests.reduce((sum, test) => sum + test.cases.length, 0);
+  console.log(`${count} mutants to try, ${cases} tests in ${tests.length} files`);
+  const started = performance.now();
   const tallies: Tally[] = [];
   for (const { file, left } of work) {
     const own = laboratories.map(async (laboratory) => {
-      const order = [...tests];
-      for (let next = left.shift(); next !== undefined && performance.now() < until; next = left.shift())
-        known.learn(file.file, file.code, next, tests, await laboratory.try(file.file, next, order));
+      for (let next = left.shift(); next !== undefined && performance.now() < until; next = left.shift()) {
+        const verdict = await laboratory.try(file.file, next.mutant, next.open);
+        known.learn(file.file, file.code, next.mutant, tests, verdict);
+      }
     });
     await Promise.all(own);
     known.save();
     if (performance.now() >= until) return null;
     tallies.push(tell(file));
   }
+  if (count > 0) console.log(`${Math.round((performance.now() - started) / count)} ms a mutant`);
   return tallies;
 }
 

@@ -8,6 +8,8 @@ export interface Mutant {
   start: number;
   end: number;
   replacement: string;
+  /** It changes a `?.`. */
+  optional: boolean;
 }
 
 interface Node {
@@ -72,7 +74,8 @@ export function mutantsOf(code: string): Mutant[] {
     .sort((a, b) => a.start - b.start || a.end - b.end || (a.replacement < b.replacement ? -1 : 1))
     .map((change) => {
       const before = code.slice(0, change.start).split('\n');
-      return { line: before.length, column: (before.at(-1) as string).length + 1, ...change };
+      const optional = code.startsWith('?.', change.start);
+      return { line: before.length, column: (before.at(-1) as string).length + 1, ...change, optional };
     });
 }
 
@@ -209,7 +212,8 @@ function* regexMutants(pattern: string, flags: string): Generator<string> {
       const next = pattern[at + 1] as string;
       if ('dDwWsSbBpP'.includes(next))
         yield cut(at + 1, at + 2, next === next.toLowerCase() ? next.toUpperCase() : next.toLowerCase());
-      at++;
+      // The braces of `\p{L}` name a class; they are no quantifier.
+      at += (/^\\[pPu]\{[^}]*\}/.exec(rest)?.[0].length ?? 2) - 1;
     } else if (inClass) inClass = char !== ']';
     else if (char === '[') {
       inClass = true;

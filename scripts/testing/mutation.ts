@@ -1,5 +1,4 @@
 // A copy of the project in which one file after the other is changed in one place and tested. The tree itself is never touched.
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -14,7 +13,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { Imports } from './imports.ts';
+import { Host, type Outcome } from './host.ts';
+import type { Range, Reach } from './mutant-host.ts';
 import type { Mutant } from './mutants.ts';
 
 export type Fate = 'killed' | 'survived' | 'timeout';
@@ -25,32 +26,50 @@ export interface Verdict {
   by: string | null;
 }
 
-/** A file of tests, how long it takes when all is well, and which places of a source file it runs. */
-export interface TestFile {
+export interface TestCase {
   path: string;
+  at: number;
+  name: string;
+  /** How long it takes when all is well. */
   ms: number;
-  cpuMs: number;
-  /** Changes with the file and the kits beside it. */
-  hash: string;
-  ranges: Map<string, Range[]>;
-}
-interface Range {
-  startOffset: number;
-  endOffset: number;
-  count: number;
+  reach: Reach;
+  /** How often it noticed lately. */
+  kills: number;
 }
 
-/** A test file that takes more than four times the usual and so many milliseconds is taken to hang: of a processor, since a busy machine is no mutant. */
-const GRACE_MS = 3_000;
-/** The same by the wall, for one that waits. */
-const WAIT_MS = 20_000;
-const LOOK_MS = 200;
-const FIRST_RUN = { cpuMs: 120_000, ms: 600_000 };
+/** A file of tests. */
+export interface TestFile {
+  path: string;
+  /** Changes with the file and the kits beside it. */
+  hash: string;
+  /** What runs when the file loads, for every test in it. */
+  reach: Reach;
+  cases: TestCase[];
+}
+
+/** What is kept of a measured file, as long as nothing that it loads has changed. */
+export interface Measured {
+  hash: string;
+  reach: Reach;
+  cases: Pick<TestCase, 'at' | 'name' | 'ms' | 'reach'>[];
+}
+
 const COPIED = ['package.json', 'tsconfig.json', 'bin', 'scripts', 'src', 'templates', 'skills', 'schemas', 'test'];
+const MEASURE_LIMITS = { cpuMs: 120_000, ms: 600_000 };
+/** A case that takes more than four times the usual and so many milliseconds is taken to hang: of a processor, since a busy machine is no mutant. */
+const GRACE_MS = 600;
+/** To load a file of tests with all it imports. */
+const LOAD_MS = 4_000;
+/** The same by the wall, for one that waits. */
+const WAIT_MS = 15_000;
+/** So many mutants leave enough behind in memory. */
+const HOST_LIFE = 200;
 
 export class Laboratory {
   readonly dir: string;
-  #child: number | undefined;
+  readonly #imports: Imports;
+  #host: Host | null = null;
+  #number = 0;
 
   constructor(root: string) {
     this.dir = mkdtempSync(join(tmpdir(), 'ruche-mutants-'));
@@ -58,26 +77,50 @@ export class Laboratory {
     for (const name of COPIED) if (there.has(name)) cpSync(join(root, name), join(this.dir, name), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(this.dir, 'node_modules'));
     mkdirSync(join(this.dir, '.tmp'));
+    this.#imports = new Imports(this.dir, ['src', 'test', 'scripts']);
   }
 
-  /** Runs the unchanged tests: they have to pass, and are looked at for what they reach and how long they take. */
-  async prepare(globs: readonly string[]): Promise<TestFile[]> {
+  /** Runs the unchanged tests: they have to pass, in any order, and are looked at for what each one reaches and how long it takes. */
+  async prepare(room: string, globs: readonly string[], kept: Record<string, Measured>): Promise<TestFile[]> {
     const tests: TestFile[] = [];
     for (const path of globSync([...globs], { cwd: this.dir }).sort()) {
-      const coverage = mkdtempSync(join(this.dir, '.tmp', 'coverage-'));
-      const { fate, ms, cpuMs } = await this.#run(path, FIRST_RUN, { NODE_V8_COVERAGE: coverage });
-      if (fate !== 'survived') throw new Error(`${path} does not pass without any mutant: mend it first`);
-      tests.push({ path, ms, cpuMs, hash: this.#hashOf(path), ranges: rangesIn(coverage, this.dir) });
-      rmSync(coverage, { recursive: true });
+      const hash = this.#hashOf(this.#imports.below(path));
+      const old = kept[path];
+      const measured = old?.hash === hash ? old : await this.#measure(path, room, hash);
+      kept[path] = measured;
+      const kits = globSync('*.ts', { cwd: join(this.dir, dirname(path)) }).filter(
+        (name) => !name.endsWith('.test.ts'),
+      );
+      const own = this.#hashOf([path, ...kits.sort().map((name) => join(dirname(path), name))]);
+      const cases = measured.cases.map((each) => ({ ...each, path, kills: 0 }));
+      tests.push({ path, hash: own, reach: measured.reach, cases });
     }
+    this.#rest();
     if (tests.length === 0) throw new Error(`there are no tests in ${globs.join(', ')}`);
-    return tests.sort((a, b) => a.ms - b.ms);
+    return tests;
   }
 
-  #hashOf(test: string): string {
-    const kits = globSync('*.ts', { cwd: join(this.dir, dirname(test)) }).filter((name) => !name.endsWith('.test.ts'));
-    const hash = createHash('sha256').update(this.source(test));
-    for (const name of kits.sort()) hash.update(this.source(join(dirname(test), name)));
+  async #measure(path: string, room: string, hash: string): Promise<Measured> {
+    const measured: Measured = { hash, reach: {}, cases: [] };
+    const inRoom = (reach: Reach): Reach =>
+      Object.fromEntries(Object.entries(reach).filter(([file]) => file.startsWith(`${room}/`)));
+    for (const measure of ['reach', 'time'] as const) {
+      const host = await Host.start(this.dir, measure === 'reach');
+      const order = { number: this.#number++, fresh: [], changed: null, cases: [{ path, at: -1 }], measure };
+      const { fate, error, seen } = await host.run(order, () => MEASURE_LIMITS);
+      host.stop();
+      if (fate !== 'survived') throw new Error(`${path} does not pass without any mutant: mend it first\n${error}`);
+      for (const { at, name, ms, reach } of seen)
+        if (measure === 'time') for (const each of measured.cases.filter((other) => other.at === at)) each.ms = ms;
+        else if (at === -1) measured.reach = inRoom(reach);
+        else measured.cases.push({ at, name, ms, reach: inRoom(reach) });
+    }
+    return measured;
+  }
+
+  #hashOf(files: readonly string[]): string {
+    const hash = createHash('sha256');
+    for (const file of files.toSorted()) hash.update(file).update('\0').update(this.source(file)).update('\0');
     return hash.digest('hex').slice(0, 16);
   }
 
@@ -85,112 +128,66 @@ export class Laboratory {
     return readFileSync(join(this.dir, file), 'utf8');
   }
 
-  /** Only the test files that reach the place are run, in their order; one that notices goes to the front. */
-  async try(file: string, mutant: Mutant, tests: TestFile[]): Promise<Verdict> {
+  /** Only the cases that reach the place are run: those first that notice often for the time they take. The order changes the time, never the outcome. */
+  async try(file: string, mutant: Mutant, tests: readonly TestFile[]): Promise<Verdict> {
     const code = this.source(file);
-    const reaching = tests.filter(({ ranges }) => reaches(ranges.get(file) ?? [], mutant));
+    const reaching = tests
+      .flatMap((test) =>
+        reaches(test.reach[file], mutant) ? test.cases : test.cases.filter(({ reach }) => reaches(reach[file], mutant)),
+      )
+      .sort((a, b) => a.ms / (a.kills + 0.1) - b.ms / (b.kills + 0.1));
+    if (reaching.length === 0) return { fate: 'survived', by: null };
     writeFileSync(join(this.dir, file), code.slice(0, mutant.start) + mutant.replacement + code.slice(mutant.end));
     try {
-      for (const test of reaching) {
-        const limits = { cpuMs: test.cpuMs * 4 + GRACE_MS, ms: test.ms * 4 + WAIT_MS };
-        const { fate } = await this.#run(test.path, limits);
-        if (fate === 'survived') continue;
-        // What killed this one most likely kills the next; it changes the time, never the outcome.
-        tests.splice(0, tests.length, test, ...tests.filter((other) => other !== test));
-        return { fate, by: test.path };
-      }
-      return { fate: 'survived', by: null };
+      const { fate, path, at } = await this.#run(file, reaching);
+      if (fate === 'survived') return { fate, by: null };
+      const all = tests.flatMap(({ cases }) => cases);
+      for (const each of all) each.kills *= 0.95;
+      for (const each of all) if (each.path === path && each.at === at) each.kills += 1;
+      return { fate, by: path };
     } finally {
       writeFileSync(join(this.dir, file), code);
     }
   }
 
-  close(): void {
-    killGroup(this.#child);
-    rmSync(this.dir, { recursive: true, force: true, maxRetries: 10 });
-  }
-
-  async #run(
-    test: string,
-    limits: { cpuMs: number; ms: number },
-    env: NodeJS.ProcessEnv = {},
-  ): Promise<{ fate: Fate; ms: number; cpuMs: number }> {
-    // Not while coverage is taken, which would lose functions that come from the cache.
-    const cache = env.NODE_V8_COVERAGE === undefined ? { NODE_COMPILE_CACHE: join(this.dir, '.cache') } : {};
-    const random = readFileSync(join(this.dir, test), 'utf8').includes('fast-check');
-    const seed = random ? [`--import=${join(this.dir, 'scripts/testing/seed.ts')}`] : [];
-    const reporter = `--test-reporter=${join(this.dir, 'scripts/testing/bail.ts')}`;
-    const args = ['--disable-warning=ExperimentalWarning', ...seed, '--test', '--test-isolation=none', reporter, test];
-    const started = performance.now();
-    const child = spawn(process.execPath, args, {
-      cwd: this.dir,
-      stdio: 'ignore',
-      // A group of its own, so that what a mutant leaves behind ends with it.
-      detached: true,
-      env: { ...process.env, TMPDIR: join(this.dir, '.tmp'), ...cache, ...env },
-    });
-    this.#child = child.pid;
-    let [late, cpuMs] = [false, 0];
-    const timer = setInterval(() => {
-      cpuMs = cpuMsOf(child.pid) ?? cpuMs;
-      if (cpuMs < limits.cpuMs && performance.now() - started < limits.ms) return;
-      late = true;
-      killGroup(child.pid);
-    }, LOOK_MS);
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.on('error', reject);
-      child.on('exit', resolve);
-    });
-    clearInterval(timer);
-    killGroup(child.pid);
-    this.#child = undefined;
-    return { fate: late ? 'timeout' : code === 0 ? 'survived' : 'killed', ms: performance.now() - started, cpuMs };
-  }
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch (error) {
-    // Nobody of it is left, as it should be.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-/** What a process that runs has used of a processor; null where that cannot be known. */
-function cpuMsOf(pid: number | undefined): number | null {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    return (Number(fields[11]) + Number(fields[12])) * 10;
-  } catch {
-    // It has ended, or this is no Linux: the limit by the wall holds.
-    return null;
-  }
-}
-
-/** By source file: what V8 counted. Type stripping keeps positions, so the offsets are those of the source. */
-function rangesIn(coverage: string, dir: string): Map<string, Range[]> {
-  const ranges = new Map<string, Range[]>();
-  for (const name of readdirSync(coverage)) {
-    const { result } = JSON.parse(readFileSync(join(coverage, name), 'utf8')) as {
-      result: { url: string; functions: { ranges: Range[] }[] }[];
+  /** What comes from outside a test may come from an earlier mutant: it counts only in a process of its own. */
+  async #run(file: string, cases: readonly TestCase[]): Promise<Outcome> {
+    const order = {
+      changed: file,
+      fresh: this.#imports.above(file),
+      cases: cases.map(({ path, at }) => ({ path, at })),
     };
-    for (const { url, functions } of result) {
-      if (!url.startsWith('file:')) continue;
-      const file = fileURLToPath(url).slice(dir.length + 1);
-      if (file.startsWith('src/'))
-        ranges.set(file, [...(ranges.get(file) ?? []), ...functions.flatMap((each) => each.ranges)]);
+    const msOf = new Map(cases.map(({ path, at, ms }) => [`${path} ${at}`, ms]));
+    const limits = (path: string, at: number): { cpuMs: number; ms: number } => {
+      const usual = msOf.get(`${path} ${at}`) ?? 0;
+      return { cpuMs: at === -1 ? LOAD_MS : usual * 4 + GRACE_MS, ms: usual * 4 + WAIT_MS };
+    };
+    for (;;) {
+      this.#host ??= await Host.start(this.dir, false);
+      const first = this.#host.tried === 0;
+      const outcome = await this.#host.run({ ...order, number: this.#number++ }, limits);
+      if (outcome.spoiled || this.#host.tried >= HOST_LIFE) this.#rest();
+      if (!outcome.doubtful || first) return outcome;
+      this.#rest();
     }
   }
-  return ranges;
+
+  #rest(): void {
+    this.#host?.stop();
+    this.#host = null;
+  }
+
+  close(): void {
+    this.#rest();
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 10 });
+  }
 }
 
-/** Whether the innermost range around either end of the change was counted. */
-function reaches(ranges: readonly Range[], { start, end }: Mutant): boolean {
-  return [start, end - 1].some((at) => {
-    const around = ranges.filter(({ startOffset, endOffset }) => startOffset <= at && at < endOffset);
-    const [inner] = around.sort((a, b) => a.endOffset - a.startOffset - (b.endOffset - b.startOffset));
-    return inner !== undefined && inner.count > 0;
+/** Whether the innermost range around either end of the change ran; what follows a `?.` is a range of its own, which a null leaves out. */
+function reaches(ranges: readonly Range[] | undefined, { start, end, optional }: Mutant): boolean {
+  return [optional ? start - 1 : start, end - 1].some((at) => {
+    const around = ranges?.filter(([from, to]) => from <= at && at < to) ?? [];
+    const [inner] = around.sort((a, b) => a[1] - a[0] - (b[1] - b[0]));
+    return inner?.[2] === 1;
   });
 }

@@ -5,6 +5,7 @@ import { openWall } from '../core/time/wall.ts';
 import { parseHostPattern } from '../core/net/host.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
+import { quietSchema } from './quiet.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
@@ -24,6 +25,7 @@ const match = z
     path: text.describe('Path in the workspace; globs allowed, e.g. contracts/**.').optional(),
     command: text.describe('The shell command line; globs allowed.').optional(),
     host: text.describe('host or host:port that is contacted; globs allowed.').optional(),
+    to: text.describe('Who is told something, as CHANNEL:ADDRESS; globs allowed.').optional(),
   })
   .refine((fields) => Object.keys(fields).length > 0, {
     error: 'says nothing to match; to match every call write { tool: "*" }',
@@ -262,6 +264,7 @@ const settings = z.strictObject({
     .record(CHAIN_NAME, chainSchema)
     .describe('Who hears about what waits for a person, and when. The chain `owner` is the default.')
     .optional(),
+  quiet: quietSchema.optional(),
   ...later(SETTINGS_LATER),
 });
 

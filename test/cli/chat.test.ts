@@ -51,9 +51,9 @@ const working: Script = async (run) => {
 
 test('Tool calls and verdicts are shown, approvals and questions answered inline', async () => {
   await withDesk(working, async (desk) => {
-    assert.equal(await piped(desk, ['go', 'yes', 'ask', 'blue', 'go', 'deny']), 0);
+    assert.equal(await piped(desk, ['go', 'yes', 'ask', 'blue', 'go', 'deny'], '--verdicts'), 0);
     assert.match(desk.out(), /I will write\. \n {2}⚙ write a\.md\napr_[\w-]+ {2}approval of write/);
-    assert.match(desk.out(), /Approve it\? yes or no/);
+    assert.match(desk.out(), /Approve write [^\n]+\? yes or no/);
     assert.match(desk.out(), /yes or no\nApproved\.\n {2}✓ write: approve\n\n*Done with it\.\n/);
     assert.match(desk.out(), /Red or blue\?[^]*Your next line is the answer\.\nSo blue it is\.\n/);
     assert.match(desk.out(), /yes or no\nDenied\.\n {2}✗ write: deny/);
@@ -135,7 +135,7 @@ test('A conversation taken up again shows what it waits for; one that is left sa
   await withDesk(working, async (desk) => {
     assert.equal(await desk.ruche('ask', 'assistant', 'go', '--session', 's1'), 3);
     const asked = desk.out();
-    assert.equal(await piped(desk, ['yes'], '--session', 's1'), 0);
+    assert.equal(await piped(desk, ['yes'], '--session', 's1', '--verdicts'), 0);
     assert.match(
       desk.out().slice(asked.length),
       /^apr_[\w-]+ {2}approval of write[^]*yes or no\n[^]*Done with it\.\n$/,

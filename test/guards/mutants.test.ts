@@ -32,6 +32,7 @@ test('a mutant is one change that parses, at a place people can find', () => {
         'f(/^a+[b]\\d$/);',
       ],
     ],
+    ['f(/\\p{L}+/u);', ['f(/\\P{L}+/u);', 'f(/\\p{L}/u);']],
     // Types, imports, keys and quiet spots of the grammar have none.
     ["import x from 'x'; type T = 'a' | 'b'; interface I { a: 'b' } let y: 'a' = f<'b'>(x as 'c', { 'k': y });", []],
   ];
