@@ -49,6 +49,12 @@ export class World {
   dead = true;
   /** The store takes nothing, as on a full disk. */
   full = false;
+  /** What was asked of the store and of what waits, in order. */
+  readonly batches: Batch[] = [];
+  readonly follows: number[] = [];
+  readonly looked: string[] = [];
+  /** Happens once, just before the next commit. */
+  meanwhile: (() => Promise<void>) | null = null;
   /** What cannot be read, under these ids. */
   readonly broken = new Set<string>();
 
@@ -95,7 +101,10 @@ export class World {
       get: (target, name) => {
         if (name === 'commit') return (batch: Batch) => this.#commit(batch, life);
         if (name === 'follow')
-          return (after: number, signal: AbortSignal) => target.follow(after, AbortSignal.any([signal, life.signal]));
+          return (after: number, signal: AbortSignal) => {
+            if (!life.signal.aborted) this.follows.push(after);
+            return target.follow(after, AbortSignal.any([signal, life.signal]));
+          };
         const value: unknown = Reflect.get(target, name, target);
         return typeof value === 'function' ? (value.bind(target) as unknown) : value;
       },
@@ -110,6 +119,7 @@ export class World {
       governance: () => this.governance,
       pending: async (id) => {
         if (life.signal.aborted) return never();
+        this.looked.push(id);
         if (this.broken.has(id)) throw new Error('this cannot be read');
         return pendingById(this.store, id);
       },
@@ -124,6 +134,10 @@ export class World {
   async #commit(batch: Batch, life: AbortController): ReturnType<Store['commit']> {
     if (life.signal.aborted) return new Promise(() => undefined);
     if (this.full) throw new StoreUnavailable('full', 'the disk is full');
+    const { meanwhile } = this;
+    this.meanwhile = null;
+    await meanwhile?.();
+    this.batches.push(batch);
     if (this.#fatal === null || --this.#fatal.left > 0) return this.store.commit(batch);
     const { after } = this.#fatal;
     this.kill();
