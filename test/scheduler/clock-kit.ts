@@ -2,7 +2,7 @@ import { NO_SCRIPTS } from '../../src/core/skill.ts';
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf } from '../../src/core/event.ts';
 import type { Batch, Store } from '../../src/core/ports/store.ts';
-import type { Schedule } from '../../src/core/schedule.ts';
+import type { ReadCron, Schedule } from '../../src/core/schedule.ts';
 import { isEnded } from '../../src/core/task.ts';
 import { readCron } from '../../src/config/cron.ts';
 import { Schedules } from '../../src/scheduler/schedules/schedules.ts';
@@ -64,6 +64,10 @@ export class Scene {
   readonly clock = new HandClock();
   readonly store: Store;
   readonly cancelled: string[] = [];
+  readonly batches: Batch[] = [];
+  /** Happens once, just before the next commit. */
+  meanwhile: (() => Promise<void>) | null = null;
+  readCron: ReadCron = readCron;
   readonly told = recorder();
   governance: Governance;
   schedules!: Schedules;
@@ -99,11 +103,11 @@ export class Scene {
       clock: this.clock,
       ids: { next: (kind) => `${kind}_${(this.#ids += 1)}` },
       log: this.told.log,
-      readCron,
+      readCron: (pattern) => this.readCron(pattern),
       zone: 'UTC',
       governance: () => this.governance,
       maxAttempts: () => 3,
-      redact: (text) => text,
+      redact: (text) => text.replaceAll('s3cret', '***'),
       prepare: () => this.prepare(),
       cancel: async (task) => {
         if (life.signal.aborted) return new Promise(() => undefined);
@@ -118,6 +122,10 @@ export class Scene {
 
   async #commit(batch: Batch, life: AbortController): ReturnType<Store['commit']> {
     if (life.signal.aborted) return new Promise(() => undefined);
+    const { meanwhile } = this;
+    this.meanwhile = null;
+    await meanwhile?.();
+    this.batches.push(batch);
     if (this.#fatal === null || --this.#fatal.left > 0) return this.store.commit(batch);
     const { after } = this.#fatal;
     this.#fatal = null;
