@@ -108,7 +108,10 @@ test('"every weekday at 8:15 send me the report", said in Telegram, arrives ther
     telegram.press(ANNA, 'Approve');
     await until(() => telegram.said(ANNA).some(({ text }) => text.includes('Made weekdays-0815')), 'it is made');
     assert.match(readFileSync(join(days.dir, 'workspace/agents/assistant/AGENT.md'), 'utf8'), /to: telegram:123456789/);
-    await until(async () => (await days.api<{ schedules: unknown[] }>('/api/schedules')).schedules.length === 1, 'it counts');
+    await until(
+      async () => (await days.api<{ schedules: unknown[] }>('/api/schedules')).schedules.length === 1,
+      'it counts',
+    );
 
     // Killed at night, and again in the morning while Telegram is away and the report waits to be sent.
     await days.kill();
