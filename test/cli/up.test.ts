@@ -139,6 +139,14 @@ test('Under npm the welcome gives commands that npm finds; the usual home needs 
     /listens at http:\/\/0\.0\.0\.0:99\n[^]*base URL http:\/\/127\.0\.0\.1:99\/v1[^]*curl http:\/\/127\.0\.0\.1:99\/v1/,
   );
   assert.match(said, /\n {2}http:\/\/127\.0\.0\.1:99\/login#c\n/);
+  const behind = welcome(app({ loginLink: 'https://ruche.example.org/login#c' }), options, {
+    self: 'ruche',
+    userHome: '/u',
+  });
+  assert.match(
+    behind,
+    /\n {2}https:\/\/ruche\.example\.org\/login#c\n {2}\(on this machine also http:\/\/127\.0\.0\.1:4747\/login#c\)\n/,
+  );
   assert.match(said, /Warning: http:\/\/0\.0\.0\.0:99 serves plain HTTP to every network.*TLS/);
   assert.match(said, /Agents {5}none: create agents\/NAME\/AGENT\.md/);
 });

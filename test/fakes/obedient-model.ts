@@ -25,7 +25,7 @@ export async function obedientModel(): Promise<ModelServer> {
 }
 
 export function obey(request: RawRequest): RawAnswer {
-  const messages = request.body['messages'] as Message[];
+  const messages = (request.body['messages'] as Message[]).map((message) => withoutTime(message));
   const at = messages.findLastIndex(({ role, content }) => role === 'user' && content?.startsWith('do ['));
   const said = messages.findLast(({ role }) => role === 'user')?.content ?? '';
   if (at === -1) return text(`You said: ${said}`);
@@ -39,6 +39,12 @@ export function obey(request: RawRequest): RawAnswer {
   if (next === undefined) return text(results.map(({ content }) => content ?? '').join('\n---\n'));
   return calls(made.length, Array.isArray(next) ? next : [next]);
 }
+
+/** What time it is stands before the words of a message, and is no order. */
+const withoutTime = (message: Message): Message =>
+  message.role !== 'user' || message.content === null
+    ? message
+    : { ...message, content: message.content.replace(/\[Ruche\] It is [^\n]*\n\n/g, '') };
 
 export const text = (content: string): RawAnswer => ({
   pieces: [chunk({ role: 'assistant', content }), chunk({}, 'stop', USAGE), DONE],

@@ -151,6 +151,8 @@ export interface RuntimeStatus {
   demo: boolean;
   /** A model server of this machine that would answer if the owner said so; null if there is none, or another model is chosen. */
   offer: ServerOffer | null;
+  /** Tokens that are assumed of models of which nobody says how many they hold, by `provider/model`. */
+  assumed?: Readonly<Record<string, number>>;
   sandbox: string;
   workspace: string;
   home: string;

@@ -317,6 +317,8 @@ export interface ModelView {
   tiers: { tier: Tier; place: number }[];
   /** Tokens; null where nothing is known. */
   window: number | null;
+  /** Tokens that are assumed where nothing is known. */
+  assumed?: number;
   images: boolean;
   reasoning: boolean;
   /** USD for a million tokens; null where no price is known. */
