@@ -29,6 +29,7 @@ import { schedule } from '../tools/schedule.ts';
 import { searchTool } from '../tools/search.ts';
 import { shell } from '../tools/shell.ts';
 import { taskTool } from '../tools/task.ts';
+import { tellTool } from '../tools/tell.ts';
 import { writeTool } from '../tools/write.ts';
 
 /** What a network can be made of. Each part declares itself in its own file; a line here is all that plugs it in. */
@@ -56,6 +57,7 @@ export const BUILTIN: Builtin = {
     handOverTool,
     escalateTool,
     schedule,
+    tellTool,
   ],
   messengers: [telegramMessenger],
   providers: [anthropicProvider, openaiProvider, geminiProvider, ollamaProvider, compatibleProvider, demoProvider],

@@ -23,12 +23,23 @@ export function openToolsAndModels(
 ) {
   const stopping = new AbortController();
   parts.defer(() => stopping.abort());
+  const told = new Set<string>();
   const make = (settings: Settings) => {
     const models = (wrap.models ?? plainly)(() => openModels({ ...adapters, settings }));
     // What a server says of its models counts from when it has said it.
-    const prepared = models.prepare(stopping.signal).catch((error: unknown) => {
-      if (!stopping.signal.aborted) adapters.log.warn({ error: String(error) }, 'the models could not be looked at');
-    });
+    const named = [...trust.current().agents.values()].map(({ model }) => model);
+    const prepared = models
+      .prepare(stopping.signal, named)
+      .then(() => {
+        for (const [model, window] of Object.entries(models.assumed()))
+          if (!told.has(model)) {
+            told.add(model);
+            adapters.log.warn({ model, window }, 'nobody says how many tokens this model holds: set its window');
+          }
+      })
+      .catch((error: unknown) => {
+        if (!stopping.signal.aborted) adapters.log.warn({ error: String(error) }, 'the models could not be looked at');
+      });
     const book = openScheduleBook({ ...adapters, settings, zone: () => settings.timezone ?? machineZone() });
     return {
       settings,

@@ -26,7 +26,7 @@ export const pendingTexts =
     pendingText(wait, (words) => `${io.self} ${words}${again}`);
 
 /** A landing, or a change from outside, waits because it changes protected files; a call waits for its tool. */
-const asked = ({ tool, changes }: Pending): string => {
+export const asked = ({ tool, changes }: Pending): string => {
   if (changes === 'settings') return 'a change of the settings';
   return tool === 'landing' || !tool ? 'a change of protected files' : tool;
 };

@@ -1,6 +1,6 @@
 import type { Delta, Pending, TaskOutcome } from '../core/api/runtime.ts';
 import { spokenStream, type SpokenStream } from '../core/api/streamed-text.ts';
-import { pendingTexts } from './approvals.ts';
+import { asked, pendingTexts } from './approvals.ts';
 import { oneLine, plain, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { callOf } from './progress.ts';
@@ -12,6 +12,13 @@ export interface ChatScreen {
   waits(waits: readonly Pending[]): void;
   note(text: string): void;
 }
+
+/** Names what a verdict would be about, on one line. */
+export const asksFor = (wait: Pending): string => {
+  const call = oneLine(wait.text, 60);
+  const what = asked(wait);
+  return `Approve ${call.startsWith(what) ? call : `${what} ${call}`}?`;
+};
 
 /** Prints a run as it works: the text as it comes, tool calls and their results on lines of their own. */
 export function chatScreen(
@@ -39,7 +46,7 @@ export function chatScreen(
   const waits = (open: readonly Pending[]): void => {
     for (const wait of open) line(pendingText(wait));
     const [first] = open;
-    if (first) line(dim(first.kind === 'question' ? 'Your next line is the answer.' : 'Approve it? yes or no'));
+    if (first) line(dim(first.kind === 'question' ? 'Your next line is the answer.' : `${asksFor(first)} yes or no`));
   };
   return {
     begin() {

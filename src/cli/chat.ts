@@ -4,7 +4,8 @@ import { isSafeName, addressee } from '../core/ids.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { agentNamed, agentNames } from './unknown.ts';
 import { goesOn } from './ask.ts';
-import { chatScreen, type ChatScreen } from './chat-screen.ts';
+import { chatEditor, type ChatEditor, type Entry, plainEntries } from './chat-editor.ts';
+import { asksFor, chatScreen, type ChatScreen } from './chat-screen.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { status } from './status.ts';
@@ -15,7 +16,8 @@ import { verdictWords, watchSchedules } from './approvals.ts';
 const HELP = `  /new      start a new conversation        /stop     stop the current run
   /status   show the state of the network   /quit     leave (runs go on)
   @name …   switch to that agent
-  approve, deny (or y, n): answer an approval; your next line answers a question`;
+  approve, deny (or y, n): answer the approval in the prompt; with an id, that one
+  your next line answers a question; what you paste is one message and never a verdict`;
 
 interface Chat {
   io: Io;
@@ -31,6 +33,10 @@ interface Chat {
   busy: boolean;
   task: string | null;
   waits: Pending[];
+  /** What an approval needs besides "yes": a flag, or a person who saw it before the first key of the line. */
+  verdicts: 'any' | 'seen' | 'named';
+  /** The first of `waits` when the line was begun. */
+  seen: string | null;
   last: TaskOutcome | null;
 }
 
@@ -39,19 +45,21 @@ export async function chat(
   io: Io,
   options: Options,
   agent: string | undefined,
-  flags: { session?: string },
+  flags: { session?: string; verdicts?: boolean },
 ): Promise<ExitCode> {
   if (flags.session !== undefined && !isSafeName(flags.session))
     throw new CliError('Invalid --session. Use up to 128 letters, digits, "-" and "_".');
   const stop = new AbortController();
   const gateway = talk(io, options, stop.signal);
   const agents = await agentNames(gateway);
+  const talking: { editor: ChatEditor | null } = { editor: null };
+  const out = (text: string): void => (talking.editor ? talking.editor.out(text) : io.out(text));
   const state: Chat = {
-    io,
+    io: { ...io, out },
     options,
     gateway,
     stopped: stop.signal,
-    screen: chatScreen(io, options),
+    screen: chatScreen({ ...io, out }, options),
     agents,
     // A wrong name is told before anything is typed.
     agent: agentNamed(agents, agent),
@@ -59,29 +67,25 @@ export async function chat(
     busy: false,
     task: null,
     waits: [],
+    verdicts: io.editor ? 'seen' : flags.verdicts ? 'any' : 'named',
+    seen: null,
     last: null,
   };
   if (io.inIsTerminal) io.out(`Talking to ${state.agent}. /help lists the commands, /quit leaves.\n`);
   if (flags.session !== undefined) await takeUp(state);
-  const lines = createInterface({
-    input: io.stdin,
-    output: io.editor ?? undefined,
-    terminal: io.editor !== null,
-    prompt: '› ',
-  });
+  const left = new AbortController();
   const quit = (): void => {
-    lines.close();
+    left.abort();
     // At a terminal what runs is left at once. From a pipe a line is being waited for.
     if (!io.inIsTerminal) stop.abort(new CliError('Interrupted. The run goes on.'));
   };
   const unlisten = io.onSignal(quit);
-  lines.on('SIGINT', quit);
   try {
-    await (io.inIsTerminal ? converse(state, lines) : read(state, lines));
+    if (io.inIsTerminal) await converse(state, left, (editor) => (talking.editor = editor));
+    else await read(state, left.signal);
     if (state.busy && state.task !== null) io.out(`\n${goesOn(io, options, state.task)}\n`);
   } finally {
     unlisten();
-    lines.close();
     stop.abort();
   }
   if (state.waits.length > 0) return 3;
@@ -95,39 +99,61 @@ async function takeUp(state: Chat): Promise<void> {
   state.screen.waits(state.waits);
 }
 
-type Lines = ReturnType<typeof createInterface>;
-
 /** From a pipe: each line waits for the end of the one before. */
-async function read(state: Chat, lines: Lines): Promise<void> {
-  for await (const line of lines) if (await handle(state, line)) return;
+async function read(state: Chat, left: AbortSignal): Promise<void> {
+  const lines = createInterface({ input: state.io.stdin, terminal: false, signal: left });
+  try {
+    for await (const text of lines) if (await handle(state, { text, pasted: false })) return;
+  } finally {
+    lines.close();
+  }
 }
 
 /** At a terminal: a line typed while a run works reaches that run. */
-async function converse(state: Chat, lines: Lines): Promise<void> {
+async function converse(state: Chat, left: AbortController, begin: (editor: ChatEditor | null) => void): Promise<void> {
+  const { stdin, clock, editor: screen } = state.io;
   let failed: unknown = null;
-  lines.prompt();
-  const closed = new Promise<void>((resolve) => lines.once('close', resolve));
-  lines.on('line', (line) => {
-    handle(state, line).then(
+  const onEntry = (entry: Entry): void => {
+    handle(state, entry).then(
       (leave) => {
-        if (leave) lines.close();
-        else if (!state.busy) lines.prompt();
+        if (leave) left.abort();
+        else if (!state.busy) editor?.prompt(promptOf(state));
       },
       (error: unknown) => {
         failed ??= error;
-        lines.close();
+        left.abort();
       },
     );
+  };
+  const onBegin = (): void => void (state.seen = state.waits[0]?.id ?? null);
+  const events = { onEntry, onBegin, onInterrupt: () => left.abort() };
+  const editor = screen ? chatEditor({ stdin, clock, editor: screen }, events) : null;
+  begin(editor);
+  editor?.prompt(promptOf(state));
+  const gone = new Promise<void>((resolve) => {
+    if (left.signal.aborted) resolve();
+    left.signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  await closed;
+  await Promise.race([gone, editor?.closed ?? plainEntries(state.io, onEntry)]);
+  editor?.close();
+  await editor?.closed;
+  begin(null);
   if (failed !== null) throw failed as Error;
 }
 
+/** It says what a "yes" would be given to. */
+const promptOf = ({ waits: [wait] }: Chat): string =>
+  wait === undefined ? '› ' : wait.kind === 'question' ? 'your answer › ' : `${asksFor(wait)} yes or no › `;
+
 /** One line of the person. True: leave. */
-async function handle(state: Chat, line: string): Promise<boolean> {
-  const text = line.trim();
+async function handle(state: Chat, { text: entered, pasted }: Entry): Promise<boolean> {
+  const text = entered.trim();
   const { io } = state;
   if (text === '') return false;
+  if (pasted && text.includes('\n')) {
+    await say(state, text, pasted);
+    return false;
+  }
   if (text === '/quit' || text === '/exit') return true;
   if (text === '/help') io.out(`${HELP}\n`);
   else if (text === '/status') await status(io, state.options, {});
@@ -136,7 +162,7 @@ async function handle(state: Chat, line: string): Promise<boolean> {
     io.out('New conversation.\n');
   } else if (text === '/stop') await stopTask(state);
   else if (text.startsWith('/')) io.out(`${unknownText('command', text.split(' ')[0] ?? '', { list: '/help' })}\n`);
-  else await say(state, text);
+  else await say(state, text, pasted);
   return false;
 }
 
@@ -151,15 +177,13 @@ async function stopTask(state: Chat): Promise<void> {
   state.io.out(cancelled ? 'Stopped.\n' : 'It had already ended.\n');
 }
 
-async function say(state: Chat, text: string): Promise<void> {
+async function say(state: Chat, text: string, pasted: boolean): Promise<void> {
   const { io, agent, session } = state;
   const [wait] = state.waits;
-  const verdict = verdictOf(text);
   const named = addressee(text, (name) => state.agents.includes(name)) !== null;
   try {
-    if (named) await watch(state, '/api/messages', { agent, session, text, id: io.ids.next('msg') });
-    else if (wait?.kind === 'approval' && verdict) await decide(state, wait.id, verdict);
-    else if (wait?.kind === 'question') await answer(state, `/api/questions/${wait.id}`, { text });
+    if (await judged(state, text, pasted)) return;
+    if (!named && wait?.kind === 'question') await answer(state, wait, `/api/questions/${wait.id}`, { text });
     else await watch(state, '/api/messages', { agent, session, text, id: io.ids.next('msg') });
   } catch (error) {
     // What one line did wrong does not end the conversation; a gateway that is gone does.
@@ -168,16 +192,36 @@ async function say(state: Chat, text: string): Promise<void> {
   }
 }
 
-const verdictOf = (text: string): ApprovalVerdict | null => {
-  if (/^(y|yes|approve)( apr_\S+)?$/i.test(text)) return 'approve';
-  return /^(n|no|deny)( apr_\S+)?$/i.test(text) ? 'deny' : null;
-};
+/** Whether the line was a verdict, or would have been one and cannot count. */
+async function judged(state: Chat, text: string, pasted: boolean): Promise<boolean> {
+  const match = /^(?:(y|yes|approve)|n|no|deny)(?:\s+`?(apr_[\w-]+)`?)?$/i.exec(text);
+  if (match === null) return false;
+  const [, yes, id] = match;
+  const wait = id === undefined ? state.waits[0] : state.waits.find((each) => each.id === id);
+  if (wait?.kind !== 'approval') {
+    if (id !== undefined) state.screen.note(`Nothing waits here as ${id}.`);
+    return id !== undefined;
+  }
+  const why = whyNot(state, wait.id, pasted, id !== undefined);
+  if (why === null) await decide(state, wait, yes === undefined ? 'deny' : 'approve');
+  else state.screen.note(why);
+  return true;
+}
+
+/** Why a line gives no verdict; null if it does. Nobody approves what they have not seen. */
+function whyNot({ verdicts, seen }: Chat, id: string, pasted: boolean, named: boolean): string | null {
+  if (pasted) return `Pasted text is never a verdict. Type yes or no to answer ${id}.`;
+  if (named || verdicts === 'any' || (verdicts === 'seen' && seen === id)) return null;
+  if (verdicts === 'seen') return `${id} came while you were typing. Read it, and then type yes or no.`;
+  return `Not a verdict: it does not say what it approves. Write "approve ${id}" or "deny ${id}", or start with --verdicts.`;
+}
 
 /** A verdict, and what it did. */
-async function decide(state: Chat, id: string, verdict: ApprovalVerdict): Promise<void> {
+async function decide(state: Chat, wait: Pending, verdict: ApprovalVerdict): Promise<void> {
   const { screen, gateway } = state;
+  const { id } = wait;
   const since = await watchSchedules(gateway);
-  await answer(state, `/api/approvals/${id}`, { verdict }, ({ again = false }) =>
+  await answer(state, wait, `/api/approvals/${id}`, { verdict }, ({ again = false }) =>
     screen.note(verdictWords(id, verdict, again)),
   );
   for (const line of verdict === 'approve' ? await since(null) : []) screen.note(line);
@@ -185,12 +229,13 @@ async function decide(state: Chat, id: string, verdict: ApprovalVerdict): Promis
 
 async function answer(
   state: Chat,
+  answered: Pending,
   path: string,
   body: object,
   onAccepted: (told: Accepted) => void = () => undefined,
 ): Promise<void> {
   const before = state.waits;
-  const others = before.slice(1);
+  const others = before.filter(({ id }) => id !== answered.id);
   state.waits = others;
   try {
     // The run goes on only when all it asked is answered.

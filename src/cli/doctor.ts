@@ -32,7 +32,7 @@ const findingText = (finding: Finding): string =>
 
 async function gather(io: Io, options: Options, app: AppPort, diagnosis: Diagnosis): Promise<Facts> {
   const folder = await nearestFolder(options.home);
-  const { problems, offer, ...gateway } = await gatewayState(io, options);
+  const { problems, offer, assumed, ...gateway } = await gatewayState(io, options);
   return {
     ...diagnosis,
     config: diagnosis.config && { problems: together(diagnosis, problems) },
@@ -51,6 +51,7 @@ async function gather(io: Io, options: Options, app: AppPort, diagnosis: Diagnos
     now: io.clock.now(),
     gateway,
     offer,
+    assumed,
     start: `${io.self} up${options.again}`,
   };
 }
@@ -117,7 +118,7 @@ function together({ config, keys }: Diagnosis, told: readonly Problem[] | null):
   return [...new Map([...here, ...there].map((problem) => [problemText(problem), problem])).values()];
 }
 
-type GatewayState = Facts['gateway'] & Pick<Facts, 'offer'> & { problems: readonly Problem[] | null };
+type GatewayState = Facts['gateway'] & Pick<Facts, 'offer' | 'assumed'> & { problems: readonly Problem[] | null };
 
 async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
   const late = new AbortController();
@@ -127,19 +128,23 @@ async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
     () => undefined,
   );
   try {
-    const { problems, offer } = await callApi<RuntimeStatus>(await connect(io, options), '/api/status', {
+    const {
+      problems,
+      offer,
+      assumed = {},
+    } = await callApi<RuntimeStatus>(await connect(io, options), '/api/status', {
       signal: late.signal,
     });
-    return { state: 'running', detail: '', problems, offer };
+    return { state: 'running', detail: '', problems, offer, assumed };
   } catch (error) {
     // It runs, and what it would say of itself is not known now.
-    if (error instanceof GatewayBusy) return { state: 'running', detail: '', problems: null, offer: null };
+    if (error instanceof GatewayBusy) return { state: 'running', detail: '', problems: null, offer: null, assumed: {} };
     const stranger = error instanceof Stranger;
     const away = error instanceof GatewayLost || (error instanceof CliError && error.exitCode === 2 && !stranger);
     const seen = away
       ? ({ state: 'stopped', detail: '' } as const)
       : ({ state: 'odd', detail: explain(error) } as const);
-    return { ...seen, problems: null, offer: null };
+    return { ...seen, problems: null, offer: null, assumed: {} };
   } finally {
     done.abort();
   }

@@ -26,6 +26,8 @@ export interface Facts extends Diagnosis {
   gateway: { state: 'running' | 'stopped' | 'odd'; detail: string };
   /** A model server that was found and is not used; null if there is none, or no gateway that has looked. */
   offer: ServerOffer | null;
+  /** Tokens that are assumed of models, by name. */
+  assumed: Readonly<Record<string, number>>;
   /** The command line that starts it. */
   start: string;
 }
@@ -209,6 +211,15 @@ const checkRefs: Check = ({ refs, start }) =>
 
 const checkOffer: Check = ({ offer }) => (offer === null ? [] : [ok('Model', offerText(offer))]);
 
+const checkWindows: Check = ({ assumed }) =>
+  Object.entries(assumed).map(([model, window]) =>
+    warning(
+      'Model',
+      `nobody says how many tokens ${model} holds, so ${window} are assumed`,
+      `Set it in ruche.yaml: models.providers.${model.slice(0, model.indexOf('/'))}.window`,
+    ),
+  );
+
 const checkGateway: Check = ({ gateway, start }) => {
   if (gateway.state === 'running') return [ok('Gateway', 'running')];
   if (gateway.state === 'stopped') return [ok('Gateway', `not running; start it with: ${start}`)];
@@ -229,5 +240,6 @@ const CHECKS: readonly Check[] = [
   checkRefs,
   checkKeys,
   checkOffer,
+  checkWindows,
   checkGateway,
 ];

@@ -51,7 +51,7 @@ export function modelsText(view: ModelsView, tests: readonly ModelTest[]): strin
   const rows = view.models.map((model) => [
     model.ref,
     model.tiers.map(({ tier, place }) => (place === 0 ? tier : `${tier} ${place + 1}`)).join(', '),
-    tokens(model.window),
+    tokens(model),
     [model.images ? 'images' : '', model.reasoning ? 'thinks' : ''].filter(Boolean).join(', '),
     model.price ? `${money(model.price.input)} / ${money(model.price.cached)} / ${money(model.price.output)}` : '',
     stateOf(view, model, tests),
@@ -101,9 +101,11 @@ function stateOf({ providers }: ModelsView, model: ModelView, tests: readonly Mo
 
 const money = (usd: number): string => String(usd);
 
-function tokens(window: number | null): string {
-  if (window === null) return '';
-  return window >= 1_000_000 ? `${Number((window / 1_000_000).toFixed(1))}M` : `${Math.round(window / 1_000)}k`;
+function tokens({ window, assumed }: Pick<ModelView, 'window' | 'assumed'>): string {
+  const short = (count: number): string =>
+    count >= 1_000_000 ? `${Number((count / 1_000_000).toFixed(1))}M` : `${Math.round(count / 1_000)}k`;
+  if (window !== null) return short(window);
+  return assumed === undefined ? '' : `${short(assumed)} assumed`;
 }
 
 /** Columns as wide as their widest cell; a column without cells is left out. */

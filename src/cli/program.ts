@@ -137,6 +137,7 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
     );
   command('chat [agent]', 'talk to an agent in the terminal')
     .option('--session <id>', 'continue this conversation')
+    .option('--verdicts', 'take the lines yes and no from a pipe as verdicts on approvals')
     .action((agent: string | undefined, flags: Flags) =>
       act(flags, async (options) => (await import('./chat.ts')).chat(io, options, agent, flags)),
     );

@@ -4,6 +4,7 @@ import { TIERS } from '../core/model.ts';
 import { AGENT_LATER, TOOLS_LATER, agentSchema } from './schemas.ts';
 import { checkRules, laterKeys, toRule } from './settings.ts';
 import type { KnownToAgent } from './settings.ts';
+import { recipientProblem } from './recipients.ts';
 import { readSchedules } from './schedules.ts';
 import { readTriggers } from './triggers.ts';
 import { didYouMean } from '../core/text/unknown.ts';
@@ -132,6 +133,13 @@ export function parseAgent(
           warnings.push(
             problem(file, source.lineOf([kind, index, 'run']), `${kind}.${index}.run`, noScripts(runner), 'warning'),
           );
+  for (const kind of ['schedules', 'triggers'] as const)
+    for (const [index, { to }] of (value[kind] ?? []).entries()) {
+      const path = [kind, index, 'to'];
+      const lost = to === undefined ? null : recipientProblem(to, known.recipients);
+      // It works all the same, and its answer is on record; a channel that goes must not take the agent with it.
+      if (lost !== null) warnings.push(problem(file, source.lineOf(path), path.join('.'), lost, 'warning'));
+    }
   if (problems.length > 0) return refuse(...problems, ...warnings);
   return {
     agent: {

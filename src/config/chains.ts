@@ -4,8 +4,7 @@ import { DENY, type EscalationLevel, readReceiver } from '../core/escalation.ts'
 import { parseTarget } from '../core/net/host.ts';
 import { isAgentName } from '../core/ids.ts';
 import type { ChainSource } from './escalation-schema.ts';
-import { didYouMean } from '../core/text/unknown.ts';
-import { listed } from './validate.ts';
+import { recipientProblem, type Recipients } from './recipients.ts';
 import { problem, type YamlSource } from './yaml-source.ts';
 
 const LONGEST = 366 * 86_400_000;
@@ -13,7 +12,7 @@ const LONGEST = 366 * 86_400_000;
 /** The chains of `ruche.yaml`. Whether its agents are there is seen where they are known. */
 export function chainsOf(
   given: Readonly<Record<string, ChainSource>>,
-  known: { channels: readonly string[]; example: string },
+  known: Recipients & { example: string },
   source: YamlSource,
   file: string,
 ): { chains: Record<string, EscalationLevel[]>; problems: Problem[] } {
@@ -39,15 +38,11 @@ export function chainsOf(
   return { chains, problems };
 }
 
-function wrongReceiver(
-  to: string,
-  last: boolean,
-  { channels, example }: { channels: readonly string[]; example: string },
-): string | null {
+function wrongReceiver(to: string, last: boolean, known: Recipients & { example: string }): string | null {
   const receiver = readReceiver(to);
   switch (receiver?.kind) {
     case undefined:
-      return `must be CHANNEL:ADDRESS${example}, agent:NAME, webhook:URL or deny`;
+      return `must be CHANNEL:ADDRESS${known.example}, agent:NAME, webhook:URL or deny`;
     case 'deny':
       return last ? null : `"${DENY}" can only be the last level`;
     case 'agent':
@@ -56,10 +51,7 @@ function wrongReceiver(
       const target = parseTarget(receiver.url);
       return target.ok ? null : `cannot be posted to: ${target.reason}`;
     }
-    case 'channel': {
-      const known = [...new Set(channels)];
-      if (known.includes(receiver.channel)) return null;
-      return `names the channel "${receiver.channel}", which is not there. Known: ${listed(known)}.${didYouMean(receiver.channel, known)}`;
-    }
+    case 'channel':
+      return recipientProblem(to, known);
   }
 }

@@ -27,6 +27,8 @@ export interface Messenger<Own extends z.ZodRawShape = z.ZodRawShape> {
   readonly title: string;
   /** The platform's immutable ids of people, which `owners` lists. `about`: what they are; `wrong`: what a text is not that is none. */
   readonly ids: { readonly pattern: RegExp; readonly about: string; readonly wrong: string; readonly example: string };
+  /** The platform's ids of chats, those with a person among them; absent: any text may be one. `wrong`: what one must be. */
+  readonly chats?: { readonly pattern: RegExp; readonly wrong: string };
   /** By the key in `ruche.yaml` that refers to it, the environment variable a secret is in unless given. */
   readonly secrets: Readonly<Record<string, string>>;
   /** What else can be set. */

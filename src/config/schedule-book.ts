@@ -46,11 +46,13 @@ export function openScheduleBook(options: {
       const edited = editSchedules(text, { ...change, create });
       if (!edited.ok) return { ok: false, error: sentence(edited.error) };
       const path = `agents/${agent}/AGENT.md`;
-      const [wrong] = reader
-        .check(path, new TextEncoder().encode(edited.text), settings)
-        .filter(({ severity }) => severity === 'error');
-      if (wrong) return { ok: false, error: sentence(`${lastKey(wrong.key)} ${wrong.message}`.trim()) };
       const name = change.create?.['name'];
+      const own = `schedules.${readFrom(edited.text).findIndex((each) => each.name === name)}.`;
+      // What would only be a warning in the file can still be put right by who asks for it.
+      const wrong = reader
+        .check(path, new TextEncoder().encode(edited.text), settings)
+        .find(({ severity, key }) => severity === 'error' || (key.startsWith(own) && key.endsWith('.to')));
+      if (wrong) return { ok: false, error: sentence(`${lastKey(wrong.key)} ${wrong.message}`.trim()) };
       const made = readFrom(edited.text).find((each) => each.name === name);
       if (made && nextOf(scheduleId(agent, made.name), made.timing) === null)
         return { ok: false, error: `"${made.name}" would never fire: ${whenText(made.timing)} is over.` };

@@ -2,9 +2,10 @@ import { readDuration } from '../core/text/duration.ts';
 import { z } from 'zod';
 import type { ProviderKind } from '../core/agent.ts';
 import { openWall } from '../core/time/wall.ts';
-import { parseHostPattern } from '../core/net/host.ts';
+import { bareOrigin, parseHostPattern } from '../core/net/host.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
+import { quietSchema } from './quiet.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
@@ -24,6 +25,7 @@ const match = z
     path: text.describe('Path in the workspace; globs allowed, e.g. contracts/**.').optional(),
     command: text.describe('The shell command line; globs allowed.').optional(),
     host: text.describe('host or host:port that is contacted; globs allowed.').optional(),
+    to: text.describe('Who is told something, as CHANNEL:ADDRESS; globs allowed.').optional(),
   })
   .refine((fields) => Object.keys(fields).length > 0, {
     error: 'says nothing to match; to match every call write { tool: "*" }',
@@ -183,6 +185,16 @@ const settings = z.strictObject({
       'Which agent answers in which chat; the first that fits counts, one with only an agent is the front desk.',
     )
     .optional(),
+  publicUrl: z
+    .string()
+    .max(300)
+    .refine((given) => bareOrigin(given) !== null, {
+      error: 'must be an address without a path, such as https://ruche.example.org',
+    })
+    .describe(
+      'Where people reach the page, if a proxy stands before it: links name it, and requests for it are let in.',
+    )
+    .optional(),
   timezone: text
     .refine((zone) => openWall(zone) !== null, { error: 'is no time zone; write one such as Europe/Paris' })
     .describe('IANA name of the zone of the network, such as Europe/Paris; that of the machine unless given.')
@@ -262,6 +274,7 @@ const settings = z.strictObject({
     .record(CHAIN_NAME, chainSchema)
     .describe('Who hears about what waits for a person, and when. The chain `owner` is the default.')
     .optional(),
+  quiet: quietSchema.optional(),
   ...later(SETTINGS_LATER),
 });
 

@@ -6,6 +6,7 @@ import type {
   ProviderSettings,
   Settings,
 } from '../core/agent.ts';
+import { bareOrigin } from '../core/net/host.ts';
 import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ToolName } from '../core/ports/tool.ts';
@@ -14,6 +15,8 @@ import { didYouMean } from '../core/text/unknown.ts';
 import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
+import { quietOf } from './quiet.ts';
+import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
 import { decodeText, parseYaml, problem, type Path, type YamlSource } from './yaml-source.ts';
 
@@ -55,6 +58,8 @@ export interface Known {
 export interface KnownToAgent extends Omit<Known, 'messengers' | 'channels' | 'providerKinds'> {
   /** Chains of escalation that it may name. */
   chains: readonly string[];
+  /** Whom its schedules and triggers may tell. */
+  recipients: Recipients;
 }
 
 interface RuleSource {
@@ -115,6 +120,12 @@ export function laterKeys(source: YamlSource, file: string, names: readonly stri
 
 /** How a person is named in a chain, with a messenger that there is. */
 const exampleOf = ([first]: readonly Messenger[]): string => (first ? ` (${first.type}:${first.ids.example})` : '');
+
+/** Whom files may name, given the channels of `ruche.yaml`. A messenger's own name is one: its secret alone makes a channel. */
+export const recipientsOf = (
+  channels: Settings['channels'],
+  { messengers, channels: others = [] }: Pick<Known, 'messengers' | 'channels'>,
+): Recipients => ({ channels, others: [...messengers.map(({ type }) => type), ...others], messengers });
 
 type GivenFacts = Pick<ProviderSettings, 'window' | 'price' | 'images'> & ModelWants;
 
@@ -190,10 +201,16 @@ export function parseSettings(
   const rules = value.policy?.rules ?? [];
   for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
-  const names = [...channels, ...known.messengers.map(({ type: name }) => ({ name }))].map(({ name }) => name);
-  const of = { channels: [...names, ...(known.channels ?? [])], example: exampleOf(known.messengers) };
-  const chains = chainsOf(value.escalation ?? {}, of, source, file);
+  const recipients = recipientsOf(channels, known);
+  const chains = chainsOf(
+    value.escalation ?? {},
+    { ...recipients, example: exampleOf(known.messengers) },
+    source,
+    file,
+  );
   problems.push(...chains.problems);
+  const quiet = value.quiet === undefined ? null : quietOf(value.quiet, recipients, source, file);
+  problems.push(...(quiet?.problems ?? []));
   const queues = queuesOf(value.queues ?? {}, source, file);
   problems.push(...queues.problems);
   if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
@@ -201,6 +218,7 @@ export function parseSettings(
     settings: {
       queues: queues.settings,
       escalation: chains.chains,
+      ...(quiet === null ? {} : { quiet: quiet.quiet }),
       providers,
       tiers: tiersOf(tiers),
       rules: rules.map(toRule),
@@ -209,6 +227,7 @@ export function parseSettings(
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
+      ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,

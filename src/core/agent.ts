@@ -134,6 +134,8 @@ export interface Settings {
   compaction: CompactionSettings | null;
   /** IANA name of the zone by whose clock the network lives; that of the machine unless given. */
   timezone?: string;
+  /** Origin under which people reach the page through a proxy, such as `https://ruche.example.org`. */
+  publicUrl?: string;
   /** Runs at once. */
   concurrency: number;
   limits: {
@@ -157,10 +159,26 @@ export interface Settings {
   };
   /** Chains of escalation, by name. */
   escalation: Readonly<Record<string, readonly EscalationLevel[]>>;
+  /** When nobody is told anything that can wait; absent: never. */
+  quiet?: QuietSettings;
   /** What is settled of single queues. */
   queues: Readonly<Record<string, QueueSettings>>;
   /** Attempts of a task before it is dead. */
   maxAttempts: number;
+}
+
+/** Hours of the day in minutes; `22:00-07:00` crosses midnight. */
+export interface QuietHours {
+  from: number;
+  to: number;
+  /** IANA name; null: that of the machine. */
+  zone: string | null;
+}
+
+export interface QuietSettings {
+  everybody: QuietHours | null;
+  /** By `owner` or `CHANNEL:ADDRESS`; null: this one has none. */
+  people: Readonly<Record<string, QuietHours | null>>;
 }
 
 export interface CompactionSettings {

@@ -24,13 +24,14 @@ export type Body =
   // conversation
   | {
       type: 'message.received';
-      /** `task` is the one that answers it; `replyTo` is the channel's own address for the reply. */
+      /** `task` is the one that answers it; `replyTo` is the channel's own address for the reply, `chat` that of the place itself where it is another. */
       data: {
         agent: string;
         session: string;
         channel: string;
         from: string;
         replyTo: string;
+        chat?: string;
         content: BlobRef;
         task: string;
       };
@@ -70,8 +71,17 @@ export type Body =
         channel: string;
         to: string;
         content: BlobRef;
+        /** Nobody there has asked for it. Who tells it: `agent:<name>`, `schedule:<agent>/<name>`, `trigger:<agent>/<name>`. */
+        told?: string;
       };
     }
+  /** What is told waits: for the end of quiet hours, or because one address has been told much within a minute. */
+  | {
+      type: 'message.held';
+      data: { message: string; channel: string; to: string; until: number; why: 'quiet' | 'many' };
+    }
+  /** These go out as one message, in this order; the first one's sending stands for all. */
+  | { type: 'message.collected'; data: { channel: string; to: string; messages: string[] } }
   /** What was written so far of the reply to a task is shown: the reply takes its place. */
   | { type: 'message.drafted'; data: { task: string; channel: string; to: string; draft: string } }
   /** Intent before a send of one part: without a word of its end after it, the fate of that part is unknown. */

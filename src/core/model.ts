@@ -122,6 +122,8 @@ export interface ModelChoice {
   port: ModelPort;
   /** Tokens the model can hold; compaction starts near it. */
   window: number;
+  /** True if nobody says how many. */
+  assumed?: boolean;
   /** True if it only stands in for a language model, and can do nothing for it that wants one, such as a summary. */
   standIn?: boolean;
   /** False if it cannot see: images are then named in the text instead. */

@@ -8,6 +8,7 @@ export interface RuleMatch {
   path?: string;
   command?: string;
   host?: string;
+  to?: string;
 }
 
 export interface Rule {
@@ -25,6 +26,8 @@ export interface CallFacts {
   command?: string;
   /** An absolute URL that will be contacted. */
   url?: string;
+  /** Who is told something: `CHANNEL:ADDRESS`. */
+  to?: string;
   /** True if it only asks a person: nothing happens but that. */
   question?: boolean;
 }
@@ -46,6 +49,8 @@ export interface PolicyFacts {
   network: readonly string[] | null;
   /** Whether shell commands are confined by a sandbox. */
   sandboxed: boolean;
+  /** Addresses of those who own a messenger; none unless given. */
+  owners?: readonly string[];
   /** Labels of everything the run has read. */
   labels: readonly Label[];
 }

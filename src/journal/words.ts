@@ -37,6 +37,10 @@ const REACHED: Readonly<Record<DataOf<'escalation.reached'>['outcome'], string>>
   unreachable: 'could not be reached',
   denies: 'nobody answered',
 };
+const HELD: Readonly<Record<DataOf<'message.held'>['why'], string>> = {
+  quiet: 'quiet hours',
+  many: 'it has had several within a minute',
+};
 const ENDED: Readonly<Record<DataOf<'escalation.ended'>['why'], string>> = {
   answered: 'it was answered',
   denied: 'it was denied',
@@ -52,7 +56,12 @@ const WORDS: Words = {
   'chat.session': (data) => `began ${data.session} with ${data.agent} on ${data.channel}`,
   'turn.ended': (data) => `ended the turn: ${data.status}`,
   'conversation.compacted': (data) => `summarised the conversation, ${data.tokensBefore} to ${data.tokensAfter} tokens`,
-  'message.queued': (data, say) => `answers${say(data.content)}`,
+  'message.queued': (data, say) =>
+    data.told === undefined ? `answers${say(data.content)}` : `tells ${data.channel}:${data.to}${say(data.content)}`,
+  'message.held': (data) =>
+    `holds a message for ${data.channel}:${data.to} until ${time(data.until)}: ${HELD[data.why]}`,
+  'message.collected': (data) =>
+    `sends ${count(data.messages.length, 'message')} to ${data.channel}:${data.to}${data.messages.length === 1 ? '' : ' as one'}`,
   'message.drafted': (data) => `shows the reply by ${data.channel} while it is written`,
   'message.sending': (data) =>
     `is sending the reply by ${data.channel}, attempt ${data.attempt}${data.parts === 1 ? '' : `, part ${data.part + 1} of ${data.parts}`}`,

@@ -227,7 +227,8 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
   const { stream, version, content, key, question, task } = parts;
   const actor = message.sender;
   const common = { actor, cause: null, labels: labelsOf(message) };
-  const { agent, session, channel, replyTo, sender: from } = message;
+  const { agent, session, channel, replyTo, chat = replyTo, sender: from } = message;
+  const place = chat === replyTo ? {} : { chat };
   const answering = task?.id ?? question?.task ?? '';
   const events: NewEvent[] = [
     {
@@ -235,7 +236,7 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
       type: 'message.received',
       stream,
       key,
-      data: { agent, session, channel, from, replyTo, content, task: answering },
+      data: { agent, session, channel, from, replyTo, ...place, content, task: answering },
     },
   ];
   if (task) events.push({ ...common, type: 'task.queued', stream: taskStream(task.id), data: { task } });
@@ -305,7 +306,8 @@ async function undelivered(deps: MailDeps, stream: string, content: BlobRef, bac
   let left = back;
   for await (const event of deps.store.read({ stream, types, reverse: true })) {
     if (event.type === 'message.sent') sent.add(event.data.message);
-    if (event.type === 'message.queued' && event.data.task !== null) answered.set(event.data.task, event.id);
+    if (event.type === 'message.queued' && event.data.task !== null && event.data.told === undefined)
+      answered.set(event.data.task, event.id);
     if (event.type !== 'message.received') continue;
     const { task } = event.data;
     left -= 1;

@@ -74,6 +74,10 @@ function networkLimits(seen: Seen, target: Target, facts: PolicyFacts): Decision
   return limits;
 }
 
+/** What is told an owner does not leave the house. */
+const isOwner = ({ call }: Seen, { owners = [] }: PolicyFacts): boolean =>
+  call.to !== undefined && owners.includes(call.to);
+
 /** What a part of the call gets where no rule speaks of it. */
 function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
   const { tool, effect, question } = seen.call;
@@ -86,6 +90,10 @@ function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
     return facts.sandboxed
       ? builtin('allow', 'sandboxed-shell', 'The command runs confined, without network.')
       : builtin('ask', 'unsandboxed-shell', 'Nothing confines this command: there is no sandbox on this machine.');
+  if (seen.call.to !== undefined)
+    return isOwner(seen, facts)
+      ? builtin('allow', 'tell-owner', 'The owner may always be told something.')
+      : builtin('ask', 'tell-other', `${shown(seen.call.to)} is not an owner of this network.`);
   return question === true && effect === 'read'
     ? builtin('allow', 'question', 'Asking the person is always possible.')
     : builtin('ask', 'unknown', `No rule speaks of ${shown(tool)}.`);
@@ -144,7 +152,7 @@ function restrictions(seen: Seen, facts: PolicyFacts): Decision[] {
 
 /** Data that came from outside and private data in one run: what is allowed to go out could carry the one to the other. */
 function flow(seen: Seen, facts: PolicyFacts): Decision[] {
-  const leaves = seen.target !== null || seen.call.effect === 'send';
+  const leaves = seen.target !== null || (seen.call.effect === 'send' && !isOwner(seen, facts));
   if (!leaves || !facts.labels.includes('untrusted') || !facts.labels.includes('private')) return [];
   return [
     builtin(

@@ -47,8 +47,8 @@ const hostPattern = (rule: Rule): HostPattern | null =>
 
 /** What is wrong with a rule's patterns, for the loader; null if nothing is. */
 export function ruleProblem(rule: Rule): string | null {
-  const { tool, path, command, host } = rule.match;
-  for (const [field, pattern] of Object.entries({ tool, path, command })) {
+  const { tool, path, command, host, to } = rule.match;
+  for (const [field, pattern] of Object.entries({ tool, path, command, to })) {
     if (pattern === undefined) continue;
     if (pattern.trim() === '') return `${field} is empty; leave it out to match any`;
     if (pattern.length > MAX_PATTERN) return `${field} is longer than ${MAX_PATTERN} characters`;
@@ -64,13 +64,14 @@ export function ruleProblem(rule: Rule): string | null {
  * nothing for does not match.
  */
 function speaksOf(rule: Rule, seen: Seen, fits: { path: boolean; command: boolean; host: boolean }): boolean {
-  const { tool, effect, path, command, host } = rule.match;
+  const { tool, effect, path, command, host, to } = rule.match;
   return (
     (tool === undefined || wildcardMatch(tool, seen.call.tool)) &&
     (effect === undefined || effect === seen.call.effect) &&
     (path === undefined || fits.path) &&
     (command === undefined || fits.command) &&
-    (host === undefined || fits.host)
+    (host === undefined || fits.host) &&
+    (to === undefined || (seen.call.to !== undefined && wildcardMatch(to, seen.call.to)))
   );
 }
 

@@ -7,6 +7,7 @@ interface Models {
   choices(modelOrTier: string): readonly Pick<ModelChoice, 'provider' | 'model'>[];
   describe(): Pick<RuntimeStatus, 'model' | 'demo' | 'offer'>;
   problems(): readonly Problem[];
+  assumed(): Readonly<Record<string, number>>;
 }
 
 export function describeAgents({ agents }: Governance, models: Models): AgentAbout[] {
@@ -32,7 +33,7 @@ export function describeNetwork(
   refused: readonly Problem[],
   /** What the files do not say, and only a look at machine and workspace shows. */
   live: readonly Problem[] = [],
-): Pick<RuntimeStatus, 'version' | 'workspace' | 'home' | 'model' | 'demo' | 'offer' | 'problems'> {
+): Pick<RuntimeStatus, 'version' | 'workspace' | 'home' | 'model' | 'demo' | 'offer' | 'assumed' | 'problems'> {
   const { model, demo, offer } = models.describe();
   return {
     version,
@@ -41,6 +42,7 @@ export function describeNetwork(
     model,
     demo,
     offer,
+    assumed: models.assumed(),
     problems: distinct([
       ...refused.map((problem) => ({ ...problem, applied: false as const })),
       ...governance.problems,

@@ -1,15 +1,19 @@
+import type { Settings } from '../core/agent.ts';
 import type { NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
 import { deadText, matterRaised } from '../core/records/matter.ts';
 import { NO_USAGE } from '../core/model.ts';
 import type { Batch, QueueOp, Store } from '../core/ports/store.ts';
+import { noAnswerText, recipientOf, telling } from '../core/records/told.ts';
 import { replyBody, replyKey, sendingOp } from '../core/records/reply.ts';
 import { type Claim, isEnded, type Task } from '../core/task.ts';
 import { type MailDeps, runOf } from '../pending/pending.ts';
 import { errorText, sentence } from '../core/text/sentence.ts';
 import { putJson } from '../core/records/json-blob.ts';
 
-export type EndDeps = Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'>;
+export interface EndDeps extends Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'> {
+  governance(): { settings: Pick<Settings, 'channels'> };
+}
 
 interface End {
   status: 'cancelled' | 'dead';
@@ -117,6 +121,27 @@ export async function buryTask(
   }
 }
 
+/** Tells whoever was to get the answer of a schedule or trigger that none comes; null for nobody. */
+async function tellEnd(
+  { store, ids, redact, governance }: EndDeps,
+  task: Task,
+  run: string | null,
+  { status, by, why }: End,
+): Promise<ReturnType<typeof telling> | null> {
+  // The next firing took its place: its answer comes.
+  if (status === 'cancelled' && by === 'runtime') return null;
+  const { agent, session, from, labels } = task;
+  const place = await recipientOf(store, task, governance().settings.channels);
+  if (place === null) return null;
+  const content = putJson(
+    store,
+    { text: noAnswerText(task, status, why ?? '') },
+    conversationId(agent, session),
+    redact,
+  );
+  return telling({ id: ids.next('tsk'), by: { agent, session, task: task.id, run }, place, content, labels, from });
+}
+
 /** The end of a task from outside its run: of the run, of the turn, of those it has taken in, and the replies. */
 async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
   const { store } = deps;
@@ -140,7 +165,12 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
     const finished = { task: each.id, run, status, result };
     events.push({ ...common, type: 'task.finished', stream: taskStream(each.id), data: finished });
     const message = each.cause === null ? null : await store.event(each.cause);
-    if (message?.type !== 'message.received') continue;
+    if (message?.type !== 'message.received') {
+      const told = await tellEnd(deps, each, run, end);
+      if (told !== null) queue.push({ op: 'enqueue', task: told.task, causeOf: events.length });
+      if (told !== null) events.push({ ...common, ...told.event, labels: each.labels, stream, key: replyKey(each.id) });
+      continue;
+    }
     messages.push(message.data.content);
     const causeOf = events.length;
     events.push({ ...common, ...replyBody(each, message, run ?? '', result), stream, key: replyKey(each.id) });

@@ -13,7 +13,7 @@ import {
 } from '../core/api/runtime.ts';
 import { isEnded } from '../core/task.ts';
 import { type MailDeps, OpenMatters, allPending, answer, approve, countPending, startOf } from '../pending/pending.ts';
-import { cancelTask } from './end.ts';
+import { cancelTask, type EndDeps } from './end.ts';
 import { Days } from './days.ts';
 import type { Hub } from '../messages/hub.ts';
 import { deliver } from '../messages/inbox.ts';
@@ -22,7 +22,7 @@ import { outcomeOf, settledOutcome } from './outcome.ts';
 import type { Pauses } from './pauses.ts';
 import { dismissTask, retryTask } from './retry.ts';
 
-export interface RuntimeDeps extends MailDeps {
+export interface RuntimeDeps extends MailDeps, EndDeps {
   hub: Hub;
   /** False once the process is going down: nothing new is accepted. */
   accepting(): boolean;

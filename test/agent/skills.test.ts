@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { systemPrompt } from '../../src/agent/think/model-call.ts';
-import type { Agent } from '../../src/core/agent.ts';
+import { anAgent } from '../fakes/governance.ts';
 import type { Difference } from '../../src/core/ports/governance.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
 import { listTool } from '../../src/tools/list.ts';
@@ -151,18 +151,9 @@ test('A59 what lands in the folder of an enabled skill waits for approval, and i
   ));
 
 test('who has no skills pays no token for them; each skill costs less than 60', () => {
-  const agent: Agent = {
-    name: 'a',
-    description: '',
-    model: 'standard',
-    tools: [],
-    rules: [],
-    network: null,
-    schedules: [],
-    instructions: 'x',
-  };
-  const none = systemPrompt(agent, 0);
-  assert.equal(systemPrompt(agent, 0, []), none);
+  const agent = anAgent({ name: 'a', instructions: 'x' });
+  const none = systemPrompt(agent);
+  assert.equal(systemPrompt(agent, []), none);
   const cost = (count: number): number => {
     const description =
       readFileSync(join(ROOT, 'skills/csv-report/SKILL.md'), 'utf8').split('description: ')[1]?.split('\n')[0] ?? '';
@@ -171,13 +162,13 @@ test('who has no skills pays no token for them; each skill costs less than 60', 
       description,
       path: `skills/csv-${at}/SKILL.md`,
     }));
-    return encode(systemPrompt(agent, 0, skills)).length - encode(none).length;
+    return encode(systemPrompt(agent, skills)).length - encode(none).length;
   };
   const [one, ten] = [cost(1), cost(10)];
   assert.ok(one < 100, `${one} tokens for the first`);
   assert.ok((ten - one) / 9 < 60, `${(ten - one) / 9} tokens for each further one`);
   const long = { name: 'x', description: 'word '.repeat(500), path: 'skills/x/SKILL.md' };
-  assert.ok(encode(systemPrompt(agent, 0, [long])).length - encode(none).length < 120);
+  assert.ok(encode(systemPrompt(agent, [long])).length - encode(none).length < 120);
 });
 
 test('A59 a skill that comes as an artefact is trusted only if it is what was approved', () => {

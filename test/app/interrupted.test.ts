@@ -13,7 +13,13 @@ import { claimAt, commit, enqueue, newTask, random, TestClock } from '../store/k
 async function scene() {
   const clock = new TestClock();
   const store = openMemoryStore({ clock, random });
-  const deps = { store, ids: systemIds, redact: (text: string) => text, pushes: () => false };
+  const deps = {
+    store,
+    ids: systemIds,
+    redact: (text: string) => text,
+    pushes: () => false,
+    governance: () => ({ settings: { channels: [] } }),
+  };
   const common = { stream: runStream('run_1'), actor: 'runtime', cause: null, labels: [] };
   const add = async (body: Body, key?: string): Promise<void> => {
     const event: NewEvent = { ...body, ...common, ...(key === undefined ? {} : { key }) };

@@ -11,6 +11,12 @@ const piped = (desk: Desk, lines: string[], ...args: string[]): Promise<number> 
   return desk.ruche('chat', ...args);
 };
 
+/** A run that calls a tool and never ends. */
+const patience: Script = async (run) => {
+  run.emit({ kind: 'tool.started', call: 'c', tool: 'patience', args: '{}' });
+  return new Promise(() => undefined);
+};
+
 test('A piped conversation: one session, one line after the other', async () => {
   await withDesk(echo, async (desk) => {
     assert.equal(await piped(desk, ['one', '', 'two', '/new', 'three'], 'email'), 0);
@@ -51,9 +57,9 @@ const working: Script = async (run) => {
 
 test('Tool calls and verdicts are shown, approvals and questions answered inline', async () => {
   await withDesk(working, async (desk) => {
-    assert.equal(await piped(desk, ['go', 'yes', 'ask', 'blue', 'go', 'deny']), 0);
+    assert.equal(await piped(desk, ['go', 'yes', 'ask', 'blue', 'go', 'deny'], '--verdicts'), 0);
     assert.match(desk.out(), /I will write\. \n {2}⚙ write a\.md\napr_[\w-]+ {2}approval of write/);
-    assert.match(desk.out(), /Approve it\? yes or no/);
+    assert.match(desk.out(), /Approve write [^\n]+\? yes or no/);
     assert.match(desk.out(), /yes or no\nApproved\.\n {2}✓ write: approve\n\n*Done with it\.\n/);
     assert.match(desk.out(), /Red or blue\?[^]*Your next line is the answer\.\nSo blue it is\.\n/);
     assert.match(desk.out(), /yes or no\nDenied\.\n {2}✗ write: deny/);
@@ -94,10 +100,7 @@ test('At a terminal a line typed while a run works reaches it, and /stop ends it
     { inIsTerminal: true },
   );
   await withDesk(
-    async (run) => {
-      run.emit({ kind: 'tool.started', call: 'c', tool: 'patience', args: '{}' });
-      return new Promise(() => undefined);
-    },
+    patience,
     async (desk) => {
       const chat = desk.ruche('chat');
       desk.stdin.write('for ever\n');
@@ -135,7 +138,7 @@ test('A conversation taken up again shows what it waits for; one that is left sa
   await withDesk(working, async (desk) => {
     assert.equal(await desk.ruche('ask', 'assistant', 'go', '--session', 's1'), 3);
     const asked = desk.out();
-    assert.equal(await piped(desk, ['yes'], '--session', 's1'), 0);
+    assert.equal(await piped(desk, ['yes'], '--session', 's1', '--verdicts'), 0);
     assert.match(
       desk.out().slice(asked.length),
       /^apr_[\w-]+ {2}approval of write[^]*yes or no\n[^]*Done with it\.\n$/,
@@ -143,10 +146,7 @@ test('A conversation taken up again shows what it waits for; one that is left sa
     assert.equal(desk.runtime.deliveries.length, 1);
   });
   await withDesk(
-    async (run) => {
-      run.emit({ kind: 'tool.started', call: 'c', tool: 'patience', args: '{}' });
-      return new Promise(() => undefined);
-    },
+    patience,
     async (desk) => {
       const chat = desk.ruche('chat');
       desk.stdin.write('for ever\n');

@@ -20,6 +20,7 @@ const well: Facts = {
   homeMade: true,
   homeMode: 0o700,
   offer: null,
+  assumed: {},
   homeProblem: null,
   token: 0o600,
   tokenGiven: false,
@@ -39,6 +40,15 @@ test('A machine that is well has nothing to mend', () => {
   const found = findings(well);
   assert.ok(found.length >= 10);
   assert.ok(found.every((finding) => finding.level === 'ok' && finding.mend === ''));
+});
+
+test('A window that nobody knows is told, with where to say it', () => {
+  const found = of({ assumed: { 'lan/org/qwen3': 8_192 } }, 'Model');
+  assert.equal(found.level, 'warning');
+  assert.match(
+    `${found.text} ${found.mend}`,
+    /lan\/org\/qwen3 holds, so 8192 are assumed.*models\.providers\.lan\.window/,
+  );
 });
 
 test('A first start on a bare machine is not broken', () => {

@@ -68,6 +68,11 @@ test('the table says which model answers, what each can do, costs and lacks', ()
   assert.ok(!lines.join('').includes('\u001b'), 'nothing steers the terminal');
 });
 
+test('a window that is assumed says so', () => {
+  const models = VIEW.models.map((each) => (each.price ? each : { ...each, window: null, assumed: 8_192 }));
+  assert.match(modelsText({ ...VIEW, models }, []), /^gpu\/qwen3 +8k assumed/m);
+});
+
 test('without any key no model answers, and why is said once', () => {
   const problem = 'ANTHROPIC_API_KEY is not set.';
   const providers = VIEW.providers.map((each) => (each.name === 'anthropic' ? { ...each, problem } : each));

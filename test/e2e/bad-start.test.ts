@@ -138,5 +138,5 @@ test('a home inside the workspace, a token others can read, a newer database, an
     const other = join(home.dir, 'other');
     mkdirSync(other);
     writeFileSync(join(other, 'logs'), '');
-    refused(await home.tryStart('--home', other), /logs \(EEXIST\)\. A file is where a folder must be\. Move it away/);
+    refused(await home.tryStart('--home', other), /logs \(EEXIST\): a file is where a folder must be\. Move it away/);
   }));

@@ -23,6 +23,10 @@ export interface ModelServer {
   /** Ends in `/v1`. */
   baseUrl: string;
   requests: RawRequest[];
+  /** What it says of itself, as JSON by path, such as `/v1/models`; other paths are not found, but for those of an Ollama. */
+  about: Record<string, object>;
+  /** Paths that were looked at. */
+  looked: string[];
   /** What the next request gets. */
   next(answer: RawAnswer | ((request: RawRequest) => RawAnswer)): void;
   /** Resolves when the client has closed the connection of a running answer. */
@@ -41,11 +45,21 @@ export const DONE = sse('[DONE]');
 export async function modelServer(otherwise?: (request: RawRequest) => RawAnswer): Promise<ModelServer> {
   const answers: (RawAnswer | ((request: RawRequest) => RawAnswer))[] = [];
   const requests: RawRequest[] = [];
+  const about: ModelServer['about'] = {};
+  const looked: string[] = [];
   const hungUp = Promise.withResolvers<void>();
   const server = createServer((request, response) => {
     response.on('close', () => {
       if (!response.writableEnded) hungUp.resolve();
     });
+    if (request.method === 'GET' && request.url !== '/api/tags') {
+      const path = request.url ?? '';
+      looked.push(path);
+      const said = about[path];
+      response.writeHead(said ? 200 : 404, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(said ?? { detail: 'Not Found' }));
+      return;
+    }
     void text(request).then((body) => {
       const parsed = JSON.parse(body || '{}') as RawRequest['body'];
       const raw: RawRequest = { path: request.url ?? '', headers: request.headers, body: parsed };
@@ -60,6 +74,8 @@ export async function modelServer(otherwise?: (request: RawRequest) => RawAnswer
   return {
     baseUrl: `http://127.0.0.1:${port}/v1`,
     requests,
+    about,
+    looked,
     next: (answer) => answers.push(answer),
     hungUp: hungUp.promise,
     close: () =>

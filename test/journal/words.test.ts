@@ -194,6 +194,26 @@ const TABLE: Rows = {
       ],
     ],
   },
+  'message.held': {
+    weighty: true,
+    rows: [
+      [
+        'holds a message for chat:1 until 1970-01-01T00:00:01Z: quiet hours',
+        { message: 'm', channel: 'chat', to: '1', until: 1000, why: 'quiet' },
+      ],
+      [
+        'holds a message for chat:1 until 1970-01-01T00:00:01Z: it has had several within a minute',
+        { message: 'm', channel: 'chat', to: '1', until: 1000, why: 'many' },
+      ],
+    ],
+  },
+  'message.collected': {
+    weighty: true,
+    rows: [
+      ['sends 1 message to chat:1', { channel: 'chat', to: '1', messages: ['m'] }],
+      ['sends 2 messages to chat:1 as one', { channel: 'chat', to: '1', messages: ['m', 'n'] }],
+    ],
+  },
   'task.queued': { weighty: false, rows: [['queued tsk_1 for assistant', { task }]] },
   'task.retried': {
     weighty: true,

@@ -10,6 +10,7 @@ test('A problem is told once, though the saved file, the commit and a model all 
   const models = {
     choices: () => [],
     describe: () => ({ model: 'demo/demo', demo: true, offer: null }),
+    assumed: () => ({}),
     problems: () => [problem('a'), problem('c')],
   };
   const place = { version: '1', workspace: '/w', home: '/h' };

@@ -82,6 +82,100 @@ test('what ruche.yaml says of how a model is asked counts for that model', async
   }
 });
 
+const ABOUT: Record<string, [about: Record<string, object>, window: number | null, images?: boolean]> = {
+  vLLM: [{ '/v1/models': { data: [{ id: 'm', owned_by: 'vllm', max_model_len: 40_960 }] } }, 40_960],
+  'llama.cpp': [
+    {
+      '/v1/models': { data: [{ id: 'a.gguf', meta: { n_ctx_train: 131_072 } }] },
+      '/props': { default_generation_settings: { n_ctx: 16_384 }, modalities: { vision: true } },
+    },
+    16_384,
+    true,
+  ],
+  'an older llama.cpp': [{ '/v1/models': { data: [{ id: 'a.gguf', meta: { n_ctx_train: 4_096 } }] } }, 4_096],
+  'LM Studio': [
+    {
+      '/v1/models': { data: [{ id: 'm' }, { id: 'other' }] },
+      '/api/v0/models': {
+        data: [{ id: 'm', type: 'vlm', state: 'loaded', loaded_context_length: 8_000, max_context_length: 262_144 }],
+      },
+    },
+    8_000,
+    true,
+  ],
+  'LM Studio, which has not loaded it': [
+    {
+      '/v1/models': { data: [{ id: 'm' }, { id: 'other' }] },
+      '/api/v0/models': { data: [{ id: 'm', state: 'not-loaded', max_context_length: 262_144 }] },
+    },
+    null,
+  ],
+  OpenRouter: [
+    {
+      '/v1/models': {
+        data: [
+          { id: 'other', context_length: 9_000 },
+          {
+            id: 'm',
+            context_length: 1_048_576,
+            architecture: { input_modalities: ['text', 'image'] },
+            top_provider: { context_length: 200_000, max_completion_tokens: 8_000 },
+          },
+        ],
+      },
+    },
+    200_000,
+    true,
+  ],
+  Mistral: [
+    { '/v1/models': { data: [{ id: 'm', max_context_length: 131_072, capabilities: { vision: false } }] } },
+    131_072,
+    false,
+  ],
+  Groq: [{ '/v1/models': { data: [{ id: 'm', context_window: 131_072, max_completion_tokens: 32_768 }] } }, 131_072],
+  Copilot: [{ '/v1/models': { data: [{ id: 'm', capabilities: { limits: { max_prompt_tokens: 64_000 } } }] } }, 64_000],
+  'one that says nothing': [{ '/v1/models': { data: [{ id: 'm' }] } }, null],
+  'one that lies': [{ '/v1/models': { data: [{ id: 'm', context_length: -1 }] } }, null],
+  'one that has no list': [{}, null],
+};
+for (const [who, [about, window, images = false]] of Object.entries(ABOUT))
+  test(`the window that the server tells: ${who}`, async () => {
+    const server = await modelServer();
+    Object.assign(server.about, about);
+    try {
+      const tiers = { standard: ['local/m'] };
+      const { prepare, choices, assumed } = models(tiers, [provider('local', null, server.baseUrl)]);
+      assert.deepEqual(assumed(), {}, 'nobody has looked');
+      await prepare(NEVER);
+      const [choice] = choices('standard');
+      assert.deepEqual(
+        [choice?.window, choice?.assumed, choice?.images],
+        [window ?? LOCAL_WINDOW, window === null ? true : undefined, images],
+      );
+      assert.deepEqual(assumed(), window === null ? { 'local/m': LOCAL_WINDOW } : {});
+      assert.equal(server.requests.length, 0, 'nothing was asked');
+    } finally {
+      await server.close();
+    }
+  });
+
+test('a server is asked what it holds once, before its first request, and not where its owner has said it', async () => {
+  const server = await modelServer(() => ({ pieces: [chunk({ content: 'ok' }, 'stop'), DONE] }));
+  server.about['/v1/models'] = { data: [{ id: 'm', max_model_len: 40_960 }] };
+  try {
+    const { choices } = models({}, [
+      provider('local', null, server.baseUrl),
+      provider('told', null, server.baseUrl, { window: 5_000 }),
+    ]);
+    for (const name of ['told/m', 'local/m', 'local/m'])
+      await collect(choices(name)[0]!.port.stream(ask('hi', { model: 'm' }), NEVER));
+    assert.deepEqual([choices('local/m')[0]?.window, choices('told/m')[0]?.window], [40_960, 5_000]);
+    assert.deepEqual(server.looked, ['/v1/models']);
+  } finally {
+    await server.close();
+  }
+});
+
 test('with nothing configured and nothing found it is the demo, and says so', async () => {
   const { choices, describe, problems, net } = models();
   for (const tier of TIERS) assert.deepEqual(names(choices(tier)), ['demo/demo']);

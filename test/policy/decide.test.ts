@@ -403,3 +403,27 @@ test('A37 a redirect is decided like a call of its own', () => {
     else assert.match(reason ?? '', refused, url);
   }
 });
+
+test('owners may be told something; anybody else only by a rule that names them, or after asking', () => {
+  const telling = (to: string): PolicyCall => ({ tool: 'mail', effect: 'send', to });
+  const known = { owners: ['chat:1', 'chat:2'] };
+  const tainted = { ...known, labels: ['private', 'untrusted'] as const };
+  check(
+    [
+      ['an owner', telling('chat:2'), facts(known), 'allow', 'builtin:tell-owner'],
+      ['what was read of mail', telling('chat:1'), facts(tainted), 'allow', 'builtin:tell-owner'],
+      ['nobody known', telling('chat:1'), facts(), 'ask', 'builtin:tell-other'],
+      ['another', telling('chat:3'), facts(known), 'ask', 'builtin:tell-other'],
+      ['no part of a name', telling('chat:11'), facts(known), 'ask', 'builtin:tell-other'],
+      ['by a rule', telling('chat:3'), facts({ ...known, rules: [allow({ to: 'chat:*' })] }), 'allow'],
+      ['by a rule for others', telling('chat:3'), facts({ ...known, rules: [allow({ to: 'chat:4' })] }), 'ask'],
+      ['what leaves', telling('chat:3'), facts({ ...tainted, rules: [allow({ to: 'chat:*' })] }), 'ask'],
+      ['not even the owner', telling('chat:1'), facts({ ...known, agentRules: [deny({ to: 'chat:*' })] }), 'deny'],
+      ['not by a rule of the agent', telling('chat:3'), facts({ ...known, agentRules: [allow({ to: '*' })] }), 'ask'],
+      ['a rule about telling says nothing of mail', mailing(), facts({ rules: [allow({ to: '*' })] }), 'ask'],
+      ['another effect of the tool', reading('a'), facts({ rules: [deny({ to: '*' })] }), 'allow'],
+    ],
+    12,
+  );
+  assert.match(ruleProblem(allow({ to: ' ' })) ?? '', /to is empty/);
+});

@@ -1,7 +1,8 @@
+import { Mortal, never } from '../fakes/mortal.ts';
 import { NO_SCRIPTS } from '../../src/core/skill.ts';
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf } from '../../src/core/event.ts';
-import type { Batch, Store } from '../../src/core/ports/store.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { ReadCron, Schedule } from '../../src/core/schedule.ts';
 import { isEnded } from '../../src/core/task.ts';
 import { readCron } from '../../src/config/cron.ts';
@@ -60,26 +61,19 @@ export const governing = (schedules: Record<string, readonly Schedule[]>): Gover
 });
 
 /** A clock, a journal, and one process after another on it. */
-export class Scene {
+export class Scene extends Mortal {
   readonly clock = new HandClock();
   readonly store: Store;
   readonly cancelled: string[] = [];
-  readonly batches: Batch[] = [];
-  /** Happens once, just before the next commit. */
-  meanwhile: (() => Promise<void>) | null = null;
   readCron: ReadCron = readCron;
   readonly told = recorder();
   governance: Governance;
   schedules!: Schedules;
   prepare = async (): Promise<void> => {};
   #ids = 0;
-  /** Commits from now on until the process dies, before (-) or after (+) the last of them is on disk. */
-  #fatal: { left: number; after: boolean } | null = null;
-  dead = true;
-  /** Of the process: what is dead does nothing more. */
-  #life = new AbortController();
 
   constructor(schedules: readonly Schedule[]) {
+    super();
     this.clock.time = START;
     this.store = openMemoryStore({ clock: this.clock, random });
     this.governance = governing({ a: schedules });
@@ -87,17 +81,7 @@ export class Scene {
 
   /** A process begins, and does what it can do at once. */
   async start(): Promise<void> {
-    this.dead = false;
-    const life = new AbortController();
-    this.#life = life;
-    this.#fatal = null;
-    const store = new Proxy(this.store, {
-      get: (target, name) => {
-        if (name === 'commit') return (batch: Batch) => this.#commit(batch, life);
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
-    });
+    const { store, alive } = this.begin(this.store);
     this.schedules = new Schedules({
       store,
       clock: this.clock,
@@ -110,7 +94,7 @@ export class Scene {
       redact: (text) => text.replaceAll('s3cret', '***'),
       prepare: () => this.prepare(),
       cancel: async (task) => {
-        if (life.signal.aborted) return new Promise(() => undefined);
+        if (alive.aborted) return never();
         this.cancelled.push(task);
         await this.settle(task, 'cancelled');
         return true;
@@ -118,33 +102,6 @@ export class Scene {
     });
     this.schedules.start();
     await calm();
-  }
-
-  async #commit(batch: Batch, life: AbortController): ReturnType<Store['commit']> {
-    if (life.signal.aborted) return new Promise(() => undefined);
-    const { meanwhile } = this;
-    this.meanwhile = null;
-    await meanwhile?.();
-    this.batches.push(batch);
-    if (this.#fatal === null || --this.#fatal.left > 0) return this.store.commit(batch);
-    const { after } = this.#fatal;
-    this.#fatal = null;
-    this.dead = true;
-    life.abort();
-    if (after) await this.store.commit(batch);
-    // A dead process goes on with nothing.
-    return new Promise(() => undefined);
-  }
-
-  /** The process dies at one of its next commits. */
-  dieAt(left: number, after: boolean): void {
-    this.#fatal = { left, after };
-  }
-
-  /** The process is no more, at once. Whatever it was doing. */
-  kill(): void {
-    this.#life.abort();
-    this.dead = true;
   }
 
   async settle(task: string, status: 'done' | 'cancelled' = 'done'): Promise<void> {

@@ -1,4 +1,4 @@
-import { NO_SCRIPTS } from '../../src/core/skill.ts';
+import { Mortal, never } from '../fakes/mortal.ts';
 import assert from 'node:assert/strict';
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { EscalationLevel } from '../../src/core/escalation.ts';
@@ -12,7 +12,7 @@ import type { Task } from '../../src/core/task.ts';
 import { allPending, answer, approve, pendingById } from '../../src/pending/pending.ts';
 import { Escalations } from '../../src/scheduler/escalations/escalations.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
-import { SETTINGS } from '../fakes/governance.ts';
+import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
 import { newTask, random } from '../store/kit.ts';
 import { calm, HandClock, recorder } from './worker-kit.ts';
 import { putJson } from '../../src/core/records/json-blob.ts';
@@ -22,20 +22,8 @@ export const MINUTE = 60_000;
 
 type Chains = Record<string, readonly EscalationLevel[]>;
 
-const agentOf = (name: string, more: Partial<Agent> = {}): Agent => ({
-  name,
-  description: '',
-  model: 'standard',
-  tools: [],
-  rules: [],
-  network: null,
-  schedules: [],
-  instructions: '',
-  ...more,
-});
-
 /** A clock, a journal, things that wait for a person, and one process after another that looks after them. */
-export class World {
+export class World extends Mortal {
   readonly clock = new HandClock();
   readonly store: Store;
   readonly told = recorder();
@@ -44,37 +32,25 @@ export class World {
   readonly closed = new Set<string>(['gone']);
   escalations!: Escalations;
   #next = 0;
-  #life = new AbortController();
-  #fatal: { left: number; after: boolean } | null = null;
-  dead = true;
   /** The store takes nothing, as on a full disk. */
   full = false;
-  /** What was asked of the store and of what waits, in order. */
-  readonly batches: Batch[] = [];
+  /** Where the journal was followed from, and what was asked of what waits. */
   readonly follows: number[] = [];
   readonly looked: string[] = [];
-  /** Happens once, just before the next commit. */
-  meanwhile: (() => Promise<void>) | null = null;
   /** What cannot be read, under these ids. */
   readonly broken = new Set<string>();
 
-  constructor(chains: Chains, agents: readonly Agent[] = [agentOf('a'), agentOf('b')]) {
+  constructor(chains: Chains, agents: readonly Agent[] = [anAgent({ name: 'a' }), anAgent({ name: 'b' })]) {
+    super();
     this.clock.time = START;
     this.store = openMemoryStore({ clock: this.clock, random });
     this.governance = this.#governing(chains, agents);
   }
 
-  static agent = agentOf;
+  static agent = (name: string, more: Partial<Agent> = {}): Agent => anAgent({ name, ...more });
 
   #governing(chains: Chains, agents: readonly Agent[]): Governance {
-    return {
-      commit: 'c',
-      settings: { ...SETTINGS, escalation: chains },
-      agents: new Map(agents.map((each) => [each.name, each])),
-      skills: [],
-      scripts: NO_SCRIPTS,
-      problems: [],
-    };
+    return governing(agents, { settings: { ...SETTINGS, escalation: chains } });
   }
 
   /** Other chains are saved. */
@@ -92,23 +68,12 @@ export class World {
   id = (kind: string): string => `${kind}_${(this.#next += 1)}`;
 
   async start(): Promise<void> {
-    this.dead = false;
-    const life = new AbortController();
-    this.#life = life;
-    this.#fatal = null;
-    const never = (): Promise<never> => new Promise(() => undefined);
-    const store = new Proxy(this.store, {
-      get: (target, name) => {
-        if (name === 'commit') return (batch: Batch) => this.#commit(batch, life);
-        if (name === 'follow')
-          return (after: number, signal: AbortSignal) => {
-            if (!life.signal.aborted) this.follows.push(after);
-            return target.follow(after, AbortSignal.any([signal, life.signal]));
-          };
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    const { store, alive } = this.begin(this.store, (alive) => ({
+      follow: (after, signal) => {
+        if (!alive.aborted) this.follows.push(after);
+        return this.store.follow(after, AbortSignal.any([signal, alive]));
       },
-    });
+    }));
     const answerHeld = never;
     this.escalations = new Escalations({
       store,
@@ -118,7 +83,7 @@ export class World {
       redact: (text) => text.replaceAll('s3cret', '***'),
       governance: () => this.governance,
       pending: async (id) => {
-        if (life.signal.aborted) return never();
+        if (alive.aborted) return never();
         this.looked.push(id);
         if (this.broken.has(id)) throw new Error('this cannot be read');
         return pendingById(this.store, id);
@@ -131,30 +96,8 @@ export class World {
     await calm();
   }
 
-  async #commit(batch: Batch, life: AbortController): ReturnType<Store['commit']> {
-    if (life.signal.aborted) return new Promise(() => undefined);
+  protected override refuse(): void {
     if (this.full) throw new StoreUnavailable('full', 'the disk is full');
-    const { meanwhile } = this;
-    this.meanwhile = null;
-    await meanwhile?.();
-    this.batches.push(batch);
-    if (this.#fatal === null || --this.#fatal.left > 0) return this.store.commit(batch);
-    const { after } = this.#fatal;
-    this.kill();
-    if (after) await this.store.commit(batch);
-    // A dead process goes on with nothing.
-    return new Promise(() => undefined);
-  }
-
-  /** The process dies at one of its next commits. */
-  dieAt(left: number, after: boolean): void {
-    this.#fatal = { left, after };
-  }
-
-  kill(): void {
-    this.#fatal = null;
-    this.dead = true;
-    this.#life.abort();
   }
 
   async commit(batch: Batch): Promise<void> {

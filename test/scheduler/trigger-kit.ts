@@ -1,7 +1,8 @@
+import { Mortal } from '../fakes/mortal.ts';
 import { NO_SCRIPTS } from '../../src/core/skill.ts';
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf, NewEvent } from '../../src/core/event.ts';
-import type { Batch, Store } from '../../src/core/ports/store.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { MainMove } from '../../src/core/ports/governance.ts';
 import type { Task } from '../../src/core/task.ts';
 import type { Trigger, TriggerSource } from '../../src/core/trigger.ts';
@@ -56,7 +57,7 @@ const governing = (agents: Readonly<Record<string, readonly Trigger[]>>, limits:
 });
 
 /** A journal, a `main`, and one process after another that listens to them. */
-export class Scene {
+export class Scene extends Mortal {
   readonly clock = new HandClock();
   readonly store: Store;
   readonly told = recorder();
@@ -69,32 +70,20 @@ export class Scene {
   redact = (text: string): string => text;
   governance: Governance;
   triggers!: Triggers;
-  dead = true;
   #limits: object;
   #ids = 0;
-  #fatal: { left: number; after: boolean } | null = null;
-  #life = new AbortController();
   #listeners = new Set<() => void>();
 
   constructor(triggers: readonly Trigger[], limits: object = {}) {
+    super();
     this.store = openMemoryStore({ clock: this.clock, random });
     this.#limits = limits;
     this.governance = governing({ a: triggers }, limits);
   }
 
   async start(): Promise<void> {
-    this.dead = false;
-    const life = new AbortController();
-    this.#life = life;
-    this.#fatal = null;
     this.#listeners.clear();
-    const store = new Proxy(this.store, {
-      get: (target, name) => {
-        if (name === 'commit') return (batch: Batch) => this.#commit(batch, life);
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
-    });
+    const { store } = this.begin(this.store);
     this.triggers = new Triggers({
       store,
       clock: this.clock,
@@ -131,25 +120,6 @@ export class Scene {
 
   get head(): string {
     return this.moves.at(-1)?.to ?? 'c0';
-  }
-
-  async #commit(batch: Batch, life: AbortController): ReturnType<Store['commit']> {
-    if (life.signal.aborted) return new Promise(() => undefined);
-    if (this.#fatal === null || --this.#fatal.left > 0) return this.store.commit(batch);
-    const { after } = this.#fatal;
-    this.kill();
-    if (after) await this.store.commit(batch);
-    return new Promise(() => undefined);
-  }
-
-  /** The process dies at one of its next commits, before or after it is on disk. */
-  dieAt(left: number, after: boolean): void {
-    this.#fatal = { left, after };
-  }
-
-  kill(): void {
-    this.#life.abort();
-    this.dead = true;
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,4 @@
+import { newTask } from '../store/kit.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
@@ -45,26 +46,7 @@ function manualClock() {
   return { clock, jump, advance };
 }
 
-const task = (id: string): Task => ({
-  id,
-  queue: 'assistant',
-  lane: `lane-${id}`,
-  agent: 'assistant',
-  session: id,
-  from: 'person:owner',
-  content: null,
-  priority: 0,
-  notBefore: null,
-  deadline: null,
-  key: null,
-  attempt: 1,
-  maxAttempts: 3,
-  status: 'queued',
-  labels: [],
-  cause: null,
-  absorbedBy: null,
-  result: null,
-});
+const task = (id: string): Task => newTask(id, { session: id });
 
 type Options = Partial<Pick<WorkerOptions, 'bury'>> & { wrap?: (store: Store) => Store };
 

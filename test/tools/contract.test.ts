@@ -4,6 +4,7 @@ import type { AnyTool } from '../../src/core/ports/tool.ts';
 import { askTool } from '../../src/tools/ask.ts';
 import { escalateTool } from '../../src/tools/escalate.ts';
 import { handOverTool } from '../../src/tools/hand-over.ts';
+import { tellTool } from '../../src/tools/tell.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { listTool } from '../../src/tools/list.ts';
@@ -36,6 +37,7 @@ const cases: [tool: AnyTool, good: Record<string, unknown>, facts: object][] = [
   [escalateTool, { matter: 'The disk is full.' }, { question: true }],
   [handOverTool, { agent: 'billing', brief: 'They want an invoice.' }, { paths: ['tasks/billing'] }],
   [scheduleTool(book), { create: { name: 'x', every: '1h', task: 'x' } }, { paths: ['agents'] }],
+  [tellTool, { text: 'The disk is full.', to: 'chat:1' }, { to: 'chat:1' }],
   [taskTool, { action: 'create', agent: 'billing', text: 'invoice' }, { paths: ['tasks/billing'] }],
 ];
 for (const [tool, good, facts] of cases)

@@ -6,6 +6,7 @@ import { openScheduleBook } from '../../src/config/schedule-book.ts';
 import { explainSchedule } from '../../src/config/schedule-words.ts';
 import { machineZone } from '../../src/platform/system.ts';
 import { scheduleTool } from '../../src/tools/schedule.ts';
+import { recipientsOf } from '../../src/config/settings.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import { SETTINGS } from '../fakes/governance.ts';
 import { call, contextOf, openBench, type Bench, type TestContext } from './workspace.ts';
@@ -22,8 +23,10 @@ before(async () => {
 });
 after(() => bench.close());
 
+const telegram = { name: 'telegram', type: 'telegram', secrets: {}, owners: ['111'], agent: null, settings: {} };
+const recipients = recipientsOf([telegram], KNOWN);
 const check = (path: string, bytes: Uint8Array | null): Problem[] =>
-  parseAgent(bytes ?? '', path, 'assistant', KNOWN).problems;
+  parseAgent(bytes ?? '', path, 'assistant', { ...KNOWN, recipients }).problems;
 const clock = { now: () => NOW, sleep: () => new Promise<void>(() => {}) };
 const tool = scheduleTool(openScheduleBook({ reader: { check }, settings: SETTINGS, clock, zone: machineZone }));
 
@@ -60,6 +63,15 @@ test('one that is made in a chat answers there, unless it says who else is to he
   assert.equal(await line({}, null), 'nobody');
   const wrong = await call(tool, { create: { ...good, to: 'Anna' } }, await context());
   assert.match(wrong.text, /to must be owner, or CHANNEL:ADDRESS/);
+  // Whom nobody can reach is said now, and not at a quarter past eight.
+  for (const [to, said] of [
+    ['telegramm:111', /to names the channel "telegramm", which is not there.*Did you mean "telegram"/],
+    ['telegram:anna', /to names "anna", which is not the numeric id of a chat/],
+  ] as const) {
+    const refused = await call(tool, { create: { ...good, to } }, await context());
+    assert.equal(refused.ok, false);
+    assert.match(refused.text, said);
+  }
 });
 
 test('a clock on the wall gets its zone into the file, unless the time says its own or none counts', async () => {

@@ -38,6 +38,7 @@ test('front matter and prose become an agent, with defaults for what is not said
       'hand_over',
       'escalate',
       'schedule',
+      'tell',
     ],
     rules: [],
     network: null,

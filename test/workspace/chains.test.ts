@@ -114,3 +114,36 @@ test('a level that leads to an agent who is not there is a warning with its line
     await kit.remove();
   }
 });
+
+test('a `to` that reaches nobody is a warning with its line when it is saved; the agent works', async () => {
+  const to = (...entries: string[]): string => {
+    const lines = entries.map((each, n) => `  - { name: s${n}, every: 1h, task: x, to: '${each}' }\n`);
+    return `---\nschedules:\n${lines.join('')}triggers:\n  - { name: t, on: run.failed, task: x, to: 'agent:b' }\n---\n`;
+  };
+  const good = ['telegram:111', 'telegram:-100123_4', 'home-bot:222'];
+  const bot = '  home-bot: { type: telegram, token: env:HOME_BOT }\n';
+  const kit = await makeWorkspace({
+    'ruche.yaml': `channels:\n${bot}`,
+    'agents/a/AGENT.md': to(...good, 'owner', 'telegrm:1', 'telegram:anna', 'home-bot:@anna'),
+  });
+  try {
+    const problems = async () => {
+      const loaded = await kit.reader.load(await kit.workspace.head());
+      assert.ok(loaded.ok);
+      assert.deepEqual([...loaded.governance.agents.keys()], ['a']);
+      return loaded.governance.problems.map(({ severity, line, message }) => [severity, line, message.slice(0, 36)]);
+    };
+    const lasting = [
+      ['warning', 7, 'names the channel "telegrm", which i'],
+      ['warning', 8, 'names "anna", which is not the numer'],
+      ['warning', 9, 'names "@anna", which is not the nume'],
+      ['warning', 11, '"agent:b" is not a person or chat: w'],
+    ];
+    assert.deepEqual(await problems(), [['warning', 6, 'reaches nobody yet: no channel in ru'], ...lasting]);
+    // The agent's file is as it was, and what it names has come to be.
+    await kit.commit({ 'ruche.yaml': `channels:\n${bot.replace(' }', ', owners: [5] }')}` });
+    assert.deepEqual(await problems(), lasting);
+  } finally {
+    await kit.remove();
+  }
+});

@@ -385,3 +385,39 @@ test('every model that a template names, in a comment too, is in the price table
   }
   assert.ok(seen >= 5);
 });
+
+test('quiet hours: for everybody and for one, in their time zones', () => {
+  const read = (text: string) => {
+    const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
+    assert.deepEqual(errors(problems), []);
+    return settings?.quiet;
+  };
+  assert.equal(read(''), undefined);
+  assert.deepEqual(read('quiet: { hours: 22:00-07:00 }'), {
+    everybody: { from: 1320, to: 420, zone: null },
+    people: {},
+  });
+  const some = `quiet:
+  hours: 22:00-07:00
+  timezone: Europe/Paris
+  people:
+    telegram:123: { hours: 23:00-24:00, timezone: Asia/Tokyo }
+    telegram:-100123_4: { hours: 12:30-13:30 }
+    owner: false`;
+  assert.deepEqual(read(some), {
+    everybody: { from: 1320, to: 420, zone: 'Europe/Paris' },
+    people: {
+      'telegram:123': { from: 1380, to: 1440, zone: 'Asia/Tokyo' },
+      'telegram:-100123_4': { from: 750, to: 810, zone: 'Europe/Paris' },
+      owner: null,
+    },
+  });
+  refused('quiet: { hours: 22-7 }', /:1 quiet\.hours must be two times of the day such as 22:00-07:00/);
+  refused('quiet: { hours: 22:00-07:00, timezone: Paris }', /quiet\.timezone must be a time zone/);
+  refused('quiet: { timezone: Europe/Paris }', /quiet\.timezone has a meaning only with hours/);
+  refused(
+    'quiet:\n  people:\n    telegrm:1: false',
+    /:3 quiet\.people\.telegrm:1 names the channel "telegrm".*Did you mean/,
+  );
+  refused('quiet: { people: { anna: false } }', /must be owner, or CHANNEL:ADDRESS/);
+});

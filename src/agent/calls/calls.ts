@@ -17,6 +17,7 @@ import { runCalls, stillAllowed } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { CallState } from '../run/state.ts';
 import { handOver, callTask, waitsFor, takeResults } from './task.ts';
+import { readPlace, tellPerson } from './tell.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
 /**
@@ -101,6 +102,9 @@ async function engineCall(turn: AgentTurn, ready: EngineToolCall): Promise<boole
     case 'hand-over':
       handOver(turn, call, what);
       return false;
+    case 'message':
+      await tellPerson(turn, call, what);
+      return false;
     case 'question':
       askQuestion(turn, call, what, false);
       return false;
@@ -117,6 +121,13 @@ function decideCall(turn: AgentTurn, call: CallState): void {
     return;
   }
   const what = isForEngine(ready) ? asked(ready, agent) : null;
+  // Before a person is asked to allow what would reach nobody.
+  const lost = what?.kind === 'message' ? readPlace(turn, what.to) : null;
+  if (lost !== null && 'wrong' in lost) {
+    const data = { call: id, tool, verdict: 'deny', rule: 'builtin:unreachable', reason: lost.wrong } as const;
+    log.emit({ type: 'decision.made', data });
+    return;
+  }
   const judged = judge(turn, ready);
   const question = judged.verdict === 'allow' && what?.kind === 'question';
   const decision = question && !mayStillAsk(turn, call) ? tooOften() : judged;

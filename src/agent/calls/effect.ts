@@ -159,7 +159,9 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
     labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),
     chat: async () => {
       const message = await messageOf(deps.store, log.claim.task);
-      return message && deps.pushes(message.data.channel) ? `${message.data.channel}:${message.data.replyTo}` : null;
+      if (message === null || !deps.pushes(message.data.channel)) return null;
+      const { channel, replyTo, chat = replyTo } = message.data;
+      return `${channel}:${chat}`;
     },
     signal: stops.cancel,
     boundary: deps.boundary,

@@ -6,6 +6,7 @@ import type { RunLog } from '../run/log.ts';
 import type { CallState, RunState, ShownCall } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
 import type { Label } from '../../core/labels.ts';
+import { addressOf, ownerAddresses, placeOf } from '../../core/recipient.ts';
 import { SKILLS, type Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
@@ -30,6 +31,7 @@ export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
     network: [agent, ...senders].map(({ network }) => network).reduce(commonHosts),
     sandboxed: deps.sandboxed,
     labels: log.state.labels,
+    owners: ownerAddresses(settings.channels),
   };
 }
 
@@ -38,7 +40,10 @@ const MAX_ASKED = 10;
 
 /** May the call be made? As `decide` says, but that an answer asks a person only so often. */
 export function judge(turn: AgentTurn, { call, tool, facts }: ReadyCall): Decision {
-  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts }, policyFacts(turn));
+  const { channels } = turn.deps.governance().settings;
+  const place = facts.to === undefined ? null : placeOf(facts.to, channels);
+  const to = place === null ? {} : { to: addressOf(place) };
+  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts, ...to }, policyFacts(turn));
   if (decision.verdict === 'ask' && call.approval === null && asked(turn.log.state, call) >= MAX_ASKED)
     return tooOften();
   return decision;

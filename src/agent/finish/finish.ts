@@ -4,8 +4,10 @@ import type { EventOf, MatterKind } from '../../core/event.ts';
 import { taskStream } from '../../core/ids.ts';
 import { deadText } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
-import { type ReplyContent, replyBody, replyKey, sendingOp, sendingTask } from '../../core/records/reply.ts';
-import { isEnded, makerOf, type Task, type TaskContent, type TaskStatus } from '../../core/task.ts';
+import type { Place } from '../../core/recipient.ts';
+import { noAnswerText, recipientOf, telling } from '../../core/records/told.ts';
+import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
+import { isEnded, makerOf, type Task, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
 import { releaseWork, keepUnlanded } from './hold.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
@@ -13,7 +15,6 @@ import { seenAtEnd } from '../run/seen.ts';
 import { isQuiet } from '../think/script.ts';
 import type { Failure } from '../run/state.ts';
 import { mediaTypeOf } from '../../core/text/media.ts';
-import { readJson } from '../../core/records/json-blob.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
 const RETRY_BASE = 2_000;
@@ -67,7 +68,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   endRun(log, status, failure);
   // A conversation that was only to be summarised, or whose script cannot be run, hears nothing of it.
   const messages = isQuiet(log) ? [] : wholeTurn(log, text);
-  endTask(turn, ended, { status, content: { text }, messages, ...seen });
+  endTask(turn, ended, { status, content: { text }, messages, why: failure.message, ...seen });
   const given = MATTERS[failure.code];
   if (given !== undefined)
     log.raise({
@@ -131,7 +132,8 @@ async function tasksOf(turn: Turn): Promise<Ended[]> {
   return Promise.all(
     tasks.map(async (task) => {
       const message = await messageOf(store, task);
-      return { task, message, told: message === null ? await recipientOf(turn, task) : null };
+      const { channels } = turn.deps.governance().settings;
+      return { task, message, told: message === null ? await recipientOf(store, task, channels) : null };
     }),
   );
 }
@@ -139,7 +141,19 @@ async function tasksOf(turn: Turn): Promise<Ended[]> {
 function endTask(
   turn: Turn,
   ended: readonly Ended[],
-  { status, content, ...turnEnd }: { status: Ending; content: ReplyContent; messages: BlobRef[]; seen?: BlobRef },
+  {
+    status,
+    content,
+    why,
+    ...turnEnd
+  }: {
+    status: Ending;
+    content: ReplyContent;
+    messages: BlobRef[];
+    seen?: BlobRef;
+    /** Of one that did not end well: the reason. */
+    why?: string;
+  },
 ): void {
   const { deps, log } = turn;
   const { state, claim } = log;
@@ -159,9 +173,22 @@ function endTask(
     if (message && (sent === null || !told.has(sent))) reply(turn, task, message, result);
     if (sent !== null) told.add(sent);
     // A script that found what it had found before has nothing to tell.
-    if (recipient !== null && (status !== 'done' || !isQuiet(log))) tell(turn, task, recipient, result);
+    if (recipient === null || (status === 'done' && isQuiet(log))) continue;
+    const ill = status === 'done' || why === undefined ? null : noAnswerText(task, status, why);
+    tell(turn, task, recipient, ill === null ? result : log.put({ text: ill }));
   }
   log.queue({ op: 'settle', task: claim.task.id, status, result });
+}
+
+/** Queues the answer for somebody who did not ask in a message. Its key is that of a reply, so it is sent once. */
+function tell({ deps, log }: Turn, task: Task, place: Place, content: BlobRef): void {
+  const { run, labels } = log.state;
+  const { agent, session, from } = task;
+  const by = { agent, session, task: task.id, run };
+  const told = telling({ id: deps.ids.next('tsk'), by, place, content, labels, from });
+  const causeOf = log.nextIndex;
+  log.emit(told.event, null, { stream: log.subject, key: replyKey(task.id) });
+  log.queue({ op: 'enqueue', task: told.task, causeOf });
 }
 
 /** Queues the reply to the sender. Channels that are called, rather than asked, get a task of their own to send it. */
@@ -204,28 +231,4 @@ async function withFiles({ deps, log }: Turn, text: string): Promise<ReplyConten
   }
   const note = left.length > 0 ? `\n\n(Too much to send, and kept in the workspace: ${left.join(', ')}.)` : '';
   return { text: text + note, files };
-}
-
-/** A place of a messenger. */
-type Place = Pick<EventOf<'message.queued'>['data'], 'channel' | 'to'>;
-
-/** Whom a schedule or trigger wants told; the first owner of the first messenger for `owner`. */
-async function recipientOf({ deps }: Turn, task: Task): Promise<Place | null> {
-  if (!/^(?:schedule|trigger):/.test(task.from) || !task.content) return null;
-  const { to } = (await readJson<Pick<TaskContent, 'to'>>(deps.store, task.content)) ?? {};
-  if (to === undefined) return null;
-  if (to !== 'owner') return { channel: to.slice(0, to.indexOf(':')), to: to.slice(to.indexOf(':') + 1) };
-  const { channels } = deps.governance().settings;
-  const owned = channels.find(({ owners }) => owners.length > 0);
-  return owned === undefined ? null : { channel: owned.name, to: owned.owners[0] ?? '' };
-}
-
-/** Queues the answer for somebody who did not ask in a message. Its key is that of a reply, so it is sent once. */
-function tell({ deps, log }: Turn, { id: task, agent, session }: Task, place: Place, content: BlobRef): void {
-  const { run, labels } = log.state;
-  const causeOf = log.nextIndex;
-  const data = { agent, session, task, run, ...place, content };
-  log.emit({ type: 'message.queued', data }, null, { stream: log.subject, key: replyKey(task) });
-  const sending = sendingTask({ id: deps.ids.next('tsk'), agent, session, channel: place.channel, labels });
-  log.queue({ op: 'enqueue', task: sending, causeOf });
 }

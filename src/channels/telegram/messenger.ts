@@ -9,6 +9,9 @@ const settings = {
     .optional(),
 };
 
+/** A chat, a topic of it, or a message in either. */
+const CHAT = /^-?[1-9]\d{0,15}(?:_\d{1,16})?(?::\d{1,16})?$/;
+
 export const telegramMessenger: Messenger<typeof settings> = {
   type: 'telegram',
   title: 'Telegram',
@@ -18,6 +21,7 @@ export const telegramMessenger: Messenger<typeof settings> = {
     wrong: 'must be the numeric id of a person, not a name',
     example: '123456789',
   },
+  chats: { pattern: CHAT, wrong: 'is not the numeric id of a chat, such as 123456789 or, for a topic, -100123_4' },
   secrets: { token: 'TELEGRAM_BOT_TOKEN' },
   settings,
   async open({ secrets: { token = '' }, settings: { apiRoot }, ...parts }) {

@@ -151,6 +151,8 @@ export interface RuntimeStatus {
   demo: boolean;
   /** A model server of this machine that would answer if the owner said so; null if there is none, or another model is chosen. */
   offer: ServerOffer | null;
+  /** Tokens that are assumed of models of which nobody says how many they hold, by `provider/model`. */
+  assumed?: Readonly<Record<string, number>>;
   sandbox: string;
   workspace: string;
   home: string;
@@ -159,7 +161,17 @@ export interface RuntimeStatus {
   journal: { head: number; exported: number };
   channels: readonly ChannelState[];
   pending: number;
+  /** What people are told later: for the end of quiet hours, or of a minute with many messages. */
+  held?: readonly HeldMessages[];
   problems: readonly Problem[];
+}
+
+/** Messages that wait for one address. */
+export interface HeldMessages {
+  /** `CHANNEL:ADDRESS`. */
+  to: string;
+  count: number;
+  until: number;
 }
 
 /** A messenger that is connected, or would be but for its problem. */

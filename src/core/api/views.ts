@@ -77,6 +77,8 @@ export type ConversationEntry =
         state: 'sent' | 'fetched' | 'sending' | 'waiting' | 'unsure' | 'failed';
         repeated: boolean;
         error: string;
+        /** Of one that waits for quiet hours to end: when they do. */
+        until?: number;
       };
     };
 
@@ -317,6 +319,8 @@ export interface ModelView {
   tiers: { tier: Tier; place: number }[];
   /** Tokens; null where nothing is known. */
   window: number | null;
+  /** Tokens that are assumed where nothing is known. */
+  assumed?: number;
   images: boolean;
   reasoning: boolean;
   /** USD for a million tokens; null where no price is known. */

@@ -64,7 +64,7 @@ export interface InboundMessage {
 export interface ChannelMessage {
   /** The platform's immutable id of the sender, never a name that can be changed. */
   sender: string;
-  /** The place it was written in, a chat or a topic of it: letters, digits, `-` and `_`. */
+  /** The place it was written in, a chat or a topic of it: letters, digits, `-` and `_`. `send` takes it as an address, too. */
   chat: string;
   text: string;
   files: readonly MessageFile[];

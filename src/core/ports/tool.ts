@@ -82,7 +82,7 @@ export interface ToolName {
    * The runtime uses this tool where it does such a thing itself, or obeys the rules for it: a script that a schedule runs,
    * an address that is checked, a file that is handed over or that a command touches. At most one tool for each.
    */
-  readonly usualFor?: 'reading' | 'writing' | 'commands' | 'addresses';
+  readonly usualFor?: 'reading' | 'writing' | 'commands' | 'addresses' | 'delegating';
 }
 
 /** Name of the tool that is used, or whose rules hold. Without such a tool no agent has it, so whatever asks for it is denied. */
@@ -125,7 +125,9 @@ export type EngineCall =
   /** A question to a person, whose answer is the result. `early`: it is asked before the calls ahead of it are done. */
   | { kind: 'question'; text: string; reason: string; early: boolean }
   | { kind: 'task'; task: TaskCall }
-  | { kind: 'hand-over'; to: string; brief: string };
+  | { kind: 'hand-over'; to: string; brief: string }
+  /** Words for a person; nobody waits for an answer. */
+  | { kind: 'message'; to: string; text: string };
 
 /** A tool whose calls the engine answers. */
 export interface EngineTool<Input = unknown> extends Described<Input> {

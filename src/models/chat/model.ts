@@ -1,5 +1,6 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
 import { chatReader } from './answer.ts';
+import { openTelling } from './telling.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
 import type { Provider } from '../wire/provider.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
@@ -21,7 +22,7 @@ export function openAiCompatible(options: OpenAiCompatibleOptions): ModelPort {
   const { provider } = options;
   const quirks = new Quirks(options.quirks);
   const unopened = new Set<string>();
-  return overHttp(options, {
+  const port = overHttp(options, {
     urlEnd: '/v1',
     url: (baseUrl) => joinUrl(baseUrl, '/chat/completions'),
     keyHeaders: (key) => ({ authorization: `Bearer ${key}` }),
@@ -36,6 +37,12 @@ export function openAiCompatible(options: OpenAiCompatibleOptions): ModelPort {
     reader: chatReader(provider, unopened),
     whole: (body) => ('choices' in body ? [body] : null),
   });
+  return {
+    async *stream(request, signal) {
+      await options.learn?.(request.model, signal);
+      yield* port.stream(request, signal);
+    },
+  };
 }
 
 /** Any server with chat completions; `server` is the one whose URL the web page was given. */
@@ -43,6 +50,7 @@ export const compatibleProvider: Provider = {
   type: 'openai-compatible',
   name: 'server',
   url: '',
+  telling: openTelling,
   open: openAiCompatible,
 };
 

@@ -10,13 +10,14 @@ import {
   foundTiers,
   type KnownProvider,
   knownProviders,
+  learnOf,
   type ProviderFlaw,
   type ProviderParts,
 } from './providers.ts';
 
 interface ModelsOptions extends ProviderParts {
   settings: Pick<Settings, 'providers' | 'tiers'>;
-  found: Pick<Found, 'kinds' | 'providers' | 'look' | 'servers' | 'offer'>;
+  found: Pick<Found, 'kinds' | 'providers' | 'look' | 'servers' | 'telling' | 'offer'>;
 }
 
 interface ModelsDescription {
@@ -39,10 +40,15 @@ export interface Models {
   problems(): Problem[];
   /** Every provider that can be named. */
   providers(): readonly KnownProvider[];
+  /** Models of the tiers whose window nobody says, once that was looked for: the tokens that are assumed, by name. */
+  assumed(): Readonly<Record<string, number>>;
   /** Why a model cannot work; '' if nothing is known to be wrong. */
   problem(ref: string): string;
-  /** Finds out what only a server can tell: which models it has where none are named, and what they can do where some are. */
-  prepare(signal: AbortSignal): Promise<void>;
+  /**
+   * Finds out what only a server can tell: which models it has where none are named, and what they can do where some are.
+   * `named`: what agents name, too.
+   */
+  prepare(signal: AbortSignal, named?: readonly string[]): Promise<void>;
 }
 
 /** The model that answers where there is no other. */
@@ -88,6 +94,7 @@ export function openModels(parts: ModelsOptions): Models {
   const options = { ...parts, ports: new Map<string, ModelPort>() };
   const { settings, found, secrets } = options;
   const { kinds } = found;
+  let looked = false;
   const known = (): Map<string, KnownProvider> => knownProviders(kinds, settings, found.providers());
   return {
     choices(modelOrTier) {
@@ -113,19 +120,29 @@ export function openModels(parts: ModelsOptions): Models {
       const flaw = flawOf(each, secrets);
       return flaw ? said(each, flaw) : '';
     },
-    async prepare(signal) {
+    async prepare(signal, named = []) {
       if (isUnset(settings.tiers) && foundTiers(found.providers()) === null) await found.look(signal);
-      const refs = TIERS.flatMap((tier) => planTiers(options).tiers[tier]);
+      const refs = [...TIERS.flatMap((tier) => planTiers(options).tiers[tier]), ...named.filter((ref) => !isTier(ref))];
       const providers = known();
-      for (const ref of new Set(refs)) {
-        const { provider, model } = split(ref);
-        const each = providers.get(provider);
-        const server = each && found.servers.get(each.type);
-        if (!server || each.baseUrl === '') continue;
-        await server.learn({ provider, baseUrl: each.baseUrl, apiKey: each.apiKey }, model, signal);
-      }
+      await Promise.all(
+        [...new Set(refs)].map(async (ref) => {
+          const { provider, model } = split(ref);
+          const each = providers.get(provider);
+          if (each && model !== '' && flawOf(each, secrets) === null) await learnOf(each, model, found, signal);
+        }),
+      );
+      looked = true;
     },
+    // Before that it is not known that nobody says it.
+    assumed: () => (looked ? assumedIn(options, known()) : {}),
   };
+}
+
+function assumedIn(options: ModelsOptions, providers: ReadonlyMap<string, KnownProvider>): Record<string, number> {
+  const refs = TIERS.flatMap((tier) => planTiers(options).tiers[tier]);
+  const choices = refs.map((ref) => openChoice(ref, providers, options));
+  const unsaid = choices.filter(({ works, choice }) => works && choice.assumed === true);
+  return Object.fromEntries(unsaid.map(({ choice: { provider, model, window } }) => [`${provider}/${model}`, window]));
 }
 
 /** With the place to mend it. */

@@ -12,6 +12,7 @@ import {
   type Provider,
   sameModel,
   type ServerModel,
+  type Telling,
   type TierModels,
 } from '../wire/provider.ts';
 import { errorText } from '../../core/text/sentence.ts';
@@ -32,6 +33,8 @@ export interface Found {
   look(signal: AbortSignal): Promise<void>;
   /** What the servers of a kind can do, by its type: the one that was found and all that are configured. */
   readonly servers: ReadonlyMap<string, ModelServer>;
+  /** What servers of many makers say of their models, by the type of their kind. */
+  readonly telling: ReadonlyMap<string, Telling>;
   /** What the last look saw and nobody has chosen yet; null if there is nothing, or something else is chosen. */
   readonly offer: ServerOffer | null;
   /** Why the last look saw none; '' if it did, or nobody has looked. */
@@ -83,6 +86,8 @@ export function openFound(options: FoundOptions): Found {
   const fromEnv = environmentProviders(kinds, env);
   const servers = new Map<string, ModelServer>();
   for (const { type, server } of kinds) if (server) servers.set(type, server.open({ net, secrets, env }));
+  const telling = new Map<string, Telling>();
+  for (const kind of kinds) if (kind.telling) telling.set(kind.type, kind.telling({ net, secrets }));
   const here = new Map<string, FoundProvider>();
   const offers = new Map<string, ServerOffer>();
   let missing = '';
@@ -121,6 +126,7 @@ export function openFound(options: FoundOptions): Found {
       missing = failed;
     },
     servers,
+    telling,
     get missing() {
       return missing;
     },

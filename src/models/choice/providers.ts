@@ -19,7 +19,7 @@ export interface ProviderParts {
   net: Net;
   secrets: Secrets & Pick<KeptSecrets, 'has'>;
   clock: Clock;
-  found: Pick<Found, 'servers'>;
+  found: Pick<Found, 'servers' | 'telling'>;
   /** Milliseconds without a byte from a model. */
   idleMs?: number;
   /** What is spoken with, by its settings: it keeps what it has learned of its models. */
@@ -116,10 +116,26 @@ function portOf(provider: KnownProvider, parts: ProviderParts): ModelPort {
   const open = ports?.get(key);
   if (open !== undefined) return open;
   const quirks = (model: string): Quirk[] => quirksOf(toldOf(provider, model).wants);
-  const options = { provider: name, baseUrl, apiKey, net, secrets, clock, idleMs, quirks };
+  const learn = (model: string, signal: AbortSignal): Promise<unknown> => learnOf(provider, model, found, signal);
+  const options = { provider: name, baseUrl, apiKey, net, secrets, clock, idleMs, quirks, learn };
   const port = kind.open(options, serverOf(provider, found));
   ports?.set(key, port);
   return port;
+}
+
+/** Asks the server what its model holds, unless its owner has said it. */
+export async function learnOf(
+  provider: KnownProvider,
+  model: string,
+  { servers, telling }: Pick<Found, 'servers' | 'telling'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, kind, baseUrl, apiKey } = provider;
+  if (baseUrl === '') return;
+  const place = { provider: name, baseUrl, apiKey };
+  if (kind.server) await servers.get(kind.type)?.learn(place, model, signal);
+  else if (toldOf(provider, model).window === undefined && modelFacts(model) === null)
+    await telling.get(kind.type)?.learn(place, model, signal);
 }
 
 const quirksOf = ({ streamOptions, systemRole, maxTokensField }: ModelWants = {}): Quirk[] => [
@@ -145,7 +161,11 @@ export interface Abilities {
 }
 
 /** What is known of a model by now. */
-export function abilitiesOf(provider: KnownProvider, model: string, found: Pick<Found, 'servers'>): Abilities {
+export function abilitiesOf(
+  provider: KnownProvider,
+  model: string,
+  found: Pick<Found, 'servers' | 'telling'>,
+): Abilities {
   const { name, kind, baseUrl, apiKey } = provider;
   const server = serverOf(provider, found);
   const own = toldOf(provider, model);
@@ -159,15 +179,21 @@ export function abilitiesOf(provider: KnownProvider, model: string, found: Pick<
   }
   if (kind.free) return { window: own.window ?? null, images: false, reasoning: false };
   const facts = modelFacts(model);
+  const said = found.telling.get(kind.type)?.known({ provider: name, baseUrl, apiKey }, model);
   // The makers' models have long had eyes; of another server's nobody knows.
-  const images = own.images ?? facts?.images ?? kind.maker !== undefined;
-  return { window: own.window ?? facts?.window ?? null, images, reasoning: facts?.reasoning ?? false };
+  const images = own.images ?? said?.images ?? facts?.images ?? kind.maker !== undefined;
+  const window = own.window ?? said?.window ?? facts?.window ?? null;
+  return { window, images, reasoning: facts?.reasoning ?? false };
+}
+
+/** Tokens that a model is taken to hold where nobody says. */
+export function assumedWindow({ kind, baseUrl }: KnownProvider, model: string): number {
+  return kind.server ? LOCAL_WINDOW : kind.standIn ? STAND_IN_WINDOW : windowOf(model, baseUrl);
 }
 
 export function choiceOf(provider: KnownProvider, model: string, parts: ProviderParts): ModelChoice {
-  const { kind, baseUrl } = provider;
+  const { kind } = provider;
   const { window, images } = abilitiesOf(provider, model, parts.found);
-  const usual = kind.server ? LOCAL_WINDOW : kind.standIn ? STAND_IN_WINDOW : windowOf(model, baseUrl);
   const told = toldOf(provider, model).price;
   const free = (_usage: Usage): number => 0;
   return {
@@ -175,7 +201,8 @@ export function choiceOf(provider: KnownProvider, model: string, parts: Provider
     model,
     port: portOf(provider, parts),
     ...(kind.standIn === undefined ? {} : { standIn: true }),
-    window: window ?? usual,
+    window: window ?? assumedWindow(provider, model),
+    ...(window === null && kind.standIn === undefined ? { assumed: true } : {}),
     images,
     cost: kind.free && told === undefined ? free : costOf(model, told),
   };

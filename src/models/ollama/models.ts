@@ -1,7 +1,7 @@
-import { parseTarget } from '../../core/net/host.ts';
-import type { ForWhom, Net } from '../../core/ports/net.ts';
+import type { Net } from '../../core/ports/net.ts';
 import type { Secrets } from '../../core/ports/secrets.ts';
-import { type Fields, parseJson, wordsIn } from '../wire/fields.ts';
+import { askServer } from '../wire/ask-server.ts';
+import { type Fields, wordsIn } from '../wire/fields.ts';
 import type { ModelServer, ServerModel, ServerPlace } from '../wire/provider.ts';
 import { isObject } from '../../core/text/json.ts';
 
@@ -12,7 +12,6 @@ export interface OllamaModelsOptions {
   maxWindow: number;
 }
 
-const MAX_BYTES = 8 * 1024 * 1024;
 /** Milliseconds: it is near, or it is not there. */
 const TIMEOUT = { tags: 1_500, show: 5_000 };
 /** Models looked at, and at once. */
@@ -40,7 +39,7 @@ export function openOllamaModels(options: OllamaModelsOptions): ModelServer {
   const keyOf = (place: ServerPlace, model: string): string => `${place.baseUrl}\n${fullName(model)}`;
 
   const show = async (place: ServerPlace, name: string, signal: AbortSignal): Promise<ServerModel | null> => {
-    const body = await ask(options, place, '/api/show', { model: name }, TIMEOUT.show, signal);
+    const body = await askServer(options, place, '/api/show', { model: name }, TIMEOUT.show, signal);
     if (body === null) return null;
     const model = readModel(name, body, options.maxWindow);
     facts.set(keyOf(place, name), model);
@@ -48,7 +47,7 @@ export function openOllamaModels(options: OllamaModelsOptions): ModelServer {
   };
   return {
     async list(place, signal) {
-      const body = await ask(options, place, '/api/tags', null, TIMEOUT.tags, signal);
+      const body = await askServer(options, place, '/api/tags', null, TIMEOUT.tags, signal);
       if (!body || !Array.isArray(body.models)) throw new Error(`what answers at ${place.baseUrl} is no Ollama`);
       const names = body.models.flatMap((each) => (isObject(each) && typeof each.name === 'string' ? [each.name] : []));
       const found: ServerModel[] = [];
@@ -67,31 +66,6 @@ export function openOllamaModels(options: OllamaModelsOptions): ModelServer {
       return show(place, model, signal).catch(() => null);
     },
   };
-}
-
-/** JSON of an answer; null for one that refuses. */
-async function ask(
-  { net, secrets }: OllamaModelsOptions,
-  place: ServerPlace,
-  path: string,
-  body: Fields | null,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<Fields | null> {
-  const parsed = parseTarget(`${place.baseUrl}${path}`);
-  if (!parsed.ok) throw new Error(parsed.reason);
-  const { url, host, port } = parsed.target;
-  const headers: Record<string, string> = body ? { 'content-type': 'application/json' } : {};
-  if (place.apiKey !== null)
-    headers.authorization = `Bearer ${await secrets.resolve(place.apiKey, `provider "${place.provider}"`)}`;
-  const address = [`${host.includes(':') ? `[${host}]` : host}:${port}`];
-  const forWhom: ForWhom = { who: `model:${place.provider}`, privateHosts: address, only: address };
-  const limits = { maxBytes: MAX_BYTES, timeoutMs, idleMs: timeoutMs, maxRedirects: 0 };
-  const sent = body ? { method: 'POST', body: JSON.stringify(body) } : {};
-  const response = await net.request({ url, ...sent, headers, signal, ...limits }, forWhom);
-  const text = await response.text();
-  const value = parseJson(text);
-  return response.ok && isObject(value) ? value : null;
 }
 
 function readModel(name: string, body: Fields, maxWindow: number): ServerModel {

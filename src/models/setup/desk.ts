@@ -5,7 +5,7 @@ import type { Models } from '../choice/choose.ts';
 import { isAble } from '../choice/found.ts';
 import type { ServerModel } from '../wire/provider.ts';
 import { modelFacts } from '../prices/prices.ts';
-import { abilitiesOf, flawOf, type KnownProvider, toldOf } from '../choice/providers.ts';
+import { abilitiesOf, assumedWindow, flawOf, type KnownProvider, toldOf } from '../choice/providers.ts';
 import { errorText } from '../../core/text/sentence.ts';
 
 /** The models of the network: what there is, whether it works, and how to have one. */
@@ -31,6 +31,7 @@ async function listModels(options: DeskOptions, signal: AbortSignal): Promise<Mo
   const { found, models: current, secrets } = options;
   await found.look(signal);
   const models = current();
+  await models.prepare(signal, options.named());
   const { tiers, model, demo } = models.describe();
   const named = new Set([
     ...TIERS.flatMap((tier) => tiers[tier]),
@@ -93,7 +94,11 @@ function modelView(
   const facts = provider && !provider.kind.free ? modelFacts(model) : null;
   const known = facts && { input: facts.input, cached: facts.cached, output: facts.output, asOf: facts.asOf };
   const price = told ? { cached: told.input, ...told, asOf: TOLD } : known;
-  return { ref, provider: provider?.name ?? '', model, tiers: [], ...abilities, price, problem };
+  const assumed =
+    provider && abilities.window === null && provider.kind.standIn === undefined
+      ? { assumed: assumedWindow(provider, model) }
+      : {};
+  return { ref, provider: provider?.name ?? '', model, tiers: [], ...abilities, ...assumed, price, problem };
 }
 
 /** Stands for the day on which a price was read, where the owner has given it. */

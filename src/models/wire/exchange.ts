@@ -37,6 +37,8 @@ export interface HttpModelOptions {
   idleMs?: number;
   /** What its owner has said that a model of it wants. */
   quirks?: (model: string) => readonly Quirk[];
+  /** Called before a model is asked: finds out what it holds, if that is not known. Never rejects but for the signal. */
+  learn?: (model: string, signal: AbortSignal) => Promise<unknown>;
   /** Milliseconds to wait for usage once the answer is complete. Default ten seconds. */
   tailMs?: number;
   /** Characters of one answer. Default four million. */
@@ -62,7 +64,7 @@ export interface Protocol {
   feed?(maxLine: number): Promise<Feed>;
 }
 
-type Options = Required<Omit<HttpModelOptions, 'quirks'>>;
+type Options = Required<Omit<HttpModelOptions, 'quirks' | 'learn'>>;
 /** A request's body as it was sent, and where to. */
 interface Sent {
   body: string;

@@ -13,6 +13,8 @@ export interface Provider extends ProviderKind {
   readonly maker?: { readonly keys: readonly string[]; readonly models: TierModels };
   /** A server that says itself which models it has. */
   readonly server?: ServerKind;
+  /** Servers of many makers, some of which say what their models hold. */
+  readonly telling?: (parts: { net: Net; secrets: Secrets }) => Telling;
   /** Costs nothing, whatever its models are called. */
   readonly free?: boolean;
   /** What the environment says of it. A maker is offered by its key and `<TYPE>_BASE_URL` unless this says otherwise. */
@@ -58,6 +60,21 @@ export interface ServerModel {
   images: boolean;
   tools: boolean;
   thinking: boolean;
+}
+
+/** What a server says of one of its models; null for what it does not say. */
+export interface ToldModel {
+  /** Tokens a request may have. */
+  window: number | null;
+  images: boolean | null;
+}
+
+/** What servers say of their models, asked where they are. */
+export interface Telling {
+  /** What is known by now. */
+  known(place: ServerPlace, model: string): ToldModel | null;
+  /** Asks if nothing is known. Null if the server could not say it now. */
+  learn(place: ServerPlace, model: string, signal: AbortSignal): Promise<ToldModel | null>;
 }
 
 /** Where a server is. */

@@ -21,7 +21,7 @@ import {
 import { Scripts, hindrances } from './script-changes.ts';
 import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
 import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
-import { parseSettings, type Known, type KnownToAgent } from '../../config/settings.ts';
+import { parseSettings, recipientsOf, type Known, type KnownToAgent } from '../../config/settings.ts';
 import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
 import { didYouMean } from '../../core/text/unknown.ts';
@@ -285,8 +285,9 @@ async function readAgents(
     const ids = ['AGENT.md', ...EXTRA_FILES]
       .map((file) => files.get(`${name}/${file}`))
       .map((e) => e && `${e.mode} ${e.oid}`);
-    const { providers, chains } = known(options, settings);
-    const key = JSON.stringify([name, ids, providers, chains]);
+    const { providers, chains, recipients } = known(options, settings);
+    const told = recipients.channels.map(({ name: channel, type, owners }) => [channel, type, owners]);
+    const key = JSON.stringify([name, ids, providers, chains, told]);
     const agent = parsed.get(key) ?? (await readAgent(options, name, files, settings));
     used.set(key, agent);
     problems.push(...agent.problems);
@@ -325,6 +326,7 @@ async function readAgent(
 const known = (options: GovernanceOptions, settings: Settings): KnownToAgent => ({
   providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
   chains: Object.keys(settings.escalation),
+  recipients: recipientsOf(settings.channels, options),
   tools: options.tools,
   ruleProblem: options.ruleProblem,
 });
