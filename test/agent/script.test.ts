@@ -39,7 +39,7 @@ function shell(results: readonly (readonly [ok: boolean, text: string])[]) {
 /** Has a schedule fire, and gives the task when it has ended. */
 function firing(loop: Loop) {
   let at = 0;
-  return async (more: Partial<Schedule> = {}) => {
+  return async (more: Partial<Schedule> = {}, how: { missed?: number; late?: boolean } = {}) => {
     const schedule: Schedule = {
       name: 'probe',
       timing: { kind: 'every', ms: 1000, zone: null, until: null, activeHours: null, jitter: 0 },
@@ -52,7 +52,7 @@ function firing(loop: Loop) {
     const version = await loop.store.version(scheduleStream(ID));
     const standing = { id: ID, set, cursor: 0, paused: false, last: null, version };
     const deps = { ...loop.deps, maxAttempts: () => 1 };
-    const fire = [{ at: (at += 1000), missed: 0, by: null }];
+    const fire = [{ at: (at += 1000), missed: 0, by: null, ...how }];
     const { tasks, ...batch } = firingBatch(deps, standing, schedule, { skipped: null, fire });
     const events = batch.events.map((event) => (event.cause === 'evt_1' ? { ...event, cause: null } : event));
     assert.equal((await loop.store.commit({ ...batch, events })).ok, true);
@@ -92,7 +92,7 @@ test('a script ends its run by itself as long as nothing changes, and wakes the 
       /run: \.\/scripts\/probe\.sh -v.*hot.*has changed since the last time/s,
     );
     // What changed nothing is no part of the conversation.
-    assert.deepEqual(await turns(loop), [0, 0, 6, 0, 6]);
+    assert.deepEqual(await turns(loop), [0, 0, 7, 0, 7]);
     const used = (await loop.events())
       .filter((event) => event.type === 'run.finished')
       .map(({ data }) => data.usage.input);
@@ -159,7 +159,7 @@ test('a task in words goes to the model at once, and a script only comes of a sc
     const fire = firing(loop);
     assert.equal((await fire({ work: { kind: 'task', text: 'Write the digest.' } })).text, 'Done.');
     assert.match(JSON.stringify(model.requests[0]?.messages), /Write the digest\./);
-    assert.deepEqual(await turns(loop), [3]);
+    assert.deepEqual(await turns(loop), [4]);
 
     const content = loop.store.putBlob(Buffer.from('{"title":"x","run":"./scripts/x.sh"}'), 'conv:assistant/one');
     const [task] = await loop.store.tasks({});
@@ -221,5 +221,23 @@ test('owner is the first owner of the first messenger that has one', async () =>
     await firing(loop)({ to: 'owner', work: { kind: 'task', text: 'Report.' } });
     await until(() => sent.length === 1, 'it is sent');
     assert.equal(sent[0]?.to, '11');
+  });
+});
+
+test('what fires late is told when it was due, for how many it stands, and what time it is', async () => {
+  await withLoop([says('Done.'), says('Hm.')], {}, async (loop, _log, model) => {
+    const schedule: Partial<Schedule> = { work: { kind: 'task', text: 'Write the digest.' } };
+    loop.governance.settings = { ...loop.governance.settings, timezone: 'Asia/Tokyo' };
+    const fire = firing(loop);
+    await fire(schedule, { late: true, missed: 3 });
+    const said = JSON.stringify(model.whole[0]?.messages);
+    assert.match(said, /\[Ruche\] It is \w+day 20\d\d-\d\d-\d\d \d\d:\d\d \(Asia\/Tokyo, UTC\+09:00\)\./);
+    assert.match(
+      said,
+      /It was due Thursday 1970-01-01 09:00 \(Asia\/Tokyo, UTC\+09:00\)\. It stands for 3 earlier firings/,
+    );
+    assert.match(said, /for today, with the facts of now/);
+    await fire(schedule);
+    assert.doesNotMatch(JSON.stringify(model.whole[1]?.messages.slice(4)), /It was due|It stands for/);
   });
 });
