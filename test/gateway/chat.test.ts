@@ -258,7 +258,7 @@ test('A history in the form of any client is taken as context; what is asked now
     const asked = async (messages: object[]): Promise<unknown> => {
       const answer = await call('/v1/chat/completions', { body: { messages } });
       assert.equal(answer.status, 200, await answer.text());
-      const { message, history = [] } = runtime.deliveries.at(-1)!;
+      const { message, history } = runtime.deliveries.at(-1)!;
       return [...history, message.text];
     };
     const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
