@@ -337,6 +337,7 @@ export type MatterKind =
   | 'limit'
   | 'rejected'
   | 'undelivered'
+  | 'outage'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';
