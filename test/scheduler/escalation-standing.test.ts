@@ -5,7 +5,6 @@ import type { Pending } from '../../src/core/api/runtime.ts';
 import { putJson } from '../../src/core/records/json-blob.ts';
 import { askedKey } from '../../src/core/records/matter.ts';
 import { putKey } from '../../src/core/records/reply.ts';
-import type { Task } from '../../src/core/task.ts';
 import {
   beginning,
   climbOf,
@@ -215,7 +214,7 @@ test('which chain: that of the task, of the agent, or the default one; none with
     const [event] = (await begun(it, pending, chains))?.events ?? [];
     return event?.type === 'escalation.started' ? event.data.chain : null;
   };
-  const task = newTask('tsk_1', { escalation: 'day' } as Partial<Task>);
+  const task = newTask('tsk_1', { escalation: 'day' });
   await enqueue(it.store, task);
   await it.put({ type: 'task.late', data: { task: 'tsk_1', deadline: 0 } }, { stream: 'task:tsk_1' });
   await it.put({ type: 'task.queued', data: { task } }, { stream: 'task:tsk_1' });
