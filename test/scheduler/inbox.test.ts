@@ -201,11 +201,12 @@ test('without any chain a file can name none', async () => {
 
 const said = async (it: ReturnType<typeof scene>) =>
   Promise.all(
-    (await it.events()).map(async ({ type, stream, actor, cause, labels, key, data }) => {
+    (await it.events()).map(async (event) => {
+      const { type, stream, actor, cause, labels, key } = event;
       const about = { type, stream, actor, cause, labels, key };
-      if ('detail' in data) return { ...about, queue: data.queue, detail: await readJson(it.store, data.detail) };
-      if (!('text' in data) || typeof data.text !== 'object') return about;
-      return { ...about, text: await readJson(it.store, data.text) };
+      if (event.type === 'task.rejected')
+        return { ...about, queue: event.data.queue, detail: await readJson(it.store, event.data.detail) };
+      return event.type === 'matter.raised' ? { ...about, text: await readJson(it.store, event.data.text) } : about;
     }),
   );
 const BY = { actor: 'runtime', cause: null, labels: [] };
