@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
+import { checkText } from '../fakes/telegram/check.ts';
 import { ANNA, startTelegram, type TelegramFake } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';
 
@@ -86,7 +87,6 @@ test('fake: texts, entities and buttons are checked', async (t) => {
     [{ text: 'abc', entities: [entity(2, 2)] }, /ends after the end of the text at UTF-16 offset 4/],
     [{ text: 'abc', entities: [entity(9, 1)] }, /begins after the end of the text/],
     [{ text: '😀', entities: [entity(0, 1)] }, /in a middle of a UTF-16 symbol/],
-    [{ text: 'abcdef', entities: [entity(0, 3), entity(2, 3, 'italic')] }, /ends after the end/],
     [{ text: 'abc', entities: [entity(0, 3, 'sparkle')] }, /Unsupported type/],
     [{ text: 'abc', entities: [entity(0, 3, 'text_link', { url: 'http://localhost' })] }, /Wrong HTTP URL/],
     [{ text: 'abc', ...button('é'.repeat(33)) }, /BUTTON_DATA_INVALID/],
@@ -99,7 +99,32 @@ test('fake: texts, entities and buttons are checked', async (t) => {
   assert.equal(await says({ text: ` ${'x'.repeat(4096)} `, entities: [entity(1, 4096)] }), 'ok');
   assert.equal(await says({ text: 'abc', ...button('é'.repeat(32)) }), 'ok');
   assert.equal(fake.said(ANNA).length, 2);
-  assert.equal(refused.length, 12);
+  assert.equal(refused.length, 11);
+});
+
+test('fake: entities are put right as TDLib does it', () => {
+  const kept = (text: string, ...given: [type: string, offset: number, length: number][]): string[] => {
+    const entities = given.map(([type, offset, length]) => ({ type, offset, length, url: 'https://x.example' }));
+    const taken = checkText(text, entities, 4096);
+    return taken.entities.map(({ type, offset, length }) => `${type} ${taken.text.slice(offset, offset + length)}`);
+  };
+  const cases: [string[], string[]][] = [
+    [kept('abc', ['code', 0, 3], ['text_link', 0, 3]), ['code abc']],
+    [kept('abcdef', ['text_link', 0, 6], ['code', 2, 2]), ['text_link abcdef']],
+    [kept('abcdef', ['bold', 0, 4], ['italic', 2, 4]), ['bold ab', 'italic cdef', 'bold cd']],
+    [kept('abcdef', ['bold', 0, 6], ['code', 2, 2]), ['bold ab', 'code cd', 'bold ef']],
+    [kept('abcdef', ['bold', 0, 6], ['text_link', 2, 2]), ['bold ab', 'text_link cd', 'bold cd', 'bold ef']],
+    [kept('abcd', ['bold', 0, 2], ['bold', 2, 2]), ['bold abcd']],
+    [kept('abcd', ['blockquote', 0, 4], ['blockquote', 1, 2]), ['blockquote abcd']],
+    [kept('abcd', ['blockquote', 1, 3], ['text_link', 0, 2]), ['blockquote bcd']],
+    [kept('  a  b ', ['bold', 3, 2], ['bold', 4, 3]), ['bold  b']],
+    [kept('  ab', ['pre', 1, 3]), ['pre  ab']],
+    [kept('\u202eA\u030ab', ['bold', 1, 3]), ['bold Ab']],
+    [kept('ab', ['url', 0, 2], ['bold', 0, 2]), ['bold ab']],
+  ];
+  for (const [are, should] of cases) assert.deepEqual(are, should);
+  const many = Array.from({ length: 130 }, (_, at) => ['code', 2 * at, 1] as [string, number, number]);
+  assert.equal(kept('x '.repeat(130), ...many).length, 100);
 });
 
 test('fake: edits are refused that change nothing or have nothing to change', async (t) => {

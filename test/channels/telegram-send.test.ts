@@ -190,6 +190,24 @@ test('a reply for a topic that is gone comes to the chat, and says so', async (t
   assert.deepEqual(message?.marks, [{ type: 'bold', text: 'hi' }]);
 });
 
+test('a long reply for a topic that is gone keeps its words and its marks', async (t) => {
+  const { fake, channel } = await lab(t);
+  const text = `${'word '.repeat(790)}**the end** ${'x'.repeat(400)}`;
+  await sendAll(channel, `${ANNA}_5`, { text }, { again: true });
+  const said = fake.said(ANNA);
+  assert.equal(
+    said
+      .map((each) => each.text.replace(/^\([^)]*\)\n\n/gm, ''))
+      .join('')
+      .replace(/\s/g, ''),
+    text.replace(/[\s*]/g, ''),
+  );
+  assert.deepEqual(
+    said.flatMap(({ marks }) => marks),
+    [{ type: 'bold', text: 'the end' }],
+  );
+});
+
 test('of a link whose words are code the address stays', async (t) => {
   const { fake, channel } = await lab(t);
   await sendAll(channel, String(ANNA), { text: '[`README.md`](https://x.example/r) and `code`' });

@@ -23,6 +23,12 @@ const marksOf = ({ text, entities }: Part): string[] =>
     [type, text.slice(offset, offset + length), url ?? language].filter(Boolean).join(' | '),
   );
 
+/** What is formatted, without its order and the white space around it. */
+const spans = (part: Part): string[] =>
+  part.entities
+    .map(({ type, offset, length }) => `${type} ${offset} ${part.text.slice(offset, offset + length)}`)
+    .toSorted();
+
 const one = (markdown: string): Part => {
   const [part, ...rest] = partsOf(markdown);
   assert.ok(part && rest.length === 0);
@@ -47,6 +53,10 @@ const block = fc.oneof(
   fc
     .array(words, { minLength: 1, maxLength: 8, size: 'max' })
     .map((items) => ({ source: items.map((i) => `> ${i}`).join('\n'), kind: 'q' })),
+  words.map((text) => ({
+    source: `**a \`${text}\` *b* [${text}](https://example.org/a)** [\`b\`](https://example.org/a)`,
+    kind: 'p',
+  })),
   code.map((text) => ({ source: `\`\`\`ts\n${text}\n\`\`\``, kind: 'c' })),
   words.map((text) => ({ source: `[${text}](https://example.org/a)`, kind: 'p' })),
 );
@@ -65,7 +75,8 @@ test('split: nothing is lost, nothing is over the limit, every part is one that 
         assert.ok(part.text.length <= REPEAT_ROOM + 80 - 70, `${part.text.length}`);
         const taken = checkText(part.text, part.entities, 4096);
         assert.ok(part.text.isWellFormed());
-        assert.equal(taken.text, part.text.trim());
+        assert.equal(taken.text.trim(), part.text.trim());
+        assert.deepEqual(spans(taken), spans(part), 'Telegram has nothing to put right');
       }
       const whole = render(source);
       assert.equal(seen(made.map(({ text }) => text).join('')), seen(whole.text));
@@ -189,6 +200,28 @@ test('split: more than a hundred marks are spread over messages, since Telegram 
   assert.deepEqual(
     made.map(({ entities }) => entities.length),
     [100, 100, 50],
+  );
+});
+
+test('marks around code and links are counted as Telegram cuts them', () => {
+  const made = partsOf(`**${Array.from({ length: 90 }, (_, n) => `a \`w${n}\``).join(' ')}**`);
+  for (const part of made) {
+    assert.ok(part.entities.length <= 100);
+    assert.deepEqual(spans(checkText(part.text, part.entities, 4096) as Part), spans(part));
+  }
+  assert.equal(made.flatMap(({ entities }) => entities.filter(({ type }) => type === 'code')).length, 90);
+  assert.deepEqual(marksOf(one('**标题：**内容，**“引用”**等')), ['bold | 标题：', 'bold | “引用”']);
+  assert.equal(one('A\u030angstro\u0308m').text, '\u00c5ngstro\u0308m', 'the ring would be dropped');
+  assert.equal(one('```go\nif x {\n\treturn\n}\n```').text, 'if x {\n    return\n}', 'a tab would be one space');
+});
+
+test('a few words before one long line are no message of their own', () => {
+  const lengths = (text: string): number[] => partsOf(text).map((part) => part.text.length);
+  assert.ok(lengths(`content:\n${'x'.repeat(9_000)}`).every((length) => length > 900));
+  const url = `https://x.example/${'y'.repeat(3_900)}`;
+  assert.ok(
+    partsOf(`${'see '.repeat(40)}\n${url}`).some(({ text }) => text === url),
+    'a long address stays whole',
   );
 });
 

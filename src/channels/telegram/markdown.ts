@@ -22,14 +22,25 @@ export interface Rendered extends Formatted {
 
 type Mark = MessageEntity extends infer E ? (E extends unknown ? Omit<E, 'offset' | 'length'> : never) : never;
 
+/** Marks that may stand around others, in pieces. */
+const SOFT: ReadonlySet<string> = new Set(['bold', 'italic', 'strikethrough']);
+
 /** Columns of a table that a phone shows without wrapping. */
 const TABLE_WIDTH = 40;
 
 /** Characters that the titles of a table, with the addresses of their links, may take when each row of the list repeats them. */
 const MOST_TITLES = 100_000;
 
-/** No control characters or changes of direction: Telegram drops them, which would move the marks. */
-const clean = (text: string): string => text.toWellFormed().replace(/[^\P{Cc}\n\t]|[\u2028-\u202e\u2066-\u2069]/gu, '');
+/**
+ * No control characters, changes of direction or lines through letters: Telegram drops them. It would drop the ring of an
+ * Å in two characters as well, and make one space of a tab.
+ */
+const clean = (text: string): string =>
+  text
+    .toWellFormed()
+    .replace(/\p{L}\p{M}*\u030a\p{M}*/gu, (letter) => letter.normalize('NFC'))
+    .replace(/[^\P{Cc}\n\t]|[\u2028-\u202e\u2066-\u2069]|\u030a|\u0333|\u033f/gu, '')
+    .replaceAll('\t', '    ');
 
 /** Markdown as people and models write it, as Telegram can show it. */
 export function render(markdown: string): Rendered {
@@ -45,6 +56,8 @@ class Writer implements Rendered {
   seams: Seam[] = [];
   /** Marks that are open: none of them is put inside itself. */
   readonly #open = new Set<string>();
+  /** Where those of them begin that may come in pieces. */
+  readonly #soft = new Map<Mark, number>();
   /** Where the white space begins that the text ends in. To look for it in the text would copy all of it for each mark. */
   #solid = 0;
 
@@ -55,13 +68,39 @@ class Writer implements Rendered {
     this.text += cleaned;
   }
 
+  /**
+   * As Telegram keeps it. Code holds no other mark, a mark around code or a link comes in pieces, and of code and a link on
+   * the same words the address would be gone. What it has to put right by itself may come to more marks than it takes.
+   */
   mark(mark: Mark, inner: () => void): void {
-    // Of code and a link on the same words Telegram keeps the code, and the address is gone.
     if (this.#open.has(mark.type) || (mark.type === 'code' && this.#open.has('text_link'))) return inner();
+    this.#flush();
+    const isCode = mark.type === 'code' || mark.type === 'pre';
+    const soft = SOFT.has(mark.type);
     const offset = this.text.length;
     this.#open.add(mark.type);
+    if (soft) this.#soft.set(mark, offset);
     inner();
     this.#open.delete(mark.type);
+    if (soft) {
+      this.#push(mark, this.#soft.get(mark) ?? offset);
+      this.#soft.delete(mark);
+    } else {
+      if (isCode) for (const around of this.#soft.keys()) this.#soft.set(around, this.text.length);
+      else this.#flush();
+      this.#push(mark, offset);
+    }
+  }
+
+  /** The marks around what comes next end here, and begin anew. */
+  #flush(): void {
+    for (const [mark, from] of this.#soft) {
+      this.#push(mark, from);
+      this.#soft.set(mark, this.text.length);
+    }
+  }
+
+  #push(mark: Mark, offset: number): void {
     const length = this.#solid - offset;
     if (length > 0) this.entities.push({ ...mark, offset, length });
   }

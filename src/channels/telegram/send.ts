@@ -3,7 +3,7 @@ import type { Clock } from '../../core/ports/clock.ts';
 import type { Button, Drafts, MessageFile, OutboundPart, Receipt, SendOptions } from '../../core/ports/channel.ts';
 import { type TelegramApi, type Trouble, troubleOf } from './api.ts';
 import { isGroup, parsePlace, type Place } from './place.ts';
-import { MAX_TEXT, REPEAT, splitMessage, type TelegramPart } from './split.ts';
+import { beginning, GONE, MAX_TEXT, REPEAT, splitMessage, type TelegramPart } from './split.ts';
 
 /** Bytes of what Telegram shows as a photo. */
 const MAX_PHOTO = 10_000_000;
@@ -14,8 +14,6 @@ const DRAFT_MS = 1_500;
 const GROUP_DRAFT_MS = 4_000;
 /** Chats remembered: groups that moved, and when a draft was last shown. */
 const MAX_CHATS = 1_000;
-
-const GONE = '(For a topic that is gone:)\n\n';
 
 /** Never a preview: Telegram would fetch whatever address a text holds, and an address can carry data away. */
 const NO_PREVIEW = { link_preview_options: { is_disabled: true } } as const;
@@ -140,11 +138,10 @@ export class Sender {
 }
 
 /** A reply for a topic that is gone, with a word about it. */
-const lost = (part: TextOf): TextOf => ({
-  ...part,
-  text: `${GONE}${part.text}`.slice(0, MAX_TEXT),
-  entities: part.entities.map((entity) => ({ ...entity, offset: entity.offset + GONE.length })),
-});
+const lost = (part: TextOf): TextOf => {
+  const entities = part.entities.map((entity) => ({ ...entity, offset: entity.offset + GONE.length }));
+  return { ...part, ...beginning({ text: `${GONE}${part.text}`, entities }, MAX_TEXT) };
+};
 
 type TextOf = Extract<TelegramPart, { kind: 'text' }>;
 type Kind = 'photo' | 'voice' | 'document';

@@ -9,11 +9,13 @@ export type TelegramPart =
 
 /** What stands before something that may have arrived already. */
 export const REPEAT = '(This may be a repeat: it is not known whether the first one arrived.)\n\n';
+/** What stands before a reply whose topic is gone. */
+export const GONE = '(For a topic that is gone:)\n\n';
 /** UTF-16 units of one message, and marks on it; further marks are dropped by Telegram. */
 export const MAX_TEXT = 4096;
 const MAX_MARKS = 100;
-/** A part leaves room for the line above. */
-const PART = MAX_TEXT - REPEAT.length;
+/** A part leaves room for the lines above. */
+const PART = MAX_TEXT - REPEAT.length - GONE.length;
 /** Bytes of a file that a bot may send. */
 const MAX_FILE = 50_000_000;
 
@@ -107,9 +109,12 @@ function nextCut(whole: Rendered, start: number, limit: number): Pick<Seam, 'at'
   const item = near.at(-1);
   const line = text.lastIndexOf('\n', reach);
   if (item && item.at > start + limit / 4) return item;
-  if (line > start) return { at: line, skip: 1 };
   const space = text.lastIndexOf(' ', reach);
-  if (space > start) return { at: space, skip: 1 };
+  for (const at of [line, space]) if (at > start + limit / 4) return { at, skip: 1 };
+  // A few words before a long one get a message of their own only if that keeps the long one whole.
+  const at = Math.max(line, space);
+  const word = /\s/.exec(text.slice(at + 1, at + limit + 2)) !== null || text.length - at <= limit;
+  if (at > start && word) return { at, skip: 1 };
   const between = /[\ud800-\udbff]/.test(text.charAt(reach - 1)) && reach - 1 > start;
   return { at: between ? reach - 1 : reach, skip: 0 };
 }
@@ -119,6 +124,12 @@ function marksEnd({ entities }: Rendered, start: number): number {
   const ahead = entities.filter(({ offset, length }) => offset + length > start);
   const beyond = ahead[MAX_MARKS]?.offset ?? Infinity;
   return beyond > start ? beyond : Infinity;
+}
+
+/** The beginning of a text with the marks on it. */
+export function beginning({ text, entities }: Formatted, limit: number): Formatted {
+  const end = /[\ud800-\udbff]/.test(text.charAt(limit - 1)) ? limit - 1 : limit;
+  return text.length <= limit ? { text, entities } : slice({ text, entities }, 0, end);
 }
 
 function slice({ text, entities }: Formatted, start: number, end: number): Formatted {
