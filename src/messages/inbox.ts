@@ -227,7 +227,7 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
   const { stream, version, content, key, question, task } = parts;
   const actor = message.sender;
   const common = { actor, cause: null, labels: labelsOf(message) };
-  const { agent, session, channel, replyTo, sender: from } = message;
+  const { agent, session, channel, replyTo, sender: from, parts: rest } = message;
   const answering = task?.id ?? question?.task ?? '';
   const events: NewEvent[] = [
     {
@@ -235,7 +235,7 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
       type: 'message.received',
       stream,
       key,
-      data: { agent, session, channel, from, replyTo, content, task: answering },
+      data: { agent, session, channel, from, replyTo, content, task: answering, ...(rest && { parts: rest }) },
     },
   ];
   if (task) events.push({ ...common, type: 'task.queued', stream: taskStream(task.id), data: { task } });
