@@ -178,8 +178,9 @@ test('forwarded and quoted words are marked as not the sender’s own', async (t
   fake.person(BOB, 'Bob');
   const host = new Taker();
   running(t, open(), host);
-  fake.write({ text: 'pay this now', forwardedFrom: 'Mal\nlory' });
-  fake.write({ text: '/stop', forwardedFrom: 'Mallory' });
+  // So long after each other that none belongs to another.
+  fake.write({ text: 'pay this now', forwardedFrom: 'Mal\nlory', more: { date: 1_000 } });
+  fake.write({ text: '/stop', forwardedFrom: 'Mallory', more: { date: 2_000 } });
   const long = fake.write({ text: '😀'.repeat(400) });
   fake.write({ text: 'about that', replyTo: long });
   fake.write({ text: 'and this', replyTo: long, quote: 'only this' });

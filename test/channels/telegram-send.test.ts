@@ -244,6 +244,27 @@ test('blocked, unknown and gone are failures for good; a chat that moved is foll
   assert.equal(params(fake, 'sendMessage').filter((each) => each.chat_id === GROUP).length, 1, 'asked once');
 });
 
+test('a group that has become a supergroup is put on record, from either of its messages or a refusal, and followed after a start', async (t) => {
+  const { fake, open } = await openLab(t);
+  fake.group(GROUP, { basic: true });
+  const names = new Map<string, string>();
+  const host = Object.assign(new Taker(), {
+    renamed: async (from: string, to: string) => void names.set(from, to),
+    nameNow: async (chat: string) => names.get(chat) ?? null,
+  });
+  const first = running(t, open(), host);
+  fake.migrate(GROUP, SUPER);
+  await until(() => names.get(String(GROUP)) === String(SUPER), 'it is on record');
+  await first.stop();
+  const calls = fake.calls.length;
+  const later = open();
+  running(t, later, host);
+  const [receipt] = await sendAll(later, `${GROUP}:1`, { text: 'late' });
+  assert.equal(receipt?.state, 'sent');
+  assert.ok(!fake.calls.slice(calls).some(({ params: { chat_id: id } }) => id === GROUP), 'the old one is not asked');
+  assert.equal(fake.said(SUPER).at(-1)?.text, 'late');
+});
+
 test('an answer comes also if the question has been deleted', async (t) => {
   const { fake, channel } = await lab(t);
   fake.group(GROUP);

@@ -1,6 +1,14 @@
 import type { InlineKeyboardMarkup, MessageEntity } from 'grammy/types';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { Button, Drafts, MessageFile, OutboundPart, Receipt, SendOptions } from '../../core/ports/channel.ts';
+import type {
+  Button,
+  ChannelHost,
+  Drafts,
+  MessageFile,
+  OutboundPart,
+  Receipt,
+  SendOptions,
+} from '../../core/ports/channel.ts';
 import { type TelegramApi, type Trouble, troubleOf } from './api.ts';
 import { isGroup, parsePlace, type Place } from './place.ts';
 import { beginning, GONE, MAX_TEXT, REPEAT, splitMessage, type TelegramPart } from './split.ts';
@@ -42,9 +50,12 @@ export class Sender {
   readonly #api: () => Promise<TelegramApi>;
   readonly #clock: Clock;
 
-  constructor(api: () => Promise<TelegramApi>, clock: Clock) {
+  readonly #known: { host: Pick<ChannelHost, 'renamed' | 'nameNow'> | null };
+
+  constructor(api: () => Promise<TelegramApi>, clock: Clock, known: { host: ChannelHost | null }) {
     this.#api = api;
     this.#clock = clock;
+    this.#known = known;
   }
 
   async send(to: string, part: OutboundPart, options: SendOptions): Promise<Receipt> {
@@ -85,10 +96,18 @@ export class Sender {
         return troubleOf(error);
       }
     };
-    const result = await attempt(this.#moved.get(place.chat) ?? place.chat);
+    const result = await attempt(await this.#now(place.chat));
     if (!isTrouble(result) || result.kind !== 'refused' || result.movedTo === null) return result;
     keep(this.#moved, place.chat, result.movedTo);
+    await this.#known.host?.renamed?.(String(place.chat), String(result.movedTo));
     return attempt(result.movedTo);
+  }
+
+  async #now(chat: number): Promise<number> {
+    if (!isGroup(chat)) return chat;
+    const known = this.#moved.get(chat) ?? Number((await this.#known.host?.nameNow?.(String(chat))) ?? chat);
+    keep(this.#moved, chat, known);
+    return known;
   }
 
   async #text(place: Place, part: TextOf, { again, draft }: SendOptions): Promise<Receipt> {
