@@ -7,6 +7,7 @@ import { WEBHOOK } from '../core/escalation.ts';
 import type { ChannelState, Runtime } from '../core/api/runtime.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import type { Views } from '../core/api/views.ts';
+import { retireButtons } from '../messages/buttons.ts';
 import { type Channels, openChannels } from '../messages/channels.ts';
 import { openDoor } from '../messages/door.ts';
 import { Drafts } from '../messages/drafts.ts';
@@ -126,8 +127,10 @@ export async function startMessengers(
   await drafts.resume();
   channels.sync(door);
   const stopListening = trust.onChange(() => channels.sync(door));
+  const stopButtons = retireButtons({ ...adapters, channels });
   return () => {
     stopListening();
+    stopButtons();
     channels.stop();
   };
 }

@@ -116,7 +116,7 @@ async function draftOf(
 }
 
 /** A reply as it was queued, with the bytes of its files; null if it has been erased. */
-async function readContent(store: Store, queued: EventOf<'message.queued'>): Promise<OutboundMessage | null> {
+export async function readContent(store: Store, queued: EventOf<'message.queued'>): Promise<OutboundMessage | null> {
   const reply = await readJson<ReplyContent>(store, queued.data.content);
   if (reply === null) return null;
   const { text, files = [], buttons = [] } = reply;

@@ -96,8 +96,9 @@ test('what one person means as one is one message, in order, whether it waits or
     for (const each of writings) fake.write(each);
     running(t, open(), host);
     await until(() => host.taken.length >= expected.length && fake.pending().length === 0, what);
-    const told = host.taken.map(({ text, files }) => [text, files.length] as [string, number]);
-    assert.deepEqual(told.toSorted(), expected.toSorted(), what);
+    const told = host.taken.map(({ text, files }) => `${files.length} ${text}`);
+    const should = expected.map(([text, files]) => `${files} ${text}`);
+    assert.deepEqual(told.toSorted(), should.toSorted(), what);
   }
 });
 

@@ -265,6 +265,22 @@ test('a group that has become a supergroup is put on record, from either of its 
   assert.equal(fake.said(SUPER).at(-1)?.text, 'late');
 });
 
+test('buttons that were answered elsewhere go, and the message says what came of them', async (t) => {
+  const { fake, channel } = await lab(t);
+  const buttons = [{ label: 'Approve', action: 'approve:apr_1' }];
+  const [part] = channel.split({ text: 'May I?\n```\nrm x\n```', files: [], buttons });
+  assert.ok(part);
+  const receipt = await channel.send(TO, part, { key: 'k', again: false, draft: null });
+  assert.ok(receipt.state === 'sent' && receipt.id);
+  for (let times = 0; times < 2; times += 1) await channel.retire?.(TO, part, receipt.id, 'Denied');
+  await channel.retire?.(TO, part, '999', 'Denied');
+  const [shown, ...more] = fake.said(ANNA);
+  assert.deepEqual(
+    [shown?.text, shown?.buttons, shown?.marks.length, more.length],
+    ['May I?\n\nrm x\n\n→ Denied', [], 1, 0],
+  );
+});
+
 test('an answer comes also if the question has been deleted', async (t) => {
   const { fake, channel } = await lab(t);
   fake.group(GROUP);

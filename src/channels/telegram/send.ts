@@ -64,6 +64,19 @@ export class Sender {
     return part.kind === 'file' ? this.#file(place, part.file, options) : this.#text(place, asText(part), options);
   }
 
+  /** What came of the buttons stands below the message, in the words that a press would have brought there. */
+  async retire(to: string, part: OutboundPart, id: string, stands: string): Promise<void> {
+    const place = parsePlace(to);
+    if (place === null || part.kind === 'file' || id === '') return;
+    const { text, entities } = asText(part);
+    const told = `${text}\n\n→ ${stands}`;
+    await this.#inChat(place, async (api, chat_id) => {
+      const at = { chat_id, message_id: Number(id) };
+      if (told.length > MAX_TEXT) await api.call.editMessageReplyMarkup(at);
+      else await api.call.editMessageText({ ...at, text: told, entities, ...NO_PREVIEW });
+    });
+  }
+
   readonly drafts: Drafts = {
     everyMs: DRAFT_MS,
     typing: async (to) => {

@@ -52,6 +52,7 @@ export function telegram(options: TelegramOptions): Channel {
     dedupes: false,
     split: splitMessage,
     send: (...args) => sender.send(...args),
+    retire: (...args) => sender.retire(...args),
     drafts: sender.drafts,
     async start(host, signal) {
       const { name, token } = options;

@@ -129,6 +129,11 @@ export interface Channel {
   /** The parts in which a message is sent, in order; equal messages give equal parts. Never empty. */
   split(message: OutboundMessage): readonly OutboundPart[];
   send(to: string, part: OutboundPart, options: SendOptions): Promise<Receipt>;
+  /**
+   * Takes away the buttons of a message that was sent, by its receipt, and says below it what came of them: they were
+   * answered elsewhere. Fails silently. Absent where messages cannot be edited.
+   */
+  retire?(to: string, part: OutboundPart, id: string, stands: string): Promise<void>;
   /** Absent where messages cannot be edited. */
   readonly drafts?: Drafts;
 }
