@@ -6,13 +6,14 @@ import { StoreUnavailable } from '../core/ports/store.ts';
 import { WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import { type Claim, isEnded, type Stops, type Task, type TaskContent } from '../core/task.ts';
 import { doCalls } from './calls/calls.ts';
-import { Faults } from './run/faults.ts';
+import { Faults } from './run/hindrances.ts';
 import { fail, succeed } from './finish/finish.ts';
 import { holdWork } from './finish/hold.ts';
 import { land, leaveOutLost } from './finish/land.ts';
 import { park, setAside } from './finish/park.ts';
 import { foldRun, LeaseLost, messageOf, Overtaken, RunLog, loadJson } from './run/log.ts';
 import { nextStep, type Step, type Failure, startState, type Placed } from './run/state.ts';
+import { zoneOf } from './think/model-call.ts';
 import { think } from './think/think.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
@@ -287,15 +288,17 @@ function inputText({ id, from }: Task, input: unknown, limit: number): string {
 }
 
 /** The message the run answers; a task that came otherwise is put in words, with a note of where it comes from. */
-async function firstMessage({ store, governance }: AgentDeps, task: Task): Promise<BlobRef[]> {
+async function firstMessage(deps: AgentDeps, task: Task): Promise<BlobRef[]> {
+  const { store, governance } = deps;
   const received = await messageOf(store, task);
   if (received !== null) return [received.data.content];
   const given = task.content === null ? {} : await loadJson<Partial<TaskContent>>(store, task.content);
-  const { title = null, text = null, input = null, artefacts = [] } = given;
+  const { title = null, text = null, input = null, artefacts = [], late } = given;
   const limit = governance().settings.limits.toolOutput;
   const said = [text ?? title, input === null ? null : inputText(task, input, limit)].filter(Boolean).join('\n');
   const about = [
     `This is a task from ${task.from}${title === null ? '' : `: ${title}`}. Your answer is its result.`,
+    ...(late === undefined ? [] : [lateText(late, deps.timeText(late.at, zoneOf(deps, task)))]),
     ...(artefacts.length > 0
       ? [`It comes with these files, to be read under these names: ${artefacts.join(', ')}`]
       : []),
@@ -303,6 +306,15 @@ async function firstMessage({ store, governance }: AgentDeps, task: Task): Promi
   const put = (message: ModelMessage): BlobRef =>
     store.putBlob(Buffer.from(JSON.stringify(message)), conversationId(task.agent, task.session));
   return [put(note(about.join('\n'))), put({ role: 'user', parts: [{ type: 'text', text: said }] })];
+}
+
+/** What an agent has to know that does now what was to be done earlier. */
+function lateText({ missed }: NonNullable<TaskContent['late']>, due: string): string {
+  const others =
+    missed === 0
+      ? ''
+      : ` It stands for ${missed} earlier firing${missed === 1 ? '' : 's'} that nobody was there for, too.`;
+  return `It was due ${due}.${others} Do it once, for today, with the facts of now.`;
 }
 
 /** Puts the files that came with messages into the run's view, where the text of the message says they are. */

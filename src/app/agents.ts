@@ -10,6 +10,7 @@ import { nextTry } from '../models/choice/retry.ts';
 import type { ToolsAndModels } from './models.ts';
 import type { Trust } from '../trust/trust.ts';
 import { machineZone } from '../platform/system.ts';
+import { momentText, openWall, type Wall } from '../core/time/wall.ts';
 import { offeredSkills } from '../skills/gate.ts';
 
 /** All that runs can reach. */
@@ -22,11 +23,20 @@ export function openAgents(
 ): AgentDeps {
   const { store, ids, secrets, hub, sandbox, random, redact } = adapters;
   const pushes = (channel: string): boolean => channels.has(channel);
+  const zone = (): string => trust.current().settings.timezone ?? machineZone();
+  const walls = new Map<string, Wall>();
   const governance = () => trust.current();
   return {
     ...adapters,
     governance,
-    zone: () => trust.current().settings.timezone ?? machineZone(),
+    zone,
+    timeText(at, named = zone()) {
+      // To make one costs as much as a commit of events.
+      const wall = walls.get(named) ?? openWall(named);
+      if (wall === null) throw new Error(`there is no time zone "${named}"`);
+      walls.set(named, wall);
+      return momentText(at, named, wall);
+    },
     governanceLanded: (commit) => trust.applyLanded(commit),
     governanceLook: () => trust.look(),
     skills: (agent) => offeredSkills(adapters.gate, trust.current(), agent),

@@ -1,9 +1,11 @@
 import { type Agent, type Problem, WORKSPACE } from '../core/agent.ts';
 import { type Trouble, type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
+import type { DroppedFiles } from '../core/ports/governance.ts';
 import type { ChannelState } from '../core/api/runtime.ts';
 import type { ScheduleState } from '../core/schedule.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { sentence } from '../core/text/sentence.ts';
+import { visibleLine } from '../core/text/untrusted.ts';
 import type { Git } from '../git/git.ts';
 import { hookSecrets, type ReadSecret } from '../scheduler/triggers/hooks.ts';
 import { whyNotTaken } from '../workspace/edits/watch.ts';
@@ -101,6 +103,17 @@ export const journalProblems = (problem: string | null): Problem[] =>
           live: true,
         },
       ];
+
+/** Files that people have put where a trigger waits for them, and that cannot be taken in. */
+export const stuckProblems = (stuck: ReturnType<DroppedFiles['stuck']>): Problem[] =>
+  stuck.map(({ path, why }) => ({
+    file: WORKSPACE,
+    line: null,
+    key: '',
+    message: `${visibleLine(path)}, which a trigger names, ${why}`,
+    severity: 'warning',
+    live: true,
+  }));
 
 /** Messengers that neither bring nor take messages now. */
 export const channelProblems = (channels: readonly ChannelState[]): Problem[] =>

@@ -4,11 +4,12 @@ import type { Clockwork } from './clockwork.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import type { JournalExport } from '../journal/export.ts';
 import type { Life } from './life.ts';
+import { heldMessages } from '../messages/told.ts';
 import { type Messengers, pairer } from './messengers.ts';
 import type { ToolsAndModels } from './models.ts';
 import type { AppOptions } from './options.ts';
 import { newerProblems } from './lost.ts';
-import { channelProblems, journalProblems, nowWrong } from './problems.ts';
+import { channelProblems, journalProblems, nowWrong, stuckProblems } from './problems.ts';
 import { describeAgents, describeNetwork } from '../runtime/describe.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import { createRuntime } from '../runtime/runtime.ts';
@@ -47,6 +48,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
     situation: async () => ({
       ...describeNetwork(options, trust.current(), models().models, trust.refused(), [
         ...(await nowWrong(adapters, trust.current(), clockwork.desks, agents.hindrances.all(clock.now()))),
+        ...stuckProblems(adapters.dropped.stuck()),
         ...newerProblems(options, adapters.newer),
         ...journalProblems(exporter.problem()),
         ...channelProblems(messengers.list()),
@@ -55,6 +57,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
       sandbox: sandbox.name,
       channels: messengers.list(),
       notReady: life.notReady ?? workers.runs.problem ?? workers.sends.problem,
+      held: await heldMessages(store, clock.now()),
       journal: { head: await store.head(), exported: exporter.exported() },
     }),
   });

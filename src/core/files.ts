@@ -43,6 +43,8 @@ export interface Files {
   remove(path: string): Promise<Change | null>;
   /** All files below a folder ('' is the root), sorted by path. */
   list(folder: string): Promise<FileEntry[]>;
+  /** Files below it that no tool can name, as their names can be shown: they are not UTF-8. */
+  unnamed?(folder: string): Promise<readonly string[]>;
   /** Puts changes found elsewhere (a shell's checkout) in the overlay. */
   apply(changes: readonly Change[]): void;
 }

@@ -119,6 +119,8 @@ export interface TaskContent {
   key?: string;
   /** Of a schedule or trigger: who gets the answer. */
   to?: string;
+  /** Of a schedule, where it fired late or for others before it: when it was due, and how many those were. */
+  late?: { at: number; missed: number };
 }
 
 /** `shared/report.md@<commit>` in its two parts; null for a path without a commit. */

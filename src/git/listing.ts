@@ -7,14 +7,21 @@ import { GitError } from './process.ts';
 
 /** All files below a tree, with sizes; kept for the trees that were asked for lately. */
 export interface Listing {
-  of(tree: string): Promise<readonly FileEntry[]>;
+  of(tree: string): Promise<Listed>;
+}
+
+interface Listed {
+  entries: readonly FileEntry[];
+  /** Paths that are not UTF-8, as they can be shown: no tool could name them. */
+  unnamed: readonly string[];
 }
 
 const LINE = /^(\d{6}) blob ([0-9a-f]+) +(\d+)\t/;
 
-/** Sub-modules are left out, and so are names that are not UTF-8: no tool could name them. */
-function parse(output: Buffer): FileEntry[] {
+/** Sub-modules are left out. */
+function parse(output: Buffer): Listed {
   const entries: FileEntry[] = [];
+  const unnamed: string[] = [];
   for (let at = 0; at < output.length;) {
     const end = output.indexOf(0, at);
     const item = output.subarray(at, end);
@@ -22,24 +29,28 @@ function parse(output: Buffer): FileEntry[] {
     const tab = item.indexOf(9);
     const match = LINE.exec(item.toString('latin1', 0, tab + 1));
     const name = item.subarray(tab + 1);
-    if (!match || !isUtf8(name)) continue;
+    if (!match) continue;
+    if (!isUtf8(name)) {
+      unnamed.push(name.toString('utf8'));
+      continue;
+    }
     const mode = match[1] === '120000' || match[1] === '100755' ? match[1] : '100644';
     entries.push({ path: name.toString('utf8'), mode, oid: match[2] ?? '', size: Number(match[3]) });
   }
-  return entries;
+  return { entries, unnamed };
 }
 
 /** `bound`: entries kept over all trees; the newest listing is always kept. Each landing makes another tree, and an entry takes 200 bytes. */
 export function openListing(git: Git, bound = 30_000): Listing {
-  const cache = new Lru<Promise<readonly FileEntry[]>>(bound);
+  const cache = new Lru<Promise<Listed>>(bound);
   return {
     of(tree) {
       const cached = cache.get(tree);
       if (cached) return cached;
       const listed = git.run(['ls-tree', '-r', '-l', '-z', '--full-tree', tree]).then((result) => {
-        const entries = parse(result.stdout);
-        cache.set(tree, listed, entries.length + 1);
-        return entries;
+        const parsed = parse(result.stdout);
+        cache.set(tree, listed, parsed.entries.length + parsed.unnamed.length + 1);
+        return parsed;
       });
       cache.set(tree, listed);
       listed.catch(() => cache.delete(tree));

@@ -28,6 +28,16 @@ function overview(entries: readonly FileEntry[], prefix: string): string[] {
   return [...counted, ...own];
 }
 
+/** Names of those that nobody can open, and characters of each. */
+const MAX_UNNAMED = 5;
+const MAX_NAME = 100;
+
+function unnamedText(paths: readonly string[]): string {
+  const named = paths.slice(0, MAX_UNNAMED).map((path) => shownPath(path.slice(0, MAX_NAME)));
+  const more = paths.length > named.length ? ` and ${paths.length - named.length} more` : '';
+  return `[Not UTF-8, so no tool can open them until they are renamed: ${named.join(', ')}${more}]`;
+}
+
 /** Shows what is in a folder. */
 export const listTool: Tool<ListInput> = {
   name: 'list',
@@ -44,17 +54,20 @@ export const listTool: Tool<ListInput> = {
       if (!checked.ok) return failed(`${shownPath(raw ?? '.')}: ${checked.reason}.`);
       const { path } = checked;
       const entries = (await files.list(path)).filter((entry) => mayRead(entry.path));
-      if (entries.length === 0) {
+      const below = path === '' ? '' : `${path}/`;
+      const unnamed = ((await files.unnamed?.(path)) ?? []).filter((name) => mayRead(`${below}${name}`));
+      if (entries.length === 0 && unnamed.length === 0) {
         const file = path === '' ? null : await files.stat(path);
         if (file !== null) return { ok: true, text: shownFile(file, path), labels: [], changes: [] };
         return path === ''
           ? { ok: true, text: '[The workspace is empty.]', labels: [], changes: [] }
           : failed(await absent(files, path));
       }
-      const lines = overview(entries, path === '' ? '' : `${path}/`);
+      const lines = overview(entries, below);
       const shown = lines.slice(0, MAX_ENTRIES);
       if (lines.length > shown.length)
         shown.push(`[${lines.length - shown.length} more: use search, or list a folder below]`);
+      if (unnamed.length > 0) shown.push(unnamedText(unnamed));
       return { ok: true, text: shown.join('\n'), labels: [], changes: [] };
     }),
 };

@@ -63,6 +63,7 @@ export function parseTask(args: unknown): Parsed<TaskCall> {
 export const taskTool: EngineTool<TaskCall> = {
   kind: 'engine',
   name: 'task',
+  usualFor: 'delegating',
   description: 'Give work to another agent, or look after tasks given.',
   effect: 'write',
   schema: argsSchema(ARGS),

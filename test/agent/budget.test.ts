@@ -3,14 +3,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
-import { systemPrompt, toolSchemas } from '../../src/agent/think/model-call.ts';
+import { othersOf, systemPrompt, toolSchemas } from '../../src/agent/think/model-call.ts';
 import type { Agent } from '../../src/core/agent.ts';
 import type { Checkouts } from '../../src/core/ports/workspace.ts';
 import type { Sandbox } from '../../src/core/ports/sandbox.ts';
 import type { ScheduleBook } from '../../src/core/schedule.ts';
 import { BUILTIN, openTools } from '../../src/app/builtin.ts';
 import { parseAgent } from '../../src/config/agent.ts';
-import { SETTINGS } from '../fakes/governance.ts';
+import type { AnyTool } from '../../src/core/ports/tool.ts';
+import { taskTool } from '../../src/tools/task.ts';
+import { anAgent, SETTINGS } from '../fakes/governance.ts';
 import { KNOWN } from '../fakes/known.ts';
 
 test('system prompt and schemas of all default tools stay under 1,200 tokens, the same for every turn', () => {
@@ -27,13 +29,32 @@ test('system prompt and schemas of all default tools stay under 1,200 tokens, th
   const whole: Agent = { ...agent, tools: [...tools.keys()] };
   const schemas = toolSchemas(whole, tools);
   assert.equal(schemas.length, BUILTIN.tools.length);
-  const noon = Date.UTC(2026, 10, 22, 12);
-  const prompt = systemPrompt(whole, noon);
+  const prompt = systemPrompt(whole);
   const wire = schemas.map(({ name, description, input }) => ({
     type: 'function',
     function: { name, description, parameters: input },
   }));
   const tokens = encode(prompt).length + encode(JSON.stringify(wire)).length;
   assert.ok(tokens < 1_200, `${tokens} tokens`);
-  assert.equal(systemPrompt(whole, noon + 3_600_000), prompt);
+  // Nothing in it hangs on the time, so that providers can cache it for good.
+  assert.doesNotMatch(prompt, /20\d\d-\d\d-\d\d|today/i);
+});
+
+test('the prompt names the other agents and what they are for, to those who can give work away, and never too many', () => {
+  const desk = anAgent({ name: 'desk', tools: ['task'] });
+  const tools = new Map<string, AnyTool>([[taskTool.name, taskTool]]);
+  const promptOf = (agent: Agent, ...others: Agent[]): string => {
+    const network = new Map([agent, ...others].map((each) => [each.name, each]));
+    return systemPrompt(agent, [], othersOf(agent, network, tools));
+  };
+  const email = anAgent({ name: 'email', description: 'Reads mail,\n and sorts it.' });
+  const prompt = promptOf(desk, email, anAgent({ name: 'bare' }));
+  assert.match(prompt, /\n\nThe other agents:\n- email: Reads mail, and sorts it\.\n- bare$/);
+  assert.doesNotMatch(prompt, /- desk/);
+  assert.doesNotMatch(promptOf({ ...desk, tools: ['read'] }, email), /The other agents:/);
+  assert.equal(promptOf(desk), systemPrompt(desk));
+  const many = Array.from({ length: 200 }, (_, n) => anAgent({ name: `a${n}`, description: 'x'.repeat(2_000) }));
+  const long = promptOf(desk, ...many);
+  assert.match(long, /- and 170 more, in agents\/$/);
+  assert.ok(long.length - systemPrompt(desk).length < 4_000);
 });

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { BESIDE, ConversationCache } from '../../src/agent/run/conversation.ts';
 import type { ModelEvent } from '../../src/core/model.ts';
 import { openLoop } from '../fakes/loop.ts';
-import { fails, says, scriptedModel, USAGE } from '../fakes/scripted-model.ts';
+import { calls, fails, says, scriptedModel, USAGE } from '../fakes/scripted-model.ts';
+import { withLoop } from './with-loop.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { systemClock, systemRandom } from '../../src/platform/system.ts';
 
@@ -83,4 +84,39 @@ test('an answer that reached the output limit says so', async () => {
   } finally {
     await loop.close();
   }
+});
+
+test('a run is told the time of the message it answers, and anew when it goes on later; the prompt stays as it was', async () => {
+  let now = Date.UTC(2026, 10, 27, 7, 15);
+  const clock = { ...systemClock, now: () => now };
+  const script = [
+    calls(['ask', { question: 'Which?' }]),
+    calls(['read', { path: 'README.md' }]),
+    says('done'),
+    says('again'),
+  ];
+  await withLoop(script, { clock }, async (loop, _log, model) => {
+    loop.governance.settings = { ...loop.governance.settings, timezone: 'Europe/Paris' };
+    const waiting = await loop.send('paint');
+    assert.equal(waiting.status, 'waiting');
+    // A long week-end goes by, in which the process is started anew.
+    now = Date.UTC(2026, 10, 30, 16, 5);
+    await loop.restart();
+    assert.equal((await loop.send('blue')).text, 'done');
+    await loop.send('and now?');
+    const times = model.whole.map(({ messages }) =>
+      messages.flatMap(({ parts: [part] }) =>
+        part?.type === 'text' && part.text.startsWith('[Ruche] It is ') ? [part.text.slice(14)] : [],
+      ),
+    );
+    const [friday, monday] = [
+      'Friday 2026-11-27 08:15 (Europe/Paris, UTC+01:00).',
+      'Monday 2026-11-30 17:05 (Europe/Paris, UTC+01:00).',
+    ];
+    assert.deepEqual(times, [[friday], [friday, monday], [friday, monday], [friday, monday, monday]]);
+    // What was sent before is sent again as it was, so that providers have it in their cache.
+    const [first, , third, last] = model.whole;
+    assert.equal(last?.system, first?.system);
+    assert.deepEqual(last?.messages.slice(0, third?.messages.length), third?.messages);
+  });
 });

@@ -37,7 +37,9 @@ test('a message becomes a task, a run, an answer', () =>
       'run.finished',
     ]);
     assert.deepEqual(await types(loop, 'conv:assistant/one'), ['message.received', 'turn.ended', 'message.queued']);
-    assert.deepEqual(model.requests[0]?.messages, [{ role: 'user', parts: [{ type: 'text', text: 'hello' }] }]);
+    const [time, said] = model.whole[0]?.messages ?? [];
+    assert.match(JSON.stringify(time), /\[Ruche\] It is [A-Z][a-z]+day 20\d\d-\d\d-\d\d \d\d:\d\d \(/);
+    assert.deepEqual(said, { role: 'user', parts: [{ type: 'text', text: 'hello' }] });
   }));
 
 test('what a tool writes lands on main as one commit with its provenance', () =>

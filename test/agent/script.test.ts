@@ -7,6 +7,7 @@ import { type Schedule, scheduleStream } from '../../src/core/schedule.ts';
 import type { Tool } from '../../src/core/ports/tool.ts';
 import { firingBatch } from '../../src/scheduler/schedules/fire.ts';
 import type { Loop } from '../fakes/loop.ts';
+import { setTaskAside } from '../../src/runtime/end.ts';
 import { recordingChannel } from '../fakes/recording-channel.ts';
 import { says } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
@@ -39,7 +40,7 @@ function shell(results: readonly (readonly [ok: boolean, text: string])[]) {
 /** Has a schedule fire, and gives the task when it has ended. */
 function firing(loop: Loop) {
   let at = 0;
-  return async (more: Partial<Schedule> = {}) => {
+  return async (more: Partial<Schedule> = {}, how: { missed?: number; late?: boolean } = {}) => {
     const schedule: Schedule = {
       name: 'probe',
       timing: { kind: 'every', ms: 1000, zone: null, until: null, activeHours: null, jitter: 0 },
@@ -52,7 +53,7 @@ function firing(loop: Loop) {
     const version = await loop.store.version(scheduleStream(ID));
     const standing = { id: ID, set, cursor: 0, paused: false, last: null, version };
     const deps = { ...loop.deps, maxAttempts: () => 1 };
-    const fire = [{ at: (at += 1000), missed: 0, by: null }];
+    const fire = [{ at: (at += 1000), missed: 0, by: null, ...how }];
     const { tasks, ...batch } = firingBatch(deps, standing, schedule, { skipped: null, fire });
     const events = batch.events.map((event) => (event.cause === 'evt_1' ? { ...event, cause: null } : event));
     assert.equal((await loop.store.commit({ ...batch, events })).ok, true);
@@ -92,7 +93,7 @@ test('a script ends its run by itself as long as nothing changes, and wakes the 
       /run: \.\/scripts\/probe\.sh -v.*hot.*has changed since the last time/s,
     );
     // What changed nothing is no part of the conversation.
-    assert.deepEqual(await turns(loop), [0, 0, 6, 0, 6]);
+    assert.deepEqual(await turns(loop), [0, 0, 7, 0, 7]);
     const used = (await loop.events())
       .filter((event) => event.type === 'run.finished')
       .map(({ data }) => data.usage.input);
@@ -159,7 +160,7 @@ test('a task in words goes to the model at once, and a script only comes of a sc
     const fire = firing(loop);
     assert.equal((await fire({ work: { kind: 'task', text: 'Write the digest.' } })).text, 'Done.');
     assert.match(JSON.stringify(model.requests[0]?.messages), /Write the digest\./);
-    assert.deepEqual(await turns(loop), [3]);
+    assert.deepEqual(await turns(loop), [4]);
 
     const content = loop.store.putBlob(Buffer.from('{"title":"x","run":"./scripts/x.sh"}'), 'conv:assistant/one');
     const [task] = await loop.store.tasks({});
@@ -222,4 +223,62 @@ test('owner is the first owner of the first messenger that has one', async () =>
     await until(() => sent.length === 1, 'it is sent');
     assert.equal(sent[0]?.to, '11');
   });
+});
+
+test('what fires late is told when it was due, for how many it stands, and what time it is', async () => {
+  await withLoop([says('Done.'), says('Hm.')], {}, async (loop, _log, model) => {
+    const schedule: Partial<Schedule> = { work: { kind: 'task', text: 'Write the digest.' } };
+    loop.governance.settings = { ...loop.governance.settings, timezone: 'Asia/Tokyo' };
+    const fire = firing(loop);
+    await fire(schedule, { late: true, missed: 3 });
+    const said = JSON.stringify(model.whole[0]?.messages);
+    assert.match(said, /\[Ruche\] It is \w+day 20\d\d-\d\d-\d\d \d\d:\d\d \(Asia\/Tokyo, UTC\+09:00\)\./);
+    assert.match(
+      said,
+      /It was due Thursday 1970-01-01 09:00 \(Asia\/Tokyo, UTC\+09:00\)\. It stands for 3 earlier firings/,
+    );
+    assert.match(said, /for today, with the facts of now/);
+    await fire(schedule);
+    assert.doesNotMatch(JSON.stringify(model.whole[1]?.messages.slice(4)), /It was due|It stands for/);
+  });
+});
+
+test('whoever waits for the answer of a schedule is told in a line that none comes: cancelled, given up', async () => {
+  const { channel, sent } = recordingChannel();
+  const gate = Promise.withResolvers<void>();
+  const working = [gate.promise, ...says('Report.')];
+  await withLoop(
+    () => working,
+    { channels: [channel] },
+    async (loop) => {
+      const fire = firing(loop);
+      const begun = async (end: (task: string) => Promise<unknown>): Promise<string> => {
+        const fired = fire({ to: 'chat:77', work: { kind: 'task', text: 'Report.' } });
+        const [task] = await until(async () => {
+          const running = await loop.store.tasks({ statuses: ['running'], queue: 'assistant' });
+          return running.length > 0 ? running : null;
+        }, 'it runs');
+        await end(task?.id ?? '');
+        await fired;
+        return task?.id ?? '';
+      };
+      const first = await begun((task) => loop.runtime.cancel(task, 'person:owner'));
+      const second = await begun((task) => setTaskAside(loop.deps, task, 'interrupted', 'Too\nmuch.'));
+      // The next firing took its place, and answers.
+      await begun((task) => loop.deps.cancelTask(task, 'runtime'));
+      await until(() => sent.length === 2, 'they are told');
+      await until(async () => (await loop.store.counts()).queued === 0, 'nothing is left');
+      assert.deepEqual(
+        sent.map(({ to, text }) => [to, text]),
+        [
+          ['77', `The schedule assistant/probe was cancelled. More: \`ruche tasks show ${first}\``],
+          [
+            '77',
+            `I could not finish the schedule assistant/probe, and gave it up: Too much. More: \`ruche tasks show ${second}\``,
+          ],
+        ],
+      );
+      gate.resolve();
+    },
+  );
 });

@@ -152,8 +152,8 @@ test('A59 what lands in the folder of an enabled skill waits for approval, and i
 
 test('who has no skills pays no token for them; each skill costs less than 60', () => {
   const agent = anAgent({ name: 'a', instructions: 'x' });
-  const none = systemPrompt(agent, 0);
-  assert.equal(systemPrompt(agent, 0, []), none);
+  const none = systemPrompt(agent);
+  assert.equal(systemPrompt(agent, []), none);
   const cost = (count: number): number => {
     const description =
       readFileSync(join(ROOT, 'skills/csv-report/SKILL.md'), 'utf8').split('description: ')[1]?.split('\n')[0] ?? '';
@@ -162,13 +162,13 @@ test('who has no skills pays no token for them; each skill costs less than 60', 
       description,
       path: `skills/csv-${at}/SKILL.md`,
     }));
-    return encode(systemPrompt(agent, 0, skills)).length - encode(none).length;
+    return encode(systemPrompt(agent, skills)).length - encode(none).length;
   };
   const [one, ten] = [cost(1), cost(10)];
   assert.ok(one < 100, `${one} tokens for the first`);
   assert.ok((ten - one) / 9 < 60, `${(ten - one) / 9} tokens for each further one`);
   const long = { name: 'x', description: 'word '.repeat(500), path: 'skills/x/SKILL.md' };
-  assert.ok(encode(systemPrompt(agent, 0, [long])).length - encode(none).length < 120);
+  assert.ok(encode(systemPrompt(agent, [long])).length - encode(none).length < 120);
 });
 
 test('A59 a skill that comes as an artefact is trusted only if it is what was approved', () => {

@@ -1,3 +1,4 @@
+import { AGENT, Home } from './home.ts';
 import { chunk, DONE, modelServer, type ModelServer, type RawAnswer, type RawRequest } from './model-server.ts';
 
 /** A call the model is told to make; a text instead of an object is sent as the arguments' raw text. */
@@ -24,7 +25,7 @@ export async function obedientModel(): Promise<ModelServer> {
 }
 
 export function obey(request: RawRequest): RawAnswer {
-  const messages = request.body['messages'] as Message[];
+  const messages = (request.body['messages'] as Message[]).map((message) => withoutTime(message));
   const at = messages.findLastIndex(({ role, content }) => role === 'user' && content?.startsWith('do ['));
   const said = messages.findLast(({ role }) => role === 'user')?.content ?? '';
   if (at === -1) return text(`You said: ${said}`);
@@ -38,6 +39,12 @@ export function obey(request: RawRequest): RawAnswer {
   if (next === undefined) return text(results.map(({ content }) => content ?? '').join('\n---\n'));
   return calls(made.length, Array.isArray(next) ? next : [next]);
 }
+
+/** What time it is stands before the words of a message, and is no order. */
+const withoutTime = (message: Message): Message =>
+  message.role !== 'user' || message.content === null
+    ? message
+    : { ...message, content: message.content.replace(/\[Ruche\] It is [^\n]*\n\n/g, '') };
 
 export const text = (content: string): RawAnswer => ({
   pieces: [chunk({ role: 'assistant', content }), chunk({}, 'stop', USAGE), DONE],
@@ -61,3 +68,10 @@ export const modelsYaml = (baseUrl: string, more = ''): string => `models:
     wire: { type: openai-compatible, baseUrl: "${baseUrl}", apiKey: env:WIRE_KEY }
   standard: [wire/obedient]
 ${more}`;
+
+/** A home, not yet started, of one agent `assistant` that does what it is told; closing it closes the model. */
+export async function obedientHome(files: Readonly<Record<string, string>> = {}, more = ''): Promise<Home> {
+  const server = await obedientModel();
+  const own = { 'ruche.yaml': modelsYaml(server.baseUrl, more), 'agents/assistant/AGENT.md': AGENT };
+  return new Home({ beside: [server], env: { WIRE_KEY: 'a-key-0123456789' }, files: { ...own, ...files } });
+}

@@ -3,6 +3,7 @@ import type {
   ModelError,
   ModelErrorKind,
   ModelEvent,
+  ModelMessage,
   ModelPort,
   ModelRequest,
 } from '../../src/core/model.ts';
@@ -18,8 +19,10 @@ export interface ScriptedModel {
   port: ModelPort;
   /** As `scripted/model`, or under the names given; window 100,000 tokens, a dollar for a million tokens. */
   choice(names?: Partial<Pick<ModelChoice, 'provider' | 'model' | 'window' | 'images'>>): ModelChoice;
-  /** Copies of all requests so far. */
+  /** Copies of all requests so far, without the notes of what time it is. */
   requests: ModelRequest[];
+  /** The same as they came. */
+  whole: ModelRequest[];
   /** Turns that have not been used. */
   readonly left: number;
 }
@@ -55,6 +58,9 @@ export const fails = (kind: ModelErrorKind, more: Partial<ModelError> & { after?
   ];
 };
 
+const isTime = ({ role, parts: [part] }: ModelMessage): boolean =>
+  role === 'user' && part?.type === 'text' && part.text.startsWith('[Ruche] It is ');
+
 const ends = (event: ModelEvent | undefined): boolean => event?.type === 'finish' || event?.type === 'error';
 
 /** A model that answers by a script: the turns in order, or one function for all of them. */
@@ -62,8 +68,11 @@ export function scriptedModel(
   script: readonly ScriptTurn[] | Exclude<ScriptTurn, readonly ScriptStep[]>,
 ): ScriptedModel {
   const requests: ModelRequest[] = [];
+  const whole: ModelRequest[] = [];
   const left = typeof script === 'function' ? null : [...script];
-  async function* stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelEvent> {
+  async function* stream(given: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelEvent> {
+    const request = { ...given, messages: given.messages.filter((message) => !isTime(message)) };
+    whole.push(structuredClone(given));
     requests.push(structuredClone(request));
     const turn = left === null ? (script as Exclude<ScriptTurn, readonly ScriptStep[]>) : left.shift();
     const missing = `the script has no turn ${requests.length}`;
@@ -86,6 +95,7 @@ export function scriptedModel(
   return {
     port,
     requests,
+    whole,
     get left() {
       return left?.length ?? Infinity;
     },

@@ -21,6 +21,7 @@ test('what people drop is committed and on record as theirs; a failure is report
         if (broken) throw new Error('no disk');
         return found.splice(0);
       },
+      stuck: () => [],
     },
     workspace: {
       async commitPerson(paths) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import type { ToolResult } from '../../src/core/ports/tool.ts';
@@ -284,6 +285,23 @@ test('list is bounded, and leaves out what may not be read', async () => {
   assert.deepEqual([lines.length, lines.at(-1)], [301, '[10 more: use search, or list a folder below]']);
   const hidden = contextOf(ctx.files, { mayRead: (path) => !path.startsWith('src/deep/') });
   assert.equal((await call(listTool, { path: 'src' }, hidden)).text, 'c.ts  1 byte');
+});
+
+test('list says which names are not UTF-8, so that nobody takes the folder for empty', async () => {
+  const own = await openBench({ 'in/.keep': '' });
+  try {
+    const name = (text: string): Buffer => Buffer.concat([Buffer.from(`${own.dir}/in/${text}`), Buffer.from([0xe9])]);
+    await writeFile(name('caf'), 'x');
+    await writeFile(name('private-'), 'x');
+    git(own.dir, 'rm', '-q', 'in/.keep');
+    git(own.dir, 'add', '.');
+    git(own.dir, '-c', 'user.name=A', '-c', 'user.email=a@example.org', 'commit', '-qm', 'odd');
+    const context = contextOf(await own.files(), { mayRead: (path) => !path.startsWith('in/private') });
+    const said = '[Not UTF-8, so no tool can open them until they are renamed: "caf\uFFFD"]';
+    assert.equal((await call(listTool, { path: 'in' }, context)).text, said);
+  } finally {
+    await own.close();
+  }
 });
 
 test('a file keeps its line endings and its mark, whatever the model writes', async () => {

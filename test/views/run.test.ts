@@ -47,7 +47,9 @@ test('a run is told step by step: models, calls, verdicts, approvals, what lande
 
       const request = JSON.parse((await views.exact(task, first.request)) ?? '') as Record<string, unknown>;
       assert.deepEqual(Object.keys(request), ['model', 'system', 'tools', 'messages']);
-      assert.deepEqual(request['messages'], [{ role: 'user', parts: [{ type: 'text', text: 'Write the contract' }] }]);
+      const [time, said] = request['messages'] as unknown[];
+      assert.match(JSON.stringify(time), /\[Ruche\] It is /);
+      assert.deepEqual(said, { role: 'user', parts: [{ type: 'text', text: 'Write the contract' }] });
       assert.match(String(request['system']), /You help\./);
       assert.match((await views.exact(run.run ?? '', first.answer ?? '')) ?? '', /contracts\/a\.md/);
       assert.match((await views.exact(task, written.full ?? '')) ?? '', /wrote contracts/);

@@ -184,3 +184,34 @@ test(
     assert.match(JSON.stringify(told), /in\/id_rsa[^]*named like a secret|named like a secret[^]*in\/id_rsa/);
   }),
 );
+
+test(
+  'a name that is not UTF-8 is told of once, and stands in what is stuck until it is renamed; so does what cannot be committed',
+  withLab(async (lab) => {
+    const { dropped, told } = open(lab);
+    const raw = Buffer.concat([Buffer.from(`${lab.dir}/in/caf`), Buffer.from([0xe9]), Buffer.from('.txt')]);
+    await lab.put('in/plain.txt', 'x');
+    await lab.put('in/id_rsa', 'key');
+    // A name that has the sign for what is not UTF-8 as such is UTF-8.
+    await lab.put('in/odd-\uFFFD.txt', 'x');
+    await writeFile(raw, 'x');
+    const given = await looks(dropped, 3);
+    assert.deepEqual(given, ['in/id_rsa', 'in/odd-\uFFFD.txt', 'in/plain.txt']);
+    await lab.ws.commitPerson(given);
+    await looks(dropped, 60);
+    assert.deepEqual(
+      dropped
+        .stuck()
+        .map(({ path, why }) => [path, /^has a name that is not UTF-8|^is named like a secret/.exec(why)?.[0]]),
+      [
+        ['in/caf\uFFFD.txt', 'has a name that is not UTF-8'],
+        ['in/id_rsa', 'is named like a secret'],
+      ],
+    );
+    assert.equal(told.length, 2, JSON.stringify(told));
+    await rename(raw, join(lab.dir, 'in/cafe.txt'));
+    await rm(join(lab.dir, 'in/id_rsa'));
+    assert.deepEqual(await looks(dropped, 3), ['in/cafe.txt']);
+    assert.deepEqual(dropped.stuck(), []);
+  }),
+);

@@ -46,7 +46,7 @@ test(
   }),
 );
 
-test('names that are not UTF-8 are not shown and not lost', async () => {
+test('names that are not UTF-8 are told of, cannot be opened and are not lost', async () => {
   const raw = Buffer.concat([Buffer.from('bad-'), Buffer.from([0xff, 0xfe])]);
   const lab = await makeLab({
     prepare: async (dir, _root, env) => {
@@ -61,6 +61,8 @@ test('names that are not UTF-8 are not shown and not lost', async () => {
       (await files.list('docs')).map((entry) => entry.path),
       ['docs/deep/er.txt', 'docs/guide.md'],
     );
+    assert.deepEqual(await files.unnamed?.('docs'), ['bad-\uFFFD\uFFFD']);
+    assert.deepEqual(await files.unnamed?.('docs/deep'), []);
     assert.equal((await lab.land('run_1', { 'docs/guide.md': 'new' })).state, 'landed');
     assert.match(lab.git('ls-tree', '-r', '--name-only', 'HEAD'), /bad-\\377\\376/);
     assert.equal(lab.git('status', '--porcelain'), '');

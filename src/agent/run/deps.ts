@@ -61,6 +61,8 @@ export interface AgentDeps {
   clock: Clock;
   /** IANA name of the zone by whose clock the network lives. */
   zone(): string;
+  /** A moment in words, by the clock of a zone, or of the network's. */
+  timeText(at: number, zone?: string): string;
   ids: Ids;
   random(): number;
   log: Log;

@@ -34,6 +34,8 @@ export interface Manifest {
   turnFrom: number;
   /** Our estimate of its input tokens. Manifests of older versions have none. */
   tokens?: number;
+  /** When it was, where the messages tell the time anew. */
+  told?: number;
 }
 
 /** The blob of `files.placed`. */
@@ -85,6 +87,8 @@ export interface RunState {
   config: string;
   base: string;
   startedAt: number;
+  /** The time that the model was told last; null before that. */
+  told: number | null;
   /** Model calls so far. */
   step: number;
   /** This turn's messages: the user's, the model's and tool results, in order. */
@@ -145,6 +149,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     config,
     base,
     startedAt: event.at,
+    told: null,
     step: 0,
     messages: [],
     arrived: [...first],
@@ -316,6 +321,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.answer = null;
       state.step = event.data.step;
       state.asked = manifest.tokens ?? 0;
+      state.told = manifest.told ?? state.told;
       return;
     }
     case 'model.answered': {

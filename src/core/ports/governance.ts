@@ -66,4 +66,6 @@ export interface DroppedFiles {
    * three looks. Each is given once as it is, and again after a while if it is not on `main` by then.
    */
   look(globs: readonly string[]): Promise<string[]>;
+  /** What fits and cannot be taken in, as the last look found it, and what to do. */
+  stuck(): readonly { path: string; why: string }[];
 }

@@ -82,7 +82,7 @@ export interface ToolName {
    * The runtime uses this tool where it does such a thing itself, or obeys the rules for it: a script that a schedule runs,
    * an address that is checked, a file that is handed over or that a command touches. At most one tool for each.
    */
-  readonly usualFor?: 'reading' | 'writing' | 'commands' | 'addresses';
+  readonly usualFor?: 'reading' | 'writing' | 'commands' | 'addresses' | 'delegating';
 }
 
 /** Name of the tool that is used, or whose rules hold. Without such a tool no agent has it, so whatever asks for it is denied. */

@@ -70,3 +70,15 @@ function offsetOf(text: string | undefined): number | null {
   const [hours = 0, minutes = 0] = text.slice(1).split(':').map(Number);
   return (text.startsWith('-') ? -1 : 1) * (hours * 60 + minutes) * 60_000;
 }
+
+const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+
+/** `Monday 2026-11-30 08:15 (Europe/Paris, UTC+01:00)`: all that there is to know of a moment. */
+export function momentText(instant: number, zone: string, wall: Wall): string {
+  const shown = new Date(wall.at(instant));
+  const offset = Math.round((shown.getTime() - instant) / 60_000);
+  const two = (part: number): string => String(Math.floor(part)).padStart(2, '0');
+  const ahead = `UTC${offset < 0 ? '-' : '+'}${two(Math.abs(offset) / 60)}:${two(Math.abs(offset) % 60)}`;
+  const [day, time = ''] = shown.toISOString().split('T');
+  return `${WEEKDAYS[shown.getUTCDay()]} ${day} ${time.slice(0, 5)} (${zone === 'UTC' ? zone : `${zone}, ${ahead}`})`;
+}

@@ -14,6 +14,8 @@ const textOf = (message: ModelMessage): string =>
   message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
 const isCall = (message: ModelMessage): boolean => message.parts.some((part) => part.type === 'call');
 const isNote = (message: ModelMessage): boolean => message.role === 'user' && textOf(message).startsWith(NOTE);
+/** A note that passes on what time it is, of which nobody needs to hear. */
+const isTime = (message: ModelMessage): boolean => isNote(message) && textOf(message).startsWith(`${NOTE}It is `);
 const isOrder = (message: ModelMessage): boolean => message.role === 'user' && !isNote(message);
 const isConflict = (message: ModelMessage): boolean => isNote(message) && /conflict/i.test(textOf(message));
 
@@ -91,7 +93,8 @@ function stepsOfTurn(messages: readonly ModelMessage[], start: number): Step[] {
     steps.push(...again);
     // A note that nothing can be done about is at least passed on.
     const last = index === messages.length - 1;
-    if (last && isNote(message) && again.length === 0) steps.push(saying('note', textOf(message).slice(NOTE.length)));
+    if (last && isNote(message) && !isTime(message) && again.length === 0)
+      steps.push(saying('note', textOf(message).slice(NOTE.length)));
   }
   return steps;
 }

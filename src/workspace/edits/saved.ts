@@ -30,7 +30,16 @@ interface Seen {
   wait: number;
   /** How often it has been given as it is. */
   given: number;
+  /** Why it is not on `main` although it was given. */
+  why?: string;
 }
+
+const SECRET =
+  'is named like a secret, so it is not committed and fires nothing; if it is not a secret, commit it yourself';
+const STUCK = 'cannot be committed: too large, unreadable, or Git is busy';
+const NOT_UTF8 = 'has a name that is not UTF-8, so it is not taken in and fires nothing; rename it';
+/** Files that are named to people. */
+const MAX_STUCK = 20;
 
 /**
  * Finds what people have put into the folders that globs name, by stat data alone: Git is asked only about what is new to
@@ -38,7 +47,7 @@ interface Seen {
  */
 export function openDropped(options: { git: Git; log: Log; maxEntries?: number }): DroppedFiles {
   const looks = new Looks(options.git, options.log, options.maxEntries ?? MAX_ENTRIES);
-  return { look: (globs) => looks.once(globs) };
+  return { look: (globs) => looks.once(globs), stuck: () => looks.stuck() };
 }
 
 class Looks {
@@ -52,6 +61,8 @@ class Looks {
   readonly #fitting = new Map<string, boolean>();
   readonly #ignored = new Map<string, boolean>();
   #seen = new Map<string, Seen>();
+  /** Names that are not UTF-8, as they can be shown. */
+  #unnamed = new Set<string>();
   #count = 0;
   #toldOfBound = false;
 
@@ -69,6 +80,8 @@ class Looks {
     // Another branch's files say nothing about main; and Git at work is about to change them.
     if (readFileSync(join(gitDir, 'HEAD'), 'utf8').trim() !== `ref: ${MAIN}` || isBusy(gitDir)) return [];
     this.#take(globs);
+    const unnamed = this.#unnamed;
+    this.#unnamed = new Set();
     const seen = new Map<string, Seen>();
     for (const [path, now] of await this.#walk()) {
       const before = this.#seen.get(path);
@@ -77,7 +90,14 @@ class Looks {
       else seen.set(path, { stamp: now, still: 1, wait: 0, given: 0 });
     }
     this.#seen = seen;
+    for (const path of this.#unnamed)
+      if (!unnamed.has(path)) this.#log.warn({ path }, `a file that a trigger names ${NOT_UTF8}`);
     return this.#ready();
+  }
+
+  stuck(): { path: string; why: string }[] {
+    const given = [...this.#seen].flatMap(([path, { why }]) => (why === undefined ? [] : [{ path, why }]));
+    return [...[...this.#unnamed].map((path) => ({ path, why: NOT_UTF8 })), ...given].slice(0, MAX_STUCK);
   }
 
   #take(globs: readonly string[]): void {
@@ -107,20 +127,18 @@ class Looks {
     for (const [path, seen] of asked) {
       const state = states.get(path);
       seen.wait = state === undefined ? Infinity : AGAIN;
-      if (state !== 'changed') continue;
+      if (state !== 'changed') {
+        delete seen.why;
+        continue;
+      }
       bytes += Buffer.byteLength(path) + 1;
       if (bytes > MAX_BYTES) {
         seen.wait = 0;
         continue;
       }
       seen.given += 1;
-      if (seen.given === 2)
-        this.#log.warn(
-          { path },
-          isSecretName(path)
-            ? 'a file that a trigger names is named like a secret, so it is not committed and fires nothing; if it is not a secret, commit it yourself'
-            : 'a file a trigger names cannot be committed: too large, unreadable, or Git is busy',
-        );
+      if (seen.given >= 2) seen.why = isSecretName(path) ? SECRET : STUCK;
+      if (seen.given === 2) this.#log.warn({ path }, `a file that a trigger names ${seen.why}`);
       given.push(path);
     }
     return given;
@@ -129,8 +147,9 @@ class Looks {
   /** The files that fit, with their stat data. */
   async #walk(): Promise<Map<string, string>> {
     const files = new Map<string, string>();
+    const isThere = (path: string): boolean => this.#isNamed(path) || (this.#unnamed.add(path), false);
     const add = (path: string): void => {
-      const now = this.#fits(path) ? stamp(join(this.#root, path)) : '';
+      const now = this.#fits(path) && isThere(path) ? stamp(join(this.#root, path)) : '';
       if (now !== '') files.set(path, now);
     };
     const { folders, single } = startsOf(this.#patterns);
@@ -151,13 +170,18 @@ class Looks {
         for (const entry of entries) {
           const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
           if (entry.isFile()) add(path);
-          else if (entry.isDirectory() && this.#mayHold(path)) next.push(path);
+          else if (entry.isDirectory() && this.#mayHold(path) && isThere(path)) next.push(path);
         }
         await turn();
       }
       level = next;
     }
     return files;
+  }
+
+  /** False where what was read of the name does not lead back to the file: it is not UTF-8. */
+  #isNamed(path: string): boolean {
+    return !path.includes('\uFFFD') || stamp(join(this.#root, path)) !== '';
   }
 
   #entries(folder: string) {

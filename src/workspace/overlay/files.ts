@@ -164,7 +164,7 @@ export class Overlay implements Files {
     const below = await this.#below(folder);
     const files = new Map<string, FileEntry>();
     if (below?.mode === FOLDER)
-      for (const entry of await this.#parts.listing.of(below.oid))
+      for (const entry of (await this.#parts.listing.of(below.oid)).entries)
         files.set(prefix + entry.path, prefix === '' ? entry : { ...entry, path: prefix + entry.path });
     for (const change of this.#changes.values()) {
       if (!change.path.startsWith(prefix)) continue;
@@ -178,6 +178,11 @@ export class Overlay implements Files {
         });
     }
     return [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  async unnamed(folder: string): Promise<readonly string[]> {
+    const below = await this.#below(folder);
+    return below?.mode === FOLDER ? (await this.#parts.listing.of(below.oid)).unnamed : [];
   }
 }
 
