@@ -68,6 +68,7 @@ export function openMessengers({ env }: AppOptions, adapters: Adapters, trust: T
     settings,
     open: (given) => adapters.openChannel(given),
     log,
+    clock,
   });
   const titleOf = ({ name, type }: Pick<ChannelSettings, 'name' | 'type'>): string => {
     const title = adapters.builtin.messengers.find((each) => each.type === type)?.title ?? name;
@@ -77,9 +78,12 @@ export function openMessengers({ env }: AppOptions, adapters: Adapters, trust: T
     channels,
     drafts: new Drafts({ store, hub, channels, clock, log, boundary }),
     list: () => {
-      const problems = channels.problems();
       const named = [...fixed.map(({ channel: { name } }) => ({ name, type: name })), ...settings()];
-      return named.map((each) => ({ name: each.name, title: titleOf(each), problem: problems.get(each.name) ?? null }));
+      return named.map((each) => ({
+        name: each.name,
+        title: titleOf(each),
+        ...(channels.doing(each.name) ?? { problem: null }),
+      }));
     },
     about: (name) =>
       fixed.find(({ channel }) => channel.name === name) ?? settings().find((each) => each.name === name),

@@ -196,6 +196,29 @@ test('forwarded and quoted words are marked as not the sender’s own', async (t
   assert.equal(command?.text, '/status');
 });
 
+test('a reply to a message of another chat says what it is, whose and where', async (t) => {
+  const { fake, open } = await openLab(t);
+  const host = new Taker();
+  running(t, open(), host);
+  const origin = { type: 'user', date: 1, sender_user: { id: 9, is_bot: false, first_name: 'Eve' } };
+  const chat = { id: -100777, type: 'supergroup', title: 'Sales' };
+  const document = { file_id: 'f', file_unique_id: 'u', file_name: 'offer.pdf' };
+  const poll = { id: 'p', question: 'When?', options: [{ text: 'now' }, { text: 'later' }] };
+  const replies: [Record<string, unknown>, string | undefined, string][] = [
+    [{ origin }, undefined, '(In reply to a message of Eve in another chat)'],
+    [{ origin, chat, document }, undefined, '(In reply to offer.pdf of Eve in the chat Sales)'],
+    [{ origin, chat, poll }, undefined, '(In reply to (Poll: When? – now / later) of Eve in the chat Sales)'],
+    [{ origin, chat }, 'ten percent', '(In reply to a message of Eve in the chat Sales: "ten percent")'],
+  ];
+  for (const [external, quote] of replies)
+    fake.write({ text: 'and?', ...(quote === undefined ? {} : { quote }), more: { external_reply: external } });
+  await until(() => host.taken.length === replies.length, 'all arrive');
+  assert.deepEqual(
+    host.taken.map(({ text, foreign }) => [text, foreign]),
+    replies.map(([, , note]) => [`${note}\n\nand?`, true]),
+  );
+});
+
 test('an edited message names the one it edits', async (t) => {
   const { fake, open } = await openLab(t);
   const host = new Taker();

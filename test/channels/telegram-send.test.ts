@@ -265,6 +265,36 @@ test('a group that has become a supergroup is put on record, from either of its 
   assert.equal(fake.said(SUPER).at(-1)?.text, 'late');
 });
 
+test('a file for a topic that is gone comes to the chat, and says so', async (t) => {
+  const { fake, channel } = await lab(t);
+  const files = [
+    { name: 'a.txt', mediaType: 'text/plain', bytes: new Uint8Array([1]) },
+    { name: 'a.png', mediaType: 'image/png', bytes: PNG },
+  ];
+  const receipts = await sendAll(channel, `${ANNA}_5`, { files });
+  assert.deepEqual(
+    receipts.map(({ state }) => state),
+    ['sent', 'sent'],
+  );
+  assert.deepEqual(
+    fake.said(ANNA).map(({ text, file }) => [text, file?.kind]),
+    [
+      ['(For a topic that is gone:)', 'document'],
+      ['(For a topic that is gone:)', 'photo'],
+    ],
+  );
+});
+
+test('the General topic is addressed by its group, whatever the address says', async (t) => {
+  const { fake, channel } = await lab(t);
+  fake.group(SUPER, { forum: true });
+  await sendAll(channel, `${SUPER}_1`, { text: 'hi' });
+  assert.deepEqual(
+    fake.said(SUPER).map(({ text }) => text),
+    ['hi'],
+  );
+});
+
 test('buttons that were answered elsewhere go, and the message says what came of them', async (t) => {
   const { fake, channel } = await lab(t);
   const buttons = [{ label: 'Approve', action: 'approve:apr_1' }];

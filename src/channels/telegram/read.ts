@@ -142,18 +142,21 @@ function origin(message: Message, me: Me): { notes: string[]; foreign: boolean }
     foreign = true;
   }
   const answered = repliedTo(message);
+  const elsewhere = message.external_reply;
   const quoted = message.quote?.text ?? (answered ? (answered.text ?? answered.caption ?? kindOf(answered)) : '');
-  if (quoted !== '') {
+  if (elsewhere) {
+    const from = elsewhere.chat?.title === undefined ? 'another chat' : `the chat ${shortName(elsewhere.chat.title)}`;
+    // It has the fields of a message but its words: those only a quote tells.
+    const kind = elsewhere.photo ? 'a photo' : kindOf({ message_id: 0, ...elsewhere } as unknown as Message);
+    const what = kind === '' ? 'a message' : visible(kind);
+    const words = quoted === '' ? '' : `: "${shorten(quoted, QUOTE)}"`;
+    notes.push(`(In reply to ${what} of ${forwardedFrom(elsewhere.origin)} in ${from}${words})`);
+    foreign = true;
+  } else if (quoted !== '') {
     const own = answered?.from?.id === me.id;
     const whose = own ? 'your message' : answered?.from ? `a message of ${nameOf(answered.from)}` : 'a message';
     notes.push(`(In reply to ${whose}: "${shorten(quoted, QUOTE)}")`);
     foreign ||= !own && (answered?.from?.id !== message.from?.id || answered?.forward_origin !== undefined);
-  }
-  const elsewhere = message.external_reply;
-  if (elsewhere && quoted === '') {
-    const what = elsewhere.document?.file_name ?? (elsewhere.photo ? 'a photo' : 'a message');
-    notes.push(`(In reply to ${visible(what)} in another chat, from ${forwardedFrom(elsewhere.origin)})`);
-    foreign = true;
   }
   return { notes, foreign };
 }

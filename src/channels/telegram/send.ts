@@ -135,8 +135,12 @@ export class Sender {
     // Words without their marks are better than no words.
     if (isRefused(result, 400) && /entit/i.test(result.says)) result = await post([]);
     // The topic is gone, the chat is not.
-    if (isRefused(result, 400) && place.thread !== null && /thread not found|topic/i.test(result.says))
-      return this.#text({ ...place, thread: null, message: null }, lost(part), { key: '', again, draft: null });
+    if (isTopicGone(result, place)) {
+      // The number of the General topic, which is the group itself.
+      const general = place.thread === 1 && isGroup(place.chat);
+      const there = { ...place, thread: null, message: null };
+      return this.#text(there, general ? part : lost(part), { key: '', again, draft: null });
+    }
     return isTrouble(result) ? receiptOf(result) : sent(result.message_id);
   }
 
@@ -153,9 +157,11 @@ export class Sender {
     // A text cannot become a file: what was shown while it was written goes.
     if (draft !== null)
       await this.#inChat(place, (api, chat_id) => api.call.deleteMessage({ chat_id, message_id: Number(draft) }));
-    const upload = (kind: Kind) =>
-      this.#inChat(place, (api, chat_id): Promise<{ message_id: number }> => {
-        const common = { chat_id, ...(again && { caption: REPEAT.trim() }), ...about(place) };
+    const upload = (kind: Kind, to = place) =>
+      this.#inChat(to, (api, chat_id): Promise<{ message_id: number }> => {
+        const told = [again ? REPEAT.trim() : '', to === place || place.thread === 1 ? '' : GONE.trim()];
+        const caption = told.filter(Boolean).join('\n');
+        const common = { chat_id, ...(caption !== '' && { caption }), ...about(to) };
         const content = api.file(file.bytes, safeName(file.name));
         if (kind === 'photo') return api.call.sendPhoto({ ...common, photo: content });
         if (kind === 'voice') return api.call.sendVoice({ ...common, voice: content });
@@ -164,7 +170,10 @@ export class Sender {
     const kind = kindOf(file);
     let result = await upload(kind);
     // A picture of odd proportions, or a person who takes no voice messages: as a document it arrives.
-    if (kind !== 'document' && isRefused(result, 400)) result = await upload('document');
+    const isGone = isTopicGone(result, place);
+    const chat = isGone ? { ...place, thread: null, message: null } : place;
+    if (isGone) result = await upload(kind, chat);
+    if (kind !== 'document' && isRefused(result, 400)) result = await upload('document', chat);
     return isTrouble(result) ? receiptOf(result) : sent(result.message_id);
   }
 }
@@ -186,6 +195,9 @@ const isTrouble = (result: unknown): result is Trouble =>
 
 const isRefused = (result: unknown, code: number): result is Trouble & { kind: 'refused' } =>
   isTrouble(result) && result.kind === 'refused' && result.code === code;
+
+const isTopicGone = (result: unknown, { thread }: Place): boolean =>
+  isRefused(result, 400) && thread !== null && /thread not found|topic/i.test(result.says);
 
 const withKeys = ({ buttons }: TextOf) => (buttons.length > 0 ? { reply_markup: keyboard(buttons) } : {});
 
