@@ -1,7 +1,7 @@
 import type { Environment } from '@marcbachmann/cel-js';
 import type { Json } from '../core/text/json.ts';
 import { unknownField } from '../core/trigger-text.ts';
-import { celPackage } from './packages.ts';
+import { celPackage } from './packages/late.ts';
 import {
   COMMON_FIELDS,
   type Facts,

@@ -1,4 +1,4 @@
-import { patternPackage } from '../packages.ts';
+import { patternPackage } from '../packages/late.ts';
 import { FORMATS } from './words.ts';
 
 /** A text that is held against a pattern. `steps`: what that may cost at the worst. */

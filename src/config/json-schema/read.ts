@@ -2,7 +2,7 @@ import type { Schema } from '@cfworker/json-schema';
 import type { InputSchema } from '../../core/agent.ts';
 import type { Json } from '../../core/text/json.ts';
 import { didYouMean } from '../../core/text/unknown.ts';
-import { type SchemaPackage, schemaPackage } from '../packages.ts';
+import { type SchemaPackage, schemaPackage } from '../packages/late.ts';
 import { firstMisfit, type Misfit, RESOLVED } from './misfit.ts';
 import { formatPattern, type Pattern, readPattern } from './patterns.ts';
 import { INNER, INSTEAD, KNOWN_WORDS, META } from './words.ts';
