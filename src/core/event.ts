@@ -347,6 +347,7 @@ export type MatterKind =
   | 'limit'
   | 'rejected'
   | 'undelivered'
+  | 'outage'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';
