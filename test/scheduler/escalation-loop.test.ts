@@ -276,7 +276,7 @@ test('a store that ends what follows it with an error is no fault while closing'
   });
 });
 
-test('whoever asks sees what is due done first', async () => {
+test('a person who asks sees what is due done first', async () => {
   const due = async (world: World): Promise<string> => {
     const id = await world.ask('approval');
     world.clock.time += 30 * MINUTE;
