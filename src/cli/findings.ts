@@ -1,8 +1,9 @@
 import { type Problem, WORKSPACE } from '../core/agent.ts';
-import type { ServerOffer } from '../core/api/runtime.ts';
+import type { ChannelState, ServerOffer } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
-import { shellWord } from '../core/text/shell-word.ts';
-import { offerText, problemText } from './status.ts';
+import { capital, fileFault } from '../core/text/file-fault.ts';
+import { shellWord } from '../core/text/paths.ts';
+import { channelText, offerText, problemText } from './status.ts';
 
 /** What doctor knows, gathered before anything is judged. */
 export interface Facts extends Diagnosis {
@@ -26,6 +27,8 @@ export interface Facts extends Diagnosis {
   gateway: { state: 'running' | 'stopped' | 'odd'; detail: string };
   /** A model server that was found and is not used; null if there is none, or no gateway that has looked. */
   offer: ServerOffer | null;
+  /** The messengers of the gateway that runs. */
+  channels?: readonly ChannelState[];
   /** Tokens that are assumed of models, by name. */
   assumed: Readonly<Record<string, number>>;
   /** The command line that starts it. */
@@ -84,15 +87,10 @@ const checkHome: Check = ({ home, homeMade, homeMode, homeProblem }) => {
         'cannot be created by this user',
         `Choose another --home, or create it: sudo install -d -o "$USER" ${shellWord(home)}`,
       ];
-  const why: Record<string, [string, string]> = {
-    EROFS: ['is on a read-only disk', 'Remount it for writing, or choose another --home.'],
-    ENOSPC: ['is on a full disk', 'Free some space, or choose another --home.'],
-    EDQUOT: ['has no quota left', 'Free some space, or choose another --home.'],
-    EACCES: theirs,
-    EPERM: theirs,
-  };
-  const [text, mend] = why[homeProblem] ?? [`cannot be written (${homeProblem})`, 'Choose another --home.'];
-  return [broken('Home', `${home} ${text}`, mend)];
+  if (homeProblem === 'EACCES' || homeProblem === 'EPERM') return [broken('Home', `${home} ${theirs[0]}`, theirs[1])];
+  const fault = fileFault(homeProblem);
+  if (fault === null) return [broken('Home', `${home} cannot be written (${homeProblem})`, 'Choose another --home.')];
+  return [broken('Home', `${home}: ${fault.wrong}`, `${capital(fault.mend)}, or choose another --home.`)];
 };
 
 const MEGABYTE = 1024 * 1024;
@@ -226,6 +224,10 @@ const checkGateway: Check = ({ gateway, start }) => {
   return [warning('Gateway', gateway.detail, `Start it again with: ${start}`)];
 };
 
+/** What keeps one from working stands among the problems of the settings. */
+const checkChannels: Check = ({ channels = [], now }) =>
+  channels.filter(({ problem }) => problem === null).map((each) => ok('Channel', channelText(each, now)));
+
 const CHECKS: readonly Check[] = [
   checkNode,
   checkGit,
@@ -242,4 +244,5 @@ const CHECKS: readonly Check[] = [
   checkOffer,
   checkWindows,
   checkGateway,
+  checkChannels,
 ];

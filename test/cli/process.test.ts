@@ -246,14 +246,14 @@ test('A full disk and a read-only home are one clear message each, and doctor se
     assert.equal(full.code, 1);
     isOneClearMessage(full);
     assert.match(full.err, /full/);
-    assert.match(fullDoctor.out, /✗ Home: .*full disk/);
+    assert.match(fullDoctor.out, /✗ Home: .*: the disk is full\n/);
     await rm(join(disk.dir, 'filler'));
     assert.ok(disk.set('ro'));
     const [fixed, fixedDoctor] = [await ruche('up', ...place, '--port', '0'), await ruche('doctor', ...place)];
     assert.equal(fixed.code, 1);
     isOneClearMessage(fixed);
     assert.match(fixed.err, /read-only/);
-    assert.match(fixedDoctor.out, /✗ Home: .*read-only disk/);
+    assert.match(fixedDoctor.out, /✗ Home: .*: the disk is read-only\n/);
     assert.equal(fixedDoctor.code, 1);
   } finally {
     disk.end();
@@ -291,4 +291,15 @@ test('--help and a wrong command are quick and clear, and --version is the versi
   assert.match(wrong.err, /unknown command 'frobnicate'/);
   assert.equal(missing.code, 1);
   assert.match(missing.err, /What do you want to ask/);
+});
+
+test('down stops the network and comes back when it has ended; where none runs it says so', async () => {
+  const args = ['--home', join(folder, 'down'), '--workspace', join(folder, 'down-workspace')];
+  const up = start(['up', ...args, '--port', '0', '--template', 'solo']);
+  await until(() => up.out().includes('listens at '), 'it listens');
+  assert.deepEqual(await ruche('down', ...args), { code: 0, out: '', err: 'Stopped.\n' });
+  assert.equal((await up.ended).code, 0);
+  const again = await ruche('down', ...args);
+  assert.equal(again.code, 2);
+  assert.match(again.err, /^ruche: No gateway is running for /);
 });

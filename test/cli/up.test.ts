@@ -80,17 +80,19 @@ test('A second signal ends up at once; one that npm passes on in the same moment
   );
 });
 
+const OPTIONS = {
+  home: '/u/.ruche',
+  workspace: '/w',
+  template: 'solo',
+  host: '',
+  port: 0,
+  acceptLoss: false,
+  token: null,
+  again: '',
+};
+
 test('The welcome says how to talk to it, which model answers, and what is wrong', () => {
-  const options = {
-    home: "/h's",
-    workspace: '/w',
-    template: 'solo',
-    host: '',
-    port: 0,
-    acceptLoss: false,
-    token: null,
-    again: '',
-  };
+  const options = { ...OPTIONS, home: "/h's" };
   const here = { self: 'ruche', userHome: '/u' };
   const demo = welcome(app(), options, here);
   assert.match(demo, /the built-in demo, not a language model/);
@@ -127,16 +129,7 @@ test('The welcome says how to talk to it, which model answers, and what is wrong
 });
 
 test('Under npm the welcome gives commands that npm finds; the usual home needs no flag', () => {
-  const options = {
-    home: '/u/.ruche',
-    workspace: '/w',
-    template: 'solo',
-    host: '',
-    port: 0,
-    acceptLoss: false,
-    token: null,
-    again: '',
-  };
+  const options = OPTIONS;
   const everywhere = { url: 'http://0.0.0.0:99', loginLink: 'http://0.0.0.0:99/login#c', agents: [], sandbox: 'none' };
   const said = welcome(app(everywhere), options, { self: 'npx ruche', userHome: '/u' });
   assert.match(said, /in this folder:\n {2}npx ruche chat\n {2}npx ruche ask AGENT "list the files"\n/);

@@ -161,7 +161,17 @@ export interface RuntimeStatus {
   journal: { head: number; exported: number };
   channels: readonly ChannelState[];
   pending: number;
+  /** What people are told later: for the end of quiet hours, or of a minute with many messages. */
+  held?: readonly HeldMessages[];
   problems: readonly Problem[];
+}
+
+/** Messages that wait for one address. */
+export interface HeldMessages {
+  /** `CHANNEL:ADDRESS`. */
+  to: string;
+  count: number;
+  until: number;
 }
 
 /** A messenger that is connected, or would be but for its problem. */
@@ -171,6 +181,12 @@ export interface ChannelState {
   title: string;
   /** Why nothing comes in; null if it does. */
   problem: string | null;
+  /** Since when it works, or does not; when something last came in and went out. Null: not since the start. */
+  since?: number | null;
+  lastIn?: number | null;
+  lastOut?: number | null;
+  /** The last thing that went wrong, also if it is over. */
+  lastError?: { at: number; text: string } | null;
 }
 
 /** A code that makes the person who sends it over the channel an owner, once, and how long it is good. */
