@@ -61,7 +61,9 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const views = parts.adopt(openViews({ ...agents, ...live }), (each) => each.close());
   const setup = openModelSetup(adapters, trust, models);
   const page = openPage(options, adapters);
-  const gateway = await startGateway({ ...options, ...adapters, ...page, views, desk: setup, runtime });
+  const publicUrl = (): string | null => trust.current().settings.publicUrl ?? null;
+  const served = { ...options, ...adapters, ...page, views, desk: setup, runtime, publicUrl };
+  const gateway = await startGateway(served);
   parts.defer(() => gateway.close());
 
   await recover(agents, adapters, options.version);

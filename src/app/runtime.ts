@@ -4,6 +4,7 @@ import type { Clockwork } from './clockwork.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import type { JournalExport } from '../journal/export.ts';
 import type { Life } from './life.ts';
+import { heldMessages } from '../messages/told.ts';
 import { type Messengers, pairer } from './messengers.ts';
 import type { ToolsAndModels } from './models.ts';
 import type { AppOptions } from './options.ts';
@@ -56,6 +57,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
       sandbox: sandbox.name,
       channels: messengers.list(),
       notReady: life.notReady ?? workers.runs.problem ?? workers.sends.problem,
+      held: await heldMessages(store, clock.now()),
       journal: { head: await store.head(), exported: exporter.exported() },
     }),
   });

@@ -7,10 +7,12 @@ import { talk } from './talk.ts';
 export async function login(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
   const { url } = await connect(io, options);
   const gateway = talk(io, options, new AbortController().signal);
-  const { path, seconds } = await gateway.call<{ path: string; seconds: number }>('/api/logins', {});
-  const link = `${url}${path}`;
+  const made = await gateway.call<{ path: string; publicUrl?: string | null; seconds: number }>('/api/logins', {});
+  const { path, seconds } = made;
+  const link = `${made.publicUrl ?? url}${path}`;
   io.out(flags.json ? `${JSON.stringify({ url: link, seconds })}\n` : `${link}\n`);
   if (!flags.json) io.err(`Open the link in a browser. It works once, within ${Math.round(seconds / 60)} minutes.\n`);
+  if (!flags.json && made.publicUrl) io.err(`On this machine ${url}${path} works, too.\n`);
   return 0;
 }
 

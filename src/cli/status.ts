@@ -1,12 +1,19 @@
 import type { Problem } from '../core/agent.ts';
-import type { AgentState, ChannelState, Pending, RuntimeStatus, ServerOffer } from '../core/api/runtime.ts';
+import type {
+  AgentState,
+  ChannelState,
+  HeldMessages,
+  Pending,
+  RuntimeStatus,
+  ServerOffer,
+} from '../core/api/runtime.ts';
 import { pendingTexts } from './approvals.ts';
 import { connect } from './connect.ts';
 import { asCalled } from './explain.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';
-import { duration } from './time.ts';
+import { clockTime, duration } from './time.ts';
 
 /** `ruche status`: what runs, which model answers, what waits and what is wrong. */
 export async function status(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
@@ -38,6 +45,7 @@ export function statusText(
     ...(now.offer ? [`  found      ${offerText(now.offer)}`] : []),
     `  sandbox    ${now.sandbox}${now.sandbox === 'none' ? ': Ruche asks you before each shell command' : ''}`,
     ...(now.channels.length === 0 ? [] : [`  channels   ${now.channels.map(channelText).join(', ')}`]),
+    ...(now.held ?? []).map(heldText),
     `  workspace  ${now.workspace}`,
     `  home       ${now.home}`,
     `  tasks      ${tasks.running} running, ${tasks.queued} queued, ${tasks.waiting} waiting, ${tasks.done} done, ${tasks.failed + tasks.dead} failed`,
@@ -61,6 +69,9 @@ export const offerText = ({ kind, title, baseUrl, model }: ServerOffer): string 
 
 const channelText = ({ title, problem }: ChannelState): string =>
   plain(`${title}${problem === null ? '' : `: ${problem}`}`);
+
+const heldText = ({ to, count, until }: HeldMessages): string =>
+  plain(`  held       ${count === 1 ? '1 message' : `${count} messages`} for ${to} until ${clockTime(until)}`);
 
 const agentLine = (agent: AgentState, at: number): string => {
   const next = agent.nextFiring === null ? '' : `, fires in ${duration(agent.nextFiring - at)}`;

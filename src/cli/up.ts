@@ -3,7 +3,7 @@ import type { RunningApp } from './app-port.ts';
 import { fromHere } from './connect.ts';
 import { asCalled } from './explain.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
-import { shellWord } from '../core/text/shell-word.ts';
+import { shellWord } from '../core/text/paths.ts';
 import type { Options } from './options.ts';
 import { offerText, problemLines } from './status.ts';
 
@@ -48,6 +48,12 @@ const DEMO = `the built-in demo, not a language model; "help" lists the dozen se
              To use a real model, paste a key on the page below, set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY, or name one in ruche.yaml.`;
 const NO_SANDBOX = 'none: Ruche asks you before each shell command';
 
+/** Through the proxy, where there is one; on this machine there is always a way without. */
+function links({ loginLink, url: own }: RunningApp, url: string): string[] {
+  if (loginLink.startsWith(own)) return [`  ${loginLink.replace(own, url)}`];
+  return [`  ${loginLink}`, `  (on this machine also ${url}/login${new URL(loginLink).hash})`];
+}
+
 /** How to talk to it, in plain words. The token is named by its file and never shown. */
 export function welcome(
   app: RunningApp,
@@ -77,7 +83,7 @@ export function welcome(
       : []),
     '',
     `Open it in a browser (this link works once, within ten minutes; "${self} login${where}" prints another):`,
-    `  ${app.loginLink.replace(app.url, url)}`,
+    ...links(app, url),
     `Talk to it from another terminal${self === 'ruche' ? '' : ', in this folder'}:`,
     `  ${self} chat${where}`,
     `  ${self} ask ${agent} "list the files"${where}`,
@@ -87,7 +93,10 @@ export function welcome(
     'Press Ctrl-C to stop. Unfinished work goes on at the next start.',
   ];
   if (!/^https?:\/\/(?:127\.|localhost|\[::1\])/.test(app.url))
-    lines.push('', `Warning: ${app.url} serves plain HTTP to every network of this machine. Put TLS in front of it.`);
+    lines.push(
+      '',
+      `Warning: ${app.url} serves plain HTTP to every network of this machine. Put a proxy with TLS before it (docs/proxy.md).`,
+    );
   lines.push(...problemLines(app.problems));
   return asCalled(`${lines.map(plain).join('\n')}\n`, self);
 }

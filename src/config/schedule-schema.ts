@@ -48,8 +48,14 @@ function readDays(given: string): number[] | null {
 }
 
 /** A script in the workspace, and its arguments. */
-export const COMMAND =
-  /^(?!-)(?!(?:\S*\/)?\.\.?(?:\/|\s|$))[\w.+-]+(?:\/(?!\.\.?(?:\/|\s|$))[\w.+-]+)*(?: [^\r\n\0]+)?$/;
+const COMMAND = /^(?!-)(?!(?:\S*\/)?\.\.?(?:\/|\s|$))[\w.+-]+(?:\/(?!\.\.?(?:\/|\s|$))[\w.+-]+)*(?: [^\r\n\0]+)?$/;
+
+/** What runs in place of a task, and wakes the agent. */
+export const script = z
+  .string()
+  .max(2000)
+  .regex(COMMAND, { error: 'must be a script of the workspace, with arguments if it takes any: scripts/disk.sh' })
+  .describe('A script that runs without a model; the agent is woken only if its result has changed.');
 
 const oneOf = (names: readonly string[], given: object): boolean => names.filter((name) => name in given).length === 1;
 
@@ -96,12 +102,7 @@ export const scheduleSchema = z
       .optional(),
     task: z.string().min(1).max(20_000).describe('What the agent is told.').optional(),
     to: recipient.optional(),
-    run: z
-      .string()
-      .max(2000)
-      .regex(COMMAND, { error: 'must be a script of the workspace, with arguments if it takes any: scripts/disk.sh' })
-      .describe('A script that runs without a model; the agent is woken only if its result has changed.')
-      .optional(),
+    run: script.optional(),
   })
   .refine((given) => oneOf(['cron', 'every', 'at'], given), { error: 'must have exactly one of cron, every and at' })
   .refine((given) => oneOf(['task', 'run'], given), { error: 'must have exactly one of task and run' })

@@ -2,7 +2,7 @@ import { readDuration } from '../core/text/duration.ts';
 import { z } from 'zod';
 import type { ProviderKind } from '../core/agent.ts';
 import { openWall } from '../core/time/wall.ts';
-import { parseHostPattern } from '../core/net/host.ts';
+import { bareOrigin, parseHostPattern } from '../core/net/host.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { quietSchema } from './quiet.ts';
@@ -183,6 +183,16 @@ const settings = z.strictObject({
     .max(1000)
     .describe(
       'Which agent answers in which chat; the first that fits counts, one with only an agent is the front desk.',
+    )
+    .optional(),
+  publicUrl: z
+    .string()
+    .max(300)
+    .refine((given) => bareOrigin(given) !== null, {
+      error: 'must be an address without a path, such as https://ruche.example.org',
+    })
+    .describe(
+      'Where people reach the page, if a proxy stands before it: links name it, and requests for it are let in.',
     )
     .optional(),
   timezone: text

@@ -6,6 +6,7 @@ import type {
   ProviderSettings,
   Settings,
 } from '../core/agent.ts';
+import { bareOrigin } from '../core/net/host.ts';
 import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ToolName } from '../core/ports/tool.ts';
@@ -226,6 +227,7 @@ export function parseSettings(
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
+      ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,

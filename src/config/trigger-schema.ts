@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { readDuration } from '../core/text/duration.ts';
 import { HOOK_KINDS, readLimit, TRIGGER_FIELDS, type TriggerOn } from '../core/trigger.ts';
-import { COMMAND, recipient, smallName } from './schedule-schema.ts';
+import { recipient, script, smallName } from './schedule-schema.ts';
 import { timeNeeded } from './validate.ts';
 
 const name = z.string().min(1).max(128);
@@ -64,12 +64,7 @@ export const triggerSchema = z
       .max(20_000)
       .describe('What the agent is told; {{path}} and the like are filled in.')
       .optional(),
-    run: z
-      .string()
-      .max(2000)
-      .regex(COMMAND, { error: 'must be a script of the workspace, with arguments if it takes any: scripts/disk.sh' })
-      .describe('A script that runs without a model; the agent is woken only if its result has changed.')
-      .optional(),
+    run: script.optional(),
   })
   .refine((given) => (given.task === undefined) !== (given.run === undefined), {
     error: 'must have exactly one of task and run',

@@ -134,6 +134,8 @@ export interface Settings {
   compaction: CompactionSettings | null;
   /** IANA name of the zone by whose clock the network lives; that of the machine unless given. */
   timezone?: string;
+  /** Origin under which people reach the page through a proxy, such as `https://ruche.example.org`. */
+  publicUrl?: string;
   /** Runs at once. */
   concurrency: number;
   limits: {

@@ -14,6 +14,7 @@ interface Admission {
   /** Names it answers to. */
   host: string;
   hosts?: readonly string[];
+  publicUrl: () => string | null;
   web?: string;
   token: () => string;
   clock: Clock;
@@ -34,7 +35,7 @@ const ALWAYS: Admitted = { proved: false, holds: () => true };
 
 /** The gate before every endpoint: where the request was sent, from which page, and by whom. */
 export function admission(options: Admission): (incoming: IncomingMessage) => Admitted | HttpError {
-  const { logins, clock, failures } = options;
+  const { logins, clock, failures, publicUrl } = options;
   // A name it was told to listen on is one it is called by.
   const own = isIP(options.host) === 0 ? [options.host] : [];
   const names = [...own, ...(options.hosts ?? [])].map((name) => name.toLowerCase());
@@ -44,7 +45,7 @@ export function admission(options: Admission): (incoming: IncomingMessage) => Ad
     // Its sender proves itself by a secret of its own, wherever it was sent to: a tunnel's name is no name of ours.
     if (path.startsWith(HOOKS)) return ALWAYS;
     const open = isOpen(incoming.method, path, options.web !== undefined);
-    const stranger = refuseStranger(incoming, names, open && incoming.method !== 'POST');
+    const stranger = refuseStranger(incoming, { names, publicUrl: publicUrl() }, open && incoming.method !== 'POST');
     if (stranger) return stranger;
     // A code is looked at where it is exchanged.
     if (open) return ALWAYS;

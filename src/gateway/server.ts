@@ -28,6 +28,8 @@ export interface GatewayOptions {
   port: number;
   /** Further names (`host` or `host:port`, as in the Host header) the gateway answers to, for a proxy before it. */
   hosts?: readonly string[];
+  /** The origin under which a proxy serves it, as the settings have it now; null without one. */
+  publicUrl?: () => string | null;
   /** What the web page reads. */
   views?: Views;
   /** The models and how to have one. */
@@ -81,7 +83,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   if (refusal !== null) throw new GatewayRefused('token', refusal);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const closing = new AbortController();
-  const { token, clock, log, redact } = options;
+  const { token, clock, log, redact, publicUrl = () => null } = options;
   const passes = new Passes(clock, closing.signal);
   const pace = new Pace(clock, limits, closing.signal);
   const ended = (): void => passes.look();
@@ -100,9 +102,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log: options.log,
     limits,
     failures,
+    publicUrl,
     closing: closing.signal,
   });
-  const admit = admission({ ...options, logins, failures, changed: ended });
+  const admit = admission({ ...options, publicUrl, logins, failures, changed: ended });
   const open = (): Server => serve({ limits, closing: closing.signal, admit, passes, pace, respond, redact });
 
   const server = open();
@@ -115,7 +118,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     url,
     port,
     local: local !== null,
-    loginLink: () => logins && loginLink(url, logins),
+    loginLink: () => logins && loginLink(publicUrl() ?? url, logins),
     async close() {
       const servers = local === null ? [server] : [server, local];
       await Promise.all(servers.map((each) => close(each, closing, limits.closeMs, clock)));

@@ -3,8 +3,10 @@ import type { EventOf, NewEvent } from '../core/event.ts';
 import type { OutboundMessage } from '../core/ports/channel.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { QueueOp, Store } from '../core/ports/store.ts';
+import type { HeldMessages } from '../core/api/runtime.ts';
 import { addressOf, type Place, quietHoursOf } from '../core/recipient.ts';
-import { tellerName } from '../core/records/told.ts';
+import { OUTBOX } from '../core/records/reply.ts';
+import { tellerName, toldAddress } from '../core/records/told.ts';
 import type { Task } from '../core/task.ts';
 import { quietUntil } from '../core/time/quiet.ts';
 import { openWall, type Wall } from '../core/time/wall.ts';
@@ -57,6 +59,21 @@ export function quietEnd({ governance, zone }: Pick<ToldDeps, 'governance' | 'zo
   if (hours === null) return null;
   const wall = openWall(hours.zone ?? zone());
   return wall === null ? null : quietUntil(hours, wall, now);
+}
+
+/** What waits for people, by address. */
+export async function heldMessages(store: Pick<Store, 'tasks'>, now: number): Promise<HeldMessages[]> {
+  const held = new Map<string, HeldMessages>();
+  for (const task of await store.tasks({ queue: OUTBOX, statuses: ['queued'] })) {
+    const to = toldAddress(task);
+    if (to === null || task.absorbedBy !== null) continue;
+    const before = held.get(to);
+    // The first of a lane has the time for all behind it.
+    if (before !== undefined) before.count += 1;
+    else if (task.notBefore !== null && task.notBefore > now && task.attempt === 1)
+      held.set(to, { to, count: 1, until: task.notBefore });
+  }
+  return [...held.values()];
 }
 
 /** Words for the record that a message waits, and its task with them. */

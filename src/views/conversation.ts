@@ -122,11 +122,12 @@ async function deliveryOf(store: Reads, reply: EventOf<'message.queued'>, pushed
   if (sent?.type === 'message.sent')
     return { state: pushed ? 'sent' : 'fetched', repeated: sent.data.repeated, error: '' };
   if (!pushed) return { state: 'waiting', repeated: false, error: '' };
-  const types = ['message.sending', 'message.failed', 'message.unsure'] as const;
+  const types = ['message.held', 'message.sending', 'message.failed', 'message.unsure'] as const;
   let delivery: Reply['delivery'] = { state: 'waiting', repeated: false, error: '' };
   for await (const event of store.read({ stream: reply.stream, types, after: reply.seq })) {
     if (!('message' in event.data) || event.data.message !== reply.id) continue;
-    if (event.type === 'message.sending') delivery = { ...delivery, state: 'sending' };
+    if (event.type === 'message.held') delivery = { ...delivery, until: event.data.until };
+    if (event.type === 'message.sending') delivery = { state: 'sending', repeated: false, error: delivery.error };
     if (event.type === 'message.unsure') delivery = { ...delivery, state: 'unsure', error: event.data.error };
     if (event.type === 'message.failed')
       delivery = { ...delivery, state: event.data.final ? 'failed' : 'waiting', error: event.data.error };

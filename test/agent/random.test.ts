@@ -1,34 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { join } from 'node:path';
 import { loadJson } from '../../src/agent/run/log.ts';
 import type { Event, EventOf, EventType } from '../../src/core/event.ts';
 import type { ModelMessage } from '../../src/core/model.ts';
 import type { Rule } from '../../src/core/policy.ts';
 import { replyKey } from '../../src/core/records/reply.ts';
 import { isEnded } from '../../src/core/task.ts';
-import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import { systemClock, systemRandom } from '../../src/platform/system.ts';
 import { randomFrom } from '../fakes/random.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { recordingChannel } from '../fakes/recording-channel.ts';
 import { calls, fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
-import { hurry, withLoop } from './with-loop.ts';
+import { hurry, onDisk, withLoop } from './with-loop.ts';
 import { effort, whole } from '../fakes/effort.ts';
 
 const OWNER = 'person:owner';
 const SESSIONS = ['s1', 's2', 's3', 's4'];
 const STEPS = effort(50, 120);
 const askContracts: Rule = { id: 'c', verdict: 'ask', match: { tool: 'write', path: 'contracts/**' }, reason: 'c' };
-
-const onDisk = (dir: string) =>
-  openSqliteStore({
-    path: join(dir, 'ruche.sqlite'),
-    clock: systemClock,
-    random: systemRandom.bytes,
-    boundary: () => undefined,
-  });
 
 type Random = (below: number) => number;
 

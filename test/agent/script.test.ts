@@ -7,6 +7,7 @@ import { type Schedule, scheduleStream } from '../../src/core/schedule.ts';
 import type { Tool } from '../../src/core/ports/tool.ts';
 import { firingBatch } from '../../src/scheduler/schedules/fire.ts';
 import type { Loop } from '../fakes/loop.ts';
+import { setTaskAside } from '../../src/runtime/end.ts';
 import { recordingChannel } from '../fakes/recording-channel.ts';
 import { says } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
@@ -240,4 +241,44 @@ test('what fires late is told when it was due, for how many it stands, and what 
     await fire(schedule);
     assert.doesNotMatch(JSON.stringify(model.whole[1]?.messages.slice(4)), /It was due|It stands for/);
   });
+});
+
+test('whoever waits for the answer of a schedule is told in a line that none comes: cancelled, given up', async () => {
+  const { channel, sent } = recordingChannel();
+  const gate = Promise.withResolvers<void>();
+  const working = [gate.promise, ...says('Report.')];
+  await withLoop(
+    () => working,
+    { channels: [channel] },
+    async (loop) => {
+      const fire = firing(loop);
+      const begun = async (end: (task: string) => Promise<unknown>): Promise<string> => {
+        const fired = fire({ to: 'chat:77', work: { kind: 'task', text: 'Report.' } });
+        const [task] = await until(async () => {
+          const running = await loop.store.tasks({ statuses: ['running'], queue: 'assistant' });
+          return running.length > 0 ? running : null;
+        }, 'it runs');
+        await end(task?.id ?? '');
+        await fired;
+        return task?.id ?? '';
+      };
+      const first = await begun((task) => loop.runtime.cancel(task, 'person:owner'));
+      const second = await begun((task) => setTaskAside(loop.deps, task, 'interrupted', 'Too\nmuch.'));
+      // The next firing took its place, and answers.
+      await begun((task) => loop.deps.cancelTask(task, 'runtime'));
+      await until(() => sent.length === 2, 'they are told');
+      await until(async () => (await loop.store.counts()).queued === 0, 'nothing is left');
+      assert.deepEqual(
+        sent.map(({ to, text }) => [to, text]),
+        [
+          ['77', `The schedule assistant/probe was cancelled. More: \`ruche tasks show ${first}\``],
+          [
+            '77',
+            `I could not finish the schedule assistant/probe, and gave it up: Too much. More: \`ruche tasks show ${second}\``,
+          ],
+        ],
+      );
+      gate.resolve();
+    },
+  );
 });

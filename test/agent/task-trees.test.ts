@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadJson } from '../../src/agent/run/log.ts';
 import type { ToolRecord } from '../../src/agent/run/state.ts';
@@ -7,14 +6,12 @@ import type { Event, EventOf, EventType } from '../../src/core/event.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
 import type { ReplyContent } from '../../src/core/records/reply.ts';
 import { isEnded } from '../../src/core/task.ts';
-import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import { systemClock, systemRandom } from '../../src/platform/system.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { randomFrom } from '../fakes/random.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { calls, fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
-import { hurry, withLoop } from './with-loop.ts';
+import { hurry, onDisk, withLoop } from './with-loop.ts';
 
 const OWNER = 'person:owner';
 const AGENTS = ['assistant', 'writing', 'system', 'billing'];
@@ -24,14 +21,6 @@ type Random = (below: number) => number;
 const ticks = async (count: number): Promise<void> => {
   for (let n = 0; n < count; n++) await new Promise((resolve) => setImmediate(resolve));
 };
-
-const onDisk = (dir: string) =>
-  openSqliteStore({
-    path: join(dir, 'ruche.sqlite'),
-    clock: systemClock,
-    random: systemRandom.bytes,
-    boundary: () => undefined,
-  });
 
 /** A run of any shape: it gives tasks and waits for them, or for some, or asks, fails, or just answers. */
 function anything(random: Random): Extract<ScriptTurn, (...args: never[]) => unknown> {

@@ -118,12 +118,16 @@ test('in quiet hours it waits, through a restart, and arrives as one message at 
     await until(async () => (await ofType(loop, 'message.held')).length > 0, 'it is held');
     const [held] = await ofType(loop, 'message.held');
     assert.deepEqual([held?.data.why, held?.data.until], ['quiet', Date.UTC(2026, 11, 1, 7)]);
+    const waiting = [{ to: 'chat:11', count: 3, until: held?.data.until }];
+    assert.deepEqual((await loop.runtime.status()).held, waiting);
     await loop.restart();
     assert.equal(sent.length, 0);
+    assert.deepEqual((await loop.runtime.status()).held, waiting);
     clock.leap(8 * HOUR);
     await until(() => sent.length === 1, 'they arrive');
     await until(async () => (await loop.store.counts()).queued === 0, 'nothing is left');
     assert.equal(sent.length, 1);
+    assert.deepEqual((await loop.runtime.status()).held, []);
     assert.match(sent[0]?.text ?? '', /^3 messages\n[^]*\*\*assistant\*\*, 23:1\d\n\nFirst\.[^]*Second\.[^]*Third\.$/);
     const messages = (await ofType(loop, 'message.queued')).filter(({ data }) => data.told !== undefined);
     assert.deepEqual(

@@ -1,3 +1,6 @@
+import { join } from 'node:path';
+import { systemClock, systemRandom } from '../../src/platform/system.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { openLoop, testTools, type Loop, type LoopOptions } from '../fakes/loop.ts';
 import { scriptedModel, type ScriptedModel } from '../fakes/scripted-model.ts';
 
@@ -26,3 +29,12 @@ export function hurry(loop: Loop): void {
   const { clock } = loop.deps;
   loop.deps.clock = { ...clock, now: () => clock.now() - 600_000 };
 }
+
+/** The store of a home, for a loop whose process ends and begins again. */
+export const onDisk = (dir: string) =>
+  openSqliteStore({
+    path: join(dir, 'ruche.sqlite'),
+    clock: systemClock,
+    random: systemRandom.bytes,
+    boundary: () => undefined,
+  });

@@ -11,6 +11,12 @@ const piped = (desk: Desk, lines: string[], ...args: string[]): Promise<number> 
   return desk.ruche('chat', ...args);
 };
 
+/** A run that calls a tool and never ends. */
+const patience: Script = async (run) => {
+  run.emit({ kind: 'tool.started', call: 'c', tool: 'patience', args: '{}' });
+  return new Promise(() => undefined);
+};
+
 test('A piped conversation: one session, one line after the other', async () => {
   await withDesk(echo, async (desk) => {
     assert.equal(await piped(desk, ['one', '', 'two', '/new', 'three'], 'email'), 0);
@@ -94,10 +100,7 @@ test('At a terminal a line typed while a run works reaches it, and /stop ends it
     { inIsTerminal: true },
   );
   await withDesk(
-    async (run) => {
-      run.emit({ kind: 'tool.started', call: 'c', tool: 'patience', args: '{}' });
-      return new Promise(() => undefined);
-    },
+    patience,
     async (desk) => {
       const chat = desk.ruche('chat');
       desk.stdin.write('for ever\n');
@@ -143,10 +146,7 @@ test('A conversation taken up again shows what it waits for; one that is left sa
     assert.equal(desk.runtime.deliveries.length, 1);
   });
   await withDesk(
-    async (run) => {
-      run.emit({ kind: 'tool.started', call: 'c', tool: 'patience', args: '{}' });
-      return new Promise(() => undefined);
-    },
+    patience,
     async (desk) => {
       const chat = desk.ruche('chat');
       desk.stdin.write('for ever\n');

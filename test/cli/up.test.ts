@@ -80,17 +80,19 @@ test('A second signal ends up at once; one that npm passes on in the same moment
   );
 });
 
+const OPTIONS = {
+  home: '/u/.ruche',
+  workspace: '/w',
+  template: 'solo',
+  host: '',
+  port: 0,
+  acceptLoss: false,
+  token: null,
+  again: '',
+};
+
 test('The welcome says how to talk to it, which model answers, and what is wrong', () => {
-  const options = {
-    home: "/h's",
-    workspace: '/w',
-    template: 'solo',
-    host: '',
-    port: 0,
-    acceptLoss: false,
-    token: null,
-    again: '',
-  };
+  const options = { ...OPTIONS, home: "/h's" };
   const here = { self: 'ruche', userHome: '/u' };
   const demo = welcome(app(), options, here);
   assert.match(demo, /the built-in demo, not a language model/);
@@ -127,16 +129,7 @@ test('The welcome says how to talk to it, which model answers, and what is wrong
 });
 
 test('Under npm the welcome gives commands that npm finds; the usual home needs no flag', () => {
-  const options = {
-    home: '/u/.ruche',
-    workspace: '/w',
-    template: 'solo',
-    host: '',
-    port: 0,
-    acceptLoss: false,
-    token: null,
-    again: '',
-  };
+  const options = OPTIONS;
   const everywhere = { url: 'http://0.0.0.0:99', loginLink: 'http://0.0.0.0:99/login#c', agents: [], sandbox: 'none' };
   const said = welcome(app(everywhere), options, { self: 'npx ruche', userHome: '/u' });
   assert.match(said, /in this folder:\n {2}npx ruche chat\n {2}npx ruche ask AGENT "list the files"\n/);
@@ -146,6 +139,14 @@ test('Under npm the welcome gives commands that npm finds; the usual home needs 
     /listens at http:\/\/0\.0\.0\.0:99\n[^]*base URL http:\/\/127\.0\.0\.1:99\/v1[^]*curl http:\/\/127\.0\.0\.1:99\/v1/,
   );
   assert.match(said, /\n {2}http:\/\/127\.0\.0\.1:99\/login#c\n/);
+  const behind = welcome(app({ loginLink: 'https://ruche.example.org/login#c' }), options, {
+    self: 'ruche',
+    userHome: '/u',
+  });
+  assert.match(
+    behind,
+    /\n {2}https:\/\/ruche\.example\.org\/login#c\n {2}\(on this machine also http:\/\/127\.0\.0\.1:4747\/login#c\)\n/,
+  );
   assert.match(said, /Warning: http:\/\/0\.0\.0\.0:99 serves plain HTTP to every network.*TLS/);
   assert.match(said, /Agents {5}none: create agents\/NAME\/AGENT\.md/);
 });

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { Pending, TaskOutcome } from '../../src/core/api/runtime.ts';
-import { AGENT, Home } from '../fakes/home.ts';
-import type { ModelServer } from '../fakes/model-server.ts';
-import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
+import { Home } from '../fakes/home.ts';
+import { obedientHome, order, orders } from '../fakes/obedient-model.ts';
 
 const RULES = `policy:
   rules:
@@ -13,19 +12,10 @@ const RULES = `policy:
     - { id: contracts, ask: { tool: write, path: "contracts/**" }, reason: "Contracts need a person." }
 `;
 
-let server: ModelServer;
 let home: Home;
 before(async () => {
-  server = await obedientModel();
-  home = await Home.up({
-    beside: [server],
-    env: { WIRE_KEY: 'a-key-0123456789' },
-    files: {
-      'ruche.yaml': modelsYaml(server.baseUrl, RULES),
-      'agents/assistant/AGENT.md': AGENT,
-      'deploy.sh': 'printf "good %s" "$1" >> log.txt; cat log.txt\n',
-    },
-  });
+  home = await obedientHome({ 'deploy.sh': 'printf "good %s" "$1" >> log.txt; cat log.txt\n' }, RULES);
+  await home.start();
   chmodSync(home.path('deploy.sh'), 0o755);
 });
 after(() => home.close());

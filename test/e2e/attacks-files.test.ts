@@ -2,27 +2,15 @@ import assert from 'node:assert/strict';
 import { existsSync, linkSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { AGENT, Home } from '../fakes/home.ts';
-import type { ModelServer } from '../fakes/model-server.ts';
-import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
+import { Home } from '../fakes/home.ts';
+import { obedientHome, order, orders } from '../fakes/obedient-model.ts';
 
 const SECRET = 'the secret outside of the workspace';
 
-let server: ModelServer;
 let home: Home;
 let outside: string;
 before(async () => {
-  server = await obedientModel();
-  home = new Home({
-    beside: [server],
-    env: { WIRE_KEY: 'a-key-0123456789' },
-    files: {
-      'ruche.yaml': modelsYaml(server.baseUrl),
-      'agents/assistant/AGENT.md': AGENT,
-      'in.md': 'inside\n',
-      'dir/in.md': 'inside\n',
-    },
-  });
+  home = await obedientHome({ 'in.md': 'inside\n', 'dir/in.md': 'inside\n' });
   outside = join(home.dir, 'outside');
   mkdirSync(join(outside, 'deep'), { recursive: true });
   for (const path of ['secret.md', 'deep/secret.md']) writeFileSync(join(outside, path), SECRET);

@@ -2,28 +2,15 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { AGENT, Home } from '../fakes/home.ts';
-import type { ModelServer } from '../fakes/model-server.ts';
-import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
+import { obedientHome, order, orders } from '../fakes/obedient-model.ts';
 
 const bwrap = spawnSync('bwrap', ['--version']).status === 0;
 const python = spawnSync('python3', ['--version']).status === 0;
 const skip = bwrap ? false : 'there is no bubblewrap on this machine';
 
-let server: ModelServer;
 let home: Home;
 before(async () => {
-  server = await obedientModel();
-  home = new Home({
-    beside: [server],
-    env: { WIRE_KEY: 'a-key-0123456789' },
-    files: {
-      'ruche.yaml': modelsYaml(server.baseUrl),
-      'agents/assistant/AGENT.md': AGENT,
-      'agents/other/AGENT.md': AGENT,
-      'shared/deep/in.md': 'inside\n',
-      'notes.md': 'one\n',
-    },
-  });
+  home = await obedientHome({ 'agents/other/AGENT.md': AGENT, 'shared/deep/in.md': 'inside\n', 'notes.md': 'one\n' });
   await home.start();
 });
 after(() => home.close());

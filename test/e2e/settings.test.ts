@@ -48,11 +48,23 @@ test('a saved ruche.yaml applies within a second, without a restart, and is comm
   assert.deepEqual(await problems(), []);
 });
 
+test('the public address applies as it is saved: links name it', async () => {
+  const link = async (): Promise<string> =>
+    (await home.api<{ publicUrl: string | null }>('/api/logins', {})).publicUrl ?? '';
+  assert.equal(await link(), '');
+  home.write('ruche.yaml', `${modelsYaml(server.baseUrl)}publicUrl: https://Ruche.Example.org/\n`);
+  await until(async () => (await link()) === 'https://ruche.example.org', 'the public address');
+  const { out, err } = await home.cli('login');
+  assert.match(out, /^https:\/\/ruche\.example\.org\/login#[\w-]{22}\n$/);
+  assert.match(err, /On this machine http:\/\/127\.0\.0\.1:\d+\/login#[\w-]{22} works, too\./);
+});
+
 test('an invalid one keeps the old, and the status says file, line and key', async () => {
   const cases: [yaml: string, line: number, key: string, said: RegExp][] = [
     [`${modelsYaml(server.baseUrl)}concurency: 5\n`, 5, 'concurency', /concurrency/],
     [`${modelsYaml(server.baseUrl)}concurrency: many\n`, 5, 'concurrency', /number/],
     [`${modelsYaml(server.baseUrl)}limits:\n  steps: 0\n`, 6, 'limits.steps', />=1|at least 1/],
+    ['publicUrl: https://example.org/ruche\n', 1, 'publicUrl', /without a path/],
     ['models:\n  standard: [nowhere/gpt]\n', 2, 'models.standard.0', /nowhere/],
     ['models:\n  standard: [demo/demo\n', 3, '', /./],
     ['concurrency: 5\nconcurrency: 6\n', 2, 'concurrency', /second time/],
@@ -72,7 +84,7 @@ test('an invalid one keeps the old, and the status says file, line and key', asy
     home.write('ruche.yaml', modelsYaml(server.baseUrl));
     await soon(async () => (await problems()).length === 0, 'no problem any more');
   }
-  assert.equal(cases.length, 7);
+  assert.equal(cases.length, 8);
   assert.equal((await home.ask('still there?')).text, 'You said: still there?');
   assert.equal((await home.events('config.refused')).length, cases.length, 'each is on record');
 });

@@ -1,3 +1,4 @@
+import { AGENT, Home } from './home.ts';
 import { chunk, DONE, modelServer, type ModelServer, type RawAnswer, type RawRequest } from './model-server.ts';
 
 /** A call the model is told to make; a text instead of an object is sent as the arguments' raw text. */
@@ -67,3 +68,10 @@ export const modelsYaml = (baseUrl: string, more = ''): string => `models:
     wire: { type: openai-compatible, baseUrl: "${baseUrl}", apiKey: env:WIRE_KEY }
   standard: [wire/obedient]
 ${more}`;
+
+/** A home, not yet started, of one agent `assistant` that does what it is told; closing it closes the model. */
+export async function obedientHome(files: Readonly<Record<string, string>> = {}, more = ''): Promise<Home> {
+  const server = await obedientModel();
+  const own = { 'ruche.yaml': modelsYaml(server.baseUrl, more), 'agents/assistant/AGENT.md': AGENT };
+  return new Home({ beside: [server], env: { WIRE_KEY: 'a-key-0123456789' }, files: { ...own, ...files } });
+}

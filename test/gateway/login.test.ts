@@ -136,6 +136,42 @@ test('A03 a change by a session needs the Origin of our own page', async () => {
   );
 });
 
+test('behind a proxy the public name and its origin are ours, whatever Host it hands on, and nothing else is', async () => {
+  const publicUrl = 'https://ruche.example.org';
+  await withPage((page) =>
+    withGateway(
+      echo,
+      async ({ gateway }) => {
+        const enterAs = async (host: string, origin: string): Promise<string> => {
+          const code = gateway.loginLink()?.split('#')[1];
+          const body = JSON.stringify({ code });
+          const head = `POST /api/sessions HTTP/1.1\r\nHost: ${host}\r\nOrigin: ${origin}\r\nContent-Type: application/json\r\n`;
+          return raw(gateway.port, `${head}Connection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+        };
+        assert.match(gateway.loginLink() ?? '', /^https:\/\/ruche\.example\.org\/login#[\w-]{22}$/);
+        const own = `127.0.0.1:${gateway.port}`;
+        for (const host of ['ruche.example.org', 'ruche.example.org:8443', own])
+          assert.match(await enterAs(host, publicUrl), /^HTTP\/1\.1 200 [^]*set-cookie: [^\n]*; Secure;/i, host);
+        // On this machine it goes on without TLS, and without a cookie that only TLS carries.
+        const local = await enterAs(own, `http://${own}`);
+        assert.match(local, /^HTTP\/1\.1 200 /);
+        assert.doesNotMatch(local, /Secure/);
+        const refused = [
+          ['ruche.example.org', 'http://ruche.example.org', 'wrong_origin'],
+          ['ruche.example.org', 'https://ruche.example.org:8443', 'wrong_origin'],
+          ['ruche.example.org', 'https://evil.example', 'wrong_origin'],
+          [own, 'https://ruche.example.org.evil.example', 'wrong_origin'],
+          ['evil.ruche.example.org', publicUrl, 'wrong_host'],
+          ['evil.example', publicUrl, 'wrong_host'],
+        ];
+        for (const [host = '', origin = '', code = ''] of refused)
+          assert.match(await enterAs(host, origin), new RegExp(`^HTTP/1\\.1 403 [^]*"${code}"`), `${host} ${origin}`);
+      },
+      { ...page, publicUrl: () => publicUrl },
+    ),
+  );
+});
+
 test('A02 a rebound name reaches neither the page nor a session', async () => {
   await withPage((page) =>
     withGateway(
@@ -289,9 +325,9 @@ test('codes and sessions end in time, and are bounded', async () => {
   const logins = await openLogins(options);
   const late = logins.code();
   now += 10 * 60_000;
-  assert.equal(await logins.enter(late), null);
+  assert.equal(await logins.enter(late, false), null);
   const value = async (): Promise<string> =>
-    logins.cookieIn((await logins.enter(logins.code()))?.split(';')[0]) ?? assert.fail('no cookie');
+    logins.cookieIn((await logins.enter(logins.code(), false))?.split(';')[0]) ?? assert.fail('no cookie');
   const first = await value();
   const until = logins.until(first) ?? 0;
   assert.equal(until, now + 30 * 86_400_000);
@@ -302,7 +338,7 @@ test('codes and sessions end in time, and are bounded', async () => {
   // A restart knows it; another token does not even look at it.
   const again = await openLogins(options);
   assert.equal(again.until(first), until);
-  const cookie = `x=1; ${(await again.enter(again.code()))?.split(';')[0]}; y=2`;
+  const cookie = `x=1; ${(await again.enter(again.code(), false))?.split(';')[0]}; y=2`;
   assert.ok(again.cookieIn(cookie));
   const other = await openLogins({ ...options, token: () => `${TOKEN}-new` });
   assert.equal(other.cookieIn(cookie), null);
@@ -312,8 +348,8 @@ test('codes and sessions end in time, and are bounded', async () => {
   assert.equal(keep.kept.length, 100);
   assert.equal(logins.until(first), null, 'the oldest has ended');
   const codes = Array.from({ length: 30 }, () => logins.code());
-  assert.equal(await logins.enter(codes[0] ?? ''), null);
-  assert.ok(await logins.enter(codes.at(-1) ?? ''));
+  assert.equal(await logins.enter(codes[0] ?? '', false), null);
+  assert.ok(await logins.enter(codes.at(-1) ?? '', false));
   const last = await value();
   now += 30 * 86_400_000;
   assert.equal(logins.until(last), null);
@@ -348,7 +384,7 @@ test('sessions are kept for their owner only; a file that others can read, or a 
       clock: realClock,
       log,
     });
-    assert.ok(await logins.enter(logins.code()));
+    assert.ok(await logins.enter(logins.code(), false));
     assert.match(JSON.stringify(log.lines.at(-1)), /disk full.*a restart ends them/);
   } finally {
     await rm(home, { recursive: true, force: true });

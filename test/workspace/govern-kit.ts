@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Change } from '../../src/core/files.ts';
 import type { Log } from '../../src/core/ports/log.ts';
 import { skillRules } from '../../src/skills/judge.ts';
 import { openGovernanceReader } from '../../src/workspace/governance/reader.ts';
@@ -161,4 +162,19 @@ export async function makeWorkspace(
       await rm(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** What a run may change: null removes a file. */
+export type Edits = Record<string, string | null | { mode: Change['mode']; text: string }>;
+
+/** A run's changes, with their blobs stored. */
+export async function changesOf(workspace: OpenWorkspace, edits: Edits): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (const [path, edit] of Object.entries(edits)) {
+    const { mode, text } = typeof edit === 'object' && edit !== null ? edit : { mode: '100644' as const, text: edit };
+    const put = text === null ? null : workspace.objects.put('blob', Buffer.from(text));
+    await put?.stored;
+    changes.push({ path, mode, oid: put?.oid ?? null, was: null });
+  }
+  return changes;
 }

@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { canonicalJson } from '../../src/core/text/json.ts';
-import type { Change } from '../../src/core/files.ts';
 import type { Difference } from '../../src/core/ports/governance.ts';
-import { makeWorkspace } from './govern-kit.ts';
-import type { TestWorkspace } from './govern-kit.ts';
+import { changesOf, type Edits, makeWorkspace, type TestWorkspace } from './govern-kit.ts';
 import { effort, tries } from '../fakes/effort.ts';
 
 const MAIL = `---
@@ -31,25 +29,8 @@ before(async () => {
 });
 after(() => kit.remove());
 
-type Edits = Record<string, string | null | { mode: Change['mode']; text: string }>;
-
-/** A run's changes over the base, with their blobs stored. */
-async function changesOf(edits: Edits): Promise<Change[]> {
-  const changes: Change[] = [];
-  for (const [path, edit] of Object.entries(edits)) {
-    const { mode, text } = typeof edit === 'object' && edit !== null ? edit : { mode: '100644' as const, text: edit };
-    if (text === null) changes.push({ path, mode, oid: null, was: null });
-    else {
-      const { oid, stored } = kit.workspace.objects.put('blob', Buffer.from(text));
-      await stored;
-      changes.push({ path, mode, oid, was: null });
-    }
-  }
-  return changes;
-}
-
 const differenceOf = async (edits: Edits): Promise<Difference | null> =>
-  kit.reader.protectedChanges(base, await changesOf(edits));
+  kit.reader.protectedChanges(base, await changesOf(kit.workspace, edits));
 
 const protectedIn = async (edits: Edits): Promise<string | null> => (await differenceOf(edits))?.text ?? null;
 

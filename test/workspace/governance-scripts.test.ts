@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Change } from '../../src/core/files.ts';
 import type { PinnedScripts } from '../../src/core/skill.ts';
-import { makeWorkspace, type TestWorkspace } from './govern-kit.ts';
+import { changesOf, type Edits, makeWorkspace, type TestWorkspace } from './govern-kit.ts';
 
 const SYSTEM = `---
 tools: [read, write, shell]
@@ -44,21 +43,8 @@ before(async () => {
 });
 after(() => kit.remove());
 
-type Edits = Record<string, string | null | { mode: Change['mode']; text: string }>;
-
-async function changesOf(edits: Edits): Promise<Change[]> {
-  const changes: Change[] = [];
-  for (const [path, edit] of Object.entries(edits)) {
-    const { mode, text } = typeof edit === 'object' && edit !== null ? edit : { mode: '100644' as const, text: edit };
-    const put = text === null ? null : kit.workspace.objects.put('blob', Buffer.from(text));
-    await put?.stored;
-    changes.push({ path, mode, oid: put?.oid ?? null, was: null });
-  }
-  return changes;
-}
-
 const askedFor = async (edits: Edits): Promise<string | null> =>
-  (await kit.reader.protectedChanges(base, await changesOf(edits)))?.text ?? null;
+  (await kit.reader.protectedChanges(base, await changesOf(kit.workspace, edits)))?.text ?? null;
 
 const scriptsAt = async (commit: string): Promise<PinnedScripts> => {
   const loaded = await kit.reader.load(commit);

@@ -8,6 +8,7 @@ const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
 const year = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 const whole = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeStyle: 'long' });
 
+export const timeOfDay = (at: number): string => clock.format(at);
 export const exactTime = (at: number): string => whole.format(at);
 
 /** How long ago, as short as it can be without misleading. */

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useComputed } from '@preact/signals';
 import type { FileView, Standing } from '../../src/core/api/views.ts';
-import { brief, bytes, money } from '../lib/format.ts';
+import { brief, bytes, money, timeOfDay } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
@@ -120,6 +120,9 @@ export function ReplyEntry(props: { entry: Reply; agent: string; steps: string |
           <span class="bad" title={entry.delivery.error}>
             {delivery}
           </span>
+        )}
+        {entry.delivery.state === 'waiting' && entry.delivery.until !== undefined && (
+          <span title="Nobody is told during quiet hours.">waits until {timeOfDay(entry.delivery.until)}</span>
         )}
         {entry.delivery.repeated && <span>sent again after an interruption</span>}
         {props.steps !== null && (

@@ -161,7 +161,17 @@ export interface RuntimeStatus {
   journal: { head: number; exported: number };
   channels: readonly ChannelState[];
   pending: number;
+  /** What people are told later: for the end of quiet hours, or of a minute with many messages. */
+  held?: readonly HeldMessages[];
   problems: readonly Problem[];
+}
+
+/** Messages that wait for one address. */
+export interface HeldMessages {
+  /** `CHANNEL:ADDRESS`. */
+  to: string;
+  count: number;
+  until: number;
 }
 
 /** A messenger that is connected, or would be but for its problem. */

@@ -77,6 +77,8 @@ export type ConversationEntry =
         state: 'sent' | 'fetched' | 'sending' | 'waiting' | 'unsure' | 'failed';
         repeated: boolean;
         error: string;
+        /** Of one that waits for quiet hours to end: when they do. */
+        until?: number;
       };
     };
 

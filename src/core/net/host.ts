@@ -122,3 +122,10 @@ export const namedHost = (entries: readonly string[], at: { host: string; port: 
     const pattern = parseHostPattern(entry);
     return pattern !== null && pattern.literal && patternFits(pattern, at);
   });
+
+/** `https://example.org` of an http or https address without path, query or credentials; null for any other text. */
+export function bareOrigin(text: string): string | null {
+  if (!URL.canParse(text)) return null;
+  const { protocol, origin, href } = new URL(text);
+  return (protocol === 'https:' || protocol === 'http:') && (href === origin || href === `${origin}/`) ? origin : null;
+}

@@ -28,13 +28,16 @@ export async function makeLogin(context: GatewayContext, logins: Logins, request
   if (request.incoming.headers.authorization === undefined)
     throw new HttpError(403, 'token_needed', 'A login link needs the token. Create one with: ruche login.');
   const code = logins.code();
-  await sendJson(request, 200, { code, path: `/login#${code}`, seconds: 600 });
+  await sendJson(request, 200, { code, path: `/login#${code}`, publicUrl: context.publicUrl(), seconds: 600 });
 }
 
 /** `POST /api/sessions` `{code}`: 200 with the session's cookie. */
 export async function enter(context: GatewayContext, logins: Logins, request: ApiRequest): Promise<void> {
   const code = text(await readObject(request.incoming, { ...context.limits, bodyBytes: CODE_BYTES }), 'code');
-  const cookie = await logins.enter(code);
+  // Whoever came by the proxy sends the cookie over TLS alone. On this machine the page goes on without.
+  const { origin } = request.incoming.headers;
+  const secure = origin !== undefined && origin === context.publicUrl() && origin.startsWith('https:');
+  const cookie = await logins.enter(code, secure);
   // A right code is let in whatever others try: nobody guesses one.
   const peer = request.incoming.socket.remoteAddress ?? '';
   const wait = cookie === null ? context.failures.pay(peer, context.clock.now()) : 0;

@@ -44,6 +44,13 @@ export type Origin = Pick<IncomingMessage, 'url' | 'headers' | 'rawHeaders'> & {
   socket: { localAddress?: string | undefined };
 };
 
+/** By what it is called. */
+export interface Ours {
+  names: readonly string[];
+  /** Origin under which a proxy serves the page. */
+  publicUrl: string | null;
+}
+
 const forbidden = (code: string, message: string): HttpError => new HttpError(403, code, message);
 
 /**
@@ -51,18 +58,21 @@ const forbidden = (code: string, message: string): HttpError => new HttpError(40
  * origin, a cross-site request. Only the socket and the configuration decide which names are ours: the Host header never
  * vouches for an Origin, and forwarding headers are not read at all. `page`: it asks for the web page.
  */
-export function refuseStranger(request: Origin, names: readonly string[], page = false): HttpError | null {
+export function refuseStranger(request: Origin, ours: Ours, page = false): HttpError | null {
   if (!request.url?.startsWith('/')) return new HttpError(400, 'bad_target', 'The request target must be a path.');
   const host = onlyHost(request);
   if (host === null) return new HttpError(400, 'bad_host', 'The request must carry exactly one Host header.');
-  if (!isOurs(host, request, names))
+  if (!isOurs(host, request, ours))
     return forbidden(
       'wrong_host',
-      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", use the machine's numeric address, or start with --host and that name.`,
+      `This gateway does not answer to the name in the Host header. Use the address printed by "ruche up", use the machine's numeric address, start with --host and that name, or, behind a proxy, set publicUrl in ruche.yaml.`,
     );
   const { origin } = request.headers;
-  if (origin !== undefined && origin !== `http://${host}` && !(names.includes(host) && origin === `https://${host}`))
-    return forbidden('wrong_origin', 'Requests from another origin are refused.');
+  if (origin !== undefined && !isOurPage(origin, host, ours))
+    return forbidden(
+      'wrong_origin',
+      'Requests from another origin are refused. Behind a proxy, set publicUrl in ruche.yaml to the address of the page.',
+    );
   const site = request.headers['sec-fetch-site'];
   // Somebody followed a link to the page: it holds no data, and what it asks for then comes from itself.
   const visit = page && request.headers['sec-fetch-mode'] === 'navigate';
@@ -78,13 +88,28 @@ function onlyHost(request: Origin): string | null {
   return count === 1 ? (request.headers.host ?? '').toLowerCase() : null;
 }
 
-function isOurs(host: string, request: Origin, names: readonly string[]): boolean {
+/** A proxy may hand on another Host than the browser asked for, so a page of the public origin is ours whatever that is. */
+function isOurPage(origin: string, host: string, { names, publicUrl }: Ours): boolean {
+  if (origin === publicUrl) return true;
+  // Somebody between could write what stands on the page of the same name without TLS.
+  if (publicUrl !== null && nameOf(host) === publicName(publicUrl)) return false;
+  return origin === `http://${host}` || (names.includes(host) && origin === `https://${host}`);
+}
+
+function isOurs(host: string, request: Origin, { names, publicUrl }: Ours): boolean {
   if (names.includes(host)) return true;
-  // Any port will do: a forwarded one (ssh -L, a container) differs from ours, and only names can be rebound.
-  const name = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d+)?$/.exec(host)?.[1]?.replace(/^\[|\]$/g, '') ?? '';
+  // Any port will do: a forwarded one (ssh -L, a container, a proxy) differs from ours, and only names can be rebound.
+  const name = nameOf(host);
   if (isLoopback(name) || names.includes(name)) return true;
+  if (publicUrl !== null && name === publicName(publicUrl)) return true;
   return isIP(name) !== 0 && name === request.socket.localAddress?.replace(/^::ffff:/, '');
 }
+
+const publicName = (url: string): string => nameOf(new URL(url).host);
+
+/** Of a Host header; '' where that is none. */
+const nameOf = (host: string): string =>
+  /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d+)?$/.exec(host)?.[1]?.replace(/^\[|\]$/g, '') ?? '';
 
 /** Addresses remembered; beyond that the one unseen for longest is forgotten. */
 const ADDRESSES = 10_000;

@@ -28,6 +28,8 @@ export interface GatewayContext {
   limits: GatewayLimits;
   /** Counts wrong tokens, cookies and codes. */
   failures: FailureLimit;
+  /** The origin under which a proxy serves the page; null without one. */
+  publicUrl: () => string | null;
   /** Aborts when the gateway closes. */
   closing: AbortSignal;
 }

@@ -33,8 +33,8 @@ export interface LoginOptions {
 export interface Logins {
   /** A code that makes one session, within ten minutes. */
   code(): string;
-  /** The `Set-Cookie` of a new session; null for a code that is unknown, used or too old. */
-  enter(code: string): Promise<string | null>;
+  /** The `Set-Cookie` of a new session, `secure`: for HTTPS alone; null for a code that is unknown, used or too old. */
+  enter(code: string, secure: boolean): Promise<string | null>;
   /** The session's cookie in a `Cookie` header, if there is one. */
   cookieIn(header: string | undefined): string | null;
   /** Until when this cookie's session lasts; null if there is none. */
@@ -93,7 +93,7 @@ export async function openLogins({ keep, bytes, token, ended, clock, log }: Logi
       add(codes, codeOf(code), clock.now() + CODE_MS, MAX_CODES);
       return code;
     },
-    async enter(code) {
+    async enter(code, secure) {
       const hash = codeOf(code);
       const until = codes.get(hash) ?? 0;
       codes.delete(hash);
@@ -101,7 +101,7 @@ export async function openLogins({ keep, bytes, token, ended, clock, log }: Logi
       const value = random(32);
       add(sessions, sessionOf(value), clock.now() + SESSION_MS, MAX_SESSIONS);
       await save();
-      return `${name()}=${value}; ${attributes}; Max-Age=${SESSION_MS / 1000}`;
+      return `${name()}=${value}; ${attributes}${secure ? '; Secure' : ''}; Max-Age=${SESSION_MS / 1000}`;
     },
     cookieIn(header = '') {
       if (header === '') return null;

@@ -149,6 +149,15 @@ const VERBS: readonly Verb[] = [
     },
   },
   {
+    form: 'tell owner: TEXT',
+    parse(sentence) {
+      const match = /^tell (owner|[a-z][a-z0-9-]*:\S+): ?(?=\S)/i.exec(sentence);
+      const to = match?.[1]?.toLowerCase();
+      const text = sentence.slice(match?.[0].length);
+      return to === undefined ? null : oneCall(`tell ${to}`, { tool: 'tell', args: { to, text } });
+    },
+  },
+  {
     form: 'what did I say?',
     parse(sentence, { earlier }) {
       if (!/^what did i say\b[\w ]*\??\s*$/i.test(sentence)) return null;
