@@ -237,7 +237,7 @@ test('without a chain there is nothing to log', async () => {
   });
 });
 
-test('whoever asks sees what is due done first', async () => {
+test('a person who asks sees what is due done first', async () => {
   const due = async (world: World): Promise<string> => {
     const id = await world.ask('approval');
     world.clock.time += 30 * MINUTE;

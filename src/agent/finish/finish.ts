@@ -1,8 +1,8 @@
-import type { Turn } from '../run/deps.ts';
+import type { AgentDeps, Turn } from '../run/deps.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { EventOf, MatterKind } from '../../core/event.ts';
-import { taskStream } from '../../core/ids.ts';
-import { deadText } from '../../core/records/matter.ts';
+import { kindOf, runStream, taskStream } from '../../core/ids.ts';
+import { deadText, isOutage } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
 import type { Place } from '../../core/recipient.ts';
 import { noAnswerText, recipientOf, telling } from '../../core/records/told.ts';
@@ -12,6 +12,7 @@ import { resultsMessage } from '../run/conversation.ts';
 import { releaseWork, keepUnlanded } from './hold.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
+import { hasLeftOut } from '../think/compact.ts';
 import { isQuiet } from '../think/script.ts';
 import type { Failure } from '../run/state.ts';
 import { mediaTypeOf, plainName } from '../../core/text/media.ts';
@@ -27,6 +28,10 @@ const retryDelay = (attempt: number, random: number): number =>
 /** Half an answer must not pass for a whole one. */
 const CUT = '\n\n(The answer ends here because it reached the output limit of the model.)';
 
+/** The person must know what the agent no longer knows, and what to do about it. */
+const LEFT_OUT =
+  '\n\n(The provider of the model refused something that was said earlier in this conversation. I left that out and go on without it: write on if that is fine. To begin afresh, start a new conversation, with /new in a messenger or New chat on the page.)';
+
 const textOf = (message: ModelMessage | null): string =>
   (message?.parts ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
 
@@ -34,7 +39,8 @@ const textOf = (message: ModelMessage | null): string =>
 export async function succeed(turn: Turn): Promise<void> {
   const { log } = turn;
   const { answer, cut } = log.state;
-  const content = await withFiles(turn, `${textOf(answer)}${cut ? CUT : ''}`);
+  const left = (await hasLeftOut(turn)) ? LEFT_OUT : '';
+  const content = await withFiles(turn, `${textOf(answer)}${cut ? CUT : ''}${left}`);
   const ended = await tasksOf(turn);
   const seen = await seenAtEnd(turn);
   await releaseWork(turn);
@@ -51,7 +57,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   const { deps, log } = turn;
   const { state, claim } = log;
   const { task } = claim;
-  const { after } = failure;
+  const after = failure.after ?? (await outageWait(turn, failure));
   const mayPass = failure.retryable && failure.spent !== true;
   if (after !== undefined || (mayPass && task.attempt < task.maxAttempts)) {
     const notBefore = deps.clock.now() + (after ?? retryDelay(task.attempt, deps.random()));
@@ -59,6 +65,11 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
     log.emit({ type: 'task.retried', data }, null, { stream: taskStream(task.id) });
     log.queue({ op: 'retry', task: task.id, notBefore, ...(after === undefined ? {} : { uncounted: true }) });
+    // Of a landing that is blocked another tells.
+    if (isOutage(failure.code)) {
+      const text = `${failure.message} It goes on by itself ${deps.timeText(notBefore)}.`;
+      deps.emit({ kind: 'retrying', task: task.id, run: state.run, text });
+    }
     return log.flush(true);
   }
   const status = failure.retryable ? 'dead' : 'failed';
@@ -76,8 +87,42 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
       about: task.id,
       shown: { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason },
     });
-  else if (status === 'dead') log.raise({ kind: 'dead', about: task.id, shown: deadText(task, failure.message) });
+  else if (status === 'dead' && !(isOutage(failure.code) && isByClock(task)))
+    log.raise({ kind: 'dead', about: task.id, shown: deadText(task, failure.message) });
   await log.flush(true);
+}
+
+/** How long work by the clock waits for a provider unless told, in milliseconds, and the shortest and longest step of it. */
+const PATIENCE_MS = 3_600_000;
+const STEP_MS = { min: 30_000, max: 600_000 };
+
+/** Nobody waits for its answer now, and it is worth as much a little later. */
+const isByClock = ({ from }: Task): boolean => ['schedule', 'trigger'].includes(kindOf(from));
+
+/**
+ * Milliseconds until work by the clock asks a provider again that is down; undefined for other work and other failures, and
+ * once it has waited as long as it should. Each wait is about as long as all before it, so that the tries are spread.
+ */
+async function outageWait({ deps, log }: Turn, { code, retryable, spent }: Failure): Promise<number | undefined> {
+  if (!retryable || spent === true || !isOutage(code) || !isByClock(log.claim.task)) return undefined;
+  const { patienceMs = PATIENCE_MS } = deps.governance().settings;
+  await log.flush(false);
+  const now = deps.clock.now();
+  const left = patienceMs - (now - (await failingSince(deps.store, log.state.run, now)));
+  if (left <= 0) return undefined;
+  const wait = Math.max(STEP_MS.min, Math.min(STEP_MS.max, patienceMs - left));
+  return Math.min(left, Math.round(wait * (0.75 + deps.random() / 4)));
+}
+
+/** When the first of the models' failures came since one has answered. */
+async function failingSince(store: AgentDeps['store'], run: string, now: number): Promise<number> {
+  let since = now;
+  const types = ['model.failed', 'model.answered'] as const;
+  for await (const event of store.read({ stream: runStream(run), types, reverse: true })) {
+    if (event.type === 'model.answered') break;
+    since = event.at;
+  }
+  return since;
 }
 
 /** Failures of which the owner hears, wherever the task is from: nobody else can mend them. */
