@@ -54,7 +54,12 @@ function plan({ plan: made }: Story): void {
   made.acts.push({ id: 'act2', at: minutes(11), do: 'edit', path: 'shared/email.md', anchor: '', text: 'by hand' });
   made.acts.push({ id: 'act3', at: minutes(12), do: 'drop', queue: 'email', file: 'dropped.json', order: 'dropped' });
   made.acts.push({
-    ...{ id: 'act5', at: minutes(13), do: 'drop', queue: 'email', file: 'dropped.json', order: 'newer' },
+    id: 'act5',
+    at: minutes(13),
+    do: 'drop',
+    queue: 'email',
+    file: 'dropped.json',
+    order: 'newer',
     replaces: 'dropped',
   });
   made.acts.push({ id: 'act6', at: minutes(13), do: 'bad', queue: 'email', file: 'bad.json', as: 'deep' });
