@@ -251,7 +251,7 @@ test('what fires late is told when it was due, for how many it stands, and what 
   });
 });
 
-test('whoever waits for the answer of a schedule is told in a line that none comes: cancelled, given up', async () => {
+test('a person who waits for the answer of a schedule is told in a line that none comes: cancelled, given up', async () => {
   const { channel, sent } = recordingChannel();
   const gate = Promise.withResolvers<void>();
   const working = [gate.promise, ...says('Report.')];
