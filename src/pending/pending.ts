@@ -185,7 +185,7 @@ async function sentElsewhere(
   const lost = raised.cause === null ? null : await store.event(raised.cause);
   if (lost?.type !== 'message.queued') return 'The reply is not on record any more, so it cannot be sent.';
   if (!ids || pushes?.(channel) !== true)
-    return `No channel "${channel}" is configured. Write CHANNEL:ADDRESS, as in telegram:123.`;
+    return `No channel "${channel}" is configured. Write CHANNEL:ADDRESS with one of ruche.yaml.`;
   const { stream, labels, data } = lost;
   const event = { stream, actor: 'runtime', cause: raised.id, labels, key: `elsewhere:${raised.data.matter}` };
   const { agent, session } = data;
