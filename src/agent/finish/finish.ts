@@ -15,7 +15,7 @@ import { seenAtEnd } from '../run/seen.ts';
 import { hasLeftOut } from '../think/compact.ts';
 import { isQuiet } from '../think/script.ts';
 import type { Failure } from '../run/state.ts';
-import { mediaTypeOf } from '../../core/text/media.ts';
+import { mediaTypeOf, plainName } from '../../core/text/media.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
 const RETRY_BASE = 2_000;
@@ -271,7 +271,8 @@ async function withFiles({ deps, log }: Turn, text: string): Promise<ReplyConten
       continue;
     }
     bytes += size;
-    const name = path.slice(path.lastIndexOf('/') + 1);
+    // Whoever gets it sees the name without the folder, and it must not look like another one.
+    const name = plainName(path);
     files.push({ name, mediaType: mediaTypeOf(name), blob: deps.store.putBlob(found.bytes, log.subject) });
   }
   const note = left.length > 0 ? `\n\n(Too much to send, and kept in the workspace: ${left.join(', ')}.)` : '';
