@@ -79,7 +79,7 @@ for (const [name, strict] of Object.entries(STRICT))
     });
     const loop = await openLoop({
       tools: Object.values(testTools([])),
-      files: { 'notes.md': `${'a line of the notes, which says little\n'.repeat(150)}` },
+      files: { 'notes.md': 'a line of the notes, which says little\n'.repeat(150) },
       choices: [choiceAt(server.baseUrl, { window: strict.window, images: strict.images })],
       maxAttempts: 1,
     });
