@@ -26,7 +26,7 @@ export type Report =
   | { kind: 'ready' }
   /** A case begins; -1 is the loading of a file. */
   | { kind: 'begin'; path: string; at: number }
-  | { kind: 'case'; path: string; at: number; name: string; ms: number; reach: Reach }
+  | { kind: 'case'; path: string; at: number; name: string; ms: number; cpuMs: number; reach: Reach }
   /** `stray`: the failure came from outside the test, perhaps from what an earlier mutant left behind. */
   | { kind: 'end'; failed: { path: string; error: string; stray: boolean } | null; dirty: boolean };
 
@@ -120,14 +120,13 @@ async function obey(order: Order): Promise<void> {
 
 async function open({ number, measure }: Order, path: string): Promise<Suite> {
   tell({ kind: 'begin', path, at: LOADED });
-  const started = performance.now();
+  const watch = stopwatch();
   let suite: Suite = { cases: [], before: [], after: [] };
   await guarded(async () => {
     suite = await collect(() => import(`${pathToFileURL(join(root, path)).href}?m=${number}`));
     for (const step of suite.before) await step();
   });
-  if (measure)
-    tell({ kind: 'case', path, at: LOADED, name: '', ms: performance.now() - started, reach: reached(measure) });
+  if (measure) tell({ kind: 'case', path, at: LOADED, name: '', ...watch(), reach: reached(measure) });
   return suite;
 }
 
@@ -135,10 +134,17 @@ async function run({ measure }: Order, path: string, at: number, cases: Suite['c
   const found = cases[at];
   if (!found) throw new Error(`${path} has no test ${at} any more`);
   tell({ kind: 'begin', path, at });
-  const started = performance.now();
+  const watch = stopwatch();
   await guarded(found.run);
-  if (measure)
-    tell({ kind: 'case', path, at, name: found.name, ms: performance.now() - started, reach: reached(measure) });
+  if (measure) tell({ kind: 'case', path, at, name: found.name, ...watch(), reach: reached(measure) });
+}
+
+function stopwatch(): () => { ms: number; cpuMs: number } {
+  const [started, used] = [performance.now(), process.cpuUsage()];
+  return () => {
+    const { user, system } = process.cpuUsage(used);
+    return { ms: performance.now() - started, cpuMs: (user + system) / 1_000 };
+  };
 }
 
 /** What has run since the last look. */

@@ -32,6 +32,7 @@ export interface TestCase {
   name: string;
   /** How long it takes when all is well. */
   ms: number;
+  cpuMs: number;
   reach: Reach;
   /** How often it noticed lately. */
   kills: number;
@@ -51,13 +52,13 @@ export interface TestFile {
 export interface Measured {
   hash: string;
   reach: Reach;
-  cases: Pick<TestCase, 'at' | 'name' | 'ms' | 'reach'>[];
+  cases: Pick<TestCase, 'at' | 'name' | 'ms' | 'cpuMs' | 'reach'>[];
 }
 
 const COPIED = ['package.json', 'tsconfig.json', 'bin', 'scripts', 'src', 'templates', 'skills', 'schemas', 'test'];
 const MEASURE_LIMITS = { cpuMs: 120_000, ms: 600_000 };
 /** A case that takes more than four times the usual and so many milliseconds is taken to hang: of a processor, since a busy machine is no mutant. */
-const GRACE_MS = 600;
+const GRACE_MS = 400;
 /** To load a file of tests with all it imports. */
 const LOAD_MS = 4_000;
 /** The same by the wall, for one that waits. */
@@ -110,10 +111,11 @@ export class Laboratory {
       const { fate, error, seen } = await host.run(order, () => MEASURE_LIMITS);
       host.stop();
       if (fate !== 'survived') throw new Error(`${path} does not pass without any mutant: mend it first\n${error}`);
-      for (const { at, name, ms, reach } of seen)
-        if (measure === 'time') for (const each of measured.cases.filter((other) => other.at === at)) each.ms = ms;
+      for (const { at, name, ms, cpuMs, reach } of seen)
+        if (measure === 'time')
+          for (const each of measured.cases.filter((other) => other.at === at)) Object.assign(each, { ms, cpuMs });
         else if (at === -1) measured.reach = inRoom(reach);
-        else measured.cases.push({ at, name, ms, reach: inRoom(reach) });
+        else measured.cases.push({ at, name, ms, cpuMs, reach: inRoom(reach) });
     }
     return measured;
   }
@@ -157,10 +159,10 @@ export class Laboratory {
       fresh: this.#imports.above(file),
       cases: cases.map(({ path, at }) => ({ path, at })),
     };
-    const msOf = new Map(cases.map(({ path, at, ms }) => [`${path} ${at}`, ms]));
+    const usual = new Map(cases.map((each) => [`${each.path} ${each.at}`, each]));
     const limits = (path: string, at: number): { cpuMs: number; ms: number } => {
-      const usual = msOf.get(`${path} ${at}`) ?? 0;
-      return { cpuMs: at === -1 ? LOAD_MS : usual * 4 + GRACE_MS, ms: usual * 4 + WAIT_MS };
+      const { ms = 0, cpuMs = 0 } = usual.get(`${path} ${at}`) ?? {};
+      return { cpuMs: at === -1 ? LOAD_MS : cpuMs * 4 + GRACE_MS, ms: ms * 4 + WAIT_MS };
     };
     for (;;) {
       this.#host ??= await Host.start(this.dir, false);

@@ -6,7 +6,7 @@ import { StoreUnavailable } from '../core/ports/store.ts';
 import { WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import { type Claim, isEnded, type Stops, type Task, type TaskContent } from '../core/task.ts';
 import { doCalls } from './calls/calls.ts';
-import { Faults } from './run/faults.ts';
+import { Faults } from './run/hindrances.ts';
 import { fail, succeed } from './finish/finish.ts';
 import { holdWork } from './finish/hold.ts';
 import { land, leaveOutLost } from './finish/land.ts';

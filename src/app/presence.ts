@@ -5,7 +5,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { KeptSecrets } from '../core/ports/secrets.ts';
 import { refuseToListen } from '../gateway/http/access.ts';
 import type { Gateway, LocalAccess } from '../gateway/server.ts';
-import { shellWord } from '../core/text/shell-word.ts';
+import { shellWord } from '../core/text/paths.ts';
 import { privateFile } from '../platform/replace.ts';
 
 /** How commands find the gateway of a home: `gateway.json`, mode 0600, there while it listens. */

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CliError, type Io } from './io.ts';
-import { shellWord } from '../core/text/shell-word.ts';
+import { shellWord } from '../core/text/paths.ts';
 import type { Options } from './options.ts';
 
 export interface Connection {

@@ -1,4 +1,4 @@
-import { fileFault } from '../core/text/file-fault.ts';
+import { capital, fileFault } from '../core/text/file-fault.ts';
 import { plain } from './io.ts';
 
 /** What another home or workspace helps with, too. */
@@ -20,5 +20,3 @@ export function explain(error: unknown): string {
   const also = ELSEWHERE.includes(code) ? ', or choose another --home or --workspace' : ' and try again';
   return plain(`Cannot use ${path ?? 'a file'} (${code}): ${fault.wrong}. ${capital(fault.mend)}${also}.`);
 }
-
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

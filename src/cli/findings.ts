@@ -1,7 +1,8 @@
 import { type Problem, WORKSPACE } from '../core/agent.ts';
 import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
-import { shellWord } from '../core/text/shell-word.ts';
+import { capital, fileFault } from '../core/text/file-fault.ts';
+import { shellWord } from '../core/text/paths.ts';
 import { offerText, problemText } from './status.ts';
 
 /** What doctor knows, gathered before anything is judged. */
@@ -84,15 +85,10 @@ const checkHome: Check = ({ home, homeMade, homeMode, homeProblem }) => {
         'cannot be created by this user',
         `Choose another --home, or create it: sudo install -d -o "$USER" ${shellWord(home)}`,
       ];
-  const why: Record<string, [string, string]> = {
-    EROFS: ['is on a read-only disk', 'Remount it for writing, or choose another --home.'],
-    ENOSPC: ['is on a full disk', 'Free some space, or choose another --home.'],
-    EDQUOT: ['has no quota left', 'Free some space, or choose another --home.'],
-    EACCES: theirs,
-    EPERM: theirs,
-  };
-  const [text, mend] = why[homeProblem] ?? [`cannot be written (${homeProblem})`, 'Choose another --home.'];
-  return [broken('Home', `${home} ${text}`, mend)];
+  if (homeProblem === 'EACCES' || homeProblem === 'EPERM') return [broken('Home', `${home} ${theirs[0]}`, theirs[1])];
+  const fault = fileFault(homeProblem);
+  if (fault === null) return [broken('Home', `${home} cannot be written (${homeProblem})`, 'Choose another --home.')];
+  return [broken('Home', `${home}: ${fault.wrong}`, `${capital(fault.mend)}, or choose another --home.`)];
 };
 
 const MEGABYTE = 1024 * 1024;

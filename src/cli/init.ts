@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { ExitCode, Io } from './io.ts';
-import { shellWord } from '../core/text/shell-word.ts';
+import { shellWord } from '../core/text/paths.ts';
 import type { Options } from './options.ts';
 
 /** `ruche init [dir]`: a workspace from a template; in `dir`, beside an empty home, where commands find both by themselves. */

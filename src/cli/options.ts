@@ -1,4 +1,4 @@
-import { shellWord } from '../core/text/shell-word.ts';
+import { shellWord } from '../core/text/paths.ts';
 import { join, relative, resolve } from 'node:path';
 import { CliError } from './io.ts';
 

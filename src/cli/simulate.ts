@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Simulated } from './app-port.ts';
 import { CliError, type ExitCode, type Io, plain } from './io.ts';
-import { shellWord } from '../core/text/shell-word.ts';
+import { shellWord } from '../core/text/paths.ts';
 
 export interface SimulateFlags {
   days?: string;

@@ -3,7 +3,7 @@ import type { RunningApp } from './app-port.ts';
 import { fromHere } from './connect.ts';
 import { asCalled } from './explain.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
-import { shellWord } from '../core/text/shell-word.ts';
+import { shellWord } from '../core/text/paths.ts';
 import type { Options } from './options.ts';
 import { offerText, problemLines } from './status.ts';
 

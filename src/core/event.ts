@@ -58,7 +58,17 @@ export type Body =
     }
   | {
       type: 'conversation.compacted';
-      data: { run: string; upTo: number; summary: BlobRef; tokensBefore: number; tokensAfter: number };
+      data: {
+        run: string;
+        upTo: number;
+        summary: BlobRef;
+        tokensBefore: number;
+        tokensAfter: number;
+        /** A provider refused what was said in them. */
+        refused?: true;
+        /** These turns alone are left out, by the seq of their end; the summary stands for those of before, too. */
+        only?: number[];
+      };
     }
   | {
       type: 'message.queued';

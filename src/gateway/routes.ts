@@ -169,8 +169,31 @@ function answer(endpoints: readonly Endpoint[], web: string | null, exchange: Ex
   }
   if (path.startsWith(HOOKS) && method !== 'POST')
     throw new HttpError(405, 'method_not_allowed', 'A hook takes POST.', { headers: { allow: 'POST' } });
-  if (web !== null && wanted === 'GET' && !isGuarded(path)) return serveStatic(exchange, web);
-  throw new HttpError(404, 'not_found', 'Nothing was found at this path with this method.');
+  if (web !== null && wanted === 'GET' && !isGuarded(path) && isForPage(path, exchange))
+    return serveStatic(exchange, web);
+  throw new HttpError(404, 'not_found', notFound(path));
+}
+
+/** Names of other APIs, which clients ask for whose base URL lacks its end, or that take Ruche for another server. */
+const OTHER_API =
+  /^\/+(?:v\d\w*|models?|health|chat\/completions|completions?|responses|embeddings|messages|audio|props|info|version|tags|generate|openai|engines)(?:\/|$)/;
+
+/** A browser asks for HTML. What asks for JSON, or for an API that stands elsewhere, must not take the page for an answer. */
+function isForPage(path: string, { incoming: { headers } }: Exchange): boolean {
+  const { accept = '*/*' } = headers;
+  if (accept.includes('text/html')) return true;
+  return !OTHER_API.test(path) && (accept.includes('*/*') || path.includes('.'));
+}
+
+const CHAT = 'Chat completions are at POST /v1/chat/completions, the agents at GET /v1/models';
+
+function notFound(path: string): string {
+  const what = 'Nothing was found at this path with this method.';
+  if (/\/(?:responses|completions|embeddings|messages)\/*$/.test(path) && !path.includes('/chat/'))
+    return `${what} ${CHAT}: set the client to chat completions, with a base URL that ends in /v1.`;
+  return /^\/+v\d/.test(path) || OTHER_API.test(path)
+    ? `${what} ${CHAT}: a base URL ends in /v1, without a slash.`
+    : what;
 }
 
 /** What stands in the path for each name, or null where the path is another. */

@@ -7,9 +7,8 @@ import { type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts
 import { addedFiles, commitDiff } from '../git/changed.ts';
 import { MAIN, findRun, mainCommit, personConfig } from '../git/commit.ts';
 import { Overlay, type FilesParts, overlayTree } from './overlay/files.ts';
-import { shellWord } from '../core/text/shell-word.ts';
-import { faultWords, inShell } from '../git/fault.ts';
-import { splitIndex } from '../git/index-file.ts';
+import { shellWord } from '../core/text/paths.ts';
+import { faultWords, inShell, splitIndex } from '../git/fault.ts';
 import { checkGitVersion, openGit, plainGit, type Env, type Git } from '../git/git.ts';
 import { Landings } from './landing/landing.ts';
 import { openListing } from '../git/listing.ts';

@@ -41,13 +41,53 @@ test('a conversation whose history the provider refuses is answered without it, 
   const loop = await openLoop({ choices: [model.choice()] });
   try {
     assert.equal((await loop.send('an unspeakable thing')).status, 'failed');
-    assert.equal((await loop.send('a harmless question')).text, 'fine');
+    assert.match(
+      (await loop.send('a harmless question')).text,
+      /^fine\n\n\(The provider.*refused something.*\/new in a messenger/s,
+    );
     const asked = model.requests.length;
     assert.match(JSON.stringify(model.requests.at(-1)?.messages), /Earlier turns of this conversation are left out/);
     assert.equal((await loop.send('and another')).text, 'fine');
     assert.equal(model.requests.length, asked + 1, 'the refused turns are not sent again');
     assert.equal((await loop.events()).filter(({ type }) => type === 'conversation.compacted').length, 1);
     assert.equal((await loop.send('one more unspeakable thing')).status, 'failed');
+  } finally {
+    await loop.close();
+  }
+});
+
+test('what is left out is what looks like the reason: a turn that failed, not the rest of the conversation', async () => {
+  const model = scriptedModel((request) =>
+    JSON.stringify(request.messages).includes('unspeakable') ? fails('refused') : says('fine'),
+  );
+  const loop = await openLoop({ choices: [model.choice()] });
+  try {
+    await loop.send('my name is Ann');
+    await loop.send('an unspeakable thing');
+    assert.match((await loop.send('what is it?')).text, /^fine\n\n\(The provider/);
+    for (const again of ['still?', 'and now?']) {
+      assert.equal((await loop.send(again)).text, 'fine');
+      const sent = JSON.stringify(model.requests.at(-1)?.messages);
+      assert.match(sent, /my name is Ann/);
+      assert.match(sent, /what is it\?/);
+      assert.doesNotMatch(sent, /unspeakable/);
+    }
+    assert.equal((await loop.events()).filter(({ type }) => type === 'conversation.compacted').length, 1);
+  } finally {
+    await loop.close();
+  }
+});
+
+test('a history that is refused as a whole is left out as a whole', async () => {
+  const model = scriptedModel((request) => {
+    const said = JSON.stringify(request.messages);
+    return said.includes('first') && said.includes('last') ? fails('invalid', { retryable: false }) : says('fine');
+  });
+  const loop = await openLoop({ choices: [model.choice()] });
+  try {
+    assert.equal((await loop.send('first')).text, 'fine');
+    assert.match((await loop.send('last')).text, /^fine\n\n\(The provider/);
+    assert.doesNotMatch(JSON.stringify(model.requests.at(-1)?.messages), /first/);
   } finally {
     await loop.close();
   }

@@ -118,7 +118,7 @@ test('Each thing that is wrong is named with its mend', () => {
       /missing.*Install/s,
     ],
     [{ homeMode: 0o755 }, 'Home', 'warning', /other users can enter .*mode 755.*chmod 700/s],
-    [{ homeProblem: 'EROFS' }, 'Home', 'broken', /read-only.*Remount/s],
+    [{ homeProblem: 'EROFS' }, 'Home', 'broken', /read-only.*Mount it/s],
     [{ homeProblem: 'ENOSPC' }, 'Home', 'broken', /full.*Free/s],
     [{ homeProblem: 'EACCES' }, 'Home', 'broken', /is not writable.*chown/s],
     [{ homeProblem: 'EACCES', homeMade: false }, 'Home', 'broken', /cannot be created.*--home.*install -d/s],

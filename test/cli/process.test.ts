@@ -246,14 +246,14 @@ test('A full disk and a read-only home are one clear message each, and doctor se
     assert.equal(full.code, 1);
     isOneClearMessage(full);
     assert.match(full.err, /full/);
-    assert.match(fullDoctor.out, /✗ Home: .*full disk/);
+    assert.match(fullDoctor.out, /✗ Home: .*: the disk is full\n/);
     await rm(join(disk.dir, 'filler'));
     assert.ok(disk.set('ro'));
     const [fixed, fixedDoctor] = [await ruche('up', ...place, '--port', '0'), await ruche('doctor', ...place)];
     assert.equal(fixed.code, 1);
     isOneClearMessage(fixed);
     assert.match(fixed.err, /read-only/);
-    assert.match(fixedDoctor.out, /✗ Home: .*read-only disk/);
+    assert.match(fixedDoctor.out, /✗ Home: .*: the disk is read-only\n/);
     assert.equal(fixedDoctor.code, 1);
   } finally {
     disk.end();

@@ -3,6 +3,10 @@ import type { Batch, Store } from '../../src/core/ports/store.ts';
 /** One process after another on the same store. What is dead does nothing more: its commits never return. */
 export class Mortal {
   dead = true;
+  /** What was committed, or died with it. */
+  readonly batches: Batch[] = [];
+  /** Happens once, just before the next commit. */
+  meanwhile: (() => Promise<void>) | null = null;
   #life = new AbortController();
   /** Commits from now on until the process dies, before or after the last of them is on disk. */
   #fatal: { left: number; after: boolean } | null = null;
@@ -29,6 +33,10 @@ export class Mortal {
   async #commit(store: Store, batch: Batch, alive: AbortSignal): ReturnType<Store['commit']> {
     if (alive.aborted) return never();
     this.refuse();
+    const { meanwhile } = this;
+    this.meanwhile = null;
+    await meanwhile?.();
+    this.batches.push(batch);
     if (this.#fatal === null || --this.#fatal.left > 0) return store.commit(batch);
     const { after } = this.#fatal;
     this.kill();

@@ -253,6 +253,91 @@ test('An unknown agent is a 404 that names the known ones', async () => {
   });
 });
 
+test('A history in the form of any client is taken as context; what is asked now must be text', async () => {
+  await withGateway(echo, async ({ call, runtime }) => {
+    const asked = async (messages: object[]): Promise<unknown> => {
+      const answer = await call('/v1/chat/completions', { body: { messages } });
+      assert.equal(answer.status, 200, await answer.text());
+      const { message, history } = runtime.deliveries.at(-1)!;
+      return [...history, message.text];
+    };
+    const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
+    const called = { id: 'c', type: 'function', function: { name: 'w', arguments: '{}' } };
+    const hello = user('hello');
+    const result = { role: 'user', text: '[Result of a tool that the client program ran]\nsunny' };
+    const cases: [object[], unknown][] = [
+      [
+        [
+          user('weather?'),
+          { role: 'assistant', content: null, tool_calls: [called] },
+          { role: 'tool', tool_call_id: 'c', content: [{ type: 'text', text: 'sunny' }] },
+          { role: 'assistant', content: 'It is sunny.' },
+          hello,
+        ],
+        [{ role: 'user', text: 'weather?' }, result, { role: 'assistant', text: 'It is sunny.' }, 'hello'],
+      ],
+      [
+        [user('w?'), { role: 'assistant', tool_calls: [called] }, { role: 'function', content: 'sunny' }, hello],
+        [{ role: 'user', text: 'w?' }, result, { role: 'assistant', text: 'Noted.' }, 'hello'],
+      ],
+      [
+        [
+          user('a'),
+          {
+            role: 'assistant',
+            content: [
+              { type: 'thinking', thinking: 'hm' },
+              { type: 'reasoning', text: 'hm' },
+              { type: 'output_text', text: 'b' },
+              { type: 'tool_use', id: 'x', name: 'w', input: {} },
+              { type: 'something-new', data: 1 },
+            ],
+          },
+          hello,
+        ],
+        [{ role: 'user', text: 'a' }, { role: 'assistant', text: 'b' }, 'hello'],
+      ],
+      [
+        [
+          { role: 'user', content: [{ type: 'text', text: 'what is it' }, image, { type: 'input_file', id: 'f' }] },
+          { role: 'assistant', content: 'a cat' },
+          hello,
+        ],
+        [
+          { role: 'user', text: 'what is it\n[image, not shown]\n[file, not shown]' },
+          { role: 'assistant', text: 'a cat' },
+          'hello',
+        ],
+      ],
+      [
+        [{ role: 'user', content: null }, { role: 'assistant', content: 'b' }, hello],
+        [{ role: 'assistant', text: 'b' }, 'hello'],
+      ],
+      [[{ role: 'user', content: ['hello', { type: 'input_text', text: 'you' }] }], ['hello\nyou']],
+    ];
+    for (const [messages, right] of cases) assert.deepEqual(await asked(messages), right, JSON.stringify(messages));
+  });
+});
+
+test('B1 chats of one account stay apart where the client names the conversation, or asks for one of its own', async () => {
+  await withGateway(echo, async ({ call, runtime }) => {
+    const session = async (body: object, header?: string): Promise<string> => {
+      const headers: Record<string, string> = header === undefined ? {} : { 'x-ruche-session': header };
+      await call('/v1/chat/completions', { body: { messages: [user('hi')], ...body }, headers });
+      return runtime.deliveries.at(-1)!.message.session;
+    };
+    const account = { user: 'account-1' };
+    assert.equal(await session(account), 'account-1');
+    assert.equal(await session({ ...account, metadata: { conversation_id: 'c1' } }), 'c1');
+    assert.match(await session({ ...account, metadata: { chatId: 'a b' } }), /^chat-[0-9a-f]{32}$/);
+    assert.equal(await session({ ...account, metadata: { conversation_id: 'c1' } }, 'h1'), 'h1');
+    for (const nothing of ['', 'new', '{{LIBRECHAT_BODY_CONVERSATIONID}}', 'null'])
+      assert.match(await session({ ...account, metadata: { chat_id: 'c' } }, nothing), /^ses_/, nothing);
+    assert.equal(await session({ ...account, metadata: { chat_id: 'null' } }), 'account-1');
+    assert.equal(await session({ user: 5 }), '5');
+  });
+});
+
 test('What a request gets wrong is named with its place', async () => {
   await withGateway(echo, async ({ call, runtime }) => {
     const hi = [user('hi')];
@@ -263,7 +348,8 @@ test('What a request gets wrong is named with its place', async () => {
       [{ messages: ['hi'] }, 'messages[0]', /object/],
       [{ messages: [{ role: 'user' }] }, 'messages[0].content', /text or a list/],
       [{ messages: [{ role: 'user', content: 5 }] }, 'messages[0].content', /text or a list/],
-      [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].role', /its own tools/],
+      [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages', /its own tools/],
+      [{ messages: [{ role: 'robot', content: 'x' }] }, 'messages[0].role', /or tool/],
       [{ messages: [user('  ')] }, 'messages', /user message with text/],
       [
         { messages: [user('a'), { role: 'assistant', content: 'b' }] },

@@ -46,6 +46,38 @@ test('the page is served to anybody, with a policy that lets it run and reach no
   );
 });
 
+test('a client of another API gets JSON that says where this one is, and a browser the page', async () => {
+  await withPage((page) =>
+    withGateway(
+      echo,
+      async ({ gateway, call }) => {
+        for (const path of [
+          '/models',
+          '/health',
+          '/v2/models',
+          '/props',
+          '/chat/completions',
+          '/openai/deployments/x',
+        ]) {
+          const answer = await fetch(`${gateway.url}${path}`);
+          assert.deepEqual([answer.status, answer.headers.get('content-type')], [404, 'application/json'], path);
+          assert.match(await answer.text(), /base URL ends in \/v1/, path);
+          const seen = await fetch(`${gateway.url}${path}`, { headers: { accept: 'text/html,*/*;q=0.8' } });
+          assert.match(await seen.text(), /the page/, path);
+        }
+        const json = await fetch(`${gateway.url}/whatever`, { headers: { accept: 'application/json' } });
+        assert.equal(json.status, 404);
+        for (const path of ['/v1/responses', '/v1/completions', '/v1/embeddings', '/v1/messages', '/responses']) {
+          const answer = await call(path, { body: {} });
+          assert.equal(answer.status, 404, path);
+          assert.match(await answer.text(), /POST \/v1\/chat\/completions.*set the client to chat completions/, path);
+        }
+      },
+      page,
+    ),
+  );
+});
+
 test('the API tells a stranger nothing, page or not', async () => {
   await withPage((page) =>
     withGateway(

@@ -3,7 +3,7 @@ import { NO_SCRIPTS } from '../../src/core/skill.ts';
 import type { Agent, Governance } from '../../src/core/agent.ts';
 import type { Event, EventOf } from '../../src/core/event.ts';
 import type { Store } from '../../src/core/ports/store.ts';
-import type { Schedule } from '../../src/core/schedule.ts';
+import type { ReadCron, Schedule } from '../../src/core/schedule.ts';
 import { isEnded } from '../../src/core/task.ts';
 import { readCron } from '../../src/config/cron.ts';
 import { Schedules } from '../../src/scheduler/schedules/schedules.ts';
@@ -65,6 +65,7 @@ export class Scene extends Mortal {
   readonly clock = new HandClock();
   readonly store: Store;
   readonly cancelled: string[] = [];
+  readCron: ReadCron = readCron;
   readonly told = recorder();
   governance: Governance;
   schedules!: Schedules;
@@ -86,11 +87,11 @@ export class Scene extends Mortal {
       clock: this.clock,
       ids: { next: (kind) => `${kind}_${(this.#ids += 1)}` },
       log: this.told.log,
-      readCron,
+      readCron: (pattern) => this.readCron(pattern),
       zone: 'UTC',
       governance: () => this.governance,
       maxAttempts: () => 3,
-      redact: (text) => text,
+      redact: (text) => text.replaceAll('s3cret', '***'),
       prepare: () => this.prepare(),
       cancel: async (task) => {
         if (alive.aborted) return never();

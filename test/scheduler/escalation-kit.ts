@@ -34,6 +34,9 @@ export class World extends Mortal {
   #next = 0;
   /** The store takes nothing, as on a full disk. */
   full = false;
+  /** Where the journal was followed from, and what was asked of what waits. */
+  readonly follows: number[] = [];
+  readonly looked: string[] = [];
   /** What cannot be read, under these ids. */
   readonly broken = new Set<string>();
 
@@ -66,7 +69,10 @@ export class World extends Mortal {
 
   async start(): Promise<void> {
     const { store, alive } = this.begin(this.store, (alive) => ({
-      follow: (after, signal) => this.store.follow(after, AbortSignal.any([signal, alive])),
+      follow: (after, signal) => {
+        if (!alive.aborted) this.follows.push(after);
+        return this.store.follow(after, AbortSignal.any([signal, alive]));
+      },
     }));
     const answerHeld = never;
     this.escalations = new Escalations({
@@ -78,6 +84,7 @@ export class World extends Mortal {
       governance: () => this.governance,
       pending: async (id) => {
         if (alive.aborted) return never();
+        this.looked.push(id);
         if (this.broken.has(id)) throw new Error('this cannot be read');
         return pendingById(this.store, id);
       },

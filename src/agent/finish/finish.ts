@@ -12,6 +12,7 @@ import { resultsMessage } from '../run/conversation.ts';
 import { releaseWork, keepUnlanded } from './hold.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
+import { hasLeftOut } from '../think/compact.ts';
 import { isQuiet } from '../think/script.ts';
 import type { Failure } from '../run/state.ts';
 import { mediaTypeOf } from '../../core/text/media.ts';
@@ -27,6 +28,10 @@ const retryDelay = (attempt: number, random: number): number =>
 /** Half an answer must not pass for a whole one. */
 const CUT = '\n\n(The answer ends here because it reached the output limit of the model.)';
 
+/** The person must know what the agent no longer knows, and what to do about it. */
+const LEFT_OUT =
+  '\n\n(The provider of the model refused something that was said earlier in this conversation. I left that out and go on without it: write on if that is fine. To begin afresh, start a new conversation, with /new in a messenger or New chat on the page.)';
+
 const textOf = (message: ModelMessage | null): string =>
   (message?.parts ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
 
@@ -34,7 +39,8 @@ const textOf = (message: ModelMessage | null): string =>
 export async function succeed(turn: Turn): Promise<void> {
   const { log } = turn;
   const { answer, cut } = log.state;
-  const content = await withFiles(turn, `${textOf(answer)}${cut ? CUT : ''}`);
+  const left = (await hasLeftOut(turn)) ? LEFT_OUT : '';
+  const content = await withFiles(turn, `${textOf(answer)}${cut ? CUT : ''}${left}`);
   const ended = await tasksOf(turn);
   const seen = await seenAtEnd(turn);
   await releaseWork(turn);

@@ -12,7 +12,8 @@ export interface Conversation {
   seq: number;
   /** What stands for the messages that were compacted away. */
   summary: BlobRef | null;
-  messages: { ref: BlobRef; seq: number }[];
+  /** `failed`: of a turn that did not end well. */
+  messages: { ref: BlobRef; seq: number; failed?: boolean }[];
   labels: Label[];
   /** What its turns have looked at. */
   seen: BlobRef | null;
@@ -20,19 +21,26 @@ export interface Conversation {
 
 const emptyConversation = (): Conversation => ({ seq: 0, summary: null, messages: [], labels: [], seen: null });
 
+/** Whether a turn is still there after its conversation was made shorter. */
+export const isKept = ({ upTo, only }: { upTo: number; only?: readonly number[] }, seq: number): boolean =>
+  only === undefined ? seq > upTo : !only.includes(seq);
+
 /** Pure fold; gives a new value so that a run keeps the one it started with. */
 function foldConversation(before: Conversation, event: Event): Conversation {
   const next = { ...before, seq: event.seq };
   switch (event.type) {
     case 'history.given':
-    case 'turn.ended':
-      next.messages = [...before.messages, ...event.data.messages.map((ref) => ({ ref, seq: event.seq }))];
+    case 'turn.ended': {
+      const failed = event.type === 'turn.ended' && ['failed', 'dead'].includes(event.data.status);
+      const said = event.data.messages.map((ref) => ({ ref, seq: event.seq, ...(failed && { failed }) }));
+      next.messages = [...before.messages, ...said];
       next.labels = unionLabels(before.labels, event.labels);
       if (event.type === 'turn.ended') next.seen = event.data.seen ?? before.seen;
       return next;
+    }
     case 'conversation.compacted':
       next.summary = event.data.summary;
-      next.messages = before.messages.filter((message) => message.seq > event.data.upTo);
+      next.messages = before.messages.filter(({ seq }) => isKept(event.data, seq));
       return next;
     default:
       return next;

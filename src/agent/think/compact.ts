@@ -21,6 +21,9 @@ import type { RunLog } from '../run/log.ts';
 const LEFT_OUT =
   'Earlier turns of this conversation are left out, because the provider of the model refused them. If you need something from them, ask.';
 
+const LEFT_SOME =
+  'Some earlier turns of this conversation (with pictures, or refused themselves) are left out, because the provider of the model refused them. If you need something from them, ask.';
+
 /** Characters that are left of an old result or argument. */
 const STUB = 400;
 /** Characters a token is taken to have when room is shared out. */
@@ -320,21 +323,52 @@ export const mayBeHistory = (error: ModelError, { messages }: Conversation): boo
   error.asks === undefined &&
   (error.kind === 'refused' || error.kind === 'invalid');
 
-/** The conversation as if it began now, with what was summed up before. */
-export async function withoutHistory({ deps, log }: Turn, conversation: Conversation): Promise<Conversation> {
-  const { summary } = conversation;
-  const parts = summary === null ? [] : (await deps.conversations.message(deps.store, summary)).parts;
-  const earlier = parts.map(wordsOf).join('\n');
-  const kept = earlier === '' ? note(LEFT_OUT) : note(`${LEFT_OUT}\n\n${earlier}`);
-  return { ...conversation, messages: [], summary: log.put(kept) };
+/**
+ * The turns that look like the reason of a refusal: those with pictures, and those that failed themselves. Null where that
+ * is none of them, or all.
+ */
+async function suspects({ deps }: Turn, { messages }: Conversation): Promise<number[] | null> {
+  const found = new Set<number>();
+  for (const { ref, seq, failed = false } of messages) {
+    const { parts } = await deps.conversations.message(deps.store, ref);
+    if (failed || parts.some(({ type }) => type === 'image')) found.add(seq);
+  }
+  const turns = new Set(messages.map(({ seq }) => seq));
+  return found.size === 0 || found.size === turns.size ? null : [...found];
 }
 
-/** Without its history it was answered: from now on it is left out, or each further message would be refused first. */
-export async function leaveOut({ log }: Turn, before: Conversation, { summary }: Conversation): Promise<void> {
-  const upTo = before.messages.at(-1)?.seq ?? 0;
+/** The conversation without what looks like the reason of a refusal, or else as if it began now; with what was summed up before. */
+export async function withoutHistory(turn: Turn, conversation: Conversation, all: boolean): Promise<Conversation> {
+  const { deps, log } = turn;
+  const { summary, messages } = conversation;
+  const out = all ? null : await suspects(turn, conversation);
+  const parts = summary === null ? [] : (await deps.conversations.message(deps.store, summary)).parts;
+  const earlier = parts.map(wordsOf).join('\n');
+  const told = out === null ? LEFT_OUT : LEFT_SOME;
+  const kept = earlier === '' ? note(told) : note(`${told}\n\n${earlier}`);
+  const left = out === null ? [] : messages.filter(({ seq }) => !out.includes(seq));
+  return { ...conversation, messages: left, summary: log.put(kept) };
+}
+
+/** Without a part of its history it was answered: from now on that is left out, or each further message would be refused first. */
+export async function leaveOut({ log }: Turn, before: Conversation, after: Conversation): Promise<void> {
+  const { summary } = after;
   if (summary === null) return;
-  const [tokensBefore, tokensAfter] = [estimateTokens(before.messages), Math.ceil(summary.size / 4)];
-  const data = { run: log.state.run, upTo, summary, tokensBefore, tokensAfter };
+  const upTo = before.messages.at(-1)?.seq ?? 0;
+  const kept = new Set(after.messages.map(({ seq }) => seq));
+  const gone = [...new Set(before.messages.map(({ seq }) => seq))].filter((seq) => !kept.has(seq));
+  const only = kept.size === 0 ? {} : { only: gone };
+  const [tokensBefore, tokensAfter] = [before.messages, after.messages].map(estimateTokens) as [number, number];
+  const tokens = { tokensBefore, tokensAfter: tokensAfter + Math.ceil(summary.size / 4) };
+  const data = { run: log.state.run, upTo, summary, ...tokens, refused: true as const, ...only };
   log.emit({ type: 'conversation.compacted', data }, null, { stream: log.subject });
   await log.flush(true);
+}
+
+/** Whether this run has left something out because a provider refused it. */
+export async function hasLeftOut({ deps: { store }, log: { subject, state } }: Turn): Promise<boolean> {
+  const last = { stream: subject, types: ['conversation.compacted'], reverse: true, limit: 1 } as const;
+  for await (const event of store.read(last))
+    return event.type === 'conversation.compacted' && event.data.run === state.run && event.data.refused === true;
+  return false;
 }

@@ -44,7 +44,7 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     };
   let conversation = await deps.conversations.load(deps.store, log.subject);
   let prepared = await prepare(turn, conversation);
-  let [index, tries, compacted, refusals, again, alone] = [0, 0, false, 0, false, false];
+  let [index, tries, compacted, refusals, again] = [0, 0, false, 0, false];
   let before: Conversation | null = null;
   for (;;) {
     const choice = choices[index] ?? first;
@@ -66,15 +66,15 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     }
     tries += 1;
     const next = deps.nextTry(error, tries, choices, index, deps.random);
-    if (next === null && !alone && mayBeHistory(error, conversation)) {
+    if (next === null && mayBeHistory(error, conversation)) {
       // A refusal that passes by itself must not cost the conversation its past.
-      if (!again) again = true;
-      else {
-        alone = true;
-        before = conversation;
-        conversation = await withoutHistory(turn, conversation);
+      if (again) {
+        const whole: Conversation = before ?? conversation;
+        conversation = await withoutHistory(turn, whole, before !== null);
+        before = whole;
         prepared = await prepare(turn, conversation);
       }
+      again = true;
       continue;
     }
     if (next === null) return failureOf(error);

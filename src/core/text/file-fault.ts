@@ -29,3 +29,6 @@ export const fileFault = (code: unknown): FileFault | null =>
 
 /** In the middle of a sentence. */
 export const faultText = ({ wrong, mend }: FileFault): string => `${wrong}; ${mend}`;
+
+/** At the beginning of a sentence. */
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

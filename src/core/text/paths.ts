@@ -46,3 +46,7 @@ export const foldedPath = (path: string): string =>
     .split('/')
     .map((part) => part.replace(/(?<=.):.*$/s, '').replace(/[. ]+$/, ''))
     .join('/');
+
+/** A text as one word of a shell's line. Only what no shell reads otherwise stays bare; `~` does so except in front. */
+export const shellWord = (text: string): string =>
+  /^[\w./-][\w./~-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

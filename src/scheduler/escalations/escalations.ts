@@ -64,7 +64,7 @@ export class Escalations implements EscalationDesk {
   readonly #entries = new Map<string, Entry>();
   readonly #stop = new AbortController();
   /** When this process began to look. */
-  #since: number;
+  #since = 0;
   /** The last time the clock was looked at. */
   #seen = 0;
   /** Everything up to here has been taken in; null before the first look. */
@@ -76,7 +76,6 @@ export class Escalations implements EscalationDesk {
   constructor(options: EscalationsOptions) {
     this.#options = options;
     this.#waker = new Waker(options.clock);
-    this.#since = options.clock.now();
   }
 
   start(): void {
@@ -295,13 +294,14 @@ export class Escalations implements EscalationDesk {
       entry.escalation ??= await readEscalation(this.#options.store, escalationId(about));
       const { escalation } = entry;
       entry.task = pending?.task ?? entry.task;
-      if (escalation?.ended || (pending === null && escalation === null)) return void this.#entries.delete(about);
+      if (escalation?.ended) return void this.#entries.delete(about);
       if (escalation === null) {
-        if (pending !== null && (await this.#begin(pending))) continue;
-        return;
+        if (pending === null) return void this.#entries.delete(about);
+        if (!(await this.#begin(pending))) return;
+        continue;
       }
       if (pending === null) {
-        if (await this.#end(escalation)) return;
+        await this.#end(escalation);
         continue;
       }
       if (!(await this.#step(entry, escalation, pending))) return;
@@ -341,8 +341,8 @@ export class Escalations implements EscalationDesk {
     return batch !== null;
   }
 
-  /** Nothing waits any more. False if something has happened in between. */
-  async #end(escalation: Escalation): Promise<boolean> {
+  /** Nothing waits any more. */
+  async #end(escalation: Escalation): Promise<void> {
     const { id, started, version } = escalation;
     const { about } = started.data;
     const answered = await this.#options.store.byKey(answeredKey(about));
@@ -350,10 +350,7 @@ export class Escalations implements EscalationDesk {
     const by = answered?.type === 'approval.answered' ? answered.data.by : null;
     const why: EscalationEnd = answered === null ? 'gone' : denies && by === 'runtime' ? 'denied' : 'answered';
     const event = this.#event(escalation, { type: 'escalation.ended', data: { escalation: id, why } }, 'end');
-    const batch: Batch = { events: [event], expect: { [escalationStream(id)]: version }, sync: true };
-    if (!(await this.#commit(about, batch))) return false;
-    this.#entries.delete(about);
-    return true;
+    await this.#commit(about, { events: [event], expect: { [escalationStream(id)]: version }, sync: true });
   }
 
   #event(

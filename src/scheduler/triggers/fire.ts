@@ -1,4 +1,4 @@
-import { shellWord } from '../../core/text/shell-word.ts';
+import { shellWord } from '../../core/text/paths.ts';
 import type { Settings } from '../../core/agent.ts';
 import type { NewEvent } from '../../core/event.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';

@@ -155,7 +155,7 @@ export class Night {
   #fold({ stream, seq, at, type, data }: Event): void {
     const known = this.#conversations.get(stream) ?? { at: 0, seq: 0, turns: [], summary: 0 };
     if (type === 'conversation.compacted') {
-      const turns = known.turns.filter((turn) => turn.seq > data.upTo);
+      const turns = known.turns.filter(({ seq: end }) => (data.only ? !data.only.includes(end) : end > data.upTo));
       this.#conversations.set(stream, { ...known, turns, summary: data.summary.size });
     }
     // A run that left no words, such as one of ours, does not wake a conversation.

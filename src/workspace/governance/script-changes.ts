@@ -19,7 +19,7 @@ import {
   type Work,
 } from './script-files.ts';
 import { agentFiles, overlaid, type RawChange, type SkillChangeParts, type SkillViews } from './skill-changes.ts';
-import { shellWord } from '../../core/text/shell-word.ts';
+import { shellWord } from '../../core/text/paths.ts';
 import { problem } from '../../config/yaml-source.ts';
 
 // Scripts that schedules and triggers run are protected as enabled skills are: a change is shown to a person, and every

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { conversionsOf } from '../../git/conversions.ts';
-import { shellWord } from '../../core/text/shell-word.ts';
+import { shellWord } from '../../core/text/paths.ts';
 import { inShell } from '../../git/fault.ts';
 import type { Git } from '../../git/git.ts';
 import { tooLarge } from '../overlay/path.ts';
