@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Imports } from './imports.ts';
 import { Host, type Outcome } from './host.ts';
 import type { Range, Reach } from './mutant-host.ts';
@@ -41,7 +41,7 @@ export interface TestCase {
 /** A file of tests. */
 export interface TestFile {
   path: string;
-  /** Changes with the file and the kits beside it. */
+  /** Changes with the file and what of `test/` it loads. */
   hash: string;
   /** What runs when the file loads, for every test in it. */
   reach: Reach;
@@ -89,10 +89,7 @@ export class Laboratory {
       const old = kept[path];
       const measured = old?.hash === hash ? old : await this.#measure(path, room, hash);
       kept[path] = measured;
-      const kits = globSync('*.ts', { cwd: join(this.dir, dirname(path)) }).filter(
-        (name) => !name.endsWith('.test.ts'),
-      );
-      const own = this.#hashOf([path, ...kits.sort().map((name) => join(dirname(path), name))]);
+      const own = this.#hashOf(this.#imports.below(path).filter((file) => file.startsWith('test/')));
       const cases = measured.cases.map((each) => ({ ...each, path, kills: 0 }));
       tests.push({ path, hash: own, reach: measured.reach, cases });
     }

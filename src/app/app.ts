@@ -81,8 +81,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     async close(reason) {
       life.end();
       stopReceiving();
-      // First, so that a second signal, which ends the process at once, is no death of the process to what is under way. A disk
-      // that takes nothing more keeps nobody from stopping.
+      // First: a second signal ends the process at once, and must not count as a crash against the tasks under way. A full
+      // disk keeps nobody from stopping.
       await record(store, { type: 'gateway.stopped', data: { reason } }).catch((error: unknown) =>
         log.error({ error: String(error) }, 'the end could not be recorded'),
       );

@@ -7,6 +7,7 @@ import { WEBHOOK } from '../core/escalation.ts';
 import type { ChannelState, Runtime } from '../core/api/runtime.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import type { Views } from '../core/api/views.ts';
+import { retireButtons } from '../messages/buttons.ts';
 import { type Channels, openChannels } from '../messages/channels.ts';
 import { openDoor } from '../messages/door.ts';
 import { Drafts } from '../messages/drafts.ts';
@@ -67,6 +68,7 @@ export function openMessengers({ env }: AppOptions, adapters: Adapters, trust: T
     settings,
     open: (given) => adapters.openChannel(given),
     log,
+    clock,
   });
   const titleOf = ({ name, type }: Pick<ChannelSettings, 'name' | 'type'>): string => {
     const title = adapters.builtin.messengers.find((each) => each.type === type)?.title ?? name;
@@ -76,9 +78,12 @@ export function openMessengers({ env }: AppOptions, adapters: Adapters, trust: T
     channels,
     drafts: new Drafts({ store, hub, channels, clock, log, boundary }),
     list: () => {
-      const problems = channels.problems();
       const named = [...fixed.map(({ channel: { name } }) => ({ name, type: name })), ...settings()];
-      return named.map((each) => ({ name: each.name, title: titleOf(each), problem: problems.get(each.name) ?? null }));
+      return named.map((each) => ({
+        name: each.name,
+        title: titleOf(each),
+        ...(channels.doing(each.name) ?? { problem: null }),
+      }));
     },
     about: (name) =>
       fixed.find(({ channel }) => channel.name === name) ?? settings().find((each) => each.name === name),
@@ -126,8 +131,10 @@ export async function startMessengers(
   await drafts.resume();
   channels.sync(door);
   const stopListening = trust.onChange(() => channels.sync(door));
+  const stopButtons = retireButtons({ ...adapters, channels });
   return () => {
     stopListening();
+    stopButtons();
     channels.stop();
   };
 }

@@ -7,6 +7,7 @@ import { startHousekeeping } from '../core/time/waker.ts';
 import { noteMissedDeadlines } from '../scheduler/tasks/deadlines.ts';
 import { type CheckResult, lookAtChecks } from '../scheduler/upkeep/checks.ts';
 import { Night } from '../scheduler/upkeep/night.ts';
+import { Outages } from '../scheduler/upkeep/outages.ts';
 import { StatusFile } from '../scheduler/upkeep/status-file.ts';
 import { startTaskFiles } from '../scheduler/tasks/inbox.ts';
 import { parseTask } from '../tools/task.ts';
@@ -20,6 +21,8 @@ const DEADLINES_MS = 1_000;
 const CHECKS_MS = 300_000;
 /** Milliseconds between two looks at whether the night has come. */
 const NIGHT_MS = 60_000;
+/** Milliseconds between two looks at whether work waits for a provider that is down. */
+const OUTAGES_MS = 10_000;
 /** Milliseconds between two writings of how the runtime is. */
 const STATUS_MS = 30_000;
 
@@ -53,6 +56,7 @@ export async function startUpkeep(
   const stopped = new AbortController();
   parts.defer(() => stopped.abort());
   const night = new Night({ ...agents, models: (agent) => restingModels(agents, agent) });
+  const outages = new Outages(agents);
   const look = async (): Promise<void> => {
     const { settings } = agents.governance();
     const tool = usualTool(agents.tools(), 'addresses');
@@ -64,6 +68,7 @@ export async function startUpkeep(
     every(PACK_MS, () => workspace.maintain()),
     every(DEADLINES_MS, () => noteMissedDeadlines(adapters)),
     every(STATUS_MS, () => status.file.write()),
+    every(OUTAGES_MS, () => outages.look()),
     every(CHECKS_MS, look),
     every(NIGHT_MS, async () => {
       await night.look();

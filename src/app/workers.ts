@@ -4,6 +4,7 @@ import { keepWorkOf, holdOpenRuns } from '../agent/finish/hold.ts';
 import { runTask } from '../agent/turn.ts';
 import { OUTBOX } from '../core/records/reply.ts';
 import { buryTask } from '../runtime/end.ts';
+import { retireLate } from '../messages/buttons.ts';
 import { sendReply } from '../messages/outbox.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import type { Messengers } from './messengers.ts';
@@ -48,7 +49,10 @@ export function openWorkers(
     ...pool,
     concurrency: () => SENDS,
     only: [OUTBOX],
-    handle: (claim) => sendReply({ ...agents, channels, drafts }, claim),
+    handle: async (claim) => {
+      await sendReply({ ...agents, channels, drafts }, claim);
+      await retireLate({ store, channels }, claim);
+    },
   });
   return { runs, sends };
 }

@@ -184,6 +184,8 @@ export interface Simulated {
     waits: number;
     landings: number;
     conflicts: number;
+    files: number;
+    rejected: number;
     messages: number;
     replies: number;
     events: number;

@@ -2,7 +2,7 @@ import { createInterface, cursorTo, clearScreenDown, moveCursor, type Interface 
 import { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import type { Clock } from '../core/ports/clock.ts';
-import type { Io } from './io.ts';
+import { type Io, oneLine } from './io.ts';
 
 /** What somebody has entered: a line that was typed, or a text in which something was pasted. */
 export interface Entry {
@@ -33,6 +33,8 @@ const [PASTE_BEGINS, PASTE_ENDS] = ['\x1b[200~', '\x1b[201~'];
 export const BURST_MS = 20;
 /** Characters of a paste that stand in the line as they are. */
 const SHOWN_PASTE = 500;
+/** Lines of a longer one that are shown above the line. */
+const SEEN_LINES = 20;
 /** Rows of an answer that are drawn anew with the line below. More of them are no longer touched. */
 const LIVE_ROWS = 4;
 
@@ -265,6 +267,10 @@ class Screen {
     const number = this.#pastes.size === 0 ? '' : ` ${this.#pastes.size + 1}`;
     const name = `[pasted text${number}: ${lines.length} line${lines.length === 1 ? '' : 's'}]`;
     this.#pastes.set(name, lines.join('\n'));
+    // Nobody has to send what they cannot see.
+    const more = lines.length > SEEN_LINES ? [`… ${lines.length - SEEN_LINES} more`] : [];
+    const seen = lines.slice(0, SEEN_LINES).map((line) => oneLine(line, SHOWN_PASTE));
+    this.out(`${this.#tail === '' ? '' : '\n'}${[...seen, ...more].map((line) => `  │ ${line}\n`).join('')}`);
     this.#lines.write(name);
   }
 

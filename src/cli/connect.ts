@@ -8,6 +8,8 @@ export interface Connection {
   /** Whose gateway it is to be. */
   home: string;
   url: string;
+  /** The process that listens there. */
+  pid: number;
   token: string;
   /** Path of its socket in the home, where nobody else can listen; null if there is none. */
   socket: string | null;
@@ -31,10 +33,11 @@ export async function connect(io: Pick<Io, 'self' | 'ids'>, options: Where): Pro
   const present = presenceIn(text);
   if (present === null)
     throw new CliError(`${path} does not contain the gateway's address. ${startText(io, options)}`, 2);
-  const { url, socket, proof } = present;
+  const { url, pid, socket, proof } = present;
   return {
     home: options.home,
     url,
+    pid,
     socket: socket === null ? null : join(options.home, socket),
     proof,
     nonce: io.ids.next('msg'),
@@ -76,8 +79,8 @@ export function fromHere(url: string): string | null {
   return parsed.protocol === 'http:' ? parsed.origin : null;
 }
 
-function presenceIn(text: string): Pick<Connection, 'url' | 'socket' | 'proof'> | null {
-  let found: { url?: unknown; socket?: unknown; proof?: unknown } | null;
+function presenceIn(text: string): Pick<Connection, 'url' | 'pid' | 'socket' | 'proof'> | null {
+  let found: { url?: unknown; pid?: unknown; socket?: unknown; proof?: unknown } | null;
   try {
     found = JSON.parse(text) as typeof found;
   } catch {
@@ -85,9 +88,11 @@ function presenceIn(text: string): Pick<Connection, 'url' | 'socket' | 'proof'> 
   }
   const url = typeof found?.url === 'string' && URL.canParse(found.url) ? fromHere(found.url) : null;
   if (url === null) return null;
-  const { socket, proof } = found ?? {};
+  const { pid, socket, proof } = found ?? {};
   return {
     url,
+    // 0 and below name groups of processes to the system.
+    pid: typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 1 ? pid : 0,
     socket: typeof socket === 'string' && /^[\w.-]+$/.test(socket) ? socket : null,
     proof: typeof proof === 'string' && proof !== '' ? proof : null,
   };

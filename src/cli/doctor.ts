@@ -32,7 +32,7 @@ const findingText = (finding: Finding): string =>
 
 async function gather(io: Io, options: Options, app: AppPort, diagnosis: Diagnosis): Promise<Facts> {
   const folder = await nearestFolder(options.home);
-  const { problems, offer, assumed, ...gateway } = await gatewayState(io, options);
+  const { problems, offer, assumed, channels, ...gateway } = await gatewayState(io, options);
   return {
     ...diagnosis,
     config: diagnosis.config && { problems: together(diagnosis, problems) },
@@ -52,6 +52,7 @@ async function gather(io: Io, options: Options, app: AppPort, diagnosis: Diagnos
     gateway,
     offer,
     assumed,
+    ...(channels && { channels }),
     start: `${io.self} up${options.again}`,
   };
 }
@@ -118,7 +119,8 @@ function together({ config, keys }: Diagnosis, told: readonly Problem[] | null):
   return [...new Map([...here, ...there].map((problem) => [problemText(problem), problem])).values()];
 }
 
-type GatewayState = Facts['gateway'] & Pick<Facts, 'offer' | 'assumed'> & { problems: readonly Problem[] | null };
+type GatewayState = Facts['gateway'] &
+  Pick<Facts, 'offer' | 'assumed' | 'channels'> & { problems: readonly Problem[] | null };
 
 async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
   const late = new AbortController();
@@ -132,10 +134,11 @@ async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
       problems,
       offer,
       assumed = {},
+      channels,
     } = await callApi<RuntimeStatus>(await connect(io, options), '/api/status', {
       signal: late.signal,
     });
-    return { state: 'running', detail: '', problems, offer, assumed };
+    return { state: 'running', detail: '', problems, offer, assumed, channels };
   } catch (error) {
     // It runs, and what it would say of itself is not known now.
     if (error instanceof GatewayBusy) return { state: 'running', detail: '', problems: null, offer: null, assumed: {} };

@@ -1,9 +1,9 @@
 import { type Problem, WORKSPACE } from '../core/agent.ts';
-import type { ServerOffer } from '../core/api/runtime.ts';
+import type { ChannelState, ServerOffer } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
 import { capital, fileFault } from '../core/text/file-fault.ts';
 import { shellWord } from '../core/text/paths.ts';
-import { offerText, problemText } from './status.ts';
+import { channelText, offerText, problemText } from './status.ts';
 
 /** What doctor knows, gathered before anything is judged. */
 export interface Facts extends Diagnosis {
@@ -27,6 +27,8 @@ export interface Facts extends Diagnosis {
   gateway: { state: 'running' | 'stopped' | 'odd'; detail: string };
   /** A model server that was found and is not used; null if there is none, or no gateway that has looked. */
   offer: ServerOffer | null;
+  /** The messengers of the gateway that runs. */
+  channels?: readonly ChannelState[];
   /** Tokens that are assumed of models, by name. */
   assumed: Readonly<Record<string, number>>;
   /** The command line that starts it. */
@@ -222,6 +224,10 @@ const checkGateway: Check = ({ gateway, start }) => {
   return [warning('Gateway', gateway.detail, `Start it again with: ${start}`)];
 };
 
+/** What keeps one from working stands among the problems of the settings. */
+const checkChannels: Check = ({ channels = [], now }) =>
+  channels.filter(({ problem }) => problem === null).map((each) => ok('Channel', channelText(each, now)));
+
 const CHECKS: readonly Check[] = [
   checkNode,
   checkGit,
@@ -238,4 +244,5 @@ const CHECKS: readonly Check[] = [
   checkOffer,
   checkWindows,
   checkGateway,
+  checkChannels,
 ];

@@ -26,6 +26,8 @@ export interface Io {
   command: readonly string[];
   /** Calls the handler at each SIGINT or SIGTERM until the returned function is called. */
   onSignal(handler: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
+  /** Sends a signal to another process, 0 to look whether it is there. False if there is none. */
+  kill(pid: number, signal: 'SIGTERM' | 0): boolean;
   /** Ends the process at once. */
   exit(code: number): void;
   /** The composition root, loaded when first needed: it is most of the program. */

@@ -29,6 +29,14 @@ const io: Io = {
       for (const signal of SIGNALS) process.off(signal, handler);
     };
   },
+  kill(pid, signal) {
+    try {
+      return process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+      throw error;
+    }
+  },
   exit: (code) => process.exit(code),
   loadApp: async () => ({
     ...(await import('../app/commands.ts')),

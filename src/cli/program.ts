@@ -99,6 +99,9 @@ function serving(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--accept-loss', 'start without the events or the workspace that a refused start said are gone')
     .option('--paused', 'start with every agent paused')
     .action((flags: Flags) => act(flags, async (options) => (await import('./up.ts')).up(io, options, flags)));
+  command('down', 'stop the running network, and wait until it has ended').action((flags: Flags) =>
+    act(flags, async (options) => (await import('./down.ts')).down(io, options)),
+  );
   command('init [dir]', 'create a workspace from a template; with dir, create dir/home and dir/workspace')
     .option('--template <name>', 'the template: network or solo (network)')
     .action((dir: string | undefined, flags: Flags) =>

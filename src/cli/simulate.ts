@@ -65,6 +65,7 @@ function countsText(counts: Simulated['counts'], days: number, seed: number): st
     ['hand-overs', `${handOvers}; ${waits} times runs waited for others`],
     ['escalations', `${counts.escalations} levels reached; ${counts.late} deadlines missed`],
     ['landings', `${counts.landings}, ${counts.conflicts} conflicts`],
+    ['inboxes', `${counts.files} files, ${counts.rejected} put aside`],
     ['messages', `${counts.messages} in, ${counts.replies} out`],
     ['faults', `${sum(faults)}: ${list(faults)}`],
     ['events', `${counts.events}`],

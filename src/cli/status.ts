@@ -10,10 +10,10 @@ import type {
 import { pendingTexts } from './approvals.ts';
 import { connect } from './connect.ts';
 import { asCalled } from './explain.ts';
-import { plain, type ExitCode, type Io } from './io.ts';
+import { oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';
-import { clockTime, duration } from './time.ts';
+import { clockTime, duration, farAway } from './time.ts';
 
 /** `ruche status`: what runs, which model answers, what waits and what is wrong. */
 export async function status(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
@@ -44,7 +44,7 @@ export function statusText(
     `  model      ${now.model}${now.demo ? '  (the built-in demo: it understands a dozen sentences)' : ''}`,
     ...(now.offer ? [`  found      ${offerText(now.offer)}`] : []),
     `  sandbox    ${now.sandbox}${now.sandbox === 'none' ? ': Ruche asks you before each shell command' : ''}`,
-    ...(now.channels.length === 0 ? [] : [`  channels   ${now.channels.map(channelText).join(', ')}`]),
+    ...now.channels.map((each, index) => `  ${index === 0 ? 'channels ' : '         '}  ${channelText(each, at)}`),
     ...(now.held ?? []).map(heldText),
     `  workspace  ${now.workspace}`,
     `  home       ${now.home}`,
@@ -67,8 +67,18 @@ export const offerText = ({ kind, title, baseUrl, model }: ServerOffer): string 
     `${title} with ${model} at ${baseUrl}. It is not used until you say so: on the page, or with: ruche models --use ${kind}`,
   );
 
-const channelText = ({ title, problem }: ChannelState): string =>
-  plain(`${title}${problem === null ? '' : `: ${problem}`}`);
+/** `Telegram: works for 2 h, last in 3 min ago, nothing out`. */
+export function channelText({ title, problem, since, lastIn, lastOut, lastError }: ChannelState, at: number): string {
+  const ago = (what: string, when: number | null): string =>
+    when === null ? `nothing ${what}` : `last ${what} ${farAway(when, at)}`;
+  const time = since === undefined || since === null ? '' : ` for ${duration(at - since)}`;
+  const doing = problem === null ? `works${time}` : `does not work${time}: ${problem}`;
+  const error =
+    lastError && lastError.text !== problem ? `; last error ${farAway(lastError.at, at)}: ${lastError.text}` : '';
+  // A gateway of an older version does not tell.
+  const moves = since === undefined ? '' : `, ${ago('in', lastIn ?? null)}, ${ago('out', lastOut ?? null)}`;
+  return oneLine(`${title}: ${doing}${moves}${error}`, 300);
+}
 
 const heldText = ({ to, count, until }: HeldMessages): string =>
   plain(`  held       ${count === 1 ? '1 message' : `${count} messages`} for ${to} until ${clockTime(until)}`);

@@ -7,6 +7,7 @@ import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { quietSchema } from './quiet.ts';
 import { scheduleSchema } from './schedule-schema.ts';
+import { timeNeeded } from './validate.ts';
 import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
 
@@ -201,6 +202,13 @@ const settings = z.strictObject({
     .optional(),
   concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),
+  patience: z
+    .string({ error: timeNeeded })
+    .refine((given) => (readDuration(given) ?? Infinity) <= 7 * 86_400_000, {
+      error: 'must be a time such as 30m, 1h or 6h, at most 7d; 0s for none',
+    })
+    .describe('How long work of schedules and triggers waits for a model provider that is down; 1h unless given.')
+    .optional(),
   limits: z
     .strictObject({
       steps: whole(1, 10_000)

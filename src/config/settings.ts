@@ -231,6 +231,7 @@ export function parseSettings(
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,
+      ...(value.patience === undefined ? {} : { patienceMs: readDuration(value.patience) ?? 0 }),
     },
     problems: warnings,
   };

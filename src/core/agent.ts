@@ -165,6 +165,8 @@ export interface Settings {
   queues: Readonly<Record<string, QueueSettings>>;
   /** Attempts of a task before it is dead. */
   maxAttempts: number;
+  /** Milliseconds that work by the clock waits for a provider that is down; an hour unless given. */
+  patienceMs?: number;
 }
 
 /** Hours of the day in minutes; `22:00-07:00` crosses midnight. */

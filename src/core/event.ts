@@ -24,7 +24,10 @@ export type Body =
   // conversation
   | {
       type: 'message.received';
-      /** `task` is the one that answers it; `replyTo` is the channel's own address for the reply, `chat` that of the place itself where it is another. */
+      /**
+       * `task` is the one that answers it; `replyTo` is the channel's own address for the reply, `chat` that of the place itself
+       * where it is another; `parts` are further messages of the platform that are one with it.
+       */
       data: {
         agent: string;
         session: string;
@@ -34,6 +37,7 @@ export type Body =
         chat?: string;
         content: BlobRef;
         task: string;
+        parts?: readonly string[];
       };
     }
   /** Earlier messages that a client handed over with its first one. */
@@ -45,6 +49,8 @@ export type Body =
   | { type: 'owner.paired'; data: { channel: string; sender: string } }
   /** Somebody began anew: what is written in the chat belongs to this session from now on. */
   | { type: 'chat.session'; data: { channel: string; chat: string; agent: string; session: string } }
+  /** The platform has given a chat another name: a group that became a supergroup, for example. */
+  | { type: 'chat.renamed'; data: { channel: string; from: string; to: string } }
   /** The conversation goes on with another agent, in its own session of that name; `brief` is what it should know. */
   | {
       type: 'conversation.moved';
@@ -347,6 +353,7 @@ export type MatterKind =
   | 'limit'
   | 'rejected'
   | 'undelivered'
+  | 'outage'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';

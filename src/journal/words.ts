@@ -54,6 +54,7 @@ const WORDS: Words = {
   'pairing.opened': (data) => `created a code that pairs an owner with ${data.channel}`,
   'owner.paired': (data) => `made ${data.sender} an owner on ${data.channel}`,
   'chat.session': (data) => `began ${data.session} with ${data.agent} on ${data.channel}`,
+  'chat.renamed': (data) => `follows the chat ${data.from} on ${data.channel}, which is ${data.to} now`,
   'turn.ended': (data) => `ended the turn: ${data.status}`,
   'conversation.compacted': (data) => `summarised the conversation, ${data.tokensBefore} to ${data.tokensAfter} tokens`,
   'message.queued': (data, say) =>

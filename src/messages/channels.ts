@@ -1,5 +1,7 @@
 import type { ChannelSettings } from '../core/agent.ts';
-import type { Channel, ChannelHost } from '../core/ports/channel.ts';
+import type { ChannelState } from '../core/api/runtime.ts';
+import type { Channel, ChannelHost, Receipt } from '../core/ports/channel.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import { errorText } from '../core/text/sentence.ts';
 
@@ -10,7 +12,12 @@ export interface ChannelsOptions {
   /** Makes the adapter. Rejects with what a person has to mend. */
   open(settings: ChannelSettings): Promise<Channel>;
   log: Log;
+  /** Without one nothing is known of when. */
+  clock?: Pick<Clock, 'now'>;
 }
+
+/** How a channel does. */
+export type ChannelDoing = Required<Omit<ChannelState, 'name' | 'title'>>;
 
 /** The messengers of the network. They follow the settings in force. */
 export interface Channels {
@@ -22,6 +29,10 @@ export interface Channels {
   sync(host: (channel: string) => ChannelHost): void;
   /** Why a channel does not work, by its name. */
   problems(): ReadonlyMap<string, string>;
+  /** What became of a send. */
+  went(name: string, receipt: Receipt): void;
+  /** How it does; null for one that was never opened. */
+  doing(name: string): ChannelDoing | null;
   stop(): void;
 }
 
@@ -37,6 +48,12 @@ export function openChannels(options: ChannelsOptions): Channels {
   const running = new Map<string, Open>();
   const channels = new Map<string, Channel>();
   const problems = new Map<string, string>();
+  const doings = new Doings(() => options.clock?.now() ?? 0);
+  const change = (name: string, problem: string | null): void => {
+    doings.change(name, problem);
+    if (problem === null) problems.delete(name);
+    else problems.set(name, problem);
+  };
 
   const receive = async (
     name: string,
@@ -48,16 +65,15 @@ export function openChannels(options: ChannelsOptions): Channels {
       const channel = await make();
       if (stopping.signal.aborted) return;
       channels.set(name, channel);
+      change(name, null);
       const report = (problem: string | null): void => {
-        if (stopping.signal.aborted) return;
-        if (problem === null) problems.delete(name);
-        else problems.set(name, problem);
+        if (!stopping.signal.aborted) change(name, problem);
       };
-      await channel.start({ ...host, report }, stopping.signal);
+      await channel.start(doings.watching(name, { ...host, report }), stopping.signal);
     } catch (error) {
       if (stopping.signal.aborted) return;
       const why = errorText(error);
-      problems.set(name, why);
+      change(name, why);
       log.error({ channel: name, error: why }, 'a channel has stopped');
     }
   };
@@ -72,6 +88,7 @@ export function openChannels(options: ChannelsOptions): Channels {
     running.delete(name);
     channels.delete(name);
     problems.delete(name);
+    doings.forget(name);
   };
 
   const sync = (host: (channel: string) => ChannelHost): void => {
@@ -94,8 +111,55 @@ export function openChannels(options: ChannelsOptions): Channels {
     has: (name) => [...options.fixed, ...options.settings()].some((each) => each.name === name),
     sync,
     problems: () => problems,
+    went: (name, receipt) => doings.went(name, receipt),
+    doing: (name) => doings.of(name),
     stop: () => {
       for (const { stopping } of running.values()) stopping.abort();
     },
   };
+}
+
+const NOTHING: ChannelDoing = { problem: null, since: null, lastIn: null, lastOut: null, lastError: null };
+
+/** How channels do, since the start. */
+class Doings {
+  readonly #list = new Map<string, ChannelDoing>();
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  of = (name: string): ChannelDoing | null => this.#list.get(name) ?? null;
+
+  forget(name: string): void {
+    this.#list.delete(name);
+  }
+
+  change(name: string, problem: string | null): void {
+    const at = this.#now();
+    const before = this.of(name);
+    const since = before?.problem === problem ? before.since : at;
+    const failed = problem !== null && before?.problem !== problem ? { lastError: { at, text: problem } } : {};
+    this.#note(name, { problem, since, ...failed });
+  }
+
+  went(name: string, receipt: Receipt): void {
+    const at = this.#now();
+    this.#note(name, receipt.state === 'sent' ? { lastOut: at } : { lastError: { at, text: receipt.error } });
+  }
+
+  /** The same host, which is seen to get something. */
+  watching(name: string, host: ChannelHost): ChannelHost {
+    const came = (): void => this.#note(name, { lastIn: this.#now() });
+    return {
+      ...host,
+      deliver: (message) => host.deliver(message).then(came),
+      press: (press) => host.press(press).finally(came),
+    };
+  }
+
+  #note(name: string, more: Partial<ChannelDoing>): void {
+    this.#list.set(name, { ...NOTHING, ...this.of(name), ...more });
+  }
 }

@@ -22,7 +22,41 @@ export async function chatPlace(
   for await (const event of store.read({ stream: chatStream(channel, chat), types, reverse: true, limit: 1 }))
     if (event.type === 'chat.session' && agents.has(event.data.agent))
       return { agent: event.data.agent, session: event.data.session };
+  const before = await nameBefore(store, channel, chat);
+  if (before !== null) return chatPlace(store, { channel, chat: before }, agents);
   return { agent: agents.usual, session: sessionName(channel, chat) };
+}
+
+const renamedKey = (channel: string, from: string): string => `renamed:${channel}:${from}`;
+
+/** Puts on record that the platform has given a chat another name. The first word on it counts. */
+export async function renameChat(store: Store, channel: string, from: string, to: string): Promise<void> {
+  if (from === to) return;
+  const data = { channel, from, to };
+  const common = { stream: chatStream(channel, to), actor: 'runtime', cause: null, labels: [] };
+  const event = { ...common, type: 'chat.renamed' as const, key: renamedKey(channel, from), data };
+  const result = await store.commit({ events: [event], sync: true });
+  if (!result.ok && result.why !== 'duplicate') throw new Error(`the new name of a chat was refused: ${result.why}`);
+}
+
+/** The topic of a chat is named after the chat, with `_` and a number. */
+const withTopic = (chat: string, name: string | null): string | null =>
+  name === null ? null : `${name}${/_\d+$/.exec(chat)?.[0] ?? ''}`;
+
+const bare = (chat: string): string => chat.replace(/_\d+$/, '');
+
+/** The name that a chat has by now; null if it never got another one. */
+export async function nameNow(store: Store, channel: string, chat: string): Promise<string | null> {
+  const renamed = await store.byKey(renamedKey(channel, bare(chat)));
+  return withTopic(chat, renamed?.type === 'chat.renamed' ? renamed.data.to : null);
+}
+
+/** The name that a chat had before. */
+export async function nameBefore(store: Store, channel: string, chat: string): Promise<string | null> {
+  const types = ['chat.renamed'] as const;
+  for await (const event of store.read({ stream: chatStream(channel, bare(chat)), types, limit: 1 }))
+    if (event.type === 'chat.renamed') return withTopic(chat, event.data.from);
+  return null;
 }
 
 /** The conversation that a chat had with an agent last; a first one if there was none. */
@@ -30,7 +64,8 @@ export async function placeOf(store: Store, channel: string, chat: string, agent
   const types = ['chat.session'] as const;
   for await (const event of store.read({ stream: chatStream(channel, chat), types, reverse: true }))
     if (event.type === 'chat.session' && event.data.agent === agent) return { agent, session: event.data.session };
-  return { agent, session: sessionName(channel, chat) };
+  const before = await nameBefore(store, channel, chat);
+  return before === null ? { agent, session: sessionName(channel, chat) } : placeOf(store, channel, before, agent);
 }
 
 /** `telegram-123`: a name that people can type after `ruche chat --session`. */

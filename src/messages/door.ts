@@ -2,7 +2,7 @@ import { type ChannelHost, type ChannelMessage, type ChannelPress, HostBusy } fr
 import { type ReplyContent, sendingTask } from '../core/records/reply.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import { pressAnswer } from './answers.ts';
-import { type ChatPlace, chatPlace, goOnWith, placeOf } from './chats.ts';
+import { type ChatPlace, chatPlace, goOnWith, nameBefore, nameNow, placeOf, renameChat } from './chats.ts';
 import { chooseChat, type CommandDeps, runCommand } from './commands.ts';
 import type { MailDeps } from '../pending/pending.ts';
 import { type PairingDeps, tryPairing } from './pairing.ts';
@@ -10,6 +10,7 @@ import { addressee, conversationId } from '../core/ids.ts';
 import { putJson } from '../core/records/json-blob.ts';
 import { Mutex } from '../core/time/mutex.ts';
 import { Edits } from './edits.ts';
+import { messageKey } from './inbox.ts';
 
 interface DoorDeps
   extends Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact'>, PairingDeps, Pick<CommandDeps, 'recent'> {
@@ -45,6 +46,25 @@ async function addressed(
 const noticeKey = (channel: string, { chat, externalId }: ChannelMessage): string =>
   `notice:${channel}:${chat}:${externalId}`;
 
+/** What the journal knows of the chats of a channel and of what was written there. */
+const onRecord = (
+  store: DoorDeps['store'],
+  channel: string,
+): Required<Pick<ChannelHost, 'holds' | 'renamed' | 'nameNow'>> => ({
+  async holds(chat, externalId) {
+    const event = await store.byKey(messageKey(channel, chat, externalId));
+    return event?.type === 'message.received' ? [externalId, ...(event.data.parts ?? [])] : null;
+  },
+  renamed: (from, to) => renameChat(store, channel, from, to),
+  nameNow: (chat) => nameNow(store, channel, chat),
+});
+
+/** Who answers in a chat. A setting that names it as it was called before still holds. */
+async function usual({ store, usualAgent }: DoorDeps, channel: string, chat: string): Promise<string> {
+  const [before, now] = [await nameBefore(store, channel, chat), usualAgent(channel, chat)];
+  return before === null || now !== usualAgent(channel, '') ? now : usualAgent(channel, before);
+}
+
 /** What stands between a messenger and the network: who may write, to whom it goes, what is a command. */
 export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
   const isOwner = (channel: string, sender: string): boolean => deps.owners(channel).includes(sender);
@@ -79,7 +99,7 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
   const deliverOne = async (channel: string, message: ChannelMessage): Promise<void> => {
     // A command that comes again must not be carried out again: /stop would end what was written after it.
     if ((await deps.store.byKey(noticeKey(channel, message))) !== null) return;
-    const agents = { usual: deps.usualAgent(channel, message.chat), has: deps.hasAgent };
+    const agents = { usual: await usual(deps, channel, message.chat), has: deps.hasAgent };
     const place = await chatPlace(deps.store, { channel, chat: message.chat }, agents);
     if (await pair(channel, message, place)) return;
     if (!isOwner(channel, message.sender)) return deny(channel, message);
@@ -88,12 +108,20 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
       const { place: there, ...said } = done;
       return say(channel, message, there, said);
     }
-    const { files, replyTo, chat, externalId, foreign } = message;
+    const { files, replyTo, chat, externalId, foreign, parts } = message;
     const { to, text } = await addressed(deps, channel, message, place);
     if (text === '' && (files ?? []).length === 0)
       return say(channel, message, to, { text: `Your messages here now go to ${to.agent}.` });
     const about = { channel, chat, sender: `${channel}:${message.sender}`, ...to };
-    const result = await deps.runtime.deliver({ ...about, text, files, replyTo, externalId, foreign });
+    const result = await deps.runtime.deliver({
+      ...about,
+      text,
+      files,
+      replyTo,
+      externalId,
+      foreign,
+      ...(parts && { parts }),
+    });
     if (result.ok) {
       if (result.delivered.note) await say(channel, message, to, { text: result.delivered.note });
       return deps.follow(result.delivered.task, channel, replyTo);
@@ -103,24 +131,24 @@ export function openDoor(deps: DoorDeps): (channel: string) => ChannelHost {
     await say(channel, message, to, { text: result.message });
   };
 
-  const press = async (
-    channel: string,
-    pressed: ChannelPress,
-  ): Promise<{ text: string; done: boolean; stands?: string }> => {
-    if (!isOwner(channel, pressed.sender)) {
-      await deny(channel, pressed);
-      return { text: '', done: false };
-    }
-    const chosen = await chooseChat(deps, channel, pressed);
-    if (chosen !== null) return { text: chosen, done: true };
-    const by = `${channel}:${pressed.sender}`;
-    return (await pressAnswer(deps, pressed.action, by)) ?? { text: 'This button has expired.', done: true };
+  const press = async (channel: string, pressed: ChannelPress): ReturnType<ChannelHost['press']> => {
+    if (isOwner(channel, pressed.sender)) return carryOut(deps, channel, pressed);
+    await deny(channel, pressed);
+    return { text: '', done: false };
   };
   return (channel) => ({
     expects: (sender) => isOwner(channel, sender),
+    ...onRecord(deps.store, channel),
     deliver: (message) => deliver(channel, message),
     press: (pressed) => press(channel, pressed),
   });
+}
+
+async function carryOut(deps: DoorDeps, channel: string, pressed: ChannelPress): ReturnType<ChannelHost['press']> {
+  const chosen = await chooseChat(deps, channel, pressed);
+  if (chosen !== null) return { text: chosen, done: true };
+  const by = `${channel}:${pressed.sender}`;
+  return (await pressAnswer(deps, pressed.action, by)) ?? { text: 'This button has expired.', done: true };
 }
 
 /** Milliseconds in which further messages of a stranger are not recorded, and strangers that are kept in mind. */

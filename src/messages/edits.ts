@@ -1,4 +1,4 @@
-import type { EventOf } from '../core/event.ts';
+import type { Event, EventOf } from '../core/event.ts';
 import { readJson } from '../core/records/json-blob.ts';
 import type { UserMessage } from '../core/model.ts';
 import type { ChannelMessage } from '../core/ports/channel.ts';
@@ -10,6 +10,8 @@ import { messageKey } from './inbox.ts';
 const EDITED = '(An edited message, as it reads now:)\n\n';
 /** Messages whose words are kept in mind: of commands nothing else tells them. */
 const MAX_KEPT = 1_000;
+/** Messages that are looked at for one that has an edited one as a part. */
+const MAX_LOOKED = 200;
 
 export interface EditDeps {
   store: Store;
@@ -33,6 +35,9 @@ export class Edits {
   async taken(channel: string, message: ChannelMessage): Promise<ChannelMessage | null> {
     const { edits, text } = message;
     if (edits === undefined) return message;
+    const whole = await this.#burst(channel, message, edits);
+    if (whole !== null)
+      return whole.includes(this.#deps.redact(text.toWellFormed())) ? null : { ...message, text: `${EDITED}${text}` };
     const before = await this.#before(channel, message, edits);
     if (before !== null && before.said === sayings(this.#deps, message)) return null;
     if (text.startsWith('/')) return message;
@@ -48,6 +53,22 @@ export class Edits {
     this.#said.set(name, sayings(this.#deps, message));
     const [oldest] = this.#said.keys();
     if (this.#said.size > MAX_KEPT && oldest !== undefined) this.#said.delete(oldest);
+  }
+
+  /** The words of a message that came in parts, one of which is edited now; null if it came in one. */
+  async #burst(channel: string, { chat }: ChannelMessage, edited: string): Promise<string | null> {
+    const { store } = this.#deps;
+    const key = messageKey(channel, chat, edited);
+    const first = await store.byKey(key);
+    const holds = (event: Event | null): event is EventOf<'message.received'> =>
+      event?.type === 'message.received' &&
+      (event.key === key ? event.data.parts !== undefined : event.data.parts?.includes(edited) === true) &&
+      event.data.channel === channel;
+    if (holds(first)) return (await contentOf(store, first)).text;
+    if (first !== null) return null;
+    const recent = { types: ['message.received'], reverse: true, limit: MAX_LOOKED } as const;
+    for await (const event of store.read(recent)) if (holds(event)) return (await contentOf(store, event)).text;
+    return null;
   }
 
   /** The newest version that was taken in, and its task. */
@@ -83,11 +104,19 @@ function sayings({ redact }: Pick<EditDeps, 'redact'>, { text, files }: ChannelM
   return JSON.stringify([redact(text.toWellFormed()), named]);
 }
 
-async function wordsOf(store: Store, { data }: EventOf<'message.received'>): Promise<string> {
+async function wordsOf(store: Store, event: EventOf<'message.received'>): Promise<string> {
+  const { text, named } = await contentOf(store, event);
+  return JSON.stringify([text, named]);
+}
+
+async function contentOf(
+  store: Store,
+  { data }: EventOf<'message.received'>,
+): Promise<{ text: string; named: string[] }> {
   const message = await readJson<UserMessage>(store, data.content);
   const [part] = message?.parts ?? [];
   const text = part?.type === 'text' ? part.text : '';
   const own = text.replace(/(?:^|\n\n)\[Files that came with this message: [^\n]*\]$/, '');
   const named = (message?.files ?? []).map(({ name, blob }) => `${name} ${blob.size}`);
-  return JSON.stringify([own.startsWith(EDITED) ? own.slice(EDITED.length) : own, named]);
+  return { text: own.startsWith(EDITED) ? own.slice(EDITED.length) : own, named };
 }

@@ -9,6 +9,7 @@ export class Hub {
   readonly #work = new Signal();
   readonly #cancelled = new Signal<string>();
   readonly #runEnded = new Signal<string>();
+  readonly #answered = new Signal<string>();
   readonly recent = new Recent();
 
   emit(delta: Delta): void {
@@ -41,6 +42,11 @@ export class Hub {
     return this.#runEnded.on(listener);
   }
 
+  /** Calls `listener` with each approval that is given or refused, wherever that was. */
+  onAnswered(listener: (approval: string) => void): () => void {
+    return this.#answered.on(listener);
+  }
+
   /** There may be work although nothing was queued. */
   work(): void {
     this.#work.tell();
@@ -53,6 +59,7 @@ export class Hub {
         this.recent.drop(event.data.task);
         if (event.data.status === 'cancelled') this.#cancelled.tell(event.data.task);
       }
+      if (event.type === 'approval.answered') this.#answered.tell(event.data.approval);
       if (event.type === 'run.finished') this.#runEnded.tell(event.data.run);
       const task = taskOf(event);
       if (task !== null) this.emit({ kind: 'changed', task });

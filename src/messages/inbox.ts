@@ -227,7 +227,7 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
   const { stream, version, content, key, question, task } = parts;
   const actor = message.sender;
   const common = { actor, cause: null, labels: labelsOf(message) };
-  const { agent, session, channel, replyTo, chat = replyTo, sender: from } = message;
+  const { agent, session, channel, replyTo, chat = replyTo, sender: from, parts: rest } = message;
   const place = chat === replyTo ? {} : { chat };
   const answering = task?.id ?? question?.task ?? '';
   const events: NewEvent[] = [
@@ -236,7 +236,17 @@ function buildBatch(message: InboundMessage, parts: Parts): Building {
       type: 'message.received',
       stream,
       key,
-      data: { agent, session, channel, from, replyTo, ...place, content, task: answering },
+      data: {
+        agent,
+        session,
+        channel,
+        from,
+        replyTo,
+        ...place,
+        content,
+        task: answering,
+        ...(rest && { parts: rest }),
+      },
     },
   ];
   if (task) events.push({ ...common, type: 'task.queued', stream: taskStream(task.id), data: { task } });

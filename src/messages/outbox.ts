@@ -18,7 +18,7 @@ const RETRY_BASE = 1_000;
 const RETRY_MAX = 600_000;
 
 export interface OutboxDeps extends ToldDeps {
-  channels: Pick<Channels, 'get' | 'has'>;
+  channels: Pick<Channels, 'get' | 'has'> & Partial<Pick<Channels, 'went'>>;
   /** Ends the showing of a reply that is to be sent, and waits for an edit under way. */
   drafts: { settle(task: string): Promise<void> };
   clock: Clock;
@@ -80,6 +80,7 @@ export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
     deps.boundary('channel.send.before');
     const receipt = await sendOver(deps, channel, to, body, { key: `${message}.${part}`, again, draft });
     deps.boundary('channel.send.after');
+    deps.channels.went?.(name, receipt);
     const last = part === parts.length - 1;
     if (receipt.state === 'sent' && !last) {
       const data = { message, channel: name, part, receipt: receipt.id };
@@ -116,7 +117,7 @@ async function draftOf(
 }
 
 /** A reply as it was queued, with the bytes of its files; null if it has been erased. */
-async function readContent(store: Store, queued: EventOf<'message.queued'>): Promise<OutboundMessage | null> {
+export async function readContent(store: Store, queued: EventOf<'message.queued'>): Promise<OutboundMessage | null> {
   const reply = await readJson<ReplyContent>(store, queued.data.content);
   if (reply === null) return null;
   const { text, files = [], buttons = [] } = reply;

@@ -121,7 +121,7 @@ export async function buryTask(
   }
 }
 
-/** Tells whoever was to get the answer of a schedule or trigger that none comes; null for nobody. */
+/** Tells the one who should get the answer of a schedule or trigger that none comes; null for nobody. */
 async function tellEnd(
   { store, ids, redact, governance }: EndDeps,
   task: Task,

@@ -68,7 +68,7 @@ async function addReply(store: Store, task: Task, outcome: TaskOutcome): Promise
   outcome.status = task.status;
   const reply = await store.byKey(replyKey(task.id));
   if (reply?.type === 'message.queued') outcome.message = reply.id;
-  // Whoever waits for a schedule's answer is told in a line that none comes; here all of it is shown.
+  // A person who waits for a schedule's answer is told in a line that none comes; here all of it is shown.
   const ref = reply?.type === 'message.queued' && reply.data.told === undefined ? reply.data.content : task.result;
   const text = ref === null ? null : await readText(store, ref);
   outcome.text = text ?? (task.status === 'cancelled' ? 'The task was cancelled.' : '(erased)');

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { isOf } from './causes.ts';
 import type { Report } from './invariants.ts';
 import { AGENTS } from './orders.ts';
-import { eventsOf, type Played } from './record.ts';
+import { linesLeftBy, stagedBy } from './person.ts';
+import { entriesOf, eventsOf, type Played } from './record.ts';
 
 export function checkFiles(played: Played, report: Report): void {
   checkLines(played, report);
+  checkHands(played, report);
   checkReceipts(played, report);
   checkOrphans(played, report);
 }
@@ -58,6 +60,32 @@ function checkLines(played: Played, report: Report): void {
   if (status !== '') say('workspace', 'the files are main', status, 'log');
 }
 
+/** What a person does with Git: their files are as they left them, and so was their index. */
+function checkHands(played: Played, report: Report): void {
+  const { plan, file } = played;
+  const indexes = new Map(entriesOf(played, 'staged').map(({ act, index }) => [act, index]));
+  for (const act of plan.acts) {
+    if (act.do !== 'stage' && act.do !== 'rebase') continue;
+    for (const [path, lines] of Object.entries(linesLeftBy(act))) {
+      const expected = (lines ?? []).map((line) => `- ${line}`).join('\n');
+      const found = file(path).trim();
+      if (found !== expected)
+        report({
+          invariant: 'line-kept',
+          about: act.id,
+          expected: `${path}: ${expected || 'gone'}`,
+          found,
+          look: 'log',
+        });
+    }
+    if (act.do !== 'stage') continue;
+    const [expected, found] = [stagedBy(act), indexes.get(act.id) ?? 'nothing on record'];
+    const sorted = (text: string): string => text.split('\n').sort().join('\n');
+    if (sorted(found) !== sorted(expected))
+      report({ invariant: 'index-kept', about: act.id, expected, found, look: 'log --type person.committed' });
+  }
+}
+
 function checkReceipts(played: Played, report: Report): void {
   const commits = Map.groupBy(
     played.commits.filter(({ run }) => run !== null),
@@ -104,10 +132,14 @@ function checkOrphans(played: Played, report: Report): void {
     if (existsSync(state) && (JSON.parse(readFileSync(state, 'utf8')) as { key: string | null }).key !== null)
       say(join(checkouts, name), 'nobody who holds it', readFileSync(state, 'utf8'));
   }
+  const bad = new Set(
+    played.plan.acts.flatMap((act) => (act.do === 'bad' ? [act.file, `${act.file}.reason.txt`] : [])),
+  );
   for (const agent of AGENTS)
     for (const folder of ['inbox', 'rejected']) {
       const path = join(workspace, 'tasks', agent, folder);
-      const left = existsSync(path) ? readdirSync(path) : [];
+      const there = existsSync(path) ? readdirSync(path) : [];
+      const left = folder === 'inbox' ? there : there.filter((name) => !bad.has(name));
       if (left.length > 0) say(path, 'nothing in it', left.join(', '));
     }
   for (const problem of blobs.broken) say('blob', 'whole', problem);

@@ -1,3 +1,5 @@
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Event } from '../core/event.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import { MINUTE } from './calendar.ts';
@@ -33,6 +35,7 @@ export function checkTasks(played: Played, report: Report): void {
   }
   checkGiven(played, byOrder, report);
   checkDropped(played, byOrder, report);
+  checkRejected(played, report);
   checkOrigins(played, own, report);
   checkEnds(played, report);
   checkResults(played, report);
@@ -75,10 +78,13 @@ function checkGiven(played: Played, byOrder: Map<string, Played['tasks']>, repor
 }
 
 function checkDropped({ plan }: Played, byOrder: Map<string, Played['tasks']>, report: Report): void {
+  // One whose place another has taken may have been taken in before, or not.
+  const replaced = new Set(plan.acts.flatMap((act) => (act.do === 'drop' ? (act.replaces ?? []) : [])));
   for (const act of plan.acts) {
     if (act.do !== 'drop') continue;
     const found = byOrder.get(act.order) ?? [];
     const expected = 1 + found.filter(({ status }) => status === 'dead').length;
+    if (found.length === 0 && replaced.has(act.order)) continue;
     if (found.length !== expected)
       report({
         invariant: 'order-once',
@@ -88,6 +94,27 @@ function checkDropped({ plan }: Played, byOrder: Map<string, Played['tasks']>, r
         look: 'tasks list',
       });
   }
+}
+
+function checkRejected(played: Played, report: Report): void {
+  const { plan, text, workspace } = played;
+  const told = eventsOf(played, 'task.rejected');
+  const say = (about: string, expected: string, found: string): void =>
+    report({ invariant: 'rejected-once', about, expected, found, look: 'log --type task.rejected' });
+  const said = ({ data }: (typeof told)[number]): string =>
+    (JSON.parse(text(data.detail) || '{"text":""}') as { text: string }).text;
+  const known = new Set<string>();
+  for (const act of plan.acts) {
+    if (act.do !== 'bad') continue;
+    const about = `tasks/${act.queue}/inbox/${act.file}`;
+    const own = told.filter((each) => each.data.queue === act.queue && said(each).startsWith(`${act.file}: `));
+    for (const { id } of own) known.add(id);
+    if (own.length !== 1) say(about, 'one word of it', `${own.length}`);
+    for (const name of [act.file, `${act.file}.reason.txt`])
+      if (lstatSync(join(workspace, 'tasks', act.queue, 'rejected', name), { throwIfNoEntry: false }) === undefined)
+        say(about, `${name} in rejected/`, 'it is not there');
+  }
+  for (const each of told) if (!known.has(each.id)) say(each.id, 'a file that no task can be made of', said(each));
 }
 
 /** Nothing is worked on that nobody asked for: each task is named by what made it. */

@@ -33,6 +33,9 @@ export interface Counts {
   waits: number;
   landings: number;
   conflicts: number;
+  /** Files that were put into inboxes, and those that were put aside. */
+  files: number;
+  rejected: number;
   messages: number;
   replies: number;
   /** Processes that were killed, providers that failed and so on; by kind. */
@@ -69,6 +72,8 @@ export function countPlay(played: Played): Counts {
     waits: eventsOf(played, 'tasks.awaited').length,
     landings: eventsOf(played, 'landing.finished').filter(({ data }) => data.commit !== null).length,
     conflicts: eventsOf(played, 'landing.conflicted').length,
+    files: plan.acts.filter((act) => act.do === 'drop' || act.do === 'bad').length,
+    rejected: eventsOf(played, 'task.rejected').length,
     messages: eventsOf(played, 'message.received').length,
     replies: entriesOf(played, 'arrived').length,
     faults: tally([...entriesOf(played, 'fault').map(({ fault }) => fault), 'clock: summer time']),
@@ -99,4 +104,4 @@ function plannedTimes({ schedules, acts, start, end }: Plan, index: number): num
 }
 
 /** Acts that are faults; putting clocks to summer time is one more. */
-const FAULTS: ReadonlySet<Act['do']> = new Set(['kill', 'full', 'jump', 'edit']);
+const FAULTS: ReadonlySet<Act['do']> = new Set(['kill', 'full', 'jump', 'edit', 'bad', 'stage', 'rebase', 'sleep']);

@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { startApp } from '../app/app.ts';
 import type { App, AppOptions } from '../app/options.ts';
 import type { BoundaryName } from '../core/ports/boundary.ts';
@@ -14,9 +13,10 @@ import { SECRET, SECRET_NAME } from './causes.ts';
 import { VirtualClock } from './clock.ts';
 import { Dice } from './dice.ts';
 import { agentFile } from './network.ts';
-import { AGENTS, tagOf } from './orders.ts';
+import { AGENTS } from './orders.ts';
 import type { PlayOptions } from './record.ts';
 import { type Act, makePlan, type Plan } from './plan.ts';
+import { Person } from './person.ts';
 import { PERSON, scriptedChannel } from './platform.ts';
 import { scriptedNet } from './provider.ts';
 import { sendHooks } from './sender.ts';
@@ -54,6 +54,7 @@ class Life {
   readonly #clock: VirtualClock;
   readonly #world: World;
   readonly #dice: Dice;
+  readonly #person: Person;
   #app: App | null = null;
   #store: Store | null = null;
   /** The boundary at which the process is to die, and how often it is passed before. */
@@ -68,6 +69,7 @@ class Life {
     this.#clock = new VirtualClock({ ...timeAfter(plan, entries), pause, work: () => this.#work() });
     const clock = this.#clock;
     this.#world = new World(options.dir, entries, () => ({ t: clock.time, wall: clock.now() }));
+    this.#person = new Person({ ...options, clock, world: this.#world });
     this.#world.note({ kind: 'life', n });
   }
 
@@ -185,25 +187,9 @@ class Life {
         world.note({ kind: 'jumped', ms: act.ms });
         this.#clock.jump(act.ms);
         return;
-      case 'edit': {
-        const path = join(workspace, act.path);
-        const text = readFileSync(path, 'utf8');
-        if (!text.includes(`- ${act.text}\n`))
-          writeFileSync(path, text.replace(act.anchor, `- ${act.text}\n${act.anchor}`));
-        return world.note({ kind: 'fault', fault: 'person: edits the same lines', id: act.id });
-      }
-      case 'commit': {
-        const path = join(workspace, act.path);
-        mkdirSync(dirname(path), { recursive: true });
-        writeFileSync(path, `- ${act.text}\n`);
-        return this.#commitByHand(act.path);
-      }
-      case 'drop': {
-        const path = join(workspace, 'tasks', act.queue, 'inbox', act.file);
-        mkdirSync(dirname(path), { recursive: true });
-        writeFileSync(path, JSON.stringify({ text: `Please. ${tagOf(act.order)}` }));
-        return;
-      }
+      case 'sleep':
+        world.note({ kind: 'fault', fault: 'sleep', id: act.id });
+        return this.#clock.leap(act.ms);
       case 'pause':
         await this.#running.runtime.pauseAgent(act.agent, 'person:owner', 'It is played.');
         return;
@@ -218,17 +204,9 @@ class Life {
       }
       case 'owner':
         return this.#owner();
+      default:
+        return this.#person.act(act);
     }
-  }
-
-  /** A person uses Git. */
-  #commitByHand(path: string): void {
-    const cwd = join(this.#options.dir, 'workspace');
-    const env = { PATH: this.#options.path, HOME: this.#options.dir };
-    const git = (...args: string[]): string => execFileSync('git', args, { cwd, env, encoding: 'utf8' });
-    if (git('status', '--porcelain', '--', path) === '') return;
-    git('add', '--', path);
-    git('-c', 'user.name=Person', '-c', 'user.email=person@simulated.invalid', 'commit', '-qm', 'By hand', '--', path);
   }
 
   get #running(): App {

@@ -1,5 +1,5 @@
 import { type BoundaryName } from '../core/ports/boundary.ts';
-import { DAY, HOUR, MINUTE, switchOf, type When } from './calendar.ts';
+import { DAY, HOUR, MINUTE, switchOf, timesOf, type When } from './calendar.ts';
 import { DEADLINES, type PlannedHook, REPORTS } from './causes.ts';
 import { Dice } from './dice.ts';
 import { AGENTS, type AgentName, anchorOf, linesOf, type Order, OrderBook, SHARED, tagOf } from './orders.ts';
@@ -61,11 +61,21 @@ export type Act = { id: string; at: number } & (
   | { do: 'jump'; ms: number }
   | { do: 'edit'; path: string; anchor: string; text: string }
   | { do: 'commit'; path: string; text: string }
-  | { do: 'drop'; queue: AgentName; file: string; order: string }
+  /** A task in a file. `key`: the one that another file has, too. `replaces`: the order of the file whose name it has. */
+  | { do: 'drop'; queue: AgentName; file: string; order: string; key?: string; replaces?: string }
+  /** A file that no task can be made of. */
+  | { do: 'bad'; queue: AgentName; file: string; as: 'link' | 'deep' }
+  /** A person who is in the middle of something with Git for so long. */
+  | { do: 'stage'; ms: number }
+  | { do: 'rebase'; ms: number }
+  /** The machine sleeps. */
+  | { do: 'sleep'; ms: number }
   | { do: 'pause' | 'resume'; agent: AgentName }
   | { do: 'reschedule'; schedule: number; when: When }
   | { do: 'owner' }
 );
+
+export type PersonAct = Extract<Act, { do: 'edit' | 'commit' | 'drop' | 'bad' | 'stage' | 'rebase' }>;
 
 const SLOT = 2 * HOUR;
 /** Of a slot: the usual traffic, what goes wrong, and the owner's round. */
@@ -73,6 +83,11 @@ const USUAL = 20 * MINUTE;
 const SCENE = HOUR;
 const HOOKS = 40 * MINUTE;
 const OWNER = 100 * MINUTE;
+/** What a person does beside it, in one slot of so many, and when. */
+const HANDS_EVERY = 6;
+const HANDS = { inbox: 8 * MINUTE, stage: 12 * MINUTE, rebase: 112 * MINUTE };
+/** The machine sleeps over the time of the daily report, every other day. No longer than a process may be away. */
+const ASLEEP = { when: { minute: 5, hours: [8], weekdays: null }, ms: 20 * MINUTE };
 /** The usual traffic: a conversation in one slot of so many. */
 const TALK_EVERY = 2;
 
@@ -141,6 +156,11 @@ class Planner {
         .entries())
         this.#slot(first + n, scene);
     }
+    // With dice of their own, so that what else a seed plans stays as it was before there were these.
+    for (let slot = 0; slot < slots; slot += HANDS_EVERY)
+      this.#hands(start + slot * SLOT, new Dice(seed * 1_009 + slot));
+    for (const [day, at] of timesOf(ASLEEP.when, start, this.plan.end).entries())
+      if (day % 2 === 0) this.plan.acts.push({ id: this.#id('act'), at, do: 'sleep', ms: ASLEEP.ms });
     this.plan.messages.sort((a, b) => a.at - b.at);
     this.plan.acts.sort((a, b) => a.at - b.at);
   }
@@ -194,6 +214,28 @@ class Planner {
     if (this.#dice.int(1, 3) === 1) this.#hook(at + HOOKS);
     this.#scene(scene, at + SCENE);
     this.plan.acts.push({ id: this.#id('act'), at: at + OWNER, do: 'owner' });
+  }
+
+  /** Files in an inbox that are replaced, keyed, and no tasks at all; a person who stages, removes, rebases and rewrites. */
+  #hands(at: number, dice: Dice): void {
+    const book = this.#book;
+    const act = (when: number, what: DistributiveOmit<Act, 'id' | 'at'>): void =>
+      void this.plan.acts.push({ id: this.#id('act'), at: at + when, ...what });
+    const [queue, agent] = [dice.pick(AGENTS), dice.pick(AGENTS)];
+    const order = (): string => book.add(this.#id('o'), queue).id;
+    const [before, after, one, two] = [order(), order(), order(), order()];
+    const file = `${after}.json`;
+    act(HANDS.inbox, { do: 'drop', queue, file, order: before });
+    // Before it is claimed, or while it is read, or after.
+    act(HANDS.inbox + dice.int(100, 2_500), { do: 'drop', queue, file, order: after, replaces: before });
+    for (const each of [one, two])
+      act(HANDS.inbox, { do: 'drop', queue, file: `${each}.json`, order: each, key: 'weekly' });
+    for (const as of ['link', 'deep'] as const)
+      act(HANDS.inbox, { do: 'bad', queue, file: `${this.#id('bad')}.json`, as });
+    for (const what of ['stage', 'rebase'] as const) {
+      act(HANDS[what], { do: what, ms: dice.int(80, 120) * 1_000 });
+      this.#say(at + HANDS[what] + 10_000, book.line(this.#id('o'), agent));
+    }
   }
 
   #say(at: number, order: Order, more: Partial<PlannedMessage> = {}): PlannedMessage {

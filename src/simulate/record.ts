@@ -93,6 +93,7 @@ async function textsOf(store: Store, events: readonly Event[], tasks: readonly T
     if (event.type === 'message.received') refs.add(event.data.content.hash);
     if (event.type === 'tool.returned') refs.add(event.data.result.hash);
     if (event.type === 'task.queued' && event.data.task.content) refs.add(event.data.task.content.hash);
+    if (event.type === 'task.rejected') refs.add(event.data.detail.hash);
     if (event.type === 'task.finished' && event.data.result) refs.add(event.data.result.hash);
   }
   for (const { content } of tasks) if (content) refs.add(content.hash);

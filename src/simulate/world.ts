@@ -19,6 +19,8 @@ export type Entry = { t: number; wall: number } & (
   | { kind: 'unsent'; to: string; key: string; told: 'failed' | 'unsure' }
   /** A firing was put on record. `wall` is what clocks really showed. */
   | { kind: 'fired'; schedule: string; at: number }
+  /** What a person still had in their index after they were in the middle of something. */
+  | { kind: 'staged'; act: string; index: string }
   /** A planted bug has struck. */
   | { kind: 'broke'; about: string }
   /** A server was told that what it sent is taken, and what that came to. */

@@ -9,7 +9,10 @@ import { firingBatch } from '../../src/scheduler/schedules/fire.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { setTaskAside } from '../../src/runtime/end.ts';
 import { recordingChannel } from '../fakes/recording-channel.ts';
-import { says } from '../fakes/scripted-model.ts';
+import type { ModelEvent } from '../../src/core/model.ts';
+import { systemClock } from '../../src/platform/system.ts';
+import { Outages } from '../../src/scheduler/upkeep/outages.ts';
+import { fails, says } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
 import { withLoop } from './with-loop.ts';
 
@@ -40,7 +43,10 @@ function shell(results: readonly (readonly [ok: boolean, text: string])[]) {
 /** Has a schedule fire, and gives the task when it has ended. */
 function firing(loop: Loop) {
   let at = 0;
-  return async (more: Partial<Schedule> = {}, how: { missed?: number; late?: boolean } = {}) => {
+  return async (
+    more: Partial<Schedule> = {},
+    how: { missed?: number; late?: boolean; made?: (task: string) => void } = {},
+  ) => {
     const schedule: Schedule = {
       name: 'probe',
       timing: { kind: 'every', ms: 1000, zone: null, until: null, activeHours: null, jitter: 0 },
@@ -53,10 +59,12 @@ function firing(loop: Loop) {
     const version = await loop.store.version(scheduleStream(ID));
     const standing = { id: ID, set, cursor: 0, paused: false, last: null, version };
     const deps = { ...loop.deps, maxAttempts: () => 1 };
-    const fire = [{ at: (at += 1000), missed: 0, by: null, ...how }];
+    const { missed = 0, late = false } = how;
+    const fire = [{ at: (at += 1000), missed, by: null, late }];
     const { tasks, ...batch } = firingBatch(deps, standing, schedule, { skipped: null, fire });
     const events = batch.events.map((event) => (event.cause === 'evt_1' ? { ...event, cause: null } : event));
     assert.equal((await loop.store.commit({ ...batch, events })).ok, true);
+    how.made?.(tasks[0]?.id ?? '');
     return loop.settled(tasks[0]?.id ?? '');
   };
 }
@@ -243,7 +251,7 @@ test('what fires late is told when it was due, for how many it stands, and what 
   });
 });
 
-test('whoever waits for the answer of a schedule is told in a line that none comes: cancelled, given up', async () => {
+test('a person who waits for the answer of a schedule is told in a line that none comes: cancelled, given up', async () => {
   const { channel, sent } = recordingChannel();
   const gate = Promise.withResolvers<void>();
   const working = [gate.promise, ...says('Report.')];
@@ -282,3 +290,131 @@ test('whoever waits for the answer of a schedule is told in a line that none com
     },
   );
 });
+
+/** A clock of a machine that can be moved on, and a loop whose models fail as long as they should. */
+async function withOutage(
+  body: (it: {
+    loop: Loop;
+    outages: Outages;
+    recover(): void;
+    /** The tries that are on record, and when the next one is. */
+    retried(): Promise<EventOf<'task.retried'>[]>;
+    /** Time goes by until the next try, which is made. */
+    passes(): Promise<void>;
+    clock: { now(): number };
+  }) => Promise<void>,
+  failure: ModelEvent[] = fails('network'),
+): Promise<void> {
+  let [ahead, down] = [0, true];
+  const clock = { ...systemClock, now: () => systemClock.now() + ahead };
+  const options = { clock, nextTry: () => null };
+  await withLoop(
+    () => (down ? failure : says('Written.')),
+    options,
+    async (loop) => {
+      const outages = new Outages({ store: loop.store, clock, timeText: (at) => loop.deps.timeText(at) });
+      const retried = async (): Promise<EventOf<'task.retried'>[]> =>
+        (await loop.events()).filter((event) => event.type === 'task.retried');
+      const failures = async (): Promise<number> =>
+        (await loop.events()).filter(({ type }) => type === 'model.failed' || type === 'model.answered').length;
+      await body({
+        loop,
+        outages,
+        clock,
+        recover: () => void (down = false),
+        retried,
+        async passes() {
+          const before = await failures();
+          ahead += Math.max(0, ((await retried()).at(-1)?.data.notBefore ?? 0) - clock.now()) + 1;
+          // Whoever looks at the queue looks now.
+          await loop.runtime.pauseAgent('assistant', 'owner', '');
+          await loop.runtime.resumeAgent('assistant', 'owner');
+          await until(async () => (await failures()) > before, 'it is tried again');
+        },
+      });
+    },
+  );
+}
+
+const digest: Partial<Schedule> = { work: { kind: 'task', text: 'Write the digest.' } };
+
+test('C F18 work by the clock waits an hour for a provider that is down, and goes on by itself; of all of it the owner hears once', () =>
+  withOutage(async ({ loop, outages, recover, retried, passes, clock }) => {
+    const begun = clock.now();
+    const end = firing(loop)(digest);
+    await until(async () => (await retried()).length === 1, 'it waits');
+    await outages.look();
+    assert.deepEqual(await loop.runtime.pending(), [], 'what passes by itself disturbs nobody');
+    while (clock.now() - begun < 400_000) {
+      const count = (await retried()).length;
+      await passes();
+      await until(async () => (await retried()).length > count, 'it waits again');
+    }
+    for (let n = 0; n < 3; n++) await outages.look();
+    const [matter, ...others] = await loop.runtime.pending();
+    assert.equal(others.length, 0);
+    assert.match(matter?.text ?? '', /^The model provider scripted has not answered since \w+day /);
+    assert.match(
+      matter?.text ?? '',
+      /1 piece of work waits for it: tsk_\S+ of assistant \(schedule:assistant\/probe\)\.$/,
+    );
+    // A process that is started anew knows of it.
+    const later = new Outages({ store: loop.store, clock, timeText: (at) => loop.deps.timeText(at) });
+    await later.look();
+    assert.equal((await loop.runtime.pending()).length, 1);
+    recover();
+    await passes();
+    assert.equal((await end).text, 'Written.');
+    await later.look();
+    assert.deepEqual(await loop.runtime.pending(), []);
+    const settled = (await loop.events()).filter((event) => event.type === 'matter.settled');
+    assert.deepEqual(
+      settled.map(({ data }) => data.by),
+      ['runtime'],
+    );
+    assert.ok((await retried()).every(({ data }) => data.attempt === 1));
+  }));
+
+test('after its patience work by the clock is given up, spread over all of it, and is one matter still', () =>
+  withOutage(async ({ loop, outages, retried, passes, clock }) => {
+    loop.governance.settings = { ...loop.governance.settings, patienceMs: 1_800_000, maxAttempts: 1 };
+    const begun = clock.now();
+    let task = '';
+    const end = firing(loop)(digest, { made: (id) => void (task = id) });
+    await until(async () => (await retried()).length === 1, 'it waits');
+    while ((await loop.store.task(task))?.status === 'queued') {
+      const count = (await retried()).length;
+      await passes();
+      await until(
+        async () => (await retried()).length > count || (await loop.store.task(task))?.status === 'dead',
+        'it is told',
+      );
+    }
+    assert.equal((await end).status, 'dead');
+    const tries = await retried();
+    assert.ok(clock.now() - begun >= 1_800_000, `${clock.now() - begun}`);
+    assert.ok(tries.length >= 4 && tries.length <= 12, `${tries.length}`);
+    await outages.look();
+    assert.deepEqual(
+      (await loop.runtime.pending()).map(({ text }) => /1 piece of work had to be given up/.test(text)),
+      [true],
+    );
+  }));
+
+test('B7 a provider that asks for an hour gets it, from people’s work too, and it is told until when', () =>
+  withOutage(
+    async ({ loop, recover, retried, passes, clock }) => {
+      const task = await loop.deliver('hello');
+      await until(async () => (await retried()).length === 1, 'it waits');
+      const [event] = await retried();
+      const wait = (event?.data.notBefore ?? 0) - clock.now();
+      assert.ok(wait > 3_500_000 && wait <= 3_600_000, String(wait));
+      assert.deepEqual([event?.data.attempt, event?.data.error], [1, 'model.rate']);
+      const told = loop.deltas.flatMap((delta) => (delta.kind === 'retrying' ? [delta.text] : []));
+      assert.match(told.at(-1) ?? '', /asks to be asked again no earlier than \w+day \d{4}-\d\d-\d\d \d\d:\d\d \(/);
+      recover();
+      await passes();
+      assert.equal((await loop.settled(task)).text, 'Written.');
+    },
+    fails('rate', { retryAfter: 3_600_000 }),
+  ));

@@ -49,7 +49,7 @@ test('an agent tells the owner something: nobody is asked, and it is sent once',
   });
 });
 
-test('whoever owns nothing is told only what a person or a rule allows', async () => {
+test('an address that no owner has is told only what a person or a rule allows', async () => {
   const { channel, sent } = recordingChannel();
   const other = calls(['tell', { to: 'chat:99', text: 'Your parcel is here.' }]);
   await withLoop([other, says('Told.')], { channels: [channel], tools }, async (loop) => {

@@ -178,8 +178,9 @@ test('forwarded and quoted words are marked as not the sender’s own', async (t
   fake.person(BOB, 'Bob');
   const host = new Taker();
   running(t, open(), host);
-  fake.write({ text: 'pay this now', forwardedFrom: 'Mal\nlory' });
-  fake.write({ text: '/stop', forwardedFrom: 'Mallory' });
+  // So long after each other that none belongs to another.
+  fake.write({ text: 'pay this now', forwardedFrom: 'Mal\nlory', more: { date: 1_000 } });
+  fake.write({ text: '/stop', forwardedFrom: 'Mallory', more: { date: 2_000 } });
   const long = fake.write({ text: '😀'.repeat(400) });
   fake.write({ text: 'about that', replyTo: long });
   fake.write({ text: 'and this', replyTo: long, quote: 'only this' });
@@ -193,6 +194,29 @@ test('forwarded and quoted words are marked as not the sender’s own', async (t
   assert.equal(reply?.foreign, undefined, 'her own words');
   assert.equal(quoted?.text, '(In reply to a message of Anna: "only this")\n\nand this');
   assert.equal(command?.text, '/status');
+});
+
+test('a reply to a message of another chat says what it is, whose and where', async (t) => {
+  const { fake, open } = await openLab(t);
+  const host = new Taker();
+  running(t, open(), host);
+  const origin = { type: 'user', date: 1, sender_user: { id: 9, is_bot: false, first_name: 'Eve' } };
+  const chat = { id: -100777, type: 'supergroup', title: 'Sales' };
+  const document = { file_id: 'f', file_unique_id: 'u', file_name: 'offer.pdf' };
+  const poll = { id: 'p', question: 'When?', options: [{ text: 'now' }, { text: 'later' }] };
+  const replies: [Record<string, unknown>, string | undefined, string][] = [
+    [{ origin }, undefined, '(In reply to a message of Eve in another chat)'],
+    [{ origin, chat, document }, undefined, '(In reply to offer.pdf of Eve in the chat Sales)'],
+    [{ origin, chat, poll }, undefined, '(In reply to (Poll: When? – now / later) of Eve in the chat Sales)'],
+    [{ origin, chat }, 'ten percent', '(In reply to a message of Eve in the chat Sales: "ten percent")'],
+  ];
+  for (const [external, quote] of replies)
+    fake.write({ text: 'and?', ...(quote === undefined ? {} : { quote }), more: { external_reply: external } });
+  await until(() => host.taken.length === replies.length, 'all arrive');
+  assert.deepEqual(
+    host.taken.map(({ text, foreign }) => [text, foreign]),
+    replies.map(([, , note]) => [`${note}\n\nand?`, true]),
+  );
 });
 
 test('an edited message names the one it edits', async (t) => {

@@ -244,6 +244,73 @@ test('blocked, unknown and gone are failures for good; a chat that moved is foll
   assert.equal(params(fake, 'sendMessage').filter((each) => each.chat_id === GROUP).length, 1, 'asked once');
 });
 
+test('a group that has become a supergroup is put on record, from either of its messages or a refusal, and followed after a start', async (t) => {
+  const { fake, open } = await openLab(t);
+  fake.group(GROUP, { basic: true });
+  const names = new Map<string, string>();
+  const host = Object.assign(new Taker(), {
+    renamed: async (from: string, to: string) => void names.set(from, to),
+    nameNow: async (chat: string) => names.get(chat) ?? null,
+  });
+  const first = running(t, open(), host);
+  fake.migrate(GROUP, SUPER);
+  await until(() => names.get(String(GROUP)) === String(SUPER), 'it is on record');
+  await first.stop();
+  const calls = fake.calls.length;
+  const later = open();
+  running(t, later, host);
+  const [receipt] = await sendAll(later, `${GROUP}:1`, { text: 'late' });
+  assert.equal(receipt?.state, 'sent');
+  assert.ok(!fake.calls.slice(calls).some(({ params: { chat_id: id } }) => id === GROUP), 'the old one is not asked');
+  assert.equal(fake.said(SUPER).at(-1)?.text, 'late');
+});
+
+test('a file for a topic that is gone comes to the chat, and says so', async (t) => {
+  const { fake, channel } = await lab(t);
+  const files = [
+    { name: 'a.txt', mediaType: 'text/plain', bytes: new Uint8Array([1]) },
+    { name: 'a.png', mediaType: 'image/png', bytes: PNG },
+  ];
+  const receipts = await sendAll(channel, `${ANNA}_5`, { files });
+  assert.deepEqual(
+    receipts.map(({ state }) => state),
+    ['sent', 'sent'],
+  );
+  assert.deepEqual(
+    fake.said(ANNA).map(({ text, file }) => [text, file?.kind]),
+    [
+      ['(For a topic that is gone:)', 'document'],
+      ['(For a topic that is gone:)', 'photo'],
+    ],
+  );
+});
+
+test('the General topic is addressed by its group, whatever the address says', async (t) => {
+  const { fake, channel } = await lab(t);
+  fake.group(SUPER, { forum: true });
+  await sendAll(channel, `${SUPER}_1`, { text: 'hi' });
+  assert.deepEqual(
+    fake.said(SUPER).map(({ text }) => text),
+    ['hi'],
+  );
+});
+
+test('buttons that were answered elsewhere go, and the message says what came of them', async (t) => {
+  const { fake, channel } = await lab(t);
+  const buttons = [{ label: 'Approve', action: 'approve:apr_1' }];
+  const [part] = channel.split({ text: 'May I?\n```\nrm x\n```', files: [], buttons });
+  assert.ok(part);
+  const receipt = await channel.send(TO, part, { key: 'k', again: false, draft: null });
+  assert.ok(receipt.state === 'sent' && receipt.id);
+  for (let times = 0; times < 2; times += 1) await channel.retire?.(TO, part, receipt.id, 'Denied');
+  await channel.retire?.(TO, part, '999', 'Denied');
+  const [shown, ...more] = fake.said(ANNA);
+  assert.deepEqual(
+    [shown?.text, shown?.buttons, shown?.marks.length, more.length],
+    ['May I?\n\nrm x\n\n→ Denied', [], 1, 0],
+  );
+});
+
 test('an answer comes also if the question has been deleted', async (t) => {
   const { fake, channel } = await lab(t);
   fake.group(GROUP);

@@ -56,6 +56,11 @@ test('a paste is one message, marked by the terminal or not, and never a verdict
     desk.stdin.write('\r');
     await until(() => said(desk).length === 1, 'the marked one');
     await until(() => terminal.shown().endsWith('heard 21\n›'), 'it is answered');
+    assert.match(
+      terminal.shown(),
+      /│ Capital of\n {2}│ France is\?\n› \[pasted text: 2 lines\]/,
+      'one sees what is sent',
+    );
     desk.stdin.write('Capital of\rSpain is?\r');
     await until(() => said(desk).length === 2, 'the unmarked one');
     assert.deepEqual(said(desk), ['Capital of\nFrance is?', 'Capital of\nSpain is?']);
@@ -188,7 +193,7 @@ test('at a real terminal', { skip: requirePeer('script', hasScript) }, async () 
     chat.stdin.write(`${paste('Capital of\nFrance is?')}\r`);
     await until(() => said(desk).length === 1, 'it arrives');
     assert.deepEqual(said(desk), ['Capital of\nFrance is?']);
-    await until(() => shown.split('France is?').at(-1)?.endsWith('› \x1b[3G'), 'it is answered');
+    await until(() => shown.endsWith('France is?\r\n\x1b[1G\x1b[0J› \x1b[3G'), 'it is answered');
     chat.stdin.write('/quit\r');
     await ended;
     assert.ok(shown.includes('\x1b[?2004l'));

@@ -58,6 +58,7 @@ export const ioOf = (dir: string, more: Partial<Io>): Io => ({
   self: 'ruche',
   command: ['ruche'],
   onSignal: () => () => undefined,
+  kill: () => false,
   exit: () => undefined,
   loadApp: async () => NO_APP,
   ...more,

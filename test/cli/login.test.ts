@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { echo } from '../gateway/help.ts';
+import { echo, realClock } from '../gateway/help.ts';
 import { withDesk } from './help.ts';
 
 test('login prints a link that works once, and nothing else where a program reads', async () => {
@@ -25,4 +25,21 @@ test('login prints a link that works once, and nothing else where a program read
     await desk.stop();
     assert.equal(await desk.ruche('login'), 2);
   });
+});
+
+test('down does not wait without end for a process that does not go', async () => {
+  const sent: unknown[] = [];
+  let slept = 0;
+  const clock = { ...realClock, sleep: async (ms: number) => void (slept += ms) };
+  const kill = (pid: number, signal: 'SIGTERM' | 0): boolean => sent.push(signal) > 0 && pid === process.pid;
+  await withDesk(
+    echo,
+    async (desk) => {
+      assert.equal(await desk.ruche('down'), 1);
+      assert.match(desk.err(), new RegExp(`^ruche: Process ${process.pid} has not ended after 30 s`));
+      assert.deepEqual(sent.slice(0, 2), ['SIGTERM', 0]);
+      assert.equal(slept, 30_000);
+    },
+    { clock, kill },
+  );
 });

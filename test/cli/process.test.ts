@@ -292,3 +292,14 @@ test('--help and a wrong command are quick and clear, and --version is the versi
   assert.equal(missing.code, 1);
   assert.match(missing.err, /What do you want to ask/);
 });
+
+test('down stops the network and comes back when it has ended; where none runs it says so', async () => {
+  const args = ['--home', join(folder, 'down'), '--workspace', join(folder, 'down-workspace')];
+  const up = start(['up', ...args, '--port', '0', '--template', 'solo']);
+  await until(() => up.out().includes('listens at '), 'it listens');
+  assert.deepEqual(await ruche('down', ...args), { code: 0, out: '', err: 'Stopped.\n' });
+  assert.equal((await up.ended).code, 0);
+  const again = await ruche('down', ...args);
+  assert.equal(again.code, 2);
+  assert.match(again.err, /^ruche: No gateway is running for /);
+});

@@ -125,6 +125,26 @@ test('an approval goes up past whom it cannot reach; acknowledged, approved by b
       return outcome.waits.length === 0 ? outcome : undefined;
     }, 'the denial');
     assert.match(denied.text, /Nobody answered in time/);
+    const end = (id: string | undefined, word: string): Promise<true | undefined> =>
+      until(
+        () =>
+          telegram
+            .said(ANNA)
+            .some(
+              ({ text, buttons }) => id && text.includes(id) && text.endsWith(`→ ${word}`) && buttons.length === 0,
+            ) || undefined,
+        `the buttons are gone: ${word}`,
+      );
+    await end(short.slice('esc_'.length), 'Denied');
+    const fourth = await home.say('write asked/fourth.md: four');
+    const [wait] = await until(async () => {
+      const waits = await home.pending();
+      return waits.length > 0 ? waits : undefined;
+    }, 'it waits');
+    await until(() => telegram.said(ANNA).some(({ text }) => wait && text.includes(wait.id)), 'it is told');
+    assert.equal((await home.cli('approve', wait?.id ?? '')).code, 0);
+    await until(async () => (await home.settled(fourth)).status === 'done', 'the end of the fourth');
+    await end(wait?.id, 'Approved');
     const told = telegram.said(ANNA).filter(({ text }) => /helper asks for approval/.test(text));
     assert.equal(told.length, 1);
     const keys = hook.posts

@@ -47,6 +47,10 @@ const TABLE: Rows = {
     rows: [['created a code that pairs an owner with chat', { channel: 'chat', hash: 'h', until: 1 }]],
   },
   'owner.paired': { weighty: true, rows: [['made x an owner on chat', { channel: 'chat', sender: 'x' }]] },
+  'chat.renamed': {
+    weighty: true,
+    rows: [['follows the chat -5 on telegram, which is -100 now', { channel: 'telegram', from: '-5', to: '-100' }]],
+  },
   'chat.session': {
     weighty: true,
     rows: [['began s with a on chat', { channel: 'chat', chat: 'c', agent: 'a', session: 's' }]],

@@ -55,6 +55,35 @@ test('what keeps a channel from working stands among the problems until it works
   assert.deepEqual([...channels.problems()], []);
 });
 
+test('how a channel does is known: since when, what came in and went out last, and what went wrong', async () => {
+  const told = Promise.withResolvers<ChannelHost>();
+  let at = 100;
+  const channels = openChannels({
+    fixed: [channel('far', (given, signal) => (told.resolve(given), untilAborted(signal)))],
+    settings: () => [],
+    open: () => Promise.reject(new Error('not asked')),
+    log: quiet,
+    clock: { now: () => at },
+  });
+  assert.equal(channels.doing('far'), null);
+  channels.sync(() => ({ ...host(), deliver: () => Promise.resolve() }));
+  const { report, deliver } = await told.promise;
+  const fresh = { problem: null, since: 100, lastIn: null, lastOut: null, lastError: null };
+  assert.deepEqual(channels.doing('far'), fresh);
+  at = 200;
+  await deliver(MESSAGE);
+  report?.('it cannot be reached');
+  at = 300;
+  report?.('it cannot be reached');
+  report?.(null);
+  channels.went('far', { state: 'sent', id: '1' });
+  at = 400;
+  channels.went('far', { state: 'unsure', error: 'cut' });
+  const lastError = { at: 400, text: 'cut' };
+  assert.deepEqual(channels.doing('far'), { problem: null, since: 300, lastIn: 200, lastOut: 300, lastError });
+  channels.stop();
+});
+
 test('a channel that cannot start harms no other; what is refused, the adapter hears', async () => {
   const heard = Promise.withResolvers<string>();
   const channels = openChannels({

@@ -483,3 +483,42 @@ test('a tool knows the chat that it is asked in, and not the message: what it ma
     { tools: [where] },
   );
 });
+
+test('an edit of one part of a burst that changes nothing is nothing, and one that does takes no other part away', () =>
+  withDoor([says('one'), says('two')], async ({ loop, host, write, said }) => {
+    await write('first half\nsecond half', { externalId: 'a', parts: ['b'] });
+    await said(0);
+    for (const [part, text] of [
+      ['a', 'first half'],
+      ['b', 'second half'],
+    ] as const)
+      await write(text, { externalId: `${part}.1`, edits: part });
+    await write('second half, mended', { externalId: 'b.2', edits: 'b' });
+    assert.equal(await said(1), 'two');
+    const received = (await loop.events()).filter((event) => event.type === 'message.received');
+    assert.equal(received.length, 2);
+    assert.deepEqual(await host.holds?.('77', 'a'), ['a', 'b']);
+    assert.equal(await host.holds?.('77', 'b'), null);
+  }));
+
+test('a chat that gets another name keeps its conversation, its topics and what is set for it', () =>
+  withDoor([says('one'), says('two'), says('three'), says('four')], async ({ loop, host, write, said }) => {
+    await write('hello', { chat: '-5', replyTo: '-5' });
+    await said(0);
+    for (let times = 0; times < 2; times += 1) await host.renamed?.('-5', '-100');
+    assert.deepEqual(
+      [await host.nameNow?.('-5'), await host.nameNow?.('-5_3'), await host.nameNow?.('-100')],
+      ['-100', '-100_3', null],
+    );
+    await write('still there?', { chat: '-100', replyTo: '-100' });
+    await said(1);
+    await write('/new', { chat: '-100', replyTo: '-100' });
+    await said(2);
+    await write('anew', { chat: '-100', replyTo: '-100' });
+    await said(3);
+    const sessions = (await loop.events()).flatMap((event) =>
+      event.type === 'message.received' ? [event.data.session] : [],
+    );
+    assert.deepEqual(sessions.slice(0, 2), ['chat--5', 'chat--5']);
+    assert.notEqual(sessions[2], 'chat--5');
+  }));

@@ -78,10 +78,14 @@ test('what arrived is not sent again: only the part in doubt is, and it is marke
   });
 });
 
-test('files the run leaves in outbox/ go with the reply, others do not', async () => {
+test('L7 files the run leaves in outbox/ go with the reply under a name that hides nothing, others do not', async () => {
   const { channel, shown } = wordByWord();
   const script = [
-    calls(['write', { path: 'outbox/report.csv', content: 'a;b' }], ['write', { path: 'notes.md', content: 'mine' }]),
+    calls(
+      ['write', { path: 'outbox/report.csv', content: 'a;b' }],
+      ['write', { path: 'outbox/to/bill\u202Efdp.exe', content: 'x' }],
+      ['write', { path: 'notes.md', content: 'mine' }],
+    ),
     says('here'),
   ];
   await withLoop(script, { channels: [channel] }, async (loop) => {
@@ -89,7 +93,7 @@ test('files the run leaves in outbox/ go with the reply, others do not', async (
     await until(() => sent(loop), 'it is sent');
     assert.deepEqual(
       shown.map(({ what }) => what),
-      ['here', 'report.csv: a;b'],
+      ['here', 'report.csv: a;b', 'billfdp.exe: x'],
     );
   });
 });

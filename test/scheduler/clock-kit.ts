@@ -65,6 +65,7 @@ export class Scene extends Mortal {
   readonly clock = new HandClock();
   readonly store: Store;
   readonly cancelled: string[] = [];
+  readonly cancellers: string[] = [];
   readCron: ReadCron = readCron;
   readonly told = recorder();
   governance: Governance;
@@ -93,9 +94,10 @@ export class Scene extends Mortal {
       maxAttempts: () => 3,
       redact: (text) => text.replaceAll('s3cret', '***'),
       prepare: () => this.prepare(),
-      cancel: async (task) => {
+      cancel: async (task, by) => {
         if (alive.aborted) return never();
         this.cancelled.push(task);
+        this.cancellers.push(by);
         await this.settle(task, 'cancelled');
         return true;
       },

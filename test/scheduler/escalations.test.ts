@@ -404,6 +404,7 @@ test('a denial that came too early to be recorded is none once somebody has ackn
     await world.clock.pass(MINUTE);
     assert.deepEqual([await world.ended(id), await world.of('approval.answered')], [null, []]);
     assert.equal(await world.answer(id), true);
+    assert.equal(await world.ended(id), 'answered');
   });
 });
 

@@ -4,6 +4,7 @@ import type { Event } from '../../src/core/event.ts';
 import { putJson } from '../../src/core/records/json-blob.ts';
 import { readCron } from '../../src/config/cron.ts';
 import { schedule, Scene, START, withScene } from './clock-kit.ts';
+import { newTask } from '../store/kit.ts';
 import { calm } from './worker-kit.ts';
 
 const MINUTE = 60_000;
@@ -210,5 +211,184 @@ test('the next of an agent is the first of its own', async () => {
     assert.equal(scene.schedules.nextFiring('b'), null);
     await scene.schedules.pause('a/t', 'person:ada');
     assert.equal(scene.schedules.nextFiring('a'), at(30));
+  });
+});
+
+test('whoever asks sees what is due fired first', async () => {
+  await withScene([hourly], async (scene) => {
+    scene.clock.time = at(30);
+    assert.equal((await scene.schedules.list())[0]?.next, at(90));
+    scene.clock.time = at(90);
+    await scene.schedules.run('a/s', 'person:ada');
+    assert.deepEqual(
+      (await scene.of('schedule.fired')).map(({ data }) => data.by),
+      [null, null, 'person:ada'],
+    );
+  });
+});
+
+test('files are read again only when they have changed; a zone of its own is on record', async () => {
+  const paris = schedule({ cron: '30 * * * *' }, { name: 'p', timing: { zone: 'Europe/Paris' } });
+  await withScene([hourly, paris], async (scene) => {
+    assert.deepEqual(
+      (await scene.of('schedule.set')).map(({ data }) => data.timing.zone),
+      ['UTC', 'Europe/Paris'],
+    );
+    let reads = 0;
+    scene.readCron = (pattern) => {
+      reads += 1;
+      return readCron(pattern);
+    };
+    for (let n = 0; n < 3; n++) await scene.clock.pass(5_000);
+    assert.equal(reads, 0);
+  });
+});
+
+test('resumed in the moment in which it was set, it is not set anew', async () => {
+  await withScene([hourly], async (scene) => {
+    await scene.schedules.pause('a/s', 'person:ada');
+    await scene.schedules.resume('a/s', 'person:ada');
+    assert.equal((await scene.of('schedule.set')).length, 1);
+    scene.clock.time -= MINUTE;
+    await scene.schedules.pause('a/s', 'person:ada');
+    assert.equal((await scene.of('schedule.set')).length, 1);
+    await scene.schedules.resume('a/s', 'person:ada');
+    const [, anew] = await scene.of('schedule.set');
+    assert.deepEqual([anew?.data.anchor, anew?.data.paused, anew?.actor], [START - MINUTE, false, 'runtime']);
+  });
+});
+
+/** What the tasks of the firings say, in their order. */
+const contents = async (scene: Scene) =>
+  Promise.all(
+    (await scene.of('task.queued')).map(async ({ data }) => {
+      const bytes = await scene.store.getBlob(data.task.content ?? { hash: '' });
+      return (JSON.parse(Buffer.from(bytes ?? []).toString()) as { late?: object }).late;
+    }),
+  );
+
+/** A process that was away for some minutes. */
+async function away(scene: Scene, minutes: number): Promise<void> {
+  scene.kill();
+  scene.clock.time += minutes * MINUTE;
+  scene.batches.length = 0;
+  scene.told.told.length = 0;
+  await scene.start();
+}
+
+test('of what was missed, tasks know how late they are and how many they stand for', async () => {
+  await withScene([hourly], async (scene) => {
+    await scene.clock.pass(30 * MINUTE);
+    await away(scene, 120);
+    await away(scene, 90);
+    assert.deepEqual(await contents(scene), [undefined, { at: at(150), missed: 1 }, { at: at(210), missed: 0 }]);
+  });
+  await withScene([{ ...hourly, missed: { mode: 'all', max: 2 } }], async (scene) => {
+    await away(scene, 150);
+    assert.deepEqual(await scene.fired(), [at(90), at(150)]);
+    assert.deepEqual(await contents(scene), [{ at: at(90), missed: 0 }, undefined]);
+    const [skipped] = await scene.of('schedule.skipped');
+    assert.deepEqual(skipped?.data, { schedule: 'a/s', at: at(30), count: 1, why: 'missed', task: null });
+    await away(scene, 90);
+    assert.deepEqual((await contents(scene)).slice(2), [{ at: at(210), missed: 0 }]);
+    assert.deepEqual(scene.told.told, []);
+  });
+});
+
+test('what is skipped is on record at once, also outside its hours, and nothing is prepared for it', async () => {
+  const hours = { from: 8 * 60, to: 13 * 60 };
+  const strict = schedule({ cron: '30 * * * *' }, { missed: { mode: 'skip' }, timing: { activeHours: hours } });
+  await withScene([strict], async (scene) => {
+    let prepared = 0;
+    scene.prepare = async () => void (prepared += 1);
+    await away(scene, 300);
+    const [skipped] = await scene.of('schedule.skipped');
+    assert.deepEqual(skipped?.data, { schedule: 'a/s', at: at(30), count: 1, why: 'missed', task: null });
+    assert.equal(prepared, 0);
+  });
+});
+
+test('in the way of a task that has not ended are all that were due', async () => {
+  const busy = { ...hourly, overlap: 'skip' as const, missed: { mode: 'all' as const, max: 2 } };
+  await withScene([busy], async (scene) => {
+    await scene.clock.pass(30 * MINUTE);
+    const [task] = await scene.open();
+    await away(scene, 180);
+    const [skipped] = await scene.of('schedule.skipped');
+    assert.deepEqual(skipped?.data, { schedule: 'a/s', at: at(210), count: 3, why: 'overlap', task });
+    assert.equal((await scene.of('schedule.skipped')).length, 1);
+  });
+});
+
+test('a task is cancelled in the name of the runtime', async () => {
+  await withScene([{ ...hourly, overlap: 'cancel' }], async (scene) => {
+    await scene.clock.pass(30 * MINUTE);
+    await scene.clock.pass(HOUR);
+    assert.deepEqual(scene.cancellers, ['runtime']);
+  });
+});
+
+test('only its own tasks fill the queue of a schedule', async () => {
+  await withScene([hourly], async (scene) => {
+    const queue = Array.from({ length: 100 }, (_, n) => ({
+      op: 'enqueue' as const,
+      task: newTask(`tsk_other${n}`, { queue: 'a', agent: 'a', lane: `conv:a/${n}` }),
+    }));
+    await scene.store.commit({ events: [], queue, sync: true });
+    await scene.clock.pass(30 * MINUTE);
+    await scene.clock.pass(HOUR);
+    assert.deepEqual(await scene.fired(), [at(30), at(90)]);
+  });
+});
+
+test('a clock that was put back leads to no second firing, no commit and no error', async () => {
+  await withScene([schedule({ every: MINUTE })], async (scene) => {
+    for (let n = 0; n < 5; n++) await scene.clock.pass(MINUTE);
+    scene.clock.time -= 3 * MINUTE;
+    await scene.schedules.pause('a/s', 'owner');
+    await scene.schedules.resume('a/s', 'owner');
+    scene.batches.length = 0;
+    for (let n = 0; n < 3; n++) await scene.clock.pass(MINUTE);
+    assert.deepEqual([scene.batches, scene.told.told], [[], []]);
+    await scene.clock.pass(MINUTE);
+    assert.deepEqual(await scene.fired(), [1, 2, 3, 4, 5, 6].map(at));
+  });
+});
+
+test('a task that is gone has an unknown fate', async () => {
+  await withScene([hourly], async (scene) => {
+    const [set] = await scene.of('schedule.set');
+    const data = { schedule: 'a/s', at: START, task: 'tsk_gone', missed: 0, by: null };
+    const event = { stream: 'schedule:a/s', actor: 'runtime', cause: set?.id ?? null, labels: [], data };
+    scene.kill();
+    await scene.store.commit({ events: [{ ...event, type: 'schedule.fired' }], sync: true });
+    await scene.start();
+    const [state] = await scene.schedules.list();
+    assert.deepEqual(state?.last, { at: START, task: 'tsk_gone', status: 'unknown' });
+    await scene.clock.pass(30 * MINUTE);
+    assert.deepEqual(await scene.fired(), [START, at(30)]);
+  });
+});
+
+test('a minute ahead is no clock that was wrong, nor is one that is behind what would come later anyway', async () => {
+  const DAY = 24 * HOUR;
+  const often = schedule({ every: 5_000 }, { name: 'often' });
+  const rare = schedule({ every: 20 * DAY }, { name: 'rare' });
+  await withScene([often], async (scene) => {
+    await scene.clock.pass(60_000);
+    const silent = async () =>
+      (await scene.schedules.list()).flatMap(({ name, silentUntil }) => (silentUntil === undefined ? [] : [name]));
+    scene.clock.time = START;
+    assert.deepEqual(await silent(), []);
+    scene.clock.time = START - 1;
+    assert.deepEqual(await silent(), ['often']);
+    scene.clock.time = START + 10 * DAY;
+    await scene.edit([often, rare]);
+    await scene.clock.pass(5_000);
+    scene.clock.time = START;
+    await scene.edit([often, rare]);
+    assert.deepEqual(await silent(), ['often']);
+    await scene.schedules.pause('a/often', 'person:ada');
+    assert.deepEqual(await silent(), []);
   });
 });

@@ -174,10 +174,22 @@ const FORGERIES: Record<Invariant, readonly Forgery[]> = {
       'two firings share a task',
       (story) => set(story, 'schedule.fired', { task: event(story, 'schedule.fired').data.task }, 2),
     ],
-    ['a file in an inbox became nothing', (story) => remove(story.tasks, taskOf(story, 'dropped'))],
+    ['a file in an inbox became nothing', (story) => remove(story.tasks, taskOf(story, 'newer'))],
     ['a file in an inbox became two tasks', (story) => void copied(story, 'dropped'), ['line-kept']],
     ['a task came from nowhere', (story) => void copied(story, 'part'), ['line-kept']],
     ['a schedule made a task without firing', (story) => void copied(story, 'night')],
+  ],
+  'rejected-once': [
+    ['nobody was told of a file that is no task', (story) => lose(story, 'task.rejected')],
+    ['it was told of twice', (story) => twice(story, 'task.rejected')],
+    [
+      'another file was put aside, too',
+      (story) => twice(story, 'task.rejected', 0, { detail: story.blob('{"text":"x.json: no"}') }),
+    ],
+    ...['bad.json', 'bad.json.reason.txt'].map((name): Forgery => [
+      `no ${name} lies there`,
+      ({ workspace }) => rmSync(join(workspace, 'tasks/email/rejected', name)),
+    ]),
   ],
   'task-ended': [
     ['a task was claimed and never taken up again', (story) => (taskOf(story, 'other').status = 'running')],
@@ -243,7 +255,15 @@ const FORGERIES: Record<Invariant, readonly Forgery[]> = {
           (story.files.get('shared/email.md') ?? []).filter((line) => line !== '- by hand'),
         ),
     ],
+    ['what a person has rewritten is back', (story) => story.files.set('shared/person/act8-a.md', ['- act8 first'])],
+    ['what a person has removed is back', (story) => story.files.set('shared/person/act7-old.md', ['Once act7.'])],
+    ['what was not staged is gone', (story) => story.files.set('shared/person/act7-half.md', ['- act7 staged'])],
     ['the files are not those of main', (story) => (story.said['status'] = ' M shared/email.md\n')],
+  ],
+  'index-kept': [
+    ['the rest of a file was staged, too', (story) => (entry(story, 'staged').index += '\n+- act7 not staged')],
+    ['what was staged is staged no more', (story) => (entry(story, 'staged').index = '')],
+    ['nobody looked', (story) => remove(story.world, entry(story, 'staged'))],
   ],
   receipts: [
     ['a landing has no receipt', (story) => lose(story, 'landing.finished', -1)],
@@ -344,6 +364,10 @@ const SOUND: readonly [what: string, vary: (story: Story) => void][] = [
       assert.equal(order, 'sign');
       story.world = story.world.filter((each) => each.kind !== 'taken' || each.message !== id);
     },
+  ],
+  [
+    'a file that another has replaced before it was taken in',
+    (story) => (unland(story, 'dropped'), remove(story.tasks, taskOf(story, 'dropped'))),
   ],
   ['a firing whose note a kill has cut off', (story) => remove(story.world, entry(story, 'fired'))],
   [

@@ -95,7 +95,7 @@ test('what a play is told to have had is counted from its record', () => {
   const { from, to, switchAt, ...counts } = countPlay(story);
   assert.deepEqual([from, to, switchAt], [story.plan.start, story.plan.end, story.plan.switchAt]);
   assert.deepEqual(counts, {
-    tasks: { dead: 3, done: 24 },
+    tasks: { dead: 3, done: 25 },
     firings: 5,
     missed: 2,
     triggered: 5,
@@ -107,10 +107,12 @@ test('what a play is told to have had is counted from its record', () => {
     waits: 2,
     landings: 13,
     conflicts: 0,
+    files: 3,
+    rejected: 1,
     messages: 10,
     replies: 11,
     faults: { 'clock: summer time': 1, kill: 2 },
     events: story.events.length,
-    planned: { messages: 9, webhooks: 2, orders: 14, firings: 9, faults: 5 },
+    planned: { messages: 9, webhooks: 2, orders: 15, firings: 9, faults: 8 },
   });
 });

@@ -42,7 +42,7 @@ const actor: fc.Arbitrary<Actor> = fc.oneof(
 );
 
 /**
- * Each write brings a line nobody else has. A line may vanish only by a writer that had it before its eyes: whoever
+ * Each write brings a line nobody else has. A line may vanish only by a writer that had it before its eyes: one that
  * overwrites without having looked is caught.
  */
 class Book {

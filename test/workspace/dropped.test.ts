@@ -186,7 +186,7 @@ test(
 );
 
 test(
-  'a name that is not UTF-8 is told of once, and stands in what is stuck until it is renamed; so does what cannot be committed',
+  'a name that is not UTF-8 is reported once, and stands in what is stuck until it is renamed; so does what cannot be committed',
   withLab(async (lab) => {
     const { dropped, told } = open(lab);
     const raw = Buffer.concat([Buffer.from(`${lab.dir}/in/caf`), Buffer.from([0xe9]), Buffer.from('.txt')]);

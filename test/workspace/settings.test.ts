@@ -57,6 +57,7 @@ models:
   light: [local/org/qwen3:8b]
   standard: [local/qwen3, demo/demo]
 timezone: Europe/Paris
+patience: 6h
 concurrency: 7
 maxAttempts: 5
 limits: { steps: 9, runMs: 60000, toolOutput: 5000, shellMs: 1000, shellMemory: 67108864, shellProcesses: 8 }
@@ -93,6 +94,8 @@ policy:
     ],
   );
   assert.equal(settings?.timezone, 'Europe/Paris');
+  assert.equal(settings?.patienceMs, 21_600_000);
+  refused('patience: 8d', /patience must be a time such as 30m/);
   refused('timezone: Paris', /timezone is no time zone; write one such as Europe\/Paris/);
   assert.deepEqual([settings?.concurrency, settings?.maxAttempts, settings?.limits.steps], [7, 5, 9]);
 });

@@ -1,8 +1,8 @@
-import type { Turn } from '../run/deps.ts';
+import type { AgentDeps, Turn } from '../run/deps.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { EventOf, MatterKind } from '../../core/event.ts';
-import { taskStream } from '../../core/ids.ts';
-import { deadText } from '../../core/records/matter.ts';
+import { kindOf, runStream, taskStream } from '../../core/ids.ts';
+import { deadText, isOutage } from '../../core/records/matter.ts';
 import type { ModelMessage } from '../../core/model.ts';
 import type { Place } from '../../core/recipient.ts';
 import { noAnswerText, recipientOf, telling } from '../../core/records/told.ts';
@@ -15,7 +15,7 @@ import { seenAtEnd } from '../run/seen.ts';
 import { hasLeftOut } from '../think/compact.ts';
 import { isQuiet } from '../think/script.ts';
 import type { Failure } from '../run/state.ts';
-import { mediaTypeOf } from '../../core/text/media.ts';
+import { mediaTypeOf, plainName } from '../../core/text/media.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
 const RETRY_BASE = 2_000;
@@ -57,7 +57,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
   const { deps, log } = turn;
   const { state, claim } = log;
   const { task } = claim;
-  const { after } = failure;
+  const after = failure.after ?? (await outageWait(turn, failure));
   const mayPass = failure.retryable && failure.spent !== true;
   if (after !== undefined || (mayPass && task.attempt < task.maxAttempts)) {
     const notBefore = deps.clock.now() + (after ?? retryDelay(task.attempt, deps.random()));
@@ -65,6 +65,11 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
     log.emit({ type: 'task.retried', data }, null, { stream: taskStream(task.id) });
     log.queue({ op: 'retry', task: task.id, notBefore, ...(after === undefined ? {} : { uncounted: true }) });
+    // Of a landing that is blocked another tells.
+    if (isOutage(failure.code)) {
+      const text = `${failure.message} It goes on by itself ${deps.timeText(notBefore)}.`;
+      deps.emit({ kind: 'retrying', task: task.id, run: state.run, text });
+    }
     return log.flush(true);
   }
   const status = failure.retryable ? 'dead' : 'failed';
@@ -82,8 +87,42 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
       about: task.id,
       shown: { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason },
     });
-  else if (status === 'dead') log.raise({ kind: 'dead', about: task.id, shown: deadText(task, failure.message) });
+  else if (status === 'dead' && !(isOutage(failure.code) && isByClock(task)))
+    log.raise({ kind: 'dead', about: task.id, shown: deadText(task, failure.message) });
   await log.flush(true);
+}
+
+/** How long work by the clock waits for a provider unless told, in milliseconds, and the shortest and longest step of it. */
+const PATIENCE_MS = 3_600_000;
+const STEP_MS = { min: 30_000, max: 600_000 };
+
+/** Nobody waits for its answer now, and it is worth as much a little later. */
+const isByClock = ({ from }: Task): boolean => ['schedule', 'trigger'].includes(kindOf(from));
+
+/**
+ * Milliseconds until work by the clock asks a provider again that is down; undefined for other work and other failures, and
+ * once it has waited as long as it should. Each wait is about as long as all before it, so that the tries are spread.
+ */
+async function outageWait({ deps, log }: Turn, { code, retryable, spent }: Failure): Promise<number | undefined> {
+  if (!retryable || spent === true || !isOutage(code) || !isByClock(log.claim.task)) return undefined;
+  const { patienceMs = PATIENCE_MS } = deps.governance().settings;
+  await log.flush(false);
+  const now = deps.clock.now();
+  const left = patienceMs - (now - (await failingSince(deps.store, log.state.run, now)));
+  if (left <= 0) return undefined;
+  const wait = Math.max(STEP_MS.min, Math.min(STEP_MS.max, patienceMs - left));
+  return Math.min(left, Math.round(wait * (0.75 + deps.random() / 4)));
+}
+
+/** When the first of the models' failures came since one has answered. */
+async function failingSince(store: AgentDeps['store'], run: string, now: number): Promise<number> {
+  let since = now;
+  const types = ['model.failed', 'model.answered'] as const;
+  for await (const event of store.read({ stream: runStream(run), types, reverse: true })) {
+    if (event.type === 'model.answered') break;
+    since = event.at;
+  }
+  return since;
 }
 
 /** Failures of which the owner hears, wherever the task is from: nobody else can mend them. */
@@ -232,7 +271,8 @@ async function withFiles({ deps, log }: Turn, text: string): Promise<ReplyConten
       continue;
     }
     bytes += size;
-    const name = path.slice(path.lastIndexOf('/') + 1);
+    // Whoever gets it sees the name without the folder, and it must not look like another one.
+    const name = plainName(path);
     files.push({ name, mediaType: mediaTypeOf(name), blob: deps.store.putBlob(found.bytes, log.subject) });
   }
   const note = left.length > 0 ? `\n\n(Too much to send, and kept in the workspace: ${left.join(', ')}.)` : '';

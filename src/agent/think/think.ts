@@ -1,4 +1,4 @@
-import type { AgentTurn, Turn } from '../run/deps.ts';
+import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { ModelChoice, ModelError } from '../../core/model.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice, leaveOut, mayBeHistory, withoutHistory } from './compact.ts';
@@ -77,7 +77,7 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
       again = true;
       continue;
     }
-    if (next === null) return failureOf(error);
+    if (next === null) return failureOf(error, deps);
     if (next.index !== index) tries = 0;
     index = next.index;
     const { task, run } = log.state;
@@ -92,12 +92,20 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
   }
 }
 
-const failureOf = ({ kind, message, retryable, asks }: ModelError): Failure => ({
-  code: `model.${kind}`,
-  message,
-  retryable,
-  ...(asks?.later === false ? { spent: true } : {}),
-});
+/** A wait that a provider asks for and that work is kept for, in milliseconds: between what a run sits out and a day. */
+const LONG_WAIT = { from: 300_000, to: 86_400_000 };
+
+function failureOf(
+  { kind, message, retryable, retryAfter, asks }: ModelError,
+  { clock, timeText }: Pick<AgentDeps, 'clock' | 'timeText'>,
+): Failure {
+  const spent = asks?.later === false ? { spent: true as const } : {};
+  const failure = { code: `model.${kind}`, message, retryable, ...spent };
+  if (!retryable || retryAfter === null || retryAfter <= LONG_WAIT.from) return failure;
+  const asked = `${message} It asks to be asked again no earlier than ${timeText(clock.now() + retryAfter)}.`;
+  if (retryAfter > LONG_WAIT.to) return { ...failure, message: asked, retryable: false };
+  return { ...failure, message: asked, after: retryAfter };
+}
 
 async function callModel(
   turn: Turn,

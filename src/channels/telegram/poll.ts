@@ -1,11 +1,12 @@
-import type { Update } from 'grammy/types';
+import type { Message, Update } from 'grammy/types';
 import type { Clock } from '../../core/ports/clock.ts';
 import { HostBusy } from '../../core/ports/channel.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { StoreUnavailable } from '../../core/ports/store.ts';
 import { pauseMs, type TelegramApi, type Trouble, troubleOf } from './api.ts';
+import { type Burst, bursts, unfinished } from './burst.ts';
 
-/** What is taken in at once: an update, or all updates of one album. */
+/** What is taken in at once: an update, or all updates of one burst. */
 export interface Item {
   updates: readonly Update[];
   /** How often it has been tried before. */
@@ -19,6 +20,8 @@ export interface PollOptions {
   random(): number;
   /** Resolves once an item has been taken in, or needs no more. Rejects if it must come again. */
   take(item: Item): Promise<void>;
+  /** Whether a message in a group is said to the bot. */
+  isForUs(message: Message): boolean;
   /** Shows people what keeps messages from coming in; null when they come in again. */
   report(problem: string | null): void;
   signal: AbortSignal;
@@ -26,10 +29,12 @@ export interface PollOptions {
 
 /** Seconds that Telegram holds a poll. */
 const HOLD = 50;
-/** Milliseconds without a further part after which an album is complete. */
+/** Milliseconds without a further part after which a burst is complete. */
 const QUIET_MS = 1_000;
-/** An album has ten parts. */
-const ALBUM_ROUNDS = 10;
+/** Milliseconds between two looks meanwhile, so that nobody else waits longer for it. */
+const LOOK_MS = 250;
+/** Times that it may grow: an album has ten parts. */
+const MOST_ROUNDS = 20;
 /** Tries after which an update is suspected, and no longer holds back what follows it in its chat. */
 const PATIENCE = 5;
 /** Milliseconds, at most, before what was rejected comes again. */
@@ -48,8 +53,9 @@ export async function poll(options: PollOptions): Promise<void> {
   const reporter = new Reporter(options);
   while (!signal.aborted) {
     try {
-      const updates = await completed(options, queue, await getUpdates(api, queue.offset, HOLD, signal));
+      const first = await getUpdates(api, queue.offset, HOLD, signal);
       reporter.works();
+      const updates = await completed(options, queue, first);
       const rejected = await queue.take(updates);
       if (rejected !== null) await clock.sleep(Math.min(REJECTED_MS, pauseMs(rejected, random)), signal);
     } catch (error) {
@@ -62,20 +68,34 @@ export async function poll(options: PollOptions): Promise<void> {
 const getUpdates = (api: TelegramApi, offset: number | null, timeout: number, signal: AbortSignal): Promise<Update[]> =>
   api.call.getUpdates({ offset: offset ?? undefined, timeout, limit: 100, allowed_updates: WANTED }, signal as never);
 
-/** Albums arrive part by part. Nothing is acknowledged, so the same question brings all parts that there are by then. */
-async function completed({ api, clock, signal }: PollOptions, queue: Queue, first: Update[]): Promise<Update[]> {
-  const parts = (all: Update[]): number => all.filter((update) => queue.isNew(update) && albumOf(update)).length;
+/**
+ * Bursts arrive part by part. Nothing of one is acknowledged before it is complete, so the same question brings all parts
+ * that there are by then, after a crash, too. What is not part of one is taken in at once.
+ */
+async function completed(options: PollOptions, queue: Queue, first: Update[]): Promise<Update[]> {
+  const { api, clock, signal } = options;
   let updates = first;
-  for (let round = 0, before = 0; round < ALBUM_ROUNDS && parts(updates) > before; round++) {
-    before = parts(updates);
-    await clock.sleep(QUIET_MS, signal);
-    updates = await getUpdates(api, queue.offset, 0, signal);
+  const seen = new Set<number>();
+  const takeOthers = async (): Promise<void> => {
+    // What was rejected a moment ago has its own pauses.
+    const fresh = updates.filter(({ update_id: id }) => !seen.has(id));
+    for (const { update_id: id } of fresh) seen.add(id);
+    if (fresh.some((update) => queue.isNew(update))) await queue.take(updates, queue.open(updates));
+  };
+  const size = (): number => queue.open(updates).flat().length;
+  for (let round = 0, before = 0; round < MOST_ROUNDS && size() > before; round += 1) {
+    before = size();
+    let quiet = false;
+    const over = clock.sleep(QUIET_MS, signal).then(() => (quiet = true));
+    over.catch(() => undefined);
+    await takeOthers();
+    while (!quiet && size() > 0) {
+      await Promise.race([over, clock.sleep(LOOK_MS, signal)]);
+      updates = await getUpdates(api, queue.offset, 0, signal);
+      await takeOthers();
+    }
   }
   return updates;
-}
-
-function albumOf({ message }: Update): string | null {
-  return message?.media_group_id === undefined ? null : `${message.chat.id} ${message.media_group_id}`;
 }
 
 const chatOf = ({ message, edited_message: edited, callback_query: query }: Update): number =>
@@ -95,19 +115,29 @@ class Queue {
     this.#options = options;
   }
 
-  isNew = (update: Update): boolean => !this.#done.has(update.update_id);
+  isNew = ({ update_id: id }: Update): boolean => id >= (this.offset ?? id) && !this.#done.has(id);
 
-  /** Gives the most failures of those that must come again; null if all is done. */
-  async take(updates: readonly Update[]): Promise<number | null> {
-    const groups = grouped(updates);
+  /** Bursts that are not taken in and may not be complete. */
+  open(updates: readonly Update[]): Burst[] {
+    const { isForUs } = this.#options;
+    return unfinished(bursts(updates, isForUs), isForUs).filter((burst) => burst.some(this.isNew));
+  }
+
+  /**
+   * Gives the most failures of those that must come again; null if all is done. What is `open` waits, and so does what was
+   * said behind it in its chat.
+   */
+  async take(updates: readonly Update[], open: readonly Burst[] = []): Promise<number | null> {
+    const groups = bursts(updates, this.#options.isForUs);
+    const waiting = new Set(open.map(([first]) => first.update_id));
     const fresh = groups.filter((group) => group.some(this.isNew));
     const lanes = Map.groupBy(fresh, ([first]) => chatOf(first)).values();
-    const rejected: Group[] = [];
+    const rejected: Burst[] = [];
     let taken = 0;
     const work = async (): Promise<void> => {
       for (const lane of lanes)
         for (const group of lane) {
-          if (this.#options.signal.aborted) break;
+          if (this.#options.signal.aborted || waiting.has(group[0].update_id)) break;
           if (await this.#try(group)) taken += 1;
           else {
             rejected.push(group);
@@ -124,9 +154,9 @@ class Queue {
     return again.length === 0 ? null : Math.max(...again.map(this.#triesOf));
   }
 
-  #triesOf = ([first]: Group): number => this.#tries.get(first.update_id) ?? 0;
+  #triesOf = ([first]: Burst): number => this.#tries.get(first.update_id) ?? 0;
 
-  async #try(group: Group): Promise<boolean> {
+  async #try(group: Burst): Promise<boolean> {
     const tries = this.#triesOf(group);
     try {
       await this.#options.take({ updates: group, tries });
@@ -145,7 +175,7 @@ class Queue {
     return true;
   }
 
-  async #lastTry(group: Group): Promise<void> {
+  async #lastTry(group: Burst): Promise<void> {
     const before = this.#triesOf(group);
     // It got through, or there was no room for anybody, or everything ends.
     if ((await this.#try(group)) || this.#triesOf(group) === before) return;
@@ -157,27 +187,21 @@ class Queue {
     );
   }
 
-  #acknowledge(groups: readonly Group[]): void {
+  #acknowledge(groups: readonly Burst[]): void {
     const known = groups.flat().map(({ update_id: id }) => id);
     if (known.length === 0) return;
-    let offset = Math.min(...known.filter((id) => !this.#done.has(id)), Math.max(...known) + 1);
-    // A part of an album that comes again without the others would be taken for a message of its own.
+    const open = known.filter((id) => id >= (this.offset ?? id) && !this.#done.has(id));
+    let offset = Math.min(...open, Math.max(...known) + 1);
+    // A part of a burst that comes again without the others would be taken for a message of its own.
     for (const group of groups.toReversed()) {
       const [first, last] = [group[0].update_id, group.at(-1)?.update_id ?? 0];
       if (first < offset && offset <= last) offset = first;
     }
+    offset = Math.max(offset, this.offset ?? offset);
     this.offset = offset;
     for (const ids of [this.#done, this.#rejected]) for (const id of ids) if (id < offset) ids.delete(id);
     for (const id of this.#tries.keys()) if (id < offset) this.#tries.delete(id);
   }
-}
-
-type Group = readonly [Update, ...Update[]];
-
-/** Updates in order, the parts of an album together where its first one stands. */
-function grouped(updates: readonly Update[]): Group[] {
-  const groups = Map.groupBy(updates, (update) => albumOf(update) ?? update.update_id);
-  return [...groups.values()] as unknown as Group[];
 }
 
 export const UNREACHED = 'Telegram cannot be reached; it is tried again until it can';

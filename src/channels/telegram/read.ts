@@ -2,6 +2,7 @@ import type { Message, MessageEntity, User } from 'grammy/types';
 import { mediaTypeOf, plainName } from '../../core/text/media.ts';
 import type { ChannelMessage } from '../../core/ports/channel.ts';
 import { visible } from '../../core/text/untrusted.ts';
+import { CUT_AT, isCut } from './burst.ts';
 import { chatOf, isGroup, replyToOf } from './place.ts';
 
 /** The bot itself, as `getMe` tells it. */
@@ -38,28 +39,49 @@ export function readMessage(parts: readonly Message[], edited: boolean, me: Me):
   if (!first || !from || from.is_bot || first.sender_chat || (edited && first.location)) return null;
   if (isGroup(first.chat.id) && !parts.some((part) => isAddressed(part, me))) return null;
   const attachments = parts.flatMap(attachmentsOf);
-  const things = parts.flatMap(thingsOf);
-  const words = parts.map((part) => wordsOf(part, me)).filter((text) => text !== '');
   const isContent =
-    attachments.length > 0 || things.length > 0 || parts.some((part) => (part.text ?? part.caption) !== undefined);
+    attachments.length > 0 ||
+    parts.some((part) => thingsOf(part).length > 0 || (part.text ?? part.caption) !== undefined);
   if (!isContent) return null;
-  const id = `${me.id}.${first.chat.id}.${first.message_id}`;
-  const said = words.join('\n\n');
-  const { notes, foreign } = origin(first, me);
-  // A command stands at the start of a text, also of one that was corrected; but nobody gives one in another's words.
-  const text =
-    said.startsWith('/') && !first.forward_origin ? said : [...notes, said, ...things].filter(Boolean).join('\n\n');
+  const id = idOf(first, me);
+  const [, ...others] = parts;
+  const { text, foreign } = textOf(parts, me);
   return {
     sender: String(from.id),
     chat: chatOf(first),
     text: text === '' && attachments.length === 0 ? '(Said only your name.)' : text,
     ...(foreign && { foreign }),
-    replyTo: replyToOf(first),
-    // Each bot counts its messages with a person from one: behind another token the same number is another message.
+    replyTo: replyToOf(parts.at(-1) ?? first),
     externalId: edited ? `${id}.${first.edit_date ?? 0}` : id,
     ...(edited && { edits: id }),
+    ...(others.length > 0 && { parts: others.map((part) => idOf(part, me)) }),
     attachments,
   };
+}
+
+/** Each bot counts its messages with a person from one: behind another token the same number is another message. */
+export const idOf = ({ chat, message_id: message }: Message, me: Me): string => `${me.id}.${chat.id}.${message}`;
+
+/** What all parts say, each with where its words come from. */
+function textOf(parts: readonly Message[], me: Me): { text: string; foreign: boolean } {
+  let [text, foreign] = ['', false];
+  for (const [index, part] of parts.entries()) {
+    const before = parts[index - 1];
+    const isAlbum =
+      before !== undefined && before.media_group_id !== undefined && before.media_group_id === part.media_group_id;
+    const from = isAlbum ? { notes: [], foreign: false } : origin(part, me);
+    const said = wordsOf(part, me);
+    // A command stands at the start of a text, also of one that was corrected; but nobody gives one in another's words.
+    const notes = index === 0 && said.startsWith('/') && !part.forward_origin ? [] : from.notes;
+    const piece = [...notes, said, ...thingsOf(part)].filter(Boolean).join('\n\n');
+    foreign ||= from.foreign;
+    if (piece === '') continue;
+    const isRest = before !== undefined && isCut(before) && part.text !== undefined && notes.length === 0;
+    // A text that fills its message to the last unit was cut wherever that was; the others between two lines, mostly.
+    const between = isRest ? (before.text?.length === CUT_AT ? '' : '\n') : '\n\n';
+    text = text === '' ? piece : `${text}${between}${piece}`;
+  }
+  return { text, foreign };
 }
 
 const entitiesOf = (message: Message): readonly MessageEntity[] => message.entities ?? message.caption_entities ?? [];
@@ -76,7 +98,7 @@ function mentionIn(text: string, entity: MessageEntity, me: Me): { offset: numbe
   return null;
 }
 
-function isAddressed(message: Message, me: Me): boolean {
+export function isAddressed(message: Message, me: Me): boolean {
   const text = message.text ?? message.caption ?? '';
   if (entitiesOf(message).some((entity) => mentionIn(text, entity, me) !== null)) return true;
   return repliedTo(message)?.from?.id === me.id;
@@ -120,18 +142,21 @@ function origin(message: Message, me: Me): { notes: string[]; foreign: boolean }
     foreign = true;
   }
   const answered = repliedTo(message);
+  const elsewhere = message.external_reply;
   const quoted = message.quote?.text ?? (answered ? (answered.text ?? answered.caption ?? kindOf(answered)) : '');
-  if (quoted !== '') {
+  if (elsewhere) {
+    const from = elsewhere.chat?.title === undefined ? 'another chat' : `the chat ${shortName(elsewhere.chat.title)}`;
+    // It has the fields of a message but its words: those only a quote tells.
+    const kind = elsewhere.photo ? 'a photo' : kindOf({ message_id: 0, ...elsewhere } as unknown as Message);
+    const what = kind === '' ? 'a message' : visible(kind);
+    const words = quoted === '' ? '' : `: "${shorten(quoted, QUOTE)}"`;
+    notes.push(`(In reply to ${what} of ${forwardedFrom(elsewhere.origin)} in ${from}${words})`);
+    foreign = true;
+  } else if (quoted !== '') {
     const own = answered?.from?.id === me.id;
     const whose = own ? 'your message' : answered?.from ? `a message of ${nameOf(answered.from)}` : 'a message';
     notes.push(`(In reply to ${whose}: "${shorten(quoted, QUOTE)}")`);
     foreign ||= !own && (answered?.from?.id !== message.from?.id || answered?.forward_origin !== undefined);
-  }
-  const elsewhere = message.external_reply;
-  if (elsewhere && quoted === '') {
-    const what = elsewhere.document?.file_name ?? (elsewhere.photo ? 'a photo' : 'a message');
-    notes.push(`(In reply to ${visible(what)} in another chat, from ${forwardedFrom(elsewhere.origin)})`);
-    foreign = true;
   }
   return { notes, foreign };
 }

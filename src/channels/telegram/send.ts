@@ -1,6 +1,14 @@
 import type { InlineKeyboardMarkup, MessageEntity } from 'grammy/types';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { Button, Drafts, MessageFile, OutboundPart, Receipt, SendOptions } from '../../core/ports/channel.ts';
+import type {
+  Button,
+  ChannelHost,
+  Drafts,
+  MessageFile,
+  OutboundPart,
+  Receipt,
+  SendOptions,
+} from '../../core/ports/channel.ts';
 import { type TelegramApi, type Trouble, troubleOf } from './api.ts';
 import { isGroup, parsePlace, type Place } from './place.ts';
 import { beginning, GONE, MAX_TEXT, REPEAT, splitMessage, type TelegramPart } from './split.ts';
@@ -42,15 +50,31 @@ export class Sender {
   readonly #api: () => Promise<TelegramApi>;
   readonly #clock: Clock;
 
-  constructor(api: () => Promise<TelegramApi>, clock: Clock) {
+  readonly #known: { host: Pick<ChannelHost, 'renamed' | 'nameNow'> | null };
+
+  constructor(api: () => Promise<TelegramApi>, clock: Clock, known: { host: ChannelHost | null }) {
     this.#api = api;
     this.#clock = clock;
+    this.#known = known;
   }
 
   async send(to: string, part: OutboundPart, options: SendOptions): Promise<Receipt> {
     const place = parsePlace(to);
     if (place === null) return noPlace(to);
     return part.kind === 'file' ? this.#file(place, part.file, options) : this.#text(place, asText(part), options);
+  }
+
+  /** What came of the buttons stands below the message, in the words that a press would have brought there. */
+  async retire(to: string, part: OutboundPart, id: string, stands: string): Promise<void> {
+    const place = parsePlace(to);
+    if (place === null || part.kind === 'file' || id === '') return;
+    const { text, entities } = asText(part);
+    const told = `${text}\n\n→ ${stands}`;
+    await this.#inChat(place, async (api, chat_id) => {
+      const at = { chat_id, message_id: Number(id) };
+      if (told.length > MAX_TEXT) await api.call.editMessageReplyMarkup(at);
+      else await api.call.editMessageText({ ...at, text: told, entities, ...NO_PREVIEW });
+    });
   }
 
   readonly drafts: Drafts = {
@@ -85,10 +109,18 @@ export class Sender {
         return troubleOf(error);
       }
     };
-    const result = await attempt(this.#moved.get(place.chat) ?? place.chat);
+    const result = await attempt(await this.#now(place.chat));
     if (!isTrouble(result) || result.kind !== 'refused' || result.movedTo === null) return result;
     keep(this.#moved, place.chat, result.movedTo);
+    await this.#known.host?.renamed?.(String(place.chat), String(result.movedTo));
     return attempt(result.movedTo);
+  }
+
+  async #now(chat: number): Promise<number> {
+    if (!isGroup(chat)) return chat;
+    const known = this.#moved.get(chat) ?? Number((await this.#known.host?.nameNow?.(String(chat))) ?? chat);
+    keep(this.#moved, chat, known);
+    return known;
   }
 
   async #text(place: Place, part: TextOf, { again, draft }: SendOptions): Promise<Receipt> {
@@ -103,8 +135,12 @@ export class Sender {
     // Words without their marks are better than no words.
     if (isRefused(result, 400) && /entit/i.test(result.says)) result = await post([]);
     // The topic is gone, the chat is not.
-    if (isRefused(result, 400) && place.thread !== null && /thread not found|topic/i.test(result.says))
-      return this.#text({ ...place, thread: null, message: null }, lost(part), { key: '', again, draft: null });
+    if (isTopicGone(result, place)) {
+      // The number of the General topic, which is the group itself.
+      const general = place.thread === 1 && isGroup(place.chat);
+      const there = { ...place, thread: null, message: null };
+      return this.#text(there, general ? part : lost(part), { key: '', again, draft: null });
+    }
     return isTrouble(result) ? receiptOf(result) : sent(result.message_id);
   }
 
@@ -121,9 +157,11 @@ export class Sender {
     // A text cannot become a file: what was shown while it was written goes.
     if (draft !== null)
       await this.#inChat(place, (api, chat_id) => api.call.deleteMessage({ chat_id, message_id: Number(draft) }));
-    const upload = (kind: Kind) =>
-      this.#inChat(place, (api, chat_id): Promise<{ message_id: number }> => {
-        const common = { chat_id, ...(again && { caption: REPEAT.trim() }), ...about(place) };
+    const upload = (kind: Kind, to = place) =>
+      this.#inChat(to, (api, chat_id): Promise<{ message_id: number }> => {
+        const told = [again ? REPEAT.trim() : '', to === place || place.thread === 1 ? '' : GONE.trim()];
+        const caption = told.filter(Boolean).join('\n');
+        const common = { chat_id, ...(caption !== '' && { caption }), ...about(to) };
         const content = api.file(file.bytes, safeName(file.name));
         if (kind === 'photo') return api.call.sendPhoto({ ...common, photo: content });
         if (kind === 'voice') return api.call.sendVoice({ ...common, voice: content });
@@ -132,7 +170,10 @@ export class Sender {
     const kind = kindOf(file);
     let result = await upload(kind);
     // A picture of odd proportions, or a person who takes no voice messages: as a document it arrives.
-    if (kind !== 'document' && isRefused(result, 400)) result = await upload('document');
+    const isGone = isTopicGone(result, place);
+    const chat = isGone ? { ...place, thread: null, message: null } : place;
+    if (isGone) result = await upload(kind, chat);
+    if (kind !== 'document' && isRefused(result, 400)) result = await upload('document', chat);
     return isTrouble(result) ? receiptOf(result) : sent(result.message_id);
   }
 }
@@ -154,6 +195,9 @@ const isTrouble = (result: unknown): result is Trouble =>
 
 const isRefused = (result: unknown, code: number): result is Trouble & { kind: 'refused' } =>
   isTrouble(result) && result.kind === 'refused' && result.code === code;
+
+const isTopicGone = (result: unknown, { thread }: Place): boolean =>
+  isRefused(result, 400) && thread !== null && /thread not found|topic/i.test(result.says);
 
 const withKeys = ({ buttons }: TextOf) => (buttons.length > 0 ? { reply_markup: keyboard(buttons) } : {});
 

@@ -7,7 +7,7 @@ import { openApi, pauseMs, type TelegramApi, troubleOf } from './api.ts';
 import { fetchFiles } from './files.ts';
 import { chatOf } from './place.ts';
 import { type Item, poll, RefusedToken, UNREACHED } from './poll.ts';
-import { type Me, readMessage } from './read.ts';
+import { idOf, isAddressed, type Me, readMessage } from './read.ts';
 import { Sender } from './send.ts';
 import { MAX_TEXT, splitMessage } from './split.ts';
 
@@ -45,15 +45,18 @@ const MAX_ANSWER = 200;
 export function telegram(options: TelegramOptions): Channel {
   let api: Promise<TelegramApi> | undefined;
   const connect = (): Promise<TelegramApi> => (api ??= openApi(options));
-  const sender = new Sender(connect, options.clock);
+  const known: { host: ChannelHost | null } = { host: null };
+  const sender = new Sender(connect, options.clock, known);
   return {
     name: options.name,
     dedupes: false,
     split: splitMessage,
     send: (...args) => sender.send(...args),
+    retire: (...args) => sender.retire(...args),
     drafts: sender.drafts,
     async start(host, signal) {
       const { name, token } = options;
+      known.host = host;
       const where = `channels.${name}.token in ruche.yaml`;
       if (!/^\d+:[\w-]+$/.test(token))
         throw new Error(`${where}: this is not a bot's token, which looks like 123456789:AAF…; BotFather shows it.`);
@@ -89,7 +92,7 @@ async function receive(
   await quietly(log, 'the menu of commands', () => api.call.setMyCommands({ commands }, signal as never));
   log.info({ bot: `@${username}` }, 'messages from Telegram come in');
   const take = (item: Item): Promise<void> => takeIn(api, host, me, log, item, signal);
-  await poll({ ...reporting, api, take, signal });
+  await poll({ ...reporting, api, take, signal, isForUs: (message) => isAddressed(message, me) });
 }
 
 /** Until the call gets through. Rejects if the token is refused, or when aborted. */
@@ -134,7 +137,12 @@ async function takeIn(
 ): Promise<void> {
   const [first] = updates;
   if (first?.callback_query) return press(api, host, log, first.callback_query);
-  const parts = updates.flatMap(({ message, edited_message: edited }) => message ?? edited ?? []);
+  const all = updates.flatMap(({ message, edited_message: edited }) => message ?? edited ?? []);
+  for (const { chat, migrate_to_chat_id: to, migrate_from_chat_id: from } of all) {
+    if (to !== undefined) await host.renamed?.(String(chat.id), String(to));
+    if (from !== undefined) await host.renamed?.(String(from), String(chat.id));
+  }
+  const parts = first?.edited_message || all.length === 1 ? all : await untaken(host, me, all);
   const letter = readMessage(parts, first?.edited_message !== undefined, me);
   if (letter === null) return;
   const { attachments, ...message } = letter;
@@ -144,6 +152,16 @@ async function takeIn(
   const text = [message.text, ...notes].filter((piece) => piece !== '').join('\n\n');
   // The name of what is missing stands in the text, and somebody else may have chosen it.
   await host.deliver({ ...message, text, files, ...(notes.length > 0 && { foreign: true }) });
+}
+
+/** The parts of a burst that were not taken in before a crash: it may have had fewer of them then. */
+async function untaken(host: ChannelHost, me: Me, parts: readonly Message[]): Promise<Message[]> {
+  const taken = new Set<string>();
+  for (const part of parts) {
+    const id = idOf(part, me);
+    if (!taken.has(id)) for (const each of (await host.holds?.(chatOf(part), id)) ?? []) taken.add(each);
+  }
+  return parts.filter((part) => !taken.has(idOf(part, me)));
 }
 
 async function press(api: TelegramApi, host: ChannelHost, log: Log, query: CallbackQuery): Promise<void> {

@@ -181,6 +181,12 @@ export interface ChannelState {
   title: string;
   /** Why nothing comes in; null if it does. */
   problem: string | null;
+  /** Since when it works, or does not; when something last came in and went out. Null: not since the start. */
+  since?: number | null;
+  lastIn?: number | null;
+  lastOut?: number | null;
+  /** The last thing that went wrong, also if it is over. */
+  lastError?: { at: number; text: string } | null;
 }
 
 /** A code that makes the person who sends it over the channel an owner, once, and how long it is good. */

@@ -52,6 +52,8 @@ export interface InboundMessage {
   replyTo: string;
   /** The platform's id of the message: a redelivery is recognised by it. */
   externalId: string;
+  /** Further messages of the platform that are one with it. */
+  parts?: readonly string[];
   /** The place on the platform in which that id is unique, whatever conversation it is in by now. None: the conversation itself. */
   chat?: string;
   /** Files that came with it: from outside, so the conversation becomes `untrusted`. */
@@ -73,6 +75,8 @@ export interface ChannelMessage {
   /** What `send` needs to answer there. */
   replyTo: string;
   externalId: string;
+  /** Messages of the platform that are one with it, by their ids as if each stood alone: the rest of a long text, the question about a picture. */
+  parts?: readonly string[];
   /** The `externalId` of the message that this is an edit of, with the whole of its new words. */
   edits?: string;
 }
@@ -100,6 +104,12 @@ export interface ChannelHost {
   report?(problem: string | null): void;
   /** False: what this sender writes there will be refused, so its files need not be fetched. Absent: everybody is expected. */
   expects?(sender: string, chat: string): boolean;
+  /** Which messages were taken in with this one, the one itself included; null if it was not. After a crash a burst may come again with more parts than it had. */
+  holds?(chat: string, externalId: string): Promise<readonly string[] | null>;
+  /** The platform has given a chat another name. Resolves once that is on record: its conversation goes on under the new one. */
+  renamed?(from: string, to: string): Promise<void>;
+  /** The name that a chat has by now, if it has another one than it had. */
+  nameNow?(chat: string): Promise<string | null>;
   /** Resolves once the message is on disk, or is refused for good: only then the platform is told that it arrived. Rejects if it must come again: with HostBusy or StoreUnavailable as often as it takes, with another error so often that it is surely to blame itself. */
   deliver(message: ChannelMessage): Promise<void>;
   /**
@@ -119,6 +129,11 @@ export interface Channel {
   /** The parts in which a message is sent, in order; equal messages give equal parts. Never empty. */
   split(message: OutboundMessage): readonly OutboundPart[];
   send(to: string, part: OutboundPart, options: SendOptions): Promise<Receipt>;
+  /**
+   * Takes away the buttons of a message that was sent, by its receipt, and says below it what came of them: they were
+   * answered elsewhere. Fails silently. Absent where messages cannot be edited.
+   */
+  retire?(to: string, part: OutboundPart, id: string, stands: string): Promise<void>;
   /** Absent where messages cannot be edited. */
   readonly drafts?: Drafts;
 }

@@ -1,9 +1,24 @@
 import type { BlobRef } from '../blob.ts';
-import type { MatterKind } from '../event.ts';
+import type { EventOf, MatterKind } from '../event.ts';
 import { makerOf, type Task } from '../task.ts';
 
 /** One matter of a kind about one task: a runaway that goes on does not ask a hundred times. */
 export const matterId = (kind: MatterKind, about: string): string => `mat_${kind}_${about}`;
+
+/** The words of `matter.settled` that nobody has said. */
+export const settledBy = (
+  { stream, id, data: { matter, text } }: EventOf<'matter.raised'>,
+  answer: (subject: string) => BlobRef,
+) =>
+  ({
+    type: 'matter.settled',
+    stream,
+    actor: 'runtime',
+    cause: id,
+    labels: [],
+    key: answeredKey(matter),
+    data: { matter, by: 'runtime', answer: answer(text.subject) },
+  }) as const;
 
 const matterStream = (matter: string): string => `matter:${matter}`;
 /** Unique key of what asks. */
@@ -51,3 +66,7 @@ export const deadText = (task: Pick<Task, 'id' | 'agent' | 'from'>, why: string)
     reason: `A task is dead. \`ruche tasks retry ${task.id}\` has it done once more; any answer settles this.`,
   };
 };
+
+/** Whether a failure is a provider's that is down or has no room, and not the fault of the work. */
+export const isOutage = (code: string): boolean =>
+  ['model.network', 'model.timeout', 'model.overloaded', 'model.rate', 'model.unavailable'].includes(code);

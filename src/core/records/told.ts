@@ -18,7 +18,7 @@ export const MAX_TOLD = 100;
 /** Characters of a reason in the line that says how a task ended. */
 const MAX_WHY = 300;
 
-/** What one address is told goes out in its order, whoever tells it. */
+/** What one address is told goes out in its order, whichever part tells it. */
 export const toldLane = (place: Place): string => `${LANE}${addressOf(place)}`;
 /** The address that a task of the outbox tells something; null for replies. */
 export const toldAddress = ({ lane }: Pick<Task, 'lane'>): string | null =>

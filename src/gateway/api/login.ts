@@ -34,7 +34,7 @@ export async function makeLogin(context: GatewayContext, logins: Logins, request
 /** `POST /api/sessions` `{code}`: 200 with the session's cookie. */
 export async function enter(context: GatewayContext, logins: Logins, request: ApiRequest): Promise<void> {
   const code = text(await readObject(request.incoming, { ...context.limits, bodyBytes: CODE_BYTES }), 'code');
-  // Whoever came by the proxy sends the cookie over TLS alone. On this machine the page goes on without.
+  // A browser that came by the proxy sends the cookie over TLS alone. On this machine the page goes on without.
   const { origin } = request.incoming.headers;
   const secure = origin !== undefined && origin === context.publicUrl() && origin.startsWith('https:');
   const cookie = await logins.enter(code, secure);

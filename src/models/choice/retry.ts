@@ -13,7 +13,7 @@ const FIRST_WAIT = 1_000;
 const MAX_WAIT = 30_000;
 /** A wait the provider asks for is honoured up to here where another model could answer instead … */
 const PATIENCE = 60_000;
-/** … and up to here where none could. */
+/** … and up to here where none could: beyond, the run makes way, and its task waits as long as was asked. */
 const MAX_PATIENCE = 300_000;
 
 /**
@@ -40,7 +40,7 @@ export function nextTry(
   if (error.kind === 'context' || error.kind === 'refused') return fallback;
   if (!error.retryable) return fallback;
   const asked = error.retryAfter ?? 0;
-  if (fallback && asked > PATIENCE) return fallback;
+  if (asked > (fallback ? PATIENCE : MAX_PATIENCE)) return fallback;
   // A stall has cost minutes already.
   const stalled = error.kind === 'timeout';
   const usual = fallback ? (stalled ? 1 : TRIES.withFallback) : stalled ? 2 : TRIES.last;
@@ -49,5 +49,5 @@ export function nextTry(
   const backoff = Math.min(MAX_WAIT, FIRST_WAIT * 2 ** (tries - 1));
   // Jitter keeps fifty runs that failed together from coming back together; never earlier than asked.
   const jittered = Math.round(backoff * (0.5 + random() / 2));
-  return { wait: Math.min(MAX_PATIENCE, asked + jittered), index };
+  return { wait: asked + jittered, index };
 }

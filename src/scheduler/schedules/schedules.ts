@@ -254,7 +254,7 @@ export class Schedules implements ScheduleDesk {
   async #fireDue(id: string): Promise<void> {
     for (;;) {
       const entry = this.#entries.get(id);
-      if (!entry || entry.standing.paused) return;
+      if (!entry) return;
       const { standing, schedule, firings } = entry;
       const now = this.#options.clock.now();
       const due = nextOf(entry);

@@ -132,7 +132,11 @@ export async function startTelegram(options: { clock: Clock }): Promise<Telegram
     block: (id) => void world.blocked.add(id),
     migrate(chat, to) {
       world.chats.set(to, { ...chatOf(chat), id: to, type: 'supergroup' });
+      const by = userOf(ANNA);
+      const last = world.keep(chatOf(chat), by, { migrate_to_chat_id: to });
+      const first = world.keep(chatOf(to), by, { migrate_from_chat_id: chat });
       world.moved.set(chat, to);
+      for (const message of [last, first]) world.push({ message });
     },
     delete: (chat, message) => void world.remove(chat, message),
     setWebhook: (url) => void (world.webhook = url),
