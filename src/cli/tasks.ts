@@ -20,6 +20,8 @@ export interface TasksFlags {
   json?: boolean;
   agent?: string;
   status?: string;
+  from?: string;
+  all?: boolean;
   limit?: string;
 }
 
@@ -68,10 +70,13 @@ async function known(gateway: Talk, agent: string): Promise<void> {
   if (total === 0) agentNamed(await agentNames(gateway), agent);
 }
 
-async function list(io: Io, call: Talk['call'], { agent, status, limit, json }: TasksFlags): Promise<ExitCode> {
+async function list(io: Io, call: Talk['call'], flags: TasksFlags): Promise<ExitCode> {
+  const { agent, status, from, all = false, limit, json } = flags;
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ agent, status, limit })) if (value !== undefined) query.set(name, value);
-  const page = await call<{ tasks: RunSummary[]; total: number }>(`/api/tasks?${query.toString()}`);
+  const probes = all || json ? 'show' : 'hide';
+  for (const [name, value] of Object.entries({ agent, status, from, probes, limit }))
+    if (value !== undefined) query.set(name, value);
+  const page = await call<{ tasks: RunSummary[]; total: number; probes?: number }>(`/api/tasks?${query.toString()}`);
   if (json) io.out(`${JSON.stringify(page.tasks)}\n`);
   else if (page.tasks.length === 0) io.out('No matching tasks.\n');
   else
@@ -79,6 +84,11 @@ async function list(io: Io, call: Talk['call'], { agent, status, limit, json }: 
       io.out(
         `${task.task}  ${task.status.padEnd(9)}  ${duration(io.clock.now() - task.queuedAt).padEnd(11)}  ${task.agent}  from ${visibleLine(task.from)}  ${oneLine(task.title, 80)}\n`,
       );
+  const { probes: left = 0 } = page;
+  if (!json && left > 0)
+    io.out(
+      `${left} run${left === 1 ? '' : 's'} of scripts by the clock found nothing new: ${io.self} tasks --all lists them too.\n`,
+    );
   return 0;
 }
 

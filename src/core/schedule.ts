@@ -50,6 +50,9 @@ export interface Schedule {
 
 type WithoutZone<T> = T extends unknown ? Omit<T, 'zone'> : never;
 
+/** What stands in the record for a model where a script says what comes next. */
+export const SCRIPT = 'schedule/script';
+
 /** `<agent>/<name>`. */
 export const scheduleId = (agent: string, name: string): string => `${agent}/${name}`;
 export const scheduleStream = (id: string): string => `schedule:${id}`;

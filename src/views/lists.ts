@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { eventId, eventSeq } from '../core/ids.ts';
+import { eventId, eventSeq, kindOf } from '../core/ids.ts';
+import { SCRIPT } from '../core/schedule.ts';
 import {
   type ConversationSummary,
   type FailureView,
@@ -31,11 +32,16 @@ export async function runsPage(facts: Facts, query: RunsQuery): Promise<RunsPage
   let total = 0;
   let more = false;
   let looked = 0;
+  let probes = 0;
   for (const entry of book.order.toReversed()) {
     if (!fits(book, entry, query, midnight)) continue;
     if (words.length > 0) {
       if (++looked % SLICE === 0) await turn();
       if (!(await holds(facts, entry, words))) continue;
+    }
+    if (query.probes === false && isProbe(entry)) {
+      probes += 1;
+      continue;
     }
     total += 1;
     if (entry.order >= before) continue;
@@ -47,10 +53,20 @@ export async function runsPage(facts: Facts, query: RunsQuery): Promise<RunsPage
     runs: await inTurn(page, (entry) => facts.summary(entry)),
     next: more && last ? eventId(last.order) : null,
     total,
+    ...(query.probes === false ? { probes } : {}),
   };
 }
 
-function fits(book: Book, entry: Entry, { agent, status, column }: RunsQuery, midnight: number): boolean {
+/** A script that ran by the clock and had nothing to say: hundreds of them a day would bury what people do. */
+const isProbe = ({ from, status, model }: Entry): boolean =>
+  kindOf(from) === 'schedule' && status === 'done' && model === SCRIPT;
+
+/** Whether it is from such, or with `!` from anybody else. */
+const isFrom = (entry: Entry, wanted: string): boolean =>
+  wanted.startsWith('!') ? kindOf(entry.from) !== wanted.slice(1) : kindOf(entry.from) === wanted;
+
+function fits(book: Book, entry: Entry, { agent, from, status, column }: RunsQuery, midnight: number): boolean {
+  if (from !== undefined && !isFrom(entry, from)) return false;
   if (agent !== undefined && entry.agent !== agent) return false;
   if (column !== undefined && columnOf(book, entry, midnight) !== column) return false;
   return status === undefined || status.length === 0 || status.includes(book.status(entry));

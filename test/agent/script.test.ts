@@ -102,6 +102,20 @@ test('a script ends its run by itself as long as nothing changes, and wakes the 
     );
     // What changed nothing is no part of the conversation.
     assert.deepEqual(await turns(loop), [0, 0, 7, 0, 7]);
+    // Nor of the lists of those who do not ask for it.
+    const listed = async (query: Parameters<typeof loop.views.runs>[0]) => {
+      const { runs, total, probes = null } = await loop.views.runs(query);
+      return [runs.length, total, probes];
+    };
+    assert.deepEqual(await listed({ probes: false }), [2, 2, 3]);
+    assert.deepEqual(await listed({}), [5, 5, null]);
+    assert.deepEqual(
+      [await listed({ from: 'schedule' }), await listed({ from: '!schedule' })],
+      [
+        [5, 5, null],
+        [0, 0, null],
+      ],
+    );
     const used = (await loop.events())
       .filter((event) => event.type === 'run.finished')
       .map(({ data }) => data.usage.input);

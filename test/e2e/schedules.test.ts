@@ -83,10 +83,18 @@ test('a script by the clock costs no model, and wakes the agent only when its re
     home.git('add', 'scripts/probe.sh');
     home.commit('a probe');
     home.write(FILE, agent('  - { name: probe, every: 1s, run: scripts/probe.sh }'));
+    const listed = async (...more: string[]): Promise<string> => (await home.cli('tasks', ...more)).out;
     const models = async (): Promise<string[]> =>
       (await home.events('model.answered')).map(({ data }) => `${String(data['provider'])}/${String(data['model'])}`);
     const finished = async (): Promise<number> => (await home.events('task.finished')).length;
     await until(async () => (await finished()) >= 3, 'it has run three times');
+    assert.match(
+      await listed(),
+      /^\d+ runs? of scripts by the clock found nothing new: ruche tasks --all lists them too\.$/m,
+    );
+    assert.match(await listed('--all'), /from schedule:assistant\/probe {2}run: \.\/scripts\/probe\.sh/);
+    assert.equal(await listed('--from', '!schedule'), 'No matching tasks.\n');
+    assert.match((await home.cli('tasks', '--from', 'NO')).err, /"from" must be a kind such as person/);
     assert.ok((await models()).length >= 6);
     assert.deepEqual(new Set(await models()), new Set(['schedule/script']));
     assert.equal(

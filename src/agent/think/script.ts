@@ -1,6 +1,7 @@
 import type { AgentTurn, Turn } from '../run/deps.ts';
 import { COMPACTION } from '../../core/records/compaction.ts';
 import { runKey, runStream, kindOf } from '../../core/ids.ts';
+import { SCRIPT } from '../../core/schedule.ts';
 import { canonicalJson } from '../../core/text/json.ts';
 import { type ModelChoice, type ModelEvent, NO_USAGE } from '../../core/model.ts';
 import type { Store } from '../../core/ports/store.ts';
@@ -10,10 +11,7 @@ import { loadJson, type RunLog } from '../run/log.ts';
 import type { ToolRecord, Failure } from '../run/state.ts';
 import { readJson } from '../../core/records/json-blob.ts';
 
-/** What stands in the record where a script, and no model, says what comes next. */
-const PROVIDER = 'schedule';
-const MODEL = 'script';
-const SCRIPT = `${PROVIDER}/${MODEL}`;
+const [PROVIDER = '', MODEL = ''] = SCRIPT.split('/');
 
 const CHANGED = 'The result of this script has changed since the last time. Say or do what follows from it.';
 const FAILED = 'This script ran for the first time and failed. Say or do what follows from it.';

@@ -140,6 +140,10 @@ export interface RunsQuery {
   agent?: string;
   status?: readonly TaskStatus[];
   column?: BoardColumn;
+  /** Whom it is from: person, schedule, trigger, agent and so on; with `!` in front, everybody else. */
+  from?: string;
+  /** False: without runs of scripts by the clock that found nothing new. */
+  probes?: boolean;
   /** Words that title, ids or session hold, whatever their case. */
   text?: string;
   /** From an earlier answer's `next`. */
@@ -153,6 +157,8 @@ export interface RunsPage {
   next: string | null;
   /** How many the query finds in all. */
   total: number;
+  /** Runs of scripts that were left out as `probes` asks. */
+  probes?: number;
 }
 
 export type RunStep =

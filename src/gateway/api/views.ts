@@ -12,6 +12,8 @@ const STATUSES: readonly TaskStatus[] = ['queued', 'running', 'waiting', 'done',
 const isColumn = (name: string): name is BoardColumn => (BOARD_COLUMNS as readonly string[]).includes(name);
 /** Characters of a search. */
 const MAX_SEARCH = 200;
+/** Whom tasks are from, perhaps with a `!` in front. */
+const FROM = /^!?[a-z][a-z-]{0,30}$/;
 
 const limitOf = (query: Query, usual: number, most: number): number =>
   queryNumber(query.get('limit') || undefined, 'limit', 1, most, usual);
@@ -45,15 +47,15 @@ export async function getConversation(views: Views, request: ApiRequest<'agent' 
   await sendJson(request, 200, view);
 }
 
-/** `GET /api/runs?agent=&status=&column=&text=&after=&limit=`; `status` may be several, with commas between. */
+/** `GET /api/runs?agent=&from=&status=&column=&text=&probes=&after=&limit=`; `status` may be several, with commas between. */
 export async function getRuns(views: Views, request: ApiRequest): Promise<void> {
   await sendJson(request, 200, await pageOf(views, request.query));
 }
 
 /** `GET /api/tasks`, asked in the same way: `{tasks, next, total}`. */
 export async function getTasks(views: Views, request: ApiRequest): Promise<void> {
-  const { runs: tasks, next, total } = await pageOf(views, request.query);
-  await sendJson(request, 200, { tasks, next, total });
+  const { runs: tasks, ...page } = await pageOf(views, request.query);
+  await sendJson(request, 200, { tasks, ...page });
 }
 
 async function pageOf(views: Views, query: Query): Promise<RunsPage> {
@@ -67,8 +69,19 @@ async function pageOf(views: Views, query: Query): Promise<RunsPage> {
   const text = given(query, 'text');
   if (text !== undefined && text.length > MAX_SEARCH)
     throw badRequest(`"text" may have at most ${MAX_SEARCH} characters.`, 'text');
+  const from = given(query, 'from');
+  if (from !== undefined && !FROM.test(from))
+    throw badRequest(
+      '"from" must be a kind such as person, schedule, trigger or agent, or !schedule for all others.',
+      'from',
+    );
+  const probes = given(query, 'probes');
+  if (probes !== undefined && probes !== 'hide' && probes !== 'show')
+    throw badRequest('"probes" must be hide or show.', 'probes');
   const wanted: RunsQuery = {
     agent: given(query, 'agent'),
+    from,
+    ...(probes === 'hide' ? { probes: false } : {}),
     status: status as TaskStatus[],
     column,
     text,
