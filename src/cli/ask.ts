@@ -52,15 +52,17 @@ export async function decide(
   id: string,
   verdict: ApprovalVerdict,
   flags: AskFlags,
+  reason = '',
 ): Promise<ExitCode> {
   const path = `/api/approvals/${encodeURIComponent(id)}`;
-  if (flags.json) return follow(io, options, path, { verdict }, flags);
+  const body = { verdict, ...(reason === '' ? {} : { reason }) };
+  if (flags.json) return follow(io, options, path, body, flags);
   const since = await watchSchedules(talk(io, options, new AbortController().signal));
   const before = async ({ again = false }: Accepted, outcome: TaskOutcome | null): Promise<string[]> => {
     const changes = verdict === 'approve' && !again ? await since(outcome?.commit ?? null) : [];
     return [verdictWords(id, verdict, again), ...changes];
   };
-  return follow(io, options, path, { verdict }, flags, before);
+  return follow(io, options, path, body, flags, before);
 }
 
 /** What is said before what has come of it. */

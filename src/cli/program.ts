@@ -134,10 +134,15 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
   asking('answer <id> <text>', 'answer a question from an agent').action((id: string, text: string, flags: Flags) =>
     act(flags, async (options) => (await import('./ask.ts')).answer(io, options, id, text, flags)),
   );
-  for (const verdict of ['approve', 'deny'] as const)
-    asking(`${verdict} <id>`, `${verdict} the request with this id`).action((id: string, flags: Flags) =>
-      act(flags, async (options) => (await import('./ask.ts')).decide(io, options, id, verdict, flags)),
-    );
+  asking('approve <id>', 'approve the request with this id').action((id: string, flags: Flags) =>
+    act(flags, async (options) => (await import('./ask.ts')).decide(io, options, id, 'approve', flags)),
+  );
+  asking('deny <id> [reason...]', 'deny the request with this id; the agent is told the reason').action(
+    (id: string, reason: string[], flags: Flags) =>
+      act(flags, async (options) =>
+        (await import('./ask.ts')).decide(io, options, id, 'deny', flags, reason.join(' ').trim()),
+      ),
+  );
   command('chat [agent]', 'talk to an agent in the terminal')
     .option('--session <id>', 'continue this conversation')
     .option('--verdicts', 'take the lines yes and no from a pipe as verdicts on approvals')

@@ -1,7 +1,7 @@
-import type { EventOf, ApprovalVerdict } from '../core/event.ts';
+import type { EventOf, ApprovalVerdict, NewEvent } from '../core/event.ts';
 import type { BlobRef } from '../core/blob.ts';
 import { runKey, runStream, type Ids, runOfStream } from '../core/ids.ts';
-import type { Store } from '../core/ports/store.ts';
+import type { QueueOp, Store } from '../core/ports/store.ts';
 import type { AnswerResult, Pending, AgentAbout } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -9,6 +9,7 @@ import { SETTINGS_FILE } from '../core/agent.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { readJson, putJson } from '../core/records/json-blob.ts';
 import { askedKey, answeredKey, LANDING_REASON } from '../core/records/matter.ts';
+import { sendingTask } from '../core/records/reply.ts';
 import { Mutex } from '../core/time/mutex.ts';
 
 type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
@@ -152,19 +153,48 @@ export async function pendingById(store: Store, id: string): Promise<Pending | n
 
 /** The owner has dealt with it: once. */
 async function settleMatter(
-  deps: Pick<MailDeps, 'store' | 'redact'>,
+  deps: Pick<MailDeps, 'store' | 'redact'> & Resending,
   raised: EventOf<'matter.raised'>,
   text: string,
   by: string,
 ): Promise<AnswerResult> {
-  const { matter, text: ref } = raised.data;
+  const { matter, text: ref, kind } = raised.data;
+  const to =
+    kind === 'undelivered' ? /^(?:send (?:it )?to )?`?([a-z][a-z0-9-]{0,31}):([\w:-]+)`?$/i.exec(text.trim()) : null;
+  const again = to === null ? null : await sentElsewhere(deps, raised, to[1] ?? '', to[2] ?? '');
+  if (typeof again === 'string') return { ok: false, why: 'wrong-kind', message: again };
   const answer = putJson(deps.store, { text }, ref.subject, deps.redact);
   const common = { stream: raised.stream, actor: by, cause: raised.id, labels: [], key: answeredKey(matter) };
   const event = { ...common, type: 'matter.settled' as const, data: { matter, by, answer } };
-  const result = await deps.store.commit({ events: [event], sync: true });
+  const result = await deps.store.commit({ ...again, events: [event, ...(again?.events ?? [])], sync: true });
   if (result.ok) return { ok: true, task: null };
   if (result.why === 'duplicate' && result.existing) return answered(result.existing, null, matter);
   throw new Error(`an answer was refused: ${JSON.stringify(result)}`);
+}
+
+/** What it takes to send a reply that could not be delivered to another place. */
+type Resending = Partial<Pick<MailDeps, 'ids' | 'pushes'>>;
+
+/** The same reply for another place; or why it cannot be sent there. */
+async function sentElsewhere(
+  { store, ids, pushes }: Pick<MailDeps, 'store'> & Resending,
+  raised: EventOf<'matter.raised'>,
+  channel: string,
+  to: string,
+): Promise<{ events: NewEvent[]; queue: QueueOp[] } | string> {
+  const lost = raised.cause === null ? null : await store.event(raised.cause);
+  if (lost?.type !== 'message.queued') return 'The reply is not on record any more, so it cannot be sent.';
+  if (!ids || pushes?.(channel) !== true)
+    return `No channel "${channel}" is configured. Write CHANNEL:ADDRESS with one of ruche.yaml.`;
+  const { stream, labels, data } = lost;
+  const event = { stream, actor: 'runtime', cause: raised.id, labels, key: `elsewhere:${raised.data.matter}` };
+  const { agent, session } = data;
+  const task = sendingTask({ id: ids.next('tsk'), agent, session, channel, labels });
+  return {
+    events: [{ ...event, type: 'message.queued', data: { ...data, channel, to } }],
+    // Behind the word that the matter is settled.
+    queue: [{ op: 'enqueue', task, causeOf: 1 }],
+  };
 }
 
 /** How many those are: for those who look often, such as supervisors. */
@@ -229,7 +259,7 @@ export async function approve(
 }
 
 export async function answer(
-  deps: Pick<MailDeps, 'store' | 'redact'>,
+  deps: Pick<MailDeps, 'store' | 'redact'> & Resending,
   id: string,
   text: string,
   by: string,

@@ -58,7 +58,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     recent: (task) => hub.recent.of(task),
     delivered: (message) => recordDelivery(deps, message),
     pending: () => allPending(store, matters),
-    approve: (id, verdict, by) => approve(deps, id, verdict, by),
+    approve: (id, verdict, by, reason) =>
+      approve(deps, id, verdict, by, reason === undefined ? null : deps.redact(reason)),
     answer: (id, text, by) => answer(deps, id, text, by),
     cancel: (task, by, text) => cancelTask(deps, task, by, text),
     retry: (task, by) => retryTask(deps, task, by),

@@ -37,7 +37,13 @@ export async function live(options: PlayOptions): Promise<void> {
   const entries = readWorld(options.dir);
   const lives = entries.filter(({ kind }) => kind === 'life').length;
   const life = new Life(options, plan, entries, lives + 1);
-  await life.play();
+  try {
+    await life.play();
+  } catch (error) {
+    // The network would go on by itself, and its time with it.
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.kill(process.pid, 'SIGKILL');
+  }
 }
 
 /** The time at which a process begins, and how far ahead its clock is. */

@@ -10,6 +10,9 @@ import type { World } from './world.ts';
 const OWN = 'shared/person';
 /** Levels of a file that nests too deeply. */
 const DEEP = 3_000;
+/** How often a person tries again, and after how many milliseconds. */
+const TRIES = 10;
+const AGAIN = 3_000;
 const REBASE = { GIT_SEQUENCE_EDITOR: 'sed -i.bak 1s/^pick/edit/', GIT_EDITOR: 'true' };
 
 type Of<D extends Act['do']> = Extract<Act, { do: D }>;
@@ -82,6 +85,15 @@ export class Person {
     this.#git(['commit', '-qm', 'By hand', '--', ...paths]);
   }
 
+  /** Git refuses a rebase while a landing is on its way, or an edit waits to be committed: a person tries again. */
+  async #isClean(): Promise<boolean> {
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      if (this.#git(['status', '--porcelain', '--untracked-files=no']) === '') return true;
+      await this.#clock.until(this.#clock.time + AGAIN);
+    }
+    return false;
+  }
+
   #fault(fault: string, { id }: { id: string }): void {
     this.#world.note({ kind: 'fault', fault, id });
   }
@@ -127,13 +139,14 @@ export class Person {
   /** Two own commits, of which the first is rewritten; a rebase stands open meanwhile. */
   async #rebase(act: Of<'rebase'>): Promise<void> {
     const [first = '', second = ''] = Object.keys(linesLeftBy(act));
+    const clean = await this.#isClean();
     const before = this.#git(['rev-parse', 'HEAD']).trim();
     this.#write(first, `- ${act.id} first\n`);
     this.#commit(first);
     this.#write(second, `- ${act.id} second\n`);
     this.#commit(second);
     // Nobody rewrites what agents have landed in between.
-    const isOwn = this.#git(['rev-parse', 'HEAD~2']).trim() === before;
+    const isOwn = clean && this.#git(['rev-parse', 'HEAD~2']).trim() === before;
     if (isOwn) {
       this.#git(['rebase', '-q', '-i', 'HEAD~2'], REBASE);
       this.#fault('person: rebases', act);
@@ -141,7 +154,7 @@ export class Person {
     }
     this.#write(first, `- ${act.id} rewritten\n`);
     if (!isOwn) return this.#commit(first);
-    this.#git(['commit', '-q', '-a', '--amend', '--no-edit']);
+    this.#git(['commit', '-q', '--amend', '--no-edit', '--', first]);
     this.#git(['rebase', '--continue'], REBASE);
   }
 }

@@ -85,7 +85,7 @@ const problemsOf = async (loop: Loop): Promise<string[]> =>
   (await loop.runtime.status()).problems.filter(({ file }) => file === 'workspace').map(({ message }) => message);
 
 test('a lock left behind is told at once, in the standing and in status, and the run lands once it is gone', async () => {
-  await withLoop(writes, { tools: [writeTool], clock: quickClock(100) }, async (loop) => {
+  await withLoop(writes, { tools: [writeTool], clock: quickClock(1) }, async (loop) => {
     const lock = join(loop.dir, 'workspace', '.git', 'index.lock');
     await writeFile(lock, '');
     const task = await loop.deliver('go');
@@ -168,7 +168,7 @@ for (const [what, breaks, mends, told] of [
       messages.at(-1)?.role === 'user'
         ? calls(['write', { path: `f${(files += 1)}.txt`, content: 'x' }])
         : says('Done.');
-    await withLoop(script, { tools: [writeTool], clock: quickClock(20) }, async (loop) => {
+    await withLoop(script, { tools: [writeTool], clock: quickClock(5) }, async (loop) => {
       const dir = join(loop.dir, 'workspace', '.git');
       if (typeof breaks === 'string') await rename(join(dir, breaks), join(dir, `${breaks}.away`));
       else git(loop, ...breaks);

@@ -202,11 +202,14 @@ test('M7 questions count as approvals do', () => {
 test('a denied call is told to the model', () =>
   withLoop([contract, says('not signed')], { rules: [askWrite] }, async (loop, log, model) => {
     const waiting = await loop.send('sign');
-    await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'deny', 'person:owner');
+    await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'deny', 'person:owner', 'Ask legal first.');
     const outcome = await loop.settled(waiting.task);
     assert.equal(outcome.text, 'not signed');
     assert.deepEqual(log, []);
-    assert.match(JSON.stringify(model.requests[1]?.messages.at(-1)), /owner denied/);
+    assert.match(
+      JSON.stringify(model.requests[1]?.messages.at(-1)),
+      /owner denied this call\. The reason: Ask legal first\./,
+    );
   }));
 
 test('a question parks the run, and the next message of the conversation is its answer', () =>

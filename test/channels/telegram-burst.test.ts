@@ -44,6 +44,15 @@ const BURSTS: [string, Writing[], [string, number][]][] = [
     [['which is better?', 2]],
   ],
   [
+    'documents that were chosen together, then the question',
+    [
+      { document: { name: 'a.pdf', bytes: BYTES } },
+      { document: { name: 'b.pdf', bytes: BYTES } },
+      { text: 'compare them' },
+    ],
+    [['compare them', 2]],
+  ],
+  [
     'a command is none',
     [{ photo: BYTES }, { text: '/stop' }],
     [

@@ -196,6 +196,15 @@ test('forwarded and quoted words are marked as not the sender’s own', async (t
   assert.equal(command?.text, '/status');
 });
 
+test('a live photo is a file, too', async (t) => {
+  const { fake, open } = await openLab(t);
+  const host = new Taker();
+  running(t, open(), host);
+  fake.write({ text: 'look', more: { live_photo: { file_id: 'gone', file_unique_id: 'u', mime_type: 'video/mp4' } } });
+  const message = await until(() => host.taken[0], 'it arrives');
+  assert.match(message.text, /look\n\n\(The file live-photo-\d+\.mp4 is missing here/);
+});
+
 test('a reply to a message of another chat says what it is, whose and where', async (t) => {
   const { fake, open } = await openLab(t);
   const host = new Taker();

@@ -59,6 +59,12 @@ test('a reply that is given up is on record with the reason, and the next one go
     const [open] = await loop.runtime.pending();
     assert.match(open?.text ?? '', /A reply of assistant could not be delivered over chat: blocked/);
     assert.equal((await loop.runtime.pending()).length, 1);
+    const refused = await loop.runtime.answer(open?.id ?? '', 'pigeon:5', 'person:owner');
+    assert.ok(!refused.ok && /No channel "pigeon"/.test(refused.message), JSON.stringify(refused));
+    assert.equal((await loop.runtime.answer(open?.id ?? '', 'chat:88', 'person:owner')).ok, true);
+    await until(() => sent.length === 3, 'it is sent elsewhere');
+    assert.deepEqual([sent[2]?.to, sent[2]?.text], ['88', sent[0]?.text]);
+    assert.deepEqual(await loop.runtime.pending(), []);
   });
 });
 

@@ -314,6 +314,45 @@ test('what fails for one file is logged, and keeps no other; a store that takes 
   await assert.rejects(() => it.look(good), /the disk is full/);
 });
 
+test('a commit that is refused for another reason than a duplicate is no success', async () => {
+  const it = scene();
+  const { commit: real } = it.store;
+  it.store.commit = async () => ({ ok: false, why: 'lease-lost' });
+  assert.deepEqual(await it.look(fileOf('{"text":"x"}')), ['later x.json']);
+  assert.deepEqual(await it.look(fileOf('null')), ['later x.json']);
+  assert.deepEqual(
+    it.told.map(({ fields }) => (fields as { error: string }).error),
+    [
+      'the task of a file was refused: {"ok":false,"why":"lease-lost"}',
+      'the word of a rejected file was refused: {"ok":false,"why":"lease-lost"}',
+    ],
+  );
+  const syncs: boolean[] = [];
+  it.store.commit = (batch) => {
+    syncs.push(batch.sync);
+    return real.call(it.store, batch);
+  };
+  await it.look(fileOf('{"text":"x"}'));
+  await it.look(fileOf('null'));
+  assert.deepEqual(syncs, [true, true]);
+});
+
+test('what somebody has done to a view is undone, and on record', async () => {
+  const it = scene();
+  const onWork = (): (() => void) => () => undefined;
+  await it.look(fileOf('{"text":"x"}'));
+  it.deps.files.touched = () => ['tsk_2'];
+  it.deps.files.waiting = () => ({ files: [], unseen: [] });
+  const running = startTaskFiles({ ...it.deps, clock: it.clock, onWork });
+  await calm();
+  await running.close();
+  const [, restored, ...rest] = await it.events();
+  assert.deepEqual(
+    [restored?.type, restored?.stream, restored?.actor, restored?.cause, restored?.labels, restored?.data, rest],
+    ['task.restored', 'task:tsk_2', 'runtime', null, [], { task: 'tsk_2' }, []],
+  );
+});
+
 test('the loop opens each inbox once, looks four times a second, and five seconds after a failure', async () => {
   const it = scene();
   const listeners = new Set<() => void>();
@@ -332,6 +371,7 @@ test('the loop opens each inbox once, looks four times a second, and five second
   for (const listener of listeners) listener();
   await it.clock.pass(250);
   assert.deepEqual(it.did.slice(-1), ['show email tsk_2']);
+  assert.equal(it.did.filter((what) => what.startsWith('open')).length, 0, 'they are open');
   it.deps.files.open = () => Promise.reject(new Error('no luck'));
   it.deps.files.waiting = () => {
     throw new Error('no luck');

@@ -262,7 +262,9 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
       const call = state.calls.find((each) => each.approval === event.data.approval);
       if (call) {
         call.phase = approved ? 'allowed' : 'refused';
-        const denied = event.data.by === 'runtime' ? NOBODY : 'The owner denied this call.';
+        const { text = '' } = (content ?? {}) as { text?: string };
+        const why = text === '' ? '' : ` The reason: ${text}`;
+        const denied = event.data.by === 'runtime' ? NOBODY : `The owner denied this call.${why}`;
         call.refusal = approved ? null : denied;
       }
       return;
@@ -427,6 +429,8 @@ export function contentOf(event: Event): BlobRef | null {
       return event.data.answer;
     case 'tool.returned':
       return event.data.result;
+    case 'approval.answered':
+      return event.data.reason;
     case 'question.answered':
       return event.data.answer;
     case 'landing.conflicted':

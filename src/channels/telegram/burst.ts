@@ -17,9 +17,9 @@ const MOST = 20;
 
 const isCommand = ({ text }: Message): boolean => text?.startsWith('/') === true;
 const isForward = ({ forward_origin: origin }: Message): boolean => origin !== undefined;
-const isBare = (message: Message): boolean =>
-  message.caption === undefined &&
+const isMedia = (message: Message): boolean =>
   [message.photo, message.document, message.video, message.animation, message.audio].some((media) => media);
+const isBare = (message: Message): boolean => message.caption === undefined && isMedia(message);
 
 /** A text that was probably cut, so that the rest of it follows. */
 export const isCut = ({ text, forward_origin: origin }: Message): boolean =>
@@ -44,8 +44,9 @@ function belongs(first: Message, second: Message): boolean {
   if (isForward(second))
     // Apps send the comment first, and what it is about at once.
     return isForward(first) || (first.text !== undefined && !isCut(first) && second.date - first.date <= 1);
-  const isText = second.text !== undefined;
-  return isText && (isForward(first) || isCut(first) || isBare(first));
+  // Apps send chosen documents one by one, without an album around them.
+  if (isMedia(second)) return isBare(first) && first.media_group_id === second.media_group_id;
+  return second.text !== undefined && (isForward(first) || isCut(first) || isBare(first));
 }
 
 /** Updates in order, each burst where its first one stands. `isForUs`: in a group most of what is said is for others. */

@@ -195,6 +195,9 @@ function attachmentsOf(message: Message): Attachment[] {
   ];
   const largest = photo?.toSorted((a, b) => a.width * a.height - b.width * b.height).at(-1);
   if (largest) return found(largest, `photo-${id}.jpg`);
+  // Newer than the types: a picture with the seconds around it.
+  const { live_photo: live } = message as { live_photo?: { file_id: string; file_size?: number; mime_type?: string } };
+  if (live) return found(live, `live-photo-${id}.mp4`, live.mime_type);
   if (voice) return found(voice, `voice-${id}.ogg`, voice.mime_type);
   if (audio) return found(audio, audio.file_name ?? `audio-${id}.mp3`, audio.mime_type);
   if (video) return found(video, video.file_name ?? `video-${id}.mp4`, video.mime_type);

@@ -219,7 +219,8 @@ export interface Runtime {
   /** Records that the reply, or the question, reached the client. */
   delivered(message: string): Promise<void>;
   pending(): Promise<Pending[]>;
-  approve(id: string, verdict: ApprovalVerdict, by: string): Promise<AnswerResult>;
+  /** `reason`: what the agent is told of a call that is denied. */
+  approve(id: string, verdict: ApprovalVerdict, by: string, reason?: string): Promise<AnswerResult>;
   answer(id: string, text: string, by: string): Promise<AnswerResult>;
   /** `text`: what its sender is told, unless that is known. */
   cancel(task: string, by: string, text?: string): Promise<boolean>;

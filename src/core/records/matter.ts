@@ -54,7 +54,7 @@ export function matterRaised(
 /** What the owner reads of a reply that reached nobody. */
 export const undeliveredText = (task: string, agent: string, channel: string, why: string): MatterText => ({
   text: `A reply of ${agent} could not be delivered over ${channel}: ${why}`,
-  reason: `Nobody has received it. Read it with \`ruche tasks show ${task}\`; any answer settles this.`,
+  reason: `Nobody has received it. Answer with CHANNEL:ADDRESS, such as ${channel}:ADDRESS, to send it there. Read it with \`ruche tasks show ${task}\`; any other answer settles this.`,
 });
 
 /** What the owner reads of a dead letter. */

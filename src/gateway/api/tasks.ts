@@ -164,12 +164,19 @@ export async function cancelTask(context: GatewayContext, request: ApiRequest<'i
   await sendJson(request, 200, { cancelled: await context.runtime.cancel(id, OWNER) });
 }
 
-/** `POST /api/approvals/:id` `{verdict: "approve" | "deny"}`; with `?stream` as for messages. */
+/** Characters of why a call is denied. */
+const MAX_REASON = 2_000;
+
+/** `POST /api/approvals/:id` `{verdict: "approve" | "deny", reason?}`; the agent is told the reason; with `?stream` as for messages. */
 export async function answerApproval(context: GatewayContext, request: ApiRequest<'id'>): Promise<void> {
-  const { verdict } = await readObject(request.incoming, context.limits);
+  const { verdict, reason } = await readObject(request.incoming, context.limits);
   if (verdict !== 'approve' && verdict !== 'deny')
     throw badRequest('"verdict" must be "approve" or "deny".', 'verdict');
-  await sendAnswer(context, request, await context.runtime.approve(request.params.id, verdict, OWNER), verdict);
+  if (reason !== undefined && (typeof reason !== 'string' || reason.length > MAX_REASON))
+    throw badRequest(`"reason" must be a text of at most ${MAX_REASON} characters.`, 'reason');
+  const why = reason === undefined || reason.trim() === '' ? undefined : reason.trim();
+  const result = await context.runtime.approve(request.params.id, verdict, OWNER, why);
+  await sendAnswer(context, request, result, verdict);
 }
 
 /** `POST /api/questions/:id` `{text}`; with `?stream` as for messages. */

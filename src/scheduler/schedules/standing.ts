@@ -40,7 +40,8 @@ export async function readStanding(store: Store, id: string): Promise<Standing |
     if (event.type === 'schedule.removed') break;
     cause ??= event.cause;
     take(found, event);
-    if (found.cursor !== undefined && found.paused !== undefined && found.last !== undefined) break;
+    // What says how far it is says whether it is paused, too.
+    if (found.cursor !== undefined && found.last !== undefined) break;
   }
   if (found.set === undefined && cause !== null) {
     const set = await store.event(cause);
@@ -112,7 +113,7 @@ interface Plan {
  */
 export function planFirings(firings: Firings, cursor: number, now: number, missed: Missed): Plan | null {
   let newest = firings.upTo(now);
-  while (newest !== null && newest > cursor && firings.due(newest) > now) newest = firings.upTo(newest - 1);
+  while (newest !== null && firings.due(newest) > now) newest = firings.upTo(newest - 1);
   if (newest === null || newest <= cursor) return null;
   const late = now - firings.due(newest) > GRACE_MS;
   const most = missed.mode === 'all' ? missed.max : missed.mode === 'skip' && late ? 0 : 1;
