@@ -131,6 +131,8 @@ const SAID: readonly [status: number, body: unknown, kind: ModelErrorKind, retry
   [400, message("The input (9000 tokens) is longer than the model's context length (8192 tokens)."), 'context', false],
   [500, message('Context size has been exceeded.'), 'context', false],
   [400, message('Prompt exceeds max length', { code: '1261' }), 'context', false],
+  [400, message('Content Exists Risk'), 'refused', false],
+  [400, message('Input data may contain inappropriate content.', { code: 'DataInspectionFailed' }), 'refused', false],
   [400, message('Prompt tokens too long', { code: 'prompt_tokens_too_long' }), 'context', false],
   [400, message('prompt tokens (140000) plus max_tokens exceed the model maximum (131072)'), 'context', false],
   [400, message('Input tokens (9000) exceeded the configured limit'), 'context', false],

@@ -216,6 +216,12 @@ const QUIRKS: Record<
     ({ messages }) =>
       (messages as { content: unknown }[])[1]?.content === 'look[image a.png: this model cannot see images]',
   ],
+  // anomalyco/opencode#9912, can1357/oh-my-pi#1227 (LiteLLM before Bedrock): a summary offers no tools.
+  'tools named where earlier calls are sent': [
+    "litellm.UnsupportedParamsError: Bedrock doesn't support tool calling without `tools=` param specified.",
+    () => ({ ...askedAndRead('read'), tools: [] }),
+    ({ tools }) => (tools as { function: { name: string } }[] | undefined)?.[0]?.function.name === 'read',
+  ],
   'plain schemas': [
     'Invalid JSON payload received. Unknown name "additionalProperties" at \'tools.function_declarations[0].parameters\'',
     () => {
@@ -276,6 +282,106 @@ test('what the owner has said of a model is not tried first', async () => {
   await collect(port.stream(ask('hi'), NEVER));
   const { body } = server.requests.at(-1)!;
   assert.deepEqual(['stream_options' in body, (body.messages as { role: string }[])[0]?.role], [false, 'user']);
+});
+
+/** Public reports of 2025 and 2026 that are not in the other tests; decision 0015 lists them all. */
+const body = (more: object): object => ({ choices: [{ index: 0, ...more }] });
+const REPORTS: Record<string, [pieces: string[], text: string]> = {
+  'sgl-project/sglang#8417: the reason comes with the content, and once more': [
+    [chunk({ content: 'Hello' }, 'stop'), chunk({}, 'stop'), DONE],
+    'Hello',
+  ],
+  'sgl-project/sglang#18335: role and content are null while it thinks': [
+    [
+      chunk({ role: null, content: null, reasoning_content: 'hm' }),
+      chunk({ content: 'Hello' }),
+      chunk({}, 'stop'),
+      DONE,
+    ],
+    'Hello',
+  ],
+  'vllm-project/vllm#27572: the reason is null to the end': [[chunk({ content: 'Hello' }), chunk({}), DONE], 'Hello'],
+  'lmstudio-bug-tracker#1318: an empty list of calls beside the words': [
+    [chunk({ content: 'Hello', tool_calls: [] }), chunk({ tool_calls: [] }, 'stop'), DONE],
+    'Hello',
+  ],
+  'lmstudio-bug-tracker#830: an entry of a call that names nothing': [
+    [
+      chunk({ content: 'Hello' }),
+      chunk({ tool_calls: [{ index: 0, id: '', type: 'function' }] }),
+      chunk({}, 'stop'),
+      DONE,
+    ],
+    'Hello',
+  ],
+  'CopilotKit#2468, autogen#6465: chunks of a filter without a delta, and without a choice': [
+    [
+      sse({ choices: [], prompt_filter_results: [{ prompt_index: 0 }] }),
+      chunk({ content: 'Hello' }),
+      sse(body({ finish_reason: null, content_filter_offsets: { check_offset: 4 } })),
+      chunk({}, 'stop'),
+      DONE,
+    ],
+    'Hello',
+  ],
+  'mistralai/client-python#325: parts that refer to sources by ids in words': [
+    [
+      chunk({
+        content: [
+          { type: 'text', text: 'Hello' },
+          { type: 'reference', reference_ids: ['a'] },
+        ],
+      }),
+      chunk({}, 'stop'),
+      DONE,
+    ],
+    'Hello',
+  ],
+};
+for (const [report, [pieces, text]] of Object.entries(REPORTS))
+  test(`a report: ${report}`, async () => {
+    const answer = await finished(pieces);
+    assert.deepEqual([answer.text, answer.calls.length], [text, 0]);
+  });
+
+test('reports: pieces of a call without id and with an empty name, and a reason in the singular', async () => {
+  // anomalyco/opencode#49692 and earendil-works/pi#8387 (Mistral's GLM), ml-explore/mlx-lm#782.
+  const piece = { index: 0, type: 'function', function: { name: '', arguments: '.md"}' } };
+  const { calls, reason } = await finished([
+    chunk(call(0, 'c1', 'read', '{"path":"a')),
+    chunk({ tool_calls: [piece], content: '' }),
+    chunk({}, 'tool_call'),
+    DONE,
+  ]);
+  assert.deepEqual([reason, calls.map(({ args }) => args)], ['calls', ['{"path":"a.md"}']]);
+});
+
+test('reports: what ends an answer that is none', async () => {
+  // anomalyco/opencode#44092: a filter by another name.
+  assert.equal((await finished([chunk({ content: 'x' }), chunk({}, 'sensitive'), DONE])).reason, 'refused');
+  // OleksandrChekhovskyi/hax#15: a harmless reason over a server that broke off.
+  const broken = sse(body({ delta: {}, finish_reason: 'stop', native_finish_reason: 'network_error' }));
+  const lost = await failed([chunk({ content: 'half' }), broken, DONE]);
+  assert.deepEqual([lost.kind, lost.retryable], ['unavailable', true]);
+  // pydantic/pydantic-ai#3300, NousResearch/hermes-agent#83886: Gemini's malformed calls.
+  const none = await failed([chunk({}, 'function_call_filter: MALFORMED_FUNCTION_CALL'), DONE]);
+  assert.deepEqual([none.retryable, none.asks?.most], [true, 3]);
+  assert.match(none.message, /MALFORMED_FUNCTION_CALL/);
+});
+
+test('reports: a call that the server could not read is asked again, whatever the status, and not for ever', async () => {
+  for (const [status, error] of [
+    // pydantic/pydantic-ai#4350, huggingface/smolagents#1119, tashfeenahmed/freellmapi#291 (Groq).
+    [400, { message: "Failed to call a function. See 'failed_generation'.", code: 'tool_use_failed' }],
+    [400, { message: 'tool call validation failed: parameters did not match schema', code: 'tool_use_failed' }],
+    // vxcontrol/pentagi#313, ggml-org/llama.cpp#20532.
+    [500, { message: 'Failed to parse tool call arguments as JSON: unexpected end of input' }],
+    [500, { message: 'Failed to parse input at pos 184: <tool_call>' }],
+  ] as const) {
+    const { retryable, asks, message } = await failed({ status, pieces: [JSON.stringify({ error })] });
+    assert.deepEqual([retryable, asks], [true, { most: 3, later: false }], error.message);
+    assert.match(message, /wrote a call that its server could not read/);
+  }
 });
 
 test('two calls that learn the same at once are both answered', async () => {

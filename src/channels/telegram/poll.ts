@@ -89,11 +89,11 @@ async function completed(options: PollOptions, queue: Queue, first: Update[]): P
     const over = clock.sleep(QUIET_MS, signal).then(() => (quiet = true));
     over.catch(() => undefined);
     await takeOthers();
-    while (!quiet && size() > 0) {
+    do {
       await Promise.race([over, clock.sleep(LOOK_MS, signal)]);
       updates = await getUpdates(api, queue.offset, 0, signal);
       await takeOthers();
-    }
+    } while (!quiet && size() > 0);
   }
   return updates;
 }

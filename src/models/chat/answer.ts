@@ -36,7 +36,13 @@ const FAILED: ReadonlyMap<string, string> = new Map([
   ['error', 'the server reported an error without saying which'],
   ['abort', 'the server aborted the answer'],
   ['insufficient_system_resource', 'overloaded (insufficient_system_resource)'],
+  ['network_error', 'the server lost the one that was answering (network_error)'],
 ]);
+/** What filters are called beside OpenAI's `content_filter`. */
+const FILTERED =
+  /^(?:content[-_ ]?filter(?:ed)?|sensitive|safety|prohibited_content|blocklist|recitation|moderation)$/i;
+/** Google's word for a call that the model did not write as one. */
+const MALFORMED = /malformed_function_call|unexpected_tool_call|malformed_tool_call/i;
 
 /** Reads chunks of a chat completion, or a whole one. `provider`: whom its reasoning goes back to. */
 /** `unopened`: models that do not open their thinking, as they have shown before. */
@@ -87,7 +93,8 @@ export function chatReader(
     const addReason = (reason: string): void => {
       const failed = FAILED.get(reason);
       if (failed !== undefined) draft.flaw = { told: { status: null, codes: 'server_error', text: failed } };
-      const refused = reason === 'content_filter' || (refusal && calls.length === 0);
+      if (MALFORMED.test(reason)) draft.flaw = { unusable: `the model wrote a call that is none (${reason})` };
+      const refused = FILTERED.test(reason) || (refusal && calls.length === 0);
       draft.reason = reason === 'length' || reason === 'max_tokens' ? 'length' : refused ? 'refused' : 'stop';
     };
     return (chunk) => {
@@ -102,7 +109,9 @@ export function chatReader(
       streamed ||= isObject(choice.delta);
       if (isObject(delta)) addDelta(delta);
       const reason = wordsIn(choice.finish_reason);
-      if (reason !== '') addReason(reason);
+      // A router may give a harmless reason for an answer that its server broke off.
+      const native = wordsIn(choice.native_finish_reason).toLowerCase();
+      if (reason !== '') addReason(FAILED.has(native) ? native : reason);
     };
   };
 }
@@ -171,6 +180,8 @@ function addCallDelta(calls: CallDelta[], raw: unknown, provider: string): numbe
   if (!known) {
     // The very same call again, whole: the server repeats itself.
     if (delta.id !== '' && calls.some((call) => sameCall(call, delta))) return 0;
+    // An entry that names nothing and holds nothing is no call.
+    if (delta.tool === '' && delta.args === '' && delta.id === '') return 0;
     calls.push({ ...delta });
     return delta.args.length;
   }

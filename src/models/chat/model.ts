@@ -1,4 +1,4 @@
-import type { ModelPort, ModelRequest } from '../../core/model.ts';
+import type { ModelPort, ModelRequest, ToolSchema } from '../../core/model.ts';
 import { chatReader } from './answer.ts';
 import { openTelling } from './telling.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
@@ -6,7 +6,7 @@ import type { Provider } from '../wire/provider.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
 import { parseJson } from '../wire/fields.ts';
 import { type Quirk, Quirks } from '../wire/quirks.ts';
-import { argsOf, type Call, type ModelTurn, textOf, turnsOf, type UserTurn } from '../wire/turns.ts';
+import { argsOf, type Call, type ModelTurn, textOf, type Turn, turnsOf, type UserTurn } from '../wire/turns.ts';
 
 /** `baseUrl`: up to and without `/chat/completions`, usually ending in `/v1`. */
 export type OpenAiCompatibleOptions = HttpModelOptions;
@@ -137,6 +137,16 @@ function wireUser({ role, parts }: UserTurn, known: ReadonlySet<Quirk>): Wire {
   return { role, content };
 }
 
+/** Those that earlier turns have called, where the request itself offers none. */
+function usedTools(turns: readonly Turn[]): ToolSchema[] {
+  const names = turns.flatMap((turn) => (turn.role === 'assistant' ? turn.results.map(({ tool }) => tool) : []));
+  return [...new Set(names)].map((name) => ({
+    name,
+    description: 'Not to be called now.',
+    input: { type: 'object', properties: {} },
+  }));
+}
+
 /** Words of JSON Schema that every server knows. */
 const SCHEMA_WORDS = new Set(['type', 'description', 'properties', 'required', 'items', 'enum', 'anyOf']);
 
@@ -170,8 +180,9 @@ function chatRequest(request: ModelRequest, options: ChatRequestOptions): Wire {
     return [...(between ? [{ role: 'assistant', content: BETWEEN }] : []), wireUser(turn, known)];
   });
   const body: Wire = { model: request.model, messages: [...system, ...said] };
-  if (request.tools.length > 0) {
-    body.tools = request.tools.map(({ name, description, input }) => ({
+  const tools = request.tools.length === 0 && known.has('tools-with-calls') ? usedTools(turns) : request.tools;
+  if (tools.length > 0) {
+    body.tools = tools.map(({ name, description, input }) => ({
       type: 'function',
       function: { name, description, parameters: known.has('plain-schemas') ? plainSchema(input) : input },
     }));

@@ -45,7 +45,7 @@ const OVERLOADED =
 const AUTH =
   /invalid[_ ]api[_ ]key|incorrect api key|authentication|unauthori[sz]ed|permission[_ ]denied|invalid token|no auth credentials|api key (?:not valid|not found|expired)/i;
 const REFUSED =
-  /content[_ ](?:filter|policy|management)|responsible ?ai|safety system|flagged|moderation|prohibited[_ ]content/i;
+  /content[_ ](?:filter|policy|management)|responsible ?ai|safety system|flagged|moderation|prohibited[_ ]content|content exists risk|inappropriate content|data[_ ]?inspection|sensitive (?:content|words?)|policy[_ ]violation|敏感|违规/i;
 const UNKNOWN_MODEL =
   /model[_ ]not[_ ]found|model.{0,80}(?:not found|does not exist|not exist|is not available|not (?:a )?valid|unknown)|no models? loaded|invalid model|unknown model|try pulling it/i;
 /** Of a server or a model that can only talk: an agent without tools could do nothing. */
@@ -54,8 +54,9 @@ const NO_TOOLS =
 const NO_ENDPOINT = /no (?:allowed )?(?:endpoints|providers) (?:are )?(?:found|available)/i;
 const SERVER =
   /server[_ ]error|internal error|api_error|upstream|bad gateway|timed? ?out|runner (?:process )?(?:has )?/i;
-/** Ollama's word for arguments that are no JSON: a slip of the model, which it may not make again. */
-const SLIP = /error parsing tool call/i;
+/** A call that the server could not read (Ollama, llama.cpp, Groq): a slip of the model, which it may not make again. */
+const SLIP =
+  /error parsing tool call|failed to parse (?:tool call|input at)|tool_use_failed|failed to call a function|tool call validation failed|failed_generation/i;
 
 function byStatus(status: number | null): ModelErrorKind | null {
   if (status === null) return null;
@@ -124,6 +125,8 @@ function explain(kind: ModelErrorKind, told: Told, { provider, baseUrl, urlEnd, 
     case 'timeout':
       return `Provider "${provider}" gave up waiting.`;
     case 'invalid':
+      if (SLIP.test(said))
+        return `The model "${model}" of provider "${provider}" wrote a call that its server could not read.`;
       if (NO_TOOLS.test(said))
         return `The model "${model}" of provider "${provider}" takes no tools, and an agent cannot work without: name another model, or start the server with tools (vLLM: --enable-auto-tool-choice --tool-call-parser NAME; llama.cpp: --jinja).`;
       if (NO_ENDPOINT.test(said))
@@ -144,14 +147,16 @@ const LASTING: ReadonlySet<ModelErrorKind> = new Set(['auth', 'context', 'refuse
 export function toldError(said: Told, retryAfter: number | null, context: ErrorContext): ModelError {
   const told = retryAfter === null ? said : { ...said, wait: retryAfter };
   const kind = kindOf(told);
+  const slip = kind === 'invalid' && SLIP.test(`${told.codes} ${told.text}`);
   const detail = plain(told.text, context.redact);
   const status = told.status === null ? '' : `HTTP ${told.status}`;
   const source = [status, detail].filter((part) => part !== '').join(': ');
   return {
     kind,
     message: `${explain(kind, told, context)}${source === '' ? '' : ` It said: ${source}`}`,
-    retryable: (!LASTING.has(kind) || SLIP.test(told.text)) && !(kind === 'rate' && isSpent(told)),
+    retryable: (!LASTING.has(kind) || slip) && !(kind === 'rate' && isSpent(told)),
     retryAfter: told.wait ?? waitIn(told.text),
+    ...(slip ? { asks: UNUSABLE } : {}),
   };
 }
 

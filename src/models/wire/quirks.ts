@@ -19,7 +19,9 @@ export type Quirk =
   /** Cannot see, or takes words alone. */
   | 'no-images'
   /** Knows few words of JSON Schema. */
-  | 'plain-schemas';
+  | 'plain-schemas'
+  /** Wants tools named wherever earlier calls are sent, also where none may be called. */
+  | 'tools-with-calls';
 
 const REFUSALS: readonly (readonly [Quirk, RegExp])[] = [
   ['no-stream-options', /stream_options/i],
@@ -50,6 +52,10 @@ const REFUSALS: readonly (readonly [Quirk, RegExp])[] = [
   [
     'no-images',
     /image(?:_url|s| input| content)?['"`]?.{0,60}(?:not (?:supported|allowed|permitted)|unsupported|is not a multimodal)|(?:does not|doesn't|not|cannot|unable to) (?:support|accept|process|handle).{0,40}(?:image|vision|multimodal)|support image input|unknown variant [`'"]?image_url|not a multimodal model|mmproj|only .{0,20}text.{0,20}(?:content|supported)/i,
+  ],
+  [
+    'tools-with-calls',
+    /without .?tools=|toolConfig field must be defined|tools.{0,40}must be (?:specified|provided|defined|set).{0,80}tool|requires? .{0,20}tools.{0,40}(?:history|tool_?calls)/i,
   ],
   [
     'plain-schemas',
