@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import type { Agent } from '../../src/core/agent.ts';
 import type { RuntimeStatus } from '../../src/core/api/runtime.ts';
 import { type ChannelHost, type ChannelMessage, HostBusy } from '../../src/core/ports/channel.ts';
-import type { Tool } from '../../src/core/ports/tool.ts';
 import { openDoor } from '../../src/messages/door.ts';
 import { openPairing } from '../../src/messages/pairing.ts';
 import { withLoop } from '../agent/with-loop.ts';
@@ -450,39 +449,6 @@ test('a person who writes to a paused agent is told once for each message, and a
     const notes = (await loop.events()).filter((event) => event.type === 'message.queued' && event.data.task === null);
     assert.equal(notes.length, 2);
   }));
-
-test('a tool knows the chat that it is asked in, and not the message: what it makes answers there long after', async () => {
-  const seen: (string | null)[] = [];
-  const where: Tool = {
-    name: 'where',
-    description: 'tells where',
-    effect: 'read',
-    idempotent: true,
-    schema: { type: 'object' },
-    parse: (value) => ({ ok: true, value }),
-    facts: () => ({ paths: ['.'] }),
-    run: async (_input, ctx) => {
-      seen.push((await ctx.chat?.()) ?? null);
-      return { ok: true, text: 'seen', labels: [], changes: [] };
-    },
-  };
-  const script = [calls(['where', {}]), says('There.'), calls(['where', {}]), says('Here.')];
-  await withDoor(
-    script,
-    async ({ write, said, sent }) => {
-      await write('Where?', { chat: '77_4', replyTo: '77_4:5' });
-      assert.match(await said(0), /There/);
-      await write('And now?');
-      assert.match(await said(1), /Here/);
-      assert.deepEqual(seen, ['chat:77_4', 'chat:77']);
-      assert.deepEqual(
-        sent.map(({ to }) => to),
-        ['77_4:5', '77'],
-      );
-    },
-    { tools: [where] },
-  );
-});
 
 test('an edit of one part of a burst that changes nothing is nothing, and one that does takes no other part away', () =>
   withDoor([says('one'), says('two')], async ({ loop, host, write, said }) => {
