@@ -133,7 +133,7 @@ test(
         await card.getByRole('button', { name: 'Pause email' }).waitFor();
         await card.getByRole('button', { name: 'Pause morning' }).click();
         await card.getByRole('button', { name: 'Resume morning' }).waitFor();
-        await card.getByRole('button', { name: 'Run morning now' }).click();
+        await card.getByRole('button', { name: 'Run now: morning' }).click();
         await card.getByText('(running)').waitFor();
         await card.getByText('file.landed shared/*.md').waitFor();
         await card.getByText('Prepare the mail.').waitFor();

@@ -101,6 +101,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
       </div>
       <Rules
         title="Schedules"
+        agent={name}
         list={(rules?.schedules ?? []).filter((each) => each.agent === name).map(ofSchedule)}
         change={api.changeSchedule}
         changed={changed}
@@ -108,6 +109,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
       />
       <Rules
         title="Triggers"
+        agent={name}
         list={(rules?.triggers ?? []).filter((each) => each.agent === name).map(ofTrigger)}
         change={api.changeTrigger}
         changed={changed}

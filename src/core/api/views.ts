@@ -291,7 +291,8 @@ export interface ViewChange {
 
 /** Projections of the journal. All of them can be rebuilt from it at any time. */
 export interface Views {
-  conversations(limit: number): Promise<ConversationSummary[]>;
+  /** `text`: words that title, agent or session hold. */
+  conversations(limit: number, text?: string): Promise<ConversationSummary[]>;
   conversation(agent: string, session: string, before: string | null, limit: number): Promise<ConversationView | null>;
   runs(query: RunsQuery): Promise<RunsPage>;
   /** `cards`: of each agent in each column, at most. */
