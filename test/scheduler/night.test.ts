@@ -28,8 +28,7 @@ function scene(rules: Partial<CompactionSettings> | null = {}, more: Partial<Nig
   const store: Store = openMemoryStore({ clock, random });
   const { log, told } = recorder();
   const asked: Usage[] = [];
-  let price = 0;
-  const cost = (usage: Usage): number => (asked.push(usage), price);
+  const cost = (usage: Usage): number => (asked.push(usage), 0);
   let ids = 0;
   const deps: NightDeps = {
     store,
@@ -63,8 +62,16 @@ function scene(rules: Partial<CompactionSettings> | null = {}, more: Partial<Nig
     return night.look();
   };
   return {
-    ...{ clock, store, told, asked, deps, happen, blob, turn, talk, look },
-    price: (usd: number) => void (price = usd),
+    clock,
+    store,
+    told,
+    asked,
+    deps,
+    happen,
+    blob,
+    turn,
+    talk,
+    look,
     restart: () => void (night = new Night(deps)),
   };
 }

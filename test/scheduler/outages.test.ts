@@ -36,7 +36,7 @@ function scene() {
     on(run, {
       type: 'model.answered',
       data: { ...model, provider, answer: blob, finish: 'stop', usage: NO_USAGE, costUsd: 0 },
-    } as Pick<NewEvent, 'type' | 'data'>);
+    });
   const retried = (id: string, error = 'model.network') => {
     const data = { task: id, run: `run_${id}`, attempt: 2, notBefore: clock.time + 1, error };
     return commit(store, [event({ type: 'task.retried', data }, `task:${id}`)]);
@@ -65,7 +65,12 @@ function scene() {
     );
     return Promise.all(
       all.map(async ({ type, stream, actor, cause, labels, key, data }) => ({
-        ...{ type, stream, actor, cause, labels, key },
+        type,
+        stream,
+        actor,
+        cause,
+        labels,
+        key,
         shown: await readJson(store, 'text' in data ? data.text : data.answer),
       })),
     );
@@ -73,7 +78,18 @@ function scene() {
   const texts = async (): Promise<string[]> =>
     (await said()).map((each) => (each as { shown: { text: string } }).shown.text);
   return {
-    ...{ clock, store, start, failed, answered, retried, ended, begin, waits, events, said, texts },
+    clock,
+    store,
+    start,
+    failed,
+    answered,
+    retried,
+    ended,
+    begin,
+    waits,
+    events,
+    said,
+    texts,
     look: () => outages.look(),
     restart: () => void (outages = open()),
   };
@@ -96,7 +112,11 @@ test('work that waits for a provider for five minutes is put before the owner on
   await it.look();
   const id = `mat_outage_p@${it.start}`;
   const raised = {
-    ...{ type: 'matter.raised', stream: `matter:${id}`, actor: 'runtime', cause: null, labels: [] },
+    type: 'matter.raised',
+    stream: `matter:${id}`,
+    actor: 'runtime',
+    cause: null,
+    labels: [],
     key: `asked:${id}`,
     shown: {
       text: 'The model provider p has not answered since T+0. 1 piece of work waits for it: t1 of a (x).',
@@ -112,7 +132,11 @@ test('work that waits for a provider for five minutes is put before the owner on
   await it.answered('run_t1');
   await it.look();
   const settled = {
-    ...{ type: 'matter.settled', stream: `matter:${id}`, actor: 'runtime', cause: event?.id, labels: [] },
+    type: 'matter.settled',
+    stream: `matter:${id}`,
+    actor: 'runtime',
+    cause: event?.id,
+    labels: [],
     key: answeredKey(id),
     shown: { text: 'It answers again; what waited goes on by itself.' },
   };
