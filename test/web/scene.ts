@@ -416,12 +416,10 @@ export class Scene {
   readonly desk: ModelDesk = {
     makers: ['anthropic', 'openai', 'gemini'],
     servers: ['ollama'],
-    list: async () => ({
-      model: this.demo ? 'demo/demo' : 'scripted/large',
-      demo: this.demo,
-      providers: [],
-      models: [],
-    }),
+    list: async () => {
+      const model = this.demo ? 'demo/demo' : 'scripted/large';
+      return { model, demo: this.demo, providers: [], models: [] };
+    },
     test: async (ref) => ({
       ref,
       ok: true,
