@@ -326,22 +326,22 @@ export class Scene {
   }
 
   readonly views: Views = {
-    conversations: async () => {
+    conversations: async (limit, text = '') => {
       const talks = new Map<string, ConversationSummary>();
       for (const { agent: name, session, title, channel, queuedAt, standing: now } of this.items) {
         const known = talks.get(`${name}/${session}`);
-        const messages = (known?.messages ?? 0) + 1;
         talks.set(`${name}/${session}`, {
           agent: name,
           session,
           title: known?.title ?? title,
           channel,
           lastAt: queuedAt,
-          messages,
+          messages: (known?.messages ?? 0) + 1,
           standing: now,
         });
       }
-      return [...talks.values()].reverse().slice(0, 100);
+      const holds = ({ title }: ConversationSummary): boolean => title.toLowerCase().includes(text.toLowerCase());
+      return [...talks.values()].reverse().filter(holds).slice(0, limit);
     },
     conversation: async (name, session, before, limit) => {
       const all = this.items.filter((item) => item.agent === name && item.session === session);

@@ -84,8 +84,14 @@ export class Mover {
 
   /** Whether the working tree shows `main`, and what forbids moving it now (null: nothing). */
   async state(): Promise<{ onMain: boolean; busy: string | null }> {
-    const onMain = (await mirrorHead(this.#parts.git.neutral)) === `ref: ${MAIN}`;
-    return { onMain, busy: await this.busy() };
+    const { neutral } = this.#parts.git;
+    for (;;) {
+      const before = await readHead(neutral);
+      const busy = await this.busy();
+      // A rebase that begins or ends in between would look like another branch on which nothing is under way.
+      const head = await mirrorHead(neutral);
+      if (head === before) return { onMain: head === `ref: ${MAIN}`, busy };
+    }
   }
 
   /** What of a person's holds the index now. */
