@@ -285,10 +285,7 @@ test('a refusal that quotes a text from outside leaves nothing behind where noth
   server.next({ pieces: [chunk({ content: 'ok' }, 'stop'), DONE] });
   assert.equal(textOf(await collect(port.stream(ask('hi'), NEVER))), 'ok');
   const { body: sent } = server.requests.at(-1)!;
-  assert.deepEqual(
-    ['stream_options' in sent, (sent.messages as { role: string }[])[0]?.role],
-    [true, 'system'],
-  );
+  assert.deepEqual(['stream_options' in sent, (sent.messages as { role: string }[])[0]?.role], [true, 'system']);
 });
 
 test('of an error as long as an answer only the beginning is looked at', async () => {
