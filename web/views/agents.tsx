@@ -5,7 +5,7 @@ import type { AgentState } from '../../src/core/api/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import type { TriggerState } from '../../src/core/trigger.ts';
 import { money } from '../lib/format.ts';
-import { href } from '../lib/route.ts';
+import { allWork, href } from '../lib/route.ts';
 import { Rules, type Rule } from '../parts/rules.tsx';
 import { useAct } from '../parts/act.tsx';
 import { AnswerForm } from '../parts/answer-form.tsx';
@@ -73,7 +73,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
     <article aria-label={name}>
       <header class="card-head">
         <h2>
-          <a href={href({ name: 'work', agent: name, state: '', text: '' })} title={`All work of ${name}`}>
+          <a href={href(allWork(name))} title={`All work of ${name}`}>
             {name}
           </a>
         </h2>
