@@ -128,7 +128,10 @@ test('in quiet hours it waits, through a restart, and arrives as one message at 
     await until(async () => (await loop.store.counts()).queued === 0, 'nothing is left');
     assert.equal(sent.length, 1);
     assert.deepEqual((await loop.runtime.status()).held, []);
-    assert.match(sent[0]?.text ?? '', /^3 messages\n[^]*\*\*assistant\*\*, 23:1\d\n\n> First\.[^]*> Second\.[^]*> Third\.$/);
+    assert.match(
+      sent[0]?.text ?? '',
+      /^3 messages\n[^]*\*\*assistant\*\*, 23:1\d\n\n> First\.[^]*> Second\.[^]*> Third\.$/,
+    );
     const messages = (await ofType(loop, 'message.queued')).filter(({ data }) => data.told !== undefined);
     assert.deepEqual(
       (await ofType(loop, 'message.sent')).map(({ data }) => data.message),
