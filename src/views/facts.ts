@@ -73,7 +73,7 @@ export class Facts {
     const { status, standing } = await this.stands(entry);
     const taken = entry.absorbedBy === null ? null : await this.entry(entry.absorbedBy);
     const { task, agent, session, from, queuedAt, startedAt, endedAt, deadline, priority } = entry;
-    const { steps, model, usage, costUsd, commit } = entry;
+    const { steps, model, usage, costUsd, unpriced, commit } = entry;
     return {
       task,
       run: entry.run ?? taken?.run ?? null,
@@ -93,6 +93,7 @@ export class Facts {
       model,
       usage,
       costUsd,
+      unpriced,
       commit,
     };
   }

@@ -27,7 +27,7 @@ export async function runsPage(facts: Facts, query: RunsQuery): Promise<RunsPage
   const limit = Math.min(Math.max(1, query.limit ?? PAGE.usual), PAGE.most);
   const before = eventSeq(query.after ?? '') ?? Number.MAX_SAFE_INTEGER;
   const midnight = midnightBefore(facts.now());
-  const words = (query.text ?? '').toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(query.text ?? '');
   const page: Entry[] = [];
   let total = 0;
   let more = false;
@@ -74,7 +74,13 @@ function fits(book: Book, entry: Entry, { agent, from, status, column }: RunsQue
 
 async function holds(facts: Facts, entry: Entry, words: readonly string[]): Promise<boolean> {
   const { task, run, session, agent } = entry;
-  const text = [await facts.title(entry), task, run, session, agent].join('\n').toLowerCase();
+  return holdsAll([await facts.title(entry), task, run, session, agent], words);
+}
+
+const wordsOf = (text: string): string[] => text.toLowerCase().split(/\s+/).filter(Boolean);
+
+function holdsAll(where: readonly (string | null)[], words: readonly string[]): boolean {
+  const text = where.join('\n').toLowerCase();
   return words.every((word) => text.includes(word));
 }
 
@@ -85,20 +91,29 @@ async function inTurn<In, Out>(items: readonly In[], read: (item: In) => Promise
   return all;
 }
 
-/** The conversations that were written in last, newest first. */
-export async function conversationList(facts: Facts, limit: number): Promise<ConversationSummary[]> {
+/** Conversations at once, at most. */
+const MOST_TALKS = 1_000;
+
+/** The conversations that were written in last, newest first; with `text` those whose title, agent or session holds its words. */
+export async function conversationList(facts: Facts, limit: number, text = ''): Promise<ConversationSummary[]> {
   const book = await facts.book();
-  const rows = [...book.conversations.values()].slice(-Math.min(limit, 500)).reverse();
-  const all = await inTurn(rows, async (row): Promise<ConversationSummary | null> => {
+  const words = wordsOf(text);
+  const most = Math.min(limit, MOST_TALKS);
+  const found: ConversationSummary[] = [];
+  let looked = 0;
+  for (const row of [...book.conversations.values()].reverse()) {
+    if (found.length >= most) break;
+    if (++looked % SLICE === 0) await turn();
     const entry = await facts.entry(row.lastTask);
-    if (entry === null) return null;
+    if (entry === null) continue;
     const { agent, session, channel, lastAt, messages } = row;
-    const { standing } = await facts.stands(entry);
     const first = await readSaid(facts.store, row.first);
     const title = firstWords(first.text) || first.files.map((file) => file.name).join(', ');
-    return { agent, session, title, channel, lastAt, messages, standing };
-  });
-  return all.filter((each) => each !== null);
+    if (!holdsAll([title, agent, session], words)) continue;
+    const { standing } = await facts.stands(entry);
+    found.push({ agent, session, title, channel, lastAt, messages, standing });
+  }
+  return found;
 }
 
 /** Tasks that failed and that nobody has taken care of, newest first. */

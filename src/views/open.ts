@@ -39,7 +39,7 @@ export function openViews(options: ViewsOptions): OpenViews {
   const ledger = new Ledger({ store, log, limit });
   const facts = new Facts({ store, ledger, clock, paused, hindered });
   return {
-    conversations: (most) => conversationList(facts, most),
+    conversations: (most, text) => conversationList(facts, most, text),
     conversation: (agent, session, before, most) =>
       readConversation(facts, pushes, { agent, session }, before, Math.min(Math.max(1, most), MAX_PAGE)),
     runs: (query) => runsPage(facts, query),

@@ -63,6 +63,8 @@ export interface RunsFilter {
   /** Of the board. */
   column: string;
   text: string;
+  /** `hide`: without scripts by the clock that found nothing new. */
+  probes: string;
 }
 
 const ME = '/api/me';
@@ -103,8 +105,10 @@ export function createApi(out: () => void) {
     logout: () => post<unknown>('/api/logout', {}),
     status: () => get<RuntimeStatus>('/api/status'),
     agents: async () => (await get<{ agents: AgentState[] }>('/api/agents')).agents,
-    conversations: async () =>
-      (await get<{ conversations: ConversationSummary[] }>('/api/conversations?limit=100')).conversations,
+    conversations: async (limit: number, text: string) => {
+      const asked = `/api/conversations?${query({ limit: String(limit), text })}`;
+      return (await get<{ conversations: ConversationSummary[] }>(asked)).conversations;
+    },
     conversation: (agent: string, session: string, before: string | null, limit: number) =>
       get<ConversationView>(
         `/api/conversations/${id(agent)}/${id(session)}?${query({ before: before ?? '', limit: String(limit) })}`,

@@ -14,7 +14,7 @@ export function Climb({ about }: { about: string }): JSX.Element | null {
   const of = (valueOf(inbox.state.value)?.escalations ?? []).find((each) => each.about === about);
   if (of === undefined) return null;
   return (
-    <section class="note climb" aria-label={`Escalation: ${of.chain}`}>
+    <div class="note climb" role="group" aria-label={`Escalation: ${of.chain}`}>
       <ol>
         {of.levels.map((level) => (
           <li>
@@ -36,7 +36,7 @@ export function Climb({ about }: { about: string }): JSX.Element | null {
           notified.
         </p>
       )}
-    </section>
+    </div>
   );
 }
 

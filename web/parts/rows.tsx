@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import type { RunSummary } from '../../src/core/api/views.ts';
 import { duration, money } from '../lib/format.ts';
@@ -11,6 +11,10 @@ import { Ago, Plain, State } from './small.tsx';
 /** Pixels of a row on a wide and on a narrow screen; the style sheet has the same. */
 const HEIGHTS = { wide: 44, narrow: 66 };
 const NARROW = '(max-width: 719px)';
+/** The list with its filters. */
+const here = (): string => location.pathname + location.search;
+const rowHeight = (): number => (matchMedia(NARROW).matches ? HEIGHTS.narrow : HEIGHTS.wide);
+
 /** Rows drawn beyond what is seen, so that scrolling shows no holes. */
 const SPARE = 12;
 
@@ -24,14 +28,22 @@ interface RowsProps {
 /** A list of any length of which only what is seen is drawn. */
 export function Rows({ rows, total, more }: RowsProps): JSX.Element {
   const scroll = useRef<HTMLDivElement>(null);
-  const seen = useSignal({ top: 0, height: 800, row: HEIGHTS.wide });
+  const { router } = useApp();
+  const start = useRef(router.kept(here()));
+  const seen = useSignal({ top: start.current, height: 800, row: rowHeight() });
+  useLayoutEffect(() => {
+    const element = scroll.current;
+    if (!element || !router.returning) return;
+    element.scrollTop = start.current;
+    // Back at the row that was opened.
+    element.querySelector<HTMLElement>(`a[href="${CSS.escape(router.from)}"]`)?.focus({ preventScroll: true });
+  }, []);
   useEffect(() => {
     const element = scroll.current;
     if (!element) return undefined;
-    const narrow = matchMedia(NARROW);
     const look = (): void => {
-      const row = narrow.matches ? HEIGHTS.narrow : HEIGHTS.wide;
-      seen.value = { top: element.scrollTop, height: element.clientHeight, row };
+      seen.value = { top: element.scrollTop, height: element.clientHeight, row: rowHeight() };
+      router.keep(here(), element.scrollTop);
     };
     const sized = new ResizeObserver(look);
     sized.observe(element);
@@ -92,7 +104,7 @@ function Row({ run }: { run: RunSummary }): JSX.Element {
       </span>
       <span class="cell-agent">{run.agent}</span>
       <span class="cell-took">{ms === null ? '' : duration(ms)}</span>
-      <span class="cell-cost">{money(run.costUsd)}</span>
+      <span class="cell-cost">{money(run.costUsd, run.unpriced)}</span>
       <span class="cell-when">
         <Ago at={run.queuedAt} />
       </span>

@@ -24,6 +24,7 @@ export interface Rule {
 
 interface RulesProps {
   title: string;
+  agent: string;
   list: readonly Rule[];
   change: (id: string, verb: 'run' | 'pause' | 'resume') => Promise<unknown>;
   changed: () => Promise<void>;
@@ -33,7 +34,7 @@ interface RulesProps {
 
 export const Rules = ({ title, list, ...rest }: RulesProps): JSX.Element | null =>
   list.length === 0 ? null : (
-    <section aria-label={title}>
+    <section aria-label={`${title} of ${rest.agent}`}>
       <h3 class="section-title">
         {title} <span class="quiet">{list.length}</span>
       </h3>
@@ -84,7 +85,7 @@ function RuleLine({ of, change, changed, runs }: Omit<RulesProps, 'title' | 'lis
       {trouble}
       <div class="row">
         {runs && (
-          <Button label={`Run ${name} now`} onClick={() => press('run', `${name} fired`)}>
+          <Button label={`Run now: ${name}`} onClick={() => press('run', `${name} fired`)}>
             Run now
           </Button>
         )}

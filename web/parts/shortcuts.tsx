@@ -1,14 +1,13 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
-import type { Route } from '../lib/route.ts';
+import { allWork, type Route } from '../lib/route.ts';
 import { useApp } from '../stores/app.ts';
 import { Dialog } from './dialog.tsx';
-import { Button } from './small.tsx';
 
 const KEYS: readonly { key: string; does: string; to?: Route }[] = [
   { key: 'n', does: 'New chat', to: { name: 'home' } },
-  { key: 'w', does: 'Work', to: { name: 'work', agent: '', state: '', text: '' } },
+  { key: 'w', does: 'Work', to: allWork() },
   { key: 'b', does: 'Board', to: { name: 'board', agent: '' } },
   { key: 'a', does: 'Agents', to: { name: 'agents' } },
   { key: 'i', does: 'Inbox', to: { name: 'inbox' } },
@@ -54,11 +53,6 @@ export function useShortcuts(): { open: () => void; dialog: JSX.Element | null }
 }
 
 function Help(props: { close: () => void; on: boolean; toggle: (on: boolean) => void }): JSX.Element {
-  const { api, session } = useApp();
-  const logout = async (): Promise<void> => {
-    await api.logout();
-    session.value = 'out';
-  };
   return (
     <Dialog title="Keyboard shortcuts" close={props.close}>
       <dl class="keys">
@@ -75,9 +69,6 @@ function Help(props: { close: () => void; on: boolean; toggle: (on: boolean) => 
         <input type="checkbox" checked={props.on} onChange={(event) => props.toggle(event.currentTarget.checked)} />
         Use single-key shortcuts
       </label>
-      <p class="dialog-foot">
-        <Button onClick={logout}>Log out of this browser</Button>
-      </p>
     </Dialog>
   );
 }

@@ -12,6 +12,8 @@ import type { Live } from './changes.ts';
 import { createLive } from './live.ts';
 import { createOutgoing, type Outgoing, type OutgoingStore } from './outgoing.ts';
 import { resource, valueOf, type Resource } from './resource.ts';
+import { createNotices, type Notices } from './notices.ts';
+import { createTalks, type Talks } from './talks.ts';
 import { joinTabs } from './tabs.ts';
 import { createUnsent, type Unsent } from './unsent.ts';
 import { createWork, type Work } from './work.ts';
@@ -37,6 +39,7 @@ export interface App {
   session: Signal<'unknown' | 'in' | 'out'>;
   network: Resource<Network>;
   conversations: Resource<ConversationSummary[]>;
+  talks: Talks;
   inbox: Resource<Inbox>;
   /** With the channels that there are. */
   names: ReadonlySignal<Names>;
@@ -46,6 +49,7 @@ export interface App {
   /** What is written and chosen in one place of the page. */
   unsent(place: string): Unsent;
   work: Work;
+  notices: Notices;
   /** What is kept over reloads of this tab, and for good. */
   tab: Kept;
   settings: Kept;
@@ -84,7 +88,8 @@ export function createApp(): App {
     return { status, agents };
   }, 2_000);
   const names = computed(() => namesFor(valueOf(network.state.value)?.status.channels ?? []));
-  const conversations = resource(() => api.conversations(), 800);
+  const talks = createTalks(api);
+  const { list: conversations } = talks;
   const inbox = resource(async () => {
     const [pending, failures, escalations] = await Promise.all([api.pending(), api.failures(), api.escalations()]);
     return { pending, failures, escalations };
@@ -93,8 +98,9 @@ export function createApp(): App {
     const known = valueOf(inbox.state.value);
     return known === null ? null : known.pending.length + known.failures.length;
   });
+  const asked = computed(() => valueOf(inbox.state.value)?.pending ?? null);
   const look = (): void => {
-    for (const each of [network, conversations, inbox]) each.changed();
+    for (const each of [network, talks, inbox]) each.changed();
   };
   live.onChange(look);
   effect(() => {
@@ -122,11 +128,13 @@ export function createApp(): App {
     network,
     names,
     conversations,
+    talks,
     inbox,
     waiting,
     outgoing,
     unsent: createUnsent(tab),
     work: createWork(api),
+    notices: createNotices(asked, settings, () => router.go({ name: 'inbox' })),
     tab,
     settings,
     now: ticking(),

@@ -99,6 +99,7 @@ function Entries({ talk, view, steps, edit: again }: EntriesProps): JSX.Element 
   return (
     <div class="scroll" ref={scroll}>
       <div class="column entries" role="log" aria-label="Messages" aria-live="polite" aria-relevant="additions">
+        <h2 class="unseen">Messages</h2>
         {view.earlier !== null && (
           <p class="center">
             <Button onClick={talk.loadEarlier}>Earlier messages</Button>
@@ -145,6 +146,7 @@ function Beside({ route, task }: { route: ChatRoute; task: string }): JSX.Elemen
   return (
     <aside class="beside" aria-label="Steps">
       <header class="beside-head">
+        <h1 class="unseen beside-name">Steps of a message</h1>
         <h2>Steps</h2>
         <a href={href({ name: 'item', task })}>Open on its own page</a>
         <a class="button bare" href={close} aria-label="Close the steps">

@@ -14,7 +14,7 @@ import { useApp } from '../stores/app.ts';
 /** One piece of work: what was asked, how it stands, each step, and what became of it. */
 export function ItemView({ task }: { task: string }): JSX.Element {
   const item = useItem(task);
-  const { heading } = useApp();
+  const { heading, router } = useApp();
   const state = item.run.state.value;
   const title = state.kind === 'ready' ? state.value.title : '';
   useEffect(() => {
@@ -33,7 +33,7 @@ export function ItemView({ task }: { task: string }): JSX.Element {
   return (
     <div class="page">
       <p class="crumbs">
-        <a href="/work">
+        <a href={router.list} data-back>
           <Icon of="back" /> Work
         </a>
       </p>

@@ -1,9 +1,11 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { useSignal, useSignalEffect } from '@preact/signals';
+import { keepFocus } from '../lib/focus.ts';
 import { named } from '../lib/hidden.ts';
 import { href, placeOf, type Route } from '../lib/route.ts';
 import { nextTheme, applyTheme, themeOf } from '../lib/theme.ts';
+import { Account } from '../parts/account.tsx';
 import { Connection } from '../parts/connection.tsx';
 import { Icon, Mark } from '../parts/icons.tsx';
 import { Button, Empty, Loading } from '../parts/small.tsx';
@@ -24,6 +26,7 @@ import { WorkView } from './work.tsx';
 export function Shell(): JSX.Element {
   const app = useApp();
   const help = useShortcuts();
+  const account = useSignal(false);
   const main = useRef<HTMLElement>(null);
   const session = app.session.value;
   const route = app.router.route.value;
@@ -34,20 +37,31 @@ export function Shell(): JSX.Element {
     // A person who cannot see the page change is taken to what is new; the first page is read from its top anyway.
     if (!first.current && !main.current?.contains(document.activeElement)) main.current?.focus();
     first.current = false;
+    if (main.current) main.current.scrollTop = app.router.kept(place);
   }, [place]);
+  useLayoutEffect(() => (main.current ? keepFocus(main.current) : undefined), [session === 'out']);
   if (session === 'out') return <LoggedOut />;
   return (
     <div class="frame">
       <a class="skip" href="#main" onClick={() => main.current?.focus()}>
         Skip to the content
       </a>
-      <Bar openHelp={help.open} />
+      <Bar openHelp={help.open} openAccount={() => void (account.value = true)} />
       <Connection />
-      <main id="main" ref={main} tabIndex={-1} class={`main main-${route.name}`}>
+      <main
+        id="main"
+        ref={main}
+        tabIndex={-1}
+        class={`main main-${route.name}`}
+        onScroll={({ target, currentTarget }) => {
+          if (target === currentTarget) app.router.keep(place, currentTarget.scrollTop);
+        }}
+      >
         {session === 'unknown' ? <Loading what="Ruche" /> : <View key={place} route={route} />}
       </main>
       <Tabs />
       {help.dialog}
+      {account.value && <Account close={() => void (account.value = false)} />}
       <p class="unseen" role="status" aria-live="polite">
         {app.spoken}
       </p>
@@ -130,7 +144,7 @@ const Tabs = (): JSX.Element => (
   </nav>
 );
 
-function Bar({ openHelp }: { openHelp: () => void }): JSX.Element {
+function Bar({ openHelp, openAccount }: { openHelp: () => void; openAccount: () => void }): JSX.Element {
   const { network } = useApp();
   const status = valueOf(network.state.value)?.status;
   return (
@@ -149,6 +163,9 @@ function Bar({ openHelp }: { openHelp: () => void }): JSX.Element {
           </a>
         )}
         <ThemeButton />
+        <Button kind="bare" label="This browser: notifications, log out" onClick={openAccount}>
+          <Icon of="out" />
+        </Button>
         <Button kind="bare" label="Help and keyboard shortcuts" onClick={openHelp}>
           <span class="question" aria-hidden="true">
             ?

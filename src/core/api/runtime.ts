@@ -58,6 +58,8 @@ export interface TaskOutcome {
   waits: Pending[];
   usage: Usage;
   costUsd: number;
+  /** Part of it has no known price: it cost `costUsd` at least. */
+  unpriced?: boolean;
 }
 
 /** A request that names no conversation. */
@@ -127,6 +129,8 @@ export interface AgentState {
   lastRun?: LastRun | null;
   /** Since midnight where the process is. */
   costTodayUsd?: number;
+  /** Part of today's cost has no known price: `costTodayUsd` is the least it was. */
+  unpricedToday?: boolean;
 }
 
 /** What is known of an agent without asking the queue or the clock. */

@@ -72,6 +72,8 @@ export type ConversationEntry =
       files: FileView[];
       commit: string | null;
       costUsd: number;
+      /** Part of it has no known price: it cost `costUsd` at least. */
+      unpriced?: boolean;
       /** `fetched`: over HTTP, by the client that asked. */
       delivery: {
         state: 'sent' | 'fetched' | 'sending' | 'waiting' | 'unsure' | 'failed';
@@ -113,6 +115,8 @@ export interface RunSummary {
   model: string | null;
   usage: Usage;
   costUsd: number;
+  /** Part of it has no known price: it cost `costUsd` at least. */
+  unpriced?: boolean;
   commit: string | null;
 }
 
@@ -174,6 +178,8 @@ export type RunStep =
       finish: FinishReason | null;
       usage: Usage | null;
       costUsd: number;
+      /** Part of it has no known price: it cost `costUsd` at least. */
+      unpriced?: boolean;
       text: string;
       reasoning: string;
       /** What failed, in plain words; null if it did not. */
@@ -247,6 +253,8 @@ export type ChainNode = { depth: number; at: number } & (
       result: string;
       commit: string | null;
       costUsd: number;
+      /** Part of it has no known price: it cost `costUsd` at least. */
+      unpriced?: boolean;
     }
   /** What a task began with: `by` says which channel, schedule, trigger, file or chain. */
   | {
@@ -291,7 +299,8 @@ export interface ViewChange {
 
 /** Projections of the journal. All of them can be rebuilt from it at any time. */
 export interface Views {
-  conversations(limit: number): Promise<ConversationSummary[]>;
+  /** `text`: words that title, agent or session hold. */
+  conversations(limit: number, text?: string): Promise<ConversationSummary[]>;
   conversation(agent: string, session: string, before: string | null, limit: number): Promise<ConversationView | null>;
   runs(query: RunsQuery): Promise<RunsPage>;
   /** `cards`: of each agent in each column, at most. */
@@ -329,8 +338,10 @@ export interface ModelView {
   assumed?: number;
   images: boolean;
   reasoning: boolean;
-  /** USD for a million tokens; null where no price is known. */
+  /** USD for a million tokens; null where it is free or no price is known. */
   price: { input: number; cached: number; output: number; asOf: string } | null;
+  /** Nobody says what it costs. */
+  unpriced?: boolean;
   /** Why it cannot work; '' if nothing is known to be wrong. */
   problem: string;
 }
@@ -376,6 +387,8 @@ export interface ModelTest {
   ms: number;
   usage: Usage;
   costUsd: number;
+  /** Part of it has no known price: it cost `costUsd` at least. */
+  unpriced?: boolean;
   /** The answer, or what is wrong and what to do. */
   said: string;
 }

@@ -29,9 +29,12 @@ function markOf(query: Query, name: string): string | undefined {
   throw badRequest(`"${name}" must be a mark from an earlier answer.`, name);
 }
 
-/** `GET /api/conversations?limit=`: the newest first. */
+/** `GET /api/conversations?limit=&text=`: the newest first. */
 export async function getConversations(views: Views, request: ApiRequest): Promise<void> {
-  const conversations = await views.conversations(limitOf(request.query, 50, 500));
+  const conversations = await views.conversations(
+    limitOf(request.query, 50, 1_000),
+    (given(request.query, 'text') ?? '').slice(0, MAX_SEARCH),
+  );
   await sendJson(request, 200, { conversations });
 }
 
