@@ -232,6 +232,19 @@ test('the live stream tells each changed thing once, and pieces of the tasks it 
   );
 });
 
+test('a live stream in which nothing happens says that it is alive, with its place', async () => {
+  await withViews(
+    async ({ call, journal }) => {
+      journal.append('gateway.started');
+      const stream = await live(call, '/api/live');
+      await until(() => stream.told.length >= 2);
+      assert.deepEqual(stream.told.slice(0, 2), Array(2).fill({ event: 'alive', id: '1', data: '{}' }));
+      await stream.close();
+    },
+    { limits: { heartbeatMs: 20 } },
+  );
+});
+
 test('who comes back is told to look again exactly if something happened meanwhile', async () => {
   await withViews(async ({ call, journal }, views) => {
     journal.append('gateway.started');

@@ -1,5 +1,8 @@
 // What a person writes is not lost and not sent without end, in Chromium: busy gateways, sessions that end, files, drafts.
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { noBrowser as skip, withStage } from './browser.ts';
@@ -16,6 +19,13 @@ test(
     withStage(async ({ open, gateway }) => {
       await open(async ({ page }) => {
         await page.clock.install();
+        // A stream that opens at once: a real one takes time that this clock, which jumps, does not know.
+        await page.addInitScript(`EventSource = class extends EventTarget {
+          static CONNECTING = 0;
+          readyState = 1;
+          constructor() { super(); queueMicrotask(() => this.dispatchEvent(new Event('open'))); }
+          close() {}
+        }`);
         await page.goto(gateway.url);
         let posts = 0;
         const busy = { status: 429, json: { error: { code: 'busy', message: 'Too much to do.' } } };
@@ -141,6 +151,81 @@ test('an answer is copied where the browser has no clipboard, and else it is sai
     });
   }),
 );
+
+test('text that was copied with a picture of itself is pasted as text, and a picture alone as a file', { skip }, () =>
+  withStage(async ({ open, gateway }) => {
+    await open(async ({ page }) => {
+      await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: gateway.url });
+      const field = page.getByRole('textbox', { name: 'Write to assistant' });
+      // As Word, Excel and LibreOffice put it; then as a browser puts a picture of a page.
+      const copy = (plain: string, html: string): Promise<unknown> =>
+        inPage(
+          page,
+          `(async () => {
+            const canvas = document.createElement('canvas');
+            const picture = await new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
+            const parts = { 'text/html': new Blob([${JSON.stringify(html)}], { type: 'text/html' }), 'image/png': picture };
+            const plain = ${JSON.stringify(plain)};
+            if (plain !== '') parts['text/plain'] = new Blob([plain], { type: 'text/plain' });
+            await navigator.clipboard.write([new ClipboardItem(parts)]);
+          })()`,
+        );
+      await copy('Item\tPrice\nBolt\t3', '<table><tr><td>Item<td>Price<tr><td>Bolt<td>3</table>');
+      await field.focus();
+      await page.keyboard.press('Control+v');
+      await page.getByRole('button', { name: 'Send' }).and(page.locator(':enabled')).waitFor();
+      assert.equal(await field.inputValue(), 'Item\tPrice\nBolt\t3');
+      const chosen = page.getByRole('list', { name: 'Files to send' });
+      assert.equal(await chosen.count(), 0);
+
+      await copy('', '<img src="https://example.org/a.png">');
+      await page.keyboard.press('Control+v');
+      await chosen.getByText('image.png').waitFor();
+      assert.equal(await field.inputValue(), 'Item\tPrice\nBolt\t3');
+    });
+  }),
+);
+
+test('of what is dropped, a folder and what is too much are named, and the rest is added', { skip }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'ruche-drop-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  await mkdir(join(folder, 'invoices'));
+  await writeFile(join(folder, 'big.bin'), Buffer.alloc(25_000_001));
+  await writeFile(join(folder, 'empty.txt'), '');
+  await writeFile(join(folder, 'plan.md'), '# x');
+  await withStage(async ({ open, scene }) => {
+    await open(async ({ page, errors }) => {
+      await page.getByRole('textbox', { name: 'Write to assistant' }).waitFor();
+      const files = ['invoices', 'big.bin', 'empty.txt', 'plan.md'].map((name) => join(folder, name));
+      const devtools = await page.context().newCDPSession(page);
+      for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+        await devtools.send('Input.dispatchDragEvent', {
+          type,
+          x: 500,
+          y: 300,
+          data: { items: [], files, dragOperationsMask: 1 },
+        });
+      const chosen = page.getByRole('list', { name: 'Files to send' });
+      await chosen.getByText('plan.md').waitFor();
+      const told = await page.getByRole('alert').textContent();
+      assert.equal(
+        told,
+        'invoices was not added: the browser cannot read it. Of a folder, choose the files in it. ' +
+          'big.bin was not added: a message can have 20 files, 25.0 MB in all.',
+      );
+      await page.getByRole('button', { name: 'Send' }).click();
+      await page.locator('.said .bubble:not(.unsent)').waitFor();
+      assert.deepEqual(
+        [...scene.files].map(([name, { bytes }]) => [name, bytes.length]),
+        [
+          ['empty.txt', 0],
+          ['plan.md', 3],
+        ],
+      );
+      assert.deepEqual(errors, []);
+    });
+  });
+});
 
 /** A line over which the browser's bytes go on in pieces, each of which takes a second of the gateway's clock. */
 async function slowLine(port: number, bytesPerSecond: number, clock: HandClock) {

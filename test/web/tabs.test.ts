@@ -1,10 +1,13 @@
 // Several tabs of one browser, in Chromium: one stream for all of them, which outlives the tab that holds it.
+import assert from 'node:assert/strict';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import type { Pending } from '../../src/core/api/runtime.ts';
 import { until } from '../fakes/until.ts';
 import { noBrowser as skip, withStage } from './browser.ts';
 import { inPage } from './helpers.ts';
+import { HandClock } from '../scheduler/worker-kit.ts';
 import { Scene } from './scene.ts';
 
 const approval = (n: number): Pending => ({
@@ -125,6 +128,120 @@ test('without locks, as over plain HTTP, each tab has a stream while it is seen'
       await hide('visible');
       await page.getByText('shell make-1').waitFor();
       await until(() => scene.streams() === 1, 'one stream is open');
+    });
+  }),
+);
+
+/** A line to the gateway. `die`: what is open for a stream carries nothing any more, and nobody is told. */
+async function line(port: number) {
+  const streams = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    near.on('data', (bytes: Buffer) => {
+      if (bytes.includes('GET /api/live')) streams.add(far);
+      far.write(bytes);
+    });
+    far.pipe(near);
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const)
+      one.on('error', () => other.destroy()).on('close', () => other.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const die = (): void => {
+    for (const far of streams) far.unpipe().resume();
+    streams.clear();
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, die, close: () => server.close() };
+}
+
+test(
+  'a stream that died without a word, as over sleep, is opened again; one that is only quiet is kept',
+  { skip },
+  () => {
+    const clock = new HandClock();
+    return withStage(
+      async ({ scene, enter, gateway }) => {
+        const { url, die, close } = await line(gateway.port);
+        try {
+          await enter(async ({ page }) => {
+            await page.addInitScript(`alive = 0; opened = 0; EventSource = class extends EventSource {
+            constructor(...given) {
+              super(...given);
+              this.addEventListener('open', () => (opened += 1));
+              this.addEventListener('alive', () => (alive += 1));
+            }
+          }`);
+            await page.clock.install();
+            await page.goto(`${url}/inbox`);
+            await page.getByText('Nothing waits for you.').waitFor();
+            await until(() => scene.streams() === 1, 'one stream is open');
+            await page.clock.pauseAt(Date.now() + 600_000);
+            await until(() => inPage(page, 'opened === 2'), 'the pause was long: the stream was opened again');
+            for (let beats = 1; beats <= 3; beats++) {
+              await page.clock.runFor(30_000);
+              await clock.pass(15_000);
+              await until(() => inPage(page, `alive === ${beats}`), 'the gateway is heard');
+            }
+            assert.equal(await inPage(page, 'opened'), 2);
+
+            die();
+            asks(scene);
+            await page.clock.runFor(45_000);
+            await page.getByText('shell make-1').waitFor();
+            assert.equal(await inPage(page, 'opened'), 3);
+          });
+        } finally {
+          close();
+        }
+      },
+      new Scene(),
+      clock,
+    );
+  },
+);
+
+test('a tab that outlives an upgrade says so, and a plain restart is none', { skip }, () =>
+  withStage(async (stage) => {
+    await stage.enter(async ({ page }) => {
+      await page.goto(`${stage.gateway.url}/inbox`);
+      const news = page.getByText('Ruche was updated, and this page is the one from before.');
+      const lost = page.getByText('The connection to Ruche is lost.');
+      const again = async (): Promise<void> => {
+        await stage.stop();
+        await lost.waitFor();
+        const looked = page.waitForResponse(`${stage.gateway.url}/`);
+        await stage.start();
+        await (await looked).finished();
+        await lost.waitFor({ state: 'detached' });
+      };
+      await page.getByText('Nothing waits for you.').waitFor();
+      await again();
+      assert.equal(await news.count(), 0);
+      let upgraded = true;
+      await page.route(`${stage.gateway.url}/`, async (route) => {
+        const response = await route.fetch();
+        const body = (await response.text()).replace(/index-[^"]+\.js/, 'index-NEWER.js');
+        await (upgraded ? route.fulfill({ response, body }) : route.continue());
+      });
+      await again();
+      await news.waitFor();
+      upgraded = false;
+      await page.getByRole('button', { name: 'Reload the page' }).click();
+      await news.waitFor({ state: 'detached' });
+    });
+  }),
+);
+
+test('Approve that is clicked twice is said once', { skip }, () =>
+  withStage(async ({ scene, enter, gateway }) => {
+    asks(scene);
+    await enter(async ({ page }) => {
+      await page.goto(`${gateway.url}/inbox`);
+      await page.getByRole('article', { name: /shell/ }).getByRole('button', { name: 'Approve' }).first().dblclick();
+      await page.getByText('Nothing waits for you.').waitFor();
+      assert.deepEqual(scene.asked, ['approve apr_1']);
     });
   }),
 );

@@ -118,14 +118,21 @@ function Writing(props: {
         props.send();
       }}
       onPaste={(event) => {
-        const pasted = event.clipboardData?.files;
-        if (!pasted || pasted.length === 0) return;
+        const { clipboardData } = event;
+        if (!clipboardData || clipboardData.files.length === 0 || isText(clipboardData)) return;
         event.preventDefault();
-        void props.add(pasted);
+        void props.add(clipboardData.files);
       }}
     />
   );
 }
+
+/**
+ * Word and Excel put a picture of the text beside the text, which is what was copied. A picture that was copied from a page
+ * comes with its HTML alone, and a file that was copied with its name alone.
+ */
+const isText = (data: DataTransfer): boolean =>
+  data.getData('text/plain').trim() !== '' && data.types.some((type) => type === 'text/html' || type === 'text/rtf');
 
 function Picker({ add }: { add: (files: Iterable<File>) => Promise<void> }): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
@@ -178,13 +185,20 @@ async function attach(
 ): Promise<string[]> {
   trouble.value = '';
   const added: string[] = [];
+  const refuse = (name: string, why: string): void => {
+    trouble.value = `${trouble.value} ${name} was not added: ${why}`.trimStart();
+  };
   for (const file of list) {
     const taken = files.value.reduce((sum, each) => sum + sizeOf(each), 0);
     if (taken + file.size > MOST_BYTES || files.value.length >= MOST_FILES) {
-      trouble.value = `${file.name} was not added. A message can have ${MOST_FILES} files, ${bytes(MOST_BYTES)} in all.`;
-      return added;
+      refuse(file.name, `a message can have ${MOST_FILES} files, ${bytes(MOST_BYTES)} in all.`);
+      continue;
     }
     const data = await base64(file);
+    if (data === null) {
+      refuse(file.name, 'the browser cannot read it. Of a folder, choose the files in it.');
+      continue;
+    }
     // The browser adds parameters to some, such as a charset.
     const mediaType = (file.type.split(';', 1)[0] ?? '').trim() || 'application/octet-stream';
     files.value = [...files.value, { name: file.name === '' ? 'pasted' : file.name, mediaType, data }];
@@ -193,11 +207,12 @@ async function attach(
   return added;
 }
 
-const base64 = (file: File): Promise<string> =>
-  new Promise((resolve, reject) => {
+/** Null for what cannot be read: a folder, or a file that has changed or gone since it was chosen. */
+const base64 = (file: File): Promise<string | null> =>
+  new Promise((resolve) => {
     const reader = new FileReader();
     reader.addEventListener('load', () => resolve((reader.result as string).replace(/^[^,]*,/, '')));
-    reader.addEventListener('error', () => reject(reader.error ?? new Error('the file cannot be read')));
+    reader.addEventListener('error', () => resolve(null));
     reader.readAsDataURL(file);
   });
 

@@ -5,7 +5,7 @@ import { Button, Plain } from './small.tsx';
 
 /** What keeps the network from working, said where it cannot be missed. */
 export function Connection(): JSX.Element {
-  const { live, network, session } = useApp();
+  const { live, network, outdated, session } = useApp();
   const status = valueOf(network.state.value)?.status;
   const lost = live.state.value === 'lost' && session.value !== 'out';
   return (
@@ -16,6 +16,12 @@ export function Connection(): JSX.Element {
             The connection to Ruche is lost. This page may be out of date; what you write is kept. Reconnecting…
           </span>
           <Button onClick={live.retry}>Reconnect now</Button>
+        </p>
+      )}
+      {!lost && outdated.value && (
+        <p class="banner banner-wait">
+          <span>Ruche was updated, and this page is the one from before. What you have written is kept.</span>
+          <Button onClick={() => location.reload()}>Reload the page</Button>
         </p>
       )}
       {!lost && status?.notReady && (

@@ -38,6 +38,8 @@ export interface App {
   /** `out`: the gateway does not know us. */
   session: Signal<'unknown' | 'in' | 'out'>;
   network: Resource<Network>;
+  /** The gateway serves a newer page than this one. */
+  outdated: ReadonlySignal<boolean>;
   conversations: Resource<ConversationSummary[]>;
   talks: Talks;
   inbox: Resource<Inbox>;
@@ -106,6 +108,11 @@ export function createApp(): App {
   effect(() => {
     if (session.value === 'out') live.close();
   });
+  const outdated = signal(false);
+  live.onChange((change) => {
+    // The stream has begun anew: the gateway may be another one by now.
+    if (change === null) void isReplaced().then((replaced) => (outdated.value = replaced));
+  });
   effect(() => {
     if (live.state.value !== 'open') return;
     session.value = 'in';
@@ -126,6 +133,7 @@ export function createApp(): App {
     live,
     session,
     network,
+    outdated,
     names,
     conversations,
     talks,
@@ -161,6 +169,19 @@ async function check(api: Api, session: Signal<'unknown' | 'in' | 'out'>): Promi
     session.value = 'in';
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) session.value = 'out';
+  }
+}
+
+/** A tab may outlive an upgrade. What it shows and sends is then that of the version before. */
+async function isReplaced(): Promise<boolean> {
+  const script = /<script [^>]*src="([^"]+)"/;
+  const mine = script.exec(document.head.innerHTML)?.[1];
+  try {
+    const answer = await fetch('/', { cache: 'no-store' });
+    const now = answer.ok ? script.exec(await answer.text())?.[1] : undefined;
+    return now !== undefined && now !== mine;
+  } catch {
+    return false; // gone again: the next connection asks
   }
 }
 

@@ -7,6 +7,10 @@ import type { Stream, Tabs, Told } from './tabs.ts';
 /** Milliseconds between two attempts, the last for all that follow. */
 const WAITS = [500, 1_000, 2_000, 4_000, 8_000];
 
+/** Milliseconds without a word, such as after sleep, from which a stream counts as dead: the gateway says one each 15 s. */
+const SILENCE = 40_000;
+const LOOK = 5_000;
+
 /**
  * What the gateway tells by itself. A browser has six connections for all its tabs, so one tab holds the stream and tells
  * the others. `lost` is called when the stream breaks: only a request can tell whether we are logged out or the gateway is
@@ -89,28 +93,46 @@ function openStream(tell: (told: Told) => void): Stream {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let attempt = 0;
   let carried: readonly string[] = [];
+  let heardAt = 0;
+  let watch: ReturnType<typeof setInterval> | undefined;
 
-  const connect = (): void => {
+  const stop = (): void => {
     clearTimeout(timer);
+    clearInterval(watch);
     source?.close();
+  };
+  const connect = (): void => {
+    stop();
     const at = new EventSource(`/api/live?${carried.map((task) => query({ task })).join('&')}`);
     source = at;
-    at.addEventListener('open', () => {
+    const on = (name: string, hear: (data: string) => void): void =>
+      at.addEventListener(name, (event) => {
+        heardAt = Date.now();
+        hear((event as MessageEvent<string>).data);
+      });
+    on('open', () => {
       attempt = 0;
       tell({ kind: 'open' });
     });
-    at.addEventListener('changed', (event) =>
-      tell({ kind: 'changed', change: JSON.parse(event.data as string) as Change }),
-    );
-    at.addEventListener('resync', () => tell({ kind: 'changed', change: null }));
-    at.addEventListener('delta', (event) => tell({ kind: 'delta', delta: JSON.parse(event.data as string) as Delta }));
+    on('alive', () => undefined);
+    on('changed', (data) => tell({ kind: 'changed', change: JSON.parse(data) as Change }));
+    on('resync', () => tell({ kind: 'changed', change: null }));
+    on('delta', (data) => tell({ kind: 'delta', delta: JSON.parse(data) as Delta }));
     at.addEventListener('error', () => {
       // The browser's own attempts stop for good at an answer that is no stream, such as 503.
-      at.close();
+      stop();
       tell({ kind: 'lost' });
       timer = setTimeout(connect, WAITS[Math.min(attempt, WAITS.length - 1)]);
       attempt += 1;
     });
+    heardAt = Date.now();
+    // Looked at often, since a timer stands still while the machine sleeps.
+    watch = setInterval(() => {
+      if (Date.now() - heardAt < SILENCE) return;
+      // A line that was good may have died unnoticed, which a new one mends. One that does not even open is lost.
+      if (at.readyState === EventSource.CONNECTING) tell({ kind: 'lost' });
+      connect();
+    }, LOOK);
   };
   return {
     carry(tasks) {
@@ -118,9 +140,6 @@ function openStream(tell: (told: Told) => void): Stream {
       connect();
     },
     retry: connect,
-    close() {
-      clearTimeout(timer);
-      source?.close();
-    },
+    close: stop,
   };
 }

@@ -57,7 +57,8 @@ const MAX_TASKS = 20;
 
 /**
  * `GET /api/live?task=…`: all that changes, over all agents, as `changed` events, and the `delta`s of the tasks that are
- * named. `resync`: what was missed cannot be told one by one, so the page reads its lists again.
+ * named. `resync`: what was missed cannot be told one by one, so the page reads its lists again. `alive`: nothing has
+ * happened. It is an event, since a browser hides comments from its page, which could not tell silence from a dead line.
  */
 export async function streamLive(context: GatewayContext, views: Views, request: ApiRequest): Promise<void> {
   const tasks = [...new Set(request.query.getAll('task').filter(Boolean))];
@@ -75,7 +76,8 @@ export async function streamLive(context: GatewayContext, views: Views, request:
     for (const delta of context.runtime.recent(task)) tell(delta);
   }
   let seen = await context.events.head();
-  const beat = heartbeat(context.clock, context.limits.heartbeatMs, stream, signal, () => String(seen));
+  const alive = { keepAlive: (id?: string): void => stream.send('{}', { event: 'alive', id }) };
+  const beat = heartbeat(context.clock, context.limits.heartbeatMs, alive, signal, () => String(seen));
   try {
     stream.open();
     const last = request.incoming.headers['last-event-id'];

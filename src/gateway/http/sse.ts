@@ -68,11 +68,11 @@ export function eventStream(
   };
 }
 
-/** Comments at intervals until aborted, so that nothing between here and the client gives up on a long run. */
+/** Signs of life at intervals until aborted, so that nothing between here and the client gives up on a long run. */
 export function heartbeat(
   clock: Clock,
   intervalMs: number,
-  stream: EventStream,
+  stream: Pick<EventStream, 'keepAlive'>,
   signal: AbortSignal,
   id?: () => string,
 ): AbortController {
