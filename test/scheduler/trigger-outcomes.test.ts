@@ -249,7 +249,7 @@ test('with each, every file has its own firing and task; without any file there 
   );
   const one = await it.of({ path: 'd/1' });
   assert.equal(one.events.length, 2);
-  for (const facts of [{ paths: [] }, {}]) {
+  for (const facts of [{ paths: [] }, {}] as Facts[]) {
     const bare = await it.of(facts);
     assert.equal(bare.events[0]?.type === 'trigger.fired' && bare.events[0].data.count, 2, 'as for all of them');
   }
