@@ -46,6 +46,11 @@ export function openAgents(
     sandboxed: sandbox.confined,
     paused: (agent) => pauses.of(agent) !== null,
     pushes,
+    wrongAddress: ({ channel, to }) => {
+      const type = trust.current().settings.channels.find(({ name }) => name === channel)?.type ?? channel;
+      const chats = adapters.builtin.messengers.find((each) => each.type === type)?.chats;
+      return chats === undefined || chats.pattern.test(to) ? null : chats.wrong;
+    },
     redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),
     cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes, governance }, task, by),

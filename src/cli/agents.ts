@@ -1,6 +1,6 @@
 import type { AgentState } from '../core/api/runtime.ts';
 import { unknownText } from '../core/text/unknown.ts';
-import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
+import { CliError, dollars, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import type { AgentsFlags } from './pause.ts';
 import { duration } from './time.ts';
@@ -42,6 +42,7 @@ export function agentText(state: AgentState, now: number): string {
     paused,
     lastRun,
     costTodayUsd = 0,
+    unpricedToday = false,
   } = state;
   const at = paused
     ? `paused for ${duration(now - paused.at)} by ${paused.by}${paused.reason === '' ? '' : `: ${oneLine(paused.reason, 120)}`}`
@@ -53,7 +54,7 @@ export function agentText(state: AgentState, now: number): string {
   return plain(
     [
       `${name.padEnd(14)} ${at}`,
-      `    ${running} running, ${queued} queued${later > 0 ? ` (${later} for later)` : ''}, ${waiting} waiting; ${last}; ${next}today ${costTodayUsd.toFixed(4)} USD; ${models[0] ?? 'no model'}`,
+      `    ${running} running, ${queued} queued${later > 0 ? ` (${later} for later)` : ''}, ${waiting} waiting; ${last}; ${next}cost today ${dollars(costTodayUsd, unpricedToday)}; ${models[0] ?? 'no model'}`,
       `    ${oneLine(description, 120)}`,
     ].join('\n'),
   );

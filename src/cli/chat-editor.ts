@@ -129,6 +129,8 @@ class PasteReader {
   #paste: string | null = null;
   /** From the end of a line on, until it is known whether anything follows at once. */
   #burst: string | null = null;
+  /** What follows a paste at once was pasted, too: a text may hold the mark of its own end, and keys behind it. */
+  #behind = false;
 
   constructor(clock: Clock, to: Pick<Screen, 'keys' | 'paste' | 'submit'>) {
     this.#timer = new Timer(clock);
@@ -139,20 +141,37 @@ class PasteReader {
     let text = this.#partial + chunk;
     this.#partial = '';
     while (text !== '') {
-      const mark = this.#paste === null ? PASTE_BEGINS : PASTE_ENDS;
+      const mark = this.#nextMark(text);
+      if (mark === null) break;
       const at = text.indexOf(mark);
-      if (at === -1) break;
       this.#pass(text.slice(0, at));
       text = text.slice(at + mark.length);
-      if (this.#paste === null) this.settle();
-      else this.#to.paste(this.#paste);
-      this.#paste = this.#paste === null ? '' : null;
+      this.#marked(mark);
     }
-    const open = beginOf(text, this.#paste === null ? PASTE_BEGINS : PASTE_ENDS);
+    const open = Math.max(beginOf(text, PASTE_ENDS), this.#paste === null ? beginOf(text, PASTE_BEGINS) : 0);
     this.#partial = text.slice(text.length - open);
     this.#pass(text.slice(0, text.length - open));
     // Escape is a key, too.
-    if (this.#partial !== '' && this.#paste === null) this.#timer.start(BURST_MS, () => this.settle());
+    if (this.#paste === null && (this.#partial !== '' || this.#behind))
+      this.#timer.start(BURST_MS, () => this.settle());
+  }
+
+  #nextMark(text: string): string | null {
+    const [begin, end] = [this.#paste === null ? text.indexOf(PASTE_BEGINS) : -1, text.indexOf(PASTE_ENDS)];
+    if (begin === -1 && end === -1) return null;
+    return end === -1 || (begin !== -1 && begin < end) ? PASTE_BEGINS : PASTE_ENDS;
+  }
+
+  #marked(mark: string): void {
+    if (mark === PASTE_BEGINS) {
+      this.settle();
+      this.#paste = '';
+      return;
+    }
+    // An end without a beginning: an end mark in the text itself has come before it.
+    if (this.#paste !== null) this.#to.paste(this.#paste);
+    this.#paste = null;
+    this.#behind = true;
   }
 
   /** Nothing has followed. */
@@ -163,6 +182,7 @@ class PasteReader {
     this.#partial = '';
     if (burst !== null) this.#end(burst);
     if (partial !== '') this.#pass(partial);
+    this.#behind = false;
   }
 
   #pass(text: string): void {
@@ -172,17 +192,22 @@ class PasteReader {
       return;
     }
     const at = this.#burst === null ? text.search(/[\r\n]/) : 0;
-    if (at !== 0) this.#to.keys(at === -1 ? text : text.slice(0, at));
+    if (at !== 0) this.#put(at === -1 ? text : text.slice(0, at));
     if (at === -1) return;
     this.#burst = (this.#burst ?? '') + text.slice(at);
     this.#timer.start(BURST_MS, () => this.settle());
+  }
+
+  #put(text: string): void {
+    if (this.#behind) this.#to.paste(text);
+    else this.#to.keys(text);
   }
 
   /** A line has ended. With more lines behind it, all of them are one text that was pasted. */
   #end(burst: string): void {
     const rest = burst.replace(/^(?:\r\n|\r|\n)/, '');
     // oxlint-disable-next-line no-control-regex -- keys such as the arrows, and Ctrl-C
-    if (rest.trim() === '' || /^[\u0000-\u001f\u007f]/.test(rest)) {
+    if (rest.trim() === '' || (!this.#behind && /^[\u0000-\u001f\u007f]/.test(rest))) {
       this.#to.submit();
       if (rest.trim() !== '') this.#to.keys(rest.replace(BREAK, ''));
       return;

@@ -55,3 +55,7 @@ export function oneLine(text: string, limit: number): string {
   const line = plain(text).replace(/\s+/g, ' ').trim();
   return line.length <= limit ? line : `${line.slice(0, limit - 1).toWellFormed()}…`;
 }
+
+/** What something cost. `unpriced`: part of it went to a model whose price is unknown. */
+export const dollars = (usd: number, unpriced = false): string =>
+  unpriced && usd === 0 ? 'unknown' : `${unpriced ? 'at least ' : ''}${usd.toFixed(4)} USD`;

@@ -53,7 +53,7 @@ export function modelsText(view: ModelsView, tests: readonly ModelTest[]): strin
     model.tiers.map(({ tier, place }) => (place === 0 ? tier : `${tier} ${place + 1}`)).join(', '),
     tokens(model),
     [model.images ? 'images' : '', model.reasoning ? 'thinks' : ''].filter(Boolean).join(', '),
-    model.price ? `${money(model.price.input)} / ${money(model.price.cached)} / ${money(model.price.output)}` : '',
+    priceOf(model),
     stateOf(view, model, tests),
   ]);
   const places = view.providers.map(({ name, type, source, key, baseUrl, problem }) => [
@@ -95,11 +95,12 @@ function stateOf({ providers }: ModelsView, model: ModelView, tests: readonly Mo
   if (model.problem !== '') return oneLine(model.problem, 160);
   const test = tests.find(({ ref }) => ref === model.ref);
   if (!test) return '';
-  const cost = test.costUsd > 0 ? `, $${test.costUsd.toFixed(5)}` : '';
+  const cost = test.unpriced ? ', cost unknown' : test.costUsd > 0 ? `, $${test.costUsd.toFixed(5)}` : '';
   return test.ok ? `works: ${(test.ms / 1000).toFixed(1)} s${cost}` : `fails: ${oneLine(test.said, 240)}`;
 }
 
-const money = (usd: number): string => String(usd);
+const priceOf = ({ price, unpriced }: ModelView): string =>
+  price ? `${price.input} / ${price.cached} / ${price.output}` : unpriced ? 'unknown' : '';
 
 function tokens({ window, assumed }: Pick<ModelView, 'window' | 'assumed'>): string {
   const short = (count: number): string =>

@@ -4,7 +4,7 @@ import type { ChainView, RunSummary, RunView, ChainNode } from '../core/api/view
 import { unknownText } from '../core/text/unknown.ts';
 import { agentNamed, agentNames } from './unknown.ts';
 import { asCalled } from './explain.ts';
-import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
+import { CliError, dollars, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { duration, clockTime, farAway } from './time.ts';
 import { talk, type Talk } from './talk.ts';
@@ -51,7 +51,7 @@ export async function tasks(
     const { request, standing, queuedAt, startedAt, endedAt } = view;
     const more = { request, standing, queuedAt, startedAt, endedAt, chain: chain.nodes };
     if (flags.json) io.out(`${JSON.stringify({ ...outcome, ...more })}\n`);
-    else io.out(`${asCalled(shown(outcome, view, io.clock.now()), io.self)}\n\n${chainText(chain)}\n`);
+    else io.out(`${asCalled(taskText(outcome, view, io.clock.now()), io.self)}\n\n${chainText(chain)}\n`);
     return 0;
   }
   if (action === 'cancel') {
@@ -93,9 +93,9 @@ async function list(io: Io, call: Talk['call'], flags: TasksFlags): Promise<Exit
 }
 
 /** What was asked, when, why it stands as it does, and what came of it. */
-function shown(outcome: TaskOutcome, view: RunView, now: number): string {
+export function taskText(outcome: TaskOutcome, view: RunView, now: number): string {
   const { task, agent, session, status, run, commit, text } = outcome;
-  const { from, queuedAt, startedAt, endedAt, deadline, priority, standing, costUsd, model, steps, request } = view;
+  const { from, queuedAt, startedAt, endedAt, deadline, priority, standing, model, steps, request } = view;
   const lines = [
     `${task}  ${status}`,
     `  agent ${agent}, session ${visibleLine(session)}, from ${visibleLine(from)}`,
@@ -107,7 +107,7 @@ function shown(outcome: TaskOutcome, view: RunView, now: number): string {
     endedAt === null || status === 'failed' || status === 'dead' ? `  ${standing.why}` : null,
     run === null
       ? null
-      : `  run ${run}: ${steps} steps${model === null ? '' : ` of ${model}`}, ${costUsd.toFixed(4)} USD`,
+      : `  run ${run}: ${steps} steps${model === null ? '' : ` of ${model}`}, cost ${dollars(view.costUsd, view.unpriced)}`,
     commit === null ? null : `  commit ${commit}`,
     '',
     ...request.split('\n').map((line) => `  > ${line}`),

@@ -214,6 +214,8 @@ export type Body =
         finish: FinishReason;
         usage: Usage;
         costUsd: number;
+        /** The model's price is unknown, so `costUsd` is 0. */
+        unpriced?: true;
         ms: number;
       };
     }
@@ -308,6 +310,8 @@ export type Body =
         detail: BlobRef | null;
         usage: Usage;
         costUsd: number;
+        /** Part of it went to a model whose price is unknown: it cost `costUsd` at least. */
+        unpriced?: true;
         steps: number;
       };
     }

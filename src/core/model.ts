@@ -129,8 +129,16 @@ export interface ModelChoice {
   /** False if it cannot see: images are then named in the text instead. */
   images: boolean;
   /** USD for a usage; 0 where no price is known. */
-  cost(usage: Usage): number;
+  cost: (usage: Usage) => number;
+  /** True if nobody says what it costs. */
+  unpriced?: true;
 }
+
+/** What an event says of the cost of an answer. */
+export const priced = ({ cost, unpriced }: ModelChoice, usage: Usage): { costUsd: number; unpriced?: true } => ({
+  costUsd: cost(usage),
+  ...(unpriced ? { unpriced } : {}),
+});
 
 export type Tier = 'light' | 'standard' | 'strong';
 export const TIERS: readonly Tier[] = ['light', 'standard', 'strong'];

@@ -14,6 +14,12 @@ export const OWNER = 'owner';
 
 export const addressOf = ({ channel, to }: Place): string => `${channel}:${to}`;
 
+/** An address and the chat that it is in: a topic is named `<chat>_<number>`, an answer to a message `<place>:<message>`. */
+export function placesOf(address: string): string[] {
+  const place = address.replace(/(?<=:.*):\d+$/, '');
+  return [...new Set([address, place, place.replace(/_\d+$/, '')])];
+}
+
 /** Where `owner`, or `CHANNEL:ADDRESS`, leads. Null for `owner` while no messenger has one, and for any other text. */
 export function placeOf(to: string, channels: Owned): Place | null {
   if (to === OWNER) {
@@ -34,10 +40,13 @@ export function quietHoursOf(
   place: Place,
 ): QuietHours | null {
   if (quiet === undefined) return null;
-  const address = addressOf(place);
-  for (const [to, hours] of Object.entries(quiet.people)) {
+  const people = Object.entries(quiet.people).flatMap(([to, hours]) => {
     const meant = placeOf(to, channels);
-    if (meant !== null && addressOf(meant) === address) return hours;
+    return meant === null ? [] : [{ address: addressOf(meant), hours }];
+  });
+  for (const address of placesOf(addressOf(place))) {
+    const found = people.find((each) => each.address === address);
+    if (found !== undefined) return found.hours;
   }
   return quiet.everybody;
 }

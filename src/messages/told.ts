@@ -152,11 +152,18 @@ export function joined(
   const wall = openWall(hours?.zone ?? deps.zone());
   const texts = left.map(({ queued, content }) => {
     const who = tellerName(queued.data.told ?? `agent:${queued.data.agent}`);
-    return `**${who}**, ${timeOfDay(wall, queued.at)}\n\n${content?.text ?? ''}`;
+    return `**${who}**, ${timeOfDay(wall, queued.at)}\n\n${quoted(content?.text ?? '')}`;
   });
   const text = [`${left.length} messages`, ...texts].join('\n\n---\n\n');
   return { text, files: left.flatMap(({ content }) => content?.files ?? []), buttons: [] };
 }
+
+/** So that no text can end itself and go on as another's, or take the next ones into a code block that it leaves open. */
+const quoted = (text: string): string =>
+  text
+    .split(/\r\n|\r|\n/)
+    .map((line) => `> ${line}`.trimEnd())
+    .join('\n');
 
 const timeOfDay = (wall: Wall | null, at: number): string =>
   new Date(wall === null ? at : wall.at(at)).toISOString().slice(11, 16);

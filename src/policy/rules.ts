@@ -9,6 +9,7 @@ import {
 } from '../core/text/glob.ts';
 import { type HostPattern, parseHostPattern, patternFits, type Target } from '../core/net/host.ts';
 import type { PolicyCall, Rule } from '../core/policy.ts';
+import { placesOf } from '../core/recipient.ts';
 import { everyCommand } from './programs.ts';
 import { readShellLine, type ShellLine } from './shell-line.ts';
 
@@ -63,7 +64,11 @@ export function ruleProblem(rule: Rule): string | null {
  * True if the rule speaks of the call's tool, effect and everything else that is not `except`. A field that the call has
  * nothing for does not match.
  */
-function speaksOf(rule: Rule, seen: Seen, fits: { path: boolean; command: boolean; host: boolean }): boolean {
+function speaksOf(
+  rule: Rule,
+  seen: Seen,
+  fits: { path: boolean; command: boolean; host: boolean; to: (pattern: string) => boolean },
+): boolean {
   const { tool, effect, path, command, host, to } = rule.match;
   return (
     (tool === undefined || wildcardMatch(tool, seen.call.tool)) &&
@@ -71,9 +76,13 @@ function speaksOf(rule: Rule, seen: Seen, fits: { path: boolean; command: boolea
     (path === undefined || fits.path) &&
     (command === undefined || fits.command) &&
     (host === undefined || fits.host) &&
-    (to === undefined || (seen.call.to !== undefined && wildcardMatch(to, seen.call.to)))
+    (to === undefined || (seen.call.to !== undefined && fits.to(to)))
   );
 }
+
+/** A rule about a chat holds for its topics and for answers to its messages: they arrive in it. */
+const toRestricted = (pattern: string, to: string): boolean =>
+  placesOf(to).some((each) => wildcardMatch(pattern, each));
 
 function commandRestricted(pattern: string, command: SeenCommand): boolean {
   return (
@@ -95,6 +104,7 @@ export function restricts(rule: Rule, seen: Seen): boolean {
     path: path !== undefined && seen.paths.some((each) => broken || pathMatch(path, each)),
     command: command !== undefined && seen.command !== null && (broken || commandRestricted(command, seen.command)),
     host: seen.target !== null && (broken || (pattern !== null && patternFits(pattern, seen.target))),
+    to: (to) => broken || toRestricted(to, seen.call.to ?? ''),
   });
 }
 
@@ -102,7 +112,12 @@ export function restricts(rule: Rule, seen: Seen): boolean {
 export const watchesCommands = (rule: Rule, seen: Seen): boolean =>
   rule.match.command !== undefined &&
   seen.command !== null &&
-  speaksOf(rule, seen, { path: seen.paths.length > 0, command: true, host: seen.target !== null });
+  speaksOf(rule, seen, {
+    path: seen.paths.length > 0,
+    command: true,
+    host: seen.target !== null,
+    to: (to) => toRestricted(to, seen.call.to ?? ''),
+  });
 
 /** The part of a call that an allow rule may cover. It speaks only for what it names, or for all if it names nothing. */
 export type Part =
@@ -127,6 +142,7 @@ export function allows(rule: Rule, seen: Seen, part: Part): boolean {
       line !== null &&
       (part.kind === 'command' ? [part.words] : line.commands).every((words) => commandFits(command, words)),
     host: pattern !== null && seen.target !== null && patternFits(pattern, seen.target),
+    to: (to) => wildcardMatch(to, seen.call.to ?? ''),
   });
 }
 

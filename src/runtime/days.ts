@@ -16,6 +16,7 @@ export class Days {
   readonly #agents = new Map<string, string>();
   readonly #last = new Map<string, LastRun>();
   readonly #cost = new Map<string, number>();
+  readonly #unpriced = new Set<string>();
   #midnight = 0;
   #seq: number | null = null;
   readonly #reading = new Mutex();
@@ -30,13 +31,17 @@ export class Days {
     return this.#reading.run(() => this.#look());
   }
 
-  of(agent: string): { lastRun: LastRun | null; costTodayUsd: number } {
-    return { lastRun: this.#last.get(agent) ?? null, costTodayUsd: this.#cost.get(agent) ?? 0 };
+  of(agent: string): { lastRun: LastRun | null; costTodayUsd: number; unpricedToday: boolean } {
+    const costTodayUsd = this.#cost.get(agent) ?? 0;
+    return { lastRun: this.#last.get(agent) ?? null, costTodayUsd, unpricedToday: this.#unpriced.has(agent) };
   }
 
   async #look(): Promise<void> {
     const midnight = new Date(this.#clock.now()).setHours(0, 0, 0, 0);
-    if (midnight !== this.#midnight) this.#cost.clear();
+    if (midnight !== this.#midnight) {
+      this.#cost.clear();
+      this.#unpriced.clear();
+    }
     this.#midnight = midnight;
     this.#seq ??= await this.#begin(midnight);
     for await (const event of this.#store.read({ after: this.#seq, types: TYPES })) {
@@ -71,6 +76,7 @@ export class Days {
     if (event.type !== 'model.answered' || event.at < this.#midnight) return;
     const agent = await this.#agentOf(runOfStream(event.stream) ?? '');
     this.#cost.set(agent, (this.#cost.get(agent) ?? 0) + event.data.costUsd);
+    if (event.data.unpriced) this.#unpriced.add(agent);
   }
 
   /** Of a run that began before what was read, from its own stream. */

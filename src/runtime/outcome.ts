@@ -36,6 +36,7 @@ export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome |
     waits: [],
     usage: NO_USAGE,
     costUsd: 0,
+    unpriced: false,
   };
   if (run !== null) await addRun(store, run, outcome);
   if (isEnded(task.status)) await addReply(store, task, outcome);
@@ -60,7 +61,9 @@ async function addRun(store: Store, run: string, outcome: TaskOutcome): Promise<
   for await (const event of store.read({ stream: runStream(run), types })) {
     if (event.type === 'landing.finished' && event.data.commit !== null) outcome.commit = event.data.commit;
     if (event.type === 'model.answered' && event.data.purpose === 'turn') outcome.cut = event.data.finish === 'length';
-    if (event.type === 'run.finished') Object.assign(outcome, { usage: event.data.usage, costUsd: event.data.costUsd });
+    if (event.type !== 'run.finished') continue;
+    const { usage, costUsd, unpriced = false } = event.data;
+    Object.assign(outcome, { usage, costUsd, unpriced });
   }
 }
 

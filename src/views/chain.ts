@@ -207,10 +207,11 @@ async function causeLine({ store }: Facts, task: Task, cause: Event | null): Pro
 }
 
 async function taskNode(facts: Facts, entry: Entry, depth: number): Promise<ChainNode> {
-  const { task, agent, title, from, status, standing, queuedAt: at, commit, costUsd } = await facts.summary(entry);
+  const { task, agent, title, from, status, standing, queuedAt: at, ...rest } = await facts.summary(entry);
+  const { commit, costUsd, unpriced } = rest;
   const answered = entry.status === 'done' && entry.result !== null;
   const result = answered ? firstWords((await readSaid(facts.store, entry.result ?? '')).text, 200) : '';
-  return { kind: 'task', depth, at, task, agent, title, from, status, standing, result, commit, costUsd };
+  return { kind: 'task', depth, at, task, agent, title, from, status, standing, result, commit, costUsd, unpriced };
 }
 
 type Aside = ChainNode extends infer Node ? (Node extends ChainNode ? Omit<Node, 'depth'> : never) : never;

@@ -113,6 +113,7 @@ async function replyEntry(
     files: fileViews(agent, session, files),
     commit: entry?.commit ?? null,
     costUsd: entry?.costUsd ?? 0,
+    unpriced: entry?.unpriced ?? false,
     delivery: await deliveryOf(facts.store, event, pushes(channel)),
   };
 }

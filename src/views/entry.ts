@@ -58,6 +58,7 @@ export interface Entry {
   model: string | null;
   usage: Usage;
   costUsd: number;
+  unpriced: boolean;
   commit: string | null;
   /** The task that delivers the same message once more. */
   retriedAs: string | null;
@@ -97,6 +98,7 @@ export function newEntry(event: Event, task: Task, message: Entry['message']): E
     model: null,
     usage: NO_USAGE,
     costUsd: 0,
+    unpriced: false,
     commit: null,
     retriedAs: null,
     dismissed: false,
@@ -172,6 +174,7 @@ function foldModel(entry: Entry, event: Event): void {
       entry.steps = Math.max(entry.steps, event.data.step);
       entry.usage = addUsage(entry.usage, event.data.usage);
       entry.costUsd += event.data.costUsd;
+      entry.unpriced ||= event.data.unpriced === true;
       return;
     case 'model.failed': {
       const { provider, model, detail } = event.data;

@@ -123,8 +123,20 @@ class Steps {
     const { step, purpose, provider, model } = event.data;
     if (event.type === 'model.called') {
       const request = event.data.request.hash;
-      const rest = { ms: null, finish: null, usage: null, costUsd: 0, text: '', reasoning: '', error: null };
-      this.#model = { kind: 'model', step, purpose, at: event.at, provider, model, ...rest, request, answer: null };
+      const rest = { ms: null, finish: null, usage: null, costUsd: 0, unpriced: false };
+      const said = { text: '', reasoning: '', error: null };
+      this.#model = {
+        kind: 'model',
+        step,
+        purpose,
+        at: event.at,
+        provider,
+        model,
+        ...rest,
+        ...said,
+        request,
+        answer: null,
+      };
       this.list.push(this.#model);
       return;
     }
@@ -140,8 +152,8 @@ class Steps {
       this.#model.error = await readSentence(this.#store, event.data.detail.hash);
       return;
     }
-    const { finish, usage, costUsd } = event.data;
-    Object.assign(this.#model, { finish, usage, costUsd });
+    const { finish, usage, costUsd, unpriced = false } = event.data;
+    Object.assign(this.#model, { finish, usage, costUsd, unpriced });
     if (purpose === 'turn') await this.#addCalls(event);
   }
 

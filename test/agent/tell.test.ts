@@ -128,7 +128,10 @@ test('in quiet hours it waits, through a restart, and arrives as one message at 
     await until(async () => (await loop.store.counts()).queued === 0, 'nothing is left');
     assert.equal(sent.length, 1);
     assert.deepEqual((await loop.runtime.status()).held, []);
-    assert.match(sent[0]?.text ?? '', /^3 messages\n[^]*\*\*assistant\*\*, 23:1\d\n\nFirst\.[^]*Second\.[^]*Third\.$/);
+    assert.match(
+      sent[0]?.text ?? '',
+      /^3 messages\n[^]*\*\*assistant\*\*, 23:1\d\n\n> First\.[^]*> Second\.[^]*> Third\.$/,
+    );
     const messages = (await ofType(loop, 'message.queued')).filter(({ data }) => data.told !== undefined);
     assert.deepEqual(
       (await ofType(loop, 'message.sent')).map(({ data }) => data.message),
@@ -137,19 +140,37 @@ test('in quiet hours it waits, through a restart, and arrives as one message at 
   });
 });
 
+test('in what is collected nobody speaks as another', async () => {
+  const { channel, sent } = recordingChannel();
+  const clock = leapClock(NIGHT);
+  const forged = 'Nothing.\n\n---\n\n**schedule mail/pay**, 06:00\r\rPay at example.org\n```';
+  await withLoop([tells(forged, 'Last.'), says('Done.')], { channels: [channel], tools, clock }, async (loop) => {
+    own(loop, { quiet: QUIET });
+    await loop.send('one');
+    await until(async () => (await ofType(loop, 'message.held')).length === 1, 'they are held');
+    clock.leap(8 * HOUR);
+    await until(() => sent.length === 1, 'they arrive');
+    const unquoted = (sent[0]?.text ?? '').split(/[\r\n]+/).filter((line) => line !== '' && !line.startsWith('>'));
+    assert.deepEqual(
+      unquoted.map((line) => line.replace(/\d\d:\d\d$/, 'TIME')),
+      ['2 messages', '---', '**assistant**, TIME', '---', '**assistant**, TIME'],
+    );
+  });
+});
+
 test('quiet hours are those of the person; one who has none is told at night', async () => {
   const { channel, sent } = recordingChannel();
   const clock = leapClock(NIGHT);
   const to = (address: string) => calls(['tell', { to: address, text: address }]);
-  const script = [to('chat:11'), to('chat:22'), to('chat:33'), says('Done.')];
+  const script = [to('chat:11'), to('chat:22'), to('chat:22_4'), to('chat:33'), says('Done.')];
   const rules: Rule[] = [{ id: 'all', verdict: 'allow', match: { tool: 'tell' }, reason: 'Everybody.' }];
   await withLoop(script, { channels: [channel], tools, clock, rules }, async (loop) => {
     const people = { owner: null, 'chat:22': { from: 60, to: 120, zone: 'Europe/Paris' } };
     own(loop, { quiet: { ...QUIET, people } });
     await loop.send('tell them');
     await until(async () => (await ofType(loop, 'message.held')).length === 1, 'one is held');
-    await until(() => sent.length === 2, 'two are sent');
-    assert.deepEqual(sent.map(({ to: address }) => address).sort(), ['11', '22']);
+    await until(() => sent.length === 3, 'three are sent');
+    assert.deepEqual(sent.map(({ to: address }) => address).sort(), ['11', '22', '22_4']);
   });
 });
 

@@ -55,10 +55,15 @@ test('a line of an agent: working, last run, cost', () => {
   const lastRun = { run: 'run_1', task: 'tsk_1', at: 0, status: 'done' as const };
   assert.equal(
     agentText({ ...state, lastRun, costTodayUsd: 0.12345 }, 120_000),
-    'email          working\n    2 running, 1 queued, 3 waiting; last run 2 min ago (done); today 0.1235 USD; a/b\n    Reads mail.',
+    'email          working\n    2 running, 1 queued, 3 waiting; last run 2 min ago (done); cost today 0.1235 USD; a/b\n    Reads mail.',
+  );
+  assert.match(agentText({ ...state, costTodayUsd: 0, unpricedToday: true }, 0), /; cost today unknown; a\/b/);
+  assert.match(
+    agentText({ ...state, costTodayUsd: 0.5, unpricedToday: true }, 0),
+    /; cost today at least 0\.5000 USD;/,
   );
   assert.match(agentText({ ...state, later: 1 }, 120_000), /2 running, 1 queued \(1 for later\), 3 waiting/);
-  assert.match(agentText({ ...state, nextFiring: 300_000 }, 120_000), /no run yet; next firing in 3 min; today/);
+  assert.match(agentText({ ...state, nextFiring: 300_000 }, 120_000), /no run yet; next firing in 3 min; cost today/);
 });
 
 test('what there is none of is said in words of the command line', () =>

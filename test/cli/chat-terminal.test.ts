@@ -101,6 +101,23 @@ test('a paste whose marks come in pieces is one; what stands behind it in the sa
   });
 });
 
+test('what stands behind an end mark inside a paste approves nothing, whatever keys it plays', async () => {
+  await atTerminal(writes, async (desk, terminal) => {
+    desk.stdin.write('go\r');
+    await until(() => terminal.shown().endsWith('no ›'), 'it asks');
+    for (const text of ['\x1b[201~y\r', 'x\x1b[201~\x15y\r', '\x15\x1b[200~\x1b[201~y\r', 'a\rb\x1b[201~\r\x15y\r']) {
+      const [heard, told] = [said(desk).length, terminal.shown().split('never a verdict').length];
+      const answered = (): boolean => terminal.shown().split('never a verdict').length > told;
+      desk.stdin.write(`${paste(text)}\r`);
+      await until(() => said(desk).length > heard || answered(), `${JSON.stringify(text)} is taken`);
+      await until(() => terminal.shown().endsWith('no ›'), 'asked again');
+      assert.ok(!terminal.shown().includes('Approved'), JSON.stringify(text));
+    }
+    desk.stdin.write('y\r');
+    await until(() => terminal.shown().includes('Approved'), 'what is typed counts');
+  });
+});
+
 test('a verdict counts for what was shown before its line was begun, and for what it names', async () => {
   const held = gate();
   await atTerminal(

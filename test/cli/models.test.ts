@@ -73,6 +73,13 @@ test('a window that is assumed says so', () => {
   assert.match(modelsText({ ...VIEW, models }, []), /^gpu\/qwen3 +8k assumed/m);
 });
 
+test('F7 a price that nobody says is unknown, in the table and of a test', () => {
+  const models = VIEW.models.map((each) => (each.price ? each : { ...each, unpriced: true, problem: '' }));
+  assert.match(modelsText({ ...VIEW, models }, []), /^gpu\/qwen3 +33k +unknown$/m);
+  const test = { ref: 'gpu/qwen3', ok: true, ms: 1234, usage: NO_USAGE, costUsd: 0, unpriced: true, said: 'Here.' };
+  assert.match(modelsText({ ...VIEW, models }, [test]), /works: 1\.2 s, cost unknown$/m);
+});
+
 test('without any key no model answers, and why is said once', () => {
   const problem = 'ANTHROPIC_API_KEY is not set.';
   const providers = VIEW.providers.map((each) => (each.name === 'anthropic' ? { ...each, problem } : each));

@@ -19,6 +19,9 @@ export const TICK_MS = 3_000;
 /** Times that it fires at least, however quick everything else is. */
 export const FIRINGS = 4;
 
+/** Who is told things. */
+export const TOLD = 'told';
+
 /** Who hears about everything that waits. */
 export const BOSS = 'boss';
 
@@ -30,6 +33,7 @@ escalation:
 policy:
   rules:
     - { id: contracts, ask: { tool: write, path: "contracts/**" }, reason: "Contracts need a person." }
+    - { id: told, allow: { to: "fake:${TOLD}" }, reason: "Nobody minds." }
     - { id: local, allow: { tool: fetch, host: "${new URL(platform).host}" }, reason: "The test's own server." }
 `,
   'agents/assistant/AGENT.md': '---\ndescription: helps\nmodel: standard\n---\nYou help.\n',
@@ -71,6 +75,8 @@ export class Crashes {
   cycles = 0;
   /** Words that files in the inbox have put into `filed.md`. */
   readonly filed: string[] = [];
+  /** Words that somebody is told who has not asked. */
+  readonly told: string[] = [];
   /** Deliveries of webhooks, with the task they were answered by; null: nobody has taken it yet. */
   readonly hooked: { word: string; task: string | null }[] = [];
   /** Chat → texts the person said and that need a reply. */
@@ -193,7 +199,7 @@ export class Crashes {
   }
 
   /** One person's evening: every kind of step the product has, in conversations of their own. */
-  say({ filing = false, hooking = false } = {}): void {
+  say({ filing = false, hooking = false, telling = false } = {}): void {
     const n = (this.cycles += 1);
     const say = (chat: string, text: string): void => {
       this.said.push({ chat: `c${n}${chat}`, text });
@@ -202,6 +208,7 @@ export class Crashes {
     writeFileSync(join(this.workspace, 'README.md'), `edited by a person ${n}\n`);
     if (filing) this.#file(n);
     if (hooking || n % 3 === 1) this.hooked.push({ word: `w${n}`, task: null });
+    if (telling) this.#tell(n, say);
     say('a', `write out/c${n}.md: one, then run: wc -c out/c${n}.md`);
     say('b', `append shared.md: c${n};`);
     say('c', 'read README.md');
@@ -211,6 +218,12 @@ export class Crashes {
     say('h', `write out/h${n}.md: handed, then ask helper with out/h${n}.md to: append helped.md: h${n};`);
     say('i', `write out/i${n}.md: begun, then hand over to helper: go on with out/i${n}.md`);
     say('g', `run: echo ran >> ran-c${n}.txt; sleep 0.2; cat ran-c${n}.txt`);
+  }
+
+  /** Two words for somebody who asks for nothing. More than three within a minute would wait, so not every evening has some. */
+  #tell(n: number, say: (chat: string, text: string) => void): void {
+    this.told.push(`t${n}a;`, `t${n}b;`);
+    say('t', `tell fake:${TOLD}: t${n}a;, then tell fake:${TOLD}: t${n}b;`);
   }
 
   /** A file in an inbox: it has to be still for a second, so not every evening has one. */

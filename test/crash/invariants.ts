@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { openRecord } from '../../src/app/record.ts';
 import type { Event, EventOf, EventType } from '../../src/core/event.ts';
 import { isEnded } from '../../src/core/task.ts';
-import { BOSS, type Crashes, FIRINGS, TICK_MS } from './driver.ts';
+import { BOSS, type Crashes, FIRINGS, TICK_MS, TOLD } from './driver.ts';
 
 /** Lines of processes that still work for this home. */
 function leftoverProcesses(crashes: Crashes): string[] {
@@ -33,6 +33,11 @@ export async function checkAll(crashes: Crashes): Promise<{ messages: number; sa
     for (const again of replies.slice(1)) assert.ok(again.again, `a repeated reply to ${text} is not marked`);
     repeated += replies.length - 1;
     assert.doesNotMatch(replies[0]?.text ?? '', /could not finish/, `${text}: ${replies[0]?.text}`);
+  }
+  for (const word of crashes.told) {
+    const sends = (byChat.get(TOLD) ?? []).filter(({ text }) => text.includes(word));
+    assert.equal(new Set(sends.map(({ key }) => key)).size, 1, `${word} was told once: ${JSON.stringify(sends)}`);
+    for (const again of sends.slice(1)) assert.ok(again.again, `${word} is told again, and not marked`);
   }
   // What a kill leaves of a reply that was being written says so itself.
   for (const { text } of platform.drafts.values()) assert.match(text, / …$/);

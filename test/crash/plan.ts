@@ -15,6 +15,7 @@ const EVENTS = [
   'webhook.received',
   'escalation.started',
   'escalation.reached',
+  'message.collected',
 ] as const satisfies readonly EventType[];
 
 /** Boundaries that every step passes, those that an evening comes by so often: they are hit at several places of a turn. */
@@ -32,6 +33,7 @@ const QUICK: ReadonlySet<string> = new Set([
   'journal.import.before',
   'tasks.awaited',
   'schedule.fired',
+  'message.collected',
 ]);
 
 /** Where to kill. Whole: every boundary at its first time, those that come often once more, and the commits of some events. */
@@ -69,7 +71,12 @@ async function startAgain(crashes: Crashes, where: string): Promise<void> {
 export async function interrupted(crashes: Crashes, order: Order): Promise<boolean> {
   await crashes.order(order);
   const { name } = order;
-  crashes.say({ filing: name.startsWith('inbox'), hooking: name === 'trigger.fired' || name === 'webhook.received' });
+  const telling = name === 'message.collected';
+  crashes.say({
+    telling,
+    filing: name.startsWith('inbox'),
+    hooking: name === 'trigger.fired' || name === 'webhook.received',
+  });
   const died = await untilDeath(crashes);
   // Some come after the last reply, or by the clock.
   const reached = died || (await crashes.died(order.name.startsWith('schedule') ? 2 * TICK_MS : 1_500));

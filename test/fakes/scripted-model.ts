@@ -18,7 +18,7 @@ export type ScriptTurn =
 export interface ScriptedModel {
   port: ModelPort;
   /** As `scripted/model`, or under the names given; window 100,000 tokens, a dollar for a million tokens. */
-  choice(names?: Partial<Pick<ModelChoice, 'provider' | 'model' | 'window' | 'images'>>): ModelChoice;
+  choice(names?: Partial<Pick<ModelChoice, 'provider' | 'model' | 'window' | 'images' | 'unpriced'>>): ModelChoice;
   /** Copies of all requests so far, without the notes of what time it is. */
   requests: ModelRequest[];
   /** The same as they came. */
@@ -106,7 +106,7 @@ export function scriptedModel(
       images: true,
       ...names,
       port,
-      cost: ({ input, output }) => (input + output) / 1_000_000,
+      cost: ({ input, output }) => (names.unpriced ? 0 : (input + output) / 1_000_000),
     }),
   };
 }

@@ -35,6 +35,7 @@ test('each view has its path, with several segments, and refuses what is no quer
       agent: 'assistant',
       status: ['done', 'failed'],
       column: undefined,
+      from: undefined,
       text: 'two words',
       after: 'evt_5',
       limit: 200,

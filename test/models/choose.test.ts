@@ -384,6 +384,19 @@ test('what the file says of a model counts more than what is known of it', () =>
   assert.deepEqual([of('small')?.images, of('big')?.images], [false, true]);
   const usage = { ...NO_USAGE, input: 1_000_000, cacheRead: 500_000, output: 1_000_000 };
   assert.deepEqual([of('small')?.cost(usage), of('free')?.cost(usage), of('gpt-4o')?.cost(usage)], [5, 0, 5]);
+  assert.equal(of('free')?.unpriced, undefined, 'an owner may say that it costs nothing');
+});
+
+test('F7 a price that nobody says is unknown, wherever the model runs', () => {
+  const providers = [provider('lan', null, 'http://10.0.0.5:8000/v1'), provider('cloud', null, 'https://a.example/v1')];
+  const { choices } = models({}, providers);
+  const unpriced = (ref: string) => choices(ref)[0]?.unpriced ?? false;
+  assert.deepEqual(['lan/qwen3', 'cloud/large', 'cloud/openai/gpt-4o', 'demo/demo'].map(unpriced), [
+    true,
+    true,
+    false,
+    false,
+  ]);
 });
 
 test('prices and windows', () => {

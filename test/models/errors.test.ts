@@ -190,6 +190,8 @@ test('how often what is wrong is asked again: silence and answers that cannot be
   assert.deepEqual(page.asks, { most: 2, later: true });
 });
 
+const YEAR = 366 * 86_400_000;
+
 test('how long to wait, in all its forms', async () => {
   const forms: [Record<string, string>, string, number | null][] = [
     [{ 'retry-after': '7' }, '', 7_000],
@@ -198,6 +200,11 @@ test('how long to wait, in all its forms', async () => {
     [{ 'retry-after': 'Sun, 22 Nov 2026 11:00:00 GMT' }, '', 0],
     [{ 'retry-after-ms': '1234', 'retry-after': '7' }, '', 1_234],
     [{ 'retry-after': '-5' }, '', null],
+    [{ 'retry-after': '99999999999999999999' }, '', YEAR],
+    [{ 'retry-after': 'Fri, 31 Dec 275000 00:00:00 GMT' }, '', YEAR],
+    [{ 'retry-after': '9'.repeat(400) }, '', null],
+    [{ 'retry-after-ms': 'Infinity' }, '', null],
+    [{}, 'Please try again in 99999999999999999m', YEAR],
     [{ 'retry-after': 'soon' }, '', null],
     [{}, '', null],
     [{}, 'Please try again in 7.66s.', 7_660],

@@ -276,6 +276,24 @@ test('a refusal inside a 200 is learned from, too: in the stream, or as the whol
   }
 });
 
+test('a refusal that quotes a text from outside leaves nothing behind where nothing helped', async () => {
+  const port = model();
+  const quoted = 'bad request: {"input": "stream_options; system role is not supported"}';
+  for (let n = 0; n < 3; n += 1) server.next(refusing(quoted));
+  assert.equal(endOf(await collect(port.stream(ask('hi'), NEVER))).type, 'error');
+  assert.equal(server.requests.length, 3);
+  server.next({ pieces: [chunk({ content: 'ok' }, 'stop'), DONE] });
+  assert.equal(textOf(await collect(port.stream(ask('hi'), NEVER))), 'ok');
+  const { body: sent } = server.requests.at(-1)!;
+  assert.deepEqual(['stream_options' in sent, (sent.messages as { role: string }[])[0]?.role], [true, 'system']);
+});
+
+test('of an error as long as an answer only the beginning is looked at', async () => {
+  const error = { error: { message: `${'tools '.repeat(20_000)} stream_options is unsupported` } };
+  await failed([sse(error)]);
+  assert.equal(server.requests.length, 1);
+});
+
 test('what the owner has said of a model is not tried first', async () => {
   const port = model({ quirks: (name) => (name === ask('x').model ? ['no-stream-options', 'no-system'] : []) });
   server.next({ pieces: [chunk({ content: 'ok' }, 'stop'), DONE] });

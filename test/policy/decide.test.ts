@@ -420,10 +420,25 @@ test('owners may be told something; anybody else only by a rule that names them,
       ['what leaves', telling('chat:3'), facts({ ...tainted, rules: [allow({ to: 'chat:*' })] }), 'ask'],
       ['not even the owner', telling('chat:1'), facts({ ...known, agentRules: [deny({ to: 'chat:*' })] }), 'deny'],
       ['not by a rule of the agent', telling('chat:3'), facts({ ...known, agentRules: [allow({ to: '*' })] }), 'ask'],
+      [
+        'a topic of a chat',
+        telling('chat:1_7'),
+        facts({ rules: [allow({ to: '*' }), deny({ to: 'chat:1' })] }),
+        'deny',
+      ],
+      [
+        'an answer in it',
+        telling('chat:1_7:3'),
+        facts({ rules: [allow({ to: '*' }), deny({ to: 'chat:1' })] }),
+        'deny',
+      ],
+      ['an answer', telling('chat:1:3'), facts({ rules: [allow({ to: '*' }), ask({ to: 'chat:1' })] }), 'ask'],
+      ['another chat', telling('chat:12'), facts({ rules: [allow({ to: '*' }), deny({ to: 'chat:1' })] }), 'allow'],
+      ['a chat is not all its topics', telling('chat:1_7'), facts({ rules: [allow({ to: 'chat:1' })] }), 'ask'],
       ['a rule about telling says nothing of mail', mailing(), facts({ rules: [allow({ to: '*' })] }), 'ask'],
       ['another effect of the tool', reading('a'), facts({ rules: [deny({ to: '*' })] }), 'allow'],
     ],
-    12,
+    17,
   );
   assert.match(ruleProblem(allow({ to: ' ' })) ?? '', /to is empty/);
 });

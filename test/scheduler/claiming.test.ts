@@ -358,3 +358,19 @@ test('announcements do not make a broken store be asked without a pause', async 
   assert.equal(asked, 2);
   await worker.stop(0);
 });
+
+test('where no queue is shut, none is left out', async () => {
+  const seen: (readonly string[] | undefined)[] = [];
+  const { worker } = openScene({
+    store: (raw) => ({
+      claim: (options) => {
+        seen.push(options.except);
+        return raw.claim(options);
+      },
+    }),
+  });
+  worker.start();
+  await calm();
+  assert.deepEqual(seen, [[]]);
+  await worker.stop(0);
+});

@@ -4,7 +4,7 @@ import { StoreUnavailable } from '../../src/core/ports/store.ts';
 import type { Claim, Stops } from '../../src/core/task.ts';
 import { record } from '../../src/scheduler/worker.ts';
 import { collect, enqueue, newTask } from '../store/kit.ts';
-import { calm, openScene } from './worker-kit.ts';
+import { calm, cancel, openScene } from './worker-kit.ts';
 
 const full = (): StoreUnavailable => new StoreUnavailable('full', 'the disk is full');
 
@@ -191,6 +191,22 @@ test('stop waits for a claim that is under way, and listens no longer', async ()
   assert.equal(stopped, false);
   gate.resolve(null);
   await stopping;
+});
+
+test('a step that has outlived the grace of a stop hears of cancellations no longer', async () => {
+  const signals: Stops[] = [];
+  const { worker, store } = openScene({
+    handle: (_claim, stops) => {
+      signals.push(stops);
+      return new Promise(() => {});
+    },
+  });
+  await enqueue(store, newTask('a'));
+  worker.start();
+  await calm();
+  await worker.stop(0);
+  await cancel(store, 'a');
+  assert.deepEqual([signals.length, signals[0]?.cancel.aborted], [1, false]);
 });
 
 test('stop is quick for a worker that idles or was never started', async () => {

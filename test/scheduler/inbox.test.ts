@@ -288,10 +288,54 @@ test('a draining queue keeps its files, and one that is gone or not still stays'
   const late = scene();
   Object.assign(late.deps, { files: { ...all, claim: async () => fileOf('{"text":"x"}', { queue: 'shut' }) } });
   await takeInbox(late.deps);
-  assert.deepEqual([await late.store.tasks({}), late.did], [[], []]);
+  assert.deepEqual([await late.store.tasks({}), it.did], [[], []], 'nor is it removed');
   Object.assign(late.deps, { files: { ...all, claim: async () => null } });
   await takeInbox(late.deps);
-  assert.deepEqual(await late.events(), []);
+  assert.deepEqual([await late.events(), it.did, late.told], [[], [], []]);
+});
+
+test('while there is no room for more tasks, files stay where they are', async () => {
+  const it = scene();
+  const { counts } = it.store;
+  let queued = 10_000;
+  it.store.counts = async () => ({ ...(await counts.call(it.store)), queued });
+  assert.deepEqual(await it.look(fileOf('{"text":"x"}')), []);
+  queued -= 1;
+  assert.deepEqual(await it.look(fileOf('{"text":"x"}')), ['taken x.json']);
+});
+
+test('a queue without a form takes any input, and a file may wait for a task that is there', async () => {
+  const plain = governing([anAgent({ name: 'email' })], { settings: { ...SETTINGS, queues: { email: queue({}) } } });
+  const it = scene({ governance: () => plain });
+  await it.look(fileOf('{"text":"first \uFEFF","input":{"n":1}}'));
+  const [first] = await it.store.tasks({});
+  const content = await readJson<{ text: string; input: unknown }>(it.store, first?.content ?? { hash: '' });
+  assert.deepEqual([content?.text, content?.input], ['first \uFEFF', { n: 1 }], 'a mark within is part of the text');
+  await it.look(fileOf(`{"text":"second","after":["${first?.id}"]}`, { hash: 'h2' }));
+  const second = (await it.store.tasks({})).find(({ id }) => id !== first?.id);
+  assert.deepEqual(await it.store.awaited(second?.id ?? ''), [first?.id]);
+});
+
+test('artefacts are looked for in what is on main, and one that cannot be read is not there', async () => {
+  const asked: unknown[] = [];
+  const files: InboxDeps['workspace']['files'] = (...of) => {
+    asked.push(of);
+    return { stat: () => Promise.reject(new Error('no such commit')) };
+  };
+  const it = scene({ workspace: { head: async () => HEAD, files } });
+  assert.deepEqual(await it.look(fileOf('{"text":"x","artefacts":["there.md"]}')), [
+    'reject x.json: There is no file there.md on main.',
+  ]);
+  assert.deepEqual(asked, [[HEAD, []]]);
+});
+
+test('what is on record of a file is encrypted for the inbox, and names no more of a queue than fits', async () => {
+  const it = scene();
+  await it.look(fileOf('null', { queue: 'q'.repeat(100) }));
+  const [rejected, raised] = await it.events();
+  assert.ok(rejected?.type === 'task.rejected' && raised?.type === 'matter.raised');
+  const { queue: name, detail } = rejected.data;
+  assert.deepEqual([name, detail.subject, raised.data.text.subject], ['q'.repeat(64), 'inbox', 'inbox']);
 });
 
 test('what fails for one file is logged, and keeps no other; a store that takes nothing ends the look', async () => {
@@ -344,8 +388,15 @@ test('what somebody has done to a view is undone, and on record', async () => {
   it.deps.files.touched = () => ['tsk_2'];
   it.deps.files.waiting = () => ({ files: [], unseen: [] });
   const running = startTaskFiles({ ...it.deps, clock: it.clock, onWork });
+  const syncs: boolean[] = [];
+  const { commit: real } = it.store;
+  it.store.commit = (batch) => {
+    syncs.push(batch.sync);
+    return real.call(it.store, batch);
+  };
   await calm();
   await running.close();
+  assert.deepEqual(syncs, [false], 'a look does not wait for the disk');
   const [, restored, ...rest] = await it.events();
   assert.deepEqual(
     [restored?.type, restored?.stream, restored?.actor, restored?.cause, restored?.labels, restored?.data, rest],
@@ -387,4 +438,18 @@ test('the loop opens each inbox once, looks four times a second, and five second
   assert.deepEqual(it.clock.sleeps.slice(-1), [5_000]);
   await running.close();
   assert.deepEqual([it.clock.sleeping, listeners.size], [0, 0]);
+});
+
+test('views that could not be brought up to date are, although nothing else happens', async () => {
+  const it = scene();
+  await it.look(fileOf('{"text":"x"}'));
+  it.deps.files.waiting = () => ({ files: [], unseen: [] });
+  const { head } = it.store;
+  it.store.head = () => Promise.reject(new Error('no luck'));
+  const running = startTaskFiles({ ...it.deps, clock: it.clock, onWork: () => () => undefined });
+  await calm();
+  it.store.head = head;
+  await it.clock.pass(5_000);
+  await running.close();
+  assert.deepEqual(it.did.slice(-1), ['show email tsk_2']);
 });

@@ -232,6 +232,16 @@ test('the facts of the morning report, also where the runtime says nothing', { s
     '- ok: the longest wait of a task',
   ])
     assert.ok(out.includes(said), `${said}\n\n${out}`);
+  const cost = [
+    ['0.0000', /\n- cost: unknown \(/],
+    ['0.1000', /\n- cost: at least 0\.1000 USD \([^\n]*: 2\)\n/],
+  ] as const;
+  for (const [usd, said] of cost) {
+    const unpriced = [...STATUS, `cost_usd_24h ${usd}`, 'unpriced_24h 2', 'unpriced billing 2'];
+    const { out: report } = await run('./scripts/report.sh; cat shared/reports/2026-11-23.md', unpriced);
+    assert.match(report, said);
+    assert.match(report, /## Runs whose cost is not fully known, by agent\n\n- billing 2\n/);
+  }
   const bare = await run('./scripts/report.sh && cat shared/reports/*', null);
   assert.match(bare.out, /- unknown: the runtime reports no status[^]*## Failures of the last 24 hours\n\nNothing\./);
 });

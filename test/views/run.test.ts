@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Rule } from '../../src/core/policy.ts';
 import type { RunStep } from '../../src/core/api/views.ts';
-import { calls, fails, says } from '../fakes/scripted-model.ts';
+import { agentText } from '../../src/cli/agents.ts';
+import { taskText } from '../../src/cli/tasks.ts';
+import { StatusFile } from '../../src/scheduler/upkeep/status-file.ts';
+import { openLoop, testTools } from '../fakes/loop.ts';
+import { calls, fails, says, scriptedModel } from '../fakes/scripted-model.ts';
 import { withLoop } from '../agent/with-loop.ts';
 import { OWNER, stands, withViews } from './kit.ts';
 
@@ -136,4 +140,35 @@ test('what was erased is said to be, and nothing breaks', async () => {
       );
     }),
   );
+});
+
+test('F7 a cost is the least it was where a model of unknown price took part, and unknown where it answered alone', async () => {
+  const known = scriptedModel([calls(['read', { path: 'a' }]), fails('auth'), fails('auth')]);
+  const unknown = scriptedModel([says('one'), says('two')]);
+  const choices = [known.choice(), unknown.choice({ model: 'large', unpriced: true })];
+  const loop = await openLoop({ tools: Object.values(testTools([])), choices });
+  const { store } = loop;
+  const status = new StatusFile({
+    store,
+    clock: { now: () => Date.now() },
+    zone: () => 'UTC',
+    file: { write: async () => {} },
+    paused: () => [],
+    checks: () => [],
+  });
+  try {
+    for (const said of ['cost at least 0.0000 USD', 'cost unknown']) {
+      const outcome = await loop.send('hello');
+      const view = await loop.views.run(outcome.task);
+      assert.ok(view && outcome.unpriced && view.unpriced);
+      assert.ok(taskText(outcome, view, 0).includes(said), taskText(outcome, view, 0));
+      const conversation = await loop.views.conversation('assistant', outcome.session, null, 10);
+      assert.ok(conversation?.entries.some((entry) => entry.kind === 'reply' && entry.unpriced));
+    }
+    const [state] = await loop.runtime.agentsToday();
+    assert.match(state ? agentText(state, 0) : '', /cost today at least 0\.0000 USD/);
+    assert.match(await status.text(), /\nunpriced_24h 2\nagent assistant 2 0 0\.0000\nunpriced assistant 2\n/);
+  } finally {
+    await loop.close();
+  }
 });

@@ -72,7 +72,7 @@ test(
     const scene = new Scene();
     const email = { ...agent('email'), running: 1, queued: 2, nextFiring: Date.now() + 3_600_000, costTodayUsd: 0.42 };
     scene.agents = [
-      agent('system'),
+      { ...agent('system'), costTodayUsd: 0, unpricedToday: true },
       { ...email, lastRun: { run: 'run_1', task: 'tsk_1', at: Date.now(), status: 'done' } },
     ];
     scene.schedules = [schedule('email')];
@@ -125,6 +125,8 @@ test(
         await card.getByText('1 running, 2 queued, 0 waiting').waitFor();
         for (const text of ['Working', '$0.42', 'in 1 hour', '15 8 * * 1-5'])
           await card.getByText(text).first().waitFor();
+        // What nobody knows the price of has not cost nothing.
+        await page.getByRole('article', { name: 'system' }).getByText('unknown', { exact: true }).waitFor();
         await card.getByRole('button', { name: 'Pause email' }).click();
         await page.keyboard.type('month end');
         await page.keyboard.press('Enter');

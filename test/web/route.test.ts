@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { away, duration, money, timeAgo } from '../../web/lib/format.ts';
 import { providerOf } from '../../web/lib/keys.ts';
-import { href, parse, type Route } from '../../web/lib/route.ts';
+import { allWork, href, parse, type Route } from '../../web/lib/route.ts';
 
 test('every place has an address that leads back to it', () => {
   const places: Route[] = [
     { name: 'home' },
     { name: 'chat', agent: 'email', session: 'telegram-1', steps: null },
     { name: 'chat', agent: 'a b/c', session: 'x?y#z', steps: 'tsk_1' },
-    { name: 'work', agent: '', state: '', text: '' },
-    { name: 'work', agent: 'email', state: 'failed', text: 'a & b' },
+    allWork(),
+    { name: 'work', agent: 'email', state: 'failed', text: 'a & b', probes: 'show' },
     { name: 'board', agent: '' },
     { name: 'board', agent: 'email' },
     { name: 'agents' },

@@ -399,27 +399,27 @@ export class Scene {
     return { lanes };
   }
 
-  #runs({ agent: name, status, column, text = '', after, limit = 50 }: RunsQuery): RunsPage {
-    const found = this.items
+  #runs({ agent: name, status, column, text = '', probes = true, after, limit = 50 }: RunsQuery): RunsPage {
+    const isProbe = ({ from, model }: Item): boolean => from.startsWith('schedule:') && model === 'script';
+    const fitting = this.items
       .filter((item) => name === undefined || item.agent === name)
       .filter((item) => column === undefined || columnOf(item) === column)
       .filter((item) => !status || status.length === 0 || status.includes(item.status))
       .filter((item) => item.title.toLowerCase().includes(text.toLowerCase()))
       .reverse();
+    const found = fitting.filter((item) => probes || !isProbe(item));
     const from = after === undefined ? 0 : Number(after.replace('evt_', ''));
     const next = from + limit < found.length ? `evt_${from + limit}` : null;
-    return { runs: found.slice(from, from + limit), next, total: found.length };
+    return { runs: found.slice(from, from + limit), next, total: found.length, probes: fitting.length - found.length };
   }
 
   readonly desk: ModelDesk = {
     makers: ['anthropic', 'openai', 'gemini'],
     servers: ['ollama'],
-    list: async () => ({
-      model: this.demo ? 'demo/demo' : 'scripted/large',
-      demo: this.demo,
-      providers: [],
-      models: [],
-    }),
+    list: async () => {
+      const model = this.demo ? 'demo/demo' : 'scripted/large';
+      return { model, demo: this.demo, providers: [], models: [] };
+    },
     test: async (ref) => ({
       ref,
       ok: true,

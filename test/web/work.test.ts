@@ -118,3 +118,30 @@ test('what is searched for is kept with what is clicked meanwhile, and never lea
     });
   }, busyCompany(150)),
 );
+
+test('F13 scripts by the clock that found nothing new do not bury the work, and are one switch away', { skip }, () => {
+  const scene = new Scene();
+  scene.add({ title: 'Write the letter' });
+  for (let n = 1; n <= 40; n++)
+    scene.add({ title: `probe ${n}`, agent: 'email', from: 'schedule:email/probe', model: 'script' });
+  return withStage(async ({ enter, gateway }) => {
+    await enter(async ({ page }) => {
+      await page.goto(`${gateway.url}/work`);
+      await page.getByText('1 task · 40 scripts by the clock found nothing new').waitFor();
+      assert.equal(await page.locator('.work-row').count(), 1);
+      const too = page.getByRole('button', { name: 'By the clock too' });
+      await too.click();
+      await page.getByText('41 tasks').waitFor();
+      await page.waitForURL(/probes=show/);
+      await page.reload();
+      await page.getByText('41 tasks').waitFor();
+      await page.getByRole('button', { name: 'By the clock too', pressed: true }).click();
+      await page.getByText('1 task · 40 scripts').waitFor();
+      await page.getByLabel('Agent').selectOption('email');
+      await page.getByText('No tasks match these filters.').waitFor();
+      await too.click();
+      await page.getByText('40 tasks found').waitFor();
+      await page.waitForURL(/agent=email.*probes=show/);
+    });
+  }, scene);
+});

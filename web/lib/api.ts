@@ -63,6 +63,8 @@ export interface RunsFilter {
   /** Of the board. */
   column: string;
   text: string;
+  /** `hide`: without scripts by the clock that found nothing new. */
+  probes: string;
 }
 
 const ME = '/api/me';

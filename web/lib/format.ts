@@ -53,8 +53,9 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / HOUR)} h ${Math.round((ms % HOUR) / MINUTE)} min`;
 }
 
-/** '' for nothing: a demo and a model of one's own cost nothing worth a line. */
-export function money(usd: number): string {
+/** '' for nothing: a demo and a model of one's own cost nothing worth a line. `unpriced`: part of it has no known price. */
+export function money(usd: number, unpriced = false): string {
+  if (unpriced) return usd <= 0 ? 'cost unknown' : `at least ${money(usd)}`;
   if (usd <= 0) return '';
   if (usd < 0.0001) return 'under $0.0001';
   return `$${usd.toFixed(usd < 0.01 ? 4 : 2)}`;

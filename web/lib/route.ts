@@ -5,7 +5,8 @@ export type Route =
   | { name: 'home' }
   /** `steps`: the task whose steps are shown beside. */
   | { name: 'chat'; agent: string; session: string; steps: string | null }
-  | { name: 'work'; agent: string; state: string; text: string }
+  /** `probes`: `show` if scripts by the clock that found nothing new are listed too. */
+  | { name: 'work'; agent: string; state: string; text: string; probes: string }
   | { name: 'board'; agent: string }
   | { name: 'item'; task: string }
   | { name: 'exact'; task: string; hash: string }
@@ -21,14 +22,24 @@ export function parse(path: string, search: string): Route {
   if (first === '' && second === undefined) return { name: 'home' };
   if (first === 'chat' && second && third && !fourth)
     return { name: 'chat', agent: second, session: third, steps: of.get('steps') };
-  if (first === 'work' && !second)
-    return { name: 'work', agent: of.get('agent') ?? '', state: of.get('state') ?? '', text: of.get('text') ?? '' };
+  if (first === 'work' && !second) return workOf((name) => of.get(name) ?? '');
   if (first === 'board' && !second) return { name: 'board', agent: of.get('agent') ?? '' };
   if (first === 'work' && second && !third) return { name: 'item', task: second };
   if (first === 'work' && second && third === 'exact' && fourth) return { name: 'exact', task: second, hash: fourth };
   if ((first === 'agents' || first === 'inbox' || first === 'models') && !second) return { name: first };
   return { name: 'nowhere' };
 }
+
+const workOf = (of: (name: string) => string): Extract<Route, { name: 'work' }> => ({
+  name: 'work',
+  agent: of('agent'),
+  state: of('state'),
+  text: of('text'),
+  probes: of('probes'),
+});
+
+/** The list of work, of one agent or of all, without other filters. */
+export const allWork = (agent = ''): Route => workOf((name) => (name === 'agent' ? agent : ''));
 
 function decoded(segment: string): string {
   try {
@@ -47,7 +58,7 @@ export function href(route: Route): string {
     case 'chat':
       return withQuery(`/chat/${of(route.agent)}/${of(route.session)}`, { steps: route.steps ?? '' });
     case 'work':
-      return withQuery('/work', { agent: route.agent, state: route.state, text: route.text });
+      return withQuery('/work', { agent: route.agent, state: route.state, text: route.text, probes: route.probes });
     case 'board':
       return withQuery('/board', { agent: route.agent });
     case 'item':
@@ -70,7 +81,7 @@ const withQuery = (path: string, fields: Record<string, string>): string => {
 export const placeOf = (route: Route): string =>
   href(
     route.name === 'work'
-      ? { name: 'work', agent: '', state: '', text: '' }
+      ? allWork()
       : route.name === 'chat'
         ? { ...route, steps: null }
         : route.name === 'board'

@@ -70,7 +70,7 @@ function Line({ node, here }: { node: ChainNode; here: string }): JSX.Element {
 
 function TaskLine({ node, here }: { node: Extract<ChainNode, { kind: 'task' }>; here: boolean }): JSX.Element {
   const title = <Plain text={node.title === '' ? 'Untitled' : node.title} />;
-  const facts = [node.commit === null ? '' : `commit ${node.commit.slice(0, 10)}`, money(node.costUsd)];
+  const facts = [node.commit === null ? '' : `commit ${node.commit.slice(0, 10)}`, money(node.costUsd, node.unpriced)];
   return (
     <>
       <b>{node.agent}</b> {here ? <span>{title}</span> : <a href={itemOf(node.task)}>{title}</a>}{' '}

@@ -109,13 +109,14 @@ const DELIVERY: Readonly<Record<Reply['delivery']['state'], string>> = {
 export function ReplyEntry(props: { entry: Reply; agent: string; steps: string | null; open: boolean }): JSX.Element {
   const { entry } = props;
   const delivery = DELIVERY[entry.delivery.state];
+  const cost = money(entry.costUsd, entry.unpriced);
   return (
     <article class="entry answer" aria-label={`Answer from ${props.agent}`}>
       <Markdown text={entry.text} />
       <Files files={entry.files} />
       <footer class="entry-foot">
         <Ago at={entry.at} />
-        {money(entry.costUsd) !== '' && <span>{money(entry.costUsd)}</span>}
+        {cost !== '' && <span>{cost}</span>}
         {delivery !== '' && (
           <span class="bad" title={entry.delivery.error}>
             {delivery}

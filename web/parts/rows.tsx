@@ -104,7 +104,7 @@ function Row({ run }: { run: RunSummary }): JSX.Element {
       </span>
       <span class="cell-agent">{run.agent}</span>
       <span class="cell-took">{ms === null ? '' : duration(ms)}</span>
-      <span class="cell-cost">{money(run.costUsd)}</span>
+      <span class="cell-cost">{money(run.costUsd, run.unpriced)}</span>
       <span class="cell-when">
         <Ago at={run.queuedAt} />
       </span>

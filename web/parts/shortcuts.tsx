@@ -1,13 +1,13 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
-import type { Route } from '../lib/route.ts';
+import { allWork, type Route } from '../lib/route.ts';
 import { useApp } from '../stores/app.ts';
 import { Dialog } from './dialog.tsx';
 
 const KEYS: readonly { key: string; does: string; to?: Route }[] = [
   { key: 'n', does: 'New chat', to: { name: 'home' } },
-  { key: 'w', does: 'Work', to: { name: 'work', agent: '', state: '', text: '' } },
+  { key: 'w', does: 'Work', to: allWork() },
   { key: 'b', does: 'Board', to: { name: 'board', agent: '' } },
   { key: 'a', does: 'Agents', to: { name: 'agents' } },
   { key: 'i', does: 'Inbox', to: { name: 'inbox' } },

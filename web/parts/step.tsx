@@ -69,7 +69,7 @@ function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Ele
   const { usage } = step;
   const facts = [
     step.ms === null ? 'in progress' : duration(step.ms),
-    // In the line of a step there is room for one: what it cost, or where it cost nothing what it took.
+    // In the line of a step there is room for one: what it cost, or where that is nothing or unknown what it took.
     money(step.costUsd) || (usage && `${count(usage.input + usage.output)} tokens`),
   ].filter(Boolean);
   return (

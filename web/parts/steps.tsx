@@ -64,7 +64,7 @@ function Totals({ run }: { run: RunView }): JSX.Element {
   const facts = [
     ms === null ? '' : duration(ms),
     input + output === 0 ? '' : `${count(input)} tokens in, ${count(output)} out`,
-    money(run.costUsd),
+    money(run.costUsd, run.unpriced),
   ];
   return (
     <p class="totals">

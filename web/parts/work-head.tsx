@@ -1,15 +1,12 @@
 import type { JSX } from 'preact';
-import { href } from '../lib/route.ts';
+import { allWork, href } from '../lib/route.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import { Icon } from './icons.tsx';
 
 /** The same work, seen the other way. */
 export const Switch = ({ to, agent }: { to: 'board' | 'work'; agent: string }): JSX.Element => (
-  <a
-    class="button plain"
-    href={href(to === 'board' ? { name: 'board', agent } : { name: 'work', agent, state: '', text: '' })}
-  >
+  <a class="button plain" href={href(to === 'board' ? { name: 'board', agent } : allWork(agent))}>
     <Icon of={to === 'board' ? 'board' : 'list'} /> {to === 'board' ? 'Board' : 'List'}
   </a>
 );

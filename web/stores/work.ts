@@ -6,7 +6,15 @@ import type { Live } from './changes.ts';
 export type Rows =
   | { kind: 'loading' }
   | { kind: 'failed'; message: string }
-  | { kind: 'ready'; rows: readonly RunSummary[]; next: string | null; total: number; trouble: string | null };
+  | {
+      kind: 'ready';
+      rows: readonly RunSummary[];
+      next: string | null;
+      total: number;
+      /** Scripts by the clock that found nothing new and are not shown. */
+      hidden: number;
+      trouble: string | null;
+    };
 
 /** All work, newest first, a page at a time. */
 export interface Work {
@@ -27,7 +35,7 @@ const PAUSE = 400;
 export function createWork(api: Api): Work {
   const state = signal<Rows>({ kind: 'loading' });
   const loadingMore = signal(false);
-  let filter: RunsFilter = { agent: '', status: '', column: '', text: '' };
+  let filter: RunsFilter = { agent: '', status: '', column: '', text: '', probes: 'hide' };
   let asked = new AbortController();
   let shown = '';
 
@@ -38,7 +46,8 @@ export function createWork(api: Api): Work {
     if (!keep) state.value = { kind: 'loading' };
     try {
       const page = await api.runs(filter, null, PAGE, mine);
-      state.value = { kind: 'ready', ...merged(state.value, page), total: page.total, trouble: null };
+      const { total, probes: hidden = 0 } = page;
+      state.value = { kind: 'ready', ...merged(state.value, page), total, hidden, trouble: null };
     } catch (error) {
       if (mine.aborted) return;
       const message = messageOf(error);

@@ -5,7 +5,7 @@ import type { AgentState } from '../../src/core/api/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import type { TriggerState } from '../../src/core/trigger.ts';
 import { money } from '../lib/format.ts';
-import { href } from '../lib/route.ts';
+import { allWork, href } from '../lib/route.ts';
 import { Rules, type Rule } from '../parts/rules.tsx';
 import { useAct } from '../parts/act.tsx';
 import { AnswerForm } from '../parts/answer-form.tsx';
@@ -73,7 +73,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
     <article aria-label={name}>
       <header class="card-head">
         <h2>
-          <a href={href({ name: 'work', agent: name, state: '', text: '' })} title={`All work of ${name}`}>
+          <a href={href(allWork(name))} title={`All work of ${name}`}>
             {name}
           </a>
         </h2>
@@ -138,7 +138,17 @@ function AgentAt({ of: { paused, running, waiting, queued, later = 0 } }: { of: 
 }
 
 function Facts({ of }: { of: AgentState }): JSX.Element {
-  const { running, queued, later = 0, waiting, lastRun, nextFiring, costTodayUsd = 0, models } = of;
+  const {
+    running,
+    queued,
+    later = 0,
+    waiting,
+    lastRun,
+    nextFiring,
+    costTodayUsd = 0,
+    unpricedToday = false,
+    models,
+  } = of;
   return (
     <dl class="facts">
       <dt>Tasks</dt>
@@ -158,7 +168,7 @@ function Facts({ of }: { of: AgentState }): JSX.Element {
       <dt>Next firing</dt>
       <dd>{nextFiring === null ? 'none' : <Away at={nextFiring} />}</dd>
       <dt>Cost today</dt>
-      <dd>{money(costTodayUsd) || 'nothing'}</dd>
+      <dd>{unpricedToday && costTodayUsd === 0 ? 'unknown' : money(costTodayUsd, unpricedToday) || 'nothing'}</dd>
       <dt>Model</dt>
       <dd class="facts-model">{models[0] ?? 'none'}</dd>
     </dl>

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { BoardCard, BoardColumn, BoardView as Board } from '../../src/core/api/views.ts';
-import { href } from '../lib/route.ts';
+import { allWork, href } from '../lib/route.ts';
 import { COLUMNS } from '../lib/words.ts';
 import { Ago, Await, Away, Empty, Plain } from '../parts/small.tsx';
 import { AgentSelect, Switch } from '../parts/work-head.tsx';
@@ -33,7 +33,7 @@ export function BoardView({ agent }: { agent: string }): JSX.Element {
         {({ lanes }) =>
           lanes.length === 0 ? (
             <Empty title="No open tasks, and none done today.">
-              <a href={href({ name: 'work', agent, state: '', text: '' })}>All work</a>
+              <a href={href(allWork(agent))}>All work</a>
             </Empty>
           ) : (
             <Lanes lanes={lanes} agent={agent} />
@@ -106,7 +106,10 @@ function Cell({ lane, of, at }: { lane: Lane; of: (typeof COLUMNS)[number]; at: 
         ))}
       </ul>
       {beyond > 0 && (
-        <a class="cell-more" href={href({ name: 'work', agent: lane.agent, state: of.state, text: '' })}>
+        <a
+          class="cell-more"
+          href={href({ name: 'work', agent: lane.agent, state: of.state, text: '', probes: 'show' })}
+        >
           and {beyond} more
         </a>
       )}

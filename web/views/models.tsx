@@ -57,10 +57,16 @@ function Model({ model }: { model: ModelView }): JSX.Element {
   };
   const facts = [
     model.tiers.map(({ tier, place }) => (place === 0 ? tier : `${tier}, choice ${place + 1}`)).join(', '),
-    model.window === null ? '' : `${count(model.window)} tokens`,
+    model.window !== null
+      ? `${count(model.window)} tokens`
+      : model.assumed !== undefined
+        ? `${count(model.assumed)} tokens assumed`
+        : '',
     model.images ? 'sees images' : '',
     model.reasoning ? 'reasons' : '',
-    model.price && `$${model.price.input} in, $${model.price.output} out per million tokens (${model.price.asOf})`,
+    model.price
+      ? `$${model.price.input} in, $${model.price.output} out per million tokens (${model.price.asOf})`
+      : model.unpriced && 'price unknown',
   ].filter(Boolean);
   return (
     <>
@@ -79,7 +85,7 @@ function Model({ model }: { model: ModelView }): JSX.Element {
 
 function Result({ of }: { of: ModelTest | string }): JSX.Element {
   if (typeof of === 'string') return <span class="bad">{of}</span>;
-  const facts = [duration(of.ms), money(of.costUsd)].filter(Boolean).join(', ');
+  const facts = [duration(of.ms), money(of.costUsd, of.unpriced)].filter(Boolean).join(', ');
   return (
     <span class={of.ok ? 'good' : 'bad'}>
       {of.ok ? 'It works: ' : ''}

@@ -14,12 +14,12 @@ type WorkRoute = Extract<Route, { name: 'work' }>;
 /** Everything the agents do and have done. */
 export function WorkView({ route }: { route: WorkRoute }): JSX.Element {
   const { work, live, router } = useApp();
-  const { agent, state, text } = route;
+  const { agent, state, text, probes } = route;
   // Before it is painted: what was shown here the last time may have been narrowed to something else.
   useLayoutEffect(() => {
     const { status = '', column = '' } = filterOf(state) ?? {};
-    work.show({ agent, status, column, text });
-  }, [agent, state, text]);
+    work.show({ agent, status, column, text, probes: probes === 'show' ? '' : 'hide' });
+  }, [agent, state, text, probes]);
   useEffect(() => work.follow(live), []);
   const change = (part: Partial<WorkRoute>): void => {
     const now = router.route.peek();
@@ -43,6 +43,15 @@ export function WorkView({ route }: { route: WorkRoute }): JSX.Element {
               {each.label}
             </button>
           ))}
+          <button
+            type="button"
+            class="filter"
+            aria-pressed={probes === 'show'}
+            title="Show scripts of schedules that found nothing new, too"
+            onClick={() => change({ probes: probes === 'show' ? '' : 'show' })}
+          >
+            By the clock too
+          </button>
         </div>
       </header>
       <List
@@ -69,6 +78,8 @@ function List({ filtered, clear }: { filtered: boolean; clear: () => void }): JS
       <Empty title="No tasks match these filters.">
         <Button onClick={clear}>Show all</Button>
       </Empty>
+    ) : state.hidden > 0 ? (
+      <Empty title="So far only scripts ran by the clock, and none found anything new." />
     ) : (
       <Empty title="No agent has done anything yet.">
         <a href="/">Start a chat</a>
@@ -79,6 +90,7 @@ function List({ filtered, clear }: { filtered: boolean; clear: () => void }): JS
       <p class="quiet work-count" role="status">
         {plural(state.total, 'task', 'tasks')}
         {filtered && ' found'}
+        {state.hidden > 0 && ` · ${plural(state.hidden, 'script', 'scripts')} by the clock found nothing new`}
         {state.trouble !== null && ` · may be out of date: ${state.trouble}`}
       </p>
       <Rows rows={state.rows} total={state.total} more={state.next === null ? null : () => void work.more()} />

@@ -2,6 +2,7 @@ import { agentActor, conversationId } from '../../core/ids.ts';
 import { MAX_TOLD, tellKey, telling, toldLane } from '../../core/records/told.ts';
 import { type Place, addressOf, OWNER, placeOf } from '../../core/recipient.ts';
 import { putJson } from '../../core/records/json-blob.ts';
+import { visible } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
 import type { Turn } from '../run/deps.ts';
 import type { CallState } from '../run/state.ts';
@@ -21,7 +22,9 @@ export function readPlace({ deps }: Turn, to: string): { place: Place } | { wron
   // What takes messages by itself, such as a webhook, is no place of a person.
   if (!deps.pushes(place.channel))
     return { wrong: unknownText('channel', place.channel, { known: channels.map(({ name }) => name) }) };
-  return { place };
+  // Another spelling of an address would be another one to rules, quiet hours and limits.
+  const wrong = deps.wrongAddress?.(place) ?? null;
+  return wrong === null ? { place } : { wrong: `"${visible(place.to)}" ${wrong}.` };
 }
 
 /** Queues the words with the call's receipt, in one commit: however often the process dies, they are told once. */

@@ -147,9 +147,10 @@ function wholeTurn(log: RunLog, text: string): BlobRef[] {
 }
 
 function endRun(log: RunLog, status: TaskStatus, failure: Failure | null): void {
-  const { run, usage, costUsd, step } = log.state;
+  const { run, usage, costUsd, unpriced, step } = log.state;
   const detail = failure ? log.put(failure) : null;
-  const data = { run, status, error: failure?.code ?? null, detail, usage, costUsd, steps: step };
+  const cost = { costUsd, ...(unpriced ? { unpriced } : {}) };
+  const data = { run, status, error: failure?.code ?? null, detail, usage, ...cost, steps: step };
   log.emit({ type: 'run.finished', data }, null, { key: `end:${run}` });
 }
 

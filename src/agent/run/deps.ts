@@ -8,6 +8,7 @@ import type { Ids } from '../../core/ids.ts';
 import type { ModelChoice, ModelError } from '../../core/model.ts';
 import type { GovernanceReader } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
+import type { Place } from '../../core/recipient.ts';
 import type { Net } from '../../core/ports/net.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
@@ -50,6 +51,8 @@ export interface AgentDeps {
   paused(agent: string): boolean;
   /** True for channels the runtime sends to; others come and fetch their reply. */
   pushes(channel: string): boolean;
+  /** What an address is not that its platform cannot know; null if it may be one. */
+  wrongAddress?(place: Place): string | null;
   redact(text: string): string;
   redactPieces(): PieceRedactor;
   emit(delta: Delta): void;

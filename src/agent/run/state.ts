@@ -122,6 +122,8 @@ export interface RunState {
   model: string | null;
   usage: Usage;
   costUsd: number;
+  /** Part of it has no known price. */
+  unpriced: boolean;
   /** Input tokens of the last turn's call, as the provider counted. */
   lastInput: number;
   /** Our own estimate of the same; 0 where there is none. */
@@ -170,6 +172,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     model: null,
     usage: NO_USAGE,
     costUsd: 0,
+    unpriced: false,
     lastInput: 0,
     lastAsked: 0,
     asked: 0,
@@ -329,6 +332,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
     case 'model.answered': {
       state.usage = addUsage(state.usage, event.data.usage);
       state.costUsd += event.data.costUsd;
+      state.unpriced ||= event.data.unpriced === true;
       if (event.data.purpose !== 'turn') return;
       state.lastInput = event.data.usage.input;
       state.lastAsked = state.asked;

@@ -1,6 +1,7 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { Agent } from '../../core/agent.ts';
 import {
+  priced,
   type ModelChoice,
   type ModelMessage,
   type ModelRequest,
@@ -167,8 +168,8 @@ async function askSummary(
     signal.throwIfAborted();
     const ms = deps.clock.now() - before;
     if (error === null) {
-      const costUsd = choice.cost(usage);
-      log.emit({ type: 'model.answered', data: { ...common, answer: log.put(message), finish, usage, costUsd, ms } });
+      const cost = priced(choice, usage);
+      log.emit({ type: 'model.answered', data: { ...common, answer: log.put(message), finish, usage, ...cost, ms } });
       return textOf([{ ...message, parts: message.parts.filter((part) => part.type === 'text') }]);
     }
     const detail = log.put(error);

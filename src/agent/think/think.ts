@@ -1,5 +1,5 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
-import type { ModelChoice, ModelError } from '../../core/model.ts';
+import { priced, type ModelChoice, type ModelError } from '../../core/model.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice, leaveOut, mayBeHistory, withoutHistory } from './compact.ts';
 import { type Conversation, note } from '../run/conversation.ts';
@@ -159,8 +159,7 @@ function record(
     return error;
   }
   const answer = log.put(message);
-  const costUsd = choice.cost(usage);
-  log.emit({ type: 'model.answered', data: { ...common, answer, finish, usage, costUsd } }, message);
+  log.emit({ type: 'model.answered', data: { ...common, answer, finish, usage, ...priced(choice, usage) } }, message);
   const told = outcome.dropped ? CUT : outcome.written === true ? WRITTEN : null;
   if (told !== null) log.emit({ type: 'note.added', data: { note: log.put(note(told)) } });
   return null;

@@ -10,7 +10,7 @@ const settings = {
 };
 
 /** A chat, a topic of it, or a message in either. */
-const CHAT = /^-?[1-9]\d{0,15}(?:_\d{1,16})?(?::\d{1,16})?$/;
+const CHAT = /^-?[1-9]\d{0,15}(?:_[1-9]\d{0,15})?(?::[1-9]\d{0,15})?$/;
 
 export const telegramMessenger: Messenger<typeof settings> = {
   type: 'telegram',

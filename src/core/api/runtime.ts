@@ -58,6 +58,8 @@ export interface TaskOutcome {
   waits: Pending[];
   usage: Usage;
   costUsd: number;
+  /** Part of it has no known price: it cost `costUsd` at least. */
+  unpriced?: boolean;
 }
 
 /** A request that names no conversation. */
@@ -127,6 +129,8 @@ export interface AgentState {
   lastRun?: LastRun | null;
   /** Since midnight where the process is. */
   costTodayUsd?: number;
+  /** Part of today's cost has no known price: `costTodayUsd` is the least it was. */
+  unpricedToday?: boolean;
 }
 
 /** What is known of an agent without asking the queue or the clock. */
@@ -164,6 +168,29 @@ export interface RuntimeStatus {
   /** What people are told later: for the end of quiet hours, or of a minute with many messages. */
   held?: readonly HeldMessages[];
   problems: readonly Problem[];
+  /** The gateway that tells this; absent where there is none. */
+  gateway?: GatewayState;
+}
+
+/** Where the gateway listens, and what it has turned away since it started. */
+export interface GatewayState {
+  url: string;
+  /** Other machines can reach `url`, which is plain HTTP. */
+  exposed: boolean;
+  publicUrl: string | null;
+  refused: readonly RefusedHooks[];
+}
+
+/** Requests to a webhook that were refused. Kept in memory: strangers must not be able to fill the record. */
+export interface RefusedHooks {
+  /** Null: requests to hooks that are not there. */
+  hook: string | null;
+  count: number;
+  /** The last one, and why. The sender was not told as much. */
+  at: number;
+  why: string;
+  /** When a request to this hook was last accepted; null: not since the start. */
+  accepted: number | null;
 }
 
 /** Messages that wait for one address. */

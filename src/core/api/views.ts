@@ -72,6 +72,8 @@ export type ConversationEntry =
       files: FileView[];
       commit: string | null;
       costUsd: number;
+      /** Part of it has no known price: it cost `costUsd` at least. */
+      unpriced?: boolean;
       /** `fetched`: over HTTP, by the client that asked. */
       delivery: {
         state: 'sent' | 'fetched' | 'sending' | 'waiting' | 'unsure' | 'failed';
@@ -113,6 +115,8 @@ export interface RunSummary {
   model: string | null;
   usage: Usage;
   costUsd: number;
+  /** Part of it has no known price: it cost `costUsd` at least. */
+  unpriced?: boolean;
   commit: string | null;
 }
 
@@ -174,6 +178,8 @@ export type RunStep =
       finish: FinishReason | null;
       usage: Usage | null;
       costUsd: number;
+      /** Part of it has no known price: it cost `costUsd` at least. */
+      unpriced?: boolean;
       text: string;
       reasoning: string;
       /** What failed, in plain words; null if it did not. */
@@ -247,6 +253,8 @@ export type ChainNode = { depth: number; at: number } & (
       result: string;
       commit: string | null;
       costUsd: number;
+      /** Part of it has no known price: it cost `costUsd` at least. */
+      unpriced?: boolean;
     }
   /** What a task began with: `by` says which channel, schedule, trigger, file or chain. */
   | {
@@ -330,8 +338,10 @@ export interface ModelView {
   assumed?: number;
   images: boolean;
   reasoning: boolean;
-  /** USD for a million tokens; null where no price is known. */
+  /** USD for a million tokens; null where it is free or no price is known. */
   price: { input: number; cached: number; output: number; asOf: string } | null;
+  /** Nobody says what it costs. */
+  unpriced?: boolean;
   /** Why it cannot work; '' if nothing is known to be wrong. */
   problem: string;
 }
@@ -377,6 +387,8 @@ export interface ModelTest {
   ms: number;
   usage: Usage;
   costUsd: number;
+  /** Part of it has no known price: it cost `costUsd` at least. */
+  unpriced?: boolean;
   /** The answer, or what is wrong and what to do. */
   said: string;
 }

@@ -191,6 +191,10 @@ export function assumedWindow({ kind, baseUrl }: KnownProvider, model: string): 
   return kind.server ? LOCAL_WINDOW : kind.standIn ? STAND_IN_WINDOW : windowOf(model, baseUrl);
 }
 
+/** Whether nobody says what a model costs: neither its owner nor the list of prices, and its provider is not free. */
+export const isUnpriced = (provider: KnownProvider, model: string): boolean =>
+  !provider.kind.free && toldOf(provider, model).price === undefined && modelFacts(model) === null;
+
 export function choiceOf(provider: KnownProvider, model: string, parts: ProviderParts): ModelChoice {
   const { kind } = provider;
   const { window, images } = abilitiesOf(provider, model, parts.found);
@@ -205,5 +209,6 @@ export function choiceOf(provider: KnownProvider, model: string, parts: Provider
     ...(window === null && kind.standIn === undefined ? { assumed: true } : {}),
     images,
     cost: kind.free && told === undefined ? free : costOf(model, told),
+    ...(isUnpriced(provider, model) ? { unpriced: true } : {}),
   };
 }

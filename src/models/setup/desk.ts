@@ -5,7 +5,7 @@ import type { Models } from '../choice/choose.ts';
 import { isAble } from '../choice/found.ts';
 import type { ServerModel } from '../wire/provider.ts';
 import { modelFacts } from '../prices/prices.ts';
-import { abilitiesOf, assumedWindow, flawOf, type KnownProvider, toldOf } from '../choice/providers.ts';
+import { abilitiesOf, assumedWindow, flawOf, isUnpriced, type KnownProvider, toldOf } from '../choice/providers.ts';
 import { errorText } from '../../core/text/sentence.ts';
 
 /** The models of the network: what there is, whether it works, and how to have one. */
@@ -98,7 +98,18 @@ function modelView(
     provider && abilities.window === null && provider.kind.standIn === undefined
       ? { assumed: assumedWindow(provider, model) }
       : {};
-  return { ref, provider: provider?.name ?? '', model, tiers: [], ...abilities, ...assumed, price, problem };
+  const unpriced = provider && isUnpriced(provider, model) ? { unpriced: true } : {};
+  return {
+    ref,
+    provider: provider?.name ?? '',
+    model,
+    tiers: [],
+    ...abilities,
+    ...assumed,
+    price,
+    ...unpriced,
+    problem,
+  };
 }
 
 /** Stands for the day on which a price was read, where the owner has given it. */

@@ -224,5 +224,6 @@ export async function tryOut(choice: ModelChoice, clock: Clock, signal: AbortSig
     };
   if (!error && !called && said.trim() === '') error = emptyAnswer(choice);
   const text = error ? error.message : said.trim() || '(a call of the test tool)';
-  return { ok: error === null, ms, usage, costUsd: choice.cost(usage), said: text, error };
+  const cost = { costUsd: choice.cost(usage), unpriced: choice.unpriced === true };
+  return { ok: error === null, ms, usage, ...cost, said: text, error };
 }

@@ -29,6 +29,13 @@ export interface Told {
 }
 
 const MAX_TEXT = 400;
+/** Characters of an error that are looked at: each of many patterns goes over all of them. */
+const MAX_SAID = 16_384;
+/** Milliseconds. Nobody waits longer, and a later moment may be none that can be written down. */
+const MAX_WAIT = 366 * 86_400_000;
+
+/** What a server asks to wait, as a number that can be reckoned with; null if it asks nothing. */
+const waitOf = (ms: number): number | null => (ms >= 0 && ms < Infinity ? Math.min(Math.ceil(ms), MAX_WAIT) : null);
 
 const CONTEXT =
   /context[_ ](?:length|window|size)[_ ]?exceeded|exceed_context_size|maximum context length|exceeds? (?:the |its )?(?:model'?s )?(?:available )?(?:maximum )?context (?:length|window|size)|exceeds? (?:the )?(?:maximum )?(?:allowed )?(?:input|prompt) length|longer than the model'?s context|context length of only|context the overflows|greater than the context length|exceed context limit|prompt (?:is )?too long|input is too long|context window exceeds limit|range of input length should be|exceeds the limit of \d+|prompt[_ ]tokens[_ ]too[_ ]long|prompt exceeds max|(?:prompt|input|total|context|request)[_ ]tokens?\b.{0,80}exceed|(?:input|prompt|context|conversation|messages?|request).{0,20}(?:is|are) too (?:long|large)|maximum context|max(?:imum)?[_ ](?:model|seq(?:uence)?)[_ ]len|input token count.{0,40}exceeds|input tokens exceed|maximum prompt length|longer than the maximum model length|reduce (?:the length|your prompt)|too large for model with|must (?:be|have) (?:<=|less than) \d+ tokens|max_new_tokens. must be <=|too many tokens|token limit exceeded|exceeded model token limit|context size has been exceeded|configured context size|request[_ ]too[_ ]large|request entity too large|payload too large/i;
@@ -174,7 +181,7 @@ export function readError(value: unknown): Told | null {
   const status = typeof number === 'number' && number >= 400 && number < 600 ? number : null;
   const metadata = isObject(inner.metadata) && typeof inner.metadata.raw === 'string' ? ` (${inner.metadata.raw})` : '';
   const message = typeof inner.message === 'string' ? inner.message : JSON.stringify(inner);
-  return { status, codes, text: message + metadata, ...(wait === null ? {} : { wait }) };
+  return { status, codes, text: (message + metadata).slice(0, MAX_SAID), ...(wait === null ? {} : { wait }) };
 }
 
 /** Fields in which providers say how many seconds to wait. */
@@ -184,15 +191,15 @@ const WAITS = ['retry_after', 'retry_after_seconds', 'resets_in_seconds', 'retry
 function readDetails(error: Fields): { codes: string; wait: number | null } {
   const codes = [error.code, error.type, error.status].filter((code) => typeof code === 'string');
   const told = WAITS.map((name) => error[name]).find((value) => typeof value === 'number' && value >= 0);
-  let wait: number | null = typeof told === 'number' ? Math.ceil(told * 1000) : null;
+  let wait = typeof told === 'number' ? waitOf(told * 1000) : null;
   for (const detail of Array.isArray(error.details) ? error.details : []) {
     if (!isObject(detail)) continue;
     const seconds = Number.parseFloat(wordsIn(detail.retryDelay));
-    if (seconds >= 0) wait = Math.ceil(seconds * 1000);
+    if (seconds >= 0) wait = waitOf(seconds * 1000);
     for (const violation of Array.isArray(detail.violations) ? detail.violations : [])
       if (isObject(violation)) codes.push(wordsIn(violation.quotaId));
   }
-  return { codes: codes.join(' ').toLowerCase(), wait };
+  return { codes: codes.join(' ').slice(0, MAX_SAID).toLowerCase(), wait };
 }
 
 /** A body that is not an error object: its text, without the tags of a web page. */
@@ -202,11 +209,12 @@ export function readErrorBody(status: number, body: string): Told {
   if (told) return { ...told, status };
   if (isObject(parsed)) {
     const text = [parsed.message, parsed.detail].find((each) => typeof each === 'string');
-    return { status, codes: '', text: typeof text === 'string' ? text : body };
+    return { status, codes: '', text: (typeof text === 'string' ? text : body).slice(0, MAX_SAID) };
   }
   const page = /<(?:!doctype|html)/i.test(body);
   const title = /<title>([^<]{1,200})/i.exec(body)?.[1];
-  return { status, codes: '', text: page ? `a web page${title ? ` (${title.trim()})` : ''}` : body };
+  const said = page ? `a web page${title ? ` (${title.trim()})` : ''}` : body;
+  return { status, codes: '', text: said.slice(0, MAX_SAID) };
 }
 
 /** “Please try again in 7.66s”: some providers say it only in words. */
@@ -215,18 +223,18 @@ function waitIn(text: string): number | null {
   if (!match || (match[1] === undefined && match[2] === undefined)) return null;
   const minutes = Number(match[1] ?? 0) * 60_000;
   const rest = Number(match[2] ?? 0) * (match[3] === 'ms' ? 1 : 1000);
-  return Number.isFinite(minutes + rest) ? Math.ceil(minutes + rest) : null;
+  return waitOf(minutes + rest);
 }
 
 /** Milliseconds the headers ask us to wait; null if they say nothing usable. */
 export function retryAfter(headers: Headers, now: number): number | null {
   const ms = Number.parseFloat(headers.get('retry-after-ms') ?? '');
-  if (ms >= 0) return Math.ceil(ms);
+  if (ms >= 0) return waitOf(ms);
   const value = headers.get('retry-after')?.trim() ?? '';
-  if (/^\d+(?:\.\d+)?$/.test(value)) return Math.ceil(Number(value) * 1000);
+  if (/^\d+(?:\.\d+)?$/.test(value)) return waitOf(Number(value) * 1000);
   // Without a letter it is no HTTP date, though Date.parse would make one of it.
   const at = /[a-z]/i.test(value) ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(at) ? null : Math.max(0, at - now);
+  return Number.isNaN(at) ? null : waitOf(Math.max(0, at - now));
 }
 
 const failure = (kind: ModelErrorKind, retryable: boolean, message: string, asks?: ModelError['asks']): ModelError => ({

@@ -56,8 +56,11 @@ export interface Protocol {
   headers?: Readonly<Record<string, string>>;
   body(request: ModelRequest, target: Target): Json;
   reader(draft: Draft, request: ModelRequest): Read;
-  /** Hears in which words a request was refused: it is sent once more if its body would now be another. */
-  learn?(told: Told, request: ModelRequest): void;
+  /**
+   * Hears in which words a request was refused: it is sent once more if its body would now be another. Gives how to forget
+   * what it has learned; null if that is nothing.
+   */
+  learn?(told: Told, request: ModelRequest): (() => void) | null;
   /** A whole answer as JSON without a stream: the chunks it would have been streamed as; null if it is no answer. */
   whole(body: Fields): Fields[] | null;
   /** Server-sent events unless given. `maxLine`: characters of one event. */
@@ -105,8 +108,9 @@ async function* stream(
   const context = errorContext(options, protocol, request.model);
   const { maxChars } = options;
   const bounds = { usedIds: callIds(request), idPrefix: `call_${request.messages.length}`, maxChars };
+  const lessons: Lessons = [];
   for (;;) {
-    const opened = await open(options, protocol, request, context, signal);
+    const opened = await open(options, protocol, request, { context, lessons, signal });
     if (!opened.ok) {
       yield { type: 'error', error: opened.error, usage: NO_USAGE };
       return;
@@ -119,17 +123,31 @@ async function* stream(
       return explainFlaw(flaw, context);
     });
     // Some refuse a request after a 200: in the stream, or as the whole of it.
-    if (told !== null && answer.chars === 0 && learned(protocol, request, told, opened)) continue;
+    if (told !== null && answer.chars === 0 && learned(protocol, request, told, opened, lessons)) continue;
     yield* end;
     return;
   }
 }
 
-/** Whether the words of a refusal make another body of the request. */
-function learned(protocol: Protocol, request: ModelRequest, told: Told, { body, target }: Sent): boolean {
-  protocol.learn?.(told, request);
+/** How to forget what the refusals of one request have taught. */
+type Lessons = (() => void)[];
+
+/**
+ * Whether the words of a refusal make another body of the request. Where none does, nothing of it is kept: a server may
+ * quote what it was sent, and a text from outside could name all that a request can do without.
+ */
+function learned(
+  protocol: Protocol,
+  request: ModelRequest,
+  told: Told,
+  { body, target }: Sent,
+  lessons: Lessons,
+): boolean {
+  lessons.push(...[protocol.learn?.(told, request) ?? []].flat());
   // Another call may have learned it while this one was on its way.
-  return bodyText(protocol.body(request, target)) !== body;
+  if (bodyText(protocol.body(request, target)) !== body) return true;
+  for (const forget of lessons.splice(0)) forget();
+  return false;
 }
 
 const callIds = (request: ModelRequest): Set<string> =>
@@ -151,8 +169,7 @@ async function open(
   options: Options,
   protocol: Protocol,
   request: ModelRequest,
-  context: ErrorContext,
-  signal: AbortSignal,
+  { context, lessons, signal }: { context: ErrorContext; lessons: Lessons; signal: AbortSignal },
 ): Promise<Opened> {
   const parsed = parseTarget(protocol.url(options.baseUrl, request.model));
   if (!parsed.ok) return { ok: false, error: badUrl(parsed.reason, context) };
@@ -185,7 +202,7 @@ async function open(
       const response = await net.request({ url, method: 'POST', headers, body, signal, ...limits }, forWhom);
       if (response.ok) return { ok: true, response, body, target };
       const told = readErrorBody(response.status, await head(response));
-      if (learned(protocol, request, told, { body, target })) continue;
+      if (learned(protocol, request, told, { body, target }, lessons)) continue;
       return { ok: false, error: toldError(told, retryAfter(response.headers, clock.now()), context) };
     }
   } catch (error) {

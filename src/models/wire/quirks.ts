@@ -81,11 +81,18 @@ export class Quirks {
     return this.#known.get(model) ?? new Set(this.#told(model));
   }
 
-  /** A body built from now on does without what the refusal names. */
-  learn(told: Told, model: string): void {
-    if (told.status !== null && !REFUSING.has(told.status)) return;
+  /** A body built from now on does without what the refusal names. Gives how to forget that; null if nothing was learned. */
+  learn(told: Told, model: string): (() => void) | null {
+    if (told.status !== null && !REFUSING.has(told.status)) return null;
     const known = new Set(this.of(model));
     const found = REFUSALS.find(([quirk, words]) => !known.has(quirk) && words.test(`${told.codes} ${told.text}`));
-    if (found !== undefined) this.#known.set(model, known.add(found[0]));
+    if (found === undefined) return null;
+    const [quirk] = found;
+    this.#known.set(model, known.add(quirk));
+    return () => {
+      const left = new Set(this.of(model));
+      left.delete(quirk);
+      this.#known.set(model, left);
+    };
   }
 }

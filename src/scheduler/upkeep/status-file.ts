@@ -34,6 +34,7 @@ interface Run {
   status: string;
   error: string | null;
   costUsd: number;
+  unpriced: boolean;
 }
 
 /**
@@ -89,7 +90,9 @@ export class StatusFile {
       ['failed_1h', bad.filter(({ at }) => at > now - DAY / 24).length],
       ['cancelled_24h', count('cancelled')],
       ['cost_usd_24h', this.#runs.reduce((sum, { costUsd }) => sum + costUsd, 0).toFixed(4)],
+      ['unpriced_24h', this.#runs.filter(({ unpriced }) => unpriced).length],
       ...this.#byAgent().map((words) => ['agent', words]),
+      ...this.#unpriced().map((words) => ['unpriced', words]),
       ...(await this.#waits()).map((words) => ['waits', words]),
       ...named.map((words) => ['failure', words]),
       ...checks().map(({ url, state, status, days, why }) => [
@@ -109,6 +112,15 @@ export class StatusFile {
       const costUsd = runs.reduce((sum, run) => sum + run.costUsd, 0);
       return [name, done, runs.length - done, costUsd.toFixed(4)].join(' ');
     });
+  }
+
+  /** Agents and their runs whose cost is not known whole. A line of its own: scripts divide that of an agent by its blanks. */
+  #unpriced(): string[] {
+    const runs = Map.groupBy(
+      this.#runs.filter(({ unpriced }) => unpriced),
+      ({ agent }) => agent,
+    );
+    return [...runs].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { length }]) => `${name} ${length}`);
   }
 
   /** Tasks that wait for a person, or for other tasks. */
@@ -175,4 +187,5 @@ const runOf = ({ at, actor, data }: EventOf<'run.finished'>): Run => ({
   status: data.status,
   error: data.error,
   costUsd: data.costUsd,
+  unpriced: data.unpriced === true,
 });
