@@ -86,6 +86,32 @@ test('a message into a session that has ended is kept, and sent once after the n
   }),
 );
 
+test('what a proxy answers in its own way is said in words, and the text can be had back', { skip }, () =>
+  withStage(async ({ enter, gateway, scene }) => {
+    await enter(async ({ page }) => {
+      const answers = [
+        [413, 'Not sent: This is larger than a proxy between this page and Ruche lets through (413).'],
+        [200, 'Not sent: The answer does not come from Ruche but from something in between'],
+      ] as const;
+      let status = 0;
+      const body = '<html><h1>nginx</h1></html>';
+      await page.route(/\/api\/messages/, (route) => route.fulfill({ status, contentType: 'text/html', body }));
+      await page.goto(gateway.url);
+      const field = page.getByRole('textbox', { name: 'Write to assistant' });
+      for (const [answered, words] of answers) {
+        status = answered;
+        await field.fill(`pay ${answered}`);
+        await page.keyboard.press('Enter');
+        await page.getByText(words).waitFor();
+        await page.getByRole('button', { name: 'Edit' }).click();
+        await page.getByText(words).waitFor({ state: 'detached' });
+        assert.equal(await field.inputValue(), `pay ${answered}`);
+      }
+      assert.deepEqual(scene.asked, []);
+    });
+  }),
+);
+
 test('chosen files stay while other places are looked at; a reload says which to choose again', { skip }, () =>
   withStage(async ({ open, scene }) => {
     await open(async ({ page }) => {

@@ -69,6 +69,8 @@ export interface RunsFilter {
 
 const ME = '/api/me';
 const UNREACHABLE = 'Ruche does not answer.';
+const FOREIGN =
+  'The answer does not come from Ruche but from something in between, such as the login page of a proxy. Reload this page.';
 
 /** Everything this page knows of the gateway. `out` is called when it no longer knows who we are. */
 export function createApi(out: () => void) {
@@ -93,11 +95,22 @@ export function createApi(out: () => void) {
     }
     throw await refusal(response);
   };
-  const get = async <T>(path: string, signal?: AbortSignal): Promise<T> =>
-    (await (await request(path, signal ? { signal } : {})).json()) as T;
-  const post = async <T>(path: string, body: unknown): Promise<T> => {
+  const read = async <T>(path: string, init: RequestInit): Promise<T> => {
+    const response = await request(path, init);
+    const text = await response.text().catch((error: unknown) => {
+      if (init.signal?.aborted) throw error;
+      throw new ApiError(0, 'unreachable', UNREACHABLE); // the connection broke in the middle
+    });
+    try {
+      return JSON.parse(text) as T;
+    } catch {
+      throw new ApiError(response.status, 'foreign', FOREIGN);
+    }
+  };
+  const get = <T>(path: string, signal?: AbortSignal): Promise<T> => read(path, signal ? { signal } : {});
+  const post = <T>(path: string, body: unknown): Promise<T> => {
     const headers = { 'content-type': 'application/json' };
-    return (await (await request(path, { method: 'POST', headers, body: JSON.stringify(body) })).json()) as T;
+    return read(path, { method: 'POST', headers, body: JSON.stringify(body) });
   };
 
   return {
@@ -155,10 +168,16 @@ const id = encodeURIComponent;
 
 export const exactPath = (task: string, hash: string): string => `/api/runs/${id(task)}/exact/${id(hash)}`;
 
+/** What a proxy says in its own way, in ours. */
+const foreign = (status: number): string =>
+  status === 413
+    ? 'This is larger than a proxy between this page and Ruche lets through (413). Send less, or raise its limit.'
+    : `Ruche, or a proxy in front of it, answered ${status}.`;
+
 async function refusal(response: Response): Promise<ApiError> {
   const body: unknown = await response.json().catch(() => null); // a proxy answers in its own way
   const { error } = (body ?? {}) as { error?: { message?: string; code?: string } };
-  const message = error?.message ?? `The gateway answered ${response.status}.`;
+  const message = error?.message ?? foreign(response.status);
   const seconds = Number(response.headers.get('retry-after') ?? 0); // a date is none
   return new ApiError(response.status, error?.code ?? '', message, seconds > 0 ? seconds * 1_000 : 0);
 }
