@@ -203,6 +203,7 @@ test('a process that begins in a night in which another had begun waits for the 
   ] as const) {
     const it = scene();
     await it.talk('conv:a/s');
+    await it.happen('task.queued', 'task:v', { task: newTask('v', { from: COMPACTION, lane: 'elsewhere' }) });
     it.clock.time = at;
     const task = newTask('t', { from, lane: 'elsewhere' });
     await it.happen('task.queued', 'task:t', { task });

@@ -423,7 +423,7 @@ test('two that a person asks for without a name are two, and the newest twenty o
 
 test('while the process goes down nothing is accepted, and an agent without triggers has no hook', async () => {
   const { clock } = new Scene([]);
-  const stopping = new Triggers({ clock, accepting: () => false } as TriggersOptions);
+  const stopping = new Triggers({ clock, accepting: () => false } as Partial<TriggersOptions> as TriggersOptions);
   assert.deepEqual(await stopping.deliver({ hook: 'h', id: '1', seal: null, name: '', body: {} }), {
     ok: false,
     why: 'stopping',
