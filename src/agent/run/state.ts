@@ -124,6 +124,8 @@ export interface RunState {
   costUsd: number;
   /** Part of it has no known price. */
   unpriced: boolean;
+  /** Who has approved something of it. */
+  approvedBy: Set<string>;
   /** Input tokens of the last turn's call, as the provider counted. */
   lastInput: number;
   /** Our own estimate of the same; 0 where there is none. */
@@ -173,6 +175,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     usage: NO_USAGE,
     costUsd: 0,
     unpriced: false,
+    approvedBy: new Set(),
     lastInput: 0,
     lastAsked: 0,
     asked: 0,
@@ -258,6 +261,7 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     }
     case 'approval.answered': {
       const approved = event.data.verdict === 'approve';
+      if (approved) state.approvedBy.add(event.data.by);
       if (event.data.approval === state.landingApproval) {
         state.landing = approved ? 'approved' : 'refused';
         return;
