@@ -39,7 +39,8 @@ export function quietOf(
   const add = (path: Path, said: string): void => {
     problems.push(problem(file, source.lineOf(path), path.join('.'), said));
   };
-  if (given.hours === undefined && given.timezone !== undefined)
+  const someHours = Object.values(given.people ?? {}).some((own) => own !== false && own.timezone === undefined);
+  if (given.hours === undefined && !someHours && given.timezone !== undefined)
     add(['quiet', 'timezone'], 'has a meaning only with hours');
   const people: Record<string, QuietHours | null> = {};
   for (const [to, own] of Object.entries(given.people ?? {})) {
