@@ -431,7 +431,7 @@ test('F12 what people asked for and an outage cost is one matter too, whatever c
       matter?.text ?? '',
       /^The model provider scripted has not answered .* 3 pieces of work had to be given up: /,
     );
-    for (const task of lost) assert.ok(matter?.text.includes(`${task} of assistant (person:owner)`), matter?.text);
+    for (const task of lost) assert.ok(matter?.text.includes(`${task} of assistant (person:owner)`), task);
     assert.match(matter?.reason ?? '', /`ruche tasks retry ID`/);
     assert.deepEqual(new Set((await loop.views.failures(10)).map(({ task }) => task ?? '')), new Set(lost));
     recover();
