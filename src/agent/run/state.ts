@@ -236,6 +236,22 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
   }
 }
 
+function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, content: unknown): void {
+  const approved = data.verdict === 'approve';
+  if (approved) state.approvedBy.add(data.by);
+  if (data.approval === state.landingApproval) {
+    state.landing = approved ? 'approved' : 'refused';
+    return;
+  }
+  const call = state.calls.find((each) => each.approval === data.approval);
+  if (!call) return;
+  call.phase = approved ? 'allowed' : 'refused';
+  const { text = '' } = (content ?? {}) as { text?: string };
+  const why = text === '' ? '' : ` The reason: ${text}`;
+  const denied = data.by === 'runtime' ? NOBODY : `The owner denied this call.${why}`;
+  call.refusal = approved ? null : denied;
+}
+
 function evolveCall(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
     case 'decision.made': {
@@ -259,23 +275,8 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
       if (call) Object.assign(call, { phase: 'waiting', approval: event.data.approval });
       return;
     }
-    case 'approval.answered': {
-      const approved = event.data.verdict === 'approve';
-      if (approved) state.approvedBy.add(event.data.by);
-      if (event.data.approval === state.landingApproval) {
-        state.landing = approved ? 'approved' : 'refused';
-        return;
-      }
-      const call = state.calls.find((each) => each.approval === event.data.approval);
-      if (call) {
-        call.phase = approved ? 'allowed' : 'refused';
-        const { text = '' } = (content ?? {}) as { text?: string };
-        const why = text === '' ? '' : ` The reason: ${text}`;
-        const denied = event.data.by === 'runtime' ? NOBODY : `The owner denied this call.${why}`;
-        call.refusal = approved ? null : denied;
-      }
-      return;
-    }
+    case 'approval.answered':
+      return evolveVerdict(state, event, content);
     case 'question.asked': {
       const call = state.calls.find((each) => each.id === event.data.call);
       if (call) Object.assign(call, { phase: 'waiting', question: event.data.question, doubt: event.data.doubt });
