@@ -1,4 +1,4 @@
-import type { Effect, Event } from '../../core/event.ts';
+import type { Effect, Event, EventOf } from '../../core/event.ts';
 import type { Change } from '../../core/files.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
 import {
