@@ -6,9 +6,15 @@ import { recipientProblem, type Recipients } from './recipients.ts';
 import { readHours, recipient } from './schedule-schema.ts';
 import { problem, type Path, type YamlSource } from './yaml-source.ts';
 
+/** Two times of each day. Hours of only some days, and hours without an end, would hold messages at times that nobody expects. */
+function readQuiet(given: string): Pick<QuietHours, 'from' | 'to'> | null {
+  const { from, to, days } = readHours(given) ?? { from: 0, to: 0 };
+  return days === undefined && (to - from) % (24 * 60) !== 0 ? { from, to } : null;
+}
+
 const hours = z
   .string()
-  .refine((given) => readHours(given) !== null, { error: 'must be two times of the day such as 22:00-07:00' })
+  .refine((given) => readQuiet(given) !== null, { error: 'must be two times of the day such as 22:00-07:00' })
   .describe('From when to when, such as 22:00-07:00.');
 const timezone = z
   .string()
@@ -53,6 +59,6 @@ export function quietOf(
 }
 
 function read(given: string, zone: string | undefined): QuietHours | null {
-  const found = readHours(given);
+  const found = readQuiet(given);
   return found === null ? null : { ...found, zone: zone ?? null };
 }

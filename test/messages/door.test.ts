@@ -467,6 +467,33 @@ test('an edit of one part of a burst that changes nothing is nothing, and one th
     assert.equal(await host.holds?.('77', 'b'), null);
   }));
 
+test('an edit that makes a part of a burst shorter is one', () =>
+  withDoor([says('one'), says('two')], async ({ loop, write, said }) => {
+    await write('delete the drafts and the letters\nby tomorrow', { externalId: 'a', parts: ['b'] });
+    await said(0);
+    await write('delete the drafts', { externalId: 'a.1', edits: 'a' });
+    assert.equal(await said(1), 'two');
+    assert.equal((await loop.events()).filter(({ type }) => type === 'message.received').length, 2);
+  }));
+
+test('names of chats that go round, or a second old name for one, change nothing', () =>
+  withDoor([says('one'), says('two')], async ({ loop, host, write, said }) => {
+    for (const [from, to] of [
+      ['-5', '-100'],
+      ['-100', '-5'],
+      ['-6', '-100'],
+      ['-7', '-5'],
+    ] as const)
+      await host.renamed?.(from, to);
+    const names = await Promise.all(['-5', '-100', '-6', '-7'].map((chat) => host.nameNow?.(chat)));
+    assert.deepEqual(names, ['-100', null, null, null]);
+    for (const [index, chat] of ['-5', '-100'].entries()) {
+      await write('hello', { chat, replyTo: chat });
+      await said(index);
+    }
+    assert.equal((await loop.events()).filter(({ type }) => type === 'chat.renamed').length, 1);
+  }));
+
 test('a chat that gets another name keeps its conversation, its topics and what is set for it', () =>
   withDoor([says('one'), says('two'), says('three'), says('four')], async ({ loop, host, write, said }) => {
     await write('hello', { chat: '-5', replyTo: '-5' });

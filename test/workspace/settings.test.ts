@@ -416,6 +416,8 @@ test('quiet hours: for everybody and for one, in their time zones', () => {
     },
   });
   refused('quiet: { hours: 22-7 }', /:1 quiet\.hours must be two times of the day such as 22:00-07:00/);
+  for (const never of ['00:00-24:00', 'Sat,Sun', 'Mon-Fri 22:00-07:00'])
+    refused(`quiet: { hours: "${never}" }`, /quiet\.hours must be two times of the day such as 22:00-07:00/);
   refused('quiet: { hours: 22:00-07:00, timezone: Paris }', /quiet\.timezone must be a time zone/);
   refused('quiet: { timezone: Europe/Paris }', /quiet\.timezone has a meaning only with hours/);
   refused(
