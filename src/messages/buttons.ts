@@ -15,6 +15,8 @@ import type { Hub } from './hub.ts';
 
 /** Messages that are looked at for those with buttons of one approval: its own, and those of its escalations. */
 const MAX_LOOKED = 1_000;
+/** Approvals answered while nothing listened that are looked at after a start, the newest first. */
+const MAX_MISSED = 50;
 const GONE = 'Nothing waits for this any more';
 
 export interface ButtonsDeps {
@@ -39,7 +41,7 @@ export async function verdictOn(store: Store, approval: string): Promise<string 
 export const approvalOf = ({ buttons = [] }: Pick<ReplyContent, 'buttons'>): string | null =>
   buttons.map(({ action }) => /^(?:approve|deny):(.+)$/.exec(action)?.[1]).find((id) => id !== undefined) ?? null;
 
-/** Takes buttons away that have had their use elsewhere. Returns how to stop that. */
+/** Takes buttons away that have had their use elsewhere, also around the last stop or crash. Returns how to stop that. */
 export function retireButtons({ store, hub, channels, log }: ButtonsDeps): () => void {
   const retire = async (approval: string): Promise<void> => {
     const stands = await verdictOn(store, approval);
@@ -62,7 +64,22 @@ export function retireButtons({ store, hub, channels, log }: ButtonsDeps): () =>
       (run) => void ended(run).catch((error: unknown) => log.debug({ error: String(error) }, 'buttons were left')),
     ),
   ];
+  void answeredLately(store)
+    .then((approvals) => approvals.forEach(safely))
+    .catch((error: unknown) => log.debug({ error: String(error) }, 'buttons were left'));
   return () => stops.forEach((stop) => stop());
+}
+
+/** Approvals answered since the start before this one: of their messages the process may have died before the buttons went. */
+async function answeredLately(store: Store): Promise<string[]> {
+  let after = 0;
+  // Two back, because the start that is under way may or may not be on record yet.
+  for await (const { seq } of store.read({ stream: 'gateway', types: ['gateway.started'], reverse: true, limit: 2 }))
+    after = seq;
+  const approvals: string[] = [];
+  for await (const event of store.read({ types: ['approval.answered'], after, reverse: true, limit: MAX_MISSED }))
+    if (event.type === 'approval.answered') approvals.push(event.data.approval);
+  return approvals;
 }
 
 /** Of a message that has just been sent: a verdict may have come while it waited to be. */

@@ -114,7 +114,12 @@ test('a message of such a person reaches an agent, which uses the tool once a pe
     );
 
     const { channels } = await app.runtime.status();
-    assert.deepEqual(channels, [{ name: 'toy', title: 'Toy chat', problem: null }]);
+    const [{ since = 0, lastIn = null, lastOut = null, ...toy } = {}, ...others] = channels;
+    assert.deepEqual([toy, others], [{ name: 'toy', title: 'Toy chat', problem: null, lastError: null }, []]);
+    assert.ok(
+      since !== null && since <= (lastIn ?? 0) && since <= (lastOut ?? 0),
+      'it was up before it took and sent something',
+    );
     assert.equal(namesFor(channels).sender('toy:@a:b.org'), 'Toy chat @a:b.org');
     const pairing = await app.runtime.pair('toy');
     assert.ok(pairing.ok);

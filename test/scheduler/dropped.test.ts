@@ -88,3 +88,20 @@ test('a file that is moved from one place a trigger names to another is nothing 
     assert.deepEqual(await scene.of('trigger.skipped'), []);
   });
 });
+
+test('a file that gets its name when it is whole is new under that name, even if it was seen before', async () => {
+  await withScene([trigger(files('d/**'), { work: { kind: 'task', text: '{{path}}' } })], async (scene) => {
+    const moves = {
+      'd/a.pdf': 'd/a.pdf.uploading',
+      'd/b.pdf': 'd/.b.pdf',
+      'd/c.pdf': 'd/.c.pdf.kQ3xZt',
+      'd/e.pdf': 'd/part/.~e.pdf',
+    };
+    for (const [path, from] of Object.entries(moves)) scene.from.set(path, from);
+    // Nothing is said by an ending that goes on, nor by words before the name.
+    const renamed = { 'd/f.pdf.done': 'd/f.pdf', 'd/g.pdf': 'd/copy of g.pdf', 'd/h.pdf': 'd/2026 h.pdf' };
+    for (const [path, from] of Object.entries(renamed)) scene.from.set(path, from);
+    await scene.lands('c1', [...Object.keys(moves), ...Object.keys(renamed)]);
+    assert.deepEqual(await scene.texts(), [Object.keys(moves).join(', ')]);
+  });
+});

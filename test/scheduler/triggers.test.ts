@@ -444,11 +444,18 @@ test('what programs put beside the files of people fires only a pattern that nam
     'a.md.part',
     'a.md.crdownload',
     '.DS_Store',
+    '.a.md.X7bQ2z',
+    'a.md.filepart',
+    '.a.md.~5a3b',
+    '.in.a.md.',
+    '@eaDir/a.md/THUMB.jpg',
+    '.stversions/a~20260101-101010.md',
+    '.~tmp~/a.md',
   ];
   const paths = beside.map((name) => `d/${name}`);
   const say = { work: { kind: 'task', text: '{{path}}' } } as const;
   const all = [
-    trigger(files('d/*.md', 'd/*'), { ...say, name: 'any' }),
+    trigger(files('d/*.md', 'd/*', 'd/**'), { ...say, name: 'any' }),
     trigger(files('d/*.part'), { ...say, name: 'part' }),
   ];
   await withScene(all, async (scene) => {
@@ -456,6 +463,14 @@ test('what programs put beside the files of people fires only a pattern that nam
     assert.deepEqual(await scene.texts(), ['d/a.md.part']);
     await scene.lands('c2', [...paths.slice(0, 2), 'd/.hidden.md', 'd/a.md']);
     assert.deepEqual((await scene.texts()).slice(1), ['d/.hidden.md, d/a.md']);
+    // What is only named alike is somebody's own.
+    const own = ['d/.env.sample', 'd/.config.backup', 'd/in.md', 'd/download/a.md', 'd/Trash/a.md'];
+    await scene.lands('c3', own);
+    assert.deepEqual((await scene.texts()).slice(2), [own.join(', ')]);
+  });
+  await withScene([trigger(files('d/@eaDir/**'), say)], async (scene) => {
+    await scene.lands('c1', paths);
+    assert.deepEqual(await scene.texts(), ['d/@eaDir/a.md/THUMB.jpg']);
   });
 });
 

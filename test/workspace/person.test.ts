@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -147,6 +148,59 @@ test(
     const person = await lab.ws.commitPerson(['moved.md', 'copy.md']);
     assert.deepEqual(person?.paths.toSorted(), ['copy.md', 'moved.md', 'notes.md']);
     assert.equal(lab.git('status', '--porcelain'), ' D docs/guide.md\n');
+  }),
+);
+
+test(
+  'a folder in the place of a file, and a file in the place of a folder, are committed with what they replace',
+  withLab(async (lab) => {
+    await rm(join(lab.dir, 'notes.md'));
+    await lab.put('notes.md/one.md', 'one\n');
+    await rm(join(lab.dir, 'docs'), { recursive: true });
+    await lab.put('docs', 'a file now\n');
+    assert.deepEqual((await lab.ws.commitPerson(['notes.md/one.md']))?.paths.toSorted(), [
+      'notes.md',
+      'notes.md/one.md',
+    ]);
+    assert.deepEqual((await lab.ws.commitPerson(['docs']))?.paths.toSorted(), [
+      'docs',
+      'docs/deep/er.txt',
+      'docs/guide.md',
+    ]);
+    assert.equal(lab.git('status', '--porcelain'), '');
+    // What is half staged stays theirs, and so does all that would take its place.
+    await lab.put('run.sh', 'staged\n');
+    lab.git('add', 'run.sh');
+    await rm(join(lab.dir, 'run.sh'));
+    await lab.put('run.sh/two.md', 'two\n');
+    const head = lab.git('rev-parse', 'HEAD');
+    assert.equal(await lab.ws.commitPerson(['run.sh/two.md']), null);
+    assert.equal(lab.git('rev-parse', 'HEAD'), head);
+  }),
+);
+
+test(
+  "what lies in a sub-module or in another repository is not the workspace's, whoever names it",
+  withLab(async (lab) => {
+    const { dir, env } = lab;
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: dir, env, stdio: 'pipe' });
+    git('init', '-q', 'mod');
+    await lab.put('mod/s.txt', 'theirs\n');
+    git('-C', 'mod', 'add', '.');
+    git('-C', 'mod', 'commit', '-qm', 'theirs');
+    const linked = lab.git('-C', 'mod', 'rev-parse', 'HEAD').trim();
+    lab.git('update-index', '--add', '--cacheinfo', `160000,${linked},mod`);
+    lab.git('commit', '-qm', 'sub-module');
+    git('init', '-q', 'nested');
+    await lab.put('nested/deep/f.md', 'theirs\n');
+    lab.git('worktree', 'add', '-q', 'tree', '-b', 'side');
+    await lab.put('tree/f.md', 'on another branch\n');
+    const head = lab.git('rev-parse', 'HEAD');
+    const paths = ['mod/s.txt', 'mod/new.txt', 'nested/deep/f.md', 'tree/f.md', 'tree/notes.md'];
+    assert.equal(await lab.ws.commitPerson(paths), null);
+    assert.equal(lab.git('rev-parse', 'HEAD'), head);
+    await lab.put('mine.md', 'mine\n');
+    assert.deepEqual((await lab.ws.commitPerson([...paths, 'mine.md']))?.paths, ['mine.md']);
   }),
 );
 

@@ -41,6 +41,9 @@ function receiptOf(trouble: Trouble): Receipt {
   return trouble.kind === 'lost' ? { state: 'unsure', error: trouble.says } : failed(trouble.says, false);
 }
 
+/** Attempts to take buttons away while Telegram wants pauses. */
+const RETIRE_TRIES = 5;
+
 /** Sends into chats, and says what became of it. */
 export class Sender {
   /** Groups that became supergroups have a new id; replies that were waiting still carry the old one. */
@@ -50,9 +53,13 @@ export class Sender {
   readonly #api: () => Promise<TelegramApi>;
   readonly #clock: Clock;
 
-  readonly #known: { host: Pick<ChannelHost, 'renamed' | 'nameNow'> | null };
+  readonly #known: { host: Pick<ChannelHost, 'renamed' | 'nameNow'> | null; stopped: AbortSignal | null };
 
-  constructor(api: () => Promise<TelegramApi>, clock: Clock, known: { host: ChannelHost | null }) {
+  constructor(
+    api: () => Promise<TelegramApi>,
+    clock: Clock,
+    known: { host: ChannelHost | null; stopped: AbortSignal | null },
+  ) {
     this.#api = api;
     this.#clock = clock;
     this.#known = known;
@@ -70,11 +77,16 @@ export class Sender {
     if (place === null || part.kind === 'file' || id === '') return;
     const { text, entities } = asText(part);
     const told = `${text}\n\n→ ${stands}`;
-    await this.#inChat(place, async (api, chat_id) => {
+    const edit = async (api: TelegramApi, chat_id: number): Promise<void> => {
       const at = { chat_id, message_id: Number(id) };
       if (told.length > MAX_TEXT) await api.call.editMessageReplyMarkup(at);
       else await api.call.editMessageText({ ...at, text: told, entities, ...NO_PREVIEW });
-    });
+    };
+    for (let tries = 1; tries <= RETIRE_TRIES; tries++) {
+      const trouble = await this.#inChat(place, edit);
+      if (!isTrouble(trouble) || trouble.kind !== 'refused' || trouble.retryAfter === null) return;
+      await this.#clock.sleep(trouble.retryAfter, this.#known.stopped ?? undefined);
+    }
   }
 
   readonly drafts: Drafts = {

@@ -45,7 +45,7 @@ const MAX_ANSWER = 200;
 export function telegram(options: TelegramOptions): Channel {
   let api: Promise<TelegramApi> | undefined;
   const connect = (): Promise<TelegramApi> => (api ??= openApi(options));
-  const known: { host: ChannelHost | null } = { host: null };
+  const known: { host: ChannelHost | null; stopped: AbortSignal | null } = { host: null, stopped: null };
   const sender = new Sender(connect, options.clock, known);
   return {
     name: options.name,
@@ -57,6 +57,7 @@ export function telegram(options: TelegramOptions): Channel {
     async start(host, signal) {
       const { name, token } = options;
       known.host = host;
+      known.stopped = signal;
       const where = `channels.${name}.token in ruche.yaml`;
       if (!/^\d+:[\w-]+$/.test(token))
         throw new Error(`${where}: this is not a bot's token, which looks like 123456789:AAF…; BotFather shows it.`);

@@ -62,8 +62,8 @@ export function pathMatch(pattern: string, path: string): boolean {
   return segmentsMatch(parts.join('/').normalize('NFC'), path.normalize('NFC'));
 }
 
-/** Endings of what a browser has not finished loading. */
-const PARTIAL = /\.(?:part|partial|crdownload|opdownload)$/i;
+/** Endings of what a program has not finished loading. */
+const PARTIAL = /\.(?:part|partial|crdownload|opdownload|filepart|aria2)$/i;
 
 /** What programs put beside the files of people: locks, copies in case of a crash, notes of a file manager. */
 const BESIDE = [
@@ -84,6 +84,23 @@ const BESIDE = [
   /^\.nfs[0-9a-f]+$/,
   /^\.fuse_hidden/,
   /^\.goutputstream-/,
+  // Programs that bring a file under another name, and rename it when it is whole: rsync, FTP servers, Nextcloud, Chrome.
+  /^\.(?=.*\.[a-z]*[A-Z\d])(?=.*\.[A-Z]*[a-z\d]).+\.[A-Za-z\d]{6}$/,
+  /^\.in\..+\.$/,
+  /^\.pureftpd-upload\./,
+  /^\..+\.~[0-9a-f]+$/,
+  /^\.(?:com\.google\.Chrome|org\.chromium\.Chromium)\./,
+];
+
+/** Folders in which programs keep what nobody put there to be seen: what was removed, older copies, what is not whole yet. */
+const ASIDE = [
+  /^\.Trash(?:es|-\d+)?$/,
+  /^(?:#recycle|\$RECYCLE\.BIN|System Volume Information|lost\+found)$/i,
+  /^(?:@eaDir|#snapshot|\.stversions|\.stfolder|\.dropbox\.cache)$/,
+  /^(?:\.AppleDouble|\.Spotlight-V100|\.fseventsd|__MACOSX)$/,
+  // `rsync --delay-updates` and `--partial-dir`, Safari.
+  /^(?:\.~tmp~|\.rsync-partial)$/,
+  /\.[^.]+\.download$/i,
 ];
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
@@ -92,6 +109,25 @@ export const isPartial = (name: string): boolean => PARTIAL.test(name);
 
 const isBeside = (name: string): boolean => isPartial(name) || BESIDE.some((kind) => kind.test(name));
 
+const isAside = (path: string): boolean =>
+  path
+    .split('/')
+    .slice(0, -1)
+    .some((name) => ASIDE.some((kind) => kind.test(name)));
+
 /** As `pathMatch`, for files that somebody means: what a program puts beside them fits only a pattern that names its kind. */
 export const fileMatch = (pattern: string, path: string): boolean =>
-  pathMatch(pattern, path) && (!isBeside(nameOf(path)) || isBeside(nameOf(pattern)));
+  pathMatch(pattern, path) &&
+  (!isBeside(nameOf(path)) || isBeside(nameOf(pattern))) &&
+  (!isAside(path) || isAside(pattern));
+
+/**
+ * True if `from` is what a program calls `to` until it is whole: hidden, or with an ending more. What arrives so under a
+ * name that nobody knows has to count as new, or it would never be looked at under its own.
+ */
+export function isDraftOf(from: string, to: string): boolean {
+  const draft = nameOf(from);
+  const name = nameOf(to);
+  const at = draft.indexOf(name);
+  return at >= 0 && draft !== name && (/^[.~]/.test(draft.slice(0, at)) || /^[.~]/.test(draft.slice(at + name.length)));
+}

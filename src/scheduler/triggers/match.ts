@@ -1,4 +1,4 @@
-import { wildcardMatch, fileMatch } from '../../core/text/glob.ts';
+import { wildcardMatch, fileMatch, isDraftOf } from '../../core/text/glob.ts';
 import { unionLabels } from '../../core/labels.ts';
 import type { Facts, Held, TriggerSource } from '../../core/trigger.ts';
 import type { Cause } from './causes.ts';
@@ -12,7 +12,7 @@ const fits = (wanted: string | null, given: unknown): boolean => wanted === null
 
 interface Heard {
   facts: Facts;
-  /** The same of where the file was before, if the trigger names that place, too. */
+  /** The same of where the file was before, if the trigger names that place, too, and it was whole there. */
   before: Facts | null;
 }
 
@@ -25,7 +25,8 @@ export function heard(source: TriggerSource, cause: Cause): Heard[] {
   const at = (path: string): Facts => ({ ...facts, path, paths: [path] });
   return (facts['paths'] as string[]).filter(isNamed).map((path) => {
     const from = moved?.get(path);
-    return { facts: at(path), before: from !== undefined && isNamed(from) ? at(from) : null };
+    const known = from !== undefined && isNamed(from) && !isDraftOf(from, path);
+    return { facts: at(path), before: known ? at(from) : null };
   });
 }
 

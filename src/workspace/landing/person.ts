@@ -188,8 +188,10 @@ export class Person {
   async commitLocked(paths: readonly string[] | null): Promise<PersonCommit | null> {
     const { git, trees, objects, mover, clock, identity } = this.#parts;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const state = await mover.state();
-      if (!state.onMain || state.busy !== null) return null;
+      const main = await mainCommit(git);
+      if (main !== null) await mover.follow(main);
+      const seen = await mover.state();
+      if (!seen.onMain || seen.busy !== null) return null;
       const head = await mainCommit(git);
       if (head === null) return null;
       const tree = await trees.of(head);
@@ -201,7 +203,7 @@ export class Person {
       const message = subjectOf(changes);
       const commit = putCommit(objects, { tree: edited.oid, parents: [head], author, at: clock.now(), message });
       await Promise.all([edited.stored, commit.stored]);
-      const moved = await mover.person(head, commit.oid, changes, `commit: ${message}`);
+      const moved = await mover.person(head, commit.oid, changes, { note: `commit: ${message}`, seen });
       if (moved.ok) {
         const names = changes.map((change) => change.path);
         return { commit: commit.oid, author: `${author.name} <${author.email}>`, paths: names };
@@ -213,7 +215,8 @@ export class Person {
 
   async #changes(tree: string, paths: readonly string[] | null): Promise<PathChange[]> {
     const { git } = this.#parts;
-    const { changed, left } = await this.#differing(paths);
+    const replaced = paths ? await this.#replacedBy(tree, paths) : [];
+    const { changed, left } = await this.#differing(paths && [...paths, ...replaced]);
     const untracked = paths ? await this.#untracked(tree, paths, changed) : [];
     for (const path of untracked) if (!left.has(path)) changed.set(path, '');
     if (git.workTree === null || changed.size === 0) return [];
@@ -253,6 +256,26 @@ export class Person {
     return changes;
   }
 
+  /** Files of main in whose place a folder stands that holds one of these paths: they go with it, in one commit. */
+  async #replacedBy(tree: string, paths: readonly string[]): Promise<string[]> {
+    const found = new Set<string>();
+    for (const path of paths) {
+      for (const parent of foldersOf(path))
+        if (isFile(await this.#parts.trees.at(tree, parent)) && this.#look(path) !== null) found.add(parent);
+    }
+    return [...found];
+  }
+
+  /** Whether a path can be main's: not if it is another repository's, or below a file that is still there for the person. */
+  async #mayBeMains(tree: string, path: string, gone: Map<string, string>): Promise<boolean> {
+    for (const parent of foldersOf(path)) {
+      if (this.#look(`${parent}/.git`) !== null) return false;
+      const there = await this.#parts.trees.at(tree, parent);
+      if (there !== null && there.mode !== FOLDER && !(isFile(there) && gone.has(parent))) return false;
+    }
+    return true;
+  }
+
   /** Named paths that Git does not know and may. */
   async #untracked(tree: string, paths: readonly string[], known: Map<string, string>): Promise<string[]> {
     const candidates: string[] = [];
@@ -260,7 +283,8 @@ export class Person {
       const found = known.has(path) ? null : this.#look(path);
       if (!found || found.isDirectory() || !(found.isFile() || found.isSymbolicLink())) continue;
       const there = await this.#parts.trees.at(tree, path);
-      if (there === null || there.mode === FOLDER) candidates.push(path);
+      if (there !== null && there.mode !== FOLDER) continue;
+      if (await this.#mayBeMains(tree, path, known)) candidates.push(path);
     }
     if (candidates.length === 0) return [];
     const out = await keptOut(this.#parts.git, candidates);
@@ -293,6 +317,12 @@ export class Person {
     return 'unreadable';
   }
 }
+
+/** The folders above a path, the outermost first. */
+const foldersOf = (path: string): string[] => {
+  const parts = path.split('/');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+};
 
 function subjectOf(changes: readonly PathChange[]): string {
   const first = changes[0];
