@@ -268,7 +268,9 @@ test('a group that has become a supergroup is put on record, from either of its 
 test('no message gives a person, or a group that is none any more, another name', async (t) => {
   const { fake, open } = await openLab(t);
   const names: string[] = [];
-  const host = Object.assign(new Taker(), { renamed: async (from: string, to: string) => void names.push(`${from} ${to}`) });
+  const host = Object.assign(new Taker(), {
+    renamed: async (from: string, to: string) => void names.push(`${from} ${to}`),
+  });
   running(t, open(), host);
   fake.group(GROUP, { basic: true });
   for (const [from, to] of [
