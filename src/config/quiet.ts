@@ -6,15 +6,11 @@ import { recipientProblem, type Recipients } from './recipients.ts';
 import { readHours, recipient } from './schedule-schema.ts';
 import { problem, type Path, type YamlSource } from './yaml-source.ts';
 
-/** Two times of each day. Hours of only some days, and hours without an end, would hold messages at times that nobody expects. */
-function readQuiet(given: string): Pick<QuietHours, 'from' | 'to'> | null {
-  const { from, to, days } = readHours(given) ?? { from: 0, to: 0 };
-  return days === undefined && (to - from) % (24 * 60) !== 0 ? { from, to } : null;
-}
-
 const hours = z
   .string()
-  .refine((given) => readQuiet(given) !== null, { error: 'must be two times of the day such as 22:00-07:00' })
+  .refine((given) => readHours(given) !== null, {
+    error: 'must be hours such as 22:00-07:00, days such as Sat,Sun, or both: Mon-Fri 22:00-07:00',
+  })
   .describe('From when to when, such as 22:00-07:00.');
 const timezone = z
   .string()
@@ -45,7 +41,8 @@ export function quietOf(
   const add = (path: Path, said: string): void => {
     problems.push(problem(file, source.lineOf(path), path.join('.'), said));
   };
-  if (given.hours === undefined && given.timezone !== undefined)
+  const someHours = Object.values(given.people ?? {}).some((own) => own !== false && own.timezone === undefined);
+  if (given.hours === undefined && !someHours && given.timezone !== undefined)
     add(['quiet', 'timezone'], 'has a meaning only with hours');
   const people: Record<string, QuietHours | null> = {};
   for (const [to, own] of Object.entries(given.people ?? {})) {
@@ -59,6 +56,6 @@ export function quietOf(
 }
 
 function read(given: string, zone: string | undefined): QuietHours | null {
-  const found = readQuiet(given);
+  const found = readHours(given);
   return found === null ? null : { ...found, zone: zone ?? null };
 }

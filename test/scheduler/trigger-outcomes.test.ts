@@ -94,6 +94,7 @@ test('without a chain there is no origin; the input is the body of a webhook, or
   assert.deepEqual(await input(trigger(files('d/*')), { paths: ['a', 'b'] }), { paths: ['a', 'b'] });
   assert.equal(await input(trigger(files('d/*')), { paths: ['a'] }), null);
   assert.equal(await input(trigger(files('d/*')), {}), null);
+  assert.deepEqual(await input(trigger(files('d/*')), { paths: ['a', 7, 'b'] }), { paths: ['a', 'b'] });
   assert.equal(await input(trigger(done), { paths: ['a', 'b'], body: 1 }), null);
 });
 
@@ -248,8 +249,13 @@ test('with each, every file has its own firing and task; without any file there 
   );
   const one = await it.of({ path: 'd/1' });
   assert.equal(one.events.length, 2);
-  const bare = await it.of({ paths: [] });
-  assert.equal(bare.events[0]?.type === 'trigger.fired' && bare.events[0].data.count, 2, 'as for all of them');
+  for (const facts of [{ paths: [] }, {}] as Facts[]) {
+    const bare = await it.of(facts);
+    assert.equal(bare.events[0]?.type === 'trigger.fired' && bare.events[0].data.count, 2, 'as for all of them');
+  }
+  const own = scene(trigger(files('d/*'), { ...EACH, work: { kind: 'task', text: '{{paths}}' } }));
+  const [, [, content] = []] = await own.words(await own.of({ paths: ['d/1', 'd/2'] }));
+  assert.equal((content as { text: string }).text, 'd/1', 'each knows of itself alone');
 });
 
 test('with each, files beyond the tightest bound are on record by name, with how to make them up', async () => {
@@ -290,6 +296,14 @@ test('with each, files beyond the tightest bound are on record by name, with how
   const wide = scene(trigger(files('d/*'), { ...EACH, limit: { count: 9, perMs: HOUR } }), { limits: { tasks: 2 } });
   const [why] = (await wide.words(await wide.of({ paths }))).slice(4);
   assert.equal(why?.[0], 'tasks', 'whichever is tightest');
+});
+
+test('what nobody can see in a name is written out where a person copies it', async () => {
+  const it = scene(trigger(files('d/*'), EACH), { limits: { tasks: 1 } });
+  const hidden = 'd/\u00AD\u200B\u{E0001}x';
+  const [, [, , said] = []] = (await it.words(await it.of({ paths: ['d/1', hidden] }))).slice(2);
+  const { reason } = said as { reason: string };
+  assert.ok(reason.endsWith(String.raw` --event '{"path":"d/\u00ad\u200b\udb40\udc01x"}'`), reason);
 });
 
 test('what the owner reads names twenty files, and the record five thousand', async () => {

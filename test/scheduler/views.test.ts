@@ -112,6 +112,7 @@ test('a view holds the whole task, and nothing that is not there', async () => {
   const bare = { title: null, text: null, input: null, artefacts: [], notBefore: null, deadline: null, parent: null };
   assert.partialDeepStrictEqual(it.view('q/bare'), { ...bare, key: 'k2', cause: null, result: null });
   assert.partialDeepStrictEqual(it.view('q/odd'), { ...bare, key: null });
+  assert.deepEqual(it.view('q/odd')?.['artefacts'], []);
 });
 
 test('the text of a message is that of its task; what was erased says so, and a result without words is none', async () => {
@@ -136,6 +137,20 @@ test('the text of a message is that of its task; what was erased says so, and a 
   const texts = ['said', 'other', 'gone'].map((id) => it.view(`q/${id}`)?.['text']);
   assert.deepEqual(texts, ['Hello.', null, '(erased)']);
   assert.deepEqual([it.view('q/numbers')?.['result'], it.view('q/lost')?.['result']], [null, '(erased)']);
+});
+
+test('a start shows what runs or waits already', async () => {
+  const it = scene();
+  await it.add('waits');
+  await it.store.claim({ worker: 'w', now: it.clock.time, leaseMs: 1_000 });
+  await apply(it.store, { op: 'park', task: 'waits' });
+  await it.add('runs');
+  await it.store.claim({ worker: 'w', now: it.clock.time, leaseMs: 1_000 });
+  await it.update();
+  assert.deepEqual(
+    ['waits', 'runs'].map((id) => it.view(`q/${id}`)?.['status']),
+    ['waiting', 'running'],
+  );
 });
 
 test('a file is written when its task changes, not otherwise, and what a task says is read once', async () => {
@@ -242,7 +257,11 @@ test('a start looks at no more than the last thousand ends', async () => {
   });
   await commit(it.store, events.slice(1));
   assert.deepEqual(await it.update(), ['write r/old']);
-  await commit(it.store, events.slice(0, 1));
+  // Between two looks there may be any number.
+  await it.add('late', { queue: 'r' });
+  await it.end('late');
+  await commit(it.store, events);
+  assert.deepEqual(await it.update(), ['write r/late']);
   it.restart();
   it.there.clear();
   assert.deepEqual(await it.update(), []);
