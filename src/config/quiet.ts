@@ -8,7 +8,9 @@ import { problem, type Path, type YamlSource } from './yaml-source.ts';
 
 const hours = z
   .string()
-  .refine((given) => readHours(given) !== null, { error: 'must be two times of the day such as 22:00-07:00' })
+  .refine((given) => readHours(given) !== null, {
+    error: 'must be hours such as 22:00-07:00, days such as Sat,Sun, or both: Mon-Fri 22:00-07:00',
+  })
   .describe('From when to when, such as 22:00-07:00.');
 const timezone = z
   .string()
