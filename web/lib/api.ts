@@ -95,22 +95,11 @@ export function createApi(out: () => void) {
     }
     throw await refusal(response);
   };
-  const read = async <T>(path: string, init: RequestInit): Promise<T> => {
-    const response = await request(path, init);
-    const text = await response.text().catch((error: unknown) => {
-      if (init.signal?.aborted) throw error;
-      throw new ApiError(0, 'unreachable', UNREACHABLE); // the connection broke in the middle
-    });
-    try {
-      return JSON.parse(text) as T;
-    } catch {
-      throw new ApiError(response.status, 'foreign', FOREIGN);
-    }
-  };
-  const get = <T>(path: string, signal?: AbortSignal): Promise<T> => read(path, signal ? { signal } : {});
+  const get = <T>(path: string, signal?: AbortSignal): Promise<T> =>
+    request(path, signal ? { signal } : {}).then((response) => read<T>(response, signal));
   const post = <T>(path: string, body: unknown): Promise<T> => {
     const headers = { 'content-type': 'application/json' };
-    return read(path, { method: 'POST', headers, body: JSON.stringify(body) });
+    return request(path, { method: 'POST', headers, body: JSON.stringify(body) }).then((response) => read<T>(response));
   };
 
   return {
@@ -167,6 +156,18 @@ export type Api = ReturnType<typeof createApi>;
 const id = encodeURIComponent;
 
 export const exactPath = (task: string, hash: string): string => `/api/runs/${id(task)}/exact/${id(hash)}`;
+
+async function read<T>(response: Response, signal?: AbortSignal): Promise<T> {
+  const text = await response.text().catch((error: unknown) => {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, 'unreachable', UNREACHABLE); // the connection broke in the middle
+  });
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new ApiError(response.status, 'foreign', FOREIGN);
+  }
+}
 
 /** What a proxy says in its own way, in ours. */
 const foreign = (status: number): string =>
