@@ -17,7 +17,7 @@ export function recipientProblem(to: string, { channels, others, messengers }: R
   const place = placeOf(to, channels);
   if (place === null)
     return to === OWNER
-      ? 'reaches nobody yet: no channel in ruche.yaml has an owner. Pair yourself with: ruche pair'
+      ? 'reaches nobody yet: no channel in ruche.yaml has an owner. Pair yourself with: ruche pair CHANNEL'
       : `"${to}" is not a person or chat: write owner, or CHANNEL:ADDRESS`;
   const { channel } = place;
   const names = [...new Set([...channels.map(({ name }) => name), ...others])];
