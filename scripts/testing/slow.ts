@@ -38,6 +38,7 @@ export const SUITES: readonly Suite[] = [
       'test/workspace/governance-protected.test.ts',
       'test/workspace/journal-repository.test.ts',
       'test/workspace/person-random.test.ts',
+      'test/workspace/windows.test.ts',
       'test/workspace/settings.test.ts',
     ],
     seconds: 200,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { BUILTIN, knownOf, openChannel, openSandbox } from './builtin.ts';
 import { openGovernance } from './governance.ts';
-import { findNewer, refuseLostEvents, refuseLostWorkspace, refuseNoDatabase } from './lost.ts';
+import { findMissing, findNewer, refuseLostEvents, refuseLostWorkspace, refuseNoDatabase } from './lost.ts';
 import { type AppOptions, plainly } from './options.ts';
 import type { Known } from '../config/settings.ts';
 import type { ChannelSettings } from '../core/agent.ts';
@@ -94,6 +94,8 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const folder = await openFolder(options, { clock, boundary, known }, parts);
   const newer = await findNewer(folder.workspace.git, store, options.acceptLoss);
   if (newer?.accepted === false) log.warn({ newer }, 'the home is older than its workspace');
+  const missing = options.acceptLoss === true ? null : await findMissing(folder.workspace.git, store);
+  if (missing !== null) log.warn({ missing }, 'the workspace is older than its home');
   const hasVariable = (name: string): boolean => (env[name] ?? '') !== '';
   const gate = openGate({ platform: options.platform, path: ENVIRONMENT['PATH'] ?? '', hasVariable, clock });
   const channelOf = (channel: ChannelSettings): Promise<Channel> =>
@@ -109,6 +111,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     repository,
     givenUp,
     newer,
+    missing,
     sandbox: await probing,
     statusFile: inHome(join('shells', STATUS_FILE)),
   };

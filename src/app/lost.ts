@@ -31,6 +31,12 @@ export interface GivenUp {
   kept: string;
 }
 
+/** What runs landed and the repository lacks: the workspace is older than its home. */
+export interface Missing {
+  commits: number;
+  newest: string;
+}
+
 interface Place {
   home: string;
   workspace: string;
@@ -147,6 +153,36 @@ export async function findNewer(git: Git, events: Pick<EventLog, 'read'>, accept
   return { commits: found.length + (before?.commits ?? 0), newest: found[0] ?? '', accepted };
 }
 
+/** Landings told of; with more missing, the number is only a lower bound. */
+const MAX_MISSING = 1_000;
+
+/**
+ * Looks for commits of runs that the repository has lost: a workspace that is older than its home fits itself, and only the
+ * record knows. What a person has put in their place since is on record as well, and nothing is missing then.
+ */
+export async function findMissing(git: Git, events: Pick<EventLog, 'read'>): Promise<Missing | null> {
+  const isThere = async (commit: string): Promise<boolean> => (await git.resolve(`${commit}^{commit}`)) !== null;
+  const known = await namedCommit(events, ['landing.finished', 'person.committed', 'main.moved'], true);
+  if (known === null || (await isThere(known))) return null;
+  const missing: string[] = [];
+  for await (const event of events.read({ types: ['landing.finished'], reverse: true })) {
+    const commit = commitOf(event);
+    if (commit === null) continue;
+    if (missing.length === MAX_MISSING || (await isThere(commit))) break;
+    missing.push(commit);
+  }
+  return missing.length === 0 ? null : { commits: missing.length, newest: missing[0] ?? '' };
+}
+
+function missingText({ again = '' }: Place, { commits, newest }: Missing): Lost {
+  const many = commits === 1 ? 'a commit of a run' : `${commits} commits of runs`;
+  return {
+    what: `This workspace is older than its home: its repository lacks ${many} that landed (the newest is ${newest.slice(0, 10)}). An old backup of the workspace may have been put back. Agents and their conversations take that work for done.`,
+    mend: `If you have a newer copy of the workspace, or a clone that has these commits, stop Ruche and put it back. If not, \`ruche verify${again}\` names each commit and how to accept that it is gone.`,
+    safe: true,
+  };
+}
+
 async function namedCommit(
   events: Pick<EventLog, 'read'>,
   types: readonly EventType[],
@@ -188,19 +224,23 @@ function newerText(place: Place, { commits, newest }: Newer): Lost {
 }
 
 /** As `status` and the start tell it. */
-export const newerProblems = (place: Place, newer: Newer | null): Problem[] => {
-  if (newer === null || newer.accepted) return [];
-  const { what, mend } = newerText(place, newer);
-  return [{ file: WORKSPACE, line: null, key: '', message: `${what} ${mend}`, severity: 'warning', live: true }];
+export const ageProblems = (place: Place, newer: Newer | null, missing: Missing | null): Problem[] => {
+  const told = [newer?.accepted === false && newerText(place, newer), missing && missingText(place, missing)];
+  return told.flatMap((each) =>
+    each
+      ? { file: WORKSPACE, line: null, key: '', message: `${each.what} ${each.mend}`, severity: 'warning', live: true }
+      : [],
+  );
 };
 
-async function lookForNewer(place: Place, events: Pick<EventLog, 'read'>, env: Env): Promise<Lost | null> {
+async function lookForAge(place: Place, events: Pick<EventLog, 'read'>, env: Env): Promise<(Lost | null)[]> {
   const gitDir = await findGitDir(place.workspace);
-  if (gitDir === null) return null;
+  if (gitDir === null) return [];
   const git = await openGit({ gitDir, workTree: place.workspace, env });
   try {
     const newer = await findNewer(git, events);
-    return newer && newerText(place, newer);
+    const missing = await findMissing(git, events);
+    return [newer && newerText(place, newer), missing && missingText(place, missing)];
   } finally {
     git.close();
   }
@@ -218,7 +258,7 @@ export async function findLost(
     lostEvents(place, (await events?.head()) ?? 0, tip),
     events && (await lostWorkspace(place, events).catch(() => null)),
     // What is wrong with the workspace itself is told in its place.
-    events && (await lookForNewer(place, events, env).catch(() => null)),
+    ...(events ? await lookForAge(place, events, env).catch(() => []) : []),
   ];
   return found.filter((each) => each !== null);
 }

@@ -8,7 +8,7 @@ import { heldMessages } from '../messages/told.ts';
 import { type Messengers, pairer } from './messengers.ts';
 import type { ToolsAndModels } from './models.ts';
 import type { AppOptions } from './options.ts';
-import { newerProblems } from './lost.ts';
+import { ageProblems } from './lost.ts';
 import { channelProblems, journalProblems, nowWrong, stuckProblems } from './problems.ts';
 import { describeAgents, describeNetwork } from '../runtime/describe.ts';
 import type { Pauses } from '../runtime/pauses.ts';
@@ -49,7 +49,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
       ...describeNetwork(options, trust.current(), models().models, trust.refused(), [
         ...(await nowWrong(adapters, trust.current(), clockwork.desks, agents.hindrances.all(clock.now()))),
         ...stuckProblems(adapters.dropped.stuck()),
-        ...newerProblems(options, adapters.newer),
+        ...ageProblems(options, adapters.newer, adapters.missing),
         ...journalProblems(exporter.problem()),
         ...channelProblems(messengers.list()),
       ]),

@@ -66,7 +66,7 @@ export async function startUpkeep(
   const every = (everyMs: number, job: () => Promise<void>) => startHousekeeping({ job, everyMs, clock, log });
   const started = [
     every(PACK_MS, () => workspace.maintain()),
-    every(DEADLINES_MS, () => noteMissedDeadlines(adapters)),
+    every(DEADLINES_MS, () => noteMissedDeadlines(agents)),
     every(STATUS_MS, () => status.file.write()),
     every(OUTAGES_MS, () => outages.look()),
     every(CHECKS_MS, look),

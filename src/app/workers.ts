@@ -51,7 +51,7 @@ export function openWorkers(
     only: [OUTBOX],
     handle: async (claim) => {
       await sendReply({ ...agents, channels, drafts }, claim);
-      await retireLate({ store, channels }, claim);
+      await retireLate({ store, channels, log }, claim);
     },
   });
   return { runs, sends };

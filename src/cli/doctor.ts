@@ -32,7 +32,7 @@ const findingText = (finding: Finding): string =>
 
 async function gather(io: Io, options: Options, app: AppPort, diagnosis: Diagnosis): Promise<Facts> {
   const folder = await nearestFolder(options.home);
-  const { problems, offer, assumed, channels, ...gateway } = await gatewayState(io, options);
+  const { problems, offer, assumed, channels, listens, ...gateway } = await gatewayState(io, options);
   return {
     ...diagnosis,
     config: diagnosis.config && { problems: together(diagnosis, problems) },
@@ -53,6 +53,7 @@ async function gather(io: Io, options: Options, app: AppPort, diagnosis: Diagnos
     offer,
     assumed,
     ...(channels && { channels }),
+    ...(listens && { listens }),
     start: `${io.self} up${options.again}`,
   };
 }
@@ -120,7 +121,7 @@ function together({ config, keys }: Diagnosis, told: readonly Problem[] | null):
 }
 
 type GatewayState = Facts['gateway'] &
-  Pick<Facts, 'offer' | 'assumed' | 'channels'> & { problems: readonly Problem[] | null };
+  Pick<Facts, 'offer' | 'assumed' | 'channels' | 'listens'> & { problems: readonly Problem[] | null };
 
 async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
   const late = new AbortController();
@@ -135,10 +136,11 @@ async function gatewayState(io: Io, options: Options): Promise<GatewayState> {
       offer,
       assumed = {},
       channels,
+      gateway: listens,
     } = await callApi<RuntimeStatus>(await connect(io, options), '/api/status', {
       signal: late.signal,
     });
-    return { state: 'running', detail: '', problems, offer, assumed, channels };
+    return { state: 'running', detail: '', problems, offer, assumed, channels, listens };
   } catch (error) {
     // It runs, and what it would say of itself is not known now.
     if (error instanceof GatewayBusy) return { state: 'running', detail: '', problems: null, offer: null, assumed: {} };

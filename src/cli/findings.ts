@@ -1,9 +1,9 @@
 import { type Problem, WORKSPACE } from '../core/agent.ts';
-import type { ChannelState, ServerOffer } from '../core/api/runtime.ts';
+import type { ChannelState, GatewayState, ServerOffer } from '../core/api/runtime.ts';
 import type { Diagnosis } from './app-port.ts';
 import { capital, fileFault } from '../core/text/file-fault.ts';
 import { shellWord } from '../core/text/paths.ts';
-import { channelText, offerText, problemText } from './status.ts';
+import { channelText, offerText, problemText, refusedText } from './status.ts';
 
 /** What doctor knows, gathered before anything is judged. */
 export interface Facts extends Diagnosis {
@@ -29,6 +29,8 @@ export interface Facts extends Diagnosis {
   offer: ServerOffer | null;
   /** The messengers of the gateway that runs. */
   channels?: readonly ChannelState[];
+  /** Where it listens, and what it has refused. */
+  listens?: GatewayState | undefined;
   /** Tokens that are assumed of models, by name. */
   assumed: Readonly<Record<string, number>>;
   /** The command line that starts it. */
@@ -224,6 +226,33 @@ const checkGateway: Check = ({ gateway, start }) => {
   return [warning('Gateway', gateway.detail, `Start it again with: ${start}`)];
 };
 
+/** A proxy's machine may be another one than ours, so with a public address that has TLS it is a reminder. */
+const checkAddress: Check = ({ listens }) => {
+  if (listens?.exposed !== true) return [];
+  const { url, publicUrl } = listens;
+  if (publicUrl?.startsWith('https:'))
+    return [ok('Address', `${url} is plain HTTP: let only the proxy of ${publicUrl} reach it`)];
+  return [
+    warning(
+      'Address',
+      `${url} serves plain HTTP to other machines, so tokens and messages can be read on the way`,
+      'Leave out --host, or put a proxy with TLS before it and set publicUrl in ruche.yaml (docs/proxy.md)',
+    ),
+  ];
+};
+
+/** Nobody but the owner's senders knows the name of a hook. What comes to others is noise. */
+const checkHooks: Check = ({ listens, now }) =>
+  (listens?.refused ?? []).map((each) =>
+    each.hook === null || (each.accepted ?? -1) >= each.at
+      ? ok('Webhook', refusedText(each, now))
+      : warning(
+          'Webhook',
+          refusedText(each, now),
+          'Compare secret and signature at the sender with its trigger (docs/triggers.md)',
+        ),
+  );
+
 /** What keeps one from working stands among the problems of the settings. */
 const checkChannels: Check = ({ channels = [], now }) =>
   channels.filter(({ problem }) => problem === null).map((each) => ok('Channel', channelText(each, now)));
@@ -244,5 +273,7 @@ const CHECKS: readonly Check[] = [
   checkOffer,
   checkWindows,
   checkGateway,
+  checkAddress,
+  checkHooks,
   checkChannels,
 ];

@@ -3,6 +3,7 @@ import type {
   AgentState,
   ChannelState,
   HeldMessages,
+  RefusedHooks,
   Pending,
   RuntimeStatus,
   ServerOffer,
@@ -46,6 +47,7 @@ export function statusText(
     `  sandbox    ${now.sandbox}${now.sandbox === 'none' ? ': Ruche asks you before each shell command' : ''}`,
     ...now.channels.map((each, index) => `  ${index === 0 ? 'channels ' : '         '}  ${channelText(each, at)}`),
     ...(now.held ?? []).map(heldText),
+    ...(now.gateway?.refused ?? []).map((each) => plain(`  webhooks   ${refusedText(each, at)}`)),
     `  workspace  ${now.workspace}`,
     `  home       ${now.home}`,
     `  tasks      ${tasks.running} running, ${tasks.queued} queued, ${tasks.waiting} waiting, ${tasks.done} done, ${tasks.failed + tasks.dead} failed`,
@@ -78,6 +80,13 @@ export function channelText({ title, problem, since, lastIn, lastOut, lastError 
   // A gateway of an older version does not tell.
   const moves = since === undefined ? '' : `, ${ago('in', lastIn ?? null)}, ${ago('out', lastOut ?? null)}`;
   return oneLine(`${title}: ${doing}${moves}${error}`, 300);
+}
+
+/** `3 refused at the hook h, the last 2 min ago: it came without X-Hub-Signature-256`. */
+export function refusedText({ hook, count, at: last, why, accepted }: RefusedHooks, at: number): string {
+  const where = hook === null ? '' : ` at the hook ${hook}`;
+  const since = accepted === null ? '' : `; one was accepted ${farAway(accepted, at)}`;
+  return oneLine(`${count} refused${where}, the last ${farAway(last, at)}: ${why}${since}`, 300);
 }
 
 const heldText = ({ to, count, until }: HeldMessages): string =>

@@ -1,8 +1,10 @@
 import { jsonDepth } from '../core/text/json.ts';
+import type { RefusedHooks } from '../core/api/runtime.ts';
 import type { TriggerFiring, TriggerState } from '../core/trigger.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
+import { refusedText } from './status.ts';
 import { duration } from './time.ts';
 import { talk, type Talk } from './talk.ts';
 import { needAgentAndName, ofKind } from './unknown.ts';
@@ -10,6 +12,13 @@ import { needAgentAndName, ofKind } from './unknown.ts';
 export interface TriggersFlags {
   json?: boolean;
   event?: string;
+}
+
+/** `GET /api/triggers/:id`. */
+interface Shown {
+  trigger: TriggerState;
+  firings: TriggerFiring[];
+  refused?: RefusedHooks;
 }
 
 /** `ruche triggers [list|show|run|pause|resume] [AGENT/NAME]`: what happens because something else has. */
@@ -32,10 +41,14 @@ export async function triggers(
   const known = <T>(act: () => Promise<T>): Promise<T> => ofKind({ io, call }, 'trigger', id, act);
   const path = `/api/triggers/${id.split('/').map(encodeURIComponent).join('/')}`;
   if (action === 'show') {
-    const found = await known(() => call<{ trigger: TriggerState; firings: TriggerFiring[] }>(path));
-    const { trigger, firings } = found;
+    const found = await known(() => call<Shown>(path));
+    const { trigger, firings, refused } = found;
     const now = io.clock.now();
-    const lines = [stateText(trigger, now), ...firings.map((each) => `    ${firingText(each, now)}`)];
+    const lines = [
+      stateText(trigger, now),
+      ...(refused ? [`  ${refusedText(refused, now)}`] : []),
+      ...firings.map((each) => `    ${firingText(each, now)}`),
+    ];
     io.out(flags.json ? `${JSON.stringify(found)}\n` : `${lines.join('\n')}\n`);
     return 0;
   }

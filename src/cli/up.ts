@@ -54,6 +54,12 @@ function links({ loginLink, url: own }: RunningApp, url: string): string[] {
   return [`  ${loginLink}`, `  (on this machine also ${url}/login${new URL(loginLink).hash})`];
 }
 
+/** Where it is known which proxy has the TLS, all that is left is to keep others from the port. */
+const plainHttp = ({ url, loginLink }: RunningApp): string =>
+  loginLink.startsWith('https:')
+    ? `Warning: ${url} is plain HTTP on every network of this machine. Let only the proxy of ${new URL(loginLink).origin} reach it (docs/proxy.md).`
+    : `Warning: ${url} serves plain HTTP to every network of this machine. Put a proxy with TLS before it (docs/proxy.md).`;
+
 /** How to talk to it, in plain words. The token is named by its file and never shown. */
 export function welcome(
   app: RunningApp,
@@ -92,11 +98,7 @@ export function welcome(
     `    -d '{"model":"${agent}","user":"me","messages":[{"role":"user","content":"list the files"}]}'`,
     'Press Ctrl-C to stop. Unfinished work goes on at the next start.',
   ];
-  if (!/^https?:\/\/(?:127\.|localhost|\[::1\])/.test(app.url))
-    lines.push(
-      '',
-      `Warning: ${app.url} serves plain HTTP to every network of this machine. Put a proxy with TLS before it (docs/proxy.md).`,
-    );
+  if (!/^https?:\/\/(?:127\.|localhost|\[::1\])/.test(app.url)) lines.push('', plainHttp(app));
   lines.push(...problemLines(app.problems));
   return asCalled(`${lines.map(plain).join('\n')}\n`, self);
 }

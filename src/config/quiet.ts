@@ -8,7 +8,9 @@ import { problem, type Path, type YamlSource } from './yaml-source.ts';
 
 const hours = z
   .string()
-  .refine((given) => readHours(given) !== null, { error: 'must be two times of the day such as 22:00-07:00' })
+  .refine((given) => readHours(given) !== null, {
+    error: 'must be hours such as 22:00-07:00, days such as Sat,Sun, or both: Mon-Fri 22:00-07:00',
+  })
   .describe('From when to when, such as 22:00-07:00.');
 const timezone = z
   .string()
@@ -39,7 +41,8 @@ export function quietOf(
   const add = (path: Path, said: string): void => {
     problems.push(problem(file, source.lineOf(path), path.join('.'), said));
   };
-  if (given.hours === undefined && given.timezone !== undefined)
+  const someHours = Object.values(given.people ?? {}).some((own) => own !== false && own.timezone === undefined);
+  if (given.hours === undefined && !someHours && given.timezone !== undefined)
     add(['quiet', 'timezone'], 'has a meaning only with hours');
   const people: Record<string, QuietHours | null> = {};
   for (const [to, own] of Object.entries(given.people ?? {})) {

@@ -1,7 +1,7 @@
 import type { EscalationLevel } from './escalation.ts';
 import type { Json } from './text/json.ts';
 import type { Rule } from './policy.ts';
-import type { Schedule } from './schedule.ts';
+import type { ActiveHours, Schedule } from './schedule.ts';
 import type { PinnedScripts, Skill } from './skill.ts';
 import type { Trigger } from './trigger.ts';
 
@@ -169,11 +169,9 @@ export interface Settings {
   patienceMs?: number;
 }
 
-/** Hours of the day in minutes; `22:00-07:00` crosses midnight. */
-export interface QuietHours {
-  from: number;
-  to: number;
-  /** IANA name; null: that of the machine. */
+/** `22:00-07:00`, `Sat,Sun`. */
+export interface QuietHours extends ActiveHours {
+  /** IANA name; null: that of the network. */
   zone: string | null;
 }
 

@@ -95,6 +95,8 @@ export interface TriggerState {
   /** What it listens to, in the words of its file: `file.landed shared/deadlines/*.md`. */
   on: string;
   when: string | null;
+  /** Name of its webhook, if it has one. */
+  hook?: string;
   /** `30s`, `10/h`; null for none. */
   debounce: string | null;
   limit: string | null;

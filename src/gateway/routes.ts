@@ -65,7 +65,10 @@ export function routes(context: GatewayContext): (exchange: Exchange) => Promise
   if (proof !== null) on('GET', PROOF_PATH, (request) => proveOwn(proof, request));
   on('GET', '/metrics', (request) => metrics(context, request));
 
-  on('GET', '/api/status', async (request) => sendJson(request, 200, await runtime.status()));
+  on('GET', '/api/status', async (request) => {
+    const gateway = { ...context.address(), publicUrl: context.publicUrl(), refused: [...context.refused.values()] };
+    await sendJson(request, 200, { ...(await runtime.status()), gateway });
+  });
   on('GET', '/api/agents', async (request) => sendJson(request, 200, { agents: await runtime.agentsToday() }));
   on('POST', '/api/agents/:name/pause', (request) => control.pauseAgent(context, request));
   on('POST', '/api/agents/:name/resume', (request) => control.resumeAgent(context, request));

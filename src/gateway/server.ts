@@ -8,7 +8,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
-import { failureLimit, refuseToListen } from './http/access.ts';
+import { failureLimit, isLoopback, refuseToListen } from './http/access.ts';
 import { admission, Passes } from './admission.ts';
 import { loginLink } from './api/login.ts';
 import { openLogins, type SessionKeep } from './http/logins.ts';
@@ -103,6 +103,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     limits,
     failures,
     publicUrl,
+    address: () => ({ url: address(server, options.host), exposed: !isLoopback(options.host) }),
+    refused: new Map(),
     closing: closing.signal,
   });
   const admit = admission({ ...options, publicUrl, logins, failures, changed: ended });
@@ -112,8 +114,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await listen(server, options);
   const local = options.local ? await listenLocally(open(), options.local.socket, log) : null;
   const { port } = server.address() as AddressInfo;
-  const name = options.host.includes(':') ? `[${options.host}]` : options.host;
-  const url = `http://${name}:${port}`;
+  const url = address(server, options.host);
   return {
     url,
     port,
@@ -124,6 +125,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await Promise.all(servers.map((each) => close(each, closing, limits.closeMs, clock)));
     },
   };
+}
+
+function address(server: Server, host: string): string {
+  const { port } = server.address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 interface Serving {

@@ -19,7 +19,7 @@ const MAX_LOOKED = 1_000;
 const MAX_MISSED = 50;
 const GONE = 'Nothing waits for this any more';
 
-export interface ButtonsDeps {
+interface ButtonsDeps {
   store: Store;
   hub: Pick<Hub, 'onAnswered' | 'onRunEnded'>;
   channels: Pick<Channels, 'get'>;
@@ -27,7 +27,7 @@ export interface ButtonsDeps {
 }
 
 /** What came of an approval, in a word for the message that asked for it; null while it waits. */
-export async function verdictOn(store: Store, approval: string): Promise<string | null> {
+async function verdictOn(store: Store, approval: string): Promise<string | null> {
   const answered = await store.byKey(answeredKey(approval));
   if (answered?.type === 'approval.answered') return answered.data.verdict === 'approve' ? 'Approved' : 'Denied';
   const asked = await store.byKey(askedKey(approval));
@@ -38,7 +38,7 @@ export async function verdictOn(store: Store, approval: string): Promise<string 
 }
 
 /** The approval that the buttons of a message are about; null if they are about none. */
-export const approvalOf = ({ buttons = [] }: Pick<ReplyContent, 'buttons'>): string | null =>
+const approvalOf = ({ buttons = [] }: Pick<ReplyContent, 'buttons'>): string | null =>
   buttons.map(({ action }) => /^(?:approve|deny):(.+)$/.exec(action)?.[1]).find((id) => id !== undefined) ?? null;
 
 /** Takes buttons away that have had their use elsewhere, also around the last stop or crash. Returns how to stop that. */
@@ -82,21 +82,28 @@ async function answeredLately(store: Store): Promise<string[]> {
   return approvals;
 }
 
-/** Of a message that has just been sent: a verdict may have come while it waited to be. */
+/**
+ * Of a message that has just been sent: a verdict may have come while it waited to be. Never rejects: the send is done, and
+ * must not look as if it had failed.
+ */
 export async function retireLate(
-  deps: Pick<ButtonsDeps, 'store' | 'channels'>,
+  deps: Pick<ButtonsDeps, 'store' | 'channels' | 'log'>,
   { task: { cause } }: Claim,
 ): Promise<void> {
-  const queued = cause === null ? null : await deps.store.event(cause);
-  if (queued?.type !== 'message.queued') return;
-  const given = await readJson<ReplyContent>(deps.store, queued.data.content);
-  const approval = given && approvalOf(given);
-  const stands = approval && (await verdictOn(deps.store, approval));
-  if (approval && stands) await retireMessage(deps, queued, approval, stands);
+  try {
+    const queued = cause === null ? null : await deps.store.event(cause);
+    if (queued?.type !== 'message.queued') return;
+    const given = await readJson<ReplyContent>(deps.store, queued.data.content);
+    const approval = given && approvalOf(given);
+    const stands = approval && (await verdictOn(deps.store, approval));
+    if (approval && stands) await retireMessage(deps, queued, approval, stands);
+  } catch (error) {
+    deps.log.debug({ error: String(error) }, 'buttons were left');
+  }
 }
 
 /** Of one message, if it has been sent and its buttons are about this approval. */
-export async function retireMessage(
+async function retireMessage(
   { store, channels }: Pick<ButtonsDeps, 'store' | 'channels'>,
   queued: EventOf<'message.queued'>,
   approval: string,

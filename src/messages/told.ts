@@ -5,10 +5,11 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { QueueOp, Store } from '../core/ports/store.ts';
 import type { HeldMessages } from '../core/api/runtime.ts';
 import { addressOf, type Place, quietHoursOf } from '../core/recipient.ts';
-import { OUTBOX } from '../core/records/reply.ts';
+import { readJson } from '../core/records/json-blob.ts';
+import { OUTBOX, type ReplyContent } from '../core/records/reply.ts';
 import { tellerName, toldAddress } from '../core/records/told.ts';
 import type { Task } from '../core/task.ts';
-import { quietUntil } from '../core/time/quiet.ts';
+import { closes } from '../core/time/hours.ts';
 import { openWall, type Wall } from '../core/time/wall.ts';
 
 /** One address is told at most so many messages in so many milliseconds; what comes meanwhile is collected. */
@@ -23,7 +24,7 @@ export interface ToldDeps {
   store: Store;
   clock: Pick<Clock, 'now'>;
   governance(): Pick<Governance, 'settings'>;
-  /** The machine's time zone. */
+  /** The zone by whose clock the network lives, for quiet hours that name none. */
   zone(): string;
 }
 
@@ -58,7 +59,7 @@ export function quietEnd({ governance, zone }: Pick<ToldDeps, 'governance' | 'zo
   const hours = quietHoursOf(governance().settings, place);
   if (hours === null) return null;
   const wall = openWall(hours.zone ?? zone());
-  return wall === null ? null : quietUntil(hours, wall, now);
+  return wall === null ? null : closes(now, wall, hours);
 }
 
 /** What waits for people, by address. */
@@ -134,10 +135,8 @@ const spaceAfter = (room: Said, said: Said): Said => ({
 });
 
 async function saidIn(store: Store, { data }: Queued): Promise<Said> {
-  const bytes = await store.getBlob(data.content);
-  const reply =
-    bytes === null ? {} : (JSON.parse(Buffer.from(bytes).toString('utf8')) as { text?: string; files?: [] });
-  return { chars: reply.text?.length ?? 0, files: reply.files?.length ?? 0 };
+  const reply = await readJson<ReplyContent>(store, data.content);
+  return { chars: reply?.text.length ?? 0, files: reply?.files?.length ?? 0 };
 }
 
 /** Several as one, each with who tells it and when; null if all have been erased. */

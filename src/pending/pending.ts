@@ -10,6 +10,7 @@ import { unknownText } from '../core/text/unknown.ts';
 import { readJson, putJson } from '../core/records/json-blob.ts';
 import { askedKey, answeredKey, LANDING_REASON } from '../core/records/matter.ts';
 import { sendingTask } from '../core/records/reply.ts';
+import { toldLane } from '../core/records/told.ts';
 import { Mutex } from '../core/time/mutex.ts';
 
 type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
@@ -189,7 +190,9 @@ async function sentElsewhere(
   const { stream, labels, data } = lost;
   const event = { stream, actor: 'runtime', cause: raised.id, labels, key: `elsewhere:${raised.data.matter}` };
   const { agent, session } = data;
-  const task = sendingTask({ id: ids.next('tsk'), agent, session, channel, labels });
+  const sending = sendingTask({ id: ids.next('tsk'), agent, session, channel, labels });
+  // What is told stands in the line of its address: in that of the conversation it would take replies to others with it.
+  const task = data.told === undefined ? sending : { ...sending, lane: toldLane({ channel, to }) };
   return {
     events: [{ ...event, type: 'message.queued', data: { ...data, channel, to } }],
     // Behind the word that the matter is settled.

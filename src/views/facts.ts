@@ -19,6 +19,8 @@ export interface FactsOptions {
   paused: (agent: string) => Paused | null;
   /** What keeps a run of this process from going on now; null if nothing does. */
   hindered: (task: string) => Situation['hindered'];
+  /** By the clock of the network's zone, which it names. */
+  timeText(at: number): string;
 }
 
 /** How many tasks back a standing looks: one that waits for one that was taken in by another. */
@@ -31,9 +33,11 @@ export class Facts {
   readonly #clock: Clock;
   readonly #paused: (agent: string) => Paused | null;
   readonly #hindered: FactsOptions['hindered'];
+  readonly #timeText: FactsOptions['timeText'];
   readonly #titles = new WeakMap<Entry, string>();
 
-  constructor({ store, ledger, clock, paused, hindered }: FactsOptions) {
+  constructor({ store, ledger, clock, paused, hindered, timeText }: FactsOptions) {
+    this.#timeText = timeText;
     this.store = store;
     this.#hindered = hindered;
     this.#paused = paused;
@@ -119,7 +123,8 @@ export class Facts {
         return { status: stands.status, standing: standingOf(situation) };
       }
     }
-    if (status === 'queued' && task?.notBefore && task.notBefore > situation.now) situation.later = task.notBefore;
+    if (status === 'queued' && task?.notBefore && task.notBefore > situation.now)
+      situation.later = { at: task.notBefore, text: this.#timeText(task.notBefore) };
     if (status === 'queued' && task && depth > 0) {
       const [first] = await this.store.tasks({ lane: task.lane, statuses: ['running', 'waiting', 'queued'], limit: 1 });
       const holder = first && first.id !== entry.task ? await this.entry(first.id) : null;

@@ -22,6 +22,7 @@ export interface ViewsOptions {
   /** Why an agent takes no work; null if it does. */
   paused: (agent: string) => Paused | null;
   hindered: FactsOptions['hindered'];
+  timeText: FactsOptions['timeText'];
   /** Newest tasks that lists show. */
   limit?: number;
 }
@@ -35,9 +36,9 @@ const MAX_PAGE = 200;
 
 /** Nothing is read until somebody asks. */
 export function openViews(options: ViewsOptions): OpenViews {
-  const { store, workspace, clock, log, limit, pushes, paused, hindered } = options;
+  const { store, workspace, log, limit, pushes } = options;
   const ledger = new Ledger({ store, log, limit });
-  const facts = new Facts({ store, ledger, clock, paused, hindered });
+  const facts = new Facts({ ...options, ledger });
   return {
     conversations: (most, text) => conversationList(facts, most, text),
     conversation: (agent, session, before, most) =>

@@ -39,7 +39,7 @@ export interface Situation {
   denied: { tool: string; rule: string; reason: string } | null;
   interrupted: boolean;
   /** It must not begin before this moment, which has not come; null if nothing keeps it. */
-  later?: number | null;
+  later?: { at: number; text: string } | null;
   /** What keeps it from going on now, with the mend, and since when. */
   hindered?: { why: string; since: number } | null;
   /** Why its agent takes no work; null if it does. */
@@ -190,14 +190,11 @@ function queued(situation: Situation): Standing {
   const { awaited, later = null } = situation;
   if (later !== null) {
     const also = awaited.length > 0 ? ` and comes after ${awaitedWords(awaited)}` : '';
-    return { state: 'queued', why: `It is queued until ${utc(later)}${also}.`, can, since: null, next: later };
+    return { state: 'queued', why: `It is queued until ${later.text}${also}.`, can, since: null, next: later.at };
   }
   const why = awaited.length > 0 ? `It begins after ${awaitedWords(awaited)}.` : soonWords(situation);
   return { state: 'queued', why, can, ...NOTHING };
 }
-
-/** `2026-11-23 08:15 UTC`: its reader may be anywhere. */
-const utc = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
 function holderWords({ state, can }: Standing): string {
   if (state === 'waiting')

@@ -196,6 +196,27 @@ test('of many within a minute the first three go out at once, the rest as one', 
   });
 });
 
+test('what was told in vain and is sent elsewhere keeps the hours there, and nothing waits behind it or goes with it', async () => {
+  const refused: Receipt = { state: 'failed', error: 'blocked', retryAfter: null, final: true };
+  const { channel, sent } = recordingChannel((n) => (n === 0 ? refused : { state: 'sent', id: null }));
+  const clock = leapClock(NIGHT);
+  const script = [tells('First.'), says('Done.'), says('Hello.')];
+  await withLoop(script, { channels: [channel], tools, clock }, async (loop) => {
+    own(loop, { quiet: { ...QUIET, people: { owner: null } } });
+    await loop.send('one');
+    await until(async () => (await loop.runtime.pending()).length === 1, 'the owner is asked');
+    const [asked] = await loop.runtime.pending();
+    assert.equal((await loop.runtime.answer(asked?.id ?? '', 'chat:88', 'person:owner')).ok, true);
+    await until(async () => (await ofType(loop, 'message.held')).length === 1, 'it is held');
+    await loop.settled(await loop.deliver('hello', 'one', { channel: 'chat' }));
+    await until(() => sent.length === 2, 'the reply is sent');
+    assert.equal(sent[1]?.text, 'Hello.');
+    clock.leap(8 * HOUR);
+    await until(() => sent.length === 3, 'it arrives');
+    assert.deepEqual([sent[2]?.to, sent[2]?.text], ['88', 'First.']);
+  });
+});
+
 test('what goes out as one is given up as one, and the owner sees of whom it is', async () => {
   const refused: Receipt = { state: 'failed', error: 'blocked', retryAfter: null, final: true };
   const { channel, sent } = recordingChannel(() => refused);

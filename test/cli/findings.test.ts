@@ -51,6 +51,28 @@ test('A window that nobody knows is told, with where to say it', () => {
   );
 });
 
+test('F15 plain HTTP that other machines reach is a warning, and a reminder where a proxy has the TLS', () => {
+  const at = { url: 'http://0.0.0.0:4747', exposed: true, publicUrl: null, refused: [] };
+  const open = of({ listens: at }, 'Address');
+  assert.equal(open.level, 'warning');
+  assert.match(`${open.text} ${open.mend}`, /0\.0\.0\.0:4747 serves plain HTTP.*docs\/proxy\.md/);
+  assert.equal(of({ listens: { ...at, publicUrl: 'http://lan.example' } }, 'Address').level, 'warning');
+  const proxied = of({ listens: { ...at, publicUrl: 'https://ruche.example.org' } }, 'Address');
+  assert.equal(proxied.level, 'ok');
+  assert.match(proxied.text, /let only the proxy of https:\/\/ruche\.example\.org reach it/);
+  const inside = { ...at, url: 'http://127.0.0.1:4747', exposed: false };
+  assert.ok(findings({ ...well, listens: inside }).every(({ subject }) => subject !== 'Address'));
+});
+
+test('F15 webhooks that were refused are told until one is accepted; guesses of names are noise', () => {
+  const each = { hook: 'h', count: 2, at: well.now - 60_000, why: 'it came without X-Gitlab-Token', accepted: null };
+  const told = (more: object): Finding =>
+    of({ listens: { url: 'u', exposed: false, publicUrl: null, refused: [{ ...each, ...more }] } }, 'Webhook');
+  assert.equal(told({}).level, 'warning');
+  assert.match(told({}).text, /^2 refused at the hook h, the last 1 min ago: it came without X-Gitlab-Token$/);
+  assert.deepEqual([told({ accepted: well.now }).level, told({ hook: null }).level], ['ok', 'ok']);
+});
+
 test('A first start on a bare machine is not broken', () => {
   const fresh = findings({
     ...well,

@@ -147,6 +147,15 @@ test('Under npm the welcome gives commands that npm finds; the usual home needs 
     behind,
     /\n {2}https:\/\/ruche\.example\.org\/login#c\n {2}\(on this machine also http:\/\/127\.0\.0\.1:4747\/login#c\)\n/,
   );
+  const both = welcome(app({ url: 'http://192.168.1.5:99', loginLink: 'https://ruche.example.org/login#c' }), options, {
+    self: 'ruche',
+    userHome: '/u',
+  });
+  assert.match(
+    both,
+    /Warning: http:\/\/192\.168\.1\.5:99 is plain HTTP.*only the proxy of https:\/\/ruche\.example\.org /,
+  );
+  assert.doesNotMatch(behind, /Warning/);
   assert.match(said, /Warning: http:\/\/0\.0\.0\.0:99 serves plain HTTP to every network.*TLS/);
   assert.match(said, /Agents {5}none: create agents\/NAME\/AGENT\.md/);
 });

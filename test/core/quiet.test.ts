@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { quietUntil } from '../../src/core/time/quiet.ts';
+import { readHours } from '../../src/config/schedule-schema.ts';
+import { closes } from '../../src/core/time/hours.ts';
 import { openWall } from '../../src/core/time/wall.ts';
 
 const end = (hours: string, zone: string, now: string): string | null => {
-  const [from = 0, to = 0] = hours.split('-').map((time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3)));
+  const read = readHours(hours);
   const wall = openWall(zone);
-  assert.ok(wall);
-  const until = quietUntil({ from, to }, wall, Date.parse(now));
+  assert.ok(wall && read);
+  const until = closes(Date.parse(now), wall, read);
   return until === null ? null : new Date(until).toISOString().replace('.000Z', 'Z');
 };
 
@@ -28,6 +29,11 @@ test('quiet hours end when the clock on the wall shows it, in summer and winter'
     ['22:00-02:30', 'Europe/Paris', '2026-10-25T00:10:00Z', '2026-10-25T00:30:00Z'],
     ['22:00-02:30', 'Europe/Paris', '2026-10-25T01:10:00Z', '2026-10-25T01:30:00Z'],
     ['22:00-07:00', 'Asia/Kolkata', '2026-11-30T18:00:00Z', '2026-12-01T01:30:00Z'],
+    // On some days only: those on which they begin.
+    ['Mon-Fri 22:00-07:00', 'UTC', '2026-11-28T23:00:00Z', null],
+    ['Mon-Fri 22:00-07:00', 'UTC', '2026-11-28T06:00:00Z', '2026-11-28T07:00:00Z'],
+    ['Sat,Sun', 'UTC', '2026-11-28T06:00:00Z', '2026-11-30T00:00:00Z'],
+    ['Sat,Sun', 'UTC', '2026-11-30T00:00:00Z', null],
   ];
   for (const [hours, zone, now, until] of rows) assert.equal(end(hours, zone, now), until, `${hours} ${zone} ${now}`);
 });

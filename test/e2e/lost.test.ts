@@ -171,6 +171,34 @@ test('a whole home that is older than its workspace comes up and says so, until 
   assert.deepEqual((await home.verify()).findings, []);
 });
 
+const MISSING = /This workspace is older than its home: its repository lacks 3 commits of runs that landed/;
+
+test('a workspace that is older than its home comes up and says so', async () => {
+  const git = (...args: string[]): string => execFileSync('git', args, { cwd: home.workspace, encoding: 'utf8' });
+  git('reset', '-q', '--hard', 'HEAD~3');
+  for (const ref of git('for-each-ref', '--format=%(refname)', 'refs/ruche').split('\n').filter(Boolean))
+    git('update-ref', '-d', ref);
+  git('reflog', 'expire', '--expire=now', '--all');
+  git('gc', '-q', '--prune=now');
+  const before = await home.cli('doctor');
+  assert.equal(before.code, 0, before.out);
+  assert.match(before.out, MISSING);
+  await home.start();
+  assert.match(home.out, MISSING);
+  assert.match((await home.cli('status')).out, MISSING);
+  assert.equal((await home.ask('write c.md: on we go', 'three')).status, 'done');
+  assert.equal(await home.end('SIGTERM'), 0);
+  const { findings } = await home.verify();
+  assert.deepEqual(
+    findings.map(({ message }) => /which the workspace does not have/.test(message)),
+    [true, true, true],
+  );
+  // What a person accepts is not told.
+  await home.start('--accept-loss');
+  assert.doesNotMatch(home.out, MISSING);
+  assert.equal(await home.end('SIGTERM'), 0);
+});
+
 test('what a pull brings of another Ruche does not make a home look old', async () => {
   await home.start();
   assert.equal(await home.end('SIGTERM'), 0);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import type { HookAuth, Trigger } from '../../src/core/trigger.ts';
+import type { RefusedHooks, RuntimeStatus } from '../../src/core/api/runtime.ts';
 import { prove } from '../../src/gateway/api/hooks.ts';
 import { until } from '../fakes/until.ts';
 import { Scene, trigger } from '../scheduler/trigger-kit.ts';
@@ -418,5 +419,42 @@ test('triggers over HTTP: list, show, run, pause, resume', async () => {
     assert.equal((await scene.tasks()).length, 2);
     for (const path of ['a/none', 'a/none/run', 'a/none/pause'])
       assert.equal((await call(`/api/triggers/${path}`, path === 'a/none' ? {} : { body: {} })).status, 404);
+  });
+});
+
+test('F15 a webhook that was refused is in the log, in status, and beside its trigger, with why', async () => {
+  await withDoor([hooked('hmac')], async ({ scene, post, call, log }) => {
+    const refused = async (): Promise<unknown> => {
+      const { gateway } = (await (await call('/api/status')).json()) as RuntimeStatus;
+      return gateway?.refused;
+    };
+    const body = { title: 'x' };
+    assert.deepEqual(await refused(), []);
+    const cases = [
+      [{}, /without Webhook-Signature and Webhook-Timestamp/],
+      [signed(body, NOW / 1000, 'another-secret-of-ours'), /signature does not fit: the secrets differ/],
+      [signed(body, NOW / 1000 - 3600), /Webhook-Timestamp is not within 5m of this machine's clock/],
+      [{ ...signed(body), 'content-type': 'text/plain' }, /Send JSON/],
+    ] as const;
+    for (const [index, [headers, why]] of cases.entries()) {
+      await post(body, headers);
+      const [only, ...others] = (await refused()) as RefusedHooks[];
+      assert.deepEqual([only?.hook, only?.count, only?.at, only?.accepted], ['h', index + 1, NOW, null]);
+      assert.match(only?.why ?? '', why);
+      assert.deepEqual(others, []);
+    }
+    assert.equal(log.lines.filter(({ message }) => message === 'a webhook was refused').length, cases.length);
+    // The same once more within a minute is counted, and not another line.
+    await post(body, { ...signed(body), 'content-type': 'text/plain' });
+    assert.equal(log.lines.filter(({ message }) => message === 'a webhook was refused').length, cases.length);
+    // Strangers who guess names take up one line of it, however many they guess.
+    for (const name of ['a', 'b', 'c']) await post({}, bearer(), `/hooks/${name}`);
+    assert.equal((await post(body, signed(body))).status, 202);
+    const [known, unknown, ...more] = (await refused()) as RefusedHooks[];
+    assert.deepEqual([known?.count, known?.accepted, unknown?.hook, unknown?.count, more], [5, NOW, null, 3, []]);
+    const id = (await scene.triggers.list())[0]?.id ?? '';
+    const shown = (await (await call(`/api/triggers/${id}`)).json()) as { refused?: RefusedHooks };
+    assert.equal(shown.refused?.count, 5);
+    assert.doesNotMatch(JSON.stringify([await refused(), log.lines]), /-secret-of/);
   });
 });

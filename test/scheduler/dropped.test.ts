@@ -13,6 +13,7 @@ test('what people drop is committed and on record as theirs; a failure is report
   const asked: (readonly string[])[] = [];
   const committed: (readonly string[] | null)[] = [];
   let found: string[] = [];
+  const syncs: boolean[] = [];
   let broken = false;
   const dropped = new Dropped({
     dropped: {
@@ -29,7 +30,7 @@ test('what people drop is committed and on record as theirs; a failure is report
         return paths?.includes('busy') === true ? null : { commit: 'c1', author: 'Ada', paths: [...(paths ?? [])] };
       },
     },
-    store,
+    store: { commit: (batch) => (syncs.push(batch.sync), store.commit(batch)) },
     clock,
     log,
     globs: () => ['in/*'],
@@ -49,22 +50,20 @@ test('what people drop is committed and on record as theirs; a failure is report
   assert.deepEqual(committed, [['in/a', 'in/b'], ['busy']], 'not at once after a failure');
   await clock.pass(20_000);
   assert.deepEqual(committed.at(-1), ['in/c']);
-  assert.deepEqual(
-    told.map(({ fields }) => fields),
-    [{ error: 'no disk' }],
-  );
+  const message = 'files that triggers name could not be committed; it is tried again';
+  assert.deepEqual(told, [{ level: 'warn', fields: { error: 'no disk' }, message }]);
+  assert.deepEqual(new Set(clock.sleeps), new Set([1_000, 20_000]));
   await dropped.close();
   const looked = asked.length;
   await clock.pass(60_000);
   assert.equal(asked.length, looked);
   const events = await collect(store.read({}));
+  const by = { type: 'person.committed', stream: 'workspace', actor: 'person:owner', cause: null, labels: [] };
   assert.deepEqual(
-    events.map(({ type, actor, labels, data }) => [type, actor, labels, 'paths' in data && data.paths]),
-    [
-      ['person.committed', 'person:owner', [], 2],
-      ['person.committed', 'person:owner', [], 1],
-    ],
+    events.map(({ type, stream, actor, cause, labels, data }) => ({ type, stream, actor, cause, labels, data })),
+    [2, 1].map((paths) => ({ ...by, data: { commit: 'c1', author: 'Ada', paths } })),
   );
+  assert.deepEqual([clock.sleeping, syncs], [0, [true, true]]);
   await store.close();
 });
 

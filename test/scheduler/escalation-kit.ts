@@ -9,6 +9,7 @@ import { matterRaised } from '../../src/core/records/matter.ts';
 import { type Batch, type Store, StoreUnavailable } from '../../src/core/ports/store.ts';
 import { OUTBOX, putKey } from '../../src/core/records/reply.ts';
 import type { Task } from '../../src/core/task.ts';
+import { momentText, openWall } from '../../src/core/time/wall.ts';
 import { allPending, answer, approve, pendingById } from '../../src/pending/pending.ts';
 import { Escalations } from '../../src/scheduler/escalations/escalations.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
@@ -19,6 +20,10 @@ import { putJson } from '../../src/core/records/json-blob.ts';
 
 export const START = Date.UTC(2026, 10, 22, 8);
 export const MINUTE = 60_000;
+
+const UTC = openWall('UTC');
+/** As the clock of a network in UTC shows it. */
+export const inUtc = (at: number): string => (UTC === null ? '' : momentText(at, 'UTC', UTC));
 
 type Chains = Record<string, readonly EscalationLevel[]>;
 
@@ -78,6 +83,7 @@ export class World extends Mortal {
     this.escalations = new Escalations({
       store,
       clock: this.clock,
+      timeText: inUtc,
       log: this.told.log,
       ids: { next: this.id },
       redact: (text) => text.replaceAll('s3cret', '***'),

@@ -10,6 +10,7 @@ import type { Escalation } from '../../src/scheduler/escalations/standing.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { eventOf } from '../fakes/event.ts';
 import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
+import { inUtc } from './escalation-kit.ts';
 import { commit, newTask, random, TestClock } from '../store/kit.ts';
 
 const SINCE = Date.UTC(2026, 10, 30, 8);
@@ -55,6 +56,8 @@ function scene(more: Partial<ReachDeps> = {}) {
   const deps: ReachDeps = {
     store,
     ids: { next: (kind) => `${kind}_${(next += 1)}` },
+    clock: { now: () => SINCE },
+    timeText: inUtc,
     redact: (text) => text.replaceAll('s3cret', '***'),
     governance: () => governing([anAgent({ name: 'a' }), anAgent({ name: 'b' })]),
     unreachable: (channel) => (channel === 'gone' ? 'the token s3cret is wrong' : null),

@@ -5,6 +5,7 @@ import type { Pending } from '../../src/core/api/runtime.ts';
 import { putJson } from '../../src/core/records/json-blob.ts';
 import { answeredKey, askedKey } from '../../src/core/records/matter.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
+import { momentText, openWall } from '../../src/core/time/wall.ts';
 import type { Escalation } from '../../src/scheduler/escalations/standing.ts';
 import { noticeOf, postedOf, stateOf, taskContentOf } from '../../src/scheduler/escalations/words.ts';
 import { eventOf } from '../fakes/event.ts';
@@ -42,6 +43,10 @@ const waits = (more: Partial<Pending> = {}): Pending => ({
   ...more,
 });
 
+const PARIS = openWall('Europe/Paris');
+assert.ok(PARIS);
+const told = { now: SINCE, timeText: (at: number) => momentText(at, 'Europe/Paris', PARIS) };
+
 const paragraphs = (...lines: string[]): string => lines.join('\n\n');
 
 test('a notice of an approval says who asks for what, why, how to decide, and when it is denied', () => {
@@ -49,14 +54,14 @@ test('a notice of an approval says who asks for what, why, how to decide, and wh
     { after: 0, to: 'telegram:1' },
     { after: HOUR, to: 'deny' },
   ];
-  assert.deepEqual(noticeOf(escalation({ levels }), waits()), {
+  assert.deepEqual(noticeOf(escalation({ levels }), waits(), told), {
     text: paragraphs(
-      '**mail asks for approval** (since 2026-11-30T08:00:00Z, task tsk_1)',
+      '**mail asks for approval** (since Monday 2026-11-30 09:00 (Europe/Paris, UTC+01:00), task tsk_1)',
       '```\nwrite contracts/a.md\n```',
       'Why: Contracts need a person.',
       'Press a button, or write `/approve apr_1` or `/deny apr_1`.',
       '`/ack esc_apr_1` marks it as being handled by you: nobody else is notified, and it is not denied.',
-      'Without either it is denied at 2026-11-30T09:00:00Z.',
+      'Without either it is denied at Monday 2026-11-30 10:00 (Europe/Paris, UTC+01:00).',
     ),
     buttons: [
       { label: 'Approve', action: 'approve:apr_1' },
@@ -68,10 +73,10 @@ test('a notice of an approval says who asks for what, why, how to decide, and wh
 
 test('a notice leaves out what there is not: a task, a reason, a denial; a question has no verdicts', () => {
   const notice = (more: Partial<DataOf<'escalation.started'>>, pending: Partial<Pending> = {}) =>
-    noticeOf(escalation(more), waits({ reason: '', text: 'Which?', ...pending }));
+    noticeOf(escalation(more), waits({ reason: '', text: 'Which?', ...pending }), told);
   assert.deepEqual(notice({ kind: 'question', agent: null, task: null }), {
     text: paragraphs(
-      '**The network asks** (since 2026-11-30T08:00:00Z)',
+      '**The network asks** (since Monday 2026-11-30 09:00 (Europe/Paris, UTC+01:00))',
       '```\nWhich?\n```',
       'Answer with `/answer apr_1 TEXT`.',
       '`/ack esc_apr_1` marks it as being handled by you: nobody else is notified.',
@@ -85,7 +90,7 @@ test('a notice leaves out what there is not: a task, a reason, a denial; a quest
 });
 
 test('what is longer than a notice is cut, and cannot be approved by it', () => {
-  const shown = (length: number) => noticeOf(escalation(), waits({ text: 'x'.repeat(length) }));
+  const shown = (length: number) => noticeOf(escalation(), waits({ text: 'x'.repeat(length) }), told);
   const labels = ({ buttons = [] }: ReturnType<typeof noticeOf>) => buttons.map(({ label }) => label);
   assert.ok(shown(3000).text.includes(`\n${'x'.repeat(3000)}\n`));
   assert.doesNotMatch(shown(3000).text, /\(cut/);
@@ -94,16 +99,16 @@ test('what is longer than a notice is cut, and cannot be approved by it', () => 
   assert.ok(text.includes(`\n${'x'.repeat(3000)}\n… (cut; \`ruche approvals\` has all of it)\n`));
   assert.deepEqual(labels(shown(3001)), ['Deny', 'Acknowledge']);
   assert.match(text, /This is not all of it: read the rest .* approve it there\. `\/deny apr_1` denies it\./);
-  assert.ok(noticeOf(escalation(), waits({ text: `${'x'.repeat(2999)}😀` })).text.isWellFormed());
+  assert.ok(noticeOf(escalation(), waits({ text: `${'x'.repeat(2999)}😀` }), told).text.isWellFormed());
 });
 
 test('a button that a messenger could not carry is left out', () => {
-  const { buttons = [] } = noticeOf(escalation({ about: 'a'.repeat(56) }), waits());
+  const { buttons = [] } = noticeOf(escalation({ about: 'a'.repeat(56) }), waits(), told);
   assert.deepEqual(
     buttons.map(({ label }) => label),
     ['Approve', 'Deny', 'Acknowledge'],
   );
-  const longer = noticeOf(escalation({ about: 'a'.repeat(57) }), waits()).buttons ?? [];
+  const longer = noticeOf(escalation({ about: 'a'.repeat(57) }), waits(), told).buttons ?? [];
   assert.deepEqual(
     longer.map(({ label }) => label),
     ['Deny', 'Acknowledge'],
@@ -126,20 +131,20 @@ test('a webhook is posted all of it as data', () => {
 });
 
 test('an agent reads what waits as data, that it cannot decide it, and what to do', () => {
-  const given = taskContentOf(escalation(), waits(), 'b0undary');
+  const given = taskContentOf(escalation(), waits(), 'b0undary', told);
   const text = given.text ?? '';
   assert.deepEqual({ ...given, text: '' }, { title: 'approval apr_1 waits', text: '', input: null, artefacts: [] });
   const [first, ...rest] = text.split('\n\n');
   assert.equal(
     first,
-    'mail asks for approval, since 2026-11-30T08:00:00Z, and nobody has answered. It is apr_1 of the task tsk_1, and has come to you by the chain owner.',
+    'mail asks for approval, since Monday 2026-11-30 09:00 (Europe/Paris, UTC+01:00), and nobody has answered. It is apr_1 of the task tsk_1, and has come to you by the chain owner.',
   );
   assert.match(text, /b0undary[^]*write contracts\/a\.md[^]*b0undary/);
   assert.deepEqual(rest.slice(-2), [
     'Why a person was asked: Contracts need a person.',
     'Only a person can approve or deny it; you cannot. See what you can find out or prepare within your own work, and answer with what a person should know to decide.',
   ]);
-  const asked = taskContentOf(escalation({ kind: 'question', task: null }), waits({ reason: '' }), 'b0undary');
+  const asked = taskContentOf(escalation({ kind: 'question', task: null }), waits({ reason: '' }), 'b0undary', told);
   const question = asked.text ?? '';
   assert.match(question, /It is apr_1, and has come/);
   assert.doesNotMatch(question, /Why a person|\n\n\n/);
@@ -242,4 +247,31 @@ test('levels tell when they are due, who was told, and what an agent has answere
   const fresh = await stateOf({ store, pending: async () => waits() }, escalation({ levels }), at);
   assert.equal(fresh.next, SINCE);
   assert.equal(fresh.acknowledged, null);
+});
+
+test('F15 the second person reads for how long nobody has answered, and who was notified before', () => {
+  const reached = (to: string, outcome: 'told' | 'unreachable' = 'told') =>
+    eventOf(2, 'escalation.reached', {
+      escalation: 'esc_apr_1',
+      level: 0,
+      to,
+      outcome,
+      why: null,
+      task: null,
+    }) as EventOf<'escalation.reached'>;
+  const lineOf = (minutes: number, ...before: EventOf<'escalation.reached'>[]): string | undefined =>
+    noticeOf({ ...escalation(), reached: before }, waits(), { ...told, now: SINCE + minutes * 60_000 }).text.split(
+      '\n\n',
+    )[1];
+  assert.equal(
+    lineOf(15, reached('telegram:1')),
+    'Nobody has answered for 15 minutes. Notified before you: telegram:1.',
+  );
+  assert.equal(
+    lineOf(180, reached('telegram:1', 'unreachable'), reached('agent:system'), reached('webhook:https://x/s3cret')),
+    'Nobody has answered for 3 hours. Notified before you: the agent system, a webhook. Not reached: telegram:1.',
+  );
+  // Two who are notified at once.
+  assert.equal(lineOf(0, reached('telegram:1')), 'Notified before you: telegram:1.');
+  assert.match(lineOf(15) ?? '', /^```/);
 });

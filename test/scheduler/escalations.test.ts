@@ -28,7 +28,7 @@ test('an approval goes up its chain, and is denied at the end: one commit a leve
       said?.text ?? '',
       new RegExp(`\\*\\*a asks for approval\\*\\*[^]*fetch\\nurl: x[^]*/approve ${id}[^]*/ack esc_${id}`),
     );
-    assert.match(said?.text ?? '', /Without either it is denied at 2026-11-22T10:00:00Z/);
+    assert.match(said?.text ?? '', /Without either it is denied at Sunday 2026-11-22 10:00 \(UTC\)/);
     assert.deepEqual(said?.buttons, [`approve:${id}`, `deny:${id}`, `ack:esc_${id}`]);
     assert.deepEqual([said?.to, said?.labels], ['o', ['untrusted']]);
 

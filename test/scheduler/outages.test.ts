@@ -308,6 +308,28 @@ test('another process takes up what waits, what was given up within the hour, an
   assert.deepEqual(await late.said(), [], 'that is past');
 });
 
+test('an answer of before an outage does not end it for another process, and is no reason to be silent', async () => {
+  const it = scene();
+  await it.answered('run_before');
+  it.clock.time += 1_000;
+  await it.waits('t1');
+  it.clock.time += QUIET;
+  await it.look();
+  assert.equal((await it.said()).length, 1);
+  it.restart();
+  await it.look();
+  assert.equal((await it.said()).length, 1, 'it goes on');
+  await it.answered('run_t1');
+  await it.look();
+  assert.deepEqual((await it.texts()).slice(1), ['It answers again; what waited goes on by itself.']);
+  const untold = scene();
+  await untold.answered('run_before');
+  await untold.waits('t1');
+  untold.clock.time += QUIET;
+  await untold.look();
+  assert.equal((await untold.said()).length, 1);
+});
+
 test('a provider whose name has an at sign is known again, and other matters are no outage', async () => {
   const it = scene();
   await it.waits('t1', 'p@home');

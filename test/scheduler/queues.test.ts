@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Batch, CommitResult } from '../../src/core/ports/store.ts';
 import { readJson } from '../../src/core/records/json-blob.ts';
+import { inUtc } from './escalation-kit.ts';
 import { heldQueues, noteMissedDeadlines } from '../../src/scheduler/tasks/deadlines.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { apply, claimAt, enqueue, newTask, random, TestClock } from '../store/kit.ts';
@@ -28,9 +29,9 @@ test('a missed deadline is on record once, and before the owner', async () => {
   const clock = new TestClock();
   const store = openMemoryStore({ clock, random });
   await enqueue(store, newTask('t', { deadline: clock.time + 5 }), newTask('u', { deadline: clock.time + 500 }));
-  await noteMissedDeadlines({ store, clock });
+  await noteMissedDeadlines({ store, clock, timeText: inUtc });
   clock.time += 10;
-  for (let times = 0; times < 3; times++) await noteMissedDeadlines({ store, clock });
+  for (let times = 0; times < 3; times++) await noteMissedDeadlines({ store, clock, timeText: inUtc });
   const events = await Array.fromAsync(store.read({}));
   assert.deepEqual(
     events.map(({ type, key }) => [type, key]),
@@ -63,7 +64,7 @@ test('a missed deadline is told whole, of what waits and runs too, synced, and w
   await enqueue(raw, newTask('t', { queue: 'q', lane: 'conv:a/s', deadline, labels: ['private'] }));
   await claimAt(raw, clock.time);
   clock.time = deadline + 1;
-  await noteMissedDeadlines({ store, clock });
+  await noteMissedDeadlines({ store, clock, timeText: inUtc });
   const by = { actor: 'runtime', cause: null, labels: ['private'] };
   const [late, matter] = batches[0]?.events ?? [];
   assert.deepEqual(
@@ -73,15 +74,18 @@ test('a missed deadline is told whole, of what waits and runs too, synced, and w
   assert.ok(matter?.type === 'matter.raised');
   assert.deepEqual([matter.actor, matter.labels, matter.data.text.subject], ['runtime', ['private'], 'conv:a/s']);
   assert.deepEqual(await readJson(raw, matter.data.text), {
-    text: 'The task t of q was due at 2026-11-30T00:00:00.000Z and is still running.',
+    text: 'The task t of q was due at Monday 2026-11-30 00:00 (UTC) and is still running.',
     reason: 'A deadline was missed.',
   });
-  await noteMissedDeadlines({ store, clock });
+  await noteMissedDeadlines({ store, clock, timeText: inUtc });
   assert.equal(batches.length, 1, 'it is not even tried again');
   await apply(raw, { op: 'park', task: 't' });
   await enqueue(raw, newTask('u', { deadline }));
   refused = { ok: false, why: 'duplicate' } as CommitResult;
-  await noteMissedDeadlines({ store, clock });
+  await noteMissedDeadlines({ store, clock, timeText: inUtc });
   refused = { ok: false, why: 'conflict' } as never;
-  await assert.rejects(() => noteMissedDeadlines({ store, clock }), /a missed deadline was refused: .*"conflict"/);
+  await assert.rejects(
+    () => noteMissedDeadlines({ store, clock, timeText: inUtc }),
+    /a missed deadline was refused: .*"conflict"/,
+  );
 });

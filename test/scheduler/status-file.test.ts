@@ -7,6 +7,11 @@ import { type CheckResult, lookAtChecks } from '../../src/scheduler/upkeep/check
 import { StatusFile } from '../../src/scheduler/upkeep/status-file.ts';
 import { withLoop } from '../agent/with-loop.ts';
 import { says, fails } from '../fakes/scripted-model.ts';
+import type { NewEvent } from '../../src/core/event.ts';
+import { NO_USAGE } from '../../src/core/model.ts';
+import type { Task } from '../../src/core/task.ts';
+import { openMemoryStore } from '../../src/store/memory/store.ts';
+import { apply, commit, enqueue, newTask, random, settle, TestClock } from '../store/kit.ts';
 
 /** One task of the queue at once. */
 const ONE = { concurrency: 1, maxAttempts: null, input: null, state: 'open' } as const;
@@ -214,4 +219,247 @@ test('what another side says of itself, such as where it redirects to, is not to
     assert.match(result?.why ?? '', /^[a-z ,]{5,}$/);
     assert.doesNotMatch(result?.why ?? '', /evil|delete/);
   }
+});
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** The status of what is in a journal in memory. */
+function records(paused: readonly string[] = [], checks: readonly CheckResult[] = []) {
+  const clock = new TestClock();
+  clock.time = Date.UTC(2026, 10, 30, 12) + 999;
+  const store = openMemoryStore({ clock, random });
+  const deps = { store, clock, zone: () => 'UTC', paused: () => paused, checks: () => checks };
+  const open = (): StatusFile => new StatusFile({ ...deps, file: { write: async () => {} } });
+  let status = open();
+  const put = (type: NewEvent['type'], data: object, stream: string, actor = 'agent:a') =>
+    commit(store, [{ type, data, stream, actor, cause: null, labels: [] } as unknown as NewEvent]);
+  const ended = (run: string, result: Task['status'], more: object = {}, actor?: string) => {
+    const data = { run, status: result, error: null, detail: null, usage: NO_USAGE, costUsd: 0.5, steps: 1, ...more };
+    return put('run.finished', data, `run:${run}`, actor);
+  };
+  const started = (run: string, task: string) =>
+    put('run.started', { run, task, agent: 'a', session: 's', attempt: 1, config: 'c', base: 'c0' }, `run:${run}`);
+  const queued = async (id: string, more: Partial<Task> = {}, ...after: string[]): Promise<void> => {
+    const task = newTask(id, { agent: 'a', queue: 'a', ...more });
+    await commit(store, [], [{ op: 'enqueue', task, after }]);
+    await put('task.queued', { task }, `task:${id}`, 'runtime');
+  };
+  const lines = async (key: string): Promise<string[]> =>
+    (await status.text())
+      .split('\n')
+      .flatMap((line) => (line.startsWith(`${key} `) ? [line.slice(key.length + 1)] : []));
+  return {
+    clock,
+    store,
+    ended,
+    started,
+    queued,
+    lines,
+    text: () => status.text(),
+    restart: () => void (status = open()),
+  };
+}
+
+test('each line of the status, whole', async () => {
+  const checks: CheckResult[] = [
+    { url: 'https://a.example/', state: 'ok', status: 200, days: 0, why: '' },
+    { url: 'https://b.example/', state: 'refused', status: null, days: null, why: 'Not this one.' },
+  ];
+  const it = records(['x', 'y'], checks);
+  await it.started('r1', 'tsk_1');
+  await it.ended('r1', 'failed', { error: 'model.rate' });
+  it.clock.time += 2 * HOUR;
+  await it.ended('r2', 'done');
+  await it.ended('r3', 'dead', {}, 'agent:b');
+  await it.ended('r4', 'cancelled', {}, 'runtime');
+  await enqueue(it.store, newTask('w', { agent: 'b' }), newTask('r'));
+  await it.store.claim({ worker: 'w', now: it.clock.time, leaseMs: HOUR });
+  await apply(it.store, { op: 'park', task: 'w' });
+  await it.store.claim({ worker: 'w', now: it.clock.time, leaseMs: HOUR });
+  await it.queued('q');
+  it.clock.time += 2_000;
+  assert.equal(
+    await it.text(),
+    [
+      'at 1796047202',
+      'time 2026-11-30T14:00:02.999Z',
+      'day 2026-11-30',
+      'queued 1',
+      'running 1',
+      'waiting 1',
+      'oldest_queued_seconds 2',
+      'paused x y',
+      'done_24h 1',
+      'failed_24h 2',
+      'failed_1h 1',
+      'cancelled_24h 1',
+      'cost_usd_24h 2.0000',
+      'unpriced_24h 0',
+      'agent a 1 1 1.0000',
+      'agent b 0 1 0.5000',
+      'agent runtime 0 1 0.5000',
+      'waits b w',
+      'failure 2026-11-30T12:00:00.999Z a tsk_1 model.rate',
+      'failure 2026-11-30T14:00:00.999Z b r3 unknown',
+      'check ok 200 0 https://a.example/',
+      'check refused - - https://b.example/ Not this one.',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('runs whose cost is not known whole are counted, and told by agent', async () => {
+  const it = records();
+  for (const [run, actor, more] of [
+    ['r1', 'agent:b', { unpriced: true }],
+    ['r2', 'agent:a', { unpriced: true }],
+    ['r3', 'agent:c', {}],
+    ['r4', 'agent:b', { unpriced: true }],
+  ] as const)
+    await it.ended(run, 'done', more, actor);
+  assert.deepEqual([await it.lines('unpriced_24h'), await it.lines('unpriced')], [['3'], ['a 1', 'b 2']]);
+});
+
+test('a run counts for a day, a failure for an hour, to the millisecond, read on or read anew', async () => {
+  for (const anew of [false, true]) {
+    const it = records();
+    await it.ended('r1', 'failed');
+    const counts = async (): Promise<string[]> => {
+      if (anew) it.restart();
+      return [...(await it.lines('failed_24h')), ...(await it.lines('failed_1h'))];
+    };
+    assert.deepEqual(await counts(), ['1', '1']);
+    it.clock.time += HOUR - 1;
+    assert.deepEqual(await counts(), ['1', '1']);
+    it.clock.time += 1;
+    assert.deepEqual(await counts(), ['1', '0']);
+    it.clock.time += 23 * HOUR - 1;
+    assert.deepEqual(await counts(), ['1', '0']);
+    it.clock.time += 1;
+    assert.deepEqual(await counts(), ['0', '0']);
+  }
+});
+
+test('the newest twenty failures are named, also after a restart, and twenty of what waits', async () => {
+  const it = records();
+  for (let n = 0; n < 22; n += 1) {
+    await it.started(`r${n}`, `tsk_${n}`);
+    await it.ended(`r${n}`, 'failed');
+    await enqueue(it.store, newTask(`w${n}`, { agent: 'a' }));
+    await it.store.claim({ worker: 'w', now: it.clock.time, leaseMs: HOUR });
+    await apply(it.store, { op: 'park', task: `w${n}` });
+  }
+  for (let times = 0; times < 2; times += 1) {
+    assert.deepEqual(
+      (await it.lines('failure')).map((line) => line.split(' ')[2]),
+      Array.from({ length: 20 }, (_, n) => `tsk_${n + 2}`),
+    );
+    assert.equal((await it.lines('waits')).length, 20);
+    it.restart();
+  }
+});
+
+test('the oldest that waits is the first that nothing holds back', async () => {
+  const oldest = async (
+    put: (it: ReturnType<typeof records>) => Promise<void>,
+    paused: string[] = [],
+  ): Promise<string> => {
+    const it = records(paused);
+    await put(it);
+    it.clock.time += 10_000;
+    await it.queued('next', { lane: 'next' });
+    it.clock.time += 5_000;
+    return (await it.lines('oldest_queued_seconds'))[0] ?? '';
+  };
+  assert.equal(await oldest((it) => it.queued('t')), '15');
+  assert.equal(await oldest((it) => it.queued('t', { queue: 'outbox' })), '5');
+  assert.equal(await oldest((it) => it.queued('t', { queue: 'p' }), ['p']), '5');
+  assert.equal(await oldest((it) => it.queued('t', { attempt: 2 })), '5');
+  assert.equal(await oldest((it) => it.queued('t', { notBefore: it.clock.time + 15_001 })), '5');
+  assert.equal(await oldest((it) => it.queued('t', { notBefore: it.clock.time + 15_000 })), '0');
+  assert.equal(await oldest((it) => it.queued('t', { notBefore: it.clock.time + 3_000 })), '12');
+  for (const parks of [true, false])
+    assert.equal(
+      await oldest(async (it) => {
+        await enqueue(it.store, newTask('busy', { lane: 'l' }));
+        await it.store.claim({ worker: 'w', now: it.clock.time, leaseMs: HOUR });
+        if (parks) await apply(it.store, { op: 'park', task: 'busy' });
+        await it.queued('t', { lane: 'l' });
+      }),
+      '5',
+    );
+  assert.equal(
+    await oldest(async (it) => {
+      await enqueue(it.store, newTask('before', { lane: 'before', queue: 'outbox' }));
+      await it.queued('t', {}, 'before');
+    }),
+    '5',
+  );
+  const none = records();
+  await none.queued('t');
+  await apply(none.store, settle('t'));
+  assert.deepEqual(await none.lines('oldest_queued_seconds'), ['0']);
+});
+
+test('what is of this very moment is not written again, to the millisecond', async () => {
+  const { store, clock } = records();
+  let written = 0;
+  const file = { write: async () => void (written += 1) };
+  const status = new StatusFile({ store, clock, zone: () => 'Nowhere/Town', paused: () => [], checks: () => [], file });
+  await status.refresh();
+  clock.time += 999;
+  await status.refresh();
+  assert.equal(written, 1);
+  clock.time += 1;
+  await status.refresh();
+  assert.equal(written, 2);
+  assert.match(await status.text(), /^day 2026-11-30$/m, 'a zone that nobody knows has the day of the network');
+});
+
+test('a check is told whole: what was asked of the net, and whose rules hold', async () => {
+  const requests: unknown[] = [];
+  let cancelled = 0;
+  const { signal } = new AbortController();
+  const net: Net = {
+    request: async ({ onCertificate, onRedirect, ...request }, grant) => {
+      requests.push(request, grant);
+      onCertificate?.(2 * 24 * HOUR - 1);
+      onCertificate?.(9 * 24 * HOUR);
+      assert.equal(onRedirect?.('https://a.example/x'), null);
+      assert.notEqual(onRedirect?.('https://other.example/'), null);
+      if (request.url.endsWith('gone')) throw new NetError('timeout', 'x');
+      if (request.url.endsWith('bug')) throw new TypeError('x is not a function');
+      return {
+        status: request.url.endsWith('400') ? 400 : 399,
+        body: { cancel: async () => void (cancelled += 1) },
+      } as unknown as Response;
+    },
+  };
+  const look = (checks: string[], rules: Rule[] = []) =>
+    lookAtChecks({ tool: 'fetch', net, clock: { now: () => 0 }, settings: { checks, rules }, signal });
+  const url = 'https://a.example/';
+  assert.deepEqual(await look([url, `${url}400`, `${url}gone`]), [
+    { url, state: 'ok', status: 399, days: 1, why: '' },
+    { url: `${url}400`, state: 'down', status: 400, days: 1, why: '' },
+    { url: `${url}gone`, state: 'down', status: null, days: 1, why: 'it did not answer in time' },
+  ]);
+  const limits = { maxBytes: 65_536, timeoutMs: 15_000, idleMs: 15_000, maxRedirects: 3 };
+  assert.deepEqual(requests.slice(0, 2), [
+    { url, ...limits, signal },
+    { privateHosts: [], only: null, who: 'checks' },
+  ]);
+  assert.equal(cancelled, 2, 'nobody reads on');
+  await assert.rejects(() => look([`${url}bug`]), /x is not a function/);
+  const deny = (more: Partial<Rule>): Rule => ({
+    id: 'no',
+    verdict: 'deny',
+    match: {},
+    reason: ` Not\n ${'x'.repeat(200)}`,
+    ...more,
+  });
+  const [refused] = await look([url], [deny({ match: { tool: 'fetch' } })]);
+  assert.deepEqual([refused?.state, refused?.why.slice(0, 6), refused?.why.length], ['refused', 'Not xx', 160]);
+  const [other] = await look([url], [deny({ match: { tool: 'shell' } })]);
+  assert.equal(other?.state, 'ok');
 });

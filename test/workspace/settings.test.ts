@@ -415,7 +415,16 @@ test('quiet hours: for everybody and for one, in their time zones', () => {
       owner: null,
     },
   });
-  refused('quiet: { hours: 22-7 }', /:1 quiet\.hours must be two times of the day such as 22:00-07:00/);
+  // The zone is that of people who name none, too.
+  assert.deepEqual(read('quiet: { timezone: Europe/Paris, people: { owner: { hours: 22:00-07:00 } } }'), {
+    everybody: null,
+    people: { owner: { from: 1320, to: 420, zone: 'Europe/Paris' } },
+  });
+  refused(
+    'quiet: { timezone: Europe/Paris, people: { owner: { hours: 22:00-07:00, timezone: Asia/Tokyo } } }',
+    /quiet\.timezone has a meaning only with hours/,
+  );
+  refused('quiet: { hours: 22-7 }', /:1 quiet\.hours must be hours such as 22:00-07:00, days such as Sat,Sun/);
   refused('quiet: { hours: 22:00-07:00, timezone: Paris }', /quiet\.timezone must be a time zone/);
   refused('quiet: { timezone: Europe/Paris }', /quiet\.timezone has a meaning only with hours/);
   refused(

@@ -168,6 +168,29 @@ export interface RuntimeStatus {
   /** What people are told later: for the end of quiet hours, or of a minute with many messages. */
   held?: readonly HeldMessages[];
   problems: readonly Problem[];
+  /** The gateway that tells this; absent where there is none. */
+  gateway?: GatewayState;
+}
+
+/** Where the gateway listens, and what it has turned away since it started. */
+export interface GatewayState {
+  url: string;
+  /** Other machines can reach `url`, which is plain HTTP. */
+  exposed: boolean;
+  publicUrl: string | null;
+  refused: readonly RefusedHooks[];
+}
+
+/** Requests to a webhook that were refused. Kept in memory: strangers must not be able to fill the record. */
+export interface RefusedHooks {
+  /** Null: requests to hooks that are not there. */
+  hook: string | null;
+  count: number;
+  /** The last one, and why. The sender was not told as much. */
+  at: number;
+  why: string;
+  /** When a request to this hook was last accepted; null: not since the start. */
+  accepted: number | null;
 }
 
 /** Messages that wait for one address. */

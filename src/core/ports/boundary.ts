@@ -9,6 +9,7 @@ export const BOUNDARIES = [
   'store.sync.after',
   'workspace.object.before',
   'workspace.object.after',
+  'workspace.person.look',
   'workspace.person.before',
   'workspace.person.after',
   'landing.commit.before',

@@ -28,6 +28,20 @@ export function roughly(ms: number): string {
   return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }
 
+/** In whole words: `15 minutes`, `1 hour`, `3 days`. */
+export function inWords(ms: number): string {
+  const [, size, unit] = SIZES.find(([from]) => ms >= from) ?? [0, 1000, 'second'];
+  const count = Math.max(0, Math.round(ms / size));
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
+/** A larger unit from two of it on: 90 minutes are not 2 hours. */
+const SIZES: readonly (readonly [from: number, size: number, unit: string])[] = [
+  [172_800_000, 86_400_000, 'day'],
+  [7_200_000, 3_600_000, 'hour'],
+  [60_000, 60_000, 'minute'],
+];
+
 /** How a unit is said, and in which of the written ones it counts. */
 const SAID: readonly [said: RegExp, unit: string, times: number][] = [
   [/^s(?:ec(?:ond)?s?)?$/, 's', 1],

@@ -57,3 +57,13 @@ export function opens(instant: number, wall: Wall, hours: ActiveHours | null): n
     if (at > instant && isOpen(wall.at(at), hours)) return at;
   }
 }
+
+/** When hours that are open at an instant close; null while they are closed. */
+export function closes(instant: number, wall: Wall, hours: ActiveHours): number | null {
+  const shown = wall.at(instant);
+  if (!isOpen(shown, hours)) return null;
+  const end = nextClosing(shown, hours);
+  const at = wall.instant(end);
+  // Where clocks are put forward over the end, or have shown it once already, the time that is left counts.
+  return at !== null && at > instant ? at : instant + (end - shown);
+}

@@ -64,7 +64,9 @@ export async function getTrigger(context: GatewayContext, request: ApiRequest<'i
   const { id } = request.params;
   const found = await context.runtime.triggers.show(id);
   if (found === null) throw unknownId('trigger', id);
-  await sendJson(request, 200, found);
+  const { hook } = found.trigger;
+  const refused = hook === undefined ? undefined : context.refused.get(hook);
+  await sendJson(request, 200, { ...found, ...(refused && { refused }) });
 }
 
 /** `POST /api/triggers/:id/run` `{event?}`: fires with these facts; the task that was made. */

@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Json, jsonDepth } from '../../core/text/json.ts';
-import { type Hook, standardKey } from '../../core/trigger.ts';
+import { type Hook, type HookAuth, standardKey } from '../../core/trigger.ts';
+import { durationText } from '../../core/text/duration.ts';
 import { notJson, readBytes } from '../http/body.ts';
 import { type FailureLimit, tokenCheck } from '../http/access.ts';
 import type { GatewayContext } from '../http/context.ts';
@@ -29,6 +30,39 @@ export async function receiveHook(
   limits: HookLimits,
   request: ApiRequest<'name'>,
 ): Promise<void> {
+  try {
+    await receive(context, limits, request);
+    const before = context.refused.get(request.params.name);
+    if (before) before.accepted = context.clock.now();
+  } catch (error) {
+    // Not for what passes by itself, and is no fault of the sender.
+    if (error instanceof HttpError && error.status !== 503) await note(context, request.params.name, error);
+    throw error;
+  }
+}
+
+/** Milliseconds between two lines in the log about one hook: whoever finds it could fill the disk. */
+const QUIET_MS = 60_000;
+
+/** A sender sees an answer that says little, and the owner nothing of that: here it is said what was wrong. */
+async function note({ runtime, refused, clock, log }: GatewayContext, name: string, error: HttpError): Promise<void> {
+  const hook = (await runtime.triggers.hook(name)) === null ? null : name;
+  const now = clock.now();
+  const before = refused.get(hook);
+  const why = error.cause instanceof Unproved ? error.cause.message : error.message;
+  const count = (before?.count ?? 0) + 1;
+  refused.set(hook, { hook, count, at: now, why, accepted: before?.accepted ?? null });
+  if (before !== undefined && before.why === why && now - before.at < QUIET_MS) return;
+  log.warn({ hook: name.slice(0, MAX_NAME), status: error.status, count, why }, 'a webhook was refused');
+}
+
+/** Why a request is from nobody we know. It goes to the owner, never to its sender. */
+class Unproved extends Error {}
+
+/** Characters of a hook's name that the log repeats. */
+const MAX_NAME = 64;
+
+async function receive(context: GatewayContext, limits: HookLimits, request: ApiRequest<'name'>): Promise<void> {
   const { name } = request.params;
   const { incoming } = request;
   const now = context.clock.now();
@@ -36,7 +70,14 @@ export async function receiveHook(
   const hook = await context.runtime.triggers.hook(name);
   const proved = prove(hook ?? NOBODY, { headers: incoming.headers, body }, now);
   // One answer for all of it: a stranger learns neither which hooks there are, nor what was wrong.
-  if (hook === null || proved === null) throw refused(limits.failures.pay(incoming.socket.remoteAddress ?? '', now));
+  if (hook === null || proved === null) {
+    const cause = new Unproved(
+      hook === null
+        ? `no hook is called that, or its trigger has no usable secret`
+        : doubt(hook.auth, incoming.headers, now),
+    );
+    throw refused(limits.failures.pay(incoming.socket.remoteAddress ?? '', now), cause);
+  }
   const wait = limits.rate.pay(name, now);
   if (wait > 0) throw tooMany('Too many requests to this hook. Send it again later.', wait);
   if (proved.id !== null && !/^[\x21-\x7e]{1,255}$/.test(proved.id))
@@ -75,13 +116,38 @@ async function bounded<T>(
  * A wrong proof pays afterwards, and bars no right one: behind a proxy all senders have one address, and a stranger
  * must not be able to lock them out.
  */
-const refused = (wait: number): HttpError =>
+const refused = (wait: number, cause: Unproved): HttpError =>
   wait > 0
-    ? tooMany('Too many requests with an invalid signature from this address.', wait)
-    : new HttpError(401, 'unauthorised', 'Unknown hook or invalid signature.');
+    ? tooMany('Too many requests with an invalid signature from this address.', wait, cause)
+    : new HttpError(401, 'unauthorised', 'Unknown hook or invalid signature.', { cause });
 
-const tooMany = (message: string, wait: number): HttpError =>
-  new HttpError(429, 'too_many_requests', message, { headers: { 'retry-after': String(Math.ceil(wait / 1000)) } });
+const tooMany = (message: string, wait: number, cause?: Unproved): HttpError =>
+  new HttpError(429, 'too_many_requests', message, {
+    headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
+    ...(cause && { cause }),
+  });
+
+/** What each kind of proof comes in. */
+const PROOF: Readonly<Record<HookAuth['kind'], readonly string[]>> = {
+  bearer: ['Authorization'],
+  gitlab: ['X-Gitlab-Token'],
+  hmac: ['Webhook-Signature', 'Webhook-Timestamp'],
+  standard: ['Webhook-Signature', 'Webhook-Timestamp', 'Webhook-Id'],
+  github: ['X-Hub-Signature-256'],
+};
+
+/** Why a request has proved nothing, for its owner: nothing that it sent is repeated. */
+function doubt({ kind, windowMs }: Auth, headers: IncomingHttpHeaders, now: number): string {
+  const lacks = PROOF[kind].filter((name) => one(headers[name.toLowerCase()]) === null);
+  if (lacks.length > 0) return `it came without ${lacks.join(' and ')}`;
+  const isTimed = kind === 'hmac' || kind === 'standard';
+  if (isTimed && !isRecent(one(headers['webhook-timestamp']) ?? '', windowMs, now))
+    return `its Webhook-Timestamp is not within ${durationText(windowMs)} of this machine's clock`;
+  const isSigned = kind !== 'bearer' && kind !== 'gitlab';
+  return isSigned
+    ? 'its signature does not fit: the secrets differ, or something between changed the body'
+    : 'the secret it brought is another one';
+}
 
 /** Only what is signed is read: nothing of a stranger's bytes is parsed. */
 function parsed(context: GatewayContext, headers: Exchange['incoming']['headers'], body: Uint8Array): Json {

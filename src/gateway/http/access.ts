@@ -11,7 +11,8 @@ export function tokenCheck(token: string): (guess: string) => boolean {
   return (guess) => timingSafeEqual(digest(guess), right);
 }
 
-const isLoopback = (host: string): boolean =>
+/** Whether only this machine reaches an address. */
+export const isLoopback = (host: string): boolean =>
   host === 'localhost' ||
   host === '::1' ||
   host === '[::1]' ||

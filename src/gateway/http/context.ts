@@ -4,6 +4,7 @@ import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Delivered, DeliverResult, Runtime, TaskOutcome } from '../../core/api/runtime.ts';
 import type { ModelDesk, Views } from '../../core/api/views.ts';
+import type { RefusedHooks } from '../../core/api/runtime.ts';
 import type { FailureLimit } from './access.ts';
 import type { Logins } from './logins.ts';
 import { HttpError, shuttingDown } from './reply.ts';
@@ -30,6 +31,10 @@ export interface GatewayContext {
   failures: FailureLimit;
   /** The origin under which a proxy serves the page; null without one. */
   publicUrl: () => string | null;
+  /** Where it listens, and whether other machines reach that. */
+  address: () => { url: string; exposed: boolean };
+  /** Webhooks that were refused, by name. */
+  refused: Map<string | null, RefusedHooks>;
   /** Aborts when the gateway closes. */
   closing: AbortSignal;
 }

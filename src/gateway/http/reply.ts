@@ -95,9 +95,9 @@ export class HttpError extends Error {
     status: number,
     code: string,
     message: string,
-    options: { param?: string; headers?: Record<string, string> } = {},
+    options: { param?: string; headers?: Record<string, string>; cause?: Error } = {},
   ) {
-    super(message);
+    super(message, options.cause && { cause: options.cause });
     this.name = 'HttpError';
     this.status = status;
     this.code = code;

@@ -11,6 +11,7 @@ import type { DataOf, NewEvent } from '../../core/event.ts';
 import { givenTask, originAfter } from '../../core/records/new-task.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
+import type { Clock } from '../../core/ports/clock.ts';
 import type { Batch, QueueOp, Store } from '../../core/ports/store.ts';
 import { putKey, type ReplyContent, sendingTask } from '../../core/records/reply.ts';
 import type { Pending } from '../../core/api/runtime.ts';
@@ -27,6 +28,9 @@ const POSTS = 3;
 export interface ReachDeps {
   store: Store;
   ids: Ids;
+  clock: Pick<Clock, 'now'>;
+  /** By the clock of the network's zone, which it names. */
+  timeText(at: number): string;
   redact(text: string): string;
   governance(): Governance;
   /** Why nothing can be sent over a channel; null if it can. */
@@ -103,7 +107,11 @@ async function tellChat(
   const put = await deps.store.byKey(putKey(about.pending.id));
   if (put?.type === 'message.queued' && put.data.channel === channel && put.data.to === to)
     return { reached: { outcome: 'told', why: 'the run has asked there itself', task: null }, events: [], queue: [] };
-  return send(deps, about, { channel, to, content: noticeOf(escalation, about.pending) });
+  return send(deps, about, {
+    channel,
+    to,
+    content: noticeOf(escalation, about.pending, { now: deps.clock.now(), timeText: (at) => deps.timeText(at) }),
+  });
 }
 
 function send(
@@ -145,7 +153,7 @@ function giveAgent(deps: ReachDeps, escalation: Escalation, agent: string, about
   const session = deps.ids.next('ses');
   const child = deps.ids.next('tsk');
   // Its name is one that the author of what waits could not know.
-  const content = taskContentOf(escalation, about.pending, child);
+  const content = taskContentOf(escalation, about.pending, child, deps);
   const task = givenTask(
     { agent, key: null, priority: 0, notBefore: null, deadline: null },
     {

@@ -1,8 +1,9 @@
 import type { Button } from '../../core/ports/channel.ts';
-import { ackAction, DENY, type EscalationState } from '../../core/escalation.ts';
+import { ackAction, DENY, type EscalationState, readReceiver } from '../../core/escalation.ts';
 import { type ReplyContent, OUTBOX } from '../../core/records/reply.ts';
 import type { Pending } from '../../core/api/runtime.ts';
 import type { TaskContent } from '../../core/task.ts';
+import { inWords } from '../../core/text/duration.ts';
 import { wrapUntrusted, visible, fenced } from '../../core/text/untrusted.ts';
 import { type Escalation, climbOf, type TimeOf, nextDue } from './standing.ts';
 import { answeredKey, askedKey } from '../../core/records/matter.ts';
@@ -16,6 +17,14 @@ const MAX_ACTION = 64;
 
 const KINDS = { approval: 'asks for approval', question: 'asks', matter: 'needs attention' } as const;
 
+/** What an escalation's words are told by. */
+export interface Told {
+  now: number;
+  /** By the clock of the network's zone, which it names. */
+  timeText(at: number): string;
+}
+
+/** For machines. */
 const iso = (at: number): string => new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
 
 const cut = (text: string): string =>
@@ -39,20 +48,44 @@ const howToDecide = (about: string, whole: boolean): string =>
     ? `Press a button, or write \`/approve ${about}\` or \`/deny ${about}\`.`
     : `This is not all of it: read the rest on the web page or with \`ruche approvals\`, and approve it there. \`/deny ${about}\` denies it.`;
 
+/** Who else knows of it, and for how long nobody has done anything: the second person must not think to be the first. */
+function toldBefore({ started, reached }: Escalation, now: number): string | null {
+  if (reached.length === 0) return null;
+  const names = (is: (outcome: string) => boolean): string =>
+    [...new Set(reached.filter(({ data }) => is(data.outcome)).map(({ data }) => receiverName(data.to)))].join(', ');
+  const [told, missed] = [names((outcome) => outcome !== 'unreachable'), names((outcome) => outcome === 'unreachable')];
+  const waited = now - started.data.from;
+  return [
+    waited < 1000 ? null : `Nobody has answered for ${inWords(waited)}.`,
+    told === '' ? null : `Notified before you: ${told}.`,
+    missed === '' ? null : `Not reached: ${missed}.`,
+  ]
+    .filter((line) => line !== null)
+    .join(' ');
+}
+
+/** The address of a webhook may hold a secret. */
+function receiverName(to: string): string {
+  const receiver = readReceiver(to);
+  if (receiver?.kind === 'agent') return `the agent ${receiver.agent}`;
+  return receiver?.kind === 'webhook' ? 'a webhook' : visible(to);
+}
+
 /** What a person on a channel reads. */
-export function noticeOf(escalation: Escalation, pending: Pending): ReplyContent {
+export function noticeOf(escalation: Escalation, pending: Pending, { now, timeText }: Told): ReplyContent {
   const { id, started } = escalation;
   const { about, kind, task, from } = started.data;
   const denied = deniedAt(escalation);
   // Nobody approves what they have not seen to its end.
   const whole = pending.text.length <= MAX_SHOWN;
   const lines = [
-    `**${who(escalation)} ${KINDS[kind]}** (since ${iso(from)}${task === null ? '' : `, task ${task}`})`,
+    `**${who(escalation)} ${KINDS[kind]}** (since ${timeText(from)}${task === null ? '' : `, task ${task}`})`,
+    toldBefore(escalation, now),
     fenced(visible(cut(pending.text))),
     pending.reason === '' ? null : `Why: ${visible(pending.reason)}`,
     kind === 'approval' ? howToDecide(about, whole) : `Answer with \`/answer ${about} TEXT\`.`,
     `\`/ack ${id}\` marks it as being handled by you: nobody else is notified${denied === null ? '' : ', and it is not denied'}.`,
-    denied === null ? null : `Without either it is denied at ${iso(denied)}.`,
+    denied === null ? null : `Without either it is denied at ${timeText(denied)}.`,
   ];
   const verdicts: Button[] =
     kind === 'approval'
@@ -89,7 +122,12 @@ export function postedOf(escalation: Escalation, level: number, pending: Pending
 }
 
 /** What an agent is told. It can look after the matter, and cannot decide it. */
-export function taskContentOf(escalation: Escalation, pending: Pending, boundary: string): TaskContent {
+export function taskContentOf(
+  escalation: Escalation,
+  pending: Pending,
+  boundary: string,
+  { timeText }: Pick<Told, 'timeText'>,
+): TaskContent {
   const { started } = escalation;
   const { about, kind, chain, from, task } = started.data;
   const waits =
@@ -97,7 +135,7 @@ export function taskContentOf(escalation: Escalation, pending: Pending, boundary
       ? 'Only a person can approve or deny it; you cannot.'
       : 'Only a person can answer it; your answer is recorded beside it.';
   const text = [
-    `${who(escalation)} ${KINDS[kind]}, since ${iso(from)}, and nobody has answered. It is ${about}${task === null ? '' : ` of the task ${task}`}, and has come to you by the chain ${chain}.`,
+    `${who(escalation)} ${KINDS[kind]}, since ${timeText(from)}, and nobody has answered. It is ${about}${task === null ? '' : ` of the task ${task}`}, and has come to you by the chain ${chain}.`,
     wrapUntrusted(cut(pending.text), about, boundary),
     pending.reason === '' ? null : `Why a person was asked: ${visible(pending.reason)}`,
     `${waits} See what you can find out or prepare within your own work, and answer with what a person should know to decide.`,

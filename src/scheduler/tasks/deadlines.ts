@@ -19,22 +19,30 @@ export function heldQueues(
     .map(([name]) => name);
 }
 
+interface Deadlines {
+  store: Store;
+  clock: Clock;
+  /** By the clock of the network's zone, which it names. */
+  timeText(at: number): string;
+}
+
 /** Puts each task whose deadline has gone by on record, once, and before the owner. */
-export async function noteMissedDeadlines({ store, clock }: { store: Store; clock: Clock }): Promise<void> {
+export async function noteMissedDeadlines(deps: Deadlines): Promise<void> {
+  const { store, clock } = deps;
   const statuses = ['queued', 'running', 'waiting'] as const;
   for (const task of await store.tasks({ statuses, deadlineBy: clock.now() })) {
-    if ((await store.byKey(lateKey(task.id))) === null) await noteLate(store, task);
+    if ((await store.byKey(lateKey(task.id))) === null) await noteLate(deps, task);
   }
 }
 
 const lateKey = (task: string): string => `late:${task}`;
 
-async function noteLate(store: Store, task: Task): Promise<void> {
+async function noteLate({ store, timeText }: Deadlines, task: Task): Promise<void> {
   const { id, queue, cause, labels, deadline } = task;
   if (deadline === null) return;
   const by = { actor: 'runtime', cause, labels };
   const shown = {
-    text: `The task ${id} of ${queue} was due at ${new Date(deadline).toISOString()} and is still ${task.status}.`,
+    text: `The task ${id} of ${queue} was due at ${timeText(deadline)} and is still ${task.status}.`,
     reason: 'A deadline was missed.',
   };
   const matter = matterRaised({ kind: 'deadline', about: id, shown }, (text) => putJson(store, text, task.lane));

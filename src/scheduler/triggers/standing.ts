@@ -176,6 +176,7 @@ export async function stateOf(
     name,
     ...(known === null || known.lacking === null ? {} : { note: known.lacking }),
     on: `${sourceText(source)}${each === true ? ', each file' : ''}`,
+    ...(source.on === 'webhook' ? { hook: source.hook } : {}),
     when,
     debounce: debounce === 0 ? null : durationText(debounce),
     limit: limit === null ? null : limitText(limit),

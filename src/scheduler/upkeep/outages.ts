@@ -15,6 +15,7 @@ const RECENT_MS = 3_600_000;
 /** Pieces of work that are named. */
 const MAX_NAMED = 10;
 const TYPES = ['task.retried', 'run.finished', 'model.answered', 'matter.raised', 'matter.settled'] as const;
+type Seen = EventOf<(typeof TYPES)[number]>;
 
 export interface OutagesDeps {
   store: Store;
@@ -29,8 +30,8 @@ interface Kept {
 }
 
 /**
- * Sees that a provider is down from the work that waits for it, and puts that before the owner: once for all of it. It is
- * settled when the provider answers.
+ * Sees that a provider is down from the work that waits for it, and tells the owner once for all of it. It is settled when
+ * the provider answers.
  */
 export class Outages {
   readonly #deps: OutagesDeps;
@@ -49,7 +50,7 @@ export class Outages {
     return this.#turns.run(async () => {
       this.#seq ??= await this.#begin();
       for await (const event of this.#deps.store.read({ after: this.#seq, types: TYPES })) {
-        await this.#take(event as EventOf<(typeof TYPES)[number]>);
+        await this.#take(event as Seen);
         this.#seq = event.seq;
       }
       await this.#raise();
@@ -61,26 +62,24 @@ export class Outages {
     const { store } = this.#deps;
     const head = await store.head();
     for await (const event of store.read({ types: ['matter.raised', 'matter.settled'] }))
-      await this.#take(event as EventOf<'matter.raised' | 'matter.settled'>);
-    for (const { id } of (await store.tasks({ statuses: ['queued'] })).filter(({ notBefore }) => notBefore !== null))
-      for await (const event of store.read({
-        stream: taskStream(id),
-        types: ['task.retried'],
-        reverse: true,
-        limit: 1,
-      }))
-        await this.#take(event as EventOf<'task.retried'>);
-    const ended: EventOf<'run.finished' | 'model.answered'>[] = [];
+      await this.#take(event as Seen);
+    const found: Seen[] = [...this.#open.values()];
+    for (const { id } of (await store.tasks({ statuses: ['queued'] })).filter(({ notBefore }) => notBefore !== null)) {
+      const last = { stream: taskStream(id), types: ['task.retried'], reverse: true, limit: 1 } as const;
+      for await (const event of store.read(last)) found.push(event as Seen);
+    }
     const last = { types: ['run.finished', 'model.answered'], reverse: true, limit: LOOKED_BACK } as const;
     for await (const event of store.read(last)) {
       if (event.at < this.#deps.clock.now() - RECENT_MS) break;
-      ended.push(event as EventOf<'run.finished' | 'model.answered'>);
+      found.push(event as Seen);
     }
-    for (const event of ended.reverse()) await this.#take(event);
+    // An answer of before an outage does not end it.
+    this.#open.clear();
+    for (const event of found.sort((a, b) => a.seq - b.seq)) await this.#take(event);
     return head;
   }
 
-  async #take(event: EventOf<(typeof TYPES)[number]>): Promise<void> {
+  async #take(event: Seen): Promise<void> {
     switch (event.type) {
       case 'task.retried':
         if (isOutage(event.data.error)) await this.#keep(event.data.task, event.data.run);
@@ -141,6 +140,9 @@ export class Outages {
       if (this.#open.has(provider)) continue;
       const tasks = await Promise.all(kept.map(async ([id, each]) => ({ ...each, task: await store.task(id) })));
       const open = tasks.filter(({ task }) => task !== null && task.status !== 'cancelled' && task.status !== 'done');
+      // Another provider has answered it, or nobody wants it any more.
+      for (const { task } of tasks)
+        if (task?.status === 'done' || task?.status === 'cancelled') this.#kept.delete(task.id);
       const since = Math.min(...open.map((each) => each.since));
       const lost = open.some(({ task }) => task !== null && isEnded(task.status));
       if (open.length === 0 || (!lost && clock.now() - since < QUIET_MS)) continue;

@@ -9,6 +9,7 @@ import { EXTRA_FILES } from '../governance/protected.ts';
 import { bringsFetched, isPersonal } from './fetched.ts';
 import { SETTINGS_FILE } from '../../core/agent.ts';
 import { mirrorHead } from '../../git/neutral.ts';
+import { isRuntime, reflog, type Logged } from '../../git/reflog.ts';
 import { MAX_FILE } from '../../config/yaml-source.ts';
 import { errorText } from '../../core/text/sentence.ts';
 
@@ -19,8 +20,6 @@ const STILL = 2;
 const STILL_STAGED = 6;
 /** Looks to wait after a handler has failed. */
 const AFTER_FAILURE = 20;
-/** Bytes of the reflog's end that are read. */
-const REFLOG_TAIL = 4 * 1024 * 1024;
 
 export interface WatchOptions {
   git: Git;
@@ -283,28 +282,9 @@ export async function standingFiles(git: Git): Promise<SavedFile[]> {
 
 // ── how main moved ───────────────────────────────────────────────────────────────────────────────────────────────
 
-interface Logged {
-  from: string;
-  to: string;
-  note: string;
-}
-
-async function reflog(git: Git): Promise<Logged[]> {
-  const text = await readFile(join(git.neutral.commonDir, 'logs', MAIN), 'utf8').catch(() => '');
-  return text
-    .slice(-REFLOG_TAIL)
-    .split('\n')
-    .map((line) => /^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) .*?\t(.*)$/.exec(line))
-    .filter((match) => match !== null)
-    .map(([, from = '', to = '', note = '']) => ({ from, to, note }));
-}
-
-/** The runtime's own notes begin with its name. */
-const isRuntime = (note: string): boolean => /^ruche\b/.test(note);
-
 /** False if all that `main` has gained since then came by a pull, a merge or a person's commit, as the reflog has it. */
 export async function mayHaveLanded(git: Git, since: string): Promise<boolean> {
-  const entries = await reflog(git);
+  const entries = await reflog(git, MAIN);
   const start = entries.findLastIndex((entry) => entry.to === since);
   return start < 0 || entries.slice(start + 1).some(({ note }) => isRuntime(note));
 }
@@ -312,7 +292,7 @@ export async function mayHaveLanded(git: Git, since: string): Promise<boolean> {
 async function movesSince(git: Git, since: string): Promise<MainMove[]> {
   const head = await git.resolve(MAIN);
   if (head === null) throw new Error('the workspace has no branch main');
-  const entries = await reflog(git);
+  const entries = await reflog(git, MAIN);
   const start = entries.findLastIndex((entry) => entry.to === since);
   const moves: MainMove[] = [];
   let at = since;

@@ -101,6 +101,7 @@ export class Landings {
       if (state.busy !== null) return blockAll(state.busy);
       const head = await mainCommit(git);
       if (head === null) return blockAll(NO_MAIN);
+      await mover.follow(head);
       const plan = await this.#prepare(requests, head);
       if (plan.tip === head) return plan.results;
       const note = `ruche: ${plan.results.filter((one) => one.state === 'landed').length} landed`;
@@ -110,6 +111,8 @@ export class Landings {
       const moved = state.onMain
         ? await mover.land(head, plan.tip, paths, { note, refresh: attempt > 0 })
         : await mover.moveRef(head, plan.tip, note);
+      // A checkout of main that was at its end has taken the files from what main was.
+      if (moved.ok && !state.onMain) await mover.follow(plan.tip);
       if (moved.ok) return plan.results;
       why = moved.message;
       if (moved.why === 'blocked') return blockAll(why);

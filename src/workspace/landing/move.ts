@@ -1,4 +1,4 @@
-import { link, lstat, open, readFile, readdir, rename, unlink } from 'node:fs/promises';
+import { link, lstat, open, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Boundary } from '../../core/ports/boundary.ts';
 import type { Clock } from '../../core/ports/clock.ts';
@@ -9,18 +9,31 @@ import { faultWords, lockHeld, isIndexWhole, splitIndex } from '../../git/fault.
 import type { Git } from '../../git/git.ts';
 import { mirrorHead, readHead } from '../../git/neutral.ts';
 import { replaceFile } from '../../platform/replace.ts';
+import { removeRef, writeRef } from '../../git/refs.ts';
 import { GitError } from '../../git/process.ts';
+import { asOld, filesStandAt } from './behind.ts';
 import { restore } from './restore.ts';
+import { underWay } from './under-way.ts';
 
 /** What is written into the lock before anything changes, so that a crash can be told from a person's own lock. */
 export interface Move {
   ruche: 1;
-  /** A landing writes files; a person's commit takes them as they are. */
-  kind: 'landing' | 'person';
+  /** A landing writes files; a person's commit takes them as they are; `ref` leaves the index alone, too. */
+  kind: 'landing' | 'person' | 'ref';
   old: string;
   new: string;
   /** Set once files are being put back, so that a crash of the recovery is understood, too. */
   restoring?: true;
+}
+
+/** What a look at the person's repository has found. */
+export interface Standing {
+  /** Whether the working tree shows `main`. */
+  onMain: boolean;
+  /** What forbids moving it now (null: nothing). */
+  busy: string | null;
+  /** Which index: every Git command that changes files writes a new one. */
+  index: string;
 }
 
 type Moved =
@@ -36,6 +49,8 @@ export interface MoverParts {
   lockWaitMs: number;
 }
 
+/** What is landing, for as long as it does: `git gc --prune=now` takes what no ref leads to. */
+const HELD = 'refs/ruche/landing';
 const SIGNATURE = '{"ruche":1,';
 const RETRY_MS = 10;
 /** What read-tree says when it refuses before it has touched anything. */
@@ -53,6 +68,13 @@ const gone = (path: string): Promise<void> =>
   unlink(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
+
+/** Which file stands there, and as it was last written. */
+const stampOf = (path: string): Promise<string> =>
+  lstat(path, { bigint: true }).then(
+    ({ ino, size, mtimeNs }) => `${ino} ${size} ${mtimeNs}`,
+    () => '',
+  );
 
 /** Which file a lock is; null if there is none. */
 const lockOf = (path: string): Promise<string | null> =>
@@ -82,15 +104,78 @@ export class Mover {
     this.#nextIndex = join(dir, 'index.next');
   }
 
-  /** Whether the working tree shows `main`, and what forbids moving it now (null: nothing). */
-  async state(): Promise<{ onMain: boolean; busy: string | null }> {
+  async state(): Promise<Standing> {
     const { neutral } = this.#parts.git;
     for (;;) {
       const before = await readHead(neutral);
+      const index = await stampOf(neutral.index);
       const busy = await this.busy();
       // A rebase that begins or ends in between would look like another branch on which nothing is under way.
       const head = await mirrorHead(neutral);
-      if (head === before) return { onMain: head === `ref: ${MAIN}`, busy };
+      if (head === before) return { onMain: head === `ref: ${MAIN}`, busy, index };
+    }
+  }
+
+  /** Takes the index for a move away from what was seen. */
+  async #begin(move: Move, seen: Pick<Standing, 'onMain'> & Partial<Standing>, main = move.old): Promise<Moved> {
+    const taken = await this.#take(move);
+    if (!taken.ok) return taken;
+    const changed = await this.#changed(seen, main).catch(async (error: unknown) => {
+      await this.#release();
+      throw error;
+    });
+    if (changed === null) return taken;
+    await this.#release();
+    return changed;
+  }
+
+  /** What a person's Git has done between the look and the lock, or has not finished: `reset` and `checkout` let go of the index first. */
+  async #changed(seen: Pick<Standing, 'onMain'> & Partial<Standing>, main: string): Promise<Moved | null> {
+    const { git, clock, lockWaitMs } = this.#parts;
+    const { gitDir, commonDir } = git.neutral;
+    const locks = [join(gitDir, 'HEAD.lock'), join(gitDir, 'ORIG_HEAD.lock'), join(commonDir, `${MAIN}.lock`)];
+    const until = clock.now() + lockWaitMs;
+    for (;;) {
+      const there = await Promise.all(locks.map(exists));
+      const held = locks[there.indexOf(true)];
+      if (held === undefined) break;
+      if (clock.now() >= until) return { ok: false, why: 'blocked', message: lockHeld(held) };
+      await clock.sleep(RETRY_MS);
+    }
+    const now = await this.state();
+    if (now.busy !== null) return { ok: false, why: 'blocked', message: now.busy };
+    const same = now.onMain === seen.onMain && (seen.index ?? now.index) === now.index;
+    if (same && (await git.resolve(MAIN)) === main) return null;
+    return { ok: false, why: 'raced', message: 'another Git command has changed the workspace meanwhile' };
+  }
+
+  /**
+   * Brings the files to main where a checkout of main has left them behind it: they would look like a person's edits that
+   * take the landing back. What a person has edited stays.
+   */
+  async follow(main: string): Promise<void> {
+    const { git } = this.#parts;
+    if ((await readHead(git.neutral)) !== `ref: ${MAIN}`) return;
+    const at = await filesStandAt(git, main);
+    if (at === main) return;
+    const taken = await this.#begin({ ruche: 1, kind: 'landing', old: at, new: main }, { onMain: true }, main);
+    if (!taken.ok) return;
+    try {
+      await this.#startIndex();
+      const env = { ...git.asPerson, GIT_INDEX_FILE: this.#nextIndex };
+      await git.run(['update-index', '-q', '--refresh'], { env, accept: [0, 1] });
+      const { stdout } = await git.run(['diff-files', '--name-only', '-z', '--ignore-submodules=all'], { env });
+      const edited = new Set(stdout.toString('utf8').split('\0'));
+      const paths: PathChange[] = [];
+      for (const change of await asOld(git, await changedPaths(git, at, main)))
+        if (!edited.has(change.path) && (change.old !== null || !(await exists(join(git.workTree ?? '', change.path)))))
+          paths.push(change);
+      await restore(git, { paths, target: 'new', index: this.#nextIndex, again: false });
+      await rename(this.#nextIndex, git.neutral.index);
+      // Only HEAD's log takes this down: main stays where it is.
+      await git.run(['update-ref', '-m', 'ruche: files brought to main', MAIN, main, main]);
+    } finally {
+      await this.#release();
     }
   }
 
@@ -130,43 +215,19 @@ export class Mover {
   }
 
   /** What of a person's forbids moving main now. Only looks. */
-  async busy(): Promise<string | null> {
-    const { neutral } = this.#parts.git;
-    const onMain = (await readHead(neutral)) === `ref: ${MAIN}`;
-    const names = new Set(await readdir(neutral.gitDir));
-    const under = (file: string, what: string): string | null =>
-      names.has(file) ? `a ${what} is under way in the workspace; finish or abort it` : null;
-    const busy =
-      under('MERGE_HEAD', 'merge') ?? under('CHERRY_PICK_HEAD', 'cherry-pick') ?? under('REVERT_HEAD', 'revert');
-    return (onMain ? busy : null) ?? (await this.#mainInUse());
+  busy(): Promise<string | null> {
+    return underWay(this.#parts.git.neutral);
   }
 
-  /**
-   * A rebase of main, in any worktree, ends by setting main to what it made: `--abort` would take a landing back, and
-   * `--continue` could never end. Another worktree on main would take landings back with its next commit.
-   */
-  async #mainInUse(): Promise<string | null> {
-    const { gitDir, commonDir } = this.#parts.git.neutral;
-    const linked = await readdir(join(commonDir, 'worktrees')).catch(() => []);
-    const read = (...path: string[]): Promise<string> =>
-      readFile(join(...path), 'utf8').then(
-        (text) => text.trim(),
-        () => '',
-      );
-    for (const dir of [commonDir, ...linked.map((name) => join(commonDir, 'worktrees', name))]) {
-      const place = dir === gitDir ? 'the workspace' : (await read(dir, 'gitdir')) || dir;
-      for (const folder of ['rebase-merge', 'rebase-apply'])
-        if ((await read(dir, folder, 'head-name')) === MAIN)
-          return `main is being rebased in ${place}; finish the rebase (git rebase --continue) or abort it (git rebase --abort)`;
-      if (dir !== gitDir && linked.length > 0 && (await read(dir, 'HEAD')) === `ref: ${MAIN}`)
-        return `main is checked out in another worktree too (${place}); switch that one to another branch`;
+  /** Moves only the ref: the working tree shows another branch, or nothing. The lock keeps a checkout of main away. */
+  async moveRef(old: string, next: string, note: string): Promise<Moved> {
+    const taken = await this.#begin({ ruche: 1, kind: 'ref', old, new: next }, { onMain: false });
+    if (!taken.ok) return taken;
+    try {
+      return await this.#refUpdate(old, next, note).go();
+    } finally {
+      await this.#release();
     }
-    return null;
-  }
-
-  /** Moves only the ref: the working tree shows another branch, or nothing. */
-  moveRef(old: string, next: string, note: string): Promise<Moved> {
-    return this.#refUpdate(old, next, note).go();
   }
 
   /** Git is started at once and waits for the word, so that it is ready when the files are. */
@@ -236,6 +297,7 @@ export class Mover {
 
   /** The note goes first: a lock of ours without a note means that the move was complete. */
   async #release(): Promise<void> {
+    await removeRef(this.#parts.git, HELD);
     await gone(this.#nextIndex);
     await gone(this.#note);
     await gone(this.#lock);
@@ -261,12 +323,13 @@ export class Mover {
     options: { note: string; refresh: boolean },
   ): Promise<Moved> {
     const { git, boundary } = this.#parts;
-    const move: Move = { ruche: 1, kind: 'landing', old, new: next };
-    const taken = await this.#take(move);
+    const taken = await this.#begin({ ruche: 1, kind: 'landing', old, new: next }, { onMain: true });
     if (!taken.ok) return taken;
     const ref = this.#refUpdate(old, next, options.note);
     let result: Moved;
     try {
+      // Without what it has written, a landing could neither be finished nor undone.
+      await writeRef(git, HELD, next);
       await this.#startIndex();
       const env = { ...git.asPerson, GIT_INDEX_FILE: this.#nextIndex };
       if (options.refresh) await git.run(['update-index', '-q', '--refresh'], { env, accept: [0, 1] });
@@ -294,6 +357,12 @@ export class Mover {
       await this.#undo(paths);
       return result;
     }
+    // A branch is begun without the lock: its files are those that main had.
+    const head = await readHead(git.neutral);
+    if ((await git.resolve(head.replace(/^ref: /, ''))) !== next) {
+      await this.#undo(paths);
+      return result;
+    }
     await rename(this.#nextIndex, git.neutral.index);
     boundary('landing.index.after');
     await this.#release();
@@ -312,7 +381,9 @@ export class Mover {
     return stdout.toString('utf8').split('\0')[0] || null;
   }
 
-  async #undo(paths: readonly PathChange[]): Promise<void> {
+  /** The person's index has not been replaced yet: it tells which files were as main had them. */
+  async #undo(changes: readonly PathChange[]): Promise<void> {
+    const paths = await asOld(this.#parts.git, changes);
     await this.#startIndex();
     await restore(this.#parts.git, { paths, target: 'old', index: this.#nextIndex, again: false });
     await rename(this.#nextIndex, this.#parts.git.neutral.index);
@@ -338,15 +409,22 @@ export class Mover {
   }
 
   /** Commits what stands in the working tree already: index and ref move, files do not. */
-  async person(old: string, next: string, paths: readonly PathChange[], note: string): Promise<Moved> {
+  async person(
+    old: string,
+    next: string,
+    paths: readonly PathChange[],
+    { note, seen }: { note: string; seen: Standing },
+  ): Promise<Moved> {
     const { git, boundary } = this.#parts;
-    const taken = await this.#take({ ruche: 1, kind: 'person', old, new: next });
+    boundary('workspace.person.look');
+    // What was read may be the work of a checkout, a reset or a stash that was under way.
+    const taken = await this.#begin({ ruche: 1, kind: 'person', old, new: next }, seen);
     if (!taken.ok) return taken;
     try {
       await this.#startIndex();
       await setIndex(git, this.#nextIndex, paths, 'new');
       boundary('workspace.person.before');
-      const result = await this.moveRef(old, next, note);
+      const result = await this.#refUpdate(old, next, note).go();
       if (!result.ok) return result;
       boundary('workspace.person.after');
       await rename(this.#nextIndex, git.neutral.index);
@@ -396,10 +474,10 @@ export class Mover {
       const again = move.restoring === true;
       if (!again) await this.#write({ ...move, restoring: true });
       await restore(git, { paths, target, index: this.#nextIndex, again });
-    } else if (landed) await setIndex(git, this.#nextIndex, paths, 'new');
+    } else if (landed && move.kind === 'person') await setIndex(git, this.#nextIndex, paths, 'new');
     if (await exists(this.#nextIndex)) await rename(this.#nextIndex, git.neutral.index);
     await this.#release();
-    return `${landed ? 'finished' : 'undid'} a ${move.kind === 'landing' ? 'landing' : 'commit'} that a crash had cut off`;
+    return `${landed ? 'finished' : 'undid'} a ${move.kind === 'person' ? 'commit' : 'landing'} that a crash had cut off`;
   }
 
   async #isAncestor(commit: string, of: string): Promise<boolean> {

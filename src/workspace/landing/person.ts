@@ -188,8 +188,10 @@ export class Person {
   async commitLocked(paths: readonly string[] | null): Promise<PersonCommit | null> {
     const { git, trees, objects, mover, clock, identity } = this.#parts;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const state = await mover.state();
-      if (!state.onMain || state.busy !== null) return null;
+      const main = await mainCommit(git);
+      if (main !== null) await mover.follow(main);
+      const seen = await mover.state();
+      if (!seen.onMain || seen.busy !== null) return null;
       const head = await mainCommit(git);
       if (head === null) return null;
       const tree = await trees.of(head);
@@ -201,7 +203,7 @@ export class Person {
       const message = subjectOf(changes);
       const commit = putCommit(objects, { tree: edited.oid, parents: [head], author, at: clock.now(), message });
       await Promise.all([edited.stored, commit.stored]);
-      const moved = await mover.person(head, commit.oid, changes, `commit: ${message}`);
+      const moved = await mover.person(head, commit.oid, changes, { note: `commit: ${message}`, seen });
       if (moved.ok) {
         const names = changes.map((change) => change.path);
         return { commit: commit.oid, author: `${author.name} <${author.email}>`, paths: names };
