@@ -165,7 +165,7 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     )
     .option(
       '--from <kind>',
-      'only from person, telegram, schedule, trigger, agent, file …; "!schedule" leaves out work by the clock',
+      'only from person, schedule, trigger, agent, file …; "!schedule" leaves out work by the clock',
     )
     .option('--all', 'also runs of scripts by the clock that found nothing new')
     .option('--limit <number>', 'show this many, newest first (50)')
