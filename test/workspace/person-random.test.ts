@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { appendFile, chmod, mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Files } from '../../src/core/files.ts';
+import type { LandingRequest } from '../../src/core/ports/workspace.ts';
 import { effort, whole } from '../fakes/effort.ts';
-import { type Lab, makeLab } from './lab.ts';
+import { type Lab, makeLab, personEnv } from './lab.ts';
 
 // A person uses Git as they like while runs begin and land. Every line anybody writes is a token of its own: `p7` of the
 // person, `r7` of a run. What the person throws away by their own command may go. Nothing else may.
 
 /** In parts, so that a slow machine is seen to get on. */
 const PARTS = effort(1, 8);
-const CASES = effort(6, 25);
+const CASES = effort(8, 25);
 const PATHS = ['a.md', 'b.md', 'sub/c.md'];
 const TOKEN = /\b[pr]\d+\b/g;
 
@@ -26,6 +27,14 @@ interface Step {
 
 type Act = (world: World, step: Step) => unknown;
 
+/** A run that has not landed. */
+interface Open {
+  name: string;
+  token: string;
+  path: string;
+  files: Files;
+}
+
 class World {
   readonly lab: Lab;
   #next = 0;
@@ -33,7 +42,7 @@ class World {
   readonly mine = new Set<string>();
   /** What runs have landed. */
   readonly landed = new Set<string>();
-  readonly open: { name: string; token: string; path: string; files: Files }[] = [];
+  readonly open: Open[] = [];
   readonly done: string[] = [];
   readonly counts = { landed: 0, conflicts: 0, blocked: 0, commands: 0, failed: 0 };
 
@@ -138,6 +147,7 @@ const PERSON: Record<string, Act> = {
     ['rebase', 'merge', 'cherry-pick'].some((what) => world.git(['-c', 'core.editor=true', what, '--continue'])),
   'give up': (world) => ['rebase', 'merge', 'cherry-pick'].some((what) => world.git([what, '--abort'])),
   gc: (world) => world.git(['gc', '-q']),
+  'gc --prune=now': (world) => world.git(['gc', '-q', '--prune=now']),
 };
 
 const RUNS: Record<string, Act> = {
@@ -146,20 +156,24 @@ const RUNS: Record<string, Act> = {
     const files = ws.files(await ws.head(), []);
     const token = world.token('r');
     await put(files, path, at, token);
-    world.open.push({ name: `run_${token}`, token, path, files });
+    const run = { name: `run_${token}`, token, path, files };
+    world.open.push(run);
+    await hold(world, run);
   },
   land: async (world, { at }) => {
     const run = world.open[at % Math.max(1, world.open.length)];
     if (run === undefined) return;
-    const result = await world.lab.ws.land(world.lab.request(run.name, run.files.base, run.files.changes()));
+    const result = await world.lab.ws.land(asked(world, run));
     if (result.state === 'landed') {
       world.open.splice(world.open.indexOf(run), 1);
+      await world.lab.ws.release(run.name);
       world.landed.add(run.token);
       world.counts.landed += 1;
     } else if (result.state === 'conflict') {
       world.counts.conflicts += 1;
       run.files = world.lab.ws.files(result.onto, result.changes);
       await put(run.files, run.path, at, run.token);
+      await hold(world, run);
     } else {
       // Whatever the person has done, they can read what to do about it.
       assert.ok(result.state === 'blocked', JSON.stringify(result));
@@ -170,6 +184,11 @@ const RUNS: Record<string, Act> = {
   look: ({ lab }) => lab.ws.commitPerson(null),
   'look at some': ({ lab }, { path }) => lab.ws.commitPerson([path]),
 };
+
+const asked = ({ lab }: World, { name, files }: Open): LandingRequest => lab.request(name, files.base, files.changes());
+
+/** As a run does at the end of each step: `git gc --prune=now` takes what no ref leads to. */
+const hold = (world: World, run: Open): Promise<void> => world.lab.ws.hold(asked(world, run));
 
 async function put(files: Files, path: string, at: number, token: string): Promise<void> {
   const found = await files.read(path);
@@ -197,6 +216,7 @@ const HABITS: readonly (readonly string[])[] = [
   ['begin', 'land', 'reset mixed', 'look', 'land'],
   ['begin', 'land', 'reset soft', 'edit', 'commit -a'],
   ['begin', 'edit', 'gc', 'land', 'amend'],
+  ['begin', 'gc --prune=now', 'begin', 'edit', 'gc --prune=now', 'land', 'land'],
   ['touch', 'chmod', 'look', 'checkout a file'],
 ];
 const place = { path: fc.constantFrom(...PATHS), at: fc.nat(5) };
@@ -260,13 +280,50 @@ async function end(world: World): Promise<void> {
   await watched(world, () => lab.ws.commitPerson(null));
 }
 
+const FILES = Object.fromEntries(PATHS.map((path) => [path, 'one\ntwo\nthree\nfour\nfive\n']));
+
+/** What the person works in: Git converts and filters their files, or has only a part of the history. */
+const CLONES: Record<string, (dir: string, root: string) => Promise<void>> = {
+  plain: () => Promise.resolve(),
+  CRLF: async (dir, root) => {
+    await appendFile(join(root, 'gitconfig'), '[core]\n\tautocrlf = true\n');
+    again(dir, root, []);
+  },
+  // As LFS does: a program of the person's own stands between what is committed and what is in the folder.
+  filter: async (dir, root) => {
+    await appendFile(join(root, 'gitconfig'), '[filter "up"]\n\tclean = sed s/^/:/\n\tsmudge = sed s/^://\n');
+    await writeFile(join(dir, '.gitattributes'), 'b.md filter=up\n');
+    const run = (...args: string[]) => execFileSync('git', args, { cwd: dir, env: personEnv(root), stdio: 'ignore' });
+    run('add', '--renormalize', '.');
+    run('add', '.gitattributes');
+    run('commit', '-qm', 'filtered');
+  },
+  shallow: async (dir, root) => {
+    again(dir, root, ['--depth=1']);
+    assert.ok(existsSync(join(dir, '.git', 'shallow')));
+    await Promise.resolve();
+  },
+};
+
+/** In the place of the repository, a clone of it. */
+function again(dir: string, root: string, args: readonly string[]): void {
+  const run = (...words: string[]) => execFileSync('git', words, { cwd: root, env: personEnv(root), stdio: 'ignore' });
+  run('-C', dir, 'commit', '-q', '--allow-empty', '-m', 'one more');
+  renameSync(dir, `${dir}.origin`);
+  run('clone', '-q', ...args, `file://${dir}.origin`, dir);
+}
+
 for (let part = 1; part <= PARTS; part += 1)
   test(`whatever a person does with Git beside runs, no line of either is lost (${part} of ${PARTS})`, async () => {
+    const kinds = Object.keys(CLONES);
+    let cases = 0;
+    const met = Object.fromEntries(kinds.map((kind) => [kind, 0]));
     const total = { cases: 0, landed: 0, conflicts: 0, blocked: 0, commands: 0, failed: 0 };
     await fc.assert(
       fc.asyncProperty(steps, async (list) => {
-        const files = Object.fromEntries(PATHS.map((path) => [path, 'one\ntwo\nthree\nfour\nfive\n']));
-        const lab = await makeLab({ files });
+        // Each in its turn, so that every one of them is met.
+        const clone = kinds[cases++ % kinds.length] ?? 'plain';
+        const lab = await makeLab({ files: FILES, prepare: (dir, root) => CLONES[clone]?.(dir, root) });
         const world = new World(lab);
         try {
           // History to go back in.
@@ -277,17 +334,22 @@ for (let part = 1; part <= PARTS; part += 1)
           for (const one of list) await take(world, one);
           await end(world);
         } catch (error) {
-          throw new Error(`${String(error)}\nafter: ${world.done.join('; ')}\n${lab.git('status')}`, { cause: error });
+          throw new Error(
+            `${String(error)}\nin a ${clone} clone, after: ${world.done.join('; ')}\n${lab.git('status')}`,
+            { cause: error },
+          );
         } finally {
           await lab.dispose();
         }
         total.cases += 1;
+        met[clone] = (met[clone] ?? 0) + 1;
         for (const key of ['landed', 'conflicts', 'blocked', 'commands', 'failed'] as const)
           total[key] += world.counts[key];
       }),
       { numRuns: CASES, ...(whole ? {} : { seed: 4747 }) },
     );
-    console.log(JSON.stringify(total));
+    console.log(JSON.stringify({ ...total, clones: met }));
+    for (const kind of kinds) assert.ok((met[kind] ?? 0) > 0, kind);
     assert.equal(total.cases, CASES);
     assert.ok(total.landed >= CASES / 2 && total.commands > CASES * 4, JSON.stringify(total));
   });
