@@ -1,5 +1,5 @@
 import type { ChannelSettings } from '../core/agent.ts';
-import { OWNER, placeOf } from '../core/recipient.ts';
+import { OWNER, type Place, placeOf } from '../core/recipient.ts';
 import { didYouMean } from '../core/text/unknown.ts';
 import type { Messenger } from './channels.ts';
 import { listed } from './validate.ts';
@@ -10,6 +10,16 @@ export interface Recipients {
   /** Names of channels beside them. */
   others: readonly string[];
   messengers: readonly Pick<Messenger, 'type' | 'chats'>[];
+}
+
+/** What an address is not that its platform cannot know; null if it may be one. */
+export function wrongAddress(
+  { channel, to }: Place,
+  { channels, messengers }: Omit<Recipients, 'others'>,
+): string | null {
+  const type = channels.find(({ name }) => name === channel)?.type ?? channel;
+  const chats = messengers.find((each) => each.type === type)?.chats;
+  return chats === undefined || chats.pattern.test(to) ? null : chats.wrong;
 }
 
 /** Why `owner`, or `CHANNEL:ADDRESS`, reaches nobody; null if it may. Whether the chat is there only its platform knows. */
@@ -23,7 +33,6 @@ export function recipientProblem(to: string, { channels, others, messengers }: R
   const names = [...new Set([...channels.map(({ name }) => name), ...others])];
   if (!names.includes(channel))
     return `names the channel "${channel}", which is not there. Known: ${listed(names)}.${didYouMean(channel, names)}`;
-  const type = channels.find(({ name }) => name === channel)?.type ?? channel;
-  const chats = messengers.find((each) => each.type === type)?.chats;
-  return chats === undefined || chats.pattern.test(place.to) ? null : `names "${place.to}", which ${chats.wrong}`;
+  const wrong = wrongAddress(place, { channels, messengers });
+  return wrong === null ? null : `names "${place.to}", which ${wrong}`;
 }
