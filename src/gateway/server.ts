@@ -10,7 +10,7 @@ import type { Runtime } from '../core/api/runtime.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
 import { failureLimit, isLoopback, refuseToListen } from './http/access.ts';
 import { admission, Passes } from './admission.ts';
-import { loginLink } from './api/login.ts';
+import { ENTER_PATH, loginLink } from './api/login.ts';
 import { openLogins, type SessionKeep } from './http/logins.ts';
 import { DEFAULT_LIMITS, type GatewayLimits } from './http/context.ts';
 import { Pace } from './http/pace.ts';
@@ -145,6 +145,7 @@ interface Serving {
 /** A server that listens nowhere yet. Each counts for itself, so that none takes the places of another. */
 function serve({ limits, closing, admit, passes, pace, respond, redact }: Serving): Server {
   let underWay = 0;
+  const unproved = new Set<IncomingMessage>();
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
@@ -158,10 +159,15 @@ function serve({ limits, closing, admit, passes, pace, respond, redact }: Servin
       underWay += 1;
       outgoing.once('close', () => {
         underWay -= 1;
+        unproved.delete(incoming);
         // Its connection is kept for a next request, which will not come any more.
         if (closing.aborted) setImmediate(() => server.closeIdleConnections());
       });
-      const admitted = underWay > limits.requests ? overloaded() : admit(incoming);
+      const judged = underWay > limits.requests ? overloaded() : admit(incoming);
+      // Those who bring a code slowly must not take the places of those who are logged in. Hooks count their own.
+      const isCode = incoming.method === 'POST' && incoming.url?.split('?')[0] === ENTER_PATH;
+      if (isCode) unproved.add(incoming);
+      const admitted = isCode && unproved.size > limits.unproved ? overloaded() : judged;
       const holds = admitted instanceof HttpError ? () => false : admitted.holds;
       const exchange = { incoming, outgoing, redact, whileGood: () => passes.hold(holds, outgoing) };
       const proved = !(admitted instanceof HttpError) && admitted.proved;

@@ -57,6 +57,7 @@ export function landingMessage(subject: string, from: Provenance): string {
     ['Ruche-Model', from.model],
     ['Ruche-Cost-USD', from.costUsd.toFixed(6)],
     ['Ruche-Labels', from.labels.join(', ')],
+    ...(from.approvedBy ?? []).map((by): [string, string] => ['Ruche-Approved-By', by]),
   ];
   const lines = trailers.map(([name, value]) => `${name}: ${oneLine(value, 500) || 'none'}`);
   return `${oneLine(subject, 200) || `Work of ${from.agent}`}\n\n${lines.join('\n')}\n`;

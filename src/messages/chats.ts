@@ -29,9 +29,10 @@ export async function chatPlace(
 
 const renamedKey = (channel: string, from: string): string => `renamed:${channel}:${from}`;
 
-/** Puts on record that the platform has given a chat another name. The first word on it counts. */
+/** Puts on record that the platform has given a chat another name. The first word on it counts, and no name goes round. */
 export async function renameChat(store: Store, channel: string, from: string, to: string): Promise<void> {
-  if (from === to) return;
+  if (from === to || (await nameNow(store, channel, to)) !== null || (await nameBefore(store, channel, to)) !== null)
+    return;
   const data = { channel, from, to };
   const common = { stream: chatStream(channel, to), actor: 'runtime', cause: null, labels: [] };
   const event = { ...common, type: 'chat.renamed' as const, key: renamedKey(channel, from), data };

@@ -10,6 +10,8 @@ import { messageKey } from './inbox.ts';
 const EDITED = '(An edited message, as it reads now:)\n\n';
 /** Messages whose words are kept in mind: of commands nothing else tells them. */
 const MAX_KEPT = 1_000;
+/** Characters from which a part may have been cut out of a longer text, in the middle of a line. */
+const MAY_BE_CUT = 2_048;
 /** Messages that are looked at for one that has an edited one as a part. */
 const MAX_LOOKED = 200;
 
@@ -37,7 +39,7 @@ export class Edits {
     if (edits === undefined) return message;
     const whole = await this.#burst(channel, message, edits);
     if (whole !== null)
-      return whole.includes(this.#deps.redact(text.toWellFormed())) ? null : { ...message, text: `${EDITED}${text}` };
+      return isPartOf(whole, this.#deps.redact(text.toWellFormed())) ? null : { ...message, text: `${EDITED}${text}` };
     const before = await this.#before(channel, message, edits);
     if (before !== null && before.said === sayings(this.#deps, message)) return null;
     if (text.startsWith('/')) return message;
@@ -99,6 +101,12 @@ export class Edits {
 }
 
 /** What a message says, so that two can be compared: its words as they are kept, and names and sizes of its files. */
+/** Whether the words of one part stand in a whole as they were. What was only made shorter stands there too, but not as whole lines. */
+function isPartOf(whole: string, part: string): boolean {
+  if (part.length > MAY_BE_CUT) return whole.includes(part);
+  return `\n${whole}\n`.includes(`\n${part}\n`);
+}
+
 function sayings({ redact }: Pick<EditDeps, 'redact'>, { text, files }: ChannelMessage): string {
   const named = files.map(({ name, bytes }) => `${name} ${bytes.length}`);
   return JSON.stringify([redact(text.toWellFormed()), named]);

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/ports/clock.ts';
-import type { Event } from '../core/event.ts';
+import type { DataOf, Event } from '../core/event.ts';
 import { runStream, runOfStream } from '../core/ids.ts';
 import type { EventLog } from '../core/ports/store.ts';
 import type { LastRun } from '../core/api/runtime.ts';
@@ -9,6 +9,24 @@ const TYPES = ['run.started', 'model.answered', 'run.finished'] as const;
 /** Events that are looked back at for the last run of agents that have rested. */
 const MAX_BACK = 20_000;
 
+/** Agents with the models that have answered them, at most; what is beyond that is told together. */
+const MAX_PAIRS = 200;
+const OTHERS = 'other';
+
+/** What the answers of one model to one agent came to. */
+export interface ModelUse {
+  agent: string;
+  /** `provider/model`. */
+  model: string;
+  answers: number;
+  /** Of them, those whose price is unknown. */
+  unpriced: number;
+  input: number;
+  output: number;
+  costUsd: number;
+  ms: number;
+}
+
 /** What each agent did last, and what it has cost since midnight. Reads on from where it was, when it is asked. */
 export class Days {
   readonly #store: EventLog;
@@ -17,6 +35,7 @@ export class Days {
   readonly #last = new Map<string, LastRun>();
   readonly #cost = new Map<string, number>();
   readonly #unpriced = new Set<string>();
+  readonly #uses = new Map<string, ModelUse>();
   #midnight = 0;
   #seq: number | null = null;
   readonly #reading = new Mutex();
@@ -34,6 +53,11 @@ export class Days {
   of(agent: string): { lastRun: LastRun | null; costTodayUsd: number; unpricedToday: boolean } {
     const costTodayUsd = this.#cost.get(agent) ?? 0;
     return { lastRun: this.#last.get(agent) ?? null, costTodayUsd, unpricedToday: this.#unpriced.has(agent) };
+  }
+
+  /** Since the midnight before the first look, or some time before it; never less than it said before. */
+  uses(): ModelUse[] {
+    return [...this.#uses.values()];
   }
 
   async #look(): Promise<void> {
@@ -73,10 +97,28 @@ export class Days {
       if (last?.run === event.data.run) last.status = event.data.status;
       this.#agents.delete(event.data.run);
     }
-    if (event.type !== 'model.answered' || event.at < this.#midnight) return;
+    if (event.type !== 'model.answered') return;
     const agent = await this.#agentOf(runOfStream(event.stream) ?? '');
+    this.#count(agent, event.data);
+    if (event.at < this.#midnight) return;
     this.#cost.set(agent, (this.#cost.get(agent) ?? 0) + event.data.costUsd);
     if (event.data.unpriced) this.#unpriced.add(agent);
+  }
+
+  #count(agent: string, { provider, model, usage, costUsd, unpriced, ms }: DataOf<'model.answered'>): void {
+    const own = JSON.stringify([agent, provider, model]);
+    const key = this.#uses.has(own) || this.#uses.size < MAX_PAIRS ? own : OTHERS;
+    const names = key === OTHERS ? { agent: OTHERS, model: OTHERS } : { agent, model: `${provider}/${model}` };
+    const use = this.#uses.get(key) ?? { ...names, answers: 0, unpriced: 0, input: 0, output: 0, costUsd: 0, ms: 0 };
+    this.#uses.set(key, {
+      ...use,
+      answers: use.answers + 1,
+      unpriced: use.unpriced + (unpriced ? 1 : 0),
+      input: use.input + usage.input,
+      output: use.output + usage.output,
+      costUsd: use.costUsd + costUsd,
+      ms: use.ms + ms,
+    });
   }
 
   /** Of a run that began before what was read, from its own stream. */

@@ -1,5 +1,6 @@
 import type { Agent, Governance, Problem } from '../core/agent.ts';
 import type { ModelChoice } from '../core/model.ts';
+import type { ModelUse } from './days.ts';
 import type { AgentAbout, RuntimeStatus } from '../core/api/runtime.ts';
 
 /** What the models' room knows, as far as people are told of it. */
@@ -52,8 +53,11 @@ export function describeNetwork(
   };
 }
 
+/** As the value of a label may be written. */
+const labelled = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+
 /** Prometheus text exposition format 0.0.4. */
-export function metricsText(status: RuntimeStatus): string {
+export function metricsText(status: RuntimeStatus, uses: readonly ModelUse[]): string {
   const lines: string[] = [];
   const metric = (
     name: string,
@@ -73,5 +77,18 @@ export function metricsText(status: RuntimeStatus): string {
     ['', status.journal.head - status.journal.exported],
   ]);
   metric('ruche_start_time_seconds', 'gauge', 'When the process started.', [['', status.startedAt / 1000]]);
+  const each = (name: string, help: string, value: (use: ModelUse) => number): void =>
+    metric(
+      name,
+      'counter',
+      help,
+      uses.map((use) => [`{agent="${labelled(use.agent)}",model="${labelled(use.model)}"}`, value(use)]),
+    );
+  each('ruche_model_answers_total', 'Answers of models.', ({ answers }) => answers);
+  each('ruche_model_seconds_total', 'Seconds that these answers took.', ({ ms }) => ms / 1000);
+  each('ruche_model_input_tokens_total', 'Tokens that models have read.', ({ input }) => input);
+  each('ruche_model_output_tokens_total', 'Tokens that models have written.', ({ output }) => output);
+  each('ruche_model_cost_usd_total', 'Cost in dollars, without answers of unknown price.', ({ costUsd }) => costUsd);
+  each('ruche_model_unpriced_answers_total', 'Answers whose price is unknown.', ({ unpriced }) => unpriced);
   return `${lines.join('\n')}\n`;
 }

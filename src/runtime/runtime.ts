@@ -77,7 +77,10 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     triggers: deps.triggers,
     escalations: deps.escalations,
     status: () => status(deps, matters),
-    metrics: async () => metricsText(await status(deps, matters)),
+    metrics: async () => {
+      await days.look();
+      return metricsText(await status(deps, matters), days.uses());
+    },
   };
 }
 

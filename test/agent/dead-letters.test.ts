@@ -77,7 +77,7 @@ test('when nobody wants it any more it is cancelled, in whatever order they go',
 for (const how of ['retry', 'dismiss', 'answer'] as const)
   test(`the owner is asked about a dead letter once, until somebody deals with it (${how})`, async () => {
     let broken = true;
-    const script = (): Step => (broken ? fails('network') : says('it works'));
+    const script = (): Step => (broken ? fails('refused', { retryable: true }) : says('it works'));
     await withLoop(script, { maxAttempts: 1 }, async (loop) => {
       loop.deps.nextTry = () => null;
       const end = await loop.send('do it');

@@ -202,3 +202,38 @@ test('a file whose newer text cannot be committed is read with a word on that, a
     assert.match(told, /\[Some files have changes of the owner/);
   });
 });
+
+test('F15 a commit names who approved on the way to it, and a denial names nobody', () =>
+  withLoop(
+    [
+      calls(['write', { path: 'contracts/a.md', content: 'x' }]),
+      calls(['write', { path: 'contracts/b.md', content: 'x' }]),
+      calls(['write', { path: 'contracts/c.md', content: 'x' }]),
+      says('signed'),
+      calls(['write', { path: 'b.md', content: 'x' }]),
+      says('written'),
+    ],
+    {
+      rules: [
+        { id: 'contracts', verdict: 'ask', match: { tool: 'write', path: 'contracts/**' }, reason: 'They bind.' },
+      ],
+      tools: [writeTool],
+    },
+    async (loop) => {
+      const approvers = (): string =>
+        git(loop, 'log', '-1', '--format=%(trailers:key=Ruche-Approved-By,valueonly)', 'main').trim();
+      const { task } = await loop.send('sign');
+      for (const [verdict, by] of [
+        ['approve', 'telegram:222'],
+        ['deny', 'telegram:333'],
+        ['approve', 'person:owner'],
+      ] as const) {
+        const wait = await until(async () => (await loop.runtime.pending())[0], `it waits for ${by}`);
+        assert.equal((await loop.runtime.approve(wait.id, verdict, by)).ok, true);
+      }
+      assert.equal((await loop.settled(task)).text, 'signed');
+      assert.equal(approvers(), 'telegram:222\nperson:owner');
+      await loop.send('write');
+      assert.equal(approvers(), '');
+    },
+  ));

@@ -415,6 +415,31 @@ test('after its patience work by the clock is given up, spread over all of it, a
     );
   }));
 
+test('F12 what people asked for and an outage cost is one matter too, whatever came of it before', () =>
+  withOutage(async ({ loop, outages, recover, clock }) => {
+    loop.governance.settings = { ...loop.governance.settings, maxAttempts: 1 };
+    const lost: string[] = [];
+    for (const session of ['a', 'b', 'c']) lost.push(await loop.deliver('Sort the mail.', session));
+    for (const task of lost) assert.equal((await loop.settled(task)).status, 'dead');
+    assert.deepEqual(await loop.runtime.pending(), [], 'none for each of them');
+    // A process that is started anew tells it as well.
+    await new Outages({ store: loop.store, clock, timeText: (at) => loop.deps.timeText(at) }).look();
+    await outages.look();
+    const [matter, ...others] = await loop.runtime.pending();
+    assert.deepEqual(others, []);
+    assert.match(
+      matter?.text ?? '',
+      /^The model provider scripted has not answered .* 3 pieces of work had to be given up: /,
+    );
+    for (const task of lost) assert.ok(matter?.text.includes(`${task} of assistant (person:owner)`), task);
+    assert.match(matter?.reason ?? '', /`ruche tasks retry ID`/);
+    assert.deepEqual(new Set((await loop.views.failures(10)).map(({ task }) => task ?? '')), new Set(lost));
+    recover();
+    assert.equal((await loop.send('Hello')).status, 'done');
+    await outages.look();
+    assert.deepEqual(await loop.runtime.pending(), []);
+  }));
+
 test('B7 a provider that asks for an hour gets it, from people’s work too, and it is told until when', () =>
   withOutage(
     async ({ loop, recover, retried, passes, clock }) => {

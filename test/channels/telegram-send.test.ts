@@ -6,7 +6,7 @@ import { until } from '../fakes/until.ts';
 import { openLab, running, Taker } from './kit.ts';
 
 const GROUP = -4242;
-const SUPER = -1004242;
+const SUPER = -1_001_234_567_890;
 const TO = String(ANNA);
 const PNG = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 1, 2, 3]);
 
@@ -263,6 +263,25 @@ test('a group that has become a supergroup is put on record, from either of its 
   assert.equal(receipt?.state, 'sent');
   assert.ok(!fake.calls.slice(calls).some(({ params: { chat_id: id } }) => id === GROUP), 'the old one is not asked');
   assert.equal(fake.said(SUPER).at(-1)?.text, 'late');
+});
+
+test('no message gives a person, or a group that is none any more, another name', async (t) => {
+  const { fake, open } = await openLab(t);
+  const names: string[] = [];
+  const host = Object.assign(new Taker(), {
+    renamed: async (from: string, to: string) => void names.push(`${from} ${to}`),
+  });
+  running(t, open(), host);
+  fake.group(GROUP, { basic: true });
+  for (const [from, to] of [
+    [ANNA, SUPER],
+    [GROUP, GROUP - 1],
+    [SUPER, SUPER - 1],
+  ] as const)
+    fake.migrate(from, to);
+  fake.write({ text: 'that was all' });
+  await until(() => host.taken.length === 1, 'all are taken in');
+  assert.deepEqual(names, []);
 });
 
 test('a file for a topic that is gone comes to the chat, and says so', async (t) => {

@@ -9,6 +9,7 @@ import { refuseToListen } from '../../src/gateway/http/access.ts';
 import { fakeJournal, fakeRuntime, type Script } from '../fakes/runtime.ts';
 import { openRedactor } from '../../src/secrets/redactor.ts';
 import { countingIds, echo, raw, realClock, recordedLog, TOKEN, withGateway } from './help.ts';
+import { withPage } from './views-kit.ts';
 import { until } from '../fakes/until.ts';
 
 const line = (answer: string): string => answer.split('\r\n')[0] ?? '';
@@ -281,6 +282,27 @@ test('A09 connections, slow headers and requests under way have bounds', async (
     { limits: { headersMs: 300, requests: 2, connections: 6, closeMs: 50 } },
   );
 });
+
+test('A09 codes that strangers bring slowly take no place of those who are logged in', () =>
+  withPage((options) =>
+    withGateway(
+      echo,
+      async ({ gateway: { port }, call }) => {
+        const head = 'POST /api/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n';
+        const slow = Array.from({ length: 12 }, () => createConnection(port, '127.0.0.1'));
+        let refused = 0;
+        for (const socket of slow) {
+          socket.on('error', () => undefined);
+          socket.once('data', (data) => (refused += Number(String(data).startsWith('HTTP/1.1 503'))));
+          socket.write(`${head}Content-Length: 900\r\n\r\n{`);
+        }
+        await until(() => refused >= 4);
+        assert.equal((await call('/api/status')).status, 200);
+        for (const socket of slow) socket.destroy();
+      },
+      { ...options, limits: { unproved: 3, requests: 8, closeMs: 50 } },
+    ),
+  ));
 
 test('A10 an address others can reach is refused without a token that cannot be guessed', async () => {
   const weak = [

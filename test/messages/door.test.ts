@@ -451,7 +451,7 @@ test('a person who writes to a paused agent is told once for each message, and a
   }));
 
 test('an edit of one part of a burst that changes nothing is nothing, and one that does takes no other part away', () =>
-  withDoor([says('one'), says('two')], async ({ loop, host, write, said }) => {
+  withDoor([says('one'), says('two'), says('three')], async ({ loop, host, write, said }) => {
     await write('first half\nsecond half', { externalId: 'a', parts: ['b'] });
     await said(0);
     for (const [part, text] of [
@@ -461,8 +461,10 @@ test('an edit of one part of a burst that changes nothing is nothing, and one th
       await write(text, { externalId: `${part}.1`, edits: part });
     await write('second half, mended', { externalId: 'b.2', edits: 'b' });
     assert.equal(await said(1), 'two');
+    await write('first', { externalId: 'a.2', edits: 'a' });
+    assert.equal(await said(2), 'three', 'one that is only shorter is one, too');
     const received = (await loop.events()).filter((event) => event.type === 'message.received');
-    assert.equal(received.length, 2);
+    assert.equal(received.length, 3);
     assert.deepEqual(await host.holds?.('77', 'a'), ['a', 'b']);
     assert.equal(await host.holds?.('77', 'b'), null);
   }));
@@ -471,11 +473,12 @@ test('a chat that gets another name keeps its conversation, its topics and what 
   withDoor([says('one'), says('two'), says('three'), says('four')], async ({ loop, host, write, said }) => {
     await write('hello', { chat: '-5', replyTo: '-5' });
     await said(0);
-    for (let times = 0; times < 2; times += 1) await host.renamed?.('-5', '-100');
-    assert.deepEqual(
-      [await host.nameNow?.('-5'), await host.nameNow?.('-5_3'), await host.nameNow?.('-100')],
-      ['-100', '-100_3', null],
-    );
+    // Names that go round, and a second old name for a chat, change nothing.
+    for (const names of ['-5 -100', '-5 -100', '-100 -5', '-6 -100', '-7 -5'])
+      await host.renamed?.(...(names.split(' ') as [string, string]));
+    const now = [];
+    for (const chat of ['-5', '-5_3', '-100', '-6', '-7']) now.push(await host.nameNow?.(chat));
+    assert.deepEqual(now, ['-100', '-100_3', null, null, null]);
     await write('still there?', { chat: '-100', replyTo: '-100' });
     await said(1);
     await write('/new', { chat: '-100', replyTo: '-100' });

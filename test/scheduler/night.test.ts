@@ -161,6 +161,7 @@ test('a budget goes as far as it reaches: what is too dear is passed over, and w
     (await it.store.tasks({})).map(({ session }) => session),
     ['0', '2'],
   );
+  assert.deepEqual(await it.look(NIGHT + MINUTE), [], 'a night has one budget');
   const refused = scene({ usd: 0.75 });
   refused.deps.models = it.deps.models;
   const { commit: real } = refused.store;
@@ -202,6 +203,7 @@ test('a process that begins in a night in which another had begun waits for the 
   ] as const) {
     const it = scene();
     await it.talk('conv:a/s');
+    await it.happen('task.queued', 'task:v', { task: newTask('v', { from: COMPACTION, lane: 'elsewhere' }) });
     it.clock.time = at;
     const task = newTask('t', { from, lane: 'elsewhere' });
     await it.happen('task.queued', 'task:t', { task });
@@ -282,6 +284,15 @@ test('the time is that of the zone, also in a night whose clocks leave it out; n
     'once in that night, too',
   );
   assert.equal(made[0], 0);
+  for (const [minutes, count] of [
+    [30, 1],
+    [31, 0],
+  ] as const) {
+    const late = scene({ idleMs: 0, at: '02:30' }, { zone: () => 'Europe/Paris' });
+    late.clock.time = skipped - HOUR;
+    await late.talk('conv:a/s');
+    assert.equal((await late.look(skipped + minutes * MINUTE)).length, count, 'an hour after half past one, its time');
+  }
   const nowhere = scene({}, { zone: () => 'Nowhere/Town' });
   await assert.rejects(() => nowhere.look(NIGHT), /there is no time zone "Nowhere\/Town"/);
 });

@@ -217,6 +217,7 @@ test('what another side says of itself, such as where it redirects to, is not to
       signal: new AbortController().signal,
     });
     assert.match(result?.why ?? '', /^[a-z ,]{5,}$/);
+    assert.equal(result?.state, code === 'blocked' ? 'refused' : 'down');
     assert.doesNotMatch(result?.why ?? '', /evil|delete/);
   }
 });
@@ -462,4 +463,27 @@ test('a check is told whole: what was asked of the net, and whose rules hold', a
   assert.deepEqual([refused?.state, refused?.why.slice(0, 6), refused?.why.length], ['refused', 'Not xx', 160]);
   const [other] = await look([url], [deny({ match: { tool: 'shell' } })]);
   assert.equal(other?.state, 'ok');
+});
+
+test('a check without a body, of a certificate that has ended, and a reason that is cut in a character', async () => {
+  const { signal } = new AbortController();
+  const net: Net = {
+    request: async ({ onCertificate }) => {
+      onCertificate?.(3 * 24 * HOUR);
+      return { status: 204, body: null } as Response;
+    },
+  };
+  const url = 'https://a.example/';
+  const look = (rules: Rule[]) =>
+    lookAtChecks({
+      tool: 'fetch',
+      net,
+      clock: { now: () => 5 * 24 * HOUR },
+      settings: { checks: [url], rules },
+      signal,
+    });
+  assert.deepEqual(await look([]), [{ url, state: 'ok', status: 204, days: -2, why: '' }]);
+  const reason = `${'x'.repeat(159)}\u{1F600}`;
+  const [refused] = await look([{ id: 'no', verdict: 'deny', match: { tool: 'fetch' }, reason }]);
+  assert.equal(refused?.why, `${'x'.repeat(159)}\uFFFD`);
 });

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { StoreUnavailable, type Batch, type CommitResult } from '../../src/core/ports/store.ts';
 import { readJson } from '../../src/core/records/json-blob.ts';
 import type { Json } from '../../src/core/text/json.ts';
+import { Triggers, type TriggersOptions } from '../../src/scheduler/triggers/triggers.ts';
+import { anAgent, governing } from '../fakes/governance.ts';
 import { newTask } from '../store/kit.ts';
 import { done, event, files, hook, Scene, trigger, withScene } from './trigger-kit.ts';
 import { calm } from './worker-kit.ts';
@@ -370,4 +372,87 @@ test('a script that looks after failures is not started for its own, of whatever
     await scene.ends('tsk_1', { from: 'trigger:a/t' });
     assert.equal((await scene.of('trigger.fired')).length, 1);
   });
+});
+
+test('whatever is asked of triggers, those that were saved a moment ago are there', async () => {
+  const { governance } = new Scene([trigger(hook()), trigger(files('d/*'), { name: 'f' })]);
+  const asks: ((scene: Scene) => Promise<boolean>)[] = [
+    async ({ triggers }) => (await triggers.list()).length === 2,
+    async ({ triggers }) => (await triggers.show('a/t')) !== null,
+    async ({ triggers }) => (await triggers.run('a/t', 'p', {})) !== null,
+    async ({ triggers }) => triggers.pause('a/t', 'p'),
+    async (scene) => {
+      const sent = await send(scene, 'x');
+      return sent.ok && sent.tasks.length === 1;
+    },
+  ];
+  for (const ask of asks)
+    await withScene([], async (scene) => {
+      scene.governance = governance;
+      assert.equal(await ask(scene), true);
+      assert.deepEqual(scene.triggers.globs(), ['d/*'], 'others wait for no files');
+    });
+  const { governance: needs } = new Scene([trigger(done, { work: { kind: 'task', text: '{{task}}' } })]);
+  await withScene([], async (scene) => {
+    scene.governance = needs;
+    assert.equal(await scene.triggers.lacking('a/t', {}), 'This trigger needs task; you gave nothing.');
+  });
+});
+
+test('a pause holds as soon as it is on disk', async () => {
+  await withScene([trigger(files('d/*'))], async (scene) => {
+    await scene.triggers.pause('a/t', 'p');
+    assert.deepEqual([scene.triggers.globs(), scene.batches.at(-1)?.sync], [[], true]);
+  });
+});
+
+test('two that a person asks for without a name are two, and the newest twenty of many are shown', async () => {
+  await withScene([trigger(done)], async (scene) => {
+    for (let n = 0; n < 22; n += 1) {
+      scene.clock.time += SECOND;
+      await scene.triggers.run('a/t', 'p', {});
+    }
+    assert.equal((await scene.tasks()).length, 22);
+    const shown = await scene.triggers.show('a/t');
+    assert.deepEqual(
+      shown?.firings.map(({ at }) => scene.clock.time - at),
+      Array.from({ length: 20 }, (_, n) => n * SECOND),
+    );
+  });
+});
+
+test('while the process goes down nothing is accepted, and an agent without triggers has no hook', async () => {
+  const { clock } = new Scene([]);
+  const stopping = new Triggers({ clock, accepting: () => false } as Partial<TriggersOptions> as TriggersOptions);
+  assert.deepEqual(await stopping.deliver({ hook: 'h', id: '1', seal: null, name: '', body: {} }), {
+    ok: false,
+    why: 'stopping',
+    message: 'Ruche accepts nothing right now. Send it again.',
+  });
+  await withScene([], async (scene) => {
+    scene.governance = governing([anAgent({ name: 'z' })]);
+    assert.equal(await scene.triggers.hook('h'), null);
+  });
+});
+
+test('a failure at the end is reported, and one that comes as something happens is not followed by another look at once', async () => {
+  const scene = new Scene([trigger(done)]);
+  const { head } = scene.store;
+  let asked = 0;
+  scene.store.head = () => {
+    asked += 1;
+    scene.triggers.changed();
+    return Promise.reject(new Error('no luck'));
+  };
+  await scene.start();
+  assert.equal(asked, 1);
+  scene.store.head = head;
+  await scene.clock.pass(SECOND);
+  await scene.ends('tsk_1');
+  scene.store.commit = () => Promise.reject(new Error('no disk'));
+  await scene.close();
+  assert.deepEqual(
+    scene.told.told.map(({ fields }) => fields),
+    [{ error: 'no luck' }, { error: 'no disk' }],
+  );
 });

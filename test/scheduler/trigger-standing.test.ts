@@ -99,6 +99,10 @@ test('where main was last seen is the newest word of it, and commits that were t
   });
   await it.seen(5, 'c4');
   assert.deepEqual((await readSeen(it.store)).main, 'c4');
+  const pulled = scene();
+  for (let n = 0; n < 200; n += 1) await pulled.committed(`b${n}`);
+  await pulled.moved('c0');
+  assert.equal((await readSeen(pulled.store)).told.length, 201, 'the word of main is not one of before');
   const many = scene();
   for (let n = 0; n < 201; n += 1) await many.committed(`b${n}`);
   await many.seen(1, 'c0');
@@ -109,6 +113,7 @@ test('where main was last seen is the newest word of it, and commits that were t
 
 test('a trigger stands as it was set, with what it has done before; one whose rule was erased does not', async () => {
   const it = scene();
+  await it.fired({ last: 'evt_9' });
   const first = await it.fired();
   const rule = trigger(done, { limit: { count: 2, perMs: HOUR } });
   const set = await it.set(rule);
@@ -120,10 +125,10 @@ test('a trigger stands as it was set, with what it has done before; one whose ru
     holds: null,
     setBy: set.id,
     from: set.seq,
-    done: 1,
+    done: 9,
     paused: false,
     waiting: null,
-    fired: [first.at],
+    fired: [first.at, first.at],
     told: null,
     last: first,
   });
@@ -154,9 +159,10 @@ test('a limit goes by what has fired by itself and when the owner was told of it
   const told = await matter('limit', 'a/t@evt_1');
   await matter('limit', 'a/tt@evt_1');
   await matter('hops', 'a/t@evt_1');
-  for (let n = 0; n < 1_001; n += 1) await it.skipped();
+  for (let n = 0; n < 1_000; n += 1) await it.skipped();
+  const newest = await it.skipped();
   const limited = await it.standing(trigger(done, { limit: { count: 2, perMs: HOUR } }));
-  assert.deepEqual([limited.fired, limited.told], [at.slice(1), told]);
+  assert.deepEqual([limited.fired, limited.told, limited.last], [at.slice(1), told, newest]);
   const free = await it.standing(trigger(done));
   assert.deepEqual([free.fired, free.told], [[], null]);
   await it.fired({ trigger: 'a/u' }, 'trigger:a/u');
@@ -277,6 +283,8 @@ test('a firing is told with its cause in words, the state of its task or why the
     why: null,
     by: 'person:bob',
   });
+  const odd = await it.put({ ...other, actor: 'runtime:person:ann' });
+  assert.match((await firingOf(it.store, await it.fired({ first: odd.id }))).what, /^runtime:person:ann /);
   const lost = await firingOf(it.store, await it.fired({ first: null, task: 'gone' }));
   assert.deepEqual([lost.cause, lost.what, lost.status], [null, '', 'unknown']);
   const skipped = await it.skipped({ first: 'evt_999' });
@@ -324,6 +332,10 @@ test('deliveries that came to nothing are those of its hook that no outcome and 
     await ids({}, { outcomes: [outcome, await it.fired({ first: four.id, last: four.id })], limit: 2 }),
     [six.id, five.id],
   );
+  const more = [await it.fired({ first: four.id, last: four.id }), await it.fired({ first: five.id, last: six.id })];
+  assert.deepEqual(await ids({}, { outcomes: [...more, outcome], limit: 3 }), [], 'what is older is not looked at');
+  const ends = [await it.fired({ first: six.id, last: six.id }), await it.fired({ first: one.id, last: one.id })];
+  assert.deepEqual(await ids({}, { outcomes: ends, limit: 2 }), [five.id, four.id]);
   const [told] = await unmatched(it.store, standing, all);
   assert.match(told?.what ?? '', /^hook:h [^:]/);
   assert.deepEqual(told, {

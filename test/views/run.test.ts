@@ -167,6 +167,25 @@ test('F7 a cost is the least it was where a model of unknown price took part, an
     }
     const [state] = await loop.runtime.agentsToday();
     assert.match(state ? agentText(state, 0) : '', /cost today at least 0\.0000 USD/);
+    const metrics = await loop.runtime.metrics();
+    const of = (name: string, model: string): string | undefined =>
+      new RegExp(`^ruche_model_${name}_total\\{agent="assistant",model="scripted/${model}"\\} (\\S+)$`, 'm').exec(
+        metrics,
+      )?.[1];
+    assert.deepEqual(
+      ['answers', 'input_tokens', 'output_tokens', 'cost_usd', 'unpriced_answers'].map((name) => [
+        of(name, 'model'),
+        of(name, 'large'),
+      ]),
+      [
+        ['1', '2'],
+        ['10', '20'],
+        ['5', '10'],
+        ['0.000015', '0'],
+        ['0', '2'],
+      ],
+    );
+    assert.ok(Number(of('seconds', 'large')) >= 0);
     assert.match(await status.text(), /\nunpriced_24h 2\nagent assistant 2 0 0\.0000\nunpriced assistant 2\n/);
   } finally {
     await loop.close();

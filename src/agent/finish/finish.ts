@@ -65,7 +65,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
     log.emit({ type: 'task.retried', data }, null, { stream: taskStream(task.id) });
     log.queue({ op: 'retry', task: task.id, notBefore, ...(after === undefined ? {} : { uncounted: true }) });
-    // Of a landing that is blocked another tells.
+    // A blocked landing is reported where it is blocked.
     if (isOutage(failure.code)) {
       const text = `${failure.message} It goes on by itself ${deps.timeText(notBefore)}.`;
       deps.emit({ kind: 'retrying', task: task.id, run: state.run, text });
@@ -87,7 +87,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
       about: task.id,
       shown: { text: `${state.agent}, ${task.id}: ${text}`, reason: given.reason },
     });
-  else if (status === 'dead' && !(isOutage(failure.code) && isByClock(task)))
+  else if (status === 'dead' && !(await isTogether(turn, failure)))
     log.raise({ kind: 'dead', about: task.id, shown: deadText(task, failure.message) });
   await log.flush(true);
 }
@@ -95,6 +95,15 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
 /** How long work by the clock waits for a provider unless told, in milliseconds, and the shortest and longest step of it. */
 const PATIENCE_MS = 3_600_000;
 const STEP_MS = { min: 30_000, max: 600_000 };
+
+/** An outage is one matter for all that it costs (scheduler/upkeep/outages.ts), but for what a person gave a chain of its own. */
+async function isTogether({ deps, log }: Turn, { code }: Failure): Promise<boolean> {
+  const { task } = log.claim;
+  if (!isOutage(code) || isByClock(task)) return isOutage(code);
+  for await (const event of deps.store.read({ stream: taskStream(task.id), types: ['task.queued'], limit: 1 }))
+    return event.type === 'task.queued' && event.data.task.escalation === undefined;
+  return true;
+}
 
 /** Nobody waits for its answer now, and it is worth as much a little later. */
 const isByClock = ({ from }: Task): boolean => ['schedule', 'trigger'].includes(kindOf(from));

@@ -37,7 +37,8 @@ export function landingRequest(state: RunState, at: number): LandingRequest {
     .filter(({ oid, was }) => oid !== null || was !== null)
     .sort((a, b) => (a.path < b.path ? -1 : 1));
   const { run, task, agent, costUsd, labels } = state;
-  const provenance = { run, task, agent, model: state.model ?? 'none', costUsd, labels };
+  const approvedBy = [...state.approvedBy];
+  const provenance = { run, task, agent, model: state.model ?? 'none', costUsd, labels, approvedBy };
   return { base: state.base, changes, subject: subjectOf(agent, changes), provenance, at };
 }
 

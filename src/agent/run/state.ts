@@ -1,4 +1,4 @@
-import type { Effect, Event } from '../../core/event.ts';
+import type { Effect, Event, EventOf } from '../../core/event.ts';
 import type { Change } from '../../core/files.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
 import {
@@ -124,6 +124,8 @@ export interface RunState {
   costUsd: number;
   /** Part of it has no known price. */
   unpriced: boolean;
+  /** Who has approved something of it. */
+  approvedBy: Set<string>;
   /** Input tokens of the last turn's call, as the provider counted. */
   lastInput: number;
   /** Our own estimate of the same; 0 where there is none. */
@@ -173,6 +175,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     usage: NO_USAGE,
     costUsd: 0,
     unpriced: false,
+    approvedBy: new Set(),
     lastInput: 0,
     lastAsked: 0,
     asked: 0,
@@ -233,6 +236,22 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
   }
 }
 
+function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, content: unknown): void {
+  const approved = data.verdict === 'approve';
+  if (approved) state.approvedBy.add(data.by);
+  if (data.approval === state.landingApproval) {
+    state.landing = approved ? 'approved' : 'refused';
+    return;
+  }
+  const call = state.calls.find((each) => each.approval === data.approval);
+  if (!call) return;
+  call.phase = approved ? 'allowed' : 'refused';
+  const { text = '' } = (content ?? {}) as { text?: string };
+  const why = text === '' ? '' : ` The reason: ${text}`;
+  const denied = data.by === 'runtime' ? NOBODY : `The owner denied this call.${why}`;
+  call.refusal = approved ? null : denied;
+}
+
 function evolveCall(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
     case 'decision.made': {
@@ -256,22 +275,8 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
       if (call) Object.assign(call, { phase: 'waiting', approval: event.data.approval });
       return;
     }
-    case 'approval.answered': {
-      const approved = event.data.verdict === 'approve';
-      if (event.data.approval === state.landingApproval) {
-        state.landing = approved ? 'approved' : 'refused';
-        return;
-      }
-      const call = state.calls.find((each) => each.approval === event.data.approval);
-      if (call) {
-        call.phase = approved ? 'allowed' : 'refused';
-        const { text = '' } = (content ?? {}) as { text?: string };
-        const why = text === '' ? '' : ` The reason: ${text}`;
-        const denied = event.data.by === 'runtime' ? NOBODY : `The owner denied this call.${why}`;
-        call.refusal = approved ? null : denied;
-      }
-      return;
-    }
+    case 'approval.answered':
+      return evolveVerdict(state, event, content);
     case 'question.asked': {
       const call = state.calls.find((each) => each.id === event.data.call);
       if (call) Object.assign(call, { phase: 'waiting', question: event.data.question, doubt: event.data.doubt });

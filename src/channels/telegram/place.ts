@@ -10,6 +10,12 @@ export interface Place {
 /** Chats of several people have negative ids. */
 export const isGroup = (chat: number): boolean => chat < 0;
 
+/** Ids of supergroups are all below this, those of basic groups above. */
+const SUPERGROUPS = -1_000_000_000_000;
+/** Whether a chat can have become the other one: only a basic group can, and only a supergroup. */
+export const mayBecome = (from: number, to: number): boolean =>
+  Number.isSafeInteger(from) && Number.isSafeInteger(to) && isGroup(from) && from > SUPERGROUPS && to < SUPERGROUPS;
+
 /** The topic a message stands in. Replies in groups without topics carry a thread as well, which is none. */
 const threadOf = (message: Message): number | null =>
   message.is_topic_message === true ? (message.message_thread_id ?? null) : null;

@@ -10,7 +10,7 @@ import type {
   SendOptions,
 } from '../../core/ports/channel.ts';
 import { type TelegramApi, type Trouble, troubleOf } from './api.ts';
-import { isGroup, parsePlace, type Place } from './place.ts';
+import { isGroup, mayBecome, parsePlace, type Place } from './place.ts';
 import { beginning, GONE, MAX_TEXT, REPEAT, splitMessage, type TelegramPart } from './split.ts';
 
 /** Bytes of what Telegram shows as a photo. */
@@ -123,6 +123,7 @@ export class Sender {
     };
     const result = await attempt(await this.#now(place.chat));
     if (!isTrouble(result) || result.kind !== 'refused' || result.movedTo === null) return result;
+    if (!mayBecome(place.chat, result.movedTo)) return result;
     keep(this.#moved, place.chat, result.movedTo);
     await this.#known.host?.renamed?.(String(place.chat), String(result.movedTo));
     return attempt(result.movedTo);

@@ -5,7 +5,7 @@ import type { Log } from '../../core/ports/log.ts';
 import type { Net } from '../../core/ports/net.ts';
 import { openApi, pauseMs, type TelegramApi, troubleOf } from './api.ts';
 import { fetchFiles } from './files.ts';
-import { chatOf } from './place.ts';
+import { chatOf, mayBecome } from './place.ts';
 import { type Item, poll, RefusedToken, UNREACHED } from './poll.ts';
 import { idOf, isAddressed, type Me, readMessage } from './read.ts';
 import { Sender } from './send.ts';
@@ -140,8 +140,9 @@ async function takeIn(
   if (first?.callback_query) return press(api, host, log, first.callback_query);
   const all = updates.flatMap(({ message, edited_message: edited }) => message ?? edited ?? []);
   for (const { chat, migrate_to_chat_id: to, migrate_from_chat_id: from } of all) {
-    if (to !== undefined) await host.renamed?.(String(chat.id), String(to));
-    if (from !== undefined) await host.renamed?.(String(from), String(chat.id));
+    const [old, now] = to === undefined ? [from, chat.id] : [chat.id, to];
+    // What names other chats would hand a person's conversation to somebody else.
+    if (old !== undefined && mayBecome(old, now)) await host.renamed?.(String(old), String(now));
   }
   const parts = first?.edited_message || all.length === 1 ? all : await untaken(host, me, all);
   const letter = readMessage(parts, first?.edited_message !== undefined, me);

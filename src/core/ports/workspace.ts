@@ -8,6 +8,8 @@ export interface Provenance {
   model: string;
   costUsd: number;
   labels: readonly string[];
+  /** People who have approved calls, or the change itself, on the way to it. */
+  approvedBy?: readonly string[];
 }
 
 export interface LandingRequest {

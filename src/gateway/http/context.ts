@@ -85,7 +85,7 @@ export interface GatewayLimits {
   hookBytes: number;
   /** Webhooks at once of one hook, and those made up for each second; above: 429. */
   hooks: { burst: number; perSecond: number };
-  /** Webhooks being read at once, before it is known who sends them; above: 503. A part of `requests`. */
+  /** Webhooks, and codes of login links, being read at once, before it is known who sends them; above: 503. Parts of `requests`. */
   unproved: number;
   /** Bytes of the files of one message; above: 413. */
   fileBytes: number;

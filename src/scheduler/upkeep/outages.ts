@@ -184,8 +184,11 @@ export class Outages {
     ];
     return {
       text: parts.join(' '),
-      reason:
-        'What waits goes on by itself when the provider answers, and this closes itself then. `ruche models --test` asks it now; any answer settles this.',
+      reason: [
+        'What waits goes on by itself when the provider answers, and this closes itself then.',
+        ...(given.length > 0 ? ['`ruche tasks retry ID` has done once more what was given up.'] : []),
+        '`ruche models --test` asks it now; any answer settles this.',
+      ].join(' '),
     };
   }
 }

@@ -357,9 +357,9 @@ export class Mover {
       await this.#undo(paths);
       return result;
     }
-    // A branch is begun without the lock: its files are those that main had.
+    // A branch can be begun without the lock: its files are those that main had.
     const head = await readHead(git.neutral);
-    if ((await git.resolve(head.replace(/^ref: /, ''))) !== next) {
+    if (head !== `ref: ${MAIN}` && (await git.resolve(head.replace(/^ref: /, ''))) !== next) {
       await this.#undo(paths);
       return result;
     }
