@@ -1,3 +1,4 @@
+import { wrongAddress } from '../config/recipients.ts';
 import type { Adapters } from './adapters.ts';
 import { ConversationCache } from '../agent/run/conversation.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
@@ -46,10 +47,9 @@ export function openAgents(
     sandboxed: sandbox.confined,
     paused: (agent) => pauses.of(agent) !== null,
     pushes,
-    wrongAddress: ({ channel, to }) => {
-      const type = trust.current().settings.channels.find(({ name }) => name === channel)?.type ?? channel;
-      const chats = adapters.builtin.messengers.find((each) => each.type === type)?.chats;
-      return chats === undefined || chats.pattern.test(to) ? null : chats.wrong;
+    wrongAddress(place) {
+      const { channels: configured } = trust.current().settings;
+      return wrongAddress(place, { channels: configured, messengers: adapters.builtin.messengers });
     },
     redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),

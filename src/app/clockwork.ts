@@ -77,6 +77,6 @@ function openEscalations(agents: AgentDeps, trust: Trust, channels: Channels): E
       await approve({ store, answerHeld: trust.answerHeld }, approval, 'deny', 'runtime', reason);
     },
     unreachable: (channel) =>
-      channels.has(channel) ? (channels.problems().get(channel) ?? null) : `the channel ${channel} is not configured`,
+      channels.has(channel) ? (channels.doing(channel)?.problem ?? null) : `the channel ${channel} is not configured`,
   });
 }

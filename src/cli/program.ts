@@ -163,7 +163,10 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
       '--status <status>',
       'only these states, separated by commas: queued, running, waiting, done, failed, dead, cancelled',
     )
-    .option('--from <kind>', 'only from person, schedule, trigger, agent …; "!schedule" leaves out work by the clock')
+    .option(
+      '--from <kind>',
+      'only from person, schedule, trigger, agent, file …; "!schedule" leaves out work by the clock',
+    )
     .option('--all', 'also runs of scripts by the clock that found nothing new')
     .option('--limit <number>', 'show this many, newest first (50)')
     .option('--json', 'print JSON')

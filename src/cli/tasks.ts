@@ -107,7 +107,7 @@ export function taskText(outcome: TaskOutcome, view: RunView, now: number): stri
     endedAt === null || status === 'failed' || status === 'dead' ? `  ${standing.why}` : null,
     run === null
       ? null
-      : `  run ${run}: ${steps} steps${model === null ? '' : ` of ${model}`}, cost ${dollars(view.costUsd, view.unpriced)}`,
+      : `  run ${run}: ${steps} ${steps === 1 ? 'step' : 'steps'}${model === null ? '' : ` of ${model}`}, cost ${dollars(view.costUsd, view.unpriced)}`,
     commit === null ? null : `  commit ${commit}`,
     '',
     ...request.split('\n').map((line) => `  > ${line}`),

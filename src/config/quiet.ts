@@ -15,7 +15,7 @@ const hours = z
 const timezone = z
   .string()
   .refine((given) => openWall(given) !== null, { error: 'must be a time zone such as Europe/Paris' })
-  .describe('IANA name such as Europe/Paris; that of the machine unless given.')
+  .describe('IANA name such as Europe/Paris; that of the network unless given.')
   .optional();
 
 /** `quiet` in `ruche.yaml`. */

@@ -60,7 +60,7 @@ export function openScheduleBook(options: {
         ...(change.remove === null ? [] : [`${change.remove} is removed.`]),
         ...(made ? [`Made ${describe(agent, made)}`] : []),
         // Read before the approval and after it: the answer comes when that has been given.
-        'It counts from the approval of the owner, who is asked before this answer is delivered.',
+        'It applies once the owner approves it, who is asked before this answer is delivered.',
       ];
       return { ok: true, text: edited.text, said: said.join('\n') };
     },

@@ -12,8 +12,7 @@ export interface ChannelsOptions {
   /** Makes the adapter. Rejects with what a person has to mend. */
   open(settings: ChannelSettings): Promise<Channel>;
   log: Log;
-  /** Without one nothing is known of when. */
-  clock?: Pick<Clock, 'now'>;
+  clock: Pick<Clock, 'now'>;
 }
 
 /** How a channel does. */
@@ -27,8 +26,6 @@ export interface Channels {
   has(name: string): boolean;
   /** Opens what has been configured and closes what is no longer. What is opened delivers to the host that `host` gives for it. */
   sync(host: (channel: string) => ChannelHost): void;
-  /** Why a channel does not work, by its name. */
-  problems(): ReadonlyMap<string, string>;
   /** What became of a send. */
   went(name: string, receipt: Receipt): void;
   /** How it does; null for one that was never opened. */
@@ -47,13 +44,7 @@ export function openChannels(options: ChannelsOptions): Channels {
   const { log } = options;
   const running = new Map<string, Open>();
   const channels = new Map<string, Channel>();
-  const problems = new Map<string, string>();
-  const doings = new Doings(() => options.clock?.now() ?? 0);
-  const change = (name: string, problem: string | null): void => {
-    doings.change(name, problem);
-    if (problem === null) problems.delete(name);
-    else problems.set(name, problem);
-  };
+  const doings = new Doings(() => options.clock.now());
 
   const receive = async (
     name: string,
@@ -65,29 +56,27 @@ export function openChannels(options: ChannelsOptions): Channels {
       const channel = await make();
       if (stopping.signal.aborted) return;
       channels.set(name, channel);
-      change(name, null);
+      doings.change(name, null);
       const report = (problem: string | null): void => {
-        if (!stopping.signal.aborted) change(name, problem);
+        if (!stopping.signal.aborted) doings.change(name, problem);
       };
       await channel.start(doings.watching(name, { ...host, report }), stopping.signal);
     } catch (error) {
       if (stopping.signal.aborted) return;
       const why = errorText(error);
-      change(name, why);
+      doings.change(name, why);
       log.error({ channel: name, error: why }, 'a channel has stopped');
     }
   };
   const begin = (name: string, made: string, make: () => Promise<Channel>, host: ChannelHost): void => {
     const open = { made, stopping: new AbortController() };
     running.set(name, open);
-    problems.delete(name);
     void receive(name, make, host, open);
   };
   const end = (name: string): void => {
     running.get(name)?.stopping.abort();
     running.delete(name);
     channels.delete(name);
-    problems.delete(name);
     doings.forget(name);
   };
 
@@ -110,7 +99,6 @@ export function openChannels(options: ChannelsOptions): Channels {
     get: (name) => channels.get(name),
     has: (name) => [...options.fixed, ...options.settings()].some((each) => each.name === name),
     sync,
-    problems: () => problems,
     went: (name, receipt) => doings.went(name, receipt),
     doing: (name) => doings.of(name),
     stop: () => {

@@ -61,12 +61,18 @@ export async function runsPage(facts: Facts, query: RunsQuery): Promise<RunsPage
 const isProbe = ({ from, status, model }: Entry): boolean =>
   kindOf(from) === 'schedule' && status === 'done' && model === SCRIPT;
 
-/** Whether it is from such, or with `!` from anybody else. */
-const isFrom = (entry: Entry, wanted: string): boolean =>
-  wanted.startsWith('!') ? kindOf(entry.from) !== wanted.slice(1) : kindOf(entry.from) === wanted;
+/** What gives work by itself. All others are people: the owner on this machine, or somebody in a channel (`telegram:1`). */
+const NOT_PEOPLE = ['agent', 'schedule', 'trigger', 'file', 'escalation'];
+
+/** Whether it is from this kind, or with `!` from any other. People are found as `person`, as `owner` and by their channel. */
+function isFrom(from: string, wanted: string): boolean {
+  if (wanted.startsWith('!')) return !isFrom(from, wanted.slice(1));
+  const kind = kindOf(from) || from;
+  return kind === wanted || (wanted === 'person' && !NOT_PEOPLE.includes(kind));
+}
 
 function fits(book: Book, entry: Entry, { agent, from, status, column }: RunsQuery, midnight: number): boolean {
-  if (from !== undefined && !isFrom(entry, from)) return false;
+  if (from !== undefined && !isFrom(entry.from, from)) return false;
   if (agent !== undefined && entry.agent !== agent) return false;
   if (column !== undefined && columnOf(book, entry, midnight) !== column) return false;
   return status === undefined || status.length === 0 || status.includes(book.status(entry));

@@ -57,6 +57,16 @@ test('three agents work on one sentence: two tasks, a commit each of those who w
   const tasks = (await home.events('task.created')).map(({ data }) => data['to']);
   assert.deepEqual(tasks, ['writing', 'system']);
   assert.match((await home.cli('ask', 'hello')).out, /^Hello!/);
+  const listed = async (from: string): Promise<string[]> =>
+    (await home.cli('tasks', '--from', from)).out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace(/^.* from (\S+) .*$/, '$1'));
+  for (const from of ['person', 'owner', '!agent']) assert.deepEqual(await listed(from), ['owner', 'owner'], from);
+  for (const from of ['agent', '!person'])
+    assert.deepEqual(await listed(from), ['agent:writing', 'agent:billing'], from);
+  // Nobody is paired; the front desk has the tool nevertheless.
+  assert.doesNotMatch((await home.cli('ask', 'tell owner: hi')).out, /has no tool/);
   const { agents } = await home.api<{ agents: AgentState[] }>('/api/agents');
   assert.deepEqual([agents.length, agents[0]?.name], [5, 'system']);
 });

@@ -159,6 +159,7 @@ test('what is done by the clock is a schedule, with all that follows as its orde
       { name: 'daily-2305', cron: '5 23 * * *', task: 'write a.md: x, then read a.md' },
     ],
     ['every 10m: read a.md', { name: 'every-10m', every: '10m', task: 'read a.md' }],
+    ['in 30m: read a.md', { name: 'in-30m', in: '30m', task: 'read a.md' }],
     ['at 2026-12-24T08:00: read a.md', { name: 'at-202612240800', at: '2026-12-24T08:00', task: 'read a.md' }],
   ];
   for (const [sentence, create] of cases) {
@@ -181,7 +182,10 @@ test('what is done by the clock is a schedule, with all that follows as its orde
   assert.match(await again.say('every day at 08:15: x'), /^schedule daily-0815-3: Made daily-0815-3\./);
   for (const time of ['25:00', '8:60', '24:00']) {
     const other = new Desk();
-    assert.match(await other.say(`every day at ${time}: x`), new RegExp(`^${time} is no time: write one from 00:00`));
+    assert.match(
+      await other.say(`every day at ${time}: x`),
+      new RegExp(`^${time} is not a time of the day\\. Write one from 00:00`),
+    );
     assert.deepEqual(other.used, []);
   }
 });

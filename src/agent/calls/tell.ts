@@ -16,7 +16,7 @@ export function readPlace({ deps }: Turn, to: string): { place: Place } | { wron
     return {
       wrong:
         to === OWNER
-          ? 'No messenger has an owner, so nobody can be told. The owner can connect one with `ruche pair`.'
+          ? 'No messenger has an owner, so nobody can be told. The owner pairs with one by `ruche pair CHANNEL`.'
           : `"to" must be ${OWNER}, or CHANNEL:ADDRESS: the name of a channel and the id of a person or chat there.`,
     };
   // What takes messages by itself, such as a webhook, is no place of a person.

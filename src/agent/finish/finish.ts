@@ -65,7 +65,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     const data = { task: task.id, run: state.run, attempt, notBefore, error: failure.code };
     log.emit({ type: 'task.retried', data }, null, { stream: taskStream(task.id) });
     log.queue({ op: 'retry', task: task.id, notBefore, ...(after === undefined ? {} : { uncounted: true }) });
-    // Of a landing that is blocked another tells.
+    // A blocked landing is reported where it is blocked.
     if (isOutage(failure.code)) {
       const text = `${failure.message} It goes on by itself ${deps.timeText(notBefore)}.`;
       deps.emit({ kind: 'retrying', task: task.id, run: state.run, text });

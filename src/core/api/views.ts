@@ -144,7 +144,7 @@ export interface RunsQuery {
   agent?: string;
   status?: readonly TaskStatus[];
   column?: BoardColumn;
-  /** Whom it is from: person, schedule, trigger, agent and so on; with `!` in front, everybody else. */
+  /** Whom it is from: person (or one channel of them), schedule, trigger, agent, file, escalation; with `!` in front, everybody else. */
   from?: string;
   /** False: without runs of scripts by the clock that found nothing new. */
   probes?: boolean;

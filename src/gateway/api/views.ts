@@ -75,7 +75,7 @@ async function pageOf(views: Views, query: Query): Promise<RunsPage> {
   const from = given(query, 'from');
   if (from !== undefined && !FROM.test(from))
     throw badRequest(
-      '"from" must be a kind such as person, schedule, trigger or agent, or !schedule for all others.',
+      '"from" must be a kind such as person, schedule, trigger, agent, file or a channel, or !schedule for all others.',
       'from',
     );
   const probes = given(query, 'probes');

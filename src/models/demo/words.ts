@@ -47,9 +47,9 @@ const ASK = /^ask ([a-z][a-z0-9-]*)(?: with (\S+))? to: ?/i;
 
 const HAND_OVER = /^hand over to ([a-z][a-z0-9-]*): ?/i;
 
-/** `every 10m: ORDER`, `every weekday at 08:15: ORDER`, `at 2026-12-24T08:00: ORDER`: all that follows is the order, too. */
+/** `every 10m: ORDER`, `in 30m: ORDER`, `every weekday at 08:15: ORDER`, `at 2026-12-24T08:00: ORDER`: all that follows is the order, too. */
 const BY_THE_CLOCK =
-  /^(?:every (day|weekday) at (\d{1,2}):(\d\d)|every (\d+[smhd])|at (\d{4}-\d\d-\d\dT\d\d:\d\d)): ?/i;
+  /^(?:every (day|weekday) at (\d{1,2}):(\d\d)|every (\d+[smhd])|in (\d+[smhd])|at (\d{4}-\d\d-\d\dT\d\d:\d\d)): ?/i;
 
 /** What is done by the clock from now on, under a name that says when. */
 function scheduling(sentence: string): Step | null {
@@ -58,13 +58,17 @@ function scheduling(sentence: string): Step | null {
   if (match === null || task === '') return null;
   const [, , hour = '0', minute = '0'] = match;
   if (Number(hour) > 23 || Number(minute) > 59)
-    return saying('schedule', `${hour}:${minute} is no time: write one from 00:00 to 23:59.`);
+    return saying('schedule', `${hour}:${minute} is not a time of the day. Write one from 00:00 to 23:59.`);
   const [name, when] = firingOf(match);
   return scheduled(name, { ...when, task });
 }
 
-function firingOf([, days, hour = '', minute = '', every, at = '']: RegExpExecArray): [string, Record<string, string>] {
+function firingOf([, days, hour = '', minute = '', every, later, at = '']: RegExpExecArray): [
+  string,
+  Record<string, string>,
+] {
   if (every !== undefined) return [`every-${every.toLowerCase()}`, { every: every.toLowerCase() }];
+  if (later !== undefined) return [`in-${later.toLowerCase()}`, { in: later.toLowerCase() }];
   if (days === undefined) return [`at-${at.replaceAll(/\D/g, '')}`, { at: at.toUpperCase() }];
   const [name, weekdays] = days.toLowerCase() === 'weekday' ? ['weekdays', '1-5'] : ['daily', '*'];
   return [`${name}-${hour.padStart(2, '0')}${minute}`, { cron: `${Number(minute)} ${Number(hour)} * * ${weekdays}` }];
@@ -125,7 +129,10 @@ const VERBS: readonly Verb[] = [
       return match?.[1] && text ? asking(match[1].toLowerCase(), text, match[2] ?? null) : null;
     },
   },
-  { form: 'every day|weekday at HH:MM: ORDER, every 10m: ORDER, at YYYY-MM-DDTHH:MM: ORDER', parse: scheduling },
+  {
+    form: 'every day|weekday at HH:MM: ORDER, every 10m: ORDER, in 30m: ORDER, at YYYY-MM-DDTHH:MM: ORDER',
+    parse: scheduling,
+  },
   {
     form: 'list the schedules',
     parse: (sentence) =>
