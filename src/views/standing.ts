@@ -138,7 +138,10 @@ function working({ entry, failed: why, now, hindered = null }: Situation): Stand
     return { state: 'retrying', why: text, can, since: hindered.since, next: null };
   }
   if (last === undefined && entry.failure !== null) {
-    const text = together(sentence(`${entry.failure.model} failed: ${why}`), 'A model is asked again in a moment.');
+    const text = together(
+      sentence(`${entry.failure.model} failed: ${why}`),
+      'A model is asked again within five minutes.',
+    );
     return { state: 'retrying', why: text, can, since: entry.failure.at, next: null };
   }
   const after = entry.failure === null ? '' : sentence(`Before, ${entry.failure.model} failed: ${why}`);

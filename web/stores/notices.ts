@@ -57,12 +57,21 @@ async function tell({ id, kind, agent, text }: Pending, open: () => void): Promi
   const { held = [] } = await navigator.locks.query();
   if (held.some(({ name }) => name === SEEN)) return;
   const title = kind === 'approval' ? `${agent ?? 'Ruche'} asks for approval` : `${agent ?? 'Ruche'} waits for you`;
-  const notice = new Notification(title, { body: named(brief(text)), tag: id });
-  notice.addEventListener('click', () => {
+  const notice = shown(title, { body: named(brief(text)), tag: id });
+  notice?.addEventListener('click', () => {
     window.focus();
     open();
     notice.close();
   });
+}
+
+/** Null where only a service worker may show one, as in Chrome on Android: the title of the page still counts what waits. */
+function shown(title: string, options: NotificationOptions): Notification | null {
+  try {
+    return new Notification(title, options);
+  } catch {
+    return null;
+  }
 }
 
 function holdWhileSeen(): void {
