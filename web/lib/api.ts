@@ -104,6 +104,8 @@ export function createApi(out: () => void) {
 
   return {
     me: () => get<unknown>(ME),
+    /** The page itself, as it is served now. */
+    page: async () => (await request('/')).text(),
     logout: () => post<unknown>('/api/logout', {}),
     status: () => get<RuntimeStatus>('/api/status'),
     agents: async () => (await get<{ agents: AgentState[] }>('/api/agents')).agents,

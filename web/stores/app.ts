@@ -111,7 +111,7 @@ export function createApp(): App {
   const outdated = signal(false);
   live.onChange((change) => {
     // The stream has begun anew: the gateway may be another one by now.
-    if (change === null) void isReplaced().then((replaced) => (outdated.value = replaced));
+    if (change === null) void isReplaced(api).then((replaced) => (outdated.value = replaced));
   });
   effect(() => {
     if (live.state.value !== 'open') return;
@@ -173,12 +173,10 @@ async function check(api: Api, session: Signal<'unknown' | 'in' | 'out'>): Promi
 }
 
 /** A tab may outlive an upgrade. What it shows and sends is then that of the version before. */
-async function isReplaced(): Promise<boolean> {
-  const script = /<script [^>]*src="([^"]+)"/;
-  const mine = script.exec(document.head.innerHTML)?.[1];
+async function isReplaced(api: Api): Promise<boolean> {
+  const mine = document.querySelector('head > script[src]')?.getAttribute('src');
   try {
-    const answer = await fetch('/', { cache: 'no-store' });
-    const now = answer.ok ? script.exec(await answer.text())?.[1] : undefined;
+    const now = /<script [^>]*src="([^"]+)"/.exec(await api.page())?.[1];
     return now !== undefined && now !== mine;
   } catch {
     return false; // gone again: the next connection asks
