@@ -48,13 +48,18 @@ const COMMANDS: Record<string, { run: string[][]; end?: string[][]; throws?: rea
   'gc --prune=now': { run: [['gc', '-q', '--prune=now']] },
 };
 
-/** Before the lock, under it, and once main has moved; the steps between them, too, where everything is tried. */
+/** Before the lock and under it; the steps between them and once main has moved, too, where everything is tried. */
 const LAND: readonly BoundaryName[] = [
   'landing.commit.after',
   'landing.files.after',
-  'landing.ref.after',
   ...(whole
-    ? (['landing.commit.before', 'landing.files.before', 'landing.ref.before', 'landing.index.after'] as const)
+    ? ([
+        'landing.commit.before',
+        'landing.files.before',
+        'landing.ref.before',
+        'landing.ref.after',
+        'landing.index.after',
+      ] as const)
     : []),
 ];
 const LOOK: readonly BoundaryName[] = [
