@@ -70,7 +70,7 @@ export class VirtualClock implements Clock {
     this.stir();
   }
 
-  /** The machine sleeps for so long: time goes by, and whoever is due meanwhile is woken at its end. */
+  /** The machine sleeps for so long: time goes by, and what is due meanwhile wakes at its end. */
   leap(ms: number): void {
     this.#time += ms;
     this.stir();

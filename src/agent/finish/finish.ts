@@ -281,7 +281,7 @@ async function withFiles({ deps, log }: Turn, text: string): Promise<ReplyConten
       continue;
     }
     bytes += size;
-    // Whoever gets it sees the name without the folder, and it must not look like another one.
+    // Those who get it see the name without the folder, and it must not look like another one.
     const name = plainName(path);
     files.push({ name, mediaType: mediaTypeOf(name), blob: deps.store.putBlob(found.bytes, log.subject) });
   }

@@ -41,7 +41,7 @@ export async function receiveHook(
   }
 }
 
-/** Milliseconds between two lines in the log about one hook: whoever finds it could fill the disk. */
+/** Milliseconds between two lines in the log about one hook: anyone who finds it could fill the disk. */
 const QUIET_MS = 60_000;
 
 /** A sender sees an answer that says little, and the owner nothing of that: here it is said what was wrong. */
