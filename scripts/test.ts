@@ -29,8 +29,8 @@ const LONGEST = [
   'test/e2e/schedule-switches.test.ts',
   'test/e2e',
 ];
-/** Half of the time tests wait, for a clock or another process: two more of them than there are cores go at once. */
-const LANES = Math.max(3, Math.min(6, availableParallelism() + 2));
+/** A third of the time tests wait, for a clock or another process: one more of them than there are cores goes at once. Two more took longer. */
+const LANES = Math.max(3, Math.min(5, availableParallelism() + 1));
 /** Milliseconds in which a test must end, also on a machine with ten times too much to do. The crash suite sets it by its number of kills. */
 const PATIENCE = Number(process.env.TEST_PATIENCE_MS ?? 300_000);
 /** A skip with such a reason means that something is missing on this machine, which must not happen where all is installed. */

@@ -14,6 +14,7 @@ export const EFFORT = 'RUCHE_TEST_EFFORT';
 
 export const SUITES: readonly Suite[] = [
   { name: 'crash', paths: ['test/crash'], seconds: 200 },
+  { name: 'page', paths: ['test/web/access.test.ts'], seconds: 40 },
   { name: 'simulation', paths: ['test/simulate/play.slow.test.ts'], seconds: 60 },
   {
     name: 'random',
