@@ -47,7 +47,8 @@ async function reason(
   if (found.isDirectory()) return 'a folder stands in its place; move the folder away, or commit the change';
   if (!found.isFile() && !found.isSymbolicLink()) return 'it is neither a file nor a link; move it away';
   if (!changed.has(path)) return null;
-  if (filtered) return `a filter of yours converts it, which Ruche never runs; commit it yourself: ${own('commit')}`;
+  if (filtered)
+    return `a filter of yours converts it, which Ruche never runs; run git status if you have not changed it, or else commit it yourself: ${own('commit')}`;
   const readable = await access(full, constants.R_OK).then(
     () => true,
     () => false,
