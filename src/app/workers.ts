@@ -57,7 +57,7 @@ export function openWorkers(
   return { runs, sends };
 }
 
-/** What the last process has left behind is found again or let go of, and its tasks are free. */
+/** What the last process has left behind is found again or given up, and its tasks are free. */
 export async function recover(agents: AgentDeps, adapters: Adapters, version: string): Promise<void> {
   const { store, checkouts, hub, workspace, log, givenUp, newer } = adapters;
   hub.onRunEnded((run) => {

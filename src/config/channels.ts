@@ -83,7 +83,7 @@ export function channelsOf(
   const problems: Problem[] = [];
   const { channels: given } = (withoutNulls(source.value) ?? {}) as { channels?: unknown };
   const channels = entries(given).flatMap(([name, entry]): ChannelSettings[] => {
-    // What is no channel at all is reported with the file's shape.
+    // What cannot be a channel is reported with the file's shape.
     if (!channelName.safeParse(name).success || !isObject(entry)) return [];
     const path = ['channels', name, ...('type' in entry ? ['type'] : [])];
     const messenger = messengers.find(({ type }) => type === (entry['type'] ?? name));

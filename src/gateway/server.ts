@@ -282,8 +282,8 @@ async function close(server: Server, closing: AbortController, graceMs: number, 
 }
 
 /**
- * Keeps room for those who ask. Beyond the limit, the connection that has been there longest without a request is let go,
- * so that connections on which nothing is ever asked block nobody. Where all are at work, the new one is let go.
+ * Keeps room for those who ask. Beyond the limit, the connection that has been there longest without a request is closed,
+ * so that connections on which nothing is ever asked block nobody. Where all are at work, the new one is closed.
  */
 function boundConnections(server: Server, limit: number): void {
   const all = new Set<Socket>();

@@ -64,9 +64,11 @@ export function retireButtons({ store, hub, channels, log }: ButtonsDeps): () =>
       (run) => void ended(run).catch((error: unknown) => log.debug({ error: String(error) }, 'buttons were left')),
     ),
   ];
-  void answeredLately(store)
-    .then((approvals) => approvals.forEach(safely))
-    .catch((error: unknown) => log.debug({ error: String(error) }, 'buttons were left'));
+  // One after the other: a platform takes only so many edits at once.
+  const missed = async (): Promise<void> => {
+    for (const approval of await answeredLately(store)) await retire(approval);
+  };
+  void missed().catch((error: unknown) => log.debug({ error: String(error) }, 'buttons were left'));
   return () => stops.forEach((stop) => stop());
 }
 

@@ -19,7 +19,7 @@ export function readPlace({ deps }: Turn, to: string): { place: Place } | { wron
           ? 'No messenger has an owner, so nobody can be told. The owner pairs with one by `ruche pair CHANNEL`.'
           : `"to" must be ${OWNER}, or CHANNEL:ADDRESS: the name of a channel and the id of a person or chat there.`,
     };
-  // What takes messages by itself, such as a webhook, is no place of a person.
+  // Nobody reads where a program takes the messages, such as a webhook.
   if (!deps.pushes(place.channel))
     return { wrong: unknownText('channel', place.channel, { known: channels.map(({ name }) => name) }) };
   // Another spelling of an address would be another one to rules, quiet hours and limits.

@@ -14,7 +14,7 @@ interface ScheduledContent {
   run?: string;
   /** Who gets the answer. */
   to?: string;
-  /** When it was due, and how many before it were let go for it; absent for one in time that stands for itself. */
+  /** When it was due, and how many before it were left out for it; absent for one in time that stands for itself. */
   late?: { at: number; missed: number };
 }
 

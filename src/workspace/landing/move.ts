@@ -129,7 +129,7 @@ export class Mover {
     return changed;
   }
 
-  /** What a person's Git has done between the look and the lock, or has not finished: `reset` and `checkout` let go of the index first. */
+  /** What a person's Git has done between the look and the lock, or has not finished: `reset` and `checkout` give up the index first. */
   async #changed(seen: Pick<Standing, 'onMain'> & Partial<Standing>, main: string): Promise<Moved | null> {
     const { git, clock, lockWaitMs } = this.#parts;
     const { gitDir, commonDir } = git.neutral;
