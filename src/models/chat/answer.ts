@@ -44,8 +44,10 @@ const FILTERED =
 /** Google's word for a call that the model did not write as one. */
 const MALFORMED = /malformed_function_call|unexpected_tool_call|malformed_tool_call/i;
 
-/** Reads chunks of a chat completion, or a whole one. `provider`: whom its reasoning goes back to. */
-/** `unopened`: models that do not open their thinking, as they have shown before. */
+/**
+ * Reads chunks of a chat completion, or a whole one. `provider`: where its reasoning goes back to. `unopened`: models that
+ * do not open their thinking, as they have shown before.
+ */
 export function chatReader(
   provider: string,
   unopened: Set<string> = new Set(),

@@ -67,9 +67,9 @@ function items(draft: Draft, own: { from: string; model: string }): Items {
   const endReasoning = (at: number, item: Fields): void => {
     const parts = Array.isArray(item.summary) ? item.summary : [];
     const text = parts.map((part) => (isObject(part) ? wordsIn(part.text) : '')).join('\n\n');
-    // Not a copy for each item: a server may send a hundred thousand.
-    // Nothing is kept at the server, so one that does not bring its content is known there by nobody.
+    // Nothing is kept at the server, so an item without its content means nothing there.
     if (wordsIn(item.encrypted_content) === '') return draft.reasoning(shown.has(at) ? '' : text);
+    // Not a copy for each item: a server may send a hundred thousand.
     thoughts.push(item as Json);
     draft.reasoning(shown.has(at) ? '' : text, { ...own, items: thoughts });
   };
