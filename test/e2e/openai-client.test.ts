@@ -63,10 +63,7 @@ async function crash(): Promise<void> {
 /** The answer to something that takes a while, with a SIGKILL and a restart in the middle of it. */
 async function crashDuring(asking: Promise<string>): Promise<string> {
   await until(async () => (await home.status()).tasks.running === 1, 'the run has begun');
-  await until(
-    async () => (await home.events('tool.started')).some(({ data }) => data['tool'] === 'shell'),
-    'its command',
-  );
+  await until(async () => (await home.recorded('tool.started')).some(({ tool }) => tool === 'shell'), 'its command');
   await crash();
   return asking;
 }
@@ -98,13 +95,13 @@ for (const form of ['whole', 'streamed'] as const)
 
 for (const form of ['whole', 'streamed'] as const)
   test(`a request that a SIGKILL cuts is sent again by the client itself and joins its run (${form})`, async () => {
-    const received = (await home.events('message.received')).length;
+    const received = (await home.recorded('message.received')).length;
     const file = `ran-${form}.txt`;
     const talk = new Talk(`cut-${form}`);
     const answer = await crashDuring(talk[form](`run: echo ran >> ${file}; sleep 1.5; cat ${file}`));
     assert.match(answer, /^ran$/m);
     assert.equal(home.read(file), 'ran\n', 'the command ran once');
-    assert.equal((await home.events('message.received')).length, received + 1, 'one message');
+    assert.equal((await home.recorded('message.received')).length, received + 1, 'one message');
     assert.match(await talk[form]('hello'), /Hello/, 'and the conversation goes on');
     // Said again after its answer was delivered, the same words are a new message.
     assert.match(await talk[form](`run: echo ran >> ${file}; cat ${file}`), /^ran\nran$/m);
