@@ -114,10 +114,16 @@ const cutAnswer = (text: string): ModelEvent[] => [
 
 test('an answer that reached the output limit goes on once, as one answer; a second cut is told', async () => {
   const script = [
-    ...[cutAnswer('Half a sent'), says('ence is whole.')],
-    ...[cutAnswer('One, '), cutAnswer('two, ')],
-    ...[cutAnswer('I look.'), calls(['read', { path: 'README.md' }]), says('It is there.')],
-    ...[cutAnswer('Half'), fails('network', { after: ' of' }), says(' of it.')],
+    cutAnswer('Half a sent'),
+    says('ence is whole.'),
+    cutAnswer('One, '),
+    cutAnswer('two, '),
+    cutAnswer('I look.'),
+    calls(['read', { path: 'README.md' }]),
+    says('It is there.'),
+    cutAnswer('Half'),
+    fails('network', { after: ' of' }),
+    says(' of it.'),
   ];
   await withLoop(script, {}, async (loop, _log, model) => {
     const whole = await loop.send('go');
