@@ -68,7 +68,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     // A blocked landing is reported where it is blocked.
     if (isOutage(failure.code)) {
       const text = `${failure.message} It goes on by itself ${deps.timeText(notBefore)}.`;
-      deps.emit({ kind: 'retrying', task: task.id, run: state.run, text });
+      deps.emit({ kind: 'retrying', task: task.id, run: state.run, text, until: notBefore });
     }
     return log.flush(true);
   }

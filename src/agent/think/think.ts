@@ -83,7 +83,9 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     const { task, run } = log.state;
     const { provider, model } = choices[index] ?? first;
     const when = next.wait > 0 ? `in ${Math.ceil(next.wait / 1000)} s` : 'now';
-    deps.emit({ kind: 'retrying', task, run, text: `${error.message} Asking ${provider}/${model} ${when}.` });
+    const text = `${error.message} Asking ${provider}/${model} ${when}.`;
+    const until = next.wait > 0 ? { until: deps.clock.now() + next.wait } : {};
+    deps.emit({ kind: 'retrying', task, run, text, ...until });
     if (next.wait > 0) {
       // What has happened is on record before the wait, which may be long.
       await log.flush(false);
