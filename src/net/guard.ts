@@ -164,7 +164,10 @@ class Journey {
     try {
       const past = Object.keys(hop.headers).find(overridesRequest);
       if (past !== undefined && inspects(forWhom.only, target))
-        throw new NetError('blocked', `${originOf(target)} is blocked: the header ${past} could name another method or path`);
+        throw new NetError(
+          'blocked',
+          `${originOf(target)} is blocked: the header ${past} could name another method or path`,
+        );
       const http = { method: hop.method, path: new URL(target.url).pathname };
       const addresses = await watching.race(pin(target, http, forWhom, this.resolve));
       const agent = pools.agent(target, addresses, forWhom);
