@@ -9,6 +9,7 @@ import type { Boundary } from '../core/ports/boundary.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { PrivateFile } from '../core/ports/secrets.ts';
+import { errorText } from '../core/text/sentence.ts';
 import { upcast } from '../journal/upcast.ts';
 import { Hub, observed } from '../messages/hub.ts';
 import { openFound } from '../models/choice/found.ts';
@@ -75,7 +76,11 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   }));
   journal.catch(() => undefined);
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
-  const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], keys: inHome('keys.json') }));
+  const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], home, clock, boundary }));
+  // What cannot be moved stays where it was, and is read from there.
+  await secrets
+    .settle()
+    .catch((error: unknown) => log.warn({ error: errorText(error) }, 'the secrets stay as they were'));
   const kept = await openKept(inHome('models.json'), builtin.providers);
   const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
   const found = openFound({
