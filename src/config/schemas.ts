@@ -6,6 +6,7 @@ import { bareOrigin, parseHostPattern } from '../core/net/host.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { quietSchema } from './quiet.ts';
+import { secretsSchema } from './secret-bindings.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { timeNeeded } from './validate.ts';
 import { triggerSchema } from './trigger-schema.ts';
@@ -137,7 +138,6 @@ export const SETTINGS_LATER = [
   'memory',
   'owners',
   'schedules',
-  'secrets',
   'skills',
   'store',
   'triggers',
@@ -283,6 +283,7 @@ const settings = z.strictObject({
     .describe('Who hears about what waits for a person, and when. The chain `owner` is the default.')
     .optional(),
   quiet: quietSchema.optional(),
+  secrets: secretsSchema.optional(),
   ...later(SETTINGS_LATER),
 });
 

@@ -18,6 +18,7 @@ import { channelsOf, type Messenger } from './channels.ts';
 import { quietOf } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
+import { bindingsOf } from './secret-bindings.ts';
 import { decodeText, parseYaml, problem, type Path, type YamlSource } from './yaml-source.ts';
 
 export const DEFAULT_LIMITS: Settings['limits'] = {
@@ -232,6 +233,7 @@ export function parseSettings(
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,
       ...(value.patience === undefined ? {} : { patienceMs: readDuration(value.patience) ?? 0 }),
+      ...(value.secrets === undefined ? {} : { secrets: bindingsOf(value.secrets) }),
     },
     problems: warnings,
   };

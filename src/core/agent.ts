@@ -119,6 +119,27 @@ export interface Binding {
   agent: string;
 }
 
+/** A credential that is put on the wire for its destination; no agent sees its value. */
+export interface SecretBinding {
+  /** Of small letters, digits and `-`. */
+  name: string;
+  /** The agents whose requests carry it. */
+  for: readonly string[];
+  /** Exact, in the form that requests have it. */
+  host: string;
+  ports: readonly number[];
+  /** Null: every one. */
+  methods: readonly string[] | null;
+  /** Where the path of a request begins, in whole segments; null: anywhere. */
+  path: string | null;
+  /** In lower case. */
+  header: string;
+  /** What the header says, with the value in the place of `{}`. */
+  format: string;
+  /** Where the value is kept: `secret:NAME`, `env:NAME` or `home:NAME`. */
+  value: string;
+}
+
 /** `ruche.yaml`, with defaults filled in. */
 export interface Settings {
   providers: readonly ProviderSettings[];
@@ -167,6 +188,8 @@ export interface Settings {
   maxAttempts: number;
   /** Milliseconds that work by the clock waits for a provider that is down; an hour unless given. */
   patienceMs?: number;
+  /** Credentials by destination, in order: the first that fits a request and a header counts. Absent: none. */
+  secrets?: readonly SecretBinding[];
 }
 
 /** `22:00-07:00`, `Sat,Sun`. */

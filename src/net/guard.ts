@@ -2,6 +2,7 @@ import dns from 'node:dns/promises';
 import { TLSSocket } from 'node:tls';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/ports/clock.ts';
+import { REFUSED_HEADERS } from '../core/net/headers.ts';
 import { originOf, parseTarget, type Target } from '../core/net/host.ts';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
@@ -21,9 +22,6 @@ export interface NetOptions {
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-/** The guard's own business, or a way to make two servers disagree about where a request ends. */
-const REFUSED_HEADERS =
-  /^(?:host|connection|content-length|transfer-encoding|te|trailer|upgrade|keep-alive|expect|http2-settings|proxy-.*)$/;
 /** What may follow a redirect to another origin; everything else could be a credential. */
 const SAFE_HEADERS = new Set(['accept', 'accept-encoding', 'accept-language', 'user-agent']);
 const BODY_HEADERS = /^content-/;

@@ -109,6 +109,8 @@ export interface GatewayLimits {
   backlogBytes: number;
   /** Milliseconds between keep-alives of a stream. */
   heartbeatMs: number;
+  /** Milliseconds that a request to `/v1` waits while models fail; beyond: 503, and its task goes on. */
+  outageMs: number;
   /** Wrong tokens at once from one address, and those forgiven each second; above: 429. */
   failures: { burst: number; perSecond: number };
   /** Milliseconds that open answers have to go out when the gateway closes. */
@@ -133,6 +135,8 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   requests: 512,
   backlogBytes: 4 * 1024 * 1024,
   heartbeatMs: 15_000,
+  // Below the minute after which proxies give up.
+  outageMs: 45_000,
   failures: { burst: 20, perSecond: 5 },
   closeMs: 1_500,
 };
