@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type {
   CompactionSettings,
   ModelWants,
@@ -16,9 +17,8 @@ import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
-import { quietOf } from './quiet.ts';
-import { OWNER } from '../core/recipient.ts';
-import { recipientProblem, type Recipients } from './recipients.ts';
+import { quietOf, zoneProblems } from './quiet.ts';
+import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
 import { bindingsOf } from './secret-bindings.ts';
 import { decodeText, parseYaml, problem, type Path, type YamlSource } from './yaml-source.ts';
@@ -157,6 +157,21 @@ function tiersOf(models: { light?: string[]; standard?: string[]; strong?: strin
   };
 }
 
+type Given = z.infer<ReturnType<typeof settingsSchema>>;
+
+const providersOf = (all: NonNullable<NonNullable<Given['models']>['providers']>): ProviderSettings[] =>
+  Object.entries(all).map(([name, given]): ProviderSettings => ({
+    name,
+    type: given.type,
+    baseUrl: given.baseUrl ?? null,
+    apiKey: given.apiKey ?? null,
+    ...factsOf(given),
+    ...(given.models === undefined
+      ? {}
+      : { byModel: Object.fromEntries(Object.entries(given.models).map(([model, facts]) => [model, factsOf(facts)])) }),
+    ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
+  }));
+
 /**
  * Reads `ruche.yaml`. `settings` is null if there is an error; every problem names file, line and key. An empty file
  * means the defaults.
@@ -176,17 +191,7 @@ export function parseSettings(
   const warnings = laterKeys(source, file, SETTINGS_LATER);
   if (!value) return { settings: null, problems: [...problems, ...warnings] };
 
-  const providers = Object.entries(value.models?.providers ?? {}).map(([name, given]): ProviderSettings => ({
-    name,
-    type: given.type,
-    baseUrl: given.baseUrl ?? null,
-    apiKey: given.apiKey ?? null,
-    ...factsOf(given),
-    ...(given.models === undefined
-      ? {}
-      : { byModel: Object.fromEntries(Object.entries(given.models).map(([model, facts]) => [model, factsOf(facts)])) }),
-    ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
-  }));
+  const providers = providersOf(value.models?.providers ?? {});
   // What stands in for a model is always there.
   for (const { name, type, standIn } of known.providerKinds)
     if (standIn !== undefined && !providers.some((provider) => provider.name === name))
@@ -214,11 +219,7 @@ export function parseSettings(
   problems.push(...chains.problems);
   const quiet = value.quiet === undefined ? null : quietOf(value.quiet, recipients, source, file);
   problems.push(...(quiet?.problems ?? []));
-  for (const to of Object.keys(value.zones ?? {})) {
-    // Somebody may be paired later.
-    const wrong = to === OWNER ? null : recipientProblem(to, recipients);
-    if (wrong !== null) problems.push(problem(file, source.lineOf(['zones', to]), `zones.${to}`, wrong));
-  }
+  problems.push(...zoneProblems(value.zones ?? {}, recipients, source, file));
   const queues = queuesOf(value.queues ?? {}, source, file);
   problems.push(...queues.problems);
   if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };

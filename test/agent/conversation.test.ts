@@ -166,16 +166,14 @@ test('who lives elsewhere is told the time by their own clock, and makes schedul
   const clock = { ...systemClock, now: () => Date.UTC(2026, 10, 27, 23, 30) };
   const zones: string[] = [];
   const look: Tool = {
-    ...(testTools([])['read'] as Tool),
-    name: 'look',
-    facts: () => ({}),
+    ...testTools([]).read,
     run: async (_, ctx) => {
       zones.push((await ctx.zone?.()) ?? '');
       return { ok: true, text: 'seen', labels: [], changes: [] };
     },
   };
   await withLoop(
-    [calls(['look', {}]), says('one'), says('two')],
+    [calls(['read', { path: 'README.md' }]), says('one'), says('two')],
     { clock, tools: [look] },
     async (loop, _log, model) => {
       const channels = [{ name: 'chat', type: 'chat', owners: ['7'], agent: null, secrets: {}, settings: {} }];
