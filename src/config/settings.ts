@@ -17,7 +17,8 @@ import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
 import { quietOf } from './quiet.ts';
-import type { Recipients } from './recipients.ts';
+import { OWNER } from '../core/recipient.ts';
+import { recipientProblem, type Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
 import { bindingsOf } from './secret-bindings.ts';
 import { decodeText, parseYaml, problem, type Path, type YamlSource } from './yaml-source.ts';
@@ -213,6 +214,11 @@ export function parseSettings(
   problems.push(...chains.problems);
   const quiet = value.quiet === undefined ? null : quietOf(value.quiet, recipients, source, file);
   problems.push(...(quiet?.problems ?? []));
+  for (const to of Object.keys(value.zones ?? {})) {
+    // Somebody may be paired later.
+    const wrong = to === OWNER ? null : recipientProblem(to, recipients);
+    if (wrong !== null) problems.push(problem(file, source.lineOf(['zones', to]), `zones.${to}`, wrong));
+  }
   const queues = queuesOf(value.queues ?? {}, source, file);
   problems.push(...queues.problems);
   if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
@@ -230,6 +236,7 @@ export function parseSettings(
       compaction: compactionOf(value.compaction),
       ...(value.network === undefined ? {} : { network: reachesOf(value.network) }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
+      ...(value.zones === undefined ? {} : { zones: value.zones }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
