@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { SecretBinding } from '../core/agent.ts';
-import { isCallersHeader } from '../core/net/headers.ts';
+import { carriesCredential } from '../core/net/headers.ts';
 import { parseHostPattern } from '../core/net/host.ts';
 
 /** Placeholders and variables of the sandbox carry this name, so two names never fall together in upper case. */
@@ -49,7 +49,7 @@ const entry = z.strictObject({
   header: z
     .string()
     .max(100)
-    .refine((name) => /^[A-Za-z0-9][A-Za-z0-9-]*$/.test(name) && isCallersHeader(name.toLowerCase()), {
+    .refine((name) => /^[A-Za-z0-9][A-Za-z0-9-]*$/.test(name) && carriesCredential(name.toLowerCase()), {
       error: 'must be a header that carries a credential, such as Authorization or X-Api-Key',
     })
     .describe('The header that carries it, such as Authorization.'),
