@@ -11,8 +11,11 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { PrivateFile } from '../core/ports/secrets.ts';
 import { upcast } from '../journal/upcast.ts';
 import { Hub, observed } from '../messages/hub.ts';
+import { openBoundSecrets } from './injection.ts';
+import { homeKey } from '../platform/home-key.ts';
 import { openFound } from '../models/choice/found.ts';
 import { openKept, usedServers } from '../models/choice/kept.ts';
+import { readAuthorities } from '../net/authorities.ts';
 import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
@@ -77,7 +80,10 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], keys: inHome('keys.json') }));
   const kept = await openKept(inHome('models.json'), builtin.providers);
-  const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
+  const bound = openBoundSecrets({ store, secrets, log }, await homeKey(inHome('run.key'), random.bytes));
+  const { injection } = bound;
+  const ca = await readAuthorities(join(home, 'ca.pem'));
+  const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log, ca, injection }), (each) => each.close()));
   const found = openFound({
     env,
     kept,
@@ -101,7 +107,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const channelOf = (channel: ChannelSettings): Promise<Channel> =>
     openChannel(builtin, channel, { net, clock, log, secrets, random: random.number });
   const redact = (text: string): string => secrets.redact(text);
-  const machine = { clock, ids, random, log, boundary, net, secrets, redact };
+  const machine = { clock, ids, random, log, boundary, net, secrets, redact, ...bound };
   const network = { store, hub, builtin, found, fixed, openChannel: channelOf, gate };
   return {
     ...folder,

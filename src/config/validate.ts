@@ -86,7 +86,9 @@ function messageOf(issue: Issue, given: unknown): string {
 /** Of what may have several forms: what is wrong with the form that was chosen, where the value says which. */
 function ofUnion(issue: Issue): Issue[] {
   if (issue.code !== 'invalid_union') return [issue];
-  const meant = issue.errors.filter((found) => !found.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
+  const meant = issue.errors.filter(
+    (found) => !found.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
+  );
   const [only] = meant;
   if (meant.length !== 1 || only === undefined) return [issue];
   return only.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })).flatMap(ofUnion);

@@ -67,7 +67,9 @@ function networkLimits(seen: Seen, target: Target, facts: PolicyFacts): Decision
   if (listed === 'ask')
     limits.push(builtin('ask', 'network-asks', `The network list says to ask for ${shown(target.host)}.`));
   const kind = hostKind(target.host);
-  const named = namedPlaces(facts.settingsNetwork ?? []).some((place) => patternFits({ ...place, literal: true }, target));
+  const named = namedPlaces(facts.settingsNetwork ?? []).some((place) =>
+    patternFits({ ...place, literal: true }, target),
+  );
   if (kind !== 'public' && !named && !facts.rules.some((rule) => opensHost(rule, seen, target)))
     limits.push(
       builtin(
@@ -80,7 +82,11 @@ function networkLimits(seen: Seen, target: Target, facts: PolicyFacts): Decision
 }
 
 /** What the list says of this request; `none`: there is no list. */
-function byList({ call }: Seen, { url, host, port }: Target, { network }: PolicyFacts): 'allow' | 'ask' | 'none' | null {
+function byList(
+  { call }: Seen,
+  { url, host, port }: Target,
+  { network }: PolicyFacts,
+): 'allow' | 'ask' | 'none' | null {
   if (network === null) return 'none';
   const http = { method: (call.method ?? 'GET').toUpperCase(), path: new URL(url).pathname };
   return reachVerdict(network, { host, port, http });

@@ -19,7 +19,10 @@ const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : 
  * when its DNS answer changes; a name that is meant to needs its private address named by itself.
  */
 export function netGrant(facts: PolicyFacts): NetGrant {
-  const named = [...facts.rules.flatMap((rule) => literalHost(rule) ?? []), ...namedPlaces(facts.settingsNetwork ?? [])];
+  const named = [
+    ...facts.rules.flatMap((rule) => literalHost(rule) ?? []),
+    ...namedPlaces(facts.settingsNetwork ?? []),
+  ];
   const privateHosts = named.flatMap(({ host, port }) =>
     hostKind(host) === 'public' ? [] : [port === null ? bracketed(host) : `${bracketed(host)}:${port}`],
   );

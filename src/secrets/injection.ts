@@ -115,7 +115,11 @@ class BoundSecrets implements Injection {
   /** Why the request must not leave with the placeholders that it holds; null if it may. */
   #strays(request: Outgoing, fitting: readonly SecretBinding[]): string | null {
     const { headers, target, body } = request;
-    const parts = [target.url, textOf(body), ...Object.entries(headers).flatMap(([name, value]) => [name, readable(value)])];
+    const parts = [
+      target.url,
+      textOf(body),
+      ...Object.entries(headers).flatMap(([name, value]) => [name, readable(value)]),
+    ];
     return this.#judge(
       request,
       parts.flatMap((part) => placeholdersIn(part)),
@@ -148,7 +152,10 @@ class BoundSecrets implements Injection {
       return { ok: false, why: `its credential is missing: ${errorText(error)}` };
     }
     if (!/^[\x20-\x7e]+$/.test(value))
-      return { ok: false, why: `the value of the secret ${name} cannot stand in a header: it must be one line of ASCII` };
+      return {
+        ok: false,
+        why: `the value of the secret ${name} cannot stand in a header: it must be one line of ASCII`,
+      };
     const known = this.#known.get(name) ?? [];
     if (!known.includes(value)) {
       for (const part of partsOf(binding, value)) this.#options.hide(part);

@@ -8,7 +8,8 @@ export interface Scrubbed {
 }
 
 /** Bytes and text that hold one character for each byte, so that what is no text comes through unchanged. */
-const asText = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+const asText = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 const asBytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const inBytes = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 

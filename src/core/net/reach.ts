@@ -59,7 +59,8 @@ export function hostProblem(source: string | ReachSource): string | null {
 export function parseReach(source: string | ReachSource): Reach | null {
   const { host, ports, methods, paths, ask = false } = typeof source === 'string' ? { host: source } : source;
   const pattern = parseHostPattern(host);
-  if (pattern === null || hostProblem(source) !== null || paths?.some((path) => pathProblem(path) !== null)) return null;
+  if (pattern === null || hostProblem(source) !== null || paths?.some((path) => pathProblem(path) !== null))
+    return null;
   return {
     host: pattern.host,
     ports: ports ?? (pattern.port === null ? null : [pattern.port]),
@@ -157,7 +158,10 @@ const bothOf = <T>(a: readonly T[] | null, b: readonly T[] | null): readonly T[]
 
 function pathsOf(a: readonly string[] | null, b: readonly string[] | null): readonly string[] | null {
   if (a === null || b === null) return a ?? b;
-  return [...a.filter((one) => b.some((two) => below(two, one))), ...b.filter((two) => a.some((one) => below(one, two)))];
+  return [
+    ...a.filter((one) => b.some((two) => below(two, one))),
+    ...b.filter((two) => a.some((one) => below(one, two))),
+  ];
 }
 
 /** The end of a pattern that is `*` and a literal end. */
@@ -216,6 +220,4 @@ export function reachText({ host, also = [], ports, methods, paths, verdict }: R
 
 /** Hosts and ports (null: any) that entries name letter by letter. */
 export const namedPlaces = (list: readonly Reach[]): { host: string; port: number | null }[] =>
-  list.flatMap(({ host, ports }) =>
-    /[*?]/.test(host) ? [] : (ports ?? [null]).map((port) => ({ host, port })),
-  );
+  list.flatMap(({ host, ports }) => (/[*?]/.test(host) ? [] : (ports ?? [null]).map((port) => ({ host, port }))));

@@ -40,6 +40,9 @@ export interface FollowedBody {
   push(chunk: Uint8Array): string | null;
 }
 
+/** The variable that holds the placeholder of a secret in commands. */
+export const secretVariable = (name: string): string => `RUCHE_SECRET_${name.toUpperCase().replaceAll('-', '_')}`;
+
 /** Puts credentials on the wire for exactly the agents, hosts, methods and paths that `secrets` in `ruche.yaml` names. */
 export interface Injection {
   /** Whether a secret of this agent goes to this host and port, so that TLS has to end where it is put in. */

@@ -1,4 +1,12 @@
-import { createECDH, createHash, createHmac, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import {
+  createECDH,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  sign,
+} from 'node:crypto';
 import { isIP, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
@@ -66,8 +74,7 @@ const extension = (id: string, critical: boolean, value: Uint8Array): Buffer =>
 const addressOf = (host: string): Buffer => Buffer.from(ipaddr.parse(host).toByteArray());
 
 /** A GeneralName for a certificate. */
-const nameOf = (host: string): Buffer =>
-  isIP(host) === 0 ? tlv(0x82, Buffer.from(host)) : tlv(0x87, addressOf(host));
+const nameOf = (host: string): Buffer => (isIP(host) === 0 ? tlv(0x82, Buffer.from(host)) : tlv(0x87, addressOf(host)));
 
 /** A GeneralSubtree: the host, or what is below it if it begins with a dot. */
 function subtreeOf(host: string): Buffer {

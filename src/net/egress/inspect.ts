@@ -32,7 +32,10 @@ function targetOf(request: http.IncomingMessage, place: Place): Target | string 
     return `its Host is not ${hostHeader(place)}, which the connection is for`;
   if (!url.startsWith('/')) return 'its target is no path';
   const parsed = parseTarget(`https://${hostHeader(place)}${url}`);
-  return parsed.ok ? parsed.target : parsed.reason;
+  if (!parsed.ok) return parsed.reason;
+  // What is judged and sent would be another spelling than what the client wrote.
+  if (new URL(parsed.target.url).pathname !== url.replace(/[?#].*$/s, '')) return 'its path is not a plain one';
+  return parsed.target;
 }
 
 export function openInspector(authority: Authority, parts: RelayParts): Inspector {
@@ -51,7 +54,8 @@ export function openInspector(authority: Authority, parts: RelayParts): Inspecto
     const client = clients.get(request.socket);
     if (client === undefined) return void request.socket.destroy();
     const target = targetOf(request, client.place);
-    if (typeof target === 'string') return refuse(request.socket, '421 Misdirected Request', `the request was refused: ${target}`);
+    if (typeof target === 'string')
+      return refuse(request.socket, '421 Misdirected Request', `the request was refused: ${target}`);
     void client.relay.pass(request, response, target);
   };
   // Never listens: it is handed connections.

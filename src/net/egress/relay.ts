@@ -105,19 +105,20 @@ export class Relay {
   readonly #parts: RelayParts;
   readonly #sender: Sender;
   readonly #agent: http.Agent;
+  /** The request that is under way: they go one after the other. */
+  #now: { method: string; path: string } = { method: 'GET', path: '/' };
 
   constructor(parts: RelayParts, sender: Sender, { host, port, secure }: Pick<Target, 'host' | 'port' | 'secure'>) {
     this.#parts = parts;
     this.#sender = sender;
     this.#agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-    // Each request was looked at, so the list's methods and paths, which forbid an unseen connection, are answered for.
     this.#agent.createConnection = (_options, created) => {
-      const forWhom = sender.forWhom();
-      const only = forWhom.only?.map((reach) => ({ ...reach, methods: null, paths: null })) ?? null;
       const tls = secure ? { alpn: ['http/1.1'] } : null;
-      parts
-        .dial({ host, port, tls, timeoutMs: DIAL_MS, idleMs: null, maxBytes: null }, { ...forWhom, only })
-        .then((socket) => created?.(null, socket), (error: unknown) => created?.(error as Error, null as never));
+      const limits = { timeoutMs: DIAL_MS, idleMs: null, maxBytes: null };
+      parts.dial({ host, port, tls, http: this.#now, ...limits }, sender.forWhom()).then(
+        (socket) => created?.(null, socket),
+        (error: unknown) => created?.(error as Error, null as never),
+      );
       return null;
     };
   }
@@ -161,6 +162,7 @@ export class Relay {
     for (;;) {
       const { target, method, headers, body } = what;
       const url = new URL(target.url);
+      this.#now = { method, path: url.pathname };
       const upstream = http.request({ agent: this.#agent, method, path: url.pathname + url.search, headers });
       response.once('close', () => upstream.destroy());
       const answered = new Promise<http.IncomingMessage>((resolve, reject) => {
@@ -202,7 +204,8 @@ export class Relay {
 
   #fail(response: http.ServerResponse, error: unknown, target: Target): void {
     const refused = error instanceof Refusal || (error instanceof NetError && error.code === 'blocked');
-    const said = error instanceof Refusal || error instanceof NetError ? errorText(error) : `${target.host} cannot be reached`;
+    const said =
+      error instanceof Refusal || error instanceof NetError ? errorText(error) : `${target.host} cannot be reached`;
     if (refused) this.#sender.refused(said);
     if (response.headersSent) {
       response.destroy();
