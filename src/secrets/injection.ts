@@ -69,6 +69,10 @@ class BoundSecrets implements Injection {
     return this.#mine(agent).some((binding) => isAt(binding, host, port));
   }
 
+  hosts(agent: string): readonly string[] {
+    return [...new Set(this.#mine(agent).map(({ host }) => host))];
+  }
+
   placeholders(agent: string, run: string): ReadonlyMap<string, string> {
     const { key } = this.#options;
     return new Map(this.#mine(agent).map(({ name }) => [name, placeholderOf(key, { agent, run }, name)]));

@@ -5,7 +5,8 @@ import { parseTarget, type Target } from '../../core/net/host.ts';
 import type { Authority } from './certificates.ts';
 import { Relay, type RelayParts, type Sender } from './relay.ts';
 
-interface Place {
+/** Where a connection goes. */
+export interface Place {
   host: string;
   port: number;
 }
