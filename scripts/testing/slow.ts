@@ -31,6 +31,7 @@ export const SUITES: readonly Suite[] = [
       'test/scheduler/escalation-property.test.ts',
       'test/scheduler/schedules-property.test.ts',
       'test/scheduler/triggers-property.test.ts',
+      'test/secrets/vault.test.ts',
       'test/skills/csv-report.test.ts',
       'test/store/known.property.test.ts',
       'test/store/queue.property.test.ts',

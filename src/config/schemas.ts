@@ -1,6 +1,7 @@
 import { readDuration } from '../core/text/duration.ts';
 import { z } from 'zod';
 import type { ProviderKind } from '../core/agent.ts';
+import { SECRET_REFERENCE } from '../core/ids.ts';
 import { openWall } from '../core/time/wall.ts';
 import { bareOrigin } from '../core/net/host.ts';
 import { networkSchema } from './network-schema.ts';
@@ -86,10 +87,11 @@ const providerSchema = (kinds: readonly ProviderKind[]) =>
         .optional(),
       apiKey: z
         .string()
-        .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
-          error: 'must name where the key is, e.g. env:OPENAI_API_KEY; the key itself never stands in a file',
+        .regex(SECRET_REFERENCE, {
+          error:
+            'must name where the key is, e.g. env:OPENAI_API_KEY or secret:openai; the key itself never stands in a file',
         })
-        .describe('A reference such as env:LOCAL_KEY or home:local, never the key itself.')
+        .describe('A reference such as env:LOCAL_KEY or secret:local, never the key itself.')
         .optional(),
       ...modelFacts,
       timeout: z

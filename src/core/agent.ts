@@ -67,7 +67,7 @@ export interface ProviderSettings {
   type: string;
   /** Null: where its maker has it. */
   baseUrl: string | null;
-  /** A reference such as `env:LOCAL_KEY` or `home:local`. */
+  /** A reference such as `env:LOCAL_KEY` or `secret:local`. */
   apiKey: string | null;
   /** Whether its models can see, where nothing is known of them. */
   images?: boolean;

@@ -3,7 +3,7 @@ import type { Clock } from '../../src/core/ports/clock.ts';
 import type { ModelPort, ModelRequest, Usage } from '../../src/core/model.ts';
 import type { Net } from '../../src/core/ports/net.ts';
 import type { HttpModelOptions } from '../../src/models/wire/exchange.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { modelServer, type Piece, type RawAnswer } from '../fakes/model-server.ts';
 import { fakeNet } from '../fakes/net.ts';
 import {

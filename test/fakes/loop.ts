@@ -104,6 +104,18 @@ const hiding = (redact: (text: string) => string): KeptSecrets => ({
   hide: () => undefined,
   has: () => false,
   keep: unused('secret'),
+  vault: {
+    list: () => [],
+    has: () => false,
+    problem: () => null,
+    set: unused('secret'),
+    remove: unused('secret'),
+    rotateKey: unused('secret'),
+    keyPlace: unused('secret'),
+    onChange: () => () => undefined,
+  },
+  settle: async () => undefined,
+  onUse: () => () => undefined,
 });
 
 function governanceOf(options: LoopOptions, commit: string): Governance {

@@ -5,7 +5,7 @@ import type { Clock } from '../../src/core/ports/clock.ts';
 import type { ModelError, ModelErrorKind } from '../../src/core/model.ts';
 import { type Net, NetError } from '../../src/core/ports/net.ts';
 import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/chat/model.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, type ModelServer, modelServer, type RawAnswer, sse } from '../fakes/model-server.ts';
 import { fakeNet } from '../fakes/net.ts';

@@ -8,7 +8,7 @@ import { openFound } from '../../src/models/choice/found.ts';
 import { lineFeed } from '../../src/models/wire/feed.ts';
 import { OLLAMA_WINDOW } from '../../src/models/ollama/model.ts';
 import { ollamaUrl } from '../../src/models/ollama/models.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { openWire } from '../contracts/model-wires.ts';
 import { type ModelServer, modelServer, type RawAnswer, type RawRequest } from '../fakes/model-server.ts';

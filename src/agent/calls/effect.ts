@@ -20,9 +20,9 @@ import {
 import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
-import { loadJson, messageOf, type RunLog } from '../run/log.ts';
+import { loadJson, messageOf, type RunLog, type ShownCall } from '../run/log.ts';
 import { seenAs } from '../run/seen.ts';
-import type { ShownCall, ToolRecord } from '../run/state.ts';
+import type { ToolRecord } from '../run/state.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
 /**
