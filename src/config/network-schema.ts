@@ -32,7 +32,14 @@ const entry = z.strictObject({
 });
 
 /** A `network:` list, of `ruche.yaml` and of an agent alike. */
-export const networkSchema = z.array(z.union([checked(hostProblem), entry])).max(1000);
+export const networkSchema = z
+  .array(
+    z.union([checked(hostProblem), entry], {
+      error: ({ code }) =>
+        code === 'invalid_union' ? 'must be a host such as example.org, or a map with the key host' : undefined,
+    }),
+  )
+  .max(1000);
 
 export const reachesOf = (given: z.infer<typeof networkSchema>): Reach[] =>
   given.flatMap((source) => parseReach(source) ?? []);

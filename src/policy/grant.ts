@@ -35,6 +35,7 @@ export function netGrant(facts: PolicyFacts): NetGrant {
  */
 export function redirectPolicy(call: PolicyCall, facts: PolicyFacts): (url: string) => string | null {
   const from = parseTarget(call.url ?? '');
+  const first = decide(call, facts);
   return (url) => {
     const to = parseTarget(url);
     if (!to.ok) return to.reason;
@@ -45,7 +46,9 @@ export function redirectPolicy(call: PolicyCall, facts: PolicyFacts): (url: stri
       from.ok &&
       from.target.host === to.target.host &&
       (from.target.port === to.target.port || (defaultPort(from.target) && defaultPort(to.target)));
-    if (decision.verdict === 'ask' && same) return null;
+    // Of a host that is asked for only in part, the rest gave no leave for that part.
+    const partly = decision.rule === 'builtin:network-asks' && first.rule !== decision.rule;
+    if (decision.verdict === 'ask' && same && !partly) return null;
     return decision.verdict === 'ask'
       ? `${to.target.host} needs an approval of its own: call the tool with that URL (${decision.reason})`
       : decision.reason;

@@ -85,3 +85,9 @@ export interface Net {
    */
   dial(dial: Dial, forWhom: ForWhom): Promise<Socket>;
 }
+
+/** A network that speaks HTTP and nothing else. */
+export const httpOnly = (request: Net['request']): Net => ({
+  request,
+  dial: () => Promise.reject(new NetError('protocol', 'only HTTP is possible here')),
+});
