@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { SecretBinding } from '../core/agent.ts';
+import { SECRET_REFERENCE } from '../core/ids.ts';
 import { carriesCredential } from '../core/net/headers.ts';
 import { parseHostPattern } from '../core/net/host.ts';
 
@@ -62,7 +63,7 @@ const entry = z.strictObject({
     .describe("What the header says; the value takes the place of {}, as in 'Bearer {}'."),
   value: z
     .string()
-    .regex(/^(secret|home):[A-Za-z][A-Za-z0-9_-]{0,62}$|^env:[A-Za-z_][A-Za-z0-9_]*$/, {
+    .regex(SECRET_REFERENCE, {
       error:
         'must name where the value is, such as secret:github or env:GITHUB_TOKEN; the value never stands in a file',
     })
