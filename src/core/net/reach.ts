@@ -34,8 +34,23 @@ export interface Use {
 
 /** What HTTP and WebDAV have. CONNECT and TRACE are for proxies and tests. */
 export const METHODS = [
-  ...['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
-  ...['PROPFIND', 'PROPPATCH', 'REPORT', 'SEARCH', 'MKCOL', 'MKCALENDAR', 'COPY', 'MOVE', 'LOCK', 'UNLOCK'],
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'PROPFIND',
+  'PROPPATCH',
+  'REPORT',
+  'SEARCH',
+  'MKCOL',
+  'MKCALENDAR',
+  'COPY',
+  'MOVE',
+  'LOCK',
+  'UNLOCK',
 ] as const;
 
 const patternOf = (host: string) => ({ host, port: null, literal: !/[*?]/.test(host) });
