@@ -188,7 +188,7 @@ export function openAuthority(
   );
   const leafKey = derivedKey(secret, `leaf ${name}`);
   const leafPublic = createPublicKey(leafKey);
-  const leafPem = leafKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const leafPem = leafKey.export({ type: 'pkcs8', format: 'pem' });
   return {
     cert,
     leaf: (host) => ({
