@@ -86,14 +86,8 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const kept = await openKept(inHome('models.json'), builtin.providers);
   const ways = await openWays(options, { store, secrets, log, clock, random }, parts);
   const { net } = ways;
-  const found = openFound({
-    env,
-    kept,
-    net,
-    secrets,
-    kinds: builtin.providers,
-    used: await usedServers(store, builtin.providers),
-  });
+  const { providers: kinds } = builtin;
+  const found = openFound({ env, kept, net, secrets, kinds, used: await usedServers(store, kinds) });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const known = { ...knownOf(builtin), channels: fixed.map(({ channel }) => channel.name) };
   // Nothing in the workspace is touched, or made, for a record that is not whole.
