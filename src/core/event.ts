@@ -360,6 +360,7 @@ export type MatterKind =
   | 'rejected'
   | 'undelivered'
   | 'outage'
+  | 'secret'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';
