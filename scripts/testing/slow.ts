@@ -28,6 +28,7 @@ export const SUITES: readonly Suite[] = [
       'test/models/cut.test.ts',
       'test/models/turns.test.ts',
       'test/policy/properties.test.ts',
+      'test/core/reach.property.test.ts',
       'test/scheduler/escalation-property.test.ts',
       'test/scheduler/schedules-property.test.ts',
       'test/scheduler/triggers-property.test.ts',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import { type Problem, type Settings, SETTINGS_FILE } from '../core/agent.ts';
+import { httpOnly } from '../core/ports/net.ts';
 import type { KeptSecrets, PrivateFile } from '../core/ports/secrets.ts';
 import type { Lost } from './lost.ts';
 import { machineOf, packageFolder } from './package.ts';
@@ -110,7 +111,7 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
   const { settings, problems: found } = await readGovernance(workspace, secrets);
   const problems = [...vaultProblems(secrets), ...found];
   if (settings === null) return { config: { problems: plain(problems) }, keys: [] };
-  const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
+  const net = httpOnly(() => Promise.reject(new Error('doctor contacts nobody')));
   const { BUILTIN } = await import('./builtin.ts');
   const kinds = BUILTIN.providers;
   const offered = openFound({

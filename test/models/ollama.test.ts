@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { reaches } from '../../src/core/net/reach.ts';
 import { afterEach, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
 import type { KeptProvider } from '../../src/models/choice/kept.ts';
@@ -120,7 +121,7 @@ test('a home that an Ollama has answered before goes on with it: its newest mode
   );
   const host = new URL(origin).host;
   for (const { forWhom, request } of net.asked) {
-    assert.deepEqual([forWhom.only, forWhom.privateHosts], [[host], [host]]);
+    assert.deepEqual([forWhom.only, forWhom.privateHosts], [reaches(host), [host]]);
     assert.ok((request.timeoutMs ?? Infinity) <= 5_000);
   }
   const answer = await collect(choice!.port.stream(ask('hi', { model: choice!.model }), NEVER));
