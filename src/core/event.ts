@@ -366,6 +366,7 @@ export type MatterKind =
   | 'rejected'
   | 'undelivered'
   | 'outage'
+  | 'secret'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';
