@@ -31,7 +31,7 @@ function line(stdin: NodeJS.ReadableStream): Promise<string | null> {
   const { promise, resolve, reject } = Promise.withResolvers<string | null>();
   let typed: string[] = [];
   const take = (piece: string): void => {
-    const rest = [...piece];
+    const rest = Array.from(piece);
     for (let at = 0; at < rest.length; at += 1) {
       const key = rest[at] ?? '';
       if (key === CTRL_C) return reject(new CliError('Stopped. Nothing was changed.'));
