@@ -28,8 +28,12 @@ const ODD = [
 test(
   'odd names pass through overlay, landing, listing and a person’s commit',
   withLab(async (lab) => {
-    const landed = await lab.land('run_1', Object.fromEntries(ODD.map((path) => [path, `of ${path}`])));
+    // What an agent writes in another form is the file that stands there; a person's Git makes a second one.
+    const own = ODD.filter((path) => path !== NFD);
+    const landed = await lab.land('run_1', Object.fromEntries(own.map((path) => [path, `of ${path}`])));
     assert.equal(landed.state, 'landed');
+    await lab.put(NFD, `of ${NFD}`);
+    assert.deepEqual((await lab.ws.commitPerson([NFD]))?.paths, [NFD]);
     const listed = (await lab.ws.files(await lab.ws.head(), []).list('')).map((entry) => entry.path);
     for (const path of ODD) {
       assert.ok(listed.includes(path), path);
