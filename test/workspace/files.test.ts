@@ -50,6 +50,19 @@ test(
   }),
 );
 
+test(
+  'a file of a person that is named in another form of Unicode is committed, new or changed',
+  withLab(async (lab) => {
+    const nfd = 'Re\u0301sume\u0301/u\u0308ber.md';
+    for (const text of ['new', 'changed']) {
+      await lab.put(nfd, text);
+      assert.deepEqual((await lab.ws.commitPerson([nfd.normalize('NFC')]))?.paths, [nfd]);
+      assert.equal(await lab.read(nfd), text);
+    }
+    assert.equal(await lab.ws.commitPerson(['caf\u00e9/nothing.md']), null);
+  }),
+);
+
 test('names that are not UTF-8 are told of, cannot be opened and are not lost', async () => {
   const raw = Buffer.concat([Buffer.from('bad-'), Buffer.from([0xff, 0xfe])]);
   const lab = await makeLab({
