@@ -16,6 +16,7 @@ import { Hub, observed } from '../messages/hub.ts';
 import { openFound } from '../models/choice/found.ts';
 import { openKept, usedServers } from '../models/choice/kept.ts';
 import { openNet } from '../net/guard.ts';
+import { openSentLog } from '../net/sent.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
 import { makePrivateFolder } from '../platform/private.ts';
@@ -80,7 +81,10 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], home, clock, boundary }));
   await settled(secrets, log);
   const kept = await openKept(inHome('models.json'), builtin.providers);
-  const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
+  const sent = parts.adopt(openSentLog({ store, clock, log }), (each) => each.close());
+  const net = (wrap.net ?? plainly)(() =>
+    parts.adopt(openNet({ clock, log, record: sent.record }), (each) => each.close()),
+  );
   const found = openFound({
     env,
     kept,
@@ -113,6 +117,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     worker: ids.next('wrk'),
     repository,
     givenUp,
+    sent,
     newer,
     missing,
     sandbox: await probing,

@@ -32,7 +32,28 @@ const skipped = { schedule: 'a/n', at: 1000, count: 1, task: null };
 const passed = { trigger: 'a/n', first: 'evt_1', last: 'evt_1', count: 1, detail: null, matter: null };
 const two = { last: 'evt_2', count: 2 };
 
+const sent = {
+  who: 'tool:fetch',
+  agent: 'a',
+  run: 'r',
+  host: 'x.org',
+  port: 443,
+  kind: 'request' as const,
+  method: 'GET',
+};
+const carried = { bytesOut: 120, bytesIn: 4200, outcome: 'ok' as const, started: 0, ms: 5 };
+
 const TABLE: Rows = {
+  'net.sent': {
+    weighty: false,
+    rows: [
+      ['sent 120 B to x.org:443 for a (tool:fetch), 4.2 kB came back', { ...sent, ...carried }],
+      [
+        'could not send (blocked) 0 B to x.org:443 for the runtime (tool:fetch), 0 B came back',
+        { ...sent, ...carried, agent: null, bytesOut: 0, bytesIn: 0, outcome: 'blocked' },
+      ],
+    ],
+  },
   'message.received': { weighty: true, rows: [['wrote to a via http: "words"', received]] },
   'history.given': {
     weighty: true,
