@@ -71,15 +71,15 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
 
 /** Runs one call and records its receipt, unless the process is going down: then the step is found again after the start. */
 async function finish(
-  { deps, log }: Turn,
+  { deps, log, worked }: Turn,
   { call, tool }: ToolCall,
   { work, unseen }: { work: () => Promise<{ result: ToolResult; reconciled: boolean }>; unseen: string | undefined },
 ): Promise<void> {
   const { run, task } = log.state;
   deps.emit({ kind: 'tool.started', task, run, call: call.id, tool: tool.name, args: call.args });
-  const before = deps.clock.now();
+  const before = worked();
   const { result, reconciled } = await work();
-  const ms = deps.clock.now() - before;
+  const ms = worked() - before;
   const text = deps.redact(unseen === undefined ? result.text : `${result.text}\n${unseen}`);
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
