@@ -345,7 +345,7 @@ test('a name in another form of Unicode is the name that stands there; where bot
       [writeTool, { path: nfc, content: 'new\n' }],
       [writeTool, { path: 'R\u00e9sum\u00e9/neu.md', content: 'beside it\n' }],
     ] as const) {
-      const { ok, text } = await call<never>(tool as never, args as never, it);
+      const { ok, text } = await call(tool as never, args, it);
       assert.ok(ok, text);
     }
     assert.deepEqual((await it.files.list('R\u00e9sum\u00e9')).map(({ path }) => path).sort(), [
