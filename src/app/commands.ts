@@ -2,12 +2,13 @@ import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import type { Event } from '../core/event.ts';
+import type { SecretsHome } from './secrets.ts';
 import type { ChangePauses } from './pause.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
 import { freeSpace } from '../platform/disk.ts';
 import { makePrivateFolder } from '../platform/private.ts';
-import { makeFolder, privateFile } from '../platform/replace.ts';
+import { makeFolder } from '../platform/replace.ts';
 import { systemClock as clock, systemRandom as random } from '../platform/system.ts';
 
 // Third composition root: what commands need that work without a running network. Each loads only its own part.
@@ -31,8 +32,8 @@ export async function startApp(options: StartOptions) {
   const { homeToken, localAccess, presenceOf, removePresence, tokenNow, writePresence } = await import('./presence.ts');
   const local = localAccess(home, process.platform, random.bytes);
   const first = options.token ?? (await homeToken(home, random.bytes));
-  const { openSecrets } = await import('../secrets/open.ts');
-  const secrets = await openSecrets({ env, values: [first], keys: privateFile(join(home, 'keys.json')) });
+  const open = await import('../secrets/open.ts');
+  const secrets = await open.openSecrets({ ...options, values: [first], clock });
   const { log, closeLog } = await openLog(home, env, (text) => secrets.redact(text));
   const token = options.token === null ? tokenNow({ ...options, first, secrets, log }) : () => first;
   const app = await import('./app.ts');
@@ -100,6 +101,16 @@ async function openLog(home: string, env: Env, redact: (text: string) => string)
 /** Pauses agents of a home that nothing runs on, or lets them go on; null where a process runs on it. */
 export async function changePauses(options: ChangePauses) {
   return (await import('./pause.ts')).changePauses(options);
+}
+
+/** Whether a process holds a home. */
+export async function isHeld(home: string) {
+  return (await import('./pause.ts')).isHeld(home);
+}
+
+/** The secrets of a home that nothing runs on; null where a process does. */
+export async function openSecrets(options: SecretsHome) {
+  return (await import('./secrets.ts')).openOwnSecrets(options);
 }
 
 /** What `ruche skills` needs. */

@@ -1,12 +1,15 @@
 import { readDuration } from '../core/text/duration.ts';
 import { z } from 'zod';
 import type { ProviderKind } from '../core/agent.ts';
+import { SECRET_REFERENCE } from '../core/ids.ts';
 import { openWall } from '../core/time/wall.ts';
-import { bareOrigin, parseHostPattern } from '../core/net/host.ts';
+import { bareOrigin } from '../core/net/host.ts';
+import { networkSchema } from './network-schema.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { quietSchema } from './quiet.ts';
-import { scheduleSchema } from './schedule-schema.ts';
+import { secretsSchema } from './secret-bindings.ts';
+import { recipient, scheduleSchema } from './schedule-schema.ts';
 import { timeNeeded } from './validate.ts';
 import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
@@ -17,6 +20,9 @@ import { isSkillName } from '../core/skill.ts';
 const MODEL_REF = /^[A-Za-z][A-Za-z0-9_-]*\/\S+$/;
 
 const text = z.string().min(1).max(2000);
+const zoneName = text.refine((zone) => openWall(zone) !== null, {
+  error: 'is no time zone; write one such as Europe/Paris',
+});
 const verdictNames = ['allow', 'ask', 'deny'] as const;
 
 const match = z
@@ -84,10 +90,11 @@ const providerSchema = (kinds: readonly ProviderKind[]) =>
         .optional(),
       apiKey: z
         .string()
-        .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
-          error: 'must name where the key is, e.g. env:OPENAI_API_KEY; the key itself never stands in a file',
+        .regex(SECRET_REFERENCE, {
+          error:
+            'must name where the key is, e.g. env:OPENAI_API_KEY or secret:openai; the key itself never stands in a file',
         })
-        .describe('A reference such as env:LOCAL_KEY or home:local, never the key itself.')
+        .describe('A reference such as env:LOCAL_KEY or secret:local, never the key itself.')
         .optional(),
       ...modelFacts,
       timeout: z
@@ -137,7 +144,6 @@ export const SETTINGS_LATER = [
   'memory',
   'owners',
   'schedules',
-  'secrets',
   'skills',
   'store',
   'triggers',
@@ -196,9 +202,12 @@ const settings = z.strictObject({
       'Where people reach the page, if a proxy stands before it: links name it, and requests for it are let in.',
     )
     .optional(),
-  timezone: text
-    .refine((zone) => openWall(zone) !== null, { error: 'is no time zone; write one such as Europe/Paris' })
+  timezone: zoneName
     .describe('IANA name of the zone of the network, such as Europe/Paris; that of the machine unless given.')
+    .optional(),
+  zones: z
+    .record(recipient, zoneName)
+    .describe('The zones of people and chats elsewhere, by owner or CHANNEL:ADDRESS.')
     .optional(),
   concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),
@@ -235,6 +244,9 @@ const settings = z.strictObject({
   policy: z
     .strictObject({ rules: z.array(rule).max(1000).describe('deny beats ask beats allow.').optional() })
     .describe('What agents may do; the built-in defaults apply where no rule matches.')
+    .optional(),
+  network: networkSchema
+    .describe('The hosts that agents may reach at most; their own lists narrow it and give leave. Any unless given.')
     .optional(),
   queues: z
     .record(
@@ -283,6 +295,7 @@ const settings = z.strictObject({
     .describe('Who hears about what waits for a person, and when. The chain `owner` is the default.')
     .optional(),
   quiet: quietSchema.optional(),
+  secrets: secretsSchema.optional(),
   ...later(SETTINGS_LATER),
 });
 
@@ -301,12 +314,8 @@ export const agentSchema = z.strictObject({
     .optional(),
   tools: z.array(z.string().min(1).max(64)).max(100).describe('Tools the agent may use; others are denied.').optional(),
   rules: z.array(narrowingRule).max(1000).describe('May only narrow the rules of ruche.yaml.').optional(),
-  network: z
-    .array(
-      z.string().refine((host) => parseHostPattern(host) !== null, { error: 'must be host or host:port, not a URL' }),
-    )
-    .max(1000)
-    .describe('The only hosts the agent may reach, as host or host:port.')
+  network: networkSchema
+    .describe('The only hosts the agent reaches, with fetch and from its commands: host, host:port, *.host or a map.')
     .optional(),
   schedules: z.array(scheduleSchema).max(100).describe('What the agent does by the clock.').optional(),
   triggers: z.array(triggerSchema).max(100).describe('What the agent does when something happens.').optional(),

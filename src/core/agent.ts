@@ -1,4 +1,5 @@
 import type { EscalationLevel } from './escalation.ts';
+import type { Reach } from './net/reach.ts';
 import type { Json } from './text/json.ts';
 import type { Rule } from './policy.ts';
 import type { ActiveHours, Schedule } from './schedule.ts';
@@ -18,7 +19,8 @@ export interface Agent {
   /** Names of the skills it may use, as `AGENT.md` lists them. */
   skills?: readonly string[];
   rules: readonly Rule[];
-  network: readonly string[] | null;
+  /** The only places it reaches; null: what the rules say. */
+  network: readonly Reach[] | null;
   /** What it does by the clock. */
   schedules: readonly Schedule[];
   /** What it does when something happens. */
@@ -65,7 +67,7 @@ export interface ProviderSettings {
   type: string;
   /** Null: where its maker has it. */
   baseUrl: string | null;
-  /** A reference such as `env:LOCAL_KEY` or `home:local`. */
+  /** A reference such as `env:LOCAL_KEY` or `secret:local`. */
   apiKey: string | null;
   /** Whether its models can see, where nothing is known of them. */
   images?: boolean;
@@ -119,12 +121,35 @@ export interface Binding {
   agent: string;
 }
 
+/** A credential that is put on the wire for its destination; no agent sees its value. */
+export interface SecretBinding {
+  /** Of small letters, digits and `-`. */
+  name: string;
+  /** The agents whose requests carry it. */
+  for: readonly string[];
+  /** Exact, in the form that requests have it. */
+  host: string;
+  ports: readonly number[];
+  /** Null: every one. */
+  methods: readonly string[] | null;
+  /** Where the path of a request begins, in whole segments; null: anywhere. */
+  path: string | null;
+  /** In lower case. */
+  header: string;
+  /** What the header says, with the value in the place of `{}`. */
+  format: string;
+  /** Where the value is kept: `secret:NAME`, `env:NAME` or `home:NAME`. */
+  value: string;
+}
+
 /** `ruche.yaml`, with defaults filled in. */
 export interface Settings {
   providers: readonly ProviderSettings[];
   /** `provider/model` in order of preference; all empty where no models are named. */
   tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
   rules: readonly Rule[];
+  /** The places that agents may reach at most; any unless given. */
+  network?: readonly Reach[];
   channels: readonly ChannelSettings[];
   /** In order: the first that fits counts. One without channel and chat names the front desk. */
   bindings: readonly Binding[];
@@ -134,6 +159,8 @@ export interface Settings {
   compaction: CompactionSettings | null;
   /** IANA name of the zone by whose clock the network lives; that of the machine unless given. */
   timezone?: string;
+  /** IANA names of the zones of people and chats elsewhere, by `owner` or `CHANNEL:ADDRESS`. */
+  zones?: Readonly<Record<string, string>>;
   /** Origin under which people reach the page through a proxy, such as `https://ruche.example.org`. */
   publicUrl?: string;
   /** Runs at once. */
@@ -167,6 +194,8 @@ export interface Settings {
   maxAttempts: number;
   /** Milliseconds that work by the clock waits for a provider that is down; an hour unless given. */
   patienceMs?: number;
+  /** Credentials by destination, in order: the first that fits a request and a header counts. Absent: none. */
+  secrets?: readonly SecretBinding[];
 }
 
 /** `22:00-07:00`, `Sat,Sun`. */

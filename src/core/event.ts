@@ -1,3 +1,4 @@
+import type { Sent } from './net/sent.ts';
 import type { BlobRef } from './blob.ts';
 import type { Label } from './labels.ts';
 import type { FinishReason, ModelErrorKind, Usage } from './model.ts';
@@ -18,9 +19,11 @@ export interface Wait {
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
  * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `trigger:<agent>/<name>`,
- * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `workspace`, `agents`, `gateway`.
+ * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `workspace`, `agents`, `secrets`, `gateway`.
  */
 export type Body =
+  // network: streams of their own
+  | { type: 'net.sent'; data: Sent }
   // conversation
   | {
       type: 'message.received';
@@ -216,6 +219,8 @@ export type Body =
         costUsd: number;
         /** The model's price is unknown, so `costUsd` is 0. */
         unpriced?: true;
+        /** It was cut at the output limit, and the next answer is its second part. */
+        goesOn?: true;
         ms: number;
       };
     }
@@ -326,6 +331,12 @@ export type Body =
   /** It takes no work from now on, and its runs stop at their next step. `reason`: a person's words. */
   | { type: 'agent.paused'; data: { agent: string; reason: BlobRef | null } }
   | { type: 'agent.resumed'; data: { agent: string } }
+  // secrets, by name; a value is never on record
+  | { type: 'secret.changed'; data: { name: string; what: 'set' | 'rotated' | 'removed' } }
+  /** Everything in the vault is encrypted with another key from now on. */
+  | { type: 'secret.key'; data: { publicKey: string } }
+  /** Read for something: the first time since a start, and then once an hour at most. */
+  | { type: 'secret.used'; data: { name: string; for: string } }
   // gateway
   /**
    * `lost`: events that the database had lost and a person gave up; `kept` is the name of the old journal.git in the home.
@@ -358,6 +369,7 @@ export type MatterKind =
   | 'rejected'
   | 'undelivered'
   | 'outage'
+  | 'secret'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';

@@ -47,7 +47,11 @@ const ENDED: Readonly<Record<DataOf<'escalation.ended'>['why'], string>> = {
   gone: 'nothing waits any more',
 };
 
+const size = (bytes: number): string => (bytes < 1000 ? `${bytes} B` : `${(bytes / 1000).toFixed(1)} kB`);
+
 const WORDS: Words = {
+  'net.sent': ({ who, agent, host, port, bytesOut, bytesIn, outcome }) =>
+    `${outcome === 'ok' ? 'sent' : `could not send (${outcome})`} ${size(bytesOut)} to ${host}:${port} for ${agent ?? 'the runtime'} (${who}), ${size(bytesIn)} came back`,
   'message.received': (data, say) => `wrote to ${data.agent} via ${data.channel}${say(data.content)}`,
   'history.given': (data) => `brought ${count(data.messages.length, 'earlier message')}`,
   'sender.denied': (data) => `rejected ${data.sender} on ${data.channel}`,
@@ -146,6 +150,14 @@ const WORDS: Words = {
   'config.held': (data) => `settings from outside at ${short(data.commit)} wait for approval ${data.approval}`,
   'agent.paused': (data, say) => `paused ${data.agent}${data.reason === null ? '' : say(data.reason)}`,
   'agent.resumed': (data) => `resumed ${data.agent}`,
+  'secret.changed': (data) =>
+    data.what === 'removed'
+      ? `removed the secret ${data.name}`
+      : data.what === 'set'
+        ? `gave the secret ${data.name}`
+        : `replaced the secret ${data.name}`,
+  'secret.key': (data) => `encrypted the secrets with another key, ${data.publicKey}`,
+  'secret.used': (data) => `read the secret ${data.name} for ${data.for}`,
   'gateway.started': (data) =>
     `started, version ${data.version}${data.recovered > 0 ? `, ${count(data.recovered, 'task')} taken up again` : ''}${data.lost === undefined ? '' : `, without ${count(data.lost.events, 'lost event')} (kept in ${data.lost.kept})`}${data.newer === undefined ? '' : `; main has ${count(data.newer.commits, 'commit')} of runs that this home does not know${data.newer.accepted ? ', which a person has accepted' : ''}`}`,
   'gateway.stopped': (data) => `stopped: ${data.reason}`,
@@ -192,6 +204,7 @@ function wordsIn(value: unknown): string {
 }
 
 const LIGHT: ReadonlySet<EventType> = new Set([
+  'net.sent',
   'triggers.seen',
   'task.queued',
   'turn.ended',
@@ -212,6 +225,7 @@ const LIGHT: ReadonlySet<EventType> = new Set([
   'note.added',
   'run.finished',
   'message.queued',
+  'secret.used',
 ]);
 
 /** Whether an event deserves a commit of its own; the light ones go with the next that does. */

@@ -1,5 +1,5 @@
-import { runStream } from '../core/ids.ts';
-import { NO_USAGE } from '../core/model.ts';
+import { runStream, taskStream } from '../core/ids.ts';
+import { type ModelError, NO_USAGE } from '../core/model.ts';
 import type { Store } from '../core/ports/store.ts';
 import { replyKey } from '../core/records/reply.ts';
 import type { Pending, TaskOutcome } from '../core/api/runtime.ts';
@@ -8,7 +8,8 @@ import { sentence } from '../core/text/sentence.ts';
 import type { Hub } from '../messages/hub.ts';
 import { allPendingOf, askedQuestion, runOf, waitingIn } from '../pending/pending.ts';
 import { visibleLine, fenced } from '../core/text/untrusted.ts';
-import { readText } from '../core/records/json-blob.ts';
+import { readJson, readText } from '../core/records/json-blob.ts';
+import { isOutage } from '../core/records/matter.ts';
 
 /** So that no line of a call looks like one of ours where the fence around it is shown as it is written. */
 const indented = (text: string): string =>
@@ -46,7 +47,8 @@ export async function outcomeOf(store: Store, id: string): Promise<TaskOutcome |
     if (holder.id === working.id) outcome.message = await askedQuestion(store, holder);
     outcome.text = describeWaits(outcome.waits);
   }
-  return outcome;
+  const later = holder.status === 'queued' ? await laterOf(store, holder) : null;
+  return later === null ? outcome : { ...outcome, later };
 }
 
 /** The task a queued one waits for, since its lane goes in order; itself if there is none. */
@@ -54,6 +56,22 @@ async function laneHolder(store: Store, task: Task): Promise<Task> {
   if (task.status !== 'queued') return task;
   const [first] = await store.tasks({ lane: task.lane, statuses: ['running', 'waiting', 'queued'], limit: 1 });
   return first ?? task;
+}
+
+/** When a task is tried again whose model's provider is down; null for one that is queued for another reason. */
+async function laterOf(store: Store, task: Task): Promise<TaskOutcome['later'] | null> {
+  const { notBefore } = task;
+  const run = notBefore === null ? null : await runOf(store, task);
+  if (notBefore === null || run === null) return null;
+  const last = { reverse: true, limit: 1 } as const;
+  for await (const event of store.read({ stream: taskStream(task.id), types: ['task.retried'], ...last }))
+    if (event.type !== 'task.retried' || !isOutage(event.data.error)) return null;
+  for await (const event of store.read({ stream: runStream(run), types: ['model.failed'], ...last }))
+    if (event.type === 'model.failed') {
+      const said = await readJson<Partial<ModelError>>(store, event.data.detail);
+      return { at: notBefore, text: said?.message ?? 'The model did not answer.' };
+    }
+  return null;
 }
 
 async function addRun(store: Store, run: string, outcome: TaskOutcome): Promise<void> {

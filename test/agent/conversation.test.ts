@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BESIDE, ConversationCache } from '../../src/agent/run/conversation.ts';
 import type { ModelEvent } from '../../src/core/model.ts';
-import { openLoop } from '../fakes/loop.ts';
+import type { Tool } from '../../src/core/ports/tool.ts';
+import { openLoop, testTools } from '../fakes/loop.ts';
 import { calls, fails, says, scriptedModel, USAGE } from '../fakes/scripted-model.ts';
 import { withLoop } from './with-loop.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
@@ -107,23 +108,91 @@ test('a refusal that passes by itself costs the conversation nothing', async () 
   }
 });
 
-test('an answer that reached the output limit says so', async () => {
-  const cut: ModelEvent[] = [
-    { type: 'text', delta: 'Half a sent' },
-    { type: 'finish', reason: 'length', usage: USAGE },
+const cutAnswer = (text: string): ModelEvent[] => [
+  { type: 'text', delta: text },
+  { type: 'finish', reason: 'length', usage: USAGE },
+];
+
+test('an answer that reached the output limit goes on once, as one answer; a second cut is told', async () => {
+  const script = [
+    cutAnswer('Half a sent'),
+    says('ence is whole.'),
+    cutAnswer('One, '),
+    cutAnswer('two, '),
+    cutAnswer('I look.'),
+    calls(['read', { path: 'README.md' }]),
+    says('It is there.'),
+    cutAnswer('Half'),
+    fails('network', { after: ' of' }),
+    says(' of it.'),
   ];
-  const loop = await openLoop({ choices: [scriptedModel([cut, says('whole')]).choice()] });
-  try {
-    const outcome = await loop.send('go');
-    assert.match(
-      outcome.text,
-      /^Half a sent\n\n\(The answer ends here because it reached the output limit of the model\.\)$/,
+  await withLoop(script, {}, async (loop, _log, model) => {
+    const whole = await loop.send('go');
+    assert.deepEqual([whole.text, whole.cut], ['Half a sentence is whole.', false]);
+    const [, second] = model.requests;
+    const [before, note] = second?.messages.slice(-2) ?? [];
+    assert.deepEqual([before?.role, note?.role], ['assistant', 'user']);
+    assert.match(JSON.stringify(note), /cut at the output limit here\. Go on with it/);
+    const shown = loop.deltas.flatMap((delta) => (delta.kind === 'text' ? [delta] : []));
+    assert.deepEqual(
+      shown.map(({ step, offset, text }) => [step, offset, text]),
+      [
+        [1, 0, 'Half a sent'],
+        [1, 11, 'ence is whole.'],
+      ],
+      'who watches sees one answer',
     );
-    assert.equal(outcome.cut, true);
-    assert.equal((await loop.send('again')).cut, false);
-  } finally {
-    await loop.close();
-  }
+    const still = await loop.send('again');
+    assert.equal(still.text, 'One, two, \n\n(The answer ends here because it reached the output limit of the model.)');
+    assert.equal(still.cut, true);
+    assert.deepEqual(
+      await loop.send('and now').then(({ text, cut }) => [text, cut]),
+      ['It is there.', false],
+      'with a call in between, the first part was said before it',
+    );
+    assert.equal((await loop.send('last')).text, 'Half of it.');
+    assert.equal(model.left, 0);
+  });
+});
+
+test('where no step is left, the first part of a cut answer is the answer', () =>
+  withLoop([cutAnswer('Half')], { limits: { steps: 1 } }, async (loop) => {
+    const { status, text, cut } = await loop.send('go');
+    assert.deepEqual([status, cut], ['done', true]);
+    assert.match(text, /^Half\n\n\(The answer ends here/);
+  }));
+
+test('who lives elsewhere is told the time by their own clock, and makes schedules by it', async () => {
+  const clock = { ...systemClock, now: () => Date.UTC(2026, 10, 27, 23, 30) };
+  const zones: string[] = [];
+  const look: Tool = {
+    ...testTools([]).read,
+    run: async (_, ctx) => {
+      zones.push((await ctx.zone?.()) ?? '');
+      return { ok: true, text: 'seen', labels: [], changes: [] };
+    },
+  };
+  await withLoop(
+    [calls(['read', { path: 'README.md' }]), says('one'), says('two')],
+    { clock, tools: [look] },
+    async (loop, _log, model) => {
+      const channels = [{ name: 'chat', type: 'chat', owners: ['7'], agent: null, secrets: {}, settings: {} }];
+      const owned = { channels, timezone: 'Europe/Paris', zones: { owner: 'Asia/Tokyo' } };
+      loop.governance.settings = { ...loop.governance.settings, ...owned };
+      const ask = async (sender: string, channel: string, replyTo: string): Promise<void> => {
+        const message = { channel, sender, agent: 'assistant', session: `of-${channel}`, text: 'hello', replyTo };
+        const result = await loop.runtime.deliver({ ...message, externalId: sender });
+        assert.ok(result.ok);
+        await loop.settled(result.delivered.task);
+      };
+      await ask('owner', 'http', 'ses_1');
+      await ask('chat:8', 'chat', '8');
+      const times = model.whole.map(({ messages }) => /It is (\w+day [^.]*)\./.exec(JSON.stringify(messages))?.[1]);
+      const tokyo = 'Saturday 2026-11-28 08:30 (Asia/Tokyo, UTC+09:00)';
+      assert.deepEqual(times, [tokyo, tokyo, 'Saturday 2026-11-28 00:30 (Europe/Paris, UTC+01:00)']);
+      assert.deepEqual(zones, ['Asia/Tokyo']);
+    },
+  );
 });
 
 test('a run is told the time of the message it answers, and anew when it goes on later; the prompt stays as it was', async () => {

@@ -451,6 +451,10 @@ test('B7 a provider that asks for an hour gets it, from people’s work too, and
       assert.deepEqual([event?.data.attempt, event?.data.error], [1, 'model.rate']);
       const told = loop.deltas.flatMap((delta) => (delta.kind === 'retrying' ? [delta.text] : []));
       assert.match(told.at(-1) ?? '', /asks to be asked again no earlier than \w+day \d{4}-\d\d-\d\d \d\d:\d\d \(/);
+      const waits = await loop.runtime.task(task);
+      assert.deepEqual([waits?.status, waits?.later?.at], ['queued', event?.data.notBefore]);
+      assert.match(waits?.later?.text ?? '', /\S/);
+      assert.equal(loop.deltas.findLast((delta) => delta.kind === 'retrying')?.until, event?.data.notBefore);
       recover();
       await passes();
       assert.equal((await loop.settled(task)).text, 'Written.');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../../src/core/ports/net.ts';
+import { reaches } from '../../src/core/net/reach.ts';
 import { serve, serveRaw } from '../net/support.ts';
 
 const LIMITS = { maxBytes: 1_000_000, timeoutMs: 60_000, idleMs: 30_000, maxRedirects: 0 };
@@ -18,20 +19,23 @@ export async function fails(work: Promise<unknown>, code: NetError['code'], mess
   return error;
 }
 
+/** May reach that port of this machine. */
+export const forPort = (port: number, more: Partial<ForWhom> = {}): ForWhom => ({
+  who: 'model:test',
+  agent: null,
+  run: null,
+  privateHosts: [`127.0.0.1:${port}`],
+  only: null,
+  ...more,
+});
+export const at = (port: number, more: Partial<NetRequest> = {}): NetRequest => ({
+  url: `http://127.0.0.1:${port}/x?y=z`,
+  ...LIMITS,
+  ...more,
+});
+
 /** What the user of a Net may rely on. `open` is given nothing: the servers are on 127.0.0.1. */
 export function netContract(name: string, open: (t: TestContext) => Net): void {
-  const forPort = (port: number, more: Partial<ForWhom> = {}): ForWhom => ({
-    who: 'model:test',
-    privateHosts: [`127.0.0.1:${port}`],
-    only: null,
-    ...more,
-  });
-  const at = (port: number, more: Partial<NetRequest> = {}): NetRequest => ({
-    url: `http://127.0.0.1:${port}/x?y=z`,
-    ...LIMITS,
-    ...more,
-  });
-
   test(`${name}: method, headers and body arrive, and so does the answer`, async (t) => {
     const server = await serve(t, (_request, response) => {
       response.writeHead(418, { 'x-answer': 'yes' });
@@ -69,9 +73,9 @@ export function netContract(name: string, open: (t: TestContext) => Net): void {
     await fails(guard.request(at(port), forPort(port, { privateHosts: [] })), 'blocked');
     await fails(guard.request(at(port), forPort(port + 1)), 'blocked');
     await fails(guard.request(at(port), forPort(port, { only: [] })), 'blocked');
-    await fails(guard.request(at(port), forPort(port, { only: ['example.org'] })), 'blocked');
+    await fails(guard.request(at(port), forPort(port, { only: reaches('example.org') })), 'blocked');
     assert.equal(server.seen.length, 0);
-    const response = await guard.request(at(port), forPort(port, { only: [`127.0.0.1:${port}`] }));
+    const response = await guard.request(at(port), forPort(port, { only: reaches(`127.0.0.1:${port}`) }));
     assert.equal(await response.text(), 'ok');
   });
 

@@ -80,7 +80,7 @@ export function sandboxContract(suite: SandboxSuite): void {
 
     const job = async (command: string, own: Partial<Job['limits']> = {}): Promise<Job> => {
       const key = `job_${(count += 1)}`;
-      return { key, command, checkout: await home.checkout(key), limits: { ...limits, ...own } };
+      return { key, command, checkout: await home.checkout(key), limits: { ...limits, ...own }, network: null };
     };
     const run = async (command: string, own: Partial<Job['limits']> = {}): Promise<JobResult> =>
       sandbox.exec(await job(command, own), quiet, never());

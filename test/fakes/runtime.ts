@@ -24,6 +24,8 @@ export interface FakeRun {
   emit(delta: DistributiveOmit<Delta, 'task' | 'run'>): void;
   /** What it has done waits for something that a person has to mend, and it is queued meanwhile. */
   hinder(text: string): void;
+  /** The provider of its model is down, and it is queued until then. */
+  later(at: number, text: string): void;
   approval(tool: string, shown: string): Promise<'approve' | 'deny'>;
   question(text: string): Promise<string>;
 }
@@ -182,6 +184,10 @@ export function fakeRuntime(script: Script): FakeRuntime {
         emit(task, { kind: 'retrying', text });
         change(task, { status: 'queued', text });
       },
+      later(at, text) {
+        emit(task, { kind: 'retrying', text, until: at });
+        change(task, { status: 'queued', later: { at, text } });
+      },
       approval: async (tool, shown) =>
         (await park(task, { kind: 'approval', tool, text: shown, reason: 'A rule asks for it.' })) as
           | 'approve'
@@ -192,7 +198,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
     const message = `evt_${next}`;
     try {
       const text = await script(run);
-      if (!isEnded(task.outcome.status)) change(task, { status: 'done', text, message });
+      if (!isEnded(task.outcome.status)) change(task, { status: 'done', text, message, later: undefined });
     } catch (error) {
       change(task, { status: 'failed', text: error instanceof Error ? error.message : 'failed', message });
     }

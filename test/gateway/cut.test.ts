@@ -4,7 +4,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, connect, Socket } from 'node:net';
 import { test } from 'node:test';
 import { clientOf, failsWith, user } from './client.ts';
-import { gate, withGateway } from './help.ts';
+import { gate, realClock, withGateway } from './help.ts';
 import { until } from '../fakes/until.ts';
 import { clientSignal } from '../../src/gateway/http/reply.ts';
 import { Passes } from '../../src/gateway/admission.ts';
@@ -120,6 +120,93 @@ test('An Idempotency-Key is one request in every session and without one; with o
       const [one, two] = [await (await post('x')).json(), await (await post('x')).json()] as { task: string }[];
       assert.equal(one?.task, two?.task);
       assert.equal((await post('y')).status, 409);
+    },
+  );
+});
+
+test('A provider that is down is told with Retry-After, also to who comes back, and its task is joined', async () => {
+  let runs = 0;
+  const held = gate();
+  await withGateway(
+    async (run) => {
+      runs += 1;
+      run.later(realClock.now() + 3_600_000, 'The limit is reached. It asks to be asked again at 12:00.');
+      await held.opened;
+      return 'done once';
+    },
+    async ({ call }) => {
+      const ask = (key: string | null, more: object = {}): Promise<Response> =>
+        call('/v1/chat/completions', {
+          body: { messages: [user('work')], ...more },
+          headers: key === null ? {} : { 'idempotency-key': key },
+        });
+      for (const again of [ask('k'), ask('k'), ask(null, { user: 'me' }), ask(null, { user: 'me' })]) {
+        const answer = await again;
+        const { error } = (await answer.json()) as { error: { message: string; code: string } };
+        assert.deepEqual([answer.status, error.code], [503, 'model_unavailable']);
+        const seconds = Number(answer.headers.get('retry-after'));
+        assert.ok(seconds > 3_500 && seconds <= 3_600, String(seconds));
+        assert.equal(
+          answer.headers.get('x-should-retry'),
+          'false',
+          'nobody wants a program that comes back for an hour',
+        );
+        const task = answer.headers.get('x-ruche-task') ?? '';
+        assert.match(error.message, new RegExp(`limit is reached.*Task ${task} goes on.*/api/tasks/${task}`));
+      }
+      held.open();
+      for (const answer of [await ask('k'), await ask(null, { user: 'me' })])
+        assert.match(await answer.text(), /done once/);
+      assert.equal(runs, 2);
+    },
+  );
+});
+
+test('A model that is soon asked again is waited for, until that has gone on for too long', async () => {
+  for (const [waits, status] of [
+    [[1_000, 2_000, 4_000], 200],
+    [[1_000, 30_000, 50_000], 503],
+  ] as const) {
+    const ended = gate();
+    await withGateway(
+      async (run) => {
+        for (const wait of waits)
+          run.emit({ kind: 'retrying', text: 'It is overloaded.', until: realClock.now() + wait });
+        if (status === 503) await ended.opened;
+        return 'at last';
+      },
+      async ({ call }) => {
+        const answer = await call('/v1/chat/completions', { body: { messages: [user('work')] } });
+        assert.equal(answer.status, status);
+        if (status === 503) assert.ok(Number(answer.headers.get('retry-after')) <= 50);
+        ended.open();
+        await answer.text();
+      },
+    );
+  }
+});
+
+test('A stream says what it waits for, as a comment and as a thought, and goes on to the answer', async () => {
+  const seen = gate();
+  await withGateway(
+    async (run) => {
+      run.later(realClock.now() + 3_600_000, 'The limit\nis reached');
+      await seen.opened;
+      run.say('at last');
+      return 'at last';
+    },
+    async ({ call }) => {
+      const body = { model: 'assistant', stream: true, messages: [user('work')] };
+      const answer = await call('/v1/chat/completions', { body });
+      let text = '';
+      for await (const piece of answer.body!.pipeThrough(new TextDecoderStream())) {
+        text += piece;
+        if (text.includes('"reasoning_content":"The limit\\nis reached.')) seen.open();
+      }
+      assert.match(text, /^: The limit is reached\.$/m);
+      const said = [...text.matchAll(/"content":"([^"]*)"/g)].map(([, words]) => words).join('');
+      assert.equal(said, 'at last');
+      assert.match(text, /"finish_reason":"stop"/);
     },
   );
 });

@@ -43,12 +43,15 @@ const found = (text: string): string[] =>
  * doctor looks whether a port is free.
  */
 const MAY: readonly [place: RegExp, doors: readonly string[]][] = [
+  [/^net\/websocket\.ts$/, ['a client library']],
   [/^net\//, ['a network module', 'an outgoing call']],
   // The page it serves holds a script for the browser, which asks this gateway.
   [/^gateway\/api\/login\.ts$/, ['the global fetch']],
   [/^gateway\//, ['a network module']],
   // Loads three packages, each only where a file of settings needs it.
   [/^config\/packages\/late\.ts$/, ['a builtin by the back door']],
+  // A program that runs in a command's sandbox, where it reaches the command's proxy and nothing else.
+  [/^sandbox\/network\.ts$/, ['a network module', 'an outgoing call']],
   // Somebody else's server, which calls the gateway of the play.
   [/^simulate\/sender\.ts$/, ['a network module', 'an outgoing call']],
   [/^cli\//, ['a network module', 'an outgoing call', 'the global fetch']],

@@ -55,7 +55,7 @@ describe('bubblewrap confines', { skip }, () => {
     own: Partial<Limits> = {},
     where = checkout,
   ): Promise<JobResult & { text: string }> => {
-    const job = { key: `try_${(count += 1)}`, command, checkout: where, limits: { ...limits, ...own } };
+    const job = { key: `try_${(count += 1)}`, command, checkout: where, limits: { ...limits, ...own }, network: null };
     const result = await sandbox.exec(job, () => undefined, new AbortController().signal);
     return { ...result, text: Buffer.from(result.output).toString('utf8') };
   };
@@ -345,7 +345,7 @@ git commit -aqm second; git log --format='%s %an <%ae>'; git branch other; git g
     const own = await home.checkout('hidden');
     const command = `: ${marker}\necho up; while [ ! -e seen ]; do sleep 0.01; done`;
     let up = false;
-    const job = { key: 'hidden', command, checkout: own, limits };
+    const job = { key: 'hidden', command, checkout: own, limits, network: null };
     const going = sandbox.exec(job, () => (up = true), new AbortController().signal);
     await until(() => up, 'start');
     assert.deepEqual(await processesWith(marker), []);

@@ -89,7 +89,7 @@ async function run(command: string, status: readonly string[] | null = STATUS): 
     await writeFile(join(checkout.dir, path), text);
   }
   await writeFile(join(home.shells, '.status'), status === null ? '' : `${status.join('\n')}\n`);
-  const job = { key, command: `export NOW=${AT + 60}\n${command}`, checkout, limits };
+  const job = { key, command: `export NOW=${AT + 60}\n${command}`, checkout, limits, network: null };
   const { exit, output } = await sandbox.exec(job, () => {}, AbortSignal.timeout(20_000));
   return { exit, out: Buffer.from(output).toString().trim() };
 }

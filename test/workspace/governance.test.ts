@@ -144,3 +144,14 @@ test('check says of a saved file what load would say of it', () => {
   assert.deepEqual(check('agents/a/AGENT.md', null), []);
   assert.deepEqual(check('agents/a/SOUL.md', 'fine\n'), []);
 });
+
+test('a secret for an agent that there is not is named, and the others keep theirs', async () => {
+  const secret = "{ for: [assistant, asistant], host: x.example, header: Authorization, format: 'Bearer {}' }";
+  const commit = await kit.commit({ 'ruche.yaml': `secrets:\n  key: ${secret}\n` });
+  const { problems, settings } = await load(commit);
+  const lost = problems.find(({ key }) => key === 'secrets.key.for.1');
+  assert.deepEqual([lost?.file, lost?.line, lost?.severity], ['ruche.yaml', 2, 'warning']);
+  assert.match(lost?.message ?? '', /there is no agent "asistant".*Did you mean "assistant"/);
+  assert.equal(settings.secrets?.[0]?.name, 'key');
+  await kit.commit({ 'ruche.yaml': 'concurrency: 9\n' });
+});

@@ -97,6 +97,10 @@ policy:
   assert.equal(settings?.patienceMs, 21_600_000);
   refused('patience: 8d', /patience must be a time such as 30m/);
   refused('timezone: Paris', /timezone is no time zone; write one such as Europe\/Paris/);
+  const { settings: elsewhere } = parseSettings('zones: { owner: Asia/Tokyo }', 'ruche.yaml', KNOWN);
+  assert.deepEqual(elsewhere?.zones, { owner: 'Asia/Tokyo' });
+  refused('zones: { owner: Tokyo }', /zones\.owner is no time zone; write one such as Europe\/Paris/);
+  refused('zones: { "slack:1": Asia/Tokyo }', /names the channel "slack", which is not there/);
   assert.deepEqual([settings?.concurrency, settings?.maxAttempts, settings?.limits.steps], [7, 5, 9]);
 });
 
@@ -432,4 +436,57 @@ test('quiet hours: for everybody and for one, in their time zones', () => {
     /:3 quiet\.people\.telegrm:1 names the channel "telegrm".*Did you mean/,
   );
   refused('quiet: { people: { anna: false } }', /must be owner, or CHANNEL:ADDRESS/);
+});
+
+test('secrets by destination are read, and each mistake in one is named', () => {
+  const text = `secrets:
+  github: { for: [system, system], host: API.GitHub.com, methods: [GET, POST], path: /repos/our/, header: Authorization, format: 'Bearer {}' }
+  crm-2: { for: [a], host: 127.0.0.1, ports: [8443], header: X-Api-Key, format: '{}', value: env:CRM_KEY }
+`;
+  const { settings, problems } = parseSettings(text, 'ruche.yaml', KNOWN);
+  assert.deepEqual(problems, []);
+  assert.deepEqual(settings?.secrets, [
+    {
+      name: 'github',
+      for: ['system'],
+      host: 'api.github.com',
+      ports: [443],
+      methods: ['GET', 'POST'],
+      path: '/repos/our/',
+      header: 'authorization',
+      format: 'Bearer {}',
+      value: 'secret:github',
+    },
+    {
+      name: 'crm-2',
+      for: ['a'],
+      host: '127.0.0.1',
+      ports: [8443],
+      methods: null,
+      path: null,
+      header: 'x-api-key',
+      format: '{}',
+      value: 'env:CRM_KEY',
+    },
+  ]);
+  const good = { for: '[a]', host: 'x.example', header: 'Authorization', format: "'Bearer {}'" };
+  const one = (changed: Record<string, string>, name = 'key'): string => {
+    const all = Object.entries({ ...good, ...changed }).filter(([, value]) => value !== '');
+    return `secrets:\n  ${name}: { ${all.map(([key, value]) => `${key}: ${value}`).join(', ')} }\n`;
+  };
+  for (const host of ["'*.example'", 'x.example:443', 'https://x.example', "''", "'a/b'"])
+    refused(one({ host }), /secrets\.key\.host must be one exact host/);
+  for (const header of ['Host', 'content-length', 'Proxy-Authorization', 'Transfer-Encoding', 'Range', "'a b'", "'a:'"])
+    refused(one({ header }), /secrets\.key\.header must be a header that carries a credential/);
+  for (const format of ['Bearer', "'{} {}'", '"a\\n{}"', "'Bürde {}'"])
+    refused(one({ format }), /secrets\.key\.format must be one line of plain characters with \{\} once/);
+  for (const path of ['repos', '/a/../b', '/a//b', '/a%2fb', "'/a;b'", "'/a?b'", '/./a', "'/a\\b'"])
+    refused(one({ path }), /secrets\.key\.path must be a path such as/);
+  refused(one({ methods: '[get]' }), /secrets\.key\.methods\.0 must be one of GET/);
+  refused(one({ ports: '[0]' }), /secrets\.key\.ports\.0 must be at least 1/);
+  refused(one({ for: '[]' }), /secrets\.key\.for must not be empty/);
+  refused(one({ format: '' }), /secrets\.key\.format is missing/);
+  refused(one({ value: 'ghp_1234567890' }), /secrets\.key\.value must name where the value is/);
+  refused(one({ hosts: 'x' }), /secrets\.key\.hosts is not a known key\. Did you mean "host"/);
+  refused(one({}, 'Git_Hub'), /secrets\.Git_Hub a secret is named with small letters/);
 });

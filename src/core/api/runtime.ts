@@ -15,8 +15,8 @@ export type Delta =
   | { kind: 'reasoning'; task: string; run: string; text: string }
   /** What was streamed of this step so far does not count: the call is tried again. */
   | { kind: 'discard'; task: string; run: string }
-  /** A model failed and is asked again after a wait: what is wrong, which one and when, in words. */
-  | { kind: 'retrying'; task: string; run: string; text: string }
+  /** A model failed and is asked again after a wait: what is wrong, which one and when, in words. `until`: the end of that wait. */
+  | { kind: 'retrying'; task: string; run: string; text: string; until?: number }
   | { kind: 'tool.started'; task: string; run: string; call: string; tool: string; args: string }
   | { kind: 'tool.output'; task: string; run: string; call: string; text: string }
   | { kind: 'tool.returned'; task: string; run: string; call: string; tool: string; ok: boolean; text: string }
@@ -55,6 +55,8 @@ export interface TaskOutcome {
   message: string | null;
   /** The answer has come to the output limit of the model. */
   cut: boolean;
+  /** It is queued because the provider of a model is down: when a model is asked again, and what the provider said. */
+  later?: { at: number; text: string };
   waits: Pending[];
   usage: Usage;
   costUsd: number;

@@ -1,5 +1,6 @@
 import type { Boundary } from './boundary.ts';
 import type { Clock } from './clock.ts';
+import type { EgressHandle } from './egress.ts';
 import type { Checkout } from './workspace.ts';
 
 export interface Limits {
@@ -19,6 +20,8 @@ export interface Job {
   command: string;
   checkout: Checkout;
   limits: Limits;
+  /** Its way out; null: it has no network. */
+  network: EgressHandle | null;
 }
 
 export interface JobResult {

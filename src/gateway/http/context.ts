@@ -3,6 +3,7 @@ import type { Ids } from '../../core/ids.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Delivered, DeliverResult, Runtime, TaskOutcome } from '../../core/api/runtime.ts';
+import type { SecretsDesk } from '../../core/api/secrets.ts';
 import type { ModelDesk, Views } from '../../core/api/views.ts';
 import type { RefusedHooks } from '../../core/api/runtime.ts';
 import type { FailureLimit } from './access.ts';
@@ -20,6 +21,8 @@ export interface GatewayContext {
   views: Views | null;
   /** The models and how to have one; null where there is none. */
   desk: ModelDesk | null;
+  /** The secrets of home; null where there are none. */
+  secrets: SecretsDesk | null;
   /** Null: only the token opens. */
   logins: Logins | null;
   /** What only this home's gateway and commands know; null if there is none. */
@@ -109,6 +112,8 @@ export interface GatewayLimits {
   backlogBytes: number;
   /** Milliseconds between keep-alives of a stream. */
   heartbeatMs: number;
+  /** Milliseconds that a request to `/v1` waits while models fail; beyond: 503, and its task goes on. */
+  outageMs: number;
   /** Wrong tokens at once from one address, and those forgiven each second; above: 429. */
   failures: { burst: number; perSecond: number };
   /** Milliseconds that open answers have to go out when the gateway closes. */
@@ -133,6 +138,8 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   requests: 512,
   backlogBytes: 4 * 1024 * 1024,
   heartbeatMs: 15_000,
+  // Below the minute after which proxies give up.
+  outageMs: 45_000,
   failures: { burst: 20, perSecond: 5 },
   closeMs: 1_500,
 };

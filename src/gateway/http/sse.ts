@@ -8,6 +8,8 @@ export interface EventStream {
   send(data: string, fields?: { event?: string; id?: string }): void;
   /** Keeps proxies and clients from giving up. `id` moves a client's `Last-Event-ID` on without an event. */
   keepAlive(id?: string): void;
+  /** A line that programs pass over and people read in a trace. */
+  comment(text: string): void;
   /** Resolves when the client has read enough for more to be written, or is gone. */
   drained(): Promise<void>;
   /** True once the last byte was handed to the network with the client still there. */
@@ -45,6 +47,9 @@ export function eventStream(
     },
     keepAlive(id) {
       write(id === undefined ? ': keep-alive\n\n' : `id: ${id}\n: keep-alive\n\n`);
+    },
+    comment(text) {
+      write(`: ${text.replaceAll(/\s+/g, ' ')}\n\n`);
     },
     drained() {
       if (!outgoing.writableNeedDrain || outgoing.destroyed) return Promise.resolve();

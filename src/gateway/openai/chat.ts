@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { NO_USAGE } from '../../core/model.ts';
+import { sentence } from '../../core/text/sentence.ts';
 import { spokenStream } from '../../core/api/streamed-text.ts';
-import type { AnswerResult, TaskOutcome } from '../../core/api/runtime.ts';
+import type { AnswerResult, Delta, TaskOutcome } from '../../core/api/runtime.ts';
 import { idempotencyKey, readObject, type Fields } from '../http/body.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } from '../http/context.ts';
 import {
@@ -140,13 +141,58 @@ interface Reply {
   follow(task: string, signal: AbortSignal): () => void;
   done(outcome: Answered): Promise<boolean>;
   fail(error: HttpError): Promise<boolean>;
+  /** A model is asked again later than a request waits. Gives the error that is the answer; null: it was told, and waits on. */
+  outage(wait: Outage): HttpError | null;
+}
+
+/** Models have failed since the request waits: what is wrong, and when one is asked again. */
+interface Outage {
+  at: number;
+  text: string;
+}
+
+/**
+ * Calls `told` when a model is asked again later than a client would wait for, until the returned function is called. A
+ * client that comes back meanwhile is told at once.
+ */
+async function watchModels(
+  { runtime, clock, limits }: GatewayContext,
+  task: string,
+  told: (outage: Outage) => void,
+): Promise<() => void> {
+  let since: number | null = null;
+  const look = (delta: Delta): void => {
+    if (delta.kind === 'text' || delta.kind === 'reasoning') since = null;
+    if (delta.kind !== 'retrying' || delta.until === undefined) return;
+    since ??= clock.now();
+    if (delta.until > clock.now() && delta.until - since > limits.outageMs) told({ at: delta.until, text: delta.text });
+  };
+  const unlisten = runtime.listen(task, look);
+  const later = (await runtime.task(task))?.later;
+  if (later !== undefined && later.at - clock.now() > limits.outageMs) told(later);
+  else for (const delta of runtime.recent(task)) look(delta);
+  return unlisten;
+}
+
+/** The task goes on. Sent again by the client itself only where it is soon worth it. */
+function modelDown({ clock, limits }: GatewayContext, { task, session }: Waiting, { at, text }: Outage): HttpError {
+  const seconds = Math.max(1, Math.ceil((at - clock.now()) / 1000));
+  const message = `${sentence(text)} Task ${task} goes on by itself. The same request with the same Idempotency-Key, or in the same session, gets its answer; it will also be at /api/tasks/${task}.`;
+  return new HttpError(503, 'model_unavailable', message, {
+    headers: {
+      'retry-after': String(seconds),
+      'x-should-retry': String(seconds * 1000 <= limits.outageMs),
+      'x-ruche-task': task,
+      'x-ruche-session': session,
+    },
+  });
 }
 
 async function answerWith(context: GatewayContext, request: ApiRequest, started: Waiting, reply: Reply): Promise<void> {
   const signal = clientSignal(request, context.closing);
   const unfollow = reply.follow(started.task, signal);
   try {
-    const outcome = await settled(context, started, signal);
+    const outcome = await settled(context, started, reply, signal);
     if (outcome === null) return;
     const failure = failureOf(outcome);
     // A failure that was told is delivered too: otherwise the same words would always be answered with it.
@@ -164,9 +210,19 @@ async function answerWith(context: GatewayContext, request: ApiRequest, started:
 }
 
 /** Null if the client went away; the run goes on without it. */
-async function settled(context: GatewayContext, started: Waiting, signal: AbortSignal): Promise<TaskOutcome | null> {
+async function settled(
+  context: GatewayContext,
+  started: Waiting,
+  reply: Reply,
+  signal: AbortSignal,
+): Promise<TaskOutcome | null> {
+  const down = new AbortController();
+  const unwatch = await watchModels(context, started.task, (outage) => {
+    const error = reply.outage(outage);
+    if (error !== null) down.abort(error);
+  });
   try {
-    const outcome = await context.runtime.settled(started.task, signal);
+    const outcome = await context.runtime.settled(started.task, AbortSignal.any([signal, down.signal]));
     // One turn of the event loop, so that a hang-up that has reached this machine is seen before the answer is sent.
     await new Promise((resolve) => setImmediate(resolve));
     return outcome;
@@ -181,6 +237,8 @@ async function settled(context: GatewayContext, started: Waiting, signal: AbortS
       }`,
       started.named,
     );
+  } finally {
+    unwatch();
   }
 }
 
@@ -199,11 +257,12 @@ const namesOf = (started: Started): Record<string, string> => ({
   ...('task' in started ? { 'x-ruche-task': started.task } : {}),
 });
 
-const whole = (_: GatewayContext, request: Exchange, started: Started, head: AnswerHead): Reply => ({
+const whole = (context: GatewayContext, request: Exchange, started: Started, head: AnswerHead): Reply => ({
   follow: () => () => undefined,
   done: ({ text, usage, cut }) =>
     sendJson(request, 200, completion(head, text, usage, finishOf(cut)), namesOf(started)),
   fail: (error) => sendError(request, error),
+  outage: (wait) => ('task' in started ? modelDown(context, started, wait) : null),
 });
 
 /** In OpenAI's form: the role first, then pieces of text as they come, then the end. */
@@ -235,6 +294,13 @@ function streamed(context: GatewayContext, request: Exchange, started: Started, 
       if (head.usage) send(usageChunk(head, usage));
       stream.send('[DONE]');
       return stream.end();
+    },
+    outage({ text }) {
+      const words = request.redact(sentence(text));
+      stream.comment(words);
+      // Programs show it as a thought while they wait; it is no part of the answer.
+      send(chunk(head, { reasoning_content: `${words}\n` }, null));
+      return null;
     },
     fail(error) {
       if (!stream.opened) return sendError(request, error);

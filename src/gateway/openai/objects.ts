@@ -42,7 +42,7 @@ export const completion = (head: AnswerHead, text: string, usage: Usage, finish:
 /** One chunk of a streamed answer. */
 export const chunk = (
   head: AnswerHead,
-  delta: { role?: 'assistant'; content?: string },
+  delta: { role?: 'assistant'; content?: string; reasoning_content?: string },
   finish: Finish | null,
 ): object => ({
   id: head.id,

@@ -194,6 +194,7 @@ async function read(
     ...lostHooks(agents),
     ...lostQueues(agents, settings, SETTINGS_FILE),
     ...lostLevels(agents, settings, text.bytes),
+    ...lostSecrets(agents, settings, text.bytes),
   ];
   const all = [...problems, ...lost, ...odd, ...found.problems, ...skills.problems];
   return {
@@ -250,6 +251,17 @@ function lostLevels(agents: ReadonlyMap<string, Agent>, { escalation }: Settings
     }),
   );
 }
+
+/** Agents that are to send a secret and that there are not. */
+const lostSecrets = (agents: ReadonlyMap<string, Agent>, { secrets = [] }: Settings, file: Uint8Array): Problem[] =>
+  secrets.flatMap((secret) =>
+    secret.for.flatMap((agent, index) => {
+      if (agents.has(agent)) return [];
+      const path = ['secrets', secret.name, 'for', index];
+      const said = `there is no agent "${agent}", so no request of it carries this secret.${didYouMean(agent, agents.keys())}`;
+      return [problem(SETTINGS_FILE, lineIn(file, path), path.join('.'), said, 'warning')];
+    }),
+  );
 
 function lineIn(file: Uint8Array, path: (string | number)[]): number | null {
   const decoded = decodeText(file, SETTINGS_FILE);

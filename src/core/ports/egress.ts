@@ -1,0 +1,33 @@
+import type { ForWhom } from './net.ts';
+
+/** What one command may reach, and for whom. */
+export interface EgressGrant {
+  agent: string;
+  run: string;
+  /** As the rules are at this moment: asked anew for each connection, so that what the owner removes is gone at once. */
+  forWhom(): ForWhom;
+}
+
+/** The way out of one command, as its sandbox needs it. */
+export interface EgressHandle {
+  /** Holds the proxy's socket, `proxy.sock`. The folder outlives the runtime; a restarted one puts a new socket in it. */
+  readonly dir: string;
+  /** What the proxy demands of each client. The same for the same command after a restart. */
+  readonly token: string;
+  /** A file of certificates (PEM) for clients, if TLS ends at the proxy for some hosts. */
+  readonly ca: string | null;
+  /** What else the command finds in its environment: placeholders of its secrets. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** What was refused so far, one line each, without repeats. */
+  refused(): readonly string[];
+}
+
+/** Proxies of commands: each lets one command reach what its agent may, and nothing else. */
+export interface Egress {
+  /** Opens the proxy of a command, also of one that was started before a crash. */
+  open(key: string, grant: EgressGrant): Promise<EgressHandle>;
+  /** Ends its connections and removes its folder. */
+  close(key: string): Promise<void>;
+  /** Keys of which a folder is kept. */
+  list(): Promise<string[]>;
+}
