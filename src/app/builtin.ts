@@ -12,6 +12,7 @@ import { geminiProvider } from '../models/gemini/model.ts';
 import { ollamaProvider } from '../models/ollama/model.ts';
 import { openaiProvider } from '../models/responses/model.ts';
 import type { Provider } from '../models/wire/provider.ts';
+import { ChosenSandboxes } from '../sandbox/chosen.ts';
 import { unconfined } from '../sandbox/none.ts';
 import { bubblewrap } from '../sandbox/probe.ts';
 import type { Boundary } from '../core/ports/boundary.ts';
@@ -67,9 +68,19 @@ export const BUILTIN: Builtin = {
 export const openTools = ({ tools }: Builtin, parts: ToolParts): ReadonlyMap<string, AnyTool> =>
   new Map(tools.map((each) => [each.name, 'open' in each ? each.open(parts) : each]));
 
-/** The strictest that works on this machine. */
+/** The strictest that works on this machine, and behind it those that an agent may pick. */
 export async function openSandbox(
   { sandboxes }: Pick<Builtin, 'sandboxes'>,
+  options: ProbeOptions & { boundary: Boundary; clock: Clock },
+): Promise<Sandbox> {
+  const standard = await strictest(sandboxes, options);
+  const open = (name: string): Promise<Sandbox> | null =>
+    sandboxes.find((kind) => kind.name === name)?.openPicked?.(options) ?? null;
+  return new ChosenSandboxes({ dir: options.dir, standard, open });
+}
+
+async function strictest(
+  sandboxes: readonly SandboxKind[],
   { boundary, clock, ...options }: ProbeOptions & { boundary: Boundary; clock: Clock },
 ): Promise<Sandbox> {
   for (const kind of sandboxes) {

@@ -5,6 +5,7 @@ import { AGENT_LATER, TOOLS_LATER, agentSchema } from './schemas.ts';
 import { checkRules, laterKeys, toRule } from './settings.ts';
 import type { KnownToAgent } from './settings.ts';
 import { recipientProblem } from './recipients.ts';
+import { sandboxOf } from './sandbox.ts';
 import { readSchedules } from './schedules.ts';
 import { readTriggers } from './triggers.ts';
 import { didYouMean } from '../core/text/unknown.ts';
@@ -122,6 +123,8 @@ export function parseAgent(
     (found.severity === 'warning' ? warnings : problems).push(found);
   const wrongChain = checkChain(value.escalation, known);
   if (wrongChain !== null) problems.push(problem(file, source.lineOf(['escalation']), 'escalation', wrongChain));
+  const sandbox = sandboxOf(value, source, file, known.sandbox);
+  problems.push(...sandbox.problems);
   const timed = readSchedules(value.schedules ?? [], source, file);
   const triggered = readTriggers(value.triggers ?? [], source, file);
   problems.push(...timed.problems, ...triggered.problems);
@@ -150,6 +153,7 @@ export function parseAgent(
       ...(value.skills === undefined ? {} : { skills: [...new Set(value.skills)].sort() }),
       rules: rules.map(toRule),
       network: value.network ?? null,
+      ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),
       schedules: timed.schedules,
       ...(triggered.triggers.length === 0 ? {} : { triggers: triggered.triggers }),
       ...(value.escalation === undefined ? {} : { escalation: value.escalation }),

@@ -8,6 +8,7 @@ import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { quietSchema } from './quiet.ts';
 import { secretsSchema } from './secret-bindings.ts';
 import { scheduleSchema } from './schedule-schema.ts';
+import { sandboxKeys } from './sandbox.ts';
 import { timeNeeded } from './validate.ts';
 import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
@@ -284,6 +285,7 @@ const settings = z.strictObject({
     .optional(),
   quiet: quietSchema.optional(),
   secrets: secretsSchema.optional(),
+  ...sandboxKeys,
   ...later(SETTINGS_LATER),
 });
 
@@ -319,6 +321,7 @@ export const agentSchema = z.strictObject({
   escalation: CHAIN_NAME.describe(
     'The chain of ruche.yaml for what waits for a person; owner unless given.',
   ).optional(),
+  ...sandboxKeys,
   ...later(AGENT_LATER),
 });
 

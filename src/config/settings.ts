@@ -4,6 +4,7 @@ import type {
   Problem,
   ProviderKind,
   ProviderSettings,
+  SandboxChoice,
   Settings,
 } from '../core/agent.ts';
 import { bareOrigin } from '../core/net/host.ts';
@@ -18,6 +19,7 @@ import { channelsOf, type Messenger } from './channels.ts';
 import { quietOf } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
+import { sandboxOf } from './sandbox.ts';
 import { bindingsOf } from './secret-bindings.ts';
 import { decodeText, parseYaml, problem, type Path, type YamlSource } from './yaml-source.ts';
 
@@ -61,6 +63,8 @@ export interface KnownToAgent extends Omit<Known, 'messengers' | 'channels' | 'p
   chains: readonly string[];
   /** Whom its schedules and triggers may tell. */
   recipients: Recipients;
+  /** What `ruche.yaml` has picked for the commands of all. */
+  sandbox?: SandboxChoice;
 }
 
 interface RuleSource {
@@ -213,7 +217,8 @@ export function parseSettings(
   const quiet = value.quiet === undefined ? null : quietOf(value.quiet, recipients, source, file);
   problems.push(...(quiet?.problems ?? []));
   const queues = queuesOf(value.queues ?? {}, source, file);
-  problems.push(...queues.problems);
+  const sandbox = sandboxOf(value, source, file);
+  problems.push(...queues.problems, ...sandbox.problems);
   if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
   return {
     settings: {
@@ -229,6 +234,7 @@ export function parseSettings(
       compaction: compactionOf(value.compaction),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
+      ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,

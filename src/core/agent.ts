@@ -8,6 +8,9 @@ import type { Trigger } from './trigger.ts';
 /** The settings of the network, at the root of the workspace. */
 export const SETTINGS_FILE = 'ruche.yaml';
 
+/** What confines shell commands. `bwrap` is the strictest that the machine has without an image. */
+export type SandboxChoice = { kind: 'bwrap' | 'none' } | { kind: 'container'; image: string };
+
 /** `agents/<name>/AGENT.md` at a commit. */
 export interface Agent {
   name: string;
@@ -19,6 +22,8 @@ export interface Agent {
   skills?: readonly string[];
   rules: readonly Rule[];
   network: readonly string[] | null;
+  /** What confines its commands, that of `ruche.yaml` counted in; `bwrap` unless given. */
+  sandbox?: SandboxChoice;
   /** What it does by the clock. */
   schedules: readonly Schedule[];
   /** What it does when something happens. */
@@ -157,6 +162,8 @@ export interface Settings {
   timezone?: string;
   /** Origin under which people reach the page through a proxy, such as `https://ruche.example.org`. */
   publicUrl?: string;
+  /** What confines the commands of all agents, unless one narrows it; `bwrap` unless given. */
+  sandbox?: SandboxChoice;
   /** Runs at once. */
   concurrency: number;
   limits: {

@@ -1,4 +1,5 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
+import type { Agent } from '../../core/agent.ts';
 import type { CallFacts, Decision, PolicyFacts } from '../../core/policy.ts';
 import { decide } from '../../policy/decide.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
@@ -20,6 +21,10 @@ function commonHosts(a: readonly string[] | null, b: readonly string[] | null): 
   return [...new Set([...a.filter(allowedBy(b)), ...b.filter(allowedBy(a))])];
 }
 
+/** A container that cannot be had is no reason to do without: then the command is not run. */
+const isConfined = ({ sandboxed }: AgentDeps, { sandbox = { kind: 'bwrap' } }: Agent): boolean =>
+  sandbox.kind === 'bwrap' ? sandboxed : sandbox.kind === 'container';
+
 export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
   const { agents, settings } = deps.governance();
   // A task has at most the rights of those who gave it: what narrows them narrows it.
@@ -29,7 +34,7 @@ export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
     agentRules: [agent, ...senders].flatMap(({ rules }) => rules),
     tools: agent.tools,
     network: [agent, ...senders].map(({ network }) => network).reduce(commonHosts),
-    sandboxed: deps.sandboxed,
+    sandboxed: isConfined(deps, agent),
     labels: log.state.labels,
     owners: ownerAddresses(settings.channels),
   };

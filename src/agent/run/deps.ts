@@ -45,7 +45,7 @@ export interface AgentDeps {
   /** By name, in the order models see them. */
   tools(): ReadonlyMap<string, AnyTool>;
   net: Net;
-  /** Whether shell commands are confined. */
+  /** Whether shell commands are confined where an agent has picked nothing for its own. */
   sandboxed: boolean;
   /** Whether the agent takes no work now: its runs stop at the next step. */
   paused(agent: string): boolean;

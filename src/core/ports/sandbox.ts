@@ -1,3 +1,4 @@
+import type { SandboxChoice } from '../agent.ts';
 import type { Boundary } from './boundary.ts';
 import type { Clock } from './clock.ts';
 import type { EgressHandle } from './egress.ts';
@@ -22,6 +23,8 @@ export interface Job {
   limits: Limits;
   /** Its way out; null: it has no network. */
   network: EgressHandle | null;
+  /** Where it runs; the strictest of this machine unless given. */
+  sandbox?: SandboxChoice | undefined;
 }
 
 export interface JobResult {
@@ -77,6 +80,8 @@ export interface ProbeOptions {
   /** `process.platform`. */
   platform: string;
   machine: Machine;
+  /** The runtime's environment, for what container engines need of it; none unless given. */
+  env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** `why` says what works or is missing, `mend` what to do about it. */
@@ -84,10 +89,12 @@ type SandboxProbe =
   | { ok: true; why: string; mend: string; open(parts: { boundary: Boundary; clock: Clock }): Promise<Sandbox> }
   | { ok: false; why: string; mend: string };
 
-/** A sandbox as `app/` lists it: the first that works on the machine is used. */
+/** A sandbox as `app/` lists it: the first that works on the machine is used where nothing is picked. */
 export interface SandboxKind {
   readonly name: string;
   probe(options: ProbeOptions): Promise<SandboxProbe>;
+  /** Opens it for those who have picked it by name. It looks at the machine only when a command comes, which is then told. */
+  openPicked?(options: ProbeOptions & { boundary: Boundary; clock: Clock }): Promise<Sandbox>;
 }
 
 /** `start`: the command never ran. `doubt`: it started, and nobody knows how it ended. */
