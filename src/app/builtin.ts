@@ -12,6 +12,7 @@ import { geminiProvider } from '../models/gemini/model.ts';
 import { ollamaProvider } from '../models/ollama/model.ts';
 import { openaiProvider } from '../models/responses/model.ts';
 import type { Provider } from '../models/wire/provider.ts';
+import { containers } from '../sandbox/container/container.ts';
 import { ChosenSandboxes } from '../sandbox/chosen.ts';
 import { unconfined } from '../sandbox/none.ts';
 import { bubblewrap } from '../sandbox/probe.ts';
@@ -62,7 +63,7 @@ export const BUILTIN: Builtin = {
   ],
   messengers: [telegramMessenger],
   providers: [anthropicProvider, openaiProvider, geminiProvider, ollamaProvider, compatibleProvider, demoProvider],
-  sandboxes: [bubblewrap, unconfined],
+  sandboxes: [bubblewrap, unconfined, containers],
 };
 
 export const openTools = ({ tools }: Builtin, parts: ToolParts): ReadonlyMap<string, AnyTool> =>

@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSafeName } from '../core/ids.ts';
-import { SandboxError, type Job, type JobResult, type JobState, type Limits, type Sandbox } from '../core/ports/sandbox.ts';
+import {
+  SandboxError,
+  type Job,
+  type JobResult,
+  type JobState,
+  type Limits,
+  type Sandbox,
+} from '../core/ports/sandbox.ts';
 import { KIND_FILE } from './jobs.ts';
 
 type Listener = (chunk: Uint8Array) => void;

@@ -138,7 +138,10 @@ const limited = ({ memory, processes }: { memory: number; processes: number }): 
 ];
 
 /** What the first process takes. Outside a user namespace processes are counted over all of the user: then only a fork bomb is bounded. */
-const bounds = ({ limits, mapping }: Engine, { memory, processes }: { memory: number; processes: number }): string[] => [
+const bounds = (
+  { limits, mapping }: Engine,
+  { memory, processes }: { memory: number; processes: number },
+): string[] => [
   String(mapping.length > 0 ? processes : Math.max(processes, 4096)),
   limits ? '' : String(Math.floor(memory / 1024)),
 ];

@@ -52,7 +52,7 @@ if [ ! -e ended ]; then
   ( ${words('remove')}
     [ "$#" = 0 ] || "$@" ) >/dev/null 2>&1
   ${killAll('[ ! -s cid ] || grep -lsF -f cid /proc/[0-9]*/cgroup')}
-  ${killAll('[ ! -p pipe ] || find -L /proc/[0-9]*/fd/1 -maxdepth 0 -samefile pipe 2>/dev/null')}
+  ${killAll('for link in /proc/[0-9]*/fd/1; do [ ! "$link" -ef pipe ] || echo "$link"; done')}
 fi
 ${give('ours')}
 `;
@@ -86,7 +86,12 @@ function openImages(options: ProbeOptions): Images {
     looking.catch(() => known.delete(name));
     const found = await looking;
     const { root } = found.image;
-    const gone = root !== null && !(await access(root).then(() => true, () => false));
+    const gone =
+      root !== null &&
+      !(await access(root).then(
+        () => true,
+        () => false,
+      ));
     if (!gone) return found;
     known.delete(name);
     return of(name);
@@ -121,7 +126,13 @@ function containerRunner(options: ProbeOptions, scope: string): Runner {
         copyFile(join(options.dir, STATUS_FILE), join(dir, 'status')).catch(() => undefined),
       ),
     ]);
-    return { script: ENTER, args: [], env: { PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin' }, memory: '', pids: '' };
+    return {
+      script: ENTER,
+      args: [],
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin' },
+      memory: '',
+      pids: '',
+    };
   };
   return { name: 'container', confined: true, sweep: SWEEP, prepare, clear: async () => true };
 }

@@ -108,7 +108,14 @@ async function asUser(kind: Engine['kind'], words: readonly string[], machine: O
 /** The image as the engine has it: by its name and digest, else by what was made here and never had a name elsewhere. */
 async function findImage(engine: Omit<Engine, 'limits'>, name: string): Promise<Image | null | { failed: string }> {
   for (const each of [name, name.slice(name.indexOf('@') + 1)]) {
-    const { code, text } = await ask(engine.words, 'image', 'inspect', '--format', '{{.Id}} {{json .Config.Env}}', each);
+    const { code, text } = await ask(
+      engine.words,
+      'image',
+      'inspect',
+      '--format',
+      '{{.Id}} {{json .Config.Env}}',
+      each,
+    );
     const match = /^(?:sha256:)?([0-9a-f]{64}) (.*)$/m.exec(text);
     if (code !== 0 && !/no such|not known|not found/i.test(text)) return { failed: text };
     if (code !== 0 || match === null) continue;
@@ -134,13 +141,30 @@ export function explain(kind: string, text: string): { why: string; mend: string
   const said = lastLine(text) || 'it printed nothing';
   const why = `${kind} does not start a container: ${said}`;
   const rows: [RegExp, string][] = [
-    [/newuidmap|subuid|insufficient UIDs|no subuid ranges/i, 'Install `uidmap`, and give your user a range: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`, then `podman system migrate`.'],
+    [
+      /newuidmap|subuid|insufficient UIDs|no subuid ranges/i,
+      'Install `uidmap`, and give your user a range: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`, then `podman system migrate`.',
+    ],
     [/hybrid|cgroup/i, 'Install `runc`: it works where crun refuses the cgroups of this machine.'],
-    [/docker daemon|docker\.sock|connect to the/i, 'Start the service, and let your user use it: `usermod -aG docker USER`. podman needs none.'],
-    [/rlimit|operation not permitted/i, 'This machine does not let limits be raised. Lower `default_ulimits` in /etc/containers/containers.conf.'],
-    [/no such file.*conmon|conmon.*not|executable file.*not found/i, 'Install what it names: `apt-get install conmon runc`.'],
+    [
+      /docker daemon|docker\.sock|connect to the/i,
+      'Start the service, and let your user use it: `usermod -aG docker USER`. podman needs none.',
+    ],
+    [
+      /rlimit|operation not permitted/i,
+      'This machine does not let limits be raised. Lower `default_ulimits` in /etc/containers/containers.conf.',
+    ],
+    [
+      /no such file.*conmon|conmon.*not|executable file.*not found/i,
+      'Install what it names: `apt-get install conmon runc`.',
+    ],
   ];
-  return { why, mend: rows.find(([pattern]) => pattern.test(text))?.[1] ?? 'Run `podman run --rm IMAGE true` by hand and see what it says.' };
+  return {
+    why,
+    mend:
+      rows.find(([pattern]) => pattern.test(text))?.[1] ??
+      'Run `podman run --rm IMAGE true` by hand and see what it says.',
+  };
 }
 
 /** Writes the files that containers of this engine share into a folder. */
@@ -167,7 +191,11 @@ async function attempt(engine: Engine, image: Image, scratch: string): Promise<R
     await mkdir(folder, { recursive: true });
   const shared = join(scratch, 'shared');
   await writeShared(shared, engine);
-  for (const [name, text] of [['command', CHECK], ['status', ''], ['pipe', '']] as const)
+  for (const [name, text] of [
+    ['command', CHECK],
+    ['status', ''],
+    ['pipe', ''],
+  ] as const)
     await writeFile(join(scratch, name), text, { mode: 0o644 });
   await writeFile(join(checkout.git, 'objects', 'info', 'alternates'), '');
   await rm(join(scratch, 'cid'), { force: true });
@@ -207,7 +235,11 @@ async function tryWay(
   const printed = ran.text.slice(ran.text.indexOf('ruche-began') + 'ruche-began'.length).trimStart();
   const wrong = judge(printed, String(engine.user.uid));
   if (wrong !== null)
-    return { ok: false, why: `A container of ${kind} does not hold: ${wrong}.`, mend: `Update ${kind} and its runtime.` };
+    return {
+      ok: false,
+      why: `A container of ${kind} does not hold: ${wrong}.`,
+      mend: `Update ${kind} and its runtime.`,
+    };
   const who = engine.owner !== null ? 'as root, with users of its own' : machine.uid === 0 ? 'as root' : 'without root';
   const bounded = limits ? '' : ' No cgroup can be made, so memory and processes are limited per process only.';
   return { ok: true, engine: { ...engine, limits }, image, why: `${kind} works, ${who}.${bounded}` };
@@ -240,5 +272,11 @@ export async function findEngine(options: ProbeOptions, name: string): Promise<F
       }
     }
   const [first] = engines;
-  return failed ?? { ok: false, why: `The image ${name} is not on this machine.`, mend: `Fetch it: \`${first?.kind} pull ${name}\`.` };
+  return (
+    failed ?? {
+      ok: false,
+      why: `The image ${name} is not on this machine.`,
+      mend: `Fetch it: \`${first?.kind} pull ${name}\`.`,
+    }
+  );
 }
