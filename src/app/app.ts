@@ -42,6 +42,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const trust = await (wrap.trust ?? plainly)(async () =>
     parts.adopt(await startTrust(adapters), (each) => each.close()),
   );
+  adapters.govern(() => trust.current().settings.secrets ?? []);
   const models = openToolsAndModels(options, adapters, trust, parts);
   const messengers = openMessengers(options, adapters, trust);
   const pauses = await Pauses.open(store, redact, () => hub.work());

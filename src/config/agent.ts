@@ -6,6 +6,7 @@ import { checkRules, laterKeys, toRule } from './settings.ts';
 import type { KnownToAgent } from './settings.ts';
 import { recipientProblem } from './recipients.ts';
 import { sandboxOf } from './sandbox.ts';
+import { reachesOf } from './network-schema.ts';
 import { readSchedules } from './schedules.ts';
 import { readTriggers } from './triggers.ts';
 import { didYouMean } from '../core/text/unknown.ts';
@@ -152,7 +153,7 @@ export function parseAgent(
       tools: [...new Set(tools)].filter((tool) => all.includes(tool)),
       ...(value.skills === undefined ? {} : { skills: [...new Set(value.skills)].sort() }),
       rules: rules.map(toRule),
-      network: value.network ?? null,
+      network: value.network === undefined ? null : reachesOf(value.network),
       ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),
       schedules: timed.schedules,
       ...(triggered.triggers.length === 0 ? {} : { triggers: triggered.triggers }),

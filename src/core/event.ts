@@ -216,6 +216,8 @@ export type Body =
         costUsd: number;
         /** The model's price is unknown, so `costUsd` is 0. */
         unpriced?: true;
+        /** It was cut at the output limit, and the next answer is its second part. */
+        goesOn?: true;
         ms: number;
       };
     }
@@ -358,6 +360,7 @@ export type MatterKind =
   | 'rejected'
   | 'undelivered'
   | 'outage'
+  | 'secret'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';

@@ -1,14 +1,18 @@
-import dns from 'node:dns/promises';
 import { TLSSocket } from 'node:tls';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/ports/clock.ts';
+import type { Injection, Scrub } from '../core/ports/injection.ts';
 import { REFUSED_HEADERS } from '../core/net/headers.ts';
 import { originOf, parseTarget, type Target } from '../core/net/host.ts';
+import { inspects, overridesRequest } from '../core/net/reach.ts';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
 import { type Answer, exchange, type Hop, type Watch, watch } from './exchange.ts';
-import { pin, type Resolve, type Connect, connectPinned, openPools, type Pools } from './pool.ts';
+import { type Connect, connectPinned } from './connect.ts';
+import { openDials } from './dial.ts';
+import { pin, type Resolve, systemResolve } from './pin.ts';
+import { openPools, type Pools } from './pool.ts';
 
 export interface NetOptions {
   clock: Clock;
@@ -19,6 +23,8 @@ export interface NetOptions {
   connect?: Connect;
   /** Certificates (PEM) trusted besides the system's. */
   ca?: readonly string[];
+  /** Puts credentials into what tools send; nothing is put in without it. */
+  injection?: Injection;
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -26,8 +32,6 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 const SAFE_HEADERS = new Set(['accept', 'accept-encoding', 'accept-language', 'user-agent']);
 const BODY_HEADERS = /^content-/;
 const NULL_BODY = new Set([204, 205, 304]);
-
-const systemResolve: Resolve = async (host) => (await dns.lookup(host, { all: true })).map(({ address }) => address);
 
 function targetOf(url: string): Target {
   const parsed = parseTarget(url);
@@ -53,9 +57,10 @@ const only = (headers: Record<string, string>, keep: (name: string) => boolean):
   Object.fromEntries(Object.entries(headers).filter(([name]) => keep(name)));
 
 /** The hop that an answer sends us to; null if it is a final one. */
-function nextHop(hop: Hop, message: IncomingMessage): Hop | null {
+function nextHop(hop: Hop, { message, scrub }: Got): Hop | null {
   const status = message.statusCode ?? 0;
-  const { location } = message.headers;
+  // A credential that it repeats must not go where it leads.
+  const location = message.headers.location && (scrub?.text(message.headers.location) ?? message.headers.location);
   if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return null;
   const url = URL.parse(location, hop.target.url);
   if (url === null) throw new NetError('redirect', `${originOf(hop.target)} redirects to something that is no URL`);
@@ -83,34 +88,49 @@ function certificateEnd({ socket }: IncomingMessage): number | null {
   return Number.isNaN(validTo) ? null : validTo;
 }
 
-/** The answer without cookies, which nobody here keeps, and without what described the encoded body. */
-function headersOf(message: IncomingMessage, encoded: boolean): Headers {
+/** An answer, and what takes the credentials out of it that its request carried. */
+interface Got extends Answer {
+  scrub: Scrub | null;
+}
+
+/** The answer without cookies, which nobody here keeps, and without what described a body that is changed. */
+function headersOf({ message, scrub }: Got, changed: boolean): Headers {
   const headers = new Headers();
   for (let index = 0; index + 1 < message.rawHeaders.length; index += 2) {
     const name = (message.rawHeaders[index] as string).toLowerCase();
     if (name === 'set-cookie' || name === 'set-cookie2') continue;
-    if (encoded && (name === 'content-encoding' || name === 'content-length')) continue;
-    headers.append(name, message.rawHeaders[index + 1] as string);
+    if (changed && (name === 'content-encoding' || name === 'content-length')) continue;
+    const value = message.rawHeaders[index + 1] as string;
+    headers.append(name, scrub?.text(value) ?? value);
   }
   return headers;
 }
 
-function respond(answer: Answer, hop: Hop, request: NetRequest, redirected: boolean, watching: Watch): Response {
+function respond(answer: Got, hop: Hop, request: NetRequest, redirected: boolean, watching: Watch): Response {
   const { message } = answer;
   const status = message.statusCode ?? 0;
   if (status < 200 || status > 599)
     throw new NetError('protocol', `${originOf(hop.target)} answered with status ${status}`);
   const bodiless = hop.method === 'HEAD' || NULL_BODY.has(status);
   const encoding = bodiless ? '' : encodingOf(message);
-  const headers = headersOf(message, encoding !== '');
+  const headers = headersOf(answer, encoding !== '' || answer.scrub !== null);
   if (bodiless) {
     message.resume();
     watching.end();
   }
-  const body = bodiless ? null : bodyStream(answer, encoding, request.maxBytes, originOf(hop.target), watching);
+  const body = bodiless
+    ? null
+    : bodyStream(answer, encoding, request.maxBytes, originOf(hop.target), watching, answer.scrub);
   const response = new Response(body, { status, headers });
   // A Response made by hand has no URL, and callers want to say where the text came from.
   return Object.defineProperties(response, { url: { value: hop.target.url }, redirected: { value: redirected } });
+}
+
+interface JourneyParts {
+  pools: Pools;
+  resolve: Resolve;
+  log: Log;
+  injection: Injection | null;
 }
 
 /** Follows one request to its final answer. */
@@ -121,11 +141,13 @@ class Journey {
   private readonly watching: Watch;
   private readonly request: NetRequest;
   private readonly forWhom: ForWhom;
+  private readonly injection: Injection | null;
 
-  constructor(pools: Pools, resolve: Resolve, log: Log, watching: Watch, request: NetRequest, forWhom: ForWhom) {
-    this.pools = pools;
-    this.resolve = resolve;
-    this.log = log;
+  constructor(parts: JourneyParts, watching: Watch, request: NetRequest, forWhom: ForWhom) {
+    this.pools = parts.pools;
+    this.resolve = parts.resolve;
+    this.log = parts.log;
+    this.injection = parts.injection;
     this.watching = watching;
     this.request = request;
     this.forWhom = forWhom;
@@ -137,7 +159,7 @@ class Journey {
     for (let hops = 0; ; hops++) {
       const answer = await this.send(hop);
       try {
-        const next = nextHop(hop, answer.message);
+        const next = nextHop(hop, answer);
         if (next === null) return respond(answer, hop, request, hops > 0, watching);
         if (hops >= request.maxRedirects)
           throw new NetError(
@@ -156,33 +178,42 @@ class Journey {
     }
   }
 
-  private async send(hop: Hop): Promise<Answer> {
+  /** The hop as it leaves: with the credential that is bound to it, which no later hop inherits. */
+  private async injected(hop: Hop): Promise<{ hop: Hop; scrub: Scrub | null }> {
+    const { agent, run, who } = this.forWhom;
+    // What goes to models and channels is not of an agent's making: a placeholder in it is only talked about.
+    if (this.injection === null || !who.startsWith('tool:')) return { hop, scrub: null };
+    const injected = await this.injection.outgoing({ agent, run, ...hop });
+    if (!injected.ok) throw new NetError('blocked', `${originOf(hop.target)} is blocked: ${injected.why}`);
+    return { hop: { ...hop, headers: injected.headers }, scrub: injected.scrub };
+  }
+
+  private async send(plain: Hop): Promise<Got> {
     const { forWhom, log, pools, watching } = this;
-    const { target } = hop;
-    const fields = { who: forWhom.who, origin: originOf(target), method: hop.method };
+    const { target } = plain;
+    const fields = { who: forWhom.who, origin: originOf(target), method: plain.method };
     try {
-      const addresses = await watching.race(pin(target, forWhom, this.lookup));
+      const { hop, scrub } = await watching.race(this.injected(plain));
+      const past = Object.keys(hop.headers).find(overridesRequest);
+      if (past !== undefined && inspects(forWhom.only, target))
+        throw new NetError(
+          'blocked',
+          `${originOf(target)} is blocked: the header ${past} could name another method or path`,
+        );
+      const http = { method: hop.method, path: new URL(target.url).pathname };
+      const addresses = await watching.race(pin(target, http, forWhom, this.resolve));
       const agent = pools.agent(target, addresses, forWhom);
       const answer = await exchange(hop, agent, () => pools.fresh(target, addresses), watching);
       watching.heard();
       const validTo = certificateEnd(answer.message);
       if (validTo !== null) this.request.onCertificate?.(validTo);
       log.debug({ ...fields, status: answer.message.statusCode }, 'request');
-      return answer;
+      return { ...answer, scrub };
     } catch (error) {
       if (error instanceof NetError) log.info({ ...fields, code: error.code }, 'request failed');
       throw error;
     }
   }
-
-  private readonly lookup: Resolve = async (host) => {
-    try {
-      return await this.resolve(host);
-    } catch {
-      // What the resolver says beyond "no" differs from system to system and helps nobody.
-      throw new NetError('dns', `${host} cannot be resolved: check the name and the machine's network`);
-    }
-  };
 }
 
 /**
@@ -190,18 +221,23 @@ class Journey {
  * goes to a checked address. No proxy of the environment is used and no cookie kept. `close` ends all connections.
  */
 export function openNet(options: NetOptions): Net & { close(): void } {
-  const { clock, log, resolve = systemResolve, connect = connectPinned, ca = [] } = options;
+  const { clock, log, resolve = systemResolve, connect = connectPinned, ca = [], injection = null } = options;
   const pools = openPools(connect, ca);
+  const dials = openDials({ clock, log, resolve, connect, ca });
   return {
     request: async (request, forWhom) => {
       const watching = watch(clock, request);
       try {
-        return await new Journey(pools, resolve, log, watching, request, forWhom).go();
+        return await new Journey({ pools, resolve, log, injection }, watching, request, forWhom).go();
       } catch (error) {
         watching.end();
         throw error;
       }
     },
-    close: () => pools.close(),
+    dial: (dial, forWhom) => dials.dial(dial, forWhom),
+    close: () => {
+      dials.close();
+      pools.close();
+    },
   };
 }

@@ -5,9 +5,10 @@ import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { type Machine, SandboxError, type Sandbox } from '../core/ports/sandbox.ts';
 import type { Checkout } from '../core/ports/workspace.ts';
-import { bwrapArgs, readSystem, type SystemMounts } from './system.ts';
+import { bwrapArgs, forwarderInside, readSystem, type SystemMounts } from './system.ts';
 import { cgroupsOf, makeCgroups, removeCgroups, type Cgroups } from './cgroup.ts';
 import { inheritedFiles, Jobs, type Runner, STATUS_FILE } from './jobs.ts';
+import { type Forwarder, forwarderOnce } from './network.ts';
 import { seccompFilter } from './seccomp.ts';
 import { LAUNCH, SWEEP_SANDBOX } from './wrapper.ts';
 
@@ -27,6 +28,8 @@ export interface BwrapOptions {
   dir: string;
   boundary: Boundary;
   clock: Clock;
+  /** What joins a command with its proxy; found on the machine by default. */
+  forwarder?: () => Promise<Forwarder>;
 }
 
 /** Arguments: bwrap, the inner program, then its arguments. */
@@ -58,16 +61,18 @@ function bwrapRunner(options: {
   files: BwrapFiles;
   /** Where the runtime says how it is. */
   status: string;
+  forwarder: () => Promise<Forwarder>;
 }): Runner {
-  const { features, scope, files, status } = options;
+  const { features, scope, files, status, forwarder } = options;
   const groups = (key: string): Cgroups => cgroupsOf(features.cgroups, `${scope}-${key}`);
   return {
     name: 'bwrap',
     confined: true,
     sweep: SWEEP_SANDBOX,
 
-    async prepare({ key, checkout, limits }, dir) {
+    async prepare({ key, checkout, limits, network: handle }, dir) {
       const job = groups(key);
+      const network = handle === null ? null : { handle, forwarder: await forwarder() };
       const args = bwrapArgs({
         ...files,
         checkout,
@@ -75,6 +80,7 @@ function bwrapRunner(options: {
         tmp: features.size ? Math.floor(limits.memory / 4) : null,
         filter: files.filter === null ? null : 4,
         status,
+        network,
       });
       await Promise.all([
         checkMountPoints(checkout),
@@ -86,7 +92,15 @@ function bwrapRunner(options: {
       const data = job.memory === null ? String(Math.floor(limits.memory / 1024)) : '';
       return {
         script: ENTER,
-        args: [features.bwrap, LAUNCH, files.filter ?? '', String(limits.processes), data, '/run/command'],
+        args: [
+          features.bwrap,
+          LAUNCH,
+          files.filter ?? '',
+          String(limits.processes),
+          data,
+          '/run/command',
+          ...forwarderInside({ network }),
+        ],
         env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
         memory,
         pids,
@@ -112,13 +126,19 @@ export async function bwrapFiles(dir: string, machine: Machine): Promise<BwrapFi
   return { ...mounts, filter };
 }
 
-/** Commands in bubblewrap: the checkout and nothing else of the machine can be written, and there is no network. */
+/** Commands in bubblewrap: the checkout and nothing else of the machine can be written, and nothing but the command's proxy be reached. */
 export async function openBwrap(options: BwrapOptions): Promise<Sandbox> {
   const files = await bwrapFiles(options.dir, options.machine);
   const scope = createHash('sha256').update(options.dir).digest('hex').slice(0, 8);
   return new Jobs({
     ...options,
     inherited: await inheritedFiles(),
-    runner: bwrapRunner({ features: options.features, scope, files, status: join(options.dir, STATUS_FILE) }),
+    runner: bwrapRunner({
+      features: options.features,
+      scope,
+      files,
+      status: join(options.dir, STATUS_FILE),
+      forwarder: options.forwarder ?? forwarderOnce(),
+    }),
   });
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Sandbox, SandboxKind } from '../core/ports/sandbox.ts';
 import { ENVIRONMENT } from './system.ts';
 import { inheritedFiles, Jobs, type Runner, STATUS_FILE } from './jobs.ts';
+import { type Forwarder, forwarderOnce, forwarderWords, networkEnvironment } from './network.ts';
 import { LAUNCH, SWEEP_MARKED } from './wrapper.ts';
 
 export interface NoSandboxOptions {
@@ -24,12 +25,12 @@ shift 3
 exec /bin/sh -c "$inner" ruche-command "$@"
 `;
 
-const runner: Runner = {
+const unconfinedRunner = (forwarder: () => Promise<Forwarder>): Runner => ({
   name: 'none',
   confined: false,
   sweep: SWEEP_MARKED,
 
-  async prepare({ checkout, limits }, dir) {
+  async prepare({ checkout, limits, network }, dir) {
     const home = join(dir, 'tmp');
     await mkdir(home, { mode: 0o700 });
     return {
@@ -42,6 +43,8 @@ const runner: Runner = {
         String(Math.max(limits.processes, 4096)),
         String(Math.floor(limits.memory / 1024)),
         join(dir, 'command'),
+        // On any port: all commands share this machine's loopback.
+        ...(network === null ? [] : forwarderWords(await forwarder(), network.dir, 0)),
       ],
       env: {
         ...ENVIRONMENT,
@@ -50,6 +53,7 @@ const runner: Runner = {
         GIT_DIR: checkout.git,
         GIT_WORK_TREE: checkout.dir,
         RUCHE_STATUS: join(dir, '..', STATUS_FILE),
+        ...(network === null ? {} : networkEnvironment(network, network.dir)),
       },
       memory: '',
       pids: '',
@@ -57,15 +61,15 @@ const runner: Runner = {
   },
 
   clear: async () => true,
-};
+});
 
 /**
- * Commands with nothing around them but limits: they can read and write whatever the runtime's user can. For machines
- * without bubblewrap, where the policy asks a person about each command.
+ * Commands with nothing around them but limits: they can read and write whatever the runtime's user can, and reach what it
+ * can; a proxy is only named to them. For machines without bubblewrap, where the policy asks a person about each command.
  */
 export async function openUnconfined(options: NoSandboxOptions): Promise<Sandbox> {
   await mkdir(options.dir, { recursive: true, mode: 0o700 });
-  return new Jobs({ ...options, inherited: await inheritedFiles(), runner });
+  return new Jobs({ ...options, inherited: await inheritedFiles(), runner: unconfinedRunner(forwarderOnce()) });
 }
 
 /** Works everywhere, so it is the last that is tried. */

@@ -161,7 +161,7 @@ async function tryBwrap(bwrap: string, scratch: string, machine: Machine): Promi
   const open = filter === null ? '' : '4<"$3"';
   const shell = `cd "$1" && exec 3<args ${open} && exec "$2" --args 3 -- /bin/sh /run/command`;
   const attempt = async (size: boolean): Promise<Ran> => {
-    const args = bwrapArgs({ ...files, checkout, command, tmp: size ? 1 << 20 : null, filter });
+    const args = bwrapArgs({ ...files, checkout, command, tmp: size ? 1 << 20 : null, filter, network: null });
     await writeFile(join(scratch, 'args'), args.map((arg) => `${arg}\0`).join(''));
     return run('/bin/sh', ['-c', shell, 'ruche-probe', scratch, bwrap, files.filter ?? '']);
   };

@@ -1,5 +1,7 @@
 import { copyFile, lstat, mkdir, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { EgressHandle } from '../core/ports/egress.ts';
+import { type Forwarder, forwarderWords, INSIDE, networkEnvironment, PORT } from './network.ts';
 
 /** Something of the machine that a command sees, always read-only. */
 type Mount = { kind: 'bind'; from: string; to: string } | { kind: 'link'; target: string; to: string };
@@ -145,10 +147,35 @@ export interface BwrapPlan {
   filter: number | null;
   /** The file in which the runtime says how it is, if there is one. */
   status?: string;
+  /** Its way out; null for none. */
+  network: { handle: EgressHandle; forwarder: Forwarder } | null;
 }
 
 /** Where commands find it. */
 const STATUS = '/run/status';
+
+/** Where a forwarder lies that is in none of the usual folders. */
+const FORWARDER = '/run/forward';
+const programInside = (program: string): string =>
+  FOLDERS.some((folder) => program.startsWith(`${folder}/`)) ? program : FORWARDER;
+
+/** The command line of the forwarder as it is inside; empty for a command without a network. */
+export const forwarderInside = ({ network }: Pick<BwrapPlan, 'network'>): string[] =>
+  network === null
+    ? []
+    : forwarderWords({ ...network.forwarder, program: programInside(network.forwarder.program) }, INSIDE, PORT);
+
+/** The whole folder is shown, so that the new socket of a restarted runtime is seen. */
+function networkArgs({ network }: BwrapPlan): string[] {
+  if (network === null) return [];
+  const { handle, forwarder } = network;
+  const inside = programInside(forwarder.program);
+  return [
+    ['--ro-bind', handle.dir, INSIDE],
+    inside === FORWARDER ? ['--ro-bind', forwarder.program, inside] : [],
+    ...Object.entries(networkEnvironment(handle, INSIDE)).map(([name, value]) => ['--setenv', name, value]),
+  ].flat();
+}
 
 const mount = (entry: Mount): string[] =>
   entry.kind === 'link' ? ['--symlink', entry.target, entry.to] : ['--ro-bind', entry.from, entry.to];
@@ -183,6 +210,7 @@ export function bwrapArgs(plan: BwrapPlan): string[] {
     ['--bind', checkout.git, '/workspace/.git'],
     ['--ro-bind', checkout.objects, '/run/objects'],
     ...plan.late.map(mount),
+    networkArgs(plan),
     // The root itself is a memory file system that nothing bounds.
     ['--remount-ro', '/'],
     ['--chdir', '/workspace'],

@@ -1,3 +1,5 @@
+import { START_FORWARDER } from './network.ts';
+
 /**
  * The shell programs around a command. They run outside the sandbox, in a session of their own, and need nothing of the
  * runtime: limits hold and the result is written even if the runtime has been killed. docs/formats/shells.md describes
@@ -163,7 +165,7 @@ fi
 
 /**
  * The first thing that runs inside: limits that a process sets for itself and its children. Arguments: processes, bytes of
- * memory ('' if a cgroup holds it), the file with the command.
+ * memory ('' if a cgroup holds it), the file with the command, then folder and words of the forwarder if it has a network.
  */
 export const LAUNCH = `
 umask 022
@@ -174,5 +176,10 @@ ulimit -u "$1" 2>/dev/null || ulimit -p "$1" 2>/dev/null
 [ -z "$2" ] || ulimit -d "$2"
 shell=/bin/sh
 [ ! -x /bin/bash ] || shell=/bin/bash
-exec "$shell" "$3"
+command=$3
+shift 3
+if [ "$#" -gt 0 ]; then
+  ${START_FORWARDER}
+fi
+exec "$shell" "$command"
 `;

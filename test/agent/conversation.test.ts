@@ -107,24 +107,59 @@ test('a refusal that passes by itself costs the conversation nothing', async () 
   }
 });
 
-test('an answer that reached the output limit says so', async () => {
-  const cut: ModelEvent[] = [
-    { type: 'text', delta: 'Half a sent' },
-    { type: 'finish', reason: 'length', usage: USAGE },
+const cutAnswer = (text: string): ModelEvent[] => [
+  { type: 'text', delta: text },
+  { type: 'finish', reason: 'length', usage: USAGE },
+];
+
+test('an answer that reached the output limit goes on once, as one answer; a second cut is told', async () => {
+  const script = [
+    cutAnswer('Half a sent'),
+    says('ence is whole.'),
+    cutAnswer('One, '),
+    cutAnswer('two, '),
+    cutAnswer('I look.'),
+    calls(['read', { path: 'README.md' }]),
+    says('It is there.'),
+    cutAnswer('Half'),
+    fails('network', { after: ' of' }),
+    says(' of it.'),
   ];
-  const loop = await openLoop({ choices: [scriptedModel([cut, says('whole')]).choice()] });
-  try {
-    const outcome = await loop.send('go');
-    assert.match(
-      outcome.text,
-      /^Half a sent\n\n\(The answer ends here because it reached the output limit of the model\.\)$/,
+  await withLoop(script, {}, async (loop, _log, model) => {
+    const whole = await loop.send('go');
+    assert.deepEqual([whole.text, whole.cut], ['Half a sentence is whole.', false]);
+    const [, second] = model.requests;
+    const [before, note] = second?.messages.slice(-2) ?? [];
+    assert.deepEqual([before?.role, note?.role], ['assistant', 'user']);
+    assert.match(JSON.stringify(note), /cut at the output limit here\. Go on with it/);
+    const shown = loop.deltas.flatMap((delta) => (delta.kind === 'text' ? [delta] : []));
+    assert.deepEqual(
+      shown.map(({ step, offset, text }) => [step, offset, text]),
+      [
+        [1, 0, 'Half a sent'],
+        [1, 11, 'ence is whole.'],
+      ],
+      'who watches sees one answer',
     );
-    assert.equal(outcome.cut, true);
-    assert.equal((await loop.send('again')).cut, false);
-  } finally {
-    await loop.close();
-  }
+    const still = await loop.send('again');
+    assert.equal(still.text, 'One, two, \n\n(The answer ends here because it reached the output limit of the model.)');
+    assert.equal(still.cut, true);
+    assert.deepEqual(
+      await loop.send('and now').then(({ text, cut }) => [text, cut]),
+      ['It is there.', false],
+      'with a call in between, the first part was said before it',
+    );
+    assert.equal((await loop.send('last')).text, 'Half of it.');
+    assert.equal(model.left, 0);
+  });
 });
+
+test('where no step is left, the first part of a cut answer is the answer', () =>
+  withLoop([cutAnswer('Half')], { limits: { steps: 1 } }, async (loop) => {
+    const { status, text, cut } = await loop.send('go');
+    assert.deepEqual([status, cut], ['done', true]);
+    assert.match(text, /^Half\n\n\(The answer ends here/);
+  }));
 
 test('a run is told the time of the message it answers, and anew when it goes on later; the prompt stays as it was', async () => {
   let now = Date.UTC(2026, 10, 27, 7, 15);

@@ -49,6 +49,8 @@ const MAY: readonly [place: RegExp, doors: readonly string[]][] = [
   [/^gateway\//, ['a network module']],
   // Loads three packages, each only where a file of settings needs it.
   [/^config\/packages\/late\.ts$/, ['a builtin by the back door']],
+  // A program that runs in a command's sandbox, where it reaches the command's proxy and nothing else.
+  [/^sandbox\/network\.ts$/, ['a network module', 'an outgoing call']],
   // Somebody else's server, which calls the gateway of the play.
   [/^simulate\/sender\.ts$/, ['a network module', 'an outgoing call']],
   [/^cli\//, ['a network module', 'an outgoing call', 'the global fetch']],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { bwrapArgs, ENVIRONMENT, type BwrapPlan } from '../../src/sandbox/system.ts';
+import { bwrapArgs, ENVIRONMENT, forwarderInside, type BwrapPlan } from '../../src/sandbox/system.ts';
 
 const PLAN: BwrapPlan = {
   system: [
@@ -14,6 +14,12 @@ const PLAN: BwrapPlan = {
   command: '/h/shells/k/command',
   tmp: 1000,
   filter: 4,
+  network: null,
+};
+/** What a command with a network has besides. */
+const NETWORK: NonNullable<BwrapPlan['network']> = {
+  handle: { dir: '/h/egress/k', token: 'secret', ca: '/h/egress/k/ca.pem', refused: () => [] },
+  forwarder: { kind: 'node', program: '/opt/node/bin/node' },
 };
 
 /** How many words follow each option: together, every option that may ever appear. */
@@ -111,6 +117,12 @@ test('A35 no plan opens more: only two places can be written, no network, no cap
     command: word,
     tmp: fc.option(fc.nat()),
     filter: fc.option(fc.nat()),
+    network: fc.option(
+      fc.record({
+        handle: fc.record({ dir: word, token: word, ca: fc.option(word), refused: fc.constant(() => []) }),
+        forwarder: fc.record({ kind: fc.constantFrom('perl' as const, 'node' as const), program: word }),
+      }),
+    ),
   });
   let runs = 0;
   fc.assert(
@@ -124,6 +136,33 @@ test('A35 no plan opens more: only two places can be written, no network, no cap
     }),
   );
   assert.ok(runs >= 100);
+});
+
+test('a way out adds the folder of its proxy and the forwarder, read-only, and variables: still no network', () => {
+  const without = new Set(options(bwrapArgs(PLAN)).map((option) => JSON.stringify(option)));
+  const added = options(bwrapArgs({ ...PLAN, network: NETWORK })).filter(
+    (option) => !without.has(JSON.stringify(option)),
+  );
+  const url = 'http://ruche:secret@127.0.0.1:3128';
+  const proxies = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'];
+  assert.deepEqual(added.slice(0, 11), [
+    ['--ro-bind', '/h/egress/k', '/run/egress'],
+    ['--ro-bind', '/opt/node/bin/node', '/run/forward'],
+    ...proxies.map((name) => ['--setenv', name, url]),
+    ['--setenv', 'NO_PROXY', ''],
+    ['--setenv', 'no_proxy', ''],
+    ['--setenv', 'NODE_USE_ENV_PROXY', '1'],
+  ]);
+  const certificates = added.slice(11);
+  assert.ok(certificates.some(([, name]) => name === 'GIT_SSL_CAINFO'));
+  for (const [option, , file] of certificates) assert.deepEqual([option, file], ['--setenv', '/run/egress/ca.pem']);
+  const perl = { kind: 'perl' as const, program: '/usr/bin/perl' };
+  const plain = { handle: { ...NETWORK.handle, ca: null }, forwarder: perl };
+  assert.equal(options(bwrapArgs({ ...PLAN, network: plain })).length, options(bwrapArgs(PLAN)).length + 10);
+  assert.deepEqual(forwarderInside({ network: null }), []);
+  assert.deepEqual(forwarderInside({ network: plain }).slice(0, 2), ['/run/egress', '/usr/bin/perl']);
+  assert.equal(forwarderInside({ network: NETWORK })[1], '/run/forward');
+  assert.ok(!JSON.stringify(forwarderInside({ network: NETWORK })).includes('secret'), 'argv tells no token');
 });
 
 test('no path or name of the runtime is in the environment of commands', () => {

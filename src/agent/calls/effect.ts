@@ -1,7 +1,7 @@
 import { fenced } from '../../core/text/untrusted.ts';
 import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
-import type { Net, NetRequest } from '../../core/ports/net.ts';
+import type { Net } from '../../core/ports/net.ts';
 import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import {
@@ -20,9 +20,9 @@ import {
 import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
-import { loadJson, messageOf, type RunLog } from '../run/log.ts';
+import { loadJson, messageOf, type RunLog, type ShownCall } from '../run/log.ts';
 import { seenAs } from '../run/seen.ts';
-import type { ShownCall, ToolRecord } from '../run/state.ts';
+import type { ToolRecord } from '../run/state.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
 /**
@@ -71,15 +71,15 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
 
 /** Runs one call and records its receipt, unless the process is going down: then the step is found again after the start. */
 async function finish(
-  { deps, log }: Turn,
+  { deps, log, worked }: Turn,
   { call, tool }: ToolCall,
   { work, unseen }: { work: () => Promise<{ result: ToolResult; reconciled: boolean }>; unseen: string | undefined },
 ): Promise<void> {
   const { run, task } = log.state;
   deps.emit({ kind: 'tool.started', task, run, call: call.id, tool: tool.name, args: call.args });
-  const before = deps.clock.now();
+  const before = worked();
   const { result, reconciled } = await work();
-  const ms = deps.clock.now() - before;
+  const ms = worked() - before;
   const text = deps.redact(unseen === undefined ? result.text : `${result.text}\n${unseen}`);
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
@@ -189,9 +189,12 @@ function mayTouch(
 
 /** The network as this one call may use it: what was decided for its address holds at every hop. */
 function grantedNet(turn: AgentTurn, { tool, facts: about }: ToolCall): Net {
-  const { deps } = turn;
+  const { deps, agent, log } = turn;
   const facts = policyFacts(turn);
-  const grant = { ...netGrant(facts), who: `tool:${tool.name}` };
+  const grant = { ...netGrant(facts), who: `tool:${tool.name}`, agent: agent.name, run: log.state.run };
   const onRedirect = redirectPolicy({ tool: tool.name, effect: tool.effect, ...about }, facts);
-  return { request: (request: NetRequest) => deps.net.request({ ...request, onRedirect }, grant) };
+  return {
+    request: (request) => deps.net.request({ ...request, onRedirect }, grant),
+    dial: (dial) => deps.net.dial(dial, grant),
+  };
 }

@@ -14,7 +14,7 @@ import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
 import { hasLeftOut } from '../think/compact.ts';
 import { isQuiet } from '../think/script.ts';
-import type { Failure } from '../run/state.ts';
+import { answerText, type Failure } from '../run/state.ts';
 import { mediaTypeOf, plainName } from '../../core/text/media.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
@@ -32,15 +32,12 @@ const CUT = '\n\n(The answer ends here because it reached the output limit of th
 const LEFT_OUT =
   '\n\n(The provider of the model refused something that was said earlier in this conversation. I left that out and go on without it: write on if that is fine. To begin afresh, start a new conversation, with /new in a messenger or New chat on the page.)';
 
-const textOf = (message: ModelMessage | null): string =>
-  (message?.parts ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
-
 /** Ends the run and its task, with the reply, in one commit. */
 export async function succeed(turn: Turn): Promise<void> {
   const { log } = turn;
-  const { answer, cut } = log.state;
+  const { cut } = log.state;
   const left = (await hasLeftOut(turn)) ? LEFT_OUT : '';
-  const content = await withFiles(turn, `${textOf(answer)}${cut ? CUT : ''}${left}`);
+  const content = await withFiles(turn, `${answerText(log.state)}${cut ? CUT : ''}${left}`);
   const ended = await tasksOf(turn);
   const seen = await seenAtEnd(turn);
   await releaseWork(turn);

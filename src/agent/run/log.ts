@@ -197,3 +197,11 @@ export async function liveKeys(store: Store): Promise<Set<string>> {
   }
   return live;
 }
+
+/** The blob of `approval.asked`: the exact call a person answers for. */
+export interface ShownCall {
+  /** For people, with nothing in it that can hide. */
+  text: string;
+  /** What the approval binds: tool, arguments, and the files the call would see. */
+  bound: string;
+}

@@ -102,6 +102,10 @@ export interface RunState {
   answer: ModelMessage | null;
   /** The answer has come to the output limit of the model. */
   cut: boolean;
+  /** The step whose answer was cut and goes on with the next one. */
+  goesOn: number | null;
+  /** The first part of an answer that goes on; '' for one that is whole by itself. */
+  begun: string;
   changes: Map<string, Change>;
   /** Paths it has landed before its end, when it handed work over. */
   landed: Set<string>;
@@ -161,6 +165,8 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     calls: [],
     answer: null,
     cut: false,
+    goesOn: null,
+    begun: '',
     changes: new Map(),
     landed: new Set(),
     created: [],
@@ -319,6 +325,17 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
   }
 }
 
+/** Where a call follows in the place of a second part, the first one was said before it, as other words are. */
+function evolveParts(state: RunState, goesOn: boolean): void {
+  if (goesOn) state.begun = answerText({ begun: '', answer: state.answer });
+  else if (state.goesOn === null || state.calls.length > 0) state.begun = '';
+  state.goesOn = goesOn ? state.step : null;
+}
+
+/** What the person reads: both parts of an answer that was cut and went on. */
+export const answerText = ({ begun, answer }: Pick<RunState, 'begun' | 'answer'>): string =>
+  begun + (answer?.parts ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('');
+
 function evolveModel(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
     case 'model.called': {
@@ -347,6 +364,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.cut = event.data.finish === 'length';
       state.messages.push(event.data.answer);
       state.calls = newCalls(state, state.answer);
+      evolveParts(state, event.data.goesOn === true);
       return;
     }
     case 'model.failed':
@@ -458,14 +476,6 @@ export function nextStep(state: RunState): Step {
   if (state.answer === null || state.calls.length > 0 || state.arrived.length > 0) return 'model';
   if (state.changes.size > 0 && state.landing !== 'done') return 'land';
   return 'finish';
-}
-
-/** The blob of `approval.asked`: the exact call a person answers for. */
-export interface ShownCall {
-  /** For people, with nothing in it that can hide. */
-  text: string;
-  /** What the approval binds: tool, arguments, and the files the call would see. */
-  bound: string;
 }
 
 /** Why a run cannot go on. */

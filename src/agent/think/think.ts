@@ -10,6 +10,9 @@ import { scriptChoice, scriptUnable } from './script.ts';
 const CUT =
   'Your answer was cut at the output limit before its tool calls were complete, so none of them ran. Go on in smaller steps.';
 
+const GO_ON =
+  'Your answer was cut at the output limit here. Go on with it from exactly where it stopped: repeat nothing, and add no words about the cut. Finish it soon, because a second cut ends it.';
+
 const WRITTEN =
   'Your tool call arrived as text, so nothing ran. If you meant to call the tool, call it as the interface for tools wants it; if not, answer without the call.';
 
@@ -123,12 +126,15 @@ async function callModel(
   log.emit({ type: 'model.called', data: called }, manifest);
   await log.flush(false);
   const { run, task } = log.state;
-  const before = deps.clock.now();
-  let offset = 0;
+  const before = turn.worked();
+  // The second part of an answer is shown as one with the first.
+  const { goesOn, begun } = log.state;
+  const from = goesOn === null ? 0 : begun.length;
+  let offset = from;
   const show = (kind: 'text' | 'reasoning', text: string): void => {
     if (text === '') return;
     if (kind === 'reasoning') return deps.emit({ kind, task, run, text });
-    deps.emit({ kind, task, run, step, offset, text });
+    deps.emit({ kind, task, run, step: goesOn ?? step, offset, text });
     offset += text.length;
   };
   const request = { ...(await fitted(deps, prepared.request, choice)), model };
@@ -138,13 +144,13 @@ async function callModel(
   const outcome = withoutSecrets(answer, deps.redact);
   // What a process that goes down has cut off is no failure: the step is asked again after the start.
   if (outcome.error && shutdown.aborted) return outcome.error;
-  return record(log, outcome, { step, provider, model, ms: deps.clock.now() - before }, choice, () => {
-    if (offset > 0) deps.emit({ kind: 'discard', task, run });
+  return record(turn, outcome, { step, provider, model, ms: turn.worked() - before }, choice, () => {
+    if (offset > from) deps.emit({ kind: 'discard', task, run });
   });
 }
 
 function record(
-  log: RunLog,
+  { deps, log }: Turn,
   outcome: Outcome,
   about: { step: number; provider: string; model: string; ms: number },
   choice: ModelChoice,
@@ -161,8 +167,12 @@ function record(
     return error;
   }
   const answer = log.put(message);
-  log.emit({ type: 'model.answered', data: { ...common, answer, finish, usage, ...priced(choice, usage) } }, message);
-  const told = outcome.dropped ? CUT : outcome.written === true ? WRITTEN : null;
+  // Once, and only where a step is left for it: else the first part is all there is.
+  const mayGoOn = log.state.goesOn === null && about.step < deps.governance().settings.limits.steps;
+  const goesOn = finish === 'length' && !outcome.dropped && mayGoOn;
+  const data = { ...common, answer, finish, usage, ...priced(choice, usage), ...(goesOn ? { goesOn } : {}) };
+  log.emit({ type: 'model.answered', data }, message);
+  const told = outcome.dropped ? CUT : goesOn ? GO_ON : outcome.written === true ? WRITTEN : null;
   if (told !== null) log.emit({ type: 'note.added', data: { note: log.put(note(told)) } });
   return null;
 }
