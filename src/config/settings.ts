@@ -11,6 +11,7 @@ import { bareOrigin } from '../core/net/host.ts';
 import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ToolName } from '../core/ports/tool.ts';
+import type { z } from 'zod';
 import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { didYouMean } from '../core/text/unknown.ts';
 import { listed, validate } from './validate.ts';
@@ -160,6 +161,21 @@ function tiersOf(models: { light?: string[]; standard?: string[]; strong?: strin
   };
 }
 
+type GivenProviders = NonNullable<NonNullable<z.infer<ReturnType<typeof settingsSchema>>['models']>['providers']>;
+
+const providersOf = (all: GivenProviders): ProviderSettings[] =>
+  Object.entries(all).map(([name, given]): ProviderSettings => ({
+    name,
+    type: given.type,
+    baseUrl: given.baseUrl ?? null,
+    apiKey: given.apiKey ?? null,
+    ...factsOf(given),
+    ...(given.models === undefined
+      ? {}
+      : { byModel: Object.fromEntries(Object.entries(given.models).map(([model, facts]) => [model, factsOf(facts)])) }),
+    ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
+  }));
+
 /**
  * Reads `ruche.yaml`. `settings` is null if there is an error; every problem names file, line and key. An empty file
  * means the defaults.
@@ -179,17 +195,7 @@ export function parseSettings(
   const warnings = laterKeys(source, file, SETTINGS_LATER);
   if (!value) return { settings: null, problems: [...problems, ...warnings] };
 
-  const providers = Object.entries(value.models?.providers ?? {}).map(([name, given]): ProviderSettings => ({
-    name,
-    type: given.type,
-    baseUrl: given.baseUrl ?? null,
-    apiKey: given.apiKey ?? null,
-    ...factsOf(given),
-    ...(given.models === undefined
-      ? {}
-      : { byModel: Object.fromEntries(Object.entries(given.models).map(([model, facts]) => [model, factsOf(facts)])) }),
-    ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
-  }));
+  const providers = providersOf(value.models?.providers ?? {});
   // What stands in for a model is always there.
   for (const { name, type, standIn } of known.providerKinds)
     if (standIn !== undefined && !providers.some((provider) => provider.name === name))

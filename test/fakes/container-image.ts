@@ -54,7 +54,8 @@ async function build(root: string): Promise<void> {
     'print join "\\n", grep { m{^/} } values %INC, map { (glob "$_/auto/Socket/*.so") } @INC',
   ).catch(() => '');
   for (const path of perl.split('\n')) if (path !== '') files.add(path);
-  for (const path of [...files]) for (const library of await libraries(path)) files.add(library);
+  const needed = await Promise.all([...files].map(libraries));
+  for (const path of needed.flat()) files.add(path);
   for (const path of files) await copyInto(root, path);
 }
 

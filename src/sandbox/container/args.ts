@@ -133,8 +133,9 @@ export function containerArgs(plan: ContainerPlan): string[] {
 const ulimit = (name: string, value: number): string[] => ['--ulimit', `${name}=${value}:${value}`];
 
 const limited = ({ memory, processes }: { memory: number; processes: number }): string[] => [
-  ...['--memory', String(memory), '--memory-swap', String(memory)],
-  ...['--pids-limit', String(processes)],
+  `--memory=${memory}`,
+  `--memory-swap=${memory}`,
+  `--pids-limit=${processes}`,
 ];
 
 /** What the first process takes. Outside a user namespace processes are counted over all of the user: then only a fork bomb is bounded. */

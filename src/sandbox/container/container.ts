@@ -59,12 +59,10 @@ ${give('ours')}
 
 const lines = (list: readonly string[]): string => list.map((line) => `${line}\n`).join('');
 
-const removal = ({ kind, words: start }: Engine, name: string): string[] => [
-  ...start,
-  ...['rm', '--force'],
-  ...(kind === 'podman' ? ['--time', '0', '--ignore'] : []),
-  name,
-];
+const removal = ({ kind, words: start }: Engine, name: string): string[] => {
+  const options = kind === 'podman' ? ['--time', '0', '--ignore'] : [];
+  return [...start, 'rm', '--force', ...options, name];
+};
 
 interface Images {
   /** How an image is run here. Rejects with SandboxError, saying what to do. */
