@@ -11,9 +11,8 @@ import { fail, succeed } from './finish/finish.ts';
 import { holdWork } from './finish/hold.ts';
 import { land, leaveOutLost } from './finish/land.ts';
 import { park, setAside } from './finish/park.ts';
-import { foldRun, LeaseLost, messageOf, Overtaken, RunLog, loadJson } from './run/log.ts';
+import { foldRun, LeaseLost, messageOf, Overtaken, RunLog, loadJson, zoneOf } from './run/log.ts';
 import { nextStep, type Step, type Failure, startState, type Placed } from './run/state.ts';
-import { zoneOf } from './think/model-call.ts';
 import { think } from './think/think.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
@@ -322,7 +321,7 @@ async function firstMessage(deps: AgentDeps, task: Task): Promise<BlobRef[]> {
   const said = [text ?? title, input === null ? null : inputText(task, input, limit)].filter(Boolean).join('\n');
   const about = [
     `This is a task from ${task.from}${title === null ? '' : `: ${title}`}. Your answer is its result.`,
-    ...(late === undefined ? [] : [lateText(late, deps.timeText(late.at, zoneOf(deps, task)))]),
+    ...(late === undefined ? [] : [lateText(late, deps.timeText(late.at, await zoneOf(deps, task)))]),
     ...(artefacts.length > 0
       ? [`It comes with these files, to be read under these names: ${artefacts.join(', ')}`]
       : []),

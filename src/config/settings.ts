@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type {
   CompactionSettings,
   ModelWants,
@@ -11,14 +12,13 @@ import { bareOrigin } from '../core/net/host.ts';
 import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
 import type { ToolName } from '../core/ports/tool.ts';
-import type { z } from 'zod';
 import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { didYouMean } from '../core/text/unknown.ts';
 import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
-import { quietOf } from './quiet.ts';
+import { quietOf, zoneProblems } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
 import { sandboxOf } from './sandbox.ts';
@@ -161,9 +161,9 @@ function tiersOf(models: { light?: string[]; standard?: string[]; strong?: strin
   };
 }
 
-type GivenProviders = NonNullable<NonNullable<z.infer<ReturnType<typeof settingsSchema>>['models']>['providers']>;
+type Given = z.infer<ReturnType<typeof settingsSchema>>;
 
-const providersOf = (all: GivenProviders): ProviderSettings[] =>
+const providersOf = (all: NonNullable<NonNullable<Given['models']>['providers']>): ProviderSettings[] =>
   Object.entries(all).map(([name, given]): ProviderSettings => ({
     name,
     type: given.type,
@@ -223,6 +223,7 @@ export function parseSettings(
   problems.push(...chains.problems);
   const quiet = value.quiet === undefined ? null : quietOf(value.quiet, recipients, source, file);
   problems.push(...(quiet?.problems ?? []));
+  problems.push(...zoneProblems(value.zones ?? {}, recipients, source, file));
   const queues = queuesOf(value.queues ?? {}, source, file);
   const sandbox = sandboxOf(value, source, file);
   problems.push(...queues.problems, ...sandbox.problems);
@@ -241,6 +242,7 @@ export function parseSettings(
       compaction: compactionOf(value.compaction),
       ...(value.network === undefined ? {} : { network: reachesOf(value.network) }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
+      ...(value.zones === undefined ? {} : { zones: value.zones }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
       ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),
       concurrency: value.concurrency ?? 50,

@@ -20,7 +20,7 @@ import {
 import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
-import { loadJson, messageOf, type RunLog, type ShownCall } from '../run/log.ts';
+import { loadJson, messageOf, type RunLog, type ShownCall, zoneOf } from '../run/log.ts';
 import { seenAs } from '../run/seen.ts';
 import type { ToolRecord } from '../run/state.ts';
 import { askedKey } from '../../core/records/matter.ts';
@@ -164,6 +164,7 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
       const { channel, replyTo, chat = replyTo } = message.data;
       return `${channel}:${chat}`;
     },
+    zone: () => zoneOf(deps, log.claim.task),
     signal: stops.cancel,
     boundary: deps.boundary,
     progress: (text) => deps.emit({ kind: 'tool.output', task, run, call: call.id, text: shown.push(text) }),

@@ -18,11 +18,8 @@ import { type AnyTool, usualTool } from '../../core/ports/tool.ts';
 import { neutralise } from '../../core/text/untrusted.ts';
 import { COMPACTION } from '../../core/records/compaction.ts';
 import { type Conversation, note, resultsMessage } from '../run/conversation.ts';
-import { idIn } from '../../core/ids.ts';
 import { secretVariable } from '../../core/ports/injection.ts';
-import { scheduleId } from '../../core/schedule.ts';
-import type { Task } from '../../core/task.ts';
-import type { RunLog } from '../run/log.ts';
+import { type RunLog, zoneOf } from '../run/log.ts';
 import type { Manifest, RunState } from '../run/state.ts';
 import { isObject, type Json } from '../../core/text/json.ts';
 
@@ -97,22 +94,13 @@ You are the agent "${agent.name}" of a Ruche network, working in a workspace: a 
 /** Milliseconds after which a run is told the time anew: it may have waited, or the machine may have slept. */
 const TIME_MS = 300_000;
 
-/** By whose clock the work is: that of its schedule, or the network's. */
-export function zoneOf({ governance, zone }: Pick<AgentDeps, 'governance' | 'zone'>, { agent, from }: Task): string {
-  const id = idIn('schedule', from);
-  const found = governance()
-    .agents.get(agent)
-    ?.schedules.find(({ name }) => scheduleId(agent, name) === id);
-  return found?.timing.zone ?? zone();
-}
-
 /** What time it is, where the run has not been told of late. */
-function timeNote({ deps, log }: Turn): { notes: BlobRef[]; told?: number } {
+async function timeNote({ deps, log }: Turn): Promise<{ notes: BlobRef[]; told?: number }> {
   const { state, claim } = log;
   const now = deps.clock.now();
   const late = state.told === null || Math.abs(now - state.told) >= TIME_MS;
   if (!late || claim.task.from === COMPACTION) return { notes: [] };
-  return { notes: [log.put(note(`It is ${deps.timeText(now, zoneOf(deps, claim.task))}.`))], told: now };
+  return { notes: [log.put(note(`It is ${deps.timeText(now, await zoneOf(deps, claim.task))}.`))], told: now };
 }
 
 export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, AnyTool>): ToolSchema[] =>
@@ -163,7 +151,7 @@ export async function prepare(turn: AgentTurn, conversation: Conversation): Prom
   const { agents, settings } = deps.governance();
   const system = deps.redact(systemPrompt(agent, skills, othersOf(agent, agents, deps.tools()), settings.secrets));
   const tools = toolSchemas(agent, deps.tools());
-  const { notes, ...time } = timeNote(turn);
+  const { notes, ...time } = await timeNote(turn);
   const earlier = conversation.messages.map((message) => message.ref);
   const before = conversation.summary ? [conversation.summary, ...earlier] : earlier;
   const refs = [...before, ...turnMessages(log, log.state, notes)];
