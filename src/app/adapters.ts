@@ -20,6 +20,7 @@ import { openFound } from '../models/choice/found.ts';
 import { openKept, usedServers } from '../models/choice/kept.ts';
 import { readAuthorities } from '../net/authorities.ts';
 import { openNet } from '../net/guard.ts';
+import { openSentLog } from '../net/sent.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
 import { makePrivateFolder } from '../platform/private.ts';
@@ -131,8 +132,12 @@ async function openWays(
   const ca = await readAuthorities(join(home, 'ca.pem'));
   const bound = openBoundSecrets(made, key);
   const { injection } = bound;
-  const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log, ca, injection }), (each) => each.close()));
-  return { ...bound, net };
+  const sent = parts.adopt(openSentLog(made), (each) => each.close());
+  const { record } = sent;
+  const net = (wrap.net ?? plainly)(() =>
+    parts.adopt(openNet({ clock, log, ca, injection, record }), (each) => each.close()),
+  );
+  return { ...bound, net, sent };
 }
 
 /** What cannot be moved stays where it was, and is read from there. */
