@@ -124,7 +124,7 @@ export function parseAgent(
     (found.severity === 'warning' ? warnings : problems).push(found);
   const wrongChain = checkChain(value.escalation, known);
   if (wrongChain !== null) problems.push(problem(file, source.lineOf(['escalation']), 'escalation', wrongChain));
-  const sandbox = sandboxOf(value, source, file, known.sandbox);
+  const sandbox = sandboxOf(value, known.sandboxes, source, file, known.sandbox);
   problems.push(...sandbox.problems);
   const timed = readSchedules(value.schedules ?? [], source, file);
   const triggered = readTriggers(value.triggers ?? [], source, file);

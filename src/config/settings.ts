@@ -11,6 +11,7 @@ import type {
 import { bareOrigin } from '../core/net/host.ts';
 import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
+import type { SandboxName } from '../core/ports/sandbox.ts';
 import type { ToolName } from '../core/ports/tool.ts';
 import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { didYouMean } from '../core/text/unknown.ts';
@@ -53,6 +54,8 @@ export interface Known {
   providerKinds: readonly ProviderKind[];
   tools: readonly ToolName[];
   messengers: readonly Messenger[];
+  /** What confines commands, the strictest first. */
+  sandboxes: readonly SandboxName[];
   /** Channels beside those of `ruche.yaml`, and those that a secret alone makes. */
   channels?: readonly string[];
   /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
@@ -225,7 +228,7 @@ export function parseSettings(
   problems.push(...(quiet?.problems ?? []));
   problems.push(...zoneProblems(value.zones ?? {}, recipients, source, file));
   const queues = queuesOf(value.queues ?? {}, source, file);
-  const sandbox = sandboxOf(value, source, file);
+  const sandbox = sandboxOf(value, known.sandboxes, source, file);
   problems.push(...queues.problems, ...sandbox.problems);
   if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
   return {

@@ -18,7 +18,7 @@ interface ChosenOptions {
   dir: string;
   /** The strictest of this machine: for whom nothing else is picked. */
   standard: Sandbox;
-  /** Opens one that somebody has picked, by name; null: there is none of that name beside the standard one. */
+  /** Opens one that somebody has picked, by name; null: there is none of that name. */
   open(kind: string): Promise<Sandbox> | null;
 }
 
@@ -39,7 +39,7 @@ export class ChosenSandboxes implements Sandbox {
 
   async exec(job: Job, onOutput: Listener, signal: AbortSignal): Promise<JobResult> {
     // Started before, it stays where it is, whatever has been picked since.
-    const kind = this.#starting.get(job.key) ?? (await this.#startedIn(job.key)) ?? job.sandbox?.kind ?? 'bwrap';
+    const kind = this.#starting.get(job.key) ?? (await this.#startedIn(job.key)) ?? job.sandbox?.kind ?? this.name;
     this.#starting.set(job.key, kind);
     try {
       const sandbox = await this.#of(kind);
@@ -67,7 +67,7 @@ export class ChosenSandboxes implements Sandbox {
   }
 
   async #holding(key: string): Promise<Sandbox> {
-    const kind = this.#starting.get(key) ?? (await this.#startedIn(key)) ?? 'bwrap';
+    const kind = this.#starting.get(key) ?? (await this.#startedIn(key)) ?? this.name;
     return (await this.#of(kind)) ?? this.#options.standard;
   }
 
@@ -80,7 +80,7 @@ export class ChosenSandboxes implements Sandbox {
 
   async #of(kind: string): Promise<Sandbox | null> {
     const { standard, open } = this.#options;
-    if (kind === 'bwrap' || kind === standard.name) return standard;
+    if (kind === standard.name) return standard;
     const known = this.#opened.get(kind);
     if (known !== undefined) return known;
     const opening = open(kind);

@@ -77,5 +77,5 @@ export const unconfined: SandboxKind = {
   name: 'none',
   probe: ({ dir }) =>
     Promise.resolve({ ok: true, why: '', mend: '', open: (parts) => openUnconfined({ dir, ...parts }) }),
-  openPicked: ({ dir, boundary, clock }) => openUnconfined({ dir, boundary, clock }),
+  picked: { confined: false, open: ({ dir, boundary, clock }) => openUnconfined({ dir, boundary, clock }) },
 };

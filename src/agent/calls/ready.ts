@@ -1,5 +1,4 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
-import type { Agent } from '../../core/agent.ts';
 import type { CallFacts, Decision, PolicyFacts } from '../../core/policy.ts';
 import { decide } from '../../policy/decide.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
@@ -14,10 +13,6 @@ import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
 
-/** A container that cannot be had is no reason to do without: then the command is not run. */
-const isConfined = ({ sandboxed }: AgentDeps, { sandbox = { kind: 'bwrap' } }: Agent): boolean =>
-  sandbox.kind === 'bwrap' ? sandboxed : sandbox.kind === 'container';
-
 export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
   const { agents, settings } = deps.governance();
   // A task has at most the rights of those who gave it: what narrows them narrows it.
@@ -29,7 +24,7 @@ export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
     network: [settings.network ?? null, agent.network, ...senders.map(({ network }) => network)].reduce(commonReach),
     leave: agent.network !== null,
     ...(settings.network === undefined ? {} : { settingsNetwork: settings.network }),
-    sandboxed: isConfined(deps, agent),
+    sandboxed: deps.sandboxed(agent),
     labels: log.state.labels,
     owners: ownerAddresses(settings.channels),
   };

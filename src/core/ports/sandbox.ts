@@ -89,12 +89,22 @@ type SandboxProbe =
   | { ok: true; why: string; mend: string; open(parts: { boundary: Boundary; clock: Clock }): Promise<Sandbox> }
   | { ok: false; why: string; mend: string };
 
-/** A sandbox as `app/` lists it: the first that works on the machine is used where nothing is picked. */
-export interface SandboxKind {
+/** What settings may pick. */
+export interface SandboxName {
   readonly name: string;
-  probe(options: ProbeOptions): Promise<SandboxProbe>;
-  /** Opens it for those who have picked it by name. It looks at the machine only when a command comes, which is then told. */
-  openPicked?(options: ProbeOptions & { boundary: Boundary; clock: Clock }): Promise<Sandbox>;
+  /** True: it is picked with an image, whose programs commands see instead of the machine's. */
+  readonly image?: boolean;
+}
+
+/** A sandbox as `app/` lists it. Of those without an image, the first that works on the machine is used where nothing is picked. */
+export interface SandboxKind extends SandboxName {
+  probe(options: ProbeOptions, image?: string): Promise<SandboxProbe>;
+  /** How it is had by those who pick it. Absent: picking it means what is used where nothing is picked. */
+  readonly picked?: {
+    readonly confined: boolean;
+    /** Opens it. It looks at the machine only when a command comes, which is told what is in the way. */
+    open(options: ProbeOptions & { boundary: Boundary; clock: Clock }): Promise<Sandbox>;
+  };
 }
 
 /** `start`: the command never ran. `doubt`: it started, and nobody knows how it ended. */

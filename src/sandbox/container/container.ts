@@ -9,7 +9,7 @@ import { inheritedFiles, Jobs, type Runner, STATUS_FILE } from '../jobs.ts';
 import { ENVIRONMENT } from '../system.ts';
 import { killAll } from '../wrapper.ts';
 import { containerArgs, containerEnv, type Engine } from './args.ts';
-import { findEngine, type Found, mostOf, writeShared } from './engine.ts';
+import { findEngine, findEngines, type Found, mostOf, writeShared } from './engine.ts';
 
 /** The words of a file, one a line, as the arguments of a program. */
 const words = (file: string): string => `set --
@@ -102,7 +102,7 @@ const sharedFolder = (dir: string, { user }: Engine): string => join(dir, `.cont
 function containerRunner(options: ProbeOptions, scope: string): Runner {
   const images = openImages(options);
   const prepare = async ({ key, checkout, limits, sandbox }: Job, dir: string) => {
-    if (sandbox?.kind !== 'container') throw new SandboxError('start', 'No image is named for this command.');
+    if (sandbox?.image === undefined) throw new SandboxError('start', 'No image is named for this command.');
     const { engine, image } = await images.of(sandbox.image);
     await checkMountPoints(checkout);
     const shared = sharedFolder(options.dir, engine);
@@ -153,9 +153,14 @@ export async function openContainers(options: ProbeOptions & { boundary: Boundar
   return new Jobs({ ...options, inherited: await inheritedFiles(), runner });
 }
 
-/** Only for agents that pick it. */
+/** For those who pick it: it needs an image. */
 export const containers: SandboxKind = {
   name: 'container',
-  probe: () => Promise.resolve({ ok: false, why: 'A container needs an image.', mend: 'Pick it with `sandbox:`.' }),
-  openPicked: openContainers,
+  image: true,
+  async probe(options, image) {
+    const found = await (image === undefined ? findEngines(options) : findEngine(options, image));
+    if (!found.ok) return found;
+    return { ok: true, why: found.why, mend: '', open: (parts) => openContainers({ ...options, ...parts }) };
+  },
+  picked: { confined: true, open: openContainers },
 };

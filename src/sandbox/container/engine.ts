@@ -6,7 +6,13 @@ import { ENVIRONMENT } from '../system.ts';
 import { containerArgs, containerEnv, type Engine, type Image, type Owner, SHARED_FILES, sharedName } from './args.ts';
 
 /** How an image is run here, or what is in the way and what to do about it. */
-export type Found = { ok: true; engine: Engine; image: Image; why: string } | { ok: false; why: string; mend: string };
+export type Found = { ok: true; engine: Engine; image: Image; why: string } | NotFound;
+
+interface NotFound {
+  ok: false;
+  why: string;
+  mend: string;
+}
 
 /** Of the runtime's environment: where an engine finds its settings, its storage and its service. No secret is among them. */
 const OF_ENVIRONMENT = [
@@ -243,6 +249,15 @@ async function tryWay(
   const who = engine.owner !== null ? 'as root, with users of its own' : machine.uid === 0 ? 'as root' : 'without root';
   const bounded = limits ? '' : ' No cgroup can be made, so memory and processes are limited per process only.';
   return { ok: true, engine: { ...engine, limits }, image, why: `${kind} works, ${who}.${bounded}` };
+}
+
+/** What would run an image, by its own word. */
+export async function findEngines(options: ProbeOptions): Promise<{ ok: true; why: string } | NotFound> {
+  for (const { ways } of await candidates(options)) {
+    const { code, text } = await ask(ways[0] ?? [], '--version');
+    if (code === 0) return { ok: true, why: `${lastLine(text)} is here; no agent names an image.` };
+  }
+  return { ok: false, why: 'Neither podman nor docker is installed.', mend: INSTALL };
 }
 
 /** Tries an image for real, with podman, else with docker: what `doctor` shows, and what decides how its commands run. */

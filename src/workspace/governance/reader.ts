@@ -341,6 +341,7 @@ const known = (options: GovernanceOptions, settings: Settings): KnownToAgent => 
   recipients: recipientsOf(settings.channels, options),
   ...(settings.sandbox === undefined ? {} : { sandbox: settings.sandbox }),
   tools: options.tools,
+  sandboxes: options.sandboxes,
   ruleProblem: options.ruleProblem,
 });
 
