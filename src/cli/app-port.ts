@@ -27,6 +27,8 @@ export interface AppPort {
     agent: string | null;
     reason: string;
   }): Promise<ChangedPauses | null>;
+  /** Whether a process holds a home, also one that starts or stops and does not answer. */
+  isHeld(home: string): Promise<boolean>;
   /** The secrets of a home that nothing runs on; null where a process does. `writes`: what an older version has kept is moved first. */
   openSecrets(options: {
     home: string;
@@ -108,6 +110,8 @@ export interface Diagnosis {
   /** Null: Git is not installed. */
   git: string | null;
   sandbox: { ok: boolean; why: string; mend: string };
+  /** Each image that agents run commands in. Of null: what could run one, where none is named. */
+  images?: readonly { image: string | null; ok: boolean; why: string; mend: string }[];
   /** References to secrets in `ruche.yaml`, by name only. */
   keys: readonly { provider: string; name: string; present: boolean }[];
   /** Null if there is no workspace yet. */
