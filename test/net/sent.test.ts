@@ -86,7 +86,7 @@ test('a store that refuses is tried again, and the order stays', async () => {
   lab.broken = false;
   waits[1]?.over();
   await turn();
-  const [{ events = [] } = {}] = batches;
+  const events = batches[0]?.events ?? [];
   assert.deepEqual(
     events.map(({ data }) => (data as Sent).started),
     [1, 2],
