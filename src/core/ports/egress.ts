@@ -14,7 +14,7 @@ export interface EgressHandle {
   readonly dir: string;
   /** What the proxy demands of each client. The same for the same command after a restart. */
   readonly token: string;
-  /** A file of certificates (PEM) for clients, if TLS ends at the proxy for some hosts. */
+  /** A file in `dir` with certificates (PEM) for clients, if TLS ends at the proxy for some hosts. */
   readonly ca: string | null;
   /** What was refused so far, one line each, without repeats. */
   refused(): readonly string[];
@@ -25,7 +25,7 @@ export interface Egress {
   /** Opens the proxy of a command, also of one that was started before a crash. */
   open(key: string, grant: EgressGrant): Promise<EgressHandle>;
   /** Ends its connections and removes its folder. */
-  close(key: string): Promise<void>;
+  forget(key: string): Promise<void>;
   /** Keys of which a folder is kept. */
   list(): Promise<string[]>;
 }
