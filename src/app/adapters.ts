@@ -8,7 +8,9 @@ import type { ChannelSettings } from '../core/agent.ts';
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import type { PrivateFile } from '../core/ports/secrets.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { KeptSecrets, PrivateFile } from '../core/ports/secrets.ts';
+import { errorText } from '../core/text/sentence.ts';
 import { upcast } from '../journal/upcast.ts';
 import { Hub, observed } from '../messages/hub.ts';
 import { openFound } from '../models/choice/found.ts';
@@ -75,7 +77,8 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   }));
   journal.catch(() => undefined);
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
-  const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], keys: inHome('keys.json') }));
+  const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], home, clock, boundary }));
+  await settled(secrets, log);
   const kept = await openKept(inHome('models.json'), builtin.providers);
   const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
   const found = openFound({
@@ -116,6 +119,10 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     statusFile: inHome(join('shells', STATUS_FILE)),
   };
 }
+
+/** What cannot be moved stays where it was, and is read from there. */
+const settled = (secrets: KeptSecrets, log: Log): Promise<void> =>
+  secrets.settle().catch((error: unknown) => log.warn({ error: errorText(error) }, 'the secrets stay as they were'));
 
 /** The workspace, and what looks after its files. */
 async function openFolder(

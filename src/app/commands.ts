@@ -7,7 +7,7 @@ import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
 import { freeSpace } from '../platform/disk.ts';
 import { makePrivateFolder } from '../platform/private.ts';
-import { makeFolder, privateFile } from '../platform/replace.ts';
+import { makeFolder } from '../platform/replace.ts';
 import { systemClock as clock, systemRandom as random } from '../platform/system.ts';
 
 // Third composition root: what commands need that work without a running network. Each loads only its own part.
@@ -32,7 +32,7 @@ export async function startApp(options: StartOptions) {
   const local = localAccess(home, process.platform, random.bytes);
   const first = options.token ?? (await homeToken(home, random.bytes));
   const { openSecrets } = await import('../secrets/open.ts');
-  const secrets = await openSecrets({ env, values: [first], keys: privateFile(join(home, 'keys.json')) });
+  const secrets = await openSecrets({ ...options, values: [first], clock });
   const { log, closeLog } = await openLog(home, env, (text) => secrets.redact(text));
   const token = options.token === null ? tokenNow({ ...options, first, secrets, log }) : () => first;
   const app = await import('./app.ts');

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import { type Problem, type Settings, SETTINGS_FILE } from '../core/agent.ts';
+import { httpOnly } from '../core/ports/net.ts';
 import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
 import type { Lost } from './lost.ts';
 import { machineOf, packageFolder } from './package.ts';
@@ -98,7 +99,7 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
   const { openKept } = await import('../models/choice/kept.ts');
   const { openSecrets } = await import('../secrets/open.ts');
   const inHome = (name: string): PrivateFile => privateFile(join(home, name));
-  const secrets = await openSecrets({ env, keys: inHome('keys.json') });
+  const secrets = await openSecrets({ env, home, clock });
   // What is wrong in a file may be a secret itself.
   const plain = (found: readonly Problem[]): Problem[] =>
     found.map((problem) => ({
@@ -106,12 +107,14 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
       message: secrets.redact(problem.message),
       key: secrets.redact(problem.key),
     }));
-  const { settings, problems } = await readGovernance(workspace, secrets);
+  const { vaultProblems } = await import('./problems.ts');
+  const { settings, problems: found } = await readGovernance(workspace, secrets);
+  const problems = [...vaultProblems(secrets), ...found];
   if (settings === null) return { config: { problems: plain(problems) }, keys: [] };
-  const net = { request: () => Promise.reject(new Error('doctor contacts nobody')) };
+  const net = httpOnly(() => Promise.reject(new Error('doctor contacts nobody')));
   const { BUILTIN } = await import('./builtin.ts');
   const kinds = BUILTIN.providers;
-  const found = openFound({
+  const offered = openFound({
     env,
     kept: await openKept(inHome('models.json'), kinds),
     net,
@@ -119,7 +122,7 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
     kinds,
     used: [],
   });
-  const models = openModels({ settings, found, net, secrets, clock });
+  const models = openModels({ settings, found: offered, net, secrets, clock });
   const keys = models.providers().flatMap((provider) => {
     const name = provider.source === 'built in' ? undefined : /^env:(.+)$/.exec(provider.apiKey ?? '')?.[1];
     return name === undefined ? [] : [{ provider: provider.name, name, present: secrets.has(`env:${name}`) }];

@@ -4,7 +4,6 @@ import { isAgentName } from '../core/ids.ts';
 import type { Log } from '../core/ports/log.ts';
 import { upcast } from '../journal/upcast.ts';
 import { makePrivateFolder } from '../platform/private.ts';
-import { privateFile } from '../platform/replace.ts';
 import { systemClock as clock, systemRandom } from '../platform/system.ts';
 import { Pauses } from '../runtime/pauses.ts';
 import { openSecrets } from '../secrets/open.ts';
@@ -39,7 +38,7 @@ export async function changePauses({ home, workspace, env, verb, agent, reason }
   const lock = lockUnlessHeld(home);
   if (lock === null) return null;
   try {
-    const secrets = await openSecrets({ env, keys: privateFile(join(home, 'keys.json')) });
+    const secrets = await openSecrets({ env, home, clock });
     const store = await STORE.open({ home, clock, random: systemRandom.bytes, boundary: () => undefined, upcast });
     try {
       const pauses = await Pauses.open(

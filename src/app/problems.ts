@@ -4,6 +4,7 @@ import type { DroppedFiles } from '../core/ports/governance.ts';
 import type { ChannelState } from '../core/api/runtime.ts';
 import type { ScheduleState } from '../core/schedule.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import type { KeptSecrets } from '../core/ports/secrets.ts';
 import { sentence } from '../core/text/sentence.ts';
 import { visibleLine } from '../core/text/untrusted.ts';
 import type { Git } from '../git/git.ts';
@@ -88,6 +89,13 @@ export async function nowWrong(
     ...silent(states),
   ];
 }
+
+/** The vault cannot be opened: what needs a secret of it waits, and all else goes on. */
+export const vaultProblems = ({ vault }: Pick<KeptSecrets, 'vault'>): Problem[] => {
+  const problem = vault.problem();
+  if (problem === null) return [];
+  return [{ file: 'secrets.age', line: null, key: '', message: problem, severity: 'error', live: true }];
+};
 
 /** The readable journal is behind for a reason that somebody has to mend. */
 export const journalProblems = (problem: string | null): Problem[] =>

@@ -9,7 +9,7 @@ import { type Messengers, pairer } from './messengers.ts';
 import type { ToolsAndModels } from './models.ts';
 import type { AppOptions } from './options.ts';
 import { ageProblems } from './lost.ts';
-import { channelProblems, journalProblems, nowWrong, stuckProblems } from './problems.ts';
+import { channelProblems, journalProblems, nowWrong, stuckProblems, vaultProblems } from './problems.ts';
 import { describeAgents, describeNetwork } from '../runtime/describe.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import { createRuntime } from '../runtime/runtime.ts';
@@ -50,6 +50,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
         ...(await nowWrong(adapters, trust.current(), clockwork.desks, agents.hindrances.all(clock.now()))),
         ...stuckProblems(adapters.dropped.stuck()),
         ...ageProblems(options, adapters.newer, adapters.missing),
+        ...vaultProblems(adapters.secrets),
         ...journalProblems(exporter.problem()),
         ...channelProblems(messengers.list()),
       ]),

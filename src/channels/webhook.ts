@@ -1,7 +1,7 @@
 import type { Channel, Receipt } from '../core/ports/channel.ts';
 import { WEBHOOK } from '../core/escalation.ts';
 import { originOf, parseTarget } from '../core/net/host.ts';
-import { type ForWhom, type Net, NetError } from '../core/ports/net.ts';
+import { type Net, NetError, onlyAt } from '../core/ports/net.ts';
 import type { Secrets } from '../core/ports/secrets.ts';
 import { errorText } from '../core/text/sentence.ts';
 
@@ -39,10 +39,8 @@ export function webhook({ net, secrets, secretOf }: WebhookOptions): Channel {
     async send(to, part, { key }) {
       const parsed = parseTarget(to);
       if (!parsed.ok || part.kind !== 'text') return failed('this cannot be posted', true);
-      const { host, port } = parsed.target;
-      const address = [`${host.includes(':') ? `[${host}]` : host}:${port}`];
       // The owner has written this very address, so it may be one of the local network.
-      const forWhom: ForWhom = { who: `channel:${WEBHOOK}`, privateHosts: address, only: address };
+      const forWhom = onlyAt(`channel:${WEBHOOK}`, parsed.target);
       const origin = originOf(parsed.target);
       try {
         const ref = secretOf(to);

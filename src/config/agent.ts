@@ -5,6 +5,7 @@ import { AGENT_LATER, TOOLS_LATER, agentSchema } from './schemas.ts';
 import { checkRules, laterKeys, toRule } from './settings.ts';
 import type { KnownToAgent } from './settings.ts';
 import { recipientProblem } from './recipients.ts';
+import { reachesOf } from './network-schema.ts';
 import { readSchedules } from './schedules.ts';
 import { readTriggers } from './triggers.ts';
 import { didYouMean } from '../core/text/unknown.ts';
@@ -149,7 +150,7 @@ export function parseAgent(
       tools: [...new Set(tools)].filter((tool) => all.includes(tool)),
       ...(value.skills === undefined ? {} : { skills: [...new Set(value.skills)].sort() }),
       rules: rules.map(toRule),
-      network: value.network ?? null,
+      network: value.network === undefined ? null : reachesOf(value.network),
       schedules: timed.schedules,
       ...(triggered.triggers.length === 0 ? {} : { triggers: triggered.triggers }),
       ...(value.escalation === undefined ? {} : { escalation: value.escalation }),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ChannelSettings, Problem } from '../core/agent.ts';
+import { SECRET_REFERENCE } from '../core/ids.ts';
 import { RESERVED_CHANNELS } from '../core/escalation.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -51,8 +52,8 @@ export const channelName = z
 const secret = (key: string, variable: string) =>
   z
     .string()
-    .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
-      error: `must name where the ${key} is, e.g. env:${variable}; the ${key} itself never stands in a file`,
+    .regex(SECRET_REFERENCE, {
+      error: `must name where the ${key} is, e.g. env:${variable} or secret:NAME; the ${key} itself never stands in a file`,
     })
     .describe(`A reference; env:${variable} unless given.`)
     .optional();

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { readDuration } from '../core/text/duration.ts';
+import { SECRET_REFERENCE } from '../core/ids.ts';
 import { timeNeeded } from './validate.ts';
 
 export const CHAIN_NAME = z
@@ -21,8 +22,9 @@ export const chainSchema = z
         .describe('CHANNEL:ADDRESS, agent:NAME, webhook:URL, or deny as the last level: what an approval ends with.'),
       secret: z
         .string()
-        .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
-          error: 'must name where the secret is, e.g. env:HOOK_TOKEN; the secret itself never stands in a file',
+        .regex(SECRET_REFERENCE, {
+          error:
+            'must name where the secret is, e.g. env:HOOK_TOKEN or secret:hook; the secret itself never stands in a file',
         })
         .describe('Of a webhook: a reference whose value is sent as a bearer token.')
         .optional(),

@@ -1,8 +1,10 @@
 import { readDuration } from '../core/text/duration.ts';
 import { z } from 'zod';
 import type { ProviderKind } from '../core/agent.ts';
+import { SECRET_REFERENCE } from '../core/ids.ts';
 import { openWall } from '../core/time/wall.ts';
-import { bareOrigin, parseHostPattern } from '../core/net/host.ts';
+import { bareOrigin } from '../core/net/host.ts';
+import { networkSchema } from './network-schema.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { quietSchema } from './quiet.ts';
@@ -85,10 +87,11 @@ const providerSchema = (kinds: readonly ProviderKind[]) =>
         .optional(),
       apiKey: z
         .string()
-        .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
-          error: 'must name where the key is, e.g. env:OPENAI_API_KEY; the key itself never stands in a file',
+        .regex(SECRET_REFERENCE, {
+          error:
+            'must name where the key is, e.g. env:OPENAI_API_KEY or secret:openai; the key itself never stands in a file',
         })
-        .describe('A reference such as env:LOCAL_KEY or home:local, never the key itself.')
+        .describe('A reference such as env:LOCAL_KEY or secret:local, never the key itself.')
         .optional(),
       ...modelFacts,
       timeout: z
@@ -236,6 +239,9 @@ const settings = z.strictObject({
     .strictObject({ rules: z.array(rule).max(1000).describe('deny beats ask beats allow.').optional() })
     .describe('What agents may do; the built-in defaults apply where no rule matches.')
     .optional(),
+  network: networkSchema
+    .describe('The hosts that agents may reach at most; their own lists narrow it and give leave. Any unless given.')
+    .optional(),
   queues: z
     .record(
       z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, { error: 'a queue is named like its agent' }),
@@ -302,12 +308,8 @@ export const agentSchema = z.strictObject({
     .optional(),
   tools: z.array(z.string().min(1).max(64)).max(100).describe('Tools the agent may use; others are denied.').optional(),
   rules: z.array(narrowingRule).max(1000).describe('May only narrow the rules of ruche.yaml.').optional(),
-  network: z
-    .array(
-      z.string().refine((host) => parseHostPattern(host) !== null, { error: 'must be host or host:port, not a URL' }),
-    )
-    .max(1000)
-    .describe('The only hosts the agent may reach, as host or host:port.')
+  network: networkSchema
+    .describe('The only hosts the agent reaches, with fetch and from its commands: host, host:port, *.host or a map.')
     .optional(),
   schedules: z.array(scheduleSchema).max(100).describe('What the agent does by the clock.').optional(),
   triggers: z.array(triggerSchema).max(100).describe('What the agent does when something happens.').optional(),

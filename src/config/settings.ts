@@ -15,6 +15,7 @@ import { didYouMean } from '../core/text/unknown.ts';
 import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
+import { reachesOf } from './network-schema.ts';
 import { quietOf } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
@@ -227,6 +228,7 @@ export function parseSettings(
       bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),
+      ...(value.network === undefined ? {} : { network: reachesOf(value.network) }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
       concurrency: value.concurrency ?? 50,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { readDuration } from '../core/text/duration.ts';
+import { SECRET_REFERENCE } from '../core/ids.ts';
 import { HOOK_KINDS, readLimit, TRIGGER_FIELDS, type TriggerOn } from '../core/trigger.ts';
 import { recipient, script, smallName } from './schedule-schema.ts';
 import { timeNeeded } from './validate.ts';
@@ -11,8 +12,8 @@ const time = (what: string): z.ZodString =>
     .string({ error: timeNeeded })
     .refine((given) => (readDuration(given) ?? 0) > 0, { error: `must be ${what} such as 30s, 5m or 1h` });
 
-const reference = z.string().regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|home:[A-Za-z][A-Za-z0-9_-]{0,62})$/, {
-  error: 'must name where the secret is, e.g. env:HOOK_SECRET; the secret itself never stands in a file',
+const reference = z.string().regex(SECRET_REFERENCE, {
+  error: 'must name where the secret is, e.g. env:HOOK_SECRET or secret:hook; the secret itself never stands in a file',
 });
 
 /** An entry of `triggers` in an AGENT.md. Which keys go with which `on` is looked at where it is read. */
@@ -40,7 +41,7 @@ export const triggerSchema = z
     secret: z
       .union([reference, z.array(reference).min(1).max(3)])
       .describe(
-        'webhook: a reference such as env:HOOK_SECRET, never the secret itself; a list while one replaces another.',
+        'webhook: a reference such as env:HOOK_SECRET or secret:hook, never the secret itself; a list while one replaces another.',
       )
       .optional(),
     window: time('a time')

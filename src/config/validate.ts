@@ -48,6 +48,8 @@ function knownKeys(schema: z.ZodType, path: Path): string[] {
   let here: unknown = schema;
   const unwrap = (): void => {
     while (here instanceof z.ZodOptional) here = here.unwrap();
+    // Of a text or a map: keys are those of the map.
+    if (here instanceof z.ZodUnion) here = here.options.find((option) => option instanceof z.ZodObject) ?? here;
   };
   for (const step of path) {
     unwrap();
@@ -81,6 +83,17 @@ function messageOf(issue: Issue, given: unknown): string {
   return issue.message;
 }
 
+/** Of what may have several forms: what is wrong with the form that was chosen, where the value says which. */
+function ofUnion(issue: Issue): Issue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const meant = issue.errors.filter(
+    (found) => !found.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
+  );
+  const [only] = meant;
+  if (meant.length !== 1 || only === undefined) return [issue];
+  return only.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })).flatMap(ofUnion);
+}
+
 export interface Validation<T> {
   value: T | null;
   problems: Problem[];
@@ -102,7 +115,7 @@ export function validate<T>(
   const parsed = schema.safeParse(input);
   if (parsed.success) return { value: parsed.data, problems: [] };
   const problems: Problem[] = [];
-  for (const issue of parsed.error.issues.slice(0, SHOWN)) {
+  for (const issue of parsed.error.issues.flatMap(ofUnion).slice(0, SHOWN)) {
     const inner = issue.path.filter((step) => typeof step !== 'symbol');
     const path = [...under, ...inner];
     if (issue.code === 'unrecognized_keys') {

@@ -1,4 +1,5 @@
 import type { EscalationLevel } from './escalation.ts';
+import type { Reach } from './net/reach.ts';
 import type { Json } from './text/json.ts';
 import type { Rule } from './policy.ts';
 import type { ActiveHours, Schedule } from './schedule.ts';
@@ -18,7 +19,8 @@ export interface Agent {
   /** Names of the skills it may use, as `AGENT.md` lists them. */
   skills?: readonly string[];
   rules: readonly Rule[];
-  network: readonly string[] | null;
+  /** The only places it reaches; null: what the rules say. */
+  network: readonly Reach[] | null;
   /** What it does by the clock. */
   schedules: readonly Schedule[];
   /** What it does when something happens. */
@@ -65,7 +67,7 @@ export interface ProviderSettings {
   type: string;
   /** Null: where its maker has it. */
   baseUrl: string | null;
-  /** A reference such as `env:LOCAL_KEY` or `home:local`. */
+  /** A reference such as `env:LOCAL_KEY` or `secret:local`. */
   apiKey: string | null;
   /** Whether its models can see, where nothing is known of them. */
   images?: boolean;
@@ -146,6 +148,8 @@ export interface Settings {
   /** `provider/model` in order of preference; all empty where no models are named. */
   tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
   rules: readonly Rule[];
+  /** The places that agents may reach at most; any unless given. */
+  network?: readonly Reach[];
   channels: readonly ChannelSettings[];
   /** In order: the first that fits counts. One without channel and chat names the front desk. */
   bindings: readonly Binding[];

@@ -14,6 +14,16 @@ export const isSafeName = (name: string): boolean => SAFE.test(name);
 /** An agent's name is also its folder, its queue and its Git author. */
 export const isAgentName = (name: string): boolean => /^[a-z][a-z0-9-]{0,62}$/.test(name);
 
+/** What a secret of home is called, after `secret:` or `home:`. */
+export const isSecretName = (name: string): boolean => /^[A-Za-z][A-Za-z0-9_-]{0,62}$/.test(name);
+
+/** Where a secret is, as files name it: never the secret itself. */
+export const SECRET_REFERENCE = /^(env:[A-Za-z_][A-Za-z0-9_]*|(?:secret|home):[A-Za-z][A-Za-z0-9_-]{0,62})$/;
+
+/** The name of a secret of home; null for what is elsewhere. What was called `home:` has moved to where `secret:` looks. */
+export const secretIn = (reference: string | null | undefined): string | null =>
+  idIn('secret', reference) ?? idIn('home', reference);
+
 export const eventId = (seq: number): string => `evt_${seq}`;
 
 /** The seq of `evt_<seq>`, or null for anything else. */

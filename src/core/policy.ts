@@ -1,4 +1,5 @@
 import type { Effect, Verdict } from './event.ts';
+import type { Reach } from './net/reach.ts';
 import type { Label } from './labels.ts';
 
 /** What a rule looks at. Every given field must match; globs as in `src/policy`. */
@@ -26,6 +27,8 @@ export interface CallFacts {
   command?: string;
   /** An absolute URL that will be contacted. */
   url?: string;
+  /** The HTTP method with which it is; GET unless given. */
+  method?: string;
   /** Who is told something: `CHANNEL:ADDRESS`. */
   to?: string;
   /** True if it only asks a person: nothing happens but that. */
@@ -45,8 +48,12 @@ export interface PolicyFacts {
   agentRules: readonly Rule[];
   /** Tools of the agent; another one is denied. */
   tools: readonly string[];
-  /** Hosts (`host` or `host:port`) the agent may reach; null means that only the network's rules decide. */
-  network: readonly string[] | null;
+  /** Where the agent may go; null means that only the rules decide. */
+  network: readonly Reach[] | null;
+  /** True if `network` also gives leave: the agent has a list of its own. That of `ruche.yaml` alone only bounds. */
+  leave?: boolean;
+  /** Entries of `ruche.yaml`: one that names a private address, without a glob, opens it. */
+  settingsNetwork?: readonly Reach[];
   /** Whether shell commands are confined by a sandbox. */
   sandboxed: boolean;
   /** Addresses of those who own a messenger; none unless given. */

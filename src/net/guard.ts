@@ -1,14 +1,17 @@
-import dns from 'node:dns/promises';
 import { TLSSocket } from 'node:tls';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/ports/clock.ts';
 import { REFUSED_HEADERS } from '../core/net/headers.ts';
 import { originOf, parseTarget, type Target } from '../core/net/host.ts';
+import { inspects, overridesRequest } from '../core/net/reach.ts';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
 import { type Answer, exchange, type Hop, type Watch, watch } from './exchange.ts';
-import { pin, type Resolve, type Connect, connectPinned, openPools, type Pools } from './pool.ts';
+import { type Connect, connectPinned } from './connect.ts';
+import { openDials } from './dial.ts';
+import { pin, type Resolve, systemResolve } from './pin.ts';
+import { openPools, type Pools } from './pool.ts';
 
 export interface NetOptions {
   clock: Clock;
@@ -26,8 +29,6 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 const SAFE_HEADERS = new Set(['accept', 'accept-encoding', 'accept-language', 'user-agent']);
 const BODY_HEADERS = /^content-/;
 const NULL_BODY = new Set([204, 205, 304]);
-
-const systemResolve: Resolve = async (host) => (await dns.lookup(host, { all: true })).map(({ address }) => address);
 
 function targetOf(url: string): Target {
   const parsed = parseTarget(url);
@@ -161,7 +162,14 @@ class Journey {
     const { target } = hop;
     const fields = { who: forWhom.who, origin: originOf(target), method: hop.method };
     try {
-      const addresses = await watching.race(pin(target, forWhom, this.lookup));
+      const past = Object.keys(hop.headers).find(overridesRequest);
+      if (past !== undefined && inspects(forWhom.only, target))
+        throw new NetError(
+          'blocked',
+          `${originOf(target)} is blocked: the header ${past} could name another method or path`,
+        );
+      const http = { method: hop.method, path: new URL(target.url).pathname };
+      const addresses = await watching.race(pin(target, http, forWhom, this.resolve));
       const agent = pools.agent(target, addresses, forWhom);
       const answer = await exchange(hop, agent, () => pools.fresh(target, addresses), watching);
       watching.heard();
@@ -174,15 +182,6 @@ class Journey {
       throw error;
     }
   }
-
-  private readonly lookup: Resolve = async (host) => {
-    try {
-      return await this.resolve(host);
-    } catch {
-      // What the resolver says beyond "no" differs from system to system and helps nobody.
-      throw new NetError('dns', `${host} cannot be resolved: check the name and the machine's network`);
-    }
-  };
 }
 
 /**
@@ -192,6 +191,7 @@ class Journey {
 export function openNet(options: NetOptions): Net & { close(): void } {
   const { clock, log, resolve = systemResolve, connect = connectPinned, ca = [] } = options;
   const pools = openPools(connect, ca);
+  const dials = openDials({ clock, log, resolve, connect, ca });
   return {
     request: async (request, forWhom) => {
       const watching = watch(clock, request);
@@ -202,6 +202,10 @@ export function openNet(options: NetOptions): Net & { close(): void } {
         throw error;
       }
     },
-    close: () => pools.close(),
+    dial: (dial, forWhom) => dials.dial(dial, forWhom),
+    close: () => {
+      dials.close();
+      pools.close();
+    },
   };
 }

@@ -90,6 +90,16 @@ export async function syncTree(path: string, disk: Disk = realDisk): Promise<voi
   await syncFolder(path, disk);
 }
 
+/** Other users may read what only the owner should. */
+export class OpenToOthers extends Error {
+  constructor(path: string) {
+    super(
+      `${path} can be read by other users. If one of them may have read it, delete it and set it up again; otherwise run: chmod 600 ${path}`,
+    );
+    this.name = 'OpenToOthers';
+  }
+}
+
 /** A file that only its owner may read. */
 export function privateFile(path: string): PrivateFile {
   return {
@@ -102,10 +112,7 @@ export function privateFile(path: string): PrivateFile {
       if (file === null) return null;
       try {
         const { mode } = await file.stat();
-        if ((mode & 0o077) !== 0)
-          throw new Error(
-            `${path} can be read by other users. If one of them may have read it, delete it and set it up again; otherwise run: chmod 600 ${path}`,
-          );
+        if ((mode & 0o077) !== 0) throw new OpenToOthers(path);
         return await file.readFile('utf8');
       } finally {
         await file.close();

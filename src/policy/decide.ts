@@ -1,6 +1,7 @@
 import type { AddressKind } from '../core/net/address.ts';
 import type { Verdict } from '../core/event.ts';
-import { hostKind, listedHost, parseTarget, type Target } from '../core/net/host.ts';
+import { hostKind, parseTarget, patternFits, type Target } from '../core/net/host.ts';
+import { namedPlaces, type Reach, reachVerdict } from '../core/net/reach.ts';
 import { workspacePath } from '../core/text/paths.ts';
 import type { Decision, PolicyCall, PolicyFacts, Rule } from '../core/policy.ts';
 import { notPlain } from './programs.ts';
@@ -60,18 +61,35 @@ function look(call: PolicyCall, facts: PolicyFacts): { seen: Seen; limits: Decis
 
 function networkLimits(seen: Seen, target: Target, facts: PolicyFacts): Decision[] {
   const limits: Decision[] = [];
-  if (facts.network !== null && !listedHost(facts.network, target))
+  const listed = byList(seen, target, facts);
+  if (listed === null)
     limits.push(builtin('deny', 'agent-network', `${shown(target.host)} is not in the agent's network list.`));
+  if (listed === 'ask')
+    limits.push(builtin('ask', 'network-asks', `The network list says to ask for ${shown(target.host)}.`));
   const kind = hostKind(target.host);
-  if (kind !== 'public' && !facts.rules.some((rule) => opensHost(rule, seen, target)))
+  const named = namedPlaces(facts.settingsNetwork ?? []).some((place) =>
+    patternFits({ ...place, literal: true }, target),
+  );
+  if (kind !== 'public' && !named && !facts.rules.some((rule) => opensHost(rule, seen, target)))
     limits.push(
       builtin(
         'deny',
         'private-address',
-        `${shown(target.host)} is ${KIND_WORDS[kind]}. A rule in ruche.yaml that names exactly this host, without a glob, can open it.`,
+        `${shown(target.host)} is ${KIND_WORDS[kind]}. A rule or the network list of ruche.yaml that names exactly this host, without a glob, can open it.`,
       ),
     );
   return limits;
+}
+
+/** What the list says of this request; `none`: there is no list. */
+function byList(
+  { call }: Seen,
+  { url, host, port }: Target,
+  { network }: PolicyFacts,
+): 'allow' | 'ask' | 'none' | null {
+  if (network === null) return 'none';
+  const http = { method: (call.method ?? 'GET').toUpperCase(), path: new URL(url).pathname };
+  return reachVerdict(network, { host, port, http });
 }
 
 /** What is told an owner does not leave the house. */
@@ -85,10 +103,13 @@ function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
     return effect === 'read' || effect === 'write'
       ? builtin('allow', 'workspace-files', 'Files in the workspace may be read and written.')
       : builtin('ask', 'unknown', `No rule says what ${shown(tool)} may do with files.`);
-  if (part.kind === 'host') return builtin('ask', 'public-network', `${shown(part.target.host)} is outside.`);
+  if (part.kind === 'host')
+    return facts.leave === true && byList(seen, part.target, facts) === 'allow'
+      ? builtin('allow', 'agent-network', `${shown(part.target.host)} is in the agent's network list.`)
+      : builtin('ask', 'public-network', `${shown(part.target.host)} is outside.`);
   if (part.kind === 'command')
     return facts.sandboxed
-      ? builtin('allow', 'sandboxed-shell', 'The command runs confined, without network.')
+      ? builtin('allow', 'sandboxed-shell', `The command runs confined, ${commandReach(facts)}.`)
       : builtin('ask', 'unsandboxed-shell', 'Nothing confines this command: there is no sandbox on this machine.');
   if (seen.call.to !== undefined)
     return isOwner(seen, facts)
@@ -150,8 +171,26 @@ function restrictions(seen: Seen, facts: PolicyFacts): Decision[] {
   });
 }
 
-/** Data that came from outside and private data in one run: what is allowed to go out could carry the one to the other. */
+/** Where commands of the agent get by themselves: to entries of its own list that ask nobody. */
+export const commandNetwork = ({ network, leave }: Pick<PolicyFacts, 'network' | 'leave'>): readonly Reach[] =>
+  leave === true && network !== null && network.some(({ verdict }) => verdict === 'allow') ? network : [];
+
+const commandReach = (facts: PolicyFacts): string =>
+  commandNetwork(facts).length === 0 ? 'without network' : "with the agent's network list";
+
+/**
+ * Data that came from outside and private data in one run: what is allowed to go out could carry the one to the other. A
+ * command that reaches hosts brings in from outside by itself.
+ */
 function flow(seen: Seen, facts: PolicyFacts): Decision[] {
+  if (seen.command !== null && facts.labels.includes('private') && commandNetwork(facts).length > 0)
+    return [
+      builtin(
+        'ask',
+        'private-command-flow',
+        'The run has read private data and this command could send it to hosts of the network list, so a person decides.',
+      ),
+    ];
   const leaves = seen.target !== null || (seen.call.effect === 'send' && !isOwner(seen, facts));
   if (!leaves || !facts.labels.includes('untrusted') || !facts.labels.includes('private')) return [];
   return [

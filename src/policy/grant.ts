@@ -1,4 +1,5 @@
 import { hostKind, parseTarget } from '../core/net/host.ts';
+import { namedPlaces, type Reach } from '../core/net/reach.ts';
 import type { PolicyCall, PolicyFacts } from '../core/policy.ts';
 import { decide } from './decide.ts';
 import { literalHost } from './rules.ts';
@@ -8,21 +9,24 @@ interface NetGrant {
   /** `host` or `host:port` that may be, or lead to, a private address. */
   privateHosts: string[];
   /** The agent's network list, or null for no list. */
-  only: string[] | null;
+  only: readonly Reach[] | null;
 }
+
+const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
 /**
  * Only hosts that are private on their face are granted. A rule for a public name does not let that name lead inside
- * when its DNS answer changes; a name that is meant to needs its private address named in a rule of its own.
+ * when its DNS answer changes; a name that is meant to needs its private address named by itself.
  */
 export function netGrant(facts: PolicyFacts): NetGrant {
-  const privateHosts = facts.rules.flatMap((rule) => {
-    const named = literalHost(rule);
-    if (named === null || hostKind(named.host) === 'public') return [];
-    const host = named.host.includes(':') ? `[${named.host}]` : named.host;
-    return [named.port === null ? host : `${host}:${named.port}`];
-  });
-  return { privateHosts: [...new Set(privateHosts)], only: facts.network === null ? null : [...facts.network] };
+  const named = [
+    ...facts.rules.flatMap((rule) => literalHost(rule) ?? []),
+    ...namedPlaces(facts.settingsNetwork ?? []),
+  ];
+  const privateHosts = named.flatMap(({ host, port }) =>
+    hostKind(host) === 'public' ? [] : [port === null ? bracketed(host) : `${bracketed(host)}:${port}`],
+  );
+  return { privateHosts: [...new Set(privateHosts)], only: facts.network };
 }
 
 /**
@@ -31,6 +35,7 @@ export function netGrant(facts: PolicyFacts): NetGrant {
  */
 export function redirectPolicy(call: PolicyCall, facts: PolicyFacts): (url: string) => string | null {
   const from = parseTarget(call.url ?? '');
+  const first = decide(call, facts);
   return (url) => {
     const to = parseTarget(url);
     if (!to.ok) return to.reason;
@@ -41,7 +46,9 @@ export function redirectPolicy(call: PolicyCall, facts: PolicyFacts): (url: stri
       from.ok &&
       from.target.host === to.target.host &&
       (from.target.port === to.target.port || (defaultPort(from.target) && defaultPort(to.target)));
-    if (decision.verdict === 'ask' && same) return null;
+    // Of a host that is asked for only in part, the rest gave no leave for that part.
+    const partly = decision.rule === 'builtin:network-asks' && first.rule !== decision.rule;
+    if (decision.verdict === 'ask' && same && !partly) return null;
     return decision.verdict === 'ask'
       ? `${to.target.host} needs an approval of its own: call the tool with that URL (${decision.reason})`
       : decision.reason;

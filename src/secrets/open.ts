@@ -1,156 +1,143 @@
-import type { KeptSecrets, PrivateFile, Secrets } from '../core/ports/secrets.ts';
+import { join } from 'node:path';
+import { type EnvSecretsOptions, envSecrets } from './env.ts';
+import { type OpenVault, openVault } from './vault.ts';
 import { openRedactor, type Redactor } from './redactor.ts';
-import { isObject } from '../core/text/json.ts';
-import { idIn } from '../core/ids.ts';
-import { Mutex } from '../core/time/mutex.ts';
+import { isSecretName, secretIn } from '../core/ids.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { KeptSecrets, PrivateFile } from '../core/ports/secrets.ts';
+import { isObject, jsonIn } from '../core/text/json.ts';
+import { errorText } from '../core/text/sentence.ts';
+import { privateFile } from '../platform/replace.ts';
 
-interface SecretsOptions extends EnvSecretsOptions {
-  /** `keys.json` of home. */
-  keys: PrivateFile;
+export interface SecretsOptions extends EnvSecretsOptions {
+  home: string;
+  clock: Pick<Clock, 'now'>;
+  boundary?: Boundary;
+  /** Asks a person for the passphrase of a key file; null where there is nobody. */
+  askPassphrase?: (path: string, again: boolean) => Promise<string | null>;
+  /** How files of home are read and written. */
+  file?: (path: string) => PrivateFile;
 }
 
-/** All secrets there are: `env:NAME` of the environment and `home:NAME` of home. Rejects if the file of keys cannot be used. */
+/**
+ * All secrets there are: `env:NAME` of the environment and `secret:NAME` of the vault. A vault that cannot be opened is told by
+ * `vault.problem()` and by whatever needs it. Rejects if the file of keys of an older version cannot be used.
+ */
 export async function openSecrets(options: SecretsOptions): Promise<KeptSecrets> {
+  const { home, env, clock, boundary = () => undefined, file = privateFile } = options;
   const redactor = openRedactor();
-  const env = envSecrets(options, redactor);
-  const home = await openHomeKeys(options.keys, redactor);
+  const hide = redactor.add;
+  const fromEnv = envSecrets(options, redactor);
+  const older = await openOlderKeys(file(join(home, 'keys.json')), redactor);
+  const passphrase = passphraseOf(options, file, hide);
+  const vault = await openVault({ home, env, clock, boundary, file, passphrase, hide });
+  const uses = new Set<(name: string, forWhom: string) => void>();
   return {
-    resolve(ref, forWhom) {
-      const name = idIn('home', ref);
-      return name === null ? env.resolve(ref, forWhom) : home.resolve(name, forWhom);
+    async resolve(ref, forWhom) {
+      const name = secretIn(ref);
+      if (name === null) return fromEnv.resolve(ref, forWhom);
+      const value = vault.value(name) ?? older.value(name);
+      if (value === null) throw new Error(lacking(name, forWhom, vault));
+      for (const tell of uses) tell(name, forWhom);
+      return value;
     },
     redact: redactor.redact,
     redactPieces: redactor.redactPieces,
-    hide: redactor.add,
+    hide,
     has(ref) {
-      const name = idIn('home', ref);
-      return name === null ? env.has(ref) : home.has(name);
+      const name = secretIn(ref);
+      return name === null ? fromEnv.has(ref) : vault.has(name) || older.value(name) !== null;
     },
-    keep: home.keep,
+    async keep(name, value) {
+      await vault.set(name, value.trim());
+      return `secret:${name}`;
+    },
+    vault,
+    async settle() {
+      await vault.settle();
+      await older.move(vault, boundary);
+    },
+    onUse(listener) {
+      uses.add(listener);
+      return () => uses.delete(listener);
+    },
   };
 }
 
-interface EnvSecretsOptions {
-  env: Readonly<Record<string, string | undefined>>;
-  /** Secrets that are not in the environment, such as the gateway's token. */
-  values?: readonly string[];
+function lacking(name: string, forWhom: string, vault: OpenVault): string {
+  const problem = vault.problem();
+  if (problem !== null) return `The secret ${name}, which ${forWhom} needs, cannot be read. ${problem}`;
+  return `There is no secret ${name}, and ${forWhom} needs it. Give it with: ruche secrets set ${name}`;
 }
 
-const SECRET_NAME =
-  /(?:^|_)(?:\w*KEYS?|\w*TOKENS?|\w*SECRETS?|\w*PASSWORDS?|PASSWD|\w*PASS|PASSPHRASE|CREDENTIALS?|PAT)$|_(?:KEY|TOKEN|SECRET|PASSWORD)_|SECRET|PASSWORD/i;
-/** Names that end like a key but say where one is, or what kind. */
-const NOT_SECRET = /(?:_FILE|_PATH|_DIR|_URL|_NAME|_TYPE|_SOCK)$|ASKPASS$|^(?:HOT|MONKEY|TURKEY)/i;
-
-/** The secret parts of a value: itself, the password of a URL, and each line of a key in PEM form. */
-function partsOf(name: string, value: string): string[] {
-  const parts: string[] = [];
-  if (SECRET_NAME.test(name) && !NOT_SECRET.test(name)) parts.push(value);
-  const url = value.includes('@') ? URL.parse(value) : null;
-  if (url && url.password !== '') parts.push(url.password, decodeURIComponentSafely(url.password));
-  return parts;
+/** From the file that is named for it, else from a person. Hidden as soon as it is known. */
+function passphraseOf(
+  { env, askPassphrase }: SecretsOptions,
+  file: (path: string) => PrivateFile,
+  hide: (value: string) => void,
+): (path: string, again: boolean) => Promise<string | null> {
+  const named = env['RUCHE_SECRETS_PASSPHRASE_FILE'];
+  return async (path, again) => {
+    const given = named
+      ? again
+        ? null
+        : ((await file(named).read())?.replace(/\r?\n$/, '') ?? null)
+      : ((await askPassphrase?.(path, again)) ?? null);
+    if (given !== null) hide(given);
+    return given;
+  };
 }
 
-function decodeURIComponentSafely(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch (error) {
-    if (error instanceof URIError) return text;
-    throw error;
-  }
+/** `keys.json`, where older versions kept what was pasted on the page: read until its keys are in the vault. */
+interface OlderKeys {
+  value(name: string): string | null;
+  /** Rejects, with everything as it was, if they cannot be moved. */
+  move(vault: OpenVault, boundary: Boundary): Promise<void>;
 }
 
-/** Secrets of the process's environment, handed in as a map: `env:NAME`. */
-export function envSecrets(
-  options: EnvSecretsOptions,
-  redactor: Redactor = openRedactor(),
-): Secrets & Pick<KeptSecrets, 'has'> {
-  const { env } = options;
-  const { add, redact, redactPieces } = redactor;
-  for (const [name, value] of Object.entries(env)) if (value) for (const part of partsOf(name, value)) add(part);
-  for (const value of options.values ?? []) add(value);
+/** What stands there afterwards: an older version refuses the home, and does not start without its keys. */
+const MOVED = `${JSON.stringify({ format: 2, keys: 'in secrets.age' })}\n`;
 
+/** Reads the file and hides what it holds. Rejects if it cannot be used, saying what to do. */
+async function openOlderKeys(file: PrivateFile, redactor: Redactor): Promise<OlderKeys> {
+  const read = async (): Promise<Map<string, string>> => {
+    const text = await file.read();
+    const keys = text === null || text === MOVED ? new Map<string, string>() : parse(text, file.path);
+    for (const key of keys.values()) redactor.add(key);
+    return keys;
+  };
+  let keys = await read();
   return {
-    async resolve(ref, forWhom) {
-      const name = /^env:([A-Za-z_][A-Za-z0-9_]*)$/.exec(ref)?.[1];
-      if (name === undefined) {
-        // What is no reference may be the key itself: it must not be repeated here or anywhere else.
-        add(ref);
-        throw new Error(
-          `The secret of ${forWhom} is not a reference: write env:NAME, and set the environment variable NAME to the value.`,
-        );
+    value: (name) => keys.get(name) ?? null,
+    async move(vault, boundary) {
+      // Once more: it was read before this process was the only one.
+      keys = await read();
+      if (keys.size === 0) return;
+      boundary('secrets.move.before');
+      try {
+        await vault.take(keys);
+      } catch (error) {
+        throw new Error(`The keys in ${file.path} stay there: ${errorText(error)}`, { cause: error });
       }
-      // A line end that was pasted along would break an HTTP header.
-      const value = env[name]?.trim();
-      if (!value)
-        throw new Error(
-          `The environment variable ${name} is not set, and ${forWhom} needs it: set it where ruche is started.`,
-        );
-      add(value);
-      return value;
+      await file.write(MOVED);
+      boundary('secrets.move.after');
+      keys = new Map();
     },
-    has: (ref) => Boolean(env[idIn('env', ref) ?? '']?.trim()),
-    redact,
-    redactPieces,
   };
 }
-
-/** Keys that people gave while it ran, kept in a file of home: `home:NAME`. */
-interface HomeKeys {
-  /** Rejects with what is missing and how to give it, never with a value. */
-  resolve(name: string, forWhom: string): Promise<string>;
-  has(name: string): boolean;
-  /** On disk when it resolves; hidden everywhere from the call on. Gives the reference. */
-  keep(name: string, value: string): Promise<string>;
-}
-
-/** What a name may look like, after `home:`. */
-const HOME_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/;
 
 function parse(text: string, path: string): Map<string, string> {
   const broken = (why: string): Error =>
     new Error(`${path} cannot be used (${why}): mend it, or delete it and give your keys again on the web page.`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    // The parser's own message would repeat what stands there.
-    if (error instanceof SyntaxError) throw broken('it is no JSON');
-    throw error;
-  }
+  const value = jsonIn(text);
+  if (value === null) throw broken('it is no JSON');
   if (!isObject(value) || value.format !== 1 || !isObject(value.keys)) throw broken('it is not of format 1');
   const keys = new Map<string, string>();
   for (const [name, key] of Object.entries(value.keys)) {
-    if (!HOME_NAME.test(name) || typeof key !== 'string' || key.trim() === '')
+    if (!isSecretName(name) || typeof key !== 'string' || key.trim() === '')
       throw broken('it holds something that is no key');
-    keys.set(name, key);
+    keys.set(name, key.trim());
   }
   return keys;
-}
-
-/** Reads the file and hides what it holds. Rejects if it cannot be used, saying what to do. */
-async function openHomeKeys(file: PrivateFile, redactor: Redactor): Promise<HomeKeys> {
-  const text = await file.read();
-  let keys = text === null ? new Map<string, string>() : parse(text, file.path);
-  for (const key of keys.values()) redactor.add(key);
-  const writing = new Mutex();
-  const write = async (name: string, value: string): Promise<void> => {
-    const next = new Map(keys).set(name, value);
-    await file.write(`${JSON.stringify({ format: 1, keys: Object.fromEntries(next) }, null, 2)}\n`);
-    keys = next;
-  };
-  return {
-    async resolve(name, forWhom) {
-      const key = keys.get(name)?.trim();
-      if (key) return key;
-      throw new Error(`There is no key "${name}" in ${file.path}, and ${forWhom} needs it: give it on the web page.`);
-    },
-    has: (name) => keys.has(name),
-    async keep(name, value) {
-      if (!HOME_NAME.test(name)) throw new RangeError('a key is kept under a name of letters, digits, "-" and "_"');
-      redactor.add(value);
-      // One after the other: each write holds what the ones before have kept.
-      await writing.run(() => write(name, value.trim()));
-      return `home:${name}`;
-    },
-  };
 }

@@ -1,4 +1,4 @@
-import { NetError, type Net, type NetRequest } from '../core/ports/net.ts';
+import { httpOnly, NetError, type Net, type NetRequest } from '../core/ports/net.ts';
 import type { VirtualClock } from './clock.ts';
 import { lineSteps, SOON, type Step } from './orders.ts';
 import type { Outage, Plan } from './plan.ts';
@@ -14,23 +14,21 @@ interface Said {
 
 /** Two model providers behind the network port: the product speaks its own wire with them, and they answer by the orders. */
 export function scriptedNet({ plan, clock, world }: { plan: Plan; clock: VirtualClock; world: World }): Net {
-  return {
-    async request(request) {
-      const outage = plan.outages.find(({ from, to }) => clock.time >= from && clock.time < to);
-      const first = request.url.includes('one.');
-      if (outage && (first || outage.both)) {
-        const bitten = world.of('fault').some(({ id }) => id === outage.id);
-        if (!bitten) world.note({ kind: 'fault', fault: `provider: ${outage.kind}`, id: outage.id });
-        const failed = await broken(outage, request, clock);
-        if (failed) return failed;
-      }
-      const said = (JSON.parse(String(request.body)) as { messages: Said[] }).messages;
-      const { step, text, ms } = answerTo(plan, said, clock.now());
-      await clock.until(clock.time + LATENCY + ms, request.signal);
-      const whole = stream(step, text);
-      return events(outage?.kind === 'truncated' && first ? whole.slice(0, whole.length / 2) : whole);
-    },
-  };
+  return httpOnly(async (request) => {
+    const outage = plan.outages.find(({ from, to }) => clock.time >= from && clock.time < to);
+    const first = request.url.includes('one.');
+    if (outage && (first || outage.both)) {
+      const bitten = world.of('fault').some(({ id }) => id === outage.id);
+      if (!bitten) world.note({ kind: 'fault', fault: `provider: ${outage.kind}`, id: outage.id });
+      const failed = await broken(outage, request, clock);
+      if (failed) return failed;
+    }
+    const said = (JSON.parse(String(request.body)) as { messages: Said[] }).messages;
+    const { step, text, ms } = answerTo(plan, said, clock.now());
+    await clock.until(clock.time + LATENCY + ms, request.signal);
+    const whole = stream(step, text);
+    return events(outage?.kind === 'truncated' && first ? whole.slice(0, whole.length / 2) : whole);
+  });
 }
 
 async function broken({ kind }: Outage, request: NetRequest, clock: VirtualClock): Promise<Response | null> {

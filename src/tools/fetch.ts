@@ -113,7 +113,7 @@ export function fetchTool(options: { limits?: Partial<FetchLimits> } = {}): Tool
         // The loop's Net puts this run's grant in place of this one, which opens nothing.
         const response = await ctx.net.request(
           { url, headers, signal: ctx.signal, maxBytes, timeoutMs, idleMs, maxRedirects },
-          { who: 'tool:fetch', privateHosts: [], only: null },
+          { who: 'tool:fetch', agent: null, run: null, privateHosts: [], only: null },
         );
         const answer = await shown(response, url, limits, ctx);
         ctx.boundary('fetch.after');

@@ -4,7 +4,7 @@ import type { ModelChoice } from '../../src/core/model.ts';
 import { systemClock } from '../../src/platform/system.ts';
 import { openAiCompatible } from '../../src/models/chat/model.ts';
 import { tryOut } from '../../src/models/setup/setup.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { pngOf } from '../fakes/images.ts';
 import { type Loop, openLoop, testTools } from '../fakes/loop.ts';
 import { chunk, DONE, modelServer, type RawAnswer, type RawRequest, sse } from '../fakes/model-server.ts';

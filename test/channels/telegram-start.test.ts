@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ForWhom } from '../../src/core/ports/net.ts';
+import { reaches } from '../../src/core/net/reach.ts';
+import { type ForWhom, httpOnly } from '../../src/core/ports/net.ts';
 import { ANNA } from '../fakes/telegram/telegram.ts';
 import { until } from '../fakes/until.ts';
 import { openLab, running, Taker } from './kit.ts';
@@ -144,16 +145,15 @@ test('an abort ends whatever is under way: a held poll, a pause, a fetch', async
 test('nothing but the configured api root is ever contacted, and nothing before it is needed', async (t) => {
   const { fake, open } = await openLab(t);
   const asked: ForWhom[] = [];
-  const net = {
-    request: (_: unknown, forWhom: ForWhom) => (asked.push(forWhom), Promise.reject(new Error('no network'))),
-  };
+  const net = httpOnly((_, forWhom) => (asked.push(forWhom), Promise.reject(new Error('no network'))));
   const official = open({ apiRoot: undefined, net });
   official.split({ text: 'x', files: [], buttons: [] });
   assert.equal(asked.length, 0);
   await official.drafts?.typing(String(ANNA));
-  assert.deepEqual(asked, [{ who: 'channel:telegram', privateHosts: [], only: ['api.telegram.org:443'] }]);
+  const nobody = { who: 'channel:telegram', agent: null, run: null };
+  assert.deepEqual(asked, [{ ...nobody, privateHosts: [], only: reaches('api.telegram.org:443') }]);
   const other = open({ net });
   await other.drafts?.typing(String(ANNA));
   const host = new URL(fake.url).host;
-  assert.deepEqual(asked[1], { who: 'channel:telegram', privateHosts: [host], only: [host] });
+  assert.deepEqual(asked[1], { ...nobody, privateHosts: [host], only: reaches(host) });
 });

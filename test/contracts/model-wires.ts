@@ -1,9 +1,9 @@
 import { LLMock } from '@copilotkit/aimock';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import type { ModelPort, ModelRequest, Usage } from '../../src/core/model.ts';
-import type { Net } from '../../src/core/ports/net.ts';
+import { httpOnly } from '../../src/core/ports/net.ts';
 import type { HttpModelOptions } from '../../src/models/wire/exchange.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { modelServer, type Piece, type RawAnswer } from '../fakes/model-server.ts';
 import { fakeNet } from '../fakes/net.ts';
 import {
@@ -79,12 +79,10 @@ export function openWire(wire: ModelWire, origin: string, more: Partial<HttpMode
 /** What a wire sends for a request: its body, as the server would parse it. */
 export async function sentBy(wire: ModelWire, request: ModelRequest): Promise<Record<string, unknown>> {
   let sent = '{}';
-  const net: Net = {
-    request: async ({ body }) => {
-      sent = body as string;
-      return new Response('', { status: 500 });
-    },
-  };
+  const net = httpOnly(async ({ body }) => {
+    sent = body as string;
+    return new Response('', { status: 500 });
+  });
   await collect(openWire(wire, 'http://127.0.0.1:1', { net }).stream(request, new AbortController().signal));
   return JSON.parse(sent) as Record<string, unknown>;
 }

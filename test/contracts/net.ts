@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../../src/core/ports/net.ts';
+import { reaches } from '../../src/core/net/reach.ts';
 import { serve, serveRaw } from '../net/support.ts';
 
 const LIMITS = { maxBytes: 1_000_000, timeoutMs: 60_000, idleMs: 30_000, maxRedirects: 0 };
@@ -22,6 +23,8 @@ export async function fails(work: Promise<unknown>, code: NetError['code'], mess
 export function netContract(name: string, open: (t: TestContext) => Net): void {
   const forPort = (port: number, more: Partial<ForWhom> = {}): ForWhom => ({
     who: 'model:test',
+    agent: null,
+    run: null,
     privateHosts: [`127.0.0.1:${port}`],
     only: null,
     ...more,
@@ -69,9 +72,9 @@ export function netContract(name: string, open: (t: TestContext) => Net): void {
     await fails(guard.request(at(port), forPort(port, { privateHosts: [] })), 'blocked');
     await fails(guard.request(at(port), forPort(port + 1)), 'blocked');
     await fails(guard.request(at(port), forPort(port, { only: [] })), 'blocked');
-    await fails(guard.request(at(port), forPort(port, { only: ['example.org'] })), 'blocked');
+    await fails(guard.request(at(port), forPort(port, { only: reaches('example.org') })), 'blocked');
     assert.equal(server.seen.length, 0);
-    const response = await guard.request(at(port), forPort(port, { only: [`127.0.0.1:${port}`] }));
+    const response = await guard.request(at(port), forPort(port, { only: reaches(`127.0.0.1:${port}`) }));
     assert.equal(await response.text(), 'ok');
   });
 

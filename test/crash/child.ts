@@ -13,7 +13,7 @@ export interface Order {
   event?: true;
 }
 
-const { HOME_DIR = '', WORKSPACE = '', TEMPLATE = '', PLATFORM = '', TOKEN = '', HOOK_SECRET } = process.env;
+const { HOME_DIR = '', WORKSPACE = '', TEMPLATE = '', PLATFORM = '', TOKEN = '', ORDER } = process.env;
 const counts: Record<string, number> = {};
 let order: (Order & { left: number }) | null = null;
 /** Set while an order waits for an event: reads what has been committed. */
@@ -37,6 +37,8 @@ process.on('message', (message: Order | 'counts') => {
   }
 });
 
+if (ORDER !== undefined) take(JSON.parse(ORDER) as Order);
+
 const log = {
   debug: () => undefined,
   info: () => undefined,
@@ -52,7 +54,7 @@ const app = await startApp({
   host: '127.0.0.1',
   port: 0,
   token: () => TOKEN,
-  env: { PATH: process.env.PATH, HOME: HOME_DIR, HOOK_SECRET },
+  env: { PATH: process.env.PATH, HOME: HOME_DIR },
   platform: process.platform,
   machine: { arch: process.arch, uid: process.getuid?.() ?? 0 },
   log,

@@ -44,7 +44,7 @@ schedules:
   - { name: tick, every: ${TICK_MS / 1_000}s, missed: all, max: 100, overlap: queue, task: "append ticks.md: tick;" }
 triggers:
   - { name: note, on: file.landed, path: [out/c*1.md, out/c*4.md, out/c*7.md], task: "Seen {{path}}." }
-  - { name: told, on: webhook, hook: evening, auth: bearer, secret: env:HOOK_SECRET, task: "Heard {{body.word}}." }
+  - { name: told, on: webhook, hook: evening, auth: bearer, secret: home:evening, task: "Heard {{body.word}}." }
 ---
 You help.
 `,
@@ -91,6 +91,7 @@ export class Crashes {
 
   static async open(): Promise<Crashes> {
     const crashes = new Crashes(await startPlatform());
+    crashes.keysOfOld();
     await bundleChild(join(crashes.dir, 'bundle'));
     for (const [path, text] of Object.entries(CRASH_FILES(crashes.platform.url))) {
       mkdirSync(join(crashes.dir, 'template', path, '..'), { recursive: true });
@@ -99,8 +100,16 @@ export class Crashes {
     return crashes;
   }
 
-  /** Starts the process and waits until it takes turns. */
-  async start(): Promise<boolean> {
+  /** Leaves the home as an older version would have, with its keys in a file of their own. */
+  keysOfOld(): void {
+    for (const name of ['secrets.age', 'secrets.key']) rmSync(join(this.home, name), { force: true });
+    mkdirSync(this.home, { recursive: true });
+    const keys = JSON.stringify({ format: 1, keys: { evening: HOOK_SECRET } });
+    writeFileSync(join(this.home, 'keys.json'), keys, { mode: 0o600 });
+  }
+
+  /** Starts the process and waits until it takes turns. False if it ends before, as it does where it was ordered to die. */
+  async start(order: Order | null = null): Promise<boolean> {
     const env = {
       PATH: process.env.PATH,
       HOME_DIR: this.home,
@@ -108,7 +117,7 @@ export class Crashes {
       TEMPLATE: join(this.dir, 'template'),
       PLATFORM: this.platform.url,
       TOKEN,
-      HOOK_SECRET,
+      ...(order === null ? {} : { ORDER: JSON.stringify(order) }),
       NODE_COMPILE_CACHE: join(tmpdir(), 'ruche-crash-cache'),
     };
     const child = spawn(process.execPath, [join(this.dir, 'bundle', 'child.js')], {

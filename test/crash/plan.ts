@@ -31,6 +31,7 @@ const QUICK: ReadonlySet<string> = new Set([
   'shell.start.after',
   'channel.send.after',
   'journal.import.before',
+  'secrets.file.after',
   'tasks.awaited',
   'schedule.fired',
   'message.collected',
@@ -69,6 +70,7 @@ async function startAgain(crashes: Crashes, where: string): Promise<void> {
 
 /** One evening, interrupted: talk, die, start again, and let everything be answered. True if the order was reached. */
 export async function interrupted(crashes: Crashes, order: Order): Promise<boolean> {
+  if (order.name.startsWith('secrets.')) return interruptedStart(crashes, order);
   await crashes.order(order);
   const { name } = order;
   const telling = name === 'message.collected';
@@ -82,6 +84,18 @@ export async function interrupted(crashes: Crashes, order: Order): Promise<boole
   const reached = died || (await crashes.died(order.name.startsWith('schedule') ? 2 * TICK_MS : 1_500));
   if (!reached) await crashes.kill();
   await startAgain(crashes, `at ${order.name}:${order.index}`);
+  return reached;
+}
+
+/** The first start on a home of an older version dies while it moves the keys; the hook of the evening after it needs them. */
+async function interruptedStart(crashes: Crashes, order: Order): Promise<boolean> {
+  await crashes.stop();
+  crashes.keysOfOld();
+  const reached = !(await crashes.start(order));
+  if (!reached) await crashes.kill();
+  await startAgain(crashes, `at ${order.name}:${order.index}`);
+  crashes.say({ hooking: true });
+  await crashes.finish();
   return reached;
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { LLMock } from '@copilotkit/aimock';
@@ -40,7 +40,7 @@ test('what does not work is not kept, and says which field to mend', async () =>
   assert.equal(refused.status, 400);
   assert.equal((await home.status()).model, 'demo/demo');
   assert.deepEqual(
-    [...filesBelow(home.home).keys()].filter((path) => /keys\.json|models\.json/.test(path)),
+    [...filesBelow(home.home).keys()].filter((path) => /keys\.json|secrets|models\.json/.test(path)),
     [],
   );
 });
@@ -67,19 +67,16 @@ test('ruche models lists it with price, window and what it can do, and tests it'
     out,
     /anthropic\/claude-sonnet-5-5 +light 2, standard, strong 2 +1M +images, thinks +2 \/ 0\.1 \/ 10 +works: /,
   );
-  assert.match(out, /anthropic +home +home:anthropic +http:\/\/127\.0\.0\.1:\d+/);
+  assert.match(out, /anthropic +home +secret:anthropic +http:\/\/127\.0\.0\.1:\d+/);
   const view = JSON.parse((await home.cli('models', '--json')).out) as ModelsView;
   assert.deepEqual([view.model, view.demo], ['anthropic/claude-sonnet-5-5', false]);
   assert.ok(view.models.every(({ problem }) => problem === ''));
 });
 
-test('the key is in keys.json, which only its owner may read, and nowhere else', async () => {
-  const path = join(home.home, 'keys.json');
-  assert.equal(statSync(path).mode & 0o777, 0o600);
-  assert.equal(statSync(join(home.home, 'models.json')).mode & 0o777, 0o600);
-  assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), { format: 1, keys: { anthropic: KEY } });
+test('the key is in the vault, which only its owner may open, and nowhere in the open', async () => {
+  for (const name of ['secrets.age', 'secrets.key', 'models.json'])
+    assert.equal(statSync(join(home.home, name)).mode & 0o777, 0o600);
   const places = new Map<string, string | Uint8Array>(filesBelow(home.dir));
-  assert.ok(places.delete(path));
   places.set('workspace, unpacked', gitObjects(home.workspace));
   places.set('journal.git, unpacked', gitObjects(join(home.home, 'journal.git')));
   places.set('output', `${home.out}${home.err}`);

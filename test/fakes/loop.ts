@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { httpOnly } from '../../src/core/ports/net.ts';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,6 +105,18 @@ const hiding = (redact: (text: string) => string): KeptSecrets => ({
   hide: () => undefined,
   has: () => false,
   keep: unused('secret'),
+  vault: {
+    list: () => [],
+    has: () => false,
+    problem: () => null,
+    set: unused('secret'),
+    remove: unused('secret'),
+    rotateKey: unused('secret'),
+    keyPlace: unused('secret'),
+    onChange: () => () => undefined,
+  },
+  settle: async () => undefined,
+  onUse: () => () => undefined,
 });
 
 function governanceOf(options: LoopOptions, commit: string): Governance {
@@ -168,7 +181,7 @@ export async function openLoop(options: LoopOptions) {
       return workspace;
     },
     journal: async () => journal,
-    net: () => ({ request: unused('network') }),
+    net: () => httpOnly(unused('network')),
     sandbox: async () => SANDBOX,
     trust: async () => settledBy(governance, options.applyLanded),
     models: (open) => ({ ...open(), choices: () => [...options.choices], prepare: async () => {} }),

@@ -1,3 +1,4 @@
+import { reachVerdict } from '../../src/core/net/reach.ts';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../../src/core/ports/net.ts';
 
 export interface FakeNet extends Net {
@@ -16,7 +17,7 @@ export function fakeNet(): FakeNet {
       const url = new URL(request.url);
       const host = `${url.hostname}:${url.port || (url.protocol === 'https:' ? 443 : 80)}`;
       if (!LOOPBACK.has(url.hostname)) throw new NetError('blocked', `${host} is not on this machine`);
-      if (forWhom.only && !forWhom.only.includes(host)) throw new NetError('blocked', `${host} is not allowed`);
+      refuseUnlisted(url, request.method ?? 'GET', forWhom);
       if (!forWhom.privateHosts.includes(host)) throw new NetError('blocked', `${host} is a private address`);
       const { method, headers, body, signal } = request;
       const response = await fetch(url, { method, headers, body: body as string, signal, redirect: 'manual' }).catch(
@@ -32,7 +33,15 @@ export function fakeNet(): FakeNet {
       const stream = response.body && bounded(response.body, request);
       return new Response(stream, { status, headers: got });
     },
+    dial: () => Promise.reject(new NetError('protocol', 'this fake speaks HTTP only')),
   };
+}
+
+function refuseUnlisted(url: URL, method: string, { only }: ForWhom): void {
+  const { hostname, port, protocol, pathname } = url;
+  const at = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (protocol === 'https:' ? 443 : 80) };
+  if (only !== null && reachVerdict(only, { ...at, http: { method, path: pathname } }) === null)
+    throw new NetError('blocked', `${hostname}:${at.port} is not allowed`);
 }
 
 function connectError(error: unknown): NetError {

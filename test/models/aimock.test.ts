@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { LLMock } from '@copilotkit/aimock';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import { openAiCompatible } from '../../src/models/chat/model.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { fakeNet } from '../fakes/net.ts';
 

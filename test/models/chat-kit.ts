@@ -3,7 +3,7 @@ import { afterEach, beforeEach } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import type { ModelEvent, ModelRequest } from '../../src/core/model.ts';
 import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/chat/model.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { type ModelServer, modelServer, type RawAnswer } from '../fakes/model-server.ts';
 import { type FakeNet, fakeNet } from '../fakes/net.ts';

@@ -8,7 +8,7 @@ import { openModels } from '../../src/models/choice/choose.ts';
 import { openFound } from '../../src/models/choice/found.ts';
 import type { Kept, KeptProvider } from '../../src/models/choice/kept.ts';
 import { PRICES, CLOUD_WINDOW, costOf, LOCAL_WINDOW, modelFacts, windowOf } from '../../src/models/prices/prices.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, modelServer } from '../fakes/model-server.ts';
 import { fakeNet } from '../fakes/net.ts';
@@ -325,7 +325,7 @@ test('what cannot work is left out where something else can, and named as a prob
   );
   const said = problems().map(({ message }) => message);
   assert.match(said[0]!, /CLOUD_KEY is not set.*"cloud"/);
-  assert.match(said[1]!, /no key "kept" in home.*web page/);
+  assert.match(said[1]!, /no secret "kept", and provider.*web page, or run ruche secrets set kept/);
   assert.match(said[2]!, /"gone\/model".*local.*models\.providers/);
   assert.match(said[3]!, /no key for "gemini": set GEMINI_API_KEY.*web page/);
   assert.match(said[4]!, /"server\/x" is at the URL that the web page was given/);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Net, NetError } from '../../src/core/ports/net.ts';
+import { httpOnly, type Net, NetError } from '../../src/core/ports/net.ts';
 import { ask, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { type ModelWire, openWire } from '../contracts/model-wires.ts';
 import { WIRES } from '../fakes/wires/all.ts';
@@ -12,8 +12,8 @@ const TEXT = 'Grüße, 🐝!';
 const ARGS = '{"path":"a.md","content":"línea"}';
 
 /** Gives the bytes in pieces of a size and then ends or breaks. */
-const netOf = (bytes: Uint8Array, size: number, breaks: boolean, contentType: string): Net => ({
-  request: async () => {
+const netOf = (bytes: Uint8Array, size: number, breaks: boolean, contentType: string): Net =>
+  httpOnly(async () => {
     let at = 0;
     const body = new ReadableStream<Uint8Array>({
       pull(controller) {
@@ -23,8 +23,7 @@ const netOf = (bytes: Uint8Array, size: number, breaks: boolean, contentType: st
       },
     });
     return new Response(body, { headers: { 'content-type': contentType } });
-  },
-});
+  });
 
 async function cutAnywhere(wire: ModelWire): Promise<{ finish: number; error: number }> {
   const ends = { finish: 0, error: 0 };

@@ -60,9 +60,13 @@ async function desk(
 ) {
   const env = { OLLAMA_HOST: 'http://127.0.0.1:2', ...more.env };
   const net = fakeNet();
-  let stored: string | null = null;
-  const file = { path: 'keys.json', read: async () => stored, write: async (text: string) => void (stored = text) };
-  const secrets: KeptSecrets = await openSecrets({ env, keys: file });
+  const stored = new Map<string, string>();
+  const file = (path: string) => ({
+    path,
+    read: async () => stored.get(path) ?? null,
+    write: async (text: string) => void stored.set(path, text),
+  });
+  const secrets: KeptSecrets = await openSecrets({ env, home: '/home', clock: { now: () => 1_000 }, file });
   const home: KeptProvider[] = [];
   const found = openFound({
     env,
@@ -91,24 +95,24 @@ async function desk(
     secrets,
     clock,
   });
-  return { ...made, models, home, secrets, keys: () => stored };
+  return { ...made, models, home, secrets, kept: () => secrets.vault.list().map(({ name }) => name), stored };
 }
 
 test('each way of setting up: tried first, kept then, used at once', async () => {
   const ways: [SetupRequest, KeptProvider, string][] = [
     [
       { kind: 'key', provider: 'anthropic', key: ` ${KEY} `, baseUrl: origin },
-      { name: 'anthropic', type: 'anthropic', baseUrl: origin, apiKey: 'home:anthropic', model: null },
+      { name: 'anthropic', type: 'anthropic', baseUrl: origin, apiKey: 'secret:anthropic', model: null },
       'anthropic/claude-sonnet-5-5',
     ],
     [
       { kind: 'key', provider: 'anthropic', key: KEY, baseUrl: origin, model: 'claude-opus-5-5' },
-      { name: 'anthropic', type: 'anthropic', baseUrl: origin, apiKey: 'home:anthropic', model: 'claude-opus-5-5' },
+      { name: 'anthropic', type: 'anthropic', baseUrl: origin, apiKey: 'secret:anthropic', model: 'claude-opus-5-5' },
       'anthropic/claude-opus-5-5',
     ],
     [
       { kind: 'url', baseUrl: `${origin}/v1/chat/completions`, model: 'q', key: KEY },
-      { name: 'server', type: 'openai-compatible', baseUrl: `${origin}/v1`, apiKey: 'home:server', model: 'q' },
+      { name: 'server', type: 'openai-compatible', baseUrl: `${origin}/v1`, apiKey: 'secret:server', model: 'q' },
       'server/q',
     ],
     [
@@ -123,12 +127,13 @@ test('each way of setting up: tried first, kept then, used at once', async () =>
     ],
   ];
   for (const [request, kept, model] of ways) {
-    const { setup, models, home, keys } = await desk();
+    const { setup, models, home, kept: names, secrets } = await desk();
     assert.deepEqual(await setup(request, NEVER), { ok: true, model, said: 'Here.' });
     assert.deepEqual(home, [kept]);
     assert.equal(models.describe().model, model);
-    const name = kept.apiKey?.slice('home:'.length);
-    assert.deepEqual(JSON.parse(keys() ?? 'null'), name === undefined ? null : { format: 1, keys: { [name]: KEY } });
+    const name = kept.apiKey?.slice('secret:'.length);
+    assert.deepEqual(names(), name === undefined ? [] : [name]);
+    if (kept.apiKey !== null) assert.equal(await secrets.resolve(kept.apiKey, 'a test'), KEY);
     assert.ok(!JSON.stringify(home).includes(KEY));
   }
 });
@@ -160,13 +165,13 @@ test('what does not work is not kept: the field to mend, and never the key', asy
     [{ kind: 'ollama', baseUrl: 'not an address' }, 'baseUrl', /no address/],
   ];
   for (const [request, field, message] of cases) {
-    const { setup, home, keys, models } = await desk();
+    const { setup, home, stored, models } = await desk();
     const result = await setup(request, NEVER);
     assert.ok(!result.ok, JSON.stringify(request));
     assert.equal(result.field, field, result.message);
     assert.match(result.message, message);
     assert.doesNotMatch(result.message, /wrong-key|Canary|ruche\.yaml/);
-    assert.deepEqual([home.length, keys(), models.describe().demo], [0, null, true]);
+    assert.deepEqual([home.length, stored.size, models.describe().demo], [0, 0, true]);
   }
   const { setup, secrets } = await desk();
   await setup({ kind: 'key', provider: 'anthropic', key: 'wrong-key-0123', baseUrl: origin }, NEVER);

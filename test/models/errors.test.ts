@@ -3,9 +3,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import type { ModelError, ModelErrorKind } from '../../src/core/model.ts';
-import { type Net, NetError } from '../../src/core/ports/net.ts';
+import { httpOnly, NetError } from '../../src/core/ports/net.ts';
 import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/chat/model.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, type ModelServer, modelServer, type RawAnswer, sse } from '../fakes/model-server.ts';
 import { fakeNet } from '../fakes/net.ts';
@@ -178,7 +178,7 @@ test('a server or a model that takes no tools is called that, with what to do', 
 
 test('how often what is wrong is asked again: silence and answers that cannot be used less, a page once more', async () => {
   const silent = await errorOf({
-    net: { request: () => Promise.reject(new NetError('timeout', 'nothing came for 5 ms')) },
+    net: httpOnly(() => Promise.reject(new NetError('timeout', 'nothing came for 5 ms'))),
   });
   assert.deepEqual(silent.asks, { most: 2, later: false });
   assert.match(
@@ -313,10 +313,10 @@ test('what the network guard says becomes an error of the right kind', async () 
     ['aborted', 'network'],
   ];
   for (const [code, kind] of kinds) {
-    const net: Net = { request: () => Promise.reject(new NetError(code, `it said ${KEY}`)) };
+    const net = httpOnly(() => Promise.reject(new NetError(code, `it said ${KEY}`)));
     assert.equal((await errorOf({ net })).kind, kind, code);
   }
-  assert.equal((await errorOf({ net: { request: () => Promise.reject('odd') } })).kind, 'network');
+  assert.equal((await errorOf({ net: httpOnly(() => Promise.reject('odd')) })).kind, 'network');
 });
 
 test('A64 a missing key names its variable; a key never comes back in an error', async () => {

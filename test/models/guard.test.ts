@@ -6,7 +6,7 @@ import type { ModelEvent } from '../../src/core/model.ts';
 import type { Log } from '../../src/core/ports/log.ts';
 import { openAiCompatible, type OpenAiCompatibleOptions } from '../../src/models/chat/model.ts';
 import { openNet } from '../../src/net/guard.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, type ModelServer, modelServer, type RawAnswer } from '../fakes/model-server.ts';
 

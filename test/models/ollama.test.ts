@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { reaches } from '../../src/core/net/reach.ts';
 import { afterEach, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
 import type { KeptProvider } from '../../src/models/choice/kept.ts';
@@ -8,7 +9,7 @@ import { openFound } from '../../src/models/choice/found.ts';
 import { lineFeed } from '../../src/models/wire/feed.ts';
 import { OLLAMA_WINDOW } from '../../src/models/ollama/model.ts';
 import { ollamaUrl } from '../../src/models/ollama/models.ts';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { openWire } from '../contracts/model-wires.ts';
 import { type ModelServer, modelServer, type RawAnswer, type RawRequest } from '../fakes/model-server.ts';
@@ -120,7 +121,7 @@ test('a home that an Ollama has answered before goes on with it: its newest mode
   );
   const host = new URL(origin).host;
   for (const { forWhom, request } of net.asked) {
-    assert.deepEqual([forWhom.only, forWhom.privateHosts], [[host], [host]]);
+    assert.deepEqual([forWhom.only, forWhom.privateHosts], [reaches(host), [host]]);
     assert.ok((request.timeoutMs ?? Infinity) <= 5_000);
   }
   const answer = await collect(choice!.port.stream(ask('hi', { model: choice!.model }), NEVER));

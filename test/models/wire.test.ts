@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { reaches } from '../../src/core/net/reach.ts';
 import { test } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import { ask, askedAndRead, collect, endOf, textOf } from '../contracts/model.ts';
@@ -36,7 +37,7 @@ test('the request says what the model needs, in a stable order', async () => {
   });
   const [{ forWhom }] = net.asked as [FakeNet['asked'][number]];
   const host = new URL(server.baseUrl).host;
-  assert.deepEqual(forWhom, { who: 'model:local', privateHosts: [host], only: [host] });
+  assert.deepEqual(forWhom, { who: 'model:local', agent: null, run: null, privateHosts: [host], only: reaches(host) });
 });
 
 test('only pairs of call and result are sent, and arguments that servers can parse', async () => {

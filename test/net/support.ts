@@ -27,7 +27,7 @@ export function keptLog(): Log & { lines: string[] } {
 /** A documentation-free public address that no test ever reaches: connections to it are led to loopback. */
 export const PUBLIC = '93.184.216.34';
 
-export const WHO: ForWhom = { who: 'tool:fetch', privateHosts: [], only: null };
+export const WHO: ForWhom = { who: 'tool:fetch', agent: null, run: null, privateHosts: [], only: null };
 export const LIMITS = { maxBytes: 1_000_000, timeoutMs: 60_000, idleMs: 30_000, maxRedirects: 5 };
 export const get = (url: string, more: Partial<NetRequest> = {}): NetRequest => ({ url, ...LIMITS, ...more });
 

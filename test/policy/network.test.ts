@@ -3,8 +3,11 @@ import { test } from 'node:test';
 import ipaddr from 'ipaddr.js';
 import fc from 'fast-check';
 import { addressKind } from '../../src/core/net/address.ts';
+import { parseReach, reaches, type ReachSource } from '../../src/core/net/reach.ts';
+import type { PolicyFacts } from '../../src/core/policy.ts';
 import { decide } from '../../src/policy/decide.ts';
-import { allow, ask, deny, facts, fetching } from './support.ts';
+import { redirectPolicy } from '../../src/policy/grant.ts';
+import { allow, ask, check, deny, facts, fetching, type Row, shell } from './support.ts';
 
 const PRIVATE = [
   'http://127.1',
@@ -205,4 +208,72 @@ test('the ranges agree with a second list of them', () => {
   ])
     assert.equal(addressKind(text), null, text);
   assert.equal(addressKind('fe80::1%eth0'), 'link-local');
+});
+
+test("an agent's own list gives leave for what it names, and nothing that is stricter is lifted by it", () => {
+  const own = (...entries: (string | ReachSource)[]): Partial<PolicyFacts> => ({
+    network: entries.flatMap((entry) => parseReach(entry) ?? []),
+    leave: true,
+  });
+  const url = 'https://x.org/repos/our/1';
+  const both = { labels: ['private', 'untrusted'] as const };
+  const inside = { settingsNetwork: reaches('127.0.0.1:9') };
+  const rows: Row[] = [
+    ['listed', fetching(url), facts(own('x.org')), 'allow', 'builtin:agent-network'],
+    ['not listed', fetching('https://y.org/'), facts(own('x.org')), 'deny', 'builtin:agent-network'],
+    ['listed with ask', fetching(url), facts(own({ host: 'x.org', ask: true })), 'ask', 'builtin:network-asks'],
+    ['ask beats allow', fetching(url), facts(own('*.org', { host: 'x.org', ask: true })), 'ask'],
+    [
+      'ask beats an allow rule',
+      fetching(url),
+      facts({ ...own({ host: 'x.org', ask: true }), rules: [allow({ host: 'x.org' })] }),
+      'ask',
+    ],
+    ['a rule asks', fetching(url), facts({ ...own('x.org'), rules: [ask({ host: 'x.org' })] }), 'ask'],
+    ['a rule denies', fetching(url), facts({ ...own('x.org'), agentRules: [deny({ tool: 'fetch' })] }), 'deny'],
+    ['labels ask', fetching(url), facts({ ...own('x.org'), ...both }), 'ask', 'builtin:untrusted-private-flow'],
+    ['method', fetching(url), facts(own({ host: 'x.org', methods: ['POST'] })), 'deny'],
+    ['method given', { ...fetching(url), method: 'post' }, facts(own({ host: 'x.org', methods: ['POST'] })), 'allow'],
+    ['path', fetching(url), facts(own({ host: 'x.org', paths: ['/repos/our/'] })), 'allow'],
+    ['other path', fetching(url), facts(own({ host: 'x.org', paths: ['/repos/their/'] })), 'deny'],
+    ['odd path', fetching('https://x.org/a/%2e%2e%2fb'), facts(own({ host: 'x.org', paths: ['/'] })), 'deny'],
+    ['private', fetching('http://127.0.0.1:9/'), facts(own('127.0.0.1:9')), 'deny', 'builtin:private-address'],
+    ['private, opened', fetching('http://127.0.0.1:9/'), facts({ ...own('127.0.0.1:9'), ...inside }), 'allow'],
+    ['private, other port', fetching('http://127.0.0.1:8/'), facts({ ...own('127.0.0.1'), ...inside }), 'deny'],
+    ['private, opened, not listed', fetching('http://127.0.0.1:9/'), facts({ ...own('x.org'), ...inside }), 'deny'],
+    ['private by ruche.yaml alone', fetching('http://127.0.0.1:9/'), facts({ network: null, ...inside }), 'ask'],
+    ['private by a glob', fetching('http://127.0.0.1/'), facts({ ...own('*'), settingsNetwork: reaches('*') }), 'deny'],
+  ];
+  check(rows, 19);
+});
+
+test('a command that reaches hosts asks once the run holds private data, and says where it gets', () => {
+  const own = { network: reaches('x.org'), leave: true };
+  const asks = { network: [{ ...reaches('x.org')[0]!, verdict: 'ask' as const }], leave: true };
+  const rows: Row[] = [
+    ['nothing private', shell('ls'), facts({ ...own, labels: ['untrusted'] }), 'allow'],
+    ['private', shell('ls'), facts({ ...own, labels: ['private'] }), 'ask', 'builtin:private-command-flow'],
+    [
+      'private, whatever a rule allows',
+      shell('ls'),
+      facts({ ...own, labels: ['private'], rules: [allow({ command: 'ls' })] }),
+      'ask',
+    ],
+    ['no list', shell('ls'), facts({ labels: ['private', 'untrusted'] }), 'allow'],
+    ['only that of ruche.yaml', shell('ls'), facts({ ...own, leave: false, labels: ['private'] }), 'allow'],
+    ['only what asks', shell('ls'), facts({ ...asks, labels: ['private'] }), 'allow'],
+  ];
+  check(rows, 6);
+  assert.match(decide(shell('ls'), facts(own)).reason, /with the agent's network list/);
+  assert.match(decide(shell('ls'), facts({})).reason, /without network/);
+});
+
+test('a redirect to a part of a host that is asked for needs leave of its own', () => {
+  const network = [...reaches('x.org'), parseReach({ host: 'x.org', paths: ['/admin'], ask: true })!];
+  const list = facts({ network, leave: true });
+  const from = (url: string): ((to: string) => string | null) => redirectPolicy(fetching(url), list);
+  assert.equal(from('https://x.org/')('https://x.org/b'), null);
+  assert.match(from('https://x.org/')('https://x.org/admin/x') ?? '', /needs an approval of its own/);
+  assert.equal(from('https://x.org/admin')('https://x.org/admin/x'), null);
+  assert.match(from('https://x.org/')('https://y.org/') ?? '', /not in the agent's network list/);
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Verdict } from '../../src/core/event.ts';
+import { parseReach, type Reach, reaches } from '../../src/core/net/reach.ts';
 import type { PolicyCall, PolicyFacts, Rule } from '../../src/core/policy.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../src/policy/grant.ts';
@@ -50,11 +51,15 @@ const calls: fc.Arbitrary<PolicyCall> = fc.record(
   { tool: tools, effect: effects, paths: fc.array(paths, { maxLength: 3 }), command: commands, url: urls },
   { requiredKeys: ['tool', 'effect'] },
 );
+const entries: fc.Arbitrary<Reach> = fc
+  .record({ host: hostPatterns, methods: fc.constantFrom(undefined, ['GET'], ['POST']), ask: fc.boolean() })
+  .map((source) => parseReach(source) ?? { ...reaches('x.org')[0]!, verdict: 'ask' });
 const someFacts: fc.Arbitrary<PolicyFacts> = fc.record({
   rules: fc.array(rules, { maxLength: 4 }),
   agentRules: fc.array(rules, { maxLength: 2 }),
   tools: mostly([TOOLS], [['read', 'config.patch'], []]),
-  network: fc.oneof(fc.constant(null), fc.constant(['*']), fc.array(hostPatterns, { maxLength: 2 })),
+  network: fc.oneof(fc.constant(null), fc.constant(reaches('*')), fc.array(entries, { maxLength: 2 })),
+  leave: fc.boolean(),
   sandboxed: fc.boolean(),
   labels: fc.subarray(['private', 'untrusted'] as const),
 });
@@ -92,11 +97,21 @@ test('one more deny or ask rule never widens, in either file', () => {
 test('rules, network list and tools of an agent never widen', () => {
   holds(fc.tuple(calls, someFacts), ([call, facts]) => {
     const free = decide(call, { ...facts, agentRules: [], network: null }).verdict;
-    const bound = decide(call, facts).verdict;
+    const bound = decide(call, { ...facts, leave: false }).verdict;
     assert.ok(STRICT[bound] >= STRICT[free], `${free} became ${bound}`);
-    const fewer = decide(call, { ...facts, tools: facts.tools.slice(1) }).verdict;
+    const fewer = decide(call, { ...facts, leave: false, tools: facts.tools.slice(1) }).verdict;
     assert.ok(STRICT[fewer] >= STRICT[bound]);
     return free;
+  });
+});
+
+test('a list of its own spares an agent only the question about what is outside', () => {
+  holds(fc.tuple(calls, someFacts), ([call, facts]) => {
+    const asked = decide(call, { ...facts, leave: false });
+    const { verdict } = decide(call, { ...facts, leave: true });
+    const spared = asked.rule === 'builtin:public-network' && verdict === 'allow';
+    assert.ok(spared || STRICT[verdict] >= STRICT[asked.verdict], `${asked.rule} became ${verdict}`);
+    return asked.verdict;
   });
 });
 
@@ -128,8 +143,9 @@ test('without a matching allow rule only the built-in cases are allowed', () => 
   holds(fc.tuple(calls, someFacts), ([call, facts]) => {
     const decision = decide(call, { ...facts, rules: facts.rules.filter((rule) => rule.verdict !== 'allow') });
     if (decision.verdict === 'allow') {
-      assert.ok(['workspace-files', 'question', 'sandboxed-shell'].includes(decision.rule.replace('builtin:', '')));
-      assert.equal(call.url, undefined);
+      const builtin = decision.rule.replace('builtin:', '');
+      assert.ok(['workspace-files', 'question', 'sandboxed-shell', 'agent-network'].includes(builtin));
+      assert.ok(call.url === undefined || (facts.leave === true && facts.network !== null));
       assert.ok(TOOLS.includes(call.tool));
     }
     return decision.verdict;
@@ -151,7 +167,14 @@ test('any strings at all get a verdict with a rule and a reason, the same each t
     ),
     match: fc.record({ tool: text, path: text, command: text, host: text }, { requiredKeys: [] }),
     verdict: fc.constantFrom<Verdict>('allow', 'ask', 'deny'),
-    network: fc.option(fc.array(text, { maxLength: 2 })),
+    network: fc.option(
+      fc.array(
+        text.map((host): Reach => ({ host, ports: null, methods: null, paths: null, verdict: 'allow' })),
+        {
+          maxLength: 2,
+        },
+      ),
+    ),
     sandboxed: fc.boolean(),
   });
   let count = 0;

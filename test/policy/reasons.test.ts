@@ -10,7 +10,7 @@ const reason = (call: PolicyCall, more: Partial<PolicyFacts> = {}): string => de
 const verdict = (call: PolicyCall, ...rules: PolicyFacts['rules']): string => decide(call, facts({ rules })).verdict;
 
 test('a refused host is told apart by what it is', () => {
-  const opens = 'A rule in ruche.yaml that names exactly this host, without a glob, can open it.';
+  const opens = 'A rule or the network list of ruche.yaml that names exactly this host, without a glob, can open it.';
   const rows: [host: string, what: string][] = [
     ['127.0.0.1', 'this machine itself'],
     ['10.0.0.1', 'the private network'],

@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict';
 import type { Effect, Verdict } from '../../src/core/event.ts';
 import type { PolicyCall, PolicyFacts, Rule, RuleMatch } from '../../src/core/policy.ts';
+import { decide } from '../../src/policy/decide.ts';
 
 let made = 0;
 
@@ -31,3 +33,16 @@ export const writing = (...paths: string[]): PolicyCall => call('write', 'write'
 export const shell = (command: string): PolicyCall => call('shell', 'exec', { command });
 export const fetching = (url: string): PolicyCall => call('fetch', 'read', { url });
 export const mailing = (more: Partial<PolicyCall> = {}): PolicyCall => call('mail', 'send', more);
+
+export type Row = [name: string, call: PolicyCall, facts: PolicyFacts, verdict: Verdict, rule?: string];
+
+/** Holds each row against what is decided. */
+export function check(rows: readonly Row[], least: number): void {
+  assert.ok(rows.length >= least, `only ${rows.length} rows`);
+  for (const [name, call, given, verdict, id] of rows) {
+    const decision = decide(call, given);
+    assert.equal(decision.verdict, verdict, `${name}: ${JSON.stringify(decision)}`);
+    if (id !== undefined) assert.equal(decision.rule, id, name);
+    assert.match(decision.reason, /\S.*\.$/s, `${name}: a reason is a sentence`);
+  }
+}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NetError, type Net, type NetRequest } from '../../src/core/ports/net.ts';
+import { httpOnly, NetError, type Net } from '../../src/core/ports/net.ts';
 import { hostKind, parseTarget } from '../../src/core/net/host.ts';
 import type { Rule } from '../../src/core/policy.ts';
 import { type CheckResult, lookAtChecks } from '../../src/scheduler/upkeep/checks.ts';
@@ -140,17 +140,15 @@ const target = (url: string): string => {
 /** Answers by host; private hosts need a grant, as the guard has it. */
 function fakeNet(status: Record<string, number>): { net: Net; asked: string[] } {
   const asked: string[] = [];
-  const net: Net = {
-    async request({ url, onCertificate }: NetRequest, { privateHosts }) {
-      const host = target(url);
-      asked.push(url);
-      if (hostKind(host) !== 'public' && !privateHosts.some((each) => each.startsWith(host)))
-        throw new NetError('blocked', `${host} is private`);
-      if (status[host] === undefined) throw new NetError('connect', `${host} cannot be\nreached`);
-      if (url.startsWith('https')) onCertificate?.(10 * 86_400_000 + 5);
-      return new Response('x', { status: status[host] });
-    },
-  };
+  const net = httpOnly(async ({ url, onCertificate }, { privateHosts }) => {
+    const host = target(url);
+    asked.push(url);
+    if (hostKind(host) !== 'public' && !privateHosts.some((each) => each.startsWith(host)))
+      throw new NetError('blocked', `${host} is private`);
+    if (status[host] === undefined) throw new NetError('connect', `${host} cannot be\nreached`);
+    if (url.startsWith('https')) onCertificate?.(10 * 86_400_000 + 5);
+    return new Response('x', { status: status[host] });
+  });
   return { net, asked };
 }
 
@@ -208,7 +206,7 @@ test('checks: the owner wrote them down, rules still hold, and failures are told
 test('what another side says of itself, such as where it redirects to, is not told: agents wake by it', async () => {
   const codes = ['blocked', 'dns', 'connect', 'timeout', 'too-large', 'redirect', 'protocol', 'aborted'] as const;
   for (const code of codes) {
-    const net: Net = { request: () => Promise.reject(new NetError(code, 'delete-all-files.evil.example is blocked')) };
+    const net = httpOnly(() => Promise.reject(new NetError(code, 'delete-all-files.evil.example is blocked')));
     const [result] = await lookAtChecks({
       tool: 'fetch',
       net,
@@ -422,21 +420,19 @@ test('a check is told whole: what was asked of the net, and whose rules hold', a
   const requests: unknown[] = [];
   let cancelled = 0;
   const { signal } = new AbortController();
-  const net: Net = {
-    request: async ({ onCertificate, onRedirect, ...request }, grant) => {
-      requests.push(request, grant);
-      onCertificate?.(2 * 24 * HOUR - 1);
-      onCertificate?.(9 * 24 * HOUR);
-      assert.equal(onRedirect?.('https://a.example/x'), null);
-      assert.notEqual(onRedirect?.('https://other.example/'), null);
-      if (request.url.endsWith('gone')) throw new NetError('timeout', 'x');
-      if (request.url.endsWith('bug')) throw new TypeError('x is not a function');
-      return {
-        status: request.url.endsWith('400') ? 400 : 399,
-        body: { cancel: async () => void (cancelled += 1) },
-      } as unknown as Response;
-    },
-  };
+  const net = httpOnly(async ({ onCertificate, onRedirect, ...request }, grant) => {
+    requests.push(request, grant);
+    onCertificate?.(2 * 24 * HOUR - 1);
+    onCertificate?.(9 * 24 * HOUR);
+    assert.equal(onRedirect?.('https://a.example/x'), null);
+    assert.notEqual(onRedirect?.('https://other.example/'), null);
+    if (request.url.endsWith('gone')) throw new NetError('timeout', 'x');
+    if (request.url.endsWith('bug')) throw new TypeError('x is not a function');
+    return {
+      status: request.url.endsWith('400') ? 400 : 399,
+      body: { cancel: async () => void (cancelled += 1) },
+    } as unknown as Response;
+  });
   const look = (checks: string[], rules: Rule[] = []) =>
     lookAtChecks({ tool: 'fetch', net, clock: { now: () => 0 }, settings: { checks, rules }, signal });
   const url = 'https://a.example/';
@@ -448,7 +444,7 @@ test('a check is told whole: what was asked of the net, and whose rules hold', a
   const limits = { maxBytes: 65_536, timeoutMs: 15_000, idleMs: 15_000, maxRedirects: 3 };
   assert.deepEqual(requests.slice(0, 2), [
     { url, ...limits, signal },
-    { privateHosts: [], only: null, who: 'checks' },
+    { privateHosts: [], only: null, who: 'checks', agent: null, run: null },
   ]);
   assert.equal(cancelled, 2, 'nobody reads on');
   await assert.rejects(() => look([`${url}bug`]), /x is not a function/);
@@ -467,12 +463,10 @@ test('a check is told whole: what was asked of the net, and whose rules hold', a
 
 test('a check without a body, of a certificate that has ended, and a reason that is cut in a character', async () => {
   const { signal } = new AbortController();
-  const net: Net = {
-    request: async ({ onCertificate }) => {
-      onCertificate?.(3 * 24 * HOUR);
-      return { status: 204, body: null } as Response;
-    },
-  };
+  const net = httpOnly(async ({ onCertificate }) => {
+    onCertificate?.(3 * 24 * HOUR);
+    return { status: 204, body: null } as Response;
+  });
   const url = 'https://a.example/';
   const look = (rules: Rule[]) =>
     lookAtChecks({

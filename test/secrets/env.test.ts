@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { envSecrets } from '../../src/secrets/open.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { workClock } from '../fakes/work-ms.ts';
 
 const CANARY = 'sk-Canary+7/x?&=ü"\\z';

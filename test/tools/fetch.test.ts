@@ -3,7 +3,7 @@ import type http from 'node:http';
 import { test, type TestContext } from 'node:test';
 import zlib from 'node:zlib';
 import type { BoundaryName } from '../../src/core/ports/boundary.ts';
-import type { ForWhom, Net, NetRequest } from '../../src/core/ports/net.ts';
+import { type ForWhom, httpOnly, type Net } from '../../src/core/ports/net.ts';
 import type { ToolContext, ToolResult } from '../../src/core/ports/tool.ts';
 import { redirectPolicy } from '../../src/policy/grant.ts';
 import { fetchTool, type FetchLimits } from '../../src/tools/fetch.ts';
@@ -58,7 +58,7 @@ toolContract({
   tool: fetchTool(),
   good: { url: 'https://example.org/' },
   facts: { url: 'https://example.org/' },
-  context: async () => contextOf({ request: async () => new Response('hello') }),
+  context: async () => contextOf(httpOnly(async () => new Response('hello'))),
 });
 
 test('HTML becomes text: title, headings, lists, tables and links, and nothing is loaded', async (t) => {
@@ -256,12 +256,10 @@ test('A42 the tool itself opens nothing: not the gateway beside it, nor any priv
   const server = await serve(t, (_request, response) => response.end('the gateway'));
   const { net } = openLab(t);
   const given: ForWhom[] = [];
-  const spy: Net = {
-    request: (request: NetRequest, forWhom: ForWhom) => {
-      given.push(forWhom);
-      return net.request(request, forWhom);
-    },
-  };
+  const spy = httpOnly((request, forWhom) => {
+    given.push(forWhom);
+    return net.request(request, forWhom);
+  });
   const result = await fetchTool().run({ url: `http://127.0.0.1:${server.port}/` }, contextOf(spy));
   assert.equal(result.ok, false);
   assert.match(result.text, /^Nothing was fetched: 127\.0\.0\.1:\d+ is blocked/);
@@ -277,7 +275,7 @@ test('A37 a redirect to a host that nobody was asked for is refused by the polic
   const { net } = openLab(t);
   const url = `http://a.example.org:${server.port}/p`;
   const onRedirect = redirectPolicy(fetching(url), facts({ rules: [allow({ host: 'free.example.org' })] }));
-  const bound: Net = { request: (request, forWhom) => net.request({ ...request, onRedirect }, forWhom) };
+  const bound = httpOnly((request, forWhom) => net.request({ ...request, onRedirect }, forWhom));
   const ask = async (to: string): Promise<ToolResult> => {
     location = to;
     return fetchTool().run({ url }, contextOf(bound));

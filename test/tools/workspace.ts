@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { httpOnly } from '../../src/core/ports/net.ts';
 import type { FileMode, Files } from '../../src/core/files.ts';
 import type { Tool, ToolContext, ToolResult } from '../../src/core/ports/tool.ts';
 import { initWorkspace } from '../../src/workspace/init.ts';
@@ -69,7 +70,7 @@ export function contextOf(files: Files, more: Partial<ToolContext> = {}): TestCo
     key: 'run_1-s1c0',
     files,
     open: () => Promise.resolve(null),
-    net: { request: () => Promise.reject(new Error('no network in this test')) },
+    net: httpOnly(() => Promise.reject(new Error('no network in this test'))),
     seen: async (path) => (looks.has(path) ? { oid: looks.get(path) ?? null, known: true } : null),
     mayRead: () => true,
     mayWrite: () => true,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { reaches } from '../../src/core/net/reach.ts';
 import type { Problem } from '../../src/core/agent.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import { KNOWN } from '../fakes/known.ts';
@@ -66,11 +67,23 @@ escalation: owner
 You are the mail agent of this company.
 `);
   assert.deepEqual(agent?.tools, ['read', 'write', 'edit', 'list', 'search', 'task', 'ask']);
-  assert.deepEqual(agent?.network, ['mail.example.org:993']);
+  assert.deepEqual(agent?.network, reaches('mail.example.org:993'));
   assert.deepEqual(agent?.rules[0]?.match, { effect: 'send', path: 'archive/**' });
   assert.equal(problems.filter((p) => p.severity === 'warning').length, problems.length);
   assert.deepEqual(problems.map((p) => p.key).sort(), ['budget', 'tools.5']);
   assert.equal(agent?.escalation, 'owner');
+});
+
+test('a network list reads texts and maps', () => {
+  const { agent, problems } = parse(
+    '---\nnetwork:\n  - "*.x.org"\n  - { host: API.y.org, ports: [443], methods: [get], paths: [/repos/], ask: true }\n---\n',
+  );
+  assert.deepEqual(problems, []);
+  assert.deepEqual(agent?.network, [
+    { host: '*.x.org', ports: null, methods: null, paths: null, verdict: 'allow' },
+    { host: 'api.y.org', ports: [443], methods: ['GET'], paths: ['/repos/'], verdict: 'ask' },
+  ]);
+  assert.deepEqual(parse('---\nnetwork: []\n---\n').agent?.network, []);
 });
 
 test('an agent names a chain that ruche.yaml has', () => {
@@ -98,6 +111,17 @@ test('what is wrong names line, key and remedy', () => {
   refused('---\ntool: [read]\n---\n', /2 tool is not a known key. Did you mean "tools"/);
   refused('---\ntools: read\n---\n', /2 tools must be a list, not text/);
   refused('---\nnetwork: ["https://x.org/"]\n---\n', /2 network.0 must be host or host:port, not a URL/);
+  const entry = (map: string, said: RegExp): void => refused(`---\nnetwork:\n  - x.org\n  - ${map}\n---\n`, said);
+  entry('{ host: "x.org:443" }', /4 network.1.host must be a host; put its port under ports/);
+  entry('{ host: x.org, method: [GET] }', /4 network.1.method is not a known key. Did you mean "methods"/);
+  entry('{ host: x.org, methods: [GTE] }', /4 network.1.methods.0 must be a method such as GET or POST, not "GTE"/);
+  entry('{ host: x.org, methods: [] }', /4 network.1.methods must not be empty/);
+  entry('{ host: x.org, paths: [repos] }', /4 network.1.paths.0 must begin with \//);
+  entry('{ host: x.org, paths: [/a/../b] }', /4 network.1.paths.0 must be a plain path/);
+  entry('{ host: x.org, ports: [70000] }', /4 network.1.ports.0 must be at most 65535/);
+  entry('{ host: x.org, ask: maybe }', /4 network.1.ask must be true or false, not text/);
+  entry('{ ports: [443] }', /4 network.1.host is missing; it must be text/);
+  entry('7', /4 network.1 must be a host such as example.org, or a map/);
   refused('---\nrules:\n  - { id: a, ask: { path: "a/../b" }, reason: r }\n---\n', /3 rules.0.ask cannot match: path/);
   refused('---\nmodel:\tlight\n\tx: 1\n---\n', /3 .*tab/);
   refused(Buffer.from('---\n---\nok\n\xe9\n', 'latin1'), /4 {2}the file is not valid UTF-8/);

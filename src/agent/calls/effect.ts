@@ -1,7 +1,7 @@
 import { fenced } from '../../core/text/untrusted.ts';
 import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
-import type { Net, NetRequest } from '../../core/ports/net.ts';
+import type { Net } from '../../core/ports/net.ts';
 import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
 import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import {
@@ -188,9 +188,12 @@ function mayTouch(
 
 /** The network as this one call may use it: what was decided for its address holds at every hop. */
 function grantedNet(turn: AgentTurn, { tool, facts: about }: ToolCall): Net {
-  const { deps } = turn;
+  const { deps, agent, log } = turn;
   const facts = policyFacts(turn);
-  const grant = { ...netGrant(facts), who: `tool:${tool.name}` };
+  const grant = { ...netGrant(facts), who: `tool:${tool.name}`, agent: agent.name, run: log.state.run };
   const onRedirect = redirectPolicy({ tool: tool.name, effect: tool.effect, ...about }, facts);
-  return { request: (request: NetRequest) => deps.net.request({ ...request, onRedirect }, grant) };
+  return {
+    request: (request) => deps.net.request({ ...request, onRedirect }, grant),
+    dial: (dial) => deps.net.dial(dial, grant),
+  };
 }

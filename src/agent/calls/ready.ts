@@ -6,19 +6,12 @@ import type { RunLog, ShownCall } from '../run/log.ts';
 import type { CallState, RunState } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
 import type { Label } from '../../core/labels.ts';
+import { commonReach } from '../../core/net/reach.ts';
 import { addressOf, ownerAddresses, placeOf } from '../../core/recipient.ts';
 import { SKILLS, type Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
-
-/** Hosts that both lists allow; null allows all. */
-function commonHosts(a: readonly string[] | null, b: readonly string[] | null): readonly string[] | null {
-  if (a === null || b === null) return a ?? b;
-  const allowedBy = (list: readonly string[]) => (host: string) =>
-    list.includes(host) || list.includes(host.replace(/:\d+$/, ''));
-  return [...new Set([...a.filter(allowedBy(b)), ...b.filter(allowedBy(a))])];
-}
 
 export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
   const { agents, settings } = deps.governance();
@@ -28,7 +21,9 @@ export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
     rules: settings.rules,
     agentRules: [agent, ...senders].flatMap(({ rules }) => rules),
     tools: agent.tools,
-    network: [agent, ...senders].map(({ network }) => network).reduce(commonHosts),
+    network: [settings.network ?? null, agent.network, ...senders.map(({ network }) => network)].reduce(commonReach),
+    leave: agent.network !== null,
+    ...(settings.network === undefined ? {} : { settingsNetwork: settings.network }),
     sandboxed: deps.sandboxed,
     labels: log.state.labels,
     owners: ownerAddresses(settings.channels),

@@ -1,6 +1,6 @@
 import type { Api, GrammyError, HttpError, InputFile } from 'grammy';
 import { parseTarget } from '../../core/net/host.ts';
-import { type ForWhom, type Net, NetError } from '../../core/ports/net.ts';
+import { type ForWhom, type Net, NetError, onlyAt } from '../../core/ports/net.ts';
 import { errorText } from '../../core/text/sentence.ts';
 
 export interface ApiOptions {
@@ -46,13 +46,8 @@ export async function openApi({ name, token, apiRoot, net }: ApiOptions): Promis
   const parsed = parseTarget(root);
   if (!parsed.ok)
     throw new NetError('blocked', `channels.${name}.apiRoot in ruche.yaml cannot be used: ${parsed.reason}`);
-  const { host, port } = parsed.target;
-  const address = [`${host.includes(':') ? `[${host}]` : host}:${port}`];
-  const forWhom: ForWhom = {
-    who: `channel:${name}`,
-    privateHosts: apiRoot === undefined ? [] : address,
-    only: address,
-  };
+  const own = onlyAt(`channel:${name}`, parsed.target);
+  const forWhom: ForWhom = apiRoot === undefined ? { ...own, privateHosts: [] } : own;
   const { Api, InputFile } = await load();
   const fetch = (url: unknown, init: RequestInit): Promise<unknown> => fetchOver(net, forWhom, String(url), init);
   const api = new Api(token, { apiRoot: root, fetch: fetch as never, timeoutSeconds: UPLOAD_MS / 1000 });

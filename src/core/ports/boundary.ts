@@ -41,6 +41,12 @@ export const BOUNDARIES = [
   'inbox.take.after',
   'journal.import.before',
   'journal.import.after',
+  'secrets.key.before',
+  'secrets.key.after',
+  'secrets.file.before',
+  'secrets.file.after',
+  'secrets.move.before',
+  'secrets.move.after',
 ] as const;
 
 export type BoundaryName = (typeof BOUNDARIES)[number];

@@ -1,11 +1,28 @@
+import type { Socket } from 'node:net';
+import type { Target } from '../net/host.ts';
+import { type Reach, reaches } from '../net/reach.ts';
+
 /** On whose behalf bytes leave. */
 export interface ForWhom {
   /** `tool:fetch`, `model:<provider>`, `channel:<name>`. */
   who: string;
+  /** Null: the runtime itself. */
+  agent: string | null;
+  run: string | null;
   /** `host` or `host:port` that may resolve to a private or loopback address; exact match. */
   privateHosts: readonly string[];
-  /** If given, only these `host` or `host:port` may be contacted, at every hop. */
-  only: readonly string[] | null;
+  /** If given, only this may be contacted, at every hop. */
+  only: readonly Reach[] | null;
+}
+
+/** For what the owner gave the address of, such as a provider: only that, and it may be a private one. */
+export function onlyAt(
+  who: string,
+  { host, port }: Pick<Target, 'host' | 'port'>,
+  whose: Partial<Pick<ForWhom, 'agent' | 'run'>> = {},
+): ForWhom {
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return { who, agent: null, run: null, ...whose, privateHosts: [address], only: reaches(address) };
 }
 
 export interface NetRequest {
@@ -28,6 +45,24 @@ export interface NetRequest {
   onCertificate?: (validTo: number) => void;
 }
 
+/** A connection for a protocol that is not HTTP. */
+export interface Dial {
+  /** A name or an address; IPv6 without brackets. */
+  host: string;
+  port: number;
+  /** TLS, with the certificate checked against the host, and the protocols to offer inside it; null: plain. */
+  tls: { alpn?: readonly string[] } | null;
+  /** The request that will be sent on it, by a caller that holds each one against the list itself: the egress proxy. */
+  http?: { method: string; path: string };
+  signal?: AbortSignal;
+  /** Milliseconds until it stands, TLS included. */
+  timeoutMs: number;
+  /** Milliseconds without a byte in either direction after which it is ended; null for none. */
+  idleMs: number | null;
+  /** Bytes that may come before it is ended; null for any number. */
+  maxBytes: number | null;
+}
+
 /** The guard refused, or the network failed. `code` says which. */
 export class NetError extends Error {
   readonly code: 'blocked' | 'dns' | 'connect' | 'timeout' | 'too-large' | 'redirect' | 'protocol' | 'aborted';
@@ -44,4 +79,15 @@ export class NetError extends Error {
 /** The only way out. */
 export interface Net {
   request(request: NetRequest, forWhom: ForWhom): Promise<Response>;
+  /**
+   * A connected socket. What ends it by a limit is an `error` of the socket with a NetError. A list that names methods or
+   * paths of the host does not give leave for this, since nobody looks at what is said on it.
+   */
+  dial(dial: Dial, forWhom: ForWhom): Promise<Socket>;
 }
+
+/** A network that speaks HTTP and nothing else. */
+export const httpOnly = (request: Net['request']): Net => ({
+  request,
+  dial: () => Promise.reject(new NetError('protocol', 'only HTTP is possible here')),
+});

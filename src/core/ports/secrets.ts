@@ -1,4 +1,6 @@
-/** `env:NAME` of the environment, `home:NAME` of what is kept in home. */
+import type { Vault } from './vault.ts';
+
+/** `env:NAME` of the environment, `secret:NAME` of the vault of home, which is `home:NAME` as well. */
 export interface Secrets {
   /** Rejects with what is missing and where to set it, never with a value. */
   resolve(ref: string, forWhom: string): Promise<string>;
@@ -14,8 +16,13 @@ export interface KeptSecrets extends Secrets {
   hide(value: string): void;
   /** Whether there is something under this reference. */
   has(ref: string): boolean;
-  /** Keeps a value in home under a name: on disk when it resolves, hidden from the call on. Gives its reference. */
+  /** Keeps a value in the vault under a name: on disk when it resolves, hidden from the call on. Gives its reference. */
   keep(name: string, value: string): Promise<string>;
+  readonly vault: Vault;
+  /** Moves what an older version has kept into the vault, and finishes what was interrupted. Only where this process alone may write. */
+  settle(): Promise<void>;
+  /** Tells what each secret of the vault is read for. */
+  onUse(listener: (name: string, forWhom: string) => void): () => void;
 }
 
 /** A small file of home that only its owner may read. */

@@ -4,6 +4,16 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   value !== null && typeof value === 'object' && !Array.isArray(value);
 
+/** What a text of JSON says; null for what is no JSON. The parser's own message would repeat what stands there. */
+export function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
 /** JSON with sorted keys and no undefined: equal values give equal bytes, which hashes rely on. */
 export const canonicalJson = (value: unknown): string => JSON.stringify(sorted(value));
 

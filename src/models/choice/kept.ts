@@ -34,7 +34,7 @@ function readProvider(value: unknown, kinds: readonly ProviderKind[]): KeptProvi
   if (!kinds.some((kind) => kind.type === type && kind.standIn === undefined)) return null;
   if (!isText(baseUrl) || !isText(apiKey) || !isText(model)) return null;
   // A key that somebody wrote in would be shown to everybody who asks for the providers.
-  if (apiKey !== null && !/^(?:env|home):/.test(apiKey)) return null;
+  if (apiKey !== null && !/^(?:env|home|secret):/.test(apiKey)) return null;
   return { name, type, baseUrl, apiKey, model };
 }
 

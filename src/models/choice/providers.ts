@@ -1,3 +1,4 @@
+import { secretIn } from '../../core/ids.ts';
 import type { ModelWants, ProviderSettings, Settings } from '../../core/agent.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { ModelChoice, ModelPort, Tier, Usage } from '../../core/model.ts';
@@ -97,7 +98,7 @@ export function flawOf(provider: KnownProvider, secrets: ProviderParts['secrets'
   if (variable === undefined)
     return {
       key: 'apiKey',
-      message: `there is no key "${apiKey.replace(/^home:/, '')}" in home, and provider "${name}" needs it: give it on the web page`,
+      message: `there is no secret "${secretIn(apiKey) ?? ''}", and provider "${name}" needs it: give it on the web page, or run ruche secrets set ${secretIn(apiKey) ?? 'NAME'}`,
     };
   return {
     key: 'apiKey',

@@ -18,7 +18,7 @@ import { choiceOf, isStandIn, knownProviders, type ProviderParts } from '../choi
 import type { Models } from '../choice/choose.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { errorText } from '../../core/text/sentence.ts';
-import { idIn } from '../../core/ids.ts';
+import { secretIn } from '../../core/ids.ts';
 
 type Refusal = Extract<SetupResult, { ok: false }>;
 type Planned = { ok: true; provider: KeptProvider; model: string; key: string | null } | Refusal;
@@ -52,7 +52,11 @@ export async function setUp(options: DeskOptions, request: SetupRequest, signal:
   signal.throwIfAborted();
   if (tried.error) return refuse(fieldOf(tried.error, request), advice(tried.error, known.kind));
   if (planned.key !== null && provider.apiKey !== null)
-    await secrets.keep(idIn('home', provider.apiKey) ?? '', planned.key);
+    try {
+      await secrets.keep(secretIn(provider.apiKey) ?? '', planned.key);
+    } catch (error) {
+      return refuse('key', `The key works, and could not be kept. ${errorText(error)}`);
+    }
   await found.keep(provider);
   const ref = `${provider.name}/${model}`;
   const unused = TIERS.some((tier) => options.settings().tiers[tier].length > 0);
@@ -91,7 +95,7 @@ async function plan(
     if (!kind) return refuse('key', 'The maker of this key is unknown.');
     if (key === null) return refuse('key', 'Give the key.');
     const { name, type, maker } = kind;
-    const provider: KeptProvider = { name, type, baseUrl, apiKey: `home:${name}`, model: wanted };
+    const provider: KeptProvider = { name, type, baseUrl, apiKey: `secret:${name}`, model: wanted };
     return { ok: true, provider, model: wanted ?? maker?.models.standard[0] ?? '', key };
   }
   const any = kinds.find(({ url }) => url === '');
@@ -104,7 +108,7 @@ async function plan(
     type,
     model: wanted,
     baseUrl: baseUrl.replace(/(?:\/chat\/completions)?\/*$/, ''),
-    apiKey: key === null ? null : `home:${name}`,
+    apiKey: key === null ? null : `secret:${name}`,
   };
   return { ok: true, provider, model: wanted, key };
 }

@@ -1,5 +1,5 @@
 import { parseTarget } from '../../core/net/host.ts';
-import type { ForWhom, Net } from '../../core/ports/net.ts';
+import { type Net, onlyAt } from '../../core/ports/net.ts';
 import type { Secrets } from '../../core/ports/secrets.ts';
 import { isObject } from '../../core/text/json.ts';
 import { type Fields, parseJson } from './fields.ts';
@@ -23,8 +23,7 @@ export async function askServer(
   const headers: Record<string, string> = body ? { 'content-type': 'application/json' } : {};
   if (place.apiKey !== null)
     headers.authorization = `Bearer ${await secrets.resolve(place.apiKey, `provider "${place.provider}"`)}`;
-  const address = [`${host.includes(':') ? `[${host}]` : host}:${port}`];
-  const forWhom: ForWhom = { who: `model:${place.provider}`, privateHosts: address, only: address };
+  const forWhom = onlyAt(`model:${place.provider}`, { host, port });
   const limits = { maxBytes: MAX_BYTES, timeoutMs, idleMs: timeoutMs, maxRedirects: 0 };
   const sent = body ? { method: 'POST', body: JSON.stringify(body) } : {};
   const response = await net.request({ url, ...sent, headers, signal, ...limits }, forWhom);

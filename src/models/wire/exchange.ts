@@ -2,7 +2,7 @@ import { type Clock, OVER } from '../../core/ports/clock.ts';
 import { hostKind, parseTarget, type Target } from '../../core/net/host.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
 import { type ModelError, type ModelEvent, type ModelPort, type ModelRequest, NO_USAGE } from '../../core/model.ts';
-import type { ForWhom, Net } from '../../core/ports/net.ts';
+import { type Net, onlyAt } from '../../core/ports/net.ts';
 import type { Secrets } from '../../core/ports/secrets.ts';
 import { type Answer, type Draft, newAnswer, type Read } from './answer.ts';
 import {
@@ -190,8 +190,7 @@ async function open(
     return { ok: false, error: noKey(error, context) };
   }
   // The owner named this very address, so it may be a private one; nothing else may be contacted.
-  const address = [`${host.includes(':') ? `[${host}]` : host}:${port}`];
-  const forWhom: ForWhom = { who: `model:${options.provider}`, privateHosts: address, only: address };
+  const forWhom = onlyAt(`model:${options.provider}`, { host, port });
   const { idleMs, maxChars, net, clock } = options;
   const limits = { maxBytes: maxChars * WIRE_FACTOR, timeoutMs: null, idleMs, maxRedirects: 0 };
   try {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { secretIn } from '../../core/ids.ts';
 import type { Event, NewEvent } from '../../core/event.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Store } from '../../core/ports/store.ts';
@@ -85,6 +86,8 @@ export async function hookSecrets(
       lacking.push(
         `${name} has fewer than ${MIN_SECRET} characters, and could be guessed; make one with openssl rand -hex 32`,
       );
+    else if (secretIn(ref) !== null)
+      lacking.push(`there is no secret ${secretIn(ref)}; give it with: ruche secrets set ${secretIn(ref)}`);
     else if (name === ref) lacking.push(`unknown secret ${ref}`);
     else lacking.push(`${name} was not set when ruche was started; set it and start ruche again`);
   }

@@ -77,7 +77,7 @@ async function lookAt(
       onRedirect: redirectPolicy(call, facts),
       onCertificate: (end: number) => void (validTo ??= end),
     };
-    const response = await net.request(request, { ...netGrant(facts), who: 'checks' });
+    const response = await net.request(request, { ...netGrant(facts), who: 'checks', agent: null, run: null });
     await response.body?.cancel();
     const { status } = response;
     return { ...result, status, state: status < 400 ? 'ok' : 'down', days: daysUntil(validTo, clock.now()) };

@@ -1,0 +1,110 @@
+import type net from 'node:net';
+import { parseHostPattern } from '../core/net/host.ts';
+import { type Clock, OVER } from '../core/ports/clock.ts';
+import { type Dial, type ForWhom, NetError } from '../core/ports/net.ts';
+import type { Log } from '../core/ports/log.ts';
+import { type Connect, secured } from './connect.ts';
+import { netError, watch } from './exchange.ts';
+import { pin, type Place, placeText, type Resolve } from './pin.ts';
+
+export interface Dialling {
+  clock: Clock;
+  log: Log;
+  resolve: Resolve;
+  connect: Connect;
+  ca: readonly string[];
+}
+
+/** Milliseconds between two looks at what a connection has carried. */
+const LOOK_MS = 1000;
+
+/** The place in the spelling that lists and connection use. */
+function placeOf({ host, port }: Dial): Place {
+  const pattern = parseHostPattern(host.includes(':') ? `[${host}]` : host);
+  if (pattern?.literal !== true || !Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new NetError('blocked', 'the connection was refused: this is not a host and a port');
+  return { host: pattern.host, port };
+}
+
+/** Ends a connection on which too much came, or nothing for too long. */
+function attend(socket: net.Socket, raw: net.Socket, { idleMs, maxBytes }: Dial, clock: Clock, where: string): void {
+  if (idleMs === null && maxBytes === null) return;
+  const over = new AbortController();
+  socket.once('close', () => over.abort(OVER));
+  const lookMs = Math.min(LOOK_MS, Math.max(10, (idleMs ?? LOOK_MS) / 10));
+  let [carried, quiet] = [0, 0];
+  const look = (): void => {
+    const now = raw.bytesRead + raw.bytesWritten;
+    quiet = now === carried ? quiet + lookMs : 0;
+    carried = now;
+    if (maxBytes !== null && raw.bytesRead > maxBytes)
+      socket.destroy(new NetError('too-large', `${where} sent more than ${maxBytes} bytes`));
+    else if (idleMs !== null && quiet >= idleMs)
+      socket.destroy(new NetError('timeout', `nothing came from or went to ${where} for ${idleMs} ms`));
+    else wait();
+  };
+  // The sleep rejects when the connection has ended, which is no event.
+  const wait = (): void => void clock.sleep(lookMs, over.signal).then(look, () => undefined);
+  wait();
+}
+
+/** Connections that are not HTTP, by the same checks. */
+export function openDials(how: Dialling): {
+  dial(dial: Dial, forWhom: ForWhom): Promise<net.Socket>;
+  close(): void;
+} {
+  const { clock, log, resolve, connect, ca } = how;
+  const open = new Set<net.Socket>();
+
+  async function dial(wanted: Dial, forWhom: ForWhom): Promise<net.Socket> {
+    const place = placeOf(wanted);
+    const where = placeText(place);
+    const { signal, timeoutMs, tls } = wanted;
+    const watching = watch(clock, { signal, timeoutMs, idleMs: timeoutMs });
+    try {
+      const addresses = await watching.race(pin(place, wanted.http ?? null, forWhom, resolve));
+      const raw = connect(addresses, place.port);
+      const socket = tls === null ? raw : secured(raw, place.host, tls.alpn, ca);
+      open.add(socket);
+      socket.once('close', () => open.delete(socket));
+      try {
+        await watching.race(stands(socket, tls === null ? 'connect' : 'secureConnect', where));
+      } catch (error) {
+        socket.destroy();
+        raw.destroy();
+        throw error;
+      }
+      signal?.addEventListener('abort', () => socket.destroy(new NetError('aborted', 'the connection was aborted')), {
+        once: true,
+      });
+      attend(socket, raw, wanted, clock, where);
+      log.debug({ who: forWhom.who, where }, 'connection');
+      return socket;
+    } catch (error) {
+      if (error instanceof NetError) log.info({ who: forWhom.who, where, code: error.code }, 'connection failed');
+      throw error;
+    } finally {
+      watching.end();
+    }
+  }
+
+  return {
+    dial,
+    close: () => {
+      for (const socket of open) socket.destroy();
+      open.clear();
+    },
+  };
+}
+
+/** Resolves when the connection stands. */
+const stands = (socket: net.Socket, event: 'connect' | 'secureConnect', where: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const failed = (error?: Error): void => reject(netError(error, where));
+    socket.once('error', failed);
+    socket.once('close', () => failed());
+    socket.once(event, () => {
+      socket.off('error', failed);
+      resolve();
+    });
+  });
