@@ -6,11 +6,10 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { isSafeName } from '../../core/ids.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { Egress, EgressGrant, EgressHandle } from '../../core/ports/egress.ts';
+import type { Egress, EgressGrant } from '../../core/ports/egress.ts';
 import type { Net } from '../../core/ports/net.ts';
 import { openProxy } from './proxy.ts';
-import { type Bounds, BOUNDS, type Session } from './session.ts';
-import type { TlsEnding } from './inside.ts';
+import { type Bounds, BOUNDS, type Session, type TlsEnding } from './session.ts';
 
 export interface EgressOptions {
   /** `<home>/egress`: a folder a command. */

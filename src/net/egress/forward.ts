@@ -2,8 +2,8 @@ import http, { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Target } from '../../core/net/host.ts';
 import { inspects, overridesRequest } from '../../core/net/reach.ts';
-import { dial, Refusal, type Session, placeOf, placeText, refusalOf, valuesOf } from './session.ts';
-import { join } from './tunnel.ts';
+import { checkRequest, listFor, refusalOf, valuesOf } from './judge.ts';
+import { dial, join, Refusal, refusalText, type Session } from './session.ts';
 
 /** What belongs to one connection and not to the message; besides what `Connection` names. */
 const HOP_BY_HOP = new Set([
@@ -30,87 +30,16 @@ function endToEnd(message: IncomingMessage, drop: (name: string) => boolean): st
   });
 }
 
-/** Rejects what two servers could read as two requests, or as one for another host. */
-function checkRequest(request: IncomingMessage, target: Target): void {
-  const [host, ...more] = valuesOf(request, 'host');
-  if (more.length > 0) throw new Refusal(400, 'the request has more than one Host header');
-  if (host === undefined && request.httpVersion !== '1.0') throw new Refusal(400, 'the request has no Host header');
-  const named = host === undefined ? target : placeOf(host, target.secure ? 443 : 80);
-  if (named?.host !== target.host || named.port !== target.port)
-    throw new Refusal(403, 'the Host header names another host than the request goes to', placeText(target));
-  const codings = valuesOf(request, 'transfer-encoding');
-  if (codings.length > 0 && (codings.length > 1 || codings[0]?.trim().toLowerCase() !== 'chunked'))
-    throw new Refusal(400, 'the request has a transfer encoding other than chunked');
-  if (codings.length > 0 && request.headers['content-length'] !== undefined)
-    throw new Refusal(400, 'the request says twice where it ends');
-  if (request.method === 'TRACE' || request.method === 'CONNECT')
-    throw new Refusal(405, `${request.method} is not possible here`);
-}
-
 /** One request to one target: judged and connected by the guard. */
-async function send(
-  session: Session,
-  request: IncomingMessage,
-  target: Target,
-): Promise<http.ClientRequest> {
+async function send(session: Session, request: IncomingMessage, target: Target): Promise<http.ClientRequest> {
   checkRequest(request, target);
   const { method = 'GET' } = request;
+  const listed = inspects(listFor(session, target, method), target);
   const { pathname, search, host } = new URL(target.url);
   const { host: name, port, secure } = target;
   const tls = secure ? { alpn: ['http/1.1'] } : null;
   const socket = await dial(session, request.socket, { host: name, port, tls, http: { method, path: pathname } });
-  const { only } = session.grant.forWhom();
-  const listed = valuesOf(message, 'connection').flatMap((value) => value.toLowerCase().split(/[\s,]+/));
-  const named = new Set(listed.filter((name) => !KEPT.has(name)));
-  const { rawHeaders } = message;
-  return rawHeaders.filter((_, index) => {
-    const name = (rawHeaders[index - (index % 2)] as string).toLowerCase();
-    return !HOP_BY_HOP.has(name) && !name.startsWith('proxy-') && !named.has(name) && !drop(name);
-  });
-}
-
-/** Rejects what two servers could read as two requests, or as one for another host. */
-function checkRequest(request: IncomingMessage, target: Target): void {
-  const [host, ...more] = valuesOf(request, 'host');
-  if (more.length > 0) throw new Refusal(400, 'the request has more than one Host header');
-  if (host === undefined && request.httpVersion !== '1.0') throw new Refusal(400, 'the request has no Host header');
-  const named = host === undefined ? target : placeOf(host, target.secure ? 443 : 80);
-  if (named?.host !== target.host || named.port !== target.port)
-    throw new Refusal(403, 'the Host header names another host than the request goes to', placeText(target));
-  const codings = valuesOf(request, 'transfer-encoding');
-  if (codings.length > 0 && (codings.length > 1 || codings[0]?.trim().toLowerCase() !== 'chunked'))
-    throw new Refusal(400, 'the request has a transfer encoding other than chunked');
-  if (codings.length > 0 && request.headers['content-length'] !== undefined)
-    throw new Refusal(400, 'the request says twice where it ends');
-  if (request.method === 'TRACE' || request.method === 'CONNECT')
-    throw new Refusal(405, `${request.method} is not possible here`);
-}
-
-/** One request to one target: judged and connected by the guard. */
-async function send(
-  session: Session,
-  request: IncomingMessage,
-  target: Target,
-): Promise<http.ClientRequest> {
-  checkRequest(request, target);
-  const { method = 'GET' } = request;
-  const { pathname, search, host } = new URL(target.url);
-  const forWhom = session.grant.forWhom();
-  const socket = await session.net.dial(
-    {
-      host: target.host,
-      port: target.port,
-      tls: target.secure ? { alpn: ['http/1.1'] } : null,
-      http: { method, path: pathname },
-      signal,
-      timeoutMs: session.bounds.connectMs,
-      idleMs: session.bounds.idleMs,
-      maxBytes: null,
-    },
-    forWhom,
-  );
-  const listed = inspects(only, target);
-  const headers = endToEnd(request, (name) => name === 'host' || (listed && overridesRequest(name)));
+  const headers = endToEnd(request, (header) => header === 'host' || (listed && overridesRequest(header)));
   const upgrade = isUpgrade(request) ? ['connection', 'upgrade', 'upgrade', 'websocket'] : ['connection', 'close'];
   const chunked = request.headers['transfer-encoding'] === undefined ? [] : ['transfer-encoding', 'chunked'];
   return http.request({
@@ -125,7 +54,8 @@ async function send(
 }
 
 /** The only other protocol that a request may become. */
-export const isUpgrade = ({ headers }: IncomingMessage): boolean => headers.upgrade?.trim().toLowerCase() === 'websocket';
+export const isUpgrade = ({ headers }: IncomingMessage): boolean =>
+  headers.upgrade?.trim().toLowerCase() === 'websocket';
 
 /** Passes one request on and its answer back. Never rejects. */
 export async function forward(
@@ -141,11 +71,8 @@ export async function forward(
       outgoing.on('error', reject);
       outgoing.once('close', resolve);
       outgoing.once('response', (answer) => {
-        try {
-          answerWith(session, response, answer);
-        } catch (error) {
-          reject(error as Error);
-        }
+        const wrong = answerWith(session, response, answer);
+        if (wrong !== null) reject(wrong);
       });
       outgoing.once('upgrade', (answer, socket, head) => switchProtocols(session, response, answer, { socket, head }));
       if (isUpgrade(request)) outgoing.end();
@@ -164,17 +91,23 @@ function carry(session: Session, from: NodeJS.ReadableStream & { destroy(): void
   from.pipe(to);
 }
 
-function answerWith(session: Session, response: ServerResponse, answer: IncomingMessage): void {
+/** Gives what is wrong with the answer, of which nothing has gone on then. */
+function answerWith(session: Session, response: ServerResponse, answer: IncomingMessage): Refusal | null {
   const codings = valuesOf(answer, 'transfer-encoding');
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'chunked'))
-    throw new Refusal(502, 'the answer has a transfer encoding other than chunked');
+    return new Refusal(502, 'the answer has a transfer encoding other than chunked');
   response.sendDate = false;
-  response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer, () => false));
+  response.writeHead(
+    answer.statusCode ?? 502,
+    answer.statusMessage,
+    endToEnd(answer, () => false),
+  );
   // A cut answer must not look like a whole one.
   answer.once('close', () => {
     if (!answer.complete) response.destroy();
   });
   carry(session, answer, response);
+  return null;
 }
 
 function switchProtocols(
@@ -189,7 +122,9 @@ function switchProtocols(
     response.destroy();
     return;
   }
-  const lines = endToEnd(answer, () => false).flatMap((name, index, all) => (index % 2 === 0 ? [`${name}: ${all[index + 1]}`] : []));
+  const lines = endToEnd(answer, () => false).flatMap((name, index, all) =>
+    index % 2 === 0 ? [`${name}: ${all[index + 1]}`] : [],
+  );
   response.detachSocket(client);
   client.write(
     ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket', ...lines, '', ''].join('\r\n'),
@@ -206,8 +141,11 @@ export function refuse(session: Session, response: ServerResponse, { status, mes
     response.destroy();
     return;
   }
-  const text = `Ruche: ${message}\n`;
+  const text = refusalText({ message, what });
   response.shouldKeepAlive = false;
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(text) });
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+  });
   response.end(text);
 }

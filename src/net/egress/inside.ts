@@ -2,18 +2,7 @@ import http, { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { parseTarget } from '../../core/net/host.ts';
 import { forward, isUpgrade, refuse } from './forward.ts';
-import { type Place, placeText, Refusal, type Session } from './session.ts';
-
-/** Ends the TLS of clients at the proxy, where requests have to be seen. */
-export interface TlsEnding {
-  /** True if requests to this place have to be seen although no list says so. */
-  needs(agent: string, place: Place): boolean;
-  /** Speaks TLS with the client in the name of the host and gives what is said inside. The client's ClientHello is still to be read. */
-  end(client: Socket, place: Place): Promise<Socket>;
-}
-
-/** Takes a connection in which the client speaks HTTP to the place, as if it had reached it. */
-export type Inside = (client: Socket, place: Place, secure: boolean) => void;
+import { type Inside, type Place, placeText, Refusal, type Session } from './session.ts';
 
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -41,7 +30,8 @@ export function strictServer(session: Session, answer: Answer): http.Server {
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const tooLong = error.code === 'HPE_HEADER_OVERFLOW';
-    if (socket.writable) socket.end(`HTTP/1.1 ${tooLong ? 431 : 400} Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    if (socket.writable)
+      socket.end(`HTTP/1.1 ${tooLong ? 431 : 400} Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     else socket.destroy();
   });
   return server;
@@ -63,5 +53,7 @@ export function openInside(session: Session): Inside {
   return (client, place, secure) => {
     places.set(client, { place, secure });
     server.emit('connection', client);
+    // It was paused while its first bytes were looked at.
+    client.resume();
   };
 }

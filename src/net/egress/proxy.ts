@@ -4,7 +4,8 @@ import type { Socket } from 'node:net';
 import { parseTarget } from '../../core/net/host.ts';
 import { forward, refuse } from './forward.ts';
 import { openInside, strictServer } from './inside.ts';
-import { Refusal, type Session, valuesOf } from './session.ts';
+import { valuesOf } from './judge.ts';
+import { Refusal, type Session } from './session.ts';
 import { AUTHENTICATE, refuseTunnel, tunnel } from './tunnel.ts';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
@@ -31,7 +32,14 @@ export function openProxy(session: Session, token: string): Server {
     const url = request.url ?? '';
     const parsed = parseTarget(url);
     if (url.startsWith('/') || !parsed.ok)
-      return refuse(session, response, new Refusal(400, `this is a proxy, and the request is not one for it${parsed.ok || url.startsWith('/') ? '' : `: ${parsed.reason}`}`));
+      return refuse(
+        session,
+        response,
+        new Refusal(
+          400,
+          `this is a proxy, and the request is not one for it${parsed.ok || url.startsWith('/') ? '' : `: ${parsed.reason}`}`,
+        ),
+      );
     if (parsed.target.secure) return refuse(session, response, new Refusal(400, 'https goes through CONNECT'));
     void forward(session, request, response, parsed.target);
   });

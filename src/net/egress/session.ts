@@ -1,10 +1,8 @@
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { parseTarget, type Target } from '../../core/net/host.ts';
+import type { Target } from '../../core/net/host.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { EgressGrant } from '../../core/ports/egress.ts';
-import { type Dial, type Net, NetError } from '../../core/ports/net.ts';
-import type { TlsEnding } from './inside.ts';
+import type { Dial, Net } from '../../core/ports/net.ts';
 
 /** What one command may use up. */
 export interface Bounds {
@@ -26,6 +24,17 @@ export const BOUNDS: Bounds = {
   connectMs: 30_000,
   totalBytes: 20 * 1024 ** 3,
 };
+
+/** Ends the TLS of clients at the proxy, where requests have to be seen. */
+export interface TlsEnding {
+  /** True if requests to this place have to be seen although no list says so. */
+  needs(agent: string, place: Place): boolean;
+  /** Speaks TLS with the client in the name of the host and gives what is said inside. The client's ClientHello is still to be read. */
+  end(client: Socket, place: Place): Promise<Socket>;
+}
+
+/** Takes a connection in which the client speaks HTTP to the place, as if it had reached it. */
+export type Inside = (client: Socket, place: Place, secure: boolean) => void;
 
 /** One command at its proxy. */
 export interface Session {
@@ -58,14 +67,9 @@ export class Refusal extends Error {
   }
 }
 
-const STATUS: Readonly<Partial<Record<NetError['code'], number>>> = { blocked: 403, timeout: 504 };
-
-/** What the client is told of a failure. Its text is the guard's, which holds no path and no header. */
-export function refusalOf(error: unknown, place: Place): Refusal {
-  if (error instanceof Refusal) return error;
-  if (!(error instanceof NetError)) return new Refusal(502, `${placeText(place)} cannot be reached`);
-  return new Refusal(STATUS[error.code] ?? 502, error.message, error.code === 'blocked' ? placeText(place) : null);
-}
+/** What the client reads of it. The guard's own texts name the place already. */
+export const refusalText = ({ message, what }: Pick<Refusal, 'message' | 'what'>): string =>
+  `Ruche: ${what === null || message.startsWith(what) ? '' : `${what} is refused: `}${message}\n`;
 
 /** A connection by the guard for one client, which may leave while it is made. */
 export async function dial(
@@ -93,18 +97,22 @@ export async function dial(
   }
 }
 
-/** Names and IPv4 addresses in ASCII, as they stand on the wire: nothing that one program could read otherwise than another. */
-const AUTHORITY = /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/;
-
-/** Reads `host:port`; null for anything else. `port`: where none is named; null if one must be. */
-export function placeOf(authority: string, port: 80 | 443 | null): Place | null {
-  if (!AUTHORITY.test(authority) || (port === null && !/:\d+$/.test(authority.replace(/^\[.*\]/, '')))) return null;
-  // The scheme gives the port where none is named.
-  const parsed = parseTarget(`${port === 80 ? 'http' : 'https'}://${authority}/`);
-  if (!parsed.ok || parsed.target.port < 1 || parsed.target.port > 65_535) return null;
-  return { host: parsed.target.host, port: parsed.target.port };
+/** Passes on what comes until it ends. Gives what stops that. */
+export function flow(session: Session, from: Socket, to: Socket): () => void {
+  const drop = (): void => {
+    from.destroy();
+    to.destroy();
+  };
+  const count = (bytes: Buffer): void => {
+    if (!session.carried(bytes.length)) drop();
+  };
+  const closed = (): void => to.destroySoon();
+  from.on('error', drop).on('data', count).once('close', closed).pipe(to);
+  return () => void from.off('error', drop).off('data', count).off('close', closed).unpipe(to);
 }
 
-/** Values of a header as they came, however often. */
-export const valuesOf = ({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>, name: string): string[] =>
-  rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
+/** Joins two connections until both have ended. */
+export function join(session: Session, client: Socket, other: Socket): void {
+  flow(session, client, other);
+  flow(session, other, client);
+}
