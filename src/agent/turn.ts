@@ -11,9 +11,8 @@ import { fail, succeed } from './finish/finish.ts';
 import { holdWork } from './finish/hold.ts';
 import { land, leaveOutLost } from './finish/land.ts';
 import { park, setAside } from './finish/park.ts';
-import { foldRun, LeaseLost, messageOf, Overtaken, RunLog, loadJson } from './run/log.ts';
+import { foldRun, LeaseLost, messageOf, Overtaken, RunLog, loadJson, zoneOf } from './run/log.ts';
 import { nextStep, type Step, type Failure, startState, type Placed } from './run/state.ts';
-import { zoneOf } from './think/model-call.ts';
 import { think } from './think/think.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
@@ -43,9 +42,10 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
       stops,
       begins(opened, spentMs) {
         turn = opened;
-        timer.start(runMs - spentMs);
+        timer.start(runMs - spentMs, runMs / TICKS);
       },
       rests: () => timer.stop(),
+      worked: () => timer.worked(),
     });
   } catch (error) {
     await brokenOff(turn, error, { outer, limit: limit.signal.aborted ? tooLong(runMs) : null });
@@ -55,19 +55,39 @@ export async function runTask(deps: AgentDeps, claim: Claim, outer: Stops): Prom
   }
 }
 
-/** Measures the time in which a run works. */
+/** Of the time a run has: one of them is the most that a sleep of the machine, or a clock that is set, can take of it. */
+const TICKS = 60;
+
+/** Measures the time in which a run works, by ticks: one that lasts longer than it should was slept through. */
 function workTimer(clock: Clock, shutdown: AbortSignal, reached: () => void) {
   let over = new AbortController();
   let running = Promise.resolve();
+  let counted = 0;
+  let ticking = { since: 0, ms: 0 };
+  const ofTick = (): number => Math.min(ticking.ms, Math.max(0, clock.now() - ticking.since));
+  const count = async (ms: number, most: number, end: AbortSignal): Promise<void> => {
+    for (let left = ms; left > 0; left -= ticking.ms) {
+      ticking = { since: clock.now(), ms: Math.min(left, most) };
+      await clock.sleep(ticking.ms, end);
+      counted += ticking.ms;
+    }
+    ticking = { since: 0, ms: 0 };
+    reached();
+  };
+  const rest = (): void => {
+    counted += ofTick();
+    ticking = { since: 0, ms: 0 };
+    over.abort(OVER);
+  };
   return {
-    start(ms: number): void {
-      over.abort(OVER);
+    start(ms: number, most: number): void {
+      rest();
       over = new AbortController();
-      const end = AbortSignal.any([over.signal, shutdown]);
-      running = clock.sleep(Math.max(0, ms), end).then(reached, () => undefined);
+      running = count(ms, most, AbortSignal.any([over.signal, shutdown])).catch(() => undefined);
     },
+    worked: (): number => counted + ofTick(),
     async stop(): Promise<void> {
-      over.abort(OVER);
+      rest();
       await running;
     },
   };
@@ -79,15 +99,16 @@ interface Working {
   begins(turn: Turn, spentMs: number): void;
   /** It cannot go on for a while, which is no time of its own. */
   rests(): Promise<void>;
+  worked(): number;
 }
 
-async function openAndWork(deps: AgentDeps, claim: Claim, { stops, begins, rests }: Working): Promise<void> {
+async function openAndWork(deps: AgentDeps, claim: Claim, { stops, begins, rests, worked }: Working): Promise<void> {
   const faults = new Faults(deps, claim.task.id, stops);
   for (;;) {
     let turn: Turn | null = null;
     try {
       const { log, spentMs } = await openRun(deps, claim);
-      turn = { deps, log, stops };
+      turn = { deps, log, stops, worked };
       begins(turn, spentMs);
       if (log.state.changes.size > 0 && log.state.landing !== 'started') await leaveOutLost(turn);
       return await steps(turn);
@@ -241,12 +262,11 @@ async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: RunLog; sp
   if (started?.type !== 'run.started') return { log: await startRun(deps, claim), spentMs: 0 };
   let last = started.id;
   let [spentMs, seen] = [0, started.at];
-  const { limits } = deps.governance().settings;
   const state = await foldRun(store, started, await firstMessage(deps, task), (event) => {
     last = event.id;
-    const ms = event.at - seen;
-    // More than the whole time of a run cannot have gone by: the clock was set.
-    if (!OUTSIDE.has(event.type) && ms > 0 && ms <= limits.runMs) spentMs += ms;
+    const most = 'ms' in event.data ? event.data.ms : BETWEEN_MS;
+    const ms = Math.min(event.at - seen, most);
+    if (!OUTSIDE.has(event.type) && ms > 0) spentMs += ms;
     seen = event.at;
   });
   const log = new RunLog({ store, redact, claim, state, last });
@@ -256,6 +276,9 @@ async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: RunLog; sp
   await log.flush(false);
   return { log, spentMs };
 }
+
+/** The longest that lies between two records but for models and tools, which say it: a wait for a model. More was slept through. */
+const BETWEEN_MS = 330_000;
 
 /** Events before which the run did not work. */
 const OUTSIDE: ReadonlySet<Event['type']> = new Set(['run.resumed', 'approval.answered', 'question.answered']);
@@ -298,7 +321,7 @@ async function firstMessage(deps: AgentDeps, task: Task): Promise<BlobRef[]> {
   const said = [text ?? title, input === null ? null : inputText(task, input, limit)].filter(Boolean).join('\n');
   const about = [
     `This is a task from ${task.from}${title === null ? '' : `: ${title}`}. Your answer is its result.`,
-    ...(late === undefined ? [] : [lateText(late, deps.timeText(late.at, zoneOf(deps, task)))]),
+    ...(late === undefined ? [] : [lateText(late, deps.timeText(late.at, await zoneOf(deps, task)))]),
     ...(artefacts.length > 0
       ? [`It comes with these files, to be read under these names: ${artefacts.join(', ')}`]
       : []),

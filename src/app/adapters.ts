@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { BUILTIN, knownOf, openChannel, openSandbox } from './builtin.ts';
 import { openGovernance } from './governance.ts';
 import { findMissing, findNewer, refuseLostEvents, refuseLostWorkspace, refuseNoDatabase } from './lost.ts';
-import { type AppOptions, plainly } from './options.ts';
+import { type AppOptions, plainly, type System } from './options.ts';
 import type { Known } from '../config/settings.ts';
 import type { ChannelSettings } from '../core/agent.ts';
 import type { Boundary } from '../core/ports/boundary.ts';
@@ -11,10 +11,14 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { KeptSecrets, PrivateFile } from '../core/ports/secrets.ts';
 import { errorText } from '../core/text/sentence.ts';
+import type { Store } from '../core/ports/store.ts';
 import { upcast } from '../journal/upcast.ts';
 import { Hub, observed } from '../messages/hub.ts';
+import { openBoundSecrets } from './injection.ts';
+import { homeKey } from '../platform/home-key.ts';
 import { openFound } from '../models/choice/found.ts';
 import { openKept, usedServers } from '../models/choice/kept.ts';
+import { readAuthorities } from '../net/authorities.ts';
 import { openNet } from '../net/guard.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
@@ -80,15 +84,10 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const secrets = options.secrets ?? (await openSecrets({ env, values: [token()], home, clock, boundary }));
   await settled(secrets, log);
   const kept = await openKept(inHome('models.json'), builtin.providers);
-  const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log }), (each) => each.close()));
-  const found = openFound({
-    env,
-    kept,
-    net,
-    secrets,
-    kinds: builtin.providers,
-    used: await usedServers(store, builtin.providers),
-  });
+  const ways = await openWays(options, { store, secrets, log, clock, random }, parts);
+  const { net } = ways;
+  const { providers: kinds } = builtin;
+  const found = openFound({ env, kept, net, secrets, kinds, used: await usedServers(store, kinds) });
   const fixed = options.channels?.({ net, secrets, log }) ?? [];
   const known = { ...knownOf(builtin), channels: fixed.map(({ channel }) => channel.name) };
   // Nothing in the workspace is touched, or made, for a record that is not whole.
@@ -104,7 +103,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
   const channelOf = (channel: ChannelSettings): Promise<Channel> =>
     openChannel(builtin, channel, { net, clock, log, secrets, random: random.number });
   const redact = (text: string): string => secrets.redact(text);
-  const machine = { clock, ids, random, log, boundary, net, secrets, redact };
+  const machine = { clock, ids, random, log, boundary, secrets, redact, ...ways };
   const network = { store, hub, builtin, found, fixed, openChannel: channelOf, gate };
   return {
     ...folder,
@@ -118,6 +117,21 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     sandbox: await probing,
     statusFile: inHome(join('shells', STATUS_FILE)),
   };
+}
+
+/** The ways out, and the credentials that are put in there. */
+async function openWays(
+  { home, wrap = {} }: AppOptions,
+  made: { store: Store; secrets: KeptSecrets; log: Log; clock: Clock; random: System['random'] },
+  parts: AsyncDisposableStack,
+) {
+  const { log, clock, random } = made;
+  const key = await homeKey(privateFile(join(home, 'run.key')), random.bytes);
+  const ca = await readAuthorities(join(home, 'ca.pem'));
+  const bound = openBoundSecrets(made, key);
+  const { injection } = bound;
+  const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log, ca, injection }), (each) => each.close()));
+  return { ...bound, net };
 }
 
 /** What cannot be moved stays where it was, and is read from there. */

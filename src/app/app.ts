@@ -6,6 +6,7 @@ import { openMessengers, startMessengers } from './messengers.ts';
 import { modelsKnown, openModelSetup, openToolsAndModels } from './models.ts';
 import { type App, type AppOptions, plainly } from './options.ts';
 import { startPaused } from './pause.ts';
+import { noteUses, openSecretsDesk } from './secrets.ts';
 import { openRuntime } from './runtime.ts';
 import { openStatus, startUpkeep } from './upkeep.ts';
 import { openWorkers, recover } from './workers.ts';
@@ -42,6 +43,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const trust = await (wrap.trust ?? plainly)(async () =>
     parts.adopt(await startTrust(adapters), (each) => each.close()),
   );
+  adapters.govern(() => trust.current().settings.secrets ?? []);
   const models = openToolsAndModels(options, adapters, trust, parts);
   const messengers = openMessengers(options, adapters, trust);
   const pauses = await Pauses.open(store, redact, () => hub.work());
@@ -61,8 +63,10 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const views = parts.adopt(openViews({ ...agents, ...live }), (each) => each.close());
   const setup = openModelSetup(adapters, trust, models);
   const page = openPage(options, adapters);
+  const vault = openSecretsDesk({ ...adapters, home: options.home, root: options.workspace });
+  parts.defer(noteUses(adapters));
   const publicUrl = (): string | null => trust.current().settings.publicUrl ?? null;
-  const served = { ...options, ...adapters, ...page, views, desk: setup, runtime, publicUrl };
+  const served = { ...options, ...adapters, ...page, views, desk: setup, vault, runtime, publicUrl };
   const gateway = await startGateway(served);
   parts.defer(() => gateway.close());
 

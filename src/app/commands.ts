@@ -2,6 +2,7 @@ import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import type { Event } from '../core/event.ts';
+import type { SecretsHome } from './secrets.ts';
 import type { ChangePauses } from './pause.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
@@ -31,8 +32,8 @@ export async function startApp(options: StartOptions) {
   const { homeToken, localAccess, presenceOf, removePresence, tokenNow, writePresence } = await import('./presence.ts');
   const local = localAccess(home, process.platform, random.bytes);
   const first = options.token ?? (await homeToken(home, random.bytes));
-  const { openSecrets } = await import('../secrets/open.ts');
-  const secrets = await openSecrets({ ...options, values: [first], clock });
+  const open = await import('../secrets/open.ts');
+  const secrets = await open.openSecrets({ ...options, values: [first], clock });
   const { log, closeLog } = await openLog(home, env, (text) => secrets.redact(text));
   const token = options.token === null ? tokenNow({ ...options, first, secrets, log }) : () => first;
   const app = await import('./app.ts');
@@ -100,6 +101,11 @@ async function openLog(home: string, env: Env, redact: (text: string) => string)
 /** Pauses agents of a home that nothing runs on, or lets them go on; null where a process runs on it. */
 export async function changePauses(options: ChangePauses) {
   return (await import('./pause.ts')).changePauses(options);
+}
+
+/** The secrets of a home that nothing runs on; null where a process does. */
+export async function openSecrets(options: SecretsHome) {
+  return (await import('./secrets.ts')).openOwnSecrets(options);
 }
 
 /** What `ruche skills` needs. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AppOptions } from './options.ts';
 import { type Problem, type Settings, SETTINGS_FILE } from '../core/agent.ts';
 import { httpOnly } from '../core/ports/net.ts';
-import type { PrivateFile, Secrets } from '../core/ports/secrets.ts';
+import type { KeptSecrets, PrivateFile } from '../core/ports/secrets.ts';
 import type { Lost } from './lost.ts';
 import { machineOf, packageFolder } from './package.ts';
 import { privateFile } from '../platform/replace.ts';
@@ -136,7 +136,7 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
 /** What the next look of a gateway would find: `main`, and over it what a person has saved since. */
 async function readGovernance(
   workspace: OpenWorkspace,
-  secrets: Pick<Secrets, 'resolve'>,
+  secrets: Pick<KeptSecrets, 'peek'>,
 ): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
   const { standingFiles } = await import('../workspace/edits/watch.ts');
   const { readBundled } = await import('../skills/judge.ts');

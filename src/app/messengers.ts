@@ -5,6 +5,7 @@ import { webhook } from '../channels/webhook.ts';
 import type { ChannelSettings, Governance } from '../core/agent.ts';
 import { WEBHOOK } from '../core/escalation.ts';
 import type { ChannelState, Runtime } from '../core/api/runtime.ts';
+import { secretIn } from '../core/ids.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import type { Views } from '../core/api/views.ts';
 import { retireButtons } from '../messages/buttons.ts';
@@ -66,6 +67,10 @@ export function openMessengers({ env }: AppOptions, adapters: Adapters, trust: T
   const channels = openChannels({
     fixed: [...fixed.map(({ channel }) => channel), webhook({ net: adapters.net, secrets, secretOf })],
     settings,
+    stamp: (references) => {
+      const names = new Set(Object.values(references).map((each) => secretIn(each)));
+      return JSON.stringify(secrets.vault.list().filter(({ name }) => names.has(name)));
+    },
     open: (given) => adapters.openChannel(given),
     log,
     clock,
@@ -131,9 +136,11 @@ export async function startMessengers(
   await drafts.resume();
   channels.sync(door);
   const stopListening = trust.onChange(() => channels.sync(door));
+  const stopSecrets = adapters.secrets.vault.onChange(() => channels.sync(door));
   const stopButtons = retireButtons({ ...adapters, channels });
   return () => {
     stopListening();
+    stopSecrets();
     stopButtons();
     channels.stop();
   };

@@ -44,6 +44,8 @@ export interface AppOptions {
   log: Log;
   /** Opened already where the log must hide them as well; else they are opened. */
   secrets?: KeptSecrets;
+  /** Asks a person for the passphrase of the vault's key; null where there is nobody. */
+  askPassphrase?: (path: string, again: boolean) => Promise<string | null>;
   /** Channels that `ruche.yaml` does not name. */
   channels?: (parts: { net: Net; secrets: Secrets; log: Log }) => readonly FixedChannel[];
   boundary?: Boundary;

@@ -62,7 +62,7 @@ export async function changePauses({ home, workspace, env, verb, agent, reason }
   }
 }
 
-function lockUnlessHeld(home: string) {
+export function lockUnlessHeld(home: string) {
   try {
     return lockHome(home);
   } catch (error) {

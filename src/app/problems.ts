@@ -14,7 +14,7 @@ import { whyNotTaken } from '../workspace/edits/watch.ts';
 interface Looked {
   reader: { hindrances(commit: string, agents: ReadonlyMap<string, Agent>): Promise<Problem[]> };
   workspace: Pick<Workspace, 'head' | 'troubles'> & { git: Pick<Git, 'neutral'> };
-  secrets: { resolve: ReadSecret };
+  secrets: { peek: ReadSecret };
   clock: Pick<Clock, 'now'>;
 }
 
@@ -26,7 +26,7 @@ export async function liveProblems(
   const [scripts, hooks] = await Promise.all([
     // What keeps it from being read is told by itself.
     workspace.head().then((head) => reader.hindrances(head, agents).catch(ifUnavailable), ifUnavailable),
-    Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.resolve(...of)))),
+    Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.peek(...of)))),
   ]);
   return [...(await notInForce({ workspace, clock })), ...scripts, ...hooks.flat()];
 }

@@ -1,5 +1,6 @@
 import type { Problem } from '../core/agent.ts';
 import type { Event } from '../core/event.ts';
+import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Verification } from '../trace/verify.ts';
@@ -26,10 +27,21 @@ export interface AppPort {
     agent: string | null;
     reason: string;
   }): Promise<ChangedPauses | null>;
+  /** The secrets of a home that nothing runs on; null where a process does. `writes`: what an older version has kept is moved first. */
+  openSecrets(options: {
+    home: string;
+    workspace: string;
+    env: Env;
+    writes: boolean;
+    askPassphrase?: AskPassphrase;
+  }): Promise<{ desk: SecretsDesk; close(): Promise<void> } | null>;
   /** Skills of the package and of the workspace. */
   openSkills(options: { workspace: string; env: Env }): Promise<SkillsPort>;
   openSimulation(): Promise<SimulationPort>;
 }
+
+/** Null: nobody is there. `again`: the one before did not fit. */
+type AskPassphrase = (path: string, again: boolean) => Promise<string | null>;
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -56,6 +68,7 @@ export interface StartOptions {
   paused: boolean;
   env: Env;
   version: string;
+  askPassphrase?: AskPassphrase;
 }
 
 export interface RunningApp {

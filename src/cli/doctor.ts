@@ -114,7 +114,7 @@ function together({ config, keys }: Diagnosis, told: readonly Problem[] | null):
   if (told === null) return config?.problems ?? [];
   const ownKeys = new Set(keys.map(({ provider }) => `models.providers.${provider}.apiKey`));
   const here = (config?.problems ?? []).filter(
-    ({ file, key }) => file !== WORKSPACE && !/\.(?:secret|apiKey)$/.test(key),
+    ({ file, key }) => file !== WORKSPACE && file !== 'secrets.age' && !/\.(?:secret|apiKey)$/.test(key),
   );
   const there = told.filter(({ key }) => !ownKeys.has(key));
   return [...new Map([...here, ...there].map((problem) => [problemText(problem), problem])).values()];

@@ -6,6 +6,7 @@ import type { AskFlags } from './ask.ts';
 import type { LogFlags } from './log-filter.ts';
 import type { AgentsFlags } from './pause.ts';
 import type { ModelsFlags } from './models.ts';
+import type { SecretsFlags } from './secrets.ts';
 import type { SimulateFlags } from './simulate.ts';
 import type { SkillsFlags } from './skills.ts';
 import type { TasksFlags } from './tasks.ts';
@@ -43,6 +44,7 @@ type Flags = PlaceFlags &
   LogFlags &
   ModelsFlags &
   TasksFlags &
+  SecretsFlags &
   SkillsFlags &
   AgentsFlags &
   TriggersFlags &
@@ -84,6 +86,7 @@ function build(io: Io, result: { code: number }): Command {
   talking(command, act, io);
   looking(command, act, io);
   steering(command, act, io);
+  keeping(command, act, io);
   playing(program, result, io);
   return program;
 }
@@ -245,6 +248,25 @@ function steering(command: MakeCommand, act: MakeAct, io: Io): void {
         (await import('./escalations.ts')).escalations(io, options, action ?? 'list', id, flags),
       ),
     );
+}
+
+/** What the owner keeps for the network. */
+function keeping(command: MakeCommand, act: MakeAct, io: Io): void {
+  command(
+    'secrets [action] [name] [more...]',
+    'list the secrets (list), or set, rotate, remove or show-use NAME, or rotate-key; a value is asked for, or comes from a pipe',
+  )
+    .usage('[options] [action] [name]')
+    .option('--from-file <path>', 'set, rotate: the file the value is in')
+    .option('--key-file <path>', 'rotate-key: keep the key in this file from now on')
+    .option('--command <line>', 'rotate-key: take the key from what this command prints')
+    .option('--credential <name>', 'rotate-key: take the key from this credential of systemd')
+    .option('--passphrase', 'rotate-key: lock the key file with a passphrase, which is asked for')
+    .option('--json', 'print JSON')
+    .action((action: string | undefined, name: string | undefined, more: string[], flags: Flags) => {
+      const words = [action, name, ...more].filter((word) => word !== undefined);
+      return act(flags, async (options) => (await import('./secrets.ts')).secrets(io, options, words, flags));
+    });
 }
 
 function playing(program: Command, result: { code: number }, io: Io): void {

@@ -5,6 +5,7 @@ import { asCalled } from './explain.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import { shellWord } from '../core/text/paths.ts';
 import type { Options } from './options.ts';
+import { passphraseAsker } from './hidden.ts';
 import { offerText, problemLines } from './status.ts';
 
 /** Milliseconds after which a signal counts as a second one. */
@@ -27,7 +28,9 @@ export async function up(io: Io, options: Options, { paused = false }: UpFlags =
     stopped.resolve(signal);
   });
   try {
-    const app = await (await io.loadApp()).startApp({ ...options, paused, env: io.env, version: io.version });
+    const app = await (
+      await io.loadApp()
+    ).startApp({ ...options, ...passphraseAsker(io), paused, env: io.env, version: io.version });
     let end = 'it could not continue';
     try {
       io.out(welcome(app, options, io, paused));

@@ -59,3 +59,17 @@ function read(given: string, zone: string | undefined): QuietHours | null {
   const found = readHours(given);
   return found === null ? null : { ...found, zone: zone ?? null };
 }
+
+/** What is wrong in `zones`. */
+export function zoneProblems(
+  zones: Readonly<Record<string, string>>,
+  recipients: Recipients,
+  source: YamlSource,
+  file: string,
+): Problem[] {
+  return Object.keys(zones).flatMap((to) => {
+    // Somebody may be paired later.
+    const wrong = to === OWNER ? null : recipientProblem(to, recipients);
+    return wrong === null ? [] : [problem(file, source.lineOf(['zones', to]), `zones.${to}`, wrong)];
+  });
+}

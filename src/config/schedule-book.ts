@@ -31,18 +31,18 @@ export function openScheduleBook(options: {
   const nextOf = (id: string, timing: Schedule['timing']): number | null =>
     nextFiring(id, { ...timing, zone: timing.zone ?? ownZone() }, clock.now());
 
-  const zoneOf = ({ timezone }: { [key: string]: Json }): string =>
-    typeof timezone === 'string' ? timezone : ownZone();
-
   return {
     list(agent, text) {
       const schedules = readFrom(text);
       return schedules.length === 0 ? 'None.' : schedules.map((each) => describe(agent, each)).join('\n');
     },
     change(agent, text, change) {
-      const asked = change.create === null ? null : withMoment(change.create, clock.now(), zoneOf(change.create));
+      const zone = change.zone ?? ownZone();
+      const named = change.create?.['timezone'];
+      const wall = typeof named === 'string' ? named : zone;
+      const asked = change.create === null ? null : withMoment(change.create, clock.now(), wall);
       if (asked !== null && !asked.ok) return asked;
-      const create = asked === null ? null : withZone(asked.create, ownZone);
+      const create = asked === null ? null : withZone(asked.create, zone);
       const edited = editSchedules(text, { ...change, create });
       if (!edited.ok) return { ok: false, error: sentence(edited.error) };
       const path = `agents/${agent}/AGENT.md`;
@@ -93,14 +93,14 @@ function withMoment(
 const iso = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
 
 /** Where a clock on the wall decides, its zone stands in the file: that of the network may change, and the person who approves sees it. */
-function withZone(create: { [key: string]: Json }, ownZone: () => string): { [key: string]: Json } {
+function withZone(create: { [key: string]: Json }, zone: string): { [key: string]: Json } {
   const { timezone, every, at, activeHours, until } = create;
   const byTheWall = every === undefined || activeHours !== undefined || until !== undefined;
   const ownOffset = typeof at === 'string' && /(?:Z|[+-]\d\d:?\d\d)$/i.test(at);
   if (timezone !== undefined || !byTheWall || ownOffset) return create;
   const { task, run, ...rest } = create;
   const work = { ...(task === undefined ? {} : { task }), ...(run === undefined ? {} : { run }) };
-  return { ...rest, timezone: ownZone(), ...work };
+  return { ...rest, timezone: zone, ...work };
 }
 
 /** `schedules.3.cron` is the model's `cron`. */

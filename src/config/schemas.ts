@@ -9,7 +9,7 @@ import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { quietSchema } from './quiet.ts';
 import { secretsSchema } from './secret-bindings.ts';
-import { scheduleSchema } from './schedule-schema.ts';
+import { recipient, scheduleSchema } from './schedule-schema.ts';
 import { timeNeeded } from './validate.ts';
 import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
@@ -20,6 +20,9 @@ import { isSkillName } from '../core/skill.ts';
 const MODEL_REF = /^[A-Za-z][A-Za-z0-9_-]*\/\S+$/;
 
 const text = z.string().min(1).max(2000);
+const zoneName = text.refine((zone) => openWall(zone) !== null, {
+  error: 'is no time zone; write one such as Europe/Paris',
+});
 const verdictNames = ['allow', 'ask', 'deny'] as const;
 
 const match = z
@@ -199,9 +202,12 @@ const settings = z.strictObject({
       'Where people reach the page, if a proxy stands before it: links name it, and requests for it are let in.',
     )
     .optional(),
-  timezone: text
-    .refine((zone) => openWall(zone) !== null, { error: 'is no time zone; write one such as Europe/Paris' })
+  timezone: zoneName
     .describe('IANA name of the zone of the network, such as Europe/Paris; that of the machine unless given.')
+    .optional(),
+  zones: z
+    .record(recipient, zoneName)
+    .describe('The zones of people and chats elsewhere, by owner or CHANNEL:ADDRESS.')
     .optional(),
   concurrency: whole(1, 1000).describe('Runs at once; 50 unless given.').optional(),
   maxAttempts: whole(1, 100).describe('Attempts of a task before it is dead; 3 unless given.').optional(),

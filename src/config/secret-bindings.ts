@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { SecretBinding } from '../core/agent.ts';
-import { isCallersHeader } from '../core/net/headers.ts';
+import { SECRET_REFERENCE } from '../core/ids.ts';
+import { carriesCredential } from '../core/net/headers.ts';
 import { parseHostPattern } from '../core/net/host.ts';
 
 /** Placeholders and variables of the sandbox carry this name, so two names never fall together in upper case. */
@@ -49,7 +50,7 @@ const entry = z.strictObject({
   header: z
     .string()
     .max(100)
-    .refine((name) => /^[A-Za-z0-9][A-Za-z0-9-]*$/.test(name) && isCallersHeader(name.toLowerCase()), {
+    .refine((name) => /^[A-Za-z0-9][A-Za-z0-9-]*$/.test(name) && carriesCredential(name.toLowerCase()), {
       error: 'must be a header that carries a credential, such as Authorization or X-Api-Key',
     })
     .describe('The header that carries it, such as Authorization.'),
@@ -62,7 +63,7 @@ const entry = z.strictObject({
     .describe("What the header says; the value takes the place of {}, as in 'Bearer {}'."),
   value: z
     .string()
-    .regex(/^(secret|home):[A-Za-z][A-Za-z0-9_-]{0,62}$|^env:[A-Za-z_][A-Za-z0-9_]*$/, {
+    .regex(SECRET_REFERENCE, {
       error:
         'must name where the value is, such as secret:github or env:GITHUB_TOKEN; the value never stands in a file',
     })

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type {
   CompactionSettings,
   ModelWants,
@@ -16,7 +17,7 @@ import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
-import { quietOf } from './quiet.ts';
+import { quietOf, zoneProblems } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
 import { bindingsOf } from './secret-bindings.ts';
@@ -156,6 +157,21 @@ function tiersOf(models: { light?: string[]; standard?: string[]; strong?: strin
   };
 }
 
+type Given = z.infer<ReturnType<typeof settingsSchema>>;
+
+const providersOf = (all: NonNullable<NonNullable<Given['models']>['providers']>): ProviderSettings[] =>
+  Object.entries(all).map(([name, given]): ProviderSettings => ({
+    name,
+    type: given.type,
+    baseUrl: given.baseUrl ?? null,
+    apiKey: given.apiKey ?? null,
+    ...factsOf(given),
+    ...(given.models === undefined
+      ? {}
+      : { byModel: Object.fromEntries(Object.entries(given.models).map(([model, facts]) => [model, factsOf(facts)])) }),
+    ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
+  }));
+
 /**
  * Reads `ruche.yaml`. `settings` is null if there is an error; every problem names file, line and key. An empty file
  * means the defaults.
@@ -175,17 +191,7 @@ export function parseSettings(
   const warnings = laterKeys(source, file, SETTINGS_LATER);
   if (!value) return { settings: null, problems: [...problems, ...warnings] };
 
-  const providers = Object.entries(value.models?.providers ?? {}).map(([name, given]): ProviderSettings => ({
-    name,
-    type: given.type,
-    baseUrl: given.baseUrl ?? null,
-    apiKey: given.apiKey ?? null,
-    ...factsOf(given),
-    ...(given.models === undefined
-      ? {}
-      : { byModel: Object.fromEntries(Object.entries(given.models).map(([model, facts]) => [model, factsOf(facts)])) }),
-    ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
-  }));
+  const providers = providersOf(value.models?.providers ?? {});
   // What stands in for a model is always there.
   for (const { name, type, standIn } of known.providerKinds)
     if (standIn !== undefined && !providers.some((provider) => provider.name === name))
@@ -213,6 +219,7 @@ export function parseSettings(
   problems.push(...chains.problems);
   const quiet = value.quiet === undefined ? null : quietOf(value.quiet, recipients, source, file);
   problems.push(...(quiet?.problems ?? []));
+  problems.push(...zoneProblems(value.zones ?? {}, recipients, source, file));
   const queues = queuesOf(value.queues ?? {}, source, file);
   problems.push(...queues.problems);
   if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
@@ -230,6 +237,7 @@ export function parseSettings(
       compaction: compactionOf(value.compaction),
       ...(value.network === undefined ? {} : { network: reachesOf(value.network) }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
+      ...(value.zones === undefined ? {} : { zones: value.zones }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },

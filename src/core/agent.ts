@@ -159,6 +159,8 @@ export interface Settings {
   compaction: CompactionSettings | null;
   /** IANA name of the zone by whose clock the network lives; that of the machine unless given. */
   timezone?: string;
+  /** IANA names of the zones of people and chats elsewhere, by `owner` or `CHANNEL:ADDRESS`. */
+  zones?: Readonly<Record<string, string>>;
   /** Origin under which people reach the page through a proxy, such as `https://ruche.example.org`. */
   publicUrl?: string;
   /** Runs at once. */

@@ -18,7 +18,7 @@ export interface Wait {
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
  * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `trigger:<agent>/<name>`,
- * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `workspace`, `agents`, `gateway`.
+ * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `workspace`, `agents`, `secrets`, `gateway`.
  */
 export type Body =
   // conversation
@@ -328,6 +328,12 @@ export type Body =
   /** It takes no work from now on, and its runs stop at their next step. `reason`: a person's words. */
   | { type: 'agent.paused'; data: { agent: string; reason: BlobRef | null } }
   | { type: 'agent.resumed'; data: { agent: string } }
+  // secrets, by name; a value is never on record
+  | { type: 'secret.changed'; data: { name: string; what: 'set' | 'rotated' | 'removed' } }
+  /** Everything in the vault is encrypted with another key from now on. */
+  | { type: 'secret.key'; data: { publicKey: string } }
+  /** Read for something: the first time since a start, and then once an hour at most. */
+  | { type: 'secret.used'; data: { name: string; for: string } }
   // gateway
   /**
    * `lost`: events that the database had lost and a person gave up; `kept` is the name of the old journal.git in the home.
@@ -360,6 +366,7 @@ export type MatterKind =
   | 'rejected'
   | 'undelivered'
   | 'outage'
+  | 'secret'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';

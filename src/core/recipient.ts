@@ -40,13 +40,25 @@ export function quietHoursOf(
   place: Place,
 ): QuietHours | null {
   if (quiet === undefined) return null;
-  const people = Object.entries(quiet.people).flatMap(([to, hours]) => {
+  const own = ownOf(quiet.people, channels, place);
+  return own === undefined ? quiet.everybody : own;
+}
+
+/** By whose clock an address lives where that is not the network's; null if it is. */
+export const zoneOfPlace = (
+  { zones = {}, channels }: { zones?: Readonly<Record<string, string>>; channels: Owned },
+  place: Place,
+): string | null => ownOf(zones, channels, place) ?? null;
+
+/** What is said of an address, or of the chat that it is in. */
+function ownOf<T>(people: Readonly<Record<string, T>>, channels: Owned, place: Place): T | undefined {
+  const named = Object.entries(people).flatMap(([to, value]) => {
     const meant = placeOf(to, channels);
-    return meant === null ? [] : [{ address: addressOf(meant), hours }];
+    return meant === null ? [] : [{ address: addressOf(meant), value }];
   });
   for (const address of placesOf(addressOf(place))) {
-    const found = people.find((each) => each.address === address);
-    if (found !== undefined) return found.hours;
+    const found = named.find((each) => each.address === address);
+    if (found !== undefined) return found.value;
   }
-  return quiet.everybody;
+  return undefined;
 }

@@ -102,7 +102,8 @@ export interface ScheduleBook {
   change(
     agent: string,
     text: string,
-    change: { create: { [key: string]: Json } | null; remove: string | null },
+    /** `zone`: of times of day that name none; the network's unless given. */
+    change: { create: { [key: string]: Json } | null; remove: string | null; zone?: string },
   ): { ok: true; text: string; said: string } | { ok: false; error: string };
 }
 

@@ -1,4 +1,5 @@
 import { StoreUnavailable } from '../core/ports/store.ts';
+import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
 import * as control from './api/control.ts';
 import { HOOKS, receiveHook } from './api/hooks.ts';
@@ -14,6 +15,7 @@ import {
   proveOwn,
 } from './api/login.ts';
 import { streamEvents, streamLive } from './api/streams.ts';
+import * as secrets from './api/secrets.ts';
 import * as tasks from './api/tasks.ts';
 import * as views from './api/views.ts';
 import { failureLimit } from './http/access.ts';
@@ -95,6 +97,7 @@ export function routes(context: GatewayContext): (exchange: Exchange) => Promise
 
   if (context.views) viewRoutes(on, context, context.views);
   if (context.desk) deskRoutes(on, context, context.desk);
+  if (context.secrets) secretRoutes(on, context, context.secrets);
   if (context.logins) loginRoutes(on, context, context.logins);
 
   return async (exchange) => {
@@ -149,6 +152,13 @@ function deskRoutes(on: On, context: GatewayContext, desk: ModelDesk): void {
   on('GET', '/api/models', (request) => control.getModels(context, desk, request));
   on('POST', '/api/models/test', (request) => control.testModel(context, desk, request));
   on('POST', '/api/setup', (request) => control.setUpModel(context, desk, request));
+}
+
+function secretRoutes(on: On, context: GatewayContext, desk: SecretsDesk): void {
+  on('GET', '/api/secrets', (request) => secrets.getSecrets(desk, request));
+  on('POST', '/api/secrets/:name', (request) => secrets.setSecret(context, desk, request));
+  on('POST', '/api/secrets/:name/remove', (request) => secrets.removeSecret(context, desk, request));
+  on('POST', '/api/secrets-key', (request) => secrets.rotateKey(context, desk, request));
 }
 
 function loginRoutes(on: On, context: GatewayContext, logins: Logins): void {

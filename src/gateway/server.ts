@@ -7,6 +7,7 @@ import type { Ids } from '../core/ids.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Runtime } from '../core/api/runtime.ts';
+import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
 import { failureLimit, isLoopback, refuseToListen } from './http/access.ts';
 import { admission, Passes } from './admission.ts';
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   views?: Views;
   /** The models and how to have one. */
   desk?: ModelDesk;
+  /** The secrets of home. */
+  vault?: SecretsDesk;
   /** Where sessions of browsers are kept, and what their names are made of; none: only the token opens. */
   sessions?: { keep: SessionKeep; bytes(length: number): Uint8Array };
   /** Folder of the web page. */
@@ -92,6 +95,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const respond = routes({
     views: options.views ?? null,
     desk: options.desk ?? null,
+    secrets: options.vault ?? null,
     logins,
     web: options.web ?? null,
     proof: options.local?.proof ?? null,

@@ -146,6 +146,14 @@ const WORDS: Words = {
   'config.held': (data) => `settings from outside at ${short(data.commit)} wait for approval ${data.approval}`,
   'agent.paused': (data, say) => `paused ${data.agent}${data.reason === null ? '' : say(data.reason)}`,
   'agent.resumed': (data) => `resumed ${data.agent}`,
+  'secret.changed': (data) =>
+    data.what === 'removed'
+      ? `removed the secret ${data.name}`
+      : data.what === 'set'
+        ? `gave the secret ${data.name}`
+        : `replaced the secret ${data.name}`,
+  'secret.key': (data) => `encrypted the secrets with another key, ${data.publicKey}`,
+  'secret.used': (data) => `read the secret ${data.name} for ${data.for}`,
   'gateway.started': (data) =>
     `started, version ${data.version}${data.recovered > 0 ? `, ${count(data.recovered, 'task')} taken up again` : ''}${data.lost === undefined ? '' : `, without ${count(data.lost.events, 'lost event')} (kept in ${data.lost.kept})`}${data.newer === undefined ? '' : `; main has ${count(data.newer.commits, 'commit')} of runs that this home does not know${data.newer.accepted ? ', which a person has accepted' : ''}`}`,
   'gateway.stopped': (data) => `stopped: ${data.reason}`,
@@ -212,6 +220,7 @@ const LIGHT: ReadonlySet<EventType> = new Set([
   'note.added',
   'run.finished',
   'message.queued',
+  'secret.used',
 ]);
 
 /** Whether an event deserves a commit of its own; the light ones go with the next that does. */

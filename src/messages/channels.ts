@@ -9,6 +9,8 @@ export interface ChannelsOptions {
   /** Channels that no settings name. */
   fixed: readonly Channel[];
   settings(): readonly ChannelSettings[];
+  /** Another value than before: what these references name has changed, and the adapter was made with what they named. */
+  stamp?(references: Readonly<Record<string, string>>): string;
   /** Makes the adapter. Rejects with what a person has to mend. */
   open(settings: ChannelSettings): Promise<Channel>;
   log: Log;
@@ -89,7 +91,7 @@ export function openChannels(options: ChannelsOptions): Channels {
     for (const settings of wanted) {
       const { name, type, secrets, settings: own } = settings;
       // Owners and agent are asked for with every message.
-      const made = JSON.stringify({ type, secrets, own });
+      const made = JSON.stringify({ type, secrets, own, stamp: options.stamp?.(secrets) });
       if (running.get(name)?.made === made) continue;
       end(name);
       begin(name, made, () => options.open(settings), host(name));

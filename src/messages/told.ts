@@ -4,7 +4,7 @@ import type { OutboundMessage } from '../core/ports/channel.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { QueueOp, Store } from '../core/ports/store.ts';
 import type { HeldMessages } from '../core/api/runtime.ts';
-import { addressOf, type Place, quietHoursOf } from '../core/recipient.ts';
+import { addressOf, type Place, quietHoursOf, zoneOfPlace } from '../core/recipient.ts';
 import { readJson } from '../core/records/json-blob.ts';
 import { OUTBOX, type ReplyContent } from '../core/records/reply.ts';
 import { tellerName, toldAddress } from '../core/records/told.ts';
@@ -58,7 +58,7 @@ export async function heldUntil(
 export function quietEnd({ governance, zone }: Pick<ToldDeps, 'governance' | 'zone'>, place: Place, now: number) {
   const hours = quietHoursOf(governance().settings, place);
   if (hours === null) return null;
-  const wall = openWall(hours.zone ?? zone());
+  const wall = openWall(hours.zone ?? zoneOfPlace(governance().settings, place) ?? zone());
   return wall === null ? null : closes(now, wall, hours);
 }
 
@@ -147,8 +147,9 @@ export function joined(
   const left = parts.filter((part) => part.content !== null);
   const [first] = left;
   if (first === undefined || parts.length === 1) return first?.content ?? null;
-  const hours = quietHoursOf(deps.governance().settings, placeOfMessage(first.queued));
-  const wall = openWall(hours?.zone ?? deps.zone());
+  const { settings } = deps.governance();
+  const place = placeOfMessage(first.queued);
+  const wall = openWall(quietHoursOf(settings, place)?.zone ?? zoneOfPlace(settings, place) ?? deps.zone());
   const texts = left.map(({ queued, content }) => {
     const who = tellerName(queued.data.told ?? `agent:${queued.data.agent}`);
     return `**${who}**, ${timeOfDay(wall, queued.at)}\n\n${quoted(content?.text ?? '')}`;

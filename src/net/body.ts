@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { pipeline, type Transform } from 'node:stream';
 import zlib from 'node:zlib';
+import type { Scrub } from '../core/ports/injection.ts';
 import { NetError } from '../core/ports/net.ts';
 import { type Answer, netError, type Watch } from './exchange.ts';
 
@@ -49,6 +50,15 @@ async function* decoded(chunks: AsyncGenerator<Uint8Array>, encoding: string): A
   yield* decoder as Chunks as AsyncGenerator<Uint8Array>;
 }
 
+async function* scrubbed(chunks: AsyncGenerator<Uint8Array>, scrub: Scrub): AsyncGenerator<Uint8Array> {
+  const body = scrub.body();
+  for await (const chunk of chunks) {
+    const clean = body.push(chunk);
+    if (clean.length > 0) yield clean;
+  }
+  yield body.end();
+}
+
 const tooLarge = (maxBytes: number): NetError =>
   new NetError('too-large', `the answer is longer than ${maxBytes} bytes`);
 
@@ -62,9 +72,11 @@ export function bodyStream(
   maxBytes: number,
   where: string,
   watch: Watch,
+  scrub: Scrub | null = null,
 ): ReadableStream<Uint8Array> {
   const raw = metered(answer.message, encoding === '' ? Infinity : maxBytes, watch);
-  const chunks = encoding === '' ? raw : decoded(raw, encoding);
+  const plain = encoding === '' ? raw : decoded(raw, encoding);
+  const chunks = scrub === null ? plain : scrubbed(plain, scrub);
   let left = maxBytes;
   let ended = false;
   const end = (drop: boolean): void => {

@@ -1,6 +1,7 @@
 import { TLSSocket } from 'node:tls';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/ports/clock.ts';
+import type { Injection, Scrub } from '../core/ports/injection.ts';
 import { REFUSED_HEADERS } from '../core/net/headers.ts';
 import { originOf, parseTarget, type Target } from '../core/net/host.ts';
 import { inspects, overridesRequest } from '../core/net/reach.ts';
@@ -22,6 +23,8 @@ export interface NetOptions {
   connect?: Connect;
   /** Certificates (PEM) trusted besides the system's. */
   ca?: readonly string[];
+  /** Puts credentials into what tools send; nothing is put in without it. */
+  injection?: Injection;
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -54,9 +57,10 @@ const only = (headers: Record<string, string>, keep: (name: string) => boolean):
   Object.fromEntries(Object.entries(headers).filter(([name]) => keep(name)));
 
 /** The hop that an answer sends us to; null if it is a final one. */
-function nextHop(hop: Hop, message: IncomingMessage): Hop | null {
+function nextHop(hop: Hop, { message, scrub }: Got): Hop | null {
   const status = message.statusCode ?? 0;
-  const { location } = message.headers;
+  // A credential that it repeats must not go where it leads.
+  const location = message.headers.location && (scrub?.text(message.headers.location) ?? message.headers.location);
   if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return null;
   const url = URL.parse(location, hop.target.url);
   if (url === null) throw new NetError('redirect', `${originOf(hop.target)} redirects to something that is no URL`);
@@ -84,34 +88,49 @@ function certificateEnd({ socket }: IncomingMessage): number | null {
   return Number.isNaN(validTo) ? null : validTo;
 }
 
-/** The answer without cookies, which nobody here keeps, and without what described the encoded body. */
-function headersOf(message: IncomingMessage, encoded: boolean): Headers {
+/** An answer, and what takes the credentials out of it that its request carried. */
+interface Got extends Answer {
+  scrub: Scrub | null;
+}
+
+/** The answer without cookies, which nobody here keeps, and without what described a body that is changed. */
+function headersOf({ message, scrub }: Got, changed: boolean): Headers {
   const headers = new Headers();
   for (let index = 0; index + 1 < message.rawHeaders.length; index += 2) {
     const name = (message.rawHeaders[index] as string).toLowerCase();
     if (name === 'set-cookie' || name === 'set-cookie2') continue;
-    if (encoded && (name === 'content-encoding' || name === 'content-length')) continue;
-    headers.append(name, message.rawHeaders[index + 1] as string);
+    if (changed && (name === 'content-encoding' || name === 'content-length')) continue;
+    const value = message.rawHeaders[index + 1] as string;
+    headers.append(name, scrub?.text(value) ?? value);
   }
   return headers;
 }
 
-function respond(answer: Answer, hop: Hop, request: NetRequest, redirected: boolean, watching: Watch): Response {
+function respond(answer: Got, hop: Hop, request: NetRequest, redirected: boolean, watching: Watch): Response {
   const { message } = answer;
   const status = message.statusCode ?? 0;
   if (status < 200 || status > 599)
     throw new NetError('protocol', `${originOf(hop.target)} answered with status ${status}`);
   const bodiless = hop.method === 'HEAD' || NULL_BODY.has(status);
   const encoding = bodiless ? '' : encodingOf(message);
-  const headers = headersOf(message, encoding !== '');
+  const headers = headersOf(answer, encoding !== '' || answer.scrub !== null);
   if (bodiless) {
     message.resume();
     watching.end();
   }
-  const body = bodiless ? null : bodyStream(answer, encoding, request.maxBytes, originOf(hop.target), watching);
+  const body = bodiless
+    ? null
+    : bodyStream(answer, encoding, request.maxBytes, originOf(hop.target), watching, answer.scrub);
   const response = new Response(body, { status, headers });
   // A Response made by hand has no URL, and callers want to say where the text came from.
   return Object.defineProperties(response, { url: { value: hop.target.url }, redirected: { value: redirected } });
+}
+
+interface JourneyParts {
+  pools: Pools;
+  resolve: Resolve;
+  log: Log;
+  injection: Injection | null;
 }
 
 /** Follows one request to its final answer. */
@@ -122,11 +141,13 @@ class Journey {
   private readonly watching: Watch;
   private readonly request: NetRequest;
   private readonly forWhom: ForWhom;
+  private readonly injection: Injection | null;
 
-  constructor(pools: Pools, resolve: Resolve, log: Log, watching: Watch, request: NetRequest, forWhom: ForWhom) {
-    this.pools = pools;
-    this.resolve = resolve;
-    this.log = log;
+  constructor(parts: JourneyParts, watching: Watch, request: NetRequest, forWhom: ForWhom) {
+    this.pools = parts.pools;
+    this.resolve = parts.resolve;
+    this.log = parts.log;
+    this.injection = parts.injection;
     this.watching = watching;
     this.request = request;
     this.forWhom = forWhom;
@@ -138,7 +159,7 @@ class Journey {
     for (let hops = 0; ; hops++) {
       const answer = await this.send(hop);
       try {
-        const next = nextHop(hop, answer.message);
+        const next = nextHop(hop, answer);
         if (next === null) return respond(answer, hop, request, hops > 0, watching);
         if (hops >= request.maxRedirects)
           throw new NetError(
@@ -157,11 +178,22 @@ class Journey {
     }
   }
 
-  private async send(hop: Hop): Promise<Answer> {
+  /** The hop as it leaves: with the credential that is bound to it, which no later hop inherits. */
+  private async injected(hop: Hop): Promise<{ hop: Hop; scrub: Scrub | null }> {
+    const { agent, run, who } = this.forWhom;
+    // What goes to models and channels is not of an agent's making: a placeholder in it is only talked about.
+    if (this.injection === null || !who.startsWith('tool:')) return { hop, scrub: null };
+    const injected = await this.injection.outgoing({ agent, run, ...hop });
+    if (!injected.ok) throw new NetError('blocked', `${originOf(hop.target)} is blocked: ${injected.why}`);
+    return { hop: { ...hop, headers: injected.headers }, scrub: injected.scrub };
+  }
+
+  private async send(plain: Hop): Promise<Got> {
     const { forWhom, log, pools, watching } = this;
-    const { target } = hop;
-    const fields = { who: forWhom.who, origin: originOf(target), method: hop.method };
+    const { target } = plain;
+    const fields = { who: forWhom.who, origin: originOf(target), method: plain.method };
     try {
+      const { hop, scrub } = await watching.race(this.injected(plain));
       const past = Object.keys(hop.headers).find(overridesRequest);
       if (past !== undefined && inspects(forWhom.only, target))
         throw new NetError(
@@ -176,7 +208,7 @@ class Journey {
       const validTo = certificateEnd(answer.message);
       if (validTo !== null) this.request.onCertificate?.(validTo);
       log.debug({ ...fields, status: answer.message.statusCode }, 'request');
-      return answer;
+      return { ...answer, scrub };
     } catch (error) {
       if (error instanceof NetError) log.info({ ...fields, code: error.code }, 'request failed');
       throw error;
@@ -189,14 +221,14 @@ class Journey {
  * goes to a checked address. No proxy of the environment is used and no cookie kept. `close` ends all connections.
  */
 export function openNet(options: NetOptions): Net & { close(): void } {
-  const { clock, log, resolve = systemResolve, connect = connectPinned, ca = [] } = options;
+  const { clock, log, resolve = systemResolve, connect = connectPinned, ca = [], injection = null } = options;
   const pools = openPools(connect, ca);
   const dials = openDials({ clock, log, resolve, connect, ca });
   return {
     request: async (request, forWhom) => {
       const watching = watch(clock, request);
       try {
-        return await new Journey(pools, resolve, log, watching, request, forWhom).go();
+        return await new Journey({ pools, resolve, log, injection }, watching, request, forWhom).go();
       } catch (error) {
         watching.end();
         throw error;

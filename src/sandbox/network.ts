@@ -26,11 +26,13 @@ const CERTIFICATES = [
   'PIP_CERT',
   'CARGO_HTTP_CAINFO',
   'AWS_CA_BUNDLE',
+  'npm_config_cafile',
+  'DENO_CERT',
 ];
 
 /** The variables that clients honour. `dir` is where the command sees the folder of the proxy. */
 export function networkEnvironment(network: EgressHandle, dir: string): Record<string, string> {
-  const { token, ca } = network;
+  const { token, ca, variables } = network;
   const url = `http://ruche:${token}@127.0.0.1:${PORT}`;
   const file = ca === null ? null : join(dir, basename(ca));
   return {
@@ -38,6 +40,7 @@ export function networkEnvironment(network: EgressHandle, dir: string): Record<s
     NO_PROXY: '',
     no_proxy: '',
     NODE_USE_ENV_PROXY: '1',
+    ...variables,
     ...(file === null ? {} : Object.fromEntries(CERTIFICATES.map((name) => [name, file]))),
   };
 }

@@ -33,13 +33,19 @@ export async function openSecrets(options: SecretsOptions): Promise<KeptSecrets>
   const passphrase = passphraseOf(options, file, hide);
   const vault = await openVault({ home, env, clock, boundary, file, passphrase, hide });
   const uses = new Set<(name: string, forWhom: string) => void>();
+  const peek = async (ref: string, forWhom: string): Promise<string> => {
+    const name = secretIn(ref);
+    if (name === null) return fromEnv.resolve(ref, forWhom);
+    const value = vault.value(name) ?? older.value(name);
+    if (value === null) throw new Error(lacking(name, forWhom, vault));
+    return value;
+  };
   return {
+    peek,
     async resolve(ref, forWhom) {
+      const value = await peek(ref, forWhom);
       const name = secretIn(ref);
-      if (name === null) return fromEnv.resolve(ref, forWhom);
-      const value = vault.value(name) ?? older.value(name);
-      if (value === null) throw new Error(lacking(name, forWhom, vault));
-      for (const tell of uses) tell(name, forWhom);
+      if (name !== null) for (const tell of uses) tell(name, forWhom);
       return value;
     },
     redact: redactor.redact,

@@ -47,7 +47,8 @@ function placesOf(text: string, forms: readonly string[]): Place[] {
   return found;
 }
 
-function pieceRedactor(forms: () => readonly string[]): PieceRedactor {
+/** Takes spellings out of one text that comes in pieces, and puts the mark in their place. */
+export function pieceRedactor(forms: () => readonly string[], mark = MARK): PieceRedactor {
   let held = '';
   return {
     push(piece) {
@@ -57,12 +58,12 @@ function pieceRedactor(forms: () => readonly string[]): PieceRedactor {
       const places = placesOf(text, forms()).sort((a, b) => b.from - a.from);
       for (const { from, to } of places) if (to > cut) cut = Math.min(cut, from);
       held = text.slice(cut);
-      return redact(text.slice(0, cut), forms());
+      return redact(text.slice(0, cut), forms(), mark);
     },
     end() {
       const rest = held;
       held = '';
-      return redact(rest, forms());
+      return redact(rest, forms(), mark);
     },
   };
 }
@@ -78,7 +79,7 @@ function startOfSecret(text: string, forms: readonly string[]): number {
 }
 
 /** All places are found before any is replaced, so that overlapping secrets leave no end behind. */
-function redact(text: string, forms: readonly string[]): string {
+function redact(text: string, forms: readonly string[], mark = MARK): string {
   const found = placesOf(text, forms);
   if (found.length === 0) return text;
   found.sort((a, b) => a.from - b.from || b.to - a.to);
@@ -87,7 +88,7 @@ function redact(text: string, forms: readonly string[]): string {
   for (const { from, to } of found) {
     if (to <= done) continue;
     // What overlaps the last place belongs to it.
-    if (from >= done) pieces.push(text.slice(done, from), MARK);
+    if (from >= done) pieces.push(text.slice(done, from), mark);
     done = to;
   }
   pieces.push(text.slice(done));
@@ -136,7 +137,7 @@ function jsonEscaped(value: string): string[] {
 const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 /** Every spelling of a secret that is looked for, without repeats. */
-function formsOf(value: string): string[] {
+export function formsOf(value: string): string[] {
   const base64 = base64Within(value);
   const hex = bytesOf(value).toString('hex');
   const all = [

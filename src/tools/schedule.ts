@@ -38,7 +38,7 @@ export const scheduleTool = (book: ScheduleBook): Tool<ScheduleInput> => ({
   parse,
   // Which agent's file it is only the run knows; a rule of that very file is asked for below.
   facts: () => ({ paths: ['agents'] }),
-  run: ({ create, remove }, { agent, files, mayWrite, chat }) =>
+  run: ({ create, remove }, { agent, files, mayWrite, chat, zone }) =>
     refusable(async () => {
       const path = `agents/${agent}/AGENT.md`;
       const file = await readText(files, path);
@@ -50,7 +50,7 @@ export const scheduleTool = (book: ScheduleBook): Tool<ScheduleInput> => ({
       const there = create !== null && create.to === undefined ? ((await chat?.()) ?? null) : null;
       const { to = there, ...rest } = create ?? {};
       const made = create === null ? null : to === null ? rest : { ...rest, to };
-      const changed = book.change(agent, file.text, { create: made, remove });
+      const changed = book.change(agent, file.text, { create: made, remove, zone: await zone?.() });
       if (!changed.ok) return failed(`${changed.error} Nothing was changed.`);
       const change = await files.write(path, new TextEncoder().encode(changed.text), file.entry.mode);
       const seen = change.oid === null ? {} : { seen: { [path]: change.oid } };

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BESIDE, ConversationCache } from '../../src/agent/run/conversation.ts';
 import type { ModelEvent } from '../../src/core/model.ts';
-import { openLoop } from '../fakes/loop.ts';
+import type { Tool } from '../../src/core/ports/tool.ts';
+import { openLoop, testTools } from '../fakes/loop.ts';
 import { calls, fails, says, scriptedModel, USAGE } from '../fakes/scripted-model.ts';
 import { withLoop } from './with-loop.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
@@ -160,6 +161,39 @@ test('where no step is left, the first part of a cut answer is the answer', () =
     assert.deepEqual([status, cut], ['done', true]);
     assert.match(text, /^Half\n\n\(The answer ends here/);
   }));
+
+test('who lives elsewhere is told the time by their own clock, and makes schedules by it', async () => {
+  const clock = { ...systemClock, now: () => Date.UTC(2026, 10, 27, 23, 30) };
+  const zones: string[] = [];
+  const look: Tool = {
+    ...testTools([]).read,
+    run: async (_, ctx) => {
+      zones.push((await ctx.zone?.()) ?? '');
+      return { ok: true, text: 'seen', labels: [], changes: [] };
+    },
+  };
+  await withLoop(
+    [calls(['read', { path: 'README.md' }]), says('one'), says('two')],
+    { clock, tools: [look] },
+    async (loop, _log, model) => {
+      const channels = [{ name: 'chat', type: 'chat', owners: ['7'], agent: null, secrets: {}, settings: {} }];
+      const owned = { channels, timezone: 'Europe/Paris', zones: { owner: 'Asia/Tokyo' } };
+      loop.governance.settings = { ...loop.governance.settings, ...owned };
+      const ask = async (sender: string, channel: string, replyTo: string): Promise<void> => {
+        const message = { channel, sender, agent: 'assistant', session: `of-${channel}`, text: 'hello', replyTo };
+        const result = await loop.runtime.deliver({ ...message, externalId: sender });
+        assert.ok(result.ok);
+        await loop.settled(result.delivered.task);
+      };
+      await ask('owner', 'http', 'ses_1');
+      await ask('chat:8', 'chat', '8');
+      const times = model.whole.map(({ messages }) => /It is (\w+day [^.]*)\./.exec(JSON.stringify(messages))?.[1]);
+      const tokyo = 'Saturday 2026-11-28 08:30 (Asia/Tokyo, UTC+09:00)';
+      assert.deepEqual(times, [tokyo, tokyo, 'Saturday 2026-11-28 00:30 (Europe/Paris, UTC+01:00)']);
+      assert.deepEqual(zones, ['Asia/Tokyo']);
+    },
+  );
+});
 
 test('a run is told the time of the message it answers, and anew when it goes on later; the prompt stays as it was', async () => {
   let now = Date.UTC(2026, 10, 27, 7, 15);

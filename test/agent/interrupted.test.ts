@@ -35,7 +35,8 @@ function gated(then: readonly ScriptStep[]): { turn: ScriptTurn; started: Promis
 function limitByHand(loop: Loop): () => void {
   const over = Promise.withResolvers<void>();
   const { clock } = loop.deps;
-  loop.deps.clock = { ...clock, sleep: (ms, signal) => (ms === 60_000 ? over.promise : clock.sleep(ms, signal)) };
+  // A sixtieth of its minute: the first tick comes when told, and the others with it.
+  loop.deps.clock = { ...clock, sleep: (ms, signal) => (ms === 1_000 ? over.promise : clock.sleep(ms, signal)) };
   return over.resolve;
 }
 

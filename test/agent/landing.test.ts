@@ -115,7 +115,7 @@ function leaping(loop: Loop): void {
   loop.deps.clock = {
     now: () => clock.now() - 600_000 + slept,
     sleep(ms, signal) {
-      // The time limit of the run.
+      // A tick of the run's time limit.
       if (ms > 300_000) return clock.sleep(ms, signal);
       slept += ms;
       return new Promise((resolve) => setImmediate(resolve));
@@ -124,7 +124,7 @@ function leaping(loop: Loop): void {
 }
 
 test('after a minute a landing that is blocked gives up its place, and tries again uncounted until it lands', async () => {
-  const options = { tools: [writeTool], clock: quickClock(10), maxAttempts: 1, limits: { runMs: 3_600_000 } };
+  const options = { tools: [writeTool], clock: quickClock(10), maxAttempts: 1, limits: { runMs: 86_400_000 } };
   await withLoop(writes, options, async (loop) => {
     leaping(loop);
     const begun = loop.deps.clock.now();

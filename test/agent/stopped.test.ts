@@ -41,36 +41,93 @@ test('a secret in the instructions of an agent does not reach the model', () =>
     },
   ));
 
-test('the time of a run goes on where it was; what it waits for a person does not count', async () => {
+/** A clock whose ticks of a run come when the test says so, so that a tick may be slept through. */
+function tickingClock(tickMs: number) {
   let ahead = 0;
-  const given: number[] = [];
+  let next: (() => void)[] = [];
+  let coming = Promise.withResolvers<void>();
   const clock: Clock = {
     now: () => Date.now() + ahead,
-    sleep: (ms, signal) => {
-      // Nothing else in the network sleeps about as long.
-      if (ms > 480_000 && ms <= 590_000) given.push(ms);
-      return systemClock.sleep(ms, signal);
+    sleep(ms, signal) {
+      // Nothing else in the network sleeps as long.
+      if (ms !== tickMs) return systemClock.sleep(ms, signal);
+      return new Promise((resolve, reject) => {
+        next.push(resolve);
+        coming.resolve();
+        signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      });
     },
   };
+  return {
+    clock,
+    pass: (ms: number) => void (ahead += ms),
+    /** The machine wakes after `ms`, in which it did or did not work. */
+    async tick(ms: number) {
+      await coming.promise;
+      coming = Promise.withResolvers<void>();
+      ahead += ms;
+      const woken = next;
+      next = [];
+      for (const wake of woken) wake();
+    },
+  };
+}
+
+const HOUR = 3_600_000;
+
+test('hours in which the machine slept do not end a run, nor does what it waits for a person; work does', async () => {
+  const tickMs = 10_007;
+  const { clock, pass, tick } = tickingClock(tickMs);
   const script = [
-    () => {
-      ahead += 50_000;
+    async () => {
+      await tick(tickMs);
+      // The lid is closed in the middle of an answer.
+      await tick(9 * HOUR);
       return calls(['ask', { question: 'go on?' }]);
     },
     () => {
       // Somebody sets the clock.
-      ahead += 1e12;
+      pass(1e12);
       return calls(['ask', { question: 'and now?' }]);
     },
     says('done'),
   ];
-  await withLoop(script, { clock, limits: { runMs: 590_000 } }, async (loop) => {
+  await withLoop(script, { clock, limits: { runMs: 60 * tickMs } }, async (loop) => {
     await loop.send('go');
-    ahead += 3_600_000;
+    pass(HOUR);
+    await loop.restart();
     await loop.send('yes');
     assert.equal((await loop.send('yes!')).text, 'done');
-    const [first, second = 0, third = 0] = given;
-    assert.deepEqual([given.length, first], [3, 590_000]);
-    for (const left of [second, third]) assert.ok(left <= 540_000 && left > 490_000, `${left}`);
+    const spent = (await loop.events()).flatMap(({ type, data }) => (type === 'model.answered' ? [data.ms] : []));
+    assert.ok((spent[0] ?? 0) > 1.9 * tickMs && (spent[0] ?? 0) < 3 * tickMs, String(spent));
+    assert.ok((spent[1] ?? 0) <= tickMs, String(spent));
+  });
+});
+
+test('a run that worked for as long as it may ends, however it was interrupted', async () => {
+  const tickMs = 10_009;
+  const { clock, pass, tick } = tickingClock(tickMs);
+  const work = async (ticks: number): Promise<void> => {
+    for (let n = 0; n < ticks; n++) await tick(tickMs);
+  };
+  const script = [
+    async () => {
+      await work(40);
+      return calls(['ask', { question: 'go on?' }]);
+    },
+    async (_: unknown, signal: AbortSignal) => {
+      const ended = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      await Promise.race([ended, work(60)]);
+      assert.ok(signal.aborted, 'twenty ticks were left, and the rest of one');
+      return says('never');
+    },
+  ];
+  await withLoop(script, { clock, limits: { runMs: 60 * tickMs } }, async (loop) => {
+    await loop.send('go');
+    pass(20 * HOUR);
+    await loop.restart();
+    const { status, text } = await loop.send('yes');
+    assert.equal(status, 'failed');
+    assert.match(text, /took longer than 10 minutes/);
   });
 });

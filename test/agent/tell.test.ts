@@ -162,7 +162,9 @@ test('quiet hours are those of the person; one who has none is told at night', a
   const { channel, sent } = recordingChannel();
   const clock = leapClock(NIGHT);
   const to = (address: string) => calls(['tell', { to: address, text: address }]);
-  const script = [to('chat:11'), to('chat:22'), to('chat:22_4'), to('chat:33'), says('Done.')];
+  const again = ['chat:22', 'chat:33'].map((address) => ['tell', { to: address, text: 'again' }] as const);
+  const later = [calls(...again), says('Done.')];
+  const script = [to('chat:11'), to('chat:22'), to('chat:22_4'), to('chat:33'), says('Done.'), ...later];
   const rules: Rule[] = [{ id: 'all', verdict: 'allow', match: { tool: 'tell' }, reason: 'Everybody.' }];
   await withLoop(script, { channels: [channel], tools, clock, rules }, async (loop) => {
     const people = { owner: null, 'chat:22': { from: 60, to: 120, zone: 'Europe/Paris' } };
@@ -171,6 +173,12 @@ test('quiet hours are those of the person; one who has none is told at night', a
     await until(async () => (await ofType(loop, 'message.held')).length === 1, 'one is held');
     await until(() => sent.length === 3, 'three are sent');
     assert.deepEqual(sent.map(({ to: address }) => address).sort(), ['11', '22', '22_4']);
+    // The hours of everybody are by the clock of each.
+    const everybody = { ...QUIET.everybody, zone: null };
+    own(loop, { quiet: { everybody, people: {} }, timezone: 'UTC', zones: { 'chat:22': 'Asia/Tokyo' } });
+    await loop.send('tell them');
+    await until(() => sent.some(({ to: address, text }) => address === '22' && text === 'again'), 'it is day in Tokyo');
+    assert.equal(sent.length, 4);
   });
 });
 

@@ -10,7 +10,7 @@ test('what is wrong now names the schedules that a clock which was ahead has sil
     const all = [schedule({ every: 5_000 }), schedule({ cron: '0 0 1 1 *' }, { name: 'yearly' })];
     await withScene(all, async (scene) => {
       const { workspace, reader } = kit;
-      const secrets = { resolve: () => Promise.reject(new Error('there are none')) };
+      const secrets = { peek: () => Promise.reject(new Error('there are none')) };
       const wrong = () =>
         nowWrong(
           { reader, workspace, secrets, clock: scene.clock },

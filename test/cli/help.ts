@@ -36,6 +36,7 @@ export const NO_APP: AppPort = {
   diagnose: noApp,
   freeBytes: noApp,
   changePauses: noApp,
+  openSecrets: noApp,
   openSkills: noApp,
   openSimulation: noApp,
 };

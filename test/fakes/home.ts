@@ -107,13 +107,13 @@ export class Home {
     return null;
   }
 
-  #spawn(args: readonly string[], env = this.env): ChildProcess {
+  #spawn(args: readonly string[], env = this.env, stdin: 'ignore' | 'pipe' = 'ignore'): ChildProcess {
     const [name = '', ...rest] = args;
     const command = [name, '--home', this.home, '--workspace', this.workspace, ...rest];
     return spawn(process.execPath, [join(ROOT, 'bin', 'ruche.js'), ...command], {
       cwd: this.cwd,
       env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
     });
   }
 
@@ -141,8 +141,12 @@ export class Home {
   }
 
   /** Runs a command of the CLI to its end. */
-  async cli(...args: string[]): Promise<Ended> {
-    const child = this.#spawn(args);
+  cli = (...args: string[]): Promise<Ended> => this.cliWith(null, ...args);
+
+  /** The same, with something on its standard input. */
+  async cliWith(input: string | null, ...args: string[]): Promise<Ended> {
+    const child = this.#spawn(args, this.env, input === null ? 'ignore' : 'pipe');
+    child.stdin?.end(input);
     let [out, err] = ['', ''];
     child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
     child.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()));

@@ -115,6 +115,7 @@ const hiding = (redact: (text: string) => string): KeptSecrets => ({
     keyPlace: unused('secret'),
     onChange: () => () => undefined,
   },
+  peek: unused('secret'),
   settle: async () => undefined,
   onUse: () => () => undefined,
 });

@@ -359,6 +359,9 @@ const TABLE: Rows = {
     rows: [['paused email', { agent: 'email', reason: null }]],
   },
   'agent.resumed': { weighty: true, rows: [['resumed email', { agent: 'email' }]] },
+  'secret.changed': { weighty: true, rows: [['replaced the secret x', { name: 'x', what: 'rotated' }]] },
+  'secret.key': { weighty: true, rows: [['encrypted the secrets with another key, age1x', { publicKey: 'age1x' }]] },
+  'secret.used': { weighty: false, rows: [['read the secret x for y', { name: 'x', for: 'y' }]] },
   'gateway.started': {
     weighty: true,
     rows: [

@@ -182,3 +182,26 @@ test('a channel that is closed while it is being opened stays closed', async () 
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual([started, channels.get('telegram')], [0, undefined]);
 });
+
+test('a channel is opened anew when a secret that it was made with is another, and not for other secrets', async () => {
+  let stamp = '1';
+  let opened = 0;
+  const channels = openChannels({
+    fixed: [],
+    settings: () => [settings({ secrets: { token: 'secret:bot' } })],
+    stamp: (references) => `${references['token']} ${stamp}`,
+    open: () => {
+      opened += 1;
+      return Promise.resolve(channel('telegram', (_host, signal) => untilAborted(signal)));
+    },
+    log: quiet,
+    clock,
+  });
+  channels.sync(host);
+  channels.sync(host);
+  assert.equal(opened, 1);
+  stamp = '2';
+  channels.sync(host);
+  assert.equal(opened, 2);
+  channels.stop();
+});

@@ -93,6 +93,27 @@ test('a clock on the wall gets its zone into the file, unless the time says its 
   }
 });
 
+test('times of day that name no zone are by the clock of who asks', async () => {
+  for (const [when, written] of [
+    [{ cron: '15 8 * * *' }, 'timezone: Asia/Tokyo'],
+    // It is noon UTC.
+    [{ in: '30m' }, 'at: 2026-11-22T21:30:00, timezone: Asia/Tokyo'],
+    [{ cron: '15 8 * * *', timezone: 'Europe/Paris' }, 'timezone: Europe/Paris'],
+  ] as const) {
+    const ctx = { ...(await context()), zone: () => Promise.resolve('Asia/Tokyo') };
+    const made = await call(tool, { create: { name: 'new', ...when, task: 'Write.' } }, ctx);
+    assert.ok(made.ok, made.text);
+    const text = Buffer.from((await ctx.files.read(FILE))?.bytes ?? []).toString();
+    assert.ok(
+      text
+        .split('\n')
+        .find((each) => each.includes('name: new'))
+        ?.includes(written),
+      text,
+    );
+  }
+});
+
 test('a time from now becomes the moment that it means, by the clock of its zone', async () => {
   const line = async (create: Record<string, unknown>): Promise<string> => {
     const ctx = await context();

@@ -97,6 +97,10 @@ policy:
   assert.equal(settings?.patienceMs, 21_600_000);
   refused('patience: 8d', /patience must be a time such as 30m/);
   refused('timezone: Paris', /timezone is no time zone; write one such as Europe\/Paris/);
+  const { settings: elsewhere } = parseSettings('zones: { owner: Asia/Tokyo }', 'ruche.yaml', KNOWN);
+  assert.deepEqual(elsewhere?.zones, { owner: 'Asia/Tokyo' });
+  refused('zones: { owner: Tokyo }', /zones\.owner is no time zone; write one such as Europe\/Paris/);
+  refused('zones: { "slack:1": Asia/Tokyo }', /names the channel "slack", which is not there/);
   assert.deepEqual([settings?.concurrency, settings?.maxAttempts, settings?.limits.steps], [7, 5, 9]);
 });
 

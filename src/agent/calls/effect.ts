@@ -20,7 +20,7 @@ import {
 import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
-import { loadJson, messageOf, type RunLog, type ShownCall } from '../run/log.ts';
+import { loadJson, messageOf, type RunLog, type ShownCall, zoneOf } from '../run/log.ts';
 import { seenAs } from '../run/seen.ts';
 import type { ToolRecord } from '../run/state.ts';
 import { askedKey } from '../../core/records/matter.ts';
@@ -71,15 +71,15 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
 
 /** Runs one call and records its receipt, unless the process is going down: then the step is found again after the start. */
 async function finish(
-  { deps, log }: Turn,
+  { deps, log, worked }: Turn,
   { call, tool }: ToolCall,
   { work, unseen }: { work: () => Promise<{ result: ToolResult; reconciled: boolean }>; unseen: string | undefined },
 ): Promise<void> {
   const { run, task } = log.state;
   deps.emit({ kind: 'tool.started', task, run, call: call.id, tool: tool.name, args: call.args });
-  const before = deps.clock.now();
+  const before = worked();
   const { result, reconciled } = await work();
-  const ms = deps.clock.now() - before;
+  const ms = worked() - before;
   const text = deps.redact(unseen === undefined ? result.text : `${result.text}\n${unseen}`);
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
@@ -163,6 +163,7 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
       const { channel, replyTo, chat = replyTo } = message.data;
       return `${channel}:${chat}`;
     },
+    zone: () => zoneOf(deps, log.claim.task),
     signal: stops.cancel,
     boundary: deps.boundary,
     progress: (text) => deps.emit({ kind: 'tool.output', task, run, call: call.id, text: shown.push(text) }),

@@ -78,6 +78,8 @@ export interface Turn {
   readonly deps: AgentDeps;
   readonly log: RunLog;
   readonly stops: Stops;
+  /** Milliseconds of work on it in this process so far. While the machine sleeps nobody works. */
+  worked(): number;
 }
 
 /** The same at a step, with its agent as it is in force at that step. */

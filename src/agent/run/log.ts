@@ -1,10 +1,13 @@
 import type { BlobRef } from '../../core/blob.ts';
 import type { Body, Event, EventOf, NewEvent } from '../../core/event.ts';
-import { conversationId, runStream, runKey, agentActor } from '../../core/ids.ts';
+import { conversationId, runStream, runKey, agentActor, idIn } from '../../core/ids.ts';
 import { redactedJson } from '../../core/text/json.ts';
 import type { Label } from '../../core/labels.ts';
 import type { Blobs, EventLog, QueueOp, Store } from '../../core/ports/store.ts';
 import type { Claim, Task } from '../../core/task.ts';
+import { placeOf, zoneOfPlace } from '../../core/recipient.ts';
+import { scheduleId } from '../../core/schedule.ts';
+import type { Governance } from '../../core/agent.ts';
 import { contentOf, evolve, type RunState, startState } from './state.ts';
 import { readJson } from '../../core/records/json-blob.ts';
 import { matterRaised } from '../../core/records/matter.ts';
@@ -204,4 +207,23 @@ export interface ShownCall {
   text: string;
   /** What the approval binds: tool, arguments, and the files the call would see. */
   bound: string;
+}
+
+/** By whose clock the work is: that of who asks for it or of the chat, that of its schedule, or the network's. */
+export async function zoneOf(
+  { store, governance, zone }: { store: Store; governance(): Governance; zone(): string },
+  task: Task,
+): Promise<string> {
+  const { agent, from } = task;
+  const { settings, agents } = governance();
+  const asked = settings.zones === undefined ? null : await messageOf(store, task);
+  if (asked !== null) {
+    const { channel, from: sender, replyTo, chat = replyTo } = asked.data;
+    const places = [placeOf(sender, settings.channels), { channel, to: chat }];
+    const own = places.map((place) => place && zoneOfPlace(settings, place)).find((found) => found !== null);
+    return own ?? zone();
+  }
+  const id = idIn('schedule', from);
+  const found = agents.get(agent)?.schedules.find(({ name }) => scheduleId(agent, name) === id);
+  return found?.timing.zone ?? zone();
 }

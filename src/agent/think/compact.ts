@@ -144,7 +144,7 @@ async function summarise(
 
 /** What the model says; '' where it cannot be had. A moment's trouble is waited for, since the summary is for good. */
 async function askSummary(
-  { deps, log }: Turn,
+  { deps, log, worked }: Turn,
   choice: ModelChoice,
   request: ModelRequest,
   signal: AbortSignal,
@@ -157,7 +157,7 @@ async function askSummary(
   for (let tries = 1; ; tries++) {
     log.emit({ type: 'model.called', data: { ...common, request: log.put(manifest) } });
     await log.flush(false);
-    const before = deps.clock.now();
+    const before = worked();
     const { message, error, finish, usage } = await collectAnswer(
       choice,
       { ...(await fitted(deps, request, choice)), model },
@@ -166,7 +166,7 @@ async function askSummary(
     );
     // What is being stopped is no failed summary: the conversation stays as it is.
     signal.throwIfAborted();
-    const ms = deps.clock.now() - before;
+    const ms = worked() - before;
     if (error === null) {
       const cost = priced(choice, usage);
       log.emit({ type: 'model.answered', data: { ...common, answer: log.put(message), finish, usage, ...cost, ms } });

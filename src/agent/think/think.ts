@@ -126,7 +126,7 @@ async function callModel(
   log.emit({ type: 'model.called', data: called }, manifest);
   await log.flush(false);
   const { run, task } = log.state;
-  const before = deps.clock.now();
+  const before = turn.worked();
   // The second part of an answer is shown as one with the first.
   const { goesOn, begun } = log.state;
   const from = goesOn === null ? 0 : begun.length;
@@ -144,7 +144,7 @@ async function callModel(
   const outcome = withoutSecrets(answer, deps.redact);
   // What a process that goes down has cut off is no failure: the step is asked again after the start.
   if (outcome.error && shutdown.aborted) return outcome.error;
-  return record(turn, outcome, { step, provider, model, ms: deps.clock.now() - before }, choice, () => {
+  return record(turn, outcome, { step, provider, model, ms: turn.worked() - before }, choice, () => {
     if (offset > from) deps.emit({ kind: 'discard', task, run });
   });
 }

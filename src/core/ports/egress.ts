@@ -16,6 +16,8 @@ export interface EgressHandle {
   readonly token: string;
   /** A file in `dir` with certificates (PEM) for clients, if TLS ends at the proxy for some hosts. */
   readonly ca: string | null;
+  /** What else the command finds in its environment: placeholders of its secrets. */
+  readonly variables?: Readonly<Record<string, string>>;
   /** What was refused so far, one line each, without repeats. */
   refused(): readonly string[];
 }

@@ -40,10 +40,15 @@ export interface FollowedBody {
   push(chunk: Uint8Array): string | null;
 }
 
+/** The variable that holds the placeholder of a secret in commands. */
+export const secretVariable = (name: string): string => `RUCHE_SECRET_${name.toUpperCase().replaceAll('-', '_')}`;
+
 /** Puts credentials on the wire for exactly the agents, hosts, methods and paths that `secrets` in `ruche.yaml` names. */
 export interface Injection {
   /** Whether a secret of this agent goes to this host and port, so that TLS has to end where it is put in. */
   bound(agent: string | null, host: string, port: number): boolean;
+  /** The hosts that the agent's secrets are bound to. */
+  hosts(agent: string): readonly string[];
   /** The request as it may leave. Rejects never: a secret that cannot be had is a refusal. */
   outgoing(request: Outgoing): Promise<Injected>;
   /** For the streamed body of a request that `outgoing` has let pass. */

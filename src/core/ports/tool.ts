@@ -35,6 +35,8 @@ export interface ToolContext {
   mayWrite(path: string): boolean;
   /** The chat in which the run was asked, as `CHANNEL:ADDRESS`; null where nobody can be written to. */
   chat?(): Promise<string | null>;
+  /** IANA name of the zone by whose clock the person lives who asked; absent where the network's counts. */
+  zone?(): Promise<string>;
   /** Where a file's text comes from: `untrusted` for what belongs to a skill and is not as a person approved it. */
   labelsOf(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
   signal: AbortSignal;

@@ -57,6 +57,12 @@ export const undeliveredText = (task: string, agent: string, channel: string, wh
   reason: `Nobody has received it. Answer with CHANNEL:ADDRESS, such as ${channel}:ADDRESS, to send it there. Read it with \`ruche tasks show ${task}\`; any other answer settles this.`,
 });
 
+/** What the owner reads of a placeholder that was on its way to where its secret does not belong. */
+export const misdirectedText = (agent: string, run: string, names: readonly string[], host: string): MatterText => ({
+  text: `${agent} tried to send the placeholder of ${names.length === 0 ? 'a secret' : names.join(' and ')} to ${host}, where it does not belong. The request was refused.`,
+  reason: `No credential has left: a placeholder is worth nothing. But something may be steering the agent; see \`ruche log --run ${run}\`. Any answer settles this.`,
+});
+
 /** What the owner reads of a dead letter. */
 export const deadText = (task: Pick<Task, 'id' | 'agent' | 'from'>, why: string): MatterText => {
   const maker = makerOf(task);

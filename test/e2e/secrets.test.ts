@@ -1,0 +1,171 @@
+// The vault as its owner has it: given by a pipe, used by the network, replaced and removed while it runs, and out of order.
+import assert from 'node:assert/strict';
+import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { SecretsView } from '../../src/core/api/secrets.ts';
+import { AGENT, Home } from '../fakes/home.ts';
+import type { ModelServer } from '../fakes/model-server.ts';
+import { modelsYaml, obedientModel } from '../fakes/obedient-model.ts';
+import { until } from '../fakes/until.ts';
+
+const FIRST = 'sk-first-Can4ry-0123456789';
+const SECOND = 'sk-second-Can4ry-0123456789';
+const HOOK = 'hook-Can4ry-0123456789abcdef';
+
+let server: ModelServer;
+let home: Home;
+before(async () => {
+  server = await obedientModel();
+  const hooked = `---
+description: helps
+triggers:
+  - { name: told, on: webhook, hook: evening, auth: bearer, secret: secret:hook, task: "Heard {{body.word}}." }
+---
+You help.
+`;
+  home = new Home({
+    beside: [server],
+    files: {
+      'ruche.yaml': modelsYaml(server.baseUrl).replace('env:WIRE_KEY', 'secret:wire'),
+      'agents/assistant/AGENT.md': hooked,
+      'agents/other/AGENT.md': AGENT,
+    },
+  });
+});
+after(() => home.close());
+
+const keysSent = (): string[] => server.requests.map(({ headers }) => headers['authorization'] ?? '');
+const at = (name: string): string => join(home.home, name);
+const ring = async (secret: string): Promise<number> => {
+  const init = { method: 'POST', body: '{"word":"x"}', headers: { authorization: `Bearer ${secret}` } };
+  return (await home.fetch('/hooks/evening', init)).status;
+};
+
+test('before the first start: a value comes from a pipe or a file, is kept, and is not shown', async () => {
+  const set = await home.cliWith(`${FIRST}\n`, 'secrets', 'set', 'wire');
+  assert.deepEqual([set.code, set.err], [0, '']);
+  assert.match(set.out, /^wire is set\. It is used in:\n {4}ruche\.yaml: models\.providers\.wire\.apiKey\n$/);
+  const list = await home.cli('secrets');
+  assert.match(list.out, /^wire +set \d+ s ago, never used, in ruche\.yaml: models\.providers\.wire\.apiKey$/m);
+  assert.match(
+    list.out,
+    /^✗ hook is named and not given: run ruche secrets set hook\n {4}agents\/assistant\/AGENT\.md: triggers\.0\.secret$/m,
+  );
+  assert.match((await home.cli('secrets', 'show-use', 'hook')).out, /^hook is not given, and is named in:/);
+  assert.match((await home.cli('secrets', 'set', 'hook', HOOK)).err, /never given on the command line/);
+  assert.match((await home.cliWith('x\n', 'secrets', 'set', 'hook')).err, /fewer than 8/);
+  assert.match((await home.cliWith(HOOK, 'secrets', 'rotate', 'hook')).err, /Unknown secret "hook"\. List them/);
+  assert.match(
+    (await home.cli('secrets', 'set', 'hook', '--from-file', 'nowhere')).err,
+    /nowhere cannot be read \(ENOENT\)/,
+  );
+  writeFileSync(join(home.dir, 'hook.txt'), `${HOOK}\n`);
+  const hook = await home.cli('secrets', 'set', 'hook', '--from-file', 'hook.txt', '--json');
+  assert.deepEqual((JSON.parse(hook.out) as { what: string }).what, 'set');
+});
+
+test('the network uses it, and says what for', async () => {
+  await home.start();
+  assert.equal((await home.ask('hello')).text, 'You said: hello');
+  assert.equal(keysSent().at(-1), `Bearer ${FIRST}`);
+  assert.equal(await ring(HOOK), 202);
+  const view = await home.api<SecretsView>('/api/secrets');
+  assert.deepEqual(
+    view.secrets.map(({ name, lastUsed }) => [name, lastUsed?.for]),
+    [
+      ['hook', 'the hook evening'],
+      ['wire', 'provider "wire"'],
+    ],
+  );
+  assert.equal(JSON.stringify(view).includes('Can4ry'), false);
+  assert.match(
+    (await home.cli('secrets', 'show-use', 'wire')).out,
+    /^wire was last used \d+ s ago for provider "wire"\. It is named in:/,
+  );
+  assert.deepEqual(
+    (await home.events('secret.used')).map(({ data }) => data['name']),
+    ['wire', 'hook'],
+  );
+});
+
+test('a new value and a removal hold from the next request on, without a restart', async () => {
+  const turned = await home.cliWith(`${SECOND}\n`, 'secrets', 'rotate', 'wire');
+  assert.match(turned.out, /^wire is replaced, and counts from the next request\. It is used in:/);
+  await home.ask('again');
+  assert.equal(keysSent().at(-1), `Bearer ${SECOND}`);
+  assert.match((await home.cliWith(`${HOOK}-new\n`, 'secrets', 'set', 'hook')).out, /^hook is replaced/);
+  assert.deepEqual([await ring(HOOK), await ring(`${HOOK}-new`)], [401, 202]);
+  const gone = await home.cli('secrets', 'remove', 'hook');
+  assert.match(
+    gone.out,
+    /^hook is removed\. It is still named in:\n {4}agents\/assistant\/AGENT\.md: triggers\.0\.secret\n/,
+  );
+  assert.notEqual(await ring(`${HOOK}-new`), 202);
+  assert.match((await home.cli('status')).out, /there is no secret hook; give it with: ruche secrets set hook/);
+  await home.cliWith(`${HOOK}\n`, 'secrets', 'set', 'hook');
+  assert.equal(await ring(HOOK), 202);
+  assert.deepEqual(
+    (await home.events('secret.changed')).map(({ data }) => `${String(data['what'])} ${String(data['name'])}`),
+    ['rotated wire', 'rotated hook', 'removed hook', 'set hook'],
+  );
+  const refused = await home.fetch('/api/secrets/a%20b', { method: 'POST', body: JSON.stringify({ value: FIRST }) });
+  assert.equal(refused.status, 409);
+  assert.doesNotMatch(await refused.text(), /Can4ry/);
+});
+
+test('a new key while it runs; where the key is changes only while it is stopped', async () => {
+  const before = readFileSync(at('secrets.key'), 'utf8');
+  assert.match(
+    (await home.cli('secrets', 'rotate-key')).out,
+    /encrypted with a new key, age1\w+\. It is \S+secrets\.key\./,
+  );
+  assert.notEqual(readFileSync(at('secrets.key'), 'utf8'), before);
+  const stays = await home.cli('secrets', 'rotate-key', '--command', 'cat somewhere');
+  assert.match(stays.err, /only while the network is stopped: run ruche down/);
+  const overHttp = {
+    method: 'POST',
+    body: JSON.stringify({ place: { from: 'command', command: `touch ${at('ran')}` } }),
+  };
+  assert.equal((await home.fetch('/api/secrets-key', overHttp)).status, 200, 'its place is not a matter of HTTP');
+  assert.throws(() => readFileSync(at('ran')), /ENOENT/);
+  await home.end('SIGTERM');
+  copyFileSync(at('secrets.key'), join(home.dir, 'key.copy'));
+  await home.cli('secrets', 'rotate-key');
+  const moved = await home.cli('secrets', 'rotate-key', '--command', `cat '${join(home.dir, 'key.copy')}'`);
+  assert.match(moved.out, /It is the output of the command in \S+secrets-key\.json/);
+  rmSync(at('secrets.key'));
+  await home.start();
+  await home.ask('with the command');
+  assert.equal(keysSent().at(-1), `Bearer ${SECOND}`);
+  await home.end('SIGTERM');
+  assert.equal((await home.cli('secrets', 'rotate-key', '--key-file', at('secrets.key'))).code, 0);
+});
+
+test('a vault that cannot be opened: the network starts, and status, doctor and list say what to do', async () => {
+  const good = readFileSync(at('secrets.age'));
+  const cases: [() => void, RegExp][] = [
+    [() => writeFileSync(at('secrets.age'), 'hello'), /secrets\.age is damaged.*put it back from your backup/],
+    [() => writeFileSync(at('secrets.key'), 'AGE-SECRET-KEY-1'), /key of the secrets is not in .*secrets\.key/],
+    [() => rmSync(at('secrets.key')), /there is no .*secrets\.key\. Put it back from your backup/],
+    [() => chmodSync(at('secrets.key'), 0o644), /secrets\.key can be read by other users: run chmod 600/],
+  ];
+  const key = readFileSync(at('secrets.key'));
+  for (const [harm, said] of cases) {
+    harm();
+    const damaged = readFileSync(at('secrets.age'));
+    assert.match((await home.cli('doctor')).out, said);
+    await home.start();
+    for (const command of ['status', 'doctor', 'secrets']) assert.match((await home.cli(command)).out, said, command);
+    const refused = await home.cliWith(`${FIRST}\n`, 'secrets', 'set', 'new');
+    assert.deepEqual([refused.code, said.test(refused.err)], [1, true], refused.err);
+    assert.deepEqual(readFileSync(at('secrets.age')), damaged, 'nothing is written over it');
+    await home.end('SIGTERM');
+    writeFileSync(at('secrets.age'), good, { mode: 0o600 });
+    rmSync(at('secrets.key'), { force: true });
+    writeFileSync(at('secrets.key'), key, { mode: 0o600 });
+  }
+  await home.start();
+  assert.equal((await home.ask('mended')).text, 'You said: mended');
+  await until(async () => (await home.status()).problems.length === 0, 'no problem is left');
+});

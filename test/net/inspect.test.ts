@@ -1,0 +1,341 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import tls from 'node:tls';
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
+import type { SecretBinding } from '../../src/core/agent.ts';
+import { parseReach } from '../../src/core/net/reach.ts';
+import type { ForWhom } from '../../src/core/ports/net.ts';
+import { openAuthority } from '../../src/net/egress/certificates.ts';
+import { openInspector } from '../../src/net/egress/inspect.ts';
+import { type Misdirected, openInjection } from '../../src/secrets/injection.ts';
+import { certificate, openLab, serve } from './support.ts';
+
+const VALUE = 'ghp_S3cretValue+with/odd=chars';
+const HOST = 'api.bound.example';
+const SECRET = Buffer.alloc(32, 7);
+const curl = promisify(execFile);
+
+/** A server of the outside, a proxy that ends TLS before it, and what was reported. */
+async function lab(
+  t: TestContext,
+  handler: Parameters<typeof serve>[1],
+  more: Partial<SecretBinding> & { only?: ForWhom['only'] } = {},
+) {
+  const made = certificate(`DNS:${HOST},DNS:other.example`);
+  if (made === null) return null;
+  const server = await serve(t, handler, made);
+  const { only = null, ...changed } = more;
+  const secrets: { bindings: SecretBinding[]; value: string } = {
+    value: VALUE,
+    bindings: [
+      {
+        name: 'github',
+        for: ['bee'],
+        host: HOST,
+        ports: [server.port],
+        methods: null,
+        path: '/repos/our/',
+        header: 'authorization',
+        format: 'Bearer {}',
+        value: 'secret:github',
+        ...changed,
+      },
+    ],
+  };
+  const misdirected: Misdirected[] = [];
+  const injection = openInjection({
+    bindings: () => secrets.bindings,
+    resolve: async () => secrets.value,
+    hide: () => undefined,
+    key: SECRET,
+    misdirected: (what) => misdirected.push(what),
+  });
+  const { net: guard, dialled } = openLab(t, { ca: [made.cert] });
+  const authority = openAuthority({ secret: SECRET, name: 'call_1', hosts: [HOST] }, Date.now);
+  const inspector = openInspector(authority, { dial: (dial, forWhom) => guard.dial(dial, forWhom), injection });
+  const refused: string[] = [];
+  const forWhom: ForWhom = { who: 'tool:shell', agent: 'bee', run: 'run_1', privateHosts: [], only };
+  const place = { host: HOST, port: server.port };
+  const sender = { agent: 'bee', run: 'run_1', forWhom: () => forWhom, refused: (line: string) => refused.push(line) };
+  const door = net.createServer((socket) => inspector.take(socket, place, sender));
+  await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    inspector.close();
+    door.close();
+  });
+  const { port } = door.address() as AddressInfo;
+  const placeholder = injection.placeholders('bee', 'run_1').get('github') ?? '';
+  return { server, secrets, misdirected, injection, authority, refused, port, placeholder, dialled };
+}
+
+type Lab = NonNullable<Awaited<ReturnType<typeof lab>>>;
+
+const connected = (at: Lab, servername = HOST): Promise<tls.TLSSocket> =>
+  new Promise((resolve, reject) => {
+    const socket = tls.connect({ port: at.port, host: '127.0.0.1', servername, ca: [at.authority.cert] });
+    socket.once('secureConnect', () => resolve(socket));
+    socket.once('error', reject);
+  });
+
+/** The whole answer to raw bytes; the connection is ended behind them. */
+async function raw(at: Lab, text: string, then: readonly string[] = []): Promise<string> {
+  const socket = await connected(at);
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.on('error', () => undefined);
+  const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()));
+  socket.write(text);
+  for (const piece of then) {
+    await new Promise((resolve) => void setImmediate(resolve));
+    socket.write(piece);
+  }
+  await closed;
+  return Buffer.concat(chunks).toString('latin1');
+}
+
+const request = (at: Lab, line: string, headers: readonly string[] = []): string =>
+  `${line} HTTP/1.1\r\nHost: ${HOST}:${at.server.port}\r\nConnection: close\r\n${headers.map((each) => `${each}\r\n`).join('')}\r\n`;
+
+/** Several requests on one connection. */
+function session(t: TestContext, at: Lab) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  agent.createConnection = (_options, created) => {
+    void connected(at).then((made) => created?.(null, made));
+    return null;
+  };
+  t.after(() => agent.destroy());
+  return (path: string, options: { method?: string; headers?: Record<string, string>; body?: string } = {}) =>
+    new Promise<{ status: number; headers: http.IncomingHttpHeaders; body: string }>((resolve, reject) => {
+      const { body, ...rest } = options;
+      const host = `${HOST}:${at.server.port}`;
+      const sent = http.request({ agent, path, ...rest, headers: { host, ...rest.headers } }, (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('end', () =>
+          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks).toString() }),
+        );
+      });
+      sent.on('error', reject);
+      sent.end(body);
+    });
+}
+
+test('where TLS ends, the credential is put on the wire, and nothing of it comes back', async (t) => {
+  const at = await lab(t, (request, response) => {
+    const sent = request.headers.authorization ?? 'none';
+    response.writeHead(200, 'OK', { 'x-echo': sent, etag: '"1"' });
+    // In two pieces, so that neither holds it whole.
+    response.write(Buffer.concat([Buffer.from([0, 255, 254]), Buffer.from(`you sent ${sent.slice(0, 20)}`)]));
+    setImmediate(() => response.end(`${sent.slice(20)} ${Buffer.from(sent).toString('base64')} end`));
+  });
+  if (at === null) return t.skip('there is no openssl');
+  const ask = session(t, at);
+  const mine = `Bearer ${at.placeholder}`;
+  const first = await ask('/repos/our/x?q=1', {
+    headers: { authorization: mine, 'accept-encoding': 'gzip', range: 'bytes=0-3' },
+  });
+  const [seen] = at.server.seen;
+  assert.equal(seen?.headers.authorization, `Bearer ${VALUE}`);
+  assert.deepEqual(
+    [seen?.url, seen?.headers['accept-encoding'], seen?.headers.range],
+    ['/repos/our/x?q=1', 'identity', undefined],
+  );
+  assert.equal(first.headers['x-echo'], mine);
+  assert.ok(first.body.includes(`you sent ${mine}`) && first.body.endsWith(' end'), first.body);
+  assert.ok(!JSON.stringify(first).includes('S3cretValue'));
+  assert.ok(!first.body.includes(Buffer.from(VALUE).toString('base64').slice(4, 24)), 'in base64 neither');
+  // Somebody else's key does not go there, whatever is set.
+  for (const authorization of ['Bearer foreign', 'Basic Zm9vOmJhcg=='])
+    assert.equal((await ask('/repos/our/', { headers: { authorization } })).status, 200);
+  assert.deepEqual(new Set(at.server.seen.map(({ headers }) => headers.authorization)), new Set([`Bearer ${VALUE}`]));
+  assert.equal(at.dialled.length, 1, 'one connection is kept for all of them');
+  // From the next request on, in the middle of a connection.
+  at.secrets.value = 'rotated-value-2';
+  const rotated = await ask('/repos/our/');
+  assert.equal(at.server.seen.at(-1)?.headers.authorization, 'Bearer rotated-value-2');
+  assert.ok(!rotated.body.includes('rotated-value'));
+  at.secrets.bindings = [];
+  await ask('/repos/our/');
+  assert.equal(at.server.seen.at(-1)?.headers.authorization, undefined);
+  assert.deepEqual([at.misdirected, at.refused], [[], []]);
+});
+
+test('an answer that is packed all the same is refused, since nobody could look through it', async (t) => {
+  const at = await lab(t, (request, response) => {
+    response.writeHead(200, { 'content-encoding': 'gzip' });
+    response.end(zlib.gzipSync(request.headers.authorization ?? ''));
+  });
+  if (at === null) return t.skip('there is no openssl');
+  const { status, body } = await session(t, at)('/repos/our/');
+  assert.equal(status, 502);
+  assert.match(body, /^ruche: the answer is packed/);
+});
+
+test('a path that a server could read as another, or another method, never carries the credential', async (t) => {
+  const at = await lab(t, (_request, response) => response.end('ok'), { methods: ['GET'] });
+  if (at === null) return t.skip('there is no openssl');
+  const tricks =
+    '/repos/our/../theirs /repos/our/%2e%2e/theirs /repos/our/%2E%2e%2ftheirs /repos/our/..%2ftheirs /repos/our//../theirs ' +
+    '/repos//our/x //repos/our/x /repos/our/;/../theirs /repos/our/..;/theirs /repos/our/%252e%252e/theirs ' +
+    '/repos/our/\\..\\theirs /repos/ours /repos/our /Repos/our/x /';
+  for (const path of tricks.split(' ')) await raw(at, request(at, `GET ${path}`));
+  await raw(at, request(at, 'POST /repos/our/x', ['Content-Length: 0']));
+  assert.ok(at.server.seen.length > 5, 'the others are requests without a credential');
+  for (const { url, headers } of at.server.seen) assert.equal(headers.authorization, undefined, url);
+  for (const name of ['X-HTTP-Method-Override: DELETE', 'X-Original-URL: /theirs', 'X-Rewrite-Url: /theirs'])
+    assert.match(
+      await raw(at, request(at, 'GET /repos/our/x', [name])),
+      /^HTTP\/1\.1 403 [^]*could have the server read another/,
+    );
+  // Where the credential does not go, no other goes in its header.
+  const own = await raw(at, request(at, 'GET /theirs', ['Authorization: Bearer foreign']));
+  assert.match(own, /^HTTP\/1\.1 403 [^]*the header authorization is set by the secret github alone/);
+  assert.ok(at.server.seen.every(({ headers }) => headers.authorization === undefined));
+});
+
+test('what a connection is for is the one place that its requests can name', async (t) => {
+  const at = await lab(t, (_request, response) => response.end('ok'));
+  if (at === null) return t.skip('there is no openssl');
+  const { port } = at.server;
+  const bad = [
+    'GET / HTTP/1.1\r\nHost: other.example\r\n\r\n',
+    `GET / HTTP/1.1\r\nHost: ${HOST}:1\r\n\r\n`,
+    `GET / HTTP/1.1\r\nHost: ${HOST}:${port}\r\nHost: other.example\r\n\r\n`,
+    'GET / HTTP/1.0\r\n\r\n',
+    `GET https://other.example/ HTTP/1.1\r\nHost: ${HOST}:${port}\r\n\r\n`,
+    `OPTIONS * HTTP/1.1\r\nHost: ${HOST}:${port}\r\n\r\n`,
+  ];
+  for (const text of bad) assert.match(await raw(at, text), /^HTTP\/1\.1 (?:421|400) /, text);
+  const upgrade = request(at, 'GET /repos/our/', ['Upgrade: websocket']).replace(
+    'Connection: close',
+    'Connection: Upgrade',
+  );
+  assert.match(await raw(at, upgrade), /^HTTP\/1\.1 501 /);
+  assert.match(
+    await raw(at, `CONNECT other.example:443 HTTP/1.1\r\nHost: ${HOST}:${port}\r\n\r\n`),
+    /^HTTP\/1\.1 501 /,
+  );
+  for (const both of ['Content-Length: 5\r\nTransfer-Encoding: chunked', 'Transfer-Encoding: chunked, identity'])
+    assert.doesNotMatch(await raw(at, request(at, 'POST /', [both])), /^HTTP\/1\.1 200/);
+  await assert.rejects(connected(at, 'other.example'));
+  assert.deepEqual(at.server.seen, []);
+});
+
+test('the rules for methods and paths hold for each request', async (t) => {
+  const reach = parseReach({ host: HOST, methods: ['GET'], paths: ['/repos'] });
+  assert.ok(reach !== null);
+  const at = await lab(t, (_request, response) => response.end('ok'), { only: [reach] });
+  if (at === null) return t.skip('there is no openssl');
+  const ask = session(t, at);
+  assert.equal((await ask('/repos/our/x')).status, 200);
+  const write = await ask('/repos/our/x', { method: 'POST', body: 'x' });
+  assert.equal(write.status, 403);
+  assert.match(write.body, /POST of this path is not among what this agent may do/);
+  assert.equal((await ask('/users')).status, 403);
+  assert.deepEqual([at.server.seen.length, at.refused.length], [1, 2]);
+});
+
+test('a placeholder of another run, or in what it does not belong to, stops the request and is reported', async (t) => {
+  const at = await lab(t, (_request, response) => response.end('ok'));
+  if (at === null) return t.skip('there is no openssl');
+  const theirs = at.injection.placeholders('bee', 'run_2').get('github') ?? '';
+  const basic = Buffer.from(`user:${theirs}`).toString('base64');
+  const ask = session(t, at);
+  for (const [name, value] of [
+    ['authorization', `Bearer ${theirs}`],
+    ['authorization', `Basic ${basic}`],
+    ['x-y', theirs],
+  ] as const)
+    assert.equal((await ask('/repos/our/', { headers: { [name]: value } })).status, 403, name);
+  assert.equal((await ask(`/repos/our/?key=${encodeURIComponent(theirs)}`)).status, 403);
+  // Its own goes through where its secret is bound, and nowhere else, not even on this host.
+  assert.equal((await ask(`/repos/our/?key=${at.placeholder}`)).status, 200);
+  assert.equal((await ask('/theirs', { headers: { 'x-y': at.placeholder } })).status, 403);
+  assert.equal(
+    (await ask('/theirs', { headers: { 'x-y': Buffer.from(at.placeholder).toString('base64') } })).status,
+    403,
+  );
+  const half = theirs.length / 2;
+  const chunked = request(at, 'POST /repos/our/', ['Transfer-Encoding: chunked']);
+  const pieces = [theirs.slice(0, half), theirs.slice(half)].map(
+    (piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`,
+  );
+  assert.match(await raw(at, chunked, [...pieces, '0\r\n\r\n']), /^HTTP\/1\.1 403 /);
+  const arrived = at.server.seen
+    .map(({ url, body, headers }) => `${url} ${body} ${JSON.stringify(headers)}`)
+    .join('\n');
+  assert.ok(!arrived.includes(theirs) && !arrived.includes(basic));
+  assert.ok(at.misdirected.length >= 7);
+  assert.deepEqual(at.misdirected[0], { agent: 'bee', run: 'run_1', names: ['github'], host: HOST });
+});
+
+test('curl uploads what is large, with 100-continue and in chunks', async (t) => {
+  const at = await lab(t, (request, response) =>
+    response.end(`${request.method} ${request.headers.authorization === `Bearer ${VALUE}`}`),
+  );
+  if (at === null) return t.skip('there is no openssl');
+  const dir = mkdtempSync(join(tmpdir(), 'ruche-inspect-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  writeFileSync(join(dir, 'ca.pem'), at.authority.cert);
+  writeFileSync(join(dir, 'big'), Buffer.alloc(8_000_000, 'x'));
+  const to = ['-sS', '--cacert', join(dir, 'ca.pem'), '--connect-to', `${HOST}:${at.server.port}:127.0.0.1:${at.port}`];
+  const url = `https://${HOST}:${at.server.port}/repos/our/big`;
+  for (const how of [
+    ['-H', 'Expect: 100-continue'],
+    ['-H', 'Transfer-Encoding: chunked'],
+  ]) {
+    const { stdout } = await curl('curl', [...to, ...how, '-T', join(dir, 'big'), url]);
+    assert.equal(stdout, 'PUT true');
+  }
+  assert.deepEqual(
+    at.server.seen.map(({ body }) => body.length),
+    [8_000_000, 8_000_000],
+  );
+});
+
+test('an authority counts for its hosts only, and the same command gets the same one again', () => {
+  const open = (name: string) =>
+    openAuthority({ secret: SECRET, name, hosts: [HOST, '127.0.0.1', '::1'] }, () => 1.8e12);
+  const first = new X509Certificate(open('call_1').cert);
+  assert.ok(first.ca);
+  const again = open('call_1');
+  for (const host of [HOST, '127.0.0.1', '::1']) {
+    const leaf = new X509Certificate(again.leaf(host).cert);
+    assert.ok(leaf.verify(first.publicKey) && leaf.checkIssued(first), host);
+    assert.equal(net.isIP(host) === 0 ? leaf.checkHost(host) : leaf.checkIP(host), host);
+  }
+  assert.ok(!new X509Certificate(again.leaf(HOST).cert).verify(new X509Certificate(open('call_2').cert).publicKey));
+});
+
+test('a client does not take a leaf of the authority for any other host', async (t) => {
+  const authority = openAuthority({ secret: SECRET, name: 'call_1', hosts: [HOST] }, Date.now);
+  for (const [host, fits] of [
+    [HOST, true],
+    ['evil.example', false],
+    ['127.0.0.1', false],
+    ['::1', false],
+  ] as const) {
+    const server = tls.createServer(authority.leaf(host), (socket) => socket.end('hi'));
+    server.on('tlsClientError', () => undefined);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const name = net.isIP(host) === 0 ? { servername: host } : { checkServerIdentity: () => undefined };
+    const said = await new Promise<string>((resolve) => {
+      const socket = tls.connect({ port, host: '127.0.0.1', ca: [authority.cert], ...name });
+      socket.once('secureConnect', () => resolve('trusted'));
+      socket.once('error', (error) => resolve((error as NodeJS.ErrnoException).code ?? ''));
+      socket.once('close', () => resolve('closed'));
+      t.after(() => socket.destroy());
+    });
+    assert.equal(said === 'trusted', fits, `${host}: ${said}`);
+  }
+});
