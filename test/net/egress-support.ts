@@ -49,7 +49,7 @@ export async function openEgressLab(
     await rm(dir, { recursive: true, force: true });
   });
   const forWhom = () => ({ who: 'tool:shell', agent: 'coder', run: 'run_1', ...now });
-  const handle = await egress.open('run_1-call_1', { agent: 'coder', run: 'run_1', forWhom });
+  const handle = await egress.open('run_1-call_1', { agent: 'coder', run: 'run_1', forWhom, denied: () => null });
   const connect = async (to = handle): Promise<net.Socket> => {
     const socket = net.connect(join(to.dir, 'proxy.sock'));
     socket.on('error', () => undefined);

@@ -64,7 +64,12 @@ test('several requests go over one connection, each judged by itself', async (t)
 test('the proxy demands the token of its command', async (t) => {
   const server = await serve(t, (_request, response) => response.end('in'));
   const lab = await openEgressLab(t, [`example.org:${server.port}`]);
-  const other = await lab.egress.open('run_2-call_1', { agent: 'x', run: 'r', forWhom: () => assert.fail('asked') });
+  const other = await lab.egress.open('run_2-call_1', {
+    agent: 'x',
+    run: 'r',
+    forWhom: () => assert.fail('asked'),
+    denied: () => null,
+  });
   const wrong = [
     '',
     'Proxy-Authorization: Basic\r\n',
@@ -317,7 +322,7 @@ test('a command opened again has the same socket and token, and nothing that was
   assert.deepEqual(await lab.egress.list(), ['run_1-call_1'], 'the folder stays for the command that goes on');
   await assert.rejects(lab.connect().then((socket) => once(socket, 'close')));
   const forWhom = () => ({ who: 'tool:shell', agent: 'coder', run: 'run_1', privateHosts: [], only: [] });
-  const again = await lab.egress.open('run_1-call_1', { agent: 'coder', run: 'run_1', forWhom });
+  const again = await lab.egress.open('run_1-call_1', { agent: 'coder', run: 'run_1', forWhom, denied: () => null });
   assert.deepEqual([again.dir, again.token], [lab.handle.dir, lab.handle.token]);
   assert.deepEqual(await readdir(again.dir), ['proxy.sock']);
   assert.equal(status(await lab.say(ask(lab, `http://one.org:${server.port}/`), again)), '403');
@@ -325,23 +330,29 @@ test('a command opened again has the same socket and token, and nothing that was
   await assert.rejects(access(again.dir));
   assert.deepEqual(await lab.egress.list(), []);
   await lab.egress.forget('run_1-call_1');
-  await assert.rejects(lab.egress.open('../x', { agent: 'coder', run: 'run_1', forWhom }), /not a key/);
+  await assert.rejects(
+    lab.egress.open('../x', { agent: 'coder', run: 'run_1', forWhom, denied: () => null }),
+    /not a key/,
+  );
 });
 
 test('a command has only so many connections and bytes', async (t) => {
-  const server = await serve(t, (_request, response) => response.end('x'.repeat(50_000)));
+  const server = await serve(t, (_request, response) => response.end('x'.repeat(400_000)));
   const list = [`good.org:${server.port}`];
   const few = await openEgressLab(t, list, { bounds: { connections: 2 } });
   const held = [await few.connect(), await few.connect()];
   assert.equal(await few.say('x'), '', 'a third is closed at once');
   for (const socket of held) socket.destroy();
   assert.deepEqual(few.handle.refused(), ['a connection: a command may have 2 at once']);
-  const lab = await openEgressLab(t, list, { bounds: { totalBytes: 120_000 } });
+  const lab = await openEgressLab(t, list, { bounds: { totalBytes: 1_000_000 } });
   const sizes: number[] = [];
   for (let n = 0; n < 4; n += 1) sizes.push((await lab.say(ask(lab, `http://good.org:${server.port}/`))).length);
-  const whole = sizes.map((size) => size > 50_000);
-  assert.deepEqual(whole, [true, true, false, false]);
-  assert.deepEqual(lab.handle.refused(), ['more bytes: a command may carry 120000 bytes in all']);
+  assert.deepEqual(
+    sizes.map((size) => size > 400_000),
+    [true, true, false, false],
+    String(sizes),
+  );
+  assert.deepEqual(lab.handle.refused(), ['more bytes: a command may carry 1000000 bytes in all']);
 });
 
 test('an answer that is cut does not look like a whole one', async (t) => {

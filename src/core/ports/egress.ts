@@ -6,6 +6,8 @@ export interface EgressGrant {
   run: string;
   /** As the rules are at this moment: asked anew for each connection, so that what the owner removes is gone at once. */
   forWhom(): ForWhom;
+  /** Why a rule keeps commands from a place although the list names it; null if none does. */
+  denied(place: { host: string; port: number }): string | null;
 }
 
 /** The way out of one command, as its sandbox needs it. */
@@ -20,6 +22,8 @@ export interface EgressHandle {
   readonly variables?: Readonly<Record<string, string>>;
   /** What was refused so far, one line each, without repeats. */
   refused(): readonly string[];
+  /** Whether anything was connected to, so that text from outside may be in what the command did. */
+  reached(): boolean;
 }
 
 /** Proxies of commands: each lets one command reach what its agent may, and nothing else. */

@@ -80,10 +80,20 @@ class Refused {
   }
 }
 
-function sessionOf(options: EgressOptions, grant: EgressGrant, refused: Refused, signal: AbortSignal): Session {
+function sessionOf(
+  options: EgressOptions,
+  grant: EgressGrant,
+  { refused, signal, again }: { refused: Refused; signal: AbortSignal; again: boolean },
+): Session & { reached(): boolean } {
   const { net, clock, bounds = BOUNDS, tls = null } = options;
   let total = 0;
+  // What it reached before a crash is not known any more.
+  let reached = again;
   return {
+    reached: () => reached,
+    connected: () => {
+      reached = true;
+    },
     grant,
     net,
     clock,
@@ -116,17 +126,18 @@ export function openEgress(options: EgressOptions): Egress & { close(): Promise<
     async open(key, grant) {
       const dir = folderOf(key);
       await stop(key);
-      await mkdir(dir, { recursive: true, mode: 0o700 });
+      const again = (await mkdir(dir, { recursive: true, mode: 0o700 })) === undefined;
       await rm(join(dir, 'proxy.sock'), { force: true });
       const token = createHmac('sha256', options.key).update(`egress ${key}`).digest('base64url');
       const [refused, over, sockets] = [new Refused(), new AbortController(), new Set<Socket>()];
-      const server = openProxy(sessionOf(options, grant, refused, over.signal), token);
+      const session = sessionOf(options, grant, { refused, signal: over.signal, again });
+      const server = openProxy(session, token);
       server.on('connection', (socket) => {
         sockets.add(socket);
         socket.once('close', () => sockets.delete(socket));
       });
       live.set(key, { server, sockets, over, folder: await listen(server, dir) });
-      return { dir, token, ca: null, refused: () => refused.lines() };
+      return { dir, token, ca: null, refused: () => refused.lines(), reached: session.reached };
     },
     async forget(key) {
       await stop(key);

@@ -67,6 +67,8 @@ export function listFor(session: Session, target: Target, method: string): reado
   const http = { method, path: pathname };
   if (only === null || !only.some((reach) => reachesHost(reach, target)))
     throw new Refusal(403, whyNot(only, target, agent), placeText(target));
+  const denied = session.grant.denied(target);
+  if (denied !== null) throw new Refusal(403, denied, placeText(target));
   if (reachVerdict(only, { ...target, http }) === 'ask')
     throw new Refusal(403, whyNot(only, target, agent), placeText(target));
   return only;
@@ -83,6 +85,8 @@ export function leaveFor(session: Session, place: Place): Leave {
   const { agent } = session.grant;
   const { only } = session.grant.forWhom();
   const how = only === null ? null : connectionTo(only, place);
+  const denied = session.grant.denied(place);
+  if (how !== null && denied !== null) throw new Refusal(403, denied, placeText(place));
   if (how === null || only === null) throw new Refusal(403, whyNot(only, place, agent), placeText(place));
   const looked = how === 'inspect' || session.tls?.needs(agent, place) === true;
   if (looked && session.tls === null)

@@ -47,6 +47,8 @@ export interface Session {
   readonly signal: AbortSignal;
   /** Notes for the agent what was refused, and why. */
   refused(what: string, why: string): void;
+  /** Notes that something was connected to. */
+  connected(): void;
   /** Counts what went through; false once it is too much. */
   carried(bytes: number): boolean;
 }
@@ -73,7 +75,7 @@ export const refusalText = ({ message, what }: Pick<Refusal, 'message' | 'what'>
 
 /** A connection by the guard for one client, which may leave while it is made. */
 export async function dial(
-  { grant, net, bounds, signal, carried }: Session,
+  { grant, net, bounds, signal, carried, connected }: Session,
   client: Socket,
   to: Pick<Dial, 'host' | 'port' | 'tls' | 'http'>,
 ): Promise<Socket> {
@@ -82,7 +84,7 @@ export async function dial(
   const leave = (): void => left.abort();
   client.once('close', leave);
   try {
-    return await net.dial(
+    const socket = await net.dial(
       {
         ...to,
         signal: AbortSignal.any([signal, left.signal]),
@@ -92,6 +94,8 @@ export async function dial(
       },
       grant.forWhom(),
     );
+    connected();
+    return socket;
   } finally {
     client.off('close', leave);
   }
