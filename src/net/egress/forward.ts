@@ -2,7 +2,7 @@ import http, { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Target } from '../../core/net/host.ts';
 import { inspects, overridesRequest } from '../../core/net/reach.ts';
-import { checkRequest, listFor, refusalOf, valuesOf } from './judge.ts';
+import { checkRequest, listForRequest, refusalOf, valuesOf } from './judge.ts';
 import { dial, join, Refusal, refusalText, type Session } from './session.ts';
 
 /** What belongs to one connection and not to the message; besides what `Connection` names. */
@@ -34,7 +34,7 @@ function endToEnd(message: IncomingMessage, drop: (name: string) => boolean): st
 async function send(session: Session, request: IncomingMessage, target: Target): Promise<http.ClientRequest> {
   checkRequest(request, target);
   const { method = 'GET' } = request;
-  const listed = inspects(listFor(session, target, method), target);
+  const listed = inspects(listForRequest(session, target, method), target);
   const { pathname, search, host } = new URL(target.url);
   const { host: name, port, secure } = target;
   const tls = secure ? { alpn: ['http/1.1'] } : null;
