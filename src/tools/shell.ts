@@ -204,20 +204,20 @@ class ShellTool implements Tool<ShellInput> {
     go: (signal: AbortSignal, network: EgressHandle | null) => Promise<JobResult>,
   ): Promise<ToolResult> {
     const { checkouts, egress } = this.#options;
-    const network = ctx.network === null ? null : await egress.open(ctx.key, ctx.network);
+    const network = await this.#wayOut(ctx);
     const over = new AbortController();
     const bounds = checkouts.watch(checkout, over.signal);
     const isOutgrown = (): boolean => bounds.aborted && !ctx.signal.aborted;
-    const result = await go(AbortSignal.any([ctx.signal, bounds]), network)
-      .catch((error: unknown) => {
-        // On a full disk nothing can be written about its end.
-        if (isOutgrown()) return null;
-        throw error;
-      })
-      .finally(async () => {
-        over.abort(OVER);
-        if (network !== null) await egress.forget(ctx.key);
-      });
+    let result: JobResult | null = null;
+    try {
+      result = await go(AbortSignal.any([ctx.signal, bounds]), network);
+    } catch (error) {
+      // On a full disk nothing can be written about its end.
+      if (!isOutgrown()) throw error;
+    } finally {
+      over.abort(OVER);
+      if (network !== null) await egress.forget(ctx.key);
+    }
     const ended =
       result === null || (result.ended === 'aborted' && isOutgrown())
         ? await this.#outgrown(result, String(bounds.reason), checkout, ctx.key)
@@ -232,6 +232,15 @@ class ShellTool implements Tool<ShellInput> {
       text: refused.length === 0 ? ended.text : `${ended.text}\nnot reached: ${refused.join('; ')}`,
       labels: unionLabels(labels, network.reached() ? ['untrusted'] : []),
     };
+  }
+
+  async #wayOut({ key, network }: ToolContext): Promise<EgressHandle | null> {
+    if (network === null) return null;
+    try {
+      return await this.#options.egress.open(key, network);
+    } catch (cause) {
+      throw new SandboxError('start', `its way to the network cannot be opened: ${errorText(cause)}`, { cause });
+    }
   }
 
   async #end(result: JobResult, checkout: Checkout, input: ShellInput, ctx: ToolContext): Promise<ToolResult> {
