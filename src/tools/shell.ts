@@ -133,9 +133,10 @@ class ShellTool implements Tool<ShellInput> {
     } catch (error) {
       return failed(`The command was not run, there is no checkout for it: ${errorText(error)}`);
     }
+    const limits = this.#limits(input);
     try {
       return await this.#attend(checkout, input, ctx, (signal, network) => {
-        const job = { key: ctx.key, command: input.command, checkout, limits: this.#limits(input), network };
+        const job = { key: ctx.key, command: input.command, checkout, limits, network, sandbox: ctx.sandbox };
         return sandbox.exec(job, progressOf(ctx), signal);
       });
     } catch (error) {
