@@ -132,7 +132,8 @@ class ShellTool implements Tool<ShellInput> {
     } catch (error) {
       return failed(`The command was not run, there is no checkout for it: ${errorText(error)}`);
     }
-    const job = { key: ctx.key, command: input.command, checkout, limits: this.#limits(input), network: null };
+    const limits = this.#limits(input);
+    const job = { key: ctx.key, command: input.command, checkout, limits, network: null, sandbox: ctx.sandbox };
     try {
       return await this.#attend(checkout, input, ctx, (signal) => sandbox.exec(job, progressOf(ctx), signal));
     } catch (error) {
