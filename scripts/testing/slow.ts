@@ -24,6 +24,7 @@ export const SUITES: readonly Suite[] = [
       'test/channels/telegram-split.test.ts',
       'test/core/firing.test.ts',
       'test/core/untrusted.test.ts',
+      'test/e2e/canary-surfaces.test.ts',
       'test/journal/export.test.ts',
       'test/models/cut.test.ts',
       'test/models/turns.test.ts',

@@ -66,6 +66,13 @@ const checkGit: Check = ({ git }) => {
   return major > 2 || (major === 2 && minor >= 38) ? [ok('Git', git)] : [broken('Git', `${git} is too old`, mend)];
 };
 
+/** Of an agent whose image cannot be run, no command runs. */
+const checkImages: Check = ({ images = [] }) =>
+  images.map(({ image, ok: works, why, mend }) => {
+    const subject = image === null ? 'Containers' : `Image ${image.slice(0, image.indexOf('@') + 20)}…`;
+    return works ? ok(subject, why) : broken(subject, `${why} Commands of its agents do not run.`, mend);
+  });
+
 /** Not broken: without it every command is asked for. */
 const checkSandbox: Check = ({ sandbox }) => [
   sandbox.ok
@@ -267,6 +274,7 @@ const CHECKS: readonly Check[] = [
   checkNode,
   checkGit,
   checkSandbox,
+  checkImages,
   checkHome,
   checkDisk,
   checkClock,
