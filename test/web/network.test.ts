@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pending } from '../../src/core/api/runtime.ts';
 import { noBrowser as skip, withStage } from './browser.ts';
-import { inPage, scrollsSideways } from './helpers.ts';
+import { schedule, inPage, scrollsSideways } from './helpers.ts';
 import { files, Scene as TriggerScene, trigger } from '../scheduler/trigger-kit.ts';
-import { agent, lineOf, Scene, schedule, STANDINGS } from './scene.ts';
+import { agent, lineOf, Scene, STANDINGS } from './scene.ts';
 
 const AGENTS = Array.from({ length: 15 }, (_, n) => `agent-${String(n + 1).padStart(2, '0')}`);
 

@@ -494,15 +494,3 @@ export const call = (fields: Partial<Extract<RunStep, { kind: 'call' }>>): RunSt
   full: null,
   ...fields,
 });
-
-export const schedule = (name: string, does = 'Look for what is due.'): ScheduleState => ({
-  id: `${name}/morning`,
-  agent: name,
-  name: 'morning',
-  when: '15 8 * * 1-5',
-  zone: 'Europe/Paris',
-  does,
-  paused: false,
-  next: Date.now() + 3_600_000,
-  last: null,
-});
