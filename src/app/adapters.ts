@@ -133,7 +133,7 @@ async function openWays(
   const { injection } = bound;
   const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log, ca, injection }), (each) => each.close()));
   // Commands live by the machine's time.
-  const egress = openEgress({ dir: join(home, 'egress'), key, net, clock: systemClock });
+  const egress = openEgress({ dir: join(home, 'egress'), key, net, clock: systemClock, injection, ca });
   parts.adopt(egress, (each) => each.close());
   return { ...bound, net, egress };
 }

@@ -88,7 +88,7 @@ export function leaveFor(session: Session, place: Place): Leave {
   const denied = session.grant.denied(place);
   if (how !== null && denied !== null) throw new Refusal(403, denied, placeText(place));
   if (how === null || only === null) throw new Refusal(403, whyNot(only, place, agent), placeText(place));
-  const looked = how === 'inspect' || session.tls?.needs(agent, place) === true;
+  const looked = how === 'inspect' || session.tls?.needs(place) === true;
   if (looked && session.tls === null)
     throw new Refusal(
       403,
