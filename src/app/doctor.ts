@@ -158,9 +158,10 @@ async function readGovernance(
   if (!foreseen.ok) return { settings: null, problems: broken };
   const { settings, agents, problems } = foreseen.governance;
   const others = broken.length === 0 ? problems : problems.filter(({ file }) => file !== SETTINGS_FILE);
+  const looked = { reader, workspace, secrets, clock };
   return {
     settings,
-    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets, clock }, agents))],
+    problems: [...broken, ...others, ...(await liveProblems(looked, agents, settings.secrets))],
   };
 }
 
