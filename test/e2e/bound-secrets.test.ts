@@ -150,6 +150,7 @@ test('a placeholder that is sent elsewhere is refused, and waits for the owner o
 });
 
 test('the value is in no file of home, no object of Git and no word of the process', { skip }, async () => {
+  await home.end('SIGTERM');
   const places = new Map<string, string | Uint8Array>([
     ...filesBelow(home.home),
     ['objects', gitObjects(home.workspace)],

@@ -146,6 +146,7 @@ test(
 );
 
 test('no form of a value is in home, in Git or in what any process shows', { skip }, async () => {
+  await home.end('SIGTERM');
   const places = new Map<string, string | Uint8Array>([
     ...filesBelow(home.home),
     ['objects', gitObjects(home.workspace)],

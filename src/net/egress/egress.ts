@@ -11,7 +11,7 @@ import { type Injection, secretVariable } from '../../core/ports/injection.ts';
 import type { Net } from '../../core/ports/net.ts';
 import { replaceFile } from '../../platform/replace.ts';
 import { openProxy } from './proxy.ts';
-import { openEnding } from './ending.ts';
+import { bundleOf, openEnding } from './ending.ts';
 import { type Bounds, BOUNDS, type Session, type TlsEnding } from './session.ts';
 
 export interface EgressOptions {
@@ -143,9 +143,10 @@ export function openEgress(options: EgressOptions): Egress & { close(): Promise<
       await rm(join(dir, 'proxy.sock'), { force: true });
       const token = createHmac('sha256', options.key).update(`egress ${key}`).digest('base64url');
       const [refused, over, sockets] = [new Refused(), new AbortController(), new Set<Socket>()];
-      const tls = openEnding(key, grant, { ca: [], ...options, now: () => options.clock.now() });
-      const ca = tls === null ? null : join(dir, 'ca.pem');
-      if (tls !== null && ca !== null) await replaceFile(ca, tls.bundle, { durable: false });
+      const tls = openEnding(key, grant, { ...options, now: () => options.clock.now() });
+      const trusted = [...(options.ca ?? []), ...(tls === null ? [] : [tls.authority])];
+      const ca = trusted.length === 0 ? null : join(dir, 'ca.pem');
+      if (ca !== null) await replaceFile(ca, bundleOf(trusted), { durable: false });
       const session = sessionOf(options, { grant, tls, refused, signal: over.signal, again });
       const server = openProxy(session, token);
       server.on('connection', (socket) => {

@@ -10,8 +10,6 @@ export interface EndingParts {
   injection: Injection;
   /** Keys are derived from it: the same after a restart. */
   key: Uint8Array;
-  /** Certificates (PEM) trusted besides the system's. */
-  ca: readonly string[];
   /** Milliseconds since the epoch. */
   now(): number;
 }
@@ -24,8 +22,14 @@ const hostsOf = (only: readonly Reach[] | null, bound: readonly string[]): strin
   ...new Set([...bound, ...(only ?? []).filter(isInspected).map(({ host }) => endOf(host))]),
 ];
 
-/** What clients would trust without us: the machine's certificates, and those that Node brings. Node keeps them. */
-const systemRoots = (): string[] => [...new Set([...getCACertificates('system'), ...getCACertificates()])];
+/**
+ * A file of certificates for clients (PEM): what they would trust without us, the machine's and those that Node brings, and
+ * some more. Node keeps what it has read.
+ */
+export const bundleOf = (more: readonly string[]): string =>
+  [...new Set([...getCACertificates('system'), ...getCACertificates(), ...more])]
+    .map((pem) => `${pem.trim()}\n`)
+    .join('');
 
 /** Resolves when the client has taken the certificate. */
 const secured = (socket: TLSSocket): Promise<void> =>
@@ -41,8 +45,8 @@ const secured = (socket: TLSSocket): Promise<void> =>
 export function openEnding(
   name: string,
   { agent, forWhom }: EgressGrant,
-  { injection, key, ca, now }: EndingParts,
-): (TlsEnding & { /** For its clients (PEM). */ readonly bundle: string }) | null {
+  { injection, key, now }: EndingParts,
+): (TlsEnding & { /** PEM. */ readonly authority: string }) | null {
   const hosts = hostsOf(forWhom().only, injection.hosts(agent));
   if (hosts.length === 0) return null;
   const authority = openAuthority({ secret: key, name, hosts }, now);
@@ -53,7 +57,7 @@ export function openEnding(
     return known;
   };
   return {
-    bundle: [...systemRoots(), ...ca, authority.cert].map((pem) => `${pem.trim()}\n`).join(''),
+    authority: authority.cert,
     needs: ({ host, port }) => injection.bound(agent, host, port),
     async end(client: Socket, { host }) {
       const secureContext = contextFor(host);
