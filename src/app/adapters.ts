@@ -21,6 +21,7 @@ import { openKept, usedServers } from '../models/choice/kept.ts';
 import { readAuthorities } from '../net/authorities.ts';
 import { openEgress } from '../net/egress/egress.ts';
 import { openNet } from '../net/guard.ts';
+import { openSentLog } from '../net/sent.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
 import { STATUS_FILE } from '../sandbox/jobs.ts';
 import { makePrivateFolder } from '../platform/private.ts';
@@ -131,11 +132,15 @@ async function openWays(
   const ca = await readAuthorities(join(home, 'ca.pem'));
   const bound = openBoundSecrets(made, key);
   const { injection } = bound;
-  const net = (wrap.net ?? plainly)(() => parts.adopt(openNet({ clock, log, ca, injection }), (each) => each.close()));
+  const sent = parts.adopt(openSentLog(made), (each) => each.close());
+  const { record } = sent;
+  const net = (wrap.net ?? plainly)(() =>
+    parts.adopt(openNet({ clock, log, ca, injection, record }), (each) => each.close()),
+  );
   // Commands live by the machine's time.
   const egress = openEgress({ dir: join(home, 'egress'), key, net, clock: systemClock, injection, ca });
   parts.adopt(egress, (each) => each.close());
-  return { ...bound, net, egress };
+  return { ...bound, net, sent, egress };
 }
 
 /** What cannot be moved stays where it was, and is read from there. */

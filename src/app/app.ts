@@ -53,6 +53,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const status = openStatus(adapters, agents, pauses);
   const clockwork = openClockwork(adapters, trust, agents, messengers, life, status);
   const exporter = parts.adopt(await startExport(adapters), (each) => each.close());
+  // What has left by then reaches the readable journal, too.
+  parts.defer(() => adapters.sent.flush());
   const made = { adapters, life, trust, models, messengers, pauses, agents, workers, clockwork, exporter };
   const runtime = openRuntime(options, made);
   const { hindrances, clock } = agents;

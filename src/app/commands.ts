@@ -103,6 +103,11 @@ export async function changePauses(options: ChangePauses) {
   return (await import('./pause.ts')).changePauses(options);
 }
 
+/** Whether a process holds a home. */
+export async function isHeld(home: string) {
+  return (await import('./pause.ts')).isHeld(home);
+}
+
 /** The secrets of a home that nothing runs on; null where a process does. */
 export async function openSecrets(options: SecretsHome) {
   return (await import('./secrets.ts')).openOwnSecrets(options);

@@ -91,3 +91,11 @@ export async function startPaused(trust: Pick<Trust, 'current' | 'onChange'>, pa
     pause().catch((error: unknown) => log.error({ error: String(error) }, 'a new agent could not be paused'));
   });
 }
+
+/** Whether a process works on a home. Where none ever did, nothing is left behind. */
+export async function isHeld(home: string): Promise<boolean> {
+  if ((await stat(join(home, 'lock')).catch(() => null)) === null) return false;
+  const lock = lockUnlessHeld(home);
+  lock?.release();
+  return lock === null;
+}

@@ -27,6 +27,8 @@ export interface AppPort {
     agent: string | null;
     reason: string;
   }): Promise<ChangedPauses | null>;
+  /** Whether a process holds a home, also one that starts or stops and does not answer. */
+  isHeld(home: string): Promise<boolean>;
   /** The secrets of a home that nothing runs on; null where a process does. `writes`: what an older version has kept is moved first. */
   openSecrets(options: {
     home: string;

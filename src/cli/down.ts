@@ -7,10 +7,18 @@ import { talk } from './talk.ts';
 const PATIENCE = 30_000;
 const PAUSE = 50;
 
-/** `ruche down`: stops the network of this home in good order, and comes back when its process has ended and the home can be copied. */
+/**
+ * `ruche down`: stops the network of this home in good order, and comes back when its process has ended and the home can be
+ * copied. Where nothing runs that is so already, and no failure.
+ */
 export async function down(io: Io, options: Options): Promise<ExitCode> {
-  // Only what answers as this home's gateway: the number in a file that a crash left may be another process by now.
-  await talk(io, options, new AbortController().signal).call('/api/status');
+  try {
+    // Only what answers as this home's gateway: the number in a file that a crash left may be another process by now.
+    await talk(io, options, new AbortController().signal).call('/api/status');
+  } catch (error) {
+    if (!(error instanceof CliError) || error.exitCode !== 2) throw error;
+    return untilFree(io, options, error);
+  }
   const { pid } = await connect(io, options);
   if (pid === 0) throw new CliError('The gateway does not say which process it is. Stop it with Ctrl-C, or with kill.');
   io.kill(pid, 'SIGTERM');
@@ -22,5 +30,18 @@ export async function down(io: Io, options: Options): Promise<ExitCode> {
     await io.clock.sleep(PAUSE);
   }
   io.err('Stopped.\n');
+  return 0;
+}
+
+/** No gateway answers. A process that stops already is waited for; one that starts cannot be reached yet. */
+async function untilFree(io: Io, { home }: Options, silent: CliError): Promise<ExitCode> {
+  const { isHeld } = await io.loadApp();
+  let waited = 0;
+  for (; await isHeld(home); waited += PAUSE) {
+    if (waited >= PATIENCE)
+      throw new CliError(`A process holds ${home} and does not answer. ${silent.message}`, 1, { cause: silent });
+    await io.clock.sleep(PAUSE);
+  }
+  io.err(waited > 0 ? 'Stopped.\n' : `Nothing is running for ${home}.\n`);
   return 0;
 }

@@ -1,3 +1,4 @@
+import type { Sent } from './net/sent.ts';
 import type { BlobRef } from './blob.ts';
 import type { Label } from './labels.ts';
 import type { FinishReason, ModelErrorKind, Usage } from './model.ts';
@@ -21,6 +22,8 @@ export interface Wait {
  * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `workspace`, `agents`, `secrets`, `gateway`.
  */
 export type Body =
+  // network: streams of their own
+  | { type: 'net.sent'; data: Sent }
   // conversation
   | {
       type: 'message.received';

@@ -126,6 +126,12 @@ export class Trees {
     return entry;
   }
 
+  /** The names in a folder below a tree; none where there is no folder. */
+  async names(tree: string, folder: string): Promise<string[]> {
+    const entry = await this.at(tree, folder);
+    return entry?.mode === FOLDER ? [...(await this.#tree(entry.oid)).keys()].map(textOf) : [];
+  }
+
   /** The tree with files put in and taken out; empty folders vanish. Null means the empty tree. */
   async edit(tree: string | null, edits: Edits): Promise<Edited> {
     const writes: Promise<void>[] = [];

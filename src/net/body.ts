@@ -79,10 +79,10 @@ export function bodyStream(
   const chunks = scrub === null ? plain : scrubbed(plain, scrub);
   let left = maxBytes;
   let ended = false;
-  const end = (drop: boolean): void => {
+  const end = (drop: boolean, failure?: NetError): void => {
     ended = true;
     watch.waiting(false);
-    watch.end();
+    watch.end(failure);
     if (drop) answer.drop();
   };
   return new ReadableStream<Uint8Array>(
@@ -111,8 +111,9 @@ export function bodyStream(
           if (left < 0) throw tooLarge(maxBytes);
         } catch (error) {
           if (ended) return;
-          end(true);
-          controller.error(watch.signal.aborted ? watch.signal.reason : netError(error, where));
+          const failure = watch.signal.aborted ? (watch.signal.reason as NetError) : netError(error, where);
+          end(true, failure);
+          controller.error(failure);
         }
       },
       cancel: () => end(true),

@@ -1,10 +1,12 @@
 import type net from 'node:net';
 import { parseHostPattern } from '../core/net/host.ts';
+import type { Sent } from '../core/net/sent.ts';
 import { type Clock, OVER } from '../core/ports/clock.ts';
 import { type Dial, type ForWhom, NetError } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
 import { type Connect, secured } from './connect.ts';
 import { netError, watch } from './exchange.ts';
+import { type Lines, outcomeOf } from './line.ts';
 import { pin, type Place, placeText, type Resolve } from './pin.ts';
 
 export interface Dialling {
@@ -13,6 +15,7 @@ export interface Dialling {
   resolve: Resolve;
   connect: Connect;
   ca: readonly string[];
+  lines: Lines;
 }
 
 /** Milliseconds between two looks at what a connection has carried. */
@@ -48,25 +51,34 @@ function attend(socket: net.Socket, raw: net.Socket, { idleMs, maxBytes }: Dial,
   wait();
 }
 
-/** Connections that are not HTTP, by the same checks. */
-export function openDials(how: Dialling): {
-  dial(dial: Dial, forWhom: ForWhom): Promise<net.Socket>;
+export interface Dials {
+  dial(dial: Dial, forWhom: ForWhom, kind?: Sent['kind']): Promise<net.Socket>;
   close(): void;
-} {
-  const { clock, log, resolve, connect, ca } = how;
+}
+
+/** Connections that are not HTTP, by the same checks. */
+export function openDials(how: Dialling): Dials {
+  const { clock, log, resolve, connect, ca, lines } = how;
   const open = new Set<net.Socket>();
 
-  async function dial(wanted: Dial, forWhom: ForWhom): Promise<net.Socket> {
+  async function dial(wanted: Dial, forWhom: ForWhom, kind: Sent['kind'] = wanted.kind ?? 'dial'): Promise<net.Socket> {
     const place = placeOf(wanted);
     const where = placeText(place);
     const { signal, timeoutMs, tls } = wanted;
+    const line = lines.open(forWhom, { ...place, kind });
     const watching = watch(clock, { signal, timeoutMs, idleMs: timeoutMs });
     try {
       const addresses = await watching.race(pin(place, wanted.http ?? null, forWhom, resolve));
       const raw = connect(addresses, place.port);
       const socket = tls === null ? raw : secured(raw, place.host, tls.alpn, ca);
       open.add(socket);
-      socket.once('close', () => open.delete(socket));
+      line.over(socket);
+      let failure: unknown = null;
+      socket.on('error', (error) => (failure ??= netError(error, where)));
+      socket.once('close', () => {
+        open.delete(socket);
+        line.end(failure === null ? 'ok' : outcomeOf(failure));
+      });
       try {
         await watching.race(stands(socket, tls === null ? 'connect' : 'secureConnect', where));
       } catch (error) {
@@ -74,13 +86,14 @@ export function openDials(how: Dialling): {
         raw.destroy();
         throw error;
       }
-      signal?.addEventListener('abort', () => socket.destroy(new NetError('aborted', 'the connection was aborted')), {
-        once: true,
-      });
+      const cut = (): void => void socket.destroy(new NetError('aborted', 'the connection was aborted'));
+      signal?.addEventListener('abort', cut);
+      socket.once('close', () => signal?.removeEventListener('abort', cut));
       attend(socket, raw, wanted, clock, where);
       log.debug({ who: forWhom.who, where }, 'connection');
       return socket;
     } catch (error) {
+      line.end(outcomeOf(error));
       if (error instanceof NetError) log.info({ who: forWhom.who, where, code: error.code }, 'connection failed');
       throw error;
     } finally {

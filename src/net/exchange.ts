@@ -2,7 +2,9 @@ import http from 'node:http';
 import https from 'node:https';
 import { type Target, originOf } from '../core/net/host.ts';
 import { NetError, type NetRequest } from '../core/ports/net.ts';
+import type { Line } from './line.ts';
 import { type Clock, OVER } from '../core/ports/clock.ts';
+import { Signal } from '../core/signal.ts';
 
 /** One request to one target, after all checks. */
 export interface Hop {
@@ -17,6 +19,8 @@ export interface Answer {
   message: http.IncomingMessage;
   /** Ends the connection, whatever state it is in. */
   drop(): void;
+  /** The record of the exchange, which its reader ends. */
+  line: Line;
 }
 
 const MAX_HEADER_BYTES = 32 * 1024;
@@ -50,7 +54,7 @@ export function netError(error: unknown, where: string): NetError {
   return new NetError('connect', `${where} cannot be reached, or closed the connection (${code})`, { unsent });
 }
 
-function once(hop: Hop, agent: http.Agent, watch: Watch): Promise<Answer> {
+function once(hop: Hop, agent: http.Agent, watch: Watch, line: Line): Promise<Answer> {
   const { target, method, headers, body } = hop;
   const { host, port, secure } = target;
   const url = new URL(target.url);
@@ -65,6 +69,7 @@ function once(hop: Hop, agent: http.Agent, watch: Watch): Promise<Answer> {
       maxHeaderSize: MAX_HEADER_BYTES,
       insecureHTTPParser: false,
     });
+    request.once('socket', (socket) => line.over(socket));
     const cut = (): void => void request.destroy();
     watch.signal.addEventListener('abort', cut, { once: true });
     request.once('close', () => {
@@ -79,20 +84,30 @@ function once(hop: Hop, agent: http.Agent, watch: Watch): Promise<Answer> {
       const stale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error));
       reject(Object.assign(netError(error, originOf(target)), { stale }));
     });
-    request.once('response', (message) => resolve({ message, drop: cut }));
+    request.once('response', (message) => {
+      // The connection goes to the next one only after this.
+      message.once('end', line.left);
+      resolve({ message, drop: cut, line });
+    });
     request.end(body ?? undefined);
   });
 }
 
 /** Sends one request. A kept connection that turns out to be dead is replaced once, where repeating cannot do harm. */
-export async function exchange(hop: Hop, agent: http.Agent, fresh: () => http.Agent, watch: Watch): Promise<Answer> {
+export async function exchange(
+  hop: Hop,
+  agent: http.Agent,
+  fresh: () => http.Agent,
+  watch: Watch,
+  line: Line,
+): Promise<Answer> {
   try {
-    return await watch.race(once(hop, agent, watch));
+    return await watch.race(once(hop, agent, watch, line));
   } catch (error) {
     const stale = error instanceof NetError && 'stale' in error && error.stale === true;
     if (watch.signal.aborted) throw watch.signal.reason;
     if (!stale || (hop.method !== 'GET' && hop.method !== 'HEAD')) throw netError(error, originOf(hop.target));
-    return watch.race(once(hop, fresh(), watch));
+    return watch.race(once(hop, fresh(), watch, line));
   }
 }
 
@@ -106,7 +121,10 @@ export interface Watch {
   waiting(yes: boolean): void;
   /** Rejects with the NetError if the signal aborts first. */
   race<T>(work: Promise<T>): Promise<T>;
-  end(): void;
+  /** Over, because of this failure if one is given. */
+  end(failure?: NetError): void;
+  /** Calls with why it was over: null if nothing failed. */
+  onEnd(listener: (failure: NetError | null) => void): void;
 }
 
 /** Silence is counted in ticks, not read from the clock, so that a clock that jumps ends nothing. It may last one tick longer. */
@@ -117,10 +135,16 @@ const MIN_TICK = 10;
 export function watch(clock: Clock, request: Pick<NetRequest, 'signal' | 'timeoutMs' | 'idleMs'>): Watch {
   const cut = new AbortController();
   const done = new AbortController();
-  const end = (): void => done.abort(OVER);
+  const ended = new Signal<NetError | null>();
+  const end = (failure?: NetError): void => {
+    if (done.signal.aborted) return;
+    done.abort(OVER);
+    ended.tell(failure ?? null);
+  };
   const fail = (code: NetError['code'], message: string): void => {
-    cut.abort(new NetError(code, message));
-    end();
+    const failure = new NetError(code, message);
+    cut.abort(failure);
+    end(failure);
   };
   const after = (ms: number, then: () => void): void =>
     // The sleep rejects when the request has ended, which is no event.
@@ -163,5 +187,6 @@ export function watch(clock: Clock, request: Pick<NetRequest, 'signal' | 'timeou
     },
     race: (work) => Promise.race([work, aborted]),
     end,
+    onEnd: (listener) => void ended.on(listener),
   };
 }

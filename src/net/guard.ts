@@ -10,8 +10,10 @@ import type { Log } from '../core/ports/log.ts';
 import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
 import { type Answer, exchange, type Hop, type Watch, watch } from './exchange.ts';
 import { type Connect, connectPinned } from './connect.ts';
+import { type Lines, openLines, outcomeOf, type Recorder } from './line.ts';
 import { openDials } from './dial.ts';
 import { pin, type Resolve, systemResolve } from './pin.ts';
+import { openWebSocket } from './websocket.ts';
 import { openPools, type Pools } from './pool.ts';
 
 export interface NetOptions {
@@ -23,6 +25,8 @@ export interface NetOptions {
   connect?: Connect;
   /** Certificates (PEM) trusted besides the system's. */
   ca?: readonly string[];
+  /** Hears of every call and connection that has ended. */
+  record?: Recorder;
   /** Puts credentials into what tools send; nothing is put in without it. */
   injection?: Injection;
 }
@@ -130,6 +134,7 @@ interface JourneyParts {
   pools: Pools;
   resolve: Resolve;
   log: Log;
+  lines: Lines;
   injection: Injection | null;
 }
 
@@ -141,12 +146,14 @@ class Journey {
   private readonly watching: Watch;
   private readonly request: NetRequest;
   private readonly forWhom: ForWhom;
+  private readonly lines: Lines;
   private readonly injection: Injection | null;
 
   constructor(parts: JourneyParts, watching: Watch, request: NetRequest, forWhom: ForWhom) {
     this.pools = parts.pools;
     this.resolve = parts.resolve;
     this.log = parts.log;
+    this.lines = parts.lines;
     this.injection = parts.injection;
     this.watching = watching;
     this.request = request;
@@ -160,7 +167,10 @@ class Journey {
       const answer = await this.send(hop);
       try {
         const next = nextHop(hop, answer);
-        if (next === null) return respond(answer, hop, request, hops > 0, watching);
+        if (next === null) {
+          watching.onEnd((failure) => answer.line.end(failure?.code ?? 'ok'));
+          return respond(answer, hop, request, hops > 0, watching);
+        }
         if (hops >= request.maxRedirects)
           throw new NetError(
             'redirect',
@@ -170,9 +180,11 @@ class Journey {
         if (refusal !== null)
           throw new NetError('redirect', `a redirect to ${originOf(next.target)} was refused: ${refusal}`);
         answer.drop();
+        answer.line.end('ok');
         hop = next;
       } catch (error) {
         answer.drop();
+        answer.line.end(outcomeOf(error));
         throw error;
       }
     }
@@ -191,6 +203,12 @@ class Journey {
   private async send(plain: Hop): Promise<Got> {
     const { forWhom, log, pools, watching } = this;
     const { target } = plain;
+    const line = this.lines.open(forWhom, {
+      host: target.host,
+      port: target.port,
+      kind: 'request',
+      method: plain.method,
+    });
     const fields = { who: forWhom.who, origin: originOf(target), method: plain.method };
     try {
       const { hop, scrub } = await watching.race(this.injected(plain));
@@ -203,13 +221,14 @@ class Journey {
       const http = { method: hop.method, path: new URL(target.url).pathname };
       const addresses = await watching.race(pin(target, http, forWhom, this.resolve));
       const agent = pools.agent(target, addresses, forWhom);
-      const answer = await exchange(hop, agent, () => pools.fresh(target, addresses), watching);
+      const answer = await exchange(hop, agent, () => pools.fresh(target, addresses), watching, line);
       watching.heard();
       const validTo = certificateEnd(answer.message);
       if (validTo !== null) this.request.onCertificate?.(validTo);
       log.debug({ ...fields, status: answer.message.statusCode }, 'request');
       return { ...answer, scrub };
     } catch (error) {
+      line.end(outcomeOf(error));
       if (error instanceof NetError) log.info({ ...fields, code: error.code }, 'request failed');
       throw error;
     }
@@ -223,21 +242,24 @@ class Journey {
 export function openNet(options: NetOptions): Net & { close(): void } {
   const { clock, log, resolve = systemResolve, connect = connectPinned, ca = [], injection = null } = options;
   const pools = openPools(connect, ca);
-  const dials = openDials({ clock, log, resolve, connect, ca });
+  const lines = openLines(options.record ?? (() => undefined), clock);
+  const dials = openDials({ clock, log, resolve, connect, ca, lines });
   return {
     request: async (request, forWhom) => {
       const watching = watch(clock, request);
       try {
-        return await new Journey({ pools, resolve, log, injection }, watching, request, forWhom).go();
+        return await new Journey({ pools, resolve, log, lines, injection }, watching, request, forWhom).go();
       } catch (error) {
         watching.end();
         throw error;
       }
     },
     dial: (dial, forWhom) => dials.dial(dial, forWhom),
+    websocket: (wanted, forWhom) => openWebSocket(wanted, forWhom, dials),
     close: () => {
       dials.close();
       pools.close();
+      lines.close();
     },
   };
 }

@@ -77,7 +77,7 @@ export const editTool: Tool<EditInput> = {
         text: `Changed ${name}, ${linesOf(text, places)}.`,
         labels: [],
         changes: [change],
-        ...(change.oid === null ? {} : { seen: { [path]: change.oid } }),
+        ...(change.oid === null ? {} : { seen: { [change.path]: change.oid } }),
       };
     }),
 };

@@ -54,7 +54,10 @@ export const listTool: Tool<ListInput> = {
       if (!checked.ok) return failed(`${shownPath(raw ?? '.')}: ${checked.reason}.`);
       const { path } = checked;
       const entries = (await files.list(path)).filter((entry) => mayRead(entry.path));
-      const below = path === '' ? '' : `${path}/`;
+      // The folder's name as it stands, which may be written in another form of Unicode.
+      const depth = path === '' ? 0 : path.split('/').length;
+      const folder = entries[0]?.path.split('/').slice(0, depth).join('/') ?? path;
+      const below = folder === '' ? '' : `${folder}/`;
       const unnamed = ((await files.unnamed?.(path)) ?? []).filter((name) => mayRead(`${below}${name}`));
       if (entries.length === 0 && unnamed.length === 0) {
         const file = path === '' ? null : await files.stat(path);

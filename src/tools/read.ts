@@ -74,7 +74,7 @@ async function lookedAt(files: Files, raw: string): Promise<Record<string, strin
   if (!checked.ok || checked.path === '') return {};
   const entry = await files.stat(checked.path);
   if (entry?.mode === '120000' || (entry?.size ?? 0) > MAX_TEXT) return {};
-  return { [checked.path]: entry?.oid ?? null };
+  return { [entry?.path ?? checked.path]: entry?.oid ?? null };
 }
 
 /** Shows a text file, or some lines of it. */

@@ -41,8 +41,8 @@ export type Text = { ok: true; path: string; entry: FileEntry; text: string } | 
 export async function readText(files: Files, raw: string): Promise<Text> {
   const checked = workspacePath(raw);
   if (!checked.ok) return { ok: false, why: `${shownPath(raw)}: ${checked.reason}.` };
-  const { path } = checked;
-  const entry = await files.stat(path);
+  const entry = await files.stat(checked.path);
+  const { path } = entry ?? checked;
   if (entry === null) return { ok: false, why: await absent(files, path) };
   if (entry.mode === '120000') return { ok: false, why: await aboutLink(files, path) };
   if (entry.size > MAX_TEXT)

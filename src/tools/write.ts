@@ -23,9 +23,10 @@ export const writeTool: Tool<WriteInput> = {
       const { files } = ctx;
       const checked = workspacePath(raw);
       if (!checked.ok) return failed(`${shownPath(raw)}: ${checked.reason}.`);
-      const { path } = checked;
-      if (path === '' || raw.endsWith('/')) return failed(`${shownPath(raw)} names a folder; a file needs a name.`);
-      const old = await files.stat(path);
+      const { path: asked } = checked;
+      if (asked === '' || raw.endsWith('/')) return failed(`${shownPath(raw)} names a folder; a file needs a name.`);
+      const old = await files.stat(asked);
+      const path = old?.path ?? asked;
       if (old?.mode === '120000') return failed(`${await aboutLink(files, path)} Nothing was written.`);
       const unseen = await refuseUnseen(ctx, path, old, 'write');
       if (unseen !== null) return unseen;
@@ -38,7 +39,7 @@ export const writeTool: Tool<WriteInput> = {
         text: `${old === null ? 'Created' : 'Replaced'} ${shownPath(path)} (${shownSize(bytes.length)}).`,
         labels: [],
         changes: [change],
-        ...(change.oid === null ? {} : { seen: { [path]: change.oid } }),
+        ...(change.oid === null ? {} : { seen: { [change.path]: change.oid } }),
       };
     }),
 };

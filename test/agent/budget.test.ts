@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parseReach, reaches, type ReachSource } from '../../src/core/net/reach.ts';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { othersOf, systemPrompt, toolSchemas } from '../../src/agent/think/model-call.ts';
 import type { Agent } from '../../src/core/agent.ts';
@@ -40,6 +41,29 @@ test('system prompt and schemas of all default tools stay under 1,200 tokens, th
   assert.ok(tokens < 1_200, `${tokens} tokens`);
   // Nothing in it hangs on the time, so that providers can cache it for good.
   assert.doesNotMatch(prompt, /20\d\d-\d\d-\d\d|today/i);
+});
+
+test('the prompt says what commands and fetch reach, as it is for this agent', () => {
+  const reaching = (...sources: (string | ReachSource)[]): Agent =>
+    anAgent({ name: 'a', network: sources.flatMap((source) => parseReach(source) ?? []) });
+  const bare = systemPrompt(anAgent({ name: 'a' }));
+  assert.match(bare, /sandboxed and without network\. Text between/);
+  assert.equal(
+    systemPrompt(anAgent({ name: 'a' }), [], [], [], reaches('x.org')),
+    bare,
+    'ruche.yaml alone gives no leave',
+  );
+  const own = systemPrompt(reaching('x.org', { host: '*.y.org', methods: ['GET'] }, { host: 'z.org', ask: true }));
+  assert.match(
+    own,
+    /sandboxed; commands and fetch reach x\.org, \*\.y\.org \(GET\)\. With approval, fetch reaches z\.org/,
+  );
+  assert.match(own, /All other hosts are refused\. Text between/);
+  assert.match(systemPrompt(reaching()), /sandboxed and without network\. All other hosts are refused/);
+  const narrowed = systemPrompt(reaching('x.org', 'y.org'), [], [], [], reaches('x.org'));
+  assert.match(narrowed, /fetch reach x\.org\. All/);
+  const many = systemPrompt(reaching(...Array.from({ length: 50 }, (_, n) => `h${n}.org`)));
+  assert.match(many, /h19\.org, and 30 more\./);
 });
 
 test('the prompt names the other agents and what they are for, to those who can give work away, and never too many', () => {

@@ -36,6 +36,7 @@ export const NO_APP: AppPort = {
   diagnose: noApp,
   freeBytes: noApp,
   changePauses: noApp,
+  isHeld: noApp,
   openSecrets: noApp,
   openSkills: noApp,
   openSimulation: noApp,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { echo, realClock } from '../gateway/help.ts';
-import { withDesk } from './help.ts';
+import { NO_APP, withDesk } from './help.ts';
 
 test('login prints a link that works once, and nothing else where a program reads', async () => {
   await withDesk(echo, async (desk) => {
@@ -42,4 +42,24 @@ test('down does not wait without end for a process that does not go', async () =
     },
     { clock, kill },
   );
+});
+
+test('down waits for a process that stops already, and does not say that it is stopped while it is not', async () => {
+  for (const [looks, code, said] of [
+    [3, 0, /^Stopped\.\n$/],
+    [Infinity, 1, /^ruche: A process holds \S+ and does not answer\. /],
+  ] as const) {
+    let left: number = looks;
+    const clock = { ...realClock, sleep: () => Promise.resolve() };
+    const loadApp = async () => ({ ...NO_APP, isHeld: () => Promise.resolve((left -= 1) > 0) });
+    await withDesk(
+      echo,
+      async (desk) => {
+        await desk.stop();
+        assert.equal(await desk.ruche('down'), code);
+        assert.match(desk.err(), said);
+      },
+      { clock, loadApp },
+    );
+  }
 });

@@ -299,7 +299,11 @@ test('down stops the network and comes back when it has ended; where none runs i
   await until(() => up.out().includes('listens at '), 'it listens');
   assert.deepEqual(await ruche('down', ...args), { code: 0, out: '', err: 'Stopped.\n' });
   assert.equal((await up.ended).code, 0);
-  const again = await ruche('down', ...args);
-  assert.equal(again.code, 2);
-  assert.match(again.err, /^ruche: No gateway is running for /);
+  const home = join(folder, 'down');
+  for (const stale of [null, '{"url":"http://127.0.0.1:1","pid":4194304}', 'not json']) {
+    if (stale !== null) await writeFile(join(home, 'gateway.json'), stale);
+    assert.deepEqual(await ruche('down', ...args), { code: 0, out: '', err: `Nothing is running for ${home}.\n` });
+  }
+  const never = await ruche('down', '--home', join(folder, 'never'));
+  assert.deepEqual([never.code, never.err], [0, `Nothing is running for ${join(folder, 'never')}.\n`]);
 });

@@ -19,22 +19,23 @@ export async function fails(work: Promise<unknown>, code: NetError['code'], mess
   return error;
 }
 
+/** May reach that port of this machine. */
+export const forPort = (port: number, more: Partial<ForWhom> = {}): ForWhom => ({
+  who: 'model:test',
+  agent: null,
+  run: null,
+  privateHosts: [`127.0.0.1:${port}`],
+  only: null,
+  ...more,
+});
+export const at = (port: number, more: Partial<NetRequest> = {}): NetRequest => ({
+  url: `http://127.0.0.1:${port}/x?y=z`,
+  ...LIMITS,
+  ...more,
+});
+
 /** What the user of a Net may rely on. `open` is given nothing: the servers are on 127.0.0.1. */
 export function netContract(name: string, open: (t: TestContext) => Net): void {
-  const forPort = (port: number, more: Partial<ForWhom> = {}): ForWhom => ({
-    who: 'model:test',
-    agent: null,
-    run: null,
-    privateHosts: [`127.0.0.1:${port}`],
-    only: null,
-    ...more,
-  });
-  const at = (port: number, more: Partial<NetRequest> = {}): NetRequest => ({
-    url: `http://127.0.0.1:${port}/x?y=z`,
-    ...LIMITS,
-    ...more,
-  });
-
   test(`${name}: method, headers and body arrive, and so does the answer`, async (t) => {
     const server = await serve(t, (_request, response) => {
       response.writeHead(418, { 'x-answer': 'yes' });

@@ -48,6 +48,7 @@ export const CLI_ENTRY = 'src/cli/main.ts';
 export const MAY_LOAD_APP: readonly string[] = [
   'pause',
   'up',
+  'down',
   'init',
   'doctor',
   'simulate',

@@ -4,6 +4,7 @@ import type { BlobRef } from '../../src/core/blob.ts';
 import type { Event, NewEvent } from '../../src/core/event.ts';
 import type { Label } from '../../src/core/labels.ts';
 import { eventJson, groupOf, journalLine, logLine } from '../../src/journal/format.ts';
+import { describe } from '../../src/journal/words.ts';
 import { CONV, makeJournal } from './export-kit.ts';
 import type { Journal } from './export-kit.ts';
 
@@ -116,4 +117,34 @@ test('an event read back gives the same line as when it was committed', async (t
   const events = await made.turn('run_1');
   const committed = await Promise.all(events.map((event) => eventJson(event, made.store)));
   assert.deepEqual(await lines(made), committed);
+});
+
+test('content is shown as the words in it, or not at all', () => {
+  const shown = (content: string | Uint8Array | null | undefined): string => {
+    const contents = new Map<string, Uint8Array | null>();
+    if (content !== undefined) contents.set('said', typeof content === 'string' ? Buffer.from(content) : content);
+    const note = { hash: 'said', size: 1, subject: 's' };
+    return describe({ type: 'note.added', data: { note } } as unknown as Event, contents);
+  };
+  const rows: [content: string | Uint8Array | null | undefined, words: string][] = [
+    [undefined, ''],
+    [null, ' (erased)'],
+    ['', ''],
+    ['""', ''],
+    ['7', ''],
+    ['null', ': "null"'],
+    ['{"a":"b"}', ''],
+    ['plain text', ': "plain text"'],
+    ['{"text":"one","message":"two"}', ': "one"'],
+    ['{"text":"","message":"two"}', ': "two"'],
+    ['{"text":null,"message":"two"}', ': "two"'],
+    ['{"message":{"parts":[{"text":"a"},{"text":""},{"x":1},{"text":"b"}]}}', ': "a b"'],
+    ['{"tool":"read","args":"{}"}', ': "read {}"'],
+    ['{"tool":"read","args":7,"text":"t"}', ': "t"'],
+    ['{"tool":7,"args":"x","text":"t"}', ': "t"'],
+    [`"${'x'.repeat(400)}"`, `: "${'x'.repeat(300)}"`],
+    // Cut before it is read: not JSON any more, shown as it is.
+    [`{"text":"${'y'.repeat(70_000)}"}`, `: "{"text":"${'y'.repeat(291)}"`],
+  ];
+  for (const [content, words] of rows) assert.equal(shown(content), `was told${words}`);
 });

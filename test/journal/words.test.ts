@@ -32,7 +32,28 @@ const skipped = { schedule: 'a/n', at: 1000, count: 1, task: null };
 const passed = { trigger: 'a/n', first: 'evt_1', last: 'evt_1', count: 1, detail: null, matter: null };
 const two = { last: 'evt_2', count: 2 };
 
+const sent = {
+  who: 'tool:fetch',
+  agent: 'a',
+  run: 'r',
+  host: 'x.org',
+  port: 443,
+  kind: 'request' as const,
+  method: 'GET',
+};
+const carried = { bytesOut: 120, bytesIn: 4200, outcome: 'ok' as const, started: 0, ms: 5 };
+
 const TABLE: Rows = {
+  'net.sent': {
+    weighty: false,
+    rows: [
+      ['sent 120 B to x.org:443 for a (tool:fetch), 4.2 kB came back', { ...sent, ...carried }],
+      [
+        'could not send (blocked) 0 B to x.org:443 for the runtime (tool:fetch), 0 B came back',
+        { ...sent, ...carried, agent: null, bytesOut: 0, bytesIn: 0, outcome: 'blocked' },
+      ],
+    ],
+  },
   'message.received': { weighty: true, rows: [['wrote to a via http: "words"', received]] },
   'history.given': {
     weighty: true,
@@ -464,33 +485,4 @@ test('every event has its words, and is worth a commit of its own or not', () =>
   }
   assert.ok(rows >= 53, `${rows} rows`);
   assert.equal(describe(event('comet.seen', {}), said), 'comet.seen', 'an event of a later Ruche');
-});
-
-test('content is shown as the words in it, or not at all', () => {
-  const shown = (content: string | Uint8Array | null | undefined): string => {
-    const contents = new Map<string, Uint8Array | null>();
-    if (content !== undefined) contents.set('said', typeof content === 'string' ? bytes(content) : content);
-    return describe(event('note.added', { note: blob }), contents);
-  };
-  const rows: [content: string | Uint8Array | null | undefined, words: string][] = [
-    [undefined, ''],
-    [null, ' (erased)'],
-    ['', ''],
-    ['""', ''],
-    ['7', ''],
-    ['null', ': "null"'],
-    ['{"a":"b"}', ''],
-    ['plain text', ': "plain text"'],
-    ['{"text":"one","message":"two"}', ': "one"'],
-    ['{"text":"","message":"two"}', ': "two"'],
-    ['{"text":null,"message":"two"}', ': "two"'],
-    ['{"message":{"parts":[{"text":"a"},{"text":""},{"x":1},{"text":"b"}]}}', ': "a b"'],
-    ['{"tool":"read","args":"{}"}', ': "read {}"'],
-    ['{"tool":"read","args":7,"text":"t"}', ': "t"'],
-    ['{"tool":7,"args":"x","text":"t"}', ': "t"'],
-    [`"${'x'.repeat(400)}"`, `: "${'x'.repeat(300)}"`],
-    // Cut before it is read: not JSON any more, shown as it is.
-    [`{"text":"${'y'.repeat(70_000)}"}`, `: "{"text":"${'y'.repeat(291)}"`],
-  ];
-  for (const [content, words] of rows) assert.equal(shown(content), `was told${words}`);
 });

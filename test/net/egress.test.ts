@@ -317,8 +317,9 @@ test('a command opened again has the same socket and token, and nothing that was
   const held = await lab.connect();
   held.write(connectTo(lab, `one.org:${server.port}`));
   await read(held, '\r\n\r\n');
+  const lost = once(held.resume(), 'close');
   await lab.egress.close();
-  await once(held.resume(), 'close');
+  await lost;
   assert.deepEqual(await lab.egress.list(), ['run_1-call_1'], 'the folder stays for the command that goes on');
   await assert.rejects(lab.connect().then((socket) => once(socket, 'close')));
   const forWhom = () => ({ who: 'tool:shell', agent: 'coder', run: 'run_1', privateHosts: [], only: [] });

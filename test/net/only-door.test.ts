@@ -43,6 +43,7 @@ const found = (text: string): string[] =>
  * doctor looks whether a port is free.
  */
 const MAY: readonly [place: RegExp, doors: readonly string[]][] = [
+  [/^net\/websocket\.ts$/, ['a client library']],
   [/^net\//, ['a network module', 'an outgoing call']],
   // The page it serves holds a script for the browser, which asks this gateway.
   [/^gateway\/api\/login\.ts$/, ['the global fetch']],

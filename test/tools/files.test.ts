@@ -7,6 +7,7 @@ import { lineDiff } from '../../src/core/text/line-diff.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
+import { searchTool } from '../../src/tools/search.ts';
 import { writeTool } from '../../src/tools/write.ts';
 import { call, contextOf, git, openBench, type Bench, type TestContext } from './workspace.ts';
 
@@ -324,5 +325,42 @@ test('a file keeps its line endings and its mark, whatever the model writes', as
     await call(writeTool, { path, content: before }, ctx);
     await call(writeTool, { path, content: after }, ctx);
     assert.equal(await textOf(path), after);
+  }
+});
+
+test('a name in another form of Unicode is the name that stands there; where both stand, each is its own', async () => {
+  const [nfd, nfc] = ['Re\u0301sume\u0301/u\u0308ber.md', 'R\u00e9sum\u00e9/\u00fcber.md'];
+  const both = ['cafe\u0301.txt', 'caf\u00e9.txt'] as const;
+  const own = await openBench({ [nfd]: 'one\ntwo\n', [both[1]]: 'one' });
+  try {
+    await writeFile(`${own.dir}/${both[0]}`, 'two characters');
+    git(own.dir, 'add', '.');
+    git(own.dir, '-c', 'user.name=p', '-c', 'user.email=p@example.org', 'commit', '-qm', 'a second one');
+    const it = contextOf(await own.files());
+    const read = await call(readTool, { path: nfc }, it);
+    assert.deepEqual([read.ok, read.text], [true, 'one\ntwo\n']);
+    assert.deepEqual(Object.keys(read.seen ?? {}), [nfd], 'it is known under the name that stands there');
+    for (const [tool, args] of [
+      [editTool, { path: nfc, old: 'two', new: 'three' }],
+      [writeTool, { path: nfc, content: 'new\n' }],
+      [writeTool, { path: 'R\u00e9sum\u00e9/neu.md', content: 'beside it\n' }],
+    ] as const) {
+      const { ok, text } = await call(tool as never, args, it);
+      assert.ok(ok, text);
+    }
+    assert.deepEqual((await it.files.list('R\u00e9sum\u00e9')).map(({ path }) => path).sort(), [
+      'Re\u0301sume\u0301/neu.md',
+      nfd,
+    ]);
+    const listed = await call(listTool, { path: 'R\u00e9sum\u00e9' }, it);
+    assert.match(listed.text, /^neu\.md {2}10 bytes\n/);
+    assert.match((await call(searchTool, { pattern: 'beside', path: 'R\u00e9sum\u00e9' }, it)).text, /neu\.md/);
+    assert.ok(await it.files.remove(nfc));
+    assert.equal(await it.files.stat(nfd), null);
+    for (const path of both)
+      assert.equal((await call(readTool, { path }, it)).text, path === both[0] ? 'two characters' : 'one');
+    assert.match((await call(readTool, { path: 'th\u00e9.md' }, it)).text, /There is no file/);
+  } finally {
+    await own.close();
   }
 });

@@ -28,8 +28,12 @@ const ODD = [
 test(
   'odd names pass through overlay, landing, listing and a person’s commit',
   withLab(async (lab) => {
-    const landed = await lab.land('run_1', Object.fromEntries(ODD.map((path) => [path, `of ${path}`])));
+    // What an agent writes in another form is the file that stands there; a person's Git makes a second one.
+    const own = ODD.filter((path) => path !== NFD);
+    const landed = await lab.land('run_1', Object.fromEntries(own.map((path) => [path, `of ${path}`])));
     assert.equal(landed.state, 'landed');
+    await lab.put(NFD, `of ${NFD}`);
+    assert.deepEqual((await lab.ws.commitPerson([NFD]))?.paths, [NFD]);
     const listed = (await lab.ws.files(await lab.ws.head(), []).list('')).map((entry) => entry.path);
     for (const path of ODD) {
       assert.ok(listed.includes(path), path);
@@ -43,6 +47,19 @@ test(
     const removed = await lab.land('run_2', Object.fromEntries(ODD.map((path) => [path, null])));
     assert.equal(removed.state, 'landed');
     assert.deepEqual((await readdir(lab.dir)).toSorted(), ['.git', '.gitignore', 'docs', 'notes.md', 'run.sh']);
+  }),
+);
+
+test(
+  'a file of a person that is named in another form of Unicode is committed, new or changed',
+  withLab(async (lab) => {
+    const nfd = 'Re\u0301sume\u0301/u\u0308ber.md';
+    for (const text of ['new', 'changed']) {
+      await lab.put(nfd, text);
+      assert.deepEqual((await lab.ws.commitPerson([nfd.normalize('NFC')]))?.paths, [nfd]);
+      assert.equal(await lab.read(nfd), text);
+    }
+    assert.equal(await lab.ws.commitPerson(['caf\u00e9/nothing.md']), null);
   }),
 );
 

@@ -231,5 +231,6 @@ function grantedNet(turn: AgentTurn, { tool, facts: about }: ToolCall): Net {
   return {
     request: (request) => deps.net.request({ ...request, onRedirect }, grant),
     dial: (dial) => deps.net.dial(dial, grant),
+    websocket: (wanted) => deps.net.websocket(wanted, grant),
   };
 }

@@ -160,7 +160,7 @@ async function askSummary(
     const before = worked();
     const { message, error, finish, usage } = await collectAnswer(
       choice,
-      { ...(await fitted(deps, request, choice)), model },
+      { ...(await fitted(deps, request, choice)), model, by: { agent: log.state.agent, run: log.state.run } },
       signal,
       () => {},
     );

@@ -137,7 +137,8 @@ async function callModel(
     deps.emit({ kind, task, run, step: goesOn ?? step, offset, text });
     offset += text.length;
   };
-  const request = { ...(await fitted(deps, prepared.request, choice)), model };
+  const by = { agent: log.state.agent, run };
+  const request = { ...(await fitted(deps, prepared.request, choice)), model, by };
   const clean = { text: deps.redactPieces(), reasoning: deps.redactPieces() };
   const answer = await collectAnswer(choice, request, signal, (kind, delta) => show(kind, clean[kind].push(delta)));
   for (const kind of ['reasoning', 'text'] as const) show(kind, clean[kind].end());

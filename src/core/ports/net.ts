@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Target } from '../net/host.ts';
 import { type Reach, reaches } from '../net/reach.ts';
+import type { NetFault } from '../net/sent.ts';
 
 /** On whose behalf bytes leave. */
 export interface ForWhom {
@@ -54,6 +55,8 @@ export interface Dial {
   tls: { alpn?: readonly string[] } | null;
   /** The request that will be sent on it, by a caller that holds each one against the list itself: the egress proxy. */
   http?: { method: string; path: string };
+  /** How it stands on record; `dial` unless given. */
+  kind?: 'dial' | 'proxy';
   signal?: AbortSignal;
   /** Milliseconds until it stands, TLS included. */
   timeoutMs: number;
@@ -63,9 +66,32 @@ export interface Dial {
   maxBytes: number | null;
 }
 
+export interface WebSocketRequest {
+  /** `wss:` or `ws:`. */
+  url: string;
+  protocols?: readonly string[];
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+  /** Milliseconds until it stands. */
+  timeoutMs: number;
+  /** Milliseconds without a byte in either direction after which it is ended; null for none. */
+  idleMs: number | null;
+  /** Bytes of one message that comes; a longer one ends it. */
+  maxMessageBytes: number;
+}
+
+export interface WebSocketLink {
+  /** What the server chose. */
+  readonly protocol: string;
+  /** Each message as it comes: text or bytes. Ends when the other side closes, and fails with a NetError when it breaks. */
+  readonly messages: ReadableStream<string | Uint8Array>;
+  send(data: string | Uint8Array): Promise<void>;
+  close(code?: number, reason?: string): void;
+}
+
 /** The guard refused, or the network failed. `code` says which. */
 export class NetError extends Error {
-  readonly code: 'blocked' | 'dns' | 'connect' | 'timeout' | 'too-large' | 'redirect' | 'protocol' | 'aborted';
+  readonly code: NetFault;
   /** True: not a byte of the request has left, so it can be repeated whatever it was. */
   readonly unsent: boolean;
   constructor(code: NetError['code'], message: string, options?: ErrorOptions & { unsent?: boolean }) {
@@ -84,10 +110,13 @@ export interface Net {
    * paths of the host does not give leave for this, since nobody looks at what is said on it.
    */
   dial(dial: Dial, forWhom: ForWhom): Promise<Socket>;
+  /** A list that names methods or paths is held against the request that opens it, and against nothing after that. */
+  websocket(request: WebSocketRequest, forWhom: ForWhom): Promise<WebSocketLink>;
 }
 
 /** A network that speaks HTTP and nothing else. */
 export const httpOnly = (request: Net['request']): Net => ({
   request,
   dial: () => Promise.reject(new NetError('protocol', 'only HTTP is possible here')),
+  websocket: () => Promise.reject(new NetError('protocol', 'only HTTP is possible here')),
 });

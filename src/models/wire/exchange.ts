@@ -190,7 +190,7 @@ async function open(
     return { ok: false, error: noKey(error, context) };
   }
   // The owner named this very address, so it may be a private one; nothing else may be contacted.
-  const forWhom = onlyAt(`model:${options.provider}`, { host, port });
+  const forWhom = onlyAt(`model:${options.provider}`, { host, port }, request.by);
   const { idleMs, maxChars, net, clock } = options;
   const limits = { maxBytes: maxChars * WIRE_FACTOR, timeoutMs: null, idleMs, maxRedirects: 0 };
   try {

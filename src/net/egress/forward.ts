@@ -5,7 +5,7 @@ import type { Target } from '../../core/net/host.ts';
 import { inspects, overridesRequest } from '../../core/net/reach.ts';
 import type { Scrub } from '../../core/ports/injection.ts';
 import { type Credited, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
-import { checkRequest, listFor, refusalOf, valuesOf } from './judge.ts';
+import { checkRequest, listForRequest, refusalOf, valuesOf } from './judge.ts';
 import { dial, join, placeText, Refusal, refusalText, type Session } from './session.ts';
 
 /** What belongs to one connection and not to the message; besides what `Connection` names. */
@@ -42,7 +42,7 @@ interface Sent {
 async function send(session: Session, request: IncomingMessage, target: Target): Promise<Sent> {
   checkRequest(request, target);
   const { method = 'GET' } = request;
-  const listed = inspects(listFor(session, target, method), target);
+  const listed = inspects(listForRequest(session, target, method), target);
   const { pathname, search, host } = new URL(target.url);
   const { host: name, port, secure } = target;
   const tls = secure ? { alpn: ['http/1.1'] } : null;

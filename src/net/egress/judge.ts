@@ -48,31 +48,30 @@ export function checkRequest(request: IncomingMessage, target: Target): void {
     throw new Refusal(405, `${request.method} is not possible here`);
 }
 
-/** Why a list does not let a connection begin. */
-function whyNot(only: readonly Reach[] | null, place: Place, agent: string): string {
-  if (only?.some((reach) => reachesHost(reach, place)))
-    return 'a person is asked for it each time, which a command cannot do: use fetch';
-  return `it is not among the hosts that ${agent} may reach; the owner can add it under network in its AGENT.md`;
-}
+const ASKS = 'a person is asked for it each time, which a command cannot do: use fetch';
 
 /** A port that an entry names is meant for whatever is spoken there. */
 const namesPort = (only: readonly Reach[], place: Place): boolean =>
   only.some((reach) => reach.verdict === 'allow' && reach.ports !== null && reachesHost(reach, place));
 
-/** The list as it is for one request, which it has to allow. The guard judges again, and records what it refuses. */
-export function listFor(session: Session, target: Target, method: string): readonly Reach[] {
-  const { agent } = session.grant;
-  const { only } = session.grant.forWhom();
-  const { pathname } = new URL(target.url);
-  const http = { method, path: pathname };
-  if (only === null || !only.some((reach) => reachesHost(reach, target)))
-    throw new Refusal(403, whyNot(only, target, agent), placeText(target));
-  const denied = session.grant.denied(target);
-  if (denied !== null) throw new Refusal(403, denied, placeText(target));
-  if (reachVerdict(only, { ...target, http }) === 'ask')
-    throw new Refusal(403, whyNot(only, target, agent), placeText(target));
+/**
+ * The list as it is now. Throws what the guard cannot know: that a rule of the owner denies the place, and that nobody can be
+ * asked. A place that the list does not have is left to the guard, which keeps a record of what it refuses.
+ */
+function listFor({ grant }: Session, place: Place, asks: (only: readonly Reach[]) => boolean): readonly Reach[] {
+  const only = grant.forWhom().only ?? [];
+  if (!only.some((reach) => reachesHost(reach, place))) return only;
+  const denied = grant.denied(place) ?? (asks(only) ? ASKS : null);
+  if (denied !== null) throw new Refusal(403, denied, placeText(place));
   return only;
 }
+
+/** The list for one request. */
+export const listForRequest = (session: Session, { host, port, url }: Target, method: string): readonly Reach[] =>
+  listFor(session, { host, port }, (only) => {
+    const http = { method, path: new URL(url).pathname };
+    return reachVerdict(only, { host, port, http }) === 'ask';
+  });
 
 /** How a connection to a place may be used. */
 export interface Leave {
@@ -82,13 +81,8 @@ export interface Leave {
 }
 
 export function leaveFor(session: Session, place: Place): Leave {
-  const { agent } = session.grant;
-  const { only } = session.grant.forWhom();
-  const how = only === null ? null : connectionTo(only, place);
-  const denied = session.grant.denied(place);
-  if (how !== null && denied !== null) throw new Refusal(403, denied, placeText(place));
-  if (how === null || only === null) throw new Refusal(403, whyNot(only, place, agent), placeText(place));
-  const looked = how === 'inspect' || session.tls?.needs(place) === true;
+  const only = listFor(session, place, (list) => connectionTo(list, place) === null);
+  const looked = connectionTo(only, place) === 'inspect' || session.tls?.needs(place) === true;
   if (looked && session.tls === null)
     throw new Refusal(
       403,

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Target } from '../../core/net/host.ts';
+import { reachesHost } from '../../core/net/reach.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { EgressGrant } from '../../core/ports/egress.ts';
 import type { Injection } from '../../core/ports/injection.ts';
@@ -85,6 +86,9 @@ export async function dial(
   const left = new AbortController();
   const leave = (): void => left.abort();
   client.once('close', leave);
+  const forWhom = grant.forWhom();
+  // Without a list there would be no bound.
+  const only = forWhom.only ?? [];
   try {
     const socket = await net.dial(
       {
@@ -93,11 +97,16 @@ export async function dial(
         timeoutMs: bounds.connectMs,
         idleMs: bounds.idleMs,
         maxBytes: null,
+        kind: 'proxy',
       },
-      grant.forWhom(),
+      { ...forWhom, only },
     );
     connected();
     return socket;
+  } catch (error) {
+    if (only.some((reach) => reachesHost(reach, to))) throw error;
+    const why = `it is not among the hosts that ${grant.agent} may reach; the owner can add it under network in its AGENT.md`;
+    throw new Refusal(403, why, placeText(to));
   } finally {
     client.off('close', leave);
   }

@@ -1,4 +1,4 @@
-import { type BigIntStats, lstatSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync } from 'node:fs';
 import { lstat, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../core/ports/clock.ts';
@@ -60,7 +60,8 @@ export class Person {
   /** Tracked paths (null: all), and untracked ones that are named. Null if there was nothing. */
   async commit(paths: readonly string[] | null): Promise<PersonCommit | null> {
     if (paths === null) return this.#commitAll();
-    const named = [...new Set(paths)].filter((path) => badPath(path) === null);
+    const sound = paths.filter((path) => badPath(path) === null);
+    const named = [...new Set(sound.map((path) => this.#named(path)))];
     const dirty = await this.#maybeDirty(named);
     return dirty.length === 0 ? null : this.#parts.mutex.run(() => this.commitLocked(dirty));
   }
@@ -87,6 +88,20 @@ export class Person {
     const dirty: string[] = [];
     for (const path of paths) if (!(await this.#isClean(path, await trees.at(tree, path)))) dirty.push(path);
     return dirty;
+  }
+
+  /** The path as it stands on the disk: `é` may be one character there, or two. */
+  #named(path: string): string {
+    if (/^[\0-\x7f]*$/.test(path) || !this.#isGone(path)) return path;
+    let found = '';
+    for (const part of path.split('/')) {
+      const here = join(this.#root, found);
+      if (found !== '' && this.#look(found)?.isDirectory() !== true) return path;
+      const same = namesIn(here).filter((name) => name.normalize() === part.normalize());
+      const name = same.includes(part) || same.length !== 1 ? part : same[0];
+      found = found === '' ? `${name}` : `${found}/${name}`;
+    }
+    return found;
   }
 
   #look(path: string): BigIntStats | null {
@@ -329,4 +344,14 @@ function subjectOf(changes: readonly PathChange[]): string {
   if (!first || changes.length > 1) return `Edit ${changes.length} files`;
   const verb = first.new === null ? 'Remove' : first.old === null ? 'Add' : 'Edit';
   return `${verb} ${first.path.replace(/\p{Cc}/gu, '?')}`;
+}
+
+/** None where nobody may look. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    return [];
+  }
 }

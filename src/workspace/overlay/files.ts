@@ -41,6 +41,30 @@ export class Overlay implements Files {
     }
   }
 
+  /**
+   * The path as it stands here: macOS, archives and models write `é` as one character or as two, and mean one name. What
+   * stands under the very name that is asked for goes first.
+   */
+  async #named(path: string): Promise<string> {
+    if (/^[\0-\x7f]*$/.test(path) || this.#changes.has(path) || (await this.#below(path)) !== null) return path;
+    let found = '';
+    for (const part of path.split('/')) {
+      const names = await this.#names(found);
+      const same = names.has(part) ? [part] : [...names].filter((name) => name.normalize() === part.normalize());
+      const [name = part, ...others] = same;
+      found = `${found === '' ? '' : `${found}/`}${others.length === 0 ? name : part}`;
+    }
+    return found;
+  }
+
+  async #names(folder: string): Promise<Set<string>> {
+    const { trees } = this.#parts;
+    const prefix = folder === '' ? '' : `${folder}/`;
+    const added = this.changes().filter(({ path, oid }) => oid !== null && path.startsWith(prefix));
+    const names = added.map(({ path }) => path.slice(prefix.length).split('/')[0] ?? '');
+    return new Set([...names, ...(await trees.names(await trees.of(this.base), folder))]);
+  }
+
   async #below(path: string): Promise<TreeEntry | null> {
     return this.#parts.trees.at(await this.#parts.trees.of(this.base), path);
   }
@@ -58,7 +82,8 @@ export class Overlay implements Files {
     return info.size;
   }
 
-  async stat(path: string): Promise<FileEntry | null> {
+  async stat(asked: string): Promise<FileEntry | null> {
+    const path = await this.#named(asked);
     const entry = await this.#entry(path);
     return entry && { path, mode: fileMode(entry.mode), oid: entry.oid, size: await this.#size(entry.oid, path) };
   }
@@ -67,13 +92,14 @@ export class Overlay implements Files {
     const entry = await this.stat(path);
     if (!entry) return null;
     const { git, maxFile } = this.#parts;
-    if (entry.size > maxFile) throw new FileRefused('too-large', tooLarge(path, entry.size, maxFile));
+    if (entry.size > maxFile) throw new FileRefused('too-large', tooLarge(entry.path, entry.size, maxFile));
     const object = await git.object(entry.oid);
-    if (!object) throw new Error(`the repository has lost ${entry.oid}, the content of ${path}; run: git fsck`);
+    if (!object) throw new Error(`the repository has lost ${entry.oid}, the content of ${entry.path}; run: git fsck`);
     return { entry, bytes: object.bytes };
   }
 
-  async about(path: string): Promise<Place | null> {
+  async about(asked: string): Promise<Place | null> {
+    const path = await this.#named(asked);
     const change = this.#changes.get(path);
     const entry = change?.oid ? change : await this.#below(path);
     if (entry === null || (change?.oid === null && entry.mode !== FOLDER && entry.mode !== GITLINK)) return null;
@@ -115,17 +141,19 @@ export class Overlay implements Files {
     );
   }
 
-  async write(path: string, bytes: Uint8Array, mode?: FileMode): Promise<Change> {
-    const bad = badPath(path);
+  async write(asked: string, bytes: Uint8Array, mode?: FileMode): Promise<Change> {
+    const bad = badPath(asked);
     if (bad !== null) throw new FileRefused('path', bad);
+    const path = await this.#named(asked);
     await this.#refuseClash(path);
     await this.#refuseObstacle(path);
     return this.#put(path, bytes, mode);
   }
 
-  async place(path: string, bytes: Uint8Array): Promise<Change> {
-    const bad = badPath(path);
+  async place(asked: string, bytes: Uint8Array): Promise<Change> {
+    const bad = badPath(asked);
     if (bad !== null) throw new FileRefused('path', bad);
+    const path = await this.#named(asked);
     await this.#refuseClash(path);
     return this.#put(path, bytes);
   }
@@ -150,7 +178,8 @@ export class Overlay implements Files {
     return { ...change };
   }
 
-  async remove(path: string): Promise<Change | null> {
+  async remove(asked: string): Promise<Change | null> {
+    const path = await this.#named(asked);
     const old = await this.#entry(path);
     if (!old) return null;
     const was = this.#changes.get(path);
@@ -159,7 +188,8 @@ export class Overlay implements Files {
     return { ...change };
   }
 
-  async list(folder: string): Promise<FileEntry[]> {
+  async list(asked: string): Promise<FileEntry[]> {
+    const folder = await this.#named(asked);
     const prefix = folder === '' ? '' : `${folder}/`;
     const below = await this.#below(folder);
     const files = new Map<string, FileEntry>();
@@ -181,7 +211,7 @@ export class Overlay implements Files {
   }
 
   async unnamed(folder: string): Promise<readonly string[]> {
-    const below = await this.#below(folder);
+    const below = await this.#below(await this.#named(folder));
     return below?.mode === FOLDER ? (await this.#parts.listing.of(below.oid)).unnamed : [];
   }
 }

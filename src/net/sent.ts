@@ -1,0 +1,85 @@
+import { netStream, type Sent } from '../core/net/sent.ts';
+import type { NewEvent } from '../core/event.ts';
+import { type Clock, OVER } from '../core/ports/clock.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
+import { errorText } from '../core/text/sentence.ts';
+
+/** Milliseconds that records wait for others: what one answer has sent becomes one commit, and one batch of the export. */
+const GROUP_MS = 200;
+/** Milliseconds until the next try after a failure. */
+const AGAIN_MS = 5_000;
+/** Records of one commit. */
+const MOST = 500;
+/** Records that wait for a store that does not take them; what is older is let go, with a warning. */
+const MOST_WAITING = 10_000;
+
+export interface SentLog {
+  record(sent: Sent): void;
+  /** Writes what waits. */
+  flush(): Promise<void>;
+  /** The same, safe from a power cut, and waits no longer for more. */
+  close(): Promise<void>;
+}
+
+/** Puts on record what left, in groups and without making anybody wait. */
+export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'>; clock: Clock; log: Log }): SentLog {
+  const over = new AbortController();
+  let waiting: Sent[] = [];
+  let lost = 0;
+  let writing: Promise<void> | null = null;
+
+  const write = async (sync: boolean): Promise<boolean> => {
+    while (waiting.length > 0) {
+      const group = waiting.slice(0, MOST);
+      try {
+        await store.commit({ events: group.map(eventOf), sync });
+      } catch (error) {
+        log.warn(
+          { error: errorText(error), waiting: waiting.length },
+          'what left over the network is not on record yet',
+        );
+        return false;
+      }
+      // Those in front may have been let go meanwhile.
+      const done = new Set(group);
+      waiting = waiting.filter((sent) => !done.has(sent));
+    }
+    return true;
+  };
+
+  const loop = async (): Promise<void> => {
+    let wait = GROUP_MS;
+    while (waiting.length > 0 && !over.signal.aborted) {
+      await clock.sleep(wait, over.signal).catch(() => undefined);
+      wait = over.signal.aborted || (await write(false)) ? GROUP_MS : AGAIN_MS;
+    }
+    writing = null;
+  };
+
+  return {
+    record(sent) {
+      waiting.push(sent);
+      if (waiting.length > MOST_WAITING) {
+        waiting.shift();
+        if (lost++ === 0) log.error({}, 'records of what left over the network are lost: the store does not take them');
+      }
+      if (!over.signal.aborted) writing ??= loop();
+    },
+    flush: async () => void (await write(false)),
+    async close() {
+      over.abort(OVER);
+      await writing;
+      await write(true);
+    },
+  };
+}
+
+const eventOf = (sent: Sent): NewEvent => ({
+  type: 'net.sent',
+  stream: netStream(sent.agent),
+  actor: 'runtime',
+  cause: null,
+  labels: [],
+  data: sent,
+});
