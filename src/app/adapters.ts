@@ -65,6 +65,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
       path: env.PATH ?? '',
       platform: options.platform,
       machine: options.machine,
+      env,
       boundary,
       clock: systemClock,
     }),

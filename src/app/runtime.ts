@@ -44,6 +44,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: trust.answerHeld,
     accepting: life.accepting,
+    traffic: adapters.sent.traffic,
     agents: () => describeAgents(trust.current(), models().models),
     situation: async () => ({
       ...describeNetwork(options, trust.current(), models().models, trust.refused(), [

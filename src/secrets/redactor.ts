@@ -149,6 +149,8 @@ export function formsOf(value: string): string[] {
     ...urlEncoded(value),
     ...jsonEscaped(value),
     value.replace(/[&<>"']/g, (char) => HTML[char] ?? char),
+    // oxlint-disable-next-line typescript/no-misused-spread -- half a character is as good as a whole one here
+    [...value].reverse().join(''),
   ];
   return [...new Set(all)].filter((form) => form.length >= MIN_LENGTH);
 }

@@ -133,9 +133,10 @@ class ShellTool implements Tool<ShellInput> {
     } catch (error) {
       return failed(`The command was not run, there is no checkout for it: ${errorText(error)}`);
     }
+    const limits = this.#limits(input);
     try {
       return await this.#attend(checkout, input, ctx, (signal, network) => {
-        const job = { key: ctx.key, command: input.command, checkout, limits: this.#limits(input), network };
+        const job = { key: ctx.key, command: input.command, checkout, limits, network, sandbox: ctx.sandbox };
         return sandbox.exec(job, progressOf(ctx), signal);
       });
     } catch (error) {
@@ -204,20 +205,20 @@ class ShellTool implements Tool<ShellInput> {
     go: (signal: AbortSignal, network: EgressHandle | null) => Promise<JobResult>,
   ): Promise<ToolResult> {
     const { checkouts, egress } = this.#options;
-    const network = ctx.network === null ? null : await egress.open(ctx.key, ctx.network);
+    const network = await this.#wayOut(ctx);
     const over = new AbortController();
     const bounds = checkouts.watch(checkout, over.signal);
     const isOutgrown = (): boolean => bounds.aborted && !ctx.signal.aborted;
-    const result = await go(AbortSignal.any([ctx.signal, bounds]), network)
-      .catch((error: unknown) => {
-        // On a full disk nothing can be written about its end.
-        if (isOutgrown()) return null;
-        throw error;
-      })
-      .finally(async () => {
-        over.abort(OVER);
-        if (network !== null) await egress.forget(ctx.key);
-      });
+    let result: JobResult | null = null;
+    try {
+      result = await go(AbortSignal.any([ctx.signal, bounds]), network);
+    } catch (error) {
+      // On a full disk nothing can be written about its end.
+      if (!isOutgrown()) throw error;
+    } finally {
+      over.abort(OVER);
+      if (network !== null) await egress.forget(ctx.key);
+    }
     const ended =
       result === null || (result.ended === 'aborted' && isOutgrown())
         ? await this.#outgrown(result, String(bounds.reason), checkout, ctx.key)
@@ -232,6 +233,15 @@ class ShellTool implements Tool<ShellInput> {
       text: refused.length === 0 ? ended.text : `${ended.text}\nnot reached: ${refused.join('; ')}`,
       labels: unionLabels(labels, network.reached() ? ['untrusted'] : []),
     };
+  }
+
+  async #wayOut({ key, network }: ToolContext): Promise<EgressHandle | null> {
+    if (network === null) return null;
+    try {
+      return await this.#options.egress.open(key, network);
+    } catch (cause) {
+      throw new SandboxError('start', `its way to the network cannot be opened: ${errorText(cause)}`, { cause });
+    }
   }
 
   async #end(result: JobResult, checkout: Checkout, input: ShellInput, ctx: ToolContext): Promise<ToolResult> {

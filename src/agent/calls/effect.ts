@@ -157,6 +157,7 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
     open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(turn, path),
     net: grantedNet(turn, ready),
     network: grantedNetwork(turn, ready),
+    sandbox: agent.sandbox,
     seen: (path) => seenAs(turn, path),
     mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
     mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),

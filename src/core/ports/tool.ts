@@ -1,4 +1,4 @@
-import type { Settings } from '../agent.ts';
+import type { SandboxChoice, Settings } from '../agent.ts';
 import type { Boundary } from './boundary.ts';
 import type { Effect } from '../event.ts';
 import type { Change, FileEntry, Files } from '../files.ts';
@@ -28,6 +28,8 @@ export interface ToolContext {
   net: Net;
   /** What a command of this call may reach by itself; null: nothing. */
   network: EgressGrant | null;
+  /** What confines the agent's commands; the strictest of this machine unless given. */
+  sandbox?: SandboxChoice | undefined;
   /** How this conversation last saw a path, in this turn or an earlier one; null: it never looked. */
   seen(path: string): Promise<Seen | null>;
   /**
