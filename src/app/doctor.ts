@@ -136,7 +136,7 @@ async function judgeConfig(
     }));
   const { vaultProblems } = await import('./problems.ts');
   const { settings, images, problems: found } = await readGovernance(workspace, secrets);
-  const problems = [...vaultProblems(secrets), ...found];
+  const problems = [...vaultProblems(secrets, false), ...found];
   if (settings === null) return { config: { problems: plain(problems) }, keys: [], images };
   const net = httpOnly(() => Promise.reject(new Error('doctor contacts nobody')));
   const { BUILTIN } = await import('./builtin.ts');
