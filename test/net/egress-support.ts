@@ -14,7 +14,7 @@ import { type Bounds, BOUNDS } from '../../src/net/egress/session.ts';
 import { type Lab, openLab, realClock } from './support.ts';
 
 /** Nothing is bound. */
-const NO_SECRETS = openInjection({
+export const NO_SECRETS = openInjection({
   bindings: () => [],
   resolve: () => Promise.reject(new Error('no secrets')),
   hide: () => undefined,
