@@ -212,8 +212,10 @@ async function attempt(engine: Engine, image: Image, scratch: string): Promise<R
   const limits = { memory: 256 << 20, processes: 64, timeMs: 30_000 };
   const name = `ruche-try-${scratch.slice(-6)}`;
   const most = await mostOf();
-  const env = containerEnv(image, ENVIRONMENT);
-  const plan = { engine, image, name, dir: scratch, shared, checkout, limits, most, env };
+  const env = Object.entries(containerEnv(image, ENVIRONMENT)).map(([variable, value]) => `${variable}=${value}\n`);
+  await writeFile(join(scratch, 'env'), env.join(''), { mode: 0o600 });
+  const own = { dir: scratch, shared, checkout, ca: null, network: false };
+  const plan = { engine, image, name, limits, most, ...own };
   const ran = await ask(containerArgs(plan));
   return { code: ran.code, text: `${ran.text}\n${await readFile(join(scratch, 'pipe'), 'utf8')}` };
 }
