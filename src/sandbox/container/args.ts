@@ -13,7 +13,12 @@ export interface Engine {
   mapping: readonly string[];
   /** Whether it limits memory and processes of a container; if not, each process has limits of its own. */
   limits: boolean;
+  /** The system call filter; null: the engine's own. */
+  profile: string | null;
 }
+
+/** Its file among those that are shared. */
+export const PROFILE = 'seccomp.json';
 
 export interface Owner {
   uid: number;
@@ -109,6 +114,7 @@ export function containerArgs(plan: ContainerPlan): string[] {
     ['run', '--rm', `--name=${plan.name}`, `--cidfile=${dir}/cid`, '--pull', 'never'],
     ['--network', 'none', '--hostname', 'ruche', '--cgroupns', 'private', '--ipc', 'private'],
     ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--security-opt', 'label=disable'],
+    engine.profile === null ? [] : ['--security-opt', `seccomp=${shared}/${PROFILE}`],
     ['--user', `${engine.user.uid}:${engine.user.gid}`, ...engine.mapping],
     // The time limit is the wrapper's. This one ends what has outlived a wrapper that was killed.
     podman ? ['--read-only-tmpfs=false', '--no-hosts', '--timeout', String(seconds)] : [],
