@@ -136,7 +136,7 @@ async function judgeConfig(
     }));
   const { vaultProblems } = await import('./problems.ts');
   const { settings, images, problems: found } = await readGovernance(workspace, secrets);
-  const problems = [...vaultProblems(secrets), ...found];
+  const problems = [...vaultProblems(secrets, false), ...found];
   if (settings === null) return { config: { problems: plain(problems) }, keys: [], images };
   const net = httpOnly(() => Promise.reject(new Error('doctor contacts nobody')));
   const { BUILTIN } = await import('./builtin.ts');
@@ -209,9 +209,10 @@ async function readNewest(options: { home: string; workspace: string; again?: st
     const record = await openRecord(options);
     try {
       const lost = await findLost(options, record.store, options.env);
+      const database = (await STORE.damage?.(options.home)) ?? null;
       for await (const event of record.store.read({ reverse: true, limit: 1 }))
-        return { newestEvent: event.at, database: null, lost };
-      return { newestEvent: null, database: null, lost };
+        return { newestEvent: event.at, database, lost };
+      return { newestEvent: null, database, lost };
     } finally {
       await record.close();
     }

@@ -163,7 +163,13 @@ const checkKeys: Check = ({ keys, start }) =>
 const checkDatabase: Check = ({ database }) =>
   database === null
     ? []
-    : [broken('Database', database, 'Restore a backup, or use the version of Ruche that wrote it.')];
+    : [
+        broken(
+          'Database',
+          database,
+          'Restore a backup, or use the version of Ruche that wrote it. Without a backup, `ruche verify` names what can still be read.',
+        ),
+      ];
 
 const checkLost: Check = ({ lost }) =>
   lost.map(({ what, mend, safe }) => (safe ? warning : broken)('Record', what, mend));
