@@ -123,7 +123,7 @@ describe('a command in a container', { skip }, () => {
     });
     server.listen(join(dir, 'proxy.sock'));
     await once(server, 'listening');
-    const network = { dir, token: 'the-secret-token', ca: join(dir, 'ca.pem'), refused: () => [] };
+    const network = { dir, token: 'the-secret-token', ca: join(dir, 'ca.pem'), refused: () => [], reached: () => true };
     const say = 'exec 3<>/dev/tcp/127.0.0.1/3128 && echo hello >&3 && cat <&3';
     const order = await job(`${say}; echo $https_proxy; cat $GIT_SSL_CAINFO; while [ ! -e go ]; do sleep 0.02; done`, {
       network,

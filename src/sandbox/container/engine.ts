@@ -180,7 +180,7 @@ export function explain(kind: string, text: string): { why: string; mend: string
   return {
     why,
     mend:
-      rows.find(([pattern]) => pattern.test(text))?.[1] ??
+      rows.find(([pattern]) => pattern.test(said))?.[1] ??
       'Run `podman run --rm IMAGE true` by hand and see what it says.',
   };
 }
