@@ -313,19 +313,20 @@ test('without a sandbox a script asks at each firing, until a rule names it; ano
   ]);
   await withLoop([], { tools: [tool] }, async (loop) => {
     loop.deps.sandboxed = () => false;
-    const asked = await firing(loop)();
+    const fire = firing(loop);
+    const asked = await fire();
     assert.equal(asked.status, 'waiting');
     const [wait] = await loop.runtime.pending();
     assert.match(wait?.reason ?? '', /Nothing confines this command/);
     await loop.runtime.approve(wait?.id ?? '', 'approve', 'owner');
     assert.equal((await loop.settled(asked.task)).status, 'done');
-    const match = { tool: 'shell', command: 'scripts/probe.sh *' };
+    const match = { tool: 'shell', command: './scripts/probe.sh *' };
     const rule: Rule = { id: 'probe', verdict: 'allow', match, reason: 'I have read it.' };
     loop.governance.settings = { ...loop.governance.settings, rules: [rule] };
-    assert.equal((await firing(loop)()).status, 'done');
-    assert.deepEqual(ran, ['scripts/probe.sh -v', 'scripts/probe.sh -v']);
+    assert.equal((await fire()).status, 'done');
+    assert.deepEqual(ran, ['./scripts/probe.sh -v', './scripts/probe.sh -v']);
     const other = { kind: 'run' as const, command: 'scripts/other.sh' };
-    assert.equal((await firing(loop)({ work: other })).status, 'waiting');
+    assert.equal((await fire({ work: other })).status, 'waiting');
   });
 });
 
