@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { channelProblems, journalProblems } from '../../src/app/problems.ts';
 import type { Problem } from '../../src/core/agent.ts';
 import { asCalled } from '../../src/cli/explain.ts';
+import { echo } from '../gateway/help.ts';
+import { withDesk } from './help.ts';
 import { findings, type Facts, type Finding } from '../../src/cli/findings.ts';
 
 const well: Facts = {
@@ -40,6 +42,19 @@ test('A machine that is well has nothing to mend', () => {
   const found = findings(well);
   assert.ok(found.length >= 10);
   assert.ok(found.every((finding) => finding.level === 'ok' && finding.mend === ''));
+});
+
+test('The vault: how many secrets and where its key is, what keeps it closed, and that a passphrase is asked for', () => {
+  const vault = { problem: null, locked: false, secrets: 2, key: '/h/secrets.key' };
+  const shown = (more: object, change: Partial<Facts> = {}): string => {
+    const { level, text } = of({ ...change, vault: { ...vault, ...more } }, 'Secrets');
+    return `${level} ${text}`;
+  };
+  assert.equal(shown({}), 'ok 2 secrets; the key is /h/secrets.key');
+  assert.equal(shown({ problem: 'It is damaged.' }), 'broken It is damaged.');
+  const stopped = { gateway: { state: 'stopped', detail: '' } } as const;
+  assert.equal(shown({ problem: 'x', locked: true }, stopped), 'ok the next start needs their passphrase');
+  assert.ok(findings({ ...well, vault: null }).every(({ subject }) => subject !== 'Secrets'));
 });
 
 test('A window that nobody knows is told, with where to say it', () => {
@@ -95,6 +110,16 @@ test('What to do about files that are wrong is said once, and commands as they a
   assert.equal(asCalled(text, 'npx ruche'), called);
   assert.equal(asCalled(text, 'ruche'), text);
 });
+
+test('each command that the help lists is named as it is called here', () =>
+  withDesk(echo, async ({ ruche, out }) => {
+    await ruche('--help');
+    const names = [...out().matchAll(/^ {2}([a-z]+)(?= |$)/gm)]
+      .map(([, name]) => name)
+      .filter((name) => name !== 'help');
+    assert.ok(names.length > 20, names.join());
+    for (const name of names) assert.equal(asCalled(`Run: ruche ${name} x`, 'npx ruche'), `Run: npx ruche ${name} x`);
+  }));
 
 test('A problem that no file causes is not called one of the configuration, and nobody is sent to a file for it', () => {
   const advice = (problems: readonly Problem[]): [string, boolean][] =>
