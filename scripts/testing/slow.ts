@@ -13,17 +13,38 @@ export interface Suite {
 export const EFFORT = 'RUCHE_TEST_EFFORT';
 
 export const SUITES: readonly Suite[] = [
-  { name: 'crash', paths: ['test/crash'], seconds: 200 },
+  {
+    name: 'crash',
+    paths: ['test/crash', 'test/e2e/openai-client.test.ts', 'test/e2e/schedule-kills.test.ts'],
+    seconds: 220,
+  },
   { name: 'page', paths: ['test/web/access.test.ts'], seconds: 40 },
   { name: 'simulation', paths: ['test/simulate/play.slow.test.ts'], seconds: 60 },
   {
-    name: 'random',
+    // Nearly all of it is Git's own: some processes of it for each of thousands of steps, which is what is to be proven.
+    name: 'git',
     paths: [
       'test/agent/crowd.test.ts',
+      'test/trust/trust-foreign.test.ts',
+      'test/workspace/concurrent.test.ts',
+      'test/workspace/governance-protected.test.ts',
+      'test/workspace/journal-repository.test.ts',
+      'test/workspace/person-random.test.ts',
+      'test/workspace/windows.test.ts',
+    ],
+    seconds: 330,
+  },
+  {
+    name: 'random',
+    paths: [
       'test/agent/random.test.ts',
+      'test/agent/task-trees.test.ts',
       'test/channels/telegram-split.test.ts',
       'test/core/firing.test.ts',
+      'test/core/markdown.test.ts',
       'test/core/untrusted.test.ts',
+      'test/gateway/safety.test.ts',
+      'test/e2e/canary-surfaces.test.ts',
       'test/journal/export.test.ts',
       'test/models/cut.test.ts',
       'test/models/turns.test.ts',
@@ -37,11 +58,6 @@ export const SUITES: readonly Suite[] = [
       'test/store/known.property.test.ts',
       'test/store/queue.property.test.ts',
       'test/views/agreement.test.ts',
-      'test/workspace/concurrent.test.ts',
-      'test/workspace/governance-protected.test.ts',
-      'test/workspace/journal-repository.test.ts',
-      'test/workspace/person-random.test.ts',
-      'test/workspace/windows.test.ts',
       'test/workspace/settings.test.ts',
     ],
     seconds: 200,

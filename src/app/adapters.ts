@@ -19,6 +19,7 @@ import { homeKey } from '../platform/home-key.ts';
 import { openFound } from '../models/choice/found.ts';
 import { openKept, usedServers } from '../models/choice/kept.ts';
 import { readAuthorities } from '../net/authorities.ts';
+import { openEgress } from '../net/egress/egress.ts';
 import { openNet } from '../net/guard.ts';
 import { openSentLog } from '../net/sent.ts';
 import { ENVIRONMENT } from '../sandbox/system.ts';
@@ -64,6 +65,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
       path: env.PATH ?? '',
       platform: options.platform,
       machine: options.machine,
+      env,
       boundary,
       clock: systemClock,
     }),
@@ -136,7 +138,10 @@ async function openWays(
   const net = (wrap.net ?? plainly)(() =>
     parts.adopt(openNet({ clock, log, ca, injection, record }), (each) => each.close()),
   );
-  return { ...bound, net, sent };
+  // Commands live by the machine's time.
+  const egress = openEgress({ dir: join(home, 'egress'), key, net, clock: systemClock });
+  parts.adopt(egress, (each) => each.close());
+  return { ...bound, net, sent, egress };
 }
 
 /** What cannot be moved stays where it was, and is read from there. */

@@ -1,5 +1,6 @@
 import { wrongAddress } from '../config/recipients.ts';
 import type { Adapters } from './adapters.ts';
+import { isConfined } from './builtin.ts';
 import { ConversationCache } from '../agent/run/conversation.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
 import { Hindrances } from '../agent/run/hindrances.ts';
@@ -44,7 +45,7 @@ export function openAgents(
     models: (agent) => models().models.choices(agent.model),
     nextTry,
     tools: () => models().tools,
-    sandboxed: sandbox.confined,
+    sandboxed: ({ sandbox: picked }) => isConfined(adapters.builtin, sandbox, picked),
     paused: (agent) => pauses.of(agent) !== null,
     pushes,
     wrongAddress(place) {

@@ -1,7 +1,7 @@
 import { telegramMessenger } from '../channels/telegram/messenger.ts';
 import type { ChannelParts, Messenger } from '../config/channels.ts';
 import type { Known } from '../config/settings.ts';
-import type { ChannelSettings } from '../core/agent.ts';
+import type { ChannelSettings, SandboxChoice } from '../core/agent.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { Secrets } from '../core/ports/secrets.ts';
 import type { AnyTool, ToolDeclaration, ToolParts } from '../core/ports/tool.ts';
@@ -12,6 +12,8 @@ import { geminiProvider } from '../models/gemini/model.ts';
 import { ollamaProvider } from '../models/ollama/model.ts';
 import { openaiProvider } from '../models/responses/model.ts';
 import type { Provider } from '../models/wire/provider.ts';
+import { containers } from '../sandbox/container/container.ts';
+import { ChosenSandboxes } from '../sandbox/chosen.ts';
 import { unconfined } from '../sandbox/none.ts';
 import { bubblewrap } from '../sandbox/probe.ts';
 import type { Boundary } from '../core/ports/boundary.ts';
@@ -39,7 +41,7 @@ export interface Builtin {
   messengers: readonly Messenger[];
   /** Where nothing is configured, the first that the environment offers is used. */
   providers: readonly Provider[];
-  /** The strictest first: the first that works on the machine is used. */
+  /** The strictest first: of those that need no image, the first that works on the machine is used unless one is picked. */
   sandboxes: readonly SandboxKind[];
 }
 
@@ -61,18 +63,39 @@ export const BUILTIN: Builtin = {
   ],
   messengers: [telegramMessenger],
   providers: [anthropicProvider, openaiProvider, geminiProvider, ollamaProvider, compatibleProvider, demoProvider],
-  sandboxes: [bubblewrap, unconfined],
+  sandboxes: [containers, bubblewrap, unconfined],
 };
 
 export const openTools = ({ tools }: Builtin, parts: ToolParts): ReadonlyMap<string, AnyTool> =>
   new Map(tools.map((each) => [each.name, 'open' in each ? each.open(parts) : each]));
 
-/** The strictest that works on this machine. */
+/** The strictest that works on this machine, and behind it those that an agent may pick. */
 export async function openSandbox(
   { sandboxes }: Pick<Builtin, 'sandboxes'>,
+  options: ProbeOptions & { boundary: Boundary; clock: Clock },
+): Promise<Sandbox> {
+  const standard = await strictest(sandboxes, options);
+  const open = (name: string): Promise<Sandbox> | null => {
+    const kind = sandboxes.find((each) => each.name === name);
+    if (kind === undefined) return null;
+    return kind.picked?.open(options) ?? Promise.resolve(standard);
+  };
+  return new ChosenSandboxes({ dir: options.dir, standard, open });
+}
+
+/** Whether commands are confined that run in what an agent has picked. One that cannot be had is no reason to do without: nothing runs then. */
+export const isConfined = (
+  { sandboxes }: Pick<Builtin, 'sandboxes'>,
+  standard: Pick<Sandbox, 'confined'>,
+  choice: SandboxChoice | undefined,
+): boolean => sandboxes.find(({ name }) => name === choice?.kind)?.picked?.confined ?? standard.confined;
+
+async function strictest(
+  sandboxes: readonly SandboxKind[],
   { boundary, clock, ...options }: ProbeOptions & { boundary: Boundary; clock: Clock },
 ): Promise<Sandbox> {
   for (const kind of sandboxes) {
+    if (kind.image === true) continue;
     const probe = await kind.probe(options);
     if (probe.ok) return probe.open({ boundary, clock });
   }
@@ -95,8 +118,9 @@ export async function openChannel(
 }
 
 /** What the settings and agents of a network that is made of these may name. */
-export const knownOf = ({ tools, messengers, providers }: Builtin): Known => ({
+export const knownOf = ({ tools, messengers, providers, sandboxes }: Builtin): Known => ({
   tools,
+  sandboxes,
   messengers,
   providers: providers.map(({ name }) => name),
   providerKinds: providers,

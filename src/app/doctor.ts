@@ -6,6 +6,7 @@ import { type Problem, type Settings, SETTINGS_FILE } from '../core/agent.ts';
 import { httpOnly } from '../core/ports/net.ts';
 import type { KeptSecrets, PrivateFile } from '../core/ports/secrets.ts';
 import type { Lost } from './lost.ts';
+import type { SandboxKind } from '../core/ports/sandbox.ts';
 import { machineOf, packageFolder } from './package.ts';
 import { privateFile } from '../platform/replace.ts';
 import { systemClock as clock } from '../platform/system.ts';
@@ -15,13 +16,13 @@ type Env = AppOptions['env'];
 
 /** Looks at everything `doctor` reports that is not the process's own. */
 export async function diagnose(options: { home: string; workspace: string; again?: string; env: Env }) {
-  const [git, sandbox, config, journal] = await Promise.all([
+  const [git, sandbox, { images, ...config }, journal] = await Promise.all([
     gitVersion(options.env),
-    trySandbox(options.env),
+    tryHere(options.env, ({ image }) => image !== true),
     readConfig(options),
     readNewest(options),
   ]);
-  return { git, sandbox, ...config, ...journal };
+  return { git, sandbox, images: await tryImages(options.env, images), ...config, ...journal };
 }
 
 async function gitVersion(env: Env): Promise<string | null> {
@@ -33,19 +34,38 @@ async function gitVersion(env: Env): Promise<string | null> {
   }
 }
 
-/** Tried in a folder of its own, so that looking makes no home. */
-async function trySandbox(env: Env): Promise<{ ok: boolean; why: string; mend: string }> {
+interface Tried {
+  ok: boolean;
+  why: string;
+  mend: string;
+}
+
+/** The first sandbox of a sort, tried in a folder of its own, so that looking makes no home. */
+async function tryHere(env: Env, sort: (kind: SandboxKind) => boolean, image?: string): Promise<Tried> {
   const { BUILTIN } = await import('./builtin.ts');
-  const [strictest] = BUILTIN.sandboxes;
-  if (strictest === undefined) return { ok: false, why: 'No sandbox is built in.', mend: '' };
+  const kind = BUILTIN.sandboxes.find(sort);
+  if (kind === undefined) return { ok: false, why: 'No sandbox is built in.', mend: '' };
   const dir = await mkdtemp(join(tmpdir(), 'ruche-doctor-'));
+  const machine = machineOf();
   try {
-    return await strictest.probe({ dir, path: env['PATH'] ?? '', platform: process.platform, machine: machineOf() });
+    return await kind.probe({ dir, path: env['PATH'] ?? '', platform: process.platform, machine, env }, image);
   } catch (error) {
     return { ok: false, why: errorText(error), mend: 'Correct what it names, then run doctor again.' };
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
+}
+
+/** Each image that agents name. If none is named, what would run one, if anything here does. */
+async function tryImages(env: Env, images: readonly string[]): Promise<(Tried & { image: string | null })[]> {
+  const takesOne = ({ image }: SandboxKind): boolean => image === true;
+  if (images.length === 0) {
+    const here = await tryHere(env, takesOne);
+    return here.ok ? [{ ...here, image: null }] : [];
+  }
+  const tried: (Tried & { image: string })[] = [];
+  for (const image of images) tried.push({ ...(await tryHere(env, takesOne, image)), image });
+  return tried;
 }
 
 interface Config {
@@ -56,6 +76,8 @@ interface Config {
   keys: { provider: string; name: string; present: boolean }[];
   /** Refs of runs' work that name objects which are gone. */
   refs: string[];
+  /** Images that agents run commands in. */
+  images: string[];
 }
 
 type OpenWorkspace = Awaited<ReturnType<typeof import('../workspace/workspace.ts').openWorkspace>>;
@@ -69,7 +91,7 @@ async function readConfig({
   workspace: string;
   env: Env;
 }): Promise<Config> {
-  const none: Config = { workspace: null, config: null, keys: [], refs: [] };
+  const none: Config = { workspace: null, config: null, keys: [], refs: [], images: [] };
   const standing = await readdir(dir).catch(() => []);
   if (standing.length === 0) return none;
   const { openWorkspace } = await import('../workspace/workspace.ts');
@@ -78,11 +100,12 @@ async function readConfig({
     try {
       const { workspaceProblems } = await import('./problems.ts');
       const wrong = await workspaceProblems({ workspace }, new Map());
-      const { config, keys } = await judgeConfig(workspace, home, env);
+      const { config, keys, images } = await judgeConfig(workspace, home, env);
       return {
         ...none,
         config: { problems: [...wrong, ...(config?.problems ?? [])] },
         keys,
+        images,
         refs: await workspace.brokenRefs(),
       };
     } finally {
@@ -93,7 +116,11 @@ async function readConfig({
   }
 }
 
-async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Promise<Pick<Config, 'config' | 'keys'>> {
+async function judgeConfig(
+  workspace: OpenWorkspace,
+  home: string,
+  env: Env,
+): Promise<Pick<Config, 'config' | 'keys' | 'images'>> {
   const { openModels } = await import('../models/choice/choose.ts');
   const { openFound } = await import('../models/choice/found.ts');
   const { openKept } = await import('../models/choice/kept.ts');
@@ -108,9 +135,9 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
       key: secrets.redact(problem.key),
     }));
   const { vaultProblems } = await import('./problems.ts');
-  const { settings, problems: found } = await readGovernance(workspace, secrets);
-  const problems = [...vaultProblems(secrets), ...found];
-  if (settings === null) return { config: { problems: plain(problems) }, keys: [] };
+  const { settings, images, problems: found } = await readGovernance(workspace, secrets);
+  const problems = [...vaultProblems(secrets, false), ...found];
+  if (settings === null) return { config: { problems: plain(problems) }, keys: [], images };
   const net = httpOnly(() => Promise.reject(new Error('doctor contacts nobody')));
   const { BUILTIN } = await import('./builtin.ts');
   const kinds = BUILTIN.providers;
@@ -130,14 +157,14 @@ async function judgeConfig(workspace: OpenWorkspace, home: string, env: Env): Pr
   const told = new Set(keys.map(({ provider }) => `models.providers.${provider}.apiKey`));
   // Keys that are missing are told once, with the key.
   const others = models.problems().filter((problem) => !told.has(problem.key));
-  return { config: { problems: plain([...problems, ...others]) }, keys };
+  return { config: { problems: plain([...problems, ...others]) }, keys, images };
 }
 
 /** What the next look of a gateway would find: `main`, and over it what a person has saved since. */
 async function readGovernance(
   workspace: OpenWorkspace,
   secrets: Pick<KeptSecrets, 'peek'>,
-): Promise<{ settings: Settings | null; problems: readonly Problem[] }> {
+): Promise<{ settings: Settings | null; images: string[]; problems: readonly Problem[] }> {
   const { standingFiles } = await import('../workspace/edits/watch.ts');
   const { readBundled } = await import('../skills/judge.ts');
   const { liveProblems } = await import('./problems.ts');
@@ -155,11 +182,13 @@ async function readGovernance(
       head,
       standing.filter(({ path }) => path !== SETTINGS_FILE),
     );
-  if (!foreseen.ok) return { settings: null, problems: broken };
+  if (!foreseen.ok) return { settings: null, images: [], problems: broken };
   const { settings, agents, problems } = foreseen.governance;
   const others = broken.length === 0 ? problems : problems.filter(({ file }) => file !== SETTINGS_FILE);
+  const picked = [...agents.values()].flatMap(({ sandbox }) => sandbox?.image ?? []);
   return {
     settings,
+    images: [...new Set(picked)],
     problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets, clock }, agents))],
   };
 }
@@ -180,9 +209,10 @@ async function readNewest(options: { home: string; workspace: string; again?: st
     const record = await openRecord(options);
     try {
       const lost = await findLost(options, record.store, options.env);
+      const database = (await STORE.damage?.(options.home)) ?? null;
       for await (const event of record.store.read({ reverse: true, limit: 1 }))
-        return { newestEvent: event.at, database: null, lost };
-      return { newestEvent: null, database: null, lost };
+        return { newestEvent: event.at, database, lost };
+      return { newestEvent: null, database, lost };
     } finally {
       await record.close();
     }

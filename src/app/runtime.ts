@@ -44,13 +44,14 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: trust.answerHeld,
     accepting: life.accepting,
+    traffic: adapters.sent.traffic,
     agents: () => describeAgents(trust.current(), models().models),
     situation: async () => ({
       ...describeNetwork(options, trust.current(), models().models, trust.refused(), [
         ...(await nowWrong(adapters, trust.current(), clockwork.desks, agents.hindrances.all(clock.now()))),
         ...stuckProblems(adapters.dropped.stuck()),
         ...ageProblems(options, adapters.newer, adapters.missing),
-        ...vaultProblems(adapters.secrets),
+        ...vaultProblems(adapters.secrets, true),
         ...journalProblems(exporter.problem()),
         ...channelProblems(messengers.list()),
       ]),

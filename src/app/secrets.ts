@@ -53,6 +53,7 @@ export function openSecretsDesk({ home, root, secrets: { vault }, store }: DeskP
   };
   return {
     async list() {
+      await vault.retry();
       const [named, used] = [await places(), await lastUses(store)];
       const kept = vault.list();
       const secrets = kept.map((each) => ({

@@ -110,6 +110,8 @@ export interface Diagnosis {
   /** Null: Git is not installed. */
   git: string | null;
   sandbox: { ok: boolean; why: string; mend: string };
+  /** Each image that agents run commands in. Of null: what could run one, where none is named. */
+  images?: readonly { image: string | null; ok: boolean; why: string; mend: string }[];
   /** References to secrets in `ruche.yaml`, by name only. */
   keys: readonly { provider: string; name: string; present: boolean }[];
   /** Null if there is no workspace yet. */

@@ -66,6 +66,13 @@ const checkGit: Check = ({ git }) => {
   return major > 2 || (major === 2 && minor >= 38) ? [ok('Git', git)] : [broken('Git', `${git} is too old`, mend)];
 };
 
+/** Of an agent whose image cannot be run, no command runs. */
+const checkImages: Check = ({ images = [] }) =>
+  images.map(({ image, ok: works, why, mend }) => {
+    const subject = image === null ? 'Containers' : `Image ${image.slice(0, image.indexOf('@') + 20)}…`;
+    return works ? ok(subject, why) : broken(subject, `${why} Commands of its agents do not run.`, mend);
+  });
+
 /** Not broken: without it every command is asked for. */
 const checkSandbox: Check = ({ sandbox }) => [
   sandbox.ok
@@ -156,7 +163,13 @@ const checkKeys: Check = ({ keys, start }) =>
 const checkDatabase: Check = ({ database }) =>
   database === null
     ? []
-    : [broken('Database', database, 'Restore a backup, or use the version of Ruche that wrote it.')];
+    : [
+        broken(
+          'Database',
+          database,
+          'Restore a backup, or use the version of Ruche that wrote it. Without a backup, `ruche verify` names what can still be read.',
+        ),
+      ];
 
 const checkLost: Check = ({ lost }) =>
   lost.map(({ what, mend, safe }) => (safe ? warning : broken)('Record', what, mend));
@@ -261,6 +274,7 @@ const CHECKS: readonly Check[] = [
   checkNode,
   checkGit,
   checkSandbox,
+  checkImages,
   checkHome,
   checkDisk,
   checkClock,

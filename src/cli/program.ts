@@ -205,6 +205,11 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--limit <number>', 'show this many of the newest (200; 0 means all)')
     .option('--json', 'print one JSON object per line, with contents')
     .action((flags: Flags) => act(flags, async (options) => (await import('./log.ts')).log(io, options, flags)));
+  command('net', 'show what left over the network: for whom, where to and how much')
+    .option('--agent <name>', 'only this agent')
+    .option('--since <time>', 'everything since then: 10m, 2h, 3d, or a date; the newest 50 unless given')
+    .option('--json', 'print JSON')
+    .action((flags: Flags) => act(flags, async (options) => (await import('./net.ts')).net(io, options, flags)));
   command('agents [action] [name]', 'list the agents (list), or pause NAME, resume NAME')
     .option('--reason <text>', 'pause: the reason, for the record')
     .option('--all', 'pause or resume every agent')

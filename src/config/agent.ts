@@ -5,6 +5,7 @@ import { AGENT_LATER, TOOLS_LATER, agentSchema } from './schemas.ts';
 import { checkRules, laterKeys, toRule } from './settings.ts';
 import type { KnownToAgent } from './settings.ts';
 import { recipientProblem } from './recipients.ts';
+import { sandboxOf } from './sandbox.ts';
 import { reachesOf } from './network-schema.ts';
 import { readSchedules } from './schedules.ts';
 import { readTriggers } from './triggers.ts';
@@ -123,6 +124,8 @@ export function parseAgent(
     (found.severity === 'warning' ? warnings : problems).push(found);
   const wrongChain = checkChain(value.escalation, known);
   if (wrongChain !== null) problems.push(problem(file, source.lineOf(['escalation']), 'escalation', wrongChain));
+  const sandbox = sandboxOf(value, known.sandboxes, source, file, known.sandbox);
+  problems.push(...sandbox.problems);
   const timed = readSchedules(value.schedules ?? [], source, file);
   const triggered = readTriggers(value.triggers ?? [], source, file);
   problems.push(...timed.problems, ...triggered.problems);
@@ -151,6 +154,7 @@ export function parseAgent(
       ...(value.skills === undefined ? {} : { skills: [...new Set(value.skills)].sort() }),
       rules: rules.map(toRule),
       network: value.network === undefined ? null : reachesOf(value.network),
+      ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),
       schedules: timed.schedules,
       ...(triggered.triggers.length === 0 ? {} : { triggers: triggered.triggers }),
       ...(value.escalation === undefined ? {} : { escalation: value.escalation }),

@@ -10,6 +10,7 @@ import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { quietSchema } from './quiet.ts';
 import { secretsSchema } from './secret-bindings.ts';
 import { recipient, scheduleSchema } from './schedule-schema.ts';
+import { sandboxKeys } from './sandbox.ts';
 import { timeNeeded } from './validate.ts';
 import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
@@ -296,6 +297,7 @@ const settings = z.strictObject({
     .optional(),
   quiet: quietSchema.optional(),
   secrets: secretsSchema.optional(),
+  ...sandboxKeys,
   ...later(SETTINGS_LATER),
 });
 
@@ -327,6 +329,7 @@ export const agentSchema = z.strictObject({
   escalation: CHAIN_NAME.describe(
     'The chain of ruche.yaml for what waits for a person; owner unless given.',
   ).optional(),
+  ...sandboxKeys,
   ...later(AGENT_LATER),
 });
 

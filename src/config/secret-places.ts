@@ -24,7 +24,8 @@ export function secretPlaces(file: string, text: string): Map<string, SecretPlac
   walk(value, []);
   // `secrets:` of ruche.yaml binds each secret by its own name.
   if (file === 'ruche.yaml' && isObject(value) && isObject(value.secrets))
-    for (const name of Object.keys(value.secrets)) add(name, `secrets.${name}`);
+    for (const [name, binding] of Object.entries(value.secrets))
+      if (isObject(binding) && binding.value === undefined) add(name, `secrets.${name}`);
   return places;
 }
 

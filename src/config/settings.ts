@@ -5,11 +5,13 @@ import type {
   Problem,
   ProviderKind,
   ProviderSettings,
+  SandboxChoice,
   Settings,
 } from '../core/agent.ts';
 import { bareOrigin } from '../core/net/host.ts';
 import { readDuration } from '../core/text/duration.ts';
 import type { Rule, RuleMatch } from '../core/policy.ts';
+import type { SandboxName } from '../core/ports/sandbox.ts';
 import type { ToolName } from '../core/ports/tool.ts';
 import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { didYouMean } from '../core/text/unknown.ts';
@@ -20,6 +22,7 @@ import { reachesOf } from './network-schema.ts';
 import { quietOf, zoneProblems } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
+import { sandboxOf } from './sandbox.ts';
 import { bindingsOf } from './secret-bindings.ts';
 import { decodeText, parseYaml, problem, type Path, type YamlSource } from './yaml-source.ts';
 
@@ -51,6 +54,8 @@ export interface Known {
   providerKinds: readonly ProviderKind[];
   tools: readonly ToolName[];
   messengers: readonly Messenger[];
+  /** What confines commands, the strictest first. */
+  sandboxes: readonly SandboxName[];
   /** Channels beside those of `ruche.yaml`, and those that a secret alone makes. */
   channels?: readonly string[];
   /** What is wrong with a rule's patterns; a rule that can never match must not look like protection. */
@@ -63,6 +68,8 @@ export interface KnownToAgent extends Omit<Known, 'messengers' | 'channels' | 'p
   chains: readonly string[];
   /** Whom its schedules and triggers may tell. */
   recipients: Recipients;
+  /** What `ruche.yaml` has picked for the commands of all. */
+  sandbox?: SandboxChoice;
 }
 
 interface RuleSource {
@@ -221,7 +228,8 @@ export function parseSettings(
   problems.push(...(quiet?.problems ?? []));
   problems.push(...zoneProblems(value.zones ?? {}, recipients, source, file));
   const queues = queuesOf(value.queues ?? {}, source, file);
-  problems.push(...queues.problems);
+  const sandbox = sandboxOf(value, known.sandboxes, source, file);
+  problems.push(...queues.problems, ...sandbox.problems);
   if (problems.length > 0) return { settings: null, problems: [...problems, ...warnings] };
   return {
     settings: {
@@ -239,6 +247,7 @@ export function parseSettings(
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
       ...(value.zones === undefined ? {} : { zones: value.zones }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
+      ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,

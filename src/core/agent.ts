@@ -9,6 +9,13 @@ import type { Trigger } from './trigger.ts';
 /** The settings of the network, at the root of the workspace. */
 export const SETTINGS_FILE = 'ruche.yaml';
 
+/** What confines shell commands, by the name of its kind; `image` for a kind that takes one. */
+export interface SandboxChoice {
+  kind: string;
+  /** `name@sha256:…` */
+  image?: string;
+}
+
 /** `agents/<name>/AGENT.md` at a commit. */
 export interface Agent {
   name: string;
@@ -21,6 +28,8 @@ export interface Agent {
   rules: readonly Rule[];
   /** The only places it reaches; null: what the rules say. */
   network: readonly Reach[] | null;
+  /** What confines its commands, that of `ruche.yaml` counted in; the strictest of this machine unless given. */
+  sandbox?: SandboxChoice;
   /** What it does by the clock. */
   schedules: readonly Schedule[];
   /** What it does when something happens. */
@@ -163,6 +172,8 @@ export interface Settings {
   zones?: Readonly<Record<string, string>>;
   /** Origin under which people reach the page through a proxy, such as `https://ruche.example.org`. */
   publicUrl?: string;
+  /** What confines the commands of all agents, unless one narrows it; the strictest of this machine unless given. */
+  sandbox?: SandboxChoice;
   /** Runs at once. */
   concurrency: number;
   limits: {

@@ -53,8 +53,20 @@ interface Endpoint {
   handler: (request: ApiRequest<string>) => Promise<unknown>;
 }
 
-/** Every endpoint, on one screen. Gives what answers a request, whatever happens to it. */
+/** What answers a request, whatever happens to it. */
 export function routes(context: GatewayContext): (exchange: Exchange) => Promise<void> {
+  const endpoints = endpointsOf(context);
+  return async (exchange) => {
+    try {
+      await answer(endpoints, context.web, exchange);
+    } catch (error) {
+      await fail(context, exchange, error);
+    }
+  };
+}
+
+/** Every endpoint, on one screen. */
+export function endpointsOf(context: GatewayContext): readonly Endpoint[] {
   const { runtime } = context;
   const endpoints: Endpoint[] = [];
   const on: On = (method, path, handler) => {
@@ -99,14 +111,7 @@ export function routes(context: GatewayContext): (exchange: Exchange) => Promise
   if (context.desk) deskRoutes(on, context, context.desk);
   if (context.secrets) secretRoutes(on, context, context.secrets);
   if (context.logins) loginRoutes(on, context, context.logins);
-
-  return async (exchange) => {
-    try {
-      await answer(endpoints, context.web, exchange);
-    } catch (error) {
-      await fail(context, exchange, error);
-    }
-  };
+  return endpoints;
 }
 
 function clockworkRoutes(on: On, context: GatewayContext): void {
@@ -142,6 +147,7 @@ function viewRoutes(on: On, context: GatewayContext, known: Views): void {
   on('GET', '/api/runs/:id/exact/:hash', (request) => views.getExact(known, request));
   on('GET', '/api/runs/:id/diff', (request) => views.getDiff(known, request));
   on('GET', '/api/files/:agent/:session/:hash', (request) => views.getFile(known, request));
+  on('GET', '/api/net', (request) => views.getNet(known, request));
   on('GET', '/api/failures', (request) => views.getFailures(known, request));
   on('GET', '/api/live', (request) => streamLive(context, known, request));
   on('POST', '/api/tasks/:id/retry', (request) => tasks.retryTask(context, request));

@@ -1,4 +1,4 @@
-import { netStream, type Sent } from '../core/net/sent.ts';
+import { netStream, type Sent, type Traffic, TrafficCounts } from '../core/net/sent.ts';
 import type { NewEvent } from '../core/event.ts';
 import { type Clock, OVER } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
@@ -16,6 +16,8 @@ const MOST_WAITING = 10_000;
 
 export interface SentLog {
   record(sent: Sent): void;
+  /** Sums since the process started. */
+  traffic(): Traffic[];
   /** Writes what waits. */
   flush(): Promise<void>;
   /** The same, safe from a power cut, and waits no longer for more. */
@@ -25,6 +27,7 @@ export interface SentLog {
 /** Puts on record what left, in groups and without making anybody wait. */
 export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'>; clock: Clock; log: Log }): SentLog {
   const over = new AbortController();
+  const counts = new TrafficCounts();
   let waiting: Sent[] = [];
   let lost = 0;
   let writing: Promise<void> | null = null;
@@ -59,6 +62,7 @@ export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'
 
   return {
     record(sent) {
+      counts.add(sent);
       waiting.push(sent);
       if (waiting.length > MOST_WAITING) {
         waiting.shift();
@@ -66,6 +70,7 @@ export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'
       }
       if (!over.signal.aborted) writing ??= loop();
     },
+    traffic: () => counts.all(),
     flush: async () => void (await write(false)),
     async close() {
       over.abort(OVER);

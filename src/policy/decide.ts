@@ -110,7 +110,7 @@ function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
   if (part.kind === 'command')
     return facts.sandboxed
       ? builtin('allow', 'sandboxed-shell', `The command runs confined, ${commandReach(facts)}.`)
-      : builtin('ask', 'unsandboxed-shell', 'Nothing confines this command: there is no sandbox on this machine.');
+      : builtin('ask', 'unsandboxed-shell', 'Nothing confines this command: it has no sandbox.');
   if (seen.call.to !== undefined)
     return isOwner(seen, facts)
       ? builtin('allow', 'tell-owner', 'The owner may always be told something.')

@@ -30,6 +30,22 @@ export function netGrant(facts: PolicyFacts): NetGrant {
 }
 
 /**
+ * Whether a rule keeps commands from a place that their list names. Rules that ask keep them too: nobody can be asked for
+ * one connection of a command that runs.
+ */
+export function commandDenial(
+  call: PolicyCall,
+  facts: PolicyFacts,
+): (place: { host: string; port: number }) => string | null {
+  return ({ host, port }) => {
+    const url = `https://${bracketed(host)}:${port}/`;
+    const { tool, effect } = call;
+    const { verdict, rule, reason } = decide({ tool, effect, url }, { ...facts, network: null });
+    return verdict === 'deny' || (verdict === 'ask' && !rule.startsWith('builtin:')) ? reason : null;
+  };
+}
+
+/**
  * For `NetRequest.onRedirect`: a hop is decided like a call of its own. The host that the call was allowed or approved
  * for stays open unless something denies it; another host must be allowed without asking, since nobody was asked for it.
  */

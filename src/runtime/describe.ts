@@ -1,5 +1,6 @@
 import type { Agent, Governance, Problem } from '../core/agent.ts';
 import type { ModelChoice } from '../core/model.ts';
+import type { Traffic } from '../core/net/sent.ts';
 import type { ModelUse } from './days.ts';
 import type { AgentAbout, RuntimeStatus } from '../core/api/runtime.ts';
 
@@ -57,7 +58,7 @@ export function describeNetwork(
 const labelled = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 
 /** Prometheus text exposition format 0.0.4. */
-export function metricsText(status: RuntimeStatus, uses: readonly ModelUse[]): string {
+export function metricsText(status: RuntimeStatus, uses: readonly ModelUse[], traffic: readonly Traffic[]): string {
   const lines: string[] = [];
   const metric = (
     name: string,
@@ -90,5 +91,16 @@ export function metricsText(status: RuntimeStatus, uses: readonly ModelUse[]): s
   each('ruche_model_output_tokens_total', 'Tokens that models have written.', ({ output }) => output);
   each('ruche_model_cost_usd_total', 'Cost in dollars, without answers of unknown price.', ({ costUsd }) => costUsd);
   each('ruche_model_unpriced_answers_total', 'Answers whose price is unknown.', ({ unpriced }) => unpriced);
+  const net = (name: string, help: string, value: (of: Traffic) => number): void =>
+    metric(
+      name,
+      'counter',
+      help,
+      traffic.map((of) => [`{who="${labelled(of.who)}",agent="${labelled(of.agent)}"}`, value(of)]),
+    );
+  net('ruche_net_calls_total', 'Calls and connections over the network.', ({ calls }) => calls);
+  net('ruche_net_failed_calls_total', 'Of them, those that were refused or broke off.', ({ failed }) => failed);
+  net('ruche_net_sent_bytes_total', 'Bytes that have left.', ({ bytesOut }) => bytesOut);
+  net('ruche_net_received_bytes_total', 'Bytes that have come back.', ({ bytesIn }) => bytesIn);
   return `${lines.join('\n')}\n`;
 }

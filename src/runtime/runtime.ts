@@ -17,6 +17,7 @@ import { cancelTask, type EndDeps } from './end.ts';
 import { Days } from './days.ts';
 import type { Hub } from '../messages/hub.ts';
 import { deliver } from '../messages/inbox.ts';
+import type { Traffic } from '../core/net/sent.ts';
 import { metricsText } from './describe.ts';
 import { outcomeOf, settledOutcome } from './outcome.ts';
 import type { Pauses } from './pauses.ts';
@@ -27,6 +28,8 @@ export interface RuntimeDeps extends MailDeps, EndDeps {
   /** False once the process is going down: nothing new is accepted. */
   accepting(): boolean;
   pair: Runtime['pair'];
+  /** What left over the network since the process started, in sums. */
+  traffic(): Traffic[];
   schedules: ScheduleDesk;
   triggers: TriggerDesk;
   escalations: EscalationDesk;
@@ -79,7 +82,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     status: () => status(deps, matters),
     metrics: async () => {
       await days.look();
-      return metricsText(await status(deps, matters), days.uses());
+      return metricsText(await status(deps, matters), days.uses(), deps.traffic());
     },
   };
 }

@@ -41,8 +41,8 @@ shift 3
 exec "$bwrap" --args 3 -- /bin/sh -c "$inner" ruche-command "$@" 3<args
 `;
 
-/** The places where bubblewrap will mount must be real folders: a link there would be followed, out of the checkout. */
-async function checkMountPoints(checkout: Checkout): Promise<void> {
+/** The places where a sandbox will mount must be real folders: a link there would be followed, out of the checkout. */
+export async function checkMountPoints(checkout: Checkout): Promise<void> {
   const { dir, git } = checkout;
   const paths = [dir, join(dir, '.git'), git, join(git, 'objects'), join(git, 'objects', 'info')];
   await Promise.all(

@@ -138,6 +138,7 @@ export class Jobs implements Sandbox {
   async #prepare(job: Job, dir: string): Promise<Prepared> {
     try {
       await mkdir(dir, { recursive: true, mode: 0o700 });
+      await writeFile(join(dir, KIND_FILE), `${this.name}\n`, { mode: 0o600 });
       const command = writeFile(join(dir, 'command'), job.command, { mode: 0o600 });
       const [prepared] = await Promise.all([this.#options.runner.prepare(job, dir), command]);
       return prepared;
@@ -273,6 +274,9 @@ export interface Runner {
  * the runtime. A key never begins with a dot.
  */
 export const STATUS_FILE = '.status';
+
+/** In a command's folder: the name of the sandbox it was started in. */
+export const KIND_FILE = 'sandbox';
 
 interface Prepared {
   script: string;

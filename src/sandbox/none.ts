@@ -77,4 +77,5 @@ export const unconfined: SandboxKind = {
   name: 'none',
   probe: ({ dir }) =>
     Promise.resolve({ ok: true, why: '', mend: '', open: (parts) => openUnconfined({ dir, ...parts }) }),
+  picked: { confined: false, open: ({ dir, boundary, clock }) => openUnconfined({ dir, boundary, clock }) },
 };

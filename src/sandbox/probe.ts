@@ -18,14 +18,15 @@ interface BwrapOptions extends ProbeOptions {
   cgroupSelf?: string;
 }
 
-interface Ran {
+export interface Ran {
   code: number | null;
   text: string;
 }
 
-const PROGRAMS = ['flock', 'setpriv', 'timeout', 'dd', 'mkfifo'];
+/** What the wrapper around a command needs. */
+export const PROGRAMS = ['flock', 'setpriv', 'timeout', 'dd', 'mkfifo'];
 /** Where the wrapper looks for them. */
-const OWN_PATH = '/usr/local/bin:/usr/bin:/bin';
+export const OWN_PATH = '/usr/local/bin:/usr/bin:/bin';
 const TRY_MS = 10_000;
 
 /** What the inner program must find: who it is, that nothing outside can be written, and that only a loopback is there. */
@@ -39,11 +40,11 @@ cut -d: -f1 -s /proc/net/dev
 echo done
 `;
 
-async function run(program: string, args: readonly string[]): Promise<Ran> {
+export async function run(program: string, args: readonly string[], timeout = TRY_MS): Promise<Ran> {
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: OWN_PATH, LC_ALL: 'C', NODE_V8_COVERAGE: undefined },
-    timeout: TRY_MS,
+    timeout,
     killSignal: 'SIGKILL',
   });
   let text = '';
@@ -57,7 +58,7 @@ async function run(program: string, args: readonly string[]): Promise<Ran> {
   });
 }
 
-async function which(name: string, path: string): Promise<string | null> {
+export async function which(name: string, path: string): Promise<string | null> {
   for (const folder of path.split(delimiter)) {
     if (!folder.startsWith('/')) continue;
     const candidate = join(folder, name);
@@ -134,10 +135,10 @@ async function symptoms(text: string): Promise<Symptoms> {
 }
 
 /** What the inner program printed, against what a sandbox must be. Null if all is well. */
-export function judge(text: string): string | null {
+export function judge(text: string, uid = '1000'): string | null {
   const lines = text.split('\n').map((line) => line.trim().replace(/\s+/g, ' '));
   if (!lines.includes('done')) return 'a program in it did not run to its end';
-  if (lines[0] !== '1000') return `a command would run as user ${lines[0]}`;
+  if (lines[0] !== uid) return `a command would run as user ${lines[0]}`;
   if (!lines.includes('CapEff: 0000000000000000')) return 'a command would keep capabilities';
   if (!lines.includes('NoNewPrivs: 1')) return 'a command could gain privileges';
   if (lines.includes('wrote-usr')) return 'a command could write to /usr';

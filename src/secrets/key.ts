@@ -16,9 +16,12 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** The vault cannot be opened, or not be written. The message says what, where, and what to do, and repeats nothing secret. */
 export class VaultClosed extends Error {
-  constructor(message: string) {
+  /** It lacks only its passphrase. */
+  readonly locked: boolean;
+  constructor(message: string, locked = false) {
     super(message);
     this.name = 'VaultClosed';
+    this.locked = locked;
   }
 }
 
@@ -126,11 +129,14 @@ const TRIES = 3;
 async function behindPassphrase(parts: KeyParts, sealed: string, where: string): Promise<VaultKey> {
   for (let tried = 0; tried < TRIES; tried += 1) {
     const passphrase = await parts.passphrase(where, tried > 0);
+    if (passphrase === null && tried === 0)
+      throw new VaultClosed(
+        `${where} needs its passphrase: start ruche up in a terminal, or name a file that holds it in RUCHE_SECRETS_PASSPHRASE_FILE (/dev/stdin is one).`,
+        true,
+      );
     if (passphrase === null)
       throw new VaultClosed(
-        tried > 0
-          ? `The passphrase does not open ${where}. Give the right one, or put the file back from your backup if it has been changed.`
-          : `${where} needs its passphrase: start ruche up in a terminal, or name a file that holds it in RUCHE_SECRETS_PASSPHRASE_FILE (/dev/stdin is one).`,
+        `The passphrase does not open ${where}. Give the right one, or put the file back from your backup if it has been changed.`,
       );
     const opened = await unsealWithPassphrase(sealed, passphrase);
     const [key] = opened.ok ? keysIn(opened.text) : [];

@@ -1,5 +1,5 @@
 import type { BodyScrub, Scrub } from '../core/ports/injection.ts';
-import { formsOf, pieceRedactor } from './redactor.ts';
+import { formsOf, pieceRedactor, Sought } from './redactor.ts';
 
 /** A value, and what stands in its place. */
 export interface Scrubbed {
@@ -15,8 +15,8 @@ const inBytes = (text: string): string => Buffer.from(text, 'utf8').toString('la
 
 /** Puts marks in the place of values, and of their common spellings, in what a server sends back. */
 export function scrubOf(values: readonly Scrubbed[]): Scrub {
-  const sought = values.map(({ value, mark }) => ({ forms: formsOf(value).map(inBytes), mark }));
-  const pieces = () => sought.map(({ forms, mark }) => pieceRedactor(() => forms, mark));
+  const sought = values.map(({ value, mark }) => ({ spellings: new Sought(formsOf(value).map(inBytes)), mark }));
+  const pieces = () => sought.map(({ spellings, mark }) => pieceRedactor(() => spellings, mark));
   return {
     text: (text) => {
       let clean = inBytes(text);

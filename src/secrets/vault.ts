@@ -39,7 +39,7 @@ type Entries = ReadonlyMap<string, Entry>;
 type State =
   | { is: 'none' }
   | { is: 'open'; sealed: string; entries: Entries; key: VaultKey }
-  | { is: 'closed'; sealed: string | null; problem: string };
+  | { is: 'closed'; sealed: string | null; problem: string; locked: boolean };
 
 /** What is shorter could be guessed, and could not be hidden without blackening words. */
 const SHORTEST = 8;
@@ -87,6 +87,12 @@ class AgeVault implements OpenVault {
   has = (name: string): boolean => this.#entries.has(name);
   value = (name: string): string | null => this.#entries.get(name)?.value ?? null;
   problem = (): string | null => (this.#state.is === 'closed' ? this.#state.problem : null);
+  locked = (): boolean => this.#state.is === 'closed' && this.#state.locked;
+  async retry(): Promise<void> {
+    if (this.problem() === null || this.locked()) return;
+    await this.look();
+    for (const name of this.#entries.keys()) this.#tell({ name, what: 'set' });
+  }
   look = (): Promise<void> => this.#turns.run(() => this.#look());
 
   async keyPlace(): Promise<string> {
@@ -212,7 +218,7 @@ class AgeVault implements OpenVault {
       this.#state = sealed === null ? { is: 'none' } : await this.#opened(sealed);
     } catch (error) {
       if (!(error instanceof VaultClosed)) throw error;
-      this.#state = { is: 'closed', sealed, problem: error.message };
+      this.#state = { is: 'closed', sealed, problem: error.message, locked: error.locked };
     }
   }
 

@@ -2,6 +2,7 @@ import { MAX_PATHS, type Change } from '../core/files.ts';
 import { unionLabels } from '../core/labels.ts';
 import type { CallFacts } from '../core/policy.ts';
 import { OVER } from '../core/ports/clock.ts';
+import type { Egress, EgressHandle } from '../core/ports/egress.ts';
 import { SandboxError, type JobResult, type Limits, type Sandbox } from '../core/ports/sandbox.ts';
 import type { Checkout, Checkouts, Collected } from '../core/ports/workspace.ts';
 import { SKILLS } from '../core/skill.ts';
@@ -18,6 +19,7 @@ export interface ShellInput {
 export interface ShellOptions {
   sandbox: Sandbox;
   checkouts: Checkouts;
+  egress: Egress;
   /** Of each command; a call may ask for less time, never for more. */
   limits: Limits;
 }
@@ -106,8 +108,7 @@ function changeText({ changes, dropped, refused }: Collected): string[] {
 class ShellTool implements Tool<ShellInput> {
   readonly name = SHELL.name;
   readonly usualFor = SHELL.usualFor;
-  readonly description =
-    'Run a shell command in /workspace. No network. File changes are kept, except files ignored by Git.';
+  readonly description = 'Run a shell command in /workspace. File changes are kept, except files ignored by Git.';
   readonly effect = 'exec';
   readonly readsTree = true;
   readonly idempotent = false;
@@ -132,9 +133,12 @@ class ShellTool implements Tool<ShellInput> {
     } catch (error) {
       return failed(`The command was not run, there is no checkout for it: ${errorText(error)}`);
     }
-    const job = { key: ctx.key, command: input.command, checkout, limits: this.#limits(input), network: null };
+    const limits = this.#limits(input);
     try {
-      return await this.#attend(checkout, input, ctx, (signal) => sandbox.exec(job, progressOf(ctx), signal));
+      return await this.#attend(checkout, input, ctx, (signal, network) => {
+        const job = { key: ctx.key, command: input.command, checkout, limits, network, sandbox: ctx.sandbox };
+        return sandbox.exec(job, progressOf(ctx), signal);
+      });
     } catch (error) {
       const never = error instanceof SandboxError && error.code === 'start';
       return failed(`${never ? 'The command was not run: ' : ''}${errorText(error)}\nnone of its changes were kept`);
@@ -163,15 +167,16 @@ class ShellTool implements Tool<ShellInput> {
 
   /** The command first: nothing may run in a checkout that goes back to the pool. */
   async settled(key: string): Promise<void> {
-    const { checkouts, sandbox } = this.#options;
+    const { checkouts, egress, sandbox } = this.#options;
     await sandbox.forget(key);
+    await egress.forget(key);
     const checkout = await checkouts.adopt(key);
     if (checkout !== null) await checkouts.release(checkout);
   }
 
   async sweep(liveKeys: ReadonlySet<string>): Promise<void> {
-    const { checkouts, sandbox } = this.#options;
-    const kept = new Set([...(await sandbox.list()), ...(await checkouts.held())]);
+    const { checkouts, egress, sandbox } = this.#options;
+    const kept = new Set([...(await sandbox.list()), ...(await checkouts.held()), ...(await egress.list())]);
     for (const key of kept) if (!liveKeys.has(key)) await this.settled(key);
   }
 
@@ -191,25 +196,29 @@ class ShellTool implements Tool<ShellInput> {
 
   /**
    * Follows a command to its end. One that outgrows its bounds is ended, and its folder is given back at once: whatever is to be
-   * written next, its own result too, needs the space.
+   * written next, its own result too, needs the space. Its way out is there for as long as it runs, also once it was adopted.
    */
   async #attend(
     checkout: Checkout,
     input: ShellInput,
     ctx: ToolContext,
-    go: (signal: AbortSignal) => Promise<JobResult>,
+    go: (signal: AbortSignal, network: EgressHandle | null) => Promise<JobResult>,
   ): Promise<ToolResult> {
-    const { checkouts } = this.#options;
+    const { checkouts, egress } = this.#options;
+    const network = await this.#wayOut(ctx);
     const over = new AbortController();
     const bounds = checkouts.watch(checkout, over.signal);
     const isOutgrown = (): boolean => bounds.aborted && !ctx.signal.aborted;
-    const result = await go(AbortSignal.any([ctx.signal, bounds]))
-      .catch((error: unknown) => {
-        // On a full disk nothing can be written about its end.
-        if (isOutgrown()) return null;
-        throw error;
-      })
-      .finally(() => over.abort(OVER));
+    let result: JobResult | null = null;
+    try {
+      result = await go(AbortSignal.any([ctx.signal, bounds]), network);
+    } catch (error) {
+      // On a full disk nothing can be written about its end.
+      if (!isOutgrown()) throw error;
+    } finally {
+      over.abort(OVER);
+      if (network !== null) await egress.forget(ctx.key);
+    }
     const ended =
       result === null || (result.ended === 'aborted' && isOutgrown())
         ? await this.#outgrown(result, String(bounds.reason), checkout, ctx.key)
@@ -217,7 +226,22 @@ class ShellTool implements Tool<ShellInput> {
     // A command can read, and run, every file it has: one that nobody approved lies in all it says.
     const skills = (await ctx.files.list(SKILLS)).filter(({ path }) => ctx.mayRead(path));
     const labels = unionLabels(...skills.map((entry) => ctx.labelsOf(entry)));
-    return { ...ended, labels };
+    if (network === null) return { ...ended, labels };
+    const refused = network.refused();
+    return {
+      ...ended,
+      text: refused.length === 0 ? ended.text : `${ended.text}\nnot reached: ${refused.join('; ')}`,
+      labels: unionLabels(labels, network.reached() ? ['untrusted'] : []),
+    };
+  }
+
+  async #wayOut({ key, network }: ToolContext): Promise<EgressHandle | null> {
+    if (network === null) return null;
+    try {
+      return await this.#options.egress.open(key, network);
+    } catch (cause) {
+      throw new SandboxError('start', `its way to the network cannot be opened: ${errorText(cause)}`, { cause });
+    }
   }
 
   async #end(result: JobResult, checkout: Checkout, input: ShellInput, ctx: ToolContext): Promise<ToolResult> {
@@ -253,7 +277,7 @@ export const shellTool = (options: ShellOptions): Tool<ShellInput> => new ShellT
 
 export const shell: ToolDeclaration = {
   ...SHELL,
-  open({ sandbox, checkouts, limits: { shellMs: timeMs, shellMemory: memory, shellProcesses: processes } }) {
-    return shellTool({ sandbox, checkouts, limits: { timeMs, memory, processes, output: OUTPUT } });
+  open({ sandbox, checkouts, egress, limits: { shellMs: timeMs, shellMemory: memory, shellProcesses: processes } }) {
+    return shellTool({ sandbox, checkouts, egress, limits: { timeMs, memory, processes, output: OUTPUT } });
   },
 };

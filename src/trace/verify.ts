@@ -3,7 +3,7 @@ import { blobRefs, type BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
 import { eventId } from '../core/ids.ts';
 import type { JournalRepository } from '../core/ports/journal.ts';
-import type { Audit, Blobs } from '../core/ports/store.ts';
+import { type Audit, type Blobs, StoreUnavailable } from '../core/ports/store.ts';
 import { eventJson, storedEvent } from '../journal/format.ts';
 import { errorText } from '../core/text/sentence.ts';
 import { type Counts, type Finding, inOrder, Report } from './finding.ts';
@@ -122,7 +122,9 @@ class Events {
         return false;
       }
     } catch (error) {
-      this.#find(seq, 'blob', errorText(error));
+      const why =
+        error instanceof StoreUnavailable ? 'the part of the database that holds it is damaged' : errorText(error);
+      this.#find(seq, 'blob', `blob ${ref.hash} cannot be read: ${why}`);
       return false;
     }
     if (this.#seen.size >= SEEN_BOUND) this.#seen.clear();

@@ -10,6 +10,7 @@ import { readConversation } from './conversation.ts';
 import { readDiff, readExact, readFile } from './exact.ts';
 import { Facts, type FactsOptions } from './facts.ts';
 import { Ledger } from './ledger.ts';
+import { readNet } from './net.ts';
 import { readRun } from './run.ts';
 
 export interface ViewsOptions {
@@ -51,6 +52,7 @@ export function openViews(options: ViewsOptions): OpenViews {
     diff: (id) => readDiff(store, workspace, id),
     file: (agent, session, hash) => readFile(store, agent, session, hash),
     failures: (most) => failureList(facts, most),
+    net: (query) => readNet(store, query),
     watch: (listener) => ledger.watch(listener),
     close: () => ledger.close(),
   };

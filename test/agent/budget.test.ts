@@ -14,6 +14,7 @@ import { parseAgent } from '../../src/config/agent.ts';
 import type { AnyTool } from '../../src/core/ports/tool.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { anAgent, SETTINGS } from '../fakes/governance.ts';
+import { noEgress } from '../fakes/no-egress.ts';
 import { KNOWN } from '../fakes/known.ts';
 
 test('system prompt and schemas of all default tools stay under 1,200 tokens, the same for every turn', () => {
@@ -24,6 +25,7 @@ test('system prompt and schemas of all default tools stay under 1,200 tokens, th
   const tools = openTools(BUILTIN, {
     sandbox: {} as Sandbox,
     checkouts: {} as Checkouts,
+    egress: noEgress,
     book: {} as ScheduleBook,
     limits: SETTINGS.limits,
   });

@@ -210,7 +210,7 @@ test('ruche.yaml names file, line and key of a pattern that cannot be used', () 
           type: string
           pattern: '^(?=.*x)[a-z]+$'
 `;
-  const known = { providers: [], providerKinds: [], tools: [], messengers: [], ruleProblem: () => null };
+  const known = { providers: [], providerKinds: [], tools: [], messengers: [], sandboxes: [], ruleProblem: () => null };
   const { settings, problems } = parseSettings(yaml, 'ruche.yaml', known);
   assert.equal(settings, null);
   assert.deepEqual(

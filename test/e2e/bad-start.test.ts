@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -139,4 +139,43 @@ test('a home inside the workspace, a token others can read, a newer database, an
     mkdirSync(other);
     writeFileSync(join(other, 'logs'), '');
     refused(await home.tryStart('--home', other), /logs \(EEXIST\): a file is where a folder must be\. Move it away/);
+  }));
+
+test('a database that is damaged, cut short, foreign or a folder: every command says so and what to do, without a stack', () =>
+  inHome({ files: FILES }, async (home) => {
+    await home.start();
+    await home.ask('write a.md: the plans');
+    assert.equal(await home.end('SIGTERM'), 0);
+    const database = join(home.home, 'ruche.sqlite');
+    const whole = readFileSync(database);
+    const page = 4096;
+    // Where events and contents are, and not the first page, by which SQLite knows the file.
+    const holes = Buffer.from(whole);
+    holes.fill(0xa5, 4 * page, 20 * page);
+    for (const [what, bytes, said] of [
+      ['bad pages', holes, /the database is damaged, and a part of it cannot be read; keep a copy .*restore a backup/],
+      ['cut short', whole.subarray(0, 2 * page + 100), /its last page was cut off; restore a backup/],
+      ['foreign', Buffer.from('A letter of mine.\n'.repeat(1000)), /is not an SQLite database.*restore a backup/],
+      ['a folder', null, /a folder stands where the database must be: move it away; restore a backup/],
+    ] as const) {
+      rmSync(database, { recursive: true, force: true });
+      if (bytes === null) mkdirSync(database);
+      else writeFileSync(database, bytes);
+      const doctor = await home.cli('doctor');
+      assert.match(doctor.out, said, `doctor: ${what}`);
+      assert.match(doctor.out, /✗ Database: .*ruche\.sqlite: /);
+      for (const [command, ended] of [
+        ['doctor', doctor],
+        ['verify', await home.cli('verify')],
+        ['log', await home.cli('log')],
+        ['up', await home.tryStart()],
+      ] as const) {
+        assert.ok(ended, `${command} must not start: ${what}`);
+        assert.equal(ended.code, 1, `${command}: ${what}`);
+        assert.match(ended.out + ended.err, /damaged|is not an SQLite|a folder stands/, `${command}: ${what}`);
+        assert.doesNotMatch(ended.out + ended.err, /\n\s+at |node:internal|EISDIR|SQLITE_/, `${command}: ${what}`);
+      }
+      const status = await home.cli('status');
+      assert.deepEqual([status.code, status.err.startsWith('ruche: No gateway is running for ')], [2, true], what);
+    }
   }));

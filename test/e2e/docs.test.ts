@@ -142,6 +142,16 @@ test('docs/keys.md: a new token counts at once and the old one is refused; keys 
     assert.match(await person.give(leaked), /Bad/);
   }));
 
+test('docs/secrets.md: a secret is given, shown, replaced, removed, and has a new key', () =>
+  follow('secrets.md', async (person, [give = '', use = '', change = '', key = '', ...more]) => {
+    assert.deepEqual(more, []);
+    await person.give('echo the-token-of-github > ~/github-token');
+    assert.match(await person.give(give), /github +set \d+ s ago, never used, named nowhere/);
+    assert.match(await person.give(use), /github was never used\. No file names it\./);
+    assert.match(await person.give(change), /github is replaced[^]*github is removed/);
+    assert.match(await person.give(key), /encrypted with a new key, age1/);
+  }));
+
 test('docs/erasure.md: journal.git is made anew, and everything can be deleted', () =>
   follow('erasure.md', async (person, [anew = '', all = '', ...more]) => {
     assert.deepEqual(more, []);

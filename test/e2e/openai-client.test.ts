@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
+import { whole } from '../fakes/effort.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 import { until } from '../fakes/until.ts';
 
@@ -53,6 +54,9 @@ class Talk {
   }
 }
 
+/** Each way to ask, or the one where not all are tried. */
+const forms = (one: 'whole' | 'streamed'): ('whole' | 'streamed')[] => (whole ? ['whole', 'streamed'] : [one]);
+
 const idIn = (text: string): string => /apr_[A-Za-z0-9_-]+/.exec(text)?.[0] ?? assert.fail(`no id in: ${text}`);
 
 async function crash(): Promise<void> {
@@ -63,15 +67,12 @@ async function crash(): Promise<void> {
 /** The answer to something that takes a while, with a SIGKILL and a restart in the middle of it. */
 async function crashDuring(asking: Promise<string>): Promise<string> {
   await until(async () => (await home.status()).tasks.running === 1, 'the run has begun');
-  await until(
-    async () => (await home.events('tool.started')).some(({ data }) => data['tool'] === 'shell'),
-    'its command',
-  );
+  await until(async () => (await home.recorded('tool.started')).some(({ tool }) => tool === 'shell'), 'its command');
   await crash();
   return asking;
 }
 
-for (const form of ['whole', 'streamed'] as const)
+for (const form of forms('streamed'))
   test(`three turns with a tool call and an approval, across a SIGKILL (${form})`, async () => {
     const talk = new Talk(`talk-${form}`);
     const [notes, contract] = [`notes-${form}.md`, `contracts/${form}.md`];
@@ -96,21 +97,21 @@ for (const form of ['whole', 'streamed'] as const)
     assert.deepEqual(findings, []);
   });
 
-for (const form of ['whole', 'streamed'] as const)
+for (const form of forms('whole'))
   test(`a request that a SIGKILL cuts is sent again by the client itself and joins its run (${form})`, async () => {
-    const received = (await home.events('message.received')).length;
+    const received = (await home.recorded('message.received')).length;
     const file = `ran-${form}.txt`;
     const talk = new Talk(`cut-${form}`);
     const answer = await crashDuring(talk[form](`run: echo ran >> ${file}; sleep 1.5; cat ${file}`));
     assert.match(answer, /^ran$/m);
     assert.equal(home.read(file), 'ran\n', 'the command ran once');
-    assert.equal((await home.events('message.received')).length, received + 1, 'one message');
+    assert.equal((await home.recorded('message.received')).length, received + 1, 'one message');
     assert.match(await talk[form]('hello'), /Hello/, 'and the conversation goes on');
     // Said again after its answer was delivered, the same words are a new message.
     assert.match(await talk[form](`run: echo ran >> ${file}; cat ${file}`), /^ran\nran$/m);
   });
 
-for (const form of ['whole', 'streamed'] as const)
+for (const form of forms('streamed'))
   test(`without a session the client's own retries run a command once, across a SIGKILL too (${form})`, async () => {
     const file = `loose-${form}.txt`;
     const hasty = new OpenAI({ baseURL: `${home.url}/v1`, apiKey: home.token, maxRetries: 12, timeout: 1_000 });

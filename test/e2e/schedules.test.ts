@@ -85,8 +85,8 @@ test('a script by the clock costs no model, and wakes the agent only when its re
     home.write(FILE, agent('  - { name: probe, every: 1s, run: scripts/probe.sh }'));
     const listed = async (...more: string[]): Promise<string> => (await home.cli('tasks', ...more)).out;
     const models = async (): Promise<string[]> =>
-      (await home.events('model.answered')).map(({ data }) => `${String(data['provider'])}/${String(data['model'])}`);
-    const finished = async (): Promise<number> => (await home.events('task.finished')).length;
+      (await home.recorded('model.answered')).map(({ provider, model }) => `${String(provider)}/${String(model)}`);
+    const finished = async (): Promise<number> => (await home.recorded('task.finished')).length;
     await until(async () => (await finished()) >= 3, 'it has run three times');
     assert.match(
       await listed(),
@@ -98,10 +98,10 @@ test('a script by the clock costs no model, and wakes the agent only when its re
     assert.ok((await models()).length >= 6);
     assert.deepEqual(new Set(await models()), new Set(['schedule/script']));
     assert.equal(
-      (await home.events('tool.returned')).every(({ data }) => data['ok'] === true),
+      (await home.recorded('tool.returned')).every(({ ok }) => ok === true),
       true,
     );
-    for (const { data } of await home.events('turn.ended')) assert.deepEqual(data['messages'], []);
+    for (const { messages } of await home.recorded('turn.ended')) assert.deepEqual(messages, []);
 
     home.write('state.txt', 'on fire\n');
     const woken = async (): Promise<number> => (await models()).filter((name) => name === 'demo/demo').length;
@@ -112,9 +112,9 @@ test('a script by the clock costs no model, and wakes the agent only when its re
     const [last] = await list(home);
     assert.equal(last?.does, 'run: scripts/probe.sh');
     await home.cli('schedules', 'pause', 'assistant/probe');
-    const said = (await home.events('turn.ended')).filter(({ data }) => (data['messages'] as unknown[]).length > 0);
+    const said = (await home.recorded('turn.ended')).filter(({ messages }) => (messages as unknown[]).length > 0);
     assert.equal(said.length, 1);
-    const outcome = await home.settled(String(said[0]?.data['task']));
+    const outcome = await home.settled(String(said[0]?.['task']));
     assert.match(outcome.text, /on fire\s+exit 1/);
     assert.match(outcome.text, /has changed since the last time/);
 

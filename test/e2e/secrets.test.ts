@@ -160,10 +160,13 @@ test('a vault that cannot be opened: the network starts, and status, doctor and 
     const refused = await home.cliWith(`${FIRST}\n`, 'secrets', 'set', 'new');
     assert.deepEqual([refused.code, said.test(refused.err)], [1, true], refused.err);
     assert.deepEqual(readFileSync(at('secrets.age')), damaged, 'nothing is written over it');
-    await home.end('SIGTERM');
     writeFileSync(at('secrets.age'), good, { mode: 0o600 });
     rmSync(at('secrets.key'), { force: true });
     writeFileSync(at('secrets.key'), key, { mode: 0o600 });
+    assert.match((await home.cli('secrets')).out, /^wire +replaced/m, 'what was put back is seen without a restart');
+    await home.ask('mended');
+    assert.equal(keysSent().at(-1), `Bearer ${SECOND}`);
+    await home.end('SIGTERM');
   }
   await home.start();
   assert.equal((await home.ask('mended')).text, 'You said: mended');

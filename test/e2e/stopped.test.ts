@@ -11,7 +11,7 @@ const FILES = {
 };
 
 const started = (home: Home): Promise<unknown> =>
-  until(async () => (await home.events('tool.started')).some(({ data }) => data['tool'] === 'shell'), 'its command');
+  until(async () => (await home.recorded('tool.started')).some(({ tool }) => tool === 'shell'), 'its command');
 
 test('a deny that is saved while nothing runs holds for the run that was killed', async () => {
   const home = await Home.up({ files: FILES });

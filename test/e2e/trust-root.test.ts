@@ -19,7 +19,7 @@ before(async () => {
 after(() => home.close());
 
 /** The commit whose settings govern. */
-const governing = async (): Promise<unknown> => (await home.events('config.applied')).at(-1)?.data['commit'];
+const governing = async (): Promise<unknown> => (await home.recorded('config.applied')).at(-1)?.['commit'];
 const theWait = ({ status, waits, text }: TaskOutcome): Pending => {
   assert.equal(status, 'waiting', text);
   assert.equal(waits.length, 1, text);

@@ -24,18 +24,54 @@ export function spellings(secret: string): string[] {
     new URLSearchParams({ v: secret }).toString().slice(2),
     JSON.stringify(secret).slice(1, -1),
     JSON.stringify(secret).slice(1, -1).replaceAll('/', '\\/'),
+    Array.from(secret).reverse().join(''),
   ];
 }
+
+/** Cut in two, as by the end of a line or of a piece: either half says too much. */
+const halves = (secret: string): string[] => {
+  const middle = Math.floor(secret.length / 2);
+  return middle < 12 ? [] : [secret.slice(0, middle), secret.slice(middle)];
+};
 
 /** Where any of the secrets stands, in any spelling: `place: spelling`. */
 export function sightings(places: ReadonlyMap<string, string | Uint8Array>, secrets: readonly string[]): string[] {
   const forms = secrets.flatMap((secret) =>
-    spellings(secret).map((form) => ({ secret, form, bytes: Buffer.from(form) })),
+    [...spellings(secret), ...halves(secret)].map((form) => ({ secret, form, bytes: Buffer.from(form) })),
   );
   return [...places].flatMap(([place, content]) => {
     const bytes = Buffer.from(content as Uint8Array);
     return forms.filter((form) => bytes.includes(form.bytes)).map(({ form }) => `${place}: ${form}`);
   });
+}
+
+/** What `/proc` says of every process there is, as often as it can be looked at; `given`: what the test itself has put into an environment. */
+export function watchProcesses(given: readonly string[]): { stop(): string[] } {
+  const seen = new Map<string, string>();
+  const read = (pid: string, name: string): string => {
+    try {
+      return readFileSync(`/proc/${pid}/${name}`, 'utf8').replaceAll('\0', '\n');
+    } catch {
+      return ''; // ended meanwhile, or another user's
+    }
+  };
+  const look = (): void => {
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid))) {
+      const line = read(pid, 'cmdline');
+      let environment = read(pid, 'environ');
+      // What the test has started is Ruche itself; what that starts is given nothing.
+      if (line.includes('ruche.js')) for (const each of given) environment = environment.replace(each, '');
+      seen.set(`${line}\n${environment}`, line);
+    }
+  };
+  const timer = setInterval(look, 60);
+  return {
+    stop() {
+      clearInterval(timer);
+      look();
+      return [...seen.keys()];
+    },
+  };
 }
 
 /** Every file below a folder with its bytes. */

@@ -109,6 +109,8 @@ const hiding = (redact: (text: string) => string): KeptSecrets => ({
     list: () => [],
     has: () => false,
     problem: () => null,
+    locked: () => false,
+    retry: unused('secret'),
     set: unused('secret'),
     remove: unused('secret'),
     rotateKey: unused('secret'),

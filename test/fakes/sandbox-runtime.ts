@@ -3,13 +3,15 @@
  * would, prints its output and exit code, and dies at the named boundary.
  */
 import { openBwrap, type BwrapFeatures } from '../../src/sandbox/bwrap.ts';
+import { openContainers } from '../../src/sandbox/container/container.ts';
 import { openUnconfined } from '../../src/sandbox/none.ts';
 import type { BoundaryName } from '../../src/core/ports/boundary.ts';
 import type { Job } from '../../src/core/ports/sandbox.ts';
+import { engineOptions } from './container-image.ts';
 import { machine, realClock } from './sandbox-home.ts';
 
 export interface RuntimeOrder {
-  kind: 'bwrap' | 'none';
+  kind: 'bwrap' | 'container' | 'none';
   shells: string;
   features: BwrapFeatures | null;
   job: Job;
@@ -25,9 +27,11 @@ const boundary = (name: BoundaryName): void => {
 };
 const options = { dir: order.shells, boundary, clock: realClock };
 const sandbox =
-  order.kind === 'bwrap' && order.features
-    ? await openBwrap({ ...options, features: order.features, machine })
-    : await openUnconfined(options);
+  order.kind === 'container'
+    ? await openContainers({ ...options, ...engineOptions })
+    : order.kind === 'bwrap' && order.features
+      ? await openBwrap({ ...options, features: order.features, machine })
+      : await openUnconfined(options);
 const signal = new AbortController().signal;
 const state = await sandbox.find(order.job.key);
 const show = (chunk: Uint8Array): void => void process.stdout.write(chunk);

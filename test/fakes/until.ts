@@ -1,4 +1,7 @@
-/** Waits for something another process brings about; there is no event to wait for. Rejects after `ms`. */
+/**
+ * Waits for something another process brings about; there is no event to wait for. Rejects after `ms`. It rests twice as
+ * long as a look takes: some looks are commands, and what is waited for needs the processor, too.
+ */
 export async function until<T>(
   look: () => Promise<T> | T,
   what: string = String(look),
@@ -6,9 +9,11 @@ export async function until<T>(
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + ms;
   for (;;) {
+    const began = performance.now();
     const found = await look();
     if (found) return found;
-    if (performance.now() > deadline) throw new Error(`within ${ms} ms this did not come: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    const now = performance.now();
+    if (now > deadline) throw new Error(`within ${ms} ms this did not come: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(10, 2 * (now - began))));
   }
 }

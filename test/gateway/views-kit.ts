@@ -73,6 +73,10 @@ export function fakeViews(): FakeViews {
     diff: async (id) => known(id, { commit: 'c', files: [], cut: false }),
     file: async (_agent, _session, hash) => files.get(hash) ?? null,
     failures: async () => [],
+    async net(query) {
+      asked.push(query);
+      return { sent: [], next: null };
+    },
     watch(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

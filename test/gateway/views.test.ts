@@ -53,9 +53,25 @@ test('each view has its path, with several segments, and refuses what is no quer
     assert.equal((await get('/api/runs/tsk_1/exact/h1'))[0], 200);
     assert.equal((await get('/api/runs/tsk_1/exact/h2'))[0], 404);
     assert.deepEqual(await get('/api/failures'), [200, { failures: [] }]);
+    assert.deepEqual(await get('/api/net?agent=email&since=2026-11-23T08:15Z&before=evt_7&limit=5'), [
+      200,
+      { sent: [], next: null },
+    ]);
+    assert.deepEqual(views.asked.pop(), {
+      agent: 'email',
+      since: Date.UTC(2026, 10, 23, 8, 15),
+      before: 'evt_7',
+      limit: 5,
+    });
+    assert.equal((await get('/api/net?since=5000'))[0], 200);
+    assert.equal((views.asked.pop() as { since: number }).since, 5000);
     const wrong = [
       '/api/runs?status=nothing',
       '/api/runs?limit=0',
+      '/api/net?since=soon',
+      '/api/net?agent=No/body',
+      '/api/net?before=x',
+      '/api/net?limit=1001',
       '/api/runs?column=somewhere',
       '/api/board?cards=51',
       '/api/runs?limit=201',
@@ -66,7 +82,7 @@ test('each view has its path, with several segments, and refuses what is no quer
       `/api/live?${Array.from({ length: 21 }, (_, n) => `task=t${n}`).join('&')}`,
     ];
     for (const path of wrong) assert.equal((await get(path))[0], 400, path);
-    assert.equal(wrong.length, 10);
+    assert.equal(wrong.length, 14);
     for (const path of ['/api/runs/..%2f..', '/api/runs/tsk_1/exact/', '/api/runs//diff', '/api/files/a/b'])
       assert.equal((await get(path))[0], 404, path);
   });

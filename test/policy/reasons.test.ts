@@ -39,7 +39,7 @@ test('without a sandbox the question says why nothing vouched', () => {
   const vouch = (why: string): string => `Nothing confines this command, and no rule may vouch for it: ${why}.`;
   assert.equal(bare('# nothing'), vouch('it holds no command'));
   assert.equal(bare('ls $X'), vouch('an expansion or substitution'));
-  assert.equal(bare('ls; rm $X'), 'Nothing confines this command: there is no sandbox on this machine.');
+  assert.equal(bare('ls; rm $X'), 'Nothing confines this command: it has no sandbox.');
 });
 
 test('of two rules that are equally strict the first is named', () => {

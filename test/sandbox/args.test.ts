@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { handleAt } from '../fakes/no-egress.ts';
 import { bwrapArgs, ENVIRONMENT, forwarderInside, type BwrapPlan } from '../../src/sandbox/system.ts';
 
 const PLAN: BwrapPlan = {
@@ -18,7 +19,7 @@ const PLAN: BwrapPlan = {
 };
 /** What a command with a network has besides. */
 const NETWORK: NonNullable<BwrapPlan['network']> = {
-  handle: { dir: '/h/egress/k', token: 'secret', ca: '/h/egress/k/ca.pem', refused: () => [] },
+  handle: handleAt('/h/egress/k', 'secret', '/h/egress/k/ca.pem'),
   forwarder: { kind: 'node', program: '/opt/node/bin/node' },
 };
 
@@ -119,7 +120,7 @@ test('A35 no plan opens more: only two places can be written, no network, no cap
     filter: fc.option(fc.nat()),
     network: fc.option(
       fc.record({
-        handle: fc.record({ dir: word, token: word, ca: fc.option(word), refused: fc.constant(() => []) }),
+        handle: fc.tuple(word, word, fc.option(word)).map((parts) => handleAt(...parts)),
         forwarder: fc.record({ kind: fc.constantFrom('perl' as const, 'node' as const), program: word }),
       }),
     ),

@@ -12,6 +12,7 @@ import type { JobResult, Sandbox } from '../../src/core/ports/sandbox.ts';
 import { openBwrap } from '../../src/sandbox/bwrap.ts';
 import { findForwarder, type Forwarder, forwarderWords } from '../../src/sandbox/network.ts';
 import { openUnconfined } from '../../src/sandbox/none.ts';
+import { handleAt } from '../fakes/no-egress.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
 import { bwrapHere, limits, machine, processesWith, realClock, sandboxHome } from '../fakes/sandbox-home.ts';
 import type { SandboxHome } from '../fakes/sandbox-home.ts';
@@ -119,7 +120,7 @@ describe('a command with a way out', () => {
     home = await sandboxHome();
     dir = join(home.dir, 'egress');
     await mkdir(dir, { mode: 0o700 });
-    network = { dir, token: 'the-token', ca: null, refused: () => [] };
+    network = handleAt(dir, 'the-token');
   });
   after(async () => {
     const left = await processesWith(home.dir);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { envSecrets } from '../../src/secrets/env.ts';
+import { spellings } from '../fakes/canary.ts';
 import { workClock } from '../fakes/work-ms.ts';
 
 const CANARY = 'sk-Canary+7/x?&=ü"\\z';
@@ -144,4 +145,30 @@ test('A64 a megabyte is redacted at once, with the keys of a whole environment k
   const ms = worked();
   assert.equal(redacted, `${line.repeat(16_000)}[redacted]`);
   assert.ok(ms < 2_000, `took ${ms.toFixed(0)} ms`);
+});
+
+test('of many values each is found as of one: whole, in pieces, in every spelling, and nothing else', () => {
+  const value = (n: number): string => `key-${n}/+${'x'.repeat(n % 7)}ü&${(n * 7919).toString(36)}-0123`;
+  const all = Array.from({ length: 80 }, (_, n) => value(n));
+  const many = envSecrets({ env: {}, values: all });
+  fc.assert(
+    fc.property(
+      fc.nat(79),
+      fc.nat(40),
+      fc.string({ maxLength: 12 }),
+      fc.string({ maxLength: 12 }),
+      (n, form, before, after) => {
+        const one = envSecrets({ env: {}, values: [value(n)] });
+        const forms = [...spellings(value(n)), 'key-', value(n).slice(0, 7), 'nothing'];
+        const text = `${before}${forms[form % forms.length]}${after}`;
+        const clean = one.redact(text);
+        assert.equal(many.redact(text), clean);
+        for (let cut = 0; cut <= text.length; cut += 1) {
+          const pieces = many.redactPieces();
+          assert.equal(pieces.push(text.slice(0, cut)) + pieces.push(text.slice(cut)) + pieces.end(), clean);
+        }
+      },
+    ),
+    { numRuns: 60, seed: 4747 },
+  );
 });

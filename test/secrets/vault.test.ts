@@ -252,6 +252,7 @@ test('a key behind a passphrase: from a person, from a file, wrong, and none', a
   assert.ok(!(await place.read('secrets.key')).includes('AGE-SECRET-KEY'));
   const locked = await place.open();
   assert.match(locked.vault.problem() ?? '', /secrets\.key needs its passphrase.*RUCHE_SECRETS_PASSPHRASE_FILE/);
+  assert.deepEqual([first.vault.locked(), locked.vault.locked()], [false, true]);
   const asked: boolean[] = [];
   const person = await place.open({
     askPassphrase: async (_path, again) => {

@@ -15,6 +15,7 @@ import { workClock } from '../fakes/work-ms.ts';
 const noFiles = new Proxy({}, { get: () => assert.fail('fetch touches no files') }) as ToolContext['files'];
 
 const contextOf = (net: Net, more: Partial<ToolContext> = {}): ToolContext => ({
+  network: null,
   run: 'run_1',
   agent: 'assistant',
   call: 's1c0',

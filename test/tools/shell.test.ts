@@ -11,6 +11,7 @@ import type { ToolContext } from '../../src/core/ports/tool.ts';
 import { BUILTIN, openSandbox } from '../../src/app/builtin.ts';
 import { shellTool, type ShellInput } from '../../src/tools/shell.ts';
 import { openCheckouts, type CheckoutPool } from '../../src/workspace/checkouts/checkouts.ts';
+import { noEgress } from '../fakes/no-egress.ts';
 import { limits, machine, processesWith, realClock } from '../fakes/sandbox-home.ts';
 import { until } from '../fakes/until.ts';
 import { cannotMount, tmpfs } from '../store/mounted.ts';
@@ -52,7 +53,7 @@ describe('shell', { skip }, () => {
     };
   };
   const toolOf = (parts: { sandbox: Sandbox; checkouts: Checkouts }): ReturnType<typeof shellTool> =>
-    shellTool({ ...parts, limits: OWN });
+    shellTool({ ...parts, egress: noEgress, limits: OWN });
 
   before(async () => {
     root = await mkdtemp(join(tmpdir(), 'ruche-shell-'));
@@ -163,7 +164,7 @@ describe('shell', { skip }, () => {
     const { ok, text } = await run(say('echo up; sleep 60', 200));
     assert.equal(ok, false);
     assert.match(text, /^up\nexit \d+: killed after 0\.2 s, the time limit$/);
-    const short = shellTool({ sandbox, checkouts, limits: { ...OWN, timeMs: 200 } });
+    const short = shellTool({ sandbox, checkouts, egress: noEgress, limits: { ...OWN, timeMs: 200 } });
     const ctx = context(await bench.files());
     assert.match((await short.run(say('sleep 60', 600_000), ctx)).text, /after 0\.2 s/);
     await short.settled?.(ctx.key);

@@ -70,6 +70,7 @@ export function contextOf(files: Files, more: Partial<ToolContext> = {}): TestCo
     key: 'run_1-s1c0',
     files,
     open: () => Promise.resolve(null),
+    network: null,
     net: httpOnly(() => Promise.reject(new Error('no network in this test'))),
     seen: async (path) => (looks.has(path) ? { oid: looks.get(path) ?? null, known: true } : null),
     mayRead: () => true,

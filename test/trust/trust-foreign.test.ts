@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { GitError } from '../../src/git/process.ts';
 import { bringsFetched } from '../../src/workspace/edits/fetched.ts';
+import { whole } from '../fakes/effort.ts';
 import { AGENT, write } from '../workspace/govern-kit.ts';
 import { withLab } from '../workspace/lab.ts';
 import { elsewhere, scene, steps, type Scene } from './scene.ts';
@@ -66,7 +67,10 @@ const ways: Record<string, (s: Scene) => Promise<unknown>> = {
   },
 };
 
-for (const [name, bring] of Object.entries(ways))
+/** One of each kind, where not all are tried. */
+const EVERYDAY = ['pull', 'rebase', 'merge --squash', 'cherry-pick -n', 'a move without reflog'];
+
+for (const [name, bring] of Object.entries(ways).filter(([way]) => whole || EVERYDAY.includes(way)))
   test(`what comes by ${name} is held with the difference until it is approved`, async (t) => {
     const s = await scene(t);
     await elsewhere(s, {

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { Pending } from '../../src/core/api/runtime.ts';
 import { whole } from '../fakes/effort.ts';
 import { noBrowser as skip, withStage } from './browser.ts';
-import { axe, inPage, scrollsSideways, withAxe } from './helpers.ts';
-import { agent, call, Scene, schedule } from './scene.ts';
+import { schedule, axe, inPage, scrollsSideways, withAxe } from './helpers.ts';
+import { agent, call, Scene } from './scene.ts';
 
 const LONG = 'averyveryveryverylongwordwithoutanyplacetobreakit'.repeat(4);
 

@@ -38,7 +38,17 @@ export function builtWeb(): string {
 }
 
 const launch = (): Promise<Browser> =>
-  chromium.launch({ executablePath: found, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  chromium.launch({
+    executablePath: found,
+    // What would draw like a graphics card draws for nobody.
+    args: [
+      '--no-sandbox',
+      '--disable-dev-shm-usage',
+      '--disable-gpu',
+      '--disable-gpu-compositing',
+      '--disable-software-rasterizer',
+    ],
+  });
 
 export interface Visit {
   page: Page;

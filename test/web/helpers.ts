@@ -1,3 +1,4 @@
+import type { ScheduleState } from '../../src/core/schedule.ts';
 import assert from 'node:assert/strict';
 import axeCore from 'axe-core';
 import type { Page } from 'playwright-core';
@@ -25,3 +26,16 @@ interface Found {
   violations: { id: string; nodes: { html: string }[] }[];
   passes: { id: string }[];
 }
+
+/** Every working day in the morning. */
+export const schedule = (name: string, does = 'Look for what is due.'): ScheduleState => ({
+  id: `${name}/morning`,
+  agent: name,
+  name: 'morning',
+  when: '15 8 * * 1-5',
+  zone: 'Europe/Paris',
+  does,
+  paused: false,
+  next: Date.now() + 3_600_000,
+  last: null,
+});

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pending } from '../../src/core/api/runtime.ts';
 import { noBrowser as skip, withStage } from './browser.ts';
-import { inPage, scrollsSideways } from './helpers.ts';
+import { schedule, inPage, scrollsSideways } from './helpers.ts';
 import { files, Scene as TriggerScene, trigger } from '../scheduler/trigger-kit.ts';
-import { agent, lineOf, Scene, schedule, STANDINGS } from './scene.ts';
+import { agent, lineOf, Scene, STANDINGS } from './scene.ts';
 
 const AGENTS = Array.from({ length: 15 }, (_, n) => `agent-${String(n + 1).padStart(2, '0')}`);
 
@@ -75,6 +75,16 @@ test(
       { ...agent('system'), costTodayUsd: 0, unpricedToday: true },
       { ...email, lastRun: { run: 'run_1', task: 'tsk_1', at: Date.now(), status: 'done' } },
     ];
+    const left = {
+      who: 'tool:fetch',
+      agent: 'email',
+      run: 'run_1',
+      host: 'mail.example.org',
+      port: 443,
+      method: 'GET',
+    };
+    const carried = { kind: 'request', bytesOut: 1234, bytesIn: 0, outcome: 'blocked', started: 0, ms: 1 } as const;
+    scene.sent = [{ id: 'evt_9', at: Date.now(), ...left, ...carried }];
     scene.schedules = [schedule('email')];
     const matter: Pending = {
       id: 'mat_dead_tsk_1',
@@ -127,6 +137,11 @@ test(
           await card.getByText(text).first().waitFor();
         // What nobody knows the price of has not cost nothing.
         await page.getByRole('article', { name: 'system' }).getByText('unknown', { exact: true }).waitFor();
+        await card.getByText('Network', { exact: true }).click();
+        const log = card.getByRole('list', { name: 'Network log of email' });
+        await log.getByText('GET mail.example.org:443').waitFor();
+        await log.getByText('Refused').waitFor();
+        await log.getByText(/1 kB sent, 0 B received/).waitFor();
         await card.getByRole('button', { name: 'Pause email' }).click();
         await page.keyboard.type('month end');
         await page.keyboard.press('Enter');

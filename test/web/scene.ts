@@ -10,6 +10,7 @@ import {
   type BoardColumn,
   type BoardView,
   type ChainNode,
+  type NetEntry,
 } from '../../src/core/api/views.ts';
 import type {
   ConversationEntry,
@@ -325,6 +326,9 @@ export class Scene {
     return { version: '0.1.0', ready: true, notReady: null, model, demo, offer, tasks, ...rest, ...at };
   }
 
+  /** What left over the network, newest first. */
+  sent: NetEntry[] = [];
+
   readonly views: Views = {
     conversations: async (limit, text = '') => {
       const talks = new Map<string, ConversationSummary>();
@@ -366,6 +370,10 @@ export class Scene {
     exact: async (_run, hash) => this.exact.get(hash) ?? null,
     diff: async (id) => this.find(id)?.diff ?? null,
     file: async (_agent, _session, hash) => this.files.get(hash) ?? null,
+    net: async ({ agent: name = '', limit }) => ({
+      sent: this.sent.filter((each) => each.agent === name).slice(0, limit),
+      next: null,
+    }),
     failures: async () =>
       this.items
         .filter((item) => item.status === 'failed' || item.status === 'dead')
@@ -485,16 +493,4 @@ export const call = (fields: Partial<Extract<RunStep, { kind: 'call' }>>): RunSt
   labels: [],
   full: null,
   ...fields,
-});
-
-export const schedule = (name: string, does = 'Look for what is due.'): ScheduleState => ({
-  id: `${name}/morning`,
-  agent: name,
-  name: 'morning',
-  when: '15 8 * * 1-5',
-  zone: 'Europe/Paris',
-  does,
-  paused: false,
-  next: Date.now() + 3_600_000,
-  last: null,
 });

@@ -6,7 +6,11 @@ import { parseAgent } from '../../src/config/agent.ts';
 import { KNOWN } from '../fakes/known.ts';
 
 const FILE = 'agents/email/AGENT.md';
-const known = { ...KNOWN, providers: ['demo', 'local'], chains: ['owner', 'night'] };
+const known: Parameters<typeof parseAgent>[3] = {
+  ...KNOWN,
+  providers: ['demo', 'local'],
+  chains: ['owner', 'night'],
+};
 const parse = (text: string | Uint8Array, name = 'email') => parseAgent(text, FILE, name, known);
 const lines = (problems: readonly Problem[]): string[] =>
   problems.map((p) => `${p.severity} ${p.line} ${p.key} ${p.message}`);
@@ -142,5 +146,52 @@ test('a name that could not be a folder, queue and author is refused', () => {
     const { agent, problems } = parse('---\n---\n', name);
     assert.equal(agent, null);
     assert.match(problems[0]?.message ?? '', /cannot be the name of an agent/);
+  }
+});
+
+const IMAGE = `docker.io/library/node:26@sha256:${'0a'.repeat(32)}`;
+
+test('the sandbox of an agent is picked by name, or by the image of its container', () => {
+  const picked = (front: string) => {
+    const { agent, problems } = parse(`---\n${front}---\n`);
+    assert.deepEqual(problems, []);
+    return agent?.sandbox;
+  };
+  assert.equal(picked(''), undefined);
+  assert.deepEqual(picked('sandbox: bwrap\n'), { kind: 'bwrap' });
+  assert.deepEqual(picked('sandbox: none\n'), { kind: 'none' });
+  assert.deepEqual(picked(`sandbox: container\nimage: ${IMAGE}\n`), { kind: 'container', image: IMAGE });
+  assert.deepEqual(picked(`sandbox: { image: '${IMAGE}' }\n`), { kind: 'container', image: IMAGE });
+  assert.deepEqual(picked(`sandbox: { kind: container, image: '${IMAGE}' }\n`), { kind: 'container', image: IMAGE });
+});
+
+test('an image without a digest is refused, and said how to get one', () => {
+  const how = /must be name@sha256:… with 64 digits.*podman image inspect --format/;
+  for (const image of ['node:26', 'node@sha256:12', `node@sha512:${'a'.repeat(64)}`, `-v@sha256:${'a'.repeat(64)}`]) {
+    refused(`---\nsandbox: container\nimage: ${image}\n---\n`, how);
+    refused(`---\nsandbox: { image: '${image}' }\n---\n`, how);
+  }
+  refused('---\nsandbox: container\n---\n', /2 sandbox needs to know its image/);
+  refused(`---\nsandbox: bwrap\nimage: ${IMAGE}\n---\n`, /3 image counts only beside `sandbox: container`/);
+  refused(`---\nimage: ${IMAGE}\n---\n`, /2 image counts only beside/);
+  refused('---\nsandbox: chroot\n---\n', /2 sandbox /);
+});
+
+test('an agent only narrows the sandbox that ruche.yaml has picked for all', () => {
+  const all = { kind: 'container', image: IMAGE } as const;
+  const narrowed = (front: string, sandbox: typeof known.sandbox) =>
+    parseAgent(`---\n${front}---\n`, FILE, 'email', { ...known, sandbox });
+  assert.deepEqual(narrowed('', all).agent?.sandbox, all);
+  assert.deepEqual(narrowed(`sandbox: { image: '${IMAGE}' }\n`, { kind: 'bwrap' }).agent?.sandbox, all);
+  assert.deepEqual(narrowed('sandbox: bwrap\n', { kind: 'none' }).agent?.sandbox, { kind: 'bwrap' });
+  for (const [front, sandbox] of [
+    ['sandbox: bwrap\n', all],
+    ['sandbox: none\n', all],
+    ['sandbox: none\n', { kind: 'bwrap' }],
+    [`sandbox: { image: 'other@sha256:${'b'.repeat(64)}' }\n`, all],
+  ] as const) {
+    const { agent, problems } = narrowed(front, sandbox);
+    assert.equal(agent, null, front);
+    assert.match(lines(problems).join(), /2 sandbox is not possible here: ruche.yaml has picked/);
   }
 });

@@ -20,6 +20,8 @@ export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 export class StepClock implements Clock {
   time = 1_790_000_000_000;
   readonly #sleepers = new Set<{ due: number; short: boolean; wake: () => void }>();
+  /** Of those who wait for the next one to go to sleep. */
+  readonly #watchers: (() => void)[] = [];
 
   now(): number {
     return this.time;
@@ -42,6 +44,7 @@ export class StepClock implements Clock {
       if (signal?.aborted) return stop();
       signal?.addEventListener('abort', stop, { once: true });
       this.#sleepers.add(sleeper);
+      for (const watcher of this.#watchers.splice(0)) watcher();
     });
   }
 
@@ -57,13 +60,14 @@ export class StepClock implements Clock {
   /** What something comes to, while time goes by whenever it sleeps. */
   async during<T>(work: Promise<T>): Promise<T> {
     let over = false;
-    const watched = work.finally(() => {
-      over = true;
-    });
-    watched.catch(() => undefined);
+    const ended = work.then(
+      () => void (over = true),
+      () => void (over = true),
+    );
     while (!over) {
-      await new Promise((go) => setImmediate(go));
-      if (this.#short() === 0) continue;
+      if (this.#short() === 0) await Promise.race([ended, this.#sleep()]);
+      await turn();
+      if (over || this.#short() === 0) continue;
       this.time += 200;
       for (const sleeper of this.#sleepers)
         if (sleeper.due <= this.time && this.#sleepers.delete(sleeper)) sleeper.wake();
@@ -77,21 +81,32 @@ export class StepClock implements Clock {
 
   /** Waits until anyone sleeps, however long. */
   async asleep(): Promise<void> {
-    const until = performance.now() + 20_000;
-    while (this.#sleepers.size === 0) {
-      if (performance.now() > until) throw new Error('nobody sleeps');
-      await new Promise((go) => setImmediate(go));
-    }
+    await this.#until(() => this.#sleepers.size > 0);
   }
 
   async sleeping(count: number): Promise<void> {
-    const until = performance.now() + 20_000;
-    while (this.#short() < count) {
-      if (performance.now() > until) throw new Error(`${this.#short()} sleep, not ${count}`);
-      await new Promise((go) => setImmediate(go));
+    await this.#until(() => this.#short() >= count);
+  }
+
+  /** By the event: to look again and again took more of the processor than what is waited for. */
+  async #until(met: () => boolean): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(new Error(`${this.#short()} of ${this.#sleepers.size} sleep`)), 20_000);
+    try {
+      while (!met()) await Promise.race([late.promise, this.#sleep()]);
+    } finally {
+      clearTimeout(timer);
     }
+    await turn();
+  }
+
+  /** Until the next one goes to sleep. */
+  #sleep(): Promise<void> {
+    return new Promise((resolve) => this.#watchers.push(resolve));
   }
 }
+
+const turn = (): Promise<void> => new Promise((go) => setImmediate(go));
 
 export const write = async (dir: string, path: string, text: string | Uint8Array): Promise<void> => {
   await mkdir(dirname(join(dir, path)), { recursive: true });

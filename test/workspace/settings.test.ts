@@ -490,3 +490,11 @@ test('secrets by destination are read, and each mistake in one is named', () => 
   refused(one({ hosts: 'x' }), /secrets\.key\.hosts is not a known key\. Did you mean "host"/);
   refused(one({}, 'Git_Hub'), /secrets\.Git_Hub a secret is named with small letters/);
 });
+
+test('ruche.yaml picks the sandbox of all agents', () => {
+  const image = `localhost:5000/team/tools@sha256:${'c'.repeat(64)}`;
+  const read = (text: string) => parseSettings(text, 'ruche.yaml', KNOWN).settings?.sandbox;
+  assert.deepEqual([read(''), read('sandbox: bwrap\n')], [undefined, { kind: 'bwrap' }]);
+  assert.deepEqual(read(`sandbox: container\nimage: ${image}\n`), { kind: 'container', image });
+  refused('sandbox: { image: tools }\n', /must be name@sha256/);
+});

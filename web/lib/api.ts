@@ -10,6 +10,7 @@ import type {
   DiffView,
   FailureView,
   ModelsView,
+  NetPage,
   ModelTest,
   RunsPage,
   RunView,
@@ -124,6 +125,7 @@ export function createApi(out: () => void) {
     schedules: async () => (await get<{ schedules: ScheduleState[] }>('/api/schedules')).schedules,
     changeSchedule: (schedule: string, verb: 'run' | 'pause' | 'resume') =>
       post<{ task: string | null }>(`/api/schedules/${id(schedule)}/${verb}`, {}),
+    net: (agent: string, limit: number) => get<NetPage>(`/api/net?${query({ agent, limit: String(limit) })}`),
     triggers: async () => (await get<{ triggers: TriggerState[] }>('/api/triggers')).triggers,
     changeTrigger: (trigger: string, verb: 'run' | 'pause' | 'resume') =>
       post<unknown>(`/api/triggers/${id(trigger)}/${verb}`, {}),

@@ -9,6 +9,7 @@ import { allWork, href } from '../lib/route.ts';
 import { Rules, type Rule } from '../parts/rules.tsx';
 import { useAct } from '../parts/act.tsx';
 import { AnswerForm } from '../parts/answer-form.tsx';
+import { SentOf } from '../parts/sent.tsx';
 import { Ago, Await, Away, Button, Empty, Plain } from '../parts/small.tsx';
 import { useApp, useOpened } from '../stores/app.ts';
 import { resource, valueOf } from '../stores/resource.ts';
@@ -115,6 +116,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
         changed={changed}
         runs={false}
       />
+      <SentOf agent={name} />
     </article>
   );
 }

@@ -3,7 +3,10 @@ import type { AgentTurn, Turn } from '../run/deps.ts';
 import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net } from '../../core/ports/net.ts';
 import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
-import { hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
+import type { EgressGrant } from '../../core/ports/egress.ts';
+import { SCRIPT } from '../../core/schedule.ts';
+import { commandNetwork } from '../../policy/decide.ts';
+import { commandDenial, hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import {
   boundCall,
   type EngineToolCall,
@@ -153,6 +156,8 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
     files,
     open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(turn, path),
     net: grantedNet(turn, ready),
+    network: grantedNetwork(turn, ready),
+    sandbox: agent.sandbox,
     seen: (path) => seenAs(turn, path),
     mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
     mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
@@ -185,6 +190,37 @@ function mayTouch(
   const own = hiddenPath({ ...call, effect }, facts);
   const asFileTool = hiddenPath({ tool: fileTool, effect, paths: [] }, anyTool);
   return (path) => !own(path) && !asFileTool(path);
+}
+
+/**
+ * What a command of this call reaches by itself: the list of its agent as the rules are at each connection, so that what
+ * the owner removes while it runs is closed for it too.
+ */
+function grantedNetwork(turn: AgentTurn, { tool, facts: about }: ToolCall): EgressGrant | null {
+  const { deps, log } = turn;
+  // What a script of a schedule sees is what the model is woken for: it looks at files.
+  if (log.state.model === SCRIPT || commandNetwork(policyFacts(turn)).length === 0) return null;
+  const { name } = turn.agent;
+  const { run } = log.state;
+  const now = (): PolicyFacts | null => {
+    const agent = deps.governance().agents.get(name);
+    return agent === undefined ? null : policyFacts({ ...turn, agent });
+  };
+  const call = { tool: tool.name, effect: tool.effect, ...about };
+  return {
+    agent: name,
+    run,
+    forWhom: () => {
+      const facts = now();
+      const own = { who: `tool:${tool.name}`, agent: name, run };
+      if (facts === null) return { ...own, privateHosts: [], only: [] };
+      return { ...own, privateHosts: netGrant(facts).privateHosts, only: commandNetwork(facts) };
+    },
+    denied: (place) => {
+      const facts = now();
+      return facts === null ? 'its agent is no more' : commandDenial(call, facts)(place);
+    },
+  };
 }
 
 /** The network as this one call may use it: what was decided for its address holds at every hop. */

@@ -24,7 +24,7 @@ export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
     network: [settings.network ?? null, agent.network, ...senders.map(({ network }) => network)].reduce(commonReach),
     leave: agent.network !== null,
     ...(settings.network === undefined ? {} : { settingsNetwork: settings.network }),
-    sandboxed: deps.sandboxed,
+    sandboxed: deps.sandboxed(agent),
     labels: log.state.labels,
     owners: ownerAddresses(settings.channels),
   };

@@ -45,8 +45,8 @@ export interface AgentDeps {
   /** By name, in the order models see them. */
   tools(): ReadonlyMap<string, AnyTool>;
   net: Net;
-  /** Whether shell commands are confined. */
-  sandboxed: boolean;
+  /** Whether the shell commands of an agent are confined. */
+  sandboxed(agent: Agent): boolean;
   /** Whether the agent takes no work now: its runs stop at the next step. */
   paused(agent: string): boolean;
   /** True for channels the runtime sends to; others come and fetch their reply. */

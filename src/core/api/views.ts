@@ -1,3 +1,4 @@
+import type { Sent } from '../net/sent.ts';
 import type { ApprovalVerdict, Verdict } from '../event.ts';
 import type { Label } from '../labels.ts';
 import type { FinishReason, Tier, Usage } from '../model.ts';
@@ -298,6 +299,29 @@ export interface ViewChange {
 }
 
 /** Projections of the journal. All of them can be rebuilt from it at any time. */
+export interface NetQuery {
+  agent?: string | undefined;
+  /** Milliseconds since the epoch. */
+  since?: number | undefined;
+  /** The id of an entry: only what is older. */
+  before?: string | undefined;
+  limit: number;
+}
+
+/** One call or connection. */
+export interface NetEntry extends Sent {
+  id: string;
+  /** When it was put on record, after its end. */
+  at: number;
+}
+
+export interface NetPage {
+  /** Newest first. */
+  sent: NetEntry[];
+  /** For `before`; null: there is no more. */
+  next: string | null;
+}
+
 export interface Views {
   /** `text`: words that title, agent or session hold. */
   conversations(limit: number, text?: string): Promise<ConversationSummary[]>;
@@ -321,6 +345,8 @@ export interface Views {
   ): Promise<{ name: string; mediaType: string; bytes: Uint8Array } | null>;
   /** Tasks that failed and that nobody has retried or dismissed, newest first. */
   failures(limit: number): Promise<FailureView[]>;
+  /** What left over the network. */
+  net(query: NetQuery): Promise<NetPage>;
   /** Calls `listener` for each change from now on, until the returned function is called. */
   watch(listener: (change: ViewChange) => void): () => void;
 }

@@ -6,6 +6,8 @@ export interface EgressGrant {
   run: string;
   /** As the rules are at this moment: asked anew for each connection, so that what the owner removes is gone at once. */
   forWhom(): ForWhom;
+  /** Why a rule keeps commands from a place although the list names it; null if none does. */
+  denied(place: { host: string; port: number }): string | null;
 }
 
 /** The way out of one command, as its sandbox needs it. */
@@ -14,12 +16,14 @@ export interface EgressHandle {
   readonly dir: string;
   /** What the proxy demands of each client. The same for the same command after a restart. */
   readonly token: string;
-  /** A file of certificates (PEM) for clients, if TLS ends at the proxy for some hosts. */
+  /** A file in `dir` with certificates (PEM) for clients, if TLS ends at the proxy for some hosts. */
   readonly ca: string | null;
   /** What else the command finds in its environment: placeholders of its secrets. */
   readonly variables?: Readonly<Record<string, string>>;
   /** What was refused so far, one line each, without repeats. */
   refused(): readonly string[];
+  /** Whether anything was connected to, so that text from outside may be in what the command did. */
+  reached(): boolean;
 }
 
 /** Proxies of commands: each lets one command reach what its agent may, and nothing else. */
@@ -27,7 +31,7 @@ export interface Egress {
   /** Opens the proxy of a command, also of one that was started before a crash. */
   open(key: string, grant: EgressGrant): Promise<EgressHandle>;
   /** Ends its connections and removes its folder. */
-  close(key: string): Promise<void>;
+  forget(key: string): Promise<void>;
   /** Keys of which a folder is kept. */
   list(): Promise<string[]>;
 }

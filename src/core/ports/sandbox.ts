@@ -1,3 +1,4 @@
+import type { SandboxChoice } from '../agent.ts';
 import type { Boundary } from './boundary.ts';
 import type { Clock } from './clock.ts';
 import type { EgressHandle } from './egress.ts';
@@ -22,6 +23,8 @@ export interface Job {
   limits: Limits;
   /** Its way out; null: it has no network. */
   network: EgressHandle | null;
+  /** Where it runs; the strictest of this machine unless given. */
+  sandbox?: SandboxChoice | undefined;
 }
 
 export interface JobResult {
@@ -77,6 +80,8 @@ export interface ProbeOptions {
   /** `process.platform`. */
   platform: string;
   machine: Machine;
+  /** The runtime's environment, for what container engines need of it; none unless given. */
+  env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** `why` says what works or is missing, `mend` what to do about it. */
@@ -84,10 +89,22 @@ type SandboxProbe =
   | { ok: true; why: string; mend: string; open(parts: { boundary: Boundary; clock: Clock }): Promise<Sandbox> }
   | { ok: false; why: string; mend: string };
 
-/** A sandbox as `app/` lists it: the first that works on the machine is used. */
-export interface SandboxKind {
+/** What settings may pick. */
+export interface SandboxName {
   readonly name: string;
-  probe(options: ProbeOptions): Promise<SandboxProbe>;
+  /** True: it is picked with an image, whose programs commands see instead of the machine's. */
+  readonly image?: boolean;
+}
+
+/** A sandbox as `app/` lists it. Of those without an image, the first that works on the machine is used where nothing is picked. */
+export interface SandboxKind extends SandboxName {
+  probe(options: ProbeOptions, image?: string): Promise<SandboxProbe>;
+  /** How it is had by those who pick it. Absent: picking it means what is used where nothing is picked. */
+  readonly picked?: {
+    readonly confined: boolean;
+    /** Opens it. It looks at the machine only when a command comes, which is told what is in the way. */
+    open(options: ProbeOptions & { boundary: Boundary; clock: Clock }): Promise<Sandbox>;
+  };
 }
 
 /** `start`: the command never ran. `doubt`: it started, and nobody knows how it ended. */

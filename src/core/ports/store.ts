@@ -173,6 +173,8 @@ export interface StoreKind {
   readonly name: string;
   /** Whether this home has a record already. */
   has(home: string): boolean;
+  /** What is damaged in the file of the record, which is read as a whole; null if nothing is. Rejects if it cannot be opened. */
+  damage?(home: string): Promise<string | null>;
   /** `readOnly`: every write rejects with StoreUnavailable; another process may write meanwhile. */
   open(options: {
     home: string;

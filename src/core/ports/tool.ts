@@ -1,4 +1,4 @@
-import type { Settings } from '../agent.ts';
+import type { SandboxChoice, Settings } from '../agent.ts';
 import type { Boundary } from './boundary.ts';
 import type { Effect } from '../event.ts';
 import type { Change, FileEntry, Files } from '../files.ts';
@@ -7,6 +7,7 @@ import type { Label } from '../labels.ts';
 import type { CallFacts } from '../policy.ts';
 import type { TaskCall } from '../task.ts';
 import type { ScheduleBook } from '../schedule.ts';
+import type { Egress, EgressGrant } from './egress.ts';
 import type { Net } from './net.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { Checkouts } from './workspace.ts';
@@ -25,6 +26,10 @@ export interface ToolContext {
   /** What a path means that names nothing in `files`; null for one that is meant as a file there. */
   open(path: string): Promise<Opened | null>;
   net: Net;
+  /** What a command of this call may reach by itself; null: nothing. */
+  network: EgressGrant | null;
+  /** What confines the agent's commands; the strictest of this machine unless given. */
+  sandbox?: SandboxChoice | undefined;
   /** How this conversation last saw a path, in this turn or an earlier one; null: it never looked. */
   seen(path: string): Promise<Seen | null>;
   /**
@@ -96,6 +101,7 @@ export function usualTool(tools: ReadonlyMap<string, ToolName>, use: NonNullable
 export interface ToolParts {
   sandbox: Sandbox;
   checkouts: Checkouts;
+  egress: Egress;
   book: ScheduleBook;
   limits: Settings['limits'];
 }

@@ -23,6 +23,10 @@ export interface Vault {
   has(name: string): boolean;
   /** Why it cannot be opened, and what to do; null while it is open, or there is none. */
   problem(): string | null;
+  /** It only waits for its passphrase. */
+  locked(): boolean;
+  /** Looks at the files once more where it could not be opened: they may have been put back. Asks nobody for a passphrase. */
+  retry(): Promise<void>;
   /** On disk when it resolves. Rejects, with what to do, for a name or a value that cannot be, and where nothing can be written. */
   set(name: string, value: string): Promise<VaultChange>;
   /** False: there is none of this name. */

@@ -1,4 +1,4 @@
-import { isSafeName } from '../../core/ids.ts';
+import { isAgentName, isSafeName } from '../../core/ids.ts';
 import { IMAGE_TYPES } from '../../core/model.ts';
 import type { TaskStatus } from '../../core/task.ts';
 import { BOARD_COLUMNS, type BoardColumn, type RunsPage, type RunsQuery, type Views } from '../../core/api/views.ts';
@@ -150,4 +150,17 @@ export async function getFile(views: Views, request: ApiRequest<'agent' | 'sessi
 /** `GET /api/failures?limit=`. */
 export async function getFailures(views: Views, request: ApiRequest): Promise<void> {
   await sendJson(request, 200, { failures: await views.failures(limitOf(request.query, 50, 500)) });
+}
+
+/** `GET /api/net?agent=&since=&before=&limit=`: what left over the network, newest first; `since` in milliseconds or as a date. */
+export async function getNet(views: Views, request: ApiRequest): Promise<void> {
+  const { query } = request;
+  const since = given(query, 'since');
+  const from = since === undefined ? undefined : /^\d{1,15}$/.test(since) ? Number(since) : Date.parse(since);
+  if (Number.isNaN(from))
+    throw badRequest('"since" must be a date such as 2026-11-23T08:15Z, or milliseconds since 1970.', 'since');
+  const agent = given(query, 'agent');
+  if (agent !== undefined && !isAgentName(agent)) throw badRequest('"agent" must be the name of an agent.', 'agent');
+  const before = markOf(query, 'before');
+  await sendJson(request, 200, await views.net({ agent, since: from, before, limit: limitOf(query, 100, 1000) }));
 }

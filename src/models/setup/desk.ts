@@ -15,9 +15,11 @@ export function openDesk(options: DeskOptions): ModelDesk {
     makers: kinds.flatMap(({ type, maker }) => (maker ? [type] : [])),
     servers: kinds.flatMap(({ type, server }) => (server ? [type] : [])),
     list: (signal) => listModels(options, signal),
-    async test(ref, signal) {
-      const problem = options.models().problem(ref);
-      const choice = options.models().choices(ref)[0];
+    async test(wanted, signal) {
+      // It may be a key, put where the name of a model belongs.
+      const ref = options.secrets.redact(wanted);
+      const problem = options.secrets.redact(options.models().problem(wanted));
+      const choice = options.models().choices(wanted)[0];
       if (problem !== '' || !choice) return { ref, ok: false, ms: 0, usage: NO_USAGE, costUsd: 0, said: problem };
       const { error: _error, ...tried } = await tryOut(choice, options.clock, signal);
       return { ref, ...tried };

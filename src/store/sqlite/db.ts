@@ -35,6 +35,9 @@ export interface DbOptions {
   timeout: number;
 }
 
+export const DAMAGED =
+  'the database is damaged, and a part of it cannot be read; keep a copy of the home, then restore a backup';
+
 /** Opens or creates the file (0600: it holds keys). Errors come out as StoreUnavailable. */
 export function openDb(path: string, options: DbOptions): Db {
   try {
@@ -212,10 +215,7 @@ function unavailable(error: unknown, path: string): unknown {
         ? full()
         : make('io', 'it cannot be opened; see whether the folder exists and may be written');
     case CORRUPT:
-      return make(
-        'io',
-        'the database is damaged; keep a copy, then restore a backup or run `ruche verify` to see what is left',
-      );
+      return make('io', DAMAGED);
     case NOTADB:
       return make('io', 'this is not an SQLite database, or its beginning is damaged; restore a backup');
     case BUSY:

@@ -73,10 +73,12 @@ export const FORMAT = MIGRATIONS.length;
 
 /** Refuses what no migration can mend, before SQLite creates or recovers anything. */
 export function inspectFile(path: string): void {
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  const found = statSync(path, { throwIfNoEntry: false });
+  const size = found?.size ?? 0;
   const wal = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   const damaged = (what: string): StoreUnavailable => new StoreUnavailable('io', `${path}: ${what}; restore a backup`);
   if (size === 0 && wal > 0) throw damaged('the database is empty but its log is not: it was cut off');
+  if (found?.isDirectory() === true) throw damaged('a folder stands where the database must be: move it away');
   if (size === 0) return;
   const head = readHead(path);
   if (head.toString('latin1', 0, 16) !== 'SQLite format 3\0')

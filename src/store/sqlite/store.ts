@@ -21,7 +21,7 @@ import type { Claim, Lease, Task, TaskStatus } from '../../core/task.ts';
 import { Blobs } from './blobs.ts';
 import { commitBatch } from '../commit.ts';
 import type { Tables } from '../commit.ts';
-import { openDb } from './db.ts';
+import { DAMAGED, openDb } from './db.ts';
 import type { Db } from './db.ts';
 import { Events } from './events.ts';
 import { Again, Group, type Work } from './group.ts';
@@ -80,6 +80,17 @@ export const sqliteStore: StoreKind = {
   name: 'sqlite',
   has: (home) => ['', '-wal'].some((end) => (statSync(fileOf(home) + end, { throwIfNoEntry: false })?.size ?? 0) > 0),
   open: ({ home, ...options }) => openSqliteStore({ path: fileOf(home), ...options }),
+  async damage(home) {
+    const path = fileOf(home);
+    inspectFile(path);
+    const db = openDb(path, { readOnly: true, timeout: TIMEOUT });
+    try {
+      const [found] = db.prepare<{ quick_check: string }>('PRAGMA quick_check(1)').all();
+      return found?.quick_check === 'ok' ? null : `${path}: ${DAMAGED}`;
+    } finally {
+      db.close();
+    }
+  },
 };
 
 function prepare(db: Db): void {

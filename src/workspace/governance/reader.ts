@@ -297,9 +297,9 @@ async function readAgents(
     const ids = ['AGENT.md', ...EXTRA_FILES]
       .map((file) => files.get(`${name}/${file}`))
       .map((e) => e && `${e.mode} ${e.oid}`);
-    const { providers, chains, recipients } = known(options, settings);
+    const { providers, chains, recipients, sandbox = null } = known(options, settings);
     const told = recipients.channels.map(({ name: channel, type, owners }) => [channel, type, owners]);
-    const key = JSON.stringify([name, ids, providers, chains, told]);
+    const key = JSON.stringify([name, ids, providers, chains, told, sandbox]);
     const agent = parsed.get(key) ?? (await readAgent(options, name, files, settings));
     used.set(key, agent);
     problems.push(...agent.problems);
@@ -339,7 +339,9 @@ const known = (options: GovernanceOptions, settings: Settings): KnownToAgent => 
   providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
   chains: Object.keys(settings.escalation),
   recipients: recipientsOf(settings.channels, options),
+  ...(settings.sandbox === undefined ? {} : { sandbox: settings.sandbox }),
   tools: options.tools,
+  sandboxes: options.sandboxes,
   ruleProblem: options.ruleProblem,
 });
 

@@ -1,0 +1,99 @@
+import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFile, mkdir, mkdtemp, realpath, rm, stat, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { machine } from './sandbox-home.ts';
+import { requirePeer } from './require-peer.ts';
+
+const exec = promisify(execFile);
+
+/** How the suites reach podman: as a runtime would, but for the environment, which is that of the test. */
+export const engineOptions = {
+  path: '/usr/local/bin:/usr/bin:/bin:/usr/sbin',
+  platform: process.platform,
+  machine,
+  env: { HOME: process.env['HOME'], XDG_RUNTIME_DIR: process.env['XDG_RUNTIME_DIR'] },
+};
+
+/** What the suites start inside. An image of the machine's own programs needs no registry. */
+const PROGRAMS =
+  'sh bash cat chmod chown chroot cut date dmesg echo env false getent git grep head hostname id ln ls mkdir mknod mount mv nohup nsenter perl printf prlimit readlink renice rm rmdir sed seq setpriv setsid sleep sort stat su sysctl tail touch true umount uname unshare wc'.split(
+    ' ',
+  );
+
+const run = async (program: string, ...args: string[]): Promise<string> =>
+  (await exec(program, args, { maxBuffer: 1 << 24 })).stdout.trim();
+
+/** The libraries a program names, and the loader. */
+async function libraries(program: string): Promise<string[]> {
+  const printed = await run('ldd', program).catch(() => '');
+  return [...printed.matchAll(/(\/\S+) \(0x/g)].flatMap(([, path]) => path ?? []);
+}
+
+async function copyInto(root: string, path: string): Promise<void> {
+  const to = join(root, path);
+  await mkdir(dirname(to), { recursive: true });
+  await copyFile(await realpath(path), to);
+}
+
+async function build(root: string): Promise<void> {
+  for (const folder of ['usr/bin', 'usr/lib', 'usr/lib64']) await mkdir(join(root, folder), { recursive: true });
+  for (const name of ['bin', 'lib', 'lib64']) await symlink(`usr/${name}`, join(root, name));
+  const found = await Promise.all(
+    PROGRAMS.map((name) => run('sh', '-c', 'command -v "$1"', 'sh', `/usr/bin/${name}`).catch(() => '')),
+  );
+  const files = new Set(found.filter((path) => path !== ''));
+  const perl = await run(
+    'perl',
+    '-MSocket',
+    '-e',
+    'print join "\\n", grep { m{^/} } values %INC, map { (glob "$_/auto/Socket/*.so") } @INC',
+  ).catch(() => '');
+  for (const path of perl.split('\n')) if (path !== '') files.add(path);
+  const needed = await Promise.all([...files].map(libraries));
+  for (const path of needed.flat()) files.add(path);
+  for (const path of files) await copyInto(root, path);
+}
+
+/** Makes the image once a machine. Rejects if podman cannot. */
+async function made(): Promise<string> {
+  // What it is made of: another Git or Perl is another image.
+  const versions = await Promise.all(
+    ['git', 'bash', 'perl'].map((name) => stat(`/usr/bin/${name}`).then(({ size, mtimeMs }) => `${size} ${mtimeMs}`)),
+  );
+  const tag = createHash('sha256')
+    .update(JSON.stringify([PROGRAMS, versions, 2]))
+    .digest('hex')
+    .slice(0, 12);
+  const name = `localhost/ruche-test:${tag}`;
+  const digest = (): Promise<string> => run('podman', 'image', 'inspect', '--format', '{{.Digest}}', name);
+  const known = await digest().catch(() => '');
+  if (known !== '') return `localhost/ruche-test@${known}`;
+  const root = await mkdtemp(join(tmpdir(), 'ruche-image-'));
+  try {
+    await build(root);
+    const tar = spawn('tar', ['-C', root, '--owner=0', '--group=0', '-c', '.'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const load = spawn('podman', ['import', '-', name], { stdio: [tar.stdout, 'ignore', 'ignore'] });
+    const [code] = (await once(load, 'close')) as [number];
+    if (code !== 0) throw new Error('podman import failed');
+    return `localhost/ruche-test@${await digest()}`;
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+/** The image of the suites, and the reason to skip where podman is not there. */
+export async function imageHere(): Promise<{ image: string; skip: string | false }> {
+  const there = await run('podman', '--version').then(
+    () => true,
+    () => false,
+  );
+  const skip = requirePeer('podman', there);
+  return skip === false ? { image: await made(), skip } : { image: '', skip };
+}

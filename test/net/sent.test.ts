@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { NewEvent } from '../../src/core/event.ts';
+import { type Sent, TrafficCounts } from '../../src/core/net/sent.ts';
+import type { Batch, CommitResult } from '../../src/core/ports/store.ts';
+import { openSentLog } from '../../src/net/sent.ts';
+import { keptLog } from './support.ts';
+
+const sent = (changes: Partial<Sent> = {}): Sent => ({
+  who: 'tool:fetch',
+  agent: 'ada',
+  run: 'run_1',
+  host: 'x.org',
+  port: 443,
+  kind: 'request',
+  method: 'GET',
+  bytesOut: 10,
+  bytesIn: 20,
+  outcome: 'ok',
+  started: 5,
+  ms: 1,
+  ...changes,
+});
+
+/** A log whose waits the test ends, over a store that may refuse. */
+function openLab() {
+  const batches: { events: readonly NewEvent[]; sync: boolean }[] = [];
+  const waits: { ms: number; over: () => void }[] = [];
+  const lab = { batches, waits, broken: false, kept: keptLog() };
+  const log = openSentLog({
+    log: lab.kept,
+    store: {
+      commit: async ({ events, sync }: Batch): Promise<CommitResult> => {
+        if (lab.broken) throw new Error('the disk is full');
+        batches.push({ events, sync });
+        return { ok: true, events: [] };
+      },
+    },
+    clock: {
+      now: () => 0,
+      sleep: (ms, signal) =>
+        new Promise((resolve, reject) => {
+          waits.push({ ms, over: resolve });
+          signal?.addEventListener('abort', () => reject(new Error('over')));
+        }),
+    },
+  });
+  return Object.assign(lab, { log });
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('what is sent within a moment is one commit, beside the runs, and nobody waits for the disk', async () => {
+  const { log, batches, waits } = openLab();
+  log.record(sent());
+  log.record(sent({ agent: null, run: null, who: 'channel:mail', kind: 'dial' }));
+  assert.deepEqual([batches.length, waits.length], [0, 1]);
+  assert.ok((waits[0]?.ms ?? 0) <= 1000);
+  waits[0]?.over();
+  await turn();
+  assert.deepEqual(
+    batches.map(({ sync, events }) => [sync, ...events.map(({ type, stream }) => `${type} ${stream}`)]),
+    [[false, 'net.sent net:ada', 'net.sent net']],
+  );
+  await turn();
+  assert.equal(waits.length, 1, 'nothing is awaited while nothing is sent');
+  log.record(sent());
+  await log.close();
+  assert.deepEqual(
+    batches.map(({ sync }) => sync),
+    [false, true],
+  );
+  await log.close();
+  assert.equal(batches.length, 2);
+});
+
+test('a store that refuses is tried again, and the order stays', async () => {
+  const lab = openLab();
+  const { log, batches, waits } = lab;
+  lab.broken = true;
+  log.record(sent({ started: 1 }));
+  waits[0]?.over();
+  await turn();
+  assert.equal(waits.length, 2);
+  log.record(sent({ started: 2 }));
+  lab.broken = false;
+  waits[1]?.over();
+  await turn();
+  const events = batches[0]?.events ?? [];
+  assert.deepEqual(
+    events.map(({ data }) => (data as Sent).started),
+    [1, 2],
+  );
+  assert.equal(lab.kept.lines.filter((line) => line.includes('not on record yet')).length, 1);
+});
+
+test('sums have a bounded number of labels', () => {
+  const counts = new TrafficCounts();
+  for (let index = 0; index < 500; index++)
+    counts.add(sent({ agent: `a${index}`, outcome: index % 2 ? 'ok' : 'blocked' }));
+  counts.add(sent({ agent: 'a0' }));
+  const all = counts.all();
+  assert.equal(all.length, 201);
+  assert.deepEqual(all[0], { who: 'tool:fetch', agent: 'a0', calls: 2, failed: 1, bytesOut: 20, bytesIn: 40 });
+  assert.equal(
+    all.reduce((sum, { calls }) => sum + calls, 0),
+    501,
+  );
+  assert.equal(all.at(-1)?.agent, 'other');
+});
