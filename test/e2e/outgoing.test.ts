@@ -15,7 +15,7 @@ import { until } from '../fakes/until.ts';
 import { certificate } from '../net/support.ts';
 
 const BACKEND = '/usr/lib/git-core/git-http-backend';
-const made = certificate('IP:127.0.0.1');
+const made = certificate('IP:127.0.0.1,DNS:localhost');
 const has = (program: string): boolean => {
   try {
     execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
