@@ -18,7 +18,7 @@ const RETRY_BASE = 1_000;
 const RETRY_MAX = 600_000;
 
 export interface OutboxDeps extends ToldDeps {
-  channels: Pick<Channels, 'get' | 'has'> & Partial<Pick<Channels, 'went'>>;
+  channels: Pick<Channels, 'get' | 'has' | 'went'>;
   /** Ends the showing of a reply that is to be sent, and waits for an edit under way. */
   drafts: { settle(task: string): Promise<void> };
   clock: Clock;
@@ -80,7 +80,7 @@ export async function sendReply(deps: OutboxDeps, claim: Claim): Promise<void> {
     deps.boundary('channel.send.before');
     const receipt = await sendOver(deps, channel, to, body, { key: `${message}.${part}`, again, draft });
     deps.boundary('channel.send.after');
-    deps.channels.went?.(name, receipt);
+    deps.channels.went(name, receipt);
     const last = part === parts.length - 1;
     if (receipt.state === 'sent' && !last) {
       const data = { message, channel: name, part, receipt: receipt.id };

@@ -154,7 +154,7 @@ export async function pendingById(store: Store, id: string): Promise<Pending | n
 
 /** The owner has dealt with it: once. */
 async function settleMatter(
-  deps: Pick<MailDeps, 'store' | 'redact'> & Resending,
+  deps: Pick<MailDeps, 'redact'> & Resending,
   raised: EventOf<'matter.raised'>,
   text: string,
   by: string,
@@ -174,19 +174,18 @@ async function settleMatter(
 }
 
 /** What it takes to send a reply that could not be delivered to another place. */
-type Resending = Partial<Pick<MailDeps, 'ids' | 'pushes'>>;
+type Resending = Pick<MailDeps, 'store' | 'ids' | 'pushes'>;
 
 /** The same reply for another place; or why it cannot be sent there. */
 async function sentElsewhere(
-  { store, ids, pushes }: Pick<MailDeps, 'store'> & Resending,
+  { store, ids, pushes }: Resending,
   raised: EventOf<'matter.raised'>,
   channel: string,
   to: string,
 ): Promise<{ events: NewEvent[]; queue: QueueOp[] } | string> {
   const lost = raised.cause === null ? null : await store.event(raised.cause);
   if (lost?.type !== 'message.queued') return 'The reply is not on record any more, so it cannot be sent.';
-  if (!ids || pushes?.(channel) !== true)
-    return `No channel "${channel}" is configured. Write CHANNEL:ADDRESS with one of ruche.yaml.`;
+  if (!pushes(channel)) return `No channel "${channel}" is configured. Write CHANNEL:ADDRESS with one of ruche.yaml.`;
   const { stream, labels, data } = lost;
   const event = { stream, actor: 'runtime', cause: raised.id, labels, key: `elsewhere:${raised.data.matter}` };
   const { agent, session } = data;
@@ -262,7 +261,7 @@ export async function approve(
 }
 
 export async function answer(
-  deps: Pick<MailDeps, 'store' | 'redact'> & Resending,
+  deps: Pick<MailDeps, 'redact'> & Resending,
   id: string,
   text: string,
   by: string,

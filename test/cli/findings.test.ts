@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { channelProblems, journalProblems } from '../../src/app/problems.ts';
 import type { Problem } from '../../src/core/agent.ts';
 import { asCalled } from '../../src/cli/explain.ts';
+import { echo } from '../gateway/help.ts';
+import { withDesk } from './help.ts';
 import { findings, type Facts, type Finding } from '../../src/cli/findings.ts';
 
 const well: Facts = {
@@ -95,6 +97,16 @@ test('What to do about files that are wrong is said once, and commands as they a
   assert.equal(asCalled(text, 'npx ruche'), called);
   assert.equal(asCalled(text, 'ruche'), text);
 });
+
+test('each command that the help lists is named as it is called here', () =>
+  withDesk(echo, async ({ ruche, out }) => {
+    await ruche('--help');
+    const names = [...out().matchAll(/^ {2}([a-z]+)(?= |$)/gm)]
+      .map(([, name]) => name)
+      .filter((name) => name !== 'help');
+    assert.ok(names.length > 20, names.join());
+    for (const name of names) assert.equal(asCalled(`Run: ruche ${name} x`, 'npx ruche'), `Run: npx ruche ${name} x`);
+  }));
 
 test('A problem that no file causes is not called one of the configuration, and nobody is sent to a file for it', () => {
   const advice = (problems: readonly Problem[]): [string, boolean][] =>

@@ -7,6 +7,7 @@ import type { NetEntry, NetPage } from '../../src/core/api/views.ts';
 import { Home } from '../fakes/home.ts';
 import type { ModelServer } from '../fakes/model-server.ts';
 import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
+import { bwrapHere } from '../fakes/sandbox-home.ts';
 import { until } from '../fakes/until.ts';
 
 interface Site {
@@ -136,3 +137,48 @@ test('a refused address is on record, and the record holds after a kill', async 
   assert.ok(sent.every(({ id }) => ids.has(id)));
   assert.deepEqual((await home.verify()).findings, []);
 });
+
+const { skip: noSandbox } = await bwrapHere();
+const running = async (agent: string, command: string): Promise<string> =>
+  (await home.ask(orders(order('shell', { command })), undefined, agent)).text;
+
+test(
+  'a command reaches what the list of its agent allows, is told what it does not reach, and all of it is on record',
+  { skip: noSandbox },
+  async () => {
+    const hits = (one?.hits.length ?? 0) + (two?.hits.length ?? 0);
+    const ask = (url: string, more = ''): string => `curl -s ${more} -w '%{http_code} ' ${url}`;
+    const bob = await running(
+      'bob',
+      `${ask(at(two, '/by-command'))}; ${ask(at(one, '/x'), '-o /dev/null')}; ${ask('http://nowhere.example/', '-o /dev/null')}`,
+    );
+    assert.match(bob, /here it is200 403 403/);
+    assert.match(
+      bob,
+      new RegExp(
+        `not reached: 127\\.0\\.0\\.1:${one?.port}: a person is asked for it each time[^\\n]*; nowhere\\.example:80: it is not among the hosts that bob may reach`,
+      ),
+    );
+    const ada = await running(
+      'ada',
+      `${ask(at(one, '/open/page'))}; ${ask(at(one, '/closed'), '-o /dev/null')}; ${ask(at(one, '/open/x'), '-o /dev/null -X POST')}; ${ask(at(two, '/any'), '-o /dev/null')}`,
+    );
+    assert.match(ada, /here it is200 403 403 403/);
+    const eve = await running('eve', `${ask(at(one, '/open/page'))} || echo none; env | grep -ci proxy`);
+    assert.match(eve, /none\n0\n/);
+    assert.equal((one?.hits.length ?? 0) + (two?.hits.length ?? 0), hits + 2);
+    const proxied = await until(async () => {
+      const { sent } = await home.api<NetPage>('/api/net?limit=1000');
+      const lines = sent.filter(({ kind }) => kind === 'proxy');
+      return lines.length >= 6 ? lines : null;
+    });
+    assert.deepEqual(proxied.map(({ agent, who, host, outcome }) => `${agent} ${who} ${host} ${outcome}`).toSorted(), [
+      'ada tool:shell 127.0.0.1 blocked',
+      'ada tool:shell 127.0.0.1 blocked',
+      'ada tool:shell 127.0.0.1 blocked',
+      'ada tool:shell 127.0.0.1 ok',
+      'bob tool:shell 127.0.0.1 ok',
+      'bob tool:shell nowhere.example blocked',
+    ]);
+  },
+);

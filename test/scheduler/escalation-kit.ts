@@ -178,7 +178,12 @@ export class World extends Mortal {
     const deps = { store: this.store, answerHeld: () => Promise.reject(new Error('none is held')) };
     const result = id.startsWith('apr')
       ? await approve(deps, id, 'approve', 'owner')
-      : await answer({ ...deps, redact: (text: string) => text }, id, 'so be it', 'owner');
+      : await answer(
+          { ...deps, ids: { next: (kind) => `${kind}_x` }, pushes: () => false, redact: (text) => text },
+          id,
+          'so be it',
+          'owner',
+        );
     await calm();
     return result.ok;
   }

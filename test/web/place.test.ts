@@ -221,3 +221,41 @@ test(
     }, scene);
   },
 );
+
+test(
+  'a paste of 100 kB is one folded message, whole when it is asked for, and the rest is not laid out',
+  { skip },
+  () =>
+    withStage(async ({ enter, gateway }) => {
+      await enter(async ({ page }) => {
+        await page.goto(gateway.url);
+        const paste = Array.from({ length: 2_000 }, (_, n) => `${n} ${'word '.repeat(9)}`).join('\n');
+        const field = page.getByRole('textbox', { name: 'Write to assistant' });
+        await field.waitFor();
+        // Chromium's own insertion of many lines, by which fill() types, takes it seconds in any field.
+        await inPage(
+          page,
+          `(() => {
+          const field = document.getElementById('composer');
+          field.value = ${JSON.stringify(paste)};
+          field.dispatchEvent(new Event('input', { bubbles: true }));
+        })()`,
+        );
+        await field.press('Enter');
+        const sent = page.locator('.said', { hasText: '0 word word' });
+        const show = sent.getByRole('button', { name: /^Show all \(2,000 lines, 100,889 characters\)$/ });
+        await show.waitFor();
+        const box = async (): Promise<number> => (await sent.boundingBox())?.height ?? 0;
+        assert.ok((await box()) < 700, `${await box()} px`);
+        // Once the record holds it, it is another element.
+        await sent.getByRole('link', { name: 'Steps' }).or(page.locator('.answer')).first().waitFor();
+        await show.click();
+        await sent.getByRole('button', { name: 'Show less' }).waitFor();
+        assert.equal((await sent.locator('.words').textContent())?.trim(), paste.trim(), 'nothing of it is lost');
+        await sent.getByRole('button', { name: 'Show less' }).click();
+        await show.waitFor();
+        // What is folded is not laid out.
+        assert.ok(((await sent.locator('.words').textContent()) ?? '').length <= 1_001);
+      });
+    }),
+);

@@ -8,6 +8,7 @@ import type { Live } from '../../web/stores/changes.ts';
 import { createOutgoing } from '../../web/stores/outgoing.ts';
 import { resource, valueOf } from '../../web/stores/resource.ts';
 import { createTalk } from '../../web/stores/talk.ts';
+import { createUnsent } from '../../web/stores/unsent.ts';
 import { createWork } from '../../web/stores/work.ts';
 import { until } from '../fakes/until.ts';
 import { STANDINGS } from './scene.ts';
@@ -155,6 +156,26 @@ test('a gateway that is busy is asked after pauses that grow, in order, and not 
   outgoing.again('m1');
   await setImmediate();
   assert.equal(outgoing.list.value[0]?.state, 'waiting');
+});
+
+test('of places that were looked at the last ones are remembered, and each with something in it', () => {
+  const stored = new Map<string, string>();
+  const unsent = createUnsent({
+    read: (key) => stored.get(key) ?? null,
+    write: (key, value) => void (value === null ? stored.delete(key) : stored.set(key, value)),
+  });
+  const [empty, written, chosen] = [unsent('empty'), unsent('written'), unsent('chosen')];
+  written.text.value = 'half a';
+  chosen.files.value = [{ name: 'plan.pdf', mediaType: 'application/pdf', data: 'AAAA' }];
+  for (let n = 0; n < 60; n += 1) unsent(`place ${n}`);
+  assert.equal(unsent('place 59'), unsent('place 59'));
+  assert.notEqual(unsent('empty'), empty);
+  assert.equal(unsent('written'), written);
+  assert.equal(unsent('chosen'), chosen);
+  written.text.value += ' sentence';
+  assert.equal(stored.get('written'), 'half a sentence');
+  unsent('empty').text.value = 'new';
+  assert.equal(stored.get('empty'), 'new');
 });
 
 test('what was not sent is kept over a reload: refused texts stay refused, and lost files are named', async () => {

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
-import { useComputed } from '@preact/signals';
+import { useComputed, useSignal } from '@preact/signals';
 import type { FileView, Standing } from '../../src/core/api/views.ts';
-import { brief, bytes, money, timeOfDay } from '../lib/format.ts';
+import { brief, bytes, money, plural, timeOfDay } from '../lib/format.ts';
 import { href } from '../lib/route.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
@@ -24,11 +24,7 @@ export function MessageEntry({ entry, steps, open }: { entry: Message; steps: st
       )}
       {entry.repeats !== null && <p class="about">Retried</p>}
       <div class="bubble">
-        {entry.text !== '' && (
-          <p class="words">
-            <Plain text={entry.text} />
-          </p>
-        )}
+        <Words text={entry.text} />
         <Files files={entry.files} />
       </div>
       <footer class="entry-foot">
@@ -45,6 +41,38 @@ export function MessageEntry({ entry, steps, open }: { entry: Message; steps: st
         </>
       )}
     </article>
+  );
+}
+
+/** What is shown of a long message of a person's own: a paste must not bury the conversation. */
+const SHORT = { characters: 4_000, lines: 60 };
+const BEGINNING = { characters: 1_000, lines: 15 };
+
+/** Words of a person. Of a long paste the beginning, until all of it is asked for. */
+function Words({ text }: { text: string }): JSX.Element | null {
+  const all = useSignal(false);
+  if (text === '') return null;
+  const lines = text.split('\n');
+  const long = text.length > SHORT.characters || lines.length > SHORT.lines;
+  const beginning = lines.slice(0, BEGINNING.lines).join('\n').slice(0, BEGINNING.characters).toWellFormed();
+  return (
+    <>
+      <p class="words">
+        <Plain text={long && !all.value ? `${beginning}…` : text} />
+      </p>
+      {long && (
+        <button
+          type="button"
+          class="button bare"
+          aria-expanded={all.value}
+          onClick={() => {
+            all.value = !all.value;
+          }}
+        >
+          {all.value ? 'Show less' : `Show all (${plural(lines.length, 'line')}, ${plural(text.length, 'character')})`}
+        </button>
+      )}
+    </>
   );
 }
 
@@ -183,9 +211,7 @@ export function OutgoingEntry({ message, edit }: { message: Outgoing; edit: () =
   return (
     <article class="entry said" aria-label="Your message">
       <div class={`bubble ${message.state === 'accepted' ? '' : 'unsent'}`}>
-        <p class="words">
-          <Plain text={message.text} />
-        </p>
+        <Words text={message.text} />
         {message.files.map((file) => (
           <p class="quiet">
             <Icon of="clip" /> {file.name}

@@ -10,24 +10,46 @@ export interface Unsent {
   lost: Signal<readonly string[]>;
 }
 
+/** Places of which the page remembers this, those looked at last: a day of work leads to hundreds. */
+const REMEMBERED = 50;
+
 /** Kept while other places of the page are looked at. A reload keeps the text, and the names of the files. */
 export function createUnsent(kept: Kept): (place: string) => Unsent {
-  const known = new Map<string, Unsent>();
+  const known = new Map<string, Unsent & { forget(): void }>();
+  const forgetOldest = (): void => {
+    let over = known.size - REMEMBERED;
+    for (const [place, { text, files, forget }] of known) {
+      if (over <= 0) return;
+      // Chosen files are nowhere else, and a text is not where the browser keeps nothing.
+      if (text.peek() !== '' || files.peek().length > 0) continue;
+      forget();
+      known.delete(place);
+      over -= 1;
+    }
+  };
   return (place) => {
     const old = known.get(place);
-    if (old) return old;
+    if (old) {
+      known.delete(place);
+      known.set(place, old);
+      return old;
+    }
     const made: Unsent = {
       text: signal(kept.read(place) ?? ''),
       files: signal([]),
       lost: signal(namesIn(kept.read(`files:${place}`))),
     };
-    known.set(place, made);
-    effect(() => kept.write(place, made.text.value || null));
-    effect(() => {
-      const names = [...made.lost.value, ...made.files.value.map((file) => file.name)];
-      kept.write(`files:${place}`, names.length === 0 ? null : JSON.stringify(names));
-    });
-    return made;
+    const ends = [
+      effect(() => kept.write(place, made.text.value || null)),
+      effect(() => {
+        const names = [...made.lost.value, ...made.files.value.map((file) => file.name)];
+        kept.write(`files:${place}`, names.length === 0 ? null : JSON.stringify(names));
+      }),
+    ];
+    const entry = { ...made, forget: () => ends.forEach((end) => end()) };
+    known.set(place, entry);
+    forgetOldest();
+    return entry;
   };
 }
 

@@ -23,7 +23,7 @@ export function readPlace({ deps }: Turn, to: string): { place: Place } | { wron
   if (!deps.pushes(place.channel))
     return { wrong: unknownText('channel', place.channel, { known: channels.map(({ name }) => name) }) };
   // Another spelling of an address would be another one to rules, quiet hours and limits.
-  const wrong = deps.wrongAddress?.(place) ?? null;
+  const wrong = deps.wrongAddress(place);
   return wrong === null ? { place } : { wrong: `"${visible(place.to)}" ${wrong}.` };
 }
 

@@ -52,7 +52,7 @@ export interface AgentDeps {
   /** True for channels the runtime sends to; others come and fetch their reply. */
   pushes(channel: string): boolean;
   /** What an address is not that its platform cannot know; null if it may be one. */
-  wrongAddress?(place: Place): string | null;
+  wrongAddress(place: Place): string | null;
   redact(text: string): string;
   redactPieces(): PieceRedactor;
   emit(delta: Delta): void;

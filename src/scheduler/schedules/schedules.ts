@@ -46,7 +46,7 @@ export interface SchedulesOptions {
   maxAttempts(): number;
   redact(text: string): string;
   /** Brings what the work will look at up to date, before something fires. */
-  prepare?(): Promise<void>;
+  prepare(): Promise<void>;
   /** Ends a task for good, whatever it is doing; false if it had ended. */
   cancel(task: string, by: string): Promise<boolean>;
 }
@@ -280,7 +280,7 @@ export class Schedules implements ScheduleDesk {
 
   async #prepare(): Promise<void> {
     try {
-      await this.#options.prepare?.();
+      await this.#options.prepare();
     } catch (error) {
       // It fires all the same.
       this.#options.log.warn({ error: this.#options.redact(String(error)) }, 'the status could not be written');
