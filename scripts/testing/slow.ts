@@ -18,6 +18,7 @@ export const SUITES: readonly Suite[] = [
     paths: ['test/crash', 'test/e2e/openai-client.test.ts', 'test/e2e/schedule-kills.test.ts'],
     seconds: 220,
   },
+  { name: 'network', paths: ['test/e2e/outgoing.test.ts'], seconds: 30 },
   { name: 'page', paths: ['test/web/access.test.ts'], seconds: 40 },
   { name: 'simulation', paths: ['test/simulate/play.slow.test.ts'], seconds: 60 },
   {
