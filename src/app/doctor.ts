@@ -22,7 +22,16 @@ export async function diagnose(options: { home: string; workspace: string; again
     readConfig(options),
     readNewest(options),
   ]);
-  return { git, sandbox, images: await tryImages(options.env, images), ...config, ...journal };
+  const joined = sandbox.ok ? { ...sandbox, why: `${sandbox.why} ${await forwarding()}` } : sandbox;
+  return { git, sandbox: joined, images: await tryImages(options.env, images), ...config, ...journal };
+}
+
+/** What joins commands that have a network with their proxy. */
+async function forwarding(): Promise<string> {
+  const { findForwarder } = await import('../sandbox/network.ts');
+  return (await findForwarder()).kind === 'perl'
+    ? 'Commands with a network reach it through Perl.'
+    : 'Commands with a network reach it through Node; with Perl they would need less memory.';
 }
 
 async function gitVersion(env: Env): Promise<string | null> {
