@@ -139,7 +139,7 @@ async function openWays(
     parts.adopt(openNet({ clock, log, ca, injection, record }), (each) => each.close()),
   );
   // Commands live by the machine's time.
-  const egress = openEgress({ dir: join(home, 'egress'), key, net, clock: systemClock });
+  const egress = openEgress({ dir: join(home, 'egress'), key, net, clock: systemClock, injection, ca });
   parts.adopt(egress, (each) => each.close());
   return { ...bound, net, sent, egress };
 }

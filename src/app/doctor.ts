@@ -195,10 +195,11 @@ async function readGovernance(
   const { settings, agents, problems } = foreseen.governance;
   const others = broken.length === 0 ? problems : problems.filter(({ file }) => file !== SETTINGS_FILE);
   const picked = [...agents.values()].flatMap(({ sandbox }) => sandbox?.image ?? []);
+  const looked = { reader, workspace, secrets, clock };
   return {
     settings,
     images: [...new Set(picked)],
-    problems: [...broken, ...others, ...(await liveProblems({ reader, workspace, secrets, clock }, agents))],
+    problems: [...broken, ...others, ...(await liveProblems(looked, agents, settings.secrets))],
   };
 }
 

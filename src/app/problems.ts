@@ -1,11 +1,18 @@
-import { type Agent, type Problem, WORKSPACE } from '../core/agent.ts';
+import {
+  type Agent,
+  type Problem,
+  type SecretBinding,
+  type Settings,
+  SETTINGS_FILE,
+  WORKSPACE,
+} from '../core/agent.ts';
 import { type Trouble, type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import type { DroppedFiles } from '../core/ports/governance.ts';
 import type { ChannelState } from '../core/api/runtime.ts';
 import type { ScheduleState } from '../core/schedule.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { KeptSecrets } from '../core/ports/secrets.ts';
-import { sentence } from '../core/text/sentence.ts';
+import { errorText, sentence } from '../core/text/sentence.ts';
 import { visibleLine } from '../core/text/untrusted.ts';
 import type { Git } from '../git/git.ts';
 import { hookSecrets, type ReadSecret } from '../scheduler/triggers/hooks.ts';
@@ -22,13 +29,28 @@ interface Looked {
 export async function liveProblems(
   { reader, workspace, secrets, clock }: Looked,
   agents: ReadonlyMap<string, Agent>,
+  bound: readonly SecretBinding[] = [],
 ): Promise<Problem[]> {
-  const [scripts, hooks] = await Promise.all([
+  const [scripts, hooks, unbound] = await Promise.all([
     // What keeps it from being read is told by itself.
     workspace.head().then((head) => reader.hindrances(head, agents).catch(ifUnavailable), ifUnavailable),
     Promise.all([...agents.values()].map((agent) => hookProblems(agent, (...of) => secrets.peek(...of)))),
+    Promise.all(bound.map((binding) => missingSecret(binding, (...of) => secrets.peek(...of)))),
   ]);
-  return [...(await notInForce({ workspace, clock })), ...scripts, ...hooks.flat()];
+  return [...(await notInForce({ workspace, clock })), ...scripts, ...hooks.flat(), ...unbound.flat()];
+}
+
+/** What requests to the host of a secret are refused for. */
+async function missingSecret({ name, value }: SecretBinding, peek: ReadSecret): Promise<Problem[]> {
+  try {
+    await peek(value, `the secret ${name}`);
+    return [];
+  } catch (error) {
+    const message = errorText(error);
+    return [
+      { file: SETTINGS_FILE, line: null, key: `secrets.${name}.value`, message, severity: 'warning', live: true },
+    ];
+  }
 }
 
 function ifUnavailable(error: unknown): Problem[] {
@@ -76,7 +98,7 @@ async function notInForce({ workspace, clock }: Pick<Looked, 'workspace' | 'cloc
 /** The same where a network runs, which knows what has fired. */
 export async function nowWrong(
   looked: Looked,
-  { agents }: { agents: ReadonlyMap<string, Agent> },
+  { agents, settings }: { agents: ReadonlyMap<string, Agent>; settings: Pick<Settings, 'secrets'> },
   { schedules }: { schedules: { list(): Promise<readonly ScheduleState[]> } },
   waiting: ReadonlyMap<string, number>,
 ): Promise<Problem[]> {
@@ -84,7 +106,7 @@ export async function nowWrong(
   const states = any ? await schedules.list() : [];
   return [
     ...(await workspaceProblems(looked, waiting)),
-    ...(await liveProblems(looked, agents)),
+    ...(await liveProblems(looked, agents, settings.secrets)),
     ...lostMoments(states),
     ...silent(states),
   ];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -101,6 +101,19 @@ test('a bound credential arrives with requests of its agent, which sees a placeh
   assert.deepEqual(forge.hits.at(-1), { url: '/api/echo', credential: undefined });
 });
 
+test('a secret that is not kept is a problem, and requests that need it are refused', { skip }, async () => {
+  const text = readFileSync(join(home.workspace, 'ruche.yaml'), 'utf8');
+  home.write('ruche.yaml', text.replace('env:FORGE_KEY', 'secret:forge'));
+  const found = async () => (await home.status()).problems.find(({ key }) => key === 'secrets.forge.value');
+  await until(async () => (await found()) !== undefined, 'the problem');
+  assert.match((await found())?.message ?? '', /There is no secret forge.*ruche secrets set forge/);
+  const before = forge.hits.length;
+  assert.match(await fetched(at(forge, '/api/echo')), /its credential is missing: There is no secret forge/);
+  assert.equal(forge.hits.length, before);
+  home.write('ruche.yaml', text);
+  await until(async () => (await found()) === undefined, 'no problem any more');
+});
+
 test('its agent knows of it in a line of the prompt, and no other does', { skip }, async () => {
   const prompts = model.requests.map(({ body }) => JSON.stringify(body));
   const [told, untold] = [prompts.filter((each) => each.includes('get their credential')), prompts];
@@ -137,6 +150,7 @@ test('a placeholder that is sent elsewhere is refused, and waits for the owner o
 });
 
 test('the value is in no file of home, no object of Git and no word of the process', { skip }, async () => {
+  await home.end('SIGTERM');
   const places = new Map<string, string | Uint8Array>([
     ...filesBelow(home.home),
     ['objects', gitObjects(home.workspace)],

@@ -7,9 +7,20 @@ import type { TestContext } from 'node:test';
 import { parseReach, type Reach, type ReachSource } from '../../src/core/net/reach.ts';
 import type { Egress, EgressHandle } from '../../src/core/ports/egress.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Injection } from '../../src/core/ports/injection.ts';
+import { openInjection } from '../../src/secrets/injection.ts';
 import { openEgress } from '../../src/net/egress/egress.ts';
 import { type Bounds, BOUNDS } from '../../src/net/egress/session.ts';
 import { type Lab, openLab, realClock } from './support.ts';
+
+/** Nothing is bound. */
+export const NO_SECRETS = openInjection({
+  bindings: () => [],
+  resolve: () => Promise.reject(new Error('no secrets')),
+  hide: () => undefined,
+  key: Buffer.alloc(32, 7),
+  misdirected: () => undefined,
+});
 
 export type List = readonly (string | ReachSource)[];
 
@@ -32,7 +43,12 @@ export interface EgressLab extends Lab {
 export async function openEgressLab(
   t: TestContext,
   list: List,
-  more: { bounds?: Partial<Bounds>; clock?: Clock; guard?: Parameters<typeof openLab>[1] } = {},
+  more: {
+    bounds?: Partial<Bounds>;
+    clock?: Clock;
+    guard?: Parameters<typeof openLab>[1];
+    injection?: Injection;
+  } = {},
 ): Promise<EgressLab> {
   const lab = openLab(t, more.guard);
   const dir = await mkdtemp(join(tmpdir(), 'ruche-egress-'));
@@ -40,6 +56,7 @@ export async function openEgressLab(
   const egress = openEgress({
     dir,
     key: Buffer.alloc(32, 7),
+    injection: more.injection ?? NO_SECRETS,
     net: lab.net,
     clock: more.clock ?? realClock,
     bounds: { ...BOUNDS, ...more.bounds },

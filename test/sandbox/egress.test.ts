@@ -17,6 +17,7 @@ import { openNet } from '../../src/net/guard.ts';
 import { openBwrap } from '../../src/sandbox/bwrap.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
 import { bwrapHere, git, limits, machine, realClock, sandboxHome, type SandboxHome } from '../fakes/sandbox-home.ts';
+import { NO_SECRETS } from '../net/egress-support.ts';
 import { certificate, keptLog } from '../net/support.ts';
 
 const { features, skip } = await bwrapHere();
@@ -84,7 +85,13 @@ async function openLab(): Promise<Lab> {
     return ['127.0.0.1'];
   };
   const guard = openNet({ clock: realClock, log: keptLog(), resolve });
-  const egress = openEgress({ dir: join(home.dir, 'egress'), key: Buffer.alloc(32, 5), net: guard, clock: realClock });
+  const egress = openEgress({
+    dir: join(home.dir, 'egress'),
+    key: Buffer.alloc(32, 5),
+    net: guard,
+    clock: realClock,
+    injection: NO_SECRETS,
+  });
   const repositories = join(home.dir, 'repositories');
   await mkdir(repositories);
   await git(home.dir, 'clone', '-q', '--bare', home.workspace, join(repositories, 'project.git'));

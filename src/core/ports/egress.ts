@@ -16,7 +16,7 @@ export interface EgressHandle {
   readonly dir: string;
   /** What the proxy demands of each client. The same for the same command after a restart. */
   readonly token: string;
-  /** A file in `dir` with certificates (PEM) for clients, if TLS ends at the proxy for some hosts. */
+  /** A file in `dir` with certificates (PEM) for clients, if they are to trust others than the system's. */
   readonly ca: string | null;
   /** What else the command finds in its environment: placeholders of its secrets. */
   readonly variables?: Readonly<Record<string, string>>;

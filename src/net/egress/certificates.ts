@@ -102,7 +102,8 @@ const pem = (der: Uint8Array): string =>
 interface Certificate {
   serial: Uint8Array;
   issuer: string;
-  subject: string;
+  /** Null: the alternative names say it all. */
+  subject: string | null;
   publicKey: KeyObject;
   extensions: readonly Uint8Array[];
   now: number;
@@ -116,7 +117,7 @@ function issue(certificate: Certificate, key: KeyObject): string {
     ECDSA_SHA256,
     commonName(issuer),
     sequence(time(now - BEHIND_MS), time(now + VALID_MS)),
-    commonName(subject),
+    subject === null ? sequence() : commonName(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
     tlv(0xa3, sequence(...extensions)),
   );
@@ -197,15 +198,15 @@ export function openAuthority(
         {
           serial: createHash('sha256').update(id).update(`${host} ${now()}`).digest(),
           issuer,
-          // No name of a host: OpenSSL would hold it against the names, where the host is an address.
-          subject: 'Ruche',
+          // Some clients hold a common name against the permitted names, where the host is an address.
+          subject: null,
           publicKey: leafPublic,
           now: now(),
           extensions: [
             extension(BASIC_CONSTRAINTS, true, sequence()),
             extension(KEY_USAGE, true, SIGNS),
             extension(EXTENDED_USAGE, false, sequence(oid(SERVER_AUTH))),
-            extension(ALT_NAME, false, sequence(nameOf(host))),
+            extension(ALT_NAME, true, sequence(nameOf(host))),
             extension(SUBJECT_KEY, false, octets(keyId(leafPublic))),
             extension(AUTHORITY_KEY, false, sequence(tlv(0x80, id))),
           ],

@@ -7,8 +7,11 @@ import { join } from 'node:path';
 import { isSafeName } from '../../core/ids.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Egress, EgressGrant } from '../../core/ports/egress.ts';
+import { type Injection, secretVariable } from '../../core/ports/injection.ts';
 import type { Net } from '../../core/ports/net.ts';
+import { replaceFile } from '../../platform/replace.ts';
 import { openProxy } from './proxy.ts';
+import { bundleOf, openEnding } from './ending.ts';
 import { type Bounds, BOUNDS, type Session, type TlsEnding } from './session.ts';
 
 export interface EgressOptions {
@@ -19,7 +22,9 @@ export interface EgressOptions {
   net: Pick<Net, 'dial'>;
   clock: Clock;
   bounds?: Bounds;
-  tls?: TlsEnding | null;
+  injection: Injection;
+  /** Certificates (PEM) trusted besides the system's. */
+  ca?: readonly string[];
 }
 
 /** Different things that were refused, of which the agent is told. */
@@ -80,12 +85,19 @@ class Refused {
   }
 }
 
+interface Command {
+  grant: EgressGrant;
+  tls: TlsEnding | null;
+  refused: Refused;
+  signal: AbortSignal;
+  again: boolean;
+}
+
 function sessionOf(
   options: EgressOptions,
-  grant: EgressGrant,
-  { refused, signal, again }: { refused: Refused; signal: AbortSignal; again: boolean },
+  { grant, tls, refused, signal, again }: Command,
 ): Session & { reached(): boolean } {
-  const { net, clock, bounds = BOUNDS, tls = null } = options;
+  const { net, clock, injection, bounds = BOUNDS } = options;
   let total = 0;
   // What it reached before a crash is not known any more.
   let reached = again;
@@ -99,6 +111,7 @@ function sessionOf(
     clock,
     bounds,
     tls,
+    injection,
     signal,
     refused: (what, why) => refused.add(what, why),
     carried: (bytes) => {
@@ -130,14 +143,20 @@ export function openEgress(options: EgressOptions): Egress & { close(): Promise<
       await rm(join(dir, 'proxy.sock'), { force: true });
       const token = createHmac('sha256', options.key).update(`egress ${key}`).digest('base64url');
       const [refused, over, sockets] = [new Refused(), new AbortController(), new Set<Socket>()];
-      const session = sessionOf(options, grant, { refused, signal: over.signal, again });
+      const tls = openEnding(key, grant, { ...options, now: () => options.clock.now() });
+      const trusted = [...(options.ca ?? []), ...(tls === null ? [] : [tls.authority])];
+      const ca = trusted.length === 0 ? null : join(dir, 'ca.pem');
+      if (ca !== null) await replaceFile(ca, bundleOf(trusted), { durable: false });
+      const session = sessionOf(options, { grant, tls, refused, signal: over.signal, again });
       const server = openProxy(session, token);
       server.on('connection', (socket) => {
         sockets.add(socket);
         socket.once('close', () => sockets.delete(socket));
       });
       live.set(key, { server, sockets, over, folder: await listen(server, dir) });
-      return { dir, token, ca: null, refused: () => refused.lines(), reached: session.reached };
+      const placeholders = [...options.injection.placeholders(grant.agent, grant.run)];
+      const variables = Object.fromEntries(placeholders.map(([name, text]) => [secretVariable(name), text]));
+      return { dir, token, ca, variables, refused: () => refused.lines(), reached: session.reached };
     },
     async forget(key) {
       await stop(key);

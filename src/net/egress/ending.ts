@@ -1,22 +1,15 @@
-import { getCACertificates } from 'node:tls';
-import { inspects, isInspected, type Reach } from '../../core/net/reach.ts';
+import type { Socket } from 'node:net';
+import { createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls';
+import { isInspected, type Reach } from '../../core/net/reach.ts';
+import type { EgressGrant } from '../../core/ports/egress.ts';
+import type { Injection } from '../../core/ports/injection.ts';
 import { openAuthority } from './certificates.ts';
-import { type Inspector, openInspector, type Place } from './inspect.ts';
-import type { RelayParts, Sender } from './relay.ts';
+import { Refusal, type TlsEnding } from './session.ts';
 
-/** Where TLS of one command ends at its proxy: at hosts that a secret is bound to, or whose methods or paths are named. */
-export interface Ending extends Inspector {
-  /** Certificates for its clients (PEM): those of the system and of the owner, and that of this command. */
-  readonly bundle: string;
-  /** Whether TLS with this place ends here, as the rules are now. */
-  at(place: Place): boolean;
-}
-
-export interface EndingParts extends RelayParts {
+export interface EndingParts {
+  injection: Injection;
   /** Keys are derived from it: the same after a restart. */
-  secret: Uint8Array;
-  /** Certificates (PEM) trusted besides the system's. */
-  ca: readonly string[];
+  key: Uint8Array;
   /** Milliseconds since the epoch. */
   now(): number;
 }
@@ -29,19 +22,49 @@ const hostsOf = (only: readonly Reach[] | null, bound: readonly string[]): strin
   ...new Set([...bound, ...(only ?? []).filter(isInspected).map(({ host }) => endOf(host))]),
 ];
 
-/** What clients would trust without us: the machine's certificates, and those that Node brings. Node keeps them. */
-const systemRoots = (): string[] => [...new Set([...getCACertificates('system'), ...getCACertificates()])];
+/**
+ * A file of certificates for clients (PEM): what they would trust without us, the machine's and those that Node brings, and
+ * some more. Node keeps what it has read.
+ */
+export const bundleOf = (more: readonly string[]): string =>
+  [...new Set([...getCACertificates('system'), ...getCACertificates(), ...more])]
+    .map((pem) => `${pem.trim()}\n`)
+    .join('');
 
-/** Null where there is nothing to look into: then no key is made and clients trust what they trust anyway. */
-export function openEnding(name: string, sender: Sender, parts: EndingParts): Ending | null {
-  const hosts = hostsOf(sender.forWhom().only, parts.injection.hosts(sender.agent));
+/** Resolves when the client has taken the certificate. */
+const secured = (socket: TLSSocket): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const failed = (): void => reject(new Refusal(400, 'the client has not taken the certificate of its proxy'));
+    socket.once('secure', resolve).on('error', failed).once('close', failed);
+  });
+
+/**
+ * Ends TLS of one command where requests have to be seen: at hosts that a secret is bound to, or whose methods or paths are
+ * named. Null where there are none: then no key is made, and clients trust what they trust anyway.
+ */
+export function openEnding(
+  name: string,
+  { agent, forWhom }: EgressGrant,
+  { injection, key, now }: EndingParts,
+): (TlsEnding & { /** PEM. */ readonly authority: string }) | null {
+  const hosts = hostsOf(forWhom().only, injection.hosts(agent));
   if (hosts.length === 0) return null;
-  const authority = openAuthority({ secret: parts.secret, name, hosts }, parts.now);
-  const certificates = [...systemRoots(), ...parts.ca, authority.cert].map((pem) => `${pem.trim()}\n`);
+  const authority = openAuthority({ secret: key, name, hosts }, now);
+  const contexts = new Map<string, SecureContext>();
+  const contextFor = (host: string): SecureContext => {
+    const known = contexts.get(host) ?? createSecureContext({ ...authority.leaf(host), minVersion: 'TLSv1.2' });
+    contexts.set(host, known);
+    return known;
+  };
   return {
-    ...openInspector(authority, parts),
-    bundle: certificates.join(''),
-    at: (place) =>
-      parts.injection.bound(sender.agent, place.host, place.port) || inspects(sender.forWhom().only, place),
+    authority: authority.cert,
+    needs: ({ host, port }) => injection.bound(agent, host, port),
+    async end(client: Socket, { host }) {
+      const secureContext = contextFor(host);
+      const socket = new TLSSocket(client, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
+      socket.once('close', () => client.destroy());
+      await secured(socket);
+      return socket;
+    },
   };
 }

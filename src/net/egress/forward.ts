@@ -1,9 +1,12 @@
 import http, { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Transform } from 'node:stream';
 import type { Target } from '../../core/net/host.ts';
 import { inspects, overridesRequest } from '../../core/net/reach.ts';
+import type { Scrub } from '../../core/ports/injection.ts';
+import { type Credited, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
 import { checkRequest, listForRequest, refusalOf, valuesOf } from './judge.ts';
-import { dial, join, Refusal, refusalText, type Session } from './session.ts';
+import { dial, join, placeText, Refusal, refusalText, type Session } from './session.ts';
 
 /** What belongs to one connection and not to the message; besides what `Connection` names. */
 const HOP_BY_HOP = new Set([
@@ -30,27 +33,36 @@ function endToEnd(message: IncomingMessage, drop: (name: string) => boolean): st
   });
 }
 
+interface Sent {
+  outgoing: http.ClientRequest;
+  credited: Credited;
+}
+
 /** One request to one target: judged and connected by the guard. */
-async function send(session: Session, request: IncomingMessage, target: Target): Promise<http.ClientRequest> {
+async function send(session: Session, request: IncomingMessage, target: Target): Promise<Sent> {
   checkRequest(request, target);
   const { method = 'GET' } = request;
   const listed = inspects(listForRequest(session, target, method), target);
   const { pathname, search, host } = new URL(target.url);
   const { host: name, port, secure } = target;
   const tls = secure ? { alpn: ['http/1.1'] } : null;
+  const flat = endToEnd(request, (header) => header === 'host' || (listed && overridesRequest(header)));
+  const credited = await withCredentials(session, { target, method, flat });
+  if (credited.scrub !== null && isUpgrade(request))
+    throw new Refusal(403, 'a secret is bound to it, and a WebSocket cannot be looked through', placeText(target));
   const socket = await dial(session, request.socket, { host: name, port, tls, http: { method, path: pathname } });
-  const headers = endToEnd(request, (header) => header === 'host' || (listed && overridesRequest(header)));
   const upgrade = isUpgrade(request) ? ['connection', 'upgrade', 'upgrade', 'websocket'] : ['connection', 'close'];
   const chunked = request.headers['transfer-encoding'] === undefined ? [] : ['transfer-encoding', 'chunked'];
-  return http.request({
+  const outgoing = http.request({
     createConnection: () => socket,
     method,
     path: pathname + search,
-    headers: ['host', host, ...headers, ...upgrade, ...chunked],
+    headers: ['host', host, ...credited.headers, ...upgrade, ...chunked],
     setHost: false,
     maxHeaderSize: session.bounds.headerBytes,
     insecureHTTPParser: false,
   });
+  return { outgoing, credited };
 }
 
 /** The only other protocol that a request may become. */
@@ -65,48 +77,69 @@ export async function forward(
   target: Target,
 ): Promise<void> {
   try {
-    const outgoing = await send(session, request, target);
+    const { outgoing, credited } = await send(session, request, target);
     response.once('close', () => outgoing.destroy());
     await new Promise<void>((resolve, reject) => {
       outgoing.on('error', reject);
       outgoing.once('close', resolve);
       outgoing.once('response', (answer) => {
-        const wrong = answerWith(session, response, answer);
+        const wrong = answerWith(session, response, answer, { scrub: credited.scrub, failed: reject });
         if (wrong !== null) reject(wrong);
       });
       outgoing.once('upgrade', (answer, socket, head) => switchProtocols(session, response, answer, { socket, head }));
       if (isUpgrade(request)) outgoing.end();
-      else carry(session, request, outgoing);
+      else carry(session, request, outgoing, { transform: credited.body(), failed: reject });
     });
   } catch (error) {
     refuse(session, response, refusalOf(error, target));
   }
 }
 
+/** What a body goes through on its way, and who hears that it must not go on. */
+interface Through {
+  transform: Transform;
+  failed(error: Error): void;
+}
+
 /** Pipes and counts; what is too much ends both. */
-function carry(session: Session, from: NodeJS.ReadableStream & { destroy(): void }, to: NodeJS.WritableStream): void {
+function carry(
+  session: Session,
+  from: NodeJS.ReadableStream & { destroy(): void },
+  to: NodeJS.WritableStream,
+  through: Through | null = null,
+): void {
   from.on('data', (bytes: Buffer) => {
     if (!session.carried(bytes.length)) from.destroy();
   });
-  from.pipe(to);
+  if (through === null) return void from.pipe(to);
+  through.transform.once('error', through.failed);
+  from.pipe(through.transform).pipe(to);
 }
 
+const NULL_BODY = new Set([204, 304]);
+
 /** Gives what is wrong with the answer, of which nothing has gone on then. */
-function answerWith(session: Session, response: ServerResponse, answer: IncomingMessage): Refusal | null {
+function answerWith(
+  session: Session,
+  response: ServerResponse,
+  answer: IncomingMessage,
+  { scrub, failed }: { scrub: Scrub | null; failed: (error: Error) => void },
+): Refusal | null {
   const codings = valuesOf(answer, 'transfer-encoding');
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'chunked'))
     return new Refusal(502, 'the answer has a transfer encoding other than chunked');
+  const { statusCode: status = 502, statusMessage: said = '' } = answer;
+  const headers = endToEnd(answer, () => false);
+  const bodiless = response.req.method === 'HEAD' || NULL_BODY.has(status);
+  const transform = scrub === null || bodiless ? null : scrubbedBody(scrub, answer);
+  if (transform instanceof Refusal) return transform;
   response.sendDate = false;
-  response.writeHead(
-    answer.statusCode ?? 502,
-    answer.statusMessage,
-    endToEnd(answer, () => false),
-  );
+  response.writeHead(status, scrub?.text(said) ?? said, scrub === null ? headers : scrubbedHeaders(scrub, headers));
   // A cut answer must not look like a whole one.
   answer.once('close', () => {
     if (!answer.complete) response.destroy();
   });
-  carry(session, answer, response);
+  carry(session, answer, response, transform && { transform, failed });
   return null;
 }
 

@@ -48,6 +48,9 @@ export function openInside(session: Session): Inside {
     const parsed = parseTarget(`${secure ? 'https' : 'http'}://${placeText(place)}${path}`);
     if (!path.startsWith('/') || !parsed.ok)
       return refuse(session, response, new Refusal(400, 'a request in a tunnel needs a path'));
+    // What is judged and sent on must be what the client wrote.
+    if (secure && new URL(parsed.target.url).pathname !== path.replace(/[?#].*$/s, ''))
+      return refuse(session, response, new Refusal(400, 'a request that is looked into needs a plain path'));
     void forward(session, request, response, parsed.target);
   });
   return (client, place, secure) => {

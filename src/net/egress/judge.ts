@@ -82,7 +82,7 @@ export interface Leave {
 
 export function leaveFor(session: Session, place: Place): Leave {
   const only = listFor(session, place, (list) => connectionTo(list, place) === null);
-  const looked = connectionTo(only, place) === 'inspect' || session.tls?.needs(session.grant.agent, place) === true;
+  const looked = connectionTo(only, place) === 'inspect' || session.tls?.needs(place) === true;
   if (looked && session.tls === null)
     throw new Refusal(
       403,

@@ -3,6 +3,7 @@ import type { Target } from '../../core/net/host.ts';
 import { reachesHost } from '../../core/net/reach.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { EgressGrant } from '../../core/ports/egress.ts';
+import type { Injection } from '../../core/ports/injection.ts';
 import type { Dial, Net } from '../../core/ports/net.ts';
 
 /** What one command may use up. */
@@ -29,7 +30,7 @@ export const BOUNDS: Bounds = {
 /** Ends the TLS of clients at the proxy, where requests have to be seen. */
 export interface TlsEnding {
   /** True if requests to this place have to be seen although no list says so. */
-  needs(agent: string, place: Place): boolean;
+  needs(place: Place): boolean;
   /** Speaks TLS with the client in the name of the host and gives what is said inside. The client's ClientHello is still to be read. */
   end(client: Socket, place: Place): Promise<Socket>;
 }
@@ -44,6 +45,7 @@ export interface Session {
   readonly clock: Clock;
   readonly bounds: Bounds;
   readonly tls: TlsEnding | null;
+  readonly injection: Injection;
   /** Aborts when the command is over. */
   readonly signal: AbortSignal;
   /** Notes for the agent what was refused, and why. */

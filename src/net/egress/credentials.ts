@@ -1,0 +1,80 @@
+import type { IncomingMessage } from 'node:http';
+import { Transform } from 'node:stream';
+import type { Target } from '../../core/net/host.ts';
+import type { Injection, Scrub } from '../../core/ports/injection.ts';
+import { placeText, Refusal, type Session } from './session.ts';
+
+/** A request as it leaves, and what looks after its body and its answer. */
+export interface Credited {
+  /** Flat: name, value, name, value. */
+  headers: string[];
+  /** Stops a body with a placeholder that does not belong to this request. */
+  body(): Transform;
+  /** Null: nothing secret can come back. */
+  scrub: Scrub | null;
+}
+
+const pairsOf = (flat: readonly string[]): [name: string, value: string][] =>
+  flat.flatMap((name, index) => (index % 2 === 0 ? [[name.toLowerCase(), flat[index + 1] ?? '']] : []));
+
+/** Headers by name; those that come more than once are one list. */
+function merged(flat: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of pairsOf(flat)) headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
+  return headers;
+}
+
+/** What is as it was stays in its form. */
+function changed(flat: readonly string[], before: Record<string, string>, after: Record<string, string>): string[] {
+  const kept = flat.filter((_, index) => {
+    const name = (flat[index - (index % 2)] ?? '').toLowerCase();
+    return before[name] === after[name];
+  });
+  return [...kept, ...Object.entries(after).flatMap(([name, value]) => (before[name] === value ? [] : [name, value]))];
+}
+
+/** Puts the credentials in that are bound to the request. Rejects with a Refusal where the request must not leave. */
+export async function withCredentials(
+  { grant, injection }: Pick<Session, 'grant' | 'injection'>,
+  { target, method, flat }: { target: Target; method: string; flat: readonly string[] },
+): Promise<Credited> {
+  const { agent, run } = grant;
+  const headers = merged(flat);
+  const request = { agent, run, target, method, headers };
+  const injected = await injection.outgoing({ ...request, body: null });
+  if (!injected.ok) throw new Refusal(403, injected.why, placeText(target));
+  return {
+    headers: changed(flat, headers, injected.headers),
+    body: () => followed(injection, request),
+    scrub: injected.scrub,
+  };
+}
+
+function followed(injection: Injection, request: Parameters<Injection['follow']>[0]): Transform {
+  const body = injection.follow(request);
+  return new Transform({
+    transform(chunk: Uint8Array, _encoding, done) {
+      const why = body.push(chunk);
+      if (why === null) done(null, chunk);
+      else done(new Refusal(403, why, placeText(request.target)));
+    },
+  });
+}
+
+const CODING = /^content-(?:length|encoding)$/;
+
+/** Headers of an answer without what is secret in them, and without the length of a body that is changed. */
+export const scrubbedHeaders = (scrub: Scrub, flat: readonly string[]): string[] =>
+  pairsOf(flat).flatMap(([name, value]) => (CODING.test(name) ? [] : [name, scrub.text(value)]));
+
+/** What the body of an answer goes through to lose what is secret in it; a Refusal where it cannot be looked through. */
+export function scrubbedBody(scrub: Scrub, answer: IncomingMessage): Transform | Refusal {
+  const coding = (answer.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+  if (coding !== 'identity' && coding !== '')
+    return new Refusal(502, 'the answer is packed, though that was not asked for, and cannot be looked through');
+  const body = scrub.body();
+  return new Transform({
+    transform: (chunk: Uint8Array, _encoding, done) => done(null, body.push(chunk)),
+    flush: (done) => done(null, body.end()),
+  });
+}
