@@ -10,6 +10,7 @@ import type { Sandbox } from '../src/core/ports/sandbox.ts';
 import { openEgress } from '../src/net/egress/egress.ts';
 import { openNet } from '../src/net/guard.ts';
 import { systemClock } from '../src/platform/system.ts';
+import { openInjection } from '../src/secrets/injection.ts';
 import { openBwrap } from '../src/sandbox/bwrap.ts';
 import { findForwarder } from '../src/sandbox/network.ts';
 import { probeSandbox } from '../src/sandbox/probe.ts';
@@ -86,7 +87,14 @@ export async function egress(dir: string, times: number): Promise<Row[]> {
   const place = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const forWhom: ForWhom = { who: 'bench', agent: 'a', run: 'r', privateHosts: [place], only: reaches(place) };
   const net = openNet({ clock: systemClock, log: quiet });
-  const ways = openEgress({ dir: join(base, 'egress'), key: Buffer.alloc(32), net, clock: systemClock });
+  const injection = openInjection({
+    bindings: () => [],
+    resolve: () => Promise.reject(new Error('no secrets here')),
+    hide: () => undefined,
+    key: Buffer.alloc(32),
+    misdirected: () => undefined,
+  });
+  const ways = openEgress({ dir: join(base, 'egress'), key: Buffer.alloc(32), net, clock: systemClock, injection });
   const { features } = probe;
   const parts = { dir: join(base, 'shells'), boundary: () => undefined, clock: systemClock, features, machine };
   const run = commandsIn({ sandbox: await openBwrap(parts), egress: ways, forWhom, dir: base });
@@ -101,7 +109,7 @@ export async function egress(dir: string, times: number): Promise<Row[]> {
     }
     const { kind } = await findForwarder();
     const { text } = await run(
-      'for p in /proc/[0-9]*; do grep -q "[p]roxy.sock" $p/cmdline && grep VmRSS $p/status; done',
+      'for f in $(grep -lx -e perl -e node /proc/[0-9]*/comm); do grep VmRSS "${f%comm}status"; done',
       true,
     );
     const rss = Number(/VmRSS:\s+(\d+)/.exec(text)?.[1] ?? NaN) / 1024;
