@@ -16,14 +16,15 @@ type Env = AppOptions['env'];
 
 /** Looks at everything `doctor` reports that is not the process's own. */
 export async function diagnose(options: { home: string; workspace: string; again?: string; env: Env }) {
-  const [git, sandbox, { images, ...config }, journal] = await Promise.all([
+  const [vault, git, sandbox, { images, ...config }, journal] = await Promise.all([
+    readVault(options),
     gitVersion(options.env),
     tryHere(options.env, ({ image }) => image !== true),
     readConfig(options),
     readNewest(options),
   ]);
   const joined = sandbox.ok ? { ...sandbox, why: `${sandbox.why} ${await forwarding()}` } : sandbox;
-  return { git, sandbox: joined, images: await tryImages(options.env, images), ...config, ...journal };
+  return { vault, git, sandbox: joined, images: await tryImages(options.env, images), ...config, ...journal };
 }
 
 /** What joins commands that have a network with their proxy. */
@@ -32,6 +33,19 @@ async function forwarding(): Promise<string> {
   return (await findForwarder()).kind === 'perl'
     ? 'Commands with a network reach it through Perl.'
     : 'Commands with a network reach it through Node; with Perl they would need less memory.';
+}
+
+/** The vault as this terminal can open it; null where there is none. */
+async function readVault({ home, env }: { home: string; env: Env }) {
+  const { openSecrets } = await import('../secrets/open.ts');
+  try {
+    const { vault } = await openSecrets({ env, home, clock });
+    const [problem, secrets] = [vault.problem(), vault.list().length];
+    if (problem === null && secrets === 0) return null;
+    return { problem, locked: vault.locked(), secrets, key: await vault.keyPlace().catch(() => null) };
+  } catch (error) {
+    return { problem: errorText(error), locked: false, secrets: 0, key: null };
+  }
 }
 
 async function gitVersion(env: Env): Promise<string | null> {
@@ -143,9 +157,7 @@ async function judgeConfig(
       message: secrets.redact(problem.message),
       key: secrets.redact(problem.key),
     }));
-  const { vaultProblems } = await import('./problems.ts');
-  const { settings, images, problems: found } = await readGovernance(workspace, secrets);
-  const problems = [...vaultProblems(secrets, false), ...found];
+  const { settings, images, problems } = await readGovernance(workspace, secrets);
   if (settings === null) return { config: { problems: plain(problems) }, keys: [], images };
   const net = httpOnly(() => Promise.reject(new Error('doctor contacts nobody')));
   const { BUILTIN } = await import('./builtin.ts');

@@ -112,12 +112,11 @@ export async function nowWrong(
   ];
 }
 
-/** The vault cannot be opened: what needs a secret of it waits, and all else goes on. Where nothing runs, it may wait for its passphrase. */
-export const vaultProblems = ({ vault }: Pick<KeptSecrets, 'vault'>, runs: boolean): Problem[] => {
+/** The vault cannot be opened: what needs a secret of it waits, and all else goes on. */
+export const vaultProblems = ({ vault }: Pick<KeptSecrets, 'vault'>): Problem[] => {
   const problem = vault.problem();
   if (problem === null) return [];
-  const severity = vault.locked() && !runs ? 'warning' : 'error';
-  return [{ file: 'secrets.age', line: null, key: '', message: problem, severity, live: true }];
+  return [{ file: 'secrets.age', line: null, key: '', message: problem, severity: 'error', live: true }];
 };
 
 /** The readable journal is behind for a reason that somebody has to mend. */

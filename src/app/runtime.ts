@@ -51,7 +51,7 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
         ...(await nowWrong(adapters, trust.current(), clockwork.desks, agents.hindrances.all(clock.now()))),
         ...stuckProblems(adapters.dropped.stuck()),
         ...ageProblems(options, adapters.newer, adapters.missing),
-        ...vaultProblems(adapters.secrets, true),
+        ...vaultProblems(adapters.secrets),
         ...journalProblems(exporter.problem()),
         ...channelProblems(messengers.list()),
       ]),

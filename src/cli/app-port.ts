@@ -114,6 +114,8 @@ export interface Diagnosis {
   images?: readonly { image: string | null; ok: boolean; why: string; mend: string }[];
   /** References to secrets in `ruche.yaml`, by name only. */
   keys: readonly { provider: string; name: string; present: boolean }[];
+  /** The vault as this terminal can open it, without asking for a passphrase; null where there is none. */
+  vault?: { problem: string | null; locked: boolean; secrets: number; key: string | null } | null;
   /** Null if there is no workspace yet. */
   config: { problems: readonly Problem[] } | null;
   /** The workspace cannot be used: no repository, another branch. */

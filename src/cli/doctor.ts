@@ -110,13 +110,13 @@ const keyOf = (key: Facts['keys'][number], problems: readonly Problem[]): Facts[
  * What a running gateway says, too: `status` and doctor must not differ. Secrets are missing where it runs, or nowhere, and it
  * knows which runs wait for the workspace.
  */
-function together({ config, keys }: Diagnosis, told: readonly Problem[] | null): readonly Problem[] {
+function together({ config, keys, vault }: Diagnosis, told: readonly Problem[] | null): readonly Problem[] {
   if (told === null) return config?.problems ?? [];
   const ownKeys = new Set(keys.map(({ provider }) => `models.providers.${provider}.apiKey`));
   const here = (config?.problems ?? []).filter(
-    ({ file, key }) => file !== WORKSPACE && file !== 'secrets.age' && !/\.(?:secret|apiKey)$/.test(key),
+    ({ file, key }) => file !== WORKSPACE && !/\.(?:secret|apiKey)$/.test(key),
   );
-  const there = told.filter(({ key }) => !ownKeys.has(key));
+  const there = told.filter(({ key, message }) => !ownKeys.has(key) && message !== vault?.problem);
   return [...new Map([...here, ...there].map((problem) => [problemText(problem), problem])).values()];
 }
 

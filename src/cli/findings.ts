@@ -149,6 +149,19 @@ const checkToken: Check = ({ token, tokenGiven, home }) => {
   ];
 };
 
+const checkSecrets: Check = ({ vault = null, gateway }) => {
+  if (vault === null) return [];
+  const { problem, locked, secrets, key } = vault;
+  if (problem === null)
+    return [ok('Secrets', `${secrets === 1 ? '1 secret' : `${secrets} secrets`}; the key is ${key ?? 'unknown'}`)];
+  if (locked)
+    return [
+      ok('Secrets', gateway.state === 'running' ? 'locked with a passphrase' : 'the next start needs their passphrase'),
+    ];
+  // Each says what to do itself.
+  return [broken('Secrets', problem, '')];
+};
+
 const checkKeys: Check = ({ keys, start }) =>
   keys.map(({ provider, name, present }) =>
     present
@@ -279,6 +292,7 @@ const CHECKS: readonly Check[] = [
   checkDisk,
   checkClock,
   checkToken,
+  checkSecrets,
   checkDatabase,
   checkLost,
   checkConfig,

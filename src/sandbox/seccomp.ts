@@ -98,3 +98,50 @@ export function seccompFilter(arch: string): Uint8Array | null {
   });
   return new Uint8Array(bytes.buffer);
 }
+
+/** The same as above, by name. */
+const REFUSED_NAMES = [
+  'add_key',
+  'request_key',
+  'keyctl',
+  'perf_event_open',
+  'bpf',
+  'userfaultfd',
+  'setns',
+  'io_uring_setup',
+  'io_uring_enter',
+  'io_uring_register',
+];
+const LOOKED_AT = ['clone', 'clone3', 'unshare', 'socket', 'socketcall'];
+const ARCH_NAMES: Readonly<Record<string, string>> = { x64: 'SCMP_ARCH_X86_64', arm64: 'SCMP_ARCH_AARCH64' };
+
+interface Profile {
+  syscalls: { names: string[] }[];
+}
+
+/**
+ * The profile of a container engine, in which this filter is worked: an engine leaves some of it open, such as vsock. Null for
+ * a machine that we do not know. Tables of other machines are left out, as here.
+ */
+export function engineProfile(text: string, arch: string): string | null {
+  const architecture = ARCH_NAMES[arch];
+  if (architecture === undefined) return null;
+  const { syscalls, ...profile } = JSON.parse(text) as Profile;
+  const own = new Set([...REFUSED_NAMES, ...LOOKED_AT]);
+  const kept = syscalls.map((entry) => ({ ...entry, names: entry.names.filter((name) => !own.has(name)) }));
+  const rule = (names: string[], more: object): object => ({ names, includes: {}, excludes: {}, args: [], ...more });
+  const refuse = (names: string[], errnoRet: number): object => rule(names, { action: 'SCMP_ACT_ERRNO', errnoRet });
+  const allow = (name: string, arg: object): object =>
+    rule([name], { action: 'SCMP_ACT_ALLOW', args: [{ index: 0, valueTwo: 0, ...arg }] });
+  return JSON.stringify({
+    ...profile,
+    archMap: [{ architecture, subArchitectures: [] }],
+    syscalls: [
+      ...kept.filter(({ names }) => names.length > 0),
+      refuse(REFUSED_NAMES, 1),
+      refuse(['clone3'], 38),
+      ...['clone', 'unshare'].map((name) => allow(name, { value: CLONE_NEWUSER, op: 'SCMP_CMP_MASKED_EQ' })),
+      ...FAMILIES.map((family) => allow('socket', { value: family, op: 'SCMP_CMP_EQ' })),
+    ],
+  });
+}

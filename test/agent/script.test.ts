@@ -306,6 +306,30 @@ test('a person who waits for the answer of a schedule is told in a line that non
 });
 
 /** A clock of a machine that can be moved on, and a loop whose models fail as long as they should. */
+test('without a sandbox a script asks at each firing, until a rule names it; another command still asks', async () => {
+  const { tool, ran } = shell([
+    [true, 'fine'],
+    [true, 'fine'],
+  ]);
+  await withLoop([], { tools: [tool] }, async (loop) => {
+    loop.deps.sandboxed = () => false;
+    const fire = firing(loop);
+    const asked = await fire();
+    assert.equal(asked.status, 'waiting');
+    const [wait] = await loop.runtime.pending();
+    assert.match(wait?.reason ?? '', /Nothing confines this command/);
+    await loop.runtime.approve(wait?.id ?? '', 'approve', 'owner');
+    assert.equal((await loop.settled(asked.task)).status, 'done');
+    const match = { tool: 'shell', command: './scripts/probe.sh *' };
+    const rule: Rule = { id: 'probe', verdict: 'allow', match, reason: 'I have read it.' };
+    loop.governance.settings = { ...loop.governance.settings, rules: [rule] };
+    assert.equal((await fire()).status, 'done');
+    assert.deepEqual(ran, ['./scripts/probe.sh -v', './scripts/probe.sh -v']);
+    const other = { kind: 'run' as const, command: 'scripts/other.sh' };
+    assert.equal((await fire({ work: other })).status, 'waiting');
+  });
+});
+
 async function withOutage(
   body: (it: {
     loop: Loop;

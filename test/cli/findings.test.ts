@@ -44,6 +44,19 @@ test('A machine that is well has nothing to mend', () => {
   assert.ok(found.every((finding) => finding.level === 'ok' && finding.mend === ''));
 });
 
+test('The vault: how many secrets and where its key is, what keeps it closed, and that a passphrase is asked for', () => {
+  const vault = { problem: null, locked: false, secrets: 2, key: '/h/secrets.key' };
+  const shown = (more: object, change: Partial<Facts> = {}): string => {
+    const { level, text } = of({ ...change, vault: { ...vault, ...more } }, 'Secrets');
+    return `${level} ${text}`;
+  };
+  assert.equal(shown({}), 'ok 2 secrets; the key is /h/secrets.key');
+  assert.equal(shown({ problem: 'It is damaged.' }), 'broken It is damaged.');
+  const stopped = { gateway: { state: 'stopped', detail: '' } } as const;
+  assert.equal(shown({ problem: 'x', locked: true }, stopped), 'ok the next start needs their passphrase');
+  assert.ok(findings({ ...well, vault: null }).every(({ subject }) => subject !== 'Secrets'));
+});
+
 test('A window that nobody knows is told, with where to say it', () => {
   const found = of({ assumed: { 'lan/org/qwen3': 8_192 } }, 'Model');
   assert.equal(found.level, 'warning');

@@ -89,7 +89,7 @@ const fetched = async (url: string, agent = 'assistant'): Promise<string> => {
 };
 const at = ({ port }: Site, path: string): string => `https://127.0.0.1:${port}${path}`;
 
-test('a bound credential arrives with requests of its agent, which sees a placeholder', { skip }, async () => {
+test('A42 a bound credential arrives with requests of its agent, which sees a placeholder', { skip }, async () => {
   const text = await fetched(at(forge, '/api/echo'));
   assert.equal(forge.hits.at(-1)?.credential, `Bearer ${VALUE}`);
   assert.match(text, new RegExp(`you sent Bearer ${PLACEHOLDER.source}`));

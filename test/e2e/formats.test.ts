@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { globSync, statSync } from 'node:fs';
+import { globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { SecretsView } from '../../src/core/api/secrets.ts';
 import { Home } from '../fakes/home.ts';
 
+const KEY = 'sk-ant-Formats-0123456789';
 const FOLDER = join(import.meta.dirname, '..', 'fixtures');
 const fixtures = globSync('home-*.tar.gz', { cwd: FOLDER }).sort();
 
@@ -18,8 +20,16 @@ for (const name of fixtures)
     const home = new Home();
     try {
       execFileSync('tar', ['-xzf', join(FOLDER, name), '-C', home.dir, '--no-same-owner']);
+      // As the page of that time kept a key.
+      const keys = join(home.home, 'keys.json');
+      writeFileSync(keys, `${JSON.stringify({ format: 1, keys: { anthropic: KEY } }, null, 2)}\n`, { mode: 0o600 });
       await home.start();
       assert.equal(home.out.includes('(just created)'), false);
+      const { secrets } = await home.api<SecretsView>('/api/secrets');
+      assert.deepEqual(
+        [secrets.map((each) => each.name), readFileSync(keys, 'utf8').includes(KEY)],
+        [['anthropic'], false],
+      );
       const waiting = await home.pending();
       assert.deepEqual(waiting.map(({ kind, session }) => `${kind} ${session}`).sort(), [
         'approval waiting',

@@ -122,6 +122,16 @@ test('another agent with the same list has neither', { skip }, async () => {
   assert.equal(forge.hits.at(-1)?.credential, undefined);
 });
 
+test('a placeholder in plain HTTP is refused, told to the agent and put into the Inbox', { skip }, async () => {
+  const before = forge.hits.length;
+  const { text } = await inShell(`curl -sS "http://127.0.0.1:${forge.port}/?key=$RUCHE_SECRET_FORGE"`);
+  assert.match(text, /not reached: 127\.0\.0\.1:\d+: it holds the placeholder of the secret forge/);
+  assert.equal(forge.hits.length, before);
+  const raised = async () => (await home.pending()).find(({ id }) => id.startsWith('mat_secret_'));
+  await until(async () => (await raised()) !== undefined, 'the matter');
+  assert.match((await raised())?.text ?? '', /^coder tried to send the placeholder of forge to 127\.0\.0\.1/);
+});
+
 test(
   'a new value holds from the next request of a command that runs, also across a crash of Ruche',
   { skip },

@@ -102,7 +102,7 @@ test('a new value and a removal hold from the next request on, without a restart
     /^hook is removed\. It is still named in:\n {4}agents\/assistant\/AGENT\.md: triggers\.0\.secret\n/,
   );
   assert.notEqual(await ring(`${HOOK}-new`), 202);
-  assert.match((await home.cli('status')).out, /there is no secret hook; give it with: ruche secrets set hook/);
+  assert.match((await home.cli('status')).out, /the secret hook cannot be read; ruche secrets list says what to do/);
   await home.cliWith(`${HOOK}\n`, 'secrets', 'set', 'hook');
   assert.equal(await ring(HOOK), 202);
   assert.deepEqual(

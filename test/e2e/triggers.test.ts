@@ -127,3 +127,26 @@ test('A50 A51 files that land, and webhooks, become tasks: once each, over kills
     await home.close();
   }
 });
+
+test('forty invoices dropped at once are forty entries', async () => {
+  const agent = `---
+description: keeps the books
+triggers:
+  - { name: bills, on: file.landed, path: "invoices/*.pdf", each: true, task: "append ledger.md: {{path}}" }
+---
+You help.
+`;
+  const home = await Home.up({ files: { 'ruche.yaml': '', 'agents/assistant/AGENT.md': agent } });
+  try {
+    const names = Array.from({ length: 40 }, (_, n) => `invoices/no-${n + 1}.pdf`);
+    for (const name of names) home.write(name, `%PDF-1.4 ${name}\n`);
+    const entries = (): string[] =>
+      home.git('ls-tree', '--name-only', 'main', 'ledger.md') === ''
+        ? []
+        : (home.git('show', 'main:ledger.md').match(/invoices\/no-\d+\.pdf/g) ?? []);
+    await until(() => entries().length >= 40, 'the last one is entered');
+    assert.deepEqual(entries().toSorted(), names.toSorted());
+  } finally {
+    await home.close();
+  }
+});

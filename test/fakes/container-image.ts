@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, realpath, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, realpath, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -41,6 +41,7 @@ async function copyInto(root: string, path: string): Promise<void> {
 }
 
 async function build(root: string): Promise<void> {
+  await chmod(root, 0o755);
   for (const folder of ['usr/bin', 'usr/lib', 'usr/lib64']) await mkdir(join(root, folder), { recursive: true });
   for (const name of ['bin', 'lib', 'lib64']) await symlink(`usr/${name}`, join(root, name));
   const found = await Promise.all(
@@ -66,7 +67,7 @@ async function made(): Promise<string> {
     ['git', 'bash', 'perl'].map((name) => stat(`/usr/bin/${name}`).then(({ size, mtimeMs }) => `${size} ${mtimeMs}`)),
   );
   const tag = createHash('sha256')
-    .update(JSON.stringify([PROGRAMS, versions, 2]))
+    .update(JSON.stringify([PROGRAMS, versions, 3]))
     .digest('hex')
     .slice(0, 12);
   const name = `localhost/ruche-test:${tag}`;

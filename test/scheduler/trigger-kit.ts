@@ -66,6 +66,9 @@ export class Scene extends Mortal {
   /** Where files were before that a commit has moved. */
   readonly from = new Map<string, string>();
   readonly moves: MainMove[] = [];
+  /** From which commits on it was asked how `main` has moved, and why that cannot be told. */
+  readonly looked: string[] = [];
+  blind: Error | null = null;
   secrets: Readonly<Record<string, string>> = { 'env:S': 'a-secret-of-the-tests' };
   redact = (text: string): string => text;
   governance: Governance;
@@ -97,6 +100,8 @@ export class Scene extends Mortal {
       },
       watch: {
         moves: async (since) => {
+          this.looked.push(since);
+          if (this.blind !== null) throw this.blind;
           const at = this.moves.findLastIndex((move) => move.to === since);
           return this.moves.slice(at + 1);
         },

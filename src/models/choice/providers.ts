@@ -98,7 +98,7 @@ export function flawOf(provider: KnownProvider, secrets: ProviderParts['secrets'
   if (variable === undefined)
     return {
       key: 'apiKey',
-      message: `there is no secret "${secretIn(apiKey) ?? ''}", and provider "${name}" needs it: give it on the web page, or run ruche secrets set ${secretIn(apiKey) ?? 'NAME'}`,
+      message: `the secret "${secretIn(apiKey) ?? ''}" cannot be read, and provider "${name}" needs it: give it on the web page, or see ruche secrets list`,
     };
   return {
     key: 'apiKey',

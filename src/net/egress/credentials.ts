@@ -17,9 +17,9 @@ export interface Credited {
 const pairsOf = (flat: readonly string[]): [name: string, value: string][] =>
   flat.flatMap((name, index) => (index % 2 === 0 ? [[name.toLowerCase(), flat[index + 1] ?? '']] : []));
 
-/** Headers by name; those that come more than once are one list. */
+/** Headers by name; those that come more than once are one list. Any word can be the name of one. */
 function merged(flat: readonly string[]): Record<string, string> {
-  const headers: Record<string, string> = {};
+  const headers = Object.create(null) as Record<string, string>;
   for (const [name, value] of pairsOf(flat)) headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
   return headers;
 }

@@ -13,7 +13,12 @@ export interface Engine {
   mapping: readonly string[];
   /** Whether it limits memory and processes of a container; if not, each process has limits of its own. */
   limits: boolean;
+  /** The system call filter; null: the engine's own. */
+  profile: string | null;
 }
+
+/** Its file among those that are shared. */
+export const PROFILE = 'seccomp.json';
 
 export interface Owner {
   uid: number;
@@ -42,19 +47,23 @@ export interface ContainerPlan {
   limits: { memory: number; processes: number; timeMs: number };
   /** What this process may give at most: open files, and processes of a user. */
   most: { files: number; processes: number };
-  env: Readonly<Record<string, string>>;
+  /** The file with the certificates of its way out, by the path inside; null for none. */
+  ca: string | null;
+  /** Whether it has a way out. */
+  network: boolean;
 }
 
 /**
  * The first process inside. It tells by its errors, which only the wrapper sees, that it has begun and what the kernel has
  * killed at the limit; the command's output goes straight into the pipe of its folder. Its end is the end of everything
- * inside. Arguments: processes, bytes of memory ('' if the engine limits them).
+ * inside. A command with a network waits until somebody listens on its loopback. Arguments: processes, bytes of memory ('' if the engine limits them).
  */
 export const INIT = `
 trap 'exit 143' TERM
 echo ruche-began >&2
 unset HOSTNAME container
 mkdir -p "$HOME" 2>/dev/null
+[ ! -p /run/net ] || read -r name </run/net
 /bin/sh /run/launch "$1" "$2" /run/command >/run/pipe 2>&1 </dev/null &
 wait "$!"
 code=$?
@@ -105,6 +114,7 @@ export function containerArgs(plan: ContainerPlan): string[] {
     ['run', '--rm', `--name=${plan.name}`, `--cidfile=${dir}/cid`, '--pull', 'never'],
     ['--network', 'none', '--hostname', 'ruche', '--cgroupns', 'private', '--ipc', 'private'],
     ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--security-opt', 'label=disable'],
+    engine.profile === null ? [] : ['--security-opt', `seccomp=${shared}/${PROFILE}`],
     ['--user', `${engine.user.uid}:${engine.user.gid}`, ...engine.mapping],
     // The time limit is the wrapper's. This one ends what has outlived a wrapper that was killed.
     podman ? ['--read-only-tmpfs=false', '--no-hosts', '--timeout', String(seconds)] : [],
@@ -115,13 +125,16 @@ export function containerArgs(plan: ContainerPlan): string[] {
     ulimit('nproc', Math.min(4096, plan.most.processes)),
     ulimit('core', 0),
     ['--log-driver', 'none', '--attach', 'stderr'],
-    ...Object.entries(plan.env).map(([name, value]) => ['--env', `${name}=${value}`]),
+    // A variable may be a token, and an argument list can be read by others.
+    ['--env-file', `${dir}/env`],
     bind(checkout.dir, '/workspace', true),
     bind(checkout.git, '/workspace/.git', true),
     bind(checkout.objects, '/run/objects'),
     bind(`${dir}/pipe`, '/run/pipe', true),
     bind(`${dir}/command`, '/run/command'),
     bind(`${dir}/status`, '/run/status'),
+    plan.network ? [`--pidfile=${dir}/pid`, ...bind(`${dir}/net`, '/run/net', true)] : [],
+    plan.ca === null ? [] : bind(`${dir}/ca`, plan.ca),
     ...Object.keys(SHARED_FILES(engine.user)).map((path) => bind(`${shared}/${sharedName(path)}`, path)),
     ['--workdir', '/workspace', '--entrypoint', '/bin/sh'],
     image.root === null ? [image.id] : ['--rootfs', `${image.root}:O`],

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { access, copyFile, mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { Boundary } from '../../core/ports/boundary.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { type Job, type ProbeOptions, type Sandbox, SandboxError, type SandboxKind } from '../../core/ports/sandbox.ts';
 import { checkMountPoints } from '../bwrap.ts';
 import { inheritedFiles, Jobs, type Runner, STATUS_FILE } from '../jobs.ts';
+import { forwarderOnce, forwarderWords, INSIDE, networkEnvironment, PORT } from '../network.ts';
 import { ENVIRONMENT } from '../system.ts';
 import { killAll } from '../wrapper.ts';
 import { containerArgs, containerEnv, type Engine } from './args.ts';
@@ -22,10 +23,29 @@ const give = (file: string): string => `if [ -s ${file} ]; then (
 ); fi`;
 
 /**
+ * Joins the loopback of a container with its proxy, from outside: an image may have nothing that could. Arguments: options of
+ * nsenter, then folder and words of the forwarder (network.ts). The command begins once the forwarder listens.
+ */
+const FORWARD = `
+while [ ! -s pid ] && [ ! -e ended ]; do sleep 0.02; done
+read -r target <pid
+options=$1 folder=$2
+shift 2
+mark=$(cat forwarder)
+port=$(cd "$folder" && exec env "$mark" nsenter -t "$target" $options -n -- "$@" </dev/null 2>/dev/null &)
+echo "$port" >net
+`;
+
+/**
  * Runs the engine's program until the container has ended. What it prints is about itself, so the command's output goes
  * another way; it is shown only if the command did not begin.
  */
 const ENTER = `
+if [ "$#" -gt 0 ]; then
+  mkfifo -m 600 net
+  ( ${FORWARD}
+  ) &
+fi
 ${give('theirs')}
 ${words('args')}
 { "$@" 2>&1 >/dev/null </dev/null; echo "$?" >code; } | head -c 65536 >said
@@ -54,6 +74,7 @@ if [ ! -e ended ]; then
   ${killAll('[ ! -s cid ] || grep -lsF -f cid /proc/[0-9]*/cgroup')}
   ${killAll('for link in /proc/[0-9]*/fd/1; do [ ! "$link" -ef pipe ] || echo "$link"; done')}
 fi
+${killAll('[ ! -s forwarder ] || grep -lsFxz -f forwarder /proc/[0-9]*/environ')}
 ${give('ours')}
 `;
 
@@ -101,47 +122,66 @@ const sharedFolder = (dir: string, { user }: Engine): string => join(dir, `.cont
 
 function containerRunner(options: ProbeOptions, scope: string): Runner {
   const images = openImages(options);
-  const prepare = async ({ key, checkout, limits, sandbox }: Job, dir: string) => {
+  const forwarder = forwarderOnce();
+  const prepare = async ({ key, checkout, limits, sandbox, network }: Job, dir: string) => {
     if (sandbox?.image === undefined) throw new SandboxError('start', 'No image is named for this command.');
     const { engine, image } = await images.of(sandbox.image);
+    if (network !== null && engine.kind !== 'podman') throw new SandboxError('start', ONLY_PODMAN);
     await checkMountPoints(checkout);
     const shared = sharedFolder(options.dir, engine);
     const name = `ruche-${scope}-${key}`;
-    const env = { ...containerEnv(image, ENVIRONMENT), RUCHE_STATUS: '/run/status' };
-    const plan = { engine, image, name, dir, shared, checkout, limits, most: await mostOf(), env };
-    const args = containerArgs(plan);
-    const odd = args.find((word) => word.includes('\n'));
-    if (odd !== undefined) throw new SandboxError('start', `A path holds a line break: ${JSON.stringify(odd)}`);
-    const put = (file: string, list: readonly string[]): Promise<void> =>
-      writeFile(join(dir, file), lines(list), { mode: 0o600 });
+    const ca = network?.ca ?? null;
+    const inside = ca === null ? null : join(INSIDE, basename(ca));
+    const most = await mostOf();
+    const plan = { engine, image, name, dir, shared, checkout, limits, most, ca: inside, network: network !== null };
+    const env = {
+      ...containerEnv(image, ENVIRONMENT),
+      RUCHE_STATUS: '/run/status',
+      ...(network === null ? {} : networkEnvironment(network, INSIDE)),
+    };
+    const put = (file: string, list: readonly string[]): Promise<void> => {
+      const odd = list.find((word) => word.includes('\n'));
+      if (odd !== undefined) throw new SandboxError('start', `This holds a line break: ${JSON.stringify(odd)}`);
+      return writeFile(join(dir, file), lines(list), { mode: 0o600 });
+    };
+    const theirs = [checkout.dir, checkout.git, 'pipe', 'command', ...(network === null ? [] : ['net'])];
     await Promise.all([
-      put('args', args),
+      put('args', containerArgs(plan)),
+      put(
+        'env',
+        Object.entries(env).map(([variable, value]) => `${variable}=${value}`),
+      ),
       put('client', [`--name=${name}`]),
       put('remove', removal(engine, name)),
-      ...owners(engine, options.machine.uid, [checkout.dir, checkout.git]).map(([file, list]) => put(file, list)),
-      // Only its owner can look into the folder. What is in it is read by somebody else, inside.
-      writeFile(join(dir, 'status'), '', { mode: 0o644 }).then(() =>
-        copyFile(join(options.dir, STATUS_FILE), join(dir, 'status')).catch(() => undefined),
-      ),
+      ...owners(engine, options.machine.uid, theirs).map(([file, list]) => put(file, list)),
+      readable(join(options.dir, STATUS_FILE), join(dir, 'status')),
+      ...(ca === null ? [] : [readable(ca, join(dir, 'ca'))]),
+      ...(network === null ? [] : [put('forwarder', [`RUCHE_FORWARD=${name}`])]),
     ]);
-    return {
-      script: ENTER,
-      args: [],
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin' },
-      memory: '',
-      pids: '',
-    };
+    const own = engine.owner === null ? '-U --preserve-credentials' : '';
+    const args = network === null ? [] : [own, ...forwarderWords(await forwarder(), network.dir, PORT)];
+    return { script: ENTER, args, env: { PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin' }, memory: '', pids: '' };
   };
   return { name: 'container', confined: true, sweep: SWEEP, prepare, clear: async () => true };
 }
 
+const ONLY_PODMAN =
+  'A command with a network runs in a container of podman only. Install podman, or run it in bubblewrap.';
+
+/** A copy for somebody else, inside: only its owner can look into the folder. Empty if there is nothing to copy. */
+async function readable(from: string, to: string): Promise<void> {
+  const bytes = await readFile(from).catch(() => '');
+  await writeFile(to, bytes, { mode: 0o644 });
+}
+
 /** Whose the files are while a command runs, and afterwards; nothing if that is the same. */
-function owners({ owner }: Engine, uid: number, paths: readonly string[]): [string, string[]][] {
+function owners({ owner }: Engine, uid: number, theirs: readonly string[]): [string, string[]][] {
   if (owner === null) return [];
   const gid = process.getgid?.() ?? uid;
   return [
-    ['theirs', [`${owner.uid}:${owner.gid}`, ...paths, 'pipe', 'command']],
-    ['ours', [`${uid}:${gid}`, ...paths]],
+    ['theirs', [`${owner.uid}:${owner.gid}`, ...theirs]],
+    // What lies in the command's own folder is looked at by nobody else.
+    ['ours', [`${uid}:${gid}`, ...theirs.filter((path) => path.startsWith('/'))]],
   ];
 }
 

@@ -2,8 +2,18 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProbeOptions } from '../../core/ports/sandbox.ts';
 import { judge, OWN_PATH, PROGRAMS, run, which, type Ran } from '../probe.ts';
+import { engineProfile } from '../seccomp.ts';
 import { ENVIRONMENT } from '../system.ts';
-import { containerArgs, containerEnv, type Engine, type Image, type Owner, SHARED_FILES, sharedName } from './args.ts';
+import {
+  containerArgs,
+  containerEnv,
+  type Engine,
+  type Image,
+  type Owner,
+  PROFILE,
+  SHARED_FILES,
+  sharedName,
+} from './args.ts';
 
 /** How an image is run here, or what is in the way and what to do about it. */
 export type Found = { ok: true; engine: Engine; image: Image; why: string } | NotFound;
@@ -90,8 +100,10 @@ const ask = (words: readonly string[], ...more: string[]): Promise<Ran> => {
 
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.slice(0, 400) ?? '';
 
+type Start = Omit<Engine, 'limits' | 'profile'>;
+
 /** How an engine maps users, so that files come out as the runtime's own and nobody is root outside. */
-async function asUser(kind: Engine['kind'], words: readonly string[], machine: Owner): Promise<Omit<Engine, 'limits'>> {
+async function asUser(kind: Engine['kind'], words: readonly string[], machine: Owner): Promise<Start> {
   const root = machine.uid === 0;
   if (kind === 'podman') {
     if (!root) {
@@ -112,7 +124,7 @@ async function asUser(kind: Engine['kind'], words: readonly string[], machine: O
 }
 
 /** The image as the engine has it: by its name and digest, else by what was made here and never had a name elsewhere. */
-async function findImage(engine: Omit<Engine, 'limits'>, name: string): Promise<Image | null | { failed: string }> {
+async function findImage(engine: Start, name: string): Promise<Image | null | { failed: string }> {
   for (const each of [name, name.slice(name.indexOf('@') + 1)]) {
     const { code, text } = await ask(
       engine.words,
@@ -135,7 +147,7 @@ async function findImage(engine: Omit<Engine, 'limits'>, name: string): Promise<
  * podman would copy a whole image for users that are not its own, or map them in ways that not every kernel can. Root can
  * mount it and use it as it is: what is in it belongs to nobody then, and can be read.
  */
-async function mounted(engine: Omit<Engine, 'limits'>, image: Image): Promise<Image> {
+async function mounted(engine: Start, image: Image): Promise<Image> {
   if (engine.kind !== 'podman' || engine.owner === null) return image;
   const { code, text } = await ask(engine.words, 'image', 'mount', image.id);
   const root = lastLine(text);
@@ -168,14 +180,27 @@ export function explain(kind: string, text: string): { why: string; mend: string
   return {
     why,
     mend:
-      rows.find(([pattern]) => pattern.test(text))?.[1] ??
+      rows.find(([pattern]) => pattern.test(said))?.[1] ??
       'Run `podman run --rm IMAGE true` by hand and see what it says.',
   };
 }
 
+/** What engines have of their own; docker has it built in. */
+const PROFILES = ['/etc/containers/seccomp.json', '/usr/share/containers/seccomp.json'];
+
+/** The system call filter; null where an engine's own has to do. */
+async function readProfile(arch: string): Promise<string | null> {
+  for (const path of PROFILES) {
+    const text = await readFile(path, 'utf8').catch(() => null);
+    if (text !== null) return engineProfile(text, arch);
+  }
+  return null;
+}
+
 /** Writes the files that containers of this engine share into a folder. */
-export async function writeShared(folder: string, engine: Pick<Engine, 'user'>): Promise<void> {
+export async function writeShared(folder: string, engine: Pick<Engine, 'user' | 'profile'>): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (engine.profile !== null) await writeFile(join(folder, PROFILE), engine.profile, { mode: 0o644 });
   for (const [path, text] of Object.entries(SHARED_FILES(engine.user)))
     await writeFile(join(folder, sharedName(path)), text, { mode: 0o644 });
 }
@@ -212,8 +237,10 @@ async function attempt(engine: Engine, image: Image, scratch: string): Promise<R
   const limits = { memory: 256 << 20, processes: 64, timeMs: 30_000 };
   const name = `ruche-try-${scratch.slice(-6)}`;
   const most = await mostOf();
-  const env = containerEnv(image, ENVIRONMENT);
-  const plan = { engine, image, name, dir: scratch, shared, checkout, limits, most, env };
+  const env = Object.entries(containerEnv(image, ENVIRONMENT)).map(([variable, value]) => `${variable}=${value}\n`);
+  await writeFile(join(scratch, 'env'), env.join(''), { mode: 0o600 });
+  const own = { dir: scratch, shared, checkout, ca: null, network: false };
+  const plan = { engine, image, name, limits, most, ...own };
   const ran = await ask(containerArgs(plan));
   return { code: ran.code, text: `${ran.text}\n${await readFile(join(scratch, 'pipe'), 'utf8')}` };
 }
@@ -224,17 +251,19 @@ async function tryWay(
   name: string,
   scratch: string,
   machine: Owner,
+  arch: string,
 ): Promise<Found | null> {
   const engine = await asUser(kind, words, machine);
   const found = await findImage(engine, name);
   if (found === null) return null;
   if ('failed' in found) return { ok: false, ...explain(kind, found.failed) };
   const image = await mounted(engine, found);
+  const profile = await readProfile(arch);
   let limits = true;
-  let ran = await attempt({ ...engine, limits }, image, scratch);
+  let ran = await attempt({ ...engine, profile, limits }, image, scratch);
   // Without a cgroup of its own an engine says so, or does not start.
   if (/limits are not supported|cgroup/i.test(ran.text)) {
-    const without = await attempt({ ...engine, limits: false }, image, scratch);
+    const without = await attempt({ ...engine, profile, limits: false }, image, scratch);
     if (without.code === 0) [ran, limits] = [without, false];
   }
   if (ran.code !== 0) return { ok: false, ...explain(kind, ran.text) };
@@ -248,7 +277,7 @@ async function tryWay(
     };
   const who = engine.owner !== null ? 'as root, with users of its own' : machine.uid === 0 ? 'as root' : 'without root';
   const bounded = limits ? '' : ' No cgroup can be made, so memory and processes are limited per process only.';
-  return { ok: true, engine: { ...engine, limits }, image, why: `${kind} works, ${who}.${bounded}` };
+  return { ok: true, engine: { ...engine, profile, limits }, image, why: `${kind} works, ${who}.${bounded}` };
 }
 
 /** What would run an image, by its own word. */
@@ -269,29 +298,22 @@ export async function findEngine(options: ProbeOptions, name: string): Promise<F
     if ((await which(program, OWN_PATH)) === null)
       return { ok: false, why: `The program ${program} is missing.`, mend: 'Install util-linux and coreutils.' };
   const engines = await candidates(options);
-  if (engines.length === 0) return { ok: false, why: 'Neither podman nor docker is installed.', mend: INSTALL };
   const group = process.getgid?.() ?? machine.uid;
-  let failed: Found | null = null;
   await mkdir(dir, { recursive: true, mode: 0o700 });
+  let first: Found | null = null;
   for (const { kind, ways } of engines)
     for (const words of ways) {
       const scratch = await mkdtemp(join(dir, '.probe-'));
       try {
-        const found = await tryWay({ kind, words }, name, scratch, { uid: machine.uid, gid: group });
+        const found = await tryWay({ kind, words }, name, scratch, { uid: machine.uid, gid: group }, machine.arch);
         if (found?.ok === true) return found;
-        failed ??= found;
+        const mend = `Fetch it: \`${kind} pull ${name}\`.`;
+        first ??= found ?? { ok: false, why: `The image ${name} is not on this machine.`, mend };
         // Another way of calling it finds no other images.
         if (found === null) break;
       } finally {
         await rm(scratch, { recursive: true, force: true });
       }
     }
-  const [first] = engines;
-  return (
-    failed ?? {
-      ok: false,
-      why: `The image ${name} is not on this machine.`,
-      mend: `Fetch it: \`${first?.kind} pull ${name}\`.`,
-    }
-  );
+  return first ?? { ok: false, why: 'Neither podman nor docker is installed.', mend: INSTALL };
 }

@@ -87,7 +87,7 @@ export async function hookSecrets(
         `${name} has fewer than ${MIN_SECRET} characters, and could be guessed; make one with openssl rand -hex 32`,
       );
     else if (secretIn(ref) !== null)
-      lacking.push(`there is no secret ${secretIn(ref)}; give it with: ruche secrets set ${secretIn(ref)}`);
+      lacking.push(`the secret ${secretIn(ref)} cannot be read; ruche secrets list says what to do`);
     else if (name === ref) lacking.push(`unknown secret ${ref}`);
     else lacking.push(`${name} was not set when ruche was started; set it and start ruche again`);
   }
