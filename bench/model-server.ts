@@ -24,6 +24,8 @@ export interface ModelServer {
 export async function startModelServer(): Promise<ModelServer> {
   let last: ChatBody | null = null;
   const server = createServer((request, response) => {
+    // What is asked about the model before it is asked anything: nothing is known.
+    if (request.method !== 'POST') return void response.writeHead(404).end();
     void json(request).then((body) => {
       last = body as ChatBody;
       return answer(last, response);

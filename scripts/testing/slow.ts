@@ -18,6 +18,7 @@ export const SUITES: readonly Suite[] = [
     paths: ['test/crash', 'test/e2e/openai-client.test.ts', 'test/e2e/schedule-kills.test.ts'],
     seconds: 220,
   },
+  { name: 'network', paths: ['test/e2e/outgoing.test.ts'], seconds: 30 },
   { name: 'page', paths: ['test/web/access.test.ts'], seconds: 40 },
   // Two days, and for each planted bug some hours in which it strikes: a process is started for every life of the network.
   { name: 'simulation', paths: ['test/simulate/play.slow.test.ts'], seconds: 75 },

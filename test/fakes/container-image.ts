@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, copyFile, mkdir, mkdtemp, realpath, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, mkdtemp, realpath, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -25,6 +25,9 @@ const PROGRAMS =
     ' ',
   );
 
+/** What people use in commands with a network. Git speaks HTTPS through a program of its own, npm is a folder. */
+const CLIENTS = ['curl', 'mktemp', 'node'];
+
 const run = async (program: string, ...args: string[]): Promise<string> =>
   (await exec(program, args, { maxBuffer: 1 << 24 })).stdout.trim();
 
@@ -40,7 +43,15 @@ async function copyInto(root: string, path: string): Promise<void> {
   await copyFile(await realpath(path), to);
 }
 
-async function build(root: string): Promise<void> {
+async function addClients(root: string): Promise<string[]> {
+  const npm = dirname(dirname(await realpath('/usr/bin/npm')));
+  await cp(npm, join(root, 'usr/lib/npm'), { recursive: true, verbatimSymlinks: true });
+  await symlink('../lib/npm/bin/npm-cli.js', join(root, 'usr/bin/npm'));
+  const helper = join(await run('git', '--exec-path'), 'git-remote-https');
+  return [...CLIENTS.map((name) => `/usr/bin/${name}`), helper];
+}
+
+async function build(root: string, clients: boolean): Promise<void> {
   await chmod(root, 0o755);
   for (const folder of ['usr/bin', 'usr/lib', 'usr/lib64']) await mkdir(join(root, folder), { recursive: true });
   for (const name of ['bin', 'lib', 'lib64']) await symlink(`usr/${name}`, join(root, name));
@@ -55,19 +66,20 @@ async function build(root: string): Promise<void> {
     'print join "\\n", grep { m{^/} } values %INC, map { (glob "$_/auto/Socket/*.so") } @INC',
   ).catch(() => '');
   for (const path of perl.split('\n')) if (path !== '') files.add(path);
+  if (clients) for (const path of await addClients(root)) files.add(path);
   const needed = await Promise.all([...files].map(libraries));
   for (const path of needed.flat()) files.add(path);
   for (const path of files) await copyInto(root, path);
 }
 
 /** Makes the image once a machine. Rejects if podman cannot. */
-async function made(): Promise<string> {
+async function made(clients: boolean): Promise<string> {
   // What it is made of: another Git or Perl is another image.
   const versions = await Promise.all(
     ['git', 'bash', 'perl'].map((name) => stat(`/usr/bin/${name}`).then(({ size, mtimeMs }) => `${size} ${mtimeMs}`)),
   );
   const tag = createHash('sha256')
-    .update(JSON.stringify([PROGRAMS, versions, 3]))
+    .update(JSON.stringify([PROGRAMS, clients && CLIENTS, versions, 4]))
     .digest('hex')
     .slice(0, 12);
   const name = `localhost/ruche-test:${tag}`;
@@ -76,7 +88,7 @@ async function made(): Promise<string> {
   if (known !== '') return `localhost/ruche-test@${known}`;
   const root = await mkdtemp(join(tmpdir(), 'ruche-image-'));
   try {
-    await build(root);
+    await build(root, clients);
     const tar = spawn('tar', ['-C', root, '--owner=0', '--group=0', '-c', '.'], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
@@ -89,12 +101,12 @@ async function made(): Promise<string> {
   }
 }
 
-/** The image of the suites, and the reason to skip where podman is not there. */
-export async function imageHere(): Promise<{ image: string; skip: string | false }> {
+/** The image of the suites, and the reason to skip where podman is not there. With `clients`: curl, npm and Git over HTTPS. */
+export async function imageHere({ clients = false } = {}): Promise<{ image: string; skip: string | false }> {
   const there = await run('podman', '--version').then(
     () => true,
     () => false,
   );
   const skip = requirePeer('podman', there);
-  return skip === false ? { image: await made(), skip } : { image: '', skip };
+  return skip === false ? { image: await made(clients), skip } : { image: '', skip };
 }
