@@ -24,6 +24,8 @@ export interface ModelServer {
 export async function startModelServer(): Promise<ModelServer> {
   let last: ChatBody | null = null;
   const server = createServer((request, response) => {
+    // What is asked about the model before it is asked anything: nothing is known.
+    if (request.method !== 'POST') return void response.writeHead(404).end();
     void json(request).then((body) => {
       last = body as ChatBody;
       return answer(last, response);
@@ -44,7 +46,9 @@ export async function startModelServer(): Promise<ModelServer> {
 
 async function answer({ messages }: ChatBody, response: ServerResponse): Promise<void> {
   const asked = messages.findLastIndex((message) => message.role === 'user');
-  const [verb, word = ''] = (messages[asked]?.content ?? '').split(/\s+/);
+  // What time it is stands before the words.
+  const said = (messages[asked]?.content ?? '').replace(/^\[Ruche\] It is [^\n]*\n\n/, '');
+  const [verb, word = ''] = said.split(/\s+/);
   if (verb === 'wait') await delay(Number(word));
   const results = messages.slice(asked).filter((message) => message.role === 'tool').length;
   const path = `bench-${word}.md`;

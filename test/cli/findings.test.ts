@@ -151,6 +151,17 @@ test('A problem that no file causes is not called one of the configuration, and 
   ]);
 });
 
+const IMAGE = `tools@sha256:${'e'.repeat(64)}`;
+
+test('An image that can be run is told, and what could run one', () => {
+  const told = (image: string | null, why: string) =>
+    findings({ ...well, images: [{ image, ok: true, why, mend: '' }] })
+      .filter(({ text }) => text === why)
+      .map(({ subject, level }) => [subject, level]);
+  assert.deepEqual(told(IMAGE, 'podman works.'), [[`Image tools@sha256:${'e'.repeat(12)}…`, 'ok']]);
+  assert.deepEqual(told(null, 'podman 5 is here.'), [['Containers', 'ok']]);
+});
+
 test('Each thing that is wrong is named with its mend', () => {
   const problem = { file: 'ruche.yaml', line: 3, key: 'models', message: 'unknown key', severity: 'error' } as const;
   const cases: [Partial<Facts>, string, Finding['level'], RegExp][] = [
@@ -163,6 +174,12 @@ test('Each thing that is wrong is named with its mend', () => {
       'Sandbox',
       'warning',
       /missing.*Install/s,
+    ],
+    [
+      { images: [{ image: IMAGE, ok: false, why: 'It is not there.', mend: 'Fetch it.' }] },
+      `Image tools@sha256:${'e'.repeat(12)}…`,
+      'broken',
+      /not there\. Commands of its agents do not run.*Fetch/s,
     ],
     [{ homeMode: 0o755 }, 'Home', 'warning', /other users can enter .*mode 755.*chmod 700/s],
     [{ homeProblem: 'EROFS' }, 'Home', 'broken', /read-only.*Mount it/s],

@@ -131,7 +131,7 @@ async function fetched(method: string, path: string, body?: unknown, route = pat
 const all = secrets.join(' ');
 
 test('A64 secrets by every door; every endpoint, command, tool and file; none of them says one', async (context) => {
-  const watch = watchProcesses([`WIRE_KEY=${CANARIES.env}`, `RUCHE_TOKEN=${CANARIES.token}`]);
+  const watch = watchProcesses([`WIRE_KEY=${CANARIES.env}`, `RUCHE_TOKEN=${CANARIES.token}`], home.dir);
   // Doors that are open before the start.
   for (const [name, value] of [
     ['piped', CANARIES.vault],

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import type { NetEntry, NetPage } from '../../src/core/api/views.ts';
+import type { NetEntry, NetPage, RunsPage } from '../../src/core/api/views.ts';
 import { Home } from '../fakes/home.ts';
 import type { ModelServer } from '../fakes/model-server.ts';
 import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
@@ -84,6 +84,18 @@ test('an entry that asks, and an agent without a list of its own, ask the owner'
     assert.match((await home.settled(task)).text, /here it is/);
   }
   assert.match(await fetching('eve', 'https://other.example/'), /Denied by rule builtin:agent-network/);
+});
+
+test('work that an agent gives reaches no more than the giver does', async () => {
+  const before = two?.hits.length;
+  const work = orders(order('fetch', { url: at(two, '/for-ada') }));
+  await home.ask(orders(order('task', { action: 'create', agent: 'bob', text: work })), undefined, 'ada');
+  const [made] = await until(async () => {
+    const { runs } = await home.api<RunsPage>('/api/runs?agent=bob&from=agent');
+    return runs.length > 0 && runs.every(({ status }) => status === 'done') ? runs : null;
+  });
+  assert.match((await home.settled(made?.task ?? '')).text, /Denied by rule builtin:agent-network/);
+  assert.equal(two?.hits.length, before);
 });
 
 test('what left is told by API, command and metrics: for whom, where to and how much, and nothing said', async () => {

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 
 import { cgroupCandidates, cgroupsOf, findCgroups, makeCgroups } from '../../src/sandbox/cgroup.ts';
+import { explain } from '../../src/sandbox/container/engine.ts';
+import { engineProfile } from '../../src/sandbox/seccomp.ts';
 import { diagnose, judge, probeSandbox, type Symptoms } from '../../src/sandbox/probe.ts';
 import { seccompFilter } from '../../src/sandbox/seccomp.ts';
 import { machine } from '../fakes/sandbox-home.ts';
@@ -147,4 +149,46 @@ test('a bubblewrap that only pretends is found out', async (t) => {
   const probe = await probeSandbox({ dir, path: bin, platform: 'linux', machine });
   assert.ok(!probe.ok);
   assert.match(probe.why, /does not hold/);
+});
+
+test('an engine’s profile is kept, and in it is refused what the filter of bubblewrap refuses', () => {
+  const allow = (names: string[], args: unknown[] = []) => ({ names, action: 'SCMP_ACT_ALLOW', args });
+  const base = {
+    defaultAction: 'SCMP_ACT_ERRNO',
+    archMap: [{ architecture: 'SCMP_ARCH_X86_64', subArchitectures: ['SCMP_ARCH_X86', 'SCMP_ARCH_X32'] }],
+    syscalls: [
+      allow(['read', 'keyctl', 'clone', 'unshare', 'socketcall']),
+      allow(['socket'], [{ index: 0, value: 40 }]),
+    ],
+  };
+  const text = engineProfile(JSON.stringify(base), 'x64');
+  const made = JSON.parse(text ?? '') as typeof base;
+  assert.equal(made.defaultAction, 'SCMP_ACT_ERRNO');
+  assert.deepEqual(made.archMap, [{ architecture: 'SCMP_ARCH_X86_64', subArchitectures: [] }]);
+  const allowed = made.syscalls.filter(({ action }) => action === 'SCMP_ACT_ALLOW');
+  assert.deepEqual(
+    allowed.map(({ names, args }) => [names.join(), (args as { value: number }[])[0]?.value]),
+    [
+      ['read', undefined],
+      ['clone', 0x10000000],
+      ['unshare', 0x10000000],
+      ...[1, 2, 10, 16].map((family) => ['socket', family]),
+    ],
+  );
+  assert.ok(made.syscalls.some(({ names, action }) => action === 'SCMP_ACT_ERRNO' && names.includes('keyctl')));
+  assert.equal(engineProfile(JSON.stringify(base), 'mips'), null);
+});
+
+test('what an engine complains of has its mend', () => {
+  for (const [text, why, mend] of [
+    ['Error: crun: cgroups in hybrid mode not supported: OCI runtime error', /hybrid/, /Install `runc`/],
+    ['Error: cannot find newuidmap: exec: not found', /newuidmap/, /uidmap.*add-subuids/],
+    ['Cannot connect to the Docker daemon at unix:///var/run/docker.sock.', /daemon/, /usermod -aG docker/],
+    ['Error: runc: error setting rlimit type 7: operation not permitted', /rlimit/, /default_ulimits/],
+    ['', /printed nothing/, /by hand/],
+  ] as const) {
+    const found = explain('podman', text);
+    assert.match(found.why, why);
+    assert.match(found.mend, mend);
+  }
 });

@@ -156,7 +156,8 @@ async function mounted(engine: Start, image: Image): Promise<Image> {
 
 /** The engine's own words, against what is known to help. */
 export function explain(kind: string, text: string): { why: string; mend: string } {
-  const said = lastLine(text) || 'it printed nothing';
+  const complaint = text.split('\n').filter((line) => /error|denied|invalid|unknown|flag|cannot/i.test(line));
+  const said = lastLine(complaint.at(-1) ?? text) || 'it printed nothing';
   const why = `${kind} does not start a container: ${said}`;
   const rows: [RegExp, string][] = [
     [
