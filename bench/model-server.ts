@@ -46,7 +46,9 @@ export async function startModelServer(): Promise<ModelServer> {
 
 async function answer({ messages }: ChatBody, response: ServerResponse): Promise<void> {
   const asked = messages.findLastIndex((message) => message.role === 'user');
-  const [verb, word = ''] = (messages[asked]?.content ?? '').split(/\s+/);
+  // What time it is stands before the words.
+  const said = (messages[asked]?.content ?? '').replace(/^\[Ruche\] It is [^\n]*\n\n/, '');
+  const [verb, word = ''] = said.split(/\s+/);
   if (verb === 'wait') await delay(Number(word));
   const results = messages.slice(asked).filter((message) => message.role === 'tool').length;
   const path = `bench-${word}.md`;

@@ -34,9 +34,10 @@ export const SUITES: readonly Suite[] = [
       'test/workspace/person-random.test.ts',
       'test/workspace/windows.test.ts',
     ],
-    seconds: 330,
+    seconds: 240,
   },
   {
+    // What it took when it was last measured whole, less what stands in `git` now.
     name: 'random',
     paths: [
       'test/agent/random.test.ts',
@@ -62,7 +63,7 @@ export const SUITES: readonly Suite[] = [
       'test/views/agreement.test.ts',
       'test/workspace/settings.test.ts',
     ],
-    seconds: 200,
+    seconds: 250,
   },
 ];
 

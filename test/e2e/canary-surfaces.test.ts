@@ -70,7 +70,7 @@ let telegram: TelegramFake;
 let home: Home;
 before(async () => {
   server = await obedientModel();
-  telegram = await startTelegram({ clock: systemClock });
+  telegram = await startTelegram({ clock: systemClock, token: '7000001:AACanary-token_of_surfaces' });
   secrets.push(telegram.token);
   const told = createServer((request, response) => {
     const { authorization, ...others } = request.headers;
@@ -131,7 +131,7 @@ async function fetched(method: string, path: string, body?: unknown, route = pat
 const all = secrets.join(' ');
 
 test('A64 secrets by every door; every endpoint, command, tool and file; none of them says one', async (context) => {
-  const watch = watchProcesses([`WIRE_KEY=${CANARIES.env}`, `RUCHE_TOKEN=${CANARIES.token}`]);
+  const watch = watchProcesses([`WIRE_KEY=${CANARIES.env}`, `RUCHE_TOKEN=${CANARIES.token}`], home.dir);
   // Doors that are open before the start.
   for (const [name, value] of [
     ['piped', CANARIES.vault],

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { filesBelow, gitObjects, sightings, spellings } from '../fakes/canary.ts';
+import { filesBelow, gitObjects, sightings, spellings, watchProcesses } from '../fakes/canary.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 import type { ModelServer } from '../fakes/model-server.ts';
 import { chunk } from '../fakes/model-server.ts';
@@ -93,6 +94,18 @@ test('A64 the canary spellings are told apart from their neighbours', () => {
     assert.ok(sightings(hidden, [secret]).length > 0, 'an encoded one is seen');
     assert.deepEqual(sightings(new Map([['none', 'nothing of it here']]), [secret]), []);
   }
+});
+
+test('A64 what a process is given is seen while it runs, in its arguments and in its environment', async () => {
+  const watch = watchProcesses([], 'no folder of this name');
+  const child = spawn(process.execPath, ['-e', "console.log('here'); process.stdin.resume()", OTHER], {
+    env: { GIVEN: PASSWORD },
+  });
+  await once(child.stdout, 'data');
+  const found = sightings(new Map([['processes', watch.stop().join('\n')]]), [OTHER, PASSWORD]);
+  child.stdin.end();
+  await once(child, 'close');
+  for (const secret of [OTHER, PASSWORD]) assert.ok(found.includes(`processes: ${secret}`), secret);
 });
 
 test('A64 every tool, message, error and endpoint, with secrets in whatever may hold them', async () => {

@@ -45,9 +45,12 @@ export function sightings(places: ReadonlyMap<string, string | Uint8Array>, secr
   });
 }
 
-/** What `/proc` says of every process there is, as often as it can be looked at; `given`: what the test itself has put into an environment. */
-export function watchProcesses(given: readonly string[]): { stop(): string[] } {
-  const seen = new Map<string, string>();
+/**
+ * What `/proc` says of every process that the test has begun, or that names its folder, and of theirs, as often as it can be looked at.
+ * `given`: what the test itself has put into an environment. Other tests run beside this one, and have secrets of their own.
+ */
+export function watchProcesses(given: readonly string[], folder: string): { stop(): string[] } {
+  const seen = new Set<string>();
   const read = (pid: string, name: string): string => {
     try {
       return readFileSync(`/proc/${pid}/${name}`, 'utf8').replaceAll('\0', '\n');
@@ -56,12 +59,24 @@ export function watchProcesses(given: readonly string[]): { stop(): string[] } {
     }
   };
   const look = (): void => {
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid))) {
-      const line = read(pid, 'cmdline');
+    const lines = new Map<string, string>();
+    const parents = new Map<string, string>();
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      const stat = read(pid, 'stat');
+      lines.set(pid, read(pid, 'cmdline'));
+      parents.set(pid, stat.slice(stat.lastIndexOf(')')).split(' ')[2] ?? '');
+    }
+    const isOurs = (pid: string): boolean => {
+      for (let at: string | undefined = pid; at !== undefined; at = parents.get(at))
+        if (at === String(process.pid) || lines.get(at)?.includes(folder)) return true;
+      return false;
+    };
+    for (const [pid, line] of lines) {
+      if (pid === String(process.pid) || !isOurs(pid)) continue;
       let environment = read(pid, 'environ');
       // What the test has started is Ruche itself; what that starts is given nothing.
       if (line.includes('ruche.js')) for (const each of given) environment = environment.replace(each, '');
-      seen.set(`${line}\n${environment}`, line);
+      seen.add(`${line}\n${environment}`);
     }
   };
   const timer = setInterval(look, 60);
@@ -69,7 +84,7 @@ export function watchProcesses(given: readonly string[]): { stop(): string[] } {
     stop() {
       clearInterval(timer);
       look();
-      return [...seen.keys()];
+      return [...seen];
     },
   };
 }

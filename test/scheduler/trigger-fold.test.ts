@@ -77,3 +77,25 @@ test('how main has moved is asked only where somebody listens to files, once for
     );
   });
 });
+
+test('what is left of a trigger whose rule was erased stops nothing, and without triggers nothing is kept of how far was seen', async () => {
+  await withScene([trigger(done), trigger(done, { name: 'b' })], async (scene) => {
+    const sets = scene.batches.filter(({ events }) => events.some(({ type }) => type === 'trigger.set'));
+    assert.deepEqual(
+      sets.map(({ sync }) => sync),
+      [true],
+    );
+    await scene.triggers.pause('a/b', 'person:owner');
+    scene.kill();
+    await scene.store.erase('trigger:a/b');
+    await scene.edit([trigger(done)]);
+    await scene.start();
+    await scene.ends('tsk_1');
+    assert.deepEqual([scene.told.told, (await scene.tasks()).length], [[], 1]);
+    await scene.edit([]);
+    await scene.ends('tsk_2');
+    await scene.close();
+    assert.deepEqual(await scene.of('triggers.seen'), []);
+    await scene.start();
+  });
+});

@@ -7,6 +7,7 @@ import type { ModelMessage } from '../../core/model.ts';
 import type { Place } from '../../core/recipient.ts';
 import { noAnswerText, recipientOf, telling } from '../../core/records/told.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
+import { sentence } from '../../core/text/sentence.ts';
 import { isEnded, makerOf, type Task, type TaskStatus } from '../../core/task.ts';
 import { resultsMessage } from '../run/conversation.ts';
 import { releaseWork, keepUnlanded } from './hold.ts';
@@ -64,7 +65,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     log.queue({ op: 'retry', task: task.id, notBefore, ...(after === undefined ? {} : { uncounted: true }) });
     // A blocked landing is reported where it is blocked.
     if (isOutage(failure.code)) {
-      const text = `${failure.message} It goes on by itself ${deps.timeText(notBefore)}.`;
+      const text = `${sentence(failure.message)} It goes on by itself ${deps.timeText(notBefore)}.`;
       deps.emit({ kind: 'retrying', task: task.id, run: state.run, text, until: notBefore });
     }
     return log.flush(true);

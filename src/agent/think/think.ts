@@ -1,4 +1,5 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
+import { sentence } from '../../core/text/sentence.ts';
 import { priced, type ModelChoice, type ModelError } from '../../core/model.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice, leaveOut, mayBeHistory, withoutHistory } from './compact.ts';
@@ -86,7 +87,7 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
     const { task, run } = log.state;
     const { provider, model } = choices[index] ?? first;
     const when = next.wait > 0 ? `in ${Math.ceil(next.wait / 1000)} s` : 'now';
-    const text = `${error.message} Asking ${provider}/${model} ${when}.`;
+    const text = `${sentence(error.message)} Asking ${provider}/${model} ${when}.`;
     const until = next.wait > 0 ? { until: deps.clock.now() + next.wait } : {};
     deps.emit({ kind: 'retrying', task, run, text, ...until });
     if (next.wait > 0) {
@@ -107,7 +108,7 @@ function failureOf(
   const spent = asks?.later === false ? { spent: true as const } : {};
   const failure = { code: `model.${kind}`, message, retryable, ...spent };
   if (!retryable || retryAfter === null || retryAfter <= LONG_WAIT.from) return failure;
-  const asked = `${message} It asks to be asked again no earlier than ${timeText(clock.now() + retryAfter)}.`;
+  const asked = `${sentence(message)} It asks to be asked again no earlier than ${timeText(clock.now() + retryAfter)}.`;
   if (retryAfter > LONG_WAIT.to) return { ...failure, message: asked, retryable: false };
   return { ...failure, message: asked, after: retryAfter };
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { NO_USAGE } from '../../core/model.ts';
+import { roughly } from '../../core/text/duration.ts';
 import { sentence } from '../../core/text/sentence.ts';
 import { spokenStream } from '../../core/api/streamed-text.ts';
 import type { AnswerResult, Delta, TaskOutcome } from '../../core/api/runtime.ts';
@@ -176,8 +177,9 @@ async function watchModels(
 
 /** The task goes on. Sent again by the client itself only where it is soon worth it. */
 function modelDown({ clock, limits }: GatewayContext, { task, session }: Waiting, { at, text }: Outage): HttpError {
-  const seconds = Math.max(1, Math.ceil((at - clock.now()) / 1000));
-  const message = `${sentence(text)} Task ${task} goes on by itself. The same request with the same Idempotency-Key, or in the same session, gets its answer; it will also be at /api/tasks/${task}.`;
+  const wait = at - clock.now();
+  const seconds = Math.max(1, Math.ceil(wait / 1000));
+  const message = `${sentence(text)} Task ${task} goes on in ${roughly(wait)}. The same request with the same Idempotency-Key, or in the same session, gets its answer; it will also be at /api/tasks/${task}.`;
   return new HttpError(503, 'model_unavailable', message, {
     headers: {
       'retry-after': String(seconds),
@@ -295,8 +297,8 @@ function streamed(context: GatewayContext, request: Exchange, started: Started, 
       stream.send('[DONE]');
       return stream.end();
     },
-    outage({ text }) {
-      const words = request.redact(sentence(text));
+    outage({ at, text }) {
+      const words = request.redact(`${sentence(text)} It goes on in ${roughly(at - context.clock.now())}.`);
       stream.comment(words);
       // Programs show it as a thought while they wait; it is no part of the answer.
       send(chunk(head, { reasoning_content: `${words}\n` }, null));
