@@ -45,7 +45,7 @@ const WHERE = 'run: if [ -e /usr/bin/bwrap ]; then echo on the machine; else ech
 test('each agent’s commands run in what it has picked', { skip }, async () => {
   const [usual, boxed, lost] = await Promise.all([
     home.ask(WHERE, 'usual'),
-    home.ask(`${WHERE.replace('fi', 'fi; echo made >made.txt')}`, 'boxed', 'boxed'),
+    home.ask(WHERE.replace('fi', 'fi; echo made >made.txt'), 'boxed', 'boxed'),
     home.ask(WHERE, 'lost', 'lost'),
   ]);
   assert.match(usual.text, /on the machine/);
