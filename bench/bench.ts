@@ -1,10 +1,11 @@
-// `npm run bench [-- --quick] [-- --network] [-- --profile] [-- --beside DIR]`: Ruche beside a bare floor, in one run, in medians. It
+// `npm run bench [-- --quick] [-- --network] [-- --egress] [-- --profile] [-- --beside DIR]`: Ruche beside a bare floor, in one run, in medians. It
 // measures; it judges nothing but the aims. `--profile` keeps a flame graph; with `--beside` another checkout of Ruche is the floor.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { egress } from './egress.ts';
 import { inside } from './inside.ts';
 import { Lab } from './lab.ts';
 import * as network from './network.ts';
@@ -63,6 +64,7 @@ const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     network: { type: 'boolean', default: false },
+    egress: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
     beside: { type: 'string' },
   },
@@ -95,6 +97,11 @@ async function measure(lab: Lab, plan: Plan): Promise<Row[]> {
     await add('an inbox', () => network.inbox(lab, plan));
   };
   const within = (): Promise<void> => add('within the process', () => inside(lab, plan.memoryTurns, profile));
+  const waysOut = (): Promise<void> => add('ways out', () => egress(lab.dir, plan.commands * 2));
+  if (options.egress) {
+    await waysOut();
+    return rows;
+  }
   if (options.network) {
     await ofNetwork();
     return rows;
@@ -120,6 +127,7 @@ async function measure(lab: Lab, plan: Plan): Promise<Row[]> {
   await add('a long journal', () => sections.longJournal(lab, plan));
   rows.push(...tokens);
   await add('commands', () => sections.commands(lab, plan));
+  await waysOut();
   await add('sizes and disk', () => [...sections.install(), ...sections.disk(lab)]);
   return rows;
 }

@@ -23,7 +23,16 @@ export async function diagnose(options: { home: string; workspace: string; again
     readConfig(options),
     readNewest(options),
   ]);
-  return { vault, git, sandbox, images: await tryImages(options.env, images), ...config, ...journal };
+  const joined = sandbox.ok ? { ...sandbox, why: `${sandbox.why} ${await forwarding()}` } : sandbox;
+  return { vault, git, sandbox: joined, images: await tryImages(options.env, images), ...config, ...journal };
+}
+
+/** What joins commands that have a network with their proxy. */
+async function forwarding(): Promise<string> {
+  const { findForwarder } = await import('../sandbox/network.ts');
+  return (await findForwarder()).kind === 'perl'
+    ? 'Commands with a network reach it through Perl.'
+    : 'Commands with a network reach it through Node; with Perl they would need less memory.';
 }
 
 /** The vault as this terminal can open it; null where there is none. */

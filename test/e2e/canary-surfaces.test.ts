@@ -70,7 +70,7 @@ let telegram: TelegramFake;
 let home: Home;
 before(async () => {
   server = await obedientModel();
-  telegram = await startTelegram({ clock: systemClock });
+  telegram = await startTelegram({ clock: systemClock, token: '7000001:AACanary-token_of_surfaces' });
   secrets.push(telegram.token);
   const told = createServer((request, response) => {
     const { authorization, ...others } = request.headers;

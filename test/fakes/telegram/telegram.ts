@@ -68,8 +68,9 @@ export interface TelegramFake {
 /** Who writes if nobody is named. */
 export const ANNA = 123456789;
 
-export async function startTelegram(options: { clock: Clock }): Promise<TelegramFake> {
-  const world = new World(options.clock);
+/** With a token of its own, what holds that token can be told from other tests' processes. */
+export async function startTelegram(options: { clock: Clock; token?: string }): Promise<TelegramFake> {
+  const world = new World(options.clock, options.token ?? '7000001:AAFake-token_for_tests');
   const server = new ApiServer(world);
   await server.up();
   const person = (id: number, name = `Person ${id}`): number => {

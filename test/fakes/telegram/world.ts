@@ -28,7 +28,7 @@ const GROUP_MINUTE = 20;
 /** Everything that Telegram would know. */
 export class World {
   readonly bot: ApiUser = { id: 7_000_001, is_bot: true, first_name: 'Ruche', username: 'ruche_test_bot' };
-  readonly token = '7000001:AAFake-token_for_tests';
+  readonly token: string;
   readonly chats = new Map<number, ApiChat>();
   readonly people = new Map<number, ApiUser>();
   readonly blocked = new Set<number>();
@@ -50,8 +50,9 @@ export class World {
   #nextMessage = 1;
   #nextFile = 1;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, token: string) {
     this.clock = clock;
+    this.token = token;
   }
 
   seconds(): number {
