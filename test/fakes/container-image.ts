@@ -21,7 +21,7 @@ export const engineOptions = {
 
 /** What the suites start inside. An image of the machine's own programs needs no registry. */
 const PROGRAMS =
-  'sh bash cat chmod chown chroot cut date dmesg echo env false getent git grep head hostname id ln ls mkdir mknod mount mv nohup nsenter perl printf prlimit readlink renice rm rmdir sed seq setpriv setsid sleep sort stat su sysctl tail touch true umount uname unshare wc'.split(
+  'sh bash cat chmod chown chroot curl cut date dmesg echo env false getent git grep head hostname id ln ls mkdir mknod mount mv nohup nsenter perl printf prlimit readlink renice rm rmdir sed seq setpriv setsid sleep sort stat su sysctl tail touch true umount uname unshare wc'.split(
     ' ',
   );
 
