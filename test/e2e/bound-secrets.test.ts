@@ -10,6 +10,7 @@ import { filesBelow, gitObjects, sightings } from '../fakes/canary.ts';
 import { AGENT, Home } from '../fakes/home.ts';
 import type { ModelServer } from '../fakes/model-server.ts';
 import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
+import { requirePeer } from '../fakes/require-peer.ts';
 import { until } from '../fakes/until.ts';
 import { certificate } from '../net/support.ts';
 
@@ -23,7 +24,7 @@ interface Site {
 }
 
 const made = certificate('IP:127.0.0.1');
-const skip = made === null ? 'there is no openssl' : false;
+const skip = requirePeer('openssl', made !== null);
 
 async function site(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<Site> {
   const hits: Site['hits'] = [];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
@@ -10,6 +11,7 @@ import { Home } from '../fakes/home.ts';
 import type { ModelServer } from '../fakes/model-server.ts';
 import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
 import { bwrapHere } from '../fakes/sandbox-home.ts';
+import { requirePeer } from '../fakes/require-peer.ts';
 import { until } from '../fakes/until.ts';
 import { makeBare, serveGit } from '../net/git-backend.ts';
 import { certificate } from '../net/support.ts';
@@ -19,7 +21,8 @@ const NEXT = 'canary-N3xt/Value+of=commands';
 const PLACEHOLDER = /ruche-secret\.forge\.[0-9a-f]{32}/;
 const made = certificate('IP:127.0.0.1');
 const { skip: noSandbox } = await bwrapHere();
-const skip = made === null ? 'there is no openssl' : noSandbox;
+const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+const skip = requirePeer('openssl', made !== null) || noSandbox || requirePeer('curl', has('curl'));
 
 interface Site {
   port: number;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -13,6 +13,7 @@ import zlib from 'node:zlib';
 import type { SecretBinding } from '../../src/core/agent.ts';
 import { openAuthority } from '../../src/net/egress/certificates.ts';
 import { type Misdirected, openInjection } from '../../src/secrets/injection.ts';
+import { requirePeer } from '../fakes/require-peer.ts';
 import { type List, openEgressLab, read } from './egress-support.ts';
 import { makeBare, serveGit } from './git-backend.ts';
 import { certificate, serve } from './support.ts';
@@ -21,6 +22,11 @@ const VALUE = 'ghp_S3cretValue+with/odd=chars';
 const HOST = 'api.bound.example';
 const SECRET = Buffer.alloc(32, 7);
 const run = promisify(execFile);
+const made = certificate(`DNS:${HOST},DNS:other.example`);
+const skip = requirePeer('openssl', made !== null);
+const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+const noCurl = skip || requirePeer('curl', has('curl'));
+const noPython = skip || requirePeer('python3', has('python3'));
 
 type Outside = (made: { key: string; cert: string }) => Promise<{ port: number }>;
 
@@ -30,8 +36,7 @@ async function lab(
   handler: Parameters<typeof serve>[1] | null,
   { list = [HOST], outside, ...changed }: Partial<SecretBinding> & { list?: List; outside?: Outside } = {},
 ) {
-  const made = certificate(`DNS:${HOST},DNS:other.example`);
-  if (made === null) return null;
+  assert.ok(made !== null);
   const server = handler === null ? { seen: [], port: 0, ...(await outside?.(made)) } : await serve(t, handler, made);
   const binding: SecretBinding = {
     name: 'github',
@@ -60,7 +65,7 @@ async function lab(
   return { ...proxy, server, secrets, misdirected, injection, placeholder, ca };
 }
 
-type Lab = NonNullable<Awaited<ReturnType<typeof lab>>>;
+type Lab = Awaited<ReturnType<typeof lab>>;
 
 /** A tunnel to the host with TLS inside, as the command's client makes it. */
 async function connected(at: Lab, servername = HOST): Promise<tls.TLSSocket> {
@@ -133,7 +138,7 @@ function session(t: TestContext, at: Lab) {
     });
 }
 
-test('where TLS ends, the credential is put on the wire, and nothing of it comes back', async (t) => {
+test('where TLS ends, the credential is put on the wire, and nothing of it comes back', { skip }, async (t) => {
   const at = await lab(t, (request, response) => {
     const sent = request.headers.authorization ?? 'none';
     response.writeHead(200, 'OK', { 'x-echo': sent, etag: '"1"' });
@@ -141,7 +146,6 @@ test('where TLS ends, the credential is put on the wire, and nothing of it comes
     response.write(Buffer.concat([Buffer.from([0, 255, 254]), Buffer.from(`you sent ${sent.slice(0, 20)}`)]));
     setImmediate(() => response.end(`${sent.slice(20)} ${Buffer.from(sent).toString('base64')} end`));
   });
-  if (at === null) return t.skip('there is no openssl');
   const ask = session(t, at);
   const mine = `Bearer ${at.placeholder}`;
   const first = await ask('/repos/our/x?q=1', {
@@ -172,42 +176,43 @@ test('where TLS ends, the credential is put on the wire, and nothing of it comes
   assert.deepEqual([at.misdirected, at.handle.refused()], [[], []]);
 });
 
-test('an answer that is packed all the same is refused, since nobody could look through it', async (t) => {
+test('an answer that is packed all the same is refused, since nobody could look through it', { skip }, async (t) => {
   const at = await lab(t, (request, response) => {
     response.writeHead(200, { 'content-encoding': 'gzip' });
     response.end(zlib.gzipSync(request.headers.authorization ?? ''));
   });
-  if (at === null) return t.skip('there is no openssl');
   const { status, body } = await session(t, at)('/repos/our/');
   assert.equal(status, 502);
   assert.match(body, /the answer is packed/);
 });
 
-test('a path that a server could read as another, or another method, never carries the credential', async (t) => {
-  const at = await lab(t, (_request, response) => response.end('ok'), { methods: ['GET'] });
-  if (at === null) return t.skip('there is no openssl');
-  const tricks =
-    '/repos/our/../theirs /repos/our/%2e%2e/theirs /repos/our/%2E%2e%2ftheirs /repos/our/..%2ftheirs /repos/our//../theirs ' +
-    '/repos//our/x //repos/our/x /repos/our/;/../theirs /repos/our/..;/theirs /repos/our/%252e%252e/theirs ' +
-    '/repos/our/\\..\\theirs /repos/ours /repos/our /Repos/our/x /';
-  for (const path of tricks.split(' ')) await raw(at, request(at, `GET ${path}`));
-  await raw(at, request(at, 'POST /repos/our/x', ['Content-Length: 0']));
-  assert.ok(at.server.seen.length > 5, 'the others are requests without a credential');
-  for (const { url, headers } of at.server.seen) assert.equal(headers.authorization, undefined, url);
-  for (const name of ['X-HTTP-Method-Override: DELETE', 'X-Original-URL: /theirs', 'X-Rewrite-Url: /theirs'])
-    assert.match(
-      await raw(at, request(at, 'GET /repos/our/x', [name])),
-      /^HTTP\/1\.1 403 [^]*could have the server read another/,
-    );
-  // Where the credential does not go, no other goes in its header.
-  const own = await raw(at, request(at, 'GET /theirs', ['Authorization: Bearer foreign']));
-  assert.match(own, /^HTTP\/1\.1 403 [^]*the header authorization is set by the secret github alone/);
-  assert.ok(at.server.seen.every(({ headers }) => headers.authorization === undefined));
-});
+test(
+  'a path that a server could read as another, or another method, never carries the credential',
+  { skip },
+  async (t) => {
+    const at = await lab(t, (_request, response) => response.end('ok'), { methods: ['GET'] });
+    const tricks =
+      '/repos/our/../theirs /repos/our/%2e%2e/theirs /repos/our/%2E%2e%2ftheirs /repos/our/..%2ftheirs /repos/our//../theirs ' +
+      '/repos//our/x //repos/our/x /repos/our/;/../theirs /repos/our/..;/theirs /repos/our/%252e%252e/theirs ' +
+      '/repos/our/\\..\\theirs /repos/ours /repos/our /Repos/our/x /';
+    for (const path of tricks.split(' ')) await raw(at, request(at, `GET ${path}`));
+    await raw(at, request(at, 'POST /repos/our/x', ['Content-Length: 0']));
+    assert.ok(at.server.seen.length > 5, 'the others are requests without a credential');
+    for (const { url, headers } of at.server.seen) assert.equal(headers.authorization, undefined, url);
+    for (const name of ['X-HTTP-Method-Override: DELETE', 'X-Original-URL: /theirs', 'X-Rewrite-Url: /theirs'])
+      assert.match(
+        await raw(at, request(at, 'GET /repos/our/x', [name])),
+        /^HTTP\/1\.1 403 [^]*could have the server read another/,
+      );
+    // Where the credential does not go, no other goes in its header.
+    const own = await raw(at, request(at, 'GET /theirs', ['Authorization: Bearer foreign']));
+    assert.match(own, /^HTTP\/1\.1 403 [^]*the header authorization is set by the secret github alone/);
+    assert.ok(at.server.seen.every(({ headers }) => headers.authorization === undefined));
+  },
+);
 
-test('what a connection is for is the one place that its requests can name', async (t) => {
+test('what a connection is for is the one place that its requests can name', { skip }, async (t) => {
   const at = await lab(t, (_request, response) => response.end('ok'));
-  if (at === null) return t.skip('there is no openssl');
   const { port } = at.server;
   const bad = [
     'GET / HTTP/1.1\r\nHost: other.example\r\n\r\n',
@@ -232,10 +237,9 @@ test('what a connection is for is the one place that its requests can name', asy
   assert.deepEqual(at.server.seen, []);
 });
 
-test('the rules for methods and paths hold for each request', async (t) => {
+test('the rules for methods and paths hold for each request', { skip }, async (t) => {
   const list = [{ host: HOST, methods: ['GET'], paths: ['/repos'] }];
   const at = await lab(t, (_request, response) => response.end('ok'), { list });
-  if (at === null) return t.skip('there is no openssl');
   const ask = session(t, at);
   assert.equal((await ask('/repos/our/x')).status, 200);
   const write = await ask('/repos/our/x', { method: 'POST', body: 'x' });
@@ -244,45 +248,47 @@ test('the rules for methods and paths hold for each request', async (t) => {
   assert.deepEqual([at.server.seen.length, at.handle.refused().length], [1, 1]);
 });
 
-test('a placeholder of another run, or in what it does not belong to, stops the request and is reported', async (t) => {
-  const at = await lab(t, (_request, response) => response.end('ok'));
-  if (at === null) return t.skip('there is no openssl');
-  const theirs = at.injection.placeholders('coder', 'run_2').get('github') ?? '';
-  const basic = Buffer.from(`user:${theirs}`).toString('base64');
-  const ask = session(t, at);
-  for (const [name, value] of [
-    ['authorization', `Bearer ${theirs}`],
-    ['authorization', `Basic ${basic}`],
-    ['x-y', theirs],
-  ] as const)
-    assert.equal((await ask('/repos/our/', { headers: { [name]: value } })).status, 403, name);
-  assert.equal((await ask(`/repos/our/?key=${encodeURIComponent(theirs)}`)).status, 403);
-  // Its own goes through where its secret is bound, and nowhere else, not even on this host.
-  assert.equal((await ask(`/repos/our/?key=${at.placeholder}`)).status, 200);
-  assert.equal((await ask('/theirs', { headers: { 'x-y': at.placeholder } })).status, 403);
-  assert.equal(
-    (await ask('/theirs', { headers: { 'x-y': Buffer.from(at.placeholder).toString('base64') } })).status,
-    403,
-  );
-  const half = theirs.length / 2;
-  const chunked = request(at, 'POST /repos/our/', ['Transfer-Encoding: chunked']);
-  const pieces = [theirs.slice(0, half), theirs.slice(half)].map(
-    (piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`,
-  );
-  assert.match(await raw(at, chunked, [...pieces, '0\r\n\r\n']), /^HTTP\/1\.1 403 /);
-  const arrived = at.server.seen
-    .map(({ url, body, headers }) => `${url} ${body} ${JSON.stringify(headers)}`)
-    .join('\n');
-  assert.ok(!arrived.includes(theirs) && !arrived.includes(basic));
-  assert.ok(at.misdirected.length >= 7);
-  assert.deepEqual(at.misdirected[0], { agent: 'coder', run: 'run_1', names: ['github'], host: HOST });
-});
+test(
+  'a placeholder of another run, or in what it does not belong to, stops the request and is reported',
+  { skip },
+  async (t) => {
+    const at = await lab(t, (_request, response) => response.end('ok'));
+    const theirs = at.injection.placeholders('coder', 'run_2').get('github') ?? '';
+    const basic = Buffer.from(`user:${theirs}`).toString('base64');
+    const ask = session(t, at);
+    for (const [name, value] of [
+      ['authorization', `Bearer ${theirs}`],
+      ['authorization', `Basic ${basic}`],
+      ['x-y', theirs],
+    ] as const)
+      assert.equal((await ask('/repos/our/', { headers: { [name]: value } })).status, 403, name);
+    assert.equal((await ask(`/repos/our/?key=${encodeURIComponent(theirs)}`)).status, 403);
+    // Its own goes through where its secret is bound, and nowhere else, not even on this host.
+    assert.equal((await ask(`/repos/our/?key=${at.placeholder}`)).status, 200);
+    assert.equal((await ask('/theirs', { headers: { 'x-y': at.placeholder } })).status, 403);
+    assert.equal(
+      (await ask('/theirs', { headers: { 'x-y': Buffer.from(at.placeholder).toString('base64') } })).status,
+      403,
+    );
+    const half = theirs.length / 2;
+    const chunked = request(at, 'POST /repos/our/', ['Transfer-Encoding: chunked']);
+    const pieces = [theirs.slice(0, half), theirs.slice(half)].map(
+      (piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`,
+    );
+    assert.match(await raw(at, chunked, [...pieces, '0\r\n\r\n']), /^HTTP\/1\.1 403 /);
+    const arrived = at.server.seen
+      .map(({ url, body, headers }) => `${url} ${body} ${JSON.stringify(headers)}`)
+      .join('\n');
+    assert.ok(!arrived.includes(theirs) && !arrived.includes(basic));
+    assert.ok(at.misdirected.length >= 7);
+    assert.deepEqual(at.misdirected[0], { agent: 'coder', run: 'run_1', names: ['github'], host: HOST });
+  },
+);
 
-test('curl uploads what is large, with 100-continue and in chunks', async (t) => {
+test('curl uploads what is large, with 100-continue and in chunks', { skip: noCurl }, async (t) => {
   const at = await lab(t, (request, response) =>
     response.end(`${request.method} ${request.headers.authorization === `Bearer ${VALUE}`}`),
   );
-  if (at === null) return t.skip('there is no openssl');
   const dir = mkdtempSync(join(tmpdir(), 'ruche-inspect-'));
   t.after(() => rmSync(dir, { recursive: true }));
   writeFileSync(join(dir, 'big'), Buffer.alloc(8_000_000, 'x'));
@@ -301,12 +307,11 @@ test('curl uploads what is large, with 100-continue and in chunks', async (t) =>
   );
 });
 
-test('Git clones and pushes, and Python fetches, as if they had the credential', async (t) => {
+test('Git clones and pushes, and Python fetches, as if they had the credential', { skip: noPython }, async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'ruche-git-'));
   t.after(() => rmSync(dir, { recursive: true }));
   makeBare(join(dir, 'repos/our/demo.git'));
   const at = await lab(t, null, { outside: (made) => serveGit(t, dir, `Bearer ${VALUE}`, made) });
-  if (at === null) return t.skip('there is no openssl');
   const proxy = await loopback(t, at);
   const env = {
     PATH: process.env['PATH'],

@@ -109,14 +109,10 @@ export const patternFits = (pattern: HostPattern, at: { host: string; port: numb
   (pattern.port === null || pattern.port === at.port) &&
   (pattern.literal ? pattern.host === at.host : wildcardMatch(pattern.host, at.host));
 
-/** True if one of the entries (`host` or `host:port`, globs allowed) fits. Entries that cannot be read fit nothing. */
-export const listedHost = (entries: readonly string[], at: { host: string; port: number }): boolean =>
-  entries.some((entry) => {
-    const pattern = parseHostPattern(entry);
-    return pattern !== null && patternFits(pattern, at);
-  });
-
-/** As `listedHost`, but only entries without a glob count: nobody opens a private address by accident. */
+/**
+ * True if one of the entries (`host` or `host:port`) fits. One with a glob, or that cannot be read, fits nothing: nobody opens a
+ * private address by accident.
+ */
 export const namedHost = (entries: readonly string[], at: { host: string; port: number }): boolean =>
   entries.some((entry) => {
     const pattern = parseHostPattern(entry);
