@@ -281,6 +281,8 @@ test('a request that two servers could read differently is refused', async (t) =
     ['https without a tunnel', raw(`GET https://good.org:${port}/`, host)],
     ['ftp', raw(`GET ftp://good.org:${port}/`, host)],
     ['a user in the URL', raw(`GET http://good.org:${port}@a.evil.org/`, host)],
+    ['CONNECT with a body', raw(`CONNECT good.org:${port}`, `${host}Content-Length: 3\r\n`, 'abc')],
+    ['CONNECT with chunks', raw(`CONNECT good.org:${port}`, `${host}Transfer-Encoding: chunked\r\n`, '0\r\n\r\n')],
     ['TRACE', raw(`TRACE ${at}`, host)],
   ];
   for (const [name, said] of cases) assert.match(status(await lab.say(said)), /^4\d\d$/, name);

@@ -5,7 +5,7 @@ import type { Target } from '../../core/net/host.ts';
 import { inspects, overridesRequest } from '../../core/net/reach.ts';
 import type { Scrub } from '../../core/ports/injection.ts';
 import { type Credited, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
-import { checkRequest, listForRequest, refusalOf, valuesOf } from './judge.ts';
+import { checkRequest, hasBody, listForRequest, refusalOf, valuesOf } from './judge.ts';
 import { dial, join, placeText, Refusal, refusalText, type Session } from './session.ts';
 
 /** What belongs to one connection and not to the message; besides what `Connection` names. */
@@ -65,9 +65,9 @@ async function send(session: Session, request: IncomingMessage, target: Target):
   return { outgoing, credited };
 }
 
-/** The only other protocol that a request may become. */
-export const isUpgrade = ({ headers }: IncomingMessage): boolean =>
-  headers.upgrade?.trim().toLowerCase() === 'websocket';
+/** The only other protocol that a request may become; not one with a body, whose end the other side could read elsewhere. */
+export const isUpgrade = (request: IncomingMessage): boolean =>
+  request.headers.upgrade?.trim().toLowerCase() === 'websocket' && !hasBody(request);
 
 /** Passes one request on and its answer back. Never rejects. */
 export async function forward(
