@@ -15,6 +15,14 @@ const MOST = 500;
 /** Records that wait for a store that does not take them; what is older is let go, with a warning. */
 const MOST_WAITING = 10_000;
 
+/**
+ * Milliseconds in which equal calls of the runtime itself become one record after the first. A messenger's poll alone would
+ * be thousands a day.
+ */
+const REPEAT_MS = 600_000;
+/** Kinds of such calls that are told apart at once. */
+const MOST_KINDS = 200;
+
 export interface SentLog {
   record(sent: Sent): void;
   /** Sums since the process started. */
@@ -25,10 +33,50 @@ export interface SentLog {
   close(): Promise<void>;
 }
 
+/** Joins what the runtime itself sends again and again. What an agent sends is never joined. */
+class Repeats {
+  readonly #kinds = new Map<string, { since: number; more: Sent | null }>();
+
+  /** What is to be recorded now. */
+  take(sent: Sent): Sent[] {
+    const { who, agent, run, host, port, kind, method, outcome, started } = sent;
+    if (agent !== null || run !== null) return [sent];
+    const key = JSON.stringify([who, host, port, kind, method, outcome]);
+    const known = this.#kinds.get(key);
+    if (known !== undefined && started >= known.since && started < known.since + REPEAT_MS) {
+      known.more = known.more === null ? sent : joined(known.more, sent);
+      return [];
+    }
+    const rest = this.#drop((other, since) => other === key || started >= since + REPEAT_MS);
+    const [oldest] = this.#kinds.keys();
+    if (this.#kinds.size >= MOST_KINDS) rest.push(...this.#drop((other) => other === oldest));
+    this.#kinds.set(key, { since: started, more: null });
+    return [...rest, sent];
+  }
+
+  /** What has been held back. */
+  rest = (): Sent[] => this.#drop(() => true);
+
+  #drop(which: (key: string, since: number) => boolean): Sent[] {
+    const gone = [...this.#kinds].filter(([key, { since }]) => which(key, since));
+    for (const [key] of gone) this.#kinds.delete(key);
+    return gone.flatMap(([, { more }]) => more ?? []);
+  }
+}
+
+const joined = (one: Sent, two: Sent): Sent => ({
+  ...one,
+  bytesOut: one.bytesOut + two.bytesOut,
+  bytesIn: one.bytesIn + two.bytesIn,
+  ms: one.ms + two.ms,
+  calls: (one.calls ?? 1) + 1,
+});
+
 /** Puts on record what left, in groups and without making anybody wait. */
 export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'>; clock: Clock; log: Log }): SentLog {
   const over = new AbortController();
   const counts = new TrafficCounts();
+  const repeats = new Repeats();
   let waiting: Sent[] = [];
   let lost = 0;
   let writing: Promise<void> | null = null;
@@ -68,18 +116,19 @@ export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'
   return {
     record(sent) {
       counts.add(sent);
-      waiting.push(sent);
+      waiting.push(...repeats.take(sent));
       if (waiting.length > MOST_WAITING) {
         waiting.shift();
         if (lost++ === 0) log.error({}, 'records of what left over the network are lost: the store does not take them');
       }
-      if (!over.signal.aborted) writing ??= loop();
+      if (waiting.length > 0 && !over.signal.aborted) writing ??= loop();
     },
     traffic: () => counts.all(),
     flush: async () => void (await write(false)),
     async close() {
       over.abort(OVER);
       await writing;
+      waiting.push(...repeats.rest());
       await write(true);
     },
   };

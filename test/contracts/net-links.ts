@@ -186,6 +186,8 @@ export function netLinkContract(name: string, open: (t: TestContext) => Net): vo
     assert.deepEqual(chats.seen, ['/chat Bearer x']);
     const other = socketTo(chats.port, { url: `ws://127.0.0.1:${chats.port}/other` });
     await fails(guard.websocket(other, forPort(chats.port, { only })), 'blocked');
+    const past = socketTo(chats.port, { headers: { 'x-original-url': '/other' } });
+    await fails(guard.websocket(past, forPort(chats.port, { only })), 'blocked', /header/);
     await fails(guard.websocket(socketTo(chats.port), forPort(chats.port, { privateHosts: [] })), 'blocked');
     await fails(guard.websocket(socketTo(chats.port, { headers: { Host: 'x' } }), forPort(chats.port)), 'protocol');
     await fails(guard.websocket(socketTo(server.port), forPort(server.port)), 'redirect');

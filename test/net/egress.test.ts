@@ -281,6 +281,8 @@ test('a request that two servers could read differently is refused', async (t) =
     ['https without a tunnel', raw(`GET https://good.org:${port}/`, host)],
     ['ftp', raw(`GET ftp://good.org:${port}/`, host)],
     ['a user in the URL', raw(`GET http://good.org:${port}@a.evil.org/`, host)],
+    ['CONNECT with a body', raw(`CONNECT good.org:${port}`, `${host}Content-Length: 3\r\n`, 'abc')],
+    ['CONNECT with chunks', raw(`CONNECT good.org:${port}`, `${host}Transfer-Encoding: chunked\r\n`, '0\r\n\r\n')],
     ['TRACE', raw(`TRACE ${at}`, host)],
   ];
   for (const [name, said] of cases) assert.match(status(await lab.say(said)), /^4\d\d$/, name);
@@ -372,6 +374,19 @@ test('an answer that is cut does not look like a whole one', async (t) => {
   const nonsense = await serveRaw(t, (socket) => socket.end('nonsense\r\n\r\n'));
   lab.allow([`good.org:${nonsense}`]);
   assert.equal(status(await lab.say(ask(lab, `http://good.org:${nonsense}/`))), '502');
+  for (const line of [
+    'HTTP/1.1 200 O\x01K',
+    'HTTP/1.1 099 Low',
+    'HTTP/1.1 000 None',
+    'HTTP/1.1 999 High',
+    'HTTP/1.1 200 \xff\x00',
+  ]) {
+    const strange = await serveRaw(t, (socket) =>
+      socket.end(Buffer.from(`${line}\r\nContent-Length: 0\r\n\r\n`, 'latin1')),
+    );
+    lab.allow([`good.org:${strange}`]);
+    assert.match(status(await lab.say(ask(lab, `http://good.org:${strange}/`))), /^(502|999)$/, line);
+  }
   lab.allow(['good.org:1']);
   assert.equal(status(await lab.say(connectTo(lab, 'good.org:1'))), '502');
 });

@@ -106,6 +106,32 @@ test('a store that refuses is tried again, and the order stays', async () => {
   assert.equal(lab.kept.lines.filter((line) => line.includes('not on record yet')).length, 1);
 });
 
+test('what the runtime itself sends again and again is one record in ten minutes, and what agents send never is', async () => {
+  const { log, batches } = openLab();
+  const poll = (minute: number): Sent =>
+    sent({ agent: null, run: null, who: 'channel:telegram', started: minute * 60_000 });
+  for (let minute = 0; minute < 25; minute++) log.record(poll(minute));
+  log.record({ ...poll(25), outcome: 'timeout' });
+  log.record(sent());
+  log.record(sent());
+  await log.close();
+  const kept = batches.flatMap(({ events }) => events.map(({ data }) => data as Sent));
+  const calls = (of: (each: Sent) => boolean): number[] => kept.filter(of).map((each) => each.calls ?? 1);
+  const polls = calls(({ who, outcome }) => who === 'channel:telegram' && outcome === 'ok');
+  assert.deepEqual(
+    polls.toSorted((a, b) => a - b),
+    [1, 1, 1, 4, 9, 9],
+  );
+  assert.equal(
+    kept.filter(({ agent }) => agent === null).reduce((sum, { bytesOut }) => sum + bytesOut, 0),
+    260,
+  );
+  assert.deepEqual(
+    [calls(({ outcome }) => outcome === 'timeout'), calls(({ agent }) => agent === 'ada')],
+    [[1], [1, 1]],
+  );
+});
+
 test('sums have a bounded number of labels', () => {
   const counts = new TrafficCounts();
   for (let index = 0; index < 500; index++)

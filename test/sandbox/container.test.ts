@@ -11,11 +11,12 @@ import { type Job, type JobResult, type Sandbox, SandboxError } from '../../src/
 import { openContainers } from '../../src/sandbox/container/container.ts';
 import { isolationContract } from '../contracts/isolation.ts';
 import { sandboxContract } from '../contracts/sandbox.ts';
-import { engineOptions, imageHere } from '../fakes/container-image.ts';
+import { engineOptions, imageHere, smallImageHere } from '../fakes/container-image.ts';
 import { limits, processesWith, realClock, type SandboxHome, sandboxHome } from '../fakes/sandbox-home.ts';
 import { until } from '../fakes/until.ts';
 
 const { image, skip } = await imageHere();
+const small = await smallImageHere();
 const podman = async (...args: string[]): Promise<string> => (await promisify(execFile)('podman', args)).stdout;
 
 sandboxContract({
@@ -138,6 +139,14 @@ describe('a command in a container', { skip }, () => {
     await until(async () => (await processesWith('use Socket')).length === 0, 'no forwarder');
     server.close();
     assert.match(textOf(await exec(await job(`${say} || echo none; ls /run`))), /refused[^]*none\ncommand\n/);
+  });
+
+  test('runs in an image that has busybox and nothing else', { skip: small.skip }, async () => {
+    const order = await job('id -un; echo new >new; cat new a.txt; exit 4', {
+      sandbox: { kind: 'container', image: small.image },
+    });
+    const result = await exec(order);
+    assert.deepEqual([result.exit, textOf(result)], [4, 'agent\nnew\none\n']);
   });
 
   test('is not run where the image is not there, and the way to fetch it is said', async () => {

@@ -5,7 +5,7 @@ import type { Target } from '../../core/net/host.ts';
 import { inspects, overridesRequest } from '../../core/net/reach.ts';
 import type { Scrub } from '../../core/ports/injection.ts';
 import { type Credited, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
-import { checkRequest, listForRequest, refusalOf, valuesOf } from './judge.ts';
+import { checkRequest, hasBody, listForRequest, refusalOf, valuesOf } from './judge.ts';
 import { dial, join, placeText, Refusal, refusalText, type Session } from './session.ts';
 
 /** What belongs to one connection and not to the message; besides what `Connection` names. */
@@ -65,9 +65,9 @@ async function send(session: Session, request: IncomingMessage, target: Target):
   return { outgoing, credited };
 }
 
-/** The only other protocol that a request may become. */
-export const isUpgrade = ({ headers }: IncomingMessage): boolean =>
-  headers.upgrade?.trim().toLowerCase() === 'websocket';
+/** The only other protocol that a request may become; not one with a body, whose end the other side could read elsewhere. */
+export const isUpgrade = (request: IncomingMessage): boolean =>
+  request.headers.upgrade?.trim().toLowerCase() === 'websocket' && !hasBody(request);
 
 /** Passes one request on and its answer back. Never rejects. */
 export async function forward(
@@ -82,11 +82,21 @@ export async function forward(
     await new Promise<void>((resolve, reject) => {
       outgoing.on('error', reject);
       outgoing.once('close', resolve);
-      outgoing.once('response', (answer) => {
-        const wrong = answerWith(session, response, answer, { scrub: credited.scrub, failed: reject });
-        if (wrong !== null) reject(wrong);
-      });
-      outgoing.once('upgrade', (answer, socket, head) => switchProtocols(session, response, answer, { socket, head }));
+      // What is thrown here would end the runtime: another server must not be able to do that by an odd status line.
+      const safely = (work: () => Refusal | null): void => {
+        try {
+          const wrong = work();
+          if (wrong !== null) reject(wrong);
+        } catch {
+          reject(new Refusal(502, 'the answer is no valid HTTP'));
+        }
+      };
+      outgoing.once('response', (answer) =>
+        safely(() => answerWith(session, response, answer, { scrub: credited.scrub, failed: reject })),
+      );
+      outgoing.once('upgrade', (answer, socket, head) =>
+        safely(() => switchProtocols(session, response, answer, { socket, head })),
+      );
       if (isUpgrade(request)) outgoing.end();
       else carry(session, request, outgoing, { transform: credited.body(), failed: reject });
     });
@@ -148,12 +158,12 @@ function switchProtocols(
   response: ServerResponse,
   answer: IncomingMessage,
   { socket, head }: { socket: Socket; head: Buffer },
-): void {
+): null {
   const client = response.socket;
   if (client === null || answer.headers.upgrade?.trim().toLowerCase() !== 'websocket') {
     socket.destroy();
     response.destroy();
-    return;
+    return null;
   }
   const lines = endToEnd(answer, () => false).flatMap((name, index, all) =>
     index % 2 === 0 ? [`${name}: ${all[index + 1]}`] : [],
@@ -165,6 +175,7 @@ function switchProtocols(
   );
   client.write(head);
   join(session, client, socket);
+  return null;
 }
 
 /** Tells the client and the agent. What has begun cannot be told any more, so it is cut. */
@@ -176,7 +187,8 @@ export function refuse(session: Session, response: ServerResponse, { status, mes
   }
   const text = refusalText({ message, what });
   response.shouldKeepAlive = false;
-  response.writeHead(status, {
+  // Said outright, as the words of an odd answer may stand there.
+  response.writeHead(status, http.STATUS_CODES[status] ?? 'Refused', {
     'content-type': 'text/plain; charset=utf-8',
     'content-length': Buffer.byteLength(text),
   });
