@@ -187,8 +187,8 @@ class AgeVault implements OpenVault {
    */
   async #backToStanding(): Promise<void> {
     this.#state = { is: 'none' };
-    await this.#look();
-    if (this.#state.is === 'open') await this.#write(this.#state.entries, [this.#state.key]).catch(() => undefined);
+    const again = this.#toWrite().then(({ entries, key }) => this.#write(entries, [key]));
+    await again.catch(() => undefined);
   }
 
   async #nextKey(
