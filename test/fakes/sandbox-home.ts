@@ -86,12 +86,12 @@ export async function bwrapHere(): Promise<{ features: BwrapFeatures | null; ski
   return { features: probe.ok ? probe.features : null, skip: requirePeer(`bubblewrap (${probe.why})`, probe.ok) };
 }
 
-/** Process ids whose command line or working folder holds the text. */
-export async function processesWith(text: string): Promise<number[]> {
+/** Process ids whose command line, or environment, holds the text. */
+export async function processesWith(text: string, where: 'cmdline' | 'environ' = 'cmdline'): Promise<number[]> {
   const found: number[] = [];
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-    const line = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
+    const line = await readFile(`/proc/${name}/${where}`, 'utf8').catch(() => '');
     if (line.includes(text)) found.push(Number(name));
   }
   return found;

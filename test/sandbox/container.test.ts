@@ -133,12 +133,23 @@ describe('a command in a container', { skip }, () => {
     const going = exec(order, (chunk) => (seen += Buffer.from(chunk).toString()));
     await until(() => seen.includes('certificates'), 'what it says');
     assert.deepEqual(await processesWith('the-secret-token'), []);
+    assert.equal((await processesWith(`PWD=${dir}`, 'environ')).length, 1, 'its forwarder');
     await writeFile(join(order.checkout.dir, 'go'), '', { mode: 0o666 });
     await going;
     assert.equal(seen, 'heard hello\nhttp://ruche:the-secret-token@127.0.0.1:3128\ncertificates\n');
-    await until(async () => (await processesWith('use Socket')).length === 0, 'no forwarder');
+    // By its folder: other homes of this machine have forwarders too.
+    await until(async () => (await processesWith(`PWD=${dir}`, 'environ')).length === 0, 'no forwarder');
     server.close();
     assert.match(textOf(await exec(await job(`${say} || echo none; ls /run`))), /refused[^]*none\ncommand\n/);
+  });
+
+  test('with a network ends where the container does not start, and says why', async () => {
+    const network = { dir: home.dir, token: 'x', ca: null, refused: () => [], reached: () => true };
+    const order = await job('echo ran', { network });
+    const nowhere = { ...order.checkout, objects: join(home.dir, 'nowhere') };
+    const result = await exec({ ...order, checkout: nowhere });
+    assert.equal(result.exit, 125);
+    assert.match(textOf(result), /^The container was not started\.\n[^]*no such file/);
   });
 
   test('runs in an image that has busybox and nothing else', { skip: small.skip }, async () => {

@@ -86,6 +86,8 @@ export async function dial(
   const left = new AbortController();
   const leave = (): void => left.abort();
   client.once('close', leave);
+  // Its end is told once, and may have been while a credential was looked up.
+  if (client.destroyed) leave();
   const forWhom = grant.forWhom();
   // Without a list there would be no bound.
   const only = forWhom.only ?? [];
