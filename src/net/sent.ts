@@ -4,6 +4,7 @@ import { type Clock, OVER } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import { errorText } from '../core/text/sentence.ts';
+import { Mutex } from '../core/time/mutex.ts';
 
 /** Milliseconds that records wait for others: what one answer has sent becomes one commit, and one batch of the export. */
 const GROUP_MS = 200;
@@ -97,8 +98,12 @@ export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'
   let waiting: Sent[] = [];
   let lost = 0;
   let writing: Promise<void> | null = null;
+  const turns = new Mutex();
 
-  const write = async (sync: boolean): Promise<boolean> => {
+  // One at a time: two would take the same records, and write them twice.
+  const write = (sync: boolean): Promise<boolean> => turns.run(() => writeAll(sync));
+
+  const writeAll = async (sync: boolean): Promise<boolean> => {
     while (waiting.length > 0) {
       waiting = crowd(waiting);
       const group = waiting.slice(0, MOST);

@@ -74,6 +74,18 @@ test('what is sent within a moment is one commit, beside the runs, and nobody wa
   assert.equal(batches.length, 2);
 });
 
+test('writing at the end while a group is being written puts nothing on record twice', async () => {
+  const { log, batches, waits } = openLab();
+  for (const started of [1, 2, 3]) log.record(sent({ started }));
+  waits[0]?.over();
+  await Promise.all([log.flush(), log.flush(), log.close()]);
+  const events = batches.flatMap((batch) => batch.events);
+  assert.deepEqual(
+    events.map(({ data }) => (data as Sent).started),
+    [1, 2, 3],
+  );
+});
+
 test('a store that refuses is tried again, and the order stays', async () => {
   const lab = openLab();
   const { log, batches, waits } = lab;
