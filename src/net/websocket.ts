@@ -95,14 +95,18 @@ function failureOf(error: Error, where: string): NetError {
 function linkOver(client: WebSocket, socket: net.Socket, where: string): WebSocketLink {
   client.binaryType = 'nodebuffer';
   let broken: NetError | null = null;
+  // What still comes after its reader has gone must not be put in the closed stream: that would throw in an event, where nobody catches.
+  let left = false;
   const messages = new ReadableStream<string | Uint8Array>(
     {
       start(controller) {
         const over = (): void => {
+          if (left) return;
           if (broken === null) controller.close();
           else controller.error(broken);
         };
         client.on('message', (data, binary) => {
+          if (left) return;
           controller.enqueue(binary ? (data as Buffer) : (data as Buffer).toString('utf8'));
           if ((controller.desiredSize ?? 0) <= 0) client.pause();
         });
@@ -111,7 +115,10 @@ function linkOver(client: WebSocket, socket: net.Socket, where: string): WebSock
         client.once('close', over);
       },
       pull: () => client.resume(),
-      cancel: () => client.terminate(),
+      cancel: () => {
+        left = true;
+        client.terminate();
+      },
     },
     { highWaterMark: 16 },
   );
