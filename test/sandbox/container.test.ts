@@ -12,7 +12,7 @@ import { openContainers } from '../../src/sandbox/container/container.ts';
 import { isolationContract } from '../contracts/isolation.ts';
 import { sandboxContract } from '../contracts/sandbox.ts';
 import { engineOptions, imageHere, smallImageHere } from '../fakes/container-image.ts';
-import { limits, processesWith, realClock, type SandboxHome, sandboxHome } from '../fakes/sandbox-home.ts';
+import { limits, processesIn, processesWith, realClock, type SandboxHome, sandboxHome } from '../fakes/sandbox-home.ts';
 import { until } from '../fakes/until.ts';
 
 const { image, skip } = await imageHere();
@@ -126,10 +126,11 @@ describe('a command in a container', { skip }, () => {
     const going = exec(order, (chunk) => (seen += Buffer.from(chunk).toString()));
     await until(() => seen.includes('certificates'), 'what it says');
     assert.deepEqual(await processesWith('the-secret-token'), []);
+    assert.equal((await processesIn(dir)).length, 1, 'the forwarder');
     await writeFile(join(order.checkout.dir, 'go'), '', { mode: 0o666 });
     await going;
     assert.equal(seen, 'heard hello\nhttp://ruche:the-secret-token@127.0.0.1:3128\ncertificates\n');
-    await until(async () => (await processesWith('use Socket')).length === 0, 'no forwarder');
+    await until(async () => (await processesIn(dir)).length === 0, 'no forwarder');
     server.close();
     assert.match(textOf(await exec(await job(`${say} || echo none; ls /run`))), /refused[^]*none\ncommand\n/);
   });
