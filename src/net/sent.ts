@@ -33,7 +33,10 @@ export interface SentLog {
   close(): Promise<void>;
 }
 
-/** Joins what the runtime itself sends again and again. What an agent sends is never joined. */
+/** Equal calls of an agent that stand for themselves in one group. */
+const MOST_EQUAL = 20;
+
+/** Joins what the runtime itself sends again and again. What an agent sends is joined only where it is too much (`crowd`). */
 class Repeats {
   readonly #kinds = new Map<string, { since: number; more: Sent | null }>();
 
@@ -69,8 +72,23 @@ const joined = (one: Sent, two: Sent): Sent => ({
   bytesOut: one.bytesOut + two.bytesOut,
   bytesIn: one.bytesIn + two.bytesIn,
   ms: one.ms + two.ms,
-  calls: (one.calls ?? 1) + 1,
+  calls: (one.calls ?? 1) + (two.calls ?? 1),
 });
+
+/** Joins equal calls beyond the first few: a command that does nothing but call must not fill the disk with its record. */
+function crowd(waiting: readonly Sent[]): Sent[] {
+  const kept: Sent[] = [];
+  const seen = new Map<string, { count: number; at: number }>();
+  for (const sent of waiting) {
+    const { who, agent, run, host, port, kind, method, outcome } = sent;
+    const key = JSON.stringify([who, agent, run, host, port, kind, method, outcome]);
+    const { count, at } = seen.get(key) ?? { count: 0, at: 0 };
+    const last = kept[at];
+    if (count >= MOST_EQUAL && last !== undefined) kept[at] = joined(last, sent);
+    else seen.set(key, { count: count + 1, at: kept.push(sent) - 1 });
+  }
+  return kept;
+}
 
 /** Puts on record what left, in groups and without making anybody wait. */
 export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'>; clock: Clock; log: Log }): SentLog {
@@ -87,6 +105,7 @@ export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'
 
   const writeAll = async (sync: boolean): Promise<boolean> => {
     while (waiting.length > 0) {
+      waiting = crowd(waiting);
       const group = waiting.slice(0, MOST);
       try {
         await store.commit({ events: group.map(eventOf), sync });

@@ -185,6 +185,11 @@ test('headers that name another method or path are known', () => {
     'X-HTTP-Method',
     'x-original-url',
     'X-Rewrite-URL',
+    'X_HTTP_Method_Override',
+    'x_original-url',
+    'X-Original-Method',
+    'X-Envoy-Original-Path',
+    'X-Request-URI',
   ])
     assert.ok(overridesRequest(header), header);
   for (const header of ['accept', 'x-method', 'x-request-id', 'content-type'])

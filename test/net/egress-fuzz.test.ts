@@ -35,6 +35,7 @@ test('whatever a command says to its proxy, only what its list has is dialled, a
       signal: new AbortController().signal,
       refused: () => undefined,
       connected: () => undefined,
+      strayed: () => true,
       carried: () => true,
     };
     return {

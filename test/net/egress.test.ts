@@ -134,6 +134,14 @@ test('A41 only what the list names is reached, and the agent is told once what i
   );
 });
 
+test('so many tries to leave the list go on record, and later ones are refused all the same', async (t) => {
+  const recorded: string[] = [];
+  const guard = { record: ({ host }: { host: string }) => void recorded.push(host) };
+  const lab = await openEgressLab(t, ['good.org'], { bounds: { strays: 3 }, guard });
+  for (let n = 0; n < 6; n += 1) assert.equal(status(await lab.say(connectTo(lab, `n${n}.org:443`))), '403');
+  assert.deepEqual([recorded, lab.resolved], [['n0.org', 'n1.org', 'n2.org'], []]);
+});
+
 test('what is refused is bounded', async (t) => {
   const lab = await openEgressLab(t, ['good.org']);
   for (let n = 0; n < 30; n += 1) await lab.say(connectTo(lab, `n${n}.org:443`));
@@ -406,6 +414,7 @@ test('for a client that left while its credential was looked up nothing is conne
     tls: null,
     injection: NO_SECRETS,
     refused: () => undefined,
+    strayed: () => true,
     grant: {
       agent: 'coder',
       run: 'run_1',

@@ -106,7 +106,23 @@ test('a store that refuses is tried again, and the order stays', async () => {
   assert.equal(lab.kept.lines.filter((line) => line.includes('not on record yet')).length, 1);
 });
 
-test('what the runtime itself sends again and again is one record in ten minutes, and what agents send never is', async () => {
+test('a command that does nothing but call does not fill the disk with its record, and the sums hold each call', async () => {
+  const { log, batches } = openLab();
+  for (let n = 0; n < 5000; n++) log.record(sent({ kind: 'proxy' }));
+  log.record(sent({ kind: 'proxy', host: 'y.org' }));
+  await log.close();
+  const kept = batches.flatMap(({ events }) => events.map(({ data }) => data as Sent));
+  assert.deepEqual(
+    kept.map(({ host, calls = 1 }) => `${host} ${calls}`),
+    [...Array.from({ length: 19 }, () => 'x.org 1'), 'x.org 4981', 'y.org 1'],
+  );
+  assert.equal(
+    kept.reduce((sum, { bytesOut }) => sum + bytesOut, 0),
+    50_010,
+  );
+});
+
+test('what the runtime itself sends again and again is one record in ten minutes, and a few calls of agents never are', async () => {
   const { log, batches } = openLab();
   const poll = (minute: number): Sent =>
     sent({ agent: null, run: null, who: 'channel:telegram', started: minute * 60_000 });

@@ -1,4 +1,5 @@
 import { wildcardMatch } from '../text/glob.ts';
+import { sameHeader } from './headers.ts';
 import { parseHostPattern, patternFits } from './host.ts';
 
 /** One entry of a `network:` list: where somebody may go, and whether a person is asked first. */
@@ -160,8 +161,8 @@ export function connectionTo(list: readonly Reach[], at: { host: string; port: n
  * names methods or paths they would lead past it.
  */
 export const overridesRequest = (header: string): boolean =>
-  /^x-(?:http-)?method(?:-override)?$|^x-(?:original|rewrite)-ur[il]$|^x-forwarded-(?:uri|path|prefix|method)$/.test(
-    header.toLowerCase(),
+  /^x-(?:http-)?method(?:-override)?$|^x-(?:envoy-original|forwarded|original|override|proxy|request|rewrite)-(?:method|path|prefix|ur[il])$/.test(
+    sameHeader(header),
   );
 
 /** True if the list looks at methods or paths of this host. */

@@ -21,7 +21,7 @@ export interface Sent {
   /** Milliseconds since the epoch. */
   started: number;
   ms: number;
-  /** Of equal calls of the runtime itself that are one record: how many there were. Sizes and time are their sums. */
+  /** Of equal calls that are one record: how many there were. Sizes and time are their sums. */
   calls?: number;
 }
 

@@ -95,7 +95,12 @@ export async function forward(
         safely(() => answerWith(session, response, answer, { scrub: credited.scrub, failed: reject })),
       );
       outgoing.once('upgrade', (answer, socket, head) =>
-        safely(() => switchProtocols(session, response, answer, { socket, head })),
+        safely(() => {
+          if (isUpgrade(request)) return switchProtocols(session, response, answer, { socket, head });
+          // What was not asked for is not looked through either.
+          socket.destroy();
+          return new Refusal(502, 'the other side switched to another protocol, which was not asked for');
+        }),
       );
       if (isUpgrade(request)) outgoing.end();
       else carry(session, request, outgoing, { transform: credited.body(), failed: reject });
