@@ -160,6 +160,12 @@ test('a file or a key that cannot be used: what, where, what to do, nothing lost
         writeFile(place.at('secrets-key.json'), '{"format":1,"from":"command","command":"exit 3"}', { mode: 0o600 }),
       /command in .*secrets-key\.json.* exit code 3: try it/,
     ],
+    [
+      'a command that does not end, with what it has started',
+      () =>
+        writeFile(place.at('secrets-key.json'), '{"format":1,"from":"command","command":"yes | cat"}', { mode: 0o600 }),
+      /command in .*secrets-key\.json.* prints far too much/,
+    ],
     ['a folder', () => rm(age).then(() => rename(other.home, age)), /secrets\.age cannot be read \(EISDIR\)/],
   ];
   for (const [what, harm, said] of cases) {
