@@ -135,6 +135,15 @@ describe('a command in a container', { skip }, () => {
     assert.match(textOf(await exec(await job(`${say} || echo none; ls /run`))), /refused[^]*none\ncommand\n/);
   });
 
+  test('with a network ends where the container does not start, and says why', async () => {
+    const network = { dir: home.dir, token: 'x', ca: null, refused: () => [], reached: () => true };
+    const order = await job('echo ran', { network });
+    const nowhere = { ...order.checkout, objects: join(home.dir, 'nowhere') };
+    const result = await exec({ ...order, checkout: nowhere });
+    assert.equal(result.exit, 125);
+    assert.match(textOf(result), /^The container was not started\.\n[^]*no such file/);
+  });
+
   test('runs in an image that has busybox and nothing else', { skip: small.skip }, async () => {
     const order = await job('id -un; echo new >new; cat new a.txt; exit 4', {
       sandbox: { kind: 'container', image: small.image },

@@ -103,6 +103,8 @@ export async function dial(
   const left = new AbortController();
   const leave = (): void => left.abort();
   client.once('close', leave);
+  // Its end is told once, and may have been while a credential was looked up.
+  if (client.destroyed) leave();
   try {
     const socket = await net.dial(
       {
