@@ -4,7 +4,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Injection, Scrub } from '../core/ports/injection.ts';
 import { REFUSED_HEADERS, unreadable } from '../core/net/headers.ts';
 import { originOf, parseTarget, type Target } from '../core/net/host.ts';
-import { inspects, overridesRequest } from '../core/net/reach.ts';
+import { entriesFor, misleading } from '../core/net/reach.ts';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
@@ -216,8 +216,8 @@ class Journey {
     const fields = { who: forWhom.who, origin: originOf(target), method: plain.method };
     try {
       const { hop, scrub } = await watching.race(this.injected(plain));
-      const past = Object.keys(hop.headers).find(overridesRequest);
-      if (past !== undefined && inspects(forWhom.only, target))
+      const past = misleading(Object.keys(hop.headers), entriesFor(forWhom.only, target));
+      if (past !== undefined)
         throw new NetError(
           'blocked',
           `${originOf(target)} is blocked: the header ${past} could name another method or path`,

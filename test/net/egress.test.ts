@@ -158,17 +158,15 @@ test('methods and paths of an entry are held for plain HTTP', async (t) => {
   const at = `http://api.org:${port}`;
   assert.match(await lab.say(ask(lab, `${at}/repos/our/x?y=/z`)), /plain$/);
   assert.match(await lab.say(ask(lab, `${at}/repos/other/../our/x`)), /plain$/);
-  assert.match(
-    await lab.say(ask(lab, `${at}/repos/our`, 'X-HTTP-Method-Override: DELETE\r\nX-Original-URL: /admin\r\n')),
-    /plain$/,
-  );
+  for (const header of ['X-HTTP-Method-Override: DELETE', 'X_Original_URL: /admin', 'Destination: /admin'])
+    assert.match(
+      await lab.say(ask(lab, `${at}/repos/our`, `${header}\r\n`)),
+      /^HTTP\/1\.1 403 [^]*could name another method or path/,
+      header,
+    );
   assert.deepEqual(
-    server.seen.map(({ url, headers }) => [url, headers['x-original-url']]),
-    [
-      ['/repos/our/x?y=/z', undefined],
-      ['/repos/our/x', undefined],
-      ['/repos/our', undefined],
-    ],
+    server.seen.map(({ url }) => url),
+    ['/repos/our/x?y=/z', '/repos/our/x'],
   );
   for (const path of [
     '/',
@@ -183,7 +181,7 @@ test('methods and paths of an entry are held for plain HTTP', async (t) => {
   ])
     assert.equal(status(await lab.say(ask(lab, at + path))), '403', path);
   assert.equal(status(await lab.say(ask(lab, `${at}/repos/our/x`, 'Content-Length: 0\r\n', 'POST'))), '403');
-  assert.equal(server.seen.length, 3);
+  assert.equal(server.seen.length, 2);
 });
 
 test('A36 another spelling of an address opens nothing, nor does the proxy itself', async (t) => {

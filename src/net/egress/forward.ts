@@ -2,7 +2,7 @@ import http, { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import type { Target } from '../../core/net/host.ts';
-import { inspects, overridesRequest } from '../../core/net/reach.ts';
+import { entriesFor, misleading } from '../../core/net/reach.ts';
 import type { Scrub } from '../../core/ports/injection.ts';
 import { type Credited, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
 import { checkRequest, hasBody, listForRequest, refusalOf, valuesOf } from './judge.ts';
@@ -42,11 +42,14 @@ interface Sent {
 async function send(session: Session, request: IncomingMessage, target: Target): Promise<Sent> {
   checkRequest(request, target);
   const { method = 'GET' } = request;
-  const listed = inspects(listForRequest(session, target, method), target);
+  const entries = entriesFor(listForRequest(session, target, method), target);
   const { pathname, search, host } = new URL(target.url);
   const { host: name, port, secure } = target;
   const tls = secure ? { alpn: ['http/1.1'] } : null;
-  const flat = endToEnd(request, (header) => header === 'host' || (listed && overridesRequest(header)));
+  const flat = endToEnd(request, (header) => header === 'host');
+  const past = misleading(Object.keys(request.headers), entries);
+  if (past !== undefined)
+    throw new Refusal(403, `the header ${past} could name another method or path`, placeText(target));
   const credited = await withCredentials(session, { target, method, flat });
   if (credited.scrub !== null && isUpgrade(request))
     throw new Refusal(403, 'a secret is bound to it, and a WebSocket cannot be looked through', placeText(target));
