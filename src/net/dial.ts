@@ -94,7 +94,10 @@ export function openDials(how: Dialling): Dials {
       return socket;
     } catch (error) {
       line.end(outcomeOf(error));
-      if (error instanceof NetError) log.info({ who: forWhom.who, where, code: error.code }, 'connection failed');
+      const told = { who: forWhom.who, where, code: error instanceof NetError ? error.code : 'protocol' };
+      // A command is told in its result, and one that tries without end would fill the disk with these lines.
+      if (kind === 'proxy') log.debug(told, 'connection failed');
+      else if (error instanceof NetError) log.info(told, 'connection failed');
       throw error;
     } finally {
       watching.end();

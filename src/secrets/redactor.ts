@@ -178,7 +178,37 @@ function jsonEscaped(value: string): string[] {
   const once = JSON.stringify(value).slice(1, -1);
   const ascii = once.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
   const slashes = once.replaceAll('/', '\\/');
-  return [once, ascii, slashes, JSON.stringify(once).slice(1, -1)];
+  // As Go and Rails write what could be HTML, .NET whatever could be more than text, and others every character.
+  const html = once.replace(/[<>&]/g, unicodeEscape);
+  const careful = value.replace(/[^\x20-\x7e]|["&'+<>\\`]/g, (char) =>
+    char === '\\' ? '\\\\' : unicodeEscape(char).toUpperCase().replace('U', 'u'),
+  );
+  const all = Array.from({ length: value.length }, (_, at) => unicodeEscape(value[at] ?? '')).join('');
+  const every = [all, all.toUpperCase().replaceAll('U', 'u')];
+  return [once, ascii, slashes, html, careful, ...every, JSON.stringify(once).slice(1, -1)];
+}
+
+const unicodeEscape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+/** As the template languages in use write a text. */
+function htmlEscaped(value: string): string[] {
+  const named = (names: Readonly<Record<string, string>>): string =>
+    value.replace(/[&<>"'`/=+]/g, (char) => names[char] ?? HTML[char] ?? char);
+  const code = (char: string): number => char.codePointAt(0) ?? 0;
+  const every = (write: (char: string) => string): string => Array.from(value, write).join('');
+  return [
+    named({}),
+    named({ "'": '&apos;' }),
+    named({ "'": '&#x27;' }),
+    named({ '"': '&#34;' }),
+    named({ '"': '&#34;', '+': '&#43;' }),
+    named({ '/': '&#x2F;', '`': '&#x60;', '=': '&#x3D;' }),
+    named({ "'": '&#x27;', '`': '&#x60;', '=': '&#x3D;' }),
+    named({ "'": '&#x27;', '/': '&#x2F;' }),
+    every((char) => `&#${code(char)};`),
+    every((char) => `&#x${code(char).toString(16)};`),
+    every((char) => `&#x${code(char).toString(16).toUpperCase()};`),
+  ];
 }
 
 const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
@@ -195,7 +225,7 @@ export function formsOf(value: string): string[] {
     hex.toUpperCase(),
     ...urlEncoded(value),
     ...jsonEscaped(value),
-    value.replace(/[&<>"']/g, (char) => HTML[char] ?? char),
+    ...htmlEscaped(value),
     // oxlint-disable-next-line typescript/no-misused-spread -- half a character is as good as a whole one here
     [...value].reverse().join(''),
   ];

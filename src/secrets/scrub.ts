@@ -13,9 +13,22 @@ const asText = (bytes: Uint8Array): string =>
 const asBytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const inBytes = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
+/** What only servers make of a value, as bytes: another case, and two bytes a character. */
+function servedForms(value: string): string[] {
+  const wide = Buffer.from(value, 'utf16le');
+  return [
+    ...[value.toLowerCase(), value.toUpperCase()].map(inBytes),
+    wide.toString('latin1'),
+    Buffer.from(wide).swap16().toString('latin1'),
+  ];
+}
+
 /** Puts marks in the place of values, and of their common spellings, in what a server sends back. */
 export function scrubOf(values: readonly Scrubbed[]): Scrub {
-  const sought = values.map(({ value, mark }) => ({ spellings: new Sought(formsOf(value).map(inBytes)), mark }));
+  const sought = values.map(({ value, mark }) => ({
+    spellings: new Sought([...new Set([...formsOf(value).map(inBytes), ...servedForms(value)])]),
+    mark,
+  }));
   const pieces = () => sought.map(({ spellings, mark }) => pieceRedactor(() => spellings, mark));
   return {
     text: (text) => {

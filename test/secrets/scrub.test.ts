@@ -28,6 +28,30 @@ test('each spelling of a value is replaced, wherever the pieces end, and every o
   }
 });
 
+test('what frameworks make of a value in JSON and HTML is replaced, too', () => {
+  const value = `tok<a>+b/c=d&"e"'f\``;
+  const one = scrubOf([{ value, mark: 'MARK' }]);
+  const codes = (write: (code: number) => string): string =>
+    Array.from(value, (char) => write(char.charCodeAt(0))).join('');
+  const escaped = (code: number): string => code.toString(16).padStart(4, '0');
+  for (const spelling of [
+    // Go and Rails, .NET, and every character.
+    String.raw`tok\u003ca\u003e+b/c=d\u0026\"e\"'f` + '`',
+    String.raw`tok\u003Ca\u003E\u002Bb/c=d\u0026\u0022e\u0022\u0027f\u0060`,
+    codes((code) => `\\u${escaped(code)}`),
+    codes((code) => `\\u${escaped(code).toUpperCase()}`),
+    // Go, Mustache, Handlebars, Python, Jinja, and every character.
+    'tok&lt;a&gt;&#43;b/c=d&amp;&#34;e&#34;&#39;f`',
+    'tok&lt;a&gt;+b&#x2F;c&#x3D;d&amp;&quot;e&quot;&#39;f&#x60;',
+    'tok&lt;a&gt;+b/c&#x3D;d&amp;&quot;e&quot;&#x27;f&#x60;',
+    'tok&lt;a&gt;+b/c=d&amp;&quot;e&quot;&#x27;f`',
+    'tok&lt;a&gt;+b/c=d&amp;&#34;e&#34;&#39;f`',
+    codes((code) => `&#${code};`),
+    codes((code) => `&#x${code.toString(16)};`),
+  ])
+    assert.equal(one.text(`x ${spelling} y`), 'x MARK y', spelling);
+});
+
 test('a body that ends in the middle of a value is given out to its end', () => {
   const half = Buffer.from(`x ${VALUE.slice(0, 10)}`);
   assert.deepEqual(through(half, 4), half);

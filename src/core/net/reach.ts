@@ -1,4 +1,5 @@
 import { wildcardMatch } from '../text/glob.ts';
+import { sameHeader } from './headers.ts';
 import { parseHostPattern, patternFits } from './host.ts';
 
 /** One entry of a `network:` list: where somebody may go, and whether a person is asked first. */
@@ -160,13 +161,24 @@ export function connectionTo(list: readonly Reach[], at: { host: string; port: n
  * names methods or paths they would lead past it.
  */
 export const overridesRequest = (header: string): boolean =>
-  /^x-(?:http-)?method(?:-override)?$|^x-(?:original|rewrite)-ur[il]$|^x-forwarded-(?:uri|path|prefix|method)$/.test(
-    header.toLowerCase(),
+  /^x-(?:http-)?method(?:-override)?$|^x-(?:envoy-original|forwarded|original|override|proxy|request|rewrite)-(?:method|path|prefix|ur[il])$/.test(
+    sameHeader(header),
   );
 
-/** True if the list looks at methods or paths of this host. */
-export const inspects = (list: readonly Reach[] | null, at: { host: string; port: number }): boolean =>
-  list?.some((reach) => isInspected(reach) && reachesHost(reach, at)) ?? false;
+/** Of the headers of a request one that could lead past the methods or paths of these entries; undefined if none could. */
+export function misleading(
+  headers: readonly string[],
+  entries: readonly Pick<Reach, 'methods' | 'paths'>[],
+): string | undefined {
+  const paths = entries.some((entry) => entry.paths !== null);
+  if (!paths && entries.every(({ methods }) => methods === null)) return undefined;
+  // WebDAV copies and moves to the path in `Destination`.
+  return headers.find((header) => overridesRequest(header) || (paths && sameHeader(header) === 'destination'));
+}
+
+/** The entries of a list that speak of a host and port. */
+export const entriesFor = (list: readonly Reach[] | null, at: { host: string; port: number }): Reach[] =>
+  (list ?? []).filter((reach) => reachesHost(reach, at));
 
 const bothOf = <T>(a: readonly T[] | null, b: readonly T[] | null): readonly T[] | null =>
   a === null || b === null ? (a ?? b) : a.filter((each) => b.includes(each));

@@ -106,7 +106,7 @@ function sessionOf(
   { grant, tls, refused, signal, again }: Command,
 ): Session & { reached(): boolean } {
   const { net, clock, injection, bounds = BOUNDS } = options;
-  let total = 0;
+  let [total, strays] = [0, 0];
   // What it reached before a crash is not known any more.
   let reached = again;
   return {
@@ -121,6 +121,7 @@ function sessionOf(
     tls,
     injection,
     signal,
+    strayed: () => (strays += 1) <= bounds.strays,
     refused: (what, why) => refused.add(what, why),
     carried: (bytes) => {
       total += bytes;

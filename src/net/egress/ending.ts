@@ -14,6 +14,9 @@ export interface EndingParts {
   now(): number;
 }
 
+/** Hosts of one command whose certificates are kept: below a pattern it can name as many as it likes. */
+const MAX_CONTEXTS = 64;
+
 /** What all hosts of a pattern end in: as far as certificates can be held to it. */
 const endOf = (host: string): string =>
   /[*?]/.test(host) ? host.slice(host.search(/[^*?]*$/)).replace(/^[^.]*\.?/, '') : host;
@@ -53,7 +56,11 @@ export function openEnding(
   const contexts = new Map<string, SecureContext>();
   const contextFor = (host: string): SecureContext => {
     const known = contexts.get(host) ?? createSecureContext({ ...authority.leaf(host), minVersion: 'TLSv1.2' });
+    // Taken out and put back: the map keeps the order of use.
+    contexts.delete(host);
     contexts.set(host, known);
+    const [oldest] = contexts.keys();
+    if (contexts.size > MAX_CONTEXTS && oldest !== undefined) contexts.delete(oldest);
     return known;
   };
   return {

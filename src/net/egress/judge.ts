@@ -31,6 +31,9 @@ export function placeOf(authority: string, port: 80 | 443 | null): Place | null 
 export const valuesOf = ({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>, name: string): string[] =>
   rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
 
+export const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+
 /** Rejects what two servers could read as two requests, or as one for another host. */
 export function checkRequest(request: IncomingMessage, target: Target): void {
   const [host, ...more] = valuesOf(request, 'host');

@@ -68,7 +68,7 @@ export function refuseTunnel(session: Session, client: Socket, { status, message
     `Content-Length: ${Buffer.byteLength(text)}`,
     'Connection: close',
   ];
-  client.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => client.destroySoon());
+  client.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => client.destroy());
 }
 
 export const AUTHENTICATE = ['Proxy-Authenticate', 'Basic realm="Ruche"'] as const;

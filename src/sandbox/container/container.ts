@@ -41,16 +41,20 @@ echo "$port" >net
  * another way; it is shown only if the command did not begin.
  */
 const ENTER = `
+joining=
 if [ "$#" -gt 0 ]; then
   mkfifo -m 600 net
   ( ${FORWARD}
   ) &
+  joining=$!
 fi
 ${give('theirs')}
 ${words('args')}
 { "$@" 2>&1 >/dev/null </dev/null; echo "$?" >code; } | head -c 65536 >said
 read -r code <code
 true >ended
+# Of a container that did not start nobody reads the port, and who waits to say it would hold the command's output open.
+[ -z "$joining" ] || kill "$joining" 2>/dev/null
 began=
 while read -r word count; do
   case $word in
