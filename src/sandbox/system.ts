@@ -216,7 +216,11 @@ function networkArgs({ network }: BwrapPlan): string[] {
   return [
     ['--ro-bind', handle.dir, EGRESS_FOLDER],
     inside === FORWARDER ? ['--ro-bind', forwarder.program, inside] : [],
-    ...Object.entries(networkEnvironment(handle, EGRESS_FOLDER)).map(([name, value]) => ['--setenv', name, value]),
+    ...Object.entries(networkEnvironment(handle, EGRESS_FOLDER, handle.own)).map(([name, value]) => [
+      '--setenv',
+      name,
+      value,
+    ]),
   ].flat();
 }
 

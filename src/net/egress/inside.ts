@@ -1,4 +1,4 @@
-import http, { type IncomingMessage, ServerResponse } from 'node:http';
+import http, { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type HostPort, hostPortText, parseTarget } from '../../core/net/host.ts';
 import { forward, isUpgrade, refuse } from './forward.ts';
