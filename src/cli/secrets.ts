@@ -77,6 +77,10 @@ function done<T extends { ok: true }>(result: T | SecretRefused): T {
   throw new CliError(result.message);
 }
 
+/** Milliseconds between two tries, and how many there are, where another command works on the same home. */
+const AGAIN = 200;
+const TRIES = 50;
+
 /** Asks the gateway; where none runs, works on the files of the home itself, under its lock. */
 async function withDesk<T>(
   io: Io,
@@ -84,21 +88,30 @@ async function withDesk<T>(
   action: Action,
   act: (desk: SecretsDesk) => Promise<T>,
 ): Promise<T> {
-  try {
-    return await act(overGateway(io, options));
-  } catch (error) {
-    if (!(error instanceof CliError) || error.exitCode !== 2) throw error;
-    const { home, workspace } = options;
-    const askPassphrase = passphraseAsker(io);
-    const writes = action !== 'list' && action !== 'show-use';
-    const own = await (await io.loadApp()).openSecrets({ home, workspace, env: io.env, writes, ...askPassphrase });
-    // A process that starts or stops holds the home and does not answer yet, or any more.
-    if (own === null) throw error;
+  const { home, workspace } = options;
+  const askPassphrase = passphraseAsker(io);
+  const writes = action !== 'list' && action !== 'show-use';
+  for (let tries = 1; ; tries += 1) {
     try {
-      return await act(own.desk);
-    } finally {
-      await own.close();
+      return await act(overGateway(io, options));
+    } catch (error) {
+      if (!(error instanceof CliError) || error.exitCode !== 2) throw error;
     }
+    const own = await (await io.loadApp()).openSecrets({ home, workspace, env: io.env, writes, ...askPassphrase });
+    if (own !== null) {
+      try {
+        return await act(own.desk);
+      } finally {
+        await own.close();
+      }
+    }
+    // Another command is soon done. A process that starts or stops does not answer yet, or any more.
+    if (tries === TRIES)
+      throw new CliError(
+        `Another process works on ${home} and does not answer: ${io.self} starts or stops there, or another command has not ended. Try again.`,
+        2,
+      );
+    await io.clock.sleep(AGAIN);
   }
 }
 
