@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
+<<<<<<< HEAD
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+=======
+import { lstat, mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
+>>>>>>> main
 import { dirname, join } from 'node:path';
 import type { PrivateFile } from '../core/ports/secrets.ts';
 
@@ -101,7 +105,30 @@ export class OpenToOthers extends Error {
   }
 }
 
-/** A file that only its owner may read. */
+/**
+ * The file that a path means. Where its owner keeps it elsewhere and has put a link there, a new file in the place of the
+ * link would leave the old one as it was, and could put a key on the very disk that it was kept away from.
+ */
+async function meant(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await refuseDangling(path);
+    return path;
+  }
+}
+
+/** A disk that is not there at the moment is no reason to begin anew. */
+async function refuseDangling(path: string): Promise<void> {
+  const isThere = await lstat(path).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) throw new Error('it is a link to a file that is not there');
+}
+
+/** A file that only its owner may read. The owner may put a link in its place. */
 export function privateFile(path: string): PrivateFile {
   return {
     path,
@@ -111,7 +138,10 @@ export function privateFile(path: string): PrivateFile {
         if (error.code === 'ENOENT') return null;
         throw error;
       });
-      if (file === null) return null;
+      if (file === null) {
+        await refuseDangling(path);
+        return null;
+      }
       try {
         const found = await file.stat();
         if (found.isFIFO()) throw Object.assign(new Error(`${path} is a pipe`), { code: 'it is a pipe' });
@@ -121,6 +151,6 @@ export function privateFile(path: string): PrivateFile {
         await file.close();
       }
     },
-    write: (text) => replaceFile(path, text, { mode: 0o600 }),
+    write: async (text) => replaceFile(await meant(path), text, { mode: 0o600 }),
   };
 }

@@ -216,7 +216,7 @@ function networkArgs({ network }: BwrapPlan): string[] {
   return [
     ['--ro-bind', handle.dir, INSIDE],
     inside === FORWARDER ? ['--ro-bind', forwarder.program, inside] : [],
-    ...Object.entries(networkEnvironment(handle, INSIDE)).map(([name, value]) => ['--setenv', name, value]),
+    ...Object.entries(networkEnvironment(handle, INSIDE, handle.own)).map(([name, value]) => ['--setenv', name, value]),
   ].flat();
 }
 

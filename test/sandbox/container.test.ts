@@ -107,6 +107,19 @@ describe('a command in a container', { skip }, () => {
     assert.equal(uid, process.getuid?.());
   });
 
+  test('whose engine is killed, as for want of memory, ends with it: no limit holds what nobody waits for', async () => {
+    const order = await job('echo up; sleep 3600');
+    let up = false;
+    const going = exec(order, () => (up = true));
+    await until(() => up, 'start');
+    const mark = (await readFile(join(home.shells, order.key, 'client'), 'utf8')).trim();
+    const client = await processesWith(mark);
+    for (const pid of client) process.kill(pid, 'SIGKILL');
+    assert.ok(client.length > 0);
+    assert.equal((await going).exit, 137);
+    assert.ok(!(await names()).includes(order.key));
+  });
+
   test('reaches its proxy by the loopback, with the token in no argument list, and nothing without one', async () => {
     const dir = join(home.dir, 'egress');
     await mkdir(dir, { mode: 0o700 });

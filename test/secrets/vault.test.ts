@@ -169,6 +169,12 @@ test('a file or a key that cannot be used: what, where, what to do, nothing lost
       },
       /secrets\.key cannot be read \(it is a pipe\)/,
     ],
+    [
+      'a command that does not end, with what it has started',
+      () =>
+        writeFile(place.at('secrets-key.json'), '{"format":1,"from":"command","command":"yes | cat"}', { mode: 0o600 }),
+      /command in .*secrets-key\.json.* prints far too much/,
+    ],
     ['a folder', () => rm(age).then(() => rename(other.home, age)), /secrets\.age cannot be read \(EISDIR\)/],
   ];
   for (const [what, harm, said] of cases) {

@@ -18,6 +18,8 @@ export interface EgressHandle {
   readonly token: string;
   /** A file in `dir` with certificates (PEM) for clients, if they are to trust others than the system's. */
   readonly ca: string | null;
+  /** Names of the loopback that the list does not have. In a sandbox they are servers of the command's own, which need no proxy. */
+  readonly own?: readonly string[];
   /** What else the command finds in its environment: placeholders of its secrets. */
   readonly variables?: Readonly<Record<string, string>>;
   /** What was refused so far, one line each, without repeats. */

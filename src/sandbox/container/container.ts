@@ -68,10 +68,11 @@ exit "$code"
 
 /**
  * Of a container that did not end by itself: first the program that may still be making it, then the container, then what
- * an engine that was killed while it made one does not know of. Files go back to the runtime's user.
+ * an engine that was killed while it made one does not know of. An end of 125 or above may be that of the engine's program
+ * alone, while the container goes on. Files go back to the runtime's user.
  */
 const SWEEP = `
-if [ ! -e ended ]; then
+if [ ! -e ended ] || [ "\${code:-137}" -ge 125 ]; then
   ${killAll('[ ! -s client ] || grep -lsFxz -f client /proc/[0-9]*/cmdline')}
   ( ${words('remove')}
     [ "$#" = 0 ] || "$@" ) >/dev/null 2>&1
@@ -141,7 +142,7 @@ function containerRunner(options: ProbeOptions, scope: string): Runner {
     const env = {
       ...containerEnv(image, ENVIRONMENT),
       RUCHE_STATUS: '/run/status',
-      ...(network === null ? {} : networkEnvironment(network, INSIDE)),
+      ...(network === null ? {} : networkEnvironment(network, INSIDE, network.own)),
     };
     const put = (file: string, list: readonly string[]): Promise<void> => {
       const odd = list.find((word) => word.includes('\n'));
