@@ -77,15 +77,9 @@ function done<T extends { ok: true }>(result: T | SecretRefused): T {
   throw new CliError(result.message);
 }
 
-<<<<<<< HEAD
-/** Milliseconds between two tries, and how many there are, where another command works on the same home. */
-const AGAIN = 200;
-const TRIES = 50;
-=======
 /** How often, and how long apart (milliseconds), a home is tried that another process holds. */
 const TRIES = 100;
 const PAUSE = 100;
->>>>>>> main
 
 /** Asks the gateway; where none runs, works on the files of the home itself, under its lock. */
 async function withDesk<T>(
@@ -97,40 +91,21 @@ async function withDesk<T>(
   const { home, workspace } = options;
   const askPassphrase = passphraseAsker(io);
   const writes = action !== 'list' && action !== 'show-use';
-<<<<<<< HEAD
-  for (let tries = 1; ; tries += 1) {
-=======
   for (let tried = 0; tried < TRIES; tried += 1) {
->>>>>>> main
     try {
       return await act(overGateway(io, options));
     } catch (error) {
       if (!(error instanceof CliError) || error.exitCode !== 2) throw error;
     }
     const own = await (await io.loadApp()).openSecrets({ home, workspace, env: io.env, writes, ...askPassphrase });
-<<<<<<< HEAD
-    if (own !== null) {
-=======
     if (own !== null)
->>>>>>> main
       try {
         return await act(own.desk);
       } finally {
         await own.close();
       }
-<<<<<<< HEAD
-    }
-    // Another command is soon done. A process that starts or stops does not answer yet, or any more.
-    if (tries === TRIES)
-      throw new CliError(
-        `Another process works on ${home} and does not answer: ${io.self} starts or stops there, or another command has not ended. Try again.`,
-        2,
-      );
-    await io.clock.sleep(AGAIN);
-=======
     // Another command works on it, or a network starts or stops and does not answer yet, or any more.
     await io.clock.sleep(PAUSE);
->>>>>>> main
   }
   throw new CliError(
     `Another process holds ${home} and does not answer. Try again; if it stays so, see: ${io.self} status`,

@@ -1,10 +1,6 @@
 import { randomUUID } from 'node:crypto';
-<<<<<<< HEAD
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-=======
 import { lstat, mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
->>>>>>> main
 import { dirname, join } from 'node:path';
 import type { PrivateFile } from '../core/ports/secrets.ts';
 

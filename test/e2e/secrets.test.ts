@@ -74,18 +74,6 @@ test('before the first start: a value comes from a pipe or a file, is kept, and 
   assert.deepEqual((JSON.parse(hook.out) as { what: string }).what, 'set');
 });
 
-test('several commands at once while nothing runs: each waits for the others, and each value is kept', async () => {
-  const names = ['one', 'two', 'three'];
-  const given = await Promise.all(names.map((name) => home.cliWith(`value-of-${name}-01`, 'secrets', 'set', name)));
-  assert.deepEqual(
-    given.map(({ code, err }) => [code, err]),
-    names.map(() => [0, '']),
-  );
-  const listed = (await home.cli('secrets')).out;
-  for (const name of names) assert.match(listed, new RegExp(`^${name} +set`, 'm'));
-  for (const name of names) assert.equal((await home.cli('secrets', 'remove', name)).code, 0);
-});
-
 test('the network uses it, and says what for', async () => {
   await home.start();
   assert.equal((await home.ask('hello')).text, 'You said: hello');
