@@ -4,7 +4,7 @@ import type { Sent } from '../core/net/sent.ts';
 import { type Clock, OVER } from '../core/ports/clock.ts';
 import { type Dial, type ForWhom, NetError } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
-import { type Connect, secured } from './connect.ts';
+import { type Connect, secured, type Trust } from './connect.ts';
 import { netError, watch } from './exchange.ts';
 import { type Lines, outcomeOf } from './line.ts';
 import { pin, type Resolve } from './pin.ts';
@@ -14,7 +14,7 @@ export interface Dialling {
   log: Log;
   resolve: Resolve;
   connect: Connect;
-  ca: readonly string[];
+  trust: Trust;
   lines: Lines;
 }
 
@@ -58,7 +58,7 @@ export interface Dials {
 
 /** Connections that are not HTTP, by the same checks. */
 export function openDials(how: Dialling): Dials {
-  const { clock, log, resolve, connect, ca, lines } = how;
+  const { clock, log, resolve, connect, trust, lines } = how;
   const open = new Set<net.Socket>();
 
   async function dial(wanted: Dial, forWhom: ForWhom, kind: Sent['kind'] = wanted.kind ?? 'dial'): Promise<net.Socket> {
@@ -70,7 +70,7 @@ export function openDials(how: Dialling): Dials {
     try {
       const addresses = await watching.race(pin(place, wanted.http ?? null, forWhom, resolve));
       const raw = connect(addresses, place.port);
-      const socket = tls === null ? raw : secured(raw, place.host, tls.alpn, ca);
+      const socket = tls === null ? raw : secured(raw, place.host, tls.alpn, trust);
       open.add(socket);
       line.over(socket);
       let failure: unknown = null;

@@ -9,7 +9,7 @@ import { type ForWhom, type Net, NetError, type NetRequest } from '../core/ports
 import type { Log } from '../core/ports/log.ts';
 import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
 import { type Answer, exchange, type Hop, type Watch, watch } from './exchange.ts';
-import { type Connect, connectPinned } from './connect.ts';
+import { type Connect, connectPinned, openTrust } from './connect.ts';
 import { type Lines, openLines, outcomeOf, type Recorder } from './line.ts';
 import { openDials } from './dial.ts';
 import { pin, type Resolve, systemResolve } from './pin.ts';
@@ -245,9 +245,10 @@ class Journey {
  */
 export function openNet(options: NetOptions): Net & { close(): void } {
   const { clock, log, resolve = systemResolve, connect = connectPinned, ca = [], injection = null } = options;
-  const pools = openPools(connect, ca);
+  const trust = openTrust(ca);
+  const pools = openPools(connect, trust);
   const lines = openLines(options.record ?? (() => undefined), clock);
-  const dials = openDials({ clock, log, resolve, connect, ca, lines });
+  const dials = openDials({ clock, log, resolve, connect, trust, lines });
   return {
     request: async (request, forWhom) => {
       const watching = watch(clock, request);

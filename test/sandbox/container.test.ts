@@ -13,6 +13,7 @@ import { isolationContract } from '../contracts/isolation.ts';
 import { sandboxContract } from '../contracts/sandbox.ts';
 import { engineOptions, imageHere, smallImageHere } from '../fakes/container-image.ts';
 import { limits, processesIn, processesWith, realClock, type SandboxHome, sandboxHome } from '../fakes/sandbox-home.ts';
+import { handleAt } from '../fakes/no-egress.ts';
 import { until } from '../fakes/until.ts';
 
 const { image, skip } = await imageHere();
@@ -130,7 +131,7 @@ describe('a command in a container', { skip }, () => {
     });
     server.listen(join(dir, 'proxy.sock'));
     await once(server, 'listening');
-    const network = { dir, token: 'the-secret-token', ca: join(dir, 'ca.pem'), refused: () => [], reached: () => true };
+    const network = handleAt(dir, 'the-secret-token', join(dir, 'ca.pem'));
     const say = 'exec 3<>/dev/tcp/127.0.0.1/3128 && echo hello >&3 && cat <&3';
     const order = await job(`${say}; echo $https_proxy; cat $GIT_SSL_CAINFO; while [ ! -e go ]; do sleep 0.02; done`, {
       network,
@@ -149,7 +150,7 @@ describe('a command in a container', { skip }, () => {
   });
 
   test('with a network ends where the container does not start, and says why', async () => {
-    const network = { dir: home.dir, token: 'x', ca: null, refused: () => [], reached: () => true };
+    const network = handleAt(home.dir, 'x');
     const order = await job('echo ran', { network });
     const nowhere = { ...order.checkout, objects: join(home.dir, 'nowhere') };
     const result = await exec({ ...order, checkout: nowhere });
