@@ -178,14 +178,12 @@ function jsonEscaped(value: string): string[] {
   const once = JSON.stringify(value).slice(1, -1);
   const ascii = once.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
   const slashes = once.replaceAll('/', '\\/');
-  // As Go and Rails write what could be HTML, .NET whatever could be more than text, and others every character.
+  // As Go and Rails write what could be HTML, and .NET whatever could be more than text.
   const html = once.replace(/[<>&]/g, unicodeEscape);
   const careful = value.replace(/[^\x20-\x7e]|["&'+<>\\`]/g, (char) =>
     char === '\\' ? '\\\\' : unicodeEscape(char).toUpperCase().replace('U', 'u'),
   );
-  const all = Array.from({ length: value.length }, (_, at) => unicodeEscape(value[at] ?? '')).join('');
-  const every = [all, all.toUpperCase().replaceAll('U', 'u')];
-  return [once, ascii, slashes, html, careful, ...every, JSON.stringify(once).slice(1, -1)];
+  return [once, ascii, slashes, html, careful, JSON.stringify(once).slice(1, -1)];
 }
 
 const unicodeEscape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
@@ -194,8 +192,6 @@ const unicodeEscape = (char: string): string => `\\u${char.charCodeAt(0).toStrin
 function htmlEscaped(value: string): string[] {
   const named = (names: Readonly<Record<string, string>>): string =>
     value.replace(/[&<>"'`/=+]/g, (char) => names[char] ?? HTML[char] ?? char);
-  const code = (char: string): number => char.codePointAt(0) ?? 0;
-  const every = (write: (char: string) => string): string => Array.from(value, write).join('');
   return [
     named({}),
     named({ "'": '&apos;' }),
@@ -205,10 +201,16 @@ function htmlEscaped(value: string): string[] {
     named({ '/': '&#x2F;', '`': '&#x60;', '=': '&#x3D;' }),
     named({ "'": '&#x27;', '`': '&#x60;', '=': '&#x3D;' }),
     named({ "'": '&#x27;', '/': '&#x2F;' }),
-    every((char) => `&#${code(char)};`),
-    every((char) => `&#x${code(char).toString(16)};`),
-    every((char) => `&#x${code(char).toString(16).toUpperCase()};`),
   ];
+}
+
+/** A value of which every character is escaped, in JSON and HTML. All secrets begin alike then, so few can be looked for. */
+export function everyCharacter(value: string): string[] {
+  const json = Array.from({ length: value.length }, (_, at) => unicodeEscape(value[at] ?? '')).join('');
+  const html = (write: (code: number) => string): string =>
+    Array.from(value, (char) => `&#${write(char.codePointAt(0) ?? 0)};`).join('');
+  const hex = html((code) => `x${code.toString(16)}`);
+  return [json, json.toUpperCase().replaceAll('U', 'u'), html(String), hex, hex.toUpperCase().replaceAll('X', 'x')];
 }
 
 const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };

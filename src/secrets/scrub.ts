@@ -1,5 +1,5 @@
 import type { BodyScrub, Scrub } from '../core/ports/injection.ts';
-import { formsOf, pieceRedactor, Sought } from './redactor.ts';
+import { everyCharacter, formsOf, pieceRedactor, Sought } from './redactor.ts';
 
 /** A value, and what stands in its place. */
 export interface Scrubbed {
@@ -13,11 +13,11 @@ const asText = (bytes: Uint8Array): string =>
 const asBytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const inBytes = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
-/** What only servers make of a value, as bytes: another case, and two bytes a character. */
+/** What servers make of a value besides, as bytes: another case, every character escaped, and two bytes for each. */
 function servedForms(value: string): string[] {
   const wide = Buffer.from(value, 'utf16le');
   return [
-    ...[value.toLowerCase(), value.toUpperCase()].map(inBytes),
+    ...[value.toLowerCase(), value.toUpperCase(), ...everyCharacter(value)].map(inBytes),
     wide.toString('latin1'),
     Buffer.from(wide).swap16().toString('latin1'),
   ];
