@@ -1,5 +1,5 @@
 import type net from 'node:net';
-import { parseHostPattern } from '../core/net/host.ts';
+import { bracketed, type HostPort, hostPortText, parseHostPattern } from '../core/net/host.ts';
 import type { Sent } from '../core/net/sent.ts';
 import { type Clock, OVER } from '../core/ports/clock.ts';
 import { type Dial, type ForWhom, NetError } from '../core/ports/net.ts';
@@ -7,7 +7,7 @@ import type { Log } from '../core/ports/log.ts';
 import { type Connect, secured } from './connect.ts';
 import { netError, watch } from './exchange.ts';
 import { type Lines, outcomeOf } from './line.ts';
-import { pin, type Place, placeText, type Resolve } from './pin.ts';
+import { pin, type Resolve } from './pin.ts';
 
 export interface Dialling {
   clock: Clock;
@@ -22,8 +22,8 @@ export interface Dialling {
 const LOOK_MS = 1000;
 
 /** The place in the spelling that lists and connection use. */
-function placeOf({ host, port }: Dial): Place {
-  const pattern = parseHostPattern(host.includes(':') ? `[${host}]` : host);
+function placeOf({ host, port }: Dial): HostPort {
+  const pattern = parseHostPattern(bracketed(host));
   if (pattern?.literal !== true || !Number.isInteger(port) || port < 1 || port > 65_535)
     throw new NetError('blocked', 'the connection was refused: this is not a host and a port');
   return { host: pattern.host, port };
@@ -63,7 +63,7 @@ export function openDials(how: Dialling): Dials {
 
   async function dial(wanted: Dial, forWhom: ForWhom, kind: Sent['kind'] = wanted.kind ?? 'dial'): Promise<net.Socket> {
     const place = placeOf(wanted);
-    const where = placeText(place);
+    const where = hostPortText(place);
     const { signal, timeoutMs, tls } = wanted;
     const line = lines.open(forWhom, { ...place, kind });
     const watching = watch(clock, { signal, timeoutMs, idleMs: timeoutMs });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
 import { lstat, mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { PrivateFile } from '../core/ports/secrets.ts';
@@ -128,7 +129,8 @@ export function privateFile(path: string): PrivateFile {
   return {
     path,
     async read() {
-      const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+      // A pipe in its place would be waited for without end.
+      const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return null;
         throw error;
       });
@@ -137,8 +139,9 @@ export function privateFile(path: string): PrivateFile {
         return null;
       }
       try {
-        const { mode } = await file.stat();
-        if ((mode & 0o077) !== 0) throw new OpenToOthers(path);
+        const found = await file.stat();
+        if (found.isFIFO()) throw Object.assign(new Error(`${path} is a pipe`), { code: 'it is a pipe' });
+        if ((found.mode & 0o077) !== 0) throw new OpenToOthers(path);
         return await file.readFile('utf8');
       } finally {
         await file.close();

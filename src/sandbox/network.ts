@@ -13,7 +13,7 @@ export const PORT = 3128;
 /** Paths that every sandbox shows. */
 const PERLS = ['/usr/bin/perl', '/bin/perl'];
 /** Where a sandbox shows the folder of the proxy. */
-export const INSIDE = '/run/egress';
+export const EGRESS_FOLDER = '/run/egress';
 
 const PROXIES = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'];
 /** Variables by which clients are told of a file of certificates. */

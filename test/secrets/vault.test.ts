@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmod, copyFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
@@ -161,6 +162,14 @@ test('a file or a key that cannot be used: what, where, what to do, nothing lost
       /command in .*secrets-key\.json.* exit code 3: try it/,
     ],
     [
+      'a pipe in place of the key',
+      async () => {
+        await rm(key);
+        execFileSync('mkfifo', ['-m', '600', key]);
+      },
+      /secrets\.key cannot be read \(it is a pipe\)/,
+    ],
+    [
       'a command that does not end, with what it has started',
       () =>
         writeFile(place.at('secrets-key.json'), '{"format":1,"from":"command","command":"yes | cat"}', { mode: 0o600 }),
@@ -180,7 +189,7 @@ test('a file or a key that cannot be used: what, where, what to do, nothing lost
     for (const write of [secrets.vault.set('b', KEY), secrets.vault.remove('a'), secrets.vault.rotateKey()])
       await assert.rejects(write, said, what);
     assert.equal(await place.read('secrets.age').catch(() => null), before, what);
-    await rm(age, { recursive: true, force: true });
+    for (const path of [age, key]) await rm(path, { recursive: true, force: true });
     await copyFile(place.at('good.age'), age);
     await copyFile(place.at('good.key'), key);
     await rm(place.at('secrets-key.json'), { force: true });

@@ -1,6 +1,6 @@
 import { wildcardMatch } from '../text/glob.ts';
 import { sameHeader } from './headers.ts';
-import { parseHostPattern, patternFits } from './host.ts';
+import { bracketed, parseHostPattern, patternFits } from './host.ts';
 
 /** One entry of a `network:` list: where somebody may go, and whether a person is asked first. */
 export interface Reach {
@@ -238,7 +238,7 @@ export function commonReach(a: readonly Reach[] | null, b: readonly Reach[] | nu
 
 /** An entry as a person reads it. */
 export function reachText({ host, also = [], ports, methods, paths, verdict }: Reach): string {
-  const name = [host, ...also].map((each) => (each.includes(':') ? `[${each}]` : each)).join(' and ');
+  const name = [host, ...also].map(bracketed).join(' and ');
   const at = ports === null ? '' : `:${ports.join(',')}`;
   const how = [methods?.join('/'), paths?.join(' '), verdict === 'ask' ? 'asks' : undefined];
   const more = how.filter((part) => part !== undefined).join(', ');

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { Transform } from 'node:stream';
 import { unreadable } from '../../core/net/headers.ts';
-import type { Target } from '../../core/net/host.ts';
+import { hostPortText, type Target } from '../../core/net/host.ts';
 import type { Injection, Scrub } from '../../core/ports/injection.ts';
-import { placeText, Refusal, type Session } from './session.ts';
+import { Refusal, type Session } from './session.ts';
 
 /** A request as it leaves, and what looks after its body and its answer. */
 export interface Credited {
@@ -43,7 +43,7 @@ export async function withCredentials(
   const headers = merged(flat);
   const request = { agent, run, target, method, headers };
   const injected = await injection.outgoing({ ...request, body: null });
-  if (!injected.ok) throw new Refusal(403, injected.why, placeText(target));
+  if (!injected.ok) throw new Refusal(403, injected.why, hostPortText(target));
   return {
     headers: changed(flat, headers, injected.headers),
     body: () => followed(injection, request),
@@ -57,7 +57,7 @@ function followed(injection: Injection, request: Parameters<Injection['follow']>
     transform(chunk: Uint8Array, _encoding, done) {
       const why = body.push(chunk);
       if (why === null) done(null, chunk);
-      else done(new Refusal(403, why, placeText(request.target)));
+      else done(new Refusal(403, why, hostPortText(request.target)));
     },
   });
 }

@@ -35,7 +35,7 @@ export const bundleOf = (more: readonly string[]): string =>
     .join('');
 
 /** Resolves when the client has taken the certificate. */
-const secured = (socket: TLSSocket): Promise<void> =>
+const taken = (socket: TLSSocket): Promise<void> =>
   new Promise((resolve, reject) => {
     const failed = (): void => reject(new Refusal(400, 'the client has not taken the certificate of its proxy'));
     socket.once('secure', resolve).on('error', failed).once('close', failed);
@@ -70,7 +70,7 @@ export function openEnding(
       const secureContext = contextFor(host);
       const socket = new TLSSocket(client, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
       socket.once('close', () => client.destroy());
-      await secured(socket);
+      await taken(socket);
       return socket;
     },
   };

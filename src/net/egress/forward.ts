@@ -1,12 +1,12 @@
 import http, { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
-import type { Target } from '../../core/net/host.ts';
+import { hostPortText, type Target } from '../../core/net/host.ts';
 import { entriesFor, misleading } from '../../core/net/reach.ts';
 import type { Scrub } from '../../core/ports/injection.ts';
 import { type Credited, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
 import { checkRequest, hasBody, listForRequest, refusalOf, valuesOf } from './judge.ts';
-import { dial, join, placeText, Refusal, refusalText, type Session } from './session.ts';
+import { dial, joinBoth, Refusal, refusalText, type Session } from './session.ts';
 
 /** What belongs to one connection and not to the message; besides what `Connection` names. */
 const HOP_BY_HOP = new Set([
@@ -33,13 +33,13 @@ function endToEnd(message: IncomingMessage, drop: (name: string) => boolean): st
   });
 }
 
-interface Sent {
+interface Sending {
   outgoing: http.ClientRequest;
   credited: Credited;
 }
 
 /** One request to one target: judged and connected by the guard. */
-async function send(session: Session, request: IncomingMessage, target: Target): Promise<Sent> {
+async function send(session: Session, request: IncomingMessage, target: Target): Promise<Sending> {
   checkRequest(request, target);
   const { method = 'GET' } = request;
   const entries = entriesFor(listForRequest(session, target, method), target);
@@ -49,10 +49,10 @@ async function send(session: Session, request: IncomingMessage, target: Target):
   const flat = endToEnd(request, (header) => header === 'host');
   const past = misleading(Object.keys(request.headers), entries);
   if (past !== undefined)
-    throw new Refusal(403, `the header ${past} could name another method or path`, placeText(target));
+    throw new Refusal(403, `the header ${past} could name another method or path`, hostPortText(target));
   const credited = await withCredentials(session, { target, method, flat });
   if (credited.scrub !== null && isUpgrade(request))
-    throw new Refusal(403, 'a secret is bound to it, and a WebSocket cannot be looked through', placeText(target));
+    throw new Refusal(403, 'a secret is bound to it, and a WebSocket cannot be looked through', hostPortText(target));
   const socket = await dial(session, request.socket, { host: name, port, tls, http: { method, path: pathname } });
   const upgrade = isUpgrade(request) ? ['connection', 'upgrade', 'upgrade', 'websocket'] : ['connection', 'close'];
   const chunked = request.headers['transfer-encoding'] === undefined ? [] : ['transfer-encoding', 'chunked'];
@@ -182,7 +182,7 @@ function switchProtocols(
     'latin1',
   );
   client.write(head);
-  join(session, client, socket);
+  joinBoth(session, client, socket);
   return null;
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from '../../core/ports/clock.ts';
 import { type Job, type ProbeOptions, type Sandbox, SandboxError, type SandboxKind } from '../../core/ports/sandbox.ts';
 import { checkMountPoints } from '../bwrap.ts';
 import { inheritedFiles, Jobs, type Runner, STATUS_FILE } from '../jobs.ts';
-import { forwarderOnce, forwarderWords, INSIDE, networkEnvironment, PORT } from '../network.ts';
+import { forwarderOnce, forwarderWords, EGRESS_FOLDER, networkEnvironment, PORT } from '../network.ts';
 import { ENVIRONMENT } from '../system.ts';
 import { killAll } from '../wrapper.ts';
 import { containerArgs, containerEnv, type Engine } from './args.ts';
@@ -136,13 +136,13 @@ function containerRunner(options: ProbeOptions, scope: string): Runner {
     const shared = sharedFolder(options.dir, engine);
     const name = `ruche-${scope}-${key}`;
     const ca = network?.ca ?? null;
-    const inside = ca === null ? null : join(INSIDE, basename(ca));
+    const inside = ca === null ? null : join(EGRESS_FOLDER, basename(ca));
     const most = await mostOf();
     const plan = { engine, image, name, dir, shared, checkout, limits, most, ca: inside, network: network !== null };
     const env = {
       ...containerEnv(image, ENVIRONMENT),
       RUCHE_STATUS: '/run/status',
-      ...(network === null ? {} : networkEnvironment(network, INSIDE, network.own)),
+      ...(network === null ? {} : networkEnvironment(network, EGRESS_FOLDER, network.own)),
     };
     const put = (file: string, list: readonly string[]): Promise<void> => {
       const odd = list.find((word) => word.includes('\n'));
